@@ -1,0 +1,93 @@
+"""AWS clients, made in one place and passed in.
+
+Clients come from botocore's session, which boto3 wraps: the same client objects without the resource layer, a tenth
+of a second sooner (docs/decisions). Endpoints, profiles and credentials are the SDK's own business: with
+AWS_ENDPOINT_URL set, everything goes to the local cloud and nothing here knows.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import os
+import threading
+from typing import Any
+from urllib.parse import urlsplit
+
+from stepladder import __version__
+
+_TIMEOUT_CONNECT = 5
+_TIMEOUT_READ = 70
+_ATTEMPTS = 8  # botocore's standard mode stops after 3, which three throttles in a row exhaust
+
+
+class Aws:
+    """The clients of one region, each made once, at first use.
+
+    `calls` lists every request sent as `service:Action`, retries not counted: the tests and `--verbose` read it.
+    """
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+        self.calls: list[str] = []
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, service: str) -> Any:
+        """Return the client of a service, for example `lambda`."""
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._make(service)
+            return self._clients[service]
+
+    def _make(self, service: str) -> Any:
+        from botocore.config import Config
+
+        config = Config(
+            connect_timeout=_TIMEOUT_CONNECT,
+            read_timeout=_TIMEOUT_READ,
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            user_agent_extra=f"stepladder/{__version__}",
+            max_pool_connections=20,
+        )
+        client = _session().create_client(service, region_name=self.region, config=config)
+        client.meta.events.register("before-call.*", lambda model, **_: self.calls.append(f"{service}:{model.name}"))
+        return client
+
+    def account(self) -> str:
+        """Return the caller's account id (one `sts:GetCallerIdentity`)."""
+        return str(self.client("sts").get_caller_identity()["Account"])
+
+
+@functools.cache
+def _session() -> Any:
+    import botocore.session
+
+    return botocore.session.get_session()
+
+
+def error_code(error: BaseException) -> str:
+    """Return the AWS error code of an exception, or an empty string. Never match on text."""
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return ""
+    return str(response.get("Error", {}).get("Code", ""))
+
+
+def endpoint() -> str:
+    """Return the endpoint that the standard variable names, or an empty string for AWS itself."""
+    return os.environ.get("AWS_ENDPOINT_URL", "")
+
+
+def is_loopback(url: str) -> bool:
+    """Say whether a URL's host is this machine.
+
+    Only the image check asks: an image on the host's own Python may go to a local cloud and nowhere else.
+    """
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

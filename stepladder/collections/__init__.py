@@ -1,0 +1,1 @@
+"""Invoke tasks only, one module per noun. No logic: each body reads settings, calls the library, prints."""

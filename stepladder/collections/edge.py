@@ -1,0 +1,51 @@
+"""The edge between Invoke and the library: errors become exit codes here and nowhere else."""
+
+from __future__ import annotations
+
+import functools
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import invoke
+
+from stepladder.errors import ExitCode, StepladderError
+
+
+def task(*args: Any, **kwargs: Any) -> Any:
+    """Declare an Invoke task whose errors are explained and whose exit codes can be trusted.
+
+    A flag `--json` of the task (parameter `json_`, or `json`) also makes its errors JSON.
+    """
+
+    def declare(body: Callable[..., Any]) -> Any:
+        return invoke.task(_guarded(body), **kwargs)
+
+    return declare(args[0]) if args and callable(args[0]) and not kwargs else declare
+
+
+def _guarded(body: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(body)
+    def guarded(context: Any, *args: Any, **kwargs: Any) -> Any:
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            return body(context, *args, **kwargs)
+        except StepladderError as error:
+            _explain(error, kwargs)
+            raise invoke.Exit(code=int(error.exit_code)) from error
+        except KeyboardInterrupt:
+            _explain(StepladderError("interrupted", hint="run the same command again to go on"), kwargs)
+            raise invoke.Exit(code=int(ExitCode.INTERRUPTED)) from None
+
+    return guarded
+
+
+def _explain(error: StepladderError, kwargs: dict[str, Any]) -> None:
+    from stepladder.console import Console
+
+    Console(as_json=bool(kwargs.get("json") or kwargs.get("json_"))).error(error)
+
+
+def _interrupt(_signum: int, _frame: object) -> None:
+    """Treat SIGTERM, which CI runners send, like Ctrl-C."""
+    raise KeyboardInterrupt

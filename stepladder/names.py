@@ -1,0 +1,94 @@
+"""Every AWS name that stepladder derives, in one place.
+
+The Terraform modules build the same names from `project` and `environment`; `tests/unit/test_names.py` compares the
+two. Limits: function 64, IAM role 64, S3 bucket 63 characters
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+PROJECT_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+PROJECT_MAX = 24  # "<project>-artifacts-<12 digits>-<14 letters of region>" must fit 63
+ENVIRONMENT_PATTERN = re.compile(r"[a-z][a-z0-9]{1,11}")
+REGION_PATTERN = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+ACCOUNT_PATTERN = re.compile(r"\d{12}")
+
+ALIAS = "live"
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one project in one environment."""
+
+    project: str
+    environment: str
+    account: str
+    region: str
+
+    @property
+    def function(self) -> str:
+        """The Lambda function."""
+        return f"{self.project}-{self.environment}"
+
+    @property
+    def function_arn(self) -> str:
+        """The unqualified ARN of the function."""
+        return f"arn:{self.partition}:lambda:{self.region}:{self.account}:function:{self.function}"
+
+    @property
+    def partition(self) -> str:
+        """The AWS partition of the region: aws, aws-cn or aws-us-gov."""
+        prefix = self.region.split("-", 1)[0]
+        return {"cn": "aws-cn"}.get(prefix, "aws-us-gov" if self.region.startswith("us-gov-") else "aws")
+
+    @property
+    def repository(self) -> str:
+        """The ECR repository: one for all environments, so that a digest can climb."""
+        return self.project
+
+    @property
+    def registry(self) -> str:
+        """The host of the account's private registry on AWS."""
+        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        return f"{self.account}.dkr.ecr.{self.region}.{suffix}"
+
+    @property
+    def state_bucket(self) -> str:
+        """The bucket of Terraform states."""
+        return f"{self.project}-tfstate-{self.account}-{self.region}"
+
+    @property
+    def artifacts_bucket(self) -> str:
+        """The bucket of plans, reports and pipeline function packages."""
+        return f"{self.project}-artifacts-{self.account}-{self.region}"
+
+    @property
+    def ledger_table(self) -> str:
+        """The DynamoDB table of releases and locks."""
+        return f"{self.project}-releases"
+
+    @property
+    def log_group(self) -> str:
+        """The function's log group."""
+        return f"/aws/lambda/{self.function}"
+
+    @property
+    def codedeploy_application(self) -> str:
+        """The CodeDeploy application; its one deployment group is named like the alias."""
+        return self.function
+
+    @property
+    def state_machine(self) -> str:
+        """The promotion state machine."""
+        return f"{self.project}-promotion"
+
+    def pipeline_function(self, verb: str) -> str:
+        """Name a Lambda of the pipeline: `verb` is validate, verify or rollback."""
+        return f"{self.project}-pipeline-{verb}"
+
+    def state_key(self, root: str) -> str:
+        """Return the state's key: `foundation`, `<environment>/service` or `delivery`."""
+        return f"{self.environment}/{root}.tfstate" if root == "service" else f"{root}.tfstate"

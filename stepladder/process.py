@@ -1,0 +1,113 @@
+"""Run other programs: argv lists, a deadline on each, signals forwarded once.
+
+A child gets a process group of its own, so that Ctrl-C on the terminal reaches it once, through us: Terraform takes a
+second interrupt as an order to drop the state lock. On Linux a child is told (SIGTERM) when we are killed outright.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepladder.errors import InterruptedRunError, StepladderError
+
+_GRACE = 60.0  # seconds that a child has to end by itself after an interrupt
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a program left: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float,
+    on_line: Callable[[str], None] | None = None,
+) -> Completed:
+    """Run a program to its end and return what it printed.
+
+    `env` is added to the environment; `on_line` is called with each line of standard output and error as it comes (from
+    two threads). Raises `StepladderError` when the deadline passes and `InterruptedRunError` on Ctrl-C or SIGTERM,
+    after the child has ended. A non-zero exit is returned, not raised.
+    """
+    child = subprocess.Popen(
+        list(argv),
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        process_group=0,
+        preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one libc call
+    )
+    readers, captured = _capture(child, on_line)
+    try:
+        child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        stop(child, signal.SIGTERM, grace=10)
+        raise StepladderError(
+            f"{argv[0]} did not end within {timeout:.0f} s and was stopped",
+            hint=f"the command was: {' '.join(argv)}",
+        ) from None
+    except KeyboardInterrupt:
+        stop(child, signal.SIGINT, grace=_GRACE)
+        raise InterruptedRunError(f"interrupted while {Path(argv[0]).name} was running") from None
+    finally:
+        for reader in readers:
+            reader.join(5)
+    return Completed(child.returncode, "".join(captured[0]), "".join(captured[1]))
+
+
+def stop(child: subprocess.Popen[str], how: signal.Signals, *, grace: float) -> None:
+    """Send one signal to a child's group, wait, and kill the group when it doesn't end."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, how)
+    try:
+        child.wait(grace)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait(5)
+
+
+def _capture(
+    child: subprocess.Popen[str], on_line: Callable[[str], None] | None
+) -> tuple[list[threading.Thread], tuple[list[str], list[str]]]:
+    captured: tuple[list[str], list[str]] = ([], [])
+
+    def read(stream: object, into: list[str]) -> None:
+        for line in stream:  # type: ignore[attr-defined]
+            into.append(line)
+            if on_line:
+                on_line(line.rstrip("\n"))
+
+    readers = [
+        threading.Thread(target=read, args=(stream, into), daemon=True)
+        for stream, into in zip((child.stdout, child.stderr), captured, strict=True)
+    ]
+    for reader in readers:
+        reader.start()
+    return readers, captured
+
+
+def _die_with_parent() -> None:
+    """Ask Linux for a SIGTERM when our parent dies (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,296 @@
+"""Read `invoke.yaml` (and `INVOKE_STEPLADDER_*`) once, into frozen dataclasses.
+
+Every problem is found and listed at once, each with its key and what is allowed; nothing below this module reads
+Invoke's config. `DEFAULTS` declares every key with a typed value, because Invoke's environment overrides only work for
+keys that exist and cast to the type that is there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stepladder import names
+from stepladder.errors import BadInputError
+
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+ARCHITECTURES = ("arm64", "x86_64")
+TRIGGERS = ("url", "url-iam", "sqs", "schedule", "none")
+BUILDERS = ("auto", "docker", "layers")
+INFRA = ("auto", "always", "never")
+ENVIRONMENT_VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
+
+DEFAULTS: dict[str, Any] = {
+    "project": "",
+    "python": "3.13",
+    "architecture": "arm64",
+    "trigger": "url-iam",
+    "schedule": "rate(1 hour)",
+    "infra": "auto",
+    "rungs": ["staging", "production"],
+    "function": {"memory_mb": 256, "timeout_seconds": 15, "environment": {}},
+    "image": {"builder": "auto", "base": "", "context": "function", "keep": 50},
+    "smoke": {"path": "tests/smoke"},
+    "environments": {},
+}
+"""Every key under `stepladder:` with its default; the reference page is generated from it."""
+
+
+@dataclass(frozen=True)
+class FunctionSettings:
+    """What Terraform configures on the function."""
+
+    memory_mb: int = 256
+    timeout_seconds: int = 15
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """How the image is built."""
+
+    builder: str = "auto"
+    base: str = ""
+    context: str = "function"
+    keep: int = 50
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One environment: where it is and what differs there."""
+
+    name: str
+    account: str
+    region: str
+    function: FunctionSettings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a project. `root` is the folder that holds `invoke.yaml`."""
+
+    root: Path
+    project: str
+    python: str
+    architecture: str
+    trigger: str
+    schedule: str
+    infra: str
+    rungs: tuple[str, ...]
+    function: FunctionSettings
+    image: ImageSettings
+    smoke_path: str
+    environments: Mapping[str, Environment]
+
+    def environment(self, name: str) -> Environment:
+        """Return one environment; an unknown name is a `BadInputError` that lists the known ones."""
+        try:
+            return self.environments[name]
+        except KeyError:
+            known = ", ".join(self.environments) or "none yet"
+            raise BadInputError(
+                f"there is no environment {name!r}",
+                hint=f"known environments: {known}; they are declared under stepladder.environments",
+            ) from None
+
+    def names(self, environment: str) -> names.Names:
+        """Return the AWS names of the project in one environment."""
+        env = self.environment(environment)
+        return names.Names(self.project, env.name, env.account, env.region)
+
+    @property
+    def build_dir(self) -> Path:
+        """The folder for everything generated; ignored by git."""
+        return self.root / ".stepladder"
+
+
+class _Problems:
+    """Collect what is wrong, key by key."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def add(self, key: str, value: object, allowed: str) -> None:
+        self.found.append(f"stepladder.{key} is {value!r}; allowed: {allowed}")
+
+    def text(self, key: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            self.add(key, value, allowed)
+            return ""
+        return value
+
+    def choice(self, key: str, value: object, allowed: tuple[str, ...]) -> str:
+        if value not in allowed:
+            self.add(key, value, ", ".join(allowed))
+            return allowed[0]
+        return str(value)
+
+    def number(self, key: str, value: object, low: int, high: int) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            self.add(key, value, f"a whole number from {low} to {high}")
+            return low
+        return value
+
+    def mapping(self, key: str, value: object, known: tuple[str, ...]) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            self.add(key, value, "a mapping")
+            return {}
+        for unknown in [k for k in value if k not in known]:
+            close = ", ".join(known)
+            self.found.append(f"stepladder.{key}.{unknown} is not a setting; allowed: {close}")
+        return {str(k): v for k, v in value.items()}
+
+
+def load(raw: Mapping[str, Any], root: Path) -> Settings:
+    """Validate `raw`, the mapping under `stepladder`, and return the settings.
+
+    Raises `BadInputError` with every problem found.
+    """
+    problems = _Problems()
+    raw = problems.mapping("", raw, tuple(DEFAULTS)) if isinstance(raw, Mapping) else {}
+    problems.found = [p.replace("stepladder..", "stepladder.") for p in problems.found]
+    merged = DEFAULTS | raw
+    project = problems.text(
+        "project",
+        merged["project"],
+        names.PROJECT_PATTERN,
+        "lower-case letters, digits and single hyphens, beginning with a letter",
+    )
+    if len(project) > names.PROJECT_MAX:
+        problems.add("project", project, f"at most {names.PROJECT_MAX} characters")
+    function = _function("function", merged["function"], FunctionSettings(), problems)
+    environments = _environments(merged["environments"], function, problems)
+    settings = Settings(
+        root=root,
+        project=project,
+        python=problems.choice("python", merged["python"], PYTHONS),
+        architecture=problems.choice("architecture", merged["architecture"], ARCHITECTURES),
+        trigger=problems.choice("trigger", merged["trigger"], TRIGGERS),
+        schedule=problems.text(
+            "schedule",
+            merged["schedule"],
+            re.compile(r"(rate|cron)\(.+\)"),
+            "rate(...) or cron(...)",
+        ),
+        infra=problems.choice("infra", merged["infra"], INFRA),
+        rungs=_rungs(merged["rungs"], environments, problems),
+        function=function,
+        image=_image(merged["image"], problems),
+        smoke_path=_relative("smoke.path", merged["smoke"], "path", problems),
+        environments=environments,
+    )
+    if problems.found:
+        raise BadInputError(
+            "the settings are not valid",
+            hint=f"mend them in {root / 'invoke.yaml'} or in INVOKE_STEPLADDER_* variables",
+            problems=tuple(problems.found),
+        )
+    return settings
+
+
+def _function(key: str, raw: object, default: FunctionSettings, problems: _Problems) -> FunctionSettings:
+    values = problems.mapping(key, raw, ("memory_mb", "timeout_seconds", "environment"))
+    variables = values.get("environment", default.environment)
+    if not isinstance(variables, Mapping):
+        problems.add(f"{key}.environment", variables, "a mapping of names to text")
+        variables = {}
+    for name, value in variables.items():
+        if not ENVIRONMENT_VARIABLE.fullmatch(str(name)) or not isinstance(value, str):
+            problems.add(f"{key}.environment.{name}", value, "text, under a name like LOG_LEVEL")
+    return FunctionSettings(
+        memory_mb=problems.number(f"{key}.memory_mb", values.get("memory_mb", default.memory_mb), 128, 10240),
+        timeout_seconds=problems.number(
+            f"{key}.timeout_seconds", values.get("timeout_seconds", default.timeout_seconds), 1, 900
+        ),
+        environment={str(k): str(v) for k, v in {**default.environment, **variables}.items()},
+    )
+
+
+def _image(raw: object, problems: _Problems) -> ImageSettings:
+    values = {**DEFAULTS["image"], **problems.mapping("image", raw, tuple(DEFAULTS["image"]))}
+    return ImageSettings(
+        builder=problems.choice("image.builder", values["builder"], BUILDERS),
+        base=problems.text("image.base", values["base"], re.compile(r"[\w./:@-]*"), "an image reference, or empty"),
+        context=_relative("image.context", values, "context", problems),
+        keep=problems.number("image.keep", values["keep"], 5, 1000),
+    )
+
+
+def _relative(key: str, raw: object, name: str, problems: _Problems) -> str:
+    value = raw.get(name) if isinstance(raw, Mapping) else raw
+    if not isinstance(value, str) or not value or Path(value).is_absolute() or ".." in Path(value).parts:
+        problems.add(key, value, "a path inside the project")
+        return "."
+    return value
+
+
+def _environments(raw: object, function: FunctionSettings, problems: _Problems) -> dict[str, Environment]:
+    if not isinstance(raw, Mapping) or not raw:
+        problems.add("environments", raw, "at least one environment with its account and region")
+        return {}
+    found: dict[str, Environment] = {}
+    for name, body in raw.items():
+        key = f"environments.{name}"
+        problems.text(
+            "environments",
+            name,
+            names.ENVIRONMENT_PATTERN,
+            "names of 2 to 12 lower-case letters and digits, beginning with a letter",
+        )
+        values = problems.mapping(key, body, ("account", "region", "function"))
+        account = values.get("account")
+        found[str(name)] = Environment(
+            name=str(name),
+            account=problems.text(
+                f"{key}.account",
+                account,
+                names.ACCOUNT_PATTERN,
+                "12 digits in quotes (YAML reads a bare number with a leading zero as octal)",
+            ),
+            region=problems.text(
+                f"{key}.region",
+                values.get("region"),
+                names.REGION_PATTERN,
+                "a region like eu-west-1",
+            ),
+            function=_function(f"{key}.function", values.get("function", {}), function, problems),
+        )
+    return found
+
+
+def _rungs(raw: object, environments: Mapping[str, Environment], problems: _Problems) -> tuple[str, ...]:
+    if not isinstance(raw, (list, tuple)) or not raw:
+        problems.add("rungs", raw, "a list of environments, lowest first")
+        return ()
+    for name in raw:
+        if name not in environments:
+            problems.add("rungs", name, f"one of {', '.join(environments) or 'the environments'}")
+    if len(set(raw)) != len(raw):
+        problems.add("rungs", raw, "each environment once")
+    return tuple(str(name) for name in raw)
+
+
+Loader = Callable[[Any], Settings]
+
+
+def from_context(context: Any) -> Settings:
+    """Read the settings from an Invoke context.
+
+    The project's root is the folder of the collection that was loaded (where `tasks.py` is).
+    """
+    config = context.config
+    root = Path(getattr(config, "_project_prefix", None) or Path.cwd()).resolve()
+    raw = config.get("stepladder", {})
+    return load(_plain(raw), root)
+
+
+def _plain(value: Any) -> Any:
+    """Turn Invoke's DataProxy objects into plain dicts."""
+    if hasattr(value, "_config"):
+        value = value._config  # noqa: SLF001 - DataProxy has no public way to its plain mapping
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return value
