@@ -1,1 +1,29 @@
 """Invoke tasks only, one module per noun. No logic: each body reads settings, calls the library, prints."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+TOP_LEVEL = ("deploy", "rollback", "new")
+"""Modules whose tasks stand at the top level."""
+
+NOUNS = ("status", "tf", "image", "function", "local", "promote")
+"""Modules that become a collection of their own name."""
+
+
+def namespace() -> Any:
+    """Return the collection of every stepladder task, with the defaults that make `INVOKE_STEPLADDER_*` work."""
+    from invoke import Collection, Task
+
+    from stepladder.settings import DEFAULTS
+
+    root = Collection()
+    for name in TOP_LEVEL:
+        module = import_module(f"{__name__}.{name}")
+        for task in (value for value in vars(module).values() if isinstance(value, Task)):
+            root.add_task(task)
+    for name in NOUNS:
+        root.add_collection(Collection.from_module(import_module(f"{__name__}.{name}"), name=name))
+    root.configure({"stepladder": DEFAULTS})
+    return root

@@ -1,0 +1,65 @@
+"""Run a list of checks at once and report each in one line.
+
+Used by `inv check` of this repository and of every generated project: the lists differ, the mechanism doesn't.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepladder.console import Console
+from stepladder.errors import StepladderError
+from stepladder.process import run
+
+_DEADLINE = 300.0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One program that must exit 0. `needs` names a tool without which the check is skipped, loudly."""
+
+    name: str
+    argv: tuple[str, ...]
+    needs: str = ""
+    cwd: str = "."
+
+
+def tool(name: str) -> str:
+    """Return the path of a tool installed beside this Python, else the name as PATH knows it."""
+    for folder in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):
+        if os.access(folder / name, os.X_OK):
+            return str(folder / name)
+    return name
+
+
+def run_all(checks: Sequence[Check], root: Path, console: Console) -> None:
+    """Run every check, as many at once as there are processors, and raise `StepladderError` if any failed.
+
+    The output of a failed check is printed whole; that of a passed one is thrown away.
+    """
+    skipped = [check for check in checks if check.needs and not shutil.which(check.needs)]
+    for check in skipped:
+        console.warn(f"{check.name} is skipped: {check.needs} is not on PATH")
+    todo = [check for check in checks if check not in skipped]
+
+    def one(check: Check) -> bool:
+        with console.step(check.name) as step:
+            done = run((tool(check.argv[0]), *check.argv[1:]), cwd=root / check.cwd, timeout=_DEADLINE)
+            if done.code:
+                step.mark = "fail"
+                step.done(f"exit {done.code}\n{done.out}{done.err}".rstrip())
+        return done.code == 0
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(one, todo))
+    failed = [check.name for check, passed in zip(todo, results, strict=True) if not passed]
+    if failed:
+        raise StepladderError(f"{len(failed)} of {len(todo)} checks failed: {', '.join(failed)}")
+    console.line(f"{len(todo)} checks passed, {len(skipped)} skipped")

