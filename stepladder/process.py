@@ -73,6 +73,9 @@ def run(
     finally:
         for reader in readers:
             reader.join(5)
+        for stream in (child.stdout, child.stderr):
+            if stream:
+                stream.close()
     return Completed(child.returncode, "".join(captured[0]), "".join(captured[1]))
 
 

@@ -1,0 +1,32 @@
+"""Three CI systems run one command, the one that the README gives."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+TESTS = "sh bootstrap.sh && .venv/bin/invoke test"
+
+
+def test_ci_run_calls_the_command_of_the_readme():
+    assert TESTS in (ROOT / ".ci/run").read_text().splitlines()
+    assert TESTS in (ROOT / "README.md").read_text()
+
+
+def test_github_runs_only_that_command():
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
+    assert [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step] == [TESTS]
+
+
+def test_gitlab_runs_only_that_command():
+    pipeline = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text())
+    scripts = [job["script"] for job in pipeline.values() if isinstance(job, dict) and "script" in job]
+    assert scripts == [[TESTS]]
+
+
+def test_every_action_is_pinned_by_its_commit():
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
+    used = re.findall(r"uses: (.*)", workflow)
+    assert used
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v[\d.]+", action) for action in used)

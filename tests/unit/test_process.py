@@ -1,0 +1,76 @@
+"""Other programs are run with deadlines, and end when we do."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from stepladder import process
+from stepladder.errors import InterruptedRunError, StepladderError
+
+
+def test_output_and_exit_code_come_back():
+    done = process.run(
+        [sys.executable, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"], timeout=20
+    )
+    assert done == process.Completed(3, "out\n", "err\n")
+
+
+def test_lines_are_seen_as_they_come():
+    lines = []
+    process.run([sys.executable, "-c", "print('a'); print('b')"], timeout=20, on_line=lines.append)
+    assert lines == ["a", "b"]
+
+
+def test_a_program_past_its_deadline_is_stopped():
+    with pytest.raises(StepladderError, match="did not end within 0 s"):
+        process.run([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.2)
+
+
+def test_an_interrupt_reaches_the_program_once_and_is_waited_for(tmp_path):
+    script = (
+        "import pathlib, signal, sys, time\n"
+        f"seen = pathlib.Path({str(tmp_path / 'seen')!r})\n"
+        "def handle(*_):\n"
+        "    seen.write_text(seen.read_text() + 'x'); time.sleep(0.3); sys.exit(1)\n"
+        "seen.write_text(''); signal.signal(signal.SIGINT, handle)\n"
+        f"pathlib.Path({str(tmp_path / 'ready')!r}).touch()\n"
+        "time.sleep(60)\n"
+    )
+
+    def interrupt():
+        while not (tmp_path / "ready").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(InterruptedRunError):
+        process.run([sys.executable, "-c", script], timeout=30)
+    assert (tmp_path / "seen").read_text() == "x"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_a_program_ends_when_its_parent_is_killed(tmp_path):
+    pid_file = tmp_path / "pid"
+    child = f"import os, pathlib, time; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); time.sleep(60)"
+    parent = f"import sys; from stepladder.process import run; run([sys.executable, '-c', {child!r}], timeout=60)"
+    with subprocess.Popen([sys.executable, "-c", parent]) as running:
+        while not pid_file.exists() or not pid_file.read_text():
+            time.sleep(0.01)
+        running.kill()
+    deadline = time.monotonic() + 10
+    while _alive(int(pid_file.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,85 @@
+"""What `invoke.yaml` may say, and how everything that is wrong with it is explained at once."""
+
+import copy
+
+import pytest
+
+from stepladder import settings
+from stepladder.errors import BadInputError, ExitCode
+
+GOOD = {
+    "project": "hello",
+    "environments": {
+        "staging": {"account": "123456789012", "region": "eu-west-1"},
+        "production": {"account": "210987654321", "region": "eu-west-1", "function": {"memory_mb": 512}},
+    },
+}
+
+WRONG = {
+    "a project with capitals": ({"project": "Hello"}, "stepladder.project is 'Hello'"),
+    "a project longer than the bucket names allow": ({"project": "a" * 25}, "at most 24 characters"),
+    "an unknown Python": ({"python": "3.9"}, "stepladder.python is '3.9'; allowed: 3.11, 3.12, 3.13, 3.14"),
+    "an unknown architecture": ({"architecture": "sparc"}, "arm64, x86_64"),
+    "an unknown trigger": ({"trigger": "email"}, "url, url-iam, sqs, schedule, none"),
+    "too little memory": ({"function": {"memory_mb": 64}}, "stepladder.function.memory_mb is 64"),
+    "memory that is text": ({"function": {"memory_mb": "big"}}, "a whole number from 128 to 10240"),
+    "a timeout beyond Lambda's": ({"function": {"timeout_seconds": 901}}, "from 1 to 900"),
+    "a variable that isn't text": ({"function": {"environment": {"LOG": 1}}}, "stepladder.function.environment.LOG"),
+    "an unknown builder": ({"image": {"builder": "kaniko"}}, "auto, docker, layers"),
+    "a context outside the project": ({"image": {"context": "../x"}}, "a path inside the project"),
+    "an unknown key": ({"projct": "x"}, "stepladder.projct is not a setting"),
+    "an unknown nested key": ({"image": {"colour": "red"}}, "stepladder.image.colour is not a setting"),
+    "no environments": ({"environments": {}}, "at least one environment"),
+    "an account that YAML read as a number": (
+        {"environments": {"staging": {"account": 123456789012, "region": "eu-west-1"}}, "rungs": ["staging"]},
+        "12 digits in quotes",
+    ),
+    "an environment with no region": (
+        {"environments": {"staging": {"account": "123456789012"}}, "rungs": ["staging"]},
+        "stepladder.environments.staging.region is None",
+    ),
+    "a rung that is no environment": ({"rungs": ["staging", "moon"]}, "stepladder.rungs is 'moon'"),
+    "a rung that stands twice": ({"rungs": ["staging", "staging"]}, "each environment once"),
+    "a schedule that is a sentence": ({"schedule": "daily"}, "rate(...) or cron(...)"),
+    "a mapping where text should be": ({"project": {}}, "stepladder.project"),
+    "a section that is text": ({"function": "big"}, "stepladder.function is 'big'; allowed: a mapping"),
+}
+
+
+def _load(tmp_path, **changes):
+    return settings.load(copy.deepcopy(GOOD) | changes, tmp_path)
+
+
+def test_settings_that_are_right_are_read(tmp_path):
+    loaded = _load(tmp_path)
+    assert loaded.project == "hello"
+    assert loaded.rungs == ("staging", "production")
+    assert loaded.environment("production").function.memory_mb == 512
+    assert loaded.environment("staging").function.memory_mb == 256
+
+
+def test_an_environment_inherits_variables_and_overrides_some(tmp_path):
+    environments = copy.deepcopy(GOOD["environments"])
+    environments["production"]["function"] = {"environment": {"LEVEL": "WARNING"}}
+    loaded = _load(tmp_path, function={"environment": {"LEVEL": "DEBUG", "NAME": "x"}}, environments=environments)
+    assert loaded.environment("production").function.environment == {"LEVEL": "WARNING", "NAME": "x"}
+
+
+@pytest.mark.parametrize(("change", "says"), WRONG.values(), ids=WRONG)
+def test_settings_that_are_wrong_are_refused(tmp_path, change, says):
+    with pytest.raises(BadInputError) as caught:
+        _load(tmp_path, **change)
+    assert caught.value.exit_code == ExitCode.BAD_INPUT
+    assert says in "\n".join(caught.value.problems)
+
+
+def test_every_problem_is_listed_at_once(tmp_path):
+    with pytest.raises(BadInputError) as caught:
+        _load(tmp_path, project="NO", python="2.7", trigger="x", function={"memory_mb": 1})
+    assert len(caught.value.problems) == 4
+
+
+def test_an_unknown_environment_names_the_known_ones(tmp_path):
+    with pytest.raises(BadInputError, match="no environment 'prod'") as caught:
+        _load(tmp_path).environment("prod")
+    assert "staging, production" in caught.value.hint
