@@ -1,0 +1,18 @@
+"""The plugins of the local cloud: modules with `install(cloud)`, installed in this order.
+
+A plugin imports Moto's modules and other heavy ones inside its handlers: the cloud must be ready at once.
+"""
+
+from __future__ import annotations
+
+PLUGINS = (
+    "sts",
+    "iam",
+    "s3",
+    "ecr",
+    "lambda_",
+    "cloudwatch",
+    "codedeploy",
+    "stepfunctions",
+)
+"""Names of modules in this package; one that isn't there yet is skipped."""
