@@ -1,0 +1,269 @@
+"""The front of the local cloud: names each request, counts it, applies faults, and hands it on.
+
+To a path route, to a plugin's handler, or to Moto, in this order.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from stepladder.local import wire
+from stepladder.local.admin import Admin
+from stepladder.local.cloud import Cloud, Environ, Request
+from stepladder.local.faults import Fault, Faults
+from stepladder.local.http import ConnectionCut
+from stepladder.local.identify import identify, route_action
+from stepladder.local.wire import Response, ServiceError
+
+# Moto isn't thread-safe: a conditional write must be atomic here as it is there. Services whose calls may wait or may
+# call functions are left out.
+SERIALISED = frozenset({"codedeploy", "dynamodb", "ecr", "iam", "lambda", "logs", "s3", "secretsmanager", "ssm"})
+NOT_OFFERED = "NotOfferedByLocalCloud"
+BROKEN = "LocalCloudError"
+
+
+class Front:
+    """The WSGI app. `calls` lists `service:Action` of every request that came over HTTP."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        cloud.front = self
+        self.faults = Faults()
+        self.calls: list[str] = []
+        self._locks = {name: threading.RLock() for name in SERIALISED}
+        self._moto: Any = None
+        self._moto_lock = threading.Lock()
+        self.admin = Admin(self)
+        self.served = 0
+        self.busy = 0
+        cloud.route("/_stepladder/", self.admin)
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        signed = environ.get("HTTP_AUTHORIZATION", "").startswith("AWS4-HMAC")
+        for prefix, app in self.cloud.routes:
+            if path.startswith(prefix) and (prefix.startswith("/_") or not signed):
+                return app(environ, start_response)  # type: ignore[no-any-return] - WSGI
+        self.busy += 1
+        try:
+            response = self.answer(identify(environ, environ["wsgi.input"].read(), self.cloud))
+        finally:
+            self.busy -= 1
+            self.served += 1
+        headers = [(k, v) for k, v in response.headers.items() if k.lower() != "content-length"]
+        if not (environ["REQUEST_METHOD"] == "HEAD" and "Content-Length" in response.headers):
+            headers.append(("Content-Length", str(len(response.body))))
+        else:
+            headers.append(("Content-Length", response.headers["Content-Length"]))
+        start_response(f"{response.status} {_reason(response.status)}", headers)
+        return [response.body]
+
+    def answer(self, request: Request) -> Response:
+        """Count a request, apply a fault, and answer it."""
+        self.calls.append(f"{request.service}:{request.action or '?'}")
+        fault = self.faults.pick(request)
+        try:
+            if fault:
+                return self._with_fault(request, fault)
+            return self._answer(request)
+        except ServiceError as error:
+            return wire.serialize_error(request.service, request.protocol, error)
+
+    def call(self, service: str, action: str, params: Mapping[str, Any], region: str, account: str) -> dict[str, Any]:
+        """Call an action from inside; see `Cloud.call`."""
+        request = self._compose(service, action, params, region, account)
+        result = self._dispatch(request)
+        if isinstance(result, Response):
+            return wire.parse_response(request.operation, result, request.protocol)
+        return dict(result or {})
+
+    def warm(self, service: str) -> None:
+        """Import a service's part of Moto and botocore's model of it."""
+        wire.service_model(service)
+        self._moto = self._moto or _moto_app()
+        module = {"lambda": "awslambda"}.get(service, service)
+        importlib.import_module(f"moto.{module}.responses")
+
+    def _with_fault(self, request: Request, fault: Fault) -> Response:
+        if fault.kind in ("delay", "timeout"):
+            time.sleep(fault.seconds)
+        if fault.kind in ("cut", "timeout"):
+            raise ConnectionCut
+        if fault.kind in ("throttle", "error", "access_denied"):
+            raise fault.error(request.service)
+        response = self._answer(request)
+        if fault.kind == "malformed":
+            return Response(response.status, response.headers, response.body[: len(response.body) // 2] + b"\x00")
+        if fault.kind == "cut_after":
+            raise ConnectionCut
+        if fault.kind == "crash":
+            sys.stderr.write(f"crash: a fault ends the process after {request.service}:{request.action}\n")
+            sys.stderr.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return response
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            result = self._dispatch(request)
+            if isinstance(result, Response):
+                return result
+            return wire.serialize_result(request.operation, request.protocol, result or {})
+        except ServiceError as error:
+            return wire.serialize_error(request.service, request.protocol, error)
+
+    def _dispatch(self, request: Request) -> Mapping[str, Any] | Response | None:
+        handler = self.cloud.handlers.get((request.service, request.action))
+        if handler is None:
+            return self.to_moto(request, None)
+        try:
+            return handler(request)
+        except (ServiceError, ConnectionCut):
+            raise
+        except Exception as error:
+            raise _broken(request, error) from error
+
+    def to_moto(self, request: Request, params: Mapping[str, Any] | None) -> Response:
+        """Return Moto's answer; what Moto doesn't offer, or breaks on, is a 4xx that no client retries."""
+        if params is not None:
+            request = self._compose(request.service, request.action, params, request.region, request.account)
+        environ = dict(request.environ)
+        environ["wsgi.input"] = io.BytesIO(request.body)
+        environ["CONTENT_LENGTH"] = str(len(request.body))
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        try:
+            with self._locks.get(request.service, nullcontext()):
+                response = self._run_moto(environ)
+        except NotImplementedError:
+            raise _not_offered(request) from None
+        except ServiceError:
+            raise
+        except Exception as error:
+            raise _broken(request, error) from error
+        if response.status == HTTPStatus.NOT_FOUND and _is_unrouted(request, response):
+            raise _not_offered(request)
+        if response.status == HTTPStatus.NOT_IMPLEMENTED:
+            raise _not_offered(request)
+        return response
+
+    def _run_moto(self, environ: Environ) -> Response:
+        if self._moto is None:
+            with self._moto_lock:
+                self._moto = self._moto or _moto_app()
+        started: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
+            started[:] = [int(status.split(" ", 1)[0]), headers]
+
+        chunks = self._moto(environ, start_response)
+        try:
+            body = b"".join(chunks)
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
+        return Response(started[0], dict(started[1]), body)
+
+    def _compose(self, service: str, action: str, params: Mapping[str, Any], region: str, account: str) -> Request:
+        """Make the request that botocore would send."""
+        operation = wire.operation_model(service, action)
+        made = wire.serialize_request(operation, params)
+        body = made["body"]
+        if isinstance(body, Mapping):
+            body = urlencode(body)
+        body = body.read() if hasattr(body, "read") else body
+        body = body.encode() if isinstance(body, str) else bytes(body)
+        url = urlsplit(made["url_path"])
+        query = urlencode(made["query_string"]) if isinstance(made["query_string"], Mapping) else made["query_string"]
+        query = "&".join(q for q in (url.query, query) if q)
+        model = wire.service_model(service)
+        scope = f"Credential={account}/20260101/{region}/{model.signing_name}/aws4_request"
+        host = urlsplit(self.cloud.url).netloc
+        environ: Environ = {
+            "REQUEST_METHOD": made["method"],
+            "SCRIPT_NAME": "",
+            "PATH_INFO": url.path,
+            "QUERY_STRING": query,
+            "RAW_URI": f"{url.path}?{query}" if query else url.path,
+            "SERVER_NAME": host.partition(":")[0],
+            "SERVER_PORT": host.partition(":")[2],
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_HOST": host,
+            "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0",
+            "HTTP_X_MOTO_ACCOUNT_ID": account,
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.input_terminated": True,
+        }
+        for name, value in made["headers"].items():
+            key = name.upper().replace("-", "_")
+            environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
+        if operation.service_model.resolved_protocol == "query":
+            environ.setdefault("CONTENT_TYPE", "application/x-www-form-urlencoded; charset=utf-8")
+        uri_params = route_action(service, environ)[1] if model.protocol.startswith("rest") else {}
+        return Request(
+            service=service,
+            action=action,
+            protocol=str(model.resolved_protocol),
+            region=region,
+            account=account,
+            method=made["method"],
+            path=url.path,
+            query={},
+            headers={k.lower(): str(v) for k, v in made["headers"].items()},
+            body=body,
+            environ=environ,
+            uri_params=uri_params,
+            cloud=self.cloud,
+        )
+
+
+def _moto_app() -> Any:
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    def create(service: Any) -> Any:
+        if service is None:
+            raise NotImplementedError
+        return create_backend_app(service)
+
+    return DomainDispatcherApplication(create)
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
+
+
+def _is_unrouted(request: Request, response: Response) -> bool:
+    """Say whether a 404 came from Moto's router and not from the service."""
+    if not request.action:
+        return request.service != "s3"
+    return b"<title>404 Not Found</title>" in response.body
+
+
+def _not_offered(request: Request) -> ServiceError:
+    name = f"{request.service}:{request.action or f'{request.method} {request.path}'}"
+    return ServiceError(NOT_OFFERED, f"the local cloud does not offer {name}", HTTPStatus.BAD_REQUEST)
+
+
+def _broken(request: Request, error: Exception) -> ServiceError:
+    """A fault of the emulator heals by no retry, so it isn't a 5xx; the log has the traceback."""
+    name = f"{request.service}:{request.action}"
+    sys.stderr.write(f"{name} broke\n{''.join(traceback.format_exception(error))}")
+    sys.stderr.flush()
+    return ServiceError(
+        BROKEN, f"the local cloud broke on {name}: {type(error).__name__}: {error}", HTTPStatus.BAD_REQUEST
+    )

@@ -1,0 +1,189 @@
+"""The Lambda Runtime API of one execution environment.
+
+The protocol is AWS's own, version 2018-06-01 (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html), served
+on a port of its own per environment: `awslambdaric` reads AWS_LAMBDA_RUNTIME_API as `host:port` and has no room for a
+path prefix. Whoever runs the function's code (a process, a container) only needs to reach that address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+PAYLOAD_LIMIT = 6_291_556  # bytes of a synchronous response: 6 MB and room for an envelope
+_PREFIX = "/2018-06-01/runtime/"
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One event on its way to a runtime. `deadline_ms` is epoch milliseconds."""
+
+    request_id: str
+    payload: bytes
+    function_arn: str
+    deadline_ms: int
+    trace_id: str
+    client_context: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an invocation: the function's payload, or an error with AWS's own shape of body.
+
+    `error` is empty or the `X-Amz-Function-Error` header's value.
+    """
+
+    payload: bytes
+    error: str = ""
+    error_type: str = ""
+
+    @classmethod
+    def failed(cls, error_type: str, message: str) -> Outcome:
+        """Make the body that Lambda itself writes when the runtime couldn't."""
+        return cls(json.dumps({"errorType": error_type, "errorMessage": message}).encode(), "Unhandled", error_type)
+
+
+class RuntimeApi:
+    """Hands invocations to one runtime, one at a time, and takes its answers.
+
+    `on_ready` is called once, when the runtime first asks for work; `on_init_error` with the runtime's own report when
+    it gives up before that; `on_outcome` with the request id and what came of it. They are called from the server's
+    threads. `host` is the address to listen on; `address` what the runtime is told.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_ready: Callable[[], None],
+        on_init_error: Callable[[Outcome], None],
+        on_outcome: Callable[[str, Outcome], None],
+        host: str = "127.0.0.1",
+    ) -> None:
+        self.on_ready = on_ready
+        self.on_init_error = on_init_error
+        self.on_outcome = on_outcome
+        self._work: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        self._server = _Server((host, 0), _Handler)
+        self._server.api = self
+        self.port = int(self._server.server_address[1])
+        self.address = f"{host}:{self.port}"
+        threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 3600},
+            name=f"runtime-api-{self.port}",
+            daemon=True,
+        ).start()
+
+    def offer(self, invocation: Invocation) -> None:
+        """Queue an invocation: the runtime gets it as soon as it asks."""
+        self._work.put(invocation)
+
+    def next(self) -> Invocation | None:
+        """Wait for work; None when the environment is being shut down."""
+        return None if self._closed.is_set() else self._work.get()
+
+    def close(self) -> None:
+        """Stop serving. A runtime that still waits for work has its connection cut."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._work.put(None)
+        threading.Thread(target=self._shut, daemon=True).start()
+
+    def _shut(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    api: RuntimeApi
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep quiet: a runtime that is killed in the middle of a request is everyday life here."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else headers and body written apart cost 40 ms
+    wbufsize = -1  # one write per answer
+    server: _Server
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Say nothing: the function's own log is what people read."""
+
+    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+        if self.path != f"{_PREFIX}invocation/next":
+            self._answer(404, {"errorType": "UnknownPath", "errorMessage": self.path})
+            return
+        api = self.server.api
+        api.on_ready()
+        work = api.next()
+        if work is None:
+            self.close_connection = True
+            return
+        headers = {
+            "Content-Type": "application/json",  # without it the client stalls without a word
+            "Lambda-Runtime-Aws-Request-Id": work.request_id,
+            "Lambda-Runtime-Deadline-Ms": str(work.deadline_ms),
+            "Lambda-Runtime-Invoked-Function-Arn": work.function_arn,
+            "Lambda-Runtime-Trace-Id": work.trace_id,
+        }
+        if work.client_context:
+            headers["Lambda-Runtime-Client-Context"] = work.client_context
+        self._write(200, headers, work.payload)
+
+    def do_POST(self) -> None:  # noqa: N802 - the base class's name
+        body = self._body()
+        api, parts = self.server.api, self.path.removeprefix(_PREFIX).split("/")
+        error_type = self.headers.get("Lambda-Runtime-Function-Error-Type") or ""
+        match parts:
+            case ["init", "error"]:
+                self._answer(202, {"status": "OK"})
+                api.on_init_error(Outcome(body, "Unhandled", error_type))
+            case ["invocation", request_id, "response"] if len(body) > PAYLOAD_LIMIT:
+                self._answer(
+                    413, {"errorType": "RequestEntityTooLarge", "errorMessage": "Exceeded maximum allowed size"}
+                )
+                message = f"Response payload size exceeded maximum allowed payload size ({PAYLOAD_LIMIT} bytes)."
+                api.on_outcome(request_id, Outcome.failed("Function.ResponseSizeTooLarge", message))
+            case ["invocation", request_id, "response"]:
+                api.on_outcome(request_id, Outcome(body))
+                self._answer(202, {"status": "OK"})
+            case ["invocation", request_id, "error"]:
+                api.on_outcome(request_id, Outcome(body, "Unhandled", error_type or "Unhandled"))
+                self._answer(202, {"status": "OK"})
+            case _:
+                self._answer(404, {"errorType": "UnknownPath", "errorMessage": self.path})
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass  # trailers
+        return b"".join(chunks)
+
+    def _answer(self, status: int, body: dict[str, str]) -> None:
+        self._write(status, {"Content-Type": "application/json"}, json.dumps(body).encode())
+
+    def _write(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.wfile.write(body)
+            self.wfile.flush()
