@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class RuntimeApi:
         self.address = f"{host}:{self.port}"
         threading.Thread(
             target=self._server.serve_forever,
-            kwargs={"poll_interval": 3600},
+            kwargs={"poll_interval": 5},
             name=f"runtime-api-{self.port}",
             daemon=True,
         ).start()
@@ -98,6 +99,8 @@ class RuntimeApi:
         threading.Thread(target=self._shut, daemon=True).start()
 
     def _shut(self) -> None:
+        with contextlib.suppress(OSError):
+            self._server.socket.shutdown(socket.SHUT_RDWR)  # wakes the server's thread
         self._server.shutdown()
         self._server.server_close()
 
@@ -120,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Say nothing: the function's own log is what people read."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the base class's name
+    def do_GET(self) -> None:
         if self.path != f"{_PREFIX}invocation/next":
             self._answer(404, {"errorType": "UnknownPath", "errorMessage": self.path})
             return
@@ -141,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Lambda-Runtime-Client-Context"] = work.client_context
         self._write(200, headers, work.payload)
 
-    def do_POST(self) -> None:  # noqa: N802 - the base class's name
+    def do_POST(self) -> None:
         body = self._body()
         api, parts = self.server.api, self.path.removeprefix(_PREFIX).split("/")
         error_type = self.headers.get("Lambda-Runtime-Function-Error-Type") or ""

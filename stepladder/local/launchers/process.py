@@ -1,0 +1,302 @@
+"""The process launcher: a function's code in a process of this machine, under a Python of the version that it wants.
+
+No container: the file system is the host's, and the memory limit is enforced by looking (see docs/decisions). What
+is Lambda's own is kept: the runtime client, the environment variables and nothing of the host's, the task root as the
+working folder, one module path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from stepladder.local.launchers import (
+    Ended,
+    ImageCode,
+    LaunchError,
+    SandboxSpec,
+    ZipCode,
+    pythons,
+    runtime_client,
+    unpack,
+)
+
+BASE_LABEL = "dev.stepladder.base"
+_HOST_PYTHON = "host-python:"
+_ENTRY_POINT = "/lambda-entrypoint.sh"
+_MAIN = Path(__file__).with_name("sandbox_main.py")
+_GO_ARCHITECTURES = {"arm64": "arm64", "x86_64": "amd64"}
+
+
+class Blobs(Protocol):
+    """The part of the image store that a launcher reads."""
+
+    def manifest(self, repository: str, digest: str) -> dict[str, Any]:
+        """Return an image manifest, parsed. Raises `KeyError` when there is none."""
+
+    def blob(self, repository: str, digest: str) -> Path:
+        """Return the file that holds a blob. Raises `KeyError` when there is none."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What the interpreter is started with."""
+
+    version: str
+    handler: str
+    task_root: Path
+    runtime: Path
+    working_directory: Path
+    environment: Mapping[str, str]
+
+
+class ProcessLauncher:
+    """Starts sandboxes as processes. `folder` holds what is unpacked, for as long as the images live."""
+
+    name = "process"
+    host = "127.0.0.1"
+
+    def __init__(self, folder: Path, blobs: Blobs | None) -> None:
+        self._folder = folder
+        self._blobs = blobs
+        self._running: set[_ProcessSandbox] = set()
+        self._lock = threading.Lock()
+        # Linux ends a child with PR_SET_PDEATHSIG when the *thread* that made it ends: one thread makes them all
+        self._spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
+
+    def refusal(self, spec: SandboxSpec) -> str:
+        """Say why the code can't run here: an image on a real Linux base needs a container."""
+        if isinstance(spec.code, ZipCode):
+            return ""
+        base = self._config(spec.code)[1].get("config", {}).get("Labels", {}).get(BASE_LABEL, "")
+        if base.startswith(_HOST_PYTHON):
+            return ""
+        return (
+            "the process launcher runs images on the base host-python only, and this one is on "
+            f"{base or 'another base'}: use the container launcher, which needs a Docker engine"
+        )
+
+    def start(
+        self, spec: SandboxSpec, *, on_line: Callable[[str], None], on_end: Callable[[Ended], None]
+    ) -> _ProcessSandbox:
+        """Start a process. Raises `LaunchError`."""
+        if refusal := self.refusal(spec):
+            raise LaunchError("Runtime.InvalidEntrypoint", refusal)
+        try:
+            prepared = self._zip(spec.code) if isinstance(spec.code, ZipCode) else self._image(spec, spec.code)
+        except unpack.UnpackError as error:
+            raise LaunchError("Runtime.InvalidEntrypoint", str(error)) from None
+        python = pythons.find(prepared.version)
+        home = self._folder / "sandboxes" / spec.name
+        (home / "tmp").mkdir(parents=True, exist_ok=True)
+        argv = [str(python), "-S", str(_MAIN), str(os.getpid()), prepared.handler]
+        environment = self._environment(spec, prepared, home)
+        if not prepared.working_directory.is_dir():
+            raise LaunchError(
+                "Runtime.InvalidWorkingDir", f"chdir {prepared.working_directory}: no such file or directory"
+            )
+        sandbox = _ProcessSandbox(home, on_line, on_end, self._forget)
+        with self._lock:
+            self._running.add(sandbox)
+        try:
+            self._spawner.submit(sandbox.spawn, argv, environment, prepared.working_directory).result()
+        except (OSError, RuntimeError) as error:
+            self._forget(sandbox)
+            raise LaunchError("Runtime.InvalidEntrypoint", f"fork/exec {python}: {error}") from None
+        return sandbox
+
+    def close(self) -> None:
+        """Kill every process that this launcher started and wait for them."""
+        with self._lock:
+            running = list(self._running)
+        for sandbox in running:
+            sandbox.kill()
+        for sandbox in running:
+            sandbox.ended.wait(5)
+        self._spawner.shutdown(wait=False)
+
+    def _forget(self, sandbox: _ProcessSandbox) -> None:
+        with self._lock:
+            self._running.discard(sandbox)
+        shutil.rmtree(sandbox.home, ignore_errors=True)
+
+    def _zip(self, code: ZipCode) -> _Prepared:
+        version = code.runtime.removeprefix("python")
+        root = unpack.once(self._folder / "zips" / code.sha256, lambda fresh: unpack.zip_file(code.path, fresh))
+        runtime = runtime_client.client(pythons.find(version), version, self._folder / "runtime")
+        return _Prepared(
+            version, code.handler, root, runtime, root, {"AWS_EXECUTION_ENV": f"AWS_Lambda_{code.runtime}"}
+        )
+
+    def _image(self, spec: SandboxSpec, code: ImageCode) -> _Prepared:
+        manifest, config = self._config(code)
+        settings = config.get("config", {})
+        if config.get("architecture") != _GO_ARCHITECTURES[spec.architecture]:
+            raise LaunchError("Runtime.InvalidEntrypoint", f"fork/exec {_ENTRY_POINT}: exec format error")
+        version = settings["Labels"][BASE_LABEL].removeprefix(_HOST_PYTHON)
+        entry_point = [*(code.entry_point or settings.get("Entrypoint") or ())]
+        if entry_point != [_ENTRY_POINT]:
+            raise LaunchError(
+                "Runtime.InvalidEntrypoint", f"the process launcher has no entry point but {_ENTRY_POINT}"
+            )
+        command = [*(code.command or settings.get("Cmd") or ())]
+        if len(command) != 1:
+            raise LaunchError(
+                "Runtime.InvalidEntrypoint", "entrypoint requires the handler name to be the first argument"
+            )
+        blobs = self._blobs
+        assert blobs is not None  # noqa: S101 - _config has used it
+
+        def apply(fresh: Path) -> None:
+            try:
+                unpack.layers([blobs.blob(code.repository, layer["digest"]) for layer in manifest["layers"]], fresh)
+            except KeyError as error:
+                raise unpack.UnpackError(f"the registry lacks {error}") from None
+
+        root = unpack.once(self._folder / "images" / code.digest.replace(":", "-"), apply)
+        task = root / "var" / "task"
+        folder = code.working_directory or settings.get("WorkingDir") or "/var/task"
+        image = dict(line.split("=", 1) for line in settings.get("Env") or () if "=" in line)
+        image["AWS_EXECUTION_ENV"] = f"AWS_Lambda_python{version}"
+        working_directory = root / folder.strip("/")
+        return _Prepared(version, command[0], task, root / "var" / "runtime", working_directory, image)
+
+    def _config(self, code: ImageCode) -> tuple[dict[str, Any], dict[str, Any]]:
+        if self._blobs is None:
+            raise LaunchError("Runtime.InvalidEntrypoint", "there is no image store")
+        try:
+            manifest = self._blobs.manifest(code.repository, code.digest)
+            config: dict[str, Any] = json.loads(
+                self._blobs.blob(code.repository, manifest["config"]["digest"]).read_bytes()
+            )
+        except (KeyError, ValueError, OSError):
+            raise LaunchError(
+                "ImageDeleted", f"the image {code.repository}@{code.digest} isn't in the registry"
+            ) from None
+        return manifest, config
+
+    def _environment(self, spec: SandboxSpec, prepared: _Prepared, home: Path) -> dict[str, str]:
+        own = {**prepared.environment, **spec.environment}
+        sdk = runtime_client.sdk(self._folder / "runtime")
+        path = [
+            p for p in own.get("PYTHONPATH", "").split(":") if p and not p.startswith(("/var/task", "/var/runtime"))
+        ]
+        return {
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            **own,
+            "PATH": "/usr/local/bin:/usr/bin:/bin:/opt/bin",
+            "HOME": str(home),  # else the SDK would read the host's ~/.aws
+            "TMPDIR": str(home / "tmp"),
+            "LAMBDA_TASK_ROOT": str(prepared.task_root),
+            "LAMBDA_RUNTIME_DIR": str(prepared.runtime),
+            "_HANDLER": prepared.handler,
+            "PYTHONPATH": ":".join([*path, str(prepared.task_root), str(prepared.runtime), str(sdk)]),
+        }
+
+
+class _ProcessSandbox:
+    """One process, and the pipe that both of its streams write to."""
+
+    def __init__(
+        self,
+        home: Path,
+        on_line: Callable[[str], None],
+        on_end: Callable[[Ended], None],
+        forget: Callable[[_ProcessSandbox], None],
+    ) -> None:
+        self.home = home
+        self.ended = threading.Event()
+        self._on_line = on_line
+        self._on_end = on_end
+        self._forget = forget
+        self._lock = threading.Lock()
+        self._rest = b""
+        self._peak = 0
+
+    def spawn(self, argv: list[str], environment: dict[str, str], folder: Path) -> None:
+        self._out, write = os.pipe()
+        os.set_blocking(self._out, False)
+        try:
+            self._child = subprocess.Popen(
+                argv,
+                env=environment,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=write,
+                stderr=write,
+                process_group=0,
+            )
+        except OSError:
+            os.close(self._out)
+            raise
+        finally:
+            os.close(write)
+        for target in (self._read, self._wait):
+            threading.Thread(target=target, daemon=True, name=f"{target.__name__}-{self._child.pid}").start()
+
+    def kill(self) -> None:
+        """Kill the process group."""
+        if not self.ended.is_set():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._child.pid, signal.SIGKILL)
+
+    def drain(self) -> None:
+        """Read what is in the pipe, so that an invocation's lines come before its REPORT."""
+        with self._lock:
+            self._pump()
+
+    def memory_mb(self) -> int:
+        """Return the peak resident set; 0 where there is no /proc."""
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{self._child.pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    self._peak = int(line.split()[1]) // 1024
+        return self._peak
+
+    def _read(self) -> None:
+        poll = select.poll()
+        poll.register(self._out, select.POLLIN)
+        while not self.ended.is_set():
+            poll.poll(500)
+            with self._lock:
+                if not self._pump():
+                    return
+
+    def _pump(self) -> bool:
+        """Read all there is; False at the end. The lock is held."""
+        while not self.ended.is_set():
+            try:
+                data = os.read(self._out, 65536)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            for line in lines:
+                self._on_line(line.decode(errors="replace"))
+        return False
+
+    def _wait(self) -> None:
+        code = self._child.wait()
+        with self._lock:
+            self._pump()
+            if self._rest:
+                self._on_line(self._rest.decode(errors="replace"))
+            self.ended.set()
+            os.close(self._out)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, signal.SIGKILL)  # what it left behind
+        self._forget(self)
+        self._on_end(Ended(code))
