@@ -21,9 +21,9 @@ class Admin:
     def __init__(self, front: Front) -> None:
         self._front = front
         self.save: Callable[[], list[str]] = list
-        self.ready = False
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one of `PAGES`."""
         name = environ["PATH_INFO"].removeprefix("/_stepladder/").strip("/")
         handler = getattr(self, f"_{name}", None) if name in self.PAGES else None
         try:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from stepladder.local import wire
 from stepladder.local.clock import Clock
@@ -41,7 +41,7 @@ class Request:
     body: bytes
     environ: Environ = field(repr=False)
     uri_params: dict[str, Any] = field(default_factory=dict)
-    cloud: Cloud = field(repr=False, default=None)  # type: ignore[assignment] - the front always sets it
+    cloud: Cloud = field(repr=False, default=cast("Cloud", None))  # the front always sets it
     _params: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
@@ -63,10 +63,7 @@ class Request:
 
     def forward(self, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return Moto's answer as boto3 would; an error answer raises `ServiceError`."""
-        if params is None:
-            protocol = self.protocol
-        else:
-            protocol = str(wire.service_model(self.service).resolved_protocol)
+        protocol = self.protocol if params is None else str(wire.service_model(self.service).resolved_protocol)
         return wire.parse_response(self.operation, self.cloud.forward(self, params), protocol)
 
 
@@ -93,7 +90,7 @@ class Cloud:
     def action(self, service: str, *actions: str) -> Callable[[Handler], Handler]:
         """Register the handler of one or more actions of a service (botocore's names): a decorator.
 
-        The handler returns a dict as boto3 would (None for an empty one), or a raw `Response`, or raises `ServiceError`.
+        The handler returns a dict as boto3 would (None: empty), or a raw `Response`, or raises `ServiceError`.
         """
 
         def register(handler: Handler) -> Handler:

@@ -51,11 +51,13 @@ class Front:
         cloud.route("/_stepladder/", self.admin)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
         path = environ["PATH_INFO"]
         signed = environ.get("HTTP_AUTHORIZATION", "").startswith("AWS4-HMAC")
         for prefix, app in self.cloud.routes:
             if path.startswith(prefix) and (prefix.startswith("/_") or not signed):
-                return app(environ, start_response)  # type: ignore[no-any-return] - WSGI
+                chunks: Iterable[bytes] = app(environ, start_response)
+                return chunks
         self.busy += 1
         try:
             response = self.answer(identify(environ, environ["wsgi.input"].read(), self.cloud))
@@ -260,7 +262,7 @@ def _not_offered(request: Request) -> ServiceError:
 
 
 def _broken(request: Request, error: Exception) -> ServiceError:
-    """A fault of the emulator heals by no retry, so it isn't a 5xx; the log has the traceback."""
+    """Make the error for a fault of the emulator: no retry heals it, so it isn't a 5xx; the log has the traceback."""
     name = f"{request.service}:{request.action}"
     sys.stderr.write(f"{name} broke\n{''.join(traceback.format_exception(error))}")
     sys.stderr.flush()

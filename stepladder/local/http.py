@@ -15,7 +15,7 @@ import threading
 import traceback
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from stepladder.local.cloud import Environ, WsgiApp
@@ -36,7 +36,7 @@ class _BadRequest(Exception):  # noqa: N818 - private, becomes a 400
 class _Body(io.RawIOBase):
     """The request's body: ends by itself, says 100-continue when somebody begins to read."""
 
-    def __init__(self, rfile: BinaryIO, sock: socket.socket, length: int | None, *, expects: bool) -> None:
+    def __init__(self, rfile: io.BufferedIOBase, sock: socket.socket, length: int | None, *, expects: bool) -> None:
         self._rfile = rfile
         self._sock = sock
         self._left = length or 0
@@ -116,7 +116,7 @@ class Server:
     def _converse(self, sock: socket.socket, address: Any) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(IDLE_SECONDS)
-        rfile = sock.makefile("rb", MAX_LINE)
+        rfile = io.BufferedReader(socket.SocketIO(sock, "r"), MAX_LINE)
         try:
             while not self._stopping and self._one(sock, rfile, address):
                 pass
@@ -130,7 +130,7 @@ class Server:
                 rfile.close()
                 sock.close()
 
-    def _one(self, sock: socket.socket, rfile: BinaryIO, address: Any) -> bool:
+    def _one(self, sock: socket.socket, rfile: io.BufferedIOBase, address: Any) -> bool:
         """Read and answer one request; return whether the connection stays."""
         line = rfile.readline(MAX_LINE)
         if not line.strip():
@@ -152,7 +152,9 @@ class Server:
                 chunks.close()
         return body.drain() and answer.keep
 
-    def _read(self, line: bytes, rfile: BinaryIO, sock: socket.socket, address: Any) -> tuple[Environ, _Body, bool]:
+    def _read(
+        self, line: bytes, rfile: io.BufferedIOBase, sock: socket.socket, address: Any
+    ) -> tuple[Environ, _Body, bool]:
         try:
             method, target, version = line.decode("latin-1").split()
         except ValueError:
@@ -199,7 +201,7 @@ class Server:
         return environ, body, keep
 
 
-def _headers(rfile: BinaryIO) -> list[tuple[str, str]]:
+def _headers(rfile: io.BufferedIOBase) -> list[tuple[str, str]]:
     headers: list[tuple[str, str]] = []
     while (line := rfile.readline(MAX_LINE)) not in (b"\r\n", b"\n", b""):
         name, colon, value = line.decode("latin-1").partition(":")
@@ -243,7 +245,7 @@ class _Answer:
             self._lines.append("Connection: close")
         if bodiless or isinstance(chunks, list | tuple):
             body = b"" if bodiless else b"".join(chunks)
-            if not self._sized and not (self._status in (204, 304)):
+            if not self._sized and self._status not in (204, 304):
                 size = sum(len(c) for c in chunks) if isinstance(chunks, list | tuple) else 0
                 self._lines.append(f"Content-Length: {size}")
             self._sock.sendall(self._head_bytes() + body)

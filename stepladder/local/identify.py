@@ -68,7 +68,7 @@ def _scope(environ: Environ, query: dict[str, str]) -> tuple[str, str, str]:
     if not text.startswith("AWS4") and "X-Amz-Credential" in query:
         text = f"Credential={query['X-Amz-Credential']}"
     found = SCOPE.search(text)
-    return found.groups() if found else ("", "", "")  # type: ignore[return-value] - three groups
+    return (found[1], found[2], found[3]) if found else ("", "", "")
 
 
 def _service(signing: str, target: str, environ: Environ) -> str:
@@ -89,7 +89,7 @@ def _service(signing: str, target: str, environ: Environ) -> str:
 
 
 def _account(environ: Environ, key: str) -> str:
-    """A 12-digit access key id is the account; a key that IAM or STS made belongs to one; else the default account."""
+    """Take a 12-digit access key id as the account; a key that IAM or STS made belongs to one; else the default."""
     if ACCOUNT_KEY.fullmatch(key):
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = key
         return key

@@ -13,11 +13,11 @@ KEEP = 15 * 24 * 3600.0  # seconds of cloud time; AWS keeps one-minute data for 
 
 
 class Point(NamedTuple):
-    """`count` equal observations: `timestamp` in epoch seconds."""
+    """`samples` equal observations; `timestamp` in epoch seconds."""
 
     timestamp: float
     value: float
-    count: float
+    samples: float
     unit: str
 
 
@@ -40,7 +40,7 @@ class Metrics:
         self._lock = threading.Lock()
         self._points: dict[MetricKey, list[Point]] = {}
 
-    def put(
+    def put(  # noqa: PLR0913 - PutMetricData's own fields
         self,
         namespace: str,
         name: str,

@@ -16,7 +16,6 @@ import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from stepladder.local.clock import Clock
 from stepladder.local.cloud import Cloud
@@ -41,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"the port {options.port} on {options.host} can't be used: {error.strerror}\n")
         return 1
     stopping = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stopping.set())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
     with contextlib.ExitStack() as stack:
         data = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stepladder-cloud-")))
         url = f"http://{_reachable(options.host)}:{server.port}"
@@ -128,6 +127,3 @@ def _stop(cloud: Cloud) -> None:
             call()
         except Exception:  # noqa: BLE001 - the others must still stop
             traceback.print_exc()
-
-
-__all__: list[Any] = ["main"]

@@ -139,7 +139,7 @@ def _load_backend(path: Path) -> None:
 
     service = path.stem.removeprefix("moto-")
     saved = pickle.loads(path.read_bytes())  # noqa: S301 - our own file, owner checked by the caller
-    backend: Any = get_backend(service)  # type: ignore[call-overload] - one of Moto's names
+    backend: Any = get_backend(service)
     for account, regions in saved.items():
         for region, contents in regions.items():
             dict.__setitem__(backend[account], region, contents)

@@ -1,0 +1,92 @@
+"""`inv local.*`: the local cloud."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stepladder.collections.edge import task
+
+FOLDER = ".stepladder/local"
+
+
+@task(
+    help={
+        "port": "port on loopback; 0 takes any free one",
+        "data": "folder that keeps the cloud's state across restarts; without it the state ends with the process",
+        "speed": "how many seconds pass for CodeDeploy, alarms and Wait states in a real one",
+    }
+)
+def up(_c: Any, port: int = 4600, data: str = "", speed: float = 1.0) -> None:
+    """Start the local cloud in the background, or say that it runs."""
+    from stepladder.console import Console
+    from stepladder.local import manager
+
+    console = Console()
+    with console.step("local cloud") as step:
+        info, started = manager.up(Path(FOLDER), port=port, data=Path(data) if data else None, speed=speed)
+        step.done(f"{'ready' if started else 'runs already'} at {info.url} (process {info.pid})")
+    console.hint('point this shell at it: eval "$(inv local.env)"')
+
+
+@task
+def down(_c: Any) -> None:
+    """End the local cloud that `up` started, and the functions that it runs."""
+    from stepladder.console import Console
+    from stepladder.local import manager
+
+    with Console().step("local cloud") as step:
+        info = manager.down(Path(FOLDER))
+        step.done(f"ended, process {info.pid}") if info else step.skip("none is running here")
+
+
+@task(default=True, help={"json": "print one JSON document"})
+def status(_c: Any, json: bool = False) -> None:
+    """Say whether a local cloud runs here, and what it is. Exit code 6 when none does."""
+    from stepladder.console import Console
+    from stepladder.local import manager
+
+    health = manager.healthy(manager.require(Path(FOLDER)))
+    console = Console(as_json=json)
+    console.json(health) if json else console.table(("what", "value"), [(k, v) for k, v in health.items() if v])
+
+
+@task(
+    help={
+        "account": "account id to act as; every account has its own resources",
+        "region": "region to act in",
+    }
+)
+def env(_c: Any, account: str = "", region: str = "") -> None:
+    """Print the exports that point a shell at the local cloud: eval "$(inv local.env)"."""
+    from stepladder.console import Console
+    from stepladder.local import manager
+
+    info = manager.require(Path(FOLDER))
+    Console().data(manager.export_lines(info, account=account or manager.ACCOUNT, region=region or manager.REGION))
+
+
+@task(help={"lines": "how many lines from the end"})
+def logs(_c: Any, lines: int = 50) -> None:
+    """Print the end of the local cloud's own log."""
+    from stepladder.console import Console
+    from stepladder.local import manager
+
+    console = Console()
+    for line in manager.log_lines(Path(FOLDER), lines):
+        console.data(line)
+
+
+@task(
+    help={
+        "host": "address to bind; anything but loopback is open to others on the network",
+        "port": "port; 0 takes any free one",
+        "data": "folder that keeps the cloud's state across restarts",
+        "speed": "how many seconds pass for CodeDeploy, alarms and Wait states in a real one",
+    }
+)
+def run(_c: Any, host: str = "127.0.0.1", port: int = 4600, data: str = "", speed: float = 1.0) -> None:
+    """Run the local cloud in the foreground until Ctrl-C, as in a container."""
+    from stepladder.local import manager
+
+    manager.run_in_foreground(host=host, port=port, data=Path(data) if data else None, speed=speed)

@@ -1,0 +1,235 @@
+"""Start, find and end a local cloud from outside: what `inv local.*` and the tests use."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stepladder.errors import NotReadyError, StepladderError
+
+READY_SECONDS = 30.0  # it takes one; a loaded machine may take many
+STOP_SECONDS = 10.0
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
+
+
+@dataclass(frozen=True)
+class CloudInfo:
+    """A local cloud. `pid` and `started` (the kernel's start time of the process) name exactly one process."""
+
+    url: str
+    pid: int
+    started: str
+    data: str
+    log: str
+
+    def env(self, *, account: str = ACCOUNT, region: str = REGION) -> dict[str, str]:
+        """Return the variables that point AWS SDKs, Terraform and the tasks at this cloud."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": account,  # twelve digits: the local cloud takes the key id as the account
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def request(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        """Ask one of the cloud's own pages (`/_stepladder/...`) and return its JSON."""
+        request = urllib.request.Request(  # noqa: S310 - our own loopback address
+            f"{self.url}/_stepladder/{path}", method=method, data=None if body is None else json.dumps(body).encode()
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise StepladderError(f"the local cloud refused: {error.read().decode()}") from None
+        except (OSError, ValueError) as error:
+            raise NotReadyError(
+                f"the local cloud at {self.url} doesn't answer", hint="start it: inv local.up"
+            ) from error
+
+
+def up(folder: Path, *, port: int = 0, data: Path | None = None, speed: float = 1.0) -> tuple[CloudInfo, bool]:
+    """Start a cloud in the background, or find the one that `folder` knows; return it and whether it was started.
+
+    `folder` (`.stepladder/local` of a project) holds the record and the log. Raises `NotReadyError` with the end of
+    the log when it doesn't come up, for example because the port is taken.
+    """
+    running_one = find(folder)
+    if running_one:
+        if port and not running_one.url.endswith(f":{port}"):
+            raise StepladderError(
+                f"a local cloud runs already, at {running_one.url}", hint="end it first: inv local.down"
+            )
+        return running_one, False
+    folder.mkdir(parents=True, exist_ok=True)
+    ready, log = folder / "ready.json", folder / "cloud.log"
+    ready.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "stepladder.local", "--port", str(port), "--ready-file", str(ready)]
+    argv += ["--speed", str(speed), *(("--data", str(data.resolve())) if data else ())]
+    environ = {k: v for k, v in os.environ.items() if k not in UNSET and not k.startswith("MOTO_")}
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=environ,
+            start_new_session=True,
+        )
+    url = _wait_ready(child, ready, log)
+    info = CloudInfo(url, child.pid, started_at(child.pid), str(data.resolve()) if data else "", str(log))
+    _record(folder).write_text(json.dumps(asdict(info) | {"boot": _boot_id()}))
+    return info, True
+
+
+def find(folder: Path) -> CloudInfo | None:
+    """Return the running cloud that `folder` knows; None when there is none. A stale record is no cloud."""
+    try:
+        raw = json.loads(_record(folder).read_text())
+        boot = raw.pop("boot")
+        info = CloudInfo(**raw)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return info if boot == _boot_id() and started_at(info.pid) == info.started != "" else None
+
+
+def down(folder: Path) -> CloudInfo | None:
+    """End exactly the cloud that `folder` knows, with its function processes; return it, None when none ran."""
+    info = find(folder)
+    if info is None:
+        _record(folder).unlink(missing_ok=True)
+        return None
+    _end(info)
+    _record(folder).unlink(missing_ok=True)
+    return info
+
+
+def export_lines(info: CloudInfo, *, account: str = ACCOUNT, region: str = REGION) -> str:
+    """Return what `eval "$(inv local.env)"` takes."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in info.env(account=account, region=region).items()]
+    return "\n".join([*lines, f"unset {' '.join(UNSET)}"])
+
+
+@contextlib.contextmanager
+def running(*, data: Path | None = None, speed: float = 1.0) -> Iterator[CloudInfo]:
+    """Run a cloud in a temporary folder while the block runs."""
+    with tempfile.TemporaryDirectory(prefix="stepladder-local-") as folder:
+        info, _ = up(Path(folder), data=data, speed=speed)
+        try:
+            yield info
+        finally:
+            down(Path(folder))
+
+
+def started_at(pid: int) -> str:
+    """Return when a process began, as the kernel tells it; empty when there is no such process (or only its zombie).
+
+    Together with the boot id it names one process for good: process ids are used again.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return _started_by_ps(pid)
+    return "" if fields[0] == "Z" else fields[19]  # proc(5): field 22, starttime; the state is field 3
+
+
+def _started_by_ps(pid: int) -> str:
+    if Path("/proc/self/stat").exists():
+        return ""
+    done = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=10, check=False
+    )
+    return done.stdout.strip()
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _record(folder: Path) -> Path:
+    return folder / "cloud.json"
+
+
+def _wait_ready(child: subprocess.Popen[bytes], ready: Path, log: Path) -> str:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return str(json.loads(ready.read_text())["url"])
+        if child.poll() is not None:
+            break
+        time.sleep(0.01)
+    else:
+        child.kill()
+        child.wait(5)
+    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+    raise NotReadyError(f"the local cloud did not start: {last[0]}", hint=f"its log is {log}")
+
+
+def _end(info: CloudInfo) -> None:
+    for number, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(info.pid, number)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            _reap(info.pid)
+            if started_at(info.pid) != info.started:
+                return
+            time.sleep(0.01)
+    raise StepladderError(f"the local cloud (process {info.pid}) did not end")
+
+
+def _reap(pid: int) -> None:
+    """Take the exit status when the cloud is our own child, so that no zombie stays."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+
+
+def healthy(info: CloudInfo) -> Mapping[str, Any]:
+    """Return the health page; `NotReadyError` when the cloud doesn't answer."""
+    answer: Mapping[str, Any] = info.request("health")
+    return answer
+
+
+def require(folder: Path) -> CloudInfo:
+    """Return the running cloud; `NotReadyError` when there is none."""
+    info = find(folder)
+    if info is None:
+        raise NotReadyError("no local cloud is running here", hint="start it: inv local.up")
+    return info
+
+
+def log_lines(folder: Path, count: int) -> list[str]:
+    """Return the last `count` lines of the cloud's log, of a stopped cloud too."""
+    try:
+        lines = (folder / "cloud.log").read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        raise NotReadyError("there is no log here: no local cloud was started", hint="start it: inv local.up") from None
+    return lines[-count:] if count > 0 else []
+
+
+def run_in_foreground(*, host: str, port: int, data: Path | None, speed: float) -> None:
+    """Become the cloud: replaces this process, so that signals and the exit code are the cloud's own."""
+    argv = [sys.executable, "-m", "stepladder.local", "--host", host, "--port", str(port), "--speed", str(speed)]
+    sys.stdout.flush()
+    os.execv(sys.executable, [*argv, *(("--data", str(data)) if data else ())])  # noqa: S606 - our own interpreter
