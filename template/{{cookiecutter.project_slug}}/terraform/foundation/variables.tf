@@ -1,0 +1,22 @@
+# What is left null takes the default of the module, which also checks every value.
+
+variable "account" {
+  description = "The AWS account that holds everything here: 12 digits."
+  type        = string
+}
+
+variable "image_retention_count" {
+  description = "How many images the repository keeps. The oldest beyond it are expired, whatever their tags, so it must exceed the images that any environment may still run or return to."
+  type        = number
+  default     = null
+}
+
+variable "project" {
+  description = "The project: it begins every name. At most 24 lower-case letters, digits and single hyphens."
+  type        = string
+}
+
+variable "region" {
+  description = "The AWS region that holds everything here."
+  type        = string
+}

@@ -1,0 +1,49 @@
+output "alarm_names" {
+  description = "The alarms that a deployment watches."
+  value       = module.service.alarm_names
+}
+
+output "alias_arn" {
+  description = "The ARN of the alias: what callers and triggers name."
+  value       = module.service.alias_arn
+}
+
+output "alias_name" {
+  description = "The alias that releases move."
+  value       = module.service.alias_name
+}
+
+output "codedeploy_application" {
+  description = "The CodeDeploy application."
+  value       = module.service.codedeploy_application
+}
+
+output "codedeploy_deployment_group" {
+  description = "The deployment group that shifts the alias."
+  value       = module.service.codedeploy_deployment_group
+}
+
+output "function_arn" {
+  description = "The ARN of the function, without version or alias."
+  value       = module.service.function_arn
+}
+
+output "function_name" {
+  description = "The function."
+  value       = module.service.function_name
+}
+
+output "function_url" {
+  description = "The HTTPS address of the alias; null unless the trigger is a URL."
+  value       = module.service.function_url
+}
+
+output "log_group" {
+  description = "The function's log group."
+  value       = module.service.log_group
+}
+
+output "queue_url" {
+  description = "The queue that feeds the function; null unless the trigger is sqs."
+  value       = module.service.queue_url
+}

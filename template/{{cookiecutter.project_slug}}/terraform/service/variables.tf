@@ -1,0 +1,119 @@
+# What is left null takes the default of the module, which also checks every value.
+
+variable "account" {
+  description = "The AWS account of the environment: 12 digits."
+  type        = string
+}
+
+variable "alarms" {
+  description = "When a release is bad, as CodeDeploy sees it: error rate (percent, judged from minimum_invocations a period on), p99 duration (0: four fifths of the timeout), throttled invocations a period; each over `periods` periods of a minute. `topic_arns` are told of every change."
+  type = object({
+    error_rate_percent  = optional(number)
+    latency_p99_ms      = optional(number)
+    minimum_invocations = optional(number)
+    periods             = optional(number)
+    throttles           = optional(number)
+    topic_arns          = optional(list(string))
+  })
+  default = null
+}
+
+variable "architecture" {
+  description = "The processor architecture of the image: arm64 or x86_64."
+  type        = string
+  default     = null
+}
+
+variable "deployment" {
+  description = "How CodeDeploy shifts traffic: `all-at-once`; `canary` (`percentage`, and the rest after `interval_minutes`); `linear` (`percentage` more every `interval_minutes`)."
+  type = object({
+    interval_minutes = optional(number)
+    percentage       = optional(number)
+    strategy         = optional(string)
+  })
+  default = null
+}
+
+variable "environment" {
+  description = "The environment (a rung of the ladder): 2 to 12 lower-case letters and digits."
+  type        = string
+}
+
+variable "environment_variables" {
+  description = "The function's environment variables. They are configuration, not secrets: every reader of the function sees them."
+  type        = map(string)
+  default     = null
+}
+
+variable "image_uri" {
+  description = "The image that the function is created with, by digest. Ignored from then on: releases own the image."
+  type        = string
+}
+
+variable "log_level" {
+  description = "The lowest level that the function's own log lines need to be kept: TRACE, DEBUG, INFO, WARN, ERROR or FATAL."
+  type        = string
+  default     = null
+}
+
+variable "log_retention_days" {
+  description = "How many days CloudWatch keeps the function's log."
+  type        = number
+  default     = null
+}
+
+variable "memory_mb" {
+  description = "The function's memory, in MB; its processor share follows."
+  type        = number
+  default     = null
+}
+
+variable "project" {
+  description = "The project: it begins every name. At most 24 lower-case letters, digits and single hyphens."
+  type        = string
+}
+
+variable "queue" {
+  description = "The SQS trigger: messages a batch, how often a message is tried before it goes to the dead-letter queue, and how many batches run at once (0: no limit)."
+  type = object({
+    batch_size          = optional(number)
+    max_receive_count   = optional(number)
+    maximum_concurrency = optional(number)
+  })
+  default = null
+}
+
+variable "region" {
+  description = "The AWS region of the environment."
+  type        = string
+}
+
+variable "reserved_concurrency" {
+  description = "How many invocations may run at once, taken from the account's share; -1 sets no limit of its own."
+  type        = number
+  default     = null
+}
+
+variable "schedule" {
+  description = "When the schedule trigger calls the function, in UTC: rate(...) or cron(...)."
+  type        = string
+  default     = null
+}
+
+variable "timeout_seconds" {
+  description = "How long one invocation may take, in seconds."
+  type        = number
+  default     = null
+}
+
+variable "tracing" {
+  description = "X-Ray: `PassThrough` follows the caller's decision, `Active` samples by itself."
+  type        = string
+  default     = null
+}
+
+variable "trigger" {
+  description = "What calls the function, always through the alias: `url` (public), `url-iam`, `sqs`, `schedule` or `none`."
+  type        = string
+  default     = null
+}

@@ -1,0 +1,29 @@
+output "artifacts_bucket" {
+  description = "The bucket of plans, reports and pipeline function packages."
+  value       = aws_s3_bucket.this["artifacts"].bucket
+}
+
+output "ledger_table" {
+  description = "The DynamoDB table of releases and locks."
+  value       = aws_dynamodb_table.ledger.name
+}
+
+output "ledger_table_arn" {
+  description = "The ARN of the ledger."
+  value       = aws_dynamodb_table.ledger.arn
+}
+
+output "repository_arn" {
+  description = "The ARN of the ECR repository."
+  value       = aws_ecr_repository.this.arn
+}
+
+output "repository_url" {
+  description = "The ECR repository as images name it, without tag or digest."
+  value       = aws_ecr_repository.this.repository_url
+}
+
+output "state_bucket" {
+  description = "The bucket of Terraform states."
+  value       = aws_s3_bucket.this["state"].bucket
+}

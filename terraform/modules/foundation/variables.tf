@@ -1,0 +1,44 @@
+variable "account" {
+  description = "The AWS account that holds everything here: 12 digits."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account))
+    error_message = "account must be 12 digits in quotes."
+  }
+}
+
+variable "image_retention_count" {
+  description = "How many images the repository keeps. The oldest beyond it are expired, whatever their tags, so it must exceed the images that any environment may still run or return to."
+  type        = number
+  default     = 50
+  nullable    = false
+
+  validation {
+    condition     = var.image_retention_count >= 5 && var.image_retention_count <= 1000 && floor(var.image_retention_count) == var.image_retention_count
+    error_message = "image_retention_count must be a whole number from 5 to 1000."
+  }
+}
+
+variable "project" {
+  description = "The project: it begins every name. At most 24 lower-case letters, digits and single hyphens."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.project)) && length(var.project) <= 24
+    error_message = "project must be at most 24 lower-case letters, digits and single hyphens, beginning with a letter."
+  }
+}
+
+variable "region" {
+  description = "The AWS region that holds everything here."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be an AWS region like eu-west-1."
+  }
+}

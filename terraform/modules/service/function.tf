@@ -1,0 +1,49 @@
+locals {
+  # The names that stepladder derives too (names.py); a test compares the two.
+  name = "${var.project}-${var.environment}"
+
+  arn_prefix   = "arn:${data.aws_partition.this.partition}"
+  function_arn = "${local.arn_prefix}:lambda:${var.region}:${var.account}:function:${local.name}"
+}
+
+data "aws_partition" "this" {}
+
+# Terraform owns the configuration, releases own the image and the versions: so `publish` is off, or a change of the
+# configuration would publish a version that no release knows (the decision is recorded as "who publishes versions").
+resource "aws_lambda_function" "this" {
+  function_name                  = local.name
+  architectures                  = [var.architecture]
+  image_uri                      = var.image_uri
+  memory_size                    = var.memory_mb
+  package_type                   = "Image"
+  publish                        = false
+  reserved_concurrent_executions = var.reserved_concurrency
+  role                           = aws_iam_role.function.arn
+  timeout                        = var.timeout_seconds
+
+  dynamic "environment" {
+    for_each = length(var.environment_variables) > 0 ? [var.environment_variables] : []
+
+    content {
+      variables = environment.value
+    }
+  }
+
+  logging_config {
+    application_log_level = var.log_level
+    log_format            = "JSON"
+    log_group             = aws_cloudwatch_log_group.function.name
+    system_log_level      = "INFO"
+  }
+
+  tracing_config {
+    mode = var.tracing
+  }
+
+  lifecycle {
+    ignore_changes = [image_uri]
+  }
+
+  # The function may be called as soon as it is there.
+  depends_on = [aws_iam_role_policy.function]
+}

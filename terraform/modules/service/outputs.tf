@@ -1,0 +1,49 @@
+output "alarm_names" {
+  description = "The alarms that a deployment watches."
+  value       = aws_codedeploy_deployment_group.live.alarm_configuration[0].alarms
+}
+
+output "alias_arn" {
+  description = "The ARN of the alias: what callers and triggers name."
+  value       = aws_lambda_alias.live.arn
+}
+
+output "alias_name" {
+  description = "The alias that releases move."
+  value       = aws_lambda_alias.live.name
+}
+
+output "codedeploy_application" {
+  description = "The CodeDeploy application."
+  value       = aws_codedeploy_app.this.name
+}
+
+output "codedeploy_deployment_group" {
+  description = "The deployment group that shifts the alias."
+  value       = aws_codedeploy_deployment_group.live.deployment_group_name
+}
+
+output "function_arn" {
+  description = "The ARN of the function, without version or alias."
+  value       = aws_lambda_function.this.arn
+}
+
+output "function_name" {
+  description = "The function."
+  value       = aws_lambda_function.this.function_name
+}
+
+output "function_url" {
+  description = "The HTTPS address of the alias; null unless the trigger is a URL."
+  value       = one([for url in aws_lambda_function_url.this : url.function_url])
+}
+
+output "log_group" {
+  description = "The function's log group."
+  value       = aws_cloudwatch_log_group.function.name
+}
+
+output "queue_url" {
+  description = "The queue that feeds the function; null unless the trigger is sqs."
+  value       = one([for queue in aws_sqs_queue.this : queue.url])
+}

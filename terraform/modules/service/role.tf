@@ -1,0 +1,52 @@
+data "aws_iam_policy_document" "assumed_by_lambda" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "function" {
+  name               = "${local.name}-function"
+  description        = "What ${local.name} may do"
+  assume_role_policy = data.aws_iam_policy_document.assumed_by_lambda.json
+}
+
+data "aws_iam_policy_document" "function" {
+  # The log group is ours, so the function may not create one.
+  statement {
+    sid       = "WriteOwnLog"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.function.arn}:log-stream:*"]
+  }
+
+  dynamic "statement" {
+    for_each = aws_sqs_queue.this
+
+    content {
+      sid       = "ReadOwnQueue"
+      actions   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+      resources = [statement.value.arn]
+    }
+  }
+
+  # X-Ray has no resources to name: https://docs.aws.amazon.com/xray/latest/devguide/security_iam_service-with-iam.html
+  dynamic "statement" {
+    for_each = var.tracing == "Active" ? ["this"] : []
+
+    content {
+      sid       = "WriteTraces"
+      actions   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+      resources = ["*"]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "function" {
+  name   = "own-resources"
+  role   = aws_iam_role.function.id
+  policy = data.aws_iam_policy_document.function.json
+}

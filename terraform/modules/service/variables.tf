@@ -1,0 +1,296 @@
+variable "account" {
+  description = "The AWS account of the environment: 12 digits."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account))
+    error_message = "account must be 12 digits in quotes."
+  }
+}
+
+variable "alarms" {
+  description = "When a release is bad, as CodeDeploy sees it: error rate (percent, judged from minimum_invocations a period on), p99 duration (0: four fifths of the timeout), throttled invocations a period; each over `periods` periods of a minute. `topic_arns` are told of every change."
+  type = object({
+    error_rate_percent  = optional(number, 5)
+    latency_p99_ms      = optional(number, 0)
+    minimum_invocations = optional(number, 10)
+    periods             = optional(number, 1)
+    throttles           = optional(number, 0)
+    topic_arns          = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.alarms.error_rate_percent > 0 && var.alarms.error_rate_percent < 100
+    error_message = "alarms.error_rate_percent must be more than 0 and less than 100."
+  }
+
+  validation {
+    condition     = var.alarms.latency_p99_ms == 0 || (var.alarms.latency_p99_ms >= 1 && var.alarms.latency_p99_ms <= 900000)
+    error_message = "alarms.latency_p99_ms must be from 1 to 900000, or 0 for four fifths of the timeout."
+  }
+
+  validation {
+    condition     = var.alarms.minimum_invocations >= 1 && floor(var.alarms.minimum_invocations) == var.alarms.minimum_invocations
+    error_message = "alarms.minimum_invocations must be a whole number from 1 on."
+  }
+
+  validation {
+    condition     = contains(range(1, 61), var.alarms.periods)
+    error_message = "alarms.periods must be a whole number from 1 to 60."
+  }
+
+  validation {
+    condition     = var.alarms.throttles >= 0
+    error_message = "alarms.throttles must not be negative."
+  }
+
+  validation {
+    condition     = alltrue([for arn in var.alarms.topic_arns : can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[^:]+$", arn))])
+    error_message = "alarms.topic_arns must be ARNs of SNS topics."
+  }
+
+  # The alarms see the alias, where the old version's good answers thin out the new one's errors.
+  validation {
+    condition     = var.deployment.strategy == "all-at-once" || var.alarms.error_rate_percent < var.deployment.percentage
+    error_message = "alarms.error_rate_percent must be less than deployment.percentage: a canary whose every call fails could not raise the alarm otherwise."
+  }
+}
+
+variable "architecture" {
+  description = "The processor architecture of the image: arm64 or x86_64."
+  type        = string
+  default     = "arm64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture must be arm64 or x86_64."
+  }
+}
+
+variable "deployment" {
+  description = "How CodeDeploy shifts traffic: `all-at-once`; `canary` (`percentage`, and the rest after `interval_minutes`); `linear` (`percentage` more every `interval_minutes`)."
+  type = object({
+    interval_minutes = optional(number, 5)
+    percentage       = optional(number, 10)
+    strategy         = optional(string, "canary")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["all-at-once", "canary", "linear"], var.deployment.strategy)
+    error_message = "deployment.strategy must be all-at-once, canary or linear."
+  }
+
+  validation {
+    condition     = contains(range(1, 100), var.deployment.percentage)
+    error_message = "deployment.percentage must be a whole number from 1 to 99."
+  }
+
+  # A deployment to Lambda may last 48 hours, and its last step waits too.
+  validation {
+    condition = (
+      var.deployment.interval_minutes >= 1 && floor(var.deployment.interval_minutes) == var.deployment.interval_minutes &&
+      var.deployment.interval_minutes * (var.deployment.strategy == "linear" ? ceil(100 / max(var.deployment.percentage, 1)) : 1) <= 2880
+    )
+    error_message = "deployment.interval_minutes must be a whole number from 1 on, and all steps together must fit 2880 minutes."
+  }
+}
+
+variable "environment" {
+  description = "The environment (a rung of the ladder): 2 to 12 lower-case letters and digits."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,11}$", var.environment))
+    error_message = "environment must be 2 to 12 lower-case letters and digits, beginning with a letter."
+  }
+}
+
+variable "environment_variables" {
+  description = "The function's environment variables. They are configuration, not secrets: every reader of the function sees them."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.environment_variables) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", name))])
+    error_message = "environment_variables must have names of at least two letters, digits and underscores, beginning with a letter."
+  }
+
+  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+  validation {
+    condition = length(setintersection(keys(var.environment_variables), [
+      "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+      "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", "AWS_LAMBDA_INITIALIZATION_TYPE",
+      "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API", "AWS_REGION",
+      "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT",
+    ])) == 0
+    error_message = "environment_variables must not set a name that Lambda reserves, such as AWS_REGION."
+  }
+
+  validation {
+    condition     = length(jsonencode(var.environment_variables)) <= 4096
+    error_message = "environment_variables must not be longer than 4 KB together."
+  }
+}
+
+variable "image_uri" {
+  description = "The image that the function is created with, by digest. Ignored from then on: releases own the image."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[^@[:space:]]+@sha256:[0-9a-f]{64}$", var.image_uri))
+    error_message = "image_uri must name the image by digest: <registry>/<repository>@sha256:<64 hex digits>."
+  }
+}
+
+variable "log_level" {
+  description = "The lowest level that the function's own log lines need to be kept: TRACE, DEBUG, INFO, WARN, ERROR or FATAL."
+  type        = string
+  default     = "INFO"
+  nullable    = false
+
+  validation {
+    condition     = contains(["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"], var.log_level)
+    error_message = "log_level must be TRACE, DEBUG, INFO, WARN, ERROR or FATAL."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How many days CloudWatch keeps the function's log."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be a number of days that CloudWatch Logs offers, such as 7, 30, 90 or 365."
+  }
+}
+
+variable "memory_mb" {
+  description = "The function's memory, in MB; its processor share follows."
+  type        = number
+  default     = 256
+  nullable    = false
+
+  validation {
+    condition     = var.memory_mb >= 128 && var.memory_mb <= 10240 && floor(var.memory_mb) == var.memory_mb
+    error_message = "memory_mb must be a whole number from 128 to 10240."
+  }
+}
+
+variable "project" {
+  description = "The project: it begins every name. At most 24 lower-case letters, digits and single hyphens."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.project)) && length(var.project) <= 24
+    error_message = "project must be at most 24 lower-case letters, digits and single hyphens, beginning with a letter."
+  }
+}
+
+variable "queue" {
+  description = "The SQS trigger: messages a batch, how often a message is tried before it goes to the dead-letter queue, and how many batches run at once (0: no limit)."
+  type = object({
+    batch_size          = optional(number, 10)
+    max_receive_count   = optional(number, 5)
+    maximum_concurrency = optional(number, 0)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(range(1, 11), var.queue.batch_size)
+    error_message = "queue.batch_size must be a whole number from 1 to 10."
+  }
+
+  validation {
+    condition     = contains(range(1, 1001), var.queue.max_receive_count)
+    error_message = "queue.max_receive_count must be a whole number from 1 to 1000."
+  }
+
+  validation {
+    condition     = var.queue.maximum_concurrency == 0 || contains(range(2, 1001), var.queue.maximum_concurrency)
+    error_message = "queue.maximum_concurrency must be a whole number from 2 to 1000, or 0."
+  }
+}
+
+variable "region" {
+  description = "The AWS region of the environment."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be an AWS region like eu-west-1."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "How many invocations may run at once, taken from the account's share; -1 sets no limit of its own."
+  type        = number
+  default     = -1
+  nullable    = false
+
+  validation {
+    condition     = var.reserved_concurrency >= -1 && floor(var.reserved_concurrency) == var.reserved_concurrency
+    error_message = "reserved_concurrency must be a whole number from 0 on, or -1."
+  }
+}
+
+variable "schedule" {
+  description = "When the schedule trigger calls the function, in UTC: rate(...) or cron(...)."
+  type        = string
+  default     = "rate(1 hour)"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(rate\\([1-9][0-9]* (minute|hour|day)s?\\)|cron\\([^()]+\\))$", var.schedule))
+    error_message = "schedule must be like rate(5 minutes) or cron(0 6 * * ? *)."
+  }
+}
+
+variable "timeout_seconds" {
+  description = "How long one invocation may take, in seconds."
+  type        = number
+  default     = 15
+  nullable    = false
+
+  validation {
+    condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
+    error_message = "timeout_seconds must be a whole number from 1 to 900."
+  }
+}
+
+variable "tracing" {
+  description = "X-Ray: `PassThrough` follows the caller's decision, `Active` samples by itself."
+  type        = string
+  default     = "PassThrough"
+  nullable    = false
+
+  validation {
+    condition     = contains(["Active", "PassThrough"], var.tracing)
+    error_message = "tracing must be Active or PassThrough."
+  }
+}
+
+variable "trigger" {
+  description = "What calls the function, always through the alias: `url` (public), `url-iam`, `sqs`, `schedule` or `none`."
+  type        = string
+  default     = "url-iam"
+  nullable    = false
+
+  validation {
+    condition     = contains(["none", "schedule", "sqs", "url", "url-iam"], var.trigger)
+    error_message = "trigger must be url, url-iam, sqs, schedule or none."
+  }
+}
