@@ -39,12 +39,14 @@ def run(
     env: Mapping[str, str] | None = None,
     timeout: float,
     on_line: Callable[[str], None] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Completed:
     """Run a program to its end and return what it printed.
 
     `env` is added to the environment; `on_line` is called with each line of standard output and error as it comes (from
-    two threads). Raises `StepladderError` when the deadline passes and `InterruptedRunError` on Ctrl-C or SIGTERM,
-    after the child has ended. A non-zero exit is returned, not raised.
+    two threads); `pass_fds` stay open in the child (a lock that must last as long as it does). Raises `StepladderError`
+    when the deadline passes and `InterruptedRunError` on Ctrl-C or SIGTERM, after the child has ended. A non-zero exit
+    is returned, not raised.
     """
     child = subprocess.Popen(
         list(argv),
@@ -56,7 +58,8 @@ def run(
         text=True,
         errors="replace",
         process_group=0,
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one libc call
+        pass_fds=tuple(pass_fds),
+        preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one libc call
     )
     readers, captured = _capture(child, on_line)
     try:
@@ -111,6 +114,6 @@ def _capture(
     return readers, captured
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask Linux for a SIGTERM when our parent dies (prctl(2), PR_SET_PDEATHSIG)."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
