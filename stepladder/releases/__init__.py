@@ -1,0 +1,1 @@
+"""Releases: deploy, the update algorithm, the ledger, the environment lock, smoke cases, status and rollback."""

@@ -1,0 +1,90 @@
+"""Who is at work: written into locks and ledger entries, and read back to tell whether a lock's holder has died."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+_ACTORS = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "CODEBUILD_INITIATOR")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process, so exactly named that its death can be proven from the same machine.
+
+    `boot_id` names the kernel's boot and the process namespace (containers share a kernel but not process ids);
+    `started` is the process's start in clock ticks since that boot, because process ids are used again. Both are
+    empty or 0 where the system doesn't tell, and then nothing is ever proven.
+    """
+
+    owner: str
+    host: str
+    boot_id: str
+    pid: int
+    started: int
+
+
+def this_process() -> Process:
+    """Describe the running process."""
+    host = socket.gethostname()
+    return Process(f"{_user()}@{host}", host, _boot_id(), os.getpid(), _started(os.getpid()))
+
+
+def is_dead(process: Process) -> bool:
+    """Say whether a process is *provably* gone: same host and boot, and its id is free or somebody else's."""
+    here = this_process()
+    if not process.boot_id or (process.host, process.boot_id) != (here.host, here.boot_id):
+        return False
+    try:
+        os.kill(process.pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    started = _started(process.pid)
+    return bool(started and process.started and started != process.started) or _is_zombie(process.pid)
+
+
+def release_id(now: float) -> str:
+    """Make a release's id: sorts by time, 22 to 24 characters, for example `20261121T230501Z-a1b2c3`."""
+    return f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def _user() -> str:
+    for name in _ACTORS:
+        if os.environ.get(name):
+            return os.environ[name]
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return str(os.getuid())
+
+
+def _boot_id() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of proc(5)'s stat after the command name, which may hold spaces and brackets."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _started(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[19]) if len(fields) > 19 else 0  # noqa: PLR2004 - field 22 of proc(5), counted after the name
+
+
+def _is_zombie(pid: int) -> bool:
+    return _stat(pid)[:1] == ["Z"]

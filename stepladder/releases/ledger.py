@@ -1,0 +1,262 @@
+"""The ledger: one DynamoDB table that knows every release of every rung (docs/architecture.md, "The ledger")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from stepladder.aws import error_code
+from stepladder.errors import LockedError, StepladderError
+from stepladder.releases import records
+from stepladder.releases.clock import Clock
+from stepladder.releases.records import Bad, Current, Holder, Infra, Release, Snapshot
+
+CONDITION_FAILED = "ConditionalCheckFailedException"
+TRANSACTION_CANCELLED = "TransactionCanceledException"
+NOT_FOUND = "ResourceNotFoundException"
+_DESCRIPTION = re.compile(r"rel=(?P<release>\S+) git=(?P<git>\S+) img=(?P<image>[0-9a-f]{12})")
+
+
+def description(release_id: str, git_commit: str, digest: str) -> str:
+    """Write a version's Description, from which the ledger can be rebuilt (at most 256 characters)."""
+    return f"rel={release_id} git={git_commit} img={short(digest)}"
+
+
+def short(digest: str) -> str:
+    """Return the first 12 hexadecimal digits of a digest."""
+    return digest.removeprefix("sha256:")[:12]
+
+
+class Ledger:
+    """Read and write the ledger of one project. `client` is DynamoDB's."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self.client = client
+        self.table = table
+
+    def snapshot(self, environment: str) -> Snapshot:
+        """Read an environment's lock, current release and infrastructure, and the foundation, in one call."""
+        keys = [
+            records.environment_key(environment, "lock"),
+            records.environment_key(environment, "current"),
+            records.environment_key(environment, "infra"),
+            records.key(records.FOUNDATION, "infra"),
+        ]
+        try:
+            found = self._batch(keys)
+        except Exception as error:
+            if error_code(error) == NOT_FOUND:
+                return Snapshot(exists=False)
+            raise
+        lock, current, infra, foundation = (found.get((k["pk"]["S"], k["sk"]["S"])) for k in keys)
+        return Snapshot(
+            exists=True,
+            lock=records.record(Holder, lock),
+            current=records.record(Current, current),
+            infra=records.record(Infra, infra),
+            foundation=records.record(Infra, foundation),
+        )
+
+    def _batch(self, keys: list[records.Item]) -> dict[tuple[str, str], records.Item]:
+        found = {}
+        wanted: Any = {self.table: {"Keys": keys, "ConsistentRead": True}}
+        while wanted:
+            answer = self.client.batch_get_item(RequestItems=wanted)
+            for raw in answer["Responses"].get(self.table, []):
+                found[raw["pk"]["S"], raw["sk"]["S"]] = raw
+            wanted = answer.get("UnprocessedKeys")
+        return found
+
+    def record_infra(self, environment: str | None, infra: Infra) -> None:
+        """Record an applied root: the service of an environment, or the foundation (None)."""
+        where = records.key(f"env#{environment}" if environment else records.FOUNDATION, "infra")
+        self.client.put_item(TableName=self.table, Item=records.item(where, infra))
+
+    def finish(self, release: Release, current: Current | None, run_id: str) -> None:
+        """Write a release, what is current now, and give the lock back: all or nothing, in one call.
+
+        Without `current` only the release is written (it failed; the alias serves what it served). When the lock is
+        no longer ours the release is still written, `current` isn't, and `LockedError` is raised.
+        """
+        entry = self._entry(release)
+        puts = [{"Put": entry}]
+        if current:
+            where = records.environment_key(release.environment, "current")
+            puts.append({"Put": {"TableName": self.table, "Item": records.item(where, current)}})
+        unlock = {
+            "TableName": self.table,
+            "Key": records.environment_key(release.environment, "lock"),
+            "ConditionExpression": "run_id = :mine",
+            "ExpressionAttributeValues": {":mine": {"S": run_id}},
+        }
+        for _ in Clock().polls(10):
+            try:
+                self.client.transact_write_items(TransactItems=[*puts, {"Delete": unlock}])
+            except Exception as error:
+                if error_code(error) != TRANSACTION_CANCELLED:
+                    raise
+                reasons = [r.get("Code") for r in getattr(error, "response", {}).get("CancellationReasons", [])]
+                if "TransactionConflict" in reasons:
+                    continue
+                if reasons[-1:] == ["ConditionalCheckFailed"] and self.find(release.environment, release.release_id):
+                    return  # sent twice: the first answer was lost, and the lock is gone with it
+                break
+            return
+        self.write(replace(release, cause=release.cause or "the lock was lost before the ledger was written"))
+        raise LockedError(
+            f"the lock of {release.environment} was lost before the ledger could be written",
+            hint="somebody else has taken it over; run the same command again once they are done",
+        )
+
+    def write(self, release: Release) -> bool:
+        """Write one release unless it is there; say whether it was new."""
+        try:
+            self.client.put_item(**self._entry(release))
+        except Exception as error:
+            if error_code(error) == CONDITION_FAILED:
+                return False
+            raise
+        return True
+
+    def set_current(self, environment: str, current: Current, *, was: Current | None) -> bool:
+        """Replace what is current if it is still what was read; say whether it was."""
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if was:
+            condition = {
+                "ConditionExpression": "release_id = :was",
+                "ExpressionAttributeValues": {":was": {"S": was.release_id}},
+            }
+        where = records.environment_key(environment, "current")
+        try:
+            self.client.put_item(TableName=self.table, Item=records.item(where, current), **condition)
+        except Exception as error:
+            if error_code(error) == CONDITION_FAILED:
+                return False
+            raise
+        return True
+
+    def _entry(self, release: Release) -> dict[str, Any]:
+        where = records.environment_key(release.environment, f"{records.RELEASE_PREFIX}{release.release_id}")
+        return {
+            "TableName": self.table,
+            "Item": records.item(where, release),
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+
+    def history(self, environment: str, *, limit: int = 20) -> list[Release]:
+        """Return the newest releases of an environment, newest first."""
+        found: list[Release] = []
+        for release in self._releases(environment):
+            if len(found) == limit:
+                break
+            found.append(release)
+        return found
+
+    def _releases(self, environment: str) -> Iterator[Release]:
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": {
+                ":pk": {"S": f"env#{environment}"},
+                ":prefix": {"S": records.RELEASE_PREFIX},
+            },
+            "ScanIndexForward": False,
+            "ConsistentRead": True,
+            "Limit": 100,
+        }
+        while True:
+            answer = self.client.query(**query)
+            for raw in answer["Items"]:
+                release = records.record(Release, raw)
+                if release:
+                    yield release
+            if "LastEvaluatedKey" not in answer:
+                return
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def find(self, environment: str, release_id: str) -> Release | None:
+        """Return one release."""
+        where = records.environment_key(environment, f"{records.RELEASE_PREFIX}{release_id}")
+        answer = self.client.get_item(TableName=self.table, Key=where, ConsistentRead=True)
+        return records.record(Release, answer.get("Item"))
+
+    def succeeded(self, environment: str, *, before: str = "") -> Iterator[Release]:
+        """Yield the releases that succeeded, newest first, those older than release `before` where it is given."""
+        for release in self._releases(environment):
+            if release.result == records.SUCCEEDED and (not before or release.release_id < before):
+                yield release
+
+    def last_succeeded(self, environment: str, *, before: str = "") -> Release | None:
+        """Return the newest release that succeeded, older than release `before` where it is given."""
+        return next(self.succeeded(environment, before=before), None)
+
+    def mark_bad(self, digest: str, *, by: str, why: str, at: str) -> None:
+        """Mark a digest, so that deploy and promote refuse it; the first mark stays."""
+        try:
+            self.client.put_item(
+                TableName=self.table,
+                Item=records.item(records.key(f"digest#{digest}", "bad"), Bad(at, by, why)),
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+        except Exception as error:
+            if error_code(error) != CONDITION_FAILED:
+                raise
+
+    def is_bad(self, digest: str) -> Bad | None:
+        """Return why a digest is marked, or None."""
+        answer = self.client.get_item(
+            TableName=self.table, Key=records.key(f"digest#{digest}", "bad"), ConsistentRead=True
+        )
+        return records.record(Bad, answer.get("Item"))
+
+    def protected_digests(self, environments: Iterable[str], *, keep: int = 10) -> set[str]:
+        """Return what pruning must leave: current digests and those of each rung's last `keep` good releases."""
+        found = set()
+        for environment in environments:
+            current = self.snapshot(environment).current
+            if current:
+                found.add(current.digest)
+            for count, release in enumerate(self.succeeded(environment)):
+                if count == keep:
+                    break
+                found.add(release.digest)
+        return found
+
+    def rebuild(self, environment: str, versions: Iterable[tuple[str, str, str, str]]) -> list[Release]:
+        """Write the releases that published versions tell of and the ledger lacks; return those that were new.
+
+        `versions` are (version, Description, digest, last modified). A version whose description isn't ours is passed
+        over. Whether a release succeeded isn't in a description: each is written as succeeded with that cause said, so
+        that it can be a rollback's target. Running it again writes nothing.
+        """
+        new = []
+        previous = ""
+        for version, text, digest, modified in versions:
+            told = _DESCRIPTION.fullmatch(text)
+            if not told:
+                continue
+            if digest and short(digest) != told["image"]:
+                raise StepladderError(
+                    f"version {version} says it has image {told['image']} but has {short(digest)}",
+                    hint="somebody changed its description; its release is not rebuilt",
+                )
+            release = Release(
+                release_id=told["release"],
+                environment=environment,
+                kind="deploy",
+                version=version,
+                previous_version=previous,
+                digest=digest,
+                git_commit=told["git"],
+                requested_by="rebuilt",
+                result=records.SUCCEEDED,
+                started_at=modified,
+                ended_at=modified,
+                cause="rebuilt from the description of the version",
+            )
+            previous = version
+            if self.write(release):
+                new.append(release)
+        return new

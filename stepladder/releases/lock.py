@@ -1,0 +1,181 @@
+"""One lock per environment, in the ledger: apply and release of an environment never run side by side.
+
+The lock is a lease. Its holder renews it from a thread; a holder that provably died (same machine and boot, process
+gone) is taken over at once, any other when its lease has run out. A holder that lost its lease notices (`check`)
+before it changes anything more.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from stepladder.aws import error_code
+from stepladder.errors import LockedError
+from stepladder.releases import records
+from stepladder.releases.clock import Clock, ago, stamp
+from stepladder.releases.identity import is_dead, this_process
+from stepladder.releases.ledger import CONDITION_FAILED, Ledger
+from stepladder.releases.records import Holder
+
+LEASE = 60  # seconds
+RENEW = 15.0  # seconds between renewals
+SKEW = 30  # seconds by which two machines' clocks may differ before a lease is believed to have run out
+WAIT = 600.0  # seconds that --wait waits
+
+
+class EnvironmentLock:
+    """The lock of one environment. `acquire`, then `check` before each change, then `release` or `given_back`."""
+
+    def __init__(
+        self, ledger: Ledger, environment: str, command: str, *, clock: Clock | None = None, renew: float = RENEW
+    ) -> None:
+        self._ledger = ledger
+        self._environment = environment
+        self._command = command
+        self._clock = clock or Clock()
+        self._renew = renew
+        self._stop = threading.Event()
+        self._lost = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.run_id = secrets.token_hex(8)
+        self.taken_over: Holder | None = None
+        self.held = False
+
+    def acquire(
+        self, seen: Holder | None = None, *, wait: float = 0.0, waiting: Callable[[Holder], None] | None = None
+    ) -> None:
+        """Take the lock, from `seen` (the holder that a read just showed, if any) when that one is dead.
+
+        Raises `LockedError`, which names the holder, at once or after `wait` seconds; `waiting` is told once.
+        """
+        holder = seen
+        told = False
+        for _ in self._clock.polls(wait):
+            for _ in range(3):  # the holder may give it back, or die, between our write and our read
+                if holder and not self._is_over(holder):
+                    break
+                if self._put(instead_of=holder):
+                    self._begin(holder)
+                    return
+                holder = self._read()
+            if holder and waiting and not told:
+                told = True
+                waiting(holder)
+            if wait:
+                holder = self._read()
+        raise locked(self._environment, holder or self._read(), self._clock.now())
+
+    def _is_over(self, holder: Holder) -> bool:
+        return holder.expires + SKEW < self._clock.now() or is_dead(holder.process)
+
+    def _put(self, *, instead_of: Holder | None) -> bool:
+        now = self._clock.now()
+        mine = Holder(
+            **asdict(this_process()),
+            run_id=self.run_id,
+            command=self._command,
+            since=stamp(now),
+            expires=int(now) + LEASE,
+        )
+        where = records.environment_key(self._environment, "lock")
+        # Each side of the condition is a fact that was read: nobody who came in between is pushed aside.
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if instead_of:
+            condition = {
+                "ConditionExpression": "attribute_not_exists(pk) OR (run_id = :seen AND expires = :expires)",
+                "ExpressionAttributeValues": {
+                    ":seen": {"S": instead_of.run_id},
+                    ":expires": {"N": str(instead_of.expires)},
+                },
+            }
+        try:
+            self._ledger.client.put_item(TableName=self._ledger.table, Item=records.item(where, mine), **condition)
+        except Exception as error:
+            if error_code(error) == CONDITION_FAILED:
+                holder = self._read()  # our own write may have been sent twice, its first answer lost
+                return holder is not None and holder.run_id == self.run_id
+            raise
+        return True
+
+    def _read(self) -> Holder | None:
+        answer = self._ledger.client.get_item(
+            TableName=self._ledger.table,
+            Key=records.environment_key(self._environment, "lock"),
+            ConsistentRead=True,
+        )
+        return records.record(Holder, answer.get("Item"))
+
+    def _begin(self, instead_of: Holder | None) -> None:
+        self.held = True
+        self.taken_over = instead_of
+        self._thread = threading.Thread(target=self._keep, name="environment lock", daemon=True)
+        self._thread.start()
+
+    def _keep(self) -> None:
+        """Renew until told to stop. A renewal that fails otherwise is tried again: the lease outlives three."""
+        while not self._stop.wait(self._renew):
+            try:
+                self._ledger.client.update_item(
+                    TableName=self._ledger.table,
+                    Key=records.environment_key(self._environment, "lock"),
+                    UpdateExpression="SET expires = :expires",
+                    ConditionExpression="run_id = :mine",
+                    ExpressionAttributeValues={
+                        ":expires": {"N": str(int(self._clock.now()) + LEASE)},
+                        ":mine": {"S": self.run_id},
+                    },
+                )
+            except Exception as error:  # noqa: BLE001 - see the docstring
+                if error_code(error) == CONDITION_FAILED:
+                    self._lost.set()
+                    return
+
+    def check(self) -> None:
+        """Raise `LockedError` when the lock was lost; call it before each change."""
+        if self._lost.is_set():
+            self.held = False
+            raise locked(self._environment, self._read(), self._clock.now(), lost=True)
+
+    def stop_renewing(self) -> None:
+        """Stop the thread: the ledger's transaction, which deletes the lock, must not meet a renewal."""
+        self._stop.set()
+        if self._thread and self._thread is not threading.current_thread():
+            self._thread.join(5)
+
+    def given_back(self) -> None:
+        """Note that the ledger's transaction has deleted the lock."""
+        self.held = False
+
+    def release(self) -> None:
+        """Give the lock back if we hold it. Errors are the caller's to judge: the lease runs out by itself."""
+        self.stop_renewing()
+        if not self.held:
+            return
+        self.held = False
+        try:
+            self._ledger.client.delete_item(
+                TableName=self._ledger.table,
+                Key=records.environment_key(self._environment, "lock"),
+                ConditionExpression="run_id = :mine",
+                ExpressionAttributeValues={":mine": {"S": self.run_id}},
+            )
+        except Exception as error:
+            if error_code(error) != CONDITION_FAILED:
+                raise
+
+
+def locked(environment: str, holder: Holder | None, now: float, *, lost: bool = False) -> LockedError:
+    """Return the error that says who holds an environment, since when and doing what."""
+    if holder is None:
+        return LockedError(f"the lock of {environment} was lost", hint="run the same command again")
+    verb = "was lost to" if lost else "is held by"
+    return LockedError(
+        f"the lock of {environment} {verb} {holder.owner} (process {holder.pid}) since {holder.since}, "
+        f"{ago(holder.since, now)} ago, for: {holder.command}",
+        hint="wait for it to end, or use --wait; a holder that died is taken over when its lease runs out, "
+        f"at {stamp(holder.expires + SKEW)}",
+    )

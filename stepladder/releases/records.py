@@ -1,0 +1,140 @@
+"""What the ledger holds, as dataclasses, and how they become DynamoDB items (docs/architecture.md, "The ledger")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+from stepladder.releases.identity import Process
+
+SUCCEEDED, FAILED, ROLLED_BACK, ROLLBACK_FAILED = "succeeded", "failed", "rolled_back", "rollback_failed"
+RELEASE_PREFIX = "release#"
+FOUNDATION = "root#foundation"
+
+Item = dict[str, dict[str, Any]]
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds an environment's lock. `since` is ISO 8601; `expires` is in epoch seconds."""
+
+    owner: str
+    host: str
+    boot_id: str
+    pid: int
+    run_id: str
+    command: str
+    since: str
+    expires: int
+    started: int = 0
+
+    @property
+    def process(self) -> Process:
+        """The process that holds the lock."""
+        return Process(self.owner, self.host, self.boot_id, self.pid, self.started)
+
+
+@dataclass(frozen=True)
+class Current:
+    """What the last verified release left on the alias."""
+
+    release_id: str
+    version: str
+    digest: str
+    input_key: str
+    config_hash: str
+    alias_revision: str
+    infra_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Infra:
+    """What the last apply of a Terraform root left; `url` is the function's URL, empty without one."""
+
+    input_hash: str
+    plan_id: str
+    applied_at: str
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release of one rung, written once. Times are ISO 8601, UTC."""
+
+    release_id: str
+    environment: str
+    kind: str
+    version: str
+    previous_version: str
+    digest: str
+    git_commit: str
+    requested_by: str
+    result: str
+    started_at: str
+    ended_at: str
+    cause: str = ""
+    plan_id: str = ""
+    execution_arn: str = ""
+    deployment_id: str = ""
+    input_key: str = ""
+    hotfix: bool = False
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Why a digest must not be released again."""
+
+    marked_at: str
+    by: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One environment as the ledger has it; `exists` is false before the foundation is there."""
+
+    exists: bool
+    lock: Holder | None = None
+    current: Current | None = None
+    infra: Infra | None = None
+    foundation: Infra | None = None
+
+
+def key(pk: str, sk: str) -> Item:
+    """Return a primary key."""
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def environment_key(environment: str, sk: str) -> Item:
+    """Return the key of an environment's item."""
+    return key(f"env#{environment}", sk)
+
+
+def item(pk_sk: Item, record: Any) -> Item:
+    """Turn a record into an item under a key; empty text is left out."""
+    return pk_sk | {name: _write(value) for name, value in asdict(record).items() if value != ""}
+
+
+def record(kind: type[R], raw: Mapping[str, Any] | None) -> R | None:
+    """Read an item back; attributes that are missing get an empty value, unknown ones are ignored."""
+    if not raw:
+        return None
+    values: dict[str, Any] = {}
+    for field in fields(kind):  # type: ignore[arg-type]
+        empty: Any = {"int": 0, "bool": False}.get(str(field.type), "")
+        values[field.name] = _read(raw[field.name]) if field.name in raw else empty
+    return kind(**values)
+
+
+def _write(value: Any) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    return {"N": str(value)} if isinstance(value, int) else {"S": str(value)}
+
+
+def _read(value: Mapping[str, Any]) -> Any:
+    if "N" in value:
+        return int(float(value["N"]))
+    return value.get("BOOL", value.get("S", ""))

@@ -1,0 +1,333 @@
+"""The update algorithm: give $LATEST the image, publish, verify, test, move the alias, verify, write it down.
+
+Every guard that Lambda offers is used (RevisionId, CodeSha256), every wait has a deadline, and the alias moves only to
+a version that was verified to be the wanted digest and passed its smoke cases. The order and its reasons:
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-aliases.html and terraform-provider-aws#12266 for what
+happens without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from stepladder import names
+from stepladder.aws import error_code
+from stepladder.errors import (
+    LockedError,
+    RefusedError,
+    RollbackFailedError,
+    RolledBackError,
+    StepladderError,
+)
+from stepladder.releases import alias as aliases
+from stepladder.releases import records, smoke
+from stepladder.releases.alias import PRECONDITION, Alias
+from stepladder.releases.clock import retrying, stamp
+from stepladder.releases.function import State
+from stepladder.releases.identity import release_id
+from stepladder.releases.ledger import description, short
+from stepladder.releases.records import Current, Release
+from stepladder.releases.rung import Rung, uninterrupted
+
+_CODE_CHANGED = "InvalidParameterValueException"  # PublishVersion, when CodeSha256 isn't that of $LATEST
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be released. `image_uri` is `<repository>@<digest>`."""
+
+    digest: str
+    image_uri: str
+    git_commit: str
+    input_key: str = ""
+    infra_hash: str = ""
+    plan_id: str = ""
+    kind: str = "deploy"
+
+
+@dataclass(frozen=True)
+class Released:
+    """What a release did. `moved` is false when the alias served the version already."""
+
+    release: Release
+    alias: Alias
+    moved: bool
+    config_changed: bool = False
+
+
+def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequence[smoke.Case]) -> Released:
+    """Release a digest on a rung whose lock is held; `alias` and `latest` are as they were just read.
+
+    Raises `RefusedError` when a check said no before the alias moved, `StepladderError` when AWS did,
+    `RolledBackError` when the alias was put back, `RollbackFailedError` when that failed. However it ends, the ledger
+    has an entry and the lock is given back, unless the process is killed; then the next run goes on from there.
+    """
+    now = rung.clock.now()
+    entry = Release(
+        release_id=release_id(now),
+        environment=rung.environment,
+        kind=target.kind,
+        version="",
+        previous_version=alias.version,
+        digest=target.digest,
+        git_commit=target.git_commit,
+        requested_by=rung.requested_by,
+        result=records.FAILED,
+        started_at=stamp(now),
+        ended_at="",
+        plan_id=target.plan_id,
+        input_key=target.input_key,
+    )
+    try:
+        settled = _give_image(rung, target, latest)
+        version = _publish(rung, target, settled, entry.release_id)
+        entry = replace(entry, version=version.version)
+        _test(rung, version.version, cases)
+    except BaseException as error:
+        _record_failure(rung, entry, records.FAILED, error)
+        raise
+    return _shift(rung, target, alias, version, entry)
+
+
+def _give_image(rung: Rung, target: Target, latest: State) -> State:
+    """Bring $LATEST to the wanted image and return its settled state."""
+    with rung.console.step("code") as step:
+        latest = rung.function.wait_settled(latest)
+        _check_kind(rung, latest)
+        if latest.digest == target.digest and latest.update == "Successful":
+            step.skip(f"$LATEST has {short(target.digest)} already")
+            return latest
+        rung.lock.check()
+        updated = _update_code(rung, target, latest)
+        settled = rung.function.wait_settled(updated)
+        if settled.update == "Failed":
+            raise StepladderError(
+                f"Lambda could not take the image {short(target.digest)}: {settled.update_reason or 'no reason given'}",
+                hint=f"the alias has not moved; {_restore(rung, latest, settled)}",
+            )
+        if settled.code_sha256 != updated.code_sha256:
+            raise _somebody_else(rung, "its code is not the one that was just given to it")
+        step.done(f"$LATEST has {short(target.digest)}")
+        return settled
+
+
+def _check_kind(rung: Rung, latest: State) -> None:
+    if latest.package_type != "Image":
+        raise RefusedError(
+            f"{rung.names.function} is a {latest.package_type} function, and only images are released",
+            hint="a function's package type can't be changed; remove it and let `inv deploy` make it again",
+        )
+    if latest.architectures != (rung.settings.architecture,):
+        raise RefusedError(
+            f"{rung.names.function} runs {', '.join(latest.architectures)}, the image is {rung.settings.architecture}",
+            hint="run `inv deploy --infra always`, or mend stepladder.architecture",
+        )
+
+
+def _update_code(rung: Rung, target: Target, latest: State) -> State:
+    try:
+        return rung.function.update_code(target.image_uri, latest.revision)
+    except Exception as error:
+        if error_code(error) != PRECONDITION:
+            raise
+        now = _unchanged(rung, latest, ours=target.digest)
+        if now.digest == target.digest:
+            return now
+        return rung.function.update_code(target.image_uri, now.revision)
+
+
+def _unchanged(rung: Rung, before: State, *, ours: str = "") -> State:
+    """After a 412: read again, and refuse unless only the RevisionId moved on (or our own request did it).
+
+    Lambda gives a new RevisionId also when a status changes, so a 412 alone doesn't prove that somebody was there.
+    """
+    rung.function.wait_settled()
+    now = rung.function.read()
+    if now is None:
+        raise StepladderError(f"{rung.names.function} is gone", hint="run `inv deploy` to make it again")
+    same_code = before.code_sha256 == now.code_sha256 or (ours and now.digest == ours)
+    if not same_code or now.config_hash != before.config_hash:
+        raise _somebody_else(rung, "its code or configuration is not what was read")
+    return now
+
+
+def _somebody_else(rung: Rung, what: str) -> RefusedError:
+    return RefusedError(
+        f"{rung.names.function} was changed by somebody else during this release: {what}",
+        hint="the alias has not moved; run the same command again",
+    )
+
+
+def _restore(rung: Rung, before: State, failed: State) -> str:
+    """Give $LATEST its previous image back after a Failed update, and say how that went."""
+    if not before.image_uri or before.update != "Successful":
+        return "$LATEST had no good image before, so it is left as it is"
+    try:
+        rung.function.update_code(before.image_uri, failed.revision)
+        restored = rung.function.wait_settled()
+    except Exception as error:  # noqa: BLE001 - what failed first is what matters
+        return f"$LATEST could not be put back ({error_code(error) or type(error).__name__}); no traffic goes there"
+    if restored.update == "Failed":
+        return f"$LATEST could not be put back ({restored.update_reason}); no traffic goes there"
+    return f"$LATEST was put back to {short(before.digest) or before.image_uri}"
+
+
+def _publish(rung: Rung, target: Target, settled: State, rel: str) -> State:
+    """Publish exactly the settled state, and verify that the version is the wanted digest."""
+    with rung.console.step("version") as step:
+        rung.lock.check()
+        text = description(rel, target.git_commit, target.digest)
+        try:
+            made = rung.function.publish(code_sha256=settled.code_sha256, revision=settled.revision, description=text)
+        except Exception as error:
+            if error_code(error) == _CODE_CHANGED:
+                raise _somebody_else(rung, "PublishVersion found other code than ours") from error
+            if error_code(error) != PRECONDITION:
+                raise
+            now = _unchanged(rung, settled)
+            made = rung.function.publish(code_sha256=now.code_sha256, revision=now.revision, description=text)
+        version = rung.function.wait_active(made.version)
+        served = version.digest or f"sha256:{version.code_sha256}"
+        if served != target.digest:
+            raise RefusedError(
+                f"version {version.version} has image {short(served)}, not the wanted {short(target.digest)}",
+                hint="the alias has not moved; somebody else is updating this function, so run the same command again",
+            )
+        step.done(f"{version.version} is {short(target.digest)}, verified")
+        return version
+
+
+def _test(rung: Rung, version: str, cases: Sequence[smoke.Case]) -> None:
+    """Run the smoke cases against the version's own ARN; the alias isn't touched."""
+    with rung.console.step("smoke") as step:
+        if not cases:
+            step.skip(f"no case in {rung.settings.smoke_path}: nothing tests the version before it gets traffic")
+            return
+        outcomes = smoke.run(cases, lambda payload: _invoke(rung, payload, version))
+        failed = [outcome for outcome in outcomes if not outcome.passed]
+        slowest = max(outcome.seconds for outcome in outcomes)
+        step.done(f"{len(outcomes) - len(failed)} of {len(outcomes)} pass, slowest {slowest * 1000:.0f} ms")
+        if not failed:
+            return
+        step.mark = "fail"
+    for outcome in failed:
+        for mismatch in outcome.mismatches:
+            rung.console.line(f"  - {outcome.name}: {mismatch}")
+    raise RefusedError(
+        f"version {version} fails {len(failed)} of {len(outcomes)} smoke cases: "
+        f"{failed[0].name}: {failed[0].mismatches[0]}",
+        hint=f"the alias has not moved; try it: inv function.invoke --env {rung.environment} --version {version}",
+    )
+
+
+def _invoke(rung: Rung, payload: object, version: str) -> tuple[object, str | None, float]:
+    answer = retrying(lambda: rung.function.invoke(payload, version), rung.clock, timeout=30)
+    return answer.result, answer.error, answer.seconds
+
+
+def _shift(rung: Rung, target: Target, alias: Alias, version: State, entry: Release) -> Released:
+    """Move the alias, verify, write the ledger: together, so that an interrupt waits until they are done."""
+    with uninterrupted():
+        try:
+            moved = _move(rung, alias, version.version)
+        except BaseException as error:
+            _record_failure(rung, entry, _result_of(error), error)
+            raise
+        entry = replace(entry, result=records.SUCCEEDED, ended_at=stamp(rung.clock.now()))
+        current = Current(
+            release_id=entry.release_id,
+            version=version.version,
+            digest=target.digest,
+            input_key=target.input_key,
+            config_hash=version.config_hash,
+            alias_revision=moved.revision,
+            infra_hash=target.infra_hash,
+        )
+        with rung.console.step("ledger") as step:
+            _write_down(rung, entry, current)
+            step.done(f"release {entry.release_id}")
+    return Released(entry, moved, moved=alias.version != version.version)
+
+
+def _write_down(rung: Rung, entry: Release, current: Current) -> None:
+    rung.lock.stop_renewing()
+    try:
+        rung.ledger.finish(entry, current, rung.lock.run_id)
+    except StepladderError:
+        raise
+    except Exception as error:
+        raise StepladderError(
+            f"version {current.version} serves {rung.environment}, verified, but the ledger could not be written: "
+            f"{error_code(error) or error}",
+            hint="run the same command again: it finds the version in place and writes it down",
+        ) from error
+    rung.lock.given_back()
+
+
+def _result_of(error: BaseException) -> str:
+    if isinstance(error, RolledBackError):
+        return records.ROLLED_BACK
+    return records.ROLLBACK_FAILED if isinstance(error, RollbackFailedError) else records.FAILED
+
+
+def _move(rung: Rung, alias: Alias, version: str) -> Alias:
+    with rung.console.step("alias") as step:
+        if alias.serves(version):
+            step.skip(f"{names.ALIAS} serves version {version} already")
+            return alias
+        rung.lock.check()
+        moved = aliases.move(
+            rung.lambda_client, rung.names.function, version, revision=alias.revision, clock=rung.clock
+        )
+        verified = _verify(rung, version)
+        if verified is None:
+            _put_back(rung, alias, moved, version)
+        step.done(f"{names.ALIAS}: {alias.version} -> {version}, verified")
+        return verified or moved
+
+
+def _verify(rung: Rung, version: str) -> Alias | None:
+    """Read the alias back; None when it doesn't serve the version, or can't be read."""
+    try:
+        now = retrying(lambda: aliases.read(rung.lambda_client, rung.names.function), rung.clock, timeout=30)
+    except Exception:  # noqa: BLE001 - not verified is not verified, whatever the reason
+        return None
+    return now if now and now.serves(version) else None
+
+
+def _put_back(rung: Rung, before: Alias, moved: Alias, version: str) -> None:
+    """Restore the alias to where it began, verify that, and raise how it ended."""
+    problem = f"the alias was moved to version {version} but could not be verified to serve it"
+    try:
+        now = aliases.read(rung.lambda_client, rung.names.function) or moved
+        aliases.move(rung.lambda_client, rung.names.function, before.version, revision=now.revision, clock=rung.clock)
+    except Exception as error:
+        raise RollbackFailedError(
+            f"{problem}, and putting it back to {before.version} failed: {error_code(error) or error}",
+            hint=f"look now: inv status --env {rung.environment}; then inv rollback --env {rung.environment}",
+        ) from error
+    if _verify(rung, before.version) is None:
+        raise RollbackFailedError(
+            f"{problem}, and neither could its return to {before.version}",
+            hint=f"look now: inv status --env {rung.environment}; then inv rollback --env {rung.environment}",
+        )
+    raise RolledBackError(
+        f"{problem}; it serves version {before.version} again, verified",
+        hint="somebody else may be moving it; look at inv status, then run the same command again",
+    )
+
+
+def _record_failure(rung: Rung, entry: Release, result: str, error: BaseException) -> None:
+    """Write the failed release and give the lock back; a second failure here must not hide the first."""
+    cause = getattr(error, "message", "") or error_code(error) or type(error).__name__
+    entry = replace(entry, result=result, cause=cause[:500], ended_at=stamp(rung.clock.now()))
+    try:
+        rung.lock.stop_renewing()
+        if isinstance(error, LockedError):
+            rung.ledger.write(entry)
+            return
+        rung.ledger.finish(entry, None, rung.lock.run_id)
+        rung.lock.given_back()
+    except Exception as second:  # noqa: BLE001 - see the docstring
+        rung.console.warn(f"the failed release could not be written to the ledger ({error_code(second) or second})")

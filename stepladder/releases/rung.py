@@ -1,0 +1,142 @@
+"""One rung under work: its clients, function, ledger, lock and console, made once and passed to every step."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from stepladder import names
+from stepladder.aws import Aws, error_code
+from stepladder.console import Console
+from stepladder.errors import RefusedError
+from stepladder.releases import alias as aliases
+from stepladder.releases.alias import Alias
+from stepladder.releases.clock import Clock
+from stepladder.releases.function import LATEST, Function
+from stepladder.releases.identity import this_process
+from stepladder.releases.ledger import Ledger
+from stepladder.releases.lock import EnvironmentLock
+from stepladder.settings import Settings
+
+ACTIVE = ("Created", "Queued", "InProgress", "Ready")
+_NO_DEPLOYMENTS = frozenset({"ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException"})
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One environment of a project, with all that a release of it needs."""
+
+    settings: Settings
+    environment: str
+    aws: Aws
+    console: Console
+    command: str
+    clock: Clock = field(default_factory=Clock)
+
+    @cached_property
+    def names(self) -> names.Names:
+        """The derived AWS names."""
+        return self.settings.names(self.environment)
+
+    @cached_property
+    def requested_by(self) -> str:
+        """Who is at work."""
+        return this_process().owner
+
+    @property
+    def lambda_client(self) -> Any:
+        """Lambda's client."""
+        return self.aws.client("lambda")
+
+    @cached_property
+    def function(self) -> Function:
+        """The function."""
+        return Function(self.lambda_client, self.names.function, clock=self.clock)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The project's ledger."""
+        return Ledger(self.aws.client("dynamodb"), self.names.ledger_table)
+
+    @cached_property
+    def lock(self) -> EnvironmentLock:
+        """The environment's lock; not taken yet."""
+        return EnvironmentLock(self.ledger, self.environment, self.command, clock=self.clock)
+
+    def alias(self) -> Alias | None:
+        """Read the alias and refuse one that lives in another account; None when there is none yet."""
+        found = aliases.read(self.lambda_client, self.names.function)
+        if found:
+            self.check_account(found.account)
+        return found
+
+    def check_account(self, account: str) -> None:
+        """Refuse to work in another account than the settings name."""
+        if account != self.names.account:
+            raise RefusedError(
+                f"these credentials reach account {account}, but {self.environment} is account {self.names.account}",
+                hint=f"use credentials of {self.names.account}, or mend the account under stepladder.environments",
+            )
+
+    def active_deployment(self) -> str:
+        """Return the id of the CodeDeploy deployment under way, or an empty text."""
+        try:
+            answer = self.aws.client("codedeploy").list_deployments(
+                applicationName=self.names.codedeploy_application,
+                deploymentGroupName=names.ALIAS,
+                includeOnlyStatuses=list(ACTIVE),
+            )
+        except Exception as error:
+            if error_code(error) in _NO_DEPLOYMENTS:
+                return ""
+            raise
+        return str(next(iter(answer["deployments"]), ""))
+
+    def check_unshifted(self, alias: Alias, deployment: str) -> None:
+        """Refuse while a CodeDeploy deployment is under way, an alias is weighted, or it serves $LATEST."""
+        name = f"alias {names.ALIAS} of {self.names.function}"
+        if deployment:
+            raise RefusedError(
+                f"CodeDeploy deployment {deployment} is under way on {name}{aliases.weighted(alias)}",
+                hint=f"wait for it, or stop it and return: inv rollback --env {self.environment}",
+            )
+        if alias.weights:
+            raise RefusedError(
+                f"{name} serves version {alias.version}{aliases.weighted(alias)}, and no deployment is under way",
+                hint="a deployment was stopped without its rollback; clear the weights: "
+                f"inv rollback --env {self.environment}",
+            )
+        if alias.version == LATEST:
+            raise RefusedError(
+                f"{name} serves $LATEST, which is no version",
+                hint="point it at a published version, then run this again",
+            )
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put off Ctrl-C and SIGTERM until the block has ended, for the few calls that belong together.
+
+    Between moving the alias and writing the ledger lie three calls; an interrupt there would leave a true but
+    unrecorded release. Off the main thread, where no signal arrives, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
