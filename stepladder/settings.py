@@ -15,6 +15,7 @@ from typing import Any
 
 from stepladder import names
 from stepladder.errors import BadInputError
+from stepladder.promotion import settings as promotion
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ARCHITECTURES = ("arm64", "x86_64")
@@ -34,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "function": {"memory_mb": 256, "timeout_seconds": 15, "environment": {}},
     "image": {"builder": "auto", "base": "", "context": "function", "keep": 50},
     "smoke": {"path": "tests/smoke"},
+    "promotion": promotion.DEFAULTS,
     "environments": {},
 }
 """Every key under `stepladder:` with its default; the reference page is generated from it."""
@@ -70,7 +72,10 @@ class Environment:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a project. `root` is the folder that holds `invoke.yaml`."""
+    """All settings of a project. `root` is the folder that holds `invoke.yaml`.
+
+    `ladder` is the rungs, lowest first, each with its targets; `rungs` is the same flat.
+    """
 
     root: Path
     project: str
@@ -80,9 +85,11 @@ class Settings:
     schedule: str
     infra: str
     rungs: tuple[str, ...]
+    ladder: tuple[tuple[str, ...], ...]
     function: FunctionSettings
     image: ImageSettings
     smoke_path: str
+    promotion: promotion.PromotionSettings
     environments: Mapping[str, Environment]
 
     def environment(self, name: str) -> Environment:
@@ -163,6 +170,8 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
         problems.add("project", project, f"at most {names.PROJECT_MAX} characters")
     function = _function("function", merged["function"], FunctionSettings(), problems)
     environments = _environments(merged["environments"], function, problems)
+    ladder = _ladder(merged["rungs"], environments, problems)
+    rungs = tuple(name for rung in ladder for name in rung)
     settings = Settings(
         root=root,
         project=project,
@@ -176,10 +185,12 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
             "rate(...) or cron(...)",
         ),
         infra=problems.choice("infra", merged["infra"], INFRA),
-        rungs=_rungs(merged["rungs"], environments, problems),
+        rungs=rungs,
+        ladder=ladder,
         function=function,
         image=_image(merged["image"], problems),
         smoke_path=_relative("smoke.path", merged["smoke"], "path", problems),
+        promotion=promotion.read(merged["promotion"], rungs, problems),
         environments=environments,
     )
     if problems.found:
@@ -261,16 +272,19 @@ def _environments(raw: object, function: FunctionSettings, problems: _Problems) 
     return found
 
 
-def _rungs(raw: object, environments: Mapping[str, Environment], problems: _Problems) -> tuple[str, ...]:
+def _ladder(raw: object, environments: Mapping[str, Environment], problems: _Problems) -> tuple[tuple[str, ...], ...]:
+    """Read the rungs, lowest first; a list inside the list is one rung with several targets."""
     if not isinstance(raw, (list, tuple)) or not raw:
         problems.add("rungs", raw, "a list of environments, lowest first")
         return ()
-    for name in raw:
+    ladder = tuple(tuple(str(n) for n in rung) if isinstance(rung, (list, tuple)) else (str(rung),) for rung in raw)
+    flat = [name for rung in ladder for name in rung]
+    for name in flat:
         if name not in environments:
             problems.add("rungs", name, f"one of {', '.join(environments) or 'the environments'}")
-    if len(set(raw)) != len(raw):
+    if len(set(flat)) != len(flat) or not all(ladder):
         problems.add("rungs", raw, "each environment once")
-    return tuple(str(name) for name in raw)
+    return ladder
 
 
 Loader = Callable[[Any], Settings]

@@ -1,0 +1,238 @@
+"""Walk the state machine's definition: what must hold for every state, today's and tomorrow's."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stepladder import resources
+from stepladder.promotion import definition as asl
+
+MACHINE = asl.load()
+STATES = list(asl.states(MACHINE))
+TASKS = [s for s in STATES if s.kind == "Task"]
+TARGET = ("Climb", "ReleaseTargets")
+SETTLE = ("Climb", "SettleTargets")
+RUNG = ("Climb",)
+TRANSIENT_LAMBDA = {
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.TooManyRequestsException",
+    "TransientError",
+}
+
+
+def graph(scope):
+    return {s.name: s for s in STATES if s.scope == scope}
+
+
+def ids(states):
+    return [s.name for s in states]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=ids(TASKS))
+class TestEveryTask:
+    def test_retries_with_full_jitter_and_a_ceiling_on_its_pauses(self, task):
+        retriers = [r for r in task.body["Retry"] if r["MaxAttempts"] > 0]
+        assert retriers
+        for retrier in retriers:
+            assert retrier["JitterStrategy"] == "FULL"
+            assert 0 < retrier["MaxDelaySeconds"] <= 60
+            assert retrier["MaxAttempts"] <= 40
+
+    def test_retries_what_passes_by_itself(self, task):
+        named = {e for r in task.body["Retry"] if r["MaxAttempts"] > 0 for e in r["ErrorEquals"]}
+        assert "States.ALL" in named or named >= TRANSIENT_LAMBDA
+
+    def test_has_a_timeout(self, task):
+        timeout = task.body.get("TimeoutSeconds")
+        if timeout is None:
+            assert task.body["TimeoutSecondsPath"] == "$.rung.approval_seconds"
+        else:
+            assert timeout <= 320
+
+    def test_catches_every_error_last_and_keeps_its_input(self, task):
+        catchers = task.body["Catch"]
+        assert catchers[-1]["ErrorEquals"] == ["States.ALL"]
+        for catcher in catchers:
+            assert catcher["ResultPath"].startswith("$."), "the input would be lost"
+
+    def test_keeps_the_state_small_by_naming_its_result(self, task):
+        assert task.body["ResultPath"] is None or task.body["ResultPath"].startswith("$.")
+
+
+@pytest.mark.parametrize(("scope", "start"), list(asl.scopes(MACHINE)), ids=lambda v: "/".join(v) if v else "machine")
+def test_no_state_is_unreachable_and_none_is_missing(scope, start):
+    states = graph(scope)
+    for state in states.values():
+        assert state.nexts <= set(states), f"{state.name} leads out of its scope"
+    assert asl.reachable(states, start) == set(states)
+
+
+@pytest.mark.parametrize(("scope", "start"), list(asl.scopes(MACHINE)), ids=lambda v: "/".join(v) if v else "machine")
+def test_every_loop_is_counted(scope, start):
+    """A loop that passes no Choice which compares a counter could turn for ever."""
+    states = graph(scope)
+    counters = frozenset(
+        s.name for s in states.values() if s.kind == "Choice" and "NumericGreaterThanEquals" in json.dumps(s.body)
+    )
+    for name in states:
+        ahead = set().union(
+            *(asl.reachable(states, n, without=counters) for n in states[name].nexts if n not in counters), set()
+        )
+        assert name not in ahead or name in counters, f"{name} can come round without a counter"
+
+
+def test_before_the_deployment_every_error_ends_refused():
+    states = graph(TARGET)
+    moved = {"CreateDeployment", "CreateHotfixDeployment"}
+    before = asl.reachable(states, "Validate", without=frozenset(moved))
+    for name in before:
+        for caught in states[name].caught:
+            assert asl.reachable(states, caught) == {"Refused"}, f"an error of {name} does not end refused"
+
+
+def test_once_traffic_may_have_moved_every_path_ends_verified_or_rolled_back():
+    states = graph(TARGET)
+    for start in ("CreateDeployment", "CreateHotfixDeployment"):
+        after = asl.reachable(states, start)
+        ends = {name for name in after if states[name].is_end}
+        assert ends == {"Released", "Restored", "Stuck"}
+        without_verification = asl.reachable(states, start, without=frozenset({"VerifyAlias"}))
+        assert "Released" not in without_verification
+        without_rollback = asl.reachable(states, start, without=frozenset({"Rollback"}))
+        assert {n for n in without_rollback if states[n].is_end} == {"Released"}
+
+
+def test_every_error_after_the_deployment_leads_to_the_rollback():
+    states = graph(TARGET)
+    after = asl.reachable(states, "CreateDeployment") - {"Rollback", "Restored", "Stuck", "Released"}
+    for name in after:
+        for caught in states[name].caught - {"FindDeployment"}:
+            assert caught == "Rollback", f"an error of {name} skips the rollback"
+
+
+def test_a_rolled_back_target_is_recorded_only_after_another_function_has_looked():
+    states = graph(SETTLE)
+    start = dict(asl.scopes(MACHINE))[SETTLE]
+    unverified = asl.reachable(states, start, without=frozenset({"VerifyRestored"}))
+    assert "RecordRolledBack" not in unverified
+    assert states["VerifyRestored"].body["Parameters"]["FunctionName"] == "${verify_arn}"
+
+
+def test_every_settled_target_gives_its_lock_back_whatever_the_record_said():
+    states = graph(SETTLE)
+    start = dict(asl.scopes(MACHINE))[SETTLE]
+    assert {n for n in states if states[n].is_end} == {"Settled"}
+    assert "Settled" not in asl.reachable(states, start, without=frozenset({"ReleaseLock"}))
+
+
+def test_iterations_over_targets_never_fail_so_that_none_cuts_off_its_siblings():
+    for scope in (TARGET, SETTLE):
+        assert not [s.name for s in STATES if s.scope == scope and s.kind == "Fail"]
+
+
+def test_a_rung_fails_only_under_names_of_our_own():
+    fails = {s.name: s.body for s in STATES if s.kind == "Fail"}
+    assert {b["Error"] for b in fails.values()} == {"RefusedBeforeTraffic", "RolledBack", "RollbackFailed"}
+    for body in fails.values():
+        assert body["CausePath"] == "States.JsonToString($.settled)"
+
+
+def test_a_failed_rollback_wins_over_a_rolled_back_and_that_over_a_refused():
+    order = [c["Next"] for c in graph(RUNG)["WhichEnd"].body["Choices"]] + [graph(RUNG)["WhichEnd"].body["Default"]]
+    assert order == ["RollbackFailed", "RolledBack", "RefusedBeforeTraffic"]
+
+
+def test_no_codedeploy_deployment_is_made_for_equal_versions():
+    states = graph(TARGET)
+    equal = [c for c in states["IsActive"].body["Choices"] if "StringEqualsPath" in json.dumps(c)]
+    assert [c["Next"] for c in equal] == ["VerifyUnchanged"]
+    assert states["IsActive"].body["Choices"].index(equal[0]) < [
+        c["Next"] for c in states["IsActive"].body["Choices"]
+    ].index("TestVersion")
+
+
+def test_rungs_climb_one_after_the_other_and_targets_go_together():
+    by_name = {s.name: s.body for s in STATES if s.kind == "Map"}
+    assert by_name["Climb"]["MaxConcurrency"] == 1
+    assert by_name["ReleaseTargets"]["MaxConcurrency"] == by_name["SettleTargets"]["MaxConcurrency"] == 10
+
+
+def test_the_automatic_rollback_covers_failure_alarm_and_stop_request():
+    for name in ("CreateDeployment", "CreateHotfixDeployment"):
+        rollback = graph(TARGET)[name].body["Parameters"]["AutoRollbackConfiguration"]
+        assert rollback["Enabled"] is True
+        assert set(rollback["Events"]) == {
+            "DEPLOYMENT_FAILURE",
+            "DEPLOYMENT_STOP_ON_ALARM",
+            "DEPLOYMENT_STOP_ON_REQUEST",
+        }
+
+
+def test_a_hotfix_overrides_the_alarms_and_keeps_the_hooks():
+    parameters = graph(TARGET)["CreateHotfixDeployment"].body["Parameters"]
+    assert parameters["OverrideAlarmConfiguration"] == {"Enabled": False, "Alarms": []}
+    assert parameters["DeploymentConfigName"] == "CodeDeployDefault.LambdaAllAtOnce"
+    assert parameters["Revision"] == graph(TARGET)["CreateDeployment"].body["Parameters"]["Revision"]
+
+
+def test_aws_sdk_parameters_are_written_as_aws_wants_them():
+    """Step Functions takes PascalCase for every service, whatever the service's own API writes."""
+    for task in TASKS:
+        for key in keys(task.body["Parameters"], inside="aws-sdk" in task.body["Resource"]):
+            assert re.fullmatch(r"[A-Z]\w*(\.\$)?", key), f"{task.name}: {key}"
+
+
+def keys(parameters, *, inside):
+    if not inside:
+        return
+    for key, value in parameters.items():
+        yield key
+        # keys below are the user's own: DynamoDB attributes and values
+        if isinstance(value, dict) and key not in ("Item", "Key", "ExpressionAttributeValues"):
+            yield from keys(value, inside=inside)
+
+
+def test_the_error_names_are_capitalised_as_step_functions_does():
+    for task in TASKS:
+        for rule in (*task.body["Retry"], *task.body["Catch"]):
+            for name in rule["ErrorEquals"]:
+                service = name.partition(".")[0]
+                assert not service.islower(), name
+
+
+def test_the_longest_canary_stays_far_under_the_history_limit():
+    """25,000 events end an execution. https://docs.aws.amazon.com/step-functions/latest/dg/limits-overview.html."""
+    from stepladder.promotion.settings import PREDEFINED, Shift
+
+    events = {"Task": 5, "Choice": 2, "Pass": 2, "Wait": 2}
+    states = graph(TARGET)
+    loop = asl.reachable(states, "ReadDeployment", without=frozenset({"Rollback", "VerifyAlias", "DeploymentEnded"}))
+    loop &= {n for n in loop if "ReadDeployment" in asl.reachable(states, n)}
+    each = sum(events[states[n].kind] for n in loop)
+    polls = max(Shift.parse(name).polls()[1] for name in PREDEFINED)
+    assert polls * each < 12_000
+
+
+@pytest.mark.parametrize(
+    "variable", ["validate_arn", "verify_arn", "rollback_arn", "hook_name", "ledger_table", "topic_arn"]
+)
+def test_terraform_has_each_place_to_fill_in(variable):
+    assert f"${{{variable}}}" in json.dumps(MACHINE)
+
+
+def test_there_is_no_other_place_to_fill_in():
+    assert len(set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINE)))) == 6
+
+
+def test_statelint_agrees():
+    path = resources.folder("terraform") / "modules" / "delivery" / "promotion.asl.json"
+    linter = Path(sys.executable).with_name("statelint")
+    done = subprocess.run([linter, path], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "")
