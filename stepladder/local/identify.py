@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 from stepladder.local import wire
 from stepladder.local.cloud import ACCOUNT, REGION, Cloud, Environ, Request
 
-SERVICES = {  # signing name -> botocore's service name, where they differ
+SERVICES = {  # signing name -> botocore's service name, where they differ; others go to Moto without an action's name
     "states": "stepfunctions",
     "monitoring": "cloudwatch",
     "email": "ses",
@@ -37,7 +37,10 @@ def identify(environ: Environ, body: bytes, cloud: Cloud) -> Request:
     if not signing:
         signing = UNSIGNED.get(action or query.get("Action", ""), "s3")
     service = _service(signing, target, environ)
-    protocol = wire.protocol_of(service, content_type)
+    if wire.is_known(service):
+        protocol = wire.protocol_of(service, content_type)
+    else:
+        protocol = "json" if target else "rest-json"
     request = Request(
         service=service,
         action=action or ("" if protocol.startswith("rest") else query.get("Action", "")),
@@ -52,7 +55,7 @@ def identify(environ: Environ, body: bytes, cloud: Cloud) -> Request:
         environ=environ,
         cloud=cloud,
     )
-    if not request.action:
+    if not request.action and wire.is_known(service):
         request.action, request.uri_params = route_action(service, environ)
     return request
 
@@ -79,12 +82,6 @@ def _service(signing: str, target: str, environ: Environ) -> str:
         environ["PATH_INFO"].startswith("/v20180820/") or "s3-control" in environ.get("HTTP_HOST", "")
     ):
         return "s3control"
-    from botocore.exceptions import UnknownServiceError
-
-    try:
-        wire.service_model(name)
-    except UnknownServiceError:
-        return "s3"
     return name
 
 

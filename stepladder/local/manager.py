@@ -25,6 +25,8 @@ STOP_SECONDS = 10.0
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""The clouds that this very process started: their exit status must be taken by it."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def up(folder: Path, *, port: int = 0, data: Path | None = None, speed: float = 
             env=environ,
             start_new_session=True,
         )
+    _children[child.pid] = child
     url = _wait_ready(child, ready, log)
     info = CloudInfo(url, child.pid, started_at(child.pid), str(data.resolve()) if data else "", str(log))
     _record(folder).write_text(json.dumps(asdict(info) | {"boot": _boot_id()}))
@@ -201,8 +204,9 @@ def _end(info: CloudInfo) -> None:
 
 def _reap(pid: int) -> None:
     """Take the exit status when the cloud is our own child, so that no zombie stays."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
+    child = _children.get(pid)
+    if child and child.poll() is not None:
+        del _children[pid]
 
 
 def healthy(info: CloudInfo) -> Mapping[str, Any]:

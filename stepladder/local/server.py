@@ -83,14 +83,14 @@ def _reachable(host: str) -> str:
 
 def _configure_moto(port: int) -> None:
     """Set what Moto reads at import: before the first of its modules is imported."""
-    os.environ["MOTO_PORT"] = str(port)  # Step Functions call back over HTTP
+    os.environ["MOTO_PORT"] = str(port)
     os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
     os.environ["MOTO_EVENTS_INVOKE_HTTP"] = "false"
     os.environ.setdefault("AWS_ACCESS_KEY_ID", "123456789012")
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
     from moto.core.config import default_user_config
 
-    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    default_user_config["iam"] = {"load_aws_managed_policies": False}  # the iam plugin brings those that are asked for
     default_user_config["lambda"] = {"use_docker": False}
 
 

@@ -48,6 +48,18 @@ def service_model(service: str) -> Any:
 
 
 @functools.cache
+def is_known(service: str) -> bool:
+    """Say whether botocore has a model of a service under this name."""
+    from botocore.exceptions import UnknownServiceError
+
+    try:
+        service_model(service)
+    except UnknownServiceError:
+        return False
+    return True
+
+
+@functools.cache
 def operation_model(service: str, action: str) -> Any:
     """Return botocore's model of an action; None when the service has no such action."""
     from botocore.model import OperationNotFoundError
@@ -154,7 +166,7 @@ def _json_error(service: str, error: ServiceError, request_id: str) -> Response:
         "x-amzn-RequestId": request_id,
         "x-amzn-ErrorType": error.code,
     }
-    if "awsQueryCompatible" in service_model(service).metadata:
+    if is_known(service) and "awsQueryCompatible" in service_model(service).metadata:
         headers["x-amzn-query-error"] = f"{error.code};{'Receiver' if error.status >= SERVER_ERROR else 'Sender'}"
     body = {"__type": error.code, "message": error.message, "Message": error.message, **error.fields}
     return Response(error.status, headers, json.dumps(body).encode())

@@ -1,0 +1,55 @@
+"""The clock: real time, or faster."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from stepladder.local.clock import Clock
+
+
+def test_a_fast_clock_sleeps_ten_minutes_in_a_moment() -> None:
+    clock = Clock(speed=6000)
+    began, cloud_began = time.monotonic(), clock.now()
+    assert clock.sleep(600)
+    assert time.monotonic() - began < 3
+    assert clock.now() - cloud_began >= 600
+
+
+def test_a_change_of_speed_wakes_whoever_sleeps() -> None:
+    clock = Clock()
+    sleeper = threading.Thread(target=clock.sleep, args=(600,))
+    sleeper.start()
+    clock.set_speed(100_000)
+    sleeper.join(5)
+    assert not sleeper.is_alive()
+
+
+def test_time_never_jumps_when_the_speed_changes() -> None:
+    clock = Clock(speed=1000)
+    before = clock.now()
+    clock.set_speed(1)
+    assert 0 <= clock.now() - before < 100
+
+
+def test_a_cancelled_sleep_says_so() -> None:
+    clock, cancel = Clock(), threading.Event()
+    threading.Timer(0.05, cancel.set).start()
+    assert not clock.sleep(600, cancel=cancel)
+
+
+def test_a_call_later_comes_later_unless_it_is_cancelled() -> None:
+    clock, called = Clock(speed=1000), threading.Event()
+    clock.call_later(60, called.set)
+    assert called.wait(5)
+    called.clear()
+    clock.call_later(600, called.set).set()
+    assert not called.wait(0.9)
+
+
+@pytest.mark.parametrize("speed", [0, -1, 1e9])
+def test_an_impossible_speed_is_refused(speed: float) -> None:
+    with pytest.raises(ValueError, match="speed"):
+        Clock().set_speed(speed)

@@ -1,0 +1,198 @@
+"""Start, find, end and restart a local cloud."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepladder.errors import NotReadyError, StepladderError
+from stepladder.local import manager
+
+
+def test_up_is_ready_in_seconds_and_light_and_down_ends_it(tmp_path: Path) -> None:
+    began = time.monotonic()
+    info, started = manager.up(tmp_path)
+    took = time.monotonic() - began
+    try:
+        assert started
+        assert took < 10, took  # a third of a second on an idle machine
+        assert manager.healthy(info)["pid"] == info.pid
+        memory = Path(f"/proc/{info.pid}/status")
+        if memory.exists():
+            kilobytes = int(next(x for x in memory.read_text().splitlines() if x.startswith("VmRSS")).split()[1])
+            assert kilobytes < 250_000
+        again, started = manager.up(tmp_path)
+        assert (again, started) == (info, False)
+    finally:
+        manager.down(tmp_path)
+    assert manager.find(tmp_path) is None
+    assert manager.down(tmp_path) is None
+    with pytest.raises(NotReadyError):
+        manager.healthy(info)
+
+
+def test_a_taken_port_is_an_error_that_says_so(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(NotReadyError, match="in use"):
+        manager.up(tmp_path, port=taken.getsockname()[1])
+    assert manager.find(tmp_path) is None
+
+
+def test_another_port_than_the_running_one_is_refused(tmp_path: Path) -> None:
+    manager.up(tmp_path)
+    try:
+        with pytest.raises(StepladderError, match="runs already"):
+            manager.up(tmp_path, port=1)
+    finally:
+        manager.down(tmp_path)
+
+
+def test_down_never_ends_a_process_that_only_has_the_number(tmp_path: Path) -> None:
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        record = {
+            "url": "http://127.0.0.1:1",
+            "pid": stranger.pid,
+            "started": "1",
+            "data": "",
+            "log": "",
+            "boot": manager._boot_id(),
+        }
+        (tmp_path / "cloud.json").write_text(json.dumps(record))
+        assert manager.down(tmp_path) is None
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_killed_cloud_is_not_found_and_up_starts_another(tmp_path: Path) -> None:
+    info, _ = manager.up(tmp_path)
+    os.kill(info.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while manager.find(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    again, started = manager.up(tmp_path)
+    manager.down(tmp_path)
+    assert started
+    assert again.pid != info.pid
+
+
+def test_a_crash_fault_ends_the_process_after_the_call(tmp_path: Path) -> None:
+    import botocore.session
+    from botocore.exceptions import EndpointConnectionError, HTTPClientError
+
+    with manager.running() as info:
+        client = botocore.session.Session().create_client(
+            "sqs",
+            region_name="us-east-1",
+            endpoint_url=info.url,
+            aws_access_key_id=manager.ACCOUNT,
+            aws_secret_access_key="x",
+            verify=False,
+        )
+        info.request("faults", "POST", {"service": "sqs", "action": "CreateQueue", "kind": "crash"})
+        with pytest.raises((HTTPClientError, EndpointConnectionError)):
+            client.create_queue(QueueName="last")
+        with pytest.raises(NotReadyError):
+            manager.healthy(info)
+
+
+def test_the_exports_can_be_evaluated_by_a_shell(tmp_path: Path) -> None:
+    info = manager.CloudInfo("http://127.0.0.1:9", 1, "1", "", "")
+    script = manager.export_lines(info, account="222222222222", region="eu-west-1") + "\nenv"
+    done = subprocess.run(
+        ["sh", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+        env={"PATH": os.environ["PATH"], "AWS_PROFILE": "real", "AWS_SESSION_TOKEN": "real"},
+    )
+    assert "AWS_ENDPOINT_URL=http://127.0.0.1:9" in done.stdout
+    assert "AWS_ACCESS_KEY_ID=222222222222" in done.stdout
+    assert "AWS_REGION=eu-west-1" in done.stdout
+    assert "real" not in done.stdout
+
+
+def client_of(info: manager.CloudInfo, service: str) -> Any:
+    import botocore.session
+
+    return botocore.session.Session().create_client(
+        service,
+        region_name="us-east-1",
+        endpoint_url=info.url,
+        aws_access_key_id=manager.ACCOUNT,
+        aws_secret_access_key="x",
+        verify=False,
+    )
+
+
+def fill(info: manager.CloudInfo) -> None:
+    client_of(info, "s3").create_bucket(Bucket="kept")
+    client_of(info, "s3").put_object(Bucket="kept", Key="small", Body=b"small")
+    client_of(info, "s3").put_object(Bucket="kept", Key="big", Body=b"b" * 12_000_000)
+    client_of(info, "dynamodb").create_table(
+        TableName="kept",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    client_of(info, "dynamodb").put_item(TableName="kept", Item={"pk": {"S": "a"}, "n": {"N": "7"}})
+    role = client_of(info, "iam").create_role(RoleName="kept", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    client_of(info, "stepfunctions").create_state_machine(
+        name="kept",
+        roleArn=role,
+        definition=json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}}),
+    )
+    client_of(info, "sqs").create_queue(QueueName="kept")
+    client_of(info, "sns").create_topic(Name="kept")
+    client_of(info, "logs").create_log_group(logGroupName="kept")
+    client_of(info, "events").put_rule(Name="kept", ScheduleExpression="rate(1 hour)")
+    client_of(info, "codedeploy").create_application(applicationName="kept", computePlatform="Lambda")
+    client_of(info, "ecr").create_repository(repositoryName="kept")
+
+
+def check(info: manager.CloudInfo) -> None:
+    assert client_of(info, "s3").get_object(Bucket="kept", Key="small")["Body"].read() == b"small"
+    assert len(client_of(info, "s3").get_object(Bucket="kept", Key="big")["Body"].read()) == 12_000_000
+    item = client_of(info, "dynamodb").get_item(TableName="kept", Key={"pk": {"S": "a"}})["Item"]
+    assert item["n"] == {"N": "7"}
+    assert client_of(info, "iam").get_role(RoleName="kept")["Role"]["RoleName"] == "kept"
+    machines = client_of(info, "stepfunctions").list_state_machines()["stateMachines"]
+    assert [m["name"] for m in machines] == ["kept"]
+    assert client_of(info, "sqs").list_queues()["QueueUrls"]
+    assert client_of(info, "sns").list_topics()["Topics"]
+    assert client_of(info, "logs").describe_log_groups()["logGroups"]
+    assert client_of(info, "events").list_rules()["Rules"]
+    assert client_of(info, "codedeploy").list_applications()["applications"] == ["kept"]
+    assert client_of(info, "ecr").describe_repositories()["repositories"]
+
+
+def test_state_outlives_a_restart_and_a_kill(tmp_path: Path) -> None:
+    with manager.running(data=tmp_path) as info:
+        fill(info)
+    with manager.running(data=tmp_path) as info:
+        check(info)
+        client_of(info, "dynamodb").put_item(TableName="kept", Item={"pk": {"S": "b"}})
+        assert info.request("save", "POST") == {"saved": []}
+        os.kill(info.pid, signal.SIGKILL)
+    with manager.running(data=tmp_path) as info:
+        check(info)
+        assert client_of(info, "dynamodb").scan(TableName="kept")["Count"] == 2
+
+
+def test_state_of_another_version_is_refused(tmp_path: Path) -> None:
+    with manager.running(data=tmp_path):
+        pass
+    (tmp_path / "state" / "format").write_text("format 0\n")
+    with pytest.raises(NotReadyError, match="was written by format 0"):
+        manager.up(tmp_path / "folder", data=tmp_path)
