@@ -40,21 +40,22 @@ def run(
     timeout: float,
     on_line: Callable[[str], None] | None = None,
     pass_fds: Sequence[int] = (),
+    attached: bool = False,
 ) -> Completed:
     """Run a program to its end and return what it printed.
 
     `env` is added to the environment; `on_line` is called with each line of standard output and error as it comes (from
-    two threads); `pass_fds` stay open in the child (a lock that must last as long as it does). Raises `StepladderError`
-    when the deadline passes and `InterruptedRunError` on Ctrl-C or SIGTERM, after the child has ended. A non-zero exit
-    is returned, not raised.
+    two threads); `pass_fds` stay open in the child (a lock that must last as long as it does); `attached` lets it write
+    to our own output, so that nothing is captured. Raises `StepladderError` when the deadline passes and
+    `InterruptedRunError` on Ctrl-C or SIGTERM, after the child has ended. A non-zero exit is returned, not raised.
     """
     child = subprocess.Popen(
         list(argv),
         cwd=cwd,
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=None if attached else subprocess.PIPE,
+        stderr=None if attached else subprocess.PIPE,
         text=True,
         errors="replace",
         process_group=0,
@@ -108,6 +109,7 @@ def _capture(
     readers = [
         threading.Thread(target=read, args=(stream, into), daemon=True)
         for stream, into in zip((child.stdout, child.stderr), captured, strict=True)
+        if stream
     ]
     for reader in readers:
         reader.start()

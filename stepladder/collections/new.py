@@ -1,0 +1,65 @@
+"""`inv new`: make a project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from stepladder.collections.edge import task
+
+_HELP = {
+    "answers": "A JSON or YAML file of answers; flags win over it",
+    "no_input": "Don't ask; take the defaults for what isn't given",
+    "output": "The folder in which the project's folder is made",
+    "project_name": "Name of the project, for people",
+    "project_slug": "Short name, for AWS and the folder (at most 24 characters)",
+    "description": "What the function does, in one sentence",
+    "aws_account": "AWS account of staging (12 digits)",
+    "production_account": "AWS account of production; that of staging by default",
+    "aws_region": "AWS region",
+    "python_version": "3.11, 3.12, 3.13 or 3.14",
+    "architecture": "arm64 or x86_64",
+    "trigger": "url-iam, url, sqs, schedule or none",
+    "image_builder": "auto, docker or layers",
+    "ci": "github, gitlab, both or none",
+    "git_init": "Run git init in the new project",
+}
+
+
+@task(help=_HELP, auto_shortflags=False)
+def new(  # noqa: PLR0917 - one flag for each prompt, and Invoke passes them by name
+    _context: Any,
+    output: str = ".",
+    answers: str = "",
+    no_input: bool = False,
+    project_name: str = "",
+    project_slug: str = "",
+    description: str = "",
+    aws_account: str = "",
+    production_account: str = "",
+    aws_region: str = "",
+    python_version: str = "",
+    architecture: str = "",
+    trigger: str = "",
+    image_builder: str = "",
+    ci: str = "",
+    git_init: bool = False,
+) -> None:
+    """Make a new project from the template; asks for what isn't given."""
+    given = {key: value for key, value in locals().items() if value and key not in _NOT_ANSWERS}
+    from stepladder import resources
+    from stepladder.console import Console
+    from stepladder.scaffold.answers import check, read_file
+    from stepladder.scaffold.generate import generate
+
+    template = resources.folder("template")
+    from_file = read_file(Path(answers)) if answers else {}
+    made = generate(template, Path(output).resolve(), check({**from_file, **given}, template), no_input=no_input)
+    console = Console()
+    for note in made.notes:
+        console.line(note)
+    console.data(str(made.folder))
+    console.hint(f"cd {made.folder.name}, read README.md, then: uv sync && uv run inv test")
+
+
+_NOT_ANSWERS = ("_context", "output", "answers", "no_input")

@@ -1,0 +1,37 @@
+"""Tasks of a generated project that aren't about AWS: check it, test it, lock what its function needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepladder.collections.edge import task
+
+
+@task
+def check(context: Any) -> None:
+    """Check the project: settings, lint, format, lock file, Terraform."""
+    from stepladder.console import Console
+    from stepladder.scaffold import project
+    from stepladder.settings import from_context
+
+    project.check(from_context(context), Console())
+
+
+@task(help={"only": "Arguments for pytest in place of the whole suite"})
+def test(context: Any, only: str = "") -> None:  # noqa: PT028 - a task, not a test
+    """Test the handler against exactly what function/requirements.txt locks."""
+    from stepladder.console import Console
+    from stepladder.scaffold import project
+    from stepladder.settings import from_context
+
+    project.run_tests(from_context(context), Console(), only)
+
+
+@task(help={"upgrade": "Take the newest versions that requirements.in allows"})
+def lock(context: Any, upgrade: bool = False) -> None:
+    """Lock what function/requirements.in asks for, with hashes, for every platform."""
+    from stepladder.console import Console
+    from stepladder.scaffold import project
+    from stepladder.settings import from_context
+
+    project.lock(from_context(context), Console(), upgrade=upgrade)

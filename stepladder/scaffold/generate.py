@@ -1,0 +1,101 @@
+"""Run cookiecutter's engine on our template, then finish the project; all of it or nothing.
+
+Cookiecutter's command line does the same with the same files (a test compares the two trees). Here its parts are called
+one by one, for three reasons: the project appears in its place only when it is whole, the hooks' work needs no further
+processes, and `cookiecutter.main` imports an HTTP client that a template on disk doesn't need.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepladder.errors import BadInputError, NotReadyError
+from stepladder.scaffold.answers import as_data, prompts
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A new project: its folder, the answers that made it, and what a person should know."""
+
+    folder: Path
+    answers: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+
+def generate(template: Path, output: Path, given: Mapping[str, Any], *, no_input: bool) -> Generated:
+    """Generate a project below `output` from checked answers; the rest are prompted for, or take their defaults.
+
+    Raises `BadInputError` for answers that won't do and for a folder that exists, `NotReadyError` when the template's
+    repository is incomplete. Nothing is left behind then.
+    """
+    from cookiecutter.generate import generate_files
+
+    with _importable(template):
+        from stepladder_template.finish import CannotFinishError, finish
+        from stepladder_template.source import UnknownSourceError, find
+
+        answers = _ask(template, given, no_input=no_input)
+        target = output / str(answers["project_slug"])
+        if target.exists():
+            raise BadInputError(f"{target} exists already", hint="choose another --project-slug or --output")
+        with _workshop(output) as workshop:
+            try:
+                made = Path(generate_files(template, {"cookiecutter": answers}, workshop, accept_hooks=False))
+                notes = finish(made, template, find(template, caller=Path.cwd(), answers={}), answers)
+            except (CannotFinishError, UnknownSourceError) as error:
+                raise NotReadyError(str(error).partition("\n")[0], hint=error.hint) from None
+            made.rename(target)
+    return Generated(target, answers, tuple(notes))
+
+
+def _ask(template: Path, given: Mapping[str, Any], *, no_input: bool) -> dict[str, Any]:
+    """Return all answers, those that the template derives included."""
+    from cookiecutter.config import get_user_config
+    from cookiecutter.exceptions import FailedHookException
+    from cookiecutter.generate import generate_context
+    from cookiecutter.prompt import prompt_for_config
+
+    known = prompts(template)
+    context = generate_context(
+        str(template / "cookiecutter.json"),
+        default_context=get_user_config()["default_context"],
+        extra_context={key: as_data(value) if isinstance(known[key], str) else value for key, value in given.items()},
+    )
+    try:
+        return dict(prompt_for_config(context, no_input))
+    except FailedHookException as error:
+        raise BadInputError(
+            "these answers can't become a project", hint="`inv --help new` lists them", problems=error.problems
+        ) from None
+    except EOFError:
+        raise BadInputError(
+            "there is nobody to answer the prompts", hint="pass --no-input, or answers as flags"
+        ) from None
+
+
+@contextlib.contextmanager
+def _importable(template: Path) -> Iterator[None]:
+    """Let Jinja import the template's extension, as cookiecutter's own command line does."""
+    sys.path.append(str(template))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(template))
+
+
+@contextlib.contextmanager
+def _workshop(output: Path) -> Iterator[Path]:
+    """Give a folder on the same file system as `output`, and clear it away."""
+    output.mkdir(parents=True, exist_ok=True)
+    workshop = Path(tempfile.mkdtemp(prefix=".stepladder-new-", dir=output))
+    try:
+        yield workshop
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)

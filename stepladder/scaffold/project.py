@@ -1,0 +1,114 @@
+"""What a generated project runs on itself: checks, tests against the locked packages, the lock."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from stepladder import process
+from stepladder.checks import Check, run_all, tool
+from stepladder.console import Console
+from stepladder.errors import BadInputError, StepladderError
+from stepladder.settings import Settings
+
+_INSTALL_DEADLINE = 300.0
+_TEST_DEADLINE = 3600.0
+_VALIDATE_DEADLINE = 600.0
+_LOCK = (
+    *("--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--quiet"),
+    *("--output-file", "requirements.txt"),
+)
+
+
+def check(settings: Settings, console: Console) -> None:
+    """Check lint, format, smoke cases and Terraform code. Raises `StepladderError` when a check fails."""
+    from stepladder.releases import smoke
+
+    try:
+        smoke.load(settings.root / settings.smoke_path)
+    except smoke.SmokeCasesError as error:
+        raise BadInputError("the smoke cases are not valid", problems=error.problems) from None
+    checks = (
+        Check("ruff", ("ruff", "check")),
+        Check("format", ("ruff", "format", "--check")),
+        Check("terraform", ("terraform", "fmt", "-check", "-diff", "-recursive", "terraform"), needs="terraform"),
+    )
+    run_all(checks, settings.root, console)
+    validate(settings, console)
+
+
+def validate(settings: Settings, console: Console) -> None:
+    """Run `terraform validate` on a copy of every root, without its backend."""
+    from stepladder.terraform import cli, providers
+
+    terraform = cli.find(settings.root)
+    source, work = settings.root / "terraform", settings.build_dir / "check"
+    shutil.rmtree(work / "terraform", ignore_errors=True)
+    shutil.copytree(source, work / "terraform", ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
+    for root in sorted(path.parent.name for path in source.glob("*/versions.tf")):
+        folder = work / "terraform" / root
+        mirror = providers.source(settings.build_dir, folder)
+        env = cli.environment(work / f"data-{root}", mirror.env)
+        with console.step(f"tf {root}") as step:
+            for arguments in (("init", "-backend=false"), ("validate",)):
+                argv = [str(terraform.path), *arguments, "-no-color"]
+                done = process.run(argv, cwd=folder, env=env, timeout=_VALIDATE_DEADLINE)
+                if done.code:
+                    raise StepladderError(
+                        f"terraform {arguments[0]} of {root} failed", hint=(done.err or done.out).strip()
+                    )
+            step.done("valid")
+
+
+def run_tests(settings: Settings, console: Console, only: str) -> None:
+    """Run pytest with the packages that the image will hold. Raises `StepladderError` when a test fails."""
+    with console.step("packages") as step:
+        count = packages(settings)
+        step.done(f"{count} installed") if count else step.skip("as locked")
+    argv = [sys.executable, "-m", "pytest", *shlex.split(only)]
+    if process.run(argv, cwd=settings.root, timeout=_TEST_DEADLINE, attached=True).code:
+        raise StepladderError("the tests failed")
+
+
+def packages(settings: Settings) -> int:
+    """Install what requirements.txt locks into `.stepladder/packages`, where the project's pytest looks.
+
+    Apart from the tools' own packages, so that the function may need other versions than stepladder does. Returns how
+    many packages were installed: 0 when they are there already.
+    """
+    locked = settings.root / settings.image.context / "requirements.txt"
+    wanted = hashlib.sha256(f"{sys.version_info[:2]} {locked.read_text('utf-8')}".encode()).hexdigest()
+    folder, stamp = settings.build_dir / "packages", settings.build_dir / "packages.sha256"
+    if stamp.is_file() and stamp.read_text("utf-8") == wanted and folder.is_dir():
+        return 0
+    fresh = settings.build_dir / f"packages.{os.getpid()}"
+    stamp.unlink(missing_ok=True)
+    _uv(
+        ("pip", "install", "--quiet", "--require-hashes", "--requirement", str(locked), "--target", str(fresh)),
+        settings.root,
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    stamp.write_text(wanted, "utf-8")
+    return len(list(folder.glob("*.dist-info")))
+
+
+def lock(settings: Settings, console: Console, *, upgrade: bool) -> None:
+    """Write requirements.txt from requirements.in: every hash, for every platform and Python from the project's on."""
+    with console.step("lock") as step:
+        argv = ("pip", "compile", *_LOCK, "--python-version", settings.python, *(("--upgrade",) if upgrade else ()))
+        context = settings.root / settings.image.context
+        _uv((*argv, "requirements.in"), context)
+        count = sum("==" in line for line in (context / "requirements.txt").read_text("utf-8").splitlines())
+        step.done(f"{count} packages in {settings.image.context}/requirements.txt")
+
+
+def _uv(arguments: tuple[str, ...], folder: Path) -> None:
+    argv = [tool("uv"), *arguments, "--python", sys.executable]
+    done = process.run(argv, cwd=folder, timeout=_INSTALL_DEADLINE)
+    if done.code:
+        raise StepladderError(f"uv {' '.join(arguments[:2])} failed", hint=done.err.strip())

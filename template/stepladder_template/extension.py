@@ -1,0 +1,48 @@
+"""What the template adds to cookiecutter's Jinja environment (a "local extension" in cookiecutter's words).
+
+It exists for two things that hooks can't do: refuse bad answers before anything is created, since cookiecutter makes
+the project's folder before it runs the first hook, and tell the hooks where the template is, since `_repo_dir` is
+relative to the caller's directory for a local template.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from cookiecutter.exceptions import FailedHookException
+from jinja2 import Environment
+from jinja2.ext import Extension
+
+from stepladder_template.answers import explain, problems
+
+_CALLER = os.getcwd()  # noqa: PTH109 - this module is imported before cookiecutter changes its directory
+
+
+class BadAnswersError(FailedHookException):
+    """The answers can't become a project; cookiecutter's command line prints it without a traceback."""
+
+    def __init__(self, found: list[str]) -> None:
+        super().__init__(explain(found))
+        self.problems = tuple(found)
+
+
+class Stepladder(Extension):
+    """Adds `refuse_bad_answers`, `template_directory` and `caller_directory`."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        environment.globals.update(
+            refuse_bad_answers=refuse_bad_answers,
+            # While cookiecutter renders a hook, its directory is the template's.
+            template_directory=os.getcwd,
+            caller_directory=lambda: _CALLER,
+        )
+
+
+def refuse_bad_answers(answers: Mapping[str, Any]) -> str:
+    """Raise `BadAnswersError` with every problem, or return "yes"."""
+    if found := problems(answers):
+        raise BadAnswersError(found)
+    return "yes"

@@ -1,0 +1,96 @@
+"""Make a rendered project whole: modules, pin, origin, git. Used by the hook and by `inv new`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stepladder_template.source import PACKAGE, Source
+
+MODULES = ("foundation", "service", "delivery")
+JUNK = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*", "*.tfplan", "__pycache__", ".DS_Store")
+ORIGIN = ".cruft.json"
+DEADLINE = 30  # seconds for git init
+
+
+class CannotFinishError(Exception):
+    """A part of the project is missing from the template's repository."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(f"{message}\n\nhint: {hint}")
+        self.message = message
+        self.hint = hint
+
+
+def find_modules(template_directory: str | Path) -> Path:
+    """Return the folder of Terraform modules that belongs to this template."""
+    folder = Path(template_directory).resolve().parent / "terraform" / "modules"
+    missing = [name for name in MODULES if not (folder / name).is_dir()]
+    if missing:
+        raise CannotFinishError(
+            f"the Terraform modules {', '.join(missing)} aren't in {folder}",
+            "generate from the whole repository, `cookiecutter <repository> --directory template`, "
+            "not from a copy of its template folder",
+        )
+    return folder
+
+
+def finish(project: Path, template_directory: str | Path, source: Source, answers: Mapping[str, Any]) -> list[str]:
+    """Finish the project in place and return what a person should know."""
+    modules = project / "terraform" / "modules"
+    shutil.copytree(find_modules(template_directory), modules, ignore=JUNK, dirs_exist_ok=True)
+    pyproject = project / "pyproject.toml"
+    text = pyproject.read_text("utf-8")
+    pyproject.write_text(text.replace(json.dumps(PACKAGE), json.dumps(source.requirement), 1), "utf-8")
+    _write_origin(project, source, answers, modules)
+    _remove_empty_folders(project)
+    notes = [f"created {project.name}, which depends on {source.requirement}"]
+    if source.local:
+        notes.append("note: that is a path on this machine; name a git URL or a release before others use the project")
+    if answers.get("git_init"):
+        notes.append(_git_init(project))
+    return notes
+
+
+def tree_hash(folder: Path) -> str:
+    """Return the SHA-256 of the names and contents of all files below a folder, so that edits can be told."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _write_origin(project: Path, source: Source, answers: Mapping[str, Any], modules: Path) -> None:
+    """Write where the project came from in cruft's format, with the modules' hash added."""
+    asked = {key: answers[key] for key in sorted(answers) if not key.startswith("_")}
+    origin = {
+        "template": source.template,
+        "commit": source.commit,
+        "checkout": source.checkout,
+        "context": {"cookiecutter": {**asked, "_template": source.template}},
+        "directory": "template",
+        "stepladder": {"requirement": source.requirement, "modules_sha256": tree_hash(modules)},
+    }
+    (project / ORIGIN).write_text(json.dumps(origin, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _remove_empty_folders(project: Path) -> None:
+    """Optional files carry their condition in their name, which can leave an empty folder."""
+    for folder in (project / ".github" / "workflows", project / ".github"):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _git_init(project: Path) -> str:
+    try:
+        subprocess.run(["git", "init", "-q", "-b", "main"], cwd=project, timeout=DEADLINE, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"note: git init didn't work: {error}"
+    return "made a git repository with nothing in it yet: git add -A && git commit"

@@ -1,0 +1,1 @@
+{% include "handler/" ~ cookiecutter.__shape ~ ".py" %}

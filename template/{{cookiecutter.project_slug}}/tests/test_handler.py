@@ -1,0 +1,1 @@
+{% include "test_handler/" ~ cookiecutter.__shape ~ ".py" %}
