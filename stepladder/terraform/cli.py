@@ -1,0 +1,111 @@
+"""Find a Terraform that will do, and the environment that it runs in.
+
+Nothing here writes to the user's home, phones home or asks a question.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepladder import process
+from stepladder.errors import NotReadyError, StepladderError
+
+VARIABLE = "STEPLADDER_TERRAFORM"
+MINIMUM = (1, 10)  # the first with S3-native state locks (`use_lockfile`)
+BELOW = 2
+_DEADLINE = 20.0
+
+
+@dataclass(frozen=True)
+class Terraform:
+    """A Terraform executable and its version, for example `1.11.4`."""
+
+    path: Path
+    version: str
+
+
+def find(root: Path) -> Terraform:
+    """Return the first Terraform that will do.
+
+    Looked at in this order: the executable that STEPLADDER_TERRAFORM names (then no other), `.tools/terraform` of the
+    project, `.tools/terraform` beside the running virtual environment (bootstrap.sh fetches it there), PATH. Raises
+    `NotReadyError` that says what was found and what to install.
+    """
+    rejected: list[str] = []
+    for candidate in _candidates(root):
+        try:
+            version = _version(candidate, candidate.stat().st_mtime_ns)
+        except (OSError, StepladderError, ValueError) as error:
+            rejected.append(f"{candidate} doesn't run ({error})")
+            continue
+        if _good(version):
+            return Terraform(candidate, version)
+        rejected.append(f"{candidate} is {version}")
+    found = "; ".join(rejected) or "there is none on PATH"
+    raise NotReadyError(
+        f"Terraform {_wanted()} is needed; {found}",
+        hint="install it (https://developer.hashicorp.com/terraform/install), run bootstrap.sh, "
+        f"put the executable at .tools/terraform, or name it in {VARIABLE}",
+    )
+
+
+def environment(data_dir: Path, extra: dict[str, str]) -> dict[str, str]:
+    """Return the variables that every Terraform command is given on top of the environment.
+
+    TF_CLI_ARGS and TF_WORKSPACE of the user's shell would change what a command means, so they are emptied.
+    """
+    return {
+        "CHECKPOINT_DISABLE": "1",
+        "TF_CLI_ARGS": "",
+        "TF_DATA_DIR": str(data_dir),
+        "TF_IN_AUTOMATION": "1",
+        "TF_INPUT": "0",
+        "TF_WORKSPACE": "",
+        **extra,
+    }
+
+
+def _candidates(root: Path) -> Iterator[Path]:
+    named = os.environ.get(VARIABLE)
+    if named:
+        yield Path(shutil.which(named) or named).absolute()
+        return
+    seen: set[Path] = set()
+    on_path = shutil.which("terraform")
+    tools = [root / ".tools" / "terraform", Path(sys.prefix).parent / ".tools" / "terraform"]
+    for candidate in [*tools, *([Path(on_path)] if on_path else [])]:
+        path = candidate.absolute()
+        if path not in seen and os.access(path, os.X_OK):
+            seen.add(path)
+            yield path
+
+
+@functools.lru_cache(maxsize=8)
+def _version(path: Path, _modified: int) -> str:
+    """Ask an executable for its version (about 40 ms, so once per process)."""
+    quiet = {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull}
+    done = process.run([str(path), "version", "-json"], env=quiet, timeout=_DEADLINE)
+    if done.code:
+        raise ValueError(f"exit code {done.code}")
+    start = done.out.find("{")
+    return str(json.loads(done.out[max(start, 0) :])["terraform_version"])
+
+
+def _good(version: str) -> bool:
+    match = re.match(r"(\d+)\.(\d+)\.\d+", version)
+    if not match:
+        return False
+    major, minor = int(match[1]), int(match[2])
+    return major < BELOW and (major, minor) >= MINIMUM
+
+
+def _wanted() -> str:
+    return f">= {'.'.join(map(str, MINIMUM))}, < {BELOW}"

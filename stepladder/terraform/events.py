@@ -1,0 +1,192 @@
+"""Read Terraform's machine-readable output: one JSON object a line, from `init`, `plan` and `apply -json`.
+
+https://developer.hashicorp.com/terraform/internals/machine-readable-ui. Attribute values aren't in these events, so
+neither are secrets; a diagnostic's snippet may quote code and is not kept.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stepladder.console import Step
+
+_DONE = {"apply_complete", "apply_errored"}
+_VERBS = {"create": "creating", "update": "changing", "delete": "destroying", "read": "reading"}
+_COUNTED = ("create", "update", "replace", "delete")
+_TEXT_ERROR = re.compile(r"^[\s│╷]*Error: (.+)$")  # commands without -json draw a box
+
+
+@dataclass(frozen=True)
+class Change:
+    """One planned change: what Terraform would do to one resource, never to what values.
+
+    `action` is create, update, replace, delete, import, move, remove (forget without destroying) or read.
+    """
+
+    address: str
+    action: str
+    type: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One error or warning of Terraform."""
+
+    severity: str
+    summary: str
+    detail: str = ""
+    address: str = ""
+    place: str = ""
+
+    @property
+    def brief(self) -> str:
+        """Return summary, first sentence of the detail, and where."""
+        first = self.detail.strip().split("\n\n", 1)[0].replace("\n", " ")[:300].rstrip(". ")
+        text = f"{self.summary.rstrip('.')}: {first}" if first else self.summary.rstrip(".")
+        where = self.address or self.place
+        return f"{text} ({where})" if where else text
+
+
+@dataclass
+class Counts:
+    """How many resources a plan adds, changes and destroys; a replacement is one of each of the outer two."""
+
+    add: int = 0
+    change: int = 0
+    destroy: int = 0
+    imported: int = 0
+
+    def __str__(self) -> str:
+        imported = f"{self.imported} to import, " if self.imported else ""
+        return f"{imported}{self.add} to add, {self.change} to change, {self.destroy} to destroy"
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return asdict(self)
+
+
+def count(changes: tuple[Change, ...]) -> Counts:
+    """Count planned changes."""
+    actions = [change.action for change in changes]
+    replaced = actions.count("replace")
+    return Counts(
+        add=actions.count("create") + replaced,
+        change=actions.count("update"),
+        destroy=actions.count("delete") + replaced,
+        imported=actions.count("import"),
+    )
+
+
+class Watch:
+    """Follow one command's output: pass each line to `line`, from any thread, then read what was collected.
+
+    `outputs` holds the values of outputs that aren't sensitive.
+    """
+
+    def __init__(self, step: Step | None = None, *, total: int = 0) -> None:
+        self.changes: list[Change] = []
+        self.diagnostics: list[Diagnostic] = []
+        self.outputs: dict[str, Any] = {}
+        self.messages: list[str] = []
+        self._step = step
+        self._total = total
+        self._done = 0
+        self._lock = threading.Lock()
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        """The diagnostics that made the command fail."""
+        return [found for found in self.diagnostics if found.severity == "error"]
+
+    def line(self, text: str) -> None:
+        """Take in one line."""
+        with self._lock:
+            event = _event(text)
+            if event is None:
+                self._plain(text)
+            else:
+                self._take(event)
+
+    def _plain(self, text: str) -> None:
+        self.messages.append(text)
+        match = _TEXT_ERROR.match(text)
+        if match:
+            self.diagnostics.append(Diagnostic("error", match[1].strip()))
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind = str(event.get("type", ""))
+        self.messages.append(f"{event.get('@timestamp', '')} {event.get('@message', '')}")
+        if kind == "diagnostic":
+            found = _diagnostic(event.get("diagnostic") or {})
+            self.diagnostics.append(found)
+            self.messages.extend(f"    {line}" for line in found.detail.splitlines())
+        elif kind == "planned_change":
+            self._planned(event.get("change") or {})
+        elif kind == "outputs":
+            values = event.get("outputs") or {}
+            self.outputs |= {name: o["value"] for name, o in values.items() if "value" in o and not o.get("sensitive")}
+        elif kind.startswith(("apply_", "refresh_")):
+            self._progress(kind, event.get("hook") or {})
+
+    def _planned(self, change: dict[str, Any]) -> None:
+        resource = change.get("resource") or {}
+        action = str(change.get("action", ""))
+        if change.get("importing"):
+            self.changes.append(Change(str(resource.get("addr", "")), "import", str(resource.get("resource_type", ""))))
+        if action not in {"noop", "import"}:
+            self.changes.append(
+                Change(
+                    str(resource.get("addr", "")),
+                    action,
+                    str(resource.get("resource_type", "")),
+                    str(change.get("reason", "")),
+                )
+            )
+
+    def _progress(self, kind: str, hook: dict[str, Any]) -> None:
+        address = str((hook.get("resource") or {}).get("addr", ""))
+        if kind in _DONE:
+            self._done += 1
+        if not self._step:
+            return
+        if kind == "refresh_start":
+            self._step.progress(f"reading {address}")
+        elif kind in {"apply_start", "apply_progress"}:
+            verb = _VERBS.get(str(hook.get("action", "")), "working on")
+            seconds = hook.get("elapsed_seconds")
+            took = f" ({seconds} s)" if seconds else ""
+            of = f"{self._done + 1} of {max(self._total, self._done + 1)}: " if self._total else ""
+            self._step.progress(f"{of}{verb} {address}{took}")
+
+
+def operations(changes: tuple[Change, ...]) -> int:
+    """Return how many apply events a plan will make: a replacement is two."""
+    return sum(2 if change.action == "replace" else change.action in _COUNTED for change in changes)
+
+
+def _event(text: str) -> dict[str, Any] | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and "@message" in value else None
+
+
+def _diagnostic(raw: dict[str, Any]) -> Diagnostic:
+    place = ""
+    if raw.get("range"):
+        place = f"{raw['range'].get('filename', '')}:{(raw['range'].get('start') or {}).get('line', '')}"
+    return Diagnostic(
+        severity=str(raw.get("severity", "")),
+        summary=str(raw.get("summary", "")),
+        detail=str(raw.get("detail", "")),
+        address=str(raw.get("address", "")),
+        place=place,
+    )

@@ -1,0 +1,74 @@
+"""The foundation's state: it begins on disk, because its bucket is one of the things that it makes, and moves there.
+
+Where a run stands is read from the world, never remembered: a state in the bucket means that all is done; otherwise
+the state on disk goes on (or begins, with whatever exists taken up by `adopt`), is applied and migrated. Wherever a
+run is killed, the next one therefore ends in the same place.
+
+| killed | left | the next run |
+|---|---|---|
+| before the first resource | nothing, or an empty state on disk | begins |
+| in the apply | some resources; the local state, written after each | goes on; what the state lacks is taken up |
+| there, on a machine that is gone (CI) | some resources | begins, and takes all of them up |
+| between apply and migration | everything, the state on disk | plans nothing, migrates |
+| in the migration, before the upload | the same, perhaps a state lock | frees our lock, migrates |
+| in the migration, after the upload | the state in the bucket and on disk | uses the bucket's, archives it |
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from stepladder.aws import Aws, error_code
+from stepladder.errors import StepladderError
+from stepladder.terraform import files, locks
+from stepladder.terraform.roots import Root
+from stepladder.terraform.runner import Runner
+
+_ABSENT = {"404", "NoSuchBucket", "NoSuchKey", "NotFound"}
+
+
+def backend_of(at: Root, aws: Aws) -> str:
+    """Say where a root's state is: `s3`, or `local` for a foundation whose state isn't in the bucket yet."""
+    if at.name != "foundation" or state_exists(at, aws):
+        return "s3"
+    return "local"
+
+
+def state_exists(at: Root, aws: Aws) -> bool:
+    """Ask whether the state is in the bucket (one `s3:HeadObject`)."""
+    from botocore.exceptions import ClientError
+
+    try:
+        aws.client("s3").head_object(
+            Bucket=at.names.state_bucket, Key=at.state_key, ExpectedBucketOwner=at.environment.account
+        )
+    except ClientError as error:
+        if error_code(error) in _ABSENT:
+            return False
+        raise
+    return True
+
+
+def migrate(runner: Runner, aws: Aws) -> None:
+    """Move the local state into the bucket, see it there, and archive the file."""
+    locks.free_destination(runner, aws)
+    runner.migrate()
+    if not state_exists(runner.at, aws):
+        raise StepladderError(
+            f"the state of {runner.at.label} did not arrive in {runner.at.names.state_bucket}",
+            hint="run the same command again; nothing is lost, the state is still on this machine",
+        )
+    archive_leftover(runner)
+
+
+def archive_leftover(runner: Runner) -> None:
+    """Put a local state aside once the bucket holds one: it must never be applied again."""
+    state = runner.at.local_state
+    if not state.exists():
+        return
+    if files.read_json(state).get("resources"):
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        state.rename(state.with_name(f"{state.name}.migrated-{stamp}"))
+    else:
+        state.unlink()
+    state.with_name(f"{state.name}.backup").unlink(missing_ok=True)

@@ -1,0 +1,214 @@
+"""A root of a project in one environment: its files, its generated inputs, the hash of all that decides its result.
+
+Terraform never runs in the project's own folder but in a snapshot of it under `.stepladder/` (docs/decisions): two
+environments can run at once, a plan sees one state of the code, and a kill leaves nothing in the source tree.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepladder.errors import BadInputError
+from stepladder.names import Names
+from stepladder.settings import Environment, Settings
+from stepladder.terraform import files
+
+ROOTS = ("foundation", "service", "delivery")
+LOCK_FILE = ".terraform.lock.hcl"
+NO_DIGEST = "sha256:" + "0" * 64
+"""Stands for the image where none is known: Terraform ignores the image of a function that exists."""
+
+_NOT_HASHED = ("image_uri",)  # a release owns it: a new image is no reason to run Terraform
+
+
+@dataclass(frozen=True)
+class Root:
+    """One root module in one environment, and where its files are."""
+
+    settings: Settings
+    environment: Environment
+    name: str
+
+    @property
+    def names(self) -> Names:
+        """The derived AWS names."""
+        return self.settings.names(self.environment.name)
+
+    @property
+    def label(self) -> str:
+        """The root for a person: `staging/service`."""
+        return f"{self.environment.name}/{self.name}"
+
+    @property
+    def terraform_dir(self) -> Path:
+        """The project's Terraform code."""
+        return self.settings.root / "terraform"
+
+    @property
+    def source_dir(self) -> Path:
+        """The root's own code."""
+        return self.terraform_dir / self.name
+
+    @property
+    def build_dir(self) -> Path:
+        """The environment's generated files: `.stepladder/<env>`."""
+        return self.settings.build_dir / self.environment.name
+
+    @property
+    def work_dir(self) -> Path:
+        """Snapshot, Terraform's data and our locks."""
+        return self.build_dir / self.name
+
+    @property
+    def snapshot_dir(self) -> Path:
+        """Where Terraform runs."""
+        return self.work_dir / "src" / self.name
+
+    @property
+    def data_dir(self) -> Path:
+        """TF_DATA_DIR."""
+        return self.work_dir / "data"
+
+    @property
+    def tfvars(self) -> Path:
+        """The generated variables."""
+        return self.build_dir / f"{self.name}.tfvars.json"
+
+    @property
+    def backend(self) -> Path:
+        """The generated backend configuration."""
+        return self.build_dir / f"{self.name}.s3.tfbackend"
+
+    @property
+    def plan_file(self) -> Path:
+        """The saved plan (may hold secrets: 0600, never published)."""
+        return self.build_dir / f"{self.name}.tfplan"
+
+    @property
+    def manifest(self) -> Path:
+        """The saved plan's manifest."""
+        return self.build_dir / f"{self.name}.plan.json"
+
+    @property
+    def local_state(self) -> Path:
+        """The state of a foundation that has no bucket yet."""
+        return self.build_dir / f"{self.name}.tfstate"
+
+    @property
+    def lock_file(self) -> Path:
+        """The dependency lock file, which is committed."""
+        return self.source_dir / LOCK_FILE
+
+    @property
+    def state_key(self) -> str:
+        """The state's key in the state bucket."""
+        return self.names.state_key(self.name)
+
+
+def root(settings: Settings, env: str, name: str) -> Root:
+    """Return a root. Raises `BadInputError` for an unknown environment or root, or one that the project lacks."""
+    environment = settings.environment(env)
+    if name not in ROOTS:
+        raise BadInputError(f"there is no Terraform root {name!r}", hint=f"roots: {', '.join(ROOTS)}")
+    found = Root(settings, environment, name)
+    if not any(found.source_dir.glob("*.tf")):
+        raise BadInputError(
+            f"the project has no Terraform root {name!r}",
+            hint=f"its code belongs in {found.source_dir}; a scaffolded project has it",
+        )
+    return found
+
+
+def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
+    """Return a root's variables, as docs/architecture.md lists them.
+
+    `image_uri` (`<repository>@sha256:...`) counts only when the service's function is created; without one a
+    placeholder digest is given, and a plan that would create the function from it is never applied.
+    """
+    settings, env, names = at.settings, at.environment, at.names
+    common: dict[str, Any] = {"project": settings.project, "region": env.region, "account": env.account}
+    if at.name == "foundation":
+        return common | {"image_retention_count": settings.image.keep}
+    if at.name == "service":
+        return common | {
+            "environment": env.name,
+            "architecture": settings.architecture,
+            "memory_mb": env.function.memory_mb,
+            "timeout_seconds": env.function.timeout_seconds,
+            "environment_variables": dict(env.function.environment),
+            "trigger": settings.trigger,
+            "schedule": settings.schedule,
+            "image_uri": image_uri or f"{names.registry}/{names.repository}@{NO_DIGEST}",
+        }
+    rungs = [settings.environment(rung) for rung in settings.rungs]
+    return common | {"rungs": [{"environment": r.name, "account": r.account, "region": r.region} for r in rungs]}
+
+
+def backend_configuration(at: Root) -> dict[str, Any]:
+    """Return the S3 backend's configuration: encrypted, with S3's own lock (Terraform >= 1.10)."""
+    return {
+        "bucket": at.names.state_bucket,
+        "encrypt": True,
+        "key": at.state_key,
+        "region": at.environment.region,
+        "use_lockfile": True,
+    }
+
+
+def write_inputs(at: Root, image_uri: str | None = None) -> None:
+    """Write the root's `.tfvars.json` and `.s3.tfbackend`."""
+    files.write_json(at.tfvars, variables(at, image_uri), mode=0o600)
+    width = max(map(len, backend_configuration(at)))
+    lines = [f"{key:<{width}} = {json.dumps(value)}" for key, value in backend_configuration(at).items()]
+    files.write_text(at.backend, "\n".join(lines) + "\n")
+
+
+def code(at: Root) -> dict[str, Path]:
+    """Return the code that a root may read, by path under `terraform/`: itself and all that isn't another root."""
+    others = tuple(f"{name}/" for name in ROOTS if name != at.name)
+    return {name: path for name, path in files.sources(at.terraform_dir).items() if not name.startswith(others)}
+
+
+def code_hashes(at: Root) -> tuple[str, str]:
+    """Return the hash of the root's own code (without the lock file) and that of the modules."""
+    hashes = {name: files.sha256_file(path) for name, path in code(at).items() if path != at.lock_file}
+    own = {name: value for name, value in hashes.items() if name.startswith(f"{at.name}/")}
+    shared = {name: value for name, value in hashes.items() if name not in own}
+    return files.sha256_mapping(own), files.sha256_mapping(shared)
+
+
+def snapshot(at: Root, extra: Mapping[str, str]) -> None:
+    """Copy the code to where Terraform runs, and add the files in `extra` (name to text) to the root."""
+    shutil.rmtree(at.snapshot_dir.parent, ignore_errors=True)
+    for name, path in code(at).items():
+        target = at.snapshot_dir.parent / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    for name, text in extra.items():
+        files.write_text(at.snapshot_dir / name, text)
+
+
+def inputs_hash(settings: Settings, env: str, name: str) -> str:
+    """Return the hash of all that decides a root's result: code, modules, variables, backend, lock file.
+
+    Offline and without Terraform (a few milliseconds). `deploy` skips Terraform when the ledger recorded this hash for
+    the last apply. The image isn't part of it, since a release owns the image.
+    """
+    at = root(settings, env, name)
+    own, shared = code_hashes(at)
+    kept = {key: value for key, value in variables(at).items() if key not in _NOT_HASHED}
+    return files.sha256_mapping(
+        {
+            "schema": 1,
+            "backend": backend_configuration(at),
+            "code": own,
+            "lock": files.sha256_file(at.lock_file),
+            "modules": shared,
+            "variables": kept,
+        }
+    )

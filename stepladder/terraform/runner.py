@@ -1,0 +1,249 @@
+"""Terraform commands for one root in one environment: argv, deadlines, logs, exit codes, errors explained."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from stepladder import process
+from stepladder.console import Step
+from stepladder.errors import RefusedError, StepladderError
+from stepladder.terraform import cli, files, local, providers, roots
+from stepladder.terraform.events import Diagnostic, Watch
+from stepladder.terraform.roots import Root
+
+INIT_DEADLINE = 900.0
+PLAN_DEADLINE = 1800.0
+APPLY_DEADLINE = 7200.0
+SHORT_DEADLINE = 300.0
+LOCK_TIMEOUT = 60  # seconds that Terraform waits for somebody else's state lock
+
+LOCAL_BACKEND = "stepladder_override.tf"
+IMPORTS = "stepladder_imports.tf"
+_PLAN_CHANGES = 2  # of -detailed-exitcode: 0 no changes, 1 failed, 2 changes
+
+# Terraform gives its errors no codes: these are the fixed summaries of its own source
+# (internal/command/clistate, internal/backend/local).
+STATE_LOCKED = "Error acquiring the state lock"
+PLAN_STALE = "Saved plan is stale"
+
+
+class TerraformError(StepladderError):
+    """Terraform failed; `diagnostics` are its own errors."""
+
+    def __init__(self, message: str, *, hint: str, diagnostics: tuple[Diagnostic, ...]) -> None:
+        super().__init__(message, hint=hint)
+        self.diagnostics = diagnostics
+
+    def has(self, summary: str) -> bool:
+        """Say whether one of the errors has this summary."""
+        return any(found.summary == summary for found in self.diagnostics)
+
+
+@dataclass
+class Runner:
+    """Run Terraform in a root's snapshot while the local lock is held. Made by `opened`."""
+
+    at: Root
+    terraform: cli.Terraform
+    source: providers.Source
+    held: local.Held
+    step: Step | None = None
+    backend: str = "s3"  # or "local": a foundation without its bucket
+    notes: list[str] = field(default_factory=list)
+
+    def prepare(self, *, backend: str = "s3", extra: Mapping[str, str] | None = None) -> None:
+        """Take the snapshot, with `extra` files in the root, and run `init` when anything it depends on changed."""
+        self.backend = backend
+        local_backend = {LOCAL_BACKEND: _local_backend(self.at.local_state)} if backend == "local" else {}
+        roots.snapshot(self.at, {**local_backend, **(extra or {})})
+        if self._stamp_holds():
+            return
+        self._say("init")
+        args = ["init", "-json", "-input=false", "-reconfigure"]
+        if os.environ.get("CI") and self.at.lock_file.is_file():
+            args.append("-lockfile=readonly")
+        if backend == "s3":
+            args.append(f"-backend-config={self.at.backend}")
+        with self._alone_with_the_cache():
+            self.run(args, timeout=INIT_DEADLINE, hint=self._init_hint())
+        self._keep_lock_file()
+        self._write_stamp()
+
+    def migrate(self) -> None:
+        """Move the local state, which `prepare(backend="local")` and an apply made, into the bucket."""
+        roots.snapshot(self.at, {})
+        self._stamp_file.unlink(missing_ok=True)
+        self._say("moving the state into its bucket")
+        # -json refuses -migrate-state (hashicorp/terraform#34886)
+        args = ["init", "-input=false", "-no-color", "-migrate-state", "-force-copy"]
+        self.run([*args, f"-backend-config={self.at.backend}"], timeout=INIT_DEADLINE)
+        self.backend = "s3"
+        self._write_stamp()
+
+    def plan(self, out: Path, *, lock: bool = True, lock_timeout: int = LOCK_TIMEOUT) -> tuple[bool, Watch]:
+        """Plan into `out` (0600); return whether anything would change, and what was seen."""
+        out.unlink(missing_ok=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.touch(mode=0o600)  # Terraform keeps the mode of a file that exists
+        args = ["plan", "-json", "-input=false", "-detailed-exitcode", f"-out={out}", f"-var-file={self.at.tfvars}"]
+        args += [f"-lock-timeout={lock_timeout}s"] if lock else ["-lock=false"]
+        self._say("planning")
+        code, watch = self.run(args, timeout=PLAN_DEADLINE, good=(0, _PLAN_CHANGES))
+        return code == _PLAN_CHANGES, watch
+
+    def apply(self, plan: Path, *, total: int, lock_timeout: int = LOCK_TIMEOUT) -> Watch:
+        """Apply a saved plan and nothing else."""
+        args = ["apply", "-json", "-input=false", f"-lock-timeout={lock_timeout}s", str(plan)]
+        self._say("applying")
+        return self.run(args, timeout=APPLY_DEADLINE, total=total)[1]
+
+    def stdout(self, args: list[str]) -> str:
+        """Run a command that prints data and return its standard output alone."""
+        return self._execute(args, Watch(), SHORT_DEADLINE).out
+
+    def run(
+        self,
+        args: list[str],
+        *,
+        timeout: float,
+        good: tuple[int, ...] = (0,),
+        total: int = 0,
+        hint: str = "",
+    ) -> tuple[int, Watch]:
+        """Run one command. Raises `TerraformError` with Terraform's own words when its exit code isn't good."""
+        watch = Watch(self.step, total=total)
+        done = self._execute(args, watch, timeout)
+        if done.code in good:
+            return done.code, watch
+        # After any failure the next run prepares anew: a broken init must not be remembered as a good one.
+        self._stamp_file.unlink(missing_ok=True)
+        raise self._failure(args[0], done, watch, hint)
+
+    def _execute(self, args: list[str], watch: Watch, timeout: float) -> process.Completed:
+        try:
+            return process.run(
+                [str(self.terraform.path), *args],
+                cwd=self.at.snapshot_dir,
+                env=cli.environment(self.at.data_dir, self.source.env),
+                timeout=timeout,
+                on_line=watch.line,
+                pass_fds=(self.held.fd,),
+            )
+        finally:
+            self._log(args, watch)
+
+    def _failure(self, verb: str, done: process.Completed, watch: Watch, hint: str) -> TerraformError:
+        errors = watch.errors
+        words = errors[0].brief if errors else _last_line(done)
+        more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
+        log = f"everything that Terraform said is in {self._log_file(verb)}"
+        return TerraformError(
+            f"terraform {verb} of {self.at.label} failed: {words}{more}",
+            hint=f"{hint}; {log}" if hint else log,
+            diagnostics=tuple(errors),
+        )
+
+    def _say(self, text: str) -> None:
+        if self.step:
+            self.step.progress(text)
+
+    # init
+
+    @property
+    def _stamp_file(self) -> Path:
+        return self.at.work_dir / "init.json"
+
+    def _stamp(self) -> dict[str, str]:
+        own, shared = roots.code_hashes(self.at)
+        return {
+            "backend": self.backend,
+            "backend_configuration": files.sha256_file(self.at.backend),
+            "code": own,
+            "lock": files.sha256_file(self.at.lock_file),
+            "modules": shared,
+            "providers": files.sha256_mapping({**self.source.env, "mirror": str(self.source.mirror)}),
+            "terraform": self.terraform.version,
+        }
+
+    def _stamp_holds(self) -> bool:
+        installed = self.at.data_dir / "providers"
+        # A mirror's providers are links: one that leads nowhere means that the mirror has moved.
+        binaries = list(installed.glob("*/*/*/*/*"))
+        there = bool(binaries) and all(path.exists() for path in binaries)
+        return there and files.read_json(self._stamp_file) == self._stamp()
+
+    def _write_stamp(self) -> None:
+        files.write_json(self._stamp_file, self._stamp())
+
+    def _keep_lock_file(self) -> None:
+        """Carry a lock file that init made or extended back to the project, where it is committed."""
+        made = self.at.snapshot_dir / roots.LOCK_FILE
+        if not made.is_file() or files.sha256_file(made) == files.sha256_file(self.at.lock_file):
+            return
+        files.write_text(self.at.lock_file, made.read_text(encoding="utf-8"))
+        name = self.at.lock_file.relative_to(self.at.settings.root)
+        self.notes.append(f"{name} was written: commit it, so that every machine takes the same providers")
+
+    @contextlib.contextmanager
+    def _alone_with_the_cache(self) -> Iterator[None]:
+        """Let one `init` at a time use a plugin cache (hashicorp/terraform#31964: concurrent ones corrupt it)."""
+        if not self.source.cache:
+            yield
+            return
+        with (self.source.cache / ".stepladder.lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _init_hint(self) -> str:
+        where = {
+            "configured": f"providers come as {self.source.env.get('TF_CLI_CONFIG_FILE')} says",
+            "mirror": f"providers come from the mirror {self.source.mirror}",
+            "registry": f"providers come from {providers.REGISTRY}; with no way there, name a mirror in "
+            f"{providers.VARIABLE}",
+        }
+        return where[self.source.kind]
+
+    # logs
+
+    def _log_file(self, verb: str) -> Path:
+        return self.at.settings.build_dir / "logs" / f"{self.at.environment.name}-{self.at.name}-{verb}.log"
+
+    def _log(self, args: list[str], watch: Watch) -> None:
+        """Keep the last run of each command, for a person to read."""
+        head = f"# {datetime.now(UTC).isoformat()} terraform {' '.join(args)}\n"
+        with contextlib.suppress(OSError):
+            files.write_text(self._log_file(args[0]), head + "\n".join(watch.messages) + "\n", mode=0o600)
+
+
+@contextlib.contextmanager
+def opened(at: Root, *, step: Step | None = None, image_uri: str | None = None) -> Iterator[Runner]:
+    """Find Terraform, hold the local lock, write the root's inputs, and give the runner."""
+    terraform = cli.find(at.settings.root)
+    with local.hold(at, wait=LOCK_TIMEOUT, step=step) as held:
+        roots.write_inputs(at, image_uri)
+        source = providers.source(at.settings.build_dir, at.source_dir)
+        yield Runner(at, terraform, source, held, step)
+
+
+def stale(error: TerraformError, at: Root) -> RefusedError:
+    """Explain Terraform's own refusal of a plan whose state has moved on."""
+    return RefusedError(
+        f"the saved plan of {at.label} is stale: the state has changed since it was made",
+        hint=f"make a new one: inv tf.plan --env {at.environment.name} --root {at.name} ({error.message})",
+    )
+
+
+def _local_backend(state: Path) -> str:
+    path = str(state).replace("\\", "\\\\").replace('"', '\\"').replace("${", "$${").replace("%{", "%%{")
+    return f'terraform {{\n  backend "local" {{\n    path = "{path}"\n  }}\n}}\n'
+
+
+def _last_line(done: process.Completed) -> str:
+    lines = [line.strip() for line in (done.err + done.out).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else f"exit code {done.code}"
