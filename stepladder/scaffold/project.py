@@ -42,26 +42,36 @@ def check(settings: Settings, console: Console) -> None:
 
 
 def validate(settings: Settings, console: Console) -> None:
-    """Run `terraform validate` on a copy of every root, without its backend."""
-    from stepladder.terraform import cli, providers
+    """Run `terraform validate` on a copy of every root, without its backend; not again for code that was valid."""
+    from stepladder.terraform import cli, files
 
     terraform = cli.find(settings.root)
     source, work = settings.root / "terraform", settings.build_dir / "check"
-    shutil.rmtree(work / "terraform", ignore_errors=True)
-    shutil.copytree(source, work / "terraform", ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
-    for root in sorted(path.parent.name for path in source.glob("*/versions.tf")):
-        folder = work / "terraform" / root
-        mirror = providers.source(settings.build_dir, folder)
-        env = cli.environment(work / f"data-{root}", mirror.env)
-        with console.step(f"tf {root}") as step:
-            for arguments in (("init", "-backend=false"), ("validate",)):
-                argv = [str(terraform.path), *arguments, "-no-color"]
-                done = process.run(argv, cwd=folder, env=env, timeout=_VALIDATE_DEADLINE)
-                if done.code:
-                    raise StepladderError(
-                        f"terraform {arguments[0]} of {root} failed", hint=(done.err or done.out).strip()
-                    )
-            step.done("valid")
+    stamp, wanted = work / "valid.sha256", f"{terraform.version} {files.sha256_sources(source)}"
+    with console.step("validate") as step:
+        if stamp.is_file() and stamp.read_text("utf-8") == wanted:
+            step.skip("the Terraform code is as it was when it was found valid")
+            return
+        shutil.rmtree(work / "terraform", ignore_errors=True)
+        shutil.copytree(source, work / "terraform", ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
+        roots = sorted(path.parent.name for path in source.glob("*/versions.tf"))
+        for root in roots:
+            step.progress(root)
+            _validate(settings, terraform.path, work, root)
+        step.done(", ".join(roots))
+    stamp.write_text(wanted, "utf-8")
+
+
+def _validate(settings: Settings, terraform: Path, work: Path, root: str) -> None:
+    from stepladder.terraform import cli, providers
+
+    folder = work / "terraform" / root
+    env = cli.environment(work / f"data-{root}", providers.source(settings.build_dir, folder).env)
+    for arguments in (("init", "-backend=false"), ("validate",)):
+        argv = [str(terraform), *arguments, "-no-color"]
+        done = process.run(argv, cwd=folder, env=env, timeout=_VALIDATE_DEADLINE)
+        if done.code:
+            raise StepladderError(f"terraform {arguments[0]} failed in {root}", hint=(done.err or done.out).strip())
 
 
 def run_tests(settings: Settings, console: Console, only: str) -> None:
