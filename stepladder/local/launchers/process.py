@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from stepladder.images import hostbase
 from stepladder.local.launchers import (
     Ended,
     ImageCode,
@@ -36,7 +37,6 @@ BASE_LABEL = "dev.stepladder.base"
 _HOST_PYTHON = "host-python:"
 _ENTRY_POINT = "/lambda-entrypoint.sh"
 _MAIN = Path(__file__).with_name("sandbox_main.py")
-_GO_ARCHITECTURES = {"arm64": "arm64", "x86_64": "amd64"}
 
 
 class Blobs(Protocol):
@@ -94,7 +94,7 @@ class ProcessLauncher:
         if refusal := self.refusal(spec):
             raise LaunchError("Runtime.InvalidEntrypoint", refusal)
         try:
-            prepared = self._zip(spec.code) if isinstance(spec.code, ZipCode) else self._image(spec, spec.code)
+            prepared = self._zip(spec.code) if isinstance(spec.code, ZipCode) else self._image(spec.code)
         except unpack.UnpackError as error:
             raise LaunchError("Runtime.InvalidEntrypoint", str(error)) from None
         python = pythons.find(prepared.version)
@@ -139,10 +139,11 @@ class ProcessLauncher:
             version, code.handler, root, runtime, root, {"AWS_EXECUTION_ENV": f"AWS_Lambda_{code.runtime}"}
         )
 
-    def _image(self, spec: SandboxSpec, code: ImageCode) -> _Prepared:
+    def _image(self, code: ImageCode) -> _Prepared:
         manifest, config = self._config(code)
         settings = config.get("config", {})
-        if config.get("architecture") != _GO_ARCHITECTURES[spec.architecture]:
+        # Such an image is of its machine's architecture, whatever the function's is said to be
+        if config.get("architecture") != hostbase.machine():
             raise LaunchError("Runtime.InvalidEntrypoint", f"fork/exec {_ENTRY_POINT}: exec format error")
         version = settings["Labels"][BASE_LABEL].removeprefix(_HOST_PYTHON)
         entry_point = [*(code.entry_point or settings.get("Entrypoint") or ())]

@@ -1,0 +1,45 @@
+"""Images: input key, builders, registry client, and the checks of what was pushed.
+
+What the rest of stepladder calls; the modules behind are imported at the first call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stepladder.aws import Aws
+    from stepladder.console import Step
+    from stepladder.images.model import BuiltImage
+    from stepladder.settings import Settings
+
+
+def input_key(settings: Settings) -> str:
+    """Return the hash of everything that decides the image; offline, a few milliseconds."""
+    from stepladder.images import key
+
+    return key.input_key(settings)
+
+
+def prepare(
+    settings: Settings,
+    aws: Aws,
+    step: Step,
+    environment: str,
+    *,
+    say: Callable[[str], None] = lambda _text: None,
+    pull: bool = False,
+    allow_dirty: bool = False,
+) -> BuiltImage:
+    """Build and push unless the registry has the image; `stepladder.images.prepare.prepare` says more."""
+    from stepladder.images import prepare as work
+
+    return work.prepare(settings, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty)
+
+
+def check_deployable(image: BuiltImage, endpoint: str) -> None:
+    """Refuse an image on this machine's own Python for anything but a local cloud."""
+    from stepladder.images import check
+
+    check.check_deployable(image, endpoint)

@@ -1,0 +1,175 @@
+"""What must hold of an image before a function gets it; one place for every builder.
+
+Lambda takes one manifest of one architecture with gzip layers, at most 10 GB
+(https://docs.aws.amazon.com/lambda/latest/dg/images-create.html). Engines push indexes with attestations without being
+asked (docker/buildx#1533), so the truth is what the registry holds after the push.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stepladder import aws
+from stepladder.errors import RefusedError
+from stepladder.images.model import (
+    ARCHITECTURE,
+    HOST_BASE,
+    INDEXES,
+    LABEL_BASE,
+    LABEL_BUILDER,
+    LABEL_KEY,
+    LAYERS,
+    MANIFESTS,
+    BuiltImage,
+    digest_of,
+)
+from stepladder.images.registry import Registry
+from stepladder.images.retry import RegistryError
+
+LIMIT = 10 * 1000**3  # bytes, uncompressed; the compressed sum is a lower bound of it
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image as the registry holds it."""
+
+    digest: str
+    media_type: str
+    manifest: Mapping[str, Any]
+    config: Mapping[str, Any]
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the config."""
+        return (self.config.get("config") or {}).get("Labels") or {}
+
+    @property
+    def key(self) -> str:
+        """The input key that the image was built from, empty when it isn't ours."""
+        return self.labels.get(LABEL_KEY, "")
+
+    @property
+    def base(self) -> str:
+        """The base's label."""
+        return self.labels.get(LABEL_BASE, "")
+
+    @property
+    def architecture(self) -> str:
+        """The architecture in Lambda's words."""
+        named = str(self.config.get("architecture", ""))
+        return ARCHITECTURE.get(named, named)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all blobs."""
+        return sum(part["size"] for part in (*self.manifest["layers"], self.manifest["config"]))
+
+    def built(self, *, registry: str, repository: str, tag: str, pushed: bool) -> BuiltImage:
+        """Return it as the result of a builder; `registry` is the host that Lambda shall pull from."""
+        return BuiltImage(
+            digest=self.digest,
+            reference=f"{registry}/{repository}@{self.digest}",
+            tag=tag,
+            input_key=self.key,
+            architecture=self.architecture,
+            builder=self.labels.get(LABEL_BUILDER, ""),
+            base=self.base,
+            size=self.size,
+            pushed=pushed,
+        )
+
+
+def read(registry: Registry, repository: str, reference: str) -> Found | None:
+    """Read an image by tag or digest; None when there is none.
+
+    Raises `RefusedError`, with the fix, when it is not one manifest.
+    """
+    answer = registry.manifest(repository, reference)
+    if answer is None:
+        return None
+    media_type, data = answer
+    _single(media_type, reference)
+    manifest = json.loads(data)
+    config = json.loads(registry.blob(repository, manifest["config"]["digest"]))
+    return Found(digest_of(data), media_type, manifest, config)
+
+
+def read_back(
+    registry: Registry, repository: str, reference: str, *, architecture: str, digest: str = "", key: str = ""
+) -> Found:
+    """Read a pushed image and check all that would fail later and worse.
+
+    `architecture` is the function's, `digest` and `key` what was meant to be pushed (empty: not known beforehand).
+    Raises `RefusedError`; nothing has been released by then.
+    """
+    found = read(registry, repository, reference)
+    if found is None:
+        raise RegistryError(f"{registry.host} took the image but doesn't know {repository}:{reference}")
+    if digest and found.digest != digest:
+        raise RefusedError(
+            f"{repository}:{reference} holds {found.digest}, not the image that was built ({digest})",
+            hint="somebody else pushed the same tag: run the command again",
+        )
+    if key and found.key != key:
+        raise RefusedError(
+            f"{repository}:{reference} was built from other inputs",
+            hint="commit the change, so that the image gets a tag of its own",
+        )
+    check_layers(found)
+    check_architecture(found.architecture, architecture, found.base)
+    return found
+
+
+def _single(media_type: str, reference: str) -> None:
+    if media_type in INDEXES:
+        raise RefusedError(
+            f"{reference} is an image index ({media_type}), and Lambda takes a single image manifest only",
+            hint="build for one platform and without attestations: docker buildx build --platform linux/<arch> "
+            "--provenance=false --sbom=false (or BUILDX_NO_DEFAULT_ATTESTATIONS=1)",
+        )
+    if media_type not in MANIFESTS:
+        raise RefusedError(f"{reference} is no image manifest but {media_type or 'of no type'}")
+
+
+def check_layers(found: Found) -> None:
+    """Refuse what Lambda can't unpack or won't hold."""
+    odd = sorted({layer["mediaType"] for layer in found.manifest["layers"]} - set(LAYERS))
+    if odd:
+        raise RefusedError(
+            f"the image has layers of type {', '.join(odd)}, which Lambda doesn't take",
+            hint="compress layers with gzip (buildx: --output type=registry,compression=gzip,force-compression=true)",
+        )
+    if found.size > LIMIT:
+        raise RefusedError(
+            f"the image has {found.size / 1000**3:.1f} GB, and Lambda takes at most 10 GB uncompressed",
+            hint="leave out what the function doesn't import",
+        )
+
+
+def check_architecture(made_for: str, wanted: str, base: str = "") -> None:
+    """Refuse an image of another architecture than the function's.
+
+    An image on the host's Python is of this machine's architecture on purpose: it never leaves it.
+    """
+    if made_for != wanted and not base.startswith(HOST_BASE):
+        platform = {"x86_64": "linux/amd64"}.get(wanted, f"linux/{wanted}")
+        raise RefusedError(
+            f"the image is made for {made_for}, the function's architecture is {wanted}",
+            hint=f"build it for {platform} (docker build --platform {platform}), or set stepladder.architecture to "
+            f"{made_for} and apply",
+        )
+
+
+def check_deployable(image: BuiltImage, endpoint: str) -> None:
+    """Refuse an image on this machine's own Python for anything but a local cloud.
+
+    `endpoint` is the AWS endpoint in force, empty for AWS itself (`aws.endpoint()`).
+    """
+    if image.on_host_python and not aws.is_loopback(endpoint):
+        raise RefusedError(
+            f"the image relies on this machine's Python ({image.base}) and can't run on AWS",
+            hint="build it again where the base image can be reached: inv image.push --pull",
+        )

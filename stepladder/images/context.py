@@ -1,0 +1,75 @@
+"""The files of the build context: what `function/` offers to the image once `.dockerignore` has spoken."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepladder.errors import BadInputError
+from stepladder.images.ignore import Ignore
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file or symbolic link of the context; `path` is relative and uses `/`."""
+
+    path: str
+    source: Path
+    executable: bool = False
+    link: str = ""
+
+    def read(self) -> bytes:
+        """Return the file's bytes."""
+        return self.source.read_bytes()
+
+
+def collect(folder: Path) -> tuple[Entry, ...]:
+    """Return every file that may enter the image, sorted by path.
+
+    Raises `BadInputError` for a link that leads out of the context and for a file that is neither file nor link.
+    """
+    if not folder.is_dir():
+        raise BadInputError(
+            f"there is no folder {folder.name}/ to build the image from",
+            hint="stepladder.image.context names it, relative to invoke.yaml",
+        )
+    rules = folder / ".dockerignore"
+    ignore = Ignore(rules.read_text(encoding="utf-8").splitlines() if rules.is_file() else ())
+    found: list[Entry] = []
+    _walk(folder, "", ignore, found)
+    return tuple(sorted(found, key=lambda entry: entry.path))
+
+
+def _walk(root: Path, below: str, ignore: Ignore, found: list[Entry]) -> None:
+    with os.scandir(root / below) as scan:
+        for item in scan:
+            path = f"{below}/{item.name}" if below else item.name
+            out = ignore.excludes(path)
+            if item.is_dir(follow_symlinks=False):
+                # An excluded folder is still searched when a `!` line may take something in it back.
+                if not out or ignore.has_exceptions:
+                    _walk(root, path, ignore, found)
+            elif not out:
+                found.append(_entry(root, path, item))
+
+
+def _entry(root: Path, path: str, item: os.DirEntry[str]) -> Entry:
+    source = Path(item.path)
+    if item.is_symlink():
+        target = str(source.readlink())
+        inside = os.path.normpath(os.path.join(os.path.dirname(path), target))  # noqa: PTH118, PTH120 - text, not files
+        if os.path.isabs(target) or inside.startswith(".."):  # noqa: PTH117 - as above
+            raise BadInputError(
+                f"{root.name}/{path} is a link that leads out of the build context",
+                hint="copy the file in, or name the link in .dockerignore",
+            )
+        return Entry(path, source, link=target)
+    mode = item.stat(follow_symlinks=False).st_mode
+    if not stat.S_ISREG(mode):
+        raise BadInputError(
+            f"{root.name}/{path} is neither a file nor a link",
+            hint="name it in .dockerignore",
+        )
+    return Entry(path, source, executable=bool(mode & stat.S_IXUSR))

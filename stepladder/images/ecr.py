@@ -1,0 +1,68 @@
+"""ECR as a registry: its authorization token, its endpoint, and one cheap look at whether an image is there."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+from stepladder.aws import Aws, error_code
+from stepladder.errors import NotReadyError
+from stepladder.images.registry import Registry
+from stepladder.names import Names
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The project's repository: the registry to talk to, and the host by which Lambda names it."""
+
+    registry: Registry
+    host: str
+    name: str
+
+    @property
+    def own_hosts(self) -> tuple[str, ...]:
+        """Every name of this registry."""
+        return (self.host, self.registry.host)
+
+
+def connect(aws: Aws, names: Names) -> Repository:
+    """Get an authorization token (one `ecr:GetAuthorizationToken`) and return the repository it opens.
+
+    The token is asked for again when the registry stops taking it; it never leaves this process.
+    """
+    first: list[dict[str, Any]] = [_authorization(aws)]
+    endpoint = str(first[0]["proxyEndpoint"])
+
+    def login() -> tuple[str, str]:
+        data = first.pop() if first else _authorization(aws)
+        user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+        return user, password
+
+    return Repository(Registry(endpoint, login=login), names.registry, names.repository)
+
+
+def holds(aws: Aws, names: Names, digest: str) -> bool:
+    """Say whether the repository holds a digest (one `ecr:BatchGetImage`)."""
+    try:
+        answer = aws.client("ecr").batch_get_image(
+            registryId=names.account, repositoryName=names.repository, imageIds=[{"imageDigest": digest}]
+        )
+    except Exception as error:
+        if error_code(error) == "RepositoryNotFoundException":
+            raise missing(names) from None
+        raise
+    return bool(answer.get("images"))
+
+
+def missing(names: Names) -> NotReadyError:
+    """Return the error for a repository that nobody has made yet."""
+    return NotReadyError(
+        f"there is no ECR repository {names.repository} in {names.account}, {names.region}",
+        hint="the root `foundation` makes it: inv tf.apply --root foundation, or inv deploy",
+    )
+
+
+def _authorization(aws: Aws) -> dict[str, Any]:
+    answer = aws.client("ecr").get_authorization_token()
+    return dict(answer["authorizationData"][0])

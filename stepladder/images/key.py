@@ -1,0 +1,44 @@
+"""The input key: one hash of everything that decides the image, offline and in a few milliseconds."""
+
+from __future__ import annotations
+
+import hashlib
+
+from stepladder.images.context import collect
+from stepladder.settings import Settings
+
+BUILDER_VERSION = 1
+"""Raise it when the builders make other bytes of the same inputs."""
+
+PUBLIC_BASE = "public.ecr.aws/lambda/python"
+
+
+def base_reference(settings: Settings) -> str:
+    """Return the base image of the project: `stepladder.image.base`, or AWS's own for the project's Python."""
+    return settings.image.base or f"{PUBLIC_BASE}:{settings.python}"
+
+
+def input_key(settings: Settings) -> str:
+    """Return the hex SHA-256 of all that decides the image.
+
+    Context files after `.dockerignore` (path, executable bit, content; Dockerfile and requirements are among them),
+    Python, architecture, the configured builder and the base as it is written. A base that is named by a tag counts by
+    that name: when the tag moves, `inv image.push --pull` takes the new one in.
+    """
+    total = hashlib.sha256()
+
+    def add(*parts: str | bytes) -> None:
+        for part in parts:
+            data = part.encode() if isinstance(part, str) else part
+            total.update(len(data).to_bytes(8, "big") + data)
+
+    add(str(BUILDER_VERSION), settings.python, settings.architecture)
+    add(settings.image.builder, base_reference(settings))
+    for entry in collect(settings.root / settings.image.context):
+        content = entry.link or entry.read()
+        add(entry.path, "link" if entry.link else "x" if entry.executable else "-", content)
+    # Docker never copies these two when they are ignored, yet they decide what is built.
+    for name in ("Dockerfile", ".dockerignore"):
+        path = settings.root / settings.image.context / name
+        add(name, path.read_bytes() if path.is_file() else b"")
+    return total.hexdigest()

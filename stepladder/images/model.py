@@ -1,0 +1,128 @@
+"""What an image is on its way: blobs, the image as built, the image as pushed, and its media types."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
+INDEXES = (OCI_INDEX, DOCKER_INDEX)
+LAYERS = (OCI_LAYER, DOCKER_LAYER)
+"""Gzip and nothing else: Lambda answers UnsupportedImageLayerDetected to an uncompressed layer (rules_oci#777)."""
+
+LABEL_REVISION = "org.opencontainers.image.revision"
+LABEL_BASE = "dev.stepladder.base"
+LABEL_BUILDER = "dev.stepladder.builder"
+LABEL_KEY = "dev.stepladder.input-key"
+HOST_BASE = "host-python:"
+"""How the label of a base begins that is not an image but this machine's own Python."""
+
+# AWS says x86_64, OCI says amd64 (the GOARCH names)
+PLATFORM = {"arm64": "arm64", "x86_64": "amd64"}
+ARCHITECTURE = {platform: architecture for architecture, platform in PLATFORM.items()}
+
+
+def digest_of(data: bytes) -> str:
+    """Return the digest of some bytes, `sha256:<hex>`."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def canonical(document: Any) -> bytes:
+    """Return the one JSON text of a document: sorted keys, no blanks."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class Blob:
+    """One blob of an image: bytes at hand, a file, or something that can be fetched when it is missing.
+
+    `mount_from` names a repository of the same registry that may hold the blob already.
+    """
+
+    digest: str
+    size: int
+    media_type: str
+    data: bytes | None = None
+    path: Path | None = None
+    fetch: Callable[[], Path] | None = None
+    mount_from: str = ""
+
+    def descriptor(self) -> dict[str, Any]:
+        """Return what a manifest says of the blob."""
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+
+    def local(self) -> bytes | Path:
+        """Return the bytes or a file that holds them; fetches the blob when it isn't on this machine yet."""
+        if self.data is not None:
+            return self.data
+        if self.path is not None:
+            return self.path
+        if self.fetch is None:
+            raise ValueError(f"nothing holds the blob {self.digest}")
+        return self.fetch()
+
+
+@dataclass(frozen=True)
+class LocalImage:
+    """An image that was built here and not pushed yet."""
+
+    manifest: bytes
+    config: Blob
+    layers: tuple[Blob, ...]
+    base: str
+    architecture: str
+    builder: str = "layers"
+
+    @property
+    def digest(self) -> str:
+        """The digest that the registry will give it."""
+        return digest_of(self.manifest)
+
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        """Every blob that the manifest names."""
+        return (*self.layers, self.config)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all blobs."""
+        return sum(blob.size for blob in self.blobs)
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image in the registry, read back and found deployable. The one result of every builder."""
+
+    digest: str
+    reference: str
+    tag: str
+    input_key: str
+    architecture: str
+    builder: str
+    base: str
+    size: int
+    pushed: bool = False
+    """False when the registry had the image already and nothing was built or sent."""
+
+    @property
+    def on_host_python(self) -> bool:
+        """Whether the image has no base image but relies on this machine's Python."""
+        return self.base.startswith(HOST_BASE)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> BuiltImage:
+        """Read one from the JSON that `.stepladder/image.json` keeps; raises `TypeError` for anything else."""
+        return cls(**{**record, "pushed": False})

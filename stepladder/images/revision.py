@@ -1,0 +1,72 @@
+"""The image's tag: the git commit, and a piece of the input key when the files differ from the commit."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepladder import process
+from stepladder.errors import RefusedError
+from stepladder.images.context import collect
+from stepladder.settings import Settings
+
+_TIMEOUT = 30.0
+_SUFFIX = 8
+
+
+@dataclass(frozen=True)
+class Revision:
+    """Where the sources stand: the commit (empty without git) and the files of the image that differ from it."""
+
+    commit: str
+    changed: tuple[str, ...]
+
+    def tag(self, key: str) -> str:
+        """Return the tag of an image with this input key."""
+        if not self.commit:
+            return f"key-{key[:40]}"
+        return f"{self.commit}-{key[:_SUFFIX]}" if self.changed else self.commit
+
+
+def read(settings: Settings) -> Revision:
+    """Read the commit and what in the build context (or `invoke.yaml`) it does not hold, ignored files included."""
+    root, context = settings.root, settings.image.context
+    head = _git(root, "rev-parse", "--verify", "HEAD")
+    if head is None:
+        return Revision("", ())
+    argv = ("status", "--porcelain=v1", "-z", "--no-renames", "--ignored=matching", "--untracked-files=all")
+    listed = _git(root, *argv, "--", context, "invoke.yaml") or ""
+    top = (_git(root, "rev-parse", "--show-prefix") or "").strip()
+    paths = [record[3:].removeprefix(top) for record in listed.split("\0") if record]
+    return Revision(head.strip(), _decisive(settings, paths, listed) if paths else ())
+
+
+def _decisive(settings: Settings, paths: list[str], listed: str) -> tuple[str, ...]:
+    """Return which of git's differences reach the image; junk that `.dockerignore` keeps out doesn't."""
+    context = settings.image.context
+    deleted = {record[3:] for record in listed.split("\0") if "D" in record[:2]}
+    inside = {f"{context}/{entry.path}" for entry in collect(settings.root / context)}
+    inside |= {"invoke.yaml", f"{context}/Dockerfile", f"{context}/.dockerignore"}
+    return tuple(
+        path
+        for path in paths
+        if path in inside or path in deleted or (path.endswith("/") and any(i.startswith(path) for i in inside))
+    )
+
+
+def refuse_dirty_in_ci(revision: Revision) -> None:
+    """Raise `RefusedError` when CI is about to release what no commit holds."""
+    if revision.changed and os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+        raise RefusedError(
+            f"the image would hold what no commit holds: {', '.join(revision.changed[:5])}",
+            hint="commit it, or name it in .dockerignore; --allow-dirty releases it nevertheless",
+        )
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        done = process.run(["git", "-C", str(root), *arguments], timeout=_TIMEOUT)
+    except FileNotFoundError:
+        return None
+    return done.out if done.code == 0 else None
