@@ -21,7 +21,7 @@ from stepladder.releases.function import LATEST, Function
 from stepladder.releases.identity import this_process
 from stepladder.releases.ledger import Ledger
 from stepladder.releases.lock import EnvironmentLock
-from stepladder.settings import Settings
+from stepladder.settings import Settings, from_context
 
 ACTIVE = ("Created", "Queued", "InProgress", "Ready")
 _NO_DEPLOYMENTS = frozenset({"ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException"})
@@ -116,6 +116,18 @@ class Rung:
                 f"{name} serves $LATEST, which is no version",
                 hint="point it at a published version, then run this again",
             )
+
+
+def opened(context: Any, environment: str, verb: str, *, as_json: bool = False, dry_run: bool = False) -> Rung:
+    """Return the rung of a task: settings from Invoke's context, clients, and a console that labels dry runs."""
+    settings = from_context(context)
+    return Rung(
+        settings=settings,
+        environment=environment,
+        aws=Aws(settings.environment(environment).region),
+        console=Console(as_json=as_json, label="dry run:" if dry_run else ""),
+        command=f"{verb} --env {environment}",
+    )
 
 
 @contextlib.contextmanager

@@ -1,0 +1,41 @@
+"""`inv deploy`: bring an environment to what the working tree says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepladder.collections.edge import task
+
+
+@task(
+    help={
+        "env": "environment to deploy",
+        "infra": "apply Terraform when its inputs changed (auto), always, or never; the settings' own by default",
+        "dry_run": "print what would be done, from real reads and plans, and change nothing",
+        "json": "print one JSON record",
+        "force": "release an image that was marked bad",
+        "wait": "wait up to ten minutes for somebody else's lock",
+        "allow_dirty": "let a CI job release files that no commit holds",
+    },
+    auto_shortflags=False,
+)
+def deploy(
+    c: Any,
+    env: str,
+    infra: str = "",
+    dry_run: bool = False,
+    json: bool = False,
+    force: bool = False,
+    wait: bool = False,
+    allow_dirty: bool = False,
+) -> None:
+    """Apply, build, push, test and release what changed; with nothing changed do nothing, in half a second."""
+    from stepladder.releases.deploy import Deploy, Request
+    from stepladder.releases.rung import opened
+    from stepladder.releases.wiring import ProjectImages, ProjectInfra
+
+    rung = opened(c, env, "inv deploy", as_json=json, dry_run=dry_run)
+    request = Request(infra, dry_run, force, wait, allow_dirty)
+    report = Deploy(rung, ProjectImages(rung, allow_dirty), ProjectInfra(rung), request).run()
+    if json:
+        rung.console.json(report.record())

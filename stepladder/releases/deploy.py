@@ -1,0 +1,287 @@
+"""`inv deploy`: read, plan, act, verify, report. With nothing to do it makes two AWS calls and starts nothing.
+
+The order of a deployment: foundation, service, image, release; the first one needs the image before the service, whose
+function is created from it. Every step may be repeated: a killed run is continued by running it again.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from stepladder import names
+from stepladder.aws import error_code
+from stepladder.errors import BadInputError, RefusedError, StepladderError
+from stepladder.releases import plan as plans
+from stepladder.releases import release as releases
+from stepladder.releases import report as reports
+from stepladder.releases import smoke
+from stepladder.releases.alias import Alias
+from stepladder.releases.clock import stamp
+from stepladder.releases.function import State
+from stepladder.releases.ledger import short
+from stepladder.releases.lock import WAIT, locked
+from stepladder.releases.parts import Image, Images, Infra
+from stepladder.releases.plan import FOUNDATION, IMAGE, RELEASE, SERVICE, Plan, Planned, Wanted, World
+from stepladder.releases.records import Holder
+from stepladder.releases.records import Infra as InfraRecord
+from stepladder.releases.release import Target
+from stepladder.releases.report import Report
+from stepladder.releases.rung import Rung
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller asked for. `infra` is auto, always, never, or empty for the settings' own."""
+
+    infra: str = ""
+    dry_run: bool = False
+    force: bool = False
+    wait: bool = False
+    allow_dirty: bool = False
+
+
+class Deploy:
+    """One deployment of one rung."""
+
+    def __init__(self, rung: Rung, images: Images, infra: Infra, request: Request) -> None:
+        self.rung = rung
+        self.images = images
+        self.infra = infra
+        self.request = request
+        self.mode = request.infra or rung.settings.infra
+        self.commit = ""
+        self.pool = ThreadPoolExecutor(6, thread_name_prefix="deploy")
+        self._url = ""
+        self._plan_id = ""
+
+    def run(self) -> Report:
+        """Deploy and return the report. Every refusal comes before anything has changed."""
+        if self.mode not in ("auto", "always", "never"):
+            raise BadInputError(f"--infra is {self.mode!r}", hint="allowed: auto, always, never")
+        with self.pool:
+            world, wanted = self._read()
+            plan = plans.make(world, wanted, self.mode)
+            if not plan.acts:
+                return self._unchanged(world, plan)
+            if self.request.dry_run:
+                return self._preview(world, plan)
+            cases = load_cases(self.rung)
+            self._check_commit()
+            return self._locked(world, wanted, cases)
+
+    # read
+
+    def _read(self) -> tuple[World, Wanted]:
+        """Read alias and ledger while the working tree is hashed."""
+        alias = self.pool.submit(self.rung.alias)
+        ledger = self.pool.submit(self.rung.ledger.snapshot, self.rung.environment)
+        wanted = Wanted(self.images.input_key(), self.infra.inputs_hash(FOUNDATION), self.infra.inputs_hash(SERVICE))
+        world = World(alias.result(), ledger.result())
+        self._url = world.ledger.infra.url if world.ledger.infra else ""
+        return world, wanted
+
+    def _unchanged(self, world: World, plan: Plan) -> Report:
+        for planned in plan.steps:
+            self._skip(planned)
+        return reports.unchanged(self.rung, world, plan, self._url)
+
+    def _skip(self, planned: Planned) -> None:
+        with self.rung.console.step(planned.name) as step:
+            step.skip(planned.why)
+
+    def _preview(self, world: World, plan: Plan) -> Report:
+        """Tell what would be done, from real reads and real plans; change nothing."""
+        holder = world.ledger.lock
+        if holder:
+            self.rung.console.warn(locked(self.rung.environment, holder, self.rung.clock.now()).message)
+        for planned in plan.steps:
+            with self.rung.console.step(planned.name) as step:
+                if not planned.act:
+                    step.skip(f"nothing to do: {planned.why}")
+                elif planned.name in (FOUNDATION, SERVICE) and world.ledger.exists:
+                    step.done(f"would apply: {self.infra.preview(planned.name, None, step)} ({planned.why})")
+                else:
+                    verb = {IMAGE: "build and push", RELEASE: "publish, test and move the alias"}
+                    step.done(f"would {verb.get(planned.name, 'apply')}: {planned.why}")
+        if world.alias:
+            self.rung.check_unshifted(world.alias, self.rung.active_deployment())
+        return reports.previewed(self.rung, world, plan, self._url)
+
+    def _check_commit(self) -> None:
+        """Learn the commit; refuse what no commit records when a CI job would release it."""
+        from stepladder import git
+
+        settings = self.rung.settings
+        paths = ("invoke.yaml", "terraform", settings.image.context, settings.smoke_path)
+        commit = git.commit(settings.root, paths)
+        self.commit = (commit.sha or "none") + ("-dirty" if commit.dirty else "")
+        if commit.dirty and os.environ.get("CI") and not self.request.allow_dirty:
+            raise RefusedError(
+                f"files differ from their commit, and a CI job releases only what is committed: {commit.changed}",
+                hint="commit it, or pass --allow-dirty if the job itself changes files on purpose",
+            )
+
+    # act
+
+    def _locked(self, world: World, wanted: Wanted, cases: list[smoke.Case]) -> Report:
+        rung = self.rung
+        if not world.ledger.exists:
+            # The table that holds the lock is yet to be made. Terraform's own locks (a file lock of this checkout, then
+            # the state's) keep two of us apart until then.
+            rung.check_account(rung.aws.account())
+            self._apply(FOUNDATION, wanted, None)
+            world = replace(world, ledger=rung.ledger.snapshot(rung.environment))
+        elif world.alias is None:
+            rung.check_account(rung.aws.account())
+        holder = world.ledger.lock
+        try:
+            rung.lock.acquire(holder, wait=WAIT if self.request.wait else 0.0, waiting=self._say_waiting)
+            if holder:
+                self._taken_over()
+                world, wanted = self._read()
+            plan = plans.make(world, wanted, self.mode)
+            return self._execute(world, wanted, plan, cases) if plan.acts else self._unchanged(world, plan)
+        finally:
+            self._give_back()
+
+    def _say_waiting(self, holder: Holder) -> None:
+        self.rung.console.warn(
+            f"waiting for {holder.owner} (process {holder.pid}), at work since {holder.since}: {holder.command}"
+        )
+
+    def _taken_over(self) -> None:
+        dead = self.rung.lock.taken_over
+        if dead:
+            self.rung.console.warn(
+                f"took over the lock that {dead.owner} (process {dead.pid}) left on {dead.since}: {dead.command}"
+            )
+            for line in self.infra.free_lock_of(dead):
+                self.rung.console.warn(line)
+
+    def _give_back(self) -> None:
+        try:
+            self.rung.lock.release()
+        except Exception as error:  # noqa: BLE001 - must not hide what happened before; the lease runs out by itself
+            self.rung.console.warn(f"the lock could not be given back ({error_code(error) or error}); it runs out")
+
+    def _execute(self, world: World, wanted: Wanted, plan: Plan, cases: list[smoke.Case]) -> Report:
+        """Carry out the plan. The reads that guard it run beside the build; nothing changes before they said yes."""
+        rung, current = self.rung, world.ledger.current
+        deployment = self.pool.submit(rung.active_deployment) if world.alias else None
+        applies = plan.step(SERVICE).act or plan.step(FOUNDATION).act
+        early = None if applies else self.pool.submit(rung.function.read)
+
+        def guard() -> None:
+            if world.alias and deployment:
+                rung.check_unshifted(world.alias, deployment.result())
+
+        image: Image | None = None
+        for planned in plan.steps:
+            if planned.name == RELEASE:
+                continue
+            if not planned.act:
+                self._skip(planned)
+            elif planned.name == IMAGE:
+                image = self._prepare(planned)
+            else:
+                guard()
+                self._apply(planned.name, wanted, image.reference if image else None)
+        guard()
+        alias = rung.alias() if applies or world.alias is None else world.alias
+        latest = early.result() if early else rung.function.read()
+        if alias is None or latest is None:
+            raise StepladderError(
+                f"alias {names.ALIAS} of {rung.names.function} isn't there, though the service was applied",
+                hint="somebody removed it; run `inv deploy --infra always`",
+            )
+        rung.check_unshifted(alias, "")
+        digest = image.digest if image else (current.digest if current else "")
+        self._check_bad(digest)
+        infra_hash = wanted.service_hash
+        if self.mode == "never":
+            infra_hash = world.ledger.infra.input_hash if world.ledger.infra else ""
+        if not image and current and alias.version == current.version and self._serves(alias, latest, digest):
+            return self._adopt(world, alias, plan, infra_hash)
+        target = Target(
+            digest=digest,
+            image_uri=image.reference if image else f"{repository_of(latest.image_uri)}@{digest}",
+            git_commit=self.commit,
+            input_key=wanted.input_key,
+            infra_hash=infra_hash,
+            plan_id=self._plan_id,
+        )
+        return reports.released(rung, releases.release(rung, target, alias, latest, cases), world, plan, self._url)
+
+    def _prepare(self, planned: Planned) -> Image:
+        with self.rung.console.step(IMAGE) as step:
+            step.progress(planned.why)
+            return self.images.prepare(step)
+
+    def _apply(self, root: str, wanted: Wanted, image_uri: str | None) -> None:
+        """Apply a root and record what was applied."""
+        with self.rung.console.step(root) as step:
+            if self.rung.lock.held:
+                self.rung.lock.check()
+            applied = self.infra.ensure(root, image_uri, step)
+            step.done(applied.summary)
+        for note in applied.notes:
+            self.rung.console.line(f"  {note}")
+        service = root == SERVICE
+        if service:
+            self._url = applied.outputs.get("function_url") or ""
+            self._plan_id = applied.plan_id
+        record = InfraRecord(
+            input_hash=wanted.service_hash if service else wanted.foundation_hash,
+            plan_id=applied.plan_id,
+            applied_at=stamp(self.rung.clock.now()),
+            url=self._url if service else "",
+        )
+        self.rung.ledger.record_infra(self.rung.environment if service else None, record)
+
+    def _check_bad(self, digest: str) -> None:
+        bad = self.rung.ledger.is_bad(digest)
+        if bad and not self.request.force:
+            raise RefusedError(
+                f"image {short(digest)} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}",
+                hint="change the code, or release it all the same with --force",
+            )
+        if bad:
+            self.rung.console.warn(f"image {short(digest)} is marked bad ({bad.why}); released by --force")
+
+    def _serves(self, alias: Alias, latest: State, digest: str) -> bool:
+        """Say whether the alias's version has the wanted image and the configuration that $LATEST has now."""
+        served = self.rung.function.read(alias.version)
+        return bool(
+            served and served.digest == digest and served.config_hash == latest.config_hash and latest.digest == digest
+        )
+
+    def _adopt(self, world: World, alias: Alias, plan: Plan, infra_hash: str) -> Report:
+        """Note the revision of an alias that serves what is wanted, so that the next run needs two calls again."""
+        current = world.ledger.current
+        if current is None:
+            raise AssertionError("adopting needs a current release")
+        with self.rung.console.step(RELEASE) as step:
+            new = replace(current, alias_revision=alias.revision, infra_hash=infra_hash)
+            self.rung.ledger.set_current(self.rung.environment, new, was=current)
+            step.skip(f"version {alias.version} has the wanted image and configuration")
+        return reports.unchanged(self.rung, world, plan, self._url)
+
+
+def load_cases(rung: Rung) -> list[smoke.Case]:
+    """Read the project's smoke cases before anything is done. `BadInputError` lists every problem."""
+    folder = rung.settings.root / rung.settings.smoke_path
+    try:
+        return smoke.load(folder)
+    except smoke.SmokeCasesError as error:
+        raise BadInputError(
+            "the smoke cases are not valid", hint=f"mend them in {folder}", problems=error.problems
+        ) from None
+
+
+def repository_of(image_uri: str) -> str:
+    """Return the repository of an image URI: what stands before `@digest` or `:tag`."""
+    before = image_uri.partition("@")[0]
+    head, colon, tail = before.rpartition(":")
+    return head if colon and "/" not in tail else before

@@ -1,0 +1,60 @@
+"""The two neighbours that deploy leans on, as it sees them: the images and Terraform. Tests pass others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from stepladder.console import Step
+from stepladder.releases.records import Holder
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image in the registry: its digest and its reference by it."""
+
+    digest: str
+    reference: str
+
+
+@dataclass(frozen=True)
+class Applied:
+    """An applied root. `summary` tells a person what changed; `plan_id` is the saved plan's."""
+
+    plan_id: str
+    summary: str
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+class Images(Protocol):
+    """What makes and pushes an image."""
+
+    def input_key(self) -> str:
+        """Hash everything that decides the image, offline."""
+        ...
+
+    def prepare(self, step: Step) -> Image:
+        """Build and push unless the registry has it; tell the step what was done."""
+        ...
+
+
+class Infra(Protocol):
+    """What applies a Terraform root."""
+
+    def inputs_hash(self, root: str) -> str:
+        """Hash everything that decides a root's result, offline."""
+        ...
+
+    def preview(self, root: str, image_uri: str | None, step: Step) -> str:
+        """Plan a root, change nothing, and tell what an apply would do."""
+        ...
+
+    def ensure(self, root: str, image_uri: str | None, step: Step) -> Applied:
+        """Plan a root and apply exactly that plan."""
+        ...
+
+    def free_lock_of(self, holder: Holder) -> list[str]:
+        """Free state locks that a provably dead run of ours left; tell each in a line."""
+        ...

@@ -1,0 +1,130 @@
+"""What a deploy will do, as data, from what was read. No AWS here: every decision can be tested by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stepladder.errors import RefusedError
+from stepladder.releases import alias as aliases
+from stepladder.releases.alias import Alias
+from stepladder.releases.ledger import short
+from stepladder.releases.records import Infra, Snapshot
+
+FOUNDATION, SERVICE, IMAGE, RELEASE = "foundation", "service", "image", "release"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the working tree asks for, hashed offline."""
+
+    input_key: str
+    foundation_hash: str
+    service_hash: str
+
+
+@dataclass(frozen=True)
+class World:
+    """What is there: the alias and the ledger's view of the environment."""
+
+    alias: Alias | None
+    ledger: Snapshot
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One step: whether it acts, and why or why not."""
+
+    name: str
+    act: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in the order of their execution. The first deployment needs the image before the service."""
+
+    steps: tuple[Planned, ...]
+
+    def step(self, name: str) -> Planned:
+        """Return a step by name."""
+        return next(step for step in self.steps if step.name == name)
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything is to be done."""
+        return any(step.act for step in self.steps)
+
+    @property
+    def first(self) -> bool:
+        """Whether the function is yet to be made."""
+        names = [step.name for step in self.steps]
+        return names.index(IMAGE) < names.index(SERVICE)
+
+
+def make(world: World, wanted: Wanted, infra: str) -> Plan:
+    """Return the plan. `infra` is auto, always or never.
+
+    Raises `RefusedError` when `never` forbids what the environment can't do without.
+    """
+    foundation = _root(FOUNDATION, world.ledger.foundation, wanted.foundation_hash, infra, there=world.ledger.exists)
+    service = _root(SERVICE, world.ledger.infra, wanted.service_hash, infra, there=world.alias is not None)
+    image = _image(world, wanted)
+    release = _release(world, image, service)
+    order = (service, image) if world.alias else (image, service)
+    return Plan((foundation, *order, release))
+
+
+def _root(name: str, applied: Infra | None, wanted: str, infra: str, *, there: bool) -> Planned:
+    if infra == "never":
+        if not there:
+            raise RefusedError(
+                f"the {name} of this environment has not been applied, and --infra never forbids it",
+                hint="run `inv deploy` without --infra never once",
+            )
+        same = applied and applied.input_hash == wanted
+        return Planned(
+            name, act=False, why="unchanged" if same else "differs from the last apply, left (--infra never)"
+        )
+    if not there:
+        return Planned(name, act=True, why="not there yet")
+    if infra == "always":
+        return Planned(name, act=True, why="--infra always")
+    if applied is None:
+        return Planned(name, act=True, why="the ledger knows of no apply")
+    if applied.input_hash != wanted:
+        return Planned(name, act=True, why=f"its inputs changed since the apply of {applied.applied_at}")
+    return Planned(name, act=False, why=f"unchanged since {applied.applied_at}")
+
+
+def _image(world: World, wanted: Wanted) -> Planned:
+    current = world.ledger.current
+    if current is None:
+        return Planned(IMAGE, act=True, why="nothing was released here yet")
+    if current.input_key != wanted.input_key:
+        return Planned(IMAGE, act=True, why=f"its inputs differ from those of {short(current.digest)}")
+    return Planned(IMAGE, act=False, why=f"unchanged, {short(current.digest)}")
+
+
+def _release(world: World, image: Planned, service: Planned) -> Planned:
+    why = _why_release(world, image, service)
+    if not why and world.alias:
+        return Planned(RELEASE, act=False, why=f"version {world.alias.version} serves the wanted image")
+    return Planned(RELEASE, act=True, why=why)
+
+
+def _why_release(world: World, image: Planned, service: Planned) -> str:
+    """Return the first reason for a release, or for looking closer whether one is needed; empty without any."""
+    alias, current = world.alias, world.ledger.current
+    if alias is None:
+        return "first release"
+    if current is None:
+        return "the ledger knows of no release"
+    applied = world.ledger.infra.input_hash if world.ledger.infra else ""
+    reasons = (
+        (bool(alias.weights), f"version {alias.version}{aliases.weighted(alias)}"),
+        (image.act, "new image"),
+        (alias.version != current.version, f"the alias serves {alias.version}, not {current.version} as released"),
+        (service.act or current.infra_hash != applied, "the configuration may have changed"),
+        (alias.revision != current.alias_revision, "the alias was touched since the release"),
+    )
+    return next((why for holds, why in reasons if holds), "")

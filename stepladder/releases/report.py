@@ -1,0 +1,99 @@
+"""How a deploy ended: the lines for the person and the record for `--json`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from stepladder.releases.ledger import short
+from stepladder.releases.plan import FOUNDATION, SERVICE, Plan, Planned, World
+from stepladder.releases.release import Released
+from stepladder.releases.rung import Rung
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a deploy ended. `result` is released, applied (infrastructure only), unchanged or dry_run."""
+
+    environment: str
+    result: str
+    version: str = ""
+    previous_version: str = ""
+    digest: str = ""
+    previous_digest: str = ""
+    git_commit: str = ""
+    release_id: str = ""
+    url: str = ""
+    plan: tuple[Planned, ...] = ()
+
+    def record(self) -> dict[str, Any]:
+        """Return the one record that `--json` prints."""
+        return asdict(self)
+
+
+def unchanged(rung: Rung, world: World, plan: Plan, url: str) -> Report:
+    """Report that the alias serves what is wanted and was left alone."""
+    current = world.ledger.current
+    if current is None:
+        raise AssertionError("nothing can be unchanged before the first release")
+    applied = plan.step(SERVICE).act or plan.step(FOUNDATION).act
+    rung.console.line()
+    said = "infrastructure applied, no release needed" if applied else "nothing to do"
+    rung.console.line(f"{rung.environment}: {said}, version {current.version} is live ({short(current.digest)})")
+    _say_url(rung, url)
+    return Report(
+        rung.environment,
+        "applied" if applied else "unchanged",
+        version=current.version,
+        previous_version=current.version,
+        digest=current.digest,
+        previous_digest=current.digest,
+        release_id=current.release_id,
+        url=url,
+        plan=plan.steps,
+    )
+
+
+def previewed(rung: Rung, world: World, plan: Plan, url: str) -> Report:
+    """Report a dry run."""
+    current = world.ledger.current
+    return Report(
+        rung.environment,
+        "dry_run",
+        version=world.alias.version if world.alias else "",
+        digest=current.digest if current else "",
+        url=url,
+        plan=plan.steps,
+    )
+
+
+def released(rung: Rung, done: Released, world: World, plan: Plan, url: str) -> Report:
+    """Report a release: before -> after, where it answers, how to undo it."""
+    entry, console = done.release, rung.console
+    before = world.ledger.current.digest if world.ledger.current else ""
+    console.line()
+    if done.moved:
+        images = f"{short(before) or 'unknown'} -> {short(entry.digest)}" if before != entry.digest else "same image"
+        console.line(f"{entry.environment}: version {entry.previous_version} -> {entry.version} ({images})")
+    else:
+        console.line(f"{entry.environment}: version {entry.version} is live ({short(entry.digest)})")
+    _say_url(rung, url)
+    if done.moved:
+        console.line(f"undo: inv rollback --env {entry.environment}")
+    return Report(
+        entry.environment,
+        "released",
+        version=entry.version,
+        previous_version=entry.previous_version,
+        digest=entry.digest,
+        previous_digest=before,
+        git_commit=entry.git_commit,
+        release_id=entry.release_id,
+        url=url,
+        plan=plan.steps,
+    )
+
+
+def _say_url(rung: Rung, url: str) -> None:
+    if url:
+        rung.console.line(f"url: {url}")
