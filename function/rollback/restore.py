@@ -1,0 +1,119 @@
+"""Bring one alias back to the version it served before the climb."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from shared import aws, deployments, ledger, serving
+from shared.deployments import Deployment
+from shared.errors import RollbackFailedError, StillRollingBackError
+
+PRECONDITION = "PreconditionFailedException"
+_POLL = 0.25
+_GRACE = 10.0  # seconds after a failure within which CodeDeploy makes its rollback deployment
+_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a rollback found and did. `cause` is CodeDeploy's own reason; `version` what the deployment was for."""
+
+    moved: bool
+    deployment_id: str = ""
+    version: str = ""
+    cause: str = ""
+
+
+def restore(release_id: str, target: dict[str, Any], previous: str, version: str, patience: float) -> Restored:
+    """Put the alias back and say whether traffic had moved.
+
+    Raises `StillRollingBackError` when CodeDeploy isn't done within `patience` seconds (ask again), and
+    `RollbackFailedError` when somebody else moved the alias meanwhile: their choice is left as it is.
+    """
+    application, group = target["application"], target["deployment_group"]
+    for other in deployments.active(application, group):
+        if not other.is_rollback and not other.belongs_to(release_id):
+            return Restored(moved=False, cause=f"deployment {other.id} of somebody else is under way")
+    deployment = deployments.ours(application, group, release_id)
+    moved = False
+    if deployment:
+        version = version or deployment.target
+        moved = _end(deployment, target, previous, patience)
+    changed = _put_back(target, previous, version)
+    return Restored(
+        moved=moved or changed,
+        deployment_id=deployment.id if deployment else "",
+        version=version,
+        cause=_cause(deployment) if deployment else "",
+    )
+
+
+def _end(deployment: Deployment, target: dict[str, Any], previous: str, patience: float) -> bool:
+    """Stop a deployment and wait until it and the one that undoes it have ended; say whether it moved traffic."""
+    if deployment.is_active:
+        _stop(deployment.id)
+    deadline = time.monotonic() + patience
+    failed_since = 0.0
+    while True:
+        now = deployments.get(deployment.id)
+        if not now.is_active:
+            failed_since = failed_since or time.monotonic()
+            if now.rollback:
+                if not deployments.get(now.rollback).is_active:
+                    return deployments.has_shifted(now)
+            elif now.status == "Succeeded" or _is_back(target, previous) or time.monotonic() - failed_since > _GRACE:
+                return deployments.has_shifted(now)
+        if time.monotonic() >= deadline:
+            raise StillRollingBackError(f"deployment {now.rollback or now.id} is still under way")
+        time.sleep(_POLL)
+
+
+def _is_back(target: dict[str, Any], previous: str) -> bool:
+    if deployments.active(target["application"], target["deployment_group"]):
+        return False
+    return serving.alias(target["function"], target["alias"]).serves_only(previous)
+
+
+def _stop(deployment_id: str) -> None:
+    try:
+        aws.client("codedeploy").stop_deployment(deploymentId=deployment_id, autoRollbackEnabled=True)
+    except Exception as error:
+        if aws.code(error) != "DeploymentAlreadyCompletedException":
+            raise
+
+
+def _put_back(target: dict[str, Any], previous: str, version: str) -> bool:
+    """Point the alias at the recorded version, weights cleared; say whether that changed anything."""
+    function, name = target["function"], target["alias"]
+    for _ in range(_ATTEMPTS):
+        alias = serving.alias(function, name)
+        if alias.serves_only(previous):
+            return False
+        strangers = {alias.version, *alias.weights} - {previous, version}
+        if strangers:
+            raise RollbackFailedError(
+                f"somebody else moved alias {name} of {function} during the climb: it serves {alias} and was left so"
+            )
+        try:
+            aws.client("lambda").update_alias(
+                FunctionName=function,
+                Name=name,
+                FunctionVersion=previous,
+                RoutingConfig={"AdditionalVersionWeights": {}},
+                RevisionId=alias.revision,
+            )
+        except Exception as error:
+            if aws.code(error) != PRECONDITION:
+                raise
+            continue
+        if serving.alias(function, name).serves_only(previous):
+            return True
+    raise RollbackFailedError(f"alias {name} of {function} does not stay on version {previous}: somebody moves it")
+
+
+def _cause(deployment: Deployment) -> str:
+    """Say why a deployment failed: the hook's own sentence where it left one, else CodeDeploy's."""
+    noted = ledger.get(f"deployment#{deployment.id}", "hook").get("why", "")
+    return noted or deployments.get(deployment.id).why

@@ -1,0 +1,31 @@
+"""Roll back: stop the climb's deployment, wait for CodeDeploy's own rollback, restore the recorded version.
+
+`restore` is a task of the state machine, for one target. `settle` puts all targets of an execution in order that ended
+without doing so itself (stopped from outside, timed out): EventBridge and `inv promote` ask for it. Both look first
+and change only what isn't as it should be, so either may run any number of times.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import restore
+import settle
+from shared.aws import explained
+
+_SHORT = 20.0  # seconds; the state machine asks again
+
+
+@explained
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer `restore` or `settle`, or an EventBridge event "Step Functions Execution Status Change"."""
+    if event.get("action") == "restore":
+        version = event["version"]
+        done = restore.restore(event["release"]["id"], event["target"], event["previous_version"], version, _SHORT)
+        return {"moved": done.moved, "deployment_id": done.deployment_id, "cause": done.cause}
+    patience = max(_SHORT, context.get_remaining_time_in_millis() / 1000 - 15)
+    if event.get("action") == "settle":
+        if "targets" in event:
+            return settle.settle(event["execution_arn"], event["release"], event["targets"], event["cause"], _SHORT)
+        return settle.execution(event["execution_arn"], patience)
+    return settle.execution(event["detail"]["executionArn"], patience)

@@ -1,0 +1,94 @@
+"""Put an execution in order that ended without doing so: what it holds locked is unfinished."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import restore
+from shared import aws, ledger
+from shared.errors import RollbackFailedError
+
+
+def execution(arn: str, patience: float) -> dict[str, Any]:
+    """Settle an execution by its ARN; one that is still running is left alone."""
+    found = aws.client("stepfunctions").describe_execution(executionArn=arn)
+    if found["status"] == "RUNNING":
+        return {"settled": []}
+    told = json.loads(found["input"])
+    release = {
+        "id": told["release_id"],
+        "digest": told["digest"],
+        "git_commit": told["git_commit"],
+        "requested_by": told["requested_by"],
+    }
+    targets = [target for rung in told["rungs"] for target in rung["targets"]]
+    cause = f"the execution ended {found['status']}: {found.get('error') or 'stopped from outside'}"
+    return settle(arn, release, targets, cause, patience, unwritten="untouched")
+
+
+def settle(
+    arn: str,
+    release: dict[str, Any],
+    targets: list[dict[str, Any]],
+    cause: str,
+    patience: float,
+    unwritten: str = "failed",
+) -> dict[str, Any]:
+    """Settle some targets. A target is unfinished while the execution holds its lock; a finished one has its entry.
+
+    `unwritten` is the outcome of one that has neither: the climb never came to it, or to nothing on it.
+    """
+    found = [_finished(arn, release["id"], target, unwritten) for target in targets]
+    pairs = zip(targets, found, strict=True)
+    return {"settled": [done or _unfinished(arn, release, target, cause, patience) for target, done in pairs]}
+
+
+def _finished(arn: str, release_id: str, target: dict[str, Any], unwritten: str) -> dict[str, Any] | None:
+    """Return the outcome of a target that needs nothing; None for one that does."""
+    environment = target["environment"]
+    entry = ledger.get(f"env#{environment}", f"release#{release_id}")
+    written = entry if entry.get("execution_arn") == arn else {}
+    if ledger.lock(environment).get("run_id") == arn:
+        if written.get("result") != "succeeded":
+            return None
+        ledger.give_lock_back(environment, arn)
+    cause = written.get("cause", "")
+    return {"environment": environment, "outcome": written.get("result", unwritten), "error": "", "cause": cause}
+
+
+def _unfinished(
+    arn: str, release: dict[str, Any], target: dict[str, Any], cause: str, patience: float
+) -> dict[str, Any]:
+    """Put a target back that the execution left behind, and write down how that went."""
+    environment = target["environment"]
+    held = ledger.lock(environment)
+    previous = held["previous_version"]
+    done = restore.Restored(moved=False)
+    try:
+        done = restore.restore(release["id"], target, previous, "", patience)
+        result = "rolled_back" if done.moved else "failed"
+    except RollbackFailedError as error:
+        result, cause = "rollback_failed", str(error)
+    cause = f"Abandoned: {cause}"
+    ledger.record(
+        environment,
+        release["id"],
+        {
+            "kind": "promote",
+            "version": done.version,
+            "previous_version": previous,
+            "digest": release["digest"],
+            "git_commit": release["git_commit"],
+            "requested_by": release["requested_by"],
+            "execution_arn": arn,
+            "deployment_id": done.deployment_id,
+            "result": result,
+            "cause": cause,
+            "started_at": held["since"],
+            "ended_at": ledger.stamp(time.time()),
+        },
+    )
+    ledger.give_lock_back(environment, arn)
+    return {"environment": environment, "outcome": result, "error": "Abandoned", "cause": cause}

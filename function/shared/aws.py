@@ -1,0 +1,62 @@
+"""boto3 clients, made once for each execution environment, and what their errors mean."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from shared.errors import TransientError
+
+THROTTLES = frozenset(
+    {
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_SERVER_ERROR = 500
+
+
+@functools.cache
+def client(service: str, read_timeout: int = 60) -> Any:
+    """Return a client; a few quick attempts of its own, because the state machine retries with longer pauses."""
+    config = Config(
+        connect_timeout=5,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        max_pool_connections=20,
+    )
+    return boto3.client(service, config=config)
+
+
+def code(error: BaseException) -> str:
+    """Return the AWS error code of an exception, or an empty text."""
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
+
+
+def explained(handler: Callable[[dict[str, Any], Any], Any]) -> Callable[[dict[str, Any], Any], Any]:
+    """Wrap a handler: throttling, 5xx and lost connections become `TransientError`, which the definition retries."""
+
+    @functools.wraps(handler)
+    def wrapped(event: dict[str, Any], context: Any) -> Any:
+        try:
+            return handler(event, context)
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            if code(error) in THROTTLES or status >= _SERVER_ERROR:
+                raise TransientError(str(error)) from error
+            raise
+        except BotoCoreError as error:
+            raise TransientError(f"{type(error).__name__}: {error}") from error
+
+    return wrapped

@@ -1,0 +1,129 @@
+"""CodeDeploy's deployments of one group: which are active, which is ours, what it was for.
+
+CreateDeployment knows no idempotency token, so a climb finds its deployment again by its description, which begins
+with `rel=<release id>`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared import aws
+
+ACTIVE = ("Created", "Queued", "InProgress", "Ready")
+_BATCH = 25
+_LOOK_BACK = timedelta(days=8)  # a climb takes at most seven
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployment. Versions come from its AppSpec; `rollback` is the deployment that undoes it."""
+
+    id: str
+    status: str
+    description: str
+    function: str
+    alias: str
+    current: str
+    target: str
+    creator: str
+    rollback: str
+    why: str
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it may still move traffic."""
+        return self.status in ACTIVE
+
+    @property
+    def is_rollback(self) -> bool:
+        """Whether CodeDeploy made it to undo another one."""
+        return self.creator == "codeDeployRollback"
+
+    @property
+    def smoke_key(self) -> str:
+        """The key of the smoke cases that its description names."""
+        return next((part[6:] for part in self.description.split() if part.startswith("smoke=")), "")
+
+    def belongs_to(self, release_id: str) -> bool:
+        """Say whether a climb's release made it."""
+        return self.description.split(" ")[0] == f"rel={release_id}"
+
+
+def get(deployment_id: str) -> Deployment:
+    """Read one deployment."""
+    return _read(aws.client("codedeploy").get_deployment(deploymentId=deployment_id)["deploymentInfo"])
+
+
+def active(application: str, group: str) -> list[Deployment]:
+    """Return the deployments that may still move traffic; CodeDeploy allows one."""
+    answer = aws.client("codedeploy").list_deployments(
+        applicationName=application, deploymentGroupName=group, includeOnlyStatuses=list(ACTIVE)
+    )
+    return [get(i) for i in answer["deployments"]]
+
+
+def ours(application: str, group: str, release_id: str) -> Deployment | None:
+    """Find the deployment that a release made, whatever became of it."""
+    codedeploy = aws.client("codedeploy")
+    request: dict[str, Any] = {
+        "applicationName": application,
+        "deploymentGroupName": group,
+        "createTimeRange": {"start": datetime.now(UTC) - _LOOK_BACK},
+    }
+    while True:
+        answer = codedeploy.list_deployments(**request)
+        ids = answer["deployments"]
+        for start in range(0, len(ids), _BATCH):
+            found = codedeploy.batch_get_deployments(deploymentIds=ids[start : start + _BATCH])["deploymentsInfo"]
+            for info in found:
+                deployment = _read(info)
+                if deployment.belongs_to(release_id):
+                    return deployment
+        if not answer.get("nextToken"):
+            return None
+        request["nextToken"] = answer["nextToken"]
+
+
+def has_shifted(deployment: Deployment) -> bool:
+    """Say whether a deployment got as far as moving traffic; true when CodeDeploy doesn't tell."""
+    codedeploy = aws.client("codedeploy")
+    for target in codedeploy.list_deployment_targets(deploymentId=deployment.id).get("targetIds", []):
+        answer = codedeploy.get_deployment_target(deploymentId=deployment.id, targetId=target)
+        events = answer["deploymentTarget"].get("lambdaTarget", {}).get("lifecycleEvents", [])
+        told = {event["lifecycleEventName"]: event.get("status", "Unknown") for event in events}
+        if "AllowTraffic" in told:
+            return told["AllowTraffic"] not in ("Pending", "Skipped")
+    return True
+
+
+def _read(info: dict[str, Any]) -> Deployment:
+    properties = _properties(info)
+    error = info.get("errorInformation") or {}
+    return Deployment(
+        id=info["deploymentId"],
+        status=info["status"],
+        description=info.get("description", ""),
+        function=properties.get("Name", ""),
+        alias=properties.get("Alias", ""),
+        current=str(properties.get("CurrentVersion", "")),
+        target=str(properties.get("TargetVersion", "")),
+        creator=info.get("creator", ""),
+        rollback=(info.get("rollbackInfo") or {}).get("rollbackDeploymentId", ""),
+        why=": ".join(part for part in (error.get("code", ""), error.get("message", "")) if part),
+    )
+
+
+def _properties(info: dict[str, Any]) -> dict[str, Any]:
+    """Return the properties of the AppSpec's one function; AWS shows its text under either name."""
+    revision = info.get("revision") or {}
+    content = (revision.get("appSpecContent") or revision.get("string") or {}).get("content", "")
+    try:
+        resources = json.loads(content)["Resources"]
+        found: dict[str, Any] = next(iter(resources[0].values()))["Properties"]
+    except (ValueError, KeyError, IndexError, StopIteration, TypeError, AttributeError):
+        return {}
+    return found

@@ -1,0 +1,45 @@
+"""The errors of the pipeline's functions.
+
+Step Functions sees the class's name as the error's name: the definition retries `TransientError`, `ScanPendingError`
+and `StillRollingBackError` and retries none of the others.
+"""
+
+
+class PipelineError(Exception):
+    """Any answer of ours that isn't success. The message is one sentence for a person."""
+
+
+class RefusedError(PipelineError):
+    """A check said no; nothing has moved."""
+
+
+class ScanPendingError(PipelineError):
+    """ECR is still scanning the image."""
+
+
+class SmokeFailedError(PipelineError):
+    """The version failed its smoke cases."""
+
+
+class ProbeFailedError(PipelineError):
+    """The version failed synthetic traffic while it was being shifted onto."""
+
+
+class AlarmFiredError(PipelineError):
+    """An alarm of the environment fired while the new version baked."""
+
+
+class NotServedError(PipelineError):
+    """The alias doesn't serve what it should."""
+
+
+class StillRollingBackError(PipelineError):
+    """CodeDeploy is still stopping or rolling back; ask again."""
+
+
+class RollbackFailedError(PipelineError):
+    """The alias can't be put back; a person must look."""
+
+
+class TransientError(PipelineError):
+    """AWS throttled us or failed; the same call may succeed later."""

@@ -1,0 +1,49 @@
+"""What an alias serves, and which image a version runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared import aws
+
+
+@dataclass(frozen=True)
+class Alias:
+    """An alias as Lambda has it. `weights` are the shares of additional versions, 0 to 1."""
+
+    version: str
+    weights: Mapping[str, float]
+    revision: str
+
+    def serves_only(self, version: str) -> bool:
+        """Say whether all traffic goes to a version."""
+        return self.version == version and not self.weights
+
+    def serves(self, version: str) -> bool:
+        """Say whether any traffic goes to a version."""
+        return self.version == version or version in self.weights
+
+    def __str__(self) -> str:
+        shares = "".join(f" and {share:.0%} version {other}" for other, share in sorted(self.weights.items()))
+        return f"version {self.version}{shares}"
+
+
+def alias(function: str, name: str) -> Alias:
+    """Read an alias."""
+    answer = aws.client("lambda").get_alias(FunctionName=function, Name=name)
+    routing = answer.get("RoutingConfig") or {}
+    weights = {v: float(share) for v, share in (routing.get("AdditionalVersionWeights") or {}).items() if share}
+    return Alias(answer["FunctionVersion"], weights, answer.get("RevisionId", ""))
+
+
+def version(function: str, number: str) -> tuple[str, dict[str, Any]]:
+    """Return a version's image digest (empty when Lambda doesn't say) and its configuration."""
+    answer = aws.client("lambda").get_function(FunctionName=function, Qualifier=number)
+    code = answer.get("Code") or {}
+    for uri in (code.get("ResolvedImageUri"), code.get("ImageUri")):
+        _, _, digest = str(uri or "").rpartition("@")
+        if digest.startswith("sha256:"):
+            return digest, answer["Configuration"]
+    return "", answer["Configuration"]

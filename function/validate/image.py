@@ -1,0 +1,77 @@
+"""The image's own checks: it is there by digest, Lambda can run it, and its scan is under the threshold."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+from shared import aws
+from shared.errors import RefusedError, ScanPendingError, TransientError
+
+MANIFESTS = ("application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.manifest.v1+json")
+INDEXES = ("application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.oci.image.index.v1+json")
+SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
+_MACHINES = {"arm64": "arm64", "x86_64": "amd64"}
+_RUNNING = ("PENDING", "IN_PROGRESS")
+_FINISHED = ("COMPLETE", "ACTIVE")  # ACTIVE is what enhanced scanning says
+
+
+def check(repository: str, digest: str, architecture: str, threshold: str) -> None:
+    """Check one image. Raises `RefusedError`, or `ScanPendingError` while ECR is still scanning."""
+    manifest = _manifest(repository, digest)
+    _check_machine(repository, digest, manifest, architecture)
+    if threshold != "OFF":
+        _check_scan(repository, digest, threshold)
+
+
+def _manifest(repository: str, digest: str) -> dict[str, Any]:
+    answer = aws.client("ecr").batch_get_image(
+        repositoryName=repository, imageIds=[{"imageDigest": digest}], acceptedMediaTypes=[*MANIFESTS, *INDEXES]
+    )
+    if not answer.get("images"):
+        raise RefusedError(f"image {digest} is not in {repository} (any more)")
+    found = answer["images"][0]
+    manifest: dict[str, Any] = json.loads(found["imageManifest"])
+    kind = found.get("imageManifestMediaType") or manifest.get("mediaType", "")
+    if kind in INDEXES or "manifests" in manifest:
+        raise RefusedError(f"{digest} is an index of several images; Lambda runs a single manifest only")
+    if kind not in MANIFESTS:
+        raise RefusedError(f"{digest} has the media type {kind or 'none'}, which Lambda does not run")
+    return manifest
+
+
+def _check_machine(repository: str, digest: str, manifest: dict[str, Any], architecture: str) -> None:
+    answer = aws.client("ecr").get_download_url_for_layer(
+        repositoryName=repository, layerDigest=manifest["config"]["digest"]
+    )
+    try:
+        with urllib.request.urlopen(answer["downloadUrl"], timeout=20) as body:  # noqa: S310 - a URL that ECR signed
+            machine = json.load(body).get("architecture", "")
+    except (urllib.error.URLError, TimeoutError, ValueError) as error:
+        raise TransientError(f"the image's configuration could not be read: {error}") from error
+    if machine != _MACHINES[architecture]:
+        raise RefusedError(f"{digest} is built for {machine or 'an unknown machine'}, the function runs {architecture}")
+
+
+def _check_scan(repository: str, digest: str, threshold: str) -> None:
+    try:
+        answer = aws.client("ecr").describe_image_scan_findings(
+            repositoryName=repository, imageId={"imageDigest": digest}, maxResults=1
+        )
+    except Exception as error:
+        if aws.code(error) == "ScanNotFoundException":
+            raise RefusedError(f"{digest} was never scanned; promotion.scan_threshold OFF climbs without") from error
+        raise
+    status = answer["imageScanStatus"]["status"]
+    if status in _RUNNING:
+        raise ScanPendingError(f"ECR is still scanning {digest}")
+    if status not in _FINISHED:
+        said = answer["imageScanStatus"].get("description", "no reason given")
+        raise RefusedError(f"the scan of {digest} ended {status} ({said}); promotion.scan_threshold OFF climbs without")
+    counts = answer.get("imageScanFindings", {}).get("findingSeverityCounts", {})
+    over = SEVERITIES[: SEVERITIES.index(threshold) + 1]
+    found = [f"{counts[severity]} {severity}" for severity in over if counts.get(severity)]
+    if found:
+        raise RefusedError(f"the scan of {digest} found {', '.join(found)}; the threshold is {threshold}")

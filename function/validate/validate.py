@@ -1,0 +1,149 @@
+"""Validate: may this digest be released on this target? The first state of the climb, and its gate.
+
+It captures the version that the alias serves, which is what a rollback returns to, and takes the environment's lock.
+Where the rungs stand to each other comes from this function's own environment, which Terraform sets: an execution's
+input can't skip a rung.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import image
+from shared import aws, deployments, ledger, serving
+from shared.aws import explained
+from shared.errors import RefusedError, TransientError
+
+_CONFIGURATION = (
+    "Architectures",
+    "DeadLetterConfig",
+    "Environment",
+    "EphemeralStorage",
+    "FileSystemConfigs",
+    "ImageConfigResponse",
+    "KMSKeyArn",
+    "LoggingConfig",
+    "MemorySize",
+    "Role",
+    "SnapStart",
+    "Timeout",
+    "TracingConfig",
+    "VpcConfig",
+)
+"""What a version freezes besides its image; the same list as in stepladder/releases/function.py (a test compares)."""
+
+
+@explained
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """Answer `validate` (one target, with the lock) or `check` (all targets of a rung, nothing taken).
+
+    Raises `RefusedError` with the reason, `ScanPendingError` or `TransientError` when asking again may help.
+    """
+    release = event["release"]
+    if event["action"] == "check":
+        found = [check(release, target) for target in event["targets"]]
+        return {"unchanged": all(facts["unchanged"] for facts in found)}
+    target, execution = event["target"], event["execution_arn"]
+    alias = serving.alias(target["function"], target["alias"])
+    _lock(release, target, execution, alias.version)
+    try:
+        return check(release, target)
+    except RefusedError:
+        ledger.give_lock_back(target["environment"], execution)
+        raise
+
+
+def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
+    """Run every check of one target and return what is known of it then."""
+    below = _place(target)
+    _check_mark(release)
+    alias = _quiet(target)
+    latest = aws.client("lambda").get_function_configuration(FunctionName=target["function"])
+    image.check(os.environ["REPOSITORY"], release["digest"], latest["Architectures"][0], os.environ["SCAN_THRESHOLD"])
+    for rung in below:
+        _check_below(rung, release["digest"])
+    digest, served = serving.version(target["function"], alias.version)
+    same_configuration = all(latest.get(key) == served.get(key) for key in _CONFIGURATION)
+    unchanged = digest == release["digest"] and same_configuration
+    if not unchanged:
+        _check_deployable(target, latest, served)
+    short = release["digest"].removeprefix("sha256:")[:12]
+    return {
+        "previous_version": alias.version,
+        "unchanged": unchanged,
+        "description": f"rel={release['id']} git={release['git_commit']} img={short}",
+    }
+
+
+def _place(target: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the targets of the rung below; refuse a target that isn't where Terraform says."""
+    ladder = json.loads(os.environ["LADDER"])
+    known = ladder.get(target["environment"])
+    if known is None or known["function"] != target["function"] or known["alias"] != target["alias"]:
+        raise RefusedError(f"{target['environment']} ({target['function']}) is no rung of this ladder")
+    return [ladder[name] | {"environment": name} for name in known["below"]]
+
+
+def _lock(release: dict[str, Any], target: dict[str, Any], execution: str, version: str) -> None:
+    holder = ledger.take_lock(
+        target["environment"],
+        execution,
+        {
+            "owner": release["requested_by"],
+            "host": "Step Functions",
+            "boot_id": "",
+            "pid": 0,
+            "command": f"promote {release['id']}",
+            "previous_version": version,
+        },
+        int(target["lock_seconds"]),
+    )
+    if holder:
+        raise RefusedError(
+            f"{target['environment']} is locked by {holder['owner']} since {holder['since']}, for: {holder['command']}"
+        )
+
+
+def _check_mark(release: dict[str, Any]) -> None:
+    bad = ledger.get(f"digest#{release['digest']}", "bad")
+    if bad and not release["force"]:
+        raise RefusedError(
+            f"{release['digest']} was marked bad by {bad.get('by')} at {bad.get('marked_at')}: {bad.get('why')}"
+        )
+
+
+def _quiet(target: dict[str, Any]) -> serving.Alias:
+    """Return the alias; refuse while anything moves it."""
+    name = f"alias {target['alias']} of {target['function']}"
+    for deployment in deployments.active(target["application"], target["deployment_group"]):
+        raise RefusedError(f"deployment {deployment.id} is under way on {name}")
+    alias = serving.alias(target["function"], target["alias"])
+    if alias.weights:
+        raise RefusedError(f"{name} is weighted, with no deployment under way: it serves {alias}")
+    if alias.version == "$LATEST":
+        raise RefusedError(f"{name} serves $LATEST, to which nothing can be rolled back")
+    return alias
+
+
+def _check_below(rung: dict[str, str], digest: str) -> None:
+    alias = serving.alias(rung["function"], rung["alias"])
+    if alias.weights:
+        raise RefusedError(f"{rung['environment']}, the rung below, is being shifted: it serves {alias}")
+    runs, _ = serving.version(rung["function"], alias.version)
+    if runs != digest:
+        raise RefusedError(f"{rung['environment']}, the rung below, runs {runs or 'an unknown image'}, not {digest}")
+
+
+def _check_deployable(target: dict[str, Any], latest: dict[str, Any], served: dict[str, Any]) -> None:
+    """Check what Lambda asks of two versions under one alias, before it says so in other words."""
+    function = target["function"]
+    if latest.get("LastUpdateStatus") == "InProgress":
+        raise TransientError(f"{function} is being updated by somebody else")
+    if latest.get("PackageType") != "Image":
+        raise RefusedError(f"{function} is no image function")
+    if latest["Role"] != served["Role"]:
+        raise RefusedError(f"the execution role of {function} has changed: an alias can't weigh versions of two roles")
+    if (latest.get("DeadLetterConfig") or {}) != (served.get("DeadLetterConfig") or {}):
+        raise RefusedError(f"the dead-letter queue of {function} has changed: an alias can't weigh such versions")

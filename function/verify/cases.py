@@ -1,0 +1,72 @@
+"""The project's smoke cases, and invocations of the function under test."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import smoke
+from shared import aws
+from shared.errors import RefusedError, SmokeFailedError
+
+PREFIX = "smoke/"
+_READ_TIMEOUT = 250  # the function under test may run long; our own deadline is later
+
+
+@dataclass(frozen=True)
+class Called:
+    """One invocation: what smoke cases compare, and which version answered."""
+
+    result: Any
+    error: str | None
+    seconds: float
+    version: str
+
+
+@functools.cache
+def load(key: str) -> tuple[smoke.Case, ...]:
+    """Read the bundle that `inv promote` put under a content key; an empty key means no cases."""
+    if not key:
+        return ()
+    if not key.startswith(PREFIX):
+        raise RefusedError(f"{key} is no bundle of smoke cases")
+    body = aws.client("s3").get_object(Bucket=os.environ["ARTIFACTS_BUCKET"], Key=key)["Body"].read()
+    return tuple(smoke.parse(json.loads(body)))
+
+
+def invoke(function: str, qualifier: str, payload: Any) -> Called:
+    """Invoke once and measure."""
+    started = time.perf_counter()
+    answer = aws.client("lambda", _READ_TIMEOUT).invoke(
+        FunctionName=function, Qualifier=qualifier, Payload=json.dumps(payload).encode()
+    )
+    body = answer["Payload"].read()
+    seconds = time.perf_counter() - started
+    try:
+        result = json.loads(body) if body else None
+    except ValueError:
+        result = body.decode(errors="replace")
+    error = None
+    if answer.get("FunctionError"):
+        error = str(result.get("errorType") or "") if isinstance(result, dict) else ""
+        error = error or str(answer["FunctionError"])
+    return Called(result, error, seconds, str(answer.get("ExecutedVersion", "")))
+
+
+def run(cases: Sequence[smoke.Case], call: Callable[[Any], Called], subject: str) -> int:
+    """Run all cases; return how many. Raises `SmokeFailedError` with the first reasons."""
+
+    def once(payload: Any) -> tuple[Any, str | None, float]:
+        called = call(payload)
+        return called.result, called.error, called.seconds
+
+    failed = [outcome for outcome in smoke.run(cases, once) if not outcome.passed]
+    if failed:
+        told = "; ".join(f"{outcome.name}: {', '.join(outcome.mismatches)}" for outcome in failed[:5])
+        raise SmokeFailedError(f"{subject} failed {len(failed)} of {len(cases)} smoke cases: {told}")
+    return len(cases)

@@ -1,0 +1,80 @@
+"""The deployment packages of the pipeline's functions: same source, same bytes, on every machine.
+
+Files lie in a zip in the order of their names, with one date and one mode, and uncompressed: deflate's output differs
+between zlib versions, and these are a few dozen kilobytes. A package's key in the artifacts bucket names its content.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepladder import resources
+from stepladder.aws import error_code
+
+VERBS = ("validate", "verify", "rollback")
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows
+_MODE = 0o100644 << 16
+_ABSENT = ("404", "NoSuchKey", "NotFound")
+
+
+@dataclass(frozen=True)
+class Package:
+    """One function's zip. `sha256` is base64, as Lambda and Terraform's `source_code_hash` write it."""
+
+    verb: str
+    data: bytes
+
+    @property
+    def sha256(self) -> str:
+        """The hash that Lambda shows as CodeSha256."""
+        return base64.b64encode(hashlib.sha256(self.data).digest()).decode()
+
+    @property
+    def key(self) -> str:
+        """The object's key, by content."""
+        return f"pipeline/{self.verb}-{hashlib.sha256(self.data).hexdigest()[:32]}.zip"
+
+
+def build(verb: str) -> Package:
+    """Make the package of one function: its own modules and `shared/`; verify's carries `smoke.py` as well."""
+    source = resources.folder("function")
+    files = {path.name: path for path in (source / verb).glob("*.py")}
+    files |= {f"shared/{path.name}": path for path in (source / "shared").glob("*.py")}
+    if verb == "verify":
+        files["smoke.py"] = Path(__file__).resolve().parent.parent / "releases" / "smoke.py"
+    return Package(verb, _zip(files.items()))
+
+
+def build_all() -> list[Package]:
+    """Make all three."""
+    return [build(verb) for verb in VERBS]
+
+
+def _zip(files: Iterable[tuple[str, Path]]) -> bytes:
+    into = io.BytesIO()
+    with zipfile.ZipFile(into, "w", zipfile.ZIP_STORED) as archive:
+        for name, path in sorted(files):
+            info = zipfile.ZipInfo(name, _DATE)
+            info.create_system = 3  # Unix, on Windows too
+            info.external_attr = _MODE
+            archive.writestr(info, path.read_bytes().replace(b"\r\n", b"\n"))
+    return into.getvalue()
+
+
+def put(s3: Any, bucket: str, key: str, data: bytes) -> bool:
+    """Put an object under a content key unless it is there; say whether it was new."""
+    try:
+        s3.head_object(Bucket=bucket, Key=key)
+    except Exception as error:
+        if error_code(error) not in _ABSENT:
+            raise
+        s3.put_object(Bucket=bucket, Key=key, Body=data)
+        return True
+    return False
