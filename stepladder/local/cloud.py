@@ -6,6 +6,7 @@ routes, and takes part in stopping and in keeping state. docs/local-cloud.md des
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +54,9 @@ class Request:
     def params(self) -> dict[str, Any]:
         """The parameters, named and typed as boto3 takes them. Blobs are bytes, also a streamed payload."""
         if self._params is None:
-            parsed = wire.parse_request(self.operation, self.protocol, self.environ, self.uri_params)
+            # the front has read the body already
+            environ = {**self.environ, "wsgi.input": io.BytesIO(self.body), "CONTENT_LENGTH": str(len(self.body))}
+            parsed = wire.parse_request(self.operation, self.protocol, environ, self.uri_params)
             self._params = {k: v.read() if hasattr(v, "read") else v for k, v in parsed.items()}
         return self._params
 

@@ -1,0 +1,286 @@
+"""Execution environments: one sandbox each, one invocation at a time, reused while warm.
+
+The life of one is AWS's (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html): init, any
+number of invocations, shutdown. A timeout, a crash or a failed init ends it; so does a change of its function's code or
+configuration, and idleness.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from stepladder.local.launchers import Ended, Launcher, LaunchError, Sandbox, SandboxSpec
+from stepladder.local.plugins.lambda_logs import Journal, iso
+from stepladder.local.runtime_api import Invocation, Outcome, RuntimeApi
+
+INIT_SECONDS = 10.0  # AWS's limit of the init phase; a slower one goes on at the invocation's expense
+IDLE_SECONDS = 300.0
+_LOOK_SECONDS = 0.25  # between looks at memory and idleness
+
+
+@dataclass(frozen=True)
+class Work:
+    """An invocation that still has no environment."""
+
+    request_id: str
+    payload: bytes
+    function_arn: str
+    trace_id: str
+    client_context: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How an invocation went: times in milliseconds, `init` None when the environment was warm; the log's last 4 KB."""
+
+    outcome: Outcome
+    duration: float
+    init: float | None
+    tail: bytes
+
+
+class Environment:
+    """One execution environment; not started before its first invocation.
+
+    `spec` makes the sandbox's specification for a Runtime API's address; `choose` finds the launcher for it.
+    """
+
+    def __init__(
+        self,
+        choose: Callable[[SandboxSpec], Launcher],
+        spec: Callable[[str], SandboxSpec],
+        journal: Journal,
+        timeout: int,
+    ) -> None:
+        self.dead = False
+        self.busy = False
+        self.idle_since = 0.0
+        self._choose = choose
+        self._spec = spec
+        self._journal = journal
+        self._timeout = timeout
+        self._events: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
+        self._sandbox: Sandbox | None = None
+        self._api: RuntimeApi | None = None
+        self._memory = 0
+        self._used = 0
+        self._ready = False
+        self._quiet = False
+        self._cheap = False  # to ask how much memory is used
+
+    def run(self, work: Work) -> Report:
+        """Run one invocation to its end, whatever that is."""
+        init = None
+        failed: Outcome | None = None
+        if self._sandbox is None:
+            started = time.monotonic()
+            failed = self._start(work)
+            init = (time.monotonic() - started) * 1000
+        began = time.monotonic()
+        self._journal.start(work.request_id)
+        outcome = failed or self._invoke(work)
+        duration = (time.monotonic() - began) * 1000
+        sandbox = self._sandbox
+        if sandbox is not None:
+            sandbox.drain()
+            if self._cheap or not self._used:
+                self._used = max(self._used, sandbox.memory_mb())
+        # what the function itself raised is an outcome like any other to the platform
+        own = outcome.error_type if self.dead else ""
+        self._journal.report(
+            work.request_id, duration=duration, init=init, memory=self._memory, used=self._used, error=own
+        )
+        if self.dead:
+            self.kill()
+        return Report(outcome, duration, init, self._journal.tail())
+
+    def kill(self) -> None:
+        """End the sandbox and its Runtime API."""
+        self.dead = self._quiet = True
+        if self._sandbox is not None:
+            self._sandbox.kill()
+        if self._api is not None:
+            self._api.close()
+
+    def look(self) -> None:
+        """Enforce the memory limit, by looking: Linux would kill the sandbox of AWS at once."""
+        sandbox = self._sandbox
+        if sandbox is None or self.dead:
+            return
+        self._used = max(self._used, sandbox.memory_mb())
+        if self._memory and self._used > self._memory:
+            sandbox.kill()
+
+    def _start(self, work: Work) -> Outcome | None:
+        probe = self._spec("")
+        self._memory = probe.memory_mb
+        try:
+            launcher = self._choose(probe)
+            self._cheap = launcher.name == "process"
+            self._api = RuntimeApi(
+                on_ready=self._on_ready,
+                on_init_error=lambda outcome: self._events.put(("init_error", outcome)),
+                on_outcome=lambda request_id, outcome: self._events.put(("outcome", (request_id, outcome))),
+                host=launcher.host,
+            )
+            spec = self._spec(self._api.address)
+            self._sandbox = launcher.start(spec, on_line=self._on_line, on_end=self._on_end)
+        except LaunchError as error:
+            self.dead = True
+            message = f"RequestId: {work.request_id} Error: {error}"
+            self._journal.line(f"{message}\t{error.error_type}")
+            return Outcome.failed(error.error_type, message)
+        limit = INIT_SECONDS + self._timeout
+        kind, value = self._event(limit)
+        if kind == "ready":
+            return None
+        self.dead = True
+        if kind == "init_error":
+            return cast(Outcome, value)
+        return self._broken(work, kind, value, limit)
+
+    def _invoke(self, work: Work) -> Outcome:
+        assert self._api is not None  # noqa: S101 - started
+        deadline = time.monotonic() + self._timeout
+        self._api.offer(
+            Invocation(
+                work.request_id,
+                work.payload,
+                work.function_arn,
+                int((time.time() + self._timeout) * 1000),
+                work.trace_id,
+                work.client_context,
+            )
+        )
+        while True:
+            kind, value = self._event(max(0.0, deadline - time.monotonic()))
+            if kind == "outcome" and value[0] == work.request_id:
+                return cast(Outcome, value[1])
+            if kind in ("ended", "timeout"):
+                self.dead = True
+                return self._broken(work, kind, value, self._timeout)
+
+    def _broken(self, work: Work, kind: str, ended: Ended | None, limit: float) -> Outcome:
+        if kind == "timeout":
+            message = f"Task timed out after {limit:.2f} seconds"
+            if self._sandbox is not None:
+                self._sandbox.drain()
+            self._journal.line(f"{iso()} {work.request_id} {message}")
+            return Outcome.failed("Sandbox.Timedout", f"RequestId: {work.request_id} Error: {message}")
+        assert ended is not None  # noqa: S101 - the only other kind
+        message = f"RequestId: {work.request_id} Error: {ended.describe()}"
+        self._journal.line(f"{message}\nRuntime.ExitError")
+        return Outcome.failed("Runtime.ExitError", message)
+
+    def _event(self, timeout: float) -> tuple[str, Any]:
+        try:
+            return self._events.get(timeout=timeout)
+        except queue.Empty:
+            return "timeout", None
+
+    def _on_ready(self) -> None:
+        if not self._ready:
+            self._ready = True
+            self._events.put(("ready", None))
+
+    def _on_line(self, text: str) -> None:
+        if not self._quiet:
+            self._journal.line(text)
+
+    def _on_end(self, ended: Ended) -> None:
+        if not self.busy:
+            self.dead = True
+        self._events.put(("ended", ended))
+
+
+class Pool:
+    """The environments of all functions, by the uid of the revision that they run."""
+
+    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
+        self.idle_seconds = idle_seconds
+        self._idle: dict[str, list[Environment]] = defaultdict(list)
+        self._all: set[Environment] = set()
+        self._retired: set[str] = set()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        threading.Thread(target=self._watch, daemon=True, name="lambda-pool").start()
+
+    def run(self, uid: str, make: Callable[[], Environment], work: Work) -> Report:
+        """Run an invocation in a warm environment, or in a new one."""
+        environment = self._take(uid) or self._add(make())
+        try:
+            return environment.run(work)
+        finally:
+            self._give_back(uid, environment)
+
+    def retire(self, uid: str) -> None:
+        """End the environments of a revision: idle ones now, busy ones after their invocation."""
+        with self._lock:
+            self._retired.add(uid)
+            ended = self._idle.pop(uid, [])
+            self._all.difference_update(ended)
+        for environment in ended:
+            environment.kill()
+
+    def close(self) -> None:
+        """End all."""
+        self._stopped.set()
+        with self._lock:
+            ended, self._all = list(self._all), set()
+            self._idle.clear()
+        for environment in ended:
+            environment.kill()
+
+    def count(self, uid: str) -> int:
+        """Return how many idle environments a revision has."""
+        with self._lock:
+            return len(self._idle[uid])
+
+    def _take(self, uid: str) -> Environment | None:
+        with self._lock:
+            idle = self._idle[uid]
+            while idle:
+                environment = idle.pop()
+                if not environment.dead:
+                    environment.busy = True
+                    return environment
+                self._all.discard(environment)
+        return None
+
+    def _add(self, environment: Environment) -> Environment:
+        environment.busy = True
+        with self._lock:
+            self._all.add(environment)
+        return environment
+
+    def _give_back(self, uid: str, environment: Environment) -> None:
+        environment.idle_since = time.monotonic()
+        with self._lock:
+            environment.busy = False
+            keep = not environment.dead and uid not in self._retired and not self._stopped.is_set()
+            if keep:
+                self._idle[uid].append(environment)
+            else:
+                self._all.discard(environment)
+        if not keep:
+            environment.kill()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(_LOOK_SECONDS):
+            oldest = time.monotonic() - self.idle_seconds
+            with self._lock:
+                busy = [e for e in self._all if e.busy]
+                ended = [e for idle in self._idle.values() for e in idle if e.dead or e.idle_since < oldest]
+                for uid, idle in list(self._idle.items()):
+                    self._idle[uid] = [e for e in idle if e not in ended]
+                self._all.difference_update(ended)
+            for environment in ended:
+                environment.kill()
+            for environment in busy:
+                environment.look()

@@ -1,0 +1,81 @@
+"""The Invoke action: synchronous, asynchronous (Event) and DryRun."""
+
+from __future__ import annotations
+
+import base64
+import json
+from uuid import uuid4
+
+from stepladder.local.cloud import Request, Response
+from stepladder.local.plugins.lambda_async import Asynchronous
+from stepladder.local.plugins.lambda_invoker import Invoker
+from stepladder.local.plugins.lambda_model import parse_name
+from stepladder.local.runtime_api import PAYLOAD_LIMIT
+from stepladder.local.wire import ServiceError
+
+_ASYNC_LIMIT = 1_048_576  # bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+
+
+def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
+    """Register the actions."""
+
+    @invoker.cloud.action("lambda", "Invoke")
+    def invoke(request: Request) -> Response:
+        headers = request.headers
+        qualifier = request.query.get("Qualifier") or str(request.params.get("Qualifier") or "")
+        key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region, qualifier)
+        kind = headers.get("x-amz-invocation-type", "RequestResponse")
+        payload = request.body
+        _check(payload, PAYLOAD_LIMIT if kind == "RequestResponse" else _ASYNC_LIMIT)
+        if kind == "DryRun":
+            invoker.target(key, qualifier)
+            return Response(204, {"x-amzn-RequestId": str(uuid4())})
+        if kind == "Event":
+            target = invoker.target(key, qualifier)
+            request_id = asynchronous.submit(key, qualifier, payload)
+            return Response(202, {"x-amzn-RequestId": request_id, "X-Amz-Executed-Version": target.revision.version})
+        done = invoker.invoke(
+            key,
+            qualifier,
+            payload,
+            client_context=_context(headers.get("x-amz-client-context", "")),
+            trace_id=headers.get("x-amzn-trace-id", ""),
+        )
+        answer = {
+            "Content-Type": "application/json",
+            "x-amzn-RequestId": done.request_id,
+            "X-Amz-Executed-Version": done.version,
+        }
+        if done.outcome.error:
+            answer["X-Amz-Function-Error"] = done.outcome.error
+        if headers.get("x-amz-log-type") == "Tail":
+            answer["X-Amz-Log-Result"] = base64.b64encode(done.tail).decode()
+        return Response(200, answer, done.outcome.payload)
+
+    @invoker.cloud.action("lambda", "InvokeAsync")
+    def invoke_async(request: Request) -> dict[str, int]:
+        key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region)
+        invoker.target(key, qualifier)
+        asynchronous.submit(key, qualifier, request.body)
+        return {"Status": 202}
+
+
+def _check(payload: bytes, limit: int) -> None:
+    if len(payload) > limit:
+        raise ServiceError(
+            "RequestTooLargeException", f"{len(payload)} byte payload is too large (limit {limit} bytes)", 413
+        )
+    try:
+        json.loads(payload or b"{}")
+    except ValueError as error:
+        message = f"Could not parse request body into json: {error}"
+        raise ServiceError("InvalidRequestContentException", message, 400, Type="User") from None
+
+
+def _context(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded).decode()
+    except ValueError:
+        raise ServiceError(
+            "InvalidRequestContentException", "Client context must be base64-encoded JSON", 400
+        ) from None
