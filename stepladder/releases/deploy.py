@@ -131,7 +131,7 @@ class Deploy:
             # The table that holds the lock is yet to be made. Terraform's own locks (a file lock of this checkout, then
             # the state's) keep two of us apart until then.
             rung.check_account(rung.aws.account())
-            self._apply(FOUNDATION, wanted, None)
+            wanted = self._apply(FOUNDATION, wanted, None)
             world = replace(world, ledger=rung.ledger.snapshot(rung.environment))
         elif world.alias is None:
             rung.check_account(rung.aws.account())
@@ -187,7 +187,7 @@ class Deploy:
                 image = self._prepare(planned)
             else:
                 guard()
-                self._apply(planned.name, wanted, image.reference if image else None)
+                wanted = self._apply(planned.name, wanted, image.reference if image else None)
         guard()
         alias = rung.alias() if applies or world.alias is None else world.alias
         latest = early.result() if early else rung.function.read()
@@ -219,8 +219,8 @@ class Deploy:
             step.progress(planned.why)
             return self.images.prepare(step)
 
-    def _apply(self, root: str, wanted: Wanted, image_uri: str | None) -> None:
-        """Apply a root and record what was applied."""
+    def _apply(self, root: str, wanted: Wanted, image_uri: str | None) -> Wanted:
+        """Apply a root and record what was applied; return what is wanted, with the hash that its files have now."""
         with self.rung.console.step(root) as step:
             if self.rung.lock.held:
                 self.rung.lock.check()
@@ -229,6 +229,9 @@ class Deploy:
         for note in applied.notes:
             self.rung.console.line(f"  {note}")
         service = root == SERVICE
+        if applied.inputs_hash:
+            changed = {"service_hash" if service else "foundation_hash": applied.inputs_hash}
+            wanted = replace(wanted, **changed)
         if service:
             self._url = applied.outputs.get("function_url") or ""
             self._plan_id = applied.plan_id
@@ -239,6 +242,7 @@ class Deploy:
             url=self._url if service else "",
         )
         self.rung.ledger.record_infra(self.rung.environment if service else None, record)
+        return wanted
 
     def _check_bad(self, digest: str) -> None:
         bad = self.rung.ledger.is_bad(digest)

@@ -20,12 +20,16 @@ class Image:
 
 @dataclass(frozen=True)
 class Applied:
-    """An applied root. `summary` tells a person what changed; `plan_id` is the saved plan's."""
+    """An applied root. `summary` tells a person what changed; `plan_id` is the saved plan's.
+
+    `inputs_hash` was taken after the apply, whose `init` may have written a lock file; empty for as it was before.
+    """
 
     plan_id: str
     summary: str
     outputs: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    inputs_hash: str = ""
 
 
 class Images(Protocol):

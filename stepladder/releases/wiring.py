@@ -68,7 +68,7 @@ class ProjectInfra:
         rung = self.rung
         done = terraform.ensure(rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri)
         summary = str(done.counts) if done.applied else "no changes"
-        return Applied(done.plan_id, summary, done.outputs, done.notes)
+        return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)
 
     def free_lock_of(self, holder: Holder) -> list[str]:
         """Free state locks that a provably dead run of ours left; tell each in a line."""

@@ -1,9 +1,18 @@
-"""Run Terraform: find it and its providers, write a root's inputs, save plans with manifests, apply exactly those."""
+"""Run Terraform: find it and its providers, write a root's inputs, save plans with manifests, apply exactly those.
 
-from stepladder.terraform.actions import Outcome, apply, ensure, init, outputs, plan, unlock
-from stepladder.terraform.local import RunRecord
-from stepladder.terraform.plans import SavedPlan
-from stepladder.terraform.roots import inputs_hash
+The functions are loaded at first use: a deploy with nothing to do only needs `roots.inputs_hash`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stepladder.terraform.actions import Outcome, apply, ensure, init, outputs, plan, unlock
+    from stepladder.terraform.local import RunRecord
+    from stepladder.terraform.plans import SavedPlan
+    from stepladder.terraform.roots import inputs_hash
 
 __all__ = [
     "Outcome",
@@ -17,3 +26,11 @@ __all__ = [
     "plan",
     "unlock",
 ]
+
+_HOMES = {"RunRecord": "local", "SavedPlan": "plans", "inputs_hash": "roots"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'actions')}"), name)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from stepladder.aws import Aws
 from stepladder.console import Step
-from stepladder.errors import StepladderError
+from stepladder.errors import RefusedError, StepladderError
 from stepladder.settings import Settings
 from stepladder.terraform import adopt, events, files, foundation, locks, plans, roots
 from stepladder.terraform.events import Change, Counts
@@ -22,7 +22,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a root: `outputs` by name (sensitive ones left out), `notes` as lines for the person."""
+    """What became of a root: `outputs` by name (sensitive ones left out), `notes` as lines for the person.
+
+    `inputs_hash` is taken afterwards: the first `init` writes the lock file, which is part of it.
+    """
 
     root: str
     applied: bool
@@ -30,6 +33,7 @@ class Outcome:
     changes: tuple[Change, ...]
     outputs: dict[str, Any]
     plan_id: str
+    inputs_hash: str
     seconds: float
     notes: tuple[str, ...] = field(default=())
 
@@ -55,9 +59,15 @@ def ensure(
     at = roots.root(settings, env, root)
     started = time.monotonic()
     with opened(at, step=step, image_uri=image_uri) as runner:
-        saved = _plan(runner, aws, image_uri, lock_timeout=lock_timeout)
-        outputs = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
-        return _outcome(runner, saved, outputs, started)
+        saved = _plan(runner, aws, image_uri, lock_timeout=lock_timeout, look=bool(runner.held.died))
+        try:
+            found = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
+        except TerraformError as error:
+            if not _left_behind(runner, aws, saved, error):
+                raise
+            saved = _plan(runner, aws, image_uri, lock_timeout=lock_timeout, look=True)
+            found = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
+        return _outcome(runner, saved, found, started)
 
 
 def plan(
@@ -77,7 +87,7 @@ def plan(
     """
     at = roots.root(settings, env, root)
     with opened(at, step=step, image_uri=image_uri) as runner:
-        saved = _plan(runner, aws, image_uri, lock=lock, lock_timeout=lock_timeout)
+        saved = _plan(runner, aws, image_uri, lock=lock, lock_timeout=lock_timeout, look=True)
         return saved, tuple(runner.notes)
 
 
@@ -105,8 +115,8 @@ def apply(
         )
         plans.check_destroys(saved, allow_destroy=allow_destroy)
         _ready(runner, aws, saved.backend)
-        outputs = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
-        return _outcome(runner, saved, outputs, started)
+        found = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
+        return _outcome(runner, saved, found, started)
 
 
 def outputs(settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None = None) -> dict[str, Any]:
@@ -146,7 +156,10 @@ def _ready(runner: Runner, aws: Aws, backend: str) -> None:
         runner.held.settled = True
 
 
-def _plan(runner: Runner, aws: Aws, image_uri: str | None, *, lock_timeout: int, lock: bool = True) -> SavedPlan:
+def _plan(
+    runner: Runner, aws: Aws, image_uri: str | None, *, lock_timeout: int, look: bool, lock: bool = True
+) -> SavedPlan:
+    """Plan and save; `look` for what exists already, and import it."""
     at = runner.at
     at.manifest.unlink(missing_ok=True)
     account = plans.check_account(aws, at)
@@ -158,8 +171,8 @@ def _plan(runner: Runner, aws: Aws, image_uri: str | None, *, lock_timeout: int,
         return runner.plan(at.plan_file, lock=lock, lock_timeout=lock_timeout)
 
     changed, watch = _explained(runner, aws, make)
-    if any(change.action == "create" and change.type in adopt.FINDERS for change in watch.changes):
-        taken = adopt.imports(aws, at.names, json.loads(runner.stdout(["show", "-json", str(at.plan_file)])))
+    if look and any(change.action == "create" and change.type in adopt.FINDERS for change in watch.changes):
+        taken = adopt.imports(aws, at.names, _shown(runner))
         if taken:
             runner.notes.append("took up what a killed run left: " + ", ".join(found.address for found in taken))
             text = "\n".join(found.block() for found in taken)
@@ -167,6 +180,27 @@ def _plan(runner: Runner, aws: Aws, image_uri: str | None, *, lock_timeout: int,
             changed, watch = _explained(runner, aws, make)
     changes = tuple(change for change in watch.changes if change.action != "read")
     return plans.save(at, inputs, backend=backend, changed=changed, changes=changes, image_uri=image_uri)
+
+
+def _left_behind(runner: Runner, aws: Aws, saved: SavedPlan, error: TerraformError) -> bool:
+    """Say whether an apply failed on something that exists already and is ours: a killed run's, on another machine.
+
+    Looking before every apply would cost each first deployment two seconds (`terraform show` starts the provider).
+    """
+    created = {change.address for change in saved.changes if change.action == "create"}
+    failed = error.failed & created
+    if not failed:
+        return False
+    try:
+        return bool(adopt.imports(aws, runner.at.names, _shown(runner), only=frozenset(failed)))
+    except RefusedError as refused:
+        # Not a refusal any more: the apply has changed other things already.
+        raise StepladderError(refused.message, hint=refused.hint) from error
+
+
+def _shown(runner: Runner) -> dict[str, Any]:
+    shown: dict[str, Any] = json.loads(runner.stdout(["show", "-json", str(runner.at.plan_file)]))
+    return shown
 
 
 def _apply(runner: Runner, aws: Aws, saved: SavedPlan, *, allow_destroy: bool, lock_timeout: int) -> dict[str, Any]:
@@ -180,7 +214,8 @@ def _apply(runner: Runner, aws: Aws, saved: SavedPlan, *, allow_destroy: bool, l
 
         found = _explained(runner, aws, act).outputs
     if saved.backend == "local":
-        _explained(runner, aws, lambda: foundation.migrate(runner, aws))
+        foundation.migrate(runner, aws)
+        runner.held.settled = True
     saved.at.plan_file.unlink(missing_ok=True)  # applied: it can't be applied again, and it may hold secrets
     saved.at.manifest.unlink(missing_ok=True)
     return found if found is not None else _read_outputs(runner)
@@ -218,6 +253,7 @@ def _outcome(runner: Runner, saved: SavedPlan, found: dict[str, Any], started: f
         changes=saved.changes,
         outputs=found,
         plan_id=saved.id,
+        inputs_hash=roots.hash_of(runner.at),
         seconds=time.monotonic() - started,
         notes=tuple(runner.notes),
     )

@@ -1,8 +1,9 @@
 """Take up what a killed run created but never wrote into the state.
 
 Terraform saves a remote state every 20 s (hashicorp/terraform#32680), so a kill can leave resources that no state
-knows; creating them again fails for ever. Before an apply that creates, each resource of a kind that AWS won't create
-twice is looked up by its name, and what is there and ours is imported by `import` blocks
+knows; creating them again fails for ever. A plan for review, a plan after a kill, and one after
+an apply that failed on such a resource therefore look each resource up by its name, where AWS won't create a second,
+and import what is there and ours by `import` blocks
 (https://developer.hashicorp.com/terraform/language/import). Ours means: it carries all the tags that the plan would
 give it, or its parent is ours, or, for a bucket, our account owns it (its name holds project, account and region).
 Kinds whose creation is a put (policies, alarms, permissions of a bucket) need no import.
@@ -64,8 +65,10 @@ Values = Mapping[str, Any]
 Finder = Callable[[Aws, Names, Values], Found | None]
 
 
-def imports(aws: Aws, names: Names, plan: Mapping[str, Any]) -> list[Import]:
+def imports(aws: Aws, names: Names, plan: Mapping[str, Any], *, only: frozenset[str] | None = None) -> list[Import]:
     """Return what a plan (`terraform show -json`) would create although it exists and is ours.
+
+    `only` limits it to these addresses.
 
     Raises `RefusedError` when a name is taken by something that isn't ours.
     """
@@ -73,6 +76,7 @@ def imports(aws: Aws, names: Names, plan: Mapping[str, Any]) -> list[Import]:
         change
         for change in plan.get("resource_changes", ())
         if change["change"]["actions"] == ["create"] and change["type"] in FINDERS
+        if only is None or change["address"] in only
     ]
     if not created:
         return []

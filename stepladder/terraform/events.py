@@ -85,11 +85,12 @@ def count(changes: tuple[Change, ...]) -> Counts:
 class Watch:
     """Follow one command's output: pass each line to `line`, from any thread, then read what was collected.
 
-    `outputs` holds the values of outputs that aren't sensitive.
+    `failed` holds the addresses that an apply could not change, `outputs` the values of outputs that aren't sensitive.
     """
 
     def __init__(self, step: Step | None = None, *, total: int = 0) -> None:
         self.changes: list[Change] = []
+        self.failed: set[str] = set()
         self.diagnostics: list[Diagnostic] = []
         self.outputs: dict[str, Any] = {}
         self.messages: list[str] = []
@@ -152,6 +153,8 @@ class Watch:
         address = str((hook.get("resource") or {}).get("addr", ""))
         if kind in _DONE:
             self._done += 1
+        if kind == "apply_errored":
+            self.failed.add(address)
         if not self._step:
             return
         if kind == "refresh_start":

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from stepladder import process
+from stepladder import git
 from stepladder.aws import Aws
 from stepladder.errors import RefusedError
 from stepladder.terraform import events, files, roots
@@ -19,7 +19,6 @@ from stepladder.terraform.events import Change, Counts
 from stepladder.terraform.roots import NO_DIGEST, Root
 
 SCHEMA = 1
-_GIT_DEADLINE = 30.0
 
 HARMLESS = frozenset(
     {
@@ -64,7 +63,10 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that a plan was made from. Hashes are SHA-256 in hex; empty where there is nothing to hash."""
+    """All that a plan was made from. Hashes are SHA-256 in hex; empty where there is nothing to hash.
+
+    `git_dirty` names the files of `terraform/` and `invoke.yaml` that differ from the commit.
+    """
 
     schema: int
     project: str
@@ -129,7 +131,7 @@ class SavedPlan:
 def inputs_now(at: Root, *, account: str, image_uri: str | None, terraform_version: str) -> Inputs:
     """Read all that a plan made now would be made from."""
     code, modules = roots.code_hashes(at)
-    commit, dirty = _git(at)
+    commit = git.commit(at.settings.root, ("terraform", "invoke.yaml"))
     return Inputs(
         schema=SCHEMA,
         project=at.settings.project,
@@ -137,8 +139,8 @@ def inputs_now(at: Root, *, account: str, image_uri: str | None, terraform_versi
         root=at.name,
         account=account,
         region=at.environment.region,
-        git_commit=commit,
-        git_dirty=dirty,
+        git_commit=commit.sha,
+        git_dirty=commit.changed if commit.sha else "",
         code=code,
         modules=modules,
         lock=files.sha256_file(at.lock_file),
@@ -254,27 +256,6 @@ def _short(value: object) -> str:
     prefix, _, rest = text.rpartition(":")
     is_hash = len(rest) >= 40 and all(c in "0123456789abcdef" for c in rest)  # noqa: PLR2004 - SHA-1 and up, in hex
     return f"{prefix}:{rest[:12]}".lstrip(":") if is_hash else text
-
-
-def _git(at: Root) -> tuple[str, str]:
-    """Return the commit, and a hash of what isn't committed under terraform/ and in invoke.yaml ("" when clean)."""
-    where = at.settings.root
-    commit = _output(where, "rev-parse", "HEAD")
-    if not commit:
-        return "", ""
-    paths = ["--", "terraform", "invoke.yaml"]
-    status = _output(where, "status", "--porcelain", "--untracked-files=all", *paths)
-    if not status:
-        return commit, ""
-    return commit, files.sha256_text(status + _output(where, "diff", "HEAD", *paths))
-
-
-def _output(where: Any, *args: str) -> str:
-    try:
-        done = process.run(["git", "-C", str(where), *args], timeout=_GIT_DEADLINE)
-    except OSError:
-        return ""
-    return done.out.strip() if done.code == 0 else ""
 
 
 def summary(saved: SavedPlan) -> Mapping[str, list[str]]:

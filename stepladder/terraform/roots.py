@@ -199,7 +199,11 @@ def inputs_hash(settings: Settings, env: str, name: str) -> str:
     Offline and without Terraform (a few milliseconds). `deploy` skips Terraform when the ledger recorded this hash for
     the last apply. The image isn't part of it, since a release owns the image.
     """
-    at = root(settings, env, name)
+    return hash_of(root(settings, env, name))
+
+
+def hash_of(at: Root) -> str:
+    """Return `inputs_hash` of a root at hand."""
     own, shared = code_hashes(at)
     kept = {key: value for key, value in variables(at).items() if key not in _NOT_HASHED}
     return files.sha256_mapping(

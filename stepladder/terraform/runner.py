@@ -34,11 +34,14 @@ PLAN_STALE = "Saved plan is stale"
 
 
 class TerraformError(StepladderError):
-    """Terraform failed; `diagnostics` are its own errors."""
+    """Terraform failed; `diagnostics` are its own errors, `failed` the addresses that it could not change."""
 
-    def __init__(self, message: str, *, hint: str, diagnostics: tuple[Diagnostic, ...]) -> None:
+    def __init__(
+        self, message: str, *, hint: str, diagnostics: tuple[Diagnostic, ...], failed: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(message, hint=hint)
         self.diagnostics = diagnostics
+        self.failed = failed
 
     def has(self, summary: str) -> bool:
         """Say whether one of the errors has this summary."""
@@ -147,6 +150,7 @@ class Runner:
             f"terraform {verb} of {self.at.label} failed: {words}{more}",
             hint=f"{hint}; {log}" if hint else log,
             diagnostics=tuple(errors),
+            failed=frozenset(watch.failed),
         )
 
     def _say(self, text: str) -> None:

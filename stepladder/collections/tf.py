@@ -1,0 +1,107 @@
+"""`inv tf.*`: Terraform for one root in one environment. `plan` is the noun's default: it changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepladder.collections.edge import task
+
+ENV = "environment whose root it is"
+ROOT = "root: foundation, service or delivery"
+JSON = "print one JSON document"
+WAIT = "seconds to wait for somebody else's state lock"
+
+
+@task(help={"env": ENV, "root": ROOT}, auto_shortflags=False)
+def init(c: Any, env: str, root: str = "service") -> None:
+    """Write a root's variables and backend configuration, and install its providers."""
+    from stepladder import terraform
+    from stepladder.releases.rung import opened
+
+    rung = opened(c, env, "inv tf.init")
+    with rung.console.step(f"init {root}") as step:
+        notes = terraform.init(rung.settings, env, root, aws=rung.aws, step=step)
+        step.done("; ".join(notes) or "ready")
+
+
+@task(
+    default=True,
+    help={
+        "env": ENV,
+        "root": ROOT,
+        "image": "image by digest, for a function that doesn't exist yet",
+        "lock": "take the state lock (default); --no-lock for a role that may only read",
+        "lock_timeout": WAIT,
+        "json": JSON,
+    },
+    auto_shortflags=False,
+)
+def plan(
+    c: Any,
+    env: str,
+    root: str = "service",
+    image: str = "",
+    lock: bool = True,
+    lock_timeout: int = 60,
+    json: bool = False,
+) -> None:
+    """Save a plan with its manifest and show what it would do; change nothing."""
+    from stepladder import terraform
+    from stepladder.releases.rung import opened
+    from stepladder.terraform import desk
+
+    rung = opened(c, env, "inv tf.plan", as_json=json)
+    wanted: dict[str, Any] = {"image_uri": image or None, "lock": lock, "lock_timeout": lock_timeout}
+    with rung.console.step(f"plan {root}") as step:
+        saved, notes = terraform.plan(rung.settings, env, root, aws=rung.aws, step=step, **wanted)
+        step.done(str(saved.counts))
+    desk.planned(rung.console, saved, notes)
+
+
+@task(
+    help={
+        "env": ENV,
+        "root": ROOT,
+        "allow_destroy": "let the plan destroy or replace what holds data or callers",
+        "lock_timeout": WAIT,
+        "json": JSON,
+    },
+    auto_shortflags=False,
+)
+def apply(
+    c: Any, env: str, root: str = "service", allow_destroy: bool = False, lock_timeout: int = 60, json: bool = False
+) -> None:
+    """Apply the saved plan and nothing else; refuse it when its manifest no longer holds."""
+    from stepladder import terraform
+    from stepladder.releases.rung import opened
+    from stepladder.terraform import desk
+
+    rung = opened(c, env, "inv tf.apply", as_json=json)
+    allowed: dict[str, Any] = {"allow_destroy": allow_destroy, "lock_timeout": lock_timeout}
+    with desk.alone(rung), rung.console.step(f"apply {root}") as step:
+        outcome = terraform.apply(rung.settings, env, root, aws=rung.aws, step=step, **allowed)
+        desk.record(rung, outcome)
+        step.done(str(outcome.counts) if outcome.applied else "no changes")
+    desk.applied(rung.console, outcome)
+
+
+@task(help={"env": ENV, "root": ROOT, "json": JSON}, auto_shortflags=False)
+def output(c: Any, env: str, root: str = "service", json: bool = False) -> None:
+    """Print a root's outputs; sensitive ones are left out."""
+    from stepladder import terraform
+    from stepladder.releases.rung import opened
+    from stepladder.terraform import desk
+
+    rung = opened(c, env, "inv tf.output", as_json=json)
+    desk.outputs(rung.console, terraform.outputs(rung.settings, env, root, aws=rung.aws))
+
+
+@task(help={"env": ENV, "root": ROOT, "id": "id of the lock, as the error that met it says"}, auto_shortflags=False)
+def unlock(c: Any, env: str, id: str, root: str = "service") -> None:  # noqa: A002 - it is the flag's name
+    """Take a state lock away from a run that is dead for certain."""
+    from stepladder import terraform
+    from stepladder.releases.rung import opened
+
+    rung = opened(c, env, "inv tf.unlock")
+    with rung.console.step(f"unlock {root}") as step:
+        step.done(f"was held by {terraform.unlock(rung.settings, env, root, id, aws=rung.aws)}")

@@ -1,0 +1,89 @@
+"""What the tasks add to the library: the environment's lock and the ledger around an apply, and printing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stepladder.console import Console
+from stepladder.releases.clock import stamp
+from stepladder.releases.records import Infra
+from stepladder.releases.rung import Rung
+from stepladder.terraform import plans
+from stepladder.terraform.actions import Outcome
+from stepladder.terraform.plans import SavedPlan
+
+_COLOURS = {"create": "green", "import": "green", "update": "yellow", "replace": "red", "delete": "red"}
+_SIGNS = {"create": "+", "import": "<", "update": "~", "replace": "-/+", "delete": "-", "remove": ".", "move": ">"}
+
+
+@contextlib.contextmanager
+def alone(rung: Rung) -> Iterator[None]:
+    """Hold the environment's lock: apply and release never run side by side. Before the first foundation: nothing."""
+    snapshot = rung.ledger.snapshot(rung.environment)
+    if not snapshot.exists:
+        yield
+        return
+    rung.lock.acquire(snapshot.lock)
+    try:
+        yield
+    finally:
+        rung.lock.release()
+
+
+def record(rung: Rung, outcome: Outcome) -> None:
+    """Tell the ledger what was applied, so that the next deploy needn't run Terraform to find out."""
+    if outcome.root not in ("foundation", "service"):
+        return
+    infra = Infra(
+        input_hash=outcome.inputs_hash,
+        plan_id=outcome.plan_id,
+        applied_at=stamp(rung.clock.now()),
+        url=outcome.outputs.get("function_url") or "",
+    )
+    rung.ledger.record_infra(rung.environment if outcome.root == "service" else None, infra)
+
+
+def planned(console: Console, saved: SavedPlan, notes: tuple[str, ...]) -> None:
+    """Print a plan: each change by address, destroys in red, then where it is and what to type next."""
+    _notes(console, notes)
+    if console.as_json:
+        console.json(saved.manifest())
+        return
+    rows = [(action, address) for action, addresses in plans.summary(saved).items() for address in addresses]
+    for action, address in rows:
+        sign = f"{_SIGNS.get(action, action):>3}"
+        console.data(f"{console.paint(sign, _COLOURS.get(action, 'dim'))} {address}")
+    if not saved.changed:
+        console.line("nothing to change")
+        return
+    if saved.destroyed:
+        lost = ", ".join(change.address for change in saved.destroyed)
+        console.warn(f"data or callers would be lost: {lost}")
+    where = f"--env {saved.at.environment.name} --root {saved.at.name}"
+    allow = " --allow-destroy" if saved.destroyed else ""
+    console.hint(f"apply exactly this plan ({saved.id}): inv tf.apply {where}{allow}")
+
+
+def applied(console: Console, outcome: Outcome) -> None:
+    """Print what an apply did."""
+    _notes(console, outcome.notes)
+    if console.as_json:
+        changes = [{"action": c.action, "address": c.address} for c in outcome.changes]
+        console.json(
+            {"applied": outcome.applied, "changes": changes, "outputs": outcome.outputs, "plan": outcome.plan_id}
+        )
+
+
+def outputs(console: Console, values: Mapping[str, Any]) -> None:
+    """Print outputs as a table, or as JSON."""
+    if console.as_json:
+        console.json(dict(values))
+    else:
+        console.table(("output", "value"), [(name, value) for name, value in sorted(values.items())])
+
+
+def _notes(console: Console, notes: tuple[str, ...]) -> None:
+    for note in notes:
+        console.line(f"  {note}")
