@@ -51,8 +51,13 @@ def is_dead(process: Process) -> bool:
 
 
 def release_id(now: float) -> str:
-    """Make a release's id: sorts by time, 22 to 24 characters, for example `20261121T230501Z-a1b2c3`."""
-    return f"{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    """Make a release's id, for example `20261121T230501Z-a1b2c3`: it sorts by time.
+
+    The first three hexadecimal digits are the fraction of the second, the rest is chance: a rollback may follow its
+    release within the second.
+    """
+    fraction = int(now % 1 * 4096)
+    return f"{datetime.fromtimestamp(int(now), UTC):%Y%m%dT%H%M%SZ}-{fraction:03x}{secrets.token_hex(2)[:3]}"
 
 
 def _user() -> str:

@@ -98,8 +98,8 @@ def _root(name: str, applied: Infra | None, wanted: str, infra: str, *, there: b
 
 def _image(world: World, wanted: Wanted) -> Planned:
     current = world.ledger.current
-    if current is None:
-        return Planned(IMAGE, act=True, why="nothing was released here yet")
+    if current is None or world.alias is None:
+        return Planned(IMAGE, act=True, why="nothing is live here yet")
     if current.input_key != wanted.input_key:
         return Planned(IMAGE, act=True, why=f"its inputs differ from those of {short(current.digest)}")
     return Planned(IMAGE, act=False, why=f"unchanged, {short(current.digest)}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from stepladder import names
 from stepladder.aws import error_code
 from stepladder.errors import (
+    InterruptedRunError,
     LockedError,
     RefusedError,
     RollbackFailedError,
@@ -320,7 +321,8 @@ def _put_back(rung: Rung, before: Alias, moved: Alias, version: str) -> None:
 
 def _record_failure(rung: Rung, entry: Release, result: str, error: BaseException) -> None:
     """Write the failed release and give the lock back; a second failure here must not hide the first."""
-    cause = getattr(error, "message", "") or error_code(error) or type(error).__name__
+    interrupted = isinstance(error, (KeyboardInterrupt, InterruptedRunError))
+    cause = "interrupted" if interrupted else getattr(error, "message", "") or error_code(error) or repr(error)
     entry = replace(entry, result=result, cause=cause[:500], ended_at=stamp(rung.clock.now()))
     try:
         rung.lock.stop_renewing()

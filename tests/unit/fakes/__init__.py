@@ -1,0 +1,1 @@
+"""Small stand-ins for AWS, with the guards that a release leans on enforced as AWS enforces them."""

@@ -1,0 +1,116 @@
+"""One DynamoDB table in memory: the calls and the condition expressions that the ledger uses."""
+
+# ruff: noqa: N803 - the parameters have AWS's own names
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from fakes.errors import Scripted, error
+
+Item = dict[str, dict[str, Any]]
+
+
+class FakeDynamoDB(Scripted):
+    def __init__(self, *tables: str) -> None:
+        super().__init__()
+        self.tables: dict[str, dict[tuple[str, str], Item]] = {name: {} for name in tables}
+        self._lock = threading.RLock()
+
+    def _table(self, name: str) -> dict[tuple[str, str], Item]:
+        if name not in self.tables:
+            raise error("ResourceNotFoundException")
+        return self.tables[name]
+
+    def put_item(self, *, TableName: str, Item: Item, **condition: Any) -> dict[str, Any]:
+        with self._lock:
+            self.called("PutItem")
+            self._check(TableName, _key(Item), condition)
+            self._table(TableName)[_key(Item)] = dict(Item)
+            self.answered("PutItem")
+        return {}
+
+    def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool) -> dict[str, Any]:
+        assert ConsistentRead
+        with self._lock:
+            self.called("GetItem")
+            found = self._table(TableName).get(_key(Key))
+        return {"Item": dict(found)} if found else {}
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            self.called("BatchGetItem")
+            ((name, wanted),) = RequestItems.items()
+            found = [self._table(name).get(_key(key)) for key in wanted["Keys"]]
+        return {"Responses": {name: [dict(item) for item in found if item]}, "UnprocessedKeys": {}}
+
+    def update_item(self, *, TableName: str, Key: Item, UpdateExpression: str, **rest: Any) -> dict[str, Any]:
+        with self._lock:
+            self.called("UpdateItem")
+            self._check(TableName, _key(Key), rest)
+            name, value = re.fullmatch(r"SET (\w+) = (:\w+)", UpdateExpression).groups()  # type: ignore[union-attr]
+            self._table(TableName)[_key(Key)][name] = rest["ExpressionAttributeValues"][value]
+        return {}
+
+    def delete_item(self, *, TableName: str, Key: Item, **condition: Any) -> dict[str, Any]:
+        with self._lock:
+            self.called("DeleteItem")
+            self._check(TableName, _key(Key), condition)
+            self._table(TableName).pop(_key(Key), None)
+        return {}
+
+    def query(self, *, TableName: str, ExpressionAttributeValues: Item, Limit: int, **rest: Any) -> dict[str, Any]:
+        assert rest["KeyConditionExpression"] == "pk = :pk AND begins_with(sk, :prefix)"
+        assert rest["ScanIndexForward"] is False
+        with self._lock:
+            self.called("Query")
+            pk, prefix = ExpressionAttributeValues[":pk"]["S"], ExpressionAttributeValues[":prefix"]["S"]
+            keys = sorted((k for k in self._table(TableName) if k[0] == pk and k[1].startswith(prefix)), reverse=True)
+            start = rest.get("ExclusiveStartKey")
+            keys = [key for key in keys if not start or key < _key(start)]
+            page = [dict(self._table(TableName)[key]) for key in keys[:Limit]]
+        more = {"LastEvaluatedKey": {n: page[-1][n] for n in ("pk", "sk")}} if len(keys) > Limit else {}
+        return {"Items": page, **more}
+
+    def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:
+        with self._lock:
+            self.called("TransactWriteItems")
+            reasons = []
+            for action in TransactItems:
+                ((_, body),) = action.items()
+                try:
+                    self._check(body["TableName"], _key(body.get("Item") or body["Key"]), body)
+                    reasons.append({"Code": "None"})
+                except ClientError:
+                    reasons.append({"Code": "ConditionalCheckFailed"})
+            if any(reason["Code"] != "None" for reason in reasons):
+                raise error("TransactionCanceledException", CancellationReasons=reasons)
+            for action in TransactItems:
+                ((verb, body),) = action.items()
+                if verb == "Put":
+                    self._table(body["TableName"])[_key(body["Item"])] = dict(body["Item"])
+                else:
+                    self._table(body["TableName"]).pop(_key(body["Key"]), None)
+            self.answered("TransactWriteItems")
+        return {}
+
+    def _check(self, table: str, key: tuple[str, str], condition: dict[str, Any]) -> None:
+        text = condition.get("ConditionExpression")
+        if text and not _holds(text, self._table(table).get(key), condition.get("ExpressionAttributeValues", {})):
+            raise error("ConditionalCheckFailedException")
+
+
+def _key(item: Item) -> tuple[str, str]:
+    return item["pk"]["S"], item["sk"]["S"]
+
+
+def _holds(text: str, item: Item | None, values: Item) -> bool:
+    """Evaluate a condition: comparisons, attribute_not_exists, AND, OR, brackets."""
+    text = re.sub(r"attribute_not_exists\((\w+)\)", lambda m: str(item is None or m[1] not in item), text)
+    text = re.sub(r"(\w+) = (:\w+)", lambda m: str(bool(item) and item.get(m[1]) == values[m[2]]), text)
+    assert re.fullmatch(r"(True|False|AND|OR|[() ])+", text), text
+    return bool(eval(text.replace("AND", "and").replace("OR", "or")))

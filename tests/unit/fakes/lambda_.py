@@ -1,0 +1,207 @@
+"""One Lambda function in memory: versions that freeze, status that passes through InProgress, guards that hold."""
+
+# ruff: noqa: N803 - the parameters have AWS's own names
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from fakes.errors import Scripted, error
+
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+
+
+class FakeLambda(Scripted):
+    """`polls` is how many reads an update stays InProgress; `outcome` what becomes of it."""
+
+    def __init__(self, name: str, *, polls: int = 1) -> None:
+        super().__init__()
+        self.name = name
+        self.polls = polls
+        self.outcome: Callable[[str], str] = lambda _uri: "Successful"
+        self.handler: Callable[[str, Any], tuple[Any, bool]] = lambda _digest, _payload: ({"statusCode": 200}, False)
+        self.latest: dict[str, Any] | None = None
+        self.versions: dict[str, dict[str, Any]] = {}
+        self.alias: dict[str, Any] | None = None
+        self.version_states: list[str] = []
+        self._left = 0
+        self._ids = itertools.count(1)
+        self._lock = threading.RLock()
+
+    # set-up, and what other people do
+
+    def create(self, image_uri: str) -> None:
+        """What Terraform makes: the function, version 1, the alias on it."""
+        self.latest = {
+            "FunctionName": self.name,
+            "FunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.name}",
+            "Version": "$LATEST",
+            "State": "Active",
+            "LastUpdateStatus": "Successful",
+            "PackageType": "Image",
+            "Architectures": ["arm64"],
+            "MemorySize": 256,
+            "Timeout": 15,
+            "Role": "arn:aws:iam::123456789012:role/r",
+        }
+        self._image(image_uri)
+        version = self._publish("")
+        self.alias = {"AliasArn": f"{self.latest['FunctionArn']}:live", "Name": "live", "FunctionVersion": version}
+        self._touch(self.alias)
+
+    def configure(self, **values: Any) -> None:
+        """What Terraform's UpdateFunctionConfiguration, or a person in the console, does."""
+        assert self.latest
+        self.latest |= values
+        self._touch(self.latest)
+
+    def give(self, image_uri: str) -> None:
+        """What another person's UpdateFunctionCode does."""
+        self._image(image_uri)
+
+    def point(self, version: str, weights: dict[str, float] | None = None) -> None:
+        """What another person's UpdateAlias, or CodeDeploy, does."""
+        assert self.alias
+        self.alias |= {"FunctionVersion": version, "RoutingConfig": {"AdditionalVersionWeights": weights or {}}}
+        self._touch(self.alias)
+
+    def _touch(self, thing: dict[str, Any]) -> None:
+        thing["RevisionId"] = f"revision-{next(self._ids)}"
+
+    def _image(self, image_uri: str) -> None:
+        assert self.latest
+        self.latest |= {"ImageUri": image_uri, "CodeSha256": image_uri.rpartition("sha256:")[2]}
+        self._touch(self.latest)
+
+    def _publish(self, description: str) -> str:
+        assert self.latest
+        frozen = copy.deepcopy(self.latest) | {"Description": description}
+        if self.versions:
+            last = self.versions[max(self.versions, key=int)]
+            passing = {"Version", "FunctionArn", "RevisionId", "Description", "State"}
+            same = {k: v for k, v in last.items() if k not in passing}
+            if same == {k: v for k, v in frozen.items() if k not in passing}:
+                return str(last["Version"])
+        version = str(max(map(int, self.versions), default=0) + 1)
+        frozen |= {"Version": version, "FunctionArn": f"{self.latest['FunctionArn']}:{version}"}
+        self._touch(frozen)
+        self.versions[version] = frozen
+        return version
+
+    # the API
+
+    def _progress(self) -> None:
+        assert self.latest
+        if self.latest["LastUpdateStatus"] == "InProgress":
+            self._left -= 1
+            if self._left < 0:
+                status = self.outcome(self.latest["ImageUri"])
+                self.latest["LastUpdateStatus"] = status
+                if status == "Failed":
+                    reason = {"LastUpdateStatusReason": "not an image", "LastUpdateStatusReasonCode": "InvalidImage"}
+                    self.latest |= reason
+                self._touch(self.latest)
+
+    def _find(self, qualifier: str | None) -> dict[str, Any]:
+        if self.latest is None:
+            raise error("ResourceNotFoundException", 404)
+        if qualifier is None:
+            self._progress()
+            return self.latest
+        if qualifier not in self.versions:
+            raise error("ResourceNotFoundException", 404)
+        version = self.versions[qualifier]
+        if self.version_states:
+            version["State"] = self.version_states.pop(0)
+        return version
+
+    def get_function(self, *, FunctionName: str, Qualifier: str | None = None) -> dict[str, Any]:
+        assert FunctionName == self.name
+        with self._lock:
+            self.called("GetFunction")
+            found = self._find(Qualifier)
+            uri = found["ImageUri"]
+            return {"Configuration": _configuration(found), "Code": {"ImageUri": uri, "ResolvedImageUri": uri}}
+
+    def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:
+        with self._lock:
+            self.called("GetFunctionConfiguration")
+            return _configuration(self._find(None))
+
+    def update_function_code(self, *, FunctionName: str, ImageUri: str, RevisionId: str, Publish: bool) -> Any:
+        assert not Publish
+        with self._lock:
+            self.called("UpdateFunctionCode")
+            latest = self._find(None)
+            if latest["LastUpdateStatus"] == "InProgress":
+                raise error("ResourceConflictException", 409)
+            if RevisionId != latest["RevisionId"]:
+                raise error("PreconditionFailedException", 412)
+            self._image(ImageUri)
+            latest["LastUpdateStatus"] = "InProgress"
+            for name in ("LastUpdateStatusReason", "LastUpdateStatusReasonCode"):
+                latest.pop(name, None)
+            self._left = self.polls
+            self.answered("UpdateFunctionCode")
+            return _configuration(latest)
+
+    def publish_version(self, *, FunctionName: str, CodeSha256: str, RevisionId: str, Description: str) -> Any:
+        with self._lock:
+            self.called("PublishVersion")
+            latest = self._find(None)
+            if latest["LastUpdateStatus"] == "InProgress":
+                raise error("ResourceConflictException", 409)
+            if CodeSha256 != latest["CodeSha256"]:
+                raise error("InvalidParameterValueException")
+            if RevisionId != latest["RevisionId"]:
+                raise error("PreconditionFailedException", 412)
+            return _configuration(self.versions[self._publish(Description)])
+
+    def get_alias(self, *, FunctionName: str, Name: str) -> dict[str, Any]:
+        with self._lock:
+            self.called("GetAlias")
+            if self.alias is None:
+                raise error("ResourceNotFoundException", 404)
+            return copy.deepcopy(self.alias)
+
+    def update_alias(
+        self, *, FunctionName: str, Name: str, FunctionVersion: str, RoutingConfig: dict[str, Any], RevisionId: str
+    ) -> dict[str, Any]:
+        with self._lock:
+            self.called("UpdateAlias")
+            assert self.alias
+            if RevisionId != self.alias["RevisionId"]:
+                raise error("PreconditionFailedException", 412)
+            if FunctionVersion not in self.versions:
+                raise error("ResourceNotFoundException", 404)
+            assert RoutingConfig == {"AdditionalVersionWeights": {}}
+            self.point(FunctionVersion)
+            self.answered("UpdateAlias")
+            return copy.deepcopy(self.alias)
+
+    def invoke(self, *, FunctionName: str, Payload: bytes, Qualifier: str | None = None, **_: Any) -> dict[str, Any]:
+        with self._lock:
+            self.called("Invoke")
+            found = self._find(Qualifier)
+        result, failed = self.handler(found["ImageUri"].rpartition("@")[2], json.loads(Payload))
+        body = io.BytesIO(json.dumps(result).encode())
+        return {"StatusCode": 200, "Payload": body, **({"FunctionError": "Unhandled"} if failed else {})}
+
+    def list_versions_by_function(self, *, FunctionName: str, Marker: str = "") -> dict[str, Any]:
+        self.called("ListVersionsByFunction")
+        assert self.latest
+        every = [self.latest, *self.versions.values()]
+        at = int(Marker or 0)
+        more = {"NextMarker": str(at + 2)} if len(every) > at + 2 else {}
+        return {"Versions": [_configuration(v) for v in every[at : at + 2]], **more}
+
+
+def _configuration(found: dict[str, Any]) -> dict[str, Any]:
+    return {k: copy.deepcopy(v) for k, v in found.items() if k != "ImageUri"}

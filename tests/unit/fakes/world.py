@@ -1,0 +1,227 @@
+"""A project with one environment on fake AWS, and everything a release of it needs."""
+
+# ruff: noqa: N803 - the parameters have AWS's own names
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from fakes.dynamodb import FakeDynamoDB
+from fakes.errors import Scripted, error
+from fakes.lambda_ import ACCOUNT, REGION, FakeLambda
+from stepladder.console import Console, Step
+from stepladder.releases.clock import Clock
+from stepladder.releases.deploy import Deploy, Request
+from stepladder.releases.parts import Applied, Image
+from stepladder.releases.records import Holder
+from stepladder.releases.report import Report
+from stepladder.releases.rung import Rung
+from stepladder.settings import load
+
+TABLE = "hello-releases"
+REPOSITORY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/hello"
+
+
+def digest(source: str) -> str:
+    return f"sha256:{hashlib.sha256(source.encode()).hexdigest()}"
+
+
+class FakeTime:
+    """A clock that a sleep moves on."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_800_000_000.0
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.seconds += max(seconds, 0.001)
+
+    def clock(self) -> Clock:
+        return Clock(lambda: self.seconds, self.sleep, lambda: self.seconds, lambda: 0.5)
+
+
+class FakeCodeDeploy(Scripted):
+    """`active` is the deployment under way; stopping it may take a few looks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active = ""
+        self.exists = True
+        self.stopped: list[tuple[str, bool]] = []
+        self.ends = ["InProgress", "Stopped"]
+        self.on_stop: Any = None
+
+    def list_deployments(self, **_: Any) -> dict[str, Any]:
+        self.called("ListDeployments")
+        if not self.exists:
+            raise error("ApplicationDoesNotExistException")
+        return {"deployments": [self.active] if self.active else []}
+
+    def stop_deployment(self, *, deploymentId: str, autoRollbackEnabled: bool) -> dict[str, Any]:
+        self.called("StopDeployment")
+        self.stopped.append((deploymentId, autoRollbackEnabled))
+        return {"status": "Pending"}
+
+    def get_deployment(self, *, deploymentId: str) -> dict[str, Any]:
+        self.called("GetDeployment")
+        status = self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
+        if status not in ("InProgress", "Created") and self.on_stop:
+            self.on_stop()
+            self.on_stop = None
+        return {"deploymentInfo": {"status": status}}
+
+
+class FakeSts(Scripted):
+    account = ACCOUNT
+
+    def get_caller_identity(self) -> dict[str, str]:
+        self.called("GetCallerIdentity")
+        return {"Account": self.account}
+
+
+class FakeEcr(Scripted):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gone: set[str] = set()
+
+    def batch_get_image(self, *, imageIds: list[dict[str, str]], **_: Any) -> dict[str, Any]:
+        self.called("BatchGetImage")
+        return {"images": [i for i in imageIds if i["imageDigest"] not in self.gone]}
+
+
+class FakeAws:
+    region = REGION
+
+    def __init__(self, clients: dict[str, Any]) -> None:
+        self.clients = clients
+
+    def client(self, service: str) -> Any:
+        return self.clients[service]
+
+    def account(self) -> str:
+        return str(self.clients["sts"].get_caller_identity()["Account"])
+
+    @property
+    def calls(self) -> list[str]:
+        return [f"{name}:{call}" for name, client in self.clients.items() for call in client.calls]
+
+
+class World:
+    """Everything at once. `source` is the handler's text: changing it is changing the code."""
+
+    def __init__(self, root: Path, *, environment: dict[str, Any] | None = None) -> None:
+        self.root = root
+        self.source = "one"
+        self.infra_inputs = "one"
+        self.foundation_inputs = "one"
+        self.time = FakeTime()
+        self.function = FakeLambda("hello-staging")
+        self.table = FakeDynamoDB()
+        self.codedeploy = FakeCodeDeploy()
+        self.ecr = FakeEcr()
+        self.sts = FakeSts()
+        self.applied: list[str] = []
+        self.pushed: list[str] = []
+        self.on_apply: Any = None
+        self.on_prepare: Any = None
+        self.freed: list[Holder] = []
+        self.err = io.StringIO()
+        self.out = io.StringIO()
+        self.settings = load(
+            {
+                "project": "hello",
+                "environments": {"staging": {"account": ACCOUNT, "region": REGION, **(environment or {})}},
+                "rungs": ["staging"],
+            },
+            root,
+        )
+        self.aws = FakeAws(
+            {
+                "lambda": self.function,
+                "dynamodb": self.table,
+                "codedeploy": self.codedeploy,
+                "ecr": self.ecr,
+                "sts": self.sts,
+            }
+        )
+
+    def case(self, name: str, **content: Any) -> None:
+        folder = self.root / "tests" / "smoke"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps({"name": name, **content}))
+
+    def rung(self) -> Rung:
+        """A fresh process at work on the rung."""
+        console = Console(err=self.err, out=self.out, live=False)
+        return Rung(self.settings, "staging", self.aws, console, "inv deploy --env staging", self.time.clock())  # type: ignore[arg-type]
+
+    def deploy(self, **request: Any) -> Report:
+        self.time.seconds += 1
+        self.err.truncate(0)
+        self.err.seek(0)
+        for client in self.aws.clients.values():
+            client.calls.clear()
+        return Deploy(self.rung(), self, self, Request(**request)).run()
+
+    @property
+    def said(self) -> str:
+        return self.err.getvalue()
+
+    def items(self, prefix: str) -> list[dict[str, Any]]:
+        """The environment's ledger items whose sort key begins so, as plain values, oldest first."""
+        rows = sorted(self.table.tables.get(TABLE, {}).items())
+        return [
+            {name: next(iter(value.values())) for name, value in item.items()}
+            for (pk, sk), item in rows
+            if pk == "env#staging" and sk.startswith(prefix)
+        ]
+
+    @property
+    def releases(self) -> list[dict[str, Any]]:
+        return self.items("release#")
+
+    @property
+    def serves(self) -> str:
+        """The digest that traffic gets."""
+        assert self.function.alias
+        assert not self.function.alias.get("RoutingConfig", {}).get("AdditionalVersionWeights")
+        version = self.function.versions[self.function.alias["FunctionVersion"]]
+        return str(version["ImageUri"].rpartition("@")[2])
+
+    # the two neighbours
+
+    def input_key(self) -> str:
+        return f"key of {self.source}"
+
+    def prepare(self, step: Step) -> Image:
+        if self.on_prepare:
+            self.on_prepare()
+        self.pushed.append(self.source)
+        step.done("pushed")
+        return Image(digest(self.source), f"{REPOSITORY}@{digest(self.source)}")
+
+    def inputs_hash(self, root: str) -> str:
+        return f"{root} {self.foundation_inputs if root == 'foundation' else self.infra_inputs}"
+
+    def preview(self, root: str, image_uri: str | None, step: Step) -> str:
+        return "0 to add, 1 to change, 0 to destroy"
+
+    def ensure(self, root: str, image_uri: str | None, step: Step) -> Applied:
+        self.applied.append(root)
+        if root == "foundation":
+            self.table.tables.setdefault(TABLE, {})
+        elif self.function.latest is None:
+            assert image_uri, "the function can't be made without an image"
+            self.function.create(image_uri)
+        if self.on_apply:
+            self.on_apply(root)
+        return Applied("plan1", "1 to add", {"function_url": "https://abc.lambda-url/"})
+
+    def free_lock_of(self, holder: Holder) -> list[str]:
+        self.freed.append(holder)
+        return ["freed the state lock of staging/service"]
