@@ -43,6 +43,15 @@ def test(context, only="", checks=True):
         raise StepladderError("the tests failed")
 
 
+@task
+def demo(_context):
+    """Watch the whole path on this machine: scaffold, deploy, change, deploy again; no AWS account needed."""
+    from stepladder.scaffold.demo import tell
+
+    tell(Console(), ROOT)
+
+
 ns = namespace()
+ns.add_task(demo)
 ns.add_task(check)
 ns.add_task(test)

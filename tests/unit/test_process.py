@@ -48,7 +48,7 @@ def test_an_interrupt_reaches_the_program_once_and_is_waited_for(tmp_path):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt).start()
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(InterruptedRunError):
         process.run([sys.executable, "-c", script], timeout=30)
     assert (tmp_path / "seen").read_text() == "x"
