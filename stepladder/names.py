@@ -13,8 +13,8 @@ from dataclasses import dataclass
 PROJECT_PATTERN = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 PROJECT_MAX = 24  # "<project>-artifacts-<12 digits>-<14 letters of region>" must fit 63
 ENVIRONMENT_PATTERN = re.compile(r"[a-z][a-z0-9]{1,11}")
-REGION_PATTERN = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
-ACCOUNT_PATTERN = re.compile(r"\d{12}")
+REGION_PATTERN = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
+ACCOUNT_PATTERN = re.compile(r"[0-9]{12}")  # \d would take other scripts' digits too
 
 ALIAS = "live"
 

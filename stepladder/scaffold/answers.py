@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,24 +32,39 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def check(given: Mapping[str, Any], template: Path) -> dict[str, Any]:
-    """Return the answers with YAML's guesses mended; raise `BadInputError` that lists unknown keys and choices.
-
-    What the text of an answer may be is the template's own rule, checked for every way of generating.
-    """
+    """Return the answers with YAML's guesses mended; raise `BadInputError` that lists all that won't do."""
     known = prompts(template)
     checked = {key: _mended(value, known.get(key)) for key, value in given.items()}
-    problems = [f"{key} is not an answer; allowed: {', '.join(known)}" for key in checked if key not in known]
+    found = [f"{key} is not an answer; allowed: {', '.join(known)}" for key in checked if key not in known]
     for key, value in checked.items():
         match known.get(key):
             case list(choices) if value not in choices:
-                problems.append(f"{key} is {value!r}; allowed: {', '.join(choices)}")
+                found.append(f"{key} is {value!r}; allowed: {', '.join(choices)}")
             case bool() if not isinstance(value, bool):
-                problems.append(f"{key} is {value!r}; allowed: true, false")
-            case str() if not isinstance(value, str):
-                problems.append(f"{key} is {value!r}; allowed: text (put it in quotes)")
-    if problems:
-        raise BadInputError("the answers are not valid", hint=_HINT, problems=tuple(problems))
+                found.append(f"{key} is {value!r}; allowed: true, false")
+    with importable(template):
+        from stepladder_template.answers import problems
+
+        found += problems(checked)
+    if found:
+        raise refusal(found)
     return checked
+
+
+def refusal(found: Sequence[str]) -> BadInputError:
+    """Return the error for answers that won't do."""
+    hint = "`inv --help new` lists the answers"
+    return BadInputError("these answers can't become a project", hint=hint, problems=tuple(found))
+
+
+@contextlib.contextmanager
+def importable(template: Path) -> Iterator[None]:
+    """Let the template's own modules be imported, as cookiecutter's command line does."""
+    sys.path.append(str(template))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(template))
 
 
 def as_data(value: Any) -> Any:
@@ -64,6 +81,3 @@ def _mended(value: Any, default: Any) -> Any:
     if isinstance(default, (str, list)) and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     return value
-
-
-_HINT = "`inv new --help` lists the answers"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.errors import BadInputError, NotReadyError
-from stepladder.scaffold.answers import as_data, prompts
+from stepladder.scaffold.answers import as_data, importable, prompts, refusal
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def generate(template: Path, output: Path, given: Mapping[str, Any], *, no_input
     """
     from cookiecutter.generate import generate_files
 
-    with _importable(template):
+    with importable(template):
         from stepladder_template.finish import CannotFinishError, finish
         from stepladder_template.source import UnknownSourceError, find
 
@@ -71,23 +70,11 @@ def _ask(template: Path, given: Mapping[str, Any], *, no_input: bool) -> dict[st
     try:
         return dict(prompt_for_config(context, no_input))
     except FailedHookException as error:
-        raise BadInputError(
-            "these answers can't become a project", hint="`inv --help new` lists them", problems=error.problems
-        ) from None
+        raise refusal(error.problems) from None
     except EOFError:
         raise BadInputError(
             "there is nobody to answer the prompts", hint="pass --no-input, or answers as flags"
         ) from None
-
-
-@contextlib.contextmanager
-def _importable(template: Path) -> Iterator[None]:
-    """Let Jinja import the template's extension, as cookiecutter's own command line does."""
-    sys.path.append(str(template))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(template))
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ DESCRIPTION_MAX = 200
 BUCKET_MAX = 63
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 RESERVED_PREFIXES = ("sthree-", "amzn-s3-demo-")
+ACCOUNT = "12 digits (in quotes in a YAML file)"
 SHOWN = 40
 
 
@@ -36,20 +37,22 @@ def load_names() -> ModuleType:
 
 
 def problems(answers: Mapping[str, Any]) -> list[str]:
-    """Return one line for each answer that won't do; an empty list when all are fine."""
+    """Return one line for each answer that won't do; an empty list when all are fine. Answers not given aren't missed."""
     names = load_names()
+    rules = {
+        "project_name": lambda value: _text(value, NAME_MAX),
+        "project_slug": lambda value: _slug(value, names),
+        "description": lambda value: _text(value, DESCRIPTION_MAX),
+        "aws_account": lambda value: _fitting(names.ACCOUNT_PATTERN, value, ACCOUNT),
+        "production_account": lambda value: _fitting(names.ACCOUNT_PATTERN, value, ACCOUNT),
+        "aws_region": lambda value: _fitting(names.REGION_PATTERN, value, "a region like eu-west-1"),
+    }
     found = [
-        *_text("project_name", answers.get("project_name"), NAME_MAX),
-        *_text("description", answers.get("description"), DESCRIPTION_MAX),
-        *_slug(answers.get("project_slug"), names),
+        f"{key} is {_shown(answers[key])}; allowed: {allowed}"
+        for key, rule in rules.items()
+        if key in answers and (allowed := rule(answers[key]))
     ]
-    for key in ("aws_account", "production_account"):
-        if not _fits(names.ACCOUNT_PATTERN, answers.get(key)):
-            found.append(_problem(key, answers.get(key), "12 digits"))
-    region = answers.get("aws_region")
-    if not _fits(names.REGION_PATTERN, region):
-        found.append(_problem("aws_region", region, "a region like eu-west-1"))
-    return found or _derived(answers, names)
+    return found or (_derived(answers, names) if rules.keys() <= answers.keys() else [])
 
 
 def explain(found: list[str]) -> str:
@@ -57,36 +60,39 @@ def explain(found: list[str]) -> str:
     return "\n".join(["these answers can't become a project:", *(f"  - {line}" for line in found)])
 
 
-def _text(key: str, value: object, longest: int) -> list[str]:
+def _text(value: object, longest: int) -> str:
     """Free text is data: any printable characters on one line."""
-    if isinstance(value, str) and value.strip() and value.isprintable() and len(value) <= longest:
-        return []
-    return [_problem(key, value, f"1 to {longest} printable characters on one line")]
+    good = isinstance(value, str) and value.strip() and value.isprintable() and len(value) <= longest
+    return "" if good else f"1 to {longest} printable characters on one line"
 
 
-def _slug(value: object, names: ModuleType) -> list[str]:
-    allowed = f"at most {names.PROJECT_MAX} lower-case letters, digits and single hyphens, beginning with a letter"
-    if not _fits(names.PROJECT_PATTERN, value) or len(str(value)) > names.PROJECT_MAX:
-        return [_problem("project_slug", value, allowed)]
-    if str(value).startswith(RESERVED_PREFIXES):
-        return [_problem("project_slug", value, f"no prefix that S3 reserves ({', '.join(RESERVED_PREFIXES)})")]
-    return []
+def _fitting(pattern: re.Pattern[str], value: object, allowed: str) -> str:
+    return "" if isinstance(value, str) and value.isascii() and pattern.fullmatch(value) else allowed
+
+
+def _slug(value: object, names: ModuleType) -> str:
+    longest = names.PROJECT_MAX
+    allowed = f"at most {longest} lower-case letters, digits and single hyphens, beginning with a letter"
+    if wrong := _fitting(names.PROJECT_PATTERN, value, allowed):
+        return wrong
+    if len(value) > longest:
+        return allowed
+    return f"no prefix that S3 reserves ({', '.join(RESERVED_PREFIXES)})" if value.startswith(RESERVED_PREFIXES) else ""
 
 
 def _derived(answers: Mapping[str, Any], names: ModuleType) -> list[str]:
-    """Check the longest derived names; the others are shorter by construction."""
-    found = []
-    for environment, account in zip(ENVIRONMENTS, ("aws_account", "production_account"), strict=True):
-        derived = names.Names(answers["project_slug"], environment, answers[account], answers["aws_region"])
-        if len(derived.artifacts_bucket) > BUCKET_MAX:
-            found.append(f"the bucket {derived.artifacts_bucket} is longer than {BUCKET_MAX} characters: shorten project_slug")
-    return found[:1]
+    """Check the longest derived name; the others are shorter by construction."""
+    buckets = {
+        names.Names(answers["project_slug"], environment, answers[account], answers["aws_region"]).artifacts_bucket
+        for environment, account in zip(ENVIRONMENTS, ("aws_account", "production_account"), strict=True)
+    }
+    return [
+        f"project_slug and aws_region make the bucket name {bucket}; allowed: at most {BUCKET_MAX} characters"
+        for bucket in sorted(buckets)
+        if len(bucket) > BUCKET_MAX
+    ]
 
 
-def _fits(pattern: re.Pattern[str], value: object) -> bool:
-    return isinstance(value, str) and value.isascii() and bool(pattern.fullmatch(value))
-
-
-def _problem(key: str, value: object, allowed: str) -> str:
-    shown = value if not isinstance(value, str) or len(value) <= SHOWN else f"{value[:SHOWN]}... ({len(value)} characters)"
-    return f"{key} is {shown!r}; allowed: {allowed}"
+def _shown(value: object) -> str:
+    cut = isinstance(value, str) and len(value) > SHOWN
+    return f"{value[:SHOWN]!r}... ({len(value)} characters)" if cut else repr(value)

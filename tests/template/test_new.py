@@ -1,0 +1,208 @@
+"""`inv new` in whole processes, and the tasks of a generated project."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stepladder import settings
+from stepladder.console import Console
+from stepladder.errors import BadInputError, NotReadyError, StepladderError
+from stepladder.scaffold import project as tasks
+from stepladder.scaffold.generate import generate
+
+TASKS = """
+from invoke import Collection
+from stepladder.collections import new
+ns = Collection(new.new)
+"""
+
+
+@pytest.fixture
+def here(tmp_path):
+    (tmp_path / "tasks.py").write_text(TASKS)
+    return tmp_path
+
+
+def test_it_makes_the_same_project_as_cookiecutter(here, template, tree):
+    inv(here, "new", "--no-input", "--output", "ours", "--trigger", "sqs")
+    argv = [sys.executable, "-m", "cookiecutter", "--no-input", str(template.parent), "--directory", "template"]
+    subprocess.run([*argv, "-o", str(here / "theirs"), "trigger=sqs"], check=True, timeout=60, capture_output=True)
+
+    assert tree(here / "ours") == tree(here / "theirs")
+    assert modes(here / "ours") == modes(here / "theirs")
+
+
+def test_it_asks_for_what_is_not_given(here):
+    done = inv(here, "new", "--trigger", "sqs", given="Order Desk\n\nTakes orders\n" + "\n" * 12)
+    made = settings.load(yaml.safe_load((here / "order-desk/invoke.yaml").read_text())["stepladder"], here)
+
+    assert made.project == "order-desk"
+    assert made.trigger == "sqs"
+    assert "Name of the project, for people" in done.stdout
+    assert "an SQS queue" in done.stdout
+
+
+def test_it_says_when_nobody_answers(here):
+    done = inv(here, "new", code=2)
+
+    assert "error: there is nobody to answer the prompts" in done.stderr
+    assert "hint: pass --no-input" in done.stderr
+
+
+def test_it_prints_the_folder_as_data_and_the_rest_beside(here):
+    done = inv(here, "new", "--no-input")
+
+    assert done.stdout == f"{here / 'hello-ladder'}\n"
+    assert "created hello-ladder, which depends on stepladder[local] @ " in done.stderr
+
+
+def test_flags_win_over_the_file_of_answers(here):
+    (here / "answers.yaml").write_text("project_name: From File\ntrigger: sqs\npython_version: 3.12\n")
+    inv(here, "new", "--no-input", "--answers", "answers.yaml", "--trigger", "none")
+    text = (here / "from-file/invoke.yaml").read_text()
+
+    assert "trigger: none" in text
+    assert 'python: "3.12"' in text
+
+
+def test_bad_answers_end_with_exit_code_2_and_every_problem(here):
+    done = inv(here, "new", "--no-input", "--trigger", "x", "--aws-account", "1", "--project-slug", "../y", code=2)
+
+    assert [line.split()[1] for line in done.stderr.splitlines() if line.startswith("  - ")] == [
+        "trigger",
+        "project_slug",
+        "aws_account",
+    ]
+
+
+def test_a_folder_that_exists_is_left_alone(here):
+    (here / "hello-ladder").mkdir()
+    (here / "hello-ladder/mine").write_text("precious")
+    done = inv(here, "new", "--no-input", code=2)
+
+    assert "exists already" in done.stderr
+    assert [path.name for path in (here / "hello-ladder").iterdir()] == ["mine"]
+
+
+def test_a_failure_in_the_middle_leaves_nothing(template, tmp_path):
+    copy = tmp_path / "repository"
+    shutil.copytree(template, copy / "template")
+    (copy / "stepladder").mkdir()
+    shutil.copyfile(Path(settings.__file__).parent / "names.py", copy / "stepladder/names.py")
+
+    with pytest.raises(NotReadyError, match="the Terraform modules foundation, service, delivery aren't in") as refused:
+        generate(copy / "template", tmp_path / "output", {}, no_input=True)
+
+    assert "the whole repository" in refused.value.hint
+    assert not list((tmp_path / "output").iterdir())
+
+
+def test_a_person_s_own_cookiecutter_defaults_count(here, empty_home):
+    (empty_home / ".cookiecutterrc").write_text("default_context: {aws_region: us-east-1}\n")
+    inv(here, "new", "--no-input")
+
+    assert "region: us-east-1" in (here / "hello-ladder/invoke.yaml").read_text()
+
+
+def test_the_home_is_not_written_to(here, empty_home):
+    inv(here, "new", "--no-input")
+
+    assert not list(empty_home.iterdir())
+
+
+def test_the_lock_is_in_step_with_what_the_function_asks_for(new_project):
+    project = new_project()
+    locked = (project / "function/requirements.txt").read_text()
+    tasks.lock(load(project), Console(), upgrade=False)
+
+    assert (project / "function/requirements.txt").read_text() == locked
+
+
+def test_the_lock_is_good_for_every_python(new_project):
+    """One lock for all: locking for the oldest and for the newest Python gives the same file."""
+    texts = set()
+    for python in ("3.11", "3.14"):
+        project = new_project(python_version=python, project_slug=f"py{python[-2:]}")
+        tasks.lock(load(project), Console(), upgrade=False)
+        texts.add((project / "function/requirements.txt").read_text())
+
+    assert len(texts) == 1
+
+
+def test_packages_are_installed_once_and_again_when_the_lock_changes(new_project):
+    project = new_project()
+
+    assert tasks.packages(load(project)) == 3
+    assert tasks.packages(load(project)) == 0
+    locked = project / "function/requirements.txt"
+    locked.write_text(locked.read_text() + "# changed\n")
+    assert tasks.packages(load(project)) == 3
+    assert [path.name for path in (project / ".stepladder").iterdir()] != []
+
+
+def test_a_lock_without_the_right_hash_is_refused(new_project):
+    project = new_project()
+    locked = project / "function/requirements.txt"
+    locked.write_text(locked.read_text().replace("sha256:", "sha256:0000", 99)[:-1] + "\n")
+
+    with pytest.raises(StepladderError, match="uv pip install failed"):
+        tasks.packages(load(project))
+
+
+def test_check_refuses_a_broken_smoke_case(new_project):
+    project = new_project()
+    (project / "tests/smoke/broken.json").write_text("{")
+
+    with pytest.raises(BadInputError) as refused:
+        tasks.check(load(project), Console())
+
+    assert "broken.json: is not JSON" in refused.value.problems[0]
+
+
+def test_a_failing_test_of_the_project_fails_the_task(new_project, capfd):
+    project = new_project(trigger="none")
+    handler = project / "function/app/handler.py"
+    handler.write_text(handler.read_text().replace("hello", "goodbye"))
+
+    with pytest.raises(StepladderError, match="the tests failed"):
+        tasks.run_tests(load(project), Console(), "-q -p no:cacheprovider")
+
+    assert "1 failed" in capfd.readouterr().out
+
+
+@pytest.mark.terraform
+def test_broken_terraform_code_fails_the_check(new_project):
+    project = new_project()
+    shutil.rmtree(project / "terraform/service")
+    (project / "terraform/foundation/main.tf").write_text('module "foundation" {\n  source = "../modules/nowhere"\n}\n')
+
+    with pytest.raises(StepladderError, match="failed in foundation"):
+        tasks.validate(load(project), Console())
+
+
+def load(project: Path) -> settings.Settings:
+    return settings.load(yaml.safe_load((project / "invoke.yaml").read_text())["stepladder"], project)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.relative_to(folder).as_posix(): path.stat().st_mode for path in folder.rglob("*")}
+
+
+def inv(folder: Path, *arguments: str, given: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "invoke", *arguments],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "400"},
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done

@@ -1,0 +1,203 @@
+"""What a generated project looks like: clean under every tool that its own people will run."""
+
+import json
+import re
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+
+from stepladder import settings
+from stepladder.checks import tool
+from stepladder.releases import smoke
+
+# One override at a time: every choice is rendered at least once, without the product of all of them.
+VARIANTS = [
+    {},
+    *({"trigger": trigger} for trigger in settings.TRIGGERS),
+    {"python_version": "3.11"},
+    {"python_version": "3.12"},
+    {"python_version": "3.14"},
+    {"architecture": "x86_64"},
+    {"image_builder": "docker"},
+    {"image_builder": "layers"},
+    {"ci": "gitlab"},
+    {"ci": "both"},
+    {"ci": "none"},
+    {"project_slug": "a"},
+    {"project_slug": "true", "production_account": "012345678901"},
+    {"project_slug": "a" * 24, "aws_region": "ap-southeast-1"},
+    {"project_name": 'Quotes "and" more', "description": "It's {a} <test>: yes # no"},
+]
+MANY = pytest.mark.parametrize("answers", VARIANTS, ids=lambda answers: str(answers) if answers else "defaults")
+FEW = pytest.mark.parametrize(
+    "answers", [{"ci": "both"}, *({"ci": "both", "trigger": t} for t in ("sqs", "schedule", "none"))], ids=str
+)
+
+
+@MANY
+def test_nothing_of_the_template_is_left(new_project, tree, answers):
+    for path, text in tree(new_project(**answers)).items():
+        left = text.replace("${{", "")
+        assert "{{" not in left, path
+        assert "{%" not in left, path
+        assert "cookiecutter" not in (left if path != ".cruft.json" else ""), path
+
+
+@MANY
+def test_every_text_file_ends_with_one_newline_and_has_no_trailing_space(new_project, tree, answers):
+    for path, text in tree(new_project(**answers)).items():
+        assert text.endswith("\n"), path
+        assert not text.endswith("\n\n"), path
+        assert not re.search(r"[ \t]$", text, re.MULTILINE), path
+        assert "\n\n\n" not in text or path.endswith(".py"), path
+
+
+@MANY
+def test_every_data_file_can_be_read(new_project, tree, answers):
+    for path, text in tree(new_project(**answers)).items():
+        match path.rpartition(".")[2]:
+            case "json":
+                json.loads(text)
+            case "toml":
+                tomllib.loads(text)
+            case "yaml" | "yml":
+                yaml.safe_load(text)
+            case "py":
+                compile(text, path, "exec")
+
+
+@MANY
+def test_the_settings_are_the_answers(new_project, answers):
+    project = new_project(**answers)
+    loaded = settings.load(yaml.safe_load((project / "invoke.yaml").read_text())["stepladder"], project)
+
+    assert loaded.project == project.name
+    assert loaded.rungs == ("staging", "production")
+    assert loaded.trigger == answers.get("trigger", "url-iam")
+    assert loaded.python == answers.get("python_version", "3.13")
+    assert loaded.architecture == answers.get("architecture", "arm64")
+    assert loaded.image.builder == answers.get("image_builder", "auto")
+    assert loaded.environment("production").account == answers.get("production_account", "123456789012")
+    assert f":{loaded.python}\n" in (project / "function/Dockerfile").read_text()
+
+
+@MANY
+def test_the_python_code_is_linted_and_formatted(new_project, answers):
+    project = new_project(**answers)
+
+    run(project, "ruff", "check", "--no-cache")
+    run(project, "ruff", "format", "--check", "--no-cache")
+
+
+@FEW
+def test_the_yaml_the_workflows_and_the_dockerfile_are_clean(new_project, answers):
+    project = new_project(**answers)
+
+    run(project, "yamllint", "--strict", ".")
+    run(project, "zizmor", "--offline", "--no-progress", "--quiet", ".github/workflows")
+    run(project, "hadolint", "function/Dockerfile")
+
+
+def test_the_pipelines_follow_their_schemas(new_project):
+    project = new_project(ci="both")
+
+    run(project, "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml")
+    run(project, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ladder.yml")
+
+
+def test_the_terraform_code_is_formatted(new_project):
+    run(new_project(), "terraform", "fmt", "-check", "-diff", "-recursive", "terraform")
+
+
+@pytest.mark.terraform
+def test_the_terraform_roots_are_valid(new_project):
+    from stepladder.console import Console
+    from stepladder.scaffold import project
+
+    folder = new_project()
+    loaded = settings.load(yaml.safe_load((folder / "invoke.yaml").read_text())["stepladder"], folder)
+    project.validate(loaded, Console())
+
+    assert (folder / ".stepladder/check/valid.sha256").is_file()
+    assert not list(folder.glob("terraform/**/.terraform*"))
+
+
+@pytest.mark.parametrize(
+    ("ci", "files"),
+    [
+        ("github", {".github/workflows/ladder.yml"}),
+        ("gitlab", {".gitlab-ci.yml"}),
+        ("both", {".github/workflows/ladder.yml", ".gitlab-ci.yml"}),
+        ("none", set()),
+    ],
+)
+def test_only_the_chosen_forges_have_files(new_project, tree, ci, files):
+    project = new_project(ci=ci)
+
+    assert {path for path in tree(project) if path.startswith((".github", ".gitlab"))} == files
+    assert (project / ".github").exists() == (ci in ("github", "both"))
+
+
+def test_both_pipelines_run_the_same_commands_and_only_inv(new_project):
+    project = new_project(ci="both")
+    github = yaml.safe_load((project / ".github/workflows/ladder.yml").read_text())["jobs"]
+    gitlab = yaml.safe_load((project / ".gitlab-ci.yml").read_text())
+
+    for name, job in github.items():
+        commands = [step["run"] for step in job["steps"] if "run" in step]
+        assert commands == gitlab[name]["script"]
+        assert all(re.fullmatch(r"uv run --locked inv [a-z.]+( --[a-z]+ \w+)*", command) for command in commands)
+
+
+def test_every_action_is_pinned_by_its_commit_and_gets_no_credentials_to_keep(new_project):
+    workflow = (new_project() / ".github/workflows/ladder.yml").read_text()
+    uses = re.findall(r"uses: (.*)", workflow)
+
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line) for line in uses)
+    assert workflow.count("actions/checkout@") == workflow.count("persist-credentials: false")
+    assert workflow.count("setup-terraform@") == workflow.count("terraform_wrapper: false")
+
+
+def test_each_job_has_a_deadline_its_own_permissions_and_a_queue(new_project):
+    for name, job in yaml.safe_load((new_project() / ".github/workflows/ladder.yml").read_text())["jobs"].items():
+        assert job["timeout-minutes"] <= 30, name
+        assert job["permissions"]["contents"] == "read", name
+        assert job["concurrency"]["cancel-in-progress"] == (name != "deploy")
+
+
+def test_a_deployment_is_never_cut_off_on_gitlab_either(new_project):
+    deploy = yaml.safe_load((new_project(ci="gitlab") / ".gitlab-ci.yml").read_text())["deploy"]
+
+    assert deploy["interruptible"] is False
+    assert deploy["resource_group"] == deploy["environment"] == "staging"
+    assert "only" not in deploy
+
+
+def test_the_tasks_file_is_short_and_says_whose_it_is(new_project):
+    text = (new_project() / "tasks.py").read_text()
+
+    assert len(text.splitlines()) <= 20
+    assert "This file is yours" in text.splitlines()[0]
+
+
+@pytest.mark.parametrize("trigger", settings.TRIGGERS)
+def test_the_smoke_cases_are_valid(new_project, trigger):
+    cases = smoke.load(new_project(trigger=trigger) / "tests/smoke")
+
+    assert len(cases) == 2
+
+
+def test_the_modules_are_those_of_the_repository(new_project, tree, template):
+    copied = tree(new_project() / "terraform/modules")
+    own = tree(template.parent / "terraform/modules")
+
+    assert copied == {path: text for path, text in own.items() if ".terraform" not in path and ".tfstate" not in path}
+
+
+def run(folder, *argv):
+    done = subprocess.run(
+        [tool(argv[0]), *argv[1:]], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
