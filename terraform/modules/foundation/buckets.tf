@@ -1,21 +1,15 @@
 # Two buckets of one shape. The S3-native state lock (use_lockfile) is an object beside the state: it needs nothing else.
 locals {
   buckets = {
-    artifacts = {
-      name                    = "${var.project}-artifacts-${var.account}-${var.region}"
-      noncurrent_version_days = 30
-    }
-    state = {
-      name                    = "${var.project}-tfstate-${var.account}-${var.region}"
-      noncurrent_version_days = 90
-    }
+    artifacts = "${var.project}-artifacts-${var.account}-${var.region}"
+    state     = "${var.project}-tfstate-${var.account}-${var.region}"
   }
 }
 
 resource "aws_s3_bucket" "this" {
   for_each = local.buckets
 
-  bucket = each.value.name
+  bucket = each.value
 
   lifecycle {
     prevent_destroy = true
@@ -64,8 +58,10 @@ resource "aws_s3_bucket_ownership_controls" "this" {
   }
 }
 
+# Not there by default: the provider waits 55 seconds for it, whatever S3 answers (terraform-provider-aws#23352, #41764),
+# and old versions of states are small, and worth having on the day that one is lost.
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
-  for_each = local.buckets
+  for_each = { for key, name in local.buckets : key => name if var.noncurrent_version_days > 0 }
 
   bucket = aws_s3_bucket.this[each.key].id
 
@@ -80,7 +76,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     }
 
     noncurrent_version_expiration {
-      noncurrent_days = each.value.noncurrent_version_days
+      noncurrent_days = var.noncurrent_version_days
     }
   }
 

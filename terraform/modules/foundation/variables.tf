@@ -21,6 +21,18 @@ variable "image_retention_count" {
   }
 }
 
+variable "noncurrent_version_days" {
+  description = "After how many days the buckets drop versions that were replaced, and uploads that were never completed; 0 keeps them."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.noncurrent_version_days >= 0 && floor(var.noncurrent_version_days) == var.noncurrent_version_days
+    error_message = "noncurrent_version_days must be a whole number of days, or 0."
+  }
+}
+
 variable "project" {
   description = "The project: it begins every name. At most 24 lower-case letters, digits and single hyphens."
   type        = string

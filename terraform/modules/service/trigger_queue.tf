@@ -1,47 +1,20 @@
-resource "aws_sqs_queue" "dead_letters" {
-  for_each = toset(var.trigger == "sqs" ? ["this"] : [])
-
-  name                      = "${local.name}-dead-letters"
-  message_retention_seconds = 1209600 # 14 days, the longest there is
-  sqs_managed_sse_enabled   = true
+# Every queue takes the provider 25 seconds to make, and so does every resource beside it that changes one: so policies
+# stand in the queues, with the ARNs that the queues are about to have.
+locals {
+  queue_names = {
+    dead_letters = "${local.name}-dead-letters"
+    messages     = local.name
+  }
 }
 
-resource "aws_sqs_queue" "this" {
-  for_each = toset(var.trigger == "sqs" ? ["this"] : [])
-
-  name                    = local.name
-  sqs_managed_sse_enabled = true
-
-  redrive_policy = jsonencode({
-    deadLetterTargetArn = aws_sqs_queue.dead_letters["this"].arn
-    maxReceiveCount     = var.queue.max_receive_count
-  })
-
-  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout
-  visibility_timeout_seconds = 6 * var.timeout_seconds
-}
-
-resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
-  for_each = aws_sqs_queue.dead_letters
-
-  queue_url = each.value.id
-  redrive_allow_policy = jsonencode({
-    redrivePermission = "byQueue"
-    sourceQueueArns   = [aws_sqs_queue.this["this"].arn]
-  })
-}
-
-data "aws_iam_policy_document" "queue_tls_only" {
-  for_each = merge(
-    { for queue in aws_sqs_queue.this : "messages" => queue },
-    { for queue in aws_sqs_queue.dead_letters : "dead-letters" => queue },
-  )
+data "aws_iam_policy_document" "queue" {
+  for_each = { for key, name in local.queue_names : key => name if var.trigger == "sqs" }
 
   statement {
     sid       = "TlsOnly"
     effect    = "Deny"
     actions   = ["sqs:*"]
-    resources = [each.value.arn]
+    resources = ["${local.arn_prefix}:sqs:${var.region}:${var.account}:${each.value}"]
 
     principals {
       type        = "*"
@@ -56,18 +29,29 @@ data "aws_iam_policy_document" "queue_tls_only" {
   }
 }
 
-resource "aws_sqs_queue_policy" "messages" {
-  for_each = aws_sqs_queue.this
+resource "aws_sqs_queue" "dead_letters" {
+  for_each = toset(var.trigger == "sqs" ? ["this"] : [])
 
-  queue_url = each.value.id
-  policy    = data.aws_iam_policy_document.queue_tls_only["messages"].json
+  name                      = local.queue_names.dead_letters
+  message_retention_seconds = 1209600 # 14 days, the longest there is
+  policy                    = data.aws_iam_policy_document.queue["dead_letters"].json
+  sqs_managed_sse_enabled   = true
 }
 
-resource "aws_sqs_queue_policy" "dead_letters" {
+resource "aws_sqs_queue" "this" {
   for_each = aws_sqs_queue.dead_letters
 
-  queue_url = each.value.id
-  policy    = data.aws_iam_policy_document.queue_tls_only["dead-letters"].json
+  name                    = local.queue_names.messages
+  policy                  = data.aws_iam_policy_document.queue["messages"].json
+  sqs_managed_sse_enabled = true
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = each.value.arn
+    maxReceiveCount     = var.queue.max_receive_count
+  })
+
+  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout
+  visibility_timeout_seconds = 6 * var.timeout_seconds
 }
 
 # The mapping names the alias: with the bare function it would run $LATEST, past every release.

@@ -2,8 +2,9 @@
 module "foundation" {
   source = "../modules/foundation"
 
-  account               = var.account
-  image_retention_count = var.image_retention_count
-  project               = var.project
-  region                = var.region
+  account                 = var.account
+  image_retention_count   = var.image_retention_count
+  noncurrent_version_days = var.noncurrent_version_days
+  project                 = var.project
+  region                  = var.region
 }

@@ -11,6 +11,12 @@ variable "image_retention_count" {
   default     = null
 }
 
+variable "noncurrent_version_days" {
+  description = "After how many days the buckets drop versions that were replaced, and uploads that were never completed; 0 keeps them."
+  type        = number
+  default     = null
+}
+
 variable "project" {
   description = "The project: it begins every name. At most 24 lower-case letters, digits and single hyphens."
   type        = string
