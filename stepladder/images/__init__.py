@@ -32,10 +32,10 @@ def prepare(
     pull: bool = False,
     allow_dirty: bool = False,
 ) -> BuiltImage:
-    """Build and push unless the registry has the image; `stepladder.images.prepare.prepare` says more."""
-    from stepladder.images import prepare as work
+    """Build and push unless the registry has the image; `stepladder.images.job.prepare` says more."""
+    from stepladder.images import job
 
-    return work.prepare(settings, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty)
+    return job.prepare(settings, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty)
 
 
 def check_deployable(image: BuiltImage, endpoint: str) -> None:

@@ -37,6 +37,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _TRANSIENT = (408, 429, 500, 502, 503, 504)
 OK, CREATED, ACCEPTED, NO_CONTENT = 200, 201, 202, 204
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
+NAME_UNKNOWN = "NAME_UNKNOWN"
 
 Progress = Callable[[int], None]
 """Called with the number of bytes that have just gone over the wire; negative when they must be sent again."""
@@ -97,6 +98,10 @@ class Registry:
             "GET", f"/v2/{repository}/manifests/{reference}", {"Accept": accept}, expect=(OK, NOT_FOUND)
         )
         if answer.status == NOT_FOUND:
+            if answer.code() == NAME_UNKNOWN:
+                raise RegistryError(
+                    f"{self.host} has no repository {repository}", status=answer.status, code=NAME_UNKNOWN
+                )
             return None
         wanted = reference if reference.startswith("sha256:") else answer.headers.get("docker-content-digest", "")
         if wanted and digest_of(answer.data) != wanted:

@@ -15,6 +15,8 @@ from stepladder.images.base import Base, Bases
 from stepladder.images.key import input_key
 from stepladder.images.model import BuiltImage, LocalImage
 from stepladder.images.push import push, taken
+from stepladder.images.registry import NAME_UNKNOWN
+from stepladder.images.retry import RegistryError
 from stepladder.names import Names
 from stepladder.settings import Settings
 
@@ -66,7 +68,12 @@ def prepare(
     if not allow_dirty:
         revision.refuse_dirty_in_ci(job.revision)
     job.repository = ecr.connect(aws, names)
-    image = _tagged(job) or _publish(job)
+    try:
+        image = _tagged(job) or _publish(job)
+    except RegistryError as error:
+        if error.code == NAME_UNKNOWN:
+            raise ecr.missing(names) from None
+        raise
     check.check_deployable(image, aws_module.endpoint())
     records.save(settings, names, image)
     done = f"{image.tag[:20]} {image.digest[7:19]}, {_megabytes(image.size)} on {image.base.split('@')[0]}"
@@ -179,3 +186,15 @@ def _meter(step: Step, total: int) -> Callable[[int], None]:
 
 def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
+
+
+def summary(image: LocalImage) -> dict[str, object]:
+    """Return what `inv image.build --json` prints."""
+    return {
+        "architecture": image.architecture,
+        "base": image.base,
+        "builder": image.builder,
+        "digest": image.digest,
+        "layers": [blob.descriptor() for blob in image.layers],
+        "size": image.size,
+    }

@@ -1,0 +1,53 @@
+"""Tasks of images: build one, push it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepladder.collections.edge import task
+
+_HELP = {
+    "env": "environment whose registry is meant (default: the lowest rung)",
+    "json": "print the result as JSON",
+    "pull": "look the base image up anew instead of taking the cached one",
+    "allow-dirty": "let CI push an image of uncommitted files",
+}
+
+
+@task(default=True, help={name: _HELP[name] for name in ("json", "pull")})
+def build(context: Any, json: bool = False, pull: bool = False) -> None:
+    """Build the image without pushing it, and print its digest."""
+    from stepladder import settings
+    from stepladder.console import Console
+    from stepladder.images import job
+
+    console = Console(as_json=json)
+    with console.step("image") as step:
+        image = job.build_only(settings.from_context(context), step, say=console.warn, pull=pull)
+        step.done(f"{image.size / 1e6:.1f} MB on {image.base.split('@')[0]}")
+    _print(console, image.digest, job.summary(image))
+
+
+@task(help=_HELP)
+def push(context: Any, env: str = "", json: bool = False, pull: bool = False, allow_dirty: bool = False) -> None:
+    """Build and push unless the registry has the image already, and print its reference."""
+    from dataclasses import asdict
+
+    from stepladder import images, settings
+    from stepladder.aws import Aws
+    from stepladder.console import Console
+
+    console, loaded = Console(as_json=json), settings.from_context(context)
+    env = env or loaded.rungs[0]
+    aws = Aws(loaded.environment(env).region)
+    with console.step("image") as step:
+        image = images.prepare(loaded, aws, step, env, say=console.warn, pull=pull, allow_dirty=allow_dirty)
+    _print(console, image.reference, asdict(image))
+
+
+def _print(console: Any, line: str, document: dict[str, Any]) -> None:
+    """Print one line of data, or the whole as JSON."""
+    if console.as_json:
+        console.json(document)
+    else:
+        console.data(line)
