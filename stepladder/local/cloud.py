@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from stepladder.local import wire
 from stepladder.local.clock import Clock
@@ -23,6 +23,7 @@ REGION = "us-east-1"
 
 Environ = dict[str, Any]
 Handler = Callable[["Request"], "Mapping[str, Any] | Response | None"]
+Method = TypeVar("Method", bound=Callable[..., Any])
 WsgiApp = Callable[[Environ, Callable[..., Any]], Any]
 
 
@@ -86,6 +87,7 @@ class Cloud:
         self.handlers: dict[tuple[str, str], Handler] = {}
         self.routes: list[tuple[str, WsgiApp]] = []
         self.stoppers: list[Callable[[], None]] = []
+        self.starters: list[Callable[[], None]] = []
         self.savers: dict[str, Callable[[], Any]] = {}
         self.loaders: dict[str, Callable[[Any], None]] = {}
         self.front: Any = None
@@ -104,6 +106,13 @@ class Cloud:
             return handler
 
         return register
+
+    def register(self, service: str, holder: object) -> None:
+        """Register every method of an object that is marked with `handles`."""
+        for name in dir(type(holder)):
+            method = getattr(type(holder), name)
+            if getattr(method, "handles_action", False):
+                self.action(service, "".join(part.title() for part in name.split("_")))(getattr(holder, name))
 
     def route(self, prefix: str, app: WsgiApp) -> None:
         """Serve every path under `prefix` with a WSGI app; PATH_INFO stays whole.
@@ -124,6 +133,10 @@ class Cloud:
     def on_load(self, name: str, call: Callable[[Any], None]) -> None:
         """Give `call` what was saved under `name`, once all plugins are installed, before the first request."""
         self.loaders[name] = call
+
+    def on_ready(self, call: Callable[[], None]) -> None:
+        """Call `call` once plugins are installed and the state is loaded, before the first request."""
+        self.starters.append(call)
 
     def forward(self, request: Request, params: Mapping[str, Any] | None = None) -> Response:
         """Return Moto's raw answer to a request."""
@@ -147,9 +160,15 @@ class Cloud:
         return result
 
 
+def handles(method: Method) -> Method:
+    """Mark a method as the handler of the action that its name says: `list_tags` handles ListTags."""
+    method.handles_action = True  # type: ignore[attr-defined]  # functions take attributes
+    return method
+
+
 def json_response(value: Any, status: int = 200) -> Response:
     """Return a JSON answer for a path route."""
     return Response(status, {"Content-Type": "application/json"}, json.dumps(value).encode())
 
 
-__all__ = ["ACCOUNT", "REGION", "Cloud", "Handler", "Request", "Response", "ServiceError", "json_response"]
+__all__ = ["ACCOUNT", "REGION", "Cloud", "Handler", "Request", "Response", "ServiceError", "handles", "json_response"]

@@ -54,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             state.load()
             front.admin.save = state.save
             state.save_in_background(lambda: front.served)
+        for call in cloud.starters:
+            call()
         threading.Thread(target=server.serve, args=(front,), daemon=True, name="accept").start()
         _announce(options.ready_file, url)
         threading.Thread(target=_warm_up, args=(front, stopping), daemon=True, name="warm-up").start()

@@ -1,0 +1,303 @@
+"""Run a Lambda deployment: hooks, traffic by the configuration, alarms, stop, rollback as a second deployment.
+
+https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-steps-lambda.html
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from stepladder.local.cloud import Cloud, ServiceError
+from stepladder.local.plugins.codedeploy_model import (
+    ACTIVE,
+    AppSpec,
+    AppSpecError,
+    Deployment,
+    LifecycleEvent,
+    content_of,
+    new_id,
+    read_appspec,
+    steps_of,
+)
+
+HOOK_SECONDS = 3600.0
+ALARM_POLL = 5.0  # cloud seconds
+MESSAGE = (
+    "The deployment failed because the AppSpec file that specifies the AWS Lambda deployment configuration is missing"
+)
+MESSAGE += " or has an invalid configuration. "
+
+
+class Store(Protocol):
+    """What the engine asks of the plugin."""
+
+    lock: Any
+
+    def group(self, deployment: Deployment) -> dict[str, Any]:
+        """Return the deployment's group as it is now."""
+
+    def route(self, deployment: Deployment) -> dict[str, Any]:
+        """Return the traffic routing of the deployment's configuration."""
+
+    def add(self, deployment: Deployment) -> None:
+        """Keep a deployment."""
+
+
+class Failure(Exception):  # noqa: N818 - an outcome
+    """The deployment ends here: `status`, an error code, a message, and the rollback event that this is."""
+
+    def __init__(self, status: str, code: str, message: str, event: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.event = status, code, message, event
+
+
+def _failed(code: str, message: str) -> Failure:
+    return Failure("Failed", code, message, "DEPLOYMENT_FAILURE")
+
+
+class Engine:
+    """Runs each deployment on a thread of its own."""
+
+    def __init__(self, cloud: Cloud, store: Store) -> None:
+        self._cloud = cloud
+        self._store = store
+
+    def start(self, deployment: Deployment) -> None:
+        """Run a deployment in the background."""
+        threading.Thread(
+            target=self._guard, args=(deployment,), daemon=True, name=f"deployment-{deployment.id}"
+        ).start()
+
+    def fail_interrupted(self, deployment: Deployment) -> None:
+        """End a deployment whose cloud was restarted under it, as an internal error of CodeDeploy would."""
+        self._end(deployment, _failed("INTERNAL_ERROR", "The local cloud was restarted during the deployment."))
+
+    def finish_hook(self, deployment: Deployment, token: str, status: str) -> None:
+        """Take a hook's result."""
+        for event in deployment.events:
+            if event.token == token and event.token:
+                if event.status != "InProgress":
+                    raise ServiceError("LifecycleEventAlreadyCompletedException", "The lifecycle event is completed")
+                event.status = status
+                event.end = self._cloud.clock.utcnow()
+                return
+        raise ServiceError("InvalidLifecycleEventHookExecutionIdException", "The lifecycle event hook id is invalid")
+
+    def _guard(self, deployment: Deployment) -> None:
+        failure: Failure | None = None
+        try:
+            self._run(deployment)
+        except Failure as found:
+            failure = found
+        except ServiceError as error:
+            failure = _failed("INVALID_LAMBDA_FUNCTION", f"{error.code}: {error.message}")
+        except Exception:  # noqa: BLE001 - a bug must not leave a deployment in progress for ever
+            traceback.print_exc(file=sys.stderr)
+            failure = _failed("INTERNAL_ERROR", "The local cloud broke; its log has the traceback.")
+        self._end(deployment, failure)
+
+    def _run(self, deployment: Deployment) -> None:
+        clock = self._cloud.clock
+        self._check_stop(deployment)
+        deployment.status, deployment.started = "InProgress", clock.utcnow()
+        try:
+            spec = deployment.spec = read_appspec(content_of(deployment.revision))
+        except AppSpecError as error:
+            raise _failed("INVALID_LAMBDA_CONFIGURATION", MESSAGE + str(error)) from error
+        is_rollback = deployment.creator == "codeDeployRollback"
+        steps = [(1.0, 0.0)] if is_rollback else steps_of(self._store.route(deployment))
+        if not is_rollback:
+            self._check_spec(deployment, spec, steps)
+            self._check_alarms(deployment)
+        self._hook(deployment, deployment.events[0])
+        self._with_event(deployment, deployment.events[1], lambda: self._shift(deployment, spec, steps))
+        self._hook(deployment, deployment.events[2])
+        if not is_rollback:
+            self._check_alarms(deployment)
+
+    def _check_spec(self, deployment: Deployment, spec: AppSpec, steps: list[tuple[float, float]]) -> None:
+        alias = self._lambda(deployment, "GetAlias", FunctionName=spec.function, Name=spec.alias)
+        if (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights"):
+            raise _failed(
+                "INVALID_LAMBDA_CONFIGURATION", MESSAGE + "The Lambda function alias has weights on another version."
+            )
+        if alias["FunctionVersion"] != spec.current:
+            raise _failed(
+                "INVALID_LAMBDA_CONFIGURATION",
+                MESSAGE + "The Lambda function alias version does not match the current version in AppSpec file.",
+            )
+        if spec.current == spec.target and len(steps) > 1:
+            raise _failed("INVALID_LAMBDA_CONFIGURATION", MESSAGE.strip())  # AWS says no more (terraform-aws-lambda#82)
+        if "$LATEST" in (spec.current, spec.target) and len(steps) > 1:
+            raise _failed("INVALID_LAMBDA_CONFIGURATION", MESSAGE + "Traffic can't be shifted from or to $LATEST.")
+        self._lambda(deployment, "GetFunctionConfiguration", FunctionName=spec.function, Qualifier=spec.target)
+
+    def _shift(self, deployment: Deployment, spec: AppSpec, steps: list[tuple[float, float]]) -> None:
+        for weight, seconds in steps:
+            if weight < 1:
+                self._route(deployment, spec.current, {spec.target: weight})
+            else:
+                self._route(deployment, spec.target, {})
+            deployment.weight, deployment.updated = weight, self._cloud.clock.utcnow()
+            self._wait(deployment, seconds)
+
+    def _wait(self, deployment: Deployment, seconds: float) -> None:
+        """Wait, looking at alarms and for a stop request."""
+        clock = self._cloud.clock
+        deadline = clock.now() + seconds
+        while True:
+            self._check_stop(deployment)
+            self._check_alarms(deployment)
+            left = deadline - clock.now()
+            if left <= 0:
+                return
+            clock.sleep(min(left, max(ALARM_POLL, 0.02 * clock.speed)), cancel=deployment.wake)
+
+    def _route(self, deployment: Deployment, version: str, weights: dict[str, float]) -> None:
+        spec = deployment.spec
+        assert spec is not None  # noqa: S101 - set before traffic moves
+        self._lambda(
+            deployment,
+            "UpdateAlias",
+            FunctionName=spec.function,
+            Name=spec.alias,
+            FunctionVersion=version,
+            RoutingConfig={"AdditionalVersionWeights": weights},
+        )
+
+    def _with_event(self, deployment: Deployment, event: LifecycleEvent, work: Callable[[], None]) -> None:
+        event.status, event.start = "InProgress", self._cloud.clock.utcnow()
+        deployment.updated = event.start
+        try:
+            work()
+        except (Failure, ServiceError) as error:
+            event.status, event.end = "Failed", self._cloud.clock.utcnow()
+            event.message = str(error)
+            raise
+        event.status, event.end = "Succeeded", self._cloud.clock.utcnow()
+
+    def _hook(self, deployment: Deployment, event: LifecycleEvent) -> None:
+        function = deployment.spec.hooks.get(event.name) if deployment.spec else None
+        if not function:
+            event.status = "Succeeded"
+            event.start = event.end = self._cloud.clock.utcnow()
+            return
+        self._with_event(deployment, event, lambda: self._call_hook(deployment, event, function))
+
+    def _call_hook(self, deployment: Deployment, event: LifecycleEvent, function: str) -> None:
+        clock = self._cloud.clock
+        token = json.dumps({"deploymentId": deployment.id, "event": event.name, "nonce": new_id()})
+        event.token = base64.b64encode(token.encode()).decode()
+        payload = {"DeploymentId": deployment.id, "LifecycleEventHookExecutionId": event.token}
+        try:
+            self._lambda(
+                deployment,
+                "Invoke",
+                FunctionName=function,
+                InvocationType="Event",
+                Payload=json.dumps(payload).encode(),
+            )
+        except ServiceError as error:
+            raise _failed(
+                "HOOK_EXECUTION_FAILURE", f"The hook {function} can't be invoked: {error.code}: {error.message}"
+            ) from error
+        deadline = clock.now() + HOOK_SECONDS
+        while event.status == "InProgress":
+            self._check_stop(deployment)
+            self._check_alarms(deployment)
+            if clock.now() >= deadline:
+                raise _failed(
+                    "HOOK_EXECUTION_FAILURE", f"The {event.name} hook {function} did not report within an hour."
+                )
+            clock.sleep(min(ALARM_POLL, max(0.02 * clock.speed, 0.02)), cancel=deployment.wake)
+        if event.status != "Succeeded":
+            raise _failed("HOOK_EXECUTION_FAILURE", f"One or more of the lifecycle event hooks failed: {event.name}.")
+
+    def _check_stop(self, deployment: Deployment) -> None:
+        if deployment.stop_requested:
+            raise Failure(
+                "Stopped", "MANUAL_STOP", "The deployment was stopped on request.", "DEPLOYMENT_STOP_ON_REQUEST"
+            )
+
+    def _check_alarms(self, deployment: Deployment) -> None:
+        if deployment.creator == "codeDeployRollback":
+            return
+        group = self._store.group(deployment)
+        watched = deployment.override_alarms or group.get("alarmConfiguration") or {}
+        names = [alarm["name"] for alarm in watched.get("alarms") or ()]
+        if not watched.get("enabled") or not names:
+            return
+        try:
+            answer = self._call(deployment, "cloudwatch", "DescribeAlarms", AlarmNames=names)
+        except ServiceError as error:
+            if watched.get("ignorePollAlarmFailure"):
+                return
+            raise _failed("ALARM_ACTIVE", f"The alarms can't be read: {error.code}") from error
+        states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in answer["MetricAlarms"]}
+        firing = [name for name in names if states.get(name) == "ALARM"]
+        if firing:
+            raise Failure(
+                "Stopped",
+                "ALARM_ACTIVE",
+                "One or more alarms have been activated according to the Amazon CloudWatch metrics you selected, and "
+                f"the affected deployments have been stopped. Activated alarms: <{', '.join(firing)}>",
+                "DEPLOYMENT_STOP_ON_ALARM",
+            )
+
+    def _end(self, deployment: Deployment, failure: Failure | None) -> None:
+        """Close a deployment, and start its rollback in the same breath: no other may come between."""
+        with self._store.lock:
+            deployment.completed = deployment.updated = self._cloud.clock.utcnow()
+            if failure is None:
+                deployment.status = "Succeeded"
+            else:
+                for event in deployment.events:
+                    if event.status == "Pending":
+                        event.status = "Skipped"
+                deployment.error = {"code": failure.code, "message": failure.message}
+                self._roll_back(deployment, failure)
+                deployment.status = failure.status
+        if deployment.creator == "codeDeployRollback" and failure:
+            sys.stderr.write(f"the rollback {deployment.id} failed: {failure.message}\n")
+
+    def _roll_back(self, deployment: Deployment, failure: Failure) -> None:
+        wanted = deployment.auto_rollback or self._store.group(deployment).get("autoRollbackConfiguration") or {}
+        enabled = bool(wanted.get("enabled")) and failure.event in (wanted.get("events") or ())
+        if failure.event == "DEPLOYMENT_STOP_ON_REQUEST" and deployment.stop_rollback is not None:
+            enabled = deployment.stop_rollback
+        if deployment.creator == "codeDeployRollback" or deployment.spec is None or not enabled:
+            return
+        rollback = Deployment(
+            id=new_id(),
+            account=deployment.account,
+            region=deployment.region,
+            application=deployment.application,
+            group=deployment.group,
+            config="CodeDeployDefault.LambdaAllAtOnce",
+            revision=deployment.spec.reversed().revision(),
+            description=f"Rollback of {deployment.id}",
+            creator="codeDeployRollback",
+            created=self._cloud.clock.utcnow(),
+            rollback={"rollbackTriggeringDeploymentId": deployment.id},
+        )
+        message = f"Deployment {deployment.id} is rolled back by {rollback.id}: {failure.message}"
+        deployment.rollback = {"rollbackDeploymentId": rollback.id, "rollbackMessage": message}
+        self._store.add(rollback)
+        self.start(rollback)
+
+    def _lambda(self, deployment: Deployment, action: str, **params: Any) -> dict[str, Any]:
+        return self._call(deployment, "lambda", action, **params)
+
+    def _call(self, deployment: Deployment, service: str, action: str, **params: Any) -> dict[str, Any]:
+        return self._cloud.call(service, action, params, region=deployment.region, account=deployment.account)
+
+
+def is_active(deployment: Deployment) -> bool:
+    """Say whether a deployment is still under way."""
+    return deployment.status in ACTIVE

@@ -1,0 +1,251 @@
+"""Alarms: metric math, M out of N, missing data; and the API around them."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from stepladder.local.alarms import Alarm, evaluate
+from stepladder.local.clock import Clock
+from stepladder.local.metric_math import ExpressionError
+from stepladder.local.metric_math import evaluate as calculate
+from stepladder.local.metrics import Metrics
+
+TIMES = [0.0, 60.0, 120.0]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("a + b", {0.0: 11.0, 60.0: 22.0}),
+        ("100 * a / b", {0.0: 10.0, 60.0: 10.0}),
+        ("a / (a - 1)", {60.0: 2.0, 120.0: 1.5}),  # a division by zero gives no point
+        ("IF(a >= 2, 100 * b / a, 0)", {0.0: 0.0, 60.0: 1000.0}),
+        ("IF(a > 1 && b > 1, 1, 0)", {0.0: 0.0, 60.0: 1.0}),
+        ("FILL(b, 0)", {0.0: 10.0, 60.0: 20.0, 120.0: 0.0}),
+        ("FILL(b, REPEAT)", {0.0: 10.0, 60.0: 20.0, 120.0: 20.0}),
+        ("MAX([a, b])", {0.0: 10.0, 60.0: 20.0, 120.0: 3.0}),
+        ("SUM(METRICS())", {0.0: 11.0, 60.0: 22.0, 120.0: 3.0}),
+        ("MAX(a)", {0.0: 3.0, 60.0: 3.0, 120.0: 3.0}),
+        ("a / PERIOD(a)", {0.0: 1 / 60, 60.0: 2 / 60, 120.0: 3 / 60}),
+        ("DIFF(a)", {60.0: 1.0, 120.0: 1.0}),
+        ("CEIL(a / 2)", {0.0: 1.0, 60.0: 1.0, 120.0: 2.0}),
+    ],
+)
+def test_metric_math_gives_what_cloudwatch_gives(expression: str, expected: dict[float, float]) -> None:
+    series = {"a": {0.0: 1.0, 60.0: 2.0, 120.0: 3.0}, "b": {0.0: 10.0, 60.0: 20.0}}
+    assert calculate(expression, series, TIMES, 60) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("expression", ["a +", "nobody", "ANOMALY_DETECTION_BAND(a)", "a b", "METRICS()", "a ? b"])
+def test_an_expression_that_cannot_be_used_says_so(expression: str) -> None:
+    with pytest.raises(ExpressionError):
+        calculate(expression, {"a": {0.0: 1.0}}, TIMES, 60)
+
+
+def alarm_of(**given: Any) -> Alarm:
+    base = {
+        "AlarmName": "a",
+        "Namespace": "n",
+        "MetricName": "m",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 3,
+        "Threshold": 1.0,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+    }
+    return Alarm("1", "r", "arn", base | given, datetime.now(UTC), state="OK")
+
+
+@pytest.mark.parametrize(
+    ("data", "given", "state"),
+    [  # oldest first, the last whole minute last; - is missing, 0 and X as in AWS's tables
+        ("XXX", {}, "ALARM"),
+        ("0XX", {}, "OK"),
+        ("0XX", {"DatapointsToAlarm": 2}, "ALARM"),
+        ("X-X-X", {}, "ALARM"),  # the newest three that are there
+        ("-----", {}, "INSUFFICIENT_DATA"),
+        ("-----", {"TreatMissingData": "notBreaching"}, "OK"),
+        ("-----", {"TreatMissingData": "breaching"}, "ALARM"),
+        ("-----", {"TreatMissingData": "ignore"}, "OK"),
+        ("---X-", {"TreatMissingData": "notBreaching"}, "OK"),
+        ("---X-", {"TreatMissingData": "breaching"}, "ALARM"),
+        ("---0-", {}, "OK"),
+        ("----X", {}, "ALARM"),
+        ("XXX0", {"EvaluationPeriods": 1}, "OK"),
+        ("00X", {"EvaluationPeriods": 1}, "ALARM"),
+    ],
+)
+def test_an_alarm_counts_breaches_and_treats_gaps_as_told(data: str, given: dict[str, Any], state: str) -> None:
+    metrics = Metrics(Clock())
+    now = 600_000.0
+    for back, what in enumerate(reversed(data), start=1):
+        if what != "-":
+            metrics.put("n", "m", {}, float(what == "X"), timestamp=now - 60 * back + 5, account="1", region="r")
+    assert evaluate(alarm_of(**given), metrics, now + 30)[0] == state
+
+
+def test_a_percentile_alarm_looks_at_the_slow_ones() -> None:
+    metrics = Metrics(Clock())
+    metrics.put("n", "m", {}, 10, timestamp=599_950, count=99, account="1", region="r")
+    alarm = alarm_of(ExtendedStatistic="p99", Threshold=500.0, EvaluationPeriods=1)
+    del alarm.given["Statistic"]
+    assert evaluate(alarm, metrics, 600_000)[0] == "OK"
+    metrics.put("n", "m", {}, 900, timestamp=599_960, count=2, account="1", region="r")
+    assert evaluate(alarm, metrics, 600_000)[0] == "ALARM"
+
+
+def test_a_dimension_more_is_another_metric() -> None:
+    metrics = Metrics(Clock())
+    metrics.put("n", "m", {"F": "f"}, 5, timestamp=599_950, account="1", region="r")
+    alarm = alarm_of(EvaluationPeriods=1, Dimensions=[{"Name": "F", "Value": "f"}, {"Name": "G", "Value": "g"}])
+    assert evaluate(alarm, metrics, 600_000)[0] == "INSUFFICIENT_DATA"
+
+
+# -- over the API
+
+
+@pytest.fixture
+def fast(cloud: Any) -> Any:
+    cloud.speed(600)
+    yield cloud
+    cloud.speed(1)
+
+
+def wait_for(read: Any, wanted: Any, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while read() != wanted:
+        assert time.monotonic() < deadline, f"{read()!r} is not {wanted!r}"
+        time.sleep(0.02)
+
+
+def error_rate_alarm(cloudwatch: Any, name: str, **more: Any) -> None:
+    def metric(name_: str) -> dict[str, Any]:
+        return {
+            "Id": name_.lower(),
+            "ReturnData": False,
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": "Test/Lambda",
+                    "MetricName": name_,
+                    "Dimensions": [{"Name": "FunctionName", "Value": name}],
+                },
+                "Period": 60,
+                "Stat": "Sum",
+            },
+        }
+
+    cloudwatch.put_metric_alarm(
+        AlarmName=name,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        EvaluationPeriods=1,
+        Threshold=5,
+        TreatMissingData="notBreaching",
+        Metrics=[
+            {"Id": "rate", "Expression": "IF(invocations >= 3, 100 * errors / invocations, 0)", "ReturnData": True},
+            metric("Errors"),
+            metric("Invocations"),
+        ],
+        **more,
+    )
+
+
+def put(cloudwatch: Any, function: str, errors: int, invocations: int) -> None:
+    for name, value in (("Errors", errors), ("Invocations", invocations)):
+        cloudwatch.put_metric_data(
+            Namespace="Test/Lambda",
+            MetricData=[
+                {
+                    "MetricName": name,
+                    "Dimensions": [{"Name": "FunctionName", "Value": function}],
+                    "Values": [float(value)],
+                    "Counts": [1.0],
+                }
+            ],
+        )
+
+
+def state(cloudwatch: Any, name: str) -> str:
+    return str(cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"])
+
+
+@pytest.mark.cloud
+def test_an_error_rate_with_enough_calls_raises_the_alarm_tells_its_topic_and_passes(fast: Any) -> None:
+    cloudwatch, sns, sqs = fast.client("cloudwatch"), fast.client("sns"), fast.client("sqs")
+    queue = sqs.create_queue(QueueName="alarms-told")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = sns.create_topic(Name="alarms-told")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    error_rate_alarm(cloudwatch, "alarm-rate", AlarmActions=[topic])
+    wait_for(lambda: state(cloudwatch, "alarm-rate"), "OK")
+    put(cloudwatch, "alarm-rate", errors=2, invocations=2)  # too few to say
+    time.sleep(0.3)
+    assert state(cloudwatch, "alarm-rate") == "OK"
+    put(cloudwatch, "alarm-rate", errors=1, invocations=10)
+    wait_for(lambda: state(cloudwatch, "alarm-rate"), "ALARM")
+    wait_for(lambda: state(cloudwatch, "alarm-rate"), "OK")
+    assert "alarm-rate" in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=2)["Messages"][0]["Body"]
+    history = cloudwatch.describe_alarm_history(AlarmName="alarm-rate", HistoryItemType="StateUpdate")
+    summaries = [item["HistorySummary"] for item in history["AlarmHistoryItems"]]
+    assert summaries[:2] == ["Alarm updated from ALARM to OK", "Alarm updated from OK to ALARM"]
+
+
+@pytest.mark.cloud
+def test_metrics_are_read_back_as_statistics_and_as_queries(cloud: Any) -> None:
+    cloudwatch = cloud.client("cloudwatch")
+    now = datetime.now(UTC)
+    for value in (1.0, 2.0, 9.0):
+        cloudwatch.put_metric_data(
+            Namespace="Test/Read",
+            MetricData=[{"MetricName": "Latency", "Value": value, "Unit": "Milliseconds", "Timestamp": now}],
+        )
+    assert cloudwatch.list_metrics(Namespace="Test/Read")["Metrics"][0]["MetricName"] == "Latency"
+    window = {"StartTime": now - timedelta(minutes=5), "EndTime": now + timedelta(minutes=1)}
+    point = cloudwatch.get_metric_statistics(
+        Namespace="Test/Read", MetricName="Latency", Period=60, Statistics=["Sum", "Average"], **window
+    )["Datapoints"][0]
+    assert (point["Sum"], point["Average"], point["Unit"]) == (12.0, 4.0, "Milliseconds")
+    stat = {"Metric": {"Namespace": "Test/Read", "MetricName": "Latency"}, "Period": 60, "Stat": "Maximum"}
+    results = cloudwatch.get_metric_data(
+        MetricDataQueries=[
+            {"Id": "m", "MetricStat": stat, "ReturnData": False},
+            {"Id": "double", "Expression": "m * 2"},
+        ],
+        **window,
+    )["MetricDataResults"]
+    assert [(r["Id"], r["Values"]) for r in results] == [("double", [18.0])]
+
+
+@pytest.mark.cloud
+def test_a_forced_state_holds_for_a_period_and_no_longer(fast: Any) -> None:
+    cloudwatch = fast.client("cloudwatch")
+    error_rate_alarm(cloudwatch, "alarm-forced")
+    cloudwatch.set_alarm_state(AlarmName="alarm-forced", StateValue="ALARM", StateReason="drill")
+    assert state(cloudwatch, "alarm-forced") == "ALARM"
+    wait_for(lambda: state(cloudwatch, "alarm-forced"), "OK")
+
+
+@pytest.mark.cloud
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"MetricName": "m", "Namespace": "n", "Statistic": "Sum", "DatapointsToAlarm": 2}, "ValidationError"),
+        ({}, "ValidationError"),
+        ({"Metrics": [{"Id": "a", "Expression": "SEARCH(x)"}]}, "ValidationError"),
+    ],
+)
+def test_an_alarm_that_could_never_work_is_refused(cloud: Any, given: dict[str, Any], code: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        cloud.client("cloudwatch").put_metric_alarm(
+            AlarmName="alarm-wrong",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+            **given,
+        )
+    assert caught.value.response["Error"]["Code"] == code
