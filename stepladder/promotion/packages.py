@@ -68,6 +68,12 @@ def _zip(files: Iterable[tuple[str, Path]]) -> bytes:
     return into.getvalue()
 
 
+def upload(s3: Any, bucket: str) -> None:
+    """Put all three into the artifacts bucket, those that are not there yet."""
+    for package in build_all():
+        put(s3, bucket, package.key, package.data)
+
+
 def put(s3: Any, bucket: str, key: str, data: bytes) -> bool:
     """Put an object under a content key unless it is there; say whether it was new."""
     try:

@@ -57,7 +57,7 @@ class Shift:
     """How traffic moves to the new version: a deployment configuration, named by its shape."""
 
     name: str = "AllAtOnce"
-    kind: str = "all"
+    kind: str = "all-at-once"
     percent: int = 100
     minutes: int = 0
 
@@ -80,9 +80,18 @@ class Shift:
         """Whether AWS has this configuration in every account."""
         return self.name in PREDEFINED
 
-    def config(self, project: str) -> str:
-        """Return the deployment configuration's name; one of our own is made by the `delivery` module."""
-        return f"CodeDeployDefault.Lambda{self.name}" if self.is_predefined else f"{project}-{self.name}"
+    def config(self, function: str) -> str:
+        """Return the deployment configuration's name; one of our own is made by the `service` module."""
+        if self.is_predefined:
+            return f"CodeDeployDefault.Lambda{self.name}"
+        return f"{function}-{self.kind}-{self.percent}-{self.minutes}"
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The same as the `service` module's variable `deployment`."""
+        if self.kind == "all-at-once":
+            return {"strategy": self.kind}
+        return {"strategy": self.kind, "percentage": self.percent, "interval_minutes": self.minutes}
 
     @property
     def seconds(self) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 
 from stepladder.errors import BadInputError
 from stepladder.names import Names
+from stepladder.promotion import packages
 from stepladder.settings import Environment, Settings
 from stepladder.terraform import files
 
@@ -144,9 +145,19 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
             "trigger": settings.trigger,
             "schedule": settings.schedule,
             "image_uri": image_uri or f"{names.registry}/{names.repository}@{NO_DIGEST}",
+            **_deployment(settings, env.name),
         }
-    rungs = [settings.environment(rung) for rung in settings.rungs]
-    return common | {"rungs": [{"environment": r.name, "account": r.account, "region": r.region} for r in rungs]}
+    return common | {
+        "packages": {p.verb: {"key": p.key, "sha256": p.sha256} for p in packages.build_all()},
+        "rungs": [list(rung) for rung in settings.ladder],
+        "scan_threshold": settings.promotion.scan_threshold,
+    }
+
+
+def _deployment(settings: Settings, environment: str) -> dict[str, Any]:
+    """Return how CodeDeploy shifts traffic of a rung; an environment outside the ladder keeps the module's way."""
+    rung = settings.promotion.rungs.get(environment)
+    return {"deployment": rung.shift.variables} if rung else {}
 
 
 def backend_configuration(at: Root) -> dict[str, Any]:

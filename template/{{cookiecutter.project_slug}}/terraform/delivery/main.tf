@@ -1,0 +1,13 @@
+# The module holds everything; what the promotion of this project needs besides may stand beside it.
+module "delivery" {
+  source = "../modules/delivery"
+
+  account            = var.account
+  log_retention_days = var.log_retention_days
+  notify             = var.notify
+  packages           = var.packages
+  project            = var.project
+  region             = var.region
+  rungs              = var.rungs
+  scan_threshold     = var.scan_threshold
+}

@@ -1,0 +1,29 @@
+output "rollback_function_arn" {
+  description = "The function that restores an alias, and settles an execution that was stopped from outside."
+  value       = module.delivery.rollback_function_arn
+}
+
+output "state_machine_alias_arn" {
+  description = "What executions are started on."
+  value       = module.delivery.state_machine_alias_arn
+}
+
+output "state_machine_arn" {
+  description = "The promotion state machine."
+  value       = module.delivery.state_machine_arn
+}
+
+output "topic_arn" {
+  description = "The topic that is told of approvals wanted and of promotions that ended."
+  value       = module.delivery.topic_arn
+}
+
+output "validate_function_arn" {
+  description = "The function that decides whether a digest may climb."
+  value       = module.delivery.validate_function_arn
+}
+
+output "verify_function_arn" {
+  description = "The function that runs the smoke cases; CodeDeploy's hook as well."
+  value       = module.delivery.verify_function_arn
+}

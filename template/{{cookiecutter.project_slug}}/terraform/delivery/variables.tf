@@ -1,0 +1,44 @@
+# What is left null takes the default of the module, which also checks every value.
+
+variable "account" {
+  description = "The AWS account that holds the pipeline and all rungs: 12 digits."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "How many days CloudWatch keeps the pipeline's logs."
+  type        = number
+  default     = null
+}
+
+variable "notify" {
+  description = "E-mail addresses that hear of approvals wanted and of promotions that ended; each must confirm once."
+  type        = list(string)
+  default     = null
+}
+
+variable "packages" {
+  description = "The deployment packages of validate, verify and rollback in the artifacts bucket: key, and SHA-256 in base64."
+  type        = map(object({ key = string, sha256 = string }))
+}
+
+variable "project" {
+  description = "The project: it begins every name. At most 24 lower-case letters, digits and single hyphens."
+  type        = string
+}
+
+variable "region" {
+  description = "The AWS region of the pipeline and all rungs."
+  type        = string
+}
+
+variable "rungs" {
+  description = "The ladder, lowest rung first: the environments of each rung, which are released together."
+  type        = list(list(string))
+}
+
+variable "scan_threshold" {
+  description = "The lowest severity of a scan finding that stops a promotion: CRITICAL, HIGH, MEDIUM, LOW, or OFF."
+  type        = string
+  default     = null
+}

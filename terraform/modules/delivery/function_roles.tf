@@ -1,0 +1,158 @@
+# One role for each function, with exact ARNs. Only rollback's may move an alias.
+data "aws_iam_policy_document" "assumed_by_lambda" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "pipeline" {
+  for_each = local.functions
+
+  name               = "${var.project}-pipeline-${each.key}"
+  description        = "What ${each.key} of ${var.project}'s promotion pipeline may do"
+  assume_role_policy = data.aws_iam_policy_document.assumed_by_lambda.json
+}
+
+data "aws_iam_policy_document" "pipeline" {
+  for_each = local.functions
+
+  statement {
+    sid       = "WriteOwnLog"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.pipeline[each.key].arn}:log-stream:*"]
+  }
+
+  statement {
+    sid       = "ReadWhatServes"
+    actions   = ["lambda:GetAlias", "lambda:GetFunction", "lambda:GetFunctionConfiguration"]
+    resources = concat(local.target_functions, local.target_qualifiers)
+  }
+
+  statement {
+    sid       = "ReadDeployments"
+    actions   = ["codedeploy:BatchGetDeployments", "codedeploy:GetDeployment", "codedeploy:ListDeployments"]
+    resources = local.target_deployment_groups
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "validate" ? ["this"] : []
+
+    content {
+      sid       = "ReadTheImage"
+      actions   = ["ecr:BatchGetImage", "ecr:DescribeImageScanFindings", "ecr:GetDownloadUrlForLayer"]
+      resources = [local.repository_arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "verify" ? [] : ["this"]
+
+    content {
+      sid       = "UseTheLedger"
+      actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]
+      resources = [local.ledger_table_arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "verify" ? ["this"] : []
+
+    content {
+      sid       = "CallWhatIsUnderTest"
+      actions   = ["lambda:InvokeFunction"]
+      resources = local.target_qualifiers
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "verify" ? ["this"] : []
+
+    content {
+      sid       = "ReadTheSmokeCases"
+      actions   = ["s3:GetObject"]
+      resources = ["${local.arn_prefix}:s3:::${local.artifacts_bucket}/smoke/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "verify" ? ["this"] : []
+
+    content {
+      sid       = "AnswerHooks"
+      actions   = ["codedeploy:PutLifecycleEventHookExecutionStatus"]
+      resources = local.target_deployment_groups
+    }
+  }
+
+  # Why a hook said no, for whoever reads later; nothing else in the ledger.
+  dynamic "statement" {
+    for_each = each.key == "verify" ? ["this"] : []
+
+    content {
+      sid       = "NoteWhyAHookFailed"
+      actions   = ["dynamodb:PutItem"]
+      resources = [local.ledger_table_arn]
+
+      # Not ForAllValues, which is true of a request that names no key.
+      condition {
+        test     = "ForAnyValue:StringLike"
+        variable = "dynamodb:LeadingKeys"
+        values   = ["deployment#*"]
+      }
+    }
+  }
+
+  # DescribeAlarms is authorised against the list of alarms, not against each of them.
+  dynamic "statement" {
+    for_each = each.key == "verify" ? ["this"] : []
+
+    content {
+      sid       = "ReadAlarms"
+      actions   = ["cloudwatch:DescribeAlarms"]
+      resources = ["${local.arn_prefix}:cloudwatch:${var.region}:${var.account}:alarm:*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "rollback" ? ["this"] : []
+
+    content {
+      sid       = "MoveTheAliasBack"
+      actions   = ["lambda:UpdateAlias"]
+      resources = concat(local.target_functions, [for arn in local.target_functions : "${arn}:live"])
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "rollback" ? ["this"] : []
+
+    content {
+      sid       = "StopDeployments"
+      actions   = ["codedeploy:GetDeploymentTarget", "codedeploy:ListDeploymentTargets", "codedeploy:StopDeployment"]
+      resources = local.target_deployment_groups
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "rollback" ? ["this"] : []
+
+    content {
+      sid       = "ReadExecutions"
+      actions   = ["states:DescribeExecution"]
+      resources = ["${local.arn_prefix}:states:${var.region}:${var.account}:execution:${var.project}-promotion:*"]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "pipeline" {
+  for_each = local.functions
+
+  name   = "own-resources"
+  role   = aws_iam_role.pipeline[each.key].id
+  policy = data.aws_iam_policy_document.pipeline[each.key].json
+}

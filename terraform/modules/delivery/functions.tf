@@ -1,0 +1,84 @@
+data "aws_partition" "current" {}
+
+locals {
+  arn_prefix       = "arn:${data.aws_partition.current.partition}"
+  artifacts_bucket = "${var.project}-artifacts-${var.account}-${var.region}"
+  ledger_table     = "${var.project}-releases"
+  ledger_table_arn = "${local.arn_prefix}:dynamodb:${var.region}:${var.account}:table/${local.ledger_table}"
+  repository_arn   = "${local.arn_prefix}:ecr:${var.region}:${var.account}:repository/${var.project}"
+
+  # Where the rungs stand to each other is told to validate from here: the input of an execution can't skip a rung.
+  environments = flatten(var.rungs)
+  ladder = merge([
+    for place, rung in var.rungs : {
+      for environment in rung : environment => {
+        alias    = "live"
+        below    = place == 0 ? [] : var.rungs[place - 1]
+        function = "${var.project}-${environment}"
+      }
+    }
+  ]...)
+
+  # Exactly the functions of the ladder; a version or alias is asked for under its qualifier.
+  target_functions = [
+    for environment in local.environments :
+    "${local.arn_prefix}:lambda:${var.region}:${var.account}:function:${var.project}-${environment}"
+  ]
+  target_qualifiers = [for arn in local.target_functions : "${arn}:*"]
+  target_deployment_groups = [
+    for environment in local.environments :
+    "${local.arn_prefix}:codedeploy:${var.region}:${var.account}:deploymentgroup:${var.project}-${environment}/live"
+  ]
+
+  functions = {
+    rollback = {
+      environment = { LEDGER_TABLE = local.ledger_table }
+      timeout     = 300
+    }
+    validate = {
+      environment = {
+        LADDER         = jsonencode(local.ladder)
+        LEDGER_TABLE   = local.ledger_table
+        REPOSITORY     = var.project
+        SCAN_THRESHOLD = var.scan_threshold
+      }
+      timeout = 60
+    }
+    verify = {
+      environment = { ARTIFACTS_BUCKET = local.artifacts_bucket, LEDGER_TABLE = local.ledger_table }
+      timeout     = 300
+    }
+  }
+}
+
+# Versions are published and the state machine calls them by number: an execution under way keeps the code that it began with.
+resource "aws_lambda_function" "pipeline" {
+  for_each = local.functions
+
+  architectures    = ["arm64"]
+  description      = "${each.key} of ${var.project}'s promotion pipeline"
+  function_name    = "${var.project}-pipeline-${each.key}"
+  handler          = "${each.key}.handler"
+  memory_size      = 512
+  package_type     = "Zip"
+  publish          = true
+  role             = aws_iam_role.pipeline[each.key].arn
+  runtime          = "python3.13"
+  s3_bucket        = local.artifacts_bucket
+  s3_key           = var.packages[each.key].key
+  source_code_hash = var.packages[each.key].sha256
+  timeout          = each.value.timeout
+
+  environment {
+    variables = each.value.environment
+  }
+
+  depends_on = [aws_cloudwatch_log_group.pipeline, aws_iam_role_policy.pipeline]
+}
+
+resource "aws_cloudwatch_log_group" "pipeline" {
+  for_each = local.functions
+
+  name              = "/aws/lambda/${var.project}-pipeline-${each.key}"
+  retention_in_days = var.log_retention_days
+}

@@ -1,0 +1,155 @@
+# Standard, not Express: a climb waits for hours, is started exactly once and can be redriven.
+resource "aws_sfn_state_machine" "promotion" {
+  name     = "${var.project}-promotion"
+  publish  = true
+  role_arn = aws_iam_role.promotion.arn
+  type     = "STANDARD"
+
+  definition = templatefile("${path.module}/promotion.asl.json", {
+    hook_name    = aws_lambda_function.pipeline["verify"].function_name
+    ledger_table = local.ledger_table
+    rollback_arn = aws_lambda_function.pipeline["rollback"].qualified_arn
+    topic_arn    = aws_sns_topic.promotion.arn
+    validate_arn = aws_lambda_function.pipeline["validate"].qualified_arn
+    verify_arn   = aws_lambda_function.pipeline["verify"].qualified_arn
+  })
+
+  # Payloads hold smoke cases' answers: what happened is logged, not with what.
+  logging_configuration {
+    include_execution_data = false
+    level                  = "ERROR"
+    log_destination        = "${aws_cloudwatch_log_group.promotion.arn}:*"
+  }
+
+  tracing_configuration {
+    enabled = true
+  }
+
+  depends_on = [aws_iam_role_policy.promotion]
+}
+
+# Executions are started on the alias, and keep the version that they began with.
+resource "aws_sfn_alias" "live" {
+  name = "live"
+
+  routing_configuration {
+    state_machine_version_arn = aws_sfn_state_machine.promotion.state_machine_version_arn
+    weight                    = 100
+  }
+}
+
+# The prefix keeps the log group's resource policy from growing with every state machine.
+# https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+resource "aws_cloudwatch_log_group" "promotion" {
+  name              = "/aws/vendedlogs/states/${var.project}-promotion"
+  retention_in_days = var.log_retention_days
+}
+
+data "aws_iam_policy_document" "assumed_by_states" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["states.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [var.account]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["${local.arn_prefix}:states:${var.region}:${var.account}:stateMachine:${var.project}-promotion*"]
+    }
+  }
+}
+
+resource "aws_iam_role" "promotion" {
+  name               = "${var.project}-promotion"
+  description        = "What the promotion of ${var.project} may do"
+  assume_role_policy = data.aws_iam_policy_document.assumed_by_states.json
+}
+
+data "aws_iam_policy_document" "promotion" {
+  statement {
+    sid       = "CallThePipeline"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [for function in aws_lambda_function.pipeline : "${function.arn}:*"]
+  }
+
+  statement {
+    sid       = "PublishVersions"
+    actions   = ["lambda:GetFunctionConfiguration", "lambda:PublishVersion", "lambda:UpdateFunctionCode"]
+    resources = local.target_functions
+  }
+
+  statement {
+    sid       = "ReadVersions"
+    actions   = ["lambda:GetFunctionConfiguration"]
+    resources = local.target_qualifiers
+  }
+
+  statement {
+    sid       = "Deploy"
+    actions   = ["codedeploy:CreateDeployment", "codedeploy:GetDeployment", "codedeploy:ListDeployments"]
+    resources = local.target_deployment_groups
+  }
+
+  # CreateDeployment reads the configuration and registers the revision: both are asked of the caller.
+  statement {
+    sid       = "ReadDeploymentConfigurations"
+    actions   = ["codedeploy:GetDeploymentConfig"]
+    resources = ["${local.arn_prefix}:codedeploy:${var.region}:${var.account}:deploymentconfig:*"]
+  }
+
+  statement {
+    sid     = "RegisterRevisions"
+    actions = ["codedeploy:GetApplicationRevision", "codedeploy:RegisterApplicationRevision"]
+    resources = [
+      for environment in local.environments :
+      "${local.arn_prefix}:codedeploy:${var.region}:${var.account}:application:${var.project}-${environment}"
+    ]
+  }
+
+  statement {
+    sid       = "WriteTheLedger"
+    actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    resources = [local.ledger_table_arn]
+  }
+
+  statement {
+    sid       = "Announce"
+    actions   = ["sns:Publish"]
+    resources = [aws_sns_topic.promotion.arn]
+  }
+
+  # Log deliveries and traces have no resources to name: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+  statement {
+    sid = "WriteLogsAndTraces"
+    actions = [
+      "logs:CreateLogDelivery",
+      "logs:DeleteLogDelivery",
+      "logs:DescribeLogGroups",
+      "logs:DescribeResourcePolicies",
+      "logs:GetLogDelivery",
+      "logs:ListLogDeliveries",
+      "logs:PutResourcePolicy",
+      "logs:UpdateLogDelivery",
+      "xray:GetSamplingRules",
+      "xray:GetSamplingTargets",
+      "xray:PutTelemetryRecords",
+      "xray:PutTraceSegments",
+    ]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_role_policy" "promotion" {
+  name   = "climb"
+  role   = aws_iam_role.promotion.id
+  policy = data.aws_iam_policy_document.promotion.json
+}

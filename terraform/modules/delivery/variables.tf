@@ -1,0 +1,108 @@
+variable "account" {
+  description = "The AWS account that holds the pipeline and all rungs: 12 digits."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account))
+    error_message = "account must be 12 digits in quotes."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How many days CloudWatch keeps the pipeline's logs."
+  type        = number
+  default     = 90
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be a number of days that CloudWatch Logs offers, such as 7, 30, 90 or 365."
+  }
+}
+
+variable "notify" {
+  description = "E-mail addresses that hear of approvals wanted and of promotions that ended; each must confirm once."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for address in var.notify : can(regex("^[^@[:space:]]+@[^@[:space:]]+$", address))])
+    error_message = "notify must be e-mail addresses."
+  }
+}
+
+variable "packages" {
+  description = "The deployment packages of validate, verify and rollback in the artifacts bucket: `key` names the content, `sha256` is its hash in base64."
+  type = map(object({
+    key    = string
+    sha256 = string
+  }))
+  nullable = false
+
+  validation {
+    condition     = length(setsubtract(["rollback", "validate", "verify"], keys(var.packages))) == 0 && length(var.packages) == 3
+    error_message = "packages must hold rollback, validate and verify."
+  }
+
+  validation {
+    condition     = alltrue([for package in var.packages : can(regex("^[A-Za-z0-9+/]{43}=$", package.sha256))])
+    error_message = "packages must have a SHA-256 in base64 each."
+  }
+}
+
+variable "project" {
+  description = "The project: it begins every name. At most 24 lower-case letters, digits and single hyphens."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.project)) && length(var.project) <= 24
+    error_message = "project must be at most 24 lower-case letters, digits and single hyphens, beginning with a letter."
+  }
+}
+
+variable "region" {
+  description = "The AWS region of the pipeline and all rungs: a Step Functions task calls only its own."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be an AWS region like eu-west-1."
+  }
+}
+
+variable "rungs" {
+  description = "The ladder, lowest rung first: the environments of each rung, which are released together."
+  type        = list(list(string))
+  nullable    = false
+
+  validation {
+    condition     = length(flatten(var.rungs)) > 0 && alltrue([for rung in var.rungs : length(rung) > 0])
+    error_message = "rungs must hold at least one environment each."
+  }
+
+  validation {
+    condition     = length(distinct(flatten(var.rungs))) == length(flatten(var.rungs))
+    error_message = "rungs must name each environment once."
+  }
+
+  validation {
+    condition     = alltrue([for environment in flatten(var.rungs) : can(regex("^[a-z][a-z0-9]{1,11}$", environment))])
+    error_message = "rungs must be environments: 2 to 12 lower-case letters and digits, beginning with a letter."
+  }
+}
+
+variable "scan_threshold" {
+  description = "The lowest severity of a scan finding that stops a promotion: CRITICAL, HIGH, MEDIUM, LOW, or OFF to climb without a scan."
+  type        = string
+  default     = "CRITICAL"
+  nullable    = false
+
+  validation {
+    condition     = contains(["CRITICAL", "HIGH", "LOW", "MEDIUM", "OFF"], var.scan_threshold)
+    error_message = "scan_threshold must be CRITICAL, HIGH, MEDIUM, LOW or OFF."
+  }
+}
