@@ -90,6 +90,14 @@ class Store:
             raise KeyError(digest)
         return path
 
+    def where(self, repository: str, digest: str) -> Key:
+        """Return a repository of this name, in whatever account and region, that holds an image. Raises `KeyError`."""
+        for path in (self._folder / "repositories").glob(f"*/*/{quote(repository, safe='')}.json"):
+            key = Key(path.parent.parent.name, path.parent.name, repository)
+            if digest in self.index(key).images:
+                return key
+        raise KeyError(digest)
+
     def resolve(
         self, account: str, region: str, repository: str, reference: str
     ) -> tuple[dict[str, Any], dict[str, Any], list[Path]]:

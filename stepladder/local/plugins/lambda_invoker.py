@@ -60,7 +60,7 @@ class Invoker:
         self._running: Counter[Key] = Counter()
         self._running_lock = threading.Lock()
         self._number = itertools.count(1)
-        self._registry = Registry(service.cloud, service.folder / "blobs")
+        self._registry = Registry(service.cloud)
         self._process = ProcessLauncher(service.folder, self._registry)
         self._container: Launcher | None = None
         self._container_asked = False
