@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,18 +28,17 @@ def load_names() -> ModuleType:
     root = Path(__file__).resolve().parent.parent.parent
     for path in (root / "stepladder" / "names.py", root.parent / "names.py"):
         if path.is_file():
-            spec = importlib.util.spec_from_file_location("stepladder_template_names", path)
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = module  # dataclasses look their module up
-            spec.loader.exec_module(module)
+            loader = SourceFileLoader("stepladder_template_names", str(path))
+            module = sys.modules[loader.name] = ModuleType(loader.name)  # dataclasses look their module up
+            loader.exec_module(module)
             return module
     raise FileNotFoundError(f"stepladder/names.py isn't beside the template in {root}")
 
 
 def problems(answers: Mapping[str, Any]) -> list[str]:
-    """Return one line for each answer that won't do; an empty list when all are fine. Answers not given aren't missed."""
+    """Return one line for each answer that won't do: none when all are fine. Answers not given aren't missed."""
     names = load_names()
-    rules = {
+    rules: dict[str, Callable[[object], str]] = {
         "project_name": lambda value: _text(value, NAME_MAX),
         "project_slug": lambda value: _slug(value, names),
         "description": lambda value: _text(value, DESCRIPTION_MAX),
@@ -73,11 +72,10 @@ def _fitting(pattern: re.Pattern[str], value: object, allowed: str) -> str:
 def _slug(value: object, names: ModuleType) -> str:
     longest = names.PROJECT_MAX
     allowed = f"at most {longest} lower-case letters, digits and single hyphens, beginning with a letter"
-    if wrong := _fitting(names.PROJECT_PATTERN, value, allowed):
-        return wrong
-    if len(value) > longest:
+    if _fitting(names.PROJECT_PATTERN, value, allowed) or len(str(value)) > longest:
         return allowed
-    return f"no prefix that S3 reserves ({', '.join(RESERVED_PREFIXES)})" if value.startswith(RESERVED_PREFIXES) else ""
+    reserved = str(value).startswith(RESERVED_PREFIXES)
+    return f"no prefix that S3 reserves ({', '.join(RESERVED_PREFIXES)})" if reserved else ""
 
 
 def _derived(answers: Mapping[str, Any], names: ModuleType) -> list[str]:
@@ -94,5 +92,6 @@ def _derived(answers: Mapping[str, Any], names: ModuleType) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    cut = isinstance(value, str) and len(value) > SHOWN
-    return f"{value[:SHOWN]!r}... ({len(value)} characters)" if cut else repr(value)
+    if isinstance(value, str) and len(value) > SHOWN:
+        return f"{value[:SHOWN]!r}... ({len(value)} characters)"
+    return repr(value)

@@ -20,7 +20,7 @@ from stepladder_template.answers import explain, problems
 _CALLER = os.getcwd()  # noqa: PTH109 - this module is imported before cookiecutter changes its directory
 
 
-class BadAnswersError(FailedHookException):
+class BadAnswersError(FailedHookException):  # type: ignore[misc]  # cookiecutter has no types
     """The answers can't become a project; cookiecutter's command line prints it without a traceback."""
 
     def __init__(self, found: list[str]) -> None:

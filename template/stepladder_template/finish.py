@@ -82,7 +82,7 @@ def _write_origin(project: Path, source: Source, answers: Mapping[str, Any], mod
 
 
 def _remove_empty_folders(project: Path) -> None:
-    """Optional files carry their condition in their name, which can leave an empty folder."""
+    """Remove what optional files leave empty: they carry their condition in their name."""
     for folder in (project / ".github" / "workflows", project / ".github"):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()

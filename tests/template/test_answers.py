@@ -175,6 +175,13 @@ def test_every_prompt_has_a_question_and_a_flag_with_help(template):
     assert asked.keys() <= new.help.keys()
 
 
+def test_the_names_can_be_loaded_where_stepladder_is_not_installed(template):
+    text = (template.parent / "stepladder/names.py").read_text()
+
+    assert "import stepladder" not in text
+    assert "from stepladder" not in text
+
+
 def test_a_file_of_answers_may_be_yaml_or_json(tmp_path, template):
     (tmp_path / "a.yaml").write_text("project_name: Shop\npython_version: 3.13\naws_account: 111122223333\n")
     (tmp_path / "a.json").write_text(
