@@ -74,17 +74,23 @@ class Ledger:
         where = records.key(f"env#{environment}" if environment else records.FOUNDATION, "infra")
         self.client.put_item(TableName=self.table, Item=records.item(where, infra))
 
-    def finish(self, release: Release, current: Current | None, run_id: str) -> None:
+    def finish(
+        self, release: Release, current: Current | None, run_id: str, *, bad: tuple[str, Bad] | None = None
+    ) -> None:
         """Write a release, what is current now, and give the lock back: all or nothing, in one call.
 
-        Without `current` only the release is written (it failed; the alias serves what it served). When the lock is
-        no longer ours the release is still written, `current` isn't, and `LockedError` is raised.
+        Without `current` only the release is written (it failed; the alias serves what it served). `bad` marks a
+        digest in the same breath. When the lock is no longer ours the release is still written, `current` isn't, and
+        `LockedError` is raised.
         """
         entry = self._entry(release)
         puts = [{"Put": entry}]
         if current:
             where = records.environment_key(release.environment, "current")
             puts.append({"Put": {"TableName": self.table, "Item": records.item(where, current)}})
+        if bad:
+            mark = records.item(records.key(f"digest#{bad[0]}", "bad"), bad[1])
+            puts.append({"Put": {"TableName": self.table, "Item": mark}})
         unlock = {
             "TableName": self.table,
             "Key": records.environment_key(release.environment, "lock"),

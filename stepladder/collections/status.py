@@ -1,0 +1,24 @@
+"""`inv status`: the ladder at a glance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepladder.collections.edge import task
+
+
+@task(
+    default=True,
+    help={"env": "one environment; every rung by default", "json": "print one JSON document"},
+    auto_shortflags=False,
+)
+def show(c: Any, env: str = "", json: bool = False) -> None:
+    """Show what each rung serves: version, digest, commit, age, weight, health, what is in flight."""
+    import time
+
+    from stepladder.releases import status
+    from stepladder.releases.rung import opened
+    from stepladder.settings import from_context
+
+    rungs = [env] if env else from_context(c).rungs
+    status.show([opened(c, rung, "inv status", as_json=json) for rung in rungs], clock=time.time)

@@ -1,0 +1,126 @@
+"""`inv function.release` and `inv function.invoke`: the single steps, by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from stepladder import aws as aws_module
+from stepladder import names
+from stepladder.errors import BadInputError, RefusedError
+from stepladder.releases import release as releases
+from stepladder.releases.deploy import load_cases
+from stepladder.releases.function import Answer
+from stepladder.releases.ledger import short
+from stepladder.releases.release import Released, Target
+from stepladder.releases.rung import Rung
+
+_DIGEST = 71  # "sha256:" and 64 hexadecimal digits
+_PREFIX = 6  # fewest digits that name an image of the ledger
+
+
+def release(rung: Rung, *, digest: str = "", version: str = "", force: bool = False) -> Released:
+    """Release an image that is in the registry already, with every guard of a deploy.
+
+    `digest` is whole, or the beginning of one that a ledger of this project knows; `version` stands for the image of a
+    published version. The configuration is that of $LATEST.
+    """
+    if bool(digest) == bool(version):
+        raise BadInputError("one of --digest and --version is needed", hint="--digest sha256:..., or --version 7")
+    alias, snapshot = rung.alias(), rung.ledger.snapshot(rung.environment)
+    if alias is None or not snapshot.exists:
+        raise RefusedError(
+            f"nothing is live on {rung.environment}", hint=f"inv deploy --env {rung.environment} makes it"
+        )
+    rung.check_unshifted(alias, rung.active_deployment())
+    wanted = _of_version(rung, version) if version else _whole(rung, digest)
+    bad = rung.ledger.is_bad(wanted)
+    if bad and not force:
+        raise RefusedError(
+            f"image {short(wanted)} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}",
+            hint="release another one, or this all the same with --force",
+        )
+    cases = load_cases(rung)
+    image_uri, commit, key = _image(rung, wanted)
+    rung.lock.acquire(snapshot.lock)
+    try:
+        latest = rung.function.read()
+        if latest is None:
+            raise RefusedError(f"{rung.names.function} is gone", hint="inv deploy makes it again")
+        infra_hash = snapshot.infra.input_hash if snapshot.infra else ""
+        target = Target(wanted, image_uri, commit, input_key=key, infra_hash=infra_hash)
+        done = releases.release(rung, target, alias, latest, cases)
+    finally:
+        rung.lock.release()
+    rung.console.line()
+    rung.console.line(f"{rung.environment}: version {alias.version} -> {done.release.version} ({short(wanted)})")
+    return done
+
+
+def _of_version(rung: Rung, version: str) -> str:
+    state = rung.function.read(version)
+    if state is None or not state.digest:
+        raise RefusedError(
+            f"there is no version {version} of {rung.names.function}", hint="inv status shows what is live"
+        )
+    return state.digest
+
+
+def _whole(rung: Rung, digest: str) -> str:
+    """Complete the beginning of a digest from the project's ledgers."""
+    text = f"sha256:{digest.removeprefix('sha256:').lower()}"
+    if len(text) == _DIGEST:
+        return text
+    if len(text) < len("sha256:") + _PREFIX:
+        raise BadInputError(f"digest {digest!r} is too short", hint=f"give at least {_PREFIX} digits")
+    known = {
+        entry.digest
+        for environment in rung.settings.environments
+        for entry in rung.ledger.history(environment, limit=100)
+        if entry.digest.startswith(text)
+    }
+    if len(known) != 1:
+        what = "several images begin so" if known else "the ledger knows no such image"
+        raise BadInputError(f"digest {digest!r} is not clear: {what}", hint="give the whole digest")
+    return known.pop()
+
+
+def _image(rung: Rung, digest: str) -> tuple[str, str, str]:
+    """Check that the registry holds a deployable image by this digest; return its URI, commit and input key."""
+    from stepladder.images import check, ecr
+    from stepladder.images.model import LABEL_REVISION
+
+    repository = ecr.connect(rung.aws, rung.names)
+    found = check.read(repository.registry, repository.name, digest)
+    if found is None:
+        raise RefusedError(
+            f"image {short(digest)} is not in repository {repository.name}", hint="push it: inv image.push"
+        )
+    check.check_layers(found)
+    check.check_architecture(found.architecture, rung.settings.architecture, found.base)
+    built = found.built(registry=repository.host, repository=repository.name, tag="", pushed=False)
+    check.check_deployable(built, aws_module.endpoint())
+    return built.reference, found.labels.get(LABEL_REVISION, "") or "none", found.key
+
+
+def invoke(rung: Rung, *, payload: str = "", event: str = "", version: str = "") -> Answer:
+    """Invoke through the alias, or one version, and print the answer as data and the end of the log to the person."""
+    answer = rung.function.invoke(_payload(payload, event), version or names.ALIAS)
+    for line in answer.log.splitlines():
+        rung.console.line(rung.console.paint(line, "dim"))
+    rung.console.json(answer.result)
+    return answer
+
+
+def _payload(payload: str, event: str) -> Any:
+    if payload and event:
+        raise BadInputError("both --payload and --event were given", hint="give one of them")
+    try:
+        return json.loads(Path(event).read_text(encoding="utf-8")) if event else json.loads(payload or "{}")
+    except OSError as error:
+        raise BadInputError(f"the event file can't be read: {error}") from None
+    except ValueError as error:
+        raise BadInputError(
+            f"the payload is not JSON: {error}", hint="""for example --payload '{"rawPath": "/"}'"""
+        ) from None
