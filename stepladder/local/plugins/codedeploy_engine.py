@@ -114,6 +114,7 @@ class Engine:
         steps = [(1.0, 0.0)] if is_rollback else steps_of(self._store.route(deployment))
         if not is_rollback:
             self._check_spec(deployment, spec, steps)
+            deployment.begun = True
             self._check_alarms(deployment)
         self._hook(deployment, deployment.events[0])
         self._with_event(deployment, deployment.events[1], lambda: self._shift(deployment, spec, steps))
@@ -271,7 +272,7 @@ class Engine:
         enabled = bool(wanted.get("enabled")) and failure.event in (wanted.get("events") or ())
         if failure.event == "DEPLOYMENT_STOP_ON_REQUEST" and deployment.stop_rollback is not None:
             enabled = deployment.stop_rollback
-        if deployment.creator == "codeDeployRollback" or deployment.spec is None or not enabled:
+        if deployment.creator == "codeDeployRollback" or deployment.spec is None or not deployment.begun or not enabled:
             return
         rollback = Deployment(
             id=new_id(),

@@ -80,7 +80,7 @@ class LifecycleEvent:
 
 @dataclass
 class Deployment:
-    """One deployment. `rollback` says who to report to, `stop_requested` what the person wished."""
+    """One deployment. `begun`: its AppSpec fits the alias as it is, so that there is something to go back to."""
 
     id: str
     account: str
@@ -102,6 +102,7 @@ class Deployment:
     rollback: dict[str, str] = field(default_factory=dict)
     weight: float = 0.0
     events: list[LifecycleEvent] = field(default_factory=lambda: [LifecycleEvent(name) for name in EVENTS])
+    begun: bool = False
     stop_requested: bool = False
     stop_rollback: bool | None = None
     updated: datetime | None = None
