@@ -19,12 +19,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from stepladder.aws import Aws, error_code
-from stepladder.errors import StepladderError
+from stepladder.errors import RefusedError, StepladderError
 from stepladder.terraform import files, locks
 from stepladder.terraform.roots import Root
 from stepladder.terraform.runner import Runner
 
 _ABSENT = {"404", "NoSuchBucket", "NoSuchKey", "NotFound"}
+_DENIED = {"403", "AccessDenied"}
 
 
 def backend_of(at: Root, aws: Aws) -> str:
@@ -45,6 +46,11 @@ def state_exists(at: Root, aws: Aws) -> bool:
     except ClientError as error:
         if error_code(error) in _ABSENT:
             return False
+        if error_code(error) in _DENIED:
+            raise RefusedError(
+                f"the bucket {at.names.state_bucket} belongs to another account, or these credentials may not read it",
+                hint="bucket names are global: choose another project name, or ask for s3:GetObject and s3:ListBucket",
+            ) from error
         raise
     return True
 

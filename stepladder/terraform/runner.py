@@ -176,10 +176,10 @@ class Runner:
         }
 
     def _stamp_holds(self) -> bool:
-        installed = self.at.data_dir / "providers"
         # A mirror's providers are links: one that leads nowhere means that the mirror has moved.
-        binaries = list(installed.glob("*/*/*/*/*"))
-        there = bool(binaries) and all(path.exists() for path in binaries)
+        installed = [path.exists() for path in (self.at.data_dir / "providers").glob("*/*/*/*/*")]
+        lock = self.at.lock_file.read_text(encoding="utf-8") if self.at.lock_file.is_file() else ""
+        there = all(installed) and len(installed) >= lock.count('\nprovider "')
         return there and files.read_json(self._stamp_file) == self._stamp()
 
     def _write_stamp(self) -> None:
