@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import tomllib
+from importlib.util import find_spec
 
 import pytest
 import yaml
@@ -100,8 +101,9 @@ def test_the_yaml_the_workflows_and_the_dockerfile_are_clean(new_project, answer
     run(project, "hadolint", "function/Dockerfile")
 
 
-def test_the_pipelines_follow_their_schemas(new_project):
-    project = new_project(ci="both")
+@pytest.mark.parametrize("builder", settings.BUILDERS)
+def test_the_pipelines_follow_their_schemas(new_project, builder):
+    project = new_project(ci="both", image_builder=builder)
 
     run(project, "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml")
     run(project, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ladder.yml")
@@ -148,7 +150,51 @@ def test_both_pipelines_run_the_same_commands_and_only_inv(new_project):
     for name, job in github.items():
         commands = [step["run"] for step in job["steps"] if "run" in step]
         assert commands == gitlab[name]["script"]
-        assert all(re.fullmatch(r"uv run --locked inv [a-z.]+( --[a-z]+ \w+)*", command) for command in commands)
+        assert all(re.fullmatch(r"uv run --locked inv [a-z.]+( --[a-z-]+( \w+)?)*", command) for command in commands)
+
+
+@pytest.mark.parametrize("trigger", ["url-iam", "none"])
+def test_every_command_that_the_files_name_exists_with_its_flags(new_project, tree, trigger):
+    """Parsed by Invoke against the real tasks, so that neither README nor CI can name what isn't there."""
+    from invoke.parser import Parser
+
+    from stepladder.collections import namespace, project
+
+    tasks = namespace()
+    for task in (project.check, project.test, project.lock):
+        tasks.add_task(task)
+    files = tree(new_project(trigger=trigger, ci="both"))
+    named = {name: text for name, text in files.items() if name.endswith((".md", ".yml"))}
+    found = {
+        command.strip().rstrip(')"')
+        for text in named.values()
+        for command in re.findall(r"uv run (?:--locked )?inv ([^#\n]+)", text)
+    } - {"--list"}
+    contexts = tasks.to_contexts()
+
+    assert len(found) >= 8
+    for command in found:
+        if command.startswith("promote") and not find_spec("stepladder.collections.promote"):
+            continue
+        Parser(contexts=contexts).parse_argv(command.split())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "builder", "runner", "tags"),
+    [
+        ("arm64", "docker", "ubuntu-24.04-arm", ["saas-linux-small-arm64"]),
+        ("x86_64", "docker", "ubuntu-24.04", None),
+        ("arm64", "layers", "ubuntu-24.04", None),
+    ],
+)
+def test_docker_builds_on_a_machine_of_the_function_s_architecture(new_project, architecture, builder, runner, tags):
+    project = new_project(ci="both", architecture=architecture, image_builder=builder)
+    github = yaml.safe_load((project / ".github/workflows/ladder.yml").read_text())["jobs"]["deploy"]
+    gitlab = yaml.safe_load((project / ".gitlab-ci.yml").read_text())["deploy"]
+
+    assert github["runs-on"] == runner
+    assert gitlab.get("tags") == tags
+    assert ("services" in gitlab) == ("DOCKER_HOST" in gitlab["variables"]) == (builder == "docker")
 
 
 def test_every_action_is_pinned_by_its_commit_and_gets_no_credentials_to_keep(new_project):
