@@ -101,6 +101,14 @@ class Alias:
 
 
 @dataclass
+class Policy:
+    """A resource policy: that of a function, of a version or of an alias."""
+
+    statements: dict[str, dict[str, Any]] = field(default_factory=dict)  # by Sid
+    revision_id: str = field(default_factory=lambda: str(uuid4()))
+
+
+@dataclass
 class Function:
     """All of one function. `serving` is what `$LATEST` runs: the code before an update until that has settled."""
 
@@ -112,7 +120,7 @@ class Function:
     aliases: dict[str, Alias] = field(default_factory=dict)
     last_version: int = 0
     tags: dict[str, str] = field(default_factory=dict)
-    policies: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # qualifier or "" -> statements
+    policies: dict[str, Policy] = field(default_factory=dict)  # qualifier or "" -> resource policy
     reserved: int | None = None
     urls: dict[str, dict[str, Any]] = field(default_factory=dict)  # qualifier or "" -> FunctionUrlConfig
     event_invoke: dict[str, dict[str, Any]] = field(default_factory=dict)  # qualifier or $LATEST -> config

@@ -1,0 +1,170 @@
+"""Moto's own services call functions in process: lead them here.
+
+EventBridge rules, S3 notifications, SNS, log subscriptions and Secrets Manager look for Moto's Lambda backend, which
+keeps nothing here; CloudFormation makes permissions in it. This stands in for the parts of it that they use.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from stepladder.local.cloud import Request, Response
+from stepladder.local.plugins.lambda_async import Asynchronous
+from stepladder.local.plugins.lambda_invoker import Invoker
+from stepladder.local.plugins.lambda_logs import iso
+from stepladder.local.plugins.lambda_model import parse_name
+from stepladder.local.plugins.lambda_policy import allows
+from stepladder.local.wire import ServiceError
+
+if TYPE_CHECKING:
+    from stepladder.local.cloud import Cloud
+
+_STACKS = ("CreateStack", "UpdateStack", "DeleteStack", "ExecuteChangeSet", "CreateChangeSet")
+
+
+def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
+    """Put ourselves in the place of Moto's backend."""
+    from moto.awslambda import utils
+
+    def get_backend(account_id: str, region: str) -> Backend:
+        return Backend(invoker, asynchronous, account_id, region)
+
+    utils.get_backend = get_backend
+
+    @invoker.cloud.action("cloudformation", *_STACKS)
+    def stacks(request: Request) -> Response:
+        _lead_permissions(invoker.cloud)
+        return request.forward_raw()
+
+    @invoker.cloud.action("events", "PutEvents")
+    def put_events(request: Request) -> Response:
+        response = request.forward_raw()
+        for entry in request.params["Entries"]:
+            _match(get_backend(request.account, request.region), request, entry)
+        return response
+
+
+def _match(backend: Backend, request: Request, entry: dict[str, Any]) -> None:
+    """Send an event to the functions that rules of its bus name; Moto sends to its other targets only."""
+    from moto.events.models import events_backends
+
+    bus = str(entry.get("EventBusName") or "default").rpartition("/")[2]
+    event = {
+        "version": "0",
+        "id": str(uuid4()),
+        "detail-type": entry.get("DetailType", ""),
+        "source": entry.get("Source", ""),
+        "account": request.account,
+        "time": iso(),
+        "region": request.region,
+        "resources": list(entry.get("Resources") or ()),
+        "detail": json.loads(entry.get("Detail") or "{}"),
+    }
+    buses = events_backends[request.account][request.region].event_buses
+    for rule in list(buses[bus].rules.values()) if bus in buses else ():
+        if rule.state == "ENABLED" and rule.event_pattern.get_pattern() and rule.event_pattern.matches_event(event):
+            for target in rule.targets:
+                backend.target(target, event)
+
+
+class Backend:
+    """What Moto's services use of its LambdaBackend, for one account and region."""
+
+    def __init__(self, invoker: Invoker, asynchronous: Asynchronous, account: str, region: str) -> None:
+        self._invoker = invoker
+        self._asynchronous = asynchronous
+        self._account = account
+        self._region = region
+
+    def get_function(self, name: str, *_args: Any, **_kwargs: Any) -> Called:
+        """Return a function by name or ARN. Raises ResourceNotFoundException as a Moto error would."""
+        key, qualifier = parse_name(name, self._account, self._region)
+        self._invoker.target(key, qualifier)
+        return Called(self, name)
+
+    def invoke(self, function_name: str, qualifier: str | None, body: Any, *_args: Any, **_kwargs: Any) -> str:
+        """Invoke asynchronously, as EventBridge and Secrets Manager do."""
+        self.send(function_name, qualifier or "", body, "events.amazonaws.com")
+        return ""
+
+    def target(self, target: dict[str, Any], event: dict[str, Any]) -> None:
+        """Send an event to a rule's target when that is a function; `Input` replaces the event."""
+        if ":lambda:" in target["Arn"]:
+            try:
+                self.send(target["Arn"], "", target.get("Input") or json.dumps(event), "events.amazonaws.com")
+            except ServiceError as error:
+                print(f"a rule's target can't be called: {error}", flush=True)  # noqa: T201 - the cloud's own log
+
+    def send(self, name: str, qualifier: str, body: Any, principal: str) -> None:
+        """Queue an event for a function, if its resource policy lets the service call it."""
+        key, qualifier = parse_name(name, self._account, self._region, qualifier)
+        with self._invoker.service.store.lock:
+            function = self._invoker.service.store.get(key, qualifier)
+            allowed = allows(function, qualifier, "lambda:InvokeFunction", principal)
+        if not allowed:
+            print(f"{principal} may not invoke {name}: no permission in the resource policy", flush=True)  # noqa: T201 - log
+            return
+        self._asynchronous.submit(key, qualifier, body if isinstance(body, bytes) else str(body).encode())
+
+    def send_sns_message(
+        self, function_name: str, message: str, subject: str | None = None, qualifier: str | None = None
+    ) -> None:
+        """Deliver a notification in the shape that SNS gives it."""
+        notification = {"Type": "Notification", "Message": message, "Subject": subject}
+        record = {"EventVersion": "1.0", "EventSource": "aws:sns", "Sns": notification}
+        self.send(function_name, qualifier or "", json.dumps({"Records": [record]}), "sns.amazonaws.com")
+
+    def send_log_event(
+        self,
+        *_args: Any,
+        **_kwargs: Any,
+    ) -> None:
+        """Subscriptions of log groups to functions aren't offered."""
+
+
+class Called:
+    """A function as S3's notifications see it."""
+
+    def __init__(self, backend: Backend, name: str) -> None:
+        self._backend = backend
+        self._name = name
+
+    def invoke(self, body: str, *_args: Any) -> None:
+        """Invoke asynchronously."""
+        self._backend.send(self._name, "", body, "s3.amazonaws.com")
+
+
+def _lead_permissions(cloud: Cloud) -> None:
+    """Have CloudFormation's AWS::Lambda::Permission added to, and removed from, our functions."""
+    from moto.awslambda.models import Permission
+
+    def create(
+        _cls: Any,
+        /,
+        resource_name: str,
+        cloudformation_json: dict[str, Any],
+        account_id: str,
+        region_name: str,
+        **_: Any,
+    ) -> Any:
+        properties = dict(cloudformation_json["Properties"])
+        made = Permission(region=region_name)
+        made.physical_resource_id = f"{resource_name}-permission"
+        made.removal = {"FunctionName": properties["FunctionName"], "StatementId": made.physical_resource_id}
+        if str(properties.get("InvokedViaFunctionUrl", "")).lower() in ("true", "false"):
+            properties["InvokedViaFunctionUrl"] = str(properties["InvokedViaFunctionUrl"]).lower() == "true"
+        params = {**properties, "StatementId": made.physical_resource_id}
+        cloud.call("lambda", "AddPermission", params, region=region_name, account=account_id)
+        return made
+
+    def delete(self: Any, account_id: str, region_name: str) -> None:
+        try:
+            cloud.call("lambda", "RemovePermission", self.removal, region=region_name, account=account_id)
+        except ServiceError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+
+    Permission.create_from_cloudformation_json = classmethod(create)
+    Permission.delete = delete

@@ -1,0 +1,146 @@
+"""Schedules that call functions, by the cloud's clock: EventBridge Scheduler's, and rules with a schedule."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from stepladder.local.plugins.lambda_async import Asynchronous
+from stepladder.local.plugins.lambda_cron import due_times
+from stepladder.local.plugins.lambda_invoker import Invoker
+from stepladder.local.plugins.lambda_model import not_found, parse_name
+from stepladder.local.plugins.lambda_moto import Backend
+from stepladder.local.wire import ServiceError
+
+_LOOK_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One schedule of either kind. `owner` is Moto's object."""
+
+    arn: str
+    name: str
+    expression: str
+    zone: str
+    account: str
+    region: str
+    owner: Any
+    is_rule: bool
+
+
+class Schedules:
+    """Looks at Moto's schedules and calls what is due."""
+
+    def __init__(self, invoker: Invoker, asynchronous: Asynchronous) -> None:
+        self._invoker = invoker
+        self._cloud = invoker.cloud
+        self._asynchronous = asynchronous
+        self._stopped = threading.Event()
+        self._seen: dict[tuple[str, str], float] = {}  # (ARN, expression) -> when it was first seen
+        self._until: dict[tuple[str, str], float] = {}  # up to when it has been called
+        threading.Thread(target=self._loop, daemon=True, name="schedules").start()
+
+    def close(self) -> None:
+        """Stop."""
+        self._stopped.set()
+
+    def run_now(self, name: str) -> int:
+        """Call what schedules of this name call, now; return how many there were. Raises when there is none."""
+        plans = [plan for plan in _plans() if plan.name == name]
+        if not plans:
+            raise not_found(f"Schedule {name} does not exist.")
+        for plan in plans:
+            self._call(plan, self._cloud.clock.now())
+        return len(plans)
+
+    def _loop(self) -> None:
+        while not self._stopped.wait(_LOOK_SECONDS):
+            now = self._cloud.clock.now()
+            for plan in _plans():
+                self._look(plan, now)
+
+    def _look(self, plan: _Plan, now: float) -> None:
+        key = (plan.arn, plan.expression)
+        first = self._seen.setdefault(key, now)
+        since = self._until.get(key, first)
+        self._until[key] = now
+        if getattr(plan.owner, "state", "ENABLED") != "ENABLED":
+            return
+        # a schedule with a rate calls at once, a rule after its first period
+        at_once = not plan.is_rule and plan.expression.startswith("rate") and since == first == now
+        times = [now] if at_once else due_times(plan.expression, plan.zone, first, since, now)
+        for moment in times:
+            self._call(plan, moment)
+
+    def _call(self, plan: _Plan, moment: float) -> None:
+        try:
+            if plan.is_rule:
+                event = _event(plan, moment)
+                for target in list(plan.owner.targets):
+                    Backend(self._invoker, self._asynchronous, plan.account, plan.region).target(target, event)
+            else:
+                self._call_target(plan, moment)
+        except ServiceError as error:
+            print(f"schedule {plan.name} could not call its target: {error}", flush=True)  # noqa: T201 - the cloud's log
+
+    def _call_target(self, plan: _Plan, moment: float) -> None:
+        target = plan.owner.target
+        arn = str(target["Arn"])
+        text = target.get("Input") or "{}"
+        text = text.replace("<aws.scheduler.scheduled-time>", _iso(moment)).replace(
+            "<aws.scheduler.schedule-arn>", plan.arn
+        )
+        if arn.split(":")[2] != "lambda":
+            print(f"schedule {plan.name}: the local cloud calls functions only, not {arn}", flush=True)  # noqa: T201 - log
+            return
+        key, qualifier = parse_name(arn, plan.account, plan.region)
+        self._invoker.target(key, qualifier)
+        self._asynchronous.submit(key, qualifier, text.encode())
+
+
+def _plans() -> Iterator[_Plan]:
+    """Yield every schedule; nothing of Moto's is imported for that."""
+    if scheduler := sys.modules.get("moto.scheduler.models"):
+        for account, region, backend in _each(scheduler.scheduler_backends):
+            for group in list(backend.schedule_groups.values()):
+                for one in list(group.schedules.values()):
+                    zone = one.schedule_expression_timezone
+                    yield _Plan(one.arn, one.name, one.schedule_expression, zone, account, region, one, is_rule=False)
+    if events := sys.modules.get("moto.events.models"):
+        for account, region, backend in _each(events.events_backends):
+            for bus in list(backend.event_buses.values()):
+                for rule in list(bus.rules.values()):
+                    if rule.scheduled_expression:
+                        yield _Plan(
+                            rule.arn, rule.name, rule.scheduled_expression, "UTC", account, region, rule, is_rule=True
+                        )
+
+
+def _each(backends: Any) -> Iterator[tuple[str, str, Any]]:
+    for account, regions in list(backends.items()):
+        for region, backend in list(regions.items()):
+            yield account, region, backend
+
+
+def _event(plan: _Plan, moment: float) -> dict[str, Any]:
+    return {
+        "version": "0",
+        "id": str(uuid4()),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": plan.account,
+        "time": _iso(moment),
+        "region": plan.region,
+        "resources": [plan.arn],
+        "detail": {},
+    }
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
