@@ -100,7 +100,9 @@ def _locked(requirements: Path) -> dict[str, str]:
     pinned: dict[str, str] = {}
     loose: list[str] = []
     for line in lines:
-        if line.startswith(("--index-url", "--extra-index-url", "-i ", "--find-links", "-f ", "--only-binary")):
+        if line.startswith(
+            ("--index-url", "--extra-index-url", "-i ", "--find-links", "-f ", "--no-index", "--only-binary")
+        ):
             continue
         match = _PINNED.match(line)
         if match and "--hash=" in line:

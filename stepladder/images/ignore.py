@@ -35,9 +35,9 @@ ALWAYS = (
     "**/.stepladder",
     "**/.DS_Store",
 )
-"""Secrets and junk that stay out without being asked; a `!` line in `.dockerignore` takes one back in, on purpose.
+"""Secrets and junk that stay out without being asked, also below a folder that `!` takes in.
 
-Tests aren't among them: a package may well need a folder of that name, and Docker would copy it.
+Only a `!` line that means them takes them back: `!app/ca.pem` or `!**/*.pem`, not `!app` or `!app/**`. Tests aren't among them: a package may well need a folder of that name, and Docker would copy it.
 """
 
 
@@ -45,8 +45,12 @@ class Ignore:
     """Say which files of a context stay out of the image."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._rules = tuple(rule for rule in map(_rule, (*ALWAYS, *lines)) if rule)
-        self.has_exceptions = any(not out for _, out in self._rules)
+        rules = [rule for rule in map(_rule, lines) if rule]
+        self._rules = tuple((_pattern(text), out) for text, out in rules)
+        self._meant = tuple(
+            _pattern(text) for text, out in rules if not out and text.rpartition("/")[2] not in {"*", "**"}
+        )
+        self.has_exceptions = any(not out for _, out in rules)
 
     def excludes(self, path: str) -> bool:
         """Say whether a path (relative, with `/`) or a folder above it is left out."""
@@ -56,16 +60,20 @@ class Ignore:
         for pattern, out in self._rules:
             if out != excluded and any(pattern.fullmatch(candidate) for candidate in candidates):
                 excluded = out
-        return excluded
+        return excluded or any(_ALWAYS.fullmatch(c) and not self._means(c) for c in candidates)
+
+    def _means(self, candidate: str) -> bool:
+        return any(pattern.fullmatch(candidate) for pattern in self._meant)
 
 
-def _rule(line: str) -> tuple[re.Pattern[str], bool] | None:
+def _rule(line: str) -> tuple[str, bool] | None:
+    """Return a line's cleaned pattern and whether it leaves out; None for a comment or an empty line."""
     text = line.removeprefix("\ufeff").strip()
     if not text or text.startswith("#"):
         return None
     out = not text.startswith("!")
     text = _clean(text if out else text[1:].strip())
-    return (_pattern(text), out) if text else None
+    return (text, out) if text else None
 
 
 def _clean(text: str) -> str:
@@ -110,3 +118,6 @@ def _pattern(text: str) -> re.Pattern[str]:
             out += re.escape(char)
         i += 1
     return re.compile(out, re.DOTALL)
+
+
+_ALWAYS = re.compile("|".join(_pattern(text).pattern for text in ALWAYS), re.DOTALL)

@@ -8,33 +8,23 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 
 from __future__ import annotations
 
-import base64
-import functools
 import hashlib
 import json
-import os
 import re
-import ssl
 import tempfile
-import threading
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit
-
-import urllib3
+from urllib.parse import urljoin, urlsplit
 
 from stepladder import __version__
-from stepladder.aws import is_loopback
+from stepladder.images.auth import Keys
 from stepladder.images.model import INDEXES, MANIFESTS, digest_of
-from stepladder.images.retry import ATTEMPTS, Again, RegistryError, attempts, guard
+from stepladder.images.retry import ATTEMPTS, TRANSIENT, Again, RegistryError, attempts, guard
+from stepladder.images.transport import CHUNK, checked, pool, same_origin
 
-_CHUNK = 1 << 20
-_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 _REDIRECTS = (301, 302, 303, 307, 308)
-_TRANSIENT = (408, 429, 500, 502, 503, 504)
 OK, CREATED, ACCEPTED, NO_CONTENT = 200, 201, 202, 204
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 NAME_UNKNOWN = "NAME_UNKNOWN"
@@ -83,13 +73,11 @@ class Registry:
         connect_timeout: float = 5.0,
         deadline: float = 600.0,
     ) -> None:
-        self.origin = _checked(origin.rstrip("/"))
+        self.origin = checked(origin.rstrip("/"))
         self.host = urlsplit(origin).netloc
         self.attempts, self.deadline = attempts, deadline
-        self._login = login
-        self._tokens: dict[str, str] = {}
-        self._lock = threading.Lock()
-        self._pool = _pool(self.origin, connect_timeout)
+        self._pool = pool(self.origin, connect_timeout)
+        self._keys = Keys(self.host, login, self._pool)
 
     def manifest(self, repository: str, reference: str, *, allow_index: bool = True) -> tuple[str, bytes] | None:
         """Return (media type, bytes) of a manifest by tag or digest, or None; the digest is verified."""
@@ -158,7 +146,7 @@ class Registry:
                         progress(-have)
                         file.seek(0)
                         file.truncate()
-                    for chunk in response.stream(_CHUNK, decode_content=False):
+                    for chunk in response.stream(CHUNK, decode_content=False):
                         file.write(chunk)
                         progress(len(chunk))
                 finally:
@@ -213,21 +201,21 @@ class Registry:
         """Send a request once, following redirects and answering one challenge; the body is left to read."""
         renewed = False
         scope = _scope(path)
-        url = _checked(urljoin(self.origin, path))
+        url = checked(urljoin(self.origin, path))
         for _ in range(8):
-            own = _same_origin(url, self.origin)
-            sent = {"User-Agent": f"stepladder/{__version__}", **headers, **(self._authorization(scope) if own else {})}
+            own = same_origin(url, self.origin)
+            sent = {"User-Agent": f"stepladder/{__version__}", **headers, **(self._keys.header(scope) if own else {})}
             response = self._pool.request(
                 verb, url, body=body, headers=sent, redirect=False, retries=False, preload_content=False
             )
             if response.status in _REDIRECTS and verb in {"GET", "HEAD"}:
                 response.drain_conn()
-                url = _checked(urljoin(url, response.headers.get("location", "")))
+                url = checked(urljoin(url, response.headers.get("location", "")))
             elif response.status == UNAUTHORIZED and own and not renewed:
                 challenge = response.headers.get("www-authenticate", "")
                 response.drain_conn()
                 renewed = True
-                self._renew(scope, challenge)
+                self._keys.renew(scope, challenge, sent.get("Authorization", ""))
                 if hasattr(body, "rewind"):
                     body.rewind()
             elif response.status in expect:
@@ -242,94 +230,18 @@ class Registry:
         response.release_conn()
         said = f": {answer.said()}" if answer.said() else ""
         message = f"{self.host} answered {answer.status} to {verb} {urlsplit(path).path}{said}"
-        if answer.status in _TRANSIENT:
+        if answer.status in TRANSIENT:
             raise Again(message, status=answer.status, after=float(after) if after.isdecimal() else 0.0)
         hint = ""
         if answer.status in {UNAUTHORIZED, FORBIDDEN}:
             hint = "the credentials may not do this: check the role's ecr:* permissions and the account"
         raise RegistryError(message, hint=hint, status=answer.status, code=answer.code())
 
-    def _authorization(self, scope: str) -> dict[str, str]:
-        with self._lock:
-            token = self._tokens.get(scope) or self._tokens.get("")
-            if not token and self._login:
-                token = self._tokens[""] = _basic(*self._login())
-        return {"Authorization": token} if token else {}
-
-    def _renew(self, scope: str, challenge: str) -> None:
-        """Answer a 401: a bearer token where one is asked for, else a fresh login."""
-        kind, _, rest = challenge.partition(" ")
-        if kind.lower() == "bearer":
-            fields = dict(_CHALLENGE.findall(rest))
-            token = self._bearer(fields.get("realm", ""), fields.get("service", ""), fields.get("scope") or scope)
-            with self._lock:
-                self._tokens[scope] = f"Bearer {token}"
-            return
-        if self._login is None:
-            raise RegistryError(f"{self.host} asks for credentials", status=UNAUTHORIZED)
-        with self._lock:
-            self._tokens[""] = _basic(*self._login())
-
-    def _bearer(self, realm: str, service: str, scope: str) -> str:
-        """Fetch a token (https://distribution.github.io/distribution/spec/auth/token/)."""
-        query = urlencode({key: value for key, value in (("service", service), ("scope", scope)) if value})
-        url = _checked(f"{realm}{'&' if '?' in realm else '?'}{query}")
-        headers = {"Authorization": _basic(*self._login())} if self._login else {}
-        response = self._pool.request("GET", url, headers=headers, redirect=False, retries=False)
-        if response.status in _TRANSIENT:
-            raise Again(f"{urlsplit(url).netloc} answered {response.status} when asked for a token")
-        document = json.loads(response.data) if response.status == OK else {}
-        token = document.get("token") or document.get("access_token")
-        if not token:
-            raise RegistryError(f"{urlsplit(url).netloc} gave no token for {self.host}", status=response.status)
-        return str(token)
-
 
 def _silent(_count: int) -> None:
     pass
 
 
-def _basic(user: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
 def _scope(path: str) -> str:
     match = re.match(r"/v2/(.+?)/(?:blobs|manifests|tags)/", path)
     return f"repository:{match[1]}:pull,push" if match else ""
-
-
-def _same_origin(url: str, origin: str) -> bool:
-    return urlsplit(url)[:2] == urlsplit(origin)[:2]
-
-
-def _checked(url: str) -> str:
-    """Refuse plain HTTP to anything but this machine."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)):
-        return url
-    raise RegistryError(
-        f"{parts.scheme or 'no scheme'}://{parts.hostname} is not spoken to: registries are reached over HTTPS",
-        hint="plain HTTP is for a registry on this machine only",
-    )
-
-
-def _pool(origin: str, connect_timeout: float) -> urllib3.PoolManager:
-    options: dict[str, Any] = {
-        "timeout": urllib3.Timeout(connect=connect_timeout, read=60),
-        "maxsize": 16,
-        "block": False,
-        "blocksize": _CHUNK,
-    }
-    if origin.startswith("https"):
-        options["ssl_context"] = _tls()
-    proxy = urllib.request.getproxies().get(urlsplit(origin).scheme, "")
-    if proxy and not is_loopback(origin) and not urllib.request.proxy_bypass(urlsplit(origin).hostname or ""):
-        return urllib3.ProxyManager(proxy, **options)
-    return urllib3.PoolManager(**options)
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Trust what the AWS SDK trusts, so that one variable serves a company's own authority."""
-    bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
-    return ssl.create_default_context(cafile=bundle if bundle and Path(bundle).is_file() else None)

@@ -16,7 +16,13 @@ import urllib3
 from stepladder.errors import StepladderError
 
 ATTEMPTS = 7
+TRANSIENT = (408, 429, 500, 502, 503, 504)
+"""Statuses that pass by themselves."""
 _BASE_DELAY, _MAX_DELAY, _MAX_RETRY_AFTER = 0.2, 8.0, 60.0
+
+
+sleep = time.sleep
+"""Tests put another one here."""
 
 
 class RegistryError(StepladderError):
@@ -67,7 +73,7 @@ def attempts(what: str, *, limit: int = ATTEMPTS, deadline: float = 600.0) -> It
                 hint="run the same command again: what has arrived is not sent again",
                 status=failure.status,
             )
-        time.sleep(delay)
+        sleep(delay)
 
 
 @contextmanager
@@ -77,7 +83,12 @@ def guard(attempt: Attempt, host: str) -> Iterator[None]:
         yield
     except Again as failure:
         attempt.failure = failure
-    except (urllib3.exceptions.HTTPError, OSError) as error:
+    except urllib3.exceptions.SSLError as error:
+        raise RegistryError(
+            f"{host} can't be trusted: {_reason(error)}",
+            hint="behind a proxy that opens TLS, name its authority in AWS_CA_BUNDLE",
+        ) from None
+    except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
         attempt.failure = Again(f"{host} can't be talked to: {_reason(error)}")
 
 

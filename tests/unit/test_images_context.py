@@ -1,0 +1,108 @@
+"""What enters the build context: .dockerignore, links, modes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from stepladder.errors import BadInputError
+from stepladder.images.context import collect
+from stepladder.images.ignore import Ignore
+
+
+@pytest.mark.parametrize(
+    ("patterns", "path", "excluded"),
+    [
+        (["*.md"], "README.md", True),
+        (["*.md"], "docs/README.md", False),
+        (["**/*.md"], "docs/deep/README.md", True),
+        (["**/*.md"], "README.md", True),
+        (["docs"], "docs/a/b.txt", True),
+        (["/docs"], "docs/a.txt", True),
+        (["docs/"], "docs/a.txt", True),
+        (["docs/*"], "docs/a/b.txt", True),
+        (["a?c"], "abc", True),
+        (["a?c"], "a/c", False),
+        (["[ab].txt"], "a.txt", True),
+        (["[^ab].txt"], "a.txt", False),
+        ([r"\*.txt"], "*.txt", True),
+        ([r"\*.txt"], "a.txt", False),
+        (["*", "!app"], "app/handler.py", False),
+        (["*", "!app"], "other.py", True),
+        (["*", "!app", "app/secret.txt"], "app/secret.txt", True),
+        (["app", "!app/keep.py"], "app/keep.py", False),
+        (["!keep.md", "*.md"], "keep.md", True),
+        (["# *.py", ""], "a.py", False),
+        (["./app/../docs"], "docs/a", True),
+        (["foo/**/bar"], "foo/bar", True),
+        (["foo/**/bar"], "foo/x/y/bar", True),
+        (["**"], "anything/at/all", True),
+        (["a.b"], "axb", False),
+        (["\ufeffREADME"], "README", True),
+    ],
+)
+def test_dockerignore_decides_as_docker_does(patterns: list[str], path: str, excluded: bool) -> None:
+    assert Ignore(patterns).excludes(path) is excluded
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".env",
+        "app/.env.local",
+        "certs/key.pem",
+        "app/id.key",
+        ".git/config",
+        "app/__pycache__/a.pyc",
+        ".aws/credentials",
+    ],
+)
+def test_secrets_and_junk_stay_out_without_being_asked(path: str) -> None:
+    assert Ignore([]).excludes(path)
+    assert Ignore(["*", "!app", "!app/**", "!certs/*", "!**"]).excludes(path)
+
+
+def test_a_line_that_means_a_secret_by_name_takes_it_in() -> None:
+    assert not Ignore(["*", "!app", "!app/ca.pem"]).excludes("app/ca.pem")
+    assert not Ignore(["!**/*.pem"]).excludes("certs/ca.pem")
+    assert Ignore(["!app/ca.pem"]).excludes("app/key.pem")
+
+
+def test_the_context_is_sorted_and_knows_what_is_executable(tmp_path: Path) -> None:
+    for name in ("b.py", "a/z.py", "a.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "b.py").chmod(0o700)
+    (tmp_path / "link").symlink_to("a/z.py")
+    found = collect(tmp_path)
+    assert [entry.path for entry in found] == ["a.py", "a/z.py", "b.py", "link"]
+    assert [entry.executable for entry in found] == [False, False, True, False]
+    assert found[-1].link == "a/z.py"
+
+
+def test_a_file_taken_back_out_of_an_ignored_folder_is_found(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/keep.py").touch()
+    (tmp_path / "app/drop.py").touch()
+    (tmp_path / ".dockerignore").write_text("*\n!app/keep.py\n")
+    assert [entry.path for entry in collect(tmp_path)] == ["app/keep.py"]
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../outside"])
+def test_a_link_out_of_the_context_is_refused(tmp_path: Path, target: str) -> None:
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(BadInputError, match="leads out"):
+        collect(tmp_path)
+
+
+def test_a_pipe_in_the_context_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInputError, match="neither a file nor a link"):
+        collect(tmp_path)
+
+
+def test_a_missing_context_is_bad_input(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no folder nowhere/"):
+        collect(tmp_path / "nowhere")

@@ -1,0 +1,117 @@
+"""The dependency layer: locked wheels for the target, and nothing of the machine that installed them."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+from fakes import image_project as project
+
+from stepladder.errors import BadInputError
+from stepladder.images import dependencies
+from stepladder.images.dependencies import Dependencies, Target
+
+X86 = Target("3.13", "x86_64-manylinux_2_34")
+ARM = Target("3.13", "aarch64-manylinux_2_34")
+
+
+def install(tmp_path: Path, *lines: str, target: Target = X86) -> Dependencies | None:
+    path = tmp_path / "requirements.txt"
+    path.write_text(project.requirements(tmp_path / "wheels", *lines) if lines else "# nothing\n")
+    return dependencies.build(path, target, tmp_path / "cache")
+
+
+def read(made: Dependencies | None) -> dict[str, bytes]:
+    assert made
+    with tarfile.open(made.layer.path) as tar:
+        files = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
+        return {name: file.read() for name, file in files.items() if file}
+
+
+def test_no_requirements_make_no_layer(tmp_path: Path) -> None:
+    assert install(tmp_path) is None
+    assert dependencies.build(tmp_path / "absent.txt", X86, tmp_path / "cache") is None
+
+
+def test_what_depends_on_the_installing_machine_is_left_out(tmp_path: Path) -> None:
+    found = read(install(tmp_path, project.wheel(tmp_path / "wheels", "dep", scripts=True)))
+    info = "var/task/dep-1.0.dist-info/"
+    assert sorted(found) == [
+        f"{info}METADATA",
+        f"{info}RECORD",
+        f"{info}WHEEL",
+        f"{info}entry_points.txt",
+        "var/task/dep/__init__.py",
+    ]
+    record = found[f"{info}RECORD"].decode()
+    assert "INSTALLER" not in record
+    assert "bin/" not in record
+    assert "dep/__init__.py" in record
+
+
+def test_wheels_are_those_of_the_functions_platform_whatever_this_machine_is(tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    x86 = project.wheel(wheels, "native", tags="cp313-cp313-manylinux_2_17_x86_64")
+    arm = project.wheel(wheels, "native", tags="cp313-cp313-manylinux_2_17_aarch64")
+    line = f"{x86.strip()} {arm.split(' ', 1)[1]}"
+    for target, tag in ((X86, b"x86_64"), (ARM, b"aarch64")):
+        found = read(install(tmp_path, line, target=target))
+        assert tag in found["var/task/native-1.0.dist-info/WHEEL"]
+
+
+def test_a_dependency_without_a_wheel_is_named_with_what_to_do(tmp_path: Path) -> None:
+    fine = project.wheel(tmp_path / "wheels", "fine")
+    line = project.wheel(tmp_path / "wheels", "windowsonly", tags="cp313-cp313-win_amd64")
+    with pytest.raises(BadInputError, match=r"^windowsonly==1\.0 has no wheel for Python 3\.13 on x86_64") as caught:
+        install(tmp_path, fine, line)
+    assert "image.builder to docker" in caught.value.hint
+
+
+def test_requirements_without_hashes_are_refused_with_the_command_that_locks_them(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="not locked by hashes") as caught:
+        install(tmp_path, "requests==2.0\n", "boto3>=1\n")
+    assert "uv pip compile" in caught.value.hint
+    assert "--generate-hashes" in caught.value.hint
+    assert len(caught.value.problems) == 2
+
+
+def test_a_wheel_with_another_hash_is_refused(tmp_path: Path) -> None:
+    line = project.wheel(tmp_path / "wheels", "dep")
+    with pytest.raises(Exception, match="dep"):
+        install(tmp_path, line[:-9] + "00000000\n")
+
+
+def test_the_layer_comes_from_the_cache_until_lock_file_or_target_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    real = dependencies.process.run
+
+    def counted(argv: list[str], **options: object) -> object:
+        ran.append(argv)
+        return real(argv, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(dependencies.process, "run", counted)
+    line = project.wheel(tmp_path / "wheels", "dep")
+    first, second = install(tmp_path, line), install(tmp_path, line)
+    assert first == second
+    assert len(ran) == 1
+    install(tmp_path, line, target=ARM)
+    assert len(ran) == 2
+    install(tmp_path, line, project.wheel(tmp_path / "wheels", "more"))
+    assert len(ran) == 3
+
+
+def test_a_cached_layer_that_was_cut_short_is_made_again(tmp_path: Path) -> None:
+    line = project.wheel(tmp_path / "wheels", "dep")
+    first = install(tmp_path, line)
+    assert first
+    first.layer.path.write_bytes(b"short")
+    assert install(tmp_path, line) == first
+    assert first.layer.path.stat().st_size == first.layer.size
+
+
+def test_lambdas_own_platform_follows_amazon_linux() -> None:
+    assert Target.of_lambda("3.11", "arm64").platform == "aarch64-manylinux_2_17"
+    assert Target.of_lambda("3.13", "x86_64").platform == "x86_64-manylinux_2_34"
