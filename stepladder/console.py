@@ -154,6 +154,7 @@ class Console:
         if self.as_json:
             self.json(
                 {
+                    **error.record,
                     "error": error.message,
                     "hint": error.hint,
                     "problems": list(problems),

@@ -26,7 +26,8 @@ class ExitCode(IntEnum):
 class StepladderError(Exception):
     """Any failure that stepladder explains.
 
-    `message` is one sentence without a full stop that says what is wrong; `hint` says what to do about it.
+    `message` is one sentence without a full stop that says what is wrong; `hint` says what to do about it. `record`
+    holds what `--json` tells beside them.
     """
 
     exit_code: ExitCode = ExitCode.FAILED
@@ -35,6 +36,7 @@ class StepladderError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.record: dict[str, object] = {}
 
 
 class BadInputError(StepladderError):

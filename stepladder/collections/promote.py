@@ -1,0 +1,103 @@
+"""`inv promote`: the climb of what the lowest rung runs; `promote.*`: watch it, answer it, stop it, take it up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepladder.collections.edge import task
+
+JSON = "end with one JSON record"
+NAME = "name or ARN of a climb; the newest by default"
+RUNG = "rung that waits; the one that waits by default"
+
+
+@task(
+    default=True,
+    help={
+        "digest": "promote this digest instead of what the lowest rung runs",
+        "release": "promote the image of this release of the lowest rung",
+        "detach": "start and return; `inv promote.watch` shows the rest",
+        "hotfix": "shift all at once and in spite of alarms that fire; hooks and smoke cases stay, the ledger says so",
+        "force": "promote an image that was marked bad",
+        "json": JSON,
+    },
+    auto_shortflags=False,
+)
+def promote(
+    c: Any,
+    digest: str = "",
+    release: str = "",
+    detach: bool = False,
+    hotfix: bool = False,
+    force: bool = False,
+    json: bool = False,
+) -> None:
+    """Start or join the climb, draw it until it ends; exit 0 promoted, 3 rolled back, 4 refused, 5 rollback failed."""
+    from stepladder.promotion.climb import promote as climb
+    from stepladder.promotion.start import Request
+
+    desk = _desk(c, "inv promote", json)
+    told = climb(desk, Request(digest, release, hotfix, force), detach=detach)
+    _finish(desk, told)
+
+
+@task(help={"name": NAME, "json": JSON}, auto_shortflags=False)
+def watch(c: Any, name: str = "", json: bool = False) -> None:
+    """Draw a climb until it ends, and exit as `inv promote` would."""
+    from stepladder.promotion.climb import conclude
+    from stepladder.promotion.watch import watch as follow
+
+    desk = _desk(c, "inv promote.watch", json)
+    _finish(desk, conclude(desk, *follow(desk, desk.pick(name))))
+
+
+@task(help={"why": "reason, for the ledger", "rung": RUNG, "name": NAME}, auto_shortflags=False)
+def approve(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
+    """Let a climb that waits for approval go on; who and why are recorded."""
+    from stepladder.promotion.approval import decide
+
+    desk = _desk(c, "inv promote.approve")
+    question = decide(desk, desk.pick(name, running=True), rung, why, approve=True)
+    desk.console.line(f"approved {question.rung} as {desk.rung.requested_by}; watch it: inv promote.watch")
+
+
+@task(help={"why": "reason, for the ledger", "rung": RUNG, "name": NAME}, auto_shortflags=False)
+def reject(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
+    """End a climb that waits for approval, before anything moves; who and why are recorded."""
+    from stepladder.promotion.approval import decide
+
+    desk = _desk(c, "inv promote.reject")
+    question = decide(desk, desk.pick(name, running=True), rung, why, approve=False)
+    desk.console.line(f"rejected {question.rung} as {desk.rung.requested_by}")
+
+
+@task(help={"why": "reason, for the record", "name": NAME, "json": JSON}, auto_shortflags=False)
+def stop(c: Any, why: str = "", name: str = "", json: bool = False) -> None:
+    """Stop a climb and put back what it had begun; exit 5 only when that failed."""
+    from stepladder.promotion.report import stopped
+
+    desk = _desk(c, "inv promote.stop", json)
+    _finish(desk, stopped(desk, desk.pick(name, running=True), why))
+
+
+@task(help={"name": NAME, "detach": "start and return", "json": JSON}, auto_shortflags=False)
+def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) -> None:
+    """Take up a climb that ended: where it was cut off, or from the beginning."""
+    from stepladder.promotion.report import redriven
+
+    desk = _desk(c, "inv promote.redrive", json)
+    _finish(desk, redriven(desk, desk.pick(name), detach=detach))
+
+
+def _desk(c: Any, verb: str, as_json: bool = False) -> Any:
+    """Open the desk at the top rung, whose account and region all rungs share."""
+    from stepladder.promotion.desk import Desk
+    from stepladder.releases.rung import opened
+    from stepladder.settings import from_context
+
+    return Desk(opened(c, from_context(c).rungs[-1], verb, as_json=as_json))
+
+
+def _finish(desk: Any, told: dict[str, Any]) -> None:
+    if desk.console.as_json:
+        desk.console.json(told)

@@ -1,0 +1,63 @@
+"""`inv promote` from end to end: make sure of the delivery root, start or join, watch, report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepladder.promotion import delivery, verdict
+from stepladder.promotion.desk import Desk, Execution
+from stepladder.promotion.start import Request, Started, start
+from stepladder.promotion.verdict import Verdict
+from stepladder.promotion.watch import watch
+from stepladder.releases.ledger import short
+
+
+def promote(desk: Desk, request: Request, *, detach: bool = False) -> dict[str, Any]:
+    """Promote, and return the record. Raises the error that the climb's end is, with its exit code."""
+    delivery.ensure(desk.rung)
+    started = start(desk, request)
+    _tell(desk, started)
+    if started.execution is None or detach:
+        return record(started.execution, None, started.how, started.release.digest)
+    return conclude(desk, *watch(desk, started.execution), how=started.how)
+
+
+def conclude(desk: Desk, execution: Execution, judged: Verdict, *, how: str = "watched") -> dict[str, Any]:
+    """Say how a climb ended and return its record; raise what isn't success."""
+    told = record(execution, judged, how, execution.input["digest"])
+    failure = verdict.failure(desk, execution, judged)
+    if failure:
+        failure.record = told
+        raise failure
+    top = desk.rung.settings.ladder[-1]
+    desk.console.line(desk.console.paint(f"promoted {short(execution.input['digest'])} to {', '.join(top)}", "green"))
+    desk.console.line(f"roll back with: inv rollback --env {top[-1]}")
+    return told
+
+
+def record(execution: Execution | None, judged: Verdict | None, how: str, digest: str) -> dict[str, Any]:
+    """Return a climb as one JSON record."""
+    outcome = judged.outcome if judged else ("unchanged" if how == "unchanged" else "climbing")
+    told: dict[str, Any] = {"outcome": outcome, "how": how, "digest": digest}
+    if execution:
+        told |= {
+            "execution_arn": execution.arn,
+            "name": execution.name,
+            "release_id": execution.input["release_id"],
+            "git_commit": execution.input["git_commit"],
+        }
+    if judged:
+        told["targets"] = [dict(target) for target in judged.targets]
+    return told
+
+
+def _tell(desk: Desk, started: Started) -> None:
+    release = started.release
+    rungs = " -> ".join("+".join(rung) for rung in desk.rung.settings.ladder)
+    if started.execution is None:
+        desk.console.line(f"nothing to do: {rungs} run {short(release.digest)} already")
+        return
+    verb = {"started": "climbing", "joined": "joined the climb of"}[started.how]
+    name = started.execution.name
+    desk.console.line(f"{verb} {short(release.digest)} ({release.git_commit[:12]}): {rungs}  [{name}]")
+    desk.console.line(desk.link(started.execution.arn))

@@ -1,0 +1,90 @@
+"""Stop a climb without leaving anything behind, and take up one that was cut off."""
+
+from __future__ import annotations
+
+import json
+
+from stepladder import names
+from stepladder.aws import error_code
+from stepladder.errors import BadInputError
+from stepladder.promotion import verdict
+from stepladder.promotion.desk import Desk, Execution
+from stepladder.promotion.verdict import Verdict
+from stepladder.promotion.watch import watch
+from stepladder.releases.identity import release_id
+
+_ACTIVE = ["Created", "Queued", "InProgress", "Ready"]
+_CUT_OFF = ("ABORTED", "TIMED_OUT")
+
+
+def stop(desk: Desk, execution: Execution, why: str) -> tuple[Execution, Verdict]:
+    """Stop a climb and leave every target where it began.
+
+    While CodeDeploy shifts, its deployment is stopped and the climb rolls back by itself, which is watched to its end.
+    Before that the execution is stopped, and what it held is put in order.
+    """
+    if _stop_deployments(desk, execution):
+        return watch(desk, execution)
+    cause = f"stopped by {desk.rung.requested_by}: {why or 'no reason given'}"
+    desk.sfn.stop_execution(executionArn=execution.arn, error="Stopped", cause=cause)
+    ended = desk.describe(execution.arn) or execution
+    return ended, verdict.settle(desk, ended)
+
+
+def _stop_deployments(desk: Desk, execution: Execution) -> bool:
+    codedeploy = desk.rung.aws.client("codedeploy")
+    ours = f"rel={execution.input['release_id']} "
+    stopped = False
+    for target in execution.targets:
+        listed = codedeploy.list_deployments(
+            applicationName=target["application"],
+            deploymentGroupName=target["deployment_group"],
+            includeOnlyStatuses=_ACTIVE,
+        )
+        for deployment in listed["deployments"]:
+            info = codedeploy.get_deployment(deploymentId=deployment)["deploymentInfo"]
+            if info.get("description", "").startswith(ours):
+                stopped = _stop_deployment(codedeploy, deployment) or stopped
+    return stopped
+
+
+def _stop_deployment(codedeploy: object, deployment: str) -> bool:
+    try:
+        codedeploy.stop_deployment(deploymentId=deployment, autoRollbackEnabled=True)  # type: ignore[attr-defined]
+    except Exception as error:
+        if error_code(error) != "DeploymentAlreadyCompletedException":
+            raise
+        return False
+    return True
+
+
+def redrive(desk: Desk, execution: Execution) -> Execution:
+    """Take up a climb that ended: where it was cut off if nothing was put in order yet, else from the beginning.
+
+    A climb that ended by itself stands on a Fail state, which a redrive would only fail again; so it gets a new
+    execution of the same digest under a new release id.
+    """
+    if execution.is_running or execution.status == "SUCCEEDED":
+        raise BadInputError(
+            f"climb {execution.name} {'is under way' if execution.is_running else 'has succeeded'}",
+            hint="`inv promote.watch` shows it",
+        )
+    if execution.status in _CUT_OFF and _holds_locks(desk, execution):
+        desk.sfn.redrive_execution(executionArn=execution.arn)
+        return desk.describe(execution.arn) or execution
+    told = {**execution.input, "release_id": release_id(desk.rung.clock.now()), "requested_by": desk.rung.requested_by}
+    base, _, attempt = execution.name.rpartition("-")
+    taken = {found["name"] for found in desk.executions()}
+    number = int(attempt) + 1 if attempt.isdigit() else 1
+    while f"{base}-{number}" in taken:
+        number += 1
+    answer = desk.sfn.start_execution(
+        stateMachineArn=f"{desk.machine}:{names.ALIAS}", name=f"{base}-{number}", input=json.dumps(told, sort_keys=True)
+    )
+    return desk.describe(answer["executionArn"]) or execution
+
+
+def _holds_locks(desk: Desk, execution: Execution) -> bool:
+    """Say whether the execution still holds what it locked: nobody has put it in order, so it can go on."""
+    holders = [desk.rung.ledger.snapshot(target["environment"]).lock for target in execution.targets]
+    return any(holder and holder.run_id == execution.arn for holder in holders)

@@ -1,0 +1,121 @@
+"""What every promotion command works with: the project's top rung, its state machine, its running climb."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+from stepladder.aws import error_code
+from stepladder.errors import BadInputError, NotReadyError
+from stepladder.promotion import ladder
+from stepladder.releases.rung import Rung
+
+_MISSING = ("StateMachineDoesNotExist", "ExecutionDoesNotExist", "ResourceNotFound")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution of the state machine, as Step Functions describes it."""
+
+    arn: str
+    status: str
+    input: dict[str, Any]
+    error: str = ""
+    cause: str = ""
+    started: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The execution's name."""
+        return self.arn.rpartition(":")[2]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.status == "RUNNING"
+
+    @property
+    def targets(self) -> list[dict[str, Any]]:
+        """Every target, lowest rung first."""
+        return [target for rung in self.input["rungs"] for target in rung["targets"]]
+
+
+class Desk:
+    """The state machine of a project. `rung` is any of its environments; all share account and region."""
+
+    def __init__(self, rung: Rung) -> None:
+        ladder.check(rung.settings)
+        self.rung = rung
+        self.console = rung.console
+
+    @cached_property
+    def sfn(self) -> Any:
+        """The client of Step Functions."""
+        return self.rung.aws.client("stepfunctions")
+
+    @property
+    def machine(self) -> str:
+        """The state machine's ARN."""
+        names = self.rung.names
+        return f"arn:{names.partition}:states:{names.region}:{names.account}:stateMachine:{names.state_machine}"
+
+    def execution_arn(self, name: str) -> str:
+        """Return an execution's ARN."""
+        return f"{self.machine.replace(':stateMachine:', ':execution:')}:{name}"
+
+    def link(self, arn: str) -> str:
+        """Return an execution's page in the AWS console."""
+        region = self.rung.names.region
+        host = f"https://{region}.console.aws.amazon.com/states/home"
+        return f"{host}?region={region}#/v2/executions/details/{quote(arn, safe=':')}"
+
+    def describe(self, arn: str) -> Execution | None:
+        """Describe an execution; None when there is none."""
+        try:
+            found = self.sfn.describe_execution(executionArn=arn)
+        except Exception as error:
+            if error_code(error) in _MISSING:
+                return None
+            raise
+        return Execution(
+            arn=found["executionArn"],
+            status=found["status"],
+            input=json.loads(found.get("input") or "{}"),
+            error=found.get("error", ""),
+            cause=found.get("cause", ""),
+            started=found["startDate"].timestamp(),
+        )
+
+    def executions(self, status: str = "", limit: int = 100) -> list[dict[str, Any]]:
+        """List executions, newest first."""
+        request: dict[str, Any] = {"stateMachineArn": self.machine, "maxResults": limit}
+        if status:
+            request["statusFilter"] = status
+        try:
+            found = self.sfn.list_executions(**request)["executions"]
+        except Exception as error:
+            if error_code(error) in _MISSING:
+                raise NotReadyError(
+                    "the promotion state machine isn't there yet", hint="`inv promote` makes it"
+                ) from error
+            raise
+        return sorted(found, key=lambda e: e["startDate"], reverse=True)
+
+    def pick(self, name: str = "", *, running: bool = False) -> Execution:
+        """Return an execution by name or ARN, or the newest; with `running` only one that still runs."""
+        if name:
+            found = self.describe(name if name.startswith("arn:") else self.execution_arn(name))
+            if not found:
+                raise BadInputError(f"there is no climb {name!r}", hint="`inv promote.watch` shows the newest")
+        else:
+            listed = self.executions("RUNNING" if running else "", limit=20)
+            found = self.describe(listed[0]["executionArn"]) if listed else None
+        if not found or (running and not found.is_running):
+            raise BadInputError(
+                f"climb {name} has ended" if name else "no climb is under way",
+                hint="`inv promote` starts one" if not name else "`inv promote.watch` shows how it went",
+            )
+        return found

@@ -1,0 +1,95 @@
+"""The ladder as data: the execution's input, with everything that a target needs to be released.
+
+The state machine's definition knows no environment: rungs, targets, names and durations all come from here, out of the
+settings.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from stepladder import names
+from stepladder.errors import BadInputError
+from stepladder.settings import Settings
+
+EARLY_POLLS = 5  # those that the definition makes a second apart
+_MARGIN = 7200  # seconds for all of a target's climb that isn't shifting or baking
+
+
+@dataclass(frozen=True)
+class Release:
+    """What is to climb. `smoke_key` names the bundle of smoke cases in the artifacts bucket, empty for none."""
+
+    release_id: str
+    digest: str
+    git_commit: str
+    requested_by: str
+    input_key: str = ""
+    smoke_key: str = ""
+    hotfix: bool = False
+    force: bool = False
+
+
+def execution_input(settings: Settings, release: Release) -> dict[str, Any]:
+    """Return the input of an execution (docs/promotion.md describes it)."""
+    check(settings)
+    return {
+        "release_id": release.release_id,
+        "digest": release.digest,
+        "git_commit": release.git_commit,
+        "requested_by": release.requested_by,
+        "input_key": release.input_key,
+        "smoke_key": release.smoke_key,
+        "hotfix": release.hotfix,
+        "force": release.force,
+        "rungs": [_rung(settings, rung, release.digest) for rung in settings.ladder],
+    }
+
+
+def check(settings: Settings) -> None:
+    """Refuse a ladder that one state machine can't climb: its tasks call their own account and region only."""
+    places = {(settings.environment(n).account, settings.environment(n).region) for n in settings.rungs}
+    if len(places) > 1:
+        told = ", ".join(f"{account} {region}" for account, region in sorted(places))
+        raise BadInputError(
+            f"the rungs are in several accounts or regions: {told}",
+            hint="a Step Functions task calls only its own region; give each account and region a ladder of its own",
+        )
+
+
+def rung_name(environments: tuple[str, ...]) -> str:
+    """Name a rung: its environment, or all of them."""
+    return "+".join(environments)
+
+
+def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> dict[str, Any]:
+    rungs = [settings.promotion.rungs[name] for name in environments]
+    lease = max(rung.shift.seconds * 2 + rung.bake_minutes * 60 for rung in rungs) + _MARGIN
+    return {
+        "name": rung_name(environments),
+        "approval": any(rung.approval for rung in rungs),
+        "approval_seconds": settings.promotion.approval_hours * 3600,
+        "targets": [_target(settings, name, digest, lease) for name in environments],
+    }
+
+
+def _target(settings: Settings, environment: str, digest: str, lease: int) -> dict[str, Any]:
+    named, rung = settings.names(environment), settings.promotion.rungs[environment]
+    poll_seconds, polls = rung.shift.polls()
+    bake_polls = math.ceil(rung.bake_minutes * 60 / poll_seconds) + EARLY_POLLS if rung.bake_minutes else 0
+    return {
+        "environment": environment,
+        "function": named.function,
+        "alias": names.ALIAS,
+        "image_uri": f"{named.registry}/{named.repository}@{digest}",
+        "application": named.codedeploy_application,
+        "deployment_group": names.ALIAS,
+        "deployment_config": rung.shift.config(named.function),
+        "poll_seconds": poll_seconds,
+        "max_polls": polls + bake_polls + EARLY_POLLS,
+        "bake_polls": bake_polls,
+        "probe_requests": settings.promotion.probe_requests,
+        "lock_seconds": lease,
+    }

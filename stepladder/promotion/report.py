@@ -1,0 +1,38 @@
+"""What the commands around a climb report: a stopped one and one that was taken up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepladder.promotion import climb, control, verdict
+from stepladder.promotion.desk import Desk, Execution
+from stepladder.promotion.watch import watch
+
+
+def stopped(desk: Desk, execution: Execution, why: str) -> dict[str, Any]:
+    """Stop a climb and report it. A rollback is what was asked for; only one that failed is an error."""
+    ended, judged = control.stop(desk, execution, why)
+    told = climb.record(ended, judged, "stopped", ended.input["digest"])
+    if judged.outcome == "rollback_failed":
+        failure = verdict.failure(desk, ended, judged)
+        if failure:
+            failure.record = told
+            raise failure
+    said = {
+        "promoted": "it had succeeded before it could be stopped",
+        "rolled_back": "rolled back, and verified",
+        "refused": "nothing had moved",
+    }
+    desk.console.line(f"climb {ended.name} is stopped: {said.get(judged.outcome, judged.outcome)}")
+    return told
+
+
+def redriven(desk: Desk, execution: Execution, *, detach: bool) -> dict[str, Any]:
+    """Take a climb up and report it as `inv promote` does."""
+    again = control.redrive(desk, execution)
+    verb = "goes on" if again.arn == execution.arn else "starts again"
+    desk.console.line(f"the climb {verb}: {again.name}")
+    desk.console.line(desk.link(again.arn))
+    if detach:
+        return climb.record(again, None, "redriven", again.input["digest"])
+    return climb.conclude(desk, *watch(desk, again), how="redriven")

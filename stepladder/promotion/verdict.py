@@ -1,0 +1,115 @@
+"""How a climb ended: out of the execution's error and cause, or, when it was cut off, out of putting it in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stepladder.errors import RefusedError, RollbackFailedError, RolledBackError, StepladderError
+from stepladder.promotion.desk import Desk, Execution
+
+_OURS = {"RefusedBeforeTraffic": "refused", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
+_AGAIN = ("StillRollingBackError", "TransientError")
+_PATIENCE = 900.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The end of a climb: promoted, refused, rolled_back or rollback_failed, and each target's part in it."""
+
+    outcome: str
+    targets: tuple[Mapping[str, str], ...] = field(default=())
+
+    @property
+    def cause(self) -> str:
+        """The first cause of the worst kind, in a sentence."""
+        order = ("rollback_failed", "rolled_back", "failed", "refused")
+        told = [(order.index(t["outcome"]), t) for t in self.targets if t.get("outcome") in order]
+        # a sibling that was put back with its rung tells nothing of why
+        told = [pair for pair in told if pair[1].get("error") != "SiblingFailed"] or told
+        if not told:
+            return "no cause was recorded"
+        worst = min(told, key=lambda pair: pair[0])[1]
+        return f"{worst['environment']}: {sentence(worst.get('error', ''), worst.get('cause', ''))}"
+
+
+def judge(desk: Desk, execution: Execution) -> Verdict:
+    """Judge an execution that has ended; one that was cut off is put in order first."""
+    if execution.status == "SUCCEEDED":
+        return Verdict("promoted")
+    if execution.status == "FAILED" and execution.error in _OURS:
+        return Verdict(_OURS[execution.error], tuple(_settled(execution.cause)))
+    return settle(desk, execution)
+
+
+def settle(desk: Desk, execution: Execution) -> Verdict:
+    """Have the rollback function put back what a cut-off execution left; any number of times, by anybody."""
+    client = desk.rung.lambda_client
+    function = desk.rung.names.pipeline_function("rollback")
+    payload = json.dumps({"action": "settle", "execution_arn": execution.arn}).encode()
+    for _ in desk.rung.clock.polls(_PATIENCE):
+        answer = client.invoke(FunctionName=function, Payload=payload)
+        body = json.loads(answer["Payload"].read() or b"null")
+        if not answer.get("FunctionError"):
+            return _sum_up(tuple(body["settled"]))
+        error, cause = str(body.get("errorType", "")), str(body.get("errorMessage", ""))
+        if error not in _AGAIN:
+            break
+    return Verdict(
+        "rollback_failed",
+        ({"environment": "pipeline", "outcome": "rollback_failed", "error": error, "cause": cause},),
+    )
+
+
+def failure(desk: Desk, execution: Execution, verdict: Verdict) -> StepladderError | None:
+    """Return the error that a verdict is, with its exit code; None for promoted."""
+    watch = f"inv promote.watch --name {execution.name}"
+    if verdict.outcome == "promoted":
+        return None
+    if verdict.outcome == "rolled_back":
+        return RolledBackError(
+            f"the climb was rolled back: {verdict.cause}",
+            hint=f"every target of the rung is verified to serve what it did before; {watch}",
+        )
+    if verdict.outcome == "rollback_failed":
+        return RollbackFailedError(
+            f"the climb failed and so did its rollback: {verdict.cause}",
+            hint=f"look now: {desk.link(execution.arn)}; `inv rollback --env <rung>` puts an alias back by hand",
+        )
+    return RefusedError(
+        f"the climb was refused before any traffic moved: {verdict.cause}",
+        hint=f"mend that, then run `inv promote` again; {watch}",
+    )
+
+
+def sentence(error: str, cause: str) -> str:
+    """Return the sentence in a cause: a function's error comes as JSON, AWS's with request ids."""
+    try:
+        told = json.loads(cause)
+        cause = str(told["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        pass
+    return f"{cause} ({error})" if error and error not in cause else cause or error
+
+
+def _settled(cause: str) -> list[Mapping[str, str]]:
+    try:
+        told = json.loads(cause)
+    except ValueError:
+        return [{"environment": "climb", "outcome": "failed", "error": "", "cause": cause}]
+    return [target for target in told if isinstance(target, dict)]
+
+
+def _sum_up(targets: tuple[Mapping[str, str], ...]) -> Verdict:
+    """Sum up what was found of an execution that was cut off."""
+    outcomes = {target["outcome"] for target in targets}
+    for outcome in ("rollback_failed", "rolled_back"):
+        if outcome in outcomes:
+            return Verdict(outcome, targets)
+    if outcomes <= {"succeeded", "untouched"} and targets and targets[-1]["outcome"] == "succeeded":
+        return Verdict("promoted", targets)
+    if outcomes <= {"succeeded", "untouched"}:
+        stopped = {"environment": "climb", "outcome": "failed", "error": "Stopped", "cause": "it was cut off"}
+        return Verdict("refused", (*targets, stopped))
+    return Verdict("refused", targets)

@@ -1,0 +1,86 @@
+"""Watch a climb to its end. Watching is only reading: it can be left, lost and taken up again at any time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepladder.aws import error_code
+from stepladder.errors import InterruptedRunError, StepladderError
+from stepladder.promotion import history, verdict
+from stepladder.promotion.desk import Desk, Execution
+from stepladder.promotion.draw import Drawing, drawing
+from stepladder.promotion.history import Target, View
+from stepladder.promotion.verdict import Verdict
+from stepladder.releases import alias as aliases
+
+FIRST, MOST = 0.1, 2.0  # seconds between two looks; the end is seen at most that much later
+_LOST = 600.0  # seconds without an answer after which watching is given up; the climb goes on
+
+
+def watch(desk: Desk, execution: Execution) -> tuple[Execution, Verdict]:
+    """Draw a climb until it ends; return the ended execution and its verdict.
+
+    Raises `InterruptedRunError` on Ctrl-C: the climb goes on.
+    """
+    view = View.of(execution.input, execution.started)
+    picture = drawing(desk.console, desk.link(execution.arn))
+    try:
+        _follow(desk, execution, view, picture)
+    except KeyboardInterrupt:
+        picture.close()
+        raise InterruptedRunError(
+            f"stopped watching; climb {execution.name} goes on",
+            hint="watch it again with `inv promote.watch`, or stop it with `inv promote.stop`",
+        ) from None
+    finally:
+        picture.close()
+    ended = desk.describe(execution.arn)
+    if ended is None:
+        raise StepladderError(f"climb {execution.name} is gone from Step Functions", hint="look at the ledger")
+    return ended, verdict.judge(desk, ended)
+
+
+def _follow(desk: Desk, execution: Execution, view: View, picture: Drawing) -> None:
+    clock = desk.rung.clock
+    pause, lost_since = FIRST, 0.0
+    while not view.end:
+        try:
+            news = history.refresh(view, desk.sfn.get_execution_history, execution.arn)
+            for target in view.targets:
+                if target.is_shifting:
+                    target.share = _share(desk, target)
+            lost_since = 0.0
+        except Exception as error:
+            if not _is_lost(error):
+                raise
+            lost_since = lost_since or clock.monotonic()
+            if clock.monotonic() - lost_since > _LOST:
+                raise StepladderError(
+                    f"the connection was lost while watching; climb {execution.name} goes on",
+                    hint="take it up again with `inv promote.watch`",
+                ) from error
+            view.last, news = "the connection is lost, trying again", False
+        picture.update(view)
+        if not view.end:
+            clock.sleep(pause)
+        pause = FIRST if news else min(pause * 1.5, MOST)
+
+
+def _share(desk: Desk, target: Target) -> str:
+    """Tell how much of the traffic the new version has."""
+    alias = aliases.read(desk.rung.lambda_client, target.function)
+    if alias is None:
+        return ""
+    for version, weight in alias.weights.items():
+        return f"{weight:.0%} on version {version}"
+    return f"100% on version {alias.version}"
+
+
+def _is_lost(error: Any) -> bool:
+    """Say whether an error is the network's or the service's passing trouble."""
+    from botocore.exceptions import HTTPClientError
+
+    if isinstance(error, HTTPClientError):
+        return True
+    status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return bool(error_code(error)) and (status >= 500 or "Throttl" in error_code(error))  # noqa: PLR2004 - HTTP
