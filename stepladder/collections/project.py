@@ -9,7 +9,7 @@ from stepladder.collections.edge import task
 
 @task
 def check(context: Any) -> None:
-    """Check the project: settings, lint, format, lock file, Terraform."""
+    """Check the project: settings, smoke cases, lock, lint, format, Terraform."""
     from stepladder.console import Console
     from stepladder.scaffold import project
     from stepladder.settings import from_context

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -25,13 +26,18 @@ _LOCK = (
 
 
 def check(settings: Settings, console: Console) -> None:
-    """Check lint, format, smoke cases and Terraform code. Raises `StepladderError` when a check fails."""
+    """Check smoke cases, lock, lint, format and Terraform code. Raises `StepladderError` when a check fails."""
     from stepladder.releases import smoke
 
     try:
         smoke.load(settings.root / settings.smoke_path)
     except smoke.SmokeCasesError as error:
         raise BadInputError("the smoke cases are not valid", problems=error.problems) from None
+    if missing := not_locked(settings):
+        names = ", ".join(missing)
+        raise BadInputError(
+            f"requirements.txt doesn't lock {names}, which requirements.in asks for", hint="run: inv lock"
+        )
     checks = (
         Check("ruff", ("ruff", "check")),
         Check("format", ("ruff", "format", "--check")),
@@ -105,6 +111,18 @@ def packages(settings: Settings) -> int:
     fresh.rename(folder)
     stamp.write_text(wanted, "utf-8")
     return len(list(folder.glob("*.dist-info")))
+
+
+def not_locked(settings: Settings) -> list[str]:
+    """Return what requirements.in names and requirements.txt doesn't lock. Versions are left to `inv lock`."""
+    asked, locked = (
+        {re.sub(r"[-_.]+", "-", name).lower() for name in re.findall(r"^[A-Za-z0-9][\w.-]*", text, re.MULTILINE)}
+        for text in (
+            (settings.root / settings.image.context / f"requirements.{kind}").read_text("utf-8")
+            for kind in ("in", "txt")
+        )
+    )
+    return sorted(asked - locked)
 
 
 def lock(settings: Settings, console: Console, *, upgrade: bool) -> None:

@@ -43,7 +43,10 @@ class Source:
 
 
 def find(template_directory: str | Path, *, caller: str | Path, answers: Mapping[str, Any]) -> Source:
-    """Tell the source from cookiecutter's own record (`_template`, `_repo_dir`, `_checkout`) and the files' place."""
+    """Tell the source from cookiecutter's own record (`_template`, `_checkout`) and from where the files are.
+
+    `caller` is the directory that a relative `_template` starts from.
+    """
     directory = Path(template_directory).resolve()
     root = directory.parent
     if root.name == "_data":
@@ -54,7 +57,8 @@ def find(template_directory: str | Path, *, caller: str | Path, answers: Mapping
         url = template if "://" in template else (Path(caller) / template).resolve().as_uri()
         return Source(f"{PACKAGE} @ {url}", url, archived_commit(root), checkout, local=url.startswith("file:"))
     commit = git(root, "rev-parse", "HEAD") if git(root, "rev-parse", "--show-toplevel") == str(root) else None
-    if _is_a_clone(template, str(answers.get("_repo_dir") or "")):
+    # Cookiecutter uses a folder where it lies, and clones anything else: cruft clones folders too.
+    if (Path(caller) / template).resolve() not in (root, directory):
         url = pip_url(without_credentials(git(root, "remote", "get-url", "origin") or ""))
         if not (url and commit):
             raise UnknownSourceError(f"{root} is no clone of a git repository, so the version of stepladder is unknown")
@@ -95,11 +99,6 @@ def archived_commit(root: Path) -> str | None:
     path = root / ".git_archival.txt"
     match = re.search(r"^node: ([0-9a-f]{40,64})$", path.read_text("utf-8"), re.MULTILINE) if path.is_file() else None
     return match[1] if match else None
-
-
-def _is_a_clone(template: str, repo_dir: str) -> bool:
-    """Cookiecutter uses a local template where it lies, and clones anything else."""
-    return bool(template and repo_dir) and not repo_dir.startswith(template.rstrip("/"))
 
 
 def _installed() -> Source:

@@ -154,6 +154,15 @@ def test_a_lock_without_the_right_hash_is_refused(new_project):
         tasks.packages(load(project))
 
 
+def test_check_refuses_a_requirement_that_is_not_locked(new_project):
+    project = new_project()
+    with (project / "function/requirements.in").open("a") as asked:
+        asked.write("Some_Package[extra]>=1\nAWS.lambda_powertools\n# comment\n-c constraints.txt\n")
+
+    with pytest.raises(BadInputError, match="doesn't lock some-package, which"):
+        tasks.check(load(project), Console())
+
+
 def test_check_refuses_a_broken_smoke_case(new_project):
     project = new_project()
     (project / "tests/smoke/broken.json").write_text("{")

@@ -68,6 +68,18 @@ def test_from_the_name_of_an_earlier_clone_its_origin_is_pinned(repository, head
     assert requirement(project) == f"stepladder[local] @ git+file://{repository}@{head}"
 
 
+def test_from_a_copy_that_another_tool_cloned_its_origin_is_pinned(repository, head, tmp_path, template, monkeypatch):
+    """As cruft does: it clones to a temporary folder, and records the folder or URL that it was given."""
+    monkeypatch.syspath_prepend(str(template))
+    from stepladder_template import source
+
+    clone = tmp_path / "temporary"
+    subprocess.run(["git", "clone", "-q", str(repository), str(clone)], check=True, timeout=30)
+    found = source.find(clone / "template", caller=tmp_path, answers={"_template": str(repository)})
+
+    assert found.requirement == f"stepladder[local] @ git+file://{repository}@{head}"
+
+
 @pytest.mark.parametrize("relative", [False, True], ids=["absolute", "relative"])
 def test_from_a_zip_the_zip_is_pinned_and_its_commit_remembered(repository, head, tmp_path, relative):
     archive = tmp_path / "stepladder.zip"
