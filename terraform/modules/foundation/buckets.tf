@@ -4,6 +4,9 @@ locals {
     artifacts = "${var.project}-artifacts-${var.account}-${var.region}"
     state     = "${var.project}-tfstate-${var.account}-${var.region}"
   }
+
+  # Built, not read: so the plan of a pull request shows the policies in full.
+  bucket_arn_prefix = "arn:${data.aws_partition.this.partition}:s3:::"
 }
 
 resource "aws_s3_bucket" "this" {
@@ -91,7 +94,7 @@ data "aws_iam_policy_document" "tls_only" {
     sid       = "TlsOnly"
     effect    = "Deny"
     actions   = ["s3:*"]
-    resources = [aws_s3_bucket.this[each.key].arn, "${aws_s3_bucket.this[each.key].arn}/*"]
+    resources = ["${local.bucket_arn_prefix}${each.value}", "${local.bucket_arn_prefix}${each.value}/*"]
 
     principals {
       type        = "*"

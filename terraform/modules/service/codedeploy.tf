@@ -115,7 +115,7 @@ data "aws_iam_policy_document" "codedeploy" {
   statement {
     sid       = "ShiftTheAlias"
     actions   = ["lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:UpdateAlias"]
-    resources = [local.function_arn, "${local.function_arn}:live"]
+    resources = [local.function_arn, local.alias_arn]
   }
 
   # The one hook: it belongs to the project's pipeline, and may not be there yet.

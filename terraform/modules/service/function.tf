@@ -1,9 +1,12 @@
 locals {
   # The names that stepladder derives too (names.py); a test compares the two.
-  name = "${var.project}-${var.environment}"
+  log_group = "/aws/lambda/${local.name}"
+  name      = "${var.project}-${var.environment}"
 
+  # ARNs are built, not read, wherever a policy holds them: so the plan of a pull request shows every policy in full.
   arn_prefix   = "arn:${data.aws_partition.this.partition}"
   function_arn = "${local.arn_prefix}:lambda:${var.region}:${var.account}:function:${local.name}"
+  alias_arn    = "${local.function_arn}:live"
 }
 
 data "aws_partition" "this" {}

@@ -1,4 +1,4 @@
 resource "aws_cloudwatch_log_group" "function" {
-  name              = "/aws/lambda/${local.name}"
+  name              = local.log_group
   retention_in_days = var.log_retention_days
 }

@@ -20,16 +20,16 @@ data "aws_iam_policy_document" "function" {
   statement {
     sid       = "WriteOwnLog"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.function.arn}:log-stream:*"]
+    resources = ["${local.arn_prefix}:logs:${var.region}:${var.account}:log-group:${local.log_group}:log-stream:*"]
   }
 
   dynamic "statement" {
-    for_each = aws_sqs_queue.this
+    for_each = var.trigger == "sqs" ? ["this"] : []
 
     content {
       sid       = "ReadOwnQueue"
       actions   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
-      resources = [statement.value.arn]
+      resources = ["${local.queue_arn_prefix}:${local.queue_names.messages}"]
     }
   }
 

@@ -5,6 +5,7 @@ locals {
     dead_letters = "${local.name}-dead-letters"
     messages     = local.name
   }
+  queue_arn_prefix = "${local.arn_prefix}:sqs:${var.region}:${var.account}"
 }
 
 data "aws_iam_policy_document" "queue" {
@@ -14,7 +15,7 @@ data "aws_iam_policy_document" "queue" {
     sid       = "TlsOnly"
     effect    = "Deny"
     actions   = ["sqs:*"]
-    resources = ["${local.arn_prefix}:sqs:${var.region}:${var.account}:${each.value}"]
+    resources = ["${local.queue_arn_prefix}:${each.value}"]
 
     principals {
       type        = "*"

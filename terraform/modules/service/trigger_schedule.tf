@@ -59,12 +59,12 @@ resource "aws_iam_role" "schedule" {
 }
 
 data "aws_iam_policy_document" "schedule" {
-  for_each = aws_iam_role.schedule
+  for_each = toset(var.trigger == "schedule" ? ["this"] : [])
 
   statement {
     sid       = "CallTheAlias"
     actions   = ["lambda:InvokeFunction"]
-    resources = [aws_lambda_alias.live.arn]
+    resources = [local.alias_arn]
   }
 }
 

@@ -20,7 +20,7 @@ resource "aws_lambda_permission" "url" {
 }
 
 # The second must hold for calls through the URL only, or anybody could call the function with an event of their own
-# making. aws_lambda_permission can't say that before version 6.28 of the provider; CloudFormation can.
+# making. Before version 6.28 the provider can't say that (terraform-provider-aws#44858); CloudFormation can.
 resource "aws_cloudformation_stack" "url" {
   for_each = toset(var.trigger == "url" ? ["this"] : [])
 
@@ -32,11 +32,13 @@ resource "aws_cloudformation_stack" "url" {
         Type = "AWS::Lambda::Permission"
         Properties = {
           Action                = "lambda:InvokeFunction"
-          FunctionName          = aws_lambda_alias.live.arn
+          FunctionName          = local.alias_arn
           InvokedViaFunctionUrl = true
           Principal             = "*"
         }
       }
     }
   })
+
+  depends_on = [aws_lambda_alias.live]
 }

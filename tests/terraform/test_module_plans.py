@@ -1,0 +1,318 @@
+"""What the modules plan, with the real provider and no cloud: one plan of every kind of call, looked at in many ways.
+
+Inventories (`inventories/*.yaml`) hold what a call plans: every address, the known values, the outputs. That of
+`none` is whole; the others of `service` hold what differs from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from stepladder.names import ALIAS, Names
+
+pytestmark = pytest.mark.terraform
+
+INVENTORIES = Path(__file__).parent / "inventories"
+BASE = "none"
+CALLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "foundation": ("foundation", {}),
+    "tidy": ("foundation", {"image_retention_count": 20, "noncurrent_version_days": 90, "project": "tidy"}),
+    BASE: ("service", {"trigger": "none"}),
+    "url": ("service", {"trigger": "url"}),
+    "iam": ("service", {"trigger": "url-iam"}),
+    "sqs": ("service", {"trigger": "sqs", "timeout_seconds": 20, "queue": {"maximum_concurrency": 5}}),
+    "schedule": ("service", {"trigger": "schedule", "schedule": "cron(0 6 * * ? *)"}),
+    "custom": (
+        "service",
+        {
+            "alarms": {
+                "error_rate_percent": 2.5,
+                "latency_p99_ms": 900,
+                "topic_arns": ["arn:aws:sns:eu-west-1:123456789012:releases"],
+            },
+            "architecture": "x86_64",
+            "deployment": {"strategy": "linear", "percentage": 25, "interval_minutes": 2},
+            "environment_variables": {"LOG_LEVEL": "DEBUG", "ODD": '${x} %{y} "z"'},
+            "log_level": "DEBUG",
+            "log_retention_days": 365,
+            "memory_mb": 1024,
+            "reserved_concurrency": 10,
+            "tracing": "Active",
+            "trigger": "none",
+        },
+    ),
+    "atonce": ("service", {"deployment": {"strategy": "all-at-once"}, "trigger": "none"}),
+    "linear": ("service", {"deployment": {"strategy": "linear", "interval_minutes": 1}, "trigger": "none"}),
+}
+FOUNDATIONS = tuple(name for name, (module, _) in CALLS.items() if module == "foundation")
+SERVICES = tuple(name for name, (module, _) in CALLS.items() if module == "service")
+UNKNOWN = "(known after apply)"
+
+
+class Planned(NamedTuple):
+    """A plan, by call: values by address, outputs, and the modules' configuration."""
+
+    values: dict[str, dict[str, dict[str, Any]]]
+    outputs: dict[str, dict[str, Any]]
+    configuration: dict[str, list[dict[str, Any]]]
+
+    def one(self, call: str, address: str) -> dict[str, Any]:
+        return self.values[call][address]
+
+
+@pytest.fixture(scope="module")
+def planned(runner, make_root, write, module_source) -> Planned:
+    names = {
+        m: [o.split('"')[0] for o in _text(module_source, m).split('output "')[1:]] for m in ("foundation", "service")
+    }
+    code = "".join(write.call(name, *call) + write.outputs(name, names[call[0]]) for name, call in CALLS.items())
+    root = make_root({"main.tf": write.provider + code})
+    test = runner.test(root)
+    test.setup(upgrade=False)
+    plan = test.plan(output=True, refresh=False)
+    found = Planned({name: {} for name in CALLS}, {name: {} for name in CALLS}, {})
+    for module in plan.root_module.child_modules.values():
+        call = module["address"].removeprefix("module.")
+        for resource in module["resources"]:
+            if resource["mode"] == "managed":
+                address = resource["address"].removeprefix(f"module.{call}.")
+                found.values[call][address] = resource.get("values", {})
+    for name, change in plan["output_changes"].items():
+        call, output = name.split("__")
+        found.outputs[call][output] = UNKNOWN if change["after_unknown"] is True else change["after"]
+    for call, body in plan["configuration"]["root_module"]["module_calls"].items():
+        found.configuration[call] = body["module"]["resources"]
+    return found
+
+
+def _text(modules: Path, module: str) -> str:
+    return (modules / module / "outputs.tf").read_text(encoding="utf-8")
+
+
+def readable(value: Any) -> Any:
+    """Drop what says nothing (null, empty), and read JSON in strings."""
+    if isinstance(value, dict):
+        kept = {key: readable(item) for key, item in value.items() if key not in ("tags_all", "timeouts")}
+        return {key: item for key, item in kept.items() if item not in (None, [], {}, "")}
+    if isinstance(value, list):
+        return [readable(item) for item in value]
+    if isinstance(value, str) and value.startswith("{"):
+        return readable(json.loads(value))
+    return value
+
+
+def inventory(planned: Planned, call: str) -> dict[str, Any]:
+    values = {address: readable(value) for address, value in sorted(planned.values[call].items())}
+    if call in SERVICES and call != BASE:
+        environment, base = (planned.one(c, "aws_codedeploy_app.this")["name"] for c in (call, BASE))
+        like = json.loads(json.dumps(inventory(planned, BASE)["values"]).replace(base, environment))
+        values = {address: value for address, value in values.items() if like.get(address) != value}
+    counts = Counter(address.split(".")[0] for address in planned.values[call])
+    return {"counts": dict(sorted(counts.items())), "outputs": planned.outputs[call], "values": values}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_plans_what_its_inventory_says(planned, call, regenerate, regenerate_hint):
+    path = INVENTORIES / f"{CALLS[call][0]}-{call}.yaml".replace("foundation-foundation", "foundation")
+    now = inventory(planned, call)
+    if regenerate:
+        path.write_text(yaml.safe_dump(now, width=120, sort_keys=True), encoding="utf-8")
+    expected = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for part in ("counts", "outputs"):
+        assert now[part] == expected[part], regenerate_hint
+    assert set(now["values"]) == set(expected["values"]), regenerate_hint
+    for address, value in expected["values"].items():
+        assert now["values"][address] == value, f"{address}: {regenerate_hint}"
+
+
+def test_every_inventory_belongs_to_a_call():
+    calls = {f"{module}-{call}".replace("foundation-foundation", "foundation") for call, (module, _) in CALLS.items()}
+    assert {path.stem for path in INVENTORIES.glob("*.yaml")} == calls
+
+
+def test_the_foundation_is_named_as_the_tasks_name_it(planned):
+    names = Names("sample", "none", "123456789012", "eu-west-1")
+    one = planned.one
+    assert one("foundation", 'aws_s3_bucket.this["state"]')["bucket"] == names.state_bucket
+    assert one("foundation", 'aws_s3_bucket.this["artifacts"]')["bucket"] == names.artifacts_bucket
+    assert one("foundation", "aws_dynamodb_table.ledger")["name"] == names.ledger_table
+    assert one("foundation", "aws_ecr_repository.this")["name"] == names.repository
+
+
+@pytest.mark.parametrize("call", SERVICES)
+def test_a_service_is_named_as_the_tasks_name_it(planned, call):
+    names = Names("sample", call, "123456789012", "eu-west-1")
+    values = planned.values[call]
+    assert values["aws_lambda_function.this"]["function_name"] == names.function
+    assert values["aws_lambda_alias.live"]["name"] == ALIAS
+    assert values["aws_cloudwatch_log_group.function"]["name"] == names.log_group
+    assert values["aws_codedeploy_app.this"]["name"] == names.codedeploy_application
+    assert values["aws_codedeploy_deployment_group.live"]["deployment_group_name"] == ALIAS
+    assert values["aws_iam_role.function"]["name"] == f"{names.function}-function"
+    assert values["aws_iam_role.codedeploy"]["name"] == f"{names.function}-codedeploy"
+    alarms = {v["alarm_name"] for k, v in values.items() if k.startswith("aws_cloudwatch_metric_alarm.")}
+    assert alarms == {f"{names.function}-{what}" for what in ("errors", "latency", "throttles")}
+    assert set(values["aws_codedeploy_deployment_group.live"]["alarm_configuration"][0]["alarms"]) == alarms
+
+
+def test_the_hook_that_codedeploy_may_call_is_named_as_the_tasks_name_it(planned):
+    policy = json.loads(planned.one(BASE, "aws_iam_role_policy.codedeploy")["policy"])
+    (hook,) = (s for s in policy["Statement"] if s["Sid"] == "CallTheHook")
+    assert hook["Action"] == "lambda:InvokeFunction"
+    assert hook["Resource"].endswith(":function:" + Names("sample", BASE, "", "").pipeline_function("verify"))
+
+
+def references(resource: dict[str, Any], argument: str) -> list[str]:
+    """Return what an argument refers to; `block.argument` looks into a block."""
+    at = resource["expressions"]
+    *path, last = argument.split(".")
+    for step in path:
+        at = at[step][0]
+    return at.get(last, {}).get("references", [])
+
+
+TRIGGERS = {
+    "aws_lambda_event_source_mapping": "function_name",
+    "aws_lambda_function_url": "qualifier",
+    "aws_lambda_permission": "qualifier",
+    "aws_scheduler_schedule": "target.arn",
+}
+"""Where a kind of trigger must name the alias."""
+
+MAY_NAME_THE_FUNCTION = {
+    "aws_lambda_alias": "it is the alias",
+    "aws_lambda_function_url": "beside the qualifier",
+    "aws_lambda_permission": "beside the qualifier",
+}
+
+
+@pytest.mark.parametrize("call", SERVICES)
+def test_every_trigger_and_permission_names_the_alias(planned, call):
+    for resource in planned.configuration[call]:
+        argument = TRIGGERS.get(resource["type"])
+        if argument:
+            assert any(r.startswith("aws_lambda_alias.live") for r in references(resource, argument)), resource[
+                "address"
+            ]
+
+
+def test_the_public_may_call_the_alias_and_only_through_its_url(planned):
+    permission = planned.one("url", 'aws_lambda_permission.url["this"]')
+    assert (permission["action"], permission["function_url_auth_type"]) == ("lambda:InvokeFunctionUrl", "NONE")
+    template = json.loads(planned.one("url", 'aws_cloudformation_stack.url["this"]')["template_body"])
+    (resource,) = template["Resources"].values()
+    assert resource["Type"] == "AWS::Lambda::Permission"
+    assert resource["Properties"] == {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": "arn:aws:lambda:eu-west-1:123456789012:function:sample-url:live",
+        "InvokedViaFunctionUrl": True,
+        "Principal": "*",
+    }
+
+
+@pytest.mark.parametrize("call", [call for call in SERVICES if call != "url"])
+def test_nobody_is_let_in_unless_the_url_is_public(planned, call):
+    kinds = {address.split(".")[0] for address in planned.values[call]}
+    assert not kinds & {"aws_lambda_permission", "aws_cloudformation_stack"}
+
+
+@pytest.mark.parametrize("call", SERVICES)
+def test_nothing_but_the_alias_reaches_for_the_bare_function(planned, call):
+    for resource in planned.configuration[call]:
+        if "aws_lambda_function.this" in json.dumps(resource.get("expressions", {})):
+            assert resource["type"] in MAY_NAME_THE_FUNCTION, resource["address"]
+
+
+def test_alarms_watch_the_alias_and_take_silence_for_good(planned):
+    for call in SERVICES:
+        for address, alarm in planned.values[call].items():
+            if not address.startswith("aws_cloudwatch_metric_alarm."):
+                continue
+            assert alarm["treat_missing_data"] == "notBreaching"
+            metrics = [query["metric"][0] for query in alarm["metric_query"] if query["metric"]] or [alarm]
+            for metric in metrics:
+                assert metric["dimensions"] == {"FunctionName": f"sample-{call}", "Resource": f"sample-{call}:live"}
+
+
+def test_terraform_publishes_no_version_and_leaves_the_alias_to_releases(planned):
+    for call in SERVICES:
+        assert planned.one(call, "aws_lambda_function.this")["publish"] is False
+        assert planned.one(call, "aws_lambda_alias.live")["function_version"] == "$LATEST"
+
+
+def statements(planned: Planned, call: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield every statement of every policy that a call plans, with the resource's address and the argument's name."""
+    for address, values in planned.values[call].items():
+        for argument in ("assume_role_policy", "policy"):
+            if f"{address.split('.')[0]}.{argument}" in POLICIES:
+                assert values.get(argument), f"{argument} of {address} isn't known when a plan is read"
+                for statement in json.loads(values[argument])["Statement"]:
+                    yield address, argument, statement
+
+
+POLICIES = {
+    "aws_ecr_repository_policy.policy",
+    "aws_iam_role.assume_role_policy",
+    "aws_iam_role_policy.policy",
+    "aws_s3_bucket_policy.policy",
+    "aws_sqs_queue.policy",
+}
+WILDCARDS = {
+    "ReadAlarms": "DescribeAlarms is authorised against the list of the account's alarms",
+    "WriteOwnLog": "the streams of the function's own log group; Lambda names them",
+    "WriteTraces": "X-Ray has no resources to name",
+}
+
+
+def listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_no_policy_allows_an_action_by_wildcard(planned, call):
+    for address, _, statement in statements(planned, call):
+        if statement["Effect"] == "Allow":
+            assert [action for action in listed(statement["Action"]) if "*" in action] == [], address
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_policies_allow_what_they_name_and_say_why_not_where_they_do_not(planned, call):
+    for address, argument, statement in statements(planned, call):
+        if argument == "policy" and statement["Effect"] == "Allow" and statement.get("Sid") not in WILDCARDS:
+            assert [arn for arn in listed(statement.get("Resource", [])) if "*" in arn] == [], address
+
+
+@pytest.mark.parametrize("call", SERVICES)
+def test_the_function_may_write_its_own_log_only(planned, call):
+    policy = json.loads(planned.one(call, "aws_iam_role_policy.function")["policy"])
+    (own,) = (s for s in policy["Statement"] if s["Sid"] == "WriteOwnLog")
+    group = f"arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/sample-{call}"
+    assert own["Resource"] == f"{group}:log-stream:*"
+    assert sorted(own["Action"]) == ["logs:CreateLogStream", "logs:PutLogEvents"]
+
+
+@pytest.mark.parametrize("call", FOUNDATIONS)
+def test_buckets_and_images_have_no_way_in_by_accident(planned, call):
+    for key in ("state", "artifacts"):
+        block = planned.one(call, f'aws_s3_bucket_public_access_block.this["{key}"]')
+        assert [block[each] for each in block if each.startswith(("block_", "ignore_", "restrict_"))] == [True] * 4
+        (deny,) = json.loads(planned.one(call, f'aws_s3_bucket_policy.this["{key}"]')["policy"])["Statement"]
+        assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    (pull,) = json.loads(planned.one(call, "aws_ecr_repository_policy.this")["policy"])["Statement"]
+    project = planned.one(call, "aws_ecr_repository.this")["name"]
+    assert pull["Principal"] == {"Service": "lambda.amazonaws.com"}
+    functions = f"arn:aws:lambda:eu-west-1:123456789012:function:{project}-*"
+    assert pull["Condition"] == {"StringLike": {"aws:SourceArn": functions}}
+
+
+def test_images_expire_by_count_and_never_by_age(planned):
+    for call in FOUNDATIONS:
+        (rule,) = json.loads(planned.one(call, "aws_ecr_lifecycle_policy.this")["policy"])["rules"]
+        assert rule["selection"]["countType"] == "imageCountMoreThan"
