@@ -25,7 +25,7 @@ from stepladder.releases import alias as aliases
 from stepladder.releases import records, smoke
 from stepladder.releases.alias import PRECONDITION, Alias
 from stepladder.releases.clock import retrying, stamp
-from stepladder.releases.function import State
+from stepladder.releases.function import LATEST, State
 from stepladder.releases.identity import release_id
 from stepladder.releases.ledger import description, short
 from stepladder.releases.records import Current, Release
@@ -70,7 +70,7 @@ def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequ
         environment=rung.environment,
         kind=target.kind,
         version="",
-        previous_version=alias.version,
+        previous_version="" if alias.version == LATEST else alias.version,
         digest=target.digest,
         git_commit=target.git_commit,
         requested_by=rung.requested_by,

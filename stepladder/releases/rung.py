@@ -17,7 +17,7 @@ from stepladder.errors import RefusedError
 from stepladder.releases import alias as aliases
 from stepladder.releases.alias import Alias
 from stepladder.releases.clock import Clock
-from stepladder.releases.function import LATEST, Function
+from stepladder.releases.function import Function
 from stepladder.releases.identity import this_process
 from stepladder.releases.ledger import Ledger
 from stepladder.releases.lock import EnvironmentLock
@@ -98,7 +98,10 @@ class Rung:
         return str(next(iter(answer["deployments"]), ""))
 
     def check_unshifted(self, alias: Alias, deployment: str) -> None:
-        """Refuse while a CodeDeploy deployment is under way, an alias is weighted, or it serves $LATEST."""
+        """Refuse while a CodeDeploy deployment is under way or an alias is weighted.
+
+        An alias on $LATEST was never released: Terraform made it there, and the first release moves it.
+        """
         name = f"alias {names.ALIAS} of {self.names.function}"
         if deployment:
             raise RefusedError(
@@ -110,11 +113,6 @@ class Rung:
                 f"{name} serves version {alias.version}{aliases.weighted(alias)}, and no deployment is under way",
                 hint="a deployment was stopped without its rollback; clear the weights: "
                 f"inv rollback --env {self.environment}",
-            )
-        if alias.version == LATEST:
-            raise RefusedError(
-                f"{name} serves $LATEST, which is no version",
-                hint="point it at a published version, then run this again",
             )
 
 
