@@ -9,6 +9,7 @@ PLUGINS = (
     "sts",
     "iam",
     "s3",
+    "sqs",
     "ecr",
     "lambda_",
     "cloudwatch",
