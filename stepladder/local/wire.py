@@ -6,10 +6,12 @@ The protocols' details come from botocore's service models, through Moto's own p
 from __future__ import annotations
 
 import functools
+import io
 import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -128,7 +130,10 @@ def parse_response(operation: Any, response: Response, protocol: str) -> dict[st
     from botocore.awsrequest import HeadersDict
     from botocore.parsers import create_parser
 
-    raw = {"status_code": response.status, "headers": HeadersDict(response.headers), "body": response.body}
+    # a streamed body stays one, as in boto3: `read()` it; given bytes, the parser would decode them as UTF-8
+    streams = operation.has_streaming_output and response.status < HTTPStatus.MULTIPLE_CHOICES
+    body = io.BytesIO(response.body) if streams else response.body
+    raw = {"status_code": response.status, "headers": HeadersDict(response.headers), "body": body}
     parsed: dict[str, Any] = create_parser(protocol).parse(raw, operation.output_shape)
     error = parsed.pop("Error", None)
     parsed.pop("ResponseMetadata", None)
