@@ -15,6 +15,7 @@ from stepladder_template.source import PACKAGE, Source
 MODULES = ("foundation", "service", "delivery")
 JUNK = shutil.ignore_patterns(".terraform", ".terraform.lock.hcl", "*.tfstate*", "*.tfplan", "__pycache__", ".DS_Store")
 ORIGIN = ".cruft.json"
+MODULES_ORIGIN = ".origin.json"
 DEADLINE = 30  # seconds for git init
 
 
@@ -47,7 +48,8 @@ def finish(project: Path, template_directory: str | Path, source: Source, answer
     pyproject = project / "pyproject.toml"
     text = pyproject.read_text("utf-8")
     pyproject.write_text(text.replace(json.dumps(PACKAGE), json.dumps(source.requirement), 1), "utf-8")
-    _write_origin(project, source, answers, modules)
+    _write_json(modules / MODULES_ORIGIN, {"commit": source.commit, "sha256": tree_hash(modules)})
+    _write_json(project / ORIGIN, _origin(source, answers))
     _remove_empty_folders(project)
     notes = [f"created {project.name}, which depends on {source.requirement}"]
     if source.local:
@@ -58,27 +60,29 @@ def finish(project: Path, template_directory: str | Path, source: Source, answer
 
 
 def tree_hash(folder: Path) -> str:
-    """Return the SHA-256 of the names and contents of all files below a folder, so that edits can be told."""
+    """Return the SHA-256 of the names and contents of the modules' files, so that edits can be told."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MODULES_ORIGIN):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(folder).as_posix()}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
 
 
-def _write_origin(project: Path, source: Source, answers: Mapping[str, Any], modules: Path) -> None:
-    """Write where the project came from in cruft's format, with the modules' hash added."""
+def _origin(source: Source, answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the project came from, in cruft's format."""
     asked = {key: answers[key] for key in sorted(answers) if not key.startswith("_")}
-    origin = {
+    return {
         "template": source.template,
         "commit": source.commit,
         "checkout": source.checkout,
         "context": {"cookiecutter": {**asked, "_template": source.template}},
         "directory": "template",
-        "stepladder": {"requirement": source.requirement, "modules_sha256": tree_hash(modules)},
     }
-    (project / ORIGIN).write_text(json.dumps(origin, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
 def _remove_empty_folders(project: Path) -> None:

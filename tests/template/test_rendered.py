@@ -237,9 +237,23 @@ def test_the_smoke_cases_are_valid(new_project, trigger):
 
 def test_the_modules_are_those_of_the_repository(new_project, tree, template):
     copied = tree(new_project() / "terraform/modules")
+    copied.pop(".origin.json")
     own = tree(template.parent / "terraform/modules")
 
     assert copied == {path: text for path, text in own.items() if ".terraform" not in path and ".tfstate" not in path}
+
+
+def test_an_edit_of_the_modules_can_be_told(new_project, template, monkeypatch):
+    monkeypatch.syspath_prepend(str(template))
+    from stepladder_template.finish import tree_hash
+
+    modules = new_project() / "terraform/modules"
+    recorded = json.loads((modules / ".origin.json").read_text())["sha256"]
+
+    assert tree_hash(modules) == recorded
+    with next(modules.rglob("*.tf")).open("a") as edited:
+        edited.write("# edited\n")
+    assert tree_hash(modules) != recorded
 
 
 def run(folder, *argv):

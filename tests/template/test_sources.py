@@ -226,7 +226,6 @@ def requirement(project: Path) -> str:
         for line in tomllib.loads((project / "pyproject.toml").read_text())["dependency-groups"]["dev"]
         if line.startswith("stepladder")
     )
-    assert origin(project)["stepladder"]["requirement"] == found
     return found
 
 
