@@ -46,6 +46,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         found = [check(release, target) for target in event["targets"]]
         return {"unchanged": all(facts["unchanged"] for facts in found)}
     target, execution = event["target"], event["execution_arn"]
+    _place(target)
     alias = serving.alias(target["function"], target["alias"])
     _lock(release, target, execution, alias.version)
     try:

@@ -17,21 +17,21 @@ Reader = Callable[..., Mapping[str, Any]]
 _PAGE = 100
 _ENDS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 _SHIFTING = frozenset(
-    [
+    {
+        "CountBake",
+        "CountPoll",
         "CreateDeployment",
         "CreateHotfixDeployment",
         "FindDeployment",
-        "ReadDeployment",
-        "Probe",
-        "CountPoll",
-        "CountBake",
-        "Pause",
-        "PauseBriefly",
         "IsDeploymentDone",
+        "IsDeploymentFound",
         "IsEarly",
         "JoinDeployment",
-        "IsDeploymentFound",
-    ]
+        "Pause",
+        "PauseBriefly",
+        "Probe",
+        "ReadDeployment",
+    }
 )
 _PHRASES = {
     "Approve": "waiting for approval",

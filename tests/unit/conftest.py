@@ -1,0 +1,38 @@
+"""What several unit tests share."""
+
+import importlib
+import io
+import sys
+import types
+import zipfile
+
+import pytest
+from fakes.pipeline import World
+
+from stepladder.promotion import packages
+
+
+@pytest.fixture(scope="session")
+def pipeline_folder(tmp_path_factory):
+    """The pipeline's functions as Lambda has them: their packages, unpacked."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    for package in packages.build_all():
+        zipfile.ZipFile(io.BytesIO(package.data)).extractall(folder)
+    return folder
+
+
+@pytest.fixture
+def pipeline(pipeline_folder, monkeypatch):
+    """The pipeline's modules on a fake AWS, which is its `world`."""
+    monkeypatch.syspath_prepend(str(pipeline_folder))
+    world = World()
+    aws = importlib.import_module("shared.aws")
+    monkeypatch.setattr(aws, "client", world.client)
+    monkeypatch.setenv("LEDGER_TABLE", "orders-releases")
+    monkeypatch.setenv("ARTIFACTS_BUCKET", "orders-artifacts")
+    names = ("validate", "image", "verify", "hook", "probe", "cases", "rollback", "restore", "settle", "shared.errors")
+    modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
+    modules["cases"].load.cache_clear()
+    yield types.SimpleNamespace(world=world, **modules)
+    for name in [n for n, m in sys.modules.items() if str(getattr(m, "__file__", "")).startswith(str(pipeline_folder))]:
+        del sys.modules[name]

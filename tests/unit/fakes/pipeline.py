@@ -1,0 +1,280 @@
+"""A small AWS for the pipeline's functions: what their calls read and change, in memory."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+FUNCTION, ALIAS, RELEASE = "orders-production", "live", "20261121T230501Z-a1b2c3"
+OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+EXECUTION = "arn:aws:states:eu-west-1:123456789012:execution:orders-promotion:production-c0ffee-bbbbbbbb-1"
+
+
+def refusal(code: str, status: int = 400) -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call"
+    )
+
+
+def release(**changes: Any) -> dict[str, Any]:
+    told = {
+        "id": RELEASE,
+        "digest": NEW,
+        "git_commit": "c0ffee",
+        "requested_by": "jo@laptop",
+        "input_key": "key",
+        "smoke_key": "smoke/cases.json",
+        "hotfix": False,
+        "force": False,
+    }
+    return told | changes
+
+
+def target(**changes: Any) -> dict[str, Any]:
+    told = {
+        "environment": "production",
+        "function": FUNCTION,
+        "alias": ALIAS,
+        "application": FUNCTION,
+        "deployment_group": ALIAS,
+        "probe_requests": 10,
+        "lock_seconds": 7200,
+    }
+    return told | changes
+
+
+class Lambda:
+    """Functions with versions and one alias each. `answers` decides what a version answers to a payload."""
+
+    def __init__(self) -> None:
+        self.digests = {(FUNCTION, "7"): OLD, (FUNCTION, "8"): NEW, ("orders-staging", "3"): NEW}
+        self.aliases: dict[str, dict[str, Any]] = {
+            FUNCTION: {"FunctionVersion": "7", "RevisionId": "r1"},
+            "orders-staging": {"FunctionVersion": "3", "RevisionId": "s1"},
+        }
+        self.latest = {
+            "Architectures": ["arm64"],
+            "PackageType": "Image",
+            "Role": "role",
+            "LastUpdateStatus": "Successful",
+        }
+        self.configurations: dict[tuple[str, str], dict[str, Any]] = {}
+        self.answers: Any = lambda version, payload: ({"statusCode": 200}, None)
+        self.invoked: list[str] = []
+        self.moves: list[dict[str, Any]] = []
+        self.before_update: Any = None
+
+    def get_alias(self, FunctionName: str, Name: str) -> dict[str, Any]:  # noqa: N803
+        return dict(self.aliases[FunctionName])
+
+    def get_function(self, FunctionName: str, Qualifier: str) -> dict[str, Any]:  # noqa: N803
+        if (FunctionName, Qualifier) not in self.digests:
+            raise refusal("ResourceNotFoundException", 404)
+        configuration = self.configurations.get((FunctionName, Qualifier), self.latest)
+        return {
+            "Code": {"ResolvedImageUri": f"r/o@{self.digests[FunctionName, Qualifier]}"},
+            "Configuration": configuration,
+        }
+
+    def get_function_configuration(self, FunctionName: str) -> dict[str, Any]:  # noqa: N803
+        return dict(self.latest)
+
+    def update_alias(self, **request: Any) -> dict[str, Any]:
+        if self.before_update:
+            self.before_update, act = None, self.before_update
+            act()
+        alias = self.aliases[request["FunctionName"]]
+        if request["RevisionId"] != alias["RevisionId"]:
+            raise refusal("PreconditionFailedException", 412)
+        self.moves.append(request)
+        alias.update(FunctionVersion=request["FunctionVersion"], RevisionId=alias["RevisionId"] + "'")
+        alias.pop("RoutingConfig", None)
+        return alias
+
+    def invoke(self, FunctionName: str, Qualifier: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+        self.invoked.append(Qualifier)
+        version = self.aliases[FunctionName]["FunctionVersion"] if Qualifier == ALIAS else Qualifier
+        result, error = self.answers(version, json.loads(Payload))
+        body = {"errorType": error, "errorMessage": "no"} if error else result
+        answer: dict[str, Any] = {"Payload": io.BytesIO(json.dumps(body).encode()), "ExecutedVersion": version}
+        return answer | ({"FunctionError": "Unhandled"} if error else {})
+
+    def weigh(self, version: str, share: float) -> None:
+        self.aliases[FUNCTION]["RoutingConfig"] = {"AdditionalVersionWeights": {version: share}}
+
+
+class CodeDeploy:
+    """Deployments by id; a stopped one ends, and rolls back when `rolls_back` says so."""
+
+    def __init__(self) -> None:
+        self.deployments: dict[str, dict[str, Any]] = {}
+        self.reported: list[str] = []
+        self.shifted = "Succeeded"
+        self.stopped: list[str] = []
+        self.on_stop: Any = None
+        self.failures: list[Exception] = []
+
+    def add(self, name: str, *, status: str = "InProgress", description: str | None = None, **changes: Any) -> None:
+        spec = {
+            "Resources": [
+                {"f": {"Properties": {"Name": FUNCTION, "Alias": ALIAS, "CurrentVersion": "7", "TargetVersion": "8"}}}
+            ]
+        }
+        self.deployments[name] = {
+            "deploymentId": name,
+            "status": status,
+            "description": f"rel={RELEASE} smoke=smoke/cases.json" if description is None else description,
+            "revision": {"appSpecContent": {"content": json.dumps(spec)}},
+            "creator": "user",
+            **changes,
+        }
+
+    def list_deployments(self, **request: Any) -> dict[str, Any]:
+        wanted = request.get("includeOnlyStatuses")
+        return {"deployments": [n for n, d in self.deployments.items() if not wanted or d["status"] in wanted]}
+
+    def get_deployment(self, deploymentId: str) -> dict[str, Any]:  # noqa: N803
+        return {"deploymentInfo": self.deployments[deploymentId]}
+
+    def batch_get_deployments(self, deploymentIds: list[str]) -> dict[str, Any]:  # noqa: N803
+        return {"deploymentsInfo": [self.deployments[i] for i in deploymentIds]}
+
+    def stop_deployment(self, deploymentId: str, autoRollbackEnabled: bool) -> None:  # noqa: N803
+        assert autoRollbackEnabled
+        self.stopped.append(deploymentId)
+        self.deployments[deploymentId]["status"] = "Stopped"
+        if self.on_stop:
+            self.on_stop()
+
+    def list_deployment_targets(self, deploymentId: str) -> dict[str, Any]:  # noqa: N803
+        return {"targetIds": ["t"]}
+
+    def get_deployment_target(self, deploymentId: str, targetId: str) -> dict[str, Any]:  # noqa: N803
+        events = [{"lifecycleEventName": "AllowTraffic", "status": self.shifted}]
+        return {"deploymentTarget": {"lambdaTarget": {"lifecycleEvents": events}}}
+
+    def put_lifecycle_event_hook_execution_status(self, **request: Any) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.reported.append(request["status"])
+
+
+class DynamoDb:
+    """Items by key, with the few conditions that the pipeline writes."""
+
+    def __init__(self) -> None:
+        self.items: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def get_item(self, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
+        found = self.items.get(self._key(Key))
+        return {"Item": found} if found else {}
+
+    def put_item(self, Item: dict[str, Any], ConditionExpression: str = "", **request: Any) -> None:  # noqa: N803
+        there = self.items.get(self._key(Item))
+        if ConditionExpression and there and not self._ours(there, request["ExpressionAttributeValues"]):
+            raise refusal("ConditionalCheckFailedException")
+        self.items[self._key(Item)] = Item
+
+    def delete_item(self, Key: dict[str, Any], **request: Any) -> None:  # noqa: N803
+        there = self.items.get(self._key(Key))
+        if not there or not self._ours(there, request["ExpressionAttributeValues"]):
+            raise refusal("ConditionalCheckFailedException")
+        del self.items[self._key(Key)]
+
+    @staticmethod
+    def _ours(there: dict[str, Any], values: dict[str, Any]) -> bool:
+        ours = values[":ours"]
+        over = int(values[":over"]["N"]) if ":over" in values else 0
+        return (
+            ours in (there.get("run_id"), there.get("execution_arn")) or int(there.get("expires", {"N": 1})["N"]) < over
+        )
+
+    @staticmethod
+    def _key(item: dict[str, Any]) -> tuple[str, str]:
+        return item["pk"]["S"], item["sk"]["S"]
+
+    def put(self, pk: str, sk: str, **fields: str) -> None:
+        self.items[pk, sk] = {"pk": {"S": pk}, "sk": {"S": sk}, **{k: {"S": v} for k, v in fields.items()}}
+
+    def read(self, pk: str, sk: str) -> dict[str, str]:
+        return {k: str(next(iter(v.values()))) for k, v in self.items.get((pk, sk), {}).items()}
+
+
+class Ecr:
+    def __init__(self) -> None:
+        self.manifests: dict[str, dict[str, Any]] = {
+            NEW: {"mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {"digest": "sha256:c"}}
+        }
+        self.scan: dict[str, Any] = {"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": {}}
+        self.url = ""
+
+    def batch_get_image(self, imageIds: list[dict[str, str]], **_: Any) -> dict[str, Any]:  # noqa: N803
+        found = self.manifests.get(imageIds[0]["imageDigest"])
+        if not found:
+            return {"images": [], "failures": [{"failureCode": "ImageNotFound"}]}
+        return {"images": [{"imageManifest": json.dumps(found), "imageManifestMediaType": found["mediaType"]}]}
+
+    def get_download_url_for_layer(self, **_: Any) -> dict[str, Any]:
+        return {"downloadUrl": self.url}
+
+    def describe_image_scan_findings(self, **_: Any) -> dict[str, Any]:
+        if isinstance(self.scan, Exception):
+            raise self.scan
+        return self.scan
+
+
+class S3:
+    def __init__(self) -> None:
+        self.cases = {"hello.json": json.dumps({"name": "says hello", "payload": {"a": 1}, "expect": {"status": 200}})}
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        return {"Body": io.BytesIO(json.dumps(self.cases).encode())}
+
+
+class CloudWatch:
+    def __init__(self) -> None:
+        self.firing: list[str] = []
+
+    def describe_alarms(self, AlarmNames: list[str], StateValue: str) -> dict[str, Any]:  # noqa: N803
+        assert StateValue == "ALARM"
+        return {"MetricAlarms": [{"AlarmName": n, "StateReason": "too many"} for n in AlarmNames if n in self.firing]}
+
+
+class States:
+    def __init__(self) -> None:
+        self.execution: dict[str, Any] = {}
+
+    def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803
+        return self.execution
+
+
+class World:
+    """All services, by the names that boto3 has for them."""
+
+    def __init__(self) -> None:
+        self.lambda_, self.codedeploy, self.dynamodb = Lambda(), CodeDeploy(), DynamoDb()
+        self.ecr, self.s3, self.cloudwatch, self.states = Ecr(), S3(), CloudWatch(), States()
+
+    def client(self, service: str, *_: Any) -> Any:
+        return {
+            "lambda": self.lambda_,
+            "codedeploy": self.codedeploy,
+            "dynamodb": self.dynamodb,
+            "ecr": self.ecr,
+            "s3": self.s3,
+            "cloudwatch": self.cloudwatch,
+            "stepfunctions": self.states,
+        }[service]
+
+
+class Context:
+    """Lambda's context: how long is left."""
+
+    def __init__(self, seconds: float = 300) -> None:
+        self.seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.seconds * 1000)

@@ -1,0 +1,172 @@
+import json
+
+import pytest
+from fakes.pipeline import EXECUTION, FUNCTION, RELEASE, Context, release, target
+
+
+@pytest.fixture(autouse=True)
+def quick(pipeline, monkeypatch):
+    monkeypatch.setattr(pipeline.rollback, "_SHORT", 0.2)
+    monkeypatch.setattr(pipeline.restore, "_POLL", 0.01)
+    monkeypatch.setattr(pipeline.restore, "_GRACE", 0.05)
+
+
+def restore(pipeline):
+    event = {"action": "restore", "release": release(), "target": target(), "previous_version": "7", "version": "8"}
+    return pipeline.rollback.handler(event, Context())
+
+
+def alias(pipeline):
+    return pipeline.world.lambda_.aliases[FUNCTION]
+
+
+def test_a_deployment_under_way_is_stopped_and_its_rollback_waited_for(pipeline):
+    world = pipeline.world
+    world.codedeploy.add("d-1")
+    world.lambda_.weigh("8", 0.1)
+
+    def undo():
+        world.codedeploy.deployments["d-1"]["rollbackInfo"] = {"rollbackDeploymentId": "d-2"}
+        world.codedeploy.add("d-2", status="Succeeded", creator="codeDeployRollback", description="")
+        alias(pipeline).pop("RoutingConfig")
+
+    world.codedeploy.on_stop = undo
+    assert restore(pipeline) == {"moved": True, "deployment_id": "d-1", "cause": ""}
+    assert world.codedeploy.stopped == ["d-1"]
+    assert world.lambda_.moves == []
+
+
+def test_a_rollback_still_under_way_is_asked_for_again(pipeline):
+    pipeline.world.codedeploy.add("d-1", status="Failed", rollbackInfo={"rollbackDeploymentId": "d-2"})
+    pipeline.world.codedeploy.add("d-2", creator="codeDeployRollback", description="")
+    with pytest.raises(pipeline.errors.StillRollingBackError, match="d-2"):
+        restore(pipeline)
+
+
+def test_what_codedeploy_leaves_is_put_back_with_the_weights_cleared(pipeline):
+    pipeline.world.codedeploy.add(
+        "d-1", status="Failed", errorInformation={"code": "ALARM_ACTIVE", "message": "errors"}
+    )
+    pipeline.world.lambda_.weigh("8", 0.1)
+    assert restore(pipeline) == {"moved": True, "deployment_id": "d-1", "cause": "ALARM_ACTIVE: errors"}
+    move = pipeline.world.lambda_.moves[0]
+    assert move["FunctionVersion"] == "7"
+    assert move["RoutingConfig"] == {"AdditionalVersionWeights": {}}
+    assert move["RevisionId"] == "r1"
+
+
+def test_a_finished_shift_is_undone(pipeline):
+    pipeline.world.codedeploy.add("d-1", status="Succeeded")
+    alias(pipeline)["FunctionVersion"] = "8"
+    assert restore(pipeline)["moved"] is True
+    assert alias(pipeline)["FunctionVersion"] == "7"
+
+
+def test_running_it_again_changes_nothing_more(pipeline):
+    pipeline.world.codedeploy.add("d-1", status="Succeeded")
+    alias(pipeline)["FunctionVersion"] = "8"
+    first = restore(pipeline)
+    assert restore(pipeline) == first
+    assert len(pipeline.world.lambda_.moves) == 1
+
+
+def test_a_deployment_that_never_was_has_moved_nothing(pipeline):
+    assert restore(pipeline) == {"moved": False, "deployment_id": "", "cause": ""}
+
+
+def test_a_deployment_that_failed_before_its_shift_has_moved_nothing(pipeline):
+    pipeline.world.codedeploy.add("d-1", status="Failed")
+    pipeline.world.codedeploy.shifted = "Skipped"
+    pipeline.world.dynamodb.put("deployment#d-1", "hook", why="says hello: status 500")
+    assert restore(pipeline) == {"moved": False, "deployment_id": "d-1", "cause": "says hello: status 500"}
+
+
+def test_somebody_else_s_deployment_is_left_alone(pipeline):
+    pipeline.world.codedeploy.add("d-9", description="by hand")
+    pipeline.world.lambda_.weigh("9", 0.1)
+    assert restore(pipeline)["moved"] is False
+    assert pipeline.world.codedeploy.stopped == []
+    assert pipeline.world.lambda_.moves == []
+
+
+def test_somebody_else_s_choice_of_version_is_left_and_told(pipeline):
+    alias(pipeline)["FunctionVersion"] = "3"
+    with pytest.raises(pipeline.errors.RollbackFailedError, match=r"somebody else moved .* serves version 3"):
+        restore(pipeline)
+
+
+def test_an_alias_that_changes_under_our_hands_is_read_again(pipeline):
+    alias(pipeline)["FunctionVersion"] = "8"
+    pipeline.world.lambda_.before_update = lambda: alias(pipeline).update(RevisionId="r2")
+    assert restore(pipeline)["moved"] is True
+    assert pipeline.world.lambda_.moves[0]["RevisionId"] == "r2"
+
+
+class TestSettle:
+    @pytest.fixture(autouse=True)
+    def cut_off(self, pipeline):
+        world = pipeline.world
+        told = {
+            "release_id": RELEASE,
+            "digest": release()["digest"],
+            "git_commit": "c0ffee",
+            "requested_by": "jo",
+            "rungs": [{"targets": [target(environment="staging", function="orders-staging")]}, {"targets": [target()]}],
+        }
+        world.states.execution = {"status": "ABORTED", "input": json.dumps(told), "error": "Stopped"}
+        world.dynamodb.put("env#production", "lock", run_id=EXECUTION, previous_version="7", since="then")
+
+    def settle(self, pipeline):
+        return pipeline.rollback.handler({"action": "settle", "execution_arn": EXECUTION}, Context(20))["settled"]
+
+    def entry(self, pipeline):
+        return pipeline.world.dynamodb.read("env#production", f"release#{RELEASE}")
+
+    def test_what_it_left_shifted_is_put_back_recorded_and_unlocked(self, pipeline):
+        pipeline.world.codedeploy.add("d-1", status="Succeeded")
+        alias(pipeline)["FunctionVersion"] = "8"
+        settled = self.settle(pipeline)
+        assert [t["outcome"] for t in settled] == ["untouched", "rolled_back"]
+        assert self.entry(pipeline)["result"] == "rolled_back"
+        assert self.entry(pipeline)["version"] == "8"
+        assert "the execution ended ABORTED: Stopped" in self.entry(pipeline)["cause"]
+        assert pipeline.world.dynamodb.read("env#production", "lock") == {}
+
+    def test_what_it_had_not_moved_is_recorded_as_failed(self, pipeline):
+        assert [t["outcome"] for t in self.settle(pipeline)] == ["untouched", "failed"]
+        assert self.entry(pipeline)["result"] == "failed"
+
+    def test_settling_twice_says_the_same(self, pipeline):
+        first = self.settle(pipeline)
+        assert [t["outcome"] for t in self.settle(pipeline)] == [t["outcome"] for t in first]
+
+    def test_a_release_that_was_recorded_is_kept_and_only_unlocked(self, pipeline):
+        pipeline.world.dynamodb.put("env#production", f"release#{RELEASE}", result="succeeded", execution_arn=EXECUTION)
+        alias(pipeline)["FunctionVersion"] = "8"
+        assert self.settle(pipeline)[1]["outcome"] == "succeeded"
+        assert alias(pipeline)["FunctionVersion"] == "8"
+        assert pipeline.world.dynamodb.read("env#production", "lock") == {}
+
+    def test_a_hand_that_moved_the_alias_is_told(self, pipeline):
+        alias(pipeline)["FunctionVersion"] = "3"
+        assert self.settle(pipeline)[1]["outcome"] == "rollback_failed"
+        assert "somebody else moved" in self.entry(pipeline)["cause"]
+
+    def test_one_that_is_still_running_is_left_alone(self, pipeline):
+        pipeline.world.states.execution["status"] = "RUNNING"
+        assert self.settle(pipeline) == []
+        assert pipeline.world.dynamodb.read("env#production", "lock")["run_id"] == EXECUTION
+
+    def test_an_event_of_eventbridge_is_understood(self, pipeline):
+        event = {"detail-type": "Step Functions Execution Status Change", "detail": {"executionArn": EXECUTION}}
+        assert pipeline.rollback.handler(event, Context(20))["settled"][1]["outcome"] == "failed"
+
+    def test_the_state_machine_s_own_call_never_says_untouched(self, pipeline):
+        event = {
+            "action": "settle",
+            "execution_arn": "other",
+            "release": release(),
+            "targets": [target()],
+            "cause": "c",
+        }
+        assert pipeline.rollback.handler(event, Context(20))["settled"][0]["outcome"] == "failed"

@@ -1,0 +1,207 @@
+import json
+
+import pytest
+from fakes.pipeline import EXECUTION, FUNCTION, NEW, OLD, refusal, release, target
+
+LADDER = {
+    "staging": {"function": "orders-staging", "alias": "live", "below": []},
+    "production": {"function": FUNCTION, "alias": "live", "below": ["staging"]},
+}
+
+
+@pytest.fixture(autouse=True)
+def environment(pipeline, monkeypatch, tmp_path):
+    monkeypatch.setenv("LADDER", json.dumps(LADDER))
+    monkeypatch.setenv("REPOSITORY", "orders")
+    monkeypatch.setenv("SCAN_THRESHOLD", "HIGH")
+    config = tmp_path / "config.json"
+    config.write_text('{"architecture": "arm64"}')
+    pipeline.world.ecr.url = config.as_uri()
+
+
+def call(pipeline, told=None, at=None):
+    event = {"action": "validate", "release": told or release(), "target": at or target(), "execution_arn": EXECUTION}
+    return pipeline.validate.handler(event, None)
+
+
+def lock(pipeline):
+    return pipeline.world.dynamodb.read("env#production", "lock")
+
+
+def test_a_good_target_is_locked_with_the_version_that_a_rollback_returns_to(pipeline):
+    facts = call(pipeline)
+    assert facts == {
+        "previous_version": "7",
+        "unchanged": False,
+        "description": "rel=20261121T230501Z-a1b2c3 git=c0ffee img=bbbbbbbbbbbb",
+    }
+    assert lock(pipeline)["previous_version"] == "7"
+    assert lock(pipeline)["run_id"] == EXECUTION
+
+
+def test_asking_twice_keeps_the_lock(pipeline):
+    call(pipeline)
+    call(pipeline)
+    assert lock(pipeline)["run_id"] == EXECUTION
+
+
+def test_a_target_that_runs_the_digest_already_is_unchanged(pipeline):
+    pipeline.world.lambda_.digests[FUNCTION, "7"] = NEW
+    assert call(pipeline)["unchanged"] is True
+
+
+def test_the_same_image_with_another_configuration_is_a_change(pipeline):
+    world = pipeline.world.lambda_
+    world.digests[FUNCTION, "7"] = NEW
+    world.configurations[FUNCTION, "7"] = world.latest | {"MemorySize": 128}
+    world.latest = world.latest | {"MemorySize": 256}
+    assert call(pipeline)["unchanged"] is False
+
+
+def other_lock(world):
+    world.dynamodb.put("env#production", "lock", run_id="other", owner="ann", since="now", command="inv deploy")
+    world.dynamodb.items["env#production", "lock"]["expires"] = {"N": str(10**10)}
+
+
+def bad(world):
+    world.dynamodb.put(f"digest#{NEW}", "bad", by="ann", why="leaks", marked_at="today")
+
+
+def gone(world):
+    world.ecr.manifests.clear()
+
+
+def index(world):
+    world.ecr.manifests[NEW] = {"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}
+
+
+def odd(world):
+    world.ecr.manifests[NEW]["mediaType"] = "application/vnd.example+json"
+
+
+def findings(world):
+    world.ecr.scan["imageScanFindings"] = {"findingSeverityCounts": {"CRITICAL": 2, "HIGH": 1, "LOW": 9}}
+
+
+def unscanned(world):
+    world.ecr.scan = refusal("ScanNotFoundException")
+
+
+def scan_failed(world):
+    world.ecr.scan = {"imageScanStatus": {"status": "FAILED", "description": "no package manager"}}
+
+
+def below(world):
+    world.lambda_.digests["orders-staging", "3"] = OLD
+
+
+def below_shifting(world):
+    world.lambda_.aliases["orders-staging"]["RoutingConfig"] = {"AdditionalVersionWeights": {"4": 0.1}}
+
+
+def weighted(world):
+    world.lambda_.weigh("8", 0.1)
+
+
+def latest(world):
+    world.lambda_.aliases[FUNCTION]["FunctionVersion"] = "$LATEST"
+
+
+def deploying(world):
+    world.codedeploy.add("d-1", description="by hand")
+
+
+def role(world):
+    world.lambda_.configurations[FUNCTION, "7"] = world.lambda_.latest | {"Role": "another"}
+
+
+def zipped(world):
+    world.lambda_.latest["PackageType"] = "Zip"
+
+
+REFUSALS = {
+    "the environment is locked": (other_lock, "locked by ann"),
+    "the digest was marked bad": (bad, "marked bad by ann at today: leaks"),
+    "the image is gone": (gone, "is not in orders"),
+    "the digest is an index": (index, "index of several images"),
+    "the manifest is no image's": (odd, "which Lambda does not run"),
+    "the scan found too much": (findings, "found 2 CRITICAL, 1 HIGH; the threshold is HIGH"),
+    "the image was never scanned": (unscanned, "was never scanned"),
+    "the scan failed": (scan_failed, "ended FAILED (no package manager)"),
+    "the rung below runs something else": (below, "staging, the rung below, runs sha256:aaaa"),
+    "the rung below is being shifted": (below_shifting, "is being shifted"),
+    "the alias is weighted": (weighted, "is weighted, with no deployment under way"),
+    "the alias serves $LATEST": (latest, "serves $LATEST"),
+    "a deployment is under way": (deploying, "deployment d-1 is under way"),
+    "the role has changed": (role, "execution role"),
+    "the function is no image function": (zipped, "is no image function"),
+}
+
+
+@pytest.mark.parametrize(("arrange", "why"), REFUSALS.values(), ids=REFUSALS)
+def test_it_refuses_and_gives_the_lock_back_when(pipeline, arrange, why):
+    arrange(pipeline.world)
+    with pytest.raises(pipeline.errors.RefusedError) as refused:
+        call(pipeline)
+    assert why in str(refused.value)
+    assert lock(pipeline).get("run_id") != EXECUTION
+
+
+def test_an_image_for_the_other_machine_is_refused(pipeline, tmp_path):
+    (tmp_path / "config.json").write_text('{"architecture": "amd64"}')
+    with pytest.raises(pipeline.errors.RefusedError, match="built for amd64, the function runs arm64"):
+        call(pipeline)
+
+
+@pytest.mark.parametrize(
+    "at", [target(environment="moon"), target(function="payments-production")], ids=["environment", "function"]
+)
+def test_a_target_that_is_no_rung_is_refused_whatever_the_input_says(pipeline, at):
+    with pytest.raises(pipeline.errors.RefusedError, match="no rung of this ladder"):
+        call(pipeline, at=at)
+
+
+def test_force_lets_a_bad_digest_climb(pipeline):
+    bad(pipeline.world)
+    assert call(pipeline, release(force=True))["unchanged"] is False
+
+
+def test_a_scan_under_way_is_asked_for_again_and_keeps_the_lock(pipeline):
+    pipeline.world.ecr.scan["imageScanStatus"]["status"] = "IN_PROGRESS"
+    with pytest.raises(pipeline.errors.ScanPendingError):
+        call(pipeline)
+    assert lock(pipeline)["run_id"] == EXECUTION
+
+
+def test_without_a_threshold_no_scan_is_asked_for(pipeline, monkeypatch):
+    monkeypatch.setenv("SCAN_THRESHOLD", "OFF")
+    unscanned(pipeline.world)
+    assert call(pipeline)["unchanged"] is False
+
+
+def test_findings_below_the_threshold_pass(pipeline):
+    pipeline.world.ecr.scan["imageScanFindings"] = {"findingSeverityCounts": {"MEDIUM": 4}}
+    assert call(pipeline)["unchanged"] is False
+
+
+def test_a_check_takes_no_lock(pipeline):
+    event = {"action": "check", "release": release(), "targets": [target()], "execution_arn": EXECUTION}
+    assert pipeline.validate.handler(event, None) == {"unchanged": False}
+    assert lock(pipeline) == {}
+
+
+def test_an_expired_lock_is_taken_over(pipeline):
+    other_lock(pipeline.world)
+    pipeline.world.dynamodb.items["env#production", "lock"]["expires"] = {"N": "1"}
+    call(pipeline)
+    assert lock(pipeline)["run_id"] == EXECUTION
+
+
+@pytest.mark.parametrize("failure", [refusal("TooManyRequestsException", 429), refusal("InternalFailure", 500)])
+def test_throttling_and_server_errors_are_worth_another_try(pipeline, failure):
+    def fail(**_):
+        raise failure
+
+    pipeline.world.lambda_.get_alias = fail
+    with pytest.raises(pipeline.errors.TransientError):
+        call(pipeline)
