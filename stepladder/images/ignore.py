@@ -37,7 +37,8 @@ ALWAYS = (
 )
 """Secrets and junk that stay out without being asked, also below a folder that `!` takes in.
 
-Only a `!` line that means them takes them back: `!app/ca.pem` or `!**/*.pem`, not `!app` or `!app/**`. Tests aren't among them: a package may well need a folder of that name, and Docker would copy it.
+Only a `!` line that means them takes them back: `!app/ca.pem` or `!**/*.pem`, not `!app` or `!app/**`. Tests aren't
+among them: a package may well need a folder of that name, and Docker would copy it.
 """
 
 
