@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ class Repository:
     registry: Registry
     host: str
     name: str
+    login: Callable[[], tuple[str, str]]
 
     @property
     def own_hosts(self) -> tuple[str, ...]:
@@ -39,7 +41,7 @@ def connect(aws: Aws, names: Names) -> Repository:
         user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
         return user, password
 
-    return Repository(Registry(endpoint, login=login), names.registry, names.repository)
+    return Repository(Registry(endpoint, login=login), names.registry, names.repository, login)
 
 
 def holds(aws: Aws, names: Names, digest: str) -> bool:

@@ -6,6 +6,7 @@ import os
 import socket
 from urllib.parse import urlsplit
 
+NAME = "docker"
 _SECONDS = 1.0
 
 

@@ -114,6 +114,46 @@ def _tagged(job: Job) -> BuiltImage | None:
 
 
 def _publish(job: Job) -> BuiltImage:
+    return _publish_from_engine(job) if _engine_builds(job) else _publish_layers(job)
+
+
+def _engine_builds(job: Job) -> bool:
+    """Choose the builder. `auto` takes the engine when one answers and has, or can get, the base image."""
+    chosen = job.settings.image.builder
+    if chosen == layers.NAME:
+        return False
+    if not engine.answers():
+        if chosen == engine.NAME:
+            raise NotReadyError(
+                "stepladder.image.builder is docker, and no container engine answers",
+                hint="start Docker, or set stepladder.image.builder to layers",
+            )
+        return False
+    from stepladder.images import engine_build
+
+    return chosen == engine.NAME or engine_build.has_base(job.settings) or _bases(job).real(patient=False) is not None
+
+
+def _publish_from_engine(job: Job) -> BuiltImage:
+    from stepladder.images import engine_build, engine_push
+
+    repository = _repository(job)
+    job.step.progress("building")
+    image = engine_build.build(
+        job.settings, key=job.key, commit=job.revision.commit, pull=job.pull, progress=job.step.progress
+    )
+    tag = job.revision.tag(job.key)
+    if job.pull:
+        tag = f"{tag}-{image.id.removeprefix('sha256:')[:8]}"
+    target = f"{repository.registry.host}/{repository.name}"
+    engine_push.push(image, target, tag, repository.login, job.step.progress)
+    found = check.read_back(
+        repository.registry, repository.name, tag, architecture=job.settings.architecture, key=job.key
+    )
+    return found.built(registry=repository.host, repository=repository.name, tag=tag, pushed=True)
+
+
+def _publish_layers(job: Job) -> BuiltImage:
     repository = _repository(job)
     image = _build(job)
     tag = job.revision.tag(job.key)
@@ -132,11 +172,6 @@ def _publish(job: Job) -> BuiltImage:
 
 
 def _build(job: Job) -> LocalImage:
-    if job.settings.image.builder == "docker":
-        raise NotReadyError(
-            "stepladder.image.builder is docker, and no container engine answers",
-            hint="start Docker, or set stepladder.image.builder to layers",
-        )
     job.step.progress("building")
     return layers.build(job.settings, _base(job), key=job.key, commit=job.revision.commit)
 
@@ -147,13 +182,7 @@ def _base(job: Job) -> Base:
     It has to where no engine answers, since its functions then run as processes of this machine, and where the base's
     registry is out of reach.
     """
-    repository = job.repository
-    bases = Bases(
-        job.settings,
-        target=repository.registry if repository else None,
-        own_hosts=repository.own_hosts if repository else (),
-        say=job.say,
-    )
+    bases = _bases(job)
     if job.local_cloud and not job.settings.image.base and not engine.answers():
         job.say("no container engine answers: in the local cloud the image runs on this machine's own Python")
         return bases.host()
@@ -164,6 +193,16 @@ def _base(job: Job) -> Base:
     if base is None:
         raise bases.missing()
     return base
+
+
+def _bases(job: Job) -> Bases:
+    repository = job.repository
+    return Bases(
+        job.settings,
+        target=repository.registry if repository else None,
+        own_hosts=repository.own_hosts if repository else (),
+        say=job.say,
+    )
 
 
 def _repository(job: Job) -> ecr.Repository:
