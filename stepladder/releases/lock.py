@@ -134,9 +134,14 @@ class EnvironmentLock:
                     self._lost.set()
                     return
 
+    @property
+    def lost(self) -> bool:
+        """Whether a renewal found the lock gone or somebody else's."""
+        return self._lost.is_set()
+
     def check(self) -> None:
         """Raise `LockedError` when the lock was lost; call it before each change."""
-        if self._lost.is_set():
+        if self.lost:
             self.held = False
             raise locked(self._environment, self._read(), self._clock.now(), lost=True)
 

@@ -1,0 +1,208 @@
+"""The environment's lock: a lease, taken over from the dead, noticed when lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, replace
+
+import pytest
+from fakes.dynamodb import FakeDynamoDB
+from fakes.errors import BROKEN, DENIED, error
+from fakes.world import FakeTime
+
+from stepladder.errors import LockedError
+from stepladder.releases import identity, records
+from stepladder.releases.clock import stamp
+from stepladder.releases.ledger import Ledger
+from stepladder.releases.lock import LEASE, SKEW, EnvironmentLock
+from stepladder.releases.records import Holder
+
+KEY = ("env#staging", "lock")
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.table = FakeDynamoDB("t")
+        self.time = FakeTime()
+        self.ledger = Ledger(self.table, "t")
+
+    def lock(self, renew: float = 60.0) -> EnvironmentLock:
+        return EnvironmentLock(self.ledger, "staging", "inv deploy --env staging", clock=self.time.clock(), renew=renew)
+
+    def seen(self) -> Holder | None:
+        return self.ledger.snapshot("staging").lock
+
+    def held_by(self, **changes: object) -> Holder:
+        """Write the lock of another run."""
+        now = self.time.seconds
+        holder = Holder(
+            **asdict(identity.this_process()),
+            run_id="theirs",
+            command="inv deploy --env staging",
+            since=stamp(now),
+            expires=int(now) + LEASE,
+        )
+        holder = replace(holder, **changes)  # type: ignore[arg-type]
+        self.table.tables["t"][KEY] = records.item(records.environment_key("staging", "lock"), holder)
+        return holder
+
+
+@pytest.fixture
+def setting() -> Setting:
+    return Setting()
+
+
+def test_a_free_lock_is_taken_and_given_back(setting: Setting) -> None:
+    lock = setting.lock()
+    lock.acquire()
+    holder = setting.seen()
+    assert holder
+    assert holder.run_id == lock.run_id
+    assert holder.expires == int(setting.time.seconds) + LEASE
+    lock.release()
+    assert setting.seen() is None
+
+
+def test_a_held_lock_says_who_since_when_and_what_for(setting: Setting) -> None:
+    setting.held_by(owner="ann@laptop")
+    with pytest.raises(LockedError, match=r"is held by ann@laptop \(process \d+\) since .*, 0 s ago, for: inv deploy"):
+        setting.lock().acquire()
+
+
+def test_a_holder_that_died_on_this_machine_is_taken_over(setting: Setting) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    setting.held_by(pid=child.pid)
+    lock = setting.lock()
+    lock.acquire(setting.seen())
+    assert lock.taken_over
+    assert lock.taken_over.run_id == "theirs"
+    lock.release()
+
+
+def test_a_process_id_that_was_given_to_another_process_since_proves_a_death(setting: Setting) -> None:
+    if not identity.this_process().started:
+        pytest.skip("this system doesn't tell when a process began")
+    holder = setting.held_by(started=identity.this_process().started - 1)
+    assert identity.is_dead(holder.process)
+
+
+def test_a_holder_that_lives_on_this_machine_is_left_alone(setting: Setting) -> None:
+    holder = setting.held_by()
+    assert not identity.is_dead(holder.process)
+
+
+@pytest.mark.parametrize("change", [{"host": "elsewhere"}, {"boot_id": "another boot"}, {"boot_id": ""}])
+def test_nothing_is_proven_about_another_machine_or_boot(setting: Setting, change: dict[str, str]) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    holder = setting.held_by(pid=child.pid, **change)
+    assert not identity.is_dead(holder.process)
+    with pytest.raises(LockedError):
+        setting.lock().acquire(holder)
+
+
+def test_a_lease_that_ran_out_is_taken_over_once_clocks_can_t_disagree(setting: Setting) -> None:
+    setting.held_by(host="elsewhere", expires=int(setting.time.seconds) - SKEW + 5)
+    with pytest.raises(LockedError):
+        setting.lock().acquire()
+    setting.time.seconds += 10
+    lock = setting.lock()
+    lock.acquire()
+    lock.release()
+
+
+def test_only_one_of_many_takes_over(setting: Setting) -> None:
+    setting.held_by(host="elsewhere", expires=0)
+    seen = setting.seen()
+    locks = [setting.lock() for _ in range(8)]
+    won: list[EnvironmentLock] = []
+
+    def run(lock: EnvironmentLock) -> None:
+        try:
+            lock.acquire(seen)
+        except LockedError:
+            return
+        won.append(lock)
+
+    threads = [threading.Thread(target=run, args=(lock,)) for lock in locks]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    won[0].release()
+
+
+def test_waiting_takes_the_lock_when_it_comes_free(setting: Setting) -> None:
+    setting.held_by(host="elsewhere")
+    told: list[Holder] = []
+    setting.table.before("GetItem", lambda: None)
+    reads = 0
+
+    def free() -> None:
+        nonlocal reads
+        reads += 1
+        setting.table.tables["t"].pop(KEY, None)
+
+    setting.table.before("GetItem", free)
+    lock = setting.lock()
+    lock.acquire(setting.seen(), wait=60, waiting=told.append)
+    assert (len(told), reads) == (1, 1)
+    lock.release()
+
+
+def test_waiting_ends(setting: Setting) -> None:
+    setting.held_by(host="elsewhere", expires=int(setting.time.seconds) + 10_000)
+    with pytest.raises(LockedError):
+        setting.lock().acquire(setting.seen(), wait=60)
+
+
+def test_a_write_that_was_sent_twice_is_our_own(setting: Setting) -> None:
+    lock = setting.lock()
+    setting.table.after("PutItem", _raiser(error("ConditionalCheckFailedException")))
+    lock.acquire()
+    assert lock.held
+    lock.release()
+
+
+def test_the_lease_is_renewed_through_errors(setting: Setting) -> None:
+    lock = setting.lock(renew=0.01)
+    setting.table.fail("UpdateItem", BROKEN, times=3)
+    lock.acquire()
+    setting.time.seconds += 30
+    deadline = time.monotonic() + 5
+    while setting.seen().expires < setting.time.seconds + LEASE - 1 and time.monotonic() < deadline:  # type: ignore[union-attr]
+        time.sleep(0.01)
+    assert setting.seen().expires >= int(setting.time.seconds) + LEASE - 1  # type: ignore[union-attr]
+    lock.check()
+    lock.release()
+
+
+def test_a_lock_that_was_lost_is_noticed_and_not_deleted(setting: Setting) -> None:
+    lock = setting.lock(renew=0.01)
+    lock.acquire()
+    setting.held_by(owner="bob@ci")
+    deadline = time.monotonic() + 5
+    while not lock.lost and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with pytest.raises(LockedError, match="was lost to bob@ci"):
+        lock.check()
+    lock.release()
+    assert setting.seen()
+
+
+def test_an_error_that_isn_t_about_the_lock_is_raised(setting: Setting) -> None:
+    setting.table.fail("PutItem", DENIED)
+    with pytest.raises(Exception, match="AccessDenied"):
+        setting.lock().acquire()
+
+
+def _raiser(failure: Exception) -> object:
+    def act() -> None:
+        raise failure
+
+    return act

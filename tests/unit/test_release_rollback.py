@@ -1,0 +1,215 @@
+"""`inv rollback` on fake AWS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.errors import DENIED
+from fakes.world import TABLE, World, digest
+
+from stepladder.errors import LockedError, RefusedError, RollbackFailedError, StepladderError
+from stepladder.releases.rollback import Report, Rollback
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """A rung that was released three times: versions 1, 2 and 3."""
+    monkeypatch.delenv("CI", raising=False)
+    world = World(tmp_path)
+    for source in ("one", "two", "three"):
+        world.source = source
+        world.deploy()
+    return world
+
+
+def roll_back(world: World, **wanted: Any) -> Report:
+    world.time.seconds += 1
+    for client in world.aws.clients.values():
+        client.calls.clear()
+    return Rollback(world.rung(), **wanted).run()
+
+
+def test_the_alias_returns_to_the_release_before_and_the_bad_image_is_marked(world: World) -> None:
+    report = roll_back(world, why="customers see blanks")
+    assert (report.result, report.previous_version, report.version) == ("rolled_back", "3", "2")
+    assert world.serves == digest("two")
+    bad = world.rung().ledger.is_bad(digest("three"))
+    assert bad
+    assert bad.why == "customers see blanks"
+    entry = world.releases[-1]
+    assert (entry["kind"], entry["result"], entry["version"], entry["previous_version"]) == (
+        "rollback",
+        "succeeded",
+        "2",
+        "3",
+    )
+    assert world.items("current")[0]["release_id"] == entry["release_id"]
+    assert not world.items("lock")
+
+
+def test_deploy_refuses_the_same_code_after_a_rollback_and_takes_the_mended_one(world: World) -> None:
+    roll_back(world)
+    with pytest.raises(RefusedError, match="marked bad"):
+        world.deploy()
+    world.source = "mended"
+    assert world.deploy().version == "4"
+
+
+def test_deploy_of_the_code_that_was_returned_to_has_little_to_do(world: World) -> None:
+    roll_back(world)
+    world.source = "two"
+    assert world.deploy().result == "released", "$LATEST has the bad image, so a version of the good one is made"
+    assert world.serves == digest("two")
+    assert world.deploy().result == "unchanged"
+
+
+def test_a_second_rollback_goes_further_down_and_never_to_a_bad_image(world: World) -> None:
+    roll_back(world)
+    assert roll_back(world).version == "1"
+    with pytest.raises(RefusedError, match="no earlier good release"):
+        roll_back(world)
+
+
+def test_a_version_that_failed_its_smoke_cases_is_never_a_target(world: World) -> None:
+    world.case("works", expect={"status": 200})
+    world.function.handler = lambda image, _p: ({"statusCode": 500 if image == digest("bad") else 200}, False)
+    world.source = "bad"
+    with pytest.raises(RefusedError):
+        world.deploy()
+    world.source = "five"
+    assert world.deploy().version == "5"
+    assert roll_back(world).version == "3"
+
+
+def test_a_named_release_is_the_target(world: World) -> None:
+    first = world.releases[0]["release_id"]
+    assert roll_back(world, to=first).version == "1"
+
+
+def test_a_release_that_nobody_knows_is_refused_with_those_that_exist(world: World) -> None:
+    with pytest.raises(RefusedError, match="isn't in the ledger") as caught:
+        roll_back(world, to="20200101T000000Z-abcdef")
+    assert world.releases[0]["release_id"] in caught.value.hint
+
+
+def test_the_release_that_is_live_already_is_nothing_to_do(world: World) -> None:
+    report = roll_back(world, to=world.releases[-1]["release_id"])
+    assert report.result == "unchanged"
+    assert len(world.releases) == 3
+
+
+def test_a_target_whose_version_was_pruned_is_refused_with_those_that_exist(world: World) -> None:
+    del world.function.versions["2"]
+    with pytest.raises(RefusedError, match="version 2 is gone") as caught:
+        roll_back(world)
+    assert "version 1" in caught.value.hint
+    assert world.serves == digest("three")
+
+
+def test_a_target_whose_image_was_pruned_is_refused(world: World) -> None:
+    world.ecr.gone.add(digest("two"))
+    with pytest.raises(RefusedError, match="is gone from ECR") as caught:
+        roll_back(world)
+    assert "version 2" not in caught.value.hint
+
+
+def test_a_version_number_of_a_function_that_was_made_anew_is_refused(world: World) -> None:
+    world.function.versions["2"]["ImageUri"] = world.function.versions["1"]["ImageUri"]
+    with pytest.raises(RefusedError, match="was made anew"):
+        roll_back(world)
+
+
+def test_configuration_that_returns_is_told_without_the_values_of_variables(world: World) -> None:
+    world.infra_inputs = "changed"
+    world.on_apply = lambda _r: world.function.configure(
+        MemorySize=512, Environment={"Variables": {"TOKEN": "secret-2"}}
+    )
+    world.deploy()
+    world.err.truncate(0)
+    report = roll_back(world)
+    assert report.differences == ("environment variables that differ: TOKEN", "MemorySize: 512 -> 256")
+    assert report.marked_bad == "", "the image is the same, so it isn't the image that is bad"
+    assert "secret-2" not in world.said
+    assert "the next deploy releases it again" in world.said
+
+
+def test_a_dry_run_changes_nothing(world: World) -> None:
+    before = repr(world.table.tables)
+    assert roll_back(world, dry_run=True).result == "dry_run"
+    assert repr(world.table.tables) == before
+    assert world.serves == digest("three")
+
+
+def test_a_deployment_under_way_is_stopped_and_the_rung_is_where_it_began(world: World) -> None:
+    world.function.versions["4"] = world.function.versions["3"] | {"Version": "4", "ImageUri": f"r@{digest('four')}"}
+    world.function.point("3", {"4": 0.1})
+    world.codedeploy.active = "d-1"
+    world.codedeploy.on_stop = lambda: world.function.point("3")
+    report = roll_back(world)
+    assert world.codedeploy.stopped == [("d-1", True)]
+    assert (report.version, report.previous_version, report.marked_bad) == ("3", "4", digest("four"))
+    assert world.serves == digest("three")
+
+
+def test_a_deployment_that_is_stopped_without_its_rollback_is_put_right(world: World) -> None:
+    world.function.versions["4"] = world.function.versions["3"] | {"Version": "4", "ImageUri": f"r@{digest('four')}"}
+    world.function.point("3", {"4": 0.1})
+    world.codedeploy.active = "d-1"
+    roll_back(world)
+    assert world.serves == digest("three")
+
+
+def test_weights_that_a_stopped_deployment_left_are_cleared(world: World) -> None:
+    world.function.versions["4"] = world.function.versions["3"] | {"Version": "4", "ImageUri": f"r@{digest('four')}"}
+    world.function.point("3", {"4": 0.1})
+    assert roll_back(world).version == "3"
+    assert world.serves == digest("three")
+
+
+def test_a_deployment_that_won_t_stop_meets_its_deadline(world: World) -> None:
+    world.codedeploy.active = "d-1"
+    world.codedeploy.ends = ["InProgress"]
+    with pytest.raises(StepladderError, match="still under way 300 s after it was stopped"):
+        roll_back(world)
+    assert not world.items("lock")
+
+
+def test_an_alias_moved_by_hand_meanwhile_is_not_overwritten(world: World) -> None:
+    world.function.before("UpdateAlias", lambda: world.function.point("1"))
+    with pytest.raises(RefusedError, match="changed by somebody else"):
+        roll_back(world)
+    assert world.serves == digest("one")
+
+
+def test_a_move_that_can_t_be_verified_is_the_loudest_error(world: World) -> None:
+    world.function.fail("GetAlias", DENIED, after=1)
+    with pytest.raises(RollbackFailedError, match="isn't verified: AccessDeniedException"):
+        roll_back(world)
+
+
+def test_a_rung_that_somebody_is_deploying_is_left_to_them(world: World) -> None:
+    other = world.rung().lock
+    other.acquire()
+    with pytest.raises(LockedError, match="inv deploy --env staging"):
+        roll_back(world)
+    other.release()
+
+
+def test_an_environment_without_a_function_has_nothing_to_roll_back(world: World) -> None:
+    world.function.alias = None
+    with pytest.raises(RefusedError, match="nothing is live"):
+        roll_back(world)
+
+
+def test_an_inactive_target_is_woken_before_it_gets_traffic(world: World) -> None:
+    world.function.version_states = ["Inactive", "Inactive", "Inactive", "Pending", "Active"]
+    assert roll_back(world).version == "2"
+    assert "lambda:Invoke" in world.aws.calls
+
+
+def test_a_rollback_takes_few_calls(world: World) -> None:
+    roll_back(world)
+    assert len([c for c in world.aws.calls if "GetItem" not in c or "Batch" in c]) <= 12
+    assert TABLE in world.table.tables

@@ -1,0 +1,165 @@
+"""Smoke cases: reading them, running them, explaining them."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepladder.releases import smoke
+from stepladder.releases.smoke import Case, SmokeCasesError
+
+
+def compare(expect: dict[str, Any], result: Any, error: str | None = None, seconds: float = 0.01) -> list[str]:
+    return smoke.compare(Case("c", {}, expect, max_latency_ms=500), result, error, seconds)
+
+
+def test_the_module_stands_alone_so_that_a_pipeline_function_can_carry_it() -> None:
+    tree = ast.parse(Path(smoke.__file__).read_text())
+    imported = {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+    imported |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+    assert not [name for name in imported if name.startswith(("stepladder", "boto"))]
+
+
+def test_cases_are_read_in_the_order_of_their_files(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text('{"name": "second"}')
+    (tmp_path / "a.json").write_text('{"name": "first", "payload": [1], "expect": {"status": 204}, "repeat": 3}')
+    cases = smoke.load(tmp_path)
+    assert [c.name for c in cases] == ["first", "second"]
+    assert cases[0] == Case("first", [1], {"status": 204}, None, 3)
+    assert smoke.load(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is not a JSON object"),
+        ("{}", "name must be a text"),
+        ('{"name": " "}', "name must be a text"),
+        ('{"name": "x", "expected": {}}', "expected is not a key of a case; allowed: name, payload"),
+        ('{"name": "x", "expect": []}', "expect must be an object"),
+        ('{"name": "x", "expect": {"body": 1}}', "expect.body is not known; allowed: status, result"),
+        ('{"name": "x", "expect": {"status": 42}}', "expect.status is 42"),
+        ('{"name": "x", "expect": {"status": true}}', "expect.status is True"),
+        ('{"name": "x", "expect": {"error": ""}}', "expect.error is ''"),
+        ('{"name": "x", "expect": {"jsonpath": []}}', "expect.jsonpath must be an object"),
+        ('{"name": "x", "expect": {"jsonpath": {"$..a": 1}}}', "'$..a' is not a path"),
+        ('{"name": "x", "max_latency_ms": 0}', "max_latency_ms is 0"),
+        ('{"name": "x", "repeat": 101}', "repeat is 101"),
+        ('{"name": "x", "repeat": true}', "repeat is True"),
+    ],
+)
+def test_a_case_that_isn_t_valid_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(SmokeCasesError) as caught:
+        smoke.parse({"x.json": text})
+    assert any(line.startswith("x.json: ") and problem in line for line in caught.value.problems)
+
+
+def test_every_problem_of_every_file_is_told_at_once() -> None:
+    with pytest.raises(SmokeCasesError) as caught:
+        smoke.parse({"a.json": '{"repeat": 0}', "b.json": "?", "c.json": '{"name": "n"}', "d.json": '{"name": "n"}'})
+    assert len(caught.value.problems) == 4
+
+
+@pytest.mark.parametrize(
+    ("expect", "result"),
+    [
+        ({}, None),
+        ({"status": 200}, {"statusCode": 200}),
+        ({"result": {"a": {"b": 1}}}, {"a": {"b": 1.0, "c": 2}, "d": 3}),
+        ({"result": [{"a": 1}, 2]}, [{"a": 1, "b": 2}, 2]),
+        ({"result": None}, None),
+        ({"jsonpath": {"$": {"a": 1}}}, {"a": 1}),
+        ({"jsonpath": {"$.body.message": "hello"}}, {"body": '{"message": "hello"}'}),
+        (
+            {"jsonpath": {"$.body.a": 1}},
+            {"isBase64Encoded": True, "body": base64.b64encode(b'{"a": 1}').decode()},
+        ),
+        (
+            {"jsonpath": {"$.list[0].x": 1, "$.list[-1]": 2, "$['odd key'].y": None}},
+            {"list": [{"x": 1}, 2], "odd key": {"y": None}},
+        ),
+        ({"jsonpath": {"$.body": "plain text"}}, {"body": "plain text"}),
+    ],
+)
+def test_an_answer_as_expected_passes(expect: dict[str, Any], result: Any) -> None:
+    assert compare(expect, result) == []
+
+
+@pytest.mark.parametrize(
+    ("expect", "result", "line"),
+    [
+        ({"status": 200}, {"statusCode": 500, "body": "boom"}, 'status: expected 200, got 500 (body: "boom")'),
+        ({"status": 200}, "text", "status: expected 200, got null"),
+        ({"result": {"a": 1}}, {"b": 1}, "result.a: expected 1, but there is nothing"),
+        ({"result": {"a": True}}, {"a": 1}, "result.a: expected true, got 1"),
+        ({"result": {"a": [1, 2]}}, {"a": [1]}, "result.a: expected [1, 2], got [1]"),
+        ({"result": {"a": [1, {"b": 2}]}}, {"a": [1, {"b": 3}]}, "result.a[1].b: expected 2, got 3"),
+        ({"jsonpath": {"$.a[3]": 1}}, {"a": [1]}, "$.a[3]: expected 1, but there is nothing"),
+        ({"jsonpath": {"$.a.b": 1}}, {"a": "text"}, "$.a.b: expected 1, but there is nothing"),
+        ({"jsonpath": {"$.a": {"b": 1}}}, {"a": {"b": 1, "c": 2}}, '$.a: expected {"b": 1}, got {"b": 1, "c": 2}'),
+    ],
+)
+def test_each_mismatch_is_one_line(expect: dict[str, Any], result: Any, line: str) -> None:
+    assert compare(expect, result) == [line]
+
+
+def test_errors_expected_and_unexpected() -> None:
+    failed = {"errorType": "ValueError", "errorMessage": "no such user"}
+    assert compare({"error": "ValueError"}, failed, "ValueError") == []
+    assert compare({}, failed, "ValueError") == ["error: expected none, got ValueError: no such user"]
+    assert compare({"error": "KeyError"}, failed, "ValueError") == [
+        "error: expected KeyError, got ValueError: no such user"
+    ]
+    assert compare({"error": "KeyError"}, {"statusCode": 200}) == ["error: expected KeyError, got none"]
+
+
+def test_a_slow_answer_fails_its_budget() -> None:
+    assert compare({}, None, seconds=0.7) == ["latency: expected at most 500 ms, took 700 ms"]
+
+
+def test_repetitions_must_all_pass_and_the_first_failure_ends_them() -> None:
+    answers = iter([200, 200, 500])
+    outcome = smoke.run_case(
+        Case("flaky", {}, {"status": 200}, repeat=5), lambda _p: ({"statusCode": next(answers)}, None, 0.1)
+    )
+    assert outcome.mismatches == ("status: expected 200, got 500 (repetition 3 of 5)",)
+    assert outcome.runs == 3
+
+
+def test_cases_run_side_by_side_and_keep_their_order() -> None:
+    together = threading.Barrier(4, timeout=5)
+
+    def invoke(payload: Any) -> tuple[Any, str | None, float]:
+        together.wait()
+        return {"statusCode": payload}, None, payload / 1000
+
+    cases = [Case(f"case {n}", n, {"status": 200}) for n in (200, 201, 200, 203)]
+    outcomes = smoke.run(cases, invoke)
+    assert [(o.name, o.passed) for o in outcomes] == [
+        ("case 200", True),
+        ("case 201", False),
+        ("case 200", True),
+        ("case 203", False),
+    ]
+    assert smoke.run([], invoke) == []
+
+
+def test_a_call_that_fails_is_not_a_mismatch() -> None:
+    def invoke(_payload: Any) -> tuple[Any, str | None, float]:
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        smoke.run([Case("c", {}, {})], invoke)
+
+
+def test_a_long_answer_is_cut() -> None:
+    (line,) = compare({"result": {"a": 1}}, {"a": "x" * 1000})
+    assert len(line) < 150
+    assert json.dumps("x" * 1000) not in line

@@ -1,0 +1,103 @@
+"""`inv status` on fake AWS."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.errors import DENIED, Scripted
+from fakes.world import World, digest
+
+from stepladder.console import Console
+from stepladder.releases import status
+from stepladder.releases.rung import Rung
+from stepladder.releases.status import RungStatus
+
+
+class FakeCloudWatch(Scripted):
+    alarms: tuple[tuple[str, str], ...] = (("errors", "OK"), ("latency", "INSUFFICIENT_DATA"))
+
+    def describe_alarms(self, *, AlarmNamePrefix: str) -> dict[str, Any]:  # noqa: N803 - AWS's own name
+        self.called("DescribeAlarms")
+        return {
+            "MetricAlarms": [{"AlarmName": AlarmNamePrefix + name, "StateValue": state} for name, state in self.alarms]
+        }
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    monkeypatch.delenv("CI", raising=False)
+    world = World(tmp_path)
+    world.aws.clients["cloudwatch"] = FakeCloudWatch()
+    world.deploy()
+    return world
+
+
+def show(world: World, *, as_json: bool = False) -> list[RungStatus]:
+    console = Console(err=world.err, out=world.out, live=False, as_json=as_json)
+    rung = Rung(world.settings, "staging", world.aws, console, "inv status", world.time.clock())  # type: ignore[arg-type]
+    return status.show([rung], clock=lambda: world.time.seconds + 300)
+
+
+def test_a_live_rung_is_one_row(world: World) -> None:
+    (found,) = show(world)
+    assert (found.version, found.digest, found.health, found.drift) == ("1", digest("one"), "ok", "")
+    row = world.out.getvalue().splitlines()[1]
+    assert row.split() == ["staging", "1", digest("one")[7:19], "none-dirty", "5", "min", "100%", "ok", "-"]
+
+
+def test_json_says_the_same(world: World) -> None:
+    show(world, as_json=True)
+    (record,) = json.loads(world.out.getvalue())
+    assert (record["environment"], record["version"], record["weights"]) == ("staging", "1", {})
+
+
+def test_weights_deployments_and_locks_are_shown(world: World) -> None:
+    world.function.point("1", {"7": 0.1})
+    world.codedeploy.active = "d-1"
+    (found,) = show(world)
+    assert found.row(0)[5:] == ("90%, 7: 10%", "ok", "d-1")
+    world.codedeploy.active = ""
+    lock = world.rung().lock
+    lock.acquire()
+    (found,) = show(world)
+    assert "inv deploy --env staging by" in found.row(0)[7]
+    assert "weights were left behind" in found.drift
+    lock.release()
+
+
+def test_an_alarm_that_fires_is_named(world: World) -> None:
+    world.aws.clients["cloudwatch"].alarms = (("errors", "ALARM"), ("latency", "OK"))
+    assert show(world)[0].health == "ALARM: errors"
+    world.aws.clients["cloudwatch"].alarms = ()
+    assert show(world)[0].health == "no alarms"
+
+
+def test_an_alias_that_somebody_moved_is_drift(world: World) -> None:
+    world.function.versions["9"] = world.function.versions["1"] | {"Version": "9"}
+    world.function.point("9")
+    assert show(world)[0].drift == "the alias serves version 9, the ledger says 1"
+    assert "drift" in world.said
+
+
+def test_a_failed_last_release_is_told(world: World) -> None:
+    world.case("works", expect={"status": 201})
+    world.source = "two"
+    with pytest.raises(Exception, match="fails 1 of 1"):
+        world.deploy()
+    assert "fails 1 of 1 smoke cases" in show(world)[0].last_failure
+
+
+def test_a_rung_that_can_t_be_read_says_why(world: World) -> None:
+    world.function.fail("GetAlias", DENIED)
+    (found,) = show(world)
+    assert found.problem == "can't be read: AccessDeniedException"
+
+
+def test_a_rung_that_has_nothing_yet_says_so(world: World) -> None:
+    world.function.alias = None
+    world.table.tables.clear()
+    (found,) = show(world)
+    assert found.row(0)[6] == "nothing deployed yet"
