@@ -74,13 +74,16 @@ class Writer:
 
     provider: str = OFFLINE_PROVIDER
 
-    def call(self, name: str, module: str, variables: Mapping[str, Any]) -> str:
-        """Write a call of a module with these variables besides the usual ones."""
+    def call(self, name: str, module: str, variables: Mapping[str, Any], *, raw: bool = False) -> str:
+        """Write a call of a module with these variables besides the usual ones; `raw` leaves templates to Terraform."""
         given: dict[str, Any] = {"account": ACCOUNT, "project": PROJECT, "region": REGION}
         if module == "service":
             image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{PROJECT}@{DIGEST}"
             given |= {"environment": re.sub(r"[^a-z]", "", name)[:12], "image_uri": image}
-        lines = "".join(f"  {key} = {hcl(value)}\n" for key, value in (given | dict(variables)).items())
+        lines = "".join(
+            f"  {key} = {json.dumps(value) if raw and isinstance(value, str) else hcl(value)}\n"
+            for key, value in (given | dict(variables)).items()
+        )
         return f'module "{name}" {{\n  source = "./modules/{module}"\n{lines}}}\n'
 
     def outputs(self, name: str, names: Sequence[str]) -> str:

@@ -1,0 +1,99 @@
+"""The modules against the local cloud: they apply, and a plan straight after is empty."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(280)]
+
+PROJECT = f"applied-{os.getpid()}"
+REGION = "eu-west-1"
+SERVICES: dict[str, dict[str, Any]] = {
+    "url": {"environment_variables": {"LOG_LEVEL": "INFO"}, "trigger": "url"},
+    "iam": {"reserved_concurrency": 5, "tracing": "Active", "trigger": "url-iam"},
+    "sqs": {"trigger": "sqs"},
+    "schedule": {"trigger": "schedule"},
+    "own": {"deployment": {"percentage": 25, "strategy": "linear"}, "trigger": "none"},
+}
+
+
+def put_blob(ecr: Any, kind: str, data: bytes) -> dict[str, Any]:
+    """Upload a blob and return its descriptor."""
+    digest = "sha256:" + hashlib.sha256(data).hexdigest()
+    upload = ecr.initiate_layer_upload(repositoryName=PROJECT)["uploadId"]
+    part = {"partFirstByte": 0, "partLastByte": len(data) - 1, "layerPartBlob": data}
+    ecr.upload_layer_part(repositoryName=PROJECT, uploadId=upload, **part)
+    ecr.complete_layer_upload(repositoryName=PROJECT, uploadId=upload, layerDigests=[digest])
+    return {"mediaType": f"application/vnd.oci.image.{kind}", "size": len(data), "digest": digest}
+
+
+def put_image(ecr: Any) -> str:
+    """Put an image with one empty layer into the repository and return its digest."""
+    tar = bytes(10240)
+    rootfs = {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(tar).hexdigest()]}
+    config = json.dumps({"architecture": "arm64", "os": "linux", "rootfs": rootfs}).encode()
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": put_blob(ecr, "config.v1+json", config),
+        "layers": [put_blob(ecr, "layer.v1.tar+gzip", gzip.compress(tar, mtime=0))],
+    }
+    answer = ecr.put_image(
+        repositoryName=PROJECT,
+        imageManifest=json.dumps(manifest),
+        imageManifestMediaType=manifest["mediaType"],
+        imageTag="one",
+    )
+    return str(answer["image"]["imageId"]["imageDigest"])
+
+
+@pytest.fixture(scope="module")
+def applied(cloud, runner, make_root, write):
+    """Apply the foundation, put an image, apply a service of every kind; return the root, to plan again."""
+    env = {**cloud.env, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
+    provider = f'provider "aws" {{\n  region = "{REGION}"\n  allowed_account_ids = ["123456789012"]\n}}\n'
+    root = make_root({"main.tf": provider + write.call("foundation", "foundation", {"project": PROJECT})})
+    test = runner.test(root, **env)
+    test.setup(upgrade=False, cleanup_on_exit=False)
+    test.apply()
+    image = f"${{module.foundation.repository_url}}@{put_image(cloud.client('ecr', region=REGION))}"
+    with (root / "main.tf").open("a") as code:
+        for name, variables in SERVICES.items():
+            code.write(write.call(name, "service", {"image_uri": image, "project": PROJECT, **variables}, raw=True))
+            code.write(write.outputs(name, ["function_url", "queue_url", "alias_arn"]))
+    test.setup(upgrade=False, cleanup_on_exit=False)
+    test.apply()
+    return test
+
+
+def test_a_plan_straight_after_an_apply_is_empty(applied):
+    plan = applied.plan(output=True)
+    changed = {
+        address: change["change"]["actions"]
+        for address, change in plan.resource_changes.items()
+        if change["change"]["actions"] != ["no-op"]
+    }
+    assert changed == {}
+
+
+def test_a_release_is_no_drift(applied, cloud):
+    client = cloud.client("lambda", region=REGION)
+    name = f"{PROJECT}-iam"
+    version = client.publish_version(FunctionName=name)["Version"]
+    client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    plan = applied.plan(output=True, targets=["module.iam"])
+    assert [c for c in plan["resource_changes"] if c["change"]["actions"] != ["no-op"]] == []
+
+
+def test_outputs_are_what_callers_need(applied):
+    outputs = applied.output()
+    assert outputs["url__function_url"].startswith("http")
+    assert outputs["iam__function_url"].startswith("http")
+    assert outputs["sqs__queue_url"].endswith(f"/{PROJECT}-sqs")
+    assert outputs["schedule__alias_arn"].endswith(f":function:{PROJECT}-schedule:live")
