@@ -53,9 +53,10 @@ def new(  # noqa: PLR0917 - one flag for each prompt, and Invoke passes them by 
     from stepladder.scaffold.generate import generate
 
     template = resources.folder("template")
-    from_file = read_file(Path(answers)) if answers else {}
-    made = generate(template, Path(output).resolve(), check({**from_file, **given}, template), no_input=no_input)
     console = Console()
+    checked = check({**(read_file(Path(answers)) if answers else {}), **given}, template)
+    again = None if no_input else console.error
+    made = generate(template, Path(output).resolve(), checked, again=again)
     for note in made.notes:
         console.line(note)
     console.data(str(made.folder))

