@@ -10,11 +10,13 @@ from __future__ import annotations
 import functools
 import ipaddress
 import os
+import socket
 import threading
 from typing import Any
 from urllib.parse import urlsplit
 
 from stepladder import __version__
+from stepladder.errors import NotReadyError, StepladderError
 
 _TIMEOUT_CONNECT = 5
 _TIMEOUT_READ = 70
@@ -43,6 +45,8 @@ class Aws:
     def _make(self, service: str) -> Any:
         from botocore.config import Config
 
+        if not self._clients and is_loopback(endpoint()):
+            _check_local(endpoint())
         config = Config(
             connect_timeout=_TIMEOUT_CONNECT,
             read_timeout=_TIMEOUT_READ,
@@ -72,6 +76,57 @@ def error_code(error: BaseException) -> str:
     if not isinstance(response, dict):
         return ""
     return str(response.get("Error", {}).get("Code", ""))
+
+
+_NO_CREDENTIALS = frozenset(
+    {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "TokenRetrievalError", "SSOTokenLoadError"}
+)
+_BAD_CREDENTIALS = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
+)
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+
+
+def explain(error: Exception) -> StepladderError | None:
+    """Return what an exception of the SDK means to a person; None for any other exception.
+
+    By class and error code, never by text. The operation is named, so that a denied one can be granted.
+    """
+    kind = type(error).__name__
+    if type(error).__module__.partition(".")[0] != "botocore" and not error_code(error):
+        return None
+    if kind in _NO_CREDENTIALS or error_code(error) in _BAD_CREDENTIALS:
+        return NotReadyError(
+            f"there are no AWS credentials that work ({error_code(error) or kind})",
+            hint='log in (aws sso login), set AWS_PROFILE, or for the local cloud: eval "$(inv local.env)"',
+        )
+    if kind in ("EndpointConnectionError", "ConnectTimeoutError", "ConnectionClosedError", "ReadTimeoutError"):
+        return NotReadyError(f"AWS can't be reached: {error}", hint="look at the network and at AWS_ENDPOINT_URL")
+    code = error_code(error)
+    operation = getattr(error, "operation_name", "")
+    if code in _DENIED:
+        return StepladderError(
+            f"these credentials may not call {operation} ({code})", hint=f"AWS says: {_message(error)}"
+        )
+    return StepladderError(f"AWS refused {operation}: {code or kind}", hint=_message(error) or str(error))
+
+
+def _message(error: Exception) -> str:
+    response: dict[str, Any] = getattr(error, "response", {})
+    return str(response.get("Error", {}).get("Message", ""))
+
+
+def _check_local(url: str) -> None:
+    """Fail at once when nothing listens at a loopback endpoint: the SDK would try for half a minute."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), _TIMEOUT_CONNECT).close()
+    except OSError as error:
+        raise NotReadyError(
+            f"the local cloud doesn't answer at {url} ({error.strerror or error})",
+            hint="start it with inv local.up, or leave it: unset AWS_ENDPOINT_URL",
+        ) from None
 
 
 def endpoint() -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 import invoke
 
-from stepladder.errors import ExitCode, StepladderError
+from stepladder import aws
+from stepladder.errors import ExitCode, InterruptedRunError, StepladderError
 
 
 def task(*args: Any, **kwargs: Any) -> Any:
@@ -34,8 +35,14 @@ def _guarded(body: Callable[..., Any]) -> Callable[..., Any]:
             _explain(error, kwargs)
             raise invoke.Exit(code=int(error.exit_code)) from error
         except KeyboardInterrupt:
-            _explain(StepladderError("interrupted", hint="run the same command again to go on"), kwargs)
+            _explain(InterruptedRunError("interrupted", hint="run the same command again to go on"), kwargs)
             raise invoke.Exit(code=int(ExitCode.INTERRUPTED)) from None
+        except Exception as error:
+            explained = aws.explain(error)
+            if explained is None:
+                raise
+            _explain(explained, kwargs)
+            raise invoke.Exit(code=int(explained.exit_code)) from error
 
     return guarded
 
