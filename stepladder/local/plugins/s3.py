@@ -11,12 +11,15 @@ if TYPE_CHECKING:
 
 
 def install(cloud: Cloud) -> None:
-    """Judge transport conditions from the first request on (importing Moto's judge at the start would delay it)."""
+    """Judge transport conditions once there is a policy (importing Moto's judge at the start would delay it)."""
 
-    @cloud.action("s3", "GetObject", "PutObject", "PutBucketPolicy")
+    @cloud.action("s3", "PutBucketPolicy")
     def judged(request: Request) -> Any:
         _judge_transport()
         return request.forward()
+
+    cloud.on_save("s3-judge", lambda: _judge_transport.cache_info().currsize > 0)
+    cloud.on_load("s3-judge", lambda needed: _judge_transport() if needed else None)
 
 
 @functools.cache
