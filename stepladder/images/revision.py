@@ -33,7 +33,8 @@ def read(settings: Settings) -> Revision:
     """Read the commit and what in the build context (or `invoke.yaml`) it does not hold, ignored files included."""
     root, context = settings.root, settings.image.context
     head = _git(root, "rev-parse", "--verify", "HEAD")
-    if head is None:
+    ignored = _git(root, "check-ignore", "--quiet", ".") is not None  # by a repository that it merely lies in
+    if head is None or ignored:
         return Revision("", ())
     argv = ("status", "--porcelain=v1", "-z", "--no-renames", "--ignored=matching", "--untracked-files=all")
     listed = _git(root, *argv, "--", context, "invoke.yaml") or ""
