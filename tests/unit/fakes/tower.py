@@ -1,0 +1,355 @@
+"""A whole project on a local cloud, made through AWS's API in a second: two rungs, CodeDeploy, the pipeline.
+
+What Terraform makes (terraform/modules) is made here by hand, so that hundreds of climbs can be tested; one test makes
+the same with Terraform (tests/e2e).
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import hashlib
+import io
+import json
+import sys
+import tarfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from stepladder.aws import Aws
+from stepladder.console import Console
+from stepladder.errors import ExitCode, StepladderError
+from stepladder.local import manager
+from stepladder.local.launchers import runtime_client
+from stepladder.promotion import climb, definition, packages
+from stepladder.promotion.desk import Desk
+from stepladder.promotion.start import Request
+from stepladder.releases.rung import Rung
+from stepladder.settings import Settings, load
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+GOOD = "def handler(event, context):\n    return {'statusCode': 200, 'body': %r}\n"
+CASE = {"name": "answers", "payload": {}, "expect": {"status": 200}}
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
+        ],
+    }
+)
+
+
+class Result:
+    """How a climb ended, as the command line would tell it."""
+
+    def __init__(self, code: int, record: dict[str, Any], message: str, text: str) -> None:
+        self.code, self.record, self.message, self.text = code, record, message, text
+
+
+class Tower:
+    """One project. `cloud` is the session's; names are the project's own."""
+
+    def __init__(self, cloud: Any, root: Path, *, runtime: Path, rungs: Any = None, **promotion: Any) -> None:
+        self.cloud, self.root, self.runtime = cloud, root, runtime
+        self.project = f"t{uuid4().hex[:8]}"
+        rungs = rungs or ["staging", "production"]
+        flat = [n for rung in rungs for n in (rung if isinstance(rung, list) else [rung])]
+        place = {"account": manager.ACCOUNT, "region": manager.REGION}
+        told = {"project": self.project, "rungs": rungs, "environments": dict.fromkeys(flat, place)}
+        told |= {"architecture": "x86_64", "promotion": {"deployment": "AllAtOnce", **promotion}}
+        self.settings: Settings = load(told, root)
+        (root / "tests" / "smoke").mkdir(parents=True, exist_ok=True)
+        (root / "tests" / "smoke" / "answers.json").write_text(json.dumps(CASE), encoding="utf-8")
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self.cloud.client(service, retries={"total_max_attempts": 6})
+        return self._clients[service]
+
+    def function(self, environment: str) -> str:
+        return f"{self.project}-{environment}"
+
+    def rung(self, environment: str | None = None, console: Console | None = None) -> Rung:
+        name = environment or self.settings.rungs[-1]
+        return Rung(self.settings, name, Aws(manager.REGION), console or Console(err=io.StringIO()), "test")
+
+    def build(self) -> Tower:
+        """Make everything; every rung runs the same first image."""
+        self.role = self.client("iam").create_role(RoleName=self.project, AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+        self.client("dynamodb").create_table(
+            TableName=f"{self.project}-releases",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
+        )
+        self.bucket = self.settings.names(self.settings.rungs[0]).artifacts_bucket
+        self.client("s3").create_bucket(Bucket=self.bucket)
+        self.client("ecr").create_repository(
+            repositoryName=self.project, imageScanningConfiguration={"scanOnPush": True}
+        )
+        first = self.push(GOOD % "first")
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda name: self._rung(name, first), self.settings.rungs))
+            pipeline = dict(pool.map(self._pipeline, packages.VERBS))
+        self._machine(pipeline)
+        return self
+
+    def _rung(self, environment: str, uri: str) -> None:
+        name = self.function(environment)
+        self.client("lambda").create_function(
+            FunctionName=name, PackageType="Image", Code={"ImageUri": uri}, Role=self.role, Timeout=10
+        )
+        self.release(environment, uri, first=True)
+        codedeploy = self.client("codedeploy")
+        codedeploy.create_application(applicationName=name, computePlatform="Lambda")
+        alarms = [self._alarm(name, kind) for kind in ("errors", "latency", "throttles")]
+        codedeploy.create_deployment_group(
+            applicationName=name,
+            deploymentGroupName="live",
+            serviceRoleArn=self.role,
+            deploymentConfigName="CodeDeployDefault.LambdaAllAtOnce",
+            deploymentStyle={"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
+            alarmConfiguration={"enabled": True, "alarms": [{"name": n} for n in alarms]},
+            autoRollbackConfiguration={
+                "enabled": True,
+                "events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"],
+            },
+        )
+
+    def _alarm(self, name: str, kind: str) -> str:
+        metric, statistic, threshold = {
+            "errors": ("Errors", {"Statistic": "Sum"}, 1),
+            "latency": ("Duration", {"ExtendedStatistic": "p99"}, 1500),
+            "throttles": ("Throttles", {"Statistic": "Sum"}, 1),
+        }[kind]
+        self.client("cloudwatch").put_metric_alarm(
+            AlarmName=f"{name}-{kind}",
+            Namespace="AWS/Lambda",
+            MetricName=metric,
+            Dimensions=[{"Name": "FunctionName", "Value": name}, {"Name": "Resource", "Value": f"{name}:live"}],
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=threshold,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            TreatMissingData="notBreaching",
+            **statistic,
+        )
+        return f"{name}-{kind}"
+
+    def _pipeline(self, verb: str) -> tuple[str, str]:
+        package = packages.build(verb)
+        environment = {
+            "ARTIFACTS_BUCKET": self.bucket,
+            "LADDER": json.dumps(self.ladder()),
+            "LEDGER_TABLE": f"{self.project}-releases",
+            "REPOSITORY": self.project,
+            "SCAN_THRESHOLD": self.settings.promotion.scan_threshold,
+        }
+        name = f"{self.project}-pipeline-{verb}"
+        self.client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Handler=f"{verb}.handler",
+            Role=self.role,
+            Code={"ZipFile": package.data},
+            Timeout=60 if verb == "validate" else 300,
+            MemorySize=512,
+            Environment={"Variables": environment},
+            Publish=True,
+        )
+        self.wait(name)
+        return verb, f"arn:aws:lambda:{manager.REGION}:{manager.ACCOUNT}:function:{name}"
+
+    def ladder(self) -> dict[str, Any]:
+        below: list[str] = []
+        told = {}
+        for rung in self.settings.ladder:
+            for name in rung:
+                told[name] = {"function": self.function(name), "alias": "live", "below": below}
+            below = list(rung)
+        return told
+
+    def _machine(self, pipeline: dict[str, str]) -> None:
+        topic = self.client("sns").create_topic(Name=f"{self.project}-promotion")["TopicArn"]
+        text = json.dumps(definition.load())
+        for name, value in {
+            "hook_name": f"{self.project}-pipeline-verify",
+            "ledger_table": f"{self.project}-releases",
+            "topic_arn": topic,
+            **{f"{verb}_arn": f"{arn}:1" for verb, arn in pipeline.items()},
+        }.items():
+            text = text.replace(f"${{{name}}}", value)
+        states = self.client("stepfunctions")
+        made = states.create_state_machine(
+            name=f"{self.project}-promotion", definition=text, roleArn=self.role, type="STANDARD", publish=True
+        )
+        states.create_state_machine_alias(
+            name="live",
+            routingConfiguration=[{"stateMachineVersionArn": made["stateMachineVersionArn"], "weight": 100}],
+        )
+        self.machine = made["stateMachineArn"]
+
+    # images
+
+    def push(self, source: str, labels: dict[str, str] | None = None) -> str:
+        """Push an image of one handler; return its URI by digest."""
+        layers = [_tree(self.runtime), _layer({"var/task/app.py": source.encode()})]
+        config = {
+            "Entrypoint": ["/lambda-entrypoint.sh"],
+            "Cmd": ["app.handler"],
+            "WorkingDir": "/var/task",
+            "Env": ["LAMBDA_TASK_ROOT=/var/task"],
+            "Labels": {"dev.stepladder.base": f"host-python:{PYTHON}", **(labels or {})},
+        }
+        image = {"architecture": "amd64", "os": "linux", "config": config, "rootfs": {"type": "layers"}}
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": self._blob(json.dumps(image).encode(), "application/vnd.oci.image.config.v1+json"),
+            "layers": [self._blob(layer, "application/vnd.oci.image.layer.v1.tar+gzip") for layer in layers],
+        }
+        answer = self.client("ecr").put_image(
+            repositoryName=self.project,
+            imageManifest=json.dumps(manifest),
+            imageManifestMediaType=manifest["mediaType"],
+        )
+        names = self.settings.names(self.settings.rungs[0])
+        return f"{names.registry}/{self.project}@{answer['image']['imageId']['imageDigest']}"
+
+    def _blob(self, data: bytes, media_type: str) -> dict[str, Any]:
+        ecr, repository = self.client("ecr"), self.project
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        have = ecr.batch_check_layer_availability(repositoryName=repository, layerDigests=[digest])["layers"]
+        if not have or have[0]["layerAvailability"] != "AVAILABLE":
+            upload = ecr.initiate_layer_upload(repositoryName=repository)["uploadId"]
+            ecr.upload_layer_part(
+                repositoryName=repository,
+                uploadId=upload,
+                partFirstByte=0,
+                partLastByte=len(data) - 1,
+                layerPartBlob=data,
+            )
+            ecr.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[digest])
+        return {"mediaType": media_type, "digest": digest, "size": len(data)}
+
+    # releases
+
+    def wait(self, name: str, **qualifier: str) -> dict[str, Any]:
+        for _ in range(1000):
+            config = self.client("lambda").get_function_configuration(FunctionName=name, **qualifier)
+            if config["State"] != "Pending" and config.get("LastUpdateStatus") != "InProgress":
+                return dict(config)
+            time.sleep(0.01)
+        raise AssertionError(f"{name} does not settle")
+
+    def release(self, environment: str, uri: str, *, first: bool = False) -> str:
+        """Put an image straight on a rung, as `inv deploy` would."""
+        client, name = self.client("lambda"), self.function(environment)
+        self.wait(name)
+        if not first:
+            client.update_function_code(FunctionName=name, ImageUri=uri)
+            self.wait(name)
+        version: str = client.publish_version(
+            FunctionName=name, Description=f"rel=by-hand git=c0ffee img={uri[-64:][:12]}"
+        )["Version"]
+        self.wait(name, Qualifier=version)
+        move = client.create_alias if first else client.update_alias
+        move(FunctionName=name, Name="live", FunctionVersion=version)
+        return version
+
+    def ship(self, source: str, labels: dict[str, str] | None = None) -> str:
+        """Push an image and put it on the lowest rung; return its digest."""
+        uri = self.push(source, labels)
+        for environment in self.settings.ladder[0]:
+            self.release(environment, uri)
+        return uri.rpartition("@")[2]
+
+    # the climb
+
+    def desk(self, console: Console | None = None) -> Desk:
+        return Desk(self.rung(console=console))
+
+    def promote(self, **request: Any) -> Result:
+        """Promote as the command line does, the delivery root aside."""
+        return self.run(lambda desk: climb.promote(desk, Request(**request)))
+
+    def run(self, act: Any) -> Result:
+        text = io.StringIO()
+        desk = self.desk(Console(err=text, live=False))
+        try:
+            return Result(int(ExitCode.OK), act(desk), "", text.getvalue())
+        except StepladderError as error:
+            return Result(int(error.exit_code), dict(error.record), error.message, text.getvalue())
+
+    def in_background(self, **request: Any) -> Climbing:
+        return Climbing(lambda: self.promote(**request))
+
+    # what is true
+
+    def alias(self, environment: str = "production") -> tuple[str, dict[str, float]]:
+        answer = self.client("lambda").get_alias(FunctionName=self.function(environment), Name="live")
+        weights = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+        return answer["FunctionVersion"], weights
+
+    def digest(self, environment: str = "production") -> str:
+        answer = self.client("lambda").get_function(
+            FunctionName=self.function(environment), Qualifier=self.alias(environment)[0]
+        )
+        return str(answer["Code"]["ResolvedImageUri"]).rpartition("@")[2]
+
+    def active_deployments(self, environment: str = "production") -> list[str]:
+        found: list[str] = self.client("codedeploy").list_deployments(
+            applicationName=self.function(environment),
+            deploymentGroupName="live",
+            includeOnlyStatuses=["Created", "Queued", "InProgress", "Ready"],
+        )["deployments"]
+        return found
+
+    def running(self) -> list[str]:
+        found = self.client("stepfunctions").list_executions(stateMachineArn=self.machine, statusFilter="RUNNING")
+        return [e["executionArn"] for e in found["executions"]]
+
+    def ledger(self) -> Any:
+        return self.rung().ledger
+
+
+class Climbing:
+    """A climb in a thread; `result` waits for it."""
+
+    def __init__(self, act: Any) -> None:
+        self._result: list[Result] = []
+        self._thread = threading.Thread(target=lambda: self._result.append(act()), daemon=True)
+        self._thread.start()
+
+    def result(self, timeout: float = 60) -> Result:
+        self._thread.join(timeout)
+        assert self._result, "the climb has not ended"
+        return self._result[0]
+
+
+@functools.cache
+def _tree(folder: Path) -> bytes:
+    return _layer(
+        {f"var/runtime/{p.relative_to(folder)}": p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    )
+
+
+def _layer(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, data in files.items():
+            info = tarfile.TarInfo(path)
+            info.size, info.mode = len(data), 0o644
+            archive.addfile(info, io.BytesIO(data))
+    return gzip.compress(buffer.getvalue(), mtime=0)
+
+
+def runtime(folder: Path) -> Path:
+    """Make the runtime client that an image on the host's Python carries."""
+    return runtime_client.client(Path(sys.executable), PYTHON, folder)

@@ -1,0 +1,125 @@
+import pytest
+
+from stepladder.errors import BadInputError
+from stepladder.promotion import ladder
+from stepladder.promotion.settings import PREDEFINED, Shift
+from stepladder.settings import load
+
+PLACE = {"account": "123456789012", "region": "eu-west-1"}
+DIGEST = "sha256:" + "b" * 64
+
+
+def settings(tmp_path, promotion=None, ladder=("staging", "production"), environments=("staging", "production")):
+    told = {"project": "orders", "rungs": list(ladder), "environments": dict.fromkeys(environments, PLACE)}
+    return load(told | {"promotion": promotion or {}}, tmp_path)
+
+
+def release(**changes):
+    return ladder.Release("20261121T230501Z-a1b2c3", DIGEST, "c0ffee", "jo@laptop", **changes)
+
+
+def test_the_lowest_rung_shifts_all_at_once_and_the_others_by_a_canary(tmp_path):
+    rungs = settings(tmp_path).promotion.rungs
+    assert rungs["staging"].shift.name == "AllAtOnce"
+    assert rungs["production"].shift.name == "Canary10Percent5Minutes"
+    assert not any(rung.approval for rung in rungs.values())
+
+
+def test_a_rung_may_say_otherwise(tmp_path):
+    told = {"production": {"deployment": "Linear20PercentEvery3Minutes", "approval": True, "bake_minutes": 4}}
+    rung = settings(tmp_path, {"rungs": told}).promotion.rungs["production"]
+    assert (rung.shift.name, rung.approval, rung.bake_minutes) == ("Linear20PercentEvery3Minutes", True, 4)
+
+
+@pytest.mark.parametrize(
+    ("promotion", "problem"),
+    [
+        ({"deployment": "Canary0Percent5Minutes"}, "stepladder.promotion.deployment"),
+        ({"deployment": "Canary10Percent0Minutes"}, "stepladder.promotion.deployment"),
+        ({"deployment": "quickly"}, "stepladder.promotion.deployment is 'quickly'"),
+        ({"bake_minutes": -1}, "stepladder.promotion.bake_minutes"),
+        ({"approval_hours": 0}, "stepladder.promotion.approval_hours"),
+        ({"probe_requests": 0}, "stepladder.promotion.probe_requests"),
+        ({"scan_threshold": "SEVERE"}, "stepladder.promotion.scan_threshold"),
+        ({"rungs": {"moon": {}}}, "stepladder.promotion.rungs.moon is not a setting"),
+        ({"rungs": {"production": {"approval": "yes"}}}, "stepladder.promotion.rungs.production.approval"),
+        ({"rungs": {"production": {"deployment": "Linear"}}}, "stepladder.promotion.rungs.production.deployment"),
+        ({"speed": 1}, "stepladder.promotion.speed is not a setting"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path, promotion, problem):
+    with pytest.raises(BadInputError) as bad:
+        settings(tmp_path, promotion)
+    assert problem in " ".join(bad.value.problems)
+
+
+@pytest.mark.parametrize("name", PREDEFINED)
+def test_what_aws_offers_is_called_as_aws_calls_it(name):
+    shift = Shift.parse(name)
+    assert shift.config("orders-production") == f"CodeDeployDefault.Lambda{name}"
+
+
+def test_a_configuration_of_our_own_is_called_as_the_service_module_calls_it():
+    shift = Shift.parse("Canary25Percent3Minutes")
+    assert shift.config("orders-production") == "orders-production-canary-25-3"
+    assert shift.variables == {"strategy": "canary", "percentage": 25, "interval_minutes": 3}
+
+
+def test_a_shift_knows_how_long_it_takes():
+    assert Shift.parse("AllAtOnce").seconds == 0
+    assert Shift.parse("Canary10Percent5Minutes").seconds == 300
+    assert Shift.parse("Linear10PercentEvery10Minutes").seconds == 5400
+    assert Shift.parse("Linear30PercentEvery1Minute").seconds == 180
+
+
+def test_polls_outlast_the_shift():
+    for name in PREDEFINED:
+        every, most = Shift.parse(name).polls()
+        assert every * most > Shift.parse(name).seconds + 600
+
+
+def test_the_input_holds_all_that_a_target_needs(tmp_path):
+    told = ladder.execution_input(settings(tmp_path), release(hotfix=True))
+    assert told["hotfix"] is True
+    production = told["rungs"][1]["targets"][0]
+    assert production == {
+        "environment": "production",
+        "function": "orders-production",
+        "alias": "live",
+        "image_uri": f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/orders@{DIGEST}",
+        "application": "orders-production",
+        "deployment_group": "live",
+        "deployment_config": "CodeDeployDefault.LambdaCanary10Percent5Minutes",
+        "poll_seconds": 15,
+        "max_polls": 149,
+        "bake_polls": 0,
+        "probe_requests": 10,
+        "lock_seconds": 7800,
+    }
+
+
+def test_a_list_in_the_rungs_is_one_rung_with_several_targets(tmp_path):
+    names = ("staging", "produs", "prodeu")
+    told = ladder.execution_input(settings(tmp_path, None, ["staging", ["produs", "prodeu"]], names), release())
+    assert [rung["name"] for rung in told["rungs"]] == ["staging", "produs+prodeu"]
+    assert [t["environment"] for t in told["rungs"][1]["targets"]] == ["produs", "prodeu"]
+
+
+def test_a_ladder_over_two_regions_is_refused_with_the_reason(tmp_path):
+    environments = {"staging": PLACE, "production": PLACE | {"region": "us-east-1"}}
+    told = load({"project": "orders", "environments": environments}, tmp_path)
+    with pytest.raises(BadInputError, match="several accounts or regions") as bad:
+        ladder.execution_input(told, release())
+    assert "calls only its own region" in bad.value.hint
+
+
+def test_every_field_that_the_definition_reads_of_a_target_is_there(tmp_path):
+    import re
+
+    from stepladder.promotion import definition
+
+    target = ladder.execution_input(settings(tmp_path), release())["rungs"][0]["targets"][0]
+    text = str(definition.load())
+    assert set(re.findall(r"\$\.target\.(\w+)", text)) <= set(target)
+    rung = ladder.execution_input(settings(tmp_path), release())["rungs"][0]
+    assert set(re.findall(r"\$\.rung\.(\w+)", text)) <= set(rung)
