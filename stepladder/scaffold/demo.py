@@ -20,6 +20,7 @@ from pathlib import Path
 from stepladder import process
 from stepladder.console import Console
 from stepladder.errors import StepladderError
+from stepladder.images import engine
 
 PROJECT = "hello"
 ACCOUNT = "123456789012"
@@ -69,7 +70,8 @@ def _scaffold(stage: Stage, folder: Path) -> Path:
         "project_name": PROJECT,
         "aws_account": ACCOUNT,
         "aws_region": REGION,
-        "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
+        # With no engine the function runs on this machine's Python
+        "python_version": "3.13" if engine.answers() else f"{sys.version_info.major}.{sys.version_info.minor}",
         "architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
         "trigger": "url",
         "ci": "both",
