@@ -180,28 +180,30 @@ def _fixed(action: Callable[[str], Callable[[Handler], Handler]]) -> None:
 def _account(service: Service) -> None:
     store = service.store
 
-    def tagged(request: Request) -> Function:
+    of_mappings: dict[str, dict[str, str]] = {}
+
+    def tags_of(request: Request) -> dict[str, str]:
         text = str(request.params["Resource"])
         if ":event-source-mapping:" in text:
-            raise not_found("The resource you requested does not exist.")
+            return of_mappings.setdefault(text, {})
         key, _ = parse_name(text, request.account, request.region)
-        return store.get(key)
+        return store.get(key).tags
 
     @service.cloud.action("lambda", "ListTags")
     def list_tags(request: Request) -> dict[str, Any]:
         with store.lock:
-            return {"Tags": dict(tagged(request).tags)}
+            return {"Tags": dict(tags_of(request))}
 
     @service.cloud.action("lambda", "TagResource")
     def tag(request: Request) -> None:
         with store.lock:
-            tagged(request).tags.update(request.params["Tags"])
+            tags_of(request).update(request.params["Tags"])
 
     @service.cloud.action("lambda", "UntagResource")
     def untag(request: Request) -> None:
         with store.lock:
             for name in request.params["TagKeys"]:
-                tagged(request).tags.pop(name, None)
+                tags_of(request).pop(name, None)
 
     @service.cloud.action("lambda", "GetAccountSettings")
     def settings(request: Request) -> dict[str, Any]:
