@@ -164,34 +164,30 @@ def _who() -> str:
 
 
 def _another_at_work(at: Root) -> bool:
-    """Say whether a living Terraform of this machine may be at work on this state; when in doubt, yes."""
+    """Say whether a living Terraform of this user and machine may be at work on this state; when in doubt, yes."""
     processes = Path("/proc")
     if not processes.is_dir():
         return True
-    for entry in processes.iterdir():
-        if entry.name.isdigit() and _comm(entry) == "terraform":
-            backend = _backend_of(entry)
-            if backend is None or (backend.get("bucket"), backend.get("key")) == (at.names.state_bucket, at.state_key):
-                return True
-    return False
+    mine = (at.names.state_bucket, at.state_key)
+    return any(_may_hold(entry, mine) for entry in processes.iterdir() if entry.name.isdigit())
 
 
-def _comm(entry: Path) -> str:
+def _may_hold(entry: Path, state: tuple[str, str]) -> bool:
+    """Judge one process by proc(5): whether it is a Terraform of ours whose data folder doesn't name another state."""
     try:
-        return (entry / "comm").read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def _backend_of(entry: Path) -> dict[str, object] | None:
-    """Read which S3 backend a Terraform process uses, from its data folder; an empty mapping when it has ended."""
-    try:
+        if entry.stat().st_uid != os.getuid() or (entry / "comm").read_text(encoding="utf-8").strip() != "terraform":
+            return False
+        argv = (entry / "cmdline").read_bytes().split(b"\0")
         variables = (entry / "environ").read_bytes().decode(errors="replace").split("\0")
         here = (entry / "cwd").readlink()
-    except FileNotFoundError:
-        return {}
+    except FileNotFoundError:  # it has ended
+        return False
     except OSError:
-        return None
+        return True
+    if argv == [b""]:  # a zombie: killed, and waiting for its parent to hear of it
+        return False
     data = next((v.removeprefix("TF_DATA_DIR=") for v in variables if v.startswith("TF_DATA_DIR=")), "") or ".terraform"
     config = (files.read_json(here / data / "terraform.tfstate").get("backend") or {}).get("config")
-    return config if isinstance(config, dict) else None
+    if not isinstance(config, dict):  # no backend but the local one, unless it is being set up just now
+        return b"init" in argv
+    return (config.get("bucket"), config.get("key")) == state

@@ -107,8 +107,12 @@ class Runner:
         return self.run(args, timeout=APPLY_DEADLINE, total=total)[1]
 
     def stdout(self, args: list[str]) -> str:
-        """Run a command that prints data and return its standard output alone."""
-        return self._execute(args, Watch(), SHORT_DEADLINE).out
+        """Run a command that prints data, maybe secret, and return its standard output alone."""
+        watch = Watch()
+        done = self._execute(args, watch, SHORT_DEADLINE, spooled=False)
+        if done.code:
+            raise self._failure(args[0], done, watch, "")
+        return done.out
 
     def run(
         self,
@@ -128,7 +132,9 @@ class Runner:
         self._stamp_file.unlink(missing_ok=True)
         raise self._failure(args[0], done, watch, hint)
 
-    def _execute(self, args: list[str], watch: Watch, timeout: float) -> process.Completed:
+    def _execute(self, args: list[str], watch: Watch, timeout: float, *, spooled: bool = True) -> process.Completed:
+        """Run a command; `spooled` when it may hold the state lock, and never when it prints values."""
+        spool = self.at.work_dir / "terraform" if spooled else None
         try:
             return process.run(
                 [str(self.terraform.path), *args],
@@ -137,9 +143,11 @@ class Runner:
                 timeout=timeout,
                 on_line=watch.line,
                 pass_fds=(self.held.fd,),
+                spool=spool,
             )
         finally:
-            self._log(args, watch)
+            if spooled:
+                self._log(args, watch)
 
     def _failure(self, verb: str, done: process.Completed, watch: Watch, hint: str) -> TerraformError:
         errors = watch.errors

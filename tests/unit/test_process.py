@@ -74,3 +74,38 @@ def _alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_spooled_program_outlives_our_death_and_ends_in_order(tmp_path):
+    child = (
+        "import pathlib, signal, sys, time\n"
+        "def handle(*_):\n"
+        f"    print('ending', flush=True); pathlib.Path({str(tmp_path / 'ended')!r}).touch(); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, handle)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)"
+    )
+    parent = (
+        "import pathlib, sys\n"
+        "from stepladder import process\n"
+        f"process.run([sys.executable, '-c', {child!r}], timeout=60, spool=pathlib.Path({str(tmp_path / 'spool')!r}))"
+    )
+    run = subprocess.Popen([sys.executable, "-c", parent])
+    spool = tmp_path / "spool.out"
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and not (spool.exists() and spool.read_text()):
+        time.sleep(0.02)
+    run.kill()
+    run.wait()
+    while time.monotonic() < deadline and not (tmp_path / "ended").exists():
+        time.sleep(0.02)
+    assert spool.read_text() == "ready\nending\n"
+
+
+def test_spooled_lines_come_whole_whatever_their_encoding(tmp_path):
+    lines = []
+    script = "import sys; sys.stdout.buffer.write('é\\nlast'.encode() + b'\\xff'); sys.stderr.write('err\\n')"
+    done = process.run([sys.executable, "-c", script], timeout=20, on_line=lines.append, spool=tmp_path / "spool")
+    assert done == process.Completed(0, "é\nlast\ufffd", "err\n")
+    assert sorted(lines) == ["err", "last\ufffd", "é"]
+    assert (tmp_path / "spool.out").stat().st_mode & 0o777 == 0o600

@@ -225,3 +225,34 @@ class FakeAws:
 
 def state_lock(who: str, created: str, *, id: str = "abc-123", operation: str = "OperationTypeApply") -> bytes:  # noqa: A002
     return json.dumps({"ID": id, "Operation": operation, "Who": who, "Created": created, "Version": "1.11.4"}).encode()
+
+
+PLAIN = """
+terraform {
+  required_version = ">= 1.10, < 2"
+  backend "s3" {}
+}
+
+variable "account" { type = string }
+variable "architecture" { type = string }
+variable "environment" { type = string }
+variable "environment_variables" { type = map(string) }
+variable "image_uri" { type = string }
+variable "memory_mb" { type = number }
+variable "project" { type = string }
+variable "region" { type = string }
+variable "schedule" { type = string }
+variable "timeout_seconds" { type = number }
+variable "trigger" { type = string }
+
+resource "terraform_data" "memory" { input = var.memory_mb }
+
+output "memory" { value = terraform_data.memory.output }
+"""
+"""A service of Terraform's built-in resource only: no provider to start, so a plan takes a fraction of a second."""
+
+SLOW = """
+resource "terraform_data" "slow" {
+  provisioner "local-exec" { command = "echo begun > begun; sleep 20" }
+}
+"""
