@@ -24,7 +24,7 @@ data "aws_iam_policy_document" "pipeline" {
   statement {
     sid       = "WriteOwnLog"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-    resources = ["${aws_cloudwatch_log_group.pipeline[each.key].arn}:log-stream:*"]
+    resources = ["${local.arn_prefix}:logs:${var.region}:${var.account}:log-group:/aws/lambda/${var.project}-pipeline-${each.key}:log-stream:*"]
   }
 
   statement {

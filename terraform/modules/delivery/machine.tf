@@ -78,7 +78,7 @@ data "aws_iam_policy_document" "promotion" {
   statement {
     sid       = "CallThePipeline"
     actions   = ["lambda:InvokeFunction"]
-    resources = [for function in aws_lambda_function.pipeline : "${function.arn}:*"]
+    resources = [for verb in keys(local.functions) : "${local.arn_prefix}:lambda:${var.region}:${var.account}:function:${var.project}-pipeline-${verb}:*"]
   }
 
   statement {
@@ -124,7 +124,7 @@ data "aws_iam_policy_document" "promotion" {
   statement {
     sid       = "Announce"
     actions   = ["sns:Publish"]
-    resources = [aws_sns_topic.promotion.arn]
+    resources = ["${local.arn_prefix}:sns:${var.region}:${var.account}:${var.project}-promotion"]
   }
 
   # Log deliveries and traces have no resources to name: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
