@@ -22,7 +22,7 @@ from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.ladder import Release
 from stepladder.releases import alias as aliases
 from stepladder.releases import ledger as ledgers
-from stepladder.releases.function import Function
+from stepladder.releases.function import LATEST, Function
 from stepladder.releases.identity import release_id
 from stepladder.releases.rung import Rung
 
@@ -79,6 +79,7 @@ def start(desk: Desk, request: Request) -> Started:
             hotfix=request.hotfix,
             force=request.force,
         )
+        there = [found.result() for found in serving]
         base = base_name(desk.rung.settings.ladder[-1], subject)
         running = _running(listed.result(), base)
         if running:
@@ -86,7 +87,7 @@ def start(desk: Desk, request: Request) -> Started:
             if joined:
                 return Started("joined", release, joined)
         closed = [e for e in listed.result() if e["name"].startswith(f"{base}-")]
-        if closed and closed[0]["status"] == "SUCCEEDED" and all(s.result() for s in serving):
+        if closed and closed[0]["status"] == "SUCCEEDED" and all(there):
             return Started("unchanged", release)
     return _start(desk, release, base, len(closed) + 1)
 
@@ -178,9 +179,15 @@ def _check_mark(rung: Rung, digest: str) -> None:
 
 
 def _serves(rung: Rung, environment: str, digest: str) -> bool:
+    """Say whether a rung serves a digest alone; refuse one that was never deployed, for lack of a version to return to."""
     function = rung.settings.names(environment).function
     alias = aliases.read(rung.lambda_client, function)
-    if alias is None or alias.weights:
+    if alias is None or alias.version == LATEST:
+        raise RefusedError(
+            f"{environment} was never deployed: there is no version that a rollback could return to",
+            hint=f"deploy it once: inv deploy --env {environment}",
+        )
+    if alias.weights:
         return False
     state = Function(rung.lambda_client, function, clock=rung.clock).read(alias.version)
     return bool(state and state.digest == digest)

@@ -1,0 +1,75 @@
+import json
+
+import pytest
+
+from stepladder.promotion.desk import Execution
+from stepladder.promotion.verdict import Verdict, _sum_up, failure, judge, sentence
+
+FUNCTION_ERROR = '{"errorMessage": "says hello: status 500", "errorType": "SmokeFailedError", "stackTrace": []}'
+
+
+class Desk:
+    def link(self, _arn):
+        return "https://console"
+
+
+def execution(status="FAILED", error="", *targets):
+    return Execution("arn:x:orders-1", status, {}, error, json.dumps(targets))
+
+
+def target(environment, outcome, error="", cause=""):
+    return {"environment": environment, "outcome": outcome, "error": error, "cause": cause}
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "code"),
+    [
+        ("RefusedBeforeTraffic", "refused", 4),
+        ("RolledBack", "rolled_back", 3),
+        ("RollbackFailed", "rollback_failed", 5),
+    ],
+)
+def test_each_end_has_its_exit_code(error, outcome, code):
+    ended = execution("FAILED", error, target("production", {"refused": "failed"}.get(outcome, outcome), "E", "why"))
+    verdict = judge(Desk(), ended)
+    told = failure(Desk(), ended, verdict)
+    assert verdict.outcome == outcome
+    assert int(told.exit_code) == code
+    assert "production: why (E)" in told.message
+
+
+def test_success_is_no_error():
+    assert judge(Desk(), execution("SUCCEEDED")) == Verdict("promoted")
+    assert failure(Desk(), execution("SUCCEEDED"), Verdict("promoted")) is None
+
+
+def test_the_cause_is_the_worst_target_s_and_never_a_sibling_s():
+    verdict = Verdict(
+        "rolled_back",
+        (
+            target("prodeu", "rolled_back", "SiblingFailed", "another target of the rung failed"),
+            target("produs", "rolled_back", "ProbeFailedError", "failed 9 of 10"),
+        ),
+    )
+    assert verdict.cause == "produs: failed 9 of 10 (ProbeFailedError)"
+
+
+def test_a_function_s_error_is_told_as_its_sentence():
+    assert sentence("SmokeFailedError", FUNCTION_ERROR) == "says hello: status 500 (SmokeFailedError)"
+    assert sentence("", "plain") == "plain"
+    assert sentence("E", "E said so") == "E said so"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "sum_up"),
+    [
+        (["succeeded", "rollback_failed"], "rollback_failed"),
+        (["succeeded", "rolled_back"], "rolled_back"),
+        (["succeeded", "failed"], "refused"),
+        (["untouched", "untouched"], "refused"),
+        (["succeeded", "untouched"], "refused"),
+        (["untouched", "succeeded"], "promoted"),
+    ],
+)
+def test_a_climb_that_was_cut_off_is_summed_up(outcomes, sum_up):
+    assert _sum_up(tuple(target(str(i), o) for i, o in enumerate(outcomes))).outcome == sum_up
