@@ -7,6 +7,7 @@ function is created from it. Every step may be repeated: a killed run is continu
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -55,6 +56,7 @@ class Deploy:
         self.pool = ThreadPoolExecutor(6, thread_name_prefix="deploy")
         self._url = ""
         self._plan_id = ""
+        self._applied: set[str] = set()
 
     def run(self) -> Report:
         """Deploy and return the report. Every refusal comes before anything has changed."""
@@ -168,7 +170,7 @@ class Deploy:
 
     def _execute(self, world: World, wanted: Wanted, plan: Plan, cases: list[smoke.Case]) -> Report:
         """Carry out the plan. The reads that guard it run beside the build; nothing changes before they said yes."""
-        rung, current = self.rung, world.ledger.current
+        rung = self.rung
         deployment = self.pool.submit(rung.active_deployment) if world.alias else None
         applies = plan.step(SERVICE).act or plan.step(FOUNDATION).act
         early = None if applies else self.pool.submit(rung.function.read)
@@ -177,17 +179,7 @@ class Deploy:
             if world.alias and deployment:
                 rung.check_unshifted(world.alias, deployment.result())
 
-        image: Image | None = None
-        for planned in plan.steps:
-            if planned.name == RELEASE:
-                continue
-            if not planned.act:
-                self._skip(planned)
-            elif planned.name == IMAGE:
-                image = self._prepare(planned)
-            else:
-                guard()
-                wanted = self._apply(planned.name, wanted, image.reference if image else None)
+        image, wanted = self._up_to_release(plan, wanted, guard)
         guard()
         alias = rung.alias() if applies or world.alias is None else world.alias
         latest = early.result() if early else rung.function.read()
@@ -197,6 +189,35 @@ class Deploy:
                 hint="somebody removed it; run `inv deploy --infra always`",
             )
         rung.check_unshifted(alias, "")
+        return self._release(replace(world, alias=alias), wanted, plan, image, latest, cases)
+
+    def _up_to_release(self, plan: Plan, wanted: Wanted, guard: Callable[[], None]) -> tuple[Image | None, Wanted]:
+        """Do all but the release; return the image if one was prepared, and the hashes as they are after the applies."""
+        image: Image | None = None
+        for planned in plan.steps:
+            if planned.name == RELEASE or planned.name in self._applied:
+                continue
+            if not planned.act:
+                self._skip(planned)
+            elif planned.name == IMAGE:
+                image = self._prepare(planned)
+            else:
+                guard()
+                wanted = self._apply(planned.name, wanted, image.reference if image else None)
+        return image, wanted
+
+    def _release(
+        self,
+        world: World,
+        wanted: Wanted,
+        plan: Plan,
+        image: Image | None,
+        latest: State,
+        cases: list[smoke.Case],
+    ) -> Report:
+        rung, current, alias = self.rung, world.ledger.current, world.alias
+        if alias is None:
+            raise AssertionError("a release needs an alias")
         digest = image.digest if image else (current.digest if current else "")
         self._check_bad(digest)
         infra_hash = wanted.service_hash
@@ -226,6 +247,7 @@ class Deploy:
                 self.rung.lock.check()
             applied = self.infra.ensure(root, image_uri, step)
             step.done(applied.summary)
+        self._applied.add(root)
         for note in applied.notes:
             self.rung.console.line(f"  {note}")
         service = root == SERVICE

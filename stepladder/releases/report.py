@@ -72,13 +72,14 @@ def released(rung: Rung, done: Released, world: World, plan: Plan, url: str) -> 
     entry, console = done.release, rung.console
     before = world.ledger.current.digest if world.ledger.current else ""
     console.line()
-    if done.moved:
-        images = f"{short(before) or 'unknown'} -> {short(entry.digest)}" if before != entry.digest else "same image"
+    first = not entry.previous_version
+    if done.moved and not first:
+        images = f"{short(before) or '?'} -> {short(entry.digest)}" if before != entry.digest else "same image"
         console.line(f"{entry.environment}: version {entry.previous_version} -> {entry.version} ({images})")
     else:
         console.line(f"{entry.environment}: version {entry.version} is live ({short(entry.digest)})")
     _say_url(rung, url)
-    if done.moved:
+    if done.moved and not first:
         console.line(f"undo: inv rollback --env {entry.environment}")
     return Report(
         entry.environment,

@@ -40,7 +40,9 @@ def test_the_first_deployment_goes_from_nothing_to_a_released_version(world: Wor
     assert world.serves == digest("one")
     assert [r["result"] for r in world.releases] == ["succeeded"]
     assert not world.items("lock")
+    assert "staging: version 1 is live" in world.said
     assert "https://abc.lambda-url/" in world.said
+    assert world.said.count("foundation") == 1
 
 
 def test_with_nothing_changed_deploy_makes_two_calls_and_does_nothing(live: World) -> None:
@@ -173,6 +175,25 @@ def test_an_alias_that_somebody_moved_is_brought_back(live: World) -> None:
     live.function.point("1")
     report = live.deploy()
     assert (report.previous_version, report.version, live.serves) == ("1", "2", digest("two"))
+
+
+def test_an_alias_that_somebody_put_on_latest_is_refused(live: World) -> None:
+    live.function.point("$LATEST")
+    live.source = "two"
+    with pytest.raises(RefusedError, match=r"put on \$LATEST"):
+        live.deploy()
+    assert live.function.latest
+    assert live.function.latest["ImageUri"].endswith(digest("one"))
+
+
+def test_a_first_release_that_fails_can_be_mended(world: World) -> None:
+    world.case("works", expect={"status": 200})
+    world.function.handler = lambda image, _p: ({"statusCode": 500 if image == digest("one") else 200}, False)
+    with pytest.raises(RefusedError, match="fails 1 of 1"):
+        world.deploy()
+    world.source = "two"
+    assert world.deploy().version == "2"
+    assert world.serves == digest("two")
 
 
 def test_an_alias_that_was_touched_but_serves_the_wanted_version_is_adopted(live: World) -> None:

@@ -38,7 +38,7 @@ class FakeLambda(Scripted):
     # set-up, and what other people do
 
     def create(self, image_uri: str) -> None:
-        """What Terraform makes: the function, version 1, the alias on it."""
+        """What Terraform makes: the function, and the alias, which begins on $LATEST."""
         self.latest = {
             "FunctionName": self.name,
             "FunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.name}",
@@ -52,8 +52,7 @@ class FakeLambda(Scripted):
             "Role": "arn:aws:iam::123456789012:role/r",
         }
         self._image(image_uri)
-        version = self._publish("")
-        self.alias = {"AliasArn": f"{self.latest['FunctionArn']}:live", "Name": "live", "FunctionVersion": version}
+        self.alias = {"AliasArn": f"{self.latest['FunctionArn']}:live", "Name": "live", "FunctionVersion": "$LATEST"}
         self._touch(self.alias)
 
     def configure(self, **values: Any) -> None:
