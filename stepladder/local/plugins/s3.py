@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stepladder.local.cloud import Cloud
-    from stepladder.local.wire import Request
+    from stepladder.local.cloud import Request
 
 
 def install(cloud: Cloud) -> None:
