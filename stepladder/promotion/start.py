@@ -179,7 +179,7 @@ def _check_mark(rung: Rung, digest: str) -> None:
 
 
 def _serves(rung: Rung, environment: str, digest: str) -> bool:
-    """Say whether a rung serves a digest alone; refuse one that was never deployed, for lack of a version to return to."""
+    """Say whether a rung serves a digest alone; refuse one that was never deployed: nothing to return to."""
     function = rung.settings.names(environment).function
     alias = aliases.read(rung.lambda_client, function)
     if alias is None or alias.version == LATEST:
