@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 PAYLOAD_LIMIT = 6_291_556  # bytes of a synchronous response: 6 MB and room for an envelope
+TOO_LARGE = "Function.ResponseSizeTooLarge"
 _PREFIX = "/2018-06-01/runtime/"
 
 
@@ -53,20 +54,23 @@ class Outcome:
 class RuntimeApi:
     """Hands invocations to one runtime, one at a time, and takes its answers.
 
-    `on_ready` is called once, when the runtime first asks for work; `on_init_error` with the runtime's own report when
-    it gives up before that; `on_outcome` with the request id and what came of it. They are called from the server's
-    threads. `host` is the address to listen on; `address` what the runtime is told.
+    `on_ready` is called when the runtime asks for work; `on_taken` with the request id just before it gets some;
+    `on_init_error` with the runtime's own report when it gives up before that; `on_outcome` with the request id and
+    what came of it. They are called from the server's threads. `host` is the address to listen on; `address` what the
+    runtime is told.
     """
 
     def __init__(
         self,
         *,
         on_ready: Callable[[], None],
+        on_taken: Callable[[str], None],
         on_init_error: Callable[[Outcome], None],
         on_outcome: Callable[[str, Outcome], None],
         host: str = "127.0.0.1",
     ) -> None:
         self.on_ready = on_ready
+        self.on_taken = on_taken
         self.on_init_error = on_init_error
         self.on_outcome = on_outcome
         self._work: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
@@ -133,6 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         if work is None:
             self.close_connection = True
             return
+        api.on_taken(work.request_id)
         headers = {
             "Content-Type": "application/json",  # without it the client stalls without a word
             "Lambda-Runtime-Aws-Request-Id": work.request_id,
@@ -157,7 +162,7 @@ class _Handler(BaseHTTPRequestHandler):
                     413, {"errorType": "RequestEntityTooLarge", "errorMessage": "Exceeded maximum allowed size"}
                 )
                 message = f"Response payload size exceeded maximum allowed payload size ({PAYLOAD_LIMIT} bytes)."
-                api.on_outcome(request_id, Outcome.failed("Function.ResponseSizeTooLarge", message))
+                api.on_outcome(request_id, Outcome.failed(TOO_LARGE, message))
             case ["invocation", request_id, "response"]:
                 api.on_outcome(request_id, Outcome(body))
                 self._answer(202, {"status": "OK"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import gzip
 import hashlib
@@ -109,16 +110,23 @@ class Functions:
         return (json.loads(text) if text else None), answer
 
     def log(self, name: str) -> list[str]:
-        """Return every line that a function has written, all streams."""
+        """Return every line that a function has written, all streams; none before there is a log group."""
         self.order("flush")
         logs = self.cloud.client("logs")
         group = {"logGroupName": f"/aws/lambda/{name}"}
-        streams = logs.describe_log_streams(**group)["logStreams"]
+        try:
+            streams = logs.describe_log_streams(**group)["logStreams"]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
         return [
             event["message"]
             for stream in streams
             for event in logs.get_log_events(**group, logStreamName=stream["logStreamName"])["events"]
         ]
+
+    def tail(self, answer: Mapping[str, Any]) -> str:
+        """Return the log that came with an invocation."""
+        return base64.b64decode(answer["LogResult"]).decode()
 
     def order(self, page: str, **order: Any) -> dict[str, Any]:
         """Ask the Lambda service what AWS offers no way to ask."""
@@ -168,13 +176,15 @@ class Functions:
 
     def put_manifest(self, repository: str, manifest: Mapping[str, Any], tag: str = "") -> str:
         params = {"imageTag": tag} if tag else {}
-        answer = self.cloud.client("ecr").put_image(
-            repositoryName=repository,
-            imageManifest=json.dumps(manifest),
-            imageManifestMediaType=manifest["mediaType"],
-            **params,
-        )
-        return answer["image"]["imageId"]["imageDigest"]
+        ecr, text = self.cloud.client("ecr"), json.dumps(manifest)
+        with contextlib.suppress(ecr.exceptions.ImageAlreadyExistsException):
+            ecr.put_image(
+                repositoryName=repository,
+                imageManifest=text,
+                imageManifestMediaType=manifest["mediaType"],
+                **params,
+            )
+        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
     def blob(self, repository: str, data: bytes, media_type: str) -> dict[str, Any]:
         ecr = self.cloud.client("ecr")
@@ -204,11 +214,6 @@ def _layer(files: Mapping[str, bytes]) -> bytes:
             info.size, info.mode = len(data), 0o644
             archive.addfile(info, io.BytesIO(data))
     return gzip.compress(buffer.getvalue(), mtime=0)
-
-
-def decoded(answer: Mapping[str, Any]) -> str:
-    """Return the log that came with an invocation."""
-    return base64.b64decode(answer["LogResult"]).decode()
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from stepladder.local.launchers import Ended, Launcher, LaunchError, Sandbox, SandboxSpec
 from stepladder.local.plugins.lambda_logs import Journal, iso
-from stepladder.local.runtime_api import Invocation, Outcome, RuntimeApi
+from stepladder.local.runtime_api import TOO_LARGE, Invocation, Outcome, RuntimeApi
 
 INIT_SECONDS = 10.0  # AWS's limit of the init phase; a slower one goes on at the invocation's expense
 IDLE_SECONDS = 300.0
@@ -43,6 +43,10 @@ class Report:
     duration: float
     init: float | None
     tail: bytes
+
+
+class _NeverTaken(Exception):  # noqa: N818 - an answer, not an error
+    """A warm runtime ended before it took the invocation: another environment can have it."""
 
 
 class Environment:
@@ -71,6 +75,7 @@ class Environment:
         self._memory = 0
         self._used = 0
         self._ready = False
+        self._taken = ""
         self._quiet = False
         self._cheap = False  # to ask how much memory is used
 
@@ -83,7 +88,8 @@ class Environment:
             failed = self._start(work)
             init = (time.monotonic() - started) * 1000
         began = time.monotonic()
-        self._journal.start(work.request_id)
+        if failed:
+            self._journal.start(work.request_id)
         outcome = failed or self._invoke(work)
         duration = (time.monotonic() - began) * 1000
         sandbox = self._sandbox
@@ -125,6 +131,7 @@ class Environment:
             self._cheap = launcher.name == "process"
             self._api = RuntimeApi(
                 on_ready=self._on_ready,
+                on_taken=self._on_taken,
                 on_init_error=lambda outcome: self._events.put(("init_error", outcome)),
                 on_outcome=lambda request_id, outcome: self._events.put(("outcome", (request_id, outcome))),
                 host=launcher.host,
@@ -161,9 +168,13 @@ class Environment:
         while True:
             kind, value = self._event(max(0.0, deadline - time.monotonic()))
             if kind == "outcome" and value[0] == work.request_id:
-                return cast(Outcome, value[1])
+                outcome = cast(Outcome, value[1])
+                self.dead = outcome.error_type == TOO_LARGE  # the runtime doesn't survive being told so
+                return outcome
             if kind in ("ended", "timeout"):
                 self.dead = True
+                if kind == "ended" and self._taken and self._taken != work.request_id:
+                    raise _NeverTaken
                 return self._broken(work, kind, value, self._timeout)
 
     def _broken(self, work: Work, kind: str, ended: Ended | None, limit: float) -> Outcome:
@@ -189,6 +200,10 @@ class Environment:
             self._ready = True
             self._events.put(("ready", None))
 
+    def _on_taken(self, request_id: str) -> None:
+        self._taken = request_id
+        self._journal.start(request_id)
+
     def _on_line(self, text: str) -> None:
         if not self._quiet:
             self._journal.line(text)
@@ -213,11 +228,14 @@ class Pool:
 
     def run(self, uid: str, make: Callable[[], Environment], work: Work) -> Report:
         """Run an invocation in a warm environment, or in a new one."""
-        environment = self._take(uid) or self._add(make())
-        try:
-            return environment.run(work)
-        finally:
-            self._give_back(uid, environment)
+        while True:
+            environment = self._take(uid) or self._add(make())
+            try:
+                return environment.run(work)
+            except _NeverTaken:
+                continue
+            finally:
+                self._give_back(uid, environment)
 
     def retire(self, uid: str) -> None:
         """End the environments of a revision: idle ones now, busy ones after their invocation."""

@@ -6,9 +6,10 @@ keeps nothing here; CloudFormation makes permissions in it. This stands in for t
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from stepladder.local.cloud import Request, Response
 from stepladder.local.plugins.lambda_async import Asynchronous
@@ -40,33 +41,37 @@ def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
 
     @invoker.cloud.action("events", "PutEvents")
     def put_events(request: Request) -> Response:
-        response = request.forward_raw()
-        for entry in request.params["Entries"]:
-            _match(get_backend(request.account, request.region), request, entry)
-        return response
+        _lead_events(get_backend)
+        return request.forward_raw()
 
 
-def _match(backend: Backend, request: Request, entry: dict[str, Any]) -> None:
-    """Send an event to the functions that rules of its bus name; Moto sends to its other targets only."""
-    from moto.events.models import events_backends
+def _lead_events(get_backend: Callable[[str, str], Backend]) -> None:
+    """Have rules send events to functions, too: Moto knows other targets only, and breaks on these."""
+    from moto.events.models import EventTemplateParser, Rule
 
-    bus = str(entry.get("EventBusName") or "default").rpartition("/")[2]
-    event = {
-        "version": "0",
-        "id": str(uuid4()),
-        "detail-type": entry.get("DetailType", ""),
-        "source": entry.get("Source", ""),
-        "account": request.account,
-        "time": iso(),
-        "region": request.region,
-        "resources": list(entry.get("Resources") or ()),
-        "detail": json.loads(entry.get("Detail") or "{}"),
-    }
-    buses = events_backends[request.account][request.region].event_buses
-    for rule in list(buses[bus].rules.values()) if bus in buses else ():
-        if rule.state == "ENABLED" and rule.event_pattern.get_pattern() and rule.event_pattern.matches_event(event):
-            for target in rule.targets:
-                backend.target(target, event)
+    if getattr(Rule, "calls_functions", False):
+        return
+    others = Rule.send_to_targets
+
+    def send_to_targets(rule: Any, original_event: dict[str, Any], transform_input: bool = True) -> None:
+        rest = copy.copy(rule)
+        rest.targets = [target for target in rule.targets if ":lambda:" not in target["Arn"]]
+        others(rest, original_event, transform_input)
+        if not rule.event_pattern.matches_event(original_event):
+            return
+        for target in rule.targets:
+            if target not in rest.targets:
+                transformer = target.get("InputTransformer", {})
+                template, paths = transformer.get("InputTemplate"), transformer.get("InputPathsMap", {})
+                made: Any = {**original_event, "time": iso()}
+                if template:
+                    made = EventTemplateParser.parse(
+                        input_template=template, input_paths_map=paths, event=original_event
+                    )
+                get_backend(rule.account_id, rule.region_name).target(target, made)
+
+    Rule.send_to_targets = send_to_targets
+    Rule.calls_functions = True
 
 
 class Backend:

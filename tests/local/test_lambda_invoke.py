@@ -1,0 +1,328 @@
+"""Invocations: answers, errors, timeouts, crashes, logs, metrics, routing, throttling."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.cloud
+
+SLEEPY = "import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n"
+
+
+def test_a_handler_gets_its_event_and_a_context(functions: Any) -> None:
+    name = functions.create(
+        "def handler(event, context):\n"
+        "    return [event, context.function_name, context.invoked_function_arn, context.memory_limit_in_mb,\n"
+        "            context.get_remaining_time_in_millis(), context.aws_request_id, context.log_group_name]\n",
+        MemorySize=256,
+        Timeout=20,
+    )
+    result, answer = functions.invoke(name, {"a": 1})
+    event, own_name, arn, memory, left, request_id, group = result
+    assert (event, own_name, memory, group) == ({"a": 1}, name, "256", f"/aws/lambda/{name}")
+    assert arn == f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
+    assert 15_000 < left <= 20_000
+    assert request_id == answer["ResponseMetadata"]["RequestId"]
+    assert answer["ExecutedVersion"] == "$LATEST"
+
+
+def test_the_environment_is_lambdas_and_nothing_of_the_hosts_leaks(
+    functions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = functions.create(
+        "import os, sys\ndef handler(event, context):\n    return [dict(os.environ), os.getcwd(), sys.path]\n",
+        Environment={"Variables": {"COLOUR": "blue"}},
+    )
+    (variables, folder, path), _ = functions.invoke(name)
+    assert variables.pop("COLOUR") == "blue"
+    assert variables["LAMBDA_TASK_ROOT"] == folder == path[0]
+    assert variables["AWS_ENDPOINT_URL"] == functions.cloud.url
+    assert variables["AWS_ACCESS_KEY_ID"] == "123456789012"
+    assert variables["AWS_EXECUTION_ENV"].startswith("AWS_Lambda_python3.")
+    assert variables["TZ"] == ":UTC"
+    known = (
+        "AWS_",
+        "LAMBDA_",
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "LANG",
+        "LC_CTYPE",
+        "TZ",
+        "PATH",
+        "PYTHONPATH",
+        "HOME",
+        "TMPDIR",
+    )
+    assert [v for v in variables if not v.startswith(known)] == []
+    assert not [entry for entry in path if entry.endswith("site-packages")]
+
+
+def test_boto3_is_there_and_talks_to_the_local_cloud(functions: Any) -> None:
+    name = functions.create(
+        "import boto3\ndef handler(event, context):\n    return boto3.client('sts').get_caller_identity()['Account']\n",
+        Timeout=30,
+        MemorySize=512,
+    )
+    assert functions.invoke(name)[0] == "123456789012"
+
+
+def test_what_a_handler_raises_comes_back_with_its_type_and_trace(functions: Any) -> None:
+    name = functions.create("def handler(event, context):\n    raise KeyError('missing')\n")
+    result, answer = functions.invoke(name)
+    assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
+    assert result["errorType"] == "KeyError"
+    assert "app.py" in result["stackTrace"][0]
+
+
+@pytest.mark.parametrize(
+    ("source", "handler", "kind"),
+    [
+        pytest.param("import nowhere\n", "app.handler", "Runtime.ImportModuleError", id="an import that fails"),
+        pytest.param("def handler(:\n", "app.handler", "Runtime.UserCodeSyntaxError", id="a syntax error"),
+        pytest.param("x = 1\n", "app.handler", "Runtime.HandlerNotFound", id="a missing handler"),
+        pytest.param("x = 1\n", "handler", "Runtime.MalformedHandlerName", id="a handler without module"),
+        pytest.param("import sys\nsys.exit(3)\n", "app.handler", "Runtime.ExitError", id="an exit while loading"),
+    ],
+)
+def test_a_failing_init_is_reported_with_lambdas_error_type(
+    functions: Any, source: str, handler: str, kind: str
+) -> None:
+    name = functions.create(source, Handler=handler)
+    result, answer = functions.invoke(name)
+    assert (answer["FunctionError"], result["errorType"]) == ("Unhandled", kind)
+
+
+def test_a_timeout_ends_the_environment_and_says_so(functions: Any) -> None:
+    name = functions.create("import time\nprint('loaded')\n" + SLEEPY, Timeout=1)
+    began = time.monotonic()
+    result, answer = functions.invoke(name, 30, LogType="Tail")
+    assert time.monotonic() - began < 8
+    assert answer["FunctionError"] == "Unhandled"
+    assert result["errorType"] == "Sandbox.Timedout"
+    assert result["errorMessage"].endswith("Task timed out after 1.00 seconds")
+    assert "Task timed out after 1.00 seconds" in functions.tail(answer)
+    assert functions.invoke(name, 0)[0] == 0
+    assert functions.log(name).count("loaded") == 2
+
+
+def test_a_crash_of_the_process_is_an_exit_error_and_the_next_call_works(functions: Any) -> None:
+    name = functions.create(
+        "import os\ndef handler(event, context):\n    if event: os._exit(event)\n    return 'fine'\n"
+    )
+    result, answer = functions.invoke(name, 7)
+    assert (answer["FunctionError"], result["errorType"]) == ("Unhandled", "Runtime.ExitError")
+    assert result["errorMessage"].endswith("Runtime exited with error: exit status 7")
+    assert functions.invoke(name, 0)[0] == "fine"
+
+
+def test_a_killed_process_names_the_signal(functions: Any) -> None:
+    name = functions.create("import os\ndef handler(event, context):\n    os.kill(os.getpid(), 9)\n")
+    assert functions.invoke(name)[0]["errorMessage"].endswith("Runtime exited with error: signal: killed")
+
+
+def test_a_function_over_its_memory_is_killed(functions: Any) -> None:
+    name = functions.create(
+        "import time\ndef handler(event, context):\n    x = b'x' * 2**28\n    time.sleep(20)\n", Timeout=25
+    )
+    assert functions.invoke(name)[0]["errorType"] == "Runtime.ExitError"
+
+
+def test_an_answer_over_six_megabytes_is_refused(functions: Any) -> None:
+    name = functions.create("def handler(event, context):\n    return 'x' * event\n", Timeout=30, MemorySize=1024)
+    assert functions.invoke(name, 7_000_000)[0]["errorType"] == "Function.ResponseSizeTooLarge"
+    assert len(functions.invoke(name, 5_000_000)[0]) == 5_000_000
+
+
+def test_a_request_over_six_megabytes_or_no_json_is_refused(functions: Any, code: Any) -> None:
+    name = functions.create()
+    big = json.dumps("x" * 7_000_000).encode()
+    assert code(functions.client.invoke, FunctionName=name, Payload=big) == "RequestTooLargeException"
+    assert code(functions.client.invoke, FunctionName=name, Payload=b"{no json") == "InvalidRequestContentException"
+
+
+def test_a_warm_environment_is_reused_and_an_update_retires_it(functions: Any) -> None:
+    source = "import os\ndef handler(event, context):\n    return os.getpid()\n"
+    name = functions.create(source)
+    first = functions.invoke(name)[0]
+    assert functions.invoke(name)[0] == first
+    functions.client.update_function_configuration(FunctionName=name, Environment={"Variables": {"NEW": "1"}})
+    functions.wait(name)
+    assert functions.invoke(name)[0] != first
+
+
+def test_invocations_at_once_get_an_environment_each(functions: Any) -> None:
+    name = functions.create(
+        "import os, time\ndef handler(event, context):\n    time.sleep(0.8)\n    return os.getpid()\n", Timeout=20
+    )
+    results: list[Any] = []
+
+    def call() -> None:
+        answer = functions.cloud.client("lambda").invoke(FunctionName=name)
+        results.append(json.loads(answer["Payload"].read()))
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(results)) == 4
+
+
+def test_reserved_concurrency_throttles_with_429(functions: Any, code: Any) -> None:
+    name = functions.create(SLEEPY, Timeout=20)
+    functions.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    assert code(functions.client.invoke, FunctionName=name, Payload=b"0") == "TooManyRequestsException"
+    functions.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+    busy = threading.Thread(
+        target=functions.cloud.client("lambda").invoke, kwargs={"FunctionName": name, "Payload": b"3"}
+    )
+    busy.start()
+    time.sleep(1)
+    assert code(functions.client.invoke, FunctionName=name, Payload=b"0") == "TooManyRequestsException"
+    busy.join()
+    functions.client.delete_function_concurrency(FunctionName=name)
+    assert functions.invoke(name, 0)[0] == 0
+
+
+def test_a_weighted_alias_routes_by_its_weights(functions: Any) -> None:
+    name = functions.create()
+    first = functions.publish(name)
+    functions.update(name, "def handler(event, context):\n    return 2\n")
+    second = functions.publish(name)
+    functions.client.create_alias(
+        FunctionName=name,
+        Name="live",
+        FunctionVersion=first,
+        RoutingConfig={"AdditionalVersionWeights": {second: 0.25}},
+    )
+    functions.order("seed", seed=7)
+    seen = Counter(functions.invoke(name, Qualifier="live")[1]["ExecutedVersion"] for _ in range(200))
+    assert set(seen) == {first, second}
+    assert 30 <= seen[second] <= 70
+
+
+def test_the_log_has_lambdas_own_lines_around_the_functions(functions: Any) -> None:
+    name = functions.create(
+        "import sys\ndef handler(event, context):\n    print('out')\n    print('err', file=sys.stderr)\n"
+    )
+    _, answer = functions.invoke(name, LogType="Tail")
+    lines = functions.log(name)
+    request_id = answer["ResponseMetadata"]["RequestId"]
+    assert lines[:4] == [
+        f"START RequestId: {request_id} Version: $LATEST",
+        "out",
+        "err",
+        f"END RequestId: {request_id}",
+    ]
+    assert lines[4].startswith(f"REPORT RequestId: {request_id}\tDuration: ")
+    assert "Init Duration" in lines[4]
+    assert functions.tail(answer).splitlines() == lines
+
+
+def test_a_json_log_has_platform_events(functions: Any) -> None:
+    name = functions.create(
+        "import logging\ndef handler(event, context):\n    logging.getLogger().warning('careful')\n",
+        LoggingConfig={"LogFormat": "JSON"},
+    )
+    functions.invoke(name)
+    start, line, report = [json.loads(text) for text in functions.log(name)]
+    assert (start["type"], report["type"], report["record"]["status"]) == (
+        "platform.start",
+        "platform.report",
+        "success",
+    )
+    assert (line["level"], line["message"]) == ("WARNING", "careful")
+
+
+def test_invocations_and_errors_are_measured_per_function_alias_and_version(functions: Any) -> None:
+    name = functions.create("def handler(event, context):\n    return 1 / event\n")
+    version = functions.publish(name)
+    functions.client.create_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    for event in (1, 1, 0):
+        functions.invoke(name, event, Qualifier="live")
+    functions.invoke(name, 1)
+    alias = {"FunctionName": name, "Resource": f"{name}:live"}
+    assert _sum(functions, "Invocations", {"FunctionName": name}) == 4
+    assert _sum(functions, "Invocations", alias) == 3
+    assert _sum(functions, "Errors", {**alias, "ExecutedVersion": version}) == 1
+    assert _sum(functions, "Errors", {"FunctionName": name, "Resource": name}) == 0
+
+
+def _sum(functions: Any, metric: str, dimensions: dict[str, str]) -> float:
+    now = datetime.now(UTC)
+    points = functions.cloud.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName=metric,
+        Dimensions=[{"Name": k, "Value": v} for k, v in dimensions.items()],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(days=2000),
+        Period=86400 * 3000,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return sum(point["Sum"] for point in points)
+
+
+def test_a_dry_run_runs_nothing(functions: Any, code: Any) -> None:
+    name = functions.create()
+    answer = functions.client.invoke(FunctionName=name, InvocationType="DryRun")
+    assert answer["StatusCode"] == 204
+    missing = code(functions.client.invoke, FunctionName=name, InvocationType="DryRun", Qualifier="9")
+    assert missing == "ResourceNotFoundException"
+
+
+def test_an_event_is_accepted_at_once_and_a_failing_one_ends_in_its_destination(functions: Any) -> None:
+    sqs = functions.cloud.client("sqs")
+    queue = sqs.create_queue(QueueName=functions.name())["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    name = functions.create("def handler(event, context):\n    print('tried')\n    raise ValueError('no')\n")
+    functions.client.put_function_event_invoke_config(
+        FunctionName=name, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": arn}}
+    )
+    answer = functions.client.invoke(FunctionName=name, InvocationType="Event", Payload=b'{"n": 1}')
+    assert answer["StatusCode"] == 202
+    record = json.loads(_receive(sqs, queue)["Body"])
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["requestPayload"] == {"n": 1}
+    assert record["responsePayload"]["errorType"] == "ValueError"
+    assert functions.log(name).count("tried") == 1
+
+
+def _receive(sqs: Any, queue: str) -> dict[str, Any]:
+    for _ in range(100):
+        messages = sqs.receive_message(QueueUrl=queue).get("Messages")
+        if messages:
+            return messages[0]
+        time.sleep(0.1)
+    raise AssertionError("nothing came")
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_a_function_runs_under_the_python_that_it_asks_for(functions: Any, version: str) -> None:
+    from stepladder.local.launchers import LaunchError, pythons
+
+    try:
+        pythons.find(version)
+    except LaunchError:
+        pytest.skip(f"no Python {version} on this machine")
+    name = functions.create(
+        "import sys\ndef handler(event, context):\n    return list(sys.version_info[:2])\n", Runtime=f"python{version}"
+    )
+    assert functions.invoke(name)[0] == [int(part) for part in version.split(".")]
+
+
+def test_a_warm_invocation_takes_less_than_ten_milliseconds(functions: Any) -> None:
+    name = functions.create()
+    functions.invoke(name)
+    times = []
+    for _ in range(60):
+        began = time.perf_counter()
+        functions.invoke(name)
+        times.append(time.perf_counter() - began)
+    assert sorted(times)[len(times) // 4] < 0.010  # the lower quartile: other work on the machine isn't ours

@@ -1,0 +1,185 @@
+"""What calls functions: queues, schedules, rules, stacks that permit it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.cloud
+
+PRINT = "import json\ndef handler(event, context):\n    print('GOT ' + json.dumps(event))\n"
+
+
+def until(look: Callable[[], Any], seconds: float = 10) -> Any:
+    """Look until something is there."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("nothing came")
+
+
+def got(functions: Any, name: str) -> list[Any]:
+    """Return the events that a function has printed."""
+    lines = functions.log(name)
+    return [json.loads(line.removeprefix("GOT ")) for line in lines if line.startswith("GOT ")]
+
+
+def queue(functions: Any, **attributes: str) -> tuple[Any, str, str]:
+    sqs = functions.cloud.client("sqs")
+    url = sqs.create_queue(QueueName=functions.name(), Attributes={"VisibilityTimeout": "30", **attributes})["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    return sqs, url, arn
+
+
+def left(sqs: Any, url: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(attributes[name]) for name in names)
+
+
+def test_messages_of_a_queue_are_brought_to_the_alias_and_deleted(functions: Any) -> None:
+    sqs, url, arn = queue(functions)
+    name = functions.create(PRINT)
+    functions.client.create_alias(FunctionName=name, Name="live", FunctionVersion=functions.publish(name))
+    made = functions.client.create_event_source_mapping(EventSourceArn=arn, FunctionName=f"{name}:live", BatchSize=5)
+    assert made["FunctionArn"].endswith(f"{name}:live")
+    assert functions.client.get_event_source_mapping(UUID=made["UUID"])["State"] == "Enabled"
+    sqs.send_message(QueueUrl=url, MessageBody="hello")
+    event = until(lambda: got(functions, name))[0]
+    record = event["Records"][0]
+    assert (record["body"], record["eventSource"], record["eventSourceARN"]) == ("hello", "aws:sqs", arn)
+    until(lambda: left(sqs, url) == 0)
+    functions.client.delete_event_source_mapping(UUID=made["UUID"])
+
+
+def test_only_the_failed_messages_of_a_batch_come_back(functions: Any) -> None:
+    sqs, url, arn = queue(functions)
+    name = functions.create(
+        "def handler(event, context):\n"
+        "    bad = [r['messageId'] for r in event['Records'] if r['body'] == 'bad']\n"
+        "    print('batch of', len(event['Records']))\n"
+        "    return {'batchItemFailures': [{'itemIdentifier': i} for i in bad]}\n"
+    )
+    for body in ("good", "bad", "good"):
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+    made = functions.client.create_event_source_mapping(
+        EventSourceArn=arn, FunctionName=name, FunctionResponseTypes=["ReportBatchItemFailures"]
+    )
+    until(lambda: left(sqs, url) == 1)
+    functions.client.delete_event_source_mapping(UUID=made["UUID"])
+
+
+def test_a_failing_function_leaves_its_messages_in_the_queue(functions: Any) -> None:
+    sqs, url, arn = queue(functions)
+    name = functions.create("def handler(event, context):\n    print('tried')\n    raise ValueError\n")
+    sqs.send_message(QueueUrl=url, MessageBody="x")
+    made = functions.client.create_event_source_mapping(EventSourceArn=arn, FunctionName=name)
+    read = functions.client.get_event_source_mapping
+    until(lambda: "PROBLEM" in read(UUID=made["UUID"]).get("LastProcessingResult", ""))
+    assert left(sqs, url) == 1
+    functions.client.delete_event_source_mapping(UUID=made["UUID"])
+
+
+def test_a_mapping_is_refused_when_it_could_not_work(functions: Any, code: Any) -> None:
+    name = functions.create(Timeout=60)
+    create = functions.client.create_event_source_mapping
+    _, _, arn = queue(functions)
+    for source in (arn, arn + "-missing", "arn:aws:kinesis:us-east-1:123456789012:stream/x"):
+        assert code(create, EventSourceArn=source, FunctionName=name) == "InvalidParameterValueException"
+
+
+def test_a_queue_is_mapped_once(functions: Any, code: Any) -> None:
+    _, _, arn = queue(functions)
+    name = functions.create()
+    create = functions.client.create_event_source_mapping
+    made = create(EventSourceArn=arn, FunctionName=name, Enabled=False)
+    assert code(create, EventSourceArn=arn, FunctionName=name) == "ResourceConflictException"
+    functions.client.delete_event_source_mapping(UUID=made["UUID"])
+    assert code(functions.client.get_event_source_mapping, UUID=made["UUID"]) == "ResourceNotFoundException"
+
+
+def test_a_schedule_calls_its_alias_when_asked_to(functions: Any) -> None:
+    name = functions.create(PRINT)
+    version = functions.publish(name)
+    arn = functions.client.create_alias(FunctionName=name, Name="live", FunctionVersion=version)["AliasArn"]
+    functions.cloud.client("scheduler").create_schedule(
+        Name=name,
+        ScheduleExpression="cron(0 3 1 1 ? 2099)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": arn, "RoleArn": functions.role, "Input": '{"night": true}'},
+    )
+    assert functions.order("schedule", name=name) == {"called": 1}
+    assert until(lambda: got(functions, name)) == [{"night": True}]
+
+
+def test_a_rate_follows_the_clouds_clock(functions: Any) -> None:
+    name = functions.create(PRINT)
+    arn = functions.client.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    events = functions.cloud.client("events")
+    rule = events.put_rule(Name=name, ScheduleExpression="rate(1 hour)")["RuleArn"]
+    events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn}])
+    functions.client.add_permission(
+        FunctionName=name,
+        StatementId="e",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+        SourceArn=rule,
+    )
+    time.sleep(0.5)
+    assert got(functions, name) == []
+    functions.cloud.info.request("clock", "POST", {"advance": 3600})
+    event = until(lambda: got(functions, name))[0]
+    assert (event["detail-type"], event["resources"]) == ("Scheduled Event", [rule])
+    events.remove_targets(Rule=name, Ids=["1"])
+    events.delete_rule(Name=name)
+
+
+@pytest.mark.parametrize("permitted", [True, False], ids=["with a permission", "without one it isn't called"])
+def test_a_rule_calls_the_functions_that_permit_it(functions: Any, permitted: bool) -> None:
+    name = functions.create(PRINT)
+    arn = functions.client.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    events = functions.cloud.client("events")
+    events.put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
+    events.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn}])
+    if permitted:
+        functions.client.add_permission(
+            FunctionName=name, StatementId="e", Action="lambda:InvokeFunction", Principal="events.amazonaws.com"
+        )
+    events.put_events(Entries=[{"Source": name, "DetailType": "t", "Detail": '{"n": 1}'}])
+    if permitted:
+        assert until(lambda: got(functions, name))[0]["detail"] == {"n": 1}
+    else:
+        time.sleep(0.6)
+        assert got(functions, name) == []
+    events.remove_targets(Rule=name, Ids=["1"])
+    events.delete_rule(Name=name)
+
+
+def test_a_stack_adds_a_permission_to_an_alias_and_takes_it_away(functions: Any, code: Any) -> None:
+    name = functions.create()
+    arn = functions.client.create_alias(FunctionName=name, Name="live", FunctionVersion=functions.publish(name))[
+        "AliasArn"
+    ]
+    permission = {
+        "Type": "AWS::Lambda::Permission",
+        "Properties": {
+            "Action": "lambda:InvokeFunction",
+            "FunctionName": arn,
+            "InvokedViaFunctionUrl": True,
+            "Principal": "*",
+        },
+    }
+    stacks = functions.cloud.client("cloudformation")
+    stacks.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": {"Permission": permission}}))
+    policy = json.loads(functions.client.get_policy(FunctionName=name, Qualifier="live")["Policy"])
+    (statement,) = policy["Statement"]
+    assert (statement["Resource"], statement["Principal"]) == (arn, "*")
+    assert statement["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
+    stacks.delete_stack(StackName=name)
+    assert code(functions.client.get_policy, FunctionName=name, Qualifier="live") == "ResourceNotFoundException"
