@@ -155,8 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
         error_type = self.headers.get("Lambda-Runtime-Function-Error-Type") or ""
         match parts:
             case ["init", "error"]:
-                self._answer(202, {"status": "OK"})
                 api.on_init_error(Outcome(body, "Unhandled", error_type))
+                self._answer(202, {"status": "OK"})
             case ["invocation", request_id, "response"] if len(body) > PAYLOAD_LIMIT:
                 self._answer(
                     413, {"errorType": "RequestEntityTooLarge", "errorMessage": "Exceeded maximum allowed size"}

@@ -1,0 +1,142 @@
+"""Permissions, tags, concurrency and the rest of what surrounds a function; state across a restart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.cloud
+
+
+@pytest.mark.contract
+def test_a_permission_of_an_alias_is_not_one_of_the_function(functions: Any, code: Any) -> None:
+    name = functions.create()
+    functions.client.create_alias(FunctionName=name, Name="live", FunctionVersion=functions.publish(name))
+    client = functions.client
+    given = {"FunctionName": name, "StatementId": "s", "Action": "lambda:InvokeFunction"}
+    client.add_permission(
+        **given, Principal="events.amazonaws.com", SourceArn="arn:aws:events:us-east-1:1:rule/x", Qualifier="live"
+    )
+    policy = json.loads(client.get_policy(FunctionName=name, Qualifier="live")["Policy"])
+    assert policy["Statement"] == [
+        {
+            "Sid": "s",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "lambda:InvokeFunction",
+            "Resource": f"arn:aws:lambda:us-east-1:123456789012:function:{name}:live",
+            "Condition": {"ArnLike": {"AWS:SourceArn": "arn:aws:events:us-east-1:1:rule/x"}},
+        }
+    ]
+    assert code(client.get_policy, FunctionName=name) == "ResourceNotFoundException"
+    again = code(client.add_permission, **given, Principal="*", Qualifier="live")
+    assert again == "ResourceConflictException"
+    assert code(client.add_permission, **given, Principal="*", Qualifier="$LATEST") == "InvalidParameterValueException"
+    assert code(client.add_permission, **given, Principal="nobody") == "InvalidParameterValueException"
+    client.remove_permission(FunctionName=name, StatementId="s", Qualifier="live")
+    missing = code(client.remove_permission, FunctionName=name, StatementId="s", Qualifier="live")
+    assert missing == "ResourceNotFoundException"
+
+
+def test_tags_are_kept_and_shown(functions: Any) -> None:
+    name = functions.create(Tags={"team": "a"})
+    arn = functions.client.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    functions.client.tag_resource(Resource=arn, Tags={"rung": "staging"})
+    functions.client.untag_resource(Resource=arn, TagKeys=["team"])
+    assert functions.client.list_tags(Resource=arn)["Tags"] == {"rung": "staging"}
+    assert functions.client.get_function(FunctionName=name)["Tags"] == {"rung": "staging"}
+
+
+def test_reserved_concurrency_is_shown_and_cannot_starve_the_account(functions: Any, code: Any) -> None:
+    name = functions.create()
+    client = functions.client
+    assert "ReservedConcurrentExecutions" not in client.get_function_concurrency(FunctionName=name)
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=5)
+    assert client.get_function(FunctionName=name)["Concurrency"] == {"ReservedConcurrentExecutions": 5}
+    refused = code(client.put_function_concurrency, FunctionName=name, ReservedConcurrentExecutions=950)
+    assert refused == "InvalidParameterValueException"
+    client.delete_function_concurrency(FunctionName=name)
+    assert client.get_account_settings()["AccountLimit"]["ConcurrentExecutions"] == 1000
+
+
+@pytest.mark.contract
+def test_provisioned_concurrency_and_weights_exclude_each_other(functions: Any, code: Any) -> None:
+    name = functions.create()
+    first = functions.publish(name)
+    functions.update(name, "def handler(event, context):\n    return 2\n")
+    second = functions.publish(name)
+    client = functions.client
+    client.create_alias(FunctionName=name, Name="live", FunctionVersion=first)
+    client.put_provisioned_concurrency_config(FunctionName=name, Qualifier="live", ProvisionedConcurrentExecutions=1)
+    weights = {"AdditionalVersionWeights": {second: 0.1}}
+    refused = code(client.update_alias, FunctionName=name, Name="live", RoutingConfig=weights)
+    assert refused == "InvalidParameterValueException"
+    client.delete_provisioned_concurrency_config(FunctionName=name, Qualifier="live")
+    client.update_alias(FunctionName=name, Name="live", RoutingConfig=weights)
+    missing = code(client.get_provisioned_concurrency_config, FunctionName=name, Qualifier="live")
+    assert missing == "ProvisionedConcurrencyConfigNotFoundException"
+
+
+def test_event_invoke_settings_belong_to_a_qualifier(functions: Any, code: Any) -> None:
+    name = functions.create()
+    client = functions.client
+    assert code(client.get_function_event_invoke_config, FunctionName=name) == "ResourceNotFoundException"
+    client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=1)
+    client.update_function_event_invoke_config(FunctionName=name, MaximumEventAgeInSeconds=60)
+    config = client.get_function_event_invoke_config(FunctionName=name)
+    assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (1, 60)
+    client.delete_function_event_invoke_config(FunctionName=name)
+    assert code(client.get_function_event_invoke_config, FunctionName=name) == "ResourceNotFoundException"
+
+
+def test_what_terraform_reads_on_its_way_is_answered(functions: Any) -> None:
+    name = functions.create()
+    client = functions.client
+    assert client.get_function_code_signing_config(FunctionName=name).get("CodeSigningConfigArn") is None
+    assert client.get_function_recursion_config(FunctionName=name)["RecursiveLoop"] == "Terminate"
+    assert client.get_runtime_management_config(FunctionName=name)["UpdateRuntimeOn"] == "Auto"
+    assert client.list_aliases(FunctionName=name)["Aliases"] == []
+
+
+def test_accounts_and_regions_do_not_see_each_others_functions(functions: Any, code: Any) -> None:
+    name = functions.create()
+    for other in (
+        functions.cloud.client("lambda", account="222222222222"),
+        functions.cloud.client("lambda", region="eu-west-1"),
+    ):
+        assert code(other.get_function, FunctionName=name) == "ResourceNotFoundException"
+        assert name not in {f["FunctionName"] for f in other.list_functions()["Functions"]}
+
+
+def test_functions_survive_a_restart_of_a_cloud_with_a_data_folder(functions: Any, tmp_path: Path) -> None:
+    from stepladder.local import manager
+
+    kind, cloud_kind = type(functions), type(functions.cloud)
+    with manager.running(data=tmp_path) as info:
+        mine = kind(cloud_kind(info), functions._runtime)
+        name = mine.create("def handler(event, context):\n    return 'kept'\n")
+        mine.client.create_alias(FunctionName=name, Name="live", FunctionVersion=mine.publish(name))
+        url = mine.client.create_function_url_config(FunctionName=name, Qualifier="live", AuthType="NONE")[
+            "FunctionUrl"
+        ]
+    with manager.running(data=tmp_path) as info:
+        mine = kind(cloud_kind(info), functions._runtime)
+        result, answer = mine.invoke(name, Qualifier="live")
+        assert (result, answer["ExecutedVersion"]) == ("kept", "1")
+        again = mine.client.get_function_url_config(FunctionName=name, Qualifier="live")["FunctionUrl"]
+        assert again.rpartition("/_url/")[2] == url.rpartition("/_url/")[2]
+        assert mine.publish(name) == "1"
+
+
+def test_nothing_runs_on_when_the_cloud_ends(functions: Any) -> None:
+    from stepladder.local import manager
+
+    kind, cloud_kind = type(functions), type(functions.cloud)
+    with manager.running() as info:
+        mine = kind(cloud_kind(info), functions._runtime)
+        pid = mine.invoke(mine.create("import os\ndef handler(event, context):\n    return os.getpid()\n"))[0]
+        assert Path(f"/proc/{pid}").exists()
+    assert not Path(f"/proc/{pid}").exists()
