@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -90,7 +91,10 @@ def _cached(note: Path, blobs: Path) -> Dependencies | None:
         layer = Layer(**{**saved, "path": blobs / saved["path"]})
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return Dependencies(layer, modules) if layer.path.is_file() and layer.path.stat().st_size == layer.size else None
+    if not layer.path.is_file() or layer.path.stat().st_size != layer.size:
+        return None
+    os.utime(layer.path)  # used today: see layers.tidy
+    return Dependencies(layer, modules)
 
 
 def _locked(requirements: Path) -> dict[str, str]:

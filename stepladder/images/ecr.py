@@ -6,9 +6,10 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from stepladder.aws import Aws, error_code
-from stepladder.errors import NotReadyError
+from stepladder.errors import NotReadyError, RefusedError
 from stepladder.images.registry import Registry
 from stepladder.names import Names
 
@@ -35,6 +36,7 @@ def connect(aws: Aws, names: Names) -> Repository:
     """
     first: list[dict[str, Any]] = [_authorization(aws)]
     endpoint = str(first[0]["proxyEndpoint"])
+    _check_account(endpoint, names)
 
     def login() -> tuple[str, str]:
         data = first.pop() if first else _authorization(aws)
@@ -42,6 +44,17 @@ def connect(aws: Aws, names: Names) -> Repository:
         return user, password
 
     return Repository(Registry(endpoint, login=login), names.registry, names.repository, login)
+
+
+def _check_account(endpoint: str, names: Names) -> None:
+    """Refuse to push to another account's registry; a local cloud's endpoint names none."""
+    host = urlsplit(endpoint).hostname or ""
+    account = host.split(".")[0]
+    if ".dkr.ecr" in host and account != names.account:
+        raise RefusedError(
+            f"the credentials are for the registry of account {account}, and {names.environment} is in {names.account}",
+            hint="use credentials of that account (AWS_PROFILE), or mend stepladder.environments",
+        )
 
 
 def holds(aws: Aws, names: Names, digest: str) -> bool:

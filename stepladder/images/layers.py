@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 import posixpath
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from stepladder.settings import Settings
 
 NAME = "layers"
 _CREATED = "1980-01-01T00:00:00Z"  # archive.MTIME in words
+_KEEP_LAYERS, _KEEP_SCRATCH = 30 * 86_400.0, 86_400.0  # seconds
 _KEPT = ("architecture", "os", "os.version", "os.features", "variant")
 
 
@@ -51,6 +54,7 @@ def build(settings: Settings, base: Base, *, key: str, commit: str) -> LocalImag
     code = _code(recipe, collect(context), context)
     _check_handler(recipe, code, locked)
     written = write_layer(code, "", cache / "blobs")
+    tidy(cache)
     added = [(locked.layer, f"stepladder: {context.name}/requirements.txt")] if locked else []
     added.append((written, f"stepladder: {context.name}/"))
     labels = {
@@ -73,6 +77,19 @@ def build(settings: Settings, base: Base, *, key: str, commit: str) -> LocalImag
     )
     architecture = ARCHITECTURE[base.config["architecture"]]
     return LocalImage(manifest, config_blob, layers, base.label, architecture, NAME)
+
+
+def tidy(cache: Path) -> None:
+    """Remove layers that nobody used for a month, and what killed runs left for a day."""
+    now = time.time()
+    for path in (*cache.glob(".*"), *(cache / "blobs").glob("*")):
+        keep = _KEEP_SCRATCH if path.name.startswith(".") else _KEEP_LAYERS
+        if now - path.stat().st_mtime < keep:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _recipe(settings: Settings, context: Path) -> Recipe:

@@ -123,6 +123,7 @@ class Registry:
         """Fetch a blob into the folder `into`, named by its digest; resumes, verifies, and moves it in when whole."""
         target = into / digest.replace(":", "-")
         if target.is_file():
+            target.touch()  # used today: see layers.tidy
             return target
         into.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=into, prefix=".blob-") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,13 +35,25 @@ def push_blobs(registry: Registry, repository: str, blobs: Iterable[Blob], progr
     `progress` hears bytes from several threads. The first failure stops what hasn't begun and is raised.
     """
     wanted = {blob.digest: blob for blob in blobs}
+    stop = threading.Event()
+
+    def heard(count: int) -> None:
+        if stop.is_set():
+            raise _Stopped
+        progress(count)
+
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="push") as pool:
-        jobs = [pool.submit(_push, registry, repository, blob, progress) for blob in wanted.values()]
+        jobs = [pool.submit(_push, registry, repository, blob, heard) for blob in wanted.values()]
         try:
             return sum(job.result() for job in jobs)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: uploads under way end at their next piece
+            stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+class _Stopped(Exception):  # noqa: N818 - an order, not an error
+    pass
 
 
 def _push(registry: Registry, repository: str, blob: Blob, progress: Progress) -> bool:

@@ -334,6 +334,7 @@ def test_a_local_cloud_with_an_engine_and_no_reachable_base_does_too_and_asks_on
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
     monkeypatch.setattr(engine, "answers", lambda: True)
+    monkeypatch.setattr("stepladder.images.engine_build.has_base", lambda _settings: False)
     host_base.write(image={"base": "127.0.0.1:1/base:1"})
     assert host_base.prepare().on_host_python
     assert "can't be reached" in host_base.said[-1]

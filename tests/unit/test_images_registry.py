@@ -338,3 +338,16 @@ def test_the_password_goes_to_the_token_service_as_basic_authentication(
     Registry(origin, login=lambda: ("me", "secret")).blob("base", digest_of(SMALL))
     token_request = next(sent for path, sent in app.seen if path == "/token")
     assert base64.b64decode(token_request.removeprefix("Basic ")) == b"me:secret"
+
+
+def test_a_failure_stops_the_other_uploads(registry: FaultyRegistry) -> None:
+    heard: list[int] = []
+
+    def interrupted(count: int) -> None:
+        heard.append(count)
+        raise KeyboardInterrupt
+
+    blobs = [blob(bytes([n]) * 100_000) for n in range(20)]
+    with pytest.raises(KeyboardInterrupt):
+        upload.push_blobs(registry.client(), "demo", blobs, interrupted)
+    assert len(registry.store.index(registry.key()).blobs) == 0
