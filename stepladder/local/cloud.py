@@ -159,6 +159,22 @@ class Cloud:
         result: dict[str, Any] = self.front.call(service, action, params or {}, region, account)
         return result
 
+    def request(
+        self,
+        service: str,
+        action: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        region: str = REGION,
+        account: str = ACCOUNT,
+    ) -> dict[str, Any]:
+        """Call an action as a client of the cloud would, without a socket: it is counted and meets faults.
+
+        Raises `ServiceError`, `ConnectionCut` when no answer comes, and `CallHangs` when none would ever come.
+        """
+        result: dict[str, Any] = self.front.request(service, action, params or {}, region, account)
+        return result
+
 
 def handles(method: Method) -> Method:
     """Mark a method as the handler of the action that its name says: `list_tags` handles ListTags."""

@@ -39,6 +39,10 @@ SERVER_ERRORS = {
 }
 
 
+class CallHangs(Exception):  # noqa: N818 - not an error of ours
+    """A `timeout` fault met a call from inside, which has a deadline of its own to wait for."""
+
+
 @dataclass
 class Fault:
     """One rule; `seen` counts the calls that matched, `hits` those that were hit."""

@@ -22,7 +22,7 @@ from urllib.parse import urlencode, urlsplit
 from stepladder.local import wire
 from stepladder.local.admin import Admin
 from stepladder.local.cloud import Cloud, Environ, Request
-from stepladder.local.faults import Fault, Faults
+from stepladder.local.faults import CallHangs, Fault, Faults
 from stepladder.local.http import ConnectionCut
 from stepladder.local.identify import identify, route_action
 from stepladder.local.wire import Response, ServiceError
@@ -90,6 +90,21 @@ class Front:
         if isinstance(result, Response):
             return wire.parse_response(request.operation, result, request.protocol)
         return dict(result or {})
+
+    def request(
+        self, service: str, action: str, params: Mapping[str, Any], region: str, account: str
+    ) -> dict[str, Any]:
+        """Call an action from inside as if from outside; see `Cloud.request`."""
+        request = self._compose(service, action, params, region, account)
+        self.calls.append(f"{service}:{action}")
+        self.served += 1
+        fault = self.faults.pick(request)
+        if fault and fault.kind == "timeout":
+            raise CallHangs
+        response = self._with_fault(request, fault) if fault else self._answer(request)
+        if fault and fault.kind == "malformed":
+            raise ConnectionCut  # to an SDK, an answer that can't be read is no answer
+        return wire.parse_response(request.operation, response, request.protocol)
 
     def warm(self, service: str) -> None:
         """Import a service's part of Moto and botocore's model of it."""

@@ -147,7 +147,8 @@ class _Evaluation:
             return _reduce(name, given[0])
         if name == "DIFF":
             return _diff(_as_series(given[0], self._times))
-        single = {"ABS": abs, "CEIL": math.ceil, "FLOOR": math.floor}.get(name)
+        singles: dict[str, Callable[[float], float]] = {"ABS": abs, "CEIL": math.ceil, "FLOOR": math.floor}
+        single = singles.get(name)
         if single is None:
             raise ExpressionError(f"the local cloud doesn't offer {name} in metric math")
         return _combine(lambda a, _: float(single(a)), given[0], 0.0)

@@ -1,0 +1,26 @@
+"""How a state fails."""
+
+from __future__ import annotations
+
+
+class StateError(Exception):
+    """A state failed with an error name and a cause; Retry and Catch look at the name."""
+
+    def __init__(self, error: str, cause: str = "") -> None:
+        super().__init__(f"{error}: {cause}")
+        self.error = error
+        self.cause = cause
+
+    @property
+    def catchable_by_all(self) -> bool:
+        """Say whether States.ALL catches it: not these two, as AWS documents."""
+        return self.error not in ("States.Runtime", "States.DataLimitExceeded")
+
+
+class Aborted(Exception):  # noqa: N818 - an order
+    """The execution was stopped, or a sibling branch failed."""
+
+
+def runtime_error(cause: str) -> StateError:
+    """Return States.Runtime: the definition and the data don't fit."""
+    return StateError("States.Runtime", cause)

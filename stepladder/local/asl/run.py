@@ -1,0 +1,408 @@
+"""Interpret a state machine: one thread for an execution, more for the branches of Parallel and Map.
+
+Every branch notes where it is (`checkpoints`), so that RedriveExecution goes on from the state that failed, inside Maps
+too, without repeating what succeeded.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from stepladder.local.asl import choice, intrinsics
+from stepladder.local.asl.errors import Aborted, StateError, runtime_error
+from stepladder.local.asl.history import LIMIT, History
+from stepladder.local.asl.paths import Scope, place, template
+from stepladder.local.clock import Clock
+
+DATA_LIMIT = 262_144
+MAP_THREADS = 40
+Where = tuple[str | int, ...]
+
+
+class Tasks(Protocol):
+    """What carries out the Task states."""
+
+    def run(self, run: Run, task: Task) -> Any:
+        """Carry out a task and return its result; `StateError` when it fails, `Aborted` when it must stop."""
+
+
+@dataclass
+class Task:
+    """One try of a Task state. `timeout` and `heartbeat` are cloud seconds."""
+
+    name: str
+    resource: str
+    parameters: Any
+    timeout: float
+    heartbeat: float | None
+    context: dict[str, Any]
+    previous: int
+    abort: threading.Event
+
+
+@dataclass
+class Checkpoint:
+    """Where a branch is: at a state with its input, or done with an output."""
+
+    state: str
+    data: Any
+    variables: dict[str, Any] = field(default_factory=dict)
+    done: bool = False
+
+
+@dataclass
+class Branch:
+    """One chain of states: the machine itself, a branch of a Parallel, an iteration of a Map."""
+
+    where: Where
+    machine: Mapping[str, Any]
+    context: dict[str, Any]
+    variables: dict[str, Any]
+    abort: threading.Event
+    previous: int = 0
+
+
+class Run:
+    """Interpret one execution. `checkpoints` may come from an earlier, failed run."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        history: History,
+        tasks: Tasks,
+        context: dict[str, Any],
+        checkpoints: dict[Where, Checkpoint],
+    ) -> None:
+        self.clock = clock
+        self.history = history
+        self.tasks = tasks
+        self.context = context
+        self.checkpoints = checkpoints
+
+    def machine(self, definition: Mapping[str, Any], data: Any, abort: threading.Event) -> Any:
+        """Run a whole machine on its input and return its output."""
+        branch = Branch((), definition, copy.deepcopy(self.context), {}, abort)
+        return self._branch(branch, data)
+
+    def note(self, kind: str, previous: int, **details: Any) -> int:
+        """Add an event to the history; at the limit the execution fails, as on AWS."""
+        if len(self.history) >= LIMIT:
+            raise StateError("States.Runtime", f"The execution reached the maximum number of history events ({LIMIT}).")
+        return self.history.add(kind, self.clock.utcnow(), previous, **details)
+
+    # -- a chain of states
+
+    def _branch(self, branch: Branch, data: Any) -> Any:
+        name: str | None = branch.machine["StartAt"]
+        known = self.checkpoints.get(branch.where)
+        if known:
+            if known.done:
+                return known.data
+            name, data, branch.variables = known.state, known.data, known.variables
+        while name is not None:
+            if branch.abort.is_set():
+                raise Aborted
+            self.checkpoints[branch.where] = Checkpoint(name, data, dict(branch.variables))
+            name, data = self._state(branch, name, data)
+        self.checkpoints[branch.where] = Checkpoint("", data, done=True)
+        return data
+
+    def _state(self, branch: Branch, name: str, data: Any) -> tuple[str | None, Any]:
+        """Run one state; return the next one's name (None at the end) and its input."""
+        state = branch.machine["States"][name]
+        kind = state["Type"]
+        entered = self.clock.utcnow()
+        context = {**branch.context, "State": {"Name": name, "EnteredTime": stamp(entered), "RetryCount": 0}}
+        branch.previous = self.note(f"{kind}StateEntered", branch.previous, name=name, input=data)
+        scope = Scope(data, context, branch.variables)
+        try:
+            following, output = self._with_retries(branch, name, state, scope)
+        except StateError as error:
+            following, output = self._caught(branch, state, scope, error)
+        self._forget(branch.where, name)
+        if kind != "Fail":
+            branch.previous = self.note(f"{kind}StateExited", branch.previous, name=name, output=output)
+        return following, output
+
+    def _forget(self, where: Where, name: str) -> None:
+        """Drop what was noted inside a state that is left: it may be entered again, afresh."""
+        inside = (*where, name)
+        for key in [k for k in list(self.checkpoints) if k[: len(inside)] == inside]:
+            del self.checkpoints[key]
+
+    def _with_retries(
+        self, branch: Branch, name: str, state: Mapping[str, Any], scope: Scope
+    ) -> tuple[str | None, Any]:
+        used: dict[int, int] = {}
+        while True:
+            try:
+                return self._once(branch, name, state, scope)
+            except StateError as error:
+                number = _matching(state.get("Retry"), error)
+                retrier = state["Retry"][number] if number is not None else {}
+                tries = used.get(number or 0, 0)
+                if number is None or tries >= retrier.get("MaxAttempts", 3):
+                    raise
+                used[number] = tries + 1
+                self._sleep(_delay(retrier, tries), branch.abort)
+                self._forget(branch.where, name)
+                scope.context["State"]["RetryCount"] += 1
+
+    def _caught(
+        self, branch: Branch, state: Mapping[str, Any], scope: Scope, error: StateError
+    ) -> tuple[str | None, Any]:
+        number = _matching(state.get("Catch"), error)
+        if number is None:
+            raise error
+        catcher = state["Catch"][number]
+        result = {"Error": error.error, "Cause": error.cause}
+        self._assign(branch, catcher, scope.with_data(result))
+        return catcher["Next"], place(scope.data, catcher.get("ResultPath", "$"), result)
+
+    def _sleep(self, seconds: float, abort: threading.Event) -> None:
+        if not self.clock.sleep(seconds, cancel=abort):
+            raise Aborted
+
+    # -- one state
+
+    def _once(self, branch: Branch, name: str, state: Mapping[str, Any], scope: Scope) -> tuple[str | None, Any]:
+        given = _select(state.get("InputPath", "$"), scope)
+        inner = scope.with_data(given)
+        kind = state["Type"]
+        if kind == "Choice":
+            return self._choose(branch, state, inner)
+        if kind == "Fail":
+            raise self._failure(state, inner)
+        if kind in ("Task", "Pass", "Parallel", "Map"):
+            result = getattr(self, f"_{kind.lower()}")(branch, name, state, inner)
+            if "ResultSelector" in state:
+                result = template(state["ResultSelector"], inner.with_data(result), intrinsics.evaluate)
+            self._assign(branch, state, inner.with_data(result))
+            output = place(scope.data, state.get("ResultPath", "$"), result)
+        else:
+            if kind == "Wait":
+                self._wait(branch, state, inner)
+            self._assign(branch, state, inner)
+            output = given
+        output = _select(state.get("OutputPath", "$"), inner.with_data(output))
+        if len(json.dumps(output)) > DATA_LIMIT:
+            raise StateError(
+                "States.DataLimitExceeded",
+                f"The state/task '{name}' returned a result with a size exceeding the maximum number of bytes",
+            )
+        return state.get("Next"), output
+
+    @staticmethod
+    def _assign(branch: Branch, holder: Mapping[str, Any], scope: Scope) -> None:
+        if "Assign" in holder:
+            branch.variables |= template(holder["Assign"], scope, intrinsics.evaluate)
+
+    def _choose(self, branch: Branch, state: Mapping[str, Any], scope: Scope) -> tuple[str, Any]:
+        output = _select(state.get("OutputPath", "$"), scope)
+        for rule in state["Choices"]:
+            if choice.is_met(rule, scope):
+                self._assign(branch, rule, scope)
+                return rule["Next"], output
+        if "Default" not in state:
+            raise StateError("States.NoChoiceMatched", "No choice rule matched, and there is no Default")
+        self._assign(branch, state, scope)
+        return state["Default"], output
+
+    @staticmethod
+    def _failure(state: Mapping[str, Any], scope: Scope) -> StateError:
+        texts = {}
+        for key in ("Error", "Cause"):
+            path = state.get(f"{key}Path")
+            if path is None:
+                texts[key] = str(state.get(key, ""))
+            else:
+                found = scope.get(path) if path.startswith("$") else intrinsics.evaluate(path, scope)
+                texts[key] = found if isinstance(found, str) else json.dumps(found)
+        return StateError(texts["Error"], texts["Cause"])
+
+    def _pass(self, _branch: Branch, _name: str, state: Mapping[str, Any], scope: Scope) -> Any:
+        if "Result" in state:
+            return copy.deepcopy(state["Result"])
+        return self._parameters(state, scope)
+
+    @staticmethod
+    def _parameters(state: Mapping[str, Any], scope: Scope, key: str = "Parameters") -> Any:
+        return template(state[key], scope, intrinsics.evaluate) if key in state else scope.data
+
+    def _wait(self, branch: Branch, state: Mapping[str, Any], scope: Scope) -> None:
+        if "Seconds" in state or "SecondsPath" in state:
+            seconds = state["Seconds"] if "Seconds" in state else scope.get(state["SecondsPath"])
+        else:
+            at = state["Timestamp"] if "Timestamp" in state else scope.get(state["TimestampPath"])
+            seconds = datetime.fromisoformat(at).timestamp() - self.clock.now()
+        if not isinstance(seconds, int | float):
+            raise runtime_error(f"a Wait's seconds must be a number, not {seconds!r}")
+        self._sleep(max(0.0, seconds), branch.abort)
+
+    def _task(self, branch: Branch, name: str, state: Mapping[str, Any], scope: Scope) -> Any:
+        context = {**scope.context}
+        if ".waitForTaskToken" in state["Resource"]:
+            context["Task"] = {"Token": new_token()}
+        inner = Scope(scope.data, context, scope.variables)
+        heartbeat = _number(state, "HeartbeatSeconds", inner)
+        task = Task(
+            name=name,
+            resource=state["Resource"],
+            parameters=self._parameters(state, inner),
+            timeout=_number(state, "TimeoutSeconds", inner) or 99_999_999.0,
+            heartbeat=heartbeat,
+            context=context,
+            previous=branch.previous,
+            abort=branch.abort,
+        )
+        try:
+            return self.tasks.run(self, task)
+        finally:
+            branch.previous = task.previous
+
+    def _parallel(self, branch: Branch, name: str, state: Mapping[str, Any], scope: Scope) -> list[Any]:
+        data = self._parameters(state, scope)
+        branch.previous = self.note("ParallelStateStarted", branch.previous)
+        jobs: list[Callable[[threading.Event], Any]] = []
+        for number, machine in enumerate(state["Branches"]):
+            jobs.append(
+                self._job(branch, (*branch.where, name, number), machine, copy.deepcopy(data), dict(scope.context))
+            )
+        try:
+            results = self._together(jobs, len(jobs), branch.abort)
+        except StateError as error:
+            branch.previous = self.note("ParallelStateFailed", branch.previous, error=error.error, cause=error.cause)
+            raise
+        branch.previous = self.note("ParallelStateSucceeded", branch.previous)
+        return results
+
+    def _map(self, branch: Branch, name: str, state: Mapping[str, Any], scope: Scope) -> list[Any]:
+        items = scope.get(state["ItemsPath"]) if "ItemsPath" in state else scope.data
+        if not isinstance(items, list):
+            raise runtime_error(f'Reference path "{state.get("ItemsPath", "$")}" must point to array.')
+        machine = state.get("ItemProcessor") or state["Iterator"]
+        selector = "ItemSelector" if "ItemSelector" in state else "Parameters"
+        branch.previous = self.note("MapStateStarted", branch.previous, length=len(items))
+        jobs = []
+        for number, item in enumerate(items):
+            context = {**scope.context, "Map": {"Item": {"Index": number, "Value": item}}}
+            inner = Scope(scope.data, context, scope.variables)
+            data = self._parameters(state, inner, selector) if selector in state else item
+            jobs.append(self._iteration(branch, name, number, machine, data, context))
+        wide = int(_number(state, "MaxConcurrency", scope) or MAP_THREADS)
+        try:
+            results = self._together(jobs, min(wide, MAP_THREADS), branch.abort)
+        except StateError as error:
+            branch.previous = self.note("MapStateFailed", branch.previous, error=error.error, cause=error.cause)
+            raise
+        branch.previous = self.note("MapStateSucceeded", branch.previous)
+        return results
+
+    def _iteration(
+        self, branch: Branch, name: str, number: int, machine: Mapping[str, Any], data: Any, context: dict[str, Any]
+    ) -> Callable[[threading.Event], Any]:
+        run = self._job(branch, (*branch.where, name, number), machine, data, context)
+
+        def iterate(abort: threading.Event) -> Any:
+            begun = self.note("MapIterationStarted", branch.previous, name=name, index=number)
+            try:
+                result = run(abort, begun)
+            except Aborted:
+                self.note("MapIterationAborted", begun, name=name, index=number)
+                raise
+            except StateError:
+                self.note("MapIterationFailed", begun, name=name, index=number)
+                raise
+            self.note("MapIterationSucceeded", begun, name=name, index=number)
+            return result
+
+        return iterate
+
+    def _job(
+        self, parent: Branch, where: Where, machine: Mapping[str, Any], data: Any, context: dict[str, Any]
+    ) -> Callable[..., Any]:
+        def run(abort: threading.Event, begun: int = 0) -> Any:
+            previous = begun or parent.previous  # the first state of an iteration follows its MapIterationStarted
+            inner = Branch(where, machine, context, dict(parent.variables), abort, previous)
+            return self._branch(inner, data)
+
+        return run
+
+    def _together(self, jobs: list[Callable[[threading.Event], Any]], wide: int, outer: threading.Event) -> list[Any]:
+        """Run jobs, `wide` at a time; the first failure aborts the others and is raised."""
+        if wide <= 1 or len(jobs) <= 1:
+            return [job(outer) for job in jobs]
+        abort = _Linked(outer)
+        with ThreadPoolExecutor(wide) as pool:
+            futures = [pool.submit(job, abort) for job in jobs]
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            failed = next((f for f in futures if f in done and f.exception()), None)
+            if failed:
+                abort.set()
+                for future in futures:
+                    future.cancel()
+        if failed:
+            errors = [f.exception() for f in futures if f.done() and not f.cancelled() and f.exception()]
+            raise next((e for e in errors if isinstance(e, StateError)), errors[0])  # type: ignore[misc]  # not None
+        return [f.result() for f in futures]
+
+
+class _Linked(threading.Event):
+    """Set when it is set itself or the outer one is."""
+
+    def __init__(self, outer: threading.Event) -> None:
+        super().__init__()
+        self._outer = outer
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._outer.is_set()
+
+
+def _select(path: str | None, scope: Scope) -> Any:
+    if path is None:
+        return {}
+    return scope.data if path == "$" else scope.get(path)
+
+
+def _number(state: Mapping[str, Any], key: str, scope: Scope) -> float | None:
+    found = scope.get(state[f"{key}Path"]) if f"{key}Path" in state else state.get(key)
+    if found is not None and (isinstance(found, bool) or not isinstance(found, int | float)):
+        raise runtime_error(f"{key} must be a number, not {found!r}")
+    return None if found is None else float(found)
+
+
+def _matching(rules: list[Mapping[str, Any]] | None, error: StateError) -> int | None:
+    """Return the number of the first retrier or catcher that an error is meant for."""
+    for number, rule in enumerate(rules or ()):
+        names = rule["ErrorEquals"]
+        if error.error in names or ("States.ALL" in names and error.catchable_by_all):
+            return number
+        if "States.TaskFailed" in names and error.error != "States.Timeout" and error.catchable_by_all:
+            return number
+    return None
+
+
+def _delay(retrier: Mapping[str, Any], tries: int) -> float:
+    seconds: float = retrier.get("IntervalSeconds", 1) * retrier.get("BackoffRate", 2.0) ** tries
+    seconds = min(seconds, retrier.get("MaxDelaySeconds", seconds))
+    return random.uniform(0, seconds) if retrier.get("JitterStrategy") == "FULL" else seconds  # noqa: S311 - no secret
+
+
+def new_token() -> str:
+    """Return a task token."""
+    import secrets
+
+    return secrets.token_urlsafe(48)
+
+
+def stamp(at: datetime) -> str:
+    """Write a time as the context object does."""
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
