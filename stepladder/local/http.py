@@ -29,7 +29,7 @@ class ConnectionCut(Exception):  # noqa: N818 - an order, not an error
     """Raise it in the app to cut the connection without an answer."""
 
 
-class ClientGone(ConnectionError):
+class ClientGoneError(ConnectionError):
     """The client went away, or sent what is no body; nobody is there to be answered."""
 
 
@@ -61,7 +61,7 @@ class _Body(io.RawIOBase):
             return 0
         data = self._rfile.read(min(len(buffer), self._left))
         if not data:
-            raise ClientGone("the client went away in the middle of a body")
+            raise ClientGoneError("the client went away in the middle of a body")
         self._left -= len(data)
         if self._left == 0:
             if self._chunked:
@@ -75,7 +75,7 @@ class _Body(io.RawIOBase):
         try:
             self._left = int(self._rfile.readline(MAX_LINE).split(b";")[0], 16)
         except ValueError:
-            raise ClientGone("a chunk of the request's body has no size") from None
+            raise ClientGoneError("a chunk of the request's body has no size") from None
         if self._left == 0:
             self._done = True
             while self._rfile.readline(MAX_LINE) not in (b"\r\n", b"\n", b""):
@@ -143,7 +143,7 @@ class Server:
         answer = _Answer(sock, head=environ["REQUEST_METHOD"] == "HEAD", keep=keep)
         try:
             chunks = self.app(environ, answer.start)
-        except (ConnectionCut, ClientGone):
+        except (ConnectionCut, ClientGoneError):
             raise
         except Exception:  # noqa: BLE001 - the connection's last line of defence
             traceback.print_exc(file=sys.stderr)
