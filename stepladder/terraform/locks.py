@@ -180,7 +180,7 @@ def _may_hold(entry: Path, state: tuple[str, str]) -> bool:
         argv = (entry / "cmdline").read_bytes().split(b"\0")
         variables = (entry / "environ").read_bytes().decode(errors="replace").split("\0")
         here = (entry / "cwd").readlink()
-    except FileNotFoundError:  # it has ended
+    except (FileNotFoundError, ProcessLookupError):  # it has ended
         return False
     except OSError:
         return True

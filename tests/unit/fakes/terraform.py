@@ -78,6 +78,7 @@ SERVICE = (
     HEAD
     + """
 variable "architecture" { type = string }
+variable "deployment" { type = any }
 variable "environment" { type = string }
 variable "environment_variables" { type = map(string) }
 variable "image_uri" { type = string }
@@ -126,6 +127,8 @@ for argument in sys.argv:
             plan.write("a plan, the " + str(os.path.getsize(os.path.join(here, "calls.jsonl"))))
 if verb == "init":
     provider = os.path.join(os.environ["TF_DATA_DIR"], "providers", "registry", "hashicorp", "aws", "5.100.0", "any")
+    if os.path.islink(provider):
+        os.unlink(provider)
     os.makedirs(provider, exist_ok=True)
     open(".terraform.lock.hcl", "w").write("# locked\\n")
 path = os.path.join(here, verb + ".json")
@@ -235,6 +238,7 @@ terraform {
 
 variable "account" { type = string }
 variable "architecture" { type = string }
+variable "deployment" { type = any }
 variable "environment" { type = string }
 variable "environment_variables" { type = map(string) }
 variable "image_uri" { type = string }
@@ -253,6 +257,6 @@ output "memory" { value = terraform_data.memory.output }
 
 SLOW = """
 resource "terraform_data" "slow" {
-  provisioner "local-exec" { command = "echo begun > begun; sleep 20" }
+  provisioner "local-exec" { command = "echo begun > begun; exec sleep 20" }
 }
 """

@@ -1,0 +1,203 @@
+"""When a saved plan may be applied: every reason against it, one by one; and what Terraform's events tell."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.terraform import ACCOUNT, FakeAws, change, diagnostic, event, project
+
+from stepladder.console import Step
+from stepladder.errors import ExitCode, RefusedError
+from stepladder.terraform import events, plans, roots
+from stepladder.terraform.events import Change
+
+IMAGE = f"repository@sha256:{'a' * 64}"
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> roots.Root:
+    at = roots.root(project(tmp_path), "staging", "service")
+    at.build_dir.mkdir(parents=True)
+    at.plan_file.write_bytes(b"a plan")
+    return at
+
+
+def now(at: roots.Root, **changed: Any) -> plans.Inputs:
+    return replace(plans.inputs_now(at, account=ACCOUNT, image_uri=IMAGE, terraform_version="1.11.4"), **changed)
+
+
+def saved(at: roots.Root, *changes: Change, image_uri: str | None = IMAGE) -> plans.SavedPlan:
+    inputs = plans.inputs_now(at, account=ACCOUNT, image_uri=image_uri, terraform_version="1.11.4")
+    return plans.save(at, inputs, backend="s3", changed=bool(changes), changes=changes, image_uri=image_uri)
+
+
+def test_a_plan_holds_while_nothing_has_changed_and_survives_being_read_back(at: roots.Root) -> None:
+    made = saved(at, Change("aws_x.y", "create", "aws_x"))
+    assert plans.load(at) == made
+    plans.check(plans.load(at), now(at))
+
+
+STALE = {
+    "schema": 2,
+    "project": "other",
+    "environment": "production",
+    "root": "foundation",
+    "account": "999999999999",
+    "region": "eu-west-1",
+    "git_commit": "b" * 40,
+    "git_dirty": "terraform/service/main.tf",
+    "code": "c" * 64,
+    "modules": "d" * 64,
+    "lock": "e" * 64,
+    "variables": "f" * 64,
+    "image_digest": "sha256:" + "b" * 64,
+    "terraform_version": "1.12.0",
+}
+
+
+def test_every_input_of_a_plan_has_its_stale_case(at: roots.Root) -> None:
+    assert set(STALE) == set(now(at).__dict__)
+
+
+@pytest.mark.parametrize("field", STALE)
+def test_a_plan_is_refused_when_this_changed(at: roots.Root, field: str) -> None:
+    made = saved(at)
+    with pytest.raises(RefusedError, match="no longer holds") as caught:
+        plans.check(made, now(at, **{field: STALE[field]}))
+    assert caught.value.exit_code is ExitCode.REFUSED
+    assert f"{plans._WORDS[field]} changed from " in caught.value.message
+    assert f" to {plans._short(STALE[field])}" in caught.value.message
+    assert ";" not in caught.value.message, "one thing changed, one is told"
+
+
+def test_a_plan_file_that_is_not_the_one_of_the_manifest_is_refused(at: roots.Root) -> None:
+    made = saved(at)
+    at.plan_file.write_bytes(b"another plan")
+    with pytest.raises(RefusedError, match=r"the plan file changed from [0-9a-f]+ to"):
+        plans.check(made, now(at))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 1}'])
+def test_a_manifest_that_cannot_be_read_is_refused(at: roots.Root, content: str) -> None:
+    at.manifest.write_text(content)
+    with pytest.raises(RefusedError, match=r"no saved plan|can't be read"):
+        plans.load(at)
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "asks"),
+    [
+        ("aws_lambda_alias", "replace", True),
+        ("aws_lambda_function", "delete", True),
+        ("aws_dynamodb_table", "delete", True),
+        ("aws_s3_bucket", "replace", True),
+        ("aws_s3_bucket_object", "delete", True),
+        ("aws_lambda_function_url", "replace", True),
+        ("aws_thing_that_nobody_knows", "delete", True),
+        ("aws_s3_bucket_versioning", "replace", False),
+        ("aws_iam_role_policy", "replace", False),
+        ("aws_lambda_function", "update", False),
+    ],
+)
+def test_what_holds_data_or_callers_is_only_destroyed_when_that_is_allowed(
+    at: roots.Root, kind: str, action: str, asks: bool
+) -> None:
+    plan = saved(at, Change(f"{kind}.this", action, kind))
+    plans.check_destroys(plan, allow_destroy=True)
+    if asks:
+        with pytest.raises(RefusedError, match=rf"{kind}\.this \({action}\)"):
+            plans.check_destroys(plan, allow_destroy=False)
+    else:
+        plans.check_destroys(plan, allow_destroy=False)
+
+
+@pytest.mark.parametrize("image_uri", [None, f"repository@{roots.NO_DIGEST}"])
+def test_a_function_is_never_created_from_no_image(at: roots.Root, image_uri: str | None) -> None:
+    plan = saved(at, Change("aws_lambda_function.this", "create", "aws_lambda_function"), image_uri=image_uri)
+    with pytest.raises(RefusedError, match="was made without an image") as caught:
+        plans.check_destroys(plan, allow_destroy=True)
+    assert caught.value.hint.endswith("inv deploy --env staging")
+
+
+def test_credentials_of_another_account_are_refused(at: roots.Root) -> None:
+    with pytest.raises(RefusedError, match=f"belong to account 999999999999, but staging is in {ACCOUNT}"):
+        plans.check_account(FakeAws("999999999999"), at)  # type: ignore[arg-type]
+
+
+def feed(*lines: Any, total: int = 0) -> tuple[events.Watch, list[str]]:
+    step = Step("x")
+    shown: list[str] = []
+    step.progress = shown.append  # type: ignore[method-assign]
+    watch = events.Watch(step, total=total)
+    for line in lines:
+        watch.line(line if isinstance(line, str) else json.dumps(line))
+    return watch, shown
+
+
+def test_the_planned_changes_are_read_from_terraforms_events() -> None:
+    watch, _ = feed(
+        change("aws_a.x", "create"),
+        change("module.m.aws_b.x", "replace", reason="cannot_update"),
+        change("aws_c.x", "delete"),
+        change("data.aws_d.x", "read"),
+        change("aws_e.x", "noop"),
+        change("aws_f.x", "update", importing={"id": "f"}),
+    )
+    assert [(c.address, c.action) for c in watch.changes] == [
+        ("aws_a.x", "create"),
+        ("module.m.aws_b.x", "replace"),
+        ("aws_c.x", "delete"),
+        ("data.aws_d.x", "read"),
+        ("aws_f.x", "import"),
+        ("aws_f.x", "update"),
+    ]
+    changes = tuple(watch.changes)
+    assert str(events.count(changes)) == "1 to import, 2 to add, 1 to change, 2 to destroy"
+    assert events.operations(changes) == 5
+
+
+def hook(address: str, action: str = "create", **rest: Any) -> dict[str, Any]:
+    return {"resource": {"addr": address}, "action": action, **rest}
+
+
+def test_an_apply_is_shown_resource_by_resource() -> None:
+    watch, shown = feed(
+        event("apply_start", hook=hook("aws_a.x")),
+        event("apply_progress", hook=hook("aws_a.x", elapsed_seconds=10)),
+        event("apply_complete", hook=hook("aws_a.x")),
+        event("apply_start", hook=hook("aws_b.x", "delete")),
+        event("apply_errored", hook=hook("aws_b.x", "delete")),
+        total=2,
+    )
+    assert shown == [
+        "1 of 2: creating aws_a.x",
+        "1 of 2: creating aws_a.x (10 s)",
+        "2 of 2: destroying aws_b.x",
+    ]
+    assert watch.failed == {"aws_b.x"}
+
+
+def test_sensitive_outputs_are_not_kept() -> None:
+    values = {"url": {"value": "u"}, "secret": {"value": "s", "sensitive": True}, "later": {"action": "create"}}
+    watch, _ = feed(event("outputs", outputs=values))
+    assert watch.outputs == {"url": "u"}
+
+
+def test_a_diagnostic_is_told_in_one_line() -> None:
+    watch, _ = feed(
+        diagnostic("Bad thing", "It is bad.\nVery.\n\nAnd a long story.", address="aws_a.x"),
+        diagnostic("Odd", "", range={"filename": "main.tf", "start": {"line": 7}}),
+        "╷",
+        "│ Error: Failed in words",
+        '{"not": "an event"}',
+        "{broken",
+    )
+    assert [d.brief for d in watch.errors] == [
+        "Bad thing: It is bad. Very (aws_a.x)",
+        "Odd (main.tf:7)",
+        "Failed in words",
+    ]

@@ -1,0 +1,139 @@
+"""What Terraform is given: variables, backend, a snapshot of the code, and the hash of it all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.terraform import ACCOUNT, REGION, project
+
+from stepladder.errors import BadInputError
+from stepladder.terraform import files, inputs_hash, roots
+
+IMAGE = f"repository@sha256:{'a' * 64}"
+
+
+def test_the_service_gets_its_variables_from_the_settings(tmp_path: Path) -> None:
+    settings = project(tmp_path, function={"memory_mb": 512, "environment": {"LOG_LEVEL": 'a "b" ${c}'}})
+    at = roots.root(settings, "staging", "service")
+    roots.write_inputs(at, IMAGE)
+    assert json.loads(at.tfvars.read_text()) == {
+        "account": ACCOUNT,
+        "architecture": "arm64",
+        "deployment": {"strategy": "all-at-once"},
+        "environment": "staging",
+        "environment_variables": {"LOG_LEVEL": 'a "b" ${c}'},
+        "image_uri": IMAGE,
+        "memory_mb": 512,
+        "project": "sample",
+        "region": REGION,
+        "schedule": "rate(1 hour)",
+        "timeout_seconds": 15,
+        "trigger": "url-iam",
+    }
+    assert at.tfvars.relative_to(tmp_path).as_posix() == ".stepladder/staging/service.tfvars.json"
+    assert at.backend.read_text() == (
+        f'bucket       = "sample-tfstate-{ACCOUNT}-{REGION}"\n'
+        "encrypt      = true\n"
+        'key          = "staging/service.tfstate"\n'
+        f'region       = "{REGION}"\n'
+        "use_lockfile = true\n"
+    )
+
+
+def test_without_an_image_a_digest_of_zeroes_stands_in(tmp_path: Path) -> None:
+    at = roots.root(project(tmp_path), "staging", "service")
+    assert roots.variables(at)["image_uri"] == f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/sample@{roots.NO_DIGEST}"
+
+
+def test_the_foundation_is_the_same_from_every_environment(tmp_path: Path) -> None:
+    settings = project(tmp_path)
+    assert inputs_hash(settings, "staging", "foundation") == inputs_hash(settings, "production", "foundation")
+    assert inputs_hash(settings, "staging", "service") != inputs_hash(settings, "production", "service")
+
+
+@pytest.mark.parametrize(
+    ("env", "name", "message"),
+    [
+        ("nowhere", "service", "there is no environment 'nowhere'"),
+        ("staging", "../service", r"there is no Terraform root '\.\./service'"),
+        ("staging", "delivery", "the project has no Terraform root 'delivery'"),
+    ],
+)
+def test_an_unknown_environment_or_root_is_bad_input(tmp_path: Path, env: str, name: str, message: str) -> None:
+    with pytest.raises(BadInputError, match=message):
+        roots.root(project(tmp_path), env, name)
+
+
+def test_the_delivery_root_gets_the_rungs_in_order(tmp_path: Path) -> None:
+    at = roots.Root(project(tmp_path), project(tmp_path).environment("staging"), "delivery")
+    assert roots.variables(at)["rungs"] == [["staging"], ["production"]]
+
+
+def edit(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+CHANGES: dict[str, Any] = {
+    "the root's code": lambda root: edit(root / "terraform/service/more.tf", "# more"),
+    "a template beside it": lambda root: edit(root / "terraform/service/policy.json", "{}"),
+    "a module": lambda root: edit(root / "terraform/modules/service/main.tf", "# more"),
+    "the lock file": lambda root: edit(root / "terraform/service/.terraform.lock.hcl", "# other"),
+}
+NO_CHANGES: dict[str, Any] = {
+    "another root": lambda root: edit(root / "terraform/foundation/more.tf", "# more"),
+    "Terraform's own folder": lambda root: edit(root / "terraform/service/.terraform/x", "x"),
+    "a state left by hand": lambda root: edit(root / "terraform/service/terraform.tfstate", "{}"),
+    "the handler": lambda root: edit(root / "function/app/handler.py", "x"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_the_hash_changes_with(tmp_path: Path, what: str) -> None:
+    settings = project(tmp_path)
+    before = inputs_hash(settings, "staging", "service")
+    CHANGES[what](tmp_path)
+    assert inputs_hash(settings, "staging", "service") != before
+
+
+@pytest.mark.parametrize("what", NO_CHANGES)
+def test_the_hash_does_not_change_with(tmp_path: Path, what: str) -> None:
+    settings = project(tmp_path)
+    before = inputs_hash(settings, "staging", "service")
+    NO_CHANGES[what](tmp_path)
+    assert inputs_hash(settings, "staging", "service") == before
+
+
+def test_the_hash_changes_with_each_setting_that_terraform_sees(tmp_path: Path) -> None:
+    variants = [
+        {},
+        {"function": {"memory_mb": 512}},
+        {"function": {"environment": {"LOG_LEVEL": "x"}}},
+        {"trigger": "sqs"},
+        {"architecture": "x86_64"},
+    ]
+    hashes = {inputs_hash(project(tmp_path, **raw), "staging", "service") for raw in variants}
+    assert len(hashes) == len(variants)
+
+
+def test_the_snapshot_holds_the_root_and_all_that_is_no_other_root_and_nothing_else(tmp_path: Path) -> None:
+    at = roots.root(project(tmp_path), "staging", "service")
+    edit(tmp_path / "terraform/modules/service/main.tf", "# module")
+    edit(tmp_path / "terraform/shared/policy.json", "{}")
+    edit(tmp_path / "terraform/service/.terraform/modules.json", "{}")
+    edit(at.snapshot_dir / "left_by_a_killed_run.tf", "# old")
+    roots.snapshot(at, {"extra.tf": "# extra"})
+    there = {p.relative_to(at.snapshot_dir.parent).as_posix() for p in at.snapshot_dir.parent.rglob("*") if p.is_file()}
+    assert there == {"service/main.tf", "service/extra.tf", "modules/service/main.tf", "shared/policy.json"}
+
+
+def test_a_file_that_says_the_same_already_is_not_written_again(tmp_path: Path) -> None:
+    path = files.write_json(tmp_path / "x.json", {"b": 1, "a": "é"})
+    before = path.stat().st_mtime_ns
+    files.write_json(path, {"a": "é", "b": 1})
+    assert path.stat().st_mtime_ns == before
+    assert path.read_text(encoding="utf-8") == '{\n  "a": "é",\n  "b": 1\n}\n'
+    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]

@@ -1,0 +1,295 @@
+"""Terraform's commands, exit codes and locks, on an executable that plays a script."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.errors import error
+from fakes.terraform import FakeAws, FakeTerraform, change, diagnostic, event, project, state_lock
+
+from stepladder import terraform
+from stepladder.errors import LockedError, RefusedError, StepladderError
+from stepladder.releases.identity import this_process
+from stepladder.settings import Settings
+from stepladder.terraform import adopt, locks, roots
+from stepladder.terraform.local import RunRecord
+from stepladder.terraform.runner import TerraformError, opened
+
+IMAGE = f"repository@sha256:{'a' * 64}"
+LOCK = "staging/service.tfstate.tflock"
+
+
+class Bench:
+    def __init__(self, root: Path) -> None:
+        self.fake = FakeTerraform(root / "fake")
+        self.settings: Settings = project(root / "project")
+        self.aws = FakeAws()
+        self.at = roots.root(self.settings, "staging", "service")
+
+    @property
+    def where(self) -> tuple[Settings, str, str]:
+        return self.settings, "staging", "service"
+
+    def ensure(self, **options: Any) -> terraform.Outcome:
+        return terraform.ensure(*self.where, aws=self.aws, image_uri=IMAGE, **options)  # type: ignore[arg-type]
+
+    def plan(self, **options: Any) -> terraform.SavedPlan:
+        return terraform.plan(*self.where, aws=self.aws, image_uri=IMAGE, **options)[0]  # type: ignore[arg-type]
+
+    def apply(self, **options: Any) -> terraform.Outcome:
+        return terraform.apply(*self.where, aws=self.aws, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    bench = Bench(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
+    for name, value in bench.fake.variables.items():
+        monkeypatch.setenv(name, value)
+    bench.fake.plays("output", {"out": ["{}"]})
+    return bench
+
+
+def changes(*lines: Any) -> dict[str, Any]:
+    return {"code": 2, "out": list(lines)}
+
+
+def test_a_change_is_planned_into_a_file_and_that_file_is_applied(bench: Bench) -> None:
+    bench.fake.plays("plan", changes(change("aws_x.y", "update")))
+    bench.fake.plays("apply", {"out": [event("outputs", outputs={"url": {"value": "u"}})]})
+    outcome = bench.ensure(lock_timeout=7)
+    assert (outcome.applied, outcome.outputs) == (True, {"url": "u"})
+    init, plan, apply = bench.fake.calls
+    at = bench.at
+    assert init["argv"] == ["init", "-json", "-input=false", "-reconfigure", f"-backend-config={at.backend}"]
+    assert plan["argv"] == [
+        "plan",
+        "-json",
+        "-input=false",
+        "-detailed-exitcode",
+        f"-out={at.plan_file}",
+        f"-var-file={at.tfvars}",
+        "-lock-timeout=7s",
+    ]
+    assert apply["argv"] == ["apply", "-json", "-input=false", "-lock-timeout=7s", str(at.plan_file)]
+    for call in (init, plan, apply):
+        assert call["cwd"] == str(at.snapshot_dir)
+        assert call["env"]["TF_DATA_DIR"] == str(at.data_dir)
+        assert (call["env"]["TF_IN_AUTOMATION"], call["env"]["CHECKPOINT_DISABLE"]) == ("1", "1")
+    assert not at.plan_file.exists()
+
+
+def test_no_change_is_not_applied_and_a_second_run_needs_no_init(bench: Bench) -> None:
+    bench.fake.plays("plan", {"code": 0})
+    assert not bench.ensure().applied
+    assert not bench.ensure().applied
+    assert bench.fake.verbs == ["init", "plan", "output", "plan", "output"]
+
+
+@pytest.mark.parametrize("what", ["code", "backend", "lock", "provider"])
+def test_init_runs_again_when_what_it_depends_on_changed(bench: Bench, what: str) -> None:
+    bench.fake.plays("plan", {"code": 0})
+    bench.ensure()
+    if what == "code":
+        (bench.at.source_dir / "more.tf").write_text("# more")
+    elif what == "backend":
+        bench.settings = project(bench.settings.root, "renamed")
+    elif what == "lock":
+        bench.at.lock_file.write_text("# other")
+    else:
+        link = next((bench.at.data_dir / "providers").glob("*/*/*/*/*"))
+        link.rmdir()
+        link.symlink_to("/nowhere")
+    bench.ensure()
+    assert bench.fake.verbs.count("init") == 2
+
+
+def test_a_lock_file_that_init_wrote_is_carried_to_the_project_and_said(bench: Bench) -> None:
+    bench.fake.plays("plan", {"code": 0})
+    (note,) = bench.ensure().notes
+    assert bench.at.lock_file.read_text() == "# locked\n"
+    assert "terraform/service/.terraform.lock.hcl was written: commit it" in note
+
+
+def test_a_ci_job_never_changes_a_lock_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    bench.at.lock_file.write_text("# committed")
+    bench.fake.plays("plan", {"code": 0})
+    bench.ensure()
+    assert "-lockfile=readonly" in bench.fake.calls[0]["argv"]
+
+
+def test_the_image_is_in_the_plan_and_in_its_manifest(bench: Bench) -> None:
+    bench.fake.plays("plan", changes(change("aws_x.y", "update")))
+    saved = bench.plan(lock=False)
+    assert json.loads(bench.at.tfvars.read_text())["image_uri"] == IMAGE
+    assert saved.inputs.image_digest == IMAGE.partition("@")[2]
+    assert "-lock=false" in bench.fake.calls[-1]["argv"]
+    bench.apply()
+    assert bench.fake.verbs == ["init", "plan", "apply"]
+
+
+def test_a_failed_plan_leaves_none_that_could_be_applied(bench: Bench) -> None:
+    bench.fake.plays(
+        "plan", changes(change("aws_x.y", "update")), {"code": 1, "out": [diagnostic("Broken", "In two.")]}
+    )
+    bench.plan()
+    with pytest.raises(TerraformError, match=r"terraform plan of staging/service failed: Broken: In two$"):
+        bench.plan()
+    with pytest.raises(RefusedError, match="there is no saved plan"):
+        bench.apply()
+
+
+def test_a_failure_without_a_diagnostic_is_told_by_its_last_line(bench: Bench) -> None:
+    bench.fake.plays("plan", {"code": 11, "err": ["panic: runtime error", "", "goroutine 1"]})
+    with pytest.raises(TerraformError, match="goroutine 1"):
+        bench.ensure()
+
+
+def test_a_failed_init_says_where_the_providers_come_from(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = bench.settings.root / "own.rc"
+    config.write_text("")
+    monkeypatch.setenv("TF_CLI_CONFIG_FILE", str(config))
+    bench.fake.plays("init", {"code": 1, "out": [diagnostic("Failed to query available provider packages")]})
+    with pytest.raises(TerraformError, match="init of staging/service failed") as caught:
+        bench.ensure()
+    assert f"providers come as {config} says" in caught.value.hint
+
+
+def test_warnings_before_the_outputs_are_skipped_and_secrets_left_out(bench: Bench) -> None:
+    document = json.dumps({"url": {"value": "u"}, "secret": {"value": "s", "sensitive": True}})
+    bench.fake.plays("output", {"out": ["Warning: deprecated", "", document], "err": ["{noise}"]})
+    assert terraform.outputs(*bench.where, aws=bench.aws) == {"url": "u"}  # type: ignore[arg-type]
+    logs = bench.settings.build_dir / "logs"
+    assert not any("output" in path.name for path in logs.iterdir())
+
+
+def test_outputs_that_are_no_json_are_an_error(bench: Bench) -> None:
+    bench.fake.plays("output", {"out": ["nothing"]})
+    with pytest.raises(StepladderError, match="answered no JSON: nothing"):
+        terraform.outputs(*bench.where, aws=bench.aws)  # type: ignore[arg-type]
+
+
+def test_the_holder_of_the_state_lock_is_read_from_its_object(bench: Bench) -> None:
+    bench.aws.objects[LOCK] = state_lock("ann@laptop", "2026-11-21T23:05:01.123456789Z")
+    bench.fake.plays("plan", {"code": 1, "out": [diagnostic("Error acquiring the state lock", "ID: no\nWho: nobody")]})
+    with pytest.raises(LockedError, match=r"by ann@laptop since 2026-11-21 23:05:01 UTC \(apply, id abc-123\)"):
+        bench.ensure()
+
+
+def test_without_the_object_the_holder_is_read_from_terraforms_words(bench: Bench) -> None:
+    words = (
+        "Error message: resource temporarily unavailable\nLock Info:\n  ID:        12-34\n  Path:      x\n"
+        "  Operation: OperationTypePlan\n  Who:       bob@build\n  Version:   1.11.4\n"
+        "  Created:   2026-11-21 23:05:01.789 +0000 UTC\n  Info:      \n"
+    )
+    bench.fake.plays("plan", {"code": 1, "out": [diagnostic("Error acquiring the state lock", words)]})
+    with pytest.raises(LockedError, match=r"by bob@build since 2026-11-21 23:05:01 UTC \(plan, id 12-34\)"):
+        bench.ensure()
+
+
+def record(**changed: Any) -> RunRecord:
+    own = this_process()
+    dead = type(own)(**{**own.__dict__, "pid": 4_194_304, **changed})  # above the kernel's limit of process ids
+    return RunRecord(dead, datetime.now(UTC) - timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(
+    ("case", "stale"),
+    [("ours", True), ("another user", False), ("before the run", False), ("no lock", False), ("alive", False)],
+)
+def test_a_state_lock_is_stale_only_when_all_is_proven(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, case: str, stale: bool
+) -> None:
+    monkeypatch.setattr(locks, "_another_at_work", lambda _at: False)
+    who = "ann@laptop" if case == "another user" else locks._who()
+    age = timedelta(minutes=5) if case == "before the run" else timedelta(seconds=5)
+    if case != "no lock":
+        bench.aws.objects[LOCK] = state_lock(who, (datetime.now(UTC) - age).isoformat())
+    run = record(pid=os.getpid()) if case == "alive" else record()
+    with opened(bench.at) as runner:
+        assert (locks.stale_lock_of(runner, bench.aws, run) is not None) is stale  # type: ignore[arg-type]
+
+
+def test_a_living_terraform_on_the_same_state_forbids_a_take_over(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "_another_at_work", lambda _at: True)
+    bench.aws.objects[LOCK] = state_lock(locks._who(), datetime.now(UTC).isoformat())
+    with opened(bench.at) as runner:
+        assert locks.stale_lock_of(runner, bench.aws, record()) is None  # type: ignore[arg-type]
+
+
+def created(address: str, after: dict[str, Any]) -> dict[str, Any]:
+    kind = address.split(".", maxsplit=1)[0]
+    return {"address": address, "type": kind, "change": {"actions": ["create"], "after": after}}
+
+
+class FakeEcr:
+    def __init__(self, tags: dict[str, str] | None) -> None:
+        self.tags = tags
+
+    def describe_repositories(self, repositoryNames: list[str]) -> dict[str, Any]:  # noqa: N803 - botocore's name
+        if self.tags is None:
+            raise error("RepositoryNotFoundException")
+        return {"repositories": [{"repositoryArn": repositoryNames[0]}]}
+
+    def list_tags_for_resource(self, resourceArn: str) -> dict[str, Any]:  # noqa: N803 - botocore's name
+        return {"tags": [{"Key": key, "Value": value} for key, value in (self.tags or {}).items()]}
+
+
+class FakeBuckets:
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def head_bucket(self, **_: Any) -> None:
+        if self.code:
+            raise error(self.code)
+
+
+def imports(bench: Bench, client: Any, *resources: dict[str, Any]) -> list[adopt.Import]:
+    class One:
+        def client(self, _service: str) -> Any:
+            return client
+
+    return adopt.imports(One(), bench.at.names, {"resource_changes": resources})  # type: ignore[arg-type]
+
+
+OURS = {"managed-by": "stepladder", "project": "sample"}
+
+
+def test_what_exists_with_our_tags_is_imported_by_its_address(bench: Bench) -> None:
+    planned = created("aws_ecr_repository.this", {"name": "sample", "tags_all": OURS})
+    (found,) = imports(bench, FakeEcr({**OURS, "more": "x"}), planned)
+    assert found.block() == 'import {\n  to = aws_ecr_repository.this\n  id = "sample"\n}\n'
+    assert imports(bench, FakeEcr(None), planned) == []
+
+
+@pytest.mark.parametrize("tags", [{}, {"project": "sample"}, {**OURS, "project": "other"}])
+def test_what_exists_without_our_tags_is_left_alone(bench: Bench, tags: dict[str, str]) -> None:
+    planned = created("aws_ecr_repository.this", {"name": "sample", "tags_all": OURS})
+    with pytest.raises(RefusedError, match="sample exists already, and isn't this project's"):
+        imports(bench, FakeEcr(tags), planned)
+
+
+def test_what_can_not_be_told_ours_because_nothing_is_tagged_is_left_alone(bench: Bench) -> None:
+    with pytest.raises(RefusedError, match="any tags that say so"):
+        imports(bench, FakeEcr({}), created("aws_ecr_repository.this", {"name": "sample"}))
+
+
+def test_a_bucket_of_our_account_is_ours_and_one_of_another_is_explained(bench: Bench) -> None:
+    planned = created('aws_s3_bucket.this["state"]', {"bucket": "b"})
+    assert imports(bench, FakeBuckets(""), planned) == [adopt.Import('aws_s3_bucket.this["state"]', "b")]
+    assert imports(bench, FakeBuckets("404"), planned) == []
+    with pytest.raises(RefusedError, match="the S3 bucket b belongs to another account"):
+        imports(bench, FakeBuckets("403"), planned)
+
+
+def test_what_is_not_created_or_has_no_name_yet_is_not_looked_up(bench: Bench) -> None:
+    update = {**created("aws_s3_bucket.x", {"bucket": "b"}), "change": {"actions": ["update"], "after": {}}}
+    assert imports(bench, FakeBuckets("500"), update, created("aws_s3_bucket.x", {}), created("aws_other.x", {})) == []
