@@ -158,11 +158,11 @@ class _Handler(BaseHTTPRequestHandler):
                 api.on_init_error(Outcome(body, "Unhandled", error_type))
                 self._answer(202, {"status": "OK"})
             case ["invocation", request_id, "response"] if len(body) > PAYLOAD_LIMIT:
+                message = f"Response payload size exceeded maximum allowed payload size ({PAYLOAD_LIMIT} bytes)."
+                api.on_outcome(request_id, Outcome.failed(TOO_LARGE, message))
                 self._answer(
                     413, {"errorType": "RequestEntityTooLarge", "errorMessage": "Exceeded maximum allowed size"}
                 )
-                message = f"Response payload size exceeded maximum allowed payload size ({PAYLOAD_LIMIT} bytes)."
-                api.on_outcome(request_id, Outcome.failed(TOO_LARGE, message))
             case ["invocation", request_id, "response"]:
                 api.on_outcome(request_id, Outcome(body))
                 self._answer(202, {"status": "OK"})
