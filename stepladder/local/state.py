@@ -87,12 +87,15 @@ class State:
         return lost
 
     def _write(self, name: str, value: Any, lost: list[str]) -> None:
-        buffer = io.BytesIO()
-        try:
-            _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value())
-        except Exception as error:  # noqa: BLE001 - pickling raises anything; it is reported by name
-            lost.append(f"{name}: {type(error).__name__}: {error}")
-            return
+        for left in range(4, -1, -1):
+            buffer = io.BytesIO()
+            try:
+                _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value())
+                break
+            except Exception as error:  # noqa: BLE001 - pickling raises anything; it is reported by name
+                if not left or not isinstance(error, RuntimeError):  # RuntimeError: it changed meanwhile, try again
+                    lost.append(f"{name}: {type(error).__name__}: {error}")
+                    return
         path = self._folder / f"{name}.pickle"
         temporary = path.with_suffix(".new")
         temporary.write_bytes(buffer.getvalue())

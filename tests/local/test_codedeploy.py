@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import itertools
@@ -152,10 +153,8 @@ def code_of(call: Callable[[], Any]) -> str:
 def rung(cloud: Any) -> Iterator[Rung]:
     name = f"deployed-{next(NUMBERS)}"
     lambda_, codedeploy, iam = cloud.client("lambda"), cloud.client("codedeploy"), cloud.client("iam")
-    try:
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_role(RoleName="test-codedeploy", AssumeRolePolicyDocument=TRUST)
-    except iam.exceptions.EntityAlreadyExistsException:
-        pass
     create(lambda_, name, "def handler(event, context): return 1", {})
     lambda_.publish_version(FunctionName=name)
     lambda_.update_function_code(FunctionName=name, ZipFile=zipped("def handler(event, context): return 2"))

@@ -139,7 +139,9 @@ class Tasks:
         answer = self._send(task, name, _pascal(action), params, title)
         return from_response(answer, operation.output_shape)
 
-    def _send(self, task: Task, service: str, action: str, params: dict[str, Any], title: str) -> dict[str, Any]:
+    def _send(
+        self, task: Task, service: str, action: str, params: dict[str, Any], title: str, general: str = ""
+    ) -> dict[str, Any]:
         account = str(task.context["Execution"]["Id"].split(":")[4])
         try:
             return self._cloud.request(service, action, params, region=_region(task), account=account)
@@ -147,7 +149,9 @@ class Tasks:
             raise StateError(f"{title}.SdkClientException", "Unable to execute HTTP request") from None
         except ServiceError as error:
             cause = f"{error.message} (Service: {title}, Status Code: {error.status}, Request ID: local)"
-            raise StateError(f"{title}.{_error_name(service, title, error.code)}", cause) from None
+            raise StateError(
+                f"{title}.{_error_name(service, error.code) or general or f'{title}Exception'}", cause
+            ) from None
 
     def _invoke(self, task: Task, parameters: Mapping[str, Any]) -> dict[str, Any]:
         operation = wire.operation_model("lambda", "Invoke")
@@ -155,7 +159,7 @@ class Tasks:
         payload = given.pop("Payload", {})
         params = to_request(given, operation.input_shape, task.name)
         params["Payload"] = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        answer = self._send(task, "lambda", "Invoke", params, "Lambda")
+        answer = self._send(task, "lambda", "Invoke", params, "Lambda", "AWSLambdaException")
         body = answer.get("Payload") or b""
         text = (body.read() if hasattr(body, "read") else body).decode()
         if answer.get("FunctionError"):
@@ -232,14 +236,14 @@ def _pascal(action: str) -> str:
     return action[:1].upper() + action[1:]
 
 
-def _error_name(service: str, title: str, code: str) -> str:
-    """Return an error's class in the SDK for Java: a modelled error's own, else the service's general one."""
+def _error_name(service: str, code: str) -> str:
+    """Return a modelled error's class in the SDK for Java; empty for others, which get the service's general one."""
     codes = set()
     for shape in wire.service_model(service).error_shapes:
         codes |= {shape.name, str(shape.error_code)}
-    if code in codes:
-        return code if code.endswith("Exception") else f"{code}Exception"
-    return "AWSLambdaException" if title == "Lambda" else f"{title}Exception"
+    if code not in codes:
+        return ""
+    return code if code.endswith("Exception") else f"{code}Exception"
 
 
 def _function_error(text: str) -> StateError:
