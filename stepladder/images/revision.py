@@ -32,27 +32,27 @@ class Revision:
 def read(settings: Settings) -> Revision:
     """Read the commit and what in the build context (or `invoke.yaml`) it does not hold, ignored files included."""
     root, context = settings.root, settings.image.context
-    head = _git(root, "rev-parse", "--verify", "HEAD")
-    ignored = _git(root, "check-ignore", "--quiet", ".") is not None  # by a repository that it merely lies in
-    if head is None or ignored:
+    asked = _git(root, "rev-parse", "--show-prefix", "HEAD")
+    if asked is None:
         return Revision("", ())
+    below, head = asked.splitlines()
+    if below and _git(root, "check-ignore", "--quiet", ".") is not None:
+        return Revision("", ())  # the project merely lies in a repository that ignores it
     argv = ("status", "--porcelain=v1", "-z", "--no-renames", "--ignored=matching", "--untracked-files=all")
     listed = _git(root, *argv, "--", context, "invoke.yaml") or ""
-    top = (_git(root, "rev-parse", "--show-prefix") or "").strip()
-    paths = [record[3:].removeprefix(top) for record in listed.split("\0") if record]
-    return Revision(head.strip(), _decisive(settings, paths, listed) if paths else ())
+    records = [(record[:2], record[3:].removeprefix(below)) for record in listed.split("\0") if record]
+    return Revision(head, _decisive(settings, records) if records else ())
 
 
-def _decisive(settings: Settings, paths: list[str], listed: str) -> tuple[str, ...]:
-    """Return which of git's differences reach the image; junk that `.dockerignore` keeps out doesn't."""
+def _decisive(settings: Settings, records: list[tuple[str, str]]) -> tuple[str, ...]:
+    """Return which of git's differences (status, path) reach the image; what `.dockerignore` keeps out doesn't."""
     context = settings.image.context
-    deleted = {record[3:] for record in listed.split("\0") if "D" in record[:2]}
     inside = {f"{context}/{entry.path}" for entry in collect(settings.root / context)}
     inside |= {"invoke.yaml", f"{context}/Dockerfile", f"{context}/.dockerignore"}
     return tuple(
         path
-        for path in paths
-        if path in inside or path in deleted or (path.endswith("/") and any(i.startswith(path) for i in inside))
+        for status, path in records
+        if path in inside or "D" in status or (path.endswith("/") and any(i.startswith(path) for i in inside))
     )
 
 

@@ -214,6 +214,31 @@ def test_a_file_that_git_ignores_but_the_image_holds_makes_it_dirty(world: World
     assert world.prepare().tag.startswith(f"{commit}-")
 
 
+def test_a_file_that_was_deleted_makes_it_dirty(world: World) -> None:
+    world.write({"function/app/extra.py": ""})
+    commit = world.commit()
+    (world.root / "function/app/extra.py").unlink()
+    assert world.prepare().tag.startswith(f"{commit}-")
+
+
+def test_a_project_in_a_folder_of_a_larger_repository_is_judged_by_its_own_files(world: World) -> None:
+    top = world.root.parent
+    world.root = top
+    (top / ".gitignore").write_text("registry/\n.stepladder/\n")
+    commit = world.commit()
+    (top / "elsewhere.txt").write_text("no part of the project")
+    assert world.prepare().tag == commit
+    (top / "project/function/app/handler.py").write_text("handler = 1\n")
+    assert world.prepare().tag.startswith(f"{commit}-")
+
+
+def test_a_project_that_a_larger_repository_ignores_has_no_commit(world: World) -> None:
+    world.root = world.root.parent
+    (world.root / ".gitignore").write_text("*\n")
+    world.commit()
+    assert world.prepare().tag.startswith("key-")
+
+
 def test_ci_refuses_what_no_commit_holds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.commit()
     monkeypatch.setenv("CI", "true")
