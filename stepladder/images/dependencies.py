@@ -129,12 +129,12 @@ def _install(requirements: Path, pinned: dict[str, str], target: Target, folder:
         return
     argv = [uv(), "pip", "install", "--target", str(folder), "--requirements", str(requirements)]
     argv += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "copy"]
-    argv += ["--no-compile-bytecode", "--no-progress", "--color", "never", "--no-config"]
+    argv += ["--no-compile-bytecode", "--no-progress", "--color", "never"]
     if target.platform:
         argv += ["--python-platform", target.platform, "--python-version", target.python]
     if target.interpreter:
         argv += ["--python", target.interpreter]
-    done = process.run(argv, timeout=_TIMEOUT)
+    done = process.run(argv, cwd=requirements.parent, timeout=_TIMEOUT)  # where the project may configure an index
     if done.code:
         _explain(done.err, pinned, target)
 

@@ -93,7 +93,7 @@ def test_what_needs_an_engine_is_named_and_refused(tmp_path: Path, line: str) ->
 
 
 def test_installing_the_locked_requirements_is_what_the_builder_does_itself(tmp_path: Path) -> None:
-    run = "RUN --mount=type=cache,target=/root/.cache pip install --require-hashes -r requirements.txt"
+    run = "RUN --mount=type=cache,target=/cache pip install --require-hashes -r requirements.txt"
     assert parse(tmp_path, f'{FROM}{run}\nCMD ["a.b"]\n').handler == "a.b"
 
 
