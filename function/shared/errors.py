@@ -1,7 +1,7 @@
 """The errors of the pipeline's functions.
 
-Step Functions sees the class's name as the error's name: the definition retries `TransientError`, `ScanPendingError`
-and `StillRollingBackError` and retries none of the others.
+Step Functions sees the class's name as the error's name: the definition retries `TransientError`, `ScanPendingError`,
+`StillWaitingError` and `StillRollingBackError`, and none of the others.
 """
 
 
@@ -15,6 +15,10 @@ class RefusedError(PipelineError):
 
 class ScanPendingError(PipelineError):
     """ECR is still scanning the image."""
+
+
+class StillWaitingError(PipelineError):
+    """Lambda isn't done yet; ask again."""
 
 
 class SmokeFailedError(PipelineError):

@@ -12,6 +12,7 @@ import os
 from typing import Any
 
 import image
+import waiting
 from shared import aws, deployments, ledger, serving
 from shared.aws import explained
 from shared.errors import RefusedError, TransientError
@@ -39,8 +40,12 @@ _CONFIGURATION = (
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Answer `validate` (one target, with the lock) or `check` (all targets of a rung, nothing taken).
 
-    Raises `RefusedError` with the reason, `ScanPendingError` or `TransientError` when asking again may help.
+    `updated`, `active` and `deployed` wait (see `waiting`). Raises `RefusedError` with the reason, or an error that
+    the definition retries when asking again may help.
     """
+    waits = {"updated": waiting.updated, "active": waiting.active, "deployed": waiting.deployed}
+    if event["action"] in waits:
+        return waits[event["action"]](event)
     release = event["release"]
     if event["action"] == "check":
         found = [check(release, target) for target in event["targets"]]

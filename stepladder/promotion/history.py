@@ -18,6 +18,7 @@ _PAGE = 100
 _ENDS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 _SHIFTING = frozenset(
     {
+        "AwaitDeployment",
         "CountBake",
         "CountPoll",
         "CreateDeployment",
@@ -25,18 +26,16 @@ _SHIFTING = frozenset(
         "FindDeployment",
         "IsDeploymentDone",
         "IsDeploymentFound",
-        "IsEarly",
         "JoinDeployment",
         "Pause",
-        "PauseBriefly",
         "Probe",
         "ReadDeployment",
     }
 )
 _PHRASES = {
     "Approve": "waiting for approval",
-    "ReadUpdate": "waiting for the update",
-    "ReadVersion": "waiting for the version",
+    "AwaitUpdate": "waiting for the update",
+    "AwaitVersion": "waiting for the version",
     "RecordFailure": "failed, nothing moved",
     "RecordRefusal": "refused",
     "RecordRollbackFailed": "ROLLBACK FAILED",

@@ -14,7 +14,6 @@ from stepladder import names
 from stepladder.errors import BadInputError
 from stepladder.settings import Settings
 
-EARLY_POLLS = 5  # those that the definition makes a second apart
 _MARGIN = 7200  # seconds for all of a target's climb that isn't shifting or baking
 
 
@@ -78,7 +77,7 @@ def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> dic
 def _target(settings: Settings, environment: str, digest: str, lease: int) -> dict[str, Any]:
     named, rung = settings.names(environment), settings.promotion.rungs[environment]
     poll_seconds, polls = rung.shift.polls()
-    bake_polls = math.ceil(rung.bake_minutes * 60 / poll_seconds) + EARLY_POLLS if rung.bake_minutes else 0
+    bake_polls = math.ceil(rung.bake_minutes * 60 / poll_seconds)
     return {
         "environment": environment,
         "function": named.function,
@@ -88,7 +87,7 @@ def _target(settings: Settings, environment: str, digest: str, lease: int) -> di
         "deployment_group": names.ALIAS,
         "deployment_config": rung.shift.config(named.function),
         "poll_seconds": poll_seconds,
-        "max_polls": polls + bake_polls + EARLY_POLLS,
+        "max_polls": polls + bake_polls,
         "bake_polls": bake_polls,
         "probe_requests": settings.promotion.probe_requests,
         "lock_seconds": lease,

@@ -29,7 +29,6 @@ WILDCARDS = {
     "ReadDeploymentConfigurations": "AWS's own are named CodeDeployDefault.*, ours by the service module",
     "ReadExecutions": "executions of the one state machine",
     "ReadTheSmokeCases": "bundles are named by their content",
-    "ReadVersions": "versions of a rung's function",
     "ReadWhatServes": "versions and aliases of a rung's function",
     "WriteLogsAndTraces": "log deliveries and traces have no resources to name",
     "WriteOwnLog": "the streams of the function's own log group; Lambda names them",
@@ -147,7 +146,6 @@ def test_verify_may_write_notes_on_deployments_and_nothing_else_into_the_ledger(
 
 CALLS = {  # what the state machine calls directly, and the permission that it takes
     "lambda:updateFunctionCode": "lambda:UpdateFunctionCode",
-    "lambda:getFunctionConfiguration": "lambda:GetFunctionConfiguration",
     "lambda:publishVersion": "lambda:PublishVersion",
     "codedeploy:createDeployment": "codedeploy:CreateDeployment",
     "codedeploy:getDeployment": "codedeploy:GetDeployment",

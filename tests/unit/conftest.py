@@ -30,7 +30,19 @@ def pipeline(pipeline_folder, monkeypatch):
     monkeypatch.setattr(aws, "client", world.client)
     monkeypatch.setenv("LEDGER_TABLE", "orders-releases")
     monkeypatch.setenv("ARTIFACTS_BUCKET", "orders-artifacts")
-    names = ("validate", "image", "verify", "hook", "probe", "cases", "rollback", "restore", "settle", "shared.errors")
+    names = (
+        "validate",
+        "image",
+        "waiting",
+        "verify",
+        "hook",
+        "probe",
+        "cases",
+        "rollback",
+        "restore",
+        "settle",
+        "shared.errors",
+    )
     modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
     modules["cases"].load.cache_clear()
     yield types.SimpleNamespace(world=world, **modules)

@@ -151,11 +151,10 @@ def test_a_failed_rollback_wins_over_a_rolled_back_and_that_over_a_refused():
 
 def test_no_codedeploy_deployment_is_made_for_equal_versions():
     states = graph(TARGET)
-    equal = [c for c in states["IsActive"].body["Choices"] if "StringEqualsPath" in json.dumps(c)]
-    assert [c["Next"] for c in equal] == ["VerifyUnchanged"]
-    assert states["IsActive"].body["Choices"].index(equal[0]) < [
-        c["Next"] for c in states["IsActive"].body["Choices"]
-    ].index("TestVersion")
+    (choice,) = states["IsNewVersion"].body["Choices"]
+    assert (choice["Variable"], choice["StringEqualsPath"]) == ("$.published.version", "$.facts.previous_version")
+    assert choice["Next"] == "VerifyUnchanged"
+    assert "CreateDeployment" not in asl.reachable(states, "Validate", without=frozenset({"IsNewVersion"}))
 
 
 def test_rungs_climb_one_after_the_other_and_targets_go_together():

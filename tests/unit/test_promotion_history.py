@@ -115,7 +115,7 @@ def test_lines_tell_each_change_once(capsys):
     lines = Lines(Console(live=False))
     events.iteration("Climb", 0)
     events.iteration("ReleaseTargets", 0)
-    for name in ("Validate", "UpdateCode", "ReadUpdate", "ReadUpdate", "ReadDeployment", "Probe"):
+    for name in ("Validate", "UpdateCode", "AwaitUpdate", "AwaitUpdate", "ReadDeployment", "Probe"):
         events.state(name)
         refresh(view, events)
         lines.update(view)

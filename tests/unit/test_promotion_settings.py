@@ -91,7 +91,7 @@ def test_the_input_holds_all_that_a_target_needs(tmp_path):
         "deployment_group": "live",
         "deployment_config": "CodeDeployDefault.LambdaCanary10Percent5Minutes",
         "poll_seconds": 15,
-        "max_polls": 149,
+        "max_polls": 144,
         "bake_polls": 0,
         "probe_requests": 10,
         "lock_seconds": 7800,

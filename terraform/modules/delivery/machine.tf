@@ -83,14 +83,8 @@ data "aws_iam_policy_document" "promotion" {
 
   statement {
     sid       = "PublishVersions"
-    actions   = ["lambda:GetFunctionConfiguration", "lambda:PublishVersion", "lambda:UpdateFunctionCode"]
+    actions   = ["lambda:PublishVersion", "lambda:UpdateFunctionCode"]
     resources = local.target_functions
-  }
-
-  statement {
-    sid       = "ReadVersions"
-    actions   = ["lambda:GetFunctionConfiguration"]
-    resources = local.target_qualifiers
   }
 
   statement {

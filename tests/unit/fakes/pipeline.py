@@ -63,6 +63,7 @@ class Lambda:
         }
         self.configurations: dict[tuple[str, str], dict[str, Any]] = {}
         self.answers: Any = lambda version, payload: ({"statusCode": 200}, None)
+        self.states: list[dict[str, Any]] = []
         self.invoked: list[str] = []
         self.moves: list[dict[str, Any]] = []
         self.before_update: Any = None
@@ -79,8 +80,8 @@ class Lambda:
             "Configuration": configuration,
         }
 
-    def get_function_configuration(self, FunctionName: str) -> dict[str, Any]:  # noqa: N803
-        return dict(self.latest)
+    def get_function_configuration(self, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:  # noqa: N803
+        return dict(self.states.pop(0) if self.states else self.latest)
 
     def update_alias(self, **request: Any) -> dict[str, Any]:
         if self.before_update:

@@ -1,0 +1,65 @@
+"""Wait for what AWS does in its own time: an update of a function, a published version, the beginning of a deployment.
+
+Each wait is short and asks often; `StillWaitingError` lets the state machine come back. A Wait state can't be shorter
+than a second, and most updates are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from shared import aws, deployments
+from shared.errors import RefusedError, StillWaitingError
+
+_SECONDS = 20.0
+_FIRST, _MOST = 0.05, 1.0
+
+
+def updated(event: dict[str, Any]) -> dict[str, Any]:
+    """Wait until $LATEST has taken its image; return the revision that it has then."""
+    function = event["target"]["function"]
+    for _ in _polls():
+        seen = aws.client("lambda").get_function_configuration(FunctionName=function)
+        if seen["LastUpdateStatus"] == "Failed":
+            reason = seen.get("LastUpdateStatusReason") or "no reason given"
+            raise RefusedError(f"{function} could not take the image: {reason}")
+        if seen["LastUpdateStatus"] == "Successful":
+            if seen["CodeSha256"] != event["sha256"]:
+                raise RefusedError(f"somebody else gave {function} other code during this climb")
+            return {"revision": seen["RevisionId"]}
+    raise StillWaitingError(f"{function} is still being updated")
+
+
+def active(event: dict[str, Any]) -> dict[str, Any]:
+    """Wait until a published version can be called."""
+    function, version = event["target"]["function"], event["version"]
+    for _ in _polls():
+        seen = aws.client("lambda").get_function_configuration(FunctionName=function, Qualifier=version)
+        if seen["State"] == "Failed":
+            reason = seen.get("StateReason") or "no reason given"
+            raise RefusedError(f"version {version} of {function} can't be started: {reason}")
+        if seen["State"] == "Active":
+            return {"state": "Active"}
+    raise StillWaitingError(f"version {version} of {function} is not ready yet")
+
+
+def deployed(event: dict[str, Any]) -> dict[str, Any]:
+    """Stay with a deployment until it ends, or for as long as one wait may take."""
+    status = ""
+    for _ in _polls():
+        status = deployments.get(event["deployment_id"]).status
+        if status not in deployments.ACTIVE:
+            break
+    return {"status": status}
+
+
+def _polls() -> Iterator[None]:
+    deadline, pause = time.monotonic() + _SECONDS, _FIRST
+    while True:
+        yield
+        if time.monotonic() + pause > deadline:
+            return
+        time.sleep(pause)
+        pause = min(pause * 1.5, _MOST)

@@ -1,0 +1,63 @@
+import pytest
+from fakes.pipeline import target
+
+
+@pytest.fixture(autouse=True)
+def quick(pipeline, monkeypatch):
+    monkeypatch.setattr(pipeline.waiting, "_SECONDS", 0.1)
+    monkeypatch.setattr(pipeline.waiting, "_FIRST", 0.001)
+
+
+def call(pipeline, action, **more):
+    return pipeline.validate.handler({"action": action, "target": target(), **more}, None)
+
+
+def update(status, **more):
+    return {"LastUpdateStatus": status, "CodeSha256": "s", "RevisionId": "r9", **more}
+
+
+def test_an_update_is_waited_for_and_its_last_revision_told(pipeline):
+    pipeline.world.lambda_.states = [update("InProgress", RevisionId="r8"), update("Successful")]
+    assert call(pipeline, "updated", sha256="s") == {"revision": "r9"}
+
+
+def test_a_failed_update_is_refused_with_lambda_s_reason(pipeline):
+    pipeline.world.lambda_.states = [update("Failed", LastUpdateStatusReason="The image manifest is not supported")]
+    with pytest.raises(pipeline.errors.RefusedError, match="The image manifest is not supported"):
+        call(pipeline, "updated", sha256="s")
+
+
+def test_other_code_than_ours_is_refused(pipeline):
+    pipeline.world.lambda_.states = [update("Successful", CodeSha256="other")]
+    with pytest.raises(pipeline.errors.RefusedError, match="somebody else gave"):
+        call(pipeline, "updated", sha256="s")
+
+
+def test_an_update_that_takes_long_is_asked_for_again(pipeline):
+    pipeline.world.lambda_.latest = update("InProgress")
+    with pytest.raises(pipeline.errors.StillWaitingError):
+        call(pipeline, "updated", sha256="s")
+
+
+def test_a_version_is_waited_for(pipeline):
+    pipeline.world.lambda_.states = [{"State": "Pending"}, {"State": "Active"}]
+    assert call(pipeline, "active", version="8") == {"state": "Active"}
+
+
+def test_a_version_that_fails_is_refused_with_lambda_s_reason(pipeline):
+    pipeline.world.lambda_.states = [{"State": "Failed", "StateReason": "ImageDeleted"}]
+    with pytest.raises(pipeline.errors.RefusedError, match="ImageDeleted"):
+        call(pipeline, "active", version="8")
+
+
+def test_a_version_that_takes_long_is_asked_for_again(pipeline):
+    pipeline.world.lambda_.latest = {"State": "Pending"}
+    with pytest.raises(pipeline.errors.StillWaitingError):
+        call(pipeline, "active", version="8")
+
+
+def test_a_deployment_is_stayed_with_and_then_left(pipeline):
+    pipeline.world.codedeploy.add("d-1")
+    assert call(pipeline, "deployed", deployment_id="d-1") == {"status": "InProgress"}
+    pipeline.world.codedeploy.deployments["d-1"]["status"] = "Succeeded"
+    assert call(pipeline, "deployed", deployment_id="d-1") == {"status": "Succeeded"}
