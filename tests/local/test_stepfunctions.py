@@ -443,3 +443,21 @@ def test_a_child_execution_is_waited_for(machines: Machines) -> None:
         "End": True,
     }
     assert machines.output({"T": task}) == {"output": {"n": 1}}
+
+
+def test_the_end_of_an_execution_is_an_event_that_rules_hear(machines: Machines) -> None:
+    events, sqs = machines.cloud.client("events"), machines.cloud.client("sqs")
+    queue = sqs.create_queue(QueueName="states-ended")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    machine = machines.make({"W": {"Type": "Wait", "Seconds": 86_400, "End": True}})
+    pattern = {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {"status": ["ABORTED", "FAILED"], "stateMachineArn": [machine]},
+    }
+    events.put_rule(Name="states-ended", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="states-ended", Targets=[{"Id": "q", "Arn": arn}])
+    execution = machines.start(machine)
+    machines.client.stop_execution(executionArn=execution)
+    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+    assert json.loads(message["Body"])["detail"]["executionArn"] == execution

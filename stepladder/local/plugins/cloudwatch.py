@@ -13,6 +13,7 @@ from typing import Any
 from stepladder.local import alarms, metric_math
 from stepladder.local.alarms import Alarm
 from stepladder.local.cloud import Cloud, Request, ServiceError, handles
+from stepladder.local.events import emit
 from stepladder.local.plugins.cloudwatch_metrics import MetricData
 from stepladder.local.regional import Regional
 
@@ -248,6 +249,14 @@ class CloudWatch:
                 return
             alarm.changed = self._cloud.clock.utcnow()
             self._note(region, alarm.name, "StateUpdate", f"Alarm updated from {before} to {state}", reason)
+        emit(
+            self._cloud,
+            "aws.cloudwatch",
+            "CloudWatch Alarm State Change",
+            {"alarmName": alarm.name, "state": {"value": state, "reason": reason}, "previousState": {"value": before}},
+            region=alarm.region,
+            account=alarm.account,
+        )
         names = {alarms.OK: "OKActions", alarms.ALARM: "AlarmActions", alarms.NO_DATA: "InsufficientDataActions"}
         if alarm.given.get("ActionsEnabled", True):
             for action in alarm.given.get(names[state]) or ():

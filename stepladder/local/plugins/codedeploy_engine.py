@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from stepladder.local.cloud import Cloud, ServiceError
+from stepladder.local.events import emit
 from stepladder.local.plugins.codedeploy_model import (
     ACTIVE,
     AppSpec,
@@ -106,6 +107,7 @@ class Engine:
         clock = self._cloud.clock
         self._check_stop(deployment)
         deployment.status, deployment.started = "InProgress", clock.utcnow()
+        self._tell(deployment)
         try:
             spec = deployment.spec = read_appspec(content_of(deployment.revision))
         except AppSpecError as error:
@@ -264,8 +266,20 @@ class Engine:
                 deployment.error = {"code": failure.code, "message": failure.message}
                 self._roll_back(deployment, failure)
                 deployment.status = failure.status
+        self._tell(deployment)
         if deployment.creator == "codeDeployRollback" and failure:
             sys.stderr.write(f"the rollback {deployment.id} failed: {failure.message}\n")
+
+    def _tell(self, deployment: Deployment) -> None:
+        detail = {
+            "application": deployment.application,
+            "deploymentGroup": deployment.group,
+            "deploymentId": deployment.id,
+            "region": deployment.region,
+            "state": {"Succeeded": "SUCCESS", "Failed": "FAILURE", "Stopped": "STOP"}.get(deployment.status, "START"),
+        }
+        kind = "CodeDeploy Deployment State-change Notification"
+        emit(self._cloud, "aws.codedeploy", kind, detail, region=deployment.region, account=deployment.account)
 
     def _roll_back(self, deployment: Deployment, failure: Failure) -> None:
         wanted = deployment.auto_rollback or self._store.group(deployment).get("autoRollbackConfiguration") or {}

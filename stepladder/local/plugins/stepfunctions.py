@@ -12,6 +12,7 @@ from typing import Any
 from stepladder.local.asl.errors import Aborted, StateError
 from stepladder.local.asl.run import Run, stamp
 from stepladder.local.cloud import Cloud, Request, ServiceError, handles
+from stepladder.local.events import emit
 from stepladder.local.plugins.stepfunctions_machines import Machines, check_name, definition_of
 from stepladder.local.plugins.stepfunctions_model import Execution, qualifier
 from stepladder.local.plugins.stepfunctions_tasks import Callback, Tasks
@@ -80,6 +81,7 @@ class StepFunctions(Machines):
         return {"executionArn": execution.arn, "startDate": execution.started}
 
     def _run(self, execution: Execution) -> None:
+        self._tell(execution)
         threading.Thread(target=self._work, args=(execution,), daemon=True, name=execution.name).start()
         seconds = execution.definition.get("TimeoutSeconds")
         if seconds:
@@ -120,6 +122,28 @@ class StepFunctions(Machines):
             execution.output, execution.error, execution.cause = how.get("output"), how.get("error"), how.get("cause")
         kind = {"SUCCEEDED": "Succeeded", "FAILED": "Failed", "ABORTED": "Aborted", "TIMED_OUT": "TimedOut"}[status]
         execution.history.add(f"Execution{kind}", execution.stopped, len(execution.history), **how)
+        self._tell(execution)
+
+    def _tell(self, execution: Execution) -> None:
+        detail = {
+            "executionArn": execution.arn,
+            "stateMachineArn": execution.machine,
+            "stateMachineVersionArn": execution.version_arn,
+            "stateMachineAliasArn": execution.alias_arn,
+            "name": execution.name,
+            "status": execution.status,
+            "startDate": execution.started,
+            "stopDate": execution.stopped,
+            "input": execution.input,
+            "output": execution.output,
+            "error": execution.error,
+            "cause": execution.cause,
+            "redriveCount": execution.redrives,
+        }
+        _, _, _, region, account = execution.arn.split(":")[:5]
+        emit(
+            self._cloud, "aws.states", "Step Functions Execution Status Change", detail, region=region, account=account
+        )
 
     def _time_out(self, execution: Execution, redrives: int) -> None:
         if execution.redrives == redrives:
