@@ -20,6 +20,7 @@ from uuid import uuid4
 
 import pytest
 
+from stepladder.images import hostbase
 from stepladder.local.launchers import runtime_client
 
 HELLO = "def handler(event, context):\n    return {'hello': event, 'version': context.function_version}\n"
@@ -144,7 +145,7 @@ class Functions:
         *,
         tag: str = "",
         label: str = f"host-python:{PYTHON}",
-        architecture: str = "amd64",
+        architecture: str = "",
         config: Mapping[str, Any] | None = None,
         runtime: bool = True,
         media_type: str = "application/vnd.oci.image.manifest.v1+json",
@@ -162,7 +163,12 @@ class Functions:
             **(config or {}),
         }
         text = json.dumps(
-            {"architecture": architecture, "os": "linux", "config": settings, "rootfs": {"type": "layers"}}
+            {
+                "architecture": architecture or hostbase.machine(),
+                "os": "linux",
+                "config": settings,
+                "rootfs": {"type": "layers"},
+            }
         )
         descriptors = [self.blob(repository, layer, "application/vnd.oci.image.layer.v1.tar+gzip") for layer in layers]
         manifest = {

@@ -140,3 +140,39 @@ def test_nothing_runs_on_when_the_cloud_ends(functions: Any) -> None:
         pid = mine.invoke(mine.create("import os\ndef handler(event, context):\n    return os.getpid()\n"))[0]
         assert Path(f"/proc/{pid}").exists()
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_busy_function_ends_with_a_cloud_that_is_killed(functions: Any, tmp_path: Path) -> None:
+    import os
+    import signal
+    import threading
+    import time
+
+    from stepladder.local import manager
+
+    kind, cloud_kind = type(functions), type(functions.cloud)
+    note = tmp_path / "pid"
+    source = (
+        "import os, time\n"
+        "def handler(event, context):\n"
+        f"    open({str(note)!r}, 'w').write(str(os.getpid()))\n"
+        "    time.sleep(60)\n"
+    )
+    with manager.running() as info:
+        mine = kind(cloud_kind(info), functions._runtime)
+        name = mine.create(source, Timeout=60)
+
+        def call() -> None:
+            with pytest.raises(Exception, match=r".*"):
+                mine.client.invoke(FunctionName=name)
+
+        busy = threading.Thread(target=call)
+        busy.start()
+        while not (note.exists() and note.read_text()):
+            time.sleep(0.05)
+        os.kill(info.pid, signal.SIGKILL)
+        busy.join(10)
+    end = time.monotonic() + 5
+    while Path(f"/proc/{note.read_text()}").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{note.read_text()}").exists()

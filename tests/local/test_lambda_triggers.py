@@ -183,3 +183,21 @@ def test_a_stack_adds_a_permission_to_an_alias_and_takes_it_away(functions: Any,
     assert statement["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
     stacks.delete_stack(StackName=name)
     assert code(functions.client.get_policy, FunctionName=name, Qualifier="live") == "ResourceNotFoundException"
+
+
+def test_a_state_machine_invokes_a_function(functions: Any) -> None:
+    name = functions.create("def handler(event, context):\n    return {'doubled': event['n'] * 2}\n")
+    states = functions.cloud.client("stepfunctions")
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": name, "Payload.$": "$"},
+        "OutputPath": "$.Payload",
+        "End": True,
+    }
+    machine = states.create_state_machine(
+        name=name, roleArn=functions.role, definition=json.dumps({"StartAt": "Call", "States": {"Call": task}})
+    )["stateMachineArn"]
+    execution = states.start_execution(stateMachineArn=machine, input='{"n": 21}')["executionArn"]
+    done = until(lambda: (r := states.describe_execution(executionArn=execution))["status"] != "RUNNING" and r)
+    assert json.loads(done["output"]) == {"doubled": 42}

@@ -87,6 +87,12 @@ class ProcessLauncher:
             f"{base or 'another base'}: use the container launcher, which needs a Docker engine"
         )
 
+    def prepare(self, spec: SandboxSpec) -> None:
+        """Unpack the code ahead of the first start. What can't be unpacked is told then."""
+        with contextlib.suppress(LaunchError, unpack.UnpackError):
+            if not self.refusal(spec):
+                self._prepared(spec)
+
     def start(
         self, spec: SandboxSpec, *, on_line: Callable[[str], None], on_end: Callable[[Ended], None]
     ) -> _ProcessSandbox:
@@ -94,7 +100,7 @@ class ProcessLauncher:
         if refusal := self.refusal(spec):
             raise LaunchError("Runtime.InvalidEntrypoint", refusal)
         try:
-            prepared = self._zip(spec.code) if isinstance(spec.code, ZipCode) else self._image(spec.code)
+            prepared = self._prepared(spec)
         except unpack.UnpackError as error:
             raise LaunchError("Runtime.InvalidEntrypoint", str(error)) from None
         python = pythons.find(prepared.version)
@@ -130,6 +136,9 @@ class ProcessLauncher:
         with self._lock:
             self._running.discard(sandbox)
         shutil.rmtree(sandbox.home, ignore_errors=True)
+
+    def _prepared(self, spec: SandboxSpec) -> _Prepared:
+        return self._zip(spec.code) if isinstance(spec.code, ZipCode) else self._image(spec.code)
 
     def _zip(self, code: ZipCode) -> _Prepared:
         version = code.runtime.removeprefix("python")

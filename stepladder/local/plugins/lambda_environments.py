@@ -214,6 +214,11 @@ class Environment:
         self._events.put(("ended", ended))
 
 
+def _kill(environments: list[Environment]) -> None:
+    for environment in environments:
+        environment.kill()
+
+
 class Pool:
     """The environments of all functions, by the uid of the revision that they run."""
 
@@ -243,8 +248,8 @@ class Pool:
             self._retired.add(uid)
             ended = self._idle.pop(uid, [])
             self._all.difference_update(ended)
-        for environment in ended:
-            environment.kill()
+        if ended:  # the caller holds the store's lock, and an engine may take its time
+            threading.Thread(target=_kill, args=(ended,), daemon=True, name="retire").start()
 
     def close(self) -> None:
         """End all."""

@@ -59,6 +59,7 @@ class Functions:
             self.service.begin(revision, created=True)
             function = Function(key, revision, revision, tags=dict(params.get("Tags") or {}))
             self.store.functions[key] = function
+            self.service.prepare(function, revision)
             if params.get("Publish"):
                 return configuration(function, self._publish(function, None), status=False)
             return configuration(function, revision, status=False)

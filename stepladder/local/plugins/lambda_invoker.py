@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -65,7 +66,9 @@ class Invoker:
         self._container: Launcher | None = None
         self._container_asked = False
         self._launcher_lock = threading.Lock()
+        self._ahead = ThreadPoolExecutor(2, thread_name_prefix="lambda-ahead")
         service.retire = self.pool.retire
+        service.prepare = self.prepare
 
     def invoke(
         self,
@@ -93,6 +96,12 @@ class Invoker:
                 self._running[key] -= 1
         self._measure(target, report.duration, failed=bool(report.outcome.error))
         return Invoked(report.outcome, target.revision.version, request_id, report.tail)
+
+    def prepare(self, function: Function, revision: Revision) -> None:
+        """Unpack new code in the background, as Lambda does while a function is Pending or InProgress."""
+        settings = revision.settings
+        probe = SandboxSpec(function.key.name, self._code(revision), settings["Architectures"][0], 0, {})
+        self._ahead.submit(self._process.prepare, probe)
 
     def target(self, key: Key, qualifier: str) -> _Target:
         """Choose the revision that an invocation runs: an alias with weights draws lots."""
@@ -236,6 +245,7 @@ class Invoker:
 
     def close(self) -> None:
         """End every environment."""
+        self._ahead.shutdown(wait=False, cancel_futures=True)
         self.pool.close()
         self._process.close()
         if self._container is not None:

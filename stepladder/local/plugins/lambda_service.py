@@ -43,6 +43,7 @@ class Service:
     store: Store = field(default_factory=Store)
     settle_seconds: float = SETTLE_SECONDS
     retire: Callable[[str], None] = lambda _uid: None  # told a revision's uid when its environments must go
+    prepare: Callable[[Function, Revision], None] = lambda _function, _revision: None  # told of new code
 
     def __post_init__(self) -> None:
         self.code = CodeStore(self.cloud, self.folder / "code")
@@ -104,6 +105,8 @@ class Service:
 
     def replace_latest(self, function: Function, revision: Revision) -> None:
         """Make `revision` the new `$LATEST`; what served goes on serving until the update has settled."""
+        if revision.code != function.latest.code:
+            self.prepare(function, revision)
         function.latest = revision
         revision.state, revision.state_reason = "Active", ("", "")
         self.begin(revision, created=False)
