@@ -1,4 +1,4 @@
-"""Lambda: functions that run. Moto keeps none of it; its services that call functions are led here."""
+"""Lambda: functions that run. Moto keeps none of it; its services that call functions come here."""
 
 from __future__ import annotations
 

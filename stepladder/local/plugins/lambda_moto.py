@@ -1,4 +1,4 @@
-"""Moto's own services call functions in process: lead them here.
+"""Moto's own services call functions in process: bring them here.
 
 EventBridge rules, S3 notifications, SNS, log subscriptions and Secrets Manager look for Moto's Lambda backend, which
 keeps nothing here; CloudFormation makes permissions in it. This stands in for the parts of it that they use.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -27,25 +28,31 @@ _STACKS = ("CreateStack", "UpdateStack", "DeleteStack", "ExecuteChangeSet", "Cre
 
 def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
     """Put ourselves in the place of Moto's backend."""
-    from moto.awslambda import utils
 
     def get_backend(account_id: str, region: str) -> Backend:
         return Backend(invoker, asynchronous, account_id, region)
 
-    utils.get_backend = get_backend
+    def redirect() -> None:
+        from moto.awslambda import utils
+
+        utils.get_backend = get_backend
+
+    threading.Thread(
+        target=redirect, daemon=True, name="redirect-moto"
+    ).start()  # the import would keep the cloud from ready
 
     @invoker.cloud.action("cloudformation", *_STACKS)
     def stacks(request: Request) -> Response:
-        _lead_permissions(invoker.cloud)
+        _redirect_permissions(invoker.cloud)
         return request.forward_raw()
 
     @invoker.cloud.action("events", "PutEvents")
     def put_events(request: Request) -> Response:
-        _lead_events(get_backend)
+        _redirect_events(get_backend)
         return request.forward_raw()
 
 
-def _lead_events(get_backend: Callable[[str, str], Backend]) -> None:
+def _redirect_events(get_backend: Callable[[str, str], Backend]) -> None:
     """Have rules send events to functions, too: Moto knows other targets only, and breaks on these."""
     from moto.events.models import EventTemplateParser, Rule
 
@@ -141,7 +148,7 @@ class Called:
         self._backend.send(self._name, "", body, "s3.amazonaws.com")
 
 
-def _lead_permissions(cloud: Cloud) -> None:
+def _redirect_permissions(cloud: Cloud) -> None:
     """Have CloudFormation's AWS::Lambda::Permission added to, and removed from, our functions."""
     from moto.awslambda.models import Permission
 
