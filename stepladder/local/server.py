@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
-import importlib.util
 import json
 import os
 import signal
@@ -98,9 +97,7 @@ def _configure_moto(port: int) -> None:
 
 def _install(cloud: Cloud) -> None:
     for name in PLUGINS:
-        module = f"stepladder.local.plugins.{name}"
-        if importlib.util.find_spec(module):
-            importlib.import_module(module).install(cloud)
+        importlib.import_module(f"stepladder.local.plugins.{name}").install(cloud)
 
 
 def _announce(ready_file: Path | None, url: str) -> None:

@@ -6,7 +6,6 @@ A plugin imports Moto's modules and other heavy ones inside its handlers: the cl
 from __future__ import annotations
 
 PLUGINS = (
-    "sts",
     "iam",
     "s3",
     "sqs",
@@ -16,4 +15,4 @@ PLUGINS = (
     "codedeploy",
     "stepfunctions",
 )
-"""Names of modules in this package; one that isn't there yet is skipped."""
+"""Names of modules in this package."""

@@ -1,0 +1,81 @@
+"""`inv local.*`, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.cloud
+TASKS = """
+from invoke import Collection
+from stepladder.collections import local
+
+ns = Collection(Collection.from_module(local, name="local"))
+"""
+
+
+def inv(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "invoke", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "NO_COLOR": "1"},
+    )
+
+
+def test_a_cloud_is_started_shown_used_and_ended(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    try:
+        up = inv(tmp_path, "local.up", "--port", "0", "--data", "kept")
+        assert up.returncode == 0, up.stderr
+        assert "ready at http://127.0.0.1:" in up.stderr
+        assert "runs already" in inv(tmp_path, "local.up", "--port", "0").stderr
+        status = inv(tmp_path, "local", "--json")
+        assert json.loads(status.stdout)["ready"] is True
+        exports = inv(tmp_path, "local.env", "--account", "222222222222").stdout
+        shell = f'{exports}\n{sys.executable} -c "{WHO}"'
+        who = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=True)
+        assert who.stdout.strip() == "222222222222"
+        assert "ready at" in inv(tmp_path, "local.logs").stdout
+    finally:
+        down = inv(tmp_path, "local.down")
+    assert "ended" in down.stderr
+    gone = inv(tmp_path, "local.status")
+    assert gone.returncode == 6
+    assert "inv local.up" in gone.stderr
+    assert inv(tmp_path, "local.down").returncode == 0
+    assert inv(tmp_path, "local.env").returncode == 6
+
+
+WHO = (
+    "import botocore.session; "
+    "print(botocore.session.get_session().create_client('sts').get_caller_identity()['Account'])"
+)
+
+
+def test_logs_without_a_cloud_say_how_to_start_one(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    logs = inv(tmp_path, "local.logs")
+    assert logs.returncode == 6
+    assert "inv local.up" in logs.stderr
+
+
+def test_every_task_and_flag_has_help(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    for name in ("up", "down", "status", "env", "logs", "run"):
+        text = inv(tmp_path, "--help", f"local.{name}").stdout
+        assert "Docstring:" in text
+        options = text.partition("Options:")[2].splitlines()
+        for number, line in enumerate(options):
+            if line.strip().startswith("-"):
+                described = line.strip().split("  ", 1)[1:] or options[number + 1 : number + 2]
+                assert described, (name, line)
+                assert described[0].strip(), (name, line)
