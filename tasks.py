@@ -43,12 +43,12 @@ def test(context, only="", checks=True):
         raise StepladderError("the tests failed")
 
 
-@task
-def demo(_context):
+@task(help={"output": "Folder of the demo, emptied first"})
+def demo(_context, output=".stepladder/demo"):
     """Watch the whole path on this machine: scaffold, deploy, change, deploy again; no AWS account needed."""
     from stepladder.scaffold.demo import tell
 
-    tell(Console(), ROOT)
+    tell(Console(), ROOT, (ROOT / output).resolve())
 
 
 ns = namespace()

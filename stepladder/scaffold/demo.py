@@ -1,140 +1,165 @@
 """The whole story on this machine: the commands that a person would type, typed one after another.
 
-Nothing here is special: every act is an `inv` command in a project that `inv new` made, against a local cloud that
-`inv local.up` started. What the demo adds is the order, the pauses for reading, and the cleaning up.
+Nothing here is special: every act (`stepladder.scaffold.acts`) is `inv` commands in a project that `inv new` made,
+against a local cloud that `inv local.up` started. What the demo adds is the order, the pauses for reading, and the
+cleaning up.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import platform
+import fcntl
+import os
 import shlex
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stepladder import process
+from stepladder.collections.local import FOLDER
 from stepladder.console import Console
-from stepladder.errors import StepladderError
-from stepladder.images import engine
+from stepladder.errors import BadInputError, ExitCode, InterruptedRunError, LockedError, StepladderError
+from stepladder.local import manager
 
-PROJECT = "hello"
-ACCOUNT = "123456789012"
-REGION = "eu-west-1"
+MARK = ".made-by-the-demo"
+
 _DEADLINE = 900.0
-_GREETING = ('f"hello, {name}"', 'f"good day, {name}"')
+_PAUSE = 1.0  # seconds to read a heading; a terminal's reader, not a log's
 
 
 @dataclass
 class Stage:
-    """Where the commands are typed: a folder and an environment."""
+    """Where the commands are typed: a folder and an environment. `work` is the demo's own folder."""
 
     console: Console
+    work: Path
     folder: Path
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
 
     def type(self, command: str, *, quiet: bool = False) -> str:
-        """Type an `inv` command and return what it printed as data; `quiet` keeps that from the screen."""
-        self.console.line()
-        self.console.line(self.console.paint(f"$ inv {command}", "cyan"))
+        """Type an `inv` command and return what it printed as data; `quiet` keeps its output from the screen."""
+        self.echo(f"inv {command}")
         argv = [sys.executable, "-m", "invoke", *shlex.split(command)]
         done = process.run(argv, cwd=self.folder, env=self.env, timeout=_DEADLINE, attached=not quiet)
+        if done.code == ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt
         if done.code:
             raise StepladderError(
                 f"the demo stopped: `inv {command}` ended with exit code {done.code}",
-                hint=(done.err.strip() or f"go on by hand in {self.folder}"),
+                hint=done.err.strip() or f"what it made is in {self.folder}",
             )
         return done.out
 
+    def echo(self, command: str) -> None:
+        """Show a command as a shell would."""
+        self.console.line()
+        self.console.line(self.console.paint(f"$ {command}", "cyan"))
 
-def tell(console: Console, root: Path) -> None:
-    """Play the story below `root/.stepladder/demo`, and end every process that it started, whatever happens."""
+    def say(self, text: str) -> None:
+        """Print a line of the story."""
+        self.console.line(text)
+
+
+@dataclass(frozen=True)
+class Act:
+    """One part of the story."""
+
+    title: str
+    play: Callable[[Stage], None]
+
+
+def tell(console: Console, root: Path, work: Path, acts: Sequence[Act] = ()) -> None:
+    """Play the story from `root` in the folder `work`, which is emptied, and end all that it started, whatever happens.
+
+    Raises `StepladderError` when a command fails, `InterruptedRunError` on Ctrl-C and SIGTERM, `LockedError` when
+    another demo is at work in the same folder.
+    """
+    if not acts:
+        from stepladder.scaffold.acts import ACTS as acts  # noqa: N811 - acts import this module
     started = time.monotonic()
-    stage = Stage(console, root)
-    project = _scaffold(stage, root / ".stepladder" / "demo")
-    with _cloud(Stage(console, project)) as stage:
-        _release(stage)
-        _change(stage)
-    _farewell(console, project, time.monotonic() - started)
-
-
-def _scaffold(stage: Stage, folder: Path) -> Path:
-    stage.console.heading("1. A project of your own")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    answers = {
-        "project_name": PROJECT,
-        "aws_account": ACCOUNT,
-        "aws_region": REGION,
-        # With no engine the function runs on this machine's Python
-        "python_version": "3.13" if engine.answers() else f"{sys.version_info.major}.{sys.version_info.minor}",
-        "architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
-        "trigger": "url",
-        "ci": "both",
-    }
-    (folder / "answers.json").write_text(json.dumps(answers, indent=2))
-    stage.type(f"new --no-input --answers {folder / 'answers.json'} --output {folder}")
-    stage.folder = folder / PROJECT
-    stage.type("test")
-    return stage.folder
+    stage = Stage(console, work, root)
+    with _alone(work), _cleaned_up(stage):
+        _clear(work)
+        for number, act in enumerate(acts, 1):
+            console.heading(f"{number}. {act.title}")
+            time.sleep(_PAUSE if console.live else 0)
+            act.play(stage)
+    _farewell(stage, time.monotonic() - started)
 
 
 @contextlib.contextmanager
-def _cloud(stage: Stage) -> Iterator[Stage]:
-    stage.console.heading("2. A cloud of your own, on this machine")
-    stage.type("local.up")
+def _alone(work: Path) -> Iterator[None]:
+    """Hold a lock beside the folder; the system drops it when this process ends, however it does."""
+    work.parent.mkdir(parents=True, exist_ok=True)
+    with (work.parent / f"{work.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise LockedError(
+                f"another demo is at work in {work}", hint="wait for it, or name another folder with --output"
+            ) from None
+        yield
+
+
+def _clear(work: Path) -> None:
+    """Empty the folder; first end the clouds of demos that were killed outright."""
+    if work.exists() and any(work.iterdir()) and not (work / MARK).exists():
+        raise BadInputError(f"{work} isn't empty and wasn't made by a demo", hint="name another folder with --output")
+    for project in work.glob("*/invoke.yaml"):
+        manager.down(project.parent / FOLDER)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    (work / MARK).touch()
+
+
+@contextlib.contextmanager
+def _cleaned_up(stage: Stage) -> Iterator[None]:
+    """End the local cloud when the block ends, in whatever way; nothing else of the demo outlives its command."""
     try:
-        exports = stage.type(f"local.env --account {ACCOUNT} --region {REGION}", quiet=True)
-        stage.console.line("AWS_ENDPOINT_URL and dummy credentials now point at it; nothing else changes")
-        stage.env = dict(
-            shlex.split(line.removeprefix("export "))[0].split("=", 1)
-            for line in exports.splitlines()
-            if line.startswith("export ")
-        )
-        yield stage
+        yield
+    except (KeyboardInterrupt, InterruptedRunError):
+        raise InterruptedRunError("the demo was interrupted", hint="what it started has ended; run it again") from None
     finally:
-        stage.console.heading("Cleaning up")
-        stage.type("local.down")
+        with _undisturbed():
+            stage.console.heading("Cleaning up")
+            _end_cloud(stage)
 
 
-def _release(stage: Stage) -> None:
-    stage.console.heading("3. From nothing to a live function on staging")
-    stage.type("deploy --env staging")
-    _call(stage)
-    stage.type("status")
+def _end_cloud(stage: Stage) -> None:
+    """End it by the library, not by `inv`: a project that was made by half has no `tasks.py` to run."""
+    with stage.console.step("local cloud") as step:
+        info = manager.down(stage.folder / FOLDER)
+        step.done(f"ended, process {info.pid}") if info else step.skip("none is running")
 
 
-def _change(stage: Stage) -> None:
-    stage.console.heading("4. A change in the handler")
-    handler = stage.folder / "function" / "app" / "handler.py"
-    handler.write_text(handler.read_text().replace(*_GREETING))
-    stage.console.line(f"function/app/handler.py: {_GREETING[0]} is now {_GREETING[1]}")
-    stage.type("deploy --env staging")
-    _call(stage)
-    stage.console.heading("5. Nothing has changed, so nothing is done")
-    stage.type("deploy --env staging")
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no second Ctrl-C stop the cleaning up, which takes a second."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
-def _call(stage: Stage) -> None:
-    event = json.loads((stage.folder / "tests/events/event.json").read_text()) | {"rawPath": "/hello/Ada"}
-    path = stage.folder / ".stepladder" / "ada.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(event))
-    stage.type(f"function.invoke --env staging --event {path.relative_to(stage.folder)}")
-
-
-def _farewell(console: Console, project: Path, seconds: float) -> None:
-    console.heading(f"Done in {seconds:.0f} s")
-    console.line(f"The project is in {project}. Try it yourself:")
+def _farewell(stage: Stage, seconds: float) -> None:
+    region, account = (stage.env.get(name, "") for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID"))
+    tools = Path(sys.executable).parent
+    stage.console.heading(f"Done in {seconds:.0f} s")
+    stage.say(f"The project is in {stage.folder}, its tasks in {tools}. Try it yourself:")
+    stage.say("")
     for command in (
-        f"cd {project}",
-        "inv local.up",
-        'eval "$(inv local.env)"',
+        f"cd {shlex.quote(str(stage.folder))}",
+        f'export PATH={shlex.quote(str(tools))}{os.pathsep}"$PATH"',
+        "inv local.up --port 0",
+        f'eval "$(inv local.env --account {account} --region {region})"',
         "inv deploy --env staging",
         "inv --list",
     ):
-        console.line(f"  {command}")
+        stage.say(f"  {command}")

@@ -1,0 +1,122 @@
+"""The acts of the demo, in order. Add one by writing a function of the stage and naming it in `ACTS`."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import sys
+import urllib.request
+from pathlib import Path
+
+from stepladder.errors import StepladderError
+from stepladder.images import engine
+from stepladder.scaffold.demo import Act, Stage
+
+PROJECT = "hello"
+ACCOUNT = "123456789012"
+REGION = "eu-west-1"
+_GREETING = ('f"hello, {name}"', 'f"good day, {name}"')
+_SECONDS = 30.0
+
+
+def scaffold(stage: Stage) -> None:
+    """Make the project, show it, run its tests."""
+    answers = {
+        "project_name": PROJECT,
+        "aws_account": ACCOUNT,
+        "aws_region": REGION,
+        # With no engine the function runs on this machine's Python
+        "python_version": "3.13" if engine.answers() else f"{sys.version_info.major}.{sys.version_info.minor}",
+        "architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
+        "trigger": "url",
+        "ci": "both",
+    }
+    file = stage.work / "answers.json"
+    file.write_text(json.dumps(answers, indent=2))
+    stage.type(f"new --no-input --answers {shlex.quote(str(file))} --output {shlex.quote(str(stage.work))}", quiet=True)
+    stage.folder = stage.work / PROJECT
+    for line in _tree(stage.folder):
+        stage.say(line)
+    stage.type("test")
+
+
+def cloud(stage: Stage) -> None:
+    """Start the local cloud and point the rest of the demo at it."""
+    stage.type("local.up --port 0")
+    exports = stage.type(f"local.env --account {ACCOUNT} --region {REGION}", quiet=True)
+    for line in exports.splitlines():
+        verb, *words = shlex.split(line)
+        if verb == "export":
+            stage.env |= dict(word.split("=", 1) for word in words)
+        else:
+            for name in words:
+                os.environ.pop(name, None)
+    stage.say(f"AWS_ENDPOINT_URL is {stage.env['AWS_ENDPOINT_URL']}, with dummy credentials; nothing else changes")
+
+
+def first_deploy(stage: Stage) -> None:
+    """Deploy to an account that holds nothing, and call the function."""
+    stage.type("deploy --env staging")
+    call(stage)
+    visit(stage)
+    stage.type("status")
+
+
+def change(stage: Stage) -> None:
+    """Change the handler, deploy, call again."""
+    handler = stage.folder / "function" / "app" / "handler.py"
+    handler.write_text(handler.read_text().replace(*_GREETING))
+    stage.say(f"function/app/handler.py: {_GREETING[0]} is now {_GREETING[1]}")
+    stage.type("deploy --env staging")
+    call(stage)
+
+
+def nothing_new(stage: Stage) -> None:
+    """Deploy what is live already."""
+    stage.type("deploy --env staging")
+
+
+ACTS = (
+    Act("A project of your own", scaffold),
+    Act("A cloud of your own, on this machine", cloud),
+    Act("From nothing to a live function on staging", first_deploy),
+    Act("A change in the handler", change),
+    Act("Nothing has changed, so nothing is done", nothing_new),
+)
+
+
+def call(stage: Stage, environment: str = "staging") -> None:
+    """Invoke the function through its alias and show the answer's status and body."""
+    event = json.loads((stage.folder / "tests/events/event.json").read_text()) | {"rawPath": "/hello/Ada"}
+    path = stage.folder / ".stepladder" / "ada.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(event))
+    said = stage.type(f"function.invoke --env {environment} --event {path.relative_to(stage.folder)}", quiet=True)
+    answer = json.loads(said)
+    stage.say(f"{answer['statusCode']}  {answer['body']}")
+
+
+def visit(stage: Stage, environment: str = "staging") -> None:
+    """Ask the function's URL over HTTP, as a browser would."""
+    outputs = json.loads((stage.folder / f".stepladder/{environment}/service.outputs.json").read_text())
+    url = f"{outputs['function_url']}hello/Ada"
+    stage.echo(f"curl {url}")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is this machine, whatever proxy is set
+    try:
+        with opener.open(url, timeout=_SECONDS) as answer:
+            stage.say(answer.read().decode())
+    except OSError as error:
+        raise StepladderError(f"the demo stopped: {url} doesn't answer ({error})") from None
+
+
+def _tree(folder: Path) -> list[str]:
+    """Return the project's files in a few lines: each folder with what is in it, then the files beside them."""
+    lines = [f"{folder.name}/"]
+    entries = sorted(folder.iterdir())
+    for entry in filter(Path.is_dir, entries):
+        inside = sorted(f"{path.name}/" if path.is_dir() else path.name for path in entry.iterdir())
+        lines.append(f"  {entry.name + '/':<12} {'  '.join(inside)}")
+    files = [entry.name for entry in entries if entry.is_file() and not entry.name.startswith(".")]
+    return [*lines, f"  {'  '.join(files)}"]
