@@ -63,6 +63,7 @@ class Console:
         self.as_json = as_json
         self._prefix = f"{label} " if label else ""
         self._lock = threading.RLock()
+        self._spinners = 0
 
     def paint(self, text: str, colour: str) -> str:
         """Return `text` in a colour where colours are shown."""
@@ -71,7 +72,8 @@ class Console:
     def line(self, text: str = "") -> None:
         """Print one line for the person."""
         with self._lock:
-            self._err.write(f"{self._prefix}{text}\n" if text else "\n")
+            erase = "\r\x1b[2K" if self._spinners else ""  # the spinner draws itself again below
+            self._err.write(f"{erase}{self._prefix}{text}\n" if text else f"{erase}\n")
             self._err.flush()
 
     def heading(self, text: str) -> None:
@@ -112,6 +114,7 @@ class Console:
         stop = threading.Event()
         spinner = threading.Thread(target=self._spin, args=(step, started, stop), daemon=True)
         if self.live:
+            self._spinners += 1
             spinner.start()
         try:
             yield step
@@ -122,6 +125,7 @@ class Console:
             stop.set()
             if self.live:
                 spinner.join()
+                self._spinners -= 1
             self._finish(step, time.monotonic() - started)
 
     def _finish(self, step: Step, seconds: float) -> None:
@@ -165,5 +169,5 @@ class Console:
 
 def _columns() -> int:
     with contextlib.suppress(OSError):
-        return os.get_terminal_size(2).columns
+        return os.get_terminal_size(2).columns or 80  # 0: a terminal that doesn't know
     return 80

@@ -97,9 +97,14 @@ def up(folder: Path, *, port: int = 0, data: Path | None = None, speed: float = 
             start_new_session=True,
         )
     _children[child.pid] = child
-    url = _wait_ready(child, ready, log)
-    info = CloudInfo(url, child.pid, started_at(child.pid), str(data.resolve()) if data else "", str(log))
-    _record(folder).write_text(json.dumps(asdict(info) | {"boot": _boot_id()}))
+    try:
+        url = _wait_ready(child, ready, log)
+        info = CloudInfo(url, child.pid, started_at(child.pid), str(data.resolve()) if data else "", str(log))
+        _record(folder).write_text(json.dumps(asdict(info) | {"boot": _boot_id()}))
+    except BaseException:  # Ctrl-C too: a cloud that no record names could never be ended
+        child.kill()
+        child.wait(STOP_SECONDS)
+        raise
     return info, True
 
 
@@ -182,9 +187,6 @@ def _wait_ready(child: subprocess.Popen[bytes], ready: Path, log: Path) -> str:
         if child.poll() is not None:
             break
         time.sleep(0.01)
-    else:
-        child.kill()
-        child.wait(5)
     last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
     raise NotReadyError(f"the local cloud did not start: {last[0]}", hint=f"its log is {log}")
 
