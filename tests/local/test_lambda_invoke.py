@@ -277,32 +277,6 @@ def test_a_dry_run_runs_nothing(functions: Any, code: Any) -> None:
     assert missing == "ResourceNotFoundException"
 
 
-def test_an_event_is_accepted_at_once_and_a_failing_one_ends_in_its_destination(functions: Any) -> None:
-    sqs = functions.cloud.client("sqs")
-    queue = sqs.create_queue(QueueName=functions.name())["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    name = functions.create("def handler(event, context):\n    print('tried')\n    raise ValueError('no')\n")
-    functions.client.put_function_event_invoke_config(
-        FunctionName=name, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": arn}}
-    )
-    answer = functions.client.invoke(FunctionName=name, InvocationType="Event", Payload=b'{"n": 1}')
-    assert answer["StatusCode"] == 202
-    record = json.loads(_receive(sqs, queue)["Body"])
-    assert record["requestContext"]["condition"] == "RetriesExhausted"
-    assert record["requestPayload"] == {"n": 1}
-    assert record["responsePayload"]["errorType"] == "ValueError"
-    assert functions.log(name).count("tried") == 1
-
-
-def _receive(sqs: Any, queue: str) -> dict[str, Any]:
-    for _ in range(100):
-        messages = sqs.receive_message(QueueUrl=queue).get("Messages")
-        if messages:
-            return messages[0]
-        time.sleep(0.1)
-    raise AssertionError("nothing came")
-
-
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
 def test_a_function_runs_under_the_python_that_it_asks_for(functions: Any, version: str) -> None:
     from stepladder.local.launchers import LaunchError, pythons
@@ -326,36 +300,6 @@ def test_a_warm_invocation_takes_less_than_ten_milliseconds(functions: Any) -> N
         functions.invoke(name)
         times.append(time.perf_counter() - began)
     assert sorted(times)[len(times) // 4] < 0.010  # the lower quartile: other work on the machine isn't ours
-
-
-def test_a_failing_event_is_tried_three_times_by_the_clouds_clock_and_then_goes_to_the_dead_letters(
-    functions: Any,
-) -> None:
-    sqs = functions.cloud.client("sqs")
-    queue = sqs.create_queue(QueueName=functions.name())["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    name = functions.create(
-        "def handler(event, context):\n    print('tried', context.aws_request_id)\n    raise ValueError('no')\n",
-        DeadLetterConfig={"TargetArn": arn},
-    )
-    answer = functions.client.invoke(FunctionName=name, InvocationType="Event", Payload=b'{"n": 1}')
-    request_id = answer["ResponseMetadata"]["RequestId"]
-    for count, seconds in ((1, 60), (2, 120)):
-        _wait_for(functions, name, f"tried {request_id}", count)
-        time.sleep(0.2)
-        assert functions.log(name).count(f"tried {request_id}") == count
-        functions.cloud.info.request("clock", "POST", {"advance": seconds})
-    message = _receive(sqs, queue)
-    assert message["Body"] == '{"n": 1}'
-    assert functions.log(name).count(f"tried {request_id}") == 3
-
-
-def _wait_for(functions: Any, name: str, line: str, count: int) -> None:
-    for _ in range(100):
-        if functions.log(name).count(line) >= count:
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{line} did not come {count} times")
 
 
 def test_an_idle_environment_that_died_is_replaced_unseen(functions: Any) -> None:

@@ -19,10 +19,11 @@ from uuid import uuid4
 
 from stepladder.local.launchers import ImageCode, Launcher, LaunchError, SandboxSpec, ZipCode
 from stepladder.local.launchers.process import ProcessLauncher
-from stepladder.local.plugins.lambda_environments import Environment, Pool, Work
+from stepladder.local.plugins.lambda_environments import Environment, Work
 from stepladder.local.plugins.lambda_images import Registry
 from stepladder.local.plugins.lambda_logs import Journal, LogWriter
 from stepladder.local.plugins.lambda_model import LATEST, Function, Key, Revision, conflict
+from stepladder.local.plugins.lambda_pool import Pool
 from stepladder.local.plugins.lambda_service import Service
 from stepladder.local.runtime_api import Outcome
 from stepladder.local.wire import ServiceError
