@@ -84,13 +84,15 @@ def failure(desk: Desk, execution: Execution, verdict: Verdict) -> StepladderErr
 
 
 def sentence(error: str, cause: str) -> str:
-    """Return the sentence in a cause: a function's error comes as JSON, AWS's with request ids."""
-    try:
-        told = json.loads(cause)
-        cause = str(told["errorMessage"])
-    except (ValueError, KeyError, TypeError):
-        pass
-    return f"{cause} ({error})" if error and error not in cause else cause or error
+    """Return the sentence in a cause: a function's error comes as JSON, perhaps in the middle of other text."""
+    decoder, text = json.JSONDecoder(), cause
+    while (start := text.find('{"errorMessage"')) >= 0:
+        try:
+            told, end = decoder.raw_decode(text, start)
+        except ValueError:
+            break
+        text = f"{text[:start]}{told['errorMessage']}{text[end:]}"
+    return f"{text} ({error})" if error and error not in text else text or error
 
 
 def _settled(cause: str) -> list[Mapping[str, str]]:

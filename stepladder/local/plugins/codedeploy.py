@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from stepladder.local.cloud import Cloud, Request, ServiceError, handles
@@ -168,8 +168,13 @@ class CodeDeploy(Groups):
 
 
 def _inside(at: datetime, between: dict[str, datetime]) -> bool:
-    start, end = between.get("start"), between.get("end")
+    start, end = (_aware(between.get(side)) for side in ("start", "end"))
     return (start is None or at >= start) and (end is None or at <= end)
+
+
+def _aware(at: datetime | None) -> datetime | None:
+    """Read a time without a zone, as the protocol's parser may give it, as UTC."""
+    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
 
 def install(cloud: Cloud) -> None:

@@ -1,0 +1,111 @@
+"""Projects on the local cloud that climbs are broken on. Each is made once and climbed again and again."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from fakes import tower as towers
+from fakes.tower import Tower
+from stepladder.local import manager
+from stepladder.promotion import delivery
+
+SPEED = 200.0  # a five-minute canary takes 1.5 s
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def tower_runtime(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return towers.runtime(tmp_path_factory.mktemp("runtime"))
+
+
+@pytest.fixture(scope="module")
+def make_tower(
+    cloud: Any, tower_runtime: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Tower]]:
+    """Return a maker of projects, each made at most once; the clock runs fast meanwhile."""
+    made: dict[str, Tower] = {}
+
+    def make(name: str, **settings: Any) -> Tower:
+        if name not in made:
+            made[name] = Tower(cloud, tmp_path_factory.mktemp(name), runtime=tower_runtime, **settings).build()
+        return made[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in manager.UNSET:
+            patch.delenv(variable, raising=False)
+        for variable, value in cloud.env.items():
+            patch.setenv(variable, value)
+        patch.setattr(delivery, "ensure", lambda _rung: None)  # Terraform's part: tests/e2e
+        cloud.speed(SPEED)
+        yield make
+        cloud.speed(1)
+        cloud.faults()
+
+
+@pytest.fixture(autouse=True)
+def no_faults_left(cloud: Any) -> Iterator[None]:
+    cloud.faults()
+    yield
+    cloud.faults()
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Return a maker of sources that never make the same image twice."""
+    return lambda source: f"# {next(_numbers)} {time.time()}\n{source}"
+
+
+class Before:
+    """What a rung was like before a climb, and what must be true after it."""
+
+    def __init__(self, tower: Tower, environment: str = "production") -> None:
+        self.tower, self.environment = tower, environment
+        self.alias, self.digest = tower.alias(environment), tower.digest(environment)
+
+    def check_quiet(self) -> None:
+        """Nothing is under way and nothing is held."""
+        assert self.tower.running() == []
+        for environment in self.tower.settings.rungs:
+            assert self.tower.active_deployments(environment) == []
+            assert self.tower.alias(environment)[1] == {}, "weights were left behind"
+            assert self.tower.ledger().snapshot(environment).lock is None, "the lock was left behind"
+
+    def check_unmoved(self) -> None:
+        assert self.tower.alias(self.environment) == self.alias
+        self.check_quiet()
+
+    def newest(self) -> Any:
+        return next(iter(self.tower.ledger().history(self.environment, limit=1)), None)
+
+
+@pytest.fixture
+def before() -> Callable[..., Before]:
+    return Before
+
+
+@contextlib.contextmanager
+def faulty(cloud: Any, *rules: dict[str, Any]) -> Iterator[None]:
+    cloud.faults(*rules)
+    try:
+        yield
+    finally:
+        cloud.faults()
+
+
+def eventually(what: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something is true."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it never became true"
+        time.sleep(0.02)
+
+
+@pytest.fixture(name="eventually")
+def eventually_fixture() -> Callable[..., None]:
+    return eventually

@@ -1,0 +1,176 @@
+"""Every state of the climb, broken in every way: where the alias is afterwards, and what the ledger says.
+
+The table is made from the definition: a new Task is tested by itself, and must be reached. `SCENES` says how to get to
+the states that a good release doesn't pass.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from stepladder.promotion import definition
+
+pytestmark = [pytest.mark.cloud, pytest.mark.faults]
+
+STATES = {s.name: s for s in definition.states(definition.load())}
+TASKS = {name: s for name, s in STATES.items() if s.kind == "Task"}
+TARGET = {name: s for name, s in STATES.items() if s.scope == ("Climb", "ReleaseTargets")}
+BEFORE = definition.reachable(TARGET, "Validate", without=frozenset({"CreateDeployment", "CreateHotfixDeployment"}))
+KINDS = {
+    "throttled": {"kind": "throttle"},
+    "a server error": {"kind": "error"},
+    "timing out": {"kind": "timeout", "seconds": 1},
+    "denied": {"kind": "access_denied"},
+    "malformed": {"kind": "malformed"},
+}
+GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n"
+BROKEN = """
+def handler(event, context):
+    if context.function_name.endswith('-production'):
+        raise ValueError('broken in production')
+    return {'statusCode': 200}
+"""
+BROKEN_BEHIND_THE_ALIAS = BROKEN.replace(
+    "function_name.endswith('-production')", "invoked_function_arn.endswith('-production:live')"
+)
+UNREACHED = {
+    "Approve": "see test_climb_approval",
+    "AskForApproval": "see test_climb_approval",
+    "ValidateBeforeAsking": "see test_climb_approval",
+    "PutInOrder": "only a Map that itself breaks leads there; tests/unit walks it",
+    "UndoRelease": "see test_climb_rungs: a rung of two targets",
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """How a climb comes to a state, and how it must end when that state is broken: exit code, ledger, alias moved."""
+
+    source: str = GOOD
+    request: tuple[str, ...] = ()
+    also: tuple[tuple[str, str], ...] = ()
+    code: int | None = None
+    result: str | None = ""
+    moved: bool = False
+
+
+REFUSED = Scene(code=4, result="failed")
+SCENES = {
+    # what a refused climb records is lost when recording is what is broken
+    "RecordFailure": Scene(source=BROKEN, code=4, result=None),
+    "RecordRefusal": Scene(also=(("UpdateCode", "access_denied"),), code=4, result=None),
+    # the end of a rolled-back climb
+    "Rollback": Scene(source=BROKEN_BEHIND_THE_ALIAS, code=5, result="rollback_failed"),
+    "VerifyRestored": Scene(source=BROKEN_BEHIND_THE_ALIAS, code=5, result="rollback_failed"),
+    "RecordRolledBack": Scene(source=BROKEN_BEHIND_THE_ALIAS, code=3, result=None),
+    "RecordRollbackFailed": Scene(
+        source=BROKEN_BEHIND_THE_ALIAS, also=(("Rollback", "access_denied"),), code=5, result=None
+    ),
+    # a release that can't be recorded is undone
+    "RecordSuccess": Scene(code=3, result="rolled_back"),
+    # nothing depends on these
+    "ReleaseLock": Scene(code=0, result="succeeded", moved=True),
+    "AnnouncePromoted": Scene(code=0, result="succeeded", moved=True),
+    "Announce": Scene(source=BROKEN, code=4, result="failed"),
+    "CreateHotfixDeployment": Scene(request=("hotfix",), code=4, result="failed"),
+    "CreateDeployment": Scene(code=4, result="failed"),
+    "FindDeployment": Scene(also=(("CreateDeployment", "limit"),), code=4, result="failed"),
+    "VerifyUnchanged": Scene(code=4, result=None),
+}
+
+
+def scene(name: str) -> Scene:
+    if name in SCENES:
+        return SCENES[name]
+    if name in BEFORE:
+        return REFUSED
+    return Scene(code=3, result="rolled_back")
+
+
+def aim(name: str) -> dict[str, Any]:
+    """Return the fault rule's aim: the call that a state makes, and no other state's."""
+    body = TASKS[name].body
+    resource = body["Resource"].split(":::")[1].removeprefix("aws-sdk:").removesuffix(".waitForTaskToken")
+    service, _, action = resource.partition(":")
+    rule = {"service": service, "action": action[0].upper() + action[1:], "count": 0}
+    if action == "invoke":
+        rule["body"] = f'"action": "{body["Parameters"]["Payload"]["action"]}"'
+    elif name == "Approve":
+        rule["body"] = "approval#"
+    elif "Item" in body["Parameters"]:
+        rule["body"] = f'"{body["Parameters"]["Item"]["result"]["S"]}"'
+    elif name == "Announce":
+        rule["body"] = "stopped"
+    elif name == "AskForApproval":
+        rule["body"] = "Approval"
+    elif name == "AnnouncePromoted":
+        rule["body"] = "promoted"
+    return rule
+
+
+ALSO = {"limit": {"kind": "error", "code": "DeploymentLimitExceededException", "status": 400}}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", sorted(set(TASKS) - set(UNREACHED)))
+def test_a_climb_ends_well_with(name, kind, cloud, make_tower, before, unique):
+    how = scene(name)
+    tower = make_tower("plain")
+    digest = tower.ship(unique(how.source))
+    was = before(tower)
+    rules = [aim(name) | KINDS[kind]]
+    rules += [aim(other) | ALSO.get(fault, {"kind": fault}) for other, fault in how.also]
+    cloud.faults(*rules)
+    result = tower.promote(**dict.fromkeys(how.request, True))
+    hits = cloud.hits()
+    cloud.faults()
+    assert hits, f"the climb never came to {name}: give it a scene"
+    assert result.code == how.code, result.message
+    if how.code == 5:
+        mend(tower, was)
+    elif how.moved:
+        assert tower.digest() == digest
+    else:
+        assert tower.alias() == was.alias
+    if name == "ReleaseLock":
+        unlock(tower)
+    was.check_quiet()
+    if how.result:
+        stopped_at = result.record["targets"][-1]["environment"] if how.code else "production"
+        entry = next(iter(tower.ledger().history(stopped_at, limit=1)))
+        assert (entry.release_id, entry.result) == (result.record["release_id"], how.result)
+    if how.code:
+        assert cause_of(name, kind, result.message)
+
+
+def cause_of(name: str, kind: str, message: str) -> bool:
+    return bool(message) and "no cause was recorded" not in message
+
+
+def mend(tower: Any, was: Any) -> None:
+    """Do what the exit code 5 asks a person to do: put the alias back by hand."""
+    version, weights = tower.alias()
+    if (version, weights) != was.alias:
+        tower.client("lambda").update_alias(
+            FunctionName=tower.function("production"),
+            Name="live",
+            FunctionVersion=was.alias[0],
+            RoutingConfig={"AdditionalVersionWeights": {}},
+        )
+
+
+def unlock(tower: Any) -> None:
+    """Let the leases run out that couldn't be given back."""
+    for environment in tower.settings.rungs:
+        tower.client("dynamodb").delete_item(
+            TableName=f"{tower.project}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "lock"}}
+        )
+
+
+def test_every_state_has_a_way_to_it():
+    assert set(SCENES) | set(UNREACHED) <= set(TASKS)
+    assert json.dumps(sorted(TASKS))
