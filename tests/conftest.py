@@ -65,6 +65,12 @@ def cloud() -> Iterator[RunningCloud]:
         yield RunningCloud(info)
 
 
+@pytest.fixture(scope="session")
+def cloud_of() -> type[RunningCloud]:
+    """The wrapper around a cloud that a test started by itself: `cloud_of(info)`."""
+    return RunningCloud
+
+
 @pytest.fixture
 def cloud_env(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> RunningCloud:
     """The cloud, with this process's environment pointed at it."""

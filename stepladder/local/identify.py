@@ -37,10 +37,8 @@ def identify(environ: Environ, body: bytes, cloud: Cloud) -> Request:
     if not signing:
         signing = UNSIGNED.get(action or query.get("Action", ""), "s3")
     service = _service(signing, target, environ)
-    if wire.is_known(service):
-        protocol = wire.protocol_of(service, content_type)
-    else:
-        protocol = "json" if target else "rest-json"
+    unknown = "json" if target else "rest-json"
+    protocol = wire.protocol_of(service, content_type) if wire.is_known(service) else unknown
     request = Request(
         service=service,
         action=action or ("" if protocol.startswith("rest") else query.get("Action", "")),

@@ -12,10 +12,13 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+from stepladder.local import manager
 
 pytestmark = [pytest.mark.cloud]
 NUMBERS = itertools.count(1)
@@ -116,6 +119,15 @@ class Rung:
     def rollback_of(self, deployment: str) -> str:
         return str(self.info(deployment)["rollbackInfo"]["rollbackDeploymentId"])
 
+    def update(self, source: str) -> str:
+        """Publish another version and return it."""
+        self.lambda_.update_function_code(FunctionName=self.name, ZipFile=zipped(source))
+        until(
+            lambda: self.lambda_.get_function(FunctionName=self.name)["Configuration"]["LastUpdateStatus"],
+            lambda status: status == "Successful",
+        )
+        return str(self.lambda_.publish_version(FunctionName=self.name)["Version"])
+
     def hook(self, mode: str) -> str:
         name = f"{self.name}-hook-{mode.lower()}"
         create(self.lambda_, name, HOOK, {"MODE": mode})
@@ -149,20 +161,15 @@ def code_of(call: Callable[[], Any]) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
-@pytest.fixture
-def rung(cloud: Any) -> Iterator[Rung]:
-    name = f"deployed-{next(NUMBERS)}"
+def furnish(cloud: Any, name: str) -> Rung:
+    """Make a function with two versions, an alias on the first, an application and a group."""
     lambda_, codedeploy, iam = cloud.client("lambda"), cloud.client("codedeploy"), cloud.client("iam")
     with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_role(RoleName="test-codedeploy", AssumeRolePolicyDocument=TRUST)
     create(lambda_, name, "def handler(event, context): return 1", {})
     lambda_.publish_version(FunctionName=name)
-    lambda_.update_function_code(FunctionName=name, ZipFile=zipped("def handler(event, context): return 2"))
-    until(
-        lambda: lambda_.get_function(FunctionName=name)["Configuration"]["LastUpdateStatus"],
-        lambda s: s == "Successful",
-    )
-    lambda_.publish_version(FunctionName=name)
+    found = Rung(cloud, name, lambda_, codedeploy)
+    found.update("def handler(event, context): return 2")
     lambda_.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
     codedeploy.create_application(applicationName=name, computePlatform="Lambda")
     codedeploy.create_deployment_group(
@@ -172,7 +179,12 @@ def rung(cloud: Any) -> Iterator[Rung]:
         autoRollbackConfiguration=ROLLBACK,
         deploymentStyle={"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
     )
-    yield Rung(cloud, name, lambda_, codedeploy)
+    return found
+
+
+@pytest.fixture
+def rung(cloud: Any) -> Iterator[Rung]:
+    yield furnish(cloud, f"deployed-{next(NUMBERS)}")
     cloud.speed(1)
 
 
@@ -419,3 +431,71 @@ Resources:
     assert [d["status"] for d in batch] == ["Succeeded"]
     group = rung.codedeploy.get_deployment_group(applicationName=rung.name, deploymentGroupName="live")
     assert group["deploymentGroupInfo"]["lastSuccessfulDeployment"]["deploymentId"] == deployment
+
+
+def test_errors_that_callers_meet_during_a_canary_take_the_traffic_back(rung: Rung) -> None:
+    """Nobody forces anything: invocations through the alias make metrics, the alarm evaluates them."""
+    broken = rung.update("def handler(event, context): raise RuntimeError('broken')")
+    cloudwatch = rung.cloud.client("cloudwatch")
+    dimensions = [
+        {"Name": "FunctionName", "Value": rung.name},
+        {"Name": "Resource", "Value": f"{rung.name}:live"},
+    ]
+
+    def metric(name: str) -> dict[str, Any]:
+        described = {"Namespace": "AWS/Lambda", "MetricName": name, "Dimensions": dimensions}
+        stat = {"Metric": described, "Period": 60, "Stat": "Sum"}
+        return {"Id": name.lower(), "ReturnData": False, "MetricStat": stat}
+
+    cloudwatch.put_metric_alarm(
+        AlarmName=f"{rung.name}-errors",
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        EvaluationPeriods=1,
+        Threshold=5,
+        TreatMissingData="notBreaching",
+        Metrics=[
+            {"Id": "rate", "Expression": "IF(invocations >= 3, 100 * errors / invocations, 0)"},
+            metric("Errors"),
+            metric("Invocations"),
+        ],
+    )
+    rung.codedeploy.create_deployment_config(
+        deploymentConfigName=f"{rung.name}-half",
+        computePlatform="Lambda",
+        trafficRoutingConfig={
+            "type": "TimeBasedCanary",
+            "timeBasedCanary": {"canaryPercentage": 50, "canaryInterval": 30},
+        },
+    )
+    rung.codedeploy.update_deployment_group(
+        applicationName=rung.name,
+        currentDeploymentGroupName="live",
+        deploymentConfigName=f"{rung.name}-half",
+        alarmConfiguration={"enabled": True, "alarms": [{"name": f"{rung.name}-errors"}]},
+    )
+    rung.cloud.speed(30)
+    deployment = rung.codedeploy.create_deployment(
+        applicationName=rung.name, deploymentGroupName="live", revision=rung.appspec("1", broken)
+    )["deploymentId"]
+    until(rung.alias, lambda a: a == ("1", {broken: 0.5}))
+    deadline = time.monotonic() + 40
+    while rung.info(deployment)["status"] == "InProgress":
+        assert time.monotonic() < deadline
+        rung.lambda_.invoke(FunctionName=rung.name, Qualifier="live", Payload=b"{}")
+    info = rung.wait(deployment, "Stopped")
+    assert info["errorInformation"]["code"] == "ALARM_ACTIVE"
+    rung.wait(rung.rollback_of(deployment), "Succeeded")
+    assert rung.alias() == ("1", {})
+
+
+def test_a_deployment_that_a_restart_interrupts_is_rolled_back(tmp_path: Path, cloud_of: Any) -> None:
+    with manager.running(data=tmp_path) as info:
+        rung = furnish(cloud_of(info), "restarted")
+        deployment = rung.deploy("LambdaCanary10Percent10Minutes")
+        until(rung.alias, lambda a: a == ("1", {"2": 0.1}))
+    with manager.running(data=tmp_path) as info:
+        again = cloud_of(info)
+        rung = Rung(again, "restarted", again.client("lambda"), again.client("codedeploy"))
+        assert rung.info(deployment)["errorInformation"]["code"] == "INTERNAL_ERROR"
+        rung.wait(rung.rollback_of(deployment), "Succeeded")
+        assert rung.alias() == ("1", {})
