@@ -192,7 +192,7 @@ class Deploy:
         return self._release(replace(world, alias=alias), wanted, plan, image, latest, cases)
 
     def _up_to_release(self, plan: Plan, wanted: Wanted, guard: Callable[[], None]) -> tuple[Image | None, Wanted]:
-        """Do all but the release; return the image if one was prepared, and the hashes as they are after the applies."""
+        """Do all but the release; return the image if one was prepared, and the hashes after the applies."""
         image: Image | None = None
         for planned in plan.steps:
             if planned.name == RELEASE or planned.name in self._applied:

@@ -1,0 +1,308 @@
+"""`inv deploy`, `rollback`, `status` and `function.*` in whole processes against the local cloud."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live_project import LiveProject
+
+pytestmark = pytest.mark.cloud
+
+HEAVY = ("boto3", "cookiecutter", "docker", "moto", "rich", "stepladder.images.layers", "stepladder.terraform.runner")
+
+
+@pytest.fixture(scope="module")
+def shared(cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> LiveProject:
+    project = LiveProject(cloud, tmp_path_factory.mktemp("project"))
+    project.make()
+    return project
+
+
+@pytest.fixture
+def project(shared: LiveProject) -> Iterator[LiveProject]:
+    """The project, live with a good handler."""
+    shared.cloud.faults()
+    shared.say("before")
+    done = shared.deploy("--force")
+    assert done.code == 0, done.err
+    shared.cloud.reset_calls()
+    yield shared
+    shared.cloud.faults()
+
+
+def test_with_nothing_changed_two_calls_are_made_and_nothing_heavy_is_imported(project: LiveProject) -> None:
+    done = project.deploy(env={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert done.code == 0
+    assert sorted(project.cloud.calls()) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
+    imported = {line.rpartition("|")[2].strip() for line in done.err.splitlines() if line.startswith("import time")}
+    assert not [name for name in HEAVY if name in imported]
+    assert "nothing to do" in done.err
+
+
+def test_a_new_handler_is_live_after_sixteen_calls(project: LiveProject) -> None:
+    version = int(project.version)
+    project.say("new words")
+    project.cloud.reset_calls()
+    done = project.deploy()
+    assert done.code == 0, done.err
+    calls = project.cloud.calls()
+    polls = ("lambda:GetFunctionConfiguration", "lambda:GetFunction")
+    assert sorted(call for call in calls if call not in polls) == [
+        "codedeploy:ListDeployments",
+        "dynamodb:BatchGetItem",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "dynamodb:TransactWriteItems",
+        "ecr:GetAuthorizationToken",
+        "lambda:GetAlias",
+        "lambda:GetAlias",
+        "lambda:Invoke",
+        "lambda:PublishVersion",
+        "lambda:UpdateAlias",
+        "lambda:UpdateFunctionCode",
+    ]
+    assert 3 <= len([call for call in calls if call in polls]) <= 8
+    assert (project.version, project.answer()) == (str(version + 1), "new words")
+    assert f"staging: version {version} -> {version + 1}" in done.err
+
+
+def test_json_is_one_record_on_standard_output(project: LiveProject) -> None:
+    project.say("as data")
+    done = project.deploy("--json")
+    assert (done.json["result"], done.json["version"]) == ("released", project.version)
+    assert done.json["digest"].startswith("sha256:")
+    again = project.deploy("--json")
+    assert again.json["result"] == "unchanged"
+
+
+def test_a_dry_run_reads_and_writes_nothing(project: LiveProject) -> None:
+    project.say("not now")
+    version = project.version
+    done = project.deploy("--dry-run")
+    assert done.code == 0
+    assert all(line.startswith("dry run:") for line in done.err.splitlines() if line)
+    assert not [call for call in project.cloud.calls() if ":Put" in call or ":Update" in call or ":Transact" in call]
+    assert project.version == version
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import nowhere\n", "ImportModuleError"),
+        ("def handler(event, context):\n    return {'statusCode': 500, 'body': 'boom'}\n", "expected 200, got 500"),
+        ("def handler(event, context):\n    raise ValueError('no')\n", "ValueError: no"),
+        ("import time\ndef handler(event, context):\n    time.sleep(60)\n", "imed"),
+        ("import os\ndef handler(event, context):\n    os._exit(1)\n", "Runtime"),
+    ],
+    ids=["it can't be imported", "it answers wrongly", "it raises", "it times out", "it takes the runtime down"],
+)
+def test_a_bad_handler_never_gets_traffic(project: LiveProject, source: str, said: str) -> None:
+    version, before = project.version, project.answer()
+    project.handler(source)
+    done = project.deploy()
+    assert done.code == 4, done.err
+    assert said in done.err
+    assert (project.version, project.answer()) == (version, before)
+    assert project.releases[-1]["result"] == "failed"
+    assert not project.items("lock")
+
+
+ACTIONS = (
+    "UpdateFunctionCode",
+    "GetFunctionConfiguration",
+    "PublishVersion",
+    "GetFunction",
+    "Invoke",
+    "UpdateAlias",
+    "GetAlias",
+)
+
+
+@pytest.mark.parametrize("kind", ["throttle", "error"])
+def test_a_burst_of_faults_on_every_action_is_ridden_out(project: LiveProject, kind: str) -> None:
+    project.say(f"through {kind}")
+    project.cloud.faults(*({"kind": kind, "service": "lambda", "action": a, "count": 2} for a in ACTIONS))
+    done = project.deploy()
+    assert done.code == 0, done.err
+    assert project.cloud.hits() == 2 * len(ACTIONS)
+    assert project.answer() == f"through {kind}"
+
+
+def test_updates_under_way_are_waited_for(project: LiveProject) -> None:
+    project.say("through conflicts")
+    conflict = {"kind": "error", "code": "ResourceConflictException", "status": 409, "count": 4, "service": "lambda"}
+    project.cloud.faults(*({**conflict, "action": a} for a in ("UpdateFunctionCode", "PublishVersion", "UpdateAlias")))
+    done = project.deploy()
+    assert done.code == 0, done.err
+    assert project.cloud.hits() == 12
+    assert project.answer() == "through conflicts"
+
+
+def test_answers_that_were_lost_do_not_confuse(project: LiveProject) -> None:
+    project.say("lost")
+    lost = (
+        ("dynamodb", "PutItem"),
+        ("lambda", "UpdateFunctionCode"),
+        ("lambda", "PublishVersion"),
+        ("lambda", "UpdateAlias"),
+        ("dynamodb", "TransactWriteItems"),
+    )
+    project.cloud.faults(*({"kind": "cut_after", "service": service, "action": action} for service, action in lost))
+    before = len(project.releases)
+    done = project.deploy()
+    assert done.code == 0, done.err
+    assert project.cloud.hits() == len(lost)
+    assert project.answer() == "lost"
+    assert not project.items("lock")
+    assert len(project.releases) == before + 1
+    assert "nothing to do" in project.deploy().err
+
+
+def test_access_denied_names_the_call_and_leaves_the_alias(project: LiveProject) -> None:
+    version = project.version
+    project.say("denied")
+    project.cloud.faults({"kind": "access_denied", "service": "lambda", "action": "PublishVersion", "count": 0})
+    done = project.deploy()
+    assert done.code == 1
+    assert "may not call PublishVersion" in done.err
+    assert project.version == version
+    assert not project.items("lock")
+
+
+def test_a_rollback_returns_to_the_release_before_and_keeps_the_bad_one_out(project: LiveProject) -> None:
+    version, before = project.version, project.answer()
+    project.say("regretted")
+    assert project.deploy().code == 0
+    done = project.inv("rollback", "--env", "staging", "--why", "regret", "--json")
+    assert done.code == 0, done.err
+    assert (done.json["result"], done.json["version"], project.version) == ("rolled_back", version, version)
+    assert project.answer() == before
+    refused = project.deploy()
+    assert refused.code == 4
+    assert "regret" in refused.err
+    assert project.deploy("--force").code == 0
+
+
+def test_a_rollback_to_a_version_that_was_deleted_says_what_is_left(project: LiveProject) -> None:
+    doomed = project.version
+    project.say("later")
+    assert project.deploy().code == 0
+    project.lambda_.delete_function(FunctionName=project.function, Qualifier=doomed)
+    done = project.inv("rollback", "--env", "staging")
+    assert done.code == 4
+    assert f"version {doomed} is gone" in done.err
+
+
+def test_a_weighted_alias_is_refused_and_a_rollback_clears_it(project: LiveProject) -> None:
+    version = project.version
+    other = str(int(version) - 1)
+    project.lambda_.update_alias(
+        FunctionName=project.function, Name="live", RoutingConfig={"AdditionalVersionWeights": {other: 0.2}}
+    )
+    project.say("weighted")
+    done = project.deploy()
+    assert done.code == 4
+    assert f"with 20% on version {other}" in done.err
+    assert project.inv("rollback", "--env", "staging").code == 0
+    assert project.version == version
+
+
+def test_credentials_of_another_account_are_refused(project: LiveProject) -> None:
+    done = project.deploy(env={"AWS_ACCESS_KEY_ID": "999999999999"})
+    assert done.code == 4
+    assert "reach account 999999999999" in done.err
+
+
+def test_the_second_of_two_deploys_is_told_who_is_first(project: LiveProject) -> None:
+    project.say("first")
+    project.cloud.faults({"kind": "delay", "service": "lambda", "action": "PublishVersion", "seconds": 3})
+    first = project.start("deploy", "--env", "staging")
+    project.wait(lambda: bool(project.items("lock")))
+    second = project.deploy()
+    assert second.code == 7, second.err
+    assert f"(process {first.pid})" in second.err
+    assert project.finish(first).code == 0
+    assert project.deploy().code == 0
+
+
+def test_a_deploy_that_waits_goes_on_when_the_first_is_done(project: LiveProject) -> None:
+    project.say("waited for")
+    project.cloud.faults({"kind": "delay", "service": "lambda", "action": "PublishVersion", "seconds": 2})
+    first = project.start("deploy", "--env", "staging")
+    project.wait(lambda: bool(project.items("lock")))
+    second = project.deploy("--wait")
+    assert project.finish(first).code == 0
+    assert second.code == 0, second.err
+    assert "nothing to do" in second.err
+
+
+def test_no_local_cloud_is_said_at_once_with_exit_code_6(project: LiveProject) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    done = project.deploy(env={"AWS_ENDPOINT_URL": url})
+    assert done.code == 6
+    assert "inv local.up" in done.err
+    assert done.seconds < 30
+
+
+def test_an_unknown_environment_and_a_broken_settings_file_are_bad_input(project: LiveProject) -> None:
+    assert project.inv("deploy", "--env", "nowhere").code == 2
+    done = project.deploy(env={"INVOKE_STEPLADDER_ARCHITECTURE": "sparc"})
+    assert done.code == 2
+    assert "stepladder.architecture is 'sparc'" in done.err
+
+
+def test_an_infra_change_starts_terraform_and_says_when_there_is_none(project: LiveProject) -> None:
+    done = project.deploy(env={"INVOKE_STEPLADDER_FUNCTION_MEMORY_MB": "512"})
+    assert done.code == 6
+    assert "Terraform" in done.err
+    assert not project.items("lock")
+
+
+def test_status_shows_the_rung(project: LiveProject) -> None:
+    done = project.inv("status")
+    assert done.code == 0, done.err
+    head, row = done.out.splitlines()
+    assert head.split()[:3] == ["rung", "version", "digest"]
+    assert row.split()[:2] == ["staging", project.version]
+    (record,) = project.inv("status", "--json").json
+    assert (record["version"], record["drift"]) == (project.version, "")
+
+
+def test_the_function_is_called_through_the_alias_and_by_version(project: LiveProject, tmp_path: Path) -> None:
+    version = project.version
+    done = project.inv("function.invoke", "--env", "staging")
+    assert json.loads(done.json["body"])["version"] == version
+    event = tmp_path / "event.json"
+    event.write_text("{}")
+    older = project.inv(
+        "function.invoke", "--env", "staging", "--event", str(event), "--version", str(int(version) - 1)
+    )
+    assert older.code == 0
+    assert project.inv("function.invoke", "--env", "staging", "--payload", "{").code == 2
+
+
+def test_a_failing_function_is_exit_code_1_with_its_answer_as_data(project: LiveProject) -> None:
+    project.handler("def handler(event, context):\n    print('a word in the log')\n    raise KeyError('x')\n")
+    assert project.deploy().code == 4
+    newest = project.releases[-1]["version"]
+    done = project.inv("function.invoke", "--env", "staging", "--version", newest)
+    assert (done.code, done.json["errorType"]) == (1, "KeyError")
+    assert "a word in the log" in done.err
+
+
+def test_an_image_that_was_pushed_before_is_released_by_the_beginning_of_its_digest(project: LiveProject) -> None:
+    before, digest = project.answer(), project.items("current")[0]["digest"]
+    project.say("in between")
+    assert project.deploy().code == 0
+    done = project.inv("function.release", "--env", "staging", "--digest", digest[7:19])
+    assert done.code == 0, done.err
+    assert project.answer() == before
+    assert project.inv("function.release", "--env", "staging", "--digest", "0" * 64).code == 4
+    assert project.inv("function.release", "--env", "staging", "--digest", "ffff").code == 2
