@@ -53,9 +53,9 @@ class Admin:
 
     def _calls(self, method: str, _environ: Environ) -> Response | None:
         if method == "GET":
-            return json_response({"calls": self._front.calls})
+            return json_response({"calls": list(self._front.calls)})
         if method == "DELETE":
-            self._front.calls = []
+            self._front.calls.clear()
             return json_response({"calls": []})
         return None
 

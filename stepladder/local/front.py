@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from http import HTTPStatus
@@ -30,6 +31,7 @@ from stepladder.local.wire import Response, ServiceError
 # Moto isn't thread-safe: a conditional write must be atomic here as it is there. Services whose calls may wait or may
 # call functions are left out.
 SERIALISED = frozenset({"codedeploy", "dynamodb", "ecr", "iam", "lambda", "logs", "s3", "secretsmanager", "ssm"})
+CALLS_KEPT = 200_000
 NOT_OFFERED = "NotOfferedByLocalCloud"
 BROKEN = "LocalCloudError"
 
@@ -41,7 +43,7 @@ class Front:
         self.cloud = cloud
         cloud.front = self
         self.faults = Faults()
-        self.calls: list[str] = []
+        self.calls: deque[str] = deque(maxlen=CALLS_KEPT)
         self._locks = {name: threading.RLock() for name in SERIALISED}
         self._moto: Any = None
         self._moto_lock = threading.Lock()

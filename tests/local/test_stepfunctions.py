@@ -10,10 +10,13 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
+from stepladder.local import manager
 
 pytestmark = [pytest.mark.cloud]
 NUMBERS = itertools.count(1)
@@ -461,3 +464,31 @@ def test_the_end_of_an_execution_is_an_event_that_rules_hear(machines: Machines)
     machines.client.stop_execution(executionArn=execution)
     (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
     assert json.loads(message["Body"])["detail"]["executionArn"] == execution
+
+
+def test_an_execution_that_a_restart_interrupts_can_be_redriven(tmp_path: Path, cloud_of: Any) -> None:
+    states = {
+        "Before": sdk("sqs:listQueues", {}, ResultPath=None, Next="Wait"),
+        "Wait": {"Type": "Wait", "SecondsPath": "$.seconds", "End": True},
+    }
+    with manager.running(data=tmp_path) as info:
+        machines = Machines(cloud_of(info))
+        execution = machines.start(machines.make(states), {"seconds": 600})
+        until(lambda: [e["type"] for e in machines.events(execution)], lambda types: types[-1] == "WaitStateEntered")
+    with manager.running(data=tmp_path, speed=6000) as info:
+        machines = Machines(cloud_of(info))
+        ended = machines.end(execution)
+        assert (ended["status"], ended["cause"]) == ("FAILED", "The local cloud was restarted.")
+        machines.client.redrive_execution(executionArn=execution)
+        assert machines.end(execution)["status"] == "SUCCEEDED"
+        assert "sqs:ListQueues" not in machines.cloud.calls()
+
+
+def test_ten_executions_at_once_take_little_longer_than_one(machines: Machines) -> None:
+    states = {f"S{n}": sdk("sqs:listQueues", {}, ResultPath=None, Next=f"S{n + 1}") for n in range(10)}
+    machine = machines.make({**states, "S10": {"Type": "Succeed"}})
+    machines.end(machines.start(machine))
+    began = time.monotonic()
+    for execution in [machines.start(machine) for _ in range(10)]:
+        assert machines.end(execution)["status"] == "SUCCEEDED"
+    assert time.monotonic() - began < 10  # a third of a second on an idle machine
