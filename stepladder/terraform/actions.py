@@ -172,10 +172,16 @@ def _plan(
         return runner.plan(at.plan_file, lock=lock, lock_timeout=lock_timeout)
 
     changed, watch = _explained(runner, aws, make)
-    if look and any(change.action == "create" and change.type in adopt.FINDERS for change in watch.changes):
+    created = {change.type for change in watch.changes if change.action == "create"}
+    # A function to create and no image: deploy saw it live, so it is the state that has lost it.
+    if (
+        look or (at.name == "service" and not image_uri and "aws_lambda_function" in created)
+    ) and created & adopt.FINDERS.keys():
         taken = adopt.imports(aws, at.names, _shown(runner))
         if taken:
-            runner.notes.append("took up what a killed run left: " + ", ".join(found.address for found in taken))
+            runner.notes.append(
+                "took up what exists and the state had lost: " + ", ".join(found.address for found in taken)
+            )
             text = "\n".join(found.block() for found in taken)
             runner.prepare(backend=backend, extra={IMPORTS: text})
             changed, watch = _explained(runner, aws, make)

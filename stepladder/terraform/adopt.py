@@ -26,12 +26,14 @@ _ABSENT = frozenset(
         "404",
         "ApplicationDoesNotExistException",
         "AWS.SimpleQueueService.NonExistentQueue",
+        "DeploymentConfigDoesNotExistException",
         "DeploymentGroupDoesNotExistException",
         "NoSuchBucket",
         "NoSuchEntity",
         "NotFound",
         "QueueDoesNotExist",
         "RepositoryNotFoundException",
+        "ResourceNotFound",
         "ResourceNotFoundException",
         "StateMachineDoesNotExist",
     }
@@ -212,6 +214,21 @@ def _codedeploy_group(aws: Aws, _names: Names, values: Values) -> Found:
     return Found(f"{app}:{group}")
 
 
+def _codedeploy_config(aws: Aws, _names: Names, values: Values) -> Found:
+    name = values["deployment_config_name"]  # holds project, environment and all that the configuration says
+    aws.client("codedeploy").get_deployment_config(deploymentConfigName=name)
+    return Found(name)
+
+
+def _stack(aws: Aws, _names: Names, values: Values) -> Found | None:
+    """Find a stack. CloudFormation has no code of its own for one that isn't there, so all are listed."""
+    for page in aws.client("cloudformation").get_paginator("describe_stacks").paginate():
+        for stack in page["Stacks"]:
+            if stack["StackName"] == values["name"] and stack["StackStatus"] != "DELETE_COMPLETE":
+                return Found(values["name"], _pairs(stack.get("Tags", [])))
+    return None
+
+
 def _schedule(aws: Aws, _names: Names, values: Values) -> Found:
     group = values.get("group_name") or "default"
     aws.client("scheduler").get_schedule(Name=values["name"], GroupName=group)
@@ -225,6 +242,14 @@ def _state_machine(aws: Aws, names: Names, values: Values) -> Found:
     return Found(arn, _pairs(stepfunctions.list_tags_for_resource(resourceArn=arn)["tags"]))
 
 
+def _state_machine_alias(aws: Aws, names: Names, values: Values) -> Found:
+    """Find an alias of the project's one state machine, whose ARN the plan doesn't know yet."""
+    machine = f"arn:{names.partition}:states:{names.region}:{names.account}:stateMachine:{names.state_machine}"
+    arn = f"{machine}:{values['name']}"
+    aws.client("stepfunctions").describe_state_machine_alias(stateMachineAliasArn=arn)
+    return Found(arn)
+
+
 def _sqs_arn(names: Names) -> str:
     return f"arn:{names.partition}:sqs:{names.region}:{names.account}:"
 
@@ -236,7 +261,9 @@ def _pairs(tags: list[dict[str, str]]) -> dict[str, str]:
 
 
 FINDERS: dict[str, Finder] = {
+    "aws_cloudformation_stack": _stack,
     "aws_codedeploy_app": _codedeploy_app,
+    "aws_codedeploy_deployment_config": _codedeploy_config,
     "aws_codedeploy_deployment_group": _codedeploy_group,
     "aws_cloudwatch_log_group": _log_group,
     "aws_dynamodb_table": _table,
@@ -251,6 +278,7 @@ FINDERS: dict[str, Finder] = {
     "aws_lambda_permission": _permission,
     "aws_s3_bucket": _bucket,
     "aws_scheduler_schedule": _schedule,
+    "aws_sfn_alias": _state_machine_alias,
     "aws_sfn_state_machine": _state_machine,
     "aws_sqs_queue": _queue,
 }

@@ -104,7 +104,7 @@ def test_a_machine_that_is_lost_between_apply_and_migration_leaves_resources_tha
             site.ensure()
     lose_this_machine(site)
     outcome = site.ensure()
-    assert any("took up what a killed run left" in note for note in outcome.notes)
+    assert any("took up what exists and the state had lost" in note for note in outcome.notes)
     assert site.is_whole()
 
 

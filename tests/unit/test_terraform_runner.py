@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from fakes.errors import error
 from fakes.terraform import FakeAws, FakeTerraform, change, diagnostic, event, project, state_lock
 
-from stepladder import terraform
+from stepladder import resources, terraform
 from stepladder.errors import LockedError, RefusedError, StepladderError
 from stepladder.releases.identity import this_process
 from stepladder.settings import Settings
@@ -225,6 +226,49 @@ def test_a_living_terraform_on_the_same_state_forbids_a_take_over(
         assert locks.stale_lock_of(runner, bench.aws, record()) is None  # type: ignore[arg-type]
 
 
+def test_a_function_that_the_state_has_lost_is_looked_up_although_nobody_was_killed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [adopt.Import("aws_lambda_function.this", "sample-staging")]
+    monkeypatch.setattr(adopt, "imports", lambda *_, **__: found)
+    bench.fake.plays(
+        "plan",
+        changes(change("aws_lambda_function.this", "create")),
+        changes(change("aws_lambda_function.this", "noop", importing={"id": "sample-staging"})),
+    )
+    bench.fake.plays("show", {"out": ["{}"]})
+    outcome = terraform.ensure(*bench.where, aws=bench.aws)  # type: ignore[arg-type]
+    assert str(outcome.counts) == "1 to import, 0 to add, 0 to change, 0 to destroy"
+    assert any("had lost: aws_lambda_function.this" in note for note in outcome.notes)
+    assert "stepladder_imports.tf" in bench.fake.calls[-2]["files"]
+
+
+def test_an_apply_that_fails_on_what_exists_takes_it_up_and_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [adopt.Import("aws_iam_role.this", "sample")]
+    monkeypatch.setattr(adopt, "imports", lambda *_, **__: found)
+    failed = event("apply_errored", hook={"resource": {"addr": "aws_iam_role.this"}, "action": "create"})
+    bench.fake.plays(
+        "plan",
+        changes(change("aws_iam_role.this", "create")),
+        changes(change("aws_iam_role.this", "create")),
+        changes(change("aws_iam_role.this", "noop", importing={"id": "sample"})),
+    )
+    bench.fake.plays("apply", {"code": 1, "out": [failed, diagnostic("creating IAM Role: it exists")]}, {})
+    bench.fake.plays("show", {"out": ["{}"]})
+    assert bench.ensure().applied
+    assert [verb for verb in bench.fake.verbs if verb != "init"] == [
+        "plan",
+        "apply",
+        "show",
+        "plan",
+        "show",
+        "plan",
+        "apply",
+    ]
+
+
 def created(address: str, after: dict[str, Any]) -> dict[str, Any]:
     kind = address.split(".", maxsplit=1)[0]
     return {"address": address, "type": kind, "change": {"actions": ["create"], "after": after}}
@@ -293,3 +337,27 @@ def test_a_bucket_of_our_account_is_ours_and_one_of_another_is_explained(bench: 
 def test_what_is_not_created_or_has_no_name_yet_is_not_looked_up(bench: Bench) -> None:
     update = {**created("aws_s3_bucket.x", {"bucket": "b"}), "change": {"actions": ["update"], "after": {}}}
     assert imports(bench, FakeBuckets("500"), update, created("aws_s3_bucket.x", {}), created("aws_other.x", {})) == []
+
+
+PUT_AGAIN = {
+    "aws_cloudwatch_event_rule",
+    "aws_cloudwatch_event_target",
+    "aws_cloudwatch_metric_alarm",
+    "aws_ecr_lifecycle_policy",
+    "aws_ecr_repository_policy",
+    "aws_iam_role_policy",
+    "aws_s3_object",
+    "aws_sns_topic",
+    "aws_sns_topic_policy",
+    "aws_sns_topic_subscription",
+    "aws_sqs_queue_policy",
+    "aws_sqs_queue_redrive_allow_policy",
+}
+"""Kinds whose creation AWS takes twice: a put, or a create that answers with what is there."""
+
+
+def test_every_kind_in_our_modules_can_be_taken_up_or_created_again() -> None:
+    modules = resources.folder("terraform") / "modules"
+    code = "\n".join(path.read_text(encoding="utf-8") for path in modules.rglob("*.tf"))
+    kinds = {k for k in re.findall(r'^resource "(\w+)"', code, re.MULTILINE) if not k.startswith("aws_s3_bucket_")}
+    assert kinds - PUT_AGAIN - adopt.FINDERS.keys() == set()
