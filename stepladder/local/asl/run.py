@@ -8,23 +8,33 @@ from __future__ import annotations
 
 import copy
 import json
-import random
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
 from stepladder.local.asl import choice, intrinsics
 from stepladder.local.asl.errors import Aborted, StateError, runtime_error
 from stepladder.local.asl.history import LIMIT, History
+from stepladder.local.asl.parts import (
+    Branch,
+    Checkpoint,
+    LinkedEvent,
+    Task,
+    Where,
+    delay,
+    matching,
+    new_token,
+    quantity,
+    select,
+    stamp,
+)
 from stepladder.local.asl.paths import Scope, place, template
 from stepladder.local.clock import Clock
 
 DATA_LIMIT = 262_144
 MAP_THREADS = 40
-Where = tuple[str | int, ...]
 
 
 class Tasks(Protocol):
@@ -32,42 +42,6 @@ class Tasks(Protocol):
 
     def run(self, run: Run, task: Task) -> Any:
         """Carry out a task and return its result; `StateError` when it fails, `Aborted` when it must stop."""
-
-
-@dataclass
-class Task:
-    """One try of a Task state. `timeout` and `heartbeat` are cloud seconds."""
-
-    name: str
-    resource: str
-    parameters: Any
-    timeout: float
-    heartbeat: float | None
-    context: dict[str, Any]
-    previous: int
-    abort: threading.Event
-
-
-@dataclass
-class Checkpoint:
-    """Where a branch is: at a state with its input, or done with an output."""
-
-    state: str
-    data: Any
-    variables: dict[str, Any] = field(default_factory=dict)
-    done: bool = False
-
-
-@dataclass
-class Branch:
-    """One chain of states: the machine itself, a branch of a Parallel, an iteration of a Map."""
-
-    where: Where
-    machine: Mapping[str, Any]
-    context: dict[str, Any]
-    variables: dict[str, Any]
-    abort: threading.Event
-    previous: int = 0
 
 
 class Run:
@@ -146,20 +120,20 @@ class Run:
             try:
                 return self._once(branch, name, state, scope)
             except StateError as error:
-                number = _matching(state.get("Retry"), error)
+                number = matching(state.get("Retry"), error)
                 retrier = state["Retry"][number] if number is not None else {}
                 tries = used.get(number or 0, 0)
                 if number is None or tries >= retrier.get("MaxAttempts", 3):
                     raise
                 used[number] = tries + 1
-                self._sleep(_delay(retrier, tries), branch.abort)
+                self._sleep(delay(retrier, tries), branch.abort)
                 self._forget(branch.where, name)
                 scope.context["State"]["RetryCount"] += 1
 
     def _caught(
         self, branch: Branch, state: Mapping[str, Any], scope: Scope, error: StateError
     ) -> tuple[str | None, Any]:
-        number = _matching(state.get("Catch"), error)
+        number = matching(state.get("Catch"), error)
         if number is None:
             raise error
         catcher = state["Catch"][number]
@@ -174,7 +148,7 @@ class Run:
     # -- one state
 
     def _once(self, branch: Branch, name: str, state: Mapping[str, Any], scope: Scope) -> tuple[str | None, Any]:
-        given = _select(state.get("InputPath", "$"), scope)
+        given = select(state.get("InputPath", "$"), scope)
         inner = scope.with_data(given)
         kind = state["Type"]
         if kind == "Choice":
@@ -192,7 +166,7 @@ class Run:
                 self._wait(branch, state, inner)
             self._assign(branch, state, inner)
             output = given
-        output = _select(state.get("OutputPath", "$"), inner.with_data(output))
+        output = select(state.get("OutputPath", "$"), inner.with_data(output))
         if len(json.dumps(output)) > DATA_LIMIT:
             raise StateError(
                 "States.DataLimitExceeded",
@@ -206,7 +180,7 @@ class Run:
             branch.variables |= template(holder["Assign"], scope, intrinsics.evaluate)
 
     def _choose(self, branch: Branch, state: Mapping[str, Any], scope: Scope) -> tuple[str, Any]:
-        output = _select(state.get("OutputPath", "$"), scope)
+        output = select(state.get("OutputPath", "$"), scope)
         for rule in state["Choices"]:
             if choice.is_met(rule, scope):
                 self._assign(branch, rule, scope)
@@ -252,12 +226,12 @@ class Run:
         if ".waitForTaskToken" in state["Resource"]:
             context["Task"] = {"Token": new_token()}
         inner = Scope(scope.data, context, scope.variables)
-        heartbeat = _number(state, "HeartbeatSeconds", inner)
+        heartbeat = quantity(state, "HeartbeatSeconds", inner)
         task = Task(
             name=name,
             resource=state["Resource"],
             parameters=self._parameters(state, inner),
-            timeout=_number(state, "TimeoutSeconds", inner) or 99_999_999.0,
+            timeout=quantity(state, "TimeoutSeconds", inner) or 99_999_999.0,
             heartbeat=heartbeat,
             context=context,
             previous=branch.previous,
@@ -297,7 +271,7 @@ class Run:
             inner = Scope(scope.data, context, scope.variables)
             data = self._parameters(state, inner, selector) if selector in state else item
             jobs.append(self._iteration(branch, name, number, machine, data, context))
-        wide = int(_number(state, "MaxConcurrency", scope) or MAP_THREADS)
+        wide = int(quantity(state, "MaxConcurrency", scope) or MAP_THREADS)
         try:
             results = self._together(jobs, min(wide, MAP_THREADS), branch.abort)
         except StateError as error:
@@ -340,7 +314,7 @@ class Run:
         """Run jobs, `wide` at a time; the first failure aborts the others and is raised."""
         if wide <= 1 or len(jobs) <= 1:
             return [job(outer) for job in jobs]
-        abort = _Linked(outer)
+        abort = LinkedEvent(outer)
         with ThreadPoolExecutor(wide) as pool:
             futures = [pool.submit(job, abort) for job in jobs]
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
@@ -353,56 +327,3 @@ class Run:
             errors = [f.exception() for f in futures if f.done() and not f.cancelled() and f.exception()]
             raise next((e for e in errors if isinstance(e, StateError)), errors[0])  # type: ignore[misc]  # not None
         return [f.result() for f in futures]
-
-
-class _Linked(threading.Event):
-    """Set when it is set itself or the outer one is."""
-
-    def __init__(self, outer: threading.Event) -> None:
-        super().__init__()
-        self._outer = outer
-
-    def is_set(self) -> bool:
-        return super().is_set() or self._outer.is_set()
-
-
-def _select(path: str | None, scope: Scope) -> Any:
-    if path is None:
-        return {}
-    return scope.data if path == "$" else scope.get(path)
-
-
-def _number(state: Mapping[str, Any], key: str, scope: Scope) -> float | None:
-    found = scope.get(state[f"{key}Path"]) if f"{key}Path" in state else state.get(key)
-    if found is not None and (isinstance(found, bool) or not isinstance(found, int | float)):
-        raise runtime_error(f"{key} must be a number, not {found!r}")
-    return None if found is None else float(found)
-
-
-def _matching(rules: list[Mapping[str, Any]] | None, error: StateError) -> int | None:
-    """Return the number of the first retrier or catcher that an error is meant for."""
-    for number, rule in enumerate(rules or ()):
-        names = rule["ErrorEquals"]
-        if error.error in names or ("States.ALL" in names and error.catchable_by_all):
-            return number
-        if "States.TaskFailed" in names and error.error != "States.Timeout" and error.catchable_by_all:
-            return number
-    return None
-
-
-def _delay(retrier: Mapping[str, Any], tries: int) -> float:
-    seconds: float = retrier.get("IntervalSeconds", 1) * retrier.get("BackoffRate", 2.0) ** tries
-    seconds = min(seconds, retrier.get("MaxDelaySeconds", seconds))
-    return random.uniform(0, seconds) if retrier.get("JitterStrategy") == "FULL" else seconds  # noqa: S311 - no secret
-
-
-def new_token() -> str:
-    """Return a task token."""
-    import secrets
-
-    return secrets.token_urlsafe(48)
-
-
-def stamp(at: datetime) -> str:
-    """Write a time as the context object does."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"

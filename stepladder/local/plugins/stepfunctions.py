@@ -10,7 +10,8 @@ import uuid
 from typing import Any
 
 from stepladder.local.asl.errors import Aborted, StateError
-from stepladder.local.asl.run import Run, stamp
+from stepladder.local.asl.parts import stamp
+from stepladder.local.asl.run import Run
 from stepladder.local.cloud import Cloud, Request, ServiceError, handles
 from stepladder.local.events import emit
 from stepladder.local.plugins.stepfunctions_machines import Machines, check_name, definition_of

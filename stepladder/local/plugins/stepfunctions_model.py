@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from stepladder.local.asl.history import History
-from stepladder.local.asl.run import Checkpoint, Where
+from stepladder.local.asl.parts import Checkpoint, Where
 from stepladder.local.cloud import ServiceError
 
 MACHINE_FIELDS = ("definition", "roleArn", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")

@@ -17,7 +17,8 @@ from typing import Any
 
 from stepladder.local import wire
 from stepladder.local.asl.errors import Aborted, StateError, runtime_error
-from stepladder.local.asl.run import Run, Task
+from stepladder.local.asl.parts import Task
+from stepladder.local.asl.run import Run
 from stepladder.local.cloud import Cloud, ServiceError
 from stepladder.local.faults import CallHangs
 from stepladder.local.http import ConnectionCut
