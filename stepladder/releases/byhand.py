@@ -10,7 +10,7 @@ from stepladder import aws as aws_module
 from stepladder import names
 from stepladder.errors import BadInputError, RefusedError
 from stepladder.releases import release as releases
-from stepladder.releases.deploy import load_cases
+from stepladder.releases.cases import load_cases
 from stepladder.releases.function import Answer
 from stepladder.releases.ledger import short
 from stepladder.releases.release import Released, Target

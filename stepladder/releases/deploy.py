@@ -19,8 +19,9 @@ from stepladder.releases import release as releases
 from stepladder.releases import report as reports
 from stepladder.releases import smoke
 from stepladder.releases.alias import Alias
+from stepladder.releases.cases import load_cases
 from stepladder.releases.clock import stamp
-from stepladder.releases.function import State
+from stepladder.releases.function import State, repository_of
 from stepladder.releases.ledger import short
 from stepladder.releases.lock import WAIT, locked
 from stepladder.releases.parts import Image, Images, Infra
@@ -224,7 +225,7 @@ class Deploy:
         if self.mode == "never":
             infra_hash = world.ledger.infra.input_hash if world.ledger.infra else ""
         if not image and current and alias.version == current.version and self._serves(alias, latest, digest):
-            return self._adopt(world, alias, plan, infra_hash)
+            return self._adopt(world, plan, infra_hash, latest.config_hash)
         target = Target(
             digest=digest,
             image_uri=image.reference if image else f"{repository_of(latest.image_uri)}@{digest}",
@@ -283,31 +284,13 @@ class Deploy:
             served and served.digest == digest and served.config_hash == latest.config_hash and latest.digest == digest
         )
 
-    def _adopt(self, world: World, alias: Alias, plan: Plan, infra_hash: str) -> Report:
+    def _adopt(self, world: World, plan: Plan, infra_hash: str, config_hash: str) -> Report:
         """Note the revision of an alias that serves what is wanted, so that the next run needs two calls again."""
-        current = world.ledger.current
-        if current is None:
-            raise AssertionError("adopting needs a current release")
+        current, alias = world.ledger.current, world.alias
+        if current is None or alias is None:
+            raise AssertionError("adopting needs an alias and a current release")
         with self.rung.console.step(RELEASE) as step:
-            new = replace(current, alias_revision=alias.revision, infra_hash=infra_hash)
+            new = replace(current, alias_revision=alias.revision, infra_hash=infra_hash, config_hash=config_hash)
             self.rung.ledger.set_current(self.rung.environment, new, was=current)
             step.skip(f"version {alias.version} has the wanted image and configuration")
         return reports.unchanged(self.rung, world, plan, self._url)
-
-
-def load_cases(rung: Rung) -> list[smoke.Case]:
-    """Read the project's smoke cases before anything is done. `BadInputError` lists every problem."""
-    folder = rung.settings.root / rung.settings.smoke_path
-    try:
-        return smoke.load(folder)
-    except smoke.SmokeCasesError as error:
-        raise BadInputError(
-            "the smoke cases are not valid", hint=f"mend them in {folder}", problems=error.problems
-        ) from None
-
-
-def repository_of(image_uri: str) -> str:
-    """Return the repository of an image URI: what stands before `@digest` or `:tag`."""
-    before = image_uri.partition("@")[0]
-    head, colon, tail = before.rpartition(":")
-    return head if colon and "/" not in tail else before

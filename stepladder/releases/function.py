@@ -212,6 +212,13 @@ class Function:
             marker = {"Marker": answer["NextMarker"]}
 
 
+def repository_of(image_uri: str) -> str:
+    """Return the repository of an image URI: what stands before `@digest` or `:tag`."""
+    before = image_uri.partition("@")[0]
+    head, colon, tail = before.rpartition(":")
+    return head if colon and "/" not in tail else before
+
+
 def _qualified(qualifier: str) -> dict[str, str]:
     return {} if qualifier in ("", LATEST) else {"Qualifier": qualifier}
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from stepladder import names
 from stepladder.aws import error_code
 from stepladder.errors import (
     InterruptedRunError,
@@ -21,8 +20,7 @@ from stepladder.errors import (
     RolledBackError,
     StepladderError,
 )
-from stepladder.releases import alias as aliases
-from stepladder.releases import records, smoke
+from stepladder.releases import records, shift, smoke
 from stepladder.releases.alias import PRECONDITION, Alias
 from stepladder.releases.clock import retrying, stamp
 from stepladder.releases.function import LATEST, State
@@ -88,7 +86,7 @@ def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequ
     except BaseException as error:
         _record_failure(rung, entry, records.FAILED, error)
         raise
-    return _shift(rung, target, alias, version, entry)
+    return _go_live(rung, target, alias, version, entry)
 
 
 def _give_image(rung: Rung, target: Target, latest: State) -> State:
@@ -227,11 +225,11 @@ def _invoke(rung: Rung, payload: object, version: str) -> tuple[object, str | No
     return answer.result, answer.error, answer.seconds
 
 
-def _shift(rung: Rung, target: Target, alias: Alias, version: State, entry: Release) -> Released:
+def _go_live(rung: Rung, target: Target, alias: Alias, version: State, entry: Release) -> Released:
     """Move the alias, verify, write the ledger: together, so that an interrupt waits until they are done."""
     with uninterrupted():
         try:
-            moved = _move(rung, alias, version.version)
+            moved = shift.move(rung, alias, version.version)
         except BaseException as error:
             _record_failure(rung, entry, _result_of(error), error)
             raise
@@ -270,53 +268,6 @@ def _result_of(error: BaseException) -> str:
     if isinstance(error, RolledBackError):
         return records.ROLLED_BACK
     return records.ROLLBACK_FAILED if isinstance(error, RollbackFailedError) else records.FAILED
-
-
-def _move(rung: Rung, alias: Alias, version: str) -> Alias:
-    with rung.console.step("alias") as step:
-        if alias.serves(version):
-            step.skip(f"{names.ALIAS} serves version {version} already")
-            return alias
-        rung.lock.check()
-        moved = aliases.move(
-            rung.lambda_client, rung.names.function, version, revision=alias.revision, clock=rung.clock
-        )
-        verified = _verify(rung, version)
-        if verified is None:
-            _put_back(rung, alias, moved, version)
-        step.done(f"{names.ALIAS}: {alias.version} -> {version}, verified")
-        return verified or moved
-
-
-def _verify(rung: Rung, version: str) -> Alias | None:
-    """Read the alias back; None when it doesn't serve the version, or can't be read."""
-    try:
-        now = retrying(lambda: aliases.read(rung.lambda_client, rung.names.function), rung.clock, timeout=30)
-    except Exception:  # noqa: BLE001 - not verified is not verified, whatever the reason
-        return None
-    return now if now and now.serves(version) else None
-
-
-def _put_back(rung: Rung, before: Alias, moved: Alias, version: str) -> None:
-    """Restore the alias to where it began, verify that, and raise how it ended."""
-    problem = f"the alias was moved to version {version} but could not be verified to serve it"
-    try:
-        now = aliases.read(rung.lambda_client, rung.names.function) or moved
-        aliases.move(rung.lambda_client, rung.names.function, before.version, revision=now.revision, clock=rung.clock)
-    except Exception as error:
-        raise RollbackFailedError(
-            f"{problem}, and putting it back to {before.version} failed: {error_code(error) or error}",
-            hint=f"look now: inv status --env {rung.environment}; then inv rollback --env {rung.environment}",
-        ) from error
-    if _verify(rung, before.version) is None:
-        raise RollbackFailedError(
-            f"{problem}, and neither could its return to {before.version}",
-            hint=f"look now: inv status --env {rung.environment}; then inv rollback --env {rung.environment}",
-        )
-    raise RolledBackError(
-        f"{problem}; it serves version {before.version} again, verified",
-        hint="somebody else may be moving it; look at inv status, then run the same command again",
-    )
 
 
 def _record_failure(rung: Rung, entry: Release, result: str, error: BaseException) -> None:

@@ -6,7 +6,6 @@ smoke cases. While a CodeDeploy deployment is under way, rolling back means stop
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -22,11 +21,12 @@ from stepladder.releases.clock import retrying, stamp
 from stepladder.releases.function import State
 from stepladder.releases.identity import release_id
 from stepladder.releases.ledger import short
-from stepladder.releases.records import Bad, Current, Release, Snapshot
+from stepladder.releases.records import Bad, Current, Holder, Release
 from stepladder.releases.rung import Rung, uninterrupted
+from stepladder.releases.targets import CANDIDATES, Found, Targets, differences
 
-CANDIDATES = 10
 STOP_DEADLINE = 300.0
+SETTLE_DEADLINE = 180.0
 _ENDED = frozenset({"Succeeded", "Failed", "Stopped"})
 
 
@@ -49,26 +49,6 @@ class Report:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What was read: where traffic goes, what the ledger says, what CodeDeploy is doing."""
-
-    alias: Alias
-    ledger: Snapshot
-    deployment: str
-    candidates: tuple[Release, ...]
-
-    @property
-    def in_flight(self) -> bool:
-        """Whether traffic is being shifted, or was left half shifted."""
-        return bool(self.deployment or self.alias.weights)
-
-    @property
-    def served(self) -> str:
-        """The version to get away from: the one that is being shifted onto, else the one that serves."""
-        return next(iter(sorted(self.alias.weights)), self.alias.version)
-
-
 class Rollback:
     """One rollback of one rung. `to` names a release; without it the last good one before the current is taken."""
 
@@ -87,12 +67,13 @@ class Rollback:
         rung = self.rung
         with ThreadPoolExecutor(6, thread_name_prefix="rollback") as pool:
             found = self._read(pool)
-            target = self._target(found)
+            targets = Targets(rung)
+            target = targets.choose(found, self.to)
             now = pool.submit(rung.function.read, found.served)
-            there = pool.submit(self._image_there, target.digest)
-            version = self._check(target, rung.function.read(target.version), there.result())
+            there = pool.submit(targets.image_there, target.digest)
+            version = targets.check(target, rung.function.read(target.version), image=there.result())
             served = now.result()
-        differences = tuple(_differences(served.configuration if served else {}, version.configuration))
+        changed = tuple(differences(served.configuration if served else {}, version.configuration))
         bad = served.digest if served and served.digest != target.digest else ""
         report = Report(
             environment=rung.environment,
@@ -102,13 +83,13 @@ class Rollback:
             digest=target.digest,
             marked_bad=bad,
             target_release=target.release_id,
-            differences=differences,
+            differences=changed,
         )
         return self._act(found, target, version, report)
 
     # read
 
-    def _read(self, pool: ThreadPoolExecutor) -> _Found:
+    def _read(self, pool: ThreadPoolExecutor) -> Found:
         rung = self.rung
         alias = pool.submit(rung.alias)
         ledger = pool.submit(rung.ledger.snapshot, rung.environment)
@@ -120,71 +101,11 @@ class Rollback:
                 f"nothing is live on {rung.environment}", hint=f"inv deploy --env {rung.environment} makes it"
             )
         candidates = tuple(islice(rung.ledger.succeeded(rung.environment), CANDIDATES * 3))
-        return _Found(found, snapshot, deployment.result(), candidates)
-
-    def _target(self, found: _Found) -> Release:
-        if self.to:
-            return self._named(found)
-        current = found.ledger.current
-        if found.in_flight and current:
-            begun = self.rung.ledger.find(self.rung.environment, current.release_id)
-            if begun:
-                return begun
-        before = current.release_id if current else ""
-        for release in found.candidates:
-            older = not before or release.release_id < before
-            if older and release.version != found.alias.version and not self.rung.ledger.is_bad(release.digest):
-                return release
-        raise RefusedError(
-            f"there is no earlier good release on {self.rung.environment} to return to",
-            hint="its ledger: inv status; a release fixes forward: inv deploy",
-        )
-
-    def _named(self, found: _Found) -> Release:
-        release = self.rung.ledger.find(self.rung.environment, self.to)
-        if release is None or release.result != records.SUCCEEDED:
-            what = f"ended {release.result}" if release else "isn't in the ledger"
-            raise RefusedError(
-                f"release {self.to} of {self.rung.environment} {what}, so it is no target",
-                hint=f"targets: {self._targets(found.candidates)}",
-            )
-        return release
-
-    def _check(self, target: Release, version: State | None, image: bool) -> State:
-        """Refuse a target that can't serve any more, and say which ones can."""
-        gone = ""
-        if version is None:
-            gone = f"version {target.version} is gone"
-        elif version.digest and version.digest != target.digest:
-            gone = f"version {target.version} has image {short(version.digest)}: the function was made anew since"
-        elif not image:
-            gone = f"image {short(target.digest)} is gone from ECR"
-        if version is None or gone:
-            candidates = tuple(islice(self.rung.ledger.succeeded(self.rung.environment), CANDIDATES * 3))
-            raise RefusedError(
-                f"release {target.release_id} can't serve any more: {gone}",
-                hint=f"targets that exist: {self._targets(candidates)}",
-            )
-        return version
-
-    def _targets(self, candidates: tuple[Release, ...]) -> str:
-        """List the releases whose version and image still exist, newest first."""
-        published = {state.version for state in self.rung.function.versions()}
-        told, seen = [], set()
-        for release in candidates[:CANDIDATES]:
-            if release.version in published and release.version not in seen and self._image_there(release.digest):
-                seen.add(release.version)
-                told.append(f"--to {release.release_id} (version {release.version}, {short(release.digest)})")
-        return ", ".join(told) or "none"
-
-    def _image_there(self, digest: str) -> bool:
-        from stepladder.images import ecr
-
-        return ecr.holds(self.rung.aws, self.rung.names, digest)
+        return Found(found, snapshot, deployment.result(), candidates)
 
     # act
 
-    def _act(self, found: _Found, target: Release, version: State, report: Report) -> Report:
+    def _act(self, found: Found, target: Release, version: State, report: Report) -> Report:
         console = self.rung.console
         self._tell(found, target, report)
         if found.alias.serves(target.version) and not found.deployment:
@@ -194,10 +115,16 @@ class Rollback:
             return Report(**{**asdict(report), "result": "dry_run"})
         rung = self.rung
         try:
-            rung.lock.acquire(found.ledger.lock)
             alias = found.alias
             if found.deployment:
+                # Before the lock: a climb holds it until it has seen its deployment stopped and settled its rung.
                 self._stop(found.deployment)
+            rung.lock.acquire(
+                None if found.deployment else found.ledger.lock,
+                wait=SETTLE_DEADLINE if found.deployment else 0.0,
+                waiting=self._say_waiting,
+            )
+            if found.deployment:
                 alias = rung.alias() or alias
             if version.state != "Active":
                 version = rung.function.wait_active(target.version)
@@ -219,7 +146,7 @@ class Rollback:
             )
         return Report(**{**asdict(report), "result": "rolled_back", "release_id": entry.release_id})
 
-    def _tell(self, found: _Found, target: Release, report: Report) -> None:
+    def _tell(self, found: Found, target: Release, report: Report) -> None:
         """Say what is going to happen, and which configuration returns with the old version."""
         with self.rung.console.step("target") as step:
             flight = f"; deployment {found.deployment} is stopped first" if found.deployment else ""
@@ -229,6 +156,9 @@ class Rollback:
             )
         for line in report.differences:
             self.rung.console.line(f"  {line}")
+
+    def _say_waiting(self, holder: Holder) -> None:
+        self.rung.console.line(f"waiting until {holder.owner} has settled: {holder.command}")
 
     def _stop(self, deployment: str) -> None:
         """Stop a deployment with its rollback and wait until it, and the rollback it makes, have ended."""
@@ -318,19 +248,3 @@ def _unverified(rung: Rung, version: str, why: str) -> RollbackFailedError:
         f"alias {names.ALIAS} of {rung.names.function} was moved to version {version} but isn't verified: {why}",
         hint=f"look now: inv status --env {rung.environment}",
     )
-
-
-def _differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
-    """Say in a line each what configuration changes; of environment variables only the names, values may be secret."""
-    found = []
-    for name in sorted({*now, *then}):
-        if now.get(name) == then.get(name):
-            continue
-        if name == "Environment":
-            before = (now.get(name) or {}).get("Variables", {})
-            after = (then.get(name) or {}).get("Variables", {})
-            changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
-            found.append(f"environment variables that differ: {', '.join(changed)}")
-        else:
-            found.append(f"{name}: {now.get(name, 'none')} -> {then.get(name, 'none')}")
-    return found

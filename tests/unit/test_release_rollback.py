@@ -153,6 +153,24 @@ def test_a_deployment_under_way_is_stopped_and_the_rung_is_where_it_began(world:
     assert world.serves == digest("three")
 
 
+def test_a_climb_under_way_is_stopped_and_given_time_to_settle_its_rung(world: World) -> None:
+    world.function.versions["4"] = world.function.versions["3"] | {"Version": "4", "ImageUri": f"r@{digest('four')}"}
+    world.function.point("3", {"4": 0.1})
+    world.codedeploy.active = "d-1"
+    climb = {"owner": "ann", "command": "inv promote", "run_id": "execution", "expires": int(world.time.seconds) + 3600}
+    fields = {k: {"N": str(v)} if isinstance(v, int) else {"S": v} for k, v in climb.items()}
+    world.table.tables[TABLE]["env#staging", "lock"] = {"pk": {"S": "env#staging"}, "sk": {"S": "lock"}, **fields}
+
+    def settles() -> None:
+        world.function.point("3")
+        world.table.tables[TABLE].pop(("env#staging", "lock"))
+
+    world.table.before("GetItem", lambda: None)
+    world.codedeploy.on_stop = lambda: world.table.before("GetItem", settles)
+    report = roll_back(world)
+    assert (report.version, report.marked_bad, world.serves) == ("3", digest("four"), digest("three"))
+
+
 def test_a_deployment_that_is_stopped_without_its_rollback_is_put_right(world: World) -> None:
     world.function.versions["4"] = world.function.versions["3"] | {"Version": "4", "ImageUri": f"r@{digest('four')}"}
     world.function.point("3", {"4": 0.1})

@@ -1,0 +1,123 @@
+"""What a rollback may return to: chosen from the ledger, and checked to be able to serve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from stepladder.errors import RefusedError
+from stepladder.releases import records
+from stepladder.releases.alias import Alias
+from stepladder.releases.function import State
+from stepladder.releases.ledger import short
+from stepladder.releases.records import Release, Snapshot
+from stepladder.releases.rung import Rung
+
+CANDIDATES = 10
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read: where traffic goes, what the ledger says, what CodeDeploy is doing."""
+
+    alias: Alias
+    ledger: Snapshot
+    deployment: str
+    candidates: tuple[Release, ...]
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether traffic is being shifted, or was left half shifted."""
+        return bool(self.deployment or self.alias.weights)
+
+    @property
+    def served(self) -> str:
+        """The version to get away from: the one that is being shifted onto, else the one that serves."""
+        return next(iter(sorted(self.alias.weights)), self.alias.version)
+
+
+class Targets:
+    """The releases of one rung that a rollback may return to."""
+
+    def __init__(self, rung: Rung) -> None:
+        self.rung = rung
+
+    def choose(self, found: Found, to: str) -> Release:
+        """Return the release named `to`, or the last good one before the current; `RefusedError` without one."""
+        if to:
+            return self._named(found, to)
+        current = found.ledger.current
+        if found.in_flight and current:
+            begun = self.rung.ledger.find(self.rung.environment, current.release_id)
+            if begun:
+                return begun
+        before = current.release_id if current else ""
+        for release in found.candidates:
+            older = not before or release.release_id < before
+            if older and release.version != found.alias.version and not self.rung.ledger.is_bad(release.digest):
+                return release
+        raise RefusedError(
+            f"there is no earlier good release on {self.rung.environment} to return to",
+            hint="its ledger: inv status; a release fixes forward: inv deploy",
+        )
+
+    def _named(self, found: Found, to: str) -> Release:
+        release = self.rung.ledger.find(self.rung.environment, to)
+        if release is None or release.result != records.SUCCEEDED:
+            what = f"ended {release.result}" if release else "isn't in the ledger"
+            raise RefusedError(
+                f"release {to} of {self.rung.environment} {what}, so it is no target",
+                hint=f"targets: {self._targets(found.candidates)}",
+            )
+        return release
+
+    def check(self, target: Release, version: State | None, *, image: bool) -> State:
+        """Refuse a target that can't serve any more, and say which ones can."""
+        gone = ""
+        if version is None:
+            gone = f"version {target.version} is gone"
+        elif version.digest and version.digest != target.digest:
+            gone = f"version {target.version} has image {short(version.digest)}: the function was made anew since"
+        elif not image:
+            gone = f"image {short(target.digest)} is gone from ECR"
+        if version is None or gone:
+            candidates = tuple(islice(self.rung.ledger.succeeded(self.rung.environment), CANDIDATES * 3))
+            raise RefusedError(
+                f"release {target.release_id} can't serve any more: {gone}",
+                hint=f"targets that exist: {self._targets(candidates)}",
+            )
+        return version
+
+    def _targets(self, candidates: tuple[Release, ...]) -> str:
+        """List the releases whose version and image still exist, newest first."""
+        published = {state.version for state in self.rung.function.versions()}
+        told, seen = [], set()
+        for release in candidates[:CANDIDATES]:
+            if release.version in published and release.version not in seen and self.image_there(release.digest):
+                seen.add(release.version)
+                told.append(f"--to {release.release_id} (version {release.version}, {short(release.digest)})")
+        return ", ".join(told) or "none"
+
+    def image_there(self, digest: str) -> bool:
+        """Say whether the image is still in ECR."""
+        from stepladder.images import ecr
+
+        return ecr.holds(self.rung.aws, self.rung.names, digest)
+
+
+def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
+    """Say in a line each what configuration changes; of environment variables only the names, values may be secret."""
+    found = []
+    for name in sorted({*now, *then}):
+        if now.get(name) == then.get(name):
+            continue
+        if name == "Environment":
+            before = (now.get(name) or {}).get("Variables", {})
+            after = (then.get(name) or {}).get("Variables", {})
+            changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+            found.append(f"environment variables that differ: {', '.join(changed)}")
+        else:
+            found.append(f"{name}: {now.get(name, 'none')} -> {then.get(name, 'none')}")
+    return found
