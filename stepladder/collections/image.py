@@ -16,7 +16,7 @@ _HELP = {
 
 @task(default=True, help={name: _HELP[name] for name in ("json", "pull")})
 def build(context: Any, json: bool = False, pull: bool = False) -> None:
-    """Build the image without pushing it, and print its digest."""
+    """Build the image without pushing it, and print its digest (or its id, when an engine built it)."""
     from stepladder import settings
     from stepladder.console import Console
     from stepladder.images import job
@@ -25,7 +25,8 @@ def build(context: Any, json: bool = False, pull: bool = False) -> None:
     with console.step("image") as step:
         image = job.build_only(settings.from_context(context), step, say=console.warn, pull=pull)
         step.done(f"{image.size / 1e6:.1f} MB on {image.base.split('@')[0]}")
-    _print(console, image.digest, job.summary(image))
+    built = job.summary(image)
+    _print(console, str(built["digest"] or built["id"]), built)
 
 
 @task(help=_HELP)

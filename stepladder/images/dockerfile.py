@@ -39,21 +39,43 @@ class Recipe:
     labels: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What decides about any Dockerfile, whoever builds it: its bases, all stages, and its handler."""
+
+    bases: tuple[str, ...]
+    handler: str
+
+
+def outline(path: Path, arguments: Mapping[str, str]) -> Outline:
+    """Read `FROM`, `ARG` and the last stage's `CMD`; the rest is the engine's business.
+
+    Raises `BadInputError` when there is no `CMD` with one handler: a `CMD` that the base has is not the function's.
+    """
+    reader = _Reader(path, dict(arguments))
+    for number, line in _instructions(_text(path)):
+        reader.glance(number, line)
+    return reader.outline()
+
+
 def read(path: Path, arguments: Mapping[str, str]) -> Recipe:
     """Read a Dockerfile; `arguments` are the build arguments that override its `ARG` defaults.
 
     Raises `BadInputError` naming the line that can't be honoured, or saying that there is no usable `CMD`.
     """
+    reader = _Reader(path, dict(arguments))
+    for number, line in _instructions(_text(path)):
+        reader.take(number, line)
+    return reader.finish()
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BadInputError(
             f"there is no {path.parent.name}/{path.name}", hint='it names the handler: CMD ["app.handler.handler"]'
         ) from None
-    reader = _Reader(path, dict(arguments))
-    for number, line in _instructions(text):
-        reader.take(number, line)
-    return reader.finish()
 
 
 def _instructions(text: str) -> list[tuple[int, str]]:
@@ -84,6 +106,23 @@ class _Reader:
         self._variables: dict[str, str] = {}
         self._recipe: Recipe | None = None
         self._refused: list[str] = []
+        self._bases: list[str] = []
+
+    def glance(self, number: int, line: str) -> None:
+        """Take what decides about any Dockerfile. The handler stays as it is written: another stage's may be no one."""
+        word, _, rest = line.partition(" ")
+        if word.upper() in {"ARG", "FROM"} or self._recipe is None:
+            self.take(number, line)
+        elif word.upper() == "CMD":
+            self._recipe.handler = f"{number} {rest.strip()}"
+
+    def outline(self) -> Outline:
+        if self._recipe is None:
+            raise BadInputError(f"{self._where} has no FROM")
+        number, _, rest = self._recipe.handler.partition(" ")
+        if not number:
+            raise self._no_handler()
+        return Outline(tuple(self._bases), self._handler(int(number), rest))
 
     def take(self, number: int, line: str) -> None:
         word, _, rest = line.partition(" ")
@@ -108,10 +147,13 @@ class _Reader:
                 problems=tuple(self._refused),
             )
         if not self._recipe.handler:
-            raise BadInputError(
-                f"{self._where} has no CMD, so there is no handler", hint='end it with CMD ["app.handler.handler"]'
-            )
+            raise self._no_handler()
         return self._recipe
+
+    def _no_handler(self) -> BadInputError:
+        return BadInputError(
+            f"{self._where} has no CMD, so there is no handler", hint='end it with CMD ["app.handler.handler"]'
+        )
 
     def _argument(self, rest: str) -> None:
         for item in shlex.split(rest):
@@ -130,6 +172,7 @@ class _Reader:
             self._recipe.environment, self._recipe.labels = dict(parent.environment), dict(parent.labels)
         else:
             self._refused = []
+            self._bases.append(image)
         self._variables = dict(_KNOWN)  # inside a stage, only ARG and ENV of the stage itself are known
         if len(words) > 2 and words[1].lower() == "as":  # noqa: PLR2004 - FROM image AS name
             self._stages[words[2].lower()] = self._recipe

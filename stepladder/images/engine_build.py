@@ -8,23 +8,24 @@ what git or an editor does to a file's time doesn't spoil the engine's cache.
 from __future__ import annotations
 
 import contextlib
+import http.client
 import io
 import tarfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from stepladder.errors import BadInputError, NotReadyError, RefusedError, StepladderError
+from stepladder.images import check, dockerfile, engine_base
 from stepladder.images import engine as engine_module
-from stepladder.images.check import LIMIT, check_architecture
-from stepladder.images.context import collect
-from stepladder.images.dockerfile import TASK_ROOT
-from stepladder.images.key import base_reference
+from stepladder.images.context import Entry, collect
+from stepladder.images.engine_base import EngineBase, Source
 from stepladder.images.model import ARCHITECTURE, LABEL_BASE, LABEL_BUILDER, LABEL_KEY, LABEL_REVISION, PLATFORM
 from stepladder.settings import Settings
 
-_TIMEOUT = 900
+_TIMEOUT = 900  # seconds without a word from the engine
 _MTIME = 315532800  # 1980-01-01, as in the layers
 _SHOWN = 12  # last lines of a step that failed
 
@@ -36,6 +37,7 @@ class EngineImage:
     id: str
     base: str
     size: int
+    architecture: str
 
 
 @contextlib.contextmanager
@@ -43,118 +45,135 @@ def client() -> Iterator[Any]:
     """Yield the client of the engine that the environment names; its failures become ours."""
     import docker
     import requests
-    from docker.errors import DockerException
+    import urllib3
+    from docker.errors import APIError, DockerException
 
     try:
-        with contextlib.closing(docker.DockerClient.from_env(timeout=_TIMEOUT)) as opened:
+        with contextlib.closing(
+            docker.DockerClient.from_env(environment=engine_module.environment(), timeout=_TIMEOUT)
+        ) as opened:
             yield opened
-    except (requests.exceptions.RequestException, OSError) as error:
+    except APIError as error:
+        raise _explained(str(error.explanation or error)) from error
+    except (
+        DockerException,
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        ConnectionError,
+    ) as error:
         raise NotReadyError(
             "the container engine stopped answering", hint="see whether it runs (docker info), then run this again"
         ) from error
-    except DockerException as error:
-        raise _explained(str(getattr(error, "explanation", None) or error)) from error
 
 
-def has_base(settings: Settings) -> bool:
-    """Say whether the engine holds the project's base image already."""
-    from docker.errors import ImageNotFound
-
+def has_base(settings: Settings, reference: str) -> bool:
+    """Say whether the engine holds a base image for the function's architecture."""
     with client() as engine:
-        try:
-            engine.images.get(base_reference(settings))
-        except ImageNotFound:
-            return False
-        return True
+        return engine_base.holds(engine, reference, settings.architecture)
 
 
 def build(
-    settings: Settings, *, key: str, commit: str, pull: bool = False, progress: Callable[[str], None] = lambda _: None
+    settings: Settings,
+    source: Source,
+    *,
+    key: str,
+    commit: str,
+    pull: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> EngineImage:
     """Build the image in the engine and check all that can be checked before anything is pushed.
 
     Raises `StepladderError` with the failing step and its last lines, `BadInputError` for a Dockerfile without a
-    handler, `NotReadyError` when the engine goes away or has no room.
+    handler, `NotReadyError` when the engine goes away, has no room, or can't get the base.
     """
-    reference = base_reference(settings)
-    labels = {
-        LABEL_BUILDER: engine_module.NAME,
-        LABEL_KEY: key,
-        LABEL_BASE: reference,
-        **({LABEL_REVISION: commit} if commit else {}),
-    }
-    with client() as engine, _context(settings) as context:
-        events = engine.api.build(
-            fileobj=context,
-            custom_context=True,
-            encoding=None,
-            decode=True,
-            rm=True,
-            forcerm=True,
-            pull=pull,
-            platform=f"linux/{PLATFORM[settings.architecture]}",
-            buildargs={"BASE_IMAGE": reference, "PYTHON_VERSION": settings.python},
-            labels=labels,
-            network_mode=_network(engine),
+    root = settings.root / settings.image.context
+    arguments = {"BASE_IMAGE": source.name, "PYTHON_VERSION": settings.python}
+    handler = dockerfile.outline(root / "Dockerfile", arguments).handler
+    with _context(root) as context, client() as engine:
+        base = engine_base.ensure(engine, source, settings.architecture, pull=pull, progress=progress)
+        image = engine.images.get(
+            _follow(
+                engine.api.build(
+                    fileobj=context,
+                    custom_context=True,
+                    encoding=None,
+                    decode=True,
+                    rm=True,
+                    forcerm=True,
+                    buildargs={**arguments, "BASE_IMAGE": base.reference},
+                    labels=_labels(base, key, commit),
+                    network_mode=_network(engine),
+                    **_platform(engine, settings.architecture),
+                ),
+                progress,
+            )
         )
-        image = engine.images.get(_follow(events, reference, progress))
-        made_for = ARCHITECTURE.get(image.attrs["Architecture"], image.attrs["Architecture"])
-        check_architecture(made_for, settings.architecture)
+        named = str(image.attrs["Architecture"])
+        check.check_architecture(ARCHITECTURE.get(named, named), settings.architecture)
         _check_size(image.attrs["Size"])
-        _check_handler(engine, image, settings)
-        return EngineImage(image.id, reference, image.attrs["Size"])
+        _check_handler(engine, image, handler)
+        return EngineImage(image.id, base.label, image.attrs["Size"], settings.architecture)
+
+
+def _labels(base: EngineBase, key: str, commit: str) -> dict[str, str]:
+    revision = {LABEL_REVISION: commit} if commit else {}
+    return {LABEL_BUILDER: engine_module.NAME, LABEL_KEY: key, LABEL_BASE: base.label, **revision}
+
+
+def _platform(engine: Any, architecture: str) -> dict[str, str]:
+    """Name the platform only to build for another than the engine's own: old engines refuse to be told."""
+    native = ARCHITECTURE.get(engine.version()["Arch"]) == architecture
+    return {} if native else {"platform": f"linux/{PLATFORM[architecture]}"}
 
 
 def _network(engine: Any) -> str | None:
-    """Build on the host's network where the engine has no bridge (dockerd --bridge=none)."""
-    networks = {network["Driver"] for network in engine.api.networks()}
-    return None if "bridge" in networks else "host"
+    """Build on the host's network where the engine has no default network (dockerd --bridge=none)."""
+    names = {network["Name"] for network in engine.api.networks()}
+    return None if names & {"bridge", "podman"} else "host"
 
 
 @contextlib.contextmanager
-def _context(settings: Settings) -> Iterator[io.BytesIO]:
-    """Write the build context as a tar: what `.dockerignore` lets in, sorted, with fixed times and owners."""
-    root = settings.root / settings.image.context
+def _context(root: Path) -> Iterator[io.BytesIO]:
+    """Write the build context as a tar: what `.dockerignore` lets in, sorted, with fixed times, owners and modes.
+
+    Folders are written too: an engine that has to invent them uses its own umask, and Lambda runs the code as a user
+    that owns nothing.
+    """
     files = {entry.path: entry for entry in collect(root)}
+    folders = {str(parent) for path in files for parent in Path(path).parents} - {"."}
     with io.BytesIO() as buffer:
         with tarfile.open(fileobj=buffer, mode="w") as tar:
+            for path in sorted(folders):
+                _add(tar, path, tarfile.DIRTYPE, 0o755)
             for path, entry in sorted(files.items()):
-                info = tarfile.TarInfo(path)
-                info.mtime = _MTIME
-                info.mode = 0o755 if entry.executable else 0o644
-                if entry.link:
-                    info.type, info.linkname = tarfile.SYMTYPE, entry.link
-                    tar.addfile(info)
-                else:
-                    data = entry.read()
-                    info.size = len(data)
-                    tar.addfile(info, io.BytesIO(data))
+                _add_file(tar, path, entry)
             if "Dockerfile" not in files:
-                _add_dockerfile(tar, root)
+                _add(tar, "Dockerfile", tarfile.REGTYPE, 0o644, (root / "Dockerfile").read_bytes())
         buffer.seek(0)
         yield buffer
 
 
-def _add_dockerfile(tar: tarfile.TarFile, root: Any) -> None:
-    """Send the Dockerfile also when `.dockerignore` leaves it out, as Docker's own client does."""
-    path = root / "Dockerfile"
-    if not path.is_file():
-        raise BadInputError(
-            f"there is no {root.name}/Dockerfile", hint='it names the handler: CMD ["app.handler.handler"]'
-        )
-    data = path.read_bytes()
-    info = tarfile.TarInfo("Dockerfile")
-    info.mtime, info.size = _MTIME, len(data)
-    tar.addfile(info, io.BytesIO(data))
+def _add_file(tar: tarfile.TarFile, path: str, entry: Entry) -> None:
+    if entry.link:
+        _add(tar, path, tarfile.SYMTYPE, 0o777, link=entry.link)
+    else:
+        _add(tar, path, tarfile.REGTYPE, 0o755 if entry.executable else 0o644, entry.read())
 
 
-def _follow(events: Iterator[Mapping[str, Any]], base: str, progress: Callable[[str], None]) -> str:
+def _add(tar: tarfile.TarFile, path: str, kind: bytes, mode: int, data: bytes = b"", *, link: str = "") -> None:
+    info = tarfile.TarInfo(path)
+    info.type, info.mode, info.mtime, info.size, info.linkname = kind, mode, _MTIME, len(data), link
+    tar.addfile(info, io.BytesIO(data) if data else None)
+
+
+def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]) -> str:
     """Follow the builder's output to its end; return the image's id."""
     built, step = "", "the first step"
     last: deque[str] = deque(maxlen=_SHOWN)
     for event in events:
         if "error" in event:
-            raise _explained(str(event["error"]), step=step, lines=tuple(last), base=base)
+            raise _explained(str(event["error"]), step=step, lines=tuple(last))
         built = (event.get("aux") or {}).get("ID", built)
         for line in str(event.get("stream", "")).splitlines():
             if line.startswith("Step "):
@@ -163,30 +182,31 @@ def _follow(events: Iterator[Mapping[str, Any]], base: str, progress: Callable[[
                 progress(step)
             elif line.strip():
                 last.append(line.rstrip())
+                progress(f"{step.partition(' :')[0]}: {line.strip()}")
+                if line.startswith("Successfully built "):  # engines that send no id of their own
+                    built = built or line.split()[-1]
     if not built:
         raise NotReadyError("the container engine ended the build without an image", hint="look into the engine's log")
     return built
 
 
-def _explained(said: str, *, step: str = "", lines: tuple[str, ...] = (), base: str = "") -> StepladderError:
+def _explained(said: str, *, step: str = "", lines: tuple[str, ...] = ()) -> StepladderError:
     """Turn what the engine said into what to do about it. It has no codes for these: its text is all there is."""
     low = said.lower()
-    if "no space left" in low:
-        return NotReadyError("the container engine has no room left on its disk", hint="make some: docker system prune")
-    if (
-        base
-        and base in said
-        and any(word in low for word in ("not found", "manifest unknown", "denied", "lookup", "refused"))
-    ):
-        return NotReadyError(
-            f"the base image {base} can't be had: {said}",
-            hint="name another under stepladder.image.base, or pull it where the network lets you",
+    if "no space left" in low or any("no space left" in line.lower() for line in lines[-3:]):
+        return engine_base.no_room()
+    if "requires buildkit" in low:
+        return BadInputError(
+            f"{step} needs BuildKit, and the image is built by the classic builder: {said}",
+            hint="write the step without --mount, --chmod, --link and here-documents",
         )
-    if "exec format error" in low:
+    if step and "FROM" in step and "returned a non-zero code" not in low:
+        return engine_base.missing(step.partition("FROM ")[2].split()[0], said)
+    if "exec format error" in low or any("exec format error" in line.lower() for line in lines):
         return RefusedError(
-            f"{step} needs another processor than this engine's: {said}",
-            hint="install emulation (docker run --privileged --rm tonistiigi/binfmt --install all), "
-            "or build on such a machine",
+            f"{step} is made for another processor than this engine's: {said}",
+            hint="to cross-build, set stepladder.image.builder to layers, or install emulation (docker run "
+            "--privileged --rm tonistiigi/binfmt --install all), or build on such a machine",
         )
     if step:
         output = "".join(f"\n    {line}" for line in lines)
@@ -197,35 +217,30 @@ def _explained(said: str, *, step: str = "", lines: tuple[str, ...] = (), base: 
 
 
 def _check_size(size: int) -> None:
-    if size > LIMIT:
+    if size > check.LIMIT:
         raise RefusedError(
             f"the image has {size / 1000**3:.1f} GB, and Lambda takes at most 10 GB",
             hint="leave out what the function doesn't import",
         )
 
 
-def _check_handler(engine: Any, image: Any, settings: Settings) -> None:
+def _check_handler(engine: Any, image: Any, handler: str) -> None:
     """Find the handler's module in the image, without running it."""
     from docker.errors import NotFound
 
-    command = image.attrs["Config"].get("Cmd") or []
-    if len(command) != 1 or "." not in command[0]:
-        raise BadInputError(
-            f"{settings.image.context}/Dockerfile has no CMD with one handler: {command}",
-            hint='end it with CMD ["app.handler.handler"]',
-        )
-    module = command[0].rpartition(".")[0].replace(".", "/")
-    container = engine.api.create_container(image.id)
+    environment = dict(line.partition("=")[::2] for line in image.attrs["Config"].get("Env") or ())
+    root = environment.get("LAMBDA_TASK_ROOT", dockerfile.TASK_ROOT)
+    module = handler.rpartition(".")[0].replace(".", "/")
+    container = engine.api.create_container(image.id, command=[handler])
     try:
-        for path in (f"{module}.py", f"{module}/__init__.py", f"{module.split('/')[0]}"):
+        for path in (f"{root}/{module}.py", f"{root}/{module}/__init__.py"):
             with contextlib.suppress(NotFound):
-                stream, _ = engine.api.get_archive(container, f"{TASK_ROOT}/{path}", chunk_size=1024)
+                stream, _ = engine.api.get_archive(container, path, chunk_size=None)
                 stream.close()
-                if path.endswith(".py") or "/" not in module:
-                    return
-        raise BadInputError(
-            f"the image doesn't hold the handler {command[0]}: there is no {module}.py in {TASK_ROOT}",
-            hint="mend CMD or COPY in the Dockerfile, or see whether .dockerignore leaves the file out",
-        )
+                return
     finally:
         engine.api.remove_container(container, force=True)
+    raise BadInputError(
+        f"the image doesn't hold the handler {handler}: there is no {module}.py in {root}",
+        hint="mend CMD or COPY in the Dockerfile, or see whether .dockerignore leaves the file out",
+    )

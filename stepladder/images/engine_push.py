@@ -6,18 +6,21 @@ blobs are named by their content and the tag moves last.
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from stepladder.errors import RefusedError
 from stepladder.images import engine_build
-from stepladder.images.retry import RegistryError
+from stepladder.images.progress import Layers
+from stepladder.images.retry import Again, RegistryError, attempts, guard
 
-_ATTEMPTS = 6
-_LONGEST = 8.0  # seconds between two attempts, at most
-_FINAL = ("denied", "unauthorized", "no basic auth", "immutable", "name unknown", "not found", "invalid")
+# An engine passes on the registry's words and no code
+_CREDENTIALS = ("denied", "unauthorized", "no basic auth", "authorization token", "forbidden")
+_IMMUTABLE = "immutable"
+
+
+class TagTakenError(RefusedError):
+    """The tag holds an image already and may not move."""
 
 
 def push(
@@ -26,40 +29,50 @@ def push(
     tag: str,
     login: Callable[[], tuple[str, str]],
     progress: Callable[[str], None],
-    *,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Push to `target` (`host/repository`) under `tag`. Credentials go to the engine in a header, nowhere else.
 
-    Raises `RefusedError` when the registry says no, `RegistryError` when it fails for good.
+    Raises `TagTakenError` for an immutable tag, `RefusedError` when the credentials don't do, `RegistryError` when the
+    registry fails for good.
     """
+    renewed = False
     with engine_build.client() as engine:
         engine.api.tag(image.id, target, tag)
-        said = ""
-        for attempt in range(_ATTEMPTS):
-            user, password = login()
-            events = engine.api.push(
-                target, tag, auth_config={"username": user, "password": password}, stream=True, decode=True
-            )
-            said = _follow(events, progress)
-            if not said:
-                return
-            if any(word in said.lower() for word in _FINAL):
-                raise RefusedError(f"{target} doesn't take the image: {said}", hint="see the registry's permissions")
-            progress(f"attempt {attempt + 2}, the registry said: {said}")
-            sleep(random.uniform(0, min(_LONGEST, 0.5 * 2**attempt)))  # noqa: S311 - full jitter, no secret
-    raise RegistryError(f"{target} did not take the image after {_ATTEMPTS} attempts: {said}")
+        for attempt in attempts(f"pushing {tag}"):
+            with guard(attempt, target):
+                said = _once(engine, target, tag, login, progress)
+                if not said:
+                    return
+                low = said.lower()
+                if _IMMUTABLE in low:
+                    raise TagTakenError(f"{target}:{tag} exists and may not move: {said}")
+                if any(word in low for word in _CREDENTIALS):
+                    if renewed:
+                        raise RefusedError(
+                            f"{target} doesn't take the image: {said}",
+                            hint="the credentials may not do this: check the role's ecr:* permissions and the account",
+                        )
+                    renewed = True  # a token may have expired on the way: one more, with a new one
+                progress(f"attempt {attempt.number + 1}, the registry said: {said}")
+                raise Again(f"{target} doesn't take the image: {said}")
+    raise RegistryError(f"{target} doesn't take the image")
+
+
+def _once(
+    engine: Any, target: str, tag: str, login: Callable[[], tuple[str, str]], progress: Callable[[str], None]
+) -> str:
+    user, password = login()
+    events = engine.api.push(
+        target, tag, auth_config={"username": user, "password": password}, stream=True, decode=True
+    )
+    return _follow(events, progress)
 
 
 def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]) -> str:
-    """Show each layer's progress; return the engine's error, or an empty string."""
-    layers: dict[str, tuple[int, int]] = {}
+    """Show the layers' progress; return the engine's error, or an empty string."""
+    layers = Layers("sent", progress)
     for event in events:
         if "error" in event:
             return str(event["error"])
-        detail = event.get("progressDetail") or {}
-        if "id" in event and "total" in detail:
-            layers[event["id"]] = (min(int(detail["current"]), int(detail["total"])), int(detail["total"]))
-            sent, total = (sum(column) / 1e6 for column in zip(*layers.values(), strict=True))
-            progress(f"sent {sent:.1f} of {total:.1f} MB in {len(layers)} layers")
+        layers.take(event)
     return ""

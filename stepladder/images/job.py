@@ -5,20 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from stepladder import aws as aws_module
 from stepladder.aws import Aws
 from stepladder.console import Step
-from stepladder.errors import NotReadyError
-from stepladder.images import check, ecr, engine, layers, records, revision
+from stepladder.errors import StepladderError
+from stepladder.images import check, choose, ecr, engine, layers, records, revision
 from stepladder.images.base import Base, Bases
-from stepladder.images.key import input_key
+from stepladder.images.key import base_reference, input_key
 from stepladder.images.model import BuiltImage, LocalImage
 from stepladder.images.push import push, taken
 from stepladder.images.registry import NAME_UNKNOWN
 from stepladder.images.retry import RegistryError
 from stepladder.names import Names
 from stepladder.settings import Settings
+
+if TYPE_CHECKING:
+    from stepladder.images.engine_base import Source
+    from stepladder.images.engine_build import EngineImage
 
 Say = Callable[[str], None]
 
@@ -67,6 +72,7 @@ def prepare(
     job = Job(settings, names, key, revision.read(settings), step, say, pull)
     if not allow_dirty:
         revision.refuse_dirty_in_ci(job.revision)
+    choose.refuse_latest_in_ci(settings)
     job.repository = ecr.connect(aws, names)
     try:
         image = _tagged(job) or _publish(job)
@@ -81,11 +87,18 @@ def prepare(
     return image
 
 
-def build_only(settings: Settings, step: Step, *, say: Say = _silent, pull: bool = False) -> LocalImage:
-    """Build the image without a registry; its blobs lie under `.stepladder/cache`."""
+def build_only(
+    settings: Settings, step: Step, *, say: Say = _silent, pull: bool = False, local_cloud: bool | None = None
+) -> LocalImage | EngineImage:
+    """Build the image without a registry: into the engine, or as blobs under `.stepladder/cache`.
+
+    `local_cloud` says whether it is to run on this machine only (None: as the AWS endpoint in force says).
+    """
     environment = next(iter(settings.environments))
     job = Job(settings, settings.names(environment), input_key(settings), revision.read(settings), step, say, pull)
-    return _build(job)
+    if local_cloud is not None:
+        job.local_cloud = local_cloud
+    return _build_in_engine(job) if _engine_builds(job) else _build(job)
 
 
 def _known(settings: Settings, aws: Aws, names: Names, key: str) -> BuiltImage | None:
@@ -118,39 +131,67 @@ def _publish(job: Job) -> BuiltImage:
 
 
 def _engine_builds(job: Job) -> bool:
-    """Choose the builder. `auto` takes the engine when one answers and has, or can get, the base image."""
-    chosen = job.settings.image.builder
-    if chosen == layers.NAME:
-        return False
-    if not engine.answers():
-        if chosen == engine.NAME:
-            raise NotReadyError(
-                "stepladder.image.builder is docker, and no container engine answers",
-                hint="start Docker, or set stepladder.image.builder to layers",
-            )
-        return False
+    def has_base() -> bool:
+        from stepladder.images import engine_build
+
+        source = _source(job)
+        return source.label != source.name or engine_build.has_base(job.settings, source.reference)
+
+    return choose.engine_builds(job.settings, local_cloud=job.local_cloud, has_base=has_base, say=job.say)
+
+
+def _source(job: Job) -> Source:
+    """Say where the engine finds the base: by digest when its registry can be asked, at the address that it has here.
+
+    A registry that wants credentials of its own doesn't tell us; the engine's user may be logged in to it.
+    """
+    from stepladder.images.engine_base import Source
+
+    name, bases, repository = base_reference(job.settings), _bases(job), job.repository
+    try:
+        found = bases.real(pull=job.pull, patient=False)
+    except StepladderError:
+        found = None
+    label = found.label if found else name
+    if repository is None or bases.reference.host not in repository.own_hosts:
+        return Source(name, label, label)
+    return Source(name, label, label.replace(bases.reference.host, repository.registry.host, 1), repository.login)
+
+
+def _build_in_engine(job: Job) -> EngineImage:
     from stepladder.images import engine_build
 
-    return chosen == engine.NAME or engine_build.has_base(job.settings) or _bases(job).real(patient=False) is not None
+    job.step.progress("building")
+    return engine_build.build(
+        job.settings,
+        _source(job),
+        key=job.key,
+        commit=job.revision.commit,
+        pull=job.pull,
+        progress=job.step.progress,
+    )
 
 
 def _publish_from_engine(job: Job) -> BuiltImage:
-    from stepladder.images import engine_build, engine_push
+    from stepladder.images import engine_push
 
     repository = _repository(job)
-    job.step.progress("building")
-    image = engine_build.build(
-        job.settings, key=job.key, commit=job.revision.commit, pull=job.pull, progress=job.step.progress
-    )
+    image = _build_in_engine(job)
     tag = job.revision.tag(job.key)
     if job.pull:
         tag = f"{tag}-{image.id.removeprefix('sha256:')[:8]}"
-    target = f"{repository.registry.host}/{repository.name}"
-    engine_push.push(image, target, tag, repository.login, job.step.progress)
+    target, pushed = f"{repository.registry.host}/{repository.name}", True
+    try:
+        engine_push.push(image, target, tag, repository.login, job.step.progress)
+    except engine_push.TagTakenError:  # somebody was faster; the same inputs make the same image
+        found = check.read(repository.registry, repository.name, tag)
+        if found is None or found.key != job.key:
+            raise taken(repository.name, tag, found.digest if found else "") from None
+        pushed = False
     found = check.read_back(
         repository.registry, repository.name, tag, architecture=job.settings.architecture, key=job.key
     )
-    return found.built(registry=repository.host, repository=repository.name, tag=tag, pushed=True)
+    return found.built(registry=repository.host, repository=repository.name, tag=tag, pushed=pushed)
 
 
 def _publish_layers(job: Job) -> BuiltImage:
@@ -179,13 +220,15 @@ def _build(job: Job) -> LocalImage:
 def _base(job: Job) -> Base:
     """Choose the base. Only a local cloud may do without the real one.
 
-    It has to where no engine answers, since its functions then run as processes of this machine, and where the base's
-    registry is out of reach.
+    It has to where no engine can run it, since its functions then run as processes of this machine, and where the
+    base's registry is out of reach.
     """
     bases = _bases(job)
-    if job.local_cloud and not job.settings.image.base and not engine.answers():
-        job.say("no container engine answers: in the local cloud the image runs on this machine's own Python")
-        return bases.host()
+    if job.local_cloud and not job.settings.image.base:
+        unfit = choose.why_not(engine.find(), job.settings, local_cloud=True)
+        if unfit:
+            job.say(f"{unfit}: in the local cloud the image runs on this machine's own Python")
+            return bases.host()
     base = bases.real(pull=job.pull, patient=not job.local_cloud)
     if base is None and job.local_cloud:
         job.say(f"{bases.reference.host} can't be reached: the image for the local cloud runs on this machine's Python")
@@ -227,13 +270,10 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def summary(image: LocalImage) -> dict[str, object]:
-    """Return what `inv image.build --json` prints."""
-    return {
-        "architecture": image.architecture,
-        "base": image.base,
-        "builder": image.builder,
-        "digest": image.digest,
-        "layers": [blob.descriptor() for blob in image.layers],
-        "size": image.size,
-    }
+def summary(image: LocalImage | EngineImage) -> dict[str, object]:
+    """Return what `inv image.build --json` prints. What an engine built gets its digest from the push."""
+    known: dict[str, object] = {"architecture": image.architecture, "base": image.base, "size": image.size}
+    if isinstance(image, LocalImage):
+        parts = [blob.descriptor() for blob in image.layers]
+        return {**known, "builder": image.builder, "digest": image.digest, "id": image.config.digest, "layers": parts}
+    return {**known, "builder": engine.NAME, "digest": None, "id": image.id, "layers": None}

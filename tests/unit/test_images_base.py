@@ -12,7 +12,7 @@ import pytest
 from fakes import image_project as project
 
 from stepladder.errors import BadInputError, RefusedError
-from stepladder.images import base, ecr, engine, hostbase, interpreters, layers
+from stepladder.images import base, ecr, hostbase, interpreters, layers
 from stepladder.images.base import Bases, Reference
 
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -108,22 +108,6 @@ def test_old_layers_and_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> 
     layers.tidy(tmp_path)
     assert [path.name for path in blobs.iterdir()] == ["new"]
     assert not (tmp_path / ".install-x").exists()
-
-
-@pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///nowhere/docker.sock", "npipe:////x"])
-def test_an_engine_that_is_not_there_does_not_answer(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    monkeypatch.setenv("DOCKER_HOST", host)
-    assert not engine.answers()
-
-
-def test_a_socket_that_listens_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import socket
-
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(tmp_path / "s"))
-        server.listen()
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 's'}")
-        assert engine.answers()
 
 
 class OtherAccount:

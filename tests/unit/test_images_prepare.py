@@ -132,7 +132,7 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(retry, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(engine, "answers", lambda: False)
+    monkeypatch.setattr(engine, "find", lambda: None)
     for name in ("CI", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     with FaultyRegistry(tmp_path / "registry") as registry:
@@ -358,8 +358,8 @@ def test_a_local_cloud_with_an_engine_and_no_reachable_base_does_too_and_asks_on
     host_base: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
-    monkeypatch.setattr(engine, "answers", lambda: True)
-    monkeypatch.setattr("stepladder.images.engine_build.has_base", lambda _settings: False)
+    monkeypatch.setattr(engine, "find", lambda: engine.Engine("20.10.24", "x86_64", here=True))
+    monkeypatch.setattr("stepladder.images.engine_build.has_base", lambda _settings, _reference: False)
     host_base.write(image={"base": "127.0.0.1:1/base:1"})
     assert host_base.prepare().on_host_python
     assert "can't be reached" in host_base.said[-1]
