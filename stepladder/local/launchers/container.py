@@ -1,65 +1,66 @@
 """The container launcher: an Image function started from the image as it was pushed, by digest, in a Docker engine.
 
-What Lambda does is kept: memory limit, read-only file system but for /tmp, an unprivileged user, the environment and
-nothing else. Containers are on the host's network, so that a Runtime API on loopback is reached; where the engine lives
-in a virtual machine (Docker Desktop) loopback addresses become `host.docker.internal`.
+What Lambda does is kept: memory limit, read-only file system but for /tmp, no /dev/shm, an unprivileged user, at most
+1024 processes and open files, the environment and nothing else
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html). Containers are on the host's network, so that
+a Runtime API on loopback is reached: the engine must be this machine's own (`stepladder.images.engine`, `here`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
+import secrets
+import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from stepladder.images import engine
+from stepladder.images.model import HOST_BASE, LABEL_BASE, PLATFORM
 from stepladder.local.launchers import Ended, ImageCode, LaunchError, SandboxSpec, ZipCode
+from stepladder.local.launchers.guard import LABEL, Guard
+from stepladder.local.manager import started_at
 
-LABEL = "dev.stepladder.cloud"  # its value is the pid of the cloud that started the container
 USER = "993:990"  # AWS's sbx_user1051
-_DEADLINE = 60
+_DEADLINE = 60  # seconds for an answer of the engine
+_CLOSING = 15.0  # seconds that all containers together have to go
 _KILLED = 137
-_ARCHITECTURES = {"arm64": "arm64", "x86_64": "amd64"}
+_LIMIT = 1024  # processes, and open files
+_QUIET, _DRAIN = 0.004, 0.05  # seconds: silence that means "all is here", and the longest wait for it
 
 
 def engine_answers() -> str:
-    """Return the version of the engine that the environment names, or an empty string when none answers."""
-    from docker.errors import DockerException
-
-    try:
-        with contextlib.closing(_client(2)) as client:
-            return str(client.version()["Version"])
-    except (DockerException, OSError):
-        return ""
-
-
-def _client(timeout: int) -> Any:
-    import docker
-
-    return docker.DockerClient.from_env(timeout=timeout)
+    """Return the version of an engine that shares this machine's loopback, or an empty string when there is none."""
+    found = engine.find()
+    return found.version if found and found.here else ""
 
 
 class ContainerLauncher:
-    """Starts sandboxes as containers. `login` gives user and password for a registry; `blobs` isn't needed."""
+    """Starts sandboxes as containers. `login` gives user and password for the registry that holds an image."""
 
     name = "container"
     host = "127.0.0.1"
 
     def __init__(self, login: Callable[[ImageCode], Mapping[str, str]]) -> None:
+        import docker
+
         self._login = login
-        self._docker = _client(_DEADLINE)
+        self._docker = docker.DockerClient.from_env(environment=engine.environment(), timeout=_DEADLINE)
         self._running: set[_Container] = set()
         self._lock = threading.Lock()
         self._pulls: dict[str, threading.Lock] = {}
+        self._owner = f"{socket.gethostname()}/{os.getpid()}/{started_at(os.getpid())}"
         self._remove_orphans()
+        self._guard = Guard(self._owner)
 
     def refusal(self, spec: SandboxSpec) -> str:
         """Say why the code can't run here: a zip has no image, and an image on host-python has no Python in it."""
         if isinstance(spec.code, ZipCode):
             return "the container launcher runs images, and this is a deployment package"
         labels = self._pull(spec.code).labels or {}
-        if labels.get("dev.stepladder.base", "").startswith("host-python:"):
+        if labels.get(LABEL_BASE, "").startswith(HOST_BASE):
             return "this image is on the base host-python, which only the process launcher can run"
         return ""
 
@@ -67,38 +68,28 @@ class ContainerLauncher:
         self, spec: SandboxSpec, *, on_line: Callable[[str], None], on_end: Callable[[Ended], None]
     ) -> _Container:
         """Start a container. Raises `LaunchError`."""
-        from docker.errors import APIError
+        from docker.errors import DockerException
 
         if refusal := self.refusal(spec):
             raise LaunchError("Runtime.InvalidEntrypoint", refusal)
         assert isinstance(spec.code, ImageCode)  # noqa: S101 - refusal has looked
         image = self._pull(spec.code)
-        if image.attrs["Architecture"] != _ARCHITECTURES[spec.architecture]:
+        if image.attrs["Architecture"] != PLATFORM[spec.architecture]:
             raise LaunchError("Runtime.InvalidEntrypoint", "fork/exec /lambda-entrypoint.sh: exec format error")
+        if not (spec.code.command or image.attrs["Config"].get("Cmd")):
+            message = "entrypoint requires the handler name to be the first argument"  # as AWS's own entry point says
+            raise LaunchError("Runtime.InvalidEntrypoint", message)
         try:
-            container = self._docker.containers.create(
-                image.id,
-                command=list(spec.code.command) or None,
-                entrypoint=list(spec.code.entry_point) or None,
-                working_dir=spec.code.working_directory or None,
-                name=spec.name,
-                environment=_reachable(spec.environment),
-                labels={LABEL: str(os.getpid())},
-                network_mode=_network(),
-                mem_limit=f"{spec.memory_mb}m",
-                memswap_limit=f"{spec.memory_mb}m",
-                read_only=True,
-                tmpfs={"/tmp": "rw,exec,mode=1777,size=512m"},  # noqa: S108 - Lambda's own scratch folder
-                user=USER,
-                cap_drop=["ALL"],
-                security_opt=["no-new-privileges"],
-            )
-            running = _Container(container, on_line, on_end, self._forget)
-            with self._lock:
-                self._running.add(running)
+            running = _Container(self._create(image, spec, spec.code), on_line, on_end, self._forget)
+        except (DockerException, OSError) as error:
+            raise LaunchError("Runtime.InvalidEntrypoint", _said(error)) from None
+        with self._lock:
+            self._running.add(running)
+        try:
             running.begin()
-        except APIError as error:
-            raise LaunchError("Runtime.InvalidEntrypoint", error.explanation or str(error)) from None
+        except (DockerException, OSError) as error:
+            running.discard()
+            raise LaunchError("Runtime.InvalidEntrypoint", _said(error)) from None
         return running
 
     def close(self) -> None:
@@ -107,40 +98,69 @@ class ContainerLauncher:
             running = list(self._running)
         for one in running:
             one.kill()
-        for one in running:
-            one.ended.wait(10)
+        deadline = time.monotonic() + _CLOSING
+        ended = [one.ended.wait(max(0.0, deadline - time.monotonic())) for one in running]
+        if all(ended):
+            self._guard.dismiss()
         self._docker.close()
+
+    def _create(self, image: Any, spec: SandboxSpec, code: ImageCode) -> Any:
+        from docker.types import Ulimit
+
+        return self._docker.containers.create(
+            image.id,
+            command=list(code.command) or None,
+            entrypoint=list(code.entry_point) or None,
+            working_dir=code.working_directory or None,
+            name=f"{spec.name[:54]}-{secrets.token_hex(4)}",
+            environment=dict(spec.environment),
+            labels={LABEL: self._owner},
+            network_mode="host",
+            init=True,  # reaps, and lets signals reach a runtime that would else be process 1
+            ipc_mode="none",
+            mem_limit=f"{spec.memory_mb}m",
+            memswap_limit=f"{spec.memory_mb}m",
+            pids_limit=_LIMIT,
+            ulimits=[Ulimit(name="nofile", soft=_LIMIT, hard=_LIMIT)],
+            read_only=True,
+            tmpfs={"/tmp": "rw,exec,mode=1777,size=512m"},  # noqa: S108 - Lambda's own scratch folder
+            user=USER,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+        )
 
     def _forget(self, container: _Container) -> None:
         with self._lock:
             self._running.discard(container)
 
     def _pull(self, code: ImageCode) -> Any:
-        """Return the engine's image of a digest, pulled once however many sandboxes ask."""
-        from docker.errors import APIError, ImageNotFound
+        """Return the engine's image of a digest, pulled once however many sandboxes ask.
 
-        reference = f"{code.registry}/{code.repository}@{code.digest}"
+        Without a registry the digest is the id of an image that the engine holds.
+        """
+        from docker.errors import DockerException, ImageNotFound
+
+        reference = f"{code.registry}/{code.repository}@{code.digest}" if code.registry else code.digest
         with self._lock:
             lock = self._pulls.setdefault(reference, threading.Lock())
         with lock:
             try:
-                return self._docker.images.get(reference)
-            except ImageNotFound:
-                pass
-            try:
+                with contextlib.suppress(ImageNotFound):
+                    return self._docker.images.get(reference)
                 repository = f"{code.registry}/{code.repository}"
                 return self._docker.images.pull(repository, tag=code.digest, auth_config=dict(self._login(code)))
-            except (APIError, ImageNotFound) as error:
-                raise LaunchError("ImageDeleted", f"{reference} can't be pulled: {error.explanation}") from None
+            except (DockerException, OSError) as error:
+                raise LaunchError("ImageDeleted", f"{reference} can't be pulled: {_said(error)}") from None
 
     def _remove_orphans(self) -> None:
-        """Remove what a cloud that was killed left behind."""
+        """Remove what a cloud of this machine left behind when it was killed together with its guard."""
         from docker.errors import APIError
 
-        for container in self._docker.containers.list(all=True, filters={"label": LABEL}):
-            if not _alive(int(container.labels[LABEL])):
+        for container in self._docker.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True):
+            host, pid, started = (*container.labels[LABEL].split("/"), "", "")[:3]
+            if host == socket.gethostname() and pid.isdecimal() and started_at(int(pid)) != started:
                 with contextlib.suppress(APIError):
-                    container.remove(force=True)
+                    container.remove(force=True, v=True)
 
 
 class _Container:
@@ -158,7 +178,7 @@ class _Container:
         self._on_line = on_line
         self._on_end = on_end
         self._forget = forget
-        self._idle = threading.Event()
+        self._came = threading.Event()
 
     def begin(self) -> None:
         output = self._container.attach(stream=True, logs=True)
@@ -171,30 +191,41 @@ class _Container:
         """Kill the container."""
         from docker.errors import APIError
 
-        with contextlib.suppress(APIError):
+        with contextlib.suppress(APIError, OSError):
             self._container.kill()
 
-    def drain(self) -> None:
-        """Give the engine a moment to deliver what was written; it has no way to say that it has."""
-        self._idle.clear()
-        self._idle.wait(0.005)
-
-    def memory_mb(self) -> int:
-        """Return the most memory that the container has held, as the engine counts it."""
+    def discard(self) -> None:
+        """Remove a container that did not start."""
         from docker.errors import APIError
 
-        with contextlib.suppress(APIError, KeyError, OSError):
+        with contextlib.suppress(APIError, OSError):
+            self._container.remove(force=True, v=True)
+        self.ended.set()
+        self._forget(self)
+
+    def drain(self) -> None:
+        """Wait until nothing more comes: the engine has no way to say that it has delivered what was written."""
+        deadline = time.monotonic() + _DRAIN
+        while self._came.wait(_QUIET) and time.monotonic() < deadline:
+            self._came.clear()
+
+    def memory_mb(self) -> int:
+        """Return the most memory that the container has held, as the engine counts it (a few milliseconds)."""
+        from docker.errors import DockerException
+
+        with contextlib.suppress(DockerException, KeyError, OSError):
             usage = self._container.stats(stream=False, one_shot=True)["memory_stats"]
             return int(usage.get("max_usage", usage.get("usage", 0))) // 2**20
         return 0
 
     def _read(self, output: Any) -> None:
         rest = b""
-        for chunk in output:
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                self._on_line(line.decode(errors="replace"))
-            self._idle.set()
+        with contextlib.suppress(OSError, ValueError):  # the engine went away
+            for chunk in output:
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    self._on_line(line.decode(errors="replace"))
+                self._came.set()
         if rest:
             self._on_line(rest.decode(errors="replace"))
 
@@ -206,27 +237,12 @@ class _Container:
             code = self._container.wait(timeout=None)["StatusCode"]
         self._reader.join(5)
         with contextlib.suppress(APIError, OSError):
-            self._container.remove(force=True)
+            self._container.remove(force=True, v=True)
         self.ended.set()
         self._forget(self)
         self._on_end(Ended(128 - code if code > 128 else code))  # noqa: PLR2004 - the shell's way to write a signal
 
 
-def _reachable(environment: Mapping[str, str]) -> dict[str, str]:
-    if sys.platform == "linux":
-        return dict(environment)
-    return {key: value.replace("127.0.0.1", "host.docker.internal") for key, value in environment.items()}
-
-
-def _network() -> str:
-    return "host" if sys.platform == "linux" else "bridge"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def _said(error: Exception) -> str:
+    """Return what the engine said of a failure, in one line."""
+    return str(getattr(error, "explanation", None) or error).strip().splitlines()[0]
