@@ -1,0 +1,106 @@
+"""`inv demo` as a person meets it: whole, piped, interrupted, failing."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+
+INVOKE = (sys.executable, "-m", "invoke")
+
+pytestmark = pytest.mark.e2e
+SECONDS = 30  # Terraform ends what it is at before it ends; a loaded machine needs a few more
+
+
+def _demo(run, tmp_path, **env):
+    return run(*INVOKE, "demo", "--output", str(tmp_path / "demo"), **env)
+
+
+@pytest.mark.terraform
+@pytest.mark.timeout(600)
+def test_the_demo_tells_the_whole_story_in_plain_lines_and_leaves_nothing(run, tmp_path):
+    demo = _demo(run, tmp_path)
+    assert demo.wait(300) == 0, demo.said
+    assert "\x1b" not in demo.said
+    assert "\r" not in demo.said
+    assert demo.left_behind() == []
+    story = [
+        "$ inv test",
+        "3 passed",
+        "$ inv local.up",
+        "$ inv deploy --env staging",
+        '200  {"message":"hello, Ada"}',
+        "/hello/Ada\n" + '{"message":"hello, Ada"}',
+        "is now",
+        '200  {"message":"good day, Ada"}',
+        "nothing to do, version 2 is live",
+        "Cleaning up",
+        "Done in",
+    ]
+    places = [demo.said.index(part) for part in story]
+    assert places == sorted(places)
+
+
+@pytest.mark.terraform
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        pytest.param(signal.SIGINT, lambda c: "$ inv new" in c.said, id="Ctrl-C while the project is made"),
+        pytest.param(signal.SIGINT, lambda c: c.runs("stepladder.local"), id="Ctrl-C while the cloud starts"),
+        pytest.param(signal.SIGINT, lambda c: c.runs("terraform plan"), id="Ctrl-C while Terraform plans"),
+        pytest.param(signal.SIGTERM, lambda c: c.runs("terraform apply"), id="SIGTERM while Terraform applies"),
+        pytest.param(signal.SIGINT, lambda c: "smoke " in c.said, id="Ctrl-C while a release is made"),
+    ],
+)
+def test_an_interrupted_demo_ends_all_that_it_started(run, tmp_path, number, moment):
+    demo = _demo(run, tmp_path)
+    demo.until(moment)
+    took = demo.interrupt(number)
+    assert demo.child.returncode == 130, demo.said
+    assert took < SECONDS
+    assert demo.left_behind() == []
+    assert "Traceback" not in demo.said
+    assert "the demo was interrupted" in demo.said
+
+
+def test_a_demo_that_fails_in_the_middle_cleans_up_and_says_what_failed(run, tmp_path):
+    broken = tmp_path / "terraform"
+    broken.write_text('#!/bin/sh\n[ "$1" = version ] && echo \'{"terraform_version": "1.11.4"}\' && exit\nexit 1\n')
+    broken.chmod(0o755)
+    demo = _demo(run, tmp_path, STEPLADDER_TERRAFORM=str(broken))
+    assert demo.wait() == 1
+    assert "the demo stopped: `inv deploy --env staging` ended with exit code 1" in demo.said
+    assert demo.runs("stepladder.local") is False
+    assert any("stepladder.local" in line for _, line in demo.started.values())
+    assert demo.left_behind() == []
+    assert "Traceback" not in demo.said
+
+
+def test_two_demos_don_t_share_a_folder(run, tmp_path):
+    first = _demo(run, tmp_path)
+    first.until(lambda c: "1. A project" in c.said)
+    second = _demo(run, tmp_path)
+    assert second.wait() == 7
+    assert "another demo is at work" in second.said
+
+
+def test_the_demo_doesn_t_empty_a_folder_that_it_didn_t_make(run, tmp_path):
+    mine = tmp_path / "demo" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("precious")
+    demo = _demo(run, tmp_path)
+    assert demo.wait() == 2
+    assert mine.read_text() == "precious"
+
+
+def test_a_new_demo_ends_the_cloud_of_one_that_was_killed(run, tmp_path):
+    killed = _demo(run, tmp_path)
+    killed.until(lambda c: "ready at" in c.said)
+    killed.child.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert killed.runs("stepladder.local")
+    fresh = _demo(run, tmp_path)
+    fresh.until(lambda c: "$ inv new" in c.said)
+    assert not killed.runs("stepladder.local")
