@@ -45,7 +45,10 @@ def code(error: BaseException) -> str:
 
 
 def explained(handler: Callable[[dict[str, Any], Any], Any]) -> Callable[[dict[str, Any], Any], Any]:
-    """Wrap a handler: throttling, 5xx and lost connections become `TransientError`, which the definition retries."""
+    """Wrap a handler: what may pass by itself becomes `TransientError`, which the definition retries.
+
+    That is throttling, 5xx, lost connections, and answers that were cut short: botocore reads those as empty.
+    """
 
     @functools.wraps(handler)
     def wrapped(event: dict[str, Any], context: Any) -> Any:
@@ -58,5 +61,7 @@ def explained(handler: Callable[[dict[str, Any], Any], Any]) -> Callable[[dict[s
             raise
         except BotoCoreError as error:
             raise TransientError(f"{type(error).__name__}: {error}") from error
+        except KeyError as error:
+            raise TransientError(f"an answer of AWS lacks {error}") from error
 
     return wrapped

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from shared import aws, deployments
+from shared import aws, deployments, serving
 from shared.errors import RefusedError, StillWaitingError
 
 _SECONDS = 20.0
@@ -46,11 +46,11 @@ def active(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def deployed(event: dict[str, Any]) -> dict[str, Any]:
-    """Stay with a deployment until it ends, or for as long as one wait may take."""
-    status = ""
+    """Stay with a deployment until it ends or weighs the alias (from then on it is probed), or for one wait's time."""
+    target, status = event["target"], ""
     for _ in _polls():
         status = deployments.get(event["deployment_id"]).status
-        if status not in deployments.ACTIVE:
+        if status not in deployments.ACTIVE or serving.alias(target["function"], target["alias"]).weights:
             break
     return {"status": status}
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
 from fakes import tower as towers
 from fakes.tower import Tower
+
 from stepladder.local import manager
 from stepladder.promotion import delivery
 

@@ -54,18 +54,36 @@ class Result:
 class Tower:
     """One project. `cloud` is the session's; names are the project's own."""
 
-    def __init__(self, cloud: Any, root: Path, *, runtime: Path, rungs: Any = None, **promotion: Any) -> None:
+    def __init__(
+        self,
+        cloud: Any,
+        root: Path,
+        *,
+        runtime: Path,
+        rungs: Any = None,
+        per_rung: dict[str, Any] | None = None,
+        **promotion: Any,
+    ) -> None:
         self.cloud, self.root, self.runtime = cloud, root, runtime
         self.project = f"t{uuid4().hex[:8]}"
         rungs = rungs or ["staging", "production"]
         flat = [n for rung in rungs for n in (rung if isinstance(rung, list) else [rung])]
         place = {"account": manager.ACCOUNT, "region": manager.REGION}
         told = {"project": self.project, "rungs": rungs, "environments": dict.fromkeys(flat, place)}
-        told |= {"architecture": "x86_64", "promotion": {"deployment": "AllAtOnce", **promotion}}
+        told["architecture"] = "x86_64"
+        told |= {
+            "architecture": "x86_64",
+            "promotion": {"deployment": "AllAtOnce", "rungs": per_rung or {}, **promotion},
+        }
         self.settings: Settings = load(told, root)
-        (root / "tests" / "smoke").mkdir(parents=True, exist_ok=True)
-        (root / "tests" / "smoke" / "answers.json").write_text(json.dumps(CASE), encoding="utf-8")
         self._clients: dict[str, Any] = {}
+        self.case()
+
+    def case(self, **changes: Any) -> None:
+        """Write the one smoke case."""
+        folder = self.root / "tests" / "smoke"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "answers.json").write_text(json.dumps(CASE | changes), encoding="utf-8")
 
     def client(self, service: str) -> Any:
         if service not in self._clients:
@@ -194,6 +212,25 @@ class Tower:
             routingConfiguration=[{"stateMachineVersionArn": made["stateMachineVersionArn"], "weight": 100}],
         )
         self.machine = made["stateMachineArn"]
+        self._net(pipeline["rollback"])
+
+    def _net(self, rollback: str) -> None:
+        """Have the rollback function called when an execution was cut off."""
+        pattern = {
+            "source": ["aws.states"],
+            "detail-type": ["Step Functions Execution Status Change"],
+            "detail": {"stateMachineArn": [self.machine], "status": ["ABORTED", "FAILED", "TIMED_OUT"]},
+        }
+        events, name = self.client("events"), f"{self.project}-promotion-ended"
+        rule = events.put_rule(Name=name, EventPattern=json.dumps(pattern))["RuleArn"]
+        events.put_targets(Rule=name, Targets=[{"Id": "settle", "Arn": rollback}])
+        self.client("lambda").add_permission(
+            FunctionName=rollback,
+            StatementId="ended",
+            Action="lambda:InvokeFunction",
+            Principal="events.amazonaws.com",
+            SourceArn=rule,
+        )
 
     # images
 
@@ -287,6 +324,29 @@ class Tower:
         except StepladderError as error:
             return Result(int(error.exit_code), dict(error.record), error.message, text.getvalue())
 
+    def fire(self, environment: str = "production", kind: str = "errors") -> None:
+        """Make an alarm fire, whatever its metric says."""
+        self.client("cloudwatch").put_metric_alarm(
+            AlarmName=f"{self.function(environment)}-{kind}",
+            Namespace="Test",
+            MetricName="nothing",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanOrEqualToThreshold",
+            TreatMissingData="breaching",
+        )
+
+    def calm(self, environment: str = "production", kind: str = "errors") -> None:
+        """Let an alarm watch the function again."""
+        self.client("cloudwatch").delete_alarms(AlarmNames=[f"{self.function(environment)}-{kind}"])
+        self._alarm(self.function(environment), kind)
+
+    def alarm_state(self, environment: str = "production", kind: str = "errors") -> str:
+        found = self.client("cloudwatch").describe_alarms(AlarmNames=[f"{self.function(environment)}-{kind}"])
+        return str(found["MetricAlarms"][0]["StateValue"])
+
     def in_background(self, **request: Any) -> Climbing:
         return Climbing(lambda: self.promote(**request))
 
@@ -314,6 +374,18 @@ class Tower:
     def running(self) -> list[str]:
         found = self.client("stepfunctions").list_executions(stateMachineArn=self.machine, statusFilter="RUNNING")
         return [e["executionArn"] for e in found["executions"]]
+
+    def entered(self, execution: str) -> list[str]:
+        """The states that an execution came to, in order."""
+        client, found, more = self.client("stepfunctions"), [], {}
+        while True:
+            answer = client.get_execution_history(executionArn=execution, **more)
+            found += [
+                e["stateEnteredEventDetails"]["name"] for e in answer["events"] if "stateEnteredEventDetails" in e
+            ]
+            if "nextToken" not in answer:
+                return found
+            more = {"nextToken": answer["nextToken"]}
 
     def ledger(self) -> Any:
         return self.rung().ledger

@@ -1,0 +1,128 @@
+"""A rung that waits for a person."""
+
+from __future__ import annotations
+
+import pytest
+
+from stepladder.promotion import approval
+
+pytestmark = [pytest.mark.cloud, pytest.mark.faults]
+
+GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n"
+KINDS = {
+    "throttled": {"kind": "throttle"},
+    "a server error": {"kind": "error"},
+    "timing out": {"kind": "timeout", "seconds": 0.05},
+    "denied": {"kind": "access_denied"},
+    "malformed": {"kind": "malformed"},
+}
+AIMS = {
+    "ValidateBeforeAsking": {"service": "lambda", "action": "Invoke", "body": '"action": "check"'},
+    "AskForApproval": {"service": "sns", "action": "Publish", "body": "Approval"},
+    "Approve": {"service": "dynamodb", "action": "PutItem", "body": "approval#"},
+}
+
+
+@pytest.fixture
+def waiting(make_tower):
+    return make_tower(
+        "waiting", rungs=["staging", "production"], approval_hours=1, per_rung={"production": {"approval": True}}
+    )
+
+
+def asked(tower):
+    desk = tower.desk()
+    running = tower.running()
+    found = approval.questions(desk, desk.describe(running[0])) if running else []
+    return [question for question in found if question.token and not question.decision]
+
+
+def answer(tower, *, approve):
+    return tower.run(
+        lambda desk: {"rung": approval.decide(desk, desk.pick(running=True), "", "because", approve=approve).rung}
+    )
+
+
+def test_an_approval_lets_it_climb_and_is_recorded(waiting, before, unique, eventually):
+    digest = waiting.ship(unique(GOOD))
+    was = before(waiting)
+    climbing = waiting.in_background()
+    eventually(lambda: asked(waiting) != [])
+    assert waiting.alias() == was.alias
+    assert waiting.ledger().snapshot("production").lock is None, "waiting for a person must not lock the rung"
+    assert answer(waiting, approve=True).code == 0
+    ended = climbing.result()
+    assert ended.code == 0, ended.message
+    assert waiting.digest() == digest
+    desk = waiting.desk()
+    (question,) = approval.questions(desk, desk.pick())
+    assert (question.decision, question.decided_by) == ("approved", desk.rung.requested_by)
+    was.check_quiet()
+
+
+def test_a_rejection_ends_it_before_anything_moves(waiting, before, unique, eventually):
+    waiting.ship(unique(GOOD))
+    was = before(waiting)
+    climbing = waiting.in_background()
+    eventually(lambda: asked(waiting) != [])
+    answer(waiting, approve=False)
+    ended = climbing.result()
+    assert ended.code == 4
+    assert "rejected by" in ended.message
+    assert "because" in ended.message
+    was.check_unmoved()
+
+
+def test_it_can_be_answered_once(waiting, unique, eventually):
+    waiting.ship(unique(GOOD))
+    climbing = waiting.in_background()
+    eventually(lambda: asked(waiting) != [])
+    assert answer(waiting, approve=True).code == 0
+    second = answer(waiting, approve=False)
+    assert second.code == 2
+    assert climbing.result().code == 0
+
+
+def test_an_approval_that_never_comes_ends_it(waiting, before, unique, cloud, eventually):
+    waiting.ship(unique(GOOD))
+    was = before(waiting)
+    climbing = waiting.in_background()
+    eventually(lambda: asked(waiting) != [])
+    cloud.speed(5000)
+    ended = climbing.result()
+    cloud.speed(200)
+    assert ended.code == 4
+    assert "States.Timeout" in ended.message
+    was.check_unmoved()
+
+
+def test_stopping_while_it_waits_leaves_nothing(waiting, before, unique, eventually):
+    from stepladder.promotion import report
+
+    waiting.ship(unique(GOOD))
+    was = before(waiting)
+    climbing = waiting.in_background()
+    eventually(lambda: asked(waiting) != [])
+    stopped = waiting.run(lambda desk: report.stopped(desk, desk.pick(running=True), "no"))
+    assert (stopped.code, stopped.record["outcome"]) == (0, "refused")
+    assert climbing.result().code == 4
+    was.check_unmoved()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", AIMS)
+def test_broken(name, kind, waiting, before, unique, cloud, eventually):
+    digest = waiting.ship(unique(GOOD))
+    was = before(waiting)
+    cloud.faults(AIMS[name] | KINDS[kind] | {"count": 0})
+    climbing = waiting.in_background()
+    if name == "AskForApproval":  # that nobody was told is no reason not to wait
+        eventually(lambda: asked(waiting) != [])
+        assert answer(waiting, approve=True).code == 0
+        assert climbing.result().code == 0
+        assert waiting.digest() == digest
+    else:
+        assert climbing.result().code == 4
+        was.check_unmoved()
+    assert cloud.hits()
+    was.check_quiet()

@@ -1,0 +1,284 @@
+"""Versions that are bad in every way, and people and machines that come between: the rung ends as it should."""
+
+from __future__ import annotations
+
+import pytest
+
+from stepladder.errors import LockedError
+from stepladder.promotion import climb, report
+from stepladder.promotion.start import Request
+
+pytestmark = [pytest.mark.cloud, pytest.mark.faults]
+
+GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n"
+HEAD = "import time\ncalls = 0\ndef handler(event, context):\n    global calls\n    calls += 1\n"
+LIVE = "context.invoked_function_arn.endswith('-production:live')"
+ON_PRODUCTION = (
+    HEAD + "    if context.function_name.endswith('-production'):\n        %s\n    return {'statusCode': 200}\n"
+)
+BEHIND_THE_ALIAS = HEAD + f"    if {LIVE}:\n        %s\n    return {{'statusCode': 200}}\n"
+BAD_VERSIONS = {
+    "failing its smoke cases": (ON_PRODUCTION % "raise ValueError('broken')", 4, "failed", "ValueError: broken"),
+    "answering wrongly": (ON_PRODUCTION % "return {'statusCode': 500}", 4, "failed", "expected 200, got 500"),
+    "failing only after traffic": (BEHIND_THE_ALIAS % "raise ValueError('broken')", 3, "rolled_back", "broken"),
+    "failing only under load": (BEHIND_THE_ALIAS % "if calls % 2: raise ValueError('busy')", 3, "rolled_back", ""),
+    "getting slow": (BEHIND_THE_ALIAS % "time.sleep(1.2)", 3, "rolled_back", "latency: expected at most 1000 ms"),
+    "that can't be imported": ("import nothing_of_that_name\n", 4, "failed", ""),
+}
+
+
+@pytest.fixture
+def canary(make_tower):
+    return make_tower("canary", deployment="Canary10Percent5Minutes", probe_requests=40)
+
+
+@pytest.mark.parametrize(("source", "code", "result", "cause"), BAD_VERSIONS.values(), ids=BAD_VERSIONS)
+def test_a_version(source, code, result, cause, canary, before, unique):
+    canary.case(max_latency_ms=1000)
+    if "import nothing" in source:
+        canary.ship(unique(GOOD))
+        uri = canary.push(unique(source))
+        was = before(canary)
+        ended = canary.promote(digest=uri.rpartition("@")[2])
+        assert ended.code == 4  # staging runs something else: it doesn't even start there
+        was.check_unmoved()
+        return
+    canary.ship(unique(source))
+    was = before(canary)
+    ended = canary.promote()
+    assert (ended.code, was.newest().result) == (code, result), ended.message
+    assert cause in ended.message
+    was.check_unmoved()
+
+
+class TestAlarms:
+    def test_one_that_fires_before_stops_the_release_before_traffic(self, canary, before, unique, eventually):
+        canary.ship(unique(GOOD))
+        was = before(canary)
+        canary.fire()
+        eventually(lambda: canary.alarm_state() == "ALARM")
+        ended = canary.promote()
+        canary.calm()
+        assert (ended.code, was.newest().result) == (4, "failed"), ended.message
+        assert "ALARM" in ended.message.upper()
+        was.check_unmoved()
+
+    def test_one_that_fires_does_not_trap_the_fix(self, canary, before, unique, eventually):
+        digest = canary.ship(unique(GOOD))
+        was = before(canary)
+        canary.fire()
+        eventually(lambda: canary.alarm_state() == "ALARM")
+        ended = canary.promote(hotfix=True)
+        canary.calm()
+        assert ended.code == 0, ended.message
+        assert canary.digest() == digest
+        assert was.newest().hotfix is True
+        was.check_quiet()
+
+    def test_one_that_fires_during_the_shift_rolls_back(self, canary, before, unique, eventually):
+        canary.ship(unique(GOOD))
+        was = before(canary)
+        climbing = canary.in_background()
+        eventually(lambda: canary.alias()[1] != {})
+        canary.fire()
+        ended = climbing.result()
+        canary.calm()
+        assert (ended.code, was.newest().result) == (3, "rolled_back"), ended.message
+        was.check_unmoved()
+
+    def test_one_that_fires_while_the_version_bakes_rolls_back(self, make_tower, before, unique, eventually):
+        baking = make_tower("baking", bake_minutes=30)
+        baking.ship(unique(GOOD))
+        was = before(baking)
+        climbing = baking.in_background()
+        eventually(lambda: baking.alias() != was.alias)
+        baking.fire()
+        ended = climbing.result()
+        baking.calm()
+        assert (ended.code, was.newest().result) == (3, "rolled_back"), ended.message
+        assert "errors fired" in ended.message
+        was.check_unmoved()
+
+
+def test_a_hook_that_never_answers_is_not_waited_for_for_ever(make_tower, before, unique, cloud):
+    plain = make_tower("plain")
+    plain.ship(unique(GOOD))
+    was = before(plain)
+    action = "PutLifecycleEventHookExecutionStatus"
+    cloud.faults({"service": "codedeploy", "action": action, "kind": "access_denied", "count": 0})
+    ended = plain.promote()
+    cloud.faults()
+    assert ended.code == 4, ended.message
+    was.check_unmoved()
+
+
+class TestTwoAtOnce:
+    def test_the_same_digest_is_joined(self, canary, before, unique, eventually):
+        digest = canary.ship(unique(GOOD))
+        was = before(canary)
+        first = canary.in_background()
+        eventually(lambda: canary.running() != [])
+        second = canary.promote()
+        assert (first.result().code, second.code) == (0, 0)
+        assert second.record["how"] == "joined"
+        assert second.record["execution_arn"] == first.result().record["execution_arn"]
+        assert canary.digest() == digest
+        was.check_quiet()
+
+    def test_another_digest_is_refused_while_one_climbs(self, canary, before, unique, eventually):
+        digest = canary.ship(unique(GOOD))
+        was = before(canary)
+        first = canary.in_background()
+        eventually(lambda: canary.alias()[1] != {})
+        canary.ship(unique(GOOD))
+        second = canary.promote()
+        assert second.code == 7
+        assert "another climb is under way" in second.message
+        assert first.result().code == 0
+        assert canary.digest() == digest
+        was.check_quiet()
+
+    def test_a_deploy_is_kept_out_while_a_climb_is_on_the_rung(self, canary, before, unique, eventually):
+        canary.ship(unique(GOOD))
+        was = before(canary)
+        climbing = canary.in_background()
+        eventually(lambda: canary.alias()[1] != {})
+        with pytest.raises(LockedError, match="promote"):
+            canary.rung().lock.acquire()
+        assert climbing.result().code == 0
+        was.check_quiet()
+
+    def test_a_climb_is_kept_out_while_a_deploy_is_on_the_rung(self, canary, before, unique):
+        canary.ship(unique(GOOD))
+        was = before(canary)
+        lock = canary.rung().lock
+        lock.acquire()
+        ended = canary.promote()
+        lock.release()
+        assert ended.code == 4
+        assert "production is locked by" in ended.message
+        was.check_unmoved()
+
+
+def test_a_hand_that_moves_the_alias_is_not_overruled(canary, before, unique, eventually):
+    client, name = canary.client("lambda"), canary.function("production")
+    third = client.publish_version(FunctionName=name)["Version"]
+    canary.wait(name, Qualifier=third)
+    canary.ship(unique(GOOD))
+    was = before(canary)
+    if third == was.alias[0]:
+        third = "1"
+    climbing = canary.in_background()
+    eventually(lambda: canary.alias()[1] != {})
+    client.update_alias(
+        FunctionName=name, Name="live", FunctionVersion=third, RoutingConfig={"AdditionalVersionWeights": {}}
+    )
+    ended = climbing.result()
+    assert ended.code in (3, 5), ended.message
+    if ended.code == 5:
+        assert "somebody else moved" in ended.message
+        assert canary.alias() == (third, {})
+        assert was.newest().result == "rollback_failed"
+    client.update_alias(FunctionName=name, Name="live", FunctionVersion=was.alias[0])
+    was.check_quiet()
+
+
+def test_the_version_that_a_rollback_returns_to_can_not_be_pruned(canary, before, unique, eventually):
+    canary.ship(unique(GOOD))
+    was = before(canary)
+    climbing = canary.in_background()
+    eventually(lambda: canary.alias()[1] != {})
+    client = canary.client("lambda")
+    with pytest.raises(client.exceptions.ResourceConflictException):
+        client.delete_function(FunctionName=canary.function("production"), Qualifier=was.alias[0])
+    assert climbing.result().code == 0
+
+
+class TestCutOff:
+    def test_whoever_watches_puts_a_killed_climb_in_order(self, canary, before, unique, eventually):
+        canary.ship(unique(GOOD))
+        was = before(canary)
+        climbing = canary.in_background()
+        eventually(lambda: canary.alias()[1] != {})
+        canary.client("stepfunctions").stop_execution(executionArn=canary.running()[0])
+        ended = climbing.result()
+        assert ended.code == 3, ended.message
+        assert "ABORTED" in ended.message
+        was.check_unmoved()
+        assert was.newest().result == "rolled_back"
+
+    def test_with_nobody_watching_the_net_does(self, canary, before, unique, eventually):
+        canary.ship(unique(GOOD))
+        was = before(canary)
+        told = canary.run(lambda desk: climb.promote(desk, Request(), detach=True))
+        eventually(lambda: canary.alias()[1] != {})
+        canary.client("stepfunctions").stop_execution(executionArn=told.record["execution_arn"])
+        eventually(lambda: canary.ledger().snapshot("production").lock is None)
+        was.check_unmoved()
+        assert was.newest().result == "rolled_back"
+        assert was.newest().release_id == told.record["release_id"]
+
+    def test_stopping_while_it_shifts_rolls_back(self, canary, before, unique, eventually):
+        canary.ship(unique(GOOD))
+        was = before(canary)
+        climbing = canary.in_background()
+        eventually(lambda: canary.alias()[1] != {})
+        stopped = canary.run(lambda desk: report.stopped(desk, desk.pick(running=True), "lunch"))
+        assert (stopped.code, stopped.record["outcome"]) == (0, "rolled_back"), stopped.message
+        assert climbing.result().code == 3
+        was.check_unmoved()
+
+    def test_a_lost_connection_is_taken_up_again(self, canary, before, unique, cloud):
+        canary.ship(unique(GOOD))
+        was = before(canary)
+        cloud.faults(
+            {"service": "stepfunctions", "action": "GetExecutionHistory", "kind": "cut", "skip": 2, "count": 20}
+        )
+        ended = canary.promote()
+        assert ended.code == 0, ended.message
+        was.check_quiet()
+
+    def test_redriving_a_failed_climb_starts_again_from_the_beginning(self, canary, before, unique, cloud):
+        digest = canary.ship(unique(GOOD))
+        was = before(canary)
+        cloud.faults({"service": "lambda", "action": "PublishVersion", "kind": "access_denied", "count": 0})
+        failed = canary.promote()
+        cloud.faults()
+        assert failed.code == 4
+        again = canary.run(lambda desk: report.redriven(desk, desk.pick(), detach=False))
+        assert again.code == 0, again.message
+        assert again.record["name"] != failed.record["name"]
+        assert canary.digest() == digest
+        was.check_quiet()
+
+
+def test_promoting_what_every_rung_runs_does_nothing(make_tower, before, unique):
+    plain = make_tower("plain")
+    plain.ship(unique(GOOD))
+    assert plain.promote().code == 0
+    was = before(plain)
+    again = plain.promote()
+    assert (again.code, again.record["outcome"]) == (0, "unchanged")
+    was.check_unmoved()
+
+
+def test_a_digest_that_was_marked_bad_is_refused_at_the_door(make_tower, before, unique):
+    plain = make_tower("plain")
+    digest = plain.ship(unique(GOOD))
+    was = before(plain)
+    plain.ledger().mark_bad(digest, by="ann", why="leaks", at="today")
+    ended = plain.promote()
+    assert ended.code == 4
+    assert "marked bad by ann: leaks" in ended.message
+    was.check_unmoved()
+    assert plain.promote(force=True).code == 0
+
+
+def test_an_image_with_critical_findings_is_refused(make_tower, before, unique):
+    plain = make_tower("plain")
+    plain.ship(unique(GOOD), labels={"dev.stepladder.local.findings": '{"CRITICAL": 1}'})
+    was = before(plain)
+    ended = plain.promote()
+    assert ended.code == 4, ended.message
+    assert "found 1 CRITICAL" in ended.message
+    was.check_unmoved()

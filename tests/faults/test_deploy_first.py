@@ -1,0 +1,88 @@
+"""The first deployment by real Terraform: killed twice on its way, continued, then changed in configuration only."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from live_project import LiveProject
+
+from stepladder.local import manager
+
+pytestmark = [pytest.mark.cloud, pytest.mark.faults, pytest.mark.terraform, pytest.mark.timeout(900)]
+
+MEMORY = {"INVOKE_STEPLADDER_FUNCTION_MEMORY_MB": "512"}
+
+
+@pytest.fixture
+def project(cloud: Any, tmp_path: Path) -> LiveProject:
+    """A scaffolded project that nothing was made of yet."""
+    name = f"p{uuid4().hex[:8]}"
+    made = LiveProject(cloud, tmp_path / name)
+    made.name, made.function = name, f"{name}-staging"
+    del made.env["STEPLADDER_TERRAFORM"]
+    argv = [sys.executable, "-m", "invoke", "new", "--no-input", f"--project-name={name}", f"--project-slug={name}"]
+    argv += [f"--aws-account={manager.ACCOUNT}", f"--aws-region={manager.REGION}", "--trigger=url"]
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([*argv, f"--output={tmp_path}"], cwd=root, check=True, timeout=120, capture_output=True)
+    return made
+
+
+def kill_at(project: LiveProject, service: str, action: str) -> None:
+    """Start a deploy and kill it, not its Terraform, while a call of Terraform is under way."""
+    project.cloud.faults({"kind": "delay", "service": service, "action": action, "seconds": 1.5})
+    child = project.start("deploy", "--env", "staging")
+    project.wait(lambda: project.cloud.hits() == 1 or child.poll() is not None, seconds=180)
+    assert child.poll() is None, child.communicate()
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    project.cloud.faults()
+
+
+def finish(project: LiveProject, *args: str, env: dict[str, str] | None = None) -> str:
+    """Deploy to its end; return what it said."""
+    child = project.start("deploy", "--env", "staging", *args, env=env)
+    try:
+        _, err = child.communicate(timeout=300)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.communicate()
+        raise
+    assert child.returncode == 0, err
+    return err
+
+
+def test_a_first_deployment_that_is_killed_twice_converges_and_configuration_is_released(project: LiveProject) -> None:
+    kill_at(project, "dynamodb", "CreateTable")
+    kill_at(project, "lambda", "CreateFunction")
+    time.sleep(2)  # what Terraform still had under way
+    said = finish(project)
+    assert "staging: version 1 is live" in said
+    assert project.version == "1"
+    assert [r["result"] for r in project.releases] == ["succeeded"]
+    assert not project.items("lock")
+
+    project.cloud.reset_calls()
+    said = finish(project)
+    assert "nothing to do, version 1 is live" in said
+    assert sorted(project.cloud.calls()) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
+
+    digest = project.releases[-1]["digest"]
+    said = finish(project, env=MEMORY)
+    assert "staging: version 1 -> 2 (same image)" in said
+    assert project.releases[-1]["digest"] == digest
+    version = project.lambda_.get_function_configuration(FunctionName=project.function, Qualifier="2")
+    assert version["MemorySize"] == 512
+    assert "nothing to do" in finish(project, env=MEMORY)
+
+    back = project.inv("rollback", "--env", "staging", "--json", env=MEMORY)
+    assert back.code == 0, back.err
+    assert json.loads(back.out)["differences"] == ["MemorySize: 512 -> 256"]
+    assert project.version == "1"
