@@ -1,32 +1,68 @@
-"""Everything here needs a Docker engine; all of it runs in one worker, so that one engine serves."""
+"""Everything here needs a Docker engine; all of it runs in one worker (--dist loadgroup), so that one engine serves."""
 
-import os
+from __future__ import annotations
 
-import engine
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker_engine
 import pytest
+from container_functions import ContainerFunctions
+from running_cloud import RunningCloud
+
+from stepladder.local import manager
+
+FOLDER = Path(__file__).parent
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        item.add_marker(pytest.mark.docker)
-        item.add_marker(pytest.mark.xdist_group("docker"))
+        if FOLDER in item.path.parents:
+            item.add_marker(pytest.mark.docker)
+            item.add_marker(pytest.mark.xdist_group("docker"))
 
 
 @pytest.fixture(scope="session")
-def docker_host(tmp_path_factory):
-    try:
-        with engine.running(tmp_path_factory.mktemp("engine")) as host:
-            before = os.environ.get("DOCKER_HOST")
-            os.environ["DOCKER_HOST"] = host
-            yield host
-            if before is None:
-                del os.environ["DOCKER_HOST"]
-            else:
-                os.environ["DOCKER_HOST"] = before
-    except engine.NoEngineError as error:
-        pytest.skip(str(error))
+def engine_host() -> Iterator[str]:
+    """The address of an engine that holds the base image; started for the session where none answers."""
+    with contextlib.ExitStack() as stack:
+        try:
+            host = stack.enter_context(docker_engine.running())
+            docker_engine.base_image(host)
+        except docker_engine.NoEngineError as error:
+            pytest.skip(f"no Docker engine: {error}")
+        yield host
+
+
+@pytest.fixture(autouse=True)
+def docker_host(engine_host: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Point this process, and what it starts, at the engine."""
+    monkeypatch.setenv("DOCKER_HOST", engine_host)
+    monkeypatch.delenv("CI", raising=False)
+    return engine_host
 
 
 @pytest.fixture(scope="session")
-def base_image(docker_host):
-    return engine.base_image(docker_host)
+def cloud(engine_host: str) -> Iterator[RunningCloud]:
+    """A local cloud that runs images in containers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", engine_host)
+        patch.setenv("STEPLADDER_LAUNCHER", "container")
+        with manager.running() as info:
+            yield RunningCloud(info)
+
+
+@pytest.fixture(scope="session")
+def functions(cloud: RunningCloud, engine_host: str) -> ContainerFunctions:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", engine_host)
+        return ContainerFunctions(cloud, docker_engine.base_image(engine_host))
+
+
+@pytest.fixture
+def docker_client(docker_host: str) -> Iterator[Any]:
+    with contextlib.closing(docker.DockerClient(base_url=docker_host, timeout=60)) as client:
+        yield client

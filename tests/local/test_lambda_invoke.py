@@ -148,7 +148,7 @@ def test_a_request_over_six_megabytes_or_no_json_is_refused(functions: Any, code
 
 
 def test_a_warm_environment_is_reused_and_an_update_retires_it(functions: Any) -> None:
-    source = "import os\ndef handler(event, context):\n    return os.getpid()\n"
+    source = "import uuid\nME = uuid.uuid4().hex\ndef handler(event, context):\n    return ME\n"
     name = functions.create(source)
     first = functions.invoke(name)[0]
     assert functions.invoke(name)[0] == first
@@ -159,7 +159,8 @@ def test_a_warm_environment_is_reused_and_an_update_retires_it(functions: Any) -
 
 def test_invocations_at_once_get_an_environment_each(functions: Any) -> None:
     name = functions.create(
-        "import os, time\ndef handler(event, context):\n    time.sleep(0.8)\n    return os.getpid()\n", Timeout=20
+        "import time, uuid\nME = uuid.uuid4().hex\ndef handler(event, context):\n    time.sleep(0.8)\n    return ME\n",
+        Timeout=20,
     )
     results: list[Any] = []
 

@@ -11,13 +11,19 @@ import platform
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
+from stepladder.images import engine
 from stepladder.process import die_with_parent
 
 SUITES = {"3.13": "trixie", "3.11": "bookworm"}  # Debian releases by their Python
+PYTHON = "3.13"
 RUNTIME_CLIENT = "awslambdaric==4.2.2"
+_START_SECONDS = 60
 MACHINE = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stepladder-tests"
 ENTRYPOINT = """#!/bin/sh
@@ -41,41 +47,39 @@ class NoEngineError(Exception):
     """No engine answers and none can be started here."""
 
 
-def answers(host):
-    """Say whether an engine answers at `host` (None: wherever the environment says)."""
-    import docker
-    from docker.errors import DockerException
-
-    try:
-        client = docker.DockerClient(base_url=host, timeout=5) if host else docker.from_env(timeout=5)
-    except DockerException:
-        return False
-    with contextlib.closing(client):
-        try:
-            return client.ping()
-        except (DockerException, OSError):
-            return False
+@contextlib.contextmanager
+def running():
+    """Yield the address of an engine of this machine; one that had to be started ends with the block."""
+    found = engine.find()
+    if found and found.here:
+        yield engine.address()
+        return
+    _install()
+    with tempfile.TemporaryDirectory(prefix="stepladder-docker-") as folder, started(Path(folder)) as host:
+        yield host
 
 
 @contextlib.contextmanager
-def running(folder):
-    """Yield the address of an engine; one that had to be started ends with the block."""
-    if answers(None):
-        yield os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-        return
-    _install()
+def started(folder, *options):
+    """Start an engine with socket and data of its own in a folder; yield its address, and end it."""
     host = f"unix://{folder}/docker.sock"
     argv = ["dockerd", "--host", host, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec"]
-    argv += ["--pidfile", f"{folder}/docker.pid", "--iptables=false", "--bridge=none"]  # host networking is all we use
+    argv += ["--pidfile", f"{folder}/docker.pid", "--iptables=false", "--bridge=none", *options]  # only host networking
     log = folder / "dockerd.log"
     with log.open("wb") as output:
-        daemon = subprocess.Popen(argv, stdout=output, stderr=output, preexec_fn=die_with_parent)  # noqa: PLW1509 - one libc call
+        daemon = subprocess.Popen(
+            argv,
+            stdout=output,
+            stderr=output,
+            env=os.environ | {"PATH": _path()},
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one libc call
+        )
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + _START_SECONDS
         while not answers(host):
             if daemon.poll() is not None or time.monotonic() > deadline:
                 raise NoEngineError(f"dockerd did not start:\n{log.read_text()[-2000:]}")
-            time.sleep(0.2)
+            time.sleep(0.1)
         yield host
     finally:
         daemon.terminate()
@@ -84,31 +88,49 @@ def running(folder):
         except subprocess.TimeoutExpired:
             daemon.kill()
             daemon.wait(5)
+        _unmount(folder)
+
+
+def answers(host):
+    """Say whether an engine answers at `host`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", host)
+        return engine.answers()
+
+
+def _unmount(folder):
+    """Take away what a killed engine has left mounted, so that its folder can be removed."""
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for path in sorted((path for path in mounted if path.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "--lazy", path], timeout=30, check=False, stderr=subprocess.DEVNULL)
 
 
 def _install():
-    if shutil.which("dockerd", path=_sbin()):
-        return
     if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("apt-get"):
         raise NoEngineError("no Docker engine answers, and one is installed only on Debian as root")
+    if shutil.which("dockerd", path=_path()) and shutil.which("debootstrap", path=_path()):
+        return
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "timeout": 300}
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     try:
         subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True, **quiet)
         packages = ["docker.io", "iptables", "debootstrap"]
         subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], env=environment, **quiet
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+            env=environment,
+            check=True,
+            **quiet,
         )
     except subprocess.SubprocessError as error:
         raise NoEngineError(f"docker.io could not be installed: {error}") from error
 
 
-def _sbin():
+def _path():
     return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
 @functools.cache
-def base_image(host, python="3.13"):
+def base_image(host, python=PYTHON):
     """Make sure that the engine has AWS's base image of a Python, or a stand-in under its name; return the name."""
     import docker
 
@@ -125,40 +147,52 @@ def base_image(host, python="3.13"):
 
 def _make(client, name, python, saved):
     """Debian's Python, AWS's runtime client and the base image's contract; kept for the next run."""
-    if not shutil.which("debootstrap", path=_sbin()):
-        raise NoEngineError("debootstrap is needed to make a stand-in for the base image")
     saved.parent.mkdir(parents=True, exist_ok=True)
-    root = saved.with_suffix(".root")
-    shutil.rmtree(root, ignore_errors=True)
+    before = os.umask(0o022)
+    try:
+        with tempfile.TemporaryDirectory(dir=saved.parent) as folder:
+            root = Path(folder) / "root"
+            _fill(root, python)
+            with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
+                client.api.import_image_from_stream(
+                    tar.stdout, repository=name.rsplit(":", 1)[0], tag=python, changes=list(CONTRACT)
+                )
+            part = Path(folder) / "image.tar"
+            with part.open("wb") as file:
+                for chunk in client.images.get(name).save(named=True):
+                    file.write(chunk)
+            part.rename(saved)
+    except subprocess.SubprocessError as error:
+        raise NoEngineError(f"no stand-in for {name} can be made: {error}") from error
+    finally:
+        os.umask(before)
+
+
+def _fill(root, python):
     run = functools.partial(subprocess.run, check=True, timeout=600, stdout=subprocess.DEVNULL)
-    run(["debootstrap", "--variant=minbase", "--include=python3,ca-certificates", SUITES[python], str(root)])
+    environment = os.environ | {"PATH": _path()}
+    suite = ["--variant=minbase", "--include=python3,ca-certificates", SUITES[python], str(root)]
+    run(["debootstrap", *suite], env=environment)
     for folder in ("var/task", "var/runtime", "var/lang/bin", "opt"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    (root / "var/lang/bin/python3").symlink_to("/usr/bin/python3")
-    (root / "var/lang/bin/python").symlink_to("/usr/bin/python3")
-    (root / "lambda-entrypoint.sh").write_text(ENTRYPOINT)
-    (root / "lambda-entrypoint.sh").chmod(0o755)
+    for alias in ("python", "python3"):
+        (root / "var/lang/bin" / alias).symlink_to("/usr/bin/python3")
+    _script(root / "lambda-entrypoint.sh", ENTRYPOINT)
     # The machine's own certificates: it may sit behind a proxy that the image knows nothing of.
     bundle = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
     if bundle.exists():
         shutil.copy(bundle, root / "etc/ssl/certs/ca-certificates.crt")
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}[MACHINE[platform.machine()]]
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python-version", python, "--only-binary", ":all:"]
-    platform_tag = "x86_64-manylinux_2_28" if MACHINE[platform.machine()] == "amd64" else "aarch64-manylinux_2_28"
-    run([*uv, "--python-platform", platform_tag, "--target", str(root / "var/runtime"), RUNTIME_CLIENT])
-    run(
-        [*uv, "--python-platform", platform_tag, "--target", str(root / f"usr/lib/python{python}/site-packages"), "pip"]
-    )
-    (root / "var/lang/bin/pip").write_text('#!/bin/sh\nexec /var/lang/bin/python3 -m pip "$@"\n')
-    (root / "var/lang/bin/pip").chmod(0o755)
+    uv += ["--python-platform", f"{machine}-manylinux_2_28", "--target"]
+    site = f"usr/lib/python{python}/site-packages"
+    run([*uv, str(root / "var/runtime"), RUNTIME_CLIENT])
+    run([*uv, str(root / site), "pip"])
+    _script(root / "var/lang/bin/pip", '#!/bin/sh\nexec /var/lang/bin/python3 -m pip "$@"\n')
     (root / f"usr/lib/python{python}/EXTERNALLY-MANAGED").unlink(missing_ok=True)
-    (root / "usr/lib/python3/dist-packages/stand-in.pth").write_text(f"/usr/lib/python{python}/site-packages\n")
-    with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
-        client.api.import_image_from_stream(
-            tar.stdout, repository=name.rsplit(":", 1)[0], tag=python, changes=list(CONTRACT)
-        )
-    part = saved.with_suffix(".part")
-    with part.open("wb") as file:
-        for chunk in client.images.get(name).save(named=True):
-            file.write(chunk)
-    part.rename(saved)
-    shutil.rmtree(root)
+    (root / "usr/lib/python3/dist-packages/stand-in.pth").write_text(f"/{site}\n")
+
+
+def _script(path, text):
+    path.write_text(text)
+    path.chmod(0o755)
