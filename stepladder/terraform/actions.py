@@ -13,7 +13,7 @@ from stepladder.console import Step
 from stepladder.errors import RefusedError, StepladderError
 from stepladder.promotion import packages
 from stepladder.settings import Settings
-from stepladder.terraform import adopt, events, files, foundation, locks, plans, roots
+from stepladder.terraform import adopt, events, files, foundation, locks, plans, roots, tainted
 from stepladder.terraform.events import Change, Counts
 from stepladder.terraform.plans import SavedPlan
 from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, PLAN_STALE, Runner, TerraformError, opened, stale
@@ -171,7 +171,7 @@ def _plan(
     def make() -> tuple[bool, events.Watch]:
         return runner.plan(at.plan_file, lock=lock, lock_timeout=lock_timeout)
 
-    changed, watch = _explained(runner, aws, make)
+    changed, watch = tainted.planned(runner, lambda: _explained(runner, aws, make), lock=lock)
     created = {change.type for change in watch.changes if change.action == "create"}
     # A function to create and no image: deploy saw it live, so it is the state that has lost it.
     if (

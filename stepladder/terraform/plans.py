@@ -111,7 +111,7 @@ class SavedPlan:
     def destroyed(self) -> tuple[Change, ...]:
         """What it destroys or replaces and nobody may lose unasked."""
         gone = (change for change in self.changes if change.action in {"delete", "replace"})
-        return tuple(change for change in gone if not _harmless(change.type))
+        return tuple(change for change in gone if not harmless(change.type))
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest: never a value of a resource."""
@@ -240,7 +240,8 @@ def check_account(aws: Aws, at: Root) -> str:
     return account
 
 
-def _harmless(kind: str) -> bool:
+def harmless(kind: str) -> bool:
+    """Say whether a kind of resource holds neither data nor callers."""
     # A bucket's settings are resources of their own (aws_s3_bucket_versioning, ...); objects are data.
     return kind in HARMLESS or (kind.startswith("aws_s3_bucket_") and kind != "aws_s3_bucket_object")
 
