@@ -35,15 +35,20 @@ find_python() {
 }
 
 make_venv() {
-    stamp=$(cat uv.lock pyproject.toml bootstrap.sh | cksum)
-    if [ -x .venv/bin/invoke ] && [ "$(cat .venv/bootstrap.stamp 2>/dev/null)" = "$stamp" ]; then
+    here=$(pwd -P)
+    stamp="$here $(cat uv.lock pyproject.toml bootstrap.sh | cksum)"
+    made=$(cat .venv/bootstrap.stamp 2>/dev/null) || made=
+    # A venv whose Python is gone, or that was moved (its programs name the old place), is made anew.
+    case $made in
+        "" | "$here "*) .venv/bin/python -c '' 2>/dev/null || rm -rf .venv ;;
+        *) rm -rf .venv ;;
+    esac
+    if [ -x .venv/bin/invoke ] && [ "$made" = "$stamp" ]; then
         return
     fi
     python=$(find_python)
     [ -n "$python" ] || fail "no Python 3.11 or newer with the venv module is on PATH" \
         "install one (Debian: apt-get install python3 python3-venv), or name it in PYTHON"
-    # A venv that was moved or whose Python is gone is made anew.
-    .venv/bin/python -c '' 2>/dev/null || rm -rf .venv
     [ -d .venv ] || "$python" -m venv .venv
     uv_version=$(sed -n '/^name = "uv"$/{n;s/^version = "\(.*\)"$/\1/p;}' uv.lock)
     if [ "$(.venv/bin/uv --version 2>/dev/null | cut -d' ' -f2)" != "$uv_version" ]; then
