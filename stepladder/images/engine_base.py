@@ -6,6 +6,7 @@ mind, and lets the label say exactly what the image stands on.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,12 +42,16 @@ class EngineBase:
 
 def holds(engine: Any, reference: str, architecture: str) -> bool:
     """Say whether the engine holds an image for this architecture."""
+    image = _image(engine, reference)
+    return image is not None and _architecture(image) == architecture
+
+
+def _image(engine: Any, reference: str) -> Any:
     from docker.errors import ImageNotFound
 
-    try:
-        return _architecture(engine.images.get(reference)) == architecture
-    except ImageNotFound:
-        return False
+    with contextlib.suppress(ImageNotFound):
+        return engine.images.get(reference)
+    return None
 
 
 def ensure(
@@ -56,20 +61,19 @@ def ensure(
 
     Raises `NotReadyError` when it can't be had, `RefusedError` when it is made for another architecture.
     """
-    reference = source.reference
+    reference, error = source.reference, None
     if pull or not holds(engine, reference, architecture):
-        try:
-            _pull(engine, source, architecture, progress)
-        except NotReadyError:
-            # What lies here under the plain name will do when the digest is known and can't be fetched
-            if pull or reference == source.name or not holds(engine, source.name, architecture):
-                raise
-            reference = source.name
-    image = engine.images.get(reference)
-    made_for = _architecture(image)
-    if made_for != architecture:
+        error = _pull(engine, source, architecture, progress)
+        if error and not pull and holds(engine, source.name, architecture):
+            # The digest is known but can't be fetched: what lies here under the plain name will do
+            reference, error = source.name, None
+    image = _image(engine, reference)
+    if image is None or (error and _architecture(image) == architecture):
+        raise error or missing(source.name, "it was pulled and is gone")
+    if _architecture(image) != architecture:
         raise RefusedError(
-            f"the base image {source.name} is made for {made_for}, the function's architecture is {architecture}",
+            f"the base image {source.name} is made for {_architecture(image)}, the function's architecture is "
+            f"{architecture}",
             hint=f"name a base for linux/{PLATFORM[architecture]} in stepladder.image.base, or change "
             "stepladder.architecture; the layers builder (stepladder.image.builder) needs no emulation to cross-build",
         )
@@ -79,7 +83,8 @@ def ensure(
     return EngineBase(pinned or reference, pinned or source.name)
 
 
-def _pull(engine: Any, source: Source, architecture: str, progress: Callable[[str], None]) -> None:
+def _pull(engine: Any, source: Source, architecture: str, progress: Callable[[str], None]) -> StepladderError | None:
+    """Pull the base; return why it can't be had."""
     from docker.errors import APIError
 
     repository, _, digest = source.reference.partition("@")
@@ -99,8 +104,7 @@ def _pull(engine: Any, source: Source, architecture: str, progress: Callable[[st
         said = str(error.explanation or error)
     if "no space left" in said.lower():
         raise no_room()
-    if said:
-        raise missing(source.name, said)
+    return missing(source.name, said) if said else None
 
 
 def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import re
 import tarfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,8 @@ from stepladder.settings import Settings
 _TIMEOUT = 900  # seconds without a word from the engine
 _MTIME = 315532800  # 1980-01-01, as in the layers
 _SHOWN = 12  # last lines of a step that failed
+_NOISE = ("Removing intermediate container", " ---> ")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the engine paints what a step says on standard error
 
 
 @dataclass(frozen=True)
@@ -148,8 +151,11 @@ def _context(root: Path) -> Iterator[io.BytesIO]:
                 _add(tar, path, tarfile.DIRTYPE, 0o755)
             for path, entry in sorted(files.items()):
                 _add_file(tar, path, entry)
-            if "Dockerfile" not in files:
+            hidden = [name for name in ("Dockerfile", ".dockerignore") if name not in files]
+            if "Dockerfile" in hidden:
                 _add(tar, "Dockerfile", tarfile.REGTYPE, 0o644, (root / "Dockerfile").read_bytes())
+            if ".dockerignore" in hidden:  # makes the engine keep to itself what it gets for the build only
+                _add(tar, ".dockerignore", tarfile.REGTYPE, 0o644, "\n".join(hidden).encode())
         buffer.seek(0)
         yield buffer
 
@@ -175,12 +181,12 @@ def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]
         if "error" in event:
             raise _explained(str(event["error"]), step=step, lines=tuple(last))
         built = (event.get("aux") or {}).get("ID", built)
-        for line in str(event.get("stream", "")).splitlines():
+        for line in _COLOUR.sub("", str(event.get("stream", ""))).splitlines():
             if line.startswith("Step "):
                 step = line.strip()
                 last.clear()
                 progress(step)
-            elif line.strip():
+            elif line.strip() and not line.startswith(_NOISE):
                 last.append(line.rstrip())
                 progress(f"{step.partition(' :')[0]}: {line.strip()}")
                 if line.startswith("Successfully built "):  # engines that send no id of their own

@@ -13,6 +13,7 @@ import pytest
 from container_functions import ContainerFunctions
 from running_cloud import RunningCloud
 
+from stepladder.images import engine
 from stepladder.local import manager
 
 FOLDER = Path(__file__).parent
@@ -60,6 +61,16 @@ def functions(cloud: RunningCloud, engine_host: str) -> ContainerFunctions:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", engine_host)
         return ContainerFunctions(cloud, docker_engine.base_image(engine_host))
+
+
+@pytest.fixture(scope="session")
+def architecture(engine_host: str) -> str:
+    """The engine's own, in Lambda's words."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", engine_host)
+        found = engine.find()
+    assert found
+    return found.architecture
 
 
 @pytest.fixture

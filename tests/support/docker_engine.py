@@ -71,7 +71,7 @@ def started(folder, *options):
             argv,
             stdout=output,
             stderr=output,
-            env=os.environ | {"PATH": _path()},
+            env=os.environ | {"PATH": search_path()},
             preexec_fn=die_with_parent,  # noqa: PLW1509 - one libc call
         )
     try:
@@ -108,7 +108,7 @@ def _unmount(folder):
 def _install():
     if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("apt-get"):
         raise NoEngineError("no Docker engine answers, and one is installed only on Debian as root")
-    if shutil.which("dockerd", path=_path()) and shutil.which("debootstrap", path=_path()):
+    if shutil.which("dockerd", path=search_path()) and shutil.which("debootstrap", path=search_path()):
         return
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "timeout": 300}
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
@@ -125,7 +125,7 @@ def _install():
         raise NoEngineError(f"docker.io could not be installed: {error}") from error
 
 
-def _path():
+def search_path():
     return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
@@ -170,7 +170,7 @@ def _make(client, name, python, saved):
 
 def _fill(root, python):
     run = functools.partial(subprocess.run, check=True, timeout=600, stdout=subprocess.DEVNULL)
-    environment = os.environ | {"PATH": _path()}
+    environment = os.environ | {"PATH": search_path()}
     suite = ["--variant=minbase", "--include=python3,ca-certificates", SUITES[python], str(root)]
     run(["debootstrap", *suite], env=environment)
     for folder in ("var/task", "var/runtime", "var/lang/bin", "opt"):

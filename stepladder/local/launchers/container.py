@@ -25,7 +25,7 @@ from stepladder.local.manager import started_at
 
 USER = "993:990"  # AWS's sbx_user1051
 _DEADLINE = 60  # seconds for an answer of the engine
-_CLOSING = 15.0  # seconds that all containers together have to go
+_CLOSING = 8.0  # seconds that all containers together have to go; then the guard sees to them
 _KILLED = 137
 _LIMIT = 1024  # processes, and open files
 _QUIET, _DRAIN = 0.004, 0.05  # seconds: silence that means "all is here", and the longest wait for it
@@ -188,18 +188,13 @@ class _Container:
         threading.Thread(target=self._wait, daemon=True).start()
 
     def kill(self) -> None:
-        """Kill the container."""
-        from docker.errors import APIError
-
-        with contextlib.suppress(APIError, OSError):
-            self._container.kill()
+        """Kill the container and remove it, in the background: an engine takes its time."""
+        if not self.ended.is_set():
+            threading.Thread(target=self._remove, daemon=True).start()
 
     def discard(self) -> None:
         """Remove a container that did not start."""
-        from docker.errors import APIError
-
-        with contextlib.suppress(APIError, OSError):
-            self._container.remove(force=True, v=True)
+        self._remove()
         self.ended.set()
         self._forget(self)
 
@@ -236,11 +231,16 @@ class _Container:
         with contextlib.suppress(APIError, OSError):
             code = self._container.wait(timeout=None)["StatusCode"]
         self._reader.join(5)
-        with contextlib.suppress(APIError, OSError):
-            self._container.remove(force=True, v=True)
+        self._remove()
         self.ended.set()
         self._forget(self)
         self._on_end(Ended(128 - code if code > 128 else code))  # noqa: PLR2004 - the shell's way to write a signal
+
+    def _remove(self) -> None:
+        from docker.errors import APIError
+
+        with contextlib.suppress(APIError, OSError):
+            self._container.remove(force=True, v=True)
 
 
 def _said(error: Exception) -> str:
