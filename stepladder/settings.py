@@ -7,8 +7,9 @@ keys that exist and cast to the type that is there.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from stepladder import names
 from stepladder.errors import BadInputError
 from stepladder.promotion import settings as promotion
 
+PREFIX = "INVOKE_STEPLADDER_"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ARCHITECTURES = ("arm64", "x86_64")
 TRIGGERS = ("url", "url-iam", "sqs", "schedule", "none")
@@ -151,9 +153,10 @@ class _Problems:
         return {str(k): v for k, v in value.items()}
 
 
-def load(raw: Mapping[str, Any], root: Path) -> Settings:
+def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> Settings:
     """Validate `raw`, the mapping under `stepladder`, and return the settings.
 
+    `variables` are the names of environment variables: one that looks like an override and is none is a problem too.
     Raises `BadInputError` with every problem found.
     """
     problems = _Problems()
@@ -193,6 +196,7 @@ def load(raw: Mapping[str, Any], root: Path) -> Settings:
         promotion=promotion.read(merged["promotion"], rungs, problems),
         environments=environments,
     )
+    problems.found += _strays(merged, variables)
     if problems.found:
         raise BadInputError(
             "the settings are not valid",
@@ -287,6 +291,26 @@ def _ladder(raw: object, environments: Mapping[str, Environment], problems: _Pro
     return ladder
 
 
+def _strays(raw: Mapping[str, Any], variables: Iterable[str]) -> list[str]:
+    """Name the overrides that Invoke would silently leave aside: no key has their name."""
+    known = set(overridable(raw))
+    return [
+        f"{name} is set, and no setting has that name; `docs/reference.md` lists them"
+        for name in sorted(variables)
+        if name.startswith(PREFIX) and name not in known
+    ]
+
+
+def overridable(raw: Mapping[str, Any], prefix: str = PREFIX) -> Iterator[str]:
+    """Yield the names of the variables that override the keys of `raw`, as Invoke makes them."""
+    for key, value in raw.items():
+        name = f"{prefix}{str(key).upper()}"
+        if isinstance(value, Mapping):
+            yield from overridable(value, f"{name}_")
+        else:
+            yield name
+
+
 Loader = Callable[[Any], Settings]
 
 
@@ -298,7 +322,7 @@ def from_context(context: Any) -> Settings:
     config = context.config
     root = Path(getattr(config, "_project_prefix", None) or Path.cwd()).resolve()
     raw = config.get("stepladder", {})
-    return load(_plain(raw), root)
+    return load(_plain(raw), root, os.environ)
 
 
 def _plain(value: Any) -> Any:

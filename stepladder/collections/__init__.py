@@ -16,8 +16,10 @@ def namespace() -> Any:
     """Return the collection of every stepladder task, with the defaults that make `INVOKE_STEPLADDER_*` work."""
     from invoke import Collection, Task
 
+    from stepladder.collections.startup import explain_startup
     from stepladder.settings import DEFAULTS
 
+    explain_startup()
     root = Collection()
     for name in TOP_LEVEL:
         module = import_module(f"{__name__}.{name}")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from stepladder.aws import error_code
-from stepladder.errors import StepladderError
+from stepladder.errors import NotReadyError, StepladderError
 from stepladder.releases import alias as aliases
 from stepladder.releases.clock import ago
 from stepladder.releases.ledger import short
@@ -69,15 +69,24 @@ class RungStatus:
 
 
 def read(rungs: list[Rung]) -> list[RungStatus]:
-    """Read every rung, in parallel; one that can't be read says why and doesn't hide the others."""
+    """Read every rung, in parallel; one that can't be read says why and doesn't hide the others.
+
+    Raises `NotReadyError` when none could be read, because nothing answers.
+    """
+    silent: list[NotReadyError] = []
     with ThreadPoolExecutor(max(1, len(rungs)), thread_name_prefix="status") as pool:
-        return list(pool.map(_guarded, rungs))
+        found = list(pool.map(lambda rung: _guarded(rung, silent), rungs))
+    if silent and len(silent) == len(rungs):
+        raise silent[0]
+    return found
 
 
-def _guarded(rung: Rung) -> RungStatus:
+def _guarded(rung: Rung, silent: list[NotReadyError]) -> RungStatus:
     try:
         return _read(rung)
     except StepladderError as error:
+        if isinstance(error, NotReadyError):
+            silent.append(error)
         return RungStatus(rung.environment, problem=error.message)
     except Exception as error:
         if not error_code(error):

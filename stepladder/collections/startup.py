@@ -1,0 +1,77 @@
+"""What goes wrong before a task begins: Invoke reads `invoke.yaml` and INVOKE_* by itself and ends in a traceback.
+
+`explain_startup` puts a hook in Python's last resort, so that a person reads what is wrong and CI gets exit code 2. An
+exception that nobody expected keeps its traceback, with a line below it that says what that is.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from types import TracebackType
+from typing import Any
+
+from stepladder.errors import BadInputError, StepladderError
+
+_ENVIRONMENT_MODULE = "invoke.env"
+
+
+def explain_startup() -> None:
+    """Let errors that reach Python's last resort be explained."""
+    sys.excepthook = _hook
+
+
+def explained(error: BaseException, trace: TracebackType | None) -> StepladderError | None:
+    """Return what is wrong with the settings' file or variables; None when it is something else."""
+    kinds = {f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}" for kind in type(error).__mro__}
+    frames = [(frame.f_globals.get("__name__", ""), frame.f_locals) for frame, _ in traceback.walk_tb(trace)]
+    mark: Any = getattr(error, "problem_mark", None)
+    if "error.YAMLError" in kinds:
+        place = f"{mark.name}, line {mark.line + 1}" if mark else "invoke.yaml"
+        what = getattr(error, "problem", "") or type(error).__name__
+        return BadInputError("the settings can't be read", hint="mend the YAML", problems=(f"{place}: {what}",))
+    variables = [scope for module, scope in frames if module == _ENVIRONMENT_MODULE]
+    if variables:
+        return _bad_variable(error, variables)
+    merged = [scope for module, scope in frames if module == "invoke.config" and {"base", "updates"} <= scope.keys()]
+    if merged:
+        path = ".".join(str(scope["key"]) for scope in merged if "key" in scope)
+        bad = merged[-1].get("value") if path else merged[-1]["updates"]
+        return BadInputError(
+            "the settings are not valid",
+            hint="mend them in invoke.yaml",
+            problems=(f"{path or 'invoke.yaml'} is {bad!r}; allowed: a mapping",),
+        )
+    return None
+
+
+def _bad_variable(error: BaseException, scopes: list[dict[str, Any]]) -> StepladderError:
+    """Explain a variable whose text can't become what its key holds."""
+    path, value, old = (next((s[name] for s in scopes[::-1] if name in s), None) for name in ("key_path", "new", "old"))
+    if path is None:
+        return BadInputError(f"INVOKE_* variables don't fit the settings: {error}")
+    name = f"INVOKE_{'_'.join(path).upper()}"
+    allowed = "nothing: a list can only stand in invoke.yaml" if isinstance(old, list) else "a number"
+    problem = f"{name} is {value!r}; allowed: {allowed}"
+    return BadInputError("the settings are not valid", hint=f"mend or unset {name}", problems=(problem,))
+
+
+def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    from stepladder.console import Console
+
+    if issubclass(kind, KeyboardInterrupt):
+        raise SystemExit(130)
+    console = Console()
+    found = explained(error, trace)
+    if found:
+        console.error(found)
+        raise SystemExit(int(found.exit_code))
+    sys.__excepthook__(kind, error, trace)
+    console.line()
+    console.error(
+        StepladderError(
+            f"nobody expected this {kind.__name__}",
+            hint="its traceback stands above; if it isn't from your own tasks, it is a bug of stepladder",
+        )
+    )
+    raise SystemExit(1)

@@ -1,0 +1,180 @@
+"""The command line from outside: what it loads, and what a person reads when something is wrong before the work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("boto3", "botocore", "cookiecutter", "docker", "jinja2", "moto", "requests", "rich", "urllib3", "werkzeug")
+ALIEN = ("AWS_", "INVOKE_", "STEPLADDER_", "TF_")
+
+
+def _invoke(folder, *arguments, options=(), **env):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ALIEN)}
+    return subprocess.run(
+        [sys.executable, *options, "-m", "invoke", *arguments],
+        cwd=folder,
+        env={**kept, "AWS_EC2_METADATA_DISABLED": "true", **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory):
+    """A project as `inv new` makes it."""
+    folder = tmp_path_factory.mktemp("projects")
+    answers = ("--no-input", "--project-name", "hello", "--python-version", f"3.{sys.version_info.minor}")
+    made = _invoke(ROOT, "new", *answers, "--output", str(folder))
+    assert made.returncode == 0, made.stderr
+    return folder / "hello"
+
+
+@pytest.fixture
+def project(fresh):
+    """The project, whose invoke.yaml a test may change."""
+    settings = (fresh / "invoke.yaml").read_text()
+    yield fresh
+    (fresh / "invoke.yaml").write_text(settings)
+
+
+def _mend(project, **changes):
+    content = yaml.safe_load((project / "invoke.yaml").read_text())
+    content["stepladder"] |= changes
+    (project / "invoke.yaml").write_text(yaml.safe_dump(content))
+
+
+def test_the_list_of_tasks_loads_nothing_heavy(project):
+    done = _invoke(project, "--list", options=("-X", "importtime"))
+    assert done.returncode == 0
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "stepladder" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_a_broken_invoke_yaml_is_told_with_every_problem(project):
+    _mend(project, python="2.7", architecture="ia64", rungs=["nowhere"], function={"memory_mb": 1}, colour="blue")
+    done = _invoke(project, "status")
+    assert done.returncode == 2
+    for key in ("python is '2.7'", "architecture is 'ia64'", "rungs is 'nowhere'", "function.memory_mb is 1", "colour"):
+        assert f"- stepladder.{key}" in done.stderr
+    assert f"mend them in {project / 'invoke.yaml'}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("stepladder: [", "invoke.yaml, line 1: "),
+        ("stepladder:\n  project: a\n   python: b\n", "invoke.yaml, line 3: "),
+        ("stepladder: 3\n", "stepladder is 3; allowed: a mapping"),
+        ("stepladder:\n  function: big\n", "stepladder.function is 'big'; allowed: a mapping"),
+        ("- stepladder\n", "invoke.yaml is ['stepladder']; allowed: a mapping"),
+    ],
+)
+def test_a_file_that_isn_t_even_settings_is_explained_without_a_traceback(project, text, said):
+    (project / "invoke.yaml").write_text(text)
+    done = _invoke(project, "status")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("ARCHITECTURE", "ia64", "stepladder.architecture is 'ia64'"),
+        ("FUNCTION_MEMORY_MB", "64", "stepladder.function.memory_mb is 64; allowed: a whole number from 128"),
+        ("ENVIRONMENTS_STAGING_REGION", "the moon", "stepladder.environments.staging.region is 'the moon'"),
+        ("PROMOTION_BAKE_MINUTES", "-1", "stepladder.promotion.bake_minutes is -1"),
+        ("FUNCTION_MEMORY_MB", "lots", "INVOKE_STEPLADDER_FUNCTION_MEMORY_MB is 'lots'; allowed: a number"),
+        ("RUNGS", "staging", "INVOKE_STEPLADDER_RUNGS is 'staging'; allowed: nothing: a list can only stand"),
+        ("FUNCTION_MEMORY", "512", "INVOKE_STEPLADDER_FUNCTION_MEMORY is set, and no setting has that name"),
+    ],
+)
+def test_a_variable_overrides_its_setting_and_is_checked_like_it(project, variable, value, said):
+    done = _invoke(project, "status", **{f"INVOKE_STEPLADDER_{variable}": value})
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_override_that_is_right_takes_effect(project):
+    _mend(project, architecture="ia64")
+    done = _invoke(project, "deploy", "--env", "nowhere", INVOKE_STEPLADDER_ARCHITECTURE="x86_64")
+    assert "there is no environment 'nowhere'" in done.stderr, "the settings were read, and were right"
+
+
+def test_an_unknown_environment_is_told_with_the_known_ones(project):
+    done = _invoke(project, "deploy", "--env", "stagin")
+    assert done.returncode == 2
+    assert "error: there is no environment 'stagin'" in done.stderr
+    assert "known environments: staging, production" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["deploy --env staging", "status", "tf.plan --env staging", "promote"])
+def test_a_local_cloud_that_isn_t_up_is_told_at_once(project, command):
+    started = time.monotonic()
+    done = _invoke(project, *command.split(), AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert done.returncode == 6
+    assert "error: the local cloud doesn't answer at http://127.0.0.1:9" in done.stderr
+    assert "start it with inv local.up" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("command", ["deploy --env staging", "status", "function.invoke --env staging"])
+def test_missing_credentials_are_told_with_what_to_do(project, tmp_path, command):
+    nobody = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    done = _invoke(project, *command.split(), **nobody)
+    assert done.returncode == 6
+    assert "error: there are no AWS credentials that work (NoCredentialsError)" in done.stderr
+    assert "AWS_PROFILE" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.cloud
+def test_expired_credentials_are_told_with_their_code(project, cloud):
+    """The front answers for every service, so the first call that a command makes is refused."""
+    cloud.faults({"service": "*", "action": "*", "kind": "error", "code": "ExpiredToken", "status": 403, "count": 0})
+    try:
+        done = _invoke(project, "deploy", "--env", "staging", **cloud.env)
+    finally:
+        cloud.faults()
+    assert done.returncode == 6
+    assert "error: there are no AWS credentials that work (ExpiredToken)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.cloud
+@pytest.mark.parametrize("found", ["nothing", "an old one"])
+def test_without_a_good_terraform_it_says_what_to_install(project, cloud, tmp_path, found):
+    terraform = tmp_path / "terraform"
+    if found == "an old one":
+        terraform.write_text('#!/bin/sh\necho \'{"terraform_version": "1.5.7"}\'\n')
+        terraform.chmod(0o755)
+    done = _invoke(project, "deploy", "--env", "staging", **cloud.env, STEPLADDER_TERRAFORM=str(terraform))
+    assert done.returncode == 6
+    assert "error: Terraform >= 1.10, < 2 is needed" in done.stderr
+    assert "https://developer.hashicorp.com/terraform/install" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_exception_that_nobody_expected_keeps_its_traceback_and_says_so(project, tmp_path):
+    for name in ("tasks.py", "invoke.yaml"):
+        (tmp_path / name).write_text((project / name).read_text())
+    with (tmp_path / "tasks.py").open("a") as tasks:
+        tasks.write("\n\nfrom invoke import task\n\n@task\ndef oops(c):\n    1 / 0\n\nns.add_task(oops)\n")
+    done = _invoke(tmp_path, "oops")
+    assert done.returncode == 1
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stderr.index("Traceback") < done.stderr.index("error: nobody expected this ZeroDivisionError")
