@@ -26,6 +26,7 @@ class Execution:
     error: str = ""
     cause: str = ""
     started: float = 0.0
+    output: Any = None
 
     @property
     def name(self) -> str:
@@ -87,6 +88,7 @@ class Desk:
             error=found.get("error", ""),
             cause=found.get("cause", ""),
             started=found["startDate"].timestamp(),
+            output=json.loads(found.get("output") or "null"),
         )
 
     def executions(self, status: str = "", limit: int = 100) -> list[dict[str, Any]]:

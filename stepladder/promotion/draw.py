@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Protocol
 
 from stepladder.console import Console
@@ -41,7 +40,7 @@ class Lines:
             now = (target.phase, target.share)
             if target.phase and self._told.get(target.environment) != now:
                 self._told[target.environment] = now
-                passed = max(0.0, time.time() - view.started)
+                passed = view.seconds(view.started)
                 share = f": {target.share}" if target.share else ""
                 self._console.line(f"{passed:7.1f} s  {target.environment:<12} {target.phase}{share}")
 
@@ -77,14 +76,14 @@ class Live:
         for place, rung in reversed(list(enumerate(view.rungs))):
             for target in rung:
                 symbol, colour = self._mark(target)
-                seconds = f"{time.time() - target.since:.0f} s" if target.since and not view.end else ""
+                seconds = f"{view.seconds(target.since):.0f} s" if target.since and not view.end else ""
                 phase = Text(target.phase or "not reached yet", style=colour)
                 table.add_row(
                     Text(f"╟{symbol}╢", style=colour), target.environment, phase, Text(_bar(target), "cyan"), seconds
                 )
             if place:
                 table.add_row(Text("║ ║", style="dim"))
-        passed = f"{max(0.0, time.time() - view.started):.0f} s"
+        passed = f"{view.seconds(view.started):.0f} s"
         state = view.end.lower() or "climbing"
         return Group(table, Text(f"  {state}, {passed}   {view.last}", style="dim"), Text(f"  {self._link}", "dim"))
 

@@ -7,6 +7,7 @@ target it belongs to (https://docs.aws.amazon.com/step-functions/latest/apirefer
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,10 +81,15 @@ class Target:
 
 @dataclass
 class View:
-    """The ladder: targets by their place, the last event, and how the execution ended."""
+    """The ladder: targets by their place, the last event, and how the execution ended.
+
+    Times are the execution's own: this machine's clock may differ from AWS's. `heard` is when the newest event was, by
+    its timestamp and by ours.
+    """
 
     rungs: list[list[Target]]
     started: float = 0.0
+    heard: tuple[float, float] = (0.0, 0.0)
     last: str = ""
     end: str = ""
     seen: int = 0
@@ -94,6 +100,11 @@ class View:
         """Make the view of an execution's input."""
         rungs = [[Target(t["environment"], t["function"], r["name"]) for t in r["targets"]] for r in told["rungs"]]
         return cls(rungs, started)
+
+    def seconds(self, since: float) -> float:
+        """Return how long ago a time of the execution was."""
+        event, here = self.heard
+        return max(0.0, event + (0.0 if self.end else time.time() - here) - since) if event else 0.0
 
     @property
     def targets(self) -> list[Target]:
@@ -123,6 +134,7 @@ def take(view: View, events: Sequence[Mapping[str, Any]]) -> None:
     """Put events into the view, oldest first."""
     for event in events:
         view.seen = max(view.seen, int(event["id"]))
+        view.heard = (event["timestamp"].timestamp(), time.time())
         view.paths[event["id"]] = path = _path(view, event)
         kind = event["type"]
         if kind in _ENDS:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stepladder.console import Console
+from stepladder.promotion import delivery
 from stepladder.releases.clock import stamp
 from stepladder.releases.records import Infra
 from stepladder.releases.rung import Rung
@@ -34,7 +35,8 @@ def alone(rung: Rung) -> Iterator[None]:
 
 def record(rung: Rung, outcome: Outcome) -> None:
     """Tell the ledger what was applied, so that the next deploy needn't run Terraform to find out."""
-    if outcome.root not in ("foundation", "service"):
+    if outcome.root == "delivery":
+        delivery.record(rung, outcome.inputs_hash, outcome.plan_id)
         return
     infra = Infra(
         input_hash=outcome.inputs_hash,

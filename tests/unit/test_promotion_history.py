@@ -130,3 +130,15 @@ def test_lines_tell_each_change_once(capsys):
         "staging shifting",
         "staging shifting: 10% on version 8",
     ]
+
+
+def test_times_are_the_execution_s_own_whatever_this_machine_s_clock_says(monkeypatch):
+    events, view = climbing()
+    monkeypatch.setattr(history.time, "time", lambda: 50_000.0)
+    events.iteration("Climb", 0)
+    events.iteration("ReleaseTargets", 0)
+    events.state("Validate")
+    refresh(view, events)
+    monkeypatch.setattr(history.time, "time", lambda: 50_007.0)
+    assert view.seconds(view.targets[0].since) == 7
+    assert view.seconds(view.started) == 11
