@@ -170,7 +170,7 @@ def _config(base: Base, recipe: Recipe, labels: dict[str, str], added: list[tupl
         "config": running,
         "rootfs": {
             "type": "layers",
-            "diff_ids": [*base.config["rootfs"]["diff_ids"], *(diff_id for diff_id, _ in added)],
+            "diff_ids": [*(base.config["rootfs"].get("diff_ids") or ()), *(diff_id for diff_id, _ in added)],
         },
         "history": [*history, *({"created": _CREATED, "created_by": why} for _, why in added)],
     }

@@ -173,7 +173,9 @@ def test_what_only_buildkit_knows_is_named(builder: Builder) -> None:
 
 
 def test_a_dockerfile_without_cmd_is_refused_though_the_base_has_one(builder: Builder, docker_client: Any) -> None:
-    docker_client.images.build(fileobj=io.BytesIO(b'FROM scratch\nCMD ["app.handler.handler"]'), tag="with-cmd:1")
+    docker_client.images.build(
+        rm=True, fileobj=io.BytesIO(b'FROM scratch\nCMD ["app.handler.handler"]'), tag="with-cmd:1"
+    )
     builder.write(PLAIN.replace('CMD ["app.handler.handler"]', ""))
     with pytest.raises(BadInputError, match="no CMD"):
         builder.build(base="with-cmd:1")
@@ -206,7 +208,7 @@ def full_engine(docker_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         with docker_engine.started(folder) as host:
             monkeypatch.setenv("DOCKER_HOST", host)
             client = docker.DockerClient(base_url=host, timeout=60)
-            client.images.build(fileobj=io.BytesIO(b"FROM scratch\nENV X=1"), tag="tiny:1")
+            client.images.build(rm=True, fileobj=io.BytesIO(b"FROM scratch\nENV X=1"), tag="tiny:1")
             client.close()
             yield host
     finally:

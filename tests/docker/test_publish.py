@@ -1,0 +1,232 @@
+"""From settings to an image in a registry, by a real engine: what is built, pushed, skipped and refused."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker_engine
+import pytest
+from fakes import image_project as project
+from fakes.registry import FaultyRegistry
+
+from stepladder import images
+from stepladder.console import Step
+from stepladder.errors import NotReadyError, RefusedError
+from stepladder.images import engine, job, retry
+from stepladder.images.engine_build import EngineImage
+from stepladder.images.model import OCI_INDEX, BuiltImage, canonical
+
+DOCKERFILE = """\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+COPY app ${LAMBDA_TASK_ROOT}/app/
+CMD ["app.handler.handler"]
+"""
+BASE = b'FROM scratch\nENV LAMBDA_TASK_ROOT=/var/task\nENTRYPOINT ["/lambda-entrypoint.sh"]'
+
+
+class Publisher:
+    """A project with the docker builder, a registry that also holds its base, and the two calls of ECR."""
+
+    def __init__(self, root: Path, registry: FaultyRegistry, client: Any, architecture: str) -> None:
+        self.root, self.registry, self._docker, self._architecture = root, registry, client, architecture
+        self.host = registry.url.removeprefix("http://")
+        registry.repositories["base"] = "MUTABLE"
+        client.images.build(rm=True, fileobj=io.BytesIO(BASE), tag=f"{self.host}/base:1")
+        user, password = registry.login()
+        for event in client.api.push(
+            f"{self.host}/base", "1", auth_config={"username": user, "password": password}, stream=True, decode=True
+        ):
+            assert "error" not in event
+        client.images.remove(f"{self.host}/base:1")
+        self.said: list[str] = []
+        self.write()
+
+    def write(self, files: dict[str, str] | None = None, *, base: str = "", builder: str = "docker") -> None:
+        base = base or f"{self.host}/base:1"
+        self.settings = project.make(
+            self.root,
+            {"function/Dockerfile": DOCKERFILE, **(files or {})},
+            architecture=self._architecture,
+            image={"base": base, "builder": builder},
+        )
+
+    def prepare(self, **options: Any) -> BuiltImage:
+        self.said.clear()
+        return images.prepare(self.settings, self, Step("image"), "staging", say=self.said.append, **options)  # type: ignore[arg-type]
+
+    def forget(self) -> None:
+        (self.root / ".stepladder/image.json").unlink()
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return self.registry.store.index(self.registry.key()).tags
+
+    # what images ask of AWS
+
+    def client(self, _service: str) -> Publisher:
+        return self
+
+    def get_authorization_token(self) -> dict[str, Any]:
+        token = base64.b64encode(":".join(self.registry.login()).encode()).decode()
+        return {"authorizationData": [{"authorizationToken": token, "proxyEndpoint": self.registry.url}]}
+
+    def batch_get_image(self, *, imageIds: list[dict[str, str]], **_names: str) -> dict[str, Any]:  # noqa: N803
+        held = self.registry.store.index(self.registry.key()).images
+        return {"images": [image for image in imageIds if image["imageDigest"] in held]}
+
+
+@pytest.fixture
+def publisher(
+    docker_client: Any, architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Publisher]:
+    monkeypatch.setattr(retry, "sleep", lambda _seconds: None)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with FaultyRegistry(tmp_path / "registry") as registry:
+        publisher = Publisher(tmp_path / "project", registry, docker_client, architecture)
+        yield publisher
+        docker_engine.forget(docker_client, publisher.host)
+
+
+def test_an_image_stands_on_its_base_by_digest_and_says_so(publisher: Publisher) -> None:
+    image = publisher.prepare()
+    digest = publisher.registry.store.index(publisher.registry.key("base")).tags["1"]
+    assert image.base == f"{publisher.host}/base:1@{digest}"
+    assert (image.builder, image.pushed) == ("docker", True)
+    assert list(publisher.tags.values()) == [image.digest]
+
+
+def test_a_base_that_only_the_engine_has_is_used_as_it_is(publisher: Publisher, docker_client: Any) -> None:
+    docker_client.images.build(rm=True, fileobj=io.BytesIO(BASE), tag="only-here:1")
+    publisher.write(base="only-here:1")
+    assert publisher.prepare().base == "only-here:1"
+
+
+def test_nothing_changed_means_nothing_built_or_pushed(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = publisher.prepare()
+    monkeypatch.setattr(job, "_build_in_engine", lambda _job: pytest.fail("built"))
+    assert publisher.prepare() == first.__class__(**{**first.__dict__, "pushed": False})
+    publisher.forget()  # another machine, or a fresh clone
+    again = publisher.prepare()
+    assert (again.digest, again.pushed) == (first.digest, False)
+
+
+def test_a_colleague_who_was_faster_with_the_same_inputs_is_no_trouble(
+    publisher: Publisher, docker_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = publisher.prepare()
+    publisher.forget()
+    docker_client.images.remove(f"{publisher.host}/demo:{first.tag}", force=True)
+    docker_client.images.prune(filters={"dangling": True})
+    monkeypatch.setattr(job, "_tagged", lambda _job: None)  # not there yet when we looked
+    again = publisher.prepare()
+    assert (again.digest, again.pushed) == (first.digest, False)
+
+
+def test_a_tag_with_other_content_is_refused(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    publisher.prepare()
+    monkeypatch.setattr("stepladder.images.revision.Revision.tag", lambda _self, _key: next(iter(publisher.tags)))
+    publisher.write({"function/app/handler.py": project.HANDLER + "# changed\n"})
+    with pytest.raises(RefusedError, match="exists with other content"):
+        publisher.prepare()
+    monkeypatch.setattr(job, "_tagged", lambda _job: None)  # not there yet when we looked
+    with pytest.raises(RefusedError, match="exists with other content"):
+        publisher.prepare()
+
+
+def test_an_index_is_refused_with_the_flags_that_avoid_it(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an engine with a containerd store may push: the push ends well, the check doesn't."""
+    image = publisher.prepare()
+    publisher.forget()
+    entry = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": image.digest, "size": 1}
+    index = canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]})
+    store, key = publisher.registry.store, publisher.registry.key()
+    put = lambda *_a, **_k: store.put(key, index, OCI_INDEX, "moved", immutable=lambda _tag: False)  # noqa: E731
+    monkeypatch.setattr("stepladder.images.engine_push.push", put)
+    monkeypatch.setattr("stepladder.images.revision.Revision.tag", lambda _self, _key: "moved")
+    with pytest.raises(RefusedError, match="image index") as caught:
+        publisher.prepare()
+    assert "--provenance=false" in caught.value.hint
+    assert not (publisher.root / ".stepladder/image.json").exists()
+
+
+def test_pull_takes_a_base_that_has_moved(publisher: Publisher, docker_client: Any) -> None:
+    first = publisher.prepare()
+    image, _ = docker_client.images.build(
+        rm=True, fileobj=io.BytesIO(BASE + b"\nENV MOVED=1"), tag=f"{publisher.host}/base:1"
+    )
+    user, password = publisher.registry.login()
+    docker_client.api.push(f"{publisher.host}/base", "1", auth_config={"username": user, "password": password})
+    docker_client.images.remove(image.id, force=True)
+    assert publisher.prepare().digest == first.digest
+    second = publisher.prepare(pull=True)
+    assert second.base != first.base
+    assert second.tag.startswith(f"{first.tag}-")
+
+
+def test_latest_is_refused_in_ci(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    for base in ("example.org/base", "example.org/base:latest"):
+        publisher.write(base=base)
+        with pytest.raises(RefusedError, match="latest today"):
+            publisher.prepare()
+    publisher.write({"function/Dockerfile": DOCKERFILE.replace("FROM", "FROM alpine AS tools\nFROM")})
+    with pytest.raises(RefusedError, match="stand on alpine"):
+        publisher.prepare()
+    publisher.write()
+    assert publisher.prepare().pushed
+
+
+def test_an_image_can_be_built_without_a_registry(publisher: Publisher, docker_client: Any) -> None:
+    docker_client.images.build(rm=True, fileobj=io.BytesIO(BASE), tag="only-here:1")
+    publisher.write(base="only-here:1")
+    built = job.build_only(publisher.settings, Step("image"))
+    assert isinstance(built, EngineImage)
+    assert docker_client.images.get(built.id)
+    told = job.summary(built)
+    assert (told["builder"], told["id"], told["digest"]) == ("docker", built.id, None)
+    assert json.dumps(told)
+
+
+def test_auto_takes_the_engine_that_fits(publisher: Publisher) -> None:
+    publisher.write(builder="auto")
+    assert publisher.prepare().builder == "docker"
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        pytest.param(None, "no container engine answers", id="none answers"),
+        pytest.param("other", "the container engine is", id="one for another processor"),
+    ],
+)
+def test_auto_falls_back_to_layers_and_says_why(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, found: str | None, why: str
+) -> None:
+    other = engine.Engine("1", {"arm64": "x86_64", "x86_64": "arm64"}[publisher.settings.architecture], here=True)
+    monkeypatch.setattr(engine, "find", lambda: other if found else None)
+    publisher.write(builder="auto")
+    assert publisher.prepare().builder == "layers"
+    assert publisher.said[0].startswith(why)
+    assert publisher.said[0].endswith("from layers")
+
+
+def test_the_docker_builder_is_not_replaced_in_silence(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "find", lambda: None)
+    with pytest.raises(NotReadyError, match=r"builder is docker, and no container engine answers"):
+        publisher.prepare()
+
+
+def test_a_build_folder_that_is_gone_costs_no_second_image(publisher: Publisher) -> None:
+    first = publisher.prepare()
+    shutil.rmtree(publisher.root / ".stepladder")
+    again = publisher.prepare()
+    assert (again.digest, again.pushed) == (first.digest, False)
