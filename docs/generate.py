@@ -1,0 +1,216 @@
+"""Write what the code knows better than a person: docs/reference.md and the table of tasks in README.md.
+
+    python docs/generate.py
+
+A test compares what this gives with what is committed.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stepladder.collections import namespace, project
+from stepladder.errors import BadInputError, ExitCode
+from stepladder.settings import DEFAULTS, PREFIX, load
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENT = {"account": "123456789012", "region": "eu-west-1"}
+
+SETTINGS = {
+    "project": "name of the project, from which every AWS name is made",
+    "python": "Python version of the function",
+    "architecture": "processor architecture of the function",
+    "trigger": "what calls the function: a URL open to everybody, one for signed requests, a queue, a schedule",
+    "schedule": "when, for the trigger `schedule`",
+    "infra": "when `inv deploy` applies Terraform; `auto` is when its inputs changed",
+    "rungs": "the ladder, lowest first; a list inside the list is one rung with several targets",
+    "function.memory_mb": "memory, and with it the share of processor",
+    "function.timeout_seconds": "how long one invocation may take",
+    "function.environment": "the function's environment variables; no secrets",
+    "image.builder": "how the image is built; `auto` is Docker where an engine answers",
+    "image.base": "base image instead of AWS's own for the Python version",
+    "image.context": "folder of the Dockerfile",
+    "image.keep": "how many images the repository keeps",
+    "smoke.path": "folder of the cases that every rung must pass",
+    "promotion.deployment": "how traffic shifts on every rung but the lowest",
+    "promotion.bake_minutes": "how long a rung is watched after all traffic has shifted",
+    "promotion.approval_hours": "how long a climb waits for `inv promote.approve`",
+    "promotion.probe_requests": "synthetic requests sent at each look at a shift",
+    "promotion.scan_threshold": "severity of a scan's findings that stops a climb",
+    "promotion.rungs": "what differs on one rung: `deployment`, `bake_minutes`, `approval`",
+    "environments.staging.account": "AWS account of an environment (here `staging`)",
+    "environments.staging.region": "its region",
+    "environments.staging.function": "what differs from `function` there",
+}
+"""What each setting is for. Types, defaults, what is allowed and the variables' names come from the code."""
+
+EXIT_CODES = {
+    ExitCode.OK: "done, or nothing to do",
+    ExitCode.FAILED: "failed",
+    ExitCode.BAD_INPUT: "bad input: settings, arguments, template answers",
+    ExitCode.ROLLED_BACK: "rolled back, and verified to be where it began",
+    ExitCode.REFUSED: "refused before anything moved",
+    ExitCode.ROLLBACK_FAILED: "the rollback failed: a person must look now",
+    ExitCode.NOT_READY: "not ready: a tool is missing, credentials don't work, or the local cloud doesn't answer",
+    ExitCode.LOCKED: "locked by somebody else",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+
+VARIABLES = {
+    "AWS_ENDPOINT_URL": "the SDK's own: where all AWS calls go; `inv local.env` sets it",
+    "DOCKER_HOST": "Docker's own: the engine that builds images",
+    "NO_COLOR": "print without colour (https://no-color.org)",
+    "STEPLADDER_LAMBDA_IDLE_SECONDS": "local cloud: how long an idle execution environment stays warm",
+    "STEPLADDER_LAMBDA_SETTLE_SECONDS": "local cloud: how long a function is `Pending` or its update `InProgress`",
+    "STEPLADDER_LAUNCHER": "local cloud: run functions as `process` or `container`",
+    "STEPLADDER_TERRAFORM": "the Terraform executable, and no other",
+    "STEPLADDER_TERRAFORM_MIRROR": "a filesystem mirror that holds the AWS provider",
+}
+
+
+@functools.cache  # Invoke takes the help texts off a task when it first makes its flags
+def tasks() -> tuple[tuple[str, Any, Any], ...]:
+    """Return the name, the task and the parser context of every task of a generated project."""
+    root = namespace()
+    for task in (project.check, project.test, project.lock):
+        root.add_task(task)
+    contexts = sorted(root.to_contexts(), key=lambda context: ("." in context.name, context.name))
+    return tuple((context.name, root[context.name], context) for context in contexts)
+
+
+def short(name: str, context: Any) -> str:
+    """Return how a person types a task: `inv status`, not `inv status.show`."""
+    nouns = [alias for alias in context.aliases if "." not in alias]
+    return f"inv {nouns[0] if nouns else name}"
+
+
+def first_line(task: Any) -> str:
+    """Return a task's one sentence."""
+    return str(task.__doc__).strip().partition("\n")[0]
+
+
+def task_table() -> str:
+    """Return the table of tasks for the README."""
+    rows = [(f"`{short(name, context)}`", first_line(task)) for name, task, context in tasks()]
+    return table(("task", "what it does"), rows)
+
+
+def task_sections() -> str:
+    """Return a section for each task, with every flag."""
+    parts = []
+    for name, task, context in tasks():
+        flags = [(f"`{flag}`", text) for flag, text in context.help_tuples()]
+        parts += [f"### {short(name, context)}\n\n{first_line(task)}\n"]
+        parts += [table(("flag", ""), flags)] if flags else []
+    return "\n".join(parts)
+
+
+def setting_table() -> str:
+    """Return the table of settings."""
+    rows = [
+        (
+            f"`{key}`",
+            f"`{default!r}`" if default is not None else "",
+            allowed(key),
+            "in `invoke.yaml` only" if isinstance(default, (dict, list)) else f"`{variable(key)}`",
+            text,
+        )
+        for key, text in SETTINGS.items()
+        for default in [default_of(key)]
+    ]
+    return table(("key", "default", "allowed", "variable", "what it is"), rows)
+
+
+def variable(key: str) -> str:
+    """Return the name of the variable that overrides a setting."""
+    return f"{PREFIX}{key.replace('.', '_').upper()}"
+
+
+def default_of(key: str) -> Any:
+    """Return a setting's default; None for what has none."""
+    value: Any = DEFAULTS
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return {} if key == "environments.staging.function" else value
+
+
+def allowed(key: str) -> str:
+    """Return what the validation itself says is allowed, when it is given something that isn't."""
+    bad: Any = object()
+    for part in reversed(key.split(".")):
+        bad = {part: bad}
+    settings = {"project": "a", "environments": {"staging": ENVIRONMENT, "production": ENVIRONMENT}}
+    try:
+        load(_merged(settings, bad), ROOT)
+    except BadInputError as error:
+        for problem in error.problems:
+            match = re.fullmatch(rf"stepladder\.{re.escape(key)} is .*?; allowed: (.*)", problem)
+            if match:
+                return match[1]
+    raise LookupError(f"nothing checks {key}")
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    both = {k: _merged(base[k], v) for k, v in over.items() if isinstance(v, Mapping) and k in base}
+    return {**base, **over, **both}
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "".join(f"| {' | '.join(map(escaped, line))} |\n" for line in lines)
+
+
+def escaped(cell: str) -> str:
+    """Return text that stays in one cell."""
+    return cell.replace("|", "\\|") if "`" in cell else cell.replace("|", "\\|").replace("<", "&lt;")
+
+
+def reference() -> str:
+    """Return docs/reference.md."""
+    codes = [(f"{int(code)}", text) for code, text in EXIT_CODES.items()]
+    variables = [(f"`{name}`", text) for name, text in VARIABLES.items()]
+    return f"""# Reference
+
+Written by `docs/generate.py` from the code; a test compares.
+
+## Settings
+
+Under the key `stepladder` of `invoke.yaml`. A variable overrides the file; a list or a mapping has none.
+
+{setting_table()}
+## Exit codes
+
+{table(("code", "meaning"), codes)}
+Invoke itself ends with 1 when a task is unknown or a flag is missing.
+
+## Environment variables
+
+{table(("variable", "what it does"), variables)}
+## Tasks
+
+Those of a generated project. This repository's own are in [CONTRIBUTING.md](../CONTRIBUTING.md).
+
+{task_sections()}"""
+
+
+def readme(text: str) -> str:
+    """Return the README with its table of tasks as it must be."""
+    head, _, rest = text.partition("<!-- tasks -->\n")
+    _, _, tail = rest.partition("<!-- end of tasks -->\n")
+    return f"{head}<!-- tasks -->\n{task_table()}<!-- end of tasks -->\n{tail}"
+
+
+def documents() -> dict[Path, str]:
+    """Return every generated document."""
+    front = ROOT / "README.md"
+    return {ROOT / "docs" / "reference.md": reference(), front: readme(front.read_text("utf-8"))}
+
+
+if __name__ == "__main__":
+    for path, text in documents().items():
+        path.write_text(text, "utf-8")

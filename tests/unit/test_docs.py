@@ -1,0 +1,123 @@
+"""The documentation says what the code does: generated parts are fresh, links resolve, nothing is left out."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stepladder.errors import ExitCode
+from stepladder.settings import DEFAULTS
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")] + sorted(
+    (ROOT / "docs").rglob("*.md")
+)
+
+
+@pytest.fixture(scope="module")
+def generate():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _listed():
+    """Every task of this repository, as `inv --list` tells them."""
+    argv = [sys.executable, "-m", "invoke", "--list", "--list-format", "json"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+
+    def walk(collection, prefix=""):
+        for task in collection["tasks"]:
+            yield prefix + task["name"], task["help"]
+        for inner in collection["collections"]:
+            yield from walk(inner, f"{prefix}{inner['name']}.")
+
+    return dict(walk(json.loads(done.stdout)))
+
+
+def test_generated_documents_are_fresh(generate):
+    for path, text in generate.documents().items():
+        assert path.read_text("utf-8") == text, f"{path.name} is stale: run python docs/generate.py"
+
+
+def test_every_task_has_one_sentence_of_help():
+    for name, text in _listed().items():
+        assert text, f"{name} has no help"
+        assert text.endswith("."), name
+        assert not text.startswith(("This", "The task")), name
+
+
+def test_every_task_is_documented(generate):
+    known = {name for name, _, _ in generate.tasks()} | {"demo", "bench"}
+    assert set(_listed()) <= known
+    written = (ROOT / "CONTRIBUTING.md").read_text() + (ROOT / "README.md").read_text()
+    for name in ("check", "test", "demo", "bench"):
+        assert f"invoke {name}" in written, name
+
+
+def test_every_flag_has_help(generate):
+    bare = [
+        f"{name} {flag}" for name, _, context in generate.tasks() for flag, text in context.help_tuples() if not text
+    ]
+    assert bare == []
+
+
+def test_every_setting_is_described(generate):
+    def keys(values, prefix=""):
+        for key, value in values.items():
+            if isinstance(value, dict) and value:
+                yield from keys(value, f"{prefix}{key}.")
+            else:
+                yield f"{prefix}{key}"
+
+    described = {key for key in generate.SETTINGS if not key.startswith("environments.")}
+    assert described == set(keys(DEFAULTS)) - {"environments"}
+
+
+def test_every_exit_code_means_the_same_in_the_reference_and_in_the_architecture(generate):
+    assert set(generate.EXIT_CODES) == set(ExitCode)
+    architecture = (ROOT / "docs" / "architecture.md").read_text().partition("## Exit codes")[2]
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", architecture, re.MULTILINE)} == {int(c) for c in ExitCode}
+
+
+def test_every_variable_of_our_own_is_described(generate):
+    used = set()
+    for path in (ROOT / "stepladder").rglob("*.py"):
+        used |= set(re.findall(r"\"(STEPLADDER_[A-Z_]+)\"", path.read_text("utf-8")))
+    assert used == {name for name in generate.VARIABLES if name.startswith("STEPLADDER_")}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, anchor = target.partition("#")
+        if re.match(r"[a-z]+:", path):
+            continue
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{page.name}: {target}"
+        if anchor:
+            assert anchor in _anchors(file), f"{page.name}: {target}"
+
+
+def _anchors(file):
+    """GitHub's names of the headings: lower case, punctuation dropped, spaces to hyphens."""
+    heads = re.findall(r"^#+ (.*)$", file.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_in_the_docs_exists(page):
+    listed = {*_listed(), "lock", "tf", "image", "local", "status", "promote"}
+    for command in re.findall(r"(?:^|[`$( ])(?:inv|invoke) ([a-z][\w.]*)", page.read_text("utf-8"), re.MULTILINE):
+        assert command.rstrip(".") in listed or command in _PROSE, f"{page.name}: inv {command}"
+
+
+_PROSE = {"calls", "tf.", "local."}
