@@ -39,6 +39,11 @@ def load(key: str) -> tuple[smoke.Case, ...]:
     return tuple(smoke.parse(json.loads(body)))
 
 
+def healthy(cases: Sequence[smoke.Case]) -> list[smoke.Case]:
+    """Return the cases that expect no error: those that fail on purpose would raise the alias's error alarm."""
+    return [case for case in cases if case.expect.get("error") is None]
+
+
 def invoke(function: str, qualifier: str, payload: Any) -> Called:
     """Invoke once and measure."""
     started = time.perf_counter()

@@ -54,8 +54,9 @@ def _test(deployment_id: str) -> str:
         raise ValueError(f"deployment {deployment_id} has no AppSpec that names a version")
     after = serving.alias(function, name).serves_only(version)
     qualifier = name if after else version
+    known = cases.load(deployment.smoke_key)
     count = cases.run(
-        cases.load(deployment.smoke_key),
+        cases.healthy(known) if after else known,
         lambda payload: cases.invoke(function, qualifier, payload),
         f"version {version} of {function}{f' behind alias {name}' if after else ''}",
     )

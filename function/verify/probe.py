@@ -30,7 +30,7 @@ def run(event: dict[str, Any]) -> dict[str, Any]:
     function, alias = target["function"], target["alias"]
     if event["baked"] and not event["release"]["hotfix"]:
         _check_alarms(function)
-    known = cases.load(event["release"]["smoke_key"])
+    known = cases.healthy(cases.load(event["release"]["smoke_key"]))
     if not known:
         return {"samples": 0, "bad": 0}
     wanted = list(itertools.islice(itertools.cycle(known), int(target["probe_requests"])))

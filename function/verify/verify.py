@@ -50,9 +50,8 @@ def _alias(event: dict[str, Any]) -> dict[str, Any]:
     _check_digest(function, version, event["release"]["digest"])
     _check_serving(function, name, version)
     subject = f"version {version} of {function} behind alias {name}"
-    count = cases.run(
-        cases.load(event["release"]["smoke_key"]), lambda payload: _through(function, name, version, payload), subject
-    )
+    known = cases.healthy(cases.load(event["release"]["smoke_key"]))
+    count = cases.run(known, lambda payload: _through(function, name, version, payload), subject)
     return {"cases": count, "alias_revision": _check_serving(function, name, version).revision}
 
 

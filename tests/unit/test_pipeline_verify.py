@@ -72,6 +72,25 @@ def test_a_smoke_key_outside_its_folder_is_refused(pipeline):
         call(pipeline, "version", release=release(smoke_key="pipeline/verify.zip"))
 
 
+def test_a_case_that_expects_an_error_goes_to_the_version_and_never_through_the_alias(pipeline):
+    """It would raise the alias's error alarm, and a good release would be rolled back."""
+    pipeline.world.s3.cases["bad.json"] = (
+        '{"name": "refuses", "payload": {"bad": 1}, "expect": {"error": "ValueError"}}'
+    )
+
+    def answers(_version, payload):
+        return (None, "ValueError") if "bad" in payload else ({"statusCode": 200}, None)
+
+    pipeline.world.lambda_.answers = answers
+    assert call(pipeline, "version") == {"cases": 2}
+    served(pipeline)
+    assert call(pipeline, "alias")["cases"] == 1
+    assert call(pipeline, "probe") == {"samples": 10, "bad": 0}
+    pipeline.world.codedeploy.add("d-1")
+    event = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "e"}
+    assert pipeline.verify.handler(event, Context())["why"] == "1 smoke cases passed"
+
+
 class TestProbe:
     def test_sends_as_many_requests_as_asked_through_the_alias(self, pipeline):
         served(pipeline)

@@ -1,0 +1,90 @@
+"""Every AWS call that the pipeline's functions make, broken for good: the climb still ends as it should.
+
+The table is checked against the source of the functions: a new call is missed here before it is missed on AWS.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from stepladder import resources
+
+pytestmark = [pytest.mark.cloud, pytest.mark.faults]
+
+GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n"
+BROKEN = """
+def handler(event, context):
+    if context.invoked_function_arn.endswith('-production:live'):
+        raise ValueError('broken behind the alias')
+    return {'statusCode': 200}
+"""
+KINDS = ("throttle", "access_denied")
+CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version climbs, why so, exit codes
+    "ecr:BatchGetImage": (GOOD, "validate can't see the image", {4}),
+    "ecr:GetDownloadUrlForLayer": (GOOD, "validate can't see the machine", {4}),
+    "ecr:DescribeImageScanFindings": (GOOD, "validate can't see the findings", {4}),
+    "s3:GetObject": (GOOD, "verify has no cases", {4}),
+    "codedeploy:PutLifecycleEventHookExecutionStatus": (GOOD, "see test_climb_versions", set()),
+    "codedeploy:GetDeployment": (GOOD, "hook and rollback are blind: a person must look", {3, 4, 5}),
+    "codedeploy:ListDeployments": (GOOD, "validate can't see whether one is active", {4}),
+    "codedeploy:BatchGetDeployments": (BROKEN, "rollback can't find the deployment", {5}),
+    "codedeploy:ListDeploymentTargets": (BROKEN, "rollback can't tell how far it came", {5}),
+    "codedeploy:GetDeploymentTarget": (BROKEN, "rollback can't tell how far it came", {5}),
+    "codedeploy:StopDeployment": (BROKEN, "CodeDeploy ends it by its own alarms and hooks", {3, 5}),
+    "cloudwatch:DescribeAlarms": (GOOD, "read by CodeDeploy, and while a version bakes", {0, 3, 4}),
+    "lambda:GetFunction": (GOOD, "read by `inv promote` itself; see tests/unit", set()),
+    "lambda:GetAlias": (GOOD, "read by `inv promote` itself; see tests/unit", set()),
+    "lambda:GetFunctionConfiguration": (GOOD, "validate can't see the function", {4}),
+    "lambda:Invoke": (GOOD, "every task; see test_climb_states", set()),
+    "lambda:UpdateAlias": (BROKEN, "CodeDeploy's rollback has done it, or nobody can", {3, 4, 5}),
+    "dynamodb:GetItem": (GOOD, "read by `inv promote` itself; see tests/unit", set()),
+    "dynamodb:PutItem": (GOOD, "no lock, no climb", {4}),
+    "dynamodb:DeleteItem": (GOOD, "the lease runs out", {0}),
+    "stepfunctions:DescribeExecution": (GOOD, "read by `inv promote` itself", set()),
+}
+
+
+def made() -> set[str]:
+    """Return the calls in the functions' source: `client("lambda").get_alias(` and the like."""
+    found = set()
+    for path in resources.folder("function").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        names = dict(re.findall(r'(\w+) = aws\.client\("(\w+)"[^)]*\)$', text, re.MULTILINE))
+        direct = re.findall(r'aws\.client\("(\w+)"[^)]*\)\.(\w+)\(', text)
+        through = [(names[name], call) for name, call in re.findall(r"(\w+)\.(\w+)\(", text) if name in names]
+        found |= {f"{service}:{''.join(p.title() for p in call.split('_'))}" for service, call in direct + through}
+    return found
+
+
+def test_the_table_has_every_call_that_the_functions_make():
+    assert made() == set(CALLS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("call", sorted(call for call, (_, _, codes) in CALLS.items() if codes))
+def test_broken(call, kind, make_tower, before, unique, cloud):
+    source, why, codes = CALLS[call]
+    tower = make_tower("calls")
+    tower.ship(unique(source))
+    was = before(tower)
+    service, _, action = call.partition(":")
+    cloud.faults({"service": service, "action": action, "kind": kind, "count": 0})
+    ended = tower.promote()
+    cloud.faults()
+    assert ended.code in codes, f"{why}: {ended.code} {ended.message}"
+    if ended.code == 5:
+        tower.client("lambda").update_alias(
+            FunctionName=tower.function("production"),
+            Name="live",
+            FunctionVersion=was.alias[0],
+            RoutingConfig={"AdditionalVersionWeights": {}},
+        )
+    elif ended.code:
+        assert tower.alias() == was.alias
+    for environment in tower.settings.rungs:  # a lock that couldn't be given back is a lease that runs out
+        tower.client("dynamodb").delete_item(
+            TableName=f"{tower.project}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "lock"}}
+        )
+    was.check_quiet()
