@@ -32,19 +32,37 @@ def release(c: Any, env: str, digest: str = "", version: str = "", force: bool =
 
 @task(
     help={
-        "env": "environment to call",
+        "env": "environment to call (with --local: whose settings the function gets; default: the lowest rung)",
         "payload": "event as JSON text; {} by default",
         "event": "file with the event as JSON",
         "version": "version to call instead of what the alias serves",
+        "local": "build the function as it stands here and call that once; nothing is deployed",
     },
     auto_shortflags=False,
 )
-def invoke(c: Any, env: str, payload: str = "", event: str = "", version: str = "") -> None:
+def invoke(c: Any, env: str = "", payload: str = "", event: str = "", version: str = "", local: bool = False) -> None:
     """Call the function, print its answer as data and the end of its log; exit code 1 when it fails."""
-    from stepladder.errors import StepladderError
+    from stepladder.errors import BadInputError, StepladderError
     from stepladder.releases import byhand
-    from stepladder.releases.rung import opened
 
-    answer = byhand.invoke(opened(c, env, "inv function.invoke"), payload=payload, event=event, version=version)
-    if answer.error:
-        raise StepladderError(f"the function failed: {answer.error}", hint="the end of its log stands above")
+    if local and version:
+        raise BadInputError("--local has no versions: it calls what stands here", hint="leave out --version or --local")
+    if not env and not local:
+        raise BadInputError("--env is missing", hint="name the environment to call, or --local for what stands here")
+    if local:
+        error = _call_here(c, env, byhand.read_payload(payload, event))
+    else:
+        from stepladder.releases.rung import opened
+
+        rung = opened(c, env, "inv function.invoke")
+        error = byhand.invoke(rung, payload=payload, event=event, version=version).error or ""
+    if error:
+        raise StepladderError(f"the function failed: {error}", hint="the end of its log stands above")
+
+
+def _call_here(c: Any, env: str, event: Any) -> str:
+    from stepladder import settings
+    from stepladder.console import Console
+    from stepladder.local import once
+
+    return once.invoke(settings.from_context(c), env, event, Console())

@@ -43,6 +43,7 @@ class Job:
     step: Step
     say: Say = _silent
     pull: bool = False
+    to_run: bool = False
     repository: ecr.Repository | None = None
     local_cloud: bool = field(default_factory=lambda: aws_module.is_loopback(aws_module.endpoint()))
 
@@ -88,16 +89,16 @@ def prepare(
 
 
 def build_only(
-    settings: Settings, step: Step, *, say: Say = _silent, pull: bool = False, local_cloud: bool | None = None
+    settings: Settings, step: Step, *, say: Say = _silent, pull: bool = False, to_run: bool = False
 ) -> LocalImage | EngineImage:
     """Build the image without a registry: into the engine, or as blobs under `.stepladder/cache`.
 
-    `local_cloud` says whether it is to run on this machine only (None: as the AWS endpoint in force says).
+    `to_run`: on this machine, and nowhere else; what the layers builder makes then needs no container.
     """
     environment = next(iter(settings.environments))
     job = Job(settings, settings.names(environment), input_key(settings), revision.read(settings), step, say, pull)
-    if local_cloud is not None:
-        job.local_cloud = local_cloud
+    if to_run:
+        job.local_cloud = job.to_run = True
     return _build_in_engine(job) if _engine_builds(job) else _build(job)
 
 
@@ -224,6 +225,9 @@ def _base(job: Job) -> Base:
     base's registry is out of reach.
     """
     bases = _bases(job)
+    if job.to_run:
+        job.say("without a container engine to build it, the image runs on this machine's own Python")
+        return bases.host()
     if job.local_cloud and not job.settings.image.base:
         unfit = choose.why_not(engine.find(), job.settings, local_cloud=True)
         if unfit:

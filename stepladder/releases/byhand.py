@@ -106,14 +106,15 @@ def _image(rung: Rung, digest: str) -> tuple[str, str, str]:
 
 def invoke(rung: Rung, *, payload: str = "", event: str = "", version: str = "") -> Answer:
     """Invoke through the alias, or one version, and print the answer as data and the end of the log to the person."""
-    answer = rung.function.invoke(_payload(payload, event), version or names.ALIAS)
+    answer = rung.function.invoke(read_payload(payload, event), version or names.ALIAS)
     for line in answer.log.splitlines():
         rung.console.line(rung.console.paint(line, "dim"))
     rung.console.json(answer.result)
     return answer
 
 
-def _payload(payload: str, event: str) -> Any:
+def read_payload(payload: str, event: str) -> Any:
+    """Read an event from JSON text or from a file (one of them may be empty). Raises `BadInputError`."""
     if payload and event:
         raise BadInputError("both --payload and --event were given", hint="give one of them")
     try:

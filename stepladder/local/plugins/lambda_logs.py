@@ -13,7 +13,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from stepladder.local.plugins.lambda_model import Key
@@ -34,6 +34,13 @@ class Stream(NamedTuple):
     region: str
     group: str
     name: str
+
+
+class Writer(Protocol):
+    """Takes lines, in order."""
+
+    def put(self, stream: Stream, message: str) -> None:
+        """Take a line; its time is now."""
 
 
 class LogWriter:
@@ -109,7 +116,7 @@ class LogWriter:
 class Journal:
     """One environment's log: a stream of its own, and the text of the current invocation for `LogType=Tail`."""
 
-    writer: LogWriter
+    writer: Writer
     stream: Stream
     json: bool
     version: str
@@ -118,7 +125,7 @@ class Journal:
         self._tail: list[str] = []
 
     @classmethod
-    def open(cls, writer: LogWriter, key: Key, version: str, logging: dict[str, str]) -> Journal:
+    def open(cls, writer: Writer, key: Key, version: str, logging: dict[str, str]) -> Journal:
         """Name a new stream: `YYYY/MM/DD/[version]<32 hex>`."""
         name = f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{uuid4().hex}"
         return cls(
