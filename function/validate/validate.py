@@ -55,10 +55,13 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     alias = serving.alias(target["function"], target["alias"])
     _lock(release, target, execution, alias.version)
     try:
-        return check(release, target)
+        facts = check(release, target)
     except RefusedError:
         ledger.give_lock_back(target["environment"], execution)
         raise
+    if facts["previous_version"] != alias.version:  # it moved while the lock was taken; the lock must tell where to
+        _lock(release, target, execution, facts["previous_version"])
+    return facts
 
 
 def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:

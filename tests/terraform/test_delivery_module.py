@@ -169,6 +169,9 @@ def test_the_state_machine_may_do_what_its_definition_does_and_no_more(planned):
         "codedeploy:GetDeploymentConfig",
         "codedeploy:GetApplicationRevision",
         "codedeploy:RegisterApplicationRevision",
+        "ecr:BatchGetImage",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:GetRepositoryPolicy",
     }
     assert actions(planned, "aws_iam_role_policy.promotion") == used | extra | by_the_way
 

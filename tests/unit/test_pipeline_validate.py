@@ -39,6 +39,20 @@ def test_a_good_target_is_locked_with_the_version_that_a_rollback_returns_to(pip
     assert lock(pipeline)["run_id"] == EXECUTION
 
 
+def test_the_lock_tells_the_version_that_the_alias_served_once_it_was_held(pipeline):
+    dynamodb, lambda_ = pipeline.world.dynamodb, pipeline.world.lambda_
+    put = dynamodb.put_item
+
+    def somebody_is_quicker(**request):
+        lambda_.aliases[FUNCTION]["FunctionVersion"] = "6"
+        lambda_.digests[FUNCTION, "6"] = OLD
+        put(**request)
+
+    dynamodb.put_item = somebody_is_quicker
+    assert call(pipeline)["previous_version"] == "6"
+    assert lock(pipeline)["previous_version"] == "6"
+
+
 def test_asking_twice_keeps_the_lock(pipeline):
     call(pipeline)
     call(pipeline)
