@@ -179,6 +179,8 @@ class _Container:
         self._on_end = on_end
         self._forget = forget
         self._came = threading.Event()
+        self._removing = threading.Lock()
+        self._removed = False
 
     def begin(self) -> None:
         output = self._container.attach(stream=True, logs=True)
@@ -221,6 +223,9 @@ class _Container:
                 for line in lines:
                     self._on_line(line.decode(errors="replace"))
                 self._came.set()
+        with contextlib.suppress(OSError, AttributeError):  # the SDK's way to the socket depends on its state
+            output.close()
+            output._response.close()  # noqa: SLF001 - else the socket stays until somebody collects it
         if rest:
             self._on_line(rest.decode(errors="replace"))
 
@@ -231,16 +236,20 @@ class _Container:
         with contextlib.suppress(APIError, OSError):
             code = self._container.wait(timeout=None)["StatusCode"]
         self._reader.join(5)
+        self._on_end(Ended(128 - code if code > 128 else code))  # noqa: PLR2004 - the shell's way to write a signal
         self._remove()
         self.ended.set()
         self._forget(self)
-        self._on_end(Ended(128 - code if code > 128 else code))  # noqa: PLR2004 - the shell's way to write a signal
 
     def _remove(self) -> None:
+        """Remove the container; whoever comes second waits until it is gone."""
         from docker.errors import APIError
 
-        with contextlib.suppress(APIError, OSError):
-            self._container.remove(force=True, v=True)
+        with self._removing:
+            if not self._removed:
+                with contextlib.suppress(APIError, OSError):
+                    self._container.remove(force=True, v=True)
+                self._removed = True
 
 
 def _said(error: Exception) -> str:

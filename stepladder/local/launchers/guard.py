@@ -30,6 +30,8 @@ class Guard:
 
     def dismiss(self) -> None:
         """Let it go: everything has been removed."""
+        if self._child.poll() is not None:
+            return
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             self._child.communicate(_FAREWELL, timeout=5)
 
