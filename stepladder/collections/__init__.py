@@ -16,9 +16,10 @@ def namespace() -> Any:
     """Return the collection of every stepladder task, with the defaults that make `INVOKE_STEPLADDER_*` work."""
     from invoke import Collection, Task
 
-    from stepladder.collections.startup import explain_startup
+    from stepladder.collections.startup import be_quick, explain_startup
     from stepladder.settings import DEFAULTS
 
+    be_quick()
     explain_startup()
     root = Collection()
     for name in TOP_LEVEL:

@@ -2,10 +2,14 @@
 
 `explain_startup` puts a hook in Python's last resort, so that a person reads what is wrong and CI gets exit code 2. An
 exception that nobody expected keeps its traceback, with a line below it that says what that is.
+
+`be_quick` tunes the garbage collector for a process of half a second, most of which makes modules that stay.
 """
 
 from __future__ import annotations
 
+import atexit
+import gc
 import sys
 import traceback
 from types import TracebackType
@@ -13,12 +17,23 @@ from typing import Any
 
 from stepladder.errors import BadInputError, StepladderError
 
+_OBJECTS = 100_000
 _ENVIRONMENT_MODULE = "invoke.env"
 
 
 def explain_startup() -> None:
     """Let errors that reach Python's last resort be explained."""
     sys.excepthook = _hook
+
+
+def be_quick() -> None:
+    """Collect garbage rarely, and not at all at the end: a quarter of what a command with nothing to do took.
+
+    Reference counting frees nearly everything; what is left waits for a hundred thousand objects instead of 700. At
+    exit `freeze` takes all objects out of the collector's sight, which would walk every module's once more.
+    """
+    gc.set_threshold(_OBJECTS, 50, 50)
+    atexit.register(gc.freeze)
 
 
 def explained(error: BaseException, trace: TracebackType | None) -> StepladderError | None:
