@@ -77,6 +77,8 @@ class Writer:
     def call(self, name: str, module: str, variables: Mapping[str, Any], *, raw: bool = False) -> str:
         """Write a call of a module with these variables besides the usual ones; `raw` leaves templates to Terraform."""
         given: dict[str, Any] = {"account": ACCOUNT, "project": PROJECT, "region": REGION}
+        if module == "foundation":
+            given |= {"environments": ["production", "staging"]}
         if module == "service":
             image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{PROJECT}@{DIGEST}"
             given |= {"environment": re.sub(r"[^a-z]", "", name)[:12], "image_uri": image}

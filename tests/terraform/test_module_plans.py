@@ -23,7 +23,7 @@ INVENTORIES = Path(__file__).parent / "inventories"
 BASE = "none"
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "foundation": ("foundation", {}),
-    "tidy": ("foundation", {"image_retention_count": 20, "noncurrent_version_days": 90, "project": "tidy"}),
+    "tidy": ("foundation", {"environments": ["prod"], "noncurrent_version_days": 90, "project": "tidy"}),
     BASE: ("service", {"trigger": "none"}),
     "url": ("service", {"trigger": "url"}),
     "iam": ("service", {"trigger": "url-iam"}),
@@ -308,11 +308,12 @@ def test_buckets_and_images_have_no_way_in_by_accident(planned, call):
     (pull,) = json.loads(planned.one(call, "aws_ecr_repository_policy.this")["policy"])["Statement"]
     project = planned.one(call, "aws_ecr_repository.this")["name"]
     assert pull["Principal"] == {"Service": "lambda.amazonaws.com"}
-    functions = f"arn:aws:lambda:eu-west-1:123456789012:function:{project}-*"
-    assert pull["Condition"] == {"StringLike": {"aws:SourceArn": functions}}
+    allowed = pull["Condition"]["StringLike"]["aws:SourceArn"]
+    names = [arn.removeprefix("arn:aws:lambda:eu-west-1:123456789012:function:") for arn in allowed]
+    environments = CALLS[call][1].get("environments", ["production", "staging"])
+    assert names == [f"{project}-{name}{suffix}" for name in environments for suffix in ("", ":*")]
 
 
-def test_images_expire_by_count_and_never_by_age(planned):
+def test_no_rule_expires_an_image_that_may_be_live(planned):
     for call in FOUNDATIONS:
-        (rule,) = json.loads(planned.one(call, "aws_ecr_lifecycle_policy.this")["policy"])["rules"]
-        assert rule["selection"]["countType"] == "imageCountMoreThan"
+        assert not [address for address in planned.values[call] if address.startswith("aws_ecr_lifecycle_policy")]

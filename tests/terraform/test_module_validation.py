@@ -17,9 +17,8 @@ REFUSED = {
     "foundation": [
         ("account", "12345678901"),
         ("account", "12345678901a"),
-        ("image_retention_count", 4),
-        ("image_retention_count", 1001),
-        ("image_retention_count", 5.5),
+        ("environments", []),
+        ("environments", ["staging", "*"]),
         ("noncurrent_version_days", -1),
         ("project", "Sample"),
         ("project", "a--b"),

@@ -54,6 +54,18 @@ def test_the_foundation_is_the_same_from_every_environment(tmp_path: Path) -> No
     assert inputs_hash(settings, "staging", "service") != inputs_hash(settings, "production", "service")
 
 
+def test_the_foundation_lets_the_functions_beside_it_pull_and_no_others(tmp_path: Path) -> None:
+    here, elsewhere = {"account": ACCOUNT, "region": REGION}, {"account": ACCOUNT, "region": "eu-central-1"}
+    environments = {"staging": here, "production": here, "other": elsewhere}
+    settings = project(tmp_path, environments=environments)
+    given = {env: roots.variables(roots.root(settings, env, "foundation"))["environments"] for env in environments}
+    assert given == {
+        "staging": ["production", "staging"],
+        "production": ["production", "staging"],
+        "other": ["other"],
+    }
+
+
 @pytest.mark.parametrize(
     ("env", "name", "message"),
     [

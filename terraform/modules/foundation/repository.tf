@@ -13,21 +13,18 @@ resource "aws_ecr_repository" "this" {
   }
 }
 
-# By count, never by age: an image that a version still runs may be old, and a function whose image is gone stops.
-resource "aws_ecr_lifecycle_policy" "this" {
-  repository = aws_ecr_repository.this.name
-  policy = jsonencode({
-    rules = [{
-      rulePriority = 1
-      description  = "Keep the newest ${var.image_retention_count} images"
-      selection = {
-        tagStatus   = "any"
-        countType   = "imageCountMoreThan"
-        countNumber = var.image_retention_count
-      }
-      action = { type = "expire" }
-    }]
-  })
+# No lifecycle rule: one by count or age can't know what is live, and a function whose image is gone stops. Images go by
+# the ledger instead (`inv image.prune`).
+
+# Exactly the environments' functions: `<project>-*` would let the project `<project>-x` in. No name holds a colon, so
+# the second of each stands for the function's versions and aliases only.
+locals {
+  function_arns = flatten([
+    for environment in var.environments : [
+      for suffix in ["", ":*"] :
+      "arn:${data.aws_partition.this.partition}:lambda:${var.region}:${var.account}:function:${var.project}-${environment}${suffix}"
+    ]
+  ])
 }
 
 # Lambda adds such a statement by itself when the caller may change the policy, and fails when not: so it stands here.
@@ -44,7 +41,7 @@ data "aws_iam_policy_document" "pulled_by_lambda" {
     condition {
       test     = "StringLike"
       variable = "aws:SourceArn"
-      values   = ["arn:${data.aws_partition.this.partition}:lambda:${var.region}:${var.account}:function:${var.project}-*"]
+      values   = local.function_arns
     }
   }
 }

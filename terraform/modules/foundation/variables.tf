@@ -9,15 +9,14 @@ variable "account" {
   }
 }
 
-variable "image_retention_count" {
-  description = "How many images the repository keeps. The oldest beyond it are expired, whatever their tags, so it must exceed the images that any environment may still run or return to."
-  type        = number
-  default     = 50
+variable "environments" {
+  description = "The environments in this account and region whose functions may pull the images: each 2 to 12 lower-case letters and digits."
+  type        = list(string)
   nullable    = false
 
   validation {
-    condition     = var.image_retention_count >= 5 && var.image_retention_count <= 1000 && floor(var.image_retention_count) == var.image_retention_count
-    error_message = "image_retention_count must be a whole number from 5 to 1000."
+    condition     = length(var.environments) > 0 && alltrue([for name in var.environments : can(regex("^[a-z][a-z0-9]{1,11}$", name))])
+    error_message = "environments must name at least one environment, each 2 to 12 lower-case letters and digits, beginning with a letter."
   }
 }
 

@@ -46,7 +46,7 @@ variable "region" { type = string }
 FOUNDATION = (
     HEAD
     + """
-variable "image_retention_count" { type = number }
+variable "environments" { type = list(string) }
 
 resource "aws_s3_bucket" "state" {
   bucket = "${var.project}-tfstate-${var.account}-${var.region}"

@@ -3,7 +3,7 @@ module "foundation" {
   source = "../modules/foundation"
 
   account                 = var.account
-  image_retention_count   = var.image_retention_count
+  environments            = var.environments
   noncurrent_version_days = var.noncurrent_version_days
   project                 = var.project
   region                  = var.region

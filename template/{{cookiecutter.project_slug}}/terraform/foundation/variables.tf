@@ -5,10 +5,9 @@ variable "account" {
   type        = string
 }
 
-variable "image_retention_count" {
-  description = "How many images the repository keeps. The oldest beyond it are expired, whatever their tags, so it must exceed the images that any environment may still run or return to."
-  type        = number
-  default     = null
+variable "environments" {
+  description = "The environments in this account and region whose functions may pull the images: each 2 to 12 lower-case letters and digits."
+  type        = list(string)
 }
 
 variable "noncurrent_version_days" {
