@@ -94,7 +94,23 @@ _NO_CREDENTIALS = frozenset(
 _BAD_CREDENTIALS = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
+_UNREACHABLE = frozenset(
+    {
+        "ConnectTimeoutError",
+        "ConnectionClosedError",
+        "EndpointConnectionError",
+        "ProxyConnectionError",
+        "ReadTimeoutError",
+        "ResponseStreamingError",
+        "SSLError",
+    }
+)
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Say whether a request got no answer. Whether it took effect isn't known then."""
+    return type(error).__module__ == "botocore.exceptions" and type(error).__name__ in _UNREACHABLE
 
 
 def explain(error: Exception) -> StepladderError | None:
@@ -110,7 +126,7 @@ def explain(error: Exception) -> StepladderError | None:
             f"there are no AWS credentials that work ({error_code(error) or kind})",
             hint='log in (aws sso login), set AWS_PROFILE, or for the local cloud: eval "$(inv local.env)"',
         )
-    if kind in ("EndpointConnectionError", "ConnectTimeoutError", "ConnectionClosedError", "ReadTimeoutError"):
+    if is_unreachable(error):
         return NotReadyError(f"AWS can't be reached: {error}", hint="look at the network and at AWS_ENDPOINT_URL")
     code = error_code(error)
     operation = getattr(error, "operation_name", "")

@@ -79,11 +79,21 @@ def move(
         now = read(client, function, name)
         if now and now.serves(version):
             return now
-        serves = f"now serves version {now.version}{weighted(now)}" if now else "is gone"
-        raise RefusedError(
-            f"alias {name} of {function} was changed by somebody else during this release and {serves}",
-            hint="nothing was moved; look who did it (`inv status`), then run the same command again",
-        ) from error
+        raise changed(function, now, name) from error
+
+
+def changed(function: str, now: Alias | None, name: str = names.ALIAS) -> RefusedError:
+    """Return the error of an alias that isn't as it was read; `now` is what it is."""
+    serves = f"now serves version {now.version}{weighted(now)}" if now else "is gone"
+    return RefusedError(
+        f"alias {name} of {function} was changed by somebody else during this release and {serves}",
+        hint="nothing was moved; look who did it (`inv status`), then run the same command again",
+    )
+
+
+def told(alias: Alias | None) -> str:
+    """Tell what an alias that was just read serves."""
+    return f"it serves version {alias.version}{weighted(alias)}" if alias else "it is gone"
 
 
 def weighted(alias: Alias) -> str:

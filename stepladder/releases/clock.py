@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from stepladder.aws import error_code
+from stepladder.aws import error_code, is_unreachable
 
 POLL_FIRST = 0.1  # seconds; botocore's waiters ask every 1 or 5 s, which dominates a release
 POLL_MOST = 2.0
@@ -69,8 +69,24 @@ def ago(stamped: str, now: float) -> str:
     return f"{int(passed)} s"
 
 
-def retrying(call: Callable[[], T], clock: Clock, *, timeout: float) -> T:
-    """Call until it succeeds, retrying conflicts, throttles and server errors to a deadline, with full jitter.
+def passes(error: Exception) -> bool:
+    """Say whether an error is one that goes away by waiting: a conflict, a throttle, a server error."""
+    if error_code(error) in CONFLICTS | THROTTLES:
+        return True
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return False
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return bool(status >= _SERVER_ERROR)
+
+
+def passes_or_unreachable(error: Exception) -> bool:
+    """Say whether a *read* is worth repeating: AWS out of reach counts too; a request to act may have got through."""
+    return passes(error) or is_unreachable(error)
+
+
+def retrying(call: Callable[[], T], clock: Clock, *, timeout: float, passes: Callable[[Exception], bool] = passes) -> T:
+    """Call until it succeeds, retrying what `passes` says goes away by waiting to a deadline, with full jitter.
 
     Lambda answers 409 (ResourceConflictException) while another update is under way, the commonest failure of real
     deployments, and no SDK retries it. Only error codes decide. Raises the last error when `timeout` seconds are over.
@@ -82,18 +98,7 @@ def retrying(call: Callable[[], T], clock: Clock, *, timeout: float) -> T:
         try:
             return call()
         except Exception as error:
-            if not _passes(error) or clock.monotonic() >= end:
+            if not passes(error) or clock.monotonic() >= end:
                 raise
         clock.sleep(clock.jitter() * most)
         most = min(most * 2, 5.0)
-
-
-def _passes(error: Exception) -> bool:
-    """Say whether an error is one that goes away by waiting."""
-    if error_code(error) in CONFLICTS | THROTTLES:
-        return True
-    response = getattr(error, "response", None)
-    if not isinstance(response, dict):
-        return False
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return bool(status >= _SERVER_ERROR)

@@ -12,22 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stepladder.aws import error_code
-from stepladder.errors import (
-    InterruptedRunError,
-    LockedError,
-    RefusedError,
-    RollbackFailedError,
-    RolledBackError,
-    StepladderError,
-)
-from stepladder.releases import records, shift, smoke
+from stepladder.errors import RefusedError, StepladderError
+from stepladder.releases import golive, records, smoke
 from stepladder.releases.alias import PRECONDITION, Alias
 from stepladder.releases.clock import retrying, stamp
 from stepladder.releases.function import LATEST, State
 from stepladder.releases.identity import release_id
 from stepladder.releases.ledger import description, short
-from stepladder.releases.records import Current, Release
-from stepladder.releases.rung import Rung, uninterrupted
+from stepladder.releases.records import Release
+from stepladder.releases.rung import Rung
 
 _CODE_CHANGED = "InvalidParameterValueException"  # PublishVersion, when CodeSha256 isn't that of $LATEST
 
@@ -84,9 +77,10 @@ def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequ
         entry = replace(entry, version=version.version)
         _test(rung, version.version, cases)
     except BaseException as error:
-        _record_failure(rung, entry, records.FAILED, error)
+        golive.failed(rung, entry, error)
         raise
-    return _go_live(rung, target, alias, version, entry)
+    entry, live = golive.go_live(rung, entry, alias, version, infra_hash=target.infra_hash)
+    return Released(entry, live, moved=alias.version != version.version)
 
 
 def _give_image(rung: Rung, target: Target, latest: State) -> State:
@@ -223,64 +217,3 @@ def _test(rung: Rung, version: str, cases: Sequence[smoke.Case]) -> None:
 def _invoke(rung: Rung, payload: object, version: str) -> tuple[object, str | None, float]:
     answer = retrying(lambda: rung.function.invoke(payload, version), rung.clock, timeout=30)
     return answer.result, answer.error, answer.seconds
-
-
-def _go_live(rung: Rung, target: Target, alias: Alias, version: State, entry: Release) -> Released:
-    """Move the alias, verify, write the ledger: together, so that an interrupt waits until they are done."""
-    with uninterrupted():
-        try:
-            moved = shift.move(rung, alias, version.version)
-        except BaseException as error:
-            _record_failure(rung, entry, _result_of(error), error)
-            raise
-        entry = replace(entry, result=records.SUCCEEDED, ended_at=stamp(rung.clock.now()))
-        current = Current(
-            release_id=entry.release_id,
-            version=version.version,
-            digest=target.digest,
-            input_key=target.input_key,
-            config_hash=version.config_hash,
-            alias_revision=moved.revision,
-            infra_hash=target.infra_hash,
-        )
-        with rung.console.step("ledger") as step:
-            _write_down(rung, entry, current)
-            step.done(f"release {entry.release_id}")
-    return Released(entry, moved, moved=alias.version != version.version)
-
-
-def _write_down(rung: Rung, entry: Release, current: Current) -> None:
-    rung.lock.stop_renewing()
-    try:
-        rung.ledger.finish(entry, current, rung.lock.run_id)
-    except StepladderError:
-        raise
-    except Exception as error:
-        raise StepladderError(
-            f"version {current.version} serves {rung.environment}, verified, but the ledger could not be written: "
-            f"{error_code(error) or error}",
-            hint="run the same command again: it finds the version in place and writes it down",
-        ) from error
-    rung.lock.given_back()
-
-
-def _result_of(error: BaseException) -> str:
-    if isinstance(error, RolledBackError):
-        return records.ROLLED_BACK
-    return records.ROLLBACK_FAILED if isinstance(error, RollbackFailedError) else records.FAILED
-
-
-def _record_failure(rung: Rung, entry: Release, result: str, error: BaseException) -> None:
-    """Write the failed release and give the lock back; a second failure here must not hide the first."""
-    interrupted = isinstance(error, (KeyboardInterrupt, InterruptedRunError))
-    cause = "interrupted" if interrupted else getattr(error, "message", "") or error_code(error) or repr(error)
-    entry = replace(entry, result=result, cause=cause[:500], ended_at=stamp(rung.clock.now()))
-    try:
-        rung.lock.stop_renewing()
-        if isinstance(error, LockedError):
-            rung.ledger.write(entry)
-            return
-        rung.ledger.finish(entry, None, rung.lock.run_id)
-        rung.lock.given_back()
-    except Exception as second:  # noqa: BLE001 - see the docstring
-        rung.console.warn(f"the failed release could not be written to the ledger ({error_code(second) or second})")

@@ -11,18 +11,16 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
-from stepladder import names
 from stepladder.aws import error_code
-from stepladder.errors import RefusedError, RollbackFailedError, StepladderError
+from stepladder.errors import RefusedError, StepladderError
 from stepladder.releases import alias as aliases
-from stepladder.releases import records
-from stepladder.releases.alias import Alias
-from stepladder.releases.clock import retrying, stamp
+from stepladder.releases import golive, records
+from stepladder.releases.clock import stamp
 from stepladder.releases.function import State
 from stepladder.releases.identity import release_id
 from stepladder.releases.ledger import short
-from stepladder.releases.records import Bad, Current, Holder, Release
-from stepladder.releases.rung import Rung, uninterrupted
+from stepladder.releases.records import Bad, Holder, Release
+from stepladder.releases.rung import Rung
 from stepladder.releases.targets import CANDIDATES, Found, Targets, differences
 
 STOP_DEADLINE = 300.0
@@ -126,9 +124,9 @@ class Rollback:
             )
             if found.deployment:
                 alias = rung.alias() or alias
-            if version.state != "Active":
-                version = rung.function.wait_active(target.version)
-            entry = self._move(alias, target, version, report)
+            entry = self._entry(target, report)
+            version = self._ready(entry, version)
+            entry, _ = golive.go_live(rung, entry, alias, version, bad=self._bad(report), put_back=False)
         finally:
             try:
                 rung.lock.release()
@@ -183,10 +181,10 @@ class Rollback:
             hint="the alias was not touched; look at it in CodeDeploy, then run the same command again",
         )
 
-    def _move(self, alias: Alias, target: Release, version: State, report: Report) -> Release:
+    def _entry(self, target: Release, report: Report) -> Release:
         rung = self.rung
         now = rung.clock.now()
-        entry = Release(
+        return Release(
             release_id=release_id(now),
             environment=rung.environment,
             kind="rollback",
@@ -195,56 +193,25 @@ class Rollback:
             digest=target.digest,
             git_commit=target.git_commit,
             requested_by=rung.requested_by,
-            result=records.SUCCEEDED,
+            result=records.FAILED,
             started_at=stamp(now),
             ended_at="",
             cause=self.why,
             input_key=target.input_key,
         )
-        with uninterrupted():
-            with rung.console.step("alias") as step:
-                rung.lock.check()
-                moved = alias
-                if not alias.serves(target.version):
-                    moved = self._point(alias, target.version)
-                step.done(f"{names.ALIAS} serves version {target.version}, verified")
-            entry = Release(**{**asdict(entry), "ended_at": stamp(rung.clock.now())})
-            current = Current(
-                release_id=entry.release_id,
-                version=target.version,
-                digest=target.digest,
-                input_key=target.input_key,
-                config_hash=version.config_hash,
-                alias_revision=moved.revision,
-            )
-            with rung.console.step("ledger") as step:
-                rung.lock.stop_renewing()
-                rung.ledger.finish(entry, current, rung.lock.run_id, bad=self._bad(report))
-                rung.lock.given_back()
-                step.done(f"release {entry.release_id}")
-        return entry
+
+    def _ready(self, entry: Release, version: State) -> State:
+        """Wake a target that sleeps, before it gets traffic."""
+        if version.state == "Active":
+            return version
+        try:
+            return self.rung.function.wait_active(entry.version)
+        except BaseException as error:
+            golive.failed(self.rung, entry, error)
+            raise
 
     def _bad(self, report: Report) -> tuple[str, Bad] | None:
         if not report.marked_bad:
             return None
         why = self.why or f"rolled back from version {report.previous_version} of {report.environment}"
         return report.marked_bad, Bad(stamp(self.rung.clock.now()), self.rung.requested_by, why)
-
-    def _point(self, alias: Alias, version: str) -> Alias:
-        rung = self.rung
-        aliases.move(rung.lambda_client, rung.names.function, version, revision=alias.revision, clock=rung.clock)
-        try:
-            now = retrying(lambda: aliases.read(rung.lambda_client, rung.names.function), rung.clock, timeout=30)
-        except Exception as error:
-            raise _unverified(rung, version, error_code(error) or str(error)) from error
-        if now is None or not now.serves(version):
-            serves = f"it serves version {now.version}{aliases.weighted(now)}" if now else "it is gone"
-            raise _unverified(rung, version, serves)
-        return now
-
-
-def _unverified(rung: Rung, version: str, why: str) -> RollbackFailedError:
-    return RollbackFailedError(
-        f"alias {names.ALIAS} of {rung.names.function} was moved to version {version} but isn't verified: {why}",
-        hint=f"look now: inv status --env {rung.environment}",
-    )

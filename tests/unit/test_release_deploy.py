@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 from fakes.errors import BROKEN, CONFLICT, DENIED, THROTTLED, error
 from fakes.world import REPOSITORY, TABLE, World, digest
 
@@ -369,6 +371,55 @@ def test_a_revision_that_moved_on_without_a_change_is_no_obstacle(live: World) -
     live.function.before("PublishVersion", live.function.configure)
     live.function.before("UpdateFunctionCode", live.function.configure)
     assert live.deploy().version == "2"
+
+
+CUT = ReadTimeoutError(endpoint_url="https://lambda")
+
+
+def raiser(failure: Exception) -> Callable[[], None]:
+    def act() -> None:
+        raise failure
+
+    return act
+
+
+def test_an_alias_that_moved_though_its_answer_was_lost_is_a_release(live: World) -> None:
+    live.source = "two"
+    live.function.after("UpdateAlias", raiser(CUT))
+    live.function.fail("GetAlias", CUT, times=3, after=1)
+    assert live.deploy().version == "2"
+    assert (live.releases[-1]["result"], live.serves) == ("succeeded", digest("two"))
+
+
+def test_an_alias_that_did_not_move_in_an_outage_is_a_failure(live: World) -> None:
+    live.source = "two"
+    live.function.fail("UpdateAlias", CUT)
+    with pytest.raises(ReadTimeoutError):
+        live.deploy()
+    assert (live.releases[-1]["result"], live.serves) == ("failed", digest("one"))
+
+
+def test_an_alias_of_which_nobody_can_tell_whether_it_moved_is_the_loudest_error(live: World) -> None:
+    live.source = "two"
+    live.function.after("UpdateAlias", raiser(CUT))
+    live.function.fail("GetAlias", CUT, times=1000, after=1)
+    with pytest.raises(RollbackFailedError, match="may serve version 2 or 1"):
+        live.deploy()
+    assert live.releases[-1]["result"] == "rollback_failed"
+
+
+def test_an_alias_that_was_moved_away_during_a_build_is_not_taken_for_served(live: World) -> None:
+    live.source = "two"
+    live.deploy()
+    live.source, live.infra_inputs = "one", "other"
+    live.function.versions["3"] = live.function.versions["1"] | {"Version": "3"}
+    live.function.point("3")  # so that publishing gives the version that serves already
+    live.function.give(f"{REPOSITORY}@{digest('one')}")
+    live.on_prepare = None
+    live.function.before("PublishVersion", lambda: live.function.point("2"))
+    with pytest.raises(RefusedError, match="now serves version 2"):
+        live.deploy(infra="never")
+    assert live.releases[-1]["result"] == "failed"
 
 
 @pytest.mark.parametrize("action", ["UpdateFunctionCode", "UpdateAlias"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from fakes.errors import DENIED
 from fakes.world import TABLE, World, digest
 
@@ -205,6 +206,21 @@ def test_a_move_that_can_t_be_verified_is_the_loudest_error(world: World) -> Non
     world.function.fail("GetAlias", DENIED, after=1)
     with pytest.raises(RollbackFailedError, match="isn't verified: AccessDeniedException"):
         roll_back(world)
+
+
+def test_a_rollback_that_fails_is_written_down(world: World) -> None:
+    world.function.fail("UpdateAlias", DENIED)
+    with pytest.raises(ClientError):
+        roll_back(world)
+    last = world.releases[-1]
+    assert (last["kind"], last["result"], last["version"], last["cause"]) == (
+        "rollback",
+        "failed",
+        "2",
+        "AccessDeniedException",
+    )
+    assert not world.items("lock")
+    assert world.serves == digest("three")
 
 
 def test_a_rung_that_somebody_is_deploying_is_left_to_them(world: World) -> None:
