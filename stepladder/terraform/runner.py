@@ -21,6 +21,7 @@ INIT_DEADLINE = 900.0
 PLAN_DEADLINE = 1800.0
 APPLY_DEADLINE = 7200.0
 SHORT_DEADLINE = 300.0
+APPLY_GRACE = 1800.0  # an interrupted apply finishes what it has begun: a CloudFormation stack may take this long
 LOCK_TIMEOUT = 60  # seconds that Terraform waits for somebody else's state lock
 
 LOCAL_BACKEND = "stepladder_override.tf"
@@ -104,7 +105,7 @@ class Runner:
         """Apply a saved plan and nothing else."""
         args = ["apply", "-json", "-input=false", f"-lock-timeout={lock_timeout}s", str(plan)]
         self._say("applying")
-        return self.run(args, timeout=APPLY_DEADLINE, total=total)[1]
+        return self.run(args, timeout=APPLY_DEADLINE, grace=APPLY_GRACE, total=total)[1]
 
     def stdout(self, args: list[str]) -> str:
         """Run a command that prints data, maybe secret, and return its standard output alone."""
@@ -119,20 +120,23 @@ class Runner:
         args: list[str],
         *,
         timeout: float,
+        grace: float = process.GRACE,
         good: tuple[int, ...] = (0,),
         total: int = 0,
         hint: str = "",
     ) -> tuple[int, Watch]:
         """Run one command. Raises `TerraformError` with Terraform's own words when its exit code isn't good."""
         watch = Watch(self.step, total=total)
-        done = self._execute(args, watch, timeout)
+        done = self._execute(args, watch, timeout, grace=grace)
         if done.code in good:
             return done.code, watch
         # After any failure the next run prepares anew: a broken init must not be remembered as a good one.
         self._stamp_file.unlink(missing_ok=True)
         raise self._failure(args[0], done, watch, hint)
 
-    def _execute(self, args: list[str], watch: Watch, timeout: float, *, spooled: bool = True) -> process.Completed:
+    def _execute(
+        self, args: list[str], watch: Watch, timeout: float, *, grace: float = process.GRACE, spooled: bool = True
+    ) -> process.Completed:
         """Run a command; `spooled` when it may hold the state lock, and never when it prints values."""
         spool = self.at.work_dir / "terraform" if spooled else None
         try:
@@ -144,6 +148,7 @@ class Runner:
                 on_line=watch.line,
                 pass_fds=(self.held.fd,),
                 spool=spool,
+                grace=grace,
             )
         finally:
             if spooled:

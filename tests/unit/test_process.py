@@ -109,3 +109,106 @@ def test_spooled_lines_come_whole_whatever_their_encoding(tmp_path):
     assert done == process.Completed(0, "é\nlast\ufffd", "err\n")
     assert sorted(lines) == ["err", "last\ufffd", "é"]
     assert (tmp_path / "spool.out").stat().st_mode & 0o777 == 0o600
+
+
+HEARS = """
+import os, pathlib, signal, sys, time
+seen = []
+def handle(number, _frame):
+    seen.append(number)
+    pathlib.Path(sys.argv[1], "seen").write_text(" ".join(map(str, seen)))
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, handle)
+pathlib.Path(sys.argv[1], "ready").touch()
+deadline = time.monotonic() + 30
+while not seen and time.monotonic() < deadline:
+    time.sleep(0.01)
+time.sleep(float(sys.argv[2]))
+pathlib.Path(sys.argv[1], "ended").touch()
+"""
+"""Hears of signals, and takes its time to end after the first."""
+
+RUNS = """
+import pathlib, signal, sys
+from stepladder import process
+from stepladder.collections import edge
+from stepladder.errors import StepladderError
+folder = pathlib.Path(sys.argv[1])
+if sys.argv[2] == "task":
+    signal.signal(signal.SIGTERM, edge._interrupt)
+try:
+    process.run(
+        [sys.executable, "-c", (folder / "hears.py").read_text(), str(folder), "1.5"],
+        timeout=float(sys.argv[3]), grace=20, spool=folder / "spool",
+    )
+except StepladderError as error:
+    print(error.message, file=sys.stderr)
+    sys.exit(int(error.exit_code))
+"""
+
+
+def _running(tmp_path, edge="task", timeout="30"):
+    (tmp_path / "hears.py").write_text(HEARS)
+    run = subprocess.Popen(
+        [sys.executable, "-c", RUNS, str(tmp_path), edge, timeout], stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "ready").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return run
+
+
+@pytest.mark.parametrize("edge", ["task", "bare"])
+def test_however_often_we_are_interrupted_the_program_hears_of_it_once_and_ends_in_its_own_time(tmp_path, edge):
+    run = _running(tmp_path, edge)
+    for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        run.send_signal(number)
+        time.sleep(0.3)
+    said = run.communicate(timeout=30)[1]
+    assert run.returncode == 130, said
+    assert (tmp_path / "ended").exists()
+    assert (tmp_path / "seen").read_text() == str(int(signal.SIGINT))
+    assert "to end safely" in said
+    assert said.splitlines()[-1].startswith("interrupted while python")
+
+
+def test_an_overdue_program_is_given_its_grace_and_hears_of_no_interrupt_meanwhile(tmp_path):
+    run = _running(tmp_path, timeout="0.5")
+    time.sleep(1)
+    run.send_signal(signal.SIGINT)
+    said = run.communicate(timeout=30)[1]
+    assert (tmp_path / "ended").exists()
+    assert (tmp_path / "seen").read_text() == str(int(signal.SIGINT))
+    assert run.returncode == 130, said
+
+
+def test_an_interrupt_that_somebody_has_put_off_leaves_the_program_alone():
+    came = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        done = process.run(
+            [sys.executable, "-c", "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(0.3)"],
+            timeout=20,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (done.code, came) == (0, [signal.SIGINT])
+
+
+def test_handlers_are_as_they_were_afterwards():
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
+    process.run(["true"], timeout=20)
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_a_program_that_leaves_its_output_to_another_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(process, "_DRAIN", 0.3)
+    leaves = (
+        "import subprocess, sys; print('done', flush=True); subprocess.Popen(['sleep', '6'], start_new_session=True)"
+    )
+    started = time.monotonic()
+    done = process.run([sys.executable, "-W", "ignore", "-c", leaves], timeout=20)
+    assert (done.code, done.out) == (0, "done\n")
+    assert time.monotonic() - started < 4
