@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from stepladder.releases.identity import Process
 
 SUCCEEDED, FAILED, ROLLED_BACK, ROLLBACK_FAILED = "succeeded", "failed", "rolled_back", "rollback_failed"
+ROLLBACK = "rollback"  # a release's kind; the others are deploy and promote
 RELEASE_PREFIX = "release#"
 FOUNDATION = "root#foundation"
 

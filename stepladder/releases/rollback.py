@@ -21,7 +21,7 @@ from stepladder.releases.identity import release_id
 from stepladder.releases.ledger import short
 from stepladder.releases.records import Bad, Holder, Release
 from stepladder.releases.rung import Rung
-from stepladder.releases.targets import CANDIDATES, Found, Targets, differences
+from stepladder.releases.targets import HISTORY, Found, Targets, differences
 
 STOP_DEADLINE = 300.0
 SETTLE_DEADLINE = 180.0
@@ -67,7 +67,8 @@ class Rollback:
             found = self._read(pool)
             targets = Targets(rung)
             target = targets.choose(found, self.to)
-            now = pool.submit(rung.function.read, found.served)
+            leaving = found.leaving(target)
+            now = pool.submit(rung.function.read, leaving)
             there = pool.submit(targets.image_there, target.digest)
             version = targets.check(target, rung.function.read(target.version), image=there.result())
             served = now.result()
@@ -77,7 +78,7 @@ class Rollback:
             environment=rung.environment,
             result="unchanged",
             version=target.version,
-            previous_version=found.served,
+            previous_version=leaving,
             digest=target.digest,
             marked_bad=bad,
             target_release=target.release_id,
@@ -98,7 +99,7 @@ class Rollback:
             raise RefusedError(
                 f"nothing is live on {rung.environment}", hint=f"inv deploy --env {rung.environment} makes it"
             )
-        candidates = tuple(islice(rung.ledger.succeeded(rung.environment), CANDIDATES * 3))
+        candidates = tuple(islice(rung.ledger.succeeded(rung.environment), HISTORY))
         return Found(found, snapshot, deployment.result(), candidates)
 
     # act
@@ -106,7 +107,9 @@ class Rollback:
     def _act(self, found: Found, target: Release, version: State, report: Report) -> Report:
         console = self.rung.console
         self._tell(found, target, report)
-        if found.alias.serves(target.version) and not found.deployment:
+        current = found.ledger.current
+        recorded = current is not None and current.version == target.version
+        if recorded and found.alias.serves(target.version) and not found.deployment:
             console.line(f"{report.environment}: nothing to do, version {target.version} is live")
             return report
         if self.dry_run:
@@ -187,7 +190,7 @@ class Rollback:
         return Release(
             release_id=release_id(now),
             environment=rung.environment,
-            kind="rollback",
+            kind=records.ROLLBACK,
             version=target.version,
             previous_version=report.previous_version,
             digest=target.digest,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,10 +12,11 @@ from stepladder.releases import records
 from stepladder.releases.alias import Alias
 from stepladder.releases.function import State
 from stepladder.releases.ledger import short
-from stepladder.releases.records import Release, Snapshot
+from stepladder.releases.records import ROLLBACK, Current, Release, Snapshot
 from stepladder.releases.rung import Rung
 
-CANDIDATES = 10
+TOLD = 10  # releases that a hint tells of, at most
+HISTORY = 100  # releases that are looked through for a target: one page of the ledger
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,14 @@ class Found:
         """Whether traffic is being shifted, or was left half shifted."""
         return bool(self.deployment or self.alias.weights)
 
-    @property
-    def served(self) -> str:
-        """The version to get away from: the one that is being shifted onto, else the one that serves."""
+    def leaving(self, target: Release) -> str:
+        """Return the version to get away from: the one that is being shifted onto, else the one that serves.
+
+        Where the alias serves the target already but the ledger says otherwise, a rollback was cut off before it was
+        written down, and what it left is what the ledger calls current.
+        """
+        if self.ledger.current and self.alias.serves(target.version):
+            return self.ledger.current.version
         return next(iter(sorted(self.alias.weights)), self.alias.version)
 
 
@@ -53,10 +59,9 @@ class Targets:
             begun = self.rung.ledger.find(self.rung.environment, current.release_id)
             if begun:
                 return begun
-        before = current.release_id if current else ""
-        for release in found.candidates:
-            older = not before or release.release_id < before
-            if older and release.version != found.alias.version and not self.rung.ledger.is_bad(release.digest):
+        leaving = current.version if current else found.alias.version
+        for release in _earlier(found.candidates, current):
+            if release.version != leaving and not self.rung.ledger.is_bad(release.digest):
                 return release
         raise RefusedError(
             f"there is no earlier good release on {self.rung.environment} to return to",
@@ -83,7 +88,7 @@ class Targets:
         elif not image:
             gone = f"image {short(target.digest)} is gone from ECR"
         if version is None or gone:
-            candidates = tuple(islice(self.rung.ledger.succeeded(self.rung.environment), CANDIDATES * 3))
+            candidates = tuple(islice(self.rung.ledger.succeeded(self.rung.environment), HISTORY))
             raise RefusedError(
                 f"release {target.release_id} can't serve any more: {gone}",
                 hint=f"targets that exist: {self._targets(candidates)}",
@@ -94,7 +99,7 @@ class Targets:
         """List the releases whose version and image still exist, newest first."""
         published = {state.version for state in self.rung.function.versions()}
         told, seen = [], set()
-        for release in candidates[:CANDIDATES]:
+        for release in candidates[:TOLD]:
             if release.version in published and release.version not in seen and self.image_there(release.digest):
                 seen.add(release.version)
                 told.append(f"--to {release.release_id} (version {release.version}, {short(release.digest)})")
@@ -105,6 +110,26 @@ class Targets:
         from stepladder.images import ecr
 
         return ecr.holds(self.rung.aws, self.rung.names, digest)
+
+
+def _earlier(candidates: Sequence[Release], current: Current | None) -> Iterator[Release]:
+    """Yield what was live before the current release, newest first, without what a rollback left.
+
+    The ledger is a line of events, not of good versions: after 7, 8 and a rollback to 7, the release of 8 is older
+    than the rollback and succeeded. So a rollback stands where the release stands that it returned to, and a version
+    that it left is no target, unless it was released again later.
+    """
+    past = [release for release in candidates if not current or release.release_id < current.release_id]
+    live = [release for release in candidates if current and release.release_id == current.release_id]
+    if live and live[0].kind == ROLLBACK:
+        origin = next((r for r in past if r.version == live[0].version and r.kind != ROLLBACK), None)
+        past = [release for release in past if origin and release.release_id < origin.release_id]
+    left: set[str] = set()
+    for release in past:
+        if release.version not in left:
+            yield release
+        if release.kind == ROLLBACK:
+            left.add(release.previous_version)
 
 
 def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:

@@ -73,6 +73,37 @@ def test_a_second_rollback_goes_further_down_and_never_to_a_bad_image(world: Wor
         roll_back(world)
 
 
+def test_a_second_rollback_never_returns_to_what_the_first_one_left(world: World) -> None:
+    world.infra_inputs = "more memory"
+    world.on_apply = lambda _root: world.function.configure(MemorySize=512)
+    assert world.deploy().version == "4", "the same image in another configuration, so no digest is marked bad"
+    assert [roll_back(world).version for _ in range(3)] == ["3", "2", "1"]
+    with pytest.raises(RefusedError, match="no earlier good release"):
+        roll_back(world)
+
+
+def test_a_version_that_was_left_and_released_again_is_a_target_once_more(world: World) -> None:
+    world.infra_inputs = "more memory"
+    world.on_apply = lambda _root: world.function.configure(MemorySize=512)
+    world.deploy()
+    roll_back(world)
+    assert world.deploy().version == "4", "Lambda gives no new version to what was published before"
+    world.source = "five"
+    assert world.deploy().version == "5"
+    assert [roll_back(world).version for _ in range(2)] == ["4", "3"]
+
+
+def test_a_rollback_that_was_cut_off_before_the_ledger_is_written_down_by_the_next(world: World) -> None:
+    world.table.fail("TransactWriteItems", DENIED)
+    with pytest.raises(StepladderError, match="version 2 serves staging, verified, but the ledger"):
+        roll_back(world)
+    assert world.serves == digest("two")
+    report = roll_back(world)
+    assert (report.result, report.previous_version, report.version) == ("rolled_back", "3", "2")
+    assert world.rung().ledger.is_bad(digest("three"))
+    assert roll_back(world).version == "1"
+
+
 def test_a_version_that_failed_its_smoke_cases_is_never_a_target(world: World) -> None:
     world.case("works", expect={"status": 200})
     world.function.handler = lambda image, _p: ({"statusCode": 500 if image == digest("bad") else 200}, False)
