@@ -32,25 +32,32 @@ class Aws:
     def __init__(self, region: str) -> None:
         self.region = region
         self.calls: list[str] = []
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, float], Any] = {}
         self._lock = threading.Lock()
 
-    def client(self, service: str) -> Any:
-        """Return the client of a service, for example `lambda`."""
-        with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._make(service)
-            return self._clients[service]
+    def client(self, service: str, *, lasting: float = 0) -> Any:
+        """Return the client of a service, for example `lambda`.
 
-    def _make(self, service: str) -> Any:
+        `lasting` is how many seconds a request may rightly take whose effects must not be doubled: Lambda's Invoke,
+        for as long as the function's timeout. The answer is waited for as long and some more, and the request is sent
+        once: the SDK repeats what ran into its read timeout, and the function would run as often.
+        """
+        key = (service, lasting)
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = self._make(service, lasting)
+            return self._clients[key]
+
+    def _make(self, service: str, lasting: float) -> Any:
         from botocore.config import Config
 
         if not self._clients and is_loopback(endpoint()):
             _check_local(endpoint())
         config = Config(
             connect_timeout=_TIMEOUT_CONNECT,
-            read_timeout=_TIMEOUT_READ,
-            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+            read_timeout=_TIMEOUT_READ + lasting,
+            retries={"mode": "standard", "total_max_attempts": 1 if lasting else _ATTEMPTS},
+            tcp_keepalive=bool(lasting),  # a NAT gateway forgets a silent connection after 350 s
             user_agent_extra=f"stepladder/{__version__}",
             max_pool_connections=20,
         )
@@ -94,23 +101,15 @@ _NO_CREDENTIALS = frozenset(
 _BAD_CREDENTIALS = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
-_UNREACHABLE = frozenset(
-    {
-        "ConnectTimeoutError",
-        "ConnectionClosedError",
-        "EndpointConnectionError",
-        "ProxyConnectionError",
-        "ReadTimeoutError",
-        "ResponseStreamingError",
-        "SSLError",
-    }
-)
+_UNSENT = frozenset({"ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError"})
+_UNANSWERED = frozenset({"ConnectionClosedError", "ReadTimeoutError", "ResponseStreamingError", "SSLError"})
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
-def is_unreachable(error: BaseException) -> bool:
-    """Say whether a request got no answer. Whether it took effect isn't known then."""
-    return type(error).__module__ == "botocore.exceptions" and type(error).__name__ in _UNREACHABLE
+def is_unreachable(error: BaseException, *, unsent: bool = False) -> bool:
+    """Say whether a request got no answer, and so may have taken effect; with `unsent`: whether it never left."""
+    kinds = _UNSENT if unsent else _UNSENT | _UNANSWERED
+    return type(error).__module__ == "botocore.exceptions" and type(error).__name__ in kinds
 
 
 def explain(error: Exception) -> StepladderError | None:

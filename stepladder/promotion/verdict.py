@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from stepladder.errors import RefusedError, RollbackFailedError, RolledBackError, StepladderError
 from stepladder.promotion.desk import Desk, Execution
+from stepladder.releases.clock import never_began, retrying
 
 _OURS = {"RefusedBeforeTraffic": "refused", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
 _AGAIN = ("StillRollingBackError", "TransientError")
 _PATIENCE = 900.0
+_RUNS = 300.0  # seconds, the rollback function's timeout in terraform/modules/delivery
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,16 @@ def judge(desk: Desk, execution: Execution) -> Verdict:
 
 def settle(desk: Desk, execution: Execution) -> Verdict:
     """Have the rollback function put back what a cut-off execution left; any number of times, by anybody."""
-    client = desk.rung.lambda_client
+    client = desk.rung.aws.client("lambda", lasting=_RUNS)  # sent once: a slow settling must not run beside itself
     function = desk.rung.names.pipeline_function("rollback")
     payload = json.dumps({"action": "settle", "execution_arn": execution.arn}).encode()
     for _ in desk.rung.clock.polls(_PATIENCE):
-        answer = client.invoke(FunctionName=function, Payload=payload)
+        answer = retrying(
+            lambda: client.invoke(FunctionName=function, Payload=payload),
+            desk.rung.clock,
+            timeout=60,
+            passes=never_began,
+        )
         body = json.loads(answer["Payload"].read() or b"null")
         if not answer.get("FunctionError"):
             return _sum_up(tuple(body["settled"]))

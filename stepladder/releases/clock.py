@@ -15,6 +15,7 @@ POLL_FIRST = 0.1  # seconds; botocore's waiters ask every 1 or 5 s, which domina
 POLL_MOST = 2.0
 CONFLICTS = frozenset({"ResourceConflictException"})
 THROTTLES = frozenset({"TooManyRequestsException", "ThrottlingException", "ThrottledException", "Throttling"})
+_NOT_READY = frozenset({"EC2ThrottledException", "ResourceNotReadyException", "SnapStartNotReadyException"})
 _SERVER_ERROR = 500
 
 T = TypeVar("T")
@@ -78,6 +79,15 @@ def passes(error: Exception) -> bool:
         return False
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return bool(status >= _SERVER_ERROR)
+
+
+def never_began(error: Exception) -> bool:
+    """Say whether an invocation was turned away before the function ran, so that it may be sent again.
+
+    A server error or a lost answer tells nothing of that. Codes: Lambda's
+    https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors.
+    """
+    return error_code(error) in CONFLICTS | THROTTLES | _NOT_READY or is_unreachable(error, unsent=True)
 
 
 def passes_or_unreachable(error: Exception) -> bool:

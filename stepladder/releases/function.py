@@ -6,15 +6,16 @@ import base64
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from stepladder.aws import error_code
 from stepladder.errors import StepladderError
-from stepladder.releases.clock import Clock, retrying
+from stepladder.releases.clock import Clock, never_began, retrying
 
 LATEST = "$LATEST"
+_THROTTLED = 60.0  # seconds that an invocation is offered again while it is turned away
 NOT_FOUND = "ResourceNotFoundException"
 _CONFIGURATION = (
     "Architectures",
@@ -82,10 +83,22 @@ class Answer:
 
 
 class Function:
-    """One function. `client` is Lambda's; waits end after `timeout` seconds."""
+    """One function. `client` is Lambda's; waits end after `timeout` seconds.
 
-    def __init__(self, client: Any, name: str, *, clock: Clock | None = None, timeout: float = 300.0) -> None:
+    `invoker` returns the client that invokes: one that sends a request once (`Aws.client(..., lasting=...)`).
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        name: str,
+        *,
+        clock: Clock | None = None,
+        timeout: float = 300.0,
+        invoker: Callable[[], Any] | None = None,
+    ) -> None:
         self.client = client
+        self.invoker = invoker or (lambda: client)
         self.name = name
         self.clock = clock or Clock()
         self.timeout = timeout
@@ -145,7 +158,7 @@ class Function:
 
     def _wake(self, version: str) -> None:
         try:
-            self.client.invoke(FunctionName=self.name, Qualifier=version, Payload=b"{}")
+            self.invoker().invoke(FunctionName=self.name, Qualifier=version, Payload=b"{}")
         except Exception as error:
             if not error_code(error):
                 raise
@@ -179,16 +192,19 @@ class Function:
         )
 
     def invoke(self, payload: Any, qualifier: str = "") -> Answer:
-        """Invoke synchronously and measure: result as data, error type, seconds, end of the log."""
-        started = time.perf_counter()
-        answer = self.client.invoke(
-            FunctionName=self.name,
-            Payload=json.dumps(payload).encode(),
-            LogType="Tail",
-            **_qualified(qualifier),
-        )
-        body = answer["Payload"].read()
-        seconds = time.perf_counter() - started
+        """Invoke synchronously and measure: result as data, error type, seconds, end of the log.
+
+        The function runs once at most: only what was turned away before it ran (a throttle) is sent again.
+        """
+        call = {"FunctionName": self.name, "Payload": json.dumps(payload).encode(), "LogType": "Tail"}
+
+        def once() -> tuple[Any, bytes, float]:
+            started = time.perf_counter()
+            answer = self.invoker().invoke(**call, **_qualified(qualifier))
+            body = answer["Payload"].read()
+            return answer, body, time.perf_counter() - started
+
+        answer, body, seconds = retrying(once, self.clock, timeout=_THROTTLED, passes=never_began)
         try:
             result = json.loads(body) if body else None
         except ValueError:

@@ -53,10 +53,14 @@ class Rung:
         """Lambda's client."""
         return self.aws.client("lambda")
 
+    def invoker(self) -> Any:
+        """Return the client that invokes the function, for as long as it may run; it repeats nothing by itself."""
+        return self.aws.client("lambda", lasting=self.settings.environment(self.environment).function.timeout_seconds)
+
     @cached_property
     def function(self) -> Function:
         """The function."""
-        return Function(self.lambda_client, self.names.function, clock=self.clock)
+        return Function(self.lambda_client, self.names.function, clock=self.clock, invoker=self.invoker)
 
     @cached_property
     def ledger(self) -> Ledger:

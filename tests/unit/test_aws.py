@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from botocore.exceptions import EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from fakes.errors import error
 
 from stepladder import aws
@@ -33,6 +36,43 @@ def test_an_exception_of_the_sdk_is_explained_by_its_code(raised: Exception, cod
 
 def test_any_other_exception_is_nobody_s_to_explain() -> None:
     assert aws.explain(ValueError("x")) is None
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """An endpoint that answers everything with 500, and what was asked of it."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(500)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    yield asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_an_invocation_is_sent_once_and_waited_for_as_long_as_the_function_may_run(broken: list[str]) -> None:
+    client = Aws("eu-west-1").client("lambda", lasting=900)
+    with pytest.raises(ClientError):
+        client.invoke(FunctionName="f")
+    assert len(broken) == 1
+    assert client.meta.config.read_timeout > 900
+    client.close()
 
 
 def test_a_local_cloud_that_isn_t_up_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

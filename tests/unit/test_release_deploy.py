@@ -314,8 +314,15 @@ def test_an_update_that_never_ends_meets_its_deadline(live: World) -> None:
     assert live.time.slept[:2] == [0.1, pytest.approx(0.15)]
 
 
-@pytest.mark.parametrize("action", ["UpdateFunctionCode", "PublishVersion", "UpdateAlias", "Invoke"])
-@pytest.mark.parametrize("failure", [CONFLICT, THROTTLED, BROKEN], ids=["409", "429", "500"])
+ACTIONS = ("UpdateFunctionCode", "PublishVersion", "UpdateAlias")
+STORMS = [
+    *((action, failure) for action in ACTIONS for failure in (CONFLICT, THROTTLED, BROKEN)),
+    ("Invoke", CONFLICT),
+    ("Invoke", THROTTLED),
+]
+
+
+@pytest.mark.parametrize(("action", "failure"), STORMS, ids=str)
 def test_a_storm_of_passing_errors_is_ridden_out(live: World, action: str, failure: Exception) -> None:
     live.case("says hello")
     live.source = "two"
@@ -371,6 +378,17 @@ def test_a_revision_that_moved_on_without_a_change_is_no_obstacle(live: World) -
     live.function.before("PublishVersion", live.function.configure)
     live.function.before("UpdateFunctionCode", live.function.configure)
     assert live.deploy().version == "2"
+
+
+@pytest.mark.parametrize("failure", [BROKEN, ReadTimeoutError(endpoint_url="x")], ids=["500", "no answer"])
+def test_a_smoke_case_of_which_nobody_knows_whether_it_ran_is_not_sent_again(live: World, failure: Exception) -> None:
+    live.case("books an order")
+    live.source = "two"
+    live.function.fail("Invoke", failure)
+    with pytest.raises(type(failure)):
+        live.deploy()
+    assert live.function.calls.count("Invoke") == 1
+    assert (live.releases[-1]["result"], live.serves) == ("failed", digest("one"))
 
 
 CUT = ReadTimeoutError(endpoint_url="https://lambda")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,30 @@ class FakeEcr(Scripted):
     def __init__(self) -> None:
         super().__init__()
         self.gone: set[str] = set()
+        self.details: dict[str, dict[str, Any]] = {}
+        self.stuck: set[str] = set()
+
+    def hold(self, digest: str, *tags: str, pushed: datetime) -> None:
+        """Put an image into the repository."""
+        self.details[digest] = {
+            "imageDigest": digest,
+            "imageTags": list(tags),
+            "imagePushedAt": pushed,
+            "imageSizeInBytes": 1_000_000,
+        }
+
+    def describe_images(self, *, nextToken: str = "", **_: Any) -> dict[str, Any]:
+        self.called("DescribeImages")
+        every, at = list(self.details.values()), int(nextToken or 0)
+        more = {"nextToken": str(at + 3)} if len(every) > at + 3 else {}
+        return {"imageDetails": every[at : at + 3], **more}
+
+    def batch_delete_image(self, *, imageIds: list[dict[str, str]], **_: Any) -> dict[str, Any]:
+        self.called("BatchDeleteImage")
+        for wanted in imageIds:
+            if wanted["imageDigest"] not in self.stuck:
+                self.details.pop(wanted["imageDigest"], None)
+        return {"imageIds": imageIds, "failures": []}
 
     def batch_get_image(self, *, imageIds: list[dict[str, str]], **_: Any) -> dict[str, Any]:
         self.called("BatchGetImage")
@@ -100,7 +125,7 @@ class FakeAws:
     def __init__(self, clients: dict[str, Any]) -> None:
         self.clients = clients
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, *, lasting: float = 0) -> Any:
         return self.clients[service]
 
     def account(self) -> str:
