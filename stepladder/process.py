@@ -48,7 +48,7 @@ def run(  # noqa: PLR0913 - each is an independent option
     argv: Sequence[str],
     *,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     timeout: float,
     on_line: Callable[[str], None] | None = None,
     pass_fds: Sequence[int] = (),
@@ -58,10 +58,11 @@ def run(  # noqa: PLR0913 - each is an independent option
 ) -> Completed:
     """Run a program to its end and return what it printed.
 
-    `env` is added to the environment; `on_line` is called with each line of standard output and error as it comes (from
-    two threads); `pass_fds` stay open in the child (a lock that must last as long as it does); `attached` lets it write
-    to our own output, so that nothing is captured; with `spool` it writes to the files `<spool>.out` and `.err`, which
-    outlive us: a child whose pipe breaks because we were killed dies of its next line, with its work half done.
+    `env` is added to the environment, where None takes a variable out; `on_line` is called with each line of standard
+    output and error as it comes (from two threads); `pass_fds` stay open in the child (a lock that must last as long
+    as it does); `attached` lets it write to our own output, so that nothing is captured; with `spool` it writes to the
+    files `<spool>.out` and `.err`, which outlive us: a child whose pipe breaks because we were killed
+    dies of its next line, with its work half done.
 
     Raises `StepladderError` when the deadline (`timeout`, seconds) passes and `InterruptedRunError` on Ctrl-C or
     SIGTERM, both after the child was sent one SIGINT and has ended; it is killed when that takes longer than `grace`
@@ -74,7 +75,7 @@ def run(  # noqa: PLR0913 - each is an independent option
         child = subprocess.Popen(
             list(argv),
             cwd=cwd,
-            env={**os.environ, **(env or {})},
+            env={key: value for key, value in {**os.environ, **(env or {})}.items() if value is not None},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,

@@ -22,6 +22,7 @@ VARIABLE = "STEPLADDER_TERRAFORM"
 MINIMUM = (1, 10)  # the first with S3-native state locks (`use_lockfile`)
 BELOW = 2
 _DEADLINE = 20.0
+_MEDDLING = ("TF_CLI_ARGS", "TF_REATTACH_PROVIDERS", "TF_VAR_", "TF_WORKSPACE")
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,25 @@ def find(root: Path) -> Terraform:
     )
 
 
-def environment(data_dir: Path, extra: dict[str, str]) -> dict[str, str]:
-    """Return the variables that every Terraform command is given on top of the environment.
-
-    TF_CLI_ARGS and TF_WORKSPACE of the user's shell would change what a command means, so they are emptied.
-    """
+def environment(data_dir: Path, extra: dict[str, str]) -> dict[str, str | None]:
+    """Return the variables that every Terraform command is given on top of the environment; None: taken out of it."""
     return {
+        **dict.fromkeys(meddling()),
         "CHECKPOINT_DISABLE": "1",
-        "TF_CLI_ARGS": "",
         "TF_DATA_DIR": str(data_dir),
         "TF_IN_AUTOMATION": "1",
         "TF_INPUT": "0",
-        "TF_WORKSPACE": "",
         **extra,
     }
+
+
+def meddling() -> list[str]:
+    """Name the environment's variables that would change what a command means, past every hash and manifest.
+
+    Arguments for a command (`-target`, `-refresh=false`, ...), variables, the workspace, and providers of one's own
+    (https://developer.hashicorp.com/terraform/cli/config/environment-variables).
+    """
+    return sorted(name for name in os.environ if name.startswith(_MEDDLING))
 
 
 def _candidates(root: Path) -> Iterator[Path]:

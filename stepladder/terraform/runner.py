@@ -245,7 +245,12 @@ def opened(at: Root, *, step: Step | None = None, image_uri: str | None = None) 
     with local.hold(at, wait=LOCK_TIMEOUT, step=step) as held:
         roots.write_inputs(at, image_uri)
         source = providers.source(at.settings.build_dir, at.source_dir)
-        yield Runner(at, terraform, source, held, step)
+        runner = Runner(at, terraform, source, held, step)
+        if left_out := [name for name in cli.meddling() if os.environ[name]]:
+            runner.notes.append(
+                f"kept from Terraform: {', '.join(left_out)}; only code and settings decide what it does"
+            )
+        yield runner
 
 
 def stale(error: TerraformError, at: Root) -> RefusedError:

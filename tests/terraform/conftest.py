@@ -112,7 +112,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     except NotReadyError as error:
         pytest.skip(str(error))
     source = providers.source(folder, folder)
-    env = cli.environment(folder / "unused", source.env)
+    env = {name: value for name, value in cli.environment(folder / "unused", source.env).items() if value is not None}
     del env["TF_DATA_DIR"]  # tftest looks for .terraform in the root
     dummy = {"AWS_ACCESS_KEY_ID": ACCOUNT, "AWS_SECRET_ACCESS_KEY": "dummy", "AWS_EC2_METADATA_DISABLED": "true"}
     with pytest.MonkeyPatch.context() as patch:

@@ -167,14 +167,18 @@ def test_a_mirror_without_the_aws_provider_is_no_mirror_for_us(
         machine.source()
 
 
-def test_terraform_is_kept_from_asking_phoning_home_and_taking_arguments_from_the_shell(tmp_path: Path) -> None:
+def test_terraform_is_kept_from_asking_phoning_home_and_taking_orders_from_the_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = ("TF_CLI_ARGS", "TF_CLI_ARGS_plan", "TF_REATTACH_PROVIDERS", "TF_VAR_memory_mb", "TF_WORKSPACE")
+    for name in orders:
+        monkeypatch.setenv(name, "x")
     env = cli.environment(tmp_path, {"TF_CLI_CONFIG_FILE": "x"})
     assert env == {
+        **dict.fromkeys(orders),
         "CHECKPOINT_DISABLE": "1",
-        "TF_CLI_ARGS": "",
         "TF_CLI_CONFIG_FILE": "x",
         "TF_DATA_DIR": str(tmp_path),
         "TF_INPUT": "0",
         "TF_IN_AUTOMATION": "1",
-        "TF_WORKSPACE": "",
     }

@@ -125,6 +125,19 @@ def test_a_ci_job_never_changes_a_lock_file(bench: Bench, monkeypatch: pytest.Mo
     assert "-lockfile=readonly" in bench.fake.calls[0]["argv"]
 
 
+def test_what_the_shell_would_have_terraform_do_does_not_reach_it_and_is_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CLI_ARGS_plan", "-target=aws_x.y")
+    monkeypatch.setenv("TF_VAR_alarms", "{}")
+    bench.fake.plays("plan", {"code": 0})
+    notes = bench.ensure().notes
+    assert "kept from Terraform: TF_CLI_ARGS_plan, TF_VAR_alarms; only code and settings decide what it does" in notes
+    assert {(call["env"]["TF_CLI_ARGS_plan"], call["env"]["TF_VAR_alarms"]) for call in bench.fake.calls} == {
+        (None, None)
+    }
+
+
 def test_the_image_is_in_the_plan_and_in_its_manifest(bench: Bench) -> None:
     bench.fake.plays("plan", changes(change("aws_x.y", "update")))
     saved = bench.plan(lock=False)

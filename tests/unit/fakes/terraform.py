@@ -116,7 +116,8 @@ verb = sys.argv[1]
 if verb == "version":
     print(json.dumps({{"terraform_version": os.environ.get("FAKE_TERRAFORM_VERSION", "1.11.4")}}))
     sys.exit(0)
-names = ("TF_DATA_DIR", "TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR", "TF_IN_AUTOMATION", "CHECKPOINT_DISABLE")
+names = ("TF_DATA_DIR", "TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR", "TF_IN_AUTOMATION", "CHECKPOINT_DISABLE",
+         "TF_CLI_ARGS_plan", "TF_VAR_alarms")
 with open(os.path.join(here, "calls.jsonl"), "a") as log:
     record = {{"argv": sys.argv[1:], "cwd": os.getcwd(), "env": {{n: os.environ.get(n) for n in names}}}}
     record["files"] = sorted(os.listdir("."))
