@@ -16,10 +16,11 @@ from stepladder.collections.edge import task
         "force": "release an image that was marked bad",
         "wait": "wait up to ten minutes for somebody else's lock",
         "allow_dirty": "let a CI job release files that no commit holds",
+        "no_smoke": "run no smoke case: release untested, which the ledger says",
     },
     auto_shortflags=False,
 )
-def deploy(
+def deploy(  # noqa: PLR0917 - each is a flag of the command line
     c: Any,
     env: str,
     infra: str = "",
@@ -28,6 +29,7 @@ def deploy(
     force: bool = False,
     wait: bool = False,
     allow_dirty: bool = False,
+    no_smoke: bool = False,
 ) -> None:
     """Apply, build, push, test and release what changed; with nothing changed do nothing, in half a second."""
     from stepladder.releases.deploy import Deploy, Request
@@ -35,7 +37,7 @@ def deploy(
     from stepladder.releases.wiring import ProjectImages, ProjectInfra
 
     rung = opened(c, env, "inv deploy", as_json=json, dry_run=dry_run)
-    request = Request(infra, dry_run, force, wait, allow_dirty)
+    request = Request(infra, dry_run, force, wait, allow_dirty, no_smoke)
     report = Deploy(rung, ProjectImages(rung, allow_dirty), ProjectInfra(rung), request).run()
     if json:
         rung.console.json(report.record())

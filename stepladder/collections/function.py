@@ -13,11 +13,20 @@ from stepladder.collections.edge import task
         "digest": "image to release: its digest, or the beginning of one that the ledger knows",
         "version": "published version whose image is to be released",
         "force": "release an image that was marked bad",
+        "no_smoke": "run no smoke case: release untested, which the ledger says",
         "json": "print one JSON record",
     },
     auto_shortflags=False,
 )
-def release(c: Any, env: str, digest: str = "", version: str = "", force: bool = False, json: bool = False) -> None:
+def release(
+    c: Any,
+    env: str,
+    digest: str = "",
+    version: str = "",
+    force: bool = False,
+    no_smoke: bool = False,
+    json: bool = False,
+) -> None:
     """Release an image that was pushed before: publish, test, move the alias, verify."""
     from dataclasses import asdict
 
@@ -25,7 +34,7 @@ def release(c: Any, env: str, digest: str = "", version: str = "", force: bool =
     from stepladder.releases.rung import opened
 
     rung = opened(c, env, "inv function.release", as_json=json)
-    done = byhand.release(rung, digest=digest, version=version, force=force)
+    done = byhand.release(rung, digest=digest, version=version, force=force, no_smoke=no_smoke)
     if json:
         rung.console.json(asdict(done.release))
 

@@ -19,6 +19,7 @@ RUNG = "rung that waits; the one that waits by default"
         "detach": "start and return; `inv promote.watch` shows the rest",
         "hotfix": "shift all at once and in spite of alarms that fire; hooks and smoke cases stay, the ledger says so",
         "force": "promote an image that was marked bad",
+        "no_smoke": "run no smoke case: climb untested",
         "json": JSON,
     },
     auto_shortflags=False,
@@ -30,6 +31,7 @@ def promote(
     detach: bool = False,
     hotfix: bool = False,
     force: bool = False,
+    no_smoke: bool = False,
     json: bool = False,
 ) -> None:
     """Start or join the climb, draw it until it ends; exit 0 promoted, 3 rolled back, 4 refused, 5 rollback failed."""
@@ -37,7 +39,7 @@ def promote(
     from stepladder.promotion.start import Request
 
     desk = _desk(c, "inv promote", json)
-    told = climb(desk, Request(digest, release, hotfix, force), detach=detach)
+    told = climb(desk, Request(digest, release, hotfix, force, no_smoke), detach=detach)
     _finish(desk, told)
 
 

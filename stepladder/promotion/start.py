@@ -22,6 +22,7 @@ from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.ladder import Release
 from stepladder.releases import alias as aliases
 from stepladder.releases import ledger as ledgers
+from stepladder.releases.cases import load_cases
 from stepladder.releases.function import LATEST, Function
 from stepladder.releases.identity import release_id
 from stepladder.releases.rung import Rung
@@ -40,6 +41,7 @@ class Request:
     release: str = ""
     hotfix: bool = False
     force: bool = False
+    no_smoke: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def start(desk: Desk, request: Request) -> Started:
     if not request.force:
         _check_mark(desk.rung, subject.digest)
     with ThreadPoolExecutor(8, thread_name_prefix="promote") as pool:
-        bundle = pool.submit(_bundle, desk.rung)
+        bundle = pool.submit(_bundle, desk.rung, no_smoke=request.no_smoke)
         listed = pool.submit(desk.executions)
         serving = [pool.submit(_serves, desk.rung, name, subject.digest) for name in desk.rung.settings.rungs]
         release = Release(
@@ -193,19 +195,12 @@ def _serves(rung: Rung, environment: str, digest: str) -> bool:
     return bool(state and state.digest == digest)
 
 
-def _bundle(rung: Rung) -> str:
-    """Put the project's smoke cases into the artifacts bucket by content; return the key, empty without cases."""
-    from stepladder.releases import smoke
-
+def _bundle(rung: Rung, *, no_smoke: bool) -> str:
+    """Put the project's smoke cases into the artifacts bucket by content; return the key, empty with `no_smoke`."""
+    if not load_cases(rung, no_smoke=no_smoke):
+        return ""
     folder = rung.settings.root / rung.settings.smoke_path
     documents = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.json"))}
-    if not documents:
-        rung.console.warn(f"there are no smoke cases in {rung.settings.smoke_path}: nothing tests what climbs")
-        return ""
-    try:
-        smoke.parse(documents)
-    except smoke.SmokeCasesError as error:
-        raise BadInputError("the smoke cases are not valid", problems=error.problems) from error
     data = json.dumps(documents, sort_keys=True).encode()
     key = f"smoke/{hashlib.sha256(data).hexdigest()}.json"
     packages.put(rung.aws.client("s3"), rung.names.artifacts_bucket, key, data)

@@ -20,7 +20,9 @@ _DIGEST = 71  # "sha256:" and 64 hexadecimal digits
 _PREFIX = 6  # fewest digits that name an image of the ledger
 
 
-def release(rung: Rung, *, digest: str = "", version: str = "", force: bool = False) -> Released:
+def release(
+    rung: Rung, *, digest: str = "", version: str = "", force: bool = False, no_smoke: bool = False
+) -> Released:
     """Release an image that is in the registry already, with every guard of a deploy.
 
     `digest` is whole, or the beginning of one that a ledger of this project knows; `version` stands for the image of a
@@ -41,7 +43,7 @@ def release(rung: Rung, *, digest: str = "", version: str = "", force: bool = Fa
             f"image {short(wanted)} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}",
             hint="release another one, or this all the same with --force",
         )
-    cases = load_cases(rung)
+    cases = load_cases(rung, no_smoke=no_smoke)
     image_uri, commit, key = _image(rung, wanted)
     rung.lock.acquire(snapshot.lock)
     try:
@@ -53,8 +55,9 @@ def release(rung: Rung, *, digest: str = "", version: str = "", force: bool = Fa
         done = releases.release(rung, target, alias, latest, cases)
     finally:
         rung.lock.release()
+    said = f", {done.release.cause}" if done.release.cause else ""
     rung.console.line()
-    rung.console.line(f"{rung.environment}: version {alias.version} -> {done.release.version} ({short(wanted)})")
+    rung.console.line(f"{rung.environment}: version {alias.version} -> {done.release.version} ({short(wanted)}){said}")
     return done
 
 

@@ -6,13 +6,31 @@ from stepladder.errors import BadInputError
 from stepladder.releases import smoke
 from stepladder.releases.rung import Rung
 
+UNTESTED = "untested: released with --no-smoke"
+"""What the ledger says of a release that no smoke case tested."""
 
-def load_cases(rung: Rung) -> list[smoke.Case]:
-    """Read the project's smoke cases before anything is done. `BadInputError` lists every problem."""
+
+def load_cases(rung: Rung, *, no_smoke: bool = False) -> list[smoke.Case]:
+    """Read the project's smoke cases before anything is done; none only when the caller said so by `no_smoke`.
+
+    `BadInputError` lists every problem, and is raised when there is no case at all: an untested release is somebody's
+    decision, never what a missing file leads to.
+    """
+    if no_smoke:
+        rung.console.warn("--no-smoke: nothing tests the image before it gets traffic")
+        return []
     folder = rung.settings.root / rung.settings.smoke_path
     try:
-        return smoke.load(folder)
+        cases = smoke.load(folder)
     except smoke.SmokeCasesError as error:
         raise BadInputError(
-            "the smoke cases are not valid", hint=f"mend them in {folder}", problems=error.problems
+            "the smoke cases are not valid",
+            hint=f"mend them in {folder}, or the setting smoke.path",
+            problems=error.problems,
         ) from None
+    if not cases:
+        raise BadInputError(
+            f"there is no smoke case in {rung.settings.smoke_path}: nothing would test what gets traffic",
+            hint="write one (a JSON file with a name, a payload and what to expect), or go untested with --no-smoke",
+        )
+    return cases

@@ -42,6 +42,7 @@ class Request:
     force: bool = False
     wait: bool = False
     allow_dirty: bool = False
+    no_smoke: bool = False
 
 
 class Deploy:
@@ -70,7 +71,7 @@ class Deploy:
                 return self._unchanged(world, plan)
             if self.request.dry_run:
                 return self._preview(world, plan)
-            cases = load_cases(self.rung)
+            cases = load_cases(self.rung, no_smoke=self.request.no_smoke)
             self._check_commit()
             return self._locked(world, wanted, cases)
 

@@ -15,6 +15,7 @@ from stepladder.aws import error_code
 from stepladder.errors import RefusedError, StepladderError
 from stepladder.releases import golive, records, smoke
 from stepladder.releases.alias import PRECONDITION, Alias
+from stepladder.releases.cases import UNTESTED
 from stepladder.releases.clock import stamp
 from stepladder.releases.function import LATEST, State
 from stepladder.releases.identity import release_id
@@ -70,6 +71,7 @@ def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequ
         ended_at="",
         plan_id=target.plan_id,
         input_key=target.input_key,
+        cause="" if cases else UNTESTED,
     )
     try:
         settled = _give_image(rung, target, latest)
@@ -195,7 +197,7 @@ def _test(rung: Rung, version: str, cases: Sequence[smoke.Case]) -> None:
     """Run the smoke cases against the version's own ARN; the alias isn't touched."""
     with rung.console.step("smoke") as step:
         if not cases:
-            step.skip(f"no case in {rung.settings.smoke_path}: nothing tests the version before it gets traffic")
+            step.skip("--no-smoke: nothing tests the version before it gets traffic")
             return
         outcomes = smoke.run(cases, lambda payload: _invoke(rung, payload, version))
         failed = [outcome for outcome in outcomes if not outcome.passed]

@@ -73,11 +73,12 @@ def released(rung: Rung, done: Released, world: World, plan: Plan, url: str) -> 
     before = world.ledger.current.digest if world.ledger.current else ""
     console.line()
     first = not entry.previous_version
+    said = f", {entry.cause}" if entry.cause else ""
     if done.moved and not first:
         images = f"{short(before) or '?'} -> {short(entry.digest)}" if before != entry.digest else "same image"
-        console.line(f"{entry.environment}: version {entry.previous_version} -> {entry.version} ({images})")
+        console.line(f"{entry.environment}: version {entry.previous_version} -> {entry.version} ({images}){said}")
     else:
-        console.line(f"{entry.environment}: version {entry.version} is live ({short(entry.digest)})")
+        console.line(f"{entry.environment}: version {entry.version} is live ({short(entry.digest)}){said}")
     _say_url(rung, url)
     if done.moved and not first:
         console.line(f"undo: inv rollback --env {entry.environment}")

@@ -73,10 +73,13 @@ class Outcome:
 
 
 def load(folder: Path) -> list[Case]:
-    """Read every `*.json` of a folder, in the order of their names; no folder means no cases.
+    """Read every `*.json` of a folder, in the order of their names.
 
-    Raises `SmokeCasesError` with every problem of every file.
+    Raises `SmokeCasesError` with every problem of every file, and when there is no such folder: a path that was
+    mistyped must not pass for having no cases.
     """
+    if not folder.is_dir():
+        raise SmokeCasesError([f"{folder} is no folder"])
     return parse({path.name: path.read_bytes() for path in sorted(folder.glob("*.json"))})
 
 

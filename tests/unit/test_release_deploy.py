@@ -275,6 +275,21 @@ def test_a_smoke_case_that_fails_leaves_the_alias_and_writes_the_failure_down(li
     assert live.deploy().version == "3"
 
 
+def test_a_release_without_a_smoke_case_is_bad_input_unless_somebody_says_so(live: World) -> None:
+    live.source = "two"
+    with pytest.raises(BadInputError, match="not valid") as caught:
+        live.deploy(no_smoke=False)
+    assert "tests/smoke is no folder" in caught.value.problems[0]
+    (live.root / "tests" / "smoke").mkdir(parents=True)
+    with pytest.raises(BadInputError, match="there is no smoke case in tests/smoke"):
+        live.deploy()
+    assert live.pushed == []
+    assert live.deploy(no_smoke=True).version == "2"
+    assert "--no-smoke: nothing tests" in live.said
+    assert "untested: released with --no-smoke" in live.said
+    assert live.releases[-1]["cause"] == "untested: released with --no-smoke"
+
+
 def test_a_handler_that_can_t_be_imported_is_told_in_its_own_words(live: World) -> None:
     live.case("says hello")
     live.source = "two"

@@ -32,7 +32,12 @@ def test_cases_are_read_in_the_order_of_their_files(tmp_path: Path) -> None:
     cases = smoke.load(tmp_path)
     assert [c.name for c in cases] == ["first", "second"]
     assert cases[0] == Case("first", [1], {"status": 204}, None, 3)
-    assert smoke.load(tmp_path / "none") == []
+
+
+def test_a_folder_that_isn_t_there_is_a_problem_and_not_an_empty_one(tmp_path: Path) -> None:
+    assert smoke.load(tmp_path) == []
+    with pytest.raises(SmokeCasesError, match="none is no folder"):
+        smoke.load(tmp_path / "none")
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,7 @@ class World:
         self.err.seek(0)
         for client in self.aws.clients.values():
             client.calls.clear()
+        request.setdefault("no_smoke", not (self.root / "tests" / "smoke").exists())
         return Deploy(self.rung(), self, self, Request(**request)).run()
 
     @property
