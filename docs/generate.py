@@ -34,7 +34,7 @@ SETTINGS = {
     "image.builder": "how the image is built; `auto` is Docker where an engine answers",
     "image.base": "base image instead of AWS's own for the Python version",
     "image.context": "folder of the Dockerfile",
-    "image.keep": "how many images the repository keeps",
+    "image.keep": "how many releases and versions of each environment keep their image when `inv image.prune` deletes",
     "smoke.path": "folder of the cases that every rung must pass",
     "promotion.deployment": "how traffic shifts on every rung but the lowest",
     "promotion.bake_minutes": "how long a rung is watched after all traffic has shifted",

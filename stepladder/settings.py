@@ -23,6 +23,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ARCHITECTURES = ("arm64", "x86_64")
 TRIGGERS = ("url", "url-iam", "sqs", "schedule", "none")
 BUILDERS = ("auto", "docker", "layers")
+KEEP = (5, 1000)
 INFRA = ("auto", "always", "never")
 ENVIRONMENT_VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 
@@ -60,6 +61,12 @@ class ImageSettings:
     base: str = ""
     context: str = "function"
     keep: int = 50
+
+    def kept(self, told: int) -> int:
+        """Return how many releases of an environment keep their image: `told`, or the setting for 0."""
+        if told and not KEEP[0] <= told <= KEEP[1]:
+            raise BadInputError(f"--keep is {told}", hint=f"give a number from {KEEP[0]} to {KEEP[1]}")
+        return told or self.keep
 
 
 @dataclass(frozen=True)
@@ -230,7 +237,7 @@ def _image(raw: object, problems: _Problems) -> ImageSettings:
         builder=problems.choice("image.builder", values["builder"], BUILDERS),
         base=problems.text("image.base", values["base"], re.compile(r"[\w./:@-]*"), "an image reference, or empty"),
         context=_relative("image.context", values, "context", problems),
-        keep=problems.number("image.keep", values["keep"], 5, 1000),
+        keep=problems.number("image.keep", values["keep"], *KEEP),
     )
 
 

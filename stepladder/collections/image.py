@@ -46,6 +46,39 @@ def push(context: Any, env: str = "", json: bool = False, pull: bool = False, al
     _print(console, image.reference, asdict(image))
 
 
+@task(
+    help={
+        "env": "environment whose repository is meant; all environments that share it are looked at",
+        "keep": "how many releases and versions of each environment keep their image (default: image.keep)",
+        "min_age_hours": "hours for which a pushed image stays, released or not",
+        "yes": "delete; without it nothing is deleted",
+        "dry_run": "print what would be deleted and delete nothing",
+        "json": "print one JSON record",
+    },
+    auto_shortflags=False,
+)
+def prune(
+    c: Any,
+    env: str,
+    keep: int = 0,
+    min_age_hours: int = 24,
+    yes: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Delete the images that no environment serves, was released with lately, or could return to."""
+    from stepladder.images.prune import Prune, Request
+    from stepladder.releases import needed
+    from stepladder.releases.rung import opened
+
+    rung = opened(c, env, "inv image.prune", as_json=json, dry_run=dry_run)
+    kept = rung.settings.image.kept(keep)
+    request = Request(min_age_hours=min_age_hours, yes=yes, dry_run=dry_run)
+    record = Prune(rung.aws, rung.names, rung.console, lambda: needed.images(rung, kept), request).run()
+    if json:
+        rung.console.json(record | {"keep": kept})
+
+
 def _print(console: Any, line: str, document: dict[str, Any]) -> None:
     """Print one line of data, or the whole as JSON."""
     if console.as_json:

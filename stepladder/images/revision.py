@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from stepladder.settings import Settings
 
 _TIMEOUT = 30.0
 _SUFFIX = 8
+_KEY = 40
+_TAG = re.compile(rf"([0-9a-f]{{40}}|[0-9a-f]{{64}})(-[0-9a-f]{{{_SUFFIX}}})?|key-[0-9a-f]{{{_KEY}}}")
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,13 @@ class Revision:
     def tag(self, key: str) -> str:
         """Return the tag of an image with this input key."""
         if not self.commit:
-            return f"key-{key[:40]}"
+            return f"key-{key[:_KEY]}"
         return f"{self.commit}-{key[:_SUFFIX]}" if self.changed else self.commit
+
+
+def is_tag(tag: str) -> bool:
+    """Say whether a tag has the form of `Revision.tag`; a git commit has 40 or 64 digits."""
+    return bool(_TAG.fullmatch(tag))
 
 
 def read(settings: Settings) -> Revision:

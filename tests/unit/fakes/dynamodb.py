@@ -76,6 +76,18 @@ class FakeDynamoDB(Scripted):
         more = {"LastEvaluatedKey": {n: page[-1][n] for n in ("pk", "sk")}} if len(keys) > Limit else {}
         return {"Items": page, **more}
 
+    def scan(self, *, TableName: str, ExpressionAttributeValues: Item, **rest: Any) -> dict[str, Any]:
+        assert (rest["FilterExpression"], rest["ProjectionExpression"]) == ("begins_with(pk, :prefix)", "pk")
+        with self._lock:
+            self.called("Scan")
+            prefix = ExpressionAttributeValues[":prefix"]["S"]
+            keys = sorted(self._table(TableName))
+            start = rest.get("ExclusiveStartKey")
+            keys = [key for key in keys if not start or key > _key(start)]
+        found = [{"pk": {"S": pk}} for pk, _ in keys[:2] if pk.startswith(prefix)]
+        more = {"LastEvaluatedKey": {"pk": {"S": keys[1][0]}, "sk": {"S": keys[1][1]}}} if len(keys) > 2 else {}
+        return {"Items": found, **more}
+
     def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:
         with self._lock:
             self.called("TransactWriteItems")

@@ -170,6 +170,13 @@ class FakeLambda(Scripted):
                 raise error("ResourceNotFoundException", 404)
             return copy.deepcopy(self.alias)
 
+    def list_aliases(self, *, FunctionName: str, **_: Any) -> dict[str, Any]:
+        with self._lock:
+            self.called("ListAliases")
+            if FunctionName != self.name or self.latest is None:
+                raise error("ResourceNotFoundException", 404)
+            return {"Aliases": [copy.deepcopy(self.alias)] if self.alias else []}
+
     def update_alias(
         self, *, FunctionName: str, Name: str, FunctionVersion: str, RoutingConfig: dict[str, Any], RevisionId: str
     ) -> dict[str, Any]:

@@ -1,0 +1,183 @@
+"""`inv image.prune`: delete the images that nothing needs any more. Read, tell the plan, act, read again.
+
+What is needed is the caller's to say (`stepladder.releases.needed`). Only images under the tags that stepladder gives
+are candidates: an index, a signature, or an image that a person tagged besides stays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from stepladder.aws import Aws, error_code
+from stepladder.console import Console
+from stepladder.errors import BadInputError, RefusedError, StepladderError
+from stepladder.images import ecr, revision
+from stepladder.names import Names
+
+Needed = Callable[[], Mapping[str, str]]
+"""Reads which digests must stay, each with the reason in a word."""
+
+FOREIGN, YOUNG = "foreign", "young"
+_BATCH = 100  # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchDeleteImage.html
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked: how young an image stays whatever else, and whether to act or only to tell."""
+
+    min_age_hours: int = 24
+    yes: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Held:
+    """An image that the repository holds. `size` is in bytes."""
+
+    digest: str
+    tags: tuple[str, ...]
+    pushed_at: datetime
+    size: int
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether all its tags are stepladder's; an image without any is somebody else's, or a part of an index."""
+        return bool(self.tags) and all(map(revision.is_tag, self.tags))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which images go, oldest first, and how many stay for which reason."""
+
+    delete: tuple[Held, ...]
+    kept: Mapping[str, int]
+
+
+class Prune:
+    """One pruning of the repository of an environment."""
+
+    def __init__(self, aws: Aws, names: Names, console: Console, needed: Needed, request: Request) -> None:
+        if request.min_age_hours < 0:
+            raise BadInputError(f"--min-age-hours is {request.min_age_hours}", hint="give a number of hours from 0 on")
+        self.aws, self.names, self.console, self.needed, self.request = aws, names, console, needed, request
+
+    def run(self) -> dict[str, Any]:
+        """Prune and return the record that `--json` prints.
+
+        Raises `RefusedError` when there is something to delete and neither `yes` nor `dry_run` was said, and
+        `StepladderError` when the repository isn't what it should be afterwards.
+        """
+        with self.console.step("images") as step:
+            found = self._plan()
+            kept = ", ".join(f"{count} {why}" for why, count in sorted(found.kept.items()))
+            step.done(f"{len(found.delete)} to delete; to stay: {kept or 'none'}")
+        record = {
+            "environment": self.names.environment,
+            "repository": self.names.repository,
+            "result": "unchanged",
+            "deleted": [],
+            "kept": dict(found.kept),
+        }
+        if not found.delete:
+            return record
+        self._tell(found)
+        if self.request.dry_run:
+            return record | {"result": "dry_run", "to_delete": [image.digest for image in found.delete]}
+        if not self.request.yes:
+            raise RefusedError(
+                f"{len(found.delete)} images would be deleted, and nobody said yes",
+                hint=f"inv image.prune --env {self.names.environment} --yes",
+            )
+        with self.console.step("delete") as step:
+            deleted = self._act(found)
+            step.done(f"{len(deleted)} images, verified")
+        return record | {"result": "pruned", "deleted": deleted}
+
+    def _plan(self) -> Plan:
+        # The images first: one that is pushed and released in between is then not among them.
+        images = listed(self.aws, self.names)
+        return plan(images, self.needed(), before=datetime.now(UTC) - timedelta(hours=self.request.min_age_hours))
+
+    def _tell(self, found: Plan) -> None:
+        if not self.console.as_json:
+            rows = [
+                (i.digest[7:19], f"{i.pushed_at:%Y-%m-%d %H:%M}", f"{i.size / 1e6:.1f} MB", " ".join(i.tags))
+                for i in found.delete
+            ]
+            self.console.table(("delete", "pushed (UTC)", "size", "tags"), rows)
+
+    def _act(self, found: Plan) -> list[str]:
+        """Delete what is still unneeded: a rollback to an old release may have come in between."""
+        now = self.needed()
+        doomed = [image.digest for image in found.delete if image.digest not in now]
+        delete(self.aws, self.names, doomed)
+        left = {image.digest for image in listed(self.aws, self.names)}.intersection(doomed)
+        if left:
+            raise StepladderError(
+                f"{len(left)} images are still there: {', '.join(sorted(d[7:19] for d in left))}",
+                hint="an index of images may refer to them; the others are deleted",
+            )
+        lost = sorted(set(self.needed()).intersection(doomed))
+        if lost:
+            raise StepladderError(
+                f"images were released while they were being deleted: {', '.join(lost)}",
+                hint="release another image there before Lambda looks for them again: inv deploy, or inv rollback",
+            )
+        return doomed
+
+
+def plan(images: list[Held], needed: Mapping[str, str], *, before: datetime) -> Plan:
+    """Say which images go: ours, pushed before a time, and not needed."""
+    go, kept = [], Counter[str]()
+    for image in sorted(images, key=lambda held: held.pushed_at):
+        if image.digest in needed:
+            kept[needed[image.digest]] += 1
+        elif not image.is_ours:
+            kept[FOREIGN] += 1
+        elif image.pushed_at >= before:
+            kept[YOUNG] += 1
+        else:
+            go.append(image)
+    return Plan(tuple(go), dict(kept))
+
+
+def listed(aws: Aws, names: Names) -> list[Held]:
+    """List the repository's images (`ecr:DescribeImages`)."""
+    try:
+        return [
+            Held(
+                detail["imageDigest"],
+                tuple(sorted(detail.get("imageTags", ()))),
+                detail["imagePushedAt"].astimezone(UTC),
+                detail.get("imageSizeInBytes", 0),
+            )
+            for detail in _details(aws, names)
+        ]
+    except Exception as error:
+        if error_code(error) == "RepositoryNotFoundException":
+            raise ecr.missing(names) from None
+        raise
+
+
+def _details(aws: Aws, names: Names) -> Iterator[dict[str, Any]]:
+    more: dict[str, Any] = {"maxResults": 1000}
+    while True:
+        answer = aws.client("ecr").describe_images(registryId=names.account, repositoryName=names.repository, **more)
+        yield from answer["imageDetails"]
+        if not answer.get("nextToken"):
+            return
+        more["nextToken"] = answer["nextToken"]
+
+
+def delete(aws: Aws, names: Names, digests: list[str]) -> None:
+    """Delete images with all their tags; one that is gone already is fine, any other failure shows in what is left."""
+    for start in range(0, len(digests), _BATCH):
+        aws.client("ecr").batch_delete_image(
+            registryId=names.account,
+            repositoryName=names.repository,
+            imageIds=[{"imageDigest": digest} for digest in digests[start : start + _BATCH]],
+        )

@@ -1,0 +1,48 @@
+"""`inv image.prune` as a person runs it, on the local cloud."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live_project import LiveProject
+
+pytestmark = [pytest.mark.cloud, pytest.mark.e2e]
+
+
+def held(live: LiveProject) -> set[str]:
+    details = live.cloud.client("ecr").describe_images(repositoryName=live.name)["imageDetails"]
+    return {image["imageDigest"] for image in details}
+
+
+def test_an_image_that_nothing_runs_goes_and_what_is_live_answers_on(cloud: Any, tmp_path: Path) -> None:
+    live = LiveProject(cloud, tmp_path)
+    live.make()
+    live.say("never released")
+    unused = live.inv("image.push", "--env", "staging", "--json").json["digest"]
+    live.say("two")
+    assert live.deploy().code == 0
+    needed = held(live) - {unused}
+    assert len(needed) == 2
+
+    young = live.inv("image.prune", "--env", "staging", "--yes", "--json")
+    assert (young.code, young.json["result"], young.json["kept"]["young"]) == (0, "unchanged", 1)
+    every = ("image.prune", "--env", "staging", "--min-age-hours", "0")
+    refused = live.inv(*every)
+    assert (refused.code, unused in held(live)) == (4, True)
+    assert unused[7:19] in refused.out
+    assert "--yes" in refused.err
+    dry = live.inv(*every, "--dry-run", "--json")
+    assert (dry.code, dry.json["to_delete"], unused in held(live)) == (0, [unused], True)
+
+    done = live.inv(*every, "--yes", "--keep", "5", "--json")
+    assert done.code == 0, done.err
+    assert (done.json["deleted"], done.json["keep"]) == ([unused], 5)
+    assert held(live) == needed
+    assert live.answer() == "two"
+    assert live.inv("rollback", "--env", "staging").code == 0
+    assert live.answer() == "one"
+
+    wrong = live.inv(*every, "--yes", "--keep", "2", "--json")
+    assert (wrong.code, wrong.json["error"]) == (2, "--keep is 2")
