@@ -53,17 +53,30 @@ def status(_c: Any, json: bool = False) -> None:
 
 @task(
     help={
-        "account": "account id to act as; every account has its own resources",
-        "region": "region to act in",
+        "account": "account id to act as; every account has its own resources (default: that of the lowest rung)",
+        "region": "region to act in (default: that of the lowest rung)",
     }
 )
-def env(_c: Any, account: str = "", region: str = "") -> None:
+def env(c: Any, account: str = "", region: str = "") -> None:
     """Print the exports that point a shell at the local cloud: eval "$(inv local.env)"."""
     from stepladder.console import Console
     from stepladder.local import manager
 
     info = manager.require(Path(FOLDER))
-    Console().data(manager.export_lines(info, account=account or manager.ACCOUNT, region=region or manager.REGION))
+    its_account, its_region = _lowest(c)
+    Console().data(manager.export_lines(info, account=account or its_account, region=region or its_region))
+
+
+def _lowest(context: Any) -> tuple[str, str]:
+    """Return account and region of the project's lowest rung, or the local cloud's own where there is no project."""
+    from stepladder import settings
+    from stepladder.local import manager
+
+    if not context.config.get("stepladder", {}).get("environments"):
+        return manager.ACCOUNT, manager.REGION
+    loaded = settings.from_context(context)
+    lowest = loaded.environment(loaded.rungs[0])
+    return lowest.account, lowest.region
 
 
 @task(help={"lines": "how many lines from the end"})

@@ -55,6 +55,29 @@ def test_a_cloud_is_started_shown_used_and_ended(tmp_path: Path) -> None:
     assert inv(tmp_path, "local.env").returncode == 6
 
 
+def test_a_project_acts_as_the_account_and_region_of_its_lowest_rung(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS_OF_A_PROJECT)
+    places = {
+        "production": {"account": "333333333333", "region": "eu-west-1"},
+        "staging": {"account": "222222222222", "region": "ap-south-1"},
+    }
+    try:
+        assert inv(tmp_path, "local.up", "--port", "0").returncode == 0
+        assert "123456789012" in inv(tmp_path, "local.env").stdout, "no project is here yet"
+        settings = {"stepladder": {"project": "hello", "environments": places}}
+        (tmp_path / "invoke.yaml").write_text(json.dumps(settings))
+        exports = inv(tmp_path, "local.env").stdout
+        assert "222222222222" in exports
+        assert "ap-south-1" in exports
+        shell = f'{exports}\n{sys.executable} -c "{WHO}"'
+        who = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, timeout=60, check=True)
+        assert who.stdout.strip() == "222222222222"
+        assert "333333333333" in inv(tmp_path, "local.env", "--account", "333333333333").stdout
+    finally:
+        inv(tmp_path, "local.down")
+
+
+TASKS_OF_A_PROJECT = "from stepladder.collections import namespace\n\nns = namespace()\n"
 WHO = (
     "import botocore.session; "
     "print(botocore.session.get_session().create_client('sts').get_caller_identity()['Account'])"
