@@ -35,7 +35,7 @@ def release(
         raise RefusedError(
             f"nothing is live on {rung.environment}", hint=f"inv deploy --env {rung.environment} makes it"
         )
-    rung.check_unshifted(alias, rung.active_deployment())
+    rung.check_unshifted(alias, rung.active_deployment(), snapshot.current)
     wanted = _of_version(rung, version) if version else _whole(rung, digest)
     bad = rung.ledger.is_bad(wanted)
     if bad and not force:

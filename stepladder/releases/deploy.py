@@ -110,7 +110,7 @@ class Deploy:
                     verb = {IMAGE: "build and push", RELEASE: "publish, test and move the alias"}
                     step.done(f"would {verb.get(planned.name, 'apply')}: {planned.why}")
         if world.alias:
-            self.rung.check_unshifted(world.alias, self.rung.active_deployment())
+            self.rung.check_unshifted(world.alias, self.rung.active_deployment(), world.ledger.current)
         return reports.previewed(self.rung, world, plan, self._url)
 
     def _check_commit(self) -> None:
@@ -179,7 +179,7 @@ class Deploy:
 
         def guard() -> None:
             if world.alias and deployment:
-                rung.check_unshifted(world.alias, deployment.result())
+                rung.check_unshifted(world.alias, deployment.result(), world.ledger.current)
 
         image, wanted = self._up_to_release(plan, wanted, guard)
         guard()
@@ -190,7 +190,7 @@ class Deploy:
                 f"alias {names.ALIAS} of {rung.names.function} isn't there, though the service was applied",
                 hint="somebody removed it; run `inv deploy --infra always`",
             )
-        rung.check_unshifted(alias, "")
+        rung.check_unshifted(alias, "", world.ledger.current)
         return self._release(replace(world, alias=alias), wanted, plan, image, latest, cases)
 
     def _up_to_release(self, plan: Plan, wanted: Wanted, guard: Callable[[], None]) -> tuple[Image | None, Wanted]:

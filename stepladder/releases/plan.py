@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from stepladder.errors import RefusedError
 from stepladder.releases import alias as aliases
 from stepladder.releases.alias import Alias
-from stepladder.releases.function import LATEST
 from stepladder.releases.ledger import short
 from stepladder.releases.records import Infra, Snapshot
 
@@ -67,25 +66,14 @@ def make(world: World, wanted: Wanted, infra: str) -> Plan:
 
     Raises `RefusedError` when `never` forbids what the environment can't do without.
     """
-    _check_latest(world)
+    if world.alias:
+        aliases.check_released(world.alias, world.ledger.current)
     foundation = _root(FOUNDATION, world.ledger.foundation, wanted.foundation_hash, infra, there=world.ledger.exists)
     service = _root(SERVICE, world.ledger.infra, wanted.service_hash, infra, there=world.alias is not None)
     image = _image(world, wanted)
     release = _release(world, image, service)
     order = (service, image) if world.alias else (image, service)
     return Plan((foundation, *order, release))
-
-
-def _check_latest(world: World) -> None:
-    """Refuse a released rung whose alias was put on $LATEST: giving $LATEST a new image would serve it untested.
-
-    Before its first release an alias is there by Terraform's hand.
-    """
-    if world.alias and world.alias.version == LATEST and world.ledger.current:
-        raise RefusedError(
-            "the alias was put on $LATEST, where an untested image would get traffic at once",
-            hint=f"return to the release before: inv rollback --to {world.ledger.current.release_id}",
-        )
 
 
 def _root(name: str, applied: Infra | None, wanted: str, infra: str, *, there: bool) -> Planned:

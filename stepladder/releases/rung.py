@@ -21,6 +21,7 @@ from stepladder.releases.function import Function
 from stepladder.releases.identity import this_process
 from stepladder.releases.ledger import Ledger
 from stepladder.releases.lock import EnvironmentLock
+from stepladder.releases.records import Current
 from stepladder.settings import Settings, from_context
 
 ACTIVE = ("Created", "Queued", "InProgress", "Ready")
@@ -101,11 +102,9 @@ class Rung:
             raise
         return str(next(iter(answer["deployments"]), ""))
 
-    def check_unshifted(self, alias: Alias, deployment: str) -> None:
-        """Refuse while a CodeDeploy deployment is under way or an alias is weighted.
-
-        An alias on $LATEST was never released: Terraform made it there, and the first release moves it.
-        """
+    def check_unshifted(self, alias: Alias, deployment: str, current: Current | None) -> None:
+        """Refuse while a CodeDeploy deployment is under way, the alias is weighted, or it was put on $LATEST."""
+        aliases.check_released(alias, current)
         name = f"alias {names.ALIAS} of {self.names.function}"
         if deployment:
             raise RefusedError(

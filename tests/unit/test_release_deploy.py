@@ -18,6 +18,7 @@ from stepladder.errors import (
     RolledBackError,
     StepladderError,
 )
+from stepladder.releases import byhand
 
 
 @pytest.fixture
@@ -186,6 +187,20 @@ def test_an_alias_that_somebody_put_on_latest_is_refused(live: World) -> None:
         live.deploy()
     assert live.function.latest
     assert live.function.latest["ImageUri"].endswith(digest("one"))
+
+
+def test_an_alias_that_was_put_on_latest_during_the_apply_is_refused(live: World) -> None:
+    live.infra_inputs, live.source = "other", "two"
+    live.on_apply = lambda _root: live.function.point("$LATEST")
+    with pytest.raises(RefusedError, match=r"put on \$LATEST"):
+        live.deploy()
+    assert live.function.calls.count("UpdateFunctionCode") == 0
+
+
+def test_a_release_by_hand_refuses_an_alias_that_somebody_put_on_latest(live: World) -> None:
+    live.function.point("$LATEST")
+    with pytest.raises(RefusedError, match=r"put on \$LATEST"):
+        byhand.release(live.rung(), digest=digest("two"))
 
 
 def test_a_first_release_that_fails_can_be_mended(world: World) -> None:
