@@ -199,6 +199,8 @@ def _end(info: CloudInfo) -> None:
         while time.monotonic() < deadline:
             _reap(info.pid)
             if started_at(info.pid) != info.started:
+                if child := _children.pop(info.pid, None):
+                    child.wait(STOP_SECONDS)  # its first thread may be gone before the others
                 return
             time.sleep(0.01)
     raise StepladderError(f"the local cloud (process {info.pid}) did not end")

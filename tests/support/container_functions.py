@@ -29,6 +29,7 @@ class ContainerFunctions(Functions):
         super().__init__(cloud, runtime=None)  # type: ignore[arg-type]
         ecr = cloud.client("ecr")
         ecr.create_repository(repositoryName=REPOSITORY)
+        ecr.put_account_setting(name="BLOB_MOUNTING", value="ENABLED")  # else each repository gets the base anew
         target = f"{urlsplit(cloud.url).netloc}/{REPOSITORY}"
         self.base = f"{target}:{TAG}"
         with contextlib.closing(docker.from_env(timeout=300)) as engine:

@@ -68,8 +68,9 @@ class Done:
 class LiveProject:
     """A project in `root` on `cloud`; `make()` before use."""
 
-    def __init__(self, cloud: Any, root: Path) -> None:
+    def __init__(self, cloud: Any, root: Path, architecture: str = "arm64") -> None:
         self.cloud = cloud
+        self.architecture = architecture
         self.root = root
         self.name = f"p{uuid4().hex[:10]}"
         self.function = f"{self.name}-staging"
@@ -144,7 +145,7 @@ class LiveProject:
             PackageType="Image",
             Code={"ImageUri": image.reference},
             Role=role,
-            Architectures=["arm64"],
+            Architectures=[self.architecture],
         )
         self.wait(lambda: self.lambda_.get_function(FunctionName=self.function)["Configuration"]["State"] == "Active")
         self.lambda_.create_alias(FunctionName=self.function, Name="live", FunctionVersion="$LATEST")

@@ -1,0 +1,88 @@
+"""`inv deploy` with the docker builder on a local cloud of containers: nothing changed means nothing done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import docker_engine
+import pytest
+import yaml
+from live_project import LiveProject
+
+HANDLER = """\
+import json, os
+
+def handler(event, context):
+    return {{"statusCode": 200, "body": json.dumps({{"says": "{says}", "user": os.getuid()}})}}
+"""
+
+
+class DockerProject(LiveProject):
+    """Built by the engine, on the base that the cloud's registry holds."""
+
+    base = ""
+
+    def write(self) -> None:
+        super().write()
+        path = self.root / "invoke.yaml"
+        raw = yaml.safe_load(path.read_text())
+        raw["stepladder"] |= {
+            "python": docker_engine.PYTHON,
+            "architecture": self.architecture,
+            "image": {"builder": "docker", "base": self.base},
+        }
+        path.write_text(yaml.safe_dump(raw))
+
+
+@pytest.fixture(scope="module")
+def project(functions: Any, architecture: str, engine_host: str, tmp_path_factory: Any) -> DockerProject:
+    """A project with one release; each test makes its own changes to it."""
+    root = tmp_path_factory.mktemp("deploy") / "project"
+    project = DockerProject(functions.cloud, root, architecture=architecture)
+    project.base = functions.base
+    project.env["DOCKER_HOST"] = engine_host
+    project.make()
+    return project
+
+
+def test_a_change_is_released_and_nothing_changed_is_not(project: DockerProject) -> None:
+    project.say("two")
+    done = project.inv("deploy", "--env", "staging")
+    assert done.code == 0, done.err
+    assert project.answer() == "two"
+    version, releases = project.version, len(project.releases)
+
+    project.cloud.reset_calls()
+    again = project.inv("deploy", "--env", "staging")
+    assert again.code == 0, again.err
+    assert (project.version, len(project.releases)) == (version, releases)
+    assert not [
+        call for call in project.cloud.calls() if call.startswith(("ecr:Put", "lambda:Update", "lambda:Publish"))
+    ]
+
+    (project.root / ".stepladder/image.json").unlink()  # a fresh clone
+    fresh = project.inv("deploy", "--env", "staging")
+    assert fresh.code == 0, fresh.err
+    assert (project.version, len(project.releases)) == (version, releases)
+
+
+def test_a_broken_handler_never_gets_traffic(project: DockerProject) -> None:
+    version, says = project.version, project.answer()
+    project.handler("import nowhere\n\ndef handler(event, context): ...\n")
+    done = project.inv("deploy", "--env", "staging")
+    assert done.code != 0
+    assert (project.version, project.answer()) == (version, says)
+    (project.root / "function/app/handler.py").unlink()
+    missing = project.inv("deploy", "--env", "staging")
+    assert missing.code == 2, missing.err
+    assert "doesn't hold the handler" in missing.err
+
+
+def test_without_an_engine_auto_deploys_from_layers_and_says_so(project: DockerProject) -> None:
+    path = project.root / "invoke.yaml"
+    path.write_text(path.read_text().replace("builder: docker", "builder: auto"))
+    project.say("without")
+    done = project.inv("deploy", "--env", "staging", env={"DOCKER_HOST": "tcp://127.0.0.1:1"})
+    assert done.code == 0, done.err
+    assert "no container engine answers: the image is built without one, from layers" in done.err
+    assert project.answer() == "without"
