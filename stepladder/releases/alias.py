@@ -10,8 +10,6 @@ from stepladder import names
 from stepladder.aws import error_code
 from stepladder.errors import RefusedError
 from stepladder.releases.clock import Clock, retrying
-from stepladder.releases.function import LATEST
-from stepladder.releases.records import Current
 
 NOT_FOUND = "ResourceNotFoundException"
 PRECONDITION = "PreconditionFailedException"
@@ -91,18 +89,6 @@ def changed(function: str, now: Alias | None, name: str = names.ALIAS) -> Refuse
         f"alias {name} of {function} was changed by somebody else during this release and {serves}",
         hint="nothing was moved; look who did it (`inv status`), then run the same command again",
     )
-
-
-def check_released(alias: Alias, current: Current | None) -> None:
-    """Refuse a released rung whose alias was put on $LATEST: giving $LATEST a new image would serve it untested.
-
-    Before its first release an alias is there by Terraform's hand, and nothing is live.
-    """
-    if alias.version == LATEST and current:
-        raise RefusedError(
-            "the alias was put on $LATEST, where an untested image would get traffic at once",
-            hint=f"return to the release before: inv rollback --to {current.release_id}",
-        )
 
 
 def told(alias: Alias | None) -> str:

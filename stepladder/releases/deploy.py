@@ -66,6 +66,8 @@ class Deploy:
             raise BadInputError(f"--infra is {self.mode!r}", hint="allowed: auto, always, never")
         with self.pool:
             world, wanted = self._read()
+            if world.alias:
+                self.rung.check_released(world.alias, world.ledger.current)
             plan = plans.make(world, wanted, self.mode)
             if not plan.acts:
                 return self._unchanged(world, plan)
@@ -265,7 +267,7 @@ class Deploy:
             applied_at=stamp(self.rung.clock.now()),
             url=self._url if service else "",
         )
-        self.rung.ledger.record_infra(self.rung.environment if service else None, record)
+        self.rung.ledger.record_infra(self.rung.environment if service else None, record, self.rung.lock.holding)
         return wanted
 
     def _check_bad(self, digest: str) -> None:
@@ -292,6 +294,6 @@ class Deploy:
             raise AssertionError("adopting needs an alias and a current release")
         with self.rung.console.step(RELEASE) as step:
             new = replace(current, alias_revision=alias.revision, infra_hash=infra_hash, config_hash=config_hash)
-            self.rung.ledger.set_current(self.rung.environment, new, was=current)
+            self.rung.ledger.set_current(self.rung.environment, new, was=current, holding=self.rung.lock.holding)
             step.skip(f"version {alias.version} has the wanted image and configuration")
         return reports.unchanged(self.rung, world, plan, self._url)

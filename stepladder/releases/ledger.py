@@ -11,11 +11,13 @@ from stepladder.aws import error_code
 from stepladder.errors import LockedError, StepladderError
 from stepladder.releases import records
 from stepladder.releases.clock import Clock
-from stepladder.releases.records import Bad, Current, Holder, Infra, Release, Snapshot
+from stepladder.releases.records import Bad, Current, Holder, Holding, Infra, Release, Snapshot
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELLED = "TransactionCanceledException"
 NOT_FOUND = "ResourceNotFoundException"
+_PASSING = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_TRANSACTION = 30.0  # seconds that a transaction is tried again
 _DESCRIPTION = re.compile(r"rel=(?P<release>\S+) git=(?P<git>\S+) img=(?P<image>[0-9a-f]{12})")
 
 
@@ -29,12 +31,20 @@ def short(digest: str) -> str:
     return digest.removeprefix("sha256:")[:12]
 
 
+def _lost(environment: str) -> LockedError:
+    return LockedError(
+        f"the lock of {environment} was lost before the ledger could be written",
+        hint="somebody else has taken it over; run the same command again once they are done",
+    )
+
+
 class Ledger:
     """Read and write the ledger of one project. `client` is DynamoDB's."""
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: Any, table: str, *, clock: Clock | None = None) -> None:
         self.client = client
         self.table = table
+        self.clock = clock or Clock()
 
     def snapshot(self, environment: str) -> Snapshot:
         """Read an environment's lock, current release and infrastructure, and the foundation, in one call."""
@@ -69,10 +79,18 @@ class Ledger:
             wanted = answer.get("UnprocessedKeys")
         return found
 
-    def record_infra(self, environment: str | None, infra: Infra) -> None:
-        """Record an applied root: the service of an environment, or the foundation (None)."""
+    def record_infra(self, environment: str | None, infra: Infra, holding: Holding | None = None) -> None:
+        """Record an applied root: the service of an environment, or the foundation (None).
+
+        `holding` is the lock under which it was applied, without which only a first foundation is. Raises
+        `LockedError` when that was lost: somebody else may have applied since.
+        """
         where = records.key(f"env#{environment}" if environment else records.FOUNDATION, "infra")
-        self.client.put_item(TableName=self.table, Item=records.item(where, infra))
+        put = {"TableName": self.table, "Item": records.item(where, infra)}
+        if holding is None:
+            self.client.put_item(**put)
+        elif self._transact([{"Put": put}, self._held(holding)]):
+            raise _lost(holding.environment)
 
     def finish(
         self, release: Release, current: Current | None, run_id: str, *, bad: tuple[str, Bad] | None = None
@@ -97,24 +115,48 @@ class Ledger:
             "ConditionExpression": "run_id = :mine",
             "ExpressionAttributeValues": {":mine": {"S": run_id}},
         }
-        for _ in Clock().polls(10):
+        failed = self._transact([*puts, {"Delete": unlock}])
+        if not failed or self.find(release.environment, release.release_id):
+            return  # with an entry it was sent twice: the first answer was lost, and the lock is gone with it
+        self.write(replace(release, cause=release.cause or "the lock was lost before the ledger was written"))
+        if bad:
+            self.mark_bad(*bad)
+        raise _lost(release.environment)
+
+    def _transact(self, actions: list[dict[str, Any]]) -> list[int]:
+        """Write all or nothing; return the places of the conditions that didn't hold, none when it was written.
+
+        What passes by itself (a conflict with a renewal of the lock, a throttle) is tried again; anything else is
+        raised. Reasons: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
+        """
+        left: Exception | None = None
+        for _ in self.clock.polls(_TRANSACTION):
             try:
-                self.client.transact_write_items(TransactItems=[*puts, {"Delete": unlock}])
+                self.client.transact_write_items(TransactItems=actions)
             except Exception as error:
                 if error_code(error) != TRANSACTION_CANCELLED:
                     raise
                 reasons = [r.get("Code") for r in getattr(error, "response", {}).get("CancellationReasons", [])]
-                if "TransactionConflict" in reasons:
-                    continue
-                if reasons[-1:] == ["ConditionalCheckFailed"] and self.find(release.environment, release.release_id):
-                    return  # sent twice: the first answer was lost, and the lock is gone with it
-                break
-            return
-        self.write(replace(release, cause=release.cause or "the lock was lost before the ledger was written"))
-        raise LockedError(
-            f"the lock of {release.environment} was lost before the ledger could be written",
-            hint="somebody else has taken it over; run the same command again once they are done",
-        )
+                failed = [place for place, reason in enumerate(reasons) if reason == "ConditionalCheckFailed"]
+                if failed:
+                    return failed
+                if not _PASSING.issuperset(reasons):
+                    raise
+                left = error
+            else:
+                return []
+        raise left or AssertionError("a loop of polls makes one turn at least")
+
+    def _held(self, holding: Holding) -> dict[str, Any]:
+        """Return the condition that somebody still holds a lock."""
+        return {
+            "ConditionCheck": {
+                "TableName": self.table,
+                "Key": records.environment_key(holding.environment, "lock"),
+                "ConditionExpression": "run_id = :mine",
+                "ExpressionAttributeValues": {":mine": {"S": holding.run_id}},
+            }
+        }
 
     def write(self, release: Release) -> bool:
         """Write one release unless it is there; say whether it was new."""
@@ -126,8 +168,10 @@ class Ledger:
             raise
         return True
 
-    def set_current(self, environment: str, current: Current, *, was: Current | None) -> bool:
-        """Replace what is current if it is still what was read; say whether it was."""
+    def set_current(
+        self, environment: str, current: Current, *, was: Current | None, holding: Holding | None = None
+    ) -> bool:
+        """Replace what is current if it is still what was read, and the lock is held; say whether both are so."""
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if was:
             condition = {
@@ -135,13 +179,8 @@ class Ledger:
                 "ExpressionAttributeValues": {":was": {"S": was.release_id}},
             }
         where = records.environment_key(environment, "current")
-        try:
-            self.client.put_item(TableName=self.table, Item=records.item(where, current), **condition)
-        except Exception as error:
-            if error_code(error) == CONDITION_FAILED:
-                return False
-            raise
-        return True
+        put = {"Put": {"TableName": self.table, "Item": records.item(where, current), **condition}}
+        return not self._transact([put, self._held(holding)] if holding else [put])
 
     def _entry(self, release: Release) -> dict[str, Any]:
         where = records.environment_key(release.environment, f"{records.RELEASE_PREFIX}{release.release_id}")
@@ -188,22 +227,16 @@ class Ledger:
         answer = self.client.get_item(TableName=self.table, Key=where, ConsistentRead=True)
         return records.record(Release, answer.get("Item"))
 
-    def succeeded(self, environment: str, *, before: str = "") -> Iterator[Release]:
-        """Yield the releases that succeeded, newest first, those older than release `before` where it is given."""
-        for release in self._releases(environment):
-            if release.result == records.SUCCEEDED and (not before or release.release_id < before):
-                yield release
+    def succeeded(self, environment: str) -> Iterator[Release]:
+        """Yield the releases that succeeded, newest first."""
+        return (release for release in self._releases(environment) if release.result == records.SUCCEEDED)
 
-    def last_succeeded(self, environment: str, *, before: str = "") -> Release | None:
-        """Return the newest release that succeeded, older than release `before` where it is given."""
-        return next(self.succeeded(environment, before=before), None)
-
-    def mark_bad(self, digest: str, *, by: str, why: str, at: str) -> None:
+    def mark_bad(self, digest: str, mark: Bad) -> None:
         """Mark a digest, so that deploy and promote refuse it; the first mark stays."""
         try:
             self.client.put_item(
                 TableName=self.table,
-                Item=records.item(records.key(f"digest#{digest}", "bad"), Bad(at, by, why)),
+                Item=records.item(records.key(f"digest#{digest}", "bad"), mark),
                 ConditionExpression="attribute_not_exists(pk)",
             )
         except Exception as error:

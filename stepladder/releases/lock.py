@@ -7,6 +7,7 @@ before it changes anything more.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import threading
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from stepladder.releases import records
 from stepladder.releases.clock import Clock, ago, stamp
 from stepladder.releases.identity import is_dead, this_process
 from stepladder.releases.ledger import CONDITION_FAILED, Ledger
-from stepladder.releases.records import Holder
+from stepladder.releases.records import Holder, Holding
 
 LEASE = 60  # seconds
 RENEW = 15.0  # seconds between renewals
@@ -41,6 +42,7 @@ class EnvironmentLock:
         self._stop = threading.Event()
         self._lost = threading.Event()
         self._thread: threading.Thread | None = None
+        self._renewed = 0.0  # wall time: a machine's sleep counts
         self.run_id = secrets.token_hex(8)
         self.taken_over: Holder | None = None
         self.held = False
@@ -95,10 +97,12 @@ class EnvironmentLock:
         try:
             self._ledger.client.put_item(TableName=self._ledger.table, Item=records.item(where, mine), **condition)
         except Exception as error:
-            if error_code(error) == CONDITION_FAILED:
-                holder = self._read()  # our own write may have been sent twice, its first answer lost
-                return holder is not None and holder.run_id == self.run_id
-            raise
+            if error_code(error) != CONDITION_FAILED:
+                raise
+            holder = self._read()  # our own write may have been sent twice, its first answer lost
+            if holder is None or holder.run_id != self.run_id:
+                return False
+        self._renewed = now
         return True
 
     def _read(self) -> Holder | None:
@@ -117,22 +121,31 @@ class EnvironmentLock:
 
     def _keep(self) -> None:
         """Renew until told to stop. A renewal that fails otherwise is tried again: the lease outlives three."""
-        while not self._stop.wait(self._renew):
-            try:
-                self._ledger.client.update_item(
-                    TableName=self._ledger.table,
-                    Key=records.environment_key(self._environment, "lock"),
-                    UpdateExpression="SET expires = :expires",
-                    ConditionExpression="run_id = :mine",
-                    ExpressionAttributeValues={
-                        ":expires": {"N": str(int(self._clock.now()) + LEASE)},
-                        ":mine": {"S": self.run_id},
-                    },
-                )
-            except Exception as error:  # noqa: BLE001 - see the docstring
-                if error_code(error) == CONDITION_FAILED:
-                    self._lost.set()
-                    return
+        while not self._stop.wait(self._renew) and not self.lost:
+            with contextlib.suppress(Exception):
+                self._renew_once()
+
+    def _renew_once(self) -> None:
+        now = self._clock.now()
+        try:
+            self._ledger.client.update_item(
+                TableName=self._ledger.table,
+                Key=records.environment_key(self._environment, "lock"),
+                UpdateExpression="SET expires = :expires",
+                ConditionExpression="run_id = :mine",
+                ExpressionAttributeValues={":expires": {"N": str(int(now) + LEASE)}, ":mine": {"S": self.run_id}},
+            )
+        except Exception as error:
+            if error_code(error) != CONDITION_FAILED:
+                raise
+            self._lost.set()
+        else:
+            self._renewed = now
+
+    @property
+    def holding(self) -> Holding | None:
+        """What a write of the ledger is to be conditioned on; None while the lock isn't held."""
+        return Holding(self._environment, self.run_id) if self.held else None
 
     @property
     def lost(self) -> bool:
@@ -140,7 +153,18 @@ class EnvironmentLock:
         return self._lost.is_set()
 
     def check(self) -> None:
-        """Raise `LockedError` when the lock was lost; call it before each change."""
+        """Raise `LockedError` when the lock was lost; call it before each change.
+
+        When the thread has not renewed for half a lease (the machine slept, the line was down), it is renewed here and
+        now: a lease that ran out may be somebody else's, and the thread has yet to find out.
+        """
+        age = self._clock.now() - self._renewed
+        if age > LEASE / 2 and not self.lost:
+            try:
+                self._renew_once()
+            except Exception:
+                if age > LEASE:
+                    raise
         if self.lost:
             self.held = False
             raise locked(self._environment, self._read(), self._clock.now(), lost=True)

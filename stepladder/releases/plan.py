@@ -66,8 +66,6 @@ def make(world: World, wanted: Wanted, infra: str) -> Plan:
 
     Raises `RefusedError` when `never` forbids what the environment can't do without.
     """
-    if world.alias:
-        aliases.check_released(world.alias, world.ledger.current)
     foundation = _root(FOUNDATION, world.ledger.foundation, wanted.foundation_hash, infra, there=world.ledger.exists)
     service = _root(SERVICE, world.ledger.infra, wanted.service_hash, infra, there=world.alias is not None)
     image = _image(world, wanted)

@@ -38,6 +38,14 @@ class Holder:
 
 
 @dataclass(frozen=True)
+class Holding:
+    """That a run holds an environment's lock: what a write of the ledger may be conditioned on."""
+
+    environment: str
+    run_id: str
+
+
+@dataclass(frozen=True)
 class Current:
     """What the last verified release left on the alias."""
 

@@ -17,7 +17,7 @@ from stepladder.errors import RefusedError
 from stepladder.releases import alias as aliases
 from stepladder.releases.alias import Alias
 from stepladder.releases.clock import Clock
-from stepladder.releases.function import Function
+from stepladder.releases.function import LATEST, Function
 from stepladder.releases.identity import this_process
 from stepladder.releases.ledger import Ledger
 from stepladder.releases.lock import EnvironmentLock
@@ -66,7 +66,7 @@ class Rung:
     @cached_property
     def ledger(self) -> Ledger:
         """The project's ledger."""
-        return Ledger(self.aws.client("dynamodb"), self.names.ledger_table)
+        return Ledger(self.aws.client("dynamodb"), self.names.ledger_table, clock=self.clock)
 
     @cached_property
     def lock(self) -> EnvironmentLock:
@@ -102,9 +102,24 @@ class Rung:
             raise
         return str(next(iter(answer["deployments"]), ""))
 
+    def check_released(self, alias: Alias, current: Current | None) -> None:
+        """Refuse a released alias that was put on $LATEST: giving $LATEST a new image would serve it untested.
+
+        Before the first release it is there by Terraform's hand, and again when the function was made anew: then the
+        version that the ledger calls current isn't there, or is another image.
+        """
+        if alias.version != LATEST or current is None:
+            return
+        released = self.function.read(current.version)
+        if released and released.digest == current.digest:
+            raise RefusedError(
+                "the alias was put on $LATEST, where an untested image would get traffic at once",
+                hint=f"return to the release before: inv rollback --env {self.environment} --to {current.release_id}",
+            )
+
     def check_unshifted(self, alias: Alias, deployment: str, current: Current | None) -> None:
         """Refuse while a CodeDeploy deployment is under way, the alias is weighted, or it was put on $LATEST."""
-        aliases.check_released(alias, current)
+        self.check_released(alias, current)
         name = f"alias {names.ALIAS} of {self.names.function}"
         if deployment:
             raise RefusedError(

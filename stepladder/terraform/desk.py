@@ -44,7 +44,7 @@ def record(rung: Rung, outcome: Outcome) -> None:
         applied_at=stamp(rung.clock.now()),
         url=outcome.outputs.get("function_url") or "",
     )
-    rung.ledger.record_infra(rung.environment if outcome.root == "service" else None, infra)
+    rung.ledger.record_infra(rung.environment if outcome.root == "service" else None, infra, rung.lock.holding)
 
 
 def planned(console: Console, saved: SavedPlan, notes: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ import pytest
 from stepladder.errors import LockedError
 from stepladder.promotion import climb, report
 from stepladder.promotion.start import Request
+from stepladder.releases.records import Bad
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
@@ -270,7 +271,7 @@ def test_a_digest_that_was_marked_bad_is_refused_at_the_door(make_tower, before,
     plain = make_tower("plain")
     digest = plain.ship(unique(GOOD))
     was = before(plain)
-    plain.ledger().mark_bad(digest, by="ann", why="leaks", at="today")
+    plain.ledger().mark_bad(digest, Bad("today", "ann", "leaks"))
     ended = plain.promote()
     assert ended.code == 4
     assert "marked bad by ann: leaks" in ended.message

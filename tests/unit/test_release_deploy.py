@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from fakes.errors import BROKEN, CONFLICT, DENIED, THROTTLED, error
 from fakes.world import REPOSITORY, TABLE, World, digest
 
@@ -19,6 +19,7 @@ from stepladder.errors import (
     StepladderError,
 )
 from stepladder.releases import byhand
+from stepladder.releases.records import Bad
 
 
 @pytest.fixture
@@ -172,6 +173,16 @@ def test_a_function_that_somebody_deleted_is_made_again_from_an_image(live: Worl
     assert (report.version, live.serves) == ("1", digest("one"))
 
 
+def test_a_function_that_is_made_again_by_a_run_that_dies_is_released_by_the_next(live: World) -> None:
+    live.function.latest, live.function.alias = None, None
+    live.function.versions.clear()
+    live.function.fail("PublishVersion", DENIED)
+    with pytest.raises(ClientError):
+        live.deploy()
+    assert live.deploy().version == "1"
+    assert live.serves == digest("one")
+
+
 def test_an_alias_that_somebody_moved_is_brought_back(live: World) -> None:
     live.source = "two"
     live.deploy()
@@ -185,6 +196,7 @@ def test_an_alias_that_somebody_put_on_latest_is_refused(live: World) -> None:
     live.source = "two"
     with pytest.raises(RefusedError, match=r"put on \$LATEST"):
         live.deploy()
+    assert live.pushed == []
     assert live.function.latest
     assert live.function.latest["ImageUri"].endswith(digest("one"))
 
@@ -259,7 +271,7 @@ def test_a_function_without_codedeploy_is_released(live: World) -> None:
 
 def test_a_digest_that_was_marked_bad_is_refused_unless_forced(live: World) -> None:
     live.source = "two"
-    live.rung().ledger.mark_bad(digest("two"), by="ann@host", why="rolled back", at="2026-11-21T00:00:00Z")
+    live.rung().ledger.mark_bad(digest("two"), Bad("2026-11-21T00:00:00Z", "ann@host", "rolled back"))
     with pytest.raises(RefusedError, match="was marked bad by ann@host"):
         live.deploy()
     assert live.serves == digest("one")
@@ -549,6 +561,38 @@ def test_a_ledger_that_can_t_be_written_is_said_and_the_next_run_writes_it(live:
     assert live.serves == digest("two")
     report = live.deploy()
     assert (report.result, report.version, len(live.releases)) == ("released", "2", 2)
+
+
+def cancelled(reason: str) -> Exception:
+    reasons = [{"Code": code} for code in ("None", "None", reason)]
+    return error("TransactionCanceledException", CancellationReasons=reasons)
+
+
+def test_a_throttled_ledger_is_written_with_patience(live: World) -> None:
+    live.source = "two"
+    live.table.fail("TransactWriteItems", cancelled("ThrottlingError"), times=4)
+    assert live.deploy().version == "2"
+    assert len(live.releases) == 2
+
+
+@pytest.mark.parametrize("reason", ["ThrottlingError", "ValidationError"])
+def test_a_ledger_that_stays_unwritten_is_not_told_as_a_lost_lock(live: World, reason: str) -> None:
+    live.source = "two"
+    live.table.fail("TransactWriteItems", cancelled(reason), times=1000)
+    with pytest.raises(StepladderError, match="version 2 serves staging, verified, but the ledger") as caught:
+        live.deploy()
+    assert not isinstance(caught.value, LockedError)
+
+
+def test_a_lock_that_was_lost_at_the_very_end_is_told_as_such(live: World) -> None:
+    live.source = "two"
+
+    def steal() -> None:
+        live.table.tables[TABLE]["env#staging", "lock"]["run_id"] = {"S": "somebody else"}
+
+    live.function.after("UpdateAlias", steal)
+    with pytest.raises(LockedError, match="before the ledger could be written"):
+        live.deploy()
 
 
 def test_a_ledger_write_whose_answer_was_lost_is_not_written_twice(live: World) -> None:

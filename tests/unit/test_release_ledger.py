@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from fakes.dynamodb import FakeDynamoDB
 
-from stepladder.errors import StepladderError
+from stepladder.errors import LockedError, StepladderError
 from stepladder.releases import records
 from stepladder.releases.clock import ago, seconds_of, stamp
 from stepladder.releases.identity import release_id
 from stepladder.releases.ledger import Ledger, description, short
-from stepladder.releases.records import Current, Infra, Release
+from stepladder.releases.records import Bad, Current, Holding, Infra, Release
 
 RELEASE = Release(
     release_id="20261121T230501Z-000001",
@@ -55,19 +55,16 @@ def test_history_is_newest_first_over_many_pages(ledger: Ledger) -> None:
     assert [int(r.version) for r in found] == list(range(249, 9, -1))
 
 
-def test_the_last_good_release_skips_what_failed_and_other_rungs(ledger: Ledger) -> None:
+def test_good_releases_are_without_what_failed_and_other_rungs(ledger: Ledger) -> None:
     ledger.write(entry(1))
     ledger.write(entry(2, result="failed"))
     ledger.write(entry(3, environment="production"))
-    found = ledger.last_succeeded("staging")
-    assert found
-    assert found.version == "1"
-    assert ledger.last_succeeded("staging", before=entry(1).release_id) is None
+    assert [release.version for release in ledger.succeeded("staging")] == ["1"]
 
 
 def test_the_first_mark_of_a_bad_digest_stays(ledger: Ledger) -> None:
-    ledger.mark_bad("sha256:x", by="ann", why="blank pages", at="2026-11-21T00:00:00Z")
-    ledger.mark_bad("sha256:x", by="bob", why="other", at="2026-11-22T00:00:00Z")
+    ledger.mark_bad("sha256:x", Bad("2026-11-21T00:00:00Z", "ann", "blank pages"))
+    ledger.mark_bad("sha256:x", Bad("2026-11-22T00:00:00Z", "bob", "other"))
     bad = ledger.is_bad("sha256:x")
     assert bad
     assert (bad.by, bad.why) == ("ann", "blank pages")
@@ -100,6 +97,19 @@ def test_applied_roots_are_kept_for_environment_and_foundation(ledger: Ledger) -
     )
 
 
+def test_an_apply_or_an_adoption_under_a_lost_lock_is_not_recorded(ledger: Ledger) -> None:
+    theirs = records.key("env#staging", "lock") | {"run_id": {"S": "theirs"}}
+    ledger.client.tables["t"]["env#staging", "lock"] = theirs
+    infra, current = Infra("s", "p1", "2026-11-21T00:00:00Z"), Current("r1", "1", "d", "", "", "")
+    with pytest.raises(LockedError, match="lock of staging was lost"):
+        ledger.record_infra("staging", infra, Holding("staging", "mine"))
+    assert not ledger.set_current("staging", current, was=None, holding=Holding("staging", "mine"))
+    assert (ledger.snapshot("staging").infra, ledger.snapshot("staging").current) == (None, None)
+    ledger.record_infra("staging", infra, Holding("staging", "theirs"))
+    assert ledger.set_current("staging", current, was=None, holding=Holding("staging", "theirs"))
+    assert (ledger.snapshot("staging").infra, ledger.snapshot("staging").current) == (infra, current)
+
+
 def test_the_ledger_is_rebuilt_from_descriptions_and_a_second_time_changes_nothing(ledger: Ledger) -> None:
     digests = [f"sha256:{c * 64}" for c in "abc"]
     versions = [
@@ -110,8 +120,7 @@ def test_the_ledger_is_rebuilt_from_descriptions_and_a_second_time_changes_nothi
     new = ledger.rebuild("staging", versions)
     assert [(r.version, r.previous_version, r.git_commit) for r in new] == [("2", "", "c1"), ("3", "2", "c2")]
     assert ledger.rebuild("staging", versions) == []
-    found = ledger.last_succeeded("staging")
-    assert found
+    found = next(ledger.succeeded("staging"))
     assert (found.version, found.digest) == ("3", digests[2])
 
 

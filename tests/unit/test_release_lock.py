@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict, replace
 
 import pytest
+from botocore.exceptions import ClientError
 from fakes.dynamodb import FakeDynamoDB
 from fakes.errors import BROKEN, DENIED, error
 from fakes.world import FakeTime
@@ -193,6 +194,31 @@ def test_a_lock_that_was_lost_is_noticed_and_not_deleted(setting: Setting) -> No
         lock.check()
     lock.release()
     assert setting.seen()
+
+
+def test_a_lease_that_ran_out_unnoticed_is_looked_after_before_the_next_change(setting: Setting) -> None:
+    lock = setting.lock()
+    lock.acquire()
+    setting.time.seconds += LEASE + SKEW + 1  # the machine slept, and its thread with it
+    lock.check()
+    assert setting.seen().expires == int(setting.time.seconds) + LEASE  # type: ignore[union-attr]
+    setting.time.seconds += LEASE + SKEW + 1
+    setting.held_by(owner="bob@ci")
+    with pytest.raises(LockedError, match="was lost to bob@ci"):
+        lock.check()
+    lock.release()
+
+
+def test_a_lease_that_can_t_be_renewed_stops_the_run_only_when_it_is_over(setting: Setting) -> None:
+    lock = setting.lock()
+    lock.acquire()
+    setting.table.fail("UpdateItem", BROKEN, times=2)
+    setting.time.seconds += LEASE - 5
+    lock.check()
+    setting.time.seconds += 10
+    with pytest.raises(ClientError):
+        lock.check()
+    lock.release()
 
 
 def test_an_error_that_isn_t_about_the_lock_is_raised(setting: Setting) -> None:

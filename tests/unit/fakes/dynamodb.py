@@ -105,7 +105,7 @@ class FakeDynamoDB(Scripted):
                 ((verb, body),) = action.items()
                 if verb == "Put":
                     self._table(body["TableName"])[_key(body["Item"])] = dict(body["Item"])
-                else:
+                elif verb == "Delete":
                     self._table(body["TableName"]).pop(_key(body["Key"]), None)
             self.answered("TransactWriteItems")
         return {}
