@@ -4,44 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import docker_engine
 import pytest
-import yaml
-from live_project import LiveProject
-
-HANDLER = """\
-import json, os
-
-def handler(event, context):
-    return {{"statusCode": 200, "body": json.dumps({{"says": "{says}", "user": os.getuid()}})}}
-"""
-
-
-class DockerProject(LiveProject):
-    """Built by the engine, on the base that the cloud's registry holds."""
-
-    base = ""
-
-    def write(self) -> None:
-        super().write()
-        path = self.root / "invoke.yaml"
-        raw = yaml.safe_load(path.read_text())
-        raw["stepladder"] |= {
-            "python": docker_engine.PYTHON,
-            "architecture": self.architecture,
-            "image": {"builder": "docker", "base": self.base},
-        }
-        path.write_text(yaml.safe_dump(raw))
+from docker_project import DockerProject
 
 
 @pytest.fixture(scope="module")
 def project(functions: Any, architecture: str, engine_host: str, tmp_path_factory: Any) -> DockerProject:
     """A project with one release; each test makes its own changes to it."""
     root = tmp_path_factory.mktemp("deploy") / "project"
-    project = DockerProject(functions.cloud, root, architecture=architecture)
-    project.base = functions.base
-    project.env["DOCKER_HOST"] = engine_host
-    project.make()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DOCKER_HOST", engine_host)
+        patch.delenv("CI", raising=False)
+        project = DockerProject(functions.cloud, root, architecture, functions.base)
+        project.make()
     return project
 
 
