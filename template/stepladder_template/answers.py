@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-ENVIRONMENTS = ("staging", "production")
+ENVIRONMENT = "staging"
 NAME_MAX = 60
 DESCRIPTION_MAX = 200
 BUCKET_MAX = 63
@@ -43,7 +43,6 @@ def problems(answers: Mapping[str, Any]) -> list[str]:
         "project_slug": lambda value: _slug(value, names),
         "description": lambda value: _text(value, DESCRIPTION_MAX),
         "aws_account": lambda value: _fitting(names.ACCOUNT_PATTERN, value, ACCOUNT),
-        "production_account": lambda value: _fitting(names.ACCOUNT_PATTERN, value, ACCOUNT),
         "aws_region": lambda value: _fitting(names.REGION_PATTERN, value, "a region like eu-west-1"),
     }
     found = [
@@ -80,15 +79,11 @@ def _slug(value: object, names: ModuleType) -> str:
 
 def _derived(answers: Mapping[str, Any], names: ModuleType) -> list[str]:
     """Check the longest derived name; the others are shorter by construction."""
-    buckets = {
-        names.Names(answers["project_slug"], environment, answers[account], answers["aws_region"]).artifacts_bucket
-        for environment, account in zip(ENVIRONMENTS, ("aws_account", "production_account"), strict=True)
-    }
-    return [
-        f"project_slug and aws_region make the bucket name {bucket}; allowed: at most {BUCKET_MAX} characters"
-        for bucket in sorted(buckets)
-        if len(bucket) > BUCKET_MAX
-    ]
+    place = (ENVIRONMENT, answers["aws_account"], answers["aws_region"])
+    bucket = names.Names(answers["project_slug"], *place).artifacts_bucket
+    if len(bucket) <= BUCKET_MAX:
+        return []
+    return [f"project_slug and aws_region make the bucket name {bucket}; allowed: at most {BUCKET_MAX} characters"]
 
 
 def _shown(value: object) -> str:

@@ -58,7 +58,6 @@ REFUSED = [
     ({"aws_account": "12345"}, ["aws_account"]),
     ({"aws_account": "12345678901x"}, ["aws_account"]),
     ({"aws_account": "١٢٣٤٥٦٧٨٩٠١٢"}, ["aws_account"]),
-    ({"production_account": "1"}, ["production_account"]),
     ({"aws_region": "Ireland"}, ["aws_region"]),
     ({"aws_region": "eu-west-1; rm -rf /"}, ["aws_region"]),
     ({"python_version": "3.10"}, ["python_version"]),
@@ -116,7 +115,7 @@ def test_cookiecutter_itself_refuses_a_bad_name_before_it_makes_a_folder(templat
 
 
 def test_cookiecutter_itself_lists_every_problem(template, tmp_path):
-    bad = ("project_slug=A", "aws_account=1", "production_account=2", "aws_region=x", "description= ")
+    bad = ("project_slug=A", "aws_account=1", "aws_region=x", "description= ")
     done = cookiecutter(str(template), "--no-input", "-o", str(tmp_path), *bad, cwd=tmp_path)
 
     for answer in bad:

@@ -11,6 +11,7 @@ import yaml
 
 from stepladder import resources, settings
 from stepladder.checks import tool
+from stepladder.promotion import ladder
 from stepladder.releases import smoke
 
 # One override at a time: every choice is rendered at least once, without the product of all of them.
@@ -27,7 +28,7 @@ VARIANTS = [
     {"ci": "both"},
     {"ci": "none"},
     {"project_slug": "a"},
-    {"project_slug": "true", "production_account": "012345678901"},
+    {"project_slug": "true", "aws_account": "012345678901"},
     {"project_slug": "a" * 24, "aws_region": "ap-southeast-1"},
     {"project_name": 'Quotes "and" more', "description": "It's {a} <test>: yes # no"},
 ]
@@ -80,7 +81,9 @@ def test_the_settings_are_the_answers(new_project, answers):
     assert loaded.python == answers.get("python_version", "3.13")
     assert loaded.architecture == answers.get("architecture", "arm64")
     assert loaded.image.builder == answers.get("image_builder", "auto")
-    assert loaded.environment("production").account == answers.get("production_account", "123456789012")
+    for environment in loaded.environments.values():
+        assert environment.account == answers.get("aws_account", "123456789012")
+    ladder.check(loaded)  # the climb takes what the template makes
     assert f":{loaded.python}\n" in (project / "function/Dockerfile").read_text()
 
 
