@@ -10,9 +10,11 @@ from stepladder import aws as aws_module
 from stepladder import names
 from stepladder.errors import BadInputError, RefusedError
 from stepladder.releases import release as releases
+from stepladder.releases.alias import Alias
 from stepladder.releases.cases import load_cases
 from stepladder.releases.function import Answer
 from stepladder.releases.ledger import short
+from stepladder.releases.records import Snapshot
 from stepladder.releases.release import Released, Target
 from stepladder.releases.rung import Rung
 
@@ -30,12 +32,7 @@ def release(
     """
     if bool(digest) == bool(version):
         raise BadInputError("one of --digest and --version is needed", hint="--digest sha256:..., or --version 7")
-    alias, snapshot = rung.alias(), rung.ledger.snapshot(rung.environment)
-    if alias is None or not snapshot.exists:
-        raise RefusedError(
-            f"nothing is live on {rung.environment}", hint=f"inv deploy --env {rung.environment} makes it"
-        )
-    rung.check_unshifted(alias, rung.active_deployment(), snapshot.current)
+    alias, snapshot = _read(rung)
     wanted = _of_version(rung, version) if version else _whole(rung, digest)
     bad = rung.ledger.is_bad(wanted)
     if bad and not force:
@@ -45,20 +42,29 @@ def release(
         )
     cases = load_cases(rung, no_smoke=no_smoke)
     image_uri, commit, key = _image(rung, wanted)
-    rung.lock.acquire(snapshot.lock)
-    try:
+    with rung.alone(snapshot.lock) as was_free:
+        if not was_free:
+            alias, snapshot = _read(rung)
         latest = rung.function.read()
         if latest is None:
             raise RefusedError(f"{rung.names.function} is gone", hint="inv deploy makes it again")
         infra_hash = snapshot.infra.input_hash if snapshot.infra else ""
         target = Target(wanted, image_uri, commit, input_key=key, infra_hash=infra_hash)
         done = releases.release(rung, target, alias, latest, cases)
-    finally:
-        rung.lock.release()
     said = f", {done.release.cause}" if done.release.cause else ""
     rung.console.line()
     rung.console.line(f"{rung.environment}: version {alias.version} -> {done.release.version} ({short(wanted)}){said}")
     return done
+
+
+def _read(rung: Rung) -> tuple[Alias, Snapshot]:
+    alias, snapshot = rung.alias(), rung.ledger.snapshot(rung.environment)
+    if alias is None or not snapshot.exists:
+        raise RefusedError(
+            f"nothing is live on {rung.environment}", hint=f"inv deploy --env {rung.environment} makes it"
+        )
+    rung.check_unshifted(alias, rung.active_deployment(), snapshot.current)
+    return alias, snapshot
 
 
 def _of_version(rung: Rung, version: str) -> str:

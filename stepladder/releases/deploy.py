@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from stepladder import names
-from stepladder.aws import error_code
 from stepladder.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases import plan as plans
 from stepladder.releases import release as releases
@@ -61,7 +60,12 @@ class Deploy:
         self._applied: set[str] = set()
 
     def run(self) -> Report:
-        """Deploy and return the report. Every refusal comes before anything has changed."""
+        """Deploy and return the report.
+
+        A refusal comes before anything has changed, but for two that can't be known so early: that a new image is
+        marked bad (its digest comes of the build, and a changed service is applied before that), and that somebody
+        touched the function meanwhile. Neither is reached after the alias has moved.
+        """
         if self.mode not in ("auto", "always", "never"):
             raise BadInputError(f"--infra is {self.mode!r}", hint="allowed: auto, always, never")
         with self.pool:
@@ -141,16 +145,13 @@ class Deploy:
             world = replace(world, ledger=rung.ledger.snapshot(rung.environment))
         elif world.alias is None:
             rung.check_account(rung.aws.account())
-        holder = world.ledger.lock
-        try:
-            rung.lock.acquire(holder, wait=WAIT if self.request.wait else 0.0, waiting=self._say_waiting)
-            if holder:
+        wait = WAIT if self.request.wait else 0.0
+        with rung.alone(world.ledger.lock, wait=wait, waiting=self._say_waiting) as was_free:
+            if not was_free:
                 self._taken_over()
                 world, wanted = self._read()
             plan = plans.make(world, wanted, self.mode)
             return self._execute(world, wanted, plan, cases) if plan.acts else self._unchanged(world, plan)
-        finally:
-            self._give_back()
 
     def _say_waiting(self, holder: Holder) -> None:
         self.rung.console.warn(
@@ -166,12 +167,6 @@ class Deploy:
             for line in self.infra.free_lock_of(dead):
                 self.rung.console.warn(line)
 
-    def _give_back(self) -> None:
-        try:
-            self.rung.lock.release()
-        except Exception as error:  # noqa: BLE001 - must not hide what happened before; the lease runs out by itself
-            self.rung.console.warn(f"the lock could not be given back ({error_code(error) or error}); it runs out")
-
     def _execute(self, world: World, wanted: Wanted, plan: Plan, cases: list[smoke.Case]) -> Report:
         """Carry out the plan. The reads that guard it run beside the build; nothing changes before they said yes."""
         rung = self.rung
@@ -183,6 +178,9 @@ class Deploy:
             if world.alias and deployment:
                 rung.check_unshifted(world.alias, deployment.result(), world.ledger.current)
 
+        current = world.ledger.current
+        if current and not plan.step(IMAGE).act:
+            self._check_bad(current.digest)
         image, wanted = self._up_to_release(plan, wanted, guard)
         guard()
         alias = rung.alias() if applies or world.alias is None else world.alias
@@ -205,6 +203,7 @@ class Deploy:
                 self._skip(planned)
             elif planned.name == IMAGE:
                 image = self._prepare(planned)
+                self._check_bad(image.digest)
             else:
                 guard()
                 wanted = self._apply(planned.name, wanted, image.reference if image else None)
@@ -223,7 +222,6 @@ class Deploy:
         if alias is None:
             raise AssertionError("a release needs an alias")
         digest = image.digest if image else (current.digest if current else "")
-        self._check_bad(digest)
         infra_hash = wanted.service_hash
         if self.mode == "never":
             infra_hash = world.ledger.infra.input_hash if world.ledger.infra else ""

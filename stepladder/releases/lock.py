@@ -49,20 +49,23 @@ class EnvironmentLock:
 
     def acquire(
         self, seen: Holder | None = None, *, wait: float = 0.0, waiting: Callable[[Holder], None] | None = None
-    ) -> None:
+    ) -> bool:
         """Take the lock, from `seen` (the holder that a read just showed, if any) when that one is dead.
 
-        Raises `LockedError`, which names the holder, at once or after `wait` seconds; `waiting` is told once.
+        Returns whether it was free: what the caller read beside `seen` still holds then. Else somebody was at work in
+        between, and it has to be read again. Raises `LockedError`, which names the holder, at once or after `wait`
+        seconds; `waiting` is told once.
         """
-        holder = seen
+        holder, tries = seen, 0
         told = False
         for _ in self._clock.polls(wait):
             for _ in range(3):  # the holder may give it back, or die, between our write and our read
                 if holder and not self._is_over(holder):
                     break
+                tries += 1
                 if self._put(instead_of=holder):
                     self._begin(holder)
-                    return
+                    return tries == 1 and seen is None
                 holder = self._read()
             if holder and waiting and not told:
                 told = True

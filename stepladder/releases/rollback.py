@@ -115,26 +115,17 @@ class Rollback:
         if self.dry_run:
             return Report(**{**asdict(report), "result": "dry_run"})
         rung = self.rung
-        try:
-            alias = found.alias
-            if found.deployment:
-                # Before the lock: a climb holds it until it has seen its deployment stopped and settled its rung.
-                self._stop(found.deployment)
-            rung.lock.acquire(
-                None if found.deployment else found.ledger.lock,
-                wait=SETTLE_DEADLINE if found.deployment else 0.0,
-                waiting=self._say_waiting,
-            )
-            if found.deployment:
-                alias = rung.alias() or alias
+        if found.deployment:
+            # Before the lock: a climb holds it until it has seen its deployment stopped and settled its rung.
+            self._stop(found.deployment)
+        seen = None if found.deployment else found.ledger.lock
+        wait = SETTLE_DEADLINE if found.deployment else 0.0
+        with rung.alone(seen, wait=wait, waiting=self._say_waiting):
+            # otherwise the alias stays as it was read with the target: whoever moved it since makes its guard fail
+            alias = (rung.alias() if found.deployment else None) or found.alias
             entry = self._entry(target, report)
             version = self._ready(entry, version)
             entry, _ = golive.go_live(rung, entry, alias, version, bad=self._bad(report), put_back=False)
-        finally:
-            try:
-                rung.lock.release()
-            except Exception as error:  # noqa: BLE001 - the lease runs out by itself; what happened before counts
-                console.warn(f"the lock could not be given back ({error_code(error) or error})")
         console.line()
         console.line(f"{report.environment}: version {report.previous_version} -> {target.version}, verified")
         if report.marked_bad:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -21,7 +21,7 @@ from stepladder.releases.function import LATEST, Function
 from stepladder.releases.identity import this_process
 from stepladder.releases.ledger import Ledger
 from stepladder.releases.lock import EnvironmentLock
-from stepladder.releases.records import Current
+from stepladder.releases.records import Current, Holder
 from stepladder.settings import Settings, from_context
 
 ACTIVE = ("Created", "Queued", "InProgress", "Ready")
@@ -79,6 +79,22 @@ class Rung:
         if found:
             self.check_account(found.account)
         return found
+
+    @contextlib.contextmanager
+    def alone(
+        self, seen: Holder | None, *, wait: float = 0.0, waiting: Callable[[Holder], None] | None = None
+    ) -> Iterator[bool]:
+        """Hold the environment's lock for a block; see `EnvironmentLock.acquire` for the arguments and what is yielded.
+
+        It is given back however the block ends. Failing at that hides nothing: the lease runs out by itself.
+        """
+        try:
+            yield self.lock.acquire(seen, wait=wait, waiting=waiting)
+        finally:
+            try:
+                self.lock.release()
+            except Exception as error:  # noqa: BLE001 - see the docstring
+                self.console.warn(f"the lock could not be given back ({error_code(error) or error}); it runs out")
 
     def check_account(self, account: str) -> None:
         """Refuse to work in another account than the settings name."""

@@ -26,11 +26,8 @@ def alone(rung: Rung) -> Iterator[None]:
     if not snapshot.exists:
         yield
         return
-    rung.lock.acquire(snapshot.lock)
-    try:
+    with rung.alone(snapshot.lock):
         yield
-    finally:
-        rung.lock.release()
 
 
 def record(rung: Rung, outcome: Outcome) -> None:

@@ -638,6 +638,59 @@ def test_two_deploys_at_once_are_kept_apart_by_the_lock(live: World) -> None:
     assert "for: inv deploy --env staging" in seen[0]
 
 
+def held(owner: str = "ann", expires: float = 4e9, pid: int = 1, **process: str) -> dict[str, dict[str, str]]:
+    """The lock of another run as an item."""
+    text = {"owner": owner, "command": "inv deploy", "run_id": "theirs", "since": "2026-11-21T00:00:00Z", **process}
+    numbers = {"expires": {"N": str(int(expires))}, "pid": {"N": str(pid)}}
+    return {"pk": {"S": "env#staging"}, "sk": {"S": "lock"}, **{k: {"S": v} for k, v in text.items()}, **numbers}
+
+
+def test_a_wait_for_a_lock_that_came_after_the_first_read_is_followed_by_another_read(
+    live: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.source = "two"
+    table = live.table.tables[TABLE]
+    live.table.before("PutItem", lambda: table.update({("env#staging", "lock"): held()}))
+
+    sleep, theirs = live.time.sleep, [None]
+
+    def they_finish(seconds: float) -> None:
+        sleep(seconds)
+        if theirs:
+            theirs.pop()
+            table.pop(("env#staging", "lock"))
+            assert live.deploy().version == "2", "the other run releases the same code"
+
+    monkeypatch.setattr(live.time, "sleep", they_finish)
+    assert live.deploy(wait=True).result == "unchanged"
+    assert (len(live.releases), live.serves) == (2, digest("two"))
+
+
+def test_a_lock_that_a_run_left_after_the_first_read_is_taken_over_with_its_state_locks(live: World) -> None:
+    live.source = "two"
+    table = live.table.tables[TABLE]
+    live.table.before("PutItem", lambda: table.update({("env#staging", "lock"): held(expires=0)}))
+    assert live.deploy().version == "2"
+    assert [holder.owner for holder in live.freed] == ["ann"]
+
+
+def test_a_lock_that_can_t_be_given_back_doesn_t_hide_what_went_wrong(live: World) -> None:
+    live.table.fail("DeleteItem", DENIED, times=5)
+    live.infra_inputs = "other"
+    live.on_apply = lambda _root: live.function.point("$LATEST")
+    with pytest.raises(RefusedError, match=r"put on \$LATEST"):
+        live.deploy()
+    assert "the lock could not be given back (AccessDeniedException)" in live.said
+
+
+def test_a_bad_digest_that_is_known_is_refused_before_the_service_is_applied(live: World) -> None:
+    live.infra_inputs = "other"
+    live.rung().ledger.mark_bad(digest("one"), Bad("2026-11-21T00:00:00Z", "ann@host", "rolled back elsewhere"))
+    with pytest.raises(RefusedError, match="marked bad"):
+        live.deploy()
+    assert live.applied == []
+
+
 def test_a_lost_lock_stops_the_release_before_the_next_change(live: World) -> None:
     live.source = "two"
 
