@@ -16,6 +16,7 @@ from typing import Any
 
 from stepladder import names
 from stepladder.errors import BadInputError
+from stepladder.problems import Problems
 from stepladder.promotion import settings as promotion
 
 PREFIX = "INVOKE_STEPLADDER_"
@@ -123,53 +124,15 @@ class Settings:
         return self.root / ".stepladder"
 
 
-class _Problems:
-    """Collect what is wrong, key by key."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-
-    def add(self, key: str, value: object, allowed: str) -> None:
-        self.found.append(f"stepladder.{key} is {value!r}; allowed: {allowed}")
-
-    def text(self, key: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            self.add(key, value, allowed)
-            return ""
-        return value
-
-    def choice(self, key: str, value: object, allowed: tuple[str, ...]) -> str:
-        if value not in allowed:
-            self.add(key, value, ", ".join(allowed))
-            return allowed[0]
-        return str(value)
-
-    def number(self, key: str, value: object, low: int, high: int) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            self.add(key, value, f"a whole number from {low} to {high}")
-            return low
-        return value
-
-    def mapping(self, key: str, value: object, known: tuple[str, ...]) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
-            self.add(key, value, "a mapping")
-            return {}
-        for unknown in [k for k in value if k not in known]:
-            close = ", ".join(known)
-            self.found.append(f"stepladder.{key}.{unknown} is not a setting; allowed: {close}")
-        return {str(k): v for k, v in value.items()}
-
-
 def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> Settings:
     """Validate `raw`, the mapping under `stepladder`, and return the settings.
 
     `variables` are the names of environment variables: one that looks like an override and is none is a problem too.
     Raises `BadInputError` with every problem found.
     """
-    problems = _Problems()
-    raw = problems.mapping("", raw, tuple(DEFAULTS)) if isinstance(raw, Mapping) else {}
-    problems.found = [p.replace("stepladder..", "stepladder.") for p in problems.found]
-    merged = DEFAULTS | raw
+    problems = Problems()
+    merged = DEFAULTS | (problems.mapping("", raw, tuple(DEFAULTS)) if isinstance(raw, Mapping) else {})
+    smoke = DEFAULTS["smoke"] | problems.mapping("smoke", merged["smoke"], tuple(DEFAULTS["smoke"]))
     project = problems.text(
         "project",
         merged["project"],
@@ -199,7 +162,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
         ladder=ladder,
         function=function,
         image=_image(merged["image"], problems),
-        smoke_path=_relative("smoke.path", merged["smoke"], "path", problems),
+        smoke_path=problems.inside("smoke.path", smoke["path"]),
         promotion=promotion.read(merged["promotion"], rungs, problems),
         environments=environments,
     )
@@ -213,7 +176,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
     return settings
 
 
-def _function(key: str, raw: object, default: FunctionSettings, problems: _Problems) -> FunctionSettings:
+def _function(key: str, raw: object, default: FunctionSettings, problems: Problems) -> FunctionSettings:
     values = problems.mapping(key, raw, ("memory_mb", "timeout_seconds", "environment"))
     variables = values.get("environment", default.environment)
     if not isinstance(variables, Mapping):
@@ -231,25 +194,17 @@ def _function(key: str, raw: object, default: FunctionSettings, problems: _Probl
     )
 
 
-def _image(raw: object, problems: _Problems) -> ImageSettings:
+def _image(raw: object, problems: Problems) -> ImageSettings:
     values = {**DEFAULTS["image"], **problems.mapping("image", raw, tuple(DEFAULTS["image"]))}
     return ImageSettings(
         builder=problems.choice("image.builder", values["builder"], BUILDERS),
         base=problems.text("image.base", values["base"], re.compile(r"[\w./:@-]*"), "an image reference, or empty"),
-        context=_relative("image.context", values, "context", problems),
+        context=problems.inside("image.context", values["context"]),
         keep=problems.number("image.keep", values["keep"], *KEEP),
     )
 
 
-def _relative(key: str, raw: object, name: str, problems: _Problems) -> str:
-    value = raw.get(name) if isinstance(raw, Mapping) else raw
-    if not isinstance(value, str) or not value or Path(value).is_absolute() or ".." in Path(value).parts:
-        problems.add(key, value, "a path inside the project")
-        return "."
-    return value
-
-
-def _environments(raw: object, function: FunctionSettings, problems: _Problems) -> dict[str, Environment]:
+def _environments(raw: object, function: FunctionSettings, problems: Problems) -> dict[str, Environment]:
     if not isinstance(raw, Mapping) or not raw:
         problems.add("environments", raw, "at least one environment with its account and region")
         return {}
@@ -283,7 +238,7 @@ def _environments(raw: object, function: FunctionSettings, problems: _Problems) 
     return found
 
 
-def _ladder(raw: object, environments: Mapping[str, Environment], problems: _Problems) -> tuple[tuple[str, ...], ...]:
+def _ladder(raw: object, environments: Mapping[str, Environment], problems: Problems) -> tuple[tuple[str, ...], ...]:
     """Read the rungs, lowest first; a list inside the list is one rung with several targets."""
     if not isinstance(raw, (list, tuple)) or not raw:
         problems.add("rungs", raw, "a list of environments, lowest first")

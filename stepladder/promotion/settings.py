@@ -6,7 +6,9 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
+
+from stepladder.problems import Problems
 
 DEFAULTS: dict[str, Any] = {
     "deployment": "Canary10Percent5Minutes",
@@ -34,22 +36,6 @@ _SHAPE = re.compile(
 _MOST_MINUTES = 2880  # what CodeDeploy allows between two shifts
 _SLOWEST_POLLS = 200  # per shift: keeps the history of the longest canary far under 25,000 events
 _SLACK_SECONDS = 1800  # hooks, and CodeDeploy's own pauses
-
-
-class Problems(Protocol):
-    """What collects problems (`stepladder.settings`)."""
-
-    def add(self, key: str, value: object, allowed: str) -> None:
-        """Note a value that isn't allowed."""
-
-    def choice(self, key: str, value: object, allowed: tuple[str, ...]) -> str:
-        """Check a choice."""
-
-    def number(self, key: str, value: object, low: int, high: int) -> int:
-        """Check a whole number."""
-
-    def mapping(self, key: str, value: object, known: tuple[str, ...]) -> dict[str, Any]:
-        """Check a mapping's keys."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ WRONG = {
     "a context outside the project": ({"image": {"context": "../x"}}, "a path inside the project"),
     "an unknown key": ({"projct": "x"}, "stepladder.projct is not a setting"),
     "an unknown nested key": ({"image": {"colour": "red"}}, "stepladder.image.colour is not a setting"),
+    "an unknown key of the smoke cases": ({"smoke": {"folder": "x"}}, "stepladder.smoke.folder is not a setting"),
+    "smoke cases that are text": ({"smoke": "tests"}, "stepladder.smoke is 'tests'; allowed: a mapping"),
     "no environments": ({"environments": {}}, "at least one environment"),
     "an account that YAML read as a number": (
         {"environments": {"staging": {"account": 123456789012, "region": "eu-west-1"}}, "rungs": ["staging"]},
