@@ -54,12 +54,12 @@ class ProjectInfra:
         from stepladder import terraform
 
         rung = self.rung
-        saved, notes = terraform.plan(
-            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri, lock=False
+        counts, notes = terraform.preview(
+            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri
         )
         for note in notes:
             rung.console.line(f"  {note}")
-        return str(saved.counts)
+        return str(counts)
 
     def ensure(self, root: str, image_uri: str | None, step: Step) -> Applied:
         """Plan a root and apply exactly that plan."""

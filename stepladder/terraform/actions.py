@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from stepladder.aws import Aws
 from stepladder.console import Step
 from stepladder.errors import RefusedError, StepladderError
 from stepladder.promotion import packages
 from stepladder.settings import Settings
-from stepladder.terraform import adopt, events, files, foundation, locks, plans, roots, tainted
+from stepladder.terraform import adopt, events, files, foundation, locks, planning, plans, roots, tainted
 from stepladder.terraform.events import Change, Counts
 from stepladder.terraform.plans import SavedPlan
-from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, PLAN_STALE, Runner, TerraformError, opened, stale
-
-T = TypeVar("T")
+from stepladder.terraform.runner import LOCK_TIMEOUT, Runner, TerraformError, opened
 
 
 @dataclass(frozen=True)
@@ -60,13 +56,13 @@ def ensure(
     at = roots.root(settings, env, root)
     started = time.monotonic()
     with opened(at, step=step, image_uri=image_uri) as runner:
-        saved = _plan(runner, aws, image_uri, lock_timeout=lock_timeout, look=bool(runner.held.died))
+        saved = _plan(runner, aws, image_uri, acting=True, look=bool(runner.held.died), lock_timeout=lock_timeout)
         try:
             found = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
         except TerraformError as error:
             if not _left_behind(runner, aws, saved, error):
                 raise
-            saved = _plan(runner, aws, image_uri, lock_timeout=lock_timeout, look=True)
+            saved = _plan(runner, aws, image_uri, acting=True, look=True, lock_timeout=lock_timeout)
             found = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
         return _outcome(runner, saved, found, started)
 
@@ -84,12 +80,30 @@ def plan(
 ) -> tuple[SavedPlan, tuple[str, ...]]:
     """Save a plan and its manifest under `.stepladder/<env>/`; return it with notes for the person.
 
-    `lock=False` is for a read-only role (a pull request's plan). Raises as `ensure`.
+    Nothing in the cloud changes: what killed runs left is told, and mended by the run that acts. `lock=False` is for a
+    read-only role (a pull request's plan). Raises as `ensure`.
     """
     at = roots.root(settings, env, root)
     with opened(at, step=step, image_uri=image_uri) as runner:
-        saved = _plan(runner, aws, image_uri, lock=lock, lock_timeout=lock_timeout, look=True)
+        saved = _plan(runner, aws, image_uri, acting=False, look=True, lock=lock, lock_timeout=lock_timeout)
         return saved, tuple(runner.notes)
+
+
+def preview(
+    settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None = None, image_uri: str | None = None
+) -> tuple[Counts, tuple[str, ...]]:
+    """Plan into a file that is thrown away, without the state lock; return what would change, and notes.
+
+    A saved plan stays what it is: it was reviewed, this wasn't. Raises as `ensure`.
+    """
+    at = roots.root(settings, env, root)
+    with opened(at, step=step, image_uri=image_uri) as runner:
+        out = at.work_dir / "preview.tfplan"
+        try:
+            made = planning.draft(runner, aws, image_uri, out=out, acting=False, look=True, lock=False)
+        finally:
+            out.unlink(missing_ok=True)
+        return events.count(made.changes), tuple(runner.notes)
 
 
 def apply(
@@ -115,7 +129,7 @@ def apply(
             ),
         )
         plans.check_destroys(saved, allow_destroy=allow_destroy)
-        _ready(runner, aws, saved.backend)
+        planning.ready(runner, aws, saved.backend, acting=True)
         found = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
         return _outcome(runner, saved, found, started)
 
@@ -125,7 +139,7 @@ def outputs(settings: Settings, env: str, root: str, *, aws: Aws, step: Step | N
     at = roots.root(settings, env, root)
     with opened(at, step=step) as runner:
         plans.check_account(aws, at)
-        _ready(runner, aws, foundation.backend_of(at, aws))
+        planning.ready(runner, aws, foundation.backend_of(at, aws), acting=False)
         return _read_outputs(runner)
 
 
@@ -146,47 +160,25 @@ def unlock(settings: Settings, env: str, root: str, lock_id: str, *, aws: Aws) -
         return locks.unlock(runner, aws, lock_id)
 
 
-def _ready(runner: Runner, aws: Aws, backend: str) -> None:
-    """Prepare the snapshot, and free a state lock that a dead run of this checkout left."""
-    runner.prepare(backend=backend)
-    if backend == "s3":
-        if runner.at.name == "foundation":
-            foundation.archive_leftover(runner)
-        if runner.held.died:
-            locks.take_over(runner, aws)
-        runner.held.settled = True
-
-
 def _plan(
-    runner: Runner, aws: Aws, image_uri: str | None, *, lock_timeout: int, look: bool, lock: bool = True
+    runner: Runner,
+    aws: Aws,
+    image_uri: str | None,
+    *,
+    acting: bool,
+    look: bool,
+    lock: bool = True,
+    lock_timeout: int = LOCK_TIMEOUT,
 ) -> SavedPlan:
-    """Plan and save; `look` for what exists already, and import it."""
+    """Plan and save."""
     at = runner.at
     at.manifest.unlink(missing_ok=True)
-    account = plans.check_account(aws, at)
-    backend = foundation.backend_of(at, aws)
-    _ready(runner, aws, backend)
-    inputs = plans.inputs_now(at, account=account, image_uri=image_uri, terraform_version=runner.terraform.version)
-
-    def make() -> tuple[bool, events.Watch]:
-        return runner.plan(at.plan_file, lock=lock, lock_timeout=lock_timeout)
-
-    changed, watch = tainted.planned(runner, lambda: _explained(runner, aws, make), lock=lock)
-    created = {change.type for change in watch.changes if change.action == "create"}
-    # A function to create and no image: deploy saw it live, so it is the state that has lost it.
-    if (
-        look or (at.name == "service" and not image_uri and "aws_lambda_function" in created)
-    ) and created & adopt.FINDERS.keys():
-        taken = adopt.imports(aws, at.names, _shown(runner))
-        if taken:
-            runner.notes.append(
-                "took up what exists and the state had lost: " + ", ".join(found.address for found in taken)
-            )
-            text = "\n".join(found.block() for found in taken)
-            runner.prepare(backend=backend, extra={IMPORTS: text})
-            changed, watch = _explained(runner, aws, make)
-    changes = tuple(change for change in watch.changes if change.action != "read")
-    return plans.save(at, inputs, backend=backend, changed=changed, changes=changes, image_uri=image_uri)
+    made = planning.draft(
+        runner, aws, image_uri, out=at.plan_file, acting=acting, look=look, lock=lock, lock_timeout=lock_timeout
+    )
+    return plans.save(
+        at, made.inputs, backend=made.backend, changed=made.changed, changes=made.changes, image_uri=image_uri
+    )
 
 
 def _left_behind(runner: Runner, aws: Aws, saved: SavedPlan, error: TerraformError) -> bool:
@@ -199,15 +191,12 @@ def _left_behind(runner: Runner, aws: Aws, saved: SavedPlan, error: TerraformErr
     if not failed:
         return False
     try:
-        return bool(adopt.imports(aws, runner.at.names, _shown(runner), only=frozenset(failed)))
+        return bool(
+            adopt.imports(aws, runner.at.names, planning.shown(runner, runner.at.plan_file), only=frozenset(failed))
+        )
     except RefusedError as refused:
         # Not a refusal any more: the apply has changed other things already.
         raise StepladderError(refused.message, hint=refused.hint) from error
-
-
-def _shown(runner: Runner) -> dict[str, Any]:
-    shown: dict[str, Any] = json.loads(runner.stdout(["show", "-json", str(runner.at.plan_file)]))
-    return shown
 
 
 def _apply(runner: Runner, aws: Aws, saved: SavedPlan, *, allow_destroy: bool, lock_timeout: int) -> dict[str, Any]:
@@ -221,7 +210,13 @@ def _apply(runner: Runner, aws: Aws, saved: SavedPlan, *, allow_destroy: bool, l
         def act() -> events.Watch:
             return runner.apply(saved.at.plan_file, total=total, lock_timeout=lock_timeout)
 
-        found = _explained(runner, aws, act).outputs
+        tainted.begin(runner.at, saved.changes)
+        try:
+            found = planning.explained(runner, aws, act).outputs
+        except TerraformError as error:
+            tainted.end(runner.at, error.failed)
+            raise
+        tainted.end(runner.at)
     if saved.backend == "local":
         foundation.migrate(runner, aws)
         runner.held.settled = True
@@ -230,26 +225,8 @@ def _apply(runner: Runner, aws: Aws, saved: SavedPlan, *, allow_destroy: bool, l
     return found if found is not None else _read_outputs(runner)
 
 
-def _explained(runner: Runner, aws: Aws, command: Callable[[], T]) -> T:
-    """Run a command that takes the state lock, and say who holds it when that fails."""
-    try:
-        return command()
-    except TerraformError as error:
-        locked = locks.explain(error, runner, aws)
-        if locked:
-            raise locked from error
-        if error.has(PLAN_STALE):
-            raise stale(error, runner.at) from error
-        raise
-
-
 def _read_outputs(runner: Runner) -> dict[str, Any]:
-    # Warnings can come before the document (field experience: a deprecation broke `terraform output -json | jq`).
-    text = runner.stdout(["output", "-json"])
-    try:
-        raw = json.loads(text[text.index("{") :])
-    except ValueError as error:
-        raise StepladderError(f"terraform output of {runner.at.label} answered no JSON: {text[:200]}") from error
+    raw = runner.document(["output", "-json"])
     return {name: output["value"] for name, output in raw.items() if not output.get("sensitive")}
 
 

@@ -55,6 +55,17 @@ def state_exists(at: Root, aws: Aws) -> bool:
     return True
 
 
+def bucket_exists(at: Root, aws: Aws) -> bool:
+    """Ask whether the state's bucket is there (one `s3:HeadBucket`); when in doubt, yes."""
+    from botocore.exceptions import ClientError
+
+    try:
+        aws.client("s3").head_bucket(Bucket=at.names.state_bucket)
+    except ClientError as error:
+        return error_code(error) not in _ABSENT
+    return True
+
+
 def migrate(runner: Runner, aws: Aws) -> None:
     """Move the local state into the bucket, see it there, and archive the file."""
     locks.free_destination(runner, aws)

@@ -104,6 +104,12 @@ def stale_lock_of(runner: Runner, aws: Aws, record: RunRecord) -> StateLock | No
     return lock
 
 
+def left_by_us(runner: Runner, aws: Aws) -> StateLock | None:
+    """Return the state lock that a dead run of this checkout provably left, else None."""
+    found = (stale_lock_of(runner, aws, record) for record in runner.held.died)
+    return next((lock for lock in found if lock), None)
+
+
 def take_over(runner: Runner, aws: Aws, *records: RunRecord) -> None:
     """Free the state lock that a dead run of ours left, and note it; do nothing when that isn't proven.
 
@@ -129,7 +135,7 @@ def free_destination(runner: Runner, aws: Aws) -> None:
     lock = read(aws, runner.at)
     if lock is None:
         return
-    if not any(stale_lock_of(runner, aws, record) == lock for record in runner.held.died):
+    if left_by_us(runner, aws) != lock:
         raise _locked(runner.at, lock)
     aws.client("s3").delete_object(Bucket=runner.at.names.state_bucket, Key=f"{runner.at.state_key}.tflock")
     runner.notes.append(f"freed the state lock that our killed migration of {runner.at.label} left ({lock.id})")

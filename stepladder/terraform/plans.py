@@ -1,7 +1,7 @@
 """Saved plans with a manifest: what was planned, from what, and whether it may still be applied.
 
 Terraform itself refuses a plan whose state has moved on; the manifest also holds commit, code, variables, providers,
-account and Terraform's version, so that exactly what was reviewed is applied or nothing (digger#553, field experience).
+account and Terraform's version, so that exactly what was reviewed is applied or nothing (diggerhq/digger#553).
 """
 
 from __future__ import annotations
@@ -22,9 +22,6 @@ SCHEMA = 1
 
 HARMLESS = frozenset(
     {
-        "aws_cloudformation_stack",
-        "aws_cloudwatch_event_rule",
-        "aws_cloudwatch_event_target",
         "aws_cloudwatch_metric_alarm",
         "aws_codedeploy_deployment_config",
         "aws_ecr_lifecycle_policy",
@@ -32,8 +29,10 @@ HARMLESS = frozenset(
         "aws_iam_policy",
         "aws_iam_role_policy",
         "aws_iam_role_policy_attachment",
-        "aws_lambda_permission",
-        "aws_scheduler_schedule",
+        "aws_s3_bucket_lifecycle_configuration",
+        "aws_s3_bucket_ownership_controls",
+        "aws_s3_bucket_policy",
+        "aws_s3_bucket_server_side_encryption_configuration",
         "aws_sns_topic_policy",
         "aws_sqs_queue_policy",
         "aws_sqs_queue_redrive_allow_policy",
@@ -41,6 +40,21 @@ HARMLESS = frozenset(
 )
 """Kinds that hold neither data nor callers: they may be destroyed or replaced without being asked for. All others need
 `allow_destroy`, also those that nobody here has heard of."""
+
+REMADE = frozenset(
+    {
+        "aws_cloudformation_stack",
+        "aws_cloudwatch_event_rule",
+        "aws_cloudwatch_event_target",
+        "aws_lambda_permission",
+        "aws_s3_bucket_public_access_block",
+        "aws_s3_bucket_versioning",
+        "aws_scheduler_schedule",
+    }
+)
+"""Kinds that let callers in, bring calls or guard data, and hold nothing that the code doesn't say: destroyed only when
+that is allowed, but a tainted one (cut off in its creation, or marked by somebody) is made anew, since a stack whose
+creation failed can't be mended in place."""
 
 _WORDS = {
     "account": "the AWS account",
@@ -111,7 +125,11 @@ class SavedPlan:
     def destroyed(self) -> tuple[Change, ...]:
         """What it destroys or replaces and nobody may lose unasked."""
         gone = (change for change in self.changes if change.action in {"delete", "replace"})
-        return tuple(change for change in gone if not harmless(change.type))
+        return tuple(
+            change
+            for change in gone
+            if change.type not in HARMLESS and not (change.type in REMADE and change.reason == "tainted")
+        )
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest: never a value of a resource."""
@@ -218,7 +236,7 @@ def check_destroys(saved: SavedPlan, *, allow_destroy: bool) -> None:
         what = ", ".join(f"{change.address} ({change.action})" for change in saved.destroyed)
         raise RefusedError(
             f"the plan of {saved.at.label} would destroy what holds data or callers: {what}",
-            hint="look at the plan; when it is meant, pass --allow-destroy",
+            hint="look at the plan; when it is meant, pass --allow-destroy" + _how_to_keep(saved),
         )
     creates = [c for c in saved.changes if c.type == "aws_lambda_function" and c.action in {"create", "replace"}]
     if creates and saved.at.name == "service" and saved.inputs.image_digest in {"", NO_DIGEST}:
@@ -226,6 +244,14 @@ def check_destroys(saved: SavedPlan, *, allow_destroy: bool) -> None:
             f"the plan of {saved.at.label} creates the function, and was made without an image",
             hint=f"the first deployment builds the image first: inv deploy --env {saved.at.environment.name}",
         )
+
+
+def _how_to_keep(saved: SavedPlan) -> str:
+    tainted = [change.address for change in saved.destroyed if change.reason == "tainted"]
+    if not tainted:
+        return ""
+    where = f"TF_DATA_DIR={saved.at.data_dir} terraform -chdir={saved.at.snapshot_dir}"
+    return f"; a tainted object that is good is kept by: {where} untaint '{tainted[0]}'"
 
 
 def check_account(aws: Aws, at: Root) -> str:
@@ -240,10 +266,9 @@ def check_account(aws: Aws, at: Root) -> str:
     return account
 
 
-def harmless(kind: str) -> bool:
-    """Say whether a kind of resource holds neither data nor callers."""
-    # A bucket's settings are resources of their own (aws_s3_bucket_versioning, ...); objects are data.
-    return kind in HARMLESS or (kind.startswith("aws_s3_bucket_") and kind != "aws_s3_bucket_object")
+def kept(kind: str) -> bool:
+    """Say whether a tainted object of this kind may hold data or callers of its own."""
+    return kind not in HARMLESS | REMADE
 
 
 def _difference(key: str, then: object, now: object) -> str:

@@ -46,6 +46,11 @@ class Root:
         return f"{self.environment.name}/{self.name}"
 
     @property
+    def command(self) -> str:
+        """The command that brings the root to what its code says, without a plan to review."""
+        return "inv promote" if self.name == "delivery" else f"inv deploy --env {self.environment.name}"
+
+    @property
     def terraform_dir(self) -> Path:
         """The project's Terraform code."""
         return self.settings.root / "terraform"
@@ -140,9 +145,7 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
         return common | {
             "environment": env.name,
             "architecture": settings.architecture,
-            "memory_mb": env.function.memory_mb,
-            "timeout_seconds": env.function.timeout_seconds,
-            "environment_variables": dict(env.function.environment),
+            **env.function.variables,
             "trigger": settings.trigger,
             "schedule": settings.schedule,
             "image_uri": image_uri or f"{names.registry}/{names.repository}@{NO_DIGEST}",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from stepladder import process
+from stepladder.ci import in_ci
 from stepladder.console import Step
 from stepladder.errors import RefusedError, StepladderError
 from stepladder.terraform import cli, files, local, providers, roots
@@ -70,7 +73,7 @@ class Runner:
             return
         self._say("init")
         args = ["init", "-json", "-input=false", "-reconfigure"]
-        if os.environ.get("CI") and self.at.lock_file.is_file():
+        if in_ci() and self.at.lock_file.is_file():
             args.append("-lockfile=readonly")
         if backend == "s3":
             args.append(f"-backend-config={self.at.backend}")
@@ -107,8 +110,19 @@ class Runner:
         self._say("applying")
         return self.run(args, timeout=APPLY_DEADLINE, grace=APPLY_GRACE, total=total)[1]
 
-    def stdout(self, args: list[str]) -> str:
-        """Run a command that prints data, maybe secret, and return its standard output alone."""
+    def document(self, args: list[str]) -> dict[str, Any]:
+        """Run a command that prints one JSON object, maybe secret, and return it; an empty one when it prints nothing.
+
+        Terraform 1.15 prints warnings beside it, on the same stream (hashicorp/terraform#38512).
+        """
+        text = self._stdout(args)
+        try:
+            found = json.JSONDecoder().raw_decode(text[text.index("{") :])[0] if text.strip() else {}
+        except ValueError as error:
+            raise StepladderError(f"terraform {args[0]} of {self.at.label} answered no JSON") from error
+        return dict(found)
+
+    def _stdout(self, args: list[str]) -> str:
         watch = Watch()
         done = self._execute(args, watch, SHORT_DEADLINE, spooled=False)
         if done.code:

@@ -189,7 +189,7 @@ def test_an_error_of_terraform_is_told_in_a_line_with_its_place_and_its_log(site
 
 def test_a_bucket_that_is_not_there_is_told_before_anything_is_planned(site: Site) -> None:
     site.s3.delete_bucket(Bucket=site.bucket)
-    with pytest.raises(TerraformError, match=r"terraform init of staging/service failed: .*bucket"):
+    with pytest.raises(RefusedError, match="staging/service has no state yet: its bucket"):
         site.plan()
 
 

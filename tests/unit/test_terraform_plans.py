@@ -98,7 +98,12 @@ def test_a_manifest_that_cannot_be_read_is_refused(at: roots.Root, content: str)
         ("aws_s3_bucket_object", "delete", True),
         ("aws_lambda_function_url", "replace", True),
         ("aws_thing_that_nobody_knows", "delete", True),
-        ("aws_s3_bucket_versioning", "replace", False),
+        ("aws_s3_bucket_versioning", "replace", True),
+        ("aws_s3_bucket_public_access_block", "delete", True),
+        ("aws_lambda_permission", "delete", True),
+        ("aws_cloudformation_stack", "replace", True),
+        ("aws_scheduler_schedule", "replace", True),
+        ("aws_s3_bucket_lifecycle_configuration", "replace", False),
         ("aws_iam_role_policy", "replace", False),
         ("aws_lambda_function", "update", False),
     ],
@@ -113,6 +118,16 @@ def test_what_holds_data_or_callers_is_only_destroyed_when_that_is_allowed(
             plans.check_destroys(plan, allow_destroy=False)
     else:
         plans.check_destroys(plan, allow_destroy=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "asks"), [("aws_lambda_permission", False), ("aws_cloudformation_stack", False), ("aws_sqs_queue", True)]
+)
+def test_a_tainted_object_is_made_anew_unless_it_holds_data_or_callers_of_its_own(
+    at: roots.Root, kind: str, asks: bool
+) -> None:
+    plan = saved(at, Change(f"{kind}.this", "replace", kind, reason="tainted"))
+    assert bool(plan.destroyed) is asks
 
 
 @pytest.mark.parametrize("image_uri", [None, f"repository@{roots.NO_DIGEST}"])

@@ -17,7 +17,7 @@ from stepladder import resources, terraform
 from stepladder.errors import LockedError, RefusedError, StepladderError
 from stepladder.releases.identity import this_process
 from stepladder.settings import Settings
-from stepladder.terraform import adopt, locks, roots
+from stepladder.terraform import adopt, local, locks, roots
 from stepladder.terraform.local import RunRecord
 from stepladder.terraform.runner import TerraformError, opened
 
@@ -175,9 +175,11 @@ def test_a_failed_init_says_where_the_providers_come_from(bench: Bench, monkeypa
     assert f"providers come as {config} says" in caught.value.hint
 
 
-def test_warnings_before_the_outputs_are_skipped_and_secrets_left_out(bench: Bench) -> None:
+def test_warnings_around_the_outputs_are_skipped_and_secrets_left_out(bench: Bench) -> None:
     document = json.dumps({"url": {"value": "u"}, "secret": {"value": "s", "sensitive": True}})
-    bench.fake.plays("output", {"out": ["Warning: deprecated", "", document], "err": ["{noise}"]})
+    bench.fake.plays(
+        "output", {"out": ["Warning: early", "", document, "Warning: late, {of 1.15}"], "err": ["{noise}"]}
+    )
     assert terraform.outputs(*bench.where, aws=bench.aws) == {"url": "u"}  # type: ignore[arg-type]
     logs = bench.settings.build_dir / "logs"
     assert not any("output" in path.name for path in logs.iterdir())
@@ -185,7 +187,7 @@ def test_warnings_before_the_outputs_are_skipped_and_secrets_left_out(bench: Ben
 
 def test_outputs_that_are_no_json_are_an_error(bench: Bench) -> None:
     bench.fake.plays("output", {"out": ["nothing"]})
-    with pytest.raises(StepladderError, match="answered no JSON: nothing"):
+    with pytest.raises(StepladderError, match="terraform output of staging/service answered no JSON"):
         terraform.outputs(*bench.where, aws=bench.aws)  # type: ignore[arg-type]
 
 
@@ -285,6 +287,101 @@ def test_an_apply_that_fails_on_what_exists_takes_it_up_and_goes_on(
 def created(address: str, after: dict[str, Any]) -> dict[str, Any]:
     kind = address.split(".", maxsplit=1)[0]
     return {"address": address, "type": kind, "change": {"actions": ["create"], "after": after}}
+
+
+TABLE = "aws_dynamodb_table.ledger"
+
+
+def cut_off(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail an apply on the creation of a table, which Terraform therefore taints."""
+    monkeypatch.setattr(adopt, "imports", lambda *_, **__: [])
+    failed = event("apply_errored", hook={"resource": {"addr": TABLE}, "action": "create"})
+    bench.fake.plays("plan", changes(change(TABLE, "create"), change("aws_sqs_queue.done", "create")))
+    bench.fake.plays("apply", {"code": 1, "out": [failed, diagnostic("creating the table: cut off")]}, {})
+    bench.fake.plays("show", {"out": ["{}"]})
+    tainted = {"mode": "managed", "instances": [{"status": "tainted"}]}
+    resources = [
+        {**tainted, "type": "aws_dynamodb_table", "name": "ledger"},
+        {**tainted, "type": "aws_sqs_queue", "name": "done"},
+    ]
+    bench.fake.plays("state", {"out": [json.dumps({"resources": resources})]})
+    with pytest.raises(TerraformError, match="cut off"):
+        bench.ensure()
+    bench.fake.plays("plan", changes(change(TABLE, "replace", reason="tainted")), changes(change(TABLE, "update")))
+
+
+def test_what_our_apply_was_cut_off_in_creating_is_kept_and_nothing_else(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_off(bench, monkeypatch)
+    outcome = bench.ensure()
+    assert f"kept what was cut off in its creation: {TABLE}" in outcome.notes
+    assert [call["argv"][-1] for call in bench.fake.calls if call["argv"][0] == "untaint"] == [TABLE]
+    assert not (bench.at.work_dir / "creating.json").exists()
+
+
+def test_a_plan_for_review_only_tells_what_would_be_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_off(bench, monkeypatch)
+    saved, notes = terraform.plan(*bench.where, aws=bench.aws, image_uri=IMAGE)  # type: ignore[arg-type]
+    assert f"cut off in its creation, and kept by inv deploy --env staging: {TABLE}" in notes
+    assert [change.address for change in saved.destroyed] == [TABLE]
+    assert "untaint" not in bench.fake.verbs
+
+
+def test_a_plan_for_review_that_what_was_cut_off_forbids_says_who_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_off(bench, monkeypatch)
+    bench.fake.plays("plan", {"code": 1, "out": [diagnostic("Instance cannot be destroyed")]})
+    with pytest.raises(RefusedError, match=f"cut off in its creation: {TABLE}") as caught:
+        bench.plan()
+    assert "inv deploy --env staging keeps it" in caught.value.hint
+    assert "untaint" not in bench.fake.verbs
+
+
+def test_what_somebody_tainted_on_purpose_is_left_tainted(bench: Bench) -> None:
+    bench.fake.plays("plan", changes(change(TABLE, "replace", reason="tainted")))
+    with pytest.raises(RefusedError, match="would destroy") as caught:
+        bench.ensure()
+    assert f"untaint '{TABLE}'" in caught.value.hint
+    assert "untaint" not in bench.fake.verbs
+
+
+def test_a_preview_leaves_the_saved_plan_and_it_alone_can_be_applied(bench: Bench) -> None:
+    bench.fake.plays("plan", changes(change("aws_x.reviewed", "update")), changes(change("aws_x.other", "update")))
+    bench.plan()
+    kept = {path: path.read_bytes() for path in (bench.at.plan_file, bench.at.manifest)}
+    counts, _ = terraform.preview(*bench.where, aws=bench.aws)  # type: ignore[arg-type]
+    assert str(counts) == "0 to add, 1 to change, 0 to destroy"
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert "-lock=false" in bench.fake.calls[-1]["argv"]
+    assert not list(bench.at.work_dir.glob("*.tfplan"))
+    assert [change.address for change in bench.apply().changes] == ["aws_x.reviewed"]
+
+
+@pytest.mark.parametrize("kind", ["plan", "preview"])
+def test_only_a_run_that_acts_frees_the_state_lock_of_a_dead_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(locks, "_another_at_work", lambda _at: False)
+    bench.aws.objects[LOCK] = state_lock(locks._who(), datetime.now(UTC).isoformat())
+    bench.at.work_dir.mkdir(parents=True)
+    local._write(bench.at.work_dir / "run.json", (record(),))
+    bench.fake.plays("plan", {"code": 0})
+    _, notes = getattr(terraform, kind)(*bench.where, aws=bench.aws)
+    assert "our killed run left the state lock abc-123 (apply); tf.apply and inv deploy --env staging free it" in notes
+    assert "-lock=false" in bench.fake.calls[-1]["argv"]
+    assert "force-unlock" not in bench.fake.verbs
+    bench.ensure()
+    assert "force-unlock" in bench.fake.verbs
+
+
+def test_a_root_whose_bucket_is_not_there_yet_is_told_what_comes_first(bench: Bench) -> None:
+    bench.aws.bucket_is_missing = True
+    bench.fake.plays("init", {"code": 1, "out": [diagnostic("Failed to get existing workspaces")]})
+    with pytest.raises(RefusedError, match="staging/service has no state yet: its bucket sample-tfstate") as caught:
+        bench.plan()
+    assert "begin with inv deploy --env staging" in caught.value.hint
 
 
 class FakeEcr:

@@ -194,11 +194,17 @@ def diagnostic(summary: str, detail: str = "", **rest: Any) -> dict[str, Any]:
 
 
 class FakeS3:
-    def __init__(self, objects: dict[str, bytes]) -> None:
+    def __init__(self, objects: dict[str, bytes], *, bucket_is_missing: bool = False) -> None:
         self.objects = objects
+        self.bucket_is_missing = bucket_is_missing
 
     def head_object(self, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - botocore's names
         if Key not in self.objects:
+            raise error("404")
+        return {}
+
+    def head_bucket(self, Bucket: str) -> dict[str, Any]:  # noqa: N803 - botocore's names
+        if self.bucket_is_missing:
             raise error("404")
         return {}
 
@@ -218,13 +224,14 @@ class FakeAws:
         self._account = account
         self.objects = objects if objects is not None else {}
         self.region = REGION
+        self.bucket_is_missing = False
 
     def account(self) -> str:
         return self._account
 
     def client(self, service: str) -> Any:
         assert service == "s3", service
-        return FakeS3(self.objects)
+        return FakeS3(self.objects, bucket_is_missing=self.bucket_is_missing)
 
 
 def state_lock(who: str, created: str, *, id: str = "abc-123", operation: str = "OperationTypeApply") -> bytes:  # noqa: A002

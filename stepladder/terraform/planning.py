@@ -1,0 +1,123 @@
+"""Make a plan: ready the snapshot, look at what killed runs left, plan, and take up what exists already.
+
+A plan for review or a preview reads: what it would take to go on is told, and done by the run that acts (`acting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from stepladder.aws import Aws
+from stepladder.errors import RefusedError
+from stepladder.terraform import adopt, foundation, locks, plans, tainted
+from stepladder.terraform.events import Change, Watch
+from stepladder.terraform.plans import Inputs
+from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, PLAN_STALE, Runner, TerraformError, stale
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A plan file that was just made: from what, and what it would do."""
+
+    inputs: Inputs
+    backend: str
+    changed: bool
+    changes: tuple[Change, ...]
+
+
+def draft(
+    runner: Runner,
+    aws: Aws,
+    image_uri: str | None,
+    *,
+    out: Path,
+    acting: bool,
+    look: bool,
+    lock: bool = True,
+    lock_timeout: int = LOCK_TIMEOUT,
+) -> Draft:
+    """Plan into `out`; `look` for what exists already, and import it. Unless `acting`, nothing but files is written."""
+    at = runner.at
+    account = plans.check_account(aws, at)
+    backend = foundation.backend_of(at, aws)
+    free = ready(runner, aws, backend, acting=acting)
+    inputs = plans.inputs_now(at, account=account, image_uri=image_uri, terraform_version=runner.terraform.version)
+
+    def make() -> tuple[bool, Watch]:
+        return explained(runner, aws, lambda: runner.plan(out, lock=lock and free, lock_timeout=lock_timeout))
+
+    changed, watch = tainted.planned(runner, make, acting=acting)
+    created = {change.type for change in watch.changes if change.action == "create"}
+    # A function to create and no image: deploy saw it live, so it is the state that has lost it.
+    if (
+        look or (at.name == "service" and not image_uri and "aws_lambda_function" in created)
+    ) and created & adopt.FINDERS.keys():
+        taken = adopt.imports(aws, at.names, shown(runner, out))
+        if taken:
+            verb = "took" if acting else "takes"
+            runner.notes.append(
+                f"{verb} up what exists and the state had lost: " + ", ".join(found.address for found in taken)
+            )
+            text = "\n".join(found.block() for found in taken)
+            runner.prepare(backend=backend, extra={IMPORTS: text})
+            changed, watch = make()
+    changes = tuple(change for change in watch.changes if change.action != "read")
+    return Draft(inputs, backend, changed, changes)
+
+
+def ready(runner: Runner, aws: Aws, backend: str, *, acting: bool) -> bool:
+    """Prepare the snapshot; when acting, free a state lock that a dead run of this checkout left.
+
+    Returns whether the state's lock is to be taken: False when such a lock is there and stays, since nothing acts.
+    """
+    try:
+        runner.prepare(backend=backend)
+    except TerraformError as error:
+        if backend == "s3" and not foundation.bucket_exists(runner.at, aws):
+            raise _too_early(runner) from error
+        raise
+    if backend != "s3":
+        return True
+    if not acting:
+        lock = locks.left_by_us(runner, aws)
+        if lock:
+            left = f"our killed run left the state lock {lock.id} ({lock.verb})"
+            runner.notes.append(f"{left}; tf.apply and {runner.at.command} free it")
+        return lock is None
+    if runner.at.name == "foundation":
+        foundation.archive_leftover(runner)
+    if runner.held.died:
+        locks.take_over(runner, aws)
+    runner.held.settled = True
+    return True
+
+
+def shown(runner: Runner, plan: Path) -> dict[str, Any]:
+    """Read a plan file (`terraform show -json`)."""
+    return runner.document(["show", "-json", str(plan)])
+
+
+def explained(runner: Runner, aws: Aws, command: Callable[[], T]) -> T:
+    """Run a command that takes the state lock, and say who holds it when that fails."""
+    try:
+        return command()
+    except TerraformError as error:
+        locked = locks.explain(error, runner, aws)
+        if locked:
+            raise locked from error
+        if error.has(PLAN_STALE):
+            raise stale(error, runner.at) from error
+        raise
+
+
+def _too_early(runner: Runner) -> RefusedError:
+    at, env = runner.at, runner.at.environment.name
+    return RefusedError(
+        f"{at.label} has no state yet: its bucket {at.names.state_bucket} is made by the first deployment",
+        hint=f"begin with inv deploy --env {env}; what it makes first: inv tf.plan --env {env} --root foundation",
+    )
