@@ -17,6 +17,7 @@ REGION_PATTERN = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 ACCOUNT_PATTERN = re.compile(r"[0-9]{12}")  # \d would take other scripts' digits too
 
 ALIAS = "live"
+ALARMS = ("errors", "latency", "throttles")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ class Names:
     def log_group(self) -> str:
         """The function's log group."""
         return f"/aws/lambda/{self.function}"
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """The function's alarms."""
+        return tuple(f"{self.function}-{what}" for what in ALARMS)
 
     @property
     def codedeploy_application(self) -> str:

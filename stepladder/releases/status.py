@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from stepladder.aws import error_code
+from stepladder.aws import explain
+from stepladder.console import Console
 from stepladder.errors import NotReadyError, StepladderError
 from stepladder.releases import alias as aliases
 from stepladder.releases.clock import ago
@@ -69,9 +70,9 @@ class RungStatus:
 
 
 def read(rungs: list[Rung]) -> list[RungStatus]:
-    """Read every rung, in parallel; one that can't be read says why and doesn't hide the others.
+    """Read every rung, in parallel; one that can't be read says why in `problem` and doesn't hide the others.
 
-    Raises `NotReadyError` when none could be read, because nothing answers.
+    Raises `NotReadyError` when none could be read, because nothing answers or no credentials work.
     """
     silent: list[NotReadyError] = []
     with ThreadPoolExecutor(max(1, len(rungs)), thread_name_prefix="status") as pool:
@@ -84,14 +85,13 @@ def read(rungs: list[Rung]) -> list[RungStatus]:
 def _guarded(rung: Rung, silent: list[NotReadyError]) -> RungStatus:
     try:
         return _read(rung)
-    except StepladderError as error:
-        if isinstance(error, NotReadyError):
-            silent.append(error)
-        return RungStatus(rung.environment, problem=error.message)
     except Exception as error:
-        if not error_code(error):
+        told = error if isinstance(error, StepladderError) else explain(error)
+        if told is None:
             raise
-        return RungStatus(rung.environment, problem=f"can't be read: {error_code(error)}")
+        if isinstance(told, NotReadyError):
+            silent.append(told)
+        return RungStatus(rung.environment, problem=told.message)
 
 
 def _read(rung: Rung) -> RungStatus:
@@ -143,8 +143,8 @@ def _history(rung: Rung) -> list[Release]:
 
 def _health(rung: Rung) -> str:
     """Say which of the rung's alarms fire; one call."""
-    answer = rung.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{rung.names.function}-")
-    alarms = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+    answer = rung.aws.client("cloudwatch").describe_alarms(AlarmNames=list(rung.names.alarms))
+    alarms = answer["MetricAlarms"]
     firing = sorted(
         a["AlarmName"].removeprefix(f"{rung.names.function}-") for a in alarms if a["StateValue"] == "ALARM"
     )
@@ -156,15 +156,30 @@ def _health(rung: Rung) -> str:
 
 
 def show(rungs: list[Rung], *, clock: Callable[[], float]) -> list[RungStatus]:
-    """Read the rungs, print the table and what deserves a line of its own, and return what was read."""
+    """Read the rungs, print the table and what deserves a line of its own, and return what was read.
+
+    Raises `StepladderError` after that when a rung couldn't be read: a script must not take silence for health.
+    """
     console = rungs[0].console
     found = read(rungs)
-    if console.as_json:
+    unread = [status.environment for status in found if status.problem]
+    if not console.as_json:
+        _print(console, found, clock())
+    elif not unread:
         console.json([status.record() for status in found])
-        return found
-    console.table(HEAD, [status.row(clock()) for status in found])
+    if unread:
+        error = StepladderError(
+            f"{len(unread)} of {len(found)} rungs can't be read: {', '.join(unread)}",
+            hint="the table says why, under health; `--json` under problem",
+        )
+        error.record["rungs"] = [status.record() for status in found]
+        raise error
+    return found
+
+
+def _print(console: Console, found: list[RungStatus], now: float) -> None:
+    console.table(HEAD, [status.row(now) for status in found])
     for status in found:
         for name, text in (("drift", status.drift), ("last release failed", status.last_failure)):
             if text:
                 console.warn(f"{status.environment}: {name}: {text}")
-    return found

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.errors import DENIED, Scripted
+from botocore.exceptions import NoCredentialsError
+from fakes.errors import DENIED, Scripted, error
 from fakes.world import World, digest
 
 from stepladder.console import Console
+from stepladder.errors import NotReadyError, StepladderError
 from stepladder.releases import status
 from stepladder.releases.rung import Rung
 from stepladder.releases.status import RungStatus
@@ -19,11 +21,10 @@ from stepladder.releases.status import RungStatus
 class FakeCloudWatch(Scripted):
     alarms: tuple[tuple[str, str], ...] = (("errors", "OK"), ("latency", "INSUFFICIENT_DATA"))
 
-    def describe_alarms(self, *, AlarmNamePrefix: str) -> dict[str, Any]:  # noqa: N803 - AWS's own name
+    def describe_alarms(self, *, AlarmNames: list[str]) -> dict[str, Any]:  # noqa: N803 - AWS's own name
         self.called("DescribeAlarms")
-        return {
-            "MetricAlarms": [{"AlarmName": AlarmNamePrefix + name, "StateValue": state} for name, state in self.alarms]
-        }
+        there = {f"hello-staging-{name}": state for name, state in self.alarms}
+        return {"MetricAlarms": [{"AlarmName": n, "StateValue": there[n]} for n in AlarmNames if n in there]}
 
 
 @pytest.fixture
@@ -90,10 +91,26 @@ def test_a_failed_last_release_is_told(world: World) -> None:
     assert "fails 1 of 1 smoke cases" in show(world)[0].last_failure
 
 
-def test_a_rung_that_can_t_be_read_says_why(world: World) -> None:
+@pytest.mark.parametrize("as_json", [False, True], ids=["table", "json"])
+def test_a_rung_that_can_t_be_read_says_why_and_is_a_failure(world: World, as_json: bool) -> None:
     world.function.fail("GetAlias", DENIED)
-    (found,) = show(world)
-    assert found.problem == "can't be read: AccessDeniedException"
+    with pytest.raises(StepladderError, match="1 of 1 rungs can't be read: staging") as caught:
+        show(world, as_json=as_json)
+    why = "these credentials may not call Fake (AccessDeniedException)"
+    assert caught.value.record["rungs"][0]["problem"] == why  # type: ignore[index]
+    assert (why in world.out.getvalue()) != as_json, "with --json the error carries the rungs: one document"
+
+
+@pytest.mark.parametrize("failure", [NoCredentialsError(), error("ExpiredToken", 403)], ids=["none", "expired"])
+def test_without_credentials_that_work_nothing_is_ready(world: World, failure: Exception) -> None:
+    world.function.fail("GetAlias", failure)
+    with pytest.raises(NotReadyError, match="no AWS credentials that work"):
+        show(world)
+
+
+def test_an_alarm_of_another_project_whose_name_begins_alike_is_not_ours(world: World) -> None:
+    world.aws.clients["cloudwatch"].alarms = (("two-errors", "ALARM"), ("errors", "OK"))
+    assert show(world)[0].health == "ok"
 
 
 def test_a_rung_that_has_nothing_yet_says_so(world: World) -> None:
