@@ -13,7 +13,7 @@ from typing import Any
 
 from shared import aws
 
-ACTIVE = ("Created", "Queued", "InProgress", "Ready")
+ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
 _BATCH = 25
 _LOOK_BACK = timedelta(days=8)  # a climb takes at most seven
 

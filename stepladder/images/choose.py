@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
+from stepladder.ci import in_ci
 from stepladder.errors import NotReadyError, RefusedError
 from stepladder.images import dockerfile, engine, layers
 from stepladder.images.base import Reference
@@ -52,7 +52,7 @@ def why_not(found: Engine | None, settings: Settings, *, local_cloud: bool) -> s
 
 def refuse_latest_in_ci(settings: Settings) -> None:
     """Raise `RefusedError` when CI would build on whatever `latest` is today: no commit says what that was."""
-    if os.environ.get("CI", "").lower() not in {"1", "true", "yes"}:
+    if not in_ci():
         return
     path = settings.root / settings.image.context / "Dockerfile"
     arguments = {"BASE_IMAGE": base_reference(settings), "PYTHON_VERSION": settings.python}

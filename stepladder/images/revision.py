@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder import process
+from stepladder.ci import in_ci
 from stepladder.errors import RefusedError
 from stepladder.images.context import collect
 from stepladder.settings import Settings
@@ -66,7 +66,7 @@ def _decisive(settings: Settings, records: list[tuple[str, str]]) -> tuple[str, 
 
 def refuse_dirty_in_ci(revision: Revision) -> None:
     """Raise `RefusedError` when CI is about to release what no commit holds."""
-    if revision.changed and os.environ.get("CI", "").lower() in {"1", "true", "yes"}:
+    if revision.changed and in_ci():
         raise RefusedError(
             f"the image would hold what no commit holds: {', '.join(revision.changed[:5])}",
             hint="commit it, or name it in .dockerignore; --allow-dirty releases it nevertheless",

@@ -12,8 +12,8 @@ from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.verdict import Verdict
 from stepladder.promotion.watch import watch
 from stepladder.releases.identity import release_id
+from stepladder.releases.rung import ACTIVE
 
-_ACTIVE = ["Created", "Queued", "InProgress", "Ready"]
 _CUT_OFF = ("ABORTED", "TIMED_OUT")
 
 
@@ -39,7 +39,7 @@ def _stop_deployments(desk: Desk, execution: Execution) -> bool:
         listed = codedeploy.list_deployments(
             applicationName=target["application"],
             deploymentGroupName=target["deployment_group"],
-            includeOnlyStatuses=_ACTIVE,
+            includeOnlyStatuses=list(ACTIVE),
         )
         for deployment in listed["deployments"]:
             info = codedeploy.get_deployment(deploymentId=deployment)["deploymentInfo"]

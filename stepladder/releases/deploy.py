@@ -6,12 +6,12 @@ function is created from it. Every step may be repeated: a killed run is continu
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from stepladder import names
+from stepladder.ci import in_ci
 from stepladder.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases import plan as plans
 from stepladder.releases import release as releases
@@ -127,7 +127,7 @@ class Deploy:
         paths = ("invoke.yaml", "terraform", settings.image.context, settings.smoke_path)
         commit = git.commit(settings.root, paths)
         self.commit = (commit.sha or "none") + ("-dirty" if commit.dirty else "")
-        if commit.dirty and os.environ.get("CI") and not self.request.allow_dirty:
+        if commit.dirty and in_ci() and not self.request.allow_dirty:
             raise RefusedError(
                 f"files differ from their commit, and a CI job releases only what is committed: {commit.changed}",
                 hint="commit it, or pass --allow-dirty if the job itself changes files on purpose",

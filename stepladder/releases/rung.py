@@ -24,7 +24,9 @@ from stepladder.releases.lock import EnvironmentLock
 from stepladder.releases.records import Current, Holder
 from stepladder.settings import Settings, from_context
 
-ACTIVE = ("Created", "Queued", "InProgress", "Ready")
+ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
+"""The states of a CodeDeploy deployment that may still move traffic; Baking waits for alarms after the last shift."""
+
 _NO_DEPLOYMENTS = frozenset({"ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException"})
 
 
