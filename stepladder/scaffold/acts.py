@@ -7,18 +7,17 @@ import os
 import platform
 import shlex
 import sys
-import urllib.request
 from pathlib import Path
 
 from stepladder.errors import StepladderError
 from stepladder.images import engine
+from stepladder.scaffold import climb_acts, visitor
 from stepladder.scaffold.demo import Act, Stage
 
 PROJECT = "hello"
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 _GREETING = ('f"hello, {name}"', 'f"good day, {name}"')
-_SECONDS = 30.0
 
 
 def scaffold(stage: Stage) -> None:
@@ -30,7 +29,7 @@ def scaffold(stage: Stage) -> None:
         # With no engine the function runs on this machine's Python
         "python_version": "3.13" if engine.answers() else f"{sys.version_info.major}.{sys.version_info.minor}",
         "architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
-        "trigger": "url",
+        "trigger": "url-iam",
         "ci": "both",
     }
     file = stage.work / "answers.json"
@@ -84,6 +83,10 @@ ACTS = (
     Act("From nothing to a live function on staging", first_deploy),
     Act("A change in the handler", change),
     Act("Nothing has changed, so nothing is done", nothing_new),
+    Act("Production, for the first time", climb_acts.production),
+    Act("Up the ladder: a canary on production", climb_acts.canary),
+    Act("A broken version is caught, and production put back", climb_acts.broken),
+    Act("Back on staging too", climb_acts.back),
 )
 
 
@@ -102,13 +105,12 @@ def visit(stage: Stage, environment: str = "staging") -> None:
     """Ask the function's URL over HTTP, as a browser would."""
     outputs = json.loads((stage.folder / f".stepladder/{environment}/service.outputs.json").read_text())
     url = f"{outputs['function_url']}hello/Ada"
-    stage.echo(f"curl {url}")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is this machine, whatever proxy is set
-    try:
-        with opener.open(url, timeout=_SECONDS) as answer:
-            stage.say(answer.read().decode())
-    except OSError as error:
-        raise StepladderError(f"the demo stopped: {url} doesn't answer ({error})") from None
+    signer = f"aws:amz:{stage.env['AWS_REGION']}:lambda"
+    stage.echo(f'curl --aws-sigv4 {signer} --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" {url}')
+    answer = visitor.get(url, stage.env)
+    if answer.status != 200:  # noqa: PLR2004 - HTTP's OK
+        raise StepladderError(f"the demo stopped: {url} answered {answer.status} {answer.body}")
+    stage.say(answer.body)
 
 
 def _tree(folder: Path) -> list[str]:

@@ -40,14 +40,17 @@ class Stage:
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
 
-    def type(self, command: str, *, quiet: bool = False) -> str:
-        """Type an `inv` command and return what it printed as data; `quiet` keeps its output from the screen."""
+    def type(self, command: str, *, quiet: bool = False, expect: ExitCode = ExitCode.OK) -> str:
+        """Type an `inv` command and return what it printed as data; `quiet` keeps its output from the screen.
+
+        Another exit code than the one that the story expects ends the demo.
+        """
         self.echo(f"inv {command}")
         argv = [sys.executable, "-m", "invoke", *shlex.split(command)]
         done = process.run(argv, cwd=self.folder, env=self.env, timeout=_DEADLINE, attached=not quiet)
         if done.code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
-        if done.code:
+        if done.code != expect:
             raise StepladderError(
                 f"the demo stopped: `inv {command}` ended with exit code {done.code}",
                 hint=done.err.strip() or f"what it made is in {self.folder}",
