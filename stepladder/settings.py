@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepladder import names
+from stepladder import function_settings, names
 from stepladder.errors import BadInputError
+from stepladder.function_settings import FunctionSettings
 from stepladder.problems import Problems
 from stepladder.promotion import settings as promotion
 
@@ -26,7 +27,6 @@ TRIGGERS = ("url", "url-iam", "sqs", "schedule", "none")
 BUILDERS = ("auto", "docker", "layers")
 KEEP = (5, 1000)
 INFRA = ("auto", "always", "never")
-ENVIRONMENT_VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 
 DEFAULTS: dict[str, Any] = {
     "project": "",
@@ -36,22 +36,13 @@ DEFAULTS: dict[str, Any] = {
     "schedule": "rate(1 hour)",
     "infra": "auto",
     "rungs": ["staging", "production"],
-    "function": {"memory_mb": 256, "timeout_seconds": 15, "environment": {}},
+    "function": function_settings.DEFAULTS,
     "image": {"builder": "auto", "base": "", "context": "function", "keep": 50},
     "smoke": {"path": "tests/smoke"},
     "promotion": promotion.DEFAULTS,
     "environments": {},
 }
 """Every key under `stepladder:` with its default; the reference page is generated from it."""
-
-
-@dataclass(frozen=True)
-class FunctionSettings:
-    """What Terraform configures on the function."""
-
-    memory_mb: int = 256
-    timeout_seconds: int = 15
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,10 +132,12 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
     )
     if len(project) > names.PROJECT_MAX:
         problems.add("project", project, f"at most {names.PROJECT_MAX} characters")
-    function = _function("function", merged["function"], FunctionSettings(), problems)
+    function = function_settings.read("function", merged["function"], FunctionSettings(), problems)
     environments = _environments(merged["environments"], function, problems)
     ladder = _ladder(merged["rungs"], environments, problems)
     rungs = tuple(name for rung in ladder for name in rung)
+    climb = promotion.read(merged["promotion"], rungs, problems)
+    _alarms_that_can_ring(environments, climb, problems)
     settings = Settings(
         root=root,
         project=project,
@@ -163,7 +156,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
         function=function,
         image=_image(merged["image"], problems),
         smoke_path=problems.inside("smoke.path", smoke["path"]),
-        promotion=promotion.read(merged["promotion"], rungs, problems),
+        promotion=climb,
         environments=environments,
     )
     problems.found += _strays(merged, variables)
@@ -174,24 +167,6 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
             problems=tuple(problems.found),
         )
     return settings
-
-
-def _function(key: str, raw: object, default: FunctionSettings, problems: Problems) -> FunctionSettings:
-    values = problems.mapping(key, raw, ("memory_mb", "timeout_seconds", "environment"))
-    variables = values.get("environment", default.environment)
-    if not isinstance(variables, Mapping):
-        problems.add(f"{key}.environment", variables, "a mapping of names to text")
-        variables = {}
-    for name, value in variables.items():
-        if not ENVIRONMENT_VARIABLE.fullmatch(str(name)) or not isinstance(value, str):
-            problems.add(f"{key}.environment.{name}", value, "text, under a name like LOG_LEVEL")
-    return FunctionSettings(
-        memory_mb=problems.number(f"{key}.memory_mb", values.get("memory_mb", default.memory_mb), 128, 10240),
-        timeout_seconds=problems.number(
-            f"{key}.timeout_seconds", values.get("timeout_seconds", default.timeout_seconds), 1, 900
-        ),
-        environment={str(k): str(v) for k, v in {**default.environment, **variables}.items()},
-    )
 
 
 def _image(raw: object, problems: Problems) -> ImageSettings:
@@ -233,7 +208,7 @@ def _environments(raw: object, function: FunctionSettings, problems: Problems) -
                 names.REGION_PATTERN,
                 "a region like eu-west-1",
             ),
-            function=_function(f"{key}.function", values.get("function", {}), function, problems),
+            function=function_settings.read(f"{key}.function", values.get("function", {}), function, problems),
         )
     return found
 
@@ -251,6 +226,17 @@ def _ladder(raw: object, environments: Mapping[str, Environment], problems: Prob
     if len(set(flat)) != len(flat) or not all(ladder):
         problems.add("rungs", raw, "each environment once")
     return ladder
+
+
+def _alarms_that_can_ring(
+    environments: Mapping[str, Environment], climb: promotion.PromotionSettings, problems: Problems
+) -> None:
+    """Refuse an error rate that a canary whose every call fails wouldn't reach: the alarms see the whole alias."""
+    for name, rung in climb.rungs.items():
+        rate = environments[name].function.alarms.error_rate_percent if name in environments else 0
+        if rate >= rung.shift.percent:
+            key = f"environments.{name}.function.alarms.error_rate_percent"
+            problems.add(key, rate, f"less than the {rung.shift.percent} percent that {rung.shift.name} begins with")
 
 
 def _strays(raw: Mapping[str, Any], variables: Iterable[str]) -> list[str]:

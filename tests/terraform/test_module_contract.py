@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stepladder import resources
+from stepladder.function_settings import DEFAULTS, FunctionSettings
 
 MODULES = ("foundation", "service")
 ROOTS = resources.folder("template") / "{{cookiecutter.project_slug}}" / "terraform"
@@ -111,6 +113,16 @@ def test_the_architecture_page_lists_the_variables_and_outputs(module):
     variables, outputs = (set(re.findall(r"`(\w+)`", cell)) for cell in rows[0].split("|")[2:4])
     assert variables == {block.name for block in blocks(SOURCE / module, "variable")}
     assert outputs == {block.name for block in blocks(SOURCE / module, "output")}
+
+
+def test_the_settings_have_the_service_modules_defaults():
+    written = {block.name: block for block in blocks(SOURCE / "service", "variable")}
+    names = DEFAULTS.keys() - {"environment", "alarms"}
+    assert {name: json.loads(written[name].text("default")) for name in names} == {n: DEFAULTS[n] for n in names}
+    alarms = re.findall(r"(\w+) += optional\([^,]+, (.*)\)$", written["alarms"].text("type"), re.MULTILINE)
+    assert {name: json.loads(value) for name, value in alarms} == DEFAULTS["alarms"]
+    given = {name: value for name, value in DEFAULTS.items() if name != "environment"}
+    assert FunctionSettings().variables == given | {"environment_variables": {}}
 
 
 def table(module: str) -> str:

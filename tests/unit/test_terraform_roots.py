@@ -10,6 +10,7 @@ import pytest
 from fakes.terraform import ACCOUNT, REGION, project
 
 from stepladder.errors import BadInputError
+from stepladder.function_settings import DEFAULTS
 from stepladder.terraform import files, inputs_hash, roots
 
 IMAGE = f"repository@sha256:{'a' * 64}"
@@ -21,14 +22,18 @@ def test_the_service_gets_its_variables_from_the_settings(tmp_path: Path) -> Non
     roots.write_inputs(at, IMAGE)
     assert json.loads(at.tfvars.read_text()) == {
         "account": ACCOUNT,
+        "alarms": DEFAULTS["alarms"],
         "architecture": "arm64",
         "deployment": {"strategy": "all-at-once"},
         "environment": "staging",
         "environment_variables": {"LOG_LEVEL": 'a "b" ${c}'},
         "image_uri": IMAGE,
+        "log_level": "INFO",
+        "log_retention_days": 30,
         "memory_mb": 512,
         "project": "sample",
         "region": REGION,
+        "reserved_concurrency": -1,
         "schedule": "rate(1 hour)",
         "timeout_seconds": 15,
         "trigger": "url-iam",
@@ -41,6 +46,23 @@ def test_the_service_gets_its_variables_from_the_settings(tmp_path: Path) -> Non
         f'region       = "{REGION}"\n'
         "use_lockfile = true\n"
     )
+
+
+def test_each_environment_is_shifted_logged_and_watched_as_the_settings_say(tmp_path: Path) -> None:
+    where = {"account": ACCOUNT, "region": REGION}
+    own = {"log_retention_days": 365, "reserved_concurrency": 20, "alarms": {"error_rate_percent": 2.5, "periods": 2}}
+    settings = project(
+        tmp_path,
+        environments={"staging": where, "production": where | {"function": own}},
+        function={"alarms": {"latency_p99_ms": 900}},
+        promotion={"rungs": {"staging": {"deployment": "Linear20PercentEvery1Minute"}}},
+    )
+    staging, production = (roots.variables(roots.root(settings, name, "service")) for name in ("staging", "production"))
+    assert staging["deployment"] == {"strategy": "linear", "percentage": 20, "interval_minutes": 1}
+    assert production["deployment"] == {"strategy": "canary", "percentage": 10, "interval_minutes": 5}
+    assert staging["alarms"] == DEFAULTS["alarms"] | {"latency_p99_ms": 900}
+    assert production["alarms"] == staging["alarms"] | {"error_rate_percent": 2.5, "periods": 2}
+    assert (production["log_retention_days"], production["reserved_concurrency"]) == (365, 20)
 
 
 def test_without_an_image_a_digest_of_zeroes_stands_in(tmp_path: Path) -> None:

@@ -78,7 +78,11 @@ SERVICE = (
     HEAD
     + """
 variable "architecture" { type = string }
+variable "alarms" { type = any }
 variable "deployment" { type = any }
+variable "log_level" { type = string }
+variable "log_retention_days" { type = number }
+variable "reserved_concurrency" { type = number }
 variable "environment" { type = string }
 variable "environment_variables" { type = map(string) }
 variable "image_uri" { type = string }
@@ -246,7 +250,11 @@ terraform {
 
 variable "account" { type = string }
 variable "architecture" { type = string }
+variable "alarms" { type = any }
 variable "deployment" { type = any }
+variable "log_level" { type = string }
+variable "log_retention_days" { type = number }
+variable "reserved_concurrency" { type = number }
 variable "environment" { type = string }
 variable "environment_variables" { type = map(string) }
 variable "image_uri" { type = string }
