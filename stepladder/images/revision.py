@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
-from stepladder import process
+from stepladder import git
 from stepladder.ci import in_ci
 from stepladder.errors import RefusedError
 from stepladder.images.context import collect
 from stepladder.settings import Settings
 
-_TIMEOUT = 30.0
 _SUFFIX = 8
 _KEY = 40
 _TAG = re.compile(rf"([0-9a-f]{{40}}|[0-9a-f]{{64}})(-[0-9a-f]{{{_SUFFIX}}})?|key-[0-9a-f]{{{_KEY}}}")
@@ -40,14 +38,14 @@ def is_tag(tag: str) -> bool:
 def read(settings: Settings) -> Revision:
     """Read the commit and what in the build context (or `invoke.yaml`) it does not hold, ignored files included."""
     root, context = settings.root, settings.image.context
-    asked = _git(root, "rev-parse", "--show-prefix", "HEAD")
+    asked = git.ask(root, "rev-parse", "--show-prefix", "HEAD")
     if asked is None:
         return Revision("", ())
     below, head = asked.splitlines()
-    if below and _git(root, "check-ignore", "--quiet", ".") is not None:
+    if below and git.ask(root, "check-ignore", "--quiet", ".") is not None:
         return Revision("", ())  # the project merely lies in a repository that ignores it
     argv = ("status", "--porcelain=v1", "-z", "--no-renames", "--ignored=matching", "--untracked-files=all")
-    listed = _git(root, *argv, "--", context, "invoke.yaml") or ""
+    listed = git.ask(root, *argv, "--", context, "invoke.yaml") or ""
     records = [(record[:2], record[3:].removeprefix(below)) for record in listed.split("\0") if record]
     return Revision(head, _decisive(settings, records) if records else ())
 
@@ -71,11 +69,3 @@ def refuse_dirty_in_ci(revision: Revision) -> None:
             f"the image would hold what no commit holds: {', '.join(revision.changed[:5])}",
             hint="commit it, or name it in .dockerignore; --allow-dirty releases it nevertheless",
         )
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    try:
-        done = process.run(["git", "-C", str(root), *arguments], timeout=_TIMEOUT)
-    except FileNotFoundError:
-        return None
-    return done.out if done.code == 0 else None
