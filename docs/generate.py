@@ -15,7 +15,8 @@ from typing import Any
 
 from stepladder.collections import namespace, project
 from stepladder.errors import BadInputError, ExitCode
-from stepladder.settings import DEFAULTS, PREFIX, load
+from stepladder.overrides import PREFIX
+from stepladder.settings import DEFAULTS, load
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {"account": "123456789012", "region": "eu-west-1"}

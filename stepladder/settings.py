@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepladder import function_settings, names
+from stepladder import function_settings, names, overrides
 from stepladder.errors import BadInputError
 from stepladder.function_settings import FunctionSettings
 from stepladder.problems import Problems
 from stepladder.promotion import settings as promotion
 
-PREFIX = "INVOKE_STEPLADDER_"
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ARCHITECTURES = ("arm64", "x86_64")
 TRIGGERS = ("url", "url-iam", "sqs", "schedule", "none")
@@ -159,7 +158,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
         promotion=climb,
         environments=environments,
     )
-    problems.found += _strays(merged, variables)
+    problems.found += overrides.strays(merged, variables)
     if problems.found:
         raise BadInputError(
             "the settings are not valid",
@@ -237,26 +236,6 @@ def _alarms_that_can_ring(
         if rate >= rung.shift.percent:
             key = f"environments.{name}.function.alarms.error_rate_percent"
             problems.add(key, rate, f"less than the {rung.shift.percent} percent that {rung.shift.name} begins with")
-
-
-def _strays(raw: Mapping[str, Any], variables: Iterable[str]) -> list[str]:
-    """Name the overrides that Invoke would silently leave aside: no key has their name."""
-    known = set(overridable(raw))
-    return [
-        f"{name} is set, and no setting has that name; `docs/reference.md` lists them"
-        for name in sorted(variables)
-        if name.startswith(PREFIX) and name not in known
-    ]
-
-
-def overridable(raw: Mapping[str, Any], prefix: str = PREFIX) -> Iterator[str]:
-    """Yield the names of the variables that override the keys of `raw`, as Invoke makes them."""
-    for key, value in raw.items():
-        name = f"{prefix}{str(key).upper()}"
-        if isinstance(value, Mapping):
-            yield from overridable(value, f"{name}_")
-        else:
-            yield name
 
 
 Loader = Callable[[Any], Settings]
