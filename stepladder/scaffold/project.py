@@ -18,7 +18,6 @@ from stepladder.settings import Settings
 
 _INSTALL_DEADLINE = 300.0
 _TEST_DEADLINE = 3600.0
-_VALIDATE_DEADLINE = 600.0
 _LOCK = (
     *("--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--quiet"),
     *("--output-file", "requirements.txt"),
@@ -49,35 +48,14 @@ def check(settings: Settings, console: Console) -> None:
 
 def validate(settings: Settings, console: Console) -> None:
     """Run `terraform validate` on a copy of every root, without its backend; not again for code that was valid."""
-    from stepladder.terraform import cli, files
+    from stepladder.terraform.validate import validate
 
-    terraform = cli.find(settings.root)
-    source, work = settings.root / "terraform", settings.build_dir / "check"
-    stamp, wanted = work / "valid.sha256", f"{terraform.version} {files.sha256_sources(source)}"
     with console.step("validate") as step:
-        if stamp.is_file() and stamp.read_text("utf-8") == wanted:
+        roots = validate([settings.root / "terraform"], settings.build_dir, progress=step.progress)
+        if roots:
+            step.done(", ".join(roots))
+        else:
             step.skip("the Terraform code is as it was when it was found valid")
-            return
-        shutil.rmtree(work / "terraform", ignore_errors=True)
-        shutil.copytree(source, work / "terraform", ignore=shutil.ignore_patterns(".terraform", "*.tfstate*"))
-        roots = sorted(path.parent.name for path in source.glob("*/versions.tf"))
-        for root in roots:
-            step.progress(root)
-            _validate(settings, terraform.path, work, root)
-        step.done(", ".join(roots))
-    stamp.write_text(wanted, "utf-8")
-
-
-def _validate(settings: Settings, terraform: Path, work: Path, root: str) -> None:
-    from stepladder.terraform import cli, providers
-
-    folder = work / "terraform" / root
-    env = cli.environment(work / f"data-{root}", providers.source(settings.build_dir, folder).env)
-    for arguments in (("init", "-backend=false"), ("validate",)):
-        argv = [str(terraform), *arguments, "-no-color"]
-        done = process.run(argv, cwd=folder, env=env, timeout=_VALIDATE_DEADLINE)
-        if done.code:
-            raise StepladderError(f"terraform {arguments[0]} failed in {root}", hint=(done.err or done.out).strip())
 
 
 def run_tests(settings: Settings, console: Console, only: str) -> None:

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from fakes.terraform import FakeTerraform
 
 from stepladder.checks import Check, run_all
 from stepladder.console import Console
@@ -27,7 +28,27 @@ def test_a_failed_check_fails_all_and_is_named(tmp_path):
         _run(tmp_path, Check("good", ("true",)), Check("bad", ("false",)))
 
 
-def test_a_check_whose_tool_is_missing_is_skipped_out_loud(tmp_path):
+def test_a_check_whose_tool_is_missing_is_skipped_out_loud(tmp_path, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
     said = _run(tmp_path, Check("rare", ("true",), needs="no-such-tool"))
-    assert "rare is skipped: no-such-tool is not on PATH" in said
+    assert "rare is skipped: there is no no-such-tool that will do" in said
     assert "0 checks passed, 1 skipped" in said
+
+
+def test_a_ci_job_may_skip_only_what_is_optional(tmp_path, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    assert "1 skipped" in _run(tmp_path, Check("rare", ("true",), needs="no-such-tool", optional=True))
+    with pytest.raises(StepladderError, match="a CI job must run them: rare") as caught:
+        _run(tmp_path, Check("rare", ("true",), needs="no-such-tool"), Check("good", ("true",)))
+    assert caught.value.hint == "install what they need: no-such-tool"
+
+
+def test_terraform_in_the_tools_of_the_project_is_run_although_path_has_none(tmp_path, monkeypatch):
+    own = FakeTerraform(tmp_path / ".tools")
+    for name, value in own.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("STEPLADDER_TERRAFORM")
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    said = _run(tmp_path, Check("terraform", ("terraform", "fmt", "-check"), needs="terraform"))
+    assert "1 checks passed, 0 skipped" in said
+    assert own.verbs == ["fmt"]
