@@ -27,6 +27,8 @@ SHORT_DEADLINE = 300.0
 APPLY_GRACE = 1800.0  # an interrupted apply finishes what it has begun: a CloudFormation stack may take this long
 LOCK_TIMEOUT = 60  # seconds that Terraform waits for somebody else's state lock
 
+_PLATFORMS = ("linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64")
+
 LOCAL_BACKEND = "stepladder_override.tf"
 IMPORTS = "stepladder_imports.tf"
 _PLAN_CHANGES = 2  # of -detailed-exitcode: 0 no changes, 1 failed, 2 changes
@@ -220,6 +222,12 @@ class Runner:
         files.write_text(self.at.lock_file, made.read_text(encoding="utf-8"))
         name = self.at.lock_file.relative_to(self.at.settings.root)
         self.notes.append(f"{name} was written: commit it, so that every machine takes the same providers")
+        if self.source.kind != "registry":  # which signs checksums for every platform; a mirror has its files only
+            platforms = " ".join(f"-platform={platform}" for platform in _PLATFORMS)
+            self.notes.append(
+                "it may list this platform only; where the registry is reachable, complete it with: "
+                f"terraform -chdir={name.parent} providers lock {platforms}"
+            )
 
     @contextlib.contextmanager
     def _alone_with_the_cache(self) -> Iterator[None]:

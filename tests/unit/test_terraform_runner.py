@@ -110,9 +110,14 @@ def test_init_runs_again_when_what_it_depends_on_changed(bench: Bench, what: str
     assert bench.fake.verbs.count("init") == 2
 
 
-def test_a_lock_file_that_init_wrote_is_carried_to_the_project_and_said(bench: Bench) -> None:
+def test_a_lock_file_that_init_wrote_is_carried_to_the_project_and_said(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "mirror" / "registry.terraform.io" / "hashicorp" / "aws" / "5.100.0").mkdir(parents=True)
+    monkeypatch.setenv("STEPLADDER_TERRAFORM_MIRROR", str(tmp_path / "mirror"))
     bench.fake.plays("plan", {"code": 0})
-    (note,) = bench.ensure().notes
+    note, more = bench.ensure().notes
+    assert "terraform -chdir=terraform/service providers lock -platform=linux_amd64 -platform=linux_arm64" in more
     assert bench.at.lock_file.read_text() == "# locked\n"
     assert "terraform/service/.terraform.lock.hcl was written: commit it" in note
 
