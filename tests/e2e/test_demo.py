@@ -24,10 +24,10 @@ def _demo(run, tmp_path, **env):
 
 
 @pytest.mark.terraform
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_the_demo_tells_the_whole_story_in_plain_lines_and_leaves_nothing(run, tmp_path):
     demo = _demo(run, tmp_path)
-    assert demo.wait(300) == 0, demo.said
+    assert demo.wait(600) == 0, demo.said
     assert "\x1b" not in demo.said
     assert "\r" not in demo.said
     assert demo.left_behind() == []
@@ -48,13 +48,13 @@ def test_the_demo_tells_the_whole_story_in_plain_lines_and_leaves_nothing(run, t
     assert places == sorted(places)
     offered = demo.said.partition("Try it yourself:")[2]
     shell = run("bash", "-c", f"set -e\n{offered}\ninv local.down", cwd=tmp_path, PATH="/usr/bin:/bin", **_terraform())
-    assert shell.wait(300) == 0, shell.said
+    assert shell.wait(400) == 0, shell.said
     assert "staging: version 1 is live" in shell.said
     assert shell.left_behind() == []
 
 
 @pytest.mark.terraform
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("number", "moment"),
     [
