@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from stepladder import files
 from stepladder.errors import BadInputError, NotReadyError
 from stepladder.images import hostbase
 from stepladder.images.dependencies import Target
@@ -93,7 +94,7 @@ class Bases:
         With `patient` the registry gets all retries; without, one quick try that is remembered for ten minutes.
         """
         note = self.cache / "bases" / f"{digest_of(self._identity().encode())[7:39]}.json"
-        cached = _read(note)
+        cached = files.read_json(note)
         fresh = cached and (self.reference.pinned or time.time() - cached["at"] < _FRESH)
         if cached and fresh and not pull:
             return self._base(cached)
@@ -108,7 +109,7 @@ class Bases:
             if cached:
                 self._say(f"{self.reference.host} can't be reached; the base image is the cached one")
             return self._base(cached) if cached else None
-        _write(note, found)
+        files.write_json(note, found)
         return self._base(found)
 
     def host(self) -> Base:
@@ -133,13 +134,13 @@ class Bases:
     def _interpreter(self) -> hostbase.HostPython:
         """Look for the interpreter once in ten minutes: starting other programs costs half a second."""
         note = self.cache / "interpreter.json"
-        known = _read(note) or {}
+        known = files.read_json(note)
         if known.get("asked") == self.settings.python and time.time() - known["at"] < _REMEMBERED:
             host = hostbase.HostPython(known["version"], known["interpreter"], wanted=known["wanted"])
             if Path(host.interpreter).exists():
                 return host
         host = hostbase.find(self.settings.python)
-        _write(note, {**asdict(host), "asked": self.settings.python, "at": time.time()})
+        files.write_json(note, {**asdict(host), "asked": self.settings.python, "at": time.time()})
         return host
 
     def missing(self) -> NotReadyError:
@@ -215,28 +216,13 @@ class Bases:
         return self.cache / "unreachable.json"
 
     def _known_unreachable(self) -> bool:
-        at = (_read(self._unreachable_note) or {}).get(self.reference.host, 0.0)
+        at = files.read_json(self._unreachable_note).get(self.reference.host, 0.0)
         return bool(time.time() - at < _REMEMBERED)
 
     def _remember_unreachable(self) -> None:
-        known = _read(self._unreachable_note) or {}
-        _write(self._unreachable_note, {**known, self.reference.host: time.time()})
+        known = files.read_json(self._unreachable_note)
+        files.write_json(self._unreachable_note, {**known, self.reference.host: time.time()})
 
 
 def _is_platform(platform: dict[str, Any], architecture: str) -> bool:
     return platform.get("os") == "linux" and platform.get("architecture") == architecture
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _write(path: Path, value: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{time.monotonic_ns()}")
-    partial.write_text(json.dumps(value))
-    partial.replace(path)

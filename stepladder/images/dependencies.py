@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import os
 import re
 import shutil
@@ -14,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from stepladder import process
+from stepladder import files, process
 from stepladder.errors import BadInputError, StepladderError
 from stepladder.images.archive import Layer, write_layer
 from stepladder.images.context import Entry
@@ -77,16 +76,13 @@ def build(
         entries = _entries(folder)
         layer = write_layer([*_below(entries, prefix), *extra], "", cache / "blobs")
     modules = tuple(sorted({re.split(r"[/.]", entry.path)[0] for entry in entries}))
-    note.parent.mkdir(parents=True, exist_ok=True)
-    partial = note.with_suffix(f".{layer.digest[7:19]}")
-    partial.write_text(json.dumps({**asdict(layer), "path": layer.path.name, "modules": modules}))
-    partial.replace(note)
+    files.write_json(note, {**asdict(layer), "path": layer.path.name, "modules": modules})
     return Dependencies(layer, modules)
 
 
 def _cached(note: Path, blobs: Path) -> Dependencies | None:
     try:
-        saved = json.loads(note.read_text())
+        saved = files.read_json(note)
         modules = tuple(saved.pop("modules"))
         layer = Layer(**{**saved, "path": blobs / saved["path"]})
     except (OSError, ValueError, TypeError, KeyError):

@@ -6,11 +6,10 @@ A note to save work, never the truth: it is used only once the registry has said
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 from dataclasses import asdict
-from typing import Any
+from pathlib import Path
 
+from stepladder import files
 from stepladder.aws import endpoint
 from stepladder.images.model import BuiltImage
 from stepladder.names import Names
@@ -20,26 +19,17 @@ from stepladder.settings import Settings
 def load(settings: Settings, names: Names) -> BuiltImage | None:
     """Return the image noted for this registry, or None."""
     with contextlib.suppress(KeyError, TypeError):
-        return BuiltImage.from_record(_all(settings)[_registry(names)])
+        return BuiltImage.from_record(files.read_json(_file(settings))[_registry(names)])
     return None
 
 
 def save(settings: Settings, names: Names, image: BuiltImage) -> None:
     """Note the image for this registry."""
-    path = settings.build_dir / "image.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noted = {**_all(settings), _registry(names): asdict(image)}
-    partial = path.with_suffix(f".{os.getpid()}")
-    partial.write_text(json.dumps(noted, indent=2, sort_keys=True))
-    partial.replace(path)
+    files.write_json(_file(settings), {**files.read_json(_file(settings)), _registry(names): asdict(image)})
 
 
-def _all(settings: Settings) -> dict[str, Any]:
-    try:
-        found = json.loads((settings.build_dir / "image.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _file(settings: Settings) -> Path:
+    return settings.build_dir / "image.json"
 
 
 def _registry(names: Names) -> str:

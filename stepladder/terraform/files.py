@@ -1,55 +1,29 @@
-"""Write and hash files so that a kill leaves the old or the new content, and equal content has equal bytes."""
+"""Hash what decides a plan: files, folders of Terraform code, mappings."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from stepladder.files import canonical, read_json, write_json, write_text
+
+__all__ = [
+    "canonical",
+    "read_json",
+    "sha256_file",
+    "sha256_mapping",
+    "sha256_sources",
+    "sha256_text",
+    "sources",
+    "write_json",
+    "write_text",
+]
+
 _SKIPPED = frozenset({".terraform", ".git", "__pycache__"})
 _SKIPPED_SUFFIXES = (".tfstate", ".tfplan", ".backup")
-
-
-def write_text(path: Path, text: str, *, mode: int = 0o644) -> Path:
-    """Write a file at once (temporary file, rename), only when its content differs; return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        if path.read_text(encoding="utf-8") == text:
-            return path
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return path
-
-
-def canonical(value: Any) -> str:
-    """Return JSON whose bytes depend on the value only."""
-    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def write_json(path: Path, value: Any, *, mode: int = 0o644) -> Path:
-    """Write a value as canonical JSON."""
-    return write_text(path, canonical(value), mode=mode)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; an empty one when the file is missing or broken."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def sha256_text(text: str) -> str:
