@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from running_cloud import RunningCloud
@@ -14,6 +15,21 @@ ALIEN = ("AWS_", "CI", "GITHUB_", "GITLAB_", "INVOKE_", "TF_CLI_", "TF_VAR_")
 for name in [name for name in os.environ if name.startswith(ALIEN) and name != "AWS_CA_BUNDLE"]:
     # A test means the same on a laptop and in CI; one that is about CI sets the variables itself.
     del os.environ[name]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
+    """Give all of tests/docker to one worker, so that one engine serves; every other test goes alone.
+
+    xdist's own way (`--dist loadgroup`) adds the group to an item's node id, which pytest 9.2 doesn't let it do.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneEngine(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/docker" if nodeid.startswith("tests/docker/") else nodeid
+
+    return OneEngine(config, log)
 
 
 @pytest.fixture(scope="session")

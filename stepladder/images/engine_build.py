@@ -241,8 +241,8 @@ def _check_handler(engine: Any, image: Any, handler: str) -> None:
     try:
         for path in (f"{root}/{module}.py", f"{root}/{module}/__init__.py"):
             with contextlib.suppress(NotFound):
-                stream, _ = engine.api.get_archive(container, path, chunk_size=None)
-                stream.close()
+                for _chunk in engine.api.get_archive(container, path)[0]:
+                    pass  # read to its end, the connection is free again
                 return
     finally:
         engine.api.remove_container(container, force=True)

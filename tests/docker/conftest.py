@@ -1,4 +1,4 @@
-"""Everything here needs a Docker engine; all of it runs in one worker (--dist loadgroup), so that one engine serves."""
+"""Everything here needs a Docker engine; all of it runs in one worker (tests/conftest.py), and one engine serves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if FOLDER in item.path.parents:
             item.add_marker(pytest.mark.docker)
-            item.add_marker(pytest.mark.xdist_group("docker"))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import io
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def test_the_same_inputs_are_not_built_twice(builder: Builder) -> None:
 
 
 def test_a_failing_build_shows_the_step_and_its_last_lines(builder: Builder) -> None:
-    builder.write(PLAIN.replace("COPY", "RUN seq 1 50 && echo oh no >&2 && exit 3\nCOPY"))
+    builder.write(PLAIN.replace("COPY", "RUN seq 1 50 >&2 && echo oh no >&2 && exit 3\nCOPY"))
     with pytest.raises(StepladderError, match=r"Step 3/\d+ : RUN seq 1 50") as caught:
         builder.build()
     text = str(caught.value)
@@ -197,12 +198,12 @@ def test_an_image_over_lambdas_limit_is_refused(builder: Builder, monkeypatch: p
 
 
 @pytest.fixture
-def full_engine(docker_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def full_engine(docker_host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An engine whose disk is too small, with a base of a few bytes."""
     if not shutil.which("dockerd", path=docker_engine.search_path()):
         pytest.skip("the engine is not ours: its disk can't be filled")
-    folder = tmp_path / "e"
-    (folder / "data").mkdir(parents=True)
+    folder = Path(tempfile.mkdtemp(prefix="stepladder-full-"))  # short: its sockets have 108 characters
+    (folder / "data").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder / "data")], check=True, timeout=30)
     try:
         with docker_engine.started(folder) as host:
@@ -213,6 +214,7 @@ def full_engine(docker_host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             yield host
     finally:
         subprocess.run(["umount", "--lazy", "--quiet", str(folder / "data")], check=False, timeout=30)
+        shutil.rmtree(folder)
 
 
 @pytest.mark.usefixtures("full_engine")

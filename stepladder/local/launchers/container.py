@@ -28,7 +28,11 @@ _DEADLINE = 60  # seconds for an answer of the engine
 _CLOSING = 8.0  # seconds that all containers together have to go; then the guard sees to them
 _KILLED = 137
 _LIMIT = 1024  # processes, and open files
-_QUIET, _DRAIN = 0.004, 0.05  # seconds: silence that means "all is here", and the longest wait for it
+_QUIET, _BUSY, _DRAIN = (
+    0.004,
+    5.0,
+    0.1,
+)  # seconds of silence that mean "all is here"; times that on a busy machine; limit
 
 
 def engine_answers() -> str:
@@ -183,7 +187,7 @@ class _Container:
         self._removed = False
 
     def begin(self) -> None:
-        output = self._container.attach(stream=True, logs=True)
+        output = self._container.attach(stream=True, logs=True, demux=True)
         self._container.start()
         self._reader = threading.Thread(target=self._read, args=(output,), daemon=True)
         self._reader.start()
@@ -203,7 +207,8 @@ class _Container:
     def drain(self) -> None:
         """Wait until nothing more comes: the engine has no way to say that it has delivered what was written."""
         deadline = time.monotonic() + _DRAIN
-        while self._came.wait(_QUIET) and time.monotonic() < deadline:
+        quiet = _QUIET * min(_BUSY, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
+        while self._came.wait(quiet) and time.monotonic() < deadline:
             self._came.clear()
 
     def memory_mb(self) -> int:
@@ -216,17 +221,18 @@ class _Container:
         return 0
 
     def _read(self, output: Any) -> None:
-        rest = b""
+        rests = [b"", b""]  # standard output and standard error: a line of one isn't cut by the other
         with contextlib.suppress(OSError, ValueError):  # the engine went away
-            for chunk in output:
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
-                    self._on_line(line.decode(errors="replace"))
+            for chunks in output:
+                for stream, chunk in enumerate(chunks):
+                    *lines, rests[stream] = (rests[stream] + (chunk or b"")).split(b"\n")
+                    for line in lines:
+                        self._on_line(line.decode(errors="replace"))
                 self._came.set()
         with contextlib.suppress(OSError, AttributeError):  # the SDK's way to the socket depends on its state
             output.close()
             output._response.close()  # noqa: SLF001 - else the socket stays until somebody collects it
-        if rest:
+        for rest in filter(None, rests):
             self._on_line(rest.decode(errors="replace"))
 
     def _wait(self) -> None:
