@@ -8,7 +8,7 @@ from typing import Any
 TOP_LEVEL = ("deploy", "rollback", "new")
 """Modules whose tasks stand at the top level."""
 
-NOUNS = ("status", "tf", "image", "function", "local", "promote")
+NOUNS = ("status", "ledger", "tf", "image", "function", "local", "promote")
 """Modules that become a collection of their own name."""
 
 
