@@ -1,4 +1,4 @@
-"""The first deployment by real Terraform: killed twice on its way, continued, then changed in configuration only."""
+"""The first deployment by real Terraform: killed at every turn, continued, then changed in its settings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def project(cloud: Any, tmp_path: Path) -> LiveProject:
 
 
 def kill_at(project: LiveProject, service: str, action: str) -> None:
-    """Start a deploy and kill it, not its Terraform, while a call of Terraform is under way."""
+    """Start a deploy and kill it, not its Terraform, while a call of either is under way."""
     project.cloud.faults({"kind": "delay", "service": service, "action": action, "seconds": 1.5})
     child = project.start("deploy", "--env", "staging")
     project.wait(lambda: project.cloud.hits() == 1 or child.poll() is not None, seconds=180)
@@ -59,10 +59,15 @@ def finish(project: LiveProject, *args: str, env: dict[str, str] | None = None) 
     return err
 
 
-def test_a_first_deployment_that_is_killed_twice_converges_and_configuration_is_released(project: LiveProject) -> None:
+def test_a_first_deployment_killed_at_every_turn_converges_and_configuration_is_released(project: LiveProject) -> None:
     kill_at(project, "dynamodb", "CreateTable")
+    kill_at(project, "ecr", "GetAuthorizationToken")
     kill_at(project, "lambda", "CreateFunction")
     time.sleep(2)  # what Terraform still had under way
+    kill_at(project, "dynamodb", "TransactWriteItems")  # the service is applied, but not recorded
+    kill_at(project, "lambda", "PublishVersion")
+    kill_at(project, "lambda", "UpdateAlias")
+    time.sleep(2)  # the call takes effect nevertheless
     said = finish(project)
     assert "staging: version 1 is live" in said
     assert project.version == "1"

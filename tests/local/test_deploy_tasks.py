@@ -126,10 +126,12 @@ ACTIONS = (
 @pytest.mark.parametrize("kind", ["throttle", "error"])
 def test_a_burst_of_faults_on_every_action_is_ridden_out(project: LiveProject, kind: str) -> None:
     project.say(f"through {kind}")
-    project.cloud.faults(*({"kind": kind, "service": "lambda", "action": a, "count": 2} for a in ACTIONS))
+    # a server error of Invoke doesn't tell whether the function ran, so that isn't sent again
+    actions = [action for action in ACTIONS if (kind, action) != ("error", "Invoke")]
+    project.cloud.faults(*({"kind": kind, "service": "lambda", "action": a, "count": 2} for a in actions))
     done = project.deploy()
     assert done.code == 0, done.err
-    assert project.cloud.hits() == 2 * len(ACTIONS)
+    assert project.cloud.hits() == 2 * len(actions)
     assert project.answer() == f"through {kind}"
 
 
