@@ -6,8 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stepladder.local.cloud import Cloud
-    from stepladder.local.cloud import Request
+    from stepladder.local.cloud import Cloud, Request
 
 
 def install(cloud: Cloud) -> None:
