@@ -42,6 +42,7 @@ def broken(stage: Stage) -> None:
         stage.say(f"exit code {ExitCode.ROLLED_BACK:d}: rolled back, and verified to be where it began")
     stage.say(f"{visitor.told()}, all while the canary had a tenth of the traffic")
     stage.type("status")
+    stage.type("ledger --env production")
 
 
 def back(stage: Stage) -> None:
