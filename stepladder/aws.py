@@ -95,6 +95,9 @@ def error_code(error: BaseException) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
+ABSENT_IN_S3 = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
+"""How S3 says that a bucket or an object isn't there: a HEAD has no body, so its code is the status."""
+
 _NO_CREDENTIALS = frozenset(
     {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "TokenRetrievalError", "SSOTokenLoadError"}
 )

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from stepladder import resources
-from stepladder.aws import error_code
+from stepladder.aws import ABSENT_IN_S3, error_code
 
 VERBS = ("validate", "verify", "rollback")
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows
 _MODE = 0o100644 << 16
-_ABSENT = ("404", "NoSuchKey", "NotFound")
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def put(s3: Any, bucket: str, key: str, data: bytes) -> bool:
     try:
         s3.head_object(Bucket=bucket, Key=key)
     except Exception as error:
-        if error_code(error) not in _ABSENT:
+        if error_code(error) not in ABSENT_IN_S3:
             raise
         s3.put_object(Bucket=bucket, Key=key, Body=data)
         return True

@@ -17,20 +17,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from stepladder.aws import Aws, error_code
+from stepladder.aws import ABSENT_IN_S3, Aws, error_code
 from stepladder.errors import RefusedError
 from stepladder.names import Names
 
-_ABSENT = frozenset(
+_ABSENT = ABSENT_IN_S3 | frozenset(
     {
-        "404",
         "ApplicationDoesNotExistException",
         "AWS.SimpleQueueService.NonExistentQueue",
         "DeploymentConfigDoesNotExistException",
         "DeploymentGroupDoesNotExistException",
-        "NoSuchBucket",
         "NoSuchEntity",
-        "NotFound",
         "QueueDoesNotExist",
         "RepositoryNotFoundException",
         "ResourceNotFound",

@@ -18,13 +18,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from stepladder.aws import Aws, error_code
+from stepladder.aws import ABSENT_IN_S3, Aws, error_code
 from stepladder.errors import RefusedError, StepladderError
 from stepladder.terraform import files, locks
 from stepladder.terraform.roots import Root
 from stepladder.terraform.runner import Runner
 
-_ABSENT = {"404", "NoSuchBucket", "NoSuchKey", "NotFound"}
 _DENIED = {"403", "AccessDenied"}
 
 
@@ -44,7 +43,7 @@ def state_exists(at: Root, aws: Aws) -> bool:
             Bucket=at.names.state_bucket, Key=at.state_key, ExpectedBucketOwner=at.environment.account
         )
     except ClientError as error:
-        if error_code(error) in _ABSENT:
+        if error_code(error) in ABSENT_IN_S3:
             return False
         if error_code(error) in _DENIED:
             raise RefusedError(
@@ -62,7 +61,7 @@ def bucket_exists(at: Root, aws: Aws) -> bool:
     try:
         aws.client("s3").head_bucket(Bucket=at.names.state_bucket)
     except ClientError as error:
-        return error_code(error) not in _ABSENT
+        return error_code(error) not in ABSENT_IN_S3
     return True
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stepladder.aws import Aws, error_code
+from stepladder.aws import ABSENT_IN_S3, Aws, error_code
 from stepladder.errors import LockedError, RefusedError
 from stepladder.releases.identity import is_dead
 from stepladder.terraform import files
@@ -23,7 +23,6 @@ from stepladder.terraform.local import RunRecord
 from stepladder.terraform.roots import Root
 from stepladder.terraform.runner import STATE_LOCKED, Runner, TerraformError
 
-_ABSENT = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _FIELD = re.compile(r"^\s*(ID|Path|Operation|Who|Created):\s+(.*?)\s*$", re.MULTILINE)
 
 
@@ -54,7 +53,7 @@ def read(aws: Aws, at: Root) -> StateLock | None:
         answer = aws.client("s3").get_object(Bucket=at.names.state_bucket, Key=f"{at.state_key}.tflock")
         return _lock(json.loads(answer["Body"].read()))
     except ClientError as error:
-        if error_code(error) in _ABSENT:
+        if error_code(error) in ABSENT_IN_S3:
             return None
         raise
     except ValueError:
