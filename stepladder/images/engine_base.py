@@ -110,11 +110,11 @@ def _pull(engine: Any, source: Source, architecture: str, progress: Callable[[st
 def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]) -> str:
     """Show how much has come; return the engine's error, or an empty string."""
     layers = Layers("pulled", progress)
-    for event in events:
-        if "error" in event:
-            return str(event["error"])
+    said = ""
+    for event in events:  # to its end, also after an error: so the connection is closed
+        said = said or str(event.get("error", ""))
         layers.take(event)
-    return ""
+    return said
 
 
 def _split(reference: str) -> tuple[str, str]:

@@ -175,11 +175,10 @@ def _add(tar: tarfile.TarFile, path: str, kind: bytes, mode: int, data: bytes = 
 
 def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]) -> str:
     """Follow the builder's output to its end; return the image's id."""
-    built, step = "", "the first step"
+    built, failed, step = "", "", "the first step"
     last: deque[str] = deque(maxlen=_SHOWN)
-    for event in events:
-        if "error" in event:
-            raise _explained(str(event["error"]), step=step, lines=tuple(last))
+    for event in events:  # to its end, also after an error: so the connection is closed
+        failed = failed or str(event.get("error", ""))
         built = (event.get("aux") or {}).get("ID", built)
         for line in _COLOUR.sub("", str(event.get("stream", ""))).splitlines():
             if line.startswith("Step "):
@@ -191,6 +190,8 @@ def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]
                 progress(f"{step.partition(' :')[0]}: {line.strip()}")
                 if line.startswith("Successfully built "):  # engines that send no id of their own
                     built = built or line.split()[-1]
+    if failed:
+        raise _explained(failed, step=step, lines=tuple(last))
     if not built:
         raise NotReadyError("the container engine ended the build without an image", hint="look into the engine's log")
     return built

@@ -71,8 +71,8 @@ def _once(
 def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]) -> str:
     """Show the layers' progress; return the engine's error, or an empty string."""
     layers = Layers("sent", progress)
-    for event in events:
-        if "error" in event:
-            return str(event["error"])
+    said = ""
+    for event in events:  # to its end, also after an error: so the connection is closed
+        said = said or str(event.get("error", ""))
         layers.take(event)
-    return ""
+    return said

@@ -149,7 +149,8 @@ def test_a_warm_invocation_does_not_wait_for_the_engine(functions: Any) -> None:
         began = time.perf_counter()
         functions.invoke(name)
         times.append(time.perf_counter() - began)
-    assert sorted(times)[len(times) // 4] < 0.015  # the lower quartile: other work on the machine isn't ours
+    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # the launcher waits longer for lines then
+    assert sorted(times)[len(times) // 4] < 0.015 * busy  # the lower quartile: other work on the machine isn't ours
 
 
 def test_lines_of_both_streams_and_the_exit_code_arrive(launched: Launched) -> None:
