@@ -1,0 +1,99 @@
+"""Finding the container engine: where `docker` would look, and what is and isn't one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stepladder.images import choose, engine
+from stepladder.images.engine import Engine
+
+
+@pytest.fixture
+def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
+    """Something on a Unix socket that answers every request with this document."""
+    document: dict[str, object] = {"ServerVersion": "28.1", "Architecture": "aarch64", "Name": socket.gethostname()}
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+
+        def serve() -> None:
+            while True:
+                try:
+                    one = server.accept()[0]
+                except OSError:
+                    return
+                with one:
+                    one.recv(4096)
+                    body = json.dumps(document).encode()
+                    one.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+        threading.Thread(target=serve, daemon=True).start()
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 's'}")
+        yield document
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_an_engine_says_what_it_is(answering: dict[str, object]) -> None:
+    assert engine.find() == Engine("28.1", "arm64", here=True)
+    assert engine.answers()
+
+
+def test_an_engine_of_another_name_is_on_another_machine(answering: dict[str, object]) -> None:
+    answering["Name"] = "docker-desktop"
+    found = engine.find()
+    assert found
+    assert not found.here
+
+
+def test_something_else_on_the_socket_is_no_engine(answering: dict[str, object]) -> None:
+    answering.clear()
+    assert engine.find() is None
+
+
+@pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///nowhere/docker.sock", "npipe:////x"])
+def test_an_engine_that_is_not_there_does_not_answer(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    assert not engine.answers()
+
+
+def test_the_current_context_is_followed_and_docker_host_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    meta = tmp_path / "contexts/meta" / hashlib.sha256(b"colima").hexdigest() / "meta.json"
+    meta.parent.mkdir(parents=True)
+    meta.write_text(json.dumps({"Endpoints": {"docker": {"Host": "unix:///home/me/colima.sock"}}}))
+    (tmp_path / "config.json").write_text('{"currentContext": "colima"}')
+    assert engine.address() == "unix:///home/me/colima.sock"
+    monkeypatch.setenv("DOCKER_CONTEXT", "default")
+    assert engine.address() != "unix:///home/me/colima.sock"
+    monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.1:2375")
+    assert engine.address() == "tcp://10.0.0.1:2375"
+
+
+@pytest.mark.parametrize(
+    ("found", "local_cloud", "part"),
+    [
+        pytest.param(None, False, "no container engine answers", id="none"),
+        pytest.param(Engine("1", "arm64", here=False), True, "another machine", id="elsewhere, for a local cloud"),
+        pytest.param(Engine("1", "arm64", here=False), False, "", id="elsewhere, for AWS"),
+        pytest.param(
+            Engine("1", "x86_64", here=True), False, "is x86_64 and the function arm64", id="another processor"
+        ),
+        pytest.param(Engine("1", "arm64", here=True), True, "", id="fits"),
+    ],
+)
+def test_why_an_engine_will_not_do(tmp_path: Path, found: Engine | None, local_cloud: bool, part: str) -> None:
+    from fakes import image_project as project
+
+    settings = project.make(tmp_path, architecture="arm64")
+    said = choose.why_not(found, settings, local_cloud=local_cloud)
+    assert bool(said) == bool(part)
+    assert part in said
