@@ -7,7 +7,7 @@ from typing import Any
 
 from stepladder.collections.edge import task
 
-_HELP = {
+HELP = {
     "answers": "A JSON or YAML file of answers; flags win over it",
     "no_input": "Don't ask; take the defaults for what isn't given",
     "output": "The folder in which the project's folder is made",
@@ -25,7 +25,7 @@ _HELP = {
 }
 
 
-@task(help=_HELP, auto_shortflags=False)
+@task(help=dict(HELP), auto_shortflags=False)
 def new(  # noqa: PLR0917 - one flag for each prompt, and Invoke passes them by name
     _context: Any,
     output: str = ".",

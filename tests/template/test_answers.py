@@ -165,13 +165,13 @@ def test_the_first_choice_is_the_default_of_the_settings(template):
 
 
 def test_every_prompt_has_a_question_and_a_flag_with_help(template):
-    from stepladder.collections.new import new
+    from stepladder.collections.new import HELP
 
     declared = json.loads((template / "cookiecutter.json").read_text())
     asked = prompts(template)
 
     assert declared["__prompts__"].keys() == asked.keys()
-    assert asked.keys() <= new.help.keys()
+    assert asked.keys() <= HELP.keys()
 
 
 def test_the_names_can_be_loaded_where_stepladder_is_not_installed(template):
