@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,9 @@ ALIEN = ("AWS_", "CI", "GITHUB_", "GITLAB_", "INVOKE_", "TF_CLI_", "TF_VAR_")
 for name in [name for name in os.environ if name.startswith(ALIEN) and name != "AWS_CA_BUNDLE"]:
     # A test means the same on a laptop and in CI; one that is about CI sets the variables itself.
     del os.environ[name]
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts background jobs deaf to Ctrl-C, and what they start inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)
