@@ -102,6 +102,8 @@ class ProcessLauncher:
         except unpack.UnpackError as error:
             raise LaunchError("Runtime.InvalidEntrypoint", str(error)) from None
         python = pythons.find(prepared.version)
+        if isinstance(spec.code, ZipCode) and spec.code.runtime != f"python{prepared.version}":
+            on_line(f"local cloud: {spec.code.runtime} isn't on this machine, this runs on Python {prepared.version}")
         home = self._folder / "sandboxes" / spec.name
         (home / "tmp").mkdir(parents=True, exist_ok=True)
         argv = [str(python), "-S", str(_MAIN), str(os.getpid()), prepared.handler]
@@ -139,7 +141,7 @@ class ProcessLauncher:
         return self._zip(spec.code) if isinstance(spec.code, ZipCode) else self._image(spec.code)
 
     def _zip(self, code: ZipCode) -> _Prepared:
-        version = code.runtime.removeprefix("python")
+        version = pythons.nearest(code.runtime.removeprefix("python"))
         root = unpack.once(self._folder / "zips" / code.sha256, lambda fresh: unpack.zip_file(code.path, fresh))
         runtime = runtime_client.client(pythons.find(version), version, self._folder / "runtime")
         return _Prepared(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from stepladder.images import interpreters
@@ -21,3 +22,11 @@ def find(version: str) -> Path:
             f"install it (`uv python install {version}`), or use the container launcher",
         )
     return found
+
+
+def nearest(version: str) -> str:
+    """Return `version` when such an interpreter is on this machine, else the version of the one that runs the cloud.
+
+    For deployment packages of pure Python: the promotion's own functions must run wherever the cloud does.
+    """
+    return version if interpreters.find(version) else f"{sys.version_info.major}.{sys.version_info.minor}"
