@@ -216,12 +216,9 @@ def test_the_log_has_lambdas_own_lines_around_the_functions(functions: Any) -> N
     _, answer = functions.invoke(name, LogType="Tail")
     lines = functions.log(name)
     request_id = answer["ResponseMetadata"]["RequestId"]
-    assert lines[:4] == [
-        f"START RequestId: {request_id} Version: $LATEST",
-        "out",
-        "err",
-        f"END RequestId: {request_id}",
-    ]
+    assert lines[0] == f"START RequestId: {request_id} Version: $LATEST"
+    assert sorted(lines[1:3]) == ["err", "out"]  # an engine carries the two streams apart, in no order
+    assert lines[3] == f"END RequestId: {request_id}"
     assert lines[4].startswith(f"REPORT RequestId: {request_id}\tDuration: ")
     assert "Init Duration" in lines[4]
     assert functions.tail(answer).splitlines() == lines
