@@ -5,12 +5,15 @@ import shlex
 from pathlib import Path
 
 from checks import CHECKS
-from stepladder.checks import must, run_all
+from stepladder.checks import must, run_all, tool
 from stepladder.collections import namespace
 from stepladder.collections.edge import task
 from stepladder.console import Console
+from stepladder.errors import StepladderError
+from stepladder.process import run
 
 ROOT = Path(__file__).resolve().parent
+SOME_FAILED = 1  # pytest's exit code
 
 
 @task
@@ -25,7 +28,15 @@ def test(context, only="", checks=True):
     if checks and not only:
         check(context)
     chosen = shlex.split(only) or ["-n", str(os.cpu_count()), "--dist", "loadgroup", "tests"]
-    must(["pytest", *chosen], ROOT, timeout=5000, failed="the tests failed")
+    code = run([tool("pytest"), *chosen], cwd=ROOT, timeout=4000, attached=True).code
+    if code == SOME_FAILED and not only:
+        # A deadline missed on a crowded machine isn't a defect; what fails alone too is.
+        Console().warn("some tests failed; each is run once more, alone")
+        code = run(
+            [tool("pytest"), "--last-failed", "--maxfail=10", "tests"], cwd=ROOT, timeout=1200, attached=True
+        ).code
+    if code:
+        raise StepladderError("the tests failed")
 
 
 @task(help={"output": "Folder of the demo, emptied first"})
