@@ -12,7 +12,17 @@ from running_cloud import RunningCloud
 
 from stepladder.local import manager
 
-ALIEN = ("AWS_", "CI", "GITHUB_", "GITLAB_", "INVOKE_", "TF_CLI_", "TF_VAR_")
+ALIEN = (
+    "AWS_",
+    "CI",
+    "GITHUB_",
+    "GITLAB_",
+    "INVOKE_",
+    "STEPLADDER_LAMBDA_",
+    "STEPLADDER_LAUNCHER",
+    "TF_CLI_",
+    "TF_VAR_",
+)
 for name in [name for name in os.environ if name.startswith(ALIEN) and name != "AWS_CA_BUNDLE"]:
     # A test means the same on a laptop and in CI; one that is about CI sets the variables itself.
     del os.environ[name]
@@ -39,7 +49,7 @@ def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[RunningCloud]:
     """One cloud for a test session (for each xdist worker). Use names of your own in it: tests share it."""
-    with manager.running() as info:
+    with manager.running(environ={"STEPLADDER_LAUNCHER": "process"}) as info:  # containers: tests/docker
         yield RunningCloud(info)
 
 

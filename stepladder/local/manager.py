@@ -68,10 +68,18 @@ class CloudInfo:
             ) from error
 
 
-def up(folder: Path, *, port: int = 0, data: Path | None = None, speed: float = 1.0) -> tuple[CloudInfo, bool]:
+def up(
+    folder: Path,
+    *,
+    port: int = 0,
+    data: Path | None = None,
+    speed: float = 1.0,
+    environ: Mapping[str, str] | None = None,
+) -> tuple[CloudInfo, bool]:
     """Start a cloud in the background, or find the one that `folder` knows; return it and whether it was started.
 
-    `folder` (`.stepladder/local` of a project) holds the record and the log. Raises `NotReadyError` with the end of
+    `folder` (`.stepladder/local` of a project) holds the record and the log; `environ` is added to this process's
+    environment for the cloud alone. Raises `NotReadyError` with the end of
     the log when it doesn't come up, for example because the port is taken.
     """
     running_one = find(folder)
@@ -86,14 +94,14 @@ def up(folder: Path, *, port: int = 0, data: Path | None = None, speed: float = 
     ready.unlink(missing_ok=True)
     argv = [sys.executable, "-m", "stepladder.local", "--port", str(port), "--ready-file", str(ready)]
     argv += ["--speed", str(speed), *(("--data", str(data.resolve())) if data else ())]
-    environ = {k: v for k, v in os.environ.items() if k not in UNSET and not k.startswith("MOTO_")}
+    inherited = {k: v for k, v in os.environ.items() if k not in UNSET and not k.startswith("MOTO_")}
     with log.open("wb") as output:
         child = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=environ,
+            env={**inherited, **(environ or {})},
             start_new_session=True,
         )
     _children[child.pid] = child
@@ -137,10 +145,12 @@ def export_lines(info: CloudInfo, *, account: str = ACCOUNT, region: str = REGIO
 
 
 @contextlib.contextmanager
-def running(*, data: Path | None = None, speed: float = 1.0) -> Iterator[CloudInfo]:
+def running(
+    *, data: Path | None = None, speed: float = 1.0, environ: Mapping[str, str] | None = None
+) -> Iterator[CloudInfo]:
     """Run a cloud in a temporary folder while the block runs."""
     with tempfile.TemporaryDirectory(prefix="stepladder-local-") as folder:
-        info, _ = up(Path(folder), data=data, speed=speed)
+        info, _ = up(Path(folder), data=data, speed=speed, environ=environ)
         try:
             yield info
         finally:

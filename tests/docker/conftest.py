@@ -48,11 +48,9 @@ def docker_host(engine_host: str, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture(scope="session")
 def cloud(engine_host: str) -> Iterator[RunningCloud]:
     """A local cloud that runs images in containers."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", engine_host)
-        patch.setenv("STEPLADDER_LAUNCHER", "container")
-        with manager.running() as info:
-            yield RunningCloud(info)
+    # Only the cloud hears of it: this fixture lives on while its worker runs the tests of other folders.
+    with manager.running(environ={"DOCKER_HOST": engine_host, "STEPLADDER_LAUNCHER": "container"}) as info:
+        yield RunningCloud(info)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +74,7 @@ def _of_the_installer(path: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def both(functions: Any, engine_host: str, architecture: str, tmp_path_factory: Any) -> Iterator[dict[str, Seen]]:
+def both(functions: Any, engine_host: str, architecture: str, tmp_path_factory: Any) -> dict[str, Seen]:
     answers = {
         "project_name": "Parity",
         "aws_account": "123456789012",
@@ -91,7 +90,7 @@ def both(functions: Any, engine_host: str, architecture: str, tmp_path_factory: 
         patch.setenv("DOCKER_HOST", engine_host)
         for name, value in functions.cloud.env.items():
             patch.setenv(name, value)
-        yield {builder: _see(functions, folder, builder, event) for builder in ("docker", "layers")}
+        return {builder: _see(functions, folder, builder, event) for builder in ("docker", "layers")}
 
 
 def _see(functions: Any, folder: Path, builder: str, event: Any) -> Seen:

@@ -103,7 +103,7 @@ def module_source() -> Path:
     return resources.folder("terraform") / "modules"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     """The Terraform and the provider's source that the tasks would use too; dummy credentials."""
     folder = tmp_path_factory.mktemp("terraform-runner")
