@@ -27,7 +27,7 @@ def test(context, only="", checks=True):
     """Check the code, then run every test."""
     if checks and not only:
         check(context)
-    chosen = shlex.split(only) or ["-n", str(os.cpu_count()), "--dist", "loadgroup", "tests"]
+    chosen = shlex.split(only) or ["-n", str(os.cpu_count()), "tests"]
     code = run([tool("pytest"), *chosen], cwd=ROOT, timeout=4000, attached=True).code
     if code == SOME_FAILED and not only:
         # A deadline missed on a crowded machine isn't a defect; what fails alone too is.

@@ -33,17 +33,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
-    """Give all of tests/docker to one worker, so that one engine serves; every other test goes alone.
+    """Give each file to one worker, and all of tests/docker: fixtures are made once, and tests keep their order.
 
-    xdist's own way (`--dist loadgroup`) adds the group to an item's node id, which pytest 9.2 doesn't let it do.
+    xdist's own ways (`--dist loadfile`, `loadgroup`) don't know a folder.
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    class OneEngine(LoadScopeScheduling):
+    class Rooms(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "tests/docker" if nodeid.startswith("tests/docker/") else nodeid
+            return "tests/docker" if nodeid.startswith("tests/docker/") else nodeid.partition("::")[0]
 
-    return OneEngine(config, log)
+    config.option.loadscopereorder = False  # as collected: the folders of slow tests come first
+    return Rooms(config, log)
 
 
 @pytest.fixture(scope="session")
