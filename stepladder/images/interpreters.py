@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from stepladder.errors import StepladderError
 
 _ASK = "import sys; print('%d.%d' % sys.version_info[:2], getattr(sys, '_base_executable', sys.executable), sep='\\n')"
 _TIMEOUT = 20.0
+_NEUTRAL = Path("/")
+"""Where candidates are started: the shims of pyenv, asdf and mise choose by a file of the folder that they run in, so
+that a project would find a Python that the local cloud, which runs elsewhere, doesn't."""
 
 
 @functools.cache
@@ -35,7 +39,8 @@ def _candidates(version: str) -> Iterator[Path]:
         yield Path(sys.executable)
     if on_path := shutil.which(f"python{version}"):
         yield Path(on_path)
-    yield from sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"), reverse=True)
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from sorted(pyenv.glob(f"versions/{version}.*/bin/python"), reverse=True)
     from uv import find_uv_bin
 
     found = _output([find_uv_bin(), "python", "find", "--no-project", "--no-python-downloads", version])
@@ -45,7 +50,7 @@ def _candidates(version: str) -> Iterator[Path]:
 
 def _output(argv: list[str]) -> str:
     try:
-        done = process.run(argv, timeout=_TIMEOUT)
+        done = process.run(argv, cwd=_NEUTRAL, timeout=_TIMEOUT)
     except (OSError, StepladderError):
         return ""
     return done.out.strip() if done.code == 0 else ""

@@ -127,7 +127,6 @@ def test_the_images_own_variables_are_there_and_the_functions_win(functions: Any
         pytest.param({"config": {"Cmd": []}}, "handler name", id="no command"),
         pytest.param({"config": {"Entrypoint": ["/bin/other"]}}, "entry point", id="an entry point of its own"),
         pytest.param({"config": {"WorkingDir": "/nowhere"}}, "chdir", id="no such working folder"),
-        pytest.param({"label": "host-python:2.7"}, "Python 2.7", id="a Python that isn't here"),
         pytest.param({"runtime": False}, "exit status 1", id="no runtime client"),
     ],
 )
@@ -138,6 +137,21 @@ def test_an_image_that_cannot_start_says_why(
     result, answer = functions.invoke(functions.create_image(uri))
     assert answer["FunctionError"] == "Unhandled"
     assert part in result["errorMessage"]
+
+
+def test_an_image_whose_python_is_not_here_fails_its_update_and_is_never_invoked(
+    functions: Any, repository: str, code: Any
+) -> None:
+    uri = functions.image(repository, {"var/task/app.py": APP}, label="host-python:2.0")
+    created = functions.create_image(uri)
+    assert functions.wait(created)["State"] == "Failed"
+    assert code(functions.invoke, created) == "ResourceConflictException"
+    updated = functions.create_image(functions.image(repository, {"var/task/app.py": APP}))
+    functions.client.update_function_code(FunctionName=updated, ImageUri=uri)
+    config = functions.wait(updated)
+    assert (config["LastUpdateStatus"], config["LastUpdateStatusReasonCode"]) == ("Failed", "InvalidImage")
+    assert "the local cloud finds none: install it (`uv python install 2.0`)" in config["LastUpdateStatusReason"]
+    assert functions.invoke(updated)[0] == "one"
 
 
 def test_an_image_on_a_real_base_asks_for_a_container(functions: Any, repository: str) -> None:

@@ -94,6 +94,32 @@ def test_this_machines_interpreter_is_found_outside_its_virtual_environment() ->
     assert interpreters.find("2.0") is None
 
 
+def test_a_shim_that_obeys_the_folder_it_runs_in_finds_the_same_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shim = tmp_path / "bin/python2.0"
+    shim.parent.mkdir()
+    shim.write_text("#!/bin/sh\n[ -f .python-version ] || exit 127\nprintf '2.0\\n/a/python\\n'\n")
+    shim.chmod(0o755)
+    (tmp_path / ".python-version").write_text("2.0\n")
+    monkeypatch.setenv("PATH", f"{shim.parent}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    interpreters.find.cache_clear()
+    assert interpreters.find("2.0") is None
+
+
+def test_pyenvs_pythons_are_found_where_its_root_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    python = tmp_path / "versions/2.0.1/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nprintf '2.0\\n/a/python\\n'\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    interpreters.find.cache_clear()
+    assert interpreters.find("2.0") == Path("/a/python")
+    interpreters.find.cache_clear()
+
+
 def test_old_layers_and_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> None:
     blobs = tmp_path / "blobs"
     (tmp_path / ".install-x/sub").mkdir(parents=True)

@@ -85,6 +85,12 @@ class ProcessLauncher:
             f"{base or 'another base'}: use the container launcher, which needs a Docker engine"
         )
 
+    def lacks(self, spec: SandboxSpec) -> str:
+        """Say which Python an image wants that this machine doesn't have. Only for what `refusal` has let through."""
+        if isinstance(spec.code, ZipCode):
+            return ""  # runs on the nearest
+        return pythons.lacks(self._config(spec.code)[1]["config"]["Labels"][BASE_LABEL].removeprefix(_HOST_PYTHON))
+
     def prepare(self, spec: SandboxSpec) -> None:
         """Unpack the code ahead of the first start. What can't be unpacked is told then."""
         with contextlib.suppress(LaunchError, unpack.UnpackError):

@@ -16,12 +16,18 @@ def find(version: str) -> Path:
     """
     found = interpreters.find(version)
     if found is None:
-        raise LaunchError(
-            "Runtime.InvalidEntrypoint",
-            f"the process launcher needs Python {version} on this machine and found none: "
-            f"install it (`uv python install {version}`), or use the container launcher",
-        )
+        raise LaunchError("Runtime.InvalidEntrypoint", lacks(version))
     return found
+
+
+def lacks(version: str) -> str:
+    """Say what to do when no interpreter of `version` is on this machine; an empty string when one is."""
+    if interpreters.find(version):
+        return ""
+    return (
+        f"this image runs on the machine's own Python {version}, and the local cloud finds none: install it "
+        f"(`uv python install {version}`) and start the cloud again, or have a Docker engine build and run the image"
+    )
 
 
 def nearest(version: str) -> str:

@@ -70,6 +70,7 @@ class Invoker:
         self._ahead = ThreadPoolExecutor(2, thread_name_prefix="lambda-ahead")
         service.retire = self.pool.retire
         service.prepare = self.prepare
+        service.unfit = self.unfit
 
     def invoke(
         self,
@@ -100,9 +101,21 @@ class Invoker:
 
     def prepare(self, function: Function, revision: Revision) -> None:
         """Unpack new code in the background, as Lambda does while a function is Pending or InProgress."""
-        settings = revision.settings
-        probe = SandboxSpec(function.key.name, self._code(revision), settings["Architectures"][0], 0, {})
-        self._ahead.submit(self._process.prepare, probe)
+        self._ahead.submit(self._process.prepare, self._probe(function, revision))
+
+    def unfit(self, function: Function, revision: Revision) -> str:
+        """Say why an image can't start on this machine, so that its update fails and no invocation has to.
+
+        Only where nothing but the process launcher could run it: an engine may still come.
+        """
+        probe = self._probe(function, revision)
+        try:
+            return "" if self._process.refusal(probe) else self._process.lacks(probe)
+        except LaunchError:
+            return ""  # what else is wrong is told by the start, as on AWS
+
+    def _probe(self, function: Function, revision: Revision) -> SandboxSpec:
+        return SandboxSpec(function.key.name, self._code(revision), revision.settings["Architectures"][0], 0, {})
 
     def target(self, key: Key, qualifier: str) -> _Target:
         """Choose the revision that an invocation runs: an alias with weights draws lots."""

@@ -44,6 +44,7 @@ class Service:
     settle_seconds: float = SETTLE_SECONDS
     retire: Callable[[str], None] = lambda _uid: None  # told a revision's uid when its environments must go
     prepare: Callable[[Function, Revision], None] = lambda _function, _revision: None  # told of new code
+    unfit: Callable[[Function, Revision], str] = lambda _function, _revision: ""  # says why code can never start here
 
     def __post_init__(self) -> None:
         self.code = CodeStore(self.cloud, self.folder / "code")
@@ -89,6 +90,8 @@ class Service:
         code = revision.code
         if failure is None and code.digest and not self.code.image_exists(function.key, code):
             failure = ("ImageDeleted", f"The image {code.resolved_uri} was deleted.")
+        if failure is None and code.digest and (why := self.unfit(function, revision)):
+            failure = ("InvalidImage", why)
         if failure is None:
             if revision.state == "Pending":
                 revision.state, revision.state_reason = "Active", ("", "")
