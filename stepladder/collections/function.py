@@ -46,10 +46,19 @@ def release(
         "event": "file with the event as JSON",
         "version": "version to call instead of what the alias serves",
         "local": "build the function as it stands here and call that once; nothing is deployed",
+        "whole_log": "show the lines that Lambda adds to the log too, not just time and memory",
     },
     auto_shortflags=False,
 )
-def invoke(c: Any, env: str = "", payload: str = "", event: str = "", version: str = "", local: bool = False) -> None:
+def invoke(
+    c: Any,
+    env: str = "",
+    payload: str = "",
+    event: str = "",
+    version: str = "",
+    local: bool = False,
+    whole_log: bool = False,
+) -> None:
     """Call the function, print its answer as data and the end of its log; exit code 1 when it fails."""
     from stepladder.errors import BadInputError, StepladderError
     from stepladder.releases import byhand
@@ -59,19 +68,20 @@ def invoke(c: Any, env: str = "", payload: str = "", event: str = "", version: s
     if not env and not local:
         raise BadInputError("--env is missing", hint="name the environment to call, or --local for what stands here")
     if local:
-        error = _call_here(c, env, byhand.read_payload(payload, event))
+        error = _call_here(c, env, byhand.read_payload(payload, event), whole_log)
     else:
         from stepladder.releases.rung import opened
 
         rung = opened(c, env, "inv function.invoke")
-        error = byhand.invoke(rung, payload=payload, event=event, version=version).error or ""
+        answer = byhand.invoke(rung, payload=payload, event=event, version=version, whole_log=whole_log)
+        error = answer.error or ""
     if error:
         raise StepladderError(f"the function failed: {error}", hint="the end of its log stands above")
 
 
-def _call_here(c: Any, env: str, event: Any) -> str:
+def _call_here(c: Any, env: str, event: Any, whole_log: bool) -> str:
     from stepladder import settings
     from stepladder.console import Console
     from stepladder.local import once
 
-    return once.invoke(settings.from_context(c), env, event, Console())
+    return once.invoke(settings.from_context(c), env, event, Console(), whole_log=whole_log)

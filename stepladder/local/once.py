@@ -24,6 +24,7 @@ from stepladder.local.plugins.lambda_environments import Environment, Report, Wo
 from stepladder.local.plugins.lambda_logs import Journal, Stream
 from stepladder.local.plugins.lambda_model import LATEST
 from stepladder.local.plugins.lambda_pool import Pool
+from stepladder.releases.log_lines import told
 from stepladder.settings import Settings
 
 _PASSED = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL")
@@ -33,11 +34,11 @@ A profile isn't followed: what it opens may be more than a try needs.
 """
 
 
-def invoke(settings: Settings, environment: str, event: Any, console: Console) -> str:
+def invoke(settings: Settings, environment: str, event: Any, console: Console, *, whole_log: bool = False) -> str:
     """Build the image and call it once with `event`, configured as in `environment` (empty: the lowest rung).
 
-    Its log goes to the person as it comes, its answer is data. Returns the error's type when the function failed, else
-    an empty string; raises as the builders do.
+    Its log goes to the person as it comes, the lines that Lambda adds with the `whole_log`; its answer is data. Returns
+    the error's type when the function failed, else an empty string; raises as the builders do.
     """
     environment = environment or settings.rungs[0]
     settings.environment(environment)
@@ -45,7 +46,7 @@ def invoke(settings: Settings, environment: str, event: Any, console: Console) -
         image = job.build_only(settings, step, say=console.warn, to_run=True)
         step.done(f"{image.size / 1e6:.1f} MB on {image.base.partition('@')[0]}")
     with _launcher(settings, image) as (launcher, code):
-        report = _run(settings, environment, launcher, code, json.dumps(event).encode(), console)
+        report = _run(settings, environment, launcher, code, json.dumps(event).encode(), _Printer(console, whole_log))
     answer = json.loads(report.outcome.payload or b"null")
     console.json(answer)
     named = answer.get("errorType") if isinstance(answer, dict) else ""
@@ -76,11 +77,11 @@ def _launcher(settings: Settings, image: Any) -> Iterator[tuple[Launcher, ImageC
 
 
 def _run(
-    settings: Settings, environment: str, launcher: Launcher, code: ImageCode, payload: bytes, console: Console
+    settings: Settings, environment: str, launcher: Launcher, code: ImageCode, payload: bytes, printer: _Printer
 ) -> Report:
     names, function = settings.names(environment), settings.environment(environment).function
     stream = Stream(names.account, names.region, f"/aws/lambda/{names.function}", f"local/{uuid4().hex}")
-    journal = Journal(_Printer(console), stream, json=False, version=LATEST)
+    journal = Journal(printer, stream, json=False, version=LATEST)
 
     def spec(address: str) -> SandboxSpec:
         variables = _variables(settings, environment, stream, address)
@@ -125,11 +126,13 @@ def _variables(settings: Settings, environment: str, stream: Stream, address: st
 class _Printer:
     """Takes log lines to the person instead of to CloudWatch Logs."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, whole: bool) -> None:
         self._console = console
+        self._whole = whole
 
     def put(self, _stream: Stream, message: str) -> None:
-        self._console.line(self._console.paint(message, "dim"))
+        if text := told(message, whole=self._whole):
+            self._console.line(self._console.paint(text, "dim"))
 
 
 class _Blobs:

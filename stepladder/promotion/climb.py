@@ -10,6 +10,7 @@ from stepladder.promotion.start import Request, Started, start
 from stepladder.promotion.verdict import Verdict
 from stepladder.promotion.watch import watch
 from stepladder.releases.ledger import short
+from stepladder.releases.records import shown_commit
 
 
 def promote(desk: Desk, request: Request, *, detach: bool = False) -> dict[str, Any]:
@@ -59,5 +60,5 @@ def _tell(desk: Desk, started: Started) -> None:
         return
     verb = {"started": "climbing", "joined": "joined the climb of"}[started.how]
     name = started.execution.name
-    desk.console.line(f"{verb} {short(release.digest)} ({release.git_commit[:12]}): {rungs}  [{name}]")
+    desk.console.line(f"{verb} {short(release.digest)} ({shown_commit(release.git_commit)}): {rungs}  [{name}]")
     desk.console.line(desk.link(started.execution.arn))

@@ -14,7 +14,8 @@ from stepladder.releases.alias import Alias
 from stepladder.releases.cases import load_cases
 from stepladder.releases.function import Answer
 from stepladder.releases.ledger import short
-from stepladder.releases.records import Snapshot
+from stepladder.releases.log_lines import told
+from stepladder.releases.records import NO_COMMIT, Snapshot
 from stepladder.releases.release import Released, Target
 from stepladder.releases.rung import Rung
 
@@ -110,14 +111,18 @@ def _image(rung: Rung, digest: str) -> tuple[str, str, str]:
     check.check_architecture(found.architecture, rung.settings.architecture, found.base)
     built = found.built(registry=repository.host, repository=repository.name, tag="", pushed=False)
     check.check_deployable(built, aws_module.endpoint())
-    return built.reference, found.labels.get(LABEL_REVISION, "") or "none", found.key
+    return built.reference, found.labels.get(LABEL_REVISION, "") or NO_COMMIT, found.key
 
 
-def invoke(rung: Rung, *, payload: str = "", event: str = "", version: str = "") -> Answer:
-    """Invoke through the alias, or one version, and print the answer as data and the end of the log to the person."""
+def invoke(rung: Rung, *, payload: str = "", event: str = "", version: str = "", whole_log: bool = False) -> Answer:
+    """Invoke through the alias, or one version, and print the answer as data and the end of the log to the person.
+
+    Of Lambda's own lines only time and memory are told, unless the `whole_log` is wanted.
+    """
     answer = rung.function.invoke(read_payload(payload, event), version or names.ALIAS)
     for line in answer.log.splitlines():
-        rung.console.line(rung.console.paint(line, "dim"))
+        if text := told(line, whole=whole_log):
+            rung.console.line(rung.console.paint(text, "dim"))
     rung.console.json(answer.result)
     return answer
 

@@ -25,7 +25,7 @@ from stepladder.releases.ledger import short
 from stepladder.releases.lock import WAIT, locked
 from stepladder.releases.parts import Image, Images, Infra
 from stepladder.releases.plan import FOUNDATION, IMAGE, RELEASE, SERVICE, Plan, Planned, Wanted, World
-from stepladder.releases.records import Holder
+from stepladder.releases.records import Holder, recorded_commit
 from stepladder.releases.records import Infra as InfraRecord
 from stepladder.releases.release import Target
 from stepladder.releases.report import Report
@@ -126,7 +126,7 @@ class Deploy:
         settings = self.rung.settings
         paths = ("invoke.yaml", "terraform", settings.image.context, settings.smoke_path)
         commit = git.commit(settings.root, paths)
-        self.commit = (commit.sha or "none") + ("-dirty" if commit.dirty else "")
+        self.commit = recorded_commit(commit.sha, dirty=commit.dirty)
         if commit.dirty and in_ci() and not self.request.allow_dirty:
             raise RefusedError(
                 f"files differ from their commit, and a CI job releases only what is committed: {commit.changed}",

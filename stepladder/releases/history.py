@@ -8,11 +8,10 @@ from dataclasses import asdict
 from stepladder.errors import RefusedError
 from stepladder.releases.clock import ago
 from stepladder.releases.ledger import short
-from stepladder.releases.records import Release, Snapshot
+from stepladder.releases.records import Release, Snapshot, shown_commit
 from stepladder.releases.rung import Rung
 
 HEAD = ("release", "kind", "result", "version", "digest", "commit", "by", "age", "cause")
-_SHORT_COMMIT = 12
 
 
 def show(rung: Rung, limit: int) -> list[Release]:
@@ -67,7 +66,7 @@ def _row(release: Release, live: bool, now: float) -> tuple[str, ...]:
         release.result,
         release.version or "-",
         short(release.digest) or "-",
-        release.git_commit[:_SHORT_COMMIT] or "-",
+        shown_commit(release.git_commit) or "-",
         release.requested_by,
         ago(release.ended_at or release.started_at, now),
         release.cause or "-",

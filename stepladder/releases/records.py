@@ -13,6 +13,10 @@ ROLLBACK = "rollback"  # a release's kind; the others are deploy and promote
 RELEASE_PREFIX = "release#"
 FOUNDATION = "root#foundation"
 
+NO_COMMIT = "none"
+_SHORT_COMMIT = 12
+_DIRTY = "-dirty"
+
 Item = dict[str, dict[str, Any]]
 R = TypeVar("R")
 
@@ -147,3 +151,16 @@ def _read(value: Mapping[str, Any]) -> Any:
     if "N" in value:
         return int(float(value["N"]))
     return value.get("BOOL", value.get("S", ""))
+
+
+def recorded_commit(sha: str, *, dirty: bool) -> str:
+    """Return what the ledger and a version's Description say of a commit; without one, nothing differs from it."""
+    return (sha + (_DIRTY if dirty else "")) if sha else NO_COMMIT
+
+
+def shown_commit(recorded: str) -> str:
+    """Return a recorded commit as tables show it: short, and still saying that files differed from it."""
+    sha, dirty = recorded.removesuffix(_DIRTY), recorded.endswith(_DIRTY)
+    if sha == NO_COMMIT:
+        return "no commit"
+    return sha[:_SHORT_COMMIT] + (_DIRTY if dirty else "")

@@ -13,11 +13,10 @@ from stepladder.errors import NotReadyError, StepladderError
 from stepladder.releases import alias as aliases
 from stepladder.releases.clock import ago
 from stepladder.releases.ledger import short
-from stepladder.releases.records import Release
+from stepladder.releases.records import Release, shown_commit
 from stepladder.releases.rung import Rung
 
 HEAD = ("rung", "version", "digest", "commit", "age", "weight", "health", "in flight")
-_SHORT_COMMIT = 12
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class RungStatus:
             self.environment,
             self.version,
             short(self.digest) or "?",
-            self.git_commit[:_SHORT_COMMIT] or "?",
+            shown_commit(self.git_commit) or "?",
             ago(self.released_at, now) if self.released_at else "?",
             weight,
             self.health,

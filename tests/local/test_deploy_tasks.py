@@ -297,6 +297,10 @@ def test_a_failing_function_is_exit_code_1_with_its_answer_as_data(project: Live
     done = project.inv("function.invoke", "--env", "staging", "--version", newest)
     assert (done.code, done.json["errorType"]) == (1, "KeyError")
     assert "a word in the log" in done.err
+    assert "of 128 MB" in done.err
+    assert "RequestId: " not in done.err
+    whole = project.inv("function.invoke", "--env", "staging", "--version", newest, "--whole-log")
+    assert "REPORT RequestId: " in whole.err
 
 
 def test_an_image_that_was_pushed_before_is_released_by_the_beginning_of_its_digest(project: LiveProject) -> None:

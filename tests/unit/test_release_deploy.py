@@ -85,7 +85,7 @@ def test_the_version_s_description_can_rebuild_the_ledger(live: World) -> None:
     live.source = "two"
     report = live.deploy()
     said = live.function.versions["2"]["Description"]
-    assert said == f"rel={report.release_id} git=none-dirty img={digest('two')[7:19]}"
+    assert said == f"rel={report.release_id} git=none img={digest('two')[7:19]}"
 
 
 def test_a_change_of_configuration_alone_is_applied_and_released_with_the_same_image(live: World) -> None:

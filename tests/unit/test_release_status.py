@@ -14,6 +14,7 @@ from fakes.world import World, digest
 from stepladder.console import Console
 from stepladder.errors import NotReadyError, StepladderError
 from stepladder.releases import status
+from stepladder.releases.records import recorded_commit, shown_commit
 from stepladder.releases.rung import Rung
 from stepladder.releases.status import RungStatus
 
@@ -46,7 +47,7 @@ def test_a_live_rung_is_one_row(world: World) -> None:
     (found,) = show(world)
     assert (found.version, found.digest, found.health, found.drift) == ("1", digest("one"), "ok", "")
     row = world.out.getvalue().splitlines()[1]
-    assert row.split() == ["staging", "1", digest("one")[7:19], "none-dirty", "5", "min", "100%", "ok", "-"]
+    assert row.split() == ["staging", "1", digest("one")[7:19], "no", "commit", "5", "min", "100%", "ok", "-"]
 
 
 def test_json_says_the_same(world: World) -> None:
@@ -118,3 +119,16 @@ def test_a_rung_that_has_nothing_yet_says_so(world: World) -> None:
     world.table.tables.clear()
     (found,) = show(world)
     assert found.row(0)[6] == "nothing deployed yet"
+
+
+@pytest.mark.parametrize(
+    ("sha", "dirty", "recorded", "shown"),
+    [
+        pytest.param("", True, "none", "no commit", id="without git"),
+        pytest.param("ab" * 20, False, "ab" * 20, "abababababab", id="as committed"),
+        pytest.param("ab" * 20, True, "ab" * 20 + "-dirty", "abababababab-dirty", id="files differ from it"),
+    ],
+)
+def test_a_commit_is_recorded_whole_and_shown_short(sha: str, dirty: bool, recorded: str, shown: str) -> None:
+    assert recorded_commit(sha, dirty=dirty) == recorded
+    assert shown_commit(recorded) == shown

@@ -1,0 +1,63 @@
+"""The lines of a function's log: its own, and those that Lambda writes around them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_TEXT = re.compile(
+    r"(START|END|REPORT) RequestId: |INIT_START Runtime Version: |INIT_REPORT Init Duration: |XRAY TraceId: "
+)
+_METRIC = re.compile(r"\t(Duration|Memory Size|Max Memory Used|Init Duration): ([\d.]+) (?:ms|MB)")
+_STATUS = re.compile(r"\tStatus: (\w+)")
+_NAMES = {
+    "Duration": "durationMs",
+    "Memory Size": "memorySizeMB",
+    "Max Memory Used": "maxMemoryUsedMB",
+    "Init Duration": "initDurationMs",
+}
+
+
+def told(line: str, *, whole: bool = False) -> str:
+    """Return what a person is told of a log line: Lambda's own become nothing, its report one summary.
+
+    In both formats (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html). `whole`
+    leaves every line as it is.
+    """
+    if whole:
+        return line
+    kind, record = _platform(line)
+    if kind:
+        return _summary(record["metrics"], str(record.get("status", ""))) if kind == "platform.report" else ""
+    if not _TEXT.match(line):
+        return line
+    if not line.startswith("REPORT"):
+        return ""
+    status = _STATUS.search(line)
+    return _summary({_NAMES[name]: float(value) for name, value in _METRIC.findall(line)}, status[1] if status else "")
+
+
+def _platform(line: str) -> tuple[str, Mapping[str, Any]]:
+    """Return the type and the record of a `platform.*` line; empty ones for any other."""
+    if '"platform.' in line:
+        try:
+            event = json.loads(line)
+            kind, record = str(event["type"]), event["record"]
+            if kind == "platform.report":
+                float(record["metrics"]["durationMs"])
+        except (ValueError, LookupError, TypeError):
+            return "", {}
+        if kind.startswith("platform.") and isinstance(record, Mapping):
+            return kind, record
+    return "", {}
+
+
+def _summary(metrics: Mapping[str, Any], status: str) -> str:
+    began = f" after {metrics['initDurationMs']:.0f} ms of init" if "initDurationMs" in metrics else ""
+    used = ""
+    if "maxMemoryUsedMB" in metrics:
+        used = f", {metrics['maxMemoryUsedMB']:.0f} of {metrics.get('memorySizeMB', 0):.0f} MB"
+    ended = "" if status in ("", "success") else f", {status}"
+    return f"took {metrics['durationMs']:.0f} ms{began}{used}{ended}"

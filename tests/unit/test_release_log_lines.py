@@ -1,0 +1,67 @@
+"""What a person sees of a function's log."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from stepladder.releases.log_lines import told
+
+METRICS = {"durationMs": 12.345, "billedDurationMs": 95, "memorySizeMB": 256, "maxMemoryUsedMB": 45}
+REPORT = (
+    "REPORT RequestId: 8f50\tDuration: 12.35 ms\tBilled Duration: 95 ms\tMemory Size: 256 MB\tMax Memory Used: 45 MB\t"
+)
+
+
+def platform(kind: str, **record: object) -> str:
+    return json.dumps({"time": "2026-11-21T00:00:00.000Z", "type": f"platform.{kind}", "record": record})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a word of its own",
+        '{"level": "INFO", "message": "platform.start is what I watch"}',
+        '{"type": "platform.report"} and no JSON after all',
+        '{"type": "platform.mine"}',
+        '{"type": "platform.report", "record": {"metrics": "mine"}}',
+        "START of something",
+        "REPORT: all is well",
+    ],
+)
+def test_the_functions_own_lines_are_shown_as_they_are(line: str) -> None:
+    assert told(line) == line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        platform("initStart", phase="init"),
+        platform("start", requestId="8f50", version="3"),
+        platform("initReport", metrics={"durationMs": 80.1}, phase="init"),
+        "START RequestId: 8f50 Version: 3",
+        "END RequestId: 8f50",
+        "INIT_START Runtime Version: python:3.13.v1",
+        "XRAY TraceId: 1-5e3 SegmentId: 4 Sampled: true",
+    ],
+)
+def test_what_lambda_writes_around_them_is_left_out_unless_asked_for(line: str) -> None:
+    assert told(line) == ""
+    assert told(line, whole=True) == line
+
+
+@pytest.mark.parametrize(
+    ("line", "summary"),
+    [
+        (platform("report", metrics=METRICS, status="success"), "took 12 ms, 45 of 256 MB"),
+        (
+            platform("report", metrics={**METRICS, "initDurationMs": 80.9}, status="error", errorType="KeyError"),
+            "took 12 ms after 81 ms of init, 45 of 256 MB, error",
+        ),
+        (REPORT, "took 12 ms, 45 of 256 MB"),
+        (f"{REPORT}Init Duration: 80.90 ms\tStatus: timeout", "took 12 ms after 81 ms of init, 45 of 256 MB, timeout"),
+    ],
+)
+def test_lambdas_report_becomes_one_line_of_time_and_memory(line: str, summary: str) -> None:
+    assert told(line) == summary
