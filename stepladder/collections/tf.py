@@ -45,17 +45,12 @@ def plan(
     lock_timeout: int = 60,
     json: bool = False,
 ) -> None:
-    """Save a plan with its manifest and show what it would do; change nothing."""
-    from stepladder import terraform
+    """Save a plan with its manifest and show what it would do, or that nothing is deployed yet; change nothing."""
     from stepladder.releases.rung import opened
     from stepladder.terraform import desk
 
     rung = opened(c, env, "inv tf.plan", as_json=json)
-    wanted: dict[str, Any] = {"image_uri": image or None, "lock": lock, "lock_timeout": lock_timeout}
-    with rung.console.step(f"plan {root}") as step:
-        saved, notes = terraform.plan(rung.settings, env, root, aws=rung.aws, step=step, **wanted)
-        step.done(str(saved.counts))
-    desk.planned(rung.console, saved, notes)
+    desk.plan(rung, root, image_uri=image or None, lock=lock, lock_timeout=lock_timeout)
 
 
 @task(

@@ -6,11 +6,10 @@ import json
 import os
 import platform
 import shlex
-import sys
 from pathlib import Path
 
 from stepladder.errors import StepladderError
-from stepladder.images import engine
+from stepladder.images import engine, interpreters
 from stepladder.scaffold import climb_acts, visitor
 from stepladder.scaffold.demo import Act, Stage
 
@@ -26,8 +25,7 @@ def scaffold(stage: Stage) -> None:
         "project_name": PROJECT,
         "aws_account": ACCOUNT,
         "aws_region": REGION,
-        # With no engine the function runs on this machine's Python
-        "python_version": "3.13" if engine.answers() else f"{sys.version_info.major}.{sys.version_info.minor}",
+        "python_version": _python(),
         "architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
         "trigger": "url-iam",
         "ci": "both",
@@ -111,6 +109,15 @@ def visit(stage: Stage, environment: str = "staging") -> None:
     if answer.status != 200:  # noqa: PLR2004 - HTTP's OK
         raise StepladderError(f"the demo stopped: {url} answered {answer.status} {answer.body}")
     stage.say(answer.body)
+
+
+def _python() -> str:
+    """Return the newest Python that the demo's functions can run on: without an engine here that is this machine's.
+
+    An engine in a virtual machine or elsewhere answers, but reaches no registry on our loopback (`images/choose.py`).
+    """
+    found = engine.find()
+    return "3.13" if found and found.here else interpreters.running()
 
 
 def _tree(folder: Path) -> list[str]:

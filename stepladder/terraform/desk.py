@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stepladder import terraform
 from stepladder.console import Console
 from stepladder.promotion import delivery
 from stepladder.releases.clock import stamp
@@ -13,10 +14,36 @@ from stepladder.releases.records import Infra
 from stepladder.releases.rung import Rung
 from stepladder.terraform import plans
 from stepladder.terraform.actions import Outcome
+from stepladder.terraform.planning import NoStateError
 from stepladder.terraform.plans import SavedPlan
 
 _COLOURS = {"create": "green", "import": "green", "update": "yellow", "replace": "red", "delete": "red"}
 _SIGNS = {"create": "+", "import": "<", "update": "~", "replace": "-/+", "delete": "-", "remove": ".", "move": ">"}
+
+
+def plan(rung: Rung, root: str, **wanted: Any) -> None:
+    """Save a plan and print it. Before the first deployment there is nothing to plan against, which is no failure.
+
+    The first pull request of a project is planned before anything was deployed. A ledger without a state's bucket is
+    something else: somebody has deleted the bucket. Raises as `terraform.plan`, whose options are `wanted`.
+    """
+    early: NoStateError | None = None
+    with rung.console.step(f"plan {root}") as step:
+        try:
+            saved, notes = terraform.plan(rung.settings, rung.environment, root, aws=rung.aws, step=step, **wanted)
+            step.done(str(saved.counts))
+        except NoStateError as error:
+            if rung.ledger.snapshot(rung.environment).exists:
+                raise
+            early = error
+            step.skip("nothing is deployed yet")
+    if early is None:
+        planned(rung.console, saved, notes)
+        return
+    rung.console.warn(early.message)
+    rung.console.hint(early.hint)
+    if rung.console.as_json:
+        rung.console.json({"deployed": False, "why": early.message})
 
 
 @contextlib.contextmanager

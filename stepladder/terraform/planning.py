@@ -20,6 +20,10 @@ from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, PLAN_STALE, Runne
 T = TypeVar("T")
 
 
+class NoStateError(RefusedError):
+    """A root whose state has no bucket yet: the foundation makes it, in the first deployment."""
+
+
 @dataclass(frozen=True)
 class Draft:
     """A plan file that was just made: from what, and what it would do."""
@@ -115,9 +119,9 @@ def explained(runner: Runner, aws: Aws, command: Callable[[], T]) -> T:
         raise
 
 
-def _too_early(runner: Runner) -> RefusedError:
+def _too_early(runner: Runner) -> NoStateError:
     at, env = runner.at, runner.at.environment.name
-    return RefusedError(
+    return NoStateError(
         f"{at.label} has no state yet: its bucket {at.names.state_bucket} is made by the first deployment",
         hint=f"begin with inv deploy --env {env}; what it makes first: inv tf.plan --env {env} --root foundation",
     )

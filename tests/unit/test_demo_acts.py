@@ -1,0 +1,28 @@
+"""What the demo chooses by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from stepladder.images import engine, interpreters
+from stepladder.images.engine import Engine
+from stepladder.scaffold import acts
+
+
+@pytest.mark.parametrize(
+    ("found", "python"),
+    [
+        pytest.param(Engine("1", "x86_64", here=True), "3.13", id="an engine here runs any image"),
+        pytest.param(
+            Engine("1", "x86_64", here=False),
+            interpreters.running(),
+            id="one in a virtual machine",
+        ),
+        pytest.param(None, interpreters.running(), id="no engine"),
+    ],
+)
+def test_the_demos_function_runs_on_a_python_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, found: Engine | None, python: str
+) -> None:
+    monkeypatch.setattr(engine, "find", lambda: found)
+    assert acts._python() == python

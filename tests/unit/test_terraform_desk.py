@@ -1,0 +1,51 @@
+"""`inv tf.plan` as the task prints it: also before anything was deployed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.world import World
+
+from stepladder import terraform
+from stepladder.console import Console
+from stepladder.releases.rung import Rung
+from stepladder.terraform import desk
+from stepladder.terraform.planning import NoStateError
+
+EARLY = NoStateError("staging/service has no state yet", hint="begin with inv deploy --env staging")
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    def plan(*_: Any, **__: Any) -> Any:
+        raise EARLY
+
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(terraform, "plan", plan)
+    return World(tmp_path)
+
+
+def plan(world: World, *, as_json: bool = False) -> None:
+    console = Console(err=world.err, out=world.out, live=False, as_json=as_json)
+    desk.plan(Rung(world.settings, "staging", world.aws, console, "inv tf.plan"), "service")  # type: ignore[arg-type]
+
+
+def test_a_plan_before_the_first_deployment_says_so_and_is_no_failure(world: World) -> None:
+    plan(world)
+    assert "nothing is deployed yet" in world.said
+    assert f"warning: {EARLY.message}" in world.said
+    assert EARLY.hint in world.said
+
+
+def test_json_says_that_nothing_is_deployed_yet(world: World) -> None:
+    plan(world, as_json=True)
+    assert json.loads(world.out.getvalue()) == {"deployed": False, "why": EARLY.message}
+
+
+def test_a_ledger_whose_states_bucket_is_gone_is_refused(world: World) -> None:
+    world.deploy()
+    with pytest.raises(NoStateError):
+        plan(world)
