@@ -8,22 +8,29 @@ from typing import Any
 
 from shared import aws, deployments, ledger, serving
 from shared.deployments import Deployment
-from shared.errors import RollbackFailedError, StillRollingBackError
+from shared.errors import RollbackFailedError, SmokeFailedError, StillRollingBackError
 
 PRECONDITION = "PreconditionFailedException"
 _POLL = 0.25
 _GRACE = 10.0  # seconds after a failure within which CodeDeploy makes its rollback deployment
 _ATTEMPTS = 5
+_ALARM = "ALARM_ACTIVE"  # https://docs.aws.amazon.com/codedeploy/latest/APIReference/API_ErrorInformation.html
+_SMOKE_FAILED = SmokeFailedError.__name__  # as verify's hook notes it
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What a rollback found and did. `cause` is CodeDeploy's own reason; `version` what the deployment was for."""
+    """What a rollback found and did.
+
+    `cause` is CodeDeploy's own reason; `version` what the deployment was for; `blames_version` whether it failed for
+    what that version did: an alarm, a smoke case of a hook. Nothing else blames it: not AWS, no person who stopped it.
+    """
 
     moved: bool
     deployment_id: str = ""
     version: str = ""
     cause: str = ""
+    blames_version: bool = False
 
 
 def restore(release_id: str, target: dict[str, Any], previous: str, version: str, patience: float) -> Restored:
@@ -41,13 +48,11 @@ def restore(release_id: str, target: dict[str, Any], previous: str, version: str
     if deployment:
         version = version or deployment.target
         moved = _end(deployment, target, previous, patience)
-    changed = _put_back(target, previous, version)
-    return Restored(
-        moved=moved or changed,
-        deployment_id=deployment.id if deployment else "",
-        version=version,
-        cause=_cause(deployment) if deployment else "",
-    )
+    moved = _put_back(target, previous, version) or moved
+    if not deployment:
+        return Restored(moved, version=version)
+    cause, blames_version = _judge(deployment)
+    return Restored(moved, deployment.id, version, cause, blames_version)
 
 
 def _end(deployment: Deployment, target: dict[str, Any], previous: str, patience: float) -> bool:
@@ -113,7 +118,13 @@ def _put_back(target: dict[str, Any], previous: str, version: str) -> bool:
     raise RollbackFailedError(f"alias {name} of {function} does not stay on version {previous}: somebody moves it")
 
 
-def _cause(deployment: Deployment) -> str:
-    """Say why a deployment failed: the hook's own sentence where it left one, else CodeDeploy's."""
-    noted = ledger.get(f"deployment#{deployment.id}", "hook").get("why", "")
-    return noted or deployments.get(deployment.id).why
+def _judge(deployment: Deployment) -> tuple[str, bool]:
+    """Say why a deployment failed and whether the version is to blame.
+
+    The hook's own sentence counts where it left one, else CodeDeploy's.
+    """
+    noted = ledger.get(f"deployment#{deployment.id}", "hook")
+    if noted:
+        return noted["why"], noted.get("error") == _SMOKE_FAILED
+    ended = deployments.get(deployment.id)
+    return ended.why, ended.error == _ALARM

@@ -22,7 +22,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event.get("action") == "restore":
         version = event["version"]
         done = restore.restore(event["release"]["id"], event["target"], event["previous_version"], version, _SHORT)
-        return {"moved": done.moved, "deployment_id": done.deployment_id, "cause": done.cause}
+        return {
+            "moved": done.moved,
+            "deployment_id": done.deployment_id,
+            "cause": done.cause,
+            "blames_version": done.blames_version,
+        }
     patience = max(_SHORT, context.get_remaining_time_in_millis() / 1000 - 15)
     if event.get("action") == "settle":
         if "targets" in event:

@@ -20,7 +20,10 @@ _LOOK_BACK = timedelta(days=8)  # a climb takes at most seven
 
 @dataclass(frozen=True)
 class Deployment:
-    """One deployment. Versions come from its AppSpec; `rollback` is the deployment that undoes it."""
+    """One deployment. Versions come from its AppSpec; `rollback` is the deployment that undoes it.
+
+    `error` is CodeDeploy's code for its failure, `why` the code and the message.
+    """
 
     id: str
     status: str
@@ -31,6 +34,7 @@ class Deployment:
     target: str
     creator: str
     rollback: str
+    error: str
     why: str
 
     @property
@@ -113,6 +117,7 @@ def _read(info: dict[str, Any]) -> Deployment:
         target=str(properties.get("TargetVersion", "")),
         creator=info.get("creator", ""),
         rollback=(info.get("rollbackInfo") or {}).get("rollbackDeploymentId", ""),
+        error=error.get("code", ""),
         why=": ".join(part for part in (error.get("code", ""), error.get("message", "")) if part),
     )
 

@@ -78,11 +78,12 @@ def record(environment: str, release_id: str, fields: Mapping[str, Any]) -> None
             raise
 
 
-def note_hook(deployment_id: str, why: str) -> None:
-    """Note why a hook failed a deployment: CodeDeploy itself only says that it did."""
+def note_hook(deployment_id: str, why: str, error: str) -> None:
+    """Note why a hook failed a deployment, and the error's name: CodeDeploy itself only says that it did."""
     aws.client("dynamodb").put_item(
         TableName=table(),
-        Item=_key(f"deployment#{deployment_id}", "hook") | {"why": {"S": why}, "at": {"S": stamp(time.time())}},
+        Item=_key(f"deployment#{deployment_id}", "hook")
+        | {"why": {"S": why}, "error": {"S": error}, "at": {"S": stamp(time.time())}},
     )
 
 

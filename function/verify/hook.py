@@ -27,6 +27,7 @@ def answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
         try:
             told["done"] = _test(deployment_id)
         except Exception as error:  # noqa: BLE001 - a hook must answer, whatever happened
+            told["error"] = type(error).__name__
             told["why"] = f"{type(error).__name__}: {error}"
 
     try:
@@ -41,7 +42,7 @@ def answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
         _report(event, status)
     why = told.get("why", "")
     if why:
-        _note(deployment_id, why)
+        _note(deployment_id, why, told.get("error", ""))
     return {"status": status, "why": why or told["done"]}
 
 
@@ -81,8 +82,8 @@ def _report(event: dict[str, Any], status: str) -> None:
             return
 
 
-def _note(deployment_id: str, why: str) -> None:
+def _note(deployment_id: str, why: str, error_name: str) -> None:
     try:
-        ledger.note_hook(deployment_id, why)
+        ledger.note_hook(deployment_id, why, error_name)
     except Exception as error:  # noqa: BLE001 - CodeDeploy has its answer; this is for the person who reads later
         print(f"the reason could not be noted in the ledger: {error}")  # noqa: T201 - a function's log is its output

@@ -7,7 +7,7 @@ import json
 from stepladder import names
 from stepladder.aws import error_code
 from stepladder.errors import BadInputError
-from stepladder.promotion import verdict
+from stepladder.promotion import start, verdict
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.verdict import Verdict
 from stepladder.promotion.watch import watch
@@ -62,7 +62,7 @@ def redrive(desk: Desk, execution: Execution) -> Execution:
     """Take up a climb that ended: where it was cut off if nothing was put in order yet, else from the beginning.
 
     A climb that ended by itself stands on a Fail state, which a redrive would only fail again; so it gets a new
-    execution of the same digest under a new release id.
+    execution of the same digest under a new release id; unless that digest was marked bad since, because it failed.
     """
     if execution.is_running or execution.status == "SUCCEEDED":
         raise BadInputError(
@@ -72,7 +72,10 @@ def redrive(desk: Desk, execution: Execution) -> Execution:
     if execution.status in _CUT_OFF and _holds_locks(desk, execution):
         desk.sfn.redrive_execution(executionArn=execution.arn)
         return desk.describe(execution.arn) or execution
+    if not execution.input["force"]:
+        start.check_mark(desk.rung, execution.input["digest"])
     told = {**execution.input, "release_id": release_id(desk.rung.clock.now()), "requested_by": desk.rung.requested_by}
+    told.setdefault("untested", "")  # inputs of an older stepladder lack it
     base, _, attempt = execution.name.rpartition("-")
     taken = {found["name"] for found in desk.executions()}
     number = int(attempt) + 1 if attempt.isdigit() else 1

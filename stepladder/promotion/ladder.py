@@ -19,7 +19,11 @@ _MARGIN = 7200  # seconds for all of a target's climb that isn't shifting or bak
 
 @dataclass(frozen=True)
 class Release:
-    """What is to climb. `smoke_key` names the bundle of smoke cases in the artifacts bucket, empty for none."""
+    """What is to climb.
+
+    `smoke_key` names the bundle of smoke cases in the artifacts bucket, empty for none; `untested` is what the ledger
+    then says.
+    """
 
     release_id: str
     digest: str
@@ -27,6 +31,7 @@ class Release:
     requested_by: str
     input_key: str = ""
     smoke_key: str = ""
+    untested: str = ""
     hotfix: bool = False
     force: bool = False
 
@@ -41,6 +46,7 @@ def execution_input(settings: Settings, release: Release) -> dict[str, Any]:
         "requested_by": release.requested_by,
         "input_key": release.input_key,
         "smoke_key": release.smoke_key,
+        "untested": release.untested,
         "hotfix": release.hotfix,
         "force": release.force,
         "rungs": [_rung(settings, rung, release.digest) for rung in settings.ladder],

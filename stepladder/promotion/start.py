@@ -22,7 +22,7 @@ from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.ladder import Release
 from stepladder.releases import alias as aliases
 from stepladder.releases import ledger as ledgers
-from stepladder.releases.cases import load_cases
+from stepladder.releases.cases import UNTESTED, load_cases
 from stepladder.releases.function import LATEST, Function
 from stepladder.releases.identity import release_id
 from stepladder.releases.rung import Rung
@@ -66,7 +66,7 @@ def start(desk: Desk, request: Request) -> Started:
     """Start or join. Raises `RefusedError` (nothing to climb, a bad digest), `LockedError` (another climb)."""
     subject = _subject(desk.rung, request)
     if not request.force:
-        _check_mark(desk.rung, subject.digest)
+        check_mark(desk.rung, subject.digest)
     with ThreadPoolExecutor(8, thread_name_prefix="promote") as pool:
         bundle = pool.submit(_bundle, desk.rung, no_smoke=request.no_smoke)
         listed = pool.submit(desk.executions)
@@ -78,6 +78,7 @@ def start(desk: Desk, request: Request) -> Started:
             requested_by=desk.rung.requested_by,
             input_key=subject.input_key,
             smoke_key=bundle.result(),
+            untested=UNTESTED if request.no_smoke else "",
             hotfix=request.hotfix,
             force=request.force,
         )
@@ -171,12 +172,13 @@ def _runs_now(rung: Rung, lowest: str) -> Subject:
     return Subject(state.digest, commit, input_key)
 
 
-def _check_mark(rung: Rung, digest: str) -> None:
+def check_mark(rung: Rung, digest: str) -> None:
+    """Refuse a digest that was marked bad."""
     bad = rung.ledger.is_bad(digest)
     if bad:
         raise RefusedError(
             f"{ledgers.short(digest)} was marked bad by {bad.by}: {bad.why}",
-            hint="release another image, or pass --force if you know better",
+            hint="release another image, or climb all the same with `inv promote --force`",
         )
 
 

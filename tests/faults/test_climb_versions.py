@@ -50,6 +50,16 @@ def test_a_version(source, code, result, cause, canary, before, unique):
     assert (ended.code, was.newest().result) == (code, result), ended.message
     assert cause in ended.message
     was.check_unmoved()
+    bad = marked(canary)
+    assert (bad is not None) == (code == 3), "what failed before traffic is tested again, what failed in it is marked"
+    if bad:
+        for again in (canary.promote(), canary.run(lambda desk: report.redriven(desk, desk.pick(), detach=False))):
+            assert (again.code, "marked bad by the climb of" in again.message) == (4, True), again.message
+        assert bad.why.startswith("rolled back on production: ")
+
+
+def marked(tower):
+    return tower.ledger().is_bad(tower.digest("staging"))
 
 
 class TestAlarms:
@@ -63,6 +73,7 @@ class TestAlarms:
         assert (ended.code, was.newest().result) == (4, "failed"), ended.message
         assert "ALARM" in ended.message.upper()
         was.check_unmoved()
+        assert marked(canary) is None, "the alarm fired before the version had any traffic"
 
     def test_one_that_fires_does_not_trap_the_fix(self, canary, before, unique, eventually):
         digest = canary.ship(unique(GOOD))
@@ -86,6 +97,9 @@ class TestAlarms:
         canary.calm()
         assert (ended.code, was.newest().result) == (3, "rolled_back"), ended.message
         was.check_unmoved()
+        assert "ALARM_ACTIVE" in marked(canary).why
+        forced = canary.promote(force=True)
+        assert forced.code == 0, forced.message
 
     def test_one_that_fires_while_the_version_bakes_rolls_back(self, make_tower, before, unique, eventually):
         baking = make_tower("baking", bake_minutes=30)
@@ -99,6 +113,7 @@ class TestAlarms:
         assert (ended.code, was.newest().result) == (3, "rolled_back"), ended.message
         assert "errors fired" in ended.message
         was.check_unmoved()
+        assert "AlarmFiredError" in marked(baking).why
 
 
 def test_a_hook_that_never_answers_is_not_waited_for_for_ever(make_tower, before, unique, cloud):
@@ -210,6 +225,7 @@ class TestCutOff:
         assert ended.code == 3, ended.message
         assert "ABORTED" in ended.message
         was.check_unmoved()
+        assert marked(canary) is None
         assert was.newest().result == "rolled_back"
 
     def test_with_nobody_watching_the_net_does(self, canary, before, unique, eventually):
@@ -232,6 +248,7 @@ class TestCutOff:
         assert (stopped.code, stopped.record["outcome"]) == (0, "rolled_back"), stopped.message
         assert climbing.result().code == 3
         was.check_unmoved()
+        assert marked(canary) is None
 
     def test_a_lost_connection_is_taken_up_again(self, canary, before, unique, cloud):
         canary.ship(unique(GOOD))

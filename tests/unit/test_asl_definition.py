@@ -125,6 +125,22 @@ def test_a_rolled_back_target_is_recorded_only_after_another_function_has_looked
     assert states["VerifyRestored"].body["Parameters"]["FunctionName"] == "${verify_arn}"
 
 
+def test_a_digest_is_marked_only_once_it_is_rolled_back_and_never_keeps_that_from_the_ledger():
+    states = graph(SETTLE)
+    start = dict(asl.scopes(MACHINE))[SETTLE]
+    assert "MarkBad" not in asl.reachable(states, start, without=frozenset({"VerifyRestored"}))
+    assert "MarkBad" not in asl.reachable(states, start, without=frozenset({"IsVersionToBlame"}))
+    assert states["MarkBad"].nexts == {"RecordRolledBack"}
+
+
+def test_the_version_is_blamed_by_errors_that_the_functions_raise():
+    (choice,) = graph(SETTLE)["IsVersionToBlame"].body["Choices"]
+    named = {rule["StringEquals"] for rule in choice["Or"] if "StringEquals" in rule}
+    errors = (resources.folder("function") / "shared" / "errors.py").read_text(encoding="utf-8")
+    assert named == {"SmokeFailedError", "ProbeFailedError", "AlarmFiredError"}
+    assert all(f"class {name}(" in errors for name in named)
+
+
 def test_every_settled_target_gives_its_lock_back_whatever_the_record_said():
     states = graph(SETTLE)
     start = dict(asl.scopes(MACHINE))[SETTLE]

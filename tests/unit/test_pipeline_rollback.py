@@ -31,7 +31,7 @@ def test_a_deployment_under_way_is_stopped_and_its_rollback_waited_for(pipeline)
         alias(pipeline).pop("RoutingConfig")
 
     world.codedeploy.on_stop = undo
-    assert restore(pipeline) == {"moved": True, "deployment_id": "d-1", "cause": ""}
+    assert restore(pipeline) == {"moved": True, "deployment_id": "d-1", "cause": "", "blames_version": False}
     assert world.codedeploy.stopped == ["d-1"]
     assert world.lambda_.moves == []
 
@@ -48,7 +48,8 @@ def test_what_codedeploy_leaves_is_put_back_with_the_weights_cleared(pipeline):
         "d-1", status="Failed", errorInformation={"code": "ALARM_ACTIVE", "message": "errors"}
     )
     pipeline.world.lambda_.weigh("8", 0.1)
-    assert restore(pipeline) == {"moved": True, "deployment_id": "d-1", "cause": "ALARM_ACTIVE: errors"}
+    told = restore(pipeline)
+    assert told == {"moved": True, "deployment_id": "d-1", "cause": "ALARM_ACTIVE: errors", "blames_version": True}
     move = pipeline.world.lambda_.moves[0]
     assert move["FunctionVersion"] == "7"
     assert move["RoutingConfig"] == {"AdditionalVersionWeights": {}}
@@ -71,14 +72,33 @@ def test_running_it_again_changes_nothing_more(pipeline):
 
 
 def test_a_deployment_that_never_was_has_moved_nothing(pipeline):
-    assert restore(pipeline) == {"moved": False, "deployment_id": "", "cause": ""}
+    assert restore(pipeline) == {"moved": False, "deployment_id": "", "cause": "", "blames_version": False}
 
 
 def test_a_deployment_that_failed_before_its_shift_has_moved_nothing(pipeline):
     pipeline.world.codedeploy.add("d-1", status="Failed")
     pipeline.world.codedeploy.shifted = "Skipped"
-    pipeline.world.dynamodb.put("deployment#d-1", "hook", why="says hello: status 500")
-    assert restore(pipeline) == {"moved": False, "deployment_id": "d-1", "cause": "says hello: status 500"}
+    pipeline.world.dynamodb.put("deployment#d-1", "hook", why="says hello: status 500", error="SmokeFailedError")
+    told = restore(pipeline)
+    assert (told["moved"], told["deployment_id"], told["cause"]) == (False, "d-1", "says hello: status 500")
+
+
+@pytest.mark.parametrize(
+    ("error", "blames"),
+    [("SmokeFailedError", True), ("TransientError", False), ("ClientError", False), ("", False)],
+    ids=["a smoke case", "AWS, for a while", "AWS", "the clock"],
+)
+def test_of_what_fails_a_hook_only_the_smoke_cases_blame_the_version(error, blames, pipeline):
+    why = {"code": "HOOK_EXECUTION_FAILURE", "message": "a hook failed"}
+    pipeline.world.codedeploy.add("d-1", status="Failed", errorInformation=why)
+    pipeline.world.dynamodb.put("deployment#d-1", "hook", why="told", error=error)
+    assert restore(pipeline)["blames_version"] is blames
+
+
+@pytest.mark.parametrize("code", ["MANUAL_STOP", "HOOK_EXECUTION_FAILURE", "IAM_ROLE_PERMISSIONS", "THROTTLED"])
+def test_neither_a_person_nor_aws_blames_the_version(code, pipeline):
+    pipeline.world.codedeploy.add("d-1", status="Failed", errorInformation={"code": code, "message": "no"})
+    assert restore(pipeline)["blames_version"] is False
 
 
 def test_somebody_else_s_deployment_is_left_alone(pipeline):

@@ -172,7 +172,9 @@ class TestHook:
         broken(pipeline, "8")
         assert self.answer(pipeline)["status"] == "Failed"
         assert pipeline.world.codedeploy.reported == ["Failed"]
-        assert "says hello" in pipeline.world.dynamodb.read("deployment#d-1", "hook")["why"]
+        noted = pipeline.world.dynamodb.read("deployment#d-1", "hook")
+        assert noted["error"] == "SmokeFailedError"
+        assert "says hello" in noted["why"]
 
     def test_says_failed_when_the_deployment_can_not_be_read(self, pipeline):
         assert self.answer(pipeline)["status"] == "Failed"

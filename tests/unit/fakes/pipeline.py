@@ -27,6 +27,7 @@ def release(**changes: Any) -> dict[str, Any]:
         "requested_by": "jo@laptop",
         "input_key": "key",
         "smoke_key": "smoke/cases.json",
+        "untested": "",
         "hotfix": False,
         "force": False,
     }
