@@ -5,6 +5,8 @@ At speed 600 a ten-minute canary takes a second. Cloud time never jumps: a chang
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +21,8 @@ class Clock:
         self._speed = speed
         self._base = time.time()
         self._since = time.monotonic()
+        self._timers: list[tuple[float, int, Callable[[], None], threading.Event]] = []
+        self._numbers = itertools.count()
 
     @property
     def speed(self) -> float:
@@ -63,12 +67,29 @@ class Clock:
         return not (cancel is not None and cancel.is_set())
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> threading.Event:
-        """Call `call` on a thread of its own after `seconds` of cloud time; set the returned event to cancel."""
+        """Call `call` on a thread of its own after `seconds` of cloud time; set the returned event to cancel.
+
+        One thread waits for all of them: an execution's own time limit may be a week away.
+        """
         cancel = threading.Event()
-
-        def wait_and_call() -> None:
-            if self.sleep(seconds, cancel=cancel):
-                call()
-
-        threading.Thread(target=wait_and_call, daemon=True, name="clock-call").start()
+        with self._changed:
+            if not self._timers:
+                threading.Thread(target=self._wait_for_timers, daemon=True, name="clock-timers").start()
+            heapq.heappush(self._timers, (self.now() + seconds, next(self._numbers), call, cancel))
+            self._changed.notify_all()
         return cancel
+
+    def _wait_for_timers(self) -> None:
+        """Start what is due, until nothing is left to wait for."""
+        while True:
+            with self._changed:
+                due, _, call, cancel = self._timers[0]
+                left = due - self.now()
+                if left > 0 and not cancel.is_set():
+                    self._changed.wait(min(left / self._speed, 3600))
+                    continue
+                if not cancel.is_set():
+                    threading.Thread(target=call, daemon=True, name="clock-call").start()
+                heapq.heappop(self._timers)
+                if not self._timers:
+                    return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -137,6 +138,11 @@ class Cloud:
     def on_ready(self, call: Callable[[], None]) -> None:
         """Call `call` once plugins are installed and the state is loaded, before the first request."""
         self.starters.append(call)
+
+    def serialised(self, service: str) -> AbstractContextManager[Any]:
+        """Return the lock under which a service's calls reach Moto, for whoever reaches into Moto's own state."""
+        lock: AbstractContextManager[Any] = self.front.lock_of(service)
+        return lock
 
     def forward(self, request: Request, params: Mapping[str, Any] | None = None) -> Response:
         """Return Moto's raw answer to a request."""

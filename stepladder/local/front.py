@@ -5,6 +5,7 @@ To a path route, to a plugin's handler, or to Moto, in this order.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import io
 import os
@@ -15,7 +16,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -115,6 +116,10 @@ class Front:
         module = {"lambda": "awslambda"}.get(service, service)
         importlib.import_module(f"moto.{module}.responses")
 
+    def lock_of(self, service: str) -> AbstractContextManager[Any]:
+        """Return the lock under which a service's calls reach Moto; one that locks nothing where order is no matter."""
+        return self._locks.get(service, nullcontext())
+
     def _with_fault(self, request: Request, fault: Fault) -> Response:
         if fault.kind in ("delay", "timeout"):
             time.sleep(fault.seconds)
@@ -162,7 +167,7 @@ class Front:
         environ["CONTENT_LENGTH"] = str(len(request.body))
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         try:
-            with self._locks.get(request.service, nullcontext()):
+            with self.lock_of(request.service):
                 response = self._run_moto(environ)
         except NotImplementedError:
             raise _not_offered(request) from None
@@ -256,7 +261,10 @@ def _moto_app() -> Any:
             raise NotImplementedError
         return create_backend_app(service)
 
-    return DomainDispatcherApplication(create)
+    application: Any = DomainDispatcherApplication(create)
+    # Moto lists its own folder and tries a hundred patterns to find out, for each request, which service a host is
+    application.get_backend_for_host = functools.lru_cache(1024)(application.get_backend_for_host)
+    return application
 
 
 def _reason(status: int) -> str:

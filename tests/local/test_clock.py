@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -47,6 +49,17 @@ def test_a_call_later_comes_later_unless_it_is_cancelled() -> None:
     called.clear()
     clock.call_later(600, called.set).set()
     assert not called.wait(0.9)
+
+
+def test_one_thread_waits_for_all_calls_and_keeps_their_order() -> None:
+    clock, called = Clock(), queue.SimpleQueue[int]()
+    waiting = {n: clock.call_later(n, partial(called.put, n)) for n in (300, 100, 200, 900)}
+    waiting[100].set()
+    clock.advance(250)
+    assert called.get(timeout=30) == 200
+    clock.advance(100)
+    assert called.get(timeout=30) == 300
+    assert called.empty()
 
 
 @pytest.mark.parametrize("speed", [0, -1, 1e9])

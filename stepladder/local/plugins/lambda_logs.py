@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import uuid4
 
 from stepladder.local.plugins.lambda_model import Key
-from stepladder.local.wire import ServiceError
 
 if TYPE_CHECKING:
     from stepladder.local.cloud import Cloud
 
 _GATHER = 0.02  # seconds: lines of an invocation go together
 _BATCH = 1000
-_IGNORED = frozenset({"ResourceAlreadyExistsException"})
 
 
 class Stream(NamedTuple):
@@ -49,7 +47,6 @@ class LogWriter:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._queue: queue.SimpleQueue[tuple[Stream, int, str] | threading.Event] = queue.SimpleQueue()
-        self._known: set[Stream] = set()
         threading.Thread(target=self._run, daemon=True, name="lambda-logs").start()
 
     def put(self, stream: Stream, message: str) -> None:
@@ -82,34 +79,19 @@ class LogWriter:
                 event.set()
 
     def _write(self, stream: Stream, events: list[dict[str, Any]]) -> None:
-        names = {"logGroupName": stream.group, "logStreamName": stream.name}
+        """Put events straight into Moto's store: by a call, they would cost as much as all else an invocation does."""
+        from moto.core.exceptions import JsonRESTError
+        from moto.logs.models import logs_backends
+
         try:
-            if stream not in self._known:
-                self._make(stream)
-            try:
-                self._call(stream, "PutLogEvents", {**names, "logEvents": events})
-            except ServiceError as error:
-                if error.code != "ResourceNotFoundException":
-                    raise
-                self._make(stream)  # somebody has deleted the group
-                self._call(stream, "PutLogEvents", {**names, "logEvents": events})
-        except ServiceError as error:
+            with self._cloud.serialised("logs"):
+                store = logs_backends[stream.account][stream.region]
+                store.ensure_log_group(stream.group)  # each time: somebody may have deleted it
+                if stream.name not in store.groups[stream.group].streams:
+                    store.create_log_stream(stream.group, stream.name)
+                store.put_log_events(stream.group, stream.name, events)
+        except JsonRESTError as error:
             print(f"log lines of {stream.group} are lost: {error}", flush=True)  # noqa: T201 - the cloud's own log
-
-    def _make(self, stream: Stream) -> None:
-        for action, params in (
-            ("CreateLogGroup", {"logGroupName": stream.group}),
-            ("CreateLogStream", {"logGroupName": stream.group, "logStreamName": stream.name}),
-        ):
-            try:
-                self._call(stream, action, params)
-            except ServiceError as error:
-                if error.code not in _IGNORED:
-                    raise
-        self._known.add(stream)
-
-    def _call(self, stream: Stream, action: str, params: dict[str, Any]) -> None:
-        self._cloud.call("logs", action, params, region=stream.region, account=stream.account)
 
 
 @dataclass

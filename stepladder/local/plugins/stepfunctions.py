@@ -83,10 +83,15 @@ class StepFunctions(Machines):
 
     def _run(self, execution: Execution) -> None:
         self._tell(execution)
-        threading.Thread(target=self._work, args=(execution,), daemon=True, name=execution.name).start()
-        seconds = execution.definition.get("TimeoutSeconds")
+        limit, seconds, redrives = threading.Event(), execution.definition.get("TimeoutSeconds"), execution.redrives
         if seconds:
-            self._cloud.clock.call_later(seconds, lambda: self._time_out(execution, execution.redrives))
+            limit = self._cloud.clock.call_later(seconds, lambda: self._time_out(execution, redrives))
+
+        def work() -> None:
+            self._work(execution)
+            limit.set()  # it has ended: nothing is to be timed out any more
+
+        threading.Thread(target=work, daemon=True, name=execution.name).start()
 
     def _work(self, execution: Execution) -> None:
         context = {
