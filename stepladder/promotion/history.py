@@ -119,6 +119,7 @@ def refresh(view: View, read: Reader, arn: str) -> bool:
     """
     fresh: list[Mapping[str, Any]] = []
     request: dict[str, Any] = {"executionArn": arn, "reverseOrder": True, "maxResults": _PAGE}
+    request["includeExecutionData"] = False  # each event repeats the climb's whole data
     while True:
         answer = read(**request)
         events = answer["events"]

@@ -32,8 +32,8 @@ class Events:
     def iteration(self, name, index, on=None):
         return self.add("MapIterationStarted", on, mapIterationStartedEventDetails={"name": name, "index": index})
 
-    def read(self, executionArn, reverseOrder, maxResults, nextToken="0"):  # noqa: N803
-        assert (executionArn, reverseOrder) == (EXECUTION, True)
+    def read(self, executionArn, reverseOrder, maxResults, includeExecutionData, nextToken="0"):  # noqa: N803
+        assert (executionArn, reverseOrder, includeExecutionData) == (EXECUTION, True, False)
         events, start = self.all[::-1], int(nextToken)
         more = {"nextToken": str(start + maxResults)} if start + maxResults < len(events) else {}
         self.pages = getattr(self, "pages", 0) + 1
