@@ -31,3 +31,9 @@ from test_lambda_invoke import (  # noqa: F401 - collected here
 @pytest.fixture(scope="module")
 def repository(functions: Any) -> str:
     return str(functions.repository())
+
+
+@pytest.fixture
+def streams_keep_their_order() -> bool:
+    """An engine carries the two streams apart, in no order."""
+    return False
