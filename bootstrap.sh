@@ -50,11 +50,18 @@ make_venv() {
     [ -n "$python" ] || fail "no Python 3.11 or newer with the venv module is on PATH" \
         "install one (Debian: apt-get install python3 python3-venv), or name it in PYTHON"
     [ -d .venv ] || "$python" -m venv .venv
+    # uv can't install itself from uv.lock, so pip does: the version and the hashes that uv.lock names, and no others.
     uv_version=$(sed -n '/^name = "uv"$/{n;s/^version = "\(.*\)"$/\1/p;}' uv.lock)
     if [ "$(.venv/bin/uv --version 2>/dev/null | cut -d' ' -f2)" != "$uv_version" ]; then
         say "bootstrap: installing uv $uv_version into .venv"
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check "uv==$uv_version" ||
-            fail "uv $uv_version could not be installed into .venv" "check that pip reaches its package index"
+        {
+            printf 'uv==%s' "$uv_version"
+            sed -n '/^name = "uv"$/,/^]$/s/.*\.whl", hash = "\(sha256:[0-9a-f]*\)".*/ --hash=\1/p' uv.lock | tr -d '\n'
+        } >.venv/bootstrap-uv.txt
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+            --requirement .venv/bootstrap-uv.txt ||
+            fail "uv $uv_version could not be installed into .venv" \
+                "check that pip reaches its package index, and that the index gives the files that uv.lock names"
     fi
     say "bootstrap: installing what uv.lock names into .venv"
     # Byte code is compiled now: without it every later import is two to three times slower.

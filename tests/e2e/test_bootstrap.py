@@ -199,6 +199,40 @@ def test_a_venv_is_brought_up_to_date(checkout, fake_python, happened, calls):
     assert (_run(checkout, **env).stderr, (checkout / "calls").read_text()) == ("", calls)
 
 
+def test_uv_comes_from_pip_by_the_hashes_of_its_wheels_in_the_lock(checkout):
+    _script(checkout.parent / "bin/terraform", "echo Terraform v1.14.0")
+    _changed(checkout)
+    lock = (checkout / "uv.lock").read_text()
+    version, wheels = re.search(
+        r'^name = "uv"\nversion = "(.*)"\n.*\n.*\nwheels = \[\n((?:    .*\n)+)', lock, re.MULTILINE
+    ).groups()
+    _script(
+        checkout / ".venv/bin/python",
+        f"""[ "$2" = pip ] || exec {sys.executable} "$@"
+echo "$@" >"{checkout}/calls"
+printf '#!/bin/sh\\n' >.venv/bin/uv
+chmod 755 .venv/bin/uv""",
+    )
+    done = _run(checkout, **_offline(checkout), PYTHON=sys.executable)
+    assert done.returncode == 0, done.stderr
+    called = (checkout / "calls").read_text()
+    assert "--require-hashes --only-binary :all: --requirement .venv/bootstrap-uv.txt" in called
+    asked, *hashes = (checkout / ".venv/bootstrap-uv.txt").read_text().split()
+    assert asked == f"uv=={version}"
+    assert hashes == [f"--hash={found}" for found in re.findall(r'hash = "(sha256:[0-9a-f]{64})"', wheels)]
+    for machine in ("manylinux_2_17_x86_64", "manylinux_2_28_aarch64", "macosx_10_12_x86_64", "macosx_11_0_arm64"):
+        assert machine in wheels, "this machine would get no uv"
+
+
+def test_a_uv_that_pip_refuses_ends_the_run_with_what_to_look_at(checkout):
+    _changed(checkout)
+    _script(checkout / ".venv/bin/python", '[ "$2" != pip ] || { echo "THESE PACKAGES DO NOT MATCH" >&2; exit 1; }')
+    done = _run(checkout, **_offline(checkout), PYTHON=sys.executable)
+    assert done.returncode == 6
+    assert "could not be installed into .venv" in done.stderr
+    assert "that the index gives the files that uv.lock names" in done.stderr
+
+
 def test_without_a_python_that_will_do_it_says_which_one(checkout):
     (checkout / ".venv/bootstrap.stamp").unlink()
     done = _run(checkout, **_offline(checkout), PYTHON="")
