@@ -130,11 +130,10 @@ def find(folder: Path) -> CloudInfo | None:
 def down(folder: Path) -> CloudInfo | None:
     """End exactly the cloud that `folder` knows, with its function processes; return it, None when none ran."""
     info = find(folder)
-    if info is None:
-        _record(folder).unlink(missing_ok=True)
-        return None
-    _end(info)
+    if info is not None:
+        _end(info)
     _record(folder).unlink(missing_ok=True)
+    _reap_dead()
     return info
 
 
@@ -221,6 +220,14 @@ def _reap(pid: int) -> None:
     child = _children.get(pid)
     if child and child.poll() is not None:
         del _children[pid]
+
+
+def _reap_dead() -> None:
+    """Take the exit status of our own children that ended without us: killed, or by a fault."""
+    for pid, child in list(_children.items()):
+        if not started_at(pid):
+            child.wait(STOP_SECONDS)
+            _children.pop(pid, None)
 
 
 def healthy(info: CloudInfo) -> Mapping[str, Any]:
