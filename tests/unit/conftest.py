@@ -7,9 +7,38 @@ import types
 import zipfile
 
 import pytest
-from fakes.pipeline import World
+from fakes import pipeline as fake_pipeline
+from fakes.bench import Bench
+from fakes.world import World
 
 from stepladder.promotion import packages
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A project of which nothing is deployed yet, on fake AWS."""
+    monkeypatch.delenv("CI", raising=False)
+    return World(tmp_path)
+
+
+@pytest.fixture
+def live(world):
+    """A world that was deployed once."""
+    world.deploy()
+    world.applied.clear()
+    world.pushed.clear()
+    return world
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    """A root of a project, whose Terraform plays a script."""
+    bench = Bench(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
+    for name, value in bench.fake.variables.items():
+        monkeypatch.setenv(name, value)
+    bench.fake.plays("output", {"out": ["{}"]})
+    return bench
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +54,7 @@ def pipeline_folder(tmp_path_factory):
 def pipeline(pipeline_folder, monkeypatch):
     """The pipeline's modules on a fake AWS, which is its `world`."""
     monkeypatch.syspath_prepend(str(pipeline_folder))
-    world = World()
+    world = fake_pipeline.World()
     aws = importlib.import_module("shared.aws")
     monkeypatch.setattr(aws, "client", world.client)
     monkeypatch.setenv("LEDGER_TABLE", "orders-releases")

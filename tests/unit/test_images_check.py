@@ -1,0 +1,114 @@
+"""What is looked at before an image may be released: its base, its manifest, its architecture, its size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes import image_project as project
+from fakes.image_world import World
+from fakes.registry import FaultyRegistry
+
+from stepladder import images
+from stepladder.errors import RefusedError
+from stepladder.images import check, engine, retry
+from stepladder.images.model import (
+    OCI_LAYER,
+    OCI_MANIFEST,
+)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    monkeypatch.setattr(retry, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(engine, "find", lambda: None)
+    for name in ("CI", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with FaultyRegistry(tmp_path / "registry") as registry:
+        yield World(tmp_path / "project", registry)
+
+
+@pytest.fixture
+def host_base(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The base host Python without its network: any small base with the right label."""
+    monkeypatch.setattr("stepladder.images.base.Bases.host", lambda _self: project.base(label="host-python:3.11"))
+    return world
+
+
+def test_a_local_cloud_without_an_engine_runs_on_this_machines_python(
+    host_base: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
+    host_base.write(image={"base": ""}, architecture="arm64")
+    image = host_base.prepare()
+    assert image.base == "host-python:3.11"
+    assert image.architecture == "x86_64"  # the machine's, not the function's
+    assert "this machine's own Python" in host_base.said[0]
+
+
+def test_a_local_cloud_with_an_engine_and_no_reachable_base_does_too_and_asks_once(
+    host_base: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
+    monkeypatch.setattr(engine, "find", lambda: engine.Engine("20.10.24", "x86_64", here=True))
+    monkeypatch.setattr("stepladder.images.engine_build.has_base", lambda _settings, _reference: False)
+    host_base.write(image={"base": "127.0.0.1:1/base:1"})
+    assert host_base.prepare().on_host_python
+    assert "can't be reached" in host_base.said[-1]
+    monkeypatch.setattr("stepladder.images.base.Bases._resolve", lambda *_a, **_k: pytest.fail("asked again"))
+    host_base.write({"function/app/handler.py": "handler = 2\n"}, image={"base": "127.0.0.1:1/base:1"})
+    assert host_base.prepare().on_host_python
+
+
+def test_an_image_on_host_python_goes_to_no_other_cloud(host_base: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
+    host_base.write(image={"base": ""})
+    image = host_base.prepare()
+    images.check_deployable(image, "http://localhost:4600")
+    for endpoint in ("", "https://lambda.eu-west-1.amazonaws.com", "http://10.0.0.1:4600"):
+        with pytest.raises(RefusedError, match="can't run on AWS"):
+            images.check_deployable(image, endpoint)
+
+
+def _pushed(world: World, *, architecture: str = "amd64", layer: str = OCI_LAYER) -> check.Found:
+    config = {"architecture": architecture, "os": "linux", "rootfs": {"diff_ids": []}}
+    digest = world.put_image("demo", config, "x", layer, OCI_MANIFEST, tag="t")
+    return check.read_back(world.registry.client(), "demo", digest, architecture="x86_64")
+
+
+def test_an_image_of_the_functions_architecture_passes_the_check(world: World) -> None:
+    assert _pushed(world).architecture == "x86_64"
+
+
+def test_an_image_of_another_architecture_is_refused_with_how_to_build_it(world: World) -> None:
+    with pytest.raises(RefusedError, match="made for arm64, the function's architecture is x86_64") as caught:
+        _pushed(world, architecture="arm64")
+    assert "--platform linux/amd64" in caught.value.hint
+
+
+def test_an_image_with_uncompressed_layers_is_refused(world: World) -> None:
+    with pytest.raises(RefusedError, match="Lambda doesn't take") as caught:
+        _pushed(world, layer="application/vnd.oci.image.layer.v1.tar")
+    assert "gzip" in caught.value.hint
+
+
+def test_an_image_over_ten_gigabytes_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "LIMIT", 10)
+    with pytest.raises(RefusedError, match="at most 10 GB"):
+        _pushed(world)
+
+
+def test_an_index_that_an_engine_pushed_is_refused_with_the_flags_that_avoid_it(world: World) -> None:
+    with pytest.raises(RefusedError, match="single image manifest only") as caught:
+        check.read_back(world.registry.client(), "base", "1", architecture="x86_64")
+    assert "--provenance=false" in caught.value.hint
+
+
+def test_an_image_that_is_not_the_one_that_was_built_is_refused(world: World) -> None:
+    _pushed(world)
+    client = world.registry.client()
+    with pytest.raises(RefusedError, match="not the image that was built"):
+        check.read_back(client, "demo", "t", architecture="x86_64", digest="sha256:" + "0" * 64)
+    with pytest.raises(RefusedError, match="built from other inputs"):
+        check.read_back(client, "demo", "t", architecture="x86_64", key="k")
