@@ -18,7 +18,7 @@ RUNG = "rung that waits; the one that waits by default"
         "release": "promote the image of this release of the lowest rung",
         "detach": "start and return; `inv promote.watch` shows the rest",
         "hotfix": "shift all at once and in spite of alarms that fire; hooks and smoke cases stay, the ledger says so",
-        "force": "promote an image that was marked bad",
+        "force": "promote an image that was marked bad, or of a release that failed",
         "no_smoke": "run no smoke case: climb untested",
         "json": JSON,
     },
@@ -60,7 +60,7 @@ def approve(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
 
     desk = _desk(c, "inv promote.approve")
     question = decide(desk, desk.pick(name, running=True), rung, why, approve=True)
-    desk.console.line(f"approved {question.rung} as {desk.rung.requested_by}; watch it: inv promote.watch")
+    desk.console.line(f"approved {question.rung} as {question.decided_by}; watch it: inv promote.watch")
 
 
 @task(help={"why": "reason, for the ledger", "rung": RUNG, "name": NAME}, auto_shortflags=False)
@@ -70,7 +70,7 @@ def reject(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
 
     desk = _desk(c, "inv promote.reject")
     question = decide(desk, desk.pick(name, running=True), rung, why, approve=False)
-    desk.console.line(f"rejected {question.rung} as {desk.rung.requested_by}")
+    desk.console.line(f"rejected {question.rung} as {question.decided_by}")
 
 
 @task(help={"why": "reason, for the record", "name": NAME, "json": JSON}, auto_shortflags=False)

@@ -74,8 +74,9 @@ def apply(
     rung = opened(c, env, "inv tf.apply", as_json=json)
     allowed: dict[str, Any] = {"allow_destroy": allow_destroy, "lock_timeout": lock_timeout}
     with desk.alone(rung), rung.console.step(f"apply {root}") as step:
+        was = desk.before(rung, root)
         outcome = terraform.apply(rung.settings, env, root, aws=rung.aws, step=step, **allowed)
-        desk.record(rung, outcome)
+        desk.record(rung, outcome, was)
         step.done(str(outcome.counts) if outcome.applied else "no changes")
     desk.applied(rung.console, outcome)
 

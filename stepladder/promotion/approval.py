@@ -10,10 +10,12 @@ from stepladder.aws import error_code
 from stepladder.errors import BadInputError, RefusedError
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.releases import records
-from stepladder.releases.clock import stamp
+from stepladder.releases.clock import retrying, stamp
 from stepladder.releases.ledger import CONDITION_FAILED
 
 _GONE = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
+_PATIENCE = 30.0  # seconds that an answer is sent again while Step Functions throttles or fails
+APPROVED, REJECTED = "approved", "rejected"
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,11 @@ class Question:
     requested_by: str
     decision: str = ""
     decided_by: str = ""
+    why: str = ""
 
 
 def questions(desk: Desk, execution: Execution) -> list[Question]:
-    """Return what an execution has asked, newest rung last."""
+    """Return what an execution has asked, newest last."""
     ledger = desk.rung.ledger
     answer = ledger.client.query(
         TableName=ledger.table,
@@ -37,37 +40,69 @@ def questions(desk: Desk, execution: Execution) -> list[Question]:
         ExpressionAttributeValues={":pk": {"S": f"climb#{execution.name}"}, ":prefix": {"S": "approval#"}},
         ConsistentRead=True,
     )
-    return [found for raw in answer["Items"] if (found := records.record(Question, raw))]
+    asked = [found for raw in answer["Items"] if (found := records.record(Question, raw))]
+    return sorted(asked, key=lambda question: question.asked_at)
 
 
 def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bool) -> Question:
-    """Approve or reject. Raises `BadInputError` when nothing waits, `RefusedError` when it was answered before."""
-    asked = [q for q in questions(desk, execution) if not q.decision and (not rung or q.rung == rung)]
+    """Approve or reject, and return the question as it was decided. The decision is recorded first, then sent.
+
+    Between the two anything may fail or be killed; so the same decision may be given again, by anybody, and is sent
+    again as it was recorded. Raises `BadInputError` when nothing was asked, `RefusedError` when the other answer was
+    given before or the climb no longer waits.
+    """
+    asked = [question for question in questions(desk, execution) if not rung or question.rung == rung]
     if not asked:
         raise BadInputError(
             f"climb {execution.name} waits for no approval{f' of {rung}' if rung else ''}",
             hint="`inv promote.watch` shows where it is",
         )
-    question = asked[-1]
-    _record(desk, execution, question, "approved" if approve else "rejected", why)
-    who = desk.rung.requested_by
+    wanted = APPROVED if approve else REJECTED
+    question = next((q for q in reversed(asked) if not q.decision), asked[-1])
+    is_new = not question.decision and _record(desk, execution, question, wanted, why)
+    now = _read(desk, execution, question)
+    if now is None or not now.decision:
+        raise RefusedError(
+            f"the question of {question.rung} was asked anew while it was answered", hint="run the same command again"
+        )
+    if now.decision != wanted:
+        raise RefusedError(
+            f"{question.rung} was {now.decision} by {now.decided_by} before: {now.why or 'no reason given'}",
+            hint="`inv promote.watch` shows where the climb is",
+        )
     try:
-        if approve:
-            desk.sfn.send_task_success(taskToken=question.token, output=json.dumps({"by": who, "why": why}))
-        else:
-            cause = f"rejected by {who}: {why or 'no reason given'}"
-            desk.sfn.send_task_failure(taskToken=question.token, error="ApprovalRejected", cause=cause)
+        retrying(lambda: _send(desk, now), desk.rung.clock, timeout=_PATIENCE)
     except Exception as error:
         if error_code(error) not in _GONE:
             raise
-        raise RefusedError(
-            f"climb {execution.name} no longer waits: the question was withdrawn or its time was up",
-            hint="`inv promote` starts a new climb",
-        ) from error
-    return question
+        if is_new:
+            raise RefusedError(
+                f"climb {execution.name} no longer waits: the question was withdrawn or its time was up",
+                hint="`inv promote.watch` shows how it went on; `inv promote` starts a new climb",
+            ) from error
+    return now
 
 
-def _record(desk: Desk, execution: Execution, question: Question, decision: str, why: str) -> None:
+def _send(desk: Desk, question: Question) -> None:
+    """Tell Step Functions what was decided."""
+    if question.decision == APPROVED:
+        output = json.dumps({"by": question.decided_by, "why": question.why})
+        desk.sfn.send_task_success(taskToken=question.token, output=output)
+    else:
+        cause = f"rejected by {question.decided_by}: {question.why or 'no reason given'}"
+        desk.sfn.send_task_failure(taskToken=question.token, error="ApprovalRejected", cause=cause)
+
+
+def _read(desk: Desk, execution: Execution, question: Question) -> Question | None:
+    """Read a question again, as it stands after a decision."""
+    ledger = desk.rung.ledger
+    key = records.key(f"climb#{execution.name}", f"approval#{question.rung}")
+    answer = ledger.client.get_item(TableName=ledger.table, Key=key, ConsistentRead=True)
+    return records.record(Question, answer.get("Item"))
+
+
+def _record(desk: Desk, execution: Execution, question: Question, decision: str, why: str) -> bool:
+    """Write a decision down unless there is one; say whether it is ours."""
     ledger = desk.rung.ledger
     values: dict[str, Any] = {
         ":decision": {"S": decision},
@@ -88,6 +123,5 @@ def _record(desk: Desk, execution: Execution, question: Question, decision: str,
     except Exception as error:
         if error_code(error) != CONDITION_FAILED:
             raise
-        raise RefusedError(
-            f"somebody has answered for {question.rung} already", hint="`inv promote.watch` shows where the climb is"
-        ) from error
+        return False
+    return True

@@ -31,6 +31,8 @@ def conclude(desk: Desk, execution: Execution, judged: Verdict, *, how: str = "w
         failure.record = told
         raise failure
     top = desk.rung.settings.ladder[-1]
+    if execution.input.get("untested"):
+        desk.console.warn(f"{short(execution.input['digest'])} climbed {execution.input['untested']}")
     desk.console.line(desk.console.paint(f"promoted {short(execution.input['digest'])} to {', '.join(top)}", "green"))
     desk.console.line(f"roll back with: inv rollback --env {top[-1]}")
     return told

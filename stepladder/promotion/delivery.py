@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from stepladder.aws import error_code
 from stepladder.releases import records
 from stepladder.releases.clock import stamp
+from stepladder.releases.ledger import CONDITION_FAILED
 from stepladder.releases.records import Infra
 from stepladder.releases.rung import Rung
 
@@ -17,22 +21,38 @@ def ensure(rung: Rung) -> None:
 
     wanted = terraform.inputs_hash(rung.settings, rung.environment, ROOT)
     with rung.console.step(ROOT) as step:
-        if applied(rung) == wanted:
+        was = read(rung)
+        if was and was.input_hash == wanted:
             step.skip("the state machine is as the code says")
             return
         outcome = terraform.ensure(rung.settings, rung.environment, ROOT, aws=rung.aws, step=step)
-        record(rung, outcome.inputs_hash, outcome.plan_id)
+        record(rung, outcome.inputs_hash, outcome.plan_id, was=was)
         step.done(str(outcome.counts) if outcome.applied else "no changes")
 
 
-def applied(rung: Rung) -> str:
-    """Return the hash of the inputs that were last applied; empty before the first apply."""
+def read(rung: Rung) -> Infra | None:
+    """Return what the last apply left; None before the first."""
     answer = rung.ledger.client.get_item(TableName=rung.ledger.table, Key=_KEY, ConsistentRead=True)
-    found = records.record(Infra, answer.get("Item"))
-    return found.input_hash if found else ""
+    return records.record(Infra, answer.get("Item"))
 
 
-def record(rung: Rung, inputs_hash: str, plan_id: str) -> None:
-    """Tell the ledger what was applied."""
+def record(rung: Rung, inputs_hash: str, plan_id: str, *, was: Infra | None = None) -> None:
+    """Tell the ledger what was applied, if it still says what was read before (`was`).
+
+    No lock of ours is held over the delivery root, only Terraform's over its state. If somebody else has applied
+    meanwhile, nobody knows whose apply came last; so what is written down is no hash at all, and the next climb plans.
+    """
     infra = Infra(input_hash=inputs_hash, plan_id=plan_id, applied_at=stamp(rung.clock.now()))
-    rung.ledger.client.put_item(TableName=rung.ledger.table, Item=records.item(_KEY, infra))
+    condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+    if was:
+        condition = {
+            "ConditionExpression": "applied_at = :was",
+            "ExpressionAttributeValues": {":was": {"S": was.applied_at}},
+        }
+    try:
+        rung.ledger.client.put_item(TableName=rung.ledger.table, Item=records.item(_KEY, infra), **condition)
+    except Exception as error:
+        if error_code(error) != CONDITION_FAILED:
+            raise
+        unknown = Infra(input_hash="", plan_id=plan_id, applied_at=infra.applied_at)
+        rung.ledger.client.put_item(TableName=rung.ledger.table, Item=records.item(_KEY, unknown))

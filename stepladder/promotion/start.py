@@ -25,6 +25,7 @@ from stepladder.releases import ledger as ledgers
 from stepladder.releases.cases import UNTESTED, load_cases
 from stepladder.releases.function import LATEST, Function
 from stepladder.releases.identity import release_id
+from stepladder.releases.records import SUCCEEDED
 from stepladder.releases.rung import Rung
 
 _NAME_MAX = 80
@@ -138,10 +139,7 @@ def _subject(rung: Rung, request: Request) -> Subject:
     if request.digest and request.release:
         raise BadInputError("--digest and --release name the same thing", hint="give one of them")
     if request.release:
-        found = rung.ledger.find(lowest, request.release)
-        if not found:
-            raise BadInputError(f"{lowest} has no release {request.release!r}", hint="`inv status` shows them")
-        return Subject(found.digest, found.git_commit, found.input_key)
+        return _released(rung, lowest, request.release, force=request.force)
     if request.digest:
         digest = request.digest if request.digest.startswith(_DIGEST) else _DIGEST + request.digest
         if len(digest) != _DIGEST_LENGTH:
@@ -149,6 +147,19 @@ def _subject(rung: Rung, request: Request) -> Subject:
         known = next((r for r in rung.ledger.history(lowest, limit=100) if r.digest == digest), None)
         return Subject(digest, known.git_commit if known else "unknown", known.input_key if known else "")
     return _runs_now(rung, lowest)
+
+
+def _released(rung: Rung, lowest: str, release: str, *, force: bool) -> Subject:
+    """Return the image of a release of the lowest rung, which must have succeeded there."""
+    found = rung.ledger.find(lowest, release)
+    if not found:
+        raise BadInputError(f"{lowest} has no release {release!r}", hint=f"its releases: inv ledger --env {lowest}")
+    if found.result != SUCCEEDED and not force:
+        raise RefusedError(
+            f"release {release} ended {found.result} on {lowest}: {found.cause or 'no cause was recorded'}",
+            hint=f"name one that succeeded (inv ledger --env {lowest}), or climb all the same with --force",
+        )
+    return Subject(found.digest, found.git_commit, found.input_key)
 
 
 def _runs_now(rung: Rung, lowest: str) -> Subject:
@@ -183,9 +194,12 @@ def check_mark(rung: Rung, digest: str) -> None:
 
 
 def _serves(rung: Rung, environment: str, digest: str) -> bool:
-    """Say whether a rung serves a digest alone; refuse one that was never deployed: nothing to return to."""
-    function = rung.settings.names(environment).function
-    alias = aliases.read(rung.lambda_client, function)
+    """Say whether a rung serves a digest alone, with the configuration that its function has now.
+
+    Refuses a rung that was never deployed: nothing to return to. Validate decides the same in the climb.
+    """
+    named = rung.settings.names(environment).function
+    alias = aliases.read(rung.lambda_client, named)
     if alias is None or alias.version == LATEST:
         raise RefusedError(
             f"{environment} was never deployed: there is no version that a rollback could return to",
@@ -193,8 +207,12 @@ def _serves(rung: Rung, environment: str, digest: str) -> bool:
         )
     if alias.weights:
         return False
-    state = Function(rung.lambda_client, function, clock=rung.clock).read(alias.version)
-    return bool(state and state.digest == digest)
+    function = Function(rung.lambda_client, named, clock=rung.clock)
+    served = function.read(alias.version)
+    if not served or served.digest != digest:
+        return False
+    latest = function.read()
+    return bool(latest and latest.config_hash == served.config_hash)
 
 
 def _bundle(rung: Rung, *, no_smoke: bool) -> str:

@@ -57,10 +57,15 @@ def alone(rung: Rung) -> Iterator[None]:
         yield
 
 
-def record(rung: Rung, outcome: Outcome) -> None:
+def before(rung: Rung, root: str) -> Infra | None:
+    """Read what the ledger has of the delivery root, over which no lock of ours is held; nothing of the others."""
+    return delivery.read(rung) if root == delivery.ROOT else None
+
+
+def record(rung: Rung, outcome: Outcome, was: Infra | None) -> None:
     """Tell the ledger what was applied, so that the next deploy needn't run Terraform to find out."""
-    if outcome.root == "delivery":
-        delivery.record(rung, outcome.inputs_hash, outcome.plan_id)
+    if outcome.root == delivery.ROOT:
+        delivery.record(rung, outcome.inputs_hash, outcome.plan_id, was=was)
         return
     infra = Infra(
         input_hash=outcome.inputs_hash,

@@ -79,7 +79,7 @@ def test_it_can_be_answered_once(waiting, unique, eventually):
     eventually(lambda: asked(waiting) != [])
     assert answer(waiting, approve=True).code == 0
     second = answer(waiting, approve=False)
-    assert second.code == 2
+    assert second.code in (2, 4), second.message  # the climb may have ended already
     assert climbing.result().code == 0
 
 

@@ -23,7 +23,6 @@ BAD_VERSIONS = {
     "answering wrongly": (ON_PRODUCTION % "return {'statusCode': 500}", 4, "failed", "expected 200, got 500"),
     "failing only after traffic": (BEHIND_THE_ALIAS % "raise ValueError('broken')", 3, "rolled_back", "production"),
     "failing only under load": (BEHIND_THE_ALIAS % "if calls % 2: raise ValueError('busy')", 3, "rolled_back", ""),
-    "getting slow": (BEHIND_THE_ALIAS % "time.sleep(4)", 3, "rolled_back", ""),
     "that can't be imported": ("import nothing_of_that_name\n", 4, "failed", ""),
 }
 
@@ -35,7 +34,6 @@ def canary(make_tower):
 
 @pytest.mark.parametrize(("source", "code", "result", "cause"), BAD_VERSIONS.values(), ids=BAD_VERSIONS)
 def test_a_version(source, code, result, cause, canary, before, unique):
-    canary.case(**({"max_latency_ms": 3000} if "sleep" in source else {}))  # a cold start takes a second here
     if "import nothing" in source:
         canary.ship(unique(GOOD))
         uri = canary.push(unique(source))
@@ -87,12 +85,12 @@ class TestAlarms:
         assert was.newest().hotfix is True
         was.check_quiet()
 
-    def test_one_that_fires_during_the_shift_rolls_back(self, canary, before, unique, eventually):
+    def test_one_that_fires_during_the_shift_rolls_back(self, canary, before, unique, eventually, midway):
         canary.ship(unique(GOOD))
         was = before(canary)
-        climbing = canary.in_background()
-        eventually(lambda: canary.alias()[1] != {})
-        canary.fire()
+        with midway(canary) as climbing:
+            canary.fire()
+            eventually(lambda: canary.alarm_state() == "ALARM")
         ended = climbing.result()
         canary.calm()
         assert (ended.code, was.newest().result) == (3, "rolled_back"), ended.message
@@ -101,6 +99,17 @@ class TestAlarms:
         forced = canary.promote(force=True)
         assert forced.code == 0, forced.message
 
+    @pytest.mark.usefixtures("slow_clock")
+    def test_a_version_that_gets_slow_makes_the_latency_alarm_fire_and_is_rolled_back(self, make_tower, before, unique):
+        long = make_tower("long", deployment="Canary10Percent30Minutes", probe_requests=40)
+        long.ship(unique(BEHIND_THE_ALIAS % "time.sleep(2)"))  # over the alarm's 1.5 s; no smoke case minds
+        was = before(long)
+        ended = long.promote()
+        assert (ended.code, was.newest().result) == (3, "rolled_back"), ended.message
+        assert "latency" in ended.message
+        was.check_unmoved()
+
+    @pytest.mark.usefixtures("slow_clock")
     def test_one_that_fires_while_the_version_bakes_rolls_back(self, make_tower, before, unique, eventually):
         baking = make_tower("baking", bake_minutes=30)
         baking.ship(unique(GOOD))
@@ -141,25 +150,22 @@ class TestTwoAtOnce:
         assert canary.digest() == digest
         was.check_quiet()
 
-    def test_another_digest_is_refused_while_one_climbs(self, canary, before, unique, eventually):
+    def test_another_digest_is_refused_while_one_climbs(self, canary, before, unique, midway):
         digest = canary.ship(unique(GOOD))
         was = before(canary)
-        first = canary.in_background()
-        eventually(lambda: canary.alias()[1] != {})
-        canary.ship(unique(GOOD))
-        second = canary.promote()
+        with midway(canary) as first:
+            canary.ship(unique(GOOD))
+            second = canary.promote()
         assert second.code == 7
         assert "another climb is under way" in second.message
         assert first.result().code == 0
         assert canary.digest() == digest
         was.check_quiet()
 
-    def test_a_deploy_is_kept_out_while_a_climb_is_on_the_rung(self, canary, before, unique, eventually):
+    def test_a_deploy_is_kept_out_while_a_climb_is_on_the_rung(self, canary, before, unique, midway):
         canary.ship(unique(GOOD))
         was = before(canary)
-        climbing = canary.in_background()
-        eventually(lambda: canary.alias()[1] != {})
-        with pytest.raises(LockedError, match="promote"):
+        with midway(canary) as climbing, pytest.raises(LockedError, match="promote"):
             canary.rung().lock.acquire()
         assert climbing.result().code == 0
         was.check_quiet()
@@ -176,7 +182,7 @@ class TestTwoAtOnce:
         was.check_unmoved()
 
 
-def test_a_hand_that_moves_the_alias_is_not_overruled(canary, before, unique, eventually):
+def test_a_hand_that_moves_the_alias_is_not_overruled(canary, before, unique, midway):
     client, name = canary.client("lambda"), canary.function("production")
     third = client.publish_version(FunctionName=name)["Version"]
     canary.wait(name, Qualifier=third)
@@ -184,11 +190,10 @@ def test_a_hand_that_moves_the_alias_is_not_overruled(canary, before, unique, ev
     was = before(canary)
     if third == was.alias[0]:
         third = "1"
-    climbing = canary.in_background()
-    eventually(lambda: canary.alias()[1] != {})
-    client.update_alias(
-        FunctionName=name, Name="live", FunctionVersion=third, RoutingConfig={"AdditionalVersionWeights": {}}
-    )
+    with midway(canary) as climbing:
+        client.update_alias(
+            FunctionName=name, Name="live", FunctionVersion=third, RoutingConfig={"AdditionalVersionWeights": {}}
+        )
     ended = climbing.result()
     assert ended.code in (0, 3, 5), ended.message
     if ended.code == 0:  # CodeDeploy's last shift came after the hand
@@ -203,24 +208,20 @@ def test_a_hand_that_moves_the_alias_is_not_overruled(canary, before, unique, ev
     was.check_quiet()
 
 
-def test_the_version_that_a_rollback_returns_to_can_not_be_pruned(canary, before, unique, eventually):
+def test_the_version_that_a_rollback_returns_to_can_not_be_pruned(canary, before, unique, midway):
     canary.ship(unique(GOOD))
-    was = before(canary)
-    climbing = canary.in_background()
-    eventually(lambda: canary.alias()[1] != {})
-    client = canary.client("lambda")
-    with pytest.raises(client.exceptions.ResourceConflictException):
+    was, client = before(canary), canary.client("lambda")
+    with midway(canary) as climbing, pytest.raises(client.exceptions.ResourceConflictException):
         client.delete_function(FunctionName=canary.function("production"), Qualifier=was.alias[0])
     assert climbing.result().code == 0
 
 
 class TestCutOff:
-    def test_whoever_watches_puts_a_killed_climb_in_order(self, canary, before, unique, eventually):
+    def test_whoever_watches_puts_a_killed_climb_in_order(self, canary, before, unique, midway):
         canary.ship(unique(GOOD))
         was = before(canary)
-        climbing = canary.in_background()
-        eventually(lambda: canary.alias()[1] != {})
-        canary.client("stepfunctions").stop_execution(executionArn=canary.running()[0])
+        with midway(canary) as climbing:
+            canary.client("stepfunctions").stop_execution(executionArn=canary.running()[0])
         ended = climbing.result()
         assert ended.code == 3, ended.message
         assert "ABORTED" in ended.message
@@ -228,6 +229,7 @@ class TestCutOff:
         assert marked(canary) is None
         assert was.newest().result == "rolled_back"
 
+    @pytest.mark.usefixtures("slow_clock")
     def test_with_nobody_watching_the_net_does(self, canary, before, unique, eventually):
         canary.ship(unique(GOOD))
         was = before(canary)
@@ -239,12 +241,11 @@ class TestCutOff:
         assert was.newest().result == "rolled_back"
         assert was.newest().release_id == told.record["release_id"]
 
-    def test_stopping_while_it_shifts_rolls_back(self, canary, before, unique, eventually):
+    def test_stopping_while_it_shifts_rolls_back(self, canary, before, unique, midway):
         canary.ship(unique(GOOD))
         was = before(canary)
-        climbing = canary.in_background()
-        eventually(lambda: canary.alias()[1] != {})
-        stopped = canary.run(lambda desk: report.stopped(desk, desk.pick(running=True), "lunch"))
+        with midway(canary) as climbing:
+            stopped = canary.run(lambda desk: report.stopped(desk, desk.pick(running=True), "lunch"))
         assert (stopped.code, stopped.record["outcome"]) == (0, "rolled_back"), stopped.message
         assert climbing.result().code == 3
         was.check_unmoved()
@@ -282,6 +283,32 @@ def test_promoting_what_every_rung_runs_does_nothing(make_tower, before, unique)
     again = plain.promote()
     assert (again.code, again.record["outcome"]) == (0, "unchanged")
     was.check_unmoved()
+
+
+def test_a_rung_whose_configuration_was_changed_since_gets_a_version_of_the_same_image(make_tower, before, unique):
+    plain = make_tower("plain")
+    digest = plain.ship(unique(GOOD))
+    assert plain.promote().code == 0
+    was = before(plain)
+    name = plain.function("production")
+    plain.client("lambda").update_function_configuration(FunctionName=name, MemorySize=256)  # as Terraform does
+    plain.wait(name)
+    again = plain.promote()
+    assert (again.code, [t["outcome"] for t in again.record["targets"]]) == (0, ["unchanged", "succeeded"])
+    assert plain.wait(name, Qualifier="live")["MemorySize"] == 256
+    assert (plain.digest(), plain.alias() != was.alias) == (digest, True)
+    assert plain.promote().record["outcome"] == "unchanged"
+    was.check_quiet()
+
+
+def test_an_untested_climb_says_so_at_its_end_and_in_the_ledger(make_tower, before, unique):
+    plain = make_tower("plain")
+    plain.ship(unique(GOOD))
+    was = before(plain)
+    ended = plain.promote(no_smoke=True)
+    assert ended.code == 0, ended.message
+    assert "untested" in ended.text.splitlines()[-3]
+    assert was.newest().cause == "untested: released with --no-smoke"
 
 
 def test_a_digest_that_was_marked_bad_is_refused_at_the_door(make_tower, before, unique):

@@ -52,8 +52,10 @@ class FakeDynamoDB(Scripted):
         with self._lock:
             self.called("UpdateItem")
             self._check(TableName, _key(Key), rest)
-            name, value = re.fullmatch(r"SET (\w+) = (:\w+)", UpdateExpression).groups()  # type: ignore[union-attr]
-            self._table(TableName)[_key(Key)][name] = rest["ExpressionAttributeValues"][value]
+            assert re.fullmatch(r"SET (\w+ = :\w+(, )?)+", UpdateExpression), UpdateExpression
+            for name, value in re.findall(r"(\w+) = (:\w+)", UpdateExpression):
+                self._table(TableName)[_key(Key)][name] = rest["ExpressionAttributeValues"][value]
+            self.answered("UpdateItem")
         return {}
 
     def delete_item(self, *, TableName: str, Key: Item, **condition: Any) -> dict[str, Any]:
@@ -63,15 +65,19 @@ class FakeDynamoDB(Scripted):
             self._table(TableName).pop(_key(Key), None)
         return {}
 
-    def query(self, *, TableName: str, ExpressionAttributeValues: Item, Limit: int, **rest: Any) -> dict[str, Any]:
+    def query(
+        self, *, TableName: str, ExpressionAttributeValues: Item, Limit: int = 100, **rest: Any
+    ) -> dict[str, Any]:
         assert rest["KeyConditionExpression"] == "pk = :pk AND begins_with(sk, :prefix)"
-        assert rest["ScanIndexForward"] is False
+        newest_first = not rest.get("ScanIndexForward", True)
         with self._lock:
             self.called("Query")
             pk, prefix = ExpressionAttributeValues[":pk"]["S"], ExpressionAttributeValues[":prefix"]["S"]
-            keys = sorted((k for k in self._table(TableName) if k[0] == pk and k[1].startswith(prefix)), reverse=True)
+            keys = sorted(k for k in self._table(TableName) if k[0] == pk and k[1].startswith(prefix))
+            if newest_first:
+                keys.reverse()
             start = rest.get("ExclusiveStartKey")
-            keys = [key for key in keys if not start or key < _key(start)]
+            keys = keys[keys.index(_key(start)) + 1 :] if start else keys
             page = [dict(self._table(TableName)[key]) for key in keys[:Limit]]
         more = {"LastEvaluatedKey": {n: page[-1][n] for n in ("pk", "sk")}} if len(keys) > Limit else {}
         return {"Items": page, **more}
@@ -112,6 +118,8 @@ class FakeDynamoDB(Scripted):
 
     def _check(self, table: str, key: tuple[str, str], condition: dict[str, Any]) -> None:
         text = condition.get("ConditionExpression")
+        for name, meant in condition.get("ExpressionAttributeNames", {}).items():
+            text = text.replace(name, meant)
         if text and not _holds(text, self._table(table).get(key), condition.get("ExpressionAttributeValues", {})):
             raise error("ConditionalCheckFailedException")
 

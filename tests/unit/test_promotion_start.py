@@ -1,0 +1,75 @@
+"""What may climb, as far as it is known before anything is started."""
+
+import pytest
+from fakes.world import TABLE, World
+
+from stepladder.errors import BadInputError, RefusedError
+from stepladder.promotion.desk import Desk
+from stepladder.promotion.start import Request, _serves, _subject, start
+from stepladder.releases.records import FAILED, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, Bad, Release
+
+DIGEST = "sha256:" + "b" * 64
+RELEASE = "20261121T230501Z-a1b2c3"
+
+
+@pytest.fixture
+def world(tmp_path):
+    world = World(tmp_path)
+    world.table.tables[TABLE] = {}
+    return world
+
+
+def released(world, result, cause=""):
+    world.rung().ledger.write(
+        Release(
+            RELEASE, "staging", "deploy", "8", "7", DIGEST, "c0ffee", "jo", result, "then", "now", cause, input_key="k"
+        )
+    )
+
+
+def test_a_release_of_the_lowest_rung_that_succeeded_may_climb(world):
+    released(world, SUCCEEDED)
+    found = _subject(world.rung(), Request(release=RELEASE))
+    assert (found.digest, found.git_commit, found.input_key) == (DIGEST, "c0ffee", "k")
+
+
+@pytest.mark.parametrize("result", [FAILED, ROLLED_BACK, ROLLBACK_FAILED])
+def test_one_that_did_not_is_refused_with_its_cause_but_by_force(result, world):
+    released(world, result, "says hello: status 500")
+    with pytest.raises(RefusedError, match=f"ended {result} on staging: says hello: status 500") as refused:
+        start(Desk(world.rung()), Request(release=RELEASE))
+    assert "--force" in refused.value.hint
+    assert _subject(world.rung(), Request(release=RELEASE, force=True)).digest == DIGEST
+
+
+def test_a_release_that_never_was_is_bad_input(world):
+    with pytest.raises(BadInputError, match="staging has no release"):
+        start(Desk(world.rung()), Request(release=RELEASE))
+
+
+def test_a_digest_that_was_marked_bad_is_refused_whichever_way_it_is_named(world):
+    released(world, SUCCEEDED)
+    world.rung().ledger.mark_bad(DIGEST, Bad("today", "the climb of jo", "rolled back on production"))
+    for request in (Request(release=RELEASE), Request(digest=DIGEST)):
+        with pytest.raises(RefusedError, match="marked bad by the climb of jo"):
+            start(Desk(world.rung()), request)
+
+
+class TestServing:
+    @pytest.fixture
+    def deployed(self, world):
+        world.deploy()
+        return world
+
+    def test_a_rung_serves_a_digest_while_its_configuration_is_the_version_s(self, deployed):
+        assert _serves(deployed.rung(), "staging", deployed.serves)
+        assert not _serves(deployed.rung(), "staging", DIGEST)
+
+    def test_a_configuration_that_terraform_changed_since_has_to_climb(self, deployed):
+        deployed.function.configure(MemorySize=2048)
+        assert not _serves(deployed.rung(), "staging", deployed.serves)
+
+    def test_a_weighted_rung_serves_nothing_alone(self, deployed):
+        digest = deployed.serves
+        deployed.function.point("1", {"2": 0.1})
+        assert not _serves(deployed.rung(), "staging", digest)
