@@ -16,6 +16,7 @@ from stepladder.local import manager
 from stepladder.promotion import delivery
 
 SPEED = 200.0  # a five-minute canary takes 1.5 s
+SLOW = 10.0  # it takes half a minute, which no machine is too busy to see
 _numbers = itertools.count(1)
 
 
@@ -53,6 +54,31 @@ def no_faults_left(cloud: Any) -> Iterator[None]:
     cloud.faults()
     yield
     cloud.faults()
+
+
+@pytest.fixture
+def midway(cloud: Any) -> Callable[[Tower], Any]:
+    """Return a context: a climb, met while it shifts; the clock is slow until the block ends, however busy we are."""
+
+    @contextlib.contextmanager
+    def climbing(tower: Tower) -> Iterator[towers.Climbing]:
+        cloud.speed(SLOW)
+        try:
+            climb = tower.in_background()
+            eventually(lambda: tower.alias()[1] != {})
+            yield climb
+        finally:
+            cloud.speed(SPEED)
+
+    return climbing
+
+
+@pytest.fixture
+def slow_clock(cloud: Any) -> Iterator[None]:
+    """Let cloud time pass slowly: what functions do in real time is to be seen on it."""
+    cloud.speed(SLOW)
+    yield
+    cloud.speed(SPEED)
 
 
 @pytest.fixture
@@ -98,8 +124,8 @@ def faulty(cloud: Any, *rules: dict[str, Any]) -> Iterator[None]:
         cloud.faults()
 
 
-def eventually(what: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait until something is true."""
+def eventually(what: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait until something is true; the time only bounds how long a defect is waited for."""
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, "it never became true"

@@ -99,12 +99,15 @@ class TestAlarms:
         forced = canary.promote(force=True)
         assert forced.code == 0, forced.message
 
-    @pytest.mark.usefixtures("slow_clock")
-    def test_a_version_that_gets_slow_makes_the_latency_alarm_fire_and_is_rolled_back(self, make_tower, before, unique):
+    def test_a_version_that_gets_slow_makes_the_latency_alarm_fire_and_is_rolled_back(
+        self, make_tower, before, unique, cloud
+    ):
         long = make_tower("long", deployment="Canary10Percent30Minutes", probe_requests=40)
         long.ship(unique(BEHIND_THE_ALIAS % "time.sleep(2)"))  # over the alarm's 1.5 s; no smoke case minds
         was = before(long)
+        cloud.speed(30)  # the shift lasts a minute, and what a function does in real time is seen on this clock
         ended = long.promote()
+        cloud.speed(200)
         assert (ended.code, was.newest().result) == (3, "rolled_back"), ended.message
         assert "latency" in ended.message
         was.check_unmoved()
@@ -299,6 +302,17 @@ def test_a_rung_whose_configuration_was_changed_since_gets_a_version_of_the_same
     assert (plain.digest(), plain.alias() != was.alias) == (digest, True)
     assert plain.promote().record["outcome"] == "unchanged"
     was.check_quiet()
+
+
+def test_provisioned_concurrency_on_the_alias_keeps_a_canary_out_before_anything_moves(canary, before, unique):
+    canary.ship(unique(GOOD))
+    was = before(canary)
+    name = {"FunctionName": canary.function("production"), "Qualifier": "live"}
+    canary.client("lambda").put_provisioned_concurrency_config(**name, ProvisionedConcurrentExecutions=1)
+    ended = canary.promote()
+    canary.client("lambda").delete_provisioned_concurrency_config(**name)
+    assert (ended.code, "has provisioned concurrency" in ended.message) == (4, True), ended.message
+    was.check_unmoved()
 
 
 def test_an_untested_climb_says_so_at_its_end_and_in_the_ledger(make_tower, before, unique):
