@@ -77,7 +77,7 @@ class ProcessLauncher:
         """Say why the code can't run here: an image on a real Linux base needs a container."""
         if isinstance(spec.code, ZipCode):
             return ""
-        base = self._config(spec.code)[1].get("config", {}).get("Labels", {}).get(BASE_LABEL, "")
+        base = self._base(spec.code)
         if base.startswith(_HOST_PYTHON):
             return ""
         return (
@@ -89,7 +89,7 @@ class ProcessLauncher:
         """Say which Python an image wants that this machine doesn't have. Only for what `refusal` has let through."""
         if isinstance(spec.code, ZipCode):
             return ""  # runs on the nearest
-        return pythons.lacks(self._config(spec.code)[1]["config"]["Labels"][BASE_LABEL].removeprefix(_HOST_PYTHON))
+        return pythons.lacks(self._base(spec.code).removeprefix(_HOST_PYTHON))
 
     def prepare(self, spec: SandboxSpec) -> None:
         """Unpack the code ahead of the first start. What can't be unpacked is told then."""
@@ -187,6 +187,10 @@ class ProcessLauncher:
         image["AWS_EXECUTION_ENV"] = f"AWS_Lambda_python{version}"
         working_directory = root / folder.strip("/")
         return _Prepared(version, command[0], task, root / "var" / "runtime", working_directory, image)
+
+    def _base(self, code: ImageCode) -> str:
+        settings = self._config(code)[1].get("config") or {}
+        return str((settings.get("Labels") or {}).get(BASE_LABEL, ""))  # an engine writes null for no labels
 
     def _config(self, code: ImageCode) -> tuple[dict[str, Any], dict[str, Any]]:
         if self._blobs is None:
