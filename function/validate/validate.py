@@ -78,6 +78,8 @@ def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     unchanged = digest == release["digest"] and same_configuration
     if not unchanged:
         _check_deployable(target, latest, served)
+        if not release["hotfix"]:
+            _check_weighable(target)
     short = release["digest"].removeprefix("sha256:")[:12]
     return {
         "previous_version": alias.version,
@@ -156,3 +158,24 @@ def _check_deployable(target: dict[str, Any], latest: dict[str, Any], served: di
         raise RefusedError(f"the execution role of {function} has changed: an alias can't weigh versions of two roles")
     if (latest.get("DeadLetterConfig") or {}) != (served.get("DeadLetterConfig") or {}):
         raise RefusedError(f"the dead-letter queue of {function} has changed: an alias can't weigh such versions")
+
+
+def _check_weighable(target: dict[str, Any]) -> None:
+    """Refuse to shift gradually onto an alias with provisioned concurrency: Lambda won't weigh it.
+
+    It answers "Alias with weights can not be used with Provisioned Concurrency", which would strand the deployment
+    (https://github.com/aws/serverless-application-model/issues/1296, https://github.com/hashicorp/terraform/issues/24957).
+    """
+    if target["deployment_config"].endswith("AllAtOnce"):
+        return
+    function, alias = target["function"], target["alias"]
+    try:
+        aws.client("lambda").get_provisioned_concurrency_config(FunctionName=function, Qualifier=alias)
+    except Exception as error:
+        if aws.code(error) != "ProvisionedConcurrencyConfigNotFoundException":
+            raise
+        return
+    raise RefusedError(
+        f"alias {alias} of {function} has provisioned concurrency, so Lambda can't shift its traffic gradually: "
+        f"set promotion.rungs.{target['environment']}.deployment to AllAtOnce, or take it away for the shift"
+    )

@@ -26,7 +26,7 @@ WILDCARDS = {
     "CallThePipeline": "a version of one of the three functions",
     "CallWhatIsUnderTest": "a version or alias of a rung's function",
     "ReadAlarms": "DescribeAlarms is authorised against the list of the account's alarms",
-    "ReadDeploymentConfigurations": "AWS's own are named CodeDeployDefault.*, ours by the service module",
+    "ReadDeploymentConfigurations": "AWS's own for Lambda, and each rung's, which the service module names by its pace",
     "ReadExecutions": "executions of the one state machine",
     "ReadTheSmokeCases": "bundles are named by their content",
     "ReadWhatServes": "versions and aliases of a rung's function",
@@ -138,10 +138,53 @@ def test_the_ladder_s_functions_are_named_one_by_one(planned):
     assert set(moves["Resource"]) == expected
 
 
-def test_verify_may_write_notes_on_deployments_and_nothing_else_into_the_ledger(planned):
-    (notes,) = (s for s in statements(planned, 'aws_iam_role_policy.pipeline["verify"]') if "dynamodb" in json.dumps(s))
-    assert notes["Action"] == "dynamodb:PutItem"
-    assert notes["Condition"] == {"ForAnyValue:StringLike": {"dynamodb:LeadingKeys": "deployment#*"}}
+ENVIRONMENTS = {"env#staging", "env#prodeu", "env#produs"}
+LEDGER = {  # the partition keys under which each may do what
+    'pipeline["validate"]': {
+        "GetItem": {"digest#*", *ENVIRONMENTS},
+        "PutItem": ENVIRONMENTS,
+        "DeleteItem": ENVIRONMENTS,
+    },
+    'pipeline["verify"]': {"PutItem": {"deployment#*"}},
+    'pipeline["rollback"]': {
+        "GetItem": {"deployment#*", *ENVIRONMENTS},
+        "PutItem": ENVIRONMENTS,
+        "DeleteItem": ENVIRONMENTS,
+    },
+    "promotion": {"PutItem": {"climb#*", "digest#*", *ENVIRONMENTS}, "DeleteItem": ENVIRONMENTS},
+}
+
+
+@pytest.mark.parametrize("role", LEDGER)
+def test_each_role_may_touch_its_own_items_of_the_ledger_and_no_others(planned, role):
+    found = {}
+    for statement in statements(planned, f"aws_iam_role_policy.{role}"):
+        if "dynamodb" not in json.dumps(statement["Action"]):
+            continue
+        (keys,) = (v for test, v in statement["Condition"].items() if test.startswith("ForAllValues:"))
+        assert statement["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}, "a request without keys would pass"
+        told = keys["dynamodb:LeadingKeys"]
+        for action in [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]:
+            found[action.removeprefix("dynamodb:")] = {told} if isinstance(told, str) else set(told)
+    assert found == LEDGER[role]
+
+
+def test_the_keys_that_the_definition_writes_are_those_that_its_role_may(planned):
+    written = {
+        item["pk"]["S.$"].split("'")[1].removesuffix("{}")
+        for state in definition.states(definition.load())
+        if state.kind == "Task"
+        for item in _items(state.body["Parameters"])
+    }
+    allowed = {key.partition("#")[0] + "#" for key in LEDGER["promotion"]["PutItem"]}
+    assert written == allowed
+
+
+def _items(parameters):
+    if "Item" in parameters:
+        yield parameters["Item"]
+    for action in parameters.get("TransactItems", ()):
+        yield action["Put"]["Item"]
 
 
 CALLS = {  # what the state machine calls directly, and the permission that it takes

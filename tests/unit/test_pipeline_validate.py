@@ -133,6 +133,10 @@ def zipped(world):
     world.lambda_.latest["PackageType"] = "Zip"
 
 
+def provisioned(world):
+    world.lambda_.provisioned = 5
+
+
 REFUSALS = {
     "the environment is locked": (other_lock, "locked by ann"),
     "the digest was marked bad": (bad, "marked bad by ann at today: leaks"),
@@ -149,6 +153,7 @@ REFUSALS = {
     "a deployment is under way": (deploying, "deployment d-1 is under way"),
     "the role has changed": (role, "execution role"),
     "the function is no image function": (zipped, "is no image function"),
+    "the alias has provisioned concurrency": (provisioned, "can't shift its traffic gradually: set promotion.rungs."),
 }
 
 
@@ -159,6 +164,17 @@ def test_it_refuses_and_gives_the_lock_back_when(pipeline, arrange, why):
         call(pipeline)
     assert why in str(refused.value)
     assert lock(pipeline).get("run_id") != EXECUTION
+
+
+@pytest.mark.parametrize(
+    ("config", "hotfix"),
+    [("CodeDeployDefault.LambdaAllAtOnce", False), ("CodeDeployDefault.LambdaCanary10Percent5Minutes", True)],
+    ids=["by its settings", "as a hotfix"],
+)
+def test_an_alias_with_provisioned_concurrency_is_shifted_all_at_once(pipeline, config, hotfix):
+    provisioned(pipeline.world)
+    told = call(pipeline, release(hotfix=hotfix), target(deployment_config=config))
+    assert told["unchanged"] is False
 
 
 def test_an_image_for_the_other_machine_is_refused(pipeline, tmp_path):

@@ -1,4 +1,15 @@
 # One role for each function, with exact ARNs. Only rollback's may move an alias.
+locals {
+  ledger_environments = [for environment in local.environments : "env#${environment}"]
+
+  # The items of the ledger that each function reads and writes, by their partition keys (docs/architecture.md).
+  ledger_keys = {
+    rollback = { read = concat(["deployment#*"], local.ledger_environments), write = local.ledger_environments }
+    validate = { read = concat(["digest#*"], local.ledger_environments), write = local.ledger_environments }
+    verify   = { read = [], write = ["deployment#*"] } # why a hook said no, for whoever reads later
+  }
+}
+
 data "aws_iam_policy_document" "assumed_by_lambda" {
   statement {
     actions = ["sts:AssumeRole"]
@@ -49,13 +60,54 @@ data "aws_iam_policy_document" "pipeline" {
     }
   }
 
+  # ForAllValues is true of a request that names no key, so Null asks for one.
   dynamic "statement" {
-    for_each = each.key == "verify" ? [] : ["this"]
+    for_each = length(local.ledger_keys[each.key].read) > 0 ? ["this"] : []
 
     content {
-      sid       = "UseTheLedger"
-      actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"]
+      sid       = "ReadTheLedger"
+      actions   = ["dynamodb:GetItem"]
       resources = [local.ledger_table_arn]
+
+      condition {
+        test     = "ForAllValues:StringLike"
+        variable = "dynamodb:LeadingKeys"
+        values   = local.ledger_keys[each.key].read
+      }
+
+      condition {
+        test     = "Null"
+        variable = "dynamodb:LeadingKeys"
+        values   = ["false"]
+      }
+    }
+  }
+
+  statement {
+    sid       = "WriteTheLedger"
+    actions   = each.key == "verify" ? ["dynamodb:PutItem"] : ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    resources = [local.ledger_table_arn]
+
+    condition {
+      test     = "ForAllValues:StringLike"
+      variable = "dynamodb:LeadingKeys"
+      values   = local.ledger_keys[each.key].write
+    }
+
+    condition {
+      test     = "Null"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["false"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "validate" ? ["this"] : []
+
+    content {
+      sid       = "ReadProvisionedConcurrency"
+      actions   = ["lambda:GetProvisionedConcurrencyConfig"]
+      resources = [for arn in local.target_functions : "${arn}:live"]
     }
   }
 
@@ -86,24 +138,6 @@ data "aws_iam_policy_document" "pipeline" {
       sid       = "AnswerHooks"
       actions   = ["codedeploy:PutLifecycleEventHookExecutionStatus"]
       resources = local.target_deployment_groups
-    }
-  }
-
-  # Why a hook said no, for whoever reads later; nothing else in the ledger.
-  dynamic "statement" {
-    for_each = each.key == "verify" ? ["this"] : []
-
-    content {
-      sid       = "NoteWhyAHookFailed"
-      actions   = ["dynamodb:PutItem"]
-      resources = [local.ledger_table_arn]
-
-      # Not ForAllValues, which is true of a request that names no key.
-      condition {
-        test     = "ForAnyValue:StringLike"
-        variable = "dynamodb:LeadingKeys"
-        values   = ["deployment#*"]
-      }
     }
   }
 

@@ -102,9 +102,12 @@ data "aws_iam_policy_document" "promotion" {
 
   # CreateDeployment reads the configuration and registers the revision: both are asked of the caller.
   statement {
-    sid       = "ReadDeploymentConfigurations"
-    actions   = ["codedeploy:GetDeploymentConfig"]
-    resources = ["${local.arn_prefix}:codedeploy:${var.region}:${var.account}:deploymentconfig:*"]
+    sid     = "ReadDeploymentConfigurations"
+    actions = ["codedeploy:GetDeploymentConfig"]
+    resources = [
+      for name in concat(["CodeDeployDefault.Lambda*"], [for environment in local.environments : "${var.project}-${environment}-*"]) :
+      "${local.arn_prefix}:codedeploy:${var.region}:${var.account}:deploymentconfig:${name}"
+    ]
   }
 
   statement {
@@ -116,10 +119,41 @@ data "aws_iam_policy_document" "promotion" {
     ]
   }
 
+  # Releases and what is current; questions to people; digests that failed. A transaction's puts are asked one by one.
   statement {
     sid       = "WriteTheLedger"
-    actions   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+    actions   = ["dynamodb:PutItem"]
     resources = [local.ledger_table_arn]
+
+    condition {
+      test     = "ForAllValues:StringLike"
+      variable = "dynamodb:LeadingKeys"
+      values   = concat(["climb#*", "digest#*"], local.ledger_environments)
+    }
+
+    condition {
+      test     = "Null"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["false"]
+    }
+  }
+
+  statement {
+    sid       = "GiveLocksBack"
+    actions   = ["dynamodb:DeleteItem"]
+    resources = [local.ledger_table_arn]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "dynamodb:LeadingKeys"
+      values   = local.ledger_environments
+    }
+
+    condition {
+      test     = "Null"
+      variable = "dynamodb:LeadingKeys"
+      values   = ["false"]
+    }
   }
 
   statement {

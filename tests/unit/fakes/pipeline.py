@@ -41,6 +41,7 @@ def target(**changes: Any) -> dict[str, Any]:
         "alias": ALIAS,
         "application": FUNCTION,
         "deployment_group": ALIAS,
+        "deployment_config": "CodeDeployDefault.LambdaCanary10Percent5Minutes",
         "probe_requests": 10,
         "lock_seconds": 7200,
     }
@@ -68,6 +69,13 @@ class Lambda:
         self.invoked: list[str] = []
         self.moves: list[dict[str, Any]] = []
         self.before_update: Any = None
+        self.provisioned = 0
+
+    def get_provisioned_concurrency_config(self, FunctionName: str, Qualifier: str) -> dict[str, Any]:  # noqa: N803
+        assert (FunctionName, Qualifier) == (FUNCTION, ALIAS)
+        if not self.provisioned:
+            raise refusal("ProvisionedConcurrencyConfigNotFoundException", 404)
+        return {"RequestedProvisionedConcurrentExecutions": self.provisioned}
 
     def get_alias(self, FunctionName: str, Name: str) -> dict[str, Any]:  # noqa: N803
         return dict(self.aliases[FunctionName])
