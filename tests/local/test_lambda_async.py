@@ -29,7 +29,7 @@ def test_an_event_is_accepted_at_once_and_a_failing_one_ends_in_its_destination(
 
 
 def _receive(sqs: Any, queue: str) -> dict[str, Any]:
-    for _ in range(100):
+    for _ in range(600):
         messages = sqs.receive_message(QueueUrl=queue).get("Messages")
         if messages:
             return messages[0]
@@ -60,7 +60,7 @@ def test_a_failing_event_is_tried_three_times_by_the_clouds_clock_and_then_goes_
 
 
 def _wait_for(functions: Any, name: str, line: str, count: int) -> None:
-    for _ in range(100):
+    for _ in range(1200):
         if functions.log(name).count(line) >= count:
             return
         time.sleep(0.05)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.cloud
 PRINT = "import json\ndef handler(event, context):\n    print('GOT ' + json.dumps(event))\n"
 
 
-def until(look: Callable[[], Any], seconds: float = 10) -> Any:
+def until(look: Callable[[], Any], seconds: float = 60) -> Any:
     """Look until something is there."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

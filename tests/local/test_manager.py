@@ -24,7 +24,7 @@ def test_up_is_ready_in_seconds_and_light_and_down_ends_it(tmp_path: Path) -> No
     took = time.monotonic() - began
     try:
         assert started
-        assert took < 10, took  # a third of a second on an idle machine
+        assert took < 30, took  # a third of a second on an idle machine; benchmarks/ measures
         assert manager.healthy(info)["pid"] == info.pid
         memory = Path(f"/proc/{info.pid}/status")
         if memory.exists():

@@ -83,7 +83,7 @@ def test_a_local_cloud_that_isn_t_up_is_said_at_once(monkeypatch: pytest.MonkeyP
     started = time.monotonic()
     with pytest.raises(NotReadyError, match="the local cloud doesn't answer") as caught:
         Aws("eu-west-1").client("lambda")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 15  # the SDK would try for half a minute
     assert "inv local.up" in caught.value.hint
 
 

@@ -78,11 +78,11 @@ def test_moving_bytes_between_files_changes_the_key(tmp_path: Path) -> None:
     assert first != key(tmp_path / "b", {"function/app/a": "x", "function/app/b": "y"})
 
 
-def test_a_normal_project_takes_less_than_fifty_milliseconds(tmp_path: Path) -> None:
+def test_a_normal_project_takes_less_than_fifty_milliseconds_of_the_processor(tmp_path: Path) -> None:
     settings = project.make(tmp_path, {f"function/app/m{n}.py": "x = 1\n" * 200 for n in range(150)})
     took = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.process_time()
         images.input_key(settings)
-        took.append(time.perf_counter() - started)
+        took.append(time.process_time() - started)
     assert min(took) < 0.05

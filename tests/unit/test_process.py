@@ -63,7 +63,7 @@ def test_a_program_ends_when_its_parent_is_killed(tmp_path):
         while not pid_file.exists() or not pid_file.read_text():
             time.sleep(0.01)
         running.kill()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while _alive(int(pid_file.read_text())):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -92,7 +92,7 @@ def test_a_spooled_program_outlives_our_death_and_ends_in_order(tmp_path):
     )
     run = subprocess.Popen([sys.executable, "-c", parent])
     spool = tmp_path / "spool.out"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not (spool.exists() and spool.read_text()):
         time.sleep(0.02)
     run.kill()
@@ -152,7 +152,7 @@ def _running(tmp_path, edge="task", timeout="30"):
     run = subprocess.Popen(
         [sys.executable, "-c", RUNS, str(tmp_path), edge, timeout], stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (tmp_path / "ready").exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -206,9 +206,9 @@ def test_handlers_are_as_they_were_afterwards():
 def test_a_program_that_leaves_its_output_to_another_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(process, "_DRAIN", 0.3)
     leaves = (
-        "import subprocess, sys; print('done', flush=True); subprocess.Popen(['sleep', '6'], start_new_session=True)"
+        "import subprocess, sys; print('done', flush=True); subprocess.Popen(['sleep', '30'], start_new_session=True)"
     )
     started = time.monotonic()
     done = process.run([sys.executable, "-W", "ignore", "-c", leaves], timeout=20)
     assert (done.code, done.out) == (0, "done\n")
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20
