@@ -7,7 +7,9 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
+import asking
 import pytest
+from elsewhere import AWS, Elsewhere
 from running_cloud import RunningCloud
 
 from stepladder.local import manager
@@ -23,6 +25,7 @@ ALIEN = (
     "TF_CLI_",
     "TF_VAR_",
 )
+CREDENTIALS = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 for name in [name for name in os.environ if name.startswith(ALIEN) and name != "AWS_CA_BUNDLE"]:
     # A test means the same on a laptop and in CI; one that is about CI sets the variables itself.
     del os.environ[name]
@@ -47,9 +50,48 @@ def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
     return Rooms(config, log)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Point the contract tests elsewhere (docs/contract-tests.md); each also by STEPLADDER_CONTRACT_<NAME>."""
+    group = parser.getgroup("contract tests")
+    for name, text in (
+        ("endpoint", f"URL of another emulator, or {AWS!r}: only contract tests run then"),
+        ("account", "the account there; required"),
+        ("region", "the region there"),
+    ):
+        given = os.environ.get(f"STEPLADDER_CONTRACT_{name.upper()}", "us-east-1" if name == "region" else "")
+        group.addoption(f"--{name}", default=given, help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("endpoint"):
+        return
+    if not config.getoption("account"):
+        raise pytest.UsageError("--endpoint needs --account: the tests make and delete things in it")
+    asking.patience = 600.0
+    os.environ.update({k: v for k, v in CREDENTIALS.items() if not k.startswith("AWS_ENDPOINT_URL")})
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Elsewhere nothing but contract tests may run: the others would make things there that nothing deletes."""
+    if not config.getoption("endpoint"):
+        return
+    kept = [item for item in items if item.get_closest_marker("contract") and "docker" not in item.path.parts]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
 @pytest.fixture(scope="session")
-def cloud() -> Iterator[RunningCloud]:
+def cloud(request: pytest.FixtureRequest) -> Iterator[RunningCloud | Elsewhere]:
     """One cloud for a test session (for each xdist worker). Use names of your own in it: tests share it."""
+    if endpoint := request.config.getoption("endpoint"):
+        there = Elsewhere(endpoint, request.config.getoption("account"), request.config.getoption("region"))
+        there.check_account()
+        try:
+            yield there
+        finally:
+            there.clean()
+        return
     with manager.running(environ={"STEPLADDER_LAUNCHER": "process"}) as info:  # containers: tests/docker
         yield RunningCloud(info)
 

@@ -6,9 +6,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from codedeploy_rung import Rung, furnish
 from functions import PYTHON, Functions
+from machines import Machines
 
 from stepladder.local.launchers import runtime_client
 
@@ -22,9 +25,29 @@ def functions(cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Functions
 @pytest.fixture
 def slow_updates(functions: Functions) -> Iterator[None]:
     """Let Pending and InProgress last a second: long enough to be met on a busy machine."""
+    if not functions.cloud.own:  # AWS takes its time by itself
+        yield
+        return
     functions.order("settle", seconds=1.0)
     yield
     functions.order("settle", seconds=0.06)
+
+
+@pytest.fixture
+def rung(cloud: Any) -> Iterator[Rung]:
+    yield furnish(cloud, f"deployed-{uuid4().hex[:8]}")
+    if cloud.own:
+        cloud.speed(1)
+
+
+@pytest.fixture
+def machines(cloud: Any) -> Iterator[Machines]:
+    if cloud.own:
+        cloud.speed(600)
+    yield Machines(cloud)
+    if cloud.own:
+        cloud.speed(1)
+        cloud.faults()
 
 
 @pytest.fixture

@@ -25,9 +25,9 @@ def digest(data: bytes) -> str:
 class Repository:
     """One repository, spoken to as Docker does."""
 
-    def __init__(self, cloud: Any, name: str, account: str = "123456789012", region: str = "us-east-1") -> None:
+    def __init__(self, cloud: Any, name: str, account: str = "", region: str = "") -> None:
         self.cloud, self.name = cloud, name
-        self.ecr = cloud.client("ecr", account=account, region=region)
+        self.ecr = cloud.client("ecr", account=account or cloud.account, region=region or cloud.region)
         self.http = urllib3.PoolManager(retries=False)
         token = self.ecr.get_authorization_token()["authorizationData"][0]
         self.endpoint = token["proxyEndpoint"]

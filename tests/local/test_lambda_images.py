@@ -50,8 +50,9 @@ def test_a_published_version_freezes_its_image(functions: Any, repository: str) 
     functions.wait(name)
     assert functions.client.get_function(FunctionName=name, Qualifier=version)["Code"]["ResolvedImageUri"] == first
     assert functions.client.get_function(FunctionName=name)["Code"]["ResolvedImageUri"] == second
-    assert functions.invoke(name, Qualifier=version)[0] == "one"
-    assert functions.invoke(name)[0] == "two"
+    if functions.cloud.own:  # no other endpoint has the Python that these images lack
+        assert functions.invoke(name, Qualifier=version)[0] == "one"
+        assert functions.invoke(name)[0] == "two"
 
 
 @pytest.mark.contract
@@ -59,13 +60,16 @@ def test_a_tag_that_moves_does_not_move_the_function(functions: Any) -> None:
     repository = functions.repository()
     uri = functions.image(repository, {"var/task/app.py": APP}, tag="stable").partition("@")[0] + ":stable"
     name = functions.create_image(uri)
-    functions.image(repository, {"var/task/app.py": APP.replace("one", "two")}, tag="stable")
-    assert functions.invoke(name)[0] == "one"
+    digest_uri = functions.client.get_function(FunctionName=name)["Code"]["ResolvedImageUri"]
+    moved = functions.image(repository, {"var/task/app.py": APP.replace("one", "two")}, tag="stable")
+    assert functions.client.get_function(FunctionName=name)["Code"]["ResolvedImageUri"] == digest_uri != moved
+    if functions.cloud.own:
+        assert functions.invoke(name)[0] == "one"
 
 
 @pytest.mark.contract
 def test_a_missing_image_is_refused(functions: Any, repository: str, code: Any) -> None:
-    registry = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+    registry = f"{functions.cloud.account}.dkr.ecr.{functions.cloud.region}.amazonaws.com"
     for uri in (
         f"{registry}/{repository}@sha256:{'0' * 64}",
         f"{registry}/{repository}:nowhere",
@@ -162,7 +166,6 @@ def test_an_image_on_a_real_base_asks_for_a_container(functions: Any, repository
     assert "container launcher" in result["errorMessage"]
 
 
-@pytest.mark.contract
 def test_an_image_deleted_during_an_update_fails_the_update(functions: Any, repository: str) -> None:
     first = functions.image(repository, {"var/task/app.py": APP})
     name = functions.create_image(first)

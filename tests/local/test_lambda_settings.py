@@ -27,7 +27,7 @@ def test_a_permission_of_an_alias_is_not_one_of_the_function(functions: Any, cod
             "Effect": "Allow",
             "Principal": {"Service": "events.amazonaws.com"},
             "Action": "lambda:InvokeFunction",
-            "Resource": f"arn:aws:lambda:us-east-1:123456789012:function:{name}:live",
+            "Resource": f"arn:aws:lambda:{functions.cloud.region}:{functions.cloud.account}:function:{name}:live",
             "Condition": {"ArnLike": {"AWS:SourceArn": "arn:aws:events:us-east-1:1:rule/x"}},
         }
     ]
@@ -60,6 +60,25 @@ def test_reserved_concurrency_is_shown_and_cannot_starve_the_account(functions: 
     assert refused == "InvalidParameterValueException"
     client.delete_function_concurrency(FunctionName=name)
     assert client.get_account_settings()["AccountLimit"]["ConcurrentExecutions"] == 1000
+
+
+ONE = "def handler(event, context):\n    return 1\n"
+TWO = "def handler(event, context):\n    return 2\n"
+
+
+def test_an_update_that_fails_stays_visible_and_the_old_code_goes_on_serving(functions: Any) -> None:
+    name = functions.create(ONE)
+    functions.order("fail", function=name, code="InternalError", reason="a bad day")
+    functions.client.update_function_code(FunctionName=name, ZipFile=functions.zip(TWO))
+    config = functions.wait(name)
+    assert (config["LastUpdateStatus"], config["LastUpdateStatusReasonCode"]) == ("Failed", "InternalError")
+    assert functions.invoke(name)[0] == 1
+    functions.update(name, TWO)
+    assert functions.invoke(name)[0] == 2
+
+
+def test_a_runtime_that_is_no_python_is_refused(functions: Any, code: Any) -> None:
+    assert code(functions.create, Runtime="nodejs22.x") == "InvalidParameterValueException"
 
 
 @pytest.mark.contract

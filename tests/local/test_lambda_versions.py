@@ -185,17 +185,6 @@ def weighted(functions: Any) -> str:
     return name
 
 
-def test_an_update_that_fails_stays_visible_and_the_old_code_goes_on_serving(functions: Any) -> None:
-    name = functions.create(ONE)
-    functions.order("fail", function=name, code="InternalError", reason="a bad day")
-    functions.client.update_function_code(FunctionName=name, ZipFile=functions.zip(TWO))
-    config = functions.wait(name)
-    assert (config["LastUpdateStatus"], config["LastUpdateStatusReasonCode"]) == ("Failed", "InternalError")
-    assert functions.invoke(name)[0] == 1
-    functions.update(name, TWO)
-    assert functions.invoke(name)[0] == 2
-
-
 @pytest.mark.usefixtures("slow_updates")
 def test_of_two_updates_at_once_one_wins(functions: Any) -> None:
     from botocore.exceptions import ClientError
@@ -233,7 +222,7 @@ def test_get_function_takes_an_alias_and_says_which_version_it_is(functions: Any
     functions.client.create_alias(FunctionName=name, Name="live", FunctionVersion=version)
     config = functions.client.get_function(FunctionName=name, Qualifier="live")["Configuration"]
     assert (config["Version"], config["FunctionArn"].rsplit(":", 1)[1]) == (version, "live")
-    arn = f"arn:aws:lambda:us-east-1:123456789012:function:{name}:live"
+    arn = f"arn:aws:lambda:{functions.cloud.region}:{functions.cloud.account}:function:{name}:live"
     assert functions.client.get_function(FunctionName=arn)["Configuration"]["Version"] == version
 
 
@@ -252,7 +241,6 @@ def test_get_function_takes_an_alias_and_says_which_version_it_is(functions: Any
             "InvalidParameterValueException",
             id="variables over 4 KB",
         ),
-        pytest.param({"Runtime": "nodejs22.x"}, "InvalidParameterValueException", id="not Python"),
         pytest.param({"Code": {"ZipFile": b"no zip"}}, "InvalidParameterValueException", id="broken zip"),
         pytest.param(
             {"Code": {"S3Bucket": "nowhere", "S3Key": "x.zip"}},
@@ -260,13 +248,15 @@ def test_get_function_takes_an_alias_and_says_which_version_it_is(functions: Any
             id="package not in S3",
         ),
         pytest.param(
-            {"Role": "arn:aws:iam::123456789012:role/missing"}, "InvalidParameterValueException", id="missing role"
+            {"Role": "arn:aws:iam::ACCOUNT:role/missing"}, "InvalidParameterValueException", id="missing role"
         ),
     ],
 )
 def test_bad_settings_are_refused_as_aws_refuses_them(
     functions: Any, code: Any, settings: dict[str, Any], expected: str
 ) -> None:
+    if "Role" in settings:
+        settings = {"Role": settings["Role"].replace("ACCOUNT", functions.cloud.account)}
     assert code(functions.create, **settings) == expected
 
 
@@ -285,7 +275,8 @@ def test_a_function_exists_once(functions: Any, code: Any) -> None:
 def test_a_package_from_s3_runs(functions: Any) -> None:
     s3 = functions.cloud.client("s3")
     bucket = functions.name()
-    s3.create_bucket(Bucket=bucket)
+    elsewhere = {"CreateBucketConfiguration": {"LocationConstraint": functions.cloud.region}}
+    s3.create_bucket(Bucket=bucket, **({} if functions.cloud.region == "us-east-1" else elsewhere))
     s3.put_object(Bucket=bucket, Key="f.zip", Body=functions.zip(TWO))
     name = functions.create(Code={"S3Bucket": bucket, "S3Key": "f.zip"})
     assert functions.invoke(name)[0] == 2

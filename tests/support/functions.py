@@ -11,12 +11,13 @@ import io
 import json
 import sys
 import tarfile
-import time
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from asking import until
 
 from stepladder.images import hostbase
 
@@ -40,7 +41,7 @@ class Functions:
 
     @functools.cached_property
     def role(self) -> str:
-        return self.make_role()
+        return self.cloud.role
 
     def make_role(self, trust: Mapping[str, Any] = TRUST) -> str:
         role = self.cloud.client("iam").create_role(
@@ -85,12 +86,10 @@ class Functions:
     def wait(self, name: str, qualifier: str = "") -> dict[str, Any]:
         """Wait until nothing is on its way; return the configuration."""
         extra = {"Qualifier": qualifier} if qualifier else {}
-        for _ in range(400):
-            config = self.client.get_function_configuration(FunctionName=name, **extra)
-            if config["State"] != "Pending" and config.get("LastUpdateStatus") != "InProgress":
-                return config
-            time.sleep(0.01)
-        raise AssertionError(f"{name} does not settle")
+        return until(
+            lambda: self.client.get_function_configuration(FunctionName=name, **extra),
+            lambda config: config["State"] != "Pending" and config.get("LastUpdateStatus") != "InProgress",
+        )
 
     def publish(self, name: str, **params: Any) -> str:
         version = self.client.publish_version(FunctionName=name, **params)["Version"]
@@ -175,7 +174,7 @@ class Functions:
             "layers": descriptors,
         }
         digest = self.put_manifest(repository, manifest, tag)
-        return f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{repository}@{digest}"
+        return f"{self.cloud.account}.dkr.ecr.{self.cloud.region}.amazonaws.com/{repository}@{digest}"
 
     def put_manifest(self, repository: str, manifest: Mapping[str, Any], tag: str = "") -> str:
         params = {"imageTag": tag} if tag else {}
