@@ -134,8 +134,8 @@ class _Handler(BaseHTTPRequestHandler):
         api = self.server.api
         api.on_ready()
         work = api.next()
-        if work is None:
-            self.close_connection = True
+        if work is None or self._hung_up():
+            self.close_connection = True  # what a dead runtime never took goes to another environment
             return
         api.on_taken(work.request_id)
         headers = {
@@ -171,6 +171,15 @@ class _Handler(BaseHTTPRequestHandler):
                 self._answer(202, {"status": "OK"})
             case _:
                 self._answer(404, {"errorType": "UnknownPath", "errorMessage": self.path})
+
+    def _hung_up(self) -> bool:
+        """Say whether the runtime that asked has died meanwhile: it sends nothing while it waits."""
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():
