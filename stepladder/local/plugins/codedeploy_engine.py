@@ -16,13 +16,16 @@ from typing import Any, Protocol
 
 from stepladder.local.cloud import Cloud, ServiceError
 from stepladder.local.events import emit
+from stepladder.local.plugins import codedeploy_alarms
 from stepladder.local.plugins.codedeploy_model import (
     ACTIVE,
     AppSpec,
     AppSpecError,
     Deployment,
+    Failure,
     LifecycleEvent,
     content_of,
+    failed,
     new_id,
     read_appspec,
     steps_of,
@@ -51,18 +54,6 @@ class Store(Protocol):
         """Keep a deployment."""
 
 
-class Failure(Exception):  # noqa: N818 - an outcome
-    """The deployment ends here: `status`, an error code, a message, and the rollback event that this is."""
-
-    def __init__(self, status: str, code: str, message: str, event: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message, self.event = status, code, message, event
-
-
-def _failed(code: str, message: str) -> Failure:
-    return Failure("Failed", code, message, "DEPLOYMENT_FAILURE")
-
-
 class Engine:
     """Runs each deployment on a thread of its own."""
 
@@ -78,7 +69,7 @@ class Engine:
 
     def fail_interrupted(self, deployment: Deployment) -> None:
         """End a deployment whose cloud was restarted under it, as an internal error of CodeDeploy would."""
-        self._end(deployment, _failed("INTERNAL_ERROR", "The local cloud was restarted during the deployment."))
+        self._end(deployment, failed("INTERNAL_ERROR", "The local cloud was restarted during the deployment."))
 
     def finish_hook(self, deployment: Deployment, token: str, status: str) -> None:
         """Take a hook's result."""
@@ -98,10 +89,10 @@ class Engine:
         except Failure as found:
             failure = found
         except ServiceError as error:
-            failure = _failed("INVALID_LAMBDA_FUNCTION", f"{error.code}: {error.message}")
+            failure = failed("INVALID_LAMBDA_FUNCTION", f"{error.code}: {error.message}")
         except Exception:  # noqa: BLE001 - a bug must not leave a deployment in progress for ever
             traceback.print_exc(file=sys.stderr)
-            failure = _failed("INTERNAL_ERROR", "The local cloud broke; its log has the traceback.")
+            failure = failed("INTERNAL_ERROR", "The local cloud broke; its log has the traceback.")
         self._end(deployment, failure)
 
     def _run(self, deployment: Deployment) -> None:
@@ -112,7 +103,7 @@ class Engine:
         try:
             spec = deployment.spec = read_appspec(content_of(deployment.revision))
         except AppSpecError as error:
-            raise _failed("INVALID_LAMBDA_CONFIGURATION", MESSAGE + str(error)) from error
+            raise failed("INVALID_LAMBDA_CONFIGURATION", MESSAGE + str(error)) from error
         is_rollback = deployment.creator == "codeDeployRollback"
         steps = [(1.0, 0.0)] if is_rollback else steps_of(self._store.route(deployment))
         if not is_rollback:
@@ -128,18 +119,18 @@ class Engine:
     def _check_spec(self, deployment: Deployment, spec: AppSpec, steps: list[tuple[float, float]]) -> None:
         alias = self._lambda(deployment, "GetAlias", FunctionName=spec.function, Name=spec.alias)
         if (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights"):
-            raise _failed(
+            raise failed(
                 "INVALID_LAMBDA_CONFIGURATION", MESSAGE + "The Lambda function alias has weights on another version."
             )
         if alias["FunctionVersion"] != spec.current:
-            raise _failed(
+            raise failed(
                 "INVALID_LAMBDA_CONFIGURATION",
                 MESSAGE + "The Lambda function alias version does not match the current version in AppSpec file.",
             )
         if spec.current == spec.target and len(steps) > 1:
-            raise _failed("INVALID_LAMBDA_CONFIGURATION", MESSAGE.strip())  # AWS says no more (terraform-aws-lambda#82)
+            raise failed("INVALID_LAMBDA_CONFIGURATION", MESSAGE.strip())  # AWS says no more (terraform-aws-lambda#82)
         if "$LATEST" in (spec.current, spec.target) and len(steps) > 1:
-            raise _failed("INVALID_LAMBDA_CONFIGURATION", MESSAGE + "Traffic can't be shifted from or to $LATEST.")
+            raise failed("INVALID_LAMBDA_CONFIGURATION", MESSAGE + "Traffic can't be shifted from or to $LATEST.")
         self._lambda(deployment, "GetFunctionConfiguration", FunctionName=spec.function, Qualifier=spec.target)
 
     def _shift(self, deployment: Deployment, spec: AppSpec, steps: list[tuple[float, float]]) -> None:
@@ -208,7 +199,7 @@ class Engine:
                 Payload=json.dumps(payload).encode(),
             )
         except ServiceError as error:
-            raise _failed(
+            raise failed(
                 "HOOK_EXECUTION_FAILURE", f"The hook {function} can't be invoked: {error.code}: {error.message}"
             ) from error
         deadline = clock.now() + HOOK_SECONDS
@@ -219,12 +210,12 @@ class Engine:
                 looked = clock.now()
                 self._check_alarms(deployment)
             if clock.now() >= deadline:
-                raise _failed(
+                raise failed(
                     "HOOK_EXECUTION_FAILURE", f"The {event.name} hook {function} did not report within an hour."
                 )
             time.sleep(0.01)
         if event.status != "Succeeded":
-            raise _failed("HOOK_EXECUTION_FAILURE", f"One or more of the lifecycle event hooks failed: {event.name}.")
+            raise failed("HOOK_EXECUTION_FAILURE", f"One or more of the lifecycle event hooks failed: {event.name}.")
 
     def _check_stop(self, deployment: Deployment) -> None:
         if deployment.stop_requested:
@@ -233,29 +224,7 @@ class Engine:
             )
 
     def _check_alarms(self, deployment: Deployment) -> None:
-        if deployment.creator == "codeDeployRollback":
-            return
-        group = self._store.group(deployment)
-        watched = deployment.override_alarms or group.get("alarmConfiguration") or {}
-        names = [alarm["name"] for alarm in watched.get("alarms") or ()]
-        if not watched.get("enabled") or not names:
-            return
-        try:
-            answer = self._call(deployment, "cloudwatch", "DescribeAlarms", AlarmNames=names)
-        except ServiceError as error:
-            if watched.get("ignorePollAlarmFailure"):
-                return
-            raise _failed("ALARM_ACTIVE", f"The alarms can't be read: {error.code}") from error
-        states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in answer["MetricAlarms"]}
-        firing = [name for name in names if states.get(name) == "ALARM"]
-        if firing:
-            raise Failure(
-                "Stopped",
-                "ALARM_ACTIVE",
-                "One or more alarms have been activated according to the Amazon CloudWatch metrics you selected, and "
-                f"the affected deployments have been stopped. Activated alarms: <{', '.join(firing)}>",
-                "DEPLOYMENT_STOP_ON_ALARM",
-            )
+        codedeploy_alarms.check(self._cloud, deployment, self._store.group(deployment))
 
     def _end(self, deployment: Deployment, failure: Failure | None) -> None:
         """Close a deployment, and start its rollback in the same breath: no other may come between."""

@@ -263,3 +263,16 @@ def read_appspec(content: str) -> AppSpec:
         str(properties["TargetVersion"]),
         {k: str(v) for k, v in hooks.items() if v},
     )
+
+
+class Failure(Exception):  # noqa: N818 - an outcome
+    """The deployment ends here: `status`, an error code, a message, and the rollback event that this is."""
+
+    def __init__(self, status: str, code: str, message: str, event: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.event = status, code, message, event
+
+
+def failed(code: str, message: str) -> Failure:
+    """Return the failure of a deployment that is nobody's stop."""
+    return Failure("Failed", code, message, "DEPLOYMENT_FAILURE")
