@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import NamedTuple
 
 from stepladder.local.clock import Clock
@@ -19,6 +21,9 @@ class Point(NamedTuple):
     value: float
     samples: float
     unit: str
+
+
+_TIME = attrgetter("timestamp")
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Metrics:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._points: dict[MetricKey, list[Point]] = {}
+        self._points: dict[MetricKey, list[Point]] = {}  # each metric's by time
 
     def put(  # noqa: PLR0913 - PutMetricData's own fields
         self,
@@ -58,15 +63,16 @@ class Metrics:
         point = Point(self._clock.now() if timestamp is None else timestamp, float(value), float(count), unit)
         with self._lock:
             points = self._points.setdefault(key, [])
-            points.append(point)
+            bisect.insort_right(points, point, key=_TIME)
             if len(points) % 1000 == 0:
-                oldest = self._clock.now() - KEEP
-                self._points[key] = [p for p in points if p.timestamp >= oldest]
+                del points[: bisect.bisect_left(points, self._clock.now() - KEEP, key=_TIME)]
 
     def points(self, key: MetricKey, start: float, end: float) -> list[Point]:
-        """Return the points of one metric in [start, end)."""
+        """Return the points of one metric in [start, end), by time. Alarms ask all the time, so it must be quick."""
         with self._lock:
-            return [p for p in self._points.get(key, ()) if start <= p.timestamp < end]
+            points = self._points.get(key, [])
+            first = bisect.bisect_left(points, start, key=_TIME)
+            return points[first : bisect.bisect_left(points, end, first, key=_TIME)]
 
     def keys(self, account: str, region: str) -> list[MetricKey]:
         """Return the metrics of one account and region."""
@@ -81,4 +87,4 @@ class Metrics:
     def restore(self, saved: Iterable[tuple[MetricKey, list[Point]]]) -> None:
         """Take back what `dump` returned."""
         with self._lock:
-            self._points = {k: list(v) for k, v in saved}
+            self._points = {k: sorted(v, key=_TIME) for k, v in saved}
