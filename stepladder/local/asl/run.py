@@ -10,7 +10,6 @@ import copy
 import json
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -20,7 +19,6 @@ from stepladder.local.asl.history import LIMIT, History
 from stepladder.local.asl.parts import (
     Branch,
     Checkpoint,
-    LinkedEvent,
     Task,
     Where,
     delay,
@@ -31,6 +29,7 @@ from stepladder.local.asl.parts import (
     stamp,
 )
 from stepladder.local.asl.paths import Scope, place, template
+from stepladder.local.asl.together import together
 from stepladder.local.clock import Clock
 
 DATA_LIMIT = 262_144
@@ -251,7 +250,7 @@ class Run:
                 self._job(branch, (*branch.where, name, number), machine, copy.deepcopy(data), dict(scope.context))
             )
         try:
-            results = self._together(jobs, len(jobs), branch.abort)
+            results = together(jobs, len(jobs), branch.abort)
         except StateError as error:
             branch.previous = self.note("ParallelStateFailed", branch.previous, error=error.error, cause=error.cause)
             raise
@@ -273,7 +272,7 @@ class Run:
             jobs.append(self._iteration(branch, name, number, machine, data, context))
         wide = int(quantity(state, "MaxConcurrency", scope) or MAP_THREADS)
         try:
-            results = self._together(jobs, min(wide, MAP_THREADS), branch.abort)
+            results = together(jobs, min(wide, MAP_THREADS), branch.abort)
         except StateError as error:
             branch.previous = self.note("MapStateFailed", branch.previous, error=error.error, cause=error.cause)
             raise
@@ -309,21 +308,3 @@ class Run:
             return self._branch(inner, data)
 
         return run
-
-    def _together(self, jobs: list[Callable[[threading.Event], Any]], wide: int, outer: threading.Event) -> list[Any]:
-        """Run jobs, `wide` at a time; the first failure aborts the others and is raised."""
-        if wide <= 1 or len(jobs) <= 1:
-            return [job(outer) for job in jobs]
-        abort = LinkedEvent(outer)
-        with ThreadPoolExecutor(wide) as pool:
-            futures = [pool.submit(job, abort) for job in jobs]
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            failed = next((f for f in futures if f in done and f.exception()), None)
-            if failed:
-                abort.set()
-                for future in futures:
-                    future.cancel()
-        if failed:
-            errors = [f.exception() for f in futures if f.done() and not f.cancelled() and f.exception()]
-            raise next((e for e in errors if isinstance(e, StateError)), errors[0])  # type: ignore[misc]  # not None
-        return [f.result() for f in futures]
