@@ -37,6 +37,7 @@ CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version
     "lambda:GetFunction": (GOOD, "read by `inv promote` itself; see tests/unit", set()),
     "lambda:GetAlias": (GOOD, "read by `inv promote` itself; see tests/unit", set()),
     "lambda:GetFunctionConfiguration": (GOOD, "validate can't see the function", {4}),
+    "lambda:GetProvisionedConcurrencyConfig": (GOOD, "asked before gradual shifts only; see tests/unit", set()),
     "lambda:Invoke": (GOOD, "every task; see test_climb_states", set()),
     "lambda:UpdateAlias": (BROKEN, "CodeDeploy's rollback has done it, or nobody can", {3, 4, 5}),
     "dynamodb:GetItem": (GOOD, "read by `inv promote` itself; see tests/unit", set()),
