@@ -33,6 +33,8 @@ QUICK, SLOW = 15, 7  # runs of each
 RATIO = 1.3
 NOTHING_SECONDS, NOTHING_CALLS = 0.5, 2
 CHANGE_SECONDS = 1.2
+PROMOTE_SECONDS, ROLLBACK_SECONDS = 5.0, 1.5
+MANY_RATIO = 3.0  # of ten services promoted at once to one
 READY_SECONDS = 3.0
 WARM_MS = 10.0
 MEMORY_MB = 250.0
@@ -53,7 +55,7 @@ class Result:
 
 def main(only: str = "") -> int:
     """Run the benchmarks, print the table, return the exit code."""
-    known = {"listing": listing, "scaffolding": scaffolding, "cloud": local_cloud}
+    known = {"listing": listing, "scaffolding": scaffolding, "cloud": local_cloud, "promote": promoting}
     chosen = only.split(",") if only else list(known)
     if unknown := set(chosen) - set(known):
         sys.exit(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(known)}")
@@ -152,6 +154,33 @@ def deployments(work: Path, info: manager.CloudInfo) -> Iterator[Result]:
     yield Result("warm invocation", f"{warm:.1f} ms", f"< {WARM_MS:.0f} ms", warm >= WARM_MS)
     weight = memory(info.pid)
     yield Result("local cloud's memory after that", f"{weight:.0f} MB", f"< {MEMORY_MB:.0f} MB", weight >= MEMORY_MB)
+
+
+def promoting(work: Path) -> Iterator[Result]:
+    """Climb two rungs, alone and ten at once, all at once and by the default canary; roll back."""
+    import promotions
+
+    found = promotions.measure(work)
+    first, one, back, many = found.first, found.at_once.one, found.rollback, promotions.MANY
+
+    def line(what: str, took: promotions.Took, limit: float) -> Result:
+        return Result(
+            what, f"{took.seconds:.2f} s", f"< {limit:g} s", took.seconds >= limit, processor=f"{took.processor:.2f} s"
+        )
+
+    yield line("inv promote, two rungs, no bake", one, PROMOTE_SECONDS)
+    yield line("inv promote, the first time (functions start cold)", first, PROMOTE_SECONDS)
+    yield line("inv rollback", back, ROLLBACK_SECONDS)
+    for how, pair in (("all at once", found.at_once), (f"canary at {promotions.SPEED}x", found.canary)):
+        yield Result(
+            f"{many} inv promote at once / one ({how})",
+            f"{pair.many.seconds:.2f} s",
+            f"< {MANY_RATIO:.0f}x",
+            pair.ratio >= MANY_RATIO,
+            f"{pair.one.seconds:.2f} s",
+            f"{pair.ratio:.2f}",
+            f"{pair.many.processor:.2f} / {pair.one.processor:.2f} s",
+        )
 
 
 def void(_value: object) -> None:
