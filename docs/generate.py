@@ -54,6 +54,7 @@ SETTINGS = {
     "promotion.rungs": "what differs on one rung: `deployment`, `bake_minutes`, `approval`",
     "environments.staging.account": "AWS account of an environment (here `staging`)",
     "environments.staging.region": "its region",
+    "environments.staging.role_arn": "role that is assumed for everything done there, from the credentials at hand",
     "environments.staging.function": "what differs from `function` there",
 }
 """What each setting is for. Types, defaults, what is allowed and the variables' names come from the code."""

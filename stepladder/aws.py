@@ -26,11 +26,12 @@ _ATTEMPTS = 8  # botocore's standard mode stops after 3, which three throttles i
 class Aws:
     """The clients of one region, each made once, at first use.
 
+    With `role_arn` they act as that role, assumed from the credentials at hand and renewed before it runs out.
     `calls` lists every request sent as `service:Action`, retries not counted: the tests and `--verbose` read it.
     """
 
-    def __init__(self, region: str) -> None:
-        self.region = region
+    def __init__(self, region: str, role_arn: str = "") -> None:
+        self.region, self.role_arn = region, role_arn
         self.calls: list[str] = []
         self._clients: dict[tuple[str, float], Any] = {}
         self._lock = threading.Lock()
@@ -61,13 +62,29 @@ class Aws:
             user_agent_extra=f"stepladder/{__version__}",
             max_pool_connections=20,
         )
-        client = _session().create_client(service, region_name=self.region, config=config)
+        session = _assumed(self.role_arn, self.region, endpoint()) if self.role_arn else _session()
+        client = session.create_client(service, region_name=self.region, config=config)
         client.meta.events.register("before-call.*", lambda model, **_: self.calls.append(f"{service}:{model.name}"))
         return client
 
     def account(self) -> str:
         """Return the caller's account id (one `sts:GetCallerIdentity`)."""
         return str(self.client("sts").get_caller_identity()["Account"])
+
+    def variables(self) -> dict[str, str | None]:
+        """Return the environment variables that let a program act as we do; None takes one out, nothing with no role.
+
+        The credentials in them last an hour at most, as AWS has it for a role that was assumed from a role.
+        """
+        if not self.role_arn:
+            return {}
+        found = _assumed(self.role_arn, self.region, endpoint()).get_credentials().get_frozen_credentials()
+        return {
+            "AWS_ACCESS_KEY_ID": found.access_key,
+            "AWS_PROFILE": None,
+            "AWS_SECRET_ACCESS_KEY": found.secret_key,
+            "AWS_SESSION_TOKEN": found.token,
+        }
 
 
 @functools.cache
@@ -77,6 +94,31 @@ def _session() -> Any:
     session = botocore.session.get_session()
     # Before each client botocore lists all of its 400 services, to word its error for an unknown one: 25 ms.
     session.get_component("data_loader").list_available_services = lambda type_name: _AnyService()  # noqa: ARG005
+    return session
+
+
+@functools.cache
+def _assumed(role_arn: str, region: str, _endpoint: str) -> Any:
+    """Return a session that acts as a role; STS is asked in the region where the role is to work."""
+    import botocore.session
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+    base = _session()
+    own = base.get_credentials()
+    if own is None:
+        raise NotReadyError(
+            f"there are no AWS credentials to assume {role_arn} with", hint="log in (aws sso login), or set AWS_PROFILE"
+        )
+    fetcher = AssumeRoleCredentialFetcher(
+        functools.partial(base.create_client, region_name=region),
+        own,
+        role_arn,
+        extra_args={"RoleSessionName": "stepladder"},
+    )
+    session = botocore.session.get_session()
+    session.get_component("data_loader").list_available_services = lambda type_name: _AnyService()  # noqa: ARG005
+    credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    session._credentials = credentials  # noqa: SLF001 - a session has no other way to take ones that renew themselves
     return session
 
 

@@ -15,6 +15,7 @@ PROJECT_MAX = 24  # "<project>-artifacts-<12 digits>-<14 letters of region>" mus
 ENVIRONMENT_PATTERN = re.compile(r"[a-z][a-z0-9]{1,11}")
 REGION_PATTERN = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 ACCOUNT_PATTERN = re.compile(r"[0-9]{12}")  # \d would take other scripts' digits too
+ROLE_PATTERN = re.compile(r"arn:aws(-[a-z-]+)?:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII)
 
 ALIAS = "live"
 ALARMS = ("errors", "latency", "throttles")
@@ -92,7 +93,7 @@ class Names:
         return f"{self.project}-promotion"
 
     def pipeline_function(self, verb: str) -> str:
-        """Name a Lambda of the pipeline: `verb` is validate, verify or rollback."""
+        """Name a Lambda of the pipeline: `verb` is validate, verify, rollback or relay."""
         return f"{self.project}-pipeline-{verb}"
 
     def state_key(self, root: str) -> str:

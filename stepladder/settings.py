@@ -62,12 +62,16 @@ class ImageSettings:
 
 @dataclass(frozen=True)
 class Environment:
-    """One environment: where it is and what differs there."""
+    """One environment: where it is and what differs there.
+
+    `role_arn` is assumed from the credentials at hand by everything that works on this environment; empty: not needed.
+    """
 
     name: str
     account: str
     region: str
     function: FunctionSettings
+    role_arn: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,7 @@ def _environments(raw: object, function: FunctionSettings, problems: Problems) -
             names.ENVIRONMENT_PATTERN,
             "names of 2 to 12 lower-case letters and digits, beginning with a letter",
         )
-        values = problems.mapping(key, body, ("account", "region", "function"))
+        values = problems.mapping(key, body, ("account", "region", "role_arn", "function"))
         account = values.get("account")
         found[str(name)] = Environment(
             name=str(name),
@@ -208,8 +212,19 @@ def _environments(raw: object, function: FunctionSettings, problems: Problems) -
                 "a region like eu-west-1",
             ),
             function=function_settings.read(f"{key}.function", values.get("function", {}), function, problems),
+            role_arn=_role(f"{key}.role_arn", values.get("role_arn", ""), account, problems),
         )
     return found
+
+
+def _role(key: str, value: object, account: object, problems: Problems) -> str:
+    """Read the role of an environment: one of another account would pass every check but the last."""
+    if value in ("", None):
+        return ""
+    found = names.ROLE_PATTERN.fullmatch(value) if isinstance(value, str) else None
+    if found is None or found["account"] != account:
+        problems.add(key, value, f"the ARN of a role in account {account}, such as arn:aws:iam::{account}:role/deploy")
+    return str(value)
 
 
 def _ladder(raw: object, environments: Mapping[str, Environment], problems: Problems) -> tuple[tuple[str, ...], ...]:

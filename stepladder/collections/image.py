@@ -35,12 +35,12 @@ def push(context: Any, env: str = "", json: bool = False, pull: bool = False, al
     from dataclasses import asdict
 
     from stepladder import images, settings
-    from stepladder.aws import Aws
     from stepladder.console import Console
+    from stepladder.releases.rung import clients
 
     console, loaded = Console(as_json=json), settings.from_context(context)
     env = env or loaded.rungs[0]
-    aws = Aws(loaded.environment(env).region)
+    aws = clients(loaded, env)
     with console.step("image") as step:
         image = images.prepare(loaded, aws, step, env, say=console.warn, pull=pull, allow_dirty=allow_dirty)
     _print(console, image.reference, asdict(image))

@@ -158,10 +158,16 @@ def opened(context: Any, environment: str, verb: str, *, as_json: bool = False, 
     return Rung(
         settings=settings,
         environment=environment,
-        aws=Aws(settings.environment(environment).region),
+        aws=clients(settings, environment),
         console=Console(as_json=as_json, label="dry run:" if dry_run else ""),
         command=f"{verb} --env {environment}",
     )
+
+
+def clients(settings: Settings, environment: str) -> Aws:
+    """Return the clients of an environment: its region, and its role if it has one."""
+    at = settings.environment(environment)
+    return Aws(at.region, at.role_arn)
 
 
 @contextlib.contextmanager

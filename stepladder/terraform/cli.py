@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def find(root: Path) -> Terraform:
     )
 
 
-def environment(data_dir: Path, extra: dict[str, str]) -> dict[str, str | None]:
+def environment(data_dir: Path, extra: Mapping[str, str | None]) -> dict[str, str | None]:
     """Return the variables that every Terraform command is given on top of the environment; None: taken out of it."""
     return {
         **dict.fromkeys(meddling()),

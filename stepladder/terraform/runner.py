@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder import process
+from stepladder.aws import Aws
 from stepladder.ci import in_ci
 from stepladder.console import Step
 from stepladder.errors import RefusedError, StepladderError
@@ -159,7 +160,7 @@ class Runner:
             return process.run(
                 [str(self.terraform.path), *args],
                 cwd=self.at.snapshot_dir,
-                env=cli.environment(self.at.data_dir, self.source.env),
+                env=cli.environment(self.at.data_dir, {**self.source.env, **self._credentials()}),
                 timeout=timeout,
                 on_line=watch.line,
                 pass_fds=(self.held.fd,),
@@ -169,6 +170,11 @@ class Runner:
         finally:
             if spooled:
                 self._log(args, watch)
+
+    def _credentials(self) -> dict[str, str | None]:
+        """Return what lets Terraform act as the environment's role, where it has one; never in argv or a file."""
+        at = self.at.environment
+        return Aws(at.region, at.role_arn).variables()
 
     def _failure(self, verb: str, done: process.Completed, watch: Watch, hint: str) -> TerraformError:
         errors = watch.errors

@@ -15,6 +15,8 @@ GOOD = {
     },
 }
 
+PLACE = {"account": "123456789012", "region": "eu-west-1"}
+
 WRONG = {
     "a project with capitals": ({"project": "Hello"}, "stepladder.project is 'Hello'"),
     "a project longer than the bucket names allow": ({"project": "a" * 25}, "at most 24 characters"),
@@ -59,6 +61,14 @@ WRONG = {
         {"environments": {"staging": {"account": "123456789012"}}, "rungs": ["staging"]},
         "stepladder.environments.staging.region is None",
     ),
+    "a role that is no ARN": (
+        {"environments": {"staging": PLACE | {"role_arn": "deployer"}, "production": PLACE}},
+        "stepladder.environments.staging.role_arn is 'deployer'; allowed: the ARN of a role in account 123456789012",
+    ),
+    "a role of another account": (
+        {"environments": {"staging": PLACE | {"role_arn": "arn:aws:iam::222222222222:role/x"}, "production": PLACE}},
+        "stepladder.environments.staging.role_arn",
+    ),
     "a rung that is no environment": ({"rungs": ["staging", "moon"]}, "stepladder.rungs is 'moon'"),
     "a rung that stands twice": ({"rungs": ["staging", "staging"]}, "each environment once"),
     "a schedule that is a sentence": ({"schedule": "daily"}, "rate(...) or cron(...)"),
@@ -77,6 +87,12 @@ def test_settings_that_are_right_are_read(tmp_path):
     assert loaded.rungs == ("staging", "production")
     assert loaded.environment("production").function.memory_mb == 512
     assert loaded.environment("staging").function.memory_mb == 256
+
+
+def test_an_environment_may_have_a_role_to_assume(tmp_path):
+    role = "arn:aws:iam::123456789012:role/deploy/er"
+    loaded = _load(tmp_path, environments={"staging": PLACE, "production": PLACE | {"role_arn": role}})
+    assert (loaded.environment("staging").role_arn, loaded.environment("production").role_arn) == ("", role)
 
 
 def test_an_environment_inherits_variables_and_overrides_some(tmp_path):
