@@ -9,9 +9,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stepladder.aws import Aws
     from stepladder.console import Step
     from stepladder.images.model import BuiltImage
+    from stepladder.names import Names
     from stepladder.settings import Settings
 
 
@@ -36,6 +39,13 @@ def prepare(
     from stepladder.images import job
 
     return job.prepare(settings, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty)
+
+
+def copy(source: tuple[Aws, Names], target: tuple[Aws, Names], digest: str, scratch: Path) -> bool:
+    """Copy an image between two of the project's repositories by digest; False when it is there already."""
+    from stepladder.images import copying
+
+    return copying.copy(source, target, digest, scratch)
 
 
 def check_deployable(image: BuiltImage, endpoint: str) -> None:

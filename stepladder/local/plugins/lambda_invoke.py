@@ -9,7 +9,8 @@ from uuid import uuid4
 from stepladder.local.cloud import Request, Response
 from stepladder.local.plugins.lambda_async import Asynchronous
 from stepladder.local.plugins.lambda_invoker import Invoker
-from stepladder.local.plugins.lambda_model import parse_name
+from stepladder.local.plugins.lambda_model import Key, not_found, parse_name
+from stepladder.local.plugins.lambda_policy import allows_account
 from stepladder.local.runtime_api import PAYLOAD_LIMIT
 from stepladder.local.wire import ServiceError
 
@@ -24,6 +25,7 @@ def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
         headers = request.headers
         qualifier = request.query.get("Qualifier") or str(request.params.get("Qualifier") or "")
         key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region, qualifier)
+        _check_reach(invoker, request, key, qualifier)
         kind = headers.get("x-amz-invocation-type", "RequestResponse")
         payload = request.body
         _check(payload, PAYLOAD_LIMIT if kind == "RequestResponse" else _ASYNC_LIMIT)
@@ -58,6 +60,25 @@ def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
         invoker.target(key, qualifier)
         asynchronous.submit(key, qualifier, request.body)
         return {"Status": 202}
+
+
+def _check_reach(invoker: Invoker, request: Request, key: Key, qualifier: str) -> None:
+    """Refuse what is in another region; what is another account's is for those whom its policy names."""
+    if key.region != request.region:
+        raise not_found(f"Functions from '{key.region}' are not reachable in this region ('{request.region}')")
+    if key.account == request.account:
+        return
+    with invoker.service.store.lock:
+        if not allows_account(
+            invoker.service.store.get(key, qualifier), qualifier, "lambda:InvokeFunction", request.account
+        ):
+            arn = f"{key.arn}:{qualifier}" if qualifier else key.arn
+            raise ServiceError(
+                "AccessDeniedException",
+                f"User: arn:aws:iam::{request.account}:root is not authorized to perform: lambda:InvokeFunction on "
+                f"resource: {arn} because no resource-based policy allows the lambda:InvokeFunction action",
+                403,
+            )
 
 
 def _check(payload: bytes, limit: int) -> None:

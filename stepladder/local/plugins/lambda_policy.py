@@ -138,3 +138,14 @@ def allows(function: Function, qualifier: str, action: str, principal: str, *, v
             continue
         return True
     return False
+
+
+def allows_account(function: Function, qualifier: str, action: str, account: str) -> bool:
+    """Say whether a policy lets anybody of another account do an action: roles are not told apart."""
+    policy = function.policies.get(qualifier)
+    for statement in policy.statements.values() if policy else ():
+        who = statement["Principal"]
+        named = str(who.get("AWS", "")) if isinstance(who, dict) else who
+        if statement["Action"] in (action, "lambda:*", "*") and (named == "*" or f"::{account}:" in named):
+            return True
+    return False
