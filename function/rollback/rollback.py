@@ -32,5 +32,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event.get("action") == "settle":
         if "targets" in event:
             return settle.settle(event["execution_arn"], event["release"], event["targets"], event["cause"], _SHORT)
-        return settle.execution(event["execution_arn"], patience)
+        return settle.execution(event["execution_arn"], _SHORT if event.get("brief") else patience)
     return settle.execution(event["detail"]["executionArn"], patience)

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import restore
-from shared import aws, ledger
+from shared import aws, elsewhere, ledger
 from shared.errors import RollbackFailedError
 
 
@@ -38,11 +38,25 @@ def settle(
 ) -> dict[str, Any]:
     """Settle some targets. A target is unfinished while the execution holds its lock; a finished one has its entry.
 
-    `unwritten` is the outcome of one that has neither: the climb never came to it, or to nothing on it.
+    `unwritten` is the outcome of one that has neither: the climb never came to it, or to nothing on it. A target in
+    another place has a climb of its own there, which is ended.
     """
-    found = [_finished(arn, release["id"], target, unwritten) for target in targets]
-    pairs = zip(targets, found, strict=True)
-    return {"settled": [done or _unfinished(arn, release, target, cause, patience) for target, done in pairs]}
+    here = [target for target in targets if "place" not in target]
+    found = {target["environment"]: _finished(arn, release["id"], target, unwritten) for target in here}
+    settled = []
+    for target in targets:
+        if "place" in target:
+            settled.append(_away(arn, target, cause, unwritten))
+        else:
+            done = found[target["environment"]]
+            settled.append(done or _unfinished(arn, release, target, cause, patience))
+    return {"settled": settled}
+
+
+def _away(arn: str, target: dict[str, Any], cause: str, unwritten: str) -> dict[str, Any]:
+    why = {"Error": "Abandoned", "Cause": cause}
+    ended = elsewhere.ask("end", execution_arn=arn, target=target, why=why, appears=0, unwritten=unwritten)
+    return {"environment": target["environment"], **{key: ended[key] for key in ("outcome", "error", "cause")}}
 
 
 def _finished(arn: str, release_id: str, target: dict[str, Any], unwritten: str) -> dict[str, Any] | None:

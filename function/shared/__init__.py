@@ -1,1 +1,1 @@
-"""What the three functions of the promotion pipeline share. Standard library and boto3 only."""
+"""What the functions of the promotion pipeline share. Standard library and boto3 only."""

@@ -28,15 +28,18 @@ _SERVER_ERROR = 500
 
 
 @functools.cache
-def client(service: str, read_timeout: int = 60) -> Any:
-    """Return a client; a few quick attempts of its own, because the state machine retries with longer pauses."""
+def client(service: str, read_timeout: int = 60, region: str | None = None) -> Any:
+    """Return a client, of another region if told.
+
+    It makes a few quick attempts of its own, because the state machine retries with longer pauses.
+    """
     config = Config(
         connect_timeout=5,
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": 4},
         max_pool_connections=20,
     )
-    return _session().create_client(service, config=config)
+    return _session().create_client(service, region_name=region, config=config)
 
 
 @functools.cache

@@ -45,5 +45,9 @@ class RollbackFailedError(PipelineError):
     """The alias can't be put back; a person must look."""
 
 
+class ElsewhereError(PipelineError):
+    """A function of the pipeline that was asked failed in a way of its own: what it had done by then isn't known."""
+
+
 class TransientError(PipelineError):
     """AWS throttled us or failed; the same call may succeed later."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import image
 import waiting
-from shared import aws, deployments, ledger, serving
+from shared import aws, deployments, elsewhere, ledger, serving
 from shared.aws import explained
 from shared.errors import RefusedError, TransientError
 
@@ -48,7 +48,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         return waits[event["action"]](event)
     release = event["release"]
     if event["action"] == "check":
-        found = [check(release, target) for target in event["targets"]]
+        found = [_anywhere(release, target) for target in event["targets"]]
         return {"unchanged": all(facts["unchanged"] for facts in found)}
     target, execution = event["target"], event["execution_arn"]
     _place(target)
@@ -62,6 +62,14 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     if facts["previous_version"] != alias.version:  # it moved while the lock was taken; the lock must tell where to
         _lock(release, target, execution, facts["previous_version"])
     return facts
+
+
+def _anywhere(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
+    """Check a target, or have it checked by the validate of the place where it is."""
+    ladder = json.loads(os.environ["LADDER"])
+    if not ladder.get(target["environment"], {}).get("elsewhere"):
+        return check(release, target)
+    return elsewhere.ask("check", release=release, target=target)
 
 
 def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +96,7 @@ def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _place(target: dict[str, Any]) -> list[dict[str, str]]:
+def _place(target: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the targets of the rung below; refuse a target that isn't where Terraform says."""
     ladder = json.loads(os.environ["LADDER"])
     known = ladder.get(target["environment"])
@@ -138,11 +146,21 @@ def _quiet(target: dict[str, Any]) -> serving.Alias:
     return alias
 
 
-def _check_below(rung: dict[str, str], digest: str) -> None:
+def _check_below(rung: dict[str, Any], digest: str) -> None:
+    if rung.get("elsewhere"):
+        served = elsewhere.ask("runs", target={"environment": rung["environment"]})
+        if not served["whole"]:
+            raise RefusedError(f"{rung['environment']}, the rung below, is being shifted")
+        _compare_below(rung, served["digest"], digest)
+        return
     alias = serving.alias(rung["function"], rung["alias"])
     if alias.weights:
         raise RefusedError(f"{rung['environment']}, the rung below, is being shifted: it serves {alias}")
     runs, _ = serving.version(rung["function"], alias.version)
+    _compare_below(rung, runs, digest)
+
+
+def _compare_below(rung: dict[str, Any], runs: str, digest: str) -> None:
     if runs != digest:
         raise RefusedError(f"{rung['environment']}, the rung below, runs {runs or 'an unknown image'}, not {digest}")
 

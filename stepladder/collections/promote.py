@@ -92,12 +92,13 @@ def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) ->
 
 
 def _desk(c: Any, verb: str, as_json: bool = False) -> Any:
-    """Open the desk at the top rung, whose account and region all rungs share."""
+    """Open the desk at home, where the lowest rung is: the state machine there climbs the whole ladder."""
+    from stepladder.promotion import places
     from stepladder.promotion.desk import Desk
     from stepladder.releases.rung import opened
     from stepladder.settings import from_context
 
-    return Desk(opened(c, from_context(c).rungs[-1], verb, as_json=as_json))
+    return Desk(opened(c, places.desks(from_context(c))[0], verb, as_json=as_json))
 
 
 def _finish(desk: Any, told: dict[str, Any]) -> None:

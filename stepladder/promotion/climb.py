@@ -15,7 +15,8 @@ from stepladder.releases.records import shown_commit
 
 def promote(desk: Desk, request: Request, *, detach: bool = False) -> dict[str, Any]:
     """Promote, and return the record. Raises the error that the climb's end is, with its exit code."""
-    delivery.ensure(desk.rung)
+    for place in desk.places:  # home first: the others let its relay in, which must be there
+        delivery.ensure(place)
     started = start(desk, request)
     _tell(desk, started)
     if started.execution is None or detach:

@@ -32,10 +32,10 @@ def stop(desk: Desk, execution: Execution, why: str) -> tuple[Execution, Verdict
 
 
 def _stop_deployments(desk: Desk, execution: Execution) -> bool:
-    codedeploy = desk.rung.aws.client("codedeploy")
     ours = f"rel={execution.input['release_id']} "
     stopped = False
     for target in execution.targets:
+        codedeploy = desk.at(target["environment"]).aws.client("codedeploy")
         listed = codedeploy.list_deployments(
             applicationName=target["application"],
             deploymentGroupName=target["deployment_group"],
@@ -73,7 +73,8 @@ def redrive(desk: Desk, execution: Execution) -> Execution:
         desk.sfn.redrive_execution(executionArn=execution.arn)
         return desk.describe(execution.arn) or execution
     if not execution.input["force"]:
-        start.check_mark(desk.rung, execution.input["digest"])
+        for place in desk.places:
+            start.check_mark(place, execution.input["digest"])
     told = {**execution.input, "release_id": release_id(desk.rung.clock.now()), "requested_by": desk.rung.requested_by}
     told.setdefault("untested", "")  # inputs of an older stepladder lack it
     base, _, attempt = execution.name.rpartition("-")
@@ -89,5 +90,6 @@ def redrive(desk: Desk, execution: Execution) -> Execution:
 
 def _holds_locks(desk: Desk, execution: Execution) -> bool:
     """Say whether the execution still holds what it locked: nobody has put it in order, so it can go on."""
-    holders = [desk.rung.ledger.snapshot(target["environment"]).lock for target in execution.targets]
+    here = [target for target in execution.targets if "place" not in target]  # elsewhere their own climbs hold them
+    holders = [desk.rung.ledger.snapshot(target["environment"]).lock for target in here]
     return any(holder and holder.run_id == execution.arn for holder in holders)

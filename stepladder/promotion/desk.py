@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
 from stepladder.aws import error_code
 from stepladder.errors import BadInputError, NotReadyError
-from stepladder.promotion import ladder
-from stepladder.releases.rung import Rung
+from stepladder.promotion import places
+from stepladder.releases.rung import Rung, clients
 
 _MISSING = ("StateMachineDoesNotExist", "ExecutionDoesNotExist", "ResourceNotFound")
 
@@ -45,12 +45,29 @@ class Execution:
 
 
 class Desk:
-    """The state machine of a project. `rung` is any of its environments; all share account and region."""
+    """The state machine of a project. `rung` is any of its environments at home, where the lowest rung is."""
 
     def __init__(self, rung: Rung) -> None:
-        ladder.check(rung.settings)
+        places.check(rung.settings)
         self.rung = rung
         self.console = rung.console
+        self._rungs = {rung.environment: rung}
+
+    def at(self, environment: str) -> Rung:
+        """Return any environment of the ladder as a rung, with the clients of its place."""
+        if environment not in self._rungs:
+            settings = self.rung.settings
+            there, here = settings.environment(environment), settings.environment(self.rung.environment)
+            same = (there.region, there.role_arn) == (here.region, here.role_arn)
+            aws = self.rung.aws if same else clients(settings, environment)
+            self._rungs[environment] = replace(self.rung, environment=environment, aws=aws)
+        return self._rungs[environment]
+
+    @cached_property
+    def places(self) -> tuple[Rung, ...]:
+        """One rung for each place of the ladder, home first."""
+        _, *away = places.desks(self.rung.settings)
+        return (self.rung, *map(self.at, away))
 
     @cached_property
     def sfn(self) -> Any:

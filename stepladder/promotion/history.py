@@ -35,8 +35,11 @@ _SHIFTING = frozenset(
 )
 _PHRASES = {
     "Approve": "waiting for approval",
+    "AwaitVerdict": "waiting for the rest of the rung",
     "AwaitUpdate": "waiting for the update",
     "AwaitVersion": "waiting for the version",
+    "EndChild": "rolling back",
+    "EndToldChild": "rolling back",
     "RecordFailure": "failed, nothing moved",
     "RecordRefusal": "refused",
     "RecordRollbackFailed": "ROLLBACK FAILED",
@@ -47,6 +50,7 @@ _PHRASES = {
     "Restored": "put back",
     "Rollback": "rolling back",
     "StaysUnchanged": "unchanged",
+    "StartChild": "starting its climb there",
     "Succeeded": "released",
     "TestVersion": "testing the version",
     "Unchanged": "unchanged",
@@ -64,7 +68,10 @@ _PHRASES = {
 
 @dataclass
 class Target:
-    """One target as the history has it. `phase` is a phrase for a person, empty before its climb began."""
+    """One target as the history has it. `phase` is a phrase for a person, empty before its climb began.
+
+    `is_away` once another place was asked to release it: the rest is in the history of its climb there.
+    """
 
     environment: str
     function: str
@@ -72,6 +79,7 @@ class Target:
     phase: str = ""
     since: float = 0.0
     share: str = ""
+    is_away: bool = False
 
     @property
     def is_shifting(self) -> bool:
@@ -168,6 +176,7 @@ def _entered(view: View, path: Path, state: str, when: float) -> None:
     if not phrase:
         return
     for target in _targets(view, path):
+        target.is_away = target.is_away or state == "StartChild"
         if target.phase != phrase:
             target.phase, target.since = phrase, when
             if phrase != "shifting":

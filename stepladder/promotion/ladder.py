@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepladder import names
-from stepladder.errors import BadInputError
+from stepladder.promotion import places
 from stepladder.settings import Settings
 
 _MARGIN = 7200  # seconds for all of a target's climb that isn't shifting or baking
+_LOOKS = 400  # at the climb of a target in another place, at most: each is about eleven events of the history
+_OFTEN = 5  # seconds between two looks, at least
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Release:
 
 def execution_input(settings: Settings, release: Release) -> dict[str, Any]:
     """Return the input of an execution (docs/promotion.md describes it)."""
-    check(settings)
+    places.check(settings)
     return {
         "release_id": release.release_id,
         "digest": release.digest,
@@ -51,17 +53,6 @@ def execution_input(settings: Settings, release: Release) -> dict[str, Any]:
         "force": release.force,
         "rungs": [_rung(settings, rung, release.digest) for rung in settings.ladder],
     }
-
-
-def check(settings: Settings) -> None:
-    """Refuse a ladder that one state machine can't climb: its tasks call their own account and region only."""
-    places = {(settings.environment(n).account, settings.environment(n).region) for n in settings.rungs}
-    if len(places) > 1:
-        told = ", ".join(f"{account} {region}" for account, region in sorted(places))
-        raise BadInputError(
-            f"the rungs are in several accounts or regions: {told}",
-            hint="a Step Functions task calls only its own region; give each account and region a ladder of its own",
-        )
 
 
 def rung_name(environments: tuple[str, ...]) -> str:
@@ -82,7 +73,7 @@ def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> dic
 
 def _target(settings: Settings, environment: str, digest: str, lease: int) -> dict[str, Any]:
     named, rung = settings.names(environment), settings.promotion.rungs[environment]
-    poll_seconds, polls = rung.shift.polls()
+    poll_seconds, polls = rung.shift.polls(rung.bake_minutes * 60)
     bake_polls = math.ceil(rung.bake_minutes * 60 / poll_seconds)
     return {
         "environment": environment,
@@ -97,4 +88,18 @@ def _target(settings: Settings, environment: str, digest: str, lease: int) -> di
         "bake_polls": bake_polls,
         "probe_requests": settings.promotion.probe_requests,
         "lock_seconds": lease,
+        **_away(settings, environment, lease),
     }
+
+
+def _away(settings: Settings, environment: str, lease: int) -> dict[str, Any]:
+    """Return what a target in another place has besides.
+
+    Its climb there may wait for the slowest of its siblings, with its lock, and then has to put its release back.
+    """
+    place = places.of(settings, environment)
+    if place == places.home(settings):
+        return {}
+    every = max(_OFTEN, math.ceil(lease / _LOOKS))
+    looks = {"look_seconds": every, "max_looks": math.ceil(lease * 1.5 / every)}
+    return {"place": place.variables | looks, "verdict_seconds": lease, "lock_seconds": lease * 2}

@@ -18,7 +18,7 @@ from typing import Any
 from stepladder import resources
 from stepladder.aws import ABSENT_IN_S3, error_code
 
-VERBS = ("validate", "verify", "rollback")
+VERBS = ("validate", "verify", "rollback", "relay")
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows
 _MODE = 0o100644 << 16
 
@@ -52,7 +52,7 @@ def build(verb: str) -> Package:
 
 
 def build_all() -> list[Package]:
-    """Make all three."""
+    """Make all of them."""
     return [build(verb) for verb in VERBS]
 
 
@@ -68,7 +68,7 @@ def _zip(files: Iterable[tuple[str, Path]]) -> bytes:
 
 
 def upload(s3: Any, bucket: str) -> None:
-    """Put all three into the artifacts bucket, those that are not there yet."""
+    """Put all of them into the artifacts bucket, those that are not there yet."""
     for package in build_all():
         put(s3, bucket, package.key, package.data)
 

@@ -35,6 +35,7 @@ _SHAPE = re.compile(
 )
 _MOST_MINUTES = 2880  # what CodeDeploy allows between two shifts
 _SLOWEST_POLLS = 200  # per shift: keeps the history of the longest canary far under 25,000 events
+_BAKING_POLLS = 400  # per bake, as well
 _SLACK_SECONDS = 1800  # hooks, and CodeDeploy's own pauses
 
 
@@ -85,9 +86,9 @@ class Shift:
         steps = math.ceil(100 / self.percent) - 1 if self.kind == "linear" else int(self.kind == "canary")
         return steps * self.minutes * 60
 
-    def polls(self) -> tuple[int, int]:
-        """Return the seconds between two looks at the deployment, and how many looks are the most."""
-        every = max(15, math.ceil(self.seconds / _SLOWEST_POLLS))
+    def polls(self, bake_seconds: int = 0) -> tuple[int, int]:
+        """Return the seconds between two looks at the deployment, and how many looks are the most, baking aside."""
+        every = max(15, math.ceil(self.seconds / _SLOWEST_POLLS), math.ceil(bake_seconds / _BAKING_POLLS))
         return every, math.ceil((self.seconds * 1.2 + _SLACK_SECONDS) / every)
 
 

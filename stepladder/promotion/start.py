@@ -18,6 +18,7 @@ from stepladder import names
 from stepladder.aws import error_code
 from stepladder.errors import BadInputError, LockedError, RefusedError, StepladderError
 from stepladder.promotion import ladder, packages
+from stepladder.promotion.bring import bring
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.ladder import Release
 from stepladder.releases import alias as aliases
@@ -67,11 +68,14 @@ def start(desk: Desk, request: Request) -> Started:
     """Start or join. Raises `RefusedError` (nothing to climb, a bad digest), `LockedError` (another climb)."""
     subject = _subject(desk.rung, request)
     if not request.force:
-        check_mark(desk.rung, subject.digest)
+        for place in desk.places:
+            check_mark(place, subject.digest)
+    if len(desk.places) > 1:
+        bring(desk, subject.digest)
     with ThreadPoolExecutor(8, thread_name_prefix="promote") as pool:
-        bundle = pool.submit(_bundle, desk.rung, no_smoke=request.no_smoke)
+        bundle = pool.submit(_bundle, desk, no_smoke=request.no_smoke)
         listed = pool.submit(desk.executions)
-        serving = [pool.submit(_serves, desk.rung, name, subject.digest) for name in desk.rung.settings.rungs]
+        serving = [pool.submit(_serves, desk.at(name), name, subject.digest) for name in desk.rung.settings.rungs]
         release = Release(
             release_id=release_id(desk.rung.clock.now()),
             digest=subject.digest,
@@ -205,6 +209,7 @@ def _serves(rung: Rung, environment: str, digest: str) -> bool:
             f"{environment} was never deployed: there is no version that a rollback could return to",
             hint=f"deploy it once: inv deploy --env {environment}",
         )
+    rung.check_account(alias.account)
     if alias.weights:
         return False
     function = Function(rung.lambda_client, named, clock=rung.clock)
@@ -215,13 +220,15 @@ def _serves(rung: Rung, environment: str, digest: str) -> bool:
     return bool(latest and latest.config_hash == served.config_hash)
 
 
-def _bundle(rung: Rung, *, no_smoke: bool) -> str:
-    """Put the project's smoke cases into the artifacts bucket by content; return the key, empty with `no_smoke`."""
+def _bundle(desk: Desk, *, no_smoke: bool) -> str:
+    """Put the project's smoke cases into each place's artifacts bucket by content; return the key, empty for none."""
+    rung = desk.rung
     if not load_cases(rung, no_smoke=no_smoke):
         return ""
     folder = rung.settings.root / rung.settings.smoke_path
     documents = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.json"))}
     data = json.dumps(documents, sort_keys=True).encode()
     key = f"smoke/{hashlib.sha256(data).hexdigest()}.json"
-    packages.put(rung.aws.client("s3"), rung.names.artifacts_bucket, key, data)
+    for place in desk.places:
+        packages.put(place.aws.client("s3"), place.names.artifacts_bucket, key, data)
     return key

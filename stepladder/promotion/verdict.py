@@ -75,10 +75,11 @@ def failure(desk: Desk, execution: Execution, verdict: Verdict) -> StepladderErr
     if verdict.outcome == "promoted":
         return None
     if verdict.outcome == "rolled_back":
-        return RolledBackError(
-            f"the climb was rolled back: {verdict.cause}",
-            hint=f"every target of the rung is verified to serve what it did before; {watch}",
-        )
+        kept = [target["environment"] for target in verdict.targets if target.get("outcome") == "succeeded"]
+        back = "every target of the rung is verified to serve what it did before"
+        if kept:  # its release was recorded before another's failed at that
+            back = f"{', '.join(kept)} keeps the release; every other target of the rung serves what it did before"
+        return RolledBackError(f"the climb was rolled back: {verdict.cause}", hint=f"{back}; {watch}")
     if verdict.outcome == "rollback_failed":
         return RollbackFailedError(
             f"the climb failed and so did its rollback: {verdict.cause}",

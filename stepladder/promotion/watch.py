@@ -7,6 +7,7 @@ from typing import Any
 from stepladder.aws import error_code
 from stepladder.errors import InterruptedRunError, StepladderError
 from stepladder.promotion import history, verdict
+from stepladder.promotion.away import Away
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.draw import Drawing, drawing
 from stepladder.promotion.history import Target, View
@@ -43,9 +44,11 @@ def watch(desk: Desk, execution: Execution) -> tuple[Execution, Verdict]:
 def _follow(desk: Desk, execution: Execution, view: View, picture: Drawing) -> None:
     clock = desk.rung.clock
     pause, lost_since = FIRST, 0.0
+    away = Away(desk, execution)
     while not view.end:
         try:
             news = history.refresh(view, desk.sfn.get_execution_history, execution.arn)
+            news = away.refresh(view) or news
             for target in view.targets:
                 if target.is_shifting:
                     target.share = _share(desk, target)
@@ -68,7 +71,7 @@ def _follow(desk: Desk, execution: Execution, view: View, picture: Drawing) -> N
 
 def _share(desk: Desk, target: Target) -> str:
     """Tell how much of the traffic the new version has."""
-    alias = aliases.read(desk.rung.lambda_client, target.function)
+    alias = aliases.read(desk.at(target.environment).lambda_client, target.function)
     if alias is None:
         return ""
     for version, weight in alias.weights.items():

@@ -15,7 +15,7 @@ from typing import Any
 
 from stepladder.errors import BadInputError
 from stepladder.names import Names
-from stepladder.promotion import packages
+from stepladder.promotion import packages, places
 from stepladder.settings import Environment, Settings
 from stepladder.terraform import files
 
@@ -153,7 +153,7 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
         }
     return common | {
         "packages": {p.verb: {"key": p.key, "sha256": p.sha256} for p in packages.build_all()},
-        "rungs": [list(rung) for rung in settings.ladder],
+        **places.variables(settings, env.name),
         "scan_threshold": settings.promotion.scan_threshold,
     }
 

@@ -1,4 +1,4 @@
-"""The climb as a person takes it: Terraform's own state machine, whole processes, exit codes."""
+"""The climb as a person takes it, to an account of its own: Terraform's state machines, whole processes, exit codes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import urllib.request
 
 import pytest
+import yaml
 
 from stepladder.collections.local import FOLDER
 from stepladder.local import manager
@@ -18,6 +19,7 @@ from stepladder.local import manager
 pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(900)]
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
+PRODUCTION = {"account": "222222222222", "region": REGION, "role_arn": "arn:aws:iam::222222222222:role/deployer"}
 ANSWERS = {
     "project_name": "climber",
     "aws_account": ACCOUNT,
@@ -62,7 +64,7 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
-    """A project on both rungs, on a local cloud of its own."""
+    """A project on both rungs, production in another account, on a local cloud of its own."""
     work = tmp_path_factory.mktemp("promote")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "INVOKE_", "TF_VAR_"))}
     project = Shell(work, kept | {"INVOKE_STEPLADDER_PROMOTION_DEPLOYMENT": "Canary10Percent5Minutes"})
@@ -72,6 +74,9 @@ def shell(tmp_path_factory):
     )
     project.inv(f"new --no-input --answers answers.json --output {work}")
     project.folder = work / "climber"
+    settings = yaml.safe_load((project.folder / "invoke.yaml").read_text(encoding="utf-8"))
+    settings["stepladder"]["environments"]["production"] = PRODUCTION
+    (project.folder / "invoke.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     project.inv("local.up --port 0 --speed 100")
     try:
         for line in project.inv(f"local.env --account {ACCOUNT} --region {REGION}").stdout.splitlines():
@@ -104,8 +109,9 @@ def test_a_change_climbs_and_the_second_time_nothing_is_done(shell):
     assert "stepfunctions:StartExecution" not in calls(shell)["calls"]
 
 
-def test_a_plan_after_the_apply_is_empty(shell):
-    assert "nothing to change" in shell.inv("tf.plan --env production --root delivery").stderr
+@pytest.mark.parametrize("env", ["staging", "production"])
+def test_a_plan_after_the_apply_is_empty(shell, env):
+    assert "nothing to change" in shell.inv(f"tf.plan --env {env} --root delivery").stderr
 
 
 def test_a_version_that_fails_behind_the_alias_is_rolled_back_with_exit_code_3(shell):

@@ -100,14 +100,14 @@ class Before:
         for environment in self.tower.settings.rungs:
             assert self.tower.active_deployments(environment) == []
             assert self.tower.alias(environment)[1] == {}, "weights were left behind"
-            assert self.tower.ledger().snapshot(environment).lock is None, "the lock was left behind"
+            assert self.tower.ledger(environment).snapshot(environment).lock is None, "the lock was left behind"
 
     def check_unmoved(self) -> None:
         assert self.tower.alias(self.environment) == self.alias
         self.check_quiet()
 
     def newest(self) -> Any:
-        return next(iter(self.tower.ledger().history(self.environment, limit=1)), None)
+        return next(iter(self.tower.ledger(self.environment).history(self.environment, limit=1)), None)
 
 
 @pytest.fixture

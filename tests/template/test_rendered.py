@@ -11,7 +11,7 @@ import yaml
 
 from stepladder import resources, settings
 from stepladder.checks import tool
-from stepladder.promotion import ladder
+from stepladder.promotion import places
 from stepladder.releases import smoke
 
 # One override at a time: every choice is rendered at least once, without the product of all of them.
@@ -83,7 +83,7 @@ def test_the_settings_are_the_answers(new_project, answers):
     assert loaded.image.builder == answers.get("image_builder", "auto")
     for environment in loaded.environments.values():
         assert environment.account == answers.get("aws_account", "123456789012")
-    ladder.check(loaded)  # the climb takes what the template makes
+    places.check(loaded)  # the climb takes what the template makes
     assert f":{loaded.python}\n" in (project / "function/Dockerfile").read_text()
 
 

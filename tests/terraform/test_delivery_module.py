@@ -22,31 +22,47 @@ PACKAGES = {
 }
 RUNGS = [["staging"], ["prodeu", "produs"]]
 NAMES = Names("sample", "staging", "123456789012", "eu-west-1")
+AWAY = {"account": "222222222222", "region": "eu-central-1"}
+PLACES: dict[str, dict[str, Any]] = {  # the same ladder with one environment in another place: both sides
+    "home": {"rungs": RUNGS, "elsewhere": {"produs": AWAY}},
+    "guest": {"rungs": [["produs"]], "home": {"account": "123456789012", "region": "eu-west-1"}, **AWAY},
+}
 WILDCARDS = {
-    "CallThePipeline": "a version of one of the three functions",
+    "CallThePipeline": "a version of one of the four functions",
     "CallWhatIsUnderTest": "a version or alias of a rung's function",
     "ReadAlarms": "DescribeAlarms is authorised against the list of the account's alarms",
     "ReadDeploymentConfigurations": "AWS's own for Lambda, and each rung's, which the service module names by its pace",
     "ReadExecutions": "executions of the one state machine",
     "ReadTheSmokeCases": "bundles are named by their content",
     "ReadWhatServes": "versions and aliases of a rung's function",
+    "GiveTheWord": "a task token has no resource to name; the ledger's items that hold one are limited",
+    "WatchAndStopClimbs": "executions of the one state machine",
     "WriteLogsAndTraces": "log deliveries and traces have no resources to name",
     "WriteOwnLog": "the streams of the function's own log group; Lambda names them",
 }
 
 
 @pytest.fixture(scope="module")
-def planned(runner, make_root, write) -> dict[str, dict[str, Any]]:
-    call = write.call("it", "delivery", {"packages": PACKAGES, "rungs": RUNGS, "notify": ["ops@example.com"]})
-    test = runner.test(make_root({"main.tf": write.provider + call}))
+def modules(runner, make_root, write) -> dict[str, dict[str, dict[str, Any]]]:
+    """The module as most have it (`it`), and both sides of a ladder over two places: one plan."""
+    calls = {"it": {"rungs": RUNGS, "notify": ["ops@example.com"]}, **PLACES}
+    code = "".join(write.call(name, "delivery", {"packages": PACKAGES, **given}) for name, given in calls.items())
+    test = runner.test(make_root({"main.tf": write.provider + code}))
     test.setup(upgrade=False)
     plan = test.plan(output=True, refresh=False)
-    (module,) = plan.root_module.child_modules.values()
     return {
-        resource["address"].removeprefix("module.it."): resource.get("values", {})
-        for resource in module["resources"]
-        if resource["mode"] == "managed"
+        address.removeprefix("module."): {
+            resource["address"].removeprefix(f"{address}."): resource.get("values", {})
+            for resource in module["resources"]
+            if resource["mode"] == "managed"
+        }
+        for address, module in plan.root_module.child_modules.items()
     }
+
+
+@pytest.fixture(scope="module")
+def planned(modules) -> dict[str, dict[str, Any]]:
+    return modules["it"]
 
 
 def readable(value: Any) -> Any:
@@ -61,9 +77,17 @@ def readable(value: Any) -> Any:
     return value
 
 
-def test_it_plans_what_the_inventory_says(planned, regenerate, regenerate_hint):
+def test_it_plans_what_the_inventory_says(planned, modules, regenerate, regenerate_hint):
     now = {
         "counts": dict(sorted(Counter(address.split(".")[0] for address in planned).items())),
+        "places": {
+            name: {
+                address: readable(value)
+                for address, value in sorted(modules[name].items())
+                if "relay" in address or address == "aws_lambda_permission.home[0]"
+            }
+            for name in PLACES
+        },
         "values": {address: readable(value) for address, value in sorted(planned.items())},
     }
     if regenerate:
@@ -72,6 +96,7 @@ def test_it_plans_what_the_inventory_says(planned, regenerate, regenerate_hint):
     assert now["counts"] == expected["counts"], regenerate_hint
     for address, value in expected["values"].items():
         assert now["values"][address] == value, f"{address}: {regenerate_hint}"
+    assert now["places"] == expected["places"], regenerate_hint
 
 
 def test_everything_is_named_as_the_tasks_name_it(planned):
@@ -187,6 +212,63 @@ def _items(parameters):
         yield action["Put"]["Item"]
 
 
+def invoked(planned, verb):
+    return {
+        resource
+        for statement in statements(planned, f'aws_iam_role_policy.pipeline["{verb}"]')
+        if statement["Action"] == "lambda:InvokeFunction"
+        for resource in ([statement["Resource"]] if isinstance(statement["Resource"], str) else statement["Resource"])
+    }
+
+
+def test_a_ladder_in_one_place_reaches_no_other(planned):
+    own = "arn:aws:lambda:eu-west-1:123456789012:function:sample-pipeline-"
+    assert invoked(planned, "relay") == {f"{own}rollback", f"{own}validate"}
+    assert not invoked(planned, "rollback") | invoked(planned, "validate")
+    assert "aws_lambda_permission.home[0]" not in planned
+
+
+def test_home_may_ask_the_one_relay_of_another_place_and_nothing_else_there(modules):
+    home = modules["home"]
+    there = "arn:aws:lambda:eu-central-1:222222222222:function:sample-pipeline-relay"
+    assert [arn for arn in invoked(home, "relay") if "222222222222" in arn] == [there]
+    for address in policies(home):
+        for statement in statements(home, address):
+            told = json.dumps(statement["Resource"])
+            assert "222222222222" not in told or statement["Sid"] == "AskOtherPlaces", address
+    own = "arn:aws:lambda:eu-west-1:123456789012:function:sample-pipeline-relay"
+    assert invoked(home, "validate") == invoked(home, "rollback") == {own}
+    assert "produs" not in json.dumps([s["Resource"] for a in policies(home) for s in statements(home, a)])
+
+
+def test_another_place_lets_in_home_s_relay_only_and_its_roles_are_apart_in_a_shared_account(modules):
+    guest = modules["guest"]
+    permission = guest["aws_lambda_permission.home[0]"]
+    assert permission["principal"] == "arn:aws:iam::123456789012:role/sample-pipeline-relay"
+    assert (permission["action"], permission["function_name"]) == ("lambda:InvokeFunction", "sample-pipeline-relay")
+    assert modules["home"]['aws_iam_role.pipeline["relay"]']["name"] == "sample-pipeline-relay"
+    roles = {value["name"] for address, value in guest.items() if address.startswith("aws_iam_role.")}
+    assert all(name.endswith("-eu-central-1") for name in roles)
+    for address in policies(guest):
+        told = json.dumps([s["Resource"] for s in statements(guest, address)])
+        assert "123456789012" not in told, "what is here may do nothing at home"
+
+
+def test_both_sides_know_their_part_of_the_ladder(modules):
+    def ladder(name, verb="validate"):
+        variables = modules[name][f'aws_lambda_function.pipeline["{verb}"]']["environment"][0]["variables"]
+        return json.loads(variables["LADDER"])
+
+    assert ladder("home")["produs"] == {
+        "alias": "live",
+        "below": ["staging"],
+        "elsewhere": True,
+        "function": "sample-produs",
+    }
+    assert ladder("home") == ladder("home", "relay")
+    assert ladder("guest") == {"produs": {"alias": "live", "below": [], "function": "sample-produs"}}
+
+
 CALLS = {  # what the state machine calls directly, and the permission that it takes
     "lambda:updateFunctionCode": "lambda:UpdateFunctionCode",
     "lambda:publishVersion": "lambda:PublishVersion",
@@ -229,10 +311,15 @@ BAD = {
     "account": ({"account": "1234"}, "account must be 12 digits"),
     "retention": ({"log_retention_days": 31}, "log_retention_days must be a number of days"),
     "notify": ({"notify": ["nobody"]}, "notify must be e-mail addresses"),
-    "packages": ({"packages": {"validate": PACKAGES["validate"]}}, "packages must hold rollback, validate and verify"),
+    "packages": (
+        {"packages": {"validate": PACKAGES["validate"]}},
+        "packages must hold relay, rollback, validate and verify",
+    ),
     "hash": ({"packages": PACKAGES | {"verify": {"key": "k", "sha256": "x"}}}, "packages must have a SHA-256"),
     "project": ({"project": "Sample"}, "project must be at most 24"),
     "region": ({"region": "Ireland"}, "region must be an AWS region"),
+    "away": ({"elsewhere": {"produs": {"account": "1", "region": "eu-west-2"}}}, "elsewhere must give an account"),
+    "home": ({"home": {"account": "1234", "region": "eu-west-1"}}, "home must give an account"),
     "norungs": ({"rungs": []}, "rungs must hold at least one environment each"),
     "emptyrung": ({"rungs": [["staging"], []]}, "rungs must hold at least one environment each"),
     "twice": ({"rungs": [["staging"], ["staging"]]}, "rungs must name each environment once"),
@@ -261,3 +348,18 @@ def refusals(runner, make_root, write) -> str:
 def test_a_wrong_variable_is_refused_and_named(refusals, name, message):
     assert message in refusals
     assert f'module "bad{name}"' in refusals
+
+
+def test_what_is_said_to_be_elsewhere_is_of_the_ladder_and_not_here(runner, make_root, write):
+    """Rules over two variables: Terraform comes to them only when those over one hold."""
+    here = {"produs": {"account": "123456789012", "region": "eu-west-1"}}
+    calls = {"badhere": {"elsewhere": here}, "badunknown": {"elsewhere": {"nowhere": AWAY}}}
+    code = "".join(write.call(n, "delivery", {"packages": PACKAGES, "rungs": RUNGS, **v}) for n, v in calls.items())
+    root = make_root({"main.tf": write.provider + code})
+    test = runner.test(root)  # it cleans up when it is let go
+    test.setup(upgrade=False)
+    done = runner.run(root, "plan", "-input=false", "-no-color", "-refresh=false")
+    said = " ".join((done.out + done.err).replace("│", " ").replace("\n", " ").split())
+    assert "elsewhere must name no environment that is here" in said
+    assert "elsewhere must name environments of rungs" in said
+    del test

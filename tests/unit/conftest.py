@@ -70,6 +70,11 @@ def pipeline(pipeline_folder, monkeypatch):
         "rollback",
         "restore",
         "settle",
+        "relay",
+        "child",
+        "outcome",
+        "below",
+        "family",
         "shared.errors",
     )
     modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in names}

@@ -52,7 +52,7 @@ class TestEveryTask:
     def test_has_a_timeout(self, task):
         timeout = task.body.get("TimeoutSeconds")
         if timeout is None:
-            assert task.body["TimeoutSecondsPath"] == "$.rung.approval_seconds"
+            assert task.body["TimeoutSecondsPath"] in ("$.rung.approval_seconds", "$.rung.verdict_seconds")
         else:
             assert timeout <= 320
 
@@ -144,8 +144,49 @@ def test_the_version_is_blamed_by_errors_that_the_functions_raise():
 def test_every_settled_target_gives_its_lock_back_whatever_the_record_said():
     states = graph(SETTLE)
     start = dict(asl.scopes(MACHINE))[SETTLE]
-    assert {n for n in states if states[n].is_end} == {"Settled"}
+    assert {n for n in states if states[n].is_end} == {"Settled", "ChildSettled"}
     assert "Settled" not in asl.reachable(states, start, without=frozenset({"ReleaseLock"}))
+    assert "ChildSettled" not in asl.reachable(states, "IsKept"), "what is here is settled here"
+
+
+@pytest.mark.parametrize(
+    ("scope", "start", "states_of_here"), [(TARGET, "StartChild", "Validate"), (SETTLE, "BeginTelling", "IsKept")]
+)
+def test_what_is_elsewhere_never_comes_to_a_state_that_acts_here(scope, start, states_of_here):
+    states = graph(scope)
+    assert states_of_here not in asl.reachable(states, start)
+    for name in asl.reachable(states, start):
+        if states[name].kind == "Task":
+            assert states[name].body["Parameters"]["FunctionName"] == "${relay_arn}"
+
+
+def test_a_child_that_may_have_begun_is_seen_to_its_end_or_ended():
+    states = graph(TARGET)
+    assert states["StartChild"].caught == {"Refused", "EndChild"}
+    by_error = {c["ErrorEquals"][0]: c["Next"] for c in states["StartChild"].body["Catch"]}
+    assert by_error["RefusedError"] == "Refused", "refused before anything was started"
+    unseen = asl.reachable(states, "StartChild", without=frozenset({"LookAtChild", "EndChild"}))
+    assert {n for n in unseen if states[n].is_end} == {"Refused"}
+    settling = graph(SETTLE)
+    unheard = asl.reachable(settling, "BeginTelling", without=frozenset({"TellChild", "EndToldChild"}))
+    assert not {n for n in unheard if settling[n].is_end}
+
+
+def test_a_look_that_fails_is_counted_and_ends_nothing():
+    for scope, look, count in ((TARGET, "LookAtChild", "CountLook"), (SETTLE, "TellChild", "CountTelling")):
+        assert graph(scope)[look].caught == {count}
+
+
+def test_a_child_keeps_its_release_only_when_told_so():
+    states = graph(RUNG)
+    (choice,) = states["IsPartOfClimb"].body["Choices"]
+    assert (choice["Variable"], choice["Next"]) == ("$.rung.verdict_seconds", "AwaitVerdict")
+    assert states["AwaitVerdict"].body["Next"] == "KeepRung"
+    for caught in states["AwaitVerdict"].caught:
+        assert states[caught].kind == "Pass"
+        said = states[caught].body.get("Result") or states[caught].body["Parameters"]
+        assert said["word"] == "undo"
+        assert "KeepRung" not in asl.reachable(states, caught, without=frozenset({"SettleTargets"}))
 
 
 def test_iterations_over_targets_never_fail_so_that_none_cuts_off_its_siblings():
@@ -233,17 +274,20 @@ def test_the_longest_canary_stays_far_under_the_history_limit():
     each = sum(events[states[n].kind] for n in loop)
     polls = max(Shift.parse(name).polls()[1] for name in PREDEFINED)
     assert polls * each < 12_000
+    longest_bake = 720 * 60
+    every, polls = Shift.parse("Linear10PercentEvery10Minutes").polls(longest_bake)
+    assert (polls + longest_bake / every) * each < 20_000
 
 
 @pytest.mark.parametrize(
-    "variable", ["validate_arn", "verify_arn", "rollback_arn", "hook_name", "ledger_table", "topic_arn"]
+    "variable", ["validate_arn", "verify_arn", "rollback_arn", "relay_arn", "hook_name", "ledger_table", "topic_arn"]
 )
 def test_terraform_has_each_place_to_fill_in(variable):
     assert f"${{{variable}}}" in json.dumps(MACHINE)
 
 
 def test_there_is_no_other_place_to_fill_in():
-    assert len(set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINE)))) == 6
+    assert len(set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINE)))) == 7
 
 
 def test_statelint_agrees():

@@ -56,6 +56,26 @@ def test_what_codedeploy_leaves_is_put_back_with_the_weights_cleared(pipeline):
     assert move["RevisionId"] == "r1"
 
 
+def test_what_a_killed_climb_has_elsewhere_is_ended_there(pipeline, monkeypatch):
+    there = target(environment="produs", place={"account": "222222222222", "region": "us-east-1"})
+    told = {key: value for key, value in release().items() if key != "id"} | {"release_id": RELEASE}
+    told["rungs"] = [{"targets": [there]}]
+    pipeline.world.states.execution = {"status": "ABORTED", "input": json.dumps(told)}
+    monkeypatch.setenv("RELAY", "relay")
+    pipeline.world.lambda_.pipeline["relay"] = lambda event: {
+        "state": "ended",
+        "outcome": "rolled_back",
+        "error": event["why"]["Error"],
+        "cause": "it was put back",
+    }
+    answer = pipeline.rollback.handler({"action": "settle", "execution_arn": EXECUTION}, Context(20))
+    assert answer["settled"] == [
+        {"environment": "produs", "outcome": "rolled_back", "error": "Abandoned", "cause": "it was put back"}
+    ]
+    ((_, asked),) = pipeline.world.lambda_.asked
+    assert (asked["action"], asked["execution_arn"], asked["unwritten"]) == ("end", EXECUTION, "untouched")
+
+
 def test_a_finished_shift_is_undone(pipeline):
     pipeline.world.codedeploy.add("d-1", status="Succeeded")
     alias(pipeline)["FunctionVersion"] = "8"

@@ -24,6 +24,44 @@ def call(pipeline, told=None, at=None):
     return pipeline.validate.handler(event, None)
 
 
+@pytest.fixture
+def qa_elsewhere(pipeline, monkeypatch):
+    """The rung below is in another place, and so is another target."""
+    ladder = {
+        "qa": {"function": "orders-qa", "alias": "live", "below": [], "elsewhere": True},
+        "production": {"function": FUNCTION, "alias": "live", "below": ["qa"]},
+    }
+    monkeypatch.setenv("LADDER", json.dumps(ladder))
+    monkeypatch.setenv("RELAY", "relay")
+    answers = {"runs": {"digest": NEW, "whole": True}, "check": {"unchanged": True}}
+    pipeline.world.lambda_.pipeline["relay"] = lambda event: answers[event["action"]]
+    return answers
+
+
+def test_a_rung_below_in_another_place_is_asked_for_by_the_relay(pipeline, qa_elsewhere):
+    assert call(pipeline)["previous_version"] == "7"
+    ((_, asked),) = pipeline.world.lambda_.asked
+    assert asked == {"action": "runs", "target": {"environment": "qa"}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "match"),
+    [({"digest": OLD, "whole": True}, "qa, the rung below, runs"), ({"digest": NEW, "whole": False}, "being shifted")],
+)
+def test_a_rung_below_in_another_place_must_run_the_digest_too(pipeline, qa_elsewhere, answer, match):
+    qa_elsewhere["runs"] = answer
+    with pytest.raises(pipeline.errors.RefusedError, match=match):
+        call(pipeline)
+    assert not lock(pipeline)
+
+
+def test_a_target_in_another_place_is_checked_there(pipeline, qa_elsewhere):
+    there = target(environment="qa", function="orders-qa")
+    event = {"action": "check", "release": release(), "targets": [there], "execution_arn": EXECUTION}
+    assert pipeline.validate.handler(event, None) == {"unchanged": True}
+    assert pipeline.world.lambda_.asked[0][1]["target"] == there
+
+
 def lock(pipeline):
     return pipeline.world.dynamodb.read("env#production", "lock")
 

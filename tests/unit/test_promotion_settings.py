@@ -105,12 +105,34 @@ def test_a_list_in_the_rungs_is_one_rung_with_several_targets(tmp_path):
     assert [t["environment"] for t in told["rungs"][1]["targets"]] == ["produs", "prodeu"]
 
 
-def test_a_ladder_over_two_regions_is_refused_with_the_reason(tmp_path):
-    environments = {"staging": PLACE, "production": PLACE | {"region": "us-east-1"}}
-    told = load({"project": "orders", "environments": environments}, tmp_path)
-    with pytest.raises(BadInputError, match="several accounts or regions") as bad:
-        ladder.execution_input(told, release())
-    assert "calls only its own region" in bad.value.hint
+def spread(tmp_path, **production):
+    environments = {"staging": PLACE, "produs": PLACE | production, "prodeu": PLACE}
+    told = {"project": "orders", "rungs": ["staging", ["prodeu", "produs"]], "environments": environments}
+    return load(told, tmp_path)
+
+
+def test_a_target_in_another_place_tells_where_and_may_keep_its_lock_while_its_siblings_climb(tmp_path):
+    targets = ladder.execution_input(spread(tmp_path, region="us-east-1"), release())["rungs"][1]["targets"]
+    here, away = targets
+    assert "place" not in here
+    assert "verdict_seconds" not in here
+    account = PLACE["account"]
+    assert away["place"] == {"account": account, "region": "us-east-1", "look_seconds": 20, "max_looks": 585}
+    assert away["lock_seconds"] == 2 * away["verdict_seconds"] == 2 * here["lock_seconds"]
+    assert away["image_uri"].startswith(f"{account}.dkr.ecr.us-east-1.amazonaws.com/")
+
+
+def test_looks_at_a_climb_elsewhere_stay_far_under_the_history_limit(tmp_path):
+    """25,000 events end an execution: a look is eleven, and there are two rounds of them."""
+    told = {"project": "orders", "environments": {"staging": PLACE, "production": PLACE | {"region": "us-east-1"}}}
+    told["promotion"] = {"deployment": "Linear10PercentEvery10Minutes", "bake_minutes": 720}
+    target = ladder.execution_input(load(told, tmp_path), release())["rungs"][1]["targets"][0]
+    assert target["place"]["max_looks"] * 11 < 8_000
+
+
+def test_a_ladder_over_two_partitions_is_refused(tmp_path):
+    with pytest.raises(BadInputError, match="several AWS partitions: aws, aws-cn"):
+        ladder.execution_input(spread(tmp_path, region="cn-north-1"), release())
 
 
 def test_every_field_that_the_definition_reads_of_a_target_is_there(tmp_path):
@@ -118,8 +140,9 @@ def test_every_field_that_the_definition_reads_of_a_target_is_there(tmp_path):
 
     from stepladder.promotion import definition
 
-    target = ladder.execution_input(settings(tmp_path), release())["rungs"][0]["targets"][0]
+    target = ladder.execution_input(spread(tmp_path, region="us-east-1"), release())["rungs"][1]["targets"][1]
     text = str(definition.load())
     assert set(re.findall(r"\$\.target\.(\w+)", text)) <= set(target)
     rung = ladder.execution_input(settings(tmp_path), release())["rungs"][0]
-    assert set(re.findall(r"\$\.rung\.(\w+)", text)) <= set(rung)
+    given_by_the_relay = {"verdict_seconds"}
+    assert set(re.findall(r"\$\.rung\.(\w+)", text)) - given_by_the_relay <= set(rung)

@@ -38,6 +38,14 @@ def test_each_end_has_its_exit_code(error, outcome, code):
     assert "production: why (E)" in told.message
 
 
+def test_a_target_that_keeps_its_release_is_named():
+    ended = execution(
+        "FAILED", "RolledBack", target("prodeu", "succeeded"), target("produs", "rolled_back", "RecordingFailed", "why")
+    )
+    told = failure(Desk(), ended, judge(Desk(), ended))
+    assert told.hint.startswith("prodeu keeps the release; every other target")
+
+
 def test_success_is_no_error():
     assert judge(Desk(), execution("SUCCEEDED")) == Verdict("promoted")
     assert failure(Desk(), execution("SUCCEEDED"), Verdict("promoted")) is None

@@ -4,6 +4,7 @@ locals {
 
   # The items of the ledger that each function reads and writes, by their partition keys (docs/architecture.md).
   ledger_keys = {
+    relay    = { read = ["climb#*"], write = [] } # the task token of a climb that waits for a word
     rollback = { read = concat(["deployment#*"], local.ledger_environments), write = local.ledger_environments }
     validate = { read = concat(["digest#*"], local.ledger_environments), write = local.ledger_environments }
     verify   = { read = [], write = ["deployment#*"] } # why a hook said no, for whoever reads later
@@ -24,7 +25,7 @@ data "aws_iam_policy_document" "assumed_by_lambda" {
 resource "aws_iam_role" "pipeline" {
   for_each = local.functions
 
-  name               = "${var.project}-pipeline-${each.key}"
+  name               = "${var.project}-pipeline-${each.key}${local.role_suffix}"
   description        = "What ${each.key} of ${var.project}'s promotion pipeline may do"
   assume_role_policy = data.aws_iam_policy_document.assumed_by_lambda.json
 }
@@ -44,10 +45,14 @@ data "aws_iam_policy_document" "pipeline" {
     resources = concat(local.target_functions, local.target_qualifiers)
   }
 
-  statement {
-    sid       = "ReadDeployments"
-    actions   = ["codedeploy:BatchGetDeployments", "codedeploy:GetDeployment", "codedeploy:ListDeployments"]
-    resources = local.target_deployment_groups
+  dynamic "statement" {
+    for_each = each.key == "relay" ? [] : ["this"]
+
+    content {
+      sid       = "ReadDeployments"
+      actions   = ["codedeploy:BatchGetDeployments", "codedeploy:GetDeployment", "codedeploy:ListDeployments"]
+      resources = local.target_deployment_groups
+    }
   }
 
   dynamic "statement" {
@@ -83,21 +88,25 @@ data "aws_iam_policy_document" "pipeline" {
     }
   }
 
-  statement {
-    sid       = "WriteTheLedger"
-    actions   = each.key == "verify" ? ["dynamodb:PutItem"] : ["dynamodb:DeleteItem", "dynamodb:PutItem"]
-    resources = [local.ledger_table_arn]
+  dynamic "statement" {
+    for_each = length(local.ledger_keys[each.key].write) > 0 ? ["this"] : []
 
-    condition {
-      test     = "ForAllValues:StringLike"
-      variable = "dynamodb:LeadingKeys"
-      values   = local.ledger_keys[each.key].write
-    }
+    content {
+      sid       = "WriteTheLedger"
+      actions   = each.key == "verify" ? ["dynamodb:PutItem"] : ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+      resources = [local.ledger_table_arn]
 
-    condition {
-      test     = "Null"
-      variable = "dynamodb:LeadingKeys"
-      values   = ["false"]
+      condition {
+        test     = "ForAllValues:StringLike"
+        variable = "dynamodb:LeadingKeys"
+        values   = local.ledger_keys[each.key].write
+      }
+
+      condition {
+        test     = "Null"
+        variable = "dynamodb:LeadingKeys"
+        values   = ["false"]
+      }
     }
   }
 
@@ -183,10 +192,83 @@ data "aws_iam_policy_document" "pipeline" {
   }
 }
 
+# What another place may have done here, by the climb of its own; and nothing of it on functions, aliases or deployments.
+data "aws_iam_policy_document" "relay" {
+  source_policy_documents = [data.aws_iam_policy_document.pipeline["relay"].json]
+
+  # Versions and aliases are authorised by the state machine's own ARN.
+  # https://docs.aws.amazon.com/step-functions/latest/dg/auth-version-alias.html
+  statement {
+    sid       = "StartClimbs"
+    actions   = ["states:StartExecution"]
+    resources = [local.machine_arn]
+  }
+
+  statement {
+    sid       = "WatchAndStopClimbs"
+    actions   = ["states:DescribeExecution", "states:StopExecution"]
+    resources = ["${local.arn_prefix}:states:${var.region}:${var.account}:execution:${var.project}-promotion:*"]
+  }
+
+  # A task token has no resource to name; the items of the ledger that hold one are limited above.
+  statement {
+    sid       = "GiveTheWord"
+    actions   = ["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"]
+    resources = ["*"]
+  }
+
+  statement {
+    sid       = "AskThePipeline"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [local.function_arns["rollback"], local.function_arns["validate"]]
+  }
+
+  dynamic "statement" {
+    for_each = length(local.elsewhere) > 0 ? ["this"] : []
+
+    content {
+      sid       = "AskOtherPlaces"
+      actions   = ["lambda:InvokeFunction"]
+      resources = distinct([for at in values(local.elsewhere) : at.relay])
+    }
+  }
+}
+
+# Of a ladder in several places, home's validate and rollback ask the relay about targets elsewhere.
+data "aws_iam_policy_document" "asker" {
+  for_each = toset(length(local.elsewhere) > 0 ? ["rollback", "validate"] : [])
+
+  source_policy_documents = [data.aws_iam_policy_document.pipeline[each.key].json]
+
+  statement {
+    sid       = "AskTheRelay"
+    actions   = ["lambda:InvokeFunction"]
+    resources = [local.function_arns["relay"]]
+  }
+}
+
+locals {
+  policies = merge(
+    { for verb in keys(local.functions) : verb => data.aws_iam_policy_document.pipeline[verb].json },
+    { relay = data.aws_iam_policy_document.relay.json },
+    { for verb, document in data.aws_iam_policy_document.asker : verb => document.json },
+  )
+}
+
+# Whom this place answers to: the relay of the place where the lowest rung is, and nobody else.
+resource "aws_lambda_permission" "home" {
+  count = var.home == null ? 0 : 1
+
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.pipeline["relay"].function_name
+  principal     = "${local.arn_prefix}:iam::${var.home.account}:role/${var.project}-pipeline-relay"
+  statement_id  = "home"
+}
+
 resource "aws_iam_role_policy" "pipeline" {
   for_each = local.functions
 
   name   = "own-resources"
   role   = aws_iam_role.pipeline[each.key].id
-  policy = data.aws_iam_policy_document.pipeline[each.key].json
+  policy = local.policies[each.key]
 }

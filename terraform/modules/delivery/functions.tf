@@ -8,14 +8,17 @@ locals {
   repository_arn   = "${local.arn_prefix}:ecr:${var.region}:${var.account}:repository/${var.project}"
 
   # Where the rungs stand to each other is told to validate from here: the input of an execution can't skip a rung.
-  environments = flatten(var.rungs)
+  environments = [for environment in flatten(var.rungs) : environment if !contains(keys(var.elsewhere), environment)]
   ladder = merge([
     for place, rung in var.rungs : {
-      for environment in rung : environment => {
-        alias    = "live"
-        below    = place == 0 ? [] : var.rungs[place - 1]
-        function = "${var.project}-${environment}"
-      }
+      for environment in rung : environment => merge(
+        {
+          alias    = "live"
+          below    = place == 0 ? [] : var.rungs[place - 1]
+          function = "${var.project}-${environment}"
+        },
+        { for mark in ["elsewhere"] : mark => true if contains(keys(var.elsewhere), environment) },
+      )
     }
   ]...)
 
@@ -30,15 +33,43 @@ locals {
     "${local.arn_prefix}:codedeploy:${var.region}:${var.account}:deploymentgroup:${var.project}-${environment}/live"
   ]
 
+  # Roles are an account's, not a region's: two places may share one.
+  role_suffix = var.home == null ? "" : "-${var.region}"
+
+  # The relay of each environment that is in another account or region.
+  elsewhere = {
+    for environment, at in var.elsewhere : environment => {
+      region = at.region
+      relay  = "${local.arn_prefix}:lambda:${at.region}:${at.account}:function:${var.project}-pipeline-relay"
+    }
+  }
+  function_arns = {
+    for verb in ["relay", "rollback", "validate"] :
+    verb => "${local.arn_prefix}:lambda:${var.region}:${var.account}:function:${var.project}-pipeline-${verb}"
+  }
+  machine_arn = "${local.arn_prefix}:states:${var.region}:${var.account}:stateMachine:${var.project}-promotion"
+
   functions = {
+    relay = {
+      environment = {
+        ELSEWHERE    = jsonencode(local.elsewhere)
+        LADDER       = jsonencode(local.ladder)
+        LEDGER_TABLE = local.ledger_table
+        MACHINE      = local.machine_arn
+        ROLLBACK     = local.function_arns["rollback"]
+        VALIDATE     = local.function_arns["validate"]
+      }
+      timeout = 300
+    }
     rollback = {
-      environment = { LEDGER_TABLE = local.ledger_table }
+      environment = { LEDGER_TABLE = local.ledger_table, RELAY = local.function_arns["relay"] }
       timeout     = 300
     }
     validate = {
       environment = {
         LADDER         = jsonencode(local.ladder)
         LEDGER_TABLE   = local.ledger_table
+        RELAY          = local.function_arns["relay"]
         REPOSITORY     = var.project
         SCAN_THRESHOLD = var.scan_threshold
       }

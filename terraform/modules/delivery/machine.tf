@@ -8,6 +8,7 @@ resource "aws_sfn_state_machine" "promotion" {
   definition = templatefile("${path.module}/promotion.asl.json", {
     hook_name    = aws_lambda_function.pipeline["verify"].function_name
     ledger_table = local.ledger_table
+    relay_arn    = aws_lambda_function.pipeline["relay"].qualified_arn
     rollback_arn = aws_lambda_function.pipeline["rollback"].qualified_arn
     topic_arn    = aws_sns_topic.promotion.arn
     validate_arn = aws_lambda_function.pipeline["validate"].qualified_arn
@@ -69,7 +70,7 @@ data "aws_iam_policy_document" "assumed_by_states" {
 }
 
 resource "aws_iam_role" "promotion" {
-  name               = "${var.project}-promotion"
+  name               = "${var.project}-promotion${local.role_suffix}"
   description        = "What the promotion of ${var.project} may do"
   assume_role_policy = data.aws_iam_policy_document.assumed_by_states.json
 }

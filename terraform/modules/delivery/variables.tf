@@ -1,11 +1,50 @@
 variable "account" {
-  description = "The AWS account that holds the pipeline and all rungs: 12 digits."
+  description = "The AWS account that holds the pipeline and the rungs of this place: 12 digits."
   type        = string
   nullable    = false
 
   validation {
     condition     = can(regex("^[0-9]{12}$", var.account))
     error_message = "account must be 12 digits in quotes."
+  }
+}
+
+variable "elsewhere" {
+  description = "The environments of `rungs` that are in another account or region, which this place asks to release them there."
+  type = map(object({
+    account = string
+    region  = string
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for at in var.elsewhere : can(regex("^[0-9]{12}$", at.account)) && can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", at.region))])
+    error_message = "elsewhere must give an account of 12 digits and a region like eu-west-1 for each environment."
+  }
+
+  validation {
+    condition     = alltrue([for at in var.elsewhere : at.account != var.account || at.region != var.region])
+    error_message = "elsewhere must name no environment that is here."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(var.elsewhere), flatten(var.rungs))) == 0
+    error_message = "elsewhere must name environments of rungs."
+  }
+}
+
+variable "home" {
+  description = "The place of the lowest rung, whose relay may ask this place to release; null for that place itself."
+  type = object({
+    account = string
+    region  = string
+  })
+  default = null
+
+  validation {
+    condition     = var.home == null || can(regex("^[0-9]{12}$", var.home.account)) && can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.home.region))
+    error_message = "home must give an account of 12 digits and a region like eu-west-1."
   }
 }
 
@@ -34,7 +73,7 @@ variable "notify" {
 }
 
 variable "packages" {
-  description = "The deployment packages of validate, verify and rollback in the artifacts bucket: `key` names the content, `sha256` is its hash in base64."
+  description = "The deployment packages of relay, rollback, validate and verify in the artifacts bucket: `key` names the content, `sha256` is its hash in base64."
   type = map(object({
     key    = string
     sha256 = string
@@ -42,8 +81,8 @@ variable "packages" {
   nullable = false
 
   validation {
-    condition     = length(setsubtract(["rollback", "validate", "verify"], keys(var.packages))) == 0 && length(var.packages) == 3
-    error_message = "packages must hold rollback, validate and verify."
+    condition     = length(setsubtract(["relay", "rollback", "validate", "verify"], keys(var.packages))) == 0 && length(var.packages) == 4
+    error_message = "packages must hold relay, rollback, validate and verify."
   }
 
   validation {
@@ -64,7 +103,7 @@ variable "project" {
 }
 
 variable "region" {
-  description = "The AWS region of the pipeline and all rungs: a Step Functions task calls only its own."
+  description = "The AWS region of the pipeline and the rungs of this place: a Step Functions task calls only its own."
   type        = string
   nullable    = false
 
@@ -75,7 +114,7 @@ variable "region" {
 }
 
 variable "rungs" {
-  description = "The ladder, lowest rung first: the environments of each rung, which are released together."
+  description = "The ladder, lowest rung first: the environments of each rung, which are released together. All of it for the place of the lowest rung, else what of it is in this place."
   type        = list(list(string))
   nullable    = false
 

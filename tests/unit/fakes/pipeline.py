@@ -70,6 +70,8 @@ class Lambda:
         self.moves: list[dict[str, Any]] = []
         self.before_update: Any = None
         self.provisioned = 0
+        self.pipeline: dict[str, Any] = {}  # functions of the pipeline, and what each answers to an event
+        self.asked: list[tuple[str, dict[str, Any]]] = []
 
     def get_provisioned_concurrency_config(self, FunctionName: str, Qualifier: str) -> dict[str, Any]:  # noqa: N803
         assert (FunctionName, Qualifier) == (FUNCTION, ALIAS)
@@ -104,7 +106,14 @@ class Lambda:
         alias.pop("RoutingConfig", None)
         return alias
 
-    def invoke(self, FunctionName: str, Qualifier: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
+    def invoke(self, FunctionName: str, Payload: bytes, Qualifier: str = "") -> dict[str, Any]:  # noqa: N803
+        if FunctionName in self.pipeline:
+            event = json.loads(Payload)
+            self.asked.append((FunctionName, event))
+            told = self.pipeline[FunctionName](event)
+            return {"Payload": io.BytesIO(json.dumps(told).encode())} | (
+                {"FunctionError": "x"} if "errorType" in told else {}
+            )
         self.invoked.append(Qualifier)
         version = self.aliases[FunctionName]["FunctionVersion"] if Qualifier == ALIAS else Qualifier
         result, error = self.answers(version, json.loads(Payload))
@@ -257,8 +266,45 @@ class States:
     def __init__(self) -> None:
         self.execution: dict[str, Any] = {}
 
+        self.executions: dict[str, dict[str, Any]] = {}
+        self.started: list[dict[str, Any]] = []
+        self.stopped: list[str] = []
+        self.waiting: set[str] = set()
+        self.told: list[tuple[str, str]] = []
+
     def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803
+        if executionArn in self.executions:
+            return self.executions[executionArn]
+        if not self.execution:
+            raise refusal("ExecutionDoesNotExist")
         return self.execution
+
+    def start_execution(self, **request: Any) -> None:
+        machine = request["stateMachineArn"].removesuffix(":live").replace(":stateMachine:", ":execution:")
+        arn = f"{machine}:{request['name']}"
+        if arn in self.executions:
+            raise refusal("ExecutionAlreadyExists")
+        self.started.append(request)
+        self.executions[arn] = {"status": "RUNNING", "input": request["input"]}
+
+    def stop_execution(self, executionArn: str, error: str, cause: str) -> None:  # noqa: N803
+        self.stopped.append(executionArn)
+        self.executions[executionArn] |= {"status": "ABORTED", "error": error, "cause": cause}
+
+    def _answer(self, token: str, word: str) -> None:
+        if token not in self.waiting:
+            raise refusal("TaskTimedOut")
+        self.told.append((token, word))
+
+    def send_task_heartbeat(self, taskToken: str) -> None:  # noqa: N803
+        self._answer(taskToken, "heartbeat")
+
+    def send_task_success(self, taskToken: str, output: str) -> None:  # noqa: N803
+        assert json.loads(output)
+        self._answer(taskToken, "keep")
+
+    def send_task_failure(self, taskToken: str, error: str, cause: str) -> None:  # noqa: N803
+        self._answer(taskToken, f"{error}: {cause}")
 
 
 class World:

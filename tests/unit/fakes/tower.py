@@ -15,20 +15,20 @@ import sys
 import tarfile
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from stepladder.aws import Aws
 from stepladder.console import Console
 from stepladder.errors import ExitCode, StepladderError
 from stepladder.local import manager
 from stepladder.local.launchers import runtime_client
-from stepladder.promotion import climb, definition, packages
+from stepladder.promotion import climb, definition, packages, places
 from stepladder.promotion.desk import Desk
 from stepladder.promotion.start import Request
-from stepladder.releases.rung import Rung
+from stepladder.releases.rung import Rung, clients
 from stepladder.settings import Settings, load
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -52,7 +52,11 @@ class Result:
 
 
 class Tower:
-    """One project. `cloud` is the session's; names are the project's own."""
+    """One project. `cloud` is the session's; names are the project's own.
+
+    `away` says which environments are elsewhere, each with account and region. Whatever takes an `environment` works in
+    its place; the default of places is home, where the lowest rung is.
+    """
 
     def __init__(
         self,
@@ -62,6 +66,7 @@ class Tower:
         runtime: Path,
         rungs: Any = None,
         per_rung: dict[str, Any] | None = None,
+        away: Mapping[str, tuple[str, str]] | None = None,
         **promotion: Any,
     ) -> None:
         self.cloud, self.root, self.runtime = cloud, root, runtime
@@ -69,14 +74,20 @@ class Tower:
         rungs = rungs or ["staging", "production"]
         flat = [n for rung in rungs for n in (rung if isinstance(rung, list) else [rung])]
         place = {"account": manager.ACCOUNT, "region": manager.REGION}
-        told = {"project": self.project, "rungs": rungs, "environments": dict.fromkeys(flat, place)}
+        environments = {name: dict(place) for name in flat}
+        for name, (account, region) in (away or {}).items():
+            environments[name] = {"account": account, "region": region}
+            if account != manager.ACCOUNT:
+                environments[name]["role_arn"] = f"arn:aws:iam::{account}:role/deployer"
+        told: dict[str, Any] = {"project": self.project, "rungs": rungs, "environments": environments}
         told["architecture"] = "x86_64"
         told |= {
             "architecture": "x86_64",
             "promotion": {"deployment": "AllAtOnce", "rungs": per_rung or {}, **promotion},
         }
         self.settings: Settings = load(told, root)
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, places.Place], Any] = {}
+        self.machines: dict[str, str] = {}
         self.case()
 
     def case(self, **changes: Any) -> None:
@@ -85,52 +96,78 @@ class Tower:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "answers.json").write_text(json.dumps(CASE | changes), encoding="utf-8")
 
-    def client(self, service: str) -> Any:
-        if service not in self._clients:
-            self._clients[service] = self.cloud.client(service, retries={"total_max_attempts": 6})
-        return self._clients[service]
+    def client(self, service: str, environment: str = "") -> Any:
+        place = self.place(environment)
+        if (service, place) not in self._clients:
+            self._clients[service, place] = self.cloud.client(
+                service, place.account, place.region, retries={"total_max_attempts": 6}
+            )
+        return self._clients[service, place]
+
+    def place(self, environment: str = "") -> places.Place:
+        return places.of(self.settings, environment or self.settings.rungs[0])
+
+    def role(self, environment: str = "") -> str:
+        return f"arn:aws:iam::{self.place(environment).account}:role/{self.project}"
 
     def function(self, environment: str) -> str:
         return f"{self.project}-{environment}"
 
     def rung(self, environment: str | None = None, console: Console | None = None) -> Rung:
-        name = environment or self.settings.rungs[-1]
-        return Rung(self.settings, name, Aws(manager.REGION), console or Console(err=io.StringIO()), "test")
+        name = environment or places.desks(self.settings)[0]
+        return Rung(self.settings, name, clients(self.settings, name), console or Console(err=io.StringIO()), "test")
 
     def build(self) -> Tower:
         """Make everything; every rung runs the same first image."""
-        self.role = self.client("iam").create_role(RoleName=self.project, AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
-        self.client("dynamodb").create_table(
+        accounts = {self.place(name).account: name for name in places.desks(self.settings)}
+        for name in accounts.values():
+            self.client("iam", name).create_role(RoleName=self.project, AssumeRolePolicyDocument=TRUST)
+        for name, rungs in zip(places.desks(self.settings), places.every(self.settings).values(), strict=True):
+            self._build_place(name, rungs)
+        self.machine = self.machines[places.desks(self.settings)[0]]
+        return self
+
+    def _build_place(self, at: str, rungs: tuple[str, ...]) -> None:
+        self.client("dynamodb", at).create_table(
             TableName=f"{self.project}-releases",
             BillingMode="PAY_PER_REQUEST",
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
             AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
         )
-        self.bucket = self.settings.names(self.settings.rungs[0]).artifacts_bucket
-        self.client("s3").create_bucket(Bucket=self.bucket)
-        self.client("ecr").create_repository(
+        where = {"LocationConstraint": self.place(at).region}
+        self.client("s3", at).create_bucket(
+            Bucket=self.settings.names(at).artifacts_bucket,
+            **({} if where["LocationConstraint"] == "us-east-1" else {"CreateBucketConfiguration": where}),
+        )
+        self.client("ecr", at).create_repository(
             repositoryName=self.project, imageScanningConfiguration={"scanOnPush": True}
         )
-        first = self.push(GOOD % "first")
+        first = self.push(GOOD % "first", at=at)
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda name: self._rung(name, first), self.settings.rungs))
-            pipeline = dict(pool.map(self._pipeline, packages.VERBS))
-        self._machine(pipeline)
-        return self
+            list(pool.map(lambda name: self._rung(name, first), rungs))
+            pipeline = dict(pool.map(lambda verb: self._pipeline(verb, at), packages.VERBS))
+        self._machine(pipeline, at)
+        if at != places.desks(self.settings)[0]:
+            self.client("lambda", at).add_permission(
+                FunctionName=f"{self.project}-pipeline-relay",
+                StatementId="home",
+                Action="lambda:InvokeFunction",
+                Principal=self.role(),
+            )
 
     def _rung(self, environment: str, uri: str) -> None:
         name = self.function(environment)
-        self.client("lambda").create_function(
-            FunctionName=name, PackageType="Image", Code={"ImageUri": uri}, Role=self.role, Timeout=10
+        self.client("lambda", environment).create_function(
+            FunctionName=name, PackageType="Image", Code={"ImageUri": uri}, Role=self.role(environment), Timeout=10
         )
         self.release(environment, uri, first=True)
-        codedeploy = self.client("codedeploy")
+        codedeploy = self.client("codedeploy", environment)
         codedeploy.create_application(applicationName=name, computePlatform="Lambda")
-        alarms = [self._alarm(name, kind) for kind in ("errors", "latency", "throttles")]
+        alarms = [self._alarm(environment, kind) for kind in ("errors", "latency", "throttles")]
         codedeploy.create_deployment_group(
             applicationName=name,
             deploymentGroupName="live",
-            serviceRoleArn=self.role,
+            serviceRoleArn=self.role(environment),
             deploymentConfigName="CodeDeployDefault.LambdaAllAtOnce",
             deploymentStyle={"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
             alarmConfiguration={"enabled": True, "alarms": [{"name": n} for n in alarms]},
@@ -140,13 +177,14 @@ class Tower:
             },
         )
 
-    def _alarm(self, name: str, kind: str) -> str:
+    def _alarm(self, environment: str, kind: str) -> str:
+        name = self.function(environment)
         metric, statistic, threshold = {
             "errors": ("Errors", {"Statistic": "Sum"}, 1),
             "latency": ("Duration", {"ExtendedStatistic": "p99"}, 1500),
             "throttles": ("Throttles", {"Statistic": "Sum"}, 1),
         }[kind]
-        self.client("cloudwatch").put_metric_alarm(
+        self.client("cloudwatch", environment).put_metric_alarm(
             AlarmName=f"{name}-{kind}",
             Namespace="AWS/Lambda",
             MetricName=metric,
@@ -160,41 +198,55 @@ class Tower:
         )
         return f"{name}-{kind}"
 
-    def _pipeline(self, verb: str) -> tuple[str, str]:
-        package = packages.build(verb)
+    def _pipeline(self, verb: str, at: str) -> tuple[str, str]:
+        package, told, place = packages.build(verb), places.variables(self.settings, at), self.place(at)
+        arn = f"arn:aws:lambda:%s:%s:function:{self.project}-pipeline-%s"
+        here = (place.region, place.account)
         environment = {
-            "ARTIFACTS_BUCKET": self.bucket,
-            "LADDER": json.dumps(self.ladder()),
+            "ARTIFACTS_BUCKET": self.settings.names(at).artifacts_bucket,
+            "ELSEWHERE": json.dumps(
+                {
+                    name: {"region": p["region"], "relay": arn % (p["region"], p["account"], "relay")}
+                    for name, p in told.get("elsewhere", {}).items()
+                }
+            ),
+            "LADDER": json.dumps(self.ladder(told)),
             "LEDGER_TABLE": f"{self.project}-releases",
+            "MACHINE": f"arn:aws:states:{place.region}:{place.account}:stateMachine:{self.project}-promotion",
+            "RELAY": arn % (*here, "relay"),
+            "ROLLBACK": arn % (*here, "rollback"),
+            "VALIDATE": arn % (*here, "validate"),
             "REPOSITORY": self.project,
             "SCAN_THRESHOLD": self.settings.promotion.scan_threshold,
         }
         name = f"{self.project}-pipeline-{verb}"
-        self.client("lambda").create_function(
+        self.client("lambda", at).create_function(
             FunctionName=name,
             Runtime="python3.13",
             Handler=f"{verb}.handler",
-            Role=self.role,
+            Role=self.role(at),
             Code={"ZipFile": package.data},
             Timeout=60 if verb == "validate" else 300,
             MemorySize=512,
             Environment={"Variables": environment},
             Publish=True,
         )
-        self.wait(name)
-        return verb, f"arn:aws:lambda:{manager.REGION}:{manager.ACCOUNT}:function:{name}"
+        self.wait(name, at)
+        return verb, arn % (*here, verb)
 
-    def ladder(self) -> dict[str, Any]:
+    def ladder(self, told: dict[str, Any]) -> dict[str, Any]:
         below: list[str] = []
-        told = {}
-        for rung in self.settings.ladder:
+        ladder: dict[str, Any] = {}
+        for rung in told["rungs"]:
             for name in rung:
-                told[name] = {"function": self.function(name), "alias": "live", "below": below}
-            below = list(rung)
-        return told
+                ladder[name] = {"function": self.function(name), "alias": "live", "below": below}
+                if name in told.get("elsewhere", {}):
+                    ladder[name]["elsewhere"] = True
+            below = rung
+        return ladder
 
-    def _machine(self, pipeline: dict[str, str]) -> None:
-        topic = self.client("sns").create_topic(Name=f"{self.project}-promotion")["TopicArn"]
+    def _machine(self, pipeline: dict[str, str], at: str) -> None:
+        topic = self.client("sns", at).create_topic(Name=f"{self.project}-promotion")["TopicArn"]
         text = json.dumps(definition.load())
         for name, value in {
             "hook_name": f"{self.project}-pipeline-verify",
@@ -203,28 +255,28 @@ class Tower:
             **{f"{verb}_arn": f"{arn}:1" for verb, arn in pipeline.items()},
         }.items():
             text = text.replace(f"${{{name}}}", value)
-        states = self.client("stepfunctions")
+        states = self.client("stepfunctions", at)
         made = states.create_state_machine(
-            name=f"{self.project}-promotion", definition=text, roleArn=self.role, type="STANDARD", publish=True
+            name=f"{self.project}-promotion", definition=text, roleArn=self.role(at), type="STANDARD", publish=True
         )
         states.create_state_machine_alias(
             name="live",
             routingConfiguration=[{"stateMachineVersionArn": made["stateMachineVersionArn"], "weight": 100}],
         )
-        self.machine = made["stateMachineArn"]
-        self._net(pipeline["rollback"])
+        self.machines[at] = made["stateMachineArn"]
+        self._net(pipeline["rollback"], at)
 
-    def _net(self, rollback: str) -> None:
+    def _net(self, rollback: str, at: str) -> None:
         """Have the rollback function called when an execution was cut off."""
         pattern = {
             "source": ["aws.states"],
             "detail-type": ["Step Functions Execution Status Change"],
-            "detail": {"stateMachineArn": [self.machine], "status": ["ABORTED", "FAILED", "TIMED_OUT"]},
+            "detail": {"stateMachineArn": [self.machines[at]], "status": ["ABORTED", "FAILED", "TIMED_OUT"]},
         }
-        events, name = self.client("events"), f"{self.project}-promotion-ended"
+        events, name = self.client("events", at), f"{self.project}-promotion-ended"
         rule = events.put_rule(Name=name, EventPattern=json.dumps(pattern))["RuleArn"]
         events.put_targets(Rule=name, Targets=[{"Id": "settle", "Arn": rollback}])
-        self.client("lambda").add_permission(
+        self.client("lambda", at).add_permission(
             FunctionName=rollback,
             StatementId="ended",
             Action="lambda:InvokeFunction",
@@ -234,7 +286,7 @@ class Tower:
 
     # images
 
-    def push(self, source: str, labels: dict[str, str] | None = None) -> str:
+    def push(self, source: str, labels: dict[str, str] | None = None, *, at: str = "") -> str:
         """Push an image of one handler; return its URI by digest."""
         layers = [_tree(self.runtime), _layer({"var/task/app.py": source.encode()})]
         config = {
@@ -248,19 +300,19 @@ class Tower:
         manifest = {
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": self._blob(json.dumps(image).encode(), "application/vnd.oci.image.config.v1+json"),
-            "layers": [self._blob(layer, "application/vnd.oci.image.layer.v1.tar+gzip") for layer in layers],
+            "config": self._blob(json.dumps(image).encode(), "application/vnd.oci.image.config.v1+json", at),
+            "layers": [self._blob(layer, "application/vnd.oci.image.layer.v1.tar+gzip", at) for layer in layers],
         }
-        answer = self.client("ecr").put_image(
+        answer = self.client("ecr", at).put_image(
             repositoryName=self.project,
             imageManifest=json.dumps(manifest),
             imageManifestMediaType=manifest["mediaType"],
         )
-        names = self.settings.names(self.settings.rungs[0])
+        names = self.settings.names(at or self.settings.rungs[0])
         return f"{names.registry}/{self.project}@{answer['image']['imageId']['imageDigest']}"
 
-    def _blob(self, data: bytes, media_type: str) -> dict[str, Any]:
-        ecr, repository = self.client("ecr"), self.project
+    def _blob(self, data: bytes, media_type: str, at: str) -> dict[str, Any]:
+        ecr, repository = self.client("ecr", at), self.project
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         have = ecr.batch_check_layer_availability(repositoryName=repository, layerDigests=[digest])["layers"]
         if not have or have[0]["layerAvailability"] != "AVAILABLE":
@@ -277,9 +329,9 @@ class Tower:
 
     # releases
 
-    def wait(self, name: str, **qualifier: str) -> dict[str, Any]:
+    def wait(self, name: str, at: str = "", **qualifier: str) -> dict[str, Any]:
         for _ in range(1000):
-            config = self.client("lambda").get_function_configuration(FunctionName=name, **qualifier)
+            config = self.client("lambda", at).get_function_configuration(FunctionName=name, **qualifier)
             if config["State"] != "Pending" and config.get("LastUpdateStatus") != "InProgress":
                 return dict(config)
             time.sleep(0.01)
@@ -287,15 +339,15 @@ class Tower:
 
     def release(self, environment: str, uri: str, *, first: bool = False) -> str:
         """Put an image straight on a rung, as `inv deploy` would."""
-        client, name = self.client("lambda"), self.function(environment)
-        self.wait(name)
+        client, name = self.client("lambda", environment), self.function(environment)
+        self.wait(name, environment)
         if not first:
             client.update_function_code(FunctionName=name, ImageUri=uri)
-            self.wait(name)
+            self.wait(name, environment)
         version: str = client.publish_version(
             FunctionName=name, Description=f"rel=by-hand git=c0ffee img={uri[-64:][:12]}"
         )["Version"]
-        self.wait(name, Qualifier=version)
+        self.wait(name, environment, Qualifier=version)
         move = client.create_alias if first else client.update_alias
         move(FunctionName=name, Name="live", FunctionVersion=version)
         return version
@@ -326,7 +378,7 @@ class Tower:
 
     def fire(self, environment: str = "production", kind: str = "errors") -> None:
         """Make an alarm fire, whatever its metric says."""
-        self.client("cloudwatch").put_metric_alarm(
+        self.client("cloudwatch", environment).put_metric_alarm(
             AlarmName=f"{self.function(environment)}-{kind}",
             Namespace="Test",
             MetricName="nothing",
@@ -340,11 +392,13 @@ class Tower:
 
     def calm(self, environment: str = "production", kind: str = "errors") -> None:
         """Let an alarm watch the function again."""
-        self.client("cloudwatch").delete_alarms(AlarmNames=[f"{self.function(environment)}-{kind}"])
-        self._alarm(self.function(environment), kind)
+        self.client("cloudwatch", environment).delete_alarms(AlarmNames=[f"{self.function(environment)}-{kind}"])
+        self._alarm(environment, kind)
 
     def alarm_state(self, environment: str = "production", kind: str = "errors") -> str:
-        found = self.client("cloudwatch").describe_alarms(AlarmNames=[f"{self.function(environment)}-{kind}"])
+        found = self.client("cloudwatch", environment).describe_alarms(
+            AlarmNames=[f"{self.function(environment)}-{kind}"]
+        )
         return str(found["MetricAlarms"][0]["StateValue"])
 
     def in_background(self, **request: Any) -> Climbing:
@@ -353,18 +407,18 @@ class Tower:
     # what is true
 
     def alias(self, environment: str = "production") -> tuple[str, dict[str, float]]:
-        answer = self.client("lambda").get_alias(FunctionName=self.function(environment), Name="live")
+        answer = self.client("lambda", environment).get_alias(FunctionName=self.function(environment), Name="live")
         weights = (answer.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         return answer["FunctionVersion"], weights
 
     def digest(self, environment: str = "production") -> str:
-        answer = self.client("lambda").get_function(
+        answer = self.client("lambda", environment).get_function(
             FunctionName=self.function(environment), Qualifier=self.alias(environment)[0]
         )
         return str(answer["Code"]["ResolvedImageUri"]).rpartition("@")[2]
 
     def active_deployments(self, environment: str = "production") -> list[str]:
-        found: list[str] = self.client("codedeploy").list_deployments(
+        found: list[str] = self.client("codedeploy", environment).list_deployments(
             applicationName=self.function(environment),
             deploymentGroupName="live",
             includeOnlyStatuses=["Created", "Queued", "InProgress", "Ready"],
@@ -372,12 +426,23 @@ class Tower:
         return found
 
     def running(self) -> list[str]:
-        found = self.client("stepfunctions").list_executions(stateMachineArn=self.machine, statusFilter="RUNNING")
-        return [e["executionArn"] for e in found["executions"]]
+        """The climbs that are under way, in any place."""
+        return [
+            execution["executionArn"]
+            for at, machine in self.machines.items()
+            for execution in self.client("stepfunctions", at).list_executions(
+                stateMachineArn=machine, statusFilter="RUNNING"
+            )["executions"]
+        ]
 
-    def entered(self, execution: str) -> list[str]:
+    def child(self, parent: str, environment: str) -> str:
+        """The ARN of the climb by which another place releases an environment."""
+        machine = next(arn for at, arn in self.machines.items() if self.place(at) == self.place(environment))
+        return f"{machine.replace(':stateMachine:', ':execution:')}:{places.child_name(parent, environment)}"
+
+    def entered(self, execution: str, at: str = "") -> list[str]:
         """The states that an execution came to, in order."""
-        client, found, more = self.client("stepfunctions"), [], {}
+        client, found, more = self.client("stepfunctions", at), [], {}
         while True:
             answer = client.get_execution_history(executionArn=execution, **more)
             found += [
@@ -387,8 +452,8 @@ class Tower:
                 return found
             more = {"nextToken": answer["nextToken"]}
 
-    def ledger(self) -> Any:
-        return self.rung().ledger
+    def ledger(self, environment: str | None = None) -> Any:
+        return self.rung(environment).ledger
 
 
 class Climbing:

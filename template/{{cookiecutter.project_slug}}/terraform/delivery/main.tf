@@ -3,6 +3,8 @@ module "delivery" {
   source = "../modules/delivery"
 
   account            = var.account
+  elsewhere          = var.elsewhere
+  home               = var.home
   log_retention_days = var.log_retention_days
   notify             = var.notify
   packages           = var.packages

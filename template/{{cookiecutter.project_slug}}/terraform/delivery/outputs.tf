@@ -1,3 +1,8 @@
+output "relay_function_arn" {
+  description = "The function that carries a climb to targets in other accounts and regions."
+  value       = module.delivery.relay_function_arn
+}
+
 output "rollback_function_arn" {
   description = "The function that restores an alias, and settles an execution that was stopped from outside."
   value       = module.delivery.rollback_function_arn

@@ -1,8 +1,20 @@
 # What is left null takes the default of the module, which also checks every value.
 
 variable "account" {
-  description = "The AWS account that holds the pipeline and all rungs: 12 digits."
+  description = "The AWS account that holds the pipeline and the rungs of this place: 12 digits."
   type        = string
+}
+
+variable "elsewhere" {
+  description = "The environments of `rungs` that are in another account or region."
+  type        = map(object({ account = string, region = string }))
+  default     = null
+}
+
+variable "home" {
+  description = "The place of the lowest rung, whose relay may ask this place to release; null for that place itself."
+  type        = object({ account = string, region = string })
+  default     = null
 }
 
 variable "log_retention_days" {
@@ -18,7 +30,7 @@ variable "notify" {
 }
 
 variable "packages" {
-  description = "The deployment packages of validate, verify and rollback in the artifacts bucket: key, and SHA-256 in base64."
+  description = "The deployment packages of relay, rollback, validate and verify in the artifacts bucket: key, and SHA-256 in base64."
   type        = map(object({ key = string, sha256 = string }))
 }
 
@@ -28,7 +40,7 @@ variable "project" {
 }
 
 variable "region" {
-  description = "The AWS region of the pipeline and all rungs."
+  description = "The AWS region of the pipeline and the rungs of this place."
   type        = string
 }
 

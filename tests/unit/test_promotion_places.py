@@ -1,0 +1,58 @@
+"""The places of a ladder, and what each of them is told of it."""
+
+import json
+
+import pytest
+from fakes.pipeline import EXECUTION
+
+from stepladder.errors import BadInputError
+from stepladder.promotion import places
+from stepladder.promotion.places import Place
+from stepladder.settings import load
+
+HOME, OTHER = {"account": "123456789012", "region": "eu-west-1"}, {"account": "222222222222", "region": "eu-west-1"}
+ABROAD = HOME | {"region": "us-east-1"}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    environments = {"staging": HOME, "qa": OTHER, "prodeu": HOME, "produs": ABROAD, "sandbox": OTHER | ABROAD}
+    environments["sandbox"] = {"account": "333333333333", "region": "us-east-1"}
+    rungs = ["staging", "qa", ["prodeu", "produs"]]
+    return load({"project": "orders", "rungs": rungs, "environments": environments}, tmp_path)
+
+
+def test_home_is_where_the_lowest_rung_is_and_comes_first(settings):
+    assert places.home(settings) == Place("123456789012", "eu-west-1")
+    assert list(places.every(settings).values()) == [("staging", "prodeu"), ("qa",), ("produs",)]
+    assert places.desks(settings) == ("prodeu", "qa", "produs")
+
+
+def test_home_is_told_the_whole_ladder_and_what_of_it_is_elsewhere(settings):
+    assert places.variables(settings, "prodeu") == {
+        "rungs": [["staging"], ["qa"], ["prodeu", "produs"]],
+        "elsewhere": {"qa": OTHER, "produs": ABROAD},
+    }
+
+
+def test_another_place_is_told_its_own_part_and_who_may_ask(settings):
+    assert places.variables(settings, "produs") == {"rungs": [["produs"]], "home": HOME}
+
+
+def test_a_ladder_in_one_place_is_told_of_no_other(tmp_path):
+    told = load({"project": "orders", "environments": {"staging": HOME, "production": HOME}}, tmp_path)
+    assert places.variables(told, "production") == {"rungs": [["staging"], ["production"]]}
+
+
+def test_a_place_without_rungs_has_no_delivery(settings):
+    with pytest.raises(BadInputError, match="no rung of the ladder is in 333333333333 us-east-1"):
+        places.variables(settings, "sandbox")
+
+
+def test_the_relay_names_a_climb_as_we_look_for_it(pipeline, monkeypatch):
+    monkeypatch.setenv("MACHINE", "arn:aws:states:us-east-1:1:stateMachine:orders-promotion")
+    arn = pipeline.family.child({"execution_arn": EXECUTION, "target": {"environment": "produs"}})
+    name = places.child_name(EXECUTION, "produs")
+    assert arn == f"arn:aws:states:us-east-1:1:execution:orders-promotion:{name}"
+    assert len(places.child_name(EXECUTION, "x" * 12)) <= 80
+    assert json.dumps(name)
