@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
+from types import ModuleType
 
 import pytest
 
+from stepladder.local.plugins import lambda_schedules
 from stepladder.local.plugins.lambda_cron import due_times, matches
 
 
@@ -55,3 +58,10 @@ def test_cron_follows_the_time_zone() -> None:
 def test_a_clock_that_jumps_a_year_does_not_call_a_million_times() -> None:
     assert len(due_times("cron(* * * * ? *)", "UTC", 0, 0, 365 * 86400)) <= 1441
     assert len(due_times("rate(1 minute)", "UTC", 0, 0, 365 * 86400)) <= 1441
+
+
+def test_a_schedules_module_that_is_still_being_imported_has_none_yet(monkeypatch):
+    """Another thread's import lists a module before it has its names; the loop that looks must outlive that."""
+    for name in ("moto.scheduler.models", "moto.events.models"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    assert list(lambda_schedules._plans()) == []

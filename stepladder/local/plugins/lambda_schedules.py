@@ -106,24 +106,23 @@ class Schedules:
 
 def _plans() -> Iterator[_Plan]:
     """Yield every schedule; nothing of Moto's is imported for that."""
-    if scheduler := sys.modules.get("moto.scheduler.models"):
-        for account, region, backend in _each(scheduler.scheduler_backends):
-            for group in list(backend.schedule_groups.values()):
-                for one in list(group.schedules.values()):
-                    zone = one.schedule_expression_timezone
-                    yield _Plan(one.arn, one.name, one.schedule_expression, zone, account, region, one, is_rule=False)
-    if events := sys.modules.get("moto.events.models"):
-        for account, region, backend in _each(events.events_backends):
-            for bus in list(backend.event_buses.values()):
-                for rule in list(bus.rules.values()):
-                    if rule.scheduled_expression:
-                        yield _Plan(
-                            rule.arn, rule.name, rule.scheduled_expression, "UTC", account, region, rule, is_rule=True
-                        )
+    for account, region, backend in _each("moto.scheduler.models", "scheduler_backends"):
+        for group in list(backend.schedule_groups.values()):
+            for one in list(group.schedules.values()):
+                zone = one.schedule_expression_timezone
+                yield _Plan(one.arn, one.name, one.schedule_expression, zone, account, region, one, is_rule=False)
+    for account, region, backend in _each("moto.events.models", "events_backends"):
+        for bus in list(backend.event_buses.values()):
+            for rule in list(bus.rules.values()):
+                if rule.scheduled_expression:
+                    yield _Plan(
+                        rule.arn, rule.name, rule.scheduled_expression, "UTC", account, region, rule, is_rule=True
+                    )
 
 
-def _each(backends: Any) -> Iterator[tuple[str, str, Any]]:
-    for account, regions in list(backends.items()):
+def _each(module: str, name: str) -> Iterator[tuple[str, str, Any]]:
+    # A module that another thread is importing is listed before it has its names.
+    for account, regions in list(getattr(sys.modules.get(module), name, {}).items()):
         for region, backend in list(regions.items()):
             yield account, region, backend
 
