@@ -27,13 +27,14 @@ def test(context, only="", checks=True):
     """Check the code, then run every test."""
     if checks and not only:
         check(context)
-    chosen = shlex.split(only) or ["-n", str(os.cpu_count()), "tests"]
+    # One worker more than processors: many tests wait for a clock or for another process.
+    chosen = shlex.split(only) or ["-n", str((os.cpu_count() or 1) + 1), "tests"]
     code = run([tool("pytest"), *chosen], cwd=ROOT, timeout=4000, attached=True).code
     if code == SOME_FAILED and not only:
         # A deadline missed on a crowded machine isn't a defect; what fails alone too is.
         Console().warn("some tests failed; each is run once more, alone")
         code = run(
-            [tool("pytest"), "--last-failed", "--maxfail=10", "tests"], cwd=ROOT, timeout=1200, attached=True
+            [tool("pytest"), "-v", "--last-failed", "--maxfail=10", "tests"], cwd=ROOT, timeout=1200, attached=True
         ).code
     if code:
         raise StepladderError("the tests failed")
