@@ -15,8 +15,9 @@ from stepladder.local.cloud import Cloud, ServiceError
 
 def emit(cloud: Cloud, source: str, kind: str, detail: Mapping[str, Any], *, region: str, account: str) -> None:
     """Send an event, in the background: a target may call a function. Without any rule there is nobody to hear it."""
-    models = sys.modules.get("moto.events.models")
-    if models is None or not models.events_backends[account][region].event_buses["default"].rules:
+    # A module that another thread is importing is listed before it has its names.
+    backends = getattr(sys.modules.get("moto.events.models"), "events_backends", None)
+    if backends is None or not backends[account][region].event_buses["default"].rules:
         return
     entry = {"Source": source, "DetailType": kind, "Detail": json.dumps(dict(detail), default=_milliseconds)}
 
