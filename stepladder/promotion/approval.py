@@ -70,12 +70,19 @@ def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bo
             f"{question.rung} was {now.decision} by {now.decided_by} before: {now.why or 'no reason given'}",
             hint="`inv promote.watch` shows where the climb is",
         )
+    sent = 0
+
+    def send() -> None:
+        nonlocal sent
+        sent += 1
+        _send(desk, now)
+
     try:
-        retrying(lambda: _send(desk, now), desk.rung.clock, timeout=_PATIENCE)
+        retrying(send, desk.rung.clock, timeout=_PATIENCE)
     except Exception as error:
         if error_code(error) not in _GONE:
             raise
-        if is_new:
+        if is_new and sent + _repeats(error) == 1:  # sent again, the token may be gone because the first one counted
             raise RefusedError(
                 f"climb {execution.name} no longer waits: the question was withdrawn or its time was up",
                 hint="`inv promote.watch` shows how it went on; `inv promote` starts a new climb",
@@ -91,6 +98,12 @@ def _send(desk: Desk, question: Question) -> None:
     else:
         cause = f"rejected by {question.decided_by}: {question.why or 'no reason given'}"
         desk.sfn.send_task_failure(taskToken=question.token, error="ApprovalRejected", cause=cause)
+
+
+def _repeats(error: Exception) -> int:
+    """Return how often botocore had sent the request by itself before it got this answer."""
+    response: dict[str, Any] = getattr(error, "response", {})
+    return int(response.get("ResponseMetadata", {}).get("RetryAttempts", 0))
 
 
 def _read(desk: Desk, execution: Execution, question: Question) -> Question | None:

@@ -75,6 +75,25 @@ def test_an_answer_that_step_functions_fails_to_take_is_sent_again(world):
     assert len(world.states.answers) == 1
 
 
+def test_an_answer_that_counted_though_its_receipt_was_lost_is_no_refusal(world):
+    ask(world)
+
+    def lose():
+        raise BROKEN
+
+    world.states.after("SendTaskSuccess", lose)
+    assert decide(world, "good").decision == "approved"
+    assert len(world.states.answers) == 1
+
+
+def test_nor_is_one_that_botocore_sent_again_by_itself(world):
+    ask(world)
+    again = error("TaskTimedOut")
+    again.response["ResponseMetadata"]["RetryAttempts"] = 1
+    world.states.fail("SendTaskSuccess", again)
+    assert decide(world, "good").decision == "approved"
+
+
 @pytest.mark.parametrize("failure", [DENIED, KeyboardInterrupt()], ids=["denied", "killed"])
 def test_an_answer_that_never_got_through_may_be_given_again_and_stays_as_first_recorded(failure, world):
     ask(world)
