@@ -59,7 +59,11 @@ def settle(desk: Desk, execution: Execution) -> Verdict:
         )
         body = json.loads(answer["Payload"].read() or b"null")
         if not answer.get("FunctionError"):
-            return _sum_up(tuple(body["settled"]))
+            if body["settled"]:
+                return _sum_up(tuple(body["settled"]))
+            # DescribeExecution is eventually consistent: there the execution is running still, and nothing was done
+            error, cause = "StillRollingBackError", "the execution does not end"
+            continue
         error, cause = str(body.get("errorType", "")), str(body.get("errorMessage", ""))
         if error not in _AGAIN:
             break

@@ -1,9 +1,12 @@
+import io
 import json
 
 import pytest
+from fakes.world import World
 
+from stepladder.promotion import desk
 from stepladder.promotion.desk import Execution
-from stepladder.promotion.verdict import Verdict, _sum_up, failure, judge, sentence
+from stepladder.promotion.verdict import Verdict, _sum_up, failure, judge, sentence, settle
 
 FUNCTION_ERROR = '{"errorMessage": "says hello: status 500", "errorType": "SmokeFailedError", "stackTrace": []}'
 
@@ -81,3 +84,23 @@ def test_a_function_s_error_is_told_as_its_sentence():
 )
 def test_a_climb_that_was_cut_off_is_summed_up(outcomes, sum_up):
     assert _sum_up(tuple(target(str(i), o) for i, o in enumerate(outcomes))).outcome == sum_up
+
+
+class Rollback:
+    """The rollback function: DescribeExecution shows it a running execution for a while."""
+
+    def __init__(self, behind):
+        self.behind, self.asked = behind, 0
+
+    def invoke(self, *, FunctionName, Payload):  # noqa: N803 - AWS's names
+        assert json.loads(Payload)["action"] == "settle"
+        self.asked += 1
+        settled = [] if self.asked <= self.behind else [target("production", "rolled_back")]
+        return {"Payload": io.BytesIO(json.dumps({"settled": settled}).encode())}
+
+
+@pytest.mark.parametrize(("behind", "outcome"), [(3, "rolled_back"), (10_000, "rollback_failed")])
+def test_an_end_that_the_rollback_function_does_not_see_yet_is_asked_for_again(behind, outcome, tmp_path):
+    world = World(tmp_path)
+    world.aws.clients["lambda"] = Rollback(behind)
+    assert settle(desk.Desk(world.rung()), execution("ABORTED")).outcome == outcome
