@@ -80,7 +80,6 @@ class LogWriter:
 
     def _write(self, stream: Stream, events: list[dict[str, Any]]) -> None:
         """Put events straight into Moto's store: by a call, they would cost as much as all else an invocation does."""
-        from moto.core.exceptions import JsonRESTError
         from moto.logs.models import logs_backends
 
         try:
@@ -90,8 +89,9 @@ class LogWriter:
                 if stream.name not in store.groups[stream.group].streams:
                     store.create_log_stream(stream.group, stream.name)
                 store.put_log_events(stream.group, stream.name, events)
-        except JsonRESTError as error:
-            print(f"log lines of {stream.group} are lost: {error}", flush=True)  # noqa: T201 - the cloud's own log
+        except Exception as error:  # noqa: BLE001 - the one thread that writes logs must go on
+            told = f"{type(error).__name__}: {error}"
+            print(f"log lines of {stream.group} are lost: {told}", flush=True)  # noqa: T201 - the cloud's own log
 
 
 @dataclass
