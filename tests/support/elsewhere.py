@@ -13,8 +13,10 @@ import warnings
 from typing import Any, NoReturn
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from running_cloud import make_role
+
+from stepladder.aws import error_code
 
 AWS = "aws"
 """The endpoint that means AWS itself, with the credentials of the environment."""
@@ -77,14 +79,17 @@ class Elsewhere:
             pytest.exit(f"the credentials reach account {found}, and --account names {self.account}", returncode=4)
 
     def clean(self) -> None:
-        """Delete what was made, newest first; what is gone already is no error."""
+        """Delete what was made, newest first; what is gone already is no error, what can't be deleted is told last."""
+        left = []
         for client, undo, params in reversed(self._made):
             try:
                 getattr(client, undo)(**params, **_MORE.get(undo, {}))
-            except ClientError as error:
-                code = error.response["Error"]["Code"]
+            except (BotoCoreError, ClientError) as error:
+                code = error_code(error) or type(error).__name__
                 if not any(word in code for word in ("NotFound", "DoesNotExist", "NoSuch")):
-                    warnings.warn(f"left behind: {undo} {params}: {code}", stacklevel=1)
+                    left.append(f"{undo} {params}: {code}")
+        if left:
+            warnings.warn("left behind: " + "; ".join(left), stacklevel=1)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name in ("info", "calls", "reset_calls", "faults", "hits", "speed", "env"):
