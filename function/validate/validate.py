@@ -82,8 +82,8 @@ def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     for rung in below:
         _check_below(rung, release["digest"])
     digest, served = serving.version(target["function"], alias.version)
-    same_configuration = all(latest.get(key) == served.get(key) for key in _CONFIGURATION)
-    unchanged = digest == release["digest"] and same_configuration
+    same_image = digest == release["digest"]
+    unchanged = same_image and all(latest.get(key) == served.get(key) for key in _CONFIGURATION)
     if not unchanged:
         _check_deployable(target, latest, served)
         if not release["hotfix"]:
@@ -92,6 +92,7 @@ def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     return {
         "previous_version": alias.version,
         "unchanged": unchanged,
+        "same_image": same_image,
         "description": f"rel={release['id']} git={release['git_commit']} img={short}",
     }
 
@@ -179,9 +180,9 @@ def _check_deployable(target: dict[str, Any], latest: dict[str, Any], served: di
 
 
 def _check_weighable(target: dict[str, Any]) -> None:
-    """Refuse to shift gradually onto an alias with provisioned concurrency: Lambda won't weigh it.
+    """Refuse to shift gradually onto an alias with provisioned concurrency: Lambda may refuse to weigh it.
 
-    It answers "Alias with weights can not be used with Provisioned Concurrency", which would strand the deployment
+    "Alias with weights can not be used with Provisioned Concurrency" would strand the deployment
     (https://github.com/aws/serverless-application-model/issues/1296, https://github.com/hashicorp/terraform/issues/24957).
     """
     if target["deployment_config"].endswith("AllAtOnce"):
@@ -194,6 +195,6 @@ def _check_weighable(target: dict[str, Any]) -> None:
             raise
         return
     raise RefusedError(
-        f"alias {alias} of {function} has provisioned concurrency, so Lambda can't shift its traffic gradually: "
+        f"alias {alias} of {function} has provisioned concurrency, which may keep Lambda from shifting its traffic gradually: "
         f"set promotion.rungs.{target['environment']}.deployment to AllAtOnce, or take it away for the shift"
     )

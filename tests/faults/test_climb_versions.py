@@ -304,6 +304,23 @@ def test_a_rung_whose_configuration_was_changed_since_gets_a_version_of_the_same
     was.check_quiet()
 
 
+def test_a_new_configuration_that_fails_in_traffic_leaves_the_image_that_serves_well_unmarked(canary, before, unique):
+    starved = BEHIND_THE_ALIAS % "if context.memory_limit_in_mb == '200': raise MemoryError"
+    canary.ship(unique(starved))
+    assert canary.promote().code == 0
+    was = before(canary)
+    name = canary.function("production")
+    memory = canary.wait(name)["MemorySize"]
+    canary.client("lambda").update_function_configuration(FunctionName=name, MemorySize=200)
+    canary.wait(name)
+    ended = canary.promote()
+    canary.client("lambda").update_function_configuration(FunctionName=name, MemorySize=memory)
+    canary.wait(name)
+    assert (ended.code, was.newest().result) == (3, "rolled_back"), ended.message
+    assert marked(canary) is None
+    was.check_unmoved()
+
+
 def test_provisioned_concurrency_on_the_alias_keeps_a_canary_out_before_anything_moves(canary, before, unique):
     canary.ship(unique(GOOD))
     was = before(canary)

@@ -71,6 +71,7 @@ def test_a_good_target_is_locked_with_the_version_that_a_rollback_returns_to(pip
     assert facts == {
         "previous_version": "7",
         "unchanged": False,
+        "same_image": False,
         "description": "rel=20261121T230501Z-a1b2c3 git=c0ffee img=bbbbbbbbbbbb",
     }
     assert lock(pipeline)["previous_version"] == "7"
@@ -107,7 +108,8 @@ def test_the_same_image_with_another_configuration_is_a_change(pipeline):
     world.digests[FUNCTION, "7"] = NEW
     world.configurations[FUNCTION, "7"] = world.latest | {"MemorySize": 128}
     world.latest = world.latest | {"MemorySize": 256}
-    assert call(pipeline)["unchanged"] is False
+    facts = call(pipeline)
+    assert (facts["unchanged"], facts["same_image"]) == (False, True)
 
 
 def other_lock(world):
@@ -191,7 +193,7 @@ REFUSALS = {
     "a deployment is under way": (deploying, "deployment d-1 is under way"),
     "the role has changed": (role, "execution role"),
     "the function is no image function": (zipped, "is no image function"),
-    "the alias has provisioned concurrency": (provisioned, "can't shift its traffic gradually: set promotion.rungs."),
+    "the alias has provisioned concurrency": (provisioned, "from shifting its traffic gradually: set promotion.rungs."),
 }
 
 
