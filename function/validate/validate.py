@@ -195,6 +195,6 @@ def _check_weighable(target: dict[str, Any]) -> None:
             raise
         return
     raise RefusedError(
-        f"alias {alias} of {function} has provisioned concurrency, which may keep Lambda from shifting its traffic gradually: "
-        f"set promotion.rungs.{target['environment']}.deployment to AllAtOnce, or take it away for the shift"
+        f"alias {alias} of {function} has provisioned concurrency, which may keep Lambda from shifting its traffic "
+        f"gradually: set promotion.rungs.{target['environment']}.deployment to AllAtOnce, or take it away for the shift"
     )
