@@ -10,6 +10,7 @@ from typing import Any
 
 import family
 from shared import aws, elsewhere
+from shared.errors import StillRollingBackError
 
 _OURS = {"RefusedBeforeTraffic": "failed", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
 _READ_TIMEOUT = 290
@@ -22,7 +23,7 @@ def end(event: dict[str, Any]) -> dict[str, Any]:
     seconds a child is looked for: DescribeExecution is eventually consistent, and its start may just have been asked.
     """
     wanted, why = family.child(event), _plain(event["why"])
-    found = _describe(wanted, float(event["appears"]))
+    found = describe(wanted, float(event["appears"]))
     if found is None:
         return {"state": "ended", "outcome": event["unwritten"], **why}
     if _is_told(found):
@@ -33,8 +34,9 @@ def end(event: dict[str, Any]) -> dict[str, Any]:
         )
     asked = {"action": "settle", "execution_arn": wanted, "brief": True}
     settled = elsewhere.invoke(aws.client("lambda", _READ_TIMEOUT), os.environ["ROLLBACK"], asked)["settled"]
-    word = next((target["outcome"] for target in settled), "failed")
-    cause = next((target["cause"] for target in settled), "")
+    if not settled:  # rollback leaves a running execution alone, and may still read this one as such
+        raise StillRollingBackError(f"{family.name(wanted)} was stopped, which does not show yet")
+    ((word, cause),) = [(target["outcome"], target["cause"]) for target in settled]
     told = {"error": why["error"] or "Abandoned", "cause": why["cause"] or cause}
     if word == "rollback_failed":
         told["cause"] = cause or told["cause"]
@@ -65,7 +67,8 @@ def _of(targets: list[dict[str, str]], environment: str, otherwise: str) -> dict
     return {"outcome": otherwise, "error": "", "cause": ""}
 
 
-def _describe(wanted: str, appears: float) -> dict[str, Any] | None:
+def describe(wanted: str, appears: float = 0) -> dict[str, Any] | None:
+    """Describe an execution; None when it doesn't show within `appears` seconds."""
     deadline = time.monotonic() + appears
     while True:
         try:

@@ -21,6 +21,7 @@ from shared.aws import explained
 from shared.errors import RefusedError
 
 _READ_TIMEOUT = 290
+_SHUT = ("AccessDeniedException", "ResourceNotFoundException")  # Lambda's answers of an Invoke that began nothing
 
 
 @explained
@@ -41,15 +42,32 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 
 def _start(away: dict[str, str], event: dict[str, Any]) -> dict[str, Any]:
-    """Start a child, if the rung below runs its digest; end it again if its parent was stopped meanwhile."""
-    below.check(event["target"]["environment"], event["release"]["digest"], _ask_runs)
-    started = _send(away, event)
-    parent = aws.client("stepfunctions").describe_execution(executionArn=event["execution_arn"])
-    if parent["status"] != "RUNNING":
-        why = {"Error": "Stopped", "Cause": f"the climb that asked for this one ended {parent['status']}"}
-        _send(away, {**event, "action": "end", "why": why, "appears": 5, "unwritten": "failed"})
-        raise RefusedError(why["Cause"])
+    """Start a child, if the rung below runs its digest; end it again if its parent was stopped meanwhile.
+
+    A refusal means that there is no child: one that an earlier request began, whose answer was lost, is ended too.
+    """
+    try:
+        below.check(event["target"]["environment"], event["release"]["digest"], _ask_runs)
+    except RefusedError as error:
+        _end(away, event, type(error).__name__, str(error), appears=0)
+        raise
+    try:
+        started = _send(away, event)
+    except Exception as error:
+        if aws.code(error) not in _SHUT:
+            raise
+        raise RefusedError(f"{event['target']['environment']} can't be reached by the relay: {error}") from error
+    parent = outcome.describe(event["execution_arn"])  # None: it began a moment ago, and doesn't show yet
+    if parent and parent["status"] != "RUNNING":
+        why = f"the climb that asked for this one ended {parent['status']}"
+        _end(away, event, "Stopped", why, appears=5)
+        raise RefusedError(why)
     return started
+
+
+def _end(away: dict[str, str], event: dict[str, Any], error: str, cause: str, *, appears: float) -> None:
+    why = {"Error": error, "Cause": cause}
+    _send(away, {**event, "action": "end", "why": why, "appears": appears, "unwritten": "failed"})
 
 
 def _send(away: dict[str, str], event: dict[str, Any]) -> dict[str, Any]:

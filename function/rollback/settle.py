@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import restore
 from shared import aws, elsewhere, ledger
 from shared.errors import RollbackFailedError
+
+_PARALLEL = 10
 
 
 def execution(arn: str, patience: float) -> dict[str, Any]:
@@ -39,18 +42,21 @@ def settle(
     """Settle some targets. A target is unfinished while the execution holds its lock; a finished one has its entry.
 
     `unwritten` is the outcome of one that has neither: the climb never came to it, or to nothing on it. A target in
-    another place has a climb of its own there, which is ended.
+    another place has a climb of its own there, which is ended; a place that doesn't answer keeps no other one waiting.
     """
-    here = [target for target in targets if "place" not in target]
-    found = {target["environment"]: _finished(arn, release["id"], target, unwritten) for target in here}
-    settled = []
-    for target in targets:
-        if "place" in target:
-            settled.append(_away(arn, target, cause, unwritten))
-        else:
-            done = found[target["environment"]]
-            settled.append(done or _unfinished(arn, release, target, cause, patience))
-    return {"settled": settled}
+    away = {target["environment"]: target for target in targets if "place" in target}
+    here = [target for target in targets if target["environment"] not in away]
+    if away:
+        elsewhere.client()  # made once, before threads share it
+    with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="away") as pool:
+        asked = {name: pool.submit(_away, arn, target, cause, unwritten) for name, target in away.items()}
+        found = {target["environment"]: _finished(arn, release["id"], target, unwritten) for target in here}
+        done = {
+            target["environment"]: found[target["environment"]] or _unfinished(arn, release, target, cause, patience)
+            for target in here
+        }
+    done |= {name: answer.result() for name, answer in asked.items()}
+    return {"settled": [done[target["environment"]] for target in targets]}
 
 
 def _away(arn: str, target: dict[str, Any], cause: str, unwritten: str) -> dict[str, Any]:

@@ -14,12 +14,17 @@ _READ_TIMEOUT = 290  # seconds; the relay's own timeout is later
 
 def ask(action: str, **more: Any) -> dict[str, Any]:
     """Have the relay do one of its operations and return its answer; an error comes back as the error that it was."""
-    return invoke(aws.client("lambda", _READ_TIMEOUT), os.environ["RELAY"], {"action": action, **more})
+    return invoke(client(), os.environ["RELAY"], {"action": action, **more})
 
 
-def invoke(client: Any, function: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Invoke a function of the pipeline, here or elsewhere; raise its error under its own name."""
-    answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+def client() -> Any:
+    """Return the client by which the relay is asked."""
+    return aws.client("lambda", _READ_TIMEOUT)
+
+
+def invoke(by: Any, function: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Invoke a function of the pipeline by a client, here or elsewhere; raise its error under its own name."""
+    answer = by.invoke(FunctionName=function, Payload=json.dumps(event).encode())
     body = json.loads(answer["Payload"].read() or b"null")
     if not answer.get("FunctionError"):
         return dict(body or {})

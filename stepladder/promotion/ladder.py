@@ -15,8 +15,9 @@ from stepladder.promotion import places
 from stepladder.settings import Settings
 
 _MARGIN = 7200  # seconds for all of a target's climb that isn't shifting or baking
-_LOOKS = 400  # at the climb of a target in another place, at most: each is about eleven events of the history
+_LOOKS = 400  # at the climb of a target in another place, at most: each is thirteen events of the history
 _OFTEN = 5  # seconds between two looks, at least
+_LOOK = 5  # seconds that a look takes when there is nothing new (function/relay/child.py)
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,15 @@ def rung_name(environments: tuple[str, ...]) -> str:
 def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> dict[str, Any]:
     rungs = [settings.promotion.rungs[name] for name in environments]
     lease = max(rung.shift.seconds * 2 + rung.bake_minutes * 60 for rung in rungs) + _MARGIN
+    targets = [_target(settings, name, digest, lease) for name in environments]
+    if any("place" in target for target in targets):
+        # each may wait for the slowest of its siblings, with its lock, and then has to put its release back
+        targets = [target | {"lock_seconds": lease * 2} for target in targets]
     return {
         "name": rung_name(environments),
         "approval": any(rung.approval for rung in rungs),
         "approval_seconds": settings.promotion.approval_hours * 3600,
-        "targets": [_target(settings, name, digest, lease) for name in environments],
+        "targets": targets,
     }
 
 
@@ -95,11 +100,11 @@ def _target(settings: Settings, environment: str, digest: str, lease: int) -> di
 def _away(settings: Settings, environment: str, lease: int) -> dict[str, Any]:
     """Return what a target in another place has besides.
 
-    Its climb there may wait for the slowest of its siblings, with its lock, and then has to put its release back.
+    Home gives up looking before any sibling gives up waiting for the word: else one would keep what another put back.
     """
     place = places.of(settings, environment)
     if place == places.home(settings):
         return {}
     every = max(_OFTEN, math.ceil(lease / _LOOKS))
-    looks = {"look_seconds": every, "max_looks": math.ceil(lease * 1.5 / every)}
-    return {"place": place.variables | looks, "verdict_seconds": lease, "lock_seconds": lease * 2}
+    looks = {"look_seconds": every, "max_looks": lease // (every + _LOOK)}
+    return {"place": place.variables | looks, "verdict_seconds": lease}

@@ -135,7 +135,8 @@ def test_a_digest_is_marked_only_once_it_is_rolled_back_and_never_keeps_that_fro
 
 def test_the_version_is_blamed_by_errors_that_the_functions_raise():
     (choice,) = graph(SETTLE)["IsVersionToBlame"].body["Choices"]
-    named = {rule["StringEquals"] for rule in choice["Or"] if "StringEquals" in rule}
+    (kinds,) = (rule["Or"] for rule in choice["And"] if "Or" in rule)
+    named = {rule["StringEquals"] for rule in kinds if "StringEquals" in rule}
     errors = (resources.folder("function") / "shared" / "errors.py").read_text(encoding="utf-8")
     assert named == {"SmokeFailedError", "ProbeFailedError", "AlarmFiredError"}
     assert all(f"class {name}(" in errors for name in named)
@@ -170,6 +171,13 @@ def test_a_child_that_may_have_begun_is_seen_to_its_end_or_ended():
     settling = graph(SETTLE)
     unheard = asl.reachable(settling, "BeginTelling", without=frozenset({"TellChild", "EndToldChild"}))
     assert not {n for n in unheard if settling[n].is_end}
+
+
+@pytest.mark.parametrize("name", ["ValidateBeforeAsking", "Validate"])
+def test_an_image_that_came_a_moment_ago_is_waited_for_until_it_is_scanned(name):
+    """ECR scans an image of another place when it is copied there, right before the climb."""
+    state = next(s for s in asl.states(MACHINE) if s.name == name)
+    assert ["ScanPendingError"] in [retry["ErrorEquals"] for retry in state.body["Retry"]]
 
 
 def test_a_look_that_fails_is_counted_and_ends_nothing():

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fakes.pipeline import EXECUTION, FUNCTION, NEW, OLD, release, target
+from fakes.pipeline import EXECUTION, FUNCTION, NEW, OLD, refusal, release, target
 
 MACHINE = "arn:aws:states:us-east-1:222222222222:stateMachine:orders-promotion"
 THERE = "arn:aws:lambda:us-east-1:222222222222:function:orders-pipeline-relay"
@@ -73,7 +73,27 @@ class TestHome:
         home.world.lambda_.digests["orders-staging", "3"] = OLD
         with pytest.raises(home.errors.RefusedError, match="staging, the rung below, runs"):
             ask(home, "start")
-        assert not home.world.lambda_.asked
+        assert "start" not in [event["action"] for _, event in home.world.lambda_.asked]
+
+    def test_a_refusal_ends_what_an_earlier_request_began_whose_answer_was_lost(self, home):
+        home.world.lambda_.digests["orders-staging", "3"] = OLD
+        with pytest.raises(home.errors.RefusedError, match="staging, the rung below, runs"):
+            ask(home, "start")
+        ((_, asked),) = home.world.lambda_.asked
+        assert (asked["action"], asked["why"]["Error"]) == ("end", "RefusedError")
+
+    @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
+    def test_a_relay_that_does_not_let_us_in_has_begun_nothing(self, home, code):
+        def shut(_event):
+            raise refusal(code, 403)
+
+        home.world.lambda_.pipeline[THERE] = shut
+        with pytest.raises(home.errors.RefusedError, match="production can't be reached"):
+            ask(home, "start")
+
+    def test_a_parent_that_does_not_show_yet_is_running(self, home):
+        del home.world.states.executions[EXECUTION]
+        assert ask(home, "start") == {"execution_arn": "child"}
 
     def test_starts_nothing_while_the_rung_below_is_shifted(self, home):
         home.world.lambda_.aliases["orders-staging"]["RoutingConfig"] = {"AdditionalVersionWeights": {"4": 0.1}}
@@ -247,6 +267,13 @@ class TestEnd:
         pipeline.world.lambda_.pipeline["rollback"] = settled("rollback_failed", "somebody moved it")
         seen = end(pipeline)
         assert (seen["outcome"], seen["cause"]) == ("rollback_failed", "somebody moved it")
+
+    def test_one_whose_end_does_not_show_yet_is_asked_for_again(self, pipeline):
+        """Rollback leaves what it sees running alone: nothing was put back, and no word of ours may say so."""
+        ask(pipeline, "start")
+        pipeline.world.lambda_.pipeline["rollback"] = lambda _event: {"settled": []}
+        with pytest.raises(pipeline.errors.StillRollingBackError, match="does not show yet"):
+            end(pipeline)
 
     def test_one_still_under_way_is_asked_for_again(self, pipeline):
         ask(pipeline, "start")

@@ -76,6 +76,29 @@ def test_what_a_killed_climb_has_elsewhere_is_ended_there(pipeline, monkeypatch)
     assert (asked["action"], asked["execution_arn"], asked["unwritten"]) == ("end", EXECUTION, "untouched")
 
 
+def test_a_place_that_does_not_answer_keeps_no_other_target_shifted(pipeline, monkeypatch):
+    place = {"account": "222222222222", "region": "us-east-1"}
+    lost, there = (target(environment=name, place=place) for name in ("produs", "prodap"))
+    told = {key: value for key, value in release().items() if key != "id"} | {"release_id": RELEASE}
+    told["rungs"] = [{"targets": [lost, there, target()]}]
+    world = pipeline.world
+    world.states.execution = {"status": "ABORTED", "input": json.dumps(told)}
+    world.dynamodb.put("env#production", "lock", run_id=EXECUTION, previous_version="7", since="now")
+    world.codedeploy.add("d-1", status="Succeeded")
+    alias(pipeline)["FunctionVersion"] = "8"
+    monkeypatch.setenv("RELAY", "relay")
+    answers = {
+        "produs": {"errorType": "KeyError", "errorMessage": "x"},
+        "prodap": {"state": "ended", "outcome": "rolled_back", "error": "", "cause": ""},
+    }
+    world.lambda_.pipeline["relay"] = lambda event: answers[event["target"]["environment"]]
+    with pytest.raises(pipeline.errors.ElsewhereError):
+        pipeline.rollback.handler({"action": "settle", "execution_arn": EXECUTION}, Context(20))
+    assert alias(pipeline)["FunctionVersion"] == "7"
+    assert not world.dynamodb.read("env#production", "lock")
+    assert {event["target"]["environment"] for _, event in world.lambda_.asked} == {"produs", "prodap"}
+
+
 def test_a_finished_shift_is_undone(pipeline):
     pipeline.world.codedeploy.add("d-1", status="Succeeded")
     alias(pipeline)["FunctionVersion"] = "8"

@@ -117,17 +117,27 @@ def test_a_target_in_another_place_tells_where_and_may_keep_its_lock_while_its_s
     assert "place" not in here
     assert "verdict_seconds" not in here
     account = PLACE["account"]
-    assert away["place"] == {"account": account, "region": "us-east-1", "look_seconds": 20, "max_looks": 585}
-    assert away["lock_seconds"] == 2 * away["verdict_seconds"] == 2 * here["lock_seconds"]
+    assert away["place"] == {"account": account, "region": "us-east-1", "look_seconds": 20, "max_looks": 312}
+    assert away["lock_seconds"] == here["lock_seconds"] == 2 * away["verdict_seconds"], "here too: it waits as long"
     assert away["image_uri"].startswith(f"{account}.dkr.ecr.us-east-1.amazonaws.com/")
 
 
+@pytest.mark.parametrize("bake", [0, 720])
+def test_looks_end_before_a_sibling_gives_up_waiting_for_the_word_so_that_no_rung_is_split(bake, tmp_path):
+    told = {"project": "orders", "environments": {"staging": PLACE, "production": PLACE | {"region": "us-east-1"}}}
+    told["promotion"] = {"deployment": "Linear10PercentEvery10Minutes", "bake_minutes": bake}
+    target = ladder.execution_input(load(told, tmp_path), release())["rungs"][1]["targets"][0]
+    a_look_stays = 5
+    looked = target["place"]["max_looks"] * (target["place"]["look_seconds"] + a_look_stays)
+    assert 0.9 * target["verdict_seconds"] < looked <= target["verdict_seconds"]
+
+
 def test_looks_at_a_climb_elsewhere_stay_far_under_the_history_limit(tmp_path):
-    """25,000 events end an execution: a look is eleven, and there are two rounds of them."""
+    """25,000 events end an execution: a look is thirteen, and there are two rounds of them."""
     told = {"project": "orders", "environments": {"staging": PLACE, "production": PLACE | {"region": "us-east-1"}}}
     told["promotion"] = {"deployment": "Linear10PercentEvery10Minutes", "bake_minutes": 720}
     target = ladder.execution_input(load(told, tmp_path), release())["rungs"][1]["targets"][0]
-    assert target["place"]["max_looks"] * 11 < 8_000
+    assert target["place"]["max_looks"] * 13 < 6_000
 
 
 def test_a_ladder_over_two_partitions_is_refused(tmp_path):
