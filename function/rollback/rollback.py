@@ -12,6 +12,7 @@ from typing import Any
 import restore
 import settle
 from shared.aws import explained
+from shared.errors import StillRollingBackError
 
 _SHORT = 20.0  # seconds; the state machine asks again
 
@@ -33,4 +34,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if "targets" in event:
             return settle.settle(event["execution_arn"], event["release"], event["targets"], event["cause"], _SHORT)
         return settle.execution(event["execution_arn"], _SHORT if event.get("brief") else patience)
-    return settle.execution(event["detail"]["executionArn"], patience)
+    told = settle.execution(event["detail"]["executionArn"], patience)
+    if not told["settled"]:  # DescribeExecution is eventually consistent; Lambda sends an event that fails again
+        raise StillRollingBackError("the execution ended, which does not show yet")
+    return told

@@ -54,9 +54,14 @@ class Desk:
         self._rungs = {rung.environment: rung}
 
     def at(self, environment: str) -> Rung:
-        """Return any environment of the ladder as a rung, with the clients of its place."""
+        """Return any environment of the ladder as a rung, with the clients of its place.
+
+        One that the settings don't have (any more) is home: a climb that began before can still be watched and stopped.
+        """
+        settings = self.rung.settings
+        if environment not in settings.environments:
+            return self.rung
         if environment not in self._rungs:
-            settings = self.rung.settings
             there, here = settings.environment(environment), settings.environment(self.rung.environment)
             same = (there.region, there.role_arn) == (here.region, here.role_arn)
             aws = self.rung.aws if same else clients(settings, environment)

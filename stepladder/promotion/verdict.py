@@ -12,6 +12,7 @@ from stepladder.releases.clock import never_began, retrying
 
 _OURS = {"RefusedBeforeTraffic": "refused", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
 _AGAIN = ("StillRollingBackError", "TransientError")
+_WELL = {"succeeded", "unchanged", "untouched"}  # of a target that needed nothing, a climb elsewhere tells "unchanged"
 _PATIENCE = 900.0
 _RUNS = 300.0  # seconds, the rollback function's timeout in terraform/modules/delivery
 
@@ -121,9 +122,9 @@ def _sum_up(targets: tuple[Mapping[str, str], ...]) -> Verdict:
     for outcome in ("rollback_failed", "rolled_back"):
         if outcome in outcomes:
             return Verdict(outcome, targets)
-    if outcomes <= {"succeeded", "untouched"} and targets and targets[-1]["outcome"] == "succeeded":
+    if outcomes <= _WELL and targets and targets[-1]["outcome"] != "untouched":
         return Verdict("promoted", targets)
-    if outcomes <= {"succeeded", "untouched"}:
+    if outcomes <= _WELL:
         stopped = {"environment": "climb", "outcome": "failed", "error": "Stopped", "cause": "it was cut off"}
         return Verdict("refused", (*targets, stopped))
     return Verdict("refused", targets)

@@ -224,6 +224,11 @@ class TestSettle:
         event = {"detail-type": "Step Functions Execution Status Change", "detail": {"executionArn": EXECUTION}}
         assert pipeline.rollback.handler(event, Context(20))["settled"][1]["outcome"] == "failed"
 
+    def test_an_event_that_came_before_the_end_shows_is_left_to_be_sent_again(self, pipeline):
+        pipeline.world.states.execution["status"] = "RUNNING"
+        with pytest.raises(pipeline.errors.StillRollingBackError, match="does not show yet"):
+            pipeline.rollback.handler({"detail": {"executionArn": EXECUTION}}, Context(20))
+
     def test_the_state_machine_s_own_call_never_says_untouched(self, pipeline):
         event = {
             "action": "settle",

@@ -7,6 +7,7 @@ from fakes.pipeline import EXECUTION
 
 from stepladder.errors import BadInputError
 from stepladder.promotion import places
+from stepladder.promotion.desk import Desk
 from stepladder.promotion.places import Place
 from stepladder.settings import load
 
@@ -47,6 +48,11 @@ def test_a_ladder_in_one_place_is_told_of_no_other(tmp_path):
 def test_a_place_without_rungs_has_no_delivery(settings):
     with pytest.raises(BadInputError, match="no rung of the ladder is in 333333333333 us-east-1"):
         places.variables(settings, "sandbox")
+
+
+def test_a_climb_of_an_environment_that_the_settings_lack_by_now_can_still_be_looked_at(world):
+    desk = Desk(world.rung())
+    assert desk.at("gone") is desk.rung
 
 
 def test_the_relay_names_a_climb_as_we_look_for_it(pipeline, monkeypatch):

@@ -80,10 +80,16 @@ def test_a_function_s_error_is_told_as_its_sentence():
         (["untouched", "untouched"], "refused"),
         (["succeeded", "untouched"], "refused"),
         (["untouched", "succeeded"], "promoted"),
+        (["succeeded", "unchanged"], "promoted"),
     ],
 )
 def test_a_climb_that_was_cut_off_is_summed_up(outcomes, sum_up):
     assert _sum_up(tuple(target(str(i), o) for i, o in enumerate(outcomes))).outcome == sum_up
+
+
+def test_a_climb_cut_off_above_a_rung_that_was_unchanged_says_so():
+    verdict = _sum_up((target("qa", "unchanged"), target("production", "untouched")))
+    assert (verdict.outcome, verdict.cause) == ("refused", "climb: it was cut off (Stopped)")
 
 
 class Rollback:
