@@ -13,10 +13,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import below
 import child
 import outcome
-from shared import aws, elsewhere, serving
+from shared import aws, below, elsewhere, serving
 from shared.aws import explained
 from shared.errors import RefusedError
 
@@ -47,7 +46,8 @@ def _start(away: dict[str, str], event: dict[str, Any]) -> dict[str, Any]:
     A refusal means that there is no child: one that an earlier request began, whose answer was lost, is ended too.
     """
     try:
-        below.check(event["target"]["environment"], event["release"]["digest"], _ask_runs)
+        for name in json.loads(os.environ["LADDER"])[event["target"]["environment"]]["below"]:
+            below.check(name, _ask_runs(name), event["release"]["digest"])
     except RefusedError as error:
         _end(away, event, type(error).__name__, str(error), appears=0)
         raise
@@ -94,8 +94,7 @@ def _check(event: dict[str, Any]) -> dict[str, Any]:
 
 def _runs(event: dict[str, Any]) -> dict[str, Any]:
     known = _own(event["target"])
-    alias = serving.alias(known["function"], known["alias"])
-    return {"digest": serving.version(known["function"], alias.version)[0], "whole": not alias.weights}
+    return serving.runs(known["function"], known["alias"])
 
 
 OPERATIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {

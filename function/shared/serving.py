@@ -38,6 +38,12 @@ def alias(function: str, name: str) -> Alias:
     return Alias(answer["FunctionVersion"], weights, answer.get("RevisionId", ""))
 
 
+def runs(function: str, name: str) -> dict[str, Any]:
+    """Return the `digest` that an alias serves, and whether it is the `whole` of its traffic."""
+    found = alias(function, name)
+    return {"digest": version(function, found.version)[0], "whole": not found.weights}
+
+
 def version(function: str, number: str) -> tuple[str, dict[str, Any]]:
     """Return a version's image digest (empty when Lambda doesn't say) and its configuration."""
     answer = aws.client("lambda").get_function(FunctionName=function, Qualifier=number)

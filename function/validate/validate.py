@@ -13,7 +13,7 @@ from typing import Any
 
 import image
 import waiting
-from shared import aws, deployments, elsewhere, ledger, serving
+from shared import aws, below, deployments, elsewhere, ledger, serving
 from shared.aws import explained
 from shared.errors import RefusedError, TransientError
 
@@ -74,12 +74,12 @@ def _anywhere(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]
 
 def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     """Run every check of one target and return what is known of it then."""
-    below = _place(target)
+    lower = _place(target)
     _check_mark(release)
     alias = _quiet(target)
     latest = aws.client("lambda").get_function_configuration(FunctionName=target["function"])
     image.check(os.environ["REPOSITORY"], release["digest"], latest["Architectures"][0], os.environ["SCAN_THRESHOLD"])
-    for rung in below:
+    for rung in lower:
         _check_below(rung, release["digest"])
     digest, served = serving.version(target["function"], alias.version)
     same_image = digest == release["digest"]
@@ -148,22 +148,12 @@ def _quiet(target: dict[str, Any]) -> serving.Alias:
 
 
 def _check_below(rung: dict[str, Any], digest: str) -> None:
-    if rung.get("elsewhere"):
-        served = elsewhere.ask("runs", target={"environment": rung["environment"]})
-        if not served["whole"]:
-            raise RefusedError(f"{rung['environment']}, the rung below, is being shifted")
-        _compare_below(rung, served["digest"], digest)
-        return
-    alias = serving.alias(rung["function"], rung["alias"])
-    if alias.weights:
-        raise RefusedError(f"{rung['environment']}, the rung below, is being shifted: it serves {alias}")
-    runs, _ = serving.version(rung["function"], alias.version)
-    _compare_below(rung, runs, digest)
-
-
-def _compare_below(rung: dict[str, Any], runs: str, digest: str) -> None:
-    if runs != digest:
-        raise RefusedError(f"{rung['environment']}, the rung below, runs {runs or 'an unknown image'}, not {digest}")
+    name = rung["environment"]
+    away = rung.get("elsewhere")
+    served = (
+        elsewhere.ask("runs", target={"environment": name}) if away else serving.runs(rung["function"], rung["alias"])
+    )
+    below.check(name, served, digest)
 
 
 def _check_deployable(target: dict[str, Any], latest: dict[str, Any], served: dict[str, Any]) -> None:

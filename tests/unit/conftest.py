@@ -73,7 +73,6 @@ def pipeline(pipeline_folder, monkeypatch):
         "relay",
         "child",
         "outcome",
-        "below",
         "family",
         "shared.errors",
     )
