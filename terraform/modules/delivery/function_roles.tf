@@ -4,7 +4,7 @@ locals {
 
   # The items of the ledger that each function reads and writes, by their partition keys (docs/architecture.md).
   ledger_keys = {
-    relay    = { read = ["climb#*"], write = [] } # the task token of a climb that waits for a word
+    relay    = { read = var.home == null ? [] : ["climb#*"], write = [] } # the task token of a climb that waits for a word
     rollback = { read = concat(["deployment#*"], local.ledger_environments), write = local.ledger_environments }
     validate = { read = concat(["digest#*"], local.ledger_environments), write = local.ledger_environments }
     verify   = { read = [], write = ["deployment#*"] } # why a hook said no, for whoever reads later
@@ -187,40 +187,63 @@ data "aws_iam_policy_document" "pipeline" {
     content {
       sid       = "ReadExecutions"
       actions   = ["states:DescribeExecution"]
-      resources = ["${local.arn_prefix}:states:${var.region}:${var.account}:execution:${var.project}-promotion:*"]
+      resources = [local.executions_arn]
     }
   }
 }
 
-# What another place may have done here, by the climb of its own; and nothing of it on functions, aliases or deployments.
+# What home may have done here, by the climb of this place; and nothing of it on functions, aliases or deployments. Home's
+# own relay only asks: nobody has it start a climb or answer one.
 data "aws_iam_policy_document" "relay" {
   source_policy_documents = [data.aws_iam_policy_document.pipeline["relay"].json]
 
-  # Versions and aliases are authorised by the state machine's own ARN.
-  # https://docs.aws.amazon.com/step-functions/latest/dg/auth-version-alias.html
   statement {
-    sid       = "StartClimbs"
-    actions   = ["states:StartExecution"]
-    resources = [local.machine_arn]
+    sid       = "WatchClimbs"
+    actions   = ["states:DescribeExecution"]
+    resources = [local.executions_arn]
   }
 
-  statement {
-    sid       = "WatchAndStopClimbs"
-    actions   = ["states:DescribeExecution", "states:StopExecution"]
-    resources = ["${local.arn_prefix}:states:${var.region}:${var.account}:execution:${var.project}-promotion:*"]
+  # Versions and aliases are authorised by the state machine's own ARN.
+  # https://docs.aws.amazon.com/step-functions/latest/dg/auth-version-alias.html
+  dynamic "statement" {
+    for_each = var.home == null ? [] : ["this"]
+
+    content {
+      sid       = "StartClimbs"
+      actions   = ["states:StartExecution"]
+      resources = [local.machine_arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = var.home == null ? [] : ["this"]
+
+    content {
+      sid       = "StopClimbs"
+      actions   = ["states:StopExecution"]
+      resources = [local.executions_arn]
+    }
   }
 
   # A task token has no resource to name; the items of the ledger that hold one are limited above.
-  statement {
-    sid       = "GiveTheWord"
-    actions   = ["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"]
-    resources = ["*"]
+  dynamic "statement" {
+    for_each = var.home == null ? [] : ["this"]
+
+    content {
+      sid       = "GiveTheWord"
+      actions   = ["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"]
+      resources = ["*"]
+    }
   }
 
-  statement {
-    sid       = "AskThePipeline"
-    actions   = ["lambda:InvokeFunction"]
-    resources = [local.function_arns["rollback"], local.function_arns["validate"]]
+  dynamic "statement" {
+    for_each = var.home == null ? [] : ["this"]
+
+    content {
+      sid       = "AskThePipeline"
+      actions   = ["lambda:InvokeFunction"]
+      resources = [local.function_arns["rollback"], local.function_arns["validate"]]
+    }
   }
 
   dynamic "statement" {

@@ -47,7 +47,8 @@ locals {
     for verb in ["relay", "rollback", "validate"] :
     verb => "${local.arn_prefix}:lambda:${var.region}:${var.account}:function:${var.project}-pipeline-${verb}"
   }
-  machine_arn = "${local.arn_prefix}:states:${var.region}:${var.account}:stateMachine:${var.project}-promotion"
+  executions_arn = "${local.arn_prefix}:states:${var.region}:${var.account}:execution:${var.project}-promotion:*"
+  machine_arn    = "${local.arn_prefix}:states:${var.region}:${var.account}:stateMachine:${var.project}-promotion"
 
   functions = {
     relay = {
