@@ -16,6 +16,7 @@ from stepladder.settings import Settings
 
 _MARGIN = 7200  # seconds for all of a target's climb that isn't shifting or baking
 _LOOKS = 400  # at the climb of a target in another place, at most: each is thirteen events of the history
+_BESIDE, _BESIDE_AWAY = 2, 3  # targets at home, and elsewhere, whose longest climbs one history of 25,000 events holds
 _OFTEN = 5  # seconds between two looks, at least
 _LOOK = 5  # seconds that a look takes when there is nothing new (function/relay/child.py)
 
@@ -78,7 +79,7 @@ def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> dic
 
 def _target(settings: Settings, environment: str, digest: str, lease: int) -> dict[str, Any]:
     named, rung = settings.names(environment), settings.promotion.rungs[environment]
-    poll_seconds, polls = rung.shift.polls(rung.bake_minutes * 60)
+    poll_seconds, polls = rung.shift.polls(rung.bake_minutes * 60, _crowd(settings, environment, _BESIDE))
     bake_polls = math.ceil(rung.bake_minutes * 60 / poll_seconds)
     return {
         "environment": environment,
@@ -97,6 +98,14 @@ def _target(settings: Settings, environment: str, digest: str, lease: int) -> di
     }
 
 
+def _crowd(settings: Settings, environment: str, beside: int) -> float:
+    """Return by how much more than `beside` targets of the ladder are at home, or elsewhere, as this one is; or 1."""
+    home = places.home(settings)
+    is_home = [places.of(settings, name) == home for name in settings.rungs]
+    alike = is_home.count(places.of(settings, environment) == home)
+    return max(1.0, alike / beside)
+
+
 def _away(settings: Settings, environment: str, lease: int) -> dict[str, Any]:
     """Return what a target in another place has besides.
 
@@ -105,6 +114,6 @@ def _away(settings: Settings, environment: str, lease: int) -> dict[str, Any]:
     place = places.of(settings, environment)
     if place == places.home(settings):
         return {}
-    every = max(_OFTEN, math.ceil(lease / _LOOKS))
+    every = max(_OFTEN, math.ceil(lease / _LOOKS * _crowd(settings, environment, _BESIDE_AWAY)))
     looks = {"look_seconds": every, "max_looks": lease // (every + _LOOK)}
     return {"place": place.variables | looks, "verdict_seconds": lease}

@@ -86,9 +86,13 @@ class Shift:
         steps = math.ceil(100 / self.percent) - 1 if self.kind == "linear" else int(self.kind == "canary")
         return steps * self.minutes * 60
 
-    def polls(self, bake_seconds: int = 0) -> tuple[int, int]:
-        """Return the seconds between two looks at the deployment, and how many looks are the most, baking aside."""
-        every = max(15, math.ceil(self.seconds / _SLOWEST_POLLS), math.ceil(bake_seconds / _BAKING_POLLS))
+    def polls(self, bake_seconds: int = 0, crowd: float = 1) -> tuple[int, int]:
+        """Return the seconds between two looks at the deployment, and how many looks are the most, baking aside.
+
+        A `crowd` of targets shares one history: each is looked at the less often.
+        """
+        longest = max(self.seconds / _SLOWEST_POLLS, bake_seconds / _BAKING_POLLS)
+        every = max(15, math.ceil(longest * crowd))
         return every, math.ceil((self.seconds * 1.2 + _SLACK_SECONDS) / every)
 
 

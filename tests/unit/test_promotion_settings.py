@@ -140,6 +140,22 @@ def test_looks_at_a_climb_elsewhere_stay_far_under_the_history_limit(tmp_path):
     assert target["place"]["max_looks"] * 13 < 6_000
 
 
+@pytest.mark.parametrize("region", [PLACE["region"], "us-east-1"])
+@pytest.mark.parametrize("count", [1, 4, 10])
+def test_the_more_targets_the_fewer_looks_at_each_since_all_share_one_history(region, count, tmp_path):
+    names = [f"prod{number}" for number in range(count)]
+    environments = {"staging": PLACE} | dict.fromkeys(names, PLACE | {"region": region})
+    told = {"project": "orders", "rungs": ["staging", names], "environments": environments}
+    told["promotion"] = {"deployment": "Linear10PercentEvery10Minutes", "bake_minutes": 720}
+    targets = ladder.execution_input(load(told, tmp_path), release())["rungs"][1]["targets"]
+    climb = 90 * 60 + 720 * 60
+    if "place" in targets[0]:
+        events = sum(climb / (t["place"]["look_seconds"] + 5) * 13 for t in targets)
+    else:
+        events = sum(climb / t["poll_seconds"] * 18 for t in targets)
+    assert events < 20_000
+
+
 def test_a_ladder_over_two_partitions_is_refused(tmp_path):
     with pytest.raises(BadInputError, match="several AWS partitions: aws, aws-cn"):
         ladder.execution_input(spread(tmp_path, region="cn-north-1"), release())
