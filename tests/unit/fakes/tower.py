@@ -203,6 +203,7 @@ class Tower:
         arn = f"arn:aws:lambda:%s:%s:function:{self.project}-pipeline-%s"
         here = (place.region, place.account)
         environment = {
+            "AWS_MAX_ATTEMPTS": "2",  # the SDK's pauses are in real time; the state machine's follow the cloud's clock
             "ARTIFACTS_BUCKET": self.settings.names(at).artifacts_bucket,
             "ELSEWHERE": json.dumps(
                 {
