@@ -83,7 +83,7 @@ VARIABLES = {
 }
 
 
-@functools.cache  # Invoke takes the help texts off a task when it first makes its flags
+@functools.cache
 def tasks() -> tuple[tuple[str, Any, Any], ...]:
     """Return the name, the task and the parser context of every task of a generated project."""
     root = namespace()

@@ -13,6 +13,19 @@ from stepladder import aws
 from stepladder.errors import ExitCode, InterruptedRunError, StepladderError
 
 
+class _Task(invoke.Task[Any]):
+    """A task that keeps its help texts: Invoke takes them off when it makes the flags, and has none the next time."""
+
+    help: dict[str, str]
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[invoke.Argument]:
+        kept = dict(self.help)
+        try:
+            return list(super().get_arguments(ignore_unknown_help))
+        finally:
+            self.help = kept
+
+
 def task(*args: Any, **kwargs: Any) -> Any:
     """Declare an Invoke task whose errors are explained and whose exit codes can be trusted.
 
@@ -20,7 +33,7 @@ def task(*args: Any, **kwargs: Any) -> Any:
     """
 
     def declare(body: Callable[..., Any]) -> Any:
-        return invoke.task(_guarded(body), **kwargs)
+        return invoke.task(_guarded(body), klass=_Task, **kwargs)
 
     return declare(args[0]) if args and callable(args[0]) and not kwargs else declare
 

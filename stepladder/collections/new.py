@@ -25,7 +25,7 @@ HELP = {
 }
 
 
-@task(help=dict(HELP), auto_shortflags=False)
+@task(help=HELP, auto_shortflags=False)
 def new(  # noqa: PLR0917 - one flag for each prompt, and Invoke passes them by name
     _context: Any,
     output: str = ".",

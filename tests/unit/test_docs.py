@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from stepladder.collections import namespace
 from stepladder.errors import ExitCode
 from stepladder.settings import DEFAULTS
 
@@ -60,6 +61,12 @@ def test_every_task_is_documented(generate):
     written = (ROOT / "CONTRIBUTING.md").read_text() + (ROOT / "README.md").read_text()
     for name in ("check", "test", "demo", "bench"):
         assert f"invoke {name}" in written, name
+
+
+def test_the_flags_of_a_task_have_their_help_however_often_they_are_made():
+    first, again = [[context.help_tuples() for context in namespace().to_contexts()] for _ in range(2)]
+    assert first == again
+    assert all(text for flags in again for _, text in flags)
 
 
 def test_every_flag_has_help(generate):
