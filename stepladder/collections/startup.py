@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
+import select
 import sys
 import traceback
 from types import TracebackType
@@ -18,6 +20,7 @@ from typing import Any
 from stepladder.errors import BadInputError, StepladderError
 
 _OBJECTS = 100_000
+_PIPE_CLOSED = 128 + 13  # what a shell says of a program that SIGPIPE ended
 _ENVIRONMENT_MODULE = "invoke.env"
 
 
@@ -71,11 +74,23 @@ def _bad_variable(error: BaseException, scopes: list[dict[str, Any]]) -> Steplad
     return BadInputError("the settings are not valid", hint=f"mend or unset {name}", problems=(problem,))
 
 
+def _nobody_reads() -> bool:
+    """Say whether who read our output has gone, as `head` does; then nothing more is written there."""
+    poll, output = select.poll(), sys.stdout.fileno()
+    poll.register(output, 0)
+    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # the flush at the end would complain
+    return True
+
+
 def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     from stepladder.console import Console
 
     if issubclass(kind, KeyboardInterrupt):
         raise SystemExit(130)
+    if issubclass(kind, BrokenPipeError) and _nobody_reads():
+        raise SystemExit(_PIPE_CLOSED)
     console = Console()
     found = explained(error, trace)
     if found:

@@ -169,6 +169,14 @@ def test_without_a_good_terraform_it_says_what_to_install(project, cloud, tmp_pa
     assert "Traceback" not in done.stderr
 
 
+def test_output_that_nobody_reads_any_more_is_no_bug(project):
+    argv = [sys.executable, "-m", "invoke", "--list"]
+    with subprocess.Popen(argv, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        run.stdout.close()
+        assert run.stderr.read() == ""
+        assert run.wait(60) == 141
+
+
 def test_an_exception_that_nobody_expected_keeps_its_traceback_and_says_so(project, tmp_path):
     for name in ("tasks.py", "invoke.yaml"):
         (tmp_path / name).write_text((project / name).read_text())
