@@ -13,7 +13,6 @@ from shared import aws, elsewhere
 from shared.errors import StillRollingBackError
 
 _OURS = {"RefusedBeforeTraffic": "failed", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
-_READ_TIMEOUT = 290
 
 
 def end(event: dict[str, Any]) -> dict[str, Any]:
@@ -33,7 +32,7 @@ def end(event: dict[str, Any]) -> dict[str, Any]:
             executionArn=wanted, error=why["error"][:256] or "Stopped", cause=why["cause"][:32_768]
         )
     asked = {"action": "settle", "execution_arn": wanted, "brief": True}
-    settled = elsewhere.invoke(aws.client("lambda", _READ_TIMEOUT), os.environ["ROLLBACK"], asked)["settled"]
+    settled = elsewhere.invoke(elsewhere.client(), os.environ["ROLLBACK"], asked)["settled"]
     if not settled:  # rollback leaves a running execution alone, and may still read this one as such
         raise StillRollingBackError(f"{family.name(wanted)} was stopped, which does not show yet")
     ((word, cause),) = [(target["outcome"], target["cause"]) for target in settled]

@@ -19,7 +19,6 @@ from shared import aws, below, elsewhere, serving
 from shared.aws import explained
 from shared.errors import RefusedError
 
-_READ_TIMEOUT = 290
 _SHUT = ("AccessDeniedException", "ResourceNotFoundException")  # Lambda's answers of an Invoke that began nothing
 
 
@@ -71,8 +70,7 @@ def _end(away: dict[str, str], event: dict[str, Any], error: str, cause: str, *,
 
 
 def _send(away: dict[str, str], event: dict[str, Any]) -> dict[str, Any]:
-    client = aws.client("lambda", _READ_TIMEOUT, away["region"])
-    return elsewhere.invoke(client, away["relay"], event)
+    return elsewhere.invoke(elsewhere.client(away["region"]), away["relay"], event)
 
 
 def _ask_runs(environment: str) -> dict[str, Any]:
@@ -89,7 +87,7 @@ def _own(target: dict[str, Any]) -> dict[str, str]:
 
 def _check(event: dict[str, Any]) -> dict[str, Any]:
     asked = {"action": "check", "release": event["release"], "targets": [event["target"]]}
-    return elsewhere.invoke(aws.client("lambda", _READ_TIMEOUT), os.environ["VALIDATE"], asked)
+    return elsewhere.invoke(elsewhere.client(), os.environ["VALIDATE"], asked)
 
 
 def _runs(event: dict[str, Any]) -> dict[str, Any]:

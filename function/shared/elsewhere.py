@@ -9,7 +9,7 @@ from typing import Any
 from shared import aws, errors
 from shared.errors import ElsewhereError, PipelineError
 
-_READ_TIMEOUT = 290  # seconds; the relay's own timeout is later
+_READ_TIMEOUT = 290  # seconds; relay and rollback, which take longest to answer, have ten more
 
 
 def ask(action: str, **more: Any) -> dict[str, Any]:
@@ -17,9 +17,9 @@ def ask(action: str, **more: Any) -> dict[str, Any]:
     return invoke(client(), os.environ["RELAY"], {"action": action, **more})
 
 
-def client() -> Any:
-    """Return the client by which the relay is asked."""
-    return aws.client("lambda", _READ_TIMEOUT)
+def client(region: str | None = None) -> Any:
+    """Return the client by which functions of the pipeline are asked, here or in another region."""
+    return aws.client("lambda", _READ_TIMEOUT, region)
 
 
 def invoke(by: Any, function: str, event: dict[str, Any]) -> dict[str, Any]:
