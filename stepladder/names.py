@@ -92,6 +92,15 @@ class Names:
         """The promotion state machine."""
         return f"{self.project}-promotion"
 
+    @property
+    def state_machine_arn(self) -> str:
+        """The promotion state machine's ARN."""
+        return f"arn:{self.partition}:states:{self.region}:{self.account}:stateMachine:{self.state_machine}"
+
+    def execution_arn(self, name: str) -> str:
+        """Return the ARN of one of its executions."""
+        return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
     def pipeline_function(self, verb: str) -> str:
         """Name a Lambda of the pipeline: `verb` is validate, verify, rollback or relay."""
         return f"{self.project}-pipeline-{verb}"

@@ -28,9 +28,7 @@ class Away:
         if own.end:
             return False
         there = self._desk.at(target.environment)
-        at, machine = there.names, there.names.state_machine
-        name = places.child_name(self._execution.arn, target.environment)
-        arn = f"arn:{at.partition}:states:{at.region}:{at.account}:execution:{machine}:{name}"
+        arn = there.names.execution_arn(places.child_name(self._execution.arn, target.environment))
         try:
             news = history.refresh(own, there.aws.client("stepfunctions").get_execution_history, arn)
         except Exception as error:

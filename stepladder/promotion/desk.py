@@ -82,12 +82,11 @@ class Desk:
     @property
     def machine(self) -> str:
         """The state machine's ARN."""
-        names = self.rung.names
-        return f"arn:{names.partition}:states:{names.region}:{names.account}:stateMachine:{names.state_machine}"
+        return self.rung.names.state_machine_arn
 
     def execution_arn(self, name: str) -> str:
         """Return an execution's ARN."""
-        return f"{self.machine.replace(':stateMachine:', ':execution:')}:{name}"
+        return self.rung.names.execution_arn(name)
 
     def link(self, arn: str) -> str:
         """Return an execution's page in the AWS console."""
