@@ -7,10 +7,13 @@ import types
 import zipfile
 
 import pytest
+from fakes import image_world as fake_images
 from fakes import pipeline as fake_pipeline
 from fakes.bench import Bench
+from fakes.registry import FaultyRegistry
 from fakes.world import World
 
+from stepladder.images import engine, retry
 from stepladder.promotion import packages
 
 
@@ -19,6 +22,17 @@ def world(tmp_path, monkeypatch):
     """A project of which nothing is deployed yet, on fake AWS."""
     monkeypatch.delenv("CI", raising=False)
     return World(tmp_path)
+
+
+@pytest.fixture
+def image_world(tmp_path, monkeypatch):
+    """A project whose image goes to a fake registry; no engine answers, and nobody waits between attempts."""
+    monkeypatch.setattr(retry, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(engine, "find", lambda: None)
+    for name in ("CI", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with FaultyRegistry(tmp_path / "registry") as registry:
+        yield fake_images.World(tmp_path / "project", registry)
 
 
 @pytest.fixture

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from fakes import image_project as project
 from fakes.image_world import World
-from fakes.registry import FaultyRegistry
 
 from stepladder import images
 from stepladder.errors import RefusedError
-from stepladder.images import check, engine, retry
+from stepladder.images import check, engine
 from stepladder.images.model import (
     OCI_LAYER,
     OCI_MANIFEST,
@@ -20,13 +16,8 @@ from stepladder.images.model import (
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(retry, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(engine, "find", lambda: None)
-    for name in ("CI", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with FaultyRegistry(tmp_path / "registry") as registry:
-        yield World(tmp_path / "project", registry)
+def world(image_world: World) -> World:
+    return image_world
 
 
 @pytest.fixture

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from fakes.image_world import World
-from fakes.registry import Fault, FaultyRegistry
+from fakes.registry import Fault
 
 from stepladder import images
 from stepladder.errors import BadInputError, NotReadyError
-from stepladder.images import engine, job, retry
+from stepladder.images import job, retry
 from stepladder.images.model import (
     OCI_LAYER,
     OCI_MANIFEST,
@@ -20,13 +17,8 @@ from stepladder.images.model import (
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    monkeypatch.setattr(retry, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(engine, "find", lambda: None)
-    for name in ("CI", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with FaultyRegistry(tmp_path / "registry") as registry:
-        yield World(tmp_path / "project", registry)
+def world(image_world: World) -> World:
+    return image_world
 
 
 def test_the_first_run_builds_pushes_and_reads_back(world: World) -> None:
