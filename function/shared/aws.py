@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
+import os
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.config import Config
@@ -47,6 +50,17 @@ def client(service: str, read_timeout: int = 60, region: str | None = None) -> A
 def _session() -> Any:
     """Return botocore's session, which boto3 wraps: the same clients, without its resources, and a start is sooner."""
     return botocore.session.get_session()
+
+
+def is_local() -> bool:
+    """Say whether this runs in a local cloud: there the endpoint of AWS is on this machine."""
+    host = urlsplit(os.environ.get("AWS_ENDPOINT_URL", "")).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def code(error: BaseException) -> str:

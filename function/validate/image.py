@@ -13,6 +13,7 @@ from shared.errors import RefusedError, ScanPendingError, TransientError
 MANIFESTS = ("application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.manifest.v1+json")
 INDEXES = ("application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.oci.image.index.v1+json")
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
+LABEL_BASE, HOST_BASE = "dev.stepladder.base", "host-python:"  # as in stepladder/images/model.py (a test compares)
 _MACHINES = {"arm64": "arm64", "x86_64": "amd64"}
 _RUNNING = ("PENDING", "IN_PROGRESS")
 _FINISHED = ("COMPLETE", "ACTIVE")  # ACTIVE is what enhanced scanning says
@@ -43,16 +44,31 @@ def _manifest(repository: str, digest: str) -> dict[str, Any]:
 
 
 def _check_machine(repository: str, digest: str, manifest: dict[str, Any], architecture: str) -> None:
+    """Refuse an image that the function can't run.
+
+    An image on the Python of the machine that built it has that machine's architecture, whatever the function's. Only
+    the local cloud of that machine can run it.
+    """
+    config = _config(repository, manifest)
+    labels = (config.get("config") or {}).get("Labels") or {}
+    if labels.get(LABEL_BASE, "").startswith(HOST_BASE):
+        if not aws.is_local():
+            raise RefusedError(f"{digest} relies on the Python of the machine that built it, so it can't run on AWS")
+        return
+    machine = config.get("architecture", "")
+    if machine != _MACHINES[architecture]:
+        raise RefusedError(f"{digest} is built for {machine or 'an unknown machine'}, the function runs {architecture}")
+
+
+def _config(repository: str, manifest: dict[str, Any]) -> dict[str, Any]:
     answer = aws.client("ecr").get_download_url_for_layer(
         repositoryName=repository, layerDigest=manifest["config"]["digest"]
     )
     try:
         with urllib.request.urlopen(answer["downloadUrl"], timeout=20) as body:  # noqa: S310 - a URL that ECR signed
-            machine = json.load(body).get("architecture", "")
+            return dict(json.load(body))
     except (urllib.error.URLError, TimeoutError, ValueError) as error:
         raise TransientError(f"the image's configuration could not be read: {error}") from error
-    if machine != _MACHINES[architecture]:
-        raise RefusedError(f"{digest} is built for {machine or 'an unknown machine'}, the function runs {architecture}")
 
 
 def _check_scan(repository: str, digest: str, threshold: str) -> None:

@@ -223,6 +223,34 @@ def test_an_image_for_the_other_machine_is_refused(pipeline, tmp_path):
         call(pipeline)
 
 
+def on_host_python(tmp_path):
+    labels = {"dev.stepladder.base": "host-python:3.13"}
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "amd64", "config": {"Labels": labels}}))
+
+
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:4566"])
+def test_an_image_on_the_machines_own_python_climbs_in_a_local_cloud(pipeline, tmp_path, monkeypatch, endpoint):
+    on_host_python(tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    assert call(pipeline)["unchanged"] is False
+
+
+@pytest.mark.parametrize("endpoint", ["", "https://lambda.eu-west-1.amazonaws.com", "http://127.0.0.1.example.org"])
+def test_an_image_on_a_machines_own_python_is_refused_on_aws(pipeline, tmp_path, monkeypatch, endpoint):
+    on_host_python(tmp_path)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(pipeline.errors.RefusedError, match="it can't run on AWS"):
+        call(pipeline)
+
+
+@pytest.mark.parametrize("config", [{"Labels": None}, {"Labels": {"dev.stepladder.base": "python:3.13"}}, None])
+def test_another_base_needs_the_functions_machine_in_a_local_cloud_too(pipeline, tmp_path, monkeypatch, config):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "amd64", "config": config}))
+    with pytest.raises(pipeline.errors.RefusedError, match="built for amd64, the function runs arm64"):
+        call(pipeline)
+
+
 @pytest.mark.parametrize(
     "at", [target(environment="moon"), target(function="payments-production")], ids=["environment", "function"]
 )
