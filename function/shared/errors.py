@@ -14,7 +14,7 @@ class RefusedError(PipelineError):
 
 
 class ScanPendingError(PipelineError):
-    """ECR is still scanning the image."""
+    """There are no results of the image's scan yet."""
 
 
 class StillWaitingError(PipelineError):

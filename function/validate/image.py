@@ -20,7 +20,7 @@ _FINISHED = ("COMPLETE", "ACTIVE")  # ACTIVE is what enhanced scanning says
 
 
 def check(repository: str, digest: str, architecture: str, threshold: str) -> None:
-    """Check one image. Raises `RefusedError`, or `ScanPendingError` while ECR is still scanning."""
+    """Check one image. Raises `RefusedError`, or `ScanPendingError` while there are no results of its scan."""
     manifest = _manifest(repository, digest)
     _check_machine(repository, digest, manifest, architecture)
     if threshold != "OFF":
@@ -78,7 +78,10 @@ def _check_scan(repository: str, digest: str, threshold: str) -> None:
         )
     except Exception as error:
         if aws.code(error) == "ScanNotFoundException":
-            raise RefusedError(f"{digest} was never scanned; promotion.scan_threshold OFF climbs without") from error
+            # A scan begins some time after a push or a copy; who waits in vain is told this.
+            raise ScanPendingError(
+                f"{digest} was never scanned; set promotion.scan_threshold to OFF to promote without a scan"
+            ) from error
         raise
     status = answer["imageScanStatus"]["status"]
     if status in _RUNNING:
@@ -86,7 +89,12 @@ def _check_scan(repository: str, digest: str, threshold: str) -> None:
     if status not in _FINISHED:
         said = answer["imageScanStatus"].get("description", "no reason given")
         raise RefusedError(f"the scan of {digest} ended {status} ({said}); promotion.scan_threshold OFF climbs without")
-    counts = answer.get("imageScanFindings", {}).get("findingSeverityCounts", {})
+    findings = answer.get("imageScanFindings", {})
+    counts = findings.get("findingSeverityCounts")
+    if counts is None and not findings.get("imageScanCompletedAt"):
+        # Enhanced scanning says COMPLETE or ACTIVE before there are results: https://github.com/aws/aws-sdk/issues/289
+        raise ScanPendingError(f"ECR has no results of the scan of {digest} yet (status {status})")
+    counts = counts or {}
     over = SEVERITIES[: SEVERITIES.index(threshold) + 1]
     found = [f"{counts[severity]} {severity}" for severity in over if counts.get(severity)]
     if found:

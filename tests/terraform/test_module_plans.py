@@ -265,6 +265,7 @@ POLICIES = {
     "aws_sqs_queue.policy",
 }
 WILDCARDS = {
+    "ReadProvisionedConcurrency": "AWS authorises it against aliases and versions, which are many",
     "ReadAlarms": "DescribeAlarms is authorised against the list of the account's alarms",
     "WriteOwnLog": "the streams of the function's own log group; Lambda names them",
     "WriteTraces": "X-Ray has no resources to name",

@@ -184,7 +184,6 @@ REFUSALS = {
     "the digest is an index": (index, "index of several images"),
     "the manifest is no image's": (odd, "which Lambda does not run"),
     "the scan found too much": (findings, "found 2 CRITICAL, 1 HIGH; the threshold is HIGH"),
-    "the image was never scanned": (unscanned, "was never scanned"),
     "the scan failed": (scan_failed, "ended FAILED (no package manager)"),
     "the rung below runs something else": (below, "staging, the rung below, runs sha256:aaaa"),
     "the rung below is being shifted": (below_shifting, "is being shifted"),
@@ -269,6 +268,30 @@ def test_a_scan_under_way_is_asked_for_again_and_keeps_the_lock(pipeline):
     with pytest.raises(pipeline.errors.ScanPendingError):
         call(pipeline)
     assert lock(pipeline)["run_id"] == EXECUTION
+
+
+@pytest.mark.parametrize("status", ["COMPLETE", "ACTIVE"])
+@pytest.mark.parametrize("findings", [None, {}, {"findings": []}], ids=["none", "empty", "a list without counts"])
+def test_a_scan_without_results_is_waited_for_whatever_its_status_says(pipeline, status, findings):
+    pipeline.world.ecr.scan = {"imageScanStatus": {"status": status}}
+    if findings is not None:
+        pipeline.world.ecr.scan["imageScanFindings"] = findings
+    with pytest.raises(pipeline.errors.ScanPendingError, match="no results"):
+        call(pipeline)
+
+
+@pytest.mark.parametrize(
+    "findings", [{"imageScanCompletedAt": "today"}, {"findingSeverityCounts": {}}], ids=["completed", "counts"]
+)
+def test_a_scan_with_results_and_no_findings_passes(pipeline, findings):
+    pipeline.world.ecr.scan = {"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": findings}
+    assert call(pipeline)["unchanged"] is False
+
+
+def test_a_scan_that_has_not_begun_is_waited_for_and_then_named(pipeline):
+    unscanned(pipeline.world)
+    with pytest.raises(pipeline.errors.ScanPendingError, match="was never scanned; set promotion"):
+        call(pipeline)
 
 
 def test_without_a_threshold_no_scan_is_asked_for(pipeline, monkeypatch):

@@ -65,6 +65,18 @@ data "aws_iam_policy_document" "pipeline" {
     }
   }
 
+  # With enhanced scanning ECR asks Inspector in its caller's name. Neither action has a resource to name.
+  # https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-scanning-enhanced-iam.html
+  dynamic "statement" {
+    for_each = each.key == "validate" ? ["this"] : []
+
+    content {
+      sid       = "ReadInspectorsFindings"
+      actions   = ["inspector2:ListCoverage", "inspector2:ListFindings"]
+      resources = ["*"]
+    }
+  }
+
   # ForAllValues is true of a request that names no key, so Null asks for one.
   dynamic "statement" {
     for_each = length(local.ledger_keys[each.key].read) > 0 ? ["this"] : []
@@ -140,13 +152,19 @@ data "aws_iam_policy_document" "pipeline" {
     }
   }
 
+  # AWS contradicts itself about this action and about those of StopDeployments below. The service authorization reference
+  # gives them no resource type, so that they need all resources:
+  # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awscodedeploy.html
+  # CodeDeploy's own guide names the deployment group, which an AWS employee calls wrong for StopDeployment:
+  # https://github.com/awsdocs/aws-codedeploy-user-guide/issues/18
+  # "*" holds under both readings. The functions only pass ids of deployments of their own groups.
   dynamic "statement" {
     for_each = each.key == "verify" ? ["this"] : []
 
     content {
       sid       = "AnswerHooks"
       actions   = ["codedeploy:PutLifecycleEventHookExecutionStatus"]
-      resources = local.target_deployment_groups
+      resources = ["*"]
     }
   }
 
@@ -177,7 +195,7 @@ data "aws_iam_policy_document" "pipeline" {
     content {
       sid       = "StopDeployments"
       actions   = ["codedeploy:GetDeploymentTarget", "codedeploy:ListDeploymentTargets", "codedeploy:StopDeployment"]
-      resources = local.target_deployment_groups
+      resources = ["*"] # see AnswerHooks
     }
   }
 

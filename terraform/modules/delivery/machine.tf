@@ -139,6 +139,27 @@ data "aws_iam_policy_document" "promotion" {
     }
   }
 
+  # Whether a put of a transaction carries dynamodb:LeadingKeys is stated nowhere. This statement allows it either way:
+  # without Null, ForAllValues is true of a request that names no key. Only transactions get it.
+  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+  statement {
+    sid       = "WriteTheLedgerInTransactions"
+    actions   = ["dynamodb:PutItem"]
+    resources = [local.ledger_table_arn]
+
+    condition {
+      test     = "ForAllValues:StringEquals"
+      variable = "dynamodb:LeadingKeys"
+      values   = local.ledger_environments
+    }
+
+    condition {
+      test     = "ForAnyValue:StringEquals"
+      variable = "dynamodb:EnclosingOperation"
+      values   = ["TransactWriteItems"]
+    }
+  }
+
   statement {
     sid       = "GiveLocksBack"
     actions   = ["dynamodb:DeleteItem"]

@@ -114,8 +114,16 @@ resource "aws_iam_role" "codedeploy" {
 data "aws_iam_policy_document" "codedeploy" {
   statement {
     sid       = "ShiftTheAlias"
-    actions   = ["lambda:GetAlias", "lambda:GetProvisionedConcurrencyConfig", "lambda:UpdateAlias"]
+    actions   = ["lambda:GetAlias", "lambda:UpdateAlias"]
     resources = [local.function_arn, local.alias_arn]
+  }
+
+  # This action is authorised against aliases and versions, never against the function itself.
+  # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+  statement {
+    sid       = "ReadProvisionedConcurrency"
+    actions   = ["lambda:GetProvisionedConcurrencyConfig"]
+    resources = ["${local.function_arn}:*"]
   }
 
   # The one hook: it belongs to the project's pipeline, and may not be there yet.

@@ -227,7 +227,10 @@ class Ecr:
         self.manifests: dict[str, dict[str, Any]] = {
             NEW: {"mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {"digest": "sha256:c"}}
         }
-        self.scan: dict[str, Any] = {"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": {}}
+        self.scan: dict[str, Any] = {
+            "imageScanStatus": {"status": "COMPLETE"},
+            "imageScanFindings": {"imageScanCompletedAt": "2026-11-21T12:00:00Z", "findingSeverityCounts": {}},
+        }
         self.url = ""
 
     def batch_get_image(self, imageIds: list[dict[str, str]], **_: Any) -> dict[str, Any]:  # noqa: N803
