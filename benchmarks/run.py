@@ -79,12 +79,14 @@ def compared(what: str, ours: list[Run], peer: list[Run], goal: str, *, ratio: f
 
 
 def listing(work: Path) -> Iterator[Result]:
-    """`inv --list` in a project, beside a tasks.py of one task."""
+    """`inv --list` in a project, beside a tasks.py of one task, both by the project's own environment."""
     project = new(work / "listing")
     one = work / "one"
     one.mkdir()
     (one / "tasks.py").write_text("from invoke import task\n\n\n@task\ndef hello(c):\n    print('hello')\n")
-    ours, peer = side_by_side(QUICK, *(Command([INVOKE, "--list"], folder, environment()) for folder in (project, one)))
+    ours, peer = side_by_side(
+        QUICK, *(Command([tool(project, "inv"), "--list"], folder, environment()) for folder in (project, one))
+    )
     yield compared("inv --list / a file of one task", ours, peer, f"<= {RATIO}x", ratio=RATIO)
 
 
@@ -127,13 +129,13 @@ def local_cloud(work: Path) -> Iterator[Result]:
 def deployments(work: Path, info: manager.CloudInfo) -> Iterator[Result]:
     """Deploy from nothing, with nothing changed, and after a change; then invoke warm, and weigh the cloud."""
     project, env = new(work / "deployments"), environment(**info.env(region="eu-west-1"))
-    deploy = Command([INVOKE, "deploy", "--env", "staging"], project, env)
+    deploy = Command([tool(project, "inv"), "deploy", "--env", "staging"], project, env)
     yield Result("inv deploy, from nothing (Terraform's time)", f"{deploy.run().seconds:.0f} s")
     client = lambda_client(info)
     image = peer_function(client)
 
     calls = counted(info, deploy)
-    reads = Command([sys.executable, str(HERE / "peer_reads.py"), "hello"], project, env)
+    reads = Command([tool(project, "python"), str(HERE / "peer_reads.py"), "hello"], project, env)
     ours, peer = side_by_side(QUICK, deploy, reads)
     what = f"inv deploy, nothing changed ({calls} calls) / the bare calls"
     limit = NOTHING_SECONDS if calls <= NOTHING_CALLS else sys.float_info.min
@@ -144,7 +146,7 @@ def deployments(work: Path, info: manager.CloudInfo) -> Iterator[Result]:
     changed = Command(deploy.argv, project, env, lambda: void(handler.write_text(f"{source}\n# {time.time()}\n")))
     calls = counted(info, changed)
     images = itertools.cycle([image_of(client), image])
-    argv = [sys.executable, str(HERE / "peer_deploy.py"), "peer", image]
+    argv = [tool(project, "python"), str(HERE / "peer_deploy.py"), "peer", image]
     bare = Command(argv, work, env, lambda: argv.__setitem__(-1, next(images)))
     ours, peer = side_by_side(SLOW, changed, bare)
     what = f"inv deploy, new handler ({calls} calls), without smoke cases / the bare calls"
@@ -188,13 +190,22 @@ def void(_value: object) -> None:
 
 
 def new(output: Path) -> Path:
-    """Make a project and return its folder."""
+    """Make a project with an environment of its own, as its README says, and return its folder."""
     output.mkdir(parents=True)
     answers = output / "answers.json"
     answers.write_text(json.dumps(ANSWERS))
     argv = [INVOKE, "new", "--no-input", "--answers", str(answers), "--output", str(output)]
     Command(argv, ROOT, environment()).run()
-    return output / "hello"
+    project = output / "hello"
+    uv = str(Path(sys.executable).parent / "uv")
+    sync = [uv, "sync", "--quiet", "--python", sys.executable, "--refresh-package", "stepladder"]
+    Command(sync, project, {k: v for k, v in environment().items() if k != "VIRTUAL_ENV"}).run()
+    return project
+
+
+def tool(project: Path, name: str) -> str:
+    """Return a program of a project's own environment: what a user runs, without the byte code that bootstrap makes."""
+    return str(project / ".venv" / "bin" / name)
 
 
 def lambda_client(info: manager.CloudInfo) -> Any:

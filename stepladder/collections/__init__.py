@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
+
+if not sys.flags.dont_write_bytecode:  # -B, PYTHONDONTWRITEBYTECODE
+    # Invoke turns byte code off before it reads a tasks.py, and uv installs none: every command would compile all that
+    # it imports, which takes as long as its work. Here because a tasks.py imports this before anything else of ours.
+    sys.dont_write_bytecode = False
 
 TOP_LEVEL = ("deploy", "rollback", "new")
 """Modules whose tasks stand at the top level."""

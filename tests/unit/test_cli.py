@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("boto3", "botocore", "cookiecutter", "docker", "jinja2", "moto", "requests", "rich", "urllib3", "werkzeug")
-ALIEN = ("AWS_", "INVOKE_", "STEPLADDER_", "TF_")
+ALIEN = ("AWS_", "INVOKE_", "PYTHONDONTWRITEBYTECODE", "STEPLADDER_", "TF_")
 
 
 def _invoke(folder, *arguments, options=(), **env):
@@ -59,6 +59,22 @@ def test_the_list_of_tasks_loads_nothing_heavy(project):
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "stepladder" in loaded
     assert loaded.isdisjoint(HEAVY)
+
+
+def _cached(folder):
+    return {path.name.partition(".")[0] for path in folder.rglob("*.pyc")}
+
+
+def test_a_command_keeps_the_byte_code_of_what_it_imports(project, tmp_path):
+    """Nothing else compiles a project's packages, and Invoke itself turns byte code off."""
+    _invoke(project, "status", AWS_ENDPOINT_URL="http://127.0.0.1:9", PYTHONPYCACHEPREFIX=str(tmp_path))
+    assert {"edge", "rung", "settings", "startup"} <= _cached(tmp_path)
+
+
+@pytest.mark.parametrize("refusal", [{"PYTHONDONTWRITEBYTECODE": "1"}, {"options": ("-B",)}], ids=str)
+def test_a_person_who_wants_no_byte_code_gets_none(project, tmp_path, refusal):
+    assert _invoke(project, "--list", PYTHONPYCACHEPREFIX=str(tmp_path), **refusal).returncode == 0
+    assert _cached(tmp_path) == set()
 
 
 def test_a_broken_invoke_yaml_is_told_with_every_problem(project):
