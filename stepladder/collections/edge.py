@@ -8,22 +8,63 @@ from collections.abc import Callable
 from typing import Any
 
 import invoke
+from invoke.parser.parser import ParseMachine
 
 from stepladder import aws
 from stepladder.errors import ExitCode, InterruptedRunError, StepladderError
 
 
+class _Optional(invoke.Argument):
+    """A positional argument that may be left out: no value while words are read, its default once they are."""
+
+    all_read = False
+
+    @property
+    def value(self) -> Any:
+        """What was typed."""
+        return super().value if self.all_read or self.got_value else None
+
+    @value.setter
+    def value(self, typed: str) -> None:
+        self.set_value(typed)
+
+
+def _reading(method: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a method of Invoke's parser, which wants every positional argument, so that `_Optional` takes no flag."""
+
+    @functools.wraps(method)
+    def read(machine: Any, *token: str) -> None:
+        if not token or token[0].startswith("-"):
+            for argument in machine.context.positional_args if machine.context else ():
+                if isinstance(argument, _Optional):
+                    argument.all_read = True
+        method(machine, *token)
+
+    return read
+
+
+for _name in ("handle", "complete_context"):  # a subclass would have no states: the machine's metaclass drops them
+    setattr(ParseMachine, _name, _reading(getattr(ParseMachine, _name)))
+
+
 class _Task(invoke.Task[Any]):
-    """A task that keeps its help texts: Invoke takes them off when it makes the flags, and has none the next time."""
+    """A task that keeps its help texts: Invoke takes them off when it makes the flags, and has none the next time.
+
+    A positional argument with a default may be left out.
+    """
 
     help: dict[str, str]
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[invoke.Argument]:
         kept = dict(self.help)
         try:
-            return list(super().get_arguments(ignore_unknown_help))
+            found = list(super().get_arguments(ignore_unknown_help))
         finally:
             self.help = kept
+        for argument in found:
+            if argument.positional and argument.default is not None:
+                argument.__class__ = _Optional
+        return found
 
 
 def task(*args: Any, **kwargs: Any) -> Any:

@@ -8,25 +8,43 @@ from typing import Any
 from stepladder.collections.edge import task
 
 FOLDER = ".stepladder/local"
+SPEED = (
+    "seconds of the cloud's clock in a real second, for CodeDeploy, alarms, schedules and waits: 60 lets a canary of 5 "
+    "minutes take 5 seconds; without it, as --data kept it, or 1 (real time)"
+)
 
 
 @task(
     help={
         "port": "port on loopback; 0 takes any free one",
         "data": "folder that keeps the cloud's state across restarts; without it the state ends with the process",
-        "speed": "how many seconds pass for CodeDeploy, alarms and Wait states in a real one",
+        "speed": SPEED,
     }
 )
-def up(_c: Any, port: int = 4600, data: str = "", speed: float = 1.0) -> None:
+def up(_c: Any, port: int = 4600, data: str = "", speed: str = "") -> None:
     """Start the local cloud in the background, or say that it runs."""
     from stepladder.console import Console
     from stepladder.local import manager
+    from stepladder.local import speed as speeds
 
     console = Console()
     with console.step("local cloud") as step:
-        info, started = manager.up(Path(FOLDER), port=port, data=Path(data) if data else None, speed=speed)
-        step.done(f"{'ready' if started else 'runs already'} at {info.url} (process {info.pid})")
+        wanted, kept = speeds.parse(speed), Path(data) if data else None
+        info, started = manager.up(Path(FOLDER), port=port, data=kept, speed=wanted)
+        verb = "ready" if started else "runs already"
+        step.done(f"{verb} at {info.url} (process {info.pid}), speed {speeds.show(info)}")
     console.hint('point this shell at it: eval "$(inv local.env)"')
+
+
+@task(positional=["value"], auto_shortflags=False, help={"value": f"change it; {SPEED}"})
+def speed(_c: Any, value: str = "") -> None:
+    """Show how fast the running cloud's clock runs, or change it: inv local.speed 60."""
+    from stepladder.console import Console
+    from stepladder.local import manager
+    from stepladder.local import speed as speeds
+
+    wanted, info = speeds.parse(value), manager.require(Path(FOLDER))
+    Console().data(speeds.change(info, wanted) if wanted else speeds.show(info))
 
 
 @task
@@ -95,11 +113,12 @@ def logs(_c: Any, lines: int = 50) -> None:
         "host": "address to bind; anything but loopback is open to others on the network",
         "port": "port; 0 takes any free one",
         "data": "folder that keeps the cloud's state across restarts",
-        "speed": "how many seconds pass for CodeDeploy, alarms and Wait states in a real one",
+        "speed": SPEED,
     }
 )
-def run(_c: Any, host: str = "127.0.0.1", port: int = 4600, data: str = "", speed: float = 1.0) -> None:
+def run(_c: Any, host: str = "127.0.0.1", port: int = 4600, data: str = "", speed: str = "") -> None:
     """Run the local cloud in the foreground until Ctrl-C, as in a container."""
     from stepladder.local import manager
+    from stepladder.local.speed import parse
 
-    manager.run_in_foreground(host=host, port=port, data=Path(data) if data else None, speed=speed)
+    manager.run_in_foreground(host=host, port=port, data=Path(data) if data else None, speed=parse(speed))

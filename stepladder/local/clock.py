@@ -12,13 +12,22 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+FASTEST = 1_000_000.0
+
+
+def check(speed: float) -> float:
+    """Return a speed that a clock can have; raises `ValueError` for any other."""
+    if not 0 < speed <= FASTEST:  # also refuses what is not a number at all
+        raise ValueError(f"the clock's speed must be over 0 and at most {FASTEST:.0f}")
+    return speed
+
 
 class Clock:
     """Cloud time. `speed` is cloud seconds per real second; 1 at first."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self._changed = threading.Condition()
-        self._speed = speed
+        self._speed = check(speed)
         self._base = time.time()
         self._since = time.monotonic()
         self._timers: list[tuple[float, int, Callable[[], None], threading.Event]] = []
@@ -31,12 +40,15 @@ class Clock:
 
     def set_speed(self, speed: float) -> None:
         """Run faster or slower from now on; whoever sleeps takes the new speed at once."""
-        if not 0 < speed <= 1_000_000:  # noqa: PLR2004 - a bound, said in the message
-            raise ValueError("the clock's speed must be over 0 and at most 1000000")
+        check(speed)
         with self._changed:
             self._base, self._since = self.now(), time.monotonic()
             self._speed = speed
             self._changed.notify_all()
+
+    def catch_up(self, when: float) -> None:
+        """Begin at a time that a clock before this one had reached; one that is over changes nothing."""
+        self.advance(max(0.0, when - self.now()))
 
     def advance(self, seconds: float) -> None:
         """Jump ahead: whoever sleeps until then wakes now."""

@@ -73,14 +73,14 @@ def up(
     *,
     port: int = 0,
     data: Path | None = None,
-    speed: float = 1.0,
+    speed: float = 0.0,
     environ: Mapping[str, str] | None = None,
 ) -> tuple[CloudInfo, bool]:
     """Start a cloud in the background, or find the one that `folder` knows; return it and whether it was started.
 
     `folder` (`.stepladder/local` of a project) holds the record and the log; `environ` is added to this process's
-    environment for the cloud alone. Raises `NotReadyError` with the end of
-    the log when it doesn't come up, for example because the port is taken.
+    environment for the cloud alone. `speed` 0 leaves it as it was: as `data` kept it, or 1. Raises `NotReadyError`
+    with the end of the log when it doesn't come up, for example because the port is taken.
     """
     running_one = find(folder)
     if running_one:
@@ -88,6 +88,8 @@ def up(
             raise StepladderError(
                 f"a local cloud runs already, at {running_one.url}", hint="end it first: inv local.down"
             )
+        if speed:
+            running_one.request("clock", "POST", {"speed": speed})
         return running_one, False
     folder.mkdir(parents=True, exist_ok=True)
     ready, log = folder / "ready.json", folder / "cloud.log"
@@ -145,7 +147,7 @@ def export_lines(info: CloudInfo, *, account: str = ACCOUNT, region: str = REGIO
 
 @contextlib.contextmanager
 def running(
-    *, data: Path | None = None, speed: float = 1.0, environ: Mapping[str, str] | None = None
+    *, data: Path | None = None, speed: float = 0.0, environ: Mapping[str, str] | None = None
 ) -> Iterator[CloudInfo]:
     """Run a cloud in a temporary folder while the block runs."""
     with tempfile.TemporaryDirectory(prefix="stepladder-local-") as folder:

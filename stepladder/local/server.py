@@ -16,7 +16,6 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from stepladder.local.clock import Clock
 from stepladder.local.cloud import Cloud
 from stepladder.local.front import Front
 from stepladder.local.http import Server
@@ -44,15 +43,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     with contextlib.ExitStack() as stack:
         data = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stepladder-cloud-")))
         url = f"http://{_reachable(options.host)}:{server.port}"
-        cloud = Cloud(url=url, data_dir=data.resolve(), persistent=bool(options.data), clock=Clock(options.speed))
+        cloud = Cloud(url=url, data_dir=data.resolve(), persistent=bool(options.data))
+        _keep_clock(cloud)
         front = Front(cloud)
         _configure_moto(server.port)
         _install(cloud)
         state = State(cloud, data / "state") if options.data else None
         if state:
             state.load()
-            front.admin.save = state.save
+            front.admin.save, front.admin.keep = state.save, state.keep
             state.save_in_background(lambda: front.served)
+        if options.speed:
+            cloud.clock.set_speed(options.speed)
+            front.admin.keep("clock")
         for call in cloud.starters:
             call()
         threading.Thread(target=server.serve, args=(front,), daemon=True, name="accept").start()
@@ -74,7 +77,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--data", type=Path, help="folder that keeps the state across restarts")
     parser.add_argument("--ready-file", type=Path, help="written with url and pid, as JSON, when ready")
-    parser.add_argument("--speed", type=float, default=1.0, help="cloud seconds in a real second")
+    parser.add_argument("--speed", type=float, default=0.0, help="cloud seconds in a real second; 0: as saved, or 1")
     return parser.parse_args(argv)
 
 
@@ -98,6 +101,17 @@ def _configure_moto(port: int) -> None:
 def _install(cloud: Cloud) -> None:
     for name in PLUGINS:
         importlib.import_module(f"stepladder.local.plugins.{name}").install(cloud)
+
+
+def _keep_clock(cloud: Cloud) -> None:
+    """Let a restarted cloud go on where its clock was, and as fast: what is saved has its times."""
+
+    def load(saved: dict[str, float]) -> None:
+        cloud.clock.set_speed(saved["speed"])
+        cloud.clock.catch_up(saved["now"])
+
+    cloud.on_save("clock", lambda: {"speed": cloud.clock.speed, "now": cloud.clock.now()})
+    cloud.on_load("clock", load)
 
 
 def _announce(ready_file: Path | None, url: str) -> None:

@@ -86,6 +86,11 @@ class State:
             sys.stderr.write(f"state not kept: {reason}\n")
         return lost
 
+    def keep(self, name: str) -> None:
+        """Write what one plugin keeps, now."""
+        with self._lock:
+            self._write(f"plugin-{name}", self._cloud.savers[name], [])
+
     def _write(self, name: str, value: Any, lost: list[str]) -> None:
         for left in range(4, -1, -1):
             buffer = io.BytesIO()

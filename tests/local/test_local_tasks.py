@@ -55,6 +55,33 @@ def test_a_cloud_is_started_shown_used_and_ended(tmp_path: Path) -> None:
     assert inv(tmp_path, "local.env").returncode == 6
 
 
+def test_the_clock_s_speed_is_shown_changed_and_kept_across_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    up = ("local.up", "--port", "0", "--data", "kept")
+    try:
+        assert "speed 1 (real time)" in inv(tmp_path, *up).stderr
+        assert inv(tmp_path, "local.speed").stdout == "1 (real time)\n"
+        assert inv(tmp_path, "local.speed", "60").stdout == "60 (a canary of 5 minutes takes 5 s)\n"
+        assert inv(tmp_path, "local.down").returncode == 0
+        assert "speed 60" in inv(tmp_path, *up).stderr
+        assert "speed 20" in inv(tmp_path, *up, "--speed", "20").stderr, "a running cloud takes what is asked for"
+        assert inv(tmp_path, "local.speed").stdout.startswith("20 ")
+        for wrong in ("0", "-1", "fast", "nan", "1e9"):
+            refused = inv(tmp_path, "local.speed", f"--value={wrong}")
+            assert refused.returncode == 2
+            assert "is no speed" in refused.stderr
+    finally:
+        inv(tmp_path, "local.down")
+    assert inv(tmp_path, "local.speed").returncode == 6
+
+
+def test_an_optional_value_takes_no_flag_for_itself(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    assert "Show how fast" in inv(tmp_path, "local.speed", "--help").stdout
+    text = " ".join(inv(tmp_path, "--help", "local.up").stdout.split())
+    assert "60 lets a canary of 5 minutes take 5 seconds" in text
+
+
 def test_a_project_acts_as_the_account_and_region_of_its_lowest_rung(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS_OF_A_PROJECT)
     places = {
@@ -93,7 +120,7 @@ def test_logs_without_a_cloud_say_how_to_start_one(tmp_path: Path) -> None:
 
 def test_every_task_and_flag_has_help(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
-    for name in ("up", "down", "status", "env", "logs", "run"):
+    for name in ("up", "down", "status", "env", "logs", "run", "speed"):
         text = inv(tmp_path, "--help", f"local.{name}").stdout
         assert "Docstring:" in text
         options = text.partition("Options:")[2].splitlines()

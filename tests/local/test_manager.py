@@ -191,6 +191,19 @@ def test_state_outlives_a_restart_and_a_kill(tmp_path: Path) -> None:
         assert client_of(info, "dynamodb").scan(TableName="kept")["Count"] == 2
 
 
+def test_the_speed_outlives_a_kill_and_cloud_time_never_goes_back(tmp_path: Path) -> None:
+    with manager.running(data=tmp_path) as info:
+        info.request("clock", "POST", {"advance": 86400})
+        info.request("clock", "POST", {"speed": 50})
+        before = info.request("clock")["now"]
+        os.kill(info.pid, signal.SIGKILL)
+    with manager.running(data=tmp_path) as info:
+        clock = info.request("clock")
+        assert clock["speed"] == 50
+        assert clock["now"] > before - 500, "what is saved would be of tomorrow"
+        assert clock["now"] > time.time() + 80000
+
+
 def test_state_of_another_version_is_refused(tmp_path: Path) -> None:
     with manager.running(data=tmp_path):
         pass
