@@ -56,6 +56,18 @@ def decode(data: bytes, where: str, *, comments: bool = False) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def check_name(path: str, what: str = "the name of a file") -> None:
+    """Raise `BadInputError` for a path that isn't UTF-8: neither a manifest nor a hash nor Terraform can hold it."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        raise BadInputError(
+            f"{what} is not UTF-8: {shown}",
+            hint="rename it; `ls -b` shows such names, and a `*` in a command fits them",
+        ) from None
+
+
 def lines(text: str) -> list[str]:
     """Split at line feeds only: `str.splitlines` splits at U+2028, form feeds and more, which no file format does."""
     return text.removesuffix("\n").split("\n") if text else []

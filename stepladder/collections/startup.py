@@ -14,14 +14,17 @@ import os
 import select
 import sys
 import traceback
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from stepladder import invoke_yaml
 from stepladder.errors import BadInputError, StepladderError
 
 _OBJECTS = 100_000
 _PIPE_CLOSED = 128 + 13  # what a shell says of a program that SIGPIPE ended
 _ENVIRONMENT_MODULE = "invoke.env"
+_READERS = ("invoke.config", _ENVIRONMENT_MODULE)
 
 
 def explain_startup() -> None:
@@ -43,11 +46,10 @@ def explained(error: BaseException, trace: TracebackType | None) -> StepladderEr
     """Return what is wrong with the settings' file or variables; None when it is something else."""
     kinds = {f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}" for kind in type(error).__mro__}
     frames = [(frame.f_globals.get("__name__", ""), frame.f_locals) for frame, _ in traceback.walk_tb(trace)]
-    mark: Any = getattr(error, "problem_mark", None)
-    if "error.YAMLError" in kinds:
-        place = f"{mark.name}, line {mark.line + 1}" if mark else "invoke.yaml"
-        what = getattr(error, "problem", "") or type(error).__name__
-        return BadInputError("the settings can't be read", hint="mend the YAML", problems=(f"{place}: {what}",))
+    if "error.YAMLError" in kinds or any(module in _READERS for module, _ in frames):
+        found = invoke_yaml.problems(_settings_file([scope for _, scope in frames]))
+        if found:
+            return BadInputError("the settings can't be read", hint="fix invoke.yaml", problems=found)
     variables = [scope for module, scope in frames if module == _ENVIRONMENT_MODULE]
     if variables:
         return _bad_variable(error, variables)
@@ -61,6 +63,18 @@ def explained(error: BaseException, trace: TracebackType | None) -> StepladderEr
             problems=(f"{path or 'invoke.yaml'} is {bad!r}; allowed: a mapping",),
         )
     return None
+
+
+def _settings_file(scopes: list[dict[str, Any]]) -> Path:
+    """Return the file that Invoke was reading, else the project's own."""
+    from invoke import Config
+
+    for scope in reversed(scopes):
+        if "filepath" in scope:
+            return Path(scope["filepath"])
+    configs = [value for scope in scopes for value in scope.values() if isinstance(value, Config)]
+    prefix = next((root for config in configs if (root := getattr(config, "_project_prefix", None))), "")
+    return Path(f"{prefix}invoke.yaml")
 
 
 def _bad_variable(error: BaseException, scopes: list[dict[str, Any]]) -> StepladderError:

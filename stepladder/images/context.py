@@ -7,6 +7,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepladder import text
 from stepladder.errors import BadInputError
 from stepladder.images.ignore import Ignore
 
@@ -36,7 +37,7 @@ def collect(folder: Path) -> tuple[Entry, ...]:
             hint="stepladder.image.context names it, relative to invoke.yaml",
         )
     rules = folder / ".dockerignore"
-    ignore = Ignore(rules.read_text(encoding="utf-8").splitlines() if rules.is_file() else ())
+    ignore = Ignore(text.lines(text.read(rules, comments=True)) if rules.is_file() else ())
     found: list[Entry] = []
     _walk(folder, "", ignore, found)
     return tuple(sorted(found, key=lambda entry: entry.path))
@@ -52,6 +53,7 @@ def _walk(root: Path, below: str, ignore: Ignore, found: list[Entry]) -> None:
                 if not out or ignore.has_exceptions:
                     _walk(root, path, ignore, found)
             elif not out:
+                text.check_name(f"{root.name}/{path}")
                 found.append(_entry(root, path, item))
 
 
@@ -59,6 +61,7 @@ def _entry(root: Path, path: str, item: os.DirEntry[str]) -> Entry:
     source = Path(item.path)
     if item.is_symlink():
         target = str(source.readlink())
+        text.check_name(target, f"what the link {root.name}/{path} points to")
         inside = os.path.normpath(os.path.join(os.path.dirname(path), target))  # noqa: PTH118, PTH120 - text, not files
         if os.path.isabs(target) or inside.startswith(".."):  # noqa: PTH117 - as above
             raise BadInputError(

@@ -23,7 +23,7 @@ from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.ladder import Release
 from stepladder.releases import alias as aliases
 from stepladder.releases import ledger as ledgers
-from stepladder.releases.cases import UNTESTED, load_cases
+from stepladder.releases.cases import UNTESTED, documents, load_cases
 from stepladder.releases.function import LATEST, Function
 from stepladder.releases.identity import release_id
 from stepladder.releases.records import SUCCEEDED
@@ -226,8 +226,7 @@ def _bundle(desk: Desk, *, no_smoke: bool) -> str:
     if not load_cases(rung, no_smoke=no_smoke):
         return ""
     folder = rung.settings.root / rung.settings.smoke_path
-    documents = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.json"))}
-    data = json.dumps(documents, sort_keys=True).encode()
+    data = json.dumps(documents(folder), sort_keys=True).encode()
     key = f"smoke/{hashlib.sha256(data).hexdigest()}.json"
     for place in desk.places:
         packages.put(place.aws.client("s3"), place.names.artifacts_bucket, key, data)

@@ -8,6 +8,7 @@ from typing import Any
 
 from stepladder import aws as aws_module
 from stepladder import names
+from stepladder import text as text_files
 from stepladder.errors import BadInputError, RefusedError
 from stepladder.releases import release as releases
 from stepladder.releases.alias import Alias
@@ -131,11 +132,14 @@ def read_payload(payload: str, event: str) -> Any:
     """Read an event from JSON text or from a file (one of them may be empty). Raises `BadInputError`."""
     if payload and event:
         raise BadInputError("both --payload and --event were given", hint="give one of them")
+    if event:
+        try:
+            return text_files.read_json(Path(event), where=event)
+        except FileNotFoundError as error:
+            raise BadInputError(f"the event file can't be read: {error}") from None
     try:
-        return json.loads(Path(event).read_text(encoding="utf-8")) if event else json.loads(payload or "{}")
-    except OSError as error:
-        raise BadInputError(f"the event file can't be read: {error}") from None
-    except ValueError as error:
+        return json.loads(payload or "{}")
+    except (ValueError, RecursionError) as error:
         raise BadInputError(
             f"the payload is not JSON: {error}", hint="""for example --payload '{"rawPath": "/"}'"""
         ) from None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from stepladder import text
 from stepladder.errors import BadInputError
 from stepladder.releases import smoke
 from stepladder.releases.rung import Rung
@@ -21,7 +24,7 @@ def load_cases(rung: Rung, *, no_smoke: bool = False) -> list[smoke.Case]:
         return []
     folder = rung.settings.root / rung.settings.smoke_path
     try:
-        cases = smoke.load(folder)
+        cases = load(folder)
     except smoke.SmokeCasesError as error:
         raise BadInputError(
             "the smoke cases are not valid",
@@ -34,3 +37,29 @@ def load_cases(rung: Rung, *, no_smoke: bool = False) -> list[smoke.Case]:
             hint="write one (a JSON file with a name, a payload and what to expect), or go untested with --no-smoke",
         )
     return cases
+
+
+def load(folder: Path) -> list[smoke.Case]:
+    """Read every `*.json` of a folder, in the order of their names.
+
+    Raises `SmokeCasesError` with every problem of every file, and when there is no such folder: a path that was
+    mistyped must not pass for having no cases.
+    """
+    return smoke.parse(documents(folder))
+
+
+def documents(folder: Path) -> dict[str, str]:
+    """Return the text of each smoke case by file name. Raises `SmokeCasesError` with every file that isn't text."""
+    if not folder.is_dir():
+        raise smoke.SmokeCasesError([f"{folder} is no folder"])
+    found: dict[str, str] = {}
+    problems: list[str] = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            text.check_name(path.name)
+            found[path.name] = text.read(path, where=path.name)
+        except (BadInputError, FileNotFoundError) as error:
+            problems.append(str(error))
+    if problems:
+        raise smoke.SmokeCasesError(problems)
+    return found

@@ -22,7 +22,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 Invoke = Callable[[Any], tuple[Any, str | None, float]]
@@ -72,17 +71,6 @@ class Outcome:
         return not self.mismatches
 
 
-def load(folder: Path) -> list[Case]:
-    """Read every `*.json` of a folder, in the order of their names.
-
-    Raises `SmokeCasesError` with every problem of every file, and when there is no such folder: a path that was
-    mistyped must not pass for having no cases.
-    """
-    if not folder.is_dir():
-        raise SmokeCasesError([f"{folder} is no folder"])
-    return parse({path.name: path.read_bytes() for path in sorted(folder.glob("*.json"))})
-
-
 def parse(documents: Mapping[str, bytes | str]) -> list[Case]:
     """Read cases from documents by file name. Raises `SmokeCasesError` with every problem."""
     cases: list[Case] = []
@@ -90,7 +78,7 @@ def parse(documents: Mapping[str, bytes | str]) -> list[Case]:
     for file, text in documents.items():
         try:
             raw = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             problems.append(f"{file}: is not JSON: {error}")
             continue
         found = _problems(raw)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stepladder import text
 from stepladder.errors import BadInputError
 
 
@@ -23,8 +24,8 @@ def read_file(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = yaml.safe_load(text.read(path, where=str(path)))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise BadInputError(f"the answers in {path} can't be read: {error}") from None
     if not isinstance(content, dict):
         raise BadInputError(f"{path} holds no mapping of answers", hint="write one answer per line, like trigger: sqs")

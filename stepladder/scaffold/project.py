@@ -27,9 +27,10 @@ _LOCK = (
 def check(settings: Settings, console: Console) -> None:
     """Check smoke cases, lock, lint, format and Terraform code. Raises `StepladderError` when a check fails."""
     from stepladder.releases import smoke
+    from stepladder.releases.cases import load as load_smoke
 
     try:
-        smoke.load(settings.root / settings.smoke_path)
+        load_smoke(settings.root / settings.smoke_path)
     except smoke.SmokeCasesError as error:
         raise BadInputError("the smoke cases are not valid", problems=error.problems) from None
     if missing := not_locked(settings):

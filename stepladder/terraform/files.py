@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.files import canonical, read_json, write_json, write_text
+from stepladder.text import check_name
 
 __all__ = [
     "canonical",
@@ -52,7 +53,9 @@ def sources(folder: Path) -> dict[str, Path]:
             hidden = name.startswith(".") and name != ".terraform.lock.hcl"
             if not hidden and not name.endswith(_SKIPPED_SUFFIXES) and ".tfstate." not in name:
                 path = Path(base) / name
-                found[path.relative_to(folder).as_posix()] = path
+                below = path.relative_to(folder).as_posix()
+                check_name(f"{folder.name}/{below}")
+                found[below] = path
     return found
 
 

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from stepladder.releases import smoke
+from stepladder.releases.cases import load as load_smoke
 from stepladder.settings import TRIGGERS
 
 INVOKE = """
@@ -39,7 +40,7 @@ def test_the_tests_of_a_new_project_pass(new_project, packages, trigger):
 @pytest.mark.parametrize("trigger", TRIGGERS)
 def test_the_smoke_cases_of_a_new_project_pass(new_project, packages, trigger):
     project = new_project(trigger=trigger)
-    cases = smoke.load(project / "tests/smoke")
+    cases = load_smoke(project / "tests/smoke")
     path = {"PYTHONPATH": f"{packages}:{project / 'function'}", "POWERTOOLS_SERVICE_NAME": "sample"}
     done = python(project, "-c", INVOKE, given=json.dumps([case.payload for case in cases]), env=path)
     answers = json.loads(done.stderr.splitlines()[-1])

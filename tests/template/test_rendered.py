@@ -12,7 +12,7 @@ import yaml
 from stepladder import resources, settings
 from stepladder.checks import tool
 from stepladder.promotion import places
-from stepladder.releases import smoke
+from stepladder.releases.cases import load as load_smoke
 
 # One override at a time: every choice is rendered at least once, without the product of all of them.
 VARIANTS = [
@@ -241,7 +241,7 @@ def test_the_tasks_file_is_short_and_says_whose_it_is(new_project):
 
 @pytest.mark.parametrize("trigger", settings.TRIGGERS)
 def test_the_smoke_cases_are_valid(new_project, trigger):
-    cases = smoke.load(new_project(trigger=trigger) / "tests/smoke")
+    cases = load_smoke(new_project(trigger=trigger) / "tests/smoke")
 
     assert len(cases) == 2
 

@@ -95,10 +95,22 @@ def test_a_broken_invoke_yaml_is_told_with_every_problem(project):
         ("stepladder: 3\n", "stepladder is 3; allowed: a mapping"),
         ("stepladder:\n  function: big\n", "stepladder.function is 'big'; allowed: a mapping"),
         ("- stepladder\n", "invoke.yaml is ['stepladder']; allowed: a mapping"),
+        (
+            "stepladder:\n  environments:\n    no: {a: 1}\n",
+            "line 3: the key no is no text to YAML but a bool",
+        ),
+        ("1: x\n", 'line 1: the key 1 is no text to YAML but a int; write it as "1"'),
+        ("stepladder:\n\tpython: 1\n", "line 2: found character '\\t'"),
+        ("stepladder: 'a\n", "invoke.yaml, line 2: found unexpected end of stream"),
+        ("stepladder: 2021-13-45\n", "line 1: 2021-13-45 can't be read: month must be in 1..12"),
+        ("a: b\nstepladder: \x01\n", "line 2: special characters are not allowed: '\\x01'"),
+        ("stepladder: &a {b: *a}\n", "line 1: an alias of something that it is part of"),
+        (b"# caf\xe9\n", "invoke.yaml:1: byte 0xE9 is not UTF-8"),
+        ("stepladder: {}\n".encode("utf-16"), "invoke.yaml: is UTF-16"),
     ],
 )
 def test_a_file_that_isn_t_even_settings_is_explained_without_a_traceback(project, text, said):
-    (project / "invoke.yaml").write_text(text)
+    (project / "invoke.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     done = _invoke(project, "status")
     assert done.returncode == 2
     assert said in done.stderr

@@ -106,3 +106,28 @@ def test_a_pipe_in_the_context_is_refused(tmp_path: Path) -> None:
 def test_a_missing_context_is_bad_input(tmp_path: Path) -> None:
     with pytest.raises(BadInputError, match="no folder nowhere/"):
         collect(tmp_path / "nowhere")
+
+
+def test_a_dockerignore_is_read_as_docker_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "a.py").touch()
+    (tmp_path / "b.py").touch()
+    for written in (b"# caf\xe9\r\nb.py\r\n", b"\xef\xbb\xbf# x\nb.py", "b.py\n".encode("utf-16")):
+        (tmp_path / ".dockerignore").write_bytes(written)
+        assert [entry.path for entry in collect(tmp_path)] == [".dockerignore", "a.py"]
+    (tmp_path / ".dockerignore").write_bytes(b"a.py\ncaf\xe9\n")
+    with pytest.raises(BadInputError, match=r"\.dockerignore:2: byte 0xE9 is not UTF-8"):
+        collect(tmp_path)
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_name_that_is_not_utf_8_is_refused_unless_it_stays_out(tmp_path: Path, link: bool) -> None:
+    name = os.fsdecode(b"caf\xe9.txt")
+    (tmp_path / name).touch()
+    if link:
+        (tmp_path / "link").symlink_to(name)
+    (tmp_path / ".dockerignore").write_text("caf*\n")
+    if not link:
+        assert [entry.path for entry in collect(tmp_path)] == [".dockerignore"]
+        (tmp_path / ".dockerignore").unlink()
+    with pytest.raises(BadInputError, match=r"is not UTF-8: .*caf\\xe9\.txt"):
+        collect(tmp_path)

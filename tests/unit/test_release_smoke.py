@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from stepladder.releases import smoke
+from stepladder.releases.cases import load as load_smoke
 from stepladder.releases.smoke import Case, SmokeCasesError
 
 
@@ -29,15 +30,26 @@ def test_the_module_stands_alone_so_that_a_pipeline_function_can_carry_it() -> N
 def test_cases_are_read_in_the_order_of_their_files(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text('{"name": "second"}')
     (tmp_path / "a.json").write_text('{"name": "first", "payload": [1], "expect": {"status": 204}, "repeat": 3}')
-    cases = smoke.load(tmp_path)
+    cases = load_smoke(tmp_path)
     assert [c.name for c in cases] == ["first", "second"]
     assert cases[0] == Case("first", [1], {"status": 204}, None, 3)
 
 
+def test_a_case_is_read_in_any_encoding_that_it_announces_and_named_when_it_isn_t_text(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"name": "zażółć"}', encoding="utf-16")
+    assert [case.name for case in load_smoke(tmp_path)] == ["zażółć"]
+    (tmp_path / "b.json").write_bytes(b'{"name":\n "caf\xe9"}')
+    (tmp_path / "c.json").mkdir()
+    with pytest.raises(SmokeCasesError) as caught:
+        load_smoke(tmp_path)
+    assert caught.value.problems[0] == "b.json:2: byte 0xE9 is not UTF-8"
+    assert "c.json can't be read" in caught.value.problems[1]
+
+
 def test_a_folder_that_isn_t_there_is_a_problem_and_not_an_empty_one(tmp_path: Path) -> None:
-    assert smoke.load(tmp_path) == []
+    assert load_smoke(tmp_path) == []
     with pytest.raises(SmokeCasesError, match="none is no folder"):
-        smoke.load(tmp_path / "none")
+        load_smoke(tmp_path / "none")
 
 
 @pytest.mark.parametrize(

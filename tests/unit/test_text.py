@@ -8,6 +8,7 @@ import pytest
 
 from stepladder import text
 from stepladder.errors import BadInputError
+from stepladder.releases.byhand import read_payload
 
 SAID = "# café\nline two\n"
 
@@ -80,3 +81,12 @@ def test_a_broken_json_file_is_refused_with_its_line(tmp_path: Path, content: st
     path.write_text(content)
     with pytest.raises(BadInputError, match=said):
         text.read_json(path)
+
+
+def test_an_event_file_may_announce_its_encoding(tmp_path: Path) -> None:
+    path = tmp_path / "event.json"
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text('{"a": "é"}', encoding=encoding)
+        assert read_payload("", str(path)) == {"a": "é"}
+    with pytest.raises(BadInputError, match="event file can't be read"):
+        read_payload("", str(tmp_path / "none.json"))
