@@ -73,6 +73,8 @@ EXIT_CODES = {
 
 VARIABLES = {
     "AWS_ENDPOINT_URL": "the SDK's own: where all AWS calls go; `inv local.env` sets it",
+    "CI": "set to something true by a CI job: no question is asked, and no colour, spinner or control code is printed",
+    "COLUMNS": "the width that tables fit, in place of the terminal's own",
     "DOCKER_HOST": "Docker's own: the engine that builds images",
     "NO_COLOR": "print without colour (https://no-color.org)",
     "STEPLADDER_LAMBDA_IDLE_SECONDS": "local cloud: how long an idle execution environment stays warm",

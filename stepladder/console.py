@@ -2,6 +2,9 @@
 
 Data goes to standard output, everything else to standard error; one line per finished step, aligned; colour only on a
 terminal and never needed to understand a line (https://no-color.org). Rules after astral-sh/uv's STYLE.md.
+
+A stream is drawn on only when a person looks at it: it is a terminal that knows control codes, and `CI` isn't set (some
+runners give a job a pseudo-terminal and keep every frame in its log). A table fits any terminal's width, or `COLUMNS`.
 """
 
 from __future__ import annotations
@@ -15,11 +18,16 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
-from stepladder.errors import BadInputError, StepladderError
+from stepladder.ci import in_ci
+from stepladder.display import cut, plain
+from stepladder.errors import RefusedError, StepladderError
+from stepladder.tables import Column, lay_out
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _LABEL = 12
+_DEFAULT_WIDTH = 80
+_TRIES = 3
 
 
 class Step:
@@ -39,9 +47,10 @@ class Step:
         """Say why there was nothing to do."""
         self.mark, self.detail = "skip", detail
 
-    def progress(self, text: str) -> None:
-        """Show how far the step is; only a terminal shows it."""
-        self.live = text
+    def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
+        """Show how far the step is, also as `3 of 25`; only a terminal shows it."""
+        counted = "" if done is None else f" {done}" if total is None else f" {done} of {total}"
+        self.live = f"{text}{counted}"
 
 
 class Console:
@@ -55,11 +64,15 @@ class Console:
         live: bool | None = None,
         as_json: bool = False,
         label: str = "",
+        width: int | None = None,
     ) -> None:
         self._err = err or sys.stderr
         self._out = out or sys.stdout
-        self.live = self._err.isatty() if live is None else live
-        self._colour = self.live and "NO_COLOR" not in os.environ
+        self.live = is_watched(self._err) if live is None else live
+        colours = not os.environ.get("NO_COLOR")
+        self._colour = self.live and colours
+        self._colour_data = is_watched(self._out) and colours
+        self._width = width
         self.as_json = as_json
         self._prefix = f"{label} " if label else ""
         self._lock = threading.RLock()
@@ -67,7 +80,7 @@ class Console:
 
     def paint(self, text: str, colour: str) -> str:
         """Return `text` in a colour where colours are shown."""
-        return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._colour else text
+        return _painted(text, colour) if self._colour else text
 
     def line(self, text: str = "") -> None:
         """Print one line for the person."""
@@ -99,12 +112,43 @@ class Console:
         """Print one JSON document as data."""
         self.data(json.dumps(value, indent=2, sort_keys=True, default=str))
 
-    def table(self, head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Print an aligned table as data."""
-        cells = [[str(c) for c in row] for row in (head, *rows)]
-        widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-        for row in cells:
-            self.data("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+    def table(self, head: Sequence[Column | str], rows: Sequence[Sequence[object]]) -> None:
+        """Print an aligned table as data, which fits a terminal's width. A cell is text, or a `tables.Cell`."""
+        width = self._width or _width(self._out)
+        layout = lay_out(head, rows, width)
+        for parts in layout.lines:
+            self.data("".join(_painted(text, colour) if self._colour_data else text for text, colour in parts))
+        if layout.left_out:
+            self.line(self.paint(f"no room at {width} columns for: {', '.join(layout.left_out)}", "dim"))
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person can answer: on a terminal that is ours, no CI job, and nobody wants JSON."""
+        if self.as_json or in_ci() or not self._err.isatty():
+            return False
+        try:
+            return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        except (OSError, ValueError, AttributeError):  # closed, replaced, or no terminal of this session
+            return False
+
+    def ask(self, question: str) -> bool | None:
+        """Ask a question whose default is no; None when nobody can answer.
+
+        Raises `RefusedError` when the answers are neither yes nor no.
+        """
+        for _ in range(_TRIES):
+            if not self.can_ask:
+                return None
+            with self._lock:
+                self._err.write(f"{self._prefix}{self.paint('?', 'cyan')} {question} [y/N] ")
+                self._err.flush()
+            answer = sys.stdin.readline()
+            if not answer:
+                self.line()
+                return None
+            if (word := answer.strip().lower()) in {"", "n", "no", "y", "yes"}:
+                return word in {"y", "yes"}
+        raise RefusedError("the question was not answered with yes or no", hint="run the same command again")
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[Step]:
@@ -138,9 +182,9 @@ class Console:
         turn = 0
         while not stop.wait(0.1):
             text = f"{_FRAMES[turn % len(_FRAMES)]} {step.name:<{_LABEL}} {step.live}"
-            width = _columns() - 10
+            width = (_width(self._err) or _DEFAULT_WIDTH) - 10
             with self._lock:
-                self._err.write(f"\r\x1b[2K{text[:width]}  {time.monotonic() - started:.0f} s")
+                self._err.write(f"\r\x1b[2K{cut(text, width)}  {time.monotonic() - started:.0f} s")
                 self._err.flush()
             turn += 1
         with self._lock:
@@ -148,10 +192,9 @@ class Console:
 
     def error(self, error: StepladderError) -> None:
         """Print what is wrong and what to do, and the same as one JSON record with `--json`."""
-        self.line(f"{self.paint('error:', 'red')} {error.message}")
-        problems = error.problems if isinstance(error, BadInputError) else ()
-        for problem in problems:
-            self.line(f"  - {problem}")
+        self.line(f"{self.paint('error:', 'red')} {plain(error.message)}")
+        for problem in error.problems:
+            self.line(f"  - {plain(problem)}")
         if error.hint:
             self.line()
             self.hint(error.hint)
@@ -161,13 +204,28 @@ class Console:
                     **error.record,
                     "error": error.message,
                     "hint": error.hint,
-                    "problems": list(problems),
+                    "problems": list(error.problems),
                     "exit_code": int(error.exit_code),
                 }
             )
 
 
-def _columns() -> int:
-    with contextlib.suppress(OSError):
-        return os.get_terminal_size(2).columns or 80  # 0: a terminal that doesn't know
-    return 80
+def is_watched(stream: TextIO) -> bool:
+    """Say whether a person looks at a stream: a terminal that knows control codes, and no CI job's."""
+    return stream.isatty() and not in_ci() and os.environ.get("TERM") != "dumb"
+
+
+def _painted(text: str, colour: str) -> str:
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if colour and text else text
+
+
+def _width(stream: TextIO) -> int | None:
+    """Return a terminal's width; None for what is none, unless `COLUMNS` says one."""
+    with contextlib.suppress(ValueError):
+        if (said := int(os.environ.get("COLUMNS", ""))) > 0:
+            return said
+    if not stream.isatty():
+        return None
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_WIDTH  # 0: a terminal that doesn't know
+    return _DEFAULT_WIDTH

@@ -27,15 +27,16 @@ class StepladderError(Exception):
     """Any failure that stepladder explains.
 
     `message` is one sentence without a full stop that says what is wrong; `hint` says what to do about it. `record`
-    holds what `--json` tells beside them.
+    holds what `--json` tells beside them; `problems` are further lines, one for each thing that is wrong.
     """
 
     exit_code: ExitCode = ExitCode.FAILED
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", problems: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.problems = problems
         self.record: dict[str, object] = {}
 
 
@@ -43,10 +44,6 @@ class BadInputError(StepladderError):
     """Settings or arguments are wrong; `problems` lists every one of them."""
 
     exit_code = ExitCode.BAD_INPUT
-
-    def __init__(self, message: str, *, hint: str = "", problems: tuple[str, ...] = ()) -> None:
-        super().__init__(message, hint=hint)
-        self.problems = problems
 
 
 class RefusedError(StepladderError):

@@ -2,11 +2,13 @@
 
 import io
 import json
+import time
 
 import pytest
 
 from stepladder.console import Console
-from stepladder.errors import BadInputError
+from stepladder.errors import BadInputError, RefusedError, StepladderError
+from stepladder.tables import Cell
 
 
 @pytest.fixture
@@ -68,3 +70,106 @@ def test_an_error_is_also_a_json_record_where_a_machine_reads(streams):
     console = Console(err=streams[0], out=streams[1], live=False, as_json=True)
     console.error(BadInputError("no", hint="yes"))
     assert json.loads(streams[1].getvalue()) == {"error": "no", "hint": "yes", "problems": [], "exit_code": 2}
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    for name in ("CI", "NO_COLOR", "COLUMNS", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+    return Terminal()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"CI": "true"}, {"CI": "1"}, {"TERM": "dumb"}],
+    ids=["a CI job", "a CI job that counts", "a terminal that knows nothing"],
+)
+def test_a_terminal_that_nobody_watches_gets_plain_lines(terminal, monkeypatch, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    console = Console(err=terminal, out=terminal)
+    with console.step("image") as step:
+        step.progress("building")
+        time.sleep(0.15)
+        console.warn("look")
+        step.done("pushed")
+    console.table(("a", "b"), [(Cell("ok", "green"), 1)])
+    assert not any(c in terminal.getvalue() for c in "\x1b\r")
+    assert terminal.getvalue().splitlines()[0] == "warning: look"
+
+
+def test_a_terminal_that_is_watched_has_frames_and_colours(terminal, monkeypatch):
+    monkeypatch.setenv("CI", "false")
+    with Console(err=terminal).step("image") as step:
+        step.progress("applying", 3, 25)
+        time.sleep(0.15)
+    assert "applying 3 of 25" in terminal.getvalue()
+    assert "\x1b[32m✓" in terminal.getvalue()
+
+
+def test_tables_have_colours_on_a_terminal_only(terminal, streams, monkeypatch):
+    row = [(Cell("failed", "red"), "x")]
+    Console(err=streams[0], out=terminal).table(("result", "b"), row)
+    assert "\x1b[31mfailed\x1b[0m" in terminal.getvalue()
+    Console(err=terminal, out=streams[1]).table(("result", "b"), row)
+    assert streams[1].getvalue() == "result  b\nfailed  x\n"
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = Terminal()
+    Console(err=streams[0], out=plain).table(("result", "b"), row)
+    assert plain.getvalue() == "result  b\nfailed  x\n"
+
+
+def test_an_empty_no_color_means_nothing(terminal, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "")
+    assert Console(err=terminal).paint("text", "red") != "text"
+
+
+def test_a_table_fits_a_terminal_and_columns_stands_for_its_width(terminal, streams, monkeypatch):
+    rows = [("x" * 60, "y" * 60)]
+    Console(err=streams[0], out=terminal).table(("a", "b"), rows)
+    assert max(map(len, terminal.getvalue().replace("\x1b[1m", "").replace("\x1b[0m", "").splitlines())) <= 80
+    Console(err=streams[0], out=streams[1]).table(("a", "b"), rows)
+    assert "x" * 60 in streams[1].getvalue()
+    monkeypatch.setenv("COLUMNS", "40")
+    cut = io.StringIO()
+    Console(err=streams[0], out=cut).table(("a", "b"), rows)
+    assert max(map(len, cut.getvalue().splitlines())) <= 40
+
+
+def test_an_error_shows_no_class_name_of_ours_and_tells_a_machine_all(streams):
+    Console(err=streams[0], out=streams[1], as_json=True).error(StepladderError("it was refused (RefusedError)"))
+    assert streams[0].getvalue() == "error: it was refused\n"
+    assert json.loads(streams[1].getvalue())["error"] == "it was refused (RefusedError)"
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"), [("y\n", True), ("YES\n", True), ("\n", False), ("what\nno\n", False), ("", None)]
+)
+def test_a_person_answers_yes_or_no(terminal, monkeypatch, typed, answer):
+    console = Console(err=terminal)
+    monkeypatch.setattr(Console, "can_ask", True)
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    assert console.ask("is it bad?") is answer
+    assert "is it bad? [y/N]" in terminal.getvalue()
+
+
+def test_an_answer_that_is_neither_is_refused(terminal, monkeypatch):
+    monkeypatch.setattr(Console, "can_ask", True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("perhaps\n" * 3))
+    with pytest.raises(RefusedError, match="yes or no"):
+        Console(err=terminal).ask("is it bad?")
+
+
+@pytest.mark.parametrize("why", ["no terminal", "a CI job", "json"])
+def test_nobody_is_asked_where_nobody_can_answer(terminal, monkeypatch, why):
+    if why == "a CI job":
+        monkeypatch.setenv("CI", "true")
+    monkeypatch.setattr("sys.stdin", io.StringIO() if why == "no terminal" else terminal)
+    console = Console(err=terminal, as_json=why == "json")
+    assert console.ask("is it bad?") is None
+    assert terminal.getvalue() == ""

@@ -1,0 +1,100 @@
+"""How stored texts are shown to a person: on one line, without class names, cut to a width. Nothing stored changes."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+ELLIPSIS = "…"
+
+ERROR_NAMES = (
+    "Abandoned",
+    "AlarmFiredError",
+    "ApprovalRejected",
+    "ChildTimedOut",
+    "DeploymentFailed",
+    "DeploymentInFlight",
+    "DeploymentTimedOut",
+    "ElsewhereError",
+    "NoVerdict",
+    "NotServedError",
+    "PipelineError",
+    "ProbeFailedError",
+    "RecordingFailed",
+    "RefusedBeforeTraffic",
+    "RefusedError",
+    "RollbackFailed",
+    "RollbackFailedError",
+    "RolledBack",
+    "ScanPendingError",
+    "SiblingFailed",
+    "SmokeFailedError",
+    "StillRollingBackError",
+    "StillWaitingError",
+    "TransientError",
+)
+"""What the promotion's state machine and functions call their errors; a test compares."""
+
+_NAMES = "|".join(ERROR_NAMES)
+_DOTTED = r"(?:[A-Z]\w+\.)[A-Z]\w+"  # Step Functions' own, like States.Timeout and Lambda.ServiceException
+_ALONE = re.compile(rf"(?:{_NAMES}|{_DOTTED}):?")
+_LEADING = re.compile(rf"(?:{_DOTTED}|ClientError): +(?=\S)")
+_INSIDE = re.compile(rf"\b(?:{_NAMES}): +(?=\S)")
+_BRACKETS = re.compile(rf" \((?:{_NAMES})\)")
+_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line that can't control a terminal: no line breaks, no escape sequences."""
+    return _harmless(" ".join(_ESCAPES.sub("", text).split()))
+
+
+def plain(text: str) -> str:
+    """Return a text for people: without class names of ours before its sentences, and without control codes."""
+    lines = _ESCAPES.sub("", text).split("\n")
+    return "\n".join(_BRACKETS.sub("", _INSIDE.sub("", _harmless(line.replace("\t", " ")))) for line in lines)
+
+
+def plain_cause(cause: str) -> str:
+    """Return a stored cause as people read it: one line, without the class names that stand before its sentences.
+
+    `RefusedError: the image is too big` becomes `the image is too big`. What the user's own function raised stays, what
+    a person wrote stays, and so do AWS's error codes in brackets. A cause that is only a name becomes its words.
+    """
+    text = one_line(cause)
+    if _ALONE.fullmatch(text):
+        return _HUMPS.sub(" ", text.rstrip(": ").rpartition(".")[2].removesuffix("Error")).lower()
+    text = plain(text)
+    leading = _LEADING.match(text)
+    return text[leading.end() :] if leading else text
+
+
+def _harmless(line: str) -> str:
+    return "".join(c for c in line if unicodedata.category(c) not in {"Cc", "Cf"} or c == "\u200d")
+
+
+def width_of(text: str) -> int:
+    """Return how many columns of a terminal a text takes; wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    return sum(_cells(c) for c in text)
+
+
+def cut(text: str, width: int) -> str:
+    """Cut a text to a terminal's columns, with an ellipsis where something is missing."""
+    if width_of(text) <= width:
+        return text
+    kept, room = "", width - 1
+    for c in text:
+        room -= _cells(c)
+        if room < 0:
+            break
+        kept += c
+    return f"{kept.rstrip()}{ELLIPSIS}" if width > 0 else ""
+
+
+def _cells(c: str) -> int:
+    if unicodedata.combining(c) or unicodedata.category(c) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(c) in {"W", "F"} else 1
