@@ -3,8 +3,8 @@
 Standard library only, and nothing of stepladder: the pipeline's verify function carries this same file. A case is a
 JSON object in `tests/smoke/*.json` of a project:
 
-    {"name": "says hello",
-     "payload": {"rawPath": "/"},
+    {"name": "greets a name",
+     "payload": {"name": "Ada"},
      "expect": {"status": 200, "result": {"a": 1}, "jsonpath": {"$.body.message": "hello"}, "error": null},
      "max_latency_ms": 3000,
      "repeat": 1}

@@ -90,7 +90,8 @@ ACTS = (
 
 def call(stage: Stage, environment: str = "staging") -> None:
     """Invoke the function through its alias and show the answer's status and body."""
-    event = json.loads((stage.folder / "tests/events/event.json").read_text()) | {"rawPath": "/hello/Ada"}
+    event = json.loads((stage.folder / "tests/events/event.json").read_text())
+    event["rawPath"] = event["requestContext"]["http"]["path"] = "/hello/Ada"
     path = stage.folder / ".stepladder" / "ada.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(event))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import web_frameworks
 
 from stepladder import resources
 from stepladder.checks import tool
@@ -52,6 +53,11 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [tool("uv"), *argv, "--requirement", str(REQUIREMENTS / "requirements.txt")], check=True, timeout=120
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def frameworks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return web_frameworks.install(tmp_path_factory.mktemp("frameworks"))
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,14 @@
 """The handler that a project starts with, for each trigger: its own tests, and its own smoke cases, pass."""
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
+import web_frameworks
 
 from stepladder.releases import smoke
 from stepladder.releases.cases import load as load_smoke
@@ -47,6 +50,67 @@ def test_the_smoke_cases_of_a_new_project_pass(new_project, packages, trigger):
 
     for case, (result, error) in zip(cases, answers, strict=True):
         assert not smoke.compare(case, result, error, seconds=0)
+
+
+@pytest.mark.parametrize("adapter", web_frameworks.ADAPTERS)
+def test_a_web_framework_behind_an_adapter_passes_the_smoke_cases_of_a_new_project(new_project, frameworks, adapter):
+    """As a user has it who takes the sample handler out and puts an app in: the events must be whole."""
+    for trigger in ("url", "url-iam"):
+        project = new_project(trigger=trigger, project_slug=f"web-{trigger}")
+        cases = smoke.load(project / "tests/smoke")
+        shutil.copytree(web_frameworks.FOLDER, project / "function", dirs_exist_ok=True)
+        (project / "function/app/handler.py").write_text(f"from {adapter} import handler\n", "utf-8")
+        path = {"PYTHONPATH": f"{frameworks}:{project / 'function'}"}
+        done = python(project, "-c", INVOKE, given=json.dumps([case.payload for case in cases]), env=path)
+        answers = json.loads(done.stderr.splitlines()[-1])
+        found = {
+            case.name: smoke.compare(case, result, error, seconds=0)
+            for case, (result, error) in zip(cases, answers, strict=True)
+        }
+        assert found == {"says hello": [], "refuses an unknown path": []}
+
+
+@pytest.mark.parametrize("trigger", ["url", "url-iam"])
+def test_the_smoke_cases_of_a_url_hold_the_very_event_that_the_tests_do(new_project, trigger):
+    project = new_project(trigger=trigger)
+    for case, event in (("answers", "event"), ("refuses", "bad-event")):
+        payload = json.loads((project / f"tests/smoke/{case}.json").read_text("utf-8"))["payload"]
+        assert payload == json.loads((project / f"tests/events/{event}.json").read_text("utf-8"))
+        assert payload["rawPath"] == payload["requestContext"]["http"]["path"]
+        assert ("authorizer" in payload["requestContext"]) == (trigger == "url-iam")
+
+
+def test_every_message_of_a_sample_has_the_digest_of_its_own_body(new_project):
+    project = new_project(trigger="sqs")
+    events = [json.loads((project / f"tests/events/{name}.json").read_text("utf-8")) for name in ("event", "bad-event")]
+    events += [case.payload for case in smoke.load(project / "tests/smoke")]
+    records = [record for event in events for record in event["Records"]]
+
+    assert len(records) == 6
+    for record in records:
+        assert record["md5OfBody"] == hashlib.md5(record["body"].encode()).hexdigest()
+
+
+WARNS = """import warnings
+warnings.warn("there is no current event loop", DeprecationWarning)
+"""
+
+
+def test_a_warning_of_somebody_elses_package_fails_no_test_and_one_of_the_projects_own_does(new_project, packages):
+    project = new_project()
+    (project / ".stepladder/packages").mkdir(parents=True)
+    for package in packages.iterdir():
+        (project / ".stepladder/packages" / package.name).symlink_to(package)
+    (project / ".stepladder/packages/apprise.py").write_text(WARNS, "utf-8")  # its name begins as the project's does
+    handler = project / "function/app/handler.py"
+    handler.write_text(f"import apprise\n{handler.read_text('utf-8')}", "utf-8")
+    done = python(project, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    handler.write_text(f"{WARNS}{handler.read_text('utf-8')}", "utf-8")
+    done = python(project, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    assert done.returncode != 0
+    assert "there is no current event loop" in done.stdout
 
 
 def python(folder, *arguments, given="", env=None):

@@ -11,7 +11,8 @@ def test_the_root_says_hello(event, context):
 
 
 def test_a_name_is_greeted(event, context):
-    request = event("event") | {"rawPath": "/hello/Ada"}
+    request = event("event")
+    request["rawPath"] = request["requestContext"]["http"]["path"] = "/hello/Ada"
 
     assert json.loads(handler(request, context)["body"]) == {"message": "hello, Ada"}
 
