@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepladder import function_settings, names, overrides
+from stepladder import function_settings, names, overrides, schedules
 from stepladder.errors import BadInputError
 from stepladder.function_settings import FunctionSettings
 from stepladder.problems import Problems
@@ -147,12 +147,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
         python=problems.choice("python", merged["python"], PYTHONS),
         architecture=problems.choice("architecture", merged["architecture"], ARCHITECTURES),
         trigger=problems.choice("trigger", merged["trigger"], TRIGGERS),
-        schedule=problems.text(
-            "schedule",
-            merged["schedule"],
-            re.compile(r"(rate|cron)\(.+\)"),
-            "rate(...) or cron(...)",
-        ),
+        schedule=_schedule(merged["schedule"], problems),
         infra=problems.choice("infra", merged["infra"], INFRA),
         rungs=rungs,
         ladder=ladder,
@@ -170,6 +165,14 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
             problems=tuple(problems.found),
         )
     return settings
+
+
+def _schedule(raw: object, problems: Problems) -> str:
+    try:
+        schedules.check(str(raw))
+    except schedules.ScheduleError as error:
+        problems.found.append(f"stepladder.schedule is {raw!r}: {error}; allowed: rate(...), cron(...) or at(...)")
+    return str(raw)
 
 
 def _image(raw: object, problems: Problems) -> ImageSettings:

@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 
 from stepladder.local.plugins import lambda_schedules
-from stepladder.local.plugins.lambda_cron import due_times, matches
+from stepladder.local.plugins.lambda_cron import due_times
+from stepladder.schedules import ScheduleError, check, cron
 
 
 @pytest.mark.parametrize(
@@ -24,17 +25,67 @@ from stepladder.local.plugins.lambda_cron import due_times, matches
         pytest.param("0 0 ? * 6L *", "2026-11-27T00:00", id="the last Friday of a month"),
         pytest.param("0 0 ? * 3#2 *", "2026-11-10T00:00", id="the second Tuesday"),
         pytest.param("0 0 1W * ? *", "2026-11-02T00:00", id="the working day nearest to a Sunday the first"),
+        pytest.param("0 0 LW * ? *", "2026-10-30T00:00", id="the last working day, where the last is a Saturday"),
+        pytest.param("0 0 ? * FRI#4 *", "2026-11-27T00:00", id="the fourth Friday, by name"),
+        pytest.param("0 0 ? * SAT-MON *", "2026-11-22T00:00", id="a range over the end of the week"),
+        pytest.param("0 0 ? * L *", "2026-11-28T00:00", id="the last day of the week"),
+        pytest.param("10-30/10 8 1,15 nov ? 2026", "2026-11-15T08:20", id="steps, lists and a name in small letters"),
     ],
 )
 def test_a_cron_expression_matches_its_minute_and_not_the_next(fields: str, moment: str) -> None:
     when = datetime.fromisoformat(moment).replace(tzinfo=UTC)
-    assert matches(fields, when)
-    assert not matches(fields, when.replace(minute=when.minute + 1))
+    read = cron(f"cron({fields})")
+    assert read.matches(when)
+    assert not read.matches(when.replace(minute=when.minute + 1))
 
 
-def test_a_cron_expression_with_five_fields_is_never_due() -> None:
-    assert not matches("0 3 * * *", datetime(2026, 11, 21, 3, 0, tzinfo=UTC))
+def test_what_cannot_be_read_is_never_due() -> None:
+    assert due_times("cron(0 3 * * *)", "UTC", 0, 0, 1e9) == []
     assert due_times("nonsense", "UTC", 0, 0, 1e9) == []
+
+
+RECORDED = (  # refused by EventBridge Scheduler, by the date and in the place that stepladder/schedules.py names
+    *("cron(0 1 * * * *)", "cron(7 20 * * NOT *)", "cron(INVALID)", "cron(0 dummy ? * MON-FRI *)"),
+    *("cron(71 8 1 * ? *)", "cron()", "rate(10 seconds)", "rate(10 years)", "rate()", "rate(10)", "rate(10 minutess)"),
+    *("rate(foo minutes)", "rate(-10 minutes)", "rate( 10 minutes )", " rate(10 minutes)"),
+    *("at(2021-12-31T23:59:59Z)", "at(2021-12-31)"),
+)
+DOCUMENTED = (
+    *("cron(0 6 * * ?)", "cron(0 6 * * ? * *)", "cron(0 6 ? * ? *)", "cron(0 25 * * ? *)", "cron(60 6 * * ? *)"),
+    *("cron(0 6 0 * ? *)", "cron(0 6 32 * ? *)", "cron(0 6 * 13 ? *)", "cron(0 6 ? * 0 *)", "cron(0 6 ? * 8 *)"),
+    *("cron(0 6 ? * MON#6 *)", "cron(0 6 ? * 2#1,3#2 *)", "cron(0 6 ? * #2 *)", "cron(0 6 32W * ? *)"),
+    *("cron(0 6 L-W * ? *)", "cron(0 6 * * ? 1969)", "cron(0 6 * * ? 2027-2026)", "cron(0/0 6 * * ? *)"),
+    *("cron(0/ 6 * * ? *)", "cron(0, 6 * * ? *)", "cron(1--2 6 * * ? *)", "cron(0 6 * * ? *", "cron 0 6 * * ? *"),
+    *("rate(0 minutes)", "rate(1.5 hours)", "rate(\u0661 hour)", "at(2026-13-01T00:00:00)", "at(2026-02-30T00:00:00)"),
+    *("every hour", "", "RATE(1 hour)", "rate(1 hour)\n"),
+)
+
+
+@pytest.mark.parametrize("expression", [*RECORDED, *DOCUMENTED])
+def test_what_scheduler_refuses_is_refused_with_a_reason(expression: str) -> None:
+    with pytest.raises(ScheduleError) as refused:
+        check(expression)
+    assert len(str(refused.value)) > 10
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *("rate(1 minute)", "rate(1 minutes)", "rate(5 minute)", "rate(7 days)", "at(2026-12-31T23:59:59)"),
+        *("cron(0 6 * * ? *)", "cron(0 6 ? * MON-FRI *)", "cron(0/15 8-17 ? JAN,NOV 2#1 2026-2030)"),
+        *("cron(* * L * ? *)", "cron(0 12 15W * ? *)", "cron(15 10 ? * 6L 2026-2028)"),
+    ],
+)
+def test_what_scheduler_takes_is_taken(expression: str) -> None:
+    check(expression)
+
+
+@pytest.mark.parametrize("expression", ["rate(1 minutes)", "rate(1 days)", "rate(10 hour)", "at(2026-12-31T23:59:59)"])
+def test_a_rule_wants_units_that_agree_with_their_number_and_knows_no_at(expression: str) -> None:
+    with pytest.raises(ScheduleError):
+        check(expression, rule=True)
+    for right in ("rate(1 minute)", "rate(10 hours)", "cron(0 6 * * ? *)"):
+        check(right, rule=True)
 
 
 def test_a_rate_is_due_once_each_period_however_often_one_looks() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -116,6 +117,59 @@ def test_a_schedule_calls_its_alias_when_asked_to(functions: Any) -> None:
     )
     assert functions.order("schedule", name=name) == {"called": 1}
     assert until(lambda: got(functions, name)) == [{"night": True}]
+
+
+@pytest.fixture
+def schedule(functions: Any) -> Any:
+    """Return what makes a schedule of a new function that prints its event; all of it goes at the end."""
+    scheduler = functions.cloud.client("scheduler")
+    made: list[str] = []
+
+    def make(expression: str = "cron(0 3 1 1 ? 2099)", **target: Any) -> tuple[str, str]:
+        name = functions.create(PRINT)
+        arn = functions.client.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+        options = {"ScheduleExpressionTimezone": target.pop("zone")} if "zone" in target else {}
+        answer = scheduler.create_schedule(
+            Name=name,
+            ScheduleExpression=expression,
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": arn, "RoleArn": functions.role, **target},
+            **options,
+        )
+        made.append(name)
+        return name, answer["ScheduleArn"]
+
+    yield make
+    for name in made:
+        scheduler.delete_schedule(Name=name)
+
+
+def test_a_schedule_without_an_input_delivers_a_notification(functions: Any, schedule: Any) -> None:
+    name, arn = schedule()
+    functions.order("schedule", name=name)
+    event = until(lambda: got(functions, name))[0]
+    assert (event["source"], event["detail-type"], event["detail"]) == ("aws.scheduler", "Scheduled Event", "{}")
+    assert (event["resources"], event["account"], event["region"]) == ([arn], "123456789012", arn.split(":")[3])
+    datetime.strptime(event["time"], "%Y-%m-%dT%H:%M:%S%z")
+    assert event["id"]
+
+
+def test_the_keywords_of_an_input_are_replaced(functions: Any, schedule: Any) -> None:
+    words = ("schedule-arn", "scheduled-time", "execution-id", "attempt-number")
+    name, arn = schedule(Input=json.dumps({word: f"<aws.scheduler.{word}>" for word in words}))
+    functions.order("schedule", name=name)
+    event = until(lambda: got(functions, name))[0]
+    assert (event["schedule-arn"], event["attempt-number"]) == (arn, "1")
+    datetime.strptime(event["scheduled-time"], "%Y-%m-%dT%H:%M:%S%z")
+    assert event["execution-id"].isalnum()
+
+
+def test_a_schedule_that_aws_refuses_is_refused(functions: Any, schedule: Any, code: Any) -> None:
+    assert code(schedule, "cron(0 25 * * ? *)") == "ValidationException"
+    assert code(schedule, zone="Europe/Nowhere") == "ValidationException"
+    assert code(schedule, Input="not JSON") == "ValidationException"
+    events = functions.cloud.client("events")
+    assert code(events.put_rule, Name="bad", ScheduleExpression="rate(1 hours)") == "ValidationException"
 
 
 def test_a_rate_follows_the_clouds_clock(functions: Any) -> None:

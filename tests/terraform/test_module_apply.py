@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from stepladder import resources
+
 pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(280)]
 
 PROJECT = f"applied-{os.getpid()}"
@@ -97,3 +99,13 @@ def test_outputs_are_what_callers_need(applied):
     assert outputs["iam__function_url"].startswith("http")
     assert outputs["sqs__queue_url"].endswith(f"/{PROJECT}-sqs")
     assert outputs["schedule__alias_arn"].endswith(f":function:{PROJECT}-schedule:live")
+
+
+def test_a_schedule_sends_what_the_sample_event_shows(applied, cloud):
+    target = cloud.client("scheduler", region=REGION).get_schedule(Name=f"{PROJECT}-schedule")["Target"]
+    sample = json.loads((resources.folder("template") / "templates/event/schedule.json").read_text("utf-8"))
+    sent = json.loads(target["Input"])
+    assert sent.keys() == sample.keys()
+    assert sent["time"] == "<aws.scheduler.scheduled-time>"
+    same = ("detail", "detail-type", "source", "version", "region", "account")
+    assert {key: sent[key] for key in same} == {key: sample[key] for key in same}

@@ -62,6 +62,9 @@ REFUSED = {
         ("schedule", "every hour"),
         ("schedule", "rate(0 minutes)"),
         ("schedule", "cron()"),
+        ("schedule", "cron(0 6 * * *)"),
+        ("schedule", "cron(0 6 * * * *)"),
+        ("schedule", "at(2026-12-31)"),
         ("timeout_seconds", 0),
         ("timeout_seconds", 901),
         ("tracing", "active"),
@@ -75,6 +78,7 @@ ACCEPTED = {
         {"alarms": {"error_rate_percent": 50}, "deployment": {"strategy": "all-at-once"}},
         {"alarms": {"error_rate_percent": 4}, "deployment": {"strategy": "canary", "percentage": 5}},
         {"deployment": {"strategy": "linear", "percentage": 10, "interval_minutes": 288}},
+        {"schedule": "at(2026-12-31T23:59:59)"},
         {"schedule": "cron(0 6 ? * MON-FRI *)", "environment_variables": {"POWERTOOLS_SERVICE_NAME": "sample"}},
     ],
 }

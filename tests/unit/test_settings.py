@@ -71,7 +71,11 @@ WRONG = {
     ),
     "a rung that is no environment": ({"rungs": ["staging", "moon"]}, "stepladder.rungs is 'moon'"),
     "a rung that stands twice": ({"rungs": ["staging", "staging"]}, "each environment once"),
-    "a schedule that is a sentence": ({"schedule": "daily"}, "rate(...) or cron(...)"),
+    "a schedule that is a sentence": ({"schedule": "daily"}, "rate(...), cron(...) or at(...)"),
+    "a cron with five fields": ({"schedule": "cron(0 6 * * *)"}, "cron has six fields"),
+    "a cron with no ? for the day": ({"schedule": "cron(0 6 * * * *)"}, "exactly one of day of month"),
+    "a rate in seconds": ({"schedule": "rate(30 seconds)"}, "minutes, hours or days"),
+    "a schedule that is no text": ({"schedule": 5}, "rate(...), cron(...) or at(...)"),
     "a mapping where text should be": ({"project": {}}, "stepladder.project"),
     "a section that is text": ({"function": "big"}, "stepladder.function is 'big'; allowed: a mapping"),
 }

@@ -14,6 +14,7 @@ from stepladder.local.plugins import (
     lambda_moto,
     lambda_options,
     lambda_policy,
+    lambda_schedules,
     lambda_url,
 )
 from stepladder.local.plugins.lambda_async import Asynchronous
@@ -37,6 +38,7 @@ def install(cloud: Cloud) -> None:
     lambda_moto.install(invoker, asynchronous)
     sources = Sources(service, invoker)
     sources.install()
+    lambda_schedules.install(cloud)
     schedules = Schedules(invoker, asynchronous)
     cloud.route(lambda_admin.PREFIX, lambda_admin.Pages(service, invoker, schedules))
     for part in (invoker, asynchronous, sources, schedules):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from stepladder import schedules
+from stepladder.local.cloud import Cloud, Request, Response
 from stepladder.local.plugins.lambda_async import Asynchronous
-from stepladder.local.plugins.lambda_cron import due_times
+from stepladder.local.plugins.lambda_cron import due_times, is_zone
 from stepladder.local.plugins.lambda_invoker import Invoker
 from stepladder.local.plugins.lambda_model import not_found, parse_name
 from stepladder.local.plugins.lambda_moto import Backend
@@ -32,6 +35,42 @@ class _Plan:
     region: str
     owner: Any
     is_rule: bool
+
+
+def install(cloud: Cloud) -> None:
+    """Refuse the expressions that AWS refuses; the rest of both services is Moto's."""
+
+    @cloud.action("scheduler", "CreateSchedule", "UpdateSchedule")
+    def schedule(request: Request) -> Response:
+        expression = str(request.params.get("ScheduleExpression", ""))
+        _check(expression, f"Invalid Schedule Expression {expression}.", rule=False)
+        zone = str(request.params.get("ScheduleExpressionTimezone") or "UTC")
+        if not is_zone(zone):
+            raise ServiceError("ValidationException", f"Invalid ScheduleExpressionTimezone {zone}.")
+        _check_input(request.params.get("Target") or {})
+        return request.forward_raw()
+
+    @cloud.action("events", "PutRule")
+    def rule(request: Request) -> Response:
+        if expression := str(request.params.get("ScheduleExpression") or ""):
+            _check(expression, "Parameter ScheduleExpression is not valid.", rule=True)
+        return request.forward_raw()
+
+
+def _check(expression: str, message: str, *, rule: bool) -> None:
+    try:
+        schedules.check(expression, rule=rule)
+    except schedules.ScheduleError:
+        raise ServiceError("ValidationException", message) from None
+
+
+def _check_input(target: Mapping[str, Any]) -> None:
+    """Refuse an Input that is no JSON: a function gets nothing else."""
+    if str(target.get("Arn", "")).split(":")[2:3] == ["lambda"] and target.get("Input"):
+        try:
+            json.loads(target["Input"])
+        except ValueError:
+            raise ServiceError("ValidationException", "The target's Input must be well-formed JSON.") from None
 
 
 class Schedules:
@@ -92,10 +131,14 @@ class Schedules:
     def _call_target(self, plan: _Plan, moment: float) -> None:
         target = plan.owner.target
         arn = str(target["Arn"])
-        text = target.get("Input") or "{}"
-        text = text.replace("<aws.scheduler.scheduled-time>", _iso(moment)).replace(
-            "<aws.scheduler.schedule-arn>", plan.arn
-        )
+        text = str(target.get("Input") or "") or json.dumps(_notification(plan, moment))
+        for name, value in (
+            ("schedule-arn", plan.arn),
+            ("scheduled-time", _iso(moment)),
+            ("execution-id", uuid4().hex[:16]),
+            ("attempt-number", "1"),
+        ):
+            text = text.replace(f"<aws.scheduler.{name}>", value)
         if arn.split(":")[2] != "lambda":
             print(f"schedule {plan.name}: the local cloud calls functions only, not {arn}", flush=True)  # noqa: T201 - log
             return
@@ -139,6 +182,15 @@ def _event(plan: _Plan, moment: float) -> dict[str, Any]:
         "resources": [plan.arn],
         "detail": {},
     }
+
+
+def _notification(plan: _Plan, moment: float) -> dict[str, Any]:
+    """Make what EventBridge Scheduler delivers where a target names no Input.
+
+    That there is such a notification: https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Target.html; that
+    its `detail` is a text, unlike a rule's: cloud-custodian/cloud-custodian#9566.
+    """
+    return {**_event(plan, moment), "source": "aws.scheduler", "detail": "{}"}
 
 
 def _iso(moment: float) -> str:

@@ -14,6 +14,21 @@ resource "aws_scheduler_schedule" "this" {
     arn      = aws_lambda_alias.live.arn
     role_arn = aws_iam_role.schedule["this"].arn
 
+    # What EventBridge Scheduler delivers by itself, said, so that nothing rests on a shape that no page of AWS shows.
+    # jsonencode writes < and > as escapes, in which Scheduler would not know its own keywords:
+    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+    input = replace(replace(jsonencode({
+      account     = var.account
+      detail      = "{}"
+      detail-type = "Scheduled Event"
+      id          = "<aws.scheduler.execution-id>"
+      region      = var.region
+      resources   = ["<aws.scheduler.schedule-arn>"]
+      source      = "aws.scheduler"
+      time        = "<aws.scheduler.scheduled-time>"
+      version     = "0"
+    }), "\\u003c", "<"), "\\u003e", ">")
+
     # A call that could not be made within its hour is late, and the next one is due.
     retry_policy {
       maximum_event_age_in_seconds = 3600

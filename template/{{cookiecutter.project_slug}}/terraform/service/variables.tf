@@ -95,7 +95,7 @@ variable "reserved_concurrency" {
 }
 
 variable "schedule" {
-  description = "When the schedule trigger calls the function, in UTC: rate(...) or cron(...)."
+  description = "When the schedule trigger calls the function, in UTC: rate(...), cron(...) or at(...)."
   type        = string
   default     = null
 }
