@@ -36,11 +36,15 @@ def collect(folder: Path) -> tuple[Entry, ...]:
             f"there is no folder {folder.name}/ to build the image from",
             hint="stepladder.image.context names it, relative to invoke.yaml",
         )
-    rules = folder / ".dockerignore"
-    ignore = Ignore(text.lines(text.read(rules, comments=True)) if rules.is_file() else ())
     found: list[Entry] = []
-    _walk(folder, "", ignore, found)
+    _walk(folder, "", rules(folder), found)
     return tuple(sorted(found, key=lambda entry: entry.path))
+
+
+def rules(folder: Path) -> Ignore:
+    """Read the context's `.dockerignore`."""
+    path = folder / ".dockerignore"
+    return Ignore(text.lines(text.read(path, comments=True)) if path.is_file() else ())
 
 
 def _walk(root: Path, below: str, ignore: Ignore, found: list[Entry]) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from stepladder import git
 from stepladder.ci import in_ci
 from stepladder.errors import RefusedError
-from stepladder.images.context import collect
+from stepladder.images.context import collect, rules
 from stepladder.settings import Settings
 
+_DECISIVE = ("Dockerfile", ".dockerignore")  # they decide what is built, also where they stay out of the image
 _SUFFIX = 8
 _KEY = 40
 _TAG = re.compile(rf"([0-9a-f]{{40}}|[0-9a-f]{{64}})(-[0-9a-f]{{{_SUFFIX}}})?|key-[0-9a-f]{{{_KEY}}}")
@@ -37,35 +40,35 @@ def is_tag(tag: str) -> bool:
 
 def read(settings: Settings) -> Revision:
     """Read the commit and what in the build context (or `invoke.yaml`) it does not hold, ignored files included."""
-    root, context = settings.root, settings.image.context
-    asked = git.ask(root, "rev-parse", "--show-prefix", "HEAD")
-    if asked is None:
-        return Revision("", ())
-    below, head = asked.splitlines()
-    if below and git.ask(root, "check-ignore", "--quiet", ".") is not None:
-        return Revision("", ())  # the project merely lies in a repository that ignores it
-    argv = ("status", "--porcelain=v1", "-z", "--no-renames", "--ignored=matching", "--untracked-files=all")
-    listed = git.ask(root, *argv, "--", context, "invoke.yaml") or ""
-    records = [(record[:2], record[3:].removeprefix(below)) for record in listed.split("\0") if record]
-    return Revision(head, _decisive(settings, records) if records else ())
+    tree = git.tree(settings.root, (settings.image.context, "invoke.yaml"))
+    return Revision(tree.sha, reaching(settings, tree.differences)) if tree else Revision("", ())
 
 
-def _decisive(settings: Settings, records: list[tuple[str, str]]) -> tuple[str, ...]:
-    """Return which of git's differences (status, path) reach the image; what `.dockerignore` keeps out doesn't."""
-    context = settings.image.context
-    inside = {f"{context}/{entry.path}" for entry in collect(settings.root / context)}
-    inside |= {"invoke.yaml", f"{context}/Dockerfile", f"{context}/.dockerignore"}
-    return tuple(
-        path
-        for status, path in records
-        if path in inside or "D" in status or (path.endswith("/") and any(i.startswith(path) for i in inside))
-    )
+def reaching(settings: Settings, differences: Sequence[git.Difference]) -> tuple[str, ...]:
+    """Return which of git's differences reach the image; what `.dockerignore` keeps out doesn't."""
+    if not differences:
+        return ()
+    context = PurePosixPath(settings.image.context)
+    inside = {str(context / entry.path) for entry in collect(settings.root / context)}
+    inside |= {"invoke.yaml", *(str(context / name) for name in _DECISIVE)}
+    ignore = rules(settings.root / context)
+
+    def reaches(difference: git.Difference) -> bool:
+        path = difference.path
+        if difference.absent and PurePosixPath(path).is_relative_to(context):
+            below = str(PurePosixPath(path).relative_to(context))
+            return below in _DECISIVE or not ignore.excludes(below)
+        folder = path if path.endswith("/") else f"{path}/"
+        return path in inside or any(name.startswith(folder) for name in inside)
+
+    return tuple(sorted(d.path for d in differences if reaches(d)))
 
 
 def refuse_dirty_in_ci(revision: Revision) -> None:
     """Raise `RefusedError` when CI is about to release what no commit holds."""
     if revision.changed and in_ci():
         raise RefusedError(
-            f"the image would hold what no commit holds: {', '.join(revision.changed[:5])}",
-            hint="commit it, or name it in .dockerignore; --allow-dirty releases it nevertheless",
+            f"the image would hold what no commit holds: {git.named(revision.changed)}",
+            hint="commit it, or name it in .dockerignore (a submodule that isn't here: "
+            "`git submodule update --init --recursive`); --allow-dirty releases it nevertheless",
         )

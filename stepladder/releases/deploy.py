@@ -121,11 +121,9 @@ class Deploy:
 
     def _check_commit(self) -> None:
         """Learn the commit; refuse what no commit records when a CI job would release it."""
-        from stepladder import git
+        from stepladder.releases import sources
 
-        settings = self.rung.settings
-        paths = ("invoke.yaml", "terraform", settings.image.context, settings.smoke_path)
-        commit = git.commit(settings.root, paths)
+        commit = sources.commit(self.rung.settings)
         self.commit = recorded_commit(commit.sha, dirty=commit.dirty)
         if commit.dirty and in_ci() and not self.request.allow_dirty:
             raise RefusedError(

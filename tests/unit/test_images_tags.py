@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 from fakes import image_project as project
 from fakes.image_world import World
@@ -93,3 +95,24 @@ def test_a_tag_with_other_content_is_refused_before_anything_is_built(
     world.git("checkout", "-q", ".")
     with pytest.raises(RefusedError, match="exists with other content"):
         world.prepare()
+
+
+def test_a_submodule_counts_where_its_files_reach_the_image(
+    world: World, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    library = tmp_path_factory.mktemp("library")
+    (library / "lib.py").write_text("x = 1\n")
+    (library / "notes.txt").write_text("n")
+    world.write({"function/.dockerignore": "*\n!app\n!requirements.txt\n**/notes.txt\n"})
+    world.commit()
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "x"]):
+        subprocess.run(["git", *command], cwd=library, check=True)
+    world.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "function/app/vendor")
+    commit = world.commit()
+    vendor = world.root / "function/app/vendor"
+    (vendor / "notes.txt").write_text("changed")
+    assert world.prepare().tag == commit
+    (vendor / "lib.py").write_text("x = 2\n")
+    assert world.prepare().tag.startswith(f"{commit}-")
+    world.git("submodule", "--quiet", "deinit", "--force", "--all")
+    assert world.prepare().tag.startswith(f"{commit}-"), "the image lacks what the commit has"

@@ -1,0 +1,47 @@
+"""The commit of a release: of all files that decide it, and of no other.
+
+These are the files of the image, `invoke.yaml`, the smoke cases, and the Terraform code of the foundation and the
+service. The promotion's own code decides no release. A lock file of providers that git doesn't know yet doesn't count:
+Terraform writes it during the first deployment, which says to commit it.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from stepladder import git
+from stepladder.images import revision
+from stepladder.settings import Settings
+from stepladder.terraform import files
+
+_TERRAFORM, _DELIVERY, _LOCK = "terraform/", "terraform/delivery/", ".terraform.lock.hcl"
+
+
+def commit(settings: Settings) -> git.Commit:
+    """Return the commit and the files that decide a release and differ from it."""
+    paths = ("invoke.yaml", "terraform", settings.image.context, settings.smoke_path)
+    tree = git.tree(settings.root, paths)
+    if tree is None:
+        return git.Commit("", "everything, since there is no git or no repository")
+    changed = set(revision.reaching(settings, tree.differences))
+    code = {f"{_TERRAFORM}{name}" for name in files.sources(settings.root / "terraform")} if tree.differences else set()
+    changed |= {d.path for d in tree.differences if _of_terraform(d, code) or _is_smoke_case(d, settings.smoke_path)}
+    return git.Commit(tree.sha, git.named(sorted(changed)))
+
+
+def _of_terraform(difference: git.Difference, code: set[str]) -> bool:
+    path = difference.path
+    if not path.startswith(_TERRAFORM) or path.startswith(_DELIVERY):
+        return False
+    if not difference.tracked and path.endswith(f"/{_LOCK}"):
+        return False
+    return difference.absent or difference.submodule or any(_is_below(name, path) for name in code)
+
+
+def _is_smoke_case(difference: git.Difference, folder: str) -> bool:
+    path = PurePosixPath(difference.path)
+    return path.parent == PurePosixPath(folder) and path.suffix == ".json"
+
+
+def _is_below(name: str, path: str) -> bool:
+    return name == path or (path.endswith("/") and name.startswith(path))
