@@ -199,7 +199,7 @@ Under the key `stepladder` of `invoke.yaml`. A variable overrides the file; a li
 ## Exit codes
 
 {table(("code", "meaning"), codes)}
-Invoke itself ends with 1 when a task is unknown or a flag is missing.
+An unknown task, an unknown flag and a missing one are bad input (2). Outside a project Invoke itself ends with 1.
 
 ## Environment variables
 

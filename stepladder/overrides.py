@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from stepladder.similar import did_you_mean
+
 PREFIX = "INVOKE_STEPLADDER_"
 
 
@@ -26,7 +28,8 @@ def strays(raw: Mapping[str, Any], variables: Iterable[str]) -> list[str]:
     """Return a problem for each of these variables that looks like an override and is none."""
     known = set(overridable(raw))
     return [
-        f"{name} is set, and no setting has that name; `docs/reference.md` lists them"
+        f"{name} is set, and no setting has that name; "
+        f"{did_you_mean(name, known) or 'each key of invoke.yaml has a variable of its name'}"
         for name in sorted(variables)
         if name.startswith(PREFIX) and name not in known
     ]

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stepladder.similar import did_you_mean
+
 
 class Problems:
     """What was found. Every check returns a usable value, so that reading goes on to the next problem."""
@@ -28,7 +30,8 @@ class Problems:
     def choice(self, key: str, value: object, allowed: tuple[str, ...]) -> str:
         """Check a choice."""
         if value not in allowed:
-            self.add(key, value, ", ".join(allowed))
+            meant = did_you_mean(value, allowed)
+            self.add(key, value, f"{', '.join(allowed)}; {meant}" if meant else ", ".join(allowed))
             return allowed[0]
         return str(value)
 
@@ -46,7 +49,9 @@ class Problems:
             return {}
         for unknown in [k for k in value if k not in known]:
             name = f"{key}.{unknown}" if key else unknown
-            self.found.append(f"stepladder.{name} is not a setting; allowed: {', '.join(known)}")
+            meant = did_you_mean(unknown, known)
+            allowed = f"allowed: {', '.join(known)}"
+            self.found.append(f"stepladder.{name} is not a setting; {f'{meant} ' if meant else ''}{allowed}")
         return {str(k): v for k, v in value.items()}
 
     def inside(self, key: str, value: object) -> str:

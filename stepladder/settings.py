@@ -19,6 +19,7 @@ from stepladder.errors import BadInputError
 from stepladder.function_settings import FunctionSettings
 from stepladder.problems import Problems
 from stepladder.promotion import settings as promotion
+from stepladder.similar import did_you_mean
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ARCHITECTURES = ("arm64", "x86_64")
@@ -101,11 +102,10 @@ class Settings:
         try:
             return self.environments[name]
         except KeyError:
+            meant = did_you_mean(name, self.environments)
             known = ", ".join(self.environments) or "none yet"
-            raise BadInputError(
-                f"there is no environment {name!r}",
-                hint=f"known environments: {known}; they are declared under stepladder.environments",
-            ) from None
+            hint = f"known environments: {known}; they are declared under stepladder.environments"
+            raise BadInputError(f"there is no environment {name!r}", hint=f"{meant} {hint}".strip()) from None
 
     def names(self, environment: str) -> names.Names:
         """Return the AWS names of the project in one environment."""
@@ -239,7 +239,9 @@ def _ladder(raw: object, environments: Mapping[str, Environment], problems: Prob
     flat = [name for rung in ladder for name in rung]
     for name in flat:
         if name not in environments:
-            problems.add("rungs", name, f"one of {', '.join(environments) or 'the environments'}")
+            meant = did_you_mean(name, environments)
+            allowed = f"one of {', '.join(environments) or 'the environments'}"
+            problems.add("rungs", name, f"{allowed}; {meant}" if meant else allowed)
     if len(set(flat)) != len(flat) or not all(ladder):
         problems.add("rungs", raw, "each environment once")
     return ladder
@@ -266,8 +268,12 @@ def from_context(context: Any) -> Settings:
     """
     config = context.config
     root = Path(getattr(config, "_project_prefix", None) or Path.cwd()).resolve()
-    raw = config.get("stepladder", {})
-    return load(_plain(raw), root, os.environ)
+    raw = _plain(config.get("stepladder", {}))
+    told = isinstance(raw, Mapping) and (raw.get("project") or raw.get("environments"))
+    if not told and not any(root.glob("invoke.*")):
+        hint = "make one: `inv new`, or go to the folder of one"
+        raise BadInputError(f"there is no project in {root}: it has no invoke.yaml", hint=hint)
+    return load(raw, root, os.environ)
 
 
 def _plain(value: Any) -> Any:

@@ -22,11 +22,13 @@ def namespace() -> Any:
     """Return the collection of every stepladder task, with the defaults that make `INVOKE_STEPLADDER_*` work."""
     from invoke import Collection, Task
 
+    from stepladder.collections.program import explain_usage
     from stepladder.collections.startup import be_quick, explain_startup
     from stepladder.settings import DEFAULTS
 
     be_quick()
     explain_startup()
+    explain_usage()
     root = Collection()
     for name in TOP_LEVEL:
         module = import_module(f"{__name__}.{name}")

@@ -11,6 +11,7 @@ import invoke
 from invoke.parser.parser import ParseMachine
 
 from stepladder import aws
+from stepladder.collections import usage
 from stepladder.errors import ExitCode, InterruptedRunError, StepladderError
 
 
@@ -50,10 +51,17 @@ for _name in ("handle", "complete_context"):  # a subclass would have no states:
 class _Task(invoke.Task[Any]):
     """A task that keeps its help texts: Invoke takes them off when it makes the flags, and has none the next time.
 
-    A positional argument with a default may be left out.
+    A positional argument with a default may be left out. `-e` is `--env` of every task that has it; before a task's
+    name it is Invoke's own `--echo`.
     """
 
     help: dict[str, str]
+
+    def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
+        found: dict[str, Any] = super().arg_opts(name, default, taken_names)
+        if name == "env" and "e" not in found["names"]:
+            found["names"].append("e")
+        return found
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[invoke.Argument]:
         kept = dict(self.help)
@@ -67,23 +75,30 @@ class _Task(invoke.Task[Any]):
         return found
 
 
-def task(*args: Any, **kwargs: Any) -> Any:
+def task(*args: Any, reads_only: bool = False, **kwargs: Any) -> Any:
     """Declare an Invoke task whose errors are explained and whose exit codes can be trusted.
 
-    A flag `--json` of the task (parameter `json_`, or `json`) also makes its errors JSON.
+    A flag `--json` of the task (parameter `json_`, or `json`) also makes its errors JSON. Only what `positional` names
+    is taken by position; a parameter without a default must be given by its flag. Invoke's own `--dry` is refused
+    unless the task `reads_only`.
     """
 
     def declare(body: Callable[..., Any]) -> Any:
-        return invoke.task(_guarded(body), klass=_Task, **kwargs)
+        command = usage.command_of(body, is_default=bool(kwargs.get("default")))
+        guarded = _guarded(body, command, reads_only=reads_only)
+        return invoke.task(guarded, klass=_Task, **{"positional": [], **kwargs})
 
-    return declare(args[0]) if args and callable(args[0]) and not kwargs else declare
+    return declare(args[0]) if args and callable(args[0]) else declare
 
 
-def _guarded(body: Callable[..., Any]) -> Callable[..., Any]:
+def _guarded(body: Callable[..., Any], command: str, *, reads_only: bool) -> Callable[..., Any]:
     @functools.wraps(body)
     def guarded(context: Any, *args: Any, **kwargs: Any) -> Any:
         signal.signal(signal.SIGTERM, _interrupt)
         try:
+            if not reads_only:
+                usage.refuse_dry(body, command, context)
+            usage.check(body, command, context, args, kwargs)
             return body(context, *args, **kwargs)
         except StepladderError as error:
             _explain(error, kwargs)

@@ -60,13 +60,14 @@ def invoke(
     whole_log: bool = False,
 ) -> None:
     """Call the function, print its answer as data and the end of its log; exit code 1 when it fails."""
+    from stepladder.collections import usage
     from stepladder.errors import BadInputError, StepladderError
     from stepladder.releases import byhand
 
     if local and version:
         raise BadInputError("--local has no versions: it calls what stands here", hint="leave out --version or --local")
     if not env and not local:
-        raise BadInputError("--env is missing", hint="name the environment to call, or --local for what stands here")
+        raise usage.missing(c, "inv function.invoke", "--env")
     if local:
         error = _call_here(c, env, byhand.read_payload(payload, event), whole_log)
     else:

@@ -11,6 +11,7 @@ ENV = "environment whose releases are meant"
 
 @task(
     default=True,
+    reads_only=True,
     help={"env": ENV, "limit": "how many releases, newest first", "json": "print one JSON document"},
     auto_shortflags=False,
 )

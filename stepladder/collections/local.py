@@ -58,7 +58,7 @@ def down(_c: Any) -> None:
         step.done(f"ended, process {info.pid}") if info else step.skip("none is running here")
 
 
-@task(default=True, help={"json": "print one JSON document"})
+@task(default=True, help={"json": "print one JSON document"}, reads_only=True)
 def status(_c: Any, json: bool = False) -> None:
     """Say whether a local cloud runs here, and what it is. Exit code 6 when none does."""
     from stepladder.console import Console
@@ -73,7 +73,8 @@ def status(_c: Any, json: bool = False) -> None:
     help={
         "account": "account id to act as; every account has its own resources (default: that of the lowest rung)",
         "region": "region to act in (default: that of the lowest rung)",
-    }
+    },
+    reads_only=True,
 )
 def env(c: Any, account: str = "", region: str = "") -> None:
     """Print the exports that point a shell at the local cloud: eval "$(inv local.env)"."""
@@ -97,7 +98,7 @@ def _lowest(context: Any) -> tuple[str, str]:
     return lowest.account, lowest.region
 
 
-@task(help={"lines": "how many lines from the end"})
+@task(help={"lines": "how many lines from the end"}, reads_only=True)
 def logs(_c: Any, lines: int = 50) -> None:
     """Print the end of the local cloud's own log."""
     from stepladder.console import Console

@@ -43,7 +43,7 @@ def promote(
     _finish(desk, told)
 
 
-@task(help={"name": NAME, "json": JSON}, auto_shortflags=False)
+@task(help={"name": NAME, "json": JSON}, auto_shortflags=False, reads_only=True)
 def watch(c: Any, name: str = "", json: bool = False) -> None:
     """Draw a climb until it ends, and exit as `inv promote` would."""
     from stepladder.promotion.climb import conclude

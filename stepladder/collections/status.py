@@ -9,6 +9,7 @@ from stepladder.collections.edge import task
 
 @task(
     default=True,
+    reads_only=True,
     help={"env": "one environment; every rung by default", "json": "print one JSON document"},
     auto_shortflags=False,
 )

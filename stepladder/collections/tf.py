@@ -81,7 +81,7 @@ def apply(
     desk.applied(rung.console, outcome)
 
 
-@task(help={"env": ENV, "root": ROOT, "json": JSON}, auto_shortflags=False)
+@task(help={"env": ENV, "root": ROOT, "json": JSON}, auto_shortflags=False, reads_only=True)
 def output(c: Any, env: str, root: str = "service", json: bool = False) -> None:
     """Print a root's outputs; sensitive ones are left out."""
     from stepladder import terraform

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stepladder import text
 from stepladder.errors import BadInputError
+from stepladder.similar import did_you_mean
 
 
 def prompts(template: Path) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def check(given: Mapping[str, Any], template: Path) -> dict[str, Any]:
     """Return the answers with YAML's guesses mended; raise `BadInputError` that lists all that won't do."""
     known = prompts(template)
     checked = {key: _mended(value, known.get(key)) for key, value in given.items()}
-    found = [f"{key} is not an answer; allowed: {', '.join(known)}" for key in checked if key not in known]
+    found = [_stray(key, known) for key in checked if key not in known]
     for key, value in checked.items():
         match known.get(key):
             case list(choices) if value not in choices:
@@ -50,6 +51,11 @@ def check(given: Mapping[str, Any], template: Path) -> dict[str, Any]:
     if found:
         raise refusal(found)
     return checked
+
+
+def _stray(key: str, known: Iterable[str]) -> str:
+    meant = did_you_mean(key, known)
+    return f"{key} is not an answer; {f'{meant} ' if meant else ''}allowed: {', '.join(known)}"
 
 
 def refusal(found: Sequence[str]) -> BadInputError:

@@ -1,0 +1,129 @@
+"""Invoke's program, with its complaints about a command line explained: what there is, and what was probably meant.
+
+Invoke has no hook for them. But `Program` is made to be subclassed, and the one behind `inv` and `invoke` is a module's
+variable, which reads a project's tasks before it reads the rest of the command line: `explain_usage`, called by those
+tasks, turns it into ours for what follows. Where there is no tasks.py nothing of ours is ever imported.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import invoke
+
+from stepladder.collections.usage import no_environment
+from stepladder.errors import BadInputError
+from stepladder.similar import did_you_mean, nearest
+
+_UNKNOWN = re.compile(r"No idea what (?P<token>.+) is!", re.DOTALL)
+_NO_VALUE = re.compile(r"Flag <Argument: (?P<name>[\w-]+).*> needed value")
+_NOT_A_NUMBER = re.compile(r"(?:invalid literal for int\(\)|could not convert string to float).*: (?P<value>['\"].*)")
+
+
+class Program(invoke.Program):
+    """Ends with our exit code 2 and a hint where Invoke ends with 1 and a few words."""
+
+    def parse_tasks(self) -> None:
+        """Read tasks and their flags."""
+        with self._explained():
+            super().parse_tasks()
+
+    def parse_cleanup(self) -> None:
+        """Do what comes before a task: `--help <task>`, `--list`."""
+        with self._explained():
+            super().parse_cleanup()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except invoke.ParseError as error:
+            self._end(self._explain(str(error), error.context))
+        except ValueError as error:  # Invoke's int() or float() of a flag's value
+            found = _NOT_A_NUMBER.fullmatch(str(error))
+            if not found:
+                raise
+            self._end(self._no_number(str(ast.literal_eval(found["value"]))))
+
+    def _end(self, error: BadInputError) -> None:
+        from stepladder.console import Console
+
+        Console(as_json="--json" in self.argv).error(error)
+        raise invoke.Exit(code=int(error.exit_code)) from None
+
+    def _explain(self, said: str, context: Any) -> BadInputError:
+        """Return our words for Invoke's; its own where we have none."""
+        unknown, lacking = _UNKNOWN.fullmatch(said), _NO_VALUE.match(said)
+        command = self._typed(context) if getattr(context, "name", None) else ""
+        if unknown:
+            token = str(ast.literal_eval(unknown["token"]))
+            if not command:
+                return _no_core_flag(token) if token.startswith("-") else self._no_task(token)
+            given = self._no_flag if token.startswith("-") else self._no_argument
+            return given(token, command, context.flag_names())
+        if lacking and lacking["name"] == "env":
+            return no_environment(command, self._environments())
+        if lacking:
+            return BadInputError(
+                f"--{lacking['name']} of `{command}` needs a value", hint=f"`{command} --help` says what it is"
+            )
+        return BadInputError(said.strip(), hint="`inv --help` tells how tasks and flags are written")
+
+    def _no_flag(self, token: str, command: str, flags: Iterable[str]) -> BadInputError:
+        others = sorted(self._typed(each) for each in self.collection.to_contexts() if token in each.flag_names())
+        hint = f"`{others[0]}` has it" if others else did_you_mean(token, (f for f in flags if f.startswith("--")))
+        return BadInputError(f"`{command}` has no flag {token}", hint=hint or f"`{command} --help` lists its flags")
+
+    def _no_argument(self, token: str, command: str, flags: Iterable[str]) -> BadInputError:
+        """Explain a word behind a task that is neither a value of its flags nor the next task."""
+        what = f"`{command}` takes nothing by position, and there is no task {token!r}"
+        environments, names = self._environments() if "--env" in flags else [], self._names()
+        found = nearest(token, [*environments, *names])
+        if not environments or found in names:
+            return BadInputError(what, hint=self._meant(token))
+        typed = f"`{command} --env {found or environments[0]}`"
+        return BadInputError(what, hint=f"an environment has a flag: {typed}; there are {', '.join(environments)}")
+
+    def _no_task(self, token: str) -> BadInputError:
+        return BadInputError(f"there is no task {token!r}", hint=self._meant(token))
+
+    def _meant(self, token: str) -> str:
+        names = self._names()
+        task = names.get(nearest(token, names), "")
+        return f"did you mean `inv {task}`?" if task else "`inv --list` lists the tasks"
+
+    def _names(self) -> dict[str, str]:
+        """Return what a person may type for each task: its name, or the last part of it."""
+        whole = [alias for context in self.collection.to_contexts() for alias in (context.name, *context.aliases)]
+        return {name.rpartition(".")[2]: name for name in whole} | {name: name for name in whole}
+
+    def _no_number(self, value: str) -> BadInputError:
+        told = " ".join(self.core.unparsed)
+        flag = re.search(rf"(--?[\w-]+)[ =]{re.escape(value)}(?: |$)", told)
+        return BadInputError(f"{flag[1] if flag else 'a flag'} is {value!r}; allowed: a number")
+
+    def _typed(self, context: Any) -> str:
+        """Return what a person types for a task: `inv status`, not `inv status.show`."""
+        return f"inv {next((alias for alias in context.aliases if '.' not in alias), context.name)}"
+
+    def _environments(self) -> list[str]:
+        """Return the environments of the project's file, as it stands: the settings are checked by the task."""
+        declared = self.config.get("stepladder", {}).get("environments", {})
+        return list(declared) if hasattr(declared, "keys") else []
+
+
+def _no_core_flag(token: str) -> BadInputError:
+    hint = "flags of a task stand behind its name; `inv --help` lists those that stand before it"
+    return BadInputError(f"Invoke has no flag {token}", hint=hint)
+
+
+def explain_usage() -> None:
+    """Make the program that is reading the project's tasks ours."""
+    from invoke.main import program
+
+    if type(program) is invoke.Program:
+        program.__class__ = Program

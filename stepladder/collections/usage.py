@@ -1,0 +1,70 @@
+"""What is wrong with a command line before its task begins, in words that say what to type.
+
+Invoke knows neither environments nor our exit codes, and takes every argument without a default by position: its words
+for a missing one name no environment, and `--help` behind a task became an environment's name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from stepladder.errors import BadInputError
+
+
+def check(
+    body: Callable[..., Any], command: str, context: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
+    """Raise `BadInputError` when an argument that a task can't do without is missing."""
+    parameters = list(inspect.signature(body).parameters.values())[1:]  # the first is Invoke's context
+    for parameter in parameters[len(args) :]:
+        if parameter.default is inspect.Parameter.empty and kwargs.get(parameter.name) is None:
+            raise missing(context, command, flag_of(parameter.name))
+
+
+def refuse_dry(body: Callable[..., Any], command: str, context: Any) -> None:
+    """Refuse Invoke's own `--dry` (`-R`): it holds back Invoke's shell commands, and our tasks run none."""
+    run = getattr(getattr(context, "config", None), "run", None)
+    if not getattr(run, "dry", False):
+        return
+    previews = "dry_run" in inspect.signature(body).parameters
+    raise BadInputError(
+        f"Invoke's --dry holds nothing back that `{command}` does",
+        hint=f"for a preview: `{command} --dry-run`" if previews else f"leave out --dry: `{command}` has no preview",
+    )
+
+
+def missing(context: Any, command: str, flag: str) -> BadInputError:
+    """Return the error for a flag that was not given; for `--env` it lists the environments there are."""
+    if flag != "--env":
+        return BadInputError(f"`{command}` needs {flag}", hint=f"`{command} --help` says what it is")
+    from stepladder.settings import from_context
+
+    return no_environment(command, from_context(context).environments)
+
+
+def no_environment(command: str, known: Iterable[str]) -> BadInputError:
+    """Return the error for a command that was told no environment."""
+    names = list(known)
+    if not names:
+        return BadInputError(f"`{command}` needs --env", hint="declare environments in invoke.yaml")
+    return BadInputError(
+        f"`{command}` needs --env, the environment it is for",
+        hint=f"there are {', '.join(names)}: for example `{command} --env {names[0]}`",
+    )
+
+
+def command_of(body: Callable[..., Any], *, is_default: bool = False) -> str:
+    """Return what a person types for a task; the default of its noun goes by the noun alone."""
+    from stepladder.collections import NOUNS
+
+    noun, name = body.__module__.rpartition(".")[2], body.__name__.strip("_").replace("_", "-")
+    if noun not in NOUNS:
+        return f"inv {name}"
+    return f"inv {noun}" if is_default else f"inv {noun}.{name}"
+
+
+def flag_of(parameter: str) -> str:
+    """Return a parameter's flag."""
+    return f"--{parameter.strip('_').replace('_', '-')}"

@@ -1,0 +1,232 @@
+"""Every task takes `--help`, `-e` and `--dry` as a person means them, and a slip is answered with what there is."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import invoke
+import pytest
+import yaml
+
+from stepladder.collections import namespace, project
+from stepladder.collections.program import Program, explain_usage
+
+TASKS = """
+from stepladder.collections import namespace, project
+
+ns = namespace()
+ns.add_task(project.check)
+ns.add_task(project.test)
+ns.add_task(project.lock)
+"""
+PLACE = {"account": "111122223333", "region": "eu-west-1"}
+SETTINGS = {"stepladder": {"project": "hello", "environments": {"staging": PLACE, "production": PLACE}}}
+READS = {"ledger.show", "local.env", "local.logs", "local.status", "promote.watch", "status.show", "tf.output"}
+"""The tasks that change nothing: Invoke's own --dry has nothing to hold back there."""
+DELIBERATE = {"local.speed": ["value"]}
+"""What is taken by position on purpose: a slip there harms nothing."""
+OTHERS = {"tf.unlock": ["--id", "x"]}
+"""What a task can't do without besides its environment."""
+
+
+def _contexts():
+    root = namespace()
+    for each in (project.check, project.test, project.lock):
+        root.add_task(each)
+    return {context.name: context for context in root.to_contexts()}
+
+
+CONTEXTS = _contexts()
+WITH_ENVIRONMENT = sorted(name for name, context in CONTEXTS.items() if "--env" in context.flag_names())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = tmp_path_factory.mktemp("project")
+    (made / "tasks.py").write_text(TASKS)
+    (made / "invoke.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
+    return made
+
+
+@pytest.fixture
+def inv(folder, monkeypatch, capsys):
+    """Run `inv` with these arguments in this process: exit code, standard output, standard error."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "INVOKE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # nobody listens: nothing can be changed
+    monkeypatch.chdir(folder)
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments):
+        code = 0
+        try:
+            Program(binary="inv").run(["inv", *arguments])
+        except SystemExit as ended:
+            code = ended.code
+        said = capsys.readouterr()
+        return code or 0, said.out, said.err
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_help_behind_a_task_s_name_shows_its_help(inv, name):
+    code, out, _ = inv(name, "--help")
+    assert code == 0
+    assert f"Usage: inv [--core-opts] {name}" in out
+    for flag in CONTEXTS[name].flag_names():
+        if not flag.startswith("--no-"):
+            assert flag in out
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_nothing_is_taken_by_position_that_isn_t_meant_to_be(name):
+    assert [argument.name for argument in CONTEXTS[name].positional_args] == DELIBERATE.get(name, [])
+
+
+@pytest.mark.parametrize("flag", ["-e", "--env"])
+@pytest.mark.parametrize("name", WITH_ENVIRONMENT)
+def test_an_environment_may_be_given_by_either_flag(inv, name, flag):
+    code, _, err = inv(name, flag, "stagin", *OTHERS.get(name, []))
+    assert code == 2
+    assert "error: there is no environment 'stagin'" in err
+    assert "did you mean `staging`? known environments: staging, production" in err
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in WITH_ENVIRONMENT if name not in {"status.show", "image.push"}], ids=str
+)
+def test_a_task_that_needs_an_environment_lists_them(inv, name):
+    code, _, err = inv(name, *OTHERS.get(name, []))
+    assert code == 2
+    assert "needs --env, the environment it is for" in err
+    assert "there are staging, production: for example `inv " in err
+    assert " --env staging`" in err
+
+
+@pytest.mark.parametrize("name", WITH_ENVIRONMENT)
+def test_an_environment_is_never_taken_by_position(inv, name):
+    code, _, err = inv(name, "production")
+    assert code == 2
+    assert "takes nothing by position" in err
+    assert " --env production`" in err
+
+
+@pytest.mark.parametrize("flag", ["--dry", "-R"])
+@pytest.mark.parametrize("name", sorted(set(CONTEXTS) - READS))
+def test_invoke_s_own_dry_is_refused_by_every_task_that_changes_something(inv, name, flag):
+    environment = ["--env", "staging"] if name in WITH_ENVIRONMENT else []
+    for arguments in ([flag, name, *environment], [name, *environment, flag]):
+        code, _, err = inv(*arguments)
+        assert code == 2
+        assert "error: Invoke's --dry holds nothing back that `inv " in err
+        assert ("--dry-run`" in err) == ("--dry-run" in CONTEXTS[name].flag_names())
+
+
+def test_a_task_that_only_reads_runs_under_dry(inv):
+    code, _, err = inv("--dry", "status")
+    assert code == 6
+    assert "the local cloud doesn't answer" in err
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong", "hint"),
+    [
+        ("deplyo", "there is no task 'deplyo'", "did you mean `inv deploy`?"),
+        ("--help deplyo", "there is no task 'deplyo'", "did you mean `inv deploy`?"),
+        ("tf.aply -e staging", "there is no task 'tf.aply'", "did you mean `inv tf.apply`?"),
+        ("tf aply", "`inv tf` takes nothing by position", "did you mean `inv tf.apply`?"),
+        ("qqq", "there is no task 'qqq'", "`inv --list` lists the tasks"),
+        ("deploy stauts", "there is no task 'stauts'", "did you mean `inv status`?"),
+        ("-e deploy prodution", "there is no task 'prodution'", "`inv deploy --env production`"),
+        ("deploy qqq", "there is no task 'qqq'", "there are staging, production"),
+        ("deploy --enviroment x", "`inv deploy` has no flag --enviroment", "did you mean `--env`?"),
+        ("deploy --qqq", "`inv deploy` has no flag --qqq", "`inv deploy --help` lists its flags"),
+        ("deploy --allow-destroy", "`inv deploy` has no flag --allow-destroy", "`inv tf.apply` has it"),
+        ("deploy --env", "`inv deploy` needs --env", "there are staging, production"),
+        ("rollback -e staging --to", "--to of `inv rollback` needs a value", "`inv rollback --help`"),
+        ("ledger -e staging --limit many", "--limit is 'many'; allowed: a number", ""),
+        ("local.up --port=many", "--port is 'many'; allowed: a number", ""),
+        ("tf.unlock -e staging", "`inv tf.unlock` needs --id", "`inv tf.unlock --help`"),
+        ("--qqq deploy", "Invoke has no flag --qqq", "`inv --help`"),
+    ],
+)
+def test_a_slip_is_answered_with_what_there_is(inv, typed, wrong, hint):
+    code, out, err = inv(*typed.split())
+    assert code == 2
+    assert f"error: {wrong}" in err or f", and {wrong}" in err
+    assert hint in err
+    assert out == ""
+
+
+def test_a_slip_is_json_where_json_was_asked_for(inv):
+    code, out, _ = inv("deploy", "--env", "staging", "--json", "--frce")
+    assert code == 2
+    assert yaml.safe_load(out) == {
+        "error": "`inv deploy` has no flag --frce",
+        "exit_code": 2,
+        "hint": "did you mean `--force`?",
+        "problems": [],
+    }
+
+
+def test_the_program_that_people_start_is_the_one_that_explains():
+    from invoke.main import program
+
+    explain_usage()
+    assert type(program) is Program
+    own = invoke.Program()
+    assert type(own) is invoke.Program
+
+
+def test_a_task_called_by_another_task_may_be_given_its_environment_by_position(folder, monkeypatch):
+    from stepladder.collections.deploy import deploy
+
+    monkeypatch.chdir(folder)
+    with pytest.raises(invoke.Exit) as ended:
+        deploy(invoke.Context(invoke.Config({"stepladder": SETTINGS["stepladder"]})), "nowhere")
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"arcitecture": "arm64"}, "stepladder.arcitecture is not a setting; did you mean `architecture`?"),
+        ({"function": {"memory": 512}}, "stepladder.function.memory is not a setting; did you mean `memory_mb`?"),
+        ({"rungs": ["stagin"]}, "stepladder.rungs is 'stagin'; allowed: one of staging, production; did you mean"),
+        (
+            {"trigger": "scedule"},
+            "stepladder.trigger is 'scedule'; allowed: url, url-iam, sqs, schedule, none; did you",
+        ),
+    ],
+)
+def test_a_slip_in_the_settings_is_answered_with_what_was_meant(inv, folder, change, said):
+    (folder / "invoke.yaml").write_text(
+        yaml.safe_dump({"stepladder": {**SETTINGS["stepladder"], **change}}, sort_keys=False)
+    )
+    try:
+        code, _, err = inv("status")
+    finally:
+        (folder / "invoke.yaml").write_text(yaml.safe_dump(SETTINGS, sort_keys=False))
+    assert code == 2
+    assert said in err
+
+
+def test_a_slip_in_a_variable_is_answered_with_what_was_meant(inv, monkeypatch):
+    monkeypatch.setenv("INVOKE_STEPLADDER_FUNCTION_MEMORY", "512")
+    code, _, err = inv("status")
+    assert code == 2
+    assert "no setting has that name; did you mean `INVOKE_STEPLADDER_FUNCTION_MEMORY_MB`?" in err
+
+
+def test_tasks_without_a_project_say_that_there_is_none(inv, folder):
+    (folder / "invoke.yaml").rename(folder / "away")
+    try:
+        code, _, err = inv("deploy", "--env", "staging")
+    finally:
+        (folder / "away").rename(folder / "invoke.yaml")
+    assert code == 2
+    assert f"error: there is no project in {folder}: it has no invoke.yaml" in err
+    assert "make one: `inv new`" in err
