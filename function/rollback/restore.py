@@ -8,7 +8,7 @@ from typing import Any
 
 from shared import aws, deployments, ledger, serving
 from shared.deployments import Deployment
-from shared.errors import RollbackFailedError, SmokeFailedError, StillRollingBackError
+from shared.errors import NotServedError, RefusedError, RollbackFailedError, SmokeFailedError, StillRollingBackError
 
 PRECONDITION = "PreconditionFailedException"
 _POLL = 0.25
@@ -50,9 +50,36 @@ def restore(release_id: str, target: dict[str, Any], previous: str, version: str
         moved = _end(deployment, target, previous, patience)
     moved = _put_back(target, previous, version) or moved
     if not deployment:
+        if previous == serving.LATEST:  # put back before, by a call whose answer was lost
+            moved = moved or (bool(version) and ledger.lock(target["environment"]).get("moved_to") == version)
         return Restored(moved, version=version)
     cause, blames_version = _judge(deployment)
     return Restored(moved, deployment.id, version, cause, blames_version)
+
+
+def release_first(release_id: str, execution: str, target: dict[str, Any], version: str) -> dict[str, str]:
+    """Move an alias from $LATEST, where Terraform made it, to the first version; only from there, and all at once.
+
+    CodeDeploy can't shift from $LATEST. The lock tells the version before the move, so that what is left of a climb
+    that is cut off here can be put back, and afterwards that it moved. Any number of times.
+    """
+    environment, function, name = target["environment"], target["function"], target["alias"]
+    if not ledger.note(environment, execution, version=version):
+        raise RefusedError(f"the lock of {environment} was lost before release {release_id} could go live")
+    alias = serving.alias(function, name)
+    if alias.serves_only(serving.LATEST):
+        try:
+            aws.client("lambda").update_alias(
+                FunctionName=function, Name=name, FunctionVersion=version, RevisionId=alias.revision
+            )
+        except Exception as error:
+            if aws.code(error) != PRECONDITION:
+                raise
+        alias = serving.alias(function, name)
+    if not alias.serves_only(version):
+        raise NotServedError(f"somebody else moved alias {name} of {function} during the climb: it serves {alias}")
+    ledger.note(environment, execution, version=version, moved_to=version)
+    return {"serves": str(alias)}
 
 
 def _end(deployment: Deployment, target: dict[str, Any], previous: str, patience: float) -> bool:
@@ -106,8 +133,8 @@ def _put_back(target: dict[str, Any], previous: str, version: str) -> bool:
                 FunctionName=function,
                 Name=name,
                 FunctionVersion=previous,
-                RoutingConfig={"AdditionalVersionWeights": {}},
                 RevisionId=alias.revision,
+                **({"RoutingConfig": {"AdditionalVersionWeights": {}}} if previous != serving.LATEST else {}),
             )
         except Exception as error:
             if aws.code(error) != PRECONDITION:

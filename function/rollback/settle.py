@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import restore
-from shared import aws, elsewhere, ledger
+from shared import aws, elsewhere, ledger, serving
 from shared.errors import RollbackFailedError
 
 _PARALLEL = 10
@@ -87,7 +87,7 @@ def _unfinished(
     previous = held["previous_version"]
     done = restore.Restored(moved=False)
     try:
-        done = restore.restore(release["id"], target, previous, "", patience)
+        done = restore.restore(release["id"], target, previous, held.get("version", ""), patience)
         result = "rolled_back" if done.moved else "failed"
     except RollbackFailedError as error:
         result, cause = "rollback_failed", str(error)
@@ -98,7 +98,7 @@ def _unfinished(
         {
             "kind": "promote",
             "version": done.version,
-            "previous_version": previous,
+            "previous_version": "" if previous == serving.LATEST else previous,
             "digest": release["digest"],
             "git_commit": release["git_commit"],
             "requested_by": release["requested_by"],

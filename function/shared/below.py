@@ -13,4 +13,4 @@ def check(name: str, served: Mapping[str, Any], digest: str) -> None:
     if not served["whole"]:
         raise RefusedError(f"{name}, the rung below, is being shifted")
     if served["digest"] != digest:
-        raise RefusedError(f"{name}, the rung below, runs {served['digest'] or 'an unknown image'}, not {digest}")
+        raise RefusedError(f"{name}, the rung below, runs {served['digest'] or 'no release'}, not {digest}")

@@ -48,6 +48,27 @@ def lock(environment: str) -> dict[str, str]:
     return get(f"env#{environment}", "lock")
 
 
+def note(environment: str, run_id: str, **fields: str) -> bool:
+    """Note in an environment's lock what its holder does; say whether the lock is still ours."""
+    held = aws.client("dynamodb").get_item(
+        TableName=table(), Key=_key(f"env#{environment}", "lock"), ConsistentRead=True
+    )
+    if held.get("Item", {}).get("run_id", {}).get("S") != run_id:
+        return False
+    try:
+        aws.client("dynamodb").put_item(
+            TableName=table(),
+            Item=held["Item"] | {name: _write(value) for name, value in fields.items()},
+            ConditionExpression="run_id = :ours",
+            ExpressionAttributeValues={":ours": {"S": run_id}},
+        )
+    except Exception as error:
+        if aws.code(error) != CONDITION_FAILED:
+            raise
+        return False
+    return True
+
+
 def give_lock_back(environment: str, run_id: str) -> None:
     """Delete an environment's lock if it is ours."""
     try:

@@ -8,6 +8,9 @@ from typing import Any
 
 from shared import aws
 
+LATEST = "$LATEST"  # where Terraform makes an alias: nothing was released yet
+NOT_FOUND = "ResourceNotFoundException"
+
 
 @dataclass(frozen=True)
 class Alias:
@@ -39,9 +42,18 @@ def alias(function: str, name: str) -> Alias:
 
 
 def runs(function: str, name: str) -> dict[str, Any]:
-    """Return the `digest` that an alias serves, and whether it is the `whole` of its traffic."""
-    found = alias(function, name)
-    return {"digest": version(function, found.version)[0], "whole": not found.weights}
+    """Return the `digest` that an alias serves, and whether it is the `whole` of its traffic.
+
+    The digest is empty where nothing was released yet, whatever image $LATEST has.
+    """
+    try:
+        found = alias(function, name)
+    except Exception as error:
+        if aws.code(error) != NOT_FOUND:
+            raise
+        return {"digest": "", "whole": True}
+    digest = "" if found.version == LATEST else version(function, found.version)[0]
+    return {"digest": digest, "whole": not found.weights}
 
 
 def version(function: str, number: str) -> tuple[str, dict[str, Any]]:

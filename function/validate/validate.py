@@ -52,7 +52,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         return {"unchanged": all(facts["unchanged"] for facts in found)}
     target, execution = event["target"], event["execution_arn"]
     _place(target)
-    alias = serving.alias(target["function"], target["alias"])
+    alias = _alias(target)
     _lock(release, target, execution, alias.version)
     try:
         facts = check(release, target)
@@ -82,15 +82,17 @@ def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     for rung in lower:
         _check_below(rung, release["digest"])
     digest, served = serving.version(target["function"], alias.version)
-    same_image = digest == release["digest"]
+    is_first = alias.version == serving.LATEST  # Terraform may have made the function of this image: not released yet
+    same_image = digest == release["digest"] and not is_first
     unchanged = same_image and all(latest.get(key) == served.get(key) for key in _CONFIGURATION)
     if not unchanged:
         _check_deployable(target, latest, served)
-        if not release["hotfix"]:
+        if not release["hotfix"] and not is_first:
             _check_weighable(target)
     short = release["digest"].removeprefix("sha256:")[:12]
     return {
         "previous_version": alias.version,
+        "replaces": "" if is_first else alias.version,
         "unchanged": unchanged,
         "same_image": same_image,
         "description": f"rel={release['id']} git={release['git_commit']} img={short}",
@@ -139,12 +141,50 @@ def _quiet(target: dict[str, Any]) -> serving.Alias:
     name = f"alias {target['alias']} of {target['function']}"
     for deployment in deployments.active(target["application"], target["deployment_group"]):
         raise RefusedError(f"deployment {deployment.id} is under way on {name}")
-    alias = serving.alias(target["function"], target["alias"])
+    alias = _alias(target)
     if alias.weights:
         raise RefusedError(f"{name} is weighted, with no deployment under way: it serves {alias}")
-    if alias.version == "$LATEST":
-        raise RefusedError(f"{name} serves $LATEST, to which nothing can be rolled back")
+    if alias.version == serving.LATEST:
+        _check_never_released(target)
     return alias
+
+
+def _alias(target: dict[str, Any]) -> serving.Alias:
+    """Return the alias; refuse a rung whose service was never made."""
+    try:
+        return serving.alias(target["function"], target["alias"])
+    except Exception as error:
+        if aws.code(error) != serving.NOT_FOUND:
+            raise
+        environment = target["environment"]
+        raise RefusedError(
+            f"{environment} has no service yet: there is no alias {target['alias']} of {target['function']}; "
+            "`inv promote` creates it"
+        ) from error
+
+
+def _check_never_released(target: dict[str, Any]) -> None:
+    """Refuse a released alias that was put on $LATEST: giving $LATEST a new image would serve it untested.
+
+    Before the first release it is there by Terraform's hand, and again when the function was made anew: then the
+    version that the ledger calls current isn't there, or is another image.
+    """
+    environment = target["environment"]
+    current = ledger.get(f"env#{environment}", "current")
+    if not current:
+        return
+    try:
+        digest, _ = serving.version(target["function"], current["version"])
+    except Exception as error:
+        if aws.code(error) != serving.NOT_FOUND:
+            raise
+        return
+    if digest == current["digest"]:
+        raise RefusedError(
+            f"alias {target['alias']} of {target['function']} was put on $LATEST, where an untested image would get "
+            f"traffic at once; return to the release before: inv rollback --env {environment} --to "
+            f"{current['release_id']}"
+        )
 
 
 def _check_below(rung: dict[str, Any], digest: str) -> None:

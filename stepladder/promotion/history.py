@@ -46,6 +46,7 @@ _PHRASES = {
     "RecordRolledBack": "rolled back",
     "RecordSuccess": "released",
     "Refused": "refused",
+    "ReleaseFirst": "moving the alias to the first version",
     "Released": "verified",
     "Restored": "put back",
     "Rollback": "rolling back",

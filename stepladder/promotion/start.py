@@ -173,6 +173,8 @@ def _runs_now(rung: Rung, lowest: str) -> Subject:
     if alias is None:
         raise RefusedError(f"{lowest} has no function yet", hint=f"deploy it first: inv deploy --env {lowest}")
     rung.check_account(alias.account)
+    if alias.version == LATEST:
+        raise RefusedError(f"{lowest} has no release yet", hint=f"release it first: `inv deploy --env {lowest}`")
     if alias.weights:
         raise RefusedError(
             f"{lowest} is being shifted: it serves version {alias.version}{aliases.weighted(alias)}",
@@ -200,17 +202,14 @@ def check_mark(rung: Rung, digest: str) -> None:
 def _serves(rung: Rung, environment: str, digest: str) -> bool:
     """Say whether a rung serves a digest alone, with the configuration that its function has now.
 
-    Refuses a rung that was never deployed: nothing to return to. Validate decides the same in the climb.
+    One that was never released serves nothing, whatever image $LATEST has. Validate decides the same in the climb.
     """
     named = rung.settings.names(environment).function
     alias = aliases.read(rung.lambda_client, named)
-    if alias is None or alias.version == LATEST:
-        raise RefusedError(
-            f"{environment} was never deployed: there is no version that a rollback could return to",
-            hint=f"deploy it once: inv deploy --env {environment}",
-        )
+    if alias is None:
+        raise RefusedError(f"{environment} was never deployed", hint=f"deploy it once: inv deploy --env {environment}")
     rung.check_account(alias.account)
-    if alias.weights:
+    if alias.weights or alias.version == LATEST:
         return False
     function = Function(rung.lambda_client, named, clock=rung.clock)
     served = function.read(alias.version)

@@ -60,6 +60,22 @@ def test_accounts_in_sequence_and_regions_in_parallel_are_released_by_climbs_of_
     assert spread.promote().record["outcome"] == "unchanged"
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_rungs_elsewhere_that_were_never_released_get_their_first_release_there(broken, spread, before, unique):
+    digest = spread.ship(unique(BROKEN_IN_TRAFFIC % "produs" if broken else GOOD))
+    for name in AWAY:
+        spread.forget(name)
+    ended = spread.promote()
+    assert ended.code == (3 if broken else 0), ended.message
+    assert spread.digest("qa") == digest
+    assert spread.alias("produs")[0] == "$LATEST" if broken else spread.digest("produs") == digest
+    assert results(spread)["produs"] == ("rolled_back" if broken else "succeeded")
+    assert "CreateDeployment" not in spread.entered(spread.child(ended.record["execution_arn"], "produs"), "produs")
+    before(spread, "prodeu").check_quiet()
+    spread.ship(unique(GOOD))
+    assert spread.promote().code == 0, "the fix climbs, there too"
+
+
 def test_status_reads_each_rung_in_its_own_place(spread):
     found = {seen.environment: seen for seen in status.read([spread.rung(name) for name in ("staging", "qa", *RUNG)])}
     for name, seen in found.items():

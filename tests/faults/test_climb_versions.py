@@ -56,6 +56,90 @@ def test_a_version(source, code, result, cause, canary, before, unique):
         assert bad.why.startswith("rolled back on production: ")
 
 
+class TestAFirstRelease:
+    """Production was made by Terraform and never released: its alias is on $LATEST."""
+
+    @pytest.fixture
+    def fresh(self, make_tower):
+        return make_tower("fresh", deployment="Canary10Percent30Minutes", probe_requests=40)
+
+    def test_goes_live_at_once_with_no_canary_and_is_verified(self, fresh, before, unique):
+        digest = fresh.ship(unique(GOOD))
+        fresh.forget()
+        was = before(fresh)
+        ended = fresh.promote()
+        assert ended.code == 0, ended.message
+        assert fresh.digest() == digest
+        entry = was.newest()
+        assert (entry.result, entry.previous_version, entry.deployment_id) == ("succeeded", "", "")
+        assert fresh.ledger().snapshot("production").current.version == fresh.alias()[0]
+        entered = fresh.entered(ended.record["execution_arn"])
+        assert {"TestVersion", "ReleaseFirst", "VerifyAlias"} <= set(entered)
+        assert "CreateDeployment" not in entered
+        was.check_quiet()
+
+    @pytest.mark.parametrize(
+        ("source", "code", "result"),
+        [
+            (ON_PRODUCTION % "raise ValueError('broken')", 4, "failed"),
+            (BEHIND_THE_ALIAS % "raise ValueError('broken')", 3, "rolled_back"),
+        ],
+        ids=["fails its smoke cases", "fails only after traffic"],
+    )
+    def test_ends_where_it_began_when_it(self, source, code, result, fresh, before, unique):
+        fresh.ship(unique(source))
+        fresh.forget()
+        was = before(fresh)
+        ended = fresh.promote()
+        assert (ended.code, was.newest().result) == (code, result), ended.message
+        assert fresh.alias() == ("$LATEST", {})
+        assert (marked(fresh) is not None) == (code == 3)
+        assert fresh.ledger().snapshot("production").current is None
+        was.check_quiet()
+        digest = fresh.ship(unique(GOOD))
+        assert fresh.promote().code == 0, "the fix climbs"
+        assert fresh.digest() == digest
+
+    @pytest.mark.usefixtures("slow_clock")
+    @pytest.mark.parametrize("moment", ["TestVersion", "VerifyAlias"])
+    def test_ends_where_it_began_when_it_is_stopped_in(self, moment, fresh, before, unique, eventually, cloud):
+        fresh.ship(unique(GOOD))
+        fresh.forget()
+        was = before(fresh)
+        action = {"TestVersion": "version", "VerifyAlias": "alias"}[moment]
+        rule = {
+            "service": "lambda",
+            "action": "Invoke",
+            "body": f'"action": "{action}"',
+            "kind": "throttle",
+            "count": 0,
+        }
+        cloud.faults(rule)
+        climbing = fresh.in_background()
+        eventually(fresh.running)
+        (execution,) = fresh.running()
+        eventually(lambda: moment in fresh.entered(execution))
+        stopped = fresh.run(lambda desk: report.stopped(desk, desk.pick(), "enough"))
+        cloud.faults()
+        climbing.result()
+        assert stopped.code == 0, stopped.message
+        assert stopped.record["outcome"] == ("rolled_back" if moment == "VerifyAlias" else "refused")
+        assert fresh.alias() == ("$LATEST", {})
+        was.check_quiet()
+
+    def test_of_an_alias_that_was_put_on_latest_by_hand_is_refused(self, fresh, before, unique):
+        fresh.ship(unique(GOOD))
+        assert fresh.promote().code == 0
+        current = fresh.ledger().snapshot("production").current
+        fresh.client("lambda").update_alias(
+            FunctionName=fresh.function("production"), Name="live", FunctionVersion="$LATEST"
+        )
+        fresh.ship(unique(GOOD))
+        ended = fresh.promote()
+        assert (ended.code, f"inv rollback --env production --to {current.release_id}" in ended.message) == (4, True)
+        fresh.forget()
+
+
 def marked(tower):
     return tower.ledger().is_bad(tower.digest("staging"))
 

@@ -167,7 +167,7 @@ def test_no_statement_allows_every_action_and_wildcards_have_a_reason(planned):
 
 def test_the_ladder_s_functions_are_named_one_by_one(planned):
     (moves,) = (
-        s for s in statements(planned, 'aws_iam_role_policy.pipeline["rollback"]') if s["Sid"] == "MoveTheAliasBack"
+        s for s in statements(planned, 'aws_iam_role_policy.pipeline["rollback"]') if s["Sid"] == "MoveTheAlias"
     )
     prefix = "arn:aws:lambda:eu-west-1:123456789012:function:sample-"
     expected = {f"{prefix}{rung}{suffix}" for rung in ("staging", "prodeu", "produs") for suffix in ("", ":live")}

@@ -90,7 +90,7 @@ def test_every_loop_is_counted(scope, start):
 
 def test_before_the_deployment_every_error_ends_refused():
     states = graph(TARGET)
-    moved = {"CreateDeployment", "CreateHotfixDeployment"}
+    moved = {"CreateDeployment", "CreateHotfixDeployment", "ReleaseFirst"}
     before = asl.reachable(states, "Validate", without=frozenset(moved))
     for name in before:
         for caught in states[name].caught:
@@ -99,7 +99,7 @@ def test_before_the_deployment_every_error_ends_refused():
 
 def test_once_traffic_may_have_moved_every_path_ends_verified_or_rolled_back():
     states = graph(TARGET)
-    for start in ("CreateDeployment", "CreateHotfixDeployment"):
+    for start in ("CreateDeployment", "CreateHotfixDeployment", "ReleaseFirst"):
         after = asl.reachable(states, start)
         ends = {name for name in after if states[name].is_end}
         assert ends == {"Released", "Restored", "Stuck"}
@@ -111,7 +111,8 @@ def test_once_traffic_may_have_moved_every_path_ends_verified_or_rolled_back():
 
 def test_every_error_after_the_deployment_leads_to_the_rollback():
     states = graph(TARGET)
-    after = asl.reachable(states, "CreateDeployment") - {"Rollback", "Restored", "Stuck", "Released"}
+    after = asl.reachable(states, "CreateDeployment") | asl.reachable(states, "ReleaseFirst")
+    after -= {"Rollback", "Restored", "Stuck", "Released"}
     for name in after:
         for caught in states[name].caught - {"FindDeployment", "ReadDeployment"}:
             assert caught == "Rollback", f"an error of {name} skips the rollback"
@@ -220,6 +221,17 @@ def test_no_codedeploy_deployment_is_made_for_equal_versions():
     assert (choice["Variable"], choice["StringEqualsPath"]) == ("$.published.version", "$.facts.previous_version")
     assert choice["Next"] == "VerifyUnchanged"
     assert "CreateDeployment" not in asl.reachable(states, "Validate", without=frozenset({"IsNewVersion"}))
+
+
+def test_a_first_release_is_moved_by_the_one_function_whose_role_may_and_by_no_deployment():
+    states = graph(TARGET)
+    (choice,) = states["IsFirstRelease"].body["Choices"]
+    assert (choice["Variable"], choice["StringEquals"]) == ("$.facts.previous_version", "$LATEST")
+    assert "ReleaseFirst" not in asl.reachable(states, "Validate", without=frozenset({"IsFirstRelease"}))
+    assert "ReleaseFirst" not in asl.reachable(states, "Validate", without=frozenset({"TestVersion"}))
+    first = asl.reachable(states, choice["Next"])
+    assert not first & {"CreateDeployment", "CreateHotfixDeployment"}
+    assert states["ReleaseFirst"].body["Parameters"]["FunctionName"] == "${rollback_arn}"
 
 
 def test_rungs_climb_one_after_the_other_and_targets_go_together():

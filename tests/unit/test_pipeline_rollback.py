@@ -165,6 +165,91 @@ def test_an_alias_that_changes_under_our_hands_is_read_again(pipeline):
     assert pipeline.world.lambda_.moves[0]["RevisionId"] == "r2"
 
 
+class TestFirstRelease:
+    @pytest.fixture(autouse=True)
+    def never_released(self, pipeline):
+        alias(pipeline)["FunctionVersion"] = "$LATEST"
+        pipeline.world.dynamodb.put("env#production", "lock", run_id=EXECUTION, previous_version="$LATEST")
+
+    def release(self, pipeline):
+        event = {
+            "action": "release_first",
+            "release": release(),
+            "target": target(),
+            "version": "8",
+            "execution_arn": EXECUTION,
+        }
+        return pipeline.rollback.handler(event, Context())
+
+    def test_the_alias_is_moved_to_the_version_which_the_lock_tells_before(self, pipeline):
+        def before():
+            assert pipeline.world.dynamodb.read("env#production", "lock")["version"] == "8"
+
+        pipeline.world.lambda_.before_update = before
+        assert self.release(pipeline) == {"serves": "version 8"}
+        assert pipeline.world.lambda_.moves[0]["FunctionVersion"] == "8"
+        assert pipeline.world.lambda_.before_update is None
+
+    def test_asking_twice_moves_once(self, pipeline):
+        self.release(pipeline)
+        self.release(pipeline)
+        assert len(pipeline.world.lambda_.moves) == 1
+
+    def test_an_alias_that_serves_anything_else_is_left(self, pipeline):
+        alias(pipeline)["FunctionVersion"] = "3"
+        with pytest.raises(pipeline.errors.NotServedError, match=r"somebody else moved .* serves version 3"):
+            self.release(pipeline)
+        assert pipeline.world.lambda_.moves == []
+
+    def test_an_alias_that_somebody_moves_meanwhile_is_left(self, pipeline):
+        def somebody():
+            alias(pipeline).update(FunctionVersion="3", RevisionId="r2")
+
+        pipeline.world.lambda_.before_update = somebody
+        with pytest.raises(pipeline.errors.NotServedError, match="serves version 3"):
+            self.release(pipeline)
+
+    @pytest.mark.parametrize("holder", ["other", None])
+    def test_without_the_lock_nothing_moves(self, pipeline, holder):
+        pipeline.world.dynamodb.items.clear()
+        if holder:
+            pipeline.world.dynamodb.put("env#production", "lock", run_id=holder)
+        with pytest.raises(pipeline.errors.RefusedError, match="the lock of production was lost"):
+            self.release(pipeline)
+        assert pipeline.world.lambda_.moves == []
+
+    def test_it_is_put_back_to_where_terraform_made_it(self, pipeline):
+        self.release(pipeline)
+        event = {"action": "restore", "release": release(), "target": target()}
+        told = pipeline.rollback.handler(event | {"previous_version": "$LATEST", "version": "8"}, Context())
+        assert told["moved"] is True
+        assert alias(pipeline)["FunctionVersion"] == "$LATEST"
+
+    def test_putting_it_back_twice_tells_twice_that_it_had_moved(self, pipeline):
+        self.release(pipeline)
+        event = {"action": "restore", "release": release(), "target": target()}
+        for _ in range(2):
+            told = pipeline.rollback.handler(event | {"previous_version": "$LATEST", "version": "8"}, Context())
+            assert told["moved"] is True
+        assert len(pipeline.world.lambda_.moves) == 2
+
+    def test_putting_back_what_never_moved_tells_so(self, pipeline):
+        event = {"action": "restore", "release": release(), "target": target()}
+        told = pipeline.rollback.handler(event | {"previous_version": "$LATEST", "version": "8"}, Context())
+        assert told["moved"] is False
+
+    def test_one_that_is_cut_off_after_the_move_is_put_back_and_told(self, pipeline):
+        self.release(pipeline)
+        held = pipeline.world.dynamodb.items["env#production", "lock"]
+        held["since"] = {"S": "2026-11-21T23:05:01Z"}
+        told = pipeline.rollback.settle.settle(EXECUTION, release(), [target()], "it was stopped", 0.2)
+        assert told["settled"][0]["outcome"] == "rolled_back"
+        assert alias(pipeline)["FunctionVersion"] == "$LATEST"
+        entry = pipeline.world.dynamodb.read("env#production", f"release#{RELEASE}")
+        assert (entry["version"], entry["result"]) == ("8", "rolled_back")
+        assert "previous_version" not in entry, "there was no release before"
+
+
 class TestSettle:
     @pytest.fixture(autouse=True)
     def cut_off(self, pipeline):

@@ -70,6 +70,7 @@ def test_a_good_target_is_locked_with_the_version_that_a_rollback_returns_to(pip
     facts = call(pipeline)
     assert facts == {
         "previous_version": "7",
+        "replaces": "7",
         "unchanged": False,
         "same_image": False,
         "description": "rel=20261121T230501Z-a1b2c3 git=c0ffee img=bbbbbbbbbbbb",
@@ -158,7 +159,37 @@ def weighted(world):
 
 
 def latest(world):
+    """Put the alias where Terraform makes it; the function is made of the image that climbs."""
     world.lambda_.aliases[FUNCTION]["FunctionVersion"] = "$LATEST"
+    world.lambda_.digests[FUNCTION, "$LATEST"] = NEW
+
+
+def latest_by_hand(world):
+    latest(world)
+    world.dynamodb.put("env#production", "current", version="7", digest=OLD, release_id="r-7")
+
+
+def no_service(world):
+    def missing(**_):
+        raise refusal("ResourceNotFoundException", 404)
+
+    world.lambda_.get_alias = missing
+
+
+def below_never_released(world):
+    world.lambda_.aliases["orders-staging"]["FunctionVersion"] = "$LATEST"
+    world.lambda_.digests["orders-staging", "$LATEST"] = NEW
+
+
+def below_no_service(world):
+    served = world.lambda_.get_alias
+
+    def get_alias(FunctionName, Name):  # noqa: N803
+        if FunctionName == "orders-staging":
+            raise refusal("ResourceNotFoundException", 404)
+        return served(FunctionName, Name)
+
+    world.lambda_.get_alias = get_alias
 
 
 def deploying(world):
@@ -188,7 +219,10 @@ REFUSALS = {
     "the rung below runs something else": (below, "staging, the rung below, runs sha256:aaaa"),
     "the rung below is being shifted": (below_shifting, "is being shifted"),
     "the alias is weighted": (weighted, "is weighted, with no deployment under way"),
-    "the alias serves $LATEST": (latest, "serves $LATEST"),
+    "the rung below was never released": (below_never_released, "staging, the rung below, runs no release"),
+    "the rung below has no service": (below_no_service, "staging, the rung below, runs no release"),
+    "the rung has no service": (no_service, "production has no service yet: there is no alias live of orders-prod"),
+    "the alias was put on $LATEST": (latest_by_hand, "inv rollback --env production --to r-7"),
     "a deployment is under way": (deploying, "deployment d-1 is under way"),
     "the role has changed": (role, "execution role"),
     "the function is no image function": (zipped, "is no image function"),
@@ -214,6 +248,22 @@ def test_an_alias_with_provisioned_concurrency_is_shifted_all_at_once(pipeline, 
     provisioned(pipeline.world)
     told = call(pipeline, release(hotfix=hotfix), target(deployment_config=config))
     assert told["unchanged"] is False
+
+
+@pytest.mark.parametrize("hotfix", [False, True])
+def test_a_rung_that_was_never_released_gets_its_first_release(pipeline, hotfix):
+    latest(pipeline.world)
+    facts = call(pipeline, release(hotfix=hotfix))
+    assert (facts["previous_version"], facts["replaces"]) == ("$LATEST", "")
+    assert (facts["unchanged"], facts["same_image"]) == (False, False), "no release serves that image yet"
+    assert lock(pipeline)["previous_version"] == "$LATEST"
+
+
+@pytest.mark.parametrize("version", ["7", "99"], ids=["another image", "not there"])
+def test_a_function_that_was_made_anew_gets_its_first_release_again(pipeline, version):
+    latest(pipeline.world)
+    pipeline.world.dynamodb.put("env#production", "current", version=version, digest="sha256:c", release_id="r-7")
+    assert call(pipeline)["previous_version"] == "$LATEST"
 
 
 def test_an_image_for_the_other_machine_is_refused(pipeline, tmp_path):

@@ -1,4 +1,4 @@
-# One role for each function, with exact ARNs. Only rollback's may move an alias.
+# One role for each function, with exact ARNs. Only rollback's may move an alias: back, and onto a first release.
 locals {
   ledger_environments = [for environment in local.environments : "env#${environment}"]
 
@@ -183,7 +183,7 @@ data "aws_iam_policy_document" "pipeline" {
     for_each = each.key == "rollback" ? ["this"] : []
 
     content {
-      sid       = "MoveTheAliasBack"
+      sid       = "MoveTheAlias"
       actions   = ["lambda:UpdateAlias"]
       resources = concat(local.target_functions, [for arn in local.target_functions : "${arn}:live"])
     }

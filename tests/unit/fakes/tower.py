@@ -353,6 +353,18 @@ class Tower:
         move(FunctionName=name, Name="live", FunctionVersion=version)
         return version
 
+    def forget(self, environment: str = "production") -> None:
+        """Bring a rung to where Terraform makes it: a service that was never released."""
+        self.client("lambda", environment).update_alias(
+            FunctionName=self.function(environment),
+            Name="live",
+            FunctionVersion="$LATEST",
+            RoutingConfig={"AdditionalVersionWeights": {}},
+        )
+        self.client("dynamodb", environment).delete_item(
+            TableName=f"{self.project}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "current"}}
+        )
+
     def ship(self, source: str, labels: dict[str, str] | None = None) -> str:
         """Push an image and put it on the lowest rung; return its digest."""
         uri = self.push(source, labels)
