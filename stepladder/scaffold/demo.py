@@ -31,6 +31,14 @@ _DEADLINE = 900.0
 _PAUSE = 1.0  # seconds to read a heading; a terminal's reader, not a log's
 
 
+class UnexpectedEndError(StepladderError):
+    """A command of the story ended otherwise than the story has it."""
+
+    def __init__(self, message: str, *, code: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
 @dataclass
 class Stage:
     """Where the commands are typed: a folder and an environment. `work` is the demo's own folder."""
@@ -46,16 +54,26 @@ class Stage:
         Another exit code than the one that the story expects ends the demo.
         """
         self.echo(f"inv {command}")
-        argv = [sys.executable, "-m", "invoke", *shlex.split(command)]
-        done = process.run(argv, cwd=self.folder, env=self.env, timeout=_DEADLINE, attached=not quiet)
+        done = self.run(command, attached=not quiet)
         if done.code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
         if done.code != expect:
-            raise StepladderError(
-                f"the demo stopped: `inv {command}` ended with exit code {done.code}",
+            did = (
+                "succeeded, which it should not have"
+                if done.code == ExitCode.OK
+                else f"ended with exit code {done.code}"
+            )
+            raise UnexpectedEndError(
+                f"the demo stopped: `inv {command}` {did}",
+                code=done.code,
                 hint=done.err.strip() or f"what it made is in {self.folder}",
             )
         return done.out
+
+    def run(self, command: str, *, attached: bool = False) -> process.Completed:
+        """Run an `inv` command to its end; only what is `attached` prints."""
+        argv = [sys.executable, "-m", "invoke", *shlex.split(command)]
+        return process.run(argv, cwd=self.folder, env=self.env, timeout=_DEADLINE, attached=attached)
 
     def echo(self, command: str) -> None:
         """Show a command as a shell would."""

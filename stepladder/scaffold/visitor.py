@@ -1,16 +1,18 @@
-"""Somebody who uses the function while it is released: signed calls of its URL, counted."""
+"""People who use the function while it is released: signed calls of its URL, counted."""
 
 from __future__ import annotations
 
 import threading
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Self
 
+OK, FUNCTION_FAILED = 200, 502  # how a function URL answers for a function that raised
+
 _SECONDS = 30.0
+_PEOPLE = 3  # one alone waits for each cold start
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,19 @@ class Answer:
 
     status: int
     body: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many calls there were: those that didn't answer 200, and those that met the new version."""
+
+    calls: int = 0
+    errors: int = 0
+    met: int = 0
+
+    def since(self, earlier: Count) -> Count:
+        """Return what came after an earlier count."""
+        return Count(self.calls - earlier.calls, self.errors - earlier.errors, self.met - earlier.met)
 
 
 def get(url: str, env: Mapping[str, str]) -> Answer:
@@ -43,31 +58,47 @@ def get(url: str, env: Mapping[str, str]) -> Answer:
 
 
 class Visitor:
-    """Calls a URL again and again in the background, and counts what came back."""
+    """Several people who call a URL again and again in the background; counts what came back.
 
-    def __init__(self, url: str, env: Mapping[str, str], pause: float = 0.05) -> None:
-        self.answered = 0
-        self.errors = 0
-        self._url, self._env, self._pause = url, dict(env), pause
+    `is_new` knows an answer of the new version.
+    """
+
+    def __init__(self, url: str, env: Mapping[str, str], is_new: Callable[[Answer], bool], pause: float = 0.05) -> None:
+        self._url, self._env, self._is_new, self._pause = url, dict(env), is_new, pause
+        self._count = Count()
+        self._counting = threading.Lock()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._visit, daemon=True)
+        self._people = [threading.Thread(target=self._visit, daemon=True) for _ in range(_PEOPLE)]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for person in self._people:
+            person.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(_SECONDS)
+        for person in self._people:
+            person.join(_SECONDS)
+
+    @property
+    def count(self) -> Count:
+        """What was seen so far."""
+        return self._count
 
     def told(self) -> str:
         """Say what was seen so far."""
-        return f"a visitor called production {self.answered + self.errors} times: {self.errors} errors"
+        seen = self._count
+        came = f"{_PEOPLE} visitors called production {seen.calls} times"
+        return f"{came}: {seen.errors} errors, {seen.met} answers of the new version"
 
     def _visit(self) -> None:
         while not self._stop.is_set():
-            if get(self._url, self._env).status == 200:  # noqa: PLR2004 - HTTP's OK
-                self.answered += 1
-            else:
-                self.errors += 1
-            time.sleep(self._pause)
+            answer = get(self._url, self._env)
+            with self._counting:
+                self._count = replace(
+                    self._count,
+                    calls=self._count.calls + 1,
+                    errors=self._count.errors + (answer.status != OK),
+                    met=self._count.met + self._is_new(answer),
+                )
+            self._stop.wait(self._pause)
