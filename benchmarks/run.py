@@ -198,7 +198,7 @@ def new(output: Path) -> Path:
     Command(argv, ROOT, environment()).run()
     project = output / "hello"
     uv = str(Path(sys.executable).parent / "uv")
-    sync = [uv, "sync", "--quiet", "--python", sys.executable, "--refresh-package", "stepladder"]
+    sync = [uv, "sync", "--quiet", "--python", sys.executable, "--reinstall-package", "stepladder"]
     Command(sync, project, {k: v for k, v in environment().items() if k != "VIRTUAL_ENV"}).run()
     return project
 

@@ -9,11 +9,13 @@ import functools
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from stepladder import process
 from stepladder.errors import NotReadyError, StepladderError
@@ -37,8 +39,9 @@ def find(root: Path) -> Terraform:
     """Return the first Terraform that will do.
 
     Looked at in this order: the executable that STEPLADDER_TERRAFORM names (then no other), `.tools/terraform` of the
-    project, `.tools/terraform` beside the running virtual environment (bootstrap.sh fetches it there), PATH. Raises
-    `NotReadyError` that says what was found and what to install.
+    project, `.tools/terraform` beside the running virtual environment (bootstrap.sh fetches it there), PATH,
+    `.tools/terraform` of the folder that stepladder was installed from. Raises `NotReadyError` that says what was found
+    and what to install.
     """
     rejected: list[str] = []
     for candidate in _candidates(root):
@@ -51,10 +54,17 @@ def find(root: Path) -> Terraform:
             return Terraform(candidate, version)
         rejected.append(f"{candidate} is {version}")
     found = "; ".join(rejected) or "there is none on PATH"
-    raise NotReadyError(
-        f"Terraform {_wanted()} is needed; {found}",
-        hint="install it (https://developer.hashicorp.com/terraform/install), run bootstrap.sh, "
-        f"put the executable at .tools/terraform, or name it in {VARIABLE}",
+    raise NotReadyError(f"Terraform {_wanted()} is needed; {found}", hint=_where_from(root))
+
+
+def _where_from(root: Path) -> str:
+    """Return what to do without a Terraform: `bootstrap.sh` is told only where there is one."""
+    origin = _origin()
+    scripts = [folder / "bootstrap.sh" for folder in (root, origin) if folder]
+    fetch = next((f"fetch it: `sh {shlex.quote(str(script))}`; or " for script in scripts if script.is_file()), "")
+    return (
+        f"{fetch}install it (https://developer.hashicorp.com/terraform/install), "
+        f"put the executable at {root / '.tools' / 'terraform'}, or name it in {VARIABLE}"
     )
 
 
@@ -85,13 +95,33 @@ def _candidates(root: Path) -> Iterator[Path]:
         yield Path(shutil.which(named) or named).absolute()
         return
     seen: set[Path] = set()
-    on_path = shutil.which("terraform")
-    tools = [root / ".tools" / "terraform", Path(sys.prefix).parent / ".tools" / "terraform"]
-    for candidate in [*tools, *([Path(on_path)] if on_path else [])]:
-        path = candidate.absolute()
-        if path not in seen and os.access(path, os.X_OK):
+    for place in (
+        lambda: root / ".tools" / "terraform",
+        lambda: Path(sys.prefix).parent / ".tools" / "terraform",
+        lambda: shutil.which("terraform"),
+        lambda: (_origin() or root) / ".tools" / "terraform",
+    ):
+        path = Path(place() or root).absolute()
+        if path not in seen and path.is_file() and os.access(path, os.X_OK):
             seen.add(path)
             yield path
+
+
+def _origin() -> Path | None:
+    """Return the folder on this machine that stepladder was installed from, as its installer noted it; None: no folder.
+
+    A project that was made from a checkout depends on it by path, and has no bootstrap.sh to fetch Terraform with.
+    https://packaging.python.org/en/latest/specifications/direct-url/
+    """
+    from importlib import metadata
+
+    try:
+        noted = json.loads(metadata.distribution("stepladder").read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, OSError, ValueError):
+        return None
+    url = urlsplit(str(noted.get("url", "")))
+    folder = Path(unquote(url.path))
+    return folder if url.scheme == "file" and folder.is_dir() else None
 
 
 @functools.lru_cache(maxsize=8)

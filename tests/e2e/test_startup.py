@@ -32,7 +32,7 @@ def project(tmp_path_factory):
     made = _run(ROOT, str(TOOLS / "invoke"), "new", *answers, "--output", str(folder))
     assert made.returncode == 0, made.stderr
     # Refreshed: uv takes a folder for unchanged while its pyproject.toml is.
-    sync = ("sync", "--quiet", "--python", sys.executable, "--refresh-package", "stepladder")
+    sync = ("sync", "--quiet", "--python", sys.executable, "--reinstall-package", "stepladder")
     synced = _run(folder / "hello", str(TOOLS / "uv"), *sync)
     assert synced.returncode == 0, synced.stderr
     return folder / "hello"

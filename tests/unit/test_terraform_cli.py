@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -12,6 +13,14 @@ from stepladder.errors import NotReadyError
 from stepladder.terraform import cli, providers
 
 
+def install(site: Path, url: str) -> None:
+    """Note where stepladder was installed from, as pip and uv do."""
+    folder = site / "stepladder-0.1.0.dist-info"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: stepladder\nVersion: 0.1.0\n")
+    (folder / "direct_url.json").write_text(json.dumps({"url": url, "dir_info": {}}))
+
+
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTerraform:
     fake = FakeTerraform(tmp_path / "tools")
@@ -19,6 +28,8 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeTerraform:
     monkeypatch.delenv(cli.VARIABLE, raising=False)
     monkeypatch.setenv("PATH", str(fake.folder))
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "venv" / ".venv"))
+    install(tmp_path / "site", "git+https://example.com/stepladder.git")
+    monkeypatch.syspath_prepend(tmp_path / "site")
     cli._version.cache_clear()
     return fake
 
@@ -68,8 +79,53 @@ def test_no_terraform_at_all_is_told_as_such(
     fake: FakeTerraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NotReadyError, match="there is none on PATH"):
+    with pytest.raises(NotReadyError, match="there is none on PATH") as caught:
         cli.find(tmp_path)
+    assert f"put the executable at {tmp_path}/.tools/terraform" in caught.value.hint
+    assert "bootstrap.sh" not in caught.value.hint, "a project has none"
+
+
+@pytest.fixture
+def checkout(fake: FakeTerraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout of stepladder that a project depends on by path; PATH has no Terraform."""
+    folder = tmp_path / "my checkout"
+    folder.mkdir()
+    (folder / "bootstrap.sh").touch()
+    install(tmp_path / "site", folder.as_uri())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return folder
+
+
+def test_a_project_finds_the_one_that_bootstrap_fetched_into_the_checkout_it_depends_on(
+    checkout: Path, tmp_path: Path
+) -> None:
+    fetched = FakeTerraform(checkout / ".tools")
+    assert cli.find(tmp_path / "project").path == fetched.path
+
+
+def test_path_comes_before_the_checkout_unless_what_it_has_won_t_do(
+    checkout: Path, fake: FakeTerraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = FakeTerraform(checkout / ".tools")
+    monkeypatch.setenv("PATH", str(fake.folder))
+    assert cli.find(tmp_path).path == fake.path
+    fake.path.write_text('#!/bin/sh\necho \'{"terraform_version": "1.5.7"}\'\n')
+    cli._version.cache_clear()
+    assert cli.find(tmp_path).path == fetched.path
+
+
+def test_without_one_the_checkout_s_bootstrap_is_what_to_run(checkout: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotReadyError) as caught:
+        cli.find(tmp_path / "project")
+    assert f"`sh '{checkout}/bootstrap.sh'`" in caught.value.hint
+
+
+def test_a_checkout_that_has_gone_is_no_place_to_look(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "bootstrap.sh").unlink()
+    checkout.rmdir()
+    with pytest.raises(NotReadyError) as caught:
+        cli.find(tmp_path / "project")
+    assert "bootstrap.sh" not in caught.value.hint
 
 
 def mirror(folder: Path, *kinds: str) -> Path:
