@@ -11,7 +11,7 @@ from stepladder import aws as aws_module
 from stepladder.aws import Aws
 from stepladder.console import Step
 from stepladder.errors import StepladderError
-from stepladder.images import check, choose, ecr, engine, layers, records, revision
+from stepladder.images import check, choose, ecr, engine, layers, preflight, records, revision
 from stepladder.images.base import Base, Bases
 from stepladder.images.key import base_reference, input_key
 from stepladder.images.model import BuiltImage, LocalImage
@@ -44,6 +44,7 @@ class Job:
     say: Say = _silent
     pull: bool = False
     to_run: bool = False
+    allow_dirty: bool = False
     repository: ecr.Repository | None = None
     local_cloud: bool = field(default_factory=lambda: aws_module.is_loopback(aws_module.endpoint()))
 
@@ -70,7 +71,7 @@ def prepare(
     if not pull and (known := _known(settings, aws, names, key)):
         step.skip(f"{known.tag[:20]} {known.digest[7:19]} is in the registry")
         return known
-    job = Job(settings, names, key, revision.read(settings), step, say, pull)
+    job = Job(settings, names, key, revision.read(settings), step, say, pull, allow_dirty=allow_dirty)
     if not allow_dirty:
         revision.refuse_dirty_in_ci(job.revision)
     choose.refuse_latest_in_ci(settings)
@@ -97,6 +98,7 @@ def build_only(
     """
     environment = next(iter(settings.environments))
     job = Job(settings, settings.names(environment), input_key(settings), revision.read(settings), step, say, pull)
+    preflight.check(settings, say, take_pointers=True)
     if to_run:
         job.local_cloud = job.to_run = True
     return _build_in_engine(job) if _engine_builds(job) else _build(job)
@@ -128,6 +130,7 @@ def _tagged(job: Job) -> BuiltImage | None:
 
 
 def _publish(job: Job) -> BuiltImage:
+    preflight.check(job.settings, job.say, take_pointers=job.allow_dirty)
     return _publish_from_engine(job) if _engine_builds(job) else _publish_layers(job)
 
 

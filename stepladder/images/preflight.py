@@ -1,0 +1,26 @@
+"""Look at the files before an image is built of them: what no build would make better."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stepladder.images import dockerfile, lfs, syntax
+from stepladder.images.context import collect
+from stepladder.images.key import base_reference
+from stepladder.settings import Settings
+
+
+def check(settings: Settings, say: Callable[[str], None], *, take_pointers: bool) -> None:
+    """Raise `RefusedError` for Git LFS pointers in place of files, `BadInputError` for a handler that can't be loaded.
+
+    `take_pointers`: `say` hears of pointers, and they are taken.
+    """
+    context = settings.root / settings.image.context
+    entries = collect(context)
+    if found := lfs.pointers(entries):
+        if not take_pointers:
+            raise lfs.refused(found)
+        say(lfs.refused(found).message)
+    arguments = {"BASE_IMAGE": base_reference(settings), "PYTHON_VERSION": settings.python}
+    handler = dockerfile.outline(context / "Dockerfile", arguments).handler
+    syntax.check(entries, handler, settings.python, settings.image.context, say)
