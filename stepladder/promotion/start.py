@@ -8,7 +8,6 @@ a running one is joined and a closed one gets the next attempt.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.ladder import Release
 from stepladder.releases import alias as aliases
 from stepladder.releases import ledger as ledgers
-from stepladder.releases.cases import UNTESTED, documents, load_cases
+from stepladder.releases.cases import UNTESTED, UNTESTED_WARNING, load_suite
 from stepladder.releases.function import LATEST, Function
 from stepladder.releases.identity import release_id
 from stepladder.releases.records import SUCCEEDED
@@ -222,11 +221,10 @@ def _serves(rung: Rung, environment: str, digest: str) -> bool:
 def _bundle(desk: Desk, *, no_smoke: bool) -> str:
     """Put the project's smoke cases into each place's artifacts bucket by content; return the key, empty for none."""
     rung = desk.rung
-    if not load_cases(rung, no_smoke=no_smoke):
-        return ""
-    folder = rung.settings.root / rung.settings.smoke_path
-    data = json.dumps(documents(folder), sort_keys=True).encode()
-    key = f"smoke/{hashlib.sha256(data).hexdigest()}.json"
-    for place in desk.places:
-        packages.put(place.aws.client("s3"), place.names.artifacts_bucket, key, data)
-    return key
+    if no_smoke:
+        rung.console.warn(UNTESTED_WARNING)
+    suite = load_suite(rung, no_smoke=no_smoke)
+    if suite.key:
+        for place in desk.places:
+            packages.put(place.aws.client("s3"), place.names.artifacts_bucket, suite.key, suite.bundle)
+    return suite.key

@@ -10,9 +10,10 @@ from stepladder import aws as aws_module
 from stepladder import names
 from stepladder import text as text_files
 from stepladder.errors import BadInputError, RefusedError
+from stepladder.releases import marks
 from stepladder.releases import release as releases
 from stepladder.releases.alias import Alias
-from stepladder.releases.cases import load_cases
+from stepladder.releases.cases import UNTESTED_WARNING, load_suite
 from stepladder.releases.function import Answer
 from stepladder.releases.ledger import short
 from stepladder.releases.log_lines import told
@@ -36,13 +37,10 @@ def release(
         raise BadInputError("one of --digest and --version is needed", hint="--digest sha256:..., or --version 7")
     alias, snapshot = _read(rung)
     wanted = _of_version(rung, version) if version else _whole(rung, digest)
-    bad = rung.ledger.is_bad(wanted)
-    if bad and not force:
-        raise RefusedError(
-            f"image {short(wanted)} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}",
-            hint="release another one, or this all the same with --force",
-        )
-    cases = load_cases(rung, no_smoke=no_smoke)
+    marks.check(rung, wanted, force=force, hint="release another one, or this with --force")
+    if no_smoke:
+        rung.console.warn(UNTESTED_WARNING)
+    suite = load_suite(rung, no_smoke=no_smoke)
     image_uri, commit, key = _image(rung, wanted)
     with rung.alone(snapshot.lock) as was_free:
         if not was_free:
@@ -51,8 +49,8 @@ def release(
         if latest is None:
             raise RefusedError(f"{rung.names.function} is gone", hint="inv deploy makes it again")
         infra_hash = snapshot.infra.input_hash if snapshot.infra else ""
-        target = Target(wanted, image_uri, commit, input_key=key, infra_hash=infra_hash)
-        done = releases.release(rung, target, alias, latest, cases)
+        target = Target(wanted, image_uri, commit, input_key=key, infra_hash=infra_hash, smoke_key=suite.key)
+        done = releases.release(rung, target, alias, latest, suite.cases)
     said = f", {done.release.cause}" if done.release.cause else ""
     rung.console.line()
     rung.console.line(f"{rung.environment}: version {alias.version} -> {done.release.version} ({short(wanted)}){said}")

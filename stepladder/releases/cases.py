@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder import text
@@ -13,18 +16,34 @@ UNTESTED = "untested: released with --no-smoke"
 """What the ledger says of a release that no smoke case tested."""
 
 
-def load_cases(rung: Rung, *, no_smoke: bool = False) -> list[smoke.Case]:
+UNTESTED_WARNING = "--no-smoke: nothing tests the image before it gets traffic"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The smoke cases of a project as they were read, once.
+
+    `bundle` is what the pipeline's functions read them from, and `key` names it by its content: it is another one as
+    soon as a file of a case is. Both are empty without cases.
+    """
+
+    cases: tuple[smoke.Case, ...] = ()
+    key: str = ""
+    bundle: bytes = b""
+
+
+def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
     """Read the project's smoke cases before anything is done; none only when the caller said so by `no_smoke`.
 
     `BadInputError` lists every problem, and is raised when there is no case at all: an untested release is somebody's
     decision, never what a missing file leads to.
     """
     if no_smoke:
-        rung.console.warn("--no-smoke: nothing tests the image before it gets traffic")
-        return []
+        return Suite()
     folder = rung.settings.root / rung.settings.smoke_path
     try:
-        cases = load(folder)
+        found = documents(folder)
+        cases = smoke.parse(found)
     except smoke.SmokeCasesError as error:
         raise BadInputError(
             "the smoke cases are not valid",
@@ -36,7 +55,8 @@ def load_cases(rung: Rung, *, no_smoke: bool = False) -> list[smoke.Case]:
             f"there is no smoke case in {rung.settings.smoke_path}: nothing would test what gets traffic",
             hint="write one (a JSON file with a name, a payload and what to expect), or go untested with --no-smoke",
         )
-    return cases
+    bundle = json.dumps(found, sort_keys=True).encode()
+    return Suite(tuple(cases), f"smoke/{hashlib.sha256(bundle).hexdigest()}.json", bundle)
 
 
 def load(folder: Path) -> list[smoke.Case]:

@@ -13,18 +13,17 @@ from dataclasses import dataclass, replace
 from stepladder import names
 from stepladder.ci import in_ci
 from stepladder.errors import BadInputError, RefusedError, StepladderError
+from stepladder.releases import live_smoke, marks
 from stepladder.releases import plan as plans
 from stepladder.releases import release as releases
 from stepladder.releases import report as reports
-from stepladder.releases import smoke
 from stepladder.releases.alias import Alias
-from stepladder.releases.cases import load_cases
+from stepladder.releases.cases import UNTESTED_WARNING, Suite, load_suite
 from stepladder.releases.clock import stamp
 from stepladder.releases.function import State, repository_of
-from stepladder.releases.ledger import short
 from stepladder.releases.lock import WAIT, locked
 from stepladder.releases.parts import Image, Images, Infra
-from stepladder.releases.plan import FOUNDATION, IMAGE, RELEASE, SERVICE, Plan, Planned, Wanted, World
+from stepladder.releases.plan import FOUNDATION, IMAGE, RELEASE, SERVICE, SMOKE, Plan, Planned, Wanted, World
 from stepladder.releases.records import Holder, recorded_commit
 from stepladder.releases.records import Infra as InfraRecord
 from stepladder.releases.release import Target
@@ -55,6 +54,7 @@ class Deploy:
         self.mode = request.infra or rung.settings.infra
         self.commit = ""
         self.pool = ThreadPoolExecutor(6, thread_name_prefix="deploy")
+        self.suite = Suite()
         self._url = ""
         self._plan_id = ""
         self._applied: set[str] = set()
@@ -69,6 +69,7 @@ class Deploy:
         if self.mode not in ("auto", "always", "never"):
             raise BadInputError(f"--infra is {self.mode!r}", hint="allowed: auto, always, never")
         with self.pool:
+            self.suite = load_suite(self.rung, no_smoke=self.request.no_smoke)
             world, wanted = self._read()
             if world.alias:
                 self.rung.check_released(world.alias, world.ledger.current)
@@ -77,9 +78,10 @@ class Deploy:
                 return self._unchanged(world, plan)
             if self.request.dry_run:
                 return self._preview(world, plan)
-            cases = load_cases(self.rung, no_smoke=self.request.no_smoke)
+            if self.request.no_smoke:
+                self.rung.console.warn(UNTESTED_WARNING)
             self._check_commit()
-            return self._locked(world, wanted, cases)
+            return self._locked(world, wanted)
 
     # read
 
@@ -87,7 +89,9 @@ class Deploy:
         """Read alias and ledger while the working tree is hashed."""
         alias = self.pool.submit(self.rung.alias)
         ledger = self.pool.submit(self.rung.ledger.snapshot, self.rung.environment)
-        wanted = Wanted(self.images.input_key(), self.infra.inputs_hash(FOUNDATION), self.infra.inputs_hash(SERVICE))
+        wanted = Wanted(
+            self.images.input_key(), self.infra.inputs_hash(FOUNDATION), self.infra.inputs_hash(SERVICE), self.suite.key
+        )
         world = World(alias.result(), ledger.result())
         self._url = world.ledger.infra.url if world.ledger.infra else ""
         return world, wanted
@@ -113,7 +117,8 @@ class Deploy:
                 elif planned.name in (FOUNDATION, SERVICE) and world.ledger.exists:
                     step.done(f"would apply: {self.infra.preview(planned.name, None, step)} ({planned.why})")
                 else:
-                    verb = {IMAGE: "build and push", RELEASE: "publish, test and move the alias"}
+                    tests = f"run {len(self.suite.cases)} smoke cases on the live version"
+                    verb = {IMAGE: "build and push", RELEASE: "publish, test and move the alias", SMOKE: tests}
                     step.done(f"would {verb.get(planned.name, 'apply')}: {planned.why}")
         if world.alias:
             self.rung.check_unshifted(world.alias, self.rung.active_deployment(), world.ledger.current)
@@ -133,7 +138,7 @@ class Deploy:
 
     # act
 
-    def _locked(self, world: World, wanted: Wanted, cases: list[smoke.Case]) -> Report:
+    def _locked(self, world: World, wanted: Wanted) -> Report:
         rung = self.rung
         if not world.ledger.exists:
             # The table that holds the lock is yet to be made. Terraform's own locks (a file lock of this checkout, then
@@ -149,7 +154,7 @@ class Deploy:
                 self._taken_over()
                 world, wanted = self._read()
             plan = plans.make(world, wanted, self.mode)
-            return self._execute(world, wanted, plan, cases) if plan.acts else self._unchanged(world, plan)
+            return self._execute(world, wanted, plan) if plan.acts else self._unchanged(world, plan)
 
     def _say_waiting(self, holder: Holder) -> None:
         self.rung.console.warn(
@@ -165,9 +170,11 @@ class Deploy:
             for line in self.infra.free_lock_of(dead):
                 self.rung.console.warn(line)
 
-    def _execute(self, world: World, wanted: Wanted, plan: Plan, cases: list[smoke.Case]) -> Report:
+    def _execute(self, world: World, wanted: Wanted, plan: Plan) -> Report:
         """Carry out the plan. The reads that guard it run beside the build; nothing changes before they said yes."""
         rung = self.rung
+        if plan.only_tests:
+            return self._retest(world, plan)
         deployment = self.pool.submit(rung.active_deployment) if world.alias else None
         applies = plan.step(SERVICE).act or plan.step(FOUNDATION).act
         early = None if applies else self.pool.submit(rung.function.read)
@@ -189,13 +196,13 @@ class Deploy:
                 hint="somebody removed it; run `inv deploy --infra always`",
             )
         rung.check_unshifted(alias, "", world.ledger.current)
-        return self._release(replace(world, alias=alias), wanted, plan, image, latest, cases)
+        return self._release(replace(world, alias=alias), wanted, plan, image, latest)
 
     def _up_to_release(self, plan: Plan, wanted: Wanted, guard: Callable[[], None]) -> tuple[Image | None, Wanted]:
         """Do all but the release; return the image if one was prepared, and the hashes after the applies."""
         image: Image | None = None
         for planned in plan.steps:
-            if planned.name == RELEASE or planned.name in self._applied:
+            if planned.name in {RELEASE, SMOKE, *self._applied}:
                 continue
             if not planned.act:
                 self._skip(planned)
@@ -214,7 +221,6 @@ class Deploy:
         plan: Plan,
         image: Image | None,
         latest: State,
-        cases: list[smoke.Case],
     ) -> Report:
         rung, current, alias = self.rung, world.ledger.current, world.alias
         if alias is None:
@@ -231,9 +237,12 @@ class Deploy:
             git_commit=self.commit,
             input_key=wanted.input_key,
             infra_hash=infra_hash,
+            smoke_key=self.suite.key,
             plan_id=self._plan_id,
         )
-        return reports.released(rung, releases.release(rung, target, alias, latest, cases), world, plan, self._url)
+        return reports.released(
+            rung, releases.release(rung, target, alias, latest, self.suite.cases), world, plan, self._url
+        )
 
     def _prepare(self, planned: Planned) -> Image:
         with self.rung.console.step(IMAGE) as step:
@@ -267,14 +276,7 @@ class Deploy:
         return wanted
 
     def _check_bad(self, digest: str) -> None:
-        bad = self.rung.ledger.is_bad(digest)
-        if bad and not self.request.force:
-            raise RefusedError(
-                f"image {short(digest)} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}",
-                hint="change the code, or release it all the same with --force",
-            )
-        if bad:
-            self.rung.console.warn(f"image {short(digest)} is marked bad ({bad.why}); released by --force")
+        marks.check(self.rung, digest, force=self.request.force, hint="change the code, release it with --force")
 
     def _serves(self, alias: Alias, latest: State, digest: str) -> bool:
         """Say whether the alias's version has the wanted image and the configuration that $LATEST has now."""
@@ -283,13 +285,28 @@ class Deploy:
             served and served.digest == digest and served.config_hash == latest.config_hash and latest.digest == digest
         )
 
+    def _retest(self, world: World, plan: Plan) -> Report:
+        """Run the smoke cases on the live version, since nothing but they changed, and note that it passed them."""
+        for planned in plan.steps:
+            if planned.name != SMOKE:
+                self._skip(planned)
+        live_smoke.retest(self.rung, world, self.suite)
+        return reports.unchanged(self.rung, world, plan, self._url)
+
     def _adopt(self, world: World, plan: Plan, infra_hash: str, config_hash: str) -> Report:
         """Note the revision of an alias that serves what is wanted, so that the next run needs two calls again."""
         current, alias = world.ledger.current, world.alias
         if current is None or alias is None:
             raise AssertionError("adopting needs an alias and a current release")
+        smoke_key = live_smoke.passed(self.rung, alias, current, self.suite)
         with self.rung.console.step(RELEASE) as step:
-            new = replace(current, alias_revision=alias.revision, infra_hash=infra_hash, config_hash=config_hash)
+            new = replace(
+                current,
+                alias_revision=alias.revision,
+                infra_hash=infra_hash,
+                config_hash=config_hash,
+                smoke_key=smoke_key,
+            )
             self.rung.ledger.set_current(self.rung.environment, new, was=current, holding=self.rung.lock.holding)
             step.skip(f"version {alias.version} has the wanted image and configuration")
         return reports.unchanged(self.rung, world, plan, self._url)

@@ -27,6 +27,7 @@ def go_live(
     version: State,
     *,
     infra_hash: str = "",
+    smoke_key: str = "",
     bad: tuple[str, Bad] | None = None,
     put_back: bool = True,
 ) -> tuple[Release, Alias]:
@@ -50,6 +51,7 @@ def go_live(
             config_hash=version.config_hash,
             alias_revision=moved.revision,
             infra_hash=infra_hash,
+            smoke_key=smoke_key,
         )
         with rung.console.step("ledger") as step:
             _write_down(rung, entry, current, bad)

@@ -10,16 +10,17 @@ from stepladder.releases.alias import Alias
 from stepladder.releases.ledger import short
 from stepladder.releases.records import Infra, Snapshot
 
-FOUNDATION, SERVICE, IMAGE, RELEASE = "foundation", "service", "image", "release"
+FOUNDATION, SERVICE, IMAGE, RELEASE, SMOKE = "foundation", "service", "image", "release", "smoke"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the working tree asks for, hashed offline."""
+    """What the working tree asks for, hashed offline; no `smoke_key` when no smoke case is to run."""
 
     input_key: str
     foundation_hash: str
     service_hash: str
+    smoke_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps in the order of their execution. The first deployment needs the image before the service."""
+    """The steps in the order of their execution. The first deployment needs the image before the service.
+
+    The smoke cases are a step of their own only where no release runs them.
+    """
 
     steps: tuple[Planned, ...]
 
@@ -53,6 +57,11 @@ class Plan:
     def acts(self) -> bool:
         """Whether anything is to be done."""
         return any(step.act for step in self.steps)
+
+    @property
+    def only_tests(self) -> bool:
+        """Whether the smoke cases are to run, and nothing else is to be done."""
+        return {step.name for step in self.steps if step.act} == {SMOKE}
 
     @property
     def first(self) -> bool:
@@ -71,7 +80,7 @@ def make(world: World, wanted: Wanted, infra: str) -> Plan:
     image = _image(world, wanted)
     release = _release(world, image, service)
     order = (service, image) if world.alias else (image, service)
-    return Plan((foundation, *order, release))
+    return Plan((foundation, *order, release, *_smoke(world, wanted, release)))
 
 
 def _root(name: str, applied: Infra | None, wanted: str, infra: str, *, there: bool) -> Planned:
@@ -110,6 +119,15 @@ def _release(world: World, image: Planned, service: Planned) -> Planned:
     if not why and world.alias:
         return Planned(RELEASE, act=False, why=f"version {world.alias.version} serves the wanted image")
     return Planned(RELEASE, act=True, why=why)
+
+
+def _smoke(world: World, wanted: Wanted, release: Planned) -> tuple[Planned, ...]:
+    """Return the step that runs the smoke cases on the live version: where they aren't those that it passed."""
+    current = world.ledger.current
+    if release.act or current is None or wanted.smoke_key in {"", current.smoke_key}:
+        return ()
+    why = "they changed since the live version passed them" if current.smoke_key else "the live version ran none so far"
+    return (Planned(SMOKE, act=True, why=why),)
 
 
 def _why_release(world: World, image: Planned, service: Planned) -> str:

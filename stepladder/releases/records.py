@@ -60,6 +60,7 @@ class Current:
     config_hash: str
     alias_revision: str
     infra_hash: str = ""
+    smoke_key: str = ""
 
 
 @dataclass(frozen=True)

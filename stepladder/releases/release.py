@@ -35,6 +35,7 @@ class Target:
     git_commit: str
     input_key: str = ""
     infra_hash: str = ""
+    smoke_key: str = ""
     plan_id: str = ""
     kind: str = "deploy"
 
@@ -77,11 +78,11 @@ def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequ
         settled = _give_image(rung, target, latest)
         version = _publish(rung, target, settled, entry.release_id)
         entry = replace(entry, version=version.version)
-        _test(rung, version.version, cases)
+        run_smoke(rung, version.version, cases)
     except BaseException as error:
         golive.failed(rung, entry, error)
         raise
-    entry, live = golive.go_live(rung, entry, alias, version, infra_hash=target.infra_hash)
+    entry, live = golive.go_live(rung, entry, alias, version, infra_hash=target.infra_hash, smoke_key=target.smoke_key)
     return Released(entry, live, moved=alias.version != version.version)
 
 
@@ -193,27 +194,34 @@ def _publish(rung: Rung, target: Target, settled: State, rel: str) -> State:
         return version
 
 
-def _test(rung: Rung, version: str, cases: Sequence[smoke.Case]) -> None:
-    """Run the smoke cases against the version's own ARN; the alias isn't touched."""
+def run_smoke(rung: Rung, version: str, cases: Sequence[smoke.Case], *, fate: str = "the alias has not moved") -> None:
+    """Run the smoke cases against the version's own ARN; the alias isn't touched.
+
+    Raises `RefusedError` with the first mismatch in its sentence and the others below it; `fate` is what its hint says
+    of the alias.
+    """
     with rung.console.step("smoke") as step:
         if not cases:
             step.skip("--no-smoke: nothing tests the version before it gets traffic")
             return
-        outcomes = smoke.run(cases, lambda payload: _invoke(rung, payload, version))
-        failed = [outcome for outcome in outcomes if not outcome.passed]
-        slowest = max(outcome.seconds for outcome in outcomes)
-        step.done(f"{len(outcomes) - len(failed)} of {len(outcomes)} pass, slowest {slowest * 1000:.0f} ms")
+        found = outcomes(rung, version, cases)
+        failed = [outcome for outcome in found if not outcome.passed]
+        slowest = max(outcome.seconds for outcome in found)
+        step.done(f"{len(found) - len(failed)} of {len(found)} pass, slowest {slowest * 1000:.0f} ms")
         if not failed:
             return
         step.mark = "fail"
-    for outcome in failed:
-        for mismatch in outcome.mismatches:
-            rung.console.line(f"  - {outcome.name}: {mismatch}")
+    first, *others = [f"{outcome.name}: {mismatch}" for outcome in failed for mismatch in outcome.mismatches]
     raise RefusedError(
-        f"version {version} fails {len(failed)} of {len(outcomes)} smoke cases: "
-        f"{failed[0].name}: {failed[0].mismatches[0]}",
-        hint=f"the alias has not moved; try it: inv function.invoke --env {rung.environment} --version {version}",
+        f"version {version} fails {len(failed)} of {len(found)} smoke cases: {first}",
+        hint=f"{fate}; try it: inv function.invoke --env {rung.environment} --version {version}",
+        problems=tuple(others),
     )
+
+
+def outcomes(rung: Rung, qualifier: str, cases: Sequence[smoke.Case]) -> list[smoke.Outcome]:
+    """Run the smoke cases against a version or an alias, and return how each went."""
+    return smoke.run(cases, lambda payload: _invoke(rung, payload, qualifier))
 
 
 def _invoke(rung: Rung, payload: object, version: str) -> tuple[object, str | None, float]:

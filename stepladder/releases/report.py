@@ -6,14 +6,18 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from stepladder.releases.ledger import short
-from stepladder.releases.plan import FOUNDATION, SERVICE, Plan, Planned, World
+from stepladder.releases.plan import FOUNDATION, SERVICE, SMOKE, Plan, Planned, World
 from stepladder.releases.release import Released
 from stepladder.releases.rung import Rung
 
 
 @dataclass(frozen=True)
 class Report:
-    """How a deploy ended. `result` is released, applied (infrastructure only), unchanged or dry_run."""
+    """How a deploy ended.
+
+    `result` is released, applied (infrastructure only), tested (smoke cases only),
+    unchanged or dry_run.
+    """
 
     environment: str
     result: str
@@ -38,12 +42,14 @@ def unchanged(rung: Rung, world: World, plan: Plan, url: str) -> Report:
         raise AssertionError("nothing can be unchanged before the first release")
     applied = plan.step(SERVICE).act or plan.step(FOUNDATION).act
     rung.console.line()
+    tested = next((step for step in plan.steps if step.name == SMOKE and step.act), None)
     said = "infrastructure applied, no release needed" if applied else "nothing to do"
+    said = f"the smoke cases pass ({tested.why})" if tested and not applied else said
     rung.console.line(f"{rung.environment}: {said}, version {current.version} is live ({short(current.digest)})")
     _say_url(rung, url)
     return Report(
         rung.environment,
-        "applied" if applied else "unchanged",
+        "applied" if applied else "tested" if tested else "unchanged",
         version=current.version,
         previous_version=current.version,
         digest=current.digest,

@@ -312,3 +312,24 @@ def test_an_image_that_was_pushed_before_is_released_by_the_beginning_of_its_dig
     assert project.answer() == before
     assert project.inv("function.release", "--env", "staging", "--digest", "0" * 64).code == 4
     assert project.inv("function.release", "--env", "staging", "--digest", "ffff").code == 2
+
+
+def test_smoke_cases_that_changed_alone_run_on_the_live_version_once(project: LiveProject) -> None:
+    case = project.root / "tests/smoke/answers.json"
+    before, version = case.read_text(), project.version
+    try:
+        case.write_text(before.replace("200", "201"))
+        assert project.inv("smoke", "--env", "staging").code == 1
+        refused = project.deploy("--json")
+        assert (refused.code, refused.json["exit_code"]) == (4, 4)
+        assert f"version {version} stays live" in refused.err
+        case.write_text(before.replace("answers", "answers well"))
+        assert project.deploy("--json").json["result"] == "tested"
+        project.cloud.reset_calls()
+        assert project.deploy("--json").json["result"] == "unchanged"
+        assert sorted(project.cloud.calls()) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
+        case.write_text("{")
+        assert project.deploy().code == project.inv("smoke", "--env", "staging").code == 2
+    finally:
+        case.write_text(before)
+    assert project.version == version

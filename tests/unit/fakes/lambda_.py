@@ -114,6 +114,8 @@ class FakeLambda(Scripted):
         if qualifier is None:
             self._progress()
             return self.latest
+        if qualifier == "live" and self.alias:
+            qualifier = str(self.alias["FunctionVersion"])
         if qualifier not in self.versions:
             raise error("ResourceNotFoundException", 404)
         version = self.versions[qualifier]

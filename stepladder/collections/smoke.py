@@ -1,0 +1,26 @@
+"""`inv smoke`: run the project's smoke cases on what is live."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepladder.collections.edge import task
+
+
+@task(
+    help={
+        "env": "environment to test",
+        "version": "version to test instead of what the alias serves",
+        "json": "print one JSON record",
+    },
+    auto_shortflags=False,
+)
+def smoke(c: Any, env: str, version: str = "", json: bool = False) -> None:
+    """Run the smoke cases on what an environment serves; exit 1 when one fails. Nothing is released or recorded."""
+    from stepladder.releases import live_smoke
+    from stepladder.releases.rung import opened
+
+    rung = opened(c, env, "inv smoke", as_json=json)
+    record = live_smoke.smoke(rung, version)
+    if json:
+        rung.console.json(record)

@@ -1,0 +1,110 @@
+"""Smoke cases on what is live: for `inv smoke`, and for a deploy that changed nothing but them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from stepladder import names
+from stepladder.errors import RefusedError, StepladderError
+from stepladder.releases import alias as aliases
+from stepladder.releases import release as releases
+from stepladder.releases.alias import Alias
+from stepladder.releases.cases import Suite, load_suite
+from stepladder.releases.ledger import short
+from stepladder.releases.plan import World
+from stepladder.releases.records import Current
+from stepladder.releases.rung import Rung
+from stepladder.releases.smoke import Outcome
+from stepladder.tables import Cell, Column
+
+HEAD = (Column("case", least=12), "result", "slowest", "runs", Column("why", least=30, prose=True))
+
+
+def passed(rung: Rung, alias: Alias, current: Current, suite: Suite) -> str:
+    """Return the key of the cases that the live version passes; those that it hasn't passed yet are run now."""
+    if suite.key in {"", current.smoke_key}:
+        return current.smoke_key
+    fate = f"version {alias.version} stays live: only the smoke cases changed"
+    releases.run_smoke(rung, alias.version, suite.cases, fate=fate)
+    return suite.key
+
+
+def retest(rung: Rung, world: World, suite: Suite) -> None:
+    """Run the cases on the live version and record that it passed them, so that the next deploy need not."""
+    current, alias = world.ledger.current, world.alias
+    if current is None or alias is None:
+        raise AssertionError("testing what is live needs an alias and a current release")
+    new = replace(current, smoke_key=passed(rung, alias, current, suite))
+    rung.ledger.set_current(rung.environment, new, was=current, holding=rung.lock.holding)
+
+
+def smoke(rung: Rung, version: str = "") -> dict[str, Any]:
+    """Run the project's cases through the alias, or on one version; print the table and return the record.
+
+    Raises `StepladderError` with that record when a case fails, `BadInputError` when the cases can't be read, and
+    `RefusedError` when nothing is live or there is no such version.
+    """
+    suite = load_suite(rung)
+    qualifier, served, digest = _subject(rung, version)
+    with rung.console.step("smoke") as step:
+        outcomes = releases.outcomes(rung, qualifier, suite.cases)
+        failed = [outcome for outcome in outcomes if not outcome.passed]
+        step.done(f"{len(outcomes) - len(failed)} of {len(outcomes)} pass on version {served} ({short(digest) or '?'})")
+        step.mark = "fail" if failed else "ok"
+    told = {
+        "environment": rung.environment,
+        "version": served,
+        "digest": digest,
+        "passed": len(outcomes) - len(failed),
+        "failed": len(failed),
+        "cases": [_record(outcome) for outcome in outcomes],
+    }
+    if not rung.console.as_json:
+        rung.console.table(HEAD, [_row(outcome) for outcome in outcomes])
+    if failed:
+        error = StepladderError(
+            f"version {served} of {rung.environment} fails {len(failed)} of {len(outcomes)} smoke cases",
+            hint=f"call it yourself: inv function.invoke --env {rung.environment} --version '{served}'",
+        )
+        error.record = told
+        raise error
+    return told
+
+
+def _subject(rung: Rung, version: str) -> tuple[str, str, str]:
+    """Return what to call, the version that answers, and its digest."""
+    found = None if version else rung.alias()
+    if not version and found is None:
+        raise RefusedError(
+            f"nothing is live on {rung.environment}", hint=f"deploy it: inv deploy --env {rung.environment}"
+        )
+    if found and found.weights:
+        rung.console.warn(
+            f"traffic is split, version {found.version}{aliases.weighted(found)}: any of them may answer a case; "
+            "--version tests one"
+        )
+    served = found.version if found else version
+    state = rung.function.read(served)
+    if state is None:
+        raise RefusedError(
+            f"there is no version {served} of {rung.names.function}",
+            hint=f"the releases and their versions: inv ledger --env {rung.environment}",
+        )
+    return (version or names.ALIAS), served, state.digest
+
+
+def _record(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "name": outcome.name,
+        "passed": outcome.passed,
+        "seconds": round(outcome.seconds, 3),
+        "runs": outcome.runs,
+        "mismatches": list(outcome.mismatches),
+    }
+
+
+def _row(outcome: Outcome) -> tuple[object, ...]:
+    result = Cell("passed", "green") if outcome.passed else Cell("failed", "red")
+    why = "; ".join(outcome.mismatches) or "-"
+    return outcome.name, result, f"{outcome.seconds * 1000:.0f} ms", outcome.runs, why
