@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +12,23 @@ from shared import aws
 
 LATEST = "$LATEST"  # where Terraform makes an alias: nothing was released yet
 NOT_FOUND = "ResourceNotFoundException"
+CONFIGURATION = (
+    "Architectures",
+    "DeadLetterConfig",
+    "Environment",
+    "EphemeralStorage",
+    "FileSystemConfigs",
+    "ImageConfigResponse",
+    "KMSKeyArn",
+    "LoggingConfig",
+    "MemorySize",
+    "Role",
+    "SnapStart",
+    "Timeout",
+    "TracingConfig",
+    "VpcConfig",
+)
+"""What a version freezes besides its image; the same list as in stepladder/releases/function.py (a test compares)."""
 
 
 @dataclass(frozen=True)
@@ -65,3 +84,9 @@ def version(function: str, number: str) -> tuple[str, dict[str, Any]]:
         if digest.startswith("sha256:"):
             return digest, answer["Configuration"]
     return "", answer["Configuration"]
+
+
+def configuration(seen: Mapping[str, Any]) -> str:
+    """Hash what a version freezes besides its image, of a FunctionConfiguration: hex digits."""
+    kept = {key: seen[key] for key in CONFIGURATION if seen.get(key)}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()

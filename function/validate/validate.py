@@ -17,24 +17,6 @@ from shared import aws, below, deployments, elsewhere, ledger, serving
 from shared.aws import explained
 from shared.errors import RefusedError, TransientError
 
-_CONFIGURATION = (
-    "Architectures",
-    "DeadLetterConfig",
-    "Environment",
-    "EphemeralStorage",
-    "FileSystemConfigs",
-    "ImageConfigResponse",
-    "KMSKeyArn",
-    "LoggingConfig",
-    "MemorySize",
-    "Role",
-    "SnapStart",
-    "Timeout",
-    "TracingConfig",
-    "VpcConfig",
-)
-"""What a version freezes besides its image; the same list as in stepladder/releases/function.py (a test compares)."""
-
 
 @explained
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
@@ -84,13 +66,14 @@ def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     digest, served = serving.version(target["function"], alias.version)
     is_first = alias.version == serving.LATEST  # Terraform may have made the function of this image: not released yet
     same_image = digest == release["digest"] and not is_first
-    unchanged = same_image and all(latest.get(key) == served.get(key) for key in _CONFIGURATION)
+    unchanged = same_image and serving.configuration(latest) == serving.configuration(served)
     if not unchanged:
         _check_deployable(target, latest, served)
         if not release["hotfix"] and not is_first:
             _check_weighable(target)
     short = release["digest"].removeprefix("sha256:")[:12]
     return {
+        "configuration": serving.configuration(latest),
         "previous_version": alias.version,
         "replaces": "" if is_first else alias.version,
         "unchanged": unchanged,

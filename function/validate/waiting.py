@@ -18,7 +18,10 @@ _FIRST, _MOST = 0.05, 1.0
 
 
 def updated(event: dict[str, Any]) -> dict[str, Any]:
-    """Wait until $LATEST has taken its image; return the revision that it has then."""
+    """Wait until $LATEST has taken its image; return the revision that it has then.
+
+    Refuses code or a `configuration` (its hash) that isn't what Validate saw: what is published next serves traffic.
+    """
     function = event["target"]["function"]
     for _ in _polls():
         seen = aws.client("lambda").get_function_configuration(FunctionName=function)
@@ -28,6 +31,8 @@ def updated(event: dict[str, Any]) -> dict[str, Any]:
         if seen["LastUpdateStatus"] == "Successful":
             if seen["CodeSha256"] != event["sha256"]:
                 raise RefusedError(f"somebody else gave {function} other code during this climb")
+            if serving.configuration(seen) != event["configuration"]:
+                raise RefusedError(f"somebody changed the configuration of {function} during this promotion")
             return {"revision": seen["RevisionId"]}
     raise StillWaitingError(f"{function} is still being updated")
 

@@ -7,6 +7,7 @@ the states that a good release doesn't pass.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -188,6 +189,56 @@ def test_a_climb_ends_well_with(name, kind, cloud, make_tower, before, unique, e
         assert (entry.release_id, entry.result) == (result.record["release_id"], expected)
     if how.code:
         assert cause_of(name, kind, result.message)
+
+
+CHANGING = sorted(
+    name
+    for name, state in TASKS.items()
+    if name not in UNREACHED and re.search("create|delete|publish|put|transact|update", state.body["Resource"])
+)
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_an_answer_lost_after_the_call_was_done_changes_nothing_of_the_end(
+    name, cloud, make_tower, before, unique, eventually
+):
+    """A repeated call meets what the first one did. Each of these ends as if no answer had been lost."""
+    how = scene(name)
+    tower = make_tower(how.tower, **TOWERS[how.tower])
+    digest = tower.ship(unique(how.source))
+    eventually(lambda: tower.alarm_state() != "ALARM")
+    was = before(tower)
+    rules = [aim(name) | {"kind": "cut_after", "count": 1}]
+    rules += [aim(other) | ALSO.get(what, {"kind": what}) for other, what in how.also]
+    cloud.faults(*rules)
+    result = tower.promote(**dict.fromkeys(how.request, True))
+    hits = cloud.hits()
+    cloud.faults()
+    assert hits, result.message
+    assert name in tower.entered(result.record["execution_arn"]), result.message
+    if name not in LOST:
+        assert result.code == 0, result.message
+        assert tower.digest() == digest
+    else:
+        assert result.code == LOST[name], result.message
+        if result.code == 5:
+            mend(tower, was)
+        assert tower.alias() == was.alias
+    entry = next(iter(tower.ledger().history("production", limit=1)))
+    expected = {0: "succeeded", 5: "rollback_failed", **RESULTS}[result.code]
+    assert (entry.release_id, entry.result) == (result.record["release_id"], expected)
+    was.check_quiet()
+
+
+LOST = {
+    "RecordFailure": 4,
+    "RecordRefusal": 4,
+    "MarkBad": 3,
+    "RecordRolledBack": 3,
+    "RecordRollbackFailed": 5,
+    "Announce": 4,
+}
+"""The ends of scenes in which the release itself fails."""
 
 
 def cause_of(name: str, kind: str, message: str) -> bool:

@@ -149,8 +149,6 @@ def test_an_alias_is_moved_under_an_optimistic_lock(functions: Any, code: Any) -
     [
         pytest.param("1", {"1": 0.1}, "the same version", id="the same version twice"),
         pytest.param("$LATEST", {"1": 0.1}, "$LATEST first", id="$LATEST as the first"),
-        pytest.param("1", {"$LATEST": 0.1}, "$LATEST second", id="$LATEST as the second"),
-        pytest.param("1", {"2": 1.5}, "over 1", id="a weight over 1"),
         pytest.param("1", {"2": 0.1, "3": 0.1}, "three", id="three versions"),
         pytest.param("1", {"4": 0.1}, "other role", id="versions of different roles"),
     ],

@@ -89,6 +89,7 @@ def pipeline(pipeline_folder, monkeypatch):
         "outcome",
         "family",
         "shared.errors",
+        "shared.serving",
     )
     modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
     modules["cases"].load.cache_clear()

@@ -93,8 +93,18 @@ def test_before_the_deployment_every_error_ends_refused():
     moved = {"CreateDeployment", "CreateHotfixDeployment", "ReleaseFirst"}
     before = asl.reachable(states, "Validate", without=frozenset(moved))
     for name in before:
-        for caught in states[name].caught:
+        for caught in states[name].caught - {"IsPublishRetried"}:  # goes on with PublishVersion, or is refused
             assert asl.reachable(states, caught) == {"Refused"}, f"an error of {name} does not end refused"
+
+
+def test_publishing_is_tried_again_once_after_a_stale_revision_and_only_what_validate_saw():
+    states = graph(TARGET)
+    assert states["PublishVersion"].body["Catch"][0]["ErrorEquals"] == ["Lambda.PreconditionFailedException"]
+    assert states["PublishVersion"].caught == {"IsPublishRetried", "Refused"}
+    assert states["IsPublishRetried"].nexts == {"CountPublishRetry", "Refused"}
+    assert asl.reachable(states, "CountPublishRetry", without=frozenset({"AwaitUpdate"})) == {"CountPublishRetry"}
+    payload = states["AwaitUpdate"].body["Parameters"]["Payload"]
+    assert payload["configuration.$"] == "$.facts.configuration"
 
 
 def test_once_traffic_may_have_moved_every_path_ends_verified_or_rolled_back():

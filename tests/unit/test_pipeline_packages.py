@@ -82,7 +82,7 @@ def test_the_errors_that_the_definition_retries_are_errors_of_the_functions(pipe
 def test_the_configuration_that_counts_as_a_change_is_the_same_as_in_deploy(pipeline):
     from stepladder.releases import function
 
-    assert pipeline.validate._CONFIGURATION == function._CONFIGURATION
+    assert pipeline.serving.CONFIGURATION == function._CONFIGURATION
 
 
 def test_an_image_on_a_machines_own_python_is_known_by_the_label_that_the_builder_writes(pipeline):

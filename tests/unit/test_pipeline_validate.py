@@ -69,6 +69,7 @@ def lock(pipeline):
 def test_a_good_target_is_locked_with_the_version_that_a_rollback_returns_to(pipeline):
     facts = call(pipeline)
     assert facts == {
+        "configuration": pipeline.serving.configuration(pipeline.world.lambda_.latest),
         "previous_version": "7",
         "replaces": "7",
         "unchanged": False,

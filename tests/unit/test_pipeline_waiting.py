@@ -1,6 +1,8 @@
 import pytest
 from fakes.pipeline import target
 
+CONFIGURED = {"MemorySize": 256, "Environment": {"Variables": {"STAGE": "production"}}}
+
 
 @pytest.fixture(autouse=True)
 def quick(pipeline, monkeypatch):
@@ -9,11 +11,13 @@ def quick(pipeline, monkeypatch):
 
 
 def call(pipeline, action, **more):
+    if action == "updated":
+        more["configuration"] = pipeline.serving.configuration(CONFIGURED)
     return pipeline.validate.handler({"action": action, "target": target(), **more}, None)
 
 
 def update(status, **more):
-    return {"LastUpdateStatus": status, "CodeSha256": "s", "RevisionId": "r9", **more}
+    return {"LastUpdateStatus": status, "CodeSha256": "s", "RevisionId": "r9", **CONFIGURED, **more}
 
 
 def test_an_update_is_waited_for_and_its_last_revision_told(pipeline):
@@ -31,6 +35,18 @@ def test_other_code_than_ours_is_refused(pipeline):
     pipeline.world.lambda_.states = [update("Successful", CodeSha256="other")]
     with pytest.raises(pipeline.errors.RefusedError, match="somebody else gave"):
         call(pipeline, "updated", sha256="s")
+
+
+@pytest.mark.parametrize("edit", [{"MemorySize": 10240}, {"Environment": {"Variables": {}}}, {"Timeout": 9}], ids=str)
+def test_a_configuration_edited_since_validate_looked_is_refused(pipeline, edit):
+    pipeline.world.lambda_.states = [update("Successful", **edit)]
+    with pytest.raises(pipeline.errors.RefusedError, match="somebody changed the configuration"):
+        call(pipeline, "updated", sha256="s")
+
+
+def test_what_lambda_adds_to_an_answer_is_no_edit(pipeline):
+    pipeline.world.lambda_.states = [update("Successful", LastModified="now", VpcConfig={}, KMSKeyArn="")]
+    assert call(pipeline, "updated", sha256="s") == {"revision": "r9"}
 
 
 def test_an_update_that_takes_long_is_asked_for_again(pipeline):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +11,16 @@ from stepladder.local.cloud import Request
 from stepladder.local.plugins.lambda_functions import paged
 from stepladder.local.plugins.lambda_model import LATEST, Alias, Function, conflict, invalid, stale
 from stepladder.local.plugins.lambda_service import Service
+from stepladder.local.plugins.lambda_settings import validation
+
+_KEYS = (
+    "Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length "
+    "greater than or equal to 1, Member must satisfy regular expression pattern: [0-9]+]"
+)
+_VALUES = (
+    "Map value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must have value "
+    "greater than or equal to 0.0, Member must not be null]"
+)
 
 
 def install(service: Service) -> None:
@@ -89,14 +101,15 @@ class Aliases:
 
         The rules: https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
         """
-        first = function.revision(version)
         weights = alias.weights
         if routing is not None:
             weights = {str(k): float(v) for k, v in (routing.get("AdditionalVersionWeights") or {}).items()}
+            _check_weights(weights)
+        first = function.revision(version)
         if len(weights) > 1:
             raise invalid("Number of items in AdditionalVersionWeights cannot be greater than 1")
-        for other, weight in weights.items():
-            _check_pair(version, other, weight)
+        for other in weights:
+            _check_pair(version, other)
             second = function.revision(other)
             for name, what in (("Role", "execution role"), ("DeadLetterConfig", "dead-letter queue")):
                 if first.settings.get(name) != second.settings.get(name):
@@ -106,17 +119,22 @@ class Aliases:
         alias.version, alias.weights = version, dict(weights)
 
 
-def _check_pair(version: str, other: str, weight: float) -> None:
-    if not 0.0 <= weight <= 1.0:
-        raise invalid(f"AdditionalVersionWeights: {weight} is not between 0.0 and 1.0")
+def _check_weights(weights: Mapping[str, float]) -> None:
+    """Refuse what AWS's front refuses before anything is looked up (recorded on AWS, 2025-11-25)."""
+    text = "{" + ", ".join(f"{other}={weight}" for other, weight in weights.items()) + "}"
+    if any(not re.fullmatch("[0-9]{1,1024}", other) for other in weights):
+        raise validation("routingConfig.additionalVersionWeights", text, _KEYS)
+    if any(not 0.0 <= weight <= 1.0 for weight in weights.values()):
+        raise validation("routingConfig.additionalVersionWeights", text, _VALUES)
+
+
+def _check_pair(version: str, other: str) -> None:
     if other == version:
         raise invalid(
             f"Invalid function version {other}. Function version {other} is already included in routing configuration."
         )
     if version == LATEST:
         raise invalid("$LATEST is not supported for an alias pointing to more than 1 version")
-    if other == LATEST:
-        raise invalid("$LATEST is not supported in AdditionalVersionWeights")
 
 
 def written(function: Function, alias: Alias) -> dict[str, Any]:

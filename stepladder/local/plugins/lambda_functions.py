@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from typing import Any
+from uuid import uuid4
 
 from stepladder.local.cloud import Request
 from stepladder.local.plugins import lambda_settings
@@ -185,6 +186,9 @@ class Functions:
             rows = [configuration(function, function.latest, LATEST, status=False)]
             versions = sorted(function.versions.values(), key=lambda v: int(v.version))
             rows += [configuration(function, v, v.version, status=False) for v in versions]
+        for row in rows:  # recorded on AWS: lists of versions tell no status
+            for name in ("State", "StateReason", "StateReasonCode", "RuntimeVersionConfig"):
+                row.pop(name, None)
         return paged(request, "Versions", rows)
 
     def _publish(self, function: Function, description: str | None) -> Revision:
@@ -197,8 +201,11 @@ class Functions:
         revision = latest.frozen(version, description)
         self.service.begin(revision, created=True)
         revision.update, revision.update_reason = "Successful", ("", "")
+        if latest.settings["PackageType"] == "Zip":  # recorded on AWS: a zip that runs already is Active at once
+            revision.state, revision.state_reason, revision.due = latest.state, latest.state_reason, latest.due
         function.versions[version] = revision
         function.contents[version] = content
+        latest.revision_id = str(uuid4())  # recorded on AWS: publishing a new version changes it, an equal one doesn't
         return revision
 
     def _location(self, code: Code) -> dict[str, Any]:

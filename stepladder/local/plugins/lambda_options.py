@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from stepladder.local.cloud import Request
 from stepladder.local.plugins.lambda_invoker import ACCOUNT_CONCURRENCY
@@ -14,6 +15,10 @@ from stepladder.local.wire import ServiceError
 
 _UNRESERVED = 100  # what AWS keeps for functions without a reservation
 _GIB = 1024**3
+_UNKNOWN = "The function doesn't exist."  # recorded on AWS, 2025-11-25
+_OWN_WORDS = frozenset(
+    {"PutFunctionEventInvokeConfig", "UpdateFunctionEventInvokeConfig", "ListFunctionEventInvokeConfigs"}
+)
 
 Handler = Callable[[Function, str, dict[str, Any]], dict[str, Any] | None]
 
@@ -26,7 +31,12 @@ def install(service: Service) -> None:
             @service.cloud.action("lambda", name)
             def locked(request: Request) -> dict[str, Any] | None:
                 with service.store.lock:
-                    function, qualifier = service.find(request)
+                    try:
+                        function, qualifier = service.find(request)
+                    except ServiceError as error:
+                        if error.code == "ResourceNotFoundException" and name in _OWN_WORDS:
+                            raise not_found(_UNKNOWN) from None
+                        raise
                     return handler(function, qualifier, request.params)
 
             return handler
@@ -64,6 +74,13 @@ def _concurrency(service: Service, action: Callable[[str], Callable[[Handler], H
         function.reserved = None
 
 
+def _resolve(function: Function, qualifier: str) -> None:
+    try:
+        function.resolve(qualifier)
+    except ServiceError:
+        raise not_found(_UNKNOWN) from None
+
+
 def _event_invoke(action: Callable[[str], Callable[[Handler], Handler]]) -> None:
     def config(function: Function, qualifier: str) -> dict[str, Any]:
         try:
@@ -73,7 +90,7 @@ def _event_invoke(action: Callable[[str], Callable[[Handler], Handler]]) -> None
             raise not_found(f"The function {arn} doesn't have an EventInvokeConfig") from None
 
     def put(function: Function, qualifier: str, params: dict[str, Any]) -> dict[str, Any]:
-        function.resolve(qualifier)
+        _resolve(function, qualifier)
         names = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
         given = {name: params[name] for name in names if params.get(name) is not None}
         if not given:
@@ -182,17 +199,20 @@ def _account(service: Service) -> None:
 
     of_mappings: dict[str, dict[str, str]] = {}
 
-    def tags_of(request: Request) -> dict[str, str]:
+    def tags_of(request: Request, *, changes: bool = True) -> dict[str, str]:
         text = str(request.params["Resource"])
         if ":event-source-mapping:" in text:
             return of_mappings.setdefault(text, {})
         key, _ = parse_name(text, request.account, request.region)
-        return store.get(key).tags
+        function = store.get(key)
+        if changes:
+            function.latest.revision_id = str(uuid4())  # recorded on AWS: TagResource and UntagResource change it
+        return function.tags
 
     @service.cloud.action("lambda", "ListTags")
     def list_tags(request: Request) -> dict[str, Any]:
         with store.lock:
-            return {"Tags": dict(tags_of(request))}
+            return {"Tags": dict(tags_of(request, changes=False))}
 
     @service.cloud.action("lambda", "TagResource")
     def tag(request: Request) -> None:
@@ -202,8 +222,9 @@ def _account(service: Service) -> None:
     @service.cloud.action("lambda", "UntagResource")
     def untag(request: Request) -> None:
         with store.lock:
+            tags = tags_of(request)
             for name in request.params["TagKeys"]:
-                tags_of(request).pop(name, None)
+                tags.pop(name, None)
 
     @service.cloud.action("lambda", "GetAccountSettings")
     def settings(request: Request) -> dict[str, Any]:

@@ -47,7 +47,10 @@ def created(cloud: Cloud, key: Key, params: Mapping[str, Any]) -> dict[str, Any]
         raise invalid(
             "Please don't provide Handler, Runtime or Layers when the intended function PackageType is Image."
         )
-    return changed(cloud, key, settings, params)
+    made = changed(cloud, key, settings, params)
+    if (params.get("Environment") or {}).get("Variables") == {}:
+        made["Environment"] = {"Variables": {}}  # recorded on AWS: at creation an empty one is kept
+    return made
 
 
 def changed(cloud: Cloud, key: Key, settings: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
