@@ -204,6 +204,12 @@ def endpoint() -> str:
     return os.environ.get("AWS_ENDPOINT_URL", "")
 
 
+def is_real() -> bool:
+    """Say whether calls go to AWS itself: no endpoint is named, or one of AWS's own."""
+    host = urlsplit(endpoint()).hostname or ""
+    return not endpoint() or host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+
+
 def is_loopback(url: str) -> bool:
     """Say whether a URL's host is this machine.
 

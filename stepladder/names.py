@@ -15,6 +15,7 @@ PROJECT_MAX = 24  # "<project>-artifacts-<12 digits>-<14 letters of region>" mus
 ENVIRONMENT_PATTERN = re.compile(r"[a-z][a-z0-9]{1,11}")
 REGION_PATTERN = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]")
 ACCOUNT_PATTERN = re.compile(r"[0-9]{12}")  # \d would take other scripts' digits too
+EXAMPLE_ACCOUNT = "123456789012"  # the template's default answer, and AWS's example in its own docs
 ROLE_PATTERN = re.compile(r"arn:aws(-[a-z-]+)?:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII)
 
 ALIAS = "live"

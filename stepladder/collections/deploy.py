@@ -36,7 +36,7 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     from stepladder.releases.rung import opened
     from stepladder.releases.wiring import ProjectImages, ProjectInfra
 
-    rung = opened(c, env, "inv deploy", as_json=json, dry_run=dry_run)
+    rung = opened(c, env, "inv deploy", as_json=json, dry_run=dry_run, acting=True)
     request = Request(infra, dry_run, force, wait, allow_dirty, no_smoke)
     report = Deploy(rung, ProjectImages(rung, allow_dirty), ProjectInfra(rung), request).run()
     if json:

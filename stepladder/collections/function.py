@@ -33,7 +33,7 @@ def release(
     from stepladder.releases import byhand
     from stepladder.releases.rung import opened
 
-    rung = opened(c, env, "inv function.release", as_json=json)
+    rung = opened(c, env, "inv function.release", as_json=json, acting=True)
     done = byhand.release(rung, digest=digest, version=version, force=force, no_smoke=no_smoke)
     if json:
         rung.console.json(asdict(done.release))

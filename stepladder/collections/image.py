@@ -34,12 +34,13 @@ def push(context: Any, env: str = "", json: bool = False, pull: bool = False, al
     """Build and push unless the registry has the image already, and print its reference."""
     from dataclasses import asdict
 
-    from stepladder import images, settings
+    from stepladder import images, placeholder, settings
     from stepladder.console import Console
     from stepladder.releases.rung import clients
 
     console, loaded = Console(as_json=json), settings.from_context(context)
     env = env or loaded.rungs[0]
+    placeholder.refuse(loaded, [env])
     aws = clients(loaded, env)
     with console.step("image") as step:
         image = images.prepare(loaded, aws, step, env, say=console.warn, pull=pull, allow_dirty=allow_dirty)
@@ -71,7 +72,7 @@ def prune(
     from stepladder.releases import needed
     from stepladder.releases.rung import opened
 
-    rung = opened(c, env, "inv image.prune", as_json=json, dry_run=dry_run)
+    rung = opened(c, env, "inv image.prune", as_json=json, dry_run=dry_run, acting=True)
     kept = rung.settings.image.kept(keep)
     request = Request(min_age_hours=min_age_hours, yes=yes, dry_run=dry_run)
     record = Prune(rung.aws, rung.names, rung.console, lambda: needed.images(rung, kept), request).run()

@@ -29,4 +29,4 @@ def rebuild(c: Any, env: str, json: bool = False) -> None:
     from stepladder.releases import history
     from stepladder.releases.rung import opened
 
-    history.rebuild(opened(c, env, "inv ledger.rebuild", as_json=json))
+    history.rebuild(opened(c, env, "inv ledger.rebuild", as_json=json, acting=True))

@@ -45,6 +45,8 @@ def new(  # noqa: PLR0917 - one flag for each prompt, and Invoke passes them by 
 ) -> None:
     """Make a new project from the template; asks for what isn't given."""
     given = {key: value for key, value in locals().items() if value and key not in _NOT_ANSWERS}
+    import shlex
+
     from stepladder import resources
     from stepladder.console import Console
     from stepladder.scaffold.answers import check, read_file
@@ -58,7 +60,8 @@ def new(  # noqa: PLR0917 - one flag for each prompt, and Invoke passes them by 
     for note in made.notes:
         console.line(note)
     console.data(str(made.folder))
-    console.hint(f"cd {made.folder.name}, read README.md, then: uv sync && uv run inv test")
+    folder = shlex.quote(str(Path(output) / made.folder.name))
+    console.hint(f"`cd {folder}`, read README.md, then `uv sync && uv run inv test`")
 
 
 _NOT_ANSWERS = ("_context", "output", "answers", "no_input")

@@ -38,7 +38,7 @@ def promote(
     from stepladder.promotion.climb import promote as climb
     from stepladder.promotion.start import Request
 
-    desk = _desk(c, "inv promote", json)
+    desk = _desk(c, "inv promote", json, acting=True)
     told = climb(desk, Request(digest, release, hotfix, force, no_smoke), detach=detach)
     _finish(desk, told)
 
@@ -91,14 +91,18 @@ def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) ->
     _finish(desk, redriven(desk, desk.pick(name), detach=detach))
 
 
-def _desk(c: Any, verb: str, as_json: bool = False) -> Any:
+def _desk(c: Any, verb: str, as_json: bool = False, *, acting: bool = False) -> Any:
     """Open the desk at home, where the lowest rung is: the state machine there climbs the whole ladder."""
+    from stepladder import placeholder
     from stepladder.promotion import places
     from stepladder.promotion.desk import Desk
     from stepladder.releases.rung import opened
     from stepladder.settings import from_context
 
-    return Desk(opened(c, places.desks(from_context(c))[0], verb, as_json=as_json))
+    settings = from_context(c)
+    if acting:
+        placeholder.refuse(settings, settings.rungs)
+    return Desk(opened(c, places.desks(settings)[0], verb, as_json=as_json))
 
 
 def _finish(desk: Any, told: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ def rollback(c: Any, env: str, to: str = "", why: str = "", dry_run: bool = Fals
     from stepladder.releases.rollback import Rollback
     from stepladder.releases.rung import opened
 
-    rung = opened(c, env, "inv rollback", as_json=json, dry_run=dry_run)
+    rung = opened(c, env, "inv rollback", as_json=json, dry_run=dry_run, acting=True)
     report = Rollback(rung, to=to, why=why, dry_run=dry_run).run()
     if json:
         rung.console.json(report.record())

@@ -71,7 +71,7 @@ def apply(
     from stepladder.releases.rung import opened
     from stepladder.terraform import desk
 
-    rung = opened(c, env, "inv tf.apply", as_json=json)
+    rung = opened(c, env, "inv tf.apply", as_json=json, acting=True)
     allowed: dict[str, Any] = {"allow_destroy": allow_destroy, "lock_timeout": lock_timeout}
     with desk.alone(rung), rung.console.step(f"apply {root}") as step:
         was = desk.before(rung, root)
@@ -98,6 +98,6 @@ def unlock(c: Any, env: str, id: str, root: str = "service") -> None:  # noqa: A
     from stepladder import terraform
     from stepladder.releases.rung import opened
 
-    rung = opened(c, env, "inv tf.unlock")
+    rung = opened(c, env, "inv tf.unlock", acting=True)
     with rung.console.step(f"unlock {root}") as step:
         step.done(f"was held by {terraform.unlock(rung.settings, env, root, id, aws=rung.aws)}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from stepladder import names
+from stepladder import names, placeholder
 from stepladder.aws import Aws, error_code
 from stepladder.console import Console
 from stepladder.errors import RefusedError
@@ -152,9 +152,16 @@ class Rung:
             )
 
 
-def opened(context: Any, environment: str, verb: str, *, as_json: bool = False, dry_run: bool = False) -> Rung:
-    """Return the rung of a task: settings from Invoke's context, clients, and a console that labels dry runs."""
+def opened(
+    context: Any, environment: str, verb: str, *, as_json: bool = False, dry_run: bool = False, acting: bool = False
+) -> Rung:
+    """Return the rung of a task: settings from Invoke's context, clients, and a console that labels dry runs.
+
+    One that is `acting`, not only reading, refuses the template's example account on AWS before anything else.
+    """
     settings = from_context(context)
+    if acting:
+        placeholder.refuse(settings, [environment])
     return Rung(
         settings=settings,
         environment=environment,

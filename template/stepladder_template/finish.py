@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from stepladder_template.answers import load_names
 from stepladder_template.source import PACKAGE, Source
 
 MODULES = ("foundation", "service", "delivery")
@@ -54,6 +55,11 @@ def finish(project: Path, template_directory: str | Path, source: Source, answer
     notes = [f"created {project.name}, which depends on {source.requirement}"]
     if source.local:
         notes.append("note: that is a path on this machine; name a git URL or a release before others use the project")
+    if answers.get("aws_account") == load_names().EXAMPLE_ACCOUNT:
+        notes.append(
+            f"note: its AWS account is the example {answers['aws_account']}, which a local cloud takes; "
+            "before you deploy to AWS, put yours under environments in invoke.yaml"
+        )
     if answers.get("git_init"):
         notes.append(_git_init(project))
     return notes

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stepladder import settings
+from stepladder import names, settings
 from stepladder.console import Console
 from stepladder.errors import BadInputError, NotReadyError, StepladderError
 from stepladder.scaffold import project as tasks
+from stepladder.scaffold.answers import prompts
 from stepladder.scaffold.generate import generate
 
 TASKS = """
@@ -71,6 +72,23 @@ def test_it_prints_the_folder_as_data_and_the_rest_beside(here):
 
     assert done.stdout == f"{here / 'hello-ladder'}\n"
     assert "created hello-ladder, which depends on stepladder[local] @ " in done.stderr
+
+
+def test_the_last_hint_names_the_folder_as_it_was_asked_for(here):
+    for output, said in (("sub/my projects", "`cd 'sub/my projects/hello-ladder'`"), (".", "`cd hello-ladder`")):
+        done = inv(here, "new", "--no-input", "--output", output)
+        assert done.stderr.splitlines()[-1] == f"hint: {said}, read README.md, then `uv sync && uv run inv test`"
+
+
+def test_the_example_account_is_told_and_one_s_own_is_not(here):
+    told = "its AWS account is the example 123456789012"
+    assert told in inv(here, "new", "--no-input").stderr
+    own = inv(here, "new", "--no-input", "--project-name", "mine", "--aws-account", "111122223333")
+    assert told not in own.stderr
+
+
+def test_the_example_account_is_the_template_s_default(template):
+    assert prompts(template)["aws_account"] == names.EXAMPLE_ACCOUNT
 
 
 def test_flags_win_over_the_file_of_answers(here):

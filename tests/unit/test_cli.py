@@ -13,6 +13,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("boto3", "botocore", "cookiecutter", "docker", "jinja2", "moto", "requests", "rich", "urllib3", "werkzeug")
+OWN = {"account": "111122223333", "region": "eu-west-1"}
 ALIEN = ("AWS_", "INVOKE_", "PYTHONDONTWRITEBYTECODE", "STEPLADDER_", "TF_")
 
 
@@ -162,12 +163,45 @@ def test_a_local_cloud_that_isn_t_up_is_told_at_once(project, command):
 
 @pytest.mark.parametrize("command", ["deploy --env staging", "status", "function.invoke --env staging"])
 def test_missing_credentials_are_told_with_what_to_do(project, tmp_path, command):
+    _mend(project, environments=dict.fromkeys(("staging", "production"), OWN))
     nobody = {"HOME": str(tmp_path), "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
     done = _invoke(project, *command.split(), **nobody)
     assert done.returncode == 6
     assert "error: there are no AWS credentials that work (NoCredentialsError)" in done.stderr
     assert "AWS_PROFILE" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("endpoint", [{}, {"AWS_ENDPOINT_URL": "https://lambda.eu-west-1.amazonaws.com"}], ids=str)
+@pytest.mark.parametrize(
+    "command",
+    [
+        "deploy --env staging",
+        "deploy --env staging --dry-run",
+        "function.release --env staging --digest sha256:0",
+        "image.push",
+        "promote",
+        "rollback --env staging",
+        "tf.apply --env staging",
+    ],
+)
+def test_the_template_s_example_account_is_refused_on_aws_before_anything(project, command, endpoint):
+    before = sorted(project.rglob("*"))
+    done = _invoke(project, *command.split(), **endpoint)
+    assert done.returncode == 2
+    assert "is 123456789012, the template's example" in done.stderr
+    assert "set stepladder.environments.staging.account" in done.stderr
+    assert str(project / "invoke.yaml") in done.stderr
+    assert sorted(project.rglob("*")) == before
+
+
+def test_an_account_of_one_s_own_is_not_refused_for_what_another_rung_has(project):
+    _mend(project, environments={"staging": OWN, "production": OWN | {"account": "123456789012"}})
+    nobody = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    assert _invoke(project, "deploy", "--env", "staging", **nobody).returncode == 6
+    refused = _invoke(project, "promote", **nobody)
+    assert refused.returncode == 2
+    assert "the account of production is 123456789012" in refused.stderr
 
 
 @pytest.mark.cloud
