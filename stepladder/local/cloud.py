@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +92,7 @@ class Cloud:
         self.savers: dict[str, Callable[[], Any]] = {}
         self.loaders: dict[str, Callable[[Any], None]] = {}
         self.front: Any = None
+        self.hosts: Callable[[str, Environ, Callable[..., Any]], Iterable[bytes]] | None = None  # of function URLs
 
     def action(self, service: str, *actions: str) -> Callable[[Handler], Handler]:
         """Register the handler of one or more actions of a service (botocore's names): a decorator.

@@ -9,6 +9,7 @@ import functools
 import importlib
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -33,6 +34,8 @@ from stepladder.local.wire import Response, ServiceError
 # call functions are left out.
 SERIALISED = frozenset({"codedeploy", "dynamodb", "ecr", "iam", "lambda", "logs", "s3", "secretsmanager", "ssm"})
 CALLS_KEPT = 200_000
+# A function's own host name, here and on AWS; whatever its path, the request is the function's
+FUNCTION_HOST = re.compile(r"([a-z0-9]{32})\.lambda-url\.(?:localhost|[a-z0-9-]+\.on\.aws)\.?(?::\d+)?")
 NOT_OFFERED = "NotOfferedByLocalCloud"
 BROKEN = "LocalCloudError"
 
@@ -55,6 +58,9 @@ class Front:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
+        if self.cloud.hosts and (named := FUNCTION_HOST.fullmatch(environ.get("HTTP_HOST", "").lower())):
+            answer: Iterable[bytes] = self.cloud.hosts(named[1], environ, start_response)
+            return answer
         path = environ["PATH_INFO"]
         signed = environ.get("HTTP_AUTHORIZATION", "").startswith("AWS4-HMAC")
         for prefix, app in self.cloud.routes:
@@ -72,7 +78,7 @@ class Front:
             headers.append(("Content-Length", str(len(response.body))))
         else:
             headers.append(("Content-Length", response.headers["Content-Length"]))
-        start_response(f"{response.status} {_reason(response.status)}", headers)
+        start_response(f"{response.status} {reason(response.status)}", headers)
         return [response.body]
 
     def answer(self, request: Request) -> Response:
@@ -267,7 +273,8 @@ def _moto_app() -> Any:
     return application
 
 
-def _reason(status: int) -> str:
+def reason(status: int) -> str:
+    """Return the words for a status that HTTP knows."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

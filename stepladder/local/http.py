@@ -12,6 +12,7 @@ import io
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -19,75 +20,24 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from stepladder.local.cloud import Environ, WsgiApp
+from stepladder.local.http_request import (
+    MAX_LINE,
+    TOKEN,
+    BadRequest,
+    Body,
+    ClientGoneError,
+    body_length,
+    read_headers,
+    refuse,
+)
 
-MAX_LINE = 65536
-MAX_HEADERS = 200
 IDLE_SECONDS = 300.0
+_PAUSE_SECONDS = 0.1
+_BODILESS = (204, 304)
 
 
 class ConnectionCut(Exception):  # noqa: N818 - an order, not an error
     """Raise it in the app to cut the connection without an answer."""
-
-
-class ClientGoneError(ConnectionError):
-    """The client went away, or sent what is no body; nobody is there to be answered."""
-
-
-class _BadRequest(Exception):  # noqa: N818 - private, becomes a 400
-    pass
-
-
-class _Body(io.RawIOBase):
-    """The request's body: ends by itself, says 100-continue when somebody begins to read."""
-
-    def __init__(self, rfile: io.BufferedIOBase, sock: socket.socket, length: int | None, *, expects: bool) -> None:
-        self._rfile = rfile
-        self._sock = sock
-        self._left = length or 0
-        self._chunked = length is None
-        self._done = length == 0
-        self._expects = expects
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if self._expects:
-            self._expects = False
-            self._sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if self._chunked and not self._done and self._left == 0:
-            self._next_chunk()
-        if self._done:
-            return 0
-        data = self._rfile.read(min(len(buffer), self._left))
-        if not data:
-            raise ClientGoneError("the client went away in the middle of a body")
-        self._left -= len(data)
-        if self._left == 0:
-            if self._chunked:
-                self._rfile.readline(MAX_LINE)
-            else:
-                self._done = True
-        buffer[: len(data)] = data
-        return len(data)
-
-    def _next_chunk(self) -> None:
-        try:
-            self._left = int(self._rfile.readline(MAX_LINE).split(b";")[0], 16)
-        except ValueError:
-            raise ClientGoneError("a chunk of the request's body has no size") from None
-        if self._left == 0:
-            self._done = True
-            while self._rfile.readline(MAX_LINE) not in (b"\r\n", b"\n", b""):
-                pass
-
-    def drain(self) -> bool:
-        """Read what the app left; False when the connection is better closed."""
-        if self._expects and not self._done:
-            return False  # the client never sent it
-        while self.read(MAX_LINE):
-            pass
-        return True
 
 
 class Server:
@@ -106,8 +56,10 @@ class Server:
         while not self._stopping:
             try:
                 connection, address = self._socket.accept()
-            except OSError:
-                break
+            except OSError:  # out of file descriptors, or a client that hung up: neither lasts
+                if not self._stopping:
+                    time.sleep(_PAUSE_SECONDS)
+                continue
             threading.Thread(target=self._converse, args=(connection, address), daemon=True).start()
 
     def stop(self) -> None:
@@ -124,11 +76,11 @@ class Server:
         try:
             while not self._stopping and self._one(sock, rfile, address):
                 pass
+        except BadRequest as error:
+            with contextlib.suppress(OSError):
+                refuse(sock, error)
         except (OSError, ConnectionCut):
             pass  # the client went away, or a fault said so
-        except _BadRequest as error:
-            with contextlib.suppress(OSError):
-                sock.sendall(f"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nX-Why: {error}\r\n\r\n".encode())
         finally:
             with contextlib.suppress(OSError):
                 rfile.close()
@@ -139,6 +91,8 @@ class Server:
         line = rfile.readline(MAX_LINE)
         if not line.strip():
             return bool(line)  # a stray empty line between requests is allowed (RFC 9112, 2.2)
+        if len(line) == MAX_LINE:
+            raise BadRequest("the request line is too long", HTTPStatus.REQUEST_URI_TOO_LONG)
         environ, body, keep = self._read(line, rfile, sock, address)
         answer = _Answer(sock, head=environ["REQUEST_METHOD"] == "HEAD", keep=keep)
         try:
@@ -158,15 +112,16 @@ class Server:
 
     def _read(
         self, line: bytes, rfile: io.BufferedIOBase, sock: socket.socket, address: Any
-    ) -> tuple[Environ, _Body, bool]:
+    ) -> tuple[Environ, Body, bool]:
         try:
             method, target, version = line.decode("latin-1").split()
         except ValueError:
-            raise _BadRequest("no request line") from None
-        headers = _headers(rfile)
+            raise BadRequest("no request line") from None
+        headers = read_headers(rfile)
         path, _, query = target.partition("?")
         if path.startswith("http://"):
             path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"  # noqa: PLR2004 - scheme://host/path
+            target = f"{path}?{query}" if query else path
         environ: Environ = {
             "REQUEST_METHOD": method,
             "SCRIPT_NAME": "",
@@ -193,26 +148,24 @@ class Server:
             key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
             if "_" in name:
                 kept_names[key] = name  # S3 metadata keys may have underscores, and Moto wants them back
-            environ[key] = f"{environ[key]},{value}" if key in environ else value
+            between = "; " if key == "HTTP_COOKIE" else ","
+            environ[key] = f"{environ[key]}{between}{value}" if key in environ else value
         environ["moto.preserved_header_names"] = kept_names
+        environ["stepladder.headers"] = headers
         chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
-        length = None if chunked else int(environ.get("CONTENT_LENGTH") or 0)
+        length = body_length(environ, chunked=chunked)
         expects = environ.get("HTTP_EXPECT", "").lower() == "100-continue"
-        body = _Body(rfile, sock, length, expects=expects)
+        body = Body(rfile, sock, length, expects=expects)
         environ["wsgi.input"] = io.BufferedReader(body, MAX_LINE)
         wish = environ.get("HTTP_CONNECTION", "").lower()
         keep = wish != "close" and (version == "HTTP/1.1" or wish == "keep-alive")
         return environ, body, keep
 
 
-def _headers(rfile: io.BufferedIOBase) -> list[tuple[str, str]]:
-    headers: list[tuple[str, str]] = []
-    while (line := rfile.readline(MAX_LINE)) not in (b"\r\n", b"\n", b""):
-        name, colon, value = line.decode("latin-1").partition(":")
-        if not colon or len(headers) >= MAX_HEADERS:
-            raise _BadRequest("malformed or too many headers")
-        headers.append((name.strip(), value.strip()))
-    return headers
+def is_header(name: str, value: str) -> bool:
+    """Say whether a name and a value may leave as a header: a line break in them would end it, or the whole head."""
+    controls = any((ch < " " and ch != "\t") or ch == "\x7f" for ch in value)
+    return bool(TOKEN.fullmatch(name)) and not controls and all(ord(ch) < 256 for ch in value)  # noqa: PLR2004 - a byte
 
 
 class _Answer:
@@ -230,10 +183,15 @@ class _Answer:
         """WSGI's start_response."""
         self._status = int(status.split(" ", 1)[0])
         self._lines = [f"HTTP/1.1 {status}"]
+        self._sized = False
         for name, value in headers:
             lower = name.lower()
             if lower in ("connection", "transfer-encoding", "keep-alive"):
                 continue
+            if lower == "content-length" and self._status == HTTPStatus.NO_CONTENT:
+                continue  # RFC 9110, 8.6
+            if not is_header(name, value):
+                raise ValueError(f"no header of HTTP: {name!r}")
             self._sized |= lower == "content-length"
             self._lines.append(f"{name}: {value}")
         return self._refuse
@@ -244,12 +202,12 @@ class _Answer:
 
     def send(self, chunks: Iterable[bytes]) -> None:
         """Send the answer: in one write when it is one piece, else chunked as it comes."""
-        bodiless = self._head or self._status in (204, 304)
+        bodiless = self._head or self._status in _BODILESS
         if not self.keep:
             self._lines.append("Connection: close")
         if bodiless or isinstance(chunks, list | tuple):
             body = b"" if bodiless else b"".join(chunks)
-            if not self._sized and self._status not in (204, 304):
+            if not self._sized and self._status not in _BODILESS:
                 size = sum(len(c) for c in chunks) if isinstance(chunks, list | tuple) else 0
                 self._lines.append(f"Content-Length: {size}")
             self._sock.sendall(self._head_bytes() + body)

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 PAYLOAD_LIMIT = 6_291_556  # bytes of a synchronous response: 6 MB and room for an envelope
+REQUEST_LIMIT = 6_291_456  # bytes of a synchronous request: 6 MB
 TOO_LARGE = "Function.ResponseSizeTooLarge"
 _PREFIX = "/2018-06-01/runtime/"
 

@@ -30,6 +30,7 @@ WARM = ("sts", "dynamodb", "lambda", "s3", "iam", "ecr", "logs", "stepfunctions"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT. Exit code 0, or 1 when the port is taken."""
     options = _options(argv)
+    _allow_many_files()
     for name in UNSET:
         os.environ.pop(name, None)
     try:
@@ -79,6 +80,15 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--ready-file", type=Path, help="written with url and pid, as JSON, when ready")
     parser.add_argument("--speed", type=float, default=0.0, help="cloud seconds in a real second; 0: as saved, or 1")
     return parser.parse_args(argv)
+
+
+def _allow_many_files() -> None:
+    """Raise the soft limit of open files, 256 on macOS, to the hard one: each connection is one."""
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _reachable(host: str) -> str:

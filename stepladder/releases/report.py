@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from stepladder import function_url
 from stepladder.releases.ledger import short
 from stepladder.releases.plan import FOUNDATION, SERVICE, SMOKE, Plan, Planned, World
 from stepladder.releases.release import Released
@@ -104,4 +105,4 @@ def released(rung: Rung, done: Released, world: World, plan: Plan, url: str) -> 
 
 def _say_url(rung: Rung, url: str) -> None:
     if url:
-        rung.console.line(f"url: {url}")
+        rung.console.line(f"url: {function_url.shown(url)}")

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import web_frameworks
 from codedeploy_rung import Rung, furnish
 from functions import PYTHON, Functions
 from machines import Machines
@@ -20,6 +21,11 @@ from stepladder.local.launchers import runtime_client
 def functions(cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Functions:
     runtime = runtime_client.client(Path(sys.executable), PYTHON, tmp_path_factory.mktemp("runtime"))
     return Functions(cloud, runtime)
+
+
+@pytest.fixture(scope="session")
+def frameworks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return web_frameworks.install(tmp_path_factory.mktemp("frameworks"))
 
 
 @pytest.fixture

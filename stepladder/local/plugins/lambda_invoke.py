@@ -11,7 +11,7 @@ from stepladder.local.plugins.lambda_async import Asynchronous
 from stepladder.local.plugins.lambda_invoker import Invoker
 from stepladder.local.plugins.lambda_model import Key, not_found, parse_name
 from stepladder.local.plugins.lambda_policy import allows_account
-from stepladder.local.runtime_api import PAYLOAD_LIMIT
+from stepladder.local.runtime_api import REQUEST_LIMIT
 from stepladder.local.wire import ServiceError
 
 _ASYNC_LIMIT = 1_048_576  # bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -28,7 +28,7 @@ def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
         _check_reach(invoker, request, key, qualifier)
         kind = headers.get("x-amz-invocation-type", "RequestResponse")
         payload = request.body
-        _check(payload, PAYLOAD_LIMIT if kind == "RequestResponse" else _ASYNC_LIMIT)
+        _check(payload, _ASYNC_LIMIT if kind == "Event" else REQUEST_LIMIT, kind)
         if kind == "DryRun":
             invoker.target(key, qualifier)
             return Response(204, {"x-amzn-RequestId": str(uuid4())})
@@ -81,16 +81,22 @@ def _check_reach(invoker: Invoker, request: Request, key: Key, qualifier: str) -
             )
 
 
-def _check(payload: bytes, limit: int) -> None:
+def _check(payload: bytes, limit: int, kind: str) -> None:
     if len(payload) > limit:
         raise ServiceError(
-            "RequestTooLargeException", f"{len(payload)} byte payload is too large (limit {limit} bytes)", 413
+            "RequestTooLargeException",
+            f"{len(payload)} byte payload is too large for the {kind} invocation type (limit {limit} bytes)",
+            413,
         )
     try:
-        json.loads(payload or b"{}")
-    except ValueError as error:
+        json.loads(payload or b"{}", parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
         message = f"Could not parse request body into json: {error}"
         raise ServiceError("InvalidRequestContentException", message, 400, Type="User") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _context(encoded: str) -> str:

@@ -1,4 +1,4 @@
-"""Function URLs: `/_url/<id>/...` on the cloud's own port, in payload format 2.0.
+"""Function URLs: `<id>.lambda-url.localhost` and `/_url/<id>/...` on the cloud's own port, in payload format 2.0.
 
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html, and for who may call
 https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html.
@@ -9,19 +9,23 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from stepladder.local.cloud import Environ, Request, Response
+from stepladder.local.cloud import Environ, Request
+from stepladder.local.front import reason
 from stepladder.local.plugins import lambda_url_events as events
 from stepladder.local.plugins.lambda_invoker import Invoker
 from stepladder.local.plugins.lambda_model import Function, Key, conflict, invalid, not_found, now
 from stepladder.local.plugins.lambda_policy import allows
 from stepladder.local.plugins.lambda_service import Service
-from stepladder.local.runtime_api import PAYLOAD_LIMIT
+from stepladder.local.plugins.lambda_url_answers import Answer, broken, mapped, message
+from stepladder.local.runtime_api import REQUEST_LIMIT
 from stepladder.local.wire import ServiceError
 
 PREFIX = "/_url/"
+HOST = ".lambda-url.localhost"
 _FORBIDDEN = (
     "Forbidden. For troubleshooting Function URL authorization issues, see: "
     "https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
@@ -34,7 +38,9 @@ def install(service: Service, invoker: Invoker) -> None:
     for verb in ("Create", "Get", "Update", "Delete"):
         service.cloud.action("lambda", f"{verb}FunctionUrlConfig")(getattr(configs, verb.lower()))
     service.cloud.action("lambda", "ListFunctionUrlConfigs")(configs.list)
-    service.cloud.route(PREFIX, Urls(service, invoker))
+    urls = Urls(service, invoker)
+    service.cloud.route(PREFIX, urls)
+    service.cloud.hosts = urls.by_host
 
 
 def url_id(key: Key, qualifier: str) -> str:
@@ -108,54 +114,55 @@ class Configs:
 
 
 class Urls:
-    """The WSGI app behind the path."""
+    """The WSGI app behind the path, and behind host names of functions' own."""
 
     def __init__(self, service: Service, invoker: Invoker) -> None:
         self.service = service
         self.invoker = invoker
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request."""
-        cookies: list[str] = []
-        response = self.answer(environ, cookies)
-        headers = [(k, v) for k, v in response.headers.items() if k.lower() != "content-length"]
-        headers += [("Set-Cookie", v) for v in cookies]
-        headers.append(("Content-Length", str(len(response.body))))
-        start_response(f"{response.status} -", headers)
-        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else response.body]
-
-    def answer(self, environ: Environ, cookies: list[str]) -> Response:
-        """Answer one request; cookies to be set go into the list."""
+        """Answer a request to a path below `/_url/<id>`."""
         path, _, query = environ["RAW_URI"].partition("?")
         identity, _, rest = path.removeprefix(PREFIX).partition("/")
+        host = f"{identity}{HOST}:{environ['SERVER_PORT']}" if is_loopback(environ) else _given_host(environ)
+        answer = self._answer(environ, identity, host, "/" + rest, query)
+        _keep_below(answer, f"{PREFIX}{identity}", host)
+        return _sent(answer, environ, start_response)
+
+    def by_host(self, identity: str, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request to the function's own host name."""
+        path, _, query = environ["RAW_URI"].partition("?")
+        return _sent(self._answer(environ, identity, _given_host(environ), path, query), environ, start_response)
+
+    def _answer(self, environ: Environ, identity: str, host: str, path: str, query: str) -> Answer:
         found = self._find(identity)
-        if found is None:
-            return _message(404, None)
+        if found is None:  # as AWS answers (LocalStack's recording, test_lambda_url_non_existing_url)
+            return message(403, None, x_amzn_ErrorType="AccessDeniedException")
         function, qualifier = found
         config = function.urls[qualifier]
         cors = _cors(config.get("Cors") or {}, environ)
         if environ["REQUEST_METHOD"] == "OPTIONS" and config.get("Cors") and "HTTP_ORIGIN" in environ:
-            return Response(200, cors)
+            return Answer(200, list(cors.items()))
         signer = events.signer(environ)
         if not self._may(function, qualifier, signed=bool(signer)):
-            return _message(403, _FORBIDDEN, {"x-amzn-ErrorType": "AccessDeniedException"})
-        body = environ["wsgi.input"].read()
-        if len(body) > PAYLOAD_LIMIT:
-            return _message(413, "Request must be smaller than 6291456 bytes for the InvokeFunction operation")
-        event = events.made(environ, function, identity, "/" + rest, query, body, signer)
+            return message(403, _FORBIDDEN, x_amzn_ErrorType="AccessDeniedException")
+        body = environ["wsgi.input"].read(REQUEST_LIMIT)
+        if len(body) == REQUEST_LIMIT:
+            return message(413, f"Request must be smaller than {REQUEST_LIMIT} bytes for the InvokeFunction operation")
+        event = events.made(environ, function, identity, host=host, path=path, query=query, body=body, caller=signer)
         try:
             done = self.invoker.invoke(
                 function.key, qualifier, json.dumps(event).encode(), request_id=event["requestContext"]["requestId"]
             )
         except ServiceError as error:
-            return _message(error.status if error.status == 429 else 502, error.message)  # noqa: PLR2004 - HTTP's own
-        if done.outcome.error:
-            made = events.broken()
-        else:
-            made, new_cookies = events.mapped(done.outcome.payload)
-            cookies += new_cookies
-        made.headers.update({"x-amzn-RequestId": done.request_id, **cors})
-        return made
+            return message(error.status if error.status == 429 else 502, error.message)  # noqa: PLR2004 - HTTP's own
+        answer = broken() if done.outcome.error else mapped(done.outcome.payload)
+        if answer.why:
+            print(f"the URL of {function.key.name} answered 502: {answer.why}", flush=True)  # noqa: T201 - the cloud's log
+        taken = {name.lower() for name in cors} | {"x-amzn-requestid"}
+        answer.headers = [(name, value) for name, value in answer.headers if name.lower() not in taken]
+        answer.headers += [("x-amzn-RequestId", done.request_id), *cors.items()]
+        return answer
 
     def _find(self, identity: str) -> tuple[Function, str] | None:
         with self.service.store.lock:
@@ -175,6 +182,32 @@ class Urls:
             )
 
 
+def _sent(answer: Answer, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    headers = [(name, value) for name, value in answer.headers if name.lower() != "content-length"]
+    headers.append(("Content-Length", str(len(answer.body))))
+    start_response(f"{answer.status} {reason(answer.status)}", headers)
+    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body]
+
+
+def _keep_below(answer: Answer, prefix: str, host: str) -> None:
+    """Write redirects within the function as redirects below its path, as a proxy does."""
+    for place, (name, value) in enumerate(answer.headers):
+        if name.lower() == "location":
+            inside = value.removeprefix(f"http://{host}")
+            if inside.startswith("/") and not inside.startswith("//"):
+                answer.headers[place] = (name, prefix + inside)
+
+
+def _given_host(environ: Environ) -> str:
+    return str(environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")
+
+
+def is_loopback(environ: Environ) -> bool:
+    """Say whether the client reached the cloud on this machine: names below localhost mean the same to it."""
+    name = re.sub(r":\d+$", "", _given_host(environ)).strip("[]").lower()
+    return name in ("localhost", "::1") or name.startswith("127.")
+
+
 def _cors(config: Mapping[str, Any], environ: Environ) -> dict[str, str]:
     origin = environ.get("HTTP_ORIGIN", "")
     allowed = config.get("AllowOrigins") or []
@@ -190,9 +223,3 @@ def _cors(config: Mapping[str, Any], environ: Environ) -> dict[str, str]:
     if config.get("ExposeHeaders"):
         made["Access-Control-Expose-Headers"] = ",".join(config["ExposeHeaders"])
     return made
-
-
-def _message(status: int, message: str | None, headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        status, {"Content-Type": "application/json", **(headers or {})}, json.dumps({"Message": message}).encode()
-    )

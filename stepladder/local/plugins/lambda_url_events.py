@@ -1,47 +1,50 @@
-"""What goes into a function through its URL, and what comes out: payload format 2.0.
+"""What goes into a function through its URL: payload format 2.0.
 
-https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
+https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html. What the page leaves open is as LocalStack's tests
+recorded it on AWS (tests/aws/services/lambda_/test_lambda.snapshot.json, test_lambda_url_echo_http_fixture_default and
+test_lambda_url_form_payload, 2025-11-24), and as published captures have it (middleapi/standard-server#93): the path
+keeps its percent-encoding, also where that is broken; repeated parameters and headers are joined by commas.
 """
 
 from __future__ import annotations
 
 import base64
-import json
 import time
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 from uuid import uuid4
 
-from stepladder.local.cloud import Environ, Response
+from stepladder.local.cloud import Environ
 from stepladder.local.plugins.lambda_model import Function
 
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
+_OWN = ("x-amzn-tls-cipher-suite", "x-amzn-tls-version", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto")
 
 
 def made(
-    environ: Environ, function: Function, identity: str, path: str, query: str, body: bytes, caller: str
+    environ: Environ, function: Function, identity: str, *, host: str, path: str, query: str, body: bytes, caller: str
 ) -> dict[str, Any]:
-    """Make the event of payload format 2.0."""
-    headers = {k[5:].replace("_", "-").lower(): v for k, v in environ.items() if k.startswith("HTTP_")}
-    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        if environ.get(key):
-            headers[key.replace("_", "-").lower()] = environ[key]
+    """Make the event. `host` is the name under which the function is to see itself, with the port."""
+    headers, cookies = _headers(environ)
     address = str(environ.get("REMOTE_ADDR", "127.0.0.1"))
-    headers.update({"x-forwarded-for": address, "x-forwarded-proto": "http"})
-    cookies = [c for c in headers.pop("cookie", "").split("; ") if c]
-    parameters: dict[str, str] = {}
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        parameters[key] = f"{parameters[key]},{value}" if key in parameters else value
+    name, _, port = host.partition(":")
+    headers.setdefault("x-amzn-trace-id", f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]}")
+    headers |= {
+        "host": host,
+        "x-forwarded-for": address,
+        "x-forwarded-port": port or "80",
+        "x-forwarded-proto": "http",
+    }
     moment = datetime.now(UTC)
     context: dict[str, Any] = {
         "accountId": function.key.account if caller else "anonymous",
         "apiId": identity,
-        "domainName": f"{identity}.lambda-url.{function.key.region}.on.aws",
+        "domainName": name,
         "domainPrefix": identity,
         "http": {
             "method": environ["REQUEST_METHOD"],
-            "path": unquote(path),
+            "path": path,
             "protocol": environ.get("SERVER_PROTOCOL", "HTTP/1.1"),
             "sourceIp": address,
             "userAgent": headers.get("user-agent", ""),
@@ -53,54 +56,63 @@ def made(
         "timeEpoch": int(time.time() * 1000),
     }
     if caller:
-        arn = f"arn:aws:iam::{function.key.account}:root"
-        context["authorizer"] = {"iam": {"accessKey": caller, "accountId": function.key.account, "userArn": arn}}
+        context["authorizer"] = {"iam": _identity(caller, function.key.account)}
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
-        "rawPath": unquote(path),
+        "rawPath": path,
         "rawQueryString": query,
-        "headers": headers,
+        "headers": dict(sorted(headers.items())),
         "requestContext": context,
         "isBase64Encoded": False,
     }
     if cookies:
         event["cookies"] = cookies
-        headers["cookie"] = "; ".join(cookies)
-    if parameters:
+    if parameters := _parameters(query):
         event["queryStringParameters"] = parameters
     if body:
-        text = headers.get("content-type", "text/plain").startswith(_TEXT)
-        event["body"] = body.decode(errors="replace") if text else base64.b64encode(body).decode()
-        event["isBase64Encoded"] = not text
+        event["body"], event["isBase64Encoded"] = _body(headers.get("content-type", "text/plain"), body)
     return event
 
 
-def broken() -> Response:
-    """Answer for a function that failed, or returned what no HTTP answer can be made of."""
-    return Response(502, {"Content-Type": "text/plain"}, b"Internal Server Error")
+def _headers(environ: Environ) -> tuple[dict[str, str], list[str]]:
+    """Return the request's headers in small letters, repeated ones joined by commas, and its cookies."""
+    headers: dict[str, str] = {}
+    for given, value in environ["stepladder.headers"]:
+        name = given.lower()
+        if name not in _OWN:  # the cloud says these, whatever a client does
+            between = "; " if name == "cookie" else ","
+            headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
+    return headers, [cookie for part in headers.get("cookie", "").split(";") if (cookie := part.strip())]
 
 
-def mapped(payload: bytes) -> tuple[Response, list[str]]:
-    """Turn what the function returned into an HTTP answer and cookies; with no statusCode all of it is the body."""
-    try:
-        value = json.loads(payload)
-    except ValueError:
-        return broken(), []
-    if not isinstance(value, dict) or "statusCode" not in value:
-        return Response(200, {"Content-Type": "application/json"}, payload), []
-    try:
-        status = int(value["statusCode"])
-        raw = value.get("body")
-        text = raw if isinstance(raw, str) else "" if raw is None else json.dumps(raw)
-        body = base64.b64decode(text) if value.get("isBase64Encoded") else text.encode()
-        headers = {str(k): str(v) for k, v in (value.get("headers") or {}).items()}
-        cookies = [str(v) for v in value.get("cookies") or ()]
-    except (TypeError, ValueError, AttributeError):
-        return broken(), []
-    if "content-type" not in {name.lower() for name in headers}:
-        headers["Content-Type"] = "application/json"
-    return Response(status, headers, body), cookies
+def _parameters(query: str) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        parameters[key] = f"{parameters[key]},{value}" if key in parameters else value
+    return parameters
+
+
+def _body(content_type: str, body: bytes) -> tuple[str, bool]:
+    """Return the body as text, or in base64: forms and multipart bodies too, and what only claims to be text."""
+    if content_type.lower().startswith(_TEXT):
+        try:
+            return body.decode(), False
+        except UnicodeDecodeError:
+            pass
+    return base64.b64encode(body).decode(), True
+
+
+def _identity(caller: str, account: str) -> dict[str, Any]:
+    return {
+        "accessKey": caller,
+        "accountId": account,
+        "callerId": account,
+        "cognitoIdentity": None,
+        "principalOrgId": None,
+        "userArn": f"arn:aws:iam::{account}:root",
+        "userId": account,
+    }
 
 
 def signer(environ: Environ) -> str:

@@ -1,0 +1,52 @@
+"""How a function's URL is shown to people.
+
+The local cloud serves a function below a path of its own address, which every program reaches, and at a host name of
+its own, as AWS does: there redirects, cookies and pages' absolute links stay within the function. Names below
+`localhost` are this machine (RFC 6761, 6.3); browsers and curl know that by themselves, musl's and macOS's resolvers
+often don't. So the name is shown only where it resolves.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+import threading
+from collections.abc import Callable
+
+_BELOW_A_PATH = re.compile(r"http://(?:127\.0\.0\.1|localhost):(\d+)/_url/([a-z0-9]{32})/")
+_SECONDS = 0.5  # a name server that doesn't answer must hold nobody up
+
+Resolver = Callable[[str, int], list[str]]
+"""Return the addresses of a name and a port; raise OSError when there are none."""
+
+
+def shown(url: str, resolve: Resolver | None = None) -> str:
+    """Return the address to print: the local cloud's own name for the function where that resolves, else `url`."""
+    found = _BELOW_A_PATH.fullmatch(url)
+    if not found:
+        return url
+    port, identity = found.groups()
+    name = f"{identity}.lambda-url.localhost"
+    return f"http://{name}:{port}/" if _is_here(name, int(port), resolve or _addresses) else url
+
+
+def _is_here(name: str, port: int, resolve: Resolver) -> bool:
+    addresses: list[str] = []
+
+    def ask() -> None:
+        try:
+            addresses.extend(resolve(name, port))
+        except (OSError, UnicodeError):
+            addresses.clear()
+
+    thread = threading.Thread(target=ask, daemon=True, name="resolve")
+    thread.start()
+    thread.join(_SECONDS)
+    answered = list(addresses)
+    # Some name servers answer every unknown name with an address of their own
+    return bool(answered) and all(ipaddress.ip_address(address).is_loopback for address in answered)
+
+
+def _addresses(name: str, port: int) -> list[str]:
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)]
