@@ -18,8 +18,23 @@ ACCOUNT_PATTERN = re.compile(r"[0-9]{12}")  # \d would take other scripts' digit
 EXAMPLE_ACCOUNT = "123456789012"  # the template's default answer, and AWS's example in its own docs
 ROLE_PATTERN = re.compile(r"arn:aws(-[a-z-]+)?:iam::(?P<account>[0-9]{12}):role/[\w+=,.@/-]{1,512}", re.ASCII)
 
+_PARTITIONS = {  # by the beginnings of their regions: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
+    "cn-": "aws-cn",
+    "eu-isoe-": "aws-iso-e",
+    "eusc-": "aws-eusc",
+    "us-gov-": "aws-us-gov",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "us-isof-": "aws-iso-f",
+}
+
 ALIAS = "live"
 ALARMS = ("errors", "latency", "throttles")
+
+
+def partition_of(region: str) -> str:
+    """Return the AWS partition of a region: aws, aws-cn, aws-us-gov and so on."""
+    return next((name for start, name in _PARTITIONS.items() if region.startswith(start)), "aws")
 
 
 @dataclass(frozen=True)
@@ -43,9 +58,8 @@ class Names:
 
     @property
     def partition(self) -> str:
-        """The AWS partition of the region: aws, aws-cn or aws-us-gov."""
-        prefix = self.region.split("-", 1)[0]
-        return {"cn": "aws-cn"}.get(prefix, "aws-us-gov" if self.region.startswith("us-gov-") else "aws")
+        """The AWS partition of the region, such as aws, aws-cn or aws-us-gov."""
+        return partition_of(self.region)
 
     @property
     def repository(self) -> str:
@@ -55,7 +69,7 @@ class Names:
     @property
     def registry(self) -> str:
         """The host of the account's private registry on AWS."""
-        suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+        suffix = {"aws-cn": "amazonaws.com.cn", "aws-eusc": "amazonaws.eu"}.get(self.partition, "amazonaws.com")
         return f"{self.account}.dkr.ecr.{self.region}.{suffix}"
 
     @property

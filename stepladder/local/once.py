@@ -87,7 +87,7 @@ def _run(
         variables = _variables(settings, environment, stream, address)
         return SandboxSpec(f"stepladder-once-{os.getpid()}", code, settings.architecture, function.memory_mb, variables)
 
-    arn = f"arn:aws:lambda:{names.region}:{names.account}:function:{names.function}"
+    arn = names.function_arn
     trace = f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]};Parent={uuid4().hex[:16]};Sampled=0"
     pool = Pool()
     try:

@@ -55,6 +55,18 @@ def test_a_function_is_invoked_and_its_answer_is_parsed(machines: Machines, func
     assert machines.output({"T": task}, {"x": 5}) == {"x": 5, "answer": {"got": 5, "status": 200}}
 
 
+def test_a_task_of_another_partition_ends_the_execution_in_aws_s_words(machines: Machines, function: str) -> None:
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws-us-gov:states:::lambda:invoke",
+        "Parameters": {"FunctionName": function},
+        "End": True,
+    }
+    ended = machines.run({"T": task})
+    assert (ended["status"], ended["error"]) == ("FAILED", "States.Runtime")
+    assert "Expected 'aws', was 'aws-us-gov'" in ended["cause"]
+
+
 def test_a_function_error_has_the_functions_own_name(machines: Machines, function: str) -> None:
     task = {
         "Type": "Task",

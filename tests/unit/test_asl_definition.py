@@ -225,6 +225,11 @@ def test_a_failed_rollback_wins_over_a_rolled_back_and_that_over_a_refused():
     assert order == ["RollbackFailed", "RolledBack", "RefusedBeforeTraffic"]
 
 
+def test_every_task_is_of_the_partition_that_terraform_works_in():
+    for task in TASKS:
+        assert task.body["Resource"].startswith("arn:${partition}:states:::"), task.name
+
+
 def test_no_codedeploy_deployment_is_made_for_equal_versions():
     states = graph(TARGET)
     (choice,) = states["IsNewVersion"].body["Choices"]
@@ -309,15 +314,25 @@ def test_the_longest_canary_stays_far_under_the_history_limit():
     assert (polls + longest_bake / every) * each < 20_000
 
 
-@pytest.mark.parametrize(
-    "variable", ["validate_arn", "verify_arn", "rollback_arn", "relay_arn", "hook_name", "ledger_table", "topic_arn"]
+FILLED_IN = (
+    "hook_name",
+    "ledger_table",
+    "partition",
+    "relay_arn",
+    "rollback_arn",
+    "topic_arn",
+    "validate_arn",
+    "verify_arn",
 )
+
+
+@pytest.mark.parametrize("variable", FILLED_IN)
 def test_terraform_has_each_place_to_fill_in(variable):
     assert f"${{{variable}}}" in json.dumps(MACHINE)
 
 
 def test_there_is_no_other_place_to_fill_in():
-    assert len(set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINE)))) == 7
+    assert len(set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINE)))) == len(FILLED_IN)
 
 
 def test_statelint_agrees():

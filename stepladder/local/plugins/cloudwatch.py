@@ -16,6 +16,7 @@ from stepladder.local.cloud import Cloud, Request, ServiceError, handles
 from stepladder.local.events import emit
 from stepladder.local.plugins.cloudwatch_metrics import MetricData
 from stepladder.local.regional import Regional
+from stepladder.names import partition_of
 
 TICK = 10.0  # cloud seconds between evaluations; AWS takes a minute
 
@@ -29,7 +30,7 @@ class _Region:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def arn(self, name: str) -> str:
-        return f"arn:aws:cloudwatch:{self.region}:{self.account}:alarm:{name}"
+        return f"arn:{partition_of(self.region)}:cloudwatch:{self.region}:{self.account}:alarm:{name}"
 
 
 class CloudWatch:

@@ -9,6 +9,7 @@ from typing import Any
 from stepladder.local.cloud import Cloud, Request, ServiceError, handles
 from stepladder.local.plugins.codedeploy_model import Deployment, config_info, offered_configs
 from stepladder.local.regional import Regional
+from stepladder.names import partition_of
 
 ALL_AT_ONCE = "CodeDeployDefault.LambdaAllAtOnce"
 GROUP_FIELDS = (
@@ -45,7 +46,7 @@ class CodeDeployRegion:
 
     def arn(self, kind: str, name: str) -> str:
         """Return the ARN of an application or a deploymentgroup."""
-        return f"arn:aws:codedeploy:{self.region}:{self.account}:{kind}:{name}"
+        return f"arn:{partition_of(self.region)}:codedeploy:{self.region}:{self.account}:{kind}:{name}"
 
     def application(self, name: str | None) -> dict[str, Any]:
         """Return an application, or raise CodeDeploy's error."""

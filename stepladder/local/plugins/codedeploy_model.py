@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from stepladder.local.cloud import ServiceError
+from stepladder.names import partition_of
 
 ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
 EVENTS = ("BeforeAllowTraffic", "AllowTraffic", "AfterAllowTraffic")
@@ -149,12 +150,13 @@ class Deployment:
     def describe_target(self) -> dict[str, Any]:
         """Return the deployment's lambdaTarget."""
         spec = self.spec or AppSpec("", "", "", "", {})
+        functions = f"arn:{partition_of(self.region)}:lambda:{self.region}:{self.account}:function"
         return {
             "deploymentTargetType": "LambdaTarget",
             "lambdaTarget": {
                 "deploymentId": self.id,
                 "targetId": self.target_id,
-                "targetArn": f"arn:aws:lambda:{self.region}:{self.account}:function:{spec.function}:{spec.alias}",
+                "targetArn": f"{functions}:{spec.function}:{spec.alias}",
                 "status": self.target_status,
                 "lastUpdatedAt": self.updated or self.created,
                 "lifecycleEvents": [event.describe() for event in self.events],

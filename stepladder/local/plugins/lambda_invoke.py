@@ -13,6 +13,7 @@ from stepladder.local.plugins.lambda_model import Key, not_found, parse_name
 from stepladder.local.plugins.lambda_policy import allows_account
 from stepladder.local.runtime_api import REQUEST_LIMIT
 from stepladder.local.wire import ServiceError
+from stepladder.names import partition_of
 
 _ASYNC_LIMIT = 1_048_576  # bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 
@@ -75,8 +76,9 @@ def _check_reach(invoker: Invoker, request: Request, key: Key, qualifier: str) -
             arn = f"{key.arn}:{qualifier}" if qualifier else key.arn
             raise ServiceError(
                 "AccessDeniedException",
-                f"User: arn:aws:iam::{request.account}:root is not authorized to perform: lambda:InvokeFunction on "
-                f"resource: {arn} because no resource-based policy allows the lambda:InvokeFunction action",
+                f"User: arn:{partition_of(request.region)}:iam::{request.account}:root is not authorized to perform: "
+                f"lambda:InvokeFunction on resource: {arn} because no resource-based policy allows the "
+                "lambda:InvokeFunction action",
                 403,
             )
 

@@ -18,6 +18,7 @@ from typing import Any
 from uuid import uuid4
 
 from stepladder.local.wire import ServiceError
+from stepladder.names import partition_of
 
 LATEST = "$LATEST"
 _ARN = re.compile(
@@ -37,10 +38,7 @@ class Key:
     @property
     def arn(self) -> str:
         """The unqualified ARN."""
-        from stepladder.names import Names
-
-        partition = Names("", "", self.account, self.region).partition
-        return f"arn:{partition}:lambda:{self.region}:{self.account}:function:{self.name}"
+        return f"arn:{partition_of(self.region)}:lambda:{self.region}:{self.account}:function:{self.name}"
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from stepladder.local.plugins.lambda_model import (
     parse_name,
     stale,
 )
+from stepladder.names import partition_of
 
 if TYPE_CHECKING:
     from stepladder.local.cloud import Cloud, Request
@@ -171,4 +172,4 @@ def runtime_arn(key: Key, runtime: str) -> str:
     """Return the ARN of a runtime version; the local cloud has one per runtime."""
     import hashlib
 
-    return f"arn:aws:lambda:{key.region}::runtime:{hashlib.sha256(runtime.encode()).hexdigest()}"
+    return f"arn:{partition_of(key.region)}:lambda:{key.region}::runtime:{hashlib.sha256(runtime.encode()).hexdigest()}"

@@ -143,7 +143,8 @@ def _check_role(cloud: Cloud, key: Key, arn: str) -> None:
         raise ServiceError("AccessDeniedException", "Cross-account pass role is not allowed.", 403)
     refused = invalid("The role defined for the function cannot be assumed by Lambda.")
     try:
-        role = cloud.call("iam", "GetRole", {"RoleName": found["path"].rpartition("/")[2]}, account=key.account)["Role"]
+        asked = {"RoleName": found["path"].rpartition("/")[2]}
+        role = cloud.call("iam", "GetRole", asked, region=key.region, account=key.account)["Role"]
     except ServiceError as error:
         if error.code in ("NoSuchEntity", "NoSuchEntityException"):
             raise refused from None

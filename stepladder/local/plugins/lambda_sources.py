@@ -22,6 +22,7 @@ from stepladder.local.plugins.lambda_invoker import Invoker
 from stepladder.local.plugins.lambda_model import Key, conflict, invalid, not_found, parse_name
 from stepladder.local.plugins.lambda_service import Service
 from stepladder.local.wire import ServiceError
+from stepladder.names import partition_of
 
 _POLL_SECONDS = 0.1
 _RECEIVE_MAX = 10
@@ -89,7 +90,7 @@ class Sources:
             "StateTransitionReason": "USER_INITIATED",
         }
         config["EventSourceMappingArn"] = (
-            f"arn:aws:lambda:{request.region}:{request.account}:event-source-mapping:{config['UUID']}"
+            f"arn:{partition_of(request.region)}:lambda:{request.region}:{request.account}:event-source-mapping:{config['UUID']}"
         )
         mapping = SourceMapping(function.key, qualifier, config)
         self._check_queue(mapping, timeout)

@@ -11,6 +11,7 @@ from typing import Any
 from stepladder.local.asl.history import History
 from stepladder.local.asl.parts import Checkpoint, Where
 from stepladder.local.cloud import ServiceError
+from stepladder.names import partition_of
 
 MACHINE_FIELDS = ("definition", "roleArn", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")
 
@@ -137,7 +138,7 @@ class States:
 
     def arn(self, kind: str, name: str) -> str:
         """Return the ARN of a stateMachine or an execution (`<machine>:<name>`)."""
-        return f"arn:aws:states:{self.region}:{self.account}:{kind}:{name}"
+        return f"arn:{partition_of(self.region)}:states:{self.region}:{self.account}:{kind}:{name}"
 
     def machine(self, arn: str) -> Machine:
         """Return a machine by its unqualified ARN, or raise the service's error."""

@@ -59,7 +59,8 @@ class Tasks:
         resource, pattern = _resource(task.resource)
         kind, _, action = resource.rpartition(":")
         label = {"resourceType": kind, "resource": f"{action}{pattern}"}
-        if task.resource.startswith("arn:aws:lambda:"):
+        _check_partition(task)
+        if _is_function(task):
             label = {"resourceType": "lambda", "resource": "invoke"}
         task.previous = run.note(
             "TaskScheduled",
@@ -121,7 +122,7 @@ class Tasks:
     def _request(self, task: Task) -> Any:
         resource, pattern = _resource(task.resource)
         parameters = task.parameters
-        if task.resource.startswith("arn:aws:lambda:"):
+        if _is_function(task):
             return self._invoke(task, {"FunctionName": task.resource, "Payload": parameters})["Payload"]
         if not isinstance(parameters, dict):
             raise runtime_error(f"The Parameters of {task.name} must be an object")
@@ -227,6 +228,20 @@ def _resource(arn: str) -> tuple[str, str]:
     name = arn.split(":", 5)[5] if arn.count(":") >= 5 else arn  # noqa: PLR2004 - arn:partition:states:::name
     bare, dot, pattern = name.partition(".")
     return bare, dot + pattern
+
+
+def _check_partition(task: Task) -> None:
+    """Refuse a task of another partition, in AWS's words (https://github.com/aws/aws-cdk/issues/4597)."""
+    own, other = (arn.split(":")[1] for arn in (str(task.context["Execution"]["Id"]), task.resource))
+    if own != other:
+        raise runtime_error(
+            f"The resource belongs to a different partition from the running execution. Expected '{own}', was '{other}'"
+        )
+
+
+def _is_function(task: Task) -> bool:
+    """Say whether a task names a function's ARN as its resource."""
+    return task.resource.split(":")[2] == "lambda"
 
 
 def _region(task: Task) -> str:

@@ -8,6 +8,7 @@ resource "aws_sfn_state_machine" "promotion" {
   definition = templatefile("${path.module}/promotion.asl.json", {
     hook_name    = aws_lambda_function.pipeline["verify"].function_name
     ledger_table = local.ledger_table
+    partition    = data.aws_partition.current.partition # a task of another one ends the execution
     relay_arn    = aws_lambda_function.pipeline["relay"].qualified_arn
     rollback_arn = aws_lambda_function.pipeline["rollback"].qualified_arn
     topic_arn    = aws_sns_topic.promotion.arn

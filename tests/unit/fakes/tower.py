@@ -25,6 +25,7 @@ from stepladder.console import Console
 from stepladder.errors import ExitCode, StepladderError
 from stepladder.local import manager
 from stepladder.local.launchers import runtime_client
+from stepladder.names import partition_of
 from stepladder.promotion import climb, definition, packages, places
 from stepladder.promotion.desk import Desk
 from stepladder.promotion.start import Request
@@ -200,7 +201,8 @@ class Tower:
 
     def _pipeline(self, verb: str, at: str) -> tuple[str, str]:
         package, told, place = packages.build(verb), places.variables(self.settings, at), self.place(at)
-        arn = f"arn:aws:lambda:%s:%s:function:{self.project}-pipeline-%s"
+        partition = partition_of(place.region)
+        arn = f"arn:{partition}:lambda:%s:%s:function:{self.project}-pipeline-%s"
         here = (place.region, place.account)
         environment = {
             "AWS_MAX_ATTEMPTS": "2",  # the SDK's pauses are in real time; the state machine's follow the cloud's clock
@@ -213,7 +215,7 @@ class Tower:
             ),
             "LADDER": json.dumps(self.ladder(told)),
             "LEDGER_TABLE": f"{self.project}-releases",
-            "MACHINE": f"arn:aws:states:{place.region}:{place.account}:stateMachine:{self.project}-promotion",
+            "MACHINE": f"arn:{partition}:states:{place.region}:{place.account}:stateMachine:{self.project}-promotion",
             "RELAY": arn % (*here, "relay"),
             "ROLLBACK": arn % (*here, "rollback"),
             "VALIDATE": arn % (*here, "validate"),
@@ -252,6 +254,7 @@ class Tower:
         for name, value in {
             "hook_name": f"{self.project}-pipeline-verify",
             "ledger_table": f"{self.project}-releases",
+            "partition": partition_of(self.place(at).region),
             "topic_arn": topic,
             **{f"{verb}_arn": f"{arn}:1" for verb, arn in pipeline.items()},
         }.items():
