@@ -30,3 +30,25 @@ def rebuild(c: Any, env: str, json: bool = False) -> None:
     from stepladder.releases.rung import opened
 
     history.rebuild(opened(c, env, "inv ledger.rebuild", as_json=json, acting=True))
+
+
+@task(
+    help={
+        "digest": "image: its digest, or the beginning of one that a ledger knows",
+        "release": "release whose image is meant, of any environment",
+        "why": "reason, kept in the ledger",
+        "json": "print one JSON record",
+    },
+    auto_shortflags=False,
+)
+def unmark(c: Any, digest: str = "", release: str = "", why: str = "", json: bool = False) -> None:
+    """Take an image's bad mark away in every account and region, so that deploy and promote take it again."""
+    from stepladder.releases import marks
+    from stepladder.releases.rung import opened
+    from stepladder.settings import from_context
+
+    home = marks.places(from_context(c))[0]
+    rung = opened(c, home, "inv ledger.unmark", as_json=json, acting=True)
+    record = marks.unmark(rung, marks.Image(digest, release), why)
+    if json:
+        rung.console.json(record)

@@ -25,6 +25,7 @@ from stepladder.releases import ledger as ledgers
 from stepladder.releases.cases import UNTESTED, UNTESTED_WARNING, load_suite
 from stepladder.releases.function import LATEST, Function
 from stepladder.releases.identity import release_id
+from stepladder.releases.marks import unmark_command
 from stepladder.releases.records import SUCCEEDED
 from stepladder.releases.rung import Rung
 
@@ -194,7 +195,8 @@ def check_mark(rung: Rung, digest: str) -> None:
     if bad:
         raise RefusedError(
             f"{ledgers.short(digest)} was marked bad by {bad.by}: {bad.why}",
-            hint="release another image, or climb all the same with `inv promote --force`",
+            hint="release another image, promote it all the same with `inv promote --force`, "
+            f"or take the mark away: `{unmark_command(digest)}`",
         )
 
 

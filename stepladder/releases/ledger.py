@@ -11,7 +11,7 @@ from stepladder.aws import error_code
 from stepladder.errors import LockedError, StepladderError
 from stepladder.releases import records
 from stepladder.releases.clock import Clock
-from stepladder.releases.records import Bad, Current, Holder, Holding, Infra, Release, Snapshot
+from stepladder.releases.records import Bad, Current, Holder, Holding, Infra, Release, Snapshot, Unmarked
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELLED = "TransactionCanceledException"
@@ -249,6 +249,19 @@ class Ledger:
             TableName=self.table, Key=records.key(f"digest#{digest}", "bad"), ConsistentRead=True
         )
         return records.record(Bad, answer.get("Item"))
+
+    def unmark(self, digest: str, mark: Bad, done: Unmarked) -> bool:
+        """Take a digest's mark away and keep who did, in one call; say whether it was still the mark that was read."""
+        where = f"digest#{digest}"
+        record = replace(done, marked_at=mark.marked_at, marked_by=mark.by, marked_why=mark.why)
+        item = records.item(records.key(where, f"unmarked#{done.unmarked_at}"), record)
+        delete = {
+            "TableName": self.table,
+            "Key": records.key(where, "bad"),
+            "ConditionExpression": "marked_at = :seen",
+            "ExpressionAttributeValues": {":seen": {"S": mark.marked_at}},
+        }
+        return not self._transact([{"Put": {"TableName": self.table, "Item": item}}, {"Delete": delete}])
 
     def protected_digests(self, environments: Iterable[str], *, keep: int = 10) -> set[str]:
         """Return what pruning must leave: current digests and those of each rung's last `keep` good releases."""

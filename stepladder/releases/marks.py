@@ -1,11 +1,32 @@
-"""Bad marks: what deploy refuses because of one, and taking one away, in the ledger of every place that has it."""
+"""Bad marks: what a deploy refuses because of one, and taking one away, in the ledger of every place that has it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from stepladder.aws import error_code
 from stepladder.display import plain_cause
-from stepladder.errors import RefusedError
-from stepladder.releases.ledger import short
-from stepladder.releases.rung import Rung
+from stepladder.errors import BadInputError, RefusedError, StepladderError
+from stepladder.releases.clock import stamp
+from stepladder.releases.ledger import NOT_FOUND, short
+from stepladder.releases.records import Bad, Unmarked
+from stepladder.releases.rung import Rung, clients
+from stepladder.settings import Settings
+
+_SHA = "sha256:"
+_WHOLE = 64  # hexadecimal digits
+_FEWEST = 6  # of them name an image that a ledger knows
+_HISTORY = 100  # releases of an environment among which an image is looked for
+
+
+@dataclass(frozen=True)
+class Image:
+    """The image that a mark is about: all of its digest, or its beginning, or a release of it."""
+
+    digest: str = ""
+    release: str = ""
 
 
 def check(rung: Rung, digest: str, *, force: bool, hint: str) -> None:
@@ -16,7 +37,7 @@ def check(rung: Rung, digest: str, *, force: bool, hint: str) -> None:
     if not force:
         raise RefusedError(
             f"image {short(digest)} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}",
-            hint=hint,
+            hint=f"{hint}, or take the mark away: `{unmark_command(digest)}`",
         )
     rung.console.warn(f"image {short(digest)} is marked bad ({plain_cause(bad.why)}); released by --force")
 
@@ -24,3 +45,120 @@ def check(rung: Rung, digest: str, *, force: bool, hint: str) -> None:
 def unmark_command(digest: str) -> str:
     """Return the command that takes a digest's mark away."""
     return f"inv ledger.unmark --digest {digest}"
+
+
+def places(settings: Settings) -> tuple[str, ...]:
+    """Return one environment for each account and region that has a ledger, the lowest rung's first."""
+    found: dict[tuple[str, str], str] = {}
+    ladder = list(settings.rungs)
+    for name in (*ladder, *(name for name in settings.environments if name not in ladder)):
+        at = settings.environment(name)
+        if name in ladder or (at.account, at.region) not in found:
+            found[at.account, at.region] = name  # the highest rung of a place stands for it, as in a promotion
+    return tuple(found.values())
+
+
+def unmark(rung: Rung, image: Image, why: str = "") -> dict[str, Any]:
+    """Take an image's mark away in every place's ledger, and return the record of who did it, when and why.
+
+    Raises `BadInputError` when the image isn't named clearly. Where a place can't be reached, the others are done
+    first; the error then carries the record.
+    """
+    ledgers = [_at(rung, name) for name in places(rung.settings)]
+    digest = _digest(ledgers, image)
+    told: dict[str, Any] = {"digest": digest, "by": rung.requested_by, "why": why, "unmarked": []}
+    failed: list[tuple[Rung, Exception]] = []
+    for place in ledgers:
+        try:
+            told["unmarked"] += _unmark(place, digest, why)
+        except Exception as error:  # noqa: BLE001 - told below
+            failed.append((place, error))
+    if len(failed) == len(ledgers):
+        raise failed[0][1]
+    if failed:
+        left = ", ".join(f"{at.names.account} {at.names.region}" for at, _ in failed)
+        first, why_not = failed[0]
+        raised = StepladderError(
+            f"the mark of image {short(digest)} may be left in {left}: {error_code(why_not) or why_not}",
+            hint=f"with credentials that reach {first.environment}, run the same command again",
+        )
+        raised.record = told
+        raise raised from why_not
+    if not told["unmarked"]:
+        rung.console.line(f"nothing to do: image {short(digest)} is not marked bad")
+    return told
+
+
+def _unmark(place: Rung, digest: str, why: str) -> Iterator[dict[str, str]]:
+    """Take the mark away in one place and say so; nothing when there is none."""
+    try:
+        bad = place.ledger.is_bad(digest)
+        while bad and not place.ledger.unmark(digest, bad, Unmarked(stamp(place.clock.now()), place.requested_by, why)):
+            bad = place.ledger.is_bad(digest)  # somebody changed it in between
+    except Exception as error:
+        if error_code(error) != NOT_FOUND:  # no ledger there yet
+            raise
+        return
+    if bad:
+        where = f"{place.names.account} {place.names.region}"
+        place.console.line(f"image {short(digest)} is no longer marked bad in {where}; {_was(bad)}")
+        yield {"account": place.names.account, "region": place.names.region, **asdict(bad)}
+
+
+def _was(bad: Bad) -> str:
+    return f"it was since {bad.marked_at}, by {bad.by}: {plain_cause(bad.why)}"
+
+
+def _at(rung: Rung, environment: str) -> Rung:
+    """Return another environment of the project as a rung, with the clients of its place."""
+    here, there = rung.settings.environment(rung.environment), rung.settings.environment(environment)
+    same = (there.region, there.role_arn) == (here.region, here.role_arn)
+    aws = rung.aws if same else clients(rung.settings, environment)
+    return replace(rung, environment=environment, aws=aws)
+
+
+def _digest(ledgers: list[Rung], image: Image) -> str:
+    if bool(image.digest) == bool(image.release):
+        raise BadInputError("one of --digest and --release is needed", hint="--digest sha256:..., or --release <id>")
+    if image.digest:
+        return _whole(ledgers, image.digest)
+    for place, environment in _environments(ledgers):
+        found = place.ledger.find(environment, image.release)
+        if found and found.digest:
+            return found.digest
+    raise BadInputError(
+        f"no environment has a release {image.release!r} of an image",
+        hint=f"the releases of an environment: `inv ledger --env {ledgers[0].settings.rungs[0]}`",
+    )
+
+
+def _whole(ledgers: list[Rung], digest: str) -> str:
+    """Complete the beginning of a digest from the releases of all environments."""
+    digits = digest.strip().lower().removeprefix(_SHA)
+    if not digits or set(digits) - set("0123456789abcdef") or len(digits) > _WHOLE:
+        raise BadInputError(f"{digest!r} is no digest", hint="digits as `inv status` and `inv ledger` show them")
+    if len(digits) == _WHOLE:
+        return _SHA + digits
+    if len(digits) < _FEWEST:
+        raise BadInputError(f"digest {digest!r} is too short", hint=f"give at least {_FEWEST} digits")
+    known = {
+        entry.digest
+        for place, environment in _environments(ledgers)
+        for entry in place.ledger.history(environment, limit=_HISTORY)
+        if entry.digest.startswith(_SHA + digits)
+    }
+    if len(known) != 1:
+        what = "several images begin so" if known else "no ledger knows such an image"
+        raise BadInputError(f"digest {digest!r} is not clear: {what}", hint="give all 64 digits")
+    return known.pop()
+
+
+def _environments(ledgers: list[Rung]) -> Iterator[tuple[Rung, str]]:
+    """Yield every environment with a rung of its place, which has its ledger; a place without one is passed over."""
+    for place in ledgers:
+        if not place.ledger.snapshot(place.environment).exists:
+            continue
+        for name in place.settings.environments:
+            at = place.settings.environment(name)
+            if (at.account, at.region) == (place.names.account, place.names.region):
+                yield place, name

@@ -106,6 +106,18 @@ class Bad:
 
 
 @dataclass(frozen=True)
+class Unmarked:
+    """That a digest's mark was taken away: when, by whom and why, and what the mark had said."""
+
+    unmarked_at: str
+    by: str
+    why: str
+    marked_at: str = ""
+    marked_by: str = ""
+    marked_why: str = ""
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """One environment as the ledger has it; `exists` is false before the foundation is there."""
 

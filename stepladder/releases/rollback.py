@@ -7,14 +7,14 @@ smoke cases. While a CodeDeploy deployment is under way, rolling back means stop
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
 
 from stepladder.aws import error_code
-from stepladder.errors import RefusedError, StepladderError
+from stepladder.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases import alias as aliases
-from stepladder.releases import golive, records
+from stepladder.releases import golive, marks, records, status
 from stepladder.releases.clock import stamp
 from stepladder.releases.function import State
 from stepladder.releases.identity import release_id
@@ -47,14 +47,27 @@ class Report:
         return asdict(self)
 
 
-class Rollback:
-    """One rollback of one rung. `to` names a release; without it the last good one before the current is taken."""
+def is_bad(*, keep_image: bool, bad: bool) -> bool | None:
+    """Return what the flags say of the image that is left; None when they say nothing."""
+    if keep_image and bad:
+        raise BadInputError("--keep-image and --bad contradict each other", hint="give one of them, or none")
+    return True if bad else False if keep_image else None
 
-    def __init__(self, rung: Rung, *, to: str = "", why: str = "", dry_run: bool = False) -> None:
+
+class Rollback:
+    """One rollback of one rung. `to` names a release; without it the last good one before the current is taken.
+
+    `bad` says whether the image that is left is marked; None leaves it to whoever can be asked, and else marks it.
+    """
+
+    def __init__(
+        self, rung: Rung, *, to: str = "", why: str = "", dry_run: bool = False, bad: bool | None = None
+    ) -> None:
         self.rung = rung
         self.to = to
         self.why = why
         self.dry_run = dry_run
+        self.bad = bad
 
     def run(self) -> Report:
         """Roll back and return the report.
@@ -73,7 +86,7 @@ class Rollback:
             version = targets.check(target, rung.function.read(target.version), image=there.result())
             served = now.result()
         changed = tuple(differences(served.configuration if served else {}, version.configuration))
-        bad = served.digest if served and served.digest != target.digest else ""
+        bad = served.digest if served and served.digest != target.digest and self.bad is not False else ""
         report = Report(
             environment=rung.environment,
             result="unchanged",
@@ -113,8 +126,9 @@ class Rollback:
             console.line(f"{report.environment}: nothing to do, version {target.version} is live")
             return report
         if self.dry_run:
-            return Report(**{**asdict(report), "result": "dry_run"})
+            return replace(report, result="dry_run")
         rung = self.rung
+        report = replace(report, marked_bad=self._judged(found, report.marked_bad))
         if found.deployment:
             # Before the lock: a climb holds it until it has seen its deployment stopped and settled its rung.
             self._stop(found.deployment)
@@ -132,11 +146,38 @@ class Rollback:
             console.line(
                 f"image {short(report.marked_bad)} is marked bad: deploy and promote refuse it without --force"
             )
+            console.hint(f"if it is good after all: `{marks.unmark_command(report.marked_bad)}`")
+        elif self.bad and report.differences:
+            console.warn("both versions have the same image, so it is not marked bad")
         elif report.differences:
             console.hint(
                 "the image is the same, the configuration isn't: mend it, or the next deploy releases it again"
             )
-        return Report(**{**asdict(report), "result": "rolled_back", "release_id": entry.release_id})
+        return replace(report, result="rolled_back", release_id=entry.release_id)
+
+    def _judged(self, found: Found, digest: str) -> str:
+        """Return the digest to mark: nobody is asked where traffic or an alarm has judged it, or nobody can answer."""
+        rung = self.rung
+        if not digest or self.bad or found.in_flight or not rung.console.can_ask:
+            return digest
+        if fired := self._alarms():
+            rung.console.line(f"{fired}: image {short(digest)} counts as bad")
+            return digest
+        answer = rung.console.ask(f"is image {short(digest)} bad? then deploy and promote refuse it from now on")
+        if answer is False:
+            rung.console.line(f"image {short(digest)} is not marked: deploy and promote take it as before")
+            return ""
+        return digest
+
+    def _alarms(self) -> str:
+        """Return which alarms fire; nothing when that can't be read, which must not hold a rollback up."""
+        try:
+            health = status.read_health(self.rung)
+        except Exception as error:
+            if not error_code(error):
+                raise
+            return ""
+        return health if health.startswith(status.ALARM) else ""
 
     def _tell(self, found: Found, target: Release, report: Report) -> None:
         """Say what is going to happen, and which configuration returns with the old version."""

@@ -16,6 +16,7 @@ from stepladder.releases.ledger import short
 from stepladder.releases.records import Release, shown_commit
 from stepladder.releases.rung import Rung
 
+ALARM = "ALARM"
 HEAD = ("rung", "version", "digest", "commit", "age", "weight", "health", "in flight")
 
 
@@ -96,7 +97,7 @@ def _guarded(rung: Rung, silent: list[NotReadyError]) -> RungStatus:
 def _read(rung: Rung) -> RungStatus:
     with ThreadPoolExecutor(5, thread_name_prefix=f"status {rung.environment}") as pool:
         alias, ledger = pool.submit(rung.alias), pool.submit(rung.ledger.snapshot, rung.environment)
-        deployment, health = pool.submit(rung.active_deployment), pool.submit(_health, rung)
+        deployment, health = pool.submit(rung.active_deployment), pool.submit(read_health, rung)
         snapshot = ledger.result()
         last = pool.submit(_history, rung) if snapshot.exists else None
         found = alias.result()
@@ -140,7 +141,7 @@ def _history(rung: Rung) -> list[Release]:
     return rung.ledger.history(rung.environment, limit=50)
 
 
-def _health(rung: Rung) -> str:
+def read_health(rung: Rung) -> str:
     """Say which of the rung's alarms fire; one call."""
     answer = rung.aws.client("cloudwatch").describe_alarms(AlarmNames=list(rung.names.alarms))
     alarms = answer["MetricAlarms"]
@@ -148,7 +149,7 @@ def _health(rung: Rung) -> str:
         a["AlarmName"].removeprefix(f"{rung.names.function}-") for a in alarms if a["StateValue"] == "ALARM"
     )
     if firing:
-        return f"ALARM: {', '.join(firing)}"
+        return f"{ALARM}: {', '.join(firing)}"
     if not alarms:
         return "no alarms"
     return "ok" if any(alarm["StateValue"] == "OK" for alarm in alarms) else "no data yet"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from fakes.errors import DENIED
+from fakes.errors import DENIED, Scripted
 from fakes.world import TABLE, World, digest
 
-from stepladder.errors import LockedError, RefusedError, RollbackFailedError, StepladderError
-from stepladder.releases.rollback import Report, Rollback
+from stepladder.console import Console
+from stepladder.errors import BadInputError, LockedError, RefusedError, RollbackFailedError, StepladderError
+from stepladder.releases.rollback import Report, Rollback, is_bad
 
 
 @pytest.fixture
@@ -278,3 +280,91 @@ def test_a_rollback_takes_few_calls(world: World) -> None:
     roll_back(world)
     assert len([c for c in world.aws.calls if "GetItem" not in c or "Batch" in c]) <= 12
     assert TABLE in world.table.tables
+
+
+class FakeCloudWatch(Scripted):
+    state = "OK"
+
+    def describe_alarms(self, *, AlarmNames: list[str]) -> dict[str, Any]:  # noqa: N803 - AWS's own name
+        self.called("DescribeAlarms")
+        return {"MetricAlarms": [{"AlarmName": name, "StateValue": self.state} for name in AlarmNames]}
+
+
+@pytest.fixture
+def person(world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Somebody at the terminal, whose answer is set and whose questions are kept."""
+    world.aws.clients["cloudwatch"] = FakeCloudWatch()
+    asked: list[str] = []
+    person = SimpleNamespace(answer=False, asked=asked)
+    monkeypatch.setattr(Console, "can_ask", True)
+    monkeypatch.setattr(Console, "ask", lambda _console, question: asked.append(question) or person.answer)
+    return person
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_person_who_rolls_a_healthy_release_back_says_whether_its_image_is_bad(
+    world: World, person: Any, answer: bool
+) -> None:
+    person.answer = answer
+    report = roll_back(world)
+    assert len(person.asked) == 1
+    assert bool(world.rung().ledger.is_bad(digest("three"))) is answer
+    assert report.marked_bad == (digest("three") if answer else "")
+    assert ("is not marked" in world.said) is not answer
+    world.source = "three"
+    if answer:
+        with pytest.raises(RefusedError, match="marked bad"):
+            world.deploy()
+    else:
+        assert world.deploy().result == "released"
+
+
+def test_an_image_that_is_kept_is_no_target_of_the_next_rollback_all_the_same(world: World, person: Any) -> None:
+    assert [roll_back(world).version for _ in range(2)] == ["2", "1"]
+    with pytest.raises(RefusedError, match="no earlier good release"):
+        roll_back(world)
+
+
+def test_without_an_answer_the_image_is_marked_and_the_way_back_is_told(world: World) -> None:
+    world.aws.clients["cloudwatch"] = FakeCloudWatch()
+    roll_back(world)
+    assert world.rung().ledger.is_bad(digest("three"))
+    assert f"`inv ledger.unmark --digest {digest('three')}`" in world.said
+    assert not world.aws.clients["cloudwatch"].calls
+
+
+@pytest.mark.parametrize("bad", [True, False])
+def test_a_flag_answers_before_anybody_is_asked(world: World, person: Any, bad: bool) -> None:
+    roll_back(world, bad=bad)
+    assert person.asked == []
+    assert bool(world.rung().ledger.is_bad(digest("three"))) is bad
+
+
+def test_both_flags_contradict_each_other() -> None:
+    assert (is_bad(keep_image=False, bad=True), is_bad(keep_image=True, bad=False)) == (True, False)
+    assert is_bad(keep_image=False, bad=False) is None
+    with pytest.raises(BadInputError, match="contradict"):
+        is_bad(keep_image=True, bad=True)
+
+
+def test_nobody_is_asked_where_an_alarm_has_judged_or_traffic_is_shifting(world: World, person: Any) -> None:
+    world.aws.clients["cloudwatch"].state = "ALARM"
+    roll_back(world)
+    assert "ALARM: errors, latency, throttles: image" in world.said
+    assert world.rung().ledger.is_bad(digest("three"))
+    world.function.point("2", {"1": 0.1})
+    roll_back(world, to=world.releases[0]["release_id"])
+    assert person.asked == []
+
+
+def test_alarms_that_cant_be_read_hold_no_rollback_up(world: World, person: Any) -> None:
+    world.aws.clients["cloudwatch"].fail("DescribeAlarms", DENIED)
+    assert roll_back(world).result == "rolled_back"
+    assert len(person.asked) == 1
+
+
+def test_a_dry_run_and_a_rollback_of_nothing_ask_nobody(world: World, person: Any) -> None:
+    assert roll_back(world, dry_run=True).marked_bad == digest("three")
+    assert roll_back(world, dry_run=True, bad=False).marked_bad == ""
+    roll_back(world, to=world.releases[2]["release_id"])
+    assert person.asked == []

@@ -1,0 +1,155 @@
+"""Taking a bad mark away, in every place of a ladder, with who did it and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.dynamodb import FakeDynamoDB
+from fakes.errors import DENIED
+from fakes.lambda_ import ACCOUNT, REGION
+from fakes.world import TABLE, FakeAws, World, digest
+
+from stepladder.errors import BadInputError, RefusedError, StepladderError
+from stepladder.releases import marks
+from stepladder.releases.marks import Image
+from stepladder.releases.rollback import Rollback
+from stepladder.settings import load
+
+
+@pytest.fixture
+def marked(world: World) -> World:
+    """A rung that was rolled back from its second image, which is marked."""
+    for source in ("one", "two"):
+        world.source = source
+        world.deploy()
+    world.time.seconds += 1
+    Rollback(world.rung(), why="blank pages").run()
+    return world
+
+
+def unmark(world: World, why: str = "", **named: str) -> dict[str, Any]:
+    return marks.unmark(world.rung(), Image(**named), why)
+
+
+def records(table: FakeDynamoDB, sort: str) -> list[dict[str, Any]]:
+    rows = table.tables.get(TABLE, {}).items()
+    return [
+        {n: v.get("S") for n, v in item.items()} for (pk, sk), item in rows if pk[:7] == "digest#" and sk[:3] == sort
+    ]
+
+
+@pytest.mark.parametrize("named", ["digest", "its beginning", "its digits", "release"])
+def test_an_image_is_unmarked_by_its_digest_or_by_a_release_of_it(marked: World, named: str) -> None:
+    whole = digest("two")
+    by = {"its beginning": whole[:19], "its digits": whole[7:].upper(), "digest": whole}
+    given = {"release": marked.releases[1]["release_id"]} if named == "release" else {"digest": by[named]}
+    marked.source = "two"
+    with pytest.raises(RefusedError, match="marked bad") as caught:
+        marked.deploy()
+    assert f"`inv ledger.unmark --digest {whole}`" in caught.value.hint
+    told = unmark(marked, "it was the database", **given)
+    assert (told["digest"], [place["why"] for place in told["unmarked"]]) == (whole, ["blank pages"])
+    assert marked.deploy().result == "released"
+
+
+def test_who_did_it_when_and_why_is_kept_with_what_the_mark_had_said(marked: World) -> None:
+    (was,) = records(marked.table, "bad")
+    unmark(marked, "it was the database", digest=digest("two"))
+    assert records(marked.table, "bad") == []
+    (kept,) = records(marked.table, "unm")
+    assert (kept["why"], kept["marked_why"], kept["marked_at"]) == ("it was the database", was["why"], was["marked_at"])
+    assert kept["by"] == marked.rung().requested_by
+    assert kept["sk"] == f"unmarked#{kept['unmarked_at']}"
+    assert "is no longer marked bad in" in marked.said
+    assert "blank pages" in marked.said
+
+
+def test_an_image_without_a_mark_has_nothing_taken_away(marked: World) -> None:
+    assert unmark(marked, digest=digest("one"))["unmarked"] == []
+    assert "nothing to do" in marked.said
+    assert records(marked.table, "unm") == []
+
+
+def test_an_image_can_be_marked_again_and_unmarked_again(marked: World) -> None:
+    unmark(marked, digest=digest("two"))
+    marked.source = "two"
+    marked.deploy()
+    marked.time.seconds += 1
+    Rollback(marked.rung()).run()
+    assert len(unmark(marked, digest=digest("two"))["unmarked"]) == 1
+    assert len(records(marked.table, "unm")) == 2
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({}, "one of --digest and --release"),
+        ({"digest": "ab", "release": "x"}, "one of --digest and --release"),
+        ({"release": "20261121T230501Z-a1b2c3"}, "no environment has a release"),
+        ({"digest": "xyz"}, "is no digest"),
+        ({"digest": "abc"}, "too short"),
+        ({"digest": "0" * 12}, "no ledger knows such an image"),
+        ({"digest": "0" * 65}, "is no digest"),
+    ],
+)
+def test_an_image_that_is_not_named_clearly_is_bad_input(marked: World, named: dict[str, str], said: str) -> None:
+    with pytest.raises(BadInputError, match=said):
+        unmark(marked, **named)
+
+
+OTHER = "222222222222"
+
+
+class TestPlaces:
+    """A ladder whose production is in another account, with a ledger of its own."""
+
+    @pytest.fixture
+    def other(self, marked: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDynamoDB:
+        role = f"arn:aws:iam::{OTHER}:role/deployer"
+        environments = {
+            "staging": {"account": ACCOUNT, "region": REGION},
+            "production": {"account": OTHER, "region": REGION, "role_arn": role},
+        }
+        marked.settings = load({"project": "hello", "environments": environments}, tmp_path)
+        table = FakeDynamoDB(TABLE)
+        reached = FakeAws({"dynamodb": table})
+        monkeypatch.setattr(marks, "clients", lambda _settings, environment: {"production": reached}[environment])
+        return table
+
+    def mark(self, table: FakeDynamoDB, marked: World) -> None:
+        key = (f"digest#{digest('two')}", "bad")
+        table.tables[TABLE][key] = marked.table.tables[TABLE][key]
+
+    def test_the_mark_is_taken_away_in_each(self, marked: World, other: FakeDynamoDB) -> None:
+        self.mark(other, marked)
+        told = unmark(marked, digest=digest("two"))
+        assert [place["account"] for place in told["unmarked"]] == [ACCOUNT, OTHER]
+        assert records(other, "bad") == records(marked.table, "bad") == []
+
+    def test_a_mark_that_only_the_other_place_has_is_found_by_a_release_of_here(
+        self, marked: World, other: FakeDynamoDB
+    ) -> None:
+        self.mark(other, marked)
+        unmark(marked, digest=digest("two"))
+        self.mark_again(other)
+        told = unmark(marked, release=marked.releases[1]["release_id"])
+        assert [place["account"] for place in told["unmarked"]] == [OTHER]
+
+    def mark_again(self, table: FakeDynamoDB) -> None:
+        stamped = {"marked_at": {"S": "2026-11-25T00:00:00Z"}, "by": {"S": "climb"}, "why": {"S": "x"}}
+        pk = f"digest#{digest('two')}"
+        table.tables[TABLE][pk, "bad"] = {"pk": {"S": pk}, "sk": {"S": "bad"}, **stamped}
+
+    def test_a_place_without_a_ledger_yet_is_passed_over(self, marked: World, other: FakeDynamoDB) -> None:
+        other.tables.clear()
+        assert len(unmark(marked, digest=digest("two"))["unmarked"]) == 1
+        assert len(unmark(marked, release=marked.releases[1]["release_id"])["unmarked"]) == 0
+
+    def test_a_place_out_of_reach_is_told_after_the_others_are_done(self, marked: World, other: FakeDynamoDB) -> None:
+        other.fail("GetItem", DENIED)
+        with pytest.raises(StepladderError, match=f"may be left in {OTHER} {REGION}: AccessDenied") as caught:
+            unmark(marked, digest=digest("two"))
+        assert len(caught.value.record["unmarked"]) == 1  # type: ignore[arg-type]
+        assert records(marked.table, "bad") == []
