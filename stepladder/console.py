@@ -19,9 +19,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from stepladder.ci import in_ci
-from stepladder.display import cut, plain
+from stepladder.display import cut, one_line, plain
 from stepladder.errors import RefusedError, StepladderError
-from stepladder.tables import Column, lay_out
+from stepladder.tables import Cell, Column, lay_out
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
@@ -112,12 +112,36 @@ class Console:
         """Print one JSON document as data."""
         self.data(json.dumps(value, indent=2, sort_keys=True, default=str))
 
+    def paint_data(self, text: str, colour: str) -> str:
+        """Return `text` for standard output in a colour where colours are shown there."""
+        return _painted(text, colour) if self._colour_data else text
+
+    def brief(self, text: str, *, taken: int = 0) -> str:
+        """Return `text` on one line, cut to what `taken` columns leave of the terminal; whole where there is none."""
+        width = self._width or _width(self._err)
+        return one_line(text) if width is None else cut(one_line(text), max(width - taken - len(self._prefix), 1))
+
+    def fields(self, rows: Sequence[tuple[str, object]]) -> None:
+        """Print names and values as data, whole; on a terminal long values are wrapped beside their names."""
+        import textwrap
+
+        width = self._width or _width(self._out)
+        indent = max((len(name) for name, _ in rows), default=0) + 2
+        for name, value in rows:
+            cell = value if isinstance(value, Cell) else Cell(str(value))
+            text = one_line(cell.text)
+            lines = textwrap.wrap(text, max(width - indent, _LABEL), break_on_hyphens=False) if width else [text]
+            label = f"{self.paint_data(name, 'bold')}{' ' * (indent - len(name))}"
+            for line in lines or [""]:
+                self.data(f"{label}{self.paint_data(line, cell.colour)}".rstrip())
+                label = " " * indent
+
     def table(self, head: Sequence[Column | str], rows: Sequence[Sequence[object]]) -> None:
         """Print an aligned table as data, which fits a terminal's width. A cell is text, or a `tables.Cell`."""
         width = self._width or _width(self._out)
         layout = lay_out(head, rows, width)
         for parts in layout.lines:
-            self.data("".join(_painted(text, colour) if self._colour_data else text for text, colour in parts))
+            self.data("".join(self.paint_data(text, colour) for text, colour in parts))
         if layout.left_out:
             self.line(self.paint(f"no room at {width} columns for: {', '.join(layout.left_out)}", "dim"))
 

@@ -1,8 +1,8 @@
 """Lay a table out for a terminal's width, without knowing what it holds.
 
-Where everything fits nothing is done. Else, in this order: columns that may be cut are cut to the least that still
-tells something, a column that is prose moves to a line below its row, and columns that can be spared are left out,
-which the caller says. Without a width (a pipe, a file) everything is whole.
+Where everything fits nothing is done. Else, in this order: columns that hold nothing are left out, those that may be
+cut are cut to the least that still tells something, prose moves to a line below its row, and columns that can be spared
+are left out, which the caller says. Without a width (a pipe, a file) everything is whole.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from stepladder.display import cut, one_line, width_of
 
 _GAP = 2
 _INDENT = 4
+_NOTHING = ("", "-")
 _WHOLE = 8  # columns that a cell of an undescribed table keeps at least
 
 
@@ -51,22 +52,26 @@ class Layout:
 
 
 def lay_out(head: Sequence[Column | str], rows: Sequence[Sequence[object]], width: int | None) -> Layout:
-    """Return the lines of a table that take at most `width` columns; None is no limit."""
-    columns = [column if isinstance(column, Column) else Column(column, least=_WHOLE) for column in head]
+    """Return the lines of a table that take at most `width` columns; None is no limit.
+
+    A head of nothing but names lets every column be cut; beside a `Column`, a name alone is one that never is.
+    """
+    least = 0 if any(isinstance(column, Column) for column in head) else _WHOLE
+    columns = [column if isinstance(column, Column) else Column(column, least) for column in head]
     cells = [[_cell(value) for value in row] for row in rows]
     natural = {
         place: max(width_of(cell.text) for cell in (Cell(column.name), *(row[place] for row in cells)))
         for place, column in enumerate(columns)
     }
-    widths, below, left_out = _fit(columns, natural, width)
+    hollow = {place for place in natural if cells and all(row[place].text in _NOTHING for row in cells)}
+    widths, below, left_out = _fit(columns, natural, width, hollow)
     lines = [_line(widths, {place: Cell(columns[place].name, "bold") for place in widths})]
     for row in cells:
         lines.append(_line(widths, dict(enumerate(row))))
-        lines += [
-            ((" " * _INDENT, ""), (cut(row[place].text, (width or 0) - _INDENT), row[place].colour))
-            for place in below
-            if row[place].text not in {"", "-"}
-        ]
+        for place in below:
+            if row[place].text not in _NOTHING:
+                text = cut(f"{columns[place].name}: {row[place].text}", (width or 0) - _INDENT)
+                lines.append(((" " * _INDENT, ""), (text, row[place].colour)))
     return Layout(tuple(lines), tuple(columns[place].name for place in left_out))
 
 
@@ -76,7 +81,7 @@ def _cell(value: object) -> Cell:
 
 
 def _fit(
-    columns: list[Column], natural: Mapping[int, int], width: int | None
+    columns: list[Column], natural: Mapping[int, int], width: int | None, hollow: set[int]
 ) -> tuple[dict[int, int], list[int], list[int]]:
     """Return the columns' widths, those that move below their row, and those that are left out."""
     widths = dict(natural)
@@ -84,14 +89,16 @@ def _fit(
     left_out: list[int] = []
     if width is None:
         return widths, below, left_out
+    if _total(widths) > width:
+        widths = {place: size for place, size in widths.items() if place not in hollow} or widths
     spares = sorted((place for place in widths if columns[place].spare), key=lambda place: columns[place].spare)
-    prose = [place for place in widths if columns[place].prose]
+    prose = [place for place in widths if columns[place].prose and natural[place] > _least(columns[place])]
     while True:
         shrunk = _shrunk(columns, widths, width)
         if shrunk is not None or not (prose or spares):
             return (shrunk or _squeezed(widths, width)), below, left_out
         going = prose.pop() if prose else spares.pop()
-        (below if columns[going].prose else left_out).append(going)
+        (below if columns[going].prose else left_out).insert(0, going)
         del widths[going]
 
 

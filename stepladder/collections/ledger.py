@@ -12,15 +12,20 @@ ENV = "environment whose releases are meant"
 @task(
     default=True,
     reads_only=True,
-    help={"env": ENV, "limit": "how many releases, newest first", "json": "print one JSON document"},
+    help={
+        "env": ENV,
+        "limit": "how many releases, newest first",
+        "release": "release to show in full",
+        "json": "print one JSON document",
+    },
     auto_shortflags=False,
 )
-def show(c: Any, env: str, limit: int = 20, json: bool = False) -> None:
+def show(c: Any, env: str, limit: int = 20, release: str = "", json: bool = False) -> None:
     """Show the releases of an environment: when, by whom, what, how each ended and why; `*` marks the live one."""
     from stepladder.releases import history
     from stepladder.releases.rung import opened
 
-    history.show(opened(c, env, "inv ledger", as_json=json), limit)
+    history.show(opened(c, env, "inv ledger", as_json=json), limit, release)
 
 
 @task(help={"env": ENV, "json": "print one JSON document"}, auto_shortflags=False)

@@ -69,7 +69,7 @@ def prepare(
     names = settings.names(environment)
     key = input_key(settings)
     if not pull and (known := _known(settings, aws, names, key)):
-        step.skip(f"{known.tag[:20]} {known.digest[7:19]} is in the registry")
+        step.skip(f"digest {known.digest[7:19]}, tag {known.tag[:20]}: the registry has it")
         return known
     job = Job(settings, names, key, revision.read(settings), step, say, pull, allow_dirty=allow_dirty)
     if not allow_dirty:
@@ -84,7 +84,7 @@ def prepare(
         raise
     check.check_deployable(image, aws_module.endpoint())
     records.save(settings, names, image)
-    done = f"{image.tag[:20]} {image.digest[7:19]}, {_megabytes(image.size)} on {image.base.split('@')[0]}"
+    done = f"digest {image.digest[7:19]}, tag {image.tag[:20]}, {_megabytes(image.size)} on {image.base.split('@')[0]}"
     (step.done if image.pushed else step.skip)(done)
     return image
 

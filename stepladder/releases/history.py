@@ -5,17 +5,41 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
-from stepladder.errors import RefusedError
+from stepladder.display import plain_cause
+from stepladder.errors import BadInputError, RefusedError
 from stepladder.releases.clock import ago
 from stepladder.releases.ledger import short
-from stepladder.releases.records import Release, Snapshot, shown_commit
+from stepladder.releases.records import (
+    FAILED,
+    ROLLBACK_FAILED,
+    ROLLED_BACK,
+    SUCCEEDED,
+    Release,
+    Snapshot,
+    result_words,
+    shown_commit,
+)
 from stepladder.releases.rung import Rung
+from stepladder.tables import Cell, Column
 
-HEAD = ("release", "kind", "result", "version", "digest", "commit", "by", "age", "cause")
+HEAD = (
+    "release",
+    Column("kind", spare=2),
+    "result",
+    "version",
+    Column("digest", spare=1),
+    Column("commit", spare=3),
+    Column("by", least=8, spare=4),
+    "age",
+    Column("cause", least=30, prose=True),
+)
+_COLOURS = {SUCCEEDED: "green", FAILED: "red", ROLLED_BACK: "yellow", ROLLBACK_FAILED: "red"}
 
 
-def show(rung: Rung, limit: int) -> list[Release]:
-    """Print the newest releases of a rung, newest first; a `*` stands before the one that is live."""
+def show(rung: Rung, limit: int, release_id: str = "") -> list[Release]:
+    """Print the newest releases of a rung, newest first, or one in full; a `*` stands before the one that is live."""
+    if release_id:
+        return [_show_release(rung, release_id)]
     snapshot = _snapshot(rung)
     found = rung.ledger.history(rung.environment, limit=limit)
     if rung.console.as_json:
@@ -24,6 +48,42 @@ def show(rung: Rung, limit: int) -> list[Release]:
     live = snapshot.current.release_id if snapshot.current else ""
     rows = [_row(release, release.release_id == live, rung.clock.now()) for release in found]
     rung.console.table(HEAD, rows)
+    return found
+
+
+def _show_release(rung: Rung, release_id: str) -> Release:
+    """Print one release in full, with the mark of its image if there is one."""
+    snapshot = _snapshot(rung)
+    found = rung.ledger.find(rung.environment, release_id)
+    if found is None:
+        raise BadInputError(
+            f"{rung.environment} has no release {release_id!r}",
+            hint=f"its releases: `inv ledger --env {rung.environment}`",
+        )
+    bad = rung.ledger.marks([found.digest]).get(found.digest)
+    if rung.console.as_json:
+        rung.console.json({**asdict(found), "bad": asdict(bad) if bad else None})
+        return found
+    is_live = snapshot.current is not None and snapshot.current.release_id == found.release_id
+    shown = {
+        "release": found.release_id + (" (live)" if is_live else ""),
+        "environment": found.environment,
+        "kind": found.kind + (" (hotfix)" if found.hotfix else ""),
+        "result": Cell(result_words(found.result), _COLOURS.get(found.result, "")),
+        "cause": plain_cause(found.cause),
+        "version": found.version,
+        "version before": found.previous_version,
+        "image digest": found.digest,
+        "marked bad": Cell(f"by {bad.by} at {bad.marked_at}: {plain_cause(bad.why)}", "red") if bad else "",
+        "commit": found.git_commit,
+        "by": found.requested_by,
+        "started": found.started_at,
+        "ended": found.ended_at,
+        "Terraform plan": found.plan_id,
+        "promotion": found.execution_arn,
+        "deployment": found.deployment_id,
+    }
+    rung.console.fields([(name, value) for name, value in shown.items() if value])
     return found
 
 
@@ -59,15 +119,15 @@ def _snapshot(rung: Rung) -> Snapshot:
     return snapshot
 
 
-def _row(release: Release, live: bool, now: float) -> tuple[str, ...]:
+def _row(release: Release, live: bool, now: float) -> tuple[Cell | str, ...]:
     return (
-        f"{'*' if live else ' '} {release.release_id}",
+        Cell(f"{'*' if live else ' '} {release.release_id}", "bold" if live else ""),
         release.kind,
-        release.result,
+        Cell(result_words(release.result), _COLOURS.get(release.result, "")),
         release.version or "-",
         short(release.digest) or "-",
-        shown_commit(release.git_commit) or "-",
+        Cell(shown_commit(release.git_commit) or "-", "yellow" if release.git_commit.endswith("-dirty") else ""),
         release.requested_by,
         ago(release.ended_at or release.started_at, now),
-        release.cause or "-",
+        plain_cause(release.cause) or "-",
     )

@@ -250,6 +250,35 @@ class Ledger:
         )
         return records.record(Bad, answer.get("Item"))
 
+    def marks(self, digests: Iterable[str]) -> dict[str, Bad]:
+        """Return the marks of those digests that have one, in one call."""
+        keys = [records.key(f"digest#{digest}", "bad") for digest in sorted(set(digests) - {""})]
+        found = self._batch(keys) if keys else {}
+        read = {pk.removeprefix("digest#"): records.record(Bad, raw) for (pk, _), raw in found.items()}
+        return {digest: bad for digest, bad in read.items() if bad}
+
+    def marked(self, beginning: str) -> set[str]:
+        """Return every digest that begins so and is, or was, marked; nothing without a ledger."""
+        found: set[str] = set()
+        scan: dict[str, Any] = {
+            "TableName": self.table,
+            "FilterExpression": "begins_with(pk, :prefix)",
+            "ExpressionAttributeValues": {":prefix": {"S": f"digest#{beginning}"}},
+            "ProjectionExpression": "pk",
+            "ConsistentRead": True,
+        }
+        while True:
+            try:
+                answer = self.client.scan(**scan)
+            except Exception as error:
+                if error_code(error) == NOT_FOUND:
+                    return found
+                raise
+            found |= {raw["pk"]["S"].removeprefix("digest#") for raw in answer["Items"]}
+            if "LastEvaluatedKey" not in answer:
+                return found
+            scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
     def unmark(self, digest: str, mark: Bad, done: Unmarked) -> bool:
         """Take a digest's mark away and keep who did, in one call; say whether it was still the mark that was read."""
         where = f"digest#{digest}"

@@ -44,7 +44,7 @@ def check(rung: Rung, digest: str, *, force: bool, hint: str) -> None:
 
 def unmark_command(digest: str) -> str:
     """Return the command that takes a digest's mark away."""
-    return f"inv ledger.unmark --digest {digest}"
+    return f"inv ledger.unmark --digest {short(digest)}"
 
 
 def places(settings: Settings) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ def _digest(ledgers: list[Rung], image: Image) -> str:
 
 
 def _whole(ledgers: list[Rung], digest: str) -> str:
-    """Complete the beginning of a digest from the releases of all environments."""
+    """Complete the beginning of a digest from the releases of all environments, or from what is marked."""
     digits = digest.strip().lower().removeprefix(_SHA)
     if not digits or set(digits) - set("0123456789abcdef") or len(digits) > _WHOLE:
         raise BadInputError(f"{digest!r} is no digest", hint="digits as `inv status` and `inv ledger` show them")
@@ -147,6 +147,7 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
         for entry in place.ledger.history(environment, limit=_HISTORY)
         if entry.digest.startswith(_SHA + digits)
     }
+    known = known or {found for place in ledgers for found in place.ledger.marked(_SHA + digits)}
     if len(known) != 1:
         what = "several images begin so" if known else "no ledger knows such an image"
         raise BadInputError(f"digest {digest!r} is not clear: {what}", hint="give all 64 digits")

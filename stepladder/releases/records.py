@@ -166,6 +166,11 @@ def _read(value: Mapping[str, Any]) -> Any:
     return value.get("BOOL", value.get("S", ""))
 
 
+def result_words(result: str) -> str:
+    """Return how a release ended, as people read it: `rolled back`."""
+    return result.replace("_", " ")
+
+
 def recorded_commit(sha: str, *, dirty: bool) -> str:
     """Return what the ledger and a version's Description say of a commit; without one, nothing differs from it."""
     return (sha + (_DIRTY if dirty else "")) if sha else NO_COMMIT

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from stepladder.aws import explain
 from stepladder.console import Console
+from stepladder.display import plain_cause
 from stepladder.errors import NotReadyError, StepladderError
 from stepladder.releases import alias as aliases
 from stepladder.releases.clock import ago
+from stepladder.releases.function import State
 from stepladder.releases.ledger import short
-from stepladder.releases.records import Release, shown_commit
+from stepladder.releases.marks import unmark_command
+from stepladder.releases.records import Release, result_words, shown_commit
 from stepladder.releases.rung import Rung
+from stepladder.tables import Cell, Column
 
 ALARM = "ALARM"
-HEAD = ("rung", "version", "digest", "commit", "age", "weight", "health", "in flight")
+_WARNING = len("warning: ")
+HEAD = (
+    "rung",
+    "version",
+    "digest",
+    Column("commit", spare=1),
+    "age",
+    "weight",
+    Column("health", least=20, prose=True),
+    Column("in flight", least=20, prose=True),
+)
+_CALM = {"ok": "green", "no data yet": "", "no alarms": "yellow", "nothing deployed yet": "dim"}
+
+
+@dataclass(frozen=True)
+class BadMark:
+    """That a version which gets traffic has an image that was marked bad."""
+
+    version: str
+    digest: str
+    marked_at: str
+    by: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -25,7 +51,8 @@ class RungStatus:
     """One rung. `weights` are the shares of additional versions; `drift` says where reality and ledger differ.
 
     `health` is ok, unknown, none (no alarms), or the names of the alarms that fire. `problem` is set when the rung
-    couldn't be read.
+    couldn't be read. `bad` are the marks of what gets traffic. `last_failure` is id and cause of the newest release if
+    it didn't succeed, and `last_result` how that one ended.
     """
 
     environment: str
@@ -41,6 +68,8 @@ class RungStatus:
     deployment: str = ""
     drift: str = ""
     last_failure: str = ""
+    last_result: str = ""
+    bad: tuple[BadMark, ...] = ()
     problem: str = ""
 
     def record(self) -> dict[str, Any]:
@@ -60,12 +89,26 @@ class RungStatus:
         return (
             self.environment,
             self.version,
-            short(self.digest) or "?",
+            (short(self.digest) or "?") + (" bad" if self.digest in {mark.digest for mark in self.bad} else ""),
             shown_commit(self.git_commit) or "?",
             ago(self.released_at, now) if self.released_at else "?",
             weight,
             self.health,
             self.deployment or self.lock or "-",
+        )
+
+    def cells(self, now: float) -> tuple[Cell, ...]:
+        """Return the row with the colours that tell something."""
+        rung, version, digest, commit, age, weight, health, in_flight = self.row(now)
+        return (
+            Cell(rung, "bold"),
+            Cell(version),
+            Cell(digest, "red" if digest.endswith(" bad") else ""),
+            Cell(commit, "yellow" if self.git_commit.endswith("-dirty") else ""),
+            Cell(age),
+            Cell(weight, "yellow" if self.weights else ""),
+            Cell(health, _CALM.get(health, "red")),
+            Cell(in_flight, "" if in_flight == "-" else "yellow"),
         )
 
 
@@ -110,7 +153,9 @@ def _read(rung: Rung) -> RungStatus:
         )
         if found is None:
             return status
-        served = rung.function.read(found.version)
+        versions = {version: rung.function.read(version) for version in (found.version, *sorted(found.weights))}
+        served = versions[found.version]
+        marks = _marks(rung, versions) if snapshot.exists else ()
         releases = last.result() if last else []
     entry = next((r for r in releases if r.version == found.version and r.result == "succeeded"), None)
     newest = releases[0] if releases else None
@@ -123,6 +168,7 @@ def _read(rung: Rung) -> RungStatus:
         drift = f"version {found.version} has image {short(served.digest)}, the ledger another"
     if found.weights and not status.deployment:
         drift = f"weights were left behind: {found.version}{aliases.weighted(found)}"
+    failed = newest if newest and newest.result != "succeeded" else None
     return replace(
         status,
         version=found.version,
@@ -133,7 +179,20 @@ def _read(rung: Rung) -> RungStatus:
         requested_by=entry.requested_by if entry else "",
         weights=tuple(sorted(found.weights.items())),
         drift=drift,
-        last_failure=f"{newest.release_id}: {newest.cause}" if newest and newest.result != "succeeded" else "",
+        last_failure=f"{failed.release_id}: {failed.cause}" if failed else "",
+        last_result=newest.result if newest else "",
+        bad=marks,
+    )
+
+
+def _marks(rung: Rung, versions: Mapping[str, State | None]) -> tuple[BadMark, ...]:
+    """Return the marks of the images of the versions that get traffic, in one call."""
+    digests = {version: state.digest for version, state in versions.items() if state and state.digest}
+    marked = rung.ledger.marks(digests.values())
+    return tuple(
+        BadMark(version, digest, bad.marked_at, bad.by, bad.why)
+        for version, digest in digests.items()
+        if (bad := marked.get(digest))
     )
 
 
@@ -178,8 +237,27 @@ def show(rungs: list[Rung], *, clock: Callable[[], float]) -> list[RungStatus]:
 
 
 def _print(console: Console, found: list[RungStatus], now: float) -> None:
-    console.table(HEAD, [status.row(now) for status in found])
+    console.table(HEAD, [status.cells(now) for status in found])
     for status in found:
-        for name, text in (("drift", status.drift), ("last release failed", status.last_failure)):
-            if text:
-                console.warn(f"{status.environment}: {name}: {text}")
+        if status.drift:
+            console.warn(f"{status.environment}: drift: {status.drift}")
+        for mark in status.bad:
+            _print_mark(console, status.environment, mark, now)
+        if status.last_failure:
+            _print_failure(console, status)
+
+
+def _print_mark(console: Console, environment: str, mark: BadMark, now: float) -> None:
+    who = f"{mark.by}, {ago(mark.marked_at, now)} ago"
+    said = f"{environment}: image {short(mark.digest)} of version {mark.version} is marked bad by {who}"
+    console.warn(console.brief(f"{said}: {plain_cause(mark.why)}", taken=_WARNING))
+    console.hint(f"if it is good after all: `{unmark_command(mark.digest)}`")
+
+
+def _print_failure(console: Console, status: RungStatus) -> None:
+    release, _, cause = status.last_failure.partition(": ")
+    said = f"{status.environment}: the last release {result_words(status.last_result)}: {plain_cause(cause)}"
+    shown = console.brief(said, taken=_WARNING)
+    console.warn(shown)
+    if shown != said:
+        console.hint(f"all of it: `inv ledger --env {status.environment} --release {release}`")

@@ -85,7 +85,7 @@ def planned(console: Console, saved: SavedPlan, notes: tuple[str, ...]) -> None:
     rows = [(action, address) for action, addresses in plans.summary(saved).items() for address in addresses]
     for action, address in rows:
         sign = f"{_SIGNS.get(action, action):>3}"
-        console.data(f"{console.paint(sign, _COLOURS.get(action, 'dim'))} {address}")
+        console.data(f"{console.paint_data(sign, _COLOURS.get(action, 'dim'))} {address}")
     if not saved.changed:
         console.line("nothing to change")
         return

@@ -173,3 +173,20 @@ def test_nobody_is_asked_where_nobody_can_answer(terminal, monkeypatch, why):
     console = Console(err=terminal, as_json=why == "json")
     assert console.ask("is it bad?") is None
     assert terminal.getvalue() == ""
+
+
+def test_data_that_is_piped_has_no_colour_though_the_person_has_a_terminal(terminal, streams):
+    console = Console(err=terminal, out=streams[1])
+    console.data(console.paint_data("+", "green"))
+    console.fields([("result", Cell("failed", "red")), ("cause", "long " * 40)])
+    assert streams[1].getvalue() == f"+\nresult  failed\ncause   {('long ' * 40).strip()}\n"
+
+
+def test_fields_wrap_beside_their_names(streams):
+    Console(err=streams[0], out=streams[1], width=20).fields([("cause", "one two three four"), ("by", "")])
+    assert streams[1].getvalue() == "cause  one two three\n       four\nby\n"
+
+
+def test_a_brief_text_is_one_line_of_the_terminal(streams):
+    assert Console(err=streams[0], width=20).brief("one\ntwo three four five", taken=5) == "one two three…"
+    assert Console(err=streams[0]).brief("one\ntwo " * 20).count("two") == 20

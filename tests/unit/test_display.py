@@ -85,7 +85,7 @@ def test_no_line_is_longer_than_the_terminal(width):
 def test_prose_without_room_stands_below_its_row_and_spared_columns_are_named():
     layout = lay_out(LEDGER, ROWS, 40)
     assert layout.left_out == ("by",)
-    assert text_of(layout)[2].startswith("    the version fails")
+    assert text_of(layout)[2].startswith("    cause: the version fails")
     assert text_of(lay_out(LEDGER, [(*ROWS[0][:3], "-")], 40))[2:] == []
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fakes.world import TABLE, World, digest
 
 from stepladder.console import Console
-from stepladder.errors import LockedError, RefusedError
+from stepladder.errors import BadInputError, LockedError, RefusedError
 from stepladder.releases import history
+from stepladder.releases.records import Bad
 from stepladder.releases.rollback import Rollback
 from stepladder.releases.rung import Rung
 
@@ -67,3 +70,55 @@ def test_without_a_table_there_is_nothing_to_show(world: World) -> None:
     world.table.tables.clear()
     with pytest.raises(RefusedError, match="no ledger yet"):
         history.show(rung(world), 20)
+
+
+def test_one_release_is_shown_in_full(world: World) -> None:
+    newest = world.releases[1]
+    world.rung().ledger.mark_bad(newest["digest"], Bad("2027-01-15T07:00:00Z", "climb", "ProbeFailedError: it broke"))
+    (found,) = history.show(rung(world), 20, newest["release_id"])
+    assert found.version == "2"
+    told = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in world.out.getvalue().splitlines())
+    assert told["release"] == f"{newest['release_id']} (live)"
+    assert told["image digest"] == newest["digest"]
+    assert told["marked bad"] == "by climb at 2027-01-15T07:00:00Z: it broke"
+    assert (told["result"], told["version before"]) == ("succeeded", "1")
+
+
+def test_one_release_as_json_is_one_record_as_it_is_stored(world: World) -> None:
+    history.show(rung(world, as_json=True), 20, world.releases[0]["release_id"])
+    record = json.loads(world.out.getvalue())
+    assert (record["release_id"], record["version"], record["bad"]) == (world.releases[0]["release_id"], "1", None)
+
+
+def test_a_release_that_is_none_is_bad_input(world: World) -> None:
+    with pytest.raises(BadInputError, match="staging has no release 'x'"):
+        history.show(rung(world), 20, "x")
+
+
+CAUSE = "DeploymentFailed: deployment d-1 ended Failed: ALARM_ACTIVE: " + "alarms have been activated " * 5
+
+
+def told_of(world: World, width: int | None) -> str:
+    entry = replace(world.rung().ledger.history("staging")[0], release_id="29991231T000000Z-a1b2c3")
+    world.rung().ledger.write(replace(entry, result="rolled_back", cause=CAUSE, git_commit=f"{'ab' * 20}-dirty"))
+    console = Console(err=world.err, out=world.out, live=False, width=width)
+    history.show(
+        Rung(world.settings, "staging", world.aws, console, "inv ledger", world.time.clock()),  # type: ignore[arg-type]
+        20,
+    )
+    return world.out.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_the_table_fits_the_terminal_and_a_cause_is_cut(world: World, width: int) -> None:
+    lines = told_of(world, width).splitlines()
+    assert max(map(len, lines)) <= width
+    assert any("deployment d-1 ended Failed" in line and line.endswith("…") for line in lines)
+    assert "29991231T000000Z-a1b2c3" in "".join(lines), "a release can be named by what is shown"
+
+
+def test_in_a_pipe_causes_are_whole_and_without_class_names(world: World) -> None:
+    out = told_of(world, None)
+    assert CAUSE.removeprefix("DeploymentFailed: ").strip() in out
+    assert "DeploymentFailed" not in out
+    assert "rolled back" in out

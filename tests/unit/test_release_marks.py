@@ -48,7 +48,7 @@ def test_an_image_is_unmarked_by_its_digest_or_by_a_release_of_it(marked: World,
     marked.source = "two"
     with pytest.raises(RefusedError, match="marked bad") as caught:
         marked.deploy()
-    assert f"`inv ledger.unmark --digest {whole}`" in caught.value.hint
+    assert f"`inv ledger.unmark --digest {whole[7:19]}`" in caught.value.hint
     told = unmark(marked, "it was the database", **given)
     assert (told["digest"], [place["why"] for place in told["unmarked"]]) == (whole, ["blank pages"])
     assert marked.deploy().result == "released"
@@ -64,6 +64,12 @@ def test_who_did_it_when_and_why_is_kept_with_what_the_mark_had_said(marked: Wor
     assert kept["sk"] == f"unmarked#{kept['unmarked_at']}"
     assert "is no longer marked bad in" in marked.said
     assert "blank pages" in marked.said
+
+
+def test_the_beginning_of_a_marked_digest_that_no_release_has_any_more_is_enough(marked: World) -> None:
+    for key in [key for key in marked.table.tables[TABLE] if key[1].startswith("release#")]:
+        del marked.table.tables[TABLE][key]
+    assert len(unmark(marked, digest=digest("two")[7:19])["unmarked"]) == 1
 
 
 def test_an_image_without_a_mark_has_nothing_taken_away(marked: World) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from fakes.world import World, digest
 from stepladder.console import Console
 from stepladder.errors import NotReadyError, StepladderError
 from stepladder.releases import status
-from stepladder.releases.records import recorded_commit, shown_commit
+from stepladder.releases.records import Bad, recorded_commit, shown_commit
 from stepladder.releases.rung import Rung
 from stepladder.releases.status import RungStatus
 
@@ -132,3 +134,76 @@ def test_a_rung_that_has_nothing_yet_says_so(world: World) -> None:
 def test_a_commit_is_recorded_whole_and_shown_short(sha: str, dirty: bool, recorded: str, shown: str) -> None:
     assert recorded_commit(sha, dirty=dirty) == recorded
     assert shown_commit(recorded) == shown
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_terminal(world: World, monkeypatch: pytest.MonkeyPatch, width: int) -> list[str]:
+    """Show the status on a terminal of that width, and return what standard output and standard error show."""
+    for name in ("CI", "NO_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    terminal = Terminal()
+    console = Console(err=terminal, out=terminal, width=width)
+    rung = Rung(world.settings, "staging", world.aws, console, "inv status", world.time.clock())  # type: ignore[arg-type]
+    status.show([rung], clock=lambda: world.time.seconds + 300)
+    return terminal.getvalue().splitlines()
+
+
+def test_the_mark_of_an_image_is_seen_wherever_it_serves(world: World) -> None:
+    ledger = world.rung().ledger
+    ledger.mark_bad(
+        digest("one"), Bad("2027-01-15T07:00:00Z", "climb", "rolled back on production: ProbeFailedError: x")
+    )
+    (found,) = show(world)
+    assert [(mark.version, mark.digest, mark.by) for mark in found.bad] == [("1", digest("one"), "climb")]
+    assert f"{digest('one')[7:19]} bad" in world.out.getvalue()
+    assert "image of version 1" not in world.said
+    assert "of version 1 is marked bad by climb, 1 h ago: rolled back on production: x" in world.said
+    assert f"`inv ledger.unmark --digest {digest('one')[7:19]}`" in world.said
+    world.out.truncate(0)
+    world.out.seek(0)
+    show(world, as_json=True)
+    (record,) = json.loads(world.out.getvalue())
+    assert record["bad"][0]["why"] == "rolled back on production: ProbeFailedError: x", "as it is stored"
+
+
+def test_the_mark_of_a_version_that_gets_a_share_of_the_traffic_is_seen_too(world: World) -> None:
+    world.source = "two"
+    world.deploy()
+    world.function.point("1", {"2": 0.1})
+    world.rung().ledger.mark_bad(digest("two"), Bad("2027-01-15T07:00:00Z", "climb", "x"))
+    assert [mark.version for mark in show(world)[0].bad] == ["2"]
+
+
+def test_marks_cost_one_call_and_a_good_image_has_none(world: World) -> None:
+    world.table.calls.clear()
+    assert show(world)[0].bad == ()
+    assert world.table.calls.count("BatchGetItem") == 2
+
+
+def test_a_long_cause_is_cut_to_the_terminal_and_the_command_that_shows_it_all_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.case("works", expect={"status": 201, "result": {"a": "long " * 20}})
+    world.source = "two"
+    with pytest.raises(Exception, match="fails 1 of 1"):
+        world.deploy()
+    lines = on_terminal(world, monkeypatch, 80)
+    (cut,) = [line for line in lines if "the last release failed" in line]
+    assert cut.endswith("…")
+    assert len(re.sub(r"\x1b\[\d+m", "", cut)) <= 80
+    assert f"`inv ledger --env staging --release {world.releases[-1]['release_id']}`" in lines[-1]
+
+
+def test_colours_tell_what_is_well_and_what_is_not(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[32mok\x1b[0m" in on_terminal(world, monkeypatch, 120)[1]
+    world.aws.clients["cloudwatch"].alarms = (("errors", "ALARM"),)
+    world.function.point("1", {"7": 0.1})
+    world.codedeploy.active = "d-1"
+    line = on_terminal(world, monkeypatch, 120)[1]
+    assert "\x1b[31mALARM: errors\x1b[0m" in line
+    assert "\x1b[33m90%, 7: 10%\x1b[0m" in line
+    assert "\x1b[33md-1\x1b[0m" in line
