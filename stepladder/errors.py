@@ -58,6 +58,10 @@ class NotReadyError(StepladderError):
     exit_code = ExitCode.NOT_READY
 
 
+class RepositoryMissingError(NotReadyError):
+    """The project's image repository isn't there: nobody made it yet, or somebody deleted it."""
+
+
 class LockedError(StepladderError):
     """Somebody else holds the environment's lock or Terraform's state lock."""
 

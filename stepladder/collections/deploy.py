@@ -17,6 +17,8 @@ from stepladder.collections.edge import task
         "wait": "wait up to ten minutes for somebody else's lock",
         "allow_dirty": "let a CI job release files that no commit holds",
         "no_smoke": "run no smoke case: release untested, which the ledger says",
+        "skip_ladder": "release these files above the lowest rung without a promotion; needs --why",
+        "why": "reason for --skip-ladder, for the ledger",
     },
     auto_shortflags=False,
 )
@@ -30,6 +32,8 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     wait: bool = False,
     allow_dirty: bool = False,
     no_smoke: bool = False,
+    skip_ladder: bool = False,
+    why: str = "",
 ) -> None:
     """Apply, build, push, test and release what changed; with nothing changed do nothing, in half a second."""
     from stepladder.releases.deploy import Deploy, Request
@@ -37,7 +41,7 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     from stepladder.releases.wiring import ProjectImages, ProjectInfra
 
     rung = opened(c, env, "inv deploy", as_json=json, dry_run=dry_run, acting=True)
-    request = Request(infra, dry_run, force, wait, allow_dirty, no_smoke)
+    request = Request(infra, dry_run, force, wait, allow_dirty, no_smoke, skip_ladder, why)
     report = Deploy(rung, ProjectImages(rung, allow_dirty), ProjectInfra(rung), request).run()
     if json:
         rung.console.json(report.record())

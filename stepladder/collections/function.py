@@ -14,17 +14,21 @@ from stepladder.collections.edge import task
         "version": "published version whose image is to be released",
         "force": "release an image that was marked bad",
         "no_smoke": "run no smoke case: release untested, which the ledger says",
+        "skip_ladder": "release it above the lowest rung without a promotion; needs --why",
+        "why": "reason for --skip-ladder, for the ledger",
         "json": "print one JSON record",
     },
     auto_shortflags=False,
 )
-def release(
+def release(  # noqa: PLR0917 - each is a flag of the command line
     c: Any,
     env: str,
     digest: str = "",
     version: str = "",
     force: bool = False,
     no_smoke: bool = False,
+    skip_ladder: bool = False,
+    why: str = "",
     json: bool = False,
 ) -> None:
     """Release an image that was pushed before: publish, test, move the alias, verify."""
@@ -34,7 +38,8 @@ def release(
     from stepladder.releases.rung import opened
 
     rung = opened(c, env, "inv function.release", as_json=json, acting=True)
-    done = byhand.release(rung, digest=digest, version=version, force=force, no_smoke=no_smoke)
+    asked: dict[str, Any] = {"force": force, "no_smoke": no_smoke, "skip_ladder": skip_ladder, "why": why}
+    done = byhand.release(rung, digest=digest, version=version, **asked)
     if json:
         rung.console.json(asdict(done.release))
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stepladder.aws import Aws, error_code
-from stepladder.errors import NotReadyError, RefusedError
+from stepladder.errors import RefusedError, RepositoryMissingError
 from stepladder.images.registry import Registry
 from stepladder.names import Names
 
@@ -70,11 +70,13 @@ def holds(aws: Aws, names: Names, digest: str) -> bool:
     return bool(answer.get("images"))
 
 
-def missing(names: Names) -> NotReadyError:
-    """Return the error for a repository that nobody has made yet."""
-    return NotReadyError(
+def missing(names: Names) -> RepositoryMissingError:
+    """Return the error for a repository that nobody has made yet, or that somebody deleted."""
+    where = f"--env {names.environment} --root foundation"
+    return RepositoryMissingError(
         f"there is no ECR repository {names.repository} in {names.account}, {names.region}",
-        hint="the root `foundation` makes it: inv tf.apply --root foundation, or inv deploy",
+        hint=f"make it (again): `inv deploy --env {names.environment} --infra always`; "
+        f"or it alone: `inv tf.plan {where}`, then `inv tf.apply {where}`",
     )
 
 

@@ -13,6 +13,8 @@ from stepladder.releases.clock import Clock, retrying
 
 NOT_FOUND = "ResourceNotFoundException"
 PRECONDITION = "PreconditionFailedException"
+DESCRIPTION = "What callers get; moved by releases only"
+"""As in terraform/modules/service/alias.tf, so that a plan finds nothing to change (a test compares)."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,13 @@ def read(client: Any, function: str, name: str = names.ALIAS) -> Alias | None:
         if error_code(error) == NOT_FOUND:
             return None
         raise
+
+
+def create(client: Any, function: str, version: str, name: str = names.ALIAS) -> Alias:
+    """Make an alias again as Terraform made it, but on a version."""
+    return _alias(
+        client.create_alias(FunctionName=function, Name=name, FunctionVersion=version, Description=DESCRIPTION)
+    )
 
 
 def move(

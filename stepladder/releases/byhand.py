@@ -6,18 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stepladder import aws as aws_module
 from stepladder import names
 from stepladder import text as text_files
 from stepladder.errors import BadInputError, RefusedError
-from stepladder.releases import marks
+from stepladder.releases import drift, ladder_guard, marks, registered
 from stepladder.releases import release as releases
 from stepladder.releases.alias import Alias
 from stepladder.releases.cases import UNTESTED_WARNING, load_suite
 from stepladder.releases.function import Answer
 from stepladder.releases.ledger import short
 from stepladder.releases.log_lines import told
-from stepladder.releases.records import NO_COMMIT, Snapshot
+from stepladder.releases.records import Snapshot
 from stepladder.releases.release import Released, Target
 from stepladder.releases.rung import Rung
 
@@ -26,32 +25,52 @@ _PREFIX = 6  # fewest digits that name an image of the ledger
 
 
 def release(
-    rung: Rung, *, digest: str = "", version: str = "", force: bool = False, no_smoke: bool = False
+    rung: Rung,
+    *,
+    digest: str = "",
+    version: str = "",
+    force: bool = False,
+    no_smoke: bool = False,
+    skip_ladder: bool = False,
+    why: str = "",
 ) -> Released:
     """Release an image that is in the registry already, with every guard of a deploy.
 
     `digest` is whole, or the beginning of one that a ledger of this project knows; `version` stands for the image of a
-    published version. The configuration is that of $LATEST.
+    published version. The configuration is that of $LATEST, which has to be what Terraform applied.
     """
+    skipped = ladder_guard.skipped(rung.settings, rung.environment, skip_ladder=skip_ladder, why=why)
     if bool(digest) == bool(version):
         raise BadInputError("one of --digest and --version is needed", hint="--digest sha256:..., or --version 7")
     alias, snapshot = _read(rung)
     wanted = _of_version(rung, version) if version else _whole(rung, digest)
+    pin = None if skipped else ladder_guard.check_release(rung, alias, snapshot, wanted, force=force)
     marks.check(rung, wanted, force=force, hint="release another one, or this with --force")
     if no_smoke:
         rung.console.warn(UNTESTED_WARNING)
     suite = load_suite(rung, no_smoke=no_smoke)
-    image_uri, commit, key = _image(rung, wanted)
+    image = registered.read(rung, wanted, pin.origin if pin else None)
     with rung.alone(snapshot.lock) as was_free:
         if not was_free:
             alias, snapshot = _read(rung)
         latest = rung.function.read()
         if latest is None:
-            raise RefusedError(f"{rung.names.function} is gone", hint="inv deploy makes it again")
-        infra_hash = snapshot.infra.input_hash if snapshot.infra else ""
-        target = Target(wanted, image_uri, commit, input_key=key, infra_hash=infra_hash, smoke_key=suite.key)
+            raise RefusedError(
+                f"{rung.names.function} is gone", hint=f"make it again: `inv deploy --env {rung.environment}`"
+            )
+        if drift.found(snapshot, latest):
+            raise drift.refused(rung, drift.changes(rung, snapshot, latest), "a release would publish that")
+        target = Target(
+            wanted,
+            image.reference,
+            image.git_commit,
+            input_key=image.input_key,
+            infra_hash=snapshot.infra.input_hash if snapshot.infra else "",
+            smoke_key=suite.key,
+            skipped_ladder=skipped,
+        )
         done = releases.release(rung, target, alias, latest, suite.cases)
-    said = f", {done.release.cause}" if done.release.cause else ""
+    said = f", {done.release.remarks}" if done.release.remarks else ""
     rung.console.line()
     rung.console.line(f"{rung.environment}: version {alias.version} -> {done.release.version} ({short(wanted)}){said}")
     return done
@@ -63,6 +82,8 @@ def _read(rung: Rung) -> tuple[Alias, Snapshot]:
         raise RefusedError(
             f"nothing is live on {rung.environment}", hint=f"inv deploy --env {rung.environment} makes it"
         )
+    if not rung.lock.held:
+        rung.lock.check_free(snapshot.lock)
     rung.check_unshifted(alias, rung.active_deployment(), snapshot.current)
     return alias, snapshot
 
@@ -93,24 +114,6 @@ def _whole(rung: Rung, digest: str) -> str:
         what = "several images begin so" if known else "the ledger knows no such image"
         raise BadInputError(f"digest {digest!r} is not clear: {what}", hint="give the whole digest")
     return known.pop()
-
-
-def _image(rung: Rung, digest: str) -> tuple[str, str, str]:
-    """Check that the registry holds a deployable image by this digest; return its URI, commit and input key."""
-    from stepladder.images import check, ecr
-    from stepladder.images.model import LABEL_REVISION
-
-    repository = ecr.connect(rung.aws, rung.names)
-    found = check.read(repository.registry, repository.name, digest)
-    if found is None:
-        raise RefusedError(
-            f"image {short(digest)} is not in repository {repository.name}", hint="push it: inv image.push"
-        )
-    check.check_layers(found)
-    check.check_architecture(found.architecture, rung.settings.architecture, found.base)
-    built = found.built(registry=repository.host, repository=repository.name, tag="", pushed=False)
-    check.check_deployable(built, aws_module.endpoint())
-    return built.reference, found.labels.get(LABEL_REVISION, "") or NO_COMMIT, found.key
 
 
 def invoke(rung: Rung, *, payload: str = "", event: str = "", version: str = "", whole_log: bool = False) -> Answer:

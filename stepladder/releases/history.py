@@ -71,6 +71,7 @@ def _show_release(rung: Rung, release_id: str) -> Release:
         "kind": found.kind + (" (hotfix)" if found.hotfix else ""),
         "result": Cell(result_words(found.result), _COLOURS.get(found.result, "")),
         "cause": plain_cause(found.cause),
+        "past the ladder": found.skipped_ladder,
         "version": found.version,
         "version before": found.previous_version,
         "image digest": found.digest,
@@ -129,5 +130,5 @@ def _row(release: Release, live: bool, now: float) -> tuple[Cell | str, ...]:
         Cell(shown_commit(release.git_commit) or "-", "yellow" if release.git_commit.endswith("-dirty") else ""),
         release.requested_by,
         ago(release.ended_at or release.started_at, now),
-        plain_cause(release.cause) or "-",
+        plain_cause(release.remarks) or "-",
     )

@@ -54,28 +54,38 @@ class EnvironmentLock:
 
         Returns whether it was free: what the caller read beside `seen` still holds then. Else somebody was at work in
         between, and it has to be read again. Raises `LockedError`, which names the holder, at once or after `wait`
-        seconds; `waiting` is told once.
+        seconds; `waiting` is told once, if there is anything to wait for.
         """
         holder, tries = seen, 0
         told = False
         for _ in self._clock.polls(wait):
             for _ in range(3):  # the holder may give it back, or die, between our write and our read
-                if holder and not self._is_over(holder):
+                if holder and not self.is_over(holder):
                     break
                 tries += 1
                 if self._put(instead_of=holder):
-                    self._begin(holder)
+                    self._begin()
                     return tries == 1 and seen is None
                 holder = self._read()
-            if holder and waiting and not told:
+            if holder and wait and waiting and not told:
                 told = True
                 waiting(holder)
             if wait:
                 holder = self._read()
-        raise locked(self._environment, holder or self._read(), self._clock.now())
+        raise self.locked(holder or self._read())
 
-    def _is_over(self, holder: Holder) -> bool:
+    def is_over(self, holder: Holder) -> bool:
+        """Say whether a holder's lease has run out, or the holder is dead for certain."""
         return holder.expires + SKEW < self._clock.now() or is_dead(holder.process)
+
+    def check_free(self, seen: Holder | None) -> None:
+        """Raise `LockedError` when somebody who was just read is at work; takes nothing."""
+        if seen and not self.is_over(seen):
+            raise self.locked(seen)
+
+    def locked(self, holder: Holder | None, *, lost: bool = False) -> LockedError:
+        """Return the error that says who holds the lock, and what may be typed then."""
+        return locked(self._environment, holder, self._clock.now(), command=self._command, lost=lost)
 
     def _put(self, *, instead_of: Holder | None) -> bool:
         now = self._clock.now()
@@ -97,8 +107,16 @@ class EnvironmentLock:
                     ":expires": {"N": str(instead_of.expires)},
                 },
             }
+        pushed_aside = instead_of
         try:
-            self._ledger.client.put_item(TableName=self._ledger.table, Item=records.item(where, mine), **condition)
+            answer = self._ledger.client.put_item(
+                TableName=self._ledger.table,
+                Item=records.item(where, mine),
+                ReturnValues="ALL_OLD",
+                **condition,
+            )
+            if not answer.get("Attributes"):
+                pushed_aside = None  # its holder gave it back, and may have ended since
         except Exception as error:
             if error_code(error) != CONDITION_FAILED:
                 raise
@@ -106,6 +124,7 @@ class EnvironmentLock:
             if holder is None or holder.run_id != self.run_id:
                 return False
         self._renewed = now
+        self.taken_over = pushed_aside
         return True
 
     def _read(self) -> Holder | None:
@@ -116,9 +135,8 @@ class EnvironmentLock:
         )
         return records.record(Holder, answer.get("Item"))
 
-    def _begin(self, instead_of: Holder | None) -> None:
+    def _begin(self) -> None:
         self.held = True
-        self.taken_over = instead_of
         self._thread = threading.Thread(target=self._keep, name="environment lock", daemon=True)
         self._thread.start()
 
@@ -170,7 +188,7 @@ class EnvironmentLock:
                     raise
         if self.lost:
             self.held = False
-            raise locked(self._environment, self._read(), self._clock.now(), lost=True)
+            raise self.locked(self._read(), lost=True)
 
     def stop_renewing(self) -> None:
         """Stop the thread: the ledger's transaction, which deletes the lock, must not meet a renewal."""
@@ -200,14 +218,21 @@ class EnvironmentLock:
                 raise
 
 
-def locked(environment: str, holder: Holder | None, now: float, *, lost: bool = False) -> LockedError:
-    """Return the error that says who holds an environment, since when and doing what."""
+def locked(
+    environment: str, holder: Holder | None, now: float, *, command: str = "", lost: bool = False
+) -> LockedError:
+    """Return the error that says who holds an environment, since when and doing what.
+
+    `command` is what met the lock: only `inv deploy` can wait for it.
+    """
+    again = f"`{command}`" if command.startswith("inv ") else "the same command"
     if holder is None:
-        return LockedError(f"the lock of {environment} was lost", hint="run the same command again")
+        return LockedError(f"the lock of {environment} was lost", hint=f"run {again} again")
     verb = "was lost to" if lost else "is held by"
+    wait = f", or let it wait: `{command} --wait`" if command.startswith("inv deploy ") and not lost else ""
     return LockedError(
         f"the lock of {environment} {verb} {holder.owner} (process {holder.pid}) since {holder.since}, "
         f"{ago(holder.since, now)} ago, for: {holder.command}",
-        hint="wait for it to end, or use --wait; a holder that died is taken over when its lease runs out, "
+        hint=f"run {again} again when that has ended{wait}; a holder that died is taken over when its lease runs out, "
         f"at {stamp(holder.expires + SKEW)}",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from stepladder.aws import error_code
@@ -12,7 +12,7 @@ from stepladder.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases.clock import stamp
 from stepladder.releases.ledger import NOT_FOUND, short
 from stepladder.releases.records import Bad, Unmarked
-from stepladder.releases.rung import Rung, clients
+from stepladder.releases.rung import Rung
 from stepladder.settings import Settings
 
 _SHA = "sha256:"
@@ -64,7 +64,7 @@ def unmark(rung: Rung, image: Image, why: str = "") -> dict[str, Any]:
     Raises `BadInputError` when the image isn't named clearly. Where a place can't be reached, the others are done
     first; the error then carries the record.
     """
-    ledgers = [_at(rung, name) for name in places(rung.settings)]
+    ledgers = [rung.beside(name) for name in places(rung.settings)]
     digest = _digest(ledgers, image)
     told: dict[str, Any] = {"digest": digest, "by": rung.requested_by, "why": why, "unmarked": []}
     failed: list[tuple[Rung, Exception]] = []
@@ -107,14 +107,6 @@ def _unmark(place: Rung, digest: str, why: str) -> Iterator[dict[str, str]]:
 
 def _was(bad: Bad) -> str:
     return f"it was since {bad.marked_at}, by {bad.by}: {plain_cause(bad.why)}"
-
-
-def _at(rung: Rung, environment: str) -> Rung:
-    """Return another environment of the project as a rung, with the clients of its place."""
-    here, there = rung.settings.environment(rung.environment), rung.settings.environment(environment)
-    same = (there.region, there.role_arn) == (here.region, here.role_arn)
-    aws = rung.aws if same else clients(rung.settings, environment)
-    return replace(rung, environment=environment, aws=aws)
 
 
 def _digest(ledgers: list[Rung], image: Image) -> str:

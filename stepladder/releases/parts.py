@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stepladder.console import Step
 from stepladder.releases.records import Holder
 
+if TYPE_CHECKING:
+    from stepladder.releases.ladder_guard import Pin
+
 
 @dataclass(frozen=True)
 class Image:
-    """An image in the registry: its digest and its reference by it."""
+    """An image in the registry: its digest and its reference by it.
+
+    `git_commit` and `input_key` are known of one that wasn't built now; empty for what the working tree made.
+    """
 
     digest: str
     reference: str
+    git_commit: str = ""
+    input_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,10 @@ class Images(Protocol):
 
     def prepare(self, step: Step) -> Image:
         """Build and push unless the registry has it; tell the step what was done."""
+        ...
+
+    def fetch(self, pin: Pin, step: Step) -> Image:
+        """Return an image that another rung serves; bring it from there when it is in another place."""
         ...
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stepladder.errors import RefusedError
 from stepladder.releases import alias as aliases
 from stepladder.releases.alias import Alias
 from stepladder.releases.ledger import short
 from stepladder.releases.records import Infra, Snapshot
+
+if TYPE_CHECKING:
+    from stepladder.releases.ladder_guard import Pin
 
 FOUNDATION, SERVICE, IMAGE, RELEASE, SMOKE = "foundation", "service", "image", "release", "smoke"
 
@@ -48,6 +52,7 @@ class Plan:
     """
 
     steps: tuple[Planned, ...]
+    infra: str = "auto"
 
     def step(self, name: str) -> Planned:
         """Return a step by name."""
@@ -70,17 +75,21 @@ class Plan:
         return names.index(IMAGE) < names.index(SERVICE)
 
 
-def make(world: World, wanted: Wanted, infra: str) -> Plan:
-    """Return the plan. `infra` is auto, always or never.
+def make(world: World, wanted: Wanted, infra: str, pin: Pin | None = None, again: str = "") -> Plan:
+    """Return the plan. `infra` is auto, always or never; a `pin` is the one image that may be released.
+
+    `again` says why the service is to be applied though its inputs are as they were.
 
     Raises `RefusedError` when `never` forbids what the environment can't do without.
     """
     foundation = _root(FOUNDATION, world.ledger.foundation, wanted.foundation_hash, infra, there=world.ledger.exists)
     service = _root(SERVICE, world.ledger.infra, wanted.service_hash, infra, there=world.alias is not None)
-    image = _image(world, wanted)
+    if again and infra != "never":
+        service = Planned(SERVICE, act=True, why=again)
+    image = _image(world, wanted, pin)
     release = _release(world, image, service)
     order = (service, image) if world.alias else (image, service)
-    return Plan((foundation, *order, release, *_smoke(world, wanted, release)))
+    return Plan((foundation, *order, release, *_smoke(world, wanted, release)), infra)
 
 
 def _root(name: str, applied: Infra | None, wanted: str, infra: str, *, there: bool) -> Planned:
@@ -105,8 +114,11 @@ def _root(name: str, applied: Infra | None, wanted: str, infra: str, *, there: b
     return Planned(name, act=False, why=f"unchanged since {applied.applied_at}")
 
 
-def _image(world: World, wanted: Wanted) -> Planned:
+def _image(world: World, wanted: Wanted, pin: Pin | None) -> Planned:
     current = world.ledger.current
+    if pin:
+        kept = bool(current and world.alias and current.digest == pin.digest)
+        return Planned(IMAGE, act=not kept, why=f"{pin.why}, nothing is built")
     if current is None or world.alias is None:
         return Planned(IMAGE, act=True, why="nothing is live here yet")
     if current.input_key != wanted.input_key:

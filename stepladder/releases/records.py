@@ -65,17 +65,24 @@ class Current:
 
 @dataclass(frozen=True)
 class Infra:
-    """What the last apply of a Terraform root left; `url` is the function's URL, empty without one."""
+    """What the last apply of a Terraform root left.
+
+    `url` is the function's URL, empty without one; `config_hash` that of the function's configuration after the apply.
+    """
 
     input_hash: str
     plan_id: str
     applied_at: str
     url: str = ""
+    config_hash: str = ""
 
 
 @dataclass(frozen=True)
 class Release:
-    """One release of one rung, written once. Times are ISO 8601, UTC."""
+    """One release of one rung, written once. Times are ISO 8601, UTC.
+
+    `skipped_ladder` is why it was released past the ladder, empty for a release that kept to it.
+    """
 
     release_id: str
     environment: str
@@ -94,6 +101,13 @@ class Release:
     deployment_id: str = ""
     input_key: str = ""
     hotfix: bool = False
+    skipped_ladder: str = ""
+
+    @property
+    def remarks(self) -> str:
+        """What a person should know of it: its cause, and that it was released past the ladder; empty for nothing."""
+        past = f"past the ladder: {self.skipped_ladder}" if self.skipped_ladder else ""
+        return "; ".join(filter(None, (self.cause, past)))
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ class Target:
     smoke_key: str = ""
     plan_id: str = ""
     kind: str = "deploy"
+    skipped_ladder: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequ
         plan_id=target.plan_id,
         input_key=target.input_key,
         cause="" if cases else UNTESTED,
+        skipped_ladder=target.skipped_ladder,
     )
     try:
         settled = _give_image(rung, target, latest)
@@ -90,7 +92,7 @@ def _give_image(rung: Rung, target: Target, latest: State) -> State:
     """Bring $LATEST to the wanted image and return its settled state."""
     with rung.console.step("code") as step:
         latest = rung.function.wait_settled(latest)
-        _check_kind(rung, latest)
+        check_kind(rung, latest)
         if latest.digest == target.digest and latest.update == "Successful":
             step.skip(f"$LATEST has {short(target.digest)} already")
             return latest
@@ -108,16 +110,18 @@ def _give_image(rung: Rung, target: Target, latest: State) -> State:
         return settled
 
 
-def _check_kind(rung: Rung, latest: State) -> None:
+def check_kind(rung: Rung, latest: State) -> None:
+    """Refuse a function that can't run the project's images: another package type or architecture."""
     if latest.package_type != "Image":
         raise RefusedError(
             f"{rung.names.function} is a {latest.package_type} function, and only images are released",
-            hint="a function's package type can't be changed; remove it and let `inv deploy` make it again",
+            hint="a function's package type can't be changed; remove it and make it again: "
+            f"`inv deploy --env {rung.environment}`",
         )
     if latest.architectures != (rung.settings.architecture,):
         raise RefusedError(
             f"{rung.names.function} runs {', '.join(latest.architectures)}, the image is {rung.settings.architecture}",
-            hint="run `inv deploy --infra always`, or mend stepladder.architecture",
+            hint=f"apply it: `inv deploy --env {rung.environment} --infra always`; or correct stepladder.architecture",
         )
 
 

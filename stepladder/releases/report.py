@@ -80,7 +80,7 @@ def released(rung: Rung, done: Released, world: World, plan: Plan, url: str) -> 
     before = world.ledger.current.digest if world.ledger.current else ""
     console.line()
     first = not entry.previous_version
-    said = f", {entry.cause}" if entry.cause else ""
+    said = f", {entry.remarks}" if entry.remarks else ""
     if done.moved and not first:
         images = f"{short(before) or '?'} -> {short(entry.digest)}" if before != entry.digest else "same image"
         console.line(f"{entry.environment}: version {entry.previous_version} -> {entry.version} ({images}){said}")

@@ -6,18 +6,18 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from stepladder import names, placeholder
 from stepladder.aws import Aws, error_code
 from stepladder.console import Console
-from stepladder.errors import RefusedError
+from stepladder.errors import RefusedError, RepositoryMissingError
 from stepladder.releases import alias as aliases
 from stepladder.releases.alias import Alias
 from stepladder.releases.clock import Clock
-from stepladder.releases.function import LATEST, Function
+from stepladder.releases.function import LATEST, Function, State
 from stepladder.releases.identity import this_process
 from stepladder.releases.ledger import Ledger
 from stepladder.releases.lock import EnvironmentLock
@@ -75,6 +75,12 @@ class Rung:
         """The environment's lock; not taken yet."""
         return EnvironmentLock(self.ledger, self.environment, self.command, clock=self.clock)
 
+    def beside(self, environment: str) -> Rung:
+        """Return another environment of the project, with the clients of its place."""
+        here, there = self.settings.environment(self.environment), self.settings.environment(environment)
+        same = (there.region, there.role_arn) == (here.region, here.role_arn)
+        return replace(self, environment=environment, aws=self.aws if same else clients(self.settings, environment))
+
     def alias(self) -> Alias | None:
         """Read the alias and refuse one that lives in another account; None when there is none yet."""
         found = aliases.read(self.lambda_client, self.names.function)
@@ -128,12 +134,29 @@ class Rung:
         """
         if alias.version != LATEST or current is None:
             return
-        released = self.function.read(current.version)
-        if released and released.digest == current.digest:
+        if self.released_version(current):
+            where = f"--env {self.environment}"
+            hint = f"return to the release before: `inv rollback {where} --to {current.release_id}`"
+            if not self.image_there(current.digest):
+                hint = f"its image is gone from ECR; put it back on version {current.version}, then release: "
+                hint += f"`inv deploy {where} --force`"
             raise RefusedError(
-                "the alias was put on $LATEST, where an untested image would get traffic at once",
-                hint=f"return to the release before: inv rollback --env {self.environment} --to {current.release_id}",
+                "the alias was put on $LATEST, where an untested image would get traffic at once", hint=hint
             )
+
+    def image_there(self, digest: str) -> bool:
+        """Say whether the rung's repository, if there is one, holds an image."""
+        from stepladder.images import ecr
+
+        try:
+            return ecr.holds(self.aws, self.names, digest)
+        except RepositoryMissingError:  # its images are gone with it
+            return False
+
+    def released_version(self, current: Current) -> State | None:
+        """Read the version that the ledger calls current; None when it isn't there or is another image now."""
+        found = self.function.read(current.version)
+        return found if found and found.digest == current.digest else None
 
     def check_unshifted(self, alias: Alias, deployment: str, current: Current | None) -> None:
         """Refuse while a CodeDeploy deployment is under way, the alias is weighted, or it was put on $LATEST."""

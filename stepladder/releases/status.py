@@ -12,11 +12,13 @@ from stepladder.console import Console
 from stepladder.display import plain_cause
 from stepladder.errors import NotReadyError, StepladderError
 from stepladder.releases import alias as aliases
+from stepladder.releases import drift as drifts
+from stepladder.releases.alias import Alias
 from stepladder.releases.clock import ago
 from stepladder.releases.function import State
 from stepladder.releases.ledger import short
 from stepladder.releases.marks import unmark_command
-from stepladder.releases.records import Release, result_words, shown_commit
+from stepladder.releases.records import Release, Snapshot, result_words, shown_commit
 from stepladder.releases.rung import Rung
 from stepladder.tables import Cell, Column
 
@@ -70,6 +72,7 @@ class RungStatus:
     last_failure: str = ""
     last_result: str = ""
     bad: tuple[BadMark, ...] = ()
+    skipped_ladder: str = ""
     problem: str = ""
 
     def record(self) -> dict[str, Any]:
@@ -152,20 +155,15 @@ def _read(rung: Rung) -> RungStatus:
             deployment=deployment.result(),
         )
         if found is None:
-            return status
+            return replace(status, drift=_alias_gone(rung, snapshot))
+        latest = pool.submit(rung.function.read)
         versions = {version: rung.function.read(version) for version in (found.version, *sorted(found.weights))}
         served = versions[found.version]
+        drift = _drift(rung, snapshot, found, served, latest.result())
         marks = _marks(rung, versions) if snapshot.exists else ()
         releases = last.result() if last else []
     entry = next((r for r in releases if r.version == found.version and r.result == "succeeded"), None)
     newest = releases[0] if releases else None
-    drift = ""
-    if snapshot.current is None:
-        drift = "the ledger knows of no release"
-    elif snapshot.current.version != found.version:
-        drift = f"the alias serves version {found.version}, the ledger says {snapshot.current.version}"
-    elif served and served.digest and served.digest != snapshot.current.digest:
-        drift = f"version {found.version} has image {short(served.digest)}, the ledger another"
     if found.weights and not status.deployment:
         drift = f"weights were left behind: {found.version}{aliases.weighted(found)}"
     failed = newest if newest and newest.result != "succeeded" else None
@@ -182,6 +180,7 @@ def _read(rung: Rung) -> RungStatus:
         last_failure=f"{failed.release_id}: {failed.cause}" if failed else "",
         last_result=newest.result if newest else "",
         bad=marks,
+        skipped_ladder=entry.skipped_ladder if entry else "",
     )
 
 
@@ -194,6 +193,27 @@ def _marks(rung: Rung, versions: Mapping[str, State | None]) -> tuple[BadMark, .
         for version, digest in digests.items()
         if (bad := marked.get(digest))
     )
+
+
+def _alias_gone(rung: Rung, ledger: Snapshot) -> str:
+    if ledger.current is None:
+        return ""
+    back = f"`inv deploy --env {rung.environment}` puts it back"
+    return f"the alias is gone, and the ledger says that it serves version {ledger.current.version}; {back}"
+
+
+def _drift(rung: Rung, ledger: Snapshot, alias: Alias, served: State | None, latest: State | None) -> str:
+    """Say where reality and ledger differ, the worst first; empty when they agree."""
+    if ledger.current is None:
+        return "the ledger knows of no release"
+    if ledger.current.version != alias.version:
+        return f"the alias serves version {alias.version}, the ledger says {ledger.current.version}"
+    if served and served.digest and served.digest != ledger.current.digest:
+        return f"version {alias.version} has image {short(served.digest)}, the ledger another"
+    if latest and drifts.found(ledger, latest):
+        told = "; ".join(drifts.changes(rung, ledger, latest, served))
+        return f"the configuration of $LATEST was changed by hand, which no release publishes: {told}"
+    return ""
 
 
 def _history(rung: Rung) -> list[Release]:
@@ -241,6 +261,8 @@ def _print(console: Console, found: list[RungStatus], now: float) -> None:
     for status in found:
         if status.drift:
             console.warn(f"{status.environment}: drift: {status.drift}")
+        if status.skipped_ladder:
+            console.warn(f"{status.environment}: released past the ladder: {status.skipped_ladder}")
         for mark in status.bad:
             _print_mark(console, status.environment, mark, now)
         if status.last_failure:

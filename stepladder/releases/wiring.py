@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from stepladder import images
 from stepladder.console import Step
 from stepladder.releases.clock import seconds_of
+from stepladder.releases.ledger import short
 from stepladder.releases.parts import Applied, Image
 from stepladder.releases.plan import FOUNDATION, SERVICE
 
 if TYPE_CHECKING:
+    from stepladder.releases.ladder_guard import Pin
     from stepladder.releases.records import Holder
     from stepladder.releases.rung import Rung
 
@@ -35,6 +37,14 @@ class ProjectImages:
             rung.settings, rung.aws, step, rung.environment, say=rung.console.warn, allow_dirty=self.allow_dirty
         )
         return Image(built.digest, built.reference)
+
+    def fetch(self, pin: Pin, step: Step) -> Image:
+        """Return an image that another rung serves; bring it from there when it is in another place."""
+        from stepladder.releases import registered
+
+        image = registered.read(self.rung, pin.digest, pin.origin)
+        step.done(f"{short(pin.digest)}: {pin.why}")
+        return replace(image, git_commit=pin.git_commit or image.git_commit)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from fakes.world import TABLE, FakeAws, World, digest
 
 from stepladder.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases import marks
+from stepladder.releases import rung as rung_module
 from stepladder.releases.marks import Image
 from stepladder.releases.rollback import Rollback
 from stepladder.settings import load
@@ -121,7 +122,7 @@ class TestPlaces:
         marked.settings = load({"project": "hello", "environments": environments}, tmp_path)
         table = FakeDynamoDB(TABLE)
         reached = FakeAws({"dynamodb": table})
-        monkeypatch.setattr(marks, "clients", lambda _settings, environment: {"production": reached}[environment])
+        monkeypatch.setattr(rung_module, "clients", lambda _settings, environment: {"production": reached}[environment])
         return table
 
     def mark(self, table: FakeDynamoDB, marked: World) -> None:

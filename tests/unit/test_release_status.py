@@ -6,11 +6,10 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from botocore.exceptions import NoCredentialsError
-from fakes.errors import DENIED, Scripted, error
+from fakes.errors import DENIED, error
 from fakes.world import World, digest
 
 from stepladder.console import Console
@@ -21,20 +20,10 @@ from stepladder.releases.rung import Rung
 from stepladder.releases.status import RungStatus
 
 
-class FakeCloudWatch(Scripted):
-    alarms: tuple[tuple[str, str], ...] = (("errors", "OK"), ("latency", "INSUFFICIENT_DATA"))
-
-    def describe_alarms(self, *, AlarmNames: list[str]) -> dict[str, Any]:  # noqa: N803 - AWS's own name
-        self.called("DescribeAlarms")
-        there = {f"hello-staging-{name}": state for name, state in self.alarms}
-        return {"MetricAlarms": [{"AlarmName": n, "StateValue": there[n]} for n in AlarmNames if n in there]}
-
-
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.delenv("CI", raising=False)
     world = World(tmp_path)
-    world.aws.clients["cloudwatch"] = FakeCloudWatch()
     world.deploy()
     return world
 

@@ -30,9 +30,10 @@ class FakeDynamoDB(Scripted):
         with self._lock:
             self.called("PutItem")
             self._check(TableName, _key(Item), condition)
+            before = self._table(TableName).get(_key(Item))
             self._table(TableName)[_key(Item)] = dict(Item)
             self.answered("PutItem")
-        return {}
+        return {"Attributes": before} if before and condition.get("ReturnValues") == "ALL_OLD" else {}
 
     def get_item(self, *, TableName: str, Key: Item, ConsistentRead: bool) -> dict[str, Any]:
         assert ConsistentRead

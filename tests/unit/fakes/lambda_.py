@@ -52,6 +52,11 @@ class FakeLambda(Scripted):
             "Role": "arn:aws:iam::123456789012:role/r",
         }
         self._image(image_uri)
+        self.make_alias()
+
+    def make_alias(self) -> None:
+        """What Terraform makes of an alias that isn't there."""
+        assert self.latest
         self.alias = {"AliasArn": f"{self.latest['FunctionArn']}:live", "Name": "live", "FunctionVersion": "$LATEST"}
         self._touch(self.alias)
 
@@ -179,6 +184,19 @@ class FakeLambda(Scripted):
                 raise error("ResourceNotFoundException", 404)
             return {"Aliases": [copy.deepcopy(self.alias)] if self.alias else []}
 
+    def create_alias(self, *, FunctionName: str, Name: str, FunctionVersion: str, Description: str) -> dict[str, Any]:
+        with self._lock:
+            self.called("CreateAlias")
+            assert self.latest
+            if self.alias:
+                raise error("ResourceConflictException", 409)
+            if FunctionVersion not in self.versions:
+                raise error("ResourceNotFoundException", 404)
+            arn = f"{self.latest['FunctionArn']}:{Name}"
+            self.alias = {"AliasArn": arn, "Name": Name, "Description": Description}
+            self.point(FunctionVersion)
+            return copy.deepcopy(self.alias)
+
     def update_alias(
         self, *, FunctionName: str, Name: str, FunctionVersion: str, RoutingConfig: dict[str, Any], RevisionId: str
     ) -> dict[str, Any]:
@@ -209,6 +227,23 @@ class FakeLambda(Scripted):
         at = int(Marker or 0)
         more = {"NextMarker": str(at + 2)} if len(every) > at + 2 else {}
         return {"Versions": [_configuration(v) for v in every[at : at + 2]], **more}
+
+
+class FakeLambdas:
+    """The functions of several environments behind one client."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, FakeLambda] = {}
+        self.calls: list[str] = []
+
+    def __getattr__(self, action: str) -> Callable[..., Any]:
+        def call(*, FunctionName: str, **rest: Any) -> Any:
+            self.calls.append("".join(word.capitalize() for word in action.split("_")))
+            if FunctionName not in self.functions:
+                raise error("ResourceNotFoundException", 404)
+            return getattr(self.functions[FunctionName], action)(FunctionName=FunctionName, **rest)
+
+        return call
 
 
 def _configuration(found: dict[str, Any]) -> dict[str, Any]:

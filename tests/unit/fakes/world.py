@@ -13,10 +13,12 @@ from typing import Any
 
 from fakes.dynamodb import FakeDynamoDB
 from fakes.errors import Scripted, error
-from fakes.lambda_ import ACCOUNT, REGION, FakeLambda
+from fakes.lambda_ import ACCOUNT, REGION, FakeLambda, FakeLambdas
 from stepladder.console import Console, Step
+from stepladder.images import ecr
 from stepladder.releases.clock import Clock
 from stepladder.releases.deploy import Deploy, Request
+from stepladder.releases.ladder_guard import Pin
 from stepladder.releases.parts import Applied, Image
 from stepladder.releases.records import Holder
 from stepladder.releases.report import Report
@@ -119,6 +121,15 @@ class FakeEcr(Scripted):
         return {"images": [i for i in imageIds if i["imageDigest"] not in self.gone]}
 
 
+class FakeCloudWatch(Scripted):
+    alarms: tuple[tuple[str, str], ...] = (("errors", "OK"), ("latency", "INSUFFICIENT_DATA"))
+
+    def describe_alarms(self, *, AlarmNames: list[str]) -> dict[str, Any]:
+        self.called("DescribeAlarms")
+        there = {f"hello-staging-{name}": state for name, state in self.alarms}
+        return {"MetricAlarms": [{"AlarmName": n, "StateValue": there[n]} for n in AlarmNames if n in there]}
+
+
 class FakeAws:
     region = REGION
 
@@ -139,19 +150,32 @@ class FakeAws:
 class World:
     """Everything at once. `source` is the handler's text: changing it is changing the code."""
 
-    def __init__(self, root: Path, *, environment: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        environment: dict[str, Any] | None = None,
+        name: str = "staging",
+        below: World | None = None,
+        **settings: Any,
+    ) -> None:
         self.root = root
+        self.name = name
+        self.preview_error: Exception | None = None
         self.source = "one"
         self.infra_inputs = "one"
         self.foundation_inputs = "one"
-        self.time = FakeTime()
-        self.function = FakeLambda("hello-staging")
-        self.table = FakeDynamoDB()
+        self.time = below.time if below else FakeTime()
+        self.function = FakeLambda(f"hello-{name}")
+        self.table = below.table if below else FakeDynamoDB()
         self.codedeploy = FakeCodeDeploy()
         self.ecr = FakeEcr()
         self.sts = FakeSts()
+        self.terraform: dict[str, Any] = {}
         self.applied: list[str] = []
         self.pushed: list[str] = []
+        self.fetched: list[str] = []
+        self.repository_is_there = True
         self.on_apply: Any = None
         self.on_prepare: Any = None
         self.freed: list[Holder] = []
@@ -162,16 +186,22 @@ class World:
                 "project": "hello",
                 "environments": {"staging": {"account": ACCOUNT, "region": REGION, **(environment or {})}},
                 "rungs": ["staging"],
+                **settings,
             },
             root,
         )
+        lambdas: Any = self.function
+        if below or settings:  # a ladder: its functions are in one account
+            lambdas = below.aws.clients["lambda"] if below else FakeLambdas()
+            lambdas.functions[self.function.name] = self.function
         self.aws = FakeAws(
             {
-                "lambda": self.function,
+                "lambda": lambdas,
                 "dynamodb": self.table,
                 "codedeploy": self.codedeploy,
                 "ecr": self.ecr,
                 "sts": self.sts,
+                "cloudwatch": FakeCloudWatch(),
             }
         )
 
@@ -183,13 +213,14 @@ class World:
     def rung(self) -> Rung:
         """A fresh process at work on the rung."""
         console = Console(err=self.err, out=self.out, live=False)
-        return Rung(self.settings, "staging", self.aws, console, "inv deploy --env staging", self.time.clock())  # type: ignore[arg-type]
+        command = f"inv deploy --env {self.name}"
+        return Rung(self.settings, self.name, self.aws, console, command, self.time.clock())  # type: ignore[arg-type]
 
     def deploy(self, **request: Any) -> Report:
         self.time.seconds += 1
         self.err.truncate(0)
         self.err.seek(0)
-        for client in self.aws.clients.values():
+        for client in (*self.aws.clients.values(), self.function):
             client.calls.clear()
         request.setdefault("no_smoke", not (self.root / "tests" / "smoke").exists())
         return Deploy(self.rung(), self, self, Request(**request)).run()
@@ -204,7 +235,7 @@ class World:
         return [
             {name: next(iter(value.values())) for name, value in item.items()}
             for (pk, sk), item in rows
-            if pk == "env#staging" and sk.startswith(prefix)
+            if pk == f"env#{self.name}" and sk.startswith(prefix)
         ]
 
     @property
@@ -227,14 +258,24 @@ class World:
     def prepare(self, step: Step) -> Image:
         if self.on_prepare:
             self.on_prepare()
+        if not self.repository_is_there:
+            raise ecr.missing(self.rung().names)
         self.pushed.append(self.source)
         step.done("pushed")
         return Image(digest(self.source), f"{REPOSITORY}@{digest(self.source)}")
+
+    def fetch(self, pin: Pin, step: Step) -> Image:
+        self.fetched.append(pin.origin.environment)
+        step.done(pin.why)
+        source = next(word for word in ("one", "two", "three") if digest(word) == pin.digest)
+        return Image(pin.digest, f"{REPOSITORY}@{pin.digest}", pin.git_commit, f"key of {source}")
 
     def inputs_hash(self, root: str) -> str:
         return f"{root} {self.foundation_inputs if root == 'foundation' else self.infra_inputs}"
 
     def preview(self, root: str, image_uri: str | None, step: Step) -> str:
+        if self.preview_error:
+            raise self.preview_error
         return "0 to add, 1 to change, 0 to destroy"
 
     def ensure(self, root: str, image_uri: str | None, step: Step) -> Applied:
@@ -244,6 +285,10 @@ class World:
         elif self.function.latest is None:
             assert image_uri, "the function can't be made without an image"
             self.function.create(image_uri)
+        elif self.function.alias is None:
+            self.function.make_alias()
+        else:
+            self.function.configure(**self.terraform)
         if self.on_apply:
             self.on_apply(root)
         return Applied("plan1", "1 to add", {"function_url": "https://abc.lambda-url/"})

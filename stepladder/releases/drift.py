@@ -1,0 +1,60 @@
+"""What Terraform applied beside what $LATEST has now: a configuration that was changed by hand must not go live unseen.
+
+Terraform owns the configuration, and a release publishes whatever $LATEST has. So the ledger keeps the hash of what the
+last apply left, and nothing is published that differs from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stepladder.errors import RefusedError
+from stepladder.releases.function import State
+from stepladder.releases.records import Snapshot
+from stepladder.releases.rung import Rung
+from stepladder.releases.targets import differences
+
+
+def applied_hash(ledger: Snapshot) -> str:
+    """Return the hash of the configuration that Terraform left; empty when the ledger can't tell.
+
+    An older stepladder recorded none: then it is that of the release, if nothing was applied since.
+    """
+    infra, current = ledger.infra, ledger.current
+    if infra is None:
+        return ""
+    if infra.config_hash or current is None:
+        return infra.config_hash
+    return current.config_hash if current.infra_hash and current.infra_hash == infra.input_hash else ""
+
+
+def now(rung: Rung) -> str:
+    """Return the hash of the configuration that $LATEST has; empty when there is no function."""
+    latest = rung.function.read()
+    return latest.config_hash if latest else ""
+
+
+def found(ledger: Snapshot, latest: State | None) -> bool:
+    """Say whether $LATEST has another configuration than Terraform gave it."""
+    applied = applied_hash(ledger)
+    return bool(latest and applied and latest.config_hash != applied)
+
+
+def changes(rung: Rung, ledger: Snapshot, latest: State, served: State | None = None) -> list[str]:
+    """Name the attributes in which $LATEST differs from the released version, which has what was applied.
+
+    Where an apply has not been released yet, its own changes are among them.
+    """
+    if served is None and ledger.current:
+        served = rung.function.read(ledger.current.version)
+    return differences(served.configuration if served else {}, latest.configuration)
+
+
+def refused(rung: Rung, told: Sequence[str], why: str) -> RefusedError:
+    """Return the error for a configuration that nobody may publish."""
+    where = f"--env {rung.environment} --root service"
+    return RefusedError(
+        f"the configuration of {rung.names.function} was changed by hand, and {why}: {'; '.join(told) or 'unknown'}",
+        hint=f"nothing was published; set it back: `inv tf.plan {where}`, `inv tf.apply {where}`; "
+        f"or keep what Terraform leaves alone: `inv deploy --env {rung.environment} --infra always`",
+    )

@@ -1,0 +1,191 @@
+"""Above the lowest rung an image arrives by promotion: what `inv deploy` and `inv function.release` may release there.
+
+That is what the rung serves already, with a new configuration; or, on a rung that was never released and asks for no
+approval, what the rung below serves. Everything is decided from reads, before anything is built or applied
+(docs/decisions, deploys keep to the ladder).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stepladder.errors import BadInputError, RefusedError
+from stepladder.releases import alias as aliases
+from stepladder.releases import marks
+from stepladder.releases.alias import Alias
+from stepladder.releases.function import LATEST, State
+from stepladder.releases.ledger import short
+from stepladder.releases.records import Current, Snapshot
+from stepladder.releases.rung import Rung
+from stepladder.settings import Settings
+
+
+@dataclass(frozen=True)
+class Pin:
+    """The one image that a deploy may release on a rung; nothing is built. `origin` is the rung that serves it."""
+
+    digest: str
+    origin: Rung
+    why: str
+    git_commit: str = ""
+
+
+def skipped(settings: Settings, environment: str, *, skip_ladder: bool, why: str) -> str:
+    """Return the reason to write down for skipping the ladder; empty where there is nothing to skip."""
+    if skip_ladder and not why.strip():
+        raise BadInputError("--skip-ladder needs a reason", hint='add --why "..."; the ledger keeps it')
+    if why and not skip_ladder:
+        raise BadInputError("--why belongs to --skip-ladder", hint="add --skip-ladder, or leave --why out")
+    return why.strip() if skip_ladder and lower_rung(settings, environment) else ""
+
+
+def lower_rung(settings: Settings, environment: str) -> tuple[str, ...]:
+    """Return the targets of the rung below; none for the lowest rung and for an environment off the ladder."""
+    before: tuple[str, ...] = ()
+    for targets in settings.ladder:
+        if environment in targets:
+            return before
+        before = targets
+    return ()
+
+
+def pin(rung: Rung, alias: Alias | None, ledger: Snapshot, input_key: str, *, force: bool) -> Pin | None:
+    """Return the image that a deploy is bound to; None where it may build, or has nothing to build.
+
+    `input_key` is that of the working tree. Raises `RefusedError` when these files make another image than the rung
+    serves, or when there is no image below that may be released here.
+    """
+    if not lower_rung(rung.settings, rung.environment):
+        return None
+    current = ledger.current
+    if current and alias and alias.version != LATEST:
+        return _kept(rung, current, input_key)
+    if current and (rung.released_version(current) or rung.image_there(current.digest)):
+        return Pin(current.digest, rung, f"{rung.environment} served {short(current.digest)}")
+    served = _served(rung, alias) if alias else None
+    if served:
+        return _pin(rung, served)
+    return first(rung, ledger, force=force)
+
+
+def _kept(rung: Rung, current: Current, input_key: str) -> Pin | None:
+    """Return the image of a rung that was released, whose record may not say from which files it was made."""
+    if current.input_key == input_key:
+        return None
+    if current.input_key:
+        raise RefusedError(
+            f"{rung.environment} gets its images by promotion, and these files make another one than the "
+            f"{short(current.digest)} that it serves",
+            hint=_release_below(rung.settings, rung.environment),
+        )
+    return Pin(current.digest, rung, f"{rung.environment} serves {short(current.digest)}")
+
+
+def first(rung: Rung, ledger: Snapshot, *, force: bool) -> Pin:
+    """Return the image for a target that was never released: a sibling's on its rung, else the one of the rung below.
+
+    Raises `RefusedError` when the rung asks for an approval, the rung below serves nothing or not one image, or that
+    image is marked bad.
+    """
+    settings, environment = rung.settings, rung.environment
+    siblings = next(targets for targets in settings.ladder if environment in targets)
+    if any(settings.promotion.rungs[name].approval for name in siblings):
+        raise RefusedError(
+            f"{environment} was never released, and its first release needs an approval as every other",
+            hint=f"`inv promote` asks for it; or without: {_skip(environment)}",
+        )
+    found = _one_image(rung, tuple(name for name in siblings if name != environment), must=False)
+    found = found or _one_image(rung, lower_rung(settings, environment), must=True)
+    if found is None:
+        raise AssertionError("the rung below serves an image, or it was refused")
+    for place in (found.origin, rung) if ledger.exists else (found.origin,):
+        marks.check(
+            place,
+            found.digest,
+            force=force,
+            hint=f"release another one on {found.origin.environment}, or this all the same with --force",
+        )
+    return found
+
+
+def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
+    """Return the one image that these environments serve; None when none of them was released and none `must` be."""
+    found: list[Pin] = []
+    for name in names:
+        there = rung.beside(name)
+        alias = there.alias()
+        if alias is None:
+            there.check_account(there.aws.account())  # what another account can't show isn't "never released"
+        served = _served(there, alias) if alias else None
+        if served:
+            found.append(_pin(there, served))
+        elif must:
+            raise RefusedError(
+                f"{rung.environment} was never released, and neither was {name} below it",
+                hint=f"begin there: `inv deploy --env {name}`",
+            )
+    if len({pin.digest for pin in found}) > 1:
+        said = ", ".join(pin.why for pin in found)
+        raise RefusedError(
+            f"the targets of a rung don't serve one image: {said}",
+            hint="promote one to all of them: `inv promote`",
+        )
+    return next(iter(found), None)
+
+
+def _pin(there: Rung, served: State) -> Pin:
+    told = next((part[4:] for part in served.description.split() if part.startswith("git=")), "")
+    return Pin(served.digest, there, f"{there.environment} serves {short(served.digest)}", told)
+
+
+def _served(there: Rung, alias: Alias) -> State | None:
+    """Return the version that a rung serves to everybody; None when it was never released. Refuses one in motion."""
+    if alias.version == LATEST:
+        return None
+    deployment = there.active_deployment()
+    if deployment or alias.weights:
+        raise RefusedError(
+            f"{there.environment} serves no single version: {alias.version}{aliases.weighted(alias)}"
+            + (f", deployment {deployment} is under way" if deployment else ""),
+            hint=f"wait for it, or return: `inv rollback --env {there.environment}`",
+        )
+    state = there.function.read(alias.version)
+    if state is None or not state.digest:
+        raise RefusedError(
+            f"version {alias.version} of {there.names.function} doesn't tell its image",
+            hint=f"release one on {there.environment}: `inv deploy --env {there.environment}`",
+        )
+    return state
+
+
+def check_release(rung: Rung, alias: Alias, ledger: Snapshot, digest: str, *, force: bool) -> Pin | None:
+    """Refuse to release an image by hand on a rung that gets its images by promotion.
+
+    Returns the rung that serves it, when it comes from another one.
+    """
+    lower = lower_rung(rung.settings, rung.environment)
+    if not lower:
+        return None
+    now = None if ledger.current else _served(rung, alias)
+    served = ledger.current.digest if ledger.current else now.digest if now else ""
+    allowed = None if served else first(rung, ledger, force=force)
+    if digest == (allowed.digest if allowed else served):
+        return allowed
+    past = _skip(rung.environment, "function.release", f" --digest {digest}")
+    raise RefusedError(
+        f"{rung.environment} gets its images by promotion, and {short(digest)} isn't the one that it may get: "
+        f"{allowed.why if allowed else f'it serves {short(served)}'}",
+        hint=f"promote it: `inv promote --digest {digest}`; or past the ladder: {past}",
+    )
+
+
+def _release_below(settings: Settings, environment: str) -> str:
+    lowest = settings.rungs[0]
+    return (
+        f"release it on {lowest}, then promote it: `inv deploy --env {lowest}`, `inv promote`; "
+        f"or past the ladder: {_skip(environment)}"
+    )
+
+
+def _skip(environment: str, task: str = "deploy", what: str = "") -> str:
+    return f'`inv {task} --env {environment}{what} --skip-ladder --why "..."`'

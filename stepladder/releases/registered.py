@@ -1,0 +1,36 @@
+"""An image that is in a registry already: checked, and brought from another place of the project when it is there."""
+
+from __future__ import annotations
+
+from stepladder import aws as aws_module
+from stepladder.errors import RefusedError
+from stepladder.releases.ledger import short
+from stepladder.releases.parts import Image
+from stepladder.releases.records import NO_COMMIT
+from stepladder.releases.rung import Rung
+
+
+def read(rung: Rung, digest: str, origin: Rung | None = None) -> Image:
+    """Return an image of a rung's repository with its commit and its input key.
+
+    `origin` is the rung that serves it: from another account or region it is copied, digest and all. Raises
+    `RefusedError` when no repository has it, or the function can't run it.
+    """
+    from stepladder import images
+    from stepladder.images import check, ecr
+    from stepladder.images.model import LABEL_REVISION
+
+    here = rung.names
+    if origin and (origin.names.account, origin.names.region) != (here.account, here.region):
+        images.copy((origin.aws, origin.names), (rung.aws, here), digest, rung.settings.build_dir)
+    repository = ecr.connect(rung.aws, here)
+    found = check.read(repository.registry, repository.name, digest)
+    if found is None:
+        raise RefusedError(
+            f"image {short(digest)} is not in repository {repository.name}", hint="push it: `inv image.push`"
+        )
+    check.check_layers(found)
+    check.check_architecture(found.architecture, rung.settings.architecture, found.base)
+    built = found.built(registry=repository.host, repository=repository.name, tag="", pushed=False)
+    check.check_deployable(built, aws_module.endpoint())
+    return Image(digest, built.reference, found.labels.get(LABEL_REVISION, "") or NO_COMMIT, found.key)

@@ -1,0 +1,71 @@
+"""An alias that was deleted, or put on $LATEST, goes back onto the version that the ledger calls current.
+
+Terraform would make a deleted one on $LATEST, and callers would get what nobody has tested.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stepladder import names
+from stepladder.errors import StepladderError
+from stepladder.releases import alias as aliases
+from stepladder.releases.alias import Alias
+from stepladder.releases.function import LATEST
+from stepladder.releases.plan import World
+from stepladder.releases.records import Snapshot
+from stepladder.releases.rung import Rung
+
+DELETED = "its alias was deleted, and what calls it by the alias with it"
+
+
+def target(rung: Rung, world: World) -> str:
+    """Return the version that the alias has to be put back on; empty when it is where a release put it, or nowhere."""
+    current = world.ledger.current
+    if current is None or (world.alias and world.alias.version != LATEST):
+        return ""
+    return current.version if rung.released_version(current) else ""
+
+
+def planned(world: World, version: str) -> World:
+    """Return the world as it will be once the alias is back."""
+    return replace(world, alias=Alias(version, "", world.alias.arn if world.alias else ""))
+
+
+def put_back(rung: Rung, ledger: Snapshot, version: str) -> Alias:
+    """Put the alias on a version and return it as it is then; the rung's lock is held.
+
+    What hung on a deleted one (its URL, its permissions) is the service's: should this run be killed before it applies
+    that, the next one finds in the ledger that it has to.
+    """
+    with rung.console.step("alias") as step:
+        rung.lock.check()
+        alias = rung.alias()
+        if alias and alias.version != LATEST:
+            step.skip(f"somebody put it on version {alias.version}")
+            return alias
+        version = _startable(rung, version)
+        if alias is None:
+            if ledger.infra:
+                unsure = replace(ledger.infra, input_hash="")
+                rung.ledger.record_infra(rung.environment, unsure, rung.lock.holding)
+            made = aliases.create(rung.lambda_client, rung.names.function, version)
+            step.done(f"{names.ALIAS} was deleted; made again on version {version}")
+        else:
+            made = aliases.move(
+                rung.lambda_client, rung.names.function, version, revision=alias.revision, clock=rung.clock
+            )
+            step.done(f"{names.ALIAS} was on $LATEST; put back on version {version}")
+        return made
+
+
+def _startable(rung: Rung, version: str) -> str:
+    """Return the version, or one of what callers get now when it can't be started any more (its image is gone)."""
+    try:
+        rung.function.wait_active(version)
+    except StepladderError:
+        latest = rung.function.wait_settled()
+        return rung.function.publish(
+            code_sha256=latest.code_sha256, revision=latest.revision, description="what $LATEST served"
+        ).version
+    return version

@@ -1,0 +1,237 @@
+"""What somebody changed by hand behind Terraform's back: it is set back, or refused by name, never live unseen."""
+
+from __future__ import annotations
+
+import pytest
+from fakes.errors import DENIED
+from fakes.world import REPOSITORY, World, digest
+
+from stepladder.errors import NotReadyError, RefusedError, RepositoryMissingError
+from stepladder.releases import byhand, registered, status
+from stepladder.releases.parts import Image
+
+BY_HAND = {"MemorySize": 1024, "Environment": {"Variables": {"HAND": "secret"}}}
+APPLIED = {"MemorySize": 256, "Environment": None}
+
+
+@pytest.fixture
+def edited(live: World) -> World:
+    """A rung whose memory and variables somebody changed in the console."""
+    live.terraform = dict(APPLIED)
+    live.function.configure(**BY_HAND)
+    return live
+
+
+def test_a_configuration_that_was_changed_by_hand_is_set_back_before_the_next_release(edited: World) -> None:
+    edited.source = "two"
+    report = edited.deploy()
+    assert edited.applied == ["service"]
+    published = edited.function.versions[report.version]
+    assert (published["MemorySize"], published["Environment"]) == (256, None)
+    assert "changed by hand: MemorySize: 256 -> 1024" in edited.said.replace(
+        "environment variables that differ: HAND; ", ""
+    )
+    assert "HAND" in edited.said
+    assert "secret" not in edited.said
+
+
+def test_with_nothing_changed_a_hand_edit_costs_no_call(edited: World) -> None:
+    assert edited.deploy().result == "unchanged"
+    assert sorted(edited.aws.calls) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
+
+
+def test_what_terraform_does_not_set_back_is_refused_by_name_and_nothing_is_published(live: World) -> None:
+    live.function.configure(EphemeralStorage={"Size": 2048})
+    live.source = "two"
+    for _ in range(2):
+        with pytest.raises(RefusedError, match=r"Terraform doesn't set it back: EphemeralStorage: none -> "):
+            live.deploy()
+    assert (len(live.function.versions), live.serves) == (1, digest("one"))
+    assert not live.items("lock")
+
+
+def test_what_terraform_leaves_alone_is_published_when_it_is_applied_on_purpose_and_told(live: World) -> None:
+    live.function.configure(EphemeralStorage={"Size": 2048})
+    report = live.deploy(infra="always")
+    assert live.function.versions[report.version]["EphemeralStorage"] == {"Size": 2048}
+    assert "Terraform leaves it so: EphemeralStorage" in live.said
+    live.source = "two"
+    assert live.deploy().version == "3"
+
+
+def test_infra_never_refuses_a_hand_edit_by_name(edited: World) -> None:
+    edited.source = "two"
+    with pytest.raises(RefusedError, match=r"--infra never forbids to set it back.*MemorySize"):
+        edited.deploy(infra="never")
+    assert edited.serves == digest("one")
+
+
+def test_a_change_of_the_foundation_alone_publishes_no_hand_edit(edited: World) -> None:
+    edited.foundation_inputs = "more images kept"
+    edited.deploy()
+    assert edited.function.latest
+    assert edited.function.latest["MemorySize"] == 256
+    assert len(edited.function.versions) == 1
+
+
+def test_an_apply_that_was_not_released_is_no_hand_edit(live: World) -> None:
+    live.infra_inputs, live.terraform = "more memory", {"MemorySize": 512}
+    live.function.fail("PublishVersion", DENIED)
+    with pytest.raises(Exception, match="AccessDenied"):
+        live.deploy()
+    live.source = "two"
+    report = live.deploy()
+    assert live.applied == ["service"]
+    assert live.function.versions[report.version]["MemorySize"] == 512
+    assert "by hand" not in live.said
+
+
+def test_a_ledger_of_an_older_stepladder_knows_what_was_applied_by_its_release(edited: World) -> None:
+    del edited.table.tables["hello-releases"]["env#staging", "infra"]["config_hash"]
+    edited.source = "two"
+    report = edited.deploy()
+    assert edited.function.versions[report.version]["MemorySize"] == 256
+
+
+def test_a_dry_run_tells_of_a_hand_edit_and_what_would_be_done(edited: World) -> None:
+    edited.source = "two"
+    edited.deploy(dry_run=True)
+    assert "would apply the service again: changed by hand" in edited.said
+    with pytest.raises(RefusedError, match=r"would be refused: .*MemorySize"):
+        edited.deploy(dry_run=True, infra="never")
+    assert edited.applied == []
+
+
+def test_a_release_by_hand_refuses_a_hand_edit_by_name(edited: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registered, "read", lambda _rung, d, _origin: Image(d, f"{REPOSITORY}@{d}", "abc", "key"))
+    with pytest.raises(RefusedError, match=r"changed by hand.*MemorySize: 256 -> 1024") as refused:
+        byhand.release(edited.rung(), digest=digest("two"), no_smoke=True)
+    assert "`inv tf.apply --env staging --root service`" in refused.value.hint
+    assert edited.serves == digest("one")
+
+
+def test_status_shows_a_hand_edit(edited: World) -> None:
+    (found,) = status.read([edited.rung()])
+    assert "changed by hand" in found.drift
+    assert "MemorySize: 256 -> 1024" in found.drift
+    edited.source = "two"
+    edited.deploy()
+    (found,) = status.read([edited.rung()])
+    assert found.drift == ""
+
+
+# the alias
+
+
+def test_a_deleted_alias_comes_back_on_the_version_that_was_released(live: World) -> None:
+    live.function.give(f"{REPOSITORY}@{digest('untested')}")
+    live.function.alias = None
+    served: list[str] = []
+    live.on_apply = lambda _root: served.append(live.serves)
+    report = live.deploy()
+    assert live.applied == ["service"], "what hung on the alias is Terraform's to make again"
+    assert served == [digest("one")]
+    assert (report.version, live.serves) == ("1", digest("one"))
+    assert "made again on version 1" in live.said
+    assert live.deploy().result == "unchanged"
+
+
+def test_a_deleted_alias_is_put_back_before_a_new_image_is_released(live: World) -> None:
+    live.function.alias = None
+    live.source = "two"
+    live.on_apply = lambda _root: None
+    assert live.deploy().version == "2"
+    assert live.serves == digest("two")
+
+
+def test_a_kill_between_alias_and_apply_leaves_the_apply_to_the_next_run(live: World) -> None:
+    live.function.alias = None
+
+    def die(_root: str) -> None:
+        raise KeyboardInterrupt
+
+    live.on_apply = die
+    with pytest.raises(KeyboardInterrupt):
+        live.deploy()
+    live.on_apply = None
+    live.applied.clear()
+    live.deploy()
+    assert live.applied == ["service"]
+    assert live.serves == digest("one")
+
+
+def test_a_dry_run_tells_that_a_deleted_alias_would_come_back(live: World) -> None:
+    live.function.alias = None
+    live.deploy(dry_run=True)
+    assert "would put alias live back on version 1" in live.said
+    assert live.function.alias is None
+
+
+def test_infra_never_refuses_to_put_back_an_alias_without_what_hung_on_it(live: World) -> None:
+    live.function.alias = None
+    with pytest.raises(RefusedError, match="was deleted"):
+        live.deploy(infra="never")
+    assert live.function.alias is None
+
+
+def test_status_says_that_a_released_alias_is_gone(live: World) -> None:
+    live.function.alias = None
+    (found,) = status.read([live.rung()])
+    assert "`inv deploy --env staging` puts it back" in found.drift
+
+
+def test_an_alias_on_latest_whose_image_is_gone_has_a_way_out_that_is_named(live: World) -> None:
+    live.function.point("$LATEST")
+    live.ecr.gone.add(digest("one"))
+    live.source = "two"
+    with pytest.raises(RefusedError, match=r"put on \$LATEST") as refused:
+        live.deploy()
+    assert "`inv deploy --env staging --force`" in refused.value.hint
+    assert live.deploy(force=True).version == "2"
+    assert live.serves == digest("two")
+
+
+def test_an_alias_on_latest_whose_version_can_not_be_started_goes_on_with_what_callers_get(live: World) -> None:
+    live.function.give(f"{REPOSITORY}@{digest('by hand')}")
+    live.function.point("$LATEST")
+    live.ecr.gone.add(digest("one"))
+    live.function.versions["1"]["State"] = "Failed"
+    live.source = "two"
+    live.function.before("UpdateFunctionCode", lambda: served.append(live.serves))
+    served: list[str] = []
+    live.deploy(force=True)
+    assert served == [digest("by hand")], "no image is served untested for want of a version"
+    assert live.serves == digest("two")
+
+
+# the repository
+
+
+def test_a_repository_that_somebody_deleted_is_made_again_by_the_foundation(live: World) -> None:
+    live.source = "two"
+    live.repository_is_there = False
+    live.on_apply = lambda _root: setattr(live, "repository_is_there", True)
+    assert live.deploy().version == "2"
+    assert live.applied == ["foundation"]
+    assert "the foundation is applied again" in live.said
+
+
+def test_infra_never_leaves_a_missing_repository_to_the_person(live: World) -> None:
+    live.source = "two"
+    live.repository_is_there = False
+    with pytest.raises(RepositoryMissingError):
+        live.deploy(infra="never")
+    assert live.applied == []
+
+
+def test_the_hint_for_a_missing_repository_names_commands_that_work(live: World) -> None:
+    from stepladder.images import ecr
+
+    error = ecr.missing(live.rung().names)
+    assert isinstance(error, NotReadyError)
+    for command in (
+        "`inv deploy --env staging --infra always`",
+        "`inv tf.plan --env staging --root foundation`",
+        "`inv tf.apply --env staging --root foundation`",
+    ):
+        assert command in error.hint
