@@ -89,6 +89,16 @@ class Console:
             self._err.write(f"{erase}{self._prefix}{text}\n" if text else f"{erase}\n")
             self._err.flush()
 
+    def link(self, text: str, url: str) -> None:
+        """Print an address on a line: whole where it fits or nobody watches, else as a text that a terminal opens.
+
+        https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda describes the control code.
+        """
+        if not self.live or len(url) <= (self._width or _width(self._err) or _DEFAULT_WIDTH):
+            self.line(url)
+        else:
+            self.line(f"\x1b]8;;{url}\x1b\\{self.paint(text, 'cyan')}\x1b]8;;\x1b\\")
+
     def heading(self, text: str) -> None:
         """Print the head of a part of a longer story."""
         self.line()

@@ -41,6 +41,9 @@ _ALONE = re.compile(rf"(?:{_NAMES}|{_DOTTED}):?")
 _LEADING = re.compile(rf"(?:{_DOTTED}|ClientError): +(?=\S)")
 _INSIDE = re.compile(rf"\b(?:{_NAMES}): +(?=\S)")
 _BRACKETS = re.compile(rf" \((?:{_NAMES})\)")
+_ALARMED = re.compile(
+    r"deployment (\S+) ended Stopped: (ALARM_ACTIVE): [^<>]*Activated alarms: <([^<>]+)>"  # the code, then AWS's prose
+)
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 
@@ -56,6 +59,11 @@ def plain(text: str) -> str:
     return "\n".join(_BRACKETS.sub("", _INSIDE.sub("", _harmless(line.replace("\t", " ")))) for line in lines)
 
 
+def shortened(text: str) -> str:
+    """Say in a few words what CodeDeploy says in two sentences of a deployment that an alarm stopped."""
+    return _ALARMED.sub(r"alarm \3 fired and stopped deployment \1 (\2)", text)
+
+
 def plain_cause(cause: str) -> str:
     """Return a stored cause as people read it: one line, without the class names that stand before its sentences.
 
@@ -65,7 +73,7 @@ def plain_cause(cause: str) -> str:
     text = one_line(cause)
     if _ALONE.fullmatch(text):
         return _HUMPS.sub(" ", text.rstrip(": ").rpartition(".")[2].removesuffix("Error")).lower()
-    text = plain(text)
+    text = shortened(plain(text))
     leading = _LEADING.match(text)
     return text[leading.end() :] if leading else text
 

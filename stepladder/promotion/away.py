@@ -36,7 +36,7 @@ class Away:
                 raise
             return False
         (seen,) = own.targets
-        if seen.phase and seen.phase != target.phase:
-            target.phase, target.since, target.share = seen.phase, seen.since, ""
-            own.last = f"{target.environment}: {seen.phase}"
+        if seen.phase:
+            target.enter(seen.phase, seen.since)
+            target.shifted, target.baked, target.tries = seen.shifted, seen.baked, seen.tries
         return news

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.promotion import delivery, verdict
+from stepladder.promotion import closing, delivery, verdict
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.start import Request, Started, start
 from stepladder.promotion.verdict import Verdict
@@ -27,15 +27,17 @@ def promote(desk: Desk, request: Request, *, detach: bool = False) -> dict[str, 
 def conclude(desk: Desk, execution: Execution, judged: Verdict, *, how: str = "watched") -> dict[str, Any]:
     """Say how a climb ended and return its record; raise what isn't success."""
     told = record(execution, judged, how, execution.input["digest"])
+    kept = closing.moved(desk, execution, judged)
     failure = verdict.failure(desk, execution, judged)
     if failure:
+        told["exceptions"] = closing.show_exceptions(desk, execution, judged)
+        closing.show_undo(desk, kept)
         failure.record = told
         raise failure
-    top = desk.rung.settings.ladder[-1]
     if execution.input.get("untested"):
         desk.console.warn(f"{short(execution.input['digest'])} climbed {execution.input['untested']}")
-    desk.console.line(desk.console.paint(f"promoted {short(execution.input['digest'])} to {', '.join(top)}", "green"))
-    desk.console.line(f"roll back with: inv rollback --env {top[-1]}")
+    closing.show_undo(desk, kept)
+    closing.show_promoted(desk, execution, kept)
     return told
 
 
@@ -64,4 +66,10 @@ def _tell(desk: Desk, started: Started) -> None:
     verb = {"started": "climbing", "joined": "joined the climb of"}[started.how]
     name = started.execution.name
     desk.console.line(f"{verb} {short(release.digest)} ({shown_commit(release.git_commit)}): {rungs}  [{name}]")
-    desk.console.line(desk.link(started.execution.arn))
+    show_link(desk, started.execution.arn)
+
+
+def show_link(desk: Desk, arn: str) -> None:
+    """Print the way to an execution's page in the AWS console; a local cloud has none."""
+    if link := desk.link(arn):
+        desk.console.link("this promotion in the AWS console", link)

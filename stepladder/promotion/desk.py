@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+from stepladder import aws
 from stepladder.aws import error_code
 from stepladder.errors import BadInputError, NotReadyError
 from stepladder.promotion import places
@@ -89,7 +90,9 @@ class Desk:
         return self.rung.names.execution_arn(name)
 
     def link(self, arn: str) -> str:
-        """Return an execution's page in the AWS console."""
+        """Return an execution's page in the AWS console; empty where there is none, as in a local cloud."""
+        if aws.endpoint():
+            return ""
         region = self.rung.names.region
         host = f"https://{region}.console.aws.amazon.com/states/home"
         return f"{host}?region={region}#/v2/executions/details/{quote(arn, safe=':')}"

@@ -6,16 +6,20 @@ target it belongs to (https://docs.aws.amazon.com/step-functions/latest/apirefer
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from stepladder.promotion.settings import Shift
+
 Path = tuple[tuple[str, int], ...]
 Reader = Callable[..., Mapping[str, Any]]
 
+SHIFTING = "shifting traffic"
+
 _PAGE = 100
+_JUMP = 10.0  # seconds
 _ENDS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 _SHIFTING = frozenset(
     {
@@ -67,11 +71,19 @@ _PHRASES = {
 """What a person reads for a state. A state that isn't here shows nothing new: its task is told by those that are."""
 
 
+_LAST = frozenset({"released", "unchanged", "refused", "failed, nothing moved", "rolled back", "ROLLBACK FAILED"})
+"""Phrases after which nothing more happens to a target."""
+
+
 @dataclass
 class Target:
     """One target as the history has it. `phase` is a phrase for a person, empty before its climb began.
 
-    `is_away` once another place was asked to release it: the rest is in the history of its climb there.
+    `is_away` once another place was asked to release it: the rest is in the history of its climb there. Times are of
+    the execution: `began`, `since` (of the phase), `ended`, `shifted` (the new version got its first share), `baked`
+    (it has all traffic and is watched); 0 for none. `past` lists the phases before with their seconds, `tries` counts
+    the attempts of this one. `share` (0 to 1, None for unknown), `version`, `calls`, `errors` and `alarms` are what a
+    watcher saw of the new version.
     """
 
     environment: str
@@ -79,41 +91,84 @@ class Target:
     rung: str
     phase: str = ""
     since: float = 0.0
-    share: str = ""
     is_away: bool = False
+    shift: Shift = field(default_factory=Shift)
+    bake_seconds: int = 0
+    began: float = 0.0
+    ended: float = 0.0
+    shifted: float = 0.0
+    baked: float = 0.0
+    past: list[tuple[str, float]] = field(default_factory=list)
+    tries: int = 1
+    share: float | None = None
+    version: str = ""
+    calls: int = 0
+    errors: int = 0
+    alarms: tuple[str, ...] = ()
 
     @property
     def is_shifting(self) -> bool:
         """Whether CodeDeploy moves its traffic now."""
-        return self.phase == "shifting"
+        return self.phase == SHIFTING
+
+    def enter(self, phrase: str, when: float) -> None:
+        """Take the next phase; a state of the same one changes nothing."""
+        if self.phase == phrase:
+            return
+        if self.phase:
+            self.past.append((self.phase, max(0.0, when - self.since)))
+        self.phase, self.since, self.tries = phrase, when, 1
+        self.began = self.began or when
+        self.ended = when if phrase in _LAST else 0.0
 
 
 @dataclass
 class View:
-    """The ladder: targets by their place, the last event, and how the execution ended.
+    """The ladder: targets by their place, what a person should know besides, and how the execution ended.
 
     Times are the execution's own: this machine's clock may differ from AWS's. `heard` is when the newest event was, by
-    its timestamp and by ours.
+    its timestamp and by ours; `speed` is how many of its seconds pass in one of ours, `simulated` whether that was ever
+    another number than one.
     """
 
     rungs: list[list[Target]]
     started: float = 0.0
     heard: tuple[float, float] = (0.0, 0.0)
-    last: str = ""
+    speed: float = 1.0
+    simulated: bool = False
+    note: str = ""
     end: str = ""
     seen: int = 0
     paths: dict[int, Path] = field(default_factory=dict)
+    failed: set[Path] = field(default_factory=set)
 
     @classmethod
     def of(cls, told: Mapping[str, Any], started: float) -> View:
         """Make the view of an execution's input."""
-        rungs = [[Target(t["environment"], t["function"], r["name"]) for t in r["targets"]] for r in told["rungs"]]
-        return cls(rungs, started)
+        hotfix = bool(told.get("hotfix"))
+        return cls([[_target(t, r["name"], hotfix=hotfix) for t in r["targets"]] for r in told["rungs"]], started)
 
     def seconds(self, since: float) -> float:
         """Return how long ago a time of the execution was."""
+        return max(0.0, self.now - since) if self.heard[0] else 0.0
+
+    @property
+    def now(self) -> float:
+        """The execution's time now; once it has ended, when it did."""
         event, here = self.heard
-        return max(0.0, event + (0.0 if self.end else time.time() - here) - since) if event else 0.0
+        return event + (0.0 if self.end else (time.time() - here) * self.speed)
+
+    def took(self, target: Target) -> float:
+        """Return how long a target has taken, or took once nothing more happens to it."""
+        return max(0.0, (target.ended or self.now) - target.began) if target.began and self.heard[0] else 0.0
+
+    def hear(self, now: float, speed: float) -> None:
+        """Take what the clock of a local cloud says."""
+        jumped = self.heard[0] and not self.end and now - self.now > _JUMP  # it was set forward
+        if not self.end and now >= self.heard[0]:
+            self.heard = (now, time.time())
+        self.speed = speed
+        self.simulated = bool(self.simulated or speed != 1 or jumped)
 
     @property
     def targets(self) -> list[Target]:
@@ -151,9 +206,12 @@ def take(view: View, events: Sequence[Mapping[str, Any]]) -> None:
             view.end = kind.removeprefix("Execution")
         elif kind.endswith("StateEntered"):
             _entered(view, path, event["stateEnteredEventDetails"]["name"], event["timestamp"].timestamp())
-        elif kind in ("TaskFailed", "TaskTimedOut", "LambdaFunctionFailed"):
-            details = event.get(f"{kind[0].lower()}{kind[1:]}EventDetails", {})
-            view.last = f"{_where(view, path)}{details.get('error', kind)}, trying again or giving up"
+        elif kind in ("TaskFailed", "TaskTimedOut"):
+            view.failed.add(path)
+        elif kind == "TaskScheduled" and path in view.failed:  # no state was left: it is the same task once more
+            view.failed.discard(path)
+            for target in _targets(view, path):
+                target.tries += 1
 
 
 def _path(view: View, event: Mapping[str, Any]) -> Path:
@@ -172,17 +230,25 @@ def _outside(path: Path, name: str) -> Path:
     return path[: names.index(name)] if name in names else path
 
 
+def _target(told: Mapping[str, Any], rung: str, *, hotfix: bool) -> Target:
+    named = told.get("deployment_config", "")
+    shift = Shift() if hotfix else Shift.of_config(named)
+    bake = int(told.get("bake_polls", 0)) * int(told.get("poll_seconds", 0))
+    return Target(told["environment"], told["function"], rung, shift=shift, bake_seconds=bake)
+
+
 def _entered(view: View, path: Path, state: str, when: float) -> None:
-    phrase = "shifting" if state in _SHIFTING else _PHRASES.get(state, "")
+    view.failed.discard(path)
+    phrase = SHIFTING if state in _SHIFTING else _PHRASES.get(state, "")
     if not phrase:
         return
     for target in _targets(view, path):
         target.is_away = target.is_away or state == "StartChild"
-        if target.phase != phrase:
-            target.phase, target.since = phrase, when
-            if phrase != "shifting":
-                target.share = ""
-    view.last = f"{_where(view, path)}{re.sub(r'(?<=[a-z])(?=[A-Z])', ' ', state).lower()}"
+        target.enter(phrase, when)
+        if state == "ReadDeployment":
+            target.shifted = target.shifted or when
+        if state == "CountBake":
+            target.baked = target.baked or when
 
 
 def _targets(view: View, path: Path) -> list[Target]:
@@ -190,8 +256,3 @@ def _targets(view: View, path: Path) -> list[Target]:
         return []
     rung = view.rungs[path[0][1]]
     return [rung[path[1][1]]] if len(path) > 1 and path[1][1] < len(rung) else rung
-
-
-def _where(view: View, path: Path) -> str:
-    found = _targets(view, path)
-    return f"{found[0].environment if len(path) > 1 else found[0].rung}: " if found else ""

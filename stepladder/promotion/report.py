@@ -32,7 +32,7 @@ def redriven(desk: Desk, execution: Execution, *, detach: bool) -> dict[str, Any
     again = control.redrive(desk, execution)
     verb = "goes on" if again.arn == execution.arn else "starts again"
     desk.console.line(f"the climb {verb}: {again.name}")
-    desk.console.line(desk.link(again.arn))
+    climb.show_link(desk, again.arn)
     if detach:
         return climb.record(again, None, "redriven", again.input["digest"])
     return climb.conclude(desk, *watch(desk, again), how="redriven")

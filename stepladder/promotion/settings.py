@@ -33,6 +33,7 @@ _SHAPE = re.compile(
     r"(?P<all>AllAtOnce)|Canary(?P<canary>\d+)Percent(?P<wait>\d+)Minutes?"
     r"|Linear(?P<linear>\d+)PercentEvery(?P<every>\d+)Minutes?"
 )
+_CONFIG = re.compile(r"-(?P<kind>canary|linear)-(?P<percent>\d+)-(?P<minutes>\d+)$")
 _MOST_MINUTES = 2880  # what CodeDeploy allows between two shifts
 _SLOWEST_POLLS = 200  # per shift: keeps the history of the longest canary far under 25,000 events
 _BAKING_POLLS = 400  # per bake, as well
@@ -61,6 +62,20 @@ class Shift:
         if not 1 <= percent <= 99 or not 1 <= minutes <= _MOST_MINUTES:  # noqa: PLR2004 - a percentage
             raise ValueError(text)
         return cls(text, kind, percent, minutes)
+
+    @classmethod
+    def of_config(cls, name: str) -> Shift:
+        """Read the name of a deployment configuration, AWS's or one of our own; all at once for one of neither."""
+        if match := _CONFIG.search(name):
+            percent, minutes = match["percent"], match["minutes"]
+            middle = "Percent" if match["kind"] == "canary" else "PercentEvery"
+            return cls(
+                f"{match['kind'].title()}{percent}{middle}{minutes}Minutes", match["kind"], int(percent), int(minutes)
+            )
+        try:
+            return cls.parse(name.removeprefix("CodeDeployDefault.Lambda"))
+        except ValueError:
+            return cls()
 
     @property
     def is_predefined(self) -> bool:

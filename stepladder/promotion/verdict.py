@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stepladder.display import shortened
 from stepladder.errors import RefusedError, RollbackFailedError, RolledBackError, StepladderError
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.releases.clock import never_began, retrying
@@ -13,6 +14,7 @@ from stepladder.releases.clock import never_began, retrying
 _OURS = {"RefusedBeforeTraffic": "refused", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
 _AGAIN = ("StillRollingBackError", "TransientError")
 _WELL = {"succeeded", "unchanged", "untouched"}  # of a target that needed nothing, a climb elsewhere tells "unchanged"
+_PIPELINE = "pipeline"  # stands for a target where the rollback function itself gave no answer
 _PATIENCE = 900.0
 _RUNS = 300.0  # seconds, the rollback function's timeout in terraform/modules/delivery
 
@@ -34,7 +36,7 @@ class Verdict:
         if not told:
             return "no cause was recorded"
         worst = min(told, key=lambda pair: pair[0])[1]
-        return f"{worst['environment']}: {sentence(worst.get('error', ''), worst.get('cause', ''))}"
+        return f"{worst['environment']}: {shortened(sentence(worst.get('error', ''), worst.get('cause', '')))}"
 
 
 def judge(desk: Desk, execution: Execution) -> Verdict:
@@ -70,13 +72,13 @@ def settle(desk: Desk, execution: Execution) -> Verdict:
             break
     return Verdict(
         "rollback_failed",
-        ({"environment": "pipeline", "outcome": "rollback_failed", "error": error, "cause": cause},),
+        ({"environment": _PIPELINE, "outcome": "rollback_failed", "error": error, "cause": cause},),
     )
 
 
 def failure(desk: Desk, execution: Execution, verdict: Verdict) -> StepladderError | None:
     """Return the error that a verdict is, with its exit code; None for promoted."""
-    watch = f"inv promote.watch --name {execution.name}"
+    watch = f"how it went: `inv promote.watch --name {execution.name}`"
     if verdict.outcome == "promoted":
         return None
     if verdict.outcome == "rolled_back":
@@ -88,11 +90,25 @@ def failure(desk: Desk, execution: Execution, verdict: Verdict) -> StepladderErr
     if verdict.outcome == "rollback_failed":
         return RollbackFailedError(
             f"the climb failed and so did its rollback: {verdict.cause}",
-            hint=f"look now: {desk.link(execution.arn)}; `inv rollback --env <rung>` puts an alias back by hand",
+            hint=f"look now{_at(desk, execution)}; {_by_hand(verdict)}",
         )
     return RefusedError(
         f"the climb was refused before any traffic moved: {verdict.cause}",
-        hint=f"mend that, then run `inv promote` again; {watch}",
+        hint=f"fix that, then run `inv promote` again; {watch}",
+    )
+
+
+def _at(desk: Desk, execution: Execution) -> str:
+    link = desk.link(execution.arn)
+    return f": {link}" if link else f": `inv status`, `inv promote.watch --name {execution.name}`"
+
+
+def _by_hand(verdict: Verdict) -> str:
+    """Name the command that puts each alias back that isn't known to be."""
+    stuck = [t["environment"] for t in verdict.targets if t.get("outcome") == "rollback_failed"]
+    commands = [f"`inv rollback --env {name}`" for name in stuck if name != _PIPELINE]
+    return (
+        f"{' and '.join(commands) or '`inv rollback`'} puts {'them' if len(commands) > 1 else 'an alias'} back by hand"
     )
 
 

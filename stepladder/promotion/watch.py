@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from stepladder import aws
 from stepladder.aws import error_code
 from stepladder.errors import InterruptedRunError, StepladderError
 from stepladder.promotion import history, verdict
 from stepladder.promotion.away import Away
+from stepladder.promotion.cloud_clock import CloudClock
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.draw import Drawing, drawing
-from stepladder.promotion.history import Target, View
+from stepladder.promotion.history import View
 from stepladder.promotion.verdict import Verdict
-from stepladder.releases import alias as aliases
+from stepladder.promotion.vitals import Vitals
 
 FIRST, MOST = 0.1, 2.0  # seconds between two looks; the end is seen at most that much later
 _LOST = 600.0  # seconds without an answer after which watching is given up; the climb goes on
@@ -24,7 +26,7 @@ def watch(desk: Desk, execution: Execution) -> tuple[Execution, Verdict]:
     Raises `InterruptedRunError` on Ctrl-C: the climb goes on.
     """
     view = View.of(execution.input, execution.started)
-    picture = drawing(desk.console, desk.link(execution.arn))
+    picture = drawing(desk.console)
     try:
         _follow(desk, execution, view, picture)
     except KeyboardInterrupt:
@@ -45,14 +47,16 @@ def _follow(desk: Desk, execution: Execution, view: View, picture: Drawing) -> N
     clock = desk.rung.clock
     pause, lost_since = FIRST, 0.0
     away = Away(desk, execution)
+    cloud = CloudClock(aws.endpoint())
+    vitals = Vitals(desk, execution, is_local=cloud.is_local)
     while not view.end:
         try:
             news = history.refresh(view, desk.sfn.get_execution_history, execution.arn)
             news = away.refresh(view) or news
-            for target in view.targets:
-                if target.is_shifting:
-                    target.share = _share(desk, target)
-            lost_since = 0.0
+            if reading := cloud.read():
+                view.hear(reading.now, reading.speed)
+            news = vitals.refresh(view) or news
+            lost_since, view.note = 0.0, ""
         except Exception as error:
             if not _is_lost(error):
                 raise
@@ -62,21 +66,11 @@ def _follow(desk: Desk, execution: Execution, view: View, picture: Drawing) -> N
                     f"the connection was lost while watching; climb {execution.name} goes on",
                     hint="take it up again with `inv promote.watch`",
                 ) from error
-            view.last, news = "the connection is lost, trying again", False
+            view.note, news = "the connection is lost, trying again", False
         picture.update(view)
         if not view.end:
             clock.sleep(pause)
         pause = FIRST if news else min(pause * 1.5, MOST)
-
-
-def _share(desk: Desk, target: Target) -> str:
-    """Tell how much of the traffic the new version has."""
-    alias = aliases.read(desk.at(target.environment).lambda_client, target.function)
-    if alias is None:
-        return ""
-    for version, weight in alias.weights.items():
-        return f"{weight:.0%} on version {version}"
-    return f"100% on version {alias.version}"
 
 
 def _is_lost(error: Any) -> bool:

@@ -93,3 +93,14 @@ def test_colours_belong_to_cells_and_take_no_room():
     layout = lay_out(("a", "b"), [(Cell("ok", "green"), "x")], 80)
     assert layout.lines[1][0] == ("ok", "green")
     assert text_of(layout) == ["a   b", "ok  x"]
+
+
+def test_an_alarm_that_stopped_a_deployment_is_told_in_a_few_words():
+    stored = (
+        "DeploymentFailed: deployment d-K8DUX7WMY ended Stopped: ALARM_ACTIVE: One or more alarms have been activated "
+        "according to the Amazon CloudWatch metrics you selected, and the affected deployments have been stopped. "
+        "Activated alarms: <orders-production-errors>"
+    )
+    assert plain_cause(stored) == (
+        "alarm orders-production-errors fired and stopped deployment d-K8DUX7WMY (ALARM_ACTIVE)"
+    )

@@ -1,9 +1,10 @@
 from datetime import UTC, datetime
 
+import pytest
 from fakes.pipeline import EXECUTION, target
 
 from stepladder.console import Console
-from stepladder.promotion import definition, history
+from stepladder.promotion import definition, draw, history
 from stepladder.promotion.draw import Lines
 
 INPUT = {
@@ -96,13 +97,121 @@ def test_the_end_is_seen():
     assert view.end == "Aborted"
 
 
-def test_failed_attempts_are_told():
+def test_a_task_that_is_tried_again_is_counted_and_no_error_s_name_is_shown():
     events, view = climbing()
     events.iteration("Climb", 0)
     events.iteration("ReleaseTargets", 0)
+    events.state("Validate")
+    events.add("TaskScheduled")
     events.add("TaskFailed", taskFailedEventDetails={"error": "Lambda.TooManyRequestsException"})
     refresh(view, events)
-    assert view.last == "staging: Lambda.TooManyRequestsException, trying again or giving up"
+    assert view.targets[0].tries == 1, "it may be given up as well"
+    events.add("TaskScheduled")
+    refresh(view, events)
+    assert view.targets[0].tries == 2
+    told = "".join(text for line in draw.rows(view) for text, _ in line)
+    assert "validating, try 2" in told
+    assert "Exception" not in told
+    events.state("UpdateCode")
+    refresh(view, events)
+    assert view.targets[0].tries == 1
+
+
+def test_an_error_that_is_given_up_is_no_second_try():
+    events, view = climbing()
+    events.iteration("Climb", 0)
+    events.iteration("ReleaseTargets", 0)
+    events.state("Validate")
+    events.add("TaskFailed", taskFailedEventDetails={"error": "DynamoDb.ConditionalCheckFailedException"})
+    events.state("Refused")
+    events.state("RecordFailure")
+    events.add("TaskScheduled")
+    refresh(view, events)
+    assert (view.targets[0].phase, view.targets[0].tries) == ("failed, nothing moved", 1)
+
+
+def test_a_target_s_time_stops_when_nothing_more_happens_to_it(monkeypatch):
+    events, view = climbing()
+    monkeypatch.setattr(history.time, "time", lambda: 1000.0)
+    events.iteration("Climb", 0)
+    events.iteration("ReleaseTargets", 0)
+    events.state("Validate")
+    events.state("StaysUnchanged")
+    refresh(view, events)
+    monkeypatch.setattr(history.time, "time", lambda: 1500.0)
+    assert view.took(view.targets[0]) == 1
+    assert view.targets[0].past == [("validating", 1.0)]
+    assert view.seconds(view.started) > 500
+
+
+def test_the_seconds_of_a_fast_clock_are_its_own_and_called_simulated(monkeypatch, capsys):
+    events, view = climbing()
+    monkeypatch.setattr(history.time, "time", lambda: 1000.0)
+    events.iteration("Climb", 0)
+    events.iteration("ReleaseTargets", 0)
+    events.state("Validate")
+    refresh(view, events)
+    view.hear(1004.0, 40.0)
+    monkeypatch.setattr(history.time, "time", lambda: 1001.0)
+    assert view.seconds(1004.0) == 40
+    Lines(Console(live=False)).update(view)
+    assert capsys.readouterr().err.splitlines() == [
+        "times are simulated: the cloud's clock runs 40 times as fast as real time",
+        "   44.0 s sim  staging      validating",
+    ]
+    assert "44 s simulated (the cloud's clock runs 40 times" in draw._foot(view)
+
+
+@pytest.mark.parametrize(
+    ("config", "share", "minutes", "words"),
+    [
+        ("CodeDeployDefault.LambdaCanary10Percent5Minutes", 0.1, 3.4, "10% for 3 of 5 min"),
+        ("CodeDeployDefault.LambdaCanary10Percent5Minutes", 0.1, 9, "10% for 5 of 5 min"),
+        ("orders-production-canary-20-15", 0.2, 2, "20% for 2 of 15 min"),
+        ("CodeDeployDefault.LambdaLinear10PercentEvery1Minute", 0.3, 3, "30%, 10% more every minute"),
+        ("orders-production-linear-25-7", 0.25, 1, "25%, 25% more every 7 min"),
+        ("CodeDeployDefault.LambdaCanary10Percent5Minutes", 0.0, 0, "0% on the new version"),
+        ("CodeDeployDefault.LambdaAllAtOnce", 1.0, 0, "100%, watched until CodeDeploy is done"),
+    ],
+)
+def test_the_progress_of_a_shift_is_told_in_words(config, share, minutes, words):
+    told = {"rungs": [{"name": "staging", "targets": [target(environment="staging", deployment_config=config)]}]}
+    view = history.View.of(told, 1000.0)
+    view.heard, view.end = (1000 + minutes * 60, 0.0), "Failed"
+    one = view.targets[0]
+    one.phase, one.shifted, one.share = history.SHIFTING, 1000.0, share
+    assert draw.progress(view, one) == words
+
+
+def test_a_version_that_has_all_traffic_is_watched_for_its_bake():
+    bake = target(environment="staging", bake_polls=40, poll_seconds=15)
+    view = history.View.of({"rungs": [{"name": "staging", "targets": [bake]}]}, 1000.0)
+    view.heard, view.end = (1000 + 120, 0.0), "Failed"
+    one = view.targets[0]
+    one.phase, one.shifted, one.baked, one.share = history.SHIFTING, 900.0, 1000.0, 1.0
+    assert draw.progress(view, one) == "100%, watched for 2 of 10 min"
+
+
+@pytest.mark.parametrize(("share", "full"), [(0, 0), (0.01, 1), (0.1, 2), (0.99, 19), (1, 20)])
+def test_the_bar_is_the_new_version_s_share_and_full_or_empty_only_when_that_is(share, full):
+    assert draw.bar(share) == "█" * full + "░" * (20 - full)
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_no_line_of_the_drawing_is_wider_than_the_terminal(width):
+    view = history.View.of(INPUT, 1000.0)
+    view.heard = (1400.0, history.time.time())
+    for one in view.targets:
+        one.environment *= 3
+        one.enter("validating", 1000.0)
+        one.enter("waiting for the version", 1100.0)
+        one.enter(history.SHIFTING, 1200.0)
+        one.share, one.version, one.shifted = 0.1, "12", 1210.0
+        one.errors, one.calls, one.alarms = 7, 900, (f"{one.function}-errors", f"{one.function}-latency")
+    view.hear(1401.0, 40)
+    view.note = "the connection is lost, trying again"
+    lines = draw.picture(view, width).plain.split("\n")
+    assert max(map(len, lines)) <= width
 
 
 def test_every_state_with_a_phrase_exists():
@@ -120,15 +229,22 @@ def test_lines_tell_each_change_once(capsys):
         refresh(view, events)
         lines.update(view)
         lines.update(view)
-    view.targets[0].share = "10% on version 8"
+    one = view.targets[0]
+    one.share, one.version = 0.1, "8"
+    lines.update(view)
+    one.errors, one.alarms = 3, ("orders-staging-errors",)
+    lines.update(view)
+    one.errors = 4
     lines.update(view)
     told = [line.split(" s  ")[1] for line in capsys.readouterr().err.splitlines()]
     assert [" ".join(line.split()) for line in told] == [
         "staging validating",
         "staging updating the code",
         "staging waiting for the update",
-        "staging shifting",
-        "staging shifting: 10% on version 8",
+        "staging shifting traffic",
+        "staging shifting traffic: version 8 has 10%",
+        "staging version 8 has raised errors",
+        "staging alarm orders-staging-errors fires",
     ]
 
 

@@ -1,0 +1,63 @@
+"""The last lines of a promotion: what was raised, what was moved and how to undo it, and one line of how it ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stepladder.aws import error_code
+from stepladder.promotion import exceptions
+from stepladder.promotion.desk import Desk, Execution
+from stepladder.promotion.verdict import Verdict
+from stepladder.releases.ledger import short
+from stepladder.releases.records import SUCCEEDED
+
+_KIND = "promote"
+
+
+def moved(desk: Desk, execution: Execution, judged: Verdict) -> list[str]:
+    """Return the environments that serve this promotion's release now, lowest first: `inv rollback` undoes each.
+
+    A promotion that failed on a rung tells of that rung only; the ledger knows those below it.
+    """
+    told = {target.get("environment"): target.get("outcome") for target in judged.targets}
+    found = []
+    for target in execution.targets:
+        name = target["environment"]
+        if told.get(name) == SUCCEEDED or (name not in told and _is_released(desk, execution, name)):
+            found.append(name)
+    return found
+
+
+def _is_released(desk: Desk, execution: Execution, environment: str) -> bool:
+    try:
+        release = desk.at(environment).ledger.find(environment, execution.input["release_id"])
+    except Exception as error:
+        if not error_code(error):
+            raise
+        return False  # that ledger can't be read from here
+    return bool(release and release.result == SUCCEEDED and release.kind == _KIND)
+
+
+def show_exceptions(desk: Desk, execution: Execution, judged: Verdict) -> list[dict[str, Any]]:
+    """Show the first exception of each version that was stopped; return them for the record."""
+    found = exceptions.find(desk, execution, judged.targets)
+    console = desk.console
+    for one in found:
+        console.line(console.paint(one.headline, "bold" if one.lines else "yellow"))
+        for number, line in enumerate(one.lines):
+            console.line(f"  {line}" if number else console.paint(f"  {line}", "red"))
+    return [{"environment": one.environment, "version": one.version, "lines": list(one.lines)} for one in found]
+
+
+def show_undo(desk: Desk, environments: list[str]) -> None:
+    """Name the command that undoes each rung that was moved."""
+    for environment in environments:
+        desk.console.line(f"undo: inv rollback --env {environment}")
+
+
+def show_promoted(desk: Desk, execution: Execution, environments: list[str]) -> None:
+    """Say in one line what was promoted where; when nothing had to move, that."""
+    digest = short(execution.input["digest"])
+    where = ", ".join(environments) or ", ".join(desk.rung.settings.ladder[-1])
+    text = f"promoted {digest} to {where}" if environments else f"nothing had to move: {where} runs {digest} already"
+    desk.console.line(desk.console.paint(text, "green"))

@@ -1,0 +1,150 @@
+"""The first exception that a version raised, out of the function's log: why an alarm or a smoke case stopped it.
+
+Only what the log has is shown, in a few lines. Whoever may not read it (`logs:FilterLogEvents`) is told that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from stepladder import aws
+from stepladder.display import one_line
+from stepladder.promotion.desk import Desk, Execution
+
+FRAMES = 2  # of the traceback, the last ones: where it was raised, and who called that
+_PATTERN = '?ERROR ?Traceback ?errorType ?"Task timed out"'
+_PAGES = 20  # of at most a megabyte; a log that has more is left
+_MARGIN = 120.0  # seconds around the release: clocks differ
+_WIDEST = 200
+_TASK = re.compile(r'File ".*?/var/task/')  # the user's own files need no more than their names in the project
+_CANARY = frozenset({"rolled_back", "rollback_failed"})
+_TESTED = "SmokeFailedError"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the log has of a version: a headline and the lines below it."""
+
+    environment: str
+    version: str
+    lines: tuple[str, ...]
+    headline: str
+
+
+def find(desk: Desk, execution: Execution, targets: tuple[Mapping[str, str], ...]) -> list[Found]:
+    """Look into the log of each target whose version was rolled back, or failed its smoke cases before traffic."""
+    return [
+        found
+        for target in targets
+        if target.get("outcome") in _CANARY or target.get("error") == _TESTED
+        for found in _of(desk, execution, target["environment"])
+    ]
+
+
+def _of(desk: Desk, execution: Execution, environment: str) -> Iterator[Found]:
+    if environment not in {target["environment"] for target in execution.targets}:
+        return
+    try:
+        release = desk.at(environment).ledger.find(environment, execution.input["release_id"])
+        if release is None or not release.version:
+            return
+        version = release.version
+        event = _first(desk, environment, version, release.started_at, release.ended_at)
+    except Exception as error:
+        explained = aws.explain(error)
+        if explained is None:
+            raise
+        if aws.error_code(error) != "ResourceNotFoundException":  # there is no log before the first call
+            yield Found(environment, "", (), f"the log of {environment} could not be read: {explained.message}")
+        return
+    if event is None:
+        return
+    raised, frames = read(event["message"])
+    at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+    told = f"the first exception of version {version} on {environment}, at {at:%H:%M:%S} UTC:"
+    yield Found(environment, version, (raised, *frames), told)
+
+
+def _first(desk: Desk, environment: str, version: str, began: str, ended: str) -> dict[str, Any] | None:
+    """Return the oldest event of a version that tells of an exception.
+
+    The log streams of a version have its number in brackets in their names. A local cloud's releases may be of another
+    time than its log, which is in real time; there the version alone decides.
+    """
+    rung = desk.at(environment)
+    request: dict[str, Any] = {"logGroupName": rung.names.log_group, "filterPattern": _PATTERN}
+    if not aws.endpoint():
+        request["startTime"] = int((_epoch(began) - _MARGIN) * 1000)
+        request["endTime"] = int((_epoch(ended) + _MARGIN) * 1000)
+    client, best = rung.aws.client("logs"), None
+    for _ in range(_PAGES):
+        answer = client.filter_log_events(**request)
+        for event in answer["events"]:
+            mine = f"[{version}]" in event["logStreamName"] and is_exception(event["message"])
+            if mine and (best is None or event["timestamp"] < best["timestamp"]):
+                best = event
+        if not answer.get("nextToken"):
+            break
+        request["nextToken"] = answer["nextToken"]
+    return best
+
+
+def is_exception(message: str) -> bool:
+    """Say whether a log line is what Lambda's runtime writes of a call that failed."""
+    record = _json(message)
+    if record:
+        return bool(record.get("errorType") or record.get("stackTrace"))
+    return message.lstrip().startswith("[ERROR]") or "Task timed out after" in message or "Traceback (" in message
+
+
+def read(message: str) -> tuple[str, tuple[str, ...]]:
+    """Return what was raised and the last frames of its traceback, in the text or the JSON format of Lambda's logs."""
+    record = _json(message)
+    if record:
+        stack = record.get("stackTrace") or []
+        kind, said = str(record.get("errorType") or ""), str(record.get("errorMessage") or record.get("message") or "")
+        raised = f"{kind}: {said}" if kind and said else kind or said
+        lines = "\n".join(map(str, stack)).split("\n")
+    else:
+        lines = message.replace("\r", "\n").split("\n")
+        raised = next((line for line in lines if line.strip()), "")
+        if "Traceback (" in raised and len(lines) > 1:  # printed by the handler itself: the exception stands below
+            raised = next((line for line in reversed(lines) if line.strip()), raised)
+        raised = raised.strip().removeprefix("[ERROR]").strip()
+        if "Task timed out" in raised:
+            raised = raised[raised.index("Task timed out") :]
+    return _short(raised), tuple(_frames(lines))
+
+
+def _frames(lines: list[str]) -> Iterator[str]:
+    """Yield the last frames: each a line that names a file, and the code below it."""
+    starts = [number for number, line in enumerate(lines) if line.lstrip().startswith('File "')]
+    for number in starts[-FRAMES:]:
+        yield _short(_TASK.sub('File "', lines[number].strip()))
+        code = lines[number + 1] if number + 1 < len(lines) else ""
+        if code[:1].isspace() and not code.lstrip().startswith(('File "', "^", "~")):
+            yield f"  {_short(code.strip())}"
+
+
+def _short(line: str) -> str:
+    text = one_line(line)
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
+
+
+def _json(message: str) -> dict[str, Any]:
+    if not message.lstrip().startswith("{"):
+        return {}
+    try:
+        found = json.loads(message)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _epoch(stamp: str) -> float:
+    return datetime.fromisoformat(stamp).timestamp()
