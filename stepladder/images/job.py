@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stepladder import aws as aws_module
+from stepladder import notes
 from stepladder.aws import Aws
 from stepladder.console import Step
 from stepladder.errors import StepladderError
@@ -47,6 +48,10 @@ class Job:
     allow_dirty: bool = False
     repository: ecr.Repository | None = None
     local_cloud: bool = field(default_factory=lambda: aws_module.is_loopback(aws_module.endpoint()))
+
+    def note(self, topic: str) -> Say:
+        """Return what says something about this machine, which is the same at every build, once."""
+        return notes.once(self.settings.build_dir, topic, self.say)
 
 
 def prepare(
@@ -141,7 +146,7 @@ def _engine_builds(job: Job) -> bool:
         source = _source(job)
         return source.label != source.name or engine_build.has_base(job.settings, source.reference)
 
-    return choose.engine_builds(job.settings, local_cloud=job.local_cloud, has_base=has_base, say=job.say)
+    return choose.engine_builds(job.settings, local_cloud=job.local_cloud, has_base=has_base, say=job.note("builder"))
 
 
 def _source(job: Job) -> Source:
@@ -229,16 +234,17 @@ def _base(job: Job) -> Base:
     """
     bases = _bases(job)
     if job.to_run:
-        job.say("without a container engine to build it, the image runs on this machine's own Python")
+        job.note("image to run")("without a container engine to build it, the image runs on this machine's own Python")
         return bases.host()
     if job.local_cloud and not job.settings.image.base:
         unfit = choose.why_not(engine.find(), job.settings, local_cloud=True)
         if unfit:
-            job.say(f"{unfit}: in the local cloud the image runs on this machine's own Python")
+            job.note("local image")(f"{unfit}: in the local cloud the image runs on this machine's own Python")
             return bases.host()
     base = bases.real(pull=job.pull, patient=not job.local_cloud)
     if base is None and job.local_cloud:
-        job.say(f"{bases.reference.host} can't be reached: the image for the local cloud runs on this machine's Python")
+        out_of_reach = f"{bases.reference.host} can't be reached"
+        job.note("local image")(f"{out_of_reach}: the image for the local cloud runs on this machine's Python")
         return bases.host()
     if base is None:
         raise bases.missing()
@@ -251,7 +257,7 @@ def _bases(job: Job) -> Bases:
         job.settings,
         target=repository.registry if repository else None,
         own_hosts=repository.own_hosts if repository else (),
-        say=job.say,
+        say=job.note("base image"),
     )
 
 

@@ -17,6 +17,7 @@ from stepladder.aws import Aws
 from stepladder.ci import in_ci
 from stepladder.console import Step
 from stepladder.errors import RefusedError, StepladderError
+from stepladder.notes import is_new
 from stepladder.terraform import cli, files, local, providers, roots
 from stepladder.terraform.events import Diagnostic, Watch
 from stepladder.terraform.roots import Root
@@ -228,11 +229,13 @@ class Runner:
         files.write_text(self.at.lock_file, made.read_text(encoding="utf-8"))
         name = self.at.lock_file.relative_to(self.at.settings.root)
         self.notes.append(f"{name} was written: commit it, so that every machine takes the same providers")
-        if self.source.kind != "registry":  # which signs checksums for every platform; a mirror has its files only
-            platforms = " ".join(f"-platform={platform}" for platform in _PLATFORMS)
+        # A registry signs checksums for every platform; a mirror has its files only. That holds for every root's file.
+        platforms = " ".join(f"-platform={platform}" for platform in _PLATFORMS)
+        build_dir = self.at.settings.build_dir
+        if self.source.kind != "registry" and is_new(build_dir, "lock files' platforms", platforms):
             self.notes.append(
-                "it may list this platform only; where the registry is reachable, complete it with: "
-                f"terraform -chdir={name.parent} providers lock {platforms}"
+                "it may list this platform only, as every root's; where the registry is reachable, complete each: "
+                f"`terraform -chdir={name.parent} providers lock {platforms}`"
             )
 
     @contextlib.contextmanager
@@ -274,10 +277,9 @@ def opened(at: Root, *, step: Step | None = None, image_uri: str | None = None) 
         roots.write_inputs(at, image_uri)
         source = providers.source(at.settings.build_dir, at.source_dir)
         runner = Runner(at, terraform, source, held, step)
-        if left_out := [name for name in cli.meddling() if os.environ[name]]:
-            runner.notes.append(
-                f"kept from Terraform: {', '.join(left_out)}; only code and settings decide what it does"
-            )
+        left_out = ", ".join(name for name in cli.meddling() if os.environ[name])
+        if left_out and is_new(at.settings.build_dir, "kept from Terraform", left_out):
+            runner.notes.append(f"kept from Terraform: {left_out}; only code and settings decide what it does")
         yield runner
 
 

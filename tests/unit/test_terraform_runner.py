@@ -74,6 +74,9 @@ def test_a_lock_file_that_init_wrote_is_carried_to_the_project_and_said(
     assert "terraform -chdir=terraform/service providers lock -platform=linux_amd64 -platform=linux_arm64" in more
     assert bench.at.lock_file.read_text() == "# locked\n"
     assert "terraform/service/.terraform.lock.hcl was written: commit it" in note
+    bench.at.lock_file.unlink()
+    (again,) = bench.ensure().notes
+    assert "was written: commit it" in again, "what holds for every root's file was said"
 
 
 def test_a_ci_job_never_changes_a_lock_file(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
