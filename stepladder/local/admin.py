@@ -21,7 +21,6 @@ class Admin:
     def __init__(self, front: Front) -> None:
         self._front = front
         self.save: Callable[[], list[str]] = list
-        self.keep: Callable[[str], object] = bool  # saves what one part of the cloud keeps; does nothing without --data
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one of `PAGES`."""
@@ -78,7 +77,7 @@ class Admin:
             raw = json.loads(environ["wsgi.input"].read() or b"{}")
             if "speed" in raw:
                 clock.set_speed(float(raw["speed"]))
-                self.keep("clock")
+                self.save()
             if "advance" in raw:
                 clock.advance(float(raw["advance"]))
         elif method != "GET":

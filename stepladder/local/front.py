@@ -26,6 +26,7 @@ from stepladder.local import wire
 from stepladder.local.admin import Admin
 from stepladder.local.cloud import Cloud, Environ, Request
 from stepladder.local.faults import CallHangs, Fault, Faults
+from stepladder.local.gate import Gate
 from stepladder.local.http import ConnectionCut
 from stepladder.local.identify import identify, route_action
 from stepladder.local.wire import Response, ServiceError
@@ -52,6 +53,7 @@ class Front:
         self._moto: Any = None
         self._moto_lock = threading.Lock()
         self.admin = Admin(self)
+        self.gate = Gate()
         self.served = 0
         self.busy = 0
         cloud.route("/_stepladder/", self.admin)
@@ -155,10 +157,9 @@ class Front:
 
     def _dispatch(self, request: Request) -> Mapping[str, Any] | Response | None:
         handler = self.cloud.handlers.get((request.service, request.action))
-        if handler is None:
-            return self.to_moto(request, None)
         try:
-            return handler(request)
+            with self.gate.passing(request.service, request.action):
+                return handler(request) if handler else self.to_moto(request, None)
         except (ServiceError, ConnectionCut):
             raise
         except Exception as error:

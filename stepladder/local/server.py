@@ -49,14 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         front = Front(cloud)
         _configure_moto(server.port)
         _install(cloud)
-        state = State(cloud, data / "state") if options.data else None
+        state = State(cloud, data / "state", front.gate) if options.data else None
         if state:
             state.load()
-            front.admin.save, front.admin.keep = state.save, state.keep
+            front.admin.save = state.save
             state.save_in_background(lambda: front.served)
         if options.speed:
             cloud.clock.set_speed(options.speed)
-            front.admin.keep("clock")
+            front.admin.save()
         for call in cloud.starters:
             call()
         threading.Thread(target=server.serve, args=(front,), daemon=True, name="accept").start()

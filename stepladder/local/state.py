@@ -1,110 +1,112 @@
-"""Keep the cloud's state in a folder: Moto's backends and what plugins save, pickled, one file each.
+"""Keep the cloud's state in a folder: Moto's backends and what plugins save, all of one moment, in one file.
 
-Written whole and renamed, so that a killed process leaves the last good one. A backend that can't be pickled is named
-and left out; nothing else is lost for it. Pickles are read back only from a folder that this user owns.
+Calls are kept out while it is made, and it is written whole and renamed: a killed process leaves the last good one.
+What can't be kept is named and left out; nothing else is lost for it. A file that others may write isn't read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
-import io
 import os
-import pickle
+import stat
 import sys
 import threading
-import types
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from stepladder.errors import StepladderError
+from stepladder.local import snapshot
 from stepladder.local.cloud import Cloud
+from stepladder.local.gate import Gate
 
-FORMAT = 1
-
-
-class _Pickler(pickle.Pickler):
-    """Leave out what belongs to the process and not to the state: locks, threads, generators."""
-
-    def reducer_override(self, value: Any) -> Any:
-        if isinstance(value, _LOCK_TYPES):
-            return type(value) if value.__class__.__module__ == "threading" else _KINDS[type(value)], ()
-        if isinstance(value, types.GeneratorType | threading.Thread):
-            return _nothing, ()
-        return NotImplemented
-
-
-def _nothing() -> None:
-    return None
-
-
-_KINDS: dict[type, Any] = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
-_LOCK_TYPES = (*_KINDS, threading.Event, threading.Condition, threading.Semaphore)
+FORMAT = 2
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_QUIET_SECONDS = 5.0  # how long a moment is waited for in which no call is under way
 
 
 class State:
-    """The state of one cloud under `folder`."""
+    """The state of one cloud under `folder`; `gate` is what its calls pass."""
 
-    def __init__(self, cloud: Cloud, folder: Path) -> None:
+    def __init__(self, cloud: Cloud, folder: Path, gate: Gate) -> None:
         self._cloud = cloud
         self._folder = folder
+        self._gate = gate
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._saved_at = -1
 
+    @property
+    def file(self) -> Path:
+        """The one file."""
+        return self._folder / "state.zip"
+
     def load(self) -> None:
-        """Put back what was saved; a folder of another format or owner is refused."""
+        """Put back what was saved; what another version wrote, or others may have written, is refused."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        stamp = self._folder / "format"
-        if hasattr(os, "getuid") and self._folder.stat().st_uid != os.getuid():
+        for path in (self._folder, self.file):
+            _check_ours(path)
+        _check_format(self._folder)
+        if not self.file.exists():
+            return
+        try:
+            with zipfile.ZipFile(self.file) as archive:
+                for name in sorted(archive.namelist()):  # Moto's backends first: m comes before p
+                    kind, _, of = name.partition("-")
+                    value = snapshot.load(archive.read(name))
+                    if kind == "moto":
+                        _load_backend(of, value)
+                    elif of in self._cloud.loaders:
+                        self._cloud.loaders[of](value)
+        except (zipfile.BadZipFile, snapshot.ForbiddenError) as error:
             raise StepladderError(
-                f"{self._folder} belongs to another user", hint="give --data a folder of your own; it is unpickled"
-            )
-        ours = _stamp()
-        if stamp.exists() and stamp.read_text() != ours:
-            raise StepladderError(
-                f"{self._folder} was written by {stamp.read_text().strip()}, and this is {ours.strip()}",
-                hint="remove the folder, or give --data another one",
-            )
-        stamp.write_text(ours)
-        for path in sorted(self._folder.glob("moto-*.pickle")):
-            _load_backend(path)
-        for name, load in self._cloud.loaders.items():
-            path = self._folder / f"plugin-{name}.pickle"
-            if path.exists():
-                load(pickle.loads(path.read_bytes()))  # noqa: S301 - our own file, owner checked above
+                f"{self.file} can't be read: {error}", hint="remove the folder, or give --data another one"
+            ) from error
 
     def save(self) -> list[str]:
         """Write everything; return what could not be kept."""
         lost: list[str] = []
         with self._lock:
-            for name, save in self._cloud.savers.items():
-                self._write(f"plugin-{name}", save, lost)
-            for backend in _backends():
-                self._write(f"moto-{backend.service_name}", lambda b=backend: _contents(b), lost)
+            with self._gate.closed(_QUIET_SECONDS) as quiet:
+                if not quiet:
+                    lost = [f"everything since the last time: calls were under way for {_QUIET_SECONDS:.0f} s"]
+                else:
+                    parts = self._parts(lost)
+            if quiet:
+                self._write(parts)
         for reason in lost:
             sys.stderr.write(f"state not kept: {reason}\n")
         return lost
 
-    def keep(self, name: str) -> None:
-        """Write what one plugin keeps, now."""
-        with self._lock:
-            self._write(f"plugin-{name}", self._cloud.savers[name], [])
+    def _parts(self, lost: list[str]) -> dict[str, bytes]:
+        found: dict[str, Callable[[], Any]] = {f"plugin-{name}": save for name, save in self._cloud.savers.items()}
+        for backend in _backends():
+            found[f"moto-{backend.service_name}"] = functools.partial(_contents, backend)
+        parts: dict[str, bytes] = {}
+        for name, value in found.items():
+            for left in range(4, -1, -1):
+                try:
+                    parts[name] = snapshot.dump(value())
+                    break
+                except Exception as error:  # noqa: BLE001 - pickling raises anything; it is reported by name
+                    if not left or not isinstance(error, RuntimeError):  # RuntimeError: a thread of ours changed it
+                        lost.append(f"{name}: {type(error).__name__}: {error}")
+                        break
+        return parts
 
-    def _write(self, name: str, value: Any, lost: list[str]) -> None:
-        for left in range(4, -1, -1):
-            buffer = io.BytesIO()
-            try:
-                _Pickler(buffer, protocol=pickle.HIGHEST_PROTOCOL).dump(value())
-                break
-            except Exception as error:  # noqa: BLE001 - pickling raises anything; it is reported by name
-                if not left or not isinstance(error, RuntimeError):  # RuntimeError: it changed meanwhile, try again
-                    lost.append(f"{name}: {type(error).__name__}: {error}")
-                    return
-        path = self._folder / f"{name}.pickle"
-        temporary = path.with_suffix(".new")
-        temporary.write_bytes(buffer.getvalue())
-        temporary.replace(path)
+    def _write(self, parts: dict[str, bytes]) -> None:
+        temporary = self.file.with_suffix(".new")
+        with open(temporary, "wb", opener=_private) as file:
+            with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+                for name, data in parts.items():
+                    archive.writestr(name, data)
+            file.flush()
+            os.fsync(file.fileno())
+        (self._folder / "format").write_text(_stamp())
+        temporary.replace(self.file)
 
     def save_in_background(self, changes: Any, interval: float = 5.0) -> None:
         """Save every `interval` seconds while `changes()` (a number) goes on growing."""
@@ -125,6 +127,39 @@ class State:
         self.save()
 
 
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _check_ours(path: Path) -> None:
+    if not path.exists():
+        return
+    found = path.lstat()
+    if hasattr(os, "getuid") and found.st_uid != os.getuid():
+        raise StepladderError(f"{path} belongs to another user", hint="give --data a folder of your own")
+    if found.st_mode & _OTHERS_WRITE or stat.S_ISLNK(found.st_mode):
+        raise StepladderError(
+            f"others than you may write to {path}", hint=f"chmod go-w {path}, or give --data a folder of your own"
+        )
+
+
+def _check_format(folder: Path) -> None:
+    stamp = folder / "format"
+    if any(folder.glob("*.pickle")):
+        raise StepladderError(
+            f"{folder} was written by an older version", hint="remove the folder, or give --data another one"
+        )
+    if stamp.exists() and stamp.read_text() != _stamp():
+        raise StepladderError(
+            f"{folder} was written by {stamp.read_text().strip()}, and this is {_stamp().strip()}",
+            hint="remove the folder, or give --data another one",
+        )
+    if (folder / "state.zip").exists() and not stamp.exists():
+        raise StepladderError(
+            f"{folder} doesn't say what wrote it", hint="remove the folder, or give --data another one"
+        )
+
+
 def _stamp() -> str:
     versions = " ".join(f"{name} {importlib.metadata.version(name)}" for name in ("stepladder", "moto"))
     return f"format {FORMAT}, {versions}\n"
@@ -142,11 +177,9 @@ def _contents(backend: Any) -> dict[str, dict[str, Any]]:
     return {account: dict(regions.items()) for account, regions in backend.items()}
 
 
-def _load_backend(path: Path) -> None:
+def _load_backend(service: str, saved: dict[str, dict[str, Any]]) -> None:
     from moto.backends import get_backend
 
-    service = path.stem.removeprefix("moto-")
-    saved = pickle.loads(path.read_bytes())  # noqa: S301 - our own file, owner checked by the caller
     backend: Any = get_backend(service)
     for account, regions in saved.items():
         for region, contents in regions.items():
