@@ -157,13 +157,19 @@ class Console:
 
     @property
     def can_ask(self) -> bool:
-        """Whether a person can answer: on a terminal that is ours, no CI job, and nobody wants JSON."""
+        """Whether a person can answer: on a terminal, no CI job, nobody wants JSON, and we aren't in the background."""
         if self.as_json or in_ci() or not self._err.isatty():
             return False
         try:
-            return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-        except (OSError, ValueError, AttributeError):  # closed, replaced, or no terminal of this session
+            if not sys.stdin.isatty():
+                return False
+            keyboard = sys.stdin.fileno()
+        except (ValueError, AttributeError):  # closed, or none at all
             return False
+        try:
+            return os.tcgetpgrp(keyboard) == os.getpgrp()  # a read in the background would stop the process
+        except OSError:
+            return True  # it isn't this session's terminal, which alone stops its readers
 
     def ask(self, question: str) -> bool | None:
         """Ask a question whose default is no; None when nobody can answer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,13 @@ from functions import TRUST, Functions
 
 from stepladder import images
 from stepladder.aws import Aws
+from stepladder.console import Console
 from stepladder.errors import NotReadyError, RefusedError
 from stepladder.names import Names
+from stepladder.releases import marks
+from stepladder.releases.records import Bad
+from stepladder.releases.rung import Rung, clients
+from stepladder.settings import load
 
 pytestmark = [pytest.mark.cloud, pytest.mark.usefixtures("cloud_env")]
 
@@ -153,3 +159,29 @@ class TestCopy:
     def test_says_where_a_repository_is_missing(self, source: Any, target: Any, tmp_path: Path) -> None:
         with pytest.raises(NotReadyError, match=r"no ECR repository .* in 222222222222, eu-central-1"):
             images.copy(source, target, "sha256:" + "0" * 64, tmp_path)
+
+
+def test_a_bad_mark_is_taken_away_in_the_ledger_of_every_account(tmp_path: Path) -> None:
+    at = {"account": OTHER, "region": "eu-central-1", "role_arn": ROLE}
+    environments = {"staging": dict(zip(("account", "region"), HOME, strict=True)), "production": at}
+    settings = load({"project": f"p{uuid4().hex[:8]}", "environments": environments}, tmp_path)
+    err = io.StringIO()
+    rungs = [
+        Rung(settings, name, clients(settings, name), Console(err=err, live=False), "inv ledger.unmark")
+        for name in settings.rungs
+    ]
+    digest = "sha256:" + "ab" * 32
+    for rung in rungs:
+        rung.ledger.client.create_table(
+            TableName=rung.names.ledger_table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+        rung.ledger.mark_bad(digest, Bad("2026-11-25T00:00:00Z", "climb", "it broke"))
+    told = marks.unmark(rungs[0], marks.Image("abababababab"), "it was the database")
+    assert [place["account"] for place in told["unmarked"]] == [HOME[0], OTHER]
+    assert [rung.ledger.is_bad(digest) for rung in rungs] == [None, None]
+    kept = [rung.ledger.client.scan(TableName=rung.names.ledger_table)["Items"] for rung in rungs]
+    assert [(len(items), items[0]["why"]["S"]) for items in kept] == [(1, "it was the database")] * 2
+    assert marks.unmark(rungs[1], marks.Image(digest))["unmarked"] == []
