@@ -168,7 +168,7 @@ def explain(error: Exception) -> StepladderError | None:
     if kind in _NO_CREDENTIALS or error_code(error) in _BAD_CREDENTIALS:
         return NotReadyError(
             f"there are no AWS credentials that work ({error_code(error) or kind})",
-            hint='log in (aws sso login), set AWS_PROFILE, or for the local cloud: eval "$(inv local.env)"',
+            hint='log in (`aws sso login`), set AWS_PROFILE, or for the local cloud: `eval "$(inv local.env)"`',
         )
     if is_unreachable(error):
         return NotReadyError(f"AWS can't be reached: {error}", hint="look at the network and at AWS_ENDPOINT_URL")
@@ -195,7 +195,7 @@ def _check_local(url: str) -> None:
     except OSError as error:
         raise NotReadyError(
             f"the local cloud doesn't answer at {url} ({error.strerror or error})",
-            hint="start it with inv local.up, or leave it: unset AWS_ENDPOINT_URL",
+            hint="start it with `inv local.up`, or leave it: unset AWS_ENDPOINT_URL",
         ) from None
 
 

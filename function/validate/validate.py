@@ -165,8 +165,8 @@ def _check_never_released(target: dict[str, Any]) -> None:
     if digest == current["digest"]:
         raise RefusedError(
             f"alias {target['alias']} of {target['function']} was put on $LATEST, where an untested image would get "
-            f"traffic at once; return to the release before: inv rollback --env {environment} --to "
-            f"{current['release_id']}"
+            f"traffic at once; return to the release before: `inv rollback --env {environment} --to "
+            f"{current['release_id']}`"
         )
 
 

@@ -33,7 +33,7 @@ def up(_c: Any, port: int = 4600, data: str = "", speed: str = "") -> None:
         info, started = manager.up(Path(FOLDER), port=port, data=kept, speed=wanted)
         verb = "ready" if started else "runs already"
         step.done(f"{verb} at {info.url} (process {info.pid}), speed {speeds.show(info)}")
-    console.hint('point this shell at it: eval "$(inv local.env)"')
+    console.hint('point this shell at it: `eval "$(inv local.env)"`')
 
 
 @task(positional=["value"], auto_shortflags=False, help={"value": f"change it; {SPEED}"})

@@ -60,7 +60,7 @@ def approve(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
 
     desk = _desk(c, "inv promote.approve")
     question = decide(desk, desk.pick(name, running=True), rung, why, approve=True)
-    desk.console.line(f"approved {question.rung} as {question.decided_by}; watch it: inv promote.watch")
+    desk.console.line(f"approved {question.rung} as {question.decided_by}; watch it: `inv promote.watch`")
 
 
 @task(help={"why": "reason, for the ledger", "rung": RUNG, "name": NAME}, auto_shortflags=False)

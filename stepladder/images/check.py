@@ -171,5 +171,5 @@ def check_deployable(image: BuiltImage, endpoint: str) -> None:
     if image.on_host_python and not aws.is_loopback(endpoint):
         raise RefusedError(
             f"the image relies on this machine's Python ({image.base}) and can't run on AWS",
-            hint="build it again where the base image can be reached: inv image.push --pull",
+            hint="build it again where the base image can be reached: `inv image.push --pull`",
         )

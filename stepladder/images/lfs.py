@@ -34,5 +34,5 @@ def refused(found: list[str]) -> RefusedError:
     return RefusedError(
         f"the image would hold Git LFS pointers in place of the files: {', '.join(found[:5])}{more}",
         hint="`git lfs pull` fetches the files; if a pointer is meant, `inv image.push --allow-dirty` or "
-        "`inv deploy ENV --allow-dirty` takes it, and .dockerignore leaves it out",
+        "`inv deploy --env <environment> --allow-dirty` takes it, and .dockerignore leaves it out",
     )

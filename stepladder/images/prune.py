@@ -90,7 +90,7 @@ class Prune:
         if not self.request.yes:
             raise RefusedError(
                 f"{len(found.delete)} images would be deleted, and nobody said yes",
-                hint=f"inv image.prune --env {self.names.environment} --yes",
+                hint=f"delete them: `inv image.prune --env {self.names.environment} --yes`",
             )
         with self.console.step("delete") as step:
             deleted = self._act(found)
@@ -125,7 +125,8 @@ class Prune:
         if lost:
             raise StepladderError(
                 f"images were released while they were being deleted: {', '.join(lost)}",
-                hint="release another image there before Lambda looks for them again: inv deploy, or inv rollback",
+                hint="release another image there before Lambda looks for them again: "
+                "`inv deploy --env <environment>`, or `inv rollback --env <environment>`",
             )
         return doomed
 

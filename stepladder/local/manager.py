@@ -64,7 +64,7 @@ class CloudInfo:
                 raise StepladderError(f"the local cloud refused: {error.read().decode()}") from None
         except (OSError, ValueError) as error:
             raise NotReadyError(
-                f"the local cloud at {self.url} doesn't answer", hint="start it: inv local.up"
+                f"the local cloud at {self.url} doesn't answer", hint="start it: `inv local.up`"
             ) from error
 
 
@@ -86,7 +86,7 @@ def up(
     if running_one:
         if port and not running_one.url.endswith(f":{port}"):
             raise StepladderError(
-                f"a local cloud runs already, at {running_one.url}", hint="end it first: inv local.down"
+                f"a local cloud runs already, at {running_one.url}", hint="end it first: `inv local.down`"
             )
         if speed:
             running_one.request("clock", "POST", {"speed": speed})
@@ -242,7 +242,7 @@ def require(folder: Path) -> CloudInfo:
     """Return the running cloud; `NotReadyError` when there is none."""
     info = find(folder)
     if info is None:
-        raise NotReadyError("no local cloud is running here", hint="start it: inv local.up")
+        raise NotReadyError("no local cloud is running here", hint="start it: `inv local.up`")
     return info
 
 
@@ -251,7 +251,8 @@ def log_lines(folder: Path, count: int) -> list[str]:
     try:
         lines = (folder / "cloud.log").read_text(errors="replace").splitlines()
     except FileNotFoundError:
-        raise NotReadyError("there is no log here: no local cloud was started", hint="start it: inv local.up") from None
+        what = "there is no log here: no local cloud was started"
+        raise NotReadyError(what, hint="start it: `inv local.up`") from None
     return lines[-count:] if count > 0 else []
 
 

@@ -52,7 +52,7 @@ def show_exceptions(desk: Desk, execution: Execution, judged: Verdict) -> list[d
 def show_undo(desk: Desk, environments: list[str]) -> None:
     """Name the command that undoes each rung that was moved."""
     for environment in environments:
-        desk.console.line(f"undo: inv rollback --env {environment}")
+        desk.console.line(f"undo: `inv rollback --env {environment}`")
 
 
 def show_promoted(desk: Desk, execution: Execution, environments: list[str]) -> None:

@@ -121,7 +121,7 @@ def _start(desk: Desk, release: Release, base: str, attempt: int) -> Started:
         found = desk.describe(answer["executionArn"])
         if found and (how == "started" or found.is_running):
             return Started(how, release, found)
-    raise StepladderError(f"{_ATTEMPTS} climbs of {base} have ended already", hint="look at the ledger: inv status")
+    raise StepladderError(f"{_ATTEMPTS} climbs of {base} have ended already", hint="see what runs where: `inv status`")
 
 
 def _running(listed: list[dict[str, Any]], base: str) -> str:
@@ -157,11 +157,12 @@ def _released(rung: Rung, lowest: str, release: str, *, force: bool) -> Subject:
     """Return the image of a release of the lowest rung, which must have succeeded there."""
     found = rung.ledger.find(lowest, release)
     if not found:
-        raise BadInputError(f"{lowest} has no release {release!r}", hint=f"its releases: inv ledger --env {lowest}")
+        raise BadInputError(f"{lowest} has no release {release!r}", hint=f"its releases: `inv ledger --env {lowest}`")
     if found.result != SUCCEEDED and not force:
         raise RefusedError(
             f"release {release} ended {found.result} on {lowest}: {found.cause or 'no cause was recorded'}",
-            hint=f"name one that succeeded (inv ledger --env {lowest}), or climb all the same with --force",
+            hint=f"name one that succeeded (`inv ledger --env {lowest}`), or promote it all the same: "
+            f"`inv promote --release {release} --force`",
         )
     return Subject(found.digest, found.git_commit, found.input_key)
 
@@ -171,7 +172,7 @@ def _runs_now(rung: Rung, lowest: str) -> Subject:
     function = rung.settings.names(lowest).function
     alias = aliases.read(rung.lambda_client, function)
     if alias is None:
-        raise RefusedError(f"{lowest} has no function yet", hint=f"deploy it first: inv deploy --env {lowest}")
+        raise RefusedError(f"{lowest} has no function yet", hint=f"deploy it first: `inv deploy --env {lowest}`")
     rung.check_account(alias.account)
     if alias.version == LATEST:
         raise RefusedError(f"{lowest} has no release yet", hint=f"release it first: `inv deploy --env {lowest}`")
@@ -208,7 +209,8 @@ def _serves(rung: Rung, environment: str, digest: str) -> bool:
     named = rung.settings.names(environment).function
     alias = aliases.read(rung.lambda_client, named)
     if alias is None:
-        raise RefusedError(f"{environment} was never deployed", hint=f"deploy it once: inv deploy --env {environment}")
+        hint = f"deploy it once: `inv deploy --env {environment}`"
+        raise RefusedError(f"{environment} was never deployed", hint=hint)
     rung.check_account(alias.account)
     if alias.weights or alias.version == LATEST:
         return False

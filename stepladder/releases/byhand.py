@@ -80,7 +80,7 @@ def _read(rung: Rung) -> tuple[Alias, Snapshot]:
     alias, snapshot = rung.alias(), rung.ledger.snapshot(rung.environment)
     if alias is None or not snapshot.exists:
         raise RefusedError(
-            f"nothing is live on {rung.environment}", hint=f"inv deploy --env {rung.environment} makes it"
+            f"nothing is live on {rung.environment}", hint=f"`inv deploy --env {rung.environment}` makes it"
         )
     if not rung.lock.held:
         rung.lock.check_free(snapshot.lock)
@@ -92,7 +92,7 @@ def _of_version(rung: Rung, version: str) -> str:
     state = rung.function.read(version)
     if state is None or not state.digest:
         raise RefusedError(
-            f"there is no version {version} of {rung.names.function}", hint="inv status shows what is live"
+            f"there is no version {version} of {rung.names.function}", hint="`inv status` shows what is live"
         )
     return state.digest
 

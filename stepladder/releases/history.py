@@ -116,7 +116,7 @@ def rebuild(rung: Rung) -> list[Release]:
 def _snapshot(rung: Rung) -> Snapshot:
     snapshot = rung.ledger.snapshot(rung.environment)
     if not snapshot.exists:
-        raise RefusedError("there is no ledger yet", hint=f"inv deploy --env {rung.environment} makes it")
+        raise RefusedError("there is no ledger yet", hint=f"`inv deploy --env {rung.environment}` makes it")
     return snapshot
 
 

@@ -128,7 +128,7 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
     """Complete the beginning of a digest from the releases of all environments, or from what is marked."""
     digits = digest.strip().lower().removeprefix(_SHA)
     if not digits or set(digits) - set("0123456789abcdef") or len(digits) > _WHOLE:
-        raise BadInputError(f"{digest!r} is no digest", hint="digits as `inv status` and `inv ledger` show them")
+        raise BadInputError(f"{digest!r} is no digest", hint="give digits as `inv status` shows them")
     if len(digits) == _WHOLE:
         return _SHA + digits
     if len(digits) < _FEWEST:

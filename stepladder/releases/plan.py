@@ -97,7 +97,7 @@ def _root(name: str, applied: Infra | None, wanted: str, infra: str, *, there: b
         if not there:
             raise RefusedError(
                 f"the {name} of this environment has not been applied, and --infra never forbids it",
-                hint="run `inv deploy` without --infra never once",
+                hint="run it once without --infra never: `inv deploy --env <environment>`",
             )
         same = applied and applied.input_hash == wanted
         return Planned(

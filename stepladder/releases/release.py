@@ -145,7 +145,8 @@ def _unchanged(rung: Rung, before: State, *, ours: str = "") -> State:
     rung.function.wait_settled()
     now = rung.function.read()
     if now is None:
-        raise StepladderError(f"{rung.names.function} is gone", hint="run `inv deploy` to make it again")
+        hint = f"run `inv deploy --env {rung.environment}` to make it again"
+        raise StepladderError(f"{rung.names.function} is gone", hint=hint)
     same_code = before.code_sha256 == now.code_sha256 or (ours and now.digest == ours)
     if not same_code or now.config_hash != before.config_hash:
         raise _somebody_else(rung, "its code or configuration is not what was read")
@@ -218,7 +219,7 @@ def run_smoke(rung: Rung, version: str, cases: Sequence[smoke.Case], *, fate: st
     first, *others = [f"{outcome.name}: {mismatch}" for outcome in failed for mismatch in outcome.mismatches]
     raise RefusedError(
         f"version {version} fails {len(failed)} of {len(found)} smoke cases: {first}",
-        hint=f"{fate}; try it: inv function.invoke --env {rung.environment} --version {version}",
+        hint=f"{fate}; try it: `inv function.invoke --env {rung.environment} --version {version}`",
         problems=tuple(others),
     )
 

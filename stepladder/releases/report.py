@@ -88,7 +88,7 @@ def released(rung: Rung, done: Released, world: World, plan: Plan, url: str) -> 
         console.line(f"{entry.environment}: version {entry.version} is live ({short(entry.digest)}){said}")
     _say_url(rung, url)
     if done.moved and not first:
-        console.line(f"undo: inv rollback --env {entry.environment}")
+        console.line(f"undo: `inv rollback --env {entry.environment}`")
     return Report(
         entry.environment,
         "released",

@@ -110,7 +110,7 @@ class Rollback:
         snapshot = ledger.result()
         if found is None or not snapshot.exists:
             raise RefusedError(
-                f"nothing is live on {rung.environment}", hint=f"inv deploy --env {rung.environment} makes it"
+                f"nothing is live on {rung.environment}", hint=f"`inv deploy --env {rung.environment}` makes it"
             )
         candidates = tuple(islice(rung.ledger.succeeded(rung.environment), HISTORY))
         return Found(found, snapshot, deployment.result(), candidates)

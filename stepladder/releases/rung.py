@@ -165,13 +165,13 @@ class Rung:
         if deployment:
             raise RefusedError(
                 f"CodeDeploy deployment {deployment} is under way on {name}{aliases.weighted(alias)}",
-                hint=f"wait for it, or stop it and return: inv rollback --env {self.environment}",
+                hint=f"wait for it, or stop it and return: `inv rollback --env {self.environment}`",
             )
         if alias.weights:
             raise RefusedError(
                 f"{name} serves version {alias.version}{aliases.weighted(alias)}, and no deployment is under way",
                 hint="a deployment was stopped without its rollback; clear the weights: "
-                f"inv rollback --env {self.environment}",
+                f"`inv rollback --env {self.environment}`",
             )
 
 

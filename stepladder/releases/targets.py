@@ -65,7 +65,8 @@ class Targets:
                 return release
         raise RefusedError(
             f"there is no earlier good release on {self.rung.environment} to return to",
-            hint=f"its ledger: inv ledger --env {self.rung.environment}; a release fixes forward: inv deploy",
+            hint=f"its ledger: `inv ledger --env {self.rung.environment}`; a release fixes forward: "
+            f"`inv deploy --env {self.rung.environment}`",
         )
 
     def _named(self, found: Found, to: str) -> Release:

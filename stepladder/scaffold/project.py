@@ -36,7 +36,7 @@ def check(settings: Settings, console: Console) -> None:
     if missing := not_locked(settings):
         names = ", ".join(missing)
         raise BadInputError(
-            f"requirements.txt doesn't lock {names}, which requirements.in asks for", hint="run: inv lock"
+            f"requirements.txt doesn't lock {names}, which requirements.in asks for", hint="run `inv lock`"
         )
     checks = (
         Check("ruff", ("ruff", "check")),

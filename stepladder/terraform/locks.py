@@ -144,7 +144,7 @@ def _locked(at: Root, lock: StateLock) -> LockedError:
     unlock_command = f"inv tf.unlock --env {at.environment.name} --root {at.name} --id {lock.id}"
     return LockedError(
         f"the state of {at.label} is locked by {lock}",
-        hint=f"wait for it; when that run is dead for certain: {unlock_command}",
+        hint=f"wait for it; when that run is dead for certain: `{unlock_command}`",
     )
 
 

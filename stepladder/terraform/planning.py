@@ -91,7 +91,7 @@ def ready(runner: Runner, aws: Aws, backend: str, *, acting: bool) -> bool:
         lock = locks.left_by_us(runner, aws)
         if lock:
             left = f"our killed run left the state lock {lock.id} ({lock.verb})"
-            runner.notes.append(f"{left}; tf.apply and {runner.at.command} free it")
+            runner.notes.append(f"{left}; `{runner.at.command}` frees it")
         return lock is None
     if runner.at.name == "foundation":
         foundation.archive_leftover(runner)
@@ -123,5 +123,5 @@ def _too_early(runner: Runner) -> NoStateError:
     at, env = runner.at, runner.at.environment.name
     return NoStateError(
         f"{at.label} has no state yet: its bucket {at.names.state_bucket} is made by the first deployment",
-        hint=f"begin with inv deploy --env {env}; what it makes first: inv tf.plan --env {env} --root foundation",
+        hint=f"begin with `inv deploy --env {env}`; what it makes first: `inv tf.plan --env {env} --root foundation`",
     )

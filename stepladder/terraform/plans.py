@@ -198,7 +198,7 @@ def load(at: Root) -> SavedPlan:
     if not raw or not at.plan_file.is_file():
         raise RefusedError(
             f"there is no saved plan of {at.label}",
-            hint=f"make one: inv tf.plan --env {at.environment.name} --root {at.name}",
+            hint=f"make one: `inv tf.plan --env {at.environment.name} --root {at.name}`",
         )
     try:
         return SavedPlan(
@@ -214,7 +214,7 @@ def load(at: Root) -> SavedPlan:
     except (KeyError, TypeError) as error:
         raise RefusedError(
             f"the manifest {at.manifest.name} of {at.label} can't be read ({error!r})",
-            hint=f"make a new plan: inv tf.plan --env {at.environment.name} --root {at.name}",
+            hint=f"make a new plan: `inv tf.plan --env {at.environment.name} --root {at.name}`",
         ) from error
 
 
@@ -226,7 +226,7 @@ def check(saved: SavedPlan, now: Inputs) -> None:
     if stale:
         raise RefusedError(
             f"the saved plan of {saved.at.label} no longer holds: {'; '.join(stale)}",
-            hint=f"make a new one: inv tf.plan --env {saved.at.environment.name} --root {saved.at.name}",
+            hint=f"make a new one: `inv tf.plan --env {saved.at.environment.name} --root {saved.at.name}`",
         )
 
 
@@ -242,7 +242,7 @@ def check_destroys(saved: SavedPlan, *, allow_destroy: bool) -> None:
     if creates and saved.at.name == "service" and saved.inputs.image_digest in {"", NO_DIGEST}:
         raise RefusedError(
             f"the plan of {saved.at.label} creates the function, and was made without an image",
-            hint=f"the first deployment builds the image first: inv deploy --env {saved.at.environment.name}",
+            hint=f"the first deployment builds the image first: `inv deploy --env {saved.at.environment.name}`",
         )
 
 

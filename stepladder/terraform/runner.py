@@ -287,7 +287,7 @@ def stale(error: TerraformError, at: Root) -> RefusedError:
     """Explain Terraform's own refusal of a plan whose state has moved on."""
     return RefusedError(
         f"the saved plan of {at.label} is stale: the state has changed since it was made",
-        hint=f"make a new one: inv tf.plan --env {at.environment.name} --root {at.name} ({error.message})",
+        hint=f"make a new one: `inv tf.plan --env {at.environment.name} --root {at.name}` ({error.message})",
     )
 
 

@@ -59,7 +59,7 @@ def planned(runner: Runner, plan: Callable[[], Planned], *, acting: bool) -> Pla
         if not acting:
             raise RefusedError(
                 f"{runner.at.label} can't be planned while this is cut off in its creation: {', '.join(found)}",
-                hint=f"{runner.at.command} keeps it and goes on",
+                hint=f"`{runner.at.command}` keeps it and goes on",
             ) from error
         _keep(runner, found)
         return plan()
@@ -69,7 +69,7 @@ def planned(runner: Runner, plan: Callable[[], Planned], *, acting: bool) -> Pla
     if not found:
         return changed, watch
     if not acting:
-        runner.notes.append(f"cut off in its creation, and kept by {runner.at.command}: {', '.join(found)}")
+        runner.notes.append(f"cut off in its creation, and kept by `{runner.at.command}`: {', '.join(found)}")
         return changed, watch
     _keep(runner, found)
     return plan()

@@ -149,7 +149,7 @@ def test_a_plan_is_refused_when_the_settings_changed_after_it(site: Site) -> Non
     site.configure(memory_mb=512)
     with pytest.raises(RefusedError, match=r"the variables changed from [0-9a-f]{12} to [0-9a-f]{12}") as caught:
         site.apply()
-    assert caught.value.hint == "make a new one: inv tf.plan --env staging --root service"
+    assert caught.value.hint == "make a new one: `inv tf.plan --env staging --root service`"
 
 
 def test_a_plan_is_refused_when_the_state_moved_on_after_it(site: Site) -> None:

@@ -99,7 +99,7 @@ def test_what_our_apply_was_cut_off_in_creating_is_kept_and_nothing_else(
 def test_a_plan_for_review_only_tells_what_would_be_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     cut_off(bench, monkeypatch)
     saved, notes = terraform.plan(*bench.where, aws=bench.aws, image_uri=IMAGE)  # type: ignore[arg-type]
-    assert f"cut off in its creation, and kept by inv deploy --env staging: {TABLE}" in notes
+    assert f"cut off in its creation, and kept by `inv deploy --env staging`: {TABLE}" in notes
     assert [change.address for change in saved.destroyed] == [TABLE]
     assert "untaint" not in bench.fake.verbs
 
@@ -111,7 +111,7 @@ def test_a_plan_for_review_that_what_was_cut_off_forbids_says_who_goes_on(
     bench.fake.plays("plan", {"code": 1, "out": [diagnostic("Instance cannot be destroyed")]})
     with pytest.raises(RefusedError, match=f"cut off in its creation: {TABLE}") as caught:
         bench.plan()
-    assert "inv deploy --env staging keeps it" in caught.value.hint
+    assert "`inv deploy --env staging` keeps it" in caught.value.hint
     assert "untaint" not in bench.fake.verbs
 
 

@@ -80,7 +80,7 @@ def test_only_a_run_that_acts_frees_the_state_lock_of_a_dead_one(
     local._write(bench.at.work_dir / "run.json", (record(),))
     bench.fake.plays("plan", {"code": 0})
     _, notes = getattr(terraform, kind)(*bench.where, aws=bench.aws)
-    assert "our killed run left the state lock abc-123 (apply); tf.apply and inv deploy --env staging free it" in notes
+    assert "our killed run left the state lock abc-123 (apply); `inv deploy --env staging` frees it" in notes
     assert "-lock=false" in bench.fake.calls[-1]["argv"]
     assert "force-unlock" not in bench.fake.verbs
     bench.ensure()

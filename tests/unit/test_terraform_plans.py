@@ -135,7 +135,7 @@ def test_a_function_is_never_created_from_no_image(at: roots.Root, image_uri: st
     plan = saved(at, Change("aws_lambda_function.this", "create", "aws_lambda_function"), image_uri=image_uri)
     with pytest.raises(RefusedError, match="was made without an image") as caught:
         plans.check_destroys(plan, allow_destroy=True)
-    assert caught.value.hint.endswith("inv deploy --env staging")
+    assert caught.value.hint.endswith("`inv deploy --env staging`")
 
 
 def test_credentials_of_another_account_are_refused(at: roots.Root) -> None:

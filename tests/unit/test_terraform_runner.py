@@ -170,4 +170,4 @@ def test_a_root_whose_bucket_is_not_there_yet_is_told_what_comes_first(bench: Be
     bench.fake.plays("init", {"code": 1, "out": [diagnostic("Failed to get existing workspaces")]})
     with pytest.raises(RefusedError, match="staging/service has no state yet: its bucket sample-tfstate") as caught:
         bench.plan()
-    assert "begin with inv deploy --env staging" in caught.value.hint
+    assert "begin with `inv deploy --env staging`" in caught.value.hint

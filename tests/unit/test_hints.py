@@ -1,0 +1,123 @@
+"""What people are told to type exists: each `inv ...` that is printed or documented, with its flags."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+import pytest
+from invoke import ParseError
+from invoke.parser import Parser
+
+from stepladder.collections import edge, namespace, project
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = [
+    *sorted((ROOT / "stepladder").rglob("*.py")),
+    *sorted((ROOT / "function").rglob("*.py")),
+    *sorted((ROOT / "template" / "stepladder_template").rglob("*.py")),
+]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES += sorted((ROOT / "template").rglob("README.md"))
+COMMAND = re.compile(r"\binv(?:oke)? [a-z]")
+ANY = "1"  # stands for what is only known when a message is made: it will do for text and numbers
+
+
+@cache
+def _contexts():
+    root = namespace()
+    for each in (project.check, project.test, project.lock):
+        root.add_task(each)
+    for own in ("demo", "bench"):  # this repository's own
+
+        @edge.task(name=own)
+        def _own(_context, only=""):
+            """Do it."""
+
+        root.add_task(_own)
+    return root.to_contexts()
+
+
+def _wrong(command):
+    """Return why a command line can't be typed as it stands, or an empty text."""
+    contexts = _contexts()
+    words = shlex.split(command)
+    whole, words = (
+        len(words),
+        [word for before, word in zip(words, words[1:], strict=False) if not _flags(before, word)],
+    )
+    try:
+        for context in list(Parser(contexts=contexts, initial=None, ignore_unknown=False).parse_argv(words)):
+            needed = [name for name, argument in context.args.items() if argument.value is None]
+            if needed and len(words) == whole - 1:
+                return f"`{command}` lacks --{', --'.join(needed)}"
+    except (ParseError, ValueError) as error:
+        return f"`{command}`: {error}"
+    return "" if words else f"`{command}` names no task"
+
+
+def _flags(before, word):
+    """Say whether a word stands for flags that are only known when a message is made."""
+    return word == ANY and not before.startswith("-")
+
+
+def _texts(path):
+    """Yield line and text of every string in a module that isn't documentation; what is filled in becomes `ANY`."""
+    tree = ast.parse(path.read_text("utf-8"))
+    bodies = [node.body for node in ast.walk(tree) if hasattr(node, "body") and isinstance(node.body, list)]
+    docs = {id(s.value) for body in bodies for s in body if isinstance(s, ast.Expr)}
+    joined = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    parts = {id(part) for node in joined for part in ast.walk(node) if part is not node}
+    for node in joined:
+        yield node.lineno, "".join(p.value if isinstance(p, ast.Constant) else ANY for p in node.values)
+    for node in ast.walk(tree):
+        text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if text and id(node) not in docs and id(node) not in parts:
+            yield node.lineno, node.value
+
+
+def _commands(text):
+    """Return the commands in backticks, and what is left: no command may stand there."""
+    spans = re.findall(r"`([^`]*)`", text)
+    inner = [found[1] for span in spans for found in [re.search(r"\$\((.*)\)", span)] if found]
+    return [span for span in (*spans, *inner) if re.match(r"inv(?:oke)? [a-z]", span)], re.sub(r"`[^`]*`", "", text)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_that_is_printed_can_be_typed(path):
+    for line, text in _texts(path):
+        if not COMMAND.search(text) or re.fullmatch(r"inv [\w.]+ ?", text):  # the name of a task by itself
+            continue
+        whole = text.startswith(("inv ", 'eval "$(inv '))
+        commands, rest = _commands(f"`{text}`" if whole else text)
+        assert not COMMAND.search(rest), f"{path.name}:{line}: a command stands in backticks: {text}"
+        assert [why for why in map(_wrong, commands) if why] == [], f"{path.name}:{line}"
+
+
+def _typed(page):
+    """Yield what a page has people type: code spans, and the lines of shell blocks, that call a task."""
+    text = page.read_text("utf-8")
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        for line in block.splitlines():
+            yield from re.split(r" && |; |\|", re.sub(r"\s#.*", "", line))
+    yield from re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_flags_of_every_documented_command_exist(page):
+    commands = []
+    for typed in _typed(page):
+        found = re.match(
+            r"(?:(?:\.venv/bin/|uv run )?inv(?:oke)?|.*\$\(inv) ([a-z][\w.]* --?.*?)\)?\"?$", typed.strip()
+        )
+        commands += [f"inv {found[1]}"] if found else []
+    assert [why for why in map(_wrong_flags, commands) if why] == []
+
+
+def _wrong_flags(command):
+    """As `_wrong`, but a command in prose may leave out what is needed."""
+    why = _wrong(re.sub(r"[<\[]|[>\]]|\.\.\.", "", command))
+    return "" if " lacks " in why else why
