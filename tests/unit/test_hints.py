@@ -6,6 +6,7 @@ import ast
 import re
 import shlex
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def _wrong(command):
     words = shlex.split(command)
     whole, words = (
         len(words),
-        [word for before, word in zip(words, words[1:], strict=False) if not _flags(before, word)],
+        [word for before, word in pairwise(words) if not _flags(before, word)],
     )
     try:
         for context in list(Parser(contexts=contexts, initial=None, ignore_unknown=False).parse_argv(words)):
