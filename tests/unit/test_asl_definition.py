@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stepladder import resources
+from stepladder import names, resources
 from stepladder.promotion import definition as asl
 
 MACHINE = asl.load()
@@ -318,6 +318,7 @@ FILLED_IN = (
     "hook_name",
     "ledger_table",
     "partition",
+    "project",
     "relay_arn",
     "rollback_arn",
     "topic_arn",
@@ -333,6 +334,14 @@ def test_terraform_has_each_place_to_fill_in(variable):
 
 def test_there_is_no_other_place_to_fill_in():
     assert len(set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINE)))) == len(FILLED_IN)
+
+
+def test_a_subject_fits_what_sns_takes_however_many_targets_a_rung_has():
+    """https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: at most 100 characters."""
+    subjects = [t.body["Parameters"].get("Subject") for t in TASKS if t.body["Resource"].endswith("sns:publish")]
+    assert len(subjects) == 3
+    for subject in subjects:
+        assert len(subject.replace("${project}", "x" * names.PROJECT_MAX)) <= 100
 
 
 def test_statelint_agrees():

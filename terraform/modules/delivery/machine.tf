@@ -9,6 +9,7 @@ resource "aws_sfn_state_machine" "promotion" {
     hook_name    = aws_lambda_function.pipeline["verify"].function_name
     ledger_table = local.ledger_table
     partition    = data.aws_partition.current.partition # a task of another one ends the execution
+    project      = var.project                          # in subjects, of which SNS takes 100 characters
     relay_arn    = aws_lambda_function.pipeline["relay"].qualified_arn
     rollback_arn = aws_lambda_function.pipeline["rollback"].qualified_arn
     topic_arn    = aws_sns_topic.promotion.arn

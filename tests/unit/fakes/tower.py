@@ -255,6 +255,7 @@ class Tower:
             "hook_name": f"{self.project}-pipeline-verify",
             "ledger_table": f"{self.project}-releases",
             "partition": partition_of(self.place(at).region),
+            "project": self.project,
             "topic_arn": topic,
             **{f"{verb}_arn": f"{arn}:1" for verb, arn in pipeline.items()},
         }.items():
