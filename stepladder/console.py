@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ from stepladder.tables import Cell, Column, lay_out
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _LABEL = 12
+_CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # a terminal would obey some of them
 _DEFAULT_WIDTH = 80
 _TRIES = 3
 
@@ -119,8 +121,14 @@ class Console:
             self._out.flush()
 
     def json(self, value: Any) -> None:
-        """Print one JSON document as data."""
-        self.data(json.dumps(value, indent=2, sort_keys=True, default=str))
+        """Print one JSON document as data, with its letters where the output can hold them."""
+        text = json.dumps(value, indent=2, sort_keys=True, default=str, ensure_ascii=False)
+        try:
+            text.encode(getattr(self._out, "encoding", None) or "utf-8")
+            readable = not _CONTROLS.search(text)
+        except UnicodeEncodeError:
+            readable = False
+        self.data(text if readable else json.dumps(value, indent=2, sort_keys=True, default=str))
 
     def paint_data(self, text: str, colour: str) -> str:
         """Return `text` for standard output in a colour where colours are shown there."""

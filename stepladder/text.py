@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_SHOWN = 40
 
 
 def read(path: Path, *, where: str = "", comments: bool = False) -> str:
@@ -77,13 +79,29 @@ def read_json(path: Path, *, where: str = "") -> Any:
     """Return what a JSON file holds. Raises as `read` does, and `BadInputError` with the line when it isn't JSON."""
     where = where or f"{path.parent.name}/{path.name}"
     try:
-        return json.loads(read(path, where=where))
+        return parse_json(read(path, where=where))
     except json.JSONDecodeError as error:
         raise BadInputError(
             f"{where}:{error.lineno}: is not JSON: {error.msg} at column {error.colno}", hint=f"fix {where}"
         ) from None
     except (RecursionError, ValueError) as error:  # nested too deep; a number of too many digits
         raise BadInputError(f"{where}: is not JSON that can be read: {error}", hint=f"fix {where}") from None
+
+
+def parse_json(text: str) -> Any:
+    """Return what a JSON text says. Raises `ValueError`, also for NaN, Infinity and 1e400, which Python takes."""
+    return json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text if len(text) < _SHOWN else text[:_SHOWN] + '…'} is too large a number")
+    return number
 
 
 def _with_comments(data: bytes, where: str) -> str:

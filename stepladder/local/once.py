@@ -24,6 +24,7 @@ from stepladder.local.plugins.lambda_environments import Environment, Report, Wo
 from stepladder.local.plugins.lambda_logs import Journal, Stream
 from stepladder.local.plugins.lambda_model import LATEST
 from stepladder.local.plugins.lambda_pool import Pool
+from stepladder.releases.byhand import show
 from stepladder.releases.log_lines import told
 from stepladder.settings import Settings
 
@@ -48,7 +49,7 @@ def invoke(settings: Settings, environment: str, event: Any, console: Console, *
     with _launcher(settings, image) as (launcher, code):
         report = _run(settings, environment, launcher, code, json.dumps(event).encode(), _Printer(console, whole_log))
     answer = json.loads(report.outcome.payload or b"null")
-    console.json(answer)
+    show(answer, console)
     named = answer.get("errorType") if isinstance(answer, dict) else ""
     return report.outcome.error and str(named or report.outcome.error)
 

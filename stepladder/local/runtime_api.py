@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -21,6 +22,7 @@ PAYLOAD_LIMIT = 6_291_556  # bytes of a synchronous response: 6 MB and room for 
 REQUEST_LIMIT = 6_291_456  # bytes of a synchronous request: 6 MB
 TOO_LARGE = "Function.ResponseSizeTooLarge"
 _PREFIX = "/2018-06-01/runtime/"
+_MAX_HEADER = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,31 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # else headers and body written apart cost 40 ms
     wbufsize = -1  # one write per answer
     server: _Server
+    raw_requestline: bytes
+
+    def parse_request(self) -> bool:
+        """Read a request's head. The base class takes 64 KiB a header.
+
+        AWS's runtime client sends a failure's X-Ray cause in one of up to 1 MiB: a deep traceback, or a long message.
+        """
+        self.requestline, self.command, self.path, self.request_version = "", "", "", "HTTP/1.1"
+        self.headers = HTTPMessage()
+        try:
+            self.command, self.path, self.request_version = self.raw_requestline.decode("latin-1").split()
+        except ValueError:
+            self._answer(400, {"errorType": "BadRequest", "errorMessage": "no request line"})
+            return False
+        while (line := self.rfile.readline(_MAX_HEADER + 1)) not in (b"\r\n", b"\n", b""):
+            name, _, value = line.decode("latin-1").partition(":")
+            if len(line) > _MAX_HEADER:
+                self.close_connection = True
+                self._answer(431, {"errorType": "BadRequest", "errorMessage": f"the header {name} is too large"})
+                return False
+            self.headers[name.strip()] = value.strip()
+        self.close_connection = self.headers.get("Connection", "").lower() == "close"
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            return self.handle_expect_100()
+        return True
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Say nothing: the function's own log is what people read."""

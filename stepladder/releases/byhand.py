@@ -8,6 +8,7 @@ from typing import Any
 
 from stepladder import names
 from stepladder import text as text_files
+from stepladder.console import Console
 from stepladder.errors import BadInputError, RefusedError
 from stepladder.releases import drift, ladder_guard, marks, registered
 from stepladder.releases import release as releases
@@ -125,8 +126,18 @@ def invoke(rung: Rung, *, payload: str = "", event: str = "", version: str = "",
     for line in answer.log.splitlines():
         if text := told(line, whole=whole_log):
             rung.console.line(rung.console.paint(text, "dim"))
-    rung.console.json(answer.result)
+    show(answer.result, rung.console)
     return answer
+
+
+def show(result: Any, console: Console) -> None:
+    """Print what a function answered as data: JSON. What is none (NaN, which Python writes) is shown as its text."""
+    try:
+        json.dumps(result, allow_nan=False)
+    except ValueError:
+        console.warn("the answer is not JSON: it holds NaN or Infinity; here it is as a text")
+        result = json.dumps(result, ensure_ascii=False)
+    console.json(result)
 
 
 def read_payload(payload: str, event: str) -> Any:
@@ -139,8 +150,8 @@ def read_payload(payload: str, event: str) -> Any:
         except FileNotFoundError as error:
             raise BadInputError(f"the event file can't be read: {error}") from None
     try:
-        return json.loads(payload or "{}")
+        return text_files.parse_json(payload or "{}")
     except (ValueError, RecursionError) as error:
         raise BadInputError(
-            f"the payload is not JSON: {error}", hint="""for example --payload '{"rawPath": "/"}'"""
+            f"the payload is not JSON: {error}", hint="""for example --payload '{"name": "Ada"}'"""
         ) from None

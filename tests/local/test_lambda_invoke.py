@@ -130,6 +130,45 @@ def test_a_killed_process_names_the_signal(functions: Any) -> None:
     assert functions.invoke(name)[0]["errorMessage"].endswith("Runtime exited with error: signal: killed")
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        (
+            "def again(n):\n        return again(n + 1)\n    again(0)",
+            "RecursionError",
+            "maximum recursion depth exceeded",
+        ),
+        ("raise ValueError('x' * 400_000)", "ValueError", "x" * 400_000),
+    ],
+    ids=["a traceback of a thousand frames", "a message of 400 kB"],
+)
+def test_a_long_report_of_a_failure_is_taken_whole(functions: Any, body: str, kind: str, message: str) -> None:
+    name = functions.create(
+        f"import os\nPID = os.getpid()\ndef handler(event, context):\n    if event: return PID\n    {body}\n"
+    )
+    first = functions.invoke(name, 1)[0]
+    result, answer = functions.invoke(name)
+    assert (answer["FunctionError"], result["errorType"]) == ("Unhandled", kind)
+    assert result["errorMessage"].startswith(message)
+    assert functions.invoke(name, 1)[0] == first  # the environment lives on
+
+
+def test_an_interrupt_is_reported_in_lambdas_words(functions: Any) -> None:
+    name = functions.create("def handler(event, context):\n    raise KeyboardInterrupt\n")
+    result, _ = functions.invoke(name)
+    assert (result["errorType"], result["errorMessage"].partition("Error: ")[2]) == (
+        "Runtime.ExitError",
+        "Runtime exited with error: signal: interrupt",
+    )
+
+
+def test_a_line_without_an_end_is_in_its_own_invocations_log(functions: Any) -> None:
+    name = functions.create("def handler(event, context):\n    print(event, end='')\n")
+    for word in ("first", "second"):
+        tail = functions.tail(functions.invoke(name, word, LogType="Tail")[1])
+        assert [line for line in tail.splitlines() if line in ("first", "second", "firstsecond")] == [word]
+
+
 def test_a_function_over_its_memory_is_killed(functions: Any) -> None:
     name = functions.create(
         "import time\ndef handler(event, context):\n    x = b'x' * 2**28\n    time.sleep(20)\n", Timeout=25
@@ -145,8 +184,12 @@ def test_an_answer_over_six_megabytes_is_refused(functions: Any) -> None:
 
 def test_a_request_over_six_megabytes_or_no_json_is_refused(functions: Any, code: Any) -> None:
     name = functions.create()
-    big = json.dumps("x" * 7_000_000).encode()
-    assert code(functions.client.invoke, FunctionName=name, Payload=big) == "RequestTooLargeException"
+    big = json.dumps("x" * (6_291_456 - 1)).encode()  # with its quotes one byte too much
+    with pytest.raises(functions.client.exceptions.RequestTooLargeException, match="limit 6291456 bytes"):
+        functions.client.invoke(FunctionName=name, Payload=big)
+    assert functions.client.invoke(FunctionName=name, Payload=big[:-2] + b'"')["StatusCode"] == 200
+    assert code(functions.client.invoke, FunctionName=name, Payload=b"NaN") == "InvalidRequestContentException"
+    assert code(functions.client.invoke, FunctionName=name, Payload=b"[" * 200_000) == "InvalidRequestContentException"
     assert code(functions.client.invoke, FunctionName=name, Payload=b"{no json") == "InvalidRequestContentException"
 
 

@@ -59,6 +59,46 @@ def test_messages_of_a_queue_are_brought_to_the_alias_and_deleted(functions: Any
     functions.client.delete_event_source_mapping(UUID=made["UUID"])
 
 
+def test_attributes_of_every_type_arrive_with_their_values(functions: Any) -> None:
+    """As recorded on AWS: test_message_body_and_attributes_passed_correctly of LocalStack's tests, 2025-11-25."""
+    sqs, url, arn = queue(functions)
+    name = functions.create(PRINT)
+    made = functions.client.create_event_source_mapping(EventSourceArn=arn, FunctionName=name, BatchSize=1)
+    given = {
+        "S": {"DataType": "String", "StringValue": "zażółć"},
+        "N": {"DataType": "Number.int", "StringValue": "3"},
+        "B": {"DataType": "Binary.png", "BinaryValue": b"\x00\xff"},
+    }
+    digest = sqs.send_message(QueueUrl=url, MessageBody="x", MessageAttributes=given)["MD5OfMessageAttributes"]
+    record = until(lambda: got(functions, name))[0]["Records"][0]
+    lists = {"stringListValues": [], "binaryListValues": []}
+    assert record["messageAttributes"] == {
+        "S": {"stringValue": "zażółć", "dataType": "String", **lists},
+        "N": {"stringValue": "3", "dataType": "Number.int", **lists},
+        "B": {"binaryValue": "AP8=", "dataType": "Binary.png", **lists},
+    }
+    assert record["md5OfMessageAttributes"] == digest
+    functions.client.delete_event_source_mapping(UUID=made["UUID"])
+
+
+def test_a_message_that_fails_comes_back_and_ends_in_the_dead_letters_by_the_clouds_clock(functions: Any) -> None:
+    """Three tries of five minutes each are a quarter of an hour: a fast clock must not let anybody wait for that."""
+    sqs, dead_url, dead = queue(functions)
+    policy = json.dumps({"deadLetterTargetArn": dead, "maxReceiveCount": "3"})
+    _, url, arn = queue(functions, VisibilityTimeout="300", RedrivePolicy=policy)
+    name = functions.create("def handler(event, context):\n    print('tried')\n    raise ValueError\n")
+    functions.cloud.speed(1200)
+    try:
+        made = functions.client.create_event_source_mapping(EventSourceArn=arn, FunctionName=name)
+        sqs.send_message(QueueUrl=url, MessageBody="poison")
+        until(lambda: left(sqs, dead_url) == 1)
+    finally:
+        functions.cloud.speed(1)
+    assert functions.log(name).count("tried") == 3
+    assert left(sqs, url) == 0
+    functions.client.delete_event_source_mapping(UUID=made["UUID"])
+
+
 def test_only_the_failed_messages_of_a_batch_come_back(functions: Any) -> None:
     sqs, url, arn = queue(functions)
     name = functions.create(
@@ -243,6 +283,11 @@ def test_a_stack_adds_a_permission_to_an_alias_and_takes_it_away(functions: Any,
     assert code(functions.client.get_policy, FunctionName=name, Qualifier="live") == "ResourceNotFoundException"
 
 
+@pytest.fixture(scope="module")
+def echo(functions: Any) -> str:
+    return functions.create("def handler(event, context):\n    return {'event': event}\n")
+
+
 def test_a_state_machine_invokes_a_function(functions: Any) -> None:
     name = functions.create("def handler(event, context):\n    return {'doubled': event['n'] * 2}\n")
     states = functions.cloud.client("stepfunctions")
@@ -259,3 +304,37 @@ def test_a_state_machine_invokes_a_function(functions: Any) -> None:
     execution = states.start_execution(stateMachineArn=machine, input='{"n": 21}')["executionArn"]
     done = until(lambda: (r := states.describe_execution(executionArn=execution))["status"] != "RUNNING" and r)
     assert json.loads(done["output"]) == {"doubled": 42}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "event"),
+    [
+        ({}, {}),
+        ({"Payload": "0"}, 0),
+        ({"Payload": "[]"}, []),
+        ({"Payload": "true"}, True),
+        ({"Payload": '{"a": 1}'}, {"a": 1}),
+        ({"Payload": "no JSON"}, "no JSON"),
+        ({"Payload": None}, None),
+    ],
+)
+def test_a_state_machine_hands_on_a_payload_that_is_json_as_what_it_says(
+    functions: Any, echo: str, parameters: Any, event: Any
+) -> None:
+    """As recorded on AWS: test_invoke_json_values of LocalStack's tests of Step Functions."""
+    states = functions.cloud.client("stepfunctions")
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": echo, **parameters},
+        "OutputPath": "$.Payload",
+        "End": True,
+    }
+    machine = states.create_state_machine(
+        name=functions.name(),
+        roleArn=functions.role,
+        definition=json.dumps({"StartAt": "Call", "States": {"Call": task}}),
+    )["stateMachineArn"]
+    execution = states.start_execution(stateMachineArn=machine)["executionArn"]
+    done = until(lambda: (r := states.describe_execution(executionArn=execution))["status"] != "RUNNING" and r)
+    assert json.loads(done["output"]) == {"event": event}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -77,6 +78,21 @@ def test_a_response_and_an_error_become_outcomes(seen: Seen) -> None:
 def test_a_chunked_response_is_read_whole(seen: Seen) -> None:
     seen.request("POST", "invocation/id-1/response", iter([b'"a', b"b", b'c"']), encode_chunked=True)
     assert seen.outcomes[0][1].payload == b'"abc"'
+
+
+def test_a_failure_may_say_its_cause_in_a_header_of_a_megabyte(seen: Seen) -> None:
+    headers = {"Lambda-Runtime-Function-XRay-Error-Cause": "x" * (1 << 20), "Expect": "100-continue"}
+    assert (
+        seen.request("POST", "invocation/id-1/error", b'{"errorType": "RecursionError"}', headers=headers).status == 202
+    )
+    assert seen.outcomes[0][1].payload == b'{"errorType": "RecursionError"}'
+
+
+def test_what_is_no_request_is_told_so(seen: Seen) -> None:
+    host, _, port = seen.api.address.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as sock:
+        sock.sendall(b"nonsense\r\n\r\n")
+        assert sock.recv(65536).startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_response_over_the_limit_is_refused_to_both_sides(seen: Seen) -> None:

@@ -190,3 +190,21 @@ def test_fields_wrap_beside_their_names(streams):
 def test_a_brief_text_is_one_line_of_the_terminal(streams):
     assert Console(err=streams[0], width=20).brief("one\ntwo three four five", taken=5) == "one two three…"
     assert Console(err=streams[0]).brief("one\ntwo " * 20).count("two") == 20
+
+
+def test_data_keeps_its_letters_and_is_still_the_same_json(console, streams):
+    console.json({"who": "zażółć é 🪜"})
+    assert "zażółć é 🪜" in streams[1].getvalue()
+
+
+@pytest.mark.parametrize("text", ["\ud800", "\x9b2J", "\x7f", "\u202e"], ids=["half a pair", "CSI", "DEL", "turned"])
+def test_data_that_a_terminal_would_obey_or_could_not_show_is_escaped(console, streams, text):
+    console.json({"who": text})
+    assert streams[1].getvalue().isascii()
+    assert json.loads(streams[1].getvalue()) == {"who": text}
+
+
+def test_data_is_escaped_where_the_output_has_no_such_letters(streams):
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    Console(err=streams[0], out=out, live=False).json({"who": "é"})
+    assert json.loads(out.buffer.getvalue()) == {"who": "é"}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import pytest
 
 from stepladder import text
+from stepladder.console import Console
 from stepladder.errors import BadInputError
-from stepladder.releases.byhand import read_payload
+from stepladder.releases.byhand import read_payload, show
 
 SAID = "# café\nline two\n"
 
@@ -90,3 +93,28 @@ def test_an_event_file_may_announce_its_encoding(tmp_path: Path) -> None:
         assert read_payload("", str(path)) == {"a": "é"}
     with pytest.raises(BadInputError, match="event file can't be read"):
         read_payload("", str(tmp_path / "none.json"))
+
+
+NO_JSON = ["NaN", "-Infinity", "1e400", "[1, -1e999]", '{"a": NaN}', "[" * 100_000, "", "{,}"]
+
+
+@pytest.mark.parametrize("payload", [p for p in NO_JSON if p], ids=lambda p: p[:12])
+def test_a_payload_that_python_would_take_and_lambda_would_not_is_bad_input_with_a_reason(tmp_path, payload):
+    (tmp_path / "event.json").write_text(payload)
+    for given in ((payload, ""), ("", str(tmp_path / "event.json"))):
+        with pytest.raises(BadInputError, match="not JSON") as refused:
+            read_payload(*given)
+        assert len(str(refused.value)) < 300
+
+
+def test_numbers_that_fit_are_taken_as_they_are():
+    assert read_payload('{"a": [1e308, -0.5, 123456789012345678901234567890]}', "") == {
+        "a": [1e308, -0.5, 123456789012345678901234567890]
+    }
+
+
+def test_an_answer_that_is_no_json_is_shown_as_its_text_and_said_to_be_none():
+    err, out = io.StringIO(), io.StringIO()
+    show({"a": float("nan"), "b": "é"}, Console(err=err, out=out, live=False))
+    assert json.loads(out.getvalue()) == '{"a": NaN, "b": "é"}'
+    assert "not JSON" in err.getvalue()

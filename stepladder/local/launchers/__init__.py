@@ -6,6 +6,7 @@ The Lambda service makes one sandbox per execution environment and talks to it o
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,25 @@ class SandboxSpec:
     environment: Mapping[str, str]
 
 
+_SIGNALS = {  # as Go writes them, in which Lambda's supervisor is written
+    "SIGHUP": "hangup",
+    "SIGINT": "interrupt",
+    "SIGQUIT": "quit",
+    "SIGILL": "illegal instruction",
+    "SIGTRAP": "trace/breakpoint trap",
+    "SIGABRT": "aborted",
+    "SIGBUS": "bus error",
+    "SIGFPE": "floating point exception",
+    "SIGKILL": "killed",
+    "SIGUSR1": "user defined signal 1",
+    "SIGSEGV": "segmentation fault",
+    "SIGUSR2": "user defined signal 2",
+    "SIGPIPE": "broken pipe",
+    "SIGALRM": "alarm clock",
+    "SIGTERM": "terminated",
+}
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a sandbox ended: exit code, or a negative signal number as `subprocess` has it."""
@@ -58,9 +78,10 @@ class Ended:
         if self.code == 0:
             return "Runtime exited without providing a reason"
         if self.code < 0:
-            names = {signal.SIGKILL: "killed", signal.SIGSEGV: "segmentation fault", signal.SIGTERM: "terminated"}
-            name = names.get(signal.Signals(-self.code), signal.Signals(-self.code).name)
-            return f"Runtime exited with error: signal: {name}"
+            with contextlib.suppress(ValueError):  # a number that this machine has no signal for
+                name = signal.Signals(-self.code).name
+                return f"Runtime exited with error: signal: {_SIGNALS.get(name, name)}"
+            return f"Runtime exited with error: signal {-self.code}"
         return f"Runtime exited with error: exit status {self.code}"
 
 

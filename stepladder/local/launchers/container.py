@@ -183,6 +183,8 @@ class _Container:
         self._on_end = on_end
         self._forget = forget
         self._came = threading.Event()
+        self._reading = threading.Lock()
+        self._rests = [b"", b""]  # standard output and standard error: a line of one isn't cut by the other
         self._removing = threading.Lock()
         self._removed = False
 
@@ -210,6 +212,7 @@ class _Container:
         quiet = _QUIET * min(_BUSY, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
         while self._came.wait(quiet) and time.monotonic() < deadline:
             self._came.clear()
+        self._finish()
 
     def memory_mb(self) -> int:
         """Return the most memory that the container has held, as the engine counts it (a few milliseconds)."""
@@ -221,19 +224,25 @@ class _Container:
         return 0
 
     def _read(self, output: Any) -> None:
-        rests = [b"", b""]  # standard output and standard error: a line of one isn't cut by the other
         with contextlib.suppress(OSError, ValueError):  # the engine went away
             for chunks in output:
-                for stream, chunk in enumerate(chunks):
-                    *lines, rests[stream] = (rests[stream] + (chunk or b"")).split(b"\n")
-                    for line in lines:
-                        self._on_line(line.decode(errors="replace"))
+                with self._reading:
+                    for stream, chunk in enumerate(chunks):
+                        *lines, self._rests[stream] = (self._rests[stream] + (chunk or b"")).split(b"\n")
+                        for line in lines:
+                            self._on_line(line.decode(errors="replace"))
                 self._came.set()
         with contextlib.suppress(OSError, AttributeError):  # the SDK's way to the socket depends on its state
             output.close()
             output._response.close()  # noqa: SLF001 - else the socket stays until somebody collects it
-        for rest in filter(None, rests):
-            self._on_line(rest.decode(errors="replace"))
+        self._finish()
+
+    def _finish(self) -> None:
+        """Deliver lines that aren't ended."""
+        with self._reading:
+            rests, self._rests = self._rests, [b"", b""]
+            for rest in filter(None, rests):
+                self._on_line(rest.decode(errors="replace"))
 
     def _wait(self) -> None:
         from docker.errors import APIError

@@ -62,9 +62,10 @@ class ProcessSandbox:
                 os.killpg(self._child.pid, signal.SIGKILL)
 
     def drain(self) -> None:
-        """Read what is in the pipe, so that an invocation's lines come before its REPORT."""
+        """Read what is in the pipe, so that an invocation's lines come before its REPORT, also one that isn't ended."""
         with self._lock:
             self._pump()
+            self._finish()
 
     def memory_mb(self) -> int:
         """Return the peak resident set; 0 where there is no /proc."""
@@ -97,12 +98,17 @@ class ProcessSandbox:
                 self._on_line(line.decode(errors="replace"))
         return False
 
+    def _finish(self) -> None:
+        """Deliver a line without its end. The lock is held."""
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            self._on_line(rest.decode(errors="replace"))
+
     def _wait(self) -> None:
         code = self._child.wait()
         with self._lock:
             self._pump()
-            if self._rest:
-                self._on_line(self._rest.decode(errors="replace"))
+            self._finish()
             self.ended.set()
             os.close(self._out)
         with contextlib.suppress(ProcessLookupError, PermissionError):

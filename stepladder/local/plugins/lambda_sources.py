@@ -6,6 +6,7 @@ didn't take becomes visible again after the queue's visibility timeout.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -20,6 +21,7 @@ from stepladder.local.cloud import Request
 from stepladder.local.plugins.lambda_functions import paged
 from stepladder.local.plugins.lambda_invoker import Invoker
 from stepladder.local.plugins.lambda_model import Key, conflict, invalid, not_found, parse_name
+from stepladder.local.plugins.lambda_queue import failures, record
 from stepladder.local.plugins.lambda_service import Service
 from stepladder.local.wire import ServiceError
 from stepladder.names import partition_of
@@ -38,6 +40,7 @@ class SourceMapping:
     qualifier: str
     config: dict[str, Any]
     stopped: threading.Event = field(default_factory=threading.Event)
+    handles: dict[str, str] = field(default_factory=dict)  # message id -> the receipt handle that it came with last
 
     @property
     def queue(self) -> tuple[str, str, str]:
@@ -179,15 +182,11 @@ class Sources:
 
     def _check_queue(self, mapping: SourceMapping, timeout: int) -> None:
         try:
-            url = self._queue_url(mapping)
-            attributes = self._sqs(mapping, "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["All"]})[
-                "Attributes"
-            ]
+            visible = self._visibility(mapping)
         except ServiceError as error:
             raise invalid(
                 f"Error occurred while ReceiveMessage. SQS Error Code: {error.code}. SQS Error Message: {error.message}"
             ) from None
-        visible = int(attributes["VisibilityTimeout"])
         if visible < timeout:
             raise invalid(
                 f"Queue visibility timeout: {visible} seconds is less than Function timeout: {timeout} seconds"
@@ -229,6 +228,7 @@ class Sources:
             except ServiceError:
                 return batch  # the queue is gone; it may come back
             batch += messages
+            mapping.handles.update({message["MessageId"]: message["ReceiptHandle"] for message in messages})
             if batch and not until:
                 until = time.monotonic() + config["MaximumBatchingWindowInSeconds"]
             if time.monotonic() >= until and not messages:
@@ -241,17 +241,22 @@ class Sources:
 
     def _deliver(self, mapping: SourceMapping, batch: list[dict[str, Any]]) -> None:
         region, _, _ = mapping.queue
-        records = [_record(message, mapping.config["EventSourceArn"], region) for message in batch]
+        received = self.cloud.clock.now()
+        records = [record(message, mapping.config["EventSourceArn"], region) for message in batch]
         try:
             done = self.invoker.invoke(mapping.key, mapping.qualifier, json.dumps({"Records": records}).encode())
         except ServiceError as error:
             mapping.config["LastProcessingResult"] = f"PROBLEM: {error.code}"
+            self._return_in_time(mapping, batch, received)
             return
         failed = {m["MessageId"] for m in batch} if done.outcome.error else set()
         if not failed and "ReportBatchItemFailures" in (mapping.config.get("FunctionResponseTypes") or ()):
-            failed = _failures(done.outcome.payload, {m["MessageId"] for m in batch})
+            failed = failures(done.outcome.payload, {m["MessageId"] for m in batch})
         mapping.config["LastProcessingResult"] = "PROBLEM: Function call failed" if done.outcome.error else "OK"
         taken = [m for m in batch if m["MessageId"] not in failed]
+        self._return_in_time(mapping, [m for m in batch if m["MessageId"] in failed], received)
+        for message in taken:
+            mapping.handles.pop(message["MessageId"], None)
         for start in range(0, len(taken), _RECEIVE_MAX):
             part = taken[start : start + _RECEIVE_MAX]
             entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(part)]
@@ -260,41 +265,33 @@ class Sources:
             except ServiceError:
                 return  # the queue was deleted meanwhile
 
+    def _return_in_time(self, mapping: SourceMapping, failed: list[dict[str, Any]], received: float) -> None:
+        """Let messages come back when their visibility timeout has passed by the cloud's clock.
+
+        Moto counts in real time, so that a message isn't given out twice while a function works on it, in real time.
+        """
+        if not failed or self.cloud.clock.speed <= 1:
+            return
+        with contextlib.suppress(ServiceError):  # the queue was deleted meanwhile
+            seconds = received + self._visibility(mapping) - self.cloud.clock.now()
+            self.cloud.clock.call_later(max(0.0, seconds), lambda: self._return(mapping, failed))
+
+    def _return(self, mapping: SourceMapping, failed: list[dict[str, Any]]) -> None:
+        for message in failed:
+            handle = message["ReceiptHandle"]
+            if mapping.handles.get(message["MessageId"]) == handle:  # else it came back by itself
+                del mapping.handles[message["MessageId"]]
+                with contextlib.suppress(ServiceError):
+                    params = {"QueueUrl": self._queue_url(mapping), "ReceiptHandle": handle, "VisibilityTimeout": 0}
+                    self._sqs(mapping, "ChangeMessageVisibility", params)
+
+    def _visibility(self, mapping: SourceMapping) -> int:
+        params = {"QueueUrl": self._queue_url(mapping), "AttributeNames": ["VisibilityTimeout"]}
+        return int(self._sqs(mapping, "GetQueueAttributes", params)["Attributes"]["VisibilityTimeout"])
+
     def _queue_url(self, mapping: SourceMapping) -> str:
         return str(self._sqs(mapping, "GetQueueUrl", {"QueueName": mapping.queue[2]})["QueueUrl"])
 
     def _sqs(self, mapping: SourceMapping, action: str, params: dict[str, Any]) -> dict[str, Any]:
         region, account, _ = mapping.queue
         return self.cloud.call("sqs", action, params, region=region, account=account)
-
-
-def _record(message: dict[str, Any], arn: str, region: str) -> dict[str, Any]:
-    attributes = {
-        name: {
-            "dataType": value["DataType"],
-            **({"stringValue": value["StringValue"]} if "StringValue" in value else {}),
-        }
-        for name, value in (message.get("MessageAttributes") or {}).items()
-    }
-    return {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": message.get("Attributes") or {},
-        "messageAttributes": attributes,
-        "md5OfBody": message.get("MD5OfBody", ""),
-        "eventSource": "aws:sqs",
-        "eventSourceARN": arn,
-        "awsRegion": region,
-    }
-
-
-def _failures(payload: bytes, known: set[str]) -> set[str]:
-    """Read batchItemFailures: nothing or an empty list means all succeeded, nonsense that all failed."""
-    try:
-        value = json.loads(payload)
-        items = (value or {}).get("batchItemFailures") or []
-        failed = {str(item["itemIdentifier"]) for item in items}
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return known
-    return failed if failed <= known else known  # noqa: FURB136 - sets: `min` would compare sizes, not contents
