@@ -57,7 +57,7 @@ def test_a_web_framework_behind_an_adapter_passes_the_smoke_cases_of_a_new_proje
     """As a user has it who takes the sample handler out and puts an app in: the events must be whole."""
     for trigger in ("url", "url-iam"):
         project = new_project(trigger=trigger, project_slug=f"web-{trigger}")
-        cases = smoke.load(project / "tests/smoke")
+        cases = load_smoke(project / "tests/smoke")
         shutil.copytree(web_frameworks.FOLDER, project / "function", dirs_exist_ok=True)
         (project / "function/app/handler.py").write_text(f"from {adapter} import handler\n", "utf-8")
         path = {"PYTHONPATH": f"{frameworks}:{project / 'function'}"}
@@ -83,7 +83,7 @@ def test_the_smoke_cases_of_a_url_hold_the_very_event_that_the_tests_do(new_proj
 def test_every_message_of_a_sample_has_the_digest_of_its_own_body(new_project):
     project = new_project(trigger="sqs")
     events = [json.loads((project / f"tests/events/{name}.json").read_text("utf-8")) for name in ("event", "bad-event")]
-    events += [case.payload for case in smoke.load(project / "tests/smoke")]
+    events += [case.payload for case in load_smoke(project / "tests/smoke")]
     records = [record for event in events for record in event["Records"]]
 
     assert len(records) == 6
