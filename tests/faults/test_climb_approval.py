@@ -18,7 +18,7 @@ KINDS = {
 }
 AIMS = {
     "ValidateBeforeAsking": {"service": "lambda", "action": "Invoke", "body": '"action": "check"'},
-    "AskForApproval": {"service": "sns", "action": "Publish", "body": "approval wanted"},
+    "AskForApproval": {"service": "sns", "action": "Publish", "body": "approval+wanted"},
     "Approve": {"service": "dynamodb", "action": "PutItem", "body": "approval#"},
 }
 

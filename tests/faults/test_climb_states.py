@@ -143,7 +143,7 @@ def aim(name: str) -> dict[str, Any]:
     elif name == "Announce":
         rule["body"] = "stopped"
     elif name == "AskForApproval":
-        rule["body"] = "approval wanted"
+        rule["body"] = "approval+wanted"
     elif name == "AnnouncePromoted":
         rule["body"] = "promoted"
     return rule
