@@ -20,11 +20,12 @@ RUNG = "rung that waits; the one that waits by default"
         "hotfix": "shift all at once and in spite of alarms that fire; hooks and smoke cases stay, the ledger says so",
         "force": "promote an image that was marked bad, or of a release that failed",
         "no_smoke": "run no smoke case: climb untested",
+        "infra": "apply changed infrastructure of the rungs first, and create rungs without asking",
         "json": JSON,
     },
     auto_shortflags=False,
 )
-def promote(
+def promote(  # noqa: PLR0917 - each is a flag of the command line
     c: Any,
     digest: str = "",
     release: str = "",
@@ -32,6 +33,7 @@ def promote(
     hotfix: bool = False,
     force: bool = False,
     no_smoke: bool = False,
+    infra: bool = False,
     json: bool = False,
 ) -> None:
     """Start or join the climb, draw it until it ends; exit 0 promoted, 3 rolled back, 4 refused, 5 rollback failed."""
@@ -39,7 +41,7 @@ def promote(
     from stepladder.promotion.start import Request
 
     desk = _desk(c, "inv promote", json, acting=True)
-    told = climb(desk, Request(digest, release, hotfix, force, no_smoke), detach=detach)
+    told = climb(desk, Request(digest, release, hotfix, force, no_smoke, infra), detach=detach)
     _finish(desk, told)
 
 

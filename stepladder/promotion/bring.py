@@ -14,6 +14,8 @@ def bring(desk: Desk, digest: str) -> None:
     Raises `RefusedError` when home hasn't got it, `NotReadyError` when a place has no repository.
     """
     home, *away = desk.places
+    if not away:
+        return
     with desk.console.step("image") as step:
         sent = []
         for place in away:

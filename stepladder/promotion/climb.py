@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.promotion import closing, delivery, verdict
+from stepladder.errors import LockedError, StepladderError
+from stepladder.promotion import closing, infra, verdict
 from stepladder.promotion.desk import Desk, Execution
-from stepladder.promotion.start import Request, Started, start
+from stepladder.promotion.start import Request, Started, Survey, existing, start, survey
 from stepladder.promotion.verdict import Verdict
 from stepladder.promotion.watch import watch
 from stepladder.releases.ledger import short
 from stepladder.releases.records import shown_commit
 
+_SMOKE = ("SmokeFailedError", "ProbeFailedError")
+
 
 def promote(desk: Desk, request: Request, *, detach: bool = False) -> dict[str, Any]:
-    """Promote, and return the record. Raises the error that the climb's end is, with its exit code."""
-    for place in desk.places:  # home first: the others let its relay in, which must be there
-        delivery.ensure(place)
-    started = start(desk, request)
-    _tell(desk, started)
+    """Promote, and return the record. Raises the error that the climb's end is, with its exit code.
+
+    Everything is read first, then everything is planned, and only then is anything applied.
+    """
+    found = survey(desk, request)
+    applied: tuple[str, ...] = ()
+    started = None if request.infra else existing(desk, request, found)
+    if started is None:
+        if found.running:  # with --infra: what is under way is not changed beneath
+            raise LockedError(
+                "the promotion of this image is under way, and infrastructure isn't changed beneath it",
+                hint="join it with `inv promote`, or stop it with `inv promote.stop`",
+            )
+        applied = infra.prepare(desk, found.missing, found.subject.digest, infra=request.infra)
+        started = (not applied and existing(desk, request, found)) or start(desk, request, found)
+    _tell(desk, started, found, applied)
     if started.execution is None or detach:
         return record(started.execution, None, started.how, started.release.digest)
     return conclude(desk, *watch(desk, started.execution), how=started.how)
@@ -33,12 +47,24 @@ def conclude(desk: Desk, execution: Execution, judged: Verdict, *, how: str = "w
         told["exceptions"] = closing.show_exceptions(desk, execution, judged)
         closing.show_undo(desk, kept)
         failure.record = told
+        _blame_infrastructure(desk, judged, failure)
         raise failure
     if execution.input.get("untested"):
         desk.console.warn(f"{short(execution.input['digest'])} climbed {execution.input['untested']}")
     closing.show_undo(desk, kept)
     closing.show_promoted(desk, execution, kept)
     return told
+
+
+def _blame_infrastructure(desk: Desk, judged: Verdict, failure: StepladderError) -> None:
+    """Say so when a smoke case failed on a rung whose infrastructure is older than its settings: a likely cause."""
+    failed = {t["environment"] for t in judged.targets if t.get("error") in _SMOKE}
+    behind = [name for name in (infra.pending(desk) if failed else ()) if name in failed]
+    if not behind:
+        return
+    again = "--infra --force" if judged.outcome == "rolled_back" else "--infra"  # what failed in traffic is marked bad
+    failure.message += f"; {infra.behind(behind)}"
+    failure.hint = f"if that is the cause: `inv promote {again}` applies them, then promotes again; {failure.hint}"
 
 
 def record(execution: Execution | None, judged: Verdict | None, how: str, digest: str) -> dict[str, Any]:
@@ -57,12 +83,17 @@ def record(execution: Execution | None, judged: Verdict | None, how: str, digest
     return told
 
 
-def _tell(desk: Desk, started: Started) -> None:
+def _tell(desk: Desk, started: Started, found: Survey, applied: tuple[str, ...]) -> None:
     release = started.release
     rungs = " -> ".join("+".join(rung) for rung in desk.rung.settings.ladder)
     if started.execution is None:
+        if left := infra.pending(desk):
+            desk.console.warn(f"{infra.behind(left)}; `inv promote --infra` applies them")
         desk.console.line(f"nothing to do: {rungs} run {short(release.digest)} already")
         return
+    for name in found.first if started.how == "started" else ():
+        made = "was created" if name in applied else "has a service"
+        desk.console.line(f"{name} {made} and was never released: its first release goes live at once, with no canary")
     verb = {"started": "climbing", "joined": "joined the climb of"}[started.how]
     name = started.execution.name
     desk.console.line(f"{verb} {short(release.digest)} ({shown_commit(release.git_commit)}): {rungs}  [{name}]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from stepladder.aws import error_code
@@ -50,9 +51,20 @@ def show_exceptions(desk: Desk, execution: Execution, judged: Verdict) -> list[d
 
 
 def show_undo(desk: Desk, environments: list[str]) -> None:
-    """Name the command that undoes each rung that was moved."""
+    """Name the command that undoes each rung that was moved; there is none for a rung's first release."""
     for environment in environments:
-        desk.console.line(f"undo: `inv rollback --env {environment}`")
+        if not _is_first(desk, environment):
+            desk.console.line(f"undo: `inv rollback --env {environment}`")
+
+
+def _is_first(desk: Desk, environment: str) -> bool:
+    """Say whether an environment had no good release before the newest."""
+    try:
+        return len(list(islice(desk.at(environment).ledger.succeeded(environment), 2))) == 1
+    except Exception as error:
+        if not error_code(error):
+            raise
+        return False
 
 
 def show_promoted(desk: Desk, execution: Execution, environments: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The delivery root: the state machine and its functions, brought to what the code says before a climb starts."""
+"""What the ledger knows of the delivery root: the state machine and its functions."""
 
 from __future__ import annotations
 
@@ -13,21 +13,6 @@ from stepladder.releases.rung import Rung
 
 ROOT = "delivery"
 _KEY = records.key(f"root#{ROOT}", "infra")
-
-
-def ensure(rung: Rung) -> None:
-    """Apply the root when the hash of its inputs isn't the one last applied; otherwise one read of the ledger."""
-    from stepladder import terraform
-
-    wanted = terraform.inputs_hash(rung.settings, rung.environment, ROOT)
-    with rung.console.step(ROOT) as step:
-        was = read(rung)
-        if was and was.input_hash == wanted:
-            step.skip("the state machine is as the code says")
-            return
-        outcome = terraform.ensure(rung.settings, rung.environment, ROOT, aws=rung.aws, step=step)
-        record(rung, outcome.inputs_hash, outcome.plan_id, was=was)
-        step.done(str(outcome.counts) if outcome.applied else "no changes")
 
 
 def read(rung: Rung) -> Infra | None:

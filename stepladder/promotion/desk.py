@@ -115,8 +115,11 @@ class Desk:
             output=json.loads(found.get("output") or "null"),
         )
 
-    def executions(self, status: str = "", limit: int = 100) -> list[dict[str, Any]]:
-        """List executions, newest first."""
+    def executions(self, status: str = "", limit: int = 100, *, may_be_missing: bool = False) -> list[dict[str, Any]]:
+        """List executions, newest first.
+
+        Before there is a state machine that is an error, or none if it `may_be_missing`.
+        """
         request: dict[str, Any] = {"stateMachineArn": self.machine, "maxResults": limit}
         if status:
             request["statusFilter"] = status
@@ -124,6 +127,8 @@ class Desk:
             found = self.sfn.list_executions(**request)["executions"]
         except Exception as error:
             if error_code(error) in _MISSING:
+                if may_be_missing:
+                    return []
                 raise NotReadyError(
                     "the promotion state machine isn't there yet", hint="`inv promote` makes it"
                 ) from error

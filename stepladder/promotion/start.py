@@ -17,12 +17,11 @@ from stepladder import names
 from stepladder.aws import error_code
 from stepladder.errors import BadInputError, LockedError, RefusedError, StepladderError
 from stepladder.promotion import ladder, packages
-from stepladder.promotion.bring import bring
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.ladder import Release
 from stepladder.releases import alias as aliases
 from stepladder.releases import ledger as ledgers
-from stepladder.releases.cases import UNTESTED, UNTESTED_WARNING, load_suite
+from stepladder.releases.cases import UNTESTED, UNTESTED_WARNING, Suite, load_suite
 from stepladder.releases.function import LATEST, Function
 from stepladder.releases.identity import release_id
 from stepladder.releases.marks import unmark_command
@@ -33,17 +32,22 @@ _NAME_MAX = 80
 _ATTEMPTS = 100
 _DIGEST = "sha256:"
 _DIGEST_LENGTH = len(_DIGEST) + 64
+_MISSING, _UNRELEASED, _SERVES, _OTHER = "missing", "unreleased", "serves", "other"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the caller asked to promote: a digest, a release of the lowest rung, or what that rung runs now."""
+    """What the caller asked to promote: a digest, a release of the lowest rung, or what that rung runs now.
+
+    `infra` applies changed infrastructure before, and creates rungs without asking.
+    """
 
     digest: str = ""
     release: str = ""
     hotfix: bool = False
     force: bool = False
     no_smoke: bool = False
+    infra: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,40 +68,88 @@ class Subject:
     input_key: str = ""
 
 
-def start(desk: Desk, request: Request) -> Started:
-    """Start or join. Raises `RefusedError` (nothing to climb, a bad digest), `LockedError` (another climb)."""
+@dataclass(frozen=True)
+class Survey:
+    """What was read before anything is changed.
+
+    `missing` have no service yet, `first` were never released (the missing ones too). `serves` says that every rung
+    runs the digest already, `running` is the ARN of the digest's own climb, `ended` are those before it, newest first.
+    """
+
+    subject: Subject
+    suite: Suite
+    base: str
+    missing: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+    serves: bool = False
+    running: str = ""
+    ended: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to do: the last climb of the digest succeeded, and every rung runs it still."""
+        return bool(self.ended and self.ended[0]["status"] == "SUCCEEDED" and self.serves)
+
+
+def survey(desk: Desk, request: Request) -> Survey:
+    """Read everything that decides whether a promotion may start, and change nothing.
+
+    Raises `RefusedError` (nothing to promote, a bad digest, another account), `LockedError` (another promotion),
+    `BadInputError` (no smoke cases).
+    """
     subject = _subject(desk.rung, request)
     if not request.force:
         for place in desk.places:
             check_mark(place, subject.digest)
-    if len(desk.places) > 1:
-        bring(desk, subject.digest)
+    _lowest(desk.rung, desk.rung.settings.rungs[0])
+    suite = load_suite(desk.rung, no_smoke=request.no_smoke)
+    base = base_name(desk.rung.settings.ladder[-1], subject)
     with ThreadPoolExecutor(8, thread_name_prefix="promote") as pool:
-        bundle = pool.submit(_bundle, desk, no_smoke=request.no_smoke)
-        listed = pool.submit(desk.executions)
-        serving = [pool.submit(_serves, desk.at(name), name, subject.digest) for name in desk.rung.settings.rungs]
-        release = Release(
-            release_id=release_id(desk.rung.clock.now()),
-            digest=subject.digest,
-            git_commit=subject.git_commit,
-            requested_by=desk.rung.requested_by,
-            input_key=subject.input_key,
-            smoke_key=bundle.result(),
-            untested=UNTESTED if request.no_smoke else "",
-            hotfix=request.hotfix,
-            force=request.force,
-        )
-        there = [found.result() for found in serving]
-        base = base_name(desk.rung.settings.ladder[-1], subject)
-        running = _running(listed.result(), base)
-        if running:
-            joined = desk.describe(running)
-            if joined:
-                return Started("joined", release, joined)
-        closed = [e for e in listed.result() if e["name"].startswith(f"{base}-")]
-        if closed and closed[0]["status"] == "SUCCEEDED" and all(there):
-            return Started("unchanged", release)
-    return _start(desk, release, base, len(closed) + 1)
+        listed = pool.submit(desk.executions, may_be_missing=True)
+        asked = {name: pool.submit(_state, desk.at(name), name, subject.digest) for name in desk.rung.settings.rungs}
+        states = {name: state.result() for name, state in asked.items()}
+    return Survey(
+        subject=subject,
+        suite=suite,
+        base=base,
+        missing=tuple(name for name, state in states.items() if state == _MISSING),
+        first=tuple(name for name, state in states.items() if state in (_MISSING, _UNRELEASED)),
+        serves=set(states.values()) == {_SERVES},
+        running=_running(listed.result(), base),
+        ended=tuple(e for e in listed.result() if e["name"].startswith(f"{base}-") and e["status"] != "RUNNING"),
+    )
+
+
+def start(desk: Desk, request: Request, found: Survey) -> Started:
+    """Start the promotion of what was read, or join the one that is under way."""
+    subject = found.subject
+    release = _release(desk, request, subject, _bundle(desk, found.suite, no_smoke=request.no_smoke))
+    return _start(desk, release, found.base, len(found.ended) + 1)
+
+
+def existing(desk: Desk, request: Request, found: Survey) -> Started | None:
+    """Return what became of a request that starts nothing: one under way is joined, one that is done is left."""
+    if found.running:
+        joined = desk.describe(found.running)
+        if joined:
+            return Started("joined", _release(desk, request, found.subject, ""), joined)
+    if found.is_done:
+        return Started("unchanged", _release(desk, request, found.subject, ""))
+    return None
+
+
+def _release(desk: Desk, request: Request, subject: Subject, smoke_key: str) -> Release:
+    return Release(
+        release_id=release_id(desk.rung.clock.now()),
+        digest=subject.digest,
+        git_commit=subject.git_commit,
+        requested_by=desk.rung.requested_by,
+        input_key=subject.input_key,
+        smoke_key=smoke_key,
+        untested=UNTESTED if request.no_smoke else "",
+        hotfix=request.hotfix,
+        force=request.force,
+    )
 
 
 def base_name(top: tuple[str, ...], subject: Subject) -> str:
@@ -167,15 +219,21 @@ def _released(rung: Rung, lowest: str, release: str, *, force: bool) -> Subject:
     return Subject(found.digest, found.git_commit, found.input_key)
 
 
-def _runs_now(rung: Rung, lowest: str) -> Subject:
-    """Return what the lowest rung serves, from Lambda itself; the ledger tells the commit."""
-    function = rung.settings.names(lowest).function
-    alias = aliases.read(rung.lambda_client, function)
+def _lowest(rung: Rung, lowest: str) -> aliases.Alias:
+    """Return the alias of the lowest rung; refuse one that was never released."""
+    alias = aliases.read(rung.lambda_client, rung.settings.names(lowest).function)
     if alias is None:
         raise RefusedError(f"{lowest} has no function yet", hint=f"deploy it first: `inv deploy --env {lowest}`")
     rung.check_account(alias.account)
     if alias.version == LATEST:
         raise RefusedError(f"{lowest} has no release yet", hint=f"release it first: `inv deploy --env {lowest}`")
+    return alias
+
+
+def _runs_now(rung: Rung, lowest: str) -> Subject:
+    """Return what the lowest rung serves, from Lambda itself; the ledger tells the commit."""
+    function = rung.settings.names(lowest).function
+    alias = _lowest(rung, lowest)
     if alias.weights:
         raise RefusedError(
             f"{lowest} is being shifted: it serves version {alias.version}{aliases.weighted(alias)}",
@@ -192,7 +250,12 @@ def _runs_now(rung: Rung, lowest: str) -> Subject:
 
 def check_mark(rung: Rung, digest: str) -> None:
     """Refuse a digest that was marked bad."""
-    bad = rung.ledger.is_bad(digest)
+    try:
+        bad = rung.ledger.is_bad(digest)
+    except Exception as error:
+        if error_code(error) != ledgers.NOT_FOUND:
+            raise
+        return  # a location without a foundation has no ledger yet
     if bad:
         raise RefusedError(
             f"{ledgers.short(digest)} was marked bad by {bad.by}: {bad.why}",
@@ -201,33 +264,33 @@ def check_mark(rung: Rung, digest: str) -> None:
         )
 
 
-def _serves(rung: Rung, environment: str, digest: str) -> bool:
-    """Say whether a rung serves a digest alone, with the configuration that its function has now.
+def _state(rung: Rung, environment: str, digest: str) -> str:
+    """Say how far a rung is: missing, unreleased, serving the digest alone, or something else.
 
-    One that was never released serves nothing, whatever image $LATEST has. Validate decides the same in the climb.
+    It serves a digest with the configuration that its function has now. Validate decides the same in the climb.
     """
     named = rung.settings.names(environment).function
     alias = aliases.read(rung.lambda_client, named)
     if alias is None:
-        hint = f"deploy it once: `inv deploy --env {environment}`"
-        raise RefusedError(f"{environment} was never deployed", hint=hint)
+        rung.check_account(rung.aws.account())
+        return _MISSING
     rung.check_account(alias.account)
-    if alias.weights or alias.version == LATEST:
-        return False
+    if alias.version == LATEST:
+        return _UNRELEASED
+    if alias.weights:
+        return _OTHER
     function = Function(rung.lambda_client, named, clock=rung.clock)
     served = function.read(alias.version)
     if not served or served.digest != digest:
-        return False
+        return _OTHER
     latest = function.read()
-    return bool(latest and latest.config_hash == served.config_hash)
+    return _SERVES if latest and latest.config_hash == served.config_hash else _OTHER
 
 
-def _bundle(desk: Desk, *, no_smoke: bool) -> str:
+def _bundle(desk: Desk, suite: Suite, *, no_smoke: bool) -> str:
     """Put the project's smoke cases into each place's artifacts bucket by content; return the key, empty for none."""
-    rung = desk.rung
     if no_smoke:
-        rung.console.warn(UNTESTED_WARNING)
-    suite = load_suite(rung, no_smoke=no_smoke)
+        desk.console.warn(UNTESTED_WARNING)
     if suite.key:
         for place in desk.places:
             packages.put(place.aws.client("s3"), place.names.artifacts_bucket, suite.key, suite.bundle)

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stepladder.terraform.actions import Outcome, apply, ensure, init, outputs, plan, preview, unlock
+    from stepladder.terraform.actions import Outcome, apply, ensure, init, outputs, plan, plan_to_apply, preview, unlock
     from stepladder.terraform.local import RunRecord
     from stepladder.terraform.plans import SavedPlan
     from stepladder.terraform.roots import inputs_hash
@@ -24,6 +24,7 @@ __all__ = [
     "inputs_hash",
     "outputs",
     "plan",
+    "plan_to_apply",
     "preview",
     "unlock",
 ]

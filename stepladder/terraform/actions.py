@@ -89,6 +89,18 @@ def plan(
         return saved, tuple(runner.notes)
 
 
+def plan_to_apply(
+    settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None = None, image_uri: str | None = None
+) -> tuple[SavedPlan, tuple[str, ...]]:
+    """Save a plan that is applied right afterwards: what killed runs left is recovered, as `ensure` does.
+
+    Nothing else in the cloud changes. Raises as `ensure`.
+    """
+    at = roots.root(settings, env, root)
+    with opened(at, step=step, image_uri=image_uri) as runner:
+        return _plan(runner, aws, image_uri, acting=True, look=True), tuple(runner.notes)
+
+
 def preview(
     settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None = None, image_uri: str | None = None
 ) -> tuple[Counts, tuple[str, ...]]:

@@ -84,7 +84,6 @@ def shell(tmp_path_factory):
             if verb == "export":
                 project.env |= dict(word.split("=", 1) for word in words)
         project.inv("deploy --env staging")
-        project.inv("deploy --env production")
         yield project
     finally:
         manager.down(project.folder / FOLDER)
@@ -94,6 +93,20 @@ def calls(shell, method="GET"):
     request = urllib.request.Request(f"{shell.env['AWS_ENDPOINT_URL']}/_stepladder/calls", method=method)
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
         return json.loads(answer.read() or b"{}")
+
+
+def test_an_account_that_has_nothing_yet_gets_all_that_a_release_needs(shell):
+    shell.edit(lambda text: text + "\n# never deployed\n")
+    digest = shell.record("deploy --env staging")["digest"]
+    promoted = shell.inv("promote")
+    planned, _, applied = promoted.stderr.partition("foundation   production: ")
+    for root in ("staging/delivery: 25 to add", "production/foundation: 15 to add"):
+        assert f"plan         {root}" in planned
+    assert all(word in applied for word in ("delivery     production: ", "service      production: "))
+    assert "its first release goes live at once, with no canary" in applied
+    statuses = {row["environment"]: row for row in shell.record("status")}
+    assert statuses["production"]["digest"] == digest
+    assert statuses["production"]["version"] == "1"
 
 
 def test_a_change_climbs_and_the_second_time_nothing_is_done(shell):

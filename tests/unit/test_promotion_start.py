@@ -5,7 +5,7 @@ from fakes.world import TABLE, World
 
 from stepladder.errors import BadInputError, RefusedError
 from stepladder.promotion.desk import Desk
-from stepladder.promotion.start import Request, _serves, _subject, start
+from stepladder.promotion.start import Request, _state, _subject, check_mark, survey
 from stepladder.releases.records import FAILED, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, Bad, Release
 
 DIGEST = "sha256:" + "b" * 64
@@ -37,14 +37,14 @@ def test_a_release_of_the_lowest_rung_that_succeeded_may_climb(world):
 def test_one_that_did_not_is_refused_with_its_cause_but_by_force(result, world):
     released(world, result, "says hello: status 500")
     with pytest.raises(RefusedError, match=f"ended {result} on staging: says hello: status 500") as refused:
-        start(Desk(world.rung()), Request(release=RELEASE))
+        survey(Desk(world.rung()), Request(release=RELEASE))
     assert "--force" in refused.value.hint
     assert _subject(world.rung(), Request(release=RELEASE, force=True)).digest == DIGEST
 
 
 def test_a_release_that_never_was_is_bad_input(world):
     with pytest.raises(BadInputError, match="staging has no release"):
-        start(Desk(world.rung()), Request(release=RELEASE))
+        survey(Desk(world.rung()), Request(release=RELEASE))
 
 
 def test_a_digest_that_was_marked_bad_is_refused_whichever_way_it_is_named(world):
@@ -52,7 +52,38 @@ def test_a_digest_that_was_marked_bad_is_refused_whichever_way_it_is_named(world
     world.rung().ledger.mark_bad(DIGEST, Bad("today", "the climb of jo", "rolled back on production"))
     for request in (Request(release=RELEASE), Request(digest=DIGEST)):
         with pytest.raises(RefusedError, match="marked bad by the climb of jo"):
-            start(Desk(world.rung()), request)
+            survey(Desk(world.rung()), request)
+
+
+@pytest.mark.parametrize("request_", [Request(), Request(digest=DIGEST)], ids=["what it runs", "a digest"])
+@pytest.mark.parametrize("made", [False, True], ids=["no service", "never released"])
+def test_nothing_climbs_before_the_lowest_rung_has_a_release(request_, made, world):
+    if made:
+        world.function.create(f"registry/hello@{DIGEST}")
+    with pytest.raises(RefusedError, match="staging has no") as refused:
+        survey(Desk(world.rung()), request_)
+    assert "`inv deploy --env staging`" in refused.value.hint
+
+
+def test_a_rung_without_a_service_is_told_apart_from_one_that_was_never_released(world):
+    assert _state(world.rung(), "staging", DIGEST) == "missing"
+    world.function.create(f"registry/hello@{DIGEST}")
+    assert _state(world.rung(), "staging", DIGEST) == "unreleased", "whatever image $LATEST has"
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["no service", "a service"])
+def test_another_account_is_refused_whether_the_rung_has_a_service_or_not(made, world):
+    world.sts.account = "999999999999"
+    if made:
+        world.function.create(f"registry/hello@{DIGEST}")
+        world.function.alias["AliasArn"] = world.function.alias["AliasArn"].replace("123456789012", "999999999999")
+    with pytest.raises(RefusedError, match="these credentials reach account 999999999999"):
+        _state(world.rung(), "staging", DIGEST)
+
+
+def test_a_location_without_a_ledger_knows_of_no_bad_mark(world):
+    world.table.tables.clear()
+    check_mark(world.rung(), DIGEST)
 
 
 class TestServing:
@@ -62,14 +93,14 @@ class TestServing:
         return world
 
     def test_a_rung_serves_a_digest_while_its_configuration_is_the_version_s(self, deployed):
-        assert _serves(deployed.rung(), "staging", deployed.serves)
-        assert not _serves(deployed.rung(), "staging", DIGEST)
+        assert _state(deployed.rung(), "staging", deployed.serves) == "serves"
+        assert _state(deployed.rung(), "staging", DIGEST) == "other"
 
     def test_a_configuration_that_terraform_changed_since_has_to_climb(self, deployed):
         deployed.function.configure(MemorySize=2048)
-        assert not _serves(deployed.rung(), "staging", deployed.serves)
+        assert _state(deployed.rung(), "staging", deployed.serves) == "other"
 
     def test_a_weighted_rung_serves_nothing_alone(self, deployed):
         digest = deployed.serves
         deployed.function.point("1", {"2": 0.1})
-        assert not _serves(deployed.rung(), "staging", digest)
+        assert _state(deployed.rung(), "staging", digest) == "other"

@@ -4,7 +4,8 @@ import json
 import pytest
 from fakes.world import World
 
-from stepladder.promotion import desk
+from stepladder.errors import StepladderError
+from stepladder.promotion import climb, desk
 from stepladder.promotion.desk import Execution
 from stepladder.promotion.verdict import Verdict, _sum_up, failure, judge, sentence, settle
 
@@ -110,3 +111,42 @@ def test_an_end_that_the_rollback_function_does_not_see_yet_is_asked_for_again(b
     world = World(tmp_path)
     world.aws.clients["lambda"] = Rollback(behind)
     assert settle(desk.Desk(world.rung()), execution("ABORTED")).outcome == outcome
+
+
+class TestInfrastructureThatIsBehind:
+    """A smoke case often fails because the rung lacks a table or a variable that its code asks for."""
+
+    @pytest.fixture
+    def ended(self, monkeypatch):
+        def conclude(behind, error, outcome="refused"):
+            monkeypatch.setattr(climb.infra, "pending", lambda _desk: behind)
+            monkeypatch.setattr(climb.closing, "show_exceptions", lambda *_: [])
+            verdict = Verdict(outcome, (target("staging", "unchanged"), target("production", "failed", error, "AUDIT")))
+            told = Execution(
+                "arn:x:orders-1", "FAILED", {"digest": "d", "release_id": "r", "git_commit": "c", "rungs": []}
+            )
+            with pytest.raises(StepladderError) as raised:
+                climb.conclude(Desk(), told, verdict)
+            return raised.value
+
+        return conclude
+
+    @pytest.mark.parametrize(
+        ("outcome", "command"),
+        [("refused", "`inv promote --infra`"), ("rolled_back", "`inv promote --infra --force`")],
+        ids=["refused", "rolled back, and so marked bad"],
+    )
+    def test_the_end_names_the_rung_and_the_command(self, ended, outcome, command):
+        error = ended(("qa", "production"), "SmokeFailedError", outcome)
+        assert error.message.endswith("; production has infrastructure changes that were not applied")
+        assert command in error.hint
+
+    @pytest.mark.parametrize(
+        ("behind", "error"),
+        [((), "SmokeFailedError"), (("qa",), "SmokeFailedError"), (("production",), "RefusedError")],
+        ids=["nothing is behind", "another rung is", "no smoke case failed"],
+    )
+    def test_otherwise_nothing_is_guessed(self, ended, behind, error):
+        told = ended(behind, error)
+        assert "infrastructure" not in told.message
+        assert "--infra" not in told.hint

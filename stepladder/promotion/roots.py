@@ -1,0 +1,83 @@
+"""A project's Terraform roots as a promotion sees them. Tests pass others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from stepladder.console import Step
+from stepladder.releases.parts import Applied
+from stepladder.releases.rung import Rung
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan that was saved. `destroyed` names what it would destroy and nobody may lose unasked."""
+
+    summary: str
+    destroyed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Roots(Protocol):
+    """What plans and applies a Terraform root of a rung."""
+
+    def inputs_hash(self, rung: Rung, root: str) -> str:
+        """Hash everything that decides a root's result, offline."""
+        ...
+
+    def init(self, rung: Rung, root: str) -> tuple[str, ...]:
+        """Install a root's providers; return notes for the person."""
+        ...
+
+    def plan(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> Planned:
+        """Plan a root and save the plan."""
+        ...
+
+    def apply(self, rung: Rung, root: str, step: Step) -> Applied:
+        """Apply the saved plan and nothing else."""
+        ...
+
+    def ensure(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> Applied:
+        """Plan a root and apply exactly that plan, in one go."""
+        ...
+
+
+class ProjectRoots:
+    """The roots of the project at hand. Terraform's modules are imported only when one is to run."""
+
+    def inputs_hash(self, rung: Rung, root: str) -> str:
+        """Hash everything that decides a root's result, offline."""
+        from stepladder.terraform.roots import inputs_hash
+
+        return inputs_hash(rung.settings, rung.environment, root)
+
+    def init(self, rung: Rung, root: str) -> tuple[str, ...]:
+        """Install a root's providers; return notes for the person."""
+        from stepladder import terraform
+
+        return terraform.init(rung.settings, rung.environment, root, aws=rung.aws)
+
+    def plan(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> Planned:
+        """Plan a root and save the plan."""
+        from stepladder import terraform
+
+        saved, notes = terraform.plan_to_apply(
+            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri
+        )
+        lost = tuple(f"{change.address} ({change.action})" for change in saved.destroyed)
+        return Planned(str(saved.counts) if saved.changed else "no changes", lost, notes)
+
+    def apply(self, rung: Rung, root: str, step: Step) -> Applied:
+        """Apply the saved plan and nothing else."""
+        from stepladder import terraform
+
+        done = terraform.apply(rung.settings, rung.environment, root, aws=rung.aws, step=step)
+        summary = str(done.counts) if done.applied else "no changes"
+        return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)
+
+    def ensure(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> Applied:
+        """Plan a root and apply exactly that plan, in one go."""
+        from stepladder.releases.wiring import ProjectInfra
+
+        return ProjectInfra(rung).ensure(root, image_uri, step)

@@ -1,0 +1,248 @@
+"""What a promotion plans and applies: all plans first, then the ladder's order; refusals before anything is applied."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from fakes.dynamodb import FakeDynamoDB
+from fakes.lambda_ import ACCOUNT, REGION
+from fakes.world import TABLE, FakeAws, World
+
+from stepladder.console import Console
+from stepladder.errors import LockedError, RefusedError
+from stepladder.promotion import infra
+from stepladder.promotion.desk import Desk
+from stepladder.promotion.roots import Planned
+from stepladder.releases import records
+from stepladder.releases.parts import Applied
+from stepladder.releases.records import Infra
+from stepladder.settings import load
+
+DIGEST = "sha256:" + "b" * 64
+OTHER = "222222222222"
+
+
+class Roots:
+    """Terraform, told of: what is planned and applied, in order."""
+
+    def __init__(self, tables):
+        self.tables = tables
+        self.did = []
+        self.images = {}
+        self.destroyed = {}
+        self.code = "one"
+
+    def name(self, rung, root):
+        return f"{rung.environment}/{root}"
+
+    def inputs_hash(self, rung, root):
+        return f"{root} {self.code}"
+
+    def init(self, rung, root):
+        self.did.append(f"init {self.name(rung, root)}")
+        return (f"{root}/.terraform.lock.hcl was written",) if root == "delivery" else ()
+
+    def plan(self, rung, root, image_uri, step):
+        self.did.append(f"plan {self.name(rung, root)}")
+        self.images[rung.environment] = image_uri
+        return Planned("1 to add", self.destroyed.get(self.name(rung, root), ()))
+
+    def apply(self, rung, root, step):
+        self.did.append(f"apply {self.name(rung, root)}")
+        return Applied("plan1", "1 to add", {"function_url": "https://url/"}, inputs_hash=f"{root} {self.code}")
+
+    def ensure(self, rung, root, image_uri, step):
+        self.images[rung.environment] = image_uri
+        return self.apply(rung, root, step)
+
+    @property
+    def applied(self):
+        return [what.removeprefix("apply ") for what in self.did if what.startswith("apply ")]
+
+
+class Ladder:
+    """A ladder whose lowest rung is deployed. `elsewhere` is in another account, whose ledger isn't there yet."""
+
+    def __init__(self, root, monkeypatch, *, approval=False, elsewhere=False):
+        world = World(root)
+        production = {"account": OTHER, "region": REGION, "role_arn": "arn:aws:iam::222222222222:role/deployer"}
+        there = {"account": ACCOUNT, "region": REGION}
+        settings = load(
+            {
+                "project": "hello",
+                "environments": {"staging": there, "qa": there, "production": production if elsewhere else there},
+                "rungs": ["staging", "qa", "production"],
+                "promotion": {"rungs": {"production": {"approval": approval}}},
+            },
+            root,
+        )
+        self.err = io.StringIO()
+        home = "qa" if elsewhere else "production"
+        rung = replace(world.rung(), settings=settings, environment=home, console=Console(err=self.err, live=False))
+        self.desk = Desk(rung)
+        self.table = world.table
+        self.table.tables[TABLE] = {}
+        self.roots = Roots(self.table)
+        if elsewhere:
+            self.there = FakeDynamoDB()
+            aws = FakeAws(world.aws.clients | {"dynamodb": self.there})
+            self.desk._rungs["production"] = replace(rung, environment="production", aws=aws)
+            ensure = self.roots.ensure
+            apply = self.roots.apply
+
+            def make(done):
+                def act(at, root, *more):
+                    if (at.environment, root) == ("production", "foundation"):
+                        self.there.tables[TABLE] = {}
+                    return done(at, root, *more)
+
+                return act
+
+            self.roots.ensure, self.roots.apply = make(ensure), make(apply)
+        monkeypatch.setattr(infra, "bring", lambda _desk, digest: self.roots.did.append(f"bring {digest}"))
+        self.record(records.FOUNDATION, "foundation one")
+        self.record("env#staging", "service one")
+
+    def record(self, pk, inputs):
+        self.table.tables[TABLE][pk, "infra"] = records.item(records.key(pk, "infra"), Infra(inputs, "p", "then"))
+
+    def prepare(self, *missing, **how):
+        return infra.prepare(self.desk, missing, DIGEST, roots=self.roots, **how)
+
+    def infra(self, environment):
+        return self.desk.at(environment).ledger.snapshot(environment).infra
+
+    def locks(self):
+        return [n for n in self.desk.rung.settings.rungs if self.desk.at(n).ledger.snapshot(n).lock]
+
+
+@pytest.fixture
+def ladder(tmp_path, monkeypatch):
+    return Ladder(tmp_path, monkeypatch)
+
+
+def test_every_root_is_planned_before_the_first_is_applied_and_the_rungs_go_in_order(ladder):
+    assert ladder.prepare("qa", "production") == ("qa", "production")
+    verbs = [what.partition(" ")[0] for what in ladder.roots.did]
+    assert verbs == ["init"] * 3 + ["plan"] * 3 + ["apply", "bring", "apply", "apply"]
+    assert ladder.roots.applied == ["production/delivery", "qa/service", "production/service"]
+    assert ladder.roots.images["qa"].endswith(f"/hello@{DIGEST}"), "the function is created from the image"
+    assert (ladder.infra("production").input_hash, ladder.infra("production").url) == ("service one", "https://url/")
+    assert ladder.locks() == []
+    assert ladder.prepare() == ()
+    assert len(ladder.roots.applied) == 3, "the second time there is nothing to apply"
+
+
+def test_a_lock_file_that_terraform_wrote_is_told(ladder):
+    ladder.prepare("qa", "production")
+    assert "delivery/.terraform.lock.hcl was written" in ladder.err.getvalue()
+
+
+@pytest.mark.parametrize("root", ["production/delivery", "production/service"])
+def test_a_plan_that_destroys_is_refused_before_anything_is_applied(ladder, root):
+    ladder.roots.destroyed[root] = ("aws_dynamodb_table.orders (delete)",)
+    with pytest.raises(RefusedError, match=rf"nothing was applied.*{root}: aws_dynamodb_table.orders") as refused:
+        ladder.prepare("qa", "production")
+    _, _, name = root.partition("/")
+    assert f"`inv tf.apply --env production --root {name} --allow-destroy`" in refused.value.hint
+    assert f"`inv tf.plan --env production --root {name}" in refused.value.hint
+    assert ladder.roots.applied == []
+    assert ladder.locks() == []
+
+
+def test_a_rung_at_which_somebody_is_at_work_stops_it_before_anything_is_planned(ladder):
+    with ladder.desk.at("production").alone(None):
+        held = ladder.desk._rungs["production"]
+        ladder.desk._rungs["production"] = replace(held)
+        ladder.desk.rung = ladder.desk._rungs["production"]
+        with pytest.raises(LockedError):
+            ladder.prepare("qa", "production")
+    assert ladder.roots.did == []
+
+
+@pytest.fixture
+def changed(ladder):
+    """Production's service was applied from other code than today's."""
+    ladder.record("env#qa", "service one")
+    ladder.record("env#production", "service of last week")
+    ladder.record("root#delivery", "delivery one")
+    return ladder
+
+
+def test_changed_infrastructure_is_told_and_left(changed):
+    assert changed.prepare() == ()
+    assert changed.roots.did == [f"bring {DIGEST}"]
+    assert (
+        "production has infrastructure changes that were not applied; `inv promote --infra`" in changed.err.getvalue()
+    )
+    assert infra.pending(changed.desk, changed.roots) == ("production",)
+
+
+def test_changed_infrastructure_is_applied_when_it_is_asked_for(changed):
+    assert changed.prepare(infra=True) == ("production",)
+    assert changed.roots.applied == ["production/service"]
+    assert changed.roots.images["production"] is None, "the function is there, and a release owns its image"
+    assert infra.pending(changed.desk, changed.roots) == ()
+
+
+def test_a_service_that_is_applied_takes_its_changed_foundation_with_it(changed):
+    changed.record(records.FOUNDATION, "foundation of last week")
+    changed.prepare(infra=True)
+    assert changed.roots.applied == ["production/foundation", "production/service"]
+    assert changed.desk.rung.ledger.snapshot("staging").foundation.input_hash == "foundation one"
+
+
+class TestApproval:
+    @pytest.fixture
+    def guarded(self, tmp_path, monkeypatch):
+        return Ladder(tmp_path, monkeypatch, approval=True)
+
+    def test_where_nobody_can_be_asked_it_is_refused_before_anything_is_applied(self, guarded):
+        with pytest.raises(RefusedError, match="production needs approval and has no service yet") as refused:
+            guarded.prepare("qa", "production")
+        assert refused.value.hint.endswith("`inv promote --infra`")
+        assert guarded.roots.applied == []
+
+    @pytest.mark.parametrize("answer", [True, False])
+    def test_a_person_is_asked_once_all_is_planned(self, guarded, answer, monkeypatch):
+        asked = []
+
+        def ask(question):
+            asked.append(question)
+            assert len([what for what in guarded.roots.did if what.startswith("plan")]) == 3
+            return answer
+
+        monkeypatch.setattr(guarded.desk.console, "ask", ask)
+        if answer:
+            guarded.prepare("qa", "production")
+        else:
+            with pytest.raises(RefusedError, match="production was not to be created"):
+                guarded.prepare("qa", "production")
+        assert asked == ["production needs approval and has no service yet: create it (1 to add)?"]
+        assert bool(guarded.roots.applied) is answer
+
+    def test_the_flag_is_the_answer(self, guarded):
+        assert guarded.prepare("qa", "production", infra=True) == ("qa", "production")
+
+
+def test_a_location_without_a_foundation_gets_it_first_and_what_depends_on_it_later(tmp_path, monkeypatch):
+    ladder = Ladder(tmp_path, monkeypatch, elsewhere=True)
+    assert ladder.prepare("qa", "production") == ("qa", "production")
+    assert ladder.roots.applied == [
+        "qa/delivery",
+        "production/foundation",
+        "production/delivery",
+        "qa/service",
+        "production/service",
+    ]
+    assert ladder.roots.did[-3] == f"bring {DIGEST}", "before the services, whose functions are created from it"
+    planned = [what.removeprefix("plan ") for what in ladder.roots.did if what.startswith("plan")]
+    assert planned == ["qa/delivery", "production/foundation", "qa/service"]
+    assert ladder.roots.images["production"].startswith(f"{OTHER}.dkr.ecr."), "from its own registry"
+    assert ladder.infra("production").input_hash == "service one"
+    assert ladder.locks() == []
+
+
+def test_what_can_not_be_told_is_not_pending(ladder):
+    ladder.table.tables.clear()
+    assert infra.pending(ladder.desk, ladder.roots) == ()
