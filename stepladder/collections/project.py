@@ -31,7 +31,7 @@ def test(context: Any, only: str = "") -> None:  # noqa: PT028 - a task, not a t
 def lock(context: Any, upgrade: bool = False) -> None:
     """Lock what function/requirements.in asks for, with hashes, for every platform."""
     from stepladder.console import Console
-    from stepladder.scaffold import project
+    from stepladder.scaffold.lock import write
     from stepladder.settings import from_context
 
-    project.lock(from_context(context), Console(), upgrade=upgrade)
+    write(from_context(context), Console(), upgrade=upgrade)

@@ -25,6 +25,13 @@ def input_key(settings: Settings) -> str:
     return key.input_key(settings)
 
 
+def check_lock(settings: Settings) -> None:
+    """Refuse a `requirements.txt` that lacks what `requirements.in` asks for; offline, under a millisecond."""
+    from stepladder.images import lock
+
+    lock.check(settings)
+
+
 def prepare(
     settings: Settings,
     aws: Aws,

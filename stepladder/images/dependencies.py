@@ -9,24 +9,60 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stepladder import files, process
 from stepladder.errors import BadInputError, StepladderError
+from stepladder.images import requirements as requirement_files
 from stepladder.images.archive import Layer, write_layer
 from stepladder.images.context import Entry
+from stepladder.images.requirements import Requirement, Requirements, normal
 
 _VERSION = 1  # raise it when the layer is laid out anew
 _TIMEOUT = 600.0
+_SHOWN = 8  # lines of uv's
 _INSTALLER = {"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
-_PINNED = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?\s*([^\s;\\]+)")
 # Amazon Linux 2 (Python 3.11) has glibc 2.26, Amazon Linux 2023 has 2.34; uv names no 2.26
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
 _GLIBC = {"3.11": "manylinux_2_17"}
 _GLIBC_NEWER = "manylinux_2_34"
 _MACHINE = {"arm64": "aarch64", "x86_64": "x86_64"}
+_ONE = r"`?([A-Za-z0-9][\w.-]*?)(==[^\s,`]+|)`?"
+_DIGEST = re.compile(r"sha256:[0-9a-fA-F]{64}|sha384:[0-9a-fA-F]{96}|sha512:[0-9a-fA-F]{128}")
+_OTHER_VERSION = (
+    "take a version that has one (see its files on the package index), or set stepladder.image.builder to docker and "
+    "build it in the Dockerfile"
+)
+_FAILURES = (
+    (
+        re.compile(rf"Hash mismatch for {_ONE}(?=\s)"),
+        "the file of {names} has none of the hashes that are locked",
+        "`inv lock` takes the index's own hashes. If nobody changed the lock, find out who changed the file first",
+    ),
+    (
+        re.compile(rf"{_ONE} has no (?:usable )?wheels?(?=[\s,.])"),
+        "{names} has no wheel for {fits}",
+        _OTHER_VERSION,
+    ),
+    (
+        re.compile(r"dependency is incompatible with the current platform: (\S+)()"),
+        "{names} is no wheel for {fits}",
+        _OTHER_VERSION,
+    ),
+    (
+        re.compile(rf"(?:no version of|no versions of) {_ONE}(?=[\s,.])"),
+        "the package index has no {names}",
+        "see which versions there are on the package index, then change requirements.in and run `inv lock`",
+    ),
+    (
+        re.compile(rf"{_ONE} was not found in"),
+        "the package index has no {names}",
+        "see how its name is spelled on the package index, then change requirements.in and run `inv lock`",
+    ),
+)
+"""By what uv says: what it means for a person, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +94,13 @@ def build(
 
     Raises `BadInputError` when a requirement isn't locked or has no wheel for the target.
     """
-    pinned = _locked(requirements) if requirements.is_file() else {}
+    locked = requirement_files.read(requirements) if requirements.is_file() else Requirements()
+    check_locked(requirements, locked)
     extra = tuple(extra)
-    if not pinned and not extra:
+    if not locked.requirements and not extra:
         return None
-    content = requirements.read_bytes() if pinned else b""
-    parts = (str(_VERSION).encode(), content, repr(target).encode(), prefix.encode(), *(e.read() for e in extra))
+    content = (requirements.read_bytes() if locked.requirements else b"", *_beside(requirements, locked))
+    parts = (str(_VERSION).encode(), *content, repr(target).encode(), prefix.encode(), *(e.read() for e in extra))
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()
     note = cache / "dependencies" / f"{key}.json"
     cached = _cached(note, cache / "blobs")
@@ -72,7 +109,7 @@ def build(
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".install-") as scratch:
         folder = Path(scratch)
-        _install(requirements, pinned, target, folder)
+        _install(requirements, locked, target, folder)
         entries = _entries(folder)
         layer = write_layer([*_below(entries, prefix), *extra], "", cache / "blobs")
     modules = tuple(sorted({re.split(r"[/.]", entry.path)[0] for entry in entries}))
@@ -93,63 +130,101 @@ def _cached(note: Path, blobs: Path) -> Dependencies | None:
     return Dependencies(layer, modules)
 
 
-def _locked(requirements: Path) -> dict[str, str]:
-    """Return name -> version of every requirement; each must carry a version and a hash."""
-    text = requirements.read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = [line for raw in text.splitlines() if (line := raw.split(" #")[0].strip()) and not line.startswith("#")]
-    pinned: dict[str, str] = {}
-    loose: list[str] = []
-    for line in lines:
-        if line.startswith(
-            ("--index-url", "--extra-index-url", "-i ", "--find-links", "-f ", "--no-index", "--only-binary")
-        ):
-            continue
-        match = _PINNED.match(line)
-        if match and "--hash=" in line:
-            pinned[match[1]] = match[2]
-        else:
-            loose.append(f"{requirements.name}: {line[:80]}")
+def _beside(requirements: Path, locked: Requirements) -> Iterator[bytes]:
+    """Yield what decides the layer beside the file itself: files that it names, wheels that it names by path."""
+    for path, content in locked.files.items():
+        if path != requirements:
+            yield content.encode()
+
+
+def check_locked(path: Path, locked: Requirements) -> None:
+    """Raise `BadInputError` unless every requirement is one archive: a version or a direct reference, with a hash."""
+    folder = path.parent.name
+    loose = [
+        *locked.unknown,
+        *(f"{r.where}: {r.text[:80]}: {why}" for r in locked.requirements if (why := loose_in(r))),
+    ]
     if loose:
-        folder = requirements.parent.name
+        there = (path.parent / "requirements.in").is_file()
+        first = "" if there else f"name what the function needs in {folder}/requirements.in, then "
         raise BadInputError(
-            f"{folder}/{requirements.name} is not locked by hashes",
-            hint=f"lock it: uv pip compile {folder}/requirements.in --generate-hashes --no-strip-markers "
-            f"-o {folder}/{requirements.name}",
-            problems=tuple(loose),
+            f"{folder}/{path.name} is not locked by hashes", hint=f"{first}`inv lock` locks it", problems=tuple(loose)
         )
-    return pinned
 
 
-def _install(requirements: Path, pinned: dict[str, str], target: Target, folder: Path) -> None:
-    if not pinned:
+def loose_in(requirement: Requirement) -> str:
+    """Say why no hash can make a locked requirement one certain wheel; an empty string when it is one."""
+    if why := unlockable(requirement):
+        return why
+    if not requirement.url and not requirement.version:
+        return "it names no version"
+    if not requirement.hashes:
+        return "it has no hash"
+    return next((f"{found[:24]} is no hash" for found in requirement.hashes if not _DIGEST.fullmatch(found)), "")
+
+
+def unlockable(requirement: Requirement) -> str:
+    """Say why `inv lock` can't lock what is asked for; an empty string when it can."""
+    url = requirement.url.partition("#")[0]
+    if requirement.editable:
+        return "an editable has no hash"
+    if url and re.match(r"(git|hg|svn|bzr)\+", url):
+        return "a repository has no hash"
+    if url and not url.endswith(".whl"):
+        return "it is no wheel"
+    return ""
+
+
+def _install(requirements: Path, locked: Requirements, target: Target, folder: Path) -> None:
+    if not locked.requirements:
         return
+    done = process.run(
+        [*_argv(requirements, locked, target, folder), "--link-mode", "copy", "--no-compile-bytecode"],
+        cwd=requirements.parent,  # where the project may configure an index
+        timeout=_TIMEOUT,
+    )
+    if done.code:
+        raise explained(done.err, locked.requirements, target)
+
+
+def check_wheels(requirements: Path, target: Target, asked: Iterable[Requirement] = ()) -> None:
+    """Raise `BadInputError` when something locked has no wheel for the target; asks the index, installs nothing.
+
+    What is `asked` for gives the names as a person spelled them.
+    """
+    locked = requirement_files.read(requirements)
+    if not locked.requirements:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        argv = [*_argv(requirements, locked, target, Path(folder)), "--dry-run"]
+        done = process.run(argv, cwd=requirements.parent, timeout=_TIMEOUT)
+    if done.code:
+        raise explained(done.err, [*locked.requirements, *asked], target)
+
+
+def _argv(requirements: Path, locked: Requirements, target: Target, folder: Path) -> list[str]:
     argv = [uv(), "pip", "install", "--target", str(folder), "--requirements", str(requirements)]
-    argv += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--link-mode", "copy"]
-    argv += ["--no-compile-bytecode", "--no-progress", "--color", "never"]
+    argv += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-progress", "--color", "never"]
+    argv += [word for host in locked.hosts for word in ("--allow-insecure-host", host)]
     if target.platform:
         argv += ["--python-platform", target.platform, "--python-version", target.python]
-    if target.interpreter:
-        argv += ["--python", target.interpreter]
-    done = process.run(argv, cwd=requirements.parent, timeout=_TIMEOUT)  # where the project may configure an index
-    if done.code:
-        _explain(done.err, pinned, target)
+    return [*argv, "--python", target.interpreter] if target.interpreter else argv
 
 
-def _explain(said: str, pinned: dict[str, str], target: Target) -> None:
-    """Turn uv's failure into ours: name the requirement that has no wheel."""
-    fits = f"Python {target.python} on {target.platform or 'this machine'}"
+def explained(said: str, requirements: Iterable[Requirement], target: Target) -> StepladderError:
+    """Turn what uv said into what to do about it, with each requirement in the spelling that it is asked for in."""
+    spelled = {requirement.key: requirement.name for requirement in requirements if requirement.name}
     flat = re.sub(r"\s+", " ", said)
-    named = [f"{name}=={version}" for name, version in pinned.items() if f"{name}=={version}" in flat]
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    if named and "wheel" in flat:
-        raise BadInputError(
-            f"{', '.join(named)} has no wheel for {fits}",
-            hint="take a version that has one (see its files on the package index), or set "
-            "stepladder.image.builder to docker and build it in the Dockerfile",
-            problems=tuple(lines[:6]),
-        )
-    raise StepladderError(
-        "the dependencies can't be installed: " + (lines[-1][:200] if lines else "uv said nothing"),
+    lines = [line.strip() for line in said.splitlines() if line.strip(" ^") and not line.startswith("Using ")]
+    for pattern, message, hint in _FAILURES:
+        named = list(dict.fromkeys(pattern.findall(flat)))
+        if named:
+            names = ", ".join(f"{spelled.get(normal(name), name)}{version}" for name, version in named)
+            fits = f"Python {target.python} on {target.platform or 'this machine'}"
+            problems = tuple(line for line in lines if not line.startswith(("error: No sol", "hint: ")))[:_SHOWN]
+            return BadInputError(message.format(names=names, fits=fits), hint=hint, problems=problems)
+    return StepladderError(
+        "the packages can't be installed: " + (lines[-1][:200] if lines else "uv said nothing"),
         hint="; ".join(lines[:4])[:600],
     )
 

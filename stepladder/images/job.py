@@ -12,7 +12,7 @@ from stepladder import notes
 from stepladder.aws import Aws
 from stepladder.console import Step
 from stepladder.errors import StepladderError
-from stepladder.images import check, choose, ecr, engine, layers, preflight, records, revision
+from stepladder.images import check, choose, ecr, engine, layers, lock, preflight, records, revision
 from stepladder.images.base import Base, Bases
 from stepladder.images.key import base_reference, input_key
 from stepladder.images.model import BuiltImage, LocalImage
@@ -72,6 +72,7 @@ def prepare(
     fails for good.
     """
     names = settings.names(environment)
+    lock.check(settings)
     key = input_key(settings)
     if not pull and (known := _known(settings, aws, names, key)):
         step.skip(f"digest {known.digest[7:19]}, tag {known.tag[:20]}: the registry has it")
@@ -101,6 +102,7 @@ def build_only(
 
     `to_run`: on this machine, and nowhere else; what the layers builder makes then needs no container.
     """
+    lock.check(settings)
     environment = next(iter(settings.environments))
     job = Job(settings, settings.names(environment), input_key(settings), revision.read(settings), step, say, pull)
     preflight.check(settings, say, take_pointers=True)

@@ -27,7 +27,8 @@ class ProjectImages:
     allow_dirty: bool = False
 
     def input_key(self) -> str:
-        """Hash everything that decides the image, offline."""
+        """Hash everything that decides the image, offline; refuse a lock that lacks what is asked for."""
+        images.check_lock(self.rung.settings)
         return images.input_key(self.rung.settings)
 
     def prepare(self, step: Step) -> Image:

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shlex
 import shutil
 import sys
-from pathlib import Path
 
 from stepladder import process
 from stepladder.checks import Check, run_all, tool
 from stepladder.console import Console
 from stepladder.errors import BadInputError, StepladderError
+from stepladder.images import dependencies, lock, requirements
 from stepladder.settings import Settings
 
 _INSTALL_DEADLINE = 300.0
 _TEST_DEADLINE = 3600.0
-_LOCK = (
-    *("--universal", "--generate-hashes", "--no-emit-index-url", "--no-header", "--quiet"),
-    *("--output-file", "requirements.txt"),
-)
 
 
 def check(settings: Settings, console: Console) -> None:
@@ -33,11 +28,7 @@ def check(settings: Settings, console: Console) -> None:
         load_smoke(settings.root / settings.smoke_path)
     except smoke.SmokeCasesError as error:
         raise BadInputError("the smoke cases are not valid", problems=error.problems) from None
-    if missing := not_locked(settings):
-        names = ", ".join(missing)
-        raise BadInputError(
-            f"requirements.txt doesn't lock {names}, which requirements.in asks for", hint="run `inv lock`"
-        )
+    lock.check(settings)
     checks = (
         Check("ruff", ("ruff", "check")),
         Check("format", ("ruff", "format", "--check")),
@@ -75,47 +66,23 @@ def packages(settings: Settings) -> int:
     Apart from the tools' own packages, so that the function may need other versions than stepladder does. Returns how
     many packages were installed: 0 when they are there already.
     """
+    lock.check(settings)
     locked = settings.root / settings.image.context / "requirements.txt"
-    wanted = hashlib.sha256(f"{sys.version_info[:2]} {locked.read_text('utf-8')}".encode()).hexdigest()
+    wanted = hashlib.sha256(f"{sys.version_info[:2]} ".encode() + locked.read_bytes()).hexdigest()
     folder, stamp = settings.build_dir / "packages", settings.build_dir / "packages.sha256"
     if stamp.is_file() and stamp.read_text("utf-8") == wanted and folder.is_dir():
         return 0
+    asked = requirements.read(locked, f"{settings.image.context}/requirements.txt")
+    dependencies.check_locked(locked, asked)
     fresh = settings.build_dir / f"packages.{os.getpid()}"
     stamp.unlink(missing_ok=True)
-    _uv(
-        ("pip", "install", "--quiet", "--require-hashes", "--requirement", str(locked), "--target", str(fresh)),
-        settings.root,
-    )
+    argv = [tool("uv"), "pip", "install", "--quiet", "--require-hashes", "--requirement", str(locked)]
+    argv += ["--target", str(fresh), "--python", sys.executable, "--color", "never"]
+    done = process.run(argv, cwd=settings.root, timeout=_INSTALL_DEADLINE)
+    if done.code:
+        here = dependencies.Target(settings.python)
+        raise dependencies.explained(done.err, asked.requirements, here)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     stamp.write_text(wanted, "utf-8")
     return len(list(folder.glob("*.dist-info")))
-
-
-def not_locked(settings: Settings) -> list[str]:
-    """Return what requirements.in names and requirements.txt doesn't lock. Versions are left to `inv lock`."""
-    asked, locked = (
-        {re.sub(r"[-_.]+", "-", name).lower() for name in re.findall(r"^[A-Za-z0-9][\w.-]*", text, re.MULTILINE)}
-        for text in (
-            (settings.root / settings.image.context / f"requirements.{kind}").read_text("utf-8")
-            for kind in ("in", "txt")
-        )
-    )
-    return sorted(asked - locked)
-
-
-def lock(settings: Settings, console: Console, *, upgrade: bool) -> None:
-    """Write requirements.txt from requirements.in: every hash, for every platform and Python from the project's on."""
-    with console.step("lock") as step:
-        argv = ("pip", "compile", *_LOCK, "--python-version", settings.python, *(("--upgrade",) if upgrade else ()))
-        context = settings.root / settings.image.context
-        _uv((*argv, "requirements.in"), context)
-        count = sum("==" in line for line in (context / "requirements.txt").read_text("utf-8").splitlines())
-        step.done(f"{count} packages in {settings.image.context}/requirements.txt")
-
-
-def _uv(arguments: tuple[str, ...], folder: Path) -> None:
-    argv = [tool("uv"), *arguments, "--python", sys.executable]
-    done = process.run(argv, cwd=folder, timeout=_INSTALL_DEADLINE)
-    if done.code:
-        raise StepladderError(f"uv {' '.join(arguments[:2])} failed", hint=done.err.strip())
