@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from stepladder.ci import in_ci
-from stepladder.display import cut, one_line, plain
+from stepladder.display import cut, one_line, plain, without_escapes
 from stepladder.errors import RefusedError, StepladderError
 from stepladder.tables import Cell, Column, lay_out
 
@@ -29,6 +29,7 @@ _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _LABEL = 12
 _CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # a terminal would obey some of them
 _DEFAULT_WIDTH = 80
+BEAT = 30.0  # seconds between the lines that say of a step, where no spinner does, that it goes on
 _TRIES = 3
 
 
@@ -78,7 +79,7 @@ class Console:
         self.as_json = as_json
         self._prefix = f"{label} " if label else ""
         self._lock = threading.RLock()
-        self._spinners = 0
+        self._running: list[Step] = []
 
     def paint(self, text: str, colour: str) -> str:
         """Return `text` in a colour where colours are shown."""
@@ -87,7 +88,9 @@ class Console:
     def line(self, text: str = "") -> None:
         """Print one line for the person."""
         with self._lock:
-            erase = "\r\x1b[2K" if self._spinners else ""  # the spinner draws itself again below
+            if not self.live:
+                text = without_escapes(text)  # of a function's log, or of a tool
+            erase = "\r\x1b[2K" if self.live and self._running else ""  # the spinner draws itself again below
             self._err.write(f"{erase}{self._prefix}{text}\n" if text else f"{erase}\n")
             self._err.flush()
 
@@ -204,10 +207,12 @@ class Console:
         step = Step(name)
         started = time.monotonic()
         stop = threading.Event()
-        spinner = threading.Thread(target=self._spin, args=(step, started, stop), daemon=True)
-        if self.live:
-            self._spinners += 1
-            spinner.start()
+        teller = threading.Thread(
+            target=self._spin if self.live else self._beat, args=(step, started, stop), daemon=True
+        )
+        with self._lock:
+            self._running.append(step)
+        teller.start()
         try:
             yield step
         except BaseException:
@@ -215,9 +220,9 @@ class Console:
             raise
         finally:
             stop.set()
-            if self.live:
-                spinner.join()
-                self._spinners -= 1
+            teller.join()
+            with self._lock:
+                self._running.remove(step)
             self._finish(step, time.monotonic() - started)
 
     def _finish(self, step: Step, seconds: float) -> None:
@@ -227,16 +232,25 @@ class Console:
 
     def _spin(self, step: Step, started: float, stop: threading.Event) -> None:
         """Redraw the running step in place; every line longer than the terminal is cut."""
-        turn = 0
+        turn, drawn = 0, False
         while not stop.wait(0.1):
-            text = f"{_FRAMES[turn % len(_FRAMES)]} {step.name:<{_LABEL}} {step.live}"
-            width = (_width(self._err) or _DEFAULT_WIDTH) - 10
             with self._lock:
+                if self._running[0] is not step:  # of several at once the oldest is drawn
+                    continue
+                others = f"  (and {len(self._running) - 1} more)" if len(self._running) > 1 else ""
+                text = f"{_FRAMES[turn % len(_FRAMES)]} {step.name:<{_LABEL}} {step.live}{others}"
+                width = (_width(self._err) or _DEFAULT_WIDTH) - 10
                 self._err.write(f"\r\x1b[2K{cut(text, width)}  {time.monotonic() - started:.0f} s")
                 self._err.flush()
-            turn += 1
-        with self._lock:
-            self._err.write("\r\x1b[2K")
+            turn, drawn = turn + 1, True
+        if drawn:
+            with self._lock:
+                self._err.write("\r\x1b[2K")
+
+    def _beat(self, step: Step, started: float, stop: threading.Event) -> None:
+        """Say in a line now and then that a long step goes on: a job that is silent for long looks dead."""
+        while not stop.wait(BEAT):
+            self.line(f"… {step.name:<{_LABEL}} {step.live}  {time.monotonic() - started:.0f} s")
 
     def error(self, error: StepladderError) -> None:
         """Print what is wrong and what to do, and the same as one JSON record with `--json`."""

@@ -53,6 +53,11 @@ def one_line(text: str) -> str:
     return _harmless(" ".join(_ESCAPES.sub("", text).split()))
 
 
+def without_escapes(text: str) -> str:
+    """Return a text without the sequences that move a terminal's cursor or colour it, and without carriage returns."""
+    return _ESCAPES.sub("", text).replace("\r", "")
+
+
 def plain(text: str) -> str:
     """Return a text for people: without class names of ours before its sentences, and without control codes."""
     lines = _ESCAPES.sub("", text).split("\n")

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
+from stepladder.ci import in_ci
 from stepladder.console import Console
 from stepladder.errors import InterruptedRunError, StepladderError
 
@@ -69,13 +70,14 @@ def run(  # noqa: PLR0913 - each is an independent option
     (seconds). Meanwhile further interrupts do nothing, and a line says so. A non-zero exit is returned, not raised.
     """
     spools = _spools(spool) if spool else ()
+    shown = {"NO_COLOR": "1"} if attached and in_ci() else {}  # as the console's own lines
     out, err = spools or ((None, None) if attached else (subprocess.PIPE, subprocess.PIPE))
     name = Path(argv[0]).name
     with _Interrupts() as interrupts:
         child = subprocess.Popen(
             list(argv),
             cwd=cwd,
-            env={key: value for key, value in {**os.environ, **(env or {})}.items() if value is not None},
+            env={key: value for key, value in {**os.environ, **shown, **(env or {})}.items() if value is not None},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,

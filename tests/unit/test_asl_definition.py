@@ -349,3 +349,9 @@ def test_statelint_agrees():
     linter = Path(sys.executable).with_name("statelint")
     done = subprocess.run([linter, path], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "")
+
+
+def test_what_a_rung_serves_is_recorded_with_the_smoke_cases_that_it_passed():
+    (record,) = [state for state in STATES if state.name == "RecordSuccess"]
+    (current,) = [item for item in record.body["Parameters"]["TransactItems"] if "current" in json.dumps(item)]
+    assert current["Put"]["Item"]["smoke_key"] == {"S.$": "$.release.smoke_key"}

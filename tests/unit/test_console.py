@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from stepladder import console as console_module
 from stepladder.console import Console
 from stepladder.errors import BadInputError, RefusedError, StepladderError
 from stepladder.tables import Cell
@@ -208,3 +209,28 @@ def test_data_is_escaped_where_the_output_has_no_such_letters(streams):
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     Console(err=streams[0], out=out, live=False).json({"who": "é"})
     assert json.loads(out.buffer.getvalue()) == {"who": "é"}
+
+
+def test_a_long_step_that_nobody_watches_says_now_and_then_that_it_goes_on(console, streams, monkeypatch):
+    monkeypatch.setattr(console_module, "BEAT", 0.02)
+    with console.step("service") as step:
+        step.progress("applying", 3, 25)
+        time.sleep(0.1)
+    first = streams[0].getvalue().splitlines()[0]
+    assert first.startswith("… service      applying 3 of 25  0 s")
+
+
+def test_of_steps_that_run_at_once_one_is_drawn_and_the_others_are_counted(terminal):
+    console = Console(err=terminal)
+    with console.step("ruff"), console.step("mypy"):
+        time.sleep(0.25)
+    assert "ruff" in terminal.getvalue()
+    assert "(and 1 more)" in terminal.getvalue()
+    assert not any(f"{frame} mypy" in terminal.getvalue() for frame in "⠋⠙⠹")
+
+
+def test_what_a_function_or_a_tool_painted_is_plain_where_nobody_watches(console, streams, terminal):
+    console.line("\x1b[31mred\x1b[0m\x1b[2K and \rdone")
+    assert streams[0].getvalue() == "red and done\n"
+    Console(err=terminal).line("\x1b[31mred\x1b[0m")
+    assert terminal.getvalue() == "\x1b[31mred\x1b[0m\n"
