@@ -41,8 +41,8 @@ _ALONE = re.compile(rf"(?:{_NAMES}|{_DOTTED}):?")
 _LEADING = re.compile(rf"(?:{_DOTTED}|ClientError): +(?=\S)")
 _INSIDE = re.compile(rf"\b(?:{_NAMES}): +(?=\S)")
 _BRACKETS = re.compile(rf" \((?:{_NAMES})\)")
-_ALARMED = re.compile(
-    r"deployment (\S+) ended Stopped: (ALARM_ACTIVE): [^<>]*Activated alarms: <([^<>]+)>"  # the code, then AWS's prose
+_ALARMED = re.compile(  # CodeDeploy's code, then its prose
+    r"(?:deployment (?P<deployment>\S+) ended Stopped: )?ALARM_ACTIVE: [^<>]*Activated alarms: <(?P<alarms>[^<>]+)>"
 )
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
@@ -65,8 +65,13 @@ def plain(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """Say in a few words what CodeDeploy says in two sentences of a deployment that an alarm stopped."""
-    return _ALARMED.sub(r"alarm \3 fired and stopped deployment \1 (\2)", text)
+    """Say in a few words what CodeDeploy says in two sentences of an alarm that stopped a deployment."""
+
+    def told(found: re.Match[str]) -> str:
+        stopped = f" and stopped deployment {found['deployment']}" if found["deployment"] else ""
+        return f"alarm {found['alarms']} fired{stopped} (ALARM_ACTIVE)"
+
+    return _ALARMED.sub(told, text)
 
 
 def plain_cause(cause: str) -> str:

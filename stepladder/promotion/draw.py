@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from stepladder.console import Console
 from stepladder.display import cut
-from stepladder.promotion.history import SHIFTING, Target, View
+from stepladder.promotion.history import APPROVAL, SHIFTING, Target, View
 
 _GOOD = ("released", "verified", "unchanged")
 _BAD = ("refused", "failed, nothing moved", "rolled back", "put back", "ROLLBACK FAILED")
@@ -15,6 +15,20 @@ _BAR = 20
 _INDENT = " " * 6
 _MINUTE, _HOUR = 60, 3600
 _ENDS = {"Succeeded": "promoted", "Failed": "not promoted", "Aborted": "cut off", "TimedOut": "cut off: out of time"}
+_ANSWER = "answer it with `inv promote.approve` or `inv promote.reject`"
+_SHORT = {
+    "publishing a version": "publish",
+    "rolling back": "rollback",
+    "shifting traffic": "shift",
+    "testing the version": "test",
+    "updating the code": "code",
+    "validating": "validate",
+    "verifying the alias": "verify",
+    "verifying the rollback": "verify",
+    "waiting for approval": "approval",
+    "waiting for the update": "update",
+    "waiting for the version": "version",
+}
 
 Piece = tuple[str, str]
 """A text and its colour, empty for none."""
@@ -42,13 +56,13 @@ class Lines:
         self._console = console
         self._told: dict[str, set[tuple[float, str]]] = {}
         self._note = ""
-        self._clock = ""
+        self._is_simulated = False
 
     def update(self, view: View) -> None:
         """Print what changed since the last time."""
-        if view.simulated and (clock := pace(view)) != self._clock:
-            self._clock = clock
-            self._console.line(f"times are simulated: {clock}")
+        if view.simulated and not self._is_simulated:
+            self._console.line(f"times are simulated: {pace(view)}")
+        self._is_simulated = view.simulated
         for target in view.targets:
             for change in _changes(target):
                 told = self._told.setdefault(target.environment, set())
@@ -71,7 +85,7 @@ def _changes(target: Target) -> Iterator[tuple[float, str]]:
     """Return all that is known of a target now, each as the change that it once was, with what tells it from others."""
     if not target.phase:
         return
-    yield target.since, target.phase
+    yield target.since, f"{target.phase}: {_ANSWER}" if target.phase == APPROVAL else target.phase
     if target.is_shifting and target.share:
         yield 0, f"{SHIFTING}: version {target.version} has {target.share:.0%}"
     if target.errors:
@@ -135,14 +149,26 @@ def _target(view: View, target: Target, wide: int) -> Iterator[list[Piece]]:
         (f"{target.phase or 'not reached yet'}{tries}".ljust(38), colour),
         (passed.rjust(12), "dim"),
     ]
+    if target.phase == APPROVAL:
+        yield [(f"{_INDENT}{_ANSWER}", "")]
     if target.share is not None and (target.is_shifting or target.shifted or target.ended):
         yield [(f"{_INDENT}{bar(target.share)}", "cyan"), (f"  {progress(view, target)}", "")]
     if target.version and (target.is_shifting or target.errors or target.alarms):
         yield [(_INDENT, ""), *_health(target)]
-    if target.past and not target.ended:
-        told = ", ".join(f"{phrase} {duration(seconds)}" for phrase, seconds in target.past if seconds >= 1)
-        if told:
-            yield [(f"{_INDENT}before: {told}", "dim")]
+    if told := phases(target, 70 - len(_INDENT)):
+        yield [(f"{_INDENT}{told}", "dim")]
+
+
+def phases(target: Target, width: int) -> str:
+    """Tell how long each phase before the present one took, in the order of time; the oldest give way to the width."""
+    told = ""
+    for phrase, seconds in reversed(target.past):
+        if seconds >= 1:
+            longer = f"{_SHORT.get(phrase, phrase)} {duration(seconds)}{', ' if told else ''}{told}"
+            if len(longer) > width:
+                break
+            told = longer
+    return told
 
 
 def _mark(target: Target) -> Piece:
@@ -159,7 +185,7 @@ def _health(target: Target) -> Iterator[Piece]:
     yield counted, "red" if target.errors else "dim"
     if target.alarms:
         yield f"   alarm: {', '.join(target.alarms)}", "red"
-    else:
+    elif target.is_shifting:
         yield "   no alarm", "dim"
 
 
@@ -194,8 +220,8 @@ def progress(view: View, target: Target) -> str:
 def pace(view: View) -> str:
     """Say how fast the clock of the cloud runs."""
     if view.speed == 1:
-        return "the cloud's clock ran faster or slower for a while"
-    return f"the cloud's clock runs {view.speed:g} times as fast as real time"
+        return "the cloud's clock was set forward"
+    return f"the cloud's clock runs at {view.speed:g}x real time"
 
 
 def _foot(view: View) -> str:

@@ -16,7 +16,7 @@ from stepladder.promotion.settings import Shift
 Path = tuple[tuple[str, int], ...]
 Reader = Callable[..., Mapping[str, Any]]
 
-SHIFTING = "shifting traffic"
+SHIFTING, APPROVAL = "shifting traffic", "waiting for approval"
 
 _PAGE = 100
 _JUMP = 10.0  # seconds
@@ -38,7 +38,7 @@ _SHIFTING = frozenset(
     }
 )
 _PHRASES = {
-    "Approve": "waiting for approval",
+    "Approve": APPROVAL,
     "AwaitVerdict": "waiting for the rest of the rung",
     "AwaitUpdate": "waiting for the update",
     "AwaitVersion": "waiting for the version",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.promotion import climb, control, verdict
+from stepladder.promotion import climb, closing, control, verdict
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.watch import watch
 
@@ -18,6 +18,7 @@ def stopped(desk: Desk, execution: Execution, why: str) -> dict[str, Any]:
         if failure:
             failure.record = told
             raise failure
+    closing.show_undo(desk, closing.moved(desk, ended, judged))
     said = {
         "promoted": "it had succeeded before it could be stopped",
         "rolled_back": "rolled back, and verified",

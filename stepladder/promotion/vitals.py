@@ -16,6 +16,7 @@ from stepladder.releases import alias as aliases
 _EVERY, _EVERY_LOCAL = 15.0, 0.5  # real seconds between two looks at metrics and alarms, which AWS bills
 _NEWEST = 120.0  # seconds that a metric's minute may still be filled
 _MINUTE = 60
+_RETURNING = ("rolling back", "verifying the rollback")
 
 
 class Vitals:
@@ -33,7 +34,7 @@ class Vitals:
         """Look at the targets that shift, or just did; say whether anything changed."""
         before = [_seen(target) for target in view.targets]
         for target in view.targets:
-            if target.is_shifting:
+            if target.is_shifting or target.phase in _RETURNING:
                 self._share(target)
                 self._health(view, target)
             elif target.phase in ("released", "verified", "verifying the alias", "unchanged"):
@@ -92,7 +93,8 @@ class Vitals:
         found = self._client(target, "cloudwatch").describe_alarms(
             AlarmNamePrefix=f"{target.function}-", StateValue="ALARM"
         )
-        target.alarms = tuple(alarm["AlarmName"] for alarm in found["MetricAlarms"])
+        fires = (alarm["AlarmName"] for alarm in found["MetricAlarms"])
+        target.alarms = tuple(dict.fromkeys((*target.alarms, *fires)))  # one that is quiet again has fired
 
     def _allowed(self, what: str, look: Any) -> None:
         """Look, and never again once that is denied; what AWS can't answer now is looked at the next time."""

@@ -156,10 +156,10 @@ def test_the_seconds_of_a_fast_clock_are_its_own_and_called_simulated(monkeypatc
     assert view.seconds(1004.0) == 40
     Lines(Console(live=False)).update(view)
     assert capsys.readouterr().err.splitlines() == [
-        "times are simulated: the cloud's clock runs 40 times as fast as real time",
+        "times are simulated: the cloud's clock runs at 40x real time",
         "   44.0 s sim  staging      validating",
     ]
-    assert "44 s simulated (the cloud's clock runs 40 times" in draw._foot(view)
+    assert "44 s simulated (the cloud's clock runs at 40x real time)" in draw._foot(view)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,25 @@ def test_a_version_that_has_all_traffic_is_watched_for_its_bake():
     one = view.targets[0]
     one.phase, one.shifted, one.baked, one.share = history.SHIFTING, 900.0, 1000.0, 1.0
     assert draw.progress(view, one) == "100%, watched for 2 of 10 min"
+
+
+def test_phases_that_ended_keep_their_times_and_the_newest_are_shown():
+    one = history.Target("production", "orders-production", "production")
+    for when, phrase in enumerate(("validating", "updating the code", "testing the version", history.SHIFTING)):
+        one.enter(phrase, 1000.0 + when * 65)
+    one.enter("released", 1500.0)
+    assert draw.phases(one, 80) == "validate 1 min 5 s, code 1 min 5 s, test 1 min 5 s, shift 5 min 5 s"
+    assert draw.phases(one, 40) == "test 1 min 5 s, shift 5 min 5 s"
+
+
+def test_an_approval_names_the_commands_that_answer_it(capsys):
+    view = history.View.of(INPUT, 1000.0)
+    view.heard = (1000.0, history.time.time())
+    view.targets[1].enter("waiting for approval", 1000.0)
+    Lines(Console(live=False)).update(view)
+    said = capsys.readouterr().err
+    assert "`inv promote.approve` or `inv promote.reject`" in said
+    assert "`inv promote.approve` or `inv promote.reject`" in draw.picture(view, 80).plain
 
 
 @pytest.mark.parametrize(("share", "full"), [(0, 0), (0.01, 1), (0.1, 2), (0.99, 19), (1, 20)])
