@@ -218,5 +218,5 @@ def test_a_program_that_leaves_its_output_to_another_is_not_waited_for(monkeypat
 def test_a_program_on_our_own_terminal_is_told_when_nobody_watches(capfd, monkeypatch, ci, said):
     monkeypatch.setenv("CI", ci)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    run([sys.executable, "-c", "import os; print(os.environ.get('NO_COLOR'))"], timeout=30, attached=True)
+    process.run([sys.executable, "-c", "import os; print(os.environ.get('NO_COLOR'))"], timeout=30, attached=True)
     assert capfd.readouterr().out.strip() == said
