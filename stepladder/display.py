@@ -44,6 +44,9 @@ _BRACKETS = re.compile(rf" \((?:{_NAMES})\)")
 _ALARMED = re.compile(  # CodeDeploy's code, then its prose
     r"(?:deployment (?P<deployment>\S+) ended Stopped: )?ALARM_ACTIVE: [^<>]*Activated alarms: <(?P<alarms>[^<>]+)>"
 )
+_STOPPED = re.compile(
+    r"(?<!ended Stopped): MANUAL_STOP: [^()]*(?=$| \()"
+)  # by our own rollback, for what stands before
 _HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 
@@ -65,13 +68,13 @@ def plain(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """Say in a few words what CodeDeploy says in two sentences of an alarm that stopped a deployment."""
+    """Say in a few words what CodeDeploy says in two sentences: that an alarm, or our own rollback, stopped it."""
 
     def told(found: re.Match[str]) -> str:
         stopped = f" and stopped deployment {found['deployment']}" if found["deployment"] else ""
         return f"alarm {found['alarms']} fired{stopped} (ALARM_ACTIVE)"
 
-    return _ALARMED.sub(told, text)
+    return _STOPPED.sub("", _ALARMED.sub(told, text))
 
 
 def plain_cause(cause: str) -> str:

@@ -23,6 +23,7 @@ _SHORT = {
     "testing the version": "test",
     "updating the code": "code",
     "validating": "validate",
+    "verifying": "verify",
     "verifying the alias": "verify",
     "verifying the rollback": "verify",
     "waiting for approval": "approval",
@@ -219,9 +220,7 @@ def progress(view: View, target: Target) -> str:
 
 def pace(view: View) -> str:
     """Say how fast the clock of the cloud runs."""
-    if view.speed == 1:
-        return "the cloud's clock was set forward"
-    return f"the cloud's clock runs at {view.speed:g}x real time"
+    return "the clock was set forward" if view.speed == 1 else f"the clock runs at {view.speed:g}x real time"
 
 
 def _foot(view: View) -> str:

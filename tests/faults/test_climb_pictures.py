@@ -43,7 +43,7 @@ def test_a_canary_that_goes_well(canary, recorder, unique, cloud):
     assert "released" in last
     assert "████████████████████  100% on the new version" in last
     assert "promoted, " in last
-    assert "simulated (the cloud's clock runs at 40x real time)" in last
+    assert "simulated (the clock runs at 40x real time)" in last
     assert "shift 5 min" in last
     assert "console.aws" not in ended.text, "a local cloud has no such page"
     said = ended.text.splitlines()

@@ -104,3 +104,25 @@ def test_an_alarm_that_stopped_a_deployment_is_told_in_a_few_words():
     assert plain_cause(stored) == (
         "alarm orders-production-errors fired and stopped deployment d-K8DUX7WMY (ALARM_ACTIVE)"
     )
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        (
+            "version 3 failed its traffic: MANUAL_STOP: The deployment was stopped on request. (ProbeFailedError)",
+            "version 3 failed its traffic",
+        ),
+        (
+            "deployment d-1 ended Stopped: MANUAL_STOP: The deployment was stopped on request.",
+            "deployment d-1 ended Stopped: MANUAL_STOP: The deployment was stopped on request.",
+        ),
+        (
+            "version 3 failed its traffic: ALARM_ACTIVE: One or more. Activated alarms: <orders-production-errors>",
+            "version 3 failed its traffic: alarm orders-production-errors fired (ALARM_ACTIVE)",
+        ),
+    ],
+    ids=["we stopped it", "a person stopped it", "an alarm fired as well"],
+)
+def test_codedeploy_s_prose_after_a_cause_is_left_out(stored, shown):
+    assert plain_cause(stored) == shown

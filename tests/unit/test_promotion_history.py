@@ -156,10 +156,10 @@ def test_the_seconds_of_a_fast_clock_are_its_own_and_called_simulated(monkeypatc
     assert view.seconds(1004.0) == 40
     Lines(Console(live=False)).update(view)
     assert capsys.readouterr().err.splitlines() == [
-        "times are simulated: the cloud's clock runs at 40x real time",
+        "times are simulated: the clock runs at 40x real time",
         "   44.0 s sim  staging      validating",
     ]
-    assert "44 s simulated (the cloud's clock runs at 40x real time)" in draw._foot(view)
+    assert "44 s simulated (the clock runs at 40x real time)" in draw._foot(view)
 
 
 @pytest.mark.parametrize(
