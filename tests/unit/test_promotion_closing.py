@@ -102,9 +102,9 @@ def test_every_environment_that_was_moved_is_named_with_its_undo():
     told = climb.conclude(desk, execution("staging", "qa", "produs+prodeu"), Verdict("promoted", targets))
     assert told["outcome"] == "promoted"
     assert desk.said.getvalue().splitlines() == [
-        "undo: inv rollback --env qa",
-        "undo: inv rollback --env produs",
-        "undo: inv rollback --env prodeu",
+        "undo: `inv rollback --env qa`",
+        "undo: `inv rollback --env produs`",
+        "undo: `inv rollback --env prodeu`",
         "promoted aaaaaaaaaaaa to qa, produs, prodeu",
     ]
 
