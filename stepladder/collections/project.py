@@ -17,14 +17,19 @@ def check(context: Any) -> None:
     project.check(from_context(context), Console())
 
 
-@task(help={"only": "Arguments for pytest in place of the whole suite"})
-def test(context: Any, only: str = "") -> None:  # noqa: PT028 - a task, not a test
+@task(
+    help={
+        "only": "Arguments for pytest in place of the whole suite",
+        "env": "Environment whose variables the function gets (default: the lowest rung)",
+    },
+)
+def test(context: Any, only: str = "", env: str = "") -> None:  # noqa: PT028 - a task, not a test
     """Test the handler against exactly what function/requirements.txt locks."""
     from stepladder.console import Console
     from stepladder.scaffold import project
     from stepladder.settings import from_context
 
-    project.run_tests(from_context(context), Console(), only)
+    project.run_tests(from_context(context), Console(), only, env)
 
 
 @task(help={"upgrade": "Take the newest versions that requirements.in allows"})

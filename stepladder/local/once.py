@@ -24,6 +24,7 @@ from stepladder.local.plugins.lambda_environments import Environment, Report, Wo
 from stepladder.local.plugins.lambda_logs import Journal, Stream
 from stepladder.local.plugins.lambda_model import LATEST
 from stepladder.local.plugins.lambda_pool import Pool
+from stepladder.releases import variables
 from stepladder.releases.byhand import show
 from stepladder.releases.log_lines import told
 from stepladder.settings import Settings
@@ -42,12 +43,15 @@ def invoke(settings: Settings, environment: str, event: Any, console: Console, *
     the error's type when the function failed, else an empty string; raises as the builders do.
     """
     environment = environment or settings.rungs[0]
-    settings.environment(environment)
+    own = variables.of(settings, environment)
     with console.step("image") as step:
         image = job.build_only(settings, step, say=console.warn, to_run=True)
         step.done(f"{image.size / 1e6:.1f} MB on {image.base.partition('@')[0]}")
     with _launcher(settings, image) as (launcher, code):
-        report = _run(settings, environment, launcher, code, json.dumps(event).encode(), _Printer(console, whole_log))
+        printer = _Printer(console, whole_log)
+        report = _run(settings, environment, own.values, launcher, code, json.dumps(event).encode(), printer)
+    if report.outcome.error and (hint := own.hint(environment)):
+        console.hint(hint)
     answer = json.loads(report.outcome.payload or b"null")
     show(answer, console)
     named = answer.get("errorType") if isinstance(answer, dict) else ""
@@ -78,15 +82,21 @@ def _launcher(settings: Settings, image: Any) -> Iterator[tuple[Launcher, ImageC
 
 
 def _run(
-    settings: Settings, environment: str, launcher: Launcher, code: ImageCode, payload: bytes, printer: _Printer
+    settings: Settings,
+    environment: str,
+    own: Mapping[str, str],
+    launcher: Launcher,
+    code: ImageCode,
+    payload: bytes,
+    printer: _Printer,
 ) -> Report:
     names, function = settings.names(environment), settings.environment(environment).function
     stream = Stream(names.account, names.region, f"/aws/lambda/{names.function}", f"local/{uuid4().hex}")
     journal = Journal(printer, stream, json=False, version=LATEST)
 
     def spec(address: str) -> SandboxSpec:
-        variables = _variables(settings, environment, stream, address)
-        return SandboxSpec(f"stepladder-once-{os.getpid()}", code, settings.architecture, function.memory_mb, variables)
+        given = {**own, **_variables(settings, environment, stream, address)}
+        return SandboxSpec(f"stepladder-once-{os.getpid()}", code, settings.architecture, function.memory_mb, given)
 
     arn = names.function_arn
     trace = f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]};Parent={uuid4().hex[:16]};Sampled=0"
@@ -102,13 +112,12 @@ def _run(
 
 
 def _variables(settings: Settings, environment: str, stream: Stream, address: str) -> Mapping[str, str]:
-    """Return what Lambda sets, and the project.
+    """Return what Lambda sets.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
     """
     names, function = settings.names(environment), settings.environment(environment).function
     return {
-        **function.environment,
         **{name: os.environ[name] for name in _PASSED if name in os.environ},
         "AWS_DEFAULT_REGION": names.region,
         "AWS_REGION": names.region,

@@ -13,9 +13,12 @@ from stepladder.checks import Check, run_all, tool
 from stepladder.console import Console
 from stepladder.errors import BadInputError, StepladderError
 from stepladder.images import dependencies, lock, requirements
+from stepladder.releases import variables
 from stepladder.settings import Settings
 
 _INSTALL_DEADLINE = 300.0
+# These name folders of Lambda's file system
+_LAMBDAS_PATHS = ("LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "PYTHONHOME", "PYTHONPATH")
 _TEST_DEADLINE = 3600.0
 
 
@@ -50,14 +53,20 @@ def validate(settings: Settings, console: Console) -> None:
             step.skip("the Terraform code is as it was when it was found valid")
 
 
-def run_tests(settings: Settings, console: Console, only: str) -> None:
-    """Run pytest with the packages that the image will hold. Raises `StepladderError` when a test fails."""
+def run_tests(settings: Settings, console: Console, only: str, environment: str = "") -> None:
+    """Run pytest with the packages that the image will hold, and the function's environment variables.
+
+    They are those of `environment` (empty: the lowest rung); one that is set already stays. Raises `StepladderError`
+    when a test fails.
+    """
+    own = variables.of(settings, environment)
     with console.step("packages") as step:
         count = packages(settings)
         step.done(f"{count} installed") if count else step.skip("as locked")
     argv = [sys.executable, "-m", "pytest", *shlex.split(only)]
-    if process.run(argv, cwd=settings.root, timeout=_TEST_DEADLINE, attached=True).code:
-        raise StepladderError("the tests failed")
+    given = {name: value for name, value in own.values.items() if name not in os.environ and name not in _LAMBDAS_PATHS}
+    if process.run(argv, cwd=settings.root, env=given, timeout=_TEST_DEADLINE, attached=True).code:
+        raise StepladderError("the tests failed", hint=own.hint(environment or settings.rungs[0]))
 
 
 def packages(settings: Settings) -> int:

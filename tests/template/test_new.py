@@ -208,15 +208,24 @@ def test_check_refuses_a_broken_smoke_case(new_project):
     assert "broken.json: is not JSON" in refused.value.problems[0]
 
 
+VARIABLES = """import os
+
+
+def test_the_functions_variables_are_there():
+    assert os.environ["POWERTOOLS_SERVICE_NAME"] == "hello-ladder"
+"""
+
+
 def test_a_failing_test_of_the_project_fails_the_task(new_project, capfd):
     project = new_project(trigger="none")
     handler = project / "function/app/handler.py"
     handler.write_text(handler.read_text().replace("hello", "goodbye"))
+    (project / "tests/test_variables.py").write_text(VARIABLES)
 
     with pytest.raises(StepladderError, match="the tests failed"):
         tasks.run_tests(load(project), Console(), "-q -p no:cacheprovider")
 
-    assert "1 failed" in capfd.readouterr().out
+    assert "1 failed, 2 passed" in capfd.readouterr().out  # the tests get the function's variables
 
 
 @pytest.mark.terraform

@@ -1,0 +1,91 @@
+"""The environment variables of the function, for running it here: invoke.yaml's, and those that Terraform makes.
+
+Terraform's are asked of the deployed function, and only where the service root makes any: a project that adds none
+needs no AWS to be tested. Values are never printed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stepladder.settings import Settings
+from stepladder.terraform import made_variables
+
+_SECONDS = 10.0  # without a network, the SDK would try for minutes
+
+
+@dataclass(frozen=True)
+class Variables:
+    """What the function gets. `missing` are names that Terraform makes and nobody could say the value of."""
+
+    values: Mapping[str, str]
+    missing: tuple[str, ...] = ()
+    why: str = ""
+
+    def hint(self, environment: str) -> str:
+        """Say what is missing, and how to have it; empty when nothing is."""
+        if not self.missing:
+            return ""
+        names = ", ".join(self.missing)
+        return (
+            f"the function ran without {names}, which terraform/service makes: {self.why}; deploy it "
+            f"(`inv deploy --env {environment}`), or give a value in stepladder.function.environment"
+        )
+
+
+Deployed = Callable[[Settings, str], Mapping[str, str] | str]
+"""Return the variables of the deployed function, or say why they can't be had."""
+
+
+def of(settings: Settings, environment: str = "", deployed: Deployed | None = None) -> Variables:
+    """Return the variables of one environment (empty: the lowest rung). Raises `BadInputError` for an unknown one."""
+    environment = environment or settings.rungs[0]
+    own = dict(settings.environment(environment).function.environment)
+    made = made_variables.read(settings.root)
+    if not made:
+        return Variables(own)
+    found = (deployed or _deployed)(settings, environment)
+    if isinstance(found, str):
+        return Variables(own, tuple(sorted(made.names - own.keys())), found)
+    # What Terraform makes wins, as in its merge(); what is in neither was taken out of invoke.yaml meanwhile
+    values = {name: value for name, value in found.items() if name in made.names or (made.others and name not in own)}
+    merged = {**own, **values}
+    why = f"{environment} was deployed before it had it"
+    return Variables(merged, tuple(sorted(made.names - merged.keys())), why)
+
+
+def _deployed(settings: Settings, environment: str) -> Mapping[str, str] | str:
+    found: list[Mapping[str, str] | str] = []
+
+    def ask() -> None:
+        found.append(_configuration(settings, environment))
+
+    thread = threading.Thread(target=ask, daemon=True, name="variables")
+    thread.start()
+    thread.join(_SECONDS)
+    return next(iter(found), "AWS doesn't answer")
+
+
+def _configuration(settings: Settings, environment: str) -> Mapping[str, str] | str:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from stepladder.errors import StepladderError
+    from stepladder.releases.function import NOT_FOUND
+    from stepladder.releases.rung import clients
+
+    name = settings.names(environment).function
+    try:
+        client = clients(settings, environment).client("lambda")
+        answer: dict[str, Any] = client.get_function_configuration(FunctionName=name)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        return f"{environment} is not deployed" if code == NOT_FOUND else f"AWS refused to show them ({code})"
+    except (BotoCoreError, StepladderError) as error:
+        return f"AWS can't be asked ({type(error).__name__})"
+    if str(answer.get("FunctionArn", "")).split(":")[4:5] != [settings.environment(environment).account]:
+        return f"the credentials are another account's than {environment}'s"
+    variables: Mapping[str, str] | None = (answer.get("Environment") or {}).get("Variables")
+    return variables or {}

@@ -1,0 +1,83 @@
+"""Which environment variables a project's service root makes itself, beside those of invoke.yaml.
+
+    environment_variables = merge(var.environment_variables, { TABLE = aws_dynamodb_table.orders.name })
+
+Only names are read; values are Terraform's to know. HCL is read as far as this line needs it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepladder import text
+
+_ARGUMENT = re.compile(r"^[ \t]*environment_variables[ \t]*=(?!=)", re.MULTILINE)
+_TOKEN = re.compile(r'(?P<comment>(?:#|//)[^\n]*|/\*.*?\*/)|(?P<text>"(?:\\.|[^"\\])*")|(?P<sign>.|\n)', re.DOTALL)
+_KEY = re.compile(r'(?:^|[,\n])\s*(?:"([A-Za-z_]\w*)"|([A-Za-z_]\w*))\s*[=:](?![=>])')
+_QUOTED = re.compile(r'"[A-Za-z_]\w*"')
+_PLAIN = re.compile(r"merge|var\.environment_variables|[\s(),]")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the root makes: names, and whether there may be others whose names stand elsewhere (a local, a module)."""
+
+    names: frozenset[str] = frozenset()
+    others: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.names) or self.others
+
+
+def read(root: Path) -> Made:
+    """Read `terraform/service/*.tf` of a project. A file that can't be read says nothing."""
+    names: set[str] = set()
+    others = False
+    for path in sorted((root / "terraform" / "service").glob("*.tf")):
+        code = "".join(_without_comments(text.read(path)))
+        for found in _ARGUMENT.finditer(code):
+            objects, rest = _taken_apart(_expression(code[found.end() :]))
+            for body in objects:
+                names.update(first or second for first, second in _KEY.findall(body))
+            others = others or bool(_PLAIN.sub("", rest)) or any(re.match(r"\s*for\s", body) for body in objects)
+    return Made(frozenset(names), others)
+
+
+def _without_comments(code: str) -> Iterator[str]:
+    for token in _TOKEN.finditer(code):
+        yield "" if token["comment"] else token[0]
+
+
+def _expression(code: str) -> str:
+    """Return the expression at the beginning: to the end of its line, or of the bracket that it opens."""
+    depth = 0
+    for token in _TOKEN.finditer(code):
+        sign = token["sign"] or ""
+        depth += (sign in "([{") - (sign in ")]}") if sign else 0
+        if depth < 0 or (sign == "\n" and depth == 0 and code[: token.start()].strip()):
+            return code[: token.start()]
+    return code
+
+
+def _taken_apart(expression: str) -> tuple[list[str], str]:
+    """Return what stands in the outermost braces, without what those hold in brackets, and the rest."""
+    objects: list[str] = []
+    rest: list[str] = []
+    open_brackets: list[str] = []
+    for token in _TOKEN.finditer(expression):
+        sign = token["sign"] or ""
+        if sign in ("}", ")", "]") and open_brackets:
+            open_brackets.pop()
+        inside = "{" in open_brackets
+        if inside and open_brackets[-1] == "{" and open_brackets.count("{") == 1:
+            objects[-1] += '""' if token["text"] and not _QUOTED.fullmatch(token[0]) else token[0]
+        elif not inside and sign not in ("{", "}"):
+            rest.append(token[0])
+        if sign in ("{", "(", "["):
+            if sign == "{" and not inside:
+                objects.append("")
+            open_brackets.append(sign)
+    return objects, "".join(rest)
