@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from stepladder.images.context import Entry
 
@@ -109,10 +110,15 @@ def _add(tar: tarfile.TarFile, path: str, entry: Entry | None) -> None:
         info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.link, 0o777
         tar.addfile(info)
     else:
-        data = entry.read()
-        info.size = len(data)
         info.mode = 0o755 if entry.executable else 0o644
-        tar.addfile(info, io.BytesIO(data))
+        add_file(tar, info, entry)
+
+
+def add_file(tar: tarfile.TarFile, info: tarfile.TarInfo, entry: Entry) -> None:
+    """Add an entry's content under `info` without ever holding it whole."""
+    with entry.opened() as content:
+        info.size = content.size
+        tar.addfile(info, cast("IO[bytes]", content))  # it reads, and nothing else is asked of it
 
 
 def _parents(path: str) -> list[str]:

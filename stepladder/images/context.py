@@ -6,10 +6,13 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from stepladder import text
-from stepladder.errors import BadInputError
+from stepladder.errors import BadInputError, StepladderError
 from stepladder.images.ignore import Ignore
+
+_STILL = "run the same command again once nothing writes to the files"
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,48 @@ class Entry:
     link: str = ""
 
     def read(self) -> bytes:
-        """Return the file's bytes."""
-        return self.source.read_bytes()
+        """Return the file's bytes; for a small one, `opened` is for any."""
+        with self.opened() as content:
+            return content.read(content.size)
+
+    def opened(self) -> Content:
+        """Return the file's content, to be read piece by piece in a `with` statement."""
+        return Content(self)
+
+
+class Content:
+    """A file of the context while it is read: a model of gigabytes never lies in memory.
+
+    Raises `StepladderError` when somebody changes or removes the file meanwhile.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        self._path = entry.path
+        try:
+            self._file = entry.source.open("rb")
+        except OSError as error:
+            raise StepladderError(f"{entry.path} can't be read: {error.strerror}", hint=_STILL) from None
+        self.size = self._left = os.fstat(self._file.fileno()).st_size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._file:
+            if kind is None and (self._left or self._file.read(1)):
+                raise self._changed()
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, never beyond the size that the file had when it was opened."""
+        wanted = min(size, self._left)
+        data = self._file.read(wanted)
+        self._left -= len(data)
+        if len(data) < wanted:
+            raise self._changed()
+        return data
+
+    def _changed(self) -> StepladderError:
+        return StepladderError(f"{self._path} changed while it was read", hint=_STILL)
 
 
 def collect(folder: Path) -> tuple[Entry, ...]:

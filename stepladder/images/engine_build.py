@@ -7,20 +7,24 @@ what git or an editor does to a file's time doesn't spoil the engine's cache.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import http.client
 import io
 import re
 import tarfile
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from stepladder import text
 from stepladder.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.images import check, dockerfile, engine_base
 from stepladder.images import engine as engine_module
+from stepladder.images.archive import add_file
 from stepladder.images.context import Entry, collect
 from stepladder.images.engine_base import EngineBase, Source
 from stepladder.images.model import ARCHITECTURE, LABEL_BASE, LABEL_BUILDER, LABEL_KEY, LABEL_REVISION, PLATFORM
@@ -93,7 +97,7 @@ def build(
     root = settings.root / settings.image.context
     arguments = {"BASE_IMAGE": source.name, "PYTHON_VERSION": settings.python}
     handler = dockerfile.outline(root / "Dockerfile", arguments).handler
-    with _context(root) as context, client() as engine:
+    with _context(root, settings.build_dir) as context, client() as engine:
         base = engine_base.ensure(engine, source, settings.architecture, pull=pull, progress=progress)
         image = engine.images.get(
             _follow(
@@ -137,34 +141,46 @@ def _network(engine: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def _context(root: Path) -> Iterator[io.BytesIO]:
+def _context(root: Path, scratch: Path) -> Iterator[IO[bytes]]:
     """Write the build context as a tar: what `.dockerignore` lets in, sorted, with fixed times, owners and modes.
 
     Folders are written too: an engine that has to invent them uses its own umask, and Lambda runs the code as a user
-    that owns nothing.
+    that owns nothing. The tar lies in a file below `scratch`, since it may be larger than memory.
     """
     files = {entry.path: entry for entry in collect(root)}
     folders = {str(parent) for path in files for parent in Path(path).parents} - {"."}
-    with io.BytesIO() as buffer:
+    scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=scratch) as buffer:
         with tarfile.open(fileobj=buffer, mode="w") as tar:
             for path in sorted(folders):
                 _add(tar, path, tarfile.DIRTYPE, 0o755)
+            recoded = _recoded(root / "Dockerfile")
             for path, entry in sorted(files.items()):
-                _add_file(tar, path, entry)
+                if path != "Dockerfile" or not recoded:
+                    _add_entry(tar, path, entry)
             hidden = [name for name in ("Dockerfile", ".dockerignore") if name not in files]
-            if "Dockerfile" in hidden:
-                _add(tar, "Dockerfile", tarfile.REGTYPE, 0o644, (root / "Dockerfile").read_bytes())
+            if recoded or "Dockerfile" in hidden:
+                data = recoded or (root / "Dockerfile").read_bytes()
+                _add(tar, "Dockerfile", tarfile.REGTYPE, 0o644, data)
             if ".dockerignore" in hidden:  # makes the engine keep to itself what it gets for the build only
                 _add(tar, ".dockerignore", tarfile.REGTYPE, 0o644, "\n".join(hidden).encode())
         buffer.seek(0)
         yield buffer
 
 
-def _add_file(tar: tarfile.TarFile, path: str, entry: Entry) -> None:
+def _recoded(path: Path) -> bytes:
+    """Return a Dockerfile in UTF-8 that is written in UTF-16, which the engine doesn't read; empty for any other."""
+    data = path.read_bytes()
+    return text.read(path).encode() if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else b""
+
+
+def _add_entry(tar: tarfile.TarFile, path: str, entry: Entry) -> None:
     if entry.link:
         _add(tar, path, tarfile.SYMTYPE, 0o777, link=entry.link)
-    else:
-        _add(tar, path, tarfile.REGTYPE, 0o755 if entry.executable else 0o644, entry.read())
+        return
+    info = tarfile.TarInfo(path)
+    info.type, info.mode, info.mtime = tarfile.REGTYPE, 0o755 if entry.executable else 0o644, _MTIME
+    add_file(tar, info, entry)
 
 
 def _add(tar: tarfile.TarFile, path: str, kind: bytes, mode: int, data: bytes = b"", *, link: str = "") -> None:

@@ -10,6 +10,7 @@ from stepladder.settings import Settings
 BUILDER_VERSION = 1
 """Raise it when the builders make other bytes of the same inputs."""
 
+_PIECE = 1 << 20
 PUBLIC_BASE = "public.ecr.aws/lambda/python"
 
 
@@ -30,13 +31,20 @@ def input_key(settings: Settings) -> str:
     def add(*parts: str | bytes) -> None:
         for part in parts:
             data = part.encode() if isinstance(part, str) else part
-            total.update(len(data).to_bytes(8, "big") + data)
+            total.update(len(data).to_bytes(8, "big"))
+            total.update(data)
 
     add(str(BUILDER_VERSION), settings.python, settings.architecture)
     add(settings.image.builder, base_reference(settings))
     for entry in collect(settings.root / settings.image.context):
-        content = entry.link or entry.read()
-        add(entry.path, "link" if entry.link else "x" if entry.executable else "-", content)
+        add(entry.path, "link" if entry.link else "x" if entry.executable else "-")
+        if entry.link:
+            add(entry.link)
+            continue
+        with entry.opened() as content:
+            total.update(content.size.to_bytes(8, "big"))
+            while piece := content.read(_PIECE):
+                total.update(piece)
     # Docker never copies these two when they are ignored, yet they decide what is built.
     for name in ("Dockerfile", ".dockerignore"):
         path = settings.root / settings.image.context / name
