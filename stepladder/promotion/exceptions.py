@@ -38,23 +38,24 @@ class Found:
 
 def find(desk: Desk, execution: Execution, targets: tuple[Mapping[str, str], ...]) -> list[Found]:
     """Look into the log of each target whose version was rolled back, or failed its smoke cases before traffic."""
+    functions = {target["environment"]: target["function"] for target in execution.targets}
     return [
         found
         for target in targets
         if target.get("outcome") in _CANARY or target.get("error") == _TESTED
-        for found in _of(desk, execution, target["environment"])
+        if target["environment"] in functions
+        for found in _of(desk, execution, target["environment"], functions[target["environment"]])
     ]
 
 
-def _of(desk: Desk, execution: Execution, environment: str) -> Iterator[Found]:
-    if environment not in {target["environment"] for target in execution.targets}:
-        return
+def _of(desk: Desk, execution: Execution, environment: str, function: str) -> Iterator[Found]:
     try:
         release = desk.at(environment).ledger.find(environment, execution.input["release_id"])
         if release is None or not release.version:
             return
         version = release.version
-        event = _first(desk, environment, version, release.started_at, release.ended_at)
+        window = _window(release.started_at, release.ended_at)
+        event = _first(desk.at(environment).aws.client("logs"), f"/aws/lambda/{function}", version, window)
     except Exception as error:
         explained = aws.explain(error)
         if explained is None:
@@ -70,18 +71,23 @@ def _of(desk: Desk, execution: Execution, environment: str) -> Iterator[Found]:
     yield Found(environment, version, (raised, *frames), told)
 
 
-def _first(desk: Desk, environment: str, version: str, began: str, ended: str) -> dict[str, Any] | None:
+def _window(began: str, ended: str) -> dict[str, int]:
+    """Return the time that is searched.
+
+    A local cloud's releases may be of another time than its log, which is in real time; only the version decides.
+    """
+    if aws.endpoint():
+        return {}
+    return {"startTime": int((_epoch(began) - _MARGIN) * 1000), "endTime": int((_epoch(ended) + _MARGIN) * 1000)}
+
+
+def _first(client: Any, group: str, version: str, window: Mapping[str, int]) -> dict[str, Any] | None:
     """Return the oldest event of a version that tells of an exception.
 
-    The log streams of a version have its number in brackets in their names. A local cloud's releases may be of another
-    time than its log, which is in real time; there the version alone decides.
+    The log streams of a version have its number in brackets in their names.
     """
-    rung = desk.at(environment)
-    request: dict[str, Any] = {"logGroupName": rung.names.log_group, "filterPattern": _PATTERN}
-    if not aws.endpoint():
-        request["startTime"] = int((_epoch(began) - _MARGIN) * 1000)
-        request["endTime"] = int((_epoch(ended) + _MARGIN) * 1000)
-    client, best = rung.aws.client("logs"), None
+    request: dict[str, Any] = {"logGroupName": group, "filterPattern": _PATTERN, **window}
+    best = None
     for _ in range(_PAGES):
         answer = client.filter_log_events(**request)
         for event in answer["events"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from stepladder import names
 from stepladder.aws import error_code, is_unreachable
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.history import Target, View
@@ -91,7 +92,7 @@ class Vitals:
 
     def _alarms(self, target: Target) -> None:
         found = self._client(target, "cloudwatch").describe_alarms(
-            AlarmNamePrefix=f"{target.function}-", StateValue="ALARM"
+            AlarmNames=[f"{target.function}-{what}" for what in names.ALARMS], StateValue="ALARM"
         )
         fires = (alarm["AlarmName"] for alarm in found["MetricAlarms"])
         target.alarms = tuple(dict.fromkeys((*target.alarms, *fires)))  # one that is quiet again has fired

@@ -234,3 +234,16 @@ def test_what_a_function_or_a_tool_painted_is_plain_where_nobody_watches(console
     assert streams[0].getvalue() == "red and done\n"
     Console(err=terminal).line("\x1b[31mred\x1b[0m")
     assert terminal.getvalue() == "\x1b[31mred\x1b[0m\n"
+
+
+def test_an_address_that_fits_or_that_nobody_watches_is_printed_whole(monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    url = f"https://console.example/{'x' * 100}"
+    for live, width, printed in (
+        (False, 80, url),
+        (True, 200, url),
+        (True, 80, f"\x1b]8;;{url}\x1b\\the page\x1b]8;;\x1b\\"),
+    ):
+        err = io.StringIO()
+        Console(err=err, live=live, width=width).link("the page", url)
+        assert err.getvalue() == f"{printed}\n"

@@ -76,7 +76,6 @@ class Desk:
         self.console = Console(err=self.said, live=False)
         self.ledger = ledger
         self.aws = SimpleNamespace(client=lambda _service: logs or Logs())
-        self.names = SimpleNamespace(log_group="/aws/lambda/orders-production")
         self.rung = SimpleNamespace(settings=SimpleNamespace(ladder=(("staging",), ("qa",), ("production",))))
 
     def at(self, _environment: str) -> Desk:
@@ -87,7 +86,10 @@ class Desk:
 
 
 def execution(*rungs: str, error: str = "RolledBack") -> Execution:
-    told = [{"name": rung, "targets": [{"environment": e} for e in rung.split("+")]} for rung in rungs]
+    told = [
+        {"name": rung, "targets": [{"environment": e, "function": f"orders-{e}"} for e in rung.split("+")]}
+        for rung in rungs
+    ]
     digest = f"sha256:{'a' * 64}"
     given = {"release_id": "r1", "digest": digest, "git_commit": "c0ffee", "rungs": told}
     return Execution("arn:aws:states:eu-west-1:1:execution:m:qa-1", "FAILED", given, error)
@@ -141,6 +143,7 @@ def test_the_oldest_exception_of_that_very_version_is_found_on_any_page():
         '  raise RuntimeError("the guest book is gone")',
     )
     window = logs.asked[0]
+    assert window["logGroupName"] == "/aws/lambda/orders-production"
     assert window["startTime"] < 1795638660000 < window["endTime"], "the release's own time, and some more"
 
 

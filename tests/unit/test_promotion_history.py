@@ -5,6 +5,7 @@ from fakes.pipeline import EXECUTION, target
 
 from stepladder.console import Console
 from stepladder.promotion import definition, draw, history
+from stepladder.promotion.cloud_clock import CloudClock
 from stepladder.promotion.draw import Lines
 
 INPUT = {
@@ -209,6 +210,27 @@ def test_an_approval_names_the_commands_that_answer_it(capsys):
     said = capsys.readouterr().err
     assert "`inv promote.approve` or `inv promote.reject`" in said
     assert "`inv promote.approve` or `inv promote.reject`" in draw.picture(view, 80).plain
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "is_local"),
+    [("", False), ("https://states.eu-west-1.amazonaws.com", False), ("http://127.0.0.1:9", True)],
+)
+def test_only_a_local_cloud_s_clock_is_read_and_one_that_is_gone_is_no_error(endpoint, is_local):
+    clock = CloudClock(endpoint)
+    assert clock.is_local == is_local
+    assert clock.read() is None
+
+
+def test_a_clock_that_was_set_forward_is_simulated_time_too(monkeypatch):
+    monkeypatch.setattr(history.time, "time", lambda: 1000.0)
+    view = history.View.of(INPUT, 1000.0)
+    view.heard = (1000.0, 1000.0)
+    view.hear(1001.0, 1.0)
+    assert not view.simulated
+    view.hear(1600.0, 1.0)
+    assert view.simulated
+    assert "(the clock was set forward)" in draw._foot(view)
 
 
 @pytest.mark.parametrize(("share", "full"), [(0, 0), (0.01, 1), (0.1, 2), (0.99, 19), (1, 20)])
