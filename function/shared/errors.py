@@ -13,6 +13,10 @@ class RefusedError(PipelineError):
     """A check said no; nothing has moved."""
 
 
+class LockedError(RefusedError):
+    """Somebody else is at work on the same environment; nothing has moved."""
+
+
 class ScanPendingError(PipelineError):
     """There are no results of the image's scan yet."""
 

@@ -15,7 +15,7 @@ import image
 import waiting
 from shared import aws, below, deployments, elsewhere, ledger, serving
 from shared.aws import explained
-from shared.errors import RefusedError, TransientError
+from shared.errors import LockedError, RefusedError, TransientError
 
 
 @explained
@@ -106,7 +106,7 @@ def _lock(release: dict[str, Any], target: dict[str, Any], execution: str, versi
         int(target["lock_seconds"]),
     )
     if holder:
-        raise RefusedError(
+        raise LockedError(
             f"{target['environment']} is locked by {holder['owner']} since {holder['since']}, for: {holder['command']}"
         )
 

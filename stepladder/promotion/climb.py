@@ -7,6 +7,7 @@ from typing import Any
 from stepladder.errors import LockedError, StepladderError
 from stepladder.promotion import closing, infra, verdict
 from stepladder.promotion.desk import Desk, Execution
+from stepladder.promotion.held import check_free
 from stepladder.promotion.start import Request, Started, Survey, existing, start, survey
 from stepladder.promotion.verdict import Verdict
 from stepladder.promotion.watch import watch
@@ -30,6 +31,7 @@ def promote(desk: Desk, request: Request, *, detach: bool = False) -> dict[str, 
                 "the promotion of this image is under way, and infrastructure isn't changed beneath it",
                 hint="join it with `inv promote`, or stop it with `inv promote.stop`",
             )
+        check_free(desk)
         applied = infra.prepare(desk, found.missing, found.subject.digest, infra=request.infra)
         started = (not applied and existing(desk, request, found)) or start(desk, request, found)
     _tell(desk, started, found, applied)

@@ -19,6 +19,7 @@ from stepladder.promotion import delivery, places
 from stepladder.promotion.bring import bring
 from stepladder.promotion.desk import Desk
 from stepladder.promotion.roots import Planned, ProjectRoots, Roots
+from stepladder.releases import drift
 from stepladder.releases.clock import stamp
 from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.releases.records import Infra as InfraRecord
@@ -223,5 +224,6 @@ def _apply(work: Work, digest: str, roots: Roots) -> None:
         plan_id=done.plan_id,
         applied_at=stamp(rung.clock.now()),
         url=(done.outputs.get("function_url") or "") if service else "",
+        config_hash=drift.now(rung) if service else "",
     )
     rung.ledger.record_infra(rung.environment if service else None, record, rung.lock.holding)

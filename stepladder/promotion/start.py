@@ -21,6 +21,7 @@ from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.ladder import Release
 from stepladder.releases import alias as aliases
 from stepladder.releases import ledger as ledgers
+from stepladder.releases import restore
 from stepladder.releases.cases import UNTESTED, UNTESTED_WARNING, Suite, load_suite
 from stepladder.releases.function import LATEST, Function
 from stepladder.releases.identity import release_id
@@ -273,6 +274,7 @@ def _state(rung: Rung, environment: str, digest: str) -> str:
     alias = aliases.read(rung.lambda_client, named)
     if alias is None:
         rung.check_account(rung.aws.account())
+        restore.check_alias(rung)
         return _MISSING
     rung.check_account(alias.account)
     if alias.version == LATEST:

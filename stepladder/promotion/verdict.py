@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stepladder.display import shortened
-from stepladder.errors import RefusedError, RollbackFailedError, RolledBackError, StepladderError
+from stepladder.errors import LockedError, RefusedError, RollbackFailedError, RolledBackError, StepladderError
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.releases.clock import never_began, retrying
 
@@ -37,6 +37,12 @@ class Verdict:
             return "no cause was recorded"
         worst = min(told, key=lambda pair: pair[0])[1]
         return f"{worst['environment']}: {shortened(sentence(worst.get('error', ''), worst.get('cause', '')))}"
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether nothing but somebody else's lock stood in the way."""
+        errors = {t.get("error", "") for t in self.targets if t.get("outcome") in {"refused", "failed"}}
+        return self.outcome == "refused" and errors - {"SiblingFailed"} == {"LockedError"}
 
 
 def judge(desk: Desk, execution: Execution) -> Verdict:
@@ -91,6 +97,11 @@ def failure(desk: Desk, execution: Execution, verdict: Verdict) -> StepladderErr
         return RollbackFailedError(
             f"the climb failed and so did its rollback: {verdict.cause}",
             hint=f"look now{_at(desk, execution)}; {_by_hand(verdict)}",
+        )
+    if verdict.is_locked:
+        return LockedError(
+            f"the climb was refused before any traffic moved: {verdict.cause}",
+            hint=f"run `inv promote` again when that has ended; {watch}",
         )
     return RefusedError(
         f"the climb was refused before any traffic moved: {verdict.cause}",

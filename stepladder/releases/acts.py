@@ -45,6 +45,7 @@ class Acts:
     plan_id: str = ""
     applied: set[str] = field(default_factory=set)
     latest: State | None = None
+    _live_image: str = ""
 
     def skip(self, planned: Planned) -> None:
         """Say why a step has nothing to do."""
@@ -69,6 +70,8 @@ class Acts:
                 rung.check_unshifted(world.alias, deployment.result(), world.ledger.current)
 
         current = world.ledger.current
+        if current and world.alias:
+            self._live_image = f"{rung.names.registry}/{rung.names.repository}@{current.digest}"
         if current and not plan.step(IMAGE).act:
             self._check_bad(current.digest)
         image, wanted = self._up_to_release(plan, wanted, guard)
@@ -183,7 +186,8 @@ class Acts:
         with self.rung.console.step(root) as step:
             if self.rung.lock.held:
                 self.rung.lock.check()
-            applied = self.infra.ensure(root, image_uri, step)
+            live = self._live_image if root == SERVICE and not image_uri else ""
+            applied = self.infra.ensure(root, image_uri or live or None, step, live=bool(live))
             step.done(applied.summary)
         self.applied.add(root)
         for note in applied.notes:

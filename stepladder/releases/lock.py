@@ -26,6 +26,8 @@ LEASE = 60  # seconds
 RENEW = 15.0  # seconds between renewals
 SKEW = 30  # seconds by which two machines' clocks may differ before a lease is believed to have run out
 WAIT = 600.0  # seconds that --wait waits
+PIPELINE = "Step Functions"
+"""The host that stands in a lock which a promotion holds (function/validate writes it; a test compares)."""
 
 
 class EnvironmentLock:

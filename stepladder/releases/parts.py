@@ -67,8 +67,8 @@ class Infra(Protocol):
         """Plan a root, change nothing, and tell what an apply would do."""
         ...
 
-    def ensure(self, root: str, image_uri: str | None, step: Step) -> Applied:
-        """Plan a root and apply exactly that plan."""
+    def ensure(self, root: str, image_uri: str | None, step: Step, *, live: bool = False) -> Applied:
+        """Plan a root and apply exactly that plan; `live` says that the function is there, and has this image."""
         ...
 
     def free_lock_of(self, holder: Holder) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stepladder import names
-from stepladder.errors import StepladderError
+from stepladder.errors import RefusedError, StepladderError
 from stepladder.releases import alias as aliases
 from stepladder.releases.alias import Alias
 from stepladder.releases.function import LATEST
@@ -25,6 +25,20 @@ def target(rung: Rung, world: World) -> str:
     if current is None or (world.alias and world.alias.version != LATEST):
         return ""
     return current.version if rung.released_version(current) else ""
+
+
+def check_alias(rung: Rung) -> None:
+    """Refuse what would make a deleted alias on $LATEST."""
+    if rung.alias() is not None:
+        return
+    ledger = rung.ledger.snapshot(rung.environment)
+    version = target(rung, World(None, ledger))
+    if version:
+        raise RefusedError(
+            f"alias {names.ALIAS} of {rung.names.function} was deleted, and Terraform would make it on $LATEST, "
+            "which nobody has tested",
+            hint=f"put it back on version {version} and apply: `inv deploy --env {rung.environment}`",
+        )
 
 
 def planned(world: World, version: str) -> World:

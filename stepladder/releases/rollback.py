@@ -14,7 +14,7 @@ from typing import Any
 from stepladder.aws import error_code
 from stepladder.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases import alias as aliases
-from stepladder.releases import golive, marks, records, status
+from stepladder.releases import golive, marks, preview, records, status
 from stepladder.releases.clock import stamp
 from stepladder.releases.function import State
 from stepladder.releases.identity import release_id
@@ -75,6 +75,10 @@ class Rollback:
         Raises `RefusedError` when there is no target or it can't serve any more, `RollbackFailedError` when the alias
         was moved and doesn't serve the target.
         """
+        with preview.foretold(dry_run=self.dry_run):
+            return self._run()
+
+    def _run(self) -> Report:
         rung = self.rung
         with ThreadPoolExecutor(6, thread_name_prefix="rollback") as pool:
             found = self._read(pool)
@@ -112,6 +116,10 @@ class Rollback:
             raise RefusedError(
                 f"nothing is live on {rung.environment}", hint=f"`inv deploy --env {rung.environment}` makes it"
             )
+        if self.dry_run:
+            preview.warn_of_lock(rung, snapshot.lock)
+        elif not deployment.result():  # with one, a climb holds the lock until it has settled
+            rung.lock.check_free(snapshot.lock)
         candidates = tuple(islice(rung.ledger.succeeded(rung.environment), HISTORY))
         return Found(found, snapshot, deployment.result(), candidates)
 

@@ -72,12 +72,14 @@ class ProjectInfra:
             rung.console.line(f"  {note}")
         return str(counts)
 
-    def ensure(self, root: str, image_uri: str | None, step: Step) -> Applied:
-        """Plan a root and apply exactly that plan."""
+    def ensure(self, root: str, image_uri: str | None, step: Step, *, live: bool = False) -> Applied:
+        """Plan a root and apply exactly that plan; `live` says that the function is there, and has this image."""
         from stepladder import terraform
 
         rung = self.rung
-        done = terraform.ensure(rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri)
+        done = terraform.ensure(
+            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri, live=live
+        )
         summary = str(done.counts) if done.applied else "no changes"
         return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)
 

@@ -11,7 +11,7 @@ from stepladder.console import Step
 from stepladder.errors import RefusedError, StepladderError
 from stepladder.promotion import packages
 from stepladder.settings import Settings
-from stepladder.terraform import adopt, events, files, foundation, locks, planning, plans, roots, tainted
+from stepladder.terraform import adopt, events, files, foundation, locks, losses, planning, plans, roots, tainted
 from stepladder.terraform.events import Change, Counts
 from stepladder.terraform.plans import SavedPlan
 from stepladder.terraform.runner import LOCK_TIMEOUT, Runner, TerraformError, opened
@@ -35,7 +35,7 @@ class Outcome:
     notes: tuple[str, ...] = field(default=())
 
 
-def ensure(
+def ensure(  # noqa: PLR0913 - all but three are left out by most callers
     settings: Settings,
     env: str,
     root: str,
@@ -43,20 +43,24 @@ def ensure(
     aws: Aws,
     step: Step | None = None,
     image_uri: str | None = None,
+    live: bool = False,
     allow_destroy: bool = False,
     lock_timeout: int = LOCK_TIMEOUT,
 ) -> Outcome:
     """Plan a root and apply exactly that plan; do nothing when it changes nothing.
 
-    `image_uri` (`<repository url>@sha256:...`) is needed when the service's function doesn't exist yet. Whether
-    Terraform must run at all is the caller's to know: compare `inputs_hash`. Raises `NotReadyError` (no Terraform, no
-    mirror), `RefusedError` (wrong account, a destroy, a name that is taken), `LockedError` (who holds the state lock,
-    since when), `TerraformError` (Terraform's own words).
+    `image_uri` (`<repository url>@sha256:...`) is needed when the service's function doesn't exist yet. `live` says
+    that it does and has this image, from which a second function may be made.
+    Whether Terraform must run at all is the caller's to know: compare `inputs_hash`. Raises `NotReadyError` (no
+    Terraform, no mirror), `RefusedError` (wrong account, a destroy, a name that is taken), `LockedError` (who holds the
+    state lock, since when), `TerraformError` (Terraform's own words).
     """
     at = roots.root(settings, env, root)
     started = time.monotonic()
     with opened(at, step=step, image_uri=image_uri) as runner:
-        saved = _plan(runner, aws, image_uri, acting=True, look=bool(runner.held.died), lock_timeout=lock_timeout)
+        saved = _plan(
+            runner, aws, image_uri, acting=True, look=bool(runner.held.died), live=live, lock_timeout=lock_timeout
+        )
         try:
             found = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
         except TerraformError as error:
@@ -106,7 +110,7 @@ def preview(
 ) -> tuple[Counts, tuple[str, ...]]:
     """Plan into a file that is thrown away, without the state lock; return what would change, and notes.
 
-    A saved plan stays what it is: it was reviewed, this wasn't. Raises as `ensure`.
+    A saved plan stays what it is: it was reviewed, this wasn't. Raises as `ensure`, also when that would refuse.
     """
     at = roots.root(settings, env, root)
     with opened(at, step=step, image_uri=image_uri) as runner:
@@ -115,6 +119,7 @@ def preview(
             made = planning.draft(runner, aws, image_uri, out=out, acting=False, look=True, lock=False)
         finally:
             out.unlink(missing_ok=True)
+        losses.check(at, made.changes, image_uri)
         return events.count(made.changes), tuple(runner.notes)
 
 
@@ -179,6 +184,7 @@ def _plan(
     *,
     acting: bool,
     look: bool,
+    live: bool = False,
     lock: bool = True,
     lock_timeout: int = LOCK_TIMEOUT,
 ) -> SavedPlan:
@@ -186,10 +192,24 @@ def _plan(
     at = runner.at
     at.manifest.unlink(missing_ok=True)
     made = planning.draft(
-        runner, aws, image_uri, out=at.plan_file, acting=acting, look=look, lock=lock, lock_timeout=lock_timeout
+        runner,
+        aws,
+        image_uri,
+        out=at.plan_file,
+        acting=acting,
+        look=look,
+        live=live,
+        lock=lock,
+        lock_timeout=lock_timeout,
     )
     return plans.save(
-        at, made.inputs, backend=made.backend, changed=made.changed, changes=made.changes, image_uri=image_uri
+        at,
+        made.inputs,
+        backend=made.backend,
+        changed=made.changed,
+        changes=made.changes,
+        image_uri=image_uri,
+        needs_image=made.needs_image,
     )
 
 

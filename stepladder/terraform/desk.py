@@ -9,6 +9,7 @@ from typing import Any
 from stepladder import terraform
 from stepladder.console import Console
 from stepladder.promotion import delivery
+from stepladder.releases import drift, restore
 from stepladder.releases.clock import stamp
 from stepladder.releases.records import Infra
 from stepladder.releases.rung import Rung
@@ -58,7 +59,12 @@ def alone(rung: Rung) -> Iterator[None]:
 
 
 def before(rung: Rung, root: str) -> Infra | None:
-    """Read what the ledger has of the delivery root, over which no lock of ours is held; nothing of the others."""
+    """Read what the ledger has of the delivery root, over which no lock of ours is held; nothing of the others.
+
+    Refuses to apply the service while its alias is missing though it was released: Terraform would make it on $LATEST.
+    """
+    if root == "service":
+        restore.check_alias(rung)
     return delivery.read(rung) if root == delivery.ROOT else None
 
 
@@ -72,6 +78,7 @@ def record(rung: Rung, outcome: Outcome, was: Infra | None) -> None:
         plan_id=outcome.plan_id,
         applied_at=stamp(rung.clock.now()),
         url=outcome.outputs.get("function_url") or "",
+        config_hash=drift.now(rung) if outcome.root == "service" else "",
     )
     rung.ledger.record_infra(rung.environment if outcome.root == "service" else None, infra, rung.lock.holding)
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from stepladder.aws import Aws
 from stepladder.errors import RefusedError
-from stepladder.terraform import adopt, foundation, locks, plans, tainted
+from stepladder.terraform import adopt, foundation, locks, losses, plans, tainted
 from stepladder.terraform.events import Change, Watch
 from stepladder.terraform.plans import Inputs
 from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, PLAN_STALE, Runner, TerraformError, stale
@@ -32,9 +32,10 @@ class Draft:
     backend: str
     changed: bool
     changes: tuple[Change, ...]
+    needs_image: tuple[str, ...] = ()
 
 
-def draft(
+def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in so many ways
     runner: Runner,
     aws: Aws,
     image_uri: str | None,
@@ -42,10 +43,14 @@ def draft(
     out: Path,
     acting: bool,
     look: bool,
+    live: bool = False,
     lock: bool = True,
     lock_timeout: int = LOCK_TIMEOUT,
 ) -> Draft:
-    """Plan into `out`; `look` for what exists already, and import it. Unless `acting`, nothing but files is written."""
+    """Plan into `out`; `look` for what exists already, and import it. Unless `acting`, nothing but files is written.
+
+    With no image, or one that is `live`, the function was seen: where a plan would create it, the state has lost it.
+    """
     at = runner.at
     account = plans.check_account(aws, at)
     backend = foundation.backend_of(at, aws)
@@ -56,12 +61,13 @@ def draft(
         return explained(runner, aws, lambda: runner.plan(out, lock=lock and free, lock_timeout=lock_timeout))
 
     changed, watch = tainted.planned(runner, make, acting=acting)
-    created = {change.type for change in watch.changes if change.action == "create"}
-    # A function to create and no image: deploy saw it live, so it is the state that has lost it.
-    if (
-        look or (at.name == "service" and not image_uri and "aws_lambda_function" in created)
-    ) and created & adopt.FINDERS.keys():
-        taken = adopt.imports(aws, at.names, shown(runner, out))
+    created = {change.type for change in watch.changes if change.action in {"create", "replace"}}
+    needs_image: tuple[str, ...] = ()
+    lost = at.name == "service" and (live or not image_uri) and losses.FUNCTION in created
+    if (look or lost) and created & adopt.FINDERS.keys():
+        document = shown(runner, out)
+        needs_image = losses.imageless(document)
+        taken = adopt.imports(aws, at.names, document)
         if taken:
             verb = "took" if acting else "takes"
             runner.notes.append(
@@ -70,8 +76,10 @@ def draft(
             text = "\n".join(found.block() for found in taken)
             runner.prepare(backend=backend, extra={IMPORTS: text})
             changed, watch = make()
+            left = {change.address for change in watch.changes if change.action in {"create", "replace"}}
+            needs_image = tuple(address for address in needs_image if address in left)
     changes = tuple(change for change in watch.changes if change.action != "read")
-    return Draft(inputs, backend, changed, changes)
+    return Draft(inputs, backend, changed, changes, needs_image)
 
 
 def ready(runner: Runner, aws: Aws, backend: str, *, acting: bool) -> bool:

@@ -14,47 +14,11 @@ from typing import Any
 from stepladder import git
 from stepladder.aws import Aws
 from stepladder.errors import RefusedError
-from stepladder.terraform import events, files, roots
+from stepladder.terraform import events, files, losses, roots
 from stepladder.terraform.events import Change, Counts
-from stepladder.terraform.roots import NO_DIGEST, Root
+from stepladder.terraform.roots import Root
 
 SCHEMA = 1
-
-HARMLESS = frozenset(
-    {
-        "aws_cloudwatch_metric_alarm",
-        "aws_codedeploy_deployment_config",
-        "aws_ecr_lifecycle_policy",
-        "aws_ecr_repository_policy",
-        "aws_iam_policy",
-        "aws_iam_role_policy",
-        "aws_iam_role_policy_attachment",
-        "aws_s3_bucket_lifecycle_configuration",
-        "aws_s3_bucket_ownership_controls",
-        "aws_s3_bucket_policy",
-        "aws_s3_bucket_server_side_encryption_configuration",
-        "aws_sns_topic_policy",
-        "aws_sqs_queue_policy",
-        "aws_sqs_queue_redrive_allow_policy",
-    }
-)
-"""Kinds that hold neither data nor callers: they may be destroyed or replaced without being asked for. All others need
-`allow_destroy`, also those that nobody here has heard of."""
-
-REMADE = frozenset(
-    {
-        "aws_cloudformation_stack",
-        "aws_cloudwatch_event_rule",
-        "aws_cloudwatch_event_target",
-        "aws_lambda_permission",
-        "aws_s3_bucket_public_access_block",
-        "aws_s3_bucket_versioning",
-        "aws_scheduler_schedule",
-    }
-)
-"""Kinds that let callers in, bring calls or guard data, and hold nothing that the code doesn't say: destroyed only when
-that is allowed, but a tainted one (cut off in its creation, or marked by somebody) is made anew, since a stack whose
-creation failed can't be mended in place."""
 
 _WORDS = {
     "account": "the AWS account",
@@ -100,7 +64,10 @@ class Inputs:
 
 @dataclass(frozen=True)
 class SavedPlan:
-    """A plan file with its manifest. `image_uri` is None when the plan was made before there was an image."""
+    """A plan file with its manifest. `image_uri` is None when the plan was made before there was an image.
+
+    `needs_image` are the functions that would be created from it all the same.
+    """
 
     at: Root
     inputs: Inputs
@@ -110,6 +77,7 @@ class SavedPlan:
     changed: bool
     changes: tuple[Change, ...]
     image_uri: str | None
+    needs_image: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -124,12 +92,7 @@ class SavedPlan:
     @property
     def destroyed(self) -> tuple[Change, ...]:
         """What it destroys or replaces and nobody may lose unasked."""
-        gone = (change for change in self.changes if change.action in {"delete", "replace"})
-        return tuple(
-            change
-            for change in gone
-            if change.type not in HARMLESS and not (change.type in REMADE and change.reason == "tainted")
-        )
+        return losses.destroyed(self.changes)
 
     def manifest(self) -> dict[str, Any]:
         """Return the manifest: never a value of a resource."""
@@ -142,6 +105,7 @@ class SavedPlan:
             "created": self.created,
             "id": self.id,
             "image_uri": self.image_uri,
+            "needs_image": list(self.needs_image),
             "plan_sha256": self.plan_sha256,
         }
 
@@ -176,6 +140,7 @@ def save(
     changed: bool,
     changes: tuple[Change, ...],
     image_uri: str | None,
+    needs_image: tuple[str, ...] = (),
 ) -> SavedPlan:
     """Write the manifest of the plan file that was just made."""
     saved = SavedPlan(
@@ -187,6 +152,7 @@ def save(
         changed=changed,
         changes=changes,
         image_uri=image_uri,
+        needs_image=needs_image,
     )
     files.write_json(at.manifest, saved.manifest(), mode=0o600)
     return saved
@@ -210,6 +176,7 @@ def load(at: Root) -> SavedPlan:
             changed=bool(raw["changed"]),
             changes=tuple(Change(**change) for change in raw["changes"]),
             image_uri=raw["image_uri"],
+            needs_image=tuple(raw["needs_image"]),
         )
     except (KeyError, TypeError) as error:
         raise RefusedError(
@@ -232,26 +199,14 @@ def check(saved: SavedPlan, now: Inputs) -> None:
 
 def check_destroys(saved: SavedPlan, *, allow_destroy: bool) -> None:
     """Refuse to lose data or callers unasked, and to create a function from no image."""
-    if saved.destroyed and not allow_destroy:
-        what = ", ".join(f"{change.address} ({change.action})" for change in saved.destroyed)
+    if not allow_destroy:
+        losses.check(saved.at, saved.changes, saved.image_uri)
+    if saved.needs_image:
         raise RefusedError(
-            f"the plan of {saved.at.label} would destroy what holds data or callers: {what}",
-            hint="look at the plan; when it is meant, pass --allow-destroy" + _how_to_keep(saved),
+            f"the plan of {saved.at.label} creates {', '.join(saved.needs_image)} from the project's image, "
+            "and was made without an image",
+            hint=f"deploy plans it with one: `inv deploy --env {saved.at.environment.name}`",
         )
-    creates = [c for c in saved.changes if c.type == "aws_lambda_function" and c.action in {"create", "replace"}]
-    if creates and saved.at.name == "service" and saved.inputs.image_digest in {"", NO_DIGEST}:
-        raise RefusedError(
-            f"the plan of {saved.at.label} creates the function, and was made without an image",
-            hint=f"the first deployment builds the image first: `inv deploy --env {saved.at.environment.name}`",
-        )
-
-
-def _how_to_keep(saved: SavedPlan) -> str:
-    tainted = [change.address for change in saved.destroyed if change.reason == "tainted"]
-    if not tainted:
-        return ""
-    where = f"TF_DATA_DIR={saved.at.data_dir} terraform -chdir={saved.at.snapshot_dir}"
-    return f"; a tainted object that is good is kept by: {where} untaint '{tainted[0]}'"
 
 
 def check_account(aws: Aws, at: Root) -> str:
@@ -264,11 +219,6 @@ def check_account(aws: Aws, at: Root) -> str:
             f"stepladder.environments.{at.environment.name}.account",
         )
     return account
-
-
-def kept(kind: str) -> bool:
-    """Say whether a tainted object of this kind may hold data or callers of its own."""
-    return kind not in HARMLESS | REMADE
 
 
 def _difference(key: str, then: object, now: object) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.errors import RefusedError
-from stepladder.terraform import files, plans
+from stepladder.terraform import files, losses
 from stepladder.terraform.events import Change, Watch
 from stepladder.terraform.roots import Root
 from stepladder.terraform.runner import LOCK_TIMEOUT, Runner, TerraformError
@@ -63,7 +63,7 @@ def planned(runner: Runner, plan: Callable[[], Planned], *, acting: bool) -> Pla
             ) from error
         _keep(runner, found)
         return plan()
-    if not any(c.action == "replace" and c.reason == "tainted" and plans.kept(c.type) for c in watch.changes):
+    if not any(c.action == "replace" and c.reason == "tainted" and losses.kept(c.type) for c in watch.changes):
         return changed, watch
     found = _ours(runner)
     if not found:
@@ -93,7 +93,7 @@ def addresses(state: dict[str, Any]) -> list[str]:
     """Return the addresses of the tainted objects of a state that may hold data or callers."""
     found = []
     for resource in state.get("resources", ()):
-        if resource.get("mode") != "managed" or not plans.kept(resource["type"]):
+        if resource.get("mode") != "managed" or not losses.kept(resource["type"]):
             continue
         module = f"{resource['module']}." if resource.get("module") else ""
         for instance in resource.get("instances", ()):

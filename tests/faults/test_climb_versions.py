@@ -264,8 +264,8 @@ class TestTwoAtOnce:
         lock.acquire()
         ended = canary.promote()
         lock.release()
-        assert ended.code == 4
-        assert "production is locked by" in ended.message
+        assert ended.code == 7
+        assert "the lock of production is held by" in ended.message
         was.check_unmoved()
 
 

@@ -84,6 +84,17 @@ def test_a_holder_that_died_on_this_machine_is_taken_over(setting: Setting) -> N
     lock.release()
 
 
+def test_a_lock_that_its_holder_gave_back_before_it_ended_is_not_called_left(setting: Setting) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    seen = setting.held_by(pid=child.pid)
+    setting.table.before("PutItem", lambda: setting.table.tables["t"].pop(KEY))
+    lock = setting.lock()
+    assert lock.acquire(seen) is False, "what was read beside it may have changed"
+    assert lock.taken_over is None
+    lock.release()
+
+
 def test_a_process_id_that_was_given_to_another_process_since_proves_a_death(setting: Setting) -> None:
     if not identity.this_process().started:
         pytest.skip("this system doesn't tell when a process began")

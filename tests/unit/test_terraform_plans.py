@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from fakes.terraform import ACCOUNT, FakeAws, change, diagnostic, event, project
 
 from stepladder.console import Step
 from stepladder.errors import ExitCode, RefusedError
-from stepladder.terraform import events, plans, roots
+from stepladder.terraform import events, losses, plans, roots
 from stepladder.terraform.events import Change
 
 IMAGE = f"repository@sha256:{'a' * 64}"
@@ -130,12 +131,49 @@ def test_a_tainted_object_is_made_anew_unless_it_holds_data_or_callers_of_its_ow
     assert bool(plan.destroyed) is asks
 
 
-@pytest.mark.parametrize("image_uri", [None, f"repository@{roots.NO_DIGEST}"])
-def test_a_function_is_never_created_from_no_image(at: roots.Root, image_uri: str | None) -> None:
-    plan = saved(at, Change("aws_lambda_function.this", "create", "aws_lambda_function"), image_uri=image_uri)
-    with pytest.raises(RefusedError, match="was made without an image") as caught:
+def shown(address: str, image_uri: str | None) -> dict[str, Any]:
+    """A function that a plan would create, as `terraform show -json` tells it."""
+    made = {"function_name": "f", "image_uri": image_uri}
+    return {"address": address, "type": "aws_lambda_function", "change": {"actions": ["create"], "after": made}}
+
+
+def test_only_functions_from_the_project_s_own_image_need_one() -> None:
+    placeholder = f"repository@{roots.NO_DIGEST}"
+    document = {
+        "resource_changes": [
+            shown("module.service.aws_lambda_function.this", placeholder),
+            shown("module.second.aws_lambda_function.this", placeholder),
+            shown("aws_lambda_function.of_another_image", "elsewhere@sha256:" + "b" * 64),
+            shown("aws_lambda_function.from_a_zip", None),
+            {"address": "aws_s3_bucket.b", "type": "aws_s3_bucket", "change": {"actions": ["create"], "after": {}}},
+        ]
+    }
+    assert losses.imageless(document) == (
+        "module.second.aws_lambda_function.this",
+        "module.service.aws_lambda_function.this",
+    )
+
+
+def test_a_function_is_never_created_from_no_image(at: roots.Root) -> None:
+    address = "module.service.aws_lambda_function.this"
+    plan = replace(saved(at, Change(address, "create", "aws_lambda_function"), image_uri=None), needs_image=(address,))
+    with pytest.raises(RefusedError, match=rf"creates {re.escape(address)} .* was made without an image") as caught:
         plans.check_destroys(plan, allow_destroy=True)
     assert caught.value.hint.endswith("`inv deploy --env staging`")
+
+
+def test_a_function_of_one_s_own_needs_no_image(at: roots.Root) -> None:
+    plans.check_destroys(
+        saved(at, Change("aws_lambda_function.mine", "create", "aws_lambda_function"), image_uri=None),
+        allow_destroy=False,
+    )
+
+
+def test_the_hint_for_what_would_be_destroyed_is_two_commands_that_exist(at: roots.Root) -> None:
+    with pytest.raises(RefusedError) as caught:
+        plans.check_destroys(saved(at, Change("aws_s3_bucket.mine", "delete", "aws_s3_bucket")), allow_destroy=False)
+    where = "--env staging --root service"
+    assert f"`inv tf.plan {where}`; when it is meant: `inv tf.apply {where} --allow-destroy`" in caught.value.hint
 
 
 def test_credentials_of_another_account_are_refused(at: roots.Root) -> None:

@@ -129,7 +129,8 @@ class FakeLambda(Scripted):
         return version
 
     def get_function(self, *, FunctionName: str, Qualifier: str | None = None) -> dict[str, Any]:
-        assert FunctionName == self.name
+        if FunctionName != self.name:
+            raise error("ResourceNotFoundException", 404)
         with self._lock:
             self.called("GetFunction")
             found = self._find(Qualifier)

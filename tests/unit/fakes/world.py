@@ -173,6 +173,7 @@ class World:
         self.sts = FakeSts()
         self.terraform: dict[str, Any] = {}
         self.applied: list[str] = []
+        self.applied_with: list[tuple[str, str | None, bool]] = []
         self.pushed: list[str] = []
         self.fetched: list[str] = []
         self.repository_is_there = True
@@ -278,8 +279,9 @@ class World:
             raise self.preview_error
         return "0 to add, 1 to change, 0 to destroy"
 
-    def ensure(self, root: str, image_uri: str | None, step: Step) -> Applied:
+    def ensure(self, root: str, image_uri: str | None, step: Step, *, live: bool = False) -> Applied:
         self.applied.append(root)
+        self.applied_with.append((root, image_uri, live))
         if root == "foundation":
             self.table.tables.setdefault(TABLE, {})
         elif self.function.latest is None:

@@ -1,0 +1,23 @@
+"""A rung that a command holds: no promotion starts there, and its exit code is that of a held lock."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from stepladder.promotion.desk import Desk
+from stepladder.releases import lock as locks
+from stepladder.releases.rung import Rung
+
+
+def check_free(desk: Desk) -> None:
+    """Raise `LockedError` while a command is at work on a rung, before anything is started."""
+    rungs = [desk.at(name) for name in desk.rung.settings.rungs]
+    with ThreadPoolExecutor(max(1, len(rungs)), thread_name_prefix="promote") as pool:
+        list(pool.map(_check_free, rungs))
+
+
+def _check_free(rung: Rung) -> None:
+    """Raise `LockedError` for a rung that a command holds. What another climb holds is found out by its execution."""
+    holder = rung.ledger.snapshot(rung.environment).lock
+    if holder and holder.host != locks.PIPELINE and not rung.lock.is_over(holder):
+        raise locks.locked(rung.environment, holder, rung.clock.now(), command="inv promote")

@@ -1,0 +1,101 @@
+"""What a plan would destroy and nobody may lose unasked, and which functions it would create from no image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stepladder.errors import RefusedError
+from stepladder.terraform.events import Change
+from stepladder.terraform.roots import NO_DIGEST, Root
+
+FUNCTION = "aws_lambda_function"
+
+HARMLESS = frozenset(
+    {
+        "aws_cloudwatch_metric_alarm",
+        "aws_codedeploy_deployment_config",
+        "aws_ecr_lifecycle_policy",
+        "aws_ecr_repository_policy",
+        "aws_iam_policy",
+        "aws_iam_role_policy",
+        "aws_iam_role_policy_attachment",
+        "aws_s3_bucket_lifecycle_configuration",
+        "aws_s3_bucket_ownership_controls",
+        "aws_s3_bucket_policy",
+        "aws_s3_bucket_server_side_encryption_configuration",
+        "aws_sns_topic_policy",
+        "aws_sqs_queue_policy",
+        "aws_sqs_queue_redrive_allow_policy",
+    }
+)
+"""Kinds that hold neither data nor callers: they may be destroyed or replaced without being asked for. All others need
+`allow_destroy`, also those that nobody here has heard of."""
+
+REMADE = frozenset(
+    {
+        "aws_cloudformation_stack",
+        "aws_cloudwatch_event_rule",
+        "aws_cloudwatch_event_target",
+        "aws_lambda_permission",
+        "aws_s3_bucket_public_access_block",
+        "aws_s3_bucket_versioning",
+        "aws_scheduler_schedule",
+    }
+)
+"""Kinds that let callers in, bring calls or guard data, and hold nothing that the code doesn't say: destroyed only when
+that is allowed, but a tainted one (cut off in its creation, or marked by somebody) is made anew, since a stack whose
+creation failed can't be mended in place."""
+
+
+def check(at: Root, changes: tuple[Change, ...], image_uri: str | None) -> None:
+    """Refuse to lose data or callers unasked; the commands that do so are those of the plan and its apply."""
+    lost = destroyed(changes)
+    if not lost:
+        return
+    what = ", ".join(f"{change.address} ({change.action})" for change in lost)
+    where = f"--env {at.environment.name} --root {at.name}"
+    creates = any(change.type == FUNCTION and change.action in {"create", "replace"} for change in changes)
+    planned = f"{where} --image {image_uri}" if creates and image_uri else where
+    raise RefusedError(
+        f"the plan of {at.label} would destroy what holds data or callers: {what}",
+        hint=f"look at it: `inv tf.plan {planned}`; when it is meant: `inv tf.apply {where} --allow-destroy`"
+        + _how_to_keep(at, lost),
+    )
+
+
+def destroyed(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """Return what is destroyed or replaced and nobody may lose unasked."""
+    gone = (change for change in changes if change.action in {"delete", "replace"})
+    return tuple(
+        change
+        for change in gone
+        if change.type not in HARMLESS and not (change.type in REMADE and change.reason == "tainted")
+    )
+
+
+def imageless(plan: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the functions that a plan (`terraform show -json`) would create from the placeholder for no image.
+
+    The project's own is among them when it is created; any other only if it takes its image from the same variable.
+    """
+    created = (
+        change
+        for change in plan.get("resource_changes", ())
+        if change["type"] == FUNCTION and "create" in change["change"]["actions"]
+    )
+    after = ((str(change["address"]), change["change"].get("after") or {}) for change in created)
+    return tuple(sorted(address for address, made in after if str(made.get("image_uri")).endswith(NO_DIGEST)))
+
+
+def _how_to_keep(at: Root, lost: tuple[Change, ...]) -> str:
+    tainted = [change.address for change in lost if change.reason == "tainted"]
+    if not tainted:
+        return ""
+    where = f"TF_DATA_DIR={at.data_dir} terraform -chdir={at.snapshot_dir}"
+    return f"; a tainted object that is good is kept by: {where} untaint '{tainted[0]}'"
+
+
+def kept(kind: str) -> bool:
+    """Say whether a tainted object of this kind may hold data or callers of its own."""
+    return kind not in HARMLESS | REMADE

@@ -1,0 +1,184 @@
+"""While somebody else holds a rung, every command that would change it ends with exit code 7 and says who."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.errors import DENIED
+from fakes.world import World, digest
+
+from stepladder.errors import ExitCode, LockedError, RefusedError
+from stepladder.promotion import held
+from stepladder.promotion.desk import Desk
+from stepladder.promotion.verdict import Verdict, failure
+from stepladder.releases import byhand, identity, records
+from stepladder.releases.clock import stamp
+from stepladder.releases.lock import LEASE, PIPELINE
+from stepladder.releases.records import Holder
+from stepladder.releases.rollback import Rollback
+from stepladder.terraform import desk
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def hold(world: World, **changes: Any) -> Holder:
+    """Let another run of this machine, which lives, hold the rung."""
+    now = world.time.seconds
+    holder = replace(
+        Holder(
+            **asdict(identity.this_process()),
+            run_id="theirs",
+            command="inv deploy --env staging",
+            since=stamp(now),
+            expires=int(now) + LEASE,
+        ),
+        **{"owner": "ann@laptop", **changes},
+    )
+    key = ("env#staging", "lock")
+    world.table.tables["hello-releases"][key] = records.item(records.environment_key("staging", "lock"), holder)
+    return holder
+
+
+def apply(world: World) -> None:
+    with desk.alone(world.rung()):
+        raise AssertionError("nothing is applied")
+
+
+COMMANDS: dict[str, Callable[[World], Any]] = {
+    "deploy": lambda world: world.deploy(),
+    "function.release": lambda world: byhand.release(world.rung(), digest=digest("two"), no_smoke=True),
+    "rollback": lambda world: Rollback(world.rung()).run(),
+    "tf.apply": apply,
+    "promote": lambda world: held.check_free(Desk(world.rung())),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_held_lock_is_exit_code_7_and_names_its_holder(live: World, command: str) -> None:
+    live.source = "two"
+    hold(live)
+    with pytest.raises(LockedError, match="the lock of staging is held by ann@laptop") as locked:
+        COMMANDS[command](live)
+    assert locked.value.exit_code == ExitCode.LOCKED
+    assert live.serves == digest("one")
+    assert live.pushed == []
+
+
+def test_a_deploy_that_does_not_wait_does_not_say_that_it_waits(live: World) -> None:
+    live.source = "two"
+    hold(live)
+    with pytest.raises(LockedError) as locked:
+        live.deploy()
+    assert "waiting" not in live.said
+    assert "`inv deploy --env staging --wait`" in locked.value.hint
+
+
+def test_only_deploy_is_told_that_it_can_wait(live: World) -> None:
+    rung = replace(live.rung(), command="inv rollback --env staging")
+    with pytest.raises(LockedError) as locked:
+        rung.lock.check_free(hold(live))
+    assert "--wait" not in locked.value.hint
+    assert "`inv rollback --env staging`" in locked.value.hint
+
+
+def test_a_deploy_that_waits_says_for_whom_and_goes_on(live: World) -> None:
+    live.source = "two"
+    holder = hold(live)
+
+    table = live.table.tables["hello-releases"]
+    live.table.before("GetItem", lambda: table.pop(("env#staging", "lock")))
+    assert live.deploy(wait=True).version == "2"
+    assert f"minutes for ann@laptop (process {holder.pid})" in live.said
+    assert "took over" not in live.said
+
+
+def test_a_dry_run_only_says_who_is_at_work(live: World) -> None:
+    live.source = "two"
+    hold(live)
+    assert live.deploy(dry_run=True).result == "dry_run"
+    assert "is held by ann@laptop" in live.said
+    live.table.tables["hello-releases"].pop(("env#staging", "lock"))
+    live.deploy()
+    hold(live)
+    assert Rollback(live.rung(), dry_run=True).run().result == "dry_run"
+    assert "is held by ann@laptop" in live.said
+
+
+def test_what_a_promotion_holds_is_left_to_its_execution_to_find(live: World) -> None:
+    hold(live, host=PIPELINE, boot_id="", pid=0)
+    held.check_free(Desk(live.rung()))
+    assert f'"host": "{PIPELINE}"' in (ROOT / "function/validate/validate.py").read_text("utf-8")
+
+
+def _ended(*errors: str) -> Verdict:
+    return Verdict(
+        "refused", tuple({"environment": "p", "outcome": "refused", "error": e, "cause": "c"} for e in errors)
+    )
+
+
+class _Execution:
+    name, arn = "n", "arn:n"
+
+
+def test_a_climb_that_met_a_lock_ends_with_exit_code_7() -> None:
+    told = failure(None, _Execution(), _ended("LockedError", "SiblingFailed"))  # type: ignore[arg-type]
+    assert told
+    assert told.exit_code == ExitCode.LOCKED
+    for errors in (("LockedError", "RefusedError"), ("RefusedError",), ()):
+        told = failure(None, _Execution(), _ended(*errors))  # type: ignore[arg-type]
+        assert told
+        assert told.exit_code == ExitCode.REFUSED
+
+
+def test_a_rollback_that_would_be_refused_says_so(live: World) -> None:
+    with pytest.raises(RefusedError, match="would be refused: there is no earlier good release") as refused:
+        Rollback(live.rung(), dry_run=True).run()
+    assert refused.value.exit_code == ExitCode.REFUSED
+
+
+def test_a_dry_run_tells_all_steps_and_then_what_would_be_refused(live: World) -> None:
+    live.infra_inputs, live.source = "without its table", "two"
+    live.preview_error = RefusedError("the plan would destroy what holds data", hint="`inv tf.plan --env staging`")
+    with pytest.raises(RefusedError, match="would be refused: the plan would destroy what holds data") as refused:
+        live.deploy(dry_run=True)
+    assert "`inv tf.plan --env staging`" in refused.value.hint
+    assert "would build and push" in live.said
+    assert "would be refused" in live.said
+
+
+def test_a_dry_run_in_ci_would_refuse_what_no_commit_holds(live: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    live.source = "two"
+    with pytest.raises(RefusedError, match=r"would be refused: .*only what is committed"):
+        live.deploy(dry_run=True)
+
+
+def test_a_service_is_planned_with_the_image_that_is_live(live: World) -> None:
+    live.infra_inputs = "a second function"
+    live.deploy()
+    ((root, image, is_live),) = live.applied_with[-1:]
+    assert (root, is_live) == ("service", True)
+    assert image
+    assert image.endswith(f"/hello@{digest('one')}")
+
+
+def test_an_apply_by_hand_is_refused_where_it_would_make_a_deleted_alias_on_latest(live: World) -> None:
+    live.function.alias = None
+    with pytest.raises(RefusedError, match=r"would make it on \$LATEST") as refused:
+        desk.before(live.rung(), "service")
+    assert "`inv deploy --env staging`" in refused.value.hint
+    live.function.latest = None
+    live.function.versions.clear()
+    desk.before(live.rung(), "service")
+
+
+def test_a_release_that_fails_gives_the_lock_back(live: World) -> None:
+    live.source = "two"
+    live.function.fail("PublishVersion", DENIED)
+    with pytest.raises(Exception, match="AccessDenied"):
+        live.deploy()
+    assert not live.items("lock")
