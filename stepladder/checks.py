@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +53,21 @@ def tool(name: str, root: Path | None = None) -> str:
     return name
 
 
-def run_all(checks: Sequence[Check], root: Path, console: Console) -> None:
+def run_all(
+    checks: Sequence[Check],
+    root: Path,
+    console: Console,
+    *,
+    before: Sequence[Callable[[], None]] = (),
+    after: Sequence[Callable[[], None]] = (),
+) -> None:
     """Run every check, as many at once as there are processors, and raise `StepladderError` if any failed.
 
-    The output of a failed check is printed whole; that of a passed one is thrown away.
+    The output of a failed check is printed whole; that of a passed one is thrown away. Those in `before` and
+    `after` run here, one after another; each prints its step and raises when it fails, which ends all.
     """
+    for check_here in before:
+        check_here()
     skipped = [check for check in checks if check.needs and not shutil.which(tool(check.needs, root))]
     for check in skipped:
         console.warn(f"{check.name} is skipped: there is no {check.needs} that will do")
@@ -82,7 +92,9 @@ def run_all(checks: Sequence[Check], root: Path, console: Console) -> None:
             f"checks were skipped, and a CI job must run them: {', '.join(check.name for check in lacking)}",
             hint=f"install what they need: {', '.join(sorted({check.needs for check in lacking}))}",
         )
-    console.line(f"{len(todo)} checks passed, {len(skipped)} skipped")
+    for check_here in after:
+        check_here()
+    console.line(f"{len(todo) + len(before) + len(after)} checks passed, {len(skipped)} skipped")
 
 
 def must(argv: Sequence[str], root: Path, *, timeout: float, failed: str) -> None:

@@ -24,21 +24,45 @@ _TEST_DEADLINE = 3600.0
 
 def check(settings: Settings, console: Console) -> None:
     """Check smoke cases, lock, lint, format and Terraform code. Raises `StepladderError` when a check fails."""
-    from stepladder.releases import smoke
-    from stepladder.releases.cases import load as load_smoke
-
-    try:
-        load_smoke(settings.root / settings.smoke_path)
-    except smoke.SmokeCasesError as error:
-        raise BadInputError("the smoke cases are not valid", problems=error.problems) from None
-    lock.check(settings)
     checks = (
         Check("ruff", ("ruff", "check")),
         Check("format", ("ruff", "format", "--check")),
         Check("terraform", ("terraform", "fmt", "-check", "-diff", "-recursive", "terraform"), needs="terraform"),
     )
-    run_all(checks, settings.root, console)
-    validate(settings, console)
+    run_all(
+        checks,
+        settings.root,
+        console,
+        before=[
+            lambda: _check_settings(console),
+            lambda: _check_smoke(settings, console),
+            lambda: _check_lock(settings, console),
+        ],
+        after=[lambda: validate(settings, console)],
+    )
+
+
+def _check_settings(console: Console) -> None:
+    with console.step("settings") as step:
+        step.done("valid")  # they were read to come here, and every problem would have been told
+
+
+def _check_lock(settings: Settings, console: Console) -> None:
+    with console.step("lock") as step:
+        lock.check(settings)
+        step.done(f"{settings.image.context}/requirements.txt locks what is asked for")
+
+
+def _check_smoke(settings: Settings, console: Console) -> None:
+    from stepladder.releases import smoke
+    from stepladder.releases.cases import load
+
+    with console.step("smoke") as step:
+        try:
+            cases = load(settings.root / settings.smoke_path)
+        except smoke.SmokeCasesError as error:
+            raise BadInputError("the smoke cases are not valid", problems=error.problems) from None
+        step.done(f"{len(cases)} in {settings.smoke_path}")
 
 
 def validate(settings: Settings, console: Console) -> None:

@@ -52,3 +52,22 @@ def test_terraform_in_the_tools_of_the_project_is_run_although_path_has_none(tmp
     said = _run(tmp_path, Check("terraform", ("terraform", "fmt", "-check"), needs="terraform"))
     assert "1 checks passed, 0 skipped" in said
     assert own.verbs == ["fmt"]
+
+
+def test_what_is_checked_here_is_counted_with_the_rest_and_told_before_the_total(tmp_path):
+    err = io.StringIO()
+    console = Console(err=err, live=False)
+
+    def here(name):
+        with console.step(name):
+            pass
+
+    run_all(
+        [Check("one", ("true",))],
+        tmp_path,
+        console,
+        before=[lambda: here("settings")],
+        after=[lambda: here("validate")],
+    )
+    assert [line.split()[1] for line in err.getvalue().splitlines()[:-1]] == ["settings", "one", "validate"]
+    assert err.getvalue().splitlines()[-1] == "3 checks passed, 0 skipped"
