@@ -50,7 +50,7 @@ def tell(
             elif planned.name in (FOUNDATION, SERVICE) and world.ledger.exists:
                 step.done(f"would apply: {infra.preview(planned.name, None, step)} ({planned.why})")
             elif planned.name == IMAGE and image:
-                step.done(f"would take {planned.why}")
+                step.done(f"would release it as it is: {planned.why}")
             else:
                 step.done(f"would {verbs.get(planned.name, 'apply')}: {planned.why}")
         if said:

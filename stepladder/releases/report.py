@@ -29,6 +29,7 @@ class Report:
     git_commit: str = ""
     release_id: str = ""
     url: str = ""
+    skipped_ladder: str = ""
     plan: tuple[Planned, ...] = ()
 
     def record(self) -> dict[str, Any]:
@@ -99,6 +100,7 @@ def released(rung: Rung, done: Released, world: World, plan: Plan, url: str) -> 
         git_commit=entry.git_commit,
         release_id=entry.release_id,
         url=url,
+        skipped_ladder=entry.skipped_ladder,
         plan=plan.steps,
     )
 

@@ -119,6 +119,12 @@ def test_the_first_release_of_production_is_the_image_that_staging_serves(ladder
     assert "staging serves" in ladder.production.said
 
 
+def test_a_dry_run_of_the_first_release_says_where_the_image_comes_from(ladder: Ladder) -> None:
+    ladder.production.deploy(dry_run=True)
+    assert "would release it as it is: staging serves" in ladder.production.said
+    assert unmoved(ladder.production)
+
+
 def test_the_first_release_of_production_leaves_changed_files_out(ladder: Ladder) -> None:
     ladder.say("two")
     ladder.production.deploy()
@@ -226,7 +232,7 @@ def test_skipping_the_ladder_releases_the_files_and_is_written_down(released: La
     released.say("two")
     production = released.production
     report = production.deploy(skip_ladder=True, why="the site is down")
-    assert report.digest == digest("two")
+    assert (report.digest, report.skipped_ladder) == (digest("two"), "the site is down")
     assert production.releases[-1]["skipped_ladder"] == "the site is down"
     assert "past the ladder: the site is down" in production.said
 
