@@ -1,5 +1,7 @@
 """Write what the code knows better than a person: docs/reference.md and the table of tasks in README.md.
 
+Also the packages that a generated project installs, after which none may be named.
+
     python docs/generate.py
 
 A test compares what this gives with what is committed.
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -218,10 +221,35 @@ def readme(text: str) -> str:
     return f"{head}<!-- tasks -->\n{task_table()}<!-- end of tasks -->\n{tail}"
 
 
+def packages() -> str:
+    """Return the packages that a generated project installs: by uv.lock what its pyproject.toml names, and needs."""
+    locked: dict[str, list[dict[str, Any]]] = {}
+    for package in tomllib.loads((ROOT / "uv.lock").read_text("utf-8"))["package"]:
+        locked.setdefault(package["name"], []).append(package)
+    found: set[tuple[str, str]] = set()
+    waiting = [("stepladder", ""), ("stepladder", "local"), ("pytest", ""), ("ruff", "")]
+    while waiting:
+        name, extra = one = waiting.pop()
+        if one in found:
+            continue
+        found.add(one)
+        for package in locked[name]:
+            needed = (
+                package.get("optional-dependencies", {}).get(extra, []) if extra else package.get("dependencies", [])
+            )
+            waiting += [(each["name"], wanted) for each in needed for wanted in ("", *each.get("extra", []))]
+    names = sorted({re.sub(r"[-_.]+", "-", name).lower() for name, _ in found})
+    return "\n".join(["# Made from uv.lock by docs/generate.py: what a project installs.", *names, ""])
+
+
 def documents() -> dict[Path, str]:
     """Return every generated document."""
     front = ROOT / "README.md"
-    return {ROOT / "docs" / "reference.md": reference(), front: readme(front.read_text("utf-8"))}
+    return {
+        ROOT / "docs" / "reference.md": reference(),
+        front: readme(front.read_text("utf-8")),
+        ROOT / "template" / "stepladder_template" / "packages.txt": packages(),
+    }
 
 
 if __name__ == "__main__":

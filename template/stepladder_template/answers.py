@@ -73,8 +73,15 @@ def _slug(value: object, names: ModuleType) -> str:
     allowed = f"at most {longest} lower-case letters, digits and single hyphens, beginning with a letter"
     if _fitting(names.PROJECT_PATTERN, value, allowed) or len(str(value)) > longest:
         return allowed
-    reserved = str(value).startswith(RESERVED_PREFIXES)
-    return f"no prefix that S3 reserves ({', '.join(RESERVED_PREFIXES)})" if reserved else ""
+    if str(value).startswith(RESERVED_PREFIXES):
+        return f"no prefix that S3 reserves ({', '.join(RESERVED_PREFIXES)})"
+    return f"no name of a package that the project needs, as {value} is" if value in taken() else ""
+
+
+def taken() -> frozenset[str]:
+    """Return the packages that a project installs: one named like them would stand in their place (PEP 503 names)."""
+    text = Path(__file__).with_name("packages.txt").read_text("utf-8")
+    return frozenset(line for line in text.splitlines() if not line.startswith("#"))
 
 
 def _derived(answers: Mapping[str, Any], names: ModuleType) -> list[str]:

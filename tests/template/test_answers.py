@@ -52,6 +52,8 @@ REFUSED = [
     ({"project_slug": "a" * 25}, ["project_slug"]),
     ({"project_slug": "x" * 200}, ["project_slug"]),
     ({"project_slug": "sthree-reserved"}, ["project_slug"]),
+    *(({"project_slug": name}, ["project_slug"]) for name in ("flask", "boto3", "flask-cors", "pytest", "stepladder")),
+    ({"project_name": "Typing Extensions"}, ["project_slug"]),
     ({"project_slug": "a'; import os"}, ["project_slug"]),
     ({"project_slug": "{{ cookiecutter }}"}, ["project_slug"]),
     ({"project_slug": "newline\n"}, ["project_slug"]),
