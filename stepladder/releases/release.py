@@ -207,7 +207,7 @@ def run_smoke(rung: Rung, version: str, cases: Sequence[smoke.Case], *, fate: st
     """
     with rung.console.step("smoke") as step:
         if not cases:
-            step.skip("--no-smoke: nothing tests the version before it gets traffic")
+            step.skip("none run")
             return
         found = outcomes(rung, version, cases)
         failed = [outcome for outcome in found if not outcome.passed]
