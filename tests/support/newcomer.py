@@ -1,0 +1,90 @@
+"""A new user who takes every answer that is offered, and types what the project's README says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from stepladder.images import interpreters
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEED = 100  # a canary of five minutes takes three seconds
+SLUG = "hello-ladder"  # what the default answers make of the project's name
+PERSON = {
+    f"GIT_{role}_{what}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "Newcomer"), ("EMAIL", "newcomer@example.org"))
+}
+MAKERS = {
+    "inv new": "inv new --no-input --output {folder}",
+    "cookiecutter": "cookiecutter {root} --directory template --no-input --output-dir {folder}",
+}
+
+
+def _blocks(readme: str, heading: str) -> list[str]:
+    """The commands of a section, block by block."""
+    section = re.search(rf"^## {heading}\n(.*?)(?=^## )", readme, re.DOTALL | re.MULTILINE)
+    assert section, f"the project's README has no section {heading}"
+    return re.findall(r"```sh\n(.*?)```", section[1], re.DOTALL)
+
+
+def _make(run: Callable[..., Any], folder: Path, trigger: str, maker: str, env: Mapping[str, str]) -> Path:
+    command = MAKERS[maker].format(folder=folder, root=ROOT)
+    command += f" trigger={trigger}" if maker == "cookiecutter" else f" --trigger {trigger}"
+    made = run("bash", "-c", command, **env)
+    assert made.wait(120) == 0, made.said
+    return folder / SLUG
+
+
+def walk(run: Callable[..., Any], folder: Path, trigger: str, maker: str) -> str:
+    """Make a project with default answers but for its trigger, and go the README's whole way on a local cloud.
+
+    Each project has its own environment, as its README makes it (`uv sync`), and a cloud of its own.
+    """
+    tools = [str(Path(sys.executable).parent)]
+    default = json.loads((ROOT / "template" / "cookiecutter.json").read_text("utf-8"))["python_version"][0]
+    if python := interpreters.find(default):  # perhaps where uv doesn't look; without one uv gets its own
+        tools.append(str(python.parent))
+    env = PERSON | {"PATH": os.pathsep.join([*tools, os.environ["PATH"]])}
+    project = _make(run, folder, trigger, maker, env)
+    readme = (project / "README.md").read_text("utf-8")
+    begin, _local = _blocks(readme, "Quick start")
+    first, change, *_ = _blocks(readme, "Deploy")
+    (back,) = _blocks(readme, "Roll back")
+    begin = re.sub(r"^uv run inv (check|--list).*\n", "", begin, flags=re.MULTILINE)  # see tests/template
+    script = f"""
+set -e
+cd {project}
+{begin}
+uv run inv local.up --port 0 --speed {SPEED}
+trap 'uv run inv local.down' EXIT
+eval "$(uv run inv local.env)"
+{first}
+echo "# a change" >> function/app/handler.py
+{change}
+uv run inv status --json > {folder}/promoted.json
+{back}
+uv run inv status --json > {folder}/returned.json
+git status --short > {folder}/uncommitted.txt
+"""
+    typed = run("bash", "-c", script, **env)
+    assert typed.wait(400) == 0, typed.said
+    assert "production was created and was never released" in typed.said
+    assert len(re.findall(r"^promoted \w{12} to production$", typed.said, re.MULTILINE)) == 2, typed.said
+    promoted, returned = (_rungs(folder / f"{name}.json") for name in ("promoted", "returned"))
+    assert promoted["production"]["digest"] == promoted["staging"]["digest"]
+    assert [promoted[name]["version"] for name in promoted] == ["2", "2"]
+    assert [returned[name]["version"] for name in ("staging", "production")] == ["2", "1"]
+    assert "-dirty" not in (folder / "promoted.json").read_text("utf-8"), "what was released was committed"
+    assert (folder / "uncommitted.txt").read_text("utf-8") == "", "nothing is left to commit"
+    assert typed.left_behind() == []
+    return str(typed.said)
+
+
+def _rungs(file: Path) -> dict[str, Any]:
+    return {row["environment"]: row for row in json.loads(file.read_text("utf-8"))}
