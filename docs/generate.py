@@ -76,7 +76,7 @@ EXIT_CODES = {
 
 VARIABLES = {
     "AWS_ENDPOINT_URL": "the SDK's own: where all AWS calls go; `inv local.env` sets it",
-    "CI": "set to something true by a CI job: no question is asked, and no colour, spinner or control code is printed",
+    "CI": "true in a CI job: `inv rollback` asks nothing; no colour, spinner or control code is printed",
     "COLUMNS": "the width that tables fit, in place of the terminal's own",
     "DOCKER_HOST": "Docker's own: the engine that builds images",
     "NO_COLOR": "print without colour (https://no-color.org)",

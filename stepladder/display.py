@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 
@@ -16,6 +17,7 @@ ERROR_NAMES = (
     "DeploymentInFlight",
     "DeploymentTimedOut",
     "ElsewhereError",
+    "LockedError",
     "NoVerdict",
     "NotServedError",
     "PipelineError",
@@ -77,13 +79,28 @@ def shortened(text: str) -> str:
     return _STOPPED.sub("", _ALARMED.sub(told, text))
 
 
+def unwrapped(cause: str) -> str:
+    """Return a cause with the messages of Lambda's errors in place of their JSON, which may stand amid other text."""
+    decoder, text, start = json.JSONDecoder(), cause, 0
+    while (start := text.find("{", start)) >= 0:
+        try:
+            told, end = decoder.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            told, end = None, start + 1
+        if isinstance(told, dict) and isinstance(told.get("errorMessage"), str):
+            text = f"{text[:start]}{told['errorMessage']}{text[end:]}"
+            end = start + len(told["errorMessage"])
+        start = end
+    return text
+
+
 def plain_cause(cause: str) -> str:
     """Return a stored cause as people read it: one line, without the class names that stand before its sentences.
 
     `RefusedError: the image is too big` becomes `the image is too big`. What the user's own function raised stays, what
     a person wrote stays, and so do AWS's error codes in brackets. A cause that is only a name becomes its words.
     """
-    text = one_line(cause)
+    text = one_line(unwrapped(cause))
     if _ALONE.fullmatch(text):
         return _HUMPS.sub(" ", text.rstrip(": ").rpartition(".")[2].removesuffix("Error")).lower()
     text = shortened(plain(text))

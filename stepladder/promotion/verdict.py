@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stepladder.display import shortened
+from stepladder.display import shortened, unwrapped
 from stepladder.errors import LockedError, RefusedError, RollbackFailedError, RolledBackError, StepladderError
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.releases.clock import never_began, retrying
@@ -124,14 +124,8 @@ def _by_hand(verdict: Verdict) -> str:
 
 
 def sentence(error: str, cause: str) -> str:
-    """Return the sentence in a cause: a function's error comes as JSON, perhaps in the middle of other text."""
-    decoder, text = json.JSONDecoder(), cause
-    while (start := text.find('{"errorMessage"')) >= 0:
-        try:
-            told, end = decoder.raw_decode(text, start)
-        except ValueError:
-            break
-        text = f"{text[:start]}{told['errorMessage']}{text[end:]}"
+    """Return the sentence in a cause, with the error's name where it doesn't say that."""
+    text = unwrapped(cause)
     return f"{text} ({error})" if error and error not in text else text or error
 
 

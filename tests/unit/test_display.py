@@ -20,6 +20,13 @@ ROOT = Path(__file__).parents[2]
         pytest.param("x; after SmokeFailedError: y", "x; after y", id="in the middle"),
         pytest.param("rolled back on qa: NotServedError: y", "rolled back on qa: y", id="after an environment"),
         pytest.param("Lambda.ServiceException: it broke", "it broke", id="a service's"),
+        pytest.param(
+            'x; after ProbeFailedError: {"errorMessage": "it {broke}", "errorType": "ProbeFailedError"} there',
+            "x; after it {broke} there",
+            id="a function's error as JSON",
+        ),
+        pytest.param('{"errorType": "RefusedError", "errorMessage": "no"}', "no", id="nothing but JSON"),
+        pytest.param('body: {"a": 1}, {broken', 'body: {"a": 1}, {broken', id="JSON of something else"),
         pytest.param("States.Timeout", "timeout", id="nothing but a name"),
         pytest.param("DeploymentFailed: ", "deployment failed", id="a name without a sentence"),
         pytest.param("two\nlines\tand \x1b[31mred\x1b[0m\x07", "two lines and red", id="line breaks and control codes"),
