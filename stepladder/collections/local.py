@@ -112,14 +112,18 @@ def logs(_c: Any, lines: int = 50) -> None:
 @task(
     help={
         "host": "address to bind; anything but loopback is open to others on the network",
+        "allow_host": "further names with a dot by which clients reach the cloud, with commas between them",
         "port": "port; 0 takes any free one",
         "data": "folder that keeps the cloud's state across restarts",
         "speed": SPEED,
     }
 )
-def run(_c: Any, host: str = "127.0.0.1", port: int = 4600, data: str = "", speed: str = "") -> None:
+def run(
+    _c: Any, host: str = "127.0.0.1", port: int = 4600, data: str = "", speed: str = "", allow_host: str = ""
+) -> None:
     """Run the local cloud in the foreground until Ctrl-C, as in a container."""
     from stepladder.local import manager
     from stepladder.local.speed import parse
 
-    manager.run_in_foreground(host=host, port=port, data=Path(data) if data else None, speed=parse(speed))
+    names = [name for name in allow_host.split(",") if name]
+    manager.run_in_foreground(host=host, port=port, data=Path(data) if data else None, speed=parse(speed), names=names)

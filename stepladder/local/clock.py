@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 FASTEST = 1_000_000.0
+LATEST = datetime(3000, 1, 1, tzinfo=UTC).timestamp()  # far beyond, dates run out of years
 
 
 def check(speed: float) -> float:
@@ -51,7 +52,9 @@ class Clock:
         self.advance(max(0.0, when - self.now()))
 
     def advance(self, seconds: float) -> None:
-        """Jump ahead: whoever sleeps until then wakes now."""
+        """Jump ahead: whoever sleeps until then wakes now. Raises `ValueError` for what is no time ahead."""
+        if not (seconds >= 0 and self.now() + seconds <= LATEST):  # also refuses what is not a number at all
+            raise ValueError("the clock can be advanced by a number of seconds from 0 on, up to the year 3000")
         with self._changed:
             self._base += seconds
             self._changed.notify_all()

@@ -91,6 +91,7 @@ class Cloud:
         self.starters: list[Callable[[], None]] = []
         self.savers: dict[str, Callable[[], Any]] = {}
         self.loaders: dict[str, Callable[[Any], None]] = {}
+        self.names: tuple[str, ...] = ()  # hosts that lead here, besides addresses and what is this machine's by itself
         self.front: Any = None
         self.hosts: Callable[[str, Environ, Callable[..., Any]], Iterable[bytes]] | None = None  # of function URLs
 

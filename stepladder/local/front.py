@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import io
+import json
 import os
 import re
 import signal
@@ -22,7 +23,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from stepladder.local import wire
+from stepladder.local import origins, wire
 from stepladder.local.admin import Admin
 from stepladder.local.cloud import Cloud, Environ, Request
 from stepladder.local.faults import CallHangs, Fault, Faults
@@ -37,6 +38,7 @@ SERIALISED = frozenset({"codedeploy", "dynamodb", "ecr", "iam", "lambda", "logs"
 CALLS_KEPT = 200_000
 # A function's own host name, here and on AWS; whatever its path, the request is the function's
 FUNCTION_HOST = re.compile(r"([a-z0-9]{32})\.lambda-url\.(?:localhost|[a-z0-9-]+\.on\.aws)\.?(?::\d+)?")
+FUNCTION_PATH = "/_url/"
 NOT_OFFERED = "NotOfferedByLocalCloud"
 BROKEN = "LocalCloudError"
 
@@ -64,6 +66,8 @@ class Front:
             answer: Iterable[bytes] = self.cloud.hosts(named[1], environ, start_response)
             return answer
         path = environ["PATH_INFO"]
+        if not path.startswith(FUNCTION_PATH) and (why := origins.refusal(environ, self.cloud.names)):
+            return _forbidden(why, start_response)
         signed = environ.get("HTTP_AUTHORIZATION", "").startswith("AWS4-HMAC")
         for prefix, app in self.cloud.routes:
             if path.startswith(prefix) and (prefix.startswith("/_") or not signed):
@@ -272,6 +276,13 @@ def _moto_app() -> Any:
     # Moto lists its own folder and tries a hundred patterns to find out, for each request, which service a host is
     application.get_backend_for_host = functools.lru_cache(1024)(application.get_backend_for_host)
     return application
+
+
+def _forbidden(why: str, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    body = json.dumps({"message": why}).encode()
+    headers = [("Content-Type", "application/json"), ("x-amzn-ErrorType", "AccessDeniedException")]
+    start_response("403 Forbidden", [*headers, ("Content-Length", str(len(body)))])
+    return [body]
 
 
 def reason(status: int) -> str:

@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -256,8 +256,9 @@ def log_lines(folder: Path, count: int) -> list[str]:
     return lines[-count:] if count > 0 else []
 
 
-def run_in_foreground(*, host: str, port: int, data: Path | None, speed: float) -> None:
+def run_in_foreground(*, host: str, port: int, data: Path | None, speed: float, names: Sequence[str] = ()) -> None:
     """Become the cloud: replaces this process, so that signals and the exit code are the cloud's own."""
     argv = [sys.executable, "-m", "stepladder.local", "--host", host, "--port", str(port), "--speed", str(speed)]
+    argv += [part for name in names for part in ("--allow-host", name)]
     sys.stdout.flush()
     os.execv(sys.executable, [*argv, *(("--data", str(data)) if data else ())])  # noqa: S606 - our own interpreter

@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         data = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stepladder-cloud-")))
         url = f"http://{_reachable(options.host)}:{server.port}"
         cloud = Cloud(url=url, data_dir=data.resolve(), persistent=bool(options.data))
+        cloud.names = (options.host, *options.allow_host)
         _keep_clock(cloud)
         front = Front(cloud)
         _configure_moto(server.port)
@@ -75,6 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m stepladder.local", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="address to bind; anything but loopback is open to others")
+    parser.add_argument(
+        "--allow-host", action="append", default=[], help="another name by which clients reach the cloud"
+    )
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--data", type=Path, help="folder that keeps the state across restarts")
     parser.add_argument("--ready-file", type=Path, help="written with url and pid, as JSON, when ready")

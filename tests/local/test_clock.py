@@ -66,3 +66,11 @@ def test_one_thread_waits_for_all_calls_and_keeps_their_order() -> None:
 def test_an_impossible_speed_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match="speed"):
         Clock().set_speed(speed)
+
+
+@pytest.mark.parametrize("seconds", [1e30, -1.0, float("nan"), float("inf")])
+def test_a_clock_goes_ahead_to_a_time_that_dates_can_say(seconds: float) -> None:
+    clock = Clock()
+    with pytest.raises(ValueError, match="year 3000"):
+        clock.advance(seconds)
+    assert clock.utcnow().year < 3000

@@ -173,3 +173,10 @@ def test_a_folder_that_could_not_be_made_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(unpack.UnpackError):
         attempt()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".wh.", ".wh..", ".wh...", "d/.wh.."])
+def test_a_whiteout_of_no_file_is_an_error(tmp_path: Path, root: Path, name: str) -> None:
+    with pytest.raises(unpack.UnpackError, match="hides no file"):
+        unpack.layers([layer(tmp_path, "1", ("file", "d/a", "1")), layer(tmp_path, "2", ("file", name, ""))], root)
+    assert root.parent.is_dir()

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 
 import pytest
 import web_frameworks
+from asking import until
+from functions import Functions
 
 from stepladder.releases import smoke
 from stepladder.releases.cases import load as load_smoke
@@ -89,6 +92,30 @@ def test_every_message_of_a_sample_has_the_digest_of_its_own_body(new_project):
     assert len(records) == 6
     for record in records:
         assert record["md5OfBody"] == hashlib.md5(record["body"].encode()).hexdigest()
+
+
+@pytest.mark.cloud
+@pytest.mark.parametrize("explicit", [True, False], ids=["with the module's input", "with no input"])
+def test_a_tick_of_a_schedule_passes_the_handler_of_a_new_project(new_project, packages, cloud, explicit):
+    """The smoke cases bring a time of their own: only a tick shows that a schedule sends one."""
+    functions = Functions(cloud, packages)
+    handler = new_project(trigger="schedule") / "function/app/handler.py"
+    path = {"PYTHONPATH": str(packages), "POWERTOOLS_SERVICE_NAME": "sample"}
+    name = functions.create(handler.read_text("utf-8"), Environment={"Variables": path}, Timeout=30)
+    arn = functions.client.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    given = {"Input": json.dumps({"time": "<aws.scheduler.scheduled-time>", "source": "aws.scheduler"})}
+    scheduler = cloud.client("scheduler")
+    scheduler.create_schedule(
+        Name=name,
+        ScheduleExpression="cron(0 3 1 1 ? 2099)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": arn, "RoleArn": functions.role, **(given if explicit else {})},
+    )
+    functions.order("schedule", name=name)
+    said = until(lambda: functions.log(name), lambda lines: any("REPORT" in line for line in lines))
+    scheduler.delete_schedule(Name=name)
+    (ran,) = (json.loads(line) for line in said if '"running"' in line)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", ran["due"])
 
 
 WARNS = """import warnings

@@ -92,7 +92,10 @@ def _apply(archive: tarfile.TarFile, root: Path, left: int) -> int:
         if name == _OPAQUE:
             _clear(target.parent, keep=written)
         elif name.startswith(_WHITEOUT):
-            _remove(_inside(root, str(PurePosixPath(member.name).with_name(name.removeprefix(_WHITEOUT)))))
+            hidden = name.removeprefix(_WHITEOUT)
+            if hidden in ("", ".", ".."):
+                raise UnpackError(f"{member.name} hides no file")
+            _remove(_inside(root, str(PurePosixPath(member.name).with_name(hidden))))
         elif target != root:
             left -= member.size
             if left < 0:

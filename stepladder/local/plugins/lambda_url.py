@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from stepladder.local.cloud import Environ, Request
+from stepladder.local.front import FUNCTION_PATH as PREFIX
 from stepladder.local.front import reason
 from stepladder.local.plugins import lambda_url_events as events
 from stepladder.local.plugins.lambda_invoker import Invoker
@@ -24,7 +25,6 @@ from stepladder.local.plugins.lambda_url_answers import Answer, broken, mapped, 
 from stepladder.local.runtime_api import REQUEST_LIMIT
 from stepladder.local.wire import ServiceError
 
-PREFIX = "/_url/"
 HOST = ".lambda-url.localhost"
 _FORBIDDEN = (
     "Forbidden. For troubleshooting Function URL authorization issues, see: "
