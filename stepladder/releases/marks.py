@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stepladder.aws import error_code
+from stepladder.aws import error_code, explain
 from stepladder.display import plain_cause
 from stepladder.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases.clock import stamp
@@ -56,6 +57,29 @@ def places(settings: Settings) -> tuple[str, ...]:
         if name in ladder or (at.account, at.region) not in found:
             found[at.account, at.region] = name  # the highest rung of a place stands for it, as in a promotion
     return tuple(found.values())
+
+
+def known(rungs: Sequence[Rung], digests: Collection[str]) -> dict[str, Bad]:
+    """Return the marks that any place's ledger has of some digests, in one call to each.
+
+    The mark counts in every place, since a promotion looks at all of them. A place that can't be read is passed over.
+    """
+    if not digests:
+        return {}
+    here = {rung.environment: rung for rung in rungs}
+    ledgers = [here.get(name) or rungs[0].beside(name) for name in places(rungs[0].settings)]
+
+    def read(place: Rung) -> dict[str, Bad]:
+        try:
+            return place.ledger.marks(digests)
+        except Exception as error:
+            if error_code(error) != NOT_FOUND and not isinstance(error, StepladderError) and explain(error) is None:
+                raise
+            return {}
+
+    with ThreadPoolExecutor(len(ledgers), thread_name_prefix="marks") as pool:
+        found = list(pool.map(read, ledgers))
+    return {digest: bad for marks in reversed(found) for digest, bad in marks.items()}
 
 
 def unmark(rung: Rung, image: Image, why: str = "") -> dict[str, Any]:

@@ -134,6 +134,7 @@ class Rollback:
             console.line(f"{report.environment}: nothing to do, version {target.version} is live")
             return report
         if self.dry_run:
+            self._foretell(report.marked_bad)
             return replace(report, result="dry_run")
         rung = self.rung
         report = replace(report, marked_bad=self._judged(found, report.marked_bad))
@@ -162,6 +163,15 @@ class Rollback:
                 "the image is the same, the configuration isn't: mend it, or the next deploy releases it again"
             )
         return replace(report, result="rolled_back", release_id=entry.release_id)
+
+    def _foretell(self, digest: str) -> None:
+        """Say in a dry run what would become of the image that is left."""
+        if digest and self.bad is None:
+            self.rung.console.line(
+                f"image {short(digest)} would be marked bad; a person on a terminal is asked first if it looks healthy"
+            )
+        elif digest:
+            self.rung.console.line(f"image {short(digest)} would be marked bad")
 
     def _judged(self, found: Found, digest: str) -> str:
         """Return the digest to mark: nobody is asked where traffic or an alarm has judged it, or nobody can answer."""

@@ -13,12 +13,12 @@ from stepladder.display import plain_cause
 from stepladder.errors import NotReadyError, StepladderError
 from stepladder.releases import alias as aliases
 from stepladder.releases import drift as drifts
+from stepladder.releases import marks
 from stepladder.releases.alias import Alias
 from stepladder.releases.clock import ago
 from stepladder.releases.function import State
 from stepladder.releases.ledger import short
-from stepladder.releases.marks import unmark_command
-from stepladder.releases.records import Release, Snapshot, result_words, shown_commit
+from stepladder.releases.records import Bad, Release, Snapshot, result_words, shown_commit
 from stepladder.releases.rung import Rung
 from stepladder.tables import Cell, Column
 
@@ -53,8 +53,8 @@ class RungStatus:
     """One rung. `weights` are the shares of additional versions; `drift` says where reality and ledger differ.
 
     `health` is ok, unknown, none (no alarms), or the names of the alarms that fire. `problem` is set when the rung
-    couldn't be read. `bad` are the marks of what gets traffic. `last_failure` is id and cause of the newest release if
-    it didn't succeed, and `last_result` how that one ended.
+    couldn't be read. `images` are the digests of the versions that get traffic, `bad` their marks in any place.
+    `last_failure` is id and cause of the newest release if it didn't succeed, and `last_result` how that one ended.
     """
 
     environment: str
@@ -71,13 +71,14 @@ class RungStatus:
     drift: str = ""
     last_failure: str = ""
     last_result: str = ""
+    images: tuple[tuple[str, str], ...] = ()
     bad: tuple[BadMark, ...] = ()
     skipped_ladder: str = ""
     problem: str = ""
 
     def record(self) -> dict[str, Any]:
         """Return it as data."""
-        return {**asdict(self), "weights": dict(self.weights)}
+        return {**asdict(self), "weights": dict(self.weights), "images": dict(self.images)}
 
     def row(self, now: float) -> tuple[str, ...]:
         """Return it as a row of the table."""
@@ -125,7 +126,13 @@ def read(rungs: list[Rung]) -> list[RungStatus]:
         found = list(pool.map(lambda rung: _guarded(rung, silent), rungs))
     if silent and len(silent) == len(rungs):
         raise silent[0]
-    return found
+    marked = marks.known(rungs, {digest for status in found for _, digest in status.images})
+    return [replace(status, bad=_bad(status, marked)) for status in found]
+
+
+def _bad(status: RungStatus, marked: Mapping[str, Bad]) -> tuple[BadMark, ...]:
+    found = ((version, digest, marked[digest]) for version, digest in status.images if digest in marked)
+    return tuple(BadMark(version, digest, bad.marked_at, bad.by, bad.why) for version, digest, bad in found)
 
 
 def _guarded(rung: Rung, silent: list[NotReadyError]) -> RungStatus:
@@ -160,7 +167,6 @@ def _read(rung: Rung) -> RungStatus:
         versions = {version: rung.function.read(version) for version in (found.version, *sorted(found.weights))}
         served = versions[found.version]
         drift = _drift(rung, snapshot, found, served, latest.result())
-        marks = _marks(rung, versions) if snapshot.exists else ()
         releases = last.result() if last else []
     entry = next((r for r in releases if r.version == found.version and r.result == "succeeded"), None)
     newest = releases[0] if releases else None
@@ -179,19 +185,8 @@ def _read(rung: Rung) -> RungStatus:
         drift=drift,
         last_failure=f"{failed.release_id}: {failed.cause}" if failed else "",
         last_result=newest.result if newest else "",
-        bad=marks,
+        images=tuple((version, state.digest) for version, state in versions.items() if state and state.digest),
         skipped_ladder=entry.skipped_ladder if entry else "",
-    )
-
-
-def _marks(rung: Rung, versions: Mapping[str, State | None]) -> tuple[BadMark, ...]:
-    """Return the marks of the images of the versions that get traffic, in one call."""
-    digests = {version: state.digest for version, state in versions.items() if state and state.digest}
-    marked = rung.ledger.marks(digests.values())
-    return tuple(
-        BadMark(version, digest, bad.marked_at, bad.by, bad.why)
-        for version, digest in digests.items()
-        if (bad := marked.get(digest))
     )
 
 
@@ -273,7 +268,7 @@ def _print_mark(console: Console, environment: str, mark: BadMark, now: float) -
     who = f"{mark.by}, {ago(mark.marked_at, now)} ago"
     said = f"{environment}: image {short(mark.digest)} of version {mark.version} is marked bad by {who}"
     console.warn(console.brief(f"{said}: {plain_cause(mark.why)}", taken=_WARNING))
-    console.hint(f"if it is good after all: `{unmark_command(mark.digest)}`")
+    console.hint(f"if it is good after all: `{marks.unmark_command(mark.digest)}`")
 
 
 def _print_failure(console: Console, status: RungStatus) -> None:

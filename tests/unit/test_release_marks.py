@@ -160,3 +160,13 @@ class TestPlaces:
             unmark(marked, digest=digest("two"))
         assert len(caught.value.record["unmarked"]) == 1  # type: ignore[arg-type]
         assert records(marked.table, "bad") == []
+
+    def test_status_sees_a_mark_that_only_another_place_has(self, marked: World, other: FakeDynamoDB) -> None:
+        self.mark(other, marked)
+        unmark(marked, digest=digest("two"))
+        self.mark_again(other)
+        rungs = [marked.rung()]
+        assert [bad.by for bad in marks.known(rungs, {digest("one"), digest("two")}).values()] == ["climb"]
+        other.fail("BatchGetItem", DENIED)
+        assert marks.known(rungs, {digest("two")}) == {}, "a place out of reach hides no status"
+        assert marks.known(rungs, set()) == {}

@@ -365,6 +365,7 @@ def test_alarms_that_cant_be_read_hold_no_rollback_up(world: World, person: Any)
 
 def test_a_dry_run_and_a_rollback_of_nothing_ask_nobody(world: World, person: Any) -> None:
     assert roll_back(world, dry_run=True).marked_bad == digest("three")
+    assert f"image {digest('three')[7:19]} would be marked bad; a person on a terminal is asked first" in world.said
     assert roll_back(world, dry_run=True, bad=False).marked_bad == ""
     roll_back(world, to=world.releases[2]["release_id"])
     assert person.asked == []
