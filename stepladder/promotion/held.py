@@ -17,7 +17,12 @@ def check_free(desk: Desk) -> None:
 
 
 def _check_free(rung: Rung) -> None:
-    """Raise `LockedError` for a rung that a command holds. What another climb holds is found out by its execution."""
+    """Raise `LockedError` for a rung that a command holds.
+
+    What another promotion holds is found out by its execution; of one that has ended it is recovered.
+    """
     holder = rung.ledger.snapshot(rung.environment).lock
+    if holder and holder.host == locks.PIPELINE:
+        rung.recover(holder)
     if holder and holder.host != locks.PIPELINE and not rung.lock.is_over(holder):
         raise locks.locked(rung.environment, holder, rung.clock.now(), command="inv promote")

@@ -6,17 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stepladder.aws import error_code
 from stepladder.display import shortened, unwrapped
 from stepladder.errors import LockedError, RefusedError, RollbackFailedError, RolledBackError, StepladderError
 from stepladder.promotion.desk import Desk, Execution
-from stepladder.releases.clock import never_began, retrying
+from stepladder.releases.ended_promotion import recover
 
 _OURS = {"RefusedBeforeTraffic": "refused", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
-_AGAIN = ("StillRollingBackError", "TransientError")
 _WELL = {"succeeded", "unchanged", "untouched"}  # of a target that needed nothing, a climb elsewhere tells "unchanged"
 _PIPELINE = "pipeline"  # stands for a target where the rollback function itself gave no answer
-_PATIENCE = 900.0
-_RUNS = 300.0  # seconds, the rollback function's timeout in terraform/modules/delivery
 
 
 @dataclass(frozen=True)
@@ -56,30 +54,26 @@ def judge(desk: Desk, execution: Execution) -> Verdict:
 
 def settle(desk: Desk, execution: Execution) -> Verdict:
     """Have the rollback function put back what a cut-off execution left; any number of times, by anybody."""
-    client = desk.rung.aws.client("lambda", lasting=_RUNS)  # sent once: a slow settling must not run beside itself
-    function = desk.rung.names.pipeline_function("rollback")
-    payload = json.dumps({"action": "settle", "execution_arn": execution.arn}).encode()
-    for _ in desk.rung.clock.polls(_PATIENCE):
-        answer = retrying(
-            lambda: client.invoke(FunctionName=function, Payload=payload),
-            desk.rung.clock,
-            timeout=60,
-            passes=never_began,
-        )
-        body = json.loads(answer["Payload"].read() or b"null")
-        if not answer.get("FunctionError"):
-            if body["settled"]:
-                return _sum_up(tuple(body["settled"]))
-            # DescribeExecution is eventually consistent: there the execution is running still, and nothing was done
-            error, cause = "StillRollingBackError", "the execution does not end"
-            continue
-        error, cause = str(body.get("errorType", "")), str(body.get("errorMessage", ""))
-        if error not in _AGAIN:
-            break
-    return Verdict(
-        "rollback_failed",
-        ({"environment": _PIPELINE, "outcome": "rollback_failed", "error": error, "cause": cause},),
-    )
+    rung = desk.rung
+    found = recover(rung.aws, rung.names.pipeline_function("rollback"), execution.arn, rung.clock)
+    if not found.error:
+        return _sum_up(found.targets)
+    stuck = {"environment": _PIPELINE, "outcome": "rollback_failed", "error": found.error, "cause": found.cause}
+    return Verdict("rollback_failed", (stuck,))
+
+
+def free_locks(desk: Desk, execution: Execution) -> None:
+    """Have locks given back that an ended execution could not give back itself. What fails here hides no end."""
+    try:
+        for target in execution.targets:
+            rung = desk.at(target["environment"])
+            holder = rung.ledger.snapshot(rung.environment).lock
+            if holder and holder.run_id == execution.arn:  # elsewhere a promotion of its own holds it
+                rung.recover(holder)
+    except Exception as error:
+        if not error_code(error):
+            raise
+        desk.console.warn(f"whether the promotion gave its locks back can't be told ({error_code(error)})")
 
 
 def failure(desk: Desk, execution: Execution, verdict: Verdict) -> StepladderError | None:

@@ -40,6 +40,7 @@ def watch(desk: Desk, execution: Execution) -> tuple[Execution, Verdict]:
     ended = desk.describe(execution.arn)
     if ended is None:
         raise StepladderError(f"climb {execution.name} is gone from Step Functions", hint="look at the ledger")
+    verdict.free_locks(desk, ended)
     return ended, verdict.judge(desk, ended)
 
 

@@ -50,20 +50,30 @@ class EnvironmentLock:
         self.held = False
 
     def acquire(
-        self, seen: Holder | None = None, *, wait: float = 0.0, waiting: Callable[[Holder], None] | None = None
+        self,
+        seen: Holder | None = None,
+        *,
+        wait: float = 0.0,
+        waiting: Callable[[Holder], None] | None = None,
+        free: Callable[[Holder], bool] = lambda _holder: False,
     ) -> bool:
         """Take the lock, from `seen` (the holder that a read just showed, if any) when that one is dead.
 
         Returns whether it was free: what the caller read beside `seen` still holds then. Else somebody was at work in
         between, and it has to be read again. Raises `LockedError`, which names the holder, at once or after `wait`
-        seconds; `waiting` is told once, if there is anything to wait for.
+        seconds; `waiting` is told once, if there is anything to wait for. `free` is asked to free the lock of a holder
+        of another kind (a promotion) that has ended, and says whether it did.
         """
         holder, tries = seen, 0
         told = False
         for _ in self._clock.polls(wait):
             for _ in range(3):  # the holder may give it back, or die, between our write and our read
                 if holder and not self.is_over(holder):
-                    break
+                    if not free(holder):
+                        break
+                    holder = self._read()
+                    tries += 1
+                    continue
                 tries += 1
                 if self._put(instead_of=holder):
                     self._begin()

@@ -97,12 +97,21 @@ class Rung:
         It is given back however the block ends. Failing at that hides nothing: the lease runs out by itself.
         """
         try:
-            yield self.lock.acquire(seen, wait=wait, waiting=waiting)
+            yield self.lock.acquire(seen, wait=wait, waiting=waiting, free=self.recover)
         finally:
             try:
                 self.lock.release()
             except Exception as error:  # noqa: BLE001 - see the docstring
                 self.console.warn(f"the lock could not be given back ({error_code(error) or error}); it runs out")
+
+    def recover(self, holder: Holder) -> bool:
+        """Recover a promotion that holds this environment's lock and has ended; say whether the lock may be free."""
+        from stepladder.releases import ended_promotion
+
+        freed = ended_promotion.free(self.aws, self.names.pipeline_function("rollback"), holder, self.clock)
+        if freed:
+            self.console.line(f"  freed the lock of a promotion that has ended ({holder.command}, {holder.owner})")
+        return freed
 
     def check_account(self, account: str) -> None:
         """Refuse to work in another account than the settings name."""

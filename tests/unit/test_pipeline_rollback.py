@@ -259,6 +259,8 @@ class TestSettle:
             "digest": release()["digest"],
             "git_commit": "c0ffee",
             "requested_by": "jo",
+            "input_key": "k-1",
+            "hotfix": True,
             "rungs": [{"targets": [target(environment="staging", function="orders-staging")]}, {"targets": [target()]}],
         }
         world.states.execution = {"status": "ABORTED", "input": json.dumps(told), "error": "Stopped"}
@@ -279,6 +281,51 @@ class TestSettle:
         assert self.entry(pipeline)["version"] == "8"
         assert "the execution ended ABORTED: Stopped" in self.entry(pipeline)["cause"]
         assert pipeline.world.dynamodb.read("env#production", "lock") == {}
+
+    def test_its_entry_keeps_what_the_release_was_started_with(self, pipeline):
+        self.settle(pipeline)
+        assert (self.entry(pipeline)["input_key"], self.entry(pipeline)["hotfix"]) == ("k-1", "True")
+
+    def test_who_stopped_it_and_why_is_recorded(self, pipeline):
+        pipeline.world.states.execution["cause"] = "stopped by jo@laptop: wrong version"
+        self.settle(pipeline)
+        assert self.entry(pipeline)["cause"].endswith("ABORTED: Stopped: stopped by jo@laptop: wrong version")
+
+    def test_a_rung_that_ran_the_image_already_is_unlocked_without_a_false_entry(self, pipeline):
+        pipeline.world.lambda_.digests[FUNCTION, "7"] = release()["digest"]
+        assert self.settle(pipeline)[1] == {
+            "environment": "production",
+            "outcome": "unchanged",
+            "error": "",
+            "cause": "",
+        }
+        assert self.entry(pipeline) == {}
+        assert pipeline.world.dynamodb.read("env#production", "lock") == {}
+
+    def ended(self, pipeline, status, outcome, **more):
+        targets = [{"environment": "production", "outcome": outcome, "error": "E", "cause": "why"}]
+        said = {"output": json.dumps([{"targets": []}, {"targets": targets}])}
+        if status == "FAILED":
+            said = {"error": "RefusedBeforeTraffic", "cause": json.dumps(targets)}
+        pipeline.world.states.execution |= {"status": status, **said, **more}
+        pipeline.world.dynamodb.put("env#staging", "lock", run_id=EXECUTION, previous_version="3", since="then")
+        return self.settle(pipeline)
+
+    @pytest.mark.parametrize(("status", "outcome"), [("SUCCEEDED", "unchanged"), ("FAILED", "refused")])
+    def test_locks_that_an_ended_promotion_could_not_give_back_are_given_back_and_nothing_else(
+        self, pipeline, status, outcome
+    ):
+        settled = self.ended(pipeline, status, outcome)
+        assert [t["outcome"] for t in settled] == ["unchanged", outcome]
+        for environment in ("staging", "production"):
+            assert pipeline.world.dynamodb.read(f"env#{environment}", "lock") == {}
+            assert pipeline.world.dynamodb.read(f"env#{environment}", f"release#{RELEASE}") == {}
+        assert pipeline.world.lambda_.moves == []
+
+    def test_an_end_that_can_t_be_read_is_recovered_as_one_that_was_cut_off(self, pipeline):
+        pipeline.world.lambda_.aliases["orders-staging"]["FunctionVersion"] = "3"
+        settled = self.ended(pipeline, "FAILED", "refused", cause="not JSON")
+        assert settled[1]["outcome"] == "failed"
 
     def test_what_it_had_not_moved_is_recorded_as_failed(self, pipeline):
         assert [t["outcome"] for t in self.settle(pipeline)] == ["untouched", "failed"]

@@ -117,6 +117,27 @@ def test_nothing_is_proven_about_another_machine_or_boot(setting: Setting, chang
         setting.lock().acquire(holder)
 
 
+def test_the_lock_of_a_holder_that_could_be_freed_is_taken(setting: Setting) -> None:
+    holder = setting.held_by(run_id="arn:aws:states:eu-west-1:123456789012:execution:orders-promotion:x", host="there")
+    asked: list[Holder] = []
+
+    def free(found: Holder) -> bool:
+        asked.append(found)
+        del setting.table.tables["t"][KEY]
+        return True
+
+    lock = setting.lock()
+    assert lock.acquire(setting.seen(), free=free) is False, "what was read beside the lock must be read again"
+    lock.release()
+    assert asked == [holder]
+
+
+def test_a_holder_that_can_t_be_freed_keeps_its_lock(setting: Setting) -> None:
+    setting.held_by(host="there")
+    with pytest.raises(LockedError):
+        setting.lock().acquire(setting.seen(), free=lambda _holder: False)
+
+
 def test_a_lease_that_ran_out_is_taken_over_once_clocks_can_t_disagree(setting: Setting) -> None:
     setting.held_by(host="elsewhere", expires=int(setting.time.seconds) - SKEW + 5)
     with pytest.raises(LockedError):
