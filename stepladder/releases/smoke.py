@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -77,7 +78,7 @@ def parse(documents: Mapping[str, bytes | str]) -> list[Case]:
     problems: list[str] = []
     for file, text in documents.items():
         try:
-            raw = json.loads(text)
+            raw = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             problems.append(f"{file}: is not JSON: {error}")
             continue
@@ -98,6 +99,17 @@ def parse(documents: Mapping[str, bytes | str]) -> list[Case]:
     if problems:
         raise SmokeCasesError(problems)
     return cases
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:_SHOWN]} is too large a number")
+    return number
 
 
 def _problems(raw: Any) -> list[str]:

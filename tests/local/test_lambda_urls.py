@@ -194,6 +194,8 @@ BAD = [
     *({"statusCode": 200, "cookies": value} for value in ("a=1", [1], ["a=1\r\nX: y"], {"a": 1})),
     *({"statusCode": 200, "body": text, "isBase64Encoded": True} for text in ("a", "ż", "a===", "*")),
     {"statusCode": 200, "body": "\ud800"},
+    {"statusCode": 200, "headers": {"X-Own": "x" * 70_000}},
+    {"statusCode": 200, "headers": {f"X-{n}": "x" for n in range(200)}},
     {"a": float("nan")},
     {"a": float("inf")},
 ]

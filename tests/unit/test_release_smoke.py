@@ -180,3 +180,10 @@ def test_a_long_answer_is_cut() -> None:
     (line,) = compare({"result": {"a": 1}}, {"a": "x" * 1000})
     assert len(line) < 150
     assert json.dumps("x" * 1000) not in line
+
+
+@pytest.mark.parametrize("payload", ["NaN", "-Infinity", "1e400", "[-1e999]"])
+def test_what_python_takes_for_json_and_lambda_does_not_is_a_problem_of_the_file(payload):
+    with pytest.raises(smoke.SmokeCasesError) as refused:
+        smoke.parse({"one.json": f'{{"name": "one", "payload": {payload}}}'})
+    assert refused.value.problems[0].startswith("one.json: is not JSON: ")

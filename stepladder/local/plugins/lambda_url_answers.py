@@ -21,6 +21,8 @@ from stepladder.local.http import is_header
 _SPACE = re.compile(r"\s+")
 _STATUSES = range(200, 600)  # a 1xx would be no answer yet
 _JSON = "application/json"
+_HEAD_LIMIT = 60_000  # bytes; with more, curl and Python's own client cut the answer off
+_HEADERS_LIMIT = 90  # of Python's client's 100, some are the server's own
 
 
 class _MalformedError(ValueError):
@@ -58,6 +60,8 @@ def mapped(payload: bytes) -> Answer:
         if "content-type" not in {name.lower() for name, _ in headers}:
             headers.append(("Content-Type", _JSON))
         headers += [("Set-Cookie", _header("Set-Cookie", cookie)) for cookie in _cookies(value.get("cookies"))]
+        if sum(len(name) + len(sent) for name, sent in headers) > _HEAD_LIMIT or len(headers) > _HEADERS_LIMIT:
+            raise _MalformedError("its headers are more than clients take")
         return Answer(_status(value["statusCode"]), headers, _body(value))
     except (ValueError, RecursionError) as error:
         return broken(str(error))
