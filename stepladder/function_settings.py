@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -30,6 +31,17 @@ DEFAULTS: dict[str, Any] = {
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RETENTION = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+RESERVED = frozenset(
+    {
+        *("AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV", "AWS_REGION"),
+        *("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION"),
+        *("AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME"),
+        *("AWS_LAMBDA_RUNTIME_API", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+        *("LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT"),
+    }
+)
+LONGEST = 4096  # bytes of all variables together, as JSON
 _VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 _TOPIC = re.compile(r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[^:]+")
 _WHOLE = 100  # percent
@@ -96,7 +108,19 @@ def _environment(key: str, raw: object, default: Mapping[str, str], problems: Pr
     for name, value in raw.items():
         if not _VARIABLE.fullmatch(str(name)) or not isinstance(value, str):
             problems.add(f"{key}.{name}", value, "text, under a name like LOG_LEVEL")
-    return {str(k): str(v) for k, v in {**default, **raw}.items()}
+        if name in RESERVED:
+            problems.add(f"{key}.{name}", value, "a name that Lambda doesn't reserve: it sets this one itself")
+    found = {str(k): str(v) for k, v in {**default, **raw}.items()}
+    size = len(_as_json(found).encode())
+    if raw and size > LONGEST:
+        problems.add(key, f"{len(found)} variables, {size} bytes", f"{LONGEST} bytes together, as JSON")
+    return found
+
+
+def _as_json(values: Mapping[str, str]) -> str:
+    """Write variables as Terraform's `jsonencode` does, whose length the module limits."""
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
 def _alarms(key: str, raw: object, default: Alarms, problems: Problems) -> Alarms:

@@ -26,6 +26,8 @@ ARCHITECTURES = ("arm64", "x86_64")
 TRIGGERS = ("url", "url-iam", "sqs", "schedule", "none")
 BUILDERS = ("auto", "docker", "layers")
 KEEP = (5, 1000)
+BUILD = ".stepladder"
+"""The folder for everything generated, in a project's root."""
 INFRA = ("auto", "always", "never")
 
 DEFAULTS: dict[str, Any] = {
@@ -115,7 +117,7 @@ class Settings:
     @property
     def build_dir(self) -> Path:
         """The folder for everything generated; ignored by git."""
-        return self.root / ".stepladder"
+        return self.root / BUILD
 
 
 def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> Settings:
@@ -261,14 +263,23 @@ def _alarms_that_can_ring(
 Loader = Callable[[Any], Settings]
 
 
-def from_context(context: Any) -> Settings:
-    """Read the settings from an Invoke context.
+def root_of(context: Any) -> Path:
+    """Return the project's root: the folder of the collection that Invoke loaded (where `tasks.py` is)."""
+    return Path(getattr(context.config, "_project_prefix", None) or Path.cwd()).resolve()
 
-    The project's root is the folder of the collection that was loaded (where `tasks.py` is).
-    """
-    config = context.config
-    root = Path(getattr(config, "_project_prefix", None) or Path.cwd()).resolve()
-    raw = _plain(config.get("stepladder", {}))
+
+def tried(context: Any) -> Settings | BadInputError:
+    """Read the settings from an Invoke context, or return what is wrong with them."""
+    try:
+        return from_context(context)
+    except BadInputError as error:
+        return error
+
+
+def from_context(context: Any) -> Settings:
+    """Read the settings from an Invoke context."""
+    root = root_of(context)
+    raw = _plain(context.config.get("stepladder", {}))
     told = isinstance(raw, Mapping) and (raw.get("project") or raw.get("environments"))
     if not told and not any(root.glob("invoke.*")):
         hint = "make one: `inv new`, or go to the folder of one"

@@ -9,12 +9,12 @@ from stepladder.collections.edge import task
 
 @task
 def check(context: Any) -> None:
-    """Check the project: settings, smoke cases, lock, lint, format, Terraform."""
+    """Check the project: settings, smoke cases, lock, Dockerfile, lint, format, Terraform."""
     from stepladder.console import Console
     from stepladder.scaffold import project
-    from stepladder.settings import from_context
+    from stepladder.settings import root_of, tried
 
-    project.check(from_context(context), Console())
+    project.check(tried(context), Console(), root_of(context))
 
 
 @task(

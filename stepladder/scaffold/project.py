@@ -7,14 +7,15 @@ import os
 import shlex
 import shutil
 import sys
+from pathlib import Path
 
 from stepladder import process
 from stepladder.checks import Check, run_all, tool
-from stepladder.console import Console
+from stepladder.console import Console, Step
 from stepladder.errors import BadInputError, StepladderError
 from stepladder.images import dependencies, lock, requirements
 from stepladder.releases import variables
-from stepladder.settings import Settings
+from stepladder.settings import BUILD, Settings
 
 _INSTALL_DEADLINE = 300.0
 # These name folders of Lambda's file system
@@ -22,59 +23,76 @@ _LAMBDAS_PATHS = ("LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "PYTHONHOME", "PYTHON
 _TEST_DEADLINE = 3600.0
 
 
-def check(settings: Settings, console: Console) -> None:
-    """Check smoke cases, lock, lint, format and Terraform code. Raises `StepladderError` when a check fails."""
-    checks = (
+def check(settings: Settings | StepladderError, console: Console, root: Path | None = None) -> None:
+    """Check all that stands in the project, at once. Raises `StepladderError` when a check fails.
+
+    `settings` may be the error that reading them raised: then what needs none of them is checked, in `root`.
+    """
+    where = root or (settings.root if isinstance(settings, Settings) else Path.cwd())
+    build_dir = where / BUILD
+    checks = [Check("validate", act=lambda step: _validate(where, build_dir, step)), _settings(settings)]
+    if isinstance(settings, Settings):
+        known = settings
+        checks += [
+            Check("smoke", act=lambda step: _smoke(known, step)),
+            Check("lock", act=lambda step: _lock(known, step)),
+            Check("Dockerfile", act=lambda step: _dockerfile(known, step, console)),
+        ]
+    checks += [
         Check("ruff", ("ruff", "check")),
         Check("format", ("ruff", "format", "--check")),
         Check("terraform", ("terraform", "fmt", "-check", "-diff", "-recursive", "terraform"), needs="terraform"),
-    )
-    run_all(
-        checks,
-        settings.root,
-        console,
-        before=[
-            lambda: _check_settings(console),
-            lambda: _check_smoke(settings, console),
-            lambda: _check_lock(settings, console),
-        ],
-        after=[lambda: validate(settings, console)],
-    )
+    ]
+    run_all(checks, where, console)
 
 
-def _check_settings(console: Console) -> None:
-    with console.step("settings") as step:
-        step.done("valid")  # they were read to come here, and every problem would have been told
+def _settings(told: Settings | StepladderError) -> Check:
+    def act(step: Step) -> None:
+        if isinstance(told, StepladderError):
+            raise told
+        step.done(f"{len(told.environments)} environments: {', '.join(told.environments)}")
+
+    return Check("settings", act=act)
 
 
-def _check_lock(settings: Settings, console: Console) -> None:
-    with console.step("lock") as step:
-        lock.check(settings)
-        step.done(f"{settings.image.context}/requirements.txt locks what is asked for")
-
-
-def _check_smoke(settings: Settings, console: Console) -> None:
+def _smoke(settings: Settings, step: Step) -> None:
     from stepladder.releases import smoke
     from stepladder.releases.cases import load
 
-    with console.step("smoke") as step:
-        try:
-            cases = load(settings.root / settings.smoke_path)
-        except smoke.SmokeCasesError as error:
-            raise BadInputError("the smoke cases are not valid", problems=error.problems) from None
-        step.done(f"{len(cases)} in {settings.smoke_path}")
+    try:
+        cases = load(settings.root / settings.smoke_path)
+    except smoke.SmokeCasesError as error:
+        raise BadInputError("the smoke cases are not valid", problems=error.problems) from None
+    step.done(f"{len(cases)} in {settings.smoke_path}")
+
+
+def _lock(settings: Settings, step: Step) -> None:
+    lock.check(settings)
+    step.done(f"{settings.image.context}/requirements.txt locks what requirements.in asks for")
+
+
+def _dockerfile(settings: Settings, step: Step, console: Console) -> None:
+    """Read the Dockerfile as a deployment does, with the handler that it names."""
+    from stepladder.images import preflight
+
+    preflight.check(settings, console.warn, take_pointers=False)
+    step.done(f"{settings.image.context}/Dockerfile and its handler")
 
 
 def validate(settings: Settings, console: Console) -> None:
-    """Run `terraform validate` on a copy of every root, without its backend; not again for code that was valid."""
+    """Run `terraform validate` on a copy of the roots, without backends; not again for code that was valid."""
+    with console.step("validate") as step:
+        _validate(settings.root, settings.build_dir, step)
+
+
+def _validate(root: Path, build_dir: Path, step: Step) -> None:
     from stepladder.terraform.validate import validate
 
-    with console.step("validate") as step:
-        roots = validate([settings.root / "terraform"], settings.build_dir, progress=step.progress)
-        if roots:
-            step.done(", ".join(roots))
-        else:
-            step.skip("the Terraform code is as it was when it was found valid")
+    roots = validate([root / "terraform"], build_dir, progress=step.progress)
+    if roots:
+        step.done(", ".join(roots))
+    else:
+        step.skip("the Terraform code is as it was when it was found valid")
 
 
 def run_tests(settings: Settings, console: Console, only: str, environment: str = "") -> None:

@@ -86,9 +86,10 @@ class Watch:
     """Follow one command's output: pass each line to `line`, from any thread, then read what was collected.
 
     `failed` holds the addresses that an apply could not change, `outputs` the values of outputs that aren't sensitive.
+    `verb` begins what is shown of how far it is: `applying 3 of 25: creating ...`, `planning, 12 read: ...`.
     """
 
-    def __init__(self, step: Step | None = None, *, total: int = 0) -> None:
+    def __init__(self, step: Step | None = None, *, total: int = 0, verb: str = "") -> None:
         self.changes: list[Change] = []
         self.failed: set[str] = set()
         self.diagnostics: list[Diagnostic] = []
@@ -96,7 +97,9 @@ class Watch:
         self.messages: list[str] = []
         self._step = step
         self._total = total
+        self._verb = verb
         self._done = 0
+        self._read = 0
         self._lock = threading.Lock()
 
     @property
@@ -155,16 +158,30 @@ class Watch:
             self._done += 1
         if kind == "apply_errored":
             self.failed.add(address)
+        if kind == "refresh_complete" or (kind == "apply_complete" and not self._total):
+            self._read += 1
         if not self._step:
             return
         if kind == "refresh_start":
-            self._step.progress(f"reading {address}")
+            self._show(f"reading {address}")
         elif kind in {"apply_start", "apply_progress"}:
             verb = _VERBS.get(str(hook.get("action", "")), "working on")
             seconds = hook.get("elapsed_seconds")
             took = f" ({seconds} s)" if seconds else ""
-            of = f"{self._done + 1} of {max(self._total, self._done + 1)}: " if self._total else ""
-            self._step.progress(f"{of}{verb} {address}{took}")
+            self._show(f"{verb} {address}{took}")
+        elif kind in _DONE and self._verb and self._total:
+            self._show(f"{'done with' if kind == 'apply_complete' else 'failed at'} {address}")
+
+    def _show(self, what: str) -> None:
+        """Show what Terraform is at, after how far it is."""
+        how_far = self._verb
+        if self._total:
+            at = min(self._done + 1, self._total)
+            how_far = f"{self._verb} {at} of {self._total}".lstrip()
+        elif self._verb and self._read:
+            how_far = f"{self._verb}, {self._read} read"
+        if self._step:
+            self._step.progress(f"{how_far}: {what}" if how_far else what)
 
 
 def operations(changes: tuple[Change, ...]) -> int:

@@ -105,14 +105,14 @@ class Runner:
         args = ["plan", "-json", "-input=false", "-detailed-exitcode", f"-out={out}", f"-var-file={self.at.tfvars}"]
         args += [f"-lock-timeout={lock_timeout}s"] if lock else ["-lock=false"]
         self._say("planning")
-        code, watch = self.run(args, timeout=PLAN_DEADLINE, good=(0, _PLAN_CHANGES))
+        code, watch = self.run(args, timeout=PLAN_DEADLINE, good=(0, _PLAN_CHANGES), verb="planning")
         return code == _PLAN_CHANGES, watch
 
     def apply(self, plan: Path, *, total: int, lock_timeout: int = LOCK_TIMEOUT) -> Watch:
         """Apply a saved plan and nothing else."""
         args = ["apply", "-json", "-input=false", f"-lock-timeout={lock_timeout}s", str(plan)]
-        self._say("applying")
-        return self.run(args, timeout=APPLY_DEADLINE, grace=APPLY_GRACE, total=total)[1]
+        self._say(f"applying {total} changes")
+        return self.run(args, timeout=APPLY_DEADLINE, grace=APPLY_GRACE, total=total, verb="applying")[1]
 
     def document(self, args: list[str]) -> dict[str, Any]:
         """Run a command that prints one JSON object, maybe secret, and return it; an empty one when it prints nothing.
@@ -141,10 +141,11 @@ class Runner:
         grace: float = process.GRACE,
         good: tuple[int, ...] = (0,),
         total: int = 0,
+        verb: str = "",
         hint: str = "",
     ) -> tuple[int, Watch]:
         """Run one command. Raises `TerraformError` with Terraform's own words when its exit code isn't good."""
-        watch = Watch(self.step, total=total)
+        watch = Watch(self.step, total=total, verb=verb)
         done = self._execute(args, watch, timeout, grace=grace)
         if done.code in good:
             return done.code, watch

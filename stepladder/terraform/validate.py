@@ -1,4 +1,8 @@
-"""Validate Terraform code: `terraform validate` on a copy of every root, without its backend.
+"""Validate Terraform code: `terraform validate` on a copy of the roots, without their backends.
+
+The roots are validated together, as modules of one that only calls them: Terraform and the AWS provider, which take
+nearly all of the time, then start once. What is not valid together is validated root by root, so that what counts, and
+what a person reads, is what Terraform says of a root by itself.
 
 Also a program, for lists of checks: `python -m stepladder.terraform.validate FOLDER...` in a project's or this
 repository's root. Modules are checked as the roots' children.
@@ -6,17 +10,27 @@ repository's root. Modules are checked as the roots' children.
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stepladder import process
 from stepladder.console import Console
 from stepladder.errors import StepladderError
 from stepladder.terraform import cli, files, providers
+from stepladder.terraform.roots import LOCK_FILE
 
 _DEADLINE = 600.0
+_TOGETHER = "stepladder-together"
+_VARIABLE = re.compile(r'^variable\s+"([\w-]+)"', re.MULTILINE)
+_ROOT_ONLY = re.compile(
+    r"^\s*(?:import|removed|cloud)\s*(?:\"[^\"]*\"\s*)?\{", re.MULTILINE
+)  # a module may not hold them
+_LOCKED = re.compile(r'^provider "([^"]+)" \{\s*version\s*=\s*"([^"]+)"', re.MULTILINE)
 
 
 def validate(
@@ -39,11 +53,50 @@ def validate(
         ignored = shutil.ignore_patterns(".terraform", "*.tfstate*")
         shutil.copytree(source, copy, ignore=ignored, dirs_exist_ok=True)
     roots = sorted(path.parent.name for path in copy.glob("*/versions.tf"))
-    for root in roots:
-        progress(root)
-        _validate(terraform.path, copy / root, build_dir)
+    progress(f"{len(roots)} roots")
+    if not _valid_together(terraform.path, copy, roots, build_dir):
+        shared = providers.source(build_dir, copy).cache  # by which no two `init` may run at once
+        with ThreadPoolExecutor(1 if shared else os.cpu_count()) as pool:
+            checks = [pool.submit(_validate, terraform.path, copy / root, build_dir) for root in roots]
+        for check in checks:
+            check.result()
     stamp.write_text(wanted, "utf-8")
     return roots
+
+
+def _valid_together(terraform: Path, copy: Path, roots: Sequence[str], build_dir: Path) -> bool:
+    """Validate the roots as modules of one; False when that says nothing about each by itself."""
+    code = {root: "\n".join(path.read_text("utf-8") for path in sorted((copy / root).glob("*.tf"))) for root in roots}
+    locks = {_locked(copy / root / LOCK_FILE) for root in roots} - {frozenset[tuple[str, str]]()}
+    if len(roots) < 2 or len(locks) > 1 or any(_ROOT_ONLY.search(text) for text in code.values()):  # noqa: PLR2004
+        return False
+    if any(True for root in roots for _ in (copy / root).glob("*.tf.json")):
+        return False
+    folder = copy / _TOGETHER
+    folder.mkdir()
+    (folder / "main.tf").write_text("".join(_call(root, text) for root, text in code.items()), "utf-8")
+    locked = next((copy / root / LOCK_FILE for root in roots if (copy / root / LOCK_FILE).is_file()), None)
+    if locked:
+        shutil.copyfile(locked, folder / LOCK_FILE)
+    try:
+        _validate(terraform, folder, build_dir)
+    except StepladderError:
+        return False
+    return True
+
+
+def _call(root: str, code: str) -> str:
+    """Return a call of a root as a module; each of its variables is one whose value nobody knows."""
+    names = _VARIABLE.findall(code)
+    arguments = "".join(f"  {name} = var.{root}_{name}\n" for name in names)
+    declared = "".join(f'variable "{root}_{name}" {{}}\n' for name in names)
+    return f'module "{root}" {{\n  source = "../{root}"\n{arguments}}}\n{declared}'
+
+
+def _locked(path: Path) -> frozenset[tuple[str, str]]:
+    """Return the providers and versions that a lock file names."""
+    text = path.read_text("utf-8") if path.is_file() else ""
+    return frozenset(_LOCKED.findall(text))
 
 
 def _validate(terraform: Path, folder: Path, build_dir: Path) -> None:

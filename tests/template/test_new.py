@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fakes.terraform import FakeTerraform
 
 from stepladder import names, settings
 from stepladder.console import Console
@@ -186,6 +187,14 @@ def test_a_lock_without_the_right_hash_is_refused(new_project):
         tasks.packages(load(project))
 
 
+@pytest.fixture
+def fake_terraform(tmp_path, monkeypatch):
+    """A Terraform that finds everything valid at once, where what else `check` says is looked at."""
+    for name, value in FakeTerraform(tmp_path / "tools").variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("fake_terraform")
 def test_check_refuses_a_requirement_that_is_not_locked(new_project):
     project = new_project()
     with (project / "function/requirements.in").open("a") as asked:
@@ -198,6 +207,7 @@ def test_check_refuses_a_requirement_that_is_not_locked(new_project):
         assert refused.value.problems == ("function/requirements.in:3: Some_Package[extra]>=1: not locked",)
 
 
+@pytest.mark.usefixtures("fake_terraform")
 def test_check_refuses_a_broken_smoke_case(new_project):
     project = new_project()
     (project / "tests/smoke/broken.json").write_text("{")
@@ -206,6 +216,34 @@ def test_check_refuses_a_broken_smoke_case(new_project):
         tasks.check(load(project), Console())
 
     assert "broken.json: is not JSON" in refused.value.problems[0]
+
+
+@pytest.mark.terraform
+def test_check_shows_each_of_its_checks_and_its_total_last(new_project, capfd):
+    project = new_project()
+    tasks.check(load(project), Console())
+    said = capfd.readouterr().err.splitlines()
+    names = {"settings", "smoke", "lock", "Dockerfile", "ruff", "format", "terraform", "validate"}
+    assert {line[2:].split("  ")[0].strip() for line in said[:-1]} == names
+    assert said[-1] == "8 checks passed, 0 skipped"
+
+    (project / "function/app/handler.py").write_text("import os\n")  # ruff, and the handler that the Dockerfile names
+    (project / "function/Dockerfile").write_text("FROM scratch\n")
+    with pytest.raises(StepladderError, match="2 of 8 checks failed: Dockerfile, ruff"):
+        tasks.check(load(project), Console())
+    assert "· validate" in capfd.readouterr().err, "validated although ruff failed, and not again"
+
+
+@pytest.mark.usefixtures("fake_terraform")
+def test_check_goes_on_when_the_settings_are_wrong(new_project, capfd):
+    project = new_project()
+    wrong = BadInputError("the settings are not valid", problems=("stepladder.python is '2.7'",))
+    with pytest.raises(BadInputError, match="1 of 5 checks failed: settings: the settings are not valid") as caught:
+        tasks.check(wrong, Console(), project)
+    assert caught.value.problems == wrong.problems
+    said = capfd.readouterr().err
+    assert "✓ ruff" in said
+    assert "✓ validate" in said
 
 
 VARIABLES = """import os

@@ -7,7 +7,7 @@ from fakes.terraform import FakeTerraform
 
 from stepladder.checks import Check, run_all
 from stepladder.console import Console
-from stepladder.errors import StepladderError
+from stepladder.errors import BadInputError, NotReadyError, StepladderError
 
 
 def _run(tmp_path, *checks):
@@ -26,6 +26,61 @@ def test_checks_that_pass_are_counted(tmp_path):
 def test_a_failed_check_fails_all_and_is_named(tmp_path):
     with pytest.raises(StepladderError, match="1 of 2 checks failed: bad"):
         _run(tmp_path, Check("good", ("true",)), Check("bad", ("false",)))
+
+
+def _fails(error):
+    def act(_step):
+        raise error
+
+    return act
+
+
+def test_every_check_runs_whichever_fails_and_the_total_comes_last(tmp_path):
+    said = _run(tmp_path, Check("one", act=lambda step: step.done("fine")), Check("two", ("true",)))
+    assert said.splitlines()[-1] == "2 checks passed, 0 skipped"
+    err = io.StringIO()
+    with pytest.raises(StepladderError, match=r"^2 of 3 checks failed: bad, worse$"):
+        run_all(
+            (
+                Check("bad", ("false",)),
+                Check("worse", act=_fails(BadInputError("it is bad", hint="fix it", problems=("line 1",)))),
+                Check("good", act=lambda step: step.done("fine")),
+            ),
+            tmp_path,
+            Console(err=err, live=False),
+        )
+    assert "good" in err.getvalue()
+
+
+def test_the_only_failure_is_told_whole_with_its_exit_code(tmp_path):
+    error = BadInputError("the lock is stale", hint="run `inv lock`", problems=("a: not locked",))
+    with pytest.raises(BadInputError, match=r"^1 of 2 checks failed: lock: the lock is stale$") as caught:
+        _run(tmp_path, Check("lock", act=_fails(error)), Check("good", ("true",)))
+    assert caught.value.hint == "run `inv lock`"
+    assert caught.value.problems == ("a: not locked",)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"),
+    [
+        ([NotReadyError("no tool")], 6),
+        ([BadInputError("a"), BadInputError("b")], 2),
+        ([BadInputError("a"), NotReadyError("b")], 1),
+    ],
+    ids=str,
+)
+def test_the_exit_code_is_that_of_the_failures_when_they_agree(tmp_path, errors, code):
+    with pytest.raises(StepladderError) as caught:
+        _run(tmp_path, *(Check(str(n), act=_fails(error)) for n, error in enumerate(errors)))
+    assert caught.value.exit_code == code
+
+
+def test_several_failures_are_told_with_the_names_of_their_checks(tmp_path):
+    errors = (BadInputError("it is bad", hint="fix it", problems=("line 1",)), StepladderError("it is worse"))
+    with pytest.raises(StepladderError) as caught:
+        _run(tmp_path, *(Check(name, act=_fails(error)) for name, error in zip("ab", errors, strict=True)))
+    assert caught.value.problems == ("a: it is bad (fix it)", "a: line 1", "b: it is worse")
 
 
 def test_a_check_whose_tool_is_missing_is_skipped_out_loud(tmp_path, monkeypatch):
@@ -52,22 +107,3 @@ def test_terraform_in_the_tools_of_the_project_is_run_although_path_has_none(tmp
     said = _run(tmp_path, Check("terraform", ("terraform", "fmt", "-check"), needs="terraform"))
     assert "1 checks passed, 0 skipped" in said
     assert own.verbs == ["fmt"]
-
-
-def test_what_is_checked_here_is_counted_with_the_rest_and_told_before_the_total(tmp_path):
-    err = io.StringIO()
-    console = Console(err=err, live=False)
-
-    def here(name):
-        with console.step(name):
-            pass
-
-    run_all(
-        [Check("one", ("true",))],
-        tmp_path,
-        console,
-        before=[lambda: here("settings")],
-        after=[lambda: here("validate")],
-    )
-    assert [line.split()[1] for line in err.getvalue().splitlines()[:-1]] == ["settings", "one", "validate"]
-    assert err.getvalue().splitlines()[-1] == "3 checks passed, 0 skipped"

@@ -39,6 +39,7 @@ def _contexts():
 
 CONTEXTS = _contexts()
 WITH_ENVIRONMENT = sorted(name for name, context in CONTEXTS.items() if "--env" in context.flag_names())
+NEED_ONE = [name for name in WITH_ENVIRONMENT if CONTEXTS[name].args["env"].default is None] + ["function.invoke"]
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +96,7 @@ def test_an_environment_may_be_given_by_either_flag(inv, name, flag):
     assert "did you mean `staging`? known environments: staging, production" in err
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in WITH_ENVIRONMENT if name not in {"status.show", "image.push"}], ids=str
-)
+@pytest.mark.parametrize("name", NEED_ONE)
 def test_a_task_that_needs_an_environment_lists_them(inv, name):
     code, _, err = inv(name, *OTHERS.get(name, []))
     assert code == 2

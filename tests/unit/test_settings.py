@@ -1,10 +1,12 @@
 """What `invoke.yaml` may say, and how everything that is wrong with it is explained at once."""
 
 import copy
+import re
+from pathlib import Path
 
 import pytest
 
-from stepladder import settings
+from stepladder import function_settings, settings
 from stepladder.errors import BadInputError, ExitCode
 
 GOOD = {
@@ -17,6 +19,7 @@ GOOD = {
 
 PLACE = {"account": "123456789012", "region": "eu-west-1"}
 
+ROOT = Path(__file__).resolve().parents[2]
 WRONG = {
     "a project with capitals": ({"project": "Hello"}, "stepladder.project is 'Hello'"),
     "a project longer than the bucket names allow": ({"project": "a" * 25}, "at most 24 characters"),
@@ -27,6 +30,14 @@ WRONG = {
     "memory that is text": ({"function": {"memory_mb": "big"}}, "a whole number from 128 to 10240"),
     "a timeout beyond Lambda's": ({"function": {"timeout_seconds": 901}}, "from 1 to 900"),
     "a variable that isn't text": ({"function": {"environment": {"LOG": 1}}}, "stepladder.function.environment.LOG"),
+    "a variable that Lambda sets itself": (
+        {"function": {"environment": {"AWS_REGION": "eu-west-1"}}},
+        "stepladder.function.environment.AWS_REGION is 'eu-west-1'; allowed: a name that Lambda doesn't reserve",
+    ),
+    "variables beyond what Lambda keeps": (
+        {"function": {"environment": {"LONG": "x" * 4000, "LONGER": "é" * 40}}},
+        "stepladder.function.environment is '2 variables, 4103 bytes'; allowed: 4096 bytes together, as JSON",
+    ),
     "an unknown log level": ({"function": {"log_level": "LOUD"}}, "stepladder.function.log_level is 'LOUD'"),
     "days that CloudWatch doesn't offer": ({"function": {"log_retention_days": 31}}, "allowed: 1, 3, 5, 7, 14, 30"),
     "a concurrency below none": ({"function": {"reserved_concurrency": -2}}, "a whole number from -1"),
@@ -112,6 +123,12 @@ def test_settings_that_are_wrong_are_refused(tmp_path, change, says):
         _load(tmp_path, **change)
     assert caught.value.exit_code == ExitCode.BAD_INPUT
     assert says in "\n".join(caught.value.problems)
+
+
+def test_the_names_that_lambda_reserves_are_those_that_the_module_refuses():
+    module = (ROOT / "terraform/modules/service/variables.tf").read_text()
+    refused = module.partition("setintersection(keys(var.environment_variables), [")[2].partition("]")[0]
+    assert set(re.findall(r'"(\w+)"', refused)) == function_settings.RESERVED
 
 
 def test_every_problem_is_listed_at_once(tmp_path):

@@ -181,11 +181,11 @@ def test_credentials_of_another_account_are_refused(at: roots.Root) -> None:
         plans.check_account(FakeAws("999999999999"), at)  # type: ignore[arg-type]
 
 
-def feed(*lines: Any, total: int = 0) -> tuple[events.Watch, list[str]]:
+def feed(*lines: Any, total: int = 0, verb: str = "") -> tuple[events.Watch, list[str]]:
     step = Step("x")
     shown: list[str] = []
     step.progress = shown.append  # type: ignore[method-assign]
-    watch = events.Watch(step, total=total)
+    watch = events.Watch(step, total=total, verb=verb)
     for line in lines:
         watch.line(line if isinstance(line, str) else json.dumps(line))
     return watch, shown
@@ -232,6 +232,41 @@ def test_an_apply_is_shown_resource_by_resource() -> None:
         "2 of 2: destroying aws_b.x",
     ]
     assert watch.failed == {"aws_b.x"}
+
+
+def test_an_apply_says_how_many_of_its_changes_are_made() -> None:
+    """Many are under way at once: what is done counts, also while no other begins."""
+    _, shown = feed(
+        *(event("apply_start", hook=hook(f"aws_a.{n}")) for n in range(3)),
+        *(event("apply_complete", hook=hook(f"aws_a.{n}")) for n in range(2)),
+        event("apply_errored", hook=hook("aws_a.2")),
+        total=3,
+        verb="applying",
+    )
+    assert shown == [
+        "applying 1 of 3: creating aws_a.0",
+        "applying 1 of 3: creating aws_a.1",
+        "applying 1 of 3: creating aws_a.2",
+        "applying 2 of 3: done with aws_a.0",
+        "applying 3 of 3: done with aws_a.1",
+        "applying 3 of 3: failed at aws_a.2",
+    ]
+
+
+def test_a_plan_says_how_much_it_has_read() -> None:
+    _, shown = feed(
+        event("refresh_start", hook=hook("aws_a.x")),
+        event("refresh_complete", hook=hook("aws_a.x")),
+        event("apply_start", hook=hook("data.aws_b.x", "read")),
+        event("apply_complete", hook=hook("data.aws_b.x", "read")),
+        event("refresh_start", hook=hook("aws_c.x")),
+        verb="planning",
+    )
+    assert shown == [
+        "planning: reading aws_a.x",
+        "planning, 1 read: reading data.aws_b.x",
+        "planning, 2 read: reading aws_c.x",
+    ]
 
 
 def test_sensitive_outputs_are_not_kept() -> None:
