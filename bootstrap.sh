@@ -17,6 +17,10 @@ darwin_arm64 867e0808fa971217043e25b7a792b10720c79b1546f8a68479b74f138be73e18
 
 say() { printf '%s\n' "$*" >&2; }
 
+# pip and uv draw how far they are on a terminal. Elsewhere they would list a hundred packages.
+quiet=--quiet
+if [ -t 2 ] && [ -z "${CI:-}" ]; then quiet=; fi
+
 fail() {
     say "error: $1"
     say ""
@@ -58,16 +62,17 @@ make_venv() {
             printf 'uv==%s' "$uv_version"
             sed -n '/^name = "uv"$/,/^]$/s/.*\.whl", hash = "\(sha256:[0-9a-f]*\)".*/ --hash=\1/p' uv.lock | tr -d '\n'
         } >.venv/bootstrap-uv.txt
-        .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: \
+        .venv/bin/python -m pip install ${quiet:+"$quiet"} --disable-pip-version-check --require-hashes --only-binary :all: \
             --requirement .venv/bootstrap-uv.txt ||
             fail "uv $uv_version could not be installed into .venv" \
                 "check that pip reaches its package index, and that the index gives the files that uv.lock names"
     fi
     say "bootstrap: installing what uv.lock names into .venv"
     # Byte code is compiled now: without it every later import is two to three times slower.
-    env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv sync --frozen --quiet --compile-bytecode \
+    env -u VIRTUAL_ENV UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv sync --frozen ${quiet:+"$quiet"} --compile-bytecode \
         --python .venv/bin/python ||
         fail "the packages in uv.lock could not be installed" "check that uv reaches the package index, then run this again"
+    say "bootstrap: installed"
     printf '%s' "$stamp" >.venv/bootstrap.stamp
 }
 
@@ -98,10 +103,17 @@ ensure_terraform() {
     mkdir -p .tools
     trap 'rm -f ".tools/$archive"' EXIT
     .venv/bin/python - "https://releases.hashicorp.com/terraform/$TERRAFORM_VERSION/$archive" ".tools/$archive" <<'PYTHON' ||
-import shutil, sys, urllib.request
+import os, sys, urllib.request
 try:
     with urllib.request.urlopen(sys.argv[1], timeout=60) as answer, open(sys.argv[2], "wb") as file:
-        shutil.copyfileobj(answer, file)
+        total, drawn = int(answer.headers.get("Content-Length") or 0), sys.stderr.isatty() and not os.environ.get("CI")
+        while block := answer.read(1 << 20):
+            file.write(block)
+            if drawn:
+                of = f" of {total / 1e6:.0f}" if total else ""
+                print(f"\rbootstrap: fetched {file.tell() / 1e6:.0f}{of} MB", end="", file=sys.stderr, flush=True)
+        if drawn:
+            print(file=sys.stderr)
 except OSError as error:
     sys.exit(f"bootstrap: {error}")
 PYTHON

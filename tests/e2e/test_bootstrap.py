@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import pty
 import re
 import shutil
 import subprocess
@@ -197,6 +198,23 @@ def test_a_venv_is_brought_up_to_date(checkout, fake_python, happened, calls):
     assert first.returncode == 0, first.stderr
     assert (checkout / "calls").read_text() == calls
     assert (_run(checkout, **env).stderr, (checkout / "calls").read_text()) == ("", calls)
+
+
+@pytest.mark.parametrize(("job", "quiet"), [({}, False), ({"CI": "true"}, True)], ids=["a person", "a CI job"])
+def test_a_person_at_a_terminal_sees_how_far_uv_is(checkout, fake_python, job, quiet):
+    """uv draws its progress itself. A list of a hundred packages is nothing for a log."""
+    uv = (checkout.parent / "venv/bin/uv").read_text().replace("echo synced", 'echo "$@"')
+    _script(checkout / ".venv/bin/uv", uv.removeprefix("#!/bin/sh\n"))
+    _changed(checkout)
+    own, terminal = pty.openpty()
+    try:
+        env = {"PATH": str(checkout.parent / "bin"), "PYTHON": str(fake_python), **job}
+        argv = ["sh", str(checkout / "bootstrap.sh")]
+        subprocess.run(argv, stdout=terminal, stderr=terminal, env=env, timeout=60, check=True)
+    finally:
+        os.close(own)
+        os.close(terminal)
+    assert ("--quiet" in (checkout / "calls").read_text()) == quiet
 
 
 def test_uv_comes_from_pip_by_the_hashes_of_its_wheels_in_the_lock(checkout):
