@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,11 @@ _DEADLINE = 30.0
 _SHOWN = 5
 _FATAL = 128
 _SUBMODULE = "160000"
+_WHOLE = ("-c", "core.sparseCheckout=false")
+_STATUS = (
+    *("status", "--porcelain=v2", "-z", "--no-renames", "--ignored=matching", "--untracked-files=all"),
+    *("--ignore-submodules=none", "--"),
+)
 _FIELDS = {"1": 8, "u": 10, "?": 1, "!": 1}  # how many fields stand before the path, by the record's kind
 
 
@@ -93,37 +99,39 @@ def tree(root: Path, paths: Sequence[str]) -> Tree | None:
     New and ignored files are among it, what a submodule holds, and files that `update-index` hides from git's own
     status. None without git, without a repository, and without a first commit.
     """
-    asked = ask(root, "rev-parse", "--show-prefix", "HEAD")
+    with ThreadPoolExecutor(3, thread_name_prefix="git") as pool:
+        head = pool.submit(ask, root, "rev-parse", "--show-prefix", "HEAD")
+        files = pool.submit(ask, root, "ls-files", "-v", "-s", "-z", "--", *paths)
+        listed = pool.submit(ask, root, *_STATUS, *paths)
+        asked = head.result()
     if asked is None:
         return None
     below, sha = asked.splitlines()
     if below and ask(root, "check-ignore", "--quiet", ".") is not None:
         return None  # the project merely lies in a repository that ignores it
-    entries = [entry for entry in (ask(root, "ls-files", "-v", "-s", "-z", "--", *paths) or "").split("\0") if entry]
+    entries = [entry for entry in (files.result() or "").split("\0") if entry]
     hidden = any(entry[0] == "S" or entry[0].islower() for entry in entries)
     modules = [entry.partition("\t")[2] for entry in entries if entry.split(" ", 2)[1] == _SUBMODULE]
-    found = list(_status(root, below, paths, hidden=hidden))
+    records = (_unhidden(root, paths) if hidden else listed.result()) or ""
+    found = [_difference(record, below) for record in records.split("\0") if record and record[0] in _FIELDS]
     for module in modules:
         found = _into(module, root, found)
     return Tree(sha, tuple(found))
 
 
-def _status(root: Path, below: str, paths: Sequence[str], *, hidden: bool) -> Iterator[Difference]:
-    argv = ["status", "--porcelain=v2", "-z", "--no-renames", "--ignored=matching", "--untracked-files=all"]
-    argv += ["--ignore-submodules=none", "--", *paths]
-    if hidden:  # an index of the commit's own knows nothing of skip-worktree and assume-unchanged
-        with tempfile.TemporaryDirectory() as folder:
-            index = Path(folder) / "index"
-            ask(root, "-c", "core.sparseCheckout=false", "read-tree", "HEAD", index=index)
-            listed = ask(root, "-c", "core.sparseCheckout=false", *argv, index=index)
-    else:
-        listed = ask(root, *argv)
-    for record in (listed or "").split("\0"):
-        if record and record[0] in _FIELDS:
-            fields = record.split(" ", _FIELDS[record[0]])
-            tracked, ignored = record[0] not in "?!", record[0] == "!"
-            path, absent = fields[-1].removeprefix(below), tracked and "D" in fields[1]
-            yield Difference(path, tracked, ignored, absent, submodule=tracked and fields[2].startswith("S"))
+def _unhidden(root: Path, paths: Sequence[str]) -> str | None:
+    """Ask for the status by an index of the commit's own, which knows nothing of skip-worktree and assume-unchanged."""
+    with tempfile.TemporaryDirectory() as folder:
+        index = Path(folder) / "index"
+        ask(root, *_WHOLE, "read-tree", "HEAD", index=index)
+        return ask(root, *_WHOLE, *_STATUS, *paths, index=index)
+
+
+def _difference(record: str, below: str) -> Difference:
+    fields = record.split(" ", _FIELDS[record[0]])
+    tracked, ignored = record[0] not in "?!", record[0] == "!"
+    path, absent = fields[-1].removeprefix(below), tracked and "D" in fields[1]
+    return Difference(path, tracked, ignored, absent, submodule=tracked and fields[2].startswith("S"))
 
 
 def _into(module: str, root: Path, found: list[Difference]) -> list[Difference]:
