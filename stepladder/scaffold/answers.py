@@ -41,7 +41,8 @@ def check(given: Mapping[str, Any], template: Path) -> dict[str, Any]:
     for key, value in checked.items():
         match known.get(key):
             case list(choices) if value not in choices:
-                found.append(f"{key} is {value!r}; allowed: {', '.join(choices)}")
+                meant = did_you_mean(value, choices)
+                found.append(f"{key} is {value!r}; allowed: {', '.join(choices)}{f'; {meant}' if meant else ''}")
             case bool() if not isinstance(value, bool):
                 found.append(f"{key} is {value!r}; allowed: true, false")
     with importable(template):

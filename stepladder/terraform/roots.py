@@ -17,6 +17,7 @@ from stepladder.errors import BadInputError
 from stepladder.names import Names
 from stepladder.promotion import packages, places
 from stepladder.settings import Environment, Settings
+from stepladder.similar import did_you_mean
 from stepladder.terraform import files
 
 ROOTS = ("foundation", "service", "delivery")
@@ -120,7 +121,8 @@ def root(settings: Settings, env: str, name: str) -> Root:
     """Return a root. Raises `BadInputError` for an unknown environment or root, or one that the project lacks."""
     environment = settings.environment(env)
     if name not in ROOTS:
-        raise BadInputError(f"there is no Terraform root {name!r}", hint=f"roots: {', '.join(ROOTS)}")
+        hint = f"{did_you_mean(name, ROOTS)} roots: {', '.join(ROOTS)}".strip()
+        raise BadInputError(f"there is no Terraform root {name!r}", hint=hint)
     found = Root(settings, environment, name)
     if not any(found.source_dir.glob("*.tf")):
         raise BadInputError(

@@ -213,6 +213,21 @@ def test_a_slip_in_the_settings_is_answered_with_what_was_meant(inv, folder, cha
     assert said in err
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("tf.plan -e staging --root servce", "did you mean `service`? roots: foundation, service, delivery"),
+        ("new --no-input --trigger scedule", "- trigger is 'scedule'; allowed: url-iam, url, sqs, schedule, none; did"),
+        ("new --no-input --answers a.yaml", "- projct_name is not an answer; did you mean `project_name`? allowed: "),
+    ],
+)
+def test_a_slip_in_a_value_is_answered_with_what_was_meant(inv, folder, typed, said):
+    (folder / "a.yaml").write_text("projct_name: x\n")
+    code, _, err = inv(*typed.split())
+    assert code == 2
+    assert said in err
+
+
 def test_a_slip_in_a_variable_is_answered_with_what_was_meant(inv, monkeypatch):
     monkeypatch.setenv("INVOKE_STEPLADDER_FUNCTION_MEMORY", "512")
     code, _, err = inv("status")
