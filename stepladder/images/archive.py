@@ -103,14 +103,17 @@ def _write_tar(out: io.RawIOBase, entries: Iterable[Entry], prefix: str) -> None
 def _add(tar: tarfile.TarFile, path: str, entry: Entry | None) -> None:
     info = tarfile.TarInfo(path)
     info.mtime, info.mode = MTIME, 0o755
-    if entry is None:
+    if entry is not None:
+        info.uid, info.gid = entry.owner
+    if entry is None or entry.folder:
         info.type = tarfile.DIRTYPE
+        info.mode = entry.mode if entry and entry.mode is not None else 0o755
         tar.addfile(info)
     elif entry.link:
         info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.link, 0o777
         tar.addfile(info)
     else:
-        info.mode = 0o755 if entry.executable else 0o644
+        info.mode = entry.mode if entry.mode is not None else 0o755 if entry.executable else 0o644
         add_file(tar, info, entry)
 
 

@@ -125,7 +125,11 @@ class Bases:
         config = {
             "architecture": hostbase.machine(),
             "os": "linux",
-            "config": {"Env": list(hostbase.ENVIRONMENT), "Entrypoint": ["/lambda-entrypoint.sh"]},
+            "config": {
+                "Env": list(hostbase.ENVIRONMENT),
+                "Entrypoint": ["/lambda-entrypoint.sh"],
+                "WorkingDir": "/var/task",
+            },
             "rootfs": {"type": "layers", "diff_ids": [made.layer.diff_id]},
             "history": [{"created_by": f"stepladder: {host.label}"}],
         }

@@ -10,6 +10,7 @@ from typing import Self
 
 from stepladder import text
 from stepladder.errors import BadInputError, StepladderError
+from stepladder.images import ignore as ignore_rules
 from stepladder.images.ignore import Ignore
 
 _STILL = "run the same command again once nothing writes to the files"
@@ -17,12 +18,16 @@ _STILL = "run the same command again once nothing writes to the files"
 
 @dataclass(frozen=True)
 class Entry:
-    """One file or symbolic link of the context; `path` is relative and uses `/`."""
+    """One file, symbolic link or folder of the context or of a layer; `path` is relative and uses `/`."""
 
     path: str
     source: Path
     executable: bool = False
     link: str = ""
+    folder: bool = False
+    mode: int | None = None
+    """None: 0755 for a folder and what is executable, else 0644."""
+    owner: tuple[int, int] = (0, 0)
 
     def read(self) -> bytes:
         """Return the file's bytes; for a small one, `opened` is for any."""
@@ -86,8 +91,26 @@ def collect(folder: Path) -> tuple[Entry, ...]:
 
 def rules(folder: Path) -> Ignore:
     """Read the context's `.dockerignore`."""
-    path = folder / ".dockerignore"
-    return Ignore(text.lines(text.read(path, comments=True)) if path.is_file() else ())
+    return ignore_rules.of(folder)
+
+
+def secrets(folder: Path) -> tuple[str, ...]:
+    """Return what stays out of the context as a secret although no line of `.dockerignore` says so, sorted."""
+    ignore, found = ignore_rules.of(folder), list[str]()
+
+    def walk(below: str) -> None:
+        with os.scandir(folder / below) as scan:
+            for item in scan:
+                path = f"{below}/{item.name}" if below else item.name
+                if ignore.rule(path) and not ignore.has_exceptions:
+                    continue
+                if ignore.secret(path) and not ignore.rule(path):
+                    found.append(path)
+                elif item.is_dir(follow_symlinks=False) and (ignore.has_exceptions or not ignore.excludes(path)):
+                    walk(path)
+
+    walk("")
+    return tuple(sorted(found))
 
 
 def _walk(root: Path, below: str, ignore: Ignore, found: list[Entry]) -> None:

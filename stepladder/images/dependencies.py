@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import os
 import re
-import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stepladder import files, process
 from stepladder.errors import BadInputError, StepladderError
+from stepladder.images import pip_file, wheel_layout
 from stepladder.images import requirements as requirement_files
 from stepladder.images.archive import Layer, write_layer
 from stepladder.images.context import Entry
+from stepladder.images.pip_file import Locked
 from stepladder.images.requirements import Requirement, Requirements, normal
 
-_VERSION = 1  # raise it when the layer is laid out anew
+_VERSION = 2  # raise it when the layer is laid out anew
 _TIMEOUT = 600.0
 _SHOWN = 8  # lines of uv's
-_INSTALLER = {"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
 # Amazon Linux 2 (Python 3.11) has glibc 2.26, Amazon Linux 2023 has 2.34; uv names no 2.26
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
 _GLIBC = {"3.11": "manylinux_2_17"}
@@ -80,27 +78,56 @@ class Target:
 
 
 @dataclass(frozen=True)
+class Request:
+    """What to install: locked requirements, where to in the image, and where uv runs and finds wheels."""
+
+    locked: Locked
+    prefix: str
+    folder: Path
+    """uv runs here: the project may configure an index."""
+    where: str
+    wheels: tuple[Entry, ...] = ()
+    no_deps: bool = True
+    site: bool = False
+    """Whether `prefix` is the base's site-packages, with commands and data files beside it."""
+
+    @classmethod
+    def of_file(cls, path: Path, prefix: str) -> Request:
+        """Return the request of a requirements file as it is."""
+        where = f"{path.parent.name}/{path.name}"
+        locked = _beside(path, where) if path.is_file() else Locked()
+        check_locked(path, Requirements(list(locked.found), unknown=list(locked.unknown)))
+        return cls(locked, prefix, path.parent, where)
+
+    def parts(self) -> tuple[bytes, ...]:
+        """Return all that decides the layer."""
+        said = (self.locked.lines, self.locked.indexes, self.prefix, self.no_deps, self.site)
+        return (repr(said).encode(), *(part for e in self.wheels for part in (e.path.encode(), e.read())))
+
+
+@dataclass(frozen=True)
 class Dependencies:
-    """A dependency layer and the names that can be imported from it."""
+    """A dependency layer and the files in it, as paths of the image without a leading slash."""
 
     layer: Layer
-    modules: tuple[str, ...]
+    paths: tuple[str, ...]
 
 
 def build(
-    requirements: Path, target: Target, cache: Path, *, prefix: str = "var/task", extra: Iterable[Entry] = ()
+    request: Request | Path, target: Target, cache: Path, *, prefix: str = "var/task", extra: Iterable[Entry] = ()
 ) -> Dependencies | None:
-    """Return the layer of a hash-locked requirements file, from the cache when nothing changed; None when it is empty.
+    """Return the layer of locked requirements, from the cache when nothing changed; None when it is empty.
 
-    Raises `BadInputError` when a requirement isn't locked or has no wheel for the target.
+    A file by its path is installed as it is, below `prefix`.
+
+    Raises `BadInputError` when a requirement has no wheel for the target or isn't what its hash says.
     """
-    locked = requirement_files.read(requirements) if requirements.is_file() else Requirements()
-    check_locked(requirements, locked)
+    if isinstance(request, Path):
+        request = Request.of_file(request, prefix)
     extra = tuple(extra)
-    if not locked.requirements and not extra:
+    if not request.locked.lines and not extra:
         return None
-    content = (requirements.read_bytes() if locked.requirements else b"", *_beside(requirements, locked))
-    parts = (str(_VERSION).encode(), *content, repr(target).encode(), prefix.encode(), *(e.read() for e in extra))
+    parts = (str(_VERSION).encode(), *request.parts(), repr(target).encode(), *(e.read() for e in extra))
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()
     note = cache / "dependencies" / f"{key}.json"
     cached = _cached(note, cache / "blobs")
@@ -108,33 +135,33 @@ def build(
         return cached
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache, prefix=".install-") as scratch:
-        folder = Path(scratch)
-        _install(requirements, locked, target, folder)
-        entries = _entries(folder)
-        layer = write_layer([*_below(entries, prefix), *extra], "", cache / "blobs")
-    modules = tuple(sorted({re.split(r"[/.]", entry.path)[0] for entry in entries}))
-    files.write_json(note, {**asdict(layer), "path": layer.path.name, "modules": modules})
-    return Dependencies(layer, modules)
+        folder = Path(scratch) / "made"
+        folder.mkdir()
+        _install(request, target, Path(scratch), folder)
+        entries = [*wheel_layout.entries(folder, request.prefix, site=request.site), *extra]
+        layer = write_layer(entries, "", cache / "blobs")
+    paths = tuple(sorted(entry.path for entry in entries))
+    files.write_json(note, {**asdict(layer), "path": layer.path.name, "paths": paths})
+    return Dependencies(layer, paths)
+
+
+def _beside(path: Path, where: str) -> Locked:
+    return pip_file.read(
+        path, where, os.environ, lambda other: _beside(path.parent / other, f"{where.rpartition('/')[0]}/{other}")
+    )
 
 
 def _cached(note: Path, blobs: Path) -> Dependencies | None:
     try:
         saved = files.read_json(note)
-        modules = tuple(saved.pop("modules"))
+        paths = tuple(saved.pop("paths"))
         layer = Layer(**{**saved, "path": blobs / saved["path"]})
     except (OSError, ValueError, TypeError, KeyError):
         return None
     if not layer.path.is_file() or layer.path.stat().st_size != layer.size:
         return None
     os.utime(layer.path)  # used today: see layers.tidy
-    return Dependencies(layer, modules)
-
-
-def _beside(requirements: Path, locked: Requirements) -> Iterator[bytes]:
-    """Yield what decides the layer beside the file itself: files that it names, wheels that it names by path."""
-    for path, content in locked.files.items():
-        if path != requirements:
-            yield content.encode()
+    return Dependencies(layer, paths)
 
 
 def check_locked(path: Path, locked: Requirements) -> None:
@@ -147,9 +174,11 @@ def check_locked(path: Path, locked: Requirements) -> None:
     if loose:
         there = (path.parent / "requirements.in").is_file()
         first = "" if there else f"name what the function needs in {folder}/requirements.in, then "
-        raise BadInputError(
-            f"{folder}/{path.name} is not locked by hashes", hint=f"{first}`inv lock` locks it", problems=tuple(loose)
-        )
+        hint = f"{first}`inv lock` locks it"
+        if path.name != "requirements.txt":
+            made = f"{folder}/{path.stem}.in --generate-hashes --no-strip-markers -o {folder}/{path.name}"
+            hint = f"lock it: `uv pip compile {made}`"
+        raise BadInputError(f"{folder}/{path.name} is not locked by hashes", hint=hint, problems=tuple(loose))
 
 
 def loose_in(requirement: Requirement) -> str:
@@ -175,16 +204,40 @@ def unlockable(requirement: Requirement) -> str:
     return ""
 
 
-def _install(requirements: Path, locked: Requirements, target: Target, folder: Path) -> None:
-    if not locked.requirements:
+def _install(request: Request, target: Target, scratch: Path, folder: Path) -> None:
+    if not request.locked.lines:
         return
-    done = process.run(
-        [*_argv(requirements, locked, target, folder), "--link-mode", "copy", "--no-compile-bytecode"],
-        cwd=requirements.parent,  # where the project may configure an index
-        timeout=_TIMEOUT,
-    )
+    wanted = scratch / "requirements.txt"
+    wanted.write_text("".join(f"{line}\n" for line in request.locked.lines), encoding="utf-8")
+    argv = [*_argv(wanted, target, folder), "--link-mode", "copy", "--no-compile-bytecode"]
+    if request.site:
+        argv[argv.index("--target")] = "--prefix"
+    argv += [*_indexes(request, scratch), *(["--no-deps"] if request.no_deps else [])]
+    done = process.run(argv, cwd=request.folder, timeout=_TIMEOUT)
     if done.code:
-        raise explained(done.err, locked.requirements, target)
+        if lost := re.search(r"no trusted hash was provided for: `([^`]+)`", done.err):
+            raise BadInputError(
+                f"{request.where} doesn't lock {lost[1]}, which a package in it needs",
+                hint="`inv lock` locks what packages need too; or install with --no-deps",
+            )
+        raise explained(done.err, request.locked.found, target)
+
+
+def _indexes(request: Request, scratch: Path) -> list[str]:
+    """Return uv's words for where pip would look; like pip, it takes the best of all indexes."""
+    said = request.locked.indexes
+    argv = ["--no-index"] if said.no_index else []
+    argv += ["--index-url", said.index] if said.index else []
+    for name, values in (("--extra-index-url", said.extra), ("--allow-insecure-host", said.trusted)):
+        argv += [word for value in values for word in (name, value)]
+    argv += ["--index-strategy", "unsafe-best-match"] if said.extra else []
+    links = list(said.links)
+    if request.wheels:
+        (scratch / "wheels").mkdir()
+        for entry in request.wheels:
+            (scratch / "wheels" / entry.path).write_bytes(entry.read())
+        links.append(str(scratch / "wheels"))
+    return argv + [word for link in links for word in ("--find-links", link)]
 
 
 def check_wheels(requirements: Path, target: Target, asked: Iterable[Requirement] = ()) -> None:
@@ -196,16 +249,16 @@ def check_wheels(requirements: Path, target: Target, asked: Iterable[Requirement
     if not locked.requirements:
         return
     with tempfile.TemporaryDirectory() as folder:
-        argv = [*_argv(requirements, locked, target, Path(folder)), "--dry-run"]
+        argv = [*_argv(requirements, target, Path(folder)), "--no-deps", "--dry-run"]
+        argv += [word for host in locked.hosts for word in ("--allow-insecure-host", host)]
         done = process.run(argv, cwd=requirements.parent, timeout=_TIMEOUT)
     if done.code:
         raise explained(done.err, [*locked.requirements, *asked], target)
 
 
-def _argv(requirements: Path, locked: Requirements, target: Target, folder: Path) -> list[str]:
+def _argv(requirements: Path, target: Target, folder: Path) -> list[str]:
     argv = [uv(), "pip", "install", "--target", str(folder), "--requirements", str(requirements)]
-    argv += ["--require-hashes", "--no-deps", "--only-binary", ":all:", "--no-progress", "--color", "never"]
-    argv += [word for host in locked.hosts for word in ("--allow-insecure-host", host)]
+    argv += ["--require-hashes", "--only-binary", ":all:", "--no-progress", "--color", "never"]
     if target.platform:
         argv += ["--python-platform", target.platform, "--python-version", target.python]
     return [*argv, "--python", target.interpreter] if target.interpreter else argv
@@ -234,35 +287,3 @@ def uv() -> str:
     from uv import find_uv_bin
 
     return find_uv_bin()
-
-
-def _entries(folder: Path) -> list[Entry]:
-    """Keep what the function imports, drop what depends on the machine that installed it."""
-    shutil.rmtree(folder / "bin", ignore_errors=True)
-    (folder / ".lock").unlink(missing_ok=True)
-    found: dict[str, Entry] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if (
-            path.is_dir()
-            or "__pycache__" in path.parts
-            or (path.parent.name.endswith(".dist-info") and path.name in _INSTALLER)
-        ):
-            continue
-        found[name] = Entry(name, path, executable=bool(path.stat().st_mode & 0o100))
-    for name, entry in found.items():
-        if name.endswith(".dist-info/RECORD"):
-            _trim_record(entry.source, set(found))
-    return list(found.values())
-
-
-def _trim_record(path: Path, kept: set[str]) -> None:
-    """Leave in RECORD what is in the layer, sorted: importlib.metadata reads it."""
-    rows = sorted(row for row in csv.reader(path.read_text(encoding="utf-8").splitlines()) if row and row[0] in kept)
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    path.write_text(out.getvalue(), encoding="utf-8")
-
-
-def _below(entries: Iterable[Entry], prefix: str) -> list[Entry]:
-    return [Entry(f"{prefix}/{entry.path}", entry.source, entry.executable, entry.link) for entry in entries]

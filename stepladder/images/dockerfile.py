@@ -1,42 +1,49 @@
-"""Read the project's Dockerfile for what the layers builder can honour, and refuse the rest.
+"""Read the project's Dockerfile for what the layers builder can build as the engine would, and refuse the rest.
 
-Both builders must make the same image of one Dockerfile, so its last stage decides here too: `FROM`, `CMD` (the
-handler), `COPY` from the context, `ENV`, `LABEL`, `WORKDIR`. Earlier stages and `COPY --from` are Docker's way to the
-dependencies, which the layers builder takes from `requirements.txt` itself. Anything else in the last stage can't be
-done without running it, and is an error rather than a silent difference.
+Both builders must make the same image of one Dockerfile. So what can't be done without running it, and what isn't
+known without the base's own programs, is an error that names the line and the reason, rather than a silent difference.
+Stages that the last one doesn't need decide nothing.
 Reference: https://docs.docker.com/reference/dockerfile/
 """
 
 from __future__ import annotations
 
-import json
-import posixpath
 import re
-import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from stepladder import text
 from stepladder.errors import BadInputError
+from stepladder.images import base_files, copy_files, run_stage
+from stepladder.images import dockerfile_words as words
+from stepladder.images.dockerfile_syntax import Instruction, instructions
+from stepladder.images.ignore import reason
+from stepladder.images.run_command import NeedsEngineError
+from stepladder.images.sources import MissingError
+from stepladder.images.stage import Ground, Stage, configure
+from stepladder.images.tree import Tree
 
 TASK_ROOT = "/var/task"
-_KNOWN = {"LAMBDA_TASK_ROOT": TASK_ROOT, "LAMBDA_RUNTIME_DIR": "/var/runtime"}
-_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
 _HANDLER = re.compile(r"[\w-]+(?:[./][\w-]+)*\.\w+")
-_INSTALL = re.compile(r"(?:python[\d.]* -m )?(?:uv )?pip[\d.]* install .*requirements\.txt")
-_IGNORED = {"ARG", "ONBUILD", "MAINTAINER"}
+_OF_BUILDKIT = re.compile(r"\b(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)\b")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Recipe:
-    """What the last stage says."""
+    """What the last stage says, on top of the base."""
 
-    base: str = ""
-    handler: str = ""
-    workdir: str = TASK_ROOT
-    copies: list[tuple[str, str]] = field(default_factory=list)  # source in the context, absolute destination
-    environment: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
+    base: str
+    platform: str
+    handler: str
+    workdir: str
+    environment: Mapping[str, str]
+    """All variables, the base's among them."""
+    labels: Mapping[str, str]
+    changes: Mapping[str, Any]
+    author: str
+    tree: Tree
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class Outline:
     """What decides about any Dockerfile, whoever builds it: its bases, all stages, and its handler."""
 
     bases: tuple[str, ...]
+    base: str
+    """The base of the last stage, through the stages that it stands on."""
     handler: str
 
 
@@ -52,196 +61,228 @@ def outline(path: Path, arguments: Mapping[str, str]) -> Outline:
 
     Raises `BadInputError` when there is no `CMD` with one handler: a `CMD` that the base has is not the function's.
     """
-    reader = _Reader(path, dict(arguments))
-    for number, line in _instructions(_text(path)):
-        reader.glance(number, line)
-    return reader.outline()
+    where, bases, stages = _where(path), list[str](), dict[str, str]()
+    known, base, command = dict[str, str](), "", (0, "")
+    for instruction in _read(path):
+        if instruction.word == "ARG" and not bases:
+            _arguments(instruction, known, arguments, known, where)
+        elif instruction.word == "FROM":
+            image, name, _ = _from(instruction, known, where)
+            if image.lower() not in stages:
+                bases.append(image)
+            base, command = stages.get(image.lower(), image), (0, "")
+            stages[name.lower()] = base
+        elif not bases:
+            raise BadInputError(f"{where}:{instruction.number}: {instruction.word} stands before the first FROM")
+        elif instruction.word == "CMD":
+            command = (instruction.number, instruction.rest)
+    if not bases:
+        raise BadInputError(f"{where} has no FROM")
+    if not command[0]:
+        raise _no_handler(where)
+    return Outline(tuple(bases), base, _handler(where, *command))
 
 
-def read(path: Path, arguments: Mapping[str, str]) -> Recipe:
+def read(path: Path, arguments: Mapping[str, str], ground: Ground) -> Recipe:
     """Read a Dockerfile; `arguments` are the build arguments that override its `ARG` defaults.
 
-    Raises `BadInputError` naming the line that can't be honoured, or saying that there is no usable `CMD`.
+    Raises `BadInputError` naming the lines that can't be honoured, or saying that there is no usable `CMD`.
     """
-    reader = _Reader(path, dict(arguments))
-    for number, line in _instructions(_text(path)):
-        reader.take(number, line)
+    reader = _Reader(_where(path), dict(arguments), ground)
+    for instruction in _read(path):
+        reader.take(instruction)
     return reader.finish()
 
 
-def _text(path: Path) -> str:
+def _where(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _read(path: Path) -> list[Instruction]:
+    where = _where(path)
     try:
-        return path.read_text(encoding="utf-8")
+        content = text.read(path, comments=True)
     except FileNotFoundError:
-        raise BadInputError(
-            f"there is no {path.parent.name}/{path.name}", hint='it names the handler: CMD ["app.handler.handler"]'
-        ) from None
-
-
-def _instructions(text: str) -> list[tuple[int, str]]:
-    """Join continued lines and drop comments, also those between continued lines."""
-    found: list[tuple[int, str]] = []
-    pending, start = "", 0
-    for number, raw in enumerate(text.splitlines(), 1):
-        line = raw.strip()
-        if line.startswith("#") or (not line and not pending):
-            continue
-        start = start or number
-        if line.endswith("\\"):
-            pending += line[:-1] + " "
-            continue
-        found.append((start, (pending + line).strip()))
-        pending, start = "", 0
-    if pending.strip():
-        found.append((start, pending.strip()))
+        raise BadInputError(f"there is no {where}", hint='it names the handler: CMD ["app.handler.handler"]') from None
+    found = instructions(content, where)
+    for instruction in found:
+        if instruction.documents:
+            raise BadInputError(
+                f"{where}:{instruction.number}: the here-document {instruction.documents[0].lstrip('-')} needs "
+                "BuildKit, and the image is built without it",
+                hint="put the text into a file of the build context and COPY it",
+            )
     return found
 
 
 class _Reader:
-    def __init__(self, path: Path, overrides: dict[str, str]) -> None:
-        self._where = f"{path.parent.name}/{path.name}"
-        self._overrides = overrides
+    def __init__(self, where: str, overrides: dict[str, str], ground: Ground) -> None:
+        self._where, self._overrides, self._ground = where, overrides, ground
         self._global: dict[str, str] = {}
-        self._stages: dict[str, Recipe] = {}
-        self._variables: dict[str, str] = {}
-        self._recipe: Recipe | None = None
-        self._refused: list[str] = []
-        self._bases: list[str] = []
+        self._stages: dict[str, Stage] = {}
+        self._stage: Stage | None = None
+        self._lost: tuple[str, str] | None = None
 
-    def glance(self, number: int, line: str) -> None:
-        """Take what decides about any Dockerfile. The handler stays as it is written: another stage's may be no one."""
-        word, _, rest = line.partition(" ")
-        if word.upper() in {"ARG", "FROM"} or self._recipe is None:
-            self.take(number, line)
-        elif word.upper() == "CMD":
-            self._recipe.handler = f"{number} {rest.strip()}"
-
-    def outline(self) -> Outline:
-        if self._recipe is None:
-            raise BadInputError(f"{self._where} has no FROM")
-        number, _, rest = self._recipe.handler.partition(" ")
-        if not number:
-            raise self._no_handler()
-        return Outline(tuple(self._bases), self._handler(int(number), rest))
-
-    def take(self, number: int, line: str) -> None:
-        word, _, rest = line.partition(" ")
-        word, rest = word.upper(), rest.strip()
-        if word == "ARG":
-            self._argument(rest)
-        elif word == "FROM":
-            self._from(rest)
-        elif self._recipe is None:
-            raise BadInputError(f"{self._where}:{number}: {word} stands before the first FROM")
+    def take(self, instruction: Instruction) -> None:
+        at = f"{self._where}:{instruction.number}"
+        if instruction.word == "FROM":
+            self._begin(instruction)
+        elif self._stage is None:
+            if instruction.word != "ARG":
+                raise BadInputError(f"{at}: {instruction.word} stands before the first FROM")
+            _arguments(instruction, self._global, self._overrides, self._global, self._where)
         else:
-            self._instruction(number, word, rest, self._recipe)
+            try:
+                self._take(instruction, self._stage)
+            except words.WordError as error:
+                raise BadInputError(
+                    f"{at}: {instruction.text}: {error}", hint=f"fix line {instruction.number}"
+                ) from None
+            except MissingError as error:
+                why = self._missing(error.path)
+                self._lost = (error.path, why)
+                self._stage.problems.append(f"{at}: {instruction.text}: the context has nothing there: {why}")
+            except NeedsEngineError as error:
+                self._stage.problems.append(f"{at}: {instruction.text}: {error}")
 
     def finish(self) -> Recipe:
-        if self._recipe is None:
+        stage = self._stage
+        if stage is None:
             raise BadInputError(f"{self._where} has no FROM")
-        if self._refused:
+        if stage.problems:
+            first, lost = stage.problems[0], self._lost
+            if lost and ": the context has nothing there: " in first:
+                raise BadInputError(
+                    f"{self._where} copies {lost[0]}, but the context has nothing there",
+                    hint=lost[1],
+                    problems=tuple(stage.problems),
+                )
             raise BadInputError(
                 f"{self._where} needs an engine to build it",
-                hint="set stepladder.image.builder to docker, or keep the last stage to FROM, COPY, ENV, LABEL, "
-                "WORKDIR, CMD and one pip install of requirements.txt",
-                problems=tuple(self._refused),
+                hint="write these lines in another way, or set stepladder.image.builder to docker; docs/docker.md says "
+                "what the layers builder takes",
+                problems=tuple(stage.problems),
             )
-        if not self._recipe.handler:
-            raise self._no_handler()
-        return self._recipe
-
-    def _no_handler(self) -> BadInputError:
-        return BadInputError(
-            f"{self._where} has no CMD, so there is no handler", hint='end it with CMD ["app.handler.handler"]'
+        if stage.handler is None:
+            raise _no_handler(self._where)
+        return Recipe(
+            stage.base,
+            stage.platform,
+            _handler(self._where, *stage.handler),
+            stage.workdir,
+            stage.environment,
+            stage.labels,
+            stage.changes,
+            stage.author,
+            stage.tree,
         )
 
-    def _argument(self, rest: str) -> None:
-        for item in shlex.split(rest):
-            name, _, default = item.partition("=")
-            value = self._overrides.get(name, self._expand(default) or self._global.get(name, ""))
-            (self._global if self._recipe is None else self._variables)[name] = value
+    def _take(self, instruction: Instruction, stage: Stage) -> None:
+        if instruction.word == "ARG":
+            known = {**stage.arguments, **stage.environment}
+            _arguments(instruction, stage.arguments, self._overrides, known, self._where, self._global)
+        elif instruction.word in {"COPY", "ADD"}:
+            copy_files.copy(stage, instruction, self._stages)
+        elif instruction.word == "WORKDIR":
+            copy_files.workdir(stage, instruction)
+        elif instruction.word == "RUN":
+            run_stage.run(stage, instruction)
+        elif not configure(stage, instruction):
+            raise NeedsEngineError(f"{instruction.word} is not known to the layers builder")
 
-    def _from(self, rest: str) -> None:
-        words = [word for word in rest.split() if not word.startswith("--")]
-        self._variables = dict(self._global)
-        image = self._expand(words[0]) if words else ""
+    def _begin(self, instruction: Instruction) -> None:
+        image, name, platform = _from(instruction, self._global, self._where)
         parent = self._stages.get(image.lower())
-        self._recipe = Recipe(base=image)
-        if parent:
-            self._recipe = Recipe(parent.base, parent.handler, parent.workdir, list(parent.copies))
-            self._recipe.environment, self._recipe.labels = dict(parent.environment), dict(parent.labels)
-        else:
-            self._refused = []
-            self._bases.append(image)
-        self._variables = dict(_KNOWN)  # inside a stage, only ARG and ENV of the stage itself are known
-        if len(words) > 2 and words[1].lower() == "as":  # noqa: PLR2004 - FROM image AS name
-            self._stages[words[2].lower()] = self._recipe
+        self._stage = parent.child() if parent else self._on(image)
+        self._stage.platform = platform or self._stage.platform
+        if _OF_BUILDKIT.search(instruction.text) or platform.startswith("$"):
+            self._stage.problems.append(
+                f"{self._where}:{instruction.number}: {instruction.text}: the platform's variables have a value with "
+                "BuildKit only"
+            )
+        index = len({id(stage) for stage in self._stages.values()})
+        self._stages[str(index)] = self._stage
+        if name:
+            self._stages[name.lower()] = self._stage
 
-    def _instruction(self, number: int, word: str, rest: str, recipe: Recipe) -> None:
-        if word == "CMD":
-            recipe.handler = self._handler(number, rest)
-        elif word == "COPY":
-            self._copy(number, rest, recipe)
-        elif word == "WORKDIR":
-            recipe.workdir = posixpath.normpath(posixpath.join(recipe.workdir, self._expand(rest)))
-        elif word in {"ENV", "LABEL"}:
-            pairs = self._pairs(rest)
-            (recipe.environment if word == "ENV" else recipe.labels).update(pairs)
-            if word == "ENV":
-                self._variables.update(pairs)
-        elif word == "RUN" and _INSTALL.fullmatch(_without_flags(rest)):
-            pass  # what the layers builder does itself
-        elif word not in _IGNORED:
-            self._refused.append(f"{self._where}:{number}: {word} {rest[:60]}")
+    def _on(self, image: str) -> Stage:
+        ground, ours = self._ground, image in self._ground.references
+        if not ours:
+            files = base_files.nothing() if image == "scratch" else base_files.unknown(image)
+            return Stage(image, ours, ground, Tree(files))
+        environment = dict(line.partition("=")[::2] for line in ground.config.get("Env") or ())
+        stage = Stage(image, ours, ground, Tree(ground.files), environment=environment)
+        stage.workdir = ground.config.get("WorkingDir") or "/"
+        if ground.config.get("OnBuild"):
+            stage.problems.append(f"{self._where}: the base {image} has ONBUILD instructions")
+        return stage
 
-    def _handler(self, number: int, rest: str) -> str:
+    def _missing(self, source: str) -> str:
+        folder = self._ground.folder
+        why = reason(self._ground.context_folder, source)
+        return why or f"create {folder}/{source}"
+
+
+def _from(instruction: Instruction, known: Mapping[str, str], where: str) -> tuple[str, str, str]:
+    """Return a FROM's image, the stage's name and its platform."""
+    at = f"{where}:{instruction.number}"
+    parts = instruction.rest.split()
+    if len(parts) not in {1, 3} or (len(parts) == 3 and parts[1].lower() != "as"):  # noqa: PLR2004 - image AS name
+        raise BadInputError(f"{at}: {instruction.text} is no FROM", hint="write FROM image, or FROM image AS stage")
+    try:
+        image = words.expand(parts[0], known, instruction.escape)
+        platform = next((flag for flag in instruction.flags if flag.startswith("--platform=")), "")
+        platform = words.expand(platform.partition("=")[2], known, instruction.escape)
+    except words.WordError as error:
+        raise BadInputError(f"{at}: {instruction.text}: {error}") from None
+    if not image:
+        raise BadInputError(f"{at}: {parts[0]} has no value", hint="give the ARG before FROM a default")
+    return image, parts[-1] if len(parts) > 1 else "", platform
+
+
+def _arguments(
+    instruction: Instruction,
+    into: dict[str, str],
+    overrides: Mapping[str, str],
+    known: Mapping[str, str],
+    where: str,
+    inherited: Mapping[str, str] | None = None,
+) -> None:
+    """Take an ARG: the build argument, else its default, else what an ARG before the first FROM said."""
+    at, known = f"{where}:{instruction.number}", dict(known)
+    listed = words.split(instruction.rest, instruction.escape)
+    if not listed:
+        raise BadInputError(f"{at}: ARG needs a name")
+    for item in listed:
+        name, sign, default = item.partition("=")
         try:
-            value = json.loads(rest)
-        except ValueError:
-            value = None
-        if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], str):
-            raise BadInputError(
-                f"{self._where}:{number}: CMD is not a list of one handler: {rest[:60]}",
-                hint='write it in the exec form: CMD ["app.handler.handler"]',
-            )
-        if not _HANDLER.fullmatch(value[0]):
-            raise BadInputError(
-                f"{self._where}:{number}: {value[0]!r} is not a handler",
-                hint="write module.function: app.handler.handler",
-            )
-        return value[0]
-
-    def _copy(self, number: int, rest: str, recipe: Recipe) -> None:
-        flags = [word for word in rest.split() if word.startswith("--")]
-        if any(flag.startswith("--from=") for flag in flags):
-            return
-        body = " ".join(word for word in rest.split() if not word.startswith("--"))
-        words = json.loads(body) if body.startswith("[") else shlex.split(body)
-        words = [self._expand(word) for word in words]
-        odd = [flag for flag in flags if not flag.startswith(("--chown=", "--chmod=", "--link"))]
-        if len(words) < 2 or odd or any("*" in w or "<<" in w for w in words):  # noqa: PLR2004 - COPY source target
-            self._refused.append(f"{self._where}:{number}: COPY {rest[:60]}")
-            return
-        *sources, target = words
-        absolute = posixpath.join(recipe.workdir, target)
-        for source in sources:
-            clean = posixpath.normpath(source.lstrip("/"))
-            recipe.copies.append((clean, absolute + "/" if len(sources) > 1 else absolute))
-
-    def _pairs(self, rest: str) -> dict[str, str]:
-        words = shlex.split(rest)
-        if words and "=" not in words[0]:  # the old form: ENV NAME the rest
-            return {words[0]: self._expand(" ".join(words[1:]))}
-        return {name: self._expand(value) for name, _, value in (word.partition("=") for word in words)}
-
-    def _expand(self, text: str) -> str:
-        def value(match: re.Match[str]) -> str:
-            name = match[1] or match[3]
-            return self._variables.get(name, self._global.get(name, "")) or match[2] or ""
-
-        return _VARIABLE.sub(value, text)
+            name, value = (words.expand(part, known, instruction.escape) for part in (name, default))
+        except words.WordError as error:
+            raise BadInputError(f"{at}: {instruction.text}: {error}", hint=f"fix line {instruction.number}") from None
+        if _OF_BUILDKIT.fullmatch(name):
+            raise BadInputError(f"{at}: {name} has a value with BuildKit only", hint="take the ARG out")
+        if name in overrides:
+            into[name] = overrides[name]
+        elif sign:
+            into[name] = value
+        elif inherited and name in inherited:
+            into[name] = inherited[name]
 
 
-def _without_flags(command: str) -> str:
-    """Drop `RUN --mount=...` flags."""
-    return re.sub(r"^(?:--\S+\s+)+", "", command)
+def _no_handler(where: str) -> BadInputError:
+    return BadInputError(f"{where} has no CMD, so there is no handler", hint='end it with CMD ["app.handler.handler"]')
+
+
+def _handler(where: str, number: int, rest: str) -> str:
+    value = words.json_list(rest)
+    if value is None or len(value) != 1:
+        raise BadInputError(
+            f"{where}:{number}: CMD is not a list of one handler: {rest[:60]}",
+            hint='write it in the exec form: CMD ["app.handler.handler"]',
+        )
+    if not _HANDLER.fullmatch(value[0]):
+        raise BadInputError(
+            f"{where}:{number}: {value[0]!r} is not a handler",
+            hint="write module.function: app.handler.handler",
+        )
+    return value[0]

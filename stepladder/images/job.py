@@ -12,7 +12,7 @@ from stepladder import notes
 from stepladder.aws import Aws
 from stepladder.console import Step
 from stepladder.errors import StepladderError
-from stepladder.images import check, choose, ecr, engine, layers, lock, preflight, records, revision
+from stepladder.images import check, choose, context, ecr, engine, layers, lock, preflight, records, revision
 from stepladder.images.base import Base, Bases
 from stepladder.images.key import base_reference, input_key
 from stepladder.images.model import BuiltImage, LocalImage
@@ -173,6 +173,7 @@ def _build_in_engine(job: Job) -> EngineImage:
     from stepladder.images import engine_build
 
     job.step.progress("building")
+    _tell_secrets(job)
     return engine_build.build(
         job.settings,
         _source(job),
@@ -225,7 +226,19 @@ def _publish_layers(job: Job) -> BuiltImage:
 
 def _build(job: Job) -> LocalImage:
     job.step.progress("building")
+    _tell_secrets(job)
     return layers.build(job.settings, _base(job), key=job.key, commit=job.revision.commit)
+
+
+def _tell_secrets(job: Job) -> None:
+    """Name what neither builder sees although no line of `.dockerignore` says so."""
+    folder = job.settings.root / job.settings.image.context
+    if left_out := context.secrets(folder) if folder.is_dir() else ():
+        more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""  # noqa: PLR2004 - a line is enough
+        job.say(
+            f"left out of the image as secrets: {', '.join(left_out[:5])}{more}; a line `!{left_out[0]}` in "
+            f"{folder.name}/.dockerignore takes that in"
+        )
 
 
 def _base(job: Job) -> Base:

@@ -6,19 +6,19 @@ Same inputs, same bytes: tar and gzip are written by `archive`, times are fixed,
 from __future__ import annotations
 
 import copy
-import posixpath
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stepladder.errors import BadInputError
-from stepladder.images import dependencies, dockerfile
+from stepladder.images import base_files, collisions, dependencies, dockerfile, handlers
 from stepladder.images.archive import write_layer
 from stepladder.images.base import Base
 from stepladder.images.context import Entry, collect
-from stepladder.images.dependencies import Dependencies
-from stepladder.images.dockerfile import TASK_ROOT, Recipe
+from stepladder.images.dependencies import Dependencies, Request
+from stepladder.images.dockerfile import Recipe
 from stepladder.images.key import base_reference
 from stepladder.images.model import (
     ARCHITECTURE,
@@ -34,6 +34,9 @@ from stepladder.images.model import (
     canonical,
     digest_of,
 )
+from stepladder.images.sources import Context
+from stepladder.images.stage import Ground
+from stepladder.images.tree import Install
 from stepladder.settings import Settings
 
 NAME = "layers"
@@ -48,15 +51,13 @@ def build(settings: Settings, base: Base, *, key: str, commit: str) -> LocalImag
     Raises `BadInputError` for a Dockerfile, requirements or context that can't be built this way.
     """
     context = settings.root / settings.image.context
-    recipe = _recipe(settings, context)
     cache = settings.build_dir / "cache"
-    locked = dependencies.build(context / "requirements.txt", base.target, cache, prefix=TASK_ROOT.strip("/"))
-    code = _code(recipe, collect(context), context)
-    _check_handler(recipe, code, locked)
-    written = write_layer(code, "", cache / "blobs")
+    recipe = _recipe(settings, base, context, cache)
+    made = _install(recipe, base, context, cache)
+    handlers.check(recipe, [dependency for _, dependency in made], base.target.python, context)
+    added = [(dependency.layer, f"stepladder: {_source(install, context)}") for install, dependency in made]
+    added.append((write_layer(_code(recipe), "", cache / "blobs"), f"stepladder: {context.name}/"))
     tidy(cache)
-    added = [(locked.layer, f"stepladder: {context.name}/requirements.txt")] if locked else []
-    added.append((written, f"stepladder: {context.name}/"))
     labels = {
         **recipe.labels,
         LABEL_BASE: base.label,
@@ -92,80 +93,88 @@ def tidy(cache: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _recipe(settings: Settings, context: Path) -> Recipe:
+def _recipe(settings: Settings, base: Base, context: Path, cache: Path) -> Recipe:
     reference = base_reference(settings)
-    arguments = {"BASE_IMAGE": reference, "PYTHON_VERSION": settings.python}
-    recipe = dockerfile.read(context / "Dockerfile", arguments)
-    if recipe.base != reference:
+    pinned = base.label if "@" in base.label else reference
+    arguments = {"BASE_IMAGE": pinned, "PYTHON_VERSION": settings.python}
+    entries = collect(context)
+    ground = Ground(
+        (reference, pinned),
+        base.config.get("config") or {},
+        base_files.of(base, cache),
+        Context(entries),
+        base.target.python,
+        context,
+    )
+    path = context / "Dockerfile"
+    final = dockerfile.outline(path, arguments).base
+    if final not in ground.references:
         raise BadInputError(
-            f"{context.name}/Dockerfile builds from {recipe.base}, the settings say {reference}",
+            f"{context.name}/Dockerfile builds from {final}, the settings say {reference}",
             hint="write ARG BASE_IMAGE and FROM ${BASE_IMAGE} so that stepladder.image.base decides",
+        )
+    recipe = dockerfile.read(path, arguments, ground)
+    wanted = f"linux/{base.config['architecture']}"
+    if recipe.platform and recipe.platform not in {wanted, f"{wanted}/v8"}:
+        raise BadInputError(
+            f"{context.name}/Dockerfile builds for {recipe.platform}, the image is for {wanted}",
+            hint="leave --platform out of FROM: stepladder.architecture decides",
         )
     return recipe
 
 
-def _code(recipe: Recipe, entries: tuple[Entry, ...], context: Path) -> list[Entry]:
-    """Place the files that the Dockerfile copies; a later COPY wins over an earlier one."""
-    placed: dict[str, Entry] = {}
-    for source, target in recipe.copies:
-        found = False
-        for entry in entries:
-            path = _placed_at(entry.path, source, target)
-            if path:
-                found = True
-                placed[path] = Entry(path, entry.source, entry.executable, entry.link)
-        if not found:
-            raise BadInputError(
-                f"{context.name}/Dockerfile copies {source}, but the context has nothing there",
-                hint=f"create {context.name}/{source}, or see whether .dockerignore leaves it out",
-            )
-    return list(placed.values())
+def _install(recipe: Recipe, base: Base, context: Path, cache: Path) -> list[tuple[Install, Dependencies]]:
+    """Install what pip is asked to, and refuse what would meet files that are there already."""
+    made: list[tuple[Install, Dependencies]] = []
+    for install in recipe.tree.installs:
+        request = Request(
+            install.locked,
+            install.prefix,
+            install.requirements[0].source.parent,
+            _source(install, context),
+            install.wheels,
+            install.no_deps,
+            install.site,
+        )
+        found = dependencies.build(request, base.target, cache)
+        if found:
+            collisions.check(recipe.tree, install, found.paths, [(i, d.paths) for i, d in made], context.name)
+            made.append((install, found))
+    return made
 
 
-def _placed_at(path: str, source: str, target: str) -> str:
-    """Return where COPY puts a context file, without a leading slash, or an empty string when it isn't copied.
-
-    A folder's content is copied, not the folder; a file goes into a target that ends with a slash.
-    """
-    if source == ".":
-        return posixpath.normpath(f"{target}/{path}").lstrip("/")
-    if path.startswith(source + "/"):
-        return posixpath.normpath(f"{target}/{path[len(source) + 1 :]}").lstrip("/")
-    if path == source:
-        into = f"{target}/{posixpath.basename(path)}" if target.endswith(("/", "/.")) else target
-        return posixpath.normpath(into).lstrip("/")
-    return ""
+def _source(install: Install, context: Path) -> str:
+    source = install.requirements[0].source
+    inside = source.relative_to(context).as_posix() if source.is_relative_to(context) else source.name
+    return f"{context.name}/{inside}"
 
 
-def _check_handler(recipe: Recipe, code: list[Entry], locked: Dependencies | None) -> None:
-    """Find the handler's module before anything is released: in the code, or by its top name in the dependencies."""
-    module = recipe.handler.rpartition(".")[0].replace(".", "/")
-    root = TASK_ROOT.strip("/")
-    paths = {entry.path for entry in code}
-    if {f"{root}/{module}.py", f"{root}/{module}/__init__.py"} & paths:
-        return
-    top = module.split("/")[0]
-    in_code = any(path.startswith((f"{root}/{top}/", f"{root}/{top}.")) for path in paths)
-    if not in_code and locked and top in locked.modules:
-        return
-    raise BadInputError(
-        f"the image would not hold the handler {recipe.handler}: there is no {module}.py in {TASK_ROOT}",
-        hint="mend CMD or COPY in the Dockerfile, or see whether .dockerignore leaves the file out",
-    )
+def _code(recipe: Recipe) -> list[Entry]:
+    """Return what the Dockerfile places, and the base's own folders above it as the base has them."""
+    tree = recipe.tree
+    entries = {path: replace(placed.entry, path=path) for path, placed in tree.placed.items()}
+    for path in list(entries):
+        for parent in Path(path).parents:
+            name = parent.as_posix()
+            found = None if name == "." or name in entries else tree.base.look(name)
+            if found and (found.mode, found.owner) != (0o755, (0, 0)):
+                entries[name] = Entry(name, Path(), folder=True, mode=found.mode, owner=found.owner)
+    return list(entries.values())
 
 
 def _config(base: Base, recipe: Recipe, labels: dict[str, str], added: list[tuple[str, str]]) -> dict[str, Any]:
     """Return the image's config: the base's, with our layers, command, environment and labels."""
     config = {name: base.config[name] for name in _KEPT if name in base.config}
     running = copy.deepcopy(base.config.get("config") or {})
-    environment = dict(item.partition("=")[::2] for item in running.get("Env") or [])
-    running["Env"] = [f"{name}={value}" for name, value in {**environment, **recipe.environment}.items()]
+    running.update(recipe.changes)
+    running["Env"] = [f"{name}={value}" for name, value in recipe.environment.items()]
     running["Cmd"] = [recipe.handler]
     running["WorkingDir"] = recipe.workdir
     running["Labels"] = {**(running.get("Labels") or {}), **labels}
     history = [{**entry, "created": entry.get("created", _CREATED)} for entry in base.config.get("history") or []]
     return {
         **config,
+        **({"author": recipe.author} if recipe.author else {}),
         "created": _CREATED,
         "config": running,
         "rootfs": {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,29 +90,32 @@ def _read(path: Path, where: str, found: Requirements, into: list[Requirement], 
     if depth > _NESTED:
         raise BadInputError(f"{where}: requirement files name each other in a circle", hint=f"fix {where}")
     found.files[path] = content = text.read(path, where=where)
-    for number, line in _logical(content):
+    for number, line in logical(content, os.environ):
         place = f"{where}:{number}"
         if not line.startswith("-"):
-            into.append(_requirement(place, line))
+            into.append(parse(place, line))
             continue
-        option, value = _option(line)
-        if option == "--editable":
+        name, value = option(line)
+        if name == "--editable":
             into.append(Requirement(place, line, url=value, editable=True))
-        elif option in {"--requirement", "--constraint"}:
+        elif name in {"--requirement", "--constraint"}:
             inner = path.parent / value
             shown = f"{where.rpartition('/')[0]}/{value}" if "/" in where else value
             try:
-                _read(inner, shown, found, found.constraints if option == "--constraint" else into, depth + 1)
+                _read(inner, shown, found, found.constraints if name == "--constraint" else into, depth + 1)
             except FileNotFoundError:
                 raise BadInputError(f"{place}: there is no {shown}", hint=f"fix {place}") from None
-        elif option == "--trusted-host":
+        elif name == "--trusted-host":
             found.hosts.append(value)
-        elif option not in (*_WITH_VALUE, *_ALONE):
+        elif name not in (*_WITH_VALUE, *_ALONE):
             found.unknown.append(f"{place}: {line[:80]}")
 
 
-def _logical(content: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines, continued ones joined, without comments: a comment ends a continued line, as in pip."""
+def logical(content: str, variables: Mapping[str, str]) -> Iterator[tuple[int, str]]:
+    """Yield the lines, continued ones joined, without comments: a comment ends a continued line, as in pip.
+
+    `${NAME}` is what `variables` say, and stays when they don't.
+    """
     pending, start = "", 0
     for number, raw in enumerate(text.lines(content), 1):
         start = start or number
@@ -122,22 +125,28 @@ def _logical(content: str) -> Iterator[tuple[int, str]]:
             continue
         joined = _COMMENT.sub("", pending + (f" {raw}" if comment else raw)).strip()
         if joined:
-            yield start, _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], joined)
+            yield start, _VARIABLE.sub(lambda match: variables.get(match[1]) or match[0], joined)
         pending, start = "", 0
     if joined := _COMMENT.sub("", pending).strip():
         yield start, joined
 
 
-def _option(line: str) -> tuple[str, str]:
+def option(line: str) -> tuple[str, str]:
     """Split an option from its value: `-r x`, `-rx`, `--requirement x`, `--requirement=x`."""
     if line.startswith("--"):
-        option, value = (*re.split(r"[=\s]", line, maxsplit=1), "")[:2]
+        name, value = (*re.split(r"[=\s]", line, maxsplit=1), "")[:2]
     else:
-        option, value = line[:2], line[2:].removeprefix("=")
-    return _LONG.get(option, option), value.strip().strip("\"'")
+        name, value = line[:2], line[2:].removeprefix("=")
+    return _LONG.get(name, name), value.strip().strip("\"'")
 
 
-def _requirement(where: str, line: str) -> Requirement:
+def is_option(line: str) -> bool:
+    """Say whether a line begins with an option that pip knows."""
+    return option(line)[0] in {*_WITH_VALUE, *_ALONE}
+
+
+def parse(where: str, line: str) -> Requirement:
+    """Read one logical line that is no option."""
     hashes = tuple(_HASH.findall(f" {line}"))
     line = _OPTION.sub("", _HASH.sub("", f" {line}")).strip()
     body, _, marker = line.partition(" ;")

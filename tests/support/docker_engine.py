@@ -22,7 +22,7 @@ from stepladder.process import die_with_parent
 
 SUITES = {"3.13": "trixie", "3.11": "bookworm"}  # Debian releases by their Python
 PYTHON = "3.13"
-EDITION = 2  # raise it when what `_make` makes has changed
+EDITION = 3  # raise it when what `_make` makes has changed
 NEEDLESS = ("usr/share/doc", "usr/share/locale", "usr/share/man", "var/cache/apt", "var/lib/apt/lists")
 RUNTIME_CLIENT = "awslambdaric==4.2.2"
 _START_SECONDS = 60
@@ -37,6 +37,7 @@ exec /var/lang/bin/python3 -m awslambdaric "$1"
 CONTRACT = (
     "ENV LANG=en_US.UTF-8",
     "ENV PATH=/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin",
+    "ENV LD_LIBRARY_PATH=/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/task:/var/task/lib:/opt/lib",
     "ENV LAMBDA_TASK_ROOT=/var/task",
     "ENV LAMBDA_RUNTIME_DIR=/var/runtime",
     "ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt",
@@ -188,9 +189,12 @@ def _fill(root, python):
     run(["debootstrap", *suite], env=environment)
     for folder in NEEDLESS:  # half of the image, and every push compresses it
         shutil.rmtree(root / folder)
-    for folder in ("var/task", "var/runtime", "var/lang/bin", "opt"):
+    site = f"var/lang/lib/python{python}/site-packages"
+    for folder in ("var/task", "var/runtime", "var/lang/bin", site, "opt"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    for alias in ("python", "python3"):
+    # A virtual environment makes Debian's pip install where AWS's does, and not into dist-packages.
+    (root / "var/lang/pyvenv.cfg").write_text(f"home = /usr/bin\nversion = {python}\n")
+    for alias in ("python", "python3", f"python{python}"):
         (root / "var/lang/bin" / alias).symlink_to("/usr/bin/python3")
     _script(root / "lambda-entrypoint.sh", ENTRYPOINT)
     # The machine's own certificates: it may sit behind a proxy that the image knows nothing of.
@@ -200,12 +204,10 @@ def _fill(root, python):
     machine = {"amd64": "x86_64", "arm64": "aarch64"}[MACHINE[platform.machine()]]
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python-version", python, "--only-binary", ":all:"]
     uv += ["--python-platform", f"{machine}-manylinux_2_28", "--target"]
-    site = f"usr/lib/python{python}/site-packages"
     run([*uv, str(root / "var/runtime"), RUNTIME_CLIENT])
     run([*uv, str(root / site), "pip"])
-    _script(root / "var/lang/bin/pip", '#!/bin/sh\nexec /var/lang/bin/python3 -m pip "$@"\n')
-    (root / f"usr/lib/python{python}/EXTERNALLY-MANAGED").unlink(missing_ok=True)
-    (root / "usr/lib/python3/dist-packages/stand-in.pth").write_text(f"/{site}\n")
+    for alias in ("pip", "pip3"):
+        _script(root / "var/lang/bin" / alias, '#!/bin/sh\nexec /var/lang/bin/python3 -m pip "$@"\n')
 
 
 def _script(path, text):

@@ -52,7 +52,7 @@ def test_the_key_is_the_one_of_earlier_releases(tmp_path: Path) -> None:
     (tmp_path / "function/app/link").symlink_to("data")
     (tmp_path / "function/app/data").chmod(0o755)
     expected = hashlib.sha256()
-    parts = ["1", "3.13", "x86_64", "auto", "public.ecr.aws/lambda/python:3.13"]
+    parts = [str(BUILDER_VERSION), "3.13", "x86_64", "auto", "public.ecr.aws/lambda/python:3.13"]
     for path in ("app/__init__.py", "app/data", "app/handler.py"):
         content = (tmp_path / "function" / path).read_text()
         parts += [path, "x" if path == "app/data" else "-", content]

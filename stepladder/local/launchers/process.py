@@ -47,6 +47,9 @@ class Blobs(Protocol):
         """Return the file that holds a blob. Raises `KeyError` when there is none."""
 
 
+_OWN_FOLDERS = {"", "/var/task", "/var/runtime"}  # they are on the path anyway
+
+
 @dataclass(frozen=True)
 class _Prepared:
     """What the interpreter is started with."""
@@ -57,6 +60,20 @@ class _Prepared:
     runtime: Path
     working_directory: Path
     environment: Mapping[str, str]
+    root: Path | None = None
+    """Where an image was unpacked to."""
+
+    def inside(self, path: str) -> str:
+        """Return where a path of the function's file system lies on this machine."""
+        if path.startswith("/var/task/"):
+            return str(self.task_root / path.removeprefix("/var/task/"))
+        unpacked = self.root / path.lstrip("/") if self.root and path.startswith("/") else None
+        return str(unpacked) if unpacked and unpacked.exists() else path
+
+    def packages(self) -> list[str]:
+        """Return what pip installed beside the base's Python, of which this machine's takes the place."""
+        found = self.root / "var/lang/lib" / f"python{self.version}" / "site-packages" if self.root else None
+        return [str(found)] if found and found.is_dir() else []
 
 
 class ProcessLauncher:
@@ -186,7 +203,7 @@ class ProcessLauncher:
         image = dict(line.split("=", 1) for line in settings.get("Env") or () if "=" in line)
         image["AWS_EXECUTION_ENV"] = f"AWS_Lambda_python{version}"
         working_directory = root / folder.strip("/")
-        return _Prepared(version, command[0], task, root / "var" / "runtime", working_directory, image)
+        return _Prepared(version, command[0], task, root / "var" / "runtime", working_directory, image, root)
 
     def _base(self, code: ImageCode) -> str:
         settings = self._config(code)[1].get("config") or {}
@@ -209,9 +226,7 @@ class ProcessLauncher:
     def _environment(self, spec: SandboxSpec, prepared: _Prepared, home: Path) -> dict[str, str]:
         own = {**prepared.environment, **spec.environment}
         sdk = runtime_client.sdk(self._folder / "runtime")
-        path = [
-            p for p in own.get("PYTHONPATH", "").split(":") if p and not p.startswith(("/var/task", "/var/runtime"))
-        ]
+        path = [prepared.inside(p) for p in own.get("PYTHONPATH", "").split(":") if p not in _OWN_FOLDERS]
         return {
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
@@ -222,5 +237,7 @@ class ProcessLauncher:
             "LAMBDA_TASK_ROOT": str(prepared.task_root),
             "LAMBDA_RUNTIME_DIR": str(prepared.runtime),
             "_HANDLER": prepared.handler,
-            "PYTHONPATH": ":".join([*path, str(prepared.task_root), str(prepared.runtime), str(sdk)]),
+            "PYTHONPATH": ":".join(
+                [*path, str(prepared.task_root), str(prepared.runtime), str(sdk), *prepared.packages()]
+            ),
         }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
+import tarfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -51,7 +54,9 @@ def make(root: Path, files: dict[str, str] | None = None, **settings: Any) -> Se
     return load(raw, root)
 
 
-def wheel(folder: Path, name: str, *, tags: str = "py3-none-any", scripts: bool = False) -> str:
+def wheel(
+    folder: Path, name: str, *, tags: str = "py3-none-any", scripts: bool = False, more: dict[str, str] | None = None
+) -> str:
     """Write a wheel of version 1.0 and return its locked line for requirements.txt."""
     folder.mkdir(parents=True, exist_ok=True)
     info = f"{name}-1.0.dist-info"
@@ -60,6 +65,7 @@ def wheel(folder: Path, name: str, *, tags: str = "py3-none-any", scripts: bool 
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tags}\n",
     }
+    files |= more or {}
     if scripts:
         files[f"{info}/entry_points.txt"] = f"[console_scripts]\n{name} = {name}:main\n"
     files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in (*files, f"{info}/RECORD"))
@@ -75,14 +81,33 @@ def requirements(folder: Path, *lines: str) -> str:
     return f"--no-index\n--find-links {folder}\n" + "".join(lines)
 
 
+def base_layer(python: str = "3.13", *more: str) -> bytes:
+    """Return a layer with the folders of AWS's bases, pip among them; `more` are files."""
+    data = io.BytesIO()
+    site = f"var/lang/lib/python{python}/site-packages"
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for path in ("var/task", "opt", "etc", "usr/bin", f"{site}/pip"):
+            info = tarfile.TarInfo(path)
+            info.type, info.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(info)
+        for path in more:
+            tar.addfile(tarfile.TarInfo(path))
+    return gzip.compress(data.getvalue(), mtime=0)
+
+
 def base(architecture: str = "amd64", python: str = "3.13", label: str = "example.org/base:1@sha256:00") -> Base:
     """Return a base of one small layer."""
-    data = b"the base's layer"
+    data = base_layer(python)
     config = {
         "architecture": architecture,
         "os": "linux",
         "created": "2024-05-05T00:00:00Z",
-        "config": {"Env": ["LAMBDA_TASK_ROOT=/var/task"], "Entrypoint": ["/lambda-entrypoint.sh"], "Cmd": ["old"]},
+        "config": {
+            "Env": ["LAMBDA_TASK_ROOT=/var/task"],
+            "Entrypoint": ["/lambda-entrypoint.sh"],
+            "Cmd": ["old"],
+            "WorkingDir": "/var/task",
+        },
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "1" * 64]},
         "history": [{"created": "2024-05-05T00:00:00Z", "created_by": "base"}],
     }

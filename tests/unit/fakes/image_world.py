@@ -74,7 +74,11 @@ class World:
             config = {
                 "architecture": architecture,
                 "os": "linux",
-                "config": {"Entrypoint": ["/lambda-entrypoint.sh"]},
+                "config": {
+                    "Entrypoint": ["/lambda-entrypoint.sh"],
+                    "Env": ["LAMBDA_TASK_ROOT=/var/task"],
+                    "WorkingDir": "/var/task",
+                },
                 "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "2" * 64]},
             }
             manifest = self.put_image("base", config, f"{content} {architecture}", media_type, manifest_type)
