@@ -16,6 +16,7 @@ from stepladder.errors import StepladderError
 from stepladder.images import engine_build
 from stepladder.images.archive import write_layer
 from stepladder.images.context import Content, Entry, collect
+from stepladder.images.key import BUILDER_VERSION
 
 SIZE, BOUND = 24 << 20, 6 << 20
 
