@@ -37,36 +37,36 @@ ERROR_NAMES = (
 )
 """What the promotion's state machine and functions call their errors; a test compares."""
 
+# Patterns, which `re` compiles and keeps at their first use: most commands show no cause at all.
 _NAMES = "|".join(ERROR_NAMES)
 _DOTTED = r"(?:[A-Z]\w+\.)[A-Z]\w+"  # Step Functions' own, like States.Timeout and Lambda.ServiceException
-_ALONE = re.compile(rf"(?:{_NAMES}|{_DOTTED}):?")
-_LEADING = re.compile(rf"(?:{_DOTTED}|ClientError): +(?=\S)")
-_INSIDE = re.compile(rf"\b(?:{_NAMES}): +(?=\S)")
-_BRACKETS = re.compile(rf" \((?:{_NAMES})\)")
-_ALARMED = re.compile(  # CodeDeploy's code, then its prose
+_ALONE = rf"(?:{_NAMES}|{_DOTTED}):?"
+_LEADING = rf"(?:{_DOTTED}|ClientError): +(?=\S)"
+_INSIDE = rf"\b(?:{_NAMES}): +(?=\S)"
+_BRACKETS = rf" \((?:{_NAMES})\)"
+_ALARMED = (  # CodeDeploy's code, then its prose
     r"(?:deployment (?P<deployment>\S+) ended Stopped: )?ALARM_ACTIVE: [^<>]*Activated alarms: <(?P<alarms>[^<>]+)>"
 )
-_STOPPED = re.compile(
-    r"(?<!ended Stopped): MANUAL_STOP: [^()]*(?=$| \()"
-)  # by our own rollback, for what stands before
-_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+_STOPPED = r"(?<!ended Stopped): MANUAL_STOP: [^()]*(?=$| \()"  # by our own rollback, for what stands before
+_HUMPS = r"(?<=[a-z])(?=[A-Z])"
+_ESCAPE = "\x1b"
+_ESCAPES = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])"
 
 
 def one_line(text: str) -> str:
     """Return a text as one line that can't control a terminal: no line breaks, no escape sequences."""
-    return _harmless(" ".join(_ESCAPES.sub("", text).split()))
+    return _harmless(" ".join(_unescaped(text).split()))
 
 
 def without_escapes(text: str) -> str:
     """Return a text without the sequences that move a terminal's cursor or colour it, and without carriage returns."""
-    return _ESCAPES.sub("", text).replace("\r", "")
+    return _unescaped(text).replace("\r", "")
 
 
 def plain(text: str) -> str:
     """Return a text for people: without class names of ours before its sentences, and without control codes."""
-    lines = _ESCAPES.sub("", text).split("\n")
-    return "\n".join(_BRACKETS.sub("", _INSIDE.sub("", _harmless(line.replace("\t", " ")))) for line in lines)
+    lines = [_harmless(line.replace("\t", " ")) for line in _unescaped(text).split("\n")]
+    return "\n".join(re.sub(_BRACKETS, "", re.sub(_INSIDE, "", line)) for line in lines)
 
 
 def shortened(text: str) -> str:
@@ -76,7 +76,7 @@ def shortened(text: str) -> str:
         stopped = f" and stopped deployment {found['deployment']}" if found["deployment"] else ""
         return f"alarm {found['alarms']} fired{stopped} (ALARM_ACTIVE)"
 
-    return _STOPPED.sub("", _ALARMED.sub(told, text))
+    return re.sub(_STOPPED, "", re.sub(_ALARMED, told, text))
 
 
 def unwrapped(cause: str) -> str:
@@ -101,11 +101,15 @@ def plain_cause(cause: str) -> str:
     a person wrote stays, and so do AWS's error codes in brackets. A cause that is only a name becomes its words.
     """
     text = one_line(unwrapped(cause))
-    if _ALONE.fullmatch(text):
-        return _HUMPS.sub(" ", text.rstrip(": ").rpartition(".")[2].removesuffix("Error")).lower()
+    if re.fullmatch(_ALONE, text):
+        return re.sub(_HUMPS, " ", text.rstrip(": ").rpartition(".")[2].removesuffix("Error")).lower()
     text = shortened(plain(text))
-    leading = _LEADING.match(text)
+    leading = re.match(_LEADING, text)
     return text[leading.end() :] if leading else text
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(_ESCAPES, "", text) if _ESCAPE in text else text
 
 
 def _harmless(line: str) -> str:
