@@ -55,8 +55,9 @@ def prepare(
     roots = roots or ProjectRoots()
     snapshots = {name: desk.at(name).ledger.snapshot(name) for name in desk.rung.settings.rungs}
     changed = [name for name in snapshots if name not in missing and _differs(desk.at(name), snapshots[name], roots)]
-    if changed and not infra:
-        desk.console.warn(f"{behind(changed)}; `inv promote --infra` applies them before it promotes")
+    told = [name for name in changed if snapshots[name].infra]  # of others the ledger knows of no apply at all
+    if told and not infra:
+        desk.console.warn(f"{behind(told)}; `inv promote --infra` applies them before it promotes")
     services = [name for name in snapshots if name in missing or (infra and name in changed)]
     works = _works(desk, snapshots, services, missing, roots)
     with contextlib.ExitStack() as held:

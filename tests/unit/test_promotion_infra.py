@@ -185,6 +185,13 @@ def test_changed_infrastructure_is_applied_when_it_is_asked_for(changed):
     assert infra.pending(changed.desk, changed.roots) == ()
 
 
+def test_a_rung_of_which_the_ledger_knows_no_apply_is_not_called_changed_but_applied_when_asked_for(changed):
+    del changed.table.tables[TABLE]["env#production", "infra"]
+    assert changed.prepare() == ()
+    assert "infrastructure changes" not in changed.err.getvalue()
+    assert changed.prepare(infra=True) == ("production",)
+
+
 def test_a_service_that_is_applied_takes_its_changed_foundation_with_it(changed):
     changed.record(records.FOUNDATION, "foundation of last week")
     changed.prepare(infra=True)
