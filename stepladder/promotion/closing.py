@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from stepladder.aws import error_code
+from stepladder import aws
 from stepladder.promotion import exceptions
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.verdict import Verdict
@@ -33,7 +33,7 @@ def _is_released(desk: Desk, execution: Execution, environment: str) -> bool:
     try:
         release = desk.at(environment).ledger.find(environment, execution.input["release_id"])
     except Exception as error:
-        if not error_code(error):
+        if aws.explain(error) is None:
             raise
         return False  # that ledger can't be read from here
     return bool(release and release.result == SUCCEEDED and release.kind == _KIND)
@@ -62,7 +62,7 @@ def _is_first(desk: Desk, environment: str) -> bool:
     try:
         return len(list(islice(desk.at(environment).ledger.succeeded(environment), 2))) == 1
     except Exception as error:
-        if not error_code(error):
+        if aws.explain(error) is None:
             raise
         return False
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from stepladder import names
-from stepladder.aws import error_code, is_unreachable
+from stepladder import aws, names
+from stepladder.aws import error_code
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.history import Target, View
 from stepladder.releases import alias as aliases
@@ -17,6 +17,7 @@ from stepladder.releases import alias as aliases
 _EVERY, _EVERY_LOCAL = 15.0, 0.5  # real seconds between two looks at metrics and alarms, which AWS bills
 _NEWEST = 120.0  # seconds that a metric's minute may still be filled
 _MINUTE = 60
+_ONCE = 1.0  # seconds
 _RETURNING = ("rolling back", "verifying the rollback")
 
 
@@ -62,7 +63,7 @@ class Vitals:
             try:
                 told = self._client(target, "lambda").get_function_configuration(**named)
             except Exception as error:
-                if not error_code(error):
+                if aws.explain(error) is None:
                     raise
                 return version == target.version
             self._ours[key] = f"{told.get('Description', '')} ".startswith(self._release)
@@ -82,19 +83,19 @@ class Vitals:
             "Resource": f"{target.function}:live",
             "ExecutedVersion": target.version,
         }
-        found = self._client(target, "cloudwatch").get_metric_data(
+        found = self._cloudwatch(target).get_metric_data(
             MetricDataQueries=[_query(name, dimensions) for name in ("Invocations", "Errors")],
             StartTime=datetime.fromtimestamp((target.shifted or target.since) // _MINUTE * _MINUTE, UTC),
             EndTime=datetime.fromtimestamp(view.now + _NEWEST, UTC),
         )
-        sums = {result["Id"]: sum(result["Values"]) for result in found["MetricDataResults"]}
+        sums = {result["Id"]: sum(result["Values"]) for result in found.get("MetricDataResults", ())}
         target.calls, target.errors = int(sums.get("invocations", 0)), int(sums.get("errors", 0))
 
     def _alarms(self, target: Target) -> None:
-        found = self._client(target, "cloudwatch").describe_alarms(
+        found = self._cloudwatch(target).describe_alarms(
             AlarmNames=[f"{target.function}-{what}" for what in names.ALARMS], StateValue="ALARM"
         )
-        fires = (alarm["AlarmName"] for alarm in found["MetricAlarms"])
+        fires = (alarm["AlarmName"] for alarm in found.get("MetricAlarms", ()))
         target.alarms = tuple(dict.fromkeys((*target.alarms, *fires)))  # one that is quiet again has fired
 
     def _allowed(self, what: str, look: Any) -> None:
@@ -104,11 +105,15 @@ class Vitals:
         try:
             look()
         except Exception as error:
-            code = error_code(error)
-            if not code and not is_unreachable(error):
+            if aws.explain(error) is None:  # not the SDK's
                 raise
+            code = error_code(error)
             if "AccessDenied" in code or "NotAuthorized" in code or "Unauthorized" in code:
                 self._denied.add(what)
+
+    def _cloudwatch(self, target: Target) -> Any:
+        """Return a client that asks once: the drawing doesn't stand still while others are served."""
+        return self._desk.at(target.environment).aws.client("cloudwatch", lasting=_ONCE)
 
     def _client(self, target: Target, service: str) -> Any:
         return self._desk.at(target.environment).aws.client(service)
