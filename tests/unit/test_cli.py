@@ -143,6 +143,21 @@ def test_an_override_that_is_right_takes_effect(project):
     assert "there is no environment 'nowhere'" in done.stderr, "the settings were read, and were right"
 
 
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("deplyo --env staging", "did you mean `inv deploy`?"),
+        ("deploy production", "`inv deploy --env production`"),
+        ("--dry deploy --env staging", "`inv deploy --dry-run`"),
+    ],
+)
+def test_the_program_that_people_start_explains_a_slip(project, typed, hint):
+    done = _invoke(project, *typed.split(), AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert done.returncode == 2
+    assert hint in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_unknown_environment_is_told_with_the_known_ones(project):
     done = _invoke(project, "deploy", "--env", "stagin")
     assert done.returncode == 2
@@ -172,17 +187,17 @@ def test_missing_credentials_are_told_with_what_to_do(project, tmp_path, command
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("endpoint", [{}, {"AWS_ENDPOINT_URL": "https://lambda.eu-west-1.amazonaws.com"}], ids=str)
 @pytest.mark.parametrize(
-    "command",
+    ("command", "endpoint"),
     [
-        "deploy --env staging",
-        "deploy --env staging --dry-run",
-        "function.release --env staging --digest sha256:0",
-        "image.push",
-        "promote",
-        "rollback --env staging",
-        "tf.apply --env staging",
+        ("deploy --env staging", {}),
+        ("deploy --env staging", {"AWS_ENDPOINT_URL": "https://lambda.eu-west-1.amazonaws.com"}),
+        ("deploy --env staging --dry-run", {}),
+        ("function.release --env staging --digest sha256:0", {}),
+        ("image.push", {}),
+        ("promote", {}),
+        ("rollback --env staging", {}),
+        ("tf.apply --env staging", {}),
     ],
 )
 def test_the_template_s_example_account_is_refused_on_aws_before_anything(project, command, endpoint):
