@@ -22,6 +22,7 @@ from typing import Any, TextIO
 from stepladder.ci import in_ci
 from stepladder.display import cut, one_line, plain, without_escapes
 from stepladder.errors import RefusedError, StepladderError
+from stepladder.pulse import PULSE
 from stepladder.tables import Cell, Column, lay_out
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
@@ -29,7 +30,6 @@ _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _LABEL = 12
 _CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # a terminal would obey some of them
 _DEFAULT_WIDTH = 80
-BEAT = 30.0  # seconds between the lines that say of a step, where no spinner does, that it goes on
 _TRIES = 3
 
 
@@ -206,24 +206,37 @@ class Console:
         """Print one line for a step when it ends: mark, name, what it did, seconds."""
         step = Step(name)
         started = time.monotonic()
-        stop = threading.Event()
-        teller = threading.Thread(
-            target=self._spin if self.live else self._beat, args=(step, started, stop), daemon=True
-        )
         with self._lock:
             self._running.append(step)
-        teller.start()
         try:
-            yield step
+            with self._told(step, started):
+                yield step
         except BaseException:
             step.mark = "fail"
             raise
         finally:
-            stop.set()
-            teller.join()
             with self._lock:
                 self._running.remove(step)
             self._finish(step, time.monotonic() - started)
+
+    @contextlib.contextmanager
+    def _told(self, step: Step, started: float) -> Iterator[None]:
+        """Say that a step is under way: by a spinner where somebody watches, else by a line now and then."""
+        if not self.live:
+            PULSE.add(step, lambda: self._beat(step, started))
+            try:
+                yield
+            finally:
+                PULSE.remove(step)
+            return
+        stop = threading.Event()
+        spinner = threading.Thread(target=self._spin, args=(step, started, stop), daemon=True)
+        spinner.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            spinner.join()
 
     def _finish(self, step: Step, seconds: float) -> None:
         symbol, colour = {"ok": ("✓", "green"), "skip": ("·", "dim"), "fail": ("✗", "red")}[step.mark]
@@ -247,9 +260,8 @@ class Console:
             with self._lock:
                 self._err.write("\r\x1b[2K")
 
-    def _beat(self, step: Step, started: float, stop: threading.Event) -> None:
-        """Say in a line now and then that a long step goes on: a job that is silent for long looks dead."""
-        while not stop.wait(BEAT):
+    def _beat(self, step: Step, started: float) -> None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads any more: the main thread finds out
             self.line(f"… {step.name:<{_LABEL}} {step.live}  {time.monotonic() - started:.0f} s")
 
     def error(self, error: StepladderError) -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from stepladder import console as console_module
+from stepladder import pulse
 from stepladder.console import Console
 from stepladder.errors import BadInputError, RefusedError, StepladderError
 from stepladder.tables import Cell
@@ -212,12 +212,30 @@ def test_data_is_escaped_where_the_output_has_no_such_letters(streams):
 
 
 def test_a_long_step_that_nobody_watches_says_now_and_then_that_it_goes_on(console, streams, monkeypatch):
-    monkeypatch.setattr(console_module, "BEAT", 0.02)
+    monkeypatch.setattr(pulse, "BEAT", 0.0)
+    monkeypatch.setattr(pulse, "_TURN", 0.02)
+    until = time.monotonic() + 20
     with console.step("service") as step:
         step.progress("applying", 3, 25)
-        time.sleep(0.1)
-    first = streams[0].getvalue().splitlines()[0]
-    assert first.startswith("… service      applying 3 of 25  0 s")
+        while not streams[0].getvalue() and time.monotonic() < until:
+            time.sleep(0.02)
+    lines = streams[0].getvalue().splitlines()
+    assert lines[0].startswith("… service      applying 3 of 25  ")
+    assert lines[-1].startswith("✓ service"), "nothing is said of a step that has ended"
+
+
+def test_the_thread_that_says_so_ends_with_the_last_step_and_comes_again(monkeypatch):
+    monkeypatch.setattr(pulse, "BEAT", 0.0)
+    monkeypatch.setattr(pulse, "_TURN", 0.01)
+    said, beating, until = [], pulse.Pulse(), time.monotonic() + 20
+    for step in ("one", "two"):
+        beating.add(step, lambda: said.append(step))  # noqa: B023 - called before the next turn
+        while step not in said and time.monotonic() < until:
+            time.sleep(0.01)
+        beating.remove(step)
+        while beating._beats and time.monotonic() < until:
+            time.sleep(0.01)
+    assert ("one" in said, "two" in said, beating._beats) == (True, True, False)
 
 
 def test_of_steps_that_run_at_once_one_is_drawn_and_the_others_are_counted(terminal):
