@@ -87,6 +87,6 @@ def version(function: str, number: str) -> tuple[str, dict[str, Any]]:
 
 
 def configuration(seen: Mapping[str, Any]) -> str:
-    """Hash what a version freezes besides its image, of a FunctionConfiguration: hex digits."""
+    """Hash what a version freezes besides its image, of a FunctionConfiguration: hex digits, as the ledger has them."""
     kept = {key: seen[key] for key in CONFIGURATION if seen.get(key)}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -69,6 +69,7 @@ def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     unchanged = same_image and serving.configuration(latest) == serving.configuration(served)
     if not unchanged:
         _check_deployable(target, latest, served)
+        _check_applied(target, latest)
         if not release["hotfix"] and not is_first:
             _check_weighable(target)
     short = release["digest"].removeprefix("sha256:")[:12]
@@ -190,6 +191,17 @@ def _check_deployable(target: dict[str, Any], latest: dict[str, Any], served: di
         raise RefusedError(f"the execution role of {function} has changed: an alias can't weigh versions of two roles")
     if (latest.get("DeadLetterConfig") or {}) != (served.get("DeadLetterConfig") or {}):
         raise RefusedError(f"the dead-letter queue of {function} has changed: an alias can't weigh such versions")
+
+
+def _check_applied(target: dict[str, Any], latest: dict[str, Any]) -> None:
+    """Refuse to publish a configuration that somebody changed by hand since Terraform applied it."""
+    name = target["environment"]
+    applied = ledger.get(f"env#{name}", "infra").get("config_hash", "")
+    if applied and applied != serving.configuration(latest):
+        raise RefusedError(
+            f"the configuration of {target['function']} was changed by hand, and a release would publish that "
+            f"(`inv status` names it); set it back: `inv tf.plan --env {name}`, `inv tf.apply --env {name}`"
+        )
 
 
 def _check_weighable(target: dict[str, Any]) -> None:

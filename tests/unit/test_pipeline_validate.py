@@ -3,6 +3,8 @@ import json
 import pytest
 from fakes.pipeline import EXECUTION, FUNCTION, NEW, OLD, refusal, release, target
 
+from stepladder.releases.function import _state as function_state
+
 LADDER = {
     "staging": {"function": "orders-staging", "alias": "live", "below": []},
     "production": {"function": FUNCTION, "alias": "live", "below": ["staging"]},
@@ -354,6 +356,25 @@ def test_without_a_threshold_no_scan_is_asked_for(pipeline, monkeypatch):
 def test_findings_below_the_threshold_pass(pipeline):
     pipeline.world.ecr.scan["imageScanFindings"] = {"findingSeverityCounts": {"MEDIUM": 4}}
     assert call(pipeline)["unchanged"] is False
+
+
+def record_apply(pipeline, config_hash):
+    item = {"pk": {"S": "env#production"}, "sk": {"S": "infra"}, "config_hash": {"S": config_hash}}
+    pipeline.world.dynamodb.put_item(item)
+
+
+def test_a_configuration_that_was_changed_by_hand_is_not_published(pipeline):
+    record_apply(pipeline, pipeline.serving.configuration(pipeline.world.lambda_.latest))
+    call(pipeline)
+    pipeline.world.lambda_.latest["MemorySize"] = 3008
+    with pytest.raises(pipeline.errors.RefusedError, match=r"changed by hand.*`inv tf.apply --env production`"):
+        call(pipeline)
+    assert not lock(pipeline)
+
+
+def test_the_configuration_is_hashed_as_the_ledger_has_it(pipeline):
+    raw = {"FunctionArn": "arn", "MemorySize": 512, "Environment": {"Variables": {"B": "é", "A": "1"}}, "Timeout": 3}
+    assert pipeline.serving.configuration(raw) == function_state(raw).config_hash
 
 
 def test_a_check_takes_no_lock(pipeline):
