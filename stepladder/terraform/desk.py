@@ -99,6 +99,9 @@ def planned(console: Console, saved: SavedPlan, notes: tuple[str, ...]) -> None:
     if saved.destroyed:
         lost = ", ".join(change.address for change in saved.destroyed)
         console.warn(f"data or callers would be lost: {lost}")
+    if saved.needs_image:
+        console.hint(plans.imageless(saved))
+        return
     command = f"inv tf.apply --env {saved.at.environment.name} --root {saved.at.name}"
     allow = " --allow-destroy" if saved.destroyed else ""
     console.hint(f"apply exactly this plan ({saved.id}): `{command}{allow}`")

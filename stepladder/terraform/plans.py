@@ -205,8 +205,13 @@ def check_destroys(saved: SavedPlan, *, allow_destroy: bool) -> None:
         raise RefusedError(
             f"the plan of {saved.at.label} creates {', '.join(saved.needs_image)} from the project's image, "
             "and was made without an image",
-            hint=f"deploy plans it with one: `inv deploy --env {saved.at.environment.name}`",
+            hint=imageless(saved),
         )
+
+
+def imageless(saved: SavedPlan) -> str:
+    """Return what to do with a plan that would create a function from no image."""
+    return f"deploy plans {', '.join(saved.needs_image)} with an image: `inv deploy --env {saved.at.environment.name}`"
 
 
 def check_account(aws: Aws, at: Root) -> str:
