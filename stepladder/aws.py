@@ -205,9 +205,10 @@ def endpoint() -> str:
 
 
 def is_real() -> bool:
-    """Say whether calls go to AWS itself: no endpoint is named, or one of AWS's own."""
+    """Say whether calls go to AWS itself: no endpoint is named, the SDK is told to ignore it, or it is AWS's own."""
     host = urlsplit(endpoint()).hostname or ""
-    return not endpoint() or host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+    ignored = os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
+    return ignored or not endpoint() or host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 
 
 def is_loopback(url: str) -> bool:

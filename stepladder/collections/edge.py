@@ -86,7 +86,9 @@ def task(*args: Any, reads_only: bool = False, **kwargs: Any) -> Any:
     def declare(body: Callable[..., Any]) -> Any:
         command = usage.command_of(body, is_default=bool(kwargs.get("default")))
         guarded = _guarded(body, command, reads_only=reads_only)
-        return invoke.task(guarded, klass=_Task, **{"positional": [], **kwargs})
+        made = invoke.task(guarded, klass=_Task, **{"positional": [], **kwargs})
+        made.reads_only = reads_only
+        return made
 
     return declare(args[0]) if args and callable(args[0]) else declare
 

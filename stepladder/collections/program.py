@@ -63,8 +63,10 @@ class Program(invoke.Program):
             token = str(ast.literal_eval(unknown["token"]))
             if not command:
                 return _no_core_flag(token) if token.startswith("-") else self._no_task(token)
-            given = self._no_flag if token.startswith("-") else self._no_argument
-            return given(token, command, context.flag_names())
+            if token.startswith("-"):
+                return self._no_flag(token, command, context.flag_names())
+            more = "nothing more" if context.positional_args else "nothing"
+            return self._no_argument(token, f"`{command}` takes {more} by position", command, context.flag_names())
         if lacking and lacking["name"] == "env":
             return no_environment(command, self._environments())
         if lacking:
@@ -78,9 +80,9 @@ class Program(invoke.Program):
         hint = f"`{others[0]}` has it" if others else did_you_mean(token, (f for f in flags if f.startswith("--")))
         return BadInputError(f"`{command}` has no flag {token}", hint=hint or f"`{command} --help` lists its flags")
 
-    def _no_argument(self, token: str, command: str, flags: Iterable[str]) -> BadInputError:
+    def _no_argument(self, token: str, why: str, command: str, flags: Iterable[str]) -> BadInputError:
         """Explain a word behind a task that is neither a value of its flags nor the next task."""
-        what = f"`{command}` takes nothing by position, and there is no task {token!r}"
+        what = f"{why}, and there is no task {token!r}"
         environments, names = self._environments() if "--env" in flags else [], self._names()
         found = nearest(token, [*environments, *names])
         if not environments or found in names:

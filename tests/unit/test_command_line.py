@@ -22,22 +22,23 @@ ns.add_task(project.lock)
 """
 PLACE = {"account": "111122223333", "region": "eu-west-1"}
 SETTINGS = {"stepladder": {"project": "hello", "environments": {"staging": PLACE, "production": PLACE}}}
-READS = {"ledger.show", "local.env", "local.logs", "local.status", "promote.watch", "status.show", "tf.output"}
-"""The tasks that change nothing: Invoke's own --dry has nothing to hold back there."""
 DELIBERATE = {"local.speed": ["value"]}
 """What is taken by position on purpose: a slip there harms nothing."""
 OTHERS = {"tf.unlock": ["--id", "x"]}
 """What a task can't do without besides its environment."""
 
 
-def _contexts():
+def _root():
     root = namespace()
     for each in (project.check, project.test, project.lock):
         root.add_task(each)
-    return {context.name: context for context in root.to_contexts()}
+    return root
 
 
-CONTEXTS = _contexts()
+ROOT = _root()
+CONTEXTS = {context.name: context for context in ROOT.to_contexts()}
+READS = {name for name in CONTEXTS if ROOT[name].reads_only}
+"""The tasks that change nothing: Invoke's own --dry has nothing to hold back there."""
 WITH_ENVIRONMENT = sorted(name for name, context in CONTEXTS.items() if "--env" in context.flag_names())
 NEED_ONE = [name for name in WITH_ENVIRONMENT if CONTEXTS[name].args["env"].default is None] + ["function.invoke"]
 
@@ -124,6 +125,13 @@ def test_invoke_s_own_dry_is_refused_by_every_task_that_changes_something(inv, n
         assert ("--dry-run`" in err) == ("--dry-run" in CONTEXTS[name].flag_names())
 
 
+def test_what_is_said_to_only_read_is_nothing_that_changes_something():
+    assert {"ledger.show", "local.status", "promote.watch", "status.show", "tf.output"} <= READS
+    changing = {"deploy", "rollback", "new", "lock", "image.prune", "image.push", "function.release", "function.invoke"}
+    changing |= {"promote.promote", "promote.stop", "tf.apply", "tf.plan", "tf.unlock", "ledger.rebuild", "local.up"}
+    assert READS.isdisjoint(changing & set(CONTEXTS))
+
+
 def test_a_task_that_only_reads_runs_under_dry(inv):
     code, _, err = inv("--dry", "status")
     assert code == 6
@@ -138,6 +146,7 @@ def test_a_task_that_only_reads_runs_under_dry(inv):
         ("tf.aply -e staging", "there is no task 'tf.aply'", "did you mean `inv tf.apply`?"),
         ("tf aply", "`inv tf` takes nothing by position", "did you mean `inv tf.apply`?"),
         ("qqq", "there is no task 'qqq'", "`inv --list` lists the tasks"),
+        ("local.speed 60 qqq", "`inv local.speed` takes nothing more by position", "`inv --list` lists the tasks"),
         ("deploy stauts", "there is no task 'stauts'", "did you mean `inv status`?"),
         ("-e deploy prodution", "there is no task 'prodution'", "`inv deploy --env production`"),
         ("deploy qqq", "there is no task 'qqq'", "there are staging, production"),
