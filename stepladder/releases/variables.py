@@ -84,7 +84,7 @@ def _configuration(settings: Settings, environment: str) -> Mapping[str, str] | 
         code = error.response.get("Error", {}).get("Code", "")
         return f"{environment} is not deployed" if code == NOT_FOUND else f"AWS refused to show them ({code})"
     except (BotoCoreError, StepladderError) as error:
-        return f"AWS can't be asked ({type(error).__name__})"
+        return f"AWS can't be asked ({error})"
     if str(answer.get("FunctionArn", "")).split(":")[4:5] != [settings.environment(environment).account]:
         return f"the credentials are another account's than {environment}'s"
     variables: Mapping[str, str] | None = (answer.get("Environment") or {}).get("Variables")
