@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from stepladder.errors import BadInputError, StepladderError
 from stepladder.images import ignore as ignore_rules
 from stepladder.images.ignore import Ignore
 
+PIECE = 1 << 20
+"""Bytes that are read at once."""
 _STILL = "run the same command again once nothing writes to the files"
 
 
@@ -33,6 +36,14 @@ class Entry:
         """Return the file's bytes; for a small one, `opened` is for any."""
         with self.opened() as content:
             return content.read(content.size)
+
+    def sha256(self) -> bytes:
+        """Return the hash of the file's bytes."""
+        total = hashlib.sha256()
+        with self.opened() as content:
+            while piece := content.read(PIECE):
+                total.update(piece)
+        return total.digest()
 
     def opened(self) -> Content:
         """Return the file's content, to be read piece by piece in a `with` statement."""

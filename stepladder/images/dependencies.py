@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -102,7 +103,7 @@ class Request:
     def parts(self) -> tuple[bytes, ...]:
         """Return all that decides the layer."""
         said = (self.locked.lines, self.locked.indexes, self.prefix, self.no_deps, self.site)
-        return (repr(said).encode(), *(part for e in self.wheels for part in (e.path.encode(), e.read())))
+        return (repr(said).encode(), *(part for e in self.wheels for part in (e.path.encode(), e.sha256())))
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ def _indexes(request: Request, scratch: Path) -> list[str]:
     if request.wheels:
         (scratch / "wheels").mkdir()
         for entry in request.wheels:
-            (scratch / "wheels" / entry.path).write_bytes(entry.read())
+            shutil.copyfile(entry.source, scratch / "wheels" / entry.path)
         links.append(str(scratch / "wheels"))
     return argv + [word for link in links for word in ("--find-links", link)]
 

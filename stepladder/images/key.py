@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
-from stepladder.images.context import collect
+from stepladder.images.context import PIECE, collect
 from stepladder.settings import Settings
 
 BUILDER_VERSION = 2
 """Raise it when the builders make other bytes of the same inputs."""
 
-_PIECE = 1 << 20
 PUBLIC_BASE = "public.ecr.aws/lambda/python"
 
 
@@ -43,7 +42,7 @@ def input_key(settings: Settings) -> str:
             continue
         with entry.opened() as content:
             total.update(content.size.to_bytes(8, "big"))
-            while piece := content.read(_PIECE):
+            while piece := content.read(PIECE):
                 total.update(piece)
     # Docker never copies these two when they are ignored, yet they decide what is built.
     for name in ("Dockerfile", ".dockerignore"):

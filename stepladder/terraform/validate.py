@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stepladder import process
+from stepladder import process, text
 from stepladder.console import Console
 from stepladder.errors import StepladderError
 from stepladder.terraform import cli, files, providers
@@ -66,15 +66,15 @@ def validate(
 
 def _valid_together(terraform: Path, copy: Path, roots: Sequence[str], build_dir: Path) -> bool:
     """Validate the roots as modules of one; False when that says nothing about each by itself."""
-    code = {root: "\n".join(path.read_text("utf-8") for path in sorted((copy / root).glob("*.tf"))) for root in roots}
+    code = {root: "\n".join(_text(path) for path in sorted((copy / root).glob("*.tf"))) for root in roots}
     locks = {_locked(copy / root / LOCK_FILE) for root in roots} - {frozenset[tuple[str, str]]()}
-    if len(roots) < 2 or len(locks) > 1 or any(_ROOT_ONLY.search(text) for text in code.values()):  # noqa: PLR2004
+    if len(roots) < 2 or len(locks) > 1 or any(_ROOT_ONLY.search(each) for each in code.values()):  # noqa: PLR2004
         return False
     if any(True for root in roots for _ in (copy / root).glob("*.tf.json")):
         return False
     folder = copy / _TOGETHER
     folder.mkdir()
-    (folder / "main.tf").write_text("".join(_call(root, text) for root, text in code.items()), "utf-8")
+    (folder / "main.tf").write_text("".join(_call(root, each) for root, each in code.items()), "utf-8")
     locked = next((copy / root / LOCK_FILE for root in roots if (copy / root / LOCK_FILE).is_file()), None)
     if locked:
         shutil.copyfile(locked, folder / LOCK_FILE)
@@ -83,6 +83,10 @@ def _valid_together(terraform: Path, copy: Path, roots: Sequence[str], build_dir
     except StepladderError:
         return False
     return True
+
+
+def _text(path: Path) -> str:
+    return text.read(path, where=f"terraform/{path.parent.name}/{path.name}")
 
 
 def _call(root: str, code: str) -> str:
@@ -95,8 +99,7 @@ def _call(root: str, code: str) -> str:
 
 def _locked(path: Path) -> frozenset[tuple[str, str]]:
     """Return the providers and versions that a lock file names."""
-    text = path.read_text("utf-8") if path.is_file() else ""
-    return frozenset(_LOCKED.findall(text))
+    return frozenset(_LOCKED.findall(_text(path) if path.is_file() else ""))
 
 
 def _validate(terraform: Path, folder: Path, build_dir: Path) -> None:

@@ -34,7 +34,11 @@ def _context(root: Path) -> None:
         assert tar.getmember("app/model.bin").size == SIZE
 
 
-@pytest.mark.parametrize("use", [_key, _layer, _context])
+def _wheel(root: Path) -> None:
+    Entry("model.bin", root / "function/app/model.bin").sha256()
+
+
+@pytest.mark.parametrize("use", [_key, _layer, _context, _wheel])
 def test_memory_does_not_grow_with_the_largest_file(tmp_path: Path, use: Callable[[Path], None]) -> None:
     project.make(tmp_path)
     with (tmp_path / "function/app/model.bin").open("wb") as file:
