@@ -117,7 +117,7 @@ def secrets(folder: Path) -> tuple[str, ...]:
                     continue
                 if ignore.secret(path) and not ignore.rule(path):
                     found.append(path)
-                elif item.is_dir(follow_symlinks=False) and (ignore.has_exceptions or not ignore.excludes(path)):
+                elif item.is_dir(follow_symlinks=False) and (ignore.rule(path) or not ignore.excludes(path)):
                     walk(path)
 
     walk("")

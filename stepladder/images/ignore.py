@@ -135,13 +135,17 @@ def _rule(line: str, where: str) -> tuple[str, bool] | None:
         raise BadInputError(f"{where}: ! stands alone", hint="write the file to take in behind it")
     pattern = _clean(pattern)
     try:
-        go_match.compiled(pattern)
-        _pattern(pattern)
+        _check(pattern)
     except (go_match.BadPatternError, re.error):
-        raise BadInputError(
-            f"{where}: {pattern} is no pattern: Docker refuses it too", hint="write \\[ for a bracket in a name"
-        ) from None
+        raise BadInputError(f"{where}: {pattern} is no pattern", hint="write \\[ for a bracket in a name") from None
     return pattern, out
+
+
+def _check(pattern: str) -> None:
+    go_match.compiled(pattern)
+    _pattern(pattern)
+    if "[:" in pattern:  # a class of letters by name: Docker's pattern and its check read it in two ways
+        raise go_match.BadPatternError(pattern)
 
 
 def _clean(pattern: str) -> str:
@@ -168,6 +172,8 @@ def _pattern(pattern: str) -> re.Pattern[str]:
         elif char == "\\" and at < len(pattern):
             out += re.escape(pattern[at])
             at += 1
+        elif char == "^" and not pattern.startswith("[^", at - 2):
+            out += r"\^"
         else:
             out += f"\\{char}" if char in ".+()|{}$" else char  # what Docker escapes too; [...] is a class of both
     with warnings.catch_warnings():

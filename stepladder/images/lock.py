@@ -50,7 +50,7 @@ def validate(asked: Requirements) -> None:
     """Raise `BadInputError` for the first line whose versions or marker can't be read."""
     for requirement in (*asked.requirements, *asked.constraints):
         _applies(requirement, {})
-        _fits(requirement, requirement)
+        fits(requirement, requirement)
 
 
 def _key(settings: Settings, asked: Requirements, locked: bytes) -> str:
@@ -72,7 +72,7 @@ def _unmet(asked: Requirements, lock: Requirements, settings: Settings, *, keeps
             problems += [f"{requirement.where}: {requirement.text}: {why}"] if why else []
     for limit in asked.constraints:
         entry = locked.get(_name(limit))
-        if entry and _applies(limit, environment) and not _fits(limit, entry):
+        if entry and _applies(limit, environment) and not fits(limit, entry):
             problems.append(f"{limit.where}: {limit.text}: locked is {entry.version}")
     return problems
 
@@ -83,7 +83,7 @@ def _difference(asked: Requirement, entry: Requirement | None, *, keeps_extras: 
         return "not locked"
     if asked.url and _file(asked.url) != _file(entry.url):
         return f"locked is {entry.text}"
-    if not _fits(asked, entry):
+    if not fits(asked, entry):
         return f"locked is {entry.version}"
     missing = asked.extras - entry.extras if entry.extras or keeps_extras else ()
     return f"locked without {', '.join(sorted(missing))}" if missing else ""
@@ -98,7 +98,8 @@ def _applies(requirement: Requirement, environment: Mapping[str, str]) -> bool:
         raise _invalid(requirement) from None
 
 
-def _fits(requirement: Requirement, entry: Requirement) -> bool:
+def fits(requirement: Requirement, entry: Requirement) -> bool:
+    """Say whether a locked entry's version is one that a requirement allows."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
     from packaging.version import InvalidVersion
 

@@ -1,7 +1,7 @@
 """A requirements file in the image that is built: what it locks, and where pip would look for it.
 
-Unlike `requirements`, files that it names by `-r` are found in the image, variables are the stage's, and an option
-that can't be honoured is refused.
+Unlike `requirements`, files that it names by `-r` or `-c` are found in the image, variables are the stage's, and
+an option that can't be honoured is refused.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class Locked:
     lines: tuple[str, ...] = ()
     indexes: Indexes = field(default_factory=Indexes)
     unknown: tuple[str, ...] = ()
+    limits: tuple[Requirement, ...] = ()
+    """What `-c` allows: of locked versions it can only forbid some."""
 
     def __add__(self, other: Locked) -> Locked:
         ours, theirs = self.indexes, other.indexes
@@ -75,6 +77,8 @@ def _option(place: str, line: str, nested: Callable[[str], Locked]) -> Locked | 
     name, value = requirements.option(line)
     if name == "--requirement":
         return nested(value)
+    if name == "--constraint":
+        return Locked(limits=nested(value).found)
     if name == "--editable":
         return Locked((Requirement(place, line, url=value, editable=True),), (line,))
     known = {

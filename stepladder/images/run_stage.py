@@ -6,7 +6,7 @@ import posixpath
 import re
 from dataclasses import dataclass, field, replace
 
-from stepladder.images import dependencies, pip_file, run_command
+from stepladder.images import dependencies, lock, pip_file, run_command
 from stepladder.images import dockerfile_words as words
 from stepladder.images.context import Entry
 from stepladder.images.dockerfile_syntax import Instruction
@@ -87,6 +87,9 @@ def _install(stage: Stage, shell: _Shell, command: PipInstall, number: int) -> N
         locked += _read(stage, shell, absolute(shell.folder, path), read)
     links, wheels = _wheels(stage, shell, (*command.indexes.links, *locked.indexes.links))
     dependencies.check_locked(read[0].source, Requirements(list(locked.found), unknown=list(locked.unknown)))
+    for limit in locked.limits:
+        if odd := [one for one in locked.found if one.key == limit.key and not lock.fits(limit, one)]:
+            raise NeedsEngineError(f"{limit.where} forbids {odd[0].text}")
     locked = (Locked(indexes=command.indexes) + locked).with_links(links)
     site = command.target is None
     if command.target is None:

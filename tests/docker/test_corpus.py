@@ -203,8 +203,9 @@ def judge(case: dict[str, Any], outcome: Outcome, made: list[Any], image: Any, b
             continue
         outcome.layers = "built"
         files, config = theirs(image) if image else (None, None)
-        above = [blob.path.open("rb") for blob in builds.layers if blob.path]
-        ours = clean(image_files.listing(above, below))
+        with contextlib.ExitStack() as stack:
+            above = [stack.enter_context(blob.path.open("rb")) for blob in builds.layers if blob.path]
+            ours = clean(image_files.listing(above, below))
         if "refused" in case:
             outcome.wrong.append("layers built what it should refuse")
         if files is not None:

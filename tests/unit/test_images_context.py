@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from stepladder.errors import BadInputError
-from stepladder.images.context import collect
-from stepladder.images.ignore import Ignore
+from stepladder.images.context import collect, secrets
+from stepladder.images.ignore import Ignore, reason
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,53 @@ from stepladder.images.ignore import Ignore
         (["**"], "anything/at/all", True),
         (["a.b"], "axb", False),
         (["\ufeffREADME"], "README", True),
+        (["**foo"], "deep/foo/z", True),
+        (["**foo"], "foobar", False),
+        (["foo**bar"], "foobar", True),
+        (["f**r"], "foobar", False),
+        (["../docs"], "docs/a", False),
+        (["//docs"], "docs/a", True),
+        (["docs/**/"], "docs/a", True),
+        ([" #hash"], "#hash", True),
+        (["  *.md  "], "README.md", True),
+        (["."], "a.txt", False),
+        (["/"], "a.txt", False),
+        (["a^b"], "a^b", True),
+        (["{a,b}.txt"], "a.txt", False),
+        (["[a-b]*.txt"], "ab.txt", True),
+        (["(p)"], "(p)", True),
+        ([r"\!bang"], "!bang", True),
+        (["**", "!foo/x"], "foo/x/bar", False),
+        (["*.txt", "!a*.txt", "ab.txt"], "ab.txt", True),
     ],
 )
 def test_dockerignore_decides_as_docker_does(patterns: list[str], path: str, excluded: bool) -> None:
     assert Ignore(patterns).excludes(path) is excluded
+
+
+@pytest.mark.parametrize("pattern", ["[a-", "[]a]", "[a-]x", "docs\\", "\\", "!", "! ", "[[:alpha:]]"])
+def test_a_pattern_that_docker_refuses_is_bad_input_with_its_line(pattern: str) -> None:
+    with pytest.raises(BadInputError, match=r"function/\.dockerignore:2: "):
+        Ignore(["*.md", pattern], "function/.dockerignore")
+
+
+def test_what_is_left_out_as_a_secret_is_named_unless_a_line_does_it(tmp_path: Path) -> None:
+    for name in ("app/server.key", "app/ca.pem", ".env", "app/.venv/x.pem", "certs/a.pem", ".aws/credentials", "a.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".dockerignore").write_text("certs\n!app/ca.pem\n")
+    assert secrets(tmp_path) == (".aws", ".env", "app/server.key")
+    assert "app/ca.pem" in [entry.path for entry in collect(tmp_path)]
+
+
+def test_a_path_that_stays_out_says_which_rule_and_which_line_takes_it_in(tmp_path: Path) -> None:
+    for name in ("ca.pem", "main.py"):
+        (tmp_path / name).touch()
+    (tmp_path / ".dockerignore").write_text("*.py\n")
+    assert "built-in rule `**/*.pem`" in reason(tmp_path, "ca.pem")
+    assert "`!ca.pem`" in reason(tmp_path, "/ca.pem")
+    assert "`*.py` in " in reason(tmp_path, "./main.py")
+    assert reason(tmp_path, "lost.py") == ""
 
 
 @pytest.mark.parametrize(

@@ -206,3 +206,69 @@ def test_the_dockerfiles_environment_wins_over_the_bases(tmp_path: Path) -> None
     dockerfile = project.DOCKERFILE.replace("CMD", "ENV LAMBDA_TASK_ROOT=/elsewhere MODE=a\nCMD")
     running = config(build(project.make(tmp_path, {"function/Dockerfile": dockerfile})))["config"]
     assert running["Env"] == ["LAMBDA_TASK_ROOT=/elsewhere", "MODE=a"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [
+        ("COPY app/ /var/task/dep/\nRUN pip install -r /b/requirements.txt -t .", "line 4 puts /var/task/dep"),
+        ("RUN pip install -r /b/requirements.txt -t .\nRUN pip install -r /b/requirements.txt -t .", "earlier pip"),
+        ("RUN pip install -r /b/requirements.txt -t .\nCOPY app/handler.py /var/task/dep", "puts /var/task/dep there"),
+        ("RUN pip install -r /b/requirements.txt -t /etc", "the base image has /etc/dep already"),
+    ],
+    ids=["code first", "twice", "a file for a folder", "the base's"],
+)
+def test_packages_that_meet_what_is_there_are_refused_with_their_line(tmp_path: Path, run: str, why: str) -> None:
+    locked = project.requirements(tmp_path / "wheels", project.wheel(tmp_path / "wheels", "dep"))
+    text = f"ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nCOPY requirements.txt /b/\n{run}\nCOPY app app\n"
+    text += 'CMD ["app.handler.handler"]\n'
+    settings = project.make(tmp_path / "p", {"function/requirements.txt": locked, "function/Dockerfile": text})
+    with pytest.raises(BadInputError, match="pip install meets what is there") as caught:
+        layers.build(settings, project.base(more=("etc/dep",)), key=input_key(settings), commit="c0ffee")
+    assert why in str(caught.value)
+
+
+def test_packages_without_a_target_go_to_the_bases_site_packages(tmp_path: Path) -> None:
+    wheel = project.wheel(tmp_path / "wheels", "dep", scripts=True, more={"dep-1.0.data/data/share/n.txt": "n"})
+    locked = project.requirements(tmp_path / "wheels", wheel)
+    text = 'ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY . .\nRUN pip install -r requirements.txt\nCMD ["dep.main"]\n'
+    image = build(project.make(tmp_path / "p", {"function/requirements.txt": locked, "function/Dockerfile": text}))
+    found = names(image, 1)
+    assert "var/lang/lib/python3.13/site-packages/dep/__init__.py" in found
+    assert "var/lang/share/n.txt" in found
+    assert not [name for name in found if "/bin" in name]
+
+
+def test_a_handler_is_found_by_pythonpath(tmp_path: Path) -> None:
+    text = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY app src/app\nENV PYTHONPATH=${LAMBDA_TASK_ROOT}/src\n"
+    assert build(project.make(tmp_path, {"function/Dockerfile": text + 'CMD ["app.handler.handler"]\n'}))
+
+
+def test_a_handler_beside_what_is_copied_is_refused_with_the_lines_to_add(tmp_path: Path) -> None:
+    text = 'ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY app app\nCMD ["main.handler"]\n'
+    with pytest.raises(BadInputError, match="would not hold the handler main") as caught:
+        build(project.make(tmp_path, {"function/Dockerfile": text, "function/main.py": ""}))
+    assert "`COPY main.py ${LAMBDA_TASK_ROOT}/`" in caught.value.hint
+    assert "`!main.py` to function/.dockerignore" in caught.value.hint
+
+
+def test_modes_owners_and_the_bases_own_folders_are_in_the_layer(tmp_path: Path) -> None:
+    text = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nCOPY --chmod=0640 --chown=5:6 app/handler.py /tmp/h.py\n"
+    text += (
+        'COPY app app\nUSER 5\nEXPOSE 80\nSTOPSIGNAL 9\nHEALTHCHECK NONE\nMAINTAINER ann\nCMD ["app.handler.handler"]\n'
+    )
+    image = build(project.make(tmp_path, {"function/Dockerfile": text}))
+    path = image.layers[-1].path
+    assert path
+    with tarfile.open(path) as tar:
+        file, folder = tar.getmember("tmp/h.py"), tar.getmember("tmp")
+    assert (file.mode, file.uid, file.gid, folder.mode) == (0o640, 5, 6, 0o1777)
+    running = config(image)["config"]
+    assert isinstance(running, dict)
+    assert {name: running[name] for name in ("User", "ExposedPorts", "StopSignal", "Healthcheck")} == {
+        "User": "5",
+        "ExposedPorts": {"80/tcp": {}},
+        "StopSignal": "9",
+        "Healthcheck": {"Test": ["NONE"]},
+    }
+    assert config(image)["author"] == "ann"

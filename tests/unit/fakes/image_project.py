@@ -95,9 +95,14 @@ def base_layer(python: str = "3.13", *more: str) -> bytes:
     return gzip.compress(data.getvalue(), mtime=0)
 
 
-def base(architecture: str = "amd64", python: str = "3.13", label: str = "example.org/base:1@sha256:00") -> Base:
+def base(
+    architecture: str = "amd64",
+    python: str = "3.13",
+    label: str = "example.org/base:1@sha256:00",
+    more: tuple[str, ...] = (),
+) -> Base:
     """Return a base of one small layer."""
-    data = base_layer(python)
+    data = base_layer(python, *more)
     config = {
         "architecture": architecture,
         "os": "linux",
