@@ -9,6 +9,8 @@ from functools import partial
 
 import pytest
 
+from stepladder.errors import BadInputError
+from stepladder.local import speed as speeds
 from stepladder.local.clock import Clock
 
 
@@ -74,3 +76,23 @@ def test_a_clock_goes_ahead_to_a_time_that_dates_can_say(seconds: float) -> None
     with pytest.raises(ValueError, match="year 3000"):
         clock.advance(seconds)
     assert clock.utcnow().year < 3000
+
+
+@pytest.mark.parametrize("typed", ["0", "-1", "fast", "nan", "inf", "1e9", "60 s"])
+def test_a_speed_that_no_clock_can_have_is_bad_input(typed: str) -> None:
+    with pytest.raises(BadInputError, match="is no speed"):
+        speeds.parse(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("1", "1 (real time)"),
+        ("60", "60 (a canary of 5 minutes takes 5 s)"),
+        ("40x", "40 (a canary of 5 minutes takes 7.5 s)"),
+        ("0.05", "0.05 (a canary of 5 minutes takes 100 minutes)"),
+        ("600", "600 (a canary of 5 minutes takes 0.5 s)"),
+    ],
+)
+def test_a_speed_is_told_by_what_it_makes_of_a_canary(typed: str, told: str) -> None:
+    assert speeds.told(speeds.parse(typed)) == told
