@@ -99,7 +99,7 @@ def _guarded(body: Callable[..., Any], command: str, *, reads_only: bool) -> Cal
         signal.signal(signal.SIGTERM, _interrupt)
         try:
             if not reads_only:
-                usage.refuse_dry(body, command, context)
+                usage.refuse_dry(body, command, context, kwargs.get("env"))
             usage.check(body, command, context, args, kwargs)
             return body(context, *args, **kwargs)
         except StepladderError as error:

@@ -23,15 +23,16 @@ def check(
             raise missing(context, command, flag_of(parameter.name))
 
 
-def refuse_dry(body: Callable[..., Any], command: str, context: Any) -> None:
+def refuse_dry(body: Callable[..., Any], command: str, context: Any, environment: object = "") -> None:
     """Refuse Invoke's own `--dry` (`-R`): it holds back Invoke's shell commands, and our tasks run none."""
     run = getattr(getattr(context, "config", None), "run", None)
     if not getattr(run, "dry", False):
         return
     previews = "dry_run" in inspect.signature(body).parameters
+    preview = f"{command} --env {environment} --dry-run" if environment else f"{command} --dry-run"
     raise BadInputError(
         f"Invoke's --dry holds nothing back that `{command}` does",
-        hint=f"for a preview: `{command} --dry-run`" if previews else f"leave out --dry: `{command}` has no preview",
+        hint=f"for a preview: `{preview}`" if previews else f"leave out --dry: `{command}` has no preview",
     )
 
 

@@ -148,7 +148,7 @@ def test_an_override_that_is_right_takes_effect(project):
     [
         ("deplyo --env staging", "did you mean `inv deploy`?"),
         ("deploy production", "`inv deploy --env production`"),
-        ("--dry deploy --env staging", "`inv deploy --dry-run`"),
+        ("--dry deploy --env staging", "`inv deploy --env staging --dry-run`"),
     ],
 )
 def test_the_program_that_people_start_explains_a_slip(project, typed, hint):
