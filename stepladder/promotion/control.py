@@ -75,7 +75,8 @@ def redrive(desk: Desk, execution: Execution) -> Execution:
     if not execution.input["force"]:
         for place in desk.places:
             start.check_mark(place, execution.input["digest"])
-    told = {**execution.input, "release_id": release_id(desk.rung.clock.now()), "requested_by": desk.rung.requested_by}
+    new_id = release_id(desk.rung.clock.now(), desk.newest_release())
+    told = {**execution.input, "release_id": new_id, "requested_by": desk.rung.requested_by}
     told.setdefault("untested", "")  # inputs of an older stepladder lack it
     base, _, attempt = execution.name.rpartition("-")
     taken = {found["name"] for found in desk.executions()}

@@ -75,6 +75,11 @@ class Desk:
         _, *away = places.desks(self.rung.settings)
         return (self.rung, *map(self.at, away))
 
+    def newest_release(self) -> str:
+        """Return the id of the release that went live last on any rung; empty without one."""
+        found = [self.at(name).ledger.snapshot(name).current for name in self.rung.settings.rungs]
+        return max((current.release_id for current in found if current), default="")
+
     @cached_property
     def sfn(self) -> Any:
         """The client of Step Functions."""

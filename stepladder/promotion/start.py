@@ -124,7 +124,8 @@ def survey(desk: Desk, request: Request) -> Survey:
 def start(desk: Desk, request: Request, found: Survey) -> Started:
     """Start the promotion of what was read, or join the one that is under way."""
     subject = found.subject
-    release = _release(desk, request, subject, _bundle(desk, found.suite, no_smoke=request.no_smoke))
+    smoke_key = _bundle(desk, found.suite, no_smoke=request.no_smoke)
+    release = _release(desk, request, subject, smoke_key, after=desk.newest_release())
     return _start(desk, release, found.base, len(found.ended) + 1)
 
 
@@ -139,9 +140,9 @@ def existing(desk: Desk, request: Request, found: Survey) -> Started | None:
     return None
 
 
-def _release(desk: Desk, request: Request, subject: Subject, smoke_key: str) -> Release:
+def _release(desk: Desk, request: Request, subject: Subject, smoke_key: str, *, after: str = "") -> Release:
     return Release(
-        release_id=release_id(desk.rung.clock.now()),
+        release_id=release_id(desk.rung.clock.now(), after),
         digest=subject.digest,
         git_commit=subject.git_commit,
         requested_by=desk.rung.requested_by,

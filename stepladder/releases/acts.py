@@ -168,6 +168,7 @@ class Acts:
             smoke_key=self.suite.key,
             plan_id=self.plan_id,
             skipped_ladder=self.skipped_ladder,
+            after=current.release_id if current else "",
         )
         return reports.released(
             rung, releases.release(rung, target, alias, latest, self.suite.cases), world, plan, self.url

@@ -69,6 +69,7 @@ def release(
             infra_hash=snapshot.infra.input_hash if snapshot.infra else "",
             smoke_key=suite.key,
             skipped_ladder=skipped,
+            after=snapshot.current.release_id if snapshot.current else "",
         )
         done = releases.release(rung, target, alias, latest, suite.cases)
     said = f", {done.release.remarks}" if done.release.remarks else ""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import secrets
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+_ID = re.compile(r"(?P<second>\d{8}T\d{6}Z)-(?P<fraction>[0-9a-f]{3})[0-9a-f]{3}")
+_SECOND = "%Y%m%dT%H%M%SZ"
 _ACTORS = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "CODEBUILD_INITIATOR")
 
 
@@ -50,12 +53,25 @@ def is_dead(process: Process) -> bool:
     return bool(started and process.started and started != process.started) or _is_zombie(process.pid)
 
 
-def release_id(now: float) -> str:
-    """Make a release's id, for example `20261121T230501Z-a1b2c3`: it sorts by time.
+def is_alive(process: Process) -> bool:
+    """Say whether a process *provably* lives: same host and boot, and its id is that of the process it was."""
+    here = this_process()
+    if not process.boot_id or (process.host, process.boot_id) != (here.host, here.boot_id):
+        return False
+    started = _started(process.pid)
+    return bool(process.started and started == process.started) and not _is_zombie(process.pid)
+
+
+def release_id(now: float, after: str = "") -> str:
+    """Make a release's id, for example `20261121T230501Z-a1b2c3`: it sorts by time, and behind `after`.
 
     The first three hexadecimal digits are the fraction of the second, the rest is chance: a rollback may follow its
-    release within the second.
+    release within the second. `after` is the id of the release that is live: ids stand in the order in which releases
+    went live, also when a clock was wrong.
     """
+    if found := _ID.fullmatch(after):
+        seconds = datetime.strptime(found["second"], _SECOND).replace(tzinfo=UTC).timestamp()
+        now = max(now, seconds + (int(found["fraction"], 16) + 1.5) / 4096)
     fraction = int(now % 1 * 4096)
     return f"{datetime.fromtimestamp(int(now), UTC):%Y%m%dT%H%M%SZ}-{fraction:03x}{secrets.token_hex(2)[:3]}"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from stepladder.aws import error_code
@@ -17,6 +18,7 @@ CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELLED = "TransactionCanceledException"
 NOT_FOUND = "ResourceNotFoundException"
 _PASSING = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_CLOCKS_AGREE = 5.0  # seconds
 _TRANSACTION = 30.0  # seconds that a transaction is tried again
 _DESCRIPTION = re.compile(r"rel=(?P<release>\S+) git=(?P<git>\S+) img=(?P<image>[0-9a-f]{12})")
 
@@ -45,6 +47,7 @@ class Ledger:
         self.client = client
         self.table = table
         self.clock = clock or Clock()
+        self.offset = 0.0  # seconds by which AWS's clock is ahead of this machine's, as the last read showed
 
     def snapshot(self, environment: str) -> Snapshot:
         """Read an environment's lock, current release and infrastructure, and the foundation, in one call."""
@@ -69,11 +72,22 @@ class Ledger:
             foundation=records.record(Infra, foundation),
         )
 
+    def _note_time(self, answer: Mapping[str, Any]) -> None:
+        """Take AWS's time from an answer's Date; differences that a slow answer may make aren't any."""
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+        try:
+            theirs = parsedate_to_datetime(date).timestamp()
+        except (TypeError, ValueError):
+            return
+        offset = theirs - self.clock.now()
+        self.offset = offset if abs(offset) > _CLOCKS_AGREE else 0.0
+
     def _batch(self, keys: list[records.Item]) -> dict[tuple[str, str], records.Item]:
         found = {}
         wanted: Any = {self.table: {"Keys": keys, "ConsistentRead": True}}
         while wanted:
             answer = self.client.batch_get_item(RequestItems=wanted)
+            self._note_time(answer)
             for raw in answer["Responses"].get(self.table, []):
                 found[raw["pk"]["S"], raw["sk"]["S"]] = raw
             wanted = answer.get("UnprocessedKeys")

@@ -18,7 +18,7 @@ from stepladder.aws import error_code
 from stepladder.errors import LockedError
 from stepladder.releases import records
 from stepladder.releases.clock import Clock, ago, stamp
-from stepladder.releases.identity import is_dead, this_process
+from stepladder.releases.identity import is_alive, is_dead, this_process
 from stepladder.releases.ledger import CONDITION_FAILED, Ledger
 from stepladder.releases.records import Holder, Holding
 
@@ -87,8 +87,17 @@ class EnvironmentLock:
         raise self.locked(holder or self._read())
 
     def is_over(self, holder: Holder) -> bool:
-        """Say whether a holder's lease has run out, or the holder is dead for certain."""
-        return holder.expires + SKEW < self._clock.now() or is_dead(holder.process)
+        """Say whether a holder's lease has run out, or the holder is dead for certain; one that provably lives isn't.
+
+        The time is AWS's: a laptop's clock may be an hour off.
+        """
+        if is_alive(holder.process):
+            return False
+        return holder.expires + SKEW < self._now() or is_dead(holder.process)
+
+    def _now(self) -> float:
+        """Return the time by AWS's clock, as the ledger's last read showed it."""
+        return self._clock.now() + self._ledger.offset
 
     def check_free(self, seen: Holder | None) -> None:
         """Raise `LockedError` when somebody who was just read is at work; takes nothing."""
@@ -97,10 +106,10 @@ class EnvironmentLock:
 
     def locked(self, holder: Holder | None, *, lost: bool = False) -> LockedError:
         """Return the error that says who holds the lock, and what may be typed then."""
-        return locked(self._environment, holder, self._clock.now(), command=self._command, lost=lost)
+        return locked(self._environment, holder, self._now(), command=self._command, lost=lost)
 
     def _put(self, *, instead_of: Holder | None) -> bool:
-        now = self._clock.now()
+        now = self._now()
         mine = Holder(
             **asdict(this_process()),
             run_id=self.run_id,
@@ -159,7 +168,7 @@ class EnvironmentLock:
                 self._renew_once()
 
     def _renew_once(self) -> None:
-        now = self._clock.now()
+        now = self._now()
         try:
             self._ledger.client.update_item(
                 TableName=self._ledger.table,
@@ -191,7 +200,7 @@ class EnvironmentLock:
         When the thread has not renewed for half a lease (the machine slept, the line was down), it is renewed here and
         now: a lease that ran out may be somebody else's, and the thread has yet to find out.
         """
-        age = self._clock.now() - self._renewed
+        age = self._now() - self._renewed
         if age > LEASE / 2 and not self.lost:
             try:
                 self._renew_once()

@@ -28,7 +28,7 @@ _CODE_CHANGED = "InvalidParameterValueException"  # PublishVersion, when CodeSha
 
 @dataclass(frozen=True)
 class Target:
-    """What is to be released. `image_uri` is `<repository>@<digest>`."""
+    """What is to be released. `image_uri` is `<repository>@<digest>`, `after` the id of the release that is live."""
 
     digest: str
     image_uri: str
@@ -39,6 +39,7 @@ class Target:
     plan_id: str = ""
     kind: str = "deploy"
     skipped_ladder: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequ
     """
     now = rung.clock.now()
     entry = Release(
-        release_id=release_id(now),
+        release_id=release_id(now, target.after),
         environment=rung.environment,
         kind=target.kind,
         version="",

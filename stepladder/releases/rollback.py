@@ -119,6 +119,8 @@ class Rollback:
         if self.dry_run:
             preview.warn_of_lock(rung, snapshot.lock)
         elif not deployment.result():  # with one, a climb holds the lock until it has settled
+            if snapshot.lock and rung.recover(snapshot.lock):
+                return self._read(pool)  # the alias may have been restored
             rung.lock.check_free(snapshot.lock)
         candidates = tuple(islice(rung.ledger.succeeded(rung.environment), HISTORY))
         return Found(found, snapshot, deployment.result(), candidates)
@@ -146,7 +148,7 @@ class Rollback:
         with rung.alone(seen, wait=wait, waiting=self._say_waiting):
             # otherwise the alias stays as it was read with the target: whoever moved it since makes its guard fail
             alias = (rung.alias() if found.deployment else None) or found.alias
-            entry = self._entry(target, report)
+            entry = self._entry(target, report, after=found.ledger.current.release_id if found.ledger.current else "")
             version = self._ready(entry, version)
             entry, _ = golive.go_live(rung, entry, alias, version, bad=self._bad(report), put_back=False)
         console.line()
@@ -234,11 +236,11 @@ class Rollback:
             hint="the alias was not touched; look at it in CodeDeploy, then run the same command again",
         )
 
-    def _entry(self, target: Release, report: Report) -> Release:
+    def _entry(self, target: Release, report: Report, *, after: str) -> Release:
         rung = self.rung
         now = rung.clock.now()
         return Release(
-            release_id=release_id(now),
+            release_id=release_id(now, after),
             environment=rung.environment,
             kind=records.ROLLBACK,
             version=target.version,

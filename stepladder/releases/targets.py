@@ -33,6 +33,18 @@ class Found:
         """Whether traffic is being shifted, or was left half shifted."""
         return bool(self.deployment or self.alias.weights)
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the alias serves what was published after the release that the ledger calls current.
+
+        A release was cut off after it had moved the alias and before it was written down, or somebody moved the alias
+        by hand. An alias on an older version is a rollback that was cut off, and is gone on with.
+        """
+        current, version = self.ledger.current, self.alias.version
+        if current is None or self.in_flight or version == current.version:
+            return False
+        return not (version.isdigit() and current.version.isdigit() and int(version) < int(current.version))
+
     def leaving(self, target: Release) -> str:
         """Return the version to get away from: the one that is being shifted onto, else the one that serves.
 
@@ -59,6 +71,10 @@ class Targets:
             begun = self.rung.ledger.find(self.rung.environment, current.release_id)
             if begun:
                 return begun
+        if current and found.is_ahead and not self.rung.ledger.is_bad(current.digest):
+            live = self.rung.ledger.find(self.rung.environment, current.release_id)
+            if live and live.result == records.SUCCEEDED:
+                return live
         leaving = current.version if current else found.alias.version
         for release in _earlier(found.candidates, current):
             if release.version != leaving and not self.rung.ledger.is_bad(release.digest):

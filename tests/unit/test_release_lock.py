@@ -7,6 +7,9 @@ import sys
 import threading
 import time
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -115,6 +118,39 @@ def test_nothing_is_proven_about_another_machine_or_boot(setting: Setting, chang
     assert not identity.is_dead(holder.process)
     with pytest.raises(LockedError):
         setting.lock().acquire(holder)
+
+
+@pytest.mark.parametrize("ahead", [3600, 3 * 3600])
+def test_a_clock_that_is_ahead_takes_no_lock_of_a_process_that_lives_on_this_machine(
+    setting: Setting, ahead: int
+) -> None:
+    setting.held_by()
+    setting.time.seconds += ahead
+    with pytest.raises(LockedError):
+        setting.lock().acquire()
+
+
+@pytest.mark.parametrize("ahead", [3600, -3600])
+def test_a_lease_runs_out_by_aws_s_clock_and_not_by_this_machine_s(setting: Setting, ahead: int) -> None:
+    held = setting.held_by(host="there")
+    answer = setting.table.batch_get_item
+
+    def dated(**request: Any) -> dict[str, Any]:
+        date = format_datetime(datetime.fromtimestamp(setting.time.seconds - ahead, UTC), usegmt=True)
+        return {**answer(**request), "ResponseMetadata": {"HTTPHeaders": {"date": date}}}
+
+    setting.table.batch_get_item = dated  # type: ignore[method-assign]
+    setting.ledger.clock = setting.time.clock()
+    setting.time.seconds += ahead  # this machine's clock; AWS's stays
+    with pytest.raises(LockedError):
+        setting.lock().acquire(setting.seen())
+    setting.time.seconds += LEASE + SKEW + 1
+    lock = setting.lock()
+    lock.acquire(setting.seen())
+    taken = setting.seen()
+    assert taken
+    assert abs(taken.expires - (held.expires + LEASE + SKEW + 1)) <= 1
+    lock.release()
 
 
 def test_the_lock_of_a_holder_that_could_be_freed_is_taken(setting: Setting) -> None:

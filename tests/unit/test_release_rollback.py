@@ -369,3 +369,41 @@ def test_a_dry_run_and_a_rollback_of_nothing_ask_nobody(world: World, person: An
     assert roll_back(world, dry_run=True, bad=False).marked_bad == ""
     roll_back(world, to=world.releases[2]["release_id"])
     assert person.asked == []
+
+
+def lose_the_last_record(world: World) -> None:
+    """Leave a release as it is when its run is killed after UpdateAlias and before the ledger is written."""
+    world.source = "four"
+    world.table.fail("TransactWriteItems", DENIED)
+    with pytest.raises(StepladderError, match="the ledger could not be written"):
+        world.deploy()
+
+
+def test_a_release_that_was_cut_off_before_it_was_written_down_is_left_for_the_last_good_one(world: World) -> None:
+    lose_the_last_record(world)
+    report = roll_back(world, dry_run=True)
+    assert (report.previous_version, report.version) == ("4", "3")
+    report = roll_back(world)
+    assert (report.previous_version, report.version) == ("4", "3")
+    assert world.serves == digest("three")
+
+
+def test_the_last_good_one_is_passed_over_when_it_is_marked_bad(world: World) -> None:
+    lose_the_last_record(world)
+    where = {"pk": {"S": "digest#" + digest("three")}, "sk": {"S": "bad"}}
+    said = {name: {"S": "x"} for name in ("marked_at", "by", "why")}
+    world.table.tables[TABLE][where["pk"]["S"], "bad"] = where | said
+    assert roll_back(world, dry_run=True).version == "2"
+
+
+@pytest.mark.parametrize("ahead", [300, 3 * 3600, -300])
+def test_a_clock_that_was_wrong_when_a_release_was_written_changes_no_order(world: World, ahead: int) -> None:
+    world.time.seconds += ahead
+    world.source = "four"
+    world.deploy()
+    world.time.seconds -= ahead
+    world.source = "five"
+    world.deploy()
+    ids = [entry["release_id"] for entry in world.releases]
+    assert ids == sorted(ids)
+    assert roll_back(world).version == "4"
