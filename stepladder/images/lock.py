@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from stepladder import files
 from stepladder.errors import BadInputError
-from stepladder.images import requirements
-from stepladder.images.requirements import Requirement, Requirements
 from stepladder.settings import Settings
+
+if TYPE_CHECKING:
+    from stepladder.images.requirements import Requirement, Requirements
 
 BY_US = "inv lock"
 """What the first lines of a lock say that we wrote: such a one keeps the extras, so that they can be compared."""
@@ -29,21 +32,46 @@ def check(settings: Settings) -> None:
     asked_for, locked = folder / "requirements.in", folder / "requirements.txt"
     if not asked_for.is_file():
         return
+    stamp = settings.build_dir / "lock.json"
+    if _agreed(settings, files.read_json(stamp)):
+        return
+    from stepladder.images import requirements
+
     where = settings.image.context
     asked = requirements.read(asked_for, f"{where}/requirements.in")
-    content = locked.read_bytes() if locked.is_file() else b""
-    agreed, stamp = _key(settings, asked, content), settings.build_dir / "lock.json"
-    if files.read_json(stamp).get("agreed") == agreed:
-        return
-    lock = requirements.read(locked, f"{where}/requirements.txt") if content else Requirements()
-    if problems := _unmet(asked, lock, settings, keeps_extras=BY_US.encode() in content[:200]):
+    empty = requirements.Requirements()
+    lock = requirements.read(locked, f"{where}/requirements.txt") if locked.is_file() else empty
+    keeps_extras = any(BY_US in content[:200] for content in lock.files.values())
+    if problems := _unmet(asked, lock, settings, keeps_extras=keeps_extras):
         raise BadInputError(
             f"{where}/requirements.txt doesn't lock what {where}/requirements.in asks for",
             hint="`inv lock` locks it",
             problems=tuple(problems),
         )
+    read = {os.path.relpath(path, settings.root): _hash(path) for path in (*asked.files, *lock.files)}
     with contextlib.suppress(OSError):  # a note that saves the next run some milliseconds
-        files.write_json(stamp, {"agreed": agreed})
+        files.write_json(stamp, {"files": read, "for": _for(settings)})
+
+
+def _agreed(settings: Settings, note: Mapping[str, Any]) -> bool:
+    """Say whether every file that was read when the two agreed is as it was."""
+    read = note.get("files")
+    if note.get("for") != _for(settings) or not isinstance(read, dict):
+        return False
+    lock = f"{settings.image.context}/requirements.txt"
+    there = lock in read or not (settings.root / lock).exists()
+    return there and all(_hash(settings.root / path) == known for path, known in read.items())
+
+
+def _for(settings: Settings) -> list[str]:
+    return [str(_VERSION), settings.python, settings.architecture, settings.image.context]
+
+
+def _hash(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def validate(asked: Requirements) -> None:
@@ -51,12 +79,6 @@ def validate(asked: Requirements) -> None:
     for requirement in (*asked.requirements, *asked.constraints):
         _applies(requirement, {})
         fits(requirement, requirement)
-
-
-def _key(settings: Settings, asked: Requirements, locked: bytes) -> str:
-    parts = [str(_VERSION), settings.python, settings.architecture, *asked.files.values()]
-    digests = [hashlib.sha256(part.encode()).hexdigest() for part in parts]
-    return hashlib.sha256("".join([*digests, hashlib.sha256(locked).hexdigest()]).encode()).hexdigest()
 
 
 def _unmet(asked: Requirements, lock: Requirements, settings: Settings, *, keeps_extras: bool) -> list[str]:
