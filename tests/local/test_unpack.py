@@ -180,3 +180,17 @@ def test_a_whiteout_of_no_file_is_an_error(tmp_path: Path, root: Path, name: str
     with pytest.raises(unpack.UnpackError, match="hides no file"):
         unpack.layers([layer(tmp_path, "1", ("file", "d/a", "1")), layer(tmp_path, "2", ("file", name, ""))], root)
     assert root.parent.is_dir()
+
+
+def test_a_file_of_a_zip_is_not_written_through_a_link_of_its_name(tmp_path: Path, root: Path) -> None:
+    outside, path = tmp_path / "outside", tmp_path / "a.zip"
+    outside.write_text("kept")
+    with zipfile.ZipFile(path, "w") as archive:
+        link = zipfile.ZipInfo("x")
+        link.external_attr = (0o120777) << 16
+        archive.writestr(link, str(outside))
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("x", "written")
+    unpack.zip_file(path, root)
+    assert outside.read_text() == "kept"
+    assert (root / "x").read_text() == "written"

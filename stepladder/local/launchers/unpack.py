@@ -76,6 +76,7 @@ def zip_file(source: Path, root: Path) -> None:
                 elif stat.S_ISLNK(mode):
                     _link(archive.read(entry).decode(), target)
                 else:
+                    _remove(target)  # a link of the same name would be written through, to wherever it leads
                     target.parent.mkdir(parents=True, exist_ok=True)
                     with archive.open(entry) as content, target.open("wb") as out:
                         shutil.copyfileobj(content, out)
