@@ -25,19 +25,19 @@ def check(
             raise _refused(install, f"the base image has /{top} already", folder)
     if others:
         raise _refused(install, f"an earlier pip install made /{others[0]} already", folder)
+    for name, number in install.before:
+        if f"{install.prefix}/{name}".lstrip("/") in tops:
+            raise _refused(install, f"line {number} puts {name} into its folder", folder)
     files, folders = set(paths), {parent for path in paths for parent in _parents(path)}
     for path, placed in tree.placed.items():
-        if _meets(path, placed, install, tops, files, folders):
+        if _meets(path, placed, install, files, folders):
             raise _refused(install, f"line {placed.number} puts /{path} there", folder)
 
 
-def _meets(path: str, placed: Placed, install: Install, tops: set[str], files: set[str], folders: set[str]) -> bool:
+def _meets(path: str, placed: Placed, install: Install, files: set[str], folders: set[str]) -> bool:
     if (path in files and placed.entry.folder) or (path in folders and not placed.entry.folder):
         return True
-    if placed.turn > install.turn:
-        return False
-    below = path[len(install.prefix) + 1 :].partition("/")[0] if path.startswith(f"{install.prefix}/") else ""
-    return path in files or (install.direct and bool(below) and f"{install.prefix}/{below}" in tops)
+    return placed.turn < install.turn and path in files
 
 
 def _tops(prefix: str, paths: tuple[str, ...]) -> set[str]:

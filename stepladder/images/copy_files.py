@@ -38,7 +38,7 @@ def workdir(stage: Stage, instruction: Instruction) -> None:
         raise words.WordError("WORKDIR needs a folder")
     path = absolute(stage.workdir, value)
     stage.tree.make_folder(stage.tree.resolve(path), instruction.number)
-    stage.workdir = f"/{path}"
+    stage.workdir = value if value.startswith("/") else f"/{path}"  # an absolute one stays as it is written
 
 
 def copy(stage: Stage, instruction: Instruction, stages: dict[str, Stage]) -> None:

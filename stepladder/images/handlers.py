@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import posixpath
+import re
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stepladder.errors import BadInputError
-from stepladder.images import ignore
+from stepladder.images import ignore, syntax
 from stepladder.images.dependencies import Dependencies
 from stepladder.images.dockerfile import TASK_ROOT, Recipe
 
@@ -51,6 +53,41 @@ def check(recipe: Recipe, made: Iterable[Dependencies], python: str, context: Pa
     raise missing(recipe.handler, f"/{searched[0]}", context, "would not hold")
 
 
+def check_imports(recipe: Recipe, made: Iterable[Dependencies], python: str, context: Path) -> None:
+    """Raise `BadInputError` when the handler imports, whatever happens, a module that is in the context only."""
+    placed = {path: found.entry.source for path, found in recipe.tree.placed.items() if found.kind != "folder"}
+    paths = {*placed, *(path for dependency in made for path in dependency.paths)}
+    searched = folders(recipe.environment, python)
+    inside = (path[len(f) + 1 :] for path in paths for f in searched if path.startswith(f"{f}/"))
+    tops = {re.split(r"[/.]", path, maxsplit=1)[0] for path in inside}
+    waiting, seen, problems = [(module_of(recipe.handler).replace("/", "."), "")], set[str](), dict[str, str]()
+    while waiting:
+        name, importer = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        top = name.partition(".")[0]
+        if top in tops:
+            for stem in (f"{folder}/{name.replace('.', '/')}" for folder in searched):
+                for path in (f"{stem}.py", f"{stem}/__init__.py"):
+                    if path in placed:
+                        module = next(path[len(f) + 1 :] for f in searched if path.startswith(f"{f}/"))
+                        waiting += [(found, path) for found in syntax.imports(placed[path], module)]
+        elif (
+            importer
+            and top not in sys.stdlib_module_names
+            and (lines := _lines(top, context))
+            and not any(recipe.tree.base.look(f"{folder}/{top}", sure=True) for folder in searched)
+        ):
+            problems[top] = f"/{importer} imports {top}: {lines}"
+    if problems:
+        raise BadInputError(
+            f"the image would not hold what the handler imports: {', '.join(sorted(problems))}",
+            hint=next(iter(problems.values())).partition(": ")[2],
+            problems=tuple(problems.values()),
+        )
+
+
 def missing(handler: str, root: str, context: Path, how: str) -> BadInputError:
     """Return the error for an image without its handler, with the lines to add when its file is in the context."""
     module = module_of(handler)
@@ -65,6 +102,8 @@ def missing(handler: str, root: str, context: Path, how: str) -> BadInputError:
 def _lines(module: str, context: Path) -> str:
     top = module.partition("/")[0]
     there = next((name for name in (f"{module}.py", f"{module}/__init__.py") if (context / name).is_file()), "")
+    if not there and "/" not in module and (context / module).is_dir():
+        there = next((path.relative_to(context).as_posix() for path in sorted((context / module).rglob("*.py"))), "")
     if not there:
         return ""
     copied = top if (context / top).is_dir() else f"{top}.py"

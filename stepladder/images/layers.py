@@ -54,7 +54,9 @@ def build(settings: Settings, base: Base, *, key: str, commit: str) -> LocalImag
     cache = settings.build_dir / "cache"
     recipe = _recipe(settings, base, context, cache)
     made = _install(recipe, base, context, cache)
-    handlers.check(recipe, [dependency for _, dependency in made], base.target.python, context)
+    installed = [dependency for _, dependency in made]
+    handlers.check(recipe, installed, base.target.python, context)
+    handlers.check_imports(recipe, installed, base.target.python, context)
     added = [(dependency.layer, f"stepladder: {_source(install, context)}") for install, dependency in made]
     added.append((write_layer(_code(recipe), "", cache / "blobs"), f"stepladder: {context.name}/"))
     tidy(cache)

@@ -43,6 +43,8 @@ class Install:
     site: bool = False
     direct: bool = True
     """False when a later stage copied them."""
+    before: tuple[tuple[str, int], ...] = ()
+    """What pip found in its folder, by the name right there, and the line that put it there."""
 
 
 @dataclass
@@ -112,8 +114,11 @@ class Tree:
         self.placed[entry.path] = Placed(entry, number, self.turn)
 
     def add_install(self, install: Install) -> None:
-        """Add what pip installs, and remember its turn."""
+        """Add what pip installs, and remember its turn and what it found."""
         self.turn += 1
+        if install.direct:
+            found = {rest.partition("/")[0]: placed.number for rest, placed in self.below(install.prefix)}
+            install = replace(install, before=tuple(sorted(found.items())))
         self.installs.append(replace(install, turn=self.turn))
 
     def below(self, path: str) -> Iterator[tuple[str, Placed]]:

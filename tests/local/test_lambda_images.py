@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from functions import PYTHON
 
 from stepladder.images import hostbase
 
@@ -25,6 +26,19 @@ def test_an_image_function_runs_what_was_pushed(functions: Any, repository: str)
     uri = functions.image(repository, {"var/task/app.py": APP})
     name = functions.create_image(uri)
     assert functions.invoke(name)[0] == "one"
+
+
+def test_a_function_imports_from_pythonpath_and_from_the_bases_site_packages(functions: Any, repository: str) -> None:
+    site = f"var/lang/lib/python{PYTHON}/site-packages"
+    files = {
+        "var/task/src/app.py": "import beside, installed\ndef handler(*_):\n    return [beside.X, installed.X]\n",
+        "opt/python/beside.py": "X = 1\n",
+        f"{site}/installed.py": "X = 2\n",
+    }
+    name = functions.create_image(
+        functions.image(repository, files), Environment={"Variables": {"PYTHONPATH": "/var/task/src:/opt/python"}}
+    )
+    assert functions.invoke(name)[0] == [1, 2]
 
 
 @pytest.mark.contract

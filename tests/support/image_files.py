@@ -61,7 +61,7 @@ def listing(layers, below=None):
                 elif path:
                     files[path] = described(tar, member, files)
     same = below or {}
-    return {path: file for path, file in files.items() if file is None or file[0] != "folder" or same.get(path) != file}
+    return {path: file for path, file in files.items() if file is None or same.get(path) != file}
 
 
 def described(tar, member, files):

@@ -211,7 +211,7 @@ def test_the_dockerfiles_environment_wins_over_the_bases(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("run", "why"),
     [
-        ("COPY app/ /var/task/dep/\nRUN pip install -r /b/requirements.txt -t .", "line 4 puts /var/task/dep"),
+        ("COPY app/ /var/task/dep/\nRUN pip install -r /b/requirements.txt -t .", "line 4 puts dep into its folder"),
         ("RUN pip install -r /b/requirements.txt -t .\nRUN pip install -r /b/requirements.txt -t .", "earlier pip"),
         ("RUN pip install -r /b/requirements.txt -t .\nCOPY app/handler.py /var/task/dep", "puts /var/task/dep there"),
         ("RUN pip install -r /b/requirements.txt -t /etc", "the base image has /etc/dep already"),
@@ -272,3 +272,18 @@ def test_modes_owners_and_the_bases_own_folders_are_in_the_layer(tmp_path: Path)
         "Healthcheck": {"Test": ["NONE"]},
     }
     assert config(image)["author"] == "ann"
+
+
+def test_a_package_beside_the_code_that_it_imports_is_built_or_refused_with_the_lines_to_add(tmp_path: Path) -> None:
+    files = {
+        "function/app/handler.py": "import json\nfrom shared.deep import tools\nfrom app import other\n",
+        "function/app/other.py": "try:\n    import optional\nexcept ImportError:\n    pass\nimport botocore\n",
+        "function/shared/deep/tools.py": "",
+        "function/optional.py": "",
+    }
+    with pytest.raises(BadInputError, match="what the handler imports: shared") as caught:
+        build(project.make(tmp_path, files))
+    assert "`COPY shared ${LAMBDA_TASK_ROOT}/shared/` to function/Dockerfile" in caught.value.hint
+    assert "`!shared` to function/.dockerignore" in caught.value.hint
+    files["function/Dockerfile"] = project.DOCKERFILE.replace("CMD", "COPY shared ${LAMBDA_TASK_ROOT}/shared/\nCMD")
+    assert build(project.make(tmp_path, {**files, "function/.dockerignore": ""}))
