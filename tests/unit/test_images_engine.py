@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from stepladder.images import choose, engine
+from stepladder.images import choose, engine, engine_build
 from stepladder.images.engine import Engine
 
 
@@ -97,3 +98,15 @@ def test_why_an_engine_will_not_do(tmp_path: Path, found: Engine | None, local_c
     said = choose.why_not(found, settings, local_cloud=local_cloud)
     assert bool(said) == bool(part)
     assert part in said
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_the_engine_gets_a_dockerfile_in_utf_8_whatever_it_is_written_in(tmp_path: Path, ignored: bool) -> None:
+    said = "FROM scratch\n# zażółć\n"
+    (tmp_path / "Dockerfile").write_text(said, encoding="utf-16")
+    (tmp_path / ".dockerignore").write_text("Dockerfile\n" if ignored else "")
+    with engine_build._context(tmp_path, tmp_path / "scratch") as context, tarfile.open(fileobj=context) as tar:
+        assert [member.name for member in tar].count("Dockerfile") == 1
+        file = tar.extractfile("Dockerfile")
+        assert file
+        assert file.read().decode() == said
