@@ -72,7 +72,9 @@ class TestAFirstRelease:
         assert fresh.digest() == digest
         entry = was.newest()
         assert (entry.result, entry.previous_version, entry.deployment_id) == ("succeeded", "", "")
-        assert fresh.ledger().snapshot("production").current.version == fresh.alias()[0]
+        current = fresh.ledger().snapshot("production").current
+        assert current.version == fresh.alias()[0]
+        assert current.smoke_key.startswith("smoke/"), "a deploy after this need not run the cases again"
         entered = fresh.entered(ended.record["execution_arn"])
         assert {"TestVersion", "ReleaseFirst", "VerifyAlias"} <= set(entered)
         assert "CreateDeployment" not in entered
