@@ -126,7 +126,8 @@ def _unfinished(
     done = restore.Restored(moved=False)
     try:
         done = restore.restore(release["id"], target, previous, held.get("version", ""), patience)
-        result = "rolled_back" if done.moved else "failed"
+        # another call may have put it back, and given the lock back, since the lock was read
+        result = "rolled_back" if done.moved or held.get("moved_to") else "failed"
     except RollbackFailedError as error:
         result, cause = "rollback_failed", str(error)
     if result == "failed" and not done.version and _serves(target, release["digest"]):

@@ -141,6 +141,15 @@ class TestAFirstRelease:
         assert (ended.code, f"inv rollback --env production --to {current.release_id}" in ended.message) == (4, True)
         fresh.forget()
 
+    def test_of_a_rung_without_a_service_is_refused_with_the_command_that_creates_it(self, fresh, unique):
+        """As when an execution is started elsewhere than by `inv promote`, which creates it."""
+        fresh.ship(unique(GOOD))
+        fresh.client("lambda").delete_function(FunctionName=fresh.function("production"))
+        ended = fresh.promote()
+        assert (ended.code, "production has no service yet" in ended.message) == (4, True), ended.message
+        assert "`inv promote` creates it" in ended.message
+        assert fresh.ledger().snapshot("production").lock is None
+
 
 def marked(tower):
     return tower.ledger().is_bad(tower.digest("staging"))

@@ -238,6 +238,25 @@ class TestFirstRelease:
         told = pipeline.rollback.handler(event | {"previous_version": "$LATEST", "version": "8"}, Context())
         assert told["moved"] is False
 
+    def test_of_two_calls_that_put_it_back_at_once_both_tell_that_it_had_moved(self, pipeline, monkeypatch):
+        self.release(pipeline)
+        pipeline.world.dynamodb.items["env#production", "lock"]["since"] = {"S": "2026-11-21T23:05:01Z"}
+        restore_, inner = pipeline.restore.restore, []
+
+        def overtaken(*told):
+            """Let another call do all of it, once this one has read the lock."""
+            if not inner:
+                inner.append("another")
+                inner.append(pipeline.rollback.settle.settle(EXECUTION, release(), [target()], "stopped", 0.2))
+            return restore_(*told)
+
+        monkeypatch.setattr(pipeline.restore, "restore", overtaken)
+        ours = pipeline.rollback.settle.settle(EXECUTION, release(), [target()], "stopped", 0.2)
+        for told in (ours, inner[1]):
+            assert told["settled"][0]["outcome"] == "rolled_back"
+        entry = pipeline.world.dynamodb.read("env#production", f"release#{RELEASE}")
+        assert entry["result"] == "rolled_back"
+
     def test_one_that_is_cut_off_after_the_move_is_put_back_and_told(self, pipeline):
         self.release(pipeline)
         held = pipeline.world.dynamodb.items["env#production", "lock"]
