@@ -155,12 +155,11 @@ def _code(recipe: Recipe) -> list[Entry]:
     """Return what the Dockerfile places, and the base's own folders above it as the base has them."""
     tree = recipe.tree
     entries = {path: replace(placed.entry, path=path) for path, placed in tree.placed.items()}
-    for path in list(entries):
-        for parent in Path(path).parents:
-            name = parent.as_posix()
-            found = None if name == "." or name in entries else tree.base.look(name)
-            if found and (found.mode, found.owner) != (0o755, (0, 0)):
-                entries[name] = Entry(name, Path(), folder=True, mode=found.mode, owner=found.owner)
+    folders = {path.rpartition("/")[0] for path in entries}
+    for name in {parent.as_posix() for folder in folders for parent in (Path(folder), *Path(folder).parents)}:
+        found = None if name == "." or name in entries else tree.base.look(name)
+        if found and (found.mode, found.owner) != (0o755, (0, 0)):
+            entries[name] = Entry(name, Path(), folder=True, mode=found.mode, owner=found.owner)
     return list(entries.values())
 
 
