@@ -167,6 +167,9 @@ def _from_stage(stage: Stage, other: Stage, patterns: list[str], target: str, fl
         path = other.tree.resolve(absolute("/", pattern))
         _check_known(stage, other, path, absolute(stage.workdir, target))
         placed = other.tree.placed.get(path)
+        owned = [found for _, found in other.tree.below(path)] + ([placed] if placed else [])
+        if flags.owner is None and any(found.entry.owner != (0, 0) for found in owned):
+            raise NeedsEngineError(f"whether {pattern} keeps its owner depends on the engine: add --chown")
         if placed and not placed.entry.folder:
             single = Source(posixpath.basename(pattern), folder=False, entries=(placed.entry,))
             _place(stage, single, target, flags, number)
