@@ -47,6 +47,24 @@ def test_with_nothing_changed_two_calls_are_made_and_nothing_heavy_is_imported(p
     assert "nothing to do" in done.err
 
 
+def test_above_the_lowest_rung_two_calls_find_nothing_changed_and_other_code_is_refused(project: LiveProject) -> None:
+    version = project.version
+    with project.climbing():
+        project.cloud.reset_calls()
+        assert "nothing to do" in project.deploy().err
+        assert sorted(project.cloud.calls()) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
+        project.say("what no rung below has run")
+        refused = project.deploy("--force")
+        assert (refused.code, project.version) == (4, version), refused.err
+        assert "`inv promote`" in refused.err
+        assert project.deploy("--skip-ladder").code == 2
+        done = project.deploy("--skip-ladder", "--why", "an outage", "--json")
+        assert (done.code, done.json["skipped_ladder"]) == (0, "an outage"), done.err
+    assert project.releases[-1]["skipped_ladder"] == "an outage"
+    assert "released past the ladder: an outage" in project.inv("status").err
+    assert "past the ladder: an outage" in project.inv("ledger", "--env", "staging").out
+
+
 def test_a_new_handler_is_live_after_sixteen_calls(project: LiveProject) -> None:
     version = int(project.version)
     project.say("new words")

@@ -84,12 +84,13 @@ class LiveProject:
 
     def write(self) -> None:
         """Write the project's files."""
+        place = {"account": manager.ACCOUNT, "region": manager.REGION}
         raw = {
             "project": self.name,
             "python": PYTHON,
             "trigger": "none",
             "rungs": ["staging"],
-            "environments": {"staging": {"account": manager.ACCOUNT, "region": manager.REGION}},
+            "environments": {name: dict(place) for name in ("staging", "lower")},
         }
         files = {
             "invoke.yaml": yaml.safe_dump({"stepladder": raw}),
@@ -105,6 +106,19 @@ class LiveProject:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         self.say("one")
+
+    @contextlib.contextmanager
+    def climbing(self) -> Iterator[None]:
+        """Put `staging` above a rung, `lower`, which was never released; the rest of its settings stay as they are."""
+        path = self.root / "invoke.yaml"
+        text = path.read_text()
+        raw = yaml.safe_load(text)["stepladder"]
+        raw |= {"rungs": ["lower", "staging"], "promotion": {"deployment": "AllAtOnce"}}
+        path.write_text(yaml.safe_dump({"stepladder": raw}))
+        try:
+            yield
+        finally:
+            path.write_text(text)
 
     def say(self, word: str) -> None:
         """Change what the handler says."""
