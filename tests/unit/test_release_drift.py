@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fakes.errors import DENIED
 from fakes.world import REPOSITORY, World, digest
 
 from stepladder.errors import NotReadyError, RefusedError, RepositoryMissingError
-from stepladder.releases import byhand, registered, status
+from stepladder.releases import alias, byhand, registered, status
 from stepladder.releases.parts import Image
 
+ROOT = Path(__file__).resolve().parents[2]
 BY_HAND = {"MemorySize": 1024, "Environment": {"Variables": {"HAND": "secret"}}}
 APPLIED = {"MemorySize": 256, "Environment": None}
 
@@ -134,6 +137,11 @@ def test_a_deleted_alias_comes_back_on_the_version_that_was_released(live: World
     assert (report.version, live.serves) == ("1", digest("one"))
     assert "made again on version 1" in live.said
     assert live.deploy().result == "unchanged"
+
+
+def test_an_alias_that_is_made_again_is_described_as_terraform_describes_it() -> None:
+    text = (ROOT / "terraform/modules/service/alias.tf").read_text("utf-8")
+    assert f'"{alias.DESCRIPTION}"' in text
 
 
 def test_a_deleted_alias_is_put_back_before_a_new_image_is_released(live: World) -> None:
