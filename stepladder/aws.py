@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import json
 import os
 import socket
 import threading
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from stepladder import __version__
 from stepladder.errors import NotReadyError, StepladderError
 
+_REDIRECT = 300  # a status from here on is an error, which botocore reads by its own rules
 _TIMEOUT_CONNECT = 5
 _TIMEOUT_READ = 70
 _ATTEMPTS = 8  # botocore's standard mode stops after 3, which three throttles in a row exhaust
@@ -64,6 +67,7 @@ class Aws:
         )
         session = _assumed(self.role_arn, self.region, endpoint()) if self.role_arn else _session()
         client = session.create_client(service, region_name=self.region, config=config)
+        client.meta.events.register("before-parse.*", _check_whole)
         client.meta.events.register("before-call.*", lambda model, **_: self.calls.append(f"{service}:{model.name}"))
         return client
 
@@ -85,6 +89,21 @@ class Aws:
             "AWS_SECRET_ACCESS_KEY": found.secret_key,
             "AWS_SESSION_TOKEN": found.token,
         }
+
+
+class GarbledAnswerError(Exception):
+    """An answer of AWS's that was cut off or isn't what it says it is: botocore reads it as an empty one."""
+
+
+def _check_whole(operation_model: Any, response_dict: Mapping[str, Any], **_: object) -> None:
+    """Refuse an answer that says it is JSON and isn't: what was asked may have been done all the same."""
+    headers, status = response_dict["headers"], response_dict["status_code"]
+    if operation_model.has_streaming_output or "json" not in headers.get("content-type", "") or status >= _REDIRECT:
+        return
+    try:
+        json.loads(response_dict["body"] or b"{}")
+    except ValueError:
+        raise GarbledAnswerError(f"the answer to {operation_model.name} is no whole answer") from None
 
 
 @functools.cache
@@ -147,14 +166,18 @@ _BAD_CREDENTIALS = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
 _UNSENT = frozenset({"ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError"})
-_UNANSWERED = frozenset({"ConnectionClosedError", "ReadTimeoutError", "ResponseStreamingError", "SSLError"})
+_UNANSWERED = frozenset(
+    {"ResponseParserError", "ConnectionClosedError", "ReadTimeoutError", "ResponseStreamingError", "SSLError"}
+)
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
 def is_unreachable(error: BaseException, *, unsent: bool = False) -> bool:
     """Say whether a request got no answer, and so may have taken effect; with `unsent`: whether it never left."""
+    if isinstance(error, GarbledAnswerError):
+        return not unsent
     kinds = _UNSENT if unsent else _UNSENT | _UNANSWERED
-    return type(error).__module__ == "botocore.exceptions" and type(error).__name__ in kinds
+    return type(error).__module__ in ("botocore.exceptions", "botocore.parsers") and type(error).__name__ in kinds
 
 
 def explain(error: Exception) -> StepladderError | None:
@@ -163,6 +186,8 @@ def explain(error: Exception) -> StepladderError | None:
     By class and error code, never by text. The operation is named, so that a denied one can be granted.
     """
     kind = type(error).__name__
+    if isinstance(error, GarbledAnswerError):
+        return NotReadyError(f"AWS can't be understood: {error}", hint="run the same command again")
     if type(error).__module__.partition(".")[0] != "botocore" and not error_code(error):
         return None
     if kind in _NO_CREDENTIALS or error_code(error) in _BAD_CREDENTIALS:

@@ -10,6 +10,8 @@ runners give a job a pseudo-terminal and keep every frame in its log). A table f
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import json
 import os
 import re
@@ -31,6 +33,7 @@ _LABEL = 12
 _CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # a terminal would obey some of them
 _DEFAULT_WIDTH = 80
 _TRIES = 3
+_NOBODY = frozenset({errno.EIO, errno.EPIPE})  # what a closed terminal answers, and a pipe that nobody reads
 
 
 class Step:
@@ -91,8 +94,18 @@ class Console:
             if not self.live:
                 text = without_escapes(text)  # of a function's log, or of a tool
             erase = "\r\x1b[2K" if self.live and self._running else ""  # the spinner draws itself again below
-            self._err.write(f"{erase}{self._prefix}{text}\n" if text else f"{erase}\n")
+            self._tell(f"{erase}{self._prefix}{text}\n" if text else f"{erase}\n")
+
+    def _tell(self, text: str) -> None:
+        """Write to the person. A terminal that was closed, or a reader that has gone, ends no work under way."""
+        try:
+            self._err.write(text)
             self._err.flush()
+        except OSError as error:
+            if error.errno not in _NOBODY:
+                raise
+            self._err = io.StringIO()
+            self.live = False
 
     def link(self, text: str, url: str) -> None:
         """Print an address on a line: whole where it fits or nobody watches, else as a text that a terminal opens.
@@ -253,12 +266,11 @@ class Console:
                 others = f"  (and {len(self._running) - 1} more)" if len(self._running) > 1 else ""
                 text = f"{_FRAMES[turn % len(_FRAMES)]} {step.name:<{_LABEL}} {step.live}{others}"
                 width = (_width(self._err) or _DEFAULT_WIDTH) - 10
-                self._err.write(f"\r\x1b[2K{cut(text, width)}  {time.monotonic() - started:.0f} s")
-                self._err.flush()
+                self._tell(f"\r\x1b[2K{cut(text, width)}  {time.monotonic() - started:.0f} s")
             turn, drawn = turn + 1, True
         if drawn:
             with self._lock:
-                self._err.write("\r\x1b[2K")
+                self._tell("\r\x1b[2K")
 
     def _beat(self, step: Step, started: float) -> None:
         with contextlib.suppress(OSError, ValueError):  # nobody reads any more: the main thread finds out

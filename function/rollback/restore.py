@@ -47,6 +47,7 @@ def restore(release_id: str, target: dict[str, Any], previous: str, version: str
     moved = False
     if deployment:
         version = version or deployment.target
+        _check_strangers(deployment, target, {previous, version})
         moved = _end(deployment, target, previous, patience)
     moved = _put_back(target, previous, version) or moved
     if not deployment:
@@ -82,6 +83,19 @@ def release_first(release_id: str, execution: str, target: dict[str, Any], versi
     return {"serves": str(alias)}
 
 
+def _check_strangers(deployment: Deployment, target: dict[str, Any], ours: set[str]) -> None:
+    """Leave an alias alone that serves neither of our versions, and keep CodeDeploy from moving it on."""
+    alias = serving.alias(target["function"], target["alias"])
+    if not {alias.version, *alias.weights} - ours:
+        return
+    if deployment.is_active:
+        _stop(deployment.id, undo=False)
+    raise RollbackFailedError(
+        f"somebody else moved alias {target['alias']} of {target['function']} during the promotion: it serves {alias} "
+        "and was left so"
+    )
+
+
 def _end(deployment: Deployment, target: dict[str, Any], previous: str, patience: float) -> bool:
     """Stop a deployment and wait until it and the one that undoes it have ended; say whether it moved traffic."""
     if deployment.is_active:
@@ -108,9 +122,9 @@ def _is_back(target: dict[str, Any], previous: str) -> bool:
     return serving.alias(target["function"], target["alias"]).serves_only(previous)
 
 
-def _stop(deployment_id: str) -> None:
+def _stop(deployment_id: str, *, undo: bool = True) -> None:
     try:
-        aws.client("codedeploy").stop_deployment(deploymentId=deployment_id, autoRollbackEnabled=True)
+        aws.client("codedeploy").stop_deployment(deploymentId=deployment_id, autoRollbackEnabled=undo)
     except Exception as error:
         if aws.code(error) != "DeploymentAlreadyCompletedException":
             raise

@@ -51,11 +51,16 @@ def active(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def deployed(event: dict[str, Any]) -> dict[str, Any]:
-    """Stay with a deployment until it ends or weighs the alias (from then on it is probed), or for one wait's time."""
+    """Stay with a deployment until it ends or weighs the alias (from then on it is probed), or for one wait's time.
+
+    An alias that serves what is neither the old nor the new version is the probe's to judge, too.
+    """
     target, status = event["target"], ""
+    ours = {event["version"], event["previous_version"]}
     for _ in _polls():
         status = deployments.get(event["deployment_id"]).status
-        if status not in deployments.ACTIVE or serving.alias(target["function"], target["alias"]).weights:
+        alias = serving.alias(target["function"], target["alias"])
+        if status not in deployments.ACTIVE or alias.weights or alias.version not in ours:
             break
     return {"status": status}
 

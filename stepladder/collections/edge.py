@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import signal
 from collections.abc import Callable
@@ -12,7 +13,15 @@ from invoke.parser.parser import ParseMachine
 
 from stepladder import aws
 from stepladder.collections import usage
-from stepladder.errors import ExitCode, InterruptedRunError, StepladderError
+from stepladder.errors import ExitCode, InterruptedRunError, NotReadyError, StepladderError
+
+_DISK = {
+    errno.EACCES: "allow this user to write there",
+    errno.EDQUOT: "make room on the disk",
+    errno.ENOSPC: "make room on the disk",
+    errno.EROFS: "make the file system writable",
+}
+"""What a person may do about a disk that isn't ours to repair."""
 
 
 class _Optional(invoke.Argument):
@@ -96,7 +105,9 @@ def task(*args: Any, reads_only: bool = False, **kwargs: Any) -> Any:
 def _guarded(body: Callable[..., Any], command: str, *, reads_only: bool) -> Callable[..., Any]:
     @functools.wraps(body)
     def guarded(context: Any, *args: Any, **kwargs: Any) -> Any:
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                signal.signal(number, _interrupt)
         try:
             if not reads_only:
                 usage.refuse_dry(body, command, context, kwargs.get("env"))
@@ -109,13 +120,21 @@ def _guarded(body: Callable[..., Any], command: str, *, reads_only: bool) -> Cal
             _explain(InterruptedRunError("interrupted", hint="run the same command again to go on"), kwargs)
             raise invoke.Exit(code=int(ExitCode.INTERRUPTED)) from None
         except Exception as error:
-            explained = aws.explain(error)
+            explained = aws.explain(error) or _of_disk(error)
             if explained is None:
                 raise
             _explain(explained, kwargs)
             raise invoke.Exit(code=int(explained.exit_code)) from error
 
     return guarded
+
+
+def _of_disk(error: Exception) -> StepladderError | None:
+    """Return what a disk that is full or can't be written means to a person; None for any other exception."""
+    if not isinstance(error, OSError) or error.errno not in _DISK:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    return NotReadyError(f"{where}{error.strerror}", hint=f"{_DISK[error.errno]}, then run the same command again")
 
 
 def _explain(error: StepladderError, kwargs: dict[str, Any]) -> None:
@@ -125,5 +144,5 @@ def _explain(error: StepladderError, kwargs: dict[str, Any]) -> None:
 
 
 def _interrupt(_signum: int, _frame: object) -> None:
-    """Treat SIGTERM, which CI runners send, like Ctrl-C."""
+    """Treat SIGTERM, which CI runners send, and SIGHUP, which a closed terminal sends, like Ctrl-C."""
     raise KeyboardInterrupt

@@ -211,7 +211,7 @@ def clients(settings: Settings, environment: str) -> Aws:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Put off Ctrl-C and SIGTERM until the block has ended, for the few calls that belong together.
+    """Put off Ctrl-C, SIGTERM and a closed terminal until the block has ended, for the few calls that belong together.
 
     Between moving the alias and writing the ledger lie three calls; an interrupt there would leave a true but
     unrecorded release. Off the main thread, where no signal arrives, it does nothing.
@@ -222,7 +222,7 @@ def uninterrupted() -> Iterator[None]:
     came: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _frame: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
         yield

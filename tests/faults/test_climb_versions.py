@@ -248,6 +248,29 @@ class TestTwoAtOnce:
         assert canary.digest() == digest
         was.check_quiet()
 
+    def test_an_alias_that_somebody_moves_in_mid_canary_is_left_to_them(
+        self, canary, before, unique, midway, eventually
+    ):
+        was = before(canary)
+        canary.ship(unique(GOOD))
+        assert canary.promote().code == 0
+        canary.ship(unique(GOOD))
+        with midway(canary) as climbing:
+            canary.client("lambda").update_alias(
+                FunctionName=canary.function("production"),
+                Name="live",
+                FunctionVersion=was.alias[0],
+                RoutingConfig={"AdditionalVersionWeights": {}},
+            )
+        ended = climbing.result()
+        assert ended.code == 5, ended.message
+        assert "somebody else moved" in ended.message
+        assert canary.alias() == (was.alias[0], {})
+        canary.client("lambda").update_alias(
+            FunctionName=canary.function("production"), Name="live", FunctionVersion=was.newest().previous_version
+        )
+        was.check_quiet()
+
     def test_another_digest_is_refused_while_one_climbs(self, canary, before, unique, midway):
         digest = canary.ship(unique(GOOD))
         was = before(canary)

@@ -50,6 +50,7 @@ KILLS = [
     # SIGTERM takes the way of SIGINT: two steps prove it
     (signal.SIGTERM, "lambda:PublishVersion"),
     (signal.SIGTERM, "lambda:UpdateAlias"),
+    (signal.SIGHUP, "lambda:UpdateAlias"),  # a closed terminal
 ]
 
 

@@ -186,6 +186,42 @@ def test_answers_that_were_lost_do_not_confuse(project: LiveProject) -> None:
     assert "nothing to do" in project.deploy().err
 
 
+@pytest.mark.parametrize(
+    ("service", "action"),
+    [
+        ("lambda", "GetAlias"),
+        ("lambda", "GetFunction"),
+        ("lambda", "UpdateFunctionCode"),
+        ("lambda", "PublishVersion"),
+        ("ecr", "GetAuthorizationToken"),
+    ],
+)
+def test_an_answer_that_is_cut_off_is_told_as_that_and_the_next_run_goes_on(
+    project: LiveProject, service: str, action: str
+) -> None:
+    project.say(f"cut off {action}")
+    project.cloud.faults({"kind": "malformed", "service": service, "action": action})
+    done = project.deploy()
+    assert project.cloud.hits() == 1
+    assert "Traceback" not in done.err
+    assert "nobody expected" not in done.err
+    if done.code:
+        assert done.code == 6, done.err
+        assert f"the answer to {action} is no whole answer" in done.err
+        assert project.deploy().code == 0
+    assert project.answer() == f"cut off {action}"
+    assert not project.items("lock")
+
+
+def test_an_alias_that_cant_be_read_once_after_its_move_puts_no_good_release_back(project: LiveProject) -> None:
+    project.say("read again")
+    project.cloud.faults({"kind": "malformed", "service": "lambda", "action": "GetAlias", "skip": 1})
+    done = project.deploy()
+    assert project.cloud.hits() == 1
+    assert done.code == 0, done.err
+    assert project.answer() == "read again"
+
+
 def test_access_denied_names_the_call_and_leaves_the_alias(project: LiveProject) -> None:
     version = project.version
     project.say("denied")

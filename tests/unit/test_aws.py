@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
@@ -99,3 +100,32 @@ def test_a_local_cloud_that_isn_t_up_is_said_at_once(monkeypatch: pytest.MonkeyP
 )
 def test_loopback_is_told_from_the_rest_of_the_world(url: str, local: bool) -> None:
     assert aws.is_loopback(url) is local
+
+
+@pytest.mark.parametrize("body", [b'{"Name": "live", "Funct', b"\x00", b"<html>proxy</html>"])
+def test_an_answer_that_is_no_whole_json_is_no_empty_one(body: bytes) -> None:
+    model = SimpleNamespace(name="GetAlias", has_streaming_output=False)
+    answer = {"headers": {"content-type": "application/json"}, "status_code": 200, "body": body}
+    with pytest.raises(aws.GarbledAnswerError, match="the answer to GetAlias is no whole answer") as raised:
+        aws._check_whole(model, answer)
+    assert aws.is_unreachable(raised.value), "a read is repeated"
+    assert not aws.is_unreachable(raised.value, unsent=True), "it may have been done"
+    explained = aws.explain(raised.value)
+    assert explained
+    assert explained.exit_code == ExitCode.NOT_READY
+
+
+@pytest.mark.parametrize(
+    ("streams", "kind", "status", "body"),
+    [
+        (False, "application/json", 200, b""),
+        (False, "application/x-amz-json-1.0", 200, b'{"Item": {}}'),
+        (True, "application/json", 200, b"a function's own bytes"),
+        (False, "text/xml", 200, b"<a/>"),
+        (False, "application/json", 500, b"oops"),
+    ],
+    ids=["nothing", "json", "a stream", "xml", "an error"],
+)
+def test_other_answers_are_botocore_s_to_read(streams: bool, kind: str, status: int, body: bytes) -> None:
+    model = SimpleNamespace(name="Call", has_streaming_output=streams)
+    aws._check_whole(model, {"headers": {"content-type": kind}, "status_code": status, "body": body})

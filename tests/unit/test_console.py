@@ -1,5 +1,6 @@
 """What a person sees: one aligned line a step, data apart from prose, nothing lost without colour."""
 
+import errno
 import io
 import json
 import time
@@ -60,6 +61,30 @@ def test_no_color_is_respected(streams, monkeypatch):
 def test_tables_align_and_go_to_standard_output(console, streams):
     console.table(("rung", "version"), [("staging", 12), ("production", 9)])
     assert streams[1].getvalue().splitlines() == ["rung        version", "staging     12", "production  9"]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EPIPE])
+def test_a_terminal_that_was_closed_ends_no_step(streams, code):
+    out, _ = streams
+
+    class Closed(io.StringIO):
+        def write(self, _text):
+            raise OSError(code, "gone")
+
+    told = Console(out=out, err=Closed(), live=False)
+    with told.step("ledger") as step:
+        step.done("written")
+    told.data("still data")
+    assert out.getvalue() == "still data\n"
+
+
+def test_any_other_trouble_with_the_terminal_is_raised(streams):
+    class Full(io.StringIO):
+        def write(self, _text):
+            raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match="full"):
+        Console(err=Full(), live=False).line("x")
 
 
 def test_an_error_shows_its_problems_and_its_hint(console, streams):

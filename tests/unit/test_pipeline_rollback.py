@@ -32,7 +32,7 @@ def test_a_deployment_under_way_is_stopped_and_its_rollback_waited_for(pipeline)
 
     world.codedeploy.on_stop = undo
     assert restore(pipeline) == {"moved": True, "deployment_id": "d-1", "cause": "", "blames_version": False}
-    assert world.codedeploy.stopped == ["d-1"]
+    assert world.codedeploy.undone == {"d-1": True}
     assert world.lambda_.moves == []
 
 
@@ -149,6 +149,15 @@ def test_somebody_else_s_deployment_is_left_alone(pipeline):
     pipeline.world.lambda_.weigh("9", 0.1)
     assert restore(pipeline)["moved"] is False
     assert pipeline.world.codedeploy.stopped == []
+    assert pipeline.world.lambda_.moves == []
+
+
+def test_somebody_else_s_choice_in_the_middle_of_a_shift_is_left_and_codedeploy_stopped(pipeline):
+    pipeline.world.codedeploy.add("d-1")
+    alias(pipeline)["FunctionVersion"] = "3"
+    with pytest.raises(pipeline.errors.RollbackFailedError, match="it serves version 3 and was left so"):
+        restore(pipeline)
+    assert pipeline.world.codedeploy.undone == {"d-1": False}
     assert pipeline.world.lambda_.moves == []
 
 

@@ -101,6 +101,16 @@ class TestProbe:
         broken(pipeline, "7")
         assert call(pipeline, "probe") == {"samples": 0, "bad": 0}
 
+    def test_a_choice_that_somebody_made_by_hand_is_no_pass(self, pipeline):
+        pipeline.world.lambda_.aliases[FUNCTION]["FunctionVersion"] = "3"
+        with pytest.raises(pipeline.errors.NotServedError, match="somebody else moved alias live"):
+            call(pipeline, "probe")
+
+    def test_a_version_that_has_traffic_and_answers_nothing_is_asked_again_and_never_passed(self, pipeline):
+        pipeline.world.lambda_.weigh("8", 0.1)  # the fake's alias goes on answering by its first version
+        with pytest.raises(pipeline.errors.TransientError, match="answered none of 80 requests"):
+            call(pipeline, "probe")
+
     def test_stops_at_once_when_a_tenth_of_the_new_version_s_answers_are_bad(self, pipeline):
         served(pipeline)
         broken(pipeline, "8")

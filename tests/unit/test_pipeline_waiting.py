@@ -74,13 +74,17 @@ def test_a_version_that_takes_long_is_asked_for_again(pipeline):
 
 def test_a_deployment_is_stayed_with_and_then_left(pipeline):
     pipeline.world.codedeploy.add("d-1")
-    assert call(pipeline, "deployed", deployment_id="d-1") == {"status": "InProgress"}
+    assert call(pipeline, "deployed", deployment_id="d-1", version="8", previous_version="7") == {
+        "status": "InProgress"
+    }
     pipeline.world.codedeploy.deployments["d-1"]["status"] = "Succeeded"
-    assert call(pipeline, "deployed", deployment_id="d-1") == {"status": "Succeeded"}
+    assert call(pipeline, "deployed", deployment_id="d-1", version="8", previous_version="7") == {"status": "Succeeded"}
 
 
 def test_a_deployment_that_weighs_the_alias_is_probed_from_then_on(pipeline, monkeypatch):
     monkeypatch.setattr(pipeline.waiting, "_SECONDS", 60)
     pipeline.world.codedeploy.add("d-1")
     pipeline.world.lambda_.weigh("8", 0.1)
-    assert call(pipeline, "deployed", deployment_id="d-1") == {"status": "InProgress"}
+    assert call(pipeline, "deployed", deployment_id="d-1", version="8", previous_version="7") == {
+        "status": "InProgress"
+    }

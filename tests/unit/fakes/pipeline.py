@@ -133,6 +133,7 @@ class CodeDeploy:
         self.reported: list[str] = []
         self.shifted = "Succeeded"
         self.stopped: list[str] = []
+        self.undone: dict[str, bool] = {}
         self.on_stop: Any = None
         self.failures: list[Exception] = []
 
@@ -162,8 +163,8 @@ class CodeDeploy:
         return {"deploymentsInfo": [self.deployments[i] for i in deploymentIds]}
 
     def stop_deployment(self, deploymentId: str, autoRollbackEnabled: bool) -> None:  # noqa: N803
-        assert autoRollbackEnabled
         self.stopped.append(deploymentId)
+        self.undone[deploymentId] = autoRollbackEnabled
         self.deployments[deploymentId]["status"] = "Stopped"
         if self.on_stop:
             self.on_stop()
