@@ -120,13 +120,13 @@ def _put(tree: Tree, below: str, entry: Entry, flags: _Flags, number: int) -> No
     if there and there.kind == "link":
         raise NeedsEngineError(f"/{path} is a link already")
     if entry.folder:
+        wanted = flags.mode if flags.mode is not None else 0o755 if entry.mode is None else entry.mode
         if there is None:
-            mode = flags.mode if flags.mode is not None else entry.mode
-            tree.put(Entry(path, Path(), folder=True, mode=0o755 if mode is None else mode, owner=owner), number)
+            tree.put(Entry(path, Path(), folder=True, mode=wanted, owner=owner), number)
         elif there.kind != "folder":
             raise NeedsEngineError(f"/{path} is no folder")
-        elif flags.owner or flags.mode is not None:
-            raise NeedsEngineError(f"/{path} exists already, and its mode or owner would change")
+        elif (there.mode, there.owner) != (wanted, owner):
+            raise NeedsEngineError(f"/{path} exists with another mode or owner: engines differ in which one stays")
         return
     mode = entry.mode if entry.link or flags.mode is None else flags.mode
     tree.put(replace(entry, path=path, mode=mode, owner=owner), number)

@@ -53,7 +53,9 @@ def listing(layers, below=None):
             for member in tar:
                 path = posixpath.normpath(f"/{member.name}").lstrip("/")
                 folder, _, name = path.rpartition("/")
-                if name.startswith(".wh."):
+                if name == ".wh..wh..opq":  # all that layers below have in the folder is gone
+                    files = {p: f for p, f in files.items() if not p.startswith(f"{folder}/")}
+                elif name.startswith(".wh."):
                     gone = f"{folder}/{name.removeprefix('.wh.')}".lstrip("/")
                     files = {p: f for p, f in files.items() if p != gone and not p.startswith(f"{gone}/")}
                     if below and gone in below:
