@@ -99,8 +99,9 @@ class Desk:
         if aws.endpoint():
             return ""
         region = self.rung.names.region
-        host = f"https://{region}.console.aws.amazon.com/states/home"
-        return f"{host}?region={region}#/v2/executions/details/{quote(arn, safe=':')}"
+        host = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+        own = host.get(self.rung.names.partition, "console.aws.amazon.com")
+        return f"https://{region}.{own}/states/home?region={region}#/v2/executions/details/{quote(arn, safe=':')}"
 
     def describe(self, arn: str) -> Execution | None:
         """Describe an execution; None when there is none."""
