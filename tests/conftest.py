@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import asking
+import browser
 import pytest
 from elsewhere import AWS, Elsewhere
 from running_cloud import RunningCloud
 
+from stepladder.ci import in_ci
 from stepladder.local import manager
 
 ALIEN = (
@@ -26,6 +28,7 @@ ALIEN = (
     "TF_VAR_",
 )
 CREDENTIALS = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+browser.needed = in_ci()
 for name in [name for name in os.environ if name.startswith(ALIEN) and name != "AWS_CA_BUNDLE"]:
     # A test means the same on a laptop and in CI; one that is about CI sets the variables itself.
     del os.environ[name]

@@ -1,0 +1,69 @@
+"""A real browser for the tests, without a window: Chromium, or Chrome where that is what the machine has.
+
+On a Debian machine as root Chromium is installed. Elsewhere `NoBrowserError` says how to get one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+
+from stepladder.process import die_with_parent
+
+NAMES = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser", "chrome")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
+)
+needed = False
+"""Whether a machine without a browser fails the tests that want one: in CI (tests/conftest.py)."""
+
+
+class NoBrowserError(Exception):
+    """There is no browser here, and none can be installed."""
+
+
+def found() -> str:
+    """Return the program of a browser; installed where that can be done."""
+    for name in NAMES:
+        if path := shutil.which(name):
+            return path
+    how = "install Chromium (Debian: apt-get install chromium; Ubuntu: google-chrome-stable)"
+    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise NoBrowserError(f"no browser is here: {how}")
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for argv in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"]):
+        done = subprocess.run(
+            ["apt-get", *argv], env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        if done.returncode:
+            raise NoBrowserError(f"{how}: {done.stderr[-500:]}")
+    return shutil.which("chromium") or ""
+
+
+@contextlib.contextmanager
+def visiting(url: str, *, names: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Open a page in a browser that knows nothing, and end it with the block; `names` are hosts and their addresses."""
+    rules = ", ".join(f"MAP {name} {address}" for name, address in names.items())
+    with tempfile.TemporaryDirectory(prefix="stepladder-browser-", ignore_cleanup_errors=True) as profile:
+        child = subprocess.Popen(
+            [found(), *FLAGS, f"--user-data-dir={profile}", f"--host-resolver-rules={rules}", url],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")},
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one libc call
+        )
+        try:
+            yield child
+        finally:
+            child.terminate()
+            try:
+                child.wait(10)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait(5)
