@@ -27,6 +27,8 @@ REGION = "us-east-1"
 UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """The clouds that this very process started: their exit status must be taken by it."""
+_leashes: dict[int, int] = {}
+"""The writing ends of the pipes whose other ends clouds hold: a cloud ends when its pipe is closed, as a kill does."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,14 @@ def up(
     data: Path | None = None,
     speed: float = 0.0,
     environ: Mapping[str, str] | None = None,
+    leashed: bool = False,
 ) -> tuple[CloudInfo, bool]:
     """Start a cloud in the background, or find the one that `folder` knows; return it and whether it was started.
 
     `folder` (`.stepladder/local` of a project) holds the record and the log; `environ` is added to this process's
-    environment for the cloud alone. `speed` 0 leaves it as it was: as `data` kept it, or 1. Raises `NotReadyError`
-    with the end of the log when it doesn't come up, for example because the port is taken.
+    environment for the cloud alone. `speed` 0 leaves it as it was: as `data` kept it, or 1. A `leashed` cloud ends when
+    this process does, however that ends. Raises `NotReadyError` with the end of the log when it doesn't come up, for
+    example because the port is taken.
     """
     running_one = find(folder)
     if running_one:
@@ -97,16 +101,24 @@ def up(
     argv = [sys.executable, "-m", "stepladder.local", "--port", str(port), "--ready-file", str(ready)]
     argv += ["--speed", str(speed), *(("--data", str(data.resolve())) if data else ())]
     inherited = {k: v for k, v in os.environ.items() if k not in UNSET and not k.startswith("MOTO_")}
-    with log.open("wb") as output:
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(_private(log).open("wb"))
+        leash, held = os.pipe() if leashed else (0, 0)
+        if leashed:
+            stack.callback(os.close, leash)
+            argv += ["--leash", str(leash)]
         child = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**inherited, **(environ or {})},
+            pass_fds=(leash,) if leashed else (),
             start_new_session=True,
         )
     _children[child.pid] = child
+    if leashed:
+        _leashes[child.pid] = held
     try:
         url = _wait_ready(child, ready, log)
         info = CloudInfo(url, child.pid, started_at(child.pid), str(data.resolve()) if data else "", str(log))
@@ -114,6 +126,8 @@ def up(
     except BaseException:  # Ctrl-C too: a cloud that no record names could never be ended
         child.kill()
         child.wait(STOP_SECONDS)
+        if leashed:
+            os.close(_leashes.pop(child.pid))
         raise
     return info, True
 
@@ -149,13 +163,14 @@ def export_lines(info: CloudInfo, *, account: str = ACCOUNT, region: str = REGIO
 def running(
     *, data: Path | None = None, speed: float = 0.0, environ: Mapping[str, str] | None = None
 ) -> Iterator[CloudInfo]:
-    """Run a cloud in a temporary folder while the block runs."""
+    """Run a cloud in a temporary folder while the block runs; it ends with this process, however that ends."""
     with tempfile.TemporaryDirectory(prefix="stepladder-local-") as folder:
-        info, _ = up(Path(folder), data=data, speed=speed, environ=environ)
+        info, _ = up(Path(folder), data=data, speed=speed, environ=environ, leashed=True)
         try:
             yield info
         finally:
             down(Path(folder))
+            os.close(_leashes.pop(info.pid))
 
 
 def started_at(pid: int) -> str:
@@ -184,6 +199,13 @@ def _boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
+
+
+def _private(path: Path) -> Path:
+    """Make a file that only its owner may read, also of one that is there."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    return path
 
 
 def _record(folder: Path) -> Path:

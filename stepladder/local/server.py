@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
+    if options.leash:
+        threading.Thread(target=_follow, args=(options.leash, stopping), daemon=True, name="leash").start()
     with contextlib.ExitStack() as stack:
         data = options.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stepladder-cloud-")))
         url = f"http://{_reachable(options.host)}:{server.port}"
@@ -82,8 +84,17 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=0, help="0: any free port")
     parser.add_argument("--data", type=Path, help="folder that keeps the state across restarts")
     parser.add_argument("--ready-file", type=Path, help="written with url and pid, as JSON, when ready")
+    parser.add_argument("--leash", type=int, default=0, help="descriptor of a pipe; the cloud ends when it is closed")
     parser.add_argument("--speed", type=float, default=0.0, help="cloud seconds in a real second; 0: as saved, or 1")
     return parser.parse_args(argv)
+
+
+def _follow(leash: int, stopping: threading.Event) -> None:
+    """Stop when the process that holds the other end of a pipe has ended: killed, it tells nobody."""
+    os.set_inheritable(leash, False)
+    while os.read(leash, 1):
+        pass
+    stopping.set()
 
 
 def _allow_many_files() -> None:

@@ -84,6 +84,7 @@ def archive_leftover(runner: Runner) -> None:
         return
     if files.read_json(state).get("resources"):
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        state.chmod(0o600)  # Terraform writes it for everybody to read, and it may hold secrets
         state.rename(state.with_name(f"{state.name}.migrated-{stamp}"))
     else:
         state.unlink()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import until
 
 from stepladder.errors import NotReadyError, StepladderError
 from stepladder.local import manager
@@ -38,6 +39,33 @@ def test_up_is_ready_in_seconds_and_light_and_down_ends_it(tmp_path: Path) -> No
     assert manager.down(tmp_path) is None
     with pytest.raises(NotReadyError):
         manager.healthy(info)
+
+
+def test_a_cloud_that_runs_for_a_block_ends_with_its_process_and_one_that_is_up_outlives_it(tmp_path: Path) -> None:
+    held = "with manager.running() as info: print(info.pid, info.started, flush=True); time.sleep(60)"
+    left = f"info, _ = manager.up(Path({str(tmp_path)!r})); print(info.pid, info.started, flush=True); time.sleep(60)"
+    seen = []
+    for code in (held, left):
+        program = f"import time\nfrom pathlib import Path\nfrom stepladder.local import manager\n{code}"
+        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+            assert parent.stdout
+            pid, began = parent.stdout.readline().split()
+            parent.kill()
+        seen.append((int(pid), began))
+    try:
+        (one, one_began), (other, other_began) = seen
+        until(lambda: manager.started_at(one), lambda began: began != one_began)
+        time.sleep(0.3)
+        assert manager.started_at(other) == other_began
+    finally:
+        assert manager.down(tmp_path)
+
+
+def test_the_log_is_its_owners_to_read(tmp_path: Path) -> None:
+    (tmp_path / "cloud.log").write_text("of a version that let others read it")
+    info, _ = manager.up(tmp_path)
+    manager.down(tmp_path)
+    assert Path(info.log).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_taken_port_is_an_error_that_says_so(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_a_first_run_makes_the_bucket_and_moves_its_own_state_there_and_a_second
     assert site.is_whole()
     # A state that a kill right after the migration left on disk is put aside and never used again.
     (archived,) = site.at.build_dir.glob("*.migrated-*")
+    assert archived.stat().st_mode & 0o777 == 0o600
     shutil.copy(archived, site.at.local_state)
     assert not site.ensure().applied
     assert site.is_whole()
