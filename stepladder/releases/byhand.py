@@ -10,7 +10,7 @@ from stepladder import names
 from stepladder import text as text_files
 from stepladder.console import Console
 from stepladder.errors import BadInputError, RefusedError
-from stepladder.releases import drift, ladder_guard, marks, registered
+from stepladder.releases import cut_off, drift, ladder_guard, marks, registered
 from stepladder.releases import release as releases
 from stepladder.releases.alias import Alias
 from stepladder.releases.cases import UNTESTED_WARNING, load_suite
@@ -54,6 +54,8 @@ def release(
     with rung.alone(snapshot.lock) as was_free:
         if not was_free:
             alias, snapshot = _read(rung)
+            if cut_off.adopt(rung, alias, snapshot):
+                alias, snapshot = _read(rung)
         latest = rung.function.read()
         if latest is None:
             raise RefusedError(

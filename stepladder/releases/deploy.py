@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from stepladder import names
 from stepladder.ci import in_ci
 from stepladder.errors import BadInputError, RefusedError
-from stepladder.releases import ladder_guard, preview, restore
+from stepladder.releases import cut_off, ladder_guard, preview, restore
 from stepladder.releases import plan as plans
 from stepladder.releases import report as reports
 from stepladder.releases.acts import Acts
@@ -20,7 +20,8 @@ from stepladder.releases.cases import UNTESTED_WARNING, load_suite
 from stepladder.releases.lock import WAIT
 from stepladder.releases.parts import Images, Infra
 from stepladder.releases.plan import FOUNDATION, SERVICE, Plan, Wanted, World
-from stepladder.releases.records import Holder, recorded_commit
+from stepladder.releases.records import Holder, Release, recorded_commit
+from stepladder.releases.release import Released
 from stepladder.releases.report import Report
 from stepladder.releases.rung import Rung
 
@@ -166,13 +167,18 @@ class Deploy:
             rung.check_account(rung.aws.account())
         wait = WAIT if self.request.wait else 0.0
         with rung.alone(world.ledger.lock, wait=wait, waiting=self._say_waiting) as was_free:
+            before, adopted = world, None
             if not was_free:
-                self._taken_over()
+                adopted = self._taken_over()
                 world, wanted = self._bound(*self._read())
             plan = self._plan(world, wanted)
             if self._lost_alias:
                 world = replace(world, alias=restore.put_back(rung, world.ledger, self._lost_alias))
-            return self.acts.execute(world, wanted, plan) if plan.acts else self._unchanged(world, plan)
+            if plan.acts:
+                return self.acts.execute(world, wanted, plan)
+            if adopted and world.alias:
+                return reports.released(rung, Released(adopted, world.alias, moved=True), before, plan, self.acts.url)
+            return self._unchanged(world, plan)
 
     def _say_waiting(self, holder: Holder) -> None:
         self.rung.console.warn(
@@ -180,7 +186,8 @@ class Deploy:
             f"{holder.since}: {holder.command}"
         )
 
-    def _taken_over(self) -> None:
+    def _taken_over(self) -> Release | None:
+        """Tell whose lock was taken over, and free what it left; return the release that is written in its stead."""
         dead = self.rung.lock.taken_over
         if dead:
             self.rung.console.warn(
@@ -188,3 +195,6 @@ class Deploy:
             )
             for line in self.infra.free_lock_of(dead):
                 self.rung.console.warn(line)
+            if dead.pending:
+                return cut_off.adopt(self.rung, self.rung.alias(), self.rung.ledger.snapshot(self.rung.environment))
+        return None

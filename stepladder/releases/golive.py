@@ -15,6 +15,7 @@ from stepladder.errors import (
 from stepladder.releases import records, shift
 from stepladder.releases.alias import Alias
 from stepladder.releases.clock import stamp
+from stepladder.releases.cut_off import Pending
 from stepladder.releases.function import State
 from stepladder.releases.records import Bad, Current, Release
 from stepladder.releases.rung import Rung, uninterrupted
@@ -38,25 +39,33 @@ def go_live(
     """
     with uninterrupted():
         try:
+            to_write = _pending(entry, version, infra_hash, smoke_key, bad)
+            rung.lock.note(version.version, entry.previous_version, to_write.text())
             moved = shift.move(rung, alias, version.version, put_back=put_back)
         except BaseException as error:
             failed(rung, entry, error)
             raise
         entry = replace(entry, result=records.SUCCEEDED, ended_at=stamp(rung.clock.now()))
-        current = Current(
-            release_id=entry.release_id,
-            version=version.version,
-            digest=entry.digest,
-            input_key=entry.input_key,
-            config_hash=version.config_hash,
-            alias_revision=moved.revision,
-            infra_hash=infra_hash,
-            smoke_key=smoke_key,
-        )
+        current = replace(to_write.current, alias_revision=moved.revision)
         with rung.console.step("ledger") as step:
             _write_down(rung, entry, current, bad)
             step.done(f"release {entry.release_id}")
     return entry, moved
+
+
+def _pending(entry: Release, version: State, infra_hash: str, smoke_key: str, bad: tuple[str, Bad] | None) -> Pending:
+    """Return what is to be written once the alias serves the version."""
+    current = Current(
+        release_id=entry.release_id,
+        version=version.version,
+        digest=entry.digest,
+        input_key=entry.input_key,
+        config_hash=version.config_hash,
+        alias_revision="",
+        infra_hash=infra_hash,
+        smoke_key=smoke_key,
+    )
+    return Pending(replace(entry, result=records.SUCCEEDED), current, bad)
 
 
 def _write_down(rung: Rung, entry: Release, current: Current, bad: tuple[str, Bad] | None) -> None:

@@ -115,14 +115,7 @@ class Ledger:
         digest in the same breath. When the lock is no longer ours the release is still written, `current` isn't, and
         `LockedError` is raised.
         """
-        entry = self._entry(release)
-        puts = [{"Put": entry}]
-        if current:
-            where = records.environment_key(release.environment, "current")
-            puts.append({"Put": {"TableName": self.table, "Item": records.item(where, current)}})
-        if bad:
-            mark = records.item(records.key(f"digest#{bad[0]}", "bad"), bad[1])
-            puts.append({"Put": {"TableName": self.table, "Item": mark}})
+        puts = self._puts(release, current, bad)
         unlock = {
             "TableName": self.table,
             "Key": records.environment_key(release.environment, "lock"),
@@ -136,6 +129,27 @@ class Ledger:
         if bad:
             self.mark_bad(*bad)
         raise _lost(release.environment)
+
+    def adopt(self, release: Release, current: Current, run_id: str, *, bad: tuple[str, Bad] | None = None) -> None:
+        """Write what a run that was cut off has left unwritten, under our own lock, which stays ours.
+
+        An entry that is there already is left; raises `LockedError` when the lock was lost.
+        """
+        held = self._held(Holding(release.environment, run_id))
+        failed = self._transact([*self._puts(release, current, bad), held])
+        if failed and not self.find(release.environment, release.release_id):
+            raise _lost(release.environment)
+
+    def _puts(self, release: Release, current: Current | None, bad: tuple[str, Bad] | None) -> list[dict[str, Any]]:
+        """Return the writes that end a release."""
+        puts = [{"Put": self._entry(release)}]
+        if current:
+            where = records.environment_key(release.environment, "current")
+            puts.append({"Put": {"TableName": self.table, "Item": records.item(where, current)}})
+        if bad:
+            mark = records.item(records.key(f"digest#{bad[0]}", "bad"), bad[1])
+            puts.append({"Put": {"TableName": self.table, "Item": mark}})
+        return puts
 
     def _transact(self, actions: list[dict[str, Any]]) -> list[int]:
         """Write all or nothing; return the places of the conditions that didn't hold, none when it was written.

@@ -11,7 +11,7 @@ import contextlib
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from stepladder.aws import error_code
@@ -48,6 +48,7 @@ class EnvironmentLock:
         self.run_id = secrets.token_hex(8)
         self.taken_over: Holder | None = None
         self.held = False
+        self._owes = False  # whether the lock names a version that the ledger may not know
 
     def acquire(
         self,
@@ -91,6 +92,8 @@ class EnvironmentLock:
 
         The time is AWS's: a laptop's clock may be an hour off.
         """
+        if holder.expires == 0:
+            return True  # its run has ended, and left it for what the ledger doesn't know yet
         if is_alive(holder.process):
             return False
         return holder.expires + SKEW < self._now() or is_dead(holder.process)
@@ -117,6 +120,9 @@ class EnvironmentLock:
             since=stamp(now),
             expires=int(now) + LEASE,
         )
+        if instead_of and instead_of.pending:  # kept until the ledger knows it
+            left = instead_of
+            mine = replace(mine, version=left.version, previous_version=left.previous_version, pending=left.pending)
         where = records.environment_key(self._environment, "lock")
         # Each side of the condition is a fact that was read: nobody who came in between is pushed aside.
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
@@ -146,6 +152,7 @@ class EnvironmentLock:
                 return False
         self._renewed = now
         self.taken_over = pushed_aside
+        self._owes = bool(pushed_aside and mine.pending)
         return True
 
     def _read(self) -> Holder | None:
@@ -211,6 +218,36 @@ class EnvironmentLock:
             self.held = False
             raise self.locked(self._read(), lost=True)
 
+    def note(self, version: str, previous_version: str, pending: str) -> None:
+        """Write into the lock what the alias is about to serve; it renews the lease. Raises as `check` does."""
+        self.check()
+        now = self._now()
+        told = {"expires": {"N": str(int(now) + LEASE)}, "version": {"S": version}, "pending": {"S": pending}}
+        told["previous_version"] = {"S": previous_version}
+        self._owes = True
+        try:
+            self._ledger.client.update_item(
+                TableName=self._ledger.table,
+                Key=records.environment_key(self._environment, "lock"),
+                UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in told),
+                ConditionExpression="run_id = :mine",
+                ExpressionAttributeValues={**{f":{name}": value for name, value in told.items()}, ":mine": self._mine},
+            )
+        except Exception as error:
+            if error_code(error) != CONDITION_FAILED:
+                raise
+            self._lost.set()
+            self.check()
+        self._renewed = now
+
+    def settled(self) -> None:
+        """Note that the alias serves what the ledger says: what the lock names explains nothing more."""
+        self._owes = False
+
+    @property
+    def _mine(self) -> dict[str, str]:
+        return {"S": self.run_id}
+
     def stop_renewing(self) -> None:
         """Stop the thread: the ledger's transaction, which deletes the lock, must not meet a renewal."""
         self._stop.set()
@@ -222,18 +259,26 @@ class EnvironmentLock:
         self.held = False
 
     def release(self) -> None:
-        """Give the lock back if we hold it. Errors are the caller's to judge: the lease runs out by itself."""
+        """Give the lock back if we hold it. Errors are the caller's to judge: the lease runs out by itself.
+
+        One that names a version which the ledger doesn't know stays, for whoever comes next, but holds nobody up.
+        """
         self.stop_renewing()
         if not self.held:
             return
         self.held = False
+        ours: dict[str, Any] = {
+            "TableName": self._ledger.table,
+            "Key": records.environment_key(self._environment, "lock"),
+            "ConditionExpression": "run_id = :mine",
+            "ExpressionAttributeValues": {":mine": self._mine},
+        }
         try:
-            self._ledger.client.delete_item(
-                TableName=self._ledger.table,
-                Key=records.environment_key(self._environment, "lock"),
-                ConditionExpression="run_id = :mine",
-                ExpressionAttributeValues={":mine": {"S": self.run_id}},
-            )
+            if self._owes:
+                ours["ExpressionAttributeValues"] |= {":ended": {"N": "0"}}
+                self._ledger.client.update_item(UpdateExpression="SET expires = :ended", **ours)
+            else:
+                self._ledger.client.delete_item(**ours)
         except Exception as error:
             if error_code(error) != CONDITION_FAILED:
                 raise

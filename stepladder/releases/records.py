@@ -23,7 +23,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds an environment's lock. `since` is ISO 8601; `expires` is in epoch seconds."""
+    """Who holds an environment's lock. `since` is ISO 8601; `expires` is in epoch seconds, 0 once its run has ended.
+
+    `version` is what the alias is about to serve, or serves and the ledger doesn't know yet; `previous_version` what it
+    served before; `pending` what is to be written down of it (`cut_off.Pending`).
+    """
 
     owner: str
     host: str
@@ -34,6 +38,9 @@ class Holder:
     since: str
     expires: int
     started: int = 0
+    version: str = ""
+    previous_version: str = ""
+    pending: str = ""
 
     @property
     def process(self) -> Process:

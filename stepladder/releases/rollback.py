@@ -14,7 +14,8 @@ from typing import Any
 from stepladder.aws import error_code
 from stepladder.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases import alias as aliases
-from stepladder.releases import golive, marks, preview, records, status
+from stepladder.releases import cut_off, golive, marks, preview, records, status
+from stepladder.releases.alias import Alias
 from stepladder.releases.clock import stamp
 from stepladder.releases.function import State
 from stepladder.releases.identity import release_id
@@ -148,7 +149,7 @@ class Rollback:
         with rung.alone(seen, wait=wait, waiting=self._say_waiting):
             # otherwise the alias stays as it was read with the target: whoever moved it since makes its guard fail
             alias = (rung.alias() if found.deployment else None) or found.alias
-            entry = self._entry(target, report, after=found.ledger.current.release_id if found.ledger.current else "")
+            entry = self._entry(target, report, after=self._adopted(found, alias))
             version = self._ready(entry, version)
             entry, _ = golive.go_live(rung, entry, alias, version, bad=self._bad(report), put_back=False)
         console.line()
@@ -165,6 +166,18 @@ class Rollback:
                 "the image is the same, the configuration isn't: mend it, or the next deploy releases it again"
             )
         return replace(report, result="rolled_back", release_id=entry.release_id)
+
+    def _adopted(self, found: Found, alias: Alias) -> str:
+        """Return the id of the release that is left, once a deploy that was cut off is written down.
+
+        A rollback that was cut off is gone on with: this one writes it down.
+        """
+        begun = cut_off.pending(self.rung.lock.taken_over)
+        if begun and begun.release.kind != records.ROLLBACK:
+            written = cut_off.adopt(self.rung, alias, found.ledger)
+            if written:
+                return written.release_id
+        return found.ledger.current.release_id if found.ledger.current else ""
 
     def _foretell(self, digest: str) -> None:
         """Say in a dry run what would become of the image that is left."""

@@ -12,8 +12,8 @@ from stepladder.console import Console
 from stepladder.display import plain_cause
 from stepladder.errors import NotReadyError, StepladderError
 from stepladder.releases import alias as aliases
+from stepladder.releases import cut_off, marks
 from stepladder.releases import drift as drifts
-from stepladder.releases import marks
 from stepladder.releases.alias import Alias
 from stepladder.releases.clock import ago
 from stepladder.releases.function import State
@@ -157,7 +157,7 @@ def _read(rung: Rung) -> RungStatus:
         holder = snapshot.lock
         status = RungStatus(
             rung.environment,
-            lock=f"{holder.command} by {holder.owner} since {holder.since}" if holder else "",
+            lock=f"{holder.command} by {holder.owner} since {holder.since}" if holder and holder.expires else "",
             health=health.result(),
             deployment=deployment.result(),
         )
@@ -200,9 +200,11 @@ def _alias_gone(rung: Rung, ledger: Snapshot) -> str:
 def _drift(rung: Rung, ledger: Snapshot, alias: Alias, served: State | None, latest: State | None) -> str:
     """Say where reality and ledger differ, the worst first; empty when they agree."""
     if ledger.current is None:
-        return "the ledger knows of no release"
+        return "; ".join(filter(None, ("the ledger knows of no release", cut_off.told(ledger.lock, alias, ledger))))
     if ledger.current.version != alias.version:
-        return f"the alias serves version {alias.version}, the ledger says {ledger.current.version}"
+        why = cut_off.told(ledger.lock, alias, ledger)
+        said = f"the alias serves version {alias.version}, the ledger says {ledger.current.version}"
+        return f"{said}: {why}" if why else said
     if served and served.digest and served.digest != ledger.current.digest:
         return f"version {alias.version} has image {short(served.digest)}, the ledger another"
     if latest and drifts.found(ledger, latest):

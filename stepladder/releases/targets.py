@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from stepladder.errors import RefusedError
-from stepladder.releases import records
+from stepladder.releases import cut_off, records
 from stepladder.releases.alias import Alias
 from stepladder.releases.function import State
 from stepladder.releases.ledger import short
@@ -67,6 +67,10 @@ class Targets:
         if to:
             return self._named(found, to)
         current = found.ledger.current
+        begun_by_rollback = cut_off.rollback_target(found.ledger.lock, found.alias, found.ledger)
+        for release in found.candidates:
+            if release.version == begun_by_rollback:
+                return release
         if found.in_flight and current:
             begun = self.rung.ledger.find(self.rung.environment, current.release_id)
             if begun:

@@ -35,7 +35,7 @@ def test_with_nothing_changed_deploy_makes_two_calls_and_does_nothing(live: Worl
     assert "nothing to do, version 1 is live" in live.said
 
 
-def test_a_new_handler_is_released_with_thirteen_calls_and_its_waits(live: World) -> None:
+def test_a_new_handler_is_released_with_fourteen_calls_and_its_waits(live: World) -> None:
     live.source = "two"
     report = live.deploy()
     assert (report.previous_version, report.version) == ("1", "2")
@@ -47,6 +47,7 @@ def test_a_new_handler_is_released_with_thirteen_calls_and_its_waits(live: World
         "dynamodb:GetItem",
         "dynamodb:PutItem",
         "dynamodb:TransactWriteItems",
+        "dynamodb:UpdateItem",
         "lambda:GetAlias",
         "lambda:GetAlias",
         "lambda:GetFunction",
