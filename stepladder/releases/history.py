@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from stepladder.display import plain_cause
 from stepladder.errors import BadInputError, RefusedError
+from stepladder.releases import cut_off
 from stepladder.releases.clock import ago
 from stepladder.releases.ledger import short
 from stepladder.releases.records import (
@@ -14,6 +15,7 @@ from stepladder.releases.records import (
     ROLLBACK_FAILED,
     ROLLED_BACK,
     SUCCEEDED,
+    UNKNOWN,
     Release,
     Snapshot,
     result_words,
@@ -33,7 +35,7 @@ HEAD = (
     "age",
     Column("cause", least=30, prose=True),
 )
-_COLOURS = {SUCCEEDED: "green", FAILED: "red", ROLLED_BACK: "yellow", ROLLBACK_FAILED: "red"}
+_COLOURS = {SUCCEEDED: "green", FAILED: "red", ROLLED_BACK: "yellow", ROLLBACK_FAILED: "red", UNKNOWN: "yellow"}
 
 
 def show(rung: Rung, limit: int, release_id: str = "") -> list[Release]:
@@ -91,22 +93,30 @@ def _show_release(rung: Rung, release_id: str) -> Release:
 def rebuild(rung: Rung) -> list[Release]:
     """Write the releases that the descriptions of published versions tell of and the ledger lacks; return those.
 
-    A description doesn't say how its release ended, so each is written as succeeded, with that said as its cause. The
-    lock is held: a release under way has published its version and not yet written its entry.
+    A description doesn't say how its release ended: unless its version is known to have served, its result is unknown,
+    and rollback takes it only by name, once it passes the smoke cases. The lock is held: a release under way has
+    published its version and not yet written its entry.
     """
     snapshot = _snapshot(rung)
     with rung.alone(snapshot.lock), ThreadPoolExecutor(8, thread_name_prefix="ledger") as pool:
+        alias = rung.alias()
+        cut_off.adopt(rung, alias, _snapshot(rung))
         listed = rung.function.versions()
         images = pool.map(lambda version: rung.function.read(version.version), listed)
         versions = [
             (version.version, version.description, image.digest if image else "", version.modified)
             for version, image in zip(listed, images, strict=True)
         ]
-        new = rung.ledger.rebuild(rung.environment, versions)
+        live = alias.version if alias and not alias.weights else ""
+        new = rung.ledger.rebuild(rung.environment, versions, live)
     for release in new:
-        rung.console.line(f"  release {release.release_id}: version {release.version} ({short(release.digest)})")
-    if new:
-        rung.console.warn("whether they succeeded isn't known; each is written as succeeded, and rollback may offer it")
+        told = f"version {release.version} ({short(release.digest)}), {result_words(release.result)}"
+        rung.console.line(f"  release {release.release_id}: {told}")
+    if any(release.result == UNKNOWN for release in new):
+        rung.console.warn(
+            "of unknown ones it isn't known whether they were tested; `inv rollback` takes one by `--to` only, "
+            "once it passes the smoke cases"
+        )
     rung.console.line(f"{rung.environment}: {len(new)} releases written, of {len(versions)} published versions")
     if rung.console.as_json:
         rung.console.json([asdict(release) for release in new])

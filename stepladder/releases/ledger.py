@@ -333,13 +333,17 @@ class Ledger:
                 found.add(release.digest)
         return found
 
-    def rebuild(self, environment: str, versions: Iterable[tuple[str, str, str, str]]) -> list[Release]:
+    def rebuild(self, environment: str, versions: Iterable[tuple[str, str, str, str]], live: str = "") -> list[Release]:
         """Write the releases that published versions tell of and the ledger lacks; return those that were new.
 
-        `versions` are (version, Description, digest, last modified). A version whose description isn't ours is passed
-        over. Whether a release succeeded isn't in a description: each is written as succeeded with that cause said, so
-        that it can be a rollback's target. Running it again writes nothing.
+        `versions` are (version, Description, digest, last modified), `live` is the version that the alias serves. A
+        version whose description isn't ours is passed over, and so is one that the ledger has under another release.
+        How a release ended isn't in a description: it succeeded if its version serves, or the ledger says that one
+        followed it; else its result is unknown. Running it again writes nothing.
         """
+        entries = list(self._releases(environment))
+        known = {(entry.version, entry.digest) for entry in entries}
+        served = {live, *(entry.previous_version for entry in entries if entry.result == records.SUCCEEDED)} - {""}
         new = []
         previous = ""
         for version, text, digest, modified in versions:
@@ -351,21 +355,24 @@ class Ledger:
                     f"version {version} says it has image {told['image']} but has {short(digest)}",
                     hint="somebody changed its description; its release is not rebuilt",
                 )
-            release = Release(
-                release_id=told["release"],
-                environment=environment,
-                kind="deploy",
-                version=version,
-                previous_version=previous,
-                digest=digest,
-                git_commit=told["git"],
-                requested_by="rebuilt",
-                result=records.SUCCEEDED,
-                started_at=modified,
-                ended_at=modified,
-                cause="rebuilt from the description of the version",
-            )
-            previous = version
-            if self.write(release):
-                new.append(release)
+            well = version in served
+            if (version, digest) not in known:
+                release = Release(
+                    release_id=told["release"],
+                    environment=environment,
+                    kind="deploy",
+                    version=version,
+                    previous_version=previous if well else "",
+                    digest=digest,
+                    git_commit=told["git"],
+                    requested_by="rebuilt",
+                    result=records.SUCCEEDED if well else records.UNKNOWN,
+                    started_at=modified,
+                    ended_at=modified,
+                    cause="rebuilt from the description of the version"
+                    + (", which served" if well else "; whether it was tested, or served, isn't known"),
+                )
+                if self.write(release):
+                    new.append(release)
+            previous = version if well else previous
         return new

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from stepladder.releases.identity import Process
 
 SUCCEEDED, FAILED, ROLLED_BACK, ROLLBACK_FAILED = "succeeded", "failed", "rolled_back", "rollback_failed"
+UNKNOWN = "unknown"
+"""The result of a release that is known only from its version's description, which says nothing of how it ended."""
 ROLLBACK = "rollback"  # a release's kind; the others are deploy and promote
 RELEASE_PREFIX = "release#"
 FOUNDATION = "root#foundation"

@@ -16,11 +16,13 @@ from stepladder.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases import alias as aliases
 from stepladder.releases import cut_off, golive, marks, preview, records, status
 from stepladder.releases.alias import Alias
+from stepladder.releases.cases import load_suite
 from stepladder.releases.clock import stamp
 from stepladder.releases.function import State
 from stepladder.releases.identity import release_id
 from stepladder.releases.ledger import short
 from stepladder.releases.records import Bad, Holder, Release
+from stepladder.releases.release import run_smoke
 from stepladder.releases.rung import Rung
 from stepladder.releases.targets import HISTORY, Found, Targets, differences
 
@@ -150,7 +152,7 @@ class Rollback:
             # otherwise the alias stays as it was read with the target: whoever moved it since makes its guard fail
             alias = (rung.alias() if found.deployment else None) or found.alias
             entry = self._entry(target, report, after=self._adopted(found, alias))
-            version = self._ready(entry, version)
+            version = self._ready(entry, version, untested=target.result == records.UNKNOWN)
             entry, _ = golive.go_live(rung, entry, alias, version, bad=self._bad(report), put_back=False)
         console.line()
         console.line(f"{report.environment}: version {report.previous_version} -> {target.version}, verified")
@@ -268,15 +270,17 @@ class Rollback:
             input_key=target.input_key,
         )
 
-    def _ready(self, entry: Release, version: State) -> State:
-        """Wake a target that sleeps, before it gets traffic."""
-        if version.state == "Active":
-            return version
+    def _ready(self, entry: Release, version: State, *, untested: bool) -> State:
+        """Wake a target that sleeps, and test one that nobody knows to have been tested, before it gets traffic."""
         try:
-            return self.rung.function.wait_active(entry.version)
+            if version.state != "Active":
+                version = self.rung.function.wait_active(entry.version)
+            if untested:
+                run_smoke(self.rung, version.version, load_suite(self.rung).cases)
         except BaseException as error:
             golive.failed(self.rung, entry, error)
             raise
+        return version
 
     def _bad(self, report: Report) -> tuple[str, Bad] | None:
         if not report.marked_bad:

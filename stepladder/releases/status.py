@@ -18,7 +18,7 @@ from stepladder.releases.alias import Alias
 from stepladder.releases.clock import ago
 from stepladder.releases.function import State
 from stepladder.releases.ledger import short
-from stepladder.releases.records import Bad, Release, Snapshot, result_words, shown_commit
+from stepladder.releases.records import SUCCEEDED, UNKNOWN, Bad, Release, Snapshot, result_words, shown_commit
 from stepladder.releases.rung import Rung
 from stepladder.tables import Cell, Column
 
@@ -172,7 +172,7 @@ def _read(rung: Rung) -> RungStatus:
     newest = releases[0] if releases else None
     if found.weights and not status.deployment:
         drift = f"weights were left behind: {found.version}{aliases.weighted(found)}"
-    failed = newest if newest and newest.result != "succeeded" else None
+    failed = newest if newest and newest.result not in (SUCCEEDED, UNKNOWN) else None
     return replace(
         status,
         version=found.version,

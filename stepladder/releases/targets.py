@@ -91,7 +91,7 @@ class Targets:
 
     def _named(self, found: Found, to: str) -> Release:
         release = self.rung.ledger.find(self.rung.environment, to)
-        if release is None or release.result != records.SUCCEEDED:
+        if release is None or release.result not in (records.SUCCEEDED, records.UNKNOWN):
             what = f"ended {release.result}" if release else "isn't in the ledger"
             raise RefusedError(
                 f"release {to} of {self.rung.environment} {what}, so it is no target",

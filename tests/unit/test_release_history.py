@@ -8,11 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
+from fakes.errors import DENIED
 from fakes.world import TABLE, World, digest
 
 from stepladder.console import Console
 from stepladder.errors import BadInputError, LockedError, RefusedError
 from stepladder.releases import history
+from stepladder.releases.ledger import description
 from stepladder.releases.records import Bad
 from stepladder.releases.rollback import Rollback
 from stepladder.releases.rung import Rung
@@ -51,10 +54,50 @@ def test_a_ledger_that_was_lost_is_written_anew_and_can_be_rolled_back_by(world:
     before = world.releases
     world.table.tables[TABLE].clear()
     assert [release.version for release in history.rebuild(rung(world))] == ["1", "2"]
-    kept = ("release_id", "version", "digest", "git_commit", "result")
+    kept = ("release_id", "version", "digest", "git_commit")
     assert [{k: r[k] for k in kept} for r in world.releases] == [{k: r[k] for k in kept} for r in before]
+    assert [r["result"] for r in world.releases] == ["unknown", "succeeded"]
     assert history.rebuild(rung(world)) == []
     assert not world.items("lock")
+    with pytest.raises(RefusedError, match="no earlier good release"):
+        Rollback(world.rung()).run()
+    world.case("answers", payload={}, expect={"status": 200})
+    assert Rollback(world.rung(), to=before[0]["release_id"]).run().version == "1"
+
+
+def test_a_rebuilt_release_that_fails_its_smoke_cases_gets_no_traffic(world: World) -> None:
+    first = world.releases[0]["release_id"]
+    world.table.tables[TABLE].clear()
+    history.rebuild(rung(world))
+    world.case("answers", payload={}, expect={"status": 200})
+    world.function.handler = lambda served, _payload: ({"statusCode": 200 if served == digest("two") else 500}, False)
+    with pytest.raises(RefusedError, match="version 1 fails 1 of 1 smoke cases"):
+        Rollback(world.rung(), to=first).run()
+    assert world.serves == digest("two")
+
+
+def test_a_version_that_the_ledger_has_under_another_release_is_not_doubled(world: World) -> None:
+    world.function.versions["2"]["Description"] = description("20261121T000000Z-000001", "none", digest("two"))
+    assert history.rebuild(rung(world)) == []
+
+
+def test_the_version_of_a_deploy_that_was_killed_is_no_success_and_no_target(world: World) -> None:
+    world.source = "three"
+    world.function.fail("Invoke", DENIED)
+    world.case("answers", payload={}, expect={"status": 200})
+    with pytest.raises(ClientError):
+        world.deploy()
+    killed = next(entry for entry in world.releases if entry["version"] == "3")
+    del world.table.tables[TABLE]["env#staging", f"release#{killed['release_id']}"]
+    world.source = "four"
+    world.deploy()
+    assert [(r.version, r.result) for r in history.rebuild(rung(world))] == [("3", "unknown")]
+    assert Rollback(world.rung()).run().version == "2"
+
+
+def test_a_version_that_another_release_says_it_followed_has_served(world: World) -> None:
+    del world.table.tables[TABLE]["env#staging", f"release#{world.releases[0]['release_id']}"]
+    assert [(r.version, r.result) for r in history.rebuild(rung(world))] == [("1", "succeeded")]
     assert Rollback(world.rung()).run().version == "1"
 
 

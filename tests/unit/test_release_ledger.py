@@ -117,8 +117,8 @@ def test_the_ledger_is_rebuilt_from_descriptions_and_a_second_time_changes_nothi
         ("2", description("20261121T000000Z-000001", "c1", digests[1]), digests[1], "2026-11-21T00:00:00Z"),
         ("3", description("20261122T000000Z-000001", "c2", digests[2]), digests[2], "2026-11-22T00:00:00Z"),
     ]
-    new = ledger.rebuild("staging", versions)
-    assert [(r.version, r.previous_version, r.git_commit) for r in new] == [("2", "", "c1"), ("3", "2", "c2")]
+    new = ledger.rebuild("staging", versions, "3")
+    assert [(r.version, r.git_commit, r.result) for r in new] == [("2", "c1", "unknown"), ("3", "c2", "succeeded")]
     assert ledger.rebuild("staging", versions) == []
     found = next(ledger.succeeded("staging"))
     assert (found.version, found.digest) == ("3", digests[2])
