@@ -130,6 +130,17 @@ def _unfinished(
         result = "rolled_back" if done.moved or held.get("moved_to") else "failed"
     except RollbackFailedError as error:
         result, cause = "rollback_failed", str(error)
+    written = ledger.get(f"env#{environment}", f"release#{release['id']}")
+    ours = written.get("execution_arn") == arn
+    if ours and (result == "failed" or ledger.lock(environment).get("run_id") != arn):
+        # another call did all of it meanwhile: what it found and recorded is how this ended
+        ledger.give_lock_back(environment, arn)
+        return {
+            "environment": environment,
+            "outcome": written["result"],
+            "error": "Abandoned",
+            "cause": written.get("cause", ""),
+        }
     if result == "failed" and not done.version and _serves(target, release["digest"]):
         # a rung that ran the image already: nothing was to be released there, and nothing is to be recorded
         ledger.give_lock_back(environment, arn)

@@ -61,7 +61,7 @@ def told(holder: Holder | None, alias: Alias, ledger: Snapshot) -> str:
     kind, version = unwritten.release.kind, unwritten.release.version
     return (
         f"a {kind} of {holder.owner} since {holder.since} was about to serve version {version}; "
-        "when it was cut off, the next `inv deploy` writes it down"
+        f"when it was cut off, `inv deploy --env {unwritten.release.environment}` writes it down"
     )
 
 

@@ -114,8 +114,8 @@ def rebuild(rung: Rung) -> list[Release]:
         rung.console.line(f"  release {release.release_id}: {told}")
     if any(release.result == UNKNOWN for release in new):
         rung.console.warn(
-            "of unknown ones it isn't known whether they were tested; `inv rollback` takes one by `--to` only, "
-            "once it passes the smoke cases"
+            "whether the unknown ones were ever tested isn't known: `inv rollback --env "
+            f"{rung.environment} --to <release>` takes one of them once it passes the smoke cases"
         )
     rung.console.line(f"{rung.environment}: {len(new)} releases written, of {len(versions)} published versions")
     if rung.console.as_json:

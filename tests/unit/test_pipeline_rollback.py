@@ -310,6 +310,28 @@ class TestSettle:
         assert "the execution ended ABORTED: Stopped" in self.entry(pipeline)["cause"]
         assert pipeline.world.dynamodb.read("env#production", "lock") == {}
 
+    @pytest.mark.parametrize("known", [True, False], ids=["a deployment", "a deployment that is not listed yet"])
+    def test_of_two_calls_at_once_both_tell_what_was_recorded(self, pipeline, monkeypatch, known):
+        if known:
+            pipeline.world.codedeploy.add("d-1", status="Succeeded")
+        pipeline.world.dynamodb.items["env#production", "lock"]["version"] = {"S": "8"}
+        alias(pipeline)["FunctionVersion"] = "8"
+        restore_, inner = pipeline.restore.restore, []
+
+        def overtaken(*told):
+            """Let another call do all of it, once this one has read the lock."""
+            if not inner:
+                inner.append([])
+                inner.append(self.settle(pipeline))
+            return restore_(*told)
+
+        monkeypatch.setattr(pipeline.restore, "restore", overtaken)
+        for told in (self.settle(pipeline), inner[1]):
+            assert told[1]["outcome"] == "rolled_back"
+            assert told[1]["cause"] == self.entry(pipeline)["cause"]
+        assert self.entry(pipeline)["result"] == "rolled_back"
+        assert self.entry(pipeline)["version"] == "8"
+
     def test_its_entry_keeps_what_the_release_was_started_with(self, pipeline):
         self.settle(pipeline)
         assert (self.entry(pipeline)["input_key"], self.entry(pipeline)["hotfix"]) == ("k-1", "True")
