@@ -1,7 +1,8 @@
 """The errors of the pipeline's functions.
 
 Step Functions sees the class's name as the error's name: the definition retries `TransientError`, `ScanPendingError`,
-`StillWaitingError` and `StillRollingBackError`, and none of the others.
+`StillWaitingError` and `StillRollingBackError`, and none of the others. After a `StaleRevisionError` it reads the
+revision again, once.
 """
 
 
@@ -23,6 +24,10 @@ class ScanPendingError(PipelineError):
 
 class StillWaitingError(PipelineError):
     """Lambda isn't done yet; ask again."""
+
+
+class StaleRevisionError(PipelineError):
+    """The function has another revision than the one that was read; reading it again may help."""
 
 
 class SmokeFailedError(PipelineError):

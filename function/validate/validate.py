@@ -9,25 +9,35 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
+import change
 import image
 import waiting
 from shared import aws, below, deployments, elsewhere, ledger, serving
 from shared.aws import explained
 from shared.errors import LockedError, RefusedError, TransientError
 
+STEPS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "active": waiting.active,
+    "deployed": waiting.deployed,
+    "publish": change.publish,
+    "update": change.update,
+    "updated": waiting.updated,
+}
+
 
 @explained
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """Answer `validate` (one target, with the lock) or `check` (all targets of a rung, nothing taken).
 
-    `updated`, `active` and `deployed` wait (see `waiting`). Raises `RefusedError` with the reason, or an error that
+    `update` and `publish` change the function (see `change`). `updated`, `active` and `deployed` wait (see `waiting`).
+    Raises `RefusedError` with the reason, or an error that
     the definition retries when asking again may help.
     """
-    waits = {"updated": waiting.updated, "active": waiting.active, "deployed": waiting.deployed}
-    if event["action"] in waits:
-        return waits[event["action"]](event)
+    if event["action"] in STEPS:
+        return STEPS[event["action"]](event)
     release = event["release"]
     if event["action"] == "check":
         found = [_anywhere(release, target) for target in event["targets"]]

@@ -480,3 +480,24 @@ def test_an_image_with_critical_findings_is_refused(make_tower, before, unique):
     assert ended.code == 4, ended.message
     assert "found 1 CRITICAL" in ended.message
     was.check_unmoved()
+
+
+def test_no_environment_variable_stands_in_the_history_of_the_execution(make_tower, unique):
+    """Lambda answers a new image and a new version with the whole configuration."""
+    plain, secret = make_tower("plain"), "5ecret-of-the-function"
+    plain.ship(unique(GOOD))
+    assert plain.promote().code == 0
+    name, lambda_ = plain.function("production"), plain.client("lambda")
+    lambda_.update_function_configuration(FunctionName=name, Environment={"Variables": {"TOKEN": secret}})
+    plain.wait(name)
+    plain.ship(unique(GOOD))
+    ended = plain.promote()
+    assert ended.code == 0, ended.message
+    served = lambda_.get_function_configuration(FunctionName=name, Qualifier="live")
+    assert served["Environment"]["Variables"]["TOKEN"] == secret
+    pages = plain.client("stepfunctions").get_paginator("get_execution_history")
+    told = str([page["events"] for page in pages.paginate(executionArn=ended.record["execution_arn"])])
+    assert "PublishVersion" in told
+    assert secret not in told
+    lambda_.update_function_configuration(FunctionName=name, Environment={"Variables": {}})
+    plain.wait(name)

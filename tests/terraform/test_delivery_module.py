@@ -150,6 +150,16 @@ def test_only_rollback_may_move_an_alias_and_nobody_may_pass_roles(planned):
     assert not any("iam:PassRole" in actions(planned, address) for address in policies(planned))
 
 
+def test_only_validate_may_give_a_function_code_and_on_the_ladder_s_functions_alone(planned):
+    changing = {"lambda:UpdateFunctionCode", "lambda:PublishVersion"}
+    changers = {address for address in policies(planned) if changing & actions(planned, address)}
+    assert changers == {'aws_iam_role_policy.pipeline["validate"]'}
+    (statement,) = (s for s in statements(planned, *changers) if changing & set(s["Action"]))
+    prefix = "arn:aws:lambda:eu-west-1:123456789012:function:sample-"
+    assert set(statement["Resource"]) == {f"{prefix}{rung}" for rung in ("staging", "prodeu", "produs")}
+    assert {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:GetRepositoryPolicy"} <= actions(planned, *changers)
+
+
 def test_only_a_place_that_home_asks_lets_its_relay_start_stop_or_answer_climbs(modules):
     acting = {"states:StartExecution", "states:StopExecution", "states:SendTaskSuccess", "states:SendTaskFailure"}
     may = {name: actions(modules[name], 'aws_iam_role_policy.pipeline["relay"]') for name in ("it", *PLACES)}
@@ -287,8 +297,6 @@ def test_both_sides_know_their_part_of_the_ladder(modules):
 
 
 CALLS = {  # what the state machine calls directly, and the permission that it takes
-    "lambda:updateFunctionCode": "lambda:UpdateFunctionCode",
-    "lambda:publishVersion": "lambda:PublishVersion",
     "codedeploy:createDeployment": "codedeploy:CreateDeployment",
     "codedeploy:getDeployment": "codedeploy:GetDeployment",
     "codedeploy:listDeployments": "codedeploy:ListDeployments",
@@ -311,9 +319,6 @@ def test_the_state_machine_may_do_what_its_definition_does_and_no_more(planned):
         "codedeploy:GetDeploymentConfig",
         "codedeploy:GetApplicationRevision",
         "codedeploy:RegisterApplicationRevision",
-        "ecr:BatchGetImage",
-        "ecr:GetDownloadUrlForLayer",
-        "ecr:GetRepositoryPolicy",
     }
     assert actions(planned, "aws_iam_role_policy.promotion") == used | extra | by_the_way
 

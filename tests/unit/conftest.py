@@ -75,6 +75,7 @@ def pipeline(pipeline_folder, monkeypatch):
     monkeypatch.setenv("ARTIFACTS_BUCKET", "orders-artifacts")
     names = (
         "validate",
+        "change",
         "image",
         "waiting",
         "verify",

@@ -99,12 +99,20 @@ def test_before_the_deployment_every_error_ends_refused():
 
 def test_publishing_is_tried_again_once_after_a_stale_revision_and_only_what_validate_saw():
     states = graph(TARGET)
-    assert states["PublishVersion"].body["Catch"][0]["ErrorEquals"] == ["Lambda.PreconditionFailedException"]
+    assert states["PublishVersion"].body["Catch"][0]["ErrorEquals"] == ["StaleRevisionError"]
     assert states["PublishVersion"].caught == {"IsPublishRetried", "Refused"}
     assert states["IsPublishRetried"].nexts == {"CountPublishRetry", "Refused"}
     assert asl.reachable(states, "CountPublishRetry", without=frozenset({"AwaitUpdate"})) == {"CountPublishRetry"}
     payload = states["AwaitUpdate"].body["Parameters"]["Payload"]
     assert payload["configuration.$"] == "$.facts.configuration"
+
+
+def test_no_state_calls_lambda_itself_whose_answers_have_the_environment_variables():
+    """What a task answers stands in the history, whatever its ResultSelector keeps."""
+    assert not [task.name for task in TASKS if ":aws-sdk:lambda:" in task.body["Resource"]]
+    payloads = {name: graph(TARGET)[name].body["Parameters"] for name in ("UpdateCode", "PublishVersion")}
+    assert {told["FunctionName"] for told in payloads.values()} == {"${validate_arn}"}
+    assert [told["Payload"]["action"] for told in payloads.values()] == ["update", "publish"]
 
 
 def test_once_traffic_may_have_moved_every_path_ends_verified_or_rolled_back():

@@ -55,13 +55,31 @@ data "aws_iam_policy_document" "pipeline" {
     }
   }
 
+  # Lambda asks for the image in its caller's name, which takes the repository's policy too.
   dynamic "statement" {
     for_each = each.key == "validate" ? ["this"] : []
 
     content {
-      sid       = "ReadTheImage"
-      actions   = ["ecr:BatchGetImage", "ecr:DescribeImageScanFindings", "ecr:GetDownloadUrlForLayer"]
+      sid = "ReadTheImage"
+      actions = [
+        "ecr:BatchGetImage",
+        "ecr:DescribeImageScanFindings",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:GetRepositoryPolicy",
+      ]
       resources = [local.repository_arn]
+    }
+  }
+
+  # The state machine has validate make these calls: their answers have the function's environment variables, and what a
+  # task answers stands in the execution's history.
+  dynamic "statement" {
+    for_each = each.key == "validate" ? ["this"] : []
+
+    content {
+      sid       = "PublishVersions"
+      actions   = ["lambda:PublishVersion", "lambda:UpdateFunctionCode"]
+      resources = local.target_functions
     }
   }
 

@@ -85,19 +85,6 @@ data "aws_iam_policy_document" "promotion" {
   }
 
   statement {
-    sid       = "PublishVersions"
-    actions   = ["lambda:PublishVersion", "lambda:UpdateFunctionCode"]
-    resources = local.target_functions
-  }
-
-  # Lambda asks for the image in its caller's name.
-  statement {
-    sid       = "HandOverTheImage"
-    actions   = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:GetRepositoryPolicy"]
-    resources = [local.repository_arn]
-  }
-
-  statement {
     sid       = "Deploy"
     actions   = ["codedeploy:CreateDeployment", "codedeploy:GetDeployment", "codedeploy:ListDeployments"]
     resources = local.target_deployment_groups

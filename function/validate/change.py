@@ -1,0 +1,58 @@
+"""The two calls that change a function: give it the image, publish a version.
+
+Lambda answers both with the whole configuration, environment variables included. A state's raw answer stands in the
+execution's history whatever its ResultSelector keeps, so these calls are made here and only what is needed is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from shared import aws
+from shared.errors import RefusedError, StaleRevisionError, StillWaitingError
+
+_FINAL = ("CodeStorageExceededException", "InvalidParameterValueException", "ResourceNotFoundException")
+
+
+def update(event: dict[str, Any]) -> dict[str, Any]:
+    """Give the function its image; return the hash of it. Safe to run again."""
+    target = event["target"]
+    answer = _call(
+        aws.client("lambda").update_function_code,
+        f"{target['function']} does not take the image",
+        FunctionName=target["function"],
+        ImageUri=target["image_uri"],
+        Publish=False,
+    )
+    return {"sha256": answer["CodeSha256"]}
+
+
+def publish(event: dict[str, Any]) -> dict[str, Any]:
+    """Publish what $LATEST is, if it is still the code and the revision that were seen; return the version's number.
+
+    Raises `StaleRevisionError` for another revision: so ends a repeated call whose first answer was lost, too.
+    """
+    answer = _call(
+        aws.client("lambda").publish_version,
+        f"{event['target']['function']} lets no version be published",
+        FunctionName=event["target"]["function"],
+        CodeSha256=event["sha256"],
+        RevisionId=event["revision"],
+        Description=event["description"],
+    )
+    return {"version": answer["Version"]}
+
+
+def _call(act: Callable[..., dict[str, Any]], failed: str, **request: Any) -> dict[str, Any]:
+    try:
+        return act(**request)
+    except Exception as error:
+        code = aws.code(error)
+        if code == "PreconditionFailedException":
+            raise StaleRevisionError(f"{failed}: {error}") from error
+        if code == "ResourceConflictException":  # an update is under way: our own, when its first answer was lost
+            raise StillWaitingError(f"{failed} yet: {error}") from error
+        if code in _FINAL:
+            raise RefusedError(f"{failed}: {error}") from error
+        raise
