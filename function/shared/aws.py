@@ -31,16 +31,16 @@ _SERVER_ERROR = 500
 
 
 @functools.cache
-def client(service: str, read_timeout: int = 60, region: str | None = None) -> Any:
+def client(service: str, read_timeout: int = 60, region: str | None = None, *, attempts: int = 0) -> Any:
     """Return a client, of another region if told.
 
-    It makes a few quick attempts of its own (three, or what AWS_MAX_ATTEMPTS says), because the state machine retries
-    with longer pauses.
+    It makes a few quick attempts of its own (`attempts`, else three or what AWS_MAX_ATTEMPTS says), because the state
+    machine retries with longer pauses.
     """
     config = Config(
         connect_timeout=5,
         read_timeout=read_timeout,
-        retries={"mode": "standard"},
+        retries={"mode": "standard", **({"total_max_attempts": attempts} if attempts else {})},
         max_pool_connections=20,
     )
     return _session().create_client(service, region_name=region, config=config)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import smoke
+from gate import MOST, Gate
 from shared import aws
 from shared.errors import RefusedError, SmokeFailedError
 
@@ -45,9 +46,9 @@ def healthy(cases: Sequence[smoke.Case]) -> list[smoke.Case]:
 
 
 def invoke(function: str, qualifier: str, payload: Any) -> Called:
-    """Invoke once and measure."""
+    """Invoke once and measure. The client tries no second time: its pauses would count as the function's latency."""
     started = time.perf_counter()
-    answer = aws.client("lambda", _READ_TIMEOUT).invoke(
+    answer = aws.client("lambda", _READ_TIMEOUT, attempts=1).invoke(
         FunctionName=function, Qualifier=qualifier, Payload=json.dumps(payload).encode()
     )
     body = answer["Payload"].read()
@@ -63,14 +64,18 @@ def invoke(function: str, qualifier: str, payload: Any) -> Called:
     return Called(result, error, seconds, str(answer.get("ExecutedVersion", "")))
 
 
-def run(cases: Sequence[smoke.Case], call: Callable[[Any], Called], subject: str) -> int:
-    """Run all cases; return how many. Raises `SmokeFailedError` with the first reasons."""
+def run(function: str, cases: Sequence[smoke.Case], call: Callable[[Any], Called], subject: str) -> int:
+    """Run all cases; return how many. Raises `SmokeFailedError` with the first reasons.
+
+    A call that Lambda turned away is no answer of the version: it is made again (see `gate`).
+    """
+    gate = Gate(function)
 
     def once(payload: Any) -> tuple[Any, str | None, float]:
-        called = call(payload)
+        called = gate(lambda: call(payload))
         return called.result, called.error, called.seconds
 
-    failed = [outcome for outcome in smoke.run(cases, once) if not outcome.passed]
+    failed = [outcome for outcome in smoke.run(cases, once, parallel=MOST) if not outcome.passed]
     if failed:
         told = "; ".join(f"{outcome.name}: {', '.join(outcome.mismatches)}" for outcome in failed[:5])
         raise SmokeFailedError(f"{subject} failed {len(failed)} of {len(cases)} smoke cases: {told}")

@@ -57,6 +57,7 @@ def _test(deployment_id: str) -> str:
     qualifier = name if after else version
     known = cases.load(deployment.smoke_key)
     count = cases.run(
+        function,
         cases.healthy(known) if after else known,
         lambda payload: cases.invoke(function, qualifier, payload),
         f"version {version} of {function}{f' behind alias {name}' if after else ''}",

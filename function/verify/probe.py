@@ -12,10 +12,10 @@ from typing import Any
 
 import cases
 import smoke
+from gate import MOST, Gate
 from shared import aws, serving
 from shared.errors import AlarmFiredError, NotServedError, ProbeFailedError, TransientError
 
-_PARALLEL = 8
 _FEW = 2
 _SHARE = 0.1
 _ROUNDS = 8  # of ten requests each: a version with a tenth of the traffic is missed by all of them once in 4,600
@@ -35,7 +35,8 @@ def run(event: dict[str, Any]) -> dict[str, Any]:
     known = cases.healthy(cases.load(event["release"]["smoke_key"]))
     if not known:
         return {"samples": 0, "bad": 0}
-    samples = _samples(event, known)
+    gate = Gate(function)
+    samples = _samples(event, known, gate)
     bad = [(case, found) for case, answer in samples if (found := _compare(case, answer))]
     if len(bad) >= max(_FEW, len(samples) * _SHARE):
         case, found = bad[0]
@@ -44,7 +45,7 @@ def run(event: dict[str, Any]) -> dict[str, Any]:
             f"first {case.name}: {', '.join(found)}"
         )
     for case, _ in bad:
-        again = _compare(case, cases.invoke(function, version, case.payload))
+        again = _again(gate, function, version, case)
         if again:
             raise ProbeFailedError(
                 f"version {version} of {function} failed synthetic traffic twice, {case.name}: {', '.join(again)}"
@@ -52,20 +53,24 @@ def run(event: dict[str, Any]) -> dict[str, Any]:
     return {"samples": len(samples), "bad": len(bad)}
 
 
-def _samples(event: dict[str, Any], known: list[smoke.Case]) -> list[tuple[smoke.Case, cases.Called]]:
+def _samples(event: dict[str, Any], known: list[smoke.Case], gate: Gate) -> list[tuple[smoke.Case, cases.Called]]:
     """Call the alias until the new version has answered; return its answers. None at all is not a pass."""
     target, version = event["target"], event["version"]
     function, alias = target["function"], target["alias"]
     wanted = list(itertools.islice(itertools.cycle(known), int(target["probe_requests"])))
     for _ in range(_ROUNDS):
-        with ThreadPoolExecutor(_PARALLEL, thread_name_prefix="probe") as pool:
-            called = list(pool.map(lambda case: cases.invoke(function, alias, case.payload), wanted))
+        with ThreadPoolExecutor(MOST, thread_name_prefix="probe") as pool:
+            called = list(pool.map(lambda case: gate(lambda: cases.invoke(function, alias, case.payload)), wanted))
         samples = [(case, answer) for case, answer in zip(wanted, called, strict=True) if answer.version == version]
         if samples or not wanted or not serving.alias(function, alias).serves(version):
             return samples
     raise TransientError(
         f"version {version} of {function} has traffic and answered none of {_ROUNDS * len(wanted)} requests"
     )
+
+
+def _again(gate: Gate, function: str, version: str, case: smoke.Case) -> list[str]:
+    return _compare(case, gate(lambda: cases.invoke(function, version, case.payload)))
 
 
 def _check_untouched(function: str, name: str, ours: set[str]) -> None:

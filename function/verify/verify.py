@@ -37,6 +37,7 @@ def _version(event: dict[str, Any]) -> dict[str, Any]:
     function, version = event["target"]["function"], event["version"]
     _check_digest(function, version, event["release"]["digest"])
     count = cases.run(
+        function,
         cases.load(event["release"]["smoke_key"]),
         lambda payload: cases.invoke(function, version, payload),
         f"version {version} of {function}",
@@ -51,7 +52,7 @@ def _alias(event: dict[str, Any]) -> dict[str, Any]:
     _check_serving(function, name, version)
     subject = f"version {version} of {function} behind alias {name}"
     known = cases.healthy(cases.load(event["release"]["smoke_key"]))
-    count = cases.run(known, lambda payload: _through(function, name, version, payload), subject)
+    count = cases.run(function, known, lambda payload: _through(function, name, version, payload), subject)
     return {"cases": count, "alias_revision": _check_serving(function, name, version).revision}
 
 

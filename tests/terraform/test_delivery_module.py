@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ WILDCARDS = {
     "ReadDeploymentConfigurations": "AWS's own for Lambda, and each rung's, which the service module names by its pace",
     "ReadExecutions": "executions of the one state machine",
     "ReadInspectorsFindings": "Inspector's findings have no resource to name",
+    "ReadTheAccountsConcurrency": "an account's settings have no resource to name",
     "ReadTheSmokeCases": "bundles are named by their content",
     "ReadWhatServes": "versions and aliases of a rung's function",
     "GiveTheWord": "a task token has no resource to name; the ledger's items that hold one are limited",
@@ -353,9 +355,13 @@ BAD = {
 @pytest.fixture(scope="module")
 def refusals(runner, make_root, write) -> str:
     """All bad calls in one run: Terraform reports every one."""
+    return refused(runner, make_root, write, {name: variables for name, (variables, _) in BAD.items()})
+
+
+def refused(runner, make_root, write, calls) -> str:
     code = "".join(
         write.call(f"bad{name}", "delivery", {"packages": PACKAGES, "rungs": RUNGS, **variables})
-        for name, (variables, _) in BAD.items()
+        for name, variables in calls.items()
     )
     root = make_root({"main.tf": write.provider + code})
     test = runner.test(root)  # it cleans up when it is let go
@@ -385,3 +391,26 @@ def test_what_is_said_to_be_elsewhere_is_of_the_ladder_and_not_here(runner, make
     assert "elsewhere must name no environment that is here" in said
     assert "elsewhere must name environments of rungs" in said
     del test
+
+
+def test_a_ladder_too_large_for_a_role_or_a_function_is_refused_in_numbers(runner, make_root, write):
+    """IAM allows a role 10,240 characters of inline policies, Lambda 4,096 bytes of variables."""
+    pairs = [[f"production{n:02}" for n in range(k, k + 20)] for k in (0, 20)]
+    away = {name: AWAY for rung in pairs for name in rung[1:]}
+    calls = {"here": {"rungs": pairs}, "away": {"rungs": pairs, "elsewhere": away}}
+    told = refused(runner, make_root, write, calls)
+    sizes = re.findall(r"(\w+)'s policy takes (\d+) of the 10,240 characters", told)
+    assert {"rollback", "promotion"} <= {who for who, _ in sizes}
+    assert all(int(size) > 10_240 for _, size in sizes)
+    variables = re.findall(r"(\w+)'s environment variables take (\d+) of the 4,096 bytes", told)
+    assert {who for who, _ in variables} == {"relay", "validate"}
+    assert all(int(size) > 4096 for _, size in variables)
+
+
+def test_a_ladder_of_twelve_environments_fits(runner, make_root, write):
+    """With the longest names that settings take."""
+    rungs = [[f"production{n:02}"] for n in range(12)]
+    call = {"packages": PACKAGES, "rungs": rungs, "project": "p" * 24}
+    test = runner.test(make_root({"main.tf": write.provider + write.call("it", "delivery", call)}))
+    test.setup(upgrade=False)
+    assert test.plan(output=True, refresh=False)

@@ -79,6 +79,7 @@ def pipeline(pipeline_folder, monkeypatch):
         "image",
         "waiting",
         "verify",
+        "gate",
         "hook",
         "probe",
         "cases",

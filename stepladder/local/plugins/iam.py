@@ -9,8 +9,9 @@ import functools
 import json
 from typing import Any
 
-from stepladder.local.cloud import Cloud, Request, Response
+from stepladder.local.cloud import Cloud, Request, Response, ServiceError
 
+ROLE_POLICIES = 10_240  # characters of all inline policies of a role
 OF_AWS = ":iam::aws:policy/"
 ACTIONS = (
     "AttachGroupPolicy",
@@ -30,6 +31,28 @@ def install(cloud: Cloud) -> None:
     def with_policy(request: Request) -> Response:
         _bring(request.account, str(request.params.get("PolicyArn", "")))
         return request.forward_raw()
+
+    @cloud.action("iam", "PutRolePolicy")
+    def put_role_policy(request: Request) -> Response:
+        _check_size(request)
+        return request.forward_raw()
+
+
+def _check_size(request: Request) -> None:
+    """Refuse what makes a role's inline policies too large together; white space doesn't count.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    from moto.iam.models import iam_backends
+
+    name, params = str(request.params.get("RoleName", "")), request.params
+    roles = iam_backends[request.account]["aws"].roles.values()
+    inline = next((dict(role.policies) for role in roles if role.name == name), {})
+    inline[str(params.get("PolicyName", ""))] = str(params.get("PolicyDocument", ""))
+    if sum(len("".join(document.split())) for document in inline.values()) > ROLE_POLICIES:
+        raise ServiceError(
+            "LimitExceeded", f"Maximum policy size of {ROLE_POLICIES} bytes exceeded for role {name}", 409
+        )
 
 
 @functools.cache

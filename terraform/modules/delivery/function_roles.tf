@@ -164,6 +164,16 @@ data "aws_iam_policy_document" "pipeline" {
     for_each = each.key == "verify" ? ["this"] : []
 
     content {
+      sid       = "ReadTheAccountsConcurrency"
+      actions   = ["lambda:GetAccountSettings"] # it has no resource to name
+      resources = ["*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = each.key == "verify" ? ["this"] : []
+
+    content {
       sid       = "ReadTheSmokeCases"
       actions   = ["s3:GetObject"]
       resources = ["${local.arn_prefix}:s3:::${local.artifacts_bucket}/smoke/*"]
@@ -330,4 +340,12 @@ resource "aws_iam_role_policy" "pipeline" {
   name   = "own-resources"
   role   = aws_iam_role.pipeline[each.key].id
   policy = local.policies[each.key]
+
+  # IAM counts no white space. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+  lifecycle {
+    precondition {
+      condition     = length(jsonencode(jsondecode(local.policies[each.key]))) <= 10240
+      error_message = "The ladder has too many environments here: ${each.key}'s policy takes ${length(jsonencode(jsondecode(local.policies[each.key])))} of the 10,240 characters that IAM allows a role. Shorten rungs, or make a project of its own for some."
+    }
+  }
 }

@@ -105,6 +105,13 @@ resource "aws_lambda_function" "pipeline" {
     variables = each.value.environment
   }
 
+  lifecycle {
+    precondition {
+      condition     = length(jsonencode(each.value.environment)) <= 4096
+      error_message = "The ladder has too many environments: ${each.key}'s environment variables take ${length(jsonencode(each.value.environment))} of the 4,096 bytes that Lambda allows. Shorten rungs, or make a project of its own for some."
+    }
+  }
+
   depends_on = [aws_cloudwatch_log_group.pipeline, aws_iam_role_policy.pipeline]
 }
 

@@ -198,4 +198,11 @@ resource "aws_iam_role_policy" "promotion" {
   name   = "climb"
   role   = aws_iam_role.promotion.id
   policy = data.aws_iam_policy_document.promotion.json
+
+  lifecycle {
+    precondition {
+      condition     = length(jsonencode(jsondecode(data.aws_iam_policy_document.promotion.json))) <= 10240
+      error_message = "The ladder has too many environments here: the promotion's policy takes ${length(jsonencode(jsondecode(data.aws_iam_policy_document.promotion.json)))} of the 10,240 characters that IAM allows a role. Shorten rungs, or make a project of its own for some."
+    }
+  }
 }

@@ -70,6 +70,8 @@ class Lambda:
         self.moves: list[dict[str, Any]] = []
         self.before_update: Any = None
         self.provisioned = 0
+        self.concurrency = 1000
+        self.reserved: int | None = None
         self.pipeline: dict[str, Any] = {}  # functions of the pipeline, and what each answers to an event
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
@@ -82,7 +84,14 @@ class Lambda:
     def get_alias(self, FunctionName: str, Name: str) -> dict[str, Any]:  # noqa: N803
         return dict(self.aliases[FunctionName])
 
-    def get_function(self, FunctionName: str, Qualifier: str) -> dict[str, Any]:  # noqa: N803
+    def get_account_settings(self) -> dict[str, Any]:
+        return {"AccountLimit": {"UnreservedConcurrentExecutions": self.concurrency}}
+
+    def get_function(self, FunctionName: str, Qualifier: str = "") -> dict[str, Any]:  # noqa: N803
+        if not Qualifier:
+            return {"Configuration": self.latest} | (
+                {} if self.reserved is None else {"Concurrency": {"ReservedConcurrentExecutions": self.reserved}}
+            )
         if (FunctionName, Qualifier) not in self.digests:
             raise refusal("ResourceNotFoundException", 404)
         configuration = self.configurations.get((FunctionName, Qualifier), self.latest)
@@ -318,7 +327,7 @@ class World:
         self.lambda_, self.codedeploy, self.dynamodb = Lambda(), CodeDeploy(), DynamoDb()
         self.ecr, self.s3, self.cloudwatch, self.states = Ecr(), S3(), CloudWatch(), States()
 
-    def client(self, service: str, *_: Any) -> Any:
+    def client(self, service: str, *_: Any, **__: Any) -> Any:
         return {
             "lambda": self.lambda_,
             "codedeploy": self.codedeploy,
