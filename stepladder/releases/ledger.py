@@ -8,7 +8,7 @@ from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from stepladder.aws import error_code
+from stepladder.aws import error_code, is_unreachable
 from stepladder.errors import LockedError, StepladderError
 from stepladder.releases import records
 from stepladder.releases.clock import Clock
@@ -122,13 +122,25 @@ class Ledger:
             "ConditionExpression": "run_id = :mine",
             "ExpressionAttributeValues": {":mine": {"S": run_id}},
         }
-        failed = self._transact([*puts, {"Delete": unlock}])
+        try:
+            failed = self._transact([*puts, {"Delete": unlock}])
+        except Exception as error:
+            if is_unreachable(error) and self._has(release):
+                return  # its answer was lost, not the write
+            raise
         if not failed or self.find(release.environment, release.release_id):
             return  # with an entry it was sent twice: the first answer was lost, and the lock is gone with it
         self.write(replace(release, cause=release.cause or "the lock was lost before the ledger was written"))
         if bad:
             self.mark_bad(*bad)
         raise _lost(release.environment)
+
+    def _has(self, release: Release) -> bool:
+        """Say whether a release is written down; not, when that can't be read."""
+        try:
+            return self.find(release.environment, release.release_id) is not None
+        except Exception:  # noqa: BLE001 - what failed first is what matters
+            return False
 
     def adopt(self, release: Release, current: Current, run_id: str, *, bad: tuple[str, Bad] | None = None) -> None:
         """Write what a run that was cut off has left unwritten, under our own lock, which stays ours.
