@@ -112,8 +112,8 @@ class Ledger:
         """Write a release, what is current now, and give the lock back: all or nothing, in one call.
 
         Without `current` only the release is written (it failed; the alias serves what it served). `bad` marks a
-        digest in the same breath. When the lock is no longer ours the release is still written, `current` isn't, and
-        `LockedError` is raised.
+        digest in the same breath; a mark that it has already stays. When the lock is no longer ours the release is
+        still written, `current` isn't, and `LockedError` is raised.
         """
         puts = self._puts(release, current, bad)
         unlock = {
@@ -123,7 +123,7 @@ class Ledger:
             "ExpressionAttributeValues": {":mine": {"S": run_id}},
         }
         try:
-            failed = self._transact([*puts, {"Delete": unlock}])
+            failed = self._together(puts, {"Delete": unlock}, marks=bool(bad))
         except Exception as error:
             if is_unreachable(error) and self._has(release):
                 return  # its answer was lost, not the write
@@ -148,7 +148,7 @@ class Ledger:
         An entry that is there already is left; raises `LockedError` when the lock was lost.
         """
         held = self._held(Holding(release.environment, run_id))
-        failed = self._transact([*self._puts(release, current, bad), held])
+        failed = self._together(self._puts(release, current, bad), held, marks=bool(bad))
         if failed and not self.find(release.environment, release.release_id):
             raise _lost(release.environment)
 
@@ -159,9 +159,15 @@ class Ledger:
             where = records.environment_key(release.environment, "current")
             puts.append({"Put": {"TableName": self.table, "Item": records.item(where, current)}})
         if bad:
-            mark = records.item(records.key(f"digest#{bad[0]}", "bad"), bad[1])
-            puts.append({"Put": {"TableName": self.table, "Item": mark}})
+            puts.append({"Put": self._mark(*bad)})
         return puts
+
+    def _together(self, puts: list[dict[str, Any]], guard: dict[str, Any], *, marks: bool) -> list[int]:
+        """Write what ends a release under a guard; a mark, which is the last of it, only where there is none yet."""
+        failed = self._transact([*puts, guard])
+        if marks and failed == [len(puts) - 1]:
+            return self._transact([*puts[:-1], guard])
+        return failed
 
     def _transact(self, actions: list[dict[str, Any]]) -> list[int]:
         """Write all or nothing; return the places of the conditions that didn't hold, none when it was written.
@@ -274,14 +280,18 @@ class Ledger:
     def mark_bad(self, digest: str, mark: Bad) -> None:
         """Mark a digest, so that deploy and promote refuse it; the first mark stays."""
         try:
-            self.client.put_item(
-                TableName=self.table,
-                Item=records.item(records.key(f"digest#{digest}", "bad"), mark),
-                ConditionExpression="attribute_not_exists(pk)",
-            )
+            self.client.put_item(**self._mark(digest, mark))
         except Exception as error:
             if error_code(error) != CONDITION_FAILED:
                 raise
+
+    def _mark(self, digest: str, mark: Bad) -> dict[str, Any]:
+        where = records.key(f"digest#{digest}", "bad")
+        return {
+            "TableName": self.table,
+            "Item": records.item(where, mark),
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
 
     def is_bad(self, digest: str) -> Bad | None:
         """Return why a digest is marked, or None."""

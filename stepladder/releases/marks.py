@@ -31,8 +31,8 @@ class Image:
 
 
 def check(rung: Rung, digest: str, *, force: bool, hint: str) -> None:
-    """Refuse a digest that the rung's ledger marks as bad; with `force` only warn."""
-    bad = rung.ledger.is_bad(digest)
+    """Refuse a digest that any place's ledger marks as bad, the rung's own first; with `force` only warn."""
+    bad = rung.ledger.is_bad(digest) or _elsewhere(rung, digest)
     if bad is None:
         return
     if not force:
@@ -67,8 +67,22 @@ def known(rungs: Sequence[Rung], digests: Collection[str]) -> dict[str, Bad]:
     if not digests:
         return {}
     here = {rung.environment: rung for rung in rungs}
-    ledgers = [here.get(name) or rungs[0].beside(name) for name in places(rungs[0].settings)]
+    return _known([here.get(name) or rungs[0].beside(name) for name in places(rungs[0].settings)], digests)
 
+
+def _elsewhere(rung: Rung, digest: str) -> Bad | None:
+    """Return the mark that a digest has in the ledger of another place; no call where there is one place only."""
+    settings = rung.settings
+    here = (rung.names.account, rung.names.region)
+    others = [
+        name
+        for name in places(settings)
+        if (settings.environment(name).account, settings.environment(name).region) != here
+    ]
+    return _known([rung.beside(name) for name in others], {digest}).get(digest) if others else None
+
+
+def _known(ledgers: Sequence[Rung], digests: Collection[str]) -> dict[str, Bad]:
     def read(place: Rung) -> dict[str, Bad]:
         try:
             return place.ledger.marks(digests)

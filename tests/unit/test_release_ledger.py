@@ -12,6 +12,7 @@ from stepladder.releases import records
 from stepladder.releases.clock import ago, seconds_of, stamp
 from stepladder.releases.identity import release_id
 from stepladder.releases.ledger import Ledger, description, short
+from stepladder.releases.lock import EnvironmentLock
 from stepladder.releases.records import Bad, Current, Holding, Infra, Release
 
 RELEASE = Release(
@@ -69,6 +70,18 @@ def test_the_first_mark_of_a_bad_digest_stays(ledger: Ledger) -> None:
     assert bad
     assert (bad.by, bad.why) == ("ann", "blank pages")
     assert ledger.is_bad("sha256:y") is None
+
+
+def test_the_first_mark_stays_when_a_release_ends_with_another(ledger: Ledger) -> None:
+    ledger.mark_bad("sha256:x", Bad("2026-11-21T00:00:00Z", "ann", "blank pages"))
+    for number, mark in ((1, "sha256:x"), (2, "sha256:y")):
+        EnvironmentLock(ledger, "staging", "inv rollback").acquire()
+        held = ledger.snapshot("staging").lock
+        assert held
+        ledger.finish(entry(number), None, held.run_id, bad=(mark, Bad("2026-11-22T00:00:00Z", "bob", "other")))
+        assert ledger.snapshot("staging").lock is None
+    assert [bad.by for bad in ledger.marks(["sha256:x", "sha256:y"]).values()] == ["ann", "bob"]
+    assert len(ledger.history("staging")) == 2
 
 
 def test_what_a_rollback_may_need_is_protected_from_pruning(ledger: Ledger) -> None:

@@ -161,6 +161,15 @@ class TestPlaces:
         assert len(caught.value.record["unmarked"]) == 1  # type: ignore[arg-type]
         assert records(marked.table, "bad") == []
 
+    def test_deploy_refuses_a_mark_that_only_another_place_has(self, marked: World, other: FakeDynamoDB) -> None:
+        unmark(marked, digest=digest("two"))
+        self.mark_again(other)
+        marked.source = "two"
+        with pytest.raises(RefusedError, match="was marked bad by climb"):
+            marked.deploy()
+        other.fail("BatchGetItem", DENIED)
+        assert marked.deploy().result == "released", "a place out of reach holds no deploy up"
+
     def test_status_sees_a_mark_that_only_another_place_has(self, marked: World, other: FakeDynamoDB) -> None:
         self.mark(other, marked)
         unmark(marked, digest=digest("two"))
