@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -118,11 +119,14 @@ def applied(console: Console, outcome: Outcome) -> None:
 
 
 def outputs(console: Console, values: Mapping[str, Any]) -> None:
-    """Print outputs as a table, or as JSON."""
+    """Print outputs as JSON, or one a line. No value is cut to the terminal's width: each is there to be copied."""
     if console.as_json:
         console.json(dict(values))
     else:
-        console.table(("output", "value"), [(name, value) for name, value in sorted(values.items())])
+        width = max(map(len, ("output", *values)))
+        console.data(f"{'output':<{width}}  value")
+        for name, value in sorted(values.items()):
+            console.data(f"{name:<{width}}  {value if isinstance(value, str) else json.dumps(value)}")
 
 
 def _notes(console: Console, notes: tuple[str, ...]) -> None:

@@ -49,3 +49,9 @@ def test_a_ledger_whose_states_bucket_is_gone_is_refused(world: World) -> None:
     world.deploy()
     with pytest.raises(NoStateError):
         plan(world)
+
+
+def test_outputs_are_whole_on_a_narrow_terminal(world: World) -> None:
+    arn = f"arn:aws:lambda:eu-west-1:123456789012:function:{'orders-' * 12}staging"
+    desk.outputs(Console(err=world.err, out=world.out, width=40), {"arn": arn, "names": ["a", "b"], "count": 2})
+    assert world.out.getvalue().splitlines()[1:] == [f"arn     {arn}", "count   2", 'names   ["a", "b"]']
