@@ -123,7 +123,7 @@ def _works(
             works.append(Work(place, delivery.ROOT, is_new=was is None, early=not ledger.exists))
         else:
             with desk.console.step(delivery.ROOT) as step:
-                step.skip("the state machine is as the code says")
+                step.skip("unchanged")
     return works + [
         Work(desk.at(name), SERVICE, is_new=name in missing, early=places.of(settings, name) in begun)
         for name in services
@@ -146,13 +146,13 @@ def _ready(works: list[Work], roots: Roots) -> list[Work]:
 
 
 def _planned(work: Work, digest: str, roots: Roots) -> Work:
-    with work.rung.console.step("plan") as step:
+    with work.rung.console.step(f"plan {work.where}") as step:
         if work.early:
             place = places.of(work.rung.settings, work.rung.environment)
-            step.skip(f"{work.where}: planned once {place} has its foundation")
+            step.skip(f"planned once {place} has its foundation")
             return work
         planned = roots.plan(work.rung, work.root, _image(work, digest), step)
-        step.done(f"{work.where}: {planned.summary}")
+        step.done(planned.summary)
     for note in planned.notes:
         work.rung.console.line(f"  {note}")
     return replace(work, planned=planned)

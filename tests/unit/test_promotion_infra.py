@@ -136,6 +136,7 @@ def test_every_root_is_planned_before_the_first_is_applied_and_the_rungs_go_in_o
 def test_a_lock_file_that_terraform_wrote_is_told(ladder):
     ladder.prepare("qa", "production")
     assert "delivery/.terraform.lock.hcl was written" in ladder.err.getvalue()
+    assert "plan production/service" in ladder.err.getvalue(), "also while it is planned"
 
 
 @pytest.mark.parametrize("root", ["production/delivery", "production/service"])
