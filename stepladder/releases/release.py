@@ -220,7 +220,8 @@ def run_smoke(rung: Rung, version: str, cases: Sequence[smoke.Case], *, fate: st
     first, *others = [f"{outcome.name}: {mismatch}" for outcome in failed for mismatch in outcome.mismatches]
     raise RefusedError(
         f"version {version} fails {len(failed)} of {len(found)} smoke cases: {first}",
-        hint=f"{fate}; try it: `inv function.invoke --env {rung.environment} --version {version}`",
+        hint=f"{fate}; if the new answers are meant, change the cases in {rung.settings.smoke_path}; "
+        f"to run them again: `inv smoke --env {rung.environment} --version {version}`",
         problems=tuple(others),
     )
 

@@ -20,8 +20,10 @@ def test_a_smoke_case_that_fails_leaves_the_alias_and_writes_the_failure_down(li
     live.function.handler = lambda image, _p: ({"statusCode": 500 if image == digest("two") else 200}, False)
     with pytest.raises(
         RefusedError, match="version 2 fails 1 of 1 smoke cases: says hello: status: expected 200, got 500"
-    ):
+    ) as caught:
         live.deploy()
+    assert "change the cases in tests/smoke" in caught.value.hint
+    assert "`inv smoke --env staging --version 2`" in caught.value.hint, "a call with another event tells nothing of it"
     assert live.serves == digest("one")
     assert [(r["result"], r["version"]) for r in live.releases] == [("succeeded", "1"), ("failed", "2")]
     assert "smoke cases" in live.releases[-1]["cause"]
