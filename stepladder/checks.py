@@ -26,7 +26,7 @@ class Check:
     """One program that must exit 0, or one function that raises `StepladderError`.
 
     `needs` names a tool without which the check is skipped, loudly. In CI (CI is set) a skipped check is a failed one,
-    unless it is `optional`.
+    unless it is `optional`. `told` is what a program's success means, in a few words.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Check:
     cwd: str = "."
     optional: bool = False
     act: Callable[[Step], None] | None = None
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def _run(check: Check, root: Path, console: Console) -> Failure | None:
             step.mark = "fail"
             step.done(f"exit {done.code}\n{done.out}{done.err}".rstrip())
             return Failure(check.name)
+        step.done(check.told)
     return None
 
 

@@ -39,9 +39,14 @@ def check(settings: Settings | StepladderError, console: Console, root: Path | N
             Check("Dockerfile", act=lambda step: _dockerfile(known, step, console)),
         ]
     checks += [
-        Check("ruff", ("ruff", "check")),
-        Check("format", ("ruff", "format", "--check")),
-        Check("terraform", ("terraform", "fmt", "-check", "-diff", "-recursive", "terraform"), needs="terraform"),
+        Check("ruff", ("ruff", "check"), told="no fault in the Python files"),
+        Check("format", ("ruff", "format", "--check"), told="the Python files are formatted"),
+        Check(
+            "terraform",
+            ("terraform", "fmt", "-check", "-diff", "-recursive", "terraform"),
+            needs="terraform",
+            told="the Terraform files are formatted",
+        ),
     ]
     run_all(checks, where, console)
 

@@ -59,6 +59,7 @@ def test_a_person_is_asked_again_with_their_answers_as_the_defaults(here):
     text = (here / "shop-3d/README.md").read_text()
 
     assert "project_slug is '3d-shop'; allowed: " in done.stderr
+    assert "hint: answer again; Enter keeps the answer that is shown" in done.stderr
     assert text.startswith("# 3D Shop\n\nSells {{ things }}\n")
     assert not (here / "shop-3d/.github").exists()
 
@@ -225,6 +226,7 @@ def test_check_shows_each_of_its_checks_and_its_total_last(new_project, capfd):
     said = capfd.readouterr().err.splitlines()
     names = {"settings", "smoke", "lock", "Dockerfile", "ruff", "format", "terraform", "validate"}
     assert {line[2:].split("  ")[0].strip() for line in said[:-1]} == names
+    assert [line for line in said[:-1] if line[15].isspace()] == [], "each says what it looked at"
     assert said[-1] == "8 checks passed, 0 skipped"
 
     (project / "function/app/handler.py").write_text("import os\n")  # ruff, and the handler that the Dockerfile names
