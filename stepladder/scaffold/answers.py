@@ -59,9 +59,8 @@ def _stray(key: str, known: Iterable[str]) -> str:
     return f"{key} is not an answer; {f'{meant} ' if meant else ''}allowed: {', '.join(known)}"
 
 
-def refusal(found: Sequence[str]) -> BadInputError:
+def refusal(found: Sequence[str], hint: str = "`inv --help new` lists the answers") -> BadInputError:
     """Return the error for answers that won't do."""
-    hint = "`inv --help new` lists the answers"
     return BadInputError("these answers can't become a project", hint=hint, problems=tuple(found))
 
 

@@ -77,7 +77,7 @@ def _ask(template: Path, given: Mapping[str, Any], again: Again | None) -> dict[
         except FailedHookException as error:
             if not again:
                 raise refusal(error.problems) from None
-            again(refusal(error.problems))
+            again(refusal(error.problems, hint="answer again; Enter keeps the answer that is shown"))
             given = error.answers
         except EOFError:
             hint = "pass --no-input, and answers as flags or in a file"
