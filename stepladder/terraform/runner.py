@@ -235,8 +235,8 @@ class Runner:
         build_dir = self.at.settings.build_dir
         if self.source.kind != "registry" and is_new(build_dir, "lock files' platforms", platforms):
             self.notes.append(
-                "it may list this platform only, as every root's; where the registry is reachable, complete each: "
-                f"`terraform -chdir={name.parent} providers lock {platforms}`"
+                "a mirror gave the providers, so the lock files may name no other platform than this one; "
+                f"to add the others, for each root: `terraform -chdir={name.parent} providers lock {platforms}`"
             )
 
     @contextlib.contextmanager

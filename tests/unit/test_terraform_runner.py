@@ -71,6 +71,7 @@ def test_a_lock_file_that_init_wrote_is_carried_to_the_project_and_said(
     monkeypatch.setenv("STEPLADDER_TERRAFORM_MIRROR", str(tmp_path / "mirror"))
     bench.fake.plays("plan", {"code": 0})
     note, more = bench.ensure().notes
+    assert "may name no other platform than this one" in more
     assert "terraform -chdir=terraform/service providers lock -platform=linux_amd64 -platform=linux_arm64" in more
     assert bench.at.lock_file.read_text() == "# locked\n"
     assert "terraform/service/.terraform.lock.hcl was written: commit it" in note
