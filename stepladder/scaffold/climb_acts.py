@@ -20,8 +20,8 @@ _BROKEN = (_LOGS, f'    if name != "nobody":\n        raise RuntimeError("the gu
 
 
 def production(stage: Stage) -> None:
-    """Deploy production once: a climb needs something to return to."""
-    stage.type("deploy --env production")
+    """Promote once: that creates production, and later promotions have a version to return to."""
+    stage.type("promote")
 
 
 def canary(stage: Stage) -> None:

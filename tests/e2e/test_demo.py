@@ -41,6 +41,8 @@ def test_the_demo_tells_the_whole_story_in_plain_lines_and_leaves_nothing(run, t
         "is now",
         '200  {"message":"good day, Ada"}',
         "nothing to do, version 2 is live",
+        "$ inv promote",
+        "production was created and was never released: its first release goes live at once",
         "Cleaning up",
         "Done in",
     ]
