@@ -22,7 +22,7 @@ def check(_context):
     run_all(CHECKS, ROOT, Console())
 
 
-@task(help={"only": "Arguments for pytest in place of the whole suite", "checks": "Check the code first (default)"})
+@task(help={"only": "arguments for pytest in place of the whole suite", "checks": "check the code first (default)"})
 def test(context, only="", checks=True):
     """Check the code, then run every test."""
     if checks and not only:
@@ -42,7 +42,7 @@ def test(context, only="", checks=True):
 
 @task(help={"output": "Folder of the demo, emptied first"})
 def demo(_context, output=".stepladder/demo"):
-    """Watch the whole path on this machine: scaffold, deploy, change, deploy again; no AWS account needed."""
+    """Watch the whole path on this machine: scaffold, deploy, promote, roll back; no AWS account needed."""
     from stepladder.scaffold.demo import tell
 
     tell(Console(), ROOT, (ROOT / output).resolve())

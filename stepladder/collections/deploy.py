@@ -35,7 +35,7 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     skip_ladder: bool = False,
     why: str = "",
 ) -> None:
-    """Apply, build, push, test and release what changed; with nothing changed do nothing, in half a second."""
+    """Deploy to one environment: apply Terraform, build, push, test and release what changed."""
     from stepladder.releases.deploy import Deploy, Request
     from stepladder.releases.rung import opened
     from stepladder.releases.wiring import ProjectImages, ProjectInfra

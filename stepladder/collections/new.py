@@ -8,12 +8,12 @@ from typing import Any
 from stepladder.collections.edge import task
 
 HELP = {
-    "answers": "A JSON or YAML file of answers; flags win over it",
-    "no_input": "Don't ask; take the defaults for what isn't given",
-    "output": "The folder in which the project's folder is made",
-    "project_name": "Name of the project, for people",
-    "project_slug": "Short name, for AWS and the folder (at most 24 characters)",
-    "description": "What the function does, in one sentence",
+    "answers": "JSON or YAML file of answers; flags win over it",
+    "no_input": "ask nothing, and take the defaults for what isn't given",
+    "output": "folder in which the project's folder is made",
+    "project_name": "name of the project, for people",
+    "project_slug": "short name, for AWS and the folder (at most 24 characters)",
+    "description": "what the function does, in one sentence",
     "aws_account": "AWS account (12 digits)",
     "aws_region": "AWS region",
     "python_version": "3.11, 3.12, 3.13 or 3.14",
@@ -21,7 +21,7 @@ HELP = {
     "trigger": "url-iam, url, sqs, schedule or none",
     "image_builder": "auto, docker or layers",
     "ci": "github, gitlab, both or none",
-    "git_init": "Run git init in the new project",
+    "git_init": "run `git init` in the new project",
 }
 
 

@@ -19,8 +19,8 @@ def check(context: Any) -> None:
 
 @task(
     help={
-        "only": "Arguments for pytest in place of the whole suite",
-        "env": "Environment whose variables the function gets (default: the lowest rung)",
+        "only": "arguments for pytest in place of the whole suite",
+        "env": "environment whose variables the function gets (default: the lowest rung)",
     },
 )
 def test(context: Any, only: str = "", env: str = "") -> None:  # noqa: PT028 - a task, not a test
@@ -32,7 +32,7 @@ def test(context: Any, only: str = "", env: str = "") -> None:  # noqa: PT028 - 
     project.run_tests(from_context(context), Console(), only, env)
 
 
-@task(help={"upgrade": "Take the newest versions that requirements.in allows"})
+@task(help={"upgrade": "take the newest versions that requirements.in allows"})
 def lock(context: Any, upgrade: bool = False) -> None:
     """Lock what function/requirements.in asks for, with hashes, for every platform."""
     from stepladder.console import Console

@@ -7,7 +7,7 @@ from typing import Any
 from stepladder.collections.edge import task
 
 JSON = "end with one JSON record"
-NAME = "name or ARN of a climb; the newest by default"
+NAME = "name or ARN of a promotion; the newest by default"
 RUNG = "rung that waits; the one that waits by default"
 
 
@@ -19,7 +19,7 @@ RUNG = "rung that waits; the one that waits by default"
         "detach": "start and return; `inv promote.watch` shows the rest",
         "hotfix": "shift all at once and in spite of alarms that fire; hooks and smoke cases stay, the ledger says so",
         "force": "promote an image that was marked bad, or of a release that failed",
-        "no_smoke": "run no smoke case: climb untested",
+        "no_smoke": "run no smoke case: promote untested",
         "infra": "apply changed infrastructure of the rungs first, and create rungs without asking",
         "json": JSON,
     },
@@ -36,7 +36,7 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     infra: bool = False,
     json: bool = False,
 ) -> None:
-    """Start or join the climb, draw it until it ends; exit 0 promoted, 3 rolled back, 4 refused, 5 rollback failed."""
+    """Promote what the lowest rung runs, rung by rung; exit 0 promoted, 3 rolled back, 4 refused, 5 rollback failed."""
     from stepladder.promotion.climb import promote as climb
     from stepladder.promotion.start import Request
 
@@ -47,7 +47,7 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
 
 @task(help={"name": NAME, "json": JSON}, auto_shortflags=False, reads_only=True)
 def watch(c: Any, name: str = "", json: bool = False) -> None:
-    """Draw a climb until it ends, and exit as `inv promote` would."""
+    """Show a promotion until it ends, and exit as `inv promote` would."""
     from stepladder.promotion.climb import conclude
     from stepladder.promotion.watch import watch as follow
 
@@ -57,7 +57,7 @@ def watch(c: Any, name: str = "", json: bool = False) -> None:
 
 @task(help={"why": "reason, for the ledger", "rung": RUNG, "name": NAME}, auto_shortflags=False)
 def approve(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
-    """Let a climb that waits for approval go on; who and why are recorded."""
+    """Approve a promotion that waits for approval; who and why are recorded."""
     from stepladder.promotion.approval import decide
 
     desk = _desk(c, "inv promote.approve")
@@ -67,7 +67,7 @@ def approve(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
 
 @task(help={"why": "reason, for the ledger", "rung": RUNG, "name": NAME}, auto_shortflags=False)
 def reject(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
-    """End a climb that waits for approval, before anything moves; who and why are recorded."""
+    """Reject a promotion that waits for approval, before anything moves; who and why are recorded."""
     from stepladder.promotion.approval import decide
 
     desk = _desk(c, "inv promote.reject")
@@ -77,7 +77,7 @@ def reject(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
 
 @task(help={"why": "reason, for the record", "name": NAME, "json": JSON}, auto_shortflags=False)
 def stop(c: Any, why: str = "", name: str = "", json: bool = False) -> None:
-    """Stop a climb and put back what it had begun; exit 5 only when that failed."""
+    """Stop a promotion and put back what it changed; exit 5 only when that failed."""
     from stepladder.promotion.report import stopped
 
     desk = _desk(c, "inv promote.stop", json)
@@ -86,7 +86,7 @@ def stop(c: Any, why: str = "", name: str = "", json: bool = False) -> None:
 
 @task(help={"name": NAME, "detach": "start and return", "json": JSON}, auto_shortflags=False)
 def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) -> None:
-    """Take up a climb that ended: where it was cut off, or from the beginning."""
+    """Resume a promotion that ended, where it was cut off or from the beginning."""
     from stepladder.promotion.report import redriven
 
     desk = _desk(c, "inv promote.redrive", json)

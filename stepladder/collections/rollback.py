@@ -29,7 +29,7 @@ def rollback(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Point the alias at the last good version, verified; ask on a terminal whether to mark the image that is left."""
+    """Return to the last good version, verified; ask on a terminal whether the image that is left is bad."""
     from stepladder.releases.rollback import Rollback, is_bad
     from stepladder.releases.rung import opened
 

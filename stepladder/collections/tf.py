@@ -7,7 +7,7 @@ from typing import Any
 from stepladder.collections.edge import task
 
 ENV = "environment whose root it is"
-ROOT = "root: foundation, service or delivery"
+ROOT = "Terraform root: foundation (once), service (per environment) or delivery (promotion)"
 JSON = "print one JSON document"
 WAIT = "seconds to wait for somebody else's state lock"
 
