@@ -211,6 +211,10 @@ def _message(error: Exception) -> str:
     return str(response.get("Error", {}).get("Message", ""))
 
 
+LEAVE_LOCAL = "unset AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY"
+"""Undoes in a shell what `inv local.env` set and a real account doesn't go with: its address and made-up keys."""
+
+
 def _check_local(url: str) -> None:
     """Fail at once when nothing listens at a loopback endpoint: the SDK would try for half a minute."""
     parts = urlsplit(url)
@@ -220,7 +224,7 @@ def _check_local(url: str) -> None:
     except OSError as error:
         raise NotReadyError(
             f"the local cloud doesn't answer at {url} ({error.strerror or error})",
-            hint="start it with `inv local.up`, or leave it: unset AWS_ENDPOINT_URL",
+            hint=f"start it with `inv local.up`; to work with AWS instead, open a new shell, or `{LEAVE_LOCAL}`",
         ) from None
 
 

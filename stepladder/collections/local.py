@@ -50,12 +50,16 @@ def speed(_c: Any, value: str = "") -> None:
 @task
 def down(_c: Any) -> None:
     """End the local cloud that `up` started, and the functions that it runs."""
+    from stepladder.aws import LEAVE_LOCAL, endpoint
     from stepladder.console import Console
     from stepladder.local import manager
 
-    with Console().step("local cloud") as step:
+    console = Console()
+    with console.step("local cloud") as step:
         info = manager.down(Path(FOLDER))
         step.done(f"ended, process {info.pid}") if info else step.skip("none is running here")
+    if info and info.url == endpoint():
+        console.hint(f"this shell still points at it; to work with AWS, open a new shell, or `{LEAVE_LOCAL}`")
 
 
 @task(default=True, help={"json": "print one JSON document"}, reads_only=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ ns = Collection(Collection.from_module(local, name="local"))
 """
 
 
-def inv(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def inv(folder: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "invoke", *words],
         cwd=folder,
@@ -27,7 +28,7 @@ def inv(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "NO_COLOR": "1"},
+        env={**os.environ, "NO_COLOR": "1", **variables},
     )
 
 
@@ -46,8 +47,10 @@ def test_a_cloud_is_started_shown_used_and_ended(tmp_path: Path) -> None:
         assert who.stdout.strip() == "222222222222"
         assert "ready at" in inv(tmp_path, "local.logs").stdout
     finally:
-        down = inv(tmp_path, "local.down")
+        url = re.search(r"AWS_ENDPOINT_URL=(\S+)", exports)
+        down = inv(tmp_path, "local.down", AWS_ENDPOINT_URL=url[1] if url else "")
     assert "ended" in down.stderr
+    assert "this shell still points at it; to work with AWS, open a new shell, or `unset AWS_END" in down.stderr
     gone = inv(tmp_path, "local.status")
     assert gone.returncode == 6
     assert "inv local.up" in gone.stderr

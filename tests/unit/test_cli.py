@@ -171,6 +171,7 @@ def test_a_local_cloud_that_isn_t_up_is_told_at_once(project, command):
     done = _invoke(project, *command.split(), AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert done.returncode == 6
     assert "error: the local cloud doesn't answer at http://127.0.0.1:9" in done.stderr
+    assert "or `unset AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID" in done.stderr, "the local cloud's keys are none of AWS's"
     assert "start it with `inv local.up`" in done.stderr
     assert "Traceback" not in done.stderr
     assert time.monotonic() - started < 25  # the SDK would try for half a minute
