@@ -92,7 +92,10 @@ class Acts:
         for planned in plan.steps:
             if planned.name in {RELEASE, SMOKE, *self.applied}:
                 continue
-            if not planned.act:
+            if planned.name == IMAGE and not planned.act and self._lacks_live_image():
+                image, wanted = self._prepared(replace(planned, why="its image is gone from ECR"), wanted, guard)
+                self._check_bad(image.digest)
+            elif not planned.act:
                 self.skip(planned)
             elif planned.name == IMAGE:
                 image, wanted = self._prepared(planned, wanted, guard)
@@ -103,6 +106,11 @@ class Acts:
                 guard()
                 wanted = self.apply(planned.name, wanted, image.reference if image else None)
         return image, wanted
+
+    def _lacks_live_image(self) -> bool:
+        """Say whether the repository, which the foundation has just applied, lacks the live image of these files."""
+        digest = self._live_image.rpartition("@")[2]
+        return bool(digest and not self.pin and FOUNDATION in self.applied and not self.rung.image_there(digest))
 
     def _prepared(self, planned: Planned, wanted: Wanted, guard: Callable[[], None]) -> tuple[Image, Wanted]:
         """Prepare the image; when the repository is gone, make it again by the foundation that made it."""
@@ -157,7 +165,8 @@ class Acts:
         infra_hash = wanted.service_hash
         if self.mode == "never":
             infra_hash = world.ledger.infra.input_hash if world.ledger.infra else ""
-        if not image and current and alias.version == current.version and self._serves(alias, latest, digest):
+        same = not image or (current and image.digest == current.digest and not plan.step(IMAGE).act)
+        if same and current and alias.version == current.version and self._serves(alias, latest, digest):
             return self._adopt(world, plan, infra_hash, latest.config_hash)
         target = Target(
             digest=digest,

@@ -224,6 +224,31 @@ def test_a_repository_that_somebody_deleted_is_made_again_by_the_foundation(live
     assert "the foundation is applied again" in live.said
 
 
+def lose_the_repository(world: World) -> None:
+    world.ecr.gone.add(digest("one"))
+    world.repository_is_there = False
+    world.on_apply = lambda _root: setattr(world, "repository_is_there", True)
+
+
+def test_infra_always_pushes_the_live_image_into_a_repository_that_was_made_again(live: World) -> None:
+    lose_the_repository(live)
+    report = live.deploy(infra="always")
+    assert live.pushed == ["one"]
+    assert (report.result, report.version, live.serves) == ("applied", "1", digest("one"))
+    assert len(live.releases) == 1, "the same image is no other release"
+    live.ecr.gone.clear()
+    live.pushed.clear()
+    live.deploy(infra="always")
+    assert live.pushed == [], "an image that is there is left"
+
+
+def test_an_image_that_is_built_otherwise_then_is_released(live: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose_the_repository(live)
+    monkeypatch.setattr(live, "prepare", lambda _step: Image(digest("three"), f"{REPOSITORY}@{digest('three')}"))
+    assert live.deploy(infra="always").version == "2"
+    assert live.serves == digest("three")
+
+
 def test_infra_never_leaves_a_missing_repository_to_the_person(live: World) -> None:
     live.source = "two"
     live.repository_is_there = False
