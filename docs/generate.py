@@ -83,6 +83,7 @@ VARIABLES = {
     "STEPLADDER_LAMBDA_IDLE_SECONDS": "local cloud: how long an idle execution environment stays warm",
     "STEPLADDER_LAMBDA_SETTLE_SECONDS": "local cloud: how long a function is `Pending` or its update `InProgress`",
     "STEPLADDER_LAUNCHER": "local cloud: run functions as `process` or `container`",
+    "STEPLADDER_REGISTRY": "the registry's address in place of the one that ECR names, for other emulators",
     "STEPLADDER_TERRAFORM": "the Terraform executable, and no other",
     "STEPLADDER_TERRAFORM_MIRROR": "a filesystem mirror that holds the AWS provider",
 }

@@ -8,18 +8,17 @@ AWS_ENDPOINT_URL set, everything goes to the local cloud and nothing here knows.
 from __future__ import annotations
 
 import functools
-import ipaddress
 import json
-import os
 import socket
 import threading
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from stepladder import __version__
+from stepladder import __version__, endpoints
 from stepladder.errors import NotReadyError, StepladderError
 
+endpoint, is_loopback, is_real = endpoints.endpoint, endpoints.is_loopback, endpoints.is_real
 _REDIRECT = 300  # a status from here on is an error, which botocore reads by its own rules
 _TIMEOUT_CONNECT = 5
 _TIMEOUT_READ = 70
@@ -226,29 +225,3 @@ def _check_local(url: str) -> None:
             f"the local cloud doesn't answer at {url} ({error.strerror or error})",
             hint=f"start it with `inv local.up`; to work with AWS instead, open a new shell, or `{LEAVE_LOCAL}`",
         ) from None
-
-
-def endpoint() -> str:
-    """Return the endpoint that the standard variable names, or an empty string for AWS itself."""
-    return os.environ.get("AWS_ENDPOINT_URL", "")
-
-
-def is_real() -> bool:
-    """Say whether calls go to AWS itself: no endpoint is named, the SDK is told to ignore it, or it is AWS's own."""
-    host = urlsplit(endpoint()).hostname or ""
-    ignored = os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
-    return ignored or not endpoint() or host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
-
-
-def is_loopback(url: str) -> bool:
-    """Say whether a URL's host is this machine.
-
-    Only the image check asks: an image on the host's own Python may go to a local cloud and nowhere else.
-    """
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stepladder import aws
+from stepladder import endpoints
 from stepladder.errors import RefusedError
 from stepladder.images.model import (
     ARCHITECTURE,
@@ -168,7 +168,7 @@ def check_deployable(image: BuiltImage, endpoint: str) -> None:
 
     `endpoint` is the AWS endpoint in force, empty for AWS itself (`aws.endpoint()`).
     """
-    if image.on_host_python and not aws.is_loopback(endpoint):
+    if image.on_host_python and not endpoints.is_local_cloud(endpoint):
         raise RefusedError(
             f"the image relies on this machine's Python ({image.base}) and can't run on AWS",
             hint="build it again where the base image can be reached: `inv image.push --pull`",

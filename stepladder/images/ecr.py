@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from stepladder.aws import Aws, error_code
 from stepladder.errors import RefusedError, RepositoryMissingError
 from stepladder.images.registry import Registry
 from stepladder.names import Names
+
+VARIABLE = "STEPLADDER_REGISTRY"
+"""The address of the registry in place of the one that ECR names: an emulator may name one that leads nowhere."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ def connect(aws: Aws, names: Names) -> Repository:
     The token is asked for again when the registry stops taking it; it never leaves this process.
     """
     first: list[dict[str, Any]] = [_authorization(aws)]
-    endpoint = str(first[0]["proxyEndpoint"])
+    endpoint = os.environ.get(VARIABLE) or str(first[0]["proxyEndpoint"])
     _check_account(endpoint, names)
 
     def login() -> tuple[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stepladder import aws as aws_module
-from stepladder import notes
+from stepladder import endpoints, notes
 from stepladder.aws import Aws
 from stepladder.console import Step
 from stepladder.errors import StepladderError
@@ -47,7 +47,7 @@ class Job:
     to_run: bool = False
     allow_dirty: bool = False
     repository: ecr.Repository | None = None
-    local_cloud: bool = field(default_factory=lambda: aws_module.is_loopback(aws_module.endpoint()))
+    local_cloud: bool = field(default_factory=lambda: endpoints.is_local_cloud(endpoints.endpoint()))
 
     def note(self, topic: str) -> Say:
         """Return what says something about this machine, which is the same at every build, once."""

@@ -1,4 +1,4 @@
-"""How registries are reached: HTTPS (plain HTTP on this machine only), proxies, the trust that the AWS SDK has."""
+"""How registries are reached: HTTPS (plain HTTP here and to a local cloud), proxies, the trust of the AWS SDK."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from stepladder.aws import is_loopback
+from stepladder.endpoints import is_ours
 from stepladder.images.retry import RegistryError
 
 CHUNK = 1 << 20
@@ -20,13 +20,13 @@ _READ_TIMEOUT = 60.0
 
 
 def checked(url: str) -> str:
-    """Return the URL; plain HTTP to anything but this machine is a `RegistryError`."""
+    """Return the URL; plain HTTP to anything but this machine or a local cloud is a `RegistryError`."""
     parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_ours(url)):
         return url
     raise RegistryError(
         f"{parts.scheme or 'no scheme'}://{parts.hostname} is not spoken to: registries are reached over HTTPS",
-        hint="plain HTTP is for a registry on this machine only",
+        hint="plain HTTP is for this machine and for the local cloud that AWS_ENDPOINT_URL names",
     )
 
 
@@ -41,7 +41,7 @@ def pool(origin: str, connect_timeout: float) -> urllib3.PoolManager:
     if origin.startswith("https"):
         options["ssl_context"] = _tls()
     proxy = urllib.request.getproxies().get(urlsplit(origin).scheme, "")
-    if proxy and not is_loopback(origin) and not urllib.request.proxy_bypass(urlsplit(origin).hostname or ""):
+    if proxy and not is_ours(origin) and not urllib.request.proxy_bypass(urlsplit(origin).hostname or ""):
         return urllib3.ProxyManager(proxy, **options)
     return urllib3.PoolManager(**options)
 

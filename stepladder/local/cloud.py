@@ -48,6 +48,12 @@ class Request:
     _params: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
+    def origin(self) -> str:
+        """The cloud's address as this client knows it: it may be on another machine, or in a container."""
+        host = self.environ.get("HTTP_HOST", "")
+        return f"http://{host}" if host else self.cloud.url.rstrip("/")
+
+    @property
     def operation(self) -> Any:
         """Botocore's model of the action; None when it knows no such action."""
         return wire.operation_model(self.service, self.action)

@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.errors import NotReadyError, StepladderError
+from stepladder.local.variables import UNSET, unset
+
+__all__ = ["UNSET"]
 
 READY_SECONDS = 30.0  # it takes one; a loaded machine may take many
 STOP_SECONDS = 10.0
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
-UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
 _children: dict[int, subprocess.Popen[bytes]] = {}
 """The clouds that this very process started: their exit status must be taken by it."""
 _leashes: dict[int, int] = {}
@@ -100,7 +102,7 @@ def up(
     ready.unlink(missing_ok=True)
     argv = [sys.executable, "-m", "stepladder.local", "--port", str(port), "--ready-file", str(ready)]
     argv += ["--speed", str(speed), *(("--data", str(data.resolve())) if data else ())]
-    inherited = {k: v for k, v in os.environ.items() if k not in UNSET and not k.startswith("MOTO_")}
+    inherited = {k: v for k, v in os.environ.items() if k not in unset(os.environ) and not k.startswith("MOTO_")}
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(_private(log).open("wb"))
         leash, held = os.pipe() if leashed else (0, 0)
@@ -156,7 +158,7 @@ def down(folder: Path) -> CloudInfo | None:
 def export_lines(info: CloudInfo, *, account: str = ACCOUNT, region: str = REGION) -> str:
     """Return what `eval "$(inv local.env)"` takes."""
     lines = [f"export {name}={shlex.quote(value)}" for name, value in info.env(account=account, region=region).items()]
-    return "\n".join([*lines, f"unset {' '.join(UNSET)}"])
+    return "\n".join([*lines, f"unset {' '.join(unset(os.environ))}"])
 
 
 @contextlib.contextmanager

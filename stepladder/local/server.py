@@ -21,9 +21,8 @@ from stepladder.local.front import Front
 from stepladder.local.http import Server
 from stepladder.local.plugins import PLUGINS
 from stepladder.local.state import State
+from stepladder.local.variables import unset
 
-# What would lead Moto's and our own AWS clients astray, or cost time in every request.
-UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE", "AWS_ENDPOINT_URL")
 WARM = ("sts", "dynamodb", "lambda", "s3", "iam", "ecr", "logs", "stepfunctions", "codedeploy", "cloudwatch")
 
 
@@ -31,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT. Exit code 0, or 1 when the port is taken."""
     options = _options(argv)
     _allow_many_files()
-    for name in UNSET:
+    for name in ("AWS_ENDPOINT_URL", *unset(os.environ)):
         os.environ.pop(name, None)
     try:
         server = Server(options.host, options.port)

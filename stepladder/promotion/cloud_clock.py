@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stepladder import aws
+from stepladder import endpoints
 
 _SECONDS = 2.0
 _PAGE = "/_stepladder/clock"
@@ -26,7 +26,7 @@ class CloudClock:
     """Reads the clock of the local cloud that the environment points at; AWS has none to read."""
 
     def __init__(self, endpoint: str = "", *, every: float = 0.5) -> None:
-        self._url = endpoint if aws.is_loopback(endpoint) else ""
+        self._url = endpoint if endpoints.is_local_cloud(endpoint) else ""
         self._every = every
         self._asked = 0.0
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from stepladder import process
+from stepladder import endpoints, process
 from stepladder.errors import NotReadyError, StepladderError
 
 VARIABLE = "STEPLADDER_TERRAFORM"
@@ -76,6 +76,7 @@ def environment(data_dir: Path, extra: Mapping[str, str | None]) -> dict[str, st
         "TF_DATA_DIR": str(data_dir),
         "TF_IN_AUTOMATION": "1",
         "TF_INPUT": "0",
+        **endpoints.for_terraform(),
         **extra,
     }
 

@@ -151,3 +151,11 @@ def test_the_registry_of_another_account_is_refused(tmp_path: Path) -> None:
     names = project.make(tmp_path).names("staging")
     with pytest.raises(RefusedError, match="account 999999999999, and staging is in 123456789012"):
         ecr.connect(OtherAccount(), names)  # type: ignore[arg-type]
+
+
+def test_a_variable_names_the_registry_in_place_of_the_one_that_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = project.make(tmp_path).names("staging")
+    monkeypatch.setenv("STEPLADDER_REGISTRY", "http://127.0.0.1:4566/")
+    assert ecr.connect(OtherAccount(), names).registry.origin == "http://127.0.0.1:4566"  # type: ignore[arg-type]

@@ -94,7 +94,7 @@ def _registry(cloud: Cloud, ecr: Ecr) -> None:
                         f"{USER}:{ecr.tokens.password(account, request.region)}".encode()
                     ).decode(),
                     "expiresAt": expires,
-                    "proxyEndpoint": cloud.url.rstrip("/"),
+                    "proxyEndpoint": request.origin,
                 }
                 for account in accounts
             ]

@@ -57,7 +57,7 @@ def _check(cloud: Cloud, ecr: Ecr) -> None:
                 "LayersNotFoundException",
                 f"The layer with digest '{digest}' does not exist in the repository with name '{key.name}'",
             )
-        url = f"{cloud.url.rstrip('/')}{_LINKS}{digest}?signature={ecr.tokens.sign(digest)}"
+        url = f"{request.origin}{_LINKS}{digest}?signature={ecr.tokens.sign(digest)}"
         return {"downloadUrl": url, "layerDigest": digest}
 
 

@@ -72,7 +72,7 @@ class Functions:
             revision = function.resolve(qualifier)
             made: dict[str, Any] = {
                 "Configuration": configuration(function, revision, qualifier),
-                "Code": self._location(revision.code),
+                "Code": _location(request, revision.code),
             }
             if function.tags:
                 made["Tags"] = dict(function.tags)
@@ -208,10 +208,11 @@ class Functions:
         latest.revision_id = str(uuid4())  # recorded on AWS: publishing a new version changes it, an equal one doesn't
         return revision
 
-    def _location(self, code: Code) -> dict[str, Any]:
-        if code.digest:
-            return {"RepositoryType": "ECR", "ImageUri": code.image_uri, "ResolvedImageUri": code.resolved_uri}
-        return {"RepositoryType": "S3", "Location": f"{self.service.cloud.url}/_stepladder/lambda/code/{code.zip_path}"}
+
+def _location(request: Request, code: Code) -> dict[str, Any]:
+    if code.digest:
+        return {"RepositoryType": "ECR", "ImageUri": code.image_uri, "ResolvedImageUri": code.resolved_uri}
+    return {"RepositoryType": "S3", "Location": f"{request.origin}/_stepladder/lambda/code/{code.zip_path}"}
 
 
 def paged(request: Request, member: str, rows: list[dict[str, Any]]) -> dict[str, Any]:

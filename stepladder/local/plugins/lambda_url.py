@@ -69,19 +69,19 @@ class Configs:
                 )
             config = {"CreationTime": now(), "InvokeMode": "BUFFERED"}
             function.urls[qualifier] = self._changed(config, request.params)
-            return self._written(function, qualifier)
+            return self._written(request, function, qualifier)
 
     def get(self, request: Request) -> dict[str, Any]:
         """GetFunctionUrlConfig."""
         with self.store.lock:
-            return self._written(*self._find(request))
+            return self._written(request, *self._find(request))
 
     def update(self, request: Request) -> dict[str, Any]:
         """UpdateFunctionUrlConfig."""
         with self.store.lock:
             function, qualifier = self._find(request)
             function.urls[qualifier] = self._changed(function.urls[qualifier], request.params)
-            return self._written(function, qualifier)
+            return self._written(request, function, qualifier)
 
     def delete(self, request: Request) -> None:
         """DeleteFunctionUrlConfig."""
@@ -93,7 +93,7 @@ class Configs:
         """ListFunctionUrlConfigs."""
         with self.store.lock:
             function, _ = self.service.find(request)
-            return {"FunctionUrlConfigs": [self._written(function, qualifier) for qualifier in function.urls]}
+            return {"FunctionUrlConfigs": [self._written(request, function, qualifier) for qualifier in function.urls]}
 
     def _find(self, request: Request) -> tuple[Function, str]:
         function, qualifier = self.service.find(request)
@@ -107,9 +107,9 @@ class Configs:
         given = {name: params[name] for name in ("AuthType", "Cors", "InvokeMode") if params.get(name)}
         return {**config, **given, "LastModifiedTime": now()}
 
-    def _written(self, function: Function, qualifier: str) -> dict[str, Any]:
+    def _written(self, request: Request, function: Function, qualifier: str) -> dict[str, Any]:
         arn = f"{function.key.arn}:{qualifier}" if qualifier else function.key.arn
-        url = f"{self.service.cloud.url}{PREFIX}{url_id(function.key, qualifier)}/"
+        url = f"{request.origin}{PREFIX}{url_id(function.key, qualifier)}/"
         return {"FunctionUrl": url, "FunctionArn": arn, **function.urls[qualifier]}
 
 
