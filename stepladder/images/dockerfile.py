@@ -200,6 +200,11 @@ class _Reader:
                 f"{self._where}:{instruction.number}: {instruction.text}: the platform's variables have a value with "
                 "BuildKit only"
             )
+        if name.lower() in self._stages:
+            self._stage.problems.append(
+                f"{self._where}:{instruction.number}: {instruction.text}: engines differ in what a second stage of one "
+                "name is"
+            )
         index = len({id(stage) for stage in self._stages.values()})
         self._stages[str(index)] = self._stage
         if name:

@@ -39,7 +39,13 @@ class Locked:
             ours.no_index or theirs.no_index,
             (*ours.trusted, *theirs.trusted),
         )
-        return Locked((*self.found, *other.found), (*self.lines, *other.lines), merged, (*self.unknown, *other.unknown))
+        return Locked(
+            (*self.found, *other.found),
+            (*self.lines, *other.lines),
+            merged,
+            (*self.unknown, *other.unknown),
+            (*self.limits, *other.limits),
+        )
 
     def with_links(self, links: Iterable[str]) -> Locked:
         """Return it with other places to find wheels in."""

@@ -82,11 +82,13 @@ class PipInstall:
     target: str | None
     no_deps: bool
     indexes: Indexes
+    constraints: tuple[str, ...] = ()
 
 
 @dataclass
 class _Options:
     requirements: list[str] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
     target: str | None = None
     no_deps: bool = False
     index: str = ""
@@ -97,7 +99,10 @@ class _Options:
 
 
 def commands(line: str, variables: Mapping[str, str]) -> list[list[str]]:
-    """Split what `sh -c` gets into simple commands that follow each other by `&&`. Raises `NeedsEngineError`."""
+    """Split what `sh -c` gets into simple commands that follow each other by `&&` or `;`. Raises `NeedsEngineError`.
+
+    Both are the same here: a command that is taken succeeds, or nothing is built.
+    """
     found: list[list[str]] = [[]]
     for word in _Shell(line, variables).words():
         if word is None:
@@ -137,7 +142,8 @@ def pip_install(arguments: list[str]) -> PipInstall:
     if not found.requirements:
         raise NeedsEngineError("pip install has no -r with a requirements file")
     where = Indexes(found.index, tuple(found.extra), tuple(found.links), found.no_index, tuple(found.trusted))
-    return PipInstall(tuple(found.requirements), found.target, found.no_deps, where)
+    constraints = tuple(found.constraints)
+    return PipInstall(tuple(found.requirements), found.target, found.no_deps, where, constraints)
 
 
 def _option(word: str, rest: list[str]) -> tuple[str, str]:
@@ -159,6 +165,7 @@ def _option(word: str, rest: list[str]) -> tuple[str, str]:
 def _take(name: str, value: str, found: _Options) -> None:
     lists = {
         "--requirement": found.requirements,
+        "--constraint": found.constraints,
         "--extra-index-url": found.extra,
         "--find-links": found.links,
         "--trusted-host": found.trusted,
@@ -178,7 +185,7 @@ def _take(name: str, value: str, found: _Options) -> None:
 
 
 class _Shell:
-    """Split a line as a POSIX shell does; `None` stands for `&&`."""
+    """Split a line as a POSIX shell does; `None` stands for `&&` or `;`."""
 
     def __init__(self, line: str, variables: Mapping[str, str]) -> None:
         self._line, self._variables, self._at = line, variables, 0
@@ -192,6 +199,9 @@ class _Shell:
             elif self._line.startswith("&&", self._at):
                 found.append(None)
                 self._at += 2
+            elif char == ";" and found and not self._line.startswith(";;", self._at):
+                found += [None] if self._line[self._at + 1 :].strip() else []
+                self._at += 1
             elif char == "#":
                 break
             else:
@@ -203,7 +213,7 @@ class _Shell:
         word, quoted = "", False
         while self._at < len(self._line):
             char = self._line[self._at]
-            if char in " \t" or self._line.startswith("&&", self._at):
+            if char in " \t;" or self._line.startswith("&&", self._at):
                 break
             self._at += 1
             if char == "'":

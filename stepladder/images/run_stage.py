@@ -85,9 +85,12 @@ def _install(stage: Stage, shell: _Shell, command: PipInstall, number: int) -> N
     locked = Locked()
     for path in command.requirements:
         locked += _read(stage, shell, absolute(shell.folder, path), read)
+    limits = list(locked.limits)
+    for path in command.constraints:
+        limits += _read(stage, shell, absolute(shell.folder, path), []).found
     links, wheels = _wheels(stage, shell, (*command.indexes.links, *locked.indexes.links))
     dependencies.check_locked(read[0].source, Requirements(list(locked.found), unknown=list(locked.unknown)))
-    for limit in locked.limits:
+    for limit in limits:
         if odd := [one for one in locked.found if one.key == limit.key and not lock.fits(limit, one)]:
             raise NeedsEngineError(f"{limit.where} forbids {odd[0].text}")
     locked = (Locked(indexes=command.indexes) + locked).with_links(links)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from stepladder.images.dockerfile_syntax import Instruction
 from stepladder.images.run_command import NeedsEngineError
 from stepladder.images.sources import Context
 from stepladder.images.tree import Tree
+
+_PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp)?)?", re.ASCII | re.IGNORECASE)
+_SHELL = re.compile(r"(?:/usr)?/bin/(?:sh|bash) (?:-[eux]+ )*(?:-[eux]*o pipefail )?(?:-[eux]+ )*-[eux]*c")
 
 
 @dataclass(frozen=True)
@@ -129,10 +133,11 @@ def _expose(stage: Stage, instruction: Instruction) -> None:
     ports = [piece for word in instruction.rest.split() for piece in stage.expand(word, instruction).split()]
     exposed = dict(stage.changes.get("ExposedPorts") or stage.ground.config.get("ExposedPorts") or {})
     for port in ports:
-        number, _, protocol = port.partition("/")
-        if not number.isdecimal() or not 0 < int(number) < 65536 or protocol.lower() not in {"", "tcp", "udp", "sctp"}:  # noqa: PLR2004 - ports
+        match = _PORT.fullmatch(port)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not match or not 0 < first <= last < 65536:  # noqa: PLR2004 - ports
             raise NeedsEngineError(f"{port} is no port")
-        exposed[f"{int(number)}/{protocol.lower() or 'tcp'}"] = {}
+        exposed |= {f"{number}/{(match[3] or 'tcp').lower()}": {} for number in range(first, last + 1)}
     if not ports:
         raise words.WordError("EXPOSE needs a port")
     stage.changes["ExposedPorts"] = exposed
@@ -153,6 +158,14 @@ def _entry_point(stage: Stage, instruction: Instruction) -> None:
         stage.handler = None  # as Docker: an inherited CMD was meant for another entry point
 
 
+def _shell(stage: Stage, instruction: Instruction) -> None:
+    """Take a shell that reads a `RUN` line as `sh` does; its options decide only what happens after a failure."""
+    listed = words.json_list(instruction.rest)
+    if not listed or not _SHELL.fullmatch(" ".join(listed)):
+        raise NeedsEngineError("a shell other than sh or bash with -c and options for failures")
+    stage.changes["Shell"] = listed
+
+
 def _command(stage: Stage, instruction: Instruction) -> None:
     stage.handler, stage.own_handler = (instruction.number, instruction.rest), True
 
@@ -165,6 +178,7 @@ _CONFIGURE: dict[str, Callable[[Stage, Instruction], None]] = {
     "HEALTHCHECK": _healthcheck,
     "LABEL": _label,
     "MAINTAINER": _maintainer,
+    "SHELL": _shell,
     "STOPSIGNAL": _stop_signal,
     "USER": _user,
 }

@@ -132,12 +132,15 @@ def test_a_handler_that_cannot_be_read_is_bad_input(tmp_path: Path, cmd: str, sa
         ("RUN dnf install -y gcc", "has to be run"),
         ("RUN pip install six", "besides a requirements file"),
         ("COPY requirements.txt .\nRUN pip install -r requirements.txt && curl -O x", "curl -O x has to be run"),
-        ("RUN pip install -r requirements.txt; true", "the shell decides what ; means"),
+        ("COPY requirements.txt .\nRUN pip install -r requirements.txt; curl -O x", "curl -O x has to be run"),
         ("RUN pip install -r requirements.txt | tail", "the shell decides what | means"),
         ("RUN pip install -r *.txt", "the shell decides what * means"),
         ("RUN pip install -r $(ls)", "the shell decides what $ means"),
         ("RUN pip install --user -r requirements.txt", "--user is not known"),
-        ("RUN pip install -c x.txt -r requirements.txt", "--constraint x.txt is not known"),
+        (
+            "COPY requirements.txt .\nRUN pip install -c x.txt -r requirements.txt",
+            "no requirements file /var/task/x.txt there",
+        ),
         ("RUN --mount=type=secret,id=x pip install -r requirements.txt", "needs BuildKit"),
         ("RUN uv pip install -r requirements.txt", "has to be run"),
         ("RUN pip install -r lost.txt", "no requirements file /var/task/lost.txt there"),
@@ -153,7 +156,9 @@ def test_a_handler_that_cannot_be_read_is_bad_input(tmp_path: Path, cmd: str, sa
         ("COPY --chown=ann app /var/task/", "base image only"),
         ("ADD https://example.org/x /x", "would be fetched"),
         ("ONBUILD RUN x", "ONBUILD is not known"),
-        ("SHELL ['x']", "SHELL is not known"),
+        ("SHELL ['x']", "other than sh or bash"),
+        ('SHELL ["/bin/zsh", "-c"]', "other than sh or bash"),
+        ("EXPOSE 8002-8000", "no port"),
         ("VOLUME /x", "VOLUME is not known"),
         ("EXPOSE ssh", "no port"),
         ("HEALTHCHECK CMD true", "no health checks"),
@@ -190,6 +195,27 @@ def test_what_no_builder_reads_is_bad_input_that_names_the_line(tmp_path: Path, 
     said = refused(tmp_path, line)
     assert "Dockerfile:2: " in said
     assert why in said
+
+
+@pytest.mark.parametrize("run", ["pip install -c limits.txt -r requirements.txt", "pip install -r limited.txt"])
+def test_a_constraint_that_forbids_what_is_locked_is_refused(tmp_path: Path, run: str) -> None:
+    files = {"limits.txt": "six<1.17\n", "limited.txt": f"-c limits.txt\n{LOCKED}"}
+    copied = "COPY requirements.txt limits.txt limited.txt ./\n"
+    assert "forbids six==1.17.0" in refused(tmp_path, f"{copied}RUN {run}", files)
+    files["limits.txt"] = "six<2\n"
+    assert names(parse(tmp_path, f'{FROM}{copied}RUN {run}\nCMD ["a.b"]\n', files).tree.installs[0]) == ["six"]
+
+
+def test_a_second_stage_of_one_name_is_refused_where_it_is_used(tmp_path: Path) -> None:
+    assert "second stage of one name" in refused(tmp_path, f"COPY app /x\nFROM {BASE} AS a\nFROM {BASE} AS A")
+
+
+def test_a_range_of_ports_and_a_shell_are_configuration(tmp_path: Path) -> None:
+    shell = 'SHELL ["/bin/bash", "-o", "pipefail", "-c"]'
+    recipe = parse(tmp_path, f'{FROM}EXPOSE 8000-8002/UDP 80\n{shell}\nRUN set -ex; mkdir -p x;\nCMD ["a.b"]\n')
+    assert sorted(recipe.changes["ExposedPorts"]) == ["80/tcp", "8000/udp", "8001/udp", "8002/udp"]
+    assert recipe.changes["Shell"] == ["/bin/bash", "-o", "pipefail", "-c"]
+    assert "var/task/x" in recipe.tree.placed
 
 
 def test_lines_of_a_here_document_are_no_instructions(tmp_path: Path) -> None:
