@@ -28,7 +28,8 @@ def read(path: Path, *, where: str = "", comments: bool = False) -> str:
     r"""Return a file's text without its byte order mark, each line ended by `\n`.
 
     `where` is the file's name for people, from the project's root; by default its folder and name. With `comments` a
-    line that begins with `#` may hold any bytes, as Docker takes it; U+FFFD stands for what is no text.
+    line that begins with `#` may hold any bytes, as Docker takes it; U+FFFD stands for what is no text. A carriage
+    return ends a line there only before a line feed; any other is an error.
     Raises `FileNotFoundError`, and `BadInputError` with the line for a file that isn't text.
     """
     where = where or f"{path.parent.name}/{path.name}"
@@ -55,7 +56,15 @@ def decode(data: bytes, where: str, *, comments: bool = False) -> str:
     if "\0" in text:
         before = text.partition("\0")[0]
         raise _no_text(where, before, "a NUL character: it is a binary file, or UTF-16 without a byte order mark")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n")
+    if comments and "\r" in text:
+        number = text.partition("\r")[0].count("\n") + 1
+        raise BadInputError(
+            f"{where}:{number}: a carriage return without a line feed, which Docker doesn't take for the end of a line",
+            hint="end the lines with line feeds: "
+            f"`tr '\\r' '\\n' < '{where}' > '{where}.new' && mv '{where}.new' '{where}'`",
+        )
+    return text.replace("\r", "\n")
 
 
 def check_name(path: str, what: str = "the name of a file") -> None:

@@ -60,6 +60,21 @@ _FAILURES = (
         "the package index has no {names}",
         "see how its name is spelled on the package index, then change requirements.in and run `inv lock`",
     ),
+    (
+        re.compile(r"(?:Distribution not found at|failed to open file)[: ] ?`?(\S+?)`?()(?=\s|$)"),
+        "there is no wheel {names}",
+        "put it there, or name a released version in requirements.in, then run `inv lock`",
+    ),
+    (
+        re.compile(r"No solution found when resolving()()"),
+        "no versions fit all that is asked for{names}",
+        "change requirements.in, then run `inv lock`",
+    ),
+    (
+        re.compile(r"Couldn't parse requirement in()()"),
+        "a requirement can't be read{names}",
+        "fix the line that is shown, then run `inv lock`",
+    ),
 )
 """By what uv says: what it means for a person, and what to do."""
 

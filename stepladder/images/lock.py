@@ -120,8 +120,31 @@ def _difference(asked: Requirement, entry: Requirement | None, *, keeps_extras: 
         return f"locked is {entry.text}"
     if not fits(asked, entry):
         return f"locked is {entry.version}"
+    if _other_hashes(asked, entry):
+        return "locked with other hashes"
     missing = asked.extras - entry.extras if entry.extras or keeps_extras else ()
     return f"locked without {', '.join(sorted(missing))}" if missing else ""
+
+
+def check_hashes(asked: Requirements, lock: Requirements) -> None:
+    """Raise `BadInputError` when somebody asks for a file by its hash and another one would be locked."""
+    locked = {_name(entry): entry for entry in lock.requirements}
+    problems = [
+        f"{one.where}: {one.text}: the package index has files with other hashes only"
+        for one in asked.requirements
+        if (entry := locked.get(_name(one))) and _other_hashes(one, entry)
+    ]
+    if problems:
+        raise BadInputError(
+            f"what is asked for has none of the hashes in {asked.requirements[0].where.rpartition(':')[0]}",
+            hint="take --hash out there: `inv lock` writes the hashes. If one was right before, find out who changed "
+            "the file first",
+            problems=tuple(problems),
+        )
+
+
+def _other_hashes(asked: Requirement, entry: Requirement) -> bool:
+    return bool(asked.hashes and not asked.url and not set(asked.hashes) & set(entry.hashes))
 
 
 def _applies(requirement: Requirement, environment: Mapping[str, str]) -> bool:

@@ -55,6 +55,7 @@ def write(settings: Settings, console: Console, *, upgrade: bool) -> None:
         if done.code:
             raise dependencies.explained(done.err, asked.requirements, target)
         _check_wheels(settings, console, made, asked, target)
+        locks.check_hashes(asked, requirements.read(made))
         made.replace(lock)
         step.done(f"{_count(lock)} packages in {settings.image.context}/requirements.txt")
 

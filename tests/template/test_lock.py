@@ -87,6 +87,11 @@ def test_a_wheel_by_url_or_path_is_locked_with_its_hash(project: Settings, refer
         ("Sl.Nowhere\n", "the package index has no Sl.Nowhere"),
         ("My.Dep = 1\n", "requirements.in:1: My.Dep = 1 is no requirement"),
         ("--speed 3\n", "requirements.in:1: --speed 3"),
+        ("My.Dep>1\nMy.Dep<2\n", "no versions fit all that is asked for"),
+        ("./gone-1.0-py3-none-any.whl\n", "there is no wheel file://"),
+        ("gone @ file:///gone-1.0-py3-none-any.whl\n", "there is no wheel file:///gone-1.0"),
+        ("My.Dep==1.0 \\\n", "a requirement can't be read"),
+        (f"My.Dep==1.0 --hash=sha256:{'0' * 64}\n", "requirements.in:1: My.Dep==1.0: the package index has files"),
     ],
 )
 def test_what_no_builder_could_take_is_refused_and_the_lock_stays(project: Settings, asked: str, said: str) -> None:

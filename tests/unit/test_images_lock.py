@@ -68,6 +68,7 @@ def test_a_lock_that_holds_what_is_asked_for_is_taken(tmp_path: Path, asked: str
         ("uvicorn[standard,Test]", f"{BY_US}uvicorn==1", "locked without standard, test"),
         ("six @ https://a/six-2-py3-none-any.whl", "six @ https://a/six-1-py3-none-any.whl", "locked is six @"),
         ("six @ https://a/six-2-py3-none-any.whl", "six==2", "locked is six==2"),
+        (f"six==2 --hash=sha256:{'1' * 64}", "six==2", "locked with other hashes"),
         ("-r limits.in", "six==2", "function/limits.in:1: six<2: locked is 2"),
         ("-c limits.in\nsix", "six==2", "function/limits.in:1: six<2: locked is 2"),
     ],

@@ -50,6 +50,16 @@ def test_a_file_that_is_no_text_is_refused_with_its_line_and_what_to_do(tmp_path
     assert "as UTF-8" in caught.value.hint
 
 
+@pytest.mark.parametrize("data", [b"FROM a\n# x\rCMD b\n", b"FROM a\r\nENV A=1\r\r\n", b"FROM a\nCOPY b \\\r c\n"])
+def test_a_carriage_return_that_ends_no_line_for_docker_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "Dockerfile"
+    path.write_bytes(data)
+    with pytest.raises(BadInputError, match="Dockerfile:2: a carriage return"):
+        text.read(path, comments=True)
+    path.write_bytes(b"FROM a\r\nCMD b\r\n")
+    assert text.read(path, comments=True) == "FROM a\nCMD b\n"
+
+
 def test_a_comment_may_hold_any_bytes_where_docker_takes_it(tmp_path: Path) -> None:
     path = tmp_path / "Dockerfile"
     path.write_bytes(b"FROM a\n  # caf\xe9\nCMD b\n")
