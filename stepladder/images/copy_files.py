@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import tarfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -143,8 +144,16 @@ def _refuse_archives(found: list[Source]) -> None:
         if not source.folder and not source.entries[0].link:
             with source.entries[0].source.open("rb") as file:
                 head = file.read(512)
-            if head.startswith(_ARCHIVES) or head[_USTAR] == b"ustar":
+            if head.startswith(_ARCHIVES) or head[_USTAR] == b"ustar" or _is_old_tar(head):
                 raise NeedsEngineError(f"ADD unpacks the archive {source.name}")
+
+
+def _is_old_tar(head: bytes) -> bool:
+    """Say whether a block is the head of a tar without a mark, as Unix V7 wrote it: its sum is right."""
+    try:
+        return bool(tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape"))
+    except tarfile.HeaderError:
+        return False
 
 
 def _stage(name: str, stages: dict[str, Stage]) -> Stage:

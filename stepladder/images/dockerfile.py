@@ -27,6 +27,7 @@ from stepladder.images.tree import Tree
 
 TASK_ROOT = "/var/task"
 _HANDLER = re.compile(r"[\w-]+(?:[./][\w-]+)*\.\w+")
+_STAGE = re.compile(r"[a-z][a-z0-9-_.]*")
 _OF_BUILDKIT = re.compile(r"\b(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)\b")
 
 
@@ -234,6 +235,11 @@ def _from(instruction: Instruction, known: Mapping[str, str], where: str) -> tup
     parts = instruction.rest.split()
     if len(parts) not in {1, 3} or (len(parts) == 3 and parts[1].lower() != "as"):  # noqa: PLR2004 - image AS name
         raise BadInputError(f"{at}: {instruction.text} is no FROM", hint="write FROM image, or FROM image AS stage")
+    if len(parts) > 1 and not _STAGE.fullmatch(parts[-1].lower()):
+        raise BadInputError(
+            f"{at}: {parts[-1]} can't be the name of a stage",
+            hint="begin it with a letter, and take letters, digits, -, _ and . only",
+        )
     try:
         image = words.expand(parts[0], known, instruction.escape)
         platform = next((flag for flag in instruction.flags if flag.startswith("--platform=")), "")

@@ -36,6 +36,8 @@ INSTRUCTIONS = frozenset(
         "WORKDIR",
     }
 )
+_LONGEST = 65535
+"""Bytes of a line that Docker reads."""
 _DIRECTIVE = re.compile(r"#[ \t]*([a-zA-Z][a-zA-Z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*")
 _DIRECTIVES = {"syntax", "escape", "check"}
 _WITH_DOCUMENTS = {"ADD", "COPY", "RUN"}
@@ -66,6 +68,8 @@ def instructions(text: str, where: str) -> list[Instruction]:
     Raises `BadInputError` with the line for what no builder reads.
     """
     lines = text.removeprefix("\ufeff").split("\n")
+    if long := next((number for number, line in enumerate(lines, 1) if len(line.encode()) > _LONGEST), 0):
+        raise BadInputError(f"{where}:{long}: a line of more than {_LONGEST} bytes", hint=f"cut line {long} in two")
     escape, at = _directives(lines, where)
     continued = re.compile(rf"(?:^|(?<=[^{re.escape(escape)}])){re.escape(escape)}[ \t]*$")
     found: list[Instruction] = []

@@ -31,15 +31,15 @@ PIP_VARIABLES = frozenset(
 _PLAIN = frozenset(
     _words(
         "--break-system-packages --compile --disable-pip-version-check --force-reinstall --ignore-installed "
-        "--isolated --no-cache-dir --no-color --no-compile --no-input --no-python-version-warning --no-warn- "
-        "conflicts --no-warn-script-location --pre --prefer-binary --quiet --require-hashes --upgrade "
+        "--isolated --no-cache-dir --no-color --no-compile --no-input --no-python-version-warning "
+        "--no-warn-conflicts --no-warn-script-location --pre --prefer-binary --quiet --require-hashes --upgrade "
         "--verbose --no-build-isolation --use-pep517 --no-clean --check-build-dependencies "
     )
 )
 _VALUED = frozenset(
     _words(
-        "--cache-dir --cert --default-timeout --exists-action --log --progress-bar --retries --root-user- "
-        "action --timeout --upgrade-strategy "
+        "--cache-dir --cert --default-timeout --exists-action --log --progress-bar --retries "
+        "--root-user-action --timeout --upgrade-strategy "
     )
 )
 _SHORT = {
@@ -57,6 +57,10 @@ _SHORT = {
 _WITH_WORD = {*_VALUED, "--index-url", "--extra-index-url", "--find-links", "--requirement", "--target"}
 _WITH_WORD |= {"--trusted-host", "--only-binary", "--no-binary", "--constraint", "--editable", "--platform"}
 _WITH_WORD |= {"--prefix", "--root", "--src", "--python-version", "--implementation", "--abi", "--use-feature"}
+
+
+_HUSHED = re.compile(r"(?:[12]?>>?[ \t]*/dev/null|2>&1)(?=[ \t;]|&&|$)")
+"""What sends the output elsewhere."""
 
 
 class NeedsEngineError(Exception):
@@ -111,7 +115,15 @@ def commands(line: str, variables: Mapping[str, str]) -> list[list[str]]:
             found[-1].append(word)
     if any(not command for command in found):
         raise NeedsEngineError("it is no complete command")
-    return found
+    return [_without_variables(command) for command in found]
+
+
+def _without_variables(command: list[str]) -> list[str]:
+    """Leave out the variables before a command that change nothing of what pip installs."""
+    at = 0
+    while at < len(command) - 1 and command[at].partition("=")[0] in PIP_VARIABLES and "=" in command[at]:
+        at += 1
+    return command[at:]
 
 
 def pip_arguments(words: list[str]) -> list[str] | None:
@@ -150,8 +162,8 @@ def _option(word: str, rest: list[str]) -> tuple[str, str]:
     """Return an option's long name and its value, which may stand in the next word."""
     if word.startswith("--"):
         name, sign, value = word.partition("=")
-    elif re.fullmatch(r"-[qvUI]{2,}", word):
-        return "--quiet", ""  # -qq, -Uq: each of them changes nothing
+    elif match := re.fullmatch(r"-[qvUI]+([qvUI]|[^-qvUI].*)", word):
+        return _option(f"-{match[1]}", rest)  # -qq, -Ur: the first letters change nothing
     else:
         name, value = _SHORT.get(word[:2], word[:2]), word[2:].removeprefix("=")
         sign = value
@@ -204,6 +216,8 @@ class _Shell:
                 self._at += 1
             elif char == "#":
                 break
+            elif hushed := _HUSHED.match(self._line, self._at):
+                self._at = hushed.end()
             else:
                 found += self._word()
         return found

@@ -19,6 +19,7 @@ from stepladder.images.tree import Install, absolute
 _ROOT = {"", "0", "0:0", "root", "root:root"}
 _CACHES = ("root/.cache", "tmp/pip-cache")
 _OCTAL = re.compile(r"[0-7]{3,4}")
+_EXECUTABLE = {"+x": 0o111, "a+x": 0o111, "u+x": 0o100, "ug+x": 0o110, "ugo+x": 0o111}
 _WHEEL = (".whl", ".tar.gz", ".zip")
 
 
@@ -49,8 +50,10 @@ def _command(stage: Stage, shell: _Shell, command: list[str], number: int) -> No
     name, *rest = command
     if arguments is not None:
         _install(stage, shell, run_command.pip_install(arguments), number)
-    elif command in (["pip", "cache", "purge"], ["true"], [":"]) or (
-        name == "set" and rest and set(rest[0]) <= set("-eux")
+    elif (
+        command in (["pip", "cache", "purge"], ["true"], [":"])
+        or name == "echo"
+        or (name == "set" and rest and set(rest[0]) <= set("-eux"))
     ):
         return
     elif name == "cd" and len(rest) == 1 and stage.tree.is_folder(stage.tree.resolve(absolute(shell.folder, rest[0]))):
@@ -195,7 +198,7 @@ def _rm(stage: Stage, shell: _Shell, rest: list[str], _number: int) -> None:
 
 def _chmod(stage: Stage, shell: _Shell, rest: list[str], number: int) -> None:
     mode, *paths = rest or [""]
-    if not paths or not (_OCTAL.fullmatch(mode) or mode in {"+x", "a+x"}):
+    if not paths or not (_OCTAL.fullmatch(mode) or mode in _EXECUTABLE):
         raise NeedsEngineError(f"chmod {mode} has to be run")
     for word in paths:
         path = stage.tree.resolve(absolute(shell.folder, word))
@@ -204,7 +207,7 @@ def _chmod(stage: Stage, shell: _Shell, rest: list[str], number: int) -> None:
             raise NeedsEngineError(f"chmod {word}: nothing was copied there")
         entry = placed.entry
         before = entry.mode if entry.mode is not None else 0o755 if entry.executable or entry.folder else 0o644
-        changed = before | 0o111 if mode.endswith("+x") else int(mode, 8)
+        changed = before | _EXECUTABLE[mode] if mode in _EXECUTABLE else int(mode, 8)
         stage.tree.put(replace(entry, mode=changed), number)
 
 

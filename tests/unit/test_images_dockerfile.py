@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,11 @@ def test_a_handler_that_cannot_be_read_is_bad_input(tmp_path: Path, cmd: str, sa
         ("COPY requirements.txt .\nRUN pip install -r requirements.txt && curl -O x", "curl -O x has to be run"),
         ("COPY requirements.txt .\nRUN pip install -r requirements.txt; curl -O x", "curl -O x has to be run"),
         ("RUN pip install -r requirements.txt | tail", "the shell decides what | means"),
+        ("RUN PIP_TARGET=/x pip install -r requirements.txt", "has to be run"),
+        ("RUN pip install -r requirements.txt > log", "the shell decides what > means"),
+        ("RUN pip install -r requirements.txt > /dev/nullx", "the shell decides what > means"),
+        ("RUN mkdir -p 'x > /dev/null; y' &", "the shell decides what & means"),
+        ("RUN pip install -Uer requirements.txt", "--editable r"),
         ("RUN pip install -r *.txt", "the shell decides what * means"),
         ("RUN pip install -r $(ls)", "the shell decides what $ means"),
         ("RUN pip install --user -r requirements.txt", "--user is not known"),
@@ -185,6 +191,9 @@ def test_what_needs_an_engine_is_refused_with_its_line_and_the_reason(tmp_path: 
         ("ARG TARGETARCH", "with BuildKit only"),
         ("WORKDIR $NOTHING", "needs a folder"),
         ("COPY app", "a source and a destination"),
+        (f"FROM {BASE} AS 1st", "1st can't be the name of a stage"),
+        (f"FROM {BASE} AS a/b", "a/b can't be the name of a stage"),
+        (f"ENV A={'x' * 65530}", "a line of more than 65535 bytes"),
         ("COPPY app .", "no instruction COPPY"),
         ("RUN <<EOF\nfrom os import path\nEOF", "the here-document EOF needs BuildKit"),
         ("COPY <<-'E' /x\n\tFROM y\n\tE", "the here-document E needs BuildKit"),
@@ -218,6 +227,17 @@ def test_a_range_of_ports_and_a_shell_are_configuration(tmp_path: Path) -> None:
     assert "var/task/x" in recipe.tree.placed
 
 
+def test_a_tar_without_a_mark_is_an_archive_too(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("main.py")
+    head = bytearray(info.tobuf(tarfile.USTAR_FORMAT))
+    head[257:265] = bytes(8)  # as tar wrote it before POSIX
+    head[148:156] = b"%06o\0 " % (sum(head) - sum(head[148:156]) + 8 * 32)
+    (tmp_path / "old.bin").write_bytes(bytes(head) + bytes(1024))
+    (tmp_path / "zeros.bin").write_bytes(bytes(2048))
+    assert "ADD unpacks the archive old.bin" in refused(tmp_path, "ADD old.bin /x/")
+    assert "x/zeros.bin" in parse(tmp_path, f'{FROM}ADD zeros.bin /x/\nCMD ["a.b"]\n').tree.placed
+
+
 def test_lines_of_a_here_document_are_no_instructions(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(f'{FROM}COPY <<EOF /x\nFROM other\nEOF\nCMD ["a.b"]\n')
     with pytest.raises(BadInputError, match="2: the here-document EOF needs BuildKit"):
@@ -236,6 +256,9 @@ def test_lines_of_a_here_document_are_no_instructions(tmp_path: Path) -> None:
             "var/task/${LAMBDA_TASK_ROOT}",
         ),
         ("--mount=type=cache,target=/c pip install --require-hashes -r requirements.txt -t ./", "var/task"),
+        ("pip install --root-user-action=ignore --no-warn-conflicts -qUr requirements.txt -t .", "var/task"),
+        ("pip install -qqt . -rrequirements.txt > /dev/null 2>&1; echo 'all done'", "var/task"),
+        ("PIP_NO_CACHE_DIR=1 pip install -r requirements.txt -t /opt/python 2>/dev/null", "opt/python"),
         ("cd /opt && pip install -r /var/task/requirements.txt -t python && true", "opt/python"),
     ],
 )
