@@ -12,9 +12,17 @@ class StateError(Exception):
         self.cause = cause
 
     @property
+    def told(self) -> dict[str, str | None]:
+        """What events and descriptions say; what is empty isn't said."""
+        return {"error": self.error or None, "cause": self.cause or None}
+
+    @property
     def catchable_by_all(self) -> bool:
-        """Say whether States.ALL catches it: not these two, as AWS documents."""
-        return self.error not in ("States.Runtime", "States.DataLimitExceeded")
+        """Say whether States.ALL catches it: all but States.Runtime.
+
+        AWS documents that it doesn't catch States.DataLimitExceeded either, and was recorded to.
+        """
+        return self.error != "States.Runtime"
 
 
 class Aborted(Exception):  # noqa: N818 - an order

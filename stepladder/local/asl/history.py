@@ -29,7 +29,7 @@ class History:
             number = len(self.events) + 1
             event: dict[str, Any] = {"timestamp": at, "type": kind, "id": number, "previousEventId": previous}
             if details:
-                event[_field(kind)] = {k: _text(k, v) for k, v in details.items() if v is not None}
+                event[_field(kind)] = _told({k: _text(k, v) for k, v in details.items() if v is not None})
             self.events.append(event)
             return number
 
@@ -42,6 +42,11 @@ def _field(kind: str) -> str:
         if kind.endswith(suffix):
             return field
     return f"{kind[0].lower()}{kind[1:]}EventDetails"
+
+
+def _told(details: dict[str, Any]) -> dict[str, Any]:
+    """Say beside input and output that they are whole, as AWS does in every answer."""
+    return details | {f"{key}Details": {"truncated": False} for key in ("input", "output") if key in details}
 
 
 def _text(key: str, value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 import threading
 from collections.abc import Mapping
@@ -12,6 +14,9 @@ from typing import Any
 from stepladder.local.asl.errors import StateError, runtime_error
 from stepladder.local.asl.paths import Scope
 
+DATA_LIMIT = 262_144  # bytes
+_TOKEN_START = 64  # characters of 48 random bytes
+NO_TIMEOUT = 99_999_999.5  # seconds: longer than the longest that a state may name
 Where = tuple[str | int, ...]
 """The place of a branch: names of states and numbers of iterations, from the outside in."""
 
@@ -97,11 +102,29 @@ def delay(retrier: Mapping[str, Any], tries: int) -> float:
     return random.uniform(0, seconds) if retrier.get("JitterStrategy") == "FULL" else seconds  # noqa: S311 - no secret
 
 
+def check_size(data: Any, name: str) -> None:
+    """Raise States.DataLimitExceeded for a result of a state or a task that is too large."""
+    if len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()) > DATA_LIMIT:
+        told = "returned a result with a size exceeding the maximum number of bytes service limit."
+        raise StateError("States.DataLimitExceeded", f"The state/task '{name}' {told}")
+
+
 def new_token() -> str:
-    """Return a task token."""
+    """Return a task token: its end can be told from an invented one's."""
     import secrets
 
-    return secrets.token_urlsafe(48)
+    start = secrets.token_urlsafe(48)
+    return start + _token_end(start)
+
+
+def is_token(text: str) -> bool:
+    """Say whether a token was ever given out, by this process or one before it."""
+    start, end = text[:_TOKEN_START], text[_TOKEN_START:]
+    return _token_end(start) == end
+
+
+def _token_end(start: str) -> str:
+    return hashlib.sha256(f"stepladder {start}".encode()).hexdigest()[:16]
 
 
 def stamp(at: datetime) -> str:

@@ -17,10 +17,12 @@ from stepladder.local.asl import choice, intrinsics
 from stepladder.local.asl.errors import Aborted, StateError, runtime_error
 from stepladder.local.asl.history import LIMIT, History
 from stepladder.local.asl.parts import (
+    NO_TIMEOUT,
     Branch,
     Checkpoint,
     Task,
     Where,
+    check_size,
     delay,
     matching,
     new_token,
@@ -32,7 +34,6 @@ from stepladder.local.asl.paths import Scope, place, template
 from stepladder.local.asl.together import together
 from stepladder.local.clock import Clock
 
-DATA_LIMIT = 262_144
 MAP_THREADS = 40
 
 
@@ -166,11 +167,7 @@ class Run:
             self._assign(branch, state, inner)
             output = given
         output = select(state.get("OutputPath", "$"), inner.with_data(output))
-        if len(json.dumps(output)) > DATA_LIMIT:
-            raise StateError(
-                "States.DataLimitExceeded",
-                f"The state/task '{name}' returned a result with a size exceeding the maximum number of bytes",
-            )
+        check_size(output, name)
         return state.get("Next"), output
 
     @staticmethod
@@ -230,7 +227,7 @@ class Run:
             name=name,
             resource=state["Resource"],
             parameters=self._parameters(state, inner),
-            timeout=quantity(state, "TimeoutSeconds", inner) or 99_999_999.0,
+            timeout=quantity(state, "TimeoutSeconds", inner) or NO_TIMEOUT,
             heartbeat=heartbeat,
             context=context,
             previous=branch.previous,
@@ -252,7 +249,7 @@ class Run:
         try:
             results = together(jobs, len(jobs), branch.abort)
         except StateError as error:
-            branch.previous = self.note("ParallelStateFailed", branch.previous, error=error.error, cause=error.cause)
+            branch.previous = self.note("ParallelStateFailed", branch.previous, **error.told)
             raise
         branch.previous = self.note("ParallelStateSucceeded", branch.previous)
         return results
@@ -274,7 +271,7 @@ class Run:
         try:
             results = together(jobs, min(wide, MAP_THREADS), branch.abort)
         except StateError as error:
-            branch.previous = self.note("MapStateFailed", branch.previous, error=error.error, cause=error.cause)
+            branch.previous = self.note("MapStateFailed", branch.previous, **error.told)
             raise
         branch.previous = self.note("MapStateSucceeded", branch.previous)
         return results

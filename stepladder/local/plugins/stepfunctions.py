@@ -10,7 +10,7 @@ import uuid
 from typing import Any
 
 from stepladder.local.asl.errors import Aborted, StateError
-from stepladder.local.asl.parts import stamp
+from stepladder.local.asl.parts import is_token, stamp
 from stepladder.local.asl.run import Run
 from stepladder.local.cloud import Cloud, Request, ServiceError, handles
 from stepladder.local.events import emit
@@ -112,7 +112,7 @@ class StepFunctions(Machines):
         except Aborted:
             return  # whoever said so has ended the execution
         except StateError as error:
-            self._end(execution, "FAILED", abort, error=error.error, cause=error.cause)
+            self._end(execution, "FAILED", abort, **error.told)
         except Exception as error:  # noqa: BLE001 - a bug must not leave an execution running for ever
             traceback.print_exc(file=sys.stderr)
             self._end(execution, "FAILED", abort, error="States.Runtime", cause=f"the local cloud broke: {error!r}")
@@ -242,7 +242,10 @@ class StepFunctions(Machines):
     # -- task tokens
 
     def _callback(self, request: Request) -> Callback:
-        callback = self._tasks.callbacks.get(request.params["taskToken"])
+        token = request.params["taskToken"]
+        if not is_token(token):
+            raise ServiceError("InvalidToken", "Invalid Token: 'Invalid token'")
+        callback = self._tasks.callbacks.get(token)
         if callback is None or callback.ended.is_set():
             raise ServiceError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
         return callback

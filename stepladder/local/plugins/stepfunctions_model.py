@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from stepladder.local.asl.parts import Checkpoint, Where
 from stepladder.local.cloud import ServiceError
 from stepladder.names import partition_of
 
+_ARN = r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:"
+_MACHINE = re.compile(_ARN + r"stateMachine:[^:\s]+(:[^:\s]+)?")
+_EXECUTION = re.compile(_ARN + r"execution:[^:\s]+:[^:\s]+")
 MACHINE_FIELDS = ("definition", "roleArn", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")
 
 
@@ -142,7 +146,7 @@ class States:
 
     def machine(self, arn: str) -> Machine:
         """Return a machine by its unqualified ARN, or raise the service's error."""
-        if ":stateMachine:" not in arn:
+        if not _MACHINE.fullmatch(arn):
             raise ServiceError("InvalidArn", f"Invalid Arn: '{arn}'")
         found = self.machines.get(":".join(arn.split(":")[:7]))
         if found is None:
@@ -151,6 +155,8 @@ class States:
 
     def execution(self, arn: str) -> Execution:
         """Return an execution, or raise the service's error."""
+        if not _EXECUTION.fullmatch(arn):
+            raise ServiceError("InvalidArn", f"Invalid Arn: '{arn}'")
         if arn not in self.executions:
             raise ServiceError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
         return self.executions[arn]

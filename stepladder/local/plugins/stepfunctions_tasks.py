@@ -18,7 +18,7 @@ from typing import Any
 
 from stepladder.local import wire
 from stepladder.local.asl.errors import Aborted, StateError, runtime_error
-from stepladder.local.asl.parts import Task
+from stepladder.local.asl.parts import NO_TIMEOUT, Task, check_size
 from stepladder.local.asl.run import Run
 from stepladder.local.cloud import Cloud, ServiceError
 from stepladder.local.faults import CallHangs
@@ -69,16 +69,17 @@ class Tasks:
             **label,
             region=_region(task),
             parameters=task.parameters,
-            timeoutInSeconds=int(task.timeout),
+            timeoutInSeconds=None if task.timeout == NO_TIMEOUT else int(task.timeout),
         )
         task.previous = run.note("TaskStarted", task.previous, **label)
         try:
             result = self._with_token(run, task, label) if pattern == ".waitForTaskToken" else self._call(run, task)
             if pattern.startswith(".sync"):
                 result = self._until_ended(run, task, result, as_json=pattern.endswith(":2"))
+            check_size(result, task.resource if _is_function(task) else kind)
         except StateError as error:
             failed = "TaskTimedOut" if error.error == "States.Timeout" else "TaskFailed"
-            task.previous = run.note(failed, task.previous, **label, error=error.error, cause=error.cause)
+            task.previous = run.note(failed, task.previous, **label, **error.told)
             raise
         task.previous = run.note("TaskSucceeded", task.previous, **label, output=result)
         return result
