@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stepladder.images import dockerfile_words as words
+from stepladder.images import uv_command
 from stepladder.images.context import Entry
 from stepladder.images.dockerfile_syntax import Instruction
 from stepladder.images.run_command import NeedsEngineError
 from stepladder.images.sources import Source
-from stepladder.images.stage import Stage
+from stepladder.images.stage import Stage, holds_uv
 from stepladder.images.tree import Install, Tree, absolute
 
 _CHOWN = re.compile(r"(\d+|root)(?::(\d+|root))?")
@@ -52,6 +53,9 @@ def copy(stage: Stage, instruction: Instruction, stages: dict[str, Stage]) -> No
     *patterns, target = names
     if instruction.word == "ADD":
         _refuse_remote(patterns)
+    if flags.source is not None and holds_uv(flags.source, stages):
+        _take_uv(stage, patterns, target, instruction.number)
+        return
     if flags.source is not None:
         _from_stage(stage, _stage(flags.source, stages), patterns, target, flags, instruction.number)
         return
@@ -163,6 +167,16 @@ def _stage(name: str, stages: dict[str, Stage]) -> Stage:
     return found
 
 
+def _take_uv(stage: Stage, patterns: list[str], target: str, number: int) -> None:
+    """Remember where uv is copied to: a stage may run it, no image that is made here can hold it."""
+    if odd := [pattern for pattern in patterns if pattern not in uv_command.NAMES]:
+        raise NeedsEngineError(f"{odd[0]} of uv's image is known to the engine only")
+    path = f"/{absolute(stage.workdir, target)}"
+    into = target.endswith("/") or not uv_command.is_program(path)
+    for pattern in patterns:
+        stage.tools[f"{path}{pattern}" if into else path] = number
+
+
 def _from_stage(stage: Stage, other: Stage, patterns: list[str], target: str, flags: _Flags, number: int) -> None:
     """Copy what an earlier stage placed or let pip install; what its base holds can't be had."""
     if len(patterns) > 1 and not target.endswith("/"):
@@ -193,6 +207,8 @@ def _from_stage(stage: Stage, other: Stage, patterns: list[str], target: str, fl
 
 
 def _check_known(stage: Stage, other: Stage, path: str, target: str) -> None:
+    if any(_below(tool.lstrip("/"), path) is not None for tool in other.tools):
+        raise NeedsEngineError(f"uv lies in /{path}, and its bytes are known to the engine only")
     for install in other.tree.installs:
         if path.startswith(f"{install.prefix}/") and path not in other.tree.placed:
             raise NeedsEngineError(f"/{path} is a part of what pip installs")

@@ -16,7 +16,7 @@ from typing import Any
 
 from stepladder import text
 from stepladder.errors import BadInputError
-from stepladder.images import base_files, copy_files, run_stage
+from stepladder.images import base_files, copy_files, run_stage, uv_command
 from stepladder.images import dockerfile_words as words
 from stepladder.images.dockerfile_syntax import Instruction, instructions
 from stepladder.images.ignore import reason
@@ -150,6 +150,8 @@ class _Reader:
         stage = self._stage
         if stage is None:
             raise BadInputError(f"{self._where} has no FROM")
+        for path, number in stage.tools.items():
+            stage.problems.append(f"{self._where}:{number}: the image would hold {path}: {uv_command.NOT_COPIED}")
         if stage.problems:
             first, lost = stage.problems[0], self._lost
             if lost and ": the context has nothing there: " in first:
@@ -187,7 +189,7 @@ class _Reader:
         elif instruction.word == "WORKDIR":
             copy_files.workdir(stage, instruction)
         elif instruction.word == "RUN":
-            run_stage.run(stage, instruction)
+            run_stage.run(stage, instruction, self._stages)
         elif not configure(stage, instruction):
             raise NeedsEngineError(f"{instruction.word} is not known to the layers builder")
 

@@ -107,6 +107,7 @@ def _recipe(settings: Settings, base: Base, context: Path, cache: Path) -> Recip
         Context(entries),
         base.target.python,
         context,
+        cache,
     )
     path = context / "Dockerfile"
     final = dockerfile.outline(path, arguments).base

@@ -1,25 +1,29 @@
-"""`RUN` in a stage: the packages that pip is to install, and what `mkdir`, `rm` or `chmod` do to its files."""
+"""`RUN` in a stage: the packages that pip or uv is to install, and what `mkdir`, `rm` or `chmod` do to its files."""
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from stepladder.images import dependencies, lock, pip_file, run_command
+from stepladder import files
+from stepladder.images import dependencies, lock, pip_file, run_command, uv_command
 from stepladder.images import dockerfile_words as words
 from stepladder.images.context import Entry
 from stepladder.images.dockerfile_syntax import Instruction
 from stepladder.images.pip_file import Locked
 from stepladder.images.requirements import Requirements
 from stepladder.images.run_command import NeedsEngineError, PipInstall
-from stepladder.images.stage import Stage
+from stepladder.images.stage import Stage, holds_uv
 from stepladder.images.tree import Install, absolute
 
 _ROOT = {"", "0", "0:0", "root", "root:root"}
 _CACHES = ("root/.cache", "tmp/pip-cache")
 _OCTAL = re.compile(r"[0-7]{3,4}")
 _EXECUTABLE = {"+x": 0o111, "a+x": 0o111, "u+x": 0o100, "ug+x": 0o110, "ugo+x": 0o111}
+_NESTED = 9  # files that name each other
 _WHEEL = (".whl", ".tar.gz", ".zip")
 
 
@@ -29,16 +33,19 @@ class _Shell:
 
     folder: str
     mounted: dict[str, Entry] = field(default_factory=dict)
+    uv: bool = False
+    """Whether it has uv, from an image of uv's own."""
 
 
-def run(stage: Stage, instruction: Instruction) -> None:
+def run(stage: Stage, instruction: Instruction, stages: Mapping[str, Stage]) -> None:
     """Do what a `RUN` does. Raises `NeedsEngineError` for what can't be done without running it."""
     if not stage.ours:
         raise NeedsEngineError(f"it runs in {stage.base}, which is not the project's base")
     user = stage.changes.get("User", stage.ground.config.get("User") or "")
     if user not in _ROOT:
         raise NeedsEngineError(f"it runs as the user {user}")
-    shell = _Shell(stage.workdir, _mounts(stage, instruction))
+    shell = _Shell(stage.workdir, uv=any(uv_command.is_on_path(path) for path in stage.tools))
+    _mount(stage, shell, instruction, stages)
     variables = {**stage.arguments, **stage.environment}
     listed = words.json_list(instruction.rest) if instruction.rest.startswith("[") else None
     for command in [listed] if listed else run_command.commands(instruction.rest, variables):
@@ -49,7 +56,10 @@ def _command(stage: Stage, shell: _Shell, command: list[str], number: int) -> No
     arguments = run_command.pip_arguments(command)
     name, *rest = command
     if arguments is not None:
+        _refuse_settings(stage, "pip")
         _install(stage, shell, run_command.pip_install(arguments), number)
+    elif name == "uv":
+        _uv(stage, shell, command, number)
     elif (
         command in (["pip", "cache", "purge"], ["true"], [":"])
         or name == "echo"
@@ -64,26 +74,71 @@ def _command(stage: Stage, shell: _Shell, command: list[str], number: int) -> No
         raise NeedsEngineError(f"{' '.join(command)[:60]} has to be run")
 
 
-def _mounts(stage: Stage, instruction: Instruction) -> dict[str, Entry]:
-    """Return the context's files that are mounted for this line; a cache holds nothing of the image."""
-    found: dict[str, Entry] = {}
+def _mount(stage: Stage, shell: _Shell, instruction: Instruction, stages: Mapping[str, Stage]) -> None:
+    """Take the context's files and the uv that are mounted for this line; a cache holds nothing of the image."""
     for flag in instruction.flags:
         name, _, value = flag.partition("=")
         options = dict(part.partition("=")[::2] for part in value.split(","))
         source = options.get("source", options.get("src", ""))
         target = next((options[key] for key in ("target", "dst", "destination") if key in options), "")
-        if name != "--mount" or options.get("type", "bind") not in {"bind", "cache"} or "from" in options or not target:
+        kind, other = options.get("type", "bind"), options.get("from", "")
+        if kind == "bind" and source == "/uv" and holds_uv(other, stages) and uv_command.is_on_path(target):
+            shell.uv = True
+            continue
+        if name != "--mount" or kind not in {"bind", "cache"} or "from" in options or not target:
             raise NeedsEngineError(f"{flag} needs BuildKit")
-        entry = stage.ground.context.entry(source) if options.get("type") != "cache" else None
+        entry = stage.ground.context.entry(source) if kind != "cache" else None
         if entry is not None:
-            found[absolute(stage.workdir, target)] = entry
-        elif options.get("type") != "cache":
+            shell.mounted[absolute(stage.workdir, target)] = entry
+        elif kind != "cache":
             raise NeedsEngineError(f"{flag} mounts no file of the context")
-    return found
+
+
+def _uv(stage: Stage, shell: _Shell, command: list[str], number: int) -> None:
+    """Do what a `uv` command does. Raises `NeedsEngineError` for all but `export` and `pip install`."""
+    if not shell.uv:
+        raise NeedsEngineError("where uv comes from is not known: mount or copy /uv of ghcr.io/astral-sh/uv:<version>")
+    _refuse_settings(stage, "uv")
+    variables = {**stage.arguments, **stage.environment}
+    if command[1:2] == ["export"]:
+        _export(stage, shell, command, number)
+    elif command[1:3] == ["pip", "install"]:
+        _install(stage, shell, uv_command.pip_install(command, variables), number)
+    else:
+        raise NeedsEngineError(f"{' '.join(command)[:60]} has to be run")
+
+
+def _export(stage: Stage, shell: _Shell, command: list[str], number: int) -> None:
+    """Let our own uv write the requirements file, and place it."""
+    project = {name: _file(stage, shell, absolute(shell.folder, name)) for name in ("uv.lock", "pyproject.toml")}
+    for name, entry in project.items():
+        if entry is None:
+            raise NeedsEngineError(f"uv export finds no {name} in {shell.folder}: mount it from the context or COPY it")
+    wanted = uv_command.export(command, {**stage.arguments, **stage.environment})
+    found = {name: entry for name, entry in project.items() if entry}
+    path = stage.tree.resolve(absolute(shell.folder, wanted.output))
+    if path in shell.mounted or not stage.tree.is_folder(posixpath.dirname(path)):
+        raise NeedsEngineError(f"uv export can't write /{path}")
+    content = uv_command.run(wanted, {name: entry.source for name, entry in found.items()})
+    folder = f".export-{hashlib.sha256(content.encode()).hexdigest()[:16]}"  # `layers.tidy` removes such a one in time
+    made = files.write_text(stage.ground.cache / folder / "requirements.txt", content)
+    locked = pip_file.read(made, f"what uv exports to {wanted.output}", {}, lambda _: Locked())
+    for one in locked.found:
+        if why := dependencies.loose_in(one):
+            raise NeedsEngineError(f"uv export names {one.text[:60]}, which would have to be built: {why}")
+    stage.ground.exports[made] = found["uv.lock"]
+    stage.tree.put(Entry(path, made), number)
+
+
+def _file(stage: Stage, shell: _Shell, path: str) -> Entry | None:
+    """Return a file of the image, or one that is mounted."""
+    if path in shell.mounted:
+        return shell.mounted[path]
+    placed = stage.tree.placed.get(stage.tree.resolve(path))
+    return placed.entry if placed and placed.kind == "file" else None
 
 
 def _install(stage: Stage, shell: _Shell, command: PipInstall, number: int) -> None:
-    _refuse_settings(stage)
     tree, read = stage.tree, list[Entry]()
     locked = Locked()
     for path in command.requirements:
@@ -107,24 +162,26 @@ def _install(stage: Stage, shell: _Shell, command: PipInstall, number: int) -> N
     tree.make_folder(prefix, number)
     if not locked.lines:
         return
-    tree.add_install(Install(prefix, tuple(read), locked, tuple(wheels), command.no_deps, number, 0, site))
+    origins = tuple(stage.ground.exports.get(entry.source, entry) for entry in read)
+    tree.add_install(Install(prefix, origins, locked, tuple(wheels), command.no_deps, number, 0, site))
 
 
-def _refuse_settings(stage: Stage) -> None:
-    """Refuse what would make pip do something else than its command says."""
+def _refuse_settings(stage: Stage, tool: str) -> None:
+    """Refuse what would make pip or uv do something else than its command says."""
+    known = {"pip": run_command.PIP_VARIABLES, "uv": uv_command.VARIABLES}[tool] | _base_variables(stage)
     odd = [
         name
         for name in {**stage.arguments, **stage.environment}
-        if (name.startswith("PIP_") and name not in run_command.PIP_VARIABLES and name not in _base_variables(stage))
-        or name == "PYTHONHOME"
+        if (name.startswith(f"{tool.upper()}_") and name not in known) or name == "PYTHONHOME"
     ]
     if odd:
-        raise NeedsEngineError(f"{odd[0]} changes what pip does")
-    if configured := [path for path in stage.tree.placed if posixpath.basename(path) == "pip.conf"]:
-        raise NeedsEngineError(f"/{configured[0]} changes what pip does")
+        raise NeedsEngineError(f"{odd[0]} changes what {tool} does")
+    file = {"pip": "pip.conf", "uv": "uv.toml"}[tool]
+    if configured := [path for path in stage.tree.placed if posixpath.basename(path) == file]:
+        raise NeedsEngineError(f"/{configured[0]} changes what {tool} does")
     before = dict(line.partition("=")[::2] for line in stage.ground.config.get("Env") or ()).get("PATH", "")
     if not set(before.split(":")) <= set(stage.environment.get("PATH", "").split(":")):
-        raise NeedsEngineError("PATH lacks what the base has in it, so which pip runs is not known")
+        raise NeedsEngineError(f"PATH lacks what the base has in it, so which {tool} runs is not known")
 
 
 def _base_variables(stage: Stage) -> set[str]:
@@ -133,12 +190,9 @@ def _base_variables(stage: Stage) -> set[str]:
 
 def _read(stage: Stage, shell: _Shell, path: str, read: list[Entry], depth: int = 0) -> Locked:
     """Read a requirements file of the image and those that it names."""
-    entry = shell.mounted.get(path)
-    placed = None if entry else stage.tree.placed.get(stage.tree.resolve(path))
-    if entry is None and (placed is None or placed.kind != "file" or depth > 9):  # noqa: PLR2004 - files that name each other
+    entry = _file(stage, shell, path) if depth <= _NESTED else None
+    if entry is None:
         raise NeedsEngineError(f"the image has no requirements file /{path} there: COPY it first")
-    entry = entry or (placed.entry if placed else None)
-    assert entry is not None  # noqa: S101 - one of the two
     read.append(entry)
     where = _name(stage, entry)
     folder = posixpath.dirname(path)

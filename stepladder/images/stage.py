@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.images import dockerfile_words as words
+from stepladder.images import uv_command
 from stepladder.images.base_files import BaseFiles
+from stepladder.images.context import Entry
 from stepladder.images.dockerfile_syntax import Instruction
 from stepladder.images.run_command import NeedsEngineError
 from stepladder.images.sources import Context
@@ -30,6 +32,10 @@ class Ground:
     context: Context
     python: str
     context_folder: Path
+    cache: Path
+    """Where files lie that a command of the Dockerfile makes."""
+    exports: dict[Path, Entry] = field(default_factory=dict)
+    """By a file that uv exported: the uv.lock that it was made of."""
 
     @property
     def folder(self) -> str:
@@ -58,6 +64,8 @@ class Stage:
     """Line and text of the last CMD."""
     own_handler: bool = False
     problems: list[str] = field(default_factory=list)
+    tools: dict[str, int] = field(default_factory=dict)
+    """uv's programs that were copied into it, whose bytes are not known here: the path and the line."""
 
     def child(self) -> Stage:
         """Return a stage that begins where this one ends."""
@@ -75,11 +83,20 @@ class Stage:
             self.workdir,
             self.handler,
             problems=list(self.problems),
+            tools=dict(self.tools),
         )
 
     def expand(self, text: str, instruction: Instruction) -> str:
         """Replace variables and take quotes off, as Docker does for this stage. Raises `words.WordError`."""
         return words.expand(text, {**self.arguments, **self.environment}, instruction.escape)
+
+
+def holds_uv(name: str, stages: Mapping[str, Stage]) -> bool:
+    """Say whether `--from` names an image of uv's own, or a stage that is one and nothing else."""
+    stage = stages.get(name.lower())
+    if stage is None:
+        return uv_command.is_image(name)
+    return uv_command.is_image(stage.base) and not (stage.tree.placed or stage.problems or stage.tools)
 
 
 def configure(stage: Stage, instruction: Instruction) -> bool:

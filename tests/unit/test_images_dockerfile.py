@@ -41,7 +41,9 @@ def parse(
     (tmp_path / "Dockerfile").write_text(text)
     (tmp_path / ".dockerignore").write_text("Dockerfile\n.dockerignore\n")
     context = Context(collect(tmp_path))
-    ground = Ground((BASE, "example.org/base:1"), config or CONFIG, folders(), context, "3.13", tmp_path)
+    ground = Ground(
+        (BASE, "example.org/base:1"), config or CONFIG, folders(), context, "3.13", tmp_path, tmp_path / ".cache"
+    )
     return read(tmp_path / "Dockerfile", given, ground)
 
 
@@ -148,7 +150,7 @@ def test_a_handler_that_cannot_be_read_is_bad_input(tmp_path: Path, cmd: str, sa
             "no requirements file /var/task/x.txt there",
         ),
         ("RUN --mount=type=secret,id=x pip install -r requirements.txt", "needs BuildKit"),
-        ("RUN uv pip install -r requirements.txt", "has to be run"),
+        ("RUN uv pip install -r requirements.txt", "where uv comes from"),
         ("RUN pip install -r lost.txt", "no requirements file /var/task/lost.txt there"),
         ("USER nobody\nRUN mkdir -p x", "runs as the user nobody"),
         ("ENV PIP_TARGET=/x\nCOPY requirements.txt .\nRUN pip install -r requirements.txt", "PIP_TARGET changes"),

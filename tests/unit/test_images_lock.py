@@ -101,6 +101,30 @@ def test_a_lock_that_was_made_of_it_or_has_its_packages_or_none_is_compared(tmp_
         check(tmp_path, "six>=2", locked)
 
 
+@pytest.mark.parametrize(
+    ("lines", "is_read"),
+    [
+        ("COPY requirements.txt .\nRUN pip install -r requirements.txt -t .", True),
+        ("COPY . .\nRUN pip install -r requirements.txt -t .", True),
+        ('COPY ["req*.txt", "/tmp/"]\nRUN pip install -r /tmp/requirements.txt', True),
+        ("RUN --mount=type=bind,source=requirements.txt,target=r.txt pip install -r r.txt", True),
+        ("COPY . .\nRUN ./install.sh", True),
+        ("RUN uv export --frozen -o requirements.txt && uv pip install -r requirements.txt -t .", False),
+        ("COPY . .\nRUN uv export -o /tmp/requirements.txt && pip install -r /tmp/requirements.txt -t .", False),
+        ("COPY requirements.in other.txt ./\nRUN pip install -r other.txt -t .", False),
+        ("COPY app app", False),
+    ],
+)
+def test_only_a_lock_that_the_dockerfile_installs_is_compared(tmp_path: Path, lines: str, is_read: bool) -> None:
+    dockerfile = f'FROM base\n{lines}\nCMD ["app.handler.handler"]\n'
+    settings = project.make(tmp_path, {"function/requirements.in": "six\n", "function/Dockerfile": dockerfile})
+    if is_read:
+        with pytest.raises(BadInputError, match="doesn't lock"):
+            lock.check(settings)
+    else:
+        lock.check(settings)
+
+
 def test_without_a_requirements_in_nothing_is_asked_for(tmp_path: Path) -> None:
     lock.check(project.make(tmp_path))
 
