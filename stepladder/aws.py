@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import socket
 import threading
 from collections.abc import Mapping
@@ -161,6 +162,7 @@ ABSENT_IN_S3 = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
 _NO_CREDENTIALS = frozenset(
     {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "TokenRetrievalError", "SSOTokenLoadError"}
 )
+_LOGIN = frozenset({"LoginRefreshRequired", "LoginTokenLoadError"})
 _BAD_CREDENTIALS = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
@@ -189,11 +191,8 @@ def explain(error: Exception) -> StepladderError | None:
         return NotReadyError(f"AWS can't be understood: {error}", hint="run the same command again")
     if type(error).__module__.partition(".")[0] != "botocore" and not error_code(error):
         return None
-    if kind in _NO_CREDENTIALS or error_code(error) in _BAD_CREDENTIALS:
-        return NotReadyError(
-            f"there are no AWS credentials that work ({error_code(error) or kind})",
-            hint='log in (`aws sso login`), set AWS_PROFILE, or for the local cloud: `eval "$(inv local.env)"`',
-        )
+    if unusable := _unusable(error):
+        return unusable
     if is_unreachable(error):
         return NotReadyError(f"AWS can't be reached: {error}", hint="look at the network and at AWS_ENDPOINT_URL")
     code = error_code(error)
@@ -203,6 +202,30 @@ def explain(error: Exception) -> StepladderError | None:
             f"these credentials may not call {operation} ({code})", hint=f"AWS says: {_message(error)}"
         )
     return StepladderError(f"AWS refused {operation}: {code or kind}", hint=_message(error) or str(error))
+
+
+def _unusable(error: Exception) -> NotReadyError | None:
+    """Say why there are no credentials that work, if that is it."""
+    kind, code = type(error).__name__, error_code(error)
+    if kind == "MissingDependencyException":
+        return NotReadyError("the session of `aws login` can't be read without the package awscrt", hint=_login_hint())
+    if kind in _LOGIN:
+        return NotReadyError(f"the session of `aws login` is no good any more: {error}", hint="log in: `aws login`")
+    if kind in _NO_CREDENTIALS or code in _BAD_CREDENTIALS:
+        return NotReadyError(
+            f"there are no AWS credentials that work ({code or kind})",
+            hint='log in (`aws sso login`), set AWS_PROFILE, or for the local cloud: `eval "$(inv local.env)"`',
+        )
+    return None
+
+
+def _login_hint() -> str:
+    """Name a profile by which everything takes the session of `aws login`, Terraform older than 1.15 too."""
+    told = f"aws configure export-credentials --profile {os.environ.get('AWS_PROFILE') or 'default'} --format process"
+    return (
+        f"let the AWS CLI give it: `aws configure set credential_process '{told}' --profile stepladder`, then "
+        "`export AWS_PROFILE=stepladder`; Terraform older than 1.15 needs that too"
+    )
 
 
 def _message(error: Exception) -> str:

@@ -7,10 +7,19 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
+import botocore.credentials
+import botocore.session
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    LoginRefreshRequired,
+    MissingDependencyException,
+    NoCredentialsError,
+)
 from fakes.errors import error
 
 from stepladder import aws
@@ -22,6 +31,7 @@ from stepladder.errors import ExitCode, NotReadyError
     ("raised", "code", "said"),
     [
         (NoCredentialsError(), ExitCode.NOT_READY, "no AWS credentials that work"),
+        (LoginRefreshRequired(), ExitCode.NOT_READY, "`aws login` is no good any more"),
         (error("ExpiredToken", 403), ExitCode.NOT_READY, "ExpiredToken"),
         (EndpointConnectionError(endpoint_url="http://x"), ExitCode.NOT_READY, "can't be reached"),
         (error("AccessDeniedException", 403), ExitCode.FAILED, "may not call Fake"),
@@ -33,6 +43,27 @@ def test_an_exception_of_the_sdk_is_explained_by_its_code(raised: Exception, cod
     assert found
     assert found.exit_code == code
     assert said in found.message
+
+
+def test_a_session_of_aws_login_needs_a_package_or_a_profile_and_the_hint_has_the_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by botocore itself, from a profile as `aws login` writes it (botocore 1.41, November 2025)."""
+    (tmp_path / "config").write_text("[profile work]\nlogin_session = arn:aws:iam::123456789012:user/jo\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(botocore.credentials, "EC", None)  # as without awscrt
+    session = botocore.session.Session()
+    with pytest.raises(MissingDependencyException) as raised:
+        session.create_client("sts", region_name="eu-west-1").get_caller_identity()
+    found = aws.explain(raised.value)
+    assert found
+    assert (found.exit_code, "aws login" in found.message) == (ExitCode.NOT_READY, True)
+    source = "aws configure export-credentials --profile work --format process"
+    assert f"`aws configure set credential_process '{source}' --profile stepladder`" in found.hint
+    assert "Terraform older than 1.15" in found.hint
 
 
 def test_any_other_exception_is_nobody_s_to_explain() -> None:
