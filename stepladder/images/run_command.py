@@ -211,7 +211,9 @@ class _Shell:
             elif self._line.startswith("&&", self._at):
                 found.append(None)
                 self._at += 2
-            elif char == ";" and found and not self._line.startswith(";;", self._at):
+            elif char == ";":
+                if not found or self._line.startswith(";;", self._at):
+                    raise NeedsEngineError("the shell decides what ; means here")
                 found += [None] if self._line[self._at + 1 :].strip() else []
                 self._at += 1
             elif char == "#":
