@@ -69,7 +69,8 @@ EXIT_CODES = {
     ExitCode.ROLLED_BACK: "rolled back, and verified to be where it began",
     ExitCode.REFUSED: "refused before anything moved",
     ExitCode.ROLLBACK_FAILED: "the rollback failed: a person must look now",
-    ExitCode.NOT_READY: "not ready: a tool is missing, credentials don't work, or the local cloud doesn't answer",
+    ExitCode.NOT_READY: "not ready: a tool is missing, credentials don't work, AWS or the local cloud doesn't answer; "
+    "a release that ends so, as when a smoke case's answer was lost, has moved no alias",
     ExitCode.LOCKED: "locked by somebody else",
     ExitCode.INTERRUPTED: "interrupted",
 }

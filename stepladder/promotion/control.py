@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 
 from stepladder import names
-from stepladder.aws import error_code
+from stepladder.aws import error_code, explain
 from stepladder.errors import BadInputError
 from stepladder.promotion import start, verdict
 from stepladder.promotion.desk import Desk, Execution
 from stepladder.promotion.verdict import Verdict
 from stepladder.promotion.watch import watch
+from stepladder.releases import records
+from stepladder.releases.clock import stamp
 from stepladder.releases.identity import release_id
+from stepladder.releases.ledger import Ledger
 from stepladder.releases.rung import ACTIVE
 
+_STOPPED = "Stopped"
 _CUT_OFF = ("ABORTED", "TIMED_OUT")
 
 
@@ -21,17 +25,17 @@ def stop(desk: Desk, execution: Execution, why: str) -> tuple[Execution, Verdict
     """Stop a climb and leave every target where it began.
 
     While CodeDeploy shifts, its deployment is stopped and the climb rolls back by itself, which is watched to its end.
-    Before that the execution is stopped, and what it held is put in order.
+    Before that the execution is stopped, and what it held is put in order. Who stopped it and why is kept either way.
     """
-    if _stop_deployments(desk, execution):
-        return watch(desk, execution)
     cause = f"stopped by {desk.rung.requested_by}: {why or 'no reason given'}"
-    desk.sfn.stop_execution(executionArn=execution.arn, error="Stopped", cause=cause)
+    if _stop_deployments(desk, execution, cause):
+        return watch(desk, execution)
+    desk.sfn.stop_execution(executionArn=execution.arn, error=_STOPPED, cause=cause)
     ended = desk.describe(execution.arn) or execution
     return ended, verdict.settle(desk, ended)
 
 
-def _stop_deployments(desk: Desk, execution: Execution) -> bool:
+def _stop_deployments(desk: Desk, execution: Execution, cause: str) -> bool:
     ours = f"rel={execution.input['release_id']} "
     stopped = False
     for target in execution.targets:
@@ -44,8 +48,45 @@ def _stop_deployments(desk: Desk, execution: Execution) -> bool:
         for deployment in listed["deployments"]:
             info = codedeploy.get_deployment(deploymentId=deployment)["deploymentInfo"]
             if info.get("description", "").startswith(ours):
-                stopped = _stop_deployment(codedeploy, deployment) or stopped
+                ledger = desk.at(target["environment"]).ledger
+                _note(ledger, deployment, cause)
+                if _stop_deployment(codedeploy, deployment):
+                    stopped = True
+                else:
+                    _forget(ledger, deployment)
     return stopped
+
+
+def _note(ledger: Ledger, deployment: str, cause: str) -> None:
+    """Note why a deployment is stopped, where the rollback function looks for it, unless a check has said no before.
+
+    StopDeployment takes no reason. That it can't be noted keeps nobody from stopping.
+    """
+    told = {"why": {"S": cause}, "error": {"S": _STOPPED}, "at": {"S": stamp(ledger.clock.now())}}
+    try:
+        ledger.client.put_item(
+            TableName=ledger.table,
+            Item=records.key(f"deployment#{deployment}", "hook") | told,
+            ConditionExpression="attribute_not_exists(pk)",
+        )
+    except Exception as error:
+        if explain(error) is None:
+            raise
+
+
+def _forget(ledger: Ledger, deployment: str) -> None:
+    """Take back that a deployment was stopped which had ended by itself: why it failed, if it did, is its own word."""
+    try:
+        ledger.client.delete_item(
+            TableName=ledger.table,
+            Key=records.key(f"deployment#{deployment}", "hook"),
+            ConditionExpression="#error = :stopped",
+            ExpressionAttributeNames={"#error": "error"},
+            ExpressionAttributeValues={":stopped": {"S": _STOPPED}},
+        )
+    except Exception as error:
+        if explain(error) is None:
+            raise
 
 
 def _stop_deployment(codedeploy: object, deployment: str) -> bool:

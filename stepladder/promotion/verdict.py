@@ -57,7 +57,7 @@ def settle(desk: Desk, execution: Execution) -> Verdict:
     rung = desk.rung
     found = recover(rung.aws, rung.names.pipeline_function("rollback"), execution.arn, rung.clock)
     if not found.error:
-        return _sum_up(found.targets)
+        return _sum_up(found.targets, execution.error, execution.cause)
     stuck = {"environment": _PIPELINE, "outcome": "rollback_failed", "error": found.error, "cause": found.cause}
     return Verdict("rollback_failed", (stuck,))
 
@@ -131,8 +131,8 @@ def _settled(cause: str) -> list[Mapping[str, str]]:
     return [target for target in told if isinstance(target, dict)]
 
 
-def _sum_up(targets: tuple[Mapping[str, str], ...]) -> Verdict:
-    """Sum up what was found of an execution that was cut off."""
+def _sum_up(targets: tuple[Mapping[str, str], ...], error: str = "", cause: str = "") -> Verdict:
+    """Sum up what was found of an execution that was cut off, with the error and cause that it ended with."""
     outcomes = {target["outcome"] for target in targets}
     for outcome in ("rollback_failed", "rolled_back"):
         if outcome in outcomes:
@@ -140,6 +140,7 @@ def _sum_up(targets: tuple[Mapping[str, str], ...]) -> Verdict:
     if outcomes <= _WELL and targets and targets[-1]["outcome"] != "untouched":
         return Verdict("promoted", targets)
     if outcomes <= _WELL:
-        stopped = {"environment": "climb", "outcome": "failed", "error": "Stopped", "cause": "it was cut off"}
+        stopped = {"environment": "climb", "outcome": "failed", "error": error or "Stopped"}
+        stopped["cause"] = cause or "it was cut off"
         return Verdict("refused", (*targets, stopped))
     return Verdict("refused", targets)

@@ -103,9 +103,12 @@ def test_stopping_while_it_waits_leaves_nothing(waiting, before, unique, eventua
     was = before(waiting)
     climbing = waiting.in_background()
     eventually(lambda: asked(waiting) != [])
-    stopped = waiting.run(lambda desk: report.stopped(desk, desk.pick(running=True), "no"))
+    stopped = waiting.run(lambda desk: report.stopped(desk, desk.pick(running=True), "wrong version"))
     assert (stopped.code, stopped.record["outcome"]) == (0, "refused")
-    assert climbing.result().code == 4
+    ended = climbing.result()
+    assert ended.code == 4
+    assert "stopped by " in ended.message
+    assert ": wrong version" in ended.message
     was.check_unmoved()
 
 

@@ -368,7 +368,11 @@ class TestCutOff:
         with midway(canary) as climbing:
             stopped = canary.run(lambda desk: report.stopped(desk, desk.pick(running=True), "lunch"))
         assert (stopped.code, stopped.record["outcome"]) == (0, "rolled_back"), stopped.message
-        assert climbing.result().code == 3
+        ended = climbing.result()
+        assert ended.code == 3
+        for told in (ended.message, was.newest().cause):
+            assert "stopped by " in told
+            assert "lunch" in told
         was.check_unmoved()
         assert marked(canary) is None
 

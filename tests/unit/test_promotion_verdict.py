@@ -72,6 +72,11 @@ def test_a_function_s_error_is_told_as_its_sentence():
     assert sentence("E", "E said so") == "E said so"
 
 
+def test_who_stopped_a_promotion_that_had_begun_nothing_is_its_cause():
+    told = _sum_up((target("production", "untouched"),), "Stopped", "stopped by jo@laptop: wrong version")
+    assert told.cause == "climb: stopped by jo@laptop: wrong version (Stopped)"
+
+
 @pytest.mark.parametrize(
     ("outcomes", "sum_up"),
     [
