@@ -18,6 +18,12 @@ from stepladder.images.sources import Context
 from stepladder.images.tree import Tree
 
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp)?)?", re.ASCII | re.IGNORECASE)
+_SIGNAL = re.compile(
+    r"0*[1-9]\d{0,8}|(?:SIG)?(?:ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|"
+    r"STKFLT|STOP|SYS|TERM|TRAP|TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ|RTMIN(?:\+(?:[1-9]|1[0-5]))?|"
+    r"RTMAX(?:-(?:[1-9]|1[0-4]))?)",
+    re.ASCII | re.IGNORECASE,
+)
 _SHELL = re.compile(r"(?:/usr)?/bin/(?:sh|bash) (?:-[eux]+ )*(?:-[eux]*o pipefail )?(?:-[eux]+ )*-[eux]*c")
 
 
@@ -132,11 +138,16 @@ def _user(stage: Stage, instruction: Instruction) -> None:
 
 
 def _stop_signal(stage: Stage, instruction: Instruction) -> None:
-    stage.changes["StopSignal"] = _one(stage, instruction)
+    value = _one(stage, instruction)
+    if not _SIGNAL.fullmatch(value):
+        raise NeedsEngineError(f"{value} is no signal of Linux")
+    stage.changes["StopSignal"] = value
 
 
 def _maintainer(stage: Stage, instruction: Instruction) -> None:
-    stage.author = _one(stage, instruction)
+    if not instruction.rest:
+        raise words.WordError("MAINTAINER needs a value")
+    stage.author = instruction.rest  # as it is written: Docker keeps its quotes and dollars
 
 
 def _one(stage: Stage, instruction: Instruction) -> str:

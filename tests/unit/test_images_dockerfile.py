@@ -173,6 +173,8 @@ def test_a_handler_that_cannot_be_read_is_bad_input(tmp_path: Path, cmd: str, sa
         ("EXPOSE 8002-8000", "no port"),
         ("VOLUME /x", "VOLUME is not known"),
         ("EXPOSE ssh", "no port"),
+        ("STOPSIGNAL FOO", "FOO is no signal"),
+        ("STOPSIGNAL 0", "0 is no signal"),
         ("HEALTHCHECK CMD true", "no health checks"),
     ],
 )
@@ -231,6 +233,11 @@ def test_a_range_of_ports_and_a_shell_are_configuration(tmp_path: Path) -> None:
     assert sorted(recipe.changes["ExposedPorts"]) == ["80/tcp", "8000/udp", "8001/udp", "8002/udp"]
     assert recipe.changes["Shell"] == ["/bin/bash", "-o", "pipefail", "-c"]
     assert "var/task/x" in recipe.tree.placed
+
+
+def test_a_maintainer_is_kept_as_it_is_written(tmp_path: Path) -> None:
+    recipe = parse(tmp_path, f'{FROM}MAINTAINER "Jo" <$a@b>\nSTOPSIGNAL SIGRTMIN+3\nCMD ["a.b"]\n')
+    assert (recipe.author, recipe.changes["StopSignal"]) == ('"Jo" <$a@b>', "SIGRTMIN+3")
 
 
 def test_a_tar_without_a_mark_is_an_archive_too(tmp_path: Path) -> None:
