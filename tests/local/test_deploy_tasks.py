@@ -248,6 +248,36 @@ def test_a_rollback_returns_to_the_release_before_and_keeps_the_bad_one_out(proj
     assert project.deploy("--force").code == 0
 
 
+def test_a_rollback_none_of_whose_answers_arrive_at_once_does_nothing_twice(project: LiveProject) -> None:
+    version = project.version
+    project.say("lost on the way back")
+    assert project.deploy().code == 0
+    lost = (("lambda", "UpdateAlias"), *(("dynamodb", a) for a in ("PutItem", "UpdateItem", "TransactWriteItems")))
+    project.cloud.faults(*({"kind": "cut_after", "service": service, "action": action} for service, action in lost))
+    releases = len(project.releases)
+    done = project.inv("rollback", "--env", "staging")
+    assert project.cloud.hits() == len(lost)
+    assert (done.code, project.version) == (0, version), done.err
+    assert len(project.releases) == releases + 1
+    assert not project.items("lock")
+
+
+def test_a_lasting_outage_ends_a_rollback_clearly_and_the_next_one_goes_on(project: LiveProject) -> None:
+    version = project.version
+    project.say("an outage")
+    assert project.deploy().code == 0
+    project.cloud.faults({"kind": "access_denied", "service": "dynamodb", "action": "TransactWriteItems", "count": 0})
+    done = project.inv("rollback", "--env", "staging")
+    assert (done.code, project.version) == (1, version), done.err
+    assert "run the same command again" in done.err
+    assert "was about to serve version" in project.inv("status").err
+    project.cloud.faults()
+    assert project.inv("rollback", "--env", "staging").code == 0
+    assert project.version == version, "it is written down, and goes no further"
+    assert project.releases[-1]["kind"] == "rollback"
+    assert not project.items("lock")
+
+
 def test_a_rollback_to_a_version_that_was_deleted_says_what_is_left(project: LiveProject) -> None:
     doomed = project.version
     project.say("later")
