@@ -81,6 +81,8 @@ VARIABLES = {
     "COLUMNS": "the width that tables fit, in place of the terminal's own",
     "DOCKER_HOST": "Docker's own: the engine that builds images",
     "NO_COLOR": "print without colour (https://no-color.org)",
+    "PYTHONDONTWRITEBYTECODE": "Python's own: where it is set, run `uv sync --compile-bytecode` once, or each command "
+    "compiles anew what it imports, for half a second or more",
     "STEPLADDER_LAMBDA_IDLE_SECONDS": "local cloud: how long an idle execution environment stays warm",
     "STEPLADDER_LAMBDA_SETTLE_SECONDS": "local cloud: how long a function is `Pending` or its update `InProgress`",
     "STEPLADDER_LAUNCHER": "local cloud: run functions as `process` or `container`",
