@@ -129,3 +129,13 @@ def test_every_command_in_the_docs_exists(page):
 
 
 _PROSE = {"calls", "tf.", "local."}
+
+
+def test_each_fact_about_aws_names_a_test_that_exists():
+    rows = re.findall(r"^\| ([A-Z]\d+) \|(.*)", (ROOT / "docs" / "aws-facts.md").read_text("utf-8"), re.MULTILINE)
+    assert {f"R{n}" for n in range(1, 10)} <= {fact for fact, _ in rows}
+    for fact, row in rows:
+        proofs = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
+        assert proofs, f"{fact} names no test"
+        for path, name in proofs:
+            assert re.search(rf"^\s*def {name}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE), f"{fact}: {name}"
