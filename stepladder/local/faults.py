@@ -6,7 +6,8 @@ A rule is a JSON object:
      "skip": 0, "count": 1, "body": "", "seconds": 1.0, "status": 503, "code": ""}
 
 `service` and `action` may be `*`. The first `skip` matching calls pass, the next `count` (0: all) are hit. `body` must
-occur in the request's body or URL. `seconds` is how long `delay` and `timeout` wait (real time, not the cloud's clock).
+occur in the request's body or URL. `seconds` is how long `delay` waits after the call, and `delay_before` and
+`timeout` before it (real time, not the cloud's clock).
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from typing import Any
 from stepladder.local.cloud import Request
 from stepladder.local.wire import ServiceError
 
-KINDS = ("throttle", "error", "access_denied", "delay", "timeout", "malformed", "cut", "cut_after", "crash")
+KINDS = (
+    *("throttle", "error", "access_denied", "delay", "delay_before"),
+    *("timeout", "malformed", "cut", "cut_after", "crash"),
+)
 
 THROTTLES = {  # what each service calls it; the rest say ThrottlingException
     "lambda": ("TooManyRequestsException", 429),

@@ -133,13 +133,15 @@ class Front:
         return self._locks.get(service, nullcontext())
 
     def _with_fault(self, request: Request, fault: Fault) -> Response:
-        if fault.kind in ("delay", "timeout"):
+        if fault.kind in ("delay_before", "timeout"):
             time.sleep(fault.seconds)
         if fault.kind in ("cut", "timeout"):
             raise ConnectionCut
         if fault.kind in ("throttle", "error", "access_denied"):
             raise fault.error(request.service)
         response = self._answer(request)
+        if fault.kind == "delay":
+            time.sleep(fault.seconds)
         if fault.kind == "malformed":
             return Response(response.status, response.headers, response.body[: len(response.body) // 2] + b"\x00")
         if fault.kind == "cut_after":

@@ -37,7 +37,7 @@ def project(cloud: Any, tmp_path: Path) -> LiveProject:
 
 def kill_at(project: LiveProject, service: str, action: str) -> None:
     """Start a deploy and kill it, not its Terraform, while a call of either is under way."""
-    project.cloud.faults({"kind": "delay", "service": service, "action": action, "seconds": 1.5})
+    project.cloud.faults({"kind": "delay_before", "service": service, "action": action, "seconds": 1.5})
     child = project.start("deploy", "--env", "staging")
     project.wait(lambda: project.cloud.hits() == 1 or child.poll() is not None, seconds=180)
     assert child.poll() is None, child.communicate()

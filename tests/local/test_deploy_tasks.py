@@ -310,7 +310,7 @@ def test_credentials_of_another_account_are_refused(project: LiveProject) -> Non
 
 def test_the_second_of_two_deploys_is_told_who_is_first(project: LiveProject) -> None:
     project.say("first")
-    project.cloud.faults({"kind": "delay", "service": "lambda", "action": "PublishVersion", "seconds": 3})
+    project.cloud.faults({"kind": "delay_before", "service": "lambda", "action": "PublishVersion", "seconds": 3})
     first = project.start("deploy", "--env", "staging")
     project.wait(lambda: bool(project.items("lock")))
     second = project.deploy()
@@ -322,7 +322,7 @@ def test_the_second_of_two_deploys_is_told_who_is_first(project: LiveProject) ->
 
 def test_a_deploy_that_waits_goes_on_when_the_first_is_done(project: LiveProject) -> None:
     project.say("waited for")
-    project.cloud.faults({"kind": "delay", "service": "lambda", "action": "PublishVersion", "seconds": 2})
+    project.cloud.faults({"kind": "delay_before", "service": "lambda", "action": "PublishVersion", "seconds": 2})
     first = project.start("deploy", "--env", "staging")
     project.wait(lambda: bool(project.items("lock")))
     second = project.deploy("--wait")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from asking import until
 from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
 
 from stepladder.errors import StepladderError
@@ -235,3 +238,19 @@ def test_conditional_writes_are_atomic_under_threads(cloud: Any) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(take, range(160))) == 10
+
+
+@pytest.mark.parametrize(("kind", "made"), [("delay", True), ("delay_before", False)])
+def test_a_late_answer_is_one_to_a_call_that_was_made_and_a_late_call_is_not_made_yet(
+    cloud: Any, kind: str, made: bool
+) -> None:
+    name, sqs = f"late-{kind}", cloud.client("sqs")
+    cloud.faults({"service": "sqs", "action": "CreateQueue", "kind": kind, "seconds": 1.5})
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(sqs.create_queue, QueueName=name)
+        until(cloud.hits, lambda hits: hits == 1)
+        time.sleep(0.5)
+        listed = cloud.client("sqs").list_queues(QueueNamePrefix=name).get("QueueUrls", [])
+        assert (bool(listed), answer.done()) == (made, False)
+        assert answer.result()["QueueUrl"].endswith(name)
+    cloud.faults()
