@@ -14,5 +14,6 @@ PLUGINS = (
     "cloudwatch",
     "codedeploy",
     "stepfunctions",
+    "cloudformation",
 )
 """Names of modules in this package."""
