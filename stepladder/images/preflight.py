@@ -19,8 +19,8 @@ def check(settings: Settings, say: Callable[[str], None], *, take_pointers: bool
     entries = collect(context)
     if found := lfs.pointers(entries):
         if not take_pointers:
-            raise lfs.refused(found)
-        say(lfs.refused(found).message)
+            raise lfs.refused(found, settings.rungs[0])
+        say(lfs.refused(found, settings.rungs[0]).message)
     arguments = {"BASE_IMAGE": base_reference(settings), "PYTHON_VERSION": settings.python}
     handler = dockerfile.outline(context / "Dockerfile", arguments).handler
     syntax.check(entries, handler, settings.python, settings.image.context, say)

@@ -125,8 +125,8 @@ class Prune:
         if lost:
             raise StepladderError(
                 f"images were released while they were being deleted: {', '.join(lost)}",
-                hint="release another image there before Lambda looks for them again: "
-                "`inv deploy --env <environment>`, or `inv rollback --env <environment>`",
+                hint="release another image where they serve (`inv status`) before Lambda looks for them again: "
+                f"for example `inv rollback --env {self.names.environment}`",
             )
         return doomed
 

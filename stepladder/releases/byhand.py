@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from string import hexdigits
 from typing import Any
 
 from stepladder import names
 from stepladder import text as text_files
+from stepladder.aws import error_code
 from stepladder.console import Console
 from stepladder.errors import BadInputError, RefusedError
 from stepladder.releases import cut_off, drift, ladder_guard, marks, registered
 from stepladder.releases import release as releases
 from stepladder.releases.alias import Alias
 from stepladder.releases.cases import UNTESTED_WARNING, load_suite
-from stepladder.releases.function import Answer
+from stepladder.releases.function import NOT_FOUND, Answer
 from stepladder.releases.ledger import short
 from stepladder.releases.log_lines import told
 from stepladder.releases.records import Snapshot
@@ -104,6 +106,11 @@ def _of_version(rung: Rung, version: str) -> str:
 def _whole(rung: Rung, digest: str) -> str:
     """Complete the beginning of a digest from the project's ledgers."""
     text = f"sha256:{digest.removeprefix('sha256:').lower()}"
+    if not set(text.removeprefix("sha256:")) <= set(hexdigits):
+        raise BadInputError(
+            f"{digest!r} is no digest: it has more than hexadecimal digits",
+            hint="`inv status` shows those that are live",
+        )
     if len(text) == _DIGEST:
         return text
     if len(text) < len("sha256:") + _PREFIX:
@@ -125,12 +132,28 @@ def invoke(rung: Rung, *, payload: str = "", event: str = "", version: str = "",
 
     Of Lambda's own lines only time and memory are told, unless the `whole_log` is wanted.
     """
-    answer = rung.function.invoke(read_payload(payload, event), version or names.ALIAS)
+    try:
+        answer = rung.function.invoke(read_payload(payload, event), version or names.ALIAS)
+    except Exception as error:
+        if error_code(error) != NOT_FOUND:
+            raise
+        raise _not_there(rung, version) from None
     for line in answer.log.splitlines():
         if text := told(line, whole=whole_log):
             rung.console.line(rung.console.paint(text, "dim"))
     show(answer.result, rung.console)
     return answer
+
+
+def _not_there(rung: Rung, version: str) -> RefusedError:
+    if version:
+        there = f"there is no version {version} of {rung.names.function}"
+        return RefusedError(
+            there, hint=f"`inv status` shows what is live; or deploy: `inv deploy --env {rung.environment}`"
+        )
+    return RefusedError(
+        f"nothing is live on {rung.environment}", hint=f"`inv deploy --env {rung.environment}` makes it"
+    )
 
 
 def show(result: Any, console: Console) -> None:
@@ -151,7 +174,7 @@ def read_payload(payload: str, event: str) -> Any:
         try:
             return text_files.read_json(Path(event), where=event)
         except FileNotFoundError as error:
-            raise BadInputError(f"the event file can't be read: {error}") from None
+            raise BadInputError(f"the event file {event} can't be read: {error.strerror}") from None
     try:
         return text_files.parse_json(payload or "{}")
     except (ValueError, RecursionError) as error:

@@ -123,7 +123,7 @@ class Deploy:
         return world, wanted
 
     def _plan(self, world: World, wanted: Wanted) -> Plan:
-        return plans.make(world, wanted, self.mode, self.acts.pin, self._again)
+        return plans.make(world, wanted, self.mode, self.acts.pin, self._again, environment=self.rung.environment)
 
     def _unchanged(self, world: World, plan: Plan) -> Report:
         for planned in plan.steps:

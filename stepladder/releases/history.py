@@ -42,6 +42,8 @@ def show(rung: Rung, limit: int, release_id: str = "") -> list[Release]:
     """Print the newest releases of a rung, newest first, or one in full; a `*` stands before the one that is live."""
     if release_id:
         return [_show_release(rung, release_id)]
+    if limit < 1:
+        raise BadInputError(f"--limit is {limit}", hint="allowed: a number from 1")
     snapshot = _snapshot(rung)
     found = rung.ledger.history(rung.environment, limit=limit)
     if rung.console.as_json:

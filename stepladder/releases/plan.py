@@ -75,13 +75,17 @@ class Plan:
         return names.index(IMAGE) < names.index(SERVICE)
 
 
-def make(world: World, wanted: Wanted, infra: str, pin: Pin | None = None, again: str = "") -> Plan:
+def make(
+    world: World, wanted: Wanted, infra: str, pin: Pin | None = None, again: str = "", *, environment: str
+) -> Plan:
     """Return the plan. `infra` is auto, always or never; a `pin` is the one image that may be released.
 
     `again` says why the service is to be applied though its inputs are as they were.
 
     Raises `RefusedError` when `never` forbids what the environment can't do without.
     """
+    if infra == "never":
+        _check_applied(environment, {FOUNDATION: world.ledger.exists, SERVICE: world.alias is not None})
     foundation = _root(FOUNDATION, world.ledger.foundation, wanted.foundation_hash, infra, there=world.ledger.exists)
     service = _root(SERVICE, world.ledger.infra, wanted.service_hash, infra, there=world.alias is not None)
     if again and infra != "never":
@@ -92,13 +96,16 @@ def make(world: World, wanted: Wanted, infra: str, pin: Pin | None = None, again
     return Plan((foundation, *order, release, *_smoke(world, wanted, release)), infra)
 
 
+def _check_applied(environment: str, there: dict[str, bool]) -> None:
+    for name in (name for name, applied in there.items() if not applied):
+        raise RefusedError(
+            f"the {name} of {environment} has not been applied, and --infra never forbids it",
+            hint=f"let it be applied: `inv deploy --env {environment} --infra auto`",
+        )
+
+
 def _root(name: str, applied: Infra | None, wanted: str, infra: str, *, there: bool) -> Planned:
     if infra == "never":
-        if not there:
-            raise RefusedError(
-                f"the {name} of this environment has not been applied, and --infra never forbids it",
-                hint="run it once without --infra never: `inv deploy --env <environment>`",
-            )
         same = applied and applied.input_hash == wanted
         return Planned(
             name, act=False, why="unchanged" if same else "differs from the last apply, left (--infra never)"

@@ -96,6 +96,7 @@ def test_every_command_that_is_printed_can_be_typed(path):
         commands, rest = _commands(f"`{text}`" if whole else text)
         assert not COMMAND.search(rest), f"{path.name}:{line}: a command stands in backticks: {text}"
         assert [why for why in map(_wrong, commands) if why] == [], f"{path.name}:{line}"
+        assert "<" not in "".join(commands), f"{path.name}:{line}: a command stands to be filled in: {text}"
 
 
 def _typed(page):

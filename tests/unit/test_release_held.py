@@ -11,7 +11,7 @@ import pytest
 from fakes.errors import DENIED
 from fakes.world import World, digest
 
-from stepladder.errors import ExitCode, LockedError, RefusedError
+from stepladder.errors import BadInputError, ExitCode, LockedError, RefusedError
 from stepladder.promotion import held
 from stepladder.promotion.desk import Desk
 from stepladder.promotion.verdict import Verdict, failure
@@ -182,3 +182,30 @@ def test_a_release_that_fails_gives_the_lock_back(live: World) -> None:
     with pytest.raises(Exception, match="AccessDenied"):
         live.deploy()
     assert not live.items("lock")
+
+
+def test_a_call_of_what_is_not_there_is_refused_with_the_command_that_makes_it(world: World) -> None:
+    with pytest.raises(RefusedError, match="nothing is live on staging") as nothing:
+        byhand.invoke(world.rung())
+    assert nothing.value.hint == "`inv deploy --env staging` makes it"
+    world.deploy()
+    with pytest.raises(RefusedError, match="no version 99 of hello-staging"):
+        byhand.invoke(world.rung(), version="99")
+
+
+def test_a_digest_with_other_than_hexadecimal_digits_is_bad_input(world: World) -> None:
+    world.deploy()
+    for wrong in ("zzzzzzzz", "zz", "sha256:" + "g" * 64):
+        with pytest.raises(BadInputError, match="is no digest"):
+            byhand.release(world.rung(), digest=wrong)
+
+
+def test_an_event_file_that_is_not_there_is_named_without_an_error_number(world: World) -> None:
+    with pytest.raises(BadInputError, match=r"^the event file none\.json can't be read: No such file or directory$"):
+        byhand.invoke(world.rung(), event="none.json")
+
+
+def test_infra_never_on_what_was_never_applied_names_the_command_for_that_environment(world: World) -> None:
+    with pytest.raises(RefusedError, match="the foundation of staging has not been applied") as refused:
+        world.deploy(infra="never")
+    assert "`inv deploy --env staging --infra auto`" in refused.value.hint

@@ -165,3 +165,9 @@ def test_in_a_pipe_causes_are_whole_and_without_class_names(world: World) -> Non
     assert CAUSE.removeprefix("DeploymentFailed: ").strip() in out
     assert "DeploymentFailed" not in out
     assert "rolled back" in out
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_that_leaves_no_release_is_bad_input(world: World, limit: int) -> None:
+    with pytest.raises(BadInputError, match=f"--limit is {limit}"):
+        history.show(rung(world), limit)
