@@ -114,10 +114,11 @@ def rebuild(rung: Rung) -> list[Release]:
     for release in new:
         told = f"version {release.version} ({short(release.digest)}), {result_words(release.result)}"
         rung.console.line(f"  release {release.release_id}: {told}")
-    if any(release.result == UNKNOWN for release in new):
+    unknown = [release.release_id for release in new if release.result == UNKNOWN]
+    if unknown:
         rung.console.warn(
-            "whether the unknown ones were ever tested isn't known: `inv rollback --env "
-            f"{rung.environment} --to <release>` takes one of them once it passes the smoke cases"
+            "whether the unknown ones were ever tested isn't known: for example `inv rollback --env "
+            f"{rung.environment} --to {unknown[-1]}` takes that one once it passes the smoke cases"
         )
     rung.console.line(f"{rung.environment}: {len(new)} releases written, of {len(versions)} published versions")
     if rung.console.as_json:
