@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from stepladder import text
 from stepladder.errors import BadInputError, NotReadyError, RefusedError, StepladderError
-from stepladder.images import check, dockerfile, engine_base, handlers
+from stepladder.images import check, dockerfile, engine_base, engine_files
 from stepladder.images import engine as engine_module
 from stepladder.images.archive import add_file
 from stepladder.images.context import Entry, collect
@@ -119,7 +119,7 @@ def build(
         named = str(image.attrs["Architecture"])
         check.check_architecture(ARCHITECTURE.get(named, named), settings.architecture)
         _check_size(image.attrs["Size"])
-        _check_handler(engine, image, handler, settings.python, root)
+        engine_files.check_handler(engine, image, handler, settings.python, root)
         return EngineImage(image.id, base.label, image.attrs["Size"], settings.architecture)
 
 
@@ -245,45 +245,3 @@ def _check_size(size: int) -> None:
             f"the image has {size / 1000**3:.1f} GB, and Lambda takes at most 10 GB",
             hint="leave out what the function doesn't import",
         )
-
-
-def _check_handler(engine: Any, image: Any, handler: str, python: str, root: Path) -> None:
-    """Find the handler's module in the image, wherever Python imports from, without running it."""
-    environment = dict(line.partition("=")[::2] for line in image.attrs["Config"].get("Env") or ())
-    module = handlers.module_of(handler)
-    searched = [*handlers.folders(environment, python), f"usr/local/lib/python{python}/site-packages"]
-    container = engine.api.create_container(image.id, command=[handler])
-    try:
-        for folder in searched:
-            if any(_holds(engine, container, f"/{folder}/{module}{end}") for end in (".py", "/__init__.py", ".pyc")):
-                return
-        for folder in searched:
-            parent, _, name = f"{folder}/{module}".rpartition("/")
-            if handlers.holds(_names(engine, container, f"/{parent}"), name):
-                return
-    finally:
-        engine.api.remove_container(container, force=True)
-    raise handlers.missing(handler, f"/{searched[0]}", root, "doesn't hold")
-
-
-def _holds(engine: Any, container: Any, path: str) -> bool:
-    return bool(_archive(engine, container, path))
-
-
-def _archive(engine: Any, container: Any, path: str) -> bytes:
-    """Return a path of a container as a tar, empty when there is none."""
-    from docker.errors import NotFound
-
-    try:
-        return b"".join(engine.api.get_archive(container, path)[0])  # read to its end, the connection is free again
-    except NotFound:
-        return b""
-
-
-def _names(engine: Any, container: Any, folder: str) -> list[str]:
-    """Return what lies in a folder of a container."""
-    data = _archive(engine, container, folder)
-    if not data:
-        return []
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-        return [name.partition("/")[2] for name in tar.getnames()]

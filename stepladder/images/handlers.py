@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from stepladder.errors import BadInputError
 from stepladder.images import ignore, syntax
@@ -53,39 +54,59 @@ def check(recipe: Recipe, made: Iterable[Dependencies], python: str, context: Pa
     raise missing(recipe.handler, f"/{searched[0]}", context, "would not hold")
 
 
-def check_imports(recipe: Recipe, made: Iterable[Dependencies], python: str, context: Path) -> None:
+class Modules(Protocol):
+    """The modules of an image, named as paths without their endings: `app/handler`."""
+
+    def has(self, module: str) -> bool:
+        """Say whether it can be imported."""
+
+    def sources(self, module: str) -> Iterable[tuple[str, str, bytes]]:
+        """Return the project's files that importing it loads: where each lies, its path for Python, and its text."""
+
+
+def check_imports(handler: str, inside: Modules, context: Path) -> None:
     """Raise `BadInputError` when the handler imports, whatever happens, a module that is in the context only."""
-    placed = {path: found.entry.source for path, found in recipe.tree.placed.items() if found.kind != "folder"}
-    paths = {*placed, *(path for dependency in made for path in dependency.paths)}
-    searched = folders(recipe.environment, python)
-    inside = (path[len(f) + 1 :] for path in paths for f in searched if path.startswith(f"{f}/"))
-    tops = {re.split(r"[/.]", path, maxsplit=1)[0] for path in inside}
-    waiting, seen, problems = [(module_of(recipe.handler).replace("/", "."), "")], set[str](), dict[str, str]()
+    waiting, seen, problems = [(module_of(handler).replace("/", "."), "")], set[str](), dict[str, str]()
     while waiting:
         name, importer = waiting.pop()
         if name in seen:
             continue
         seen.add(name)
         top = name.partition(".")[0]
-        if top in tops:
-            for stem in (f"{folder}/{name.replace('.', '/')}" for folder in searched):
-                for path in (f"{stem}.py", f"{stem}/__init__.py"):
-                    if path in placed:
-                        module = next(path[len(f) + 1 :] for f in searched if path.startswith(f"{f}/"))
-                        waiting += [(found, path) for found in syntax.imports(placed[path], module)]
-        elif (
-            importer
-            and top not in sys.stdlib_module_names
-            and (lines := _lines(top, context))
-            and not any(recipe.tree.base.look(f"{folder}/{top}", sure=True) for folder in searched)
-        ):
+        lines = _lines(top, context) if importer and top not in sys.stdlib_module_names and top not in problems else ""
+        if lines and not inside.has(top):
             problems[top] = f"/{importer} imports {top}: {lines}"
+        if top not in problems:
+            for path, module, source in inside.sources(name.replace(".", "/")):
+                waiting += [(found, path) for found in syntax.imports(source, module)]
     if problems:
         raise BadInputError(
             f"the image would not hold what the handler imports: {', '.join(sorted(problems))}",
             hint=next(iter(problems.values())).partition(": ")[2],
             problems=tuple(problems.values()),
         )
+
+
+class InRecipe:
+    """The modules of an image that is not made yet."""
+
+    def __init__(self, recipe: Recipe, made: Iterable[Dependencies], python: str) -> None:
+        self._base = recipe.tree.base
+        self._placed = {path: f.entry.source for path, f in recipe.tree.placed.items() if f.kind != "folder"}
+        self._searched = folders(recipe.environment, python)
+        paths = {*self._placed, *(path for dependency in made for path in dependency.paths)}
+        inside = (path[len(f) + 1 :] for path in paths for f in self._searched if path.startswith(f"{f}/"))
+        self._tops = {re.split(r"[/.]", path, maxsplit=1)[0] for path in inside}
+
+    def has(self, module: str) -> bool:
+        """Say whether a module without a package can be imported."""
+        return module in self._tops or any(self._base.look(f"{f}/{module}", sure=True) for f in self._searched)
+
+    def sources(self, module: str) -> list[tuple[str, str, bytes]]:
+        """Return what the Dockerfile places."""
+        ends = (f"{module}.py", f"{module}/__init__.py")
+        found = [(f"{folder}/{end}", end) for folder in self._searched for end in ends]
+        return [(path, end, self._placed[path].read_bytes()) for path, end in found if path in self._placed]
 
 
 def missing(handler: str, root: str, context: Path, how: str) -> BadInputError:

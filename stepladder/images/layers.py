@@ -56,7 +56,7 @@ def build(settings: Settings, base: Base, *, key: str, commit: str) -> LocalImag
     made = _install(recipe, base, context, cache)
     installed = [dependency for _, dependency in made]
     handlers.check(recipe, installed, base.target.python, context)
-    handlers.check_imports(recipe, installed, base.target.python, context)
+    handlers.check_imports(recipe.handler, handlers.InRecipe(recipe, installed, base.target.python), context)
     added = [(dependency.layer, f"stepladder: {_source(install, context)}") for install, dependency in made]
     added.append((write_layer(_code(recipe), "", cache / "blobs"), f"stepladder: {context.name}/"))
     tidy(cache)

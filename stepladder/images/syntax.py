@@ -131,7 +131,7 @@ def _reached(module: str, files: Mapping[str, Path]) -> list[str]:
         for path in _files_of(name, home, files):
             if path not in found:
                 found.append(path)
-                waiting += imports(files[path], path[len(home) :])
+                waiting += imports(files[path].read_bytes(), path[len(home) :])
     return found
 
 
@@ -142,12 +142,12 @@ def _files_of(name: str, home: str, files: Mapping[str, Path]) -> list[str]:
     return [path for stem in stems for path in (f"{stem}/__init__.py", f"{stem}.py") if path in files]
 
 
-def imports(source: Path, path: str) -> list[str]:
+def imports(source: bytes, path: str) -> list[str]:
     """Return the names that a file imports whatever happens: those at its top, not in `if`, `try` or a function."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            body = ast.parse(source.read_bytes()).body
+            body = ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     package = posixpath.dirname(path).split("/") if "/" in path else []

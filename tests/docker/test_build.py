@@ -191,6 +191,22 @@ def test_a_handler_that_is_not_in_the_image_is_found_before_the_push(builder: Bu
         builder.build()
 
 
+def test_a_package_that_the_handler_imports_and_the_image_lacks_is_found_before_the_push(builder: Builder) -> None:
+    files = {
+        "function/app/handler.py": "import json\nfrom app import other\n" + project.HANDLER,
+        "function/app/other.py": "try:\n    import optional\nexcept ImportError:\n    pass\nimport shared.deep.a\n",
+        "function/optional.py": "",
+        "function/shared/deep/a.py": "",
+        "function/.dockerignore": "",
+    }
+    builder.write(PLAIN, files)
+    with pytest.raises(BadInputError, match="what the handler imports: shared") as caught:
+        builder.build()
+    assert caught.value.hint == "add `COPY shared ${LAMBDA_TASK_ROOT}/shared/` to function/Dockerfile"
+    builder.write(PLAIN.replace("CMD", "COPY shared ${LAMBDA_TASK_ROOT}/shared/\nCMD"), files)
+    assert builder.build()
+
+
 def test_an_image_over_lambdas_limit_is_refused(builder: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "LIMIT", 1_000_000)
     with pytest.raises(RefusedError, match="at most 10 GB"):
