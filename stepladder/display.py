@@ -31,6 +31,7 @@ ERROR_NAMES = (
     "ScanPendingError",
     "SiblingFailed",
     "SmokeFailedError",
+    "StaleRevisionError",
     "StillRollingBackError",
     "StillWaitingError",
     "TransientError",

@@ -66,6 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ.pop("COLUMNS", None)  # workers have one, and it stands for a terminal's width in everything that prints
     if not config.getoption("endpoint"):
         return
     if not config.getoption("account"):
