@@ -101,7 +101,7 @@ def test_an_arn_that_is_malformed_is_no_missing_machine(machines: Machines, arn:
 def test_an_answer_above_256_kib_is_data_limit_exceeded_which_states_all_catches(
     machines: Machines, cloud: Any
 ) -> None:
-    """Told of stepfunctions/v2 by 2025-11; the recording itself was not read: `States.ALL` catches it, though the developer guide says it doesn't."""
+    """Told of stepfunctions/v2 by 2025-11, the recording was not read: States.ALL catches it, unlike the guide says."""
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="recorded-large", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     s3.put_object(Bucket="recorded-large", Key="k", Body=b"x" * 262_144)
