@@ -32,6 +32,13 @@ def check_lock(settings: Settings) -> None:
     lock.check(settings)
 
 
+def check_files(settings: Settings, *, take_pointers: bool) -> None:
+    """Refuse files that no image can be made of; see `stepladder.images.preflight.check`."""
+    from stepladder.images import preflight
+
+    preflight.check(settings, lambda _warning: None, take_pointers=take_pointers)
+
+
 def prepare(
     settings: Settings,
     aws: Aws,

@@ -74,6 +74,8 @@ class Acts:
             self._live_image = f"{rung.names.registry}/{rung.names.repository}@{current.digest}"
         if current and not plan.step(IMAGE).act:
             self._check_bad(current.digest)
+        if plan.step(IMAGE).act and (plan.step(FOUNDATION).act or plan.step(SERVICE).act):
+            self.check_files()
         image, wanted = self._up_to_release(plan, wanted, guard)
         guard()
         wanted, latest = self._as_applied(world, wanted, early.result() if early else None)
@@ -85,6 +87,11 @@ class Acts:
             )
         rung.check_unshifted(alias, "", world.ledger.current)
         return self._release(replace(world, alias=alias), wanted, plan, image, latest)
+
+    def check_files(self) -> None:
+        """Refuse files that no image can be made of before anything is applied: a build would find them too late."""
+        if not self.pin:
+            self.images.check()
 
     def _up_to_release(self, plan: Plan, wanted: Wanted, guard: Callable[[], None]) -> tuple[Image | None, Wanted]:
         """Do all but the release; return the image if one was prepared, and the hashes after the applies."""

@@ -161,6 +161,7 @@ class Deploy:
             # The table that holds the lock is yet to be made. Terraform's own locks (a file lock of this checkout, then
             # the state's) keep two of us apart until then.
             rung.check_account(rung.aws.account())
+            self.acts.check_files()
             wanted = self.acts.apply(FOUNDATION, wanted, None)
             world = replace(world, ledger=rung.ledger.snapshot(rung.environment))
         elif world.alias is None:

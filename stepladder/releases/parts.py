@@ -47,6 +47,10 @@ class Images(Protocol):
         """Hash everything that decides the image, offline."""
         ...
 
+    def check(self) -> None:
+        """Refuse files that no image can be made of, offline; nothing is built."""
+        ...
+
     def prepare(self, step: Step) -> Image:
         """Build and push unless the registry has it; tell the step what was done."""
         ...

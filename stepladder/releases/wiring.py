@@ -31,6 +31,10 @@ class ProjectImages:
         images.check_lock(self.rung.settings)
         return images.input_key(self.rung.settings)
 
+    def check(self) -> None:
+        """Refuse a handler that can't be loaded and pointers of Git LFS; a build tells the warnings."""
+        images.check_files(self.rung.settings, take_pointers=self.allow_dirty)
+
     def prepare(self, step: Step) -> Image:
         """Build and push unless the registry has it."""
         rung = self.rung

@@ -209,3 +209,18 @@ def test_infra_never_on_what_was_never_applied_names_the_command_for_that_enviro
     with pytest.raises(RefusedError, match="the foundation of staging has not been applied") as refused:
         world.deploy(infra="never")
     assert "`inv deploy --env staging --infra auto`" in refused.value.hint
+
+
+def test_files_that_no_image_can_be_made_of_are_refused_before_anything_is_applied(world: World) -> None:
+    world.broken = BadInputError("its code has a syntax error")
+    with pytest.raises(BadInputError, match="syntax error"):
+        world.deploy()
+    assert world.applied == []
+    world.broken = None
+    world.deploy()
+    world.applied.clear()
+    world.source, world.infra_inputs = "two", "two"
+    world.broken = BadInputError("its code has a syntax error")
+    with pytest.raises(BadInputError, match="syntax error"):
+        world.deploy()
+    assert world.applied == []

@@ -161,6 +161,7 @@ class World:
     ) -> None:
         self.root = root
         self.name = name
+        self.broken: Exception | None = None
         self.preview_error: Exception | None = None
         self.source = "one"
         self.infra_inputs = "one"
@@ -255,6 +256,10 @@ class World:
 
     def input_key(self) -> str:
         return f"key of {self.source}"
+
+    def check(self) -> None:
+        if self.broken:
+            raise self.broken
 
     def prepare(self, step: Step) -> Image:
         if self.on_prepare:
