@@ -68,8 +68,8 @@ def free_locks(desk: Desk, execution: Execution) -> None:
         for target in execution.targets:
             rung = desk.at(target["environment"])
             holder = rung.ledger.snapshot(rung.environment).lock
-            if holder and holder.run_id == execution.arn:  # elsewhere a promotion of its own holds it
-                rung.recover(holder)
+            if holder and holder.run_id == execution.arn and not rung.recover(holder):  # else one of its own place's
+                return
     except Exception as error:
         if not error_code(error):
             raise

@@ -17,6 +17,7 @@ from stepladder.releases.records import Holder
 
 PATIENCE = 900.0
 _AGAIN = ("StillRollingBackError", "TransientError")
+_BRIEF = 20.0  # seconds; a lock that nobody can give back now is a lease that runs out
 _RUNS = 300.0  # seconds, the rollback function's timeout in terraform/modules/delivery
 
 
@@ -29,12 +30,12 @@ class Recovered:
     cause: str = ""
 
 
-def recover(aws: Aws, function: str, execution_arn: str, clock: Clock) -> Recovered:
+def recover(aws: Aws, function: str, execution_arn: str, clock: Clock, *, patience: float = PATIENCE) -> Recovered:
     """Have the rollback function recover an execution that has ended; any number of times, by anybody."""
     client = aws.client("lambda", lasting=_RUNS)  # sent once: a slow recovery must not run beside itself
     payload = json.dumps({"action": "settle", "execution_arn": execution_arn}).encode()
     error = cause = ""
-    for _ in clock.polls(PATIENCE):
+    for _ in clock.polls(patience):
         answer = retrying(
             lambda: client.invoke(FunctionName=function, Payload=payload), clock, timeout=60, passes=never_began
         )
@@ -65,7 +66,7 @@ def free(aws: Aws, function: str, holder: Holder, clock: Clock) -> bool:
     What can't be found out, or isn't allowed, leaves the lock as it is: its lease runs out.
     """
     try:
-        return has_ended(aws, holder) and not recover(aws, function, holder.run_id, clock).error
+        return has_ended(aws, holder) and not recover(aws, function, holder.run_id, clock, patience=_BRIEF).error
     except Exception as error:
         if not error_code(error):
             raise

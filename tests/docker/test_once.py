@@ -126,7 +126,7 @@ def test_another_environments_settings_and_a_failing_function(once: Once) -> Non
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--event", "nowhere.json"), "event file can't be read"),
+        (("--event", "nowhere.json"), "the event file nowhere.json can't be read"),
         (("--payload", "{no"), "not JSON"),
         (("--env", "nowhere"), "no environment 'nowhere'"),
         (("--version", "3"), "--local has no versions"),

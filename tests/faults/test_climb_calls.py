@@ -39,6 +39,11 @@ CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version
     "lambda:GetFunctionConfiguration": (GOOD, "validate can't see the function", {4}),
     "lambda:GetProvisionedConcurrencyConfig": (GOOD, "asked before gradual shifts only; see tests/unit", set()),
     "lambda:Invoke": (GOOD, "every task; see test_climb_states", set()),
+    "lambda:GetAccountSettings": (
+        GOOD,
+        "how much may be called at once: without an answer, little; see tests/unit",
+        set(),
+    ),
     "lambda:UpdateAlias": (BROKEN, "CodeDeploy's rollback has done it, or nobody can", {3, 4, 5}),
     "dynamodb:GetItem": (GOOD, "read by `inv promote` itself; see tests/unit", set()),
     "dynamodb:PutItem": (GOOD, "no lock, no climb", {4}),

@@ -44,7 +44,7 @@ def test_the_next_command_takes_over_from_a_promotion_that_has_ended(
     was = before(tower)
     cloud.faults(DELETES | {"count": 0})
     with monkeypatch.context() as patch:  # nobody watches to the end
-        patch.setattr(ended_promotion, "PATIENCE", 0)
+        patch.setattr(ended_promotion, "_BRIEF", 0)
         assert tower.promote().code == 0
     cloud.faults()
     assert ":execution:" in locks(tower)[environment].run_id
