@@ -2,8 +2,8 @@
 
     .venv/bin/invoke bench --only promote
 
-What Terraform makes is made by API, in the tests' own way (tests/unit/fakes/tower.py), and recorded as applied, so that
-a run costs no plan. Processor seconds are those of everything: the commands, the cloud, and the functions it runs.
+What Terraform makes is made by API, in the tests' own way (tests/support/cloud_project.py), and recorded as applied, so
+that a run costs no plan. Processor seconds are those of everything: the commands, the cloud, and the functions it runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 INVOKE = str(Path(sys.executable).parent / "invoke")
 sys.path += [str(ROOT / "tests" / "unit"), str(ROOT / "tests" / "support")]
 
-from fakes.tower import GOOD, Tower, runtime  # noqa: E402 - the path comes first
+from cloud_project import GOOD, CloudProject, runtime  # noqa: E402 - the path comes first
 from running_cloud import RunningCloud  # noqa: E402
 
 from stepladder.local import manager  # noqa: E402
@@ -83,13 +83,13 @@ class Service:
 
     def __init__(self, cloud: RunningCloud, folder: Path, client: Path) -> None:
         folder.mkdir()
-        self.tower = Tower(cloud, folder, runtime=client).build()
+        self.project = CloudProject(cloud, folder, runtime=client).build()
         self.env = environment(**cloud.env)
         self.number = 0
-        settings = self.tower.settings
+        settings = self.project.settings
         place = {"account": manager.ACCOUNT, "region": manager.REGION}
         raw = {
-            "project": self.tower.project,
+            "project": self.project.name,
             "rungs": [list(rung) if len(rung) > 1 else rung[0] for rung in settings.ladder],
             "environments": dict.fromkeys(settings.rungs, place),
             "architecture": "x86_64",
@@ -100,19 +100,19 @@ class Service:
         (root / "main.tf").write_text("# made by API in this benchmark\n")
         (folder / "tasks.py").write_text(_TASKS)
         (folder / "invoke.yaml").write_text(yaml.safe_dump({"stepladder": raw}))
-        rung = self.tower.rung()
+        rung = self.project.rung()
         delivery.record(rung, inputs_hash(rung.settings, rung.environment, delivery.ROOT), "plan")
 
     def ship(self) -> None:
         """Put a new image on the lowest rung."""
         self.number += 1
-        self.tower.ship(GOOD % f"{self.tower.project} {self.number}")
+        self.project.ship(GOOD % f"{self.project.name} {self.number}")
 
     def start(self, *task: str, **extra: str) -> subprocess.Popen[str]:
         """Start a task, with additions to its environment."""
         return subprocess.Popen(
             [INVOKE, *task],
-            cwd=self.tower.root,
+            cwd=self.project.root,
             env={**self.env, **extra},
             text=True,
             stdin=subprocess.DEVNULL,

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import cloud_project
 import pytest
-from fakes import tower as towers
-from fakes.tower import Tower
+from cloud_project import CloudProject
 
 from stepladder.local import manager
 from stepladder.promotion import bring, infra
@@ -27,20 +27,20 @@ def without_terraform(desk: Any, _missing: Any, digest: str, **_: Any) -> tuple[
 
 
 @pytest.fixture(scope="session")
-def tower_runtime(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return towers.runtime(tmp_path_factory.mktemp("runtime"))
+def project_runtime(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return cloud_project.runtime(tmp_path_factory.mktemp("runtime"))
 
 
 @pytest.fixture(scope="module")
-def make_tower(
-    cloud: Any, tower_runtime: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[..., Tower]]:
+def make_project(
+    cloud: Any, project_runtime: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., CloudProject]]:
     """Return a maker of projects, each made at most once; the clock runs fast meanwhile."""
-    made: dict[str, Tower] = {}
+    made: dict[str, CloudProject] = {}
 
-    def make(name: str, **settings: Any) -> Tower:
+    def make(name: str, **settings: Any) -> CloudProject:
         if name not in made:
-            made[name] = Tower(cloud, tmp_path_factory.mktemp(name), runtime=tower_runtime, **settings).build()
+            made[name] = CloudProject(cloud, tmp_path_factory.mktemp(name), runtime=project_runtime, **settings).build()
         return made[name]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -63,15 +63,15 @@ def no_faults_left(cloud: Any) -> Iterator[None]:
 
 
 @pytest.fixture
-def midway(cloud: Any) -> Callable[[Tower], Any]:
+def midway(cloud: Any) -> Callable[[CloudProject], Any]:
     """Return a context: a climb, met while it shifts; the clock is slow until the block ends, however busy we are."""
 
     @contextlib.contextmanager
-    def climbing(tower: Tower) -> Iterator[towers.Climbing]:
+    def climbing(project: CloudProject) -> Iterator[cloud_project.Climbing]:
         cloud.speed(SLOW)
         try:
-            climb = tower.in_background()
-            eventually(lambda: tower.alias()[1] != {})
+            climb = project.in_background()
+            eventually(lambda: project.alias()[1] != {})
             yield climb
         finally:
             cloud.speed(SPEED)
@@ -96,24 +96,24 @@ def unique() -> Callable[[str], str]:
 class Before:
     """What a rung was like before a climb, and what must be true after it."""
 
-    def __init__(self, tower: Tower, environment: str = "production") -> None:
-        self.tower, self.environment = tower, environment
-        self.alias, self.digest = tower.alias(environment), tower.digest(environment)
+    def __init__(self, project: CloudProject, environment: str = "production") -> None:
+        self.project, self.environment = project, environment
+        self.alias, self.digest = project.alias(environment), project.digest(environment)
 
     def check_quiet(self) -> None:
         """Nothing is under way and nothing is held."""
-        assert self.tower.running() == []
-        for environment in self.tower.settings.rungs:
-            assert self.tower.active_deployments(environment) == []
-            assert self.tower.alias(environment)[1] == {}, "weights were left behind"
-            assert self.tower.ledger(environment).snapshot(environment).lock is None, "the lock was left behind"
+        assert self.project.running() == []
+        for environment in self.project.settings.rungs:
+            assert self.project.active_deployments(environment) == []
+            assert self.project.alias(environment)[1] == {}, "weights were left behind"
+            assert self.project.ledger(environment).snapshot(environment).lock is None, "the lock was left behind"
 
     def check_unmoved(self) -> None:
-        assert self.tower.alias(self.environment) == self.alias
+        assert self.project.alias(self.environment) == self.alias
         self.check_quiet()
 
     def newest(self) -> Any:
-        return next(iter(self.tower.ledger(self.environment).history(self.environment, limit=1)), None)
+        return next(iter(self.project.ledger(self.environment).history(self.environment, limit=1)), None)
 
 
 @pytest.fixture

@@ -24,21 +24,21 @@ AIMS = {
 
 
 @pytest.fixture
-def waiting(make_tower):
-    return make_tower(
+def waiting(make_project):
+    return make_project(
         "waiting", rungs=["staging", "production"], approval_hours=1, per_rung={"production": {"approval": True}}
     )
 
 
-def asked(tower):
-    desk = tower.desk()
-    running = tower.running()
+def asked(project):
+    desk = project.desk()
+    running = project.running()
     found = approval.questions(desk, desk.describe(running[0])) if running else []
     return [question for question in found if question.token and not question.decision]
 
 
-def answer(tower, *, approve):
-    return tower.run(
+def answer(project, *, approve):
+    return project.run(
         lambda desk: {"rung": approval.decide(desk, desk.pick(running=True), "", "because", approve=approve).rung}
     )
 

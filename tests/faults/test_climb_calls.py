@@ -75,28 +75,28 @@ def test_the_table_has_every_call_that_the_functions_make():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("call", sorted(call for call, (_, _, codes) in CALLS.items() if codes))
-def test_broken(call, kind, make_tower, before, unique, cloud):
+def test_broken(call, kind, make_project, before, unique, cloud):
     source, why, codes = CALLS[call]
-    tower = make_tower("calls")
-    tower.case(name=f"answers while {call} is broken by {kind}")  # another bundle: verify keeps those it knows
-    tower.ship(unique(source))
-    was = before(tower)
+    project = make_project("calls")
+    project.case(name=f"answers while {call} is broken by {kind}")  # another bundle: verify keeps those it knows
+    project.ship(unique(source))
+    was = before(project)
     service, _, action = call.partition(":")
     cloud.faults({"service": service, "action": action, "kind": kind, "count": 0})
-    ended = tower.promote()
+    ended = project.promote()
     cloud.faults()
     assert ended.code in codes, f"{why}: {ended.code} {ended.message}"
     if ended.code == 5:
-        tower.client("lambda").update_alias(
-            FunctionName=tower.function("production"),
+        project.client("lambda").update_alias(
+            FunctionName=project.function("production"),
             Name="live",
             FunctionVersion=was.alias[0],
             RoutingConfig={"AdditionalVersionWeights": {}},
         )
     elif ended.code:
-        assert tower.alias() == was.alias
-    for environment in tower.settings.rungs:  # a lock that couldn't be given back is a lease that runs out
-        tower.client("dynamodb").delete_item(
-            TableName=f"{tower.project}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "lock"}}
+        assert project.alias() == was.alias
+    for environment in project.settings.rungs:  # a lock that couldn't be given back is a lease that runs out
+        project.client("dynamodb").delete_item(
+            TableName=f"{project.name}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "lock"}}
         )
     was.check_quiet()

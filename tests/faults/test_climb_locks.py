@@ -16,20 +16,20 @@ DELETES = {"service": "dynamodb", "action": "DeleteItem", "kind": "error"}
 TRIES = 6 * 2  # the definition's, for each of two rungs
 
 
-def locks(tower):
-    return {name: tower.ledger(name).snapshot(name).lock for name in tower.settings.rungs}
+def locks(project):
+    return {name: project.ledger(name).snapshot(name).lock for name in project.settings.rungs}
 
 
 @pytest.mark.parametrize(("source", "code"), [(GOOD, 0), (BROKEN, 4)], ids=["promoted", "refused"])
-def test_whoever_watches_gives_back_what_the_promotion_could_not(source, code, cloud, make_tower, before, unique):
-    tower = make_tower("locks")
-    tower.ship(unique(source))
-    was = before(tower)
+def test_whoever_watches_gives_back_what_the_promotion_could_not(source, code, cloud, make_project, before, unique):
+    project = make_project("locks")
+    project.ship(unique(source))
+    was = before(project)
     cloud.faults(DELETES | {"count": TRIES})
-    ended = tower.promote()
+    ended = project.promote()
     assert ended.code == code, ended.message
-    assert locks(tower) == {"staging": None, "production": None}
-    entries = {name: list(tower.ledger(name).history(name, limit=1)) for name in tower.settings.rungs}
+    assert locks(project) == {"staging": None, "production": None}
+    entries = {name: list(project.ledger(name).history(name, limit=1)) for name in project.settings.rungs}
     assert [e.result for e in entries["production"]] == [{0: "succeeded", 4: "failed"}[code]]
     assert ended.record["release_id"] not in {e.release_id for e in entries["staging"]}, "staging was unchanged"
     was.check_quiet()
@@ -37,19 +37,19 @@ def test_whoever_watches_gives_back_what_the_promotion_could_not(source, code, c
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_the_next_command_takes_over_from_a_promotion_that_has_ended(
-    environment, cloud, make_tower, before, unique, monkeypatch
+    environment, cloud, make_project, before, unique, monkeypatch
 ):
-    tower = make_tower("locks")
-    tower.ship(unique(GOOD))
-    was = before(tower)
+    project = make_project("locks")
+    project.ship(unique(GOOD))
+    was = before(project)
     cloud.faults(DELETES | {"count": 0})
     with monkeypatch.context() as patch:  # nobody watches to the end
         patch.setattr(ended_promotion, "_BRIEF", 0)
-        assert tower.promote().code == 0
+        assert project.promote().code == 0
     cloud.faults()
-    assert ":execution:" in locks(tower)[environment].run_id
-    rung = tower.rung(environment)
+    assert ":execution:" in locks(project)[environment].run_id
+    rung = project.rung(environment)
     with rung.alone(rung.ledger.snapshot(environment).lock):
         pass
-    assert tower.promote(force=True).code == 0
+    assert project.promote(force=True).code == 0
     was.check_quiet()

@@ -12,13 +12,13 @@ GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n"
 
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1"])
-def test_a_release_is_promoted_in(region, make_tower, before, unique):
+def test_a_release_is_promoted_in(region, make_project, before, unique):
     place = (manager.ACCOUNT, region)
-    tower = make_tower(region, away={"staging": place, "production": place})
-    digest = tower.ship(unique(GOOD))
-    was = before(tower)
-    ended = tower.promote()
+    project = make_project(region, away={"staging": place, "production": place})
+    digest = project.ship(unique(GOOD))
+    was = before(project)
+    ended = project.promote()
     assert ended.code == 0, ended.message
     assert ended.record["execution_arn"].split(":")[1] == {"us": "aws-us-gov", "cn": "aws-cn"}[region[:2]]
-    assert tower.digest() == digest
+    assert project.digest() == digest
     was.check_quiet()

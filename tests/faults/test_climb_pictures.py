@@ -21,9 +21,9 @@ def handler(event, context):
 
 
 @pytest.fixture
-def canary(make_tower, cloud):
+def canary(make_project, cloud):
     cloud.info.request("clock", "POST", {"advance": 600})  # no alarm fires still for what the test before did
-    return make_tower("pictures", deployment="Canary10Percent5Minutes", probe_requests=40)
+    return make_project("pictures", deployment="Canary10Percent5Minutes", probe_requests=40)
 
 
 @pytest.fixture

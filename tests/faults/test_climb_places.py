@@ -31,16 +31,16 @@ AWAY = {"qa": (ACCOUNT, "us-east-1"), "produs": ("123456789012", REGION)}
 
 
 @pytest.fixture
-def spread(make_tower):
-    return make_tower("spread", rungs=RUNGS, away=AWAY)
+def spread(make_project):
+    return make_project("spread", rungs=RUNGS, away=AWAY)
 
 
-def newest(tower, name):
-    return next(iter(tower.ledger(name).history(name, limit=1)))
+def newest(project, name):
+    return next(iter(project.ledger(name).history(name, limit=1)))
 
 
-def results(tower, names=RUNG):
-    return {name: newest(tower, name).result for name in names}
+def results(project, names=RUNG):
+    return {name: newest(project, name).result for name in names}
 
 
 def test_accounts_in_sequence_and_regions_in_parallel_are_released_by_climbs_of_their_own(spread, before, unique):
@@ -167,9 +167,9 @@ def test_every_state_that_asks_another_place_has_a_scene():
 
 
 @pytest.fixture
-def regions(make_tower):
+def regions(make_project):
     """One rung over two regions: only its target elsewhere meets the faults."""
-    return make_tower("regions", rungs=["staging", list(RUNG)], away={"produs": AWAY["produs"]})
+    return make_project("regions", rungs=["staging", list(RUNG)], away={"produs": AWAY["produs"]})
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -17,12 +17,12 @@ RUNG = ("prodeu", "produs")
 
 
 @pytest.fixture
-def wide(make_tower):
-    return make_tower("wide", rungs=["staging", list(RUNG)])
+def wide(make_project):
+    return make_project("wide", rungs=["staging", list(RUNG)])
 
 
-def results(tower):
-    return {name: next(iter(tower.ledger().history(name, limit=1))).result for name in RUNG}
+def results(project):
+    return {name: next(iter(project.ledger().history(name, limit=1))).result for name in RUNG}
 
 
 def test_both_targets_are_released(wide, before, unique):

@@ -40,7 +40,7 @@ def handler(event, context):
 BROKEN_BEHIND_THE_ALIAS = BROKEN.replace(
     "function_name.endswith('-production')", "invoked_function_arn.endswith('-production:live')"
 )
-TOWERS: dict[str, dict[str, Any]] = {"plain": {}, "canary": {"deployment": "Canary10Percent5Minutes"}}
+PROJECTS: dict[str, dict[str, Any]] = {"plain": {}, "canary": {"deployment": "Canary10Percent5Minutes"}}
 UNREACHED = {
     **{n: "see test_climb_places" for n, s in TASKS.items() if "relay_arn" in str(s.body["Parameters"])},
     "AwaitVerdict": "see test_climb_places",
@@ -61,7 +61,7 @@ class Scene:
     other states make; `count` ends the fault after this state has given up.
     """
 
-    tower: str = "plain"
+    project: str = "plain"
     source: str = GOOD
     request: tuple[str, ...] = ()
     also: tuple[tuple[str, str], ...] = ()
@@ -115,7 +115,7 @@ SCENES = {
     # when only the answer is lost, the alias has moved, and is put back to $LATEST
     "ReleaseFirst": Scene(first=True, code=4, or_code=3, result="failed"),
     "AwaitDeployment": Scene(code=0, result="succeeded", moved=True),
-    "Probe": Scene(tower="canary", code=3, result="rolled_back"),
+    "Probe": Scene(project="canary", code=3, result="rolled_back"),
     "VerifyUnchanged": Scene(code=4, result=None),
 }
 
@@ -156,37 +156,37 @@ ALSO = {"limit": {"kind": "error", "code": "DeploymentLimitExceededException", "
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", sorted(set(TASKS) - set(UNREACHED)))
-def test_a_climb_ends_well_with(name, kind, cloud, make_tower, before, unique, eventually):
+def test_a_climb_ends_well_with(name, kind, cloud, make_project, before, unique, eventually):
     how = scene(name)
-    tower = make_tower(how.tower, **TOWERS[how.tower])
-    digest = tower.ship(unique(how.source))
-    eventually(lambda: tower.alarm_state() != "ALARM")  # which the version before this one may have raised
+    project = make_project(how.project, **PROJECTS[how.project])
+    digest = project.ship(unique(how.source))
+    eventually(lambda: project.alarm_state() != "ALARM")  # which the version before this one may have raised
     if how.first:
-        tower.forget()
-    was = before(tower)
+        project.forget()
+    was = before(project)
     fault = KINDS[kind]
     rules = [aim(name) | fault | {"skip": how.skip, "count": how.count.get(fault["kind"], 0)}]
     rules += [aim(other) | ALSO.get(what, {"kind": what}) for other, what in how.also]
     cloud.faults(*rules)
-    result = tower.promote(**dict.fromkeys(how.request, True))
+    result = project.promote(**dict.fromkeys(how.request, True))
     hits = cloud.hits()
     cloud.faults()
-    entered = tower.entered(result.record["execution_arn"])
+    entered = project.entered(result.record["execution_arn"])
     assert hits, f"the fault hit nothing: {result.code}, {result.message}, {entered}"
     assert name in entered, f"the climb never came to {name}, give it a scene: {result.message}"
     assert result.code in (how.code, how.or_code or how.code), result.message
     if how.code == 5:
-        mend(tower, was)
+        mend(project, was)
     elif how.moved:
-        assert tower.digest() == digest
+        assert project.digest() == digest
     else:
-        assert tower.alias() == was.alias
+        assert project.alias() == was.alias
     if name == "ReleaseLock":
-        unlock(tower)
+        unlock(project)
     was.check_quiet()
     if how.result:
         stopped_at = result.record["targets"][-1]["environment"] if how.code else "production"
-        entry = next(iter(tower.ledger().history(stopped_at, limit=1)))
+        entry = next(iter(project.ledger().history(stopped_at, limit=1)))
         expected = how.result if result.code == how.code else RESULTS[result.code]
         assert (entry.release_id, entry.result) == (result.record["release_id"], expected)
     if how.code:
@@ -212,31 +212,31 @@ CHANGING = sorted(
     ids=[*CHANGING, *(f"{name}, in its function" for name in WITHIN)],
 )
 def test_an_answer_lost_after_the_call_was_done_changes_nothing_of_the_end(
-    name, where, cloud, make_tower, before, unique, eventually
+    name, where, cloud, make_project, before, unique, eventually
 ):
     """A repeated call meets what the first one did. Each of these ends as if no answer had been lost."""
     how = scene(name)
-    tower = make_tower(how.tower, **TOWERS[how.tower])
-    digest = tower.ship(unique(how.source))
-    eventually(lambda: tower.alarm_state() != "ALARM")
-    was = before(tower)
+    project = make_project(how.project, **PROJECTS[how.project])
+    digest = project.ship(unique(how.source))
+    eventually(lambda: project.alarm_state() != "ALARM")
+    was = before(project)
     rules = [where | {"kind": "cut_after", "count": 1}]
     rules += [aim(other) | ALSO.get(what, {"kind": what}) for other, what in how.also]
     cloud.faults(*rules)
-    result = tower.promote(**dict.fromkeys(how.request, True))
+    result = project.promote(**dict.fromkeys(how.request, True))
     hits = cloud.hits()
     cloud.faults()
     assert hits, result.message
-    assert name in tower.entered(result.record["execution_arn"]), result.message
+    assert name in project.entered(result.record["execution_arn"]), result.message
     if name not in LOST:
         assert result.code == 0, result.message
-        assert tower.digest() == digest
+        assert project.digest() == digest
     else:
         assert result.code == LOST[name], result.message
         if result.code == 5:
-            mend(tower, was)
-        assert tower.alias() == was.alias
-    entry = next(iter(tower.ledger().history("production", limit=1)))
+            mend(project, was)
+        assert project.alias() == was.alias
+    entry = next(iter(project.ledger().history("production", limit=1)))
     expected = {0: "succeeded", 5: "rollback_failed", **RESULTS}[result.code]
     assert (entry.release_id, entry.result) == (result.record["release_id"], expected)
     was.check_quiet()
@@ -257,23 +257,23 @@ def cause_of(name: str, kind: str, message: str) -> bool:
     return bool(message) and "no cause was recorded" not in message
 
 
-def mend(tower: Any, was: Any) -> None:
+def mend(project: Any, was: Any) -> None:
     """Do what the exit code 5 asks a person to do: put the alias back by hand."""
-    version, weights = tower.alias()
+    version, weights = project.alias()
     if (version, weights) != was.alias:
-        tower.client("lambda").update_alias(
-            FunctionName=tower.function("production"),
+        project.client("lambda").update_alias(
+            FunctionName=project.function("production"),
             Name="live",
             FunctionVersion=was.alias[0],
             RoutingConfig={"AdditionalVersionWeights": {}},
         )
 
 
-def unlock(tower: Any) -> None:
+def unlock(project: Any) -> None:
     """Let the leases run out that couldn't be given back."""
-    for environment in tower.settings.rungs:
-        tower.client("dynamodb").delete_item(
-            TableName=f"{tower.project}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "lock"}}
+    for environment in project.settings.rungs:
+        project.client("dynamodb").delete_item(
+            TableName=f"{project.name}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "lock"}}
         )
 
 

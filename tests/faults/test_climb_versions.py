@@ -28,8 +28,8 @@ BAD_VERSIONS = {
 
 
 @pytest.fixture
-def canary(make_tower):
-    return make_tower("canary", deployment="Canary10Percent5Minutes", probe_requests=40)
+def canary(make_project):
+    return make_project("canary", deployment="Canary10Percent5Minutes", probe_requests=40)
 
 
 @pytest.mark.parametrize(("source", "code", "result", "cause"), BAD_VERSIONS.values(), ids=BAD_VERSIONS)
@@ -60,8 +60,8 @@ class TestAFirstRelease:
     """Production was made by Terraform and never released: its alias is on $LATEST."""
 
     @pytest.fixture
-    def fresh(self, make_tower):
-        return make_tower("fresh", deployment="Canary10Percent30Minutes", probe_requests=40)
+    def fresh(self, make_project):
+        return make_project("fresh", deployment="Canary10Percent30Minutes", probe_requests=40)
 
     def test_goes_live_at_once_with_no_canary_and_is_verified(self, fresh, before, unique):
         digest = fresh.ship(unique(GOOD))
@@ -151,8 +151,8 @@ class TestAFirstRelease:
         assert fresh.ledger().snapshot("production").lock is None
 
 
-def marked(tower):
-    return tower.ledger().is_bad(tower.digest("staging"))
+def marked(project):
+    return project.ledger().is_bad(project.digest("staging"))
 
 
 class TestAlarms:
@@ -195,9 +195,9 @@ class TestAlarms:
         assert forced.code == 0, forced.message
 
     def test_a_version_that_gets_slow_makes_the_latency_alarm_fire_and_is_rolled_back(
-        self, make_tower, before, unique, cloud
+        self, make_project, before, unique, cloud
     ):
-        long = make_tower("long", deployment="Canary10Percent30Minutes", probe_requests=40)
+        long = make_project("long", deployment="Canary10Percent30Minutes", probe_requests=40)
         long.ship(unique(BEHIND_THE_ALIAS % "time.sleep(2)"))  # over the alarm's 1.5 s; no smoke case minds
         was = before(long)
         cloud.speed(30)  # the shift lasts a minute, and what a function does in real time is seen on this clock
@@ -208,8 +208,8 @@ class TestAlarms:
         was.check_unmoved()
 
     @pytest.mark.usefixtures("slow_clock")
-    def test_one_that_fires_while_the_version_bakes_rolls_back(self, make_tower, before, unique, eventually):
-        baking = make_tower("baking", bake_minutes=30)
+    def test_one_that_fires_while_the_version_bakes_rolls_back(self, make_project, before, unique, eventually):
+        baking = make_project("baking", bake_minutes=30)
         baking.ship(unique(GOOD))
         was = before(baking)
         climbing = baking.in_background()
@@ -223,8 +223,8 @@ class TestAlarms:
         assert "AlarmFiredError" in marked(baking).why
 
 
-def test_a_hook_that_never_answers_is_not_waited_for_for_ever(make_tower, before, unique, cloud):
-    plain = make_tower("plain")
+def test_a_hook_that_never_answers_is_not_waited_for_for_ever(make_project, before, unique, cloud):
+    plain = make_project("plain")
     plain.ship(unique(GOOD))
     was = before(plain)
     action = "PutLifecycleEventHookExecutionStatus"
@@ -400,8 +400,8 @@ class TestCutOff:
         was.check_quiet()
 
 
-def test_promoting_what_every_rung_runs_does_nothing(make_tower, before, unique):
-    plain = make_tower("plain")
+def test_promoting_what_every_rung_runs_does_nothing(make_project, before, unique):
+    plain = make_project("plain")
     plain.ship(unique(GOOD))
     assert plain.promote().code == 0
     was = before(plain)
@@ -410,8 +410,8 @@ def test_promoting_what_every_rung_runs_does_nothing(make_tower, before, unique)
     was.check_unmoved()
 
 
-def test_a_rung_whose_configuration_was_changed_since_gets_a_version_of_the_same_image(make_tower, before, unique):
-    plain = make_tower("plain")
+def test_a_rung_whose_configuration_was_changed_since_gets_a_version_of_the_same_image(make_project, before, unique):
+    plain = make_project("plain")
     digest = plain.ship(unique(GOOD))
     assert plain.promote().code == 0
     was = before(plain)
@@ -454,8 +454,8 @@ def test_provisioned_concurrency_on_the_alias_keeps_a_canary_out_before_anything
     was.check_unmoved()
 
 
-def test_an_untested_climb_says_so_at_its_end_and_in_the_ledger(make_tower, before, unique):
-    plain = make_tower("plain")
+def test_an_untested_climb_says_so_at_its_end_and_in_the_ledger(make_project, before, unique):
+    plain = make_project("plain")
     plain.ship(unique(GOOD))
     was = before(plain)
     ended = plain.promote(no_smoke=True)
@@ -464,8 +464,8 @@ def test_an_untested_climb_says_so_at_its_end_and_in_the_ledger(make_tower, befo
     assert was.newest().cause == "untested: released with --no-smoke"
 
 
-def test_a_digest_that_was_marked_bad_is_refused_at_the_door(make_tower, before, unique):
-    plain = make_tower("plain")
+def test_a_digest_that_was_marked_bad_is_refused_at_the_door(make_project, before, unique):
+    plain = make_project("plain")
     digest = plain.ship(unique(GOOD))
     was = before(plain)
     plain.ledger().mark_bad(digest, Bad("today", "ann", "leaks"))
@@ -476,8 +476,8 @@ def test_a_digest_that_was_marked_bad_is_refused_at_the_door(make_tower, before,
     assert plain.promote(force=True).code == 0
 
 
-def test_an_image_with_critical_findings_is_refused(make_tower, before, unique):
-    plain = make_tower("plain")
+def test_an_image_with_critical_findings_is_refused(make_project, before, unique):
+    plain = make_project("plain")
     plain.ship(unique(GOOD), labels={"dev.stepladder.local.findings": '{"CRITICAL": 1}'})
     was = before(plain)
     ended = plain.promote()
@@ -486,9 +486,9 @@ def test_an_image_with_critical_findings_is_refused(make_tower, before, unique):
     was.check_unmoved()
 
 
-def test_no_environment_variable_stands_in_the_history_of_the_execution(make_tower, unique):
+def test_no_environment_variable_stands_in_the_history_of_the_execution(make_project, unique):
     """Lambda answers a new image and a new version with the whole configuration."""
-    plain, secret = make_tower("plain"), "5ecret-of-the-function"
+    plain, secret = make_project("plain"), "5ecret-of-the-function"
     plain.ship(unique(GOOD))
     assert plain.promote().code == 0
     name, lambda_ = plain.function("production"), plain.client("lambda")

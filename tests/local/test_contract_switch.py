@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from elsewhere import Elsewhere
+from contract_cloud import ContractCloud
 
 from stepladder.local import manager
 
@@ -78,4 +78,4 @@ def test_an_endpoint_without_an_account_is_refused() -> None:
 
 def test_a_test_that_uses_the_local_clouds_own_pages_is_told_by_name() -> None:
     with pytest.raises(pytest.fail.Exception, match="own `faults`"):
-        Elsewhere("http://127.0.0.1:9", ACCOUNT, REGION).faults({"kind": "throttle"})
+        ContractCloud("http://127.0.0.1:9", ACCOUNT, REGION).faults({"kind": "throttle"})

@@ -7,52 +7,52 @@ import types
 import zipfile
 
 import pytest
-from fakes import image_world as fake_images
 from fakes import pipeline as fake_pipeline
-from fakes.bench import Bench
+from fakes.deploy_harness import DeployHarness
+from fakes.image_harness import ImageHarness
 from fakes.registry import FaultyRegistry
-from fakes.world import World
+from fakes.terraform_harness import TerraformHarness
 
 from stepladder.images import engine, retry
 from stepladder.promotion import packages
 
 
 @pytest.fixture
-def world(tmp_path, monkeypatch):
+def harness(tmp_path, monkeypatch):
     """A project of which nothing is deployed yet, on fake AWS."""
     monkeypatch.delenv("CI", raising=False)
-    return World(tmp_path)
+    return DeployHarness(tmp_path)
 
 
 @pytest.fixture
-def image_world(tmp_path, monkeypatch):
+def image_harness(tmp_path, monkeypatch):
     """A project whose image goes to a fake registry; no engine answers, and nobody waits between attempts."""
     monkeypatch.setattr(retry, "sleep", lambda _seconds: None)
     monkeypatch.setattr(engine, "find", lambda: None)
     for name in ("CI", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     with FaultyRegistry(tmp_path / "registry") as registry:
-        yield fake_images.World(tmp_path / "project", registry)
+        yield ImageHarness(tmp_path / "project", registry)
 
 
 @pytest.fixture
-def live(world):
-    """A world that was deployed once."""
-    world.deploy()
-    world.applied.clear()
-    world.pushed.clear()
-    return world
+def live(harness):
+    """A project that was deployed once."""
+    harness.deploy()
+    harness.applied.clear()
+    harness.pushed.clear()
+    return harness
 
 
 @pytest.fixture
-def bench(tmp_path, monkeypatch):
+def terraform_harness(tmp_path, monkeypatch):
     """A root of a project, whose Terraform plays a script."""
-    bench = Bench(tmp_path)
+    terraform_harness = TerraformHarness(tmp_path)
     monkeypatch.delenv("CI", raising=False)
-    for name, value in bench.fake.variables.items():
+    for name, value in terraform_harness.fake.variables.items():
         monkeypatch.setenv(name, value)
-    bench.fake.plays("output", {"out": ["{}"]})
-    return bench
+    terraform_harness.fake.plays("output", {"out": ["{}"]})
+    return terraform_harness
 
 
 @pytest.fixture(scope="session")
@@ -66,11 +66,11 @@ def pipeline_folder(tmp_path_factory):
 
 @pytest.fixture
 def pipeline(pipeline_folder, monkeypatch):
-    """The pipeline's modules on a fake AWS, which is its `world`."""
+    """The pipeline's modules on a fake AWS, which is its `aws`."""
     monkeypatch.syspath_prepend(str(pipeline_folder))
-    world = fake_pipeline.World()
+    fake = fake_pipeline.FakeAws()
     aws = importlib.import_module("shared.aws")
-    monkeypatch.setattr(aws, "client", world.client)
+    monkeypatch.setattr(aws, "client", fake.client)
     monkeypatch.setenv("LEDGER_TABLE", "orders-releases")
     monkeypatch.setenv("ARTIFACTS_BUCKET", "orders-artifacts")
     names = (
@@ -95,6 +95,6 @@ def pipeline(pipeline_folder, monkeypatch):
     )
     modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
     modules["cases"].load.cache_clear()
-    yield types.SimpleNamespace(world=world, **modules)
+    yield types.SimpleNamespace(aws=fake, **modules)
     for name in [n for n, m in sys.modules.items() if str(getattr(m, "__file__", "")).startswith(str(pipeline_folder))]:
         del sys.modules[name]

@@ -2,7 +2,7 @@
 
 import pytest
 from botocore.exceptions import ConnectionClosedError
-from elsewhere import Elsewhere
+from contract_cloud import ContractCloud
 from fakes.errors import DENIED, error
 
 
@@ -17,7 +17,7 @@ class Client:
 
 
 def test_what_can_not_be_deleted_is_told_after_all_else_was():
-    there, client = Elsewhere("aws", "123456789012", "eu-west-1"), Client()
+    there, client = ContractCloud("aws", "123456789012", "eu-west-1"), Client()
     for name in ("first", "denied", "gone", "cut", "last"):
         there._made.append((client, "delete_function", {"FunctionName": name}))
     client.failures = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fakes import image_project as project
-from fakes.image_world import World
+from fakes.image_harness import ImageHarness
 
 from stepladder import images
 from stepladder.errors import RefusedError
@@ -16,19 +16,19 @@ from stepladder.images.model import (
 
 
 @pytest.fixture
-def world(image_world: World) -> World:
-    return image_world
+def harness(image_harness: ImageHarness) -> ImageHarness:
+    return image_harness
 
 
 @pytest.fixture
-def host_base(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+def host_base(harness: ImageHarness, monkeypatch: pytest.MonkeyPatch) -> ImageHarness:
     """The base host Python without its network: any small base with the right label."""
     monkeypatch.setattr("stepladder.images.base.Bases.host", lambda _self: project.base(label="host-python:3.11"))
-    return world
+    return harness
 
 
 def test_a_local_cloud_without_an_engine_runs_on_this_machines_python(
-    host_base: World, monkeypatch: pytest.MonkeyPatch
+    host_base: ImageHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
     host_base.write(image={"base": ""}, architecture="arm64")
@@ -39,7 +39,7 @@ def test_a_local_cloud_without_an_engine_runs_on_this_machines_python(
 
 
 def test_a_local_cloud_with_an_engine_and_no_reachable_base_does_too_and_asks_once(
-    host_base: World, monkeypatch: pytest.MonkeyPatch
+    host_base: ImageHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
     monkeypatch.setattr(engine, "find", lambda: engine.Engine("20.10.24", "x86_64", here=True))
@@ -52,7 +52,9 @@ def test_a_local_cloud_with_an_engine_and_no_reachable_base_does_too_and_asks_on
     assert host_base.prepare().on_host_python
 
 
-def test_an_image_on_host_python_goes_to_no_other_cloud(host_base: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_on_host_python_goes_to_no_other_cloud(
+    host_base: ImageHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
     host_base.write(image={"base": ""})
     image = host_base.prepare()
@@ -62,43 +64,43 @@ def test_an_image_on_host_python_goes_to_no_other_cloud(host_base: World, monkey
             images.check_deployable(image, endpoint)
 
 
-def _pushed(world: World, *, architecture: str = "amd64", layer: str = OCI_LAYER) -> check.Found:
+def _pushed(harness: ImageHarness, *, architecture: str = "amd64", layer: str = OCI_LAYER) -> check.Found:
     config = {"architecture": architecture, "os": "linux", "rootfs": {"diff_ids": []}}
-    digest = world.put_image("demo", config, "x", layer, OCI_MANIFEST, tag="t")
-    return check.read_back(world.registry.client(), "demo", digest, architecture="x86_64")
+    digest = harness.put_image("demo", config, "x", layer, OCI_MANIFEST, tag="t")
+    return check.read_back(harness.registry.client(), "demo", digest, architecture="x86_64")
 
 
-def test_an_image_of_the_functions_architecture_passes_the_check(world: World) -> None:
-    assert _pushed(world).architecture == "x86_64"
+def test_an_image_of_the_functions_architecture_passes_the_check(harness: ImageHarness) -> None:
+    assert _pushed(harness).architecture == "x86_64"
 
 
-def test_an_image_of_another_architecture_is_refused_with_how_to_build_it(world: World) -> None:
+def test_an_image_of_another_architecture_is_refused_with_how_to_build_it(harness: ImageHarness) -> None:
     with pytest.raises(RefusedError, match="made for arm64, the function's architecture is x86_64") as caught:
-        _pushed(world, architecture="arm64")
+        _pushed(harness, architecture="arm64")
     assert "--platform linux/amd64" in caught.value.hint
 
 
-def test_an_image_with_uncompressed_layers_is_refused(world: World) -> None:
+def test_an_image_with_uncompressed_layers_is_refused(harness: ImageHarness) -> None:
     with pytest.raises(RefusedError, match="Lambda doesn't take") as caught:
-        _pushed(world, layer="application/vnd.oci.image.layer.v1.tar")
+        _pushed(harness, layer="application/vnd.oci.image.layer.v1.tar")
     assert "gzip" in caught.value.hint
 
 
-def test_an_image_over_ten_gigabytes_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_over_ten_gigabytes_is_refused(harness: ImageHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "LIMIT", 10)
     with pytest.raises(RefusedError, match="at most 10 GB"):
-        _pushed(world)
+        _pushed(harness)
 
 
-def test_an_index_that_an_engine_pushed_is_refused_with_the_flags_that_avoid_it(world: World) -> None:
+def test_an_index_that_an_engine_pushed_is_refused_with_the_flags_that_avoid_it(harness: ImageHarness) -> None:
     with pytest.raises(RefusedError, match="single image manifest only") as caught:
-        check.read_back(world.registry.client(), "base", "1", architecture="x86_64")
+        check.read_back(harness.registry.client(), "base", "1", architecture="x86_64")
     assert "--provenance=false" in caught.value.hint
 
 
-def test_an_image_that_is_not_the_one_that_was_built_is_refused(world: World) -> None:
-    _pushed(world)
-    client = world.registry.client()
+def test_an_image_that_is_not_the_one_that_was_built_is_refused(harness: ImageHarness) -> None:
+    _pushed(harness)
+    client = harness.registry.client()
     with pytest.raises(RefusedError, match="not the image that was built"):
         check.read_back(client, "demo", "t", architecture="x86_64", digest="sha256:" + "0" * 64)
     with pytest.raises(RefusedError, match="built from other inputs"):

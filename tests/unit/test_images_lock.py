@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 from fakes import image_project as project
-from fakes.image_world import World
+from fakes.image_harness import ImageHarness
 
 from stepladder.errors import BadInputError
 from stepladder.images import lock
@@ -161,11 +161,11 @@ def _without_lock(root: Path) -> Settings:
     return settings
 
 
-def test_no_image_is_made_of_a_lock_that_lacks_something(image_world: World) -> None:
-    image_world.write({"function/requirements.in": "pandas\n"})
+def test_no_image_is_made_of_a_lock_that_lacks_something(image_harness: ImageHarness) -> None:
+    image_harness.write({"function/requirements.in": "pandas\n"})
     with pytest.raises(BadInputError, match="doesn't lock"):
-        image_world.prepare()
-    assert (image_world.registry.requests, image_world.aws.calls) == ([], [])
+        image_harness.prepare()
+    assert (image_harness.registry.requests, image_harness.aws.calls) == ([], [])
 
 
 def test_a_deploy_is_refused_before_it_compares_anything(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fakes.image_world import World
+from fakes.image_harness import ImageHarness
 from fakes.registry import Fault
 
 from stepladder import images
@@ -17,122 +17,122 @@ from stepladder.images.model import (
 
 
 @pytest.fixture
-def world(image_world: World) -> World:
-    return image_world
+def harness(image_harness: ImageHarness) -> ImageHarness:
+    return image_harness
 
 
-def test_the_first_run_builds_pushes_and_reads_back(world: World) -> None:
-    image = world.prepare()
+def test_the_first_run_builds_pushes_and_reads_back(harness: ImageHarness) -> None:
+    image = harness.prepare()
     assert image.reference == f"123456789012.dkr.ecr.us-east-1.amazonaws.com/demo@{image.digest}"
     assert (image.architecture, image.builder, image.pushed) == ("x86_64", "layers", True)
-    assert image.input_key == images.input_key(world.settings)
-    assert image.base.startswith(f"{world.base}@sha256:")
-    assert world.aws.calls == ["GetAuthorizationToken"]
-    manifest, config, _ = world.registry.store.resolve("111111111111", "eu-west-1", "demo", image.digest)
+    assert image.input_key == images.input_key(harness.settings)
+    assert image.base.startswith(f"{harness.base}@sha256:")
+    assert harness.aws.calls == ["GetAuthorizationToken"]
+    manifest, config, _ = harness.registry.store.resolve("111111111111", "eu-west-1", "demo", image.digest)
     assert manifest["mediaType"] == OCI_MANIFEST
     assert {layer["mediaType"] for layer in manifest["layers"]} == {OCI_LAYER}
     assert config["config"]["Labels"]["dev.stepladder.input-key"] == image.input_key
 
 
-def test_base_layers_of_the_same_registry_are_mounted_not_downloaded(world: World) -> None:
-    world.prepare()
-    assert world.registry.count("POST .*demo/blobs/uploads") == 3
-    assert not world.registry.count("GET /v2/base/blobs/" + digest_of(b"the base's layer amd64"))
+def test_base_layers_of_the_same_registry_are_mounted_not_downloaded(harness: ImageHarness) -> None:
+    harness.prepare()
+    assert harness.registry.count("POST .*demo/blobs/uploads") == 3
+    assert not harness.registry.count("GET /v2/base/blobs/" + digest_of(b"the base's layer amd64"))
 
 
-def test_the_second_run_makes_one_call_and_sends_nothing(world: World) -> None:
-    first = world.prepare()
-    again = world.prepare()
-    assert world.aws.calls == ["BatchGetImage"]
-    assert world.registry.requests == []
-    assert (again.digest, again.pushed, world.step.mark) == (first.digest, False, "skip")
+def test_the_second_run_makes_one_call_and_sends_nothing(harness: ImageHarness) -> None:
+    first = harness.prepare()
+    again = harness.prepare()
+    assert harness.aws.calls == ["BatchGetImage"]
+    assert harness.registry.requests == []
+    assert (again.digest, again.pushed, harness.step.mark) == (first.digest, False, "skip")
 
 
-def test_an_image_that_the_registry_lost_is_pushed_again(world: World) -> None:
-    first = world.prepare()
-    world.registry.store.clear(world.registry.key())
-    again = world.prepare()
+def test_an_image_that_the_registry_lost_is_pushed_again(harness: ImageHarness) -> None:
+    first = harness.prepare()
+    harness.registry.store.clear(harness.registry.key())
+    again = harness.prepare()
     assert again.digest == first.digest
     assert again.pushed
 
 
 def test_the_image_that_a_colleague_pushed_is_used_without_building(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    harness: ImageHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.commit()
-    first = world.prepare()
-    (world.settings.build_dir / "image.json").unlink()
+    harness.commit()
+    first = harness.prepare()
+    (harness.settings.build_dir / "image.json").unlink()
     monkeypatch.setattr(job, "_build", lambda _job: pytest.fail("built"))
-    again = world.prepare()
+    again = harness.prepare()
     assert again.digest == first.digest
     assert not again.pushed
 
 
-def test_pull_takes_a_moved_base_in(world: World) -> None:
-    first = world.prepare()
-    world.put_base("a newer layer")
-    assert world.prepare().digest == first.digest
-    pulled = world.prepare(pull=True)
+def test_pull_takes_a_moved_base_in(harness: ImageHarness) -> None:
+    first = harness.prepare()
+    harness.put_base("a newer layer")
+    assert harness.prepare().digest == first.digest
+    pulled = harness.prepare(pull=True)
     assert pulled.digest != first.digest
     assert pulled.input_key == first.input_key
 
 
-def test_the_base_of_the_functions_architecture_is_taken(world: World) -> None:
-    world.write(architecture="arm64")
-    assert world.prepare().architecture == "arm64"
+def test_the_base_of_the_functions_architecture_is_taken(harness: ImageHarness) -> None:
+    harness.write(architecture="arm64")
+    assert harness.prepare().architecture == "arm64"
 
 
-def test_a_base_that_is_not_there_is_bad_input(world: World) -> None:
-    world.write(image={"base": world.base.replace(":1", ":2")})
+def test_a_base_that_is_not_there_is_bad_input(harness: ImageHarness) -> None:
+    harness.write(image={"base": harness.base.replace(":1", ":2")})
     with pytest.raises(BadInputError, match="no base image"):
-        world.prepare()
+        harness.prepare()
 
 
-def test_a_base_with_layers_that_lambda_does_not_take_is_bad_input(world: World) -> None:
-    world.put_base("zstd", "application/vnd.oci.image.layer.v1.tar+zstd", OCI_MANIFEST)
+def test_a_base_with_layers_that_lambda_does_not_take_is_bad_input(harness: ImageHarness) -> None:
+    harness.put_base("zstd", "application/vnd.oci.image.layer.v1.tar+zstd", OCI_MANIFEST)
     with pytest.raises(BadInputError, match="layers that Lambda doesn't take"):
-        world.prepare()
+        harness.prepare()
 
 
-def test_a_base_of_one_architecture_only_must_be_the_functions(world: World) -> None:
+def test_a_base_of_one_architecture_only_must_be_the_functions(harness: ImageHarness) -> None:
     config = {"architecture": "arm64", "os": "linux", "rootfs": {"diff_ids": []}}
-    world.put_image("base", config, "x", OCI_LAYER, OCI_MANIFEST, tag="1")
+    harness.put_image("base", config, "x", OCI_LAYER, OCI_MANIFEST, tag="1")
     with pytest.raises(BadInputError, match="made for arm64"):
-        world.prepare()
+        harness.prepare()
 
 
-def test_a_missing_repository_says_who_makes_it(world: World) -> None:
-    del world.registry.repositories["demo"]
+def test_a_missing_repository_says_who_makes_it(harness: ImageHarness) -> None:
+    del harness.registry.repositories["demo"]
     with pytest.raises(NotReadyError, match="no ECR repository demo") as caught:
-        world.prepare()
+        harness.prepare()
     assert "foundation" in caught.value.hint
 
 
-def test_a_repository_that_went_away_says_so_too(world: World) -> None:
-    world.prepare()
-    world.aws.missing = True
+def test_a_repository_that_went_away_says_so_too(harness: ImageHarness) -> None:
+    harness.prepare()
+    harness.aws.missing = True
     with pytest.raises(NotReadyError, match="no ECR repository"):
-        world.prepare()
+        harness.prepare()
 
 
-def test_a_push_that_broke_is_continued_by_the_next_run(world: World) -> None:
-    world.registry.faults = [Fault("PUT .*/manifests/", times=1000, status=500)]
+def test_a_push_that_broke_is_continued_by_the_next_run(harness: ImageHarness) -> None:
+    harness.registry.faults = [Fault("PUT .*/manifests/", times=1000, status=500)]
     with pytest.raises(retry.RegistryError):
-        world.prepare()
-    assert world.tags == {}
-    world.registry.faults = []
-    assert world.prepare().pushed
-    assert not world.registry.count("PUT .*/uploads/")
+        harness.prepare()
+    assert harness.tags == {}
+    harness.registry.faults = []
+    assert harness.prepare().pushed
+    assert not harness.registry.count("PUT .*/uploads/")
 
 
-def test_the_docker_builder_without_an_engine_is_not_ready(world: World) -> None:
-    world.write(image={"base": world.base, "builder": "docker"})
+def test_the_docker_builder_without_an_engine_is_not_ready(harness: ImageHarness) -> None:
+    harness.write(image={"base": harness.base, "builder": "docker"})
     with pytest.raises(NotReadyError, match="no container engine"):
-        world.prepare()
+        harness.prepare()
 
 
-def test_no_reachable_base_is_not_ready_on_aws(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_reachable_base_is_not_ready_on_aws(harness: ImageHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "ATTEMPTS", 1)
-    world.write(image={"base": "127.0.0.1:1/base:1"})
+    harness.write(image={"base": "127.0.0.1:1/base:1"})
     with pytest.raises(NotReadyError, match=r"127\.0\.0\.1:1/base:1 can't be reached"):
-        world.prepare()
+        harness.prepare()

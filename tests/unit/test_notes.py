@@ -36,7 +36,7 @@ def test_a_folder_that_cant_be_written_hides_no_note(tmp_path):
 
 
 @pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:1"], ids=["AWS", "a local cloud"])
-def test_that_no_engine_answers_is_said_at_the_first_build_only(image_world, monkeypatch, endpoint):
+def test_that_no_engine_answers_is_said_at_the_first_build_only(image_harness, monkeypatch, endpoint):
     if endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         monkeypatch.setattr(job.Bases, "host", lambda _self: None)
@@ -45,7 +45,7 @@ def test_that_no_engine_answers_is_said_at_the_first_build_only(image_world, mon
         monkeypatch.setattr(engine, "find", lambda: None)
         if found:
             monkeypatch.setattr(choose, "why_not", lambda *_args, **_flags: "the engine is elsewhere")
-        settings = image_world.settings
+        settings = image_harness.settings
         settings = replace(settings, image=replace(settings.image, base=""))
         work = job.Job(settings, settings.names("staging"), "key", job.revision.read(settings), None, said.append)
         if endpoint:

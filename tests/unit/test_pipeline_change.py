@@ -29,7 +29,7 @@ def ask(pipeline):
                 raise failure
             return CONFIGURATION
 
-        setattr(pipeline.world.lambda_, CALLS[action], call)
+        setattr(pipeline.aws.lambda_, CALLS[action], call)
         return pipeline.validate.handler({"action": action, "execution_arn": "e", **EVENTS[action]}, None)
 
     asked.made = []

@@ -23,7 +23,7 @@ def pauses(pipeline, monkeypatch):
     [(1000, None, 8), (40, None, 8), (20, None, 4), (10, None, 2), (3, None, 1), (1000, 5, 1), (1000, 0, 1)],
 )
 def test_a_fifth_of_what_there_is_is_used(pipeline, account, reserved, width):
-    pipeline.world.lambda_.concurrency, pipeline.world.lambda_.reserved = account, reserved
+    pipeline.aws.lambda_.concurrency, pipeline.aws.lambda_.reserved = account, reserved
     assert pipeline.gate.width(FUNCTION) == width
 
 
@@ -31,12 +31,12 @@ def test_an_account_that_does_not_say_is_taken_for_a_new_one(pipeline):
     def denied():
         raise refusal("AccessDeniedException", 403)
 
-    pipeline.world.lambda_.get_account_settings = denied
+    pipeline.aws.lambda_.get_account_settings = denied
     assert pipeline.gate.width(FUNCTION) == 2
 
 
 def test_no_more_than_the_width_are_under_way_at_once(pipeline):
-    pipeline.world.lambda_.concurrency = 10
+    pipeline.aws.lambda_.concurrency = 10
     gate, lock, busy, most = pipeline.gate.Gate(FUNCTION), threading.Lock(), [0], [0]
     pair = threading.Barrier(2, timeout=30)
 
@@ -53,9 +53,9 @@ def test_no_more_than_the_width_are_under_way_at_once(pipeline):
     assert most == [2]
 
 
-def throttled(world, times):
+def throttled(aws, times):
     """Have Lambda turn away so many calls."""
-    invoke, left = world.lambda_.invoke, [times]
+    invoke, left = aws.lambda_.invoke, [times]
 
     def turned_away(**request):
         if left[0]:
@@ -63,11 +63,11 @@ def throttled(world, times):
             raise THROTTLED
         return invoke(**request)
 
-    world.lambda_.invoke = turned_away
+    aws.lambda_.invoke = turned_away
 
 
 def call(pipeline, action, **more):
-    pipeline.world.lambda_.aliases[FUNCTION]["FunctionVersion"] = "8"
+    pipeline.aws.lambda_.aliases[FUNCTION]["FunctionVersion"] = "8"
     event = {"action": action, "release": release(), "target": target(), "version": "8", "previous_version": "7"}
     return pipeline.verify.handler(event | {"baked": 0} | more, Context())
 
@@ -75,7 +75,7 @@ def call(pipeline, action, **more):
 @pytest.mark.parametrize("action", ["version", "alias", "probe"])
 @pytest.mark.parametrize("times", [1, 4])
 def test_a_call_that_was_turned_away_is_made_again_and_is_no_failure(pipeline, pauses, action, times):
-    throttled(pipeline.world, times)
+    throttled(pipeline.aws, times)
     assert call(pipeline, action)
     assert pauses
 
@@ -94,21 +94,21 @@ def test_after_a_call_that_was_turned_away_the_others_go_one_by_one(pipeline):
 
 @pytest.mark.parametrize("action", ["version", "alias", "probe"])
 def test_an_account_without_room_is_tried_again_later_and_never_called_the_version_s_fault(pipeline, pauses, action):
-    throttled(pipeline.world, 10_000)
+    throttled(pipeline.aws, 10_000)
     with pytest.raises(pipeline.errors.TransientError):
         call(pipeline, action)
     assert sum(pauses) <= 8 * 31, "each of eight waits at most half a minute"
 
 
 def test_a_hook_waits_for_room_too(pipeline):
-    throttled(pipeline.world, 3)
-    pipeline.world.codedeploy.add("d-1")
+    throttled(pipeline.aws, 3)
+    pipeline.aws.codedeploy.add("d-1")
     event = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "e"}
     assert pipeline.verify.handler(event, Context())["status"] == "Succeeded"
 
 
 def test_a_failure_of_the_version_is_not_tried_again(pipeline, pauses):
-    pipeline.world.lambda_.answers = lambda *_: (None, "ValueError")
+    pipeline.aws.lambda_.answers = lambda *_: (None, "ValueError")
     with pytest.raises(pipeline.errors.SmokeFailedError):
         call(pipeline, "version")
     assert pauses == []

@@ -33,8 +33,8 @@ def home(pipeline, monkeypatch):
     }
     monkeypatch.setenv("LADDER", json.dumps(ladder))
     monkeypatch.setenv("ELSEWHERE", json.dumps({"production": {"relay": THERE, "region": "us-east-1"}}))
-    pipeline.world.states.executions[EXECUTION] = {"status": "RUNNING"}
-    pipeline.world.lambda_.pipeline[THERE] = lambda _event: {"execution_arn": "child"}
+    pipeline.aws.states.executions[EXECUTION] = {"status": "RUNNING"}
+    pipeline.aws.lambda_.pipeline[THERE] = lambda _event: {"execution_arn": "child"}
     return pipeline
 
 
@@ -66,20 +66,20 @@ def settled(outcome, cause=""):
 class TestHome:
     def test_passes_a_request_on_as_it_is(self, home):
         ask(home, "look")
-        ((function, event),) = home.world.lambda_.asked
+        ((function, event),) = home.aws.lambda_.asked
         assert (function, event["action"], event["target"]) == (THERE, "look", away())
 
     def test_starts_nothing_when_the_rung_below_runs_another_image(self, home):
-        home.world.lambda_.digests["orders-staging", "3"] = OLD
+        home.aws.lambda_.digests["orders-staging", "3"] = OLD
         with pytest.raises(home.errors.RefusedError, match="staging, the rung below, runs"):
             ask(home, "start")
-        assert "start" not in [event["action"] for _, event in home.world.lambda_.asked]
+        assert "start" not in [event["action"] for _, event in home.aws.lambda_.asked]
 
     def test_a_refusal_ends_what_an_earlier_request_began_whose_answer_was_lost(self, home):
-        home.world.lambda_.digests["orders-staging", "3"] = OLD
+        home.aws.lambda_.digests["orders-staging", "3"] = OLD
         with pytest.raises(home.errors.RefusedError, match="staging, the rung below, runs"):
             ask(home, "start")
-        ((_, asked),) = home.world.lambda_.asked
+        ((_, asked),) = home.aws.lambda_.asked
         assert (asked["action"], asked["why"]["Error"]) == ("end", "RefusedError")
 
     @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
@@ -87,33 +87,33 @@ class TestHome:
         def shut(_event):
             raise refusal(code, 403)
 
-        home.world.lambda_.pipeline[THERE] = shut
+        home.aws.lambda_.pipeline[THERE] = shut
         with pytest.raises(home.errors.RefusedError, match="production can't be reached"):
             ask(home, "start")
 
     def test_a_parent_that_does_not_show_yet_is_running(self, home):
-        del home.world.states.executions[EXECUTION]
+        del home.aws.states.executions[EXECUTION]
         assert ask(home, "start") == {"execution_arn": "child"}
 
     def test_starts_nothing_while_the_rung_below_is_shifted(self, home):
-        home.world.lambda_.aliases["orders-staging"]["RoutingConfig"] = {"AdditionalVersionWeights": {"4": 0.1}}
+        home.aws.lambda_.aliases["orders-staging"]["RoutingConfig"] = {"AdditionalVersionWeights": {"4": 0.1}}
         with pytest.raises(home.errors.RefusedError, match="is being shifted"):
             ask(home, "start")
 
     def test_ends_a_child_whose_parent_was_stopped_meanwhile(self, home):
-        home.world.states.executions[EXECUTION] = {"status": "ABORTED"}
+        home.aws.states.executions[EXECUTION] = {"status": "ABORTED"}
         with pytest.raises(home.errors.RefusedError, match="ended ABORTED"):
             ask(home, "start")
-        assert [event["action"] for _, event in home.world.lambda_.asked] == ["start", "end"]
+        assert [event["action"] for _, event in home.aws.lambda_.asked] == ["start", "end"]
 
     @pytest.mark.parametrize("name", ["RefusedError", "StillRollingBackError", "TransientError"])
     def test_tells_an_error_of_the_other_place_under_its_own_name(self, home, name):
-        home.world.lambda_.pipeline[THERE] = lambda _event: {"errorType": name, "errorMessage": "so it is"}
+        home.aws.lambda_.pipeline[THERE] = lambda _event: {"errorType": name, "errorMessage": "so it is"}
         with pytest.raises(getattr(home.errors, name), match="so it is"):
             ask(home, "look")
 
     def test_takes_no_other_error_for_a_refusal_since_something_may_have_begun(self, home):
-        home.world.lambda_.pipeline[THERE] = lambda _event: {"errorType": "KeyError", "errorMessage": "x"}
+        home.aws.lambda_.pipeline[THERE] = lambda _event: {"errorType": "KeyError", "errorMessage": "x"}
         with pytest.raises(home.errors.ElsewhereError, match="failed with KeyError: x"):
             ask(home, "look")
 
@@ -127,12 +127,12 @@ def test_nothing_but_the_list_is_done(pipeline):
 def test_nothing_is_done_to_a_target_that_terraform_does_not_name(pipeline, stranger):
     with pytest.raises(pipeline.errors.RefusedError, match="is no rung of this place"):
         ask(pipeline, "start", target=away(**stranger))
-    assert not pipeline.world.states.started
+    assert not pipeline.aws.states.started
 
 
 def test_a_child_is_one_rung_with_one_target_that_waits_for_a_verdict(pipeline):
     assert ask(pipeline, "start") == {"execution_arn": child(pipeline)}
-    (started,) = pipeline.world.states.started
+    (started,) = pipeline.aws.states.started
     told = json.loads(started["input"])
     assert started["stateMachineArn"] == f"{MACHINE}:live"
     assert (told["release_id"], told["digest"], told["parent"]) == (release()["id"], NEW, EXECUTION)
@@ -150,22 +150,22 @@ def test_the_input_of_a_child_has_all_that_the_definition_reads(pipeline, tmp_pa
     settings = load({"project": "orders", "environments": {"staging": place, "production": place}}, tmp_path)
     whole = ladder.execution_input(settings, Release("r", NEW, "c0ffee", "jo"))
     ask(pipeline, "start")
-    told = json.loads(pipeline.world.states.started[0]["input"])
+    told = json.loads(pipeline.aws.states.started[0]["input"])
     assert set(whole) <= set(told)
     assert set(whole["rungs"][0]) <= set(told["rungs"][0])
 
 
 def test_starting_twice_is_starting_once(pipeline):
     assert ask(pipeline, "start") == ask(pipeline, "start")
-    assert len(pipeline.world.states.started) == 1
+    assert len(pipeline.aws.states.started) == 1
 
 
 def test_a_child_waits_only_while_its_question_stands(pipeline):
     ask(pipeline, "start")
     assert ask(pipeline, "look")["state"] == "climbing"
-    pipeline.world.dynamodb.put(f"climb#{child(pipeline).rpartition(':')[2]}", "verdict", token="t-1")
+    pipeline.aws.dynamodb.put(f"climb#{child(pipeline).rpartition(':')[2]}", "verdict", token="t-1")
     assert ask(pipeline, "look")["state"] == "climbing", "the task that asked has failed since"
-    pipeline.world.states.waiting.add("t-1")
+    pipeline.aws.states.waiting.add("t-1")
     assert ask(pipeline, "look")["state"] == "waiting"
 
 
@@ -179,10 +179,10 @@ def test_a_child_waits_only_while_its_question_stands(pipeline):
 def test_a_child_is_told_as_often_as_it_asks(pipeline, verdict, heard):
     ask(pipeline, "start")
     for token in ("t-1", "t-2"):
-        pipeline.world.dynamodb.put(f"climb#{child(pipeline).rpartition(':')[2]}", "verdict", token=token)
-        pipeline.world.states.waiting = {token}
+        pipeline.aws.dynamodb.put(f"climb#{child(pipeline).rpartition(':')[2]}", "verdict", token=token)
+        pipeline.aws.states.waiting = {token}
         assert ask(pipeline, "tell", verdict=verdict)["state"] == "climbing"
-    assert pipeline.world.states.told == [("t-1", heard), ("t-2", heard)]
+    assert pipeline.aws.states.told == [("t-1", heard), ("t-2", heard)]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_a_child_is_told_as_often_as_it_asks(pipeline, verdict, heard):
     ids=["unchanged", "rolled back", "stuck", "timed out", "broken"],
 )
 def test_the_end_of_a_child_is_told_in_the_parent_s_words(pipeline, ended, told):
-    pipeline.world.states.executions[child(pipeline)] = ended
+    pipeline.aws.states.executions[child(pipeline)] = ended
     seen = ask(pipeline, "look")
     assert (seen["state"], seen["outcome"], seen["error"], seen["cause"]) == ("ended", *told)
 
@@ -236,7 +236,7 @@ def test_the_end_of_a_child_is_told_in_the_parent_s_words(pipeline, ended, told)
 class TestEnd:
     def test_stops_a_child_and_has_what_it_left_put_back(self, pipeline):
         ask(pipeline, "start")
-        pipeline.world.lambda_.pipeline["rollback"] = settled("rolled_back", "Abandoned: x")
+        pipeline.aws.lambda_.pipeline["rollback"] = settled("rolled_back", "Abandoned: x")
         seen = end(pipeline)
         assert seen == {
             "state": "ended",
@@ -244,19 +244,19 @@ class TestEnd:
             "error": "ChildTimedOut",
             "cause": "no answer in time",
         }
-        assert pipeline.world.states.stopped == [child(pipeline)]
-        ((_, asked),) = pipeline.world.lambda_.asked
+        assert pipeline.aws.states.stopped == [child(pipeline)]
+        ((_, asked),) = pipeline.aws.lambda_.asked
         assert (asked["action"], asked["execution_arn"]) == ("settle", child(pipeline))
 
     def test_tells_a_child_that_has_ended_by_itself_as_it_is(self, pipeline):
         cause = json.dumps([{"environment": "production", "outcome": "failed", "error": "E", "cause": "c"}])
-        pipeline.world.states.executions[child(pipeline)] = {
+        pipeline.aws.states.executions[child(pipeline)] = {
             "status": "FAILED",
             "error": "RefusedBeforeTraffic",
             "cause": cause,
         }
         assert end(pipeline) == {"state": "ended", "outcome": "failed", "error": "E", "cause": "c"}
-        assert not pipeline.world.lambda_.asked
+        assert not pipeline.aws.lambda_.asked
 
     def test_tells_the_reason_when_there_is_no_child(self, pipeline):
         seen = end(pipeline, why={"Error": "RefusedError", "Cause": SENTENCE}, unwritten="untouched")
@@ -264,20 +264,20 @@ class TestEnd:
 
     def test_a_rollback_that_failed_is_told_with_its_own_cause(self, pipeline):
         ask(pipeline, "start")
-        pipeline.world.lambda_.pipeline["rollback"] = settled("rollback_failed", "somebody moved it")
+        pipeline.aws.lambda_.pipeline["rollback"] = settled("rollback_failed", "somebody moved it")
         seen = end(pipeline)
         assert (seen["outcome"], seen["cause"]) == ("rollback_failed", "somebody moved it")
 
     def test_one_whose_end_does_not_show_yet_is_asked_for_again(self, pipeline):
         """Rollback leaves what it sees running alone: nothing was put back, and no word of ours may say so."""
         ask(pipeline, "start")
-        pipeline.world.lambda_.pipeline["rollback"] = lambda _event: {"settled": []}
+        pipeline.aws.lambda_.pipeline["rollback"] = lambda _event: {"settled": []}
         with pytest.raises(pipeline.errors.StillRollingBackError, match="does not show yet"):
             end(pipeline)
 
     def test_one_still_under_way_is_asked_for_again(self, pipeline):
         ask(pipeline, "start")
-        pipeline.world.lambda_.pipeline["rollback"] = lambda _e: {
+        pipeline.aws.lambda_.pipeline["rollback"] = lambda _e: {
             "errorType": "StillRollingBackError",
             "errorMessage": "d-1",
         }
@@ -286,7 +286,7 @@ class TestEnd:
 
 
 def test_the_place_checks_its_own_target_by_its_own_validate(pipeline):
-    pipeline.world.lambda_.pipeline["validate"] = lambda event: {"unchanged": event["targets"] == [away()]}
+    pipeline.aws.lambda_.pipeline["validate"] = lambda event: {"unchanged": event["targets"] == [away()]}
     assert ask(pipeline, "check") == {"unchanged": True}
 
 

@@ -17,40 +17,38 @@ def restore(pipeline):
 
 
 def alias(pipeline):
-    return pipeline.world.lambda_.aliases[FUNCTION]
+    return pipeline.aws.lambda_.aliases[FUNCTION]
 
 
 def test_a_deployment_under_way_is_stopped_and_its_rollback_waited_for(pipeline):
-    world = pipeline.world
-    world.codedeploy.add("d-1")
-    world.lambda_.weigh("8", 0.1)
+    aws = pipeline.aws
+    aws.codedeploy.add("d-1")
+    aws.lambda_.weigh("8", 0.1)
 
     def undo():
-        world.codedeploy.deployments["d-1"]["rollbackInfo"] = {"rollbackDeploymentId": "d-2"}
-        world.codedeploy.add("d-2", status="Succeeded", creator="codeDeployRollback", description="")
+        aws.codedeploy.deployments["d-1"]["rollbackInfo"] = {"rollbackDeploymentId": "d-2"}
+        aws.codedeploy.add("d-2", status="Succeeded", creator="codeDeployRollback", description="")
         alias(pipeline).pop("RoutingConfig")
 
-    world.codedeploy.on_stop = undo
+    aws.codedeploy.on_stop = undo
     assert restore(pipeline) == {"moved": True, "deployment_id": "d-1", "cause": "", "blames_version": False}
-    assert world.codedeploy.undone == {"d-1": True}
-    assert world.lambda_.moves == []
+    assert aws.codedeploy.undone == {"d-1": True}
+    assert aws.lambda_.moves == []
 
 
 def test_a_rollback_still_under_way_is_asked_for_again(pipeline):
-    pipeline.world.codedeploy.add("d-1", status="Failed", rollbackInfo={"rollbackDeploymentId": "d-2"})
-    pipeline.world.codedeploy.add("d-2", creator="codeDeployRollback", description="")
+    pipeline.aws.codedeploy.add("d-1", status="Failed", rollbackInfo={"rollbackDeploymentId": "d-2"})
+    pipeline.aws.codedeploy.add("d-2", creator="codeDeployRollback", description="")
     with pytest.raises(pipeline.errors.StillRollingBackError, match="d-2"):
         restore(pipeline)
 
 
 def test_what_codedeploy_leaves_is_put_back_with_the_weights_cleared(pipeline):
-    pipeline.world.codedeploy.add(
-        "d-1", status="Failed", errorInformation={"code": "ALARM_ACTIVE", "message": "errors"}
-    )
-    pipeline.world.lambda_.weigh("8", 0.1)
+    pipeline.aws.codedeploy.add("d-1", status="Failed", errorInformation={"code": "ALARM_ACTIVE", "message": "errors"})
+    pipeline.aws.lambda_.weigh("8", 0.1)
     told = restore(pipeline)
     assert told == {"moved": True, "deployment_id": "d-1", "cause": "ALARM_ACTIVE: errors", "blames_version": True}
-    move = pipeline.world.lambda_.moves[0]
+    move = pipeline.aws.lambda_.moves[0]
     assert move["FunctionVersion"] == "7"
     assert move["RoutingConfig"] == {"AdditionalVersionWeights": {}}
     assert move["RevisionId"] == "r1"
@@ -60,9 +58,9 @@ def test_what_a_killed_climb_has_elsewhere_is_ended_there(pipeline, monkeypatch)
     there = target(environment="produs", place={"account": "222222222222", "region": "us-east-1"})
     told = {key: value for key, value in release().items() if key != "id"} | {"release_id": RELEASE}
     told["rungs"] = [{"targets": [there]}]
-    pipeline.world.states.execution = {"status": "ABORTED", "input": json.dumps(told)}
+    pipeline.aws.states.execution = {"status": "ABORTED", "input": json.dumps(told)}
     monkeypatch.setenv("RELAY", "relay")
-    pipeline.world.lambda_.pipeline["relay"] = lambda event: {
+    pipeline.aws.lambda_.pipeline["relay"] = lambda event: {
         "state": "ended",
         "outcome": "rolled_back",
         "error": event["why"]["Error"],
@@ -72,7 +70,7 @@ def test_what_a_killed_climb_has_elsewhere_is_ended_there(pipeline, monkeypatch)
     assert answer["settled"] == [
         {"environment": "produs", "outcome": "rolled_back", "error": "Abandoned", "cause": "it was put back"}
     ]
-    ((_, asked),) = pipeline.world.lambda_.asked
+    ((_, asked),) = pipeline.aws.lambda_.asked
     assert (asked["action"], asked["execution_arn"], asked["unwritten"]) == ("end", EXECUTION, "untouched")
 
 
@@ -81,37 +79,37 @@ def test_a_place_that_does_not_answer_keeps_no_other_target_shifted(pipeline, mo
     lost, there = (target(environment=name, place=place) for name in ("produs", "prodap"))
     told = {key: value for key, value in release().items() if key != "id"} | {"release_id": RELEASE}
     told["rungs"] = [{"targets": [lost, there, target()]}]
-    world = pipeline.world
-    world.states.execution = {"status": "ABORTED", "input": json.dumps(told)}
-    world.dynamodb.put("env#production", "lock", run_id=EXECUTION, previous_version="7", since="now")
-    world.codedeploy.add("d-1", status="Succeeded")
+    aws = pipeline.aws
+    aws.states.execution = {"status": "ABORTED", "input": json.dumps(told)}
+    aws.dynamodb.put("env#production", "lock", run_id=EXECUTION, previous_version="7", since="now")
+    aws.codedeploy.add("d-1", status="Succeeded")
     alias(pipeline)["FunctionVersion"] = "8"
     monkeypatch.setenv("RELAY", "relay")
     answers = {
         "produs": {"errorType": "KeyError", "errorMessage": "x"},
         "prodap": {"state": "ended", "outcome": "rolled_back", "error": "", "cause": ""},
     }
-    world.lambda_.pipeline["relay"] = lambda event: answers[event["target"]["environment"]]
+    aws.lambda_.pipeline["relay"] = lambda event: answers[event["target"]["environment"]]
     with pytest.raises(pipeline.errors.ElsewhereError):
         pipeline.rollback.handler({"action": "settle", "execution_arn": EXECUTION}, Context(20))
     assert alias(pipeline)["FunctionVersion"] == "7"
-    assert not world.dynamodb.read("env#production", "lock")
-    assert {event["target"]["environment"] for _, event in world.lambda_.asked} == {"produs", "prodap"}
+    assert not aws.dynamodb.read("env#production", "lock")
+    assert {event["target"]["environment"] for _, event in aws.lambda_.asked} == {"produs", "prodap"}
 
 
 def test_a_finished_shift_is_undone(pipeline):
-    pipeline.world.codedeploy.add("d-1", status="Succeeded")
+    pipeline.aws.codedeploy.add("d-1", status="Succeeded")
     alias(pipeline)["FunctionVersion"] = "8"
     assert restore(pipeline)["moved"] is True
     assert alias(pipeline)["FunctionVersion"] == "7"
 
 
 def test_running_it_again_changes_nothing_more(pipeline):
-    pipeline.world.codedeploy.add("d-1", status="Succeeded")
+    pipeline.aws.codedeploy.add("d-1", status="Succeeded")
     alias(pipeline)["FunctionVersion"] = "8"
     first = restore(pipeline)
     assert restore(pipeline) == first
-    assert len(pipeline.world.lambda_.moves) == 1
+    assert len(pipeline.aws.lambda_.moves) == 1
 
 
 def test_a_deployment_that_never_was_has_moved_nothing(pipeline):
@@ -119,9 +117,9 @@ def test_a_deployment_that_never_was_has_moved_nothing(pipeline):
 
 
 def test_a_deployment_that_failed_before_its_shift_has_moved_nothing(pipeline):
-    pipeline.world.codedeploy.add("d-1", status="Failed")
-    pipeline.world.codedeploy.shifted = "Skipped"
-    pipeline.world.dynamodb.put("deployment#d-1", "hook", why="says hello: status 500", error="SmokeFailedError")
+    pipeline.aws.codedeploy.add("d-1", status="Failed")
+    pipeline.aws.codedeploy.shifted = "Skipped"
+    pipeline.aws.dynamodb.put("deployment#d-1", "hook", why="says hello: status 500", error="SmokeFailedError")
     told = restore(pipeline)
     assert (told["moved"], told["deployment_id"], told["cause"]) == (False, "d-1", "says hello: status 500")
 
@@ -133,32 +131,32 @@ def test_a_deployment_that_failed_before_its_shift_has_moved_nothing(pipeline):
 )
 def test_of_what_fails_a_hook_only_the_smoke_cases_blame_the_version(error, blames, pipeline):
     why = {"code": "HOOK_EXECUTION_FAILURE", "message": "a hook failed"}
-    pipeline.world.codedeploy.add("d-1", status="Failed", errorInformation=why)
-    pipeline.world.dynamodb.put("deployment#d-1", "hook", why="told", error=error)
+    pipeline.aws.codedeploy.add("d-1", status="Failed", errorInformation=why)
+    pipeline.aws.dynamodb.put("deployment#d-1", "hook", why="told", error=error)
     assert restore(pipeline)["blames_version"] is blames
 
 
 @pytest.mark.parametrize("code", ["MANUAL_STOP", "HOOK_EXECUTION_FAILURE", "IAM_ROLE_PERMISSIONS", "THROTTLED"])
 def test_neither_a_person_nor_aws_blames_the_version(code, pipeline):
-    pipeline.world.codedeploy.add("d-1", status="Failed", errorInformation={"code": code, "message": "no"})
+    pipeline.aws.codedeploy.add("d-1", status="Failed", errorInformation={"code": code, "message": "no"})
     assert restore(pipeline)["blames_version"] is False
 
 
 def test_somebody_else_s_deployment_is_left_alone(pipeline):
-    pipeline.world.codedeploy.add("d-9", description="by hand")
-    pipeline.world.lambda_.weigh("9", 0.1)
+    pipeline.aws.codedeploy.add("d-9", description="by hand")
+    pipeline.aws.lambda_.weigh("9", 0.1)
     assert restore(pipeline)["moved"] is False
-    assert pipeline.world.codedeploy.stopped == []
-    assert pipeline.world.lambda_.moves == []
+    assert pipeline.aws.codedeploy.stopped == []
+    assert pipeline.aws.lambda_.moves == []
 
 
 def test_somebody_else_s_choice_in_the_middle_of_a_shift_is_left_and_codedeploy_stopped(pipeline):
-    pipeline.world.codedeploy.add("d-1")
+    pipeline.aws.codedeploy.add("d-1")
     alias(pipeline)["FunctionVersion"] = "3"
     with pytest.raises(pipeline.errors.RollbackFailedError, match="it serves version 3 and was left so"):
         restore(pipeline)
-    assert pipeline.world.codedeploy.undone == {"d-1": False}
-    assert pipeline.world.lambda_.moves == []
+    assert pipeline.aws.codedeploy.undone == {"d-1": False}
+    assert pipeline.aws.lambda_.moves == []
 
 
 def test_somebody_else_s_choice_of_version_is_left_and_told(pipeline):
@@ -169,16 +167,16 @@ def test_somebody_else_s_choice_of_version_is_left_and_told(pipeline):
 
 def test_an_alias_that_changes_under_our_hands_is_read_again(pipeline):
     alias(pipeline)["FunctionVersion"] = "8"
-    pipeline.world.lambda_.before_update = lambda: alias(pipeline).update(RevisionId="r2")
+    pipeline.aws.lambda_.before_update = lambda: alias(pipeline).update(RevisionId="r2")
     assert restore(pipeline)["moved"] is True
-    assert pipeline.world.lambda_.moves[0]["RevisionId"] == "r2"
+    assert pipeline.aws.lambda_.moves[0]["RevisionId"] == "r2"
 
 
 class TestFirstRelease:
     @pytest.fixture(autouse=True)
     def never_released(self, pipeline):
         alias(pipeline)["FunctionVersion"] = "$LATEST"
-        pipeline.world.dynamodb.put("env#production", "lock", run_id=EXECUTION, previous_version="$LATEST")
+        pipeline.aws.dynamodb.put("env#production", "lock", run_id=EXECUTION, previous_version="$LATEST")
 
     def release(self, pipeline):
         event = {
@@ -192,40 +190,40 @@ class TestFirstRelease:
 
     def test_the_alias_is_moved_to_the_version_which_the_lock_tells_before(self, pipeline):
         def before():
-            assert pipeline.world.dynamodb.read("env#production", "lock")["version"] == "8"
+            assert pipeline.aws.dynamodb.read("env#production", "lock")["version"] == "8"
 
-        pipeline.world.lambda_.before_update = before
+        pipeline.aws.lambda_.before_update = before
         assert self.release(pipeline) == {"serves": "version 8"}
-        assert pipeline.world.lambda_.moves[0]["FunctionVersion"] == "8"
-        assert pipeline.world.lambda_.before_update is None
+        assert pipeline.aws.lambda_.moves[0]["FunctionVersion"] == "8"
+        assert pipeline.aws.lambda_.before_update is None
 
     def test_asking_twice_moves_once(self, pipeline):
         self.release(pipeline)
         self.release(pipeline)
-        assert len(pipeline.world.lambda_.moves) == 1
+        assert len(pipeline.aws.lambda_.moves) == 1
 
     def test_an_alias_that_serves_anything_else_is_left(self, pipeline):
         alias(pipeline)["FunctionVersion"] = "3"
         with pytest.raises(pipeline.errors.NotServedError, match=r"somebody else moved .* serves version 3"):
             self.release(pipeline)
-        assert pipeline.world.lambda_.moves == []
+        assert pipeline.aws.lambda_.moves == []
 
     def test_an_alias_that_somebody_moves_meanwhile_is_left(self, pipeline):
         def somebody():
             alias(pipeline).update(FunctionVersion="3", RevisionId="r2")
 
-        pipeline.world.lambda_.before_update = somebody
+        pipeline.aws.lambda_.before_update = somebody
         with pytest.raises(pipeline.errors.NotServedError, match="serves version 3"):
             self.release(pipeline)
 
     @pytest.mark.parametrize("holder", ["other", None])
     def test_without_the_lock_nothing_moves(self, pipeline, holder):
-        pipeline.world.dynamodb.items.clear()
+        pipeline.aws.dynamodb.items.clear()
         if holder:
-            pipeline.world.dynamodb.put("env#production", "lock", run_id=holder)
+            pipeline.aws.dynamodb.put("env#production", "lock", run_id=holder)
         with pytest.raises(pipeline.errors.RefusedError, match="the lock of production was lost"):
             self.release(pipeline)
-        assert pipeline.world.lambda_.moves == []
+        assert pipeline.aws.lambda_.moves == []
 
     def test_it_is_put_back_to_where_terraform_made_it(self, pipeline):
         self.release(pipeline)
@@ -240,7 +238,7 @@ class TestFirstRelease:
         for _ in range(2):
             told = pipeline.rollback.handler(event | {"previous_version": "$LATEST", "version": "8"}, Context())
             assert told["moved"] is True
-        assert len(pipeline.world.lambda_.moves) == 2
+        assert len(pipeline.aws.lambda_.moves) == 2
 
     def test_putting_back_what_never_moved_tells_so(self, pipeline):
         event = {"action": "restore", "release": release(), "target": target()}
@@ -249,7 +247,7 @@ class TestFirstRelease:
 
     def test_of_two_calls_that_put_it_back_at_once_both_tell_that_it_had_moved(self, pipeline, monkeypatch):
         self.release(pipeline)
-        pipeline.world.dynamodb.items["env#production", "lock"]["since"] = {"S": "2026-11-21T23:05:01Z"}
+        pipeline.aws.dynamodb.items["env#production", "lock"]["since"] = {"S": "2026-11-21T23:05:01Z"}
         restore_, inner = pipeline.restore.restore, []
 
         def overtaken(*told):
@@ -263,17 +261,17 @@ class TestFirstRelease:
         ours = pipeline.rollback.settle.settle(EXECUTION, release(), [target()], "stopped", 0.2)
         for told in (ours, inner[1]):
             assert told["settled"][0]["outcome"] == "rolled_back"
-        entry = pipeline.world.dynamodb.read("env#production", f"release#{RELEASE}")
+        entry = pipeline.aws.dynamodb.read("env#production", f"release#{RELEASE}")
         assert entry["result"] == "rolled_back"
 
     def test_one_that_is_cut_off_after_the_move_is_put_back_and_told(self, pipeline):
         self.release(pipeline)
-        held = pipeline.world.dynamodb.items["env#production", "lock"]
+        held = pipeline.aws.dynamodb.items["env#production", "lock"]
         held["since"] = {"S": "2026-11-21T23:05:01Z"}
         told = pipeline.rollback.settle.settle(EXECUTION, release(), [target()], "it was stopped", 0.2)
         assert told["settled"][0]["outcome"] == "rolled_back"
         assert alias(pipeline)["FunctionVersion"] == "$LATEST"
-        entry = pipeline.world.dynamodb.read("env#production", f"release#{RELEASE}")
+        entry = pipeline.aws.dynamodb.read("env#production", f"release#{RELEASE}")
         assert (entry["version"], entry["result"]) == ("8", "rolled_back")
         assert "previous_version" not in entry, "there was no release before"
 
@@ -281,7 +279,7 @@ class TestFirstRelease:
 class TestSettle:
     @pytest.fixture(autouse=True)
     def cut_off(self, pipeline):
-        world = pipeline.world
+        aws = pipeline.aws
         told = {
             "release_id": RELEASE,
             "digest": release()["digest"],
@@ -291,30 +289,30 @@ class TestSettle:
             "hotfix": True,
             "rungs": [{"targets": [target(environment="staging", function="orders-staging")]}, {"targets": [target()]}],
         }
-        world.states.execution = {"status": "ABORTED", "input": json.dumps(told), "error": "Stopped"}
-        world.dynamodb.put("env#production", "lock", run_id=EXECUTION, previous_version="7", since="then")
+        aws.states.execution = {"status": "ABORTED", "input": json.dumps(told), "error": "Stopped"}
+        aws.dynamodb.put("env#production", "lock", run_id=EXECUTION, previous_version="7", since="then")
 
     def settle(self, pipeline):
         return pipeline.rollback.handler({"action": "settle", "execution_arn": EXECUTION}, Context(20))["settled"]
 
     def entry(self, pipeline):
-        return pipeline.world.dynamodb.read("env#production", f"release#{RELEASE}")
+        return pipeline.aws.dynamodb.read("env#production", f"release#{RELEASE}")
 
     def test_what_it_left_shifted_is_put_back_recorded_and_unlocked(self, pipeline):
-        pipeline.world.codedeploy.add("d-1", status="Succeeded")
+        pipeline.aws.codedeploy.add("d-1", status="Succeeded")
         alias(pipeline)["FunctionVersion"] = "8"
         settled = self.settle(pipeline)
         assert [t["outcome"] for t in settled] == ["untouched", "rolled_back"]
         assert self.entry(pipeline)["result"] == "rolled_back"
         assert self.entry(pipeline)["version"] == "8"
         assert "the execution ended ABORTED: Stopped" in self.entry(pipeline)["cause"]
-        assert pipeline.world.dynamodb.read("env#production", "lock") == {}
+        assert pipeline.aws.dynamodb.read("env#production", "lock") == {}
 
     @pytest.mark.parametrize("known", [True, False], ids=["a deployment", "a deployment that is not listed yet"])
     def test_of_two_calls_at_once_both_tell_what_was_recorded(self, pipeline, monkeypatch, known):
         if known:
-            pipeline.world.codedeploy.add("d-1", status="Succeeded")
-        pipeline.world.dynamodb.items["env#production", "lock"]["version"] = {"S": "8"}
+            pipeline.aws.codedeploy.add("d-1", status="Succeeded")
+        pipeline.aws.dynamodb.items["env#production", "lock"]["version"] = {"S": "8"}
         alias(pipeline)["FunctionVersion"] = "8"
         restore_, inner = pipeline.restore.restore, []
 
@@ -337,12 +335,12 @@ class TestSettle:
         assert (self.entry(pipeline)["input_key"], self.entry(pipeline)["hotfix"]) == ("k-1", "True")
 
     def test_who_stopped_it_and_why_is_recorded(self, pipeline):
-        pipeline.world.states.execution["cause"] = "stopped by jo@laptop: wrong version"
+        pipeline.aws.states.execution["cause"] = "stopped by jo@laptop: wrong version"
         self.settle(pipeline)
         assert self.entry(pipeline)["cause"].endswith("ABORTED: Stopped: stopped by jo@laptop: wrong version")
 
     def test_a_rung_that_ran_the_image_already_is_unlocked_without_a_false_entry(self, pipeline):
-        pipeline.world.lambda_.digests[FUNCTION, "7"] = release()["digest"]
+        pipeline.aws.lambda_.digests[FUNCTION, "7"] = release()["digest"]
         assert self.settle(pipeline)[1] == {
             "environment": "production",
             "outcome": "unchanged",
@@ -350,15 +348,15 @@ class TestSettle:
             "cause": "",
         }
         assert self.entry(pipeline) == {}
-        assert pipeline.world.dynamodb.read("env#production", "lock") == {}
+        assert pipeline.aws.dynamodb.read("env#production", "lock") == {}
 
     def ended(self, pipeline, status, outcome, **more):
         targets = [{"environment": "production", "outcome": outcome, "error": "E", "cause": "why"}]
         said = {"output": json.dumps([{"targets": []}, {"targets": targets}])}
         if status == "FAILED":
             said = {"error": "RefusedBeforeTraffic", "cause": json.dumps(targets)}
-        pipeline.world.states.execution |= {"status": status, **said, **more}
-        pipeline.world.dynamodb.put("env#staging", "lock", run_id=EXECUTION, previous_version="3", since="then")
+        pipeline.aws.states.execution |= {"status": status, **said, **more}
+        pipeline.aws.dynamodb.put("env#staging", "lock", run_id=EXECUTION, previous_version="3", since="then")
         return self.settle(pipeline)
 
     @pytest.mark.parametrize(("status", "outcome"), [("SUCCEEDED", "unchanged"), ("FAILED", "refused")])
@@ -368,12 +366,12 @@ class TestSettle:
         settled = self.ended(pipeline, status, outcome)
         assert [t["outcome"] for t in settled] == ["unchanged", outcome]
         for environment in ("staging", "production"):
-            assert pipeline.world.dynamodb.read(f"env#{environment}", "lock") == {}
-            assert pipeline.world.dynamodb.read(f"env#{environment}", f"release#{RELEASE}") == {}
-        assert pipeline.world.lambda_.moves == []
+            assert pipeline.aws.dynamodb.read(f"env#{environment}", "lock") == {}
+            assert pipeline.aws.dynamodb.read(f"env#{environment}", f"release#{RELEASE}") == {}
+        assert pipeline.aws.lambda_.moves == []
 
     def test_an_end_that_can_t_be_read_is_recovered_as_one_that_was_cut_off(self, pipeline):
-        pipeline.world.lambda_.aliases["orders-staging"]["FunctionVersion"] = "3"
+        pipeline.aws.lambda_.aliases["orders-staging"]["FunctionVersion"] = "3"
         settled = self.ended(pipeline, "FAILED", "refused", cause="not JSON")
         assert settled[1]["outcome"] == "failed"
 
@@ -386,11 +384,11 @@ class TestSettle:
         assert [t["outcome"] for t in self.settle(pipeline)] == [t["outcome"] for t in first]
 
     def test_a_release_that_was_recorded_is_kept_and_only_unlocked(self, pipeline):
-        pipeline.world.dynamodb.put("env#production", f"release#{RELEASE}", result="succeeded", execution_arn=EXECUTION)
+        pipeline.aws.dynamodb.put("env#production", f"release#{RELEASE}", result="succeeded", execution_arn=EXECUTION)
         alias(pipeline)["FunctionVersion"] = "8"
         assert self.settle(pipeline)[1]["outcome"] == "succeeded"
         assert alias(pipeline)["FunctionVersion"] == "8"
-        assert pipeline.world.dynamodb.read("env#production", "lock") == {}
+        assert pipeline.aws.dynamodb.read("env#production", "lock") == {}
 
     def test_a_hand_that_moved_the_alias_is_told(self, pipeline):
         alias(pipeline)["FunctionVersion"] = "3"
@@ -398,16 +396,16 @@ class TestSettle:
         assert "somebody else moved" in self.entry(pipeline)["cause"]
 
     def test_one_that_is_still_running_is_left_alone(self, pipeline):
-        pipeline.world.states.execution["status"] = "RUNNING"
+        pipeline.aws.states.execution["status"] = "RUNNING"
         assert self.settle(pipeline) == []
-        assert pipeline.world.dynamodb.read("env#production", "lock")["run_id"] == EXECUTION
+        assert pipeline.aws.dynamodb.read("env#production", "lock")["run_id"] == EXECUTION
 
     def test_an_event_of_eventbridge_is_understood(self, pipeline):
         event = {"detail-type": "Step Functions Execution Status Change", "detail": {"executionArn": EXECUTION}}
         assert pipeline.rollback.handler(event, Context(20))["settled"][1]["outcome"] == "failed"
 
     def test_an_event_that_came_before_the_end_shows_is_left_to_be_sent_again(self, pipeline):
-        pipeline.world.states.execution["status"] = "RUNNING"
+        pipeline.aws.states.execution["status"] = "RUNNING"
         with pytest.raises(pipeline.errors.StillRollingBackError, match="does not show yet"):
             pipeline.rollback.handler({"detail": {"executionArn": EXECUTION}}, Context(20))
 

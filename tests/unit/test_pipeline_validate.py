@@ -18,7 +18,7 @@ def environment(pipeline, monkeypatch, tmp_path):
     monkeypatch.setenv("SCAN_THRESHOLD", "HIGH")
     config = tmp_path / "config.json"
     config.write_text('{"architecture": "arm64"}')
-    pipeline.world.ecr.url = config.as_uri()
+    pipeline.aws.ecr.url = config.as_uri()
 
 
 def call(pipeline, told=None, at=None):
@@ -36,13 +36,13 @@ def qa_elsewhere(pipeline, monkeypatch):
     monkeypatch.setenv("LADDER", json.dumps(ladder))
     monkeypatch.setenv("RELAY", "relay")
     answers = {"runs": {"digest": NEW, "whole": True}, "check": {"unchanged": True}}
-    pipeline.world.lambda_.pipeline["relay"] = lambda event: answers[event["action"]]
+    pipeline.aws.lambda_.pipeline["relay"] = lambda event: answers[event["action"]]
     return answers
 
 
 def test_a_rung_below_in_another_place_is_asked_for_by_the_relay(pipeline, qa_elsewhere):
     assert call(pipeline)["previous_version"] == "7"
-    ((_, asked),) = pipeline.world.lambda_.asked
+    ((_, asked),) = pipeline.aws.lambda_.asked
     assert asked == {"action": "runs", "target": {"environment": "qa"}}
 
 
@@ -61,17 +61,17 @@ def test_a_target_in_another_place_is_checked_there(pipeline, qa_elsewhere):
     there = target(environment="qa", function="orders-qa")
     event = {"action": "check", "release": release(), "targets": [there], "execution_arn": EXECUTION}
     assert pipeline.validate.handler(event, None) == {"unchanged": True}
-    assert pipeline.world.lambda_.asked[0][1]["target"] == there
+    assert pipeline.aws.lambda_.asked[0][1]["target"] == there
 
 
 def lock(pipeline):
-    return pipeline.world.dynamodb.read("env#production", "lock")
+    return pipeline.aws.dynamodb.read("env#production", "lock")
 
 
 def test_a_good_target_is_locked_with_the_version_that_a_rollback_returns_to(pipeline):
     facts = call(pipeline)
     assert facts == {
-        "configuration": pipeline.serving.configuration(pipeline.world.lambda_.latest),
+        "configuration": pipeline.serving.configuration(pipeline.aws.lambda_.latest),
         "previous_version": "7",
         "replaces": "7",
         "unchanged": False,
@@ -83,7 +83,7 @@ def test_a_good_target_is_locked_with_the_version_that_a_rollback_returns_to(pip
 
 
 def test_the_lock_tells_the_version_that_the_alias_served_once_it_was_held(pipeline):
-    dynamodb, lambda_ = pipeline.world.dynamodb, pipeline.world.lambda_
+    dynamodb, lambda_ = pipeline.aws.dynamodb, pipeline.aws.lambda_
     put = dynamodb.put_item
 
     def somebody_is_quicker(**request):
@@ -103,112 +103,112 @@ def test_asking_twice_keeps_the_lock(pipeline):
 
 
 def test_a_target_that_runs_the_digest_already_is_unchanged(pipeline):
-    pipeline.world.lambda_.digests[FUNCTION, "7"] = NEW
+    pipeline.aws.lambda_.digests[FUNCTION, "7"] = NEW
     assert call(pipeline)["unchanged"] is True
 
 
 def test_the_same_image_with_another_configuration_is_a_change(pipeline):
-    world = pipeline.world.lambda_
-    world.digests[FUNCTION, "7"] = NEW
-    world.configurations[FUNCTION, "7"] = world.latest | {"MemorySize": 128}
-    world.latest = world.latest | {"MemorySize": 256}
+    aws = pipeline.aws.lambda_
+    aws.digests[FUNCTION, "7"] = NEW
+    aws.configurations[FUNCTION, "7"] = aws.latest | {"MemorySize": 128}
+    aws.latest = aws.latest | {"MemorySize": 256}
     facts = call(pipeline)
     assert (facts["unchanged"], facts["same_image"]) == (False, True)
 
 
-def other_lock(world):
-    world.dynamodb.put("env#production", "lock", run_id="other", owner="ann", since="now", command="inv deploy")
-    world.dynamodb.items["env#production", "lock"]["expires"] = {"N": str(10**10)}
+def other_lock(aws):
+    aws.dynamodb.put("env#production", "lock", run_id="other", owner="ann", since="now", command="inv deploy")
+    aws.dynamodb.items["env#production", "lock"]["expires"] = {"N": str(10**10)}
 
 
-def bad(world):
-    world.dynamodb.put(f"digest#{NEW}", "bad", by="ann", why="leaks", marked_at="today")
+def bad(aws):
+    aws.dynamodb.put(f"digest#{NEW}", "bad", by="ann", why="leaks", marked_at="today")
 
 
-def gone(world):
-    world.ecr.manifests.clear()
+def gone(aws):
+    aws.ecr.manifests.clear()
 
 
-def index(world):
-    world.ecr.manifests[NEW] = {"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}
+def index(aws):
+    aws.ecr.manifests[NEW] = {"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}
 
 
-def odd(world):
-    world.ecr.manifests[NEW]["mediaType"] = "application/vnd.example+json"
+def odd(aws):
+    aws.ecr.manifests[NEW]["mediaType"] = "application/vnd.example+json"
 
 
-def findings(world):
-    world.ecr.scan["imageScanFindings"] = {"findingSeverityCounts": {"CRITICAL": 2, "HIGH": 1, "LOW": 9}}
+def findings(aws):
+    aws.ecr.scan["imageScanFindings"] = {"findingSeverityCounts": {"CRITICAL": 2, "HIGH": 1, "LOW": 9}}
 
 
-def unscanned(world):
-    world.ecr.scan = refusal("ScanNotFoundException")
+def unscanned(aws):
+    aws.ecr.scan = refusal("ScanNotFoundException")
 
 
-def scan_failed(world):
-    world.ecr.scan = {"imageScanStatus": {"status": "FAILED", "description": "no package manager"}}
+def scan_failed(aws):
+    aws.ecr.scan = {"imageScanStatus": {"status": "FAILED", "description": "no package manager"}}
 
 
-def below(world):
-    world.lambda_.digests["orders-staging", "3"] = OLD
+def below(aws):
+    aws.lambda_.digests["orders-staging", "3"] = OLD
 
 
-def below_shifting(world):
-    world.lambda_.aliases["orders-staging"]["RoutingConfig"] = {"AdditionalVersionWeights": {"4": 0.1}}
+def below_shifting(aws):
+    aws.lambda_.aliases["orders-staging"]["RoutingConfig"] = {"AdditionalVersionWeights": {"4": 0.1}}
 
 
-def weighted(world):
-    world.lambda_.weigh("8", 0.1)
+def weighted(aws):
+    aws.lambda_.weigh("8", 0.1)
 
 
-def latest(world):
+def latest(aws):
     """Put the alias where Terraform makes it; the function is made of the image that climbs."""
-    world.lambda_.aliases[FUNCTION]["FunctionVersion"] = "$LATEST"
-    world.lambda_.digests[FUNCTION, "$LATEST"] = NEW
+    aws.lambda_.aliases[FUNCTION]["FunctionVersion"] = "$LATEST"
+    aws.lambda_.digests[FUNCTION, "$LATEST"] = NEW
 
 
-def latest_by_hand(world):
-    latest(world)
-    world.dynamodb.put("env#production", "current", version="7", digest=OLD, release_id="r-7")
+def latest_by_hand(aws):
+    latest(aws)
+    aws.dynamodb.put("env#production", "current", version="7", digest=OLD, release_id="r-7")
 
 
-def no_service(world):
+def no_service(aws):
     def missing(**_):
         raise refusal("ResourceNotFoundException", 404)
 
-    world.lambda_.get_alias = missing
+    aws.lambda_.get_alias = missing
 
 
-def below_never_released(world):
-    world.lambda_.aliases["orders-staging"]["FunctionVersion"] = "$LATEST"
-    world.lambda_.digests["orders-staging", "$LATEST"] = NEW
+def below_never_released(aws):
+    aws.lambda_.aliases["orders-staging"]["FunctionVersion"] = "$LATEST"
+    aws.lambda_.digests["orders-staging", "$LATEST"] = NEW
 
 
-def below_no_service(world):
-    served = world.lambda_.get_alias
+def below_no_service(aws):
+    served = aws.lambda_.get_alias
 
     def get_alias(FunctionName, Name):  # noqa: N803
         if FunctionName == "orders-staging":
             raise refusal("ResourceNotFoundException", 404)
         return served(FunctionName, Name)
 
-    world.lambda_.get_alias = get_alias
+    aws.lambda_.get_alias = get_alias
 
 
-def deploying(world):
-    world.codedeploy.add("d-1", description="by hand")
+def deploying(aws):
+    aws.codedeploy.add("d-1", description="by hand")
 
 
-def role(world):
-    world.lambda_.configurations[FUNCTION, "7"] = world.lambda_.latest | {"Role": "another"}
+def role(aws):
+    aws.lambda_.configurations[FUNCTION, "7"] = aws.lambda_.latest | {"Role": "another"}
 
 
-def zipped(world):
-    world.lambda_.latest["PackageType"] = "Zip"
+def zipped(aws):
+    aws.lambda_.latest["PackageType"] = "Zip"
 
 
-def provisioned(world):
-    world.lambda_.provisioned = 5
+def provisioned(aws):
+    aws.lambda_.provisioned = 5
 
 
 REFUSALS = {
@@ -235,7 +235,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("arrange", "why"), REFUSALS.values(), ids=REFUSALS)
 def test_it_refuses_and_gives_the_lock_back_when(pipeline, arrange, why):
-    arrange(pipeline.world)
+    arrange(pipeline.aws)
     with pytest.raises(pipeline.errors.RefusedError) as refused:
         call(pipeline)
     assert why in str(refused.value)
@@ -248,14 +248,14 @@ def test_it_refuses_and_gives_the_lock_back_when(pipeline, arrange, why):
     ids=["by its settings", "as a hotfix"],
 )
 def test_an_alias_with_provisioned_concurrency_is_shifted_all_at_once(pipeline, config, hotfix):
-    provisioned(pipeline.world)
+    provisioned(pipeline.aws)
     told = call(pipeline, release(hotfix=hotfix), target(deployment_config=config))
     assert told["unchanged"] is False
 
 
 @pytest.mark.parametrize("hotfix", [False, True])
 def test_a_rung_that_was_never_released_gets_its_first_release(pipeline, hotfix):
-    latest(pipeline.world)
+    latest(pipeline.aws)
     facts = call(pipeline, release(hotfix=hotfix))
     assert (facts["previous_version"], facts["replaces"]) == ("$LATEST", "")
     assert (facts["unchanged"], facts["same_image"]) == (False, False), "no release serves that image yet"
@@ -264,8 +264,8 @@ def test_a_rung_that_was_never_released_gets_its_first_release(pipeline, hotfix)
 
 @pytest.mark.parametrize("version", ["7", "99"], ids=["another image", "not there"])
 def test_a_function_that_was_made_anew_gets_its_first_release_again(pipeline, version):
-    latest(pipeline.world)
-    pipeline.world.dynamodb.put("env#production", "current", version=version, digest="sha256:c", release_id="r-7")
+    latest(pipeline.aws)
+    pipeline.aws.dynamodb.put("env#production", "current", version=version, digest="sha256:c", release_id="r-7")
     assert call(pipeline)["previous_version"] == "$LATEST"
 
 
@@ -312,12 +312,12 @@ def test_a_target_that_is_no_rung_is_refused_whatever_the_input_says(pipeline, a
 
 
 def test_force_lets_a_bad_digest_climb(pipeline):
-    bad(pipeline.world)
+    bad(pipeline.aws)
     assert call(pipeline, release(force=True))["unchanged"] is False
 
 
 def test_a_scan_under_way_is_asked_for_again_and_keeps_the_lock(pipeline):
-    pipeline.world.ecr.scan["imageScanStatus"]["status"] = "IN_PROGRESS"
+    pipeline.aws.ecr.scan["imageScanStatus"]["status"] = "IN_PROGRESS"
     with pytest.raises(pipeline.errors.ScanPendingError):
         call(pipeline)
     assert lock(pipeline)["run_id"] == EXECUTION
@@ -326,9 +326,9 @@ def test_a_scan_under_way_is_asked_for_again_and_keeps_the_lock(pipeline):
 @pytest.mark.parametrize("status", ["COMPLETE", "ACTIVE"])
 @pytest.mark.parametrize("findings", [None, {}, {"findings": []}], ids=["none", "empty", "a list without counts"])
 def test_a_scan_without_results_is_waited_for_whatever_its_status_says(pipeline, status, findings):
-    pipeline.world.ecr.scan = {"imageScanStatus": {"status": status}}
+    pipeline.aws.ecr.scan = {"imageScanStatus": {"status": status}}
     if findings is not None:
-        pipeline.world.ecr.scan["imageScanFindings"] = findings
+        pipeline.aws.ecr.scan["imageScanFindings"] = findings
     with pytest.raises(pipeline.errors.ScanPendingError, match="no results"):
         call(pipeline)
 
@@ -337,36 +337,36 @@ def test_a_scan_without_results_is_waited_for_whatever_its_status_says(pipeline,
     "findings", [{"imageScanCompletedAt": "today"}, {"findingSeverityCounts": {}}], ids=["completed", "counts"]
 )
 def test_a_scan_with_results_and_no_findings_passes(pipeline, findings):
-    pipeline.world.ecr.scan = {"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": findings}
+    pipeline.aws.ecr.scan = {"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": findings}
     assert call(pipeline)["unchanged"] is False
 
 
 def test_a_scan_that_has_not_begun_is_waited_for_and_then_named(pipeline):
-    unscanned(pipeline.world)
+    unscanned(pipeline.aws)
     with pytest.raises(pipeline.errors.ScanPendingError, match="was never scanned; set promotion"):
         call(pipeline)
 
 
 def test_without_a_threshold_no_scan_is_asked_for(pipeline, monkeypatch):
     monkeypatch.setenv("SCAN_THRESHOLD", "OFF")
-    unscanned(pipeline.world)
+    unscanned(pipeline.aws)
     assert call(pipeline)["unchanged"] is False
 
 
 def test_findings_below_the_threshold_pass(pipeline):
-    pipeline.world.ecr.scan["imageScanFindings"] = {"findingSeverityCounts": {"MEDIUM": 4}}
+    pipeline.aws.ecr.scan["imageScanFindings"] = {"findingSeverityCounts": {"MEDIUM": 4}}
     assert call(pipeline)["unchanged"] is False
 
 
 def record_apply(pipeline, config_hash):
     item = {"pk": {"S": "env#production"}, "sk": {"S": "infra"}, "config_hash": {"S": config_hash}}
-    pipeline.world.dynamodb.put_item(item)
+    pipeline.aws.dynamodb.put_item(item)
 
 
 def test_a_configuration_that_was_changed_by_hand_is_not_published(pipeline):
-    record_apply(pipeline, pipeline.serving.configuration(pipeline.world.lambda_.latest))
+    record_apply(pipeline, pipeline.serving.configuration(pipeline.aws.lambda_.latest))
     call(pipeline)
-    pipeline.world.lambda_.latest["MemorySize"] = 3008
+    pipeline.aws.lambda_.latest["MemorySize"] = 3008
     with pytest.raises(pipeline.errors.RefusedError, match=r"changed by hand.*`inv tf.apply --env production`"):
         call(pipeline)
     assert not lock(pipeline)
@@ -384,8 +384,8 @@ def test_a_check_takes_no_lock(pipeline):
 
 
 def test_an_expired_lock_is_taken_over(pipeline):
-    other_lock(pipeline.world)
-    pipeline.world.dynamodb.items["env#production", "lock"]["expires"] = {"N": "1"}
+    other_lock(pipeline.aws)
+    pipeline.aws.dynamodb.items["env#production", "lock"]["expires"] = {"N": "1"}
     call(pipeline)
     assert lock(pipeline)["run_id"] == EXECUTION
 
@@ -395,6 +395,6 @@ def test_throttling_and_server_errors_are_worth_another_try(pipeline, failure):
     def fail(**_):
         raise failure
 
-    pipeline.world.lambda_.get_alias = fail
+    pipeline.aws.lambda_.get_alias = fail
     with pytest.raises(pipeline.errors.TransientError):
         call(pipeline)

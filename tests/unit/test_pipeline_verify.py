@@ -17,19 +17,19 @@ def call(pipeline, action, **more):
 
 
 def served(pipeline):
-    pipeline.world.lambda_.aliases[FUNCTION]["FunctionVersion"] = "8"
+    pipeline.aws.lambda_.aliases[FUNCTION]["FunctionVersion"] = "8"
 
 
 def broken(pipeline, *versions):
     def answers(version, _payload):
         return (None, "ValueError") if version in versions else ({"statusCode": 200}, None)
 
-    pipeline.world.lambda_.answers = answers
+    pipeline.aws.lambda_.answers = answers
 
 
 def test_a_version_is_tested_by_its_own_number(pipeline):
     assert call(pipeline, "version") == {"cases": 1}
-    assert pipeline.world.lambda_.invoked == ["8"]
+    assert pipeline.aws.lambda_.invoked == ["8"]
 
 
 def test_a_version_that_fails_its_cases_says_which_and_how(pipeline):
@@ -39,30 +39,30 @@ def test_a_version_that_fails_its_cases_says_which_and_how(pipeline):
 
 
 def test_a_version_with_another_image_is_not_tested_at_all(pipeline):
-    pipeline.world.lambda_.digests[FUNCTION, "8"] = OLD
+    pipeline.aws.lambda_.digests[FUNCTION, "8"] = OLD
     with pytest.raises(pipeline.errors.NotServedError, match="has sha256:aaa"):
         call(pipeline, "version")
-    assert pipeline.world.lambda_.invoked == []
+    assert pipeline.aws.lambda_.invoked == []
 
 
 def test_the_alias_is_verified_through_the_alias_and_its_revision_told(pipeline):
     served(pipeline)
     assert call(pipeline, "alias") == {"cases": 1, "alias_revision": "r1"}
-    assert pipeline.world.lambda_.invoked == [ALIAS]
+    assert pipeline.aws.lambda_.invoked == [ALIAS]
 
 
 @pytest.mark.parametrize("weight", ["7", "9"])
 def test_an_alias_that_serves_anything_else_is_not_verified(pipeline, weight):
     served(pipeline)
-    pipeline.world.lambda_.weigh(weight, 0.5)
+    pipeline.aws.lambda_.weigh(weight, 0.5)
     with pytest.raises(pipeline.errors.NotServedError, match="not all of it version 8"):
         call(pipeline, "alias")
 
 
 def test_an_alias_that_another_version_answers_is_not_verified(pipeline):
     served(pipeline)
-    invoke = pipeline.world.lambda_.invoke
-    pipeline.world.lambda_.invoke = lambda **request: invoke(**request) | {"ExecutedVersion": "7"}
+    invoke = pipeline.aws.lambda_.invoke
+    pipeline.aws.lambda_.invoke = lambda **request: invoke(**request) | {"ExecutedVersion": "7"}
     with pytest.raises(pipeline.errors.NotServedError, match="answered by version 7"):
         call(pipeline, "alias")
 
@@ -74,19 +74,17 @@ def test_a_smoke_key_outside_its_folder_is_refused(pipeline):
 
 def test_a_case_that_expects_an_error_goes_to_the_version_and_never_through_the_alias(pipeline):
     """It would raise the alias's error alarm, and a good release would be rolled back."""
-    pipeline.world.s3.cases["bad.json"] = (
-        '{"name": "refuses", "payload": {"bad": 1}, "expect": {"error": "ValueError"}}'
-    )
+    pipeline.aws.s3.cases["bad.json"] = '{"name": "refuses", "payload": {"bad": 1}, "expect": {"error": "ValueError"}}'
 
     def answers(_version, payload):
         return (None, "ValueError") if "bad" in payload else ({"statusCode": 200}, None)
 
-    pipeline.world.lambda_.answers = answers
+    pipeline.aws.lambda_.answers = answers
     assert call(pipeline, "version") == {"cases": 2}
     served(pipeline)
     assert call(pipeline, "alias")["cases"] == 1
     assert call(pipeline, "probe") == {"samples": 10, "bad": 0}
-    pipeline.world.codedeploy.add("d-1")
+    pipeline.aws.codedeploy.add("d-1")
     event = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "e"}
     assert pipeline.verify.handler(event, Context())["why"] == "1 smoke cases passed"
 
@@ -95,19 +93,19 @@ class TestProbe:
     def test_sends_as_many_requests_as_asked_through_the_alias(self, pipeline):
         served(pipeline)
         assert call(pipeline, "probe") == {"samples": 10, "bad": 0}
-        assert pipeline.world.lambda_.invoked == [ALIAS] * 10
+        assert pipeline.aws.lambda_.invoked == [ALIAS] * 10
 
     def test_judges_only_what_the_new_version_answered(self, pipeline):
         broken(pipeline, "7")
         assert call(pipeline, "probe") == {"samples": 0, "bad": 0}
 
     def test_a_choice_that_somebody_made_by_hand_is_no_pass(self, pipeline):
-        pipeline.world.lambda_.aliases[FUNCTION]["FunctionVersion"] = "3"
+        pipeline.aws.lambda_.aliases[FUNCTION]["FunctionVersion"] = "3"
         with pytest.raises(pipeline.errors.NotServedError, match="somebody else moved alias live"):
             call(pipeline, "probe")
 
     def test_a_version_that_has_traffic_and_answers_nothing_is_asked_again_and_never_passed(self, pipeline):
-        pipeline.world.lambda_.weigh("8", 0.1)  # the fake's alias goes on answering by its first version
+        pipeline.aws.lambda_.weigh("8", 0.1)  # the fake's alias goes on answering by its first version
         with pytest.raises(pipeline.errors.TransientError, match="answered none of 80 requests"):
             call(pipeline, "probe")
 
@@ -120,9 +118,9 @@ class TestProbe:
     def test_asks_the_version_again_before_one_bad_answer_counts(self, pipeline):
         served(pipeline)
         turns = iter([(None, "Timeout")])
-        pipeline.world.lambda_.answers = lambda _version, _payload: next(turns, ({"statusCode": 200}, None))
+        pipeline.aws.lambda_.answers = lambda _version, _payload: next(turns, ({"statusCode": 200}, None))
         assert call(pipeline, "probe") == {"samples": 10, "bad": 1}
-        assert pipeline.world.lambda_.invoked[-1] == "8"
+        assert pipeline.aws.lambda_.invoked[-1] == "8"
 
     def test_one_bad_answer_that_is_bad_again_is_enough(self, pipeline):
         at = target(probe_requests=1)
@@ -133,7 +131,7 @@ class TestProbe:
 
     def test_reads_the_alarms_while_the_version_bakes(self, pipeline):
         served(pipeline)
-        pipeline.world.cloudwatch.firing = [f"{FUNCTION}-latency"]
+        pipeline.aws.cloudwatch.firing = [f"{FUNCTION}-latency"]
         assert call(pipeline, "probe")["bad"] == 0
         with pytest.raises(pipeline.errors.AlarmFiredError, match="latency fired: too many"):
             call(pipeline, "probe", baked=1)
@@ -145,18 +143,18 @@ class TestRestored:
         assert call(pipeline, "restored") == {"serves": "version 7"}
 
     def test_is_not_content_with_a_weight_left(self, pipeline):
-        pipeline.world.lambda_.weigh("8", 0.1)
+        pipeline.aws.lambda_.weigh("8", 0.1)
         with pytest.raises(pipeline.errors.NotServedError, match="serves version 7 and 10% version 8"):
             call(pipeline, "restored")
 
     def test_is_not_content_while_our_deployment_runs(self, pipeline):
-        pipeline.world.codedeploy.add("d-1")
+        pipeline.aws.codedeploy.add("d-1")
         with pytest.raises(pipeline.errors.NotServedError, match="still InProgress"):
             call(pipeline, "restored")
 
     def test_leaves_somebody_else_s_deployment_alone(self, pipeline):
-        pipeline.world.codedeploy.add("d-2", description="by hand")
-        pipeline.world.lambda_.weigh("9", 0.1)
+        pipeline.aws.codedeploy.add("d-2", description="by hand")
+        pipeline.aws.lambda_.weigh("9", 0.1)
         assert "version 9" in call(pipeline, "restored")["serves"]
 
 
@@ -166,53 +164,53 @@ class TestHook:
         return pipeline.verify.handler(event, Context(seconds))
 
     def test_tests_the_version_that_the_deployment_names(self, pipeline):
-        pipeline.world.codedeploy.add("d-1")
+        pipeline.aws.codedeploy.add("d-1")
         assert self.answer(pipeline)["status"] == "Succeeded"
-        assert pipeline.world.lambda_.invoked == ["8"]
-        assert pipeline.world.codedeploy.reported == ["Succeeded"]
+        assert pipeline.aws.lambda_.invoked == ["8"]
+        assert pipeline.aws.codedeploy.reported == ["Succeeded"]
 
     def test_tests_through_the_alias_once_all_traffic_is_there(self, pipeline):
-        pipeline.world.codedeploy.add("d-1")
+        pipeline.aws.codedeploy.add("d-1")
         served(pipeline)
         self.answer(pipeline)
-        assert pipeline.world.lambda_.invoked == [ALIAS]
+        assert pipeline.aws.lambda_.invoked == [ALIAS]
 
     def test_says_failed_and_why(self, pipeline):
-        pipeline.world.codedeploy.add("d-1")
+        pipeline.aws.codedeploy.add("d-1")
         broken(pipeline, "8")
         assert self.answer(pipeline)["status"] == "Failed"
-        assert pipeline.world.codedeploy.reported == ["Failed"]
-        noted = pipeline.world.dynamodb.read("deployment#d-1", "hook")
+        assert pipeline.aws.codedeploy.reported == ["Failed"]
+        noted = pipeline.aws.dynamodb.read("deployment#d-1", "hook")
         assert noted["error"] == "SmokeFailedError"
         assert "says hello" in noted["why"]
 
     def test_says_failed_when_the_deployment_can_not_be_read(self, pipeline):
         assert self.answer(pipeline)["status"] == "Failed"
-        assert pipeline.world.codedeploy.reported == ["Failed"]
+        assert pipeline.aws.codedeploy.reported == ["Failed"]
 
     def test_says_failed_before_its_own_time_is_up(self, pipeline):
-        pipeline.world.codedeploy.add("d-1")
+        pipeline.aws.codedeploy.add("d-1")
         over = threading.Event()
-        pipeline.world.lambda_.answers = lambda *_: over.wait(60) and ({"statusCode": 200}, None)
+        pipeline.aws.lambda_.answers = lambda *_: over.wait(60) and ({"statusCode": 200}, None)
         assert "did not end" in self.answer(pipeline, seconds=20.5)["why"]
-        assert pipeline.world.codedeploy.reported == ["Failed"]
+        assert pipeline.aws.codedeploy.reported == ["Failed"]
         over.set()
 
     def test_never_holds_up_a_rollback(self, pipeline):
-        pipeline.world.codedeploy.add("d-1", creator="codeDeployRollback", description="rollback of d-0")
+        pipeline.aws.codedeploy.add("d-1", creator="codeDeployRollback", description="rollback of d-0")
         broken(pipeline, "7", "8")
         assert self.answer(pipeline)["status"] == "Succeeded"
 
     def test_reports_again_when_codedeploy_throttles(self, pipeline, monkeypatch):
-        pipeline.world.codedeploy.add("d-1")
+        pipeline.aws.codedeploy.add("d-1")
         monkeypatch.setattr(pipeline.hook.time, "sleep", lambda _seconds: None)
-        pipeline.world.codedeploy.failures = [refusal("ThrottlingException")] * 2
+        pipeline.aws.codedeploy.failures = [refusal("ThrottlingException")] * 2
         self.answer(pipeline)
-        assert pipeline.world.codedeploy.reported == ["Succeeded"]
+        assert pipeline.aws.codedeploy.reported == ["Succeeded"]
 
 
 def test_the_deployment_s_description_names_release_and_cases(pipeline):
-    pipeline.world.codedeploy.add("d-1")
+    pipeline.aws.codedeploy.add("d-1")
     deployment = pipeline.hook.deployments.get("d-1")
     assert deployment.belongs_to(RELEASE)
     assert not deployment.belongs_to(RELEASE[:-1])
@@ -220,4 +218,4 @@ def test_the_deployment_s_description_names_release_and_cases(pipeline):
 
 
 def test_the_digest_under_test_is_the_release_s(pipeline):
-    assert pipeline.world.lambda_.digests[FUNCTION, "8"] == NEW
+    assert pipeline.aws.lambda_.digests[FUNCTION, "8"] == NEW

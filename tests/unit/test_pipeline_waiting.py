@@ -21,70 +21,70 @@ def update(status, **more):
 
 
 def test_an_update_is_waited_for_and_its_last_revision_told(pipeline):
-    pipeline.world.lambda_.states = [update("InProgress", RevisionId="r8"), update("Successful")]
+    pipeline.aws.lambda_.states = [update("InProgress", RevisionId="r8"), update("Successful")]
     assert call(pipeline, "updated", sha256="s") == {"revision": "r9"}
 
 
 def test_a_failed_update_is_refused_with_lambda_s_reason(pipeline):
-    pipeline.world.lambda_.states = [update("Failed", LastUpdateStatusReason="The image manifest is not supported")]
+    pipeline.aws.lambda_.states = [update("Failed", LastUpdateStatusReason="The image manifest is not supported")]
     with pytest.raises(pipeline.errors.RefusedError, match="The image manifest is not supported"):
         call(pipeline, "updated", sha256="s")
 
 
 def test_other_code_than_ours_is_refused(pipeline):
-    pipeline.world.lambda_.states = [update("Successful", CodeSha256="other")]
+    pipeline.aws.lambda_.states = [update("Successful", CodeSha256="other")]
     with pytest.raises(pipeline.errors.RefusedError, match="somebody else gave"):
         call(pipeline, "updated", sha256="s")
 
 
 @pytest.mark.parametrize("edit", [{"MemorySize": 10240}, {"Environment": {"Variables": {}}}, {"Timeout": 9}], ids=str)
 def test_a_configuration_edited_since_validate_looked_is_refused(pipeline, edit):
-    pipeline.world.lambda_.states = [update("Successful", **edit)]
+    pipeline.aws.lambda_.states = [update("Successful", **edit)]
     with pytest.raises(pipeline.errors.RefusedError, match="somebody changed the configuration"):
         call(pipeline, "updated", sha256="s")
 
 
 def test_what_lambda_adds_to_an_answer_is_no_edit(pipeline):
-    pipeline.world.lambda_.states = [update("Successful", LastModified="now", VpcConfig={}, KMSKeyArn="")]
+    pipeline.aws.lambda_.states = [update("Successful", LastModified="now", VpcConfig={}, KMSKeyArn="")]
     assert call(pipeline, "updated", sha256="s") == {"revision": "r9"}
 
 
 def test_an_update_that_takes_long_is_asked_for_again(pipeline):
-    pipeline.world.lambda_.latest = update("InProgress")
+    pipeline.aws.lambda_.latest = update("InProgress")
     with pytest.raises(pipeline.errors.StillWaitingError):
         call(pipeline, "updated", sha256="s")
 
 
 def test_a_version_is_waited_for(pipeline):
-    pipeline.world.lambda_.states = [{"State": "Pending"}, {"State": "Active"}]
+    pipeline.aws.lambda_.states = [{"State": "Pending"}, {"State": "Active"}]
     assert call(pipeline, "active", version="8") == {"state": "Active"}
 
 
 def test_a_version_that_fails_is_refused_with_lambda_s_reason(pipeline):
-    pipeline.world.lambda_.states = [{"State": "Failed", "StateReason": "ImageDeleted"}]
+    pipeline.aws.lambda_.states = [{"State": "Failed", "StateReason": "ImageDeleted"}]
     with pytest.raises(pipeline.errors.RefusedError, match="ImageDeleted"):
         call(pipeline, "active", version="8")
 
 
 def test_a_version_that_takes_long_is_asked_for_again(pipeline):
-    pipeline.world.lambda_.latest = {"State": "Pending"}
+    pipeline.aws.lambda_.latest = {"State": "Pending"}
     with pytest.raises(pipeline.errors.StillWaitingError):
         call(pipeline, "active", version="8")
 
 
 def test_a_deployment_is_stayed_with_and_then_left(pipeline):
-    pipeline.world.codedeploy.add("d-1")
+    pipeline.aws.codedeploy.add("d-1")
     assert call(pipeline, "deployed", deployment_id="d-1", version="8", previous_version="7") == {
         "status": "InProgress"
     }
-    pipeline.world.codedeploy.deployments["d-1"]["status"] = "Succeeded"
+    pipeline.aws.codedeploy.deployments["d-1"]["status"] = "Succeeded"
     assert call(pipeline, "deployed", deployment_id="d-1", version="8", previous_version="7") == {"status": "Succeeded"}
 
 
 def test_a_deployment_that_weighs_the_alias_is_probed_from_then_on(pipeline, monkeypatch):
     monkeypatch.setattr(pipeline.waiting, "_SECONDS", 60)
-    pipeline.world.codedeploy.add("d-1")
-    pipeline.world.lambda_.weigh("8", 0.1)
+    pipeline.aws.codedeploy.add("d-1")
+    pipeline.aws.lambda_.weigh("8", 0.1)
     assert call(pipeline, "deployed", deployment_id="d-1", version="8", previous_version="7") == {
         "status": "InProgress"
     }

@@ -3,8 +3,8 @@
 import json
 
 import pytest
+from fakes.deploy_harness import TABLE, DeployHarness
 from fakes.errors import BROKEN, DENIED, Scripted, error
-from fakes.world import TABLE, World
 
 from stepladder.errors import BadInputError, RefusedError
 from stepladder.promotion import approval
@@ -36,125 +36,125 @@ class States(Scripted):
 
 
 @pytest.fixture
-def world(tmp_path):
-    world = World(tmp_path)
-    world.table.tables[TABLE] = {}
-    world.states = world.aws.clients["stepfunctions"] = States()
-    return world
+def harness(tmp_path):
+    harness = DeployHarness(tmp_path)
+    harness.table.tables[TABLE] = {}
+    harness.states = harness.aws.clients["stepfunctions"] = States()
+    return harness
 
 
-def ask(world, rung="production", token="token", asked_at="2026-11-22T00:00:00Z"):
+def ask(harness, rung="production", token="token", asked_at="2026-11-22T00:00:00Z"):
     item = {"pk": f"climb#{CLIMB.name}", "sk": f"approval#{rung}", "rung": rung, "token": token, "asked_at": asked_at}
-    world.table.tables[TABLE][item["pk"], item["sk"]] = {name: {"S": value} for name, value in item.items()}
+    harness.table.tables[TABLE][item["pk"], item["sk"]] = {name: {"S": value} for name, value in item.items()}
 
 
-def decide(world, why="", *, approve=True, rung=""):
-    return approval.decide(Desk(world.rung()), CLIMB, rung, why, approve=approve)
+def decide(harness, why="", *, approve=True, rung=""):
+    return approval.decide(Desk(harness.rung()), CLIMB, rung, why, approve=approve)
 
 
-def test_an_approval_is_recorded_and_sent_with_who_and_why(world):
-    ask(world)
-    told = decide(world, "looks good")
-    who = world.rung().requested_by
+def test_an_approval_is_recorded_and_sent_with_who_and_why(harness):
+    ask(harness)
+    told = decide(harness, "looks good")
+    who = harness.rung().requested_by
     assert (told.decision, told.decided_by, told.why) == ("approved", who, "looks good")
-    assert world.states.answers == [("success", {"by": who, "why": "looks good"})]
+    assert harness.states.answers == [("success", {"by": who, "why": "looks good"})]
 
 
-def test_a_rejection_tells_the_climb_who_and_why(world):
-    ask(world)
-    decide(world, "not today", approve=False)
-    ((name, cause),) = world.states.answers
+def test_a_rejection_tells_the_climb_who_and_why(harness):
+    ask(harness)
+    decide(harness, "not today", approve=False)
+    ((name, cause),) = harness.states.answers
     assert name == "ApprovalRejected"
-    assert cause == f"rejected by {world.rung().requested_by}: not today"
+    assert cause == f"rejected by {harness.rung().requested_by}: not today"
 
 
-def test_an_answer_that_step_functions_fails_to_take_is_sent_again(world):
-    ask(world)
-    world.states.fail("SendTaskSuccess", BROKEN, times=3)
-    decide(world)
-    assert len(world.states.answers) == 1
+def test_an_answer_that_step_functions_fails_to_take_is_sent_again(harness):
+    ask(harness)
+    harness.states.fail("SendTaskSuccess", BROKEN, times=3)
+    decide(harness)
+    assert len(harness.states.answers) == 1
 
 
-def test_an_answer_that_counted_though_its_receipt_was_lost_is_no_refusal(world):
-    ask(world)
+def test_an_answer_that_counted_though_its_receipt_was_lost_is_no_refusal(harness):
+    ask(harness)
 
     def lose():
         raise BROKEN
 
-    world.states.after("SendTaskSuccess", lose)
-    assert decide(world, "good").decision == "approved"
-    assert len(world.states.answers) == 1
+    harness.states.after("SendTaskSuccess", lose)
+    assert decide(harness, "good").decision == "approved"
+    assert len(harness.states.answers) == 1
 
 
-def test_nor_is_one_that_botocore_sent_again_by_itself(world):
-    ask(world)
+def test_nor_is_one_that_botocore_sent_again_by_itself(harness):
+    ask(harness)
     again = error("TaskTimedOut")
     again.response["ResponseMetadata"]["RetryAttempts"] = 1
-    world.states.fail("SendTaskSuccess", again)
-    assert decide(world, "good").decision == "approved"
+    harness.states.fail("SendTaskSuccess", again)
+    assert decide(harness, "good").decision == "approved"
 
 
 @pytest.mark.parametrize("failure", [DENIED, KeyboardInterrupt()], ids=["denied", "killed"])
-def test_an_answer_that_never_got_through_may_be_given_again_and_stays_as_first_recorded(failure, world):
-    ask(world)
-    world.states.fail("SendTaskSuccess", failure)
+def test_an_answer_that_never_got_through_may_be_given_again_and_stays_as_first_recorded(failure, harness):
+    ask(harness)
+    harness.states.fail("SendTaskSuccess", failure)
     with pytest.raises(type(failure)):
-        decide(world, "first")
-    told = decide(world, "second")
+        decide(harness, "first")
+    told = decide(harness, "second")
     assert told.why == "first"
-    assert world.states.answers == [("success", {"by": told.decided_by, "why": "first"})]
+    assert harness.states.answers == [("success", {"by": told.decided_by, "why": "first"})]
 
 
-def test_killed_after_it_was_sent_the_same_answer_says_that_it_was_given(world):
-    ask(world)
-    decide(world, "first")
-    assert decide(world).why == "first"
-    assert len(world.states.answers) == 1
+def test_killed_after_it_was_sent_the_same_answer_says_that_it_was_given(harness):
+    ask(harness)
+    decide(harness, "first")
+    assert decide(harness).why == "first"
+    assert len(harness.states.answers) == 1
 
 
-def test_the_other_answer_is_refused_once_one_was_recorded_sent_or_not(world):
-    ask(world)
-    world.states.fail("SendTaskSuccess", DENIED)
+def test_the_other_answer_is_refused_once_one_was_recorded_sent_or_not(harness):
+    ask(harness)
+    harness.states.fail("SendTaskSuccess", DENIED)
     with pytest.raises(type(DENIED)):
-        decide(world, "mine")
+        decide(harness, "mine")
     with pytest.raises(RefusedError, match=r"production was approved by .*: mine"):
-        decide(world, approve=False)
-    assert world.states.answers == []
+        decide(harness, approve=False)
+    assert harness.states.answers == []
 
 
-def test_of_two_answers_at_once_the_first_counts(world):
-    ask(world)
-    world.table.before("UpdateItem", lambda: decide(world, "sooner", approve=False))
+def test_of_two_answers_at_once_the_first_counts(harness):
+    ask(harness)
+    harness.table.before("UpdateItem", lambda: decide(harness, "sooner", approve=False))
     with pytest.raises(RefusedError, match="was rejected by"):
-        decide(world)
-    assert [name for name, _ in world.states.answers] == ["ApprovalRejected"]
+        decide(harness)
+    assert [name for name, _ in harness.states.answers] == ["ApprovalRejected"]
 
 
-def test_a_question_that_is_asked_anew_meanwhile_is_not_answered_blindly(world):
-    ask(world)
-    world.table.before("UpdateItem", lambda: ask(world, token="another"))
+def test_a_question_that_is_asked_anew_meanwhile_is_not_answered_blindly(harness):
+    ask(harness)
+    harness.table.before("UpdateItem", lambda: ask(harness, token="another"))
     with pytest.raises(RefusedError, match="was asked anew"):
-        decide(world)
-    assert world.states.answers == []
+        decide(harness)
+    assert harness.states.answers == []
 
 
-def test_a_climb_that_no_longer_waits_says_so(world):
-    ask(world)
-    world.states.waiting.clear()
+def test_a_climb_that_no_longer_waits_says_so(harness):
+    ask(harness)
+    harness.states.waiting.clear()
     with pytest.raises(RefusedError, match="no longer waits"):
-        decide(world)
+        decide(harness)
 
 
-def test_the_question_that_waits_is_meant_whatever_its_rung_is_called(world):
-    ask(world, "zulu")
-    decide(world)
-    ask(world, "alpha", "later", "2026-11-22T01:00:00Z")
-    world.states.waiting.add("later")
-    assert decide(world).rung == "alpha"
-    assert [question.rung for question in approval.questions(Desk(world.rung()), CLIMB)] == ["zulu", "alpha"]
+def test_the_question_that_waits_is_meant_whatever_its_rung_is_called(harness):
+    ask(harness, "zulu")
+    decide(harness)
+    ask(harness, "alpha", "later", "2026-11-22T01:00:00Z")
+    harness.states.waiting.add("later")
+    assert decide(harness).rung == "alpha"
+    assert [question.rung for question in approval.questions(Desk(harness.rung()), CLIMB)] == ["zulu", "alpha"]
 
 
 @pytest.mark.parametrize("rung", ["", "production"])
-def test_nothing_asked_is_nothing_to_answer(rung, world):
+def test_nothing_asked_is_nothing_to_answer(rung, harness):
     with pytest.raises(BadInputError, match="waits for no approval"):
-        decide(world, rung=rung)
+        decide(harness, rung=rung)

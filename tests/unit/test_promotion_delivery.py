@@ -1,17 +1,17 @@
 """What the ledger says of the delivery root, which no lock of ours guards."""
 
 import pytest
+from fakes.deploy_harness import TABLE, DeployHarness
 from fakes.errors import DENIED
-from fakes.world import TABLE, World
 
 from stepladder.promotion import delivery
 
 
 @pytest.fixture
 def rung(tmp_path):
-    world = World(tmp_path)
-    world.table.tables[TABLE] = {}
-    return world.rung()
+    harness = DeployHarness(tmp_path)
+    harness.table.tables[TABLE] = {}
+    return harness.rung()
 
 
 def test_the_first_apply_and_the_next_are_recorded(rung):

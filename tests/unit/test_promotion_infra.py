@@ -4,9 +4,9 @@ import io
 from dataclasses import replace
 
 import pytest
+from fakes.deploy_harness import TABLE, DeployHarness, FakeAws
 from fakes.dynamodb import FakeDynamoDB
 from fakes.lambda_ import ACCOUNT, REGION
-from fakes.world import TABLE, FakeAws, World
 
 from stepladder.console import Console
 from stepladder.errors import LockedError, RefusedError
@@ -64,7 +64,7 @@ class Ladder:
     """A ladder whose lowest rung is deployed. `elsewhere` is in another account, whose ledger isn't there yet."""
 
     def __init__(self, root, monkeypatch, *, approval=False, elsewhere=False):
-        world = World(root)
+        harness = DeployHarness(root)
         production = {"account": OTHER, "region": REGION, "role_arn": "arn:aws:iam::222222222222:role/deployer"}
         there = {"account": ACCOUNT, "region": REGION}
         settings = load(
@@ -78,14 +78,14 @@ class Ladder:
         )
         self.err = io.StringIO()
         home = "qa" if elsewhere else "production"
-        rung = replace(world.rung(), settings=settings, environment=home, console=Console(err=self.err, live=False))
+        rung = replace(harness.rung(), settings=settings, environment=home, console=Console(err=self.err, live=False))
         self.desk = Desk(rung)
-        self.table = world.table
+        self.table = harness.table
         self.table.tables[TABLE] = {}
         self.roots = Roots(self.table)
         if elsewhere:
             self.there = FakeDynamoDB()
-            aws = FakeAws(world.aws.clients | {"dynamodb": self.there})
+            aws = FakeAws(harness.aws.clients | {"dynamodb": self.there})
             self.desk._rungs["production"] = replace(rung, environment="production", aws=aws)
             ensure = self.roots.ensure
             apply = self.roots.apply

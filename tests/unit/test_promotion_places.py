@@ -50,8 +50,8 @@ def test_a_place_without_rungs_has_no_delivery(settings):
         places.variables(settings, "sandbox")
 
 
-def test_a_climb_of_an_environment_that_the_settings_lack_by_now_can_still_be_looked_at(world):
-    desk = Desk(world.rung())
+def test_a_climb_of_an_environment_that_the_settings_lack_by_now_can_still_be_looked_at(harness):
+    desk = Desk(harness.rung())
     assert desk.at("gone") is desk.rung
 
 

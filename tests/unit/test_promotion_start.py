@@ -1,7 +1,7 @@
 """What may climb, as far as it is known before anything is started."""
 
 import pytest
-from fakes.world import TABLE, World
+from fakes.deploy_harness import TABLE, DeployHarness
 
 from stepladder.errors import BadInputError, RefusedError
 from stepladder.promotion.desk import Desk
@@ -13,84 +13,84 @@ RELEASE = "20261121T230501Z-a1b2c3"
 
 
 @pytest.fixture
-def world(tmp_path):
-    world = World(tmp_path)
-    world.table.tables[TABLE] = {}
-    return world
+def harness(tmp_path):
+    harness = DeployHarness(tmp_path)
+    harness.table.tables[TABLE] = {}
+    return harness
 
 
-def released(world, result, cause=""):
-    world.rung().ledger.write(
+def released(harness, result, cause=""):
+    harness.rung().ledger.write(
         Release(
             RELEASE, "staging", "deploy", "8", "7", DIGEST, "c0ffee", "jo", result, "then", "now", cause, input_key="k"
         )
     )
 
 
-def test_a_release_of_the_lowest_rung_that_succeeded_may_climb(world):
-    released(world, SUCCEEDED)
-    found = _subject(world.rung(), Request(release=RELEASE))
+def test_a_release_of_the_lowest_rung_that_succeeded_may_climb(harness):
+    released(harness, SUCCEEDED)
+    found = _subject(harness.rung(), Request(release=RELEASE))
     assert (found.digest, found.git_commit, found.input_key) == (DIGEST, "c0ffee", "k")
 
 
 @pytest.mark.parametrize("result", [FAILED, ROLLED_BACK, ROLLBACK_FAILED])
-def test_one_that_did_not_is_refused_with_its_cause_but_by_force(result, world):
-    released(world, result, "says hello: status 500")
+def test_one_that_did_not_is_refused_with_its_cause_but_by_force(result, harness):
+    released(harness, result, "says hello: status 500")
     with pytest.raises(RefusedError, match=f"ended {result} on staging: says hello: status 500") as refused:
-        survey(Desk(world.rung()), Request(release=RELEASE))
+        survey(Desk(harness.rung()), Request(release=RELEASE))
     assert "--force" in refused.value.hint
-    assert _subject(world.rung(), Request(release=RELEASE, force=True)).digest == DIGEST
+    assert _subject(harness.rung(), Request(release=RELEASE, force=True)).digest == DIGEST
 
 
-def test_a_release_that_never_was_is_bad_input(world):
+def test_a_release_that_never_was_is_bad_input(harness):
     with pytest.raises(BadInputError, match="staging has no release"):
-        survey(Desk(world.rung()), Request(release=RELEASE))
+        survey(Desk(harness.rung()), Request(release=RELEASE))
 
 
-def test_a_digest_that_was_marked_bad_is_refused_whichever_way_it_is_named(world):
-    released(world, SUCCEEDED)
-    world.rung().ledger.mark_bad(DIGEST, Bad("today", "the climb of jo", "rolled back on production"))
+def test_a_digest_that_was_marked_bad_is_refused_whichever_way_it_is_named(harness):
+    released(harness, SUCCEEDED)
+    harness.rung().ledger.mark_bad(DIGEST, Bad("today", "the climb of jo", "rolled back on production"))
     for request in (Request(release=RELEASE), Request(digest=DIGEST)):
         with pytest.raises(RefusedError, match="marked bad by the climb of jo"):
-            survey(Desk(world.rung()), request)
+            survey(Desk(harness.rung()), request)
 
 
 @pytest.mark.parametrize("request_", [Request(), Request(digest=DIGEST)], ids=["what it runs", "a digest"])
 @pytest.mark.parametrize("made", [False, True], ids=["no service", "never released"])
-def test_nothing_climbs_before_the_lowest_rung_has_a_release(request_, made, world):
+def test_nothing_climbs_before_the_lowest_rung_has_a_release(request_, made, harness):
     if made:
-        world.function.create(f"registry/hello@{DIGEST}")
+        harness.function.create(f"registry/hello@{DIGEST}")
     with pytest.raises(RefusedError, match="staging has no") as refused:
-        survey(Desk(world.rung()), request_)
+        survey(Desk(harness.rung()), request_)
     assert "`inv deploy --env staging`" in refused.value.hint
 
 
-def test_a_rung_without_a_service_is_told_apart_from_one_that_was_never_released(world):
-    assert _state(world.rung(), "staging", DIGEST) == "missing"
-    world.function.create(f"registry/hello@{DIGEST}")
-    assert _state(world.rung(), "staging", DIGEST) == "unreleased", "whatever image $LATEST has"
+def test_a_rung_without_a_service_is_told_apart_from_one_that_was_never_released(harness):
+    assert _state(harness.rung(), "staging", DIGEST) == "missing"
+    harness.function.create(f"registry/hello@{DIGEST}")
+    assert _state(harness.rung(), "staging", DIGEST) == "unreleased", "whatever image $LATEST has"
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["no service", "a service"])
-def test_another_account_is_refused_whether_the_rung_has_a_service_or_not(made, world):
-    world.sts.account = "999999999999"
+def test_another_account_is_refused_whether_the_rung_has_a_service_or_not(made, harness):
+    harness.sts.account = "999999999999"
     if made:
-        world.function.create(f"registry/hello@{DIGEST}")
-        world.function.alias["AliasArn"] = world.function.alias["AliasArn"].replace("123456789012", "999999999999")
+        harness.function.create(f"registry/hello@{DIGEST}")
+        harness.function.alias["AliasArn"] = harness.function.alias["AliasArn"].replace("123456789012", "999999999999")
     with pytest.raises(RefusedError, match="these credentials reach account 999999999999"):
-        _state(world.rung(), "staging", DIGEST)
+        _state(harness.rung(), "staging", DIGEST)
 
 
-def test_a_location_without_a_ledger_knows_of_no_bad_mark(world):
-    world.table.tables.clear()
-    check_mark(world.rung(), DIGEST)
+def test_a_location_without_a_ledger_knows_of_no_bad_mark(harness):
+    harness.table.tables.clear()
+    check_mark(harness.rung(), DIGEST)
 
 
 class TestServing:
     @pytest.fixture
-    def deployed(self, world):
-        world.deploy()
-        return world
+    def deployed(self, harness):
+        harness.deploy()
+        return harness
 
     def test_a_rung_serves_a_digest_while_its_configuration_is_the_version_s(self, deployed):
         assert _state(deployed.rung(), "staging", deployed.serves) == "serves"

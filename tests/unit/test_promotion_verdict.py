@@ -2,7 +2,7 @@ import io
 import json
 
 import pytest
-from fakes.world import World
+from fakes.deploy_harness import DeployHarness
 
 from stepladder.errors import StepladderError
 from stepladder.promotion import climb, desk
@@ -113,9 +113,9 @@ class Rollback:
 
 @pytest.mark.parametrize(("behind", "outcome"), [(3, "rolled_back"), (10_000, "rollback_failed")])
 def test_an_end_that_the_rollback_function_does_not_see_yet_is_asked_for_again(behind, outcome, tmp_path):
-    world = World(tmp_path)
-    world.aws.clients["lambda"] = Rollback(behind)
-    assert settle(desk.Desk(world.rung()), execution("ABORTED")).outcome == outcome
+    harness = DeployHarness(tmp_path)
+    harness.aws.clients["lambda"] = Rollback(behind)
+    assert settle(desk.Desk(harness.rung()), execution("ABORTED")).outcome == outcome
 
 
 class TestInfrastructureThatIsBehind:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
+from fakes.deploy_harness import REPOSITORY, DeployHarness, digest
 from fakes.errors import DENIED, error
-from fakes.world import REPOSITORY, World, digest
 
 from stepladder.errors import (
     RefusedError,
@@ -25,7 +25,7 @@ def raiser(failure: Exception) -> Callable[[], None]:
     return act
 
 
-def test_an_alias_that_moved_though_its_answer_was_lost_is_a_release(live: World) -> None:
+def test_an_alias_that_moved_though_its_answer_was_lost_is_a_release(live: DeployHarness) -> None:
     live.source = "two"
     live.function.after("UpdateAlias", raiser(CUT))
     live.function.fail("GetAlias", CUT, times=3, after=1)
@@ -33,7 +33,7 @@ def test_an_alias_that_moved_though_its_answer_was_lost_is_a_release(live: World
     assert (live.releases[-1]["result"], live.serves) == ("succeeded", digest("two"))
 
 
-def test_an_alias_that_did_not_move_in_an_outage_is_a_failure(live: World) -> None:
+def test_an_alias_that_did_not_move_in_an_outage_is_a_failure(live: DeployHarness) -> None:
     live.source = "two"
     live.function.fail("UpdateAlias", CUT)
     with pytest.raises(ReadTimeoutError):
@@ -41,7 +41,7 @@ def test_an_alias_that_did_not_move_in_an_outage_is_a_failure(live: World) -> No
     assert (live.releases[-1]["result"], live.serves) == ("failed", digest("one"))
 
 
-def test_an_alias_of_which_nobody_can_tell_whether_it_moved_is_the_loudest_error(live: World) -> None:
+def test_an_alias_of_which_nobody_can_tell_whether_it_moved_is_the_loudest_error(live: DeployHarness) -> None:
     live.source = "two"
     live.function.after("UpdateAlias", raiser(CUT))
     live.function.fail("GetAlias", CUT, times=1000, after=1)
@@ -50,7 +50,7 @@ def test_an_alias_of_which_nobody_can_tell_whether_it_moved_is_the_loudest_error
     assert live.releases[-1]["result"] == "rollback_failed"
 
 
-def test_an_alias_that_was_moved_away_during_a_build_is_not_taken_for_served(live: World) -> None:
+def test_an_alias_that_was_moved_away_during_a_build_is_not_taken_for_served(live: DeployHarness) -> None:
     live.source = "two"
     live.deploy()
     live.source, live.infra_inputs = "one", "other"
@@ -65,7 +65,7 @@ def test_an_alias_that_was_moved_away_during_a_build_is_not_taken_for_served(liv
 
 
 @pytest.mark.parametrize("action", ["UpdateFunctionCode", "UpdateAlias"])
-def test_a_request_that_was_sent_twice_is_recognised_as_our_own(live: World, action: str) -> None:
+def test_a_request_that_was_sent_twice_is_recognised_as_our_own(live: DeployHarness, action: str) -> None:
     live.source = "two"
 
     def lost() -> None:
@@ -76,7 +76,7 @@ def test_a_request_that_was_sent_twice_is_recognised_as_our_own(live: World, act
     assert live.serves == digest("two")
 
 
-def test_an_alias_moved_by_hand_during_the_release_is_not_overwritten(live: World) -> None:
+def test_an_alias_moved_by_hand_during_the_release_is_not_overwritten(live: DeployHarness) -> None:
     live.source = "two"
     live.deploy()
     live.source = "three"
@@ -87,7 +87,7 @@ def test_an_alias_moved_by_hand_during_the_release_is_not_overwritten(live: Worl
     assert live.releases[-1]["result"] == "failed"
 
 
-def test_an_alias_that_can_t_be_verified_is_put_back(live: World) -> None:
+def test_an_alias_that_can_t_be_verified_is_put_back(live: DeployHarness) -> None:
     live.source = "two"
     live.function.versions["9"] = live.function.versions["1"]
     live.function.after("UpdateAlias", lambda: live.function.point("9"))
@@ -97,7 +97,7 @@ def test_an_alias_that_can_t_be_verified_is_put_back(live: World) -> None:
     assert live.releases[-1]["result"] == "rolled_back"
 
 
-def test_a_return_that_fails_is_the_loudest_error(live: World) -> None:
+def test_a_return_that_fails_is_the_loudest_error(live: DeployHarness) -> None:
     live.source = "two"
     live.function.versions["9"] = live.function.versions["1"]
     live.function.after("UpdateAlias", lambda: live.function.point("9"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
+from fakes.deploy_harness import REPOSITORY, DeployHarness, digest
 from fakes.errors import BROKEN, CONFLICT, DENIED, THROTTLED
-from fakes.world import REPOSITORY, World, digest
 
 from stepladder.errors import (
     BadInputError,
@@ -14,7 +14,7 @@ from stepladder.errors import (
 )
 
 
-def test_a_smoke_case_that_fails_leaves_the_alias_and_writes_the_failure_down(live: World) -> None:
+def test_a_smoke_case_that_fails_leaves_the_alias_and_writes_the_failure_down(live: DeployHarness) -> None:
     live.case("says hello", payload={"a": 1}, expect={"status": 200})
     live.source = "two"
     live.function.handler = lambda image, _p: ({"statusCode": 500 if image == digest("two") else 200}, False)
@@ -32,7 +32,7 @@ def test_a_smoke_case_that_fails_leaves_the_alias_and_writes_the_failure_down(li
     assert live.deploy().version == "3"
 
 
-def test_a_release_without_a_smoke_case_is_bad_input_unless_somebody_says_so(live: World) -> None:
+def test_a_release_without_a_smoke_case_is_bad_input_unless_somebody_says_so(live: DeployHarness) -> None:
     live.source = "two"
     with pytest.raises(BadInputError, match="not valid") as caught:
         live.deploy(no_smoke=False)
@@ -47,7 +47,7 @@ def test_a_release_without_a_smoke_case_is_bad_input_unless_somebody_says_so(liv
     assert live.releases[-1]["cause"] == "untested: released with --no-smoke"
 
 
-def test_a_handler_that_can_t_be_imported_is_told_in_its_own_words(live: World) -> None:
+def test_a_handler_that_can_t_be_imported_is_told_in_its_own_words(live: DeployHarness) -> None:
     live.case("says hello")
     live.source = "two"
     failure = {"errorType": "Runtime.ImportModuleError", "errorMessage": "No module named 'app'"}
@@ -56,7 +56,7 @@ def test_a_handler_that_can_t_be_imported_is_told_in_its_own_words(live: World) 
         live.deploy()
 
 
-def test_a_bad_smoke_case_is_bad_input_before_anything_is_done(live: World) -> None:
+def test_a_bad_smoke_case_is_bad_input_before_anything_is_done(live: DeployHarness) -> None:
     live.case("x", repeat=0)
     live.source = "two"
     with pytest.raises(BadInputError) as caught:
@@ -65,7 +65,7 @@ def test_a_bad_smoke_case_is_bad_input_before_anything_is_done(live: World) -> N
     assert live.pushed == []
 
 
-def test_an_image_that_lambda_can_t_take_is_explained_and_latest_is_put_back(live: World) -> None:
+def test_an_image_that_lambda_can_t_take_is_explained_and_latest_is_put_back(live: DeployHarness) -> None:
     live.source = "two"
     live.function.outcome = lambda uri: "Failed" if uri.endswith(digest("two")) else "Successful"
     with pytest.raises(StepladderError, match=r"not an image \(InvalidImage\)") as caught:
@@ -78,7 +78,7 @@ def test_an_image_that_lambda_can_t_take_is_explained_and_latest_is_put_back(liv
     assert live.deploy().version == "2"
 
 
-def test_an_update_that_never_ends_meets_its_deadline(live: World) -> None:
+def test_an_update_that_never_ends_meets_its_deadline(live: DeployHarness) -> None:
     live.source = "two"
     live.function.polls = 100_000
     with pytest.raises(StepladderError, match="still being updated after 300 s"):
@@ -95,7 +95,7 @@ STORMS = [
 
 
 @pytest.mark.parametrize(("action", "failure"), STORMS, ids=str)
-def test_a_storm_of_passing_errors_is_ridden_out(live: World, action: str, failure: Exception) -> None:
+def test_a_storm_of_passing_errors_is_ridden_out(live: DeployHarness, action: str, failure: Exception) -> None:
     live.case("says hello")
     live.source = "two"
     live.function.fail(action, failure, times=6)
@@ -104,7 +104,7 @@ def test_a_storm_of_passing_errors_is_ridden_out(live: World, action: str, failu
 
 
 @pytest.mark.parametrize("action", ["UpdateFunctionCode", "PublishVersion", "UpdateAlias"])
-def test_an_error_that_doesn_t_pass_is_raised_at_once_and_the_alias_stays(live: World, action: str) -> None:
+def test_an_error_that_doesn_t_pass_is_raised_at_once_and_the_alias_stays(live: DeployHarness, action: str) -> None:
     live.source = "two"
     live.function.fail(action, DENIED, times=1000)
     with pytest.raises(Exception, match="AccessDenied"):
@@ -115,14 +115,14 @@ def test_an_error_that_doesn_t_pass_is_raised_at_once_and_the_alias_stays(live: 
     assert not live.items("lock")
 
 
-def test_a_conflict_that_stays_ends_at_the_deadline(live: World) -> None:
+def test_a_conflict_that_stays_ends_at_the_deadline(live: DeployHarness) -> None:
     live.source = "two"
     live.function.fail("UpdateFunctionCode", CONFLICT, times=10_000)
     with pytest.raises(Exception, match="ResourceConflict"):
         live.deploy()
 
 
-def test_somebody_who_changes_the_code_before_our_update_is_not_overwritten(live: World) -> None:
+def test_somebody_who_changes_the_code_before_our_update_is_not_overwritten(live: DeployHarness) -> None:
     live.source = "two"
     live.function.before("UpdateFunctionCode", lambda: live.function.give(f"{REPOSITORY}@{digest('theirs')}"))
     with pytest.raises(RefusedError, match="changed by somebody else"):
@@ -130,7 +130,7 @@ def test_somebody_who_changes_the_code_before_our_update_is_not_overwritten(live
     assert live.serves == digest("one")
 
 
-def test_somebody_s_code_is_never_published_as_ours(live: World) -> None:
+def test_somebody_s_code_is_never_published_as_ours(live: DeployHarness) -> None:
     live.source = "two"
     live.function.before("PublishVersion", lambda: live.function.give(f"{REPOSITORY}@{digest('theirs')}"))
     with pytest.raises(RefusedError, match="PublishVersion found other code"):
@@ -138,14 +138,14 @@ def test_somebody_s_code_is_never_published_as_ours(live: World) -> None:
     assert list(live.function.versions) == ["1"]
 
 
-def test_somebody_s_configuration_is_never_published_as_ours(live: World) -> None:
+def test_somebody_s_configuration_is_never_published_as_ours(live: DeployHarness) -> None:
     live.source = "two"
     live.function.before("PublishVersion", lambda: live.function.configure(MemorySize=10240))
     with pytest.raises(RefusedError, match="configuration is not what was read"):
         live.deploy()
 
 
-def test_a_revision_that_moved_on_without_a_change_is_no_obstacle(live: World) -> None:
+def test_a_revision_that_moved_on_without_a_change_is_no_obstacle(live: DeployHarness) -> None:
     live.source = "two"
     live.function.before("PublishVersion", live.function.configure)
     live.function.before("UpdateFunctionCode", live.function.configure)
@@ -153,7 +153,9 @@ def test_a_revision_that_moved_on_without_a_change_is_no_obstacle(live: World) -
 
 
 @pytest.mark.parametrize("failure", [BROKEN, ReadTimeoutError(endpoint_url="x")], ids=["500", "no answer"])
-def test_a_smoke_case_of_which_nobody_knows_whether_it_ran_is_not_sent_again(live: World, failure: Exception) -> None:
+def test_a_smoke_case_of_which_nobody_knows_whether_it_ran_is_not_sent_again(
+    live: DeployHarness, failure: Exception
+) -> None:
     live.case("books an order")
     live.source = "two"
     live.function.fail("Invoke", failure)
@@ -163,13 +165,13 @@ def test_a_smoke_case_of_which_nobody_knows_whether_it_ran_is_not_sent_again(liv
     assert (live.releases[-1]["result"], live.serves) == ("failed", digest("one"))
 
 
-def test_a_version_that_isn_t_ready_at_once_is_waited_for(live: World) -> None:
+def test_a_version_that_isn_t_ready_at_once_is_waited_for(live: DeployHarness) -> None:
     live.source = "two"
     live.function.version_states = ["Pending", "Pending", "Inactive", "Pending", "Active"]
     assert live.deploy().version == "2"
 
 
-def test_a_version_that_can_t_be_started_stops_the_release(live: World) -> None:
+def test_a_version_that_can_t_be_started_stops_the_release(live: DeployHarness) -> None:
     live.source = "two"
     live.function.version_states = ["Pending", "Failed"]
     with pytest.raises(StepladderError, match="version 2 of hello-staging can't be started"):
@@ -177,14 +179,14 @@ def test_a_version_that_can_t_be_started_stops_the_release(live: World) -> None:
     assert live.serves == digest("one")
 
 
-def test_a_zip_function_is_refused(live: World) -> None:
+def test_a_zip_function_is_refused(live: DeployHarness) -> None:
     live.source = "two"
     live.function.configure(PackageType="Zip")
     with pytest.raises(RefusedError, match="is a Zip function"):
         live.deploy()
 
 
-def test_a_function_of_the_other_architecture_is_refused(live: World) -> None:
+def test_a_function_of_the_other_architecture_is_refused(live: DeployHarness) -> None:
     live.source = "two"
     live.function.configure(Architectures=["x86_64"])
     with pytest.raises(RefusedError, match="runs x86_64, the image is arm64"):

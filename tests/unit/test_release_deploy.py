@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError
+from fakes.deploy_harness import DeployHarness, digest
 from fakes.errors import DENIED
-from fakes.world import World, digest
 
 from stepladder.errors import (
     BadInputError,
@@ -15,19 +15,19 @@ from stepladder.releases import byhand
 from stepladder.releases.records import Bad
 
 
-def test_the_first_deployment_goes_from_nothing_to_a_released_version(world: World) -> None:
-    report = world.deploy()
-    assert world.applied == ["foundation", "service"]
+def test_the_first_deployment_goes_from_nothing_to_a_released_version(harness: DeployHarness) -> None:
+    report = harness.deploy()
+    assert harness.applied == ["foundation", "service"]
     assert (report.result, report.version, report.digest) == ("released", "1", digest("one"))
-    assert world.serves == digest("one")
-    assert [r["result"] for r in world.releases] == ["succeeded"]
-    assert not world.items("lock")
-    assert "staging: version 1 is live" in world.said
-    assert "https://abc.lambda-url/" in world.said
-    assert world.said.count("foundation") == 1
+    assert harness.serves == digest("one")
+    assert [r["result"] for r in harness.releases] == ["succeeded"]
+    assert not harness.items("lock")
+    assert "staging: version 1 is live" in harness.said
+    assert "https://abc.lambda-url/" in harness.said
+    assert harness.said.count("foundation") == 1
 
 
-def test_with_nothing_changed_deploy_makes_two_calls_and_does_nothing(live: World) -> None:
+def test_with_nothing_changed_deploy_makes_two_calls_and_does_nothing(live: DeployHarness) -> None:
     report = live.deploy()
     assert sorted(live.aws.calls) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
     assert (report.result, report.version) == ("unchanged", "1")
@@ -35,7 +35,7 @@ def test_with_nothing_changed_deploy_makes_two_calls_and_does_nothing(live: Worl
     assert "nothing to do, version 1 is live" in live.said
 
 
-def test_a_new_handler_is_released_with_fourteen_calls_and_its_waits(live: World) -> None:
+def test_a_new_handler_is_released_with_fourteen_calls_and_its_waits(live: DeployHarness) -> None:
     live.source = "two"
     report = live.deploy()
     assert (report.previous_version, report.version) == ("1", "2")
@@ -60,14 +60,14 @@ def test_a_new_handler_is_released_with_fourteen_calls_and_its_waits(live: World
     assert live.applied == []
 
 
-def test_the_version_s_description_can_rebuild_the_ledger(live: World) -> None:
+def test_the_version_s_description_can_rebuild_the_ledger(live: DeployHarness) -> None:
     live.source = "two"
     report = live.deploy()
     said = live.function.versions["2"]["Description"]
     assert said == f"rel={report.release_id} git=none img={digest('two')[7:19]}"
 
 
-def test_a_change_of_configuration_alone_is_applied_and_released_with_the_same_image(live: World) -> None:
+def test_a_change_of_configuration_alone_is_applied_and_released_with_the_same_image(live: DeployHarness) -> None:
     live.infra_inputs = "more memory"
     live.on_apply = lambda _root: live.function.configure(MemorySize=512)
     report = live.deploy()
@@ -78,7 +78,7 @@ def test_a_change_of_configuration_alone_is_applied_and_released_with_the_same_i
     assert live.deploy().result == "unchanged"
 
 
-def test_infrastructure_that_doesn_t_touch_the_function_is_applied_without_a_release(live: World) -> None:
+def test_infrastructure_that_doesn_t_touch_the_function_is_applied_without_a_release(live: DeployHarness) -> None:
     live.infra_inputs = "another alarm"
     report = live.deploy()
     assert live.applied == ["service"]
@@ -88,13 +88,13 @@ def test_infrastructure_that_doesn_t_touch_the_function_is_applied_without_a_rel
     assert sorted(live.aws.calls) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
 
 
-def test_a_changed_foundation_is_applied_alone(live: World) -> None:
+def test_a_changed_foundation_is_applied_alone(live: DeployHarness) -> None:
     live.foundation_inputs = "more images kept"
     assert live.deploy().result == "applied"
     assert live.applied == ["foundation"]
 
 
-def test_a_kill_between_apply_and_release_is_continued_by_the_next_run(live: World) -> None:
+def test_a_kill_between_apply_and_release_is_continued_by_the_next_run(live: DeployHarness) -> None:
     live.infra_inputs = "more memory"
 
     def die(_root: str) -> None:
@@ -110,7 +110,7 @@ def test_a_kill_between_apply_and_release_is_continued_by_the_next_run(live: Wor
     assert (report.result, report.version) == ("released", "2")
 
 
-def test_infra_never_leaves_terraform_alone_and_still_releases_code(live: World) -> None:
+def test_infra_never_leaves_terraform_alone_and_still_releases_code(live: DeployHarness) -> None:
     live.infra_inputs, live.source = "changed", "two"
     report = live.deploy(infra="never")
     assert (live.applied, report.version) == ([], "2")
@@ -118,22 +118,22 @@ def test_infra_never_leaves_terraform_alone_and_still_releases_code(live: World)
     assert live.deploy(infra="never").result == "unchanged"
 
 
-def test_infra_never_refuses_an_environment_that_was_never_applied(world: World) -> None:
+def test_infra_never_refuses_an_environment_that_was_never_applied(harness: DeployHarness) -> None:
     with pytest.raises(RefusedError, match="has not been applied"):
-        world.deploy(infra="never")
+        harness.deploy(infra="never")
 
 
-def test_infra_always_applies_each_time(live: World) -> None:
+def test_infra_always_applies_each_time(live: DeployHarness) -> None:
     live.deploy(infra="always")
     assert live.applied == ["foundation", "service"]
 
 
-def test_an_infra_that_isn_t_known_is_bad_input(live: World) -> None:
+def test_an_infra_that_isn_t_known_is_bad_input(live: DeployHarness) -> None:
     with pytest.raises(BadInputError, match="sometimes"):
         live.deploy(infra="sometimes")
 
 
-def test_a_dry_run_tells_every_step_and_changes_nothing(live: World) -> None:
+def test_a_dry_run_tells_every_step_and_changes_nothing(live: DeployHarness) -> None:
     live.source, live.infra_inputs = "two", "more memory"
     before = repr(live.table.tables)
     report = live.deploy(dry_run=True)
@@ -144,7 +144,7 @@ def test_a_dry_run_tells_every_step_and_changes_nothing(live: World) -> None:
     assert "would publish, test and move the alias" in live.said
 
 
-def test_a_function_that_somebody_deleted_is_made_again_from_an_image(live: World) -> None:
+def test_a_function_that_somebody_deleted_is_made_again_from_an_image(live: DeployHarness) -> None:
     live.function.latest, live.function.alias = None, None
     live.function.versions.clear()
     report = live.deploy()
@@ -152,7 +152,7 @@ def test_a_function_that_somebody_deleted_is_made_again_from_an_image(live: Worl
     assert (report.version, live.serves) == ("1", digest("one"))
 
 
-def test_a_function_that_is_made_again_by_a_run_that_dies_is_released_by_the_next(live: World) -> None:
+def test_a_function_that_is_made_again_by_a_run_that_dies_is_released_by_the_next(live: DeployHarness) -> None:
     live.function.latest, live.function.alias = None, None
     live.function.versions.clear()
     live.function.fail("PublishVersion", DENIED)
@@ -162,7 +162,7 @@ def test_a_function_that_is_made_again_by_a_run_that_dies_is_released_by_the_nex
     assert live.serves == digest("one")
 
 
-def test_an_alias_that_somebody_moved_is_brought_back(live: World) -> None:
+def test_an_alias_that_somebody_moved_is_brought_back(live: DeployHarness) -> None:
     live.source = "two"
     live.deploy()
     live.function.point("1")
@@ -170,7 +170,7 @@ def test_an_alias_that_somebody_moved_is_brought_back(live: World) -> None:
     assert (report.previous_version, report.version, live.serves) == ("1", "2", digest("two"))
 
 
-def test_an_alias_that_somebody_put_on_latest_is_refused(live: World) -> None:
+def test_an_alias_that_somebody_put_on_latest_is_refused(live: DeployHarness) -> None:
     live.function.point("$LATEST")
     live.source = "two"
     with pytest.raises(RefusedError, match=r"put on \$LATEST"):
@@ -180,7 +180,7 @@ def test_an_alias_that_somebody_put_on_latest_is_refused(live: World) -> None:
     assert live.function.latest["ImageUri"].endswith(digest("one"))
 
 
-def test_an_alias_that_was_put_on_latest_during_the_apply_is_refused(live: World) -> None:
+def test_an_alias_that_was_put_on_latest_during_the_apply_is_refused(live: DeployHarness) -> None:
     live.infra_inputs, live.source = "other", "two"
     live.on_apply = lambda _root: live.function.point("$LATEST")
     with pytest.raises(RefusedError, match=r"put on \$LATEST"):
@@ -188,30 +188,30 @@ def test_an_alias_that_was_put_on_latest_during_the_apply_is_refused(live: World
     assert live.function.calls.count("UpdateFunctionCode") == 0
 
 
-def test_a_release_by_hand_refuses_an_alias_that_somebody_put_on_latest(live: World) -> None:
+def test_a_release_by_hand_refuses_an_alias_that_somebody_put_on_latest(live: DeployHarness) -> None:
     live.function.point("$LATEST")
     with pytest.raises(RefusedError, match=r"put on \$LATEST"):
         byhand.release(live.rung(), digest=digest("two"))
 
 
-def test_a_first_release_that_fails_can_be_mended(world: World) -> None:
-    world.case("works", expect={"status": 200})
-    world.function.handler = lambda image, _p: ({"statusCode": 500 if image == digest("one") else 200}, False)
+def test_a_first_release_that_fails_can_be_mended(harness: DeployHarness) -> None:
+    harness.case("works", expect={"status": 200})
+    harness.function.handler = lambda image, _p: ({"statusCode": 500 if image == digest("one") else 200}, False)
     with pytest.raises(RefusedError, match="fails 1 of 1"):
-        world.deploy()
-    world.source = "two"
-    assert world.deploy().version == "2"
-    assert world.serves == digest("two")
+        harness.deploy()
+    harness.source = "two"
+    assert harness.deploy().version == "2"
+    assert harness.serves == digest("two")
 
 
-def test_an_alias_that_was_touched_but_serves_the_wanted_version_is_adopted(live: World) -> None:
+def test_an_alias_that_was_touched_but_serves_the_wanted_version_is_adopted(live: DeployHarness) -> None:
     live.function.point("1")
     assert live.deploy().result == "unchanged"
     live.deploy()
     assert sorted(live.aws.calls) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
 
 
-def test_another_account_is_refused_before_anything_moves(live: World) -> None:
+def test_another_account_is_refused_before_anything_moves(live: DeployHarness) -> None:
     assert live.function.alias
     live.function.alias["AliasArn"] = live.function.alias["AliasArn"].replace("123456789012", "999999999999")
     live.source = "two"
@@ -220,21 +220,21 @@ def test_another_account_is_refused_before_anything_moves(live: World) -> None:
     assert live.pushed == []
 
 
-def test_another_account_is_refused_before_the_first_apply(world: World) -> None:
-    world.sts.account = "999999999999"
+def test_another_account_is_refused_before_the_first_apply(harness: DeployHarness) -> None:
+    harness.sts.account = "999999999999"
     with pytest.raises(RefusedError, match="999999999999"):
-        world.deploy()
-    assert world.applied == []
+        harness.deploy()
+    assert harness.applied == []
 
 
-def test_a_weighted_alias_is_refused(live: World) -> None:
+def test_a_weighted_alias_is_refused(live: DeployHarness) -> None:
     live.source = "two"
     live.function.point("1", {"7": 0.1})
     with pytest.raises(RefusedError, match=r"serves version 1 with 10% on version 7"):
         live.deploy()
 
 
-def test_an_active_codedeploy_deployment_is_refused_by_its_id(live: World) -> None:
+def test_an_active_codedeploy_deployment_is_refused_by_its_id(live: DeployHarness) -> None:
     live.source = "two"
     live.codedeploy.active = "d-ABC123"
     with pytest.raises(RefusedError, match="d-ABC123 is under way"):
@@ -242,13 +242,13 @@ def test_an_active_codedeploy_deployment_is_refused_by_its_id(live: World) -> No
     assert live.aws.calls.count("lambda:UpdateFunctionCode") == 0
 
 
-def test_a_function_without_codedeploy_is_released(live: World) -> None:
+def test_a_function_without_codedeploy_is_released(live: DeployHarness) -> None:
     live.codedeploy.exists = False
     live.source = "two"
     assert live.deploy().version == "2"
 
 
-def test_a_digest_that_was_marked_bad_is_refused_unless_forced(live: World) -> None:
+def test_a_digest_that_was_marked_bad_is_refused_unless_forced(live: DeployHarness) -> None:
     live.source = "two"
     live.rung().ledger.mark_bad(digest("two"), Bad("2026-11-21T00:00:00Z", "ann@host", "rolled back"))
     with pytest.raises(RefusedError, match="was marked bad by ann@host"):
@@ -257,7 +257,7 @@ def test_a_digest_that_was_marked_bad_is_refused_unless_forced(live: World) -> N
     assert live.deploy(force=True).version == "2"
 
 
-def test_ci_refuses_files_that_no_commit_holds(live: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ci_refuses_files_that_no_commit_holds(live: DeployHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     live.source = "two"
     with pytest.raises(RefusedError, match="only what is committed"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from fakes.deploy_harness import REPOSITORY, DeployHarness, digest
 from fakes.errors import DENIED
-from fakes.world import REPOSITORY, World, digest
 
 from stepladder.errors import NotReadyError, RefusedError, RepositoryMissingError
 from stepladder.releases import alias, byhand, registered, status
@@ -18,14 +18,14 @@ APPLIED = {"MemorySize": 256, "Environment": None}
 
 
 @pytest.fixture
-def edited(live: World) -> World:
+def edited(live: DeployHarness) -> DeployHarness:
     """A rung whose memory and variables somebody changed in the console."""
     live.terraform = dict(APPLIED)
     live.function.configure(**BY_HAND)
     return live
 
 
-def test_a_configuration_that_was_changed_by_hand_is_set_back_before_the_next_release(edited: World) -> None:
+def test_a_configuration_that_was_changed_by_hand_is_set_back_before_the_next_release(edited: DeployHarness) -> None:
     edited.source = "two"
     report = edited.deploy()
     assert edited.applied == ["service"]
@@ -38,12 +38,12 @@ def test_a_configuration_that_was_changed_by_hand_is_set_back_before_the_next_re
     assert "secret" not in edited.said
 
 
-def test_with_nothing_changed_a_hand_edit_costs_no_call(edited: World) -> None:
+def test_with_nothing_changed_a_hand_edit_costs_no_call(edited: DeployHarness) -> None:
     assert edited.deploy().result == "unchanged"
     assert sorted(edited.aws.calls) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
 
 
-def test_what_terraform_does_not_set_back_is_refused_by_name_and_nothing_is_published(live: World) -> None:
+def test_what_terraform_does_not_set_back_is_refused_by_name_and_nothing_is_published(live: DeployHarness) -> None:
     live.function.configure(EphemeralStorage={"Size": 2048})
     live.source = "two"
     for _ in range(2):
@@ -53,7 +53,7 @@ def test_what_terraform_does_not_set_back_is_refused_by_name_and_nothing_is_publ
     assert not live.items("lock")
 
 
-def test_what_terraform_leaves_alone_is_published_when_it_is_applied_on_purpose_and_told(live: World) -> None:
+def test_what_terraform_leaves_alone_is_published_when_it_is_applied_on_purpose_and_told(live: DeployHarness) -> None:
     live.function.configure(EphemeralStorage={"Size": 2048})
     report = live.deploy(infra="always")
     assert live.function.versions[report.version]["EphemeralStorage"] == {"Size": 2048}
@@ -62,14 +62,14 @@ def test_what_terraform_leaves_alone_is_published_when_it_is_applied_on_purpose_
     assert live.deploy().version == "3"
 
 
-def test_infra_never_refuses_a_hand_edit_by_name(edited: World) -> None:
+def test_infra_never_refuses_a_hand_edit_by_name(edited: DeployHarness) -> None:
     edited.source = "two"
     with pytest.raises(RefusedError, match=r"--infra never forbids to set it back.*MemorySize"):
         edited.deploy(infra="never")
     assert edited.serves == digest("one")
 
 
-def test_a_change_of_the_foundation_alone_publishes_no_hand_edit(edited: World) -> None:
+def test_a_change_of_the_foundation_alone_publishes_no_hand_edit(edited: DeployHarness) -> None:
     edited.foundation_inputs = "more images kept"
     edited.deploy()
     assert edited.function.latest
@@ -77,7 +77,7 @@ def test_a_change_of_the_foundation_alone_publishes_no_hand_edit(edited: World) 
     assert len(edited.function.versions) == 1
 
 
-def test_an_apply_that_was_not_released_is_no_hand_edit(live: World) -> None:
+def test_an_apply_that_was_not_released_is_no_hand_edit(live: DeployHarness) -> None:
     live.infra_inputs, live.terraform = "more memory", {"MemorySize": 512}
     live.function.fail("PublishVersion", DENIED)
     with pytest.raises(Exception, match="AccessDenied"):
@@ -89,14 +89,14 @@ def test_an_apply_that_was_not_released_is_no_hand_edit(live: World) -> None:
     assert "by hand" not in live.said
 
 
-def test_a_ledger_of_an_older_stepladder_knows_what_was_applied_by_its_release(edited: World) -> None:
+def test_a_ledger_of_an_older_stepladder_knows_what_was_applied_by_its_release(edited: DeployHarness) -> None:
     del edited.table.tables["hello-releases"]["env#staging", "infra"]["config_hash"]
     edited.source = "two"
     report = edited.deploy()
     assert edited.function.versions[report.version]["MemorySize"] == 256
 
 
-def test_a_dry_run_tells_of_a_hand_edit_and_what_would_be_done(edited: World) -> None:
+def test_a_dry_run_tells_of_a_hand_edit_and_what_would_be_done(edited: DeployHarness) -> None:
     edited.source = "two"
     edited.deploy(dry_run=True)
     assert "would apply the service again: changed by hand" in edited.said
@@ -105,7 +105,7 @@ def test_a_dry_run_tells_of_a_hand_edit_and_what_would_be_done(edited: World) ->
     assert edited.applied == []
 
 
-def test_a_release_by_hand_refuses_a_hand_edit_by_name(edited: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_release_by_hand_refuses_a_hand_edit_by_name(edited: DeployHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registered, "read", lambda _rung, d, _origin: Image(d, f"{REPOSITORY}@{d}", "abc", "key"))
     with pytest.raises(RefusedError, match=r"changed by hand.*MemorySize: 256 -> 1024") as refused:
         byhand.release(edited.rung(), digest=digest("two"), no_smoke=True)
@@ -113,7 +113,7 @@ def test_a_release_by_hand_refuses_a_hand_edit_by_name(edited: World, monkeypatc
     assert edited.serves == digest("one")
 
 
-def test_status_shows_a_hand_edit(edited: World) -> None:
+def test_status_shows_a_hand_edit(edited: DeployHarness) -> None:
     (found,) = status.read([edited.rung()])
     assert "changed by hand" in found.drift
     assert "MemorySize: 256 -> 1024" in found.drift
@@ -126,7 +126,7 @@ def test_status_shows_a_hand_edit(edited: World) -> None:
 # the alias
 
 
-def test_a_deleted_alias_comes_back_on_the_version_that_was_released(live: World) -> None:
+def test_a_deleted_alias_comes_back_on_the_version_that_was_released(live: DeployHarness) -> None:
     live.function.give(f"{REPOSITORY}@{digest('untested')}")
     live.function.alias = None
     served: list[str] = []
@@ -144,7 +144,7 @@ def test_an_alias_that_is_made_again_is_described_as_terraform_describes_it() ->
     assert f'"{alias.DESCRIPTION}"' in text
 
 
-def test_a_deleted_alias_is_put_back_before_a_new_image_is_released(live: World) -> None:
+def test_a_deleted_alias_is_put_back_before_a_new_image_is_released(live: DeployHarness) -> None:
     live.function.alias = None
     live.source = "two"
     live.on_apply = lambda _root: None
@@ -152,7 +152,7 @@ def test_a_deleted_alias_is_put_back_before_a_new_image_is_released(live: World)
     assert live.serves == digest("two")
 
 
-def test_a_kill_between_alias_and_apply_leaves_the_apply_to_the_next_run(live: World) -> None:
+def test_a_kill_between_alias_and_apply_leaves_the_apply_to_the_next_run(live: DeployHarness) -> None:
     live.function.alias = None
 
     def die(_root: str) -> None:
@@ -168,27 +168,27 @@ def test_a_kill_between_alias_and_apply_leaves_the_apply_to_the_next_run(live: W
     assert live.serves == digest("one")
 
 
-def test_a_dry_run_tells_that_a_deleted_alias_would_come_back(live: World) -> None:
+def test_a_dry_run_tells_that_a_deleted_alias_would_come_back(live: DeployHarness) -> None:
     live.function.alias = None
     live.deploy(dry_run=True)
     assert "would put alias live back on version 1" in live.said
     assert live.function.alias is None
 
 
-def test_infra_never_refuses_to_put_back_an_alias_without_what_hung_on_it(live: World) -> None:
+def test_infra_never_refuses_to_put_back_an_alias_without_what_hung_on_it(live: DeployHarness) -> None:
     live.function.alias = None
     with pytest.raises(RefusedError, match="was deleted"):
         live.deploy(infra="never")
     assert live.function.alias is None
 
 
-def test_status_says_that_a_released_alias_is_gone(live: World) -> None:
+def test_status_says_that_a_released_alias_is_gone(live: DeployHarness) -> None:
     live.function.alias = None
     (found,) = status.read([live.rung()])
     assert "`inv deploy --env staging` puts it back" in found.drift
 
 
-def test_an_alias_on_latest_whose_image_is_gone_has_a_way_out_that_is_named(live: World) -> None:
+def test_an_alias_on_latest_whose_image_is_gone_has_a_way_out_that_is_named(live: DeployHarness) -> None:
     live.function.point("$LATEST")
     live.ecr.gone.add(digest("one"))
     live.source = "two"
@@ -199,7 +199,7 @@ def test_an_alias_on_latest_whose_image_is_gone_has_a_way_out_that_is_named(live
     assert live.serves == digest("two")
 
 
-def test_an_alias_on_latest_whose_version_can_not_be_started_goes_on_with_what_callers_get(live: World) -> None:
+def test_an_alias_on_latest_whose_version_can_not_be_started_goes_on_with_what_callers_get(live: DeployHarness) -> None:
     live.function.give(f"{REPOSITORY}@{digest('by hand')}")
     live.function.point("$LATEST")
     live.ecr.gone.add(digest("one"))
@@ -215,7 +215,7 @@ def test_an_alias_on_latest_whose_version_can_not_be_started_goes_on_with_what_c
 # the repository
 
 
-def test_a_repository_that_somebody_deleted_is_made_again_by_the_foundation(live: World) -> None:
+def test_a_repository_that_somebody_deleted_is_made_again_by_the_foundation(live: DeployHarness) -> None:
     live.source = "two"
     live.repository_is_there = False
     live.on_apply = lambda _root: setattr(live, "repository_is_there", True)
@@ -224,13 +224,13 @@ def test_a_repository_that_somebody_deleted_is_made_again_by_the_foundation(live
     assert "the foundation is applied again" in live.said
 
 
-def lose_the_repository(world: World) -> None:
-    world.ecr.gone.add(digest("one"))
-    world.repository_is_there = False
-    world.on_apply = lambda _root: setattr(world, "repository_is_there", True)
+def lose_the_repository(harness: DeployHarness) -> None:
+    harness.ecr.gone.add(digest("one"))
+    harness.repository_is_there = False
+    harness.on_apply = lambda _root: setattr(harness, "repository_is_there", True)
 
 
-def test_infra_always_pushes_the_live_image_into_a_repository_that_was_made_again(live: World) -> None:
+def test_infra_always_pushes_the_live_image_into_a_repository_that_was_made_again(live: DeployHarness) -> None:
     lose_the_repository(live)
     report = live.deploy(infra="always")
     assert live.pushed == ["one"]
@@ -242,14 +242,16 @@ def test_infra_always_pushes_the_live_image_into_a_repository_that_was_made_agai
     assert live.pushed == [], "an image that is there is left"
 
 
-def test_an_image_that_is_built_otherwise_then_is_released(live: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_is_built_otherwise_then_is_released(
+    live: DeployHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lose_the_repository(live)
     monkeypatch.setattr(live, "prepare", lambda _step: Image(digest("three"), f"{REPOSITORY}@{digest('three')}"))
     assert live.deploy(infra="always").version == "2"
     assert live.serves == digest("three")
 
 
-def test_infra_never_leaves_a_missing_repository_to_the_person(live: World) -> None:
+def test_infra_never_leaves_a_missing_repository_to_the_person(live: DeployHarness) -> None:
     live.source = "two"
     live.repository_is_there = False
     with pytest.raises(RepositoryMissingError):
@@ -257,7 +259,7 @@ def test_infra_never_leaves_a_missing_repository_to_the_person(live: World) -> N
     assert live.applied == []
 
 
-def test_the_hint_for_a_missing_repository_names_commands_that_work(live: World) -> None:
+def test_the_hint_for_a_missing_repository_names_commands_that_work(live: DeployHarness) -> None:
     from stepladder.images import ecr
 
     error = ecr.missing(live.rung().names)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from fakes.deploy_harness import TABLE, DeployHarness, digest
 from fakes.errors import BROKEN, DENIED, THROTTLED
-from fakes.world import TABLE, World, digest
 
 from stepladder.aws import explain
 from stepladder.errors import ExitCode, StepladderError
@@ -70,20 +70,20 @@ class Faulty:
         return call(**request)
 
 
-def broken(world: World, service: str, action: str, kind: str, act: Any) -> tuple[int, int]:
+def broken(harness: DeployHarness, service: str, action: str, kind: str, act: Any) -> tuple[int, int]:
     """Act with a broken client; return the exit code and how often the fault was met."""
-    client = world.aws.clients[service]
+    client = harness.aws.clients[service]
     faulty = Faulty(client, action, kind)
-    world.aws.clients[service] = faulty
-    began = world.time.seconds
+    harness.aws.clients[service] = faulty
+    began = harness.time.seconds
     ended: Exception | None = None
     try:
         act()
     except Exception as error:  # noqa: BLE001 - looked at below
         ended = error
     finally:
-        world.aws.clients[service] = client
-    assert world.time.seconds - began < PATIENCE
+        harness.aws.clients[service] = client
+    assert harness.time.seconds - began < PATIENCE
     if ended is None:
         return 0, faulty.hits
     told = ended if isinstance(ended, StepladderError) else explain(ended)
@@ -91,27 +91,27 @@ def broken(world: World, service: str, action: str, kind: str, act: Any) -> tupl
     return int(told.exit_code), faulty.hits
 
 
-def dies(world: World) -> None:
+def dies(harness: DeployHarness) -> None:
     """What a process leaves when it has ended: a lock that nobody renews."""
-    lock = world.table.tables[TABLE].get(("env#staging", "lock"))
+    lock = harness.table.tables[TABLE].get(("env#staging", "lock"))
     if lock:
         lock["boot_id"] = {"S": "another boot"}
-    world.time.seconds += 200
+    harness.time.seconds += 200
 
 
-def check(world: World, wanted: str) -> None:
+def check(harness: DeployHarness, wanted: str) -> None:
     """Alias, ledger and lock agree, and nothing is written twice."""
-    assert world.serves == digest(wanted)
-    assert world.function.alias
-    (current,) = world.items("current")
-    assert current["version"] == world.function.alias["FunctionVersion"]
+    assert harness.serves == digest(wanted)
+    assert harness.function.alias
+    (current,) = harness.items("current")
+    assert current["version"] == harness.function.alias["FunctionVersion"]
     assert current["digest"] == digest(wanted)
-    last = world.releases[-1]
+    last = harness.releases[-1]
     assert (last["result"], last["release_id"]) == ("succeeded", current["release_id"])
-    assert not world.items("lock")
-    published = Counter(v["CodeSha256"] for v in world.function.versions.values())
+    assert not harness.items("lock")
+    published = Counter(v["CodeSha256"] for v in harness.function.versions.values())
     assert set(published.values()) == {1}, "no image is published twice"
-    live = [(r["kind"], r["version"]) for r in world.releases if r["result"] == "succeeded"]
+    live = [(r["kind"], r["version"]) for r in harness.releases if r["result"] == "succeeded"]
     assert len(live) == len(set(live)), "nothing is written twice"
 
 
@@ -125,7 +125,7 @@ def rows(table: dict[str, tuple[str, ...]], kinds: Any) -> list[Any]:
 
 
 @pytest.fixture
-def tested(live: World) -> World:
+def tested(live: DeployHarness) -> DeployHarness:
     """A rung with versions 1 and 2 and a smoke case."""
     live.case("answers", payload={}, expect={"status": 200})
     live.source = "two"
@@ -135,7 +135,7 @@ def tested(live: World) -> World:
 
 @pytest.mark.parametrize(("service", "action", "kind"), [*rows(CHANGES, (*ONCE, *LASTING)), *rows(READS, OUTAGES)])
 def test_a_deploy_whose_call_is_broken_ends_clearly_and_its_rerun_converges(
-    tested: World, service: str, action: str, kind: str
+    tested: DeployHarness, service: str, action: str, kind: str
 ) -> None:
     tested.source = "three"
     code, hits = broken(tested, service, action, kind, tested.deploy)
@@ -153,20 +153,20 @@ def test_a_deploy_whose_call_is_broken_ends_clearly_and_its_rerun_converges(
     assert tested.deploy().result == "unchanged"
 
 
-def shifting(world: World) -> None:
+def shifting(harness: DeployHarness) -> None:
     """A deployment is under way, which ends where it began."""
-    world.source = "three"
-    world.function.give(f"x@{digest('three')}")
-    world.codedeploy.active = "d-1"
-    world.codedeploy.on_stop = lambda: setattr(world.codedeploy, "active", "")
-    world.codedeploy.ends = ["InProgress", "Stopped"]
+    harness.source = "three"
+    harness.function.give(f"x@{digest('three')}")
+    harness.codedeploy.active = "d-1"
+    harness.codedeploy.on_stop = lambda: setattr(harness.codedeploy, "active", "")
+    harness.codedeploy.ends = ["InProgress", "Stopped"]
 
 
 @pytest.mark.parametrize(
     ("service", "action", "kind"), [*rows(CHANGES_OF_ROLLBACK, (*ONCE, *LASTING)), *rows(READS_OF_ROLLBACK, OUTAGES)]
 )
 def test_a_rollback_whose_call_is_broken_ends_clearly_and_its_rerun_converges(
-    tested: World, service: str, action: str, kind: str
+    tested: DeployHarness, service: str, action: str, kind: str
 ) -> None:
     stops = action in ("StopDeployment", "GetDeployment")
     if stops:
@@ -188,7 +188,7 @@ def test_a_rollback_whose_call_is_broken_ends_clearly_and_its_rerun_converges(
         check(tested, "one")
 
 
-def test_the_faults_are_of_every_call_that_they_make(tested: World) -> None:
+def test_the_faults_are_of_every_call_that_they_make(tested: DeployHarness) -> None:
     tested.source = "three"
     tested.deploy()
     met = {call.partition(":")[2] for call in tested.aws.calls}

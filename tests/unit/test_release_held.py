@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.deploy_harness import DeployHarness, digest
 from fakes.errors import DENIED
-from fakes.world import World, digest
 
 from stepladder.errors import BadInputError, ExitCode, LockedError, RefusedError
 from stepladder.promotion import held
@@ -25,9 +25,9 @@ from stepladder.terraform import desk
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def hold(world: World, **changes: Any) -> Holder:
+def hold(harness: DeployHarness, **changes: Any) -> Holder:
     """Let another run of this machine, which lives, hold the rung."""
-    now = world.time.seconds
+    now = harness.time.seconds
     holder = replace(
         Holder(
             **asdict(identity.this_process()),
@@ -39,26 +39,26 @@ def hold(world: World, **changes: Any) -> Holder:
         **{"owner": "ann@laptop", **changes},
     )
     key = ("env#staging", "lock")
-    world.table.tables["hello-releases"][key] = records.item(records.environment_key("staging", "lock"), holder)
+    harness.table.tables["hello-releases"][key] = records.item(records.environment_key("staging", "lock"), holder)
     return holder
 
 
-def apply(world: World) -> None:
-    with desk.alone(world.rung()):
+def apply(harness: DeployHarness) -> None:
+    with desk.alone(harness.rung()):
         raise AssertionError("nothing is applied")
 
 
-COMMANDS: dict[str, Callable[[World], Any]] = {
-    "deploy": lambda world: world.deploy(),
-    "function.release": lambda world: byhand.release(world.rung(), digest=digest("two"), no_smoke=True),
-    "rollback": lambda world: Rollback(world.rung()).run(),
+COMMANDS: dict[str, Callable[[DeployHarness], Any]] = {
+    "deploy": lambda harness: harness.deploy(),
+    "function.release": lambda harness: byhand.release(harness.rung(), digest=digest("two"), no_smoke=True),
+    "rollback": lambda harness: Rollback(harness.rung()).run(),
     "tf.apply": apply,
-    "promote": lambda world: held.check_free(Desk(world.rung())),
+    "promote": lambda harness: held.check_free(Desk(harness.rung())),
 }
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_held_lock_is_exit_code_7_and_names_its_holder(live: World, command: str) -> None:
+def test_a_held_lock_is_exit_code_7_and_names_its_holder(live: DeployHarness, command: str) -> None:
     live.source = "two"
     hold(live)
     with pytest.raises(LockedError, match="the lock of staging is held by ann@laptop") as locked:
@@ -68,7 +68,7 @@ def test_a_held_lock_is_exit_code_7_and_names_its_holder(live: World, command: s
     assert live.pushed == []
 
 
-def test_a_deploy_that_does_not_wait_does_not_say_that_it_waits(live: World) -> None:
+def test_a_deploy_that_does_not_wait_does_not_say_that_it_waits(live: DeployHarness) -> None:
     live.source = "two"
     hold(live)
     with pytest.raises(LockedError) as locked:
@@ -77,7 +77,7 @@ def test_a_deploy_that_does_not_wait_does_not_say_that_it_waits(live: World) -> 
     assert "`inv deploy --env staging --wait`" in locked.value.hint
 
 
-def test_only_deploy_is_told_that_it_can_wait(live: World) -> None:
+def test_only_deploy_is_told_that_it_can_wait(live: DeployHarness) -> None:
     rung = replace(live.rung(), command="inv rollback --env staging")
     with pytest.raises(LockedError) as locked:
         rung.lock.check_free(hold(live))
@@ -85,7 +85,7 @@ def test_only_deploy_is_told_that_it_can_wait(live: World) -> None:
     assert "`inv rollback --env staging`" in locked.value.hint
 
 
-def test_a_deploy_that_waits_says_for_whom_and_goes_on(live: World) -> None:
+def test_a_deploy_that_waits_says_for_whom_and_goes_on(live: DeployHarness) -> None:
     live.source = "two"
     holder = hold(live)
 
@@ -96,7 +96,7 @@ def test_a_deploy_that_waits_says_for_whom_and_goes_on(live: World) -> None:
     assert "took over" not in live.said
 
 
-def test_a_dry_run_only_says_who_is_at_work(live: World) -> None:
+def test_a_dry_run_only_says_who_is_at_work(live: DeployHarness) -> None:
     live.source = "two"
     hold(live)
     assert live.deploy(dry_run=True).result == "dry_run"
@@ -108,7 +108,7 @@ def test_a_dry_run_only_says_who_is_at_work(live: World) -> None:
     assert "is held by ann@laptop" in live.said
 
 
-def test_what_a_promotion_holds_is_left_to_its_execution_to_find(live: World) -> None:
+def test_what_a_promotion_holds_is_left_to_its_execution_to_find(live: DeployHarness) -> None:
     hold(live, host=PIPELINE, boot_id="", pid=0)
     held.check_free(Desk(live.rung()))
     assert f'"host": "{PIPELINE}"' in (ROOT / "function/validate/validate.py").read_text("utf-8")
@@ -134,13 +134,13 @@ def test_a_climb_that_met_a_lock_ends_with_exit_code_7() -> None:
         assert told.exit_code == ExitCode.REFUSED
 
 
-def test_a_rollback_that_would_be_refused_says_so(live: World) -> None:
+def test_a_rollback_that_would_be_refused_says_so(live: DeployHarness) -> None:
     with pytest.raises(RefusedError, match="would be refused: there is no earlier good release") as refused:
         Rollback(live.rung(), dry_run=True).run()
     assert refused.value.exit_code == ExitCode.REFUSED
 
 
-def test_a_dry_run_tells_all_steps_and_then_what_would_be_refused(live: World) -> None:
+def test_a_dry_run_tells_all_steps_and_then_what_would_be_refused(live: DeployHarness) -> None:
     live.infra_inputs, live.source = "without its table", "two"
     live.preview_error = RefusedError("the plan would destroy what holds data", hint="`inv tf.plan --env staging`")
     with pytest.raises(RefusedError, match="would be refused: the plan would destroy what holds data") as refused:
@@ -150,14 +150,16 @@ def test_a_dry_run_tells_all_steps_and_then_what_would_be_refused(live: World) -
     assert "would be refused" in live.said
 
 
-def test_a_dry_run_in_ci_would_refuse_what_no_commit_holds(live: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_in_ci_would_refuse_what_no_commit_holds(
+    live: DeployHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CI", "true")
     live.source = "two"
     with pytest.raises(RefusedError, match=r"would be refused: .*only what is committed"):
         live.deploy(dry_run=True)
 
 
-def test_a_service_is_planned_with_the_image_that_is_live(live: World) -> None:
+def test_a_service_is_planned_with_the_image_that_is_live(live: DeployHarness) -> None:
     live.infra_inputs = "a second function"
     live.deploy()
     ((root, image, is_live),) = live.applied_with[-1:]
@@ -166,7 +168,7 @@ def test_a_service_is_planned_with_the_image_that_is_live(live: World) -> None:
     assert image.endswith(f"/hello@{digest('one')}")
 
 
-def test_an_apply_by_hand_is_refused_where_it_would_make_a_deleted_alias_on_latest(live: World) -> None:
+def test_an_apply_by_hand_is_refused_where_it_would_make_a_deleted_alias_on_latest(live: DeployHarness) -> None:
     live.function.alias = None
     with pytest.raises(RefusedError, match=r"would make it on \$LATEST") as refused:
         desk.before(live.rung(), "service")
@@ -176,7 +178,7 @@ def test_an_apply_by_hand_is_refused_where_it_would_make_a_deleted_alias_on_late
     desk.before(live.rung(), "service")
 
 
-def test_a_release_that_fails_gives_the_lock_back(live: World) -> None:
+def test_a_release_that_fails_gives_the_lock_back(live: DeployHarness) -> None:
     live.source = "two"
     live.function.fail("PublishVersion", DENIED)
     with pytest.raises(Exception, match="AccessDenied"):
@@ -184,43 +186,43 @@ def test_a_release_that_fails_gives_the_lock_back(live: World) -> None:
     assert not live.items("lock")
 
 
-def test_a_call_of_what_is_not_there_is_refused_with_the_command_that_makes_it(world: World) -> None:
+def test_a_call_of_what_is_not_there_is_refused_with_the_command_that_makes_it(harness: DeployHarness) -> None:
     with pytest.raises(RefusedError, match="nothing is live on staging") as nothing:
-        byhand.invoke(world.rung())
+        byhand.invoke(harness.rung())
     assert nothing.value.hint == "`inv deploy --env staging` makes it"
-    world.deploy()
+    harness.deploy()
     with pytest.raises(RefusedError, match="no version 99 of hello-staging"):
-        byhand.invoke(world.rung(), version="99")
+        byhand.invoke(harness.rung(), version="99")
 
 
-def test_a_digest_with_other_than_hexadecimal_digits_is_bad_input(world: World) -> None:
-    world.deploy()
+def test_a_digest_with_other_than_hexadecimal_digits_is_bad_input(harness: DeployHarness) -> None:
+    harness.deploy()
     for wrong in ("zzzzzzzz", "zz", "sha256:" + "g" * 64):
         with pytest.raises(BadInputError, match="is no digest"):
-            byhand.release(world.rung(), digest=wrong)
+            byhand.release(harness.rung(), digest=wrong)
 
 
-def test_an_event_file_that_is_not_there_is_named_without_an_error_number(world: World) -> None:
+def test_an_event_file_that_is_not_there_is_named_without_an_error_number(harness: DeployHarness) -> None:
     with pytest.raises(BadInputError, match=r"^the event file none\.json can't be read: No such file or directory$"):
-        byhand.invoke(world.rung(), event="none.json")
+        byhand.invoke(harness.rung(), event="none.json")
 
 
-def test_infra_never_on_what_was_never_applied_names_the_command_for_that_environment(world: World) -> None:
+def test_infra_never_on_what_was_never_applied_names_the_command_for_that_environment(harness: DeployHarness) -> None:
     with pytest.raises(RefusedError, match="the foundation of staging has not been applied") as refused:
-        world.deploy(infra="never")
+        harness.deploy(infra="never")
     assert "`inv deploy --env staging --infra auto`" in refused.value.hint
 
 
-def test_files_that_no_image_can_be_made_of_are_refused_before_anything_is_applied(world: World) -> None:
-    world.broken = BadInputError("its code has a syntax error")
+def test_files_that_no_image_can_be_made_of_are_refused_before_anything_is_applied(harness: DeployHarness) -> None:
+    harness.broken = BadInputError("its code has a syntax error")
     with pytest.raises(BadInputError, match="syntax error"):
-        world.deploy()
-    assert world.applied == []
-    world.broken = None
-    world.deploy()
-    world.applied.clear()
-    world.source, world.infra_inputs = "two", "two"
-    world.broken = BadInputError("its code has a syntax error")
+        harness.deploy()
+    assert harness.applied == []
+    harness.broken = None
+    harness.deploy()
+    harness.applied.clear()
+    harness.source, harness.infra_inputs = "two", "two"
+    harness.broken = BadInputError("its code has a syntax error")
     with pytest.raises(BadInputError, match="syntax error"):
-        world.deploy()
-    assert world.applied == []
+        harness.deploy()
+    assert harness.applied == []

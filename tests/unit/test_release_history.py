@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
+from fakes.deploy_harness import TABLE, DeployHarness, digest
 from fakes.errors import DENIED
-from fakes.world import TABLE, World, digest
 
 from stepladder.console import Console
 from stepladder.errors import BadInputError, LockedError, RefusedError
@@ -22,152 +22,159 @@ from stepladder.releases.rung import Rung
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployHarness:
     """A rung that was released twice."""
     monkeypatch.delenv("CI", raising=False)
-    world = World(tmp_path)
+    harness = DeployHarness(tmp_path)
     for source in ("one", "two"):
-        world.source = source
-        world.deploy()
-    return world
+        harness.source = source
+        harness.deploy()
+    return harness
 
 
-def rung(world: World, *, as_json: bool = False) -> Rung:
-    console = Console(err=world.err, out=world.out, live=False, as_json=as_json)
-    return Rung(world.settings, "staging", world.aws, console, "inv ledger", world.time.clock())  # type: ignore[arg-type]
+def rung(harness: DeployHarness, *, as_json: bool = False) -> Rung:
+    console = Console(err=harness.err, out=harness.out, live=False, as_json=as_json)
+    return Rung(harness.settings, "staging", harness.aws, console, "inv ledger", harness.time.clock())  # type: ignore[arg-type]
 
 
-def test_releases_are_rows_newest_first_and_the_live_one_is_marked(world: World) -> None:
-    history.show(rung(world), 20)
-    _, newest, oldest = world.out.getvalue().splitlines()
-    assert newest.split()[:6] == ["*", world.releases[1]["release_id"], "deploy", "succeeded", "2", digest("two")[7:19]]
-    assert oldest.split()[0] == world.releases[0]["release_id"]
+def test_releases_are_rows_newest_first_and_the_live_one_is_marked(harness: DeployHarness) -> None:
+    history.show(rung(harness), 20)
+    _, newest, oldest = harness.out.getvalue().splitlines()
+    assert newest.split()[:6] == [
+        "*",
+        harness.releases[1]["release_id"],
+        "deploy",
+        "succeeded",
+        "2",
+        digest("two")[7:19],
+    ]
+    assert oldest.split()[0] == harness.releases[0]["release_id"]
 
 
-def test_json_has_every_attribute_and_the_limit_holds(world: World) -> None:
-    history.show(rung(world, as_json=True), 1)
-    (record,) = json.loads(world.out.getvalue())
+def test_json_has_every_attribute_and_the_limit_holds(harness: DeployHarness) -> None:
+    history.show(rung(harness, as_json=True), 1)
+    (record,) = json.loads(harness.out.getvalue())
     assert (record["version"], record["digest"], record["previous_version"]) == ("2", digest("two"), "1")
 
 
-def test_a_ledger_that_was_lost_is_written_anew_and_can_be_rolled_back_by(world: World) -> None:
-    before = world.releases
-    world.table.tables[TABLE].clear()
-    assert [release.version for release in history.rebuild(rung(world))] == ["1", "2"]
+def test_a_ledger_that_was_lost_is_written_anew_and_can_be_rolled_back_by(harness: DeployHarness) -> None:
+    before = harness.releases
+    harness.table.tables[TABLE].clear()
+    assert [release.version for release in history.rebuild(rung(harness))] == ["1", "2"]
     kept = ("release_id", "version", "digest", "git_commit")
-    assert [{k: r[k] for k in kept} for r in world.releases] == [{k: r[k] for k in kept} for r in before]
-    assert [r["result"] for r in world.releases] == ["unknown", "succeeded"]
-    assert history.rebuild(rung(world)) == []
-    assert not world.items("lock")
+    assert [{k: r[k] for k in kept} for r in harness.releases] == [{k: r[k] for k in kept} for r in before]
+    assert [r["result"] for r in harness.releases] == ["unknown", "succeeded"]
+    assert history.rebuild(rung(harness)) == []
+    assert not harness.items("lock")
     with pytest.raises(RefusedError, match="no earlier good release"):
-        Rollback(world.rung()).run()
-    world.case("answers", payload={}, expect={"status": 200})
-    assert Rollback(world.rung(), to=before[0]["release_id"]).run().version == "1"
+        Rollback(harness.rung()).run()
+    harness.case("answers", payload={}, expect={"status": 200})
+    assert Rollback(harness.rung(), to=before[0]["release_id"]).run().version == "1"
 
 
-def test_a_rebuilt_release_that_fails_its_smoke_cases_gets_no_traffic(world: World) -> None:
-    first = world.releases[0]["release_id"]
-    world.table.tables[TABLE].clear()
-    history.rebuild(rung(world))
-    world.case("answers", payload={}, expect={"status": 200})
-    world.function.handler = lambda served, _payload: ({"statusCode": 200 if served == digest("two") else 500}, False)
+def test_a_rebuilt_release_that_fails_its_smoke_cases_gets_no_traffic(harness: DeployHarness) -> None:
+    first = harness.releases[0]["release_id"]
+    harness.table.tables[TABLE].clear()
+    history.rebuild(rung(harness))
+    harness.case("answers", payload={}, expect={"status": 200})
+    harness.function.handler = lambda served, _payload: ({"statusCode": 200 if served == digest("two") else 500}, False)
     with pytest.raises(RefusedError, match="version 1 fails 1 of 1 smoke cases"):
-        Rollback(world.rung(), to=first).run()
-    assert world.serves == digest("two")
+        Rollback(harness.rung(), to=first).run()
+    assert harness.serves == digest("two")
 
 
-def test_a_version_that_the_ledger_has_under_another_release_is_not_doubled(world: World) -> None:
-    world.function.versions["2"]["Description"] = description("20261121T000000Z-000001", "none", digest("two"))
-    assert history.rebuild(rung(world)) == []
+def test_a_version_that_the_ledger_has_under_another_release_is_not_doubled(harness: DeployHarness) -> None:
+    harness.function.versions["2"]["Description"] = description("20261121T000000Z-000001", "none", digest("two"))
+    assert history.rebuild(rung(harness)) == []
 
 
-def test_the_version_of_a_deploy_that_was_killed_is_no_success_and_no_target(world: World) -> None:
-    world.source = "three"
-    world.function.fail("Invoke", DENIED)
-    world.case("answers", payload={}, expect={"status": 200})
+def test_the_version_of_a_deploy_that_was_killed_is_no_success_and_no_target(harness: DeployHarness) -> None:
+    harness.source = "three"
+    harness.function.fail("Invoke", DENIED)
+    harness.case("answers", payload={}, expect={"status": 200})
     with pytest.raises(ClientError):
-        world.deploy()
-    killed = next(entry for entry in world.releases if entry["version"] == "3")
-    del world.table.tables[TABLE]["env#staging", f"release#{killed['release_id']}"]
-    world.source = "four"
-    world.deploy()
-    assert [(r.version, r.result) for r in history.rebuild(rung(world))] == [("3", "unknown")]
-    assert Rollback(world.rung()).run().version == "2"
+        harness.deploy()
+    killed = next(entry for entry in harness.releases if entry["version"] == "3")
+    del harness.table.tables[TABLE]["env#staging", f"release#{killed['release_id']}"]
+    harness.source = "four"
+    harness.deploy()
+    assert [(r.version, r.result) for r in history.rebuild(rung(harness))] == [("3", "unknown")]
+    assert Rollback(harness.rung()).run().version == "2"
 
 
-def test_a_version_that_another_release_says_it_followed_has_served(world: World) -> None:
-    del world.table.tables[TABLE]["env#staging", f"release#{world.releases[0]['release_id']}"]
-    assert [(r.version, r.result) for r in history.rebuild(rung(world))] == [("1", "succeeded")]
-    assert Rollback(world.rung()).run().version == "1"
+def test_a_version_that_another_release_says_it_followed_has_served(harness: DeployHarness) -> None:
+    del harness.table.tables[TABLE]["env#staging", f"release#{harness.releases[0]['release_id']}"]
+    assert [(r.version, r.result) for r in history.rebuild(rung(harness))] == [("1", "succeeded")]
+    assert Rollback(harness.rung()).run().version == "1"
 
 
-def test_a_ledger_is_not_rebuilt_beside_a_release_under_way(world: World) -> None:
-    other = world.rung().lock
+def test_a_ledger_is_not_rebuilt_beside_a_release_under_way(harness: DeployHarness) -> None:
+    other = harness.rung().lock
     other.acquire()
     with pytest.raises(LockedError):
-        history.rebuild(rung(world))
+        history.rebuild(rung(harness))
     other.release()
 
 
-def test_without_a_table_there_is_nothing_to_show(world: World) -> None:
-    world.table.tables.clear()
+def test_without_a_table_there_is_nothing_to_show(harness: DeployHarness) -> None:
+    harness.table.tables.clear()
     with pytest.raises(RefusedError, match="no ledger yet"):
-        history.show(rung(world), 20)
+        history.show(rung(harness), 20)
 
 
-def test_one_release_is_shown_in_full(world: World) -> None:
-    newest = world.releases[1]
-    world.rung().ledger.mark_bad(newest["digest"], Bad("2027-01-15T07:00:00Z", "climb", "ProbeFailedError: it broke"))
-    (found,) = history.show(rung(world), 20, newest["release_id"])
+def test_one_release_is_shown_in_full(harness: DeployHarness) -> None:
+    newest = harness.releases[1]
+    harness.rung().ledger.mark_bad(newest["digest"], Bad("2027-01-15T07:00:00Z", "climb", "ProbeFailedError: it broke"))
+    (found,) = history.show(rung(harness), 20, newest["release_id"])
     assert found.version == "2"
-    told = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in world.out.getvalue().splitlines())
+    told = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in harness.out.getvalue().splitlines())
     assert told["release"] == f"{newest['release_id']} (live)"
     assert told["image digest"] == newest["digest"]
     assert told["marked bad"] == "by climb at 2027-01-15T07:00:00Z: it broke"
     assert (told["result"], told["version before"]) == ("succeeded", "1")
 
 
-def test_one_release_as_json_is_one_record_as_it_is_stored(world: World) -> None:
-    history.show(rung(world, as_json=True), 20, world.releases[0]["release_id"])
-    record = json.loads(world.out.getvalue())
-    assert (record["release_id"], record["version"], record["bad"]) == (world.releases[0]["release_id"], "1", None)
+def test_one_release_as_json_is_one_record_as_it_is_stored(harness: DeployHarness) -> None:
+    history.show(rung(harness, as_json=True), 20, harness.releases[0]["release_id"])
+    record = json.loads(harness.out.getvalue())
+    assert (record["release_id"], record["version"], record["bad"]) == (harness.releases[0]["release_id"], "1", None)
 
 
-def test_a_release_that_is_none_is_bad_input(world: World) -> None:
+def test_a_release_that_is_none_is_bad_input(harness: DeployHarness) -> None:
     with pytest.raises(BadInputError, match="staging has no release 'x'"):
-        history.show(rung(world), 20, "x")
+        history.show(rung(harness), 20, "x")
 
 
 CAUSE = "DeploymentFailed: deployment d-1 ended Failed: ALARM_ACTIVE: " + "alarms have been activated " * 5
 
 
-def told_of(world: World, width: int | None) -> str:
-    entry = replace(world.rung().ledger.history("staging")[0], release_id="29991231T000000Z-a1b2c3")
-    world.rung().ledger.write(replace(entry, result="rolled_back", cause=CAUSE, git_commit=f"{'ab' * 20}-dirty"))
-    console = Console(err=world.err, out=world.out, live=False, width=width)
+def told_of(harness: DeployHarness, width: int | None) -> str:
+    entry = replace(harness.rung().ledger.history("staging")[0], release_id="29991231T000000Z-a1b2c3")
+    harness.rung().ledger.write(replace(entry, result="rolled_back", cause=CAUSE, git_commit=f"{'ab' * 20}-dirty"))
+    console = Console(err=harness.err, out=harness.out, live=False, width=width)
     history.show(
-        Rung(world.settings, "staging", world.aws, console, "inv ledger", world.time.clock()),  # type: ignore[arg-type]
+        Rung(harness.settings, "staging", harness.aws, console, "inv ledger", harness.time.clock()),  # type: ignore[arg-type]
         20,
     )
-    return world.out.getvalue()
+    return harness.out.getvalue()
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
-def test_the_table_fits_the_terminal_and_a_cause_is_cut(world: World, width: int) -> None:
-    lines = told_of(world, width).splitlines()
+def test_the_table_fits_the_terminal_and_a_cause_is_cut(harness: DeployHarness, width: int) -> None:
+    lines = told_of(harness, width).splitlines()
     assert max(map(len, lines)) <= width
     assert any("deployment d-1 ended Failed" in line and line.endswith("…") for line in lines)
     assert "29991231T000000Z-a1b2c3" in "".join(lines), "a release can be named by what is shown"
 
 
-def test_in_a_pipe_causes_are_whole_and_without_class_names(world: World) -> None:
-    out = told_of(world, None)
+def test_in_a_pipe_causes_are_whole_and_without_class_names(harness: DeployHarness) -> None:
+    out = told_of(harness, None)
     assert CAUSE.removeprefix("DeploymentFailed: ").strip() in out
     assert "DeploymentFailed" not in out
     assert "rolled back" in out
 
 
 @pytest.mark.parametrize("limit", [0, -1])
-def test_a_limit_that_leaves_no_release_is_bad_input(world: World, limit: int) -> None:
+def test_a_limit_that_leaves_no_release_is_bad_input(harness: DeployHarness, limit: int) -> None:
     with pytest.raises(BadInputError, match=f"--limit is {limit}"):
-        history.show(rung(world), limit)
+        history.show(rung(harness), limit)

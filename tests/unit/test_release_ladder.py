@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.deploy_harness import REPOSITORY, DeployHarness, digest
 from fakes.lambda_ import ACCOUNT, REGION
-from fakes.world import REPOSITORY, World, digest
 
 from stepladder.errors import BadInputError, RefusedError
 from stepladder.releases import byhand, registered
@@ -25,18 +25,20 @@ class Ladder:
         names = [name for rung in rungs for name in (rung if isinstance(rung, list) else [rung])]
         environments = dict.fromkeys((*names, "preview"), PLACE)
         shared = {"rungs": rungs, "environments": environments, **settings}
-        self.staging = World(root, **shared)
+        self.staging = DeployHarness(root, **shared)
         self.staging.deploy()
         others = {
-            name: World(root, name=name, below=self.staging, **shared) for name in environments if name != "staging"
+            name: DeployHarness(root, name=name, below=self.staging, **shared)
+            for name in environments
+            if name != "staging"
         }
-        self.worlds = others | {"staging": self.staging}
+        self.harnesses = others | {"staging": self.staging}
         self.production = others.get("production", self.staging)
 
     def say(self, source: str) -> None:
         """Change the handler."""
-        for world in self.worlds.values():
-            world.source = source
+        for harness in self.harnesses.values():
+            harness.source = source
 
 
 @pytest.fixture
@@ -55,10 +57,10 @@ def released(ladder: Ladder) -> Ladder:
     return ladder
 
 
-def unmoved(world: World) -> bool:
+def unmoved(harness: DeployHarness) -> bool:
     """Whether nothing was built, applied or written."""
-    writes = [call for call in world.aws.calls if ":Put" in call or ":Update" in call or ":Transact" in call]
-    return not (world.pushed or world.fetched or world.applied or writes)
+    writes = [call for call in harness.aws.calls if ":Put" in call or ":Update" in call or ":Transact" in call]
+    return not (harness.pushed or harness.fetched or harness.applied or writes)
 
 
 def test_changed_code_that_staging_never_ran_is_refused_on_production_before_anything_is_done(released: Ladder) -> None:
@@ -165,7 +167,7 @@ def test_production_is_not_released_before_staging(tmp_path: Path) -> None:
 
 def test_the_image_comes_from_the_rung_just_below(tmp_path: Path) -> None:
     ladder = Ladder(tmp_path, ["staging", "middle", "production"])
-    ladder.worlds["middle"].deploy()
+    ladder.harnesses["middle"].deploy()
     ladder.say("two")
     ladder.staging.deploy()
     ladder.production.deploy()
@@ -197,23 +199,23 @@ def test_a_bad_image_below_is_refused_before_anything_is_applied_and_taken_with_
 def test_the_targets_of_one_rung_are_each_released_from_the_rung_below(tmp_path: Path) -> None:
     ladder = Ladder(tmp_path, ["staging", ["prodeu", "produs"]])
     for name in ("prodeu", "produs"):
-        assert ladder.worlds[name].deploy().digest == digest("one")
+        assert ladder.harnesses[name].deploy().digest == digest("one")
 
 
 def test_a_new_target_gets_what_the_others_of_its_rung_serve(tmp_path: Path) -> None:
     ladder = Ladder(tmp_path, ["staging", ["prodeu", "produs"]])
-    ladder.worlds["prodeu"].deploy()
+    ladder.harnesses["prodeu"].deploy()
     ladder.say("two")
     ladder.staging.deploy()
-    assert ladder.worlds["produs"].deploy().digest == digest("one")
-    assert ladder.worlds["produs"].fetched == ["prodeu"]
+    assert ladder.harnesses["produs"].deploy().digest == digest("one")
+    assert ladder.harnesses["produs"].fetched == ["prodeu"]
 
 
 def test_targets_below_that_serve_different_images_give_none(tmp_path: Path) -> None:
     ladder = Ladder(tmp_path, ["staging", ["testa", "testb"], "production"])
-    ladder.worlds["testa"].deploy()
+    ladder.harnesses["testa"].deploy()
     ladder.say("two")
-    ladder.worlds["testb"].deploy(skip_ladder=True, why="to see")
+    ladder.harnesses["testb"].deploy(skip_ladder=True, why="to see")
     with pytest.raises(RefusedError, match="don't serve one image"):
         ladder.production.deploy()
     assert unmoved(ladder.production)
@@ -221,7 +223,7 @@ def test_targets_below_that_serve_different_images_give_none(tmp_path: Path) -> 
 
 def test_an_environment_off_the_ladder_is_free(ladder: Ladder) -> None:
     ladder.say("two")
-    preview = ladder.worlds["preview"]
+    preview = ladder.harnesses["preview"]
     assert preview.deploy().digest == digest("two")
     preview.source = "three"
     assert preview.deploy().digest == digest("three")

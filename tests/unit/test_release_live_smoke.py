@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from fakes.world import TABLE, World, digest
+from fakes.deploy_harness import TABLE, DeployHarness, digest
 
 from stepladder.console import Console
 from stepladder.errors import BadInputError, RefusedError, StepladderError
@@ -14,30 +14,30 @@ from stepladder.releases.rung import Rung
 
 
 @pytest.fixture
-def tested(world: World) -> World:
+def tested(harness: DeployHarness) -> DeployHarness:
     """A rung that was released once, with one smoke case."""
-    world.case("answers")
-    world.deploy()
-    return world
+    harness.case("answers")
+    harness.deploy()
+    return harness
 
 
-def rung(world: World, *, as_json: bool = False) -> Rung:
-    console = Console(err=world.err, out=world.out, live=False, as_json=as_json)
-    return Rung(world.settings, "staging", world.aws, console, "inv smoke", world.time.clock())  # type: ignore[arg-type]
+def rung(harness: DeployHarness, *, as_json: bool = False) -> Rung:
+    console = Console(err=harness.err, out=harness.out, live=False, as_json=as_json)
+    return Rung(harness.settings, "staging", harness.aws, console, "inv smoke", harness.time.clock())  # type: ignore[arg-type]
 
 
-def current(world: World) -> dict[str, str]:
-    (found,) = world.items("current")
+def current(harness: DeployHarness) -> dict[str, str]:
+    (found,) = harness.items("current")
     return found
 
 
-def test_with_no_case_changed_deploy_makes_two_calls(tested: World) -> None:
+def test_with_no_case_changed_deploy_makes_two_calls(tested: DeployHarness) -> None:
     assert tested.deploy().result == "unchanged"
     assert sorted(tested.aws.calls) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
 
 
 @pytest.mark.parametrize("change", ["another case", "another expectation", "a case less"])
-def test_a_case_that_changed_alone_runs_on_the_live_version_and_is_recorded(tested: World, change: str) -> None:
+def test_a_case_that_changed_alone_runs_on_the_live_version_and_is_recorded(tested: DeployHarness, change: str) -> None:
     tested.case("second")
     tested.deploy()
     before = current(tested)
@@ -57,7 +57,7 @@ def test_a_case_that_changed_alone_runs_on_the_live_version_and_is_recorded(test
     assert sorted(tested.aws.calls) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
 
 
-def test_a_live_version_that_fails_the_changed_cases_is_refused_each_time_and_stays(tested: World) -> None:
+def test_a_live_version_that_fails_the_changed_cases_is_refused_each_time_and_stays(tested: DeployHarness) -> None:
     tested.case("answers", expect={"status": 201})
     for _ in range(2):
         with pytest.raises(RefusedError, match="version 1 fails 1 of 1 smoke cases: answers: status") as caught:
@@ -70,7 +70,7 @@ def test_a_live_version_that_fails_the_changed_cases_is_refused_each_time_and_st
 @pytest.mark.parametrize("text", ["{", "[]", '{"name": ""}'], ids=["no JSON", "no object", "no name"])
 @pytest.mark.parametrize("flags", [{}, {"dry_run": True}], ids=["deploy", "dry run"])
 def test_a_broken_case_is_bad_input_though_nothing_else_changed(
-    tested: World, text: str, flags: dict[str, bool]
+    tested: DeployHarness, text: str, flags: dict[str, bool]
 ) -> None:
     (tested.root / "tests/smoke/broken.json").write_text(text)
     with pytest.raises(BadInputError, match="not valid") as caught:
@@ -79,14 +79,14 @@ def test_a_broken_case_is_bad_input_though_nothing_else_changed(
     assert tested.aws.calls == []
 
 
-def test_a_current_release_that_knows_of_no_cases_is_tested_once(tested: World) -> None:
+def test_a_current_release_that_knows_of_no_cases_is_tested_once(tested: DeployHarness) -> None:
     del tested.table.tables[TABLE]["env#staging", "current"]["smoke_key"]
     assert tested.deploy().result == "tested"
     assert "the live version ran none so far" in tested.said
     assert tested.deploy().result == "unchanged"
 
 
-def test_what_was_released_untested_is_tested_by_the_next_deploy_that_may(tested: World) -> None:
+def test_what_was_released_untested_is_tested_by_the_next_deploy_that_may(tested: DeployHarness) -> None:
     tested.source = "two"
     tested.deploy(no_smoke=True)
     assert tested.deploy(no_smoke=True).result == "unchanged"
@@ -94,14 +94,14 @@ def test_what_was_released_untested_is_tested_by_the_next_deploy_that_may(tested
     assert tested.deploy().result == "tested"
 
 
-def test_a_dry_run_tells_of_the_cases_and_runs_none(tested: World) -> None:
+def test_a_dry_run_tells_of_the_cases_and_runs_none(tested: DeployHarness) -> None:
     tested.case("second")
     assert tested.deploy(dry_run=True).result == "dry_run"
     assert "would run 2 smoke cases on the live version: they changed" in tested.said
     assert "lambda:Invoke" not in tested.aws.calls
 
 
-def test_applied_infrastructure_that_needs_no_release_runs_the_changed_cases_too(tested: World) -> None:
+def test_applied_infrastructure_that_needs_no_release_runs_the_changed_cases_too(tested: DeployHarness) -> None:
     tested.infra_inputs = "two"
     tested.case("second")
     assert tested.deploy().result == "applied"
@@ -109,7 +109,7 @@ def test_applied_infrastructure_that_needs_no_release_runs_the_changed_cases_too
     assert tested.deploy().result == "unchanged"
 
 
-def test_smoke_tells_each_case_and_changes_nothing(tested: World) -> None:
+def test_smoke_tells_each_case_and_changes_nothing(tested: DeployHarness) -> None:
     tested.case("second")
     tested.function.calls.clear()
     record = live_smoke.smoke(rung(tested))
@@ -120,7 +120,7 @@ def test_smoke_tells_each_case_and_changes_nothing(tested: World) -> None:
     assert set(tested.function.calls) == {"GetAlias", "GetFunction", "Invoke"}
 
 
-def test_a_case_that_fails_says_why_in_the_table_and_whole_in_the_record(tested: World) -> None:
+def test_a_case_that_fails_says_why_in_the_table_and_whole_in_the_record(tested: DeployHarness) -> None:
     tested.case("second", expect={"status": 201, "jsonpath": {"$.body": "x"}})
     with pytest.raises(StepladderError, match="version 1 of staging fails 1 of 2 smoke cases") as caught:
         live_smoke.smoke(rung(tested))
@@ -130,13 +130,13 @@ def test_a_case_that_fails_says_why_in_the_table_and_whole_in_the_record(tested:
     assert "status: expected 201" in tested.out.getvalue()
 
 
-def test_json_is_one_document_and_no_table(tested: World) -> None:
+def test_json_is_one_document_and_no_table(tested: DeployHarness) -> None:
     live_smoke.smoke(rung(tested, as_json=True))
     assert tested.out.getvalue() == ""
     assert json.dumps(live_smoke.smoke(rung(tested, as_json=True)))
 
 
-def test_one_version_can_be_tested_and_one_that_is_missing_is_refused(tested: World) -> None:
+def test_one_version_can_be_tested_and_one_that_is_missing_is_refused(tested: DeployHarness) -> None:
     tested.source = "two"
     tested.deploy()
     assert live_smoke.smoke(rung(tested), "1")["digest"] == digest("one")
@@ -144,13 +144,13 @@ def test_one_version_can_be_tested_and_one_that_is_missing_is_refused(tested: Wo
         live_smoke.smoke(rung(tested), "9")
 
 
-def test_where_nothing_is_live_there_is_nothing_to_test(world: World) -> None:
-    world.case("answers")
+def test_where_nothing_is_live_there_is_nothing_to_test(harness: DeployHarness) -> None:
+    harness.case("answers")
     with pytest.raises(RefusedError, match="nothing is live on staging"):
-        live_smoke.smoke(rung(world))
+        live_smoke.smoke(rung(harness))
 
 
-def test_traffic_that_is_split_is_told(tested: World) -> None:
+def test_traffic_that_is_split_is_told(tested: DeployHarness) -> None:
     tested.function.point("1", {"7": 0.1})
     live_smoke.smoke(rung(tested))
     assert "any of them may answer a case" in tested.said

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.deploy_harness import TABLE, DeployHarness, FakeAws, digest
 from fakes.dynamodb import FakeDynamoDB
 from fakes.errors import DENIED
 from fakes.lambda_ import ACCOUNT, REGION
-from fakes.world import TABLE, FakeAws, World, digest
 
 from stepladder.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases import marks
@@ -20,18 +20,18 @@ from stepladder.settings import load
 
 
 @pytest.fixture
-def marked(world: World) -> World:
+def marked(harness: DeployHarness) -> DeployHarness:
     """A rung that was rolled back from its second image, which is marked."""
     for source in ("one", "two"):
-        world.source = source
-        world.deploy()
-    world.time.seconds += 1
-    Rollback(world.rung(), why="blank pages").run()
-    return world
+        harness.source = source
+        harness.deploy()
+    harness.time.seconds += 1
+    Rollback(harness.rung(), why="blank pages").run()
+    return harness
 
 
-def unmark(world: World, why: str = "", **named: str) -> dict[str, Any]:
-    return marks.unmark(world.rung(), Image(**named), why)
+def unmark(harness: DeployHarness, why: str = "", **named: str) -> dict[str, Any]:
+    return marks.unmark(harness.rung(), Image(**named), why)
 
 
 def records(table: FakeDynamoDB, sort: str) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ def records(table: FakeDynamoDB, sort: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("named", ["digest", "its beginning", "its digits", "release"])
-def test_an_image_is_unmarked_by_its_digest_or_by_a_release_of_it(marked: World, named: str) -> None:
+def test_an_image_is_unmarked_by_its_digest_or_by_a_release_of_it(marked: DeployHarness, named: str) -> None:
     whole = digest("two")
     by = {"its beginning": whole[:19], "its digits": whole[7:].upper(), "digest": whole}
     given = {"release": marked.releases[1]["release_id"]} if named == "release" else {"digest": by[named]}
@@ -55,7 +55,7 @@ def test_an_image_is_unmarked_by_its_digest_or_by_a_release_of_it(marked: World,
     assert marked.deploy().result == "released"
 
 
-def test_who_did_it_when_and_why_is_kept_with_what_the_mark_had_said(marked: World) -> None:
+def test_who_did_it_when_and_why_is_kept_with_what_the_mark_had_said(marked: DeployHarness) -> None:
     (was,) = records(marked.table, "bad")
     unmark(marked, "it was the database", digest=digest("two"))
     assert records(marked.table, "bad") == []
@@ -67,19 +67,19 @@ def test_who_did_it_when_and_why_is_kept_with_what_the_mark_had_said(marked: Wor
     assert "blank pages" in marked.said
 
 
-def test_the_beginning_of_a_marked_digest_that_no_release_has_any_more_is_enough(marked: World) -> None:
+def test_the_beginning_of_a_marked_digest_that_no_release_has_any_more_is_enough(marked: DeployHarness) -> None:
     for key in [key for key in marked.table.tables[TABLE] if key[1].startswith("release#")]:
         del marked.table.tables[TABLE][key]
     assert len(unmark(marked, digest=digest("two")[7:19])["unmarked"]) == 1
 
 
-def test_an_image_without_a_mark_has_nothing_taken_away(marked: World) -> None:
+def test_an_image_without_a_mark_has_nothing_taken_away(marked: DeployHarness) -> None:
     assert unmark(marked, digest=digest("one"))["unmarked"] == []
     assert "nothing to do" in marked.said
     assert records(marked.table, "unm") == []
 
 
-def test_an_image_can_be_marked_again_and_unmarked_again(marked: World) -> None:
+def test_an_image_can_be_marked_again_and_unmarked_again(marked: DeployHarness) -> None:
     unmark(marked, digest=digest("two"))
     marked.source = "two"
     marked.deploy()
@@ -101,7 +101,9 @@ def test_an_image_can_be_marked_again_and_unmarked_again(marked: World) -> None:
         ({"digest": "0" * 65}, "is no digest"),
     ],
 )
-def test_an_image_that_is_not_named_clearly_is_bad_input(marked: World, named: dict[str, str], said: str) -> None:
+def test_an_image_that_is_not_named_clearly_is_bad_input(
+    marked: DeployHarness, named: dict[str, str], said: str
+) -> None:
     with pytest.raises(BadInputError, match=said):
         unmark(marked, **named)
 
@@ -113,7 +115,7 @@ class TestPlaces:
     """A ladder whose production is in another account, with a ledger of its own."""
 
     @pytest.fixture
-    def other(self, marked: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDynamoDB:
+    def other(self, marked: DeployHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDynamoDB:
         role = f"arn:aws:iam::{OTHER}:role/deployer"
         environments = {
             "staging": {"account": ACCOUNT, "region": REGION},
@@ -125,18 +127,18 @@ class TestPlaces:
         monkeypatch.setattr(rung_module, "clients", lambda _settings, environment: {"production": reached}[environment])
         return table
 
-    def mark(self, table: FakeDynamoDB, marked: World) -> None:
+    def mark(self, table: FakeDynamoDB, marked: DeployHarness) -> None:
         key = (f"digest#{digest('two')}", "bad")
         table.tables[TABLE][key] = marked.table.tables[TABLE][key]
 
-    def test_the_mark_is_taken_away_in_each(self, marked: World, other: FakeDynamoDB) -> None:
+    def test_the_mark_is_taken_away_in_each(self, marked: DeployHarness, other: FakeDynamoDB) -> None:
         self.mark(other, marked)
         told = unmark(marked, digest=digest("two"))
         assert [place["account"] for place in told["unmarked"]] == [ACCOUNT, OTHER]
         assert records(other, "bad") == records(marked.table, "bad") == []
 
     def test_a_mark_that_only_the_other_place_has_is_found_by_a_release_of_here(
-        self, marked: World, other: FakeDynamoDB
+        self, marked: DeployHarness, other: FakeDynamoDB
     ) -> None:
         self.mark(other, marked)
         unmark(marked, digest=digest("two"))
@@ -149,19 +151,23 @@ class TestPlaces:
         pk = f"digest#{digest('two')}"
         table.tables[TABLE][pk, "bad"] = {"pk": {"S": pk}, "sk": {"S": "bad"}, **stamped}
 
-    def test_a_place_without_a_ledger_yet_is_passed_over(self, marked: World, other: FakeDynamoDB) -> None:
+    def test_a_place_without_a_ledger_yet_is_passed_over(self, marked: DeployHarness, other: FakeDynamoDB) -> None:
         other.tables.clear()
         assert len(unmark(marked, digest=digest("two"))["unmarked"]) == 1
         assert len(unmark(marked, release=marked.releases[1]["release_id"])["unmarked"]) == 0
 
-    def test_a_place_out_of_reach_is_told_after_the_others_are_done(self, marked: World, other: FakeDynamoDB) -> None:
+    def test_a_place_out_of_reach_is_told_after_the_others_are_done(
+        self, marked: DeployHarness, other: FakeDynamoDB
+    ) -> None:
         other.fail("GetItem", DENIED)
         with pytest.raises(StepladderError, match=f"may be left in {OTHER} {REGION}: AccessDenied") as caught:
             unmark(marked, digest=digest("two"))
         assert len(caught.value.record["unmarked"]) == 1  # type: ignore[arg-type]
         assert records(marked.table, "bad") == []
 
-    def test_deploy_refuses_a_mark_that_only_another_place_has(self, marked: World, other: FakeDynamoDB) -> None:
+    def test_deploy_refuses_a_mark_that_only_another_place_has(
+        self, marked: DeployHarness, other: FakeDynamoDB
+    ) -> None:
         unmark(marked, digest=digest("two"))
         self.mark_again(other)
         marked.source = "two"
@@ -170,7 +176,7 @@ class TestPlaces:
         other.fail("BatchGetItem", DENIED)
         assert marked.deploy().result == "released", "a place out of reach holds no deploy up"
 
-    def test_status_sees_a_mark_that_only_another_place_has(self, marked: World, other: FakeDynamoDB) -> None:
+    def test_status_sees_a_mark_that_only_another_place_has(self, marked: DeployHarness, other: FakeDynamoDB) -> None:
         self.mark(other, marked)
         unmark(marked, digest=digest("two"))
         self.mark_again(other)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from fakes.deploy_harness import TABLE, DeployHarness, digest
 from fakes.errors import DENIED, Scripted
-from fakes.world import TABLE, World, digest
 
 from stepladder.console import Console
 from stepladder.errors import BadInputError, LockedError, RefusedError, RollbackFailedError, StepladderError
@@ -17,269 +17,286 @@ from stepladder.releases.rollback import Report, Rollback, is_bad
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployHarness:
     """A rung that was released three times: versions 1, 2 and 3."""
     monkeypatch.delenv("CI", raising=False)
-    world = World(tmp_path)
+    harness = DeployHarness(tmp_path)
     for source in ("one", "two", "three"):
-        world.source = source
-        world.deploy()
-    return world
+        harness.source = source
+        harness.deploy()
+    return harness
 
 
-def roll_back(world: World, **wanted: Any) -> Report:
-    world.time.seconds += 1
-    for client in world.aws.clients.values():
+def roll_back(harness: DeployHarness, **wanted: Any) -> Report:
+    harness.time.seconds += 1
+    for client in harness.aws.clients.values():
         client.calls.clear()
-    return Rollback(world.rung(), **wanted).run()
+    return Rollback(harness.rung(), **wanted).run()
 
 
-def test_the_alias_returns_to_the_release_before_and_the_bad_image_is_marked(world: World) -> None:
-    report = roll_back(world, why="customers see blanks")
+def test_the_alias_returns_to_the_release_before_and_the_bad_image_is_marked(harness: DeployHarness) -> None:
+    report = roll_back(harness, why="customers see blanks")
     assert (report.result, report.previous_version, report.version) == ("rolled_back", "3", "2")
-    assert world.serves == digest("two")
-    bad = world.rung().ledger.is_bad(digest("three"))
+    assert harness.serves == digest("two")
+    bad = harness.rung().ledger.is_bad(digest("three"))
     assert bad
     assert bad.why == "customers see blanks"
-    entry = world.releases[-1]
+    entry = harness.releases[-1]
     assert (entry["kind"], entry["result"], entry["version"], entry["previous_version"]) == (
         "rollback",
         "succeeded",
         "2",
         "3",
     )
-    assert world.items("current")[0]["release_id"] == entry["release_id"]
-    assert not world.items("lock")
+    assert harness.items("current")[0]["release_id"] == entry["release_id"]
+    assert not harness.items("lock")
 
 
-def test_deploy_refuses_the_same_code_after_a_rollback_and_takes_the_mended_one(world: World) -> None:
-    roll_back(world)
+def test_deploy_refuses_the_same_code_after_a_rollback_and_takes_the_mended_one(harness: DeployHarness) -> None:
+    roll_back(harness)
     with pytest.raises(RefusedError, match="marked bad"):
-        world.deploy()
-    world.source = "mended"
-    assert world.deploy().version == "4"
+        harness.deploy()
+    harness.source = "mended"
+    assert harness.deploy().version == "4"
 
 
-def test_deploy_of_the_code_that_was_returned_to_has_little_to_do(world: World) -> None:
-    roll_back(world)
-    world.source = "two"
-    assert world.deploy().result == "released", "$LATEST has the bad image, so a version of the good one is made"
-    assert world.serves == digest("two")
-    assert world.deploy().result == "unchanged"
+def test_deploy_of_the_code_that_was_returned_to_has_little_to_do(harness: DeployHarness) -> None:
+    roll_back(harness)
+    harness.source = "two"
+    assert harness.deploy().result == "released", "$LATEST has the bad image, so a version of the good one is made"
+    assert harness.serves == digest("two")
+    assert harness.deploy().result == "unchanged"
 
 
-def test_a_second_rollback_goes_further_down_and_never_to_a_bad_image(world: World) -> None:
-    roll_back(world)
-    assert roll_back(world).version == "1"
+def test_a_second_rollback_goes_further_down_and_never_to_a_bad_image(harness: DeployHarness) -> None:
+    roll_back(harness)
+    assert roll_back(harness).version == "1"
     with pytest.raises(RefusedError, match="no earlier good release"):
-        roll_back(world)
+        roll_back(harness)
 
 
-def test_a_second_rollback_never_returns_to_what_the_first_one_left(world: World) -> None:
-    world.infra_inputs = "more memory"
-    world.on_apply = lambda _root: world.function.configure(MemorySize=512)
-    assert world.deploy().version == "4", "the same image in another configuration, so no digest is marked bad"
-    assert [roll_back(world).version for _ in range(3)] == ["3", "2", "1"]
+def test_a_second_rollback_never_returns_to_what_the_first_one_left(harness: DeployHarness) -> None:
+    harness.infra_inputs = "more memory"
+    harness.on_apply = lambda _root: harness.function.configure(MemorySize=512)
+    assert harness.deploy().version == "4", "the same image in another configuration, so no digest is marked bad"
+    assert [roll_back(harness).version for _ in range(3)] == ["3", "2", "1"]
     with pytest.raises(RefusedError, match="no earlier good release"):
-        roll_back(world)
+        roll_back(harness)
 
 
-def test_a_version_that_was_left_and_released_again_is_a_target_once_more(world: World) -> None:
-    world.infra_inputs = "more memory"
-    world.on_apply = lambda _root: world.function.configure(MemorySize=512)
-    world.deploy()
-    roll_back(world)
-    assert world.deploy().version == "4", "Lambda gives no new version to what was published before"
-    world.source = "five"
-    assert world.deploy().version == "5"
-    assert [roll_back(world).version for _ in range(2)] == ["4", "3"]
+def test_a_version_that_was_left_and_released_again_is_a_target_once_more(harness: DeployHarness) -> None:
+    harness.infra_inputs = "more memory"
+    harness.on_apply = lambda _root: harness.function.configure(MemorySize=512)
+    harness.deploy()
+    roll_back(harness)
+    assert harness.deploy().version == "4", "Lambda gives no new version to what was published before"
+    harness.source = "five"
+    assert harness.deploy().version == "5"
+    assert [roll_back(harness).version for _ in range(2)] == ["4", "3"]
 
 
-def test_a_rollback_that_was_cut_off_before_the_ledger_is_written_down_by_the_next(world: World) -> None:
-    world.table.fail("TransactWriteItems", DENIED)
+def test_a_rollback_that_was_cut_off_before_the_ledger_is_written_down_by_the_next(harness: DeployHarness) -> None:
+    harness.table.fail("TransactWriteItems", DENIED)
     with pytest.raises(StepladderError, match="version 2 serves staging, verified, but the ledger"):
-        roll_back(world)
-    assert world.serves == digest("two")
-    report = roll_back(world)
+        roll_back(harness)
+    assert harness.serves == digest("two")
+    report = roll_back(harness)
     assert (report.result, report.previous_version, report.version) == ("rolled_back", "3", "2")
-    assert world.rung().ledger.is_bad(digest("three"))
-    assert roll_back(world).version == "1"
+    assert harness.rung().ledger.is_bad(digest("three"))
+    assert roll_back(harness).version == "1"
 
 
-def test_a_version_that_failed_its_smoke_cases_is_never_a_target(world: World) -> None:
-    world.case("works", expect={"status": 200})
-    world.function.handler = lambda image, _p: ({"statusCode": 500 if image == digest("bad") else 200}, False)
-    world.source = "bad"
+def test_a_version_that_failed_its_smoke_cases_is_never_a_target(harness: DeployHarness) -> None:
+    harness.case("works", expect={"status": 200})
+    harness.function.handler = lambda image, _p: ({"statusCode": 500 if image == digest("bad") else 200}, False)
+    harness.source = "bad"
     with pytest.raises(RefusedError):
-        world.deploy()
-    world.source = "five"
-    assert world.deploy().version == "5"
-    assert roll_back(world).version == "3"
+        harness.deploy()
+    harness.source = "five"
+    assert harness.deploy().version == "5"
+    assert roll_back(harness).version == "3"
 
 
-def test_a_named_release_is_the_target(world: World) -> None:
-    first = world.releases[0]["release_id"]
-    assert roll_back(world, to=first).version == "1"
+def test_a_named_release_is_the_target(harness: DeployHarness) -> None:
+    first = harness.releases[0]["release_id"]
+    assert roll_back(harness, to=first).version == "1"
 
 
-def test_a_release_that_nobody_knows_is_refused_with_those_that_exist(world: World) -> None:
+def test_a_release_that_nobody_knows_is_refused_with_those_that_exist(harness: DeployHarness) -> None:
     with pytest.raises(RefusedError, match="isn't in the ledger") as caught:
-        roll_back(world, to="20200101T000000Z-abcdef")
-    assert world.releases[0]["release_id"] in caught.value.hint
+        roll_back(harness, to="20200101T000000Z-abcdef")
+    assert harness.releases[0]["release_id"] in caught.value.hint
 
 
-def test_the_release_that_is_live_already_is_nothing_to_do(world: World) -> None:
-    report = roll_back(world, to=world.releases[-1]["release_id"])
+def test_the_release_that_is_live_already_is_nothing_to_do(harness: DeployHarness) -> None:
+    report = roll_back(harness, to=harness.releases[-1]["release_id"])
     assert report.result == "unchanged"
-    assert len(world.releases) == 3
+    assert len(harness.releases) == 3
 
 
-def test_a_target_whose_version_was_pruned_is_refused_with_those_that_exist(world: World) -> None:
-    del world.function.versions["2"]
+def test_a_target_whose_version_was_pruned_is_refused_with_those_that_exist(harness: DeployHarness) -> None:
+    del harness.function.versions["2"]
     with pytest.raises(RefusedError, match="version 2 is gone") as caught:
-        roll_back(world)
+        roll_back(harness)
     assert "version 1" in caught.value.hint
-    assert world.serves == digest("three")
+    assert harness.serves == digest("three")
 
 
-def test_a_target_whose_image_was_pruned_is_refused(world: World) -> None:
-    world.ecr.gone.add(digest("two"))
+def test_a_target_whose_image_was_pruned_is_refused(harness: DeployHarness) -> None:
+    harness.ecr.gone.add(digest("two"))
     with pytest.raises(RefusedError, match="is gone from ECR") as caught:
-        roll_back(world)
+        roll_back(harness)
     assert "version 2" not in caught.value.hint
 
 
-def test_a_version_number_of_a_function_that_was_made_anew_is_refused(world: World) -> None:
-    world.function.versions["2"]["ImageUri"] = world.function.versions["1"]["ImageUri"]
+def test_a_version_number_of_a_function_that_was_made_anew_is_refused(harness: DeployHarness) -> None:
+    harness.function.versions["2"]["ImageUri"] = harness.function.versions["1"]["ImageUri"]
     with pytest.raises(RefusedError, match="was made anew"):
-        roll_back(world)
+        roll_back(harness)
 
 
-def test_configuration_that_returns_is_told_without_the_values_of_variables(world: World) -> None:
-    world.infra_inputs = "changed"
-    world.on_apply = lambda _r: world.function.configure(
+def test_configuration_that_returns_is_told_without_the_values_of_variables(harness: DeployHarness) -> None:
+    harness.infra_inputs = "changed"
+    harness.on_apply = lambda _r: harness.function.configure(
         MemorySize=512, Environment={"Variables": {"TOKEN": "secret-2"}}
     )
-    world.deploy()
-    world.err.truncate(0)
-    report = roll_back(world)
+    harness.deploy()
+    harness.err.truncate(0)
+    report = roll_back(harness)
     assert report.differences == ("environment variables that differ: TOKEN", "MemorySize: 512 -> 256")
     assert report.marked_bad == "", "the image is the same, so it isn't the image that is bad"
-    assert "secret-2" not in world.said
-    assert "the next deploy releases it again" in world.said
+    assert "secret-2" not in harness.said
+    assert "the next deploy releases it again" in harness.said
 
 
-def test_a_dry_run_changes_nothing(world: World) -> None:
-    before = repr(world.table.tables)
-    assert roll_back(world, dry_run=True).result == "dry_run"
-    assert repr(world.table.tables) == before
-    assert world.serves == digest("three")
+def test_a_dry_run_changes_nothing(harness: DeployHarness) -> None:
+    before = repr(harness.table.tables)
+    assert roll_back(harness, dry_run=True).result == "dry_run"
+    assert repr(harness.table.tables) == before
+    assert harness.serves == digest("three")
 
 
-def test_a_deployment_under_way_is_stopped_and_the_rung_is_where_it_began(world: World) -> None:
-    world.function.versions["4"] = world.function.versions["3"] | {"Version": "4", "ImageUri": f"r@{digest('four')}"}
-    world.function.point("3", {"4": 0.1})
-    world.codedeploy.active = "d-1"
-    world.codedeploy.on_stop = lambda: world.function.point("3")
-    report = roll_back(world)
-    assert world.codedeploy.stopped == [("d-1", True)]
+def test_a_deployment_under_way_is_stopped_and_the_rung_is_where_it_began(harness: DeployHarness) -> None:
+    harness.function.versions["4"] = harness.function.versions["3"] | {
+        "Version": "4",
+        "ImageUri": f"r@{digest('four')}",
+    }
+    harness.function.point("3", {"4": 0.1})
+    harness.codedeploy.active = "d-1"
+    harness.codedeploy.on_stop = lambda: harness.function.point("3")
+    report = roll_back(harness)
+    assert harness.codedeploy.stopped == [("d-1", True)]
     assert (report.version, report.previous_version, report.marked_bad) == ("3", "4", digest("four"))
-    assert world.serves == digest("three")
+    assert harness.serves == digest("three")
 
 
-def test_a_climb_under_way_is_stopped_and_given_time_to_settle_its_rung(world: World) -> None:
-    world.function.versions["4"] = world.function.versions["3"] | {"Version": "4", "ImageUri": f"r@{digest('four')}"}
-    world.function.point("3", {"4": 0.1})
-    world.codedeploy.active = "d-1"
-    climb = {"owner": "ann", "command": "inv promote", "run_id": "execution", "expires": int(world.time.seconds) + 3600}
+def test_a_climb_under_way_is_stopped_and_given_time_to_settle_its_rung(harness: DeployHarness) -> None:
+    harness.function.versions["4"] = harness.function.versions["3"] | {
+        "Version": "4",
+        "ImageUri": f"r@{digest('four')}",
+    }
+    harness.function.point("3", {"4": 0.1})
+    harness.codedeploy.active = "d-1"
+    climb = {
+        "owner": "ann",
+        "command": "inv promote",
+        "run_id": "execution",
+        "expires": int(harness.time.seconds) + 3600,
+    }
     fields = {k: {"N": str(v)} if isinstance(v, int) else {"S": v} for k, v in climb.items()}
-    world.table.tables[TABLE]["env#staging", "lock"] = {"pk": {"S": "env#staging"}, "sk": {"S": "lock"}, **fields}
+    harness.table.tables[TABLE]["env#staging", "lock"] = {"pk": {"S": "env#staging"}, "sk": {"S": "lock"}, **fields}
 
     def settles() -> None:
-        world.function.point("3")
-        world.table.tables[TABLE].pop(("env#staging", "lock"))
+        harness.function.point("3")
+        harness.table.tables[TABLE].pop(("env#staging", "lock"))
 
-    world.table.before("GetItem", lambda: None)
-    world.codedeploy.on_stop = lambda: world.table.before("GetItem", settles)
-    report = roll_back(world)
-    assert (report.version, report.marked_bad, world.serves) == ("3", digest("four"), digest("three"))
-
-
-def test_a_deployment_that_is_stopped_without_its_rollback_is_put_right(world: World) -> None:
-    world.function.versions["4"] = world.function.versions["3"] | {"Version": "4", "ImageUri": f"r@{digest('four')}"}
-    world.function.point("3", {"4": 0.1})
-    world.codedeploy.active = "d-1"
-    roll_back(world)
-    assert world.serves == digest("three")
+    harness.table.before("GetItem", lambda: None)
+    harness.codedeploy.on_stop = lambda: harness.table.before("GetItem", settles)
+    report = roll_back(harness)
+    assert (report.version, report.marked_bad, harness.serves) == ("3", digest("four"), digest("three"))
 
 
-def test_weights_that_a_stopped_deployment_left_are_cleared(world: World) -> None:
-    world.function.versions["4"] = world.function.versions["3"] | {"Version": "4", "ImageUri": f"r@{digest('four')}"}
-    world.function.point("3", {"4": 0.1})
-    assert roll_back(world).version == "3"
-    assert world.serves == digest("three")
+def test_a_deployment_that_is_stopped_without_its_rollback_is_put_right(harness: DeployHarness) -> None:
+    harness.function.versions["4"] = harness.function.versions["3"] | {
+        "Version": "4",
+        "ImageUri": f"r@{digest('four')}",
+    }
+    harness.function.point("3", {"4": 0.1})
+    harness.codedeploy.active = "d-1"
+    roll_back(harness)
+    assert harness.serves == digest("three")
 
 
-def test_a_deployment_that_won_t_stop_meets_its_deadline(world: World) -> None:
-    world.codedeploy.active = "d-1"
-    world.codedeploy.ends = ["InProgress"]
+def test_weights_that_a_stopped_deployment_left_are_cleared(harness: DeployHarness) -> None:
+    harness.function.versions["4"] = harness.function.versions["3"] | {
+        "Version": "4",
+        "ImageUri": f"r@{digest('four')}",
+    }
+    harness.function.point("3", {"4": 0.1})
+    assert roll_back(harness).version == "3"
+    assert harness.serves == digest("three")
+
+
+def test_a_deployment_that_won_t_stop_meets_its_deadline(harness: DeployHarness) -> None:
+    harness.codedeploy.active = "d-1"
+    harness.codedeploy.ends = ["InProgress"]
     with pytest.raises(StepladderError, match="still under way 300 s after it was stopped"):
-        roll_back(world)
-    assert not world.items("lock")
+        roll_back(harness)
+    assert not harness.items("lock")
 
 
-def test_an_alias_moved_by_hand_meanwhile_is_not_overwritten(world: World) -> None:
-    world.function.before("UpdateAlias", lambda: world.function.point("1"))
+def test_an_alias_moved_by_hand_meanwhile_is_not_overwritten(harness: DeployHarness) -> None:
+    harness.function.before("UpdateAlias", lambda: harness.function.point("1"))
     with pytest.raises(RefusedError, match="changed by somebody else"):
-        roll_back(world)
-    assert world.serves == digest("one")
+        roll_back(harness)
+    assert harness.serves == digest("one")
 
 
-def test_a_move_that_can_t_be_verified_is_the_loudest_error(world: World) -> None:
-    world.function.fail("GetAlias", DENIED, after=1)
+def test_a_move_that_can_t_be_verified_is_the_loudest_error(harness: DeployHarness) -> None:
+    harness.function.fail("GetAlias", DENIED, after=1)
     with pytest.raises(RollbackFailedError, match="isn't verified: AccessDeniedException"):
-        roll_back(world)
+        roll_back(harness)
 
 
-def test_a_rollback_that_fails_is_written_down(world: World) -> None:
-    world.function.fail("UpdateAlias", DENIED)
+def test_a_rollback_that_fails_is_written_down(harness: DeployHarness) -> None:
+    harness.function.fail("UpdateAlias", DENIED)
     with pytest.raises(ClientError):
-        roll_back(world)
-    last = world.releases[-1]
+        roll_back(harness)
+    last = harness.releases[-1]
     assert (last["kind"], last["result"], last["version"], last["cause"]) == (
         "rollback",
         "failed",
         "2",
         "AccessDeniedException",
     )
-    assert not world.items("lock")
-    assert world.serves == digest("three")
+    assert not harness.items("lock")
+    assert harness.serves == digest("three")
 
 
-def test_a_rung_that_somebody_is_deploying_is_left_to_them(world: World) -> None:
-    other = world.rung().lock
+def test_a_rung_that_somebody_is_deploying_is_left_to_them(harness: DeployHarness) -> None:
+    other = harness.rung().lock
     other.acquire()
     with pytest.raises(LockedError, match="inv deploy --env staging"):
-        roll_back(world)
+        roll_back(harness)
     other.release()
 
 
-def test_an_environment_without_a_function_has_nothing_to_roll_back(world: World) -> None:
-    world.function.alias = None
+def test_an_environment_without_a_function_has_nothing_to_roll_back(harness: DeployHarness) -> None:
+    harness.function.alias = None
     with pytest.raises(RefusedError, match="nothing is live"):
-        roll_back(world)
+        roll_back(harness)
 
 
-def test_an_inactive_target_is_woken_before_it_gets_traffic(world: World) -> None:
-    world.function.version_states = ["Inactive", "Inactive", "Inactive", "Pending", "Active"]
-    assert roll_back(world).version == "2"
-    assert "lambda:Invoke" in world.aws.calls
+def test_an_inactive_target_is_woken_before_it_gets_traffic(harness: DeployHarness) -> None:
+    harness.function.version_states = ["Inactive", "Inactive", "Inactive", "Pending", "Active"]
+    assert roll_back(harness).version == "2"
+    assert "lambda:Invoke" in harness.aws.calls
 
 
-def test_a_rollback_takes_few_calls(world: World) -> None:
-    roll_back(world)
-    assert len([c for c in world.aws.calls if "GetItem" not in c or "Batch" in c]) <= 12
-    assert TABLE in world.table.tables
+def test_a_rollback_takes_few_calls(harness: DeployHarness) -> None:
+    roll_back(harness)
+    assert len([c for c in harness.aws.calls if "GetItem" not in c or "Batch" in c]) <= 12
+    assert TABLE in harness.table.tables
 
 
 class FakeCloudWatch(Scripted):
@@ -291,9 +308,9 @@ class FakeCloudWatch(Scripted):
 
 
 @pytest.fixture
-def person(world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
+def person(harness: DeployHarness, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Somebody at the terminal, whose answer is set and whose questions are kept."""
-    world.aws.clients["cloudwatch"] = FakeCloudWatch()
+    harness.aws.clients["cloudwatch"] = FakeCloudWatch()
     asked: list[str] = []
     person = SimpleNamespace(answer=False, asked=asked)
     monkeypatch.setattr(Console, "can_ask", True)
@@ -303,41 +320,43 @@ def person(world: World, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.mark.parametrize("answer", [True, False])
 def test_a_person_who_rolls_a_healthy_release_back_says_whether_its_image_is_bad(
-    world: World, person: Any, answer: bool
+    harness: DeployHarness, person: Any, answer: bool
 ) -> None:
     person.answer = answer
-    report = roll_back(world)
+    report = roll_back(harness)
     assert len(person.asked) == 1
-    assert bool(world.rung().ledger.is_bad(digest("three"))) is answer
+    assert bool(harness.rung().ledger.is_bad(digest("three"))) is answer
     assert report.marked_bad == (digest("three") if answer else "")
-    assert ("is not marked" in world.said) is not answer
-    world.source = "three"
+    assert ("is not marked" in harness.said) is not answer
+    harness.source = "three"
     if answer:
         with pytest.raises(RefusedError, match="marked bad"):
-            world.deploy()
+            harness.deploy()
     else:
-        assert world.deploy().result == "released"
+        assert harness.deploy().result == "released"
 
 
-def test_an_image_that_is_kept_is_no_target_of_the_next_rollback_all_the_same(world: World, person: Any) -> None:
-    assert [roll_back(world).version for _ in range(2)] == ["2", "1"]
+def test_an_image_that_is_kept_is_no_target_of_the_next_rollback_all_the_same(
+    harness: DeployHarness, person: Any
+) -> None:
+    assert [roll_back(harness).version for _ in range(2)] == ["2", "1"]
     with pytest.raises(RefusedError, match="no earlier good release"):
-        roll_back(world)
+        roll_back(harness)
 
 
-def test_without_an_answer_the_image_is_marked_and_the_way_back_is_told(world: World) -> None:
-    world.aws.clients["cloudwatch"] = FakeCloudWatch()
-    roll_back(world)
-    assert world.rung().ledger.is_bad(digest("three"))
-    assert f"`inv ledger.unmark --digest {digest('three')[7:19]}`" in world.said
-    assert not world.aws.clients["cloudwatch"].calls
+def test_without_an_answer_the_image_is_marked_and_the_way_back_is_told(harness: DeployHarness) -> None:
+    harness.aws.clients["cloudwatch"] = FakeCloudWatch()
+    roll_back(harness)
+    assert harness.rung().ledger.is_bad(digest("three"))
+    assert f"`inv ledger.unmark --digest {digest('three')[7:19]}`" in harness.said
+    assert not harness.aws.clients["cloudwatch"].calls
 
 
 @pytest.mark.parametrize("bad", [True, False])
-def test_a_flag_answers_before_anybody_is_asked(world: World, person: Any, bad: bool) -> None:
-    roll_back(world, bad=bad)
+def test_a_flag_answers_before_anybody_is_asked(harness: DeployHarness, person: Any, bad: bool) -> None:
+    roll_back(harness, bad=bad)
     assert person.asked == []
-    assert bool(world.rung().ledger.is_bad(digest("three"))) is bad
+    assert bool(harness.rung().ledger.is_bad(digest("three"))) is bad
 
 
 def test_both_flags_contradict_each_other() -> None:
@@ -347,63 +366,65 @@ def test_both_flags_contradict_each_other() -> None:
         is_bad(keep_image=True, bad=True)
 
 
-def test_nobody_is_asked_where_an_alarm_has_judged_or_traffic_is_shifting(world: World, person: Any) -> None:
-    world.aws.clients["cloudwatch"].state = "ALARM"
-    roll_back(world)
-    assert "ALARM: errors, latency, throttles: image" in world.said
-    assert world.rung().ledger.is_bad(digest("three"))
-    world.function.point("2", {"1": 0.1})
-    roll_back(world, to=world.releases[0]["release_id"])
+def test_nobody_is_asked_where_an_alarm_has_judged_or_traffic_is_shifting(harness: DeployHarness, person: Any) -> None:
+    harness.aws.clients["cloudwatch"].state = "ALARM"
+    roll_back(harness)
+    assert "ALARM: errors, latency, throttles: image" in harness.said
+    assert harness.rung().ledger.is_bad(digest("three"))
+    harness.function.point("2", {"1": 0.1})
+    roll_back(harness, to=harness.releases[0]["release_id"])
     assert person.asked == []
 
 
-def test_alarms_that_cant_be_read_hold_no_rollback_up(world: World, person: Any) -> None:
-    world.aws.clients["cloudwatch"].fail("DescribeAlarms", DENIED)
-    assert roll_back(world).result == "rolled_back"
+def test_alarms_that_cant_be_read_hold_no_rollback_up(harness: DeployHarness, person: Any) -> None:
+    harness.aws.clients["cloudwatch"].fail("DescribeAlarms", DENIED)
+    assert roll_back(harness).result == "rolled_back"
     assert len(person.asked) == 1
 
 
-def test_a_dry_run_and_a_rollback_of_nothing_ask_nobody(world: World, person: Any) -> None:
-    assert roll_back(world, dry_run=True).marked_bad == digest("three")
-    assert f"image {digest('three')[7:19]} would be marked bad; a person on a terminal is asked first" in world.said
-    assert roll_back(world, dry_run=True, bad=False).marked_bad == ""
-    roll_back(world, to=world.releases[2]["release_id"])
+def test_a_dry_run_and_a_rollback_of_nothing_ask_nobody(harness: DeployHarness, person: Any) -> None:
+    assert roll_back(harness, dry_run=True).marked_bad == digest("three")
+    assert f"image {digest('three')[7:19]} would be marked bad; a person on a terminal is asked first" in harness.said
+    assert roll_back(harness, dry_run=True, bad=False).marked_bad == ""
+    roll_back(harness, to=harness.releases[2]["release_id"])
     assert person.asked == []
 
 
-def lose_the_last_record(world: World) -> None:
+def lose_the_last_record(harness: DeployHarness) -> None:
     """Leave a release as it is when its run is killed after UpdateAlias and before the ledger is written."""
-    world.source = "four"
-    world.table.fail("TransactWriteItems", DENIED)
+    harness.source = "four"
+    harness.table.fail("TransactWriteItems", DENIED)
     with pytest.raises(StepladderError, match="the ledger could not be written"):
-        world.deploy()
+        harness.deploy()
 
 
-def test_a_release_that_was_cut_off_before_it_was_written_down_is_left_for_the_last_good_one(world: World) -> None:
-    lose_the_last_record(world)
-    report = roll_back(world, dry_run=True)
+def test_a_release_that_was_cut_off_before_it_was_written_down_is_left_for_the_last_good_one(
+    harness: DeployHarness,
+) -> None:
+    lose_the_last_record(harness)
+    report = roll_back(harness, dry_run=True)
     assert (report.previous_version, report.version) == ("4", "3")
-    report = roll_back(world)
+    report = roll_back(harness)
     assert (report.previous_version, report.version) == ("4", "3")
-    assert world.serves == digest("three")
+    assert harness.serves == digest("three")
 
 
-def test_the_last_good_one_is_passed_over_when_it_is_marked_bad(world: World) -> None:
-    lose_the_last_record(world)
+def test_the_last_good_one_is_passed_over_when_it_is_marked_bad(harness: DeployHarness) -> None:
+    lose_the_last_record(harness)
     where = {"pk": {"S": "digest#" + digest("three")}, "sk": {"S": "bad"}}
     said = {name: {"S": "x"} for name in ("marked_at", "by", "why")}
-    world.table.tables[TABLE][where["pk"]["S"], "bad"] = where | said
-    assert roll_back(world, dry_run=True).version == "2"
+    harness.table.tables[TABLE][where["pk"]["S"], "bad"] = where | said
+    assert roll_back(harness, dry_run=True).version == "2"
 
 
 @pytest.mark.parametrize("ahead", [300, 3 * 3600, -300])
-def test_a_clock_that_was_wrong_when_a_release_was_written_changes_no_order(world: World, ahead: int) -> None:
-    world.time.seconds += ahead
-    world.source = "four"
-    world.deploy()
-    world.time.seconds -= ahead
-    world.source = "five"
-    world.deploy()
-    ids = [entry["release_id"] for entry in world.releases]
+def test_a_clock_that_was_wrong_when_a_release_was_written_changes_no_order(harness: DeployHarness, ahead: int) -> None:
+    harness.time.seconds += ahead
+    harness.source = "four"
+    harness.deploy()
+    harness.time.seconds -= ahead
+    harness.source = "five"
+    harness.deploy()
+    ids = [entry["release_id"] for entry in harness.releases]
     assert ids == sorted(ids)
-    assert roll_back(world).version == "4"
+    assert roll_back(harness).version == "4"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fakes.image_world import World
+from fakes.image_harness import ImageHarness
 
 from stepladder.releases import sources
 
@@ -16,10 +16,10 @@ FILES = {
 
 
 @pytest.fixture
-def world(image_world: World) -> World:
-    image_world.write({**FILES, ".gitignore": "*.auto.tfvars\n.terraform/\n.stepladder/\n"})
-    image_world.commit()
-    return image_world
+def harness(image_harness: ImageHarness) -> ImageHarness:
+    image_harness.write({**FILES, ".gitignore": "*.auto.tfvars\n.terraform/\n.stepladder/\n"})
+    image_harness.commit()
+    return image_harness
 
 
 @pytest.mark.parametrize(
@@ -37,10 +37,10 @@ def world(image_world: World) -> World:
         "tests/smoke/new.json",
     ],
 )
-def test_what_decides_a_release_makes_it_dirty(world: World, path: str) -> None:
-    assert not sources.commit(world.settings).dirty
-    (world.root / path).write_text("changed")
-    assert sources.commit(world.settings).changed == path
+def test_what_decides_a_release_makes_it_dirty(harness: ImageHarness, path: str) -> None:
+    assert not sources.commit(harness.settings).dirty
+    (harness.root / path).write_text("changed")
+    assert sources.commit(harness.settings).changed == path
 
 
 @pytest.mark.parametrize(
@@ -57,23 +57,23 @@ def test_what_decides_a_release_makes_it_dirty(world: World, path: str) -> None:
         "tests/test_handler.py",
     ],
 )
-def test_what_decides_no_release_leaves_it_clean(world: World, path: str) -> None:
-    (world.root / path).parent.mkdir(exist_ok=True)
-    (world.root / path).write_text("changed")
-    found = sources.commit(world.settings)
+def test_what_decides_no_release_leaves_it_clean(harness: ImageHarness, path: str) -> None:
+    (harness.root / path).parent.mkdir(exist_ok=True)
+    (harness.root / path).write_text("changed")
+    found = sources.commit(harness.settings)
     assert (found.changed, len(found.sha)) == ("", 40)
 
 
-def test_a_lock_file_that_git_knows_counts_as_any_other(world: World) -> None:
-    lock = world.root / "terraform/service/.terraform.lock.hcl"
+def test_a_lock_file_that_git_knows_counts_as_any_other(harness: ImageHarness) -> None:
+    lock = harness.root / "terraform/service/.terraform.lock.hcl"
     lock.write_text("one")
-    world.commit()
-    assert not sources.commit(world.settings).dirty
+    harness.commit()
+    assert not sources.commit(harness.settings).dirty
     lock.write_text("two")
-    assert sources.commit(world.settings).dirty
+    assert sources.commit(harness.settings).dirty
 
 
-def test_a_file_that_is_gone_counts(world: World) -> None:
-    (world.root / "terraform/service/main.tf").unlink()
-    (world.root / "tests/smoke/hello.json").unlink()
-    assert sources.commit(world.settings).changed == "terraform/service/main.tf, tests/smoke/hello.json"
+def test_a_file_that_is_gone_counts(harness: ImageHarness) -> None:
+    (harness.root / "terraform/service/main.tf").unlink()
+    (harness.root / "tests/smoke/hello.json").unlink()
+    assert sources.commit(harness.settings).changed == "terraform/service/main.tf, tests/smoke/hello.json"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import NoCredentialsError
+from fakes.deploy_harness import DeployHarness, digest
 from fakes.errors import DENIED, error
-from fakes.world import World, digest
 
 from stepladder.console import Console
 from stepladder.errors import NotReadyError, StepladderError
@@ -21,94 +21,94 @@ from stepladder.releases.status import RungStatus
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployHarness:
     monkeypatch.delenv("CI", raising=False)
-    world = World(tmp_path)
-    world.deploy()
-    return world
+    harness = DeployHarness(tmp_path)
+    harness.deploy()
+    return harness
 
 
-def show(world: World, *, as_json: bool = False) -> list[RungStatus]:
-    console = Console(err=world.err, out=world.out, live=False, as_json=as_json)
-    rung = Rung(world.settings, "staging", world.aws, console, "inv status", world.time.clock())  # type: ignore[arg-type]
-    return status.show([rung], clock=lambda: world.time.seconds + 300)
+def show(harness: DeployHarness, *, as_json: bool = False) -> list[RungStatus]:
+    console = Console(err=harness.err, out=harness.out, live=False, as_json=as_json)
+    rung = Rung(harness.settings, "staging", harness.aws, console, "inv status", harness.time.clock())  # type: ignore[arg-type]
+    return status.show([rung], clock=lambda: harness.time.seconds + 300)
 
 
-def test_a_live_rung_is_one_row(world: World) -> None:
-    (found,) = show(world)
+def test_a_live_rung_is_one_row(harness: DeployHarness) -> None:
+    (found,) = show(harness)
     assert (found.version, found.digest, found.health, found.drift) == ("1", digest("one"), "ok", "")
-    row = world.out.getvalue().splitlines()[1]
+    row = harness.out.getvalue().splitlines()[1]
     assert row.split() == ["staging", "1", digest("one")[7:19], "no", "commit", "5", "min", "100%", "ok", "-"]
 
 
-def test_json_says_the_same(world: World) -> None:
-    show(world, as_json=True)
-    (record,) = json.loads(world.out.getvalue())
+def test_json_says_the_same(harness: DeployHarness) -> None:
+    show(harness, as_json=True)
+    (record,) = json.loads(harness.out.getvalue())
     assert (record["environment"], record["version"], record["weights"]) == ("staging", "1", {})
 
 
-def test_weights_deployments_and_locks_are_shown(world: World) -> None:
-    world.function.point("1", {"7": 0.1})
-    world.codedeploy.active = "d-1"
-    (found,) = show(world)
+def test_weights_deployments_and_locks_are_shown(harness: DeployHarness) -> None:
+    harness.function.point("1", {"7": 0.1})
+    harness.codedeploy.active = "d-1"
+    (found,) = show(harness)
     assert found.row(0)[5:] == ("90%, 7: 10%", "ok", "d-1")
-    world.codedeploy.active = ""
-    lock = world.rung().lock
+    harness.codedeploy.active = ""
+    lock = harness.rung().lock
     lock.acquire()
-    (found,) = show(world)
+    (found,) = show(harness)
     assert "inv deploy --env staging by" in found.row(0)[7]
     assert "weights were left behind" in found.drift
     lock.release()
 
 
-def test_an_alarm_that_fires_is_named(world: World) -> None:
-    world.aws.clients["cloudwatch"].alarms = (("errors", "ALARM"), ("latency", "OK"))
-    assert show(world)[0].health == "ALARM: errors"
-    world.aws.clients["cloudwatch"].alarms = ()
-    assert show(world)[0].health == "no alarms"
+def test_an_alarm_that_fires_is_named(harness: DeployHarness) -> None:
+    harness.aws.clients["cloudwatch"].alarms = (("errors", "ALARM"), ("latency", "OK"))
+    assert show(harness)[0].health == "ALARM: errors"
+    harness.aws.clients["cloudwatch"].alarms = ()
+    assert show(harness)[0].health == "no alarms"
 
 
-def test_an_alias_that_somebody_moved_is_drift(world: World) -> None:
-    world.function.versions["9"] = world.function.versions["1"] | {"Version": "9"}
-    world.function.point("9")
-    assert show(world)[0].drift == "the alias serves version 9, the ledger says 1"
-    assert "drift" in world.said
+def test_an_alias_that_somebody_moved_is_drift(harness: DeployHarness) -> None:
+    harness.function.versions["9"] = harness.function.versions["1"] | {"Version": "9"}
+    harness.function.point("9")
+    assert show(harness)[0].drift == "the alias serves version 9, the ledger says 1"
+    assert "drift" in harness.said
 
 
-def test_a_failed_last_release_is_told(world: World) -> None:
-    world.case("works", expect={"status": 201})
-    world.source = "two"
+def test_a_failed_last_release_is_told(harness: DeployHarness) -> None:
+    harness.case("works", expect={"status": 201})
+    harness.source = "two"
     with pytest.raises(Exception, match="fails 1 of 1"):
-        world.deploy()
-    assert "fails 1 of 1 smoke cases" in show(world)[0].last_failure
+        harness.deploy()
+    assert "fails 1 of 1 smoke cases" in show(harness)[0].last_failure
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["table", "json"])
-def test_a_rung_that_can_t_be_read_says_why_and_is_a_failure(world: World, as_json: bool) -> None:
-    world.function.fail("GetAlias", DENIED)
+def test_a_rung_that_can_t_be_read_says_why_and_is_a_failure(harness: DeployHarness, as_json: bool) -> None:
+    harness.function.fail("GetAlias", DENIED)
     with pytest.raises(StepladderError, match="1 of 1 rungs can't be read: staging") as caught:
-        show(world, as_json=as_json)
+        show(harness, as_json=as_json)
     why = "these credentials may not call Fake (AccessDeniedException)"
     assert caught.value.record["rungs"][0]["problem"] == why  # type: ignore[index]
-    assert (why in world.out.getvalue()) != as_json, "with --json the error carries the rungs: one document"
+    assert (why in harness.out.getvalue()) != as_json, "with --json the error carries the rungs: one document"
 
 
 @pytest.mark.parametrize("failure", [NoCredentialsError(), error("ExpiredToken", 403)], ids=["none", "expired"])
-def test_without_credentials_that_work_nothing_is_ready(world: World, failure: Exception) -> None:
-    world.function.fail("GetAlias", failure)
+def test_without_credentials_that_work_nothing_is_ready(harness: DeployHarness, failure: Exception) -> None:
+    harness.function.fail("GetAlias", failure)
     with pytest.raises(NotReadyError, match="no AWS credentials that work"):
-        show(world)
+        show(harness)
 
 
-def test_an_alarm_of_another_project_whose_name_begins_alike_is_not_ours(world: World) -> None:
-    world.aws.clients["cloudwatch"].alarms = (("two-errors", "ALARM"), ("errors", "OK"))
-    assert show(world)[0].health == "ok"
+def test_an_alarm_of_another_project_whose_name_begins_alike_is_not_ours(harness: DeployHarness) -> None:
+    harness.aws.clients["cloudwatch"].alarms = (("two-errors", "ALARM"), ("errors", "OK"))
+    assert show(harness)[0].health == "ok"
 
 
-def test_a_rung_that_has_nothing_yet_says_so(world: World) -> None:
-    world.function.alias = None
-    world.table.tables.clear()
-    (found,) = show(world)
+def test_a_rung_that_has_nothing_yet_says_so(harness: DeployHarness) -> None:
+    harness.function.alias = None
+    harness.table.tables.clear()
+    (found,) = show(harness)
     assert found.row(0)[6] == "nothing deployed yet"
 
 
@@ -130,69 +130,69 @@ class Terminal(io.StringIO):
         return True
 
 
-def on_terminal(world: World, monkeypatch: pytest.MonkeyPatch, width: int) -> list[str]:
+def on_terminal(harness: DeployHarness, monkeypatch: pytest.MonkeyPatch, width: int) -> list[str]:
     """Show the status on a terminal of that width, and return what standard output and standard error show."""
     for name in ("CI", "NO_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     terminal = Terminal()
     console = Console(err=terminal, out=terminal, width=width)
-    rung = Rung(world.settings, "staging", world.aws, console, "inv status", world.time.clock())  # type: ignore[arg-type]
-    status.show([rung], clock=lambda: world.time.seconds + 300)
+    rung = Rung(harness.settings, "staging", harness.aws, console, "inv status", harness.time.clock())  # type: ignore[arg-type]
+    status.show([rung], clock=lambda: harness.time.seconds + 300)
     return terminal.getvalue().splitlines()
 
 
-def test_the_mark_of_an_image_is_seen_wherever_it_serves(world: World) -> None:
-    ledger = world.rung().ledger
+def test_the_mark_of_an_image_is_seen_wherever_it_serves(harness: DeployHarness) -> None:
+    ledger = harness.rung().ledger
     ledger.mark_bad(
         digest("one"), Bad("2027-01-15T07:00:00Z", "climb", "rolled back on production: ProbeFailedError: x")
     )
-    (found,) = show(world)
+    (found,) = show(harness)
     assert [(mark.version, mark.digest, mark.by) for mark in found.bad] == [("1", digest("one"), "climb")]
-    assert f"{digest('one')[7:19]} bad" in world.out.getvalue()
-    assert "image of version 1" not in world.said
-    assert "of version 1 is marked bad by climb, 1 h ago: rolled back on production: x" in world.said
-    assert f"`inv ledger.unmark --digest {digest('one')[7:19]}`" in world.said
-    world.out.truncate(0)
-    world.out.seek(0)
-    show(world, as_json=True)
-    (record,) = json.loads(world.out.getvalue())
+    assert f"{digest('one')[7:19]} bad" in harness.out.getvalue()
+    assert "image of version 1" not in harness.said
+    assert "of version 1 is marked bad by climb, 1 h ago: rolled back on production: x" in harness.said
+    assert f"`inv ledger.unmark --digest {digest('one')[7:19]}`" in harness.said
+    harness.out.truncate(0)
+    harness.out.seek(0)
+    show(harness, as_json=True)
+    (record,) = json.loads(harness.out.getvalue())
     assert record["bad"][0]["why"] == "rolled back on production: ProbeFailedError: x", "as it is stored"
 
 
-def test_the_mark_of_a_version_that_gets_a_share_of_the_traffic_is_seen_too(world: World) -> None:
-    world.source = "two"
-    world.deploy()
-    world.function.point("1", {"2": 0.1})
-    world.rung().ledger.mark_bad(digest("two"), Bad("2027-01-15T07:00:00Z", "climb", "x"))
-    assert [mark.version for mark in show(world)[0].bad] == ["2"]
+def test_the_mark_of_a_version_that_gets_a_share_of_the_traffic_is_seen_too(harness: DeployHarness) -> None:
+    harness.source = "two"
+    harness.deploy()
+    harness.function.point("1", {"2": 0.1})
+    harness.rung().ledger.mark_bad(digest("two"), Bad("2027-01-15T07:00:00Z", "climb", "x"))
+    assert [mark.version for mark in show(harness)[0].bad] == ["2"]
 
 
-def test_marks_cost_one_call_and_a_good_image_has_none(world: World) -> None:
-    world.table.calls.clear()
-    assert show(world)[0].bad == ()
-    assert world.table.calls.count("BatchGetItem") == 2
+def test_marks_cost_one_call_and_a_good_image_has_none(harness: DeployHarness) -> None:
+    harness.table.calls.clear()
+    assert show(harness)[0].bad == ()
+    assert harness.table.calls.count("BatchGetItem") == 2
 
 
 def test_a_long_cause_is_cut_to_the_terminal_and_the_command_that_shows_it_all_is_told(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    harness: DeployHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.case("works", expect={"status": 201, "result": {"a": "long " * 20}})
-    world.source = "two"
+    harness.case("works", expect={"status": 201, "result": {"a": "long " * 20}})
+    harness.source = "two"
     with pytest.raises(Exception, match="fails 1 of 1"):
-        world.deploy()
-    lines = on_terminal(world, monkeypatch, 80)
+        harness.deploy()
+    lines = on_terminal(harness, monkeypatch, 80)
     (cut,) = [line for line in lines if "the last release failed" in line]
     assert cut.endswith("…")
     assert len(re.sub(r"\x1b\[\d+m", "", cut)) <= 80
-    assert f"`inv ledger --env staging --release {world.releases[-1]['release_id']}`" in lines[-1]
+    assert f"`inv ledger --env staging --release {harness.releases[-1]['release_id']}`" in lines[-1]
 
 
-def test_colours_tell_what_is_well_and_what_is_not(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "\x1b[32mok\x1b[0m" in on_terminal(world, monkeypatch, 120)[1]
-    world.aws.clients["cloudwatch"].alarms = (("errors", "ALARM"),)
-    world.function.point("1", {"7": 0.1})
-    world.codedeploy.active = "d-1"
-    line = on_terminal(world, monkeypatch, 120)[1]
+def test_colours_tell_what_is_well_and_what_is_not(harness: DeployHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[32mok\x1b[0m" in on_terminal(harness, monkeypatch, 120)[1]
+    harness.aws.clients["cloudwatch"].alarms = (("errors", "ALARM"),)
+    harness.function.point("1", {"7": 0.1})
+    harness.codedeploy.active = "d-1"
+    line = on_terminal(harness, monkeypatch, 120)[1]
     assert "\x1b[31mALARM: errors\x1b[0m" in line
     assert "\x1b[33m90%, 7: 10%\x1b[0m" in line
     assert "\x1b[33md-1\x1b[0m" in line

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from fakes.deploy_harness import TABLE, DeployHarness, digest
 from fakes.errors import DENIED, error
-from fakes.world import TABLE, World, digest
 
 from stepladder.errors import (
     LockedError,
@@ -14,7 +14,7 @@ from stepladder.errors import (
 from stepladder.releases.records import Bad
 
 
-def test_a_ledger_that_can_t_be_written_is_said_and_the_next_run_writes_it(live: World) -> None:
+def test_a_ledger_that_can_t_be_written_is_said_and_the_next_run_writes_it(live: DeployHarness) -> None:
     live.source = "two"
     live.table.fail("TransactWriteItems", DENIED)
     with pytest.raises(StepladderError, match="version 2 serves staging, verified, but the ledger"):
@@ -29,7 +29,7 @@ def cancelled(reason: str) -> Exception:
     return error("TransactionCanceledException", CancellationReasons=reasons)
 
 
-def test_a_throttled_ledger_is_written_with_patience(live: World) -> None:
+def test_a_throttled_ledger_is_written_with_patience(live: DeployHarness) -> None:
     live.source = "two"
     live.table.fail("TransactWriteItems", cancelled("ThrottlingError"), times=4)
     assert live.deploy().version == "2"
@@ -37,7 +37,7 @@ def test_a_throttled_ledger_is_written_with_patience(live: World) -> None:
 
 
 @pytest.mark.parametrize("reason", ["ThrottlingError", "ValidationError"])
-def test_a_ledger_that_stays_unwritten_is_not_told_as_a_lost_lock(live: World, reason: str) -> None:
+def test_a_ledger_that_stays_unwritten_is_not_told_as_a_lost_lock(live: DeployHarness, reason: str) -> None:
     live.source = "two"
     live.table.fail("TransactWriteItems", cancelled(reason), times=1000)
     with pytest.raises(StepladderError, match="version 2 serves staging, verified, but the ledger") as caught:
@@ -45,7 +45,7 @@ def test_a_ledger_that_stays_unwritten_is_not_told_as_a_lost_lock(live: World, r
     assert not isinstance(caught.value, LockedError)
 
 
-def test_a_lock_that_was_lost_at_the_very_end_is_told_as_such(live: World) -> None:
+def test_a_lock_that_was_lost_at_the_very_end_is_told_as_such(live: DeployHarness) -> None:
     live.source = "two"
 
     def steal() -> None:
@@ -56,7 +56,7 @@ def test_a_lock_that_was_lost_at_the_very_end_is_told_as_such(live: World) -> No
         live.deploy()
 
 
-def test_a_ledger_write_whose_answer_was_lost_is_not_written_twice(live: World) -> None:
+def test_a_ledger_write_whose_answer_was_lost_is_not_written_twice(live: DeployHarness) -> None:
     live.source = "two"
 
     def lost() -> None:
@@ -69,7 +69,7 @@ def test_a_ledger_write_whose_answer_was_lost_is_not_written_twice(live: World) 
     assert len(live.releases) == 2
 
 
-def test_an_interrupt_in_mid_release_gives_the_lock_back(live: World) -> None:
+def test_an_interrupt_in_mid_release_gives_the_lock_back(live: DeployHarness) -> None:
     live.source = "two"
 
     def interrupt() -> None:
@@ -83,7 +83,7 @@ def test_an_interrupt_in_mid_release_gives_the_lock_back(live: World) -> None:
     assert live.deploy().version == "2"
 
 
-def test_two_deploys_at_once_are_kept_apart_by_the_lock(live: World) -> None:
+def test_two_deploys_at_once_are_kept_apart_by_the_lock(live: DeployHarness) -> None:
     live.source = "two"
     seen: list[str] = []
 
@@ -107,7 +107,7 @@ def held(owner: str = "ann", expires: float = 4e9, pid: int = 1, **process: str)
 
 
 def test_a_wait_for_a_lock_that_came_after_the_first_read_is_followed_by_another_read(
-    live: World, monkeypatch: pytest.MonkeyPatch
+    live: DeployHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live.source = "two"
     table = live.table.tables[TABLE]
@@ -127,7 +127,7 @@ def test_a_wait_for_a_lock_that_came_after_the_first_read_is_followed_by_another
     assert (len(live.releases), live.serves) == (2, digest("two"))
 
 
-def test_a_lock_that_a_run_left_after_the_first_read_is_taken_over_with_its_state_locks(live: World) -> None:
+def test_a_lock_that_a_run_left_after_the_first_read_is_taken_over_with_its_state_locks(live: DeployHarness) -> None:
     live.source = "two"
     table = live.table.tables[TABLE]
     live.table.before("PutItem", lambda: table.update({("env#staging", "lock"): held(expires=0)}))
@@ -135,7 +135,7 @@ def test_a_lock_that_a_run_left_after_the_first_read_is_taken_over_with_its_stat
     assert [holder.owner for holder in live.freed] == ["ann"]
 
 
-def test_a_lock_that_can_t_be_given_back_doesn_t_hide_what_went_wrong(live: World) -> None:
+def test_a_lock_that_can_t_be_given_back_doesn_t_hide_what_went_wrong(live: DeployHarness) -> None:
     live.table.fail("DeleteItem", DENIED, times=5)
     live.infra_inputs = "other"
     live.on_apply = lambda _root: live.function.point("$LATEST")
@@ -144,7 +144,7 @@ def test_a_lock_that_can_t_be_given_back_doesn_t_hide_what_went_wrong(live: Worl
     assert "the lock could not be given back (AccessDeniedException)" in live.said
 
 
-def test_a_bad_digest_that_is_known_is_refused_before_the_service_is_applied(live: World) -> None:
+def test_a_bad_digest_that_is_known_is_refused_before_the_service_is_applied(live: DeployHarness) -> None:
     live.infra_inputs = "other"
     live.rung().ledger.mark_bad(digest("one"), Bad("2026-11-21T00:00:00Z", "ann@host", "rolled back elsewhere"))
     with pytest.raises(RefusedError, match="marked bad"):
@@ -152,7 +152,7 @@ def test_a_bad_digest_that_is_known_is_refused_before_the_service_is_applied(liv
     assert live.applied == []
 
 
-def test_a_lost_lock_stops_the_release_before_the_next_change(live: World) -> None:
+def test_a_lost_lock_stops_the_release_before_the_next_change(live: DeployHarness) -> None:
     live.source = "two"
 
     def steal() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.world import World
+from fakes.deploy_harness import DeployHarness
 
 from stepladder import terraform
 from stepladder.console import Console
@@ -19,39 +19,39 @@ EARLY = NoStateError("staging/service has no state yet", hint="begin with inv de
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployHarness:
     def plan(*_: Any, **__: Any) -> Any:
         raise EARLY
 
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setattr(terraform, "plan", plan)
-    return World(tmp_path)
+    return DeployHarness(tmp_path)
 
 
-def plan(world: World, *, as_json: bool = False) -> None:
-    console = Console(err=world.err, out=world.out, live=False, as_json=as_json)
-    desk.plan(Rung(world.settings, "staging", world.aws, console, "inv tf.plan"), "service")  # type: ignore[arg-type]
+def plan(harness: DeployHarness, *, as_json: bool = False) -> None:
+    console = Console(err=harness.err, out=harness.out, live=False, as_json=as_json)
+    desk.plan(Rung(harness.settings, "staging", harness.aws, console, "inv tf.plan"), "service")  # type: ignore[arg-type]
 
 
-def test_a_plan_before_the_first_deployment_says_so_and_is_no_failure(world: World) -> None:
-    plan(world)
-    assert "nothing is deployed yet" in world.said
-    assert f"warning: {EARLY.message}" in world.said
-    assert EARLY.hint in world.said
+def test_a_plan_before_the_first_deployment_says_so_and_is_no_failure(harness: DeployHarness) -> None:
+    plan(harness)
+    assert "nothing is deployed yet" in harness.said
+    assert f"warning: {EARLY.message}" in harness.said
+    assert EARLY.hint in harness.said
 
 
-def test_json_says_that_nothing_is_deployed_yet(world: World) -> None:
-    plan(world, as_json=True)
-    assert json.loads(world.out.getvalue()) == {"deployed": False, "why": EARLY.message}
+def test_json_says_that_nothing_is_deployed_yet(harness: DeployHarness) -> None:
+    plan(harness, as_json=True)
+    assert json.loads(harness.out.getvalue()) == {"deployed": False, "why": EARLY.message}
 
 
-def test_a_ledger_whose_states_bucket_is_gone_is_refused(world: World) -> None:
-    world.deploy()
+def test_a_ledger_whose_states_bucket_is_gone_is_refused(harness: DeployHarness) -> None:
+    harness.deploy()
     with pytest.raises(NoStateError):
-        plan(world)
+        plan(harness)
 
 
-def test_outputs_are_whole_on_a_narrow_terminal(world: World) -> None:
+def test_outputs_are_whole_on_a_narrow_terminal(harness: DeployHarness) -> None:
     arn = f"arn:aws:lambda:eu-west-1:123456789012:function:{'orders-' * 12}staging"
-    desk.outputs(Console(err=world.err, out=world.out, width=40), {"arn": arn, "names": ["a", "b"], "count": 2})
-    assert world.out.getvalue().splitlines()[1:] == [f"arn     {arn}", "count   2", 'names   ["a", "b"]']
+    desk.outputs(Console(err=harness.err, out=harness.out, width=40), {"arn": arn, "names": ["a", "b"], "count": 2})
+    assert harness.out.getvalue().splitlines()[1:] == [f"arn     {arn}", "count   2", 'names   ["a", "b"]']

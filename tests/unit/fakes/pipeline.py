@@ -320,7 +320,7 @@ class States:
         self._answer(taskToken, f"{error}: {cause}")
 
 
-class World:
+class FakeAws:
     """All services, by the names that boto3 has for them."""
 
     def __init__(self) -> None:

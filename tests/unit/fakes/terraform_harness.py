@@ -13,7 +13,7 @@ from stepladder.terraform import roots
 IMAGE = f"repository@sha256:{'a' * 64}"
 
 
-class Bench:
+class TerraformHarness:
     def __init__(self, root: Path) -> None:
         self.fake = FakeTerraform(root / "fake")
         self.settings: Settings = project(root / "project")

@@ -49,7 +49,7 @@ class FakeAws:
         return {"images": [image for image in imageIds if image["imageDigest"] in held]}
 
 
-class World:
+class ImageHarness:
     """A project under git, a registry that holds a base for two architectures, and prepare."""
 
     def __init__(self, root: Path, registry: FaultyRegistry) -> None:

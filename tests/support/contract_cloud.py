@@ -37,7 +37,7 @@ _UNDO: dict[str, tuple[str, tuple[str, ...]]] = {
 _MORE = {"delete_repository": {"force": True}}
 
 
-class Elsewhere:
+class ContractCloud:
     """One account and region behind an endpoint (a URL, or `aws`)."""
 
     own = False

@@ -147,7 +147,7 @@ class FakeAws:
         return [f"{name}:{call}" for name, client in self.clients.items() for call in client.calls]
 
 
-class World:
+class DeployHarness:
     """Everything at once. `source` is the handler's text: changing it is changing the code."""
 
     def __init__(
@@ -156,7 +156,7 @@ class World:
         *,
         environment: dict[str, Any] | None = None,
         name: str = "staging",
-        below: World | None = None,
+        below: DeployHarness | None = None,
         **settings: Any,
     ) -> None:
         self.root = root

@@ -52,7 +52,7 @@ class Result:
         self.code, self.record, self.message, self.text = code, record, message, text
 
 
-class Tower:
+class CloudProject:
     """One project. `cloud` is the session's; names are the project's own.
 
     `away` says which environments are elsewhere, each with account and region. Whatever takes an `environment` works in
@@ -71,7 +71,7 @@ class Tower:
         **promotion: Any,
     ) -> None:
         self.cloud, self.root, self.runtime = cloud, root, runtime
-        self.project = f"t{uuid4().hex[:8]}"
+        self.name = f"t{uuid4().hex[:8]}"
         rungs = rungs or ["staging", "production"]
         flat = [n for rung in rungs for n in (rung if isinstance(rung, list) else [rung])]
         place = {"account": manager.ACCOUNT, "region": manager.REGION}
@@ -80,7 +80,7 @@ class Tower:
             environments[name] = {"account": account, "region": region}
             if account != manager.ACCOUNT:
                 environments[name]["role_arn"] = f"arn:aws:iam::{account}:role/deployer"
-        told: dict[str, Any] = {"project": self.project, "rungs": rungs, "environments": environments}
+        told: dict[str, Any] = {"project": self.name, "rungs": rungs, "environments": environments}
         told["architecture"] = "x86_64"
         told |= {
             "architecture": "x86_64",
@@ -109,20 +109,20 @@ class Tower:
         return places.of(self.settings, environment or self.settings.rungs[0])
 
     def role(self, environment: str = "") -> str:
-        return f"arn:aws:iam::{self.place(environment).account}:role/{self.project}"
+        return f"arn:aws:iam::{self.place(environment).account}:role/{self.name}"
 
     def function(self, environment: str) -> str:
-        return f"{self.project}-{environment}"
+        return f"{self.name}-{environment}"
 
     def rung(self, environment: str | None = None, console: Console | None = None) -> Rung:
         name = environment or places.desks(self.settings)[0]
         return Rung(self.settings, name, clients(self.settings, name), console or Console(err=io.StringIO()), "test")
 
-    def build(self) -> Tower:
+    def build(self) -> CloudProject:
         """Make everything; every rung runs the same first image."""
         accounts = {self.place(name).account: name for name in places.desks(self.settings)}
         for name in accounts.values():
-            self.client("iam", name).create_role(RoleName=self.project, AssumeRolePolicyDocument=TRUST)
+            self.client("iam", name).create_role(RoleName=self.name, AssumeRolePolicyDocument=TRUST)
         for name, rungs in zip(places.desks(self.settings), places.every(self.settings).values(), strict=True):
             self._build_place(name, rungs)
         self.machine = self.machines[places.desks(self.settings)[0]]
@@ -130,7 +130,7 @@ class Tower:
 
     def _build_place(self, at: str, rungs: tuple[str, ...]) -> None:
         self.client("dynamodb", at).create_table(
-            TableName=f"{self.project}-releases",
+            TableName=f"{self.name}-releases",
             BillingMode="PAY_PER_REQUEST",
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
             AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
@@ -141,7 +141,7 @@ class Tower:
             **({} if where["LocationConstraint"] == "us-east-1" else {"CreateBucketConfiguration": where}),
         )
         self.client("ecr", at).create_repository(
-            repositoryName=self.project, imageScanningConfiguration={"scanOnPush": True}
+            repositoryName=self.name, imageScanningConfiguration={"scanOnPush": True}
         )
         first = self.push(GOOD % "first", at=at)
         with ThreadPoolExecutor(4) as pool:
@@ -150,7 +150,7 @@ class Tower:
         self._machine(pipeline, at)
         if at != places.desks(self.settings)[0]:
             self.client("lambda", at).add_permission(
-                FunctionName=f"{self.project}-pipeline-relay",
+                FunctionName=f"{self.name}-pipeline-relay",
                 StatementId="home",
                 Action="lambda:InvokeFunction",
                 Principal=self.role(),
@@ -202,7 +202,7 @@ class Tower:
     def _pipeline(self, verb: str, at: str) -> tuple[str, str]:
         package, told, place = packages.build(verb), places.variables(self.settings, at), self.place(at)
         partition = partition_of(place.region)
-        arn = f"arn:{partition}:lambda:%s:%s:function:{self.project}-pipeline-%s"
+        arn = f"arn:{partition}:lambda:%s:%s:function:{self.name}-pipeline-%s"
         here = (place.region, place.account)
         environment = {
             "AWS_MAX_ATTEMPTS": "2",  # the SDK's pauses are in real time; the state machine's follow the cloud's clock
@@ -214,15 +214,15 @@ class Tower:
                 }
             ),
             "LADDER": json.dumps(self.ladder(told)),
-            "LEDGER_TABLE": f"{self.project}-releases",
-            "MACHINE": f"arn:{partition}:states:{place.region}:{place.account}:stateMachine:{self.project}-promotion",
+            "LEDGER_TABLE": f"{self.name}-releases",
+            "MACHINE": f"arn:{partition}:states:{place.region}:{place.account}:stateMachine:{self.name}-promotion",
             "RELAY": arn % (*here, "relay"),
             "ROLLBACK": arn % (*here, "rollback"),
             "VALIDATE": arn % (*here, "validate"),
-            "REPOSITORY": self.project,
+            "REPOSITORY": self.name,
             "SCAN_THRESHOLD": self.settings.promotion.scan_threshold,
         }
-        name = f"{self.project}-pipeline-{verb}"
+        name = f"{self.name}-pipeline-{verb}"
         self.client("lambda", at).create_function(
             FunctionName=name,
             Runtime="python3.13",
@@ -249,20 +249,20 @@ class Tower:
         return ladder
 
     def _machine(self, pipeline: dict[str, str], at: str) -> None:
-        topic = self.client("sns", at).create_topic(Name=f"{self.project}-promotion")["TopicArn"]
+        topic = self.client("sns", at).create_topic(Name=f"{self.name}-promotion")["TopicArn"]
         text = json.dumps(definition.load())
         for name, value in {
-            "hook_name": f"{self.project}-pipeline-verify",
-            "ledger_table": f"{self.project}-releases",
+            "hook_name": f"{self.name}-pipeline-verify",
+            "ledger_table": f"{self.name}-releases",
             "partition": partition_of(self.place(at).region),
-            "project": self.project,
+            "project": self.name,
             "topic_arn": topic,
             **{f"{verb}_arn": f"{arn}:1" for verb, arn in pipeline.items()},
         }.items():
             text = text.replace(f"${{{name}}}", value)
         states = self.client("stepfunctions", at)
         made = states.create_state_machine(
-            name=f"{self.project}-promotion", definition=text, roleArn=self.role(at), type="STANDARD", publish=True
+            name=f"{self.name}-promotion", definition=text, roleArn=self.role(at), type="STANDARD", publish=True
         )
         states.create_state_machine_alias(
             name="live",
@@ -278,7 +278,7 @@ class Tower:
             "detail-type": ["Step Functions Execution Status Change"],
             "detail": {"stateMachineArn": [self.machines[at]], "status": ["ABORTED", "FAILED", "TIMED_OUT"]},
         }
-        events, name = self.client("events", at), f"{self.project}-promotion-ended"
+        events, name = self.client("events", at), f"{self.name}-promotion-ended"
         rule = events.put_rule(Name=name, EventPattern=json.dumps(pattern))["RuleArn"]
         events.put_targets(Rule=name, Targets=[{"Id": "settle", "Arn": rollback}])
         self.client("lambda", at).add_permission(
@@ -309,15 +309,15 @@ class Tower:
             "layers": [self._blob(layer, "application/vnd.oci.image.layer.v1.tar+gzip", at) for layer in layers],
         }
         answer = self.client("ecr", at).put_image(
-            repositoryName=self.project,
+            repositoryName=self.name,
             imageManifest=json.dumps(manifest),
             imageManifestMediaType=manifest["mediaType"],
         )
         names = self.settings.names(at or self.settings.rungs[0])
-        return f"{names.registry}/{self.project}@{answer['image']['imageId']['imageDigest']}"
+        return f"{names.registry}/{self.name}@{answer['image']['imageId']['imageDigest']}"
 
     def _blob(self, data: bytes, media_type: str, at: str) -> dict[str, Any]:
-        ecr, repository = self.client("ecr", at), self.project
+        ecr, repository = self.client("ecr", at), self.name
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         have = ecr.batch_check_layer_availability(repositoryName=repository, layerDigests=[digest])["layers"]
         if not have or have[0]["layerAvailability"] != "AVAILABLE":
@@ -366,7 +366,7 @@ class Tower:
             RoutingConfig={"AdditionalVersionWeights": {}},
         )
         self.client("dynamodb", environment).delete_item(
-            TableName=f"{self.project}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "current"}}
+            TableName=f"{self.name}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "current"}}
         )
 
     def ship(self, source: str, labels: dict[str, str] | None = None) -> str:
