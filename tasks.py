@@ -1,19 +1,15 @@
 """The tasks of this repository: those of a generated project, and what it takes to work on stepladder. No logic."""
 
-import os
-import shlex
 from pathlib import Path
 
+import suite
 from checks import CHECKS
-from stepladder.checks import must, run_all, tool
+from stepladder.checks import must, run_all
 from stepladder.collections import namespace
 from stepladder.collections.edge import task
 from stepladder.console import Console
-from stepladder.errors import StepladderError
-from stepladder.process import run
 
 ROOT = Path(__file__).resolve().parent
-SOME_FAILED = 1  # pytest's exit code
 
 
 @task
@@ -22,22 +18,19 @@ def check(_context):
     run_all(CHECKS, ROOT, Console())
 
 
-@task(help={"only": "arguments for pytest in place of the whole suite", "checks": "check the code first (default)"})
-def test(context, only="", checks=True):
+@task(
+    help={
+        "only": "Arguments for pytest in place of the whole suite",
+        "quick": "Run unit tests and quick bakes of the template only, without the checks",
+        "long": "Run the long forms too: all walks, corpora, browsers, every row of the fault tables",
+        "checks": "Check the code first (default)",
+    }
+)
+def test(context, only="", quick=False, long=False, checks=True):
     """Check the code, then run every test."""
-    if checks and not only:
+    if checks and not only and not quick:
         check(context)
-    # One worker more than processors: many tests wait for a clock or for another process.
-    chosen = shlex.split(only) or ["-n", str((os.cpu_count() or 1) + 1), "tests"]
-    code = run([tool("pytest"), *chosen], cwd=ROOT, timeout=4000, attached=True).code
-    if code == SOME_FAILED and not only:
-        # A deadline missed on a crowded machine isn't a defect; what fails alone too is.
-        Console().warn("some tests failed; each is run once more, alone")
-        code = run(
-            [tool("pytest"), "-v", "--last-failed", "--maxfail=10", "tests"], cwd=ROOT, timeout=1200, attached=True
-        ).code
-    if code:
-        raise StepladderError("the tests failed")
+    suite.run_tests(ROOT, only=only, quick=quick, long=long)
 
 
 @task(help={"output": "Folder of the demo, emptied first"})

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import asking
-import browser
+import needs
 import pytest
-from elsewhere import AWS, Elsewhere
+from contract_cloud import AWS, ContractCloud
+from reruns import Reruns
 from running_cloud import RunningCloud
 
-from stepladder.ci import in_ci
 from stepladder.local import manager
 
 ALIEN = (
@@ -28,7 +28,7 @@ ALIEN = (
     "TF_VAR_",
 )
 CREDENTIALS = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-browser.needed = in_ci()
+needs.remember_ci()
 for name in [name for name in os.environ if name.startswith(ALIEN) and name != "AWS_CA_BUNDLE"]:
     # A test means the same on a laptop and in CI; one that is about CI sets the variables itself.
     del os.environ[name]
@@ -63,9 +63,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     ):
         given = os.environ.get(f"STEPLADDER_CONTRACT_{name.upper()}", "us-east-1" if name == "region" else "")
         group.addoption(f"--{name}", default=given, help=text)
+    group = parser.getgroup("stepladder")
+    group.addoption("--long", action="store_true", help="run the long form too: what is marked `long`")
+    group.addoption("--again", action="store_true", help="run only the `timing` tests that failed in the run before")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Reruns(config), "reruns")
     os.environ.pop("COLUMNS", None)  # workers have one, and it stands for a terminal's width in everything that prints
     if not config.getoption("endpoint"):
         return
@@ -77,7 +81,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Elsewhere nothing but contract tests may run: the others would make things there that nothing deletes."""
+    """Leave the long form out unless it is asked for.
+
+    At another endpoint nothing but contract tests may run: the others would make things there that nothing deletes.
+    """
+    if not config.getoption("long"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     if not config.getoption("endpoint"):
         return
     docker = config.rootpath / "tests" / "docker"
@@ -87,10 +97,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def cloud(request: pytest.FixtureRequest) -> Iterator[RunningCloud | Elsewhere]:
+def cloud(request: pytest.FixtureRequest) -> Iterator[RunningCloud | ContractCloud]:
     """One cloud for a test session (for each xdist worker). Use names of your own in it: tests share it."""
     if endpoint := request.config.getoption("endpoint"):
-        there = Elsewhere(endpoint, request.config.getoption("account"), request.config.getoption("region"))
+        there = ContractCloud(endpoint, request.config.getoption("account"), request.config.getoption("region"))
         there.check_account()
         try:
             yield there

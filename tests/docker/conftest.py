@@ -9,6 +9,7 @@ from typing import Any
 
 import docker
 import docker_engine
+import needs
 import pytest
 from container_functions import ContainerFunctions
 from running_cloud import RunningCloud
@@ -33,7 +34,7 @@ def engine_host() -> Iterator[str]:
             host = stack.enter_context(docker_engine.running())
             docker_engine.base_image(host)
         except docker_engine.NoEngineError as error:
-            pytest.skip(f"no Docker engine: {error}")
+            needs.missing(f"no Docker engine: {error}")
         yield host
 
 

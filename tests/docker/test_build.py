@@ -14,6 +14,7 @@ from typing import Any
 import cuttable
 import docker
 import docker_engine
+import needs
 import pytest
 from fakes import image_project as project
 
@@ -217,7 +218,7 @@ def test_an_image_over_lambdas_limit_is_refused(builder: Builder, monkeypatch: p
 def full_engine(docker_host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An engine whose disk is too small, with a base of a few bytes."""
     if not shutil.which("dockerd", path=docker_engine.search_path()):
-        pytest.skip("the engine is not ours: its disk can't be filled")
+        needs.missing("no dockerd is here, and another engine's disk can't be filled")
     folder = Path(tempfile.mkdtemp(prefix="stepladder-full-"))  # short: its sockets have 108 characters
     (folder / "data").mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder / "data")], check=True, timeout=30)

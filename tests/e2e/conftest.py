@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import needs
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,7 +145,7 @@ def _listens(port: int) -> bool:
 def run() -> Iterator[Callable[..., Command]]:
     """Start a command; every one is ended after the test."""
     if not Path("/proc/self/stat").exists():
-        pytest.skip("needs proc(5) to see what a command starts")
+        needs.missing("no proc(5), by which to see what a command starts")
     commands: list[Command] = []
 
     def start(*argv: str, cwd: Path = ROOT, **env: str) -> Command:

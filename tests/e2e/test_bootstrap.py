@@ -14,6 +14,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import needs
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,10 +37,7 @@ TOOLS = (
 INSTALL = "hint: install Terraform 1.10 or newer (https://developer.hashicorp.com/terraform/install)"
 NOWHERE = "http://127.0.0.1:9"  # discard (RFC 863): nothing listens
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(shutil.which("sha256sum") is None, reason="the fake PATH holds GNU's tools"),
-]
+pytestmark = pytest.mark.e2e
 
 
 def _run(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
@@ -73,7 +71,7 @@ def checkout(tmp_path):
     _stamp(folder)
     (tmp_path / "bin").mkdir()
     for tool in TOOLS:
-        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
+        (tmp_path / "bin" / tool).symlink_to(needs.tool(tool))
     return folder
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import browser
+import needs
 import pytest
 import urllib3
 from asking import code_of, until
@@ -121,7 +122,7 @@ def relays(cloud: Any) -> Iterator[tuple[Relay, Relay]]:
     try:
         browser.found()
     except browser.NoBrowserError as error:
-        (pytest.fail if browser.needed else pytest.skip)(str(error))
+        needs.missing(str(error))
     both = Relay(cloud.url), Relay(cloud.url)
     yield both
     for relay in both:

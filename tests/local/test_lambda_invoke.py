@@ -9,6 +9,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import needs
 import pytest
 from asking import until
 
@@ -328,14 +329,8 @@ def test_a_dry_run_runs_nothing(functions: Any, code: Any) -> None:
     assert missing == "ResourceNotFoundException"
 
 
-@pytest.mark.parametrize("version", ["3.12", "3.13"])
-def test_a_function_runs_under_the_python_that_it_asks_for(functions: Any, version: str) -> None:
-    from stepladder.local.launchers import LaunchError, pythons
-
-    try:
-        pythons.find(version)
-    except LaunchError:
-        pytest.skip(f"no Python {version} on this machine")
+def test_a_function_runs_under_the_python_that_it_asks_for(functions: Any) -> None:
+    version = needs.another_python()[0]
     name = functions.create(
         "import sys\ndef handler(event, context):\n    return list(sys.version_info[:2])\n", Runtime=f"python{version}"
     )

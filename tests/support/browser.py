@@ -20,8 +20,6 @@ FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
 )
-needed = False
-"""Whether a machine without a browser fails the tests that want one: in CI (tests/conftest.py)."""
 
 
 class NoBrowserError(Exception):

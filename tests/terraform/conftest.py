@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 import tftest
 
@@ -110,7 +111,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     try:
         found = cli.find(Path(__file__).parents[2])
     except NotReadyError as error:
-        pytest.skip(str(error))
+        needs.missing(str(error))
     source = providers.source(folder, folder)
     env = {name: value for name, value in cli.environment(folder / "unused", source.env).items() if value is not None}
     del env["TF_DATA_DIR"]  # tftest looks for .terraform in the root

@@ -1,0 +1,76 @@
+"""What failed is run again only when it is marked `timing`, once, alone; the last lines say which tests that were.
+
+A test whose outcome hangs on how busy the machine is carries `@pytest.mark.timing("why")`. A run in which no other test
+failed ends with `ONLY_TIMING`, and `pytest --again` runs those that failed. Any other failure fails the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+MARK = "timing"
+ONLY_TIMING = 8
+"""Exit code of a run whose only failures are of marked tests; pytest's own are 0 to 5."""
+_CACHE = "stepladder/again"
+_REASON = "timing reason"
+
+
+class Reruns:
+    """A plugin of the process that runs the tests, or with xdist of every worker and of the one that counts."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._again = bool(config.getoption("again"))
+        self._marked: dict[str, str] = {}  # test: why it is marked
+        self._failed: set[str] = set()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        for item in items:
+            mark = item.get_closest_marker(MARK)
+            if mark is None:
+                continue
+            if len(mark.args) != 1 or mark.kwargs or not isinstance(mark.args[0], str):
+                raise pytest.UsageError(f'{item.nodeid}: say why its timing matters: @pytest.mark.{MARK}("...")')
+            item.user_properties.append((_REASON, mark.args[0]))
+        if self._again:
+            wanted = set(config.cache.get(_CACHE, [])) if config.cache else set()
+            kept = [item for item in items if item.nodeid in wanted]
+            config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in wanted])
+            items[:] = kept
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        why = dict(report.user_properties).get(_REASON)
+        if isinstance(why, str):
+            self._marked[report.nodeid] = why
+        if report.failed:
+            self._failed.add(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._failed.add(report.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if hasattr(self._config, "workerinput") or self._again or exitstatus != pytest.ExitCode.TESTS_FAILED:
+            return
+        if self._failed and self._failed <= set(self._marked) and self._config.cache:
+            self._config.cache.set(_CACHE, sorted(self._failed))
+            session.exitstatus = ONLY_TIMING
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+        yield
+        line = terminalreporter.write_line
+        if self._again:
+            line(f"run again, alone, since their timing matters: {len(self._marked)}")
+            for name, why in sorted(self._marked.items()):
+                line(f"  {'FAILED AGAIN' if name in self._failed else 'passed'} {name} ({why})")
+            return
+        line(f"tests marked {MARK}: {len(self._marked)}; of these failed: {len(self._failed & set(self._marked))}")
+        for name in sorted(self._failed & set(self._marked)):
+            line(f"  {name} ({self._marked[name]})")
+        if others := self._failed - set(self._marked):
+            line(f"failed, and not run again: {len(others)}")
