@@ -1,110 +1,185 @@
-"""A child climb: one target of another place's climb, by this place's own state machine.
+"""A child execution: one target in another location, released by that location's own state machine.
 
-It releases its target, then waits with the lock in its hand for the parent's word: keep, or put back. If none comes it
-puts back by itself.
+It releases its target and keeps its lock until its parent's verdict comes: keep, or undo. If none comes it undoes the
+release by itself.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import time
 from collections.abc import Callable
-from typing import Any
 
-import family
 import outcome
-from shared import aws, ledger
+from shared import aws, ledger, relay_client
+from shared.errors import StillRollingBackError
 
-_STAYS = 5.0  # seconds that a look waits for something to happen: a Wait state can't be shorter than a second
-_FIRST, _MOST = 0.05, 1.0
-_GONE = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
+from stepladder.promotion.contract import ExecutionInput, RungInput, StateError, TargetInput, Verdict
+from stepladder.promotion.relay_requests import (
+    AnswerChildRequest,
+    ChildState,
+    EndChildRequest,
+    PollChildRequest,
+    StartChildRequest,
+    StartChildResponse,
+)
+from stepladder.promotion.requests import RecoverRequest
+
+_WAIT = 5.0  # seconds that one request waits for news: a Wait state can't be shorter than a second
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+_TOKEN_GONE = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
 
 
-def start(event: dict[str, Any]) -> dict[str, Any]:
-    """Start the child, or find that it was started."""
-    release, target = event["release"], event["target"]
-    rung = {
-        "name": target["environment"],
-        "approval": False,
-        "approval_seconds": 3600,
-        "verdict_seconds": int(target["verdict_seconds"]),
-        "targets": [{key: value for key, value in target.items() if key not in ("place", "verdict_seconds")}],
-    }
-    told = {"release_id": release["id"], "parent": event["execution_arn"], "rungs": [rung]}
-    told |= {
-        key: release[key] for key in ("digest", "git_commit", "requested_by", "input_key", "smoke_key", "untested")
-    }
-    told |= {key: bool(release[key]) for key in ("hotfix", "force")}
-    wanted = family.child(event)
+def arn(execution_arn: str, environment: str) -> str:
+    """Return the ARN of an execution's child for an environment. It needs no memory: any request finds the same one."""
+    name = f"{environment}-{hashlib.sha256(execution_arn.encode()).hexdigest()[:40]}"
+    return f"{os.environ['MACHINE'].replace(':stateMachine:', ':execution:')}:{name}"
+
+
+def start(request: StartChildRequest) -> StartChildResponse:
+    """Start the child, unless an earlier request has."""
+    child_arn = arn(request["execution_arn"], request["target"]["environment"])
     try:
         aws.client("stepfunctions").start_execution(
             stateMachineArn=f"{os.environ['MACHINE']}:live",
-            name=family.name(wanted),
-            input=json.dumps(told, sort_keys=True),
+            name=_name(child_arn),
+            input=json.dumps(_input(request), sort_keys=True),
         )
     except Exception as error:
         if aws.code(error) != "ExecutionAlreadyExists":
             raise
-    return {"execution_arn": wanted}
+    return {"execution_arn": child_arn}
 
 
-def look(event: dict[str, Any]) -> dict[str, Any]:
-    """Say how far the child is: climbing, waiting (for the parent's word), or ended and how.
+def _input(request: StartChildRequest) -> ExecutionInput:
+    """Return the child's input: a ladder of one rung with one target."""
+    release, target = request["release"], request["target"]
+    own: TargetInput = target.copy()
+    own.pop("place", None)
+    own.pop("verdict_seconds", None)
+    rung: RungInput = {
+        "name": target["environment"],
+        "approval": False,
+        "approval_seconds": 3600,
+        "verdict_seconds": int(target["verdict_seconds"]),
+        "targets": [own],
+    }
+    return {
+        "release_id": release["id"],
+        "parent": request["execution_arn"],
+        "digest": release["digest"],
+        "git_commit": release["git_commit"],
+        "requested_by": release["requested_by"],
+        "input_key": release["input_key"],
+        "smoke_key": release["smoke_key"],
+        "untested": release["untested"],
+        "hotfix": bool(release["hotfix"]),
+        "force": bool(release["force"]),
+        "rungs": [rung],
+    }
 
-    Stays a moment when nothing new is to be said.
+
+def look(request: PollChildRequest) -> ChildState:
+    """Poll the child: climbing, waiting for its parent's verdict, or ended and how.
+
+    Waits a moment for news when there is none.
     """
-    return _watch(event, _waits)
+    return _poll(request, _is_waiting)
 
 
-def tell(event: dict[str, Any]) -> dict[str, Any]:
-    """Give the child the parent's word, and say how far it is: climbing, or ended and how.
+def tell(request: AnswerChildRequest) -> ChildState:
+    """Send the child its parent's verdict, and poll it: climbing, or ended and how.
 
-    It is told again as often as it asks: a question is repeated when the answer to it was lost.
+    The verdict is sent whenever the child asks: it asks again when an answer was lost.
     """
 
     def answer(token: str) -> bool:
-        _tell(token, event)
+        _answer(token, request["verdict"], request["execution_arn"])
         return False
 
-    return _watch(event, answer)
+    return _poll(request, answer)
 
 
-def _watch(event: dict[str, Any], waits: Callable[[str], bool]) -> dict[str, Any]:
-    wanted = family.child(event)
-    deadline, pause = time.monotonic() + _STAYS, _FIRST
+def _poll(request: PollChildRequest | AnswerChildRequest, is_waiting: Callable[[str], bool]) -> ChildState:
+    child_arn = arn(request["execution_arn"], request["target"]["environment"])
+    deadline, pause = time.monotonic() + _WAIT, _FIRST_PAUSE
     while True:
-        found = aws.client("stepfunctions").describe_execution(executionArn=wanted)
-        if found["status"] != "RUNNING":
-            return {"state": "ended", **outcome.read(found, event["target"]["environment"])}
-        token = ledger.get(f"climb#{family.name(wanted)}", "verdict").get("token", "")
-        if token and waits(token):
+        execution = aws.client("stepfunctions").describe_execution(executionArn=child_arn)
+        if execution["status"] != "RUNNING":
+            return outcome.read(execution, request["target"]["environment"])
+        token = ledger.get(f"climb#{_name(child_arn)}", "verdict").get("token", "")
+        if token and is_waiting(token):
             return {"state": "waiting", "outcome": "", "error": "", "cause": ""}
         if time.monotonic() + pause > deadline:
             return {"state": "climbing", "outcome": "", "error": "", "cause": ""}
         time.sleep(pause)
-        pause = min(pause * 1.5, _MOST)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-def _waits(token: str) -> bool:
+def _is_waiting(token: str) -> bool:
     """Say whether a task still waits for its token: one whose call failed after all has left it in the ledger."""
     try:
         aws.client("stepfunctions").send_task_heartbeat(taskToken=token)
     except Exception as error:
-        if aws.code(error) not in _GONE:
+        if aws.code(error) not in _TOKEN_GONE:
             raise
         return False
     return True
 
 
-def _tell(token: str, event: dict[str, Any]) -> None:
+def _answer(token: str, verdict: Verdict, parent_arn: str) -> None:
     states = aws.client("stepfunctions")
-    verdict = event["verdict"]
     try:
         if verdict["word"] == "keep":
-            states.send_task_success(taskToken=token, output=json.dumps({"by": event["execution_arn"]}))
+            states.send_task_success(taskToken=token, output=json.dumps({"by": parent_arn}))
         else:
             states.send_task_failure(taskToken=token, error=verdict["error"], cause=verdict["cause"])
     except Exception as error:
-        if aws.code(error) not in _GONE:
+        if aws.code(error) not in _TOKEN_GONE:
             raise
+
+
+def end(request: EndChildRequest) -> ChildState:
+    """Stop the child and have this location's rollback recover what it left; one that has ended is only read.
+
+    `why` is the reason, which the outcome takes where the child has none of its own. DescribeExecution is eventually
+    consistent, and the child's start may just have been requested: it is looked for during `appears` seconds.
+    """
+    environment = request["target"]["environment"]
+    child_arn, (error, cause) = arn(request["execution_arn"], environment), _plain(request["why"])
+    execution = outcome.describe(child_arn, float(request["appears"]))
+    if execution is None:
+        return {"state": "ended", "outcome": request["unwritten"], "error": error, "cause": cause}
+    if outcome.is_own_end(execution):
+        return outcome.read(execution, environment)
+    if execution["status"] == "RUNNING":
+        aws.client("stepfunctions").stop_execution(
+            executionArn=child_arn, error=error[:256] or "Stopped", cause=cause[:32_768]
+        )
+    recovery: RecoverRequest = {"action": "settle", "execution_arn": child_arn, "brief": True}
+    settled = relay_client.invoke(relay_client.client(), os.environ["ROLLBACK"], recovery)["settled"]
+    if not settled:  # rollback leaves a running execution alone, and may still read this one as such
+        raise StillRollingBackError(f"{_name(child_arn)} was stopped, which does not show yet")
+    ((result, own_cause),) = [(target["outcome"], target["cause"]) for target in settled]
+    cause = own_cause or cause if result == "rollback_failed" else cause or own_cause
+    return {
+        "state": "ended",
+        "outcome": request["unwritten"] if result == "untouched" else result,
+        "error": error or "Abandoned",
+        "cause": cause,
+    }
+
+
+def _plain(why: StateError) -> tuple[str, str]:
+    """Return error and cause; of a function's error, which comes as JSON, the sentence."""
+    cause = why.get("Cause", "")
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        cause = json.loads(cause)["errorMessage"]
+    return why.get("Error", ""), str(cause)
+
+
+def _name(execution_arn: str) -> str:
+    return execution_arn.rpartition(":")[2]

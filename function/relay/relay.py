@@ -1,103 +1,148 @@
-"""Carry a climb to where a target is: another region, another account.
+"""Carry requests to where a target is: another region, another account.
 
-A task of Step Functions calls its own region only, and another account only with a role for each call. So the home
-place, where the lowest rung is, asks the relay of the target's place to do one of a few operations with that place's
-own state machine; this function is both ends. What may be asked for is the list below and nothing else, on targets
-that the place's own Terraform names; whom a place answers to is its relay's resource policy.
+A task of Step Functions calls its own region only, and another account only with a role for each call. So the primary
+location, where the lowest rung is, sends one of a few requests to the relay of the target's location, which carries it
+out with its own state machine; this function is both ends. The actions below are all that it does, on targets that its
+location's Terraform names. Its resource policy says which accounts may invoke it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict, cast
 
 import child
 import outcome
-from shared import aws, below, elsewhere, serving
+from shared import aws, ladder, lower_rung, relay_client, serving
 from shared.aws import explained
 from shared.errors import RefusedError
 
-_SHUT = ("AccessDeniedException", "ResourceNotFoundException")  # Lambda's answers of an Invoke that began nothing
+from stepladder.promotion.relay_requests import (
+    AnswerChildRequest,
+    CheckTargetRequest,
+    ChildState,
+    EndChildRequest,
+    PollChildRequest,
+    Served,
+    ServedRequest,
+    StartChildRequest,
+    StartChildResponse,
+)
+from stepladder.promotion.requests import CheckRequest, CheckResponse
+
+_NEVER_BEGAN = (
+    "AccessDeniedException",
+    "ResourceNotFoundException",
+)  # Lambda's answers of an Invoke that began nothing
+
+RelayRequest = (
+    AnswerChildRequest | CheckTargetRequest | EndChildRequest | PollChildRequest | ServedRequest | StartChildRequest
+)
+RelayResponse = CheckResponse | ChildState | Served | StartChildResponse | Mapping[str, Any]
+
+
+class _Relay(TypedDict):
+    """The relay of another location, as Terraform names it."""
+
+    region: str
+    relay: str
 
 
 @explained
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Do an operation on a target that is here, or have it done where the target is.
+def handler(event: RelayRequest, _context: object) -> RelayResponse:
+    """Carry out an action on a target of this location, or send it to the relay of the target's location.
 
-    `check`: may it be released? `start`: begin its climb. `look`: how far is it? `tell`: keep the release, or put it
-    back. `end`: stop it and put it back, or say how it ended. `runs`: which image does it serve?
+    `check`: may it be released? `start`: start its child execution. `look`: poll it. `tell`: send it the verdict.
+    `end`: stop it and recover what it left, or read how it ended. `runs`: which image does it serve?
     """
-    if event["action"] not in OPERATIONS:
+    if event["action"] not in ACTIONS:
         raise RefusedError(f"the relay does no {event['action']!r}")
-    environment = event["target"]["environment"]
-    away = json.loads(os.environ["ELSEWHERE"]).get(environment)
-    if away:
-        return _start(away, event) if event["action"] == "start" else _send(away, event)
-    _own(event["target"])
-    return OPERATIONS[event["action"]](event)
+    remote = _relay_of(event["target"]["environment"])
+    if remote:
+        return _start(remote, event) if event["action"] == "start" else _send(remote, event)
+    _check_own(event["target"])
+    return ACTIONS[event["action"]](event)
 
 
-def _start(away: dict[str, str], event: dict[str, Any]) -> dict[str, Any]:
-    """Start a child, if the rung below runs its digest; end it again if its parent was stopped meanwhile.
+def _start(remote: _Relay, request: StartChildRequest) -> Mapping[str, Any]:
+    """Start a child if the rung below serves its digest; end it again if its parent was stopped meanwhile.
 
     A refusal means that there is no child: one that an earlier request began, whose answer was lost, is ended too.
     """
+    target, digest = request["target"], request["release"]["digest"]
     try:
-        for name in json.loads(os.environ["LADDER"])[event["target"]["environment"]]["below"]:
-            below.check(name, _ask_runs(name), event["release"]["digest"])
+        for name in ladder.read()[target["environment"]]["below"]:
+            lower_rung.check(name, _served(name), digest)
     except RefusedError as error:
-        _end(away, event, type(error).__name__, str(error), appears=0)
+        _end(remote, request, type(error).__name__, str(error), appears=0)
         raise
     try:
-        started = _send(away, event)
+        started = _send(remote, request)
     except Exception as error:
-        if aws.code(error) not in _SHUT:
+        if aws.code(error) not in _NEVER_BEGAN:
             raise
-        raise RefusedError(f"{event['target']['environment']} can't be reached by the relay: {error}") from error
-    parent = outcome.describe(event["execution_arn"])  # None: it began a moment ago, and doesn't show yet
+        raise RefusedError(f"{target['environment']} can't be reached by the relay: {error}") from error
+    parent = outcome.describe(request["execution_arn"])  # None: it began a moment ago, and doesn't show yet
     if parent and parent["status"] != "RUNNING":
         why = f"the climb that asked for this one ended {parent['status']}"
-        _end(away, event, "Stopped", why, appears=5)
+        _end(remote, request, "Stopped", why, appears=5)
         raise RefusedError(why)
     return started
 
 
-def _end(away: dict[str, str], event: dict[str, Any], error: str, cause: str, *, appears: float) -> None:
-    why = {"Error": error, "Cause": cause}
-    _send(away, {**event, "action": "end", "why": why, "appears": appears, "unwritten": "failed"})
+def _served(environment: str) -> Served:
+    """Return what an environment serves, in whichever location it is."""
+    request: ServedRequest = {"action": "runs", "target": {"environment": environment}}
+    remote = _relay_of(environment)
+    if remote:
+        return cast("Served", _send(remote, request))
+    return _runs(request)
 
 
-def _send(away: dict[str, str], event: dict[str, Any]) -> dict[str, Any]:
-    return elsewhere.invoke(elsewhere.client(away["region"]), away["relay"], event)
+def _end(remote: _Relay, request: StartChildRequest, error: str, cause: str, *, appears: float) -> None:
+    end: EndChildRequest = {
+        "action": "end",
+        "execution_arn": request["execution_arn"],
+        "target": request["target"],
+        "why": {"Error": error, "Cause": cause},
+        "appears": appears,
+        "unwritten": "failed",
+    }
+    _send(remote, end)
 
 
-def _ask_runs(environment: str) -> dict[str, Any]:
-    return dict(handler({"action": "runs", "target": {"environment": environment}}, None))
+def _relay_of(environment: str) -> _Relay | None:
+    relays: dict[str, _Relay] = json.loads(os.environ["ELSEWHERE"])
+    return relays.get(environment)
 
 
-def _own(target: dict[str, Any]) -> dict[str, str]:
-    """Return what Terraform says of a target; refuse one that isn't of this place."""
-    known: dict[str, str] | None = json.loads(os.environ["LADDER"]).get(target["environment"])
-    if known is None or target.get("function", known["function"]) != known["function"]:
+def _send(remote: _Relay, request: Mapping[str, Any]) -> dict[str, Any]:
+    return relay_client.invoke(relay_client.client(remote["region"]), remote["relay"], request)
+
+
+def _check_own(target: Mapping[str, Any]) -> ladder.LadderRung:
+    """Return what Terraform says of a target; refuse one that isn't of this location."""
+    rung = ladder.read().get(target["environment"])
+    if rung is None or target.get("function", rung["function"]) != rung["function"]:
         raise RefusedError(f"{target['environment']} is no rung of this place")
-    return known
+    return rung
 
 
-def _check(event: dict[str, Any]) -> dict[str, Any]:
-    asked = {"action": "check", "release": event["release"], "targets": [event["target"]]}
-    return elsewhere.invoke(elsewhere.client(), os.environ["VALIDATE"], asked)
+def _check(request: CheckTargetRequest) -> CheckResponse:
+    check: CheckRequest = {"action": "check", "release": request["release"], "targets": [request["target"]]}
+    return {"unchanged": relay_client.invoke(relay_client.client(), os.environ["VALIDATE"], check)["unchanged"]}
 
 
-def _runs(event: dict[str, Any]) -> dict[str, Any]:
-    known = _own(event["target"])
-    return serving.runs(known["function"], known["alias"])
+def _runs(request: ServedRequest) -> Served:
+    rung = _check_own(request["target"])
+    return serving.served(rung["function"], rung["alias"])
 
 
-OPERATIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+ACTIONS: dict[str, Callable[[Any], RelayResponse]] = {
     "check": _check,
-    "end": outcome.end,
+    "end": child.end,
     "look": child.look,
     "runs": _runs,
     "start": child.start,

@@ -1,14 +1,16 @@
-"""Bring one alias back to the version it served before the climb."""
+"""Put one alias back on the version that it served before the promotion."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from shared import aws, deployments, ledger, serving
 from shared.deployments import Deployment
 from shared.errors import NotServedError, RefusedError, RollbackFailedError, SmokeFailedError, StillRollingBackError
+
+from stepladder.promotion.contract import TargetInput
+from stepladder.promotion.requests import AliasServes
 
 PRECONDITION = "PreconditionFailedException"
 _POLL = 0.25
@@ -20,7 +22,7 @@ _SMOKE_FAILED = SmokeFailedError.__name__  # as verify's hook notes it
 
 @dataclass(frozen=True)
 class Restored:
-    """What a rollback found and did.
+    """What a rollback did.
 
     `cause` is CodeDeploy's own reason; `version` what the deployment was for; `blames_version` whether it failed for
     what that version did: an alarm, a smoke case of a hook. Nothing else blames it: not AWS, no person who stopped it.
@@ -33,23 +35,23 @@ class Restored:
     blames_version: bool = False
 
 
-def restore(release_id: str, target: dict[str, Any], previous: str, version: str, patience: float) -> Restored:
+def restore(release_id: str, target: TargetInput, previous: str, version: str, patience: float) -> Restored:
     """Put the alias back and say whether traffic had moved.
 
-    Raises `StillRollingBackError` when CodeDeploy isn't done within `patience` seconds (ask again), and
+    Raises `StillRollingBackError` when CodeDeploy isn't done within `patience` seconds (send the request again), and
     `RollbackFailedError` when somebody else moved the alias meanwhile: their choice is left as it is.
     """
     application, group = target["application"], target["deployment_group"]
     for other in deployments.active(application, group):
         if not other.is_rollback and not other.belongs_to(release_id):
             return Restored(moved=False, cause=f"deployment {other.id} of somebody else is under way")
-    deployment = deployments.ours(application, group, release_id)
-    moved = False
-    if deployment:
-        version = version or deployment.target
-        _check_strangers(deployment, target, {previous, version})
-        moved = _end(deployment, target, previous, patience)
-    moved = _put_back(target, previous, version) or moved
+    deployment = deployments.of_release(application, group, release_id)
+    version = version or (deployment.target if deployment else "")
+    try:
+        moved = _restore_alias(deployment, target, previous, version, patience)
+    except RollbackFailedError as error:
+        error.version, error.deployment_id = version, deployment.id if deployment else ""
+        raise
     if not deployment:
         if previous == serving.LATEST:  # put back before, by a call whose answer was lost
             moved = moved or (bool(version) and ledger.lock(target["environment"]).get("moved_to") == version)
@@ -58,11 +60,21 @@ def restore(release_id: str, target: dict[str, Any], previous: str, version: str
     return Restored(moved, deployment.id, version, cause, blames_version)
 
 
-def release_first(release_id: str, execution: str, target: dict[str, Any], version: str) -> dict[str, str]:
+def _restore_alias(
+    deployment: Deployment | None, target: TargetInput, previous: str, version: str, patience: float
+) -> bool:
+    moved = False
+    if deployment:
+        _check_untouched(deployment, target, {previous, version})
+        moved = _end(deployment, target, previous, patience)
+    return _put_back(target, previous, version) or moved
+
+
+def release_first(release_id: str, execution: str, target: TargetInput, version: str) -> AliasServes:
     """Move an alias from $LATEST, where Terraform made it, to the first version; only from there, and all at once.
 
-    CodeDeploy can't shift from $LATEST. The lock tells the version before the move, so that what is left of a climb
-    that is cut off here can be put back, and afterwards that it moved. Any number of times.
+    CodeDeploy can't shift from $LATEST. The lock has the version before the move, and afterwards that it moved, so
+    that a promotion which is cut off between can be rolled back. Any number of times.
     """
     environment, function, name = target["environment"], target["function"], target["alias"]
     if not ledger.note(environment, execution, version=version):
@@ -83,23 +95,23 @@ def release_first(release_id: str, execution: str, target: dict[str, Any], versi
     return {"serves": str(alias)}
 
 
-def _check_strangers(deployment: Deployment, target: dict[str, Any], ours: set[str]) -> None:
-    """Leave an alias alone that serves neither of our versions, and keep CodeDeploy from moving it on."""
+def _check_untouched(deployment: Deployment, target: TargetInput, expected: set[str]) -> None:
+    """Leave an alias alone that serves any other version, and keep CodeDeploy from moving it on."""
     alias = serving.alias(target["function"], target["alias"])
-    if not {alias.version, *alias.weights} - ours:
+    if not {alias.version, *alias.weights} - expected:
         return
     if deployment.is_active:
-        _stop(deployment.id, undo=False)
+        deployments.stop(deployment.id, undo=False)
     raise RollbackFailedError(
         f"somebody else moved alias {target['alias']} of {target['function']} during the promotion: it serves {alias} "
         "and was left so"
     )
 
 
-def _end(deployment: Deployment, target: dict[str, Any], previous: str, patience: float) -> bool:
+def _end(deployment: Deployment, target: TargetInput, previous: str, patience: float) -> bool:
     """Stop a deployment and wait until it and the one that undoes it have ended; say whether it moved traffic."""
     if deployment.is_active:
-        _stop(deployment.id)
+        deployments.stop(deployment.id)
     deadline = time.monotonic() + patience
     failed_since = 0.0
     while True:
@@ -116,29 +128,20 @@ def _end(deployment: Deployment, target: dict[str, Any], previous: str, patience
         time.sleep(_POLL)
 
 
-def _is_back(target: dict[str, Any], previous: str) -> bool:
+def _is_back(target: TargetInput, previous: str) -> bool:
     if deployments.active(target["application"], target["deployment_group"]):
         return False
     return serving.alias(target["function"], target["alias"]).serves_only(previous)
 
 
-def _stop(deployment_id: str, *, undo: bool = True) -> None:
-    try:
-        aws.client("codedeploy").stop_deployment(deploymentId=deployment_id, autoRollbackEnabled=undo)
-    except Exception as error:
-        if aws.code(error) != "DeploymentAlreadyCompletedException":
-            raise
-
-
-def _put_back(target: dict[str, Any], previous: str, version: str) -> bool:
+def _put_back(target: TargetInput, previous: str, version: str) -> bool:
     """Point the alias at the recorded version, weights cleared; say whether that changed anything."""
     function, name = target["function"], target["alias"]
     for _ in range(_ATTEMPTS):
         alias = serving.alias(function, name)
         if alias.serves_only(previous):
             return False
-        strangers = {alias.version, *alias.weights} - {previous, version}
-        if strangers:
+        if {alias.version, *alias.weights} - {previous, version}:
             raise RollbackFailedError(
                 f"somebody else moved alias {name} of {function} during the climb: it serves {alias} and was left so"
             )
@@ -164,8 +167,8 @@ def _judge(deployment: Deployment) -> tuple[str, bool]:
 
     The hook's own sentence counts where it left one, else CodeDeploy's.
     """
-    noted = ledger.get(f"deployment#{deployment.id}", "hook")
-    if noted:
-        return noted["why"], noted.get("error") == _SMOKE_FAILED
+    hook = ledger.get(f"deployment#{deployment.id}", "hook")
+    if hook:
+        return hook["why"], hook.get("error") == _SMOKE_FAILED
     ended = deployments.get(deployment.id)
     return ended.why, ended.error == _ALARM

@@ -1,44 +1,82 @@
-"""Roll back: stop the climb's deployment, wait for CodeDeploy's own rollback, restore the recorded version.
+"""Roll back: stop the promotion's deployment, wait for CodeDeploy's own rollback, restore the recorded version.
 
 `restore` is a task of the state machine, for one target. `release_first` is another: it moves an alias that never
-served a release to its first version, and is here because no other function's role may move an alias. `settle` puts all
-targets of an execution in order that ended without doing so itself (stopped from outside, timed out): EventBridge and
-`inv promote` ask for it. All look first and change only what isn't as it should be, so each may run any number of
-times.
+served a release to its first version, and is here because no other function's role may move an alias. `settle` recovers
+an execution that ended without doing so itself (stopped from outside, timed out): EventBridge and `inv promote` send
+it. All look first and change only what isn't as it should be, so each may run any number of times.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import recover
 import restore
-import settle
 from shared.aws import explained
 from shared.errors import StillRollingBackError
 
-_SHORT = 20.0  # seconds; the state machine asks again
+from stepladder.promotion.requests import (
+    AliasServes,
+    Context,
+    EndedEvent,
+    RecoverRequest,
+    RecoverResponse,
+    ReleaseFirstRequest,
+    RestoreRequest,
+    RestoreResponse,
+)
+
+_SHORT = 20.0  # seconds; the state machine sends the request again
+
+RollbackRequest = RestoreRequest | ReleaseFirstRequest | RecoverRequest | EndedEvent
+RollbackResponse = RestoreResponse | AliasServes | RecoverResponse
 
 
 @explained
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+def handler(event: RollbackRequest, context: Context) -> RollbackResponse:
     """Answer an `action` of those above, or an EventBridge event "Step Functions Execution Status Change"."""
-    if event.get("action") == "restore":
-        version = event["version"]
-        done = restore.restore(event["release"]["id"], event["target"], event["previous_version"], version, _SHORT)
-        return {
-            "moved": done.moved,
-            "deployment_id": done.deployment_id,
-            "cause": done.cause,
-            "blames_version": done.blames_version,
-        }
-    if event.get("action") == "release_first":
-        return restore.release_first(event["release"]["id"], event["execution_arn"], event["target"], event["version"])
     patience = max(_SHORT, context.get_remaining_time_in_millis() / 1000 - 15)
-    if event.get("action") == "settle":
-        if "targets" in event:
-            return settle.settle(event["execution_arn"], event["release"], event["targets"], event["cause"], _SHORT)
-        return settle.execution(event["execution_arn"], _SHORT if event.get("brief") else patience)
-    told = settle.execution(event["detail"]["executionArn"], patience)
-    if not told["settled"]:  # DescribeExecution is eventually consistent; Lambda sends an event that fails again
+    if "detail" in event:
+        return _recover_ended(event, patience)
+    return ACTIONS[event["action"]](event, patience)
+
+
+def restore_target(request: RestoreRequest, _patience: float) -> RestoreResponse:
+    """Put the alias of one target back."""
+    release_id, version = request["release"]["id"], request["version"]
+    restored = restore.restore(release_id, request["target"], request["previous_version"], version, _SHORT)
+    return {
+        "moved": restored.moved,
+        "deployment_id": restored.deployment_id,
+        "cause": restored.cause,
+        "blames_version": restored.blames_version,
+    }
+
+
+def release_first(request: ReleaseFirstRequest, _patience: float) -> AliasServes:
+    """Move the alias of one target to its first version."""
+    release_id, version = request["release"]["id"], request["version"]
+    return restore.release_first(release_id, request["execution_arn"], request["target"], version)
+
+
+def recover_targets(request: RecoverRequest, patience: float) -> RecoverResponse:
+    """Recover the targets that the request names, or all targets of the execution."""
+    execution_arn = request["execution_arn"]
+    if "targets" in request:
+        return recover.targets(execution_arn, request["release"], request["targets"], request["cause"], _SHORT)
+    return recover.execution(execution_arn, _SHORT if request.get("brief") else patience)
+
+
+def _recover_ended(event: EndedEvent, patience: float) -> RecoverResponse:
+    recovered = recover.execution(event["detail"]["executionArn"], patience)
+    if not recovered["settled"]:  # DescribeExecution is eventually consistent; Lambda sends an event that fails again
         raise StillRollingBackError("the execution ended, which does not show yet")
-    return told
+    return recovered
+
+
+ACTIONS: dict[str, Callable[[Any, float], RollbackResponse]] = {
+    "release_first": release_first,
+    "restore": restore_target,
+    "settle": recover_targets,
+}

@@ -6,7 +6,7 @@ import functools
 import ipaddress
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import botocore.session
@@ -14,6 +14,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shared.errors import TransientError
+
+E = TypeVar("E")
+C = TypeVar("C")
+R = TypeVar("R")
 
 THROTTLES = frozenset(
     {
@@ -32,7 +36,7 @@ _SERVER_ERROR = 500
 
 @functools.cache
 def client(service: str, read_timeout: int = 60, region: str | None = None, *, attempts: int = 0) -> Any:
-    """Return a client, of another region if told.
+    """Return a client, of another region if one is given.
 
     It makes a few quick attempts of its own (`attempts`, else three or what AWS_MAX_ATTEMPTS says), because the state
     machine retries with longer pauses.
@@ -68,14 +72,14 @@ def code(error: BaseException) -> str:
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
 
 
-def explained(handler: Callable[[dict[str, Any], Any], Any]) -> Callable[[dict[str, Any], Any], Any]:
+def explained(handler: Callable[[E, C], R]) -> Callable[[E, C], R]:
     """Wrap a handler: what may pass by itself becomes `TransientError`, which the definition retries.
 
     That is throttling, 5xx, lost connections, and answers that were cut short: botocore reads those as empty.
     """
 
     @functools.wraps(handler)
-    def wrapped(event: dict[str, Any], context: Any) -> Any:
+    def wrapped(event: E, context: C) -> R:
         try:
             return handler(event, context)
         except ClientError as error:

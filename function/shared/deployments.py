@@ -1,6 +1,6 @@
-"""CodeDeploy's deployments of one group: which are active, which is ours, what it was for.
+"""CodeDeploy's deployments of one group: which are active, which is a release's own, what it was for; stopping one.
 
-CreateDeployment knows no idempotency token, so a climb finds its deployment again by its description, which begins
+CreateDeployment knows no idempotency token, so a promotion finds its deployment again by its description, which begins
 with `rel=<release id>`.
 """
 
@@ -15,7 +15,7 @@ from shared import aws
 
 ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
 _BATCH = 25
-_LOOK_BACK = timedelta(days=8)  # a climb takes at most seven
+_OLDEST = timedelta(days=8)  # a promotion takes at most seven
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Deployment:
         return next((part[6:] for part in self.description.split() if part.startswith("smoke=")), "")
 
     def belongs_to(self, release_id: str) -> bool:
-        """Say whether a climb's release made it."""
+        """Say whether a release made it."""
         return self.description.split(" ")[0] == f"rel={release_id}"
 
 
@@ -70,20 +70,20 @@ def active(application: str, group: str) -> list[Deployment]:
     return [get(i) for i in answer["deployments"]]
 
 
-def ours(application: str, group: str, release_id: str) -> Deployment | None:
+def of_release(application: str, group: str, release_id: str) -> Deployment | None:
     """Find the deployment that a release made, whatever became of it."""
     codedeploy = aws.client("codedeploy")
     request: dict[str, Any] = {
         "applicationName": application,
         "deploymentGroupName": group,
-        "createTimeRange": {"start": datetime.now(UTC) - _LOOK_BACK},
+        "createTimeRange": {"start": datetime.now(UTC) - _OLDEST},
     }
     while True:
         answer = codedeploy.list_deployments(**request)
         ids = answer["deployments"]
         for start in range(0, len(ids), _BATCH):
-            found = codedeploy.batch_get_deployments(deploymentIds=ids[start : start + _BATCH])["deploymentsInfo"]
-            for info in found:
+            batch = codedeploy.batch_get_deployments(deploymentIds=ids[start : start + _BATCH])["deploymentsInfo"]
+            for info in batch:
                 deployment = _read(info)
                 if deployment.belongs_to(release_id):
                     return deployment
@@ -92,15 +92,24 @@ def ours(application: str, group: str, release_id: str) -> Deployment | None:
         request["nextToken"] = answer["nextToken"]
 
 
+def stop(deployment_id: str, *, undo: bool = True) -> None:
+    """Stop a deployment unless it has ended; `undo` has CodeDeploy put the alias back."""
+    try:
+        aws.client("codedeploy").stop_deployment(deploymentId=deployment_id, autoRollbackEnabled=undo)
+    except Exception as error:
+        if aws.code(error) != "DeploymentAlreadyCompletedException":
+            raise
+
+
 def has_shifted(deployment: Deployment) -> bool:
-    """Say whether a deployment got as far as moving traffic; true when CodeDeploy doesn't tell."""
+    """Say whether a deployment got as far as moving traffic; true when CodeDeploy doesn't say."""
     codedeploy = aws.client("codedeploy")
     for target in codedeploy.list_deployment_targets(deploymentId=deployment.id).get("targetIds", []):
         answer = codedeploy.get_deployment_target(deploymentId=deployment.id, targetId=target)
         events = answer["deploymentTarget"].get("lambdaTarget", {}).get("lifecycleEvents", [])
-        told = {event["lifecycleEventName"]: event.get("status", "Unknown") for event in events}
-        if "AllowTraffic" in told:
-            return told["AllowTraffic"] not in ("Pending", "Skipped")
+        statuses = {event["lifecycleEventName"]: event.get("status", "Unknown") for event in events}
+        if "AllowTraffic" in statuses:
+            return statuses["AllowTraffic"] not in ("Pending", "Skipped")
     return True
 
 
@@ -128,7 +137,7 @@ def _properties(info: dict[str, Any]) -> dict[str, Any]:
     content = (revision.get("appSpecContent") or revision.get("string") or {}).get("content", "")
     try:
         resources = json.loads(content)["Resources"]
-        found: dict[str, Any] = next(iter(resources[0].values()))["Properties"]
+        properties: dict[str, Any] = next(iter(resources[0].values()))["Properties"]
     except (ValueError, KeyError, IndexError, StopIteration, TypeError, AttributeError):
         return {}
-    return found
+    return properties

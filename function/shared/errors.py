@@ -15,7 +15,7 @@ class RefusedError(PipelineError):
 
 
 class LockedError(RefusedError):
-    """Somebody else is at work on the same environment; nothing has moved."""
+    """Somebody else holds the environment's lock; nothing has moved."""
 
 
 class ScanPendingError(PipelineError):
@@ -23,7 +23,7 @@ class ScanPendingError(PipelineError):
 
 
 class StillWaitingError(PipelineError):
-    """Lambda isn't done yet; ask again."""
+    """Lambda isn't done yet; send the request again."""
 
 
 class StaleRevisionError(PipelineError):
@@ -47,15 +47,18 @@ class NotServedError(PipelineError):
 
 
 class StillRollingBackError(PipelineError):
-    """CodeDeploy is still stopping or rolling back; ask again."""
+    """CodeDeploy is still stopping or rolling back; send the request again."""
 
 
 class RollbackFailedError(PipelineError):
-    """The alias can't be put back; a person must look."""
+    """The alias can't be put back; a person must look. What is known of the release by then is recorded."""
+
+    version = ""
+    deployment_id = ""
 
 
 class ElsewhereError(PipelineError):
-    """A function of the pipeline that was asked failed in a way of its own: what it had done by then isn't known."""
+    """A function of the pipeline that was invoked failed in a way of its own: what it had done by then isn't known."""
 
 
 class TransientError(PipelineError):

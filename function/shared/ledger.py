@@ -26,7 +26,7 @@ def get(pk: str, sk: str) -> dict[str, str]:
 
 
 def take_lock(environment: str, run_id: str, fields: Mapping[str, str | int], seconds: int) -> dict[str, str]:
-    """Take an environment's lock for `seconds`, or keep it if it is ours; return its holder if it is another's."""
+    """Take or keep an environment's lock for `seconds`; return the holder when another run has it."""
     now = int(time.time())
     item = {"run_id": run_id, "since": stamp(now), "expires": now + seconds, **fields}
     try:
@@ -46,6 +46,12 @@ def take_lock(environment: str, run_id: str, fields: Mapping[str, str | int], se
 def lock(environment: str) -> dict[str, str]:
     """Return an environment's lock; empty when nobody holds it."""
     return get(f"env#{environment}", "lock")
+
+
+def entry(environment: str, release_id: str, execution_arn: str) -> dict[str, str]:
+    """Return a release's entry if this execution wrote it; empty otherwise."""
+    item = get(f"env#{environment}", f"release#{release_id}")
+    return item if item.get("execution_arn") == execution_arn else {}
 
 
 def note(environment: str, run_id: str, **fields: str) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import aws
+from stepladder.promotion.relay_requests import Served
 
 LATEST = "$LATEST"  # where Terraform makes an alias: nothing was released yet
 NOT_FOUND = "ResourceNotFoundException"
@@ -60,19 +61,19 @@ def alias(function: str, name: str) -> Alias:
     return Alias(answer["FunctionVersion"], weights, answer.get("RevisionId", ""))
 
 
-def runs(function: str, name: str) -> dict[str, Any]:
+def served(function: str, name: str) -> Served:
     """Return the `digest` that an alias serves, and whether it is the `whole` of its traffic.
 
     The digest is empty where nothing was released yet, whatever image $LATEST has.
     """
     try:
-        found = alias(function, name)
+        current = alias(function, name)
     except Exception as error:
         if aws.code(error) != NOT_FOUND:
             raise
         return {"digest": "", "whole": True}
-    digest = "" if found.version == LATEST else version(function, found.version)[0]
-    return {"digest": digest, "whole": not found.weights}
+    digest = "" if current.version == LATEST else version(function, current.version)[0]
+    return {"digest": digest, "whole": not current.weights}
 
 
 def version(function: str, number: str) -> tuple[str, dict[str, Any]]:
@@ -86,7 +87,7 @@ def version(function: str, number: str) -> tuple[str, dict[str, Any]]:
     return "", answer["Configuration"]
 
 
-def configuration(seen: Mapping[str, Any]) -> str:
+def configuration(answer: Mapping[str, Any]) -> str:
     """Hash what a version freezes besides its image, of a FunctionConfiguration: hex digits, as the ledger has them."""
-    kept = {key: seen[key] for key in CONFIGURATION if seen.get(key)}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    frozen = {key: answer[key] for key in CONFIGURATION if answer.get(key)}
+    return hashlib.sha256(json.dumps(frozen, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

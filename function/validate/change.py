@@ -1,7 +1,8 @@
 """The two calls that change a function: give it the image, publish a version.
 
 Lambda answers both with the whole configuration, environment variables included. A state's raw answer stands in the
-execution's history whatever its ResultSelector keeps, so these calls are made here and only what is needed is told.
+execution's history whatever its ResultSelector keeps, so these calls are made by this function, which returns only what
+the next states need.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Any
 from shared import aws
 from shared.errors import RefusedError, StaleRevisionError, StillWaitingError
 
+from stepladder.promotion.requests import PublishRequest, PublishResponse, UpdateRequest, UpdateResponse
+
 _FINAL = ("CodeStorageExceededException", "InvalidParameterValueException", "ResourceNotFoundException")
 
 
-def update(event: dict[str, Any]) -> dict[str, Any]:
+def update(request: UpdateRequest) -> UpdateResponse:
     """Give the function its image; return the hash of it. Safe to run again."""
-    target = event["target"]
+    target = request["target"]
     answer = _call(
         aws.client("lambda").update_function_code,
         f"{target['function']} does not take the image",
@@ -28,25 +31,25 @@ def update(event: dict[str, Any]) -> dict[str, Any]:
     return {"sha256": answer["CodeSha256"]}
 
 
-def publish(event: dict[str, Any]) -> dict[str, Any]:
-    """Publish what $LATEST is, if it is still the code and the revision that were seen; return the version's number.
+def publish(request: PublishRequest) -> PublishResponse:
+    """Publish what $LATEST is, if it is still the code and the revision that were read; return the version's number.
 
     Raises `StaleRevisionError` for another revision: so ends a repeated call whose first answer was lost, too.
     """
     answer = _call(
         aws.client("lambda").publish_version,
-        f"{event['target']['function']} lets no version be published",
-        FunctionName=event["target"]["function"],
-        CodeSha256=event["sha256"],
-        RevisionId=event["revision"],
-        Description=event["description"],
+        f"{request['target']['function']} lets no version be published",
+        FunctionName=request["target"]["function"],
+        CodeSha256=request["sha256"],
+        RevisionId=request["revision"],
+        Description=request["description"],
     )
     return {"version": answer["Version"]}
 
 
-def _call(act: Callable[..., dict[str, Any]], failed: str, **request: Any) -> dict[str, Any]:
+def _call(act: Callable[..., dict[str, Any]], failed: str, **parameters: Any) -> dict[str, Any]:
     try:
-        return act(**request)
+        return act(**parameters)
     except Exception as error:
         code = aws.code(error)
         if code == "PreconditionFailedException":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from typing import Any
 
 from shared import aws
@@ -33,9 +34,9 @@ def _manifest(repository: str, digest: str) -> dict[str, Any]:
     )
     if not answer.get("images"):
         raise RefusedError(f"image {digest} is not in {repository} (any more)")
-    found = answer["images"][0]
-    manifest: dict[str, Any] = json.loads(found["imageManifest"])
-    kind = found.get("imageManifestMediaType") or manifest.get("mediaType", "")
+    item = answer["images"][0]
+    manifest: dict[str, Any] = json.loads(item["imageManifest"])
+    kind = item.get("imageManifestMediaType") or manifest.get("mediaType", "")
     if kind in INDEXES or "manifests" in manifest:
         raise RefusedError(f"{digest} is an index of several images; Lambda runs a single manifest only")
     if kind not in MANIFESTS:
@@ -43,7 +44,7 @@ def _manifest(repository: str, digest: str) -> dict[str, Any]:
     return manifest
 
 
-def _check_machine(repository: str, digest: str, manifest: dict[str, Any], architecture: str) -> None:
+def _check_machine(repository: str, digest: str, manifest: Mapping[str, Any], architecture: str) -> None:
     """Refuse an image that the function can't run.
 
     An image on the Python of the machine that built it has that machine's architecture, whatever the function's. Only
@@ -60,7 +61,7 @@ def _check_machine(repository: str, digest: str, manifest: dict[str, Any], archi
         raise RefusedError(f"{digest} is built for {machine or 'an unknown machine'}, the function runs {architecture}")
 
 
-def _config(repository: str, manifest: dict[str, Any]) -> dict[str, Any]:
+def _config(repository: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
     answer = aws.client("ecr").get_download_url_for_layer(
         repositoryName=repository, layerDigest=manifest["config"]["digest"]
     )
@@ -78,7 +79,7 @@ def _check_scan(repository: str, digest: str, threshold: str) -> None:
         )
     except Exception as error:
         if aws.code(error) == "ScanNotFoundException":
-            # A scan begins some time after a push or a copy; who waits in vain is told this.
+            # A scan begins some time after a push or a copy; who waits in vain reads this.
             raise ScanPendingError(
                 f"{digest} was never scanned; set promotion.scan_threshold to OFF to promote without a scan"
             ) from error
@@ -87,8 +88,8 @@ def _check_scan(repository: str, digest: str, threshold: str) -> None:
     if status in _RUNNING:
         raise ScanPendingError(f"ECR is still scanning {digest}")
     if status not in _FINISHED:
-        said = answer["imageScanStatus"].get("description", "no reason given")
-        raise RefusedError(f"the scan of {digest} ended {status} ({said}); promotion.scan_threshold OFF climbs without")
+        why = answer["imageScanStatus"].get("description", "no reason given")
+        raise RefusedError(f"the scan of {digest} ended {status} ({why}); promotion.scan_threshold OFF climbs without")
     findings = answer.get("imageScanFindings", {})
     counts = findings.get("findingSeverityCounts")
     if counts is None and not findings.get("imageScanCompletedAt"):
@@ -96,6 +97,6 @@ def _check_scan(repository: str, digest: str, threshold: str) -> None:
         raise ScanPendingError(f"ECR has no results of the scan of {digest} yet (status {status})")
     counts = counts or {}
     over = SEVERITIES[: SEVERITIES.index(threshold) + 1]
-    found = [f"{counts[severity]} {severity}" for severity in over if counts.get(severity)]
-    if found:
-        raise RefusedError(f"the scan of {digest} found {', '.join(found)}; the threshold is {threshold}")
+    findings_over = [f"{counts[severity]} {severity}" for severity in over if counts.get(severity)]
+    if findings_over:
+        raise RefusedError(f"the scan of {digest} found {', '.join(findings_over)}; the threshold is {threshold}")

@@ -1,78 +1,96 @@
-"""Validate: may this digest be released on this target? The first state of the climb, and its gate.
+"""Validate: may this digest be released on this target? The first state of a promotion, and its gate.
 
-It captures the version that the alias serves, which is what a rollback returns to, and takes the environment's lock.
-Where the rungs stand to each other comes from this function's own environment, which Terraform sets: an execution's
-input can't skip a rung.
+It records the version that the alias serves, which is what a rollback returns to, and takes the environment's lock.
+How the rungs are ordered comes from this function's own environment, which Terraform sets: an execution's input can't
+skip a rung.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import change
 import image
-import waiting
-from shared import aws, below, deployments, elsewhere, ledger, serving
+import waiters
+from shared import aws, deployments, ladder, ledger, lower_rung, relay_client, serving
 from shared.aws import explained
 from shared.errors import LockedError, RefusedError, TransientError
 
-STEPS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "active": waiting.active,
-    "deployed": waiting.deployed,
-    "publish": change.publish,
-    "update": change.update,
-    "updated": waiting.updated,
-}
+from stepladder.promotion.contract import ReleaseInput, TargetInput
+from stepladder.promotion.requests import (
+    ActiveRequest,
+    ActiveResponse,
+    CheckRequest,
+    CheckResponse,
+    DeployedRequest,
+    DeployedResponse,
+    PublishRequest,
+    PublishResponse,
+    TargetFacts,
+    UpdatedRequest,
+    UpdatedResponse,
+    UpdateRequest,
+    UpdateResponse,
+    ValidateRequest,
+)
+
+ValidateFunctionRequest = (
+    ActiveRequest | CheckRequest | DeployedRequest | PublishRequest | UpdatedRequest | UpdateRequest | ValidateRequest
+)
+ValidateFunctionResponse = (
+    ActiveResponse | CheckResponse | DeployedResponse | PublishResponse | TargetFacts | UpdatedResponse | UpdateResponse
+)
 
 
 @explained
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """Answer `validate` (one target, with the lock) or `check` (all targets of a rung, nothing taken).
+def handler(event: ValidateFunctionRequest, _context: object) -> ValidateFunctionResponse:
+    """Answer `validate` (one target, which is locked) or `check` (all targets of a rung, nothing is locked).
 
-    `update` and `publish` change the function (see `change`). `updated`, `active` and `deployed` wait (see `waiting`).
-    Raises `RefusedError` with the reason, or an error that
-    the definition retries when asking again may help.
+    `update` and `publish` change the function (see `change`). `updated`, `active` and `deployed` wait (see `waiters`).
+    Raises `RefusedError` with the reason, or an error that the definition retries when a second request may help.
     """
-    if event["action"] in STEPS:
-        return STEPS[event["action"]](event)
-    release = event["release"]
-    if event["action"] == "check":
-        found = [_anywhere(release, target) for target in event["targets"]]
-        return {"unchanged": all(facts["unchanged"] for facts in found)}
-    target, execution = event["target"], event["execution_arn"]
-    _place(target)
+    return ACTIONS[event["action"]](event)
+
+
+def check_rung(request: CheckRequest) -> CheckResponse:
+    """Check all targets of a rung, each in its own location."""
+    checked = [_check_anywhere(request["release"], target) for target in request["targets"]]
+    return {"unchanged": all(target["unchanged"] for target in checked)}
+
+
+def validate(request: ValidateRequest) -> TargetFacts:
+    """Lock a target and check it; one that is refused is unlocked again."""
+    release, target, execution_arn = request["release"], request["target"], request["execution_arn"]
+    _lower_rung(target)
     alias = _alias(target)
-    _lock(release, target, execution, alias.version)
+    _lock(release, target, execution_arn, alias.version)
     try:
         facts = check(release, target)
     except RefusedError:
-        ledger.give_lock_back(target["environment"], execution)
+        ledger.give_lock_back(target["environment"], execution_arn)
         raise
-    if facts["previous_version"] != alias.version:  # it moved while the lock was taken; the lock must tell where to
-        _lock(release, target, execution, facts["previous_version"])
+    if facts["previous_version"] != alias.version:  # it moved while the lock was taken; the lock must name the new one
+        _lock(release, target, execution_arn, facts["previous_version"])
     return facts
 
 
-def _anywhere(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
-    """Check a target, or have it checked by the validate of the place where it is."""
-    ladder = json.loads(os.environ["LADDER"])
-    if not ladder.get(target["environment"], {}).get("elsewhere"):
-        return check(release, target)
-    return elsewhere.ask("check", release=release, target=target)
+def _check_anywhere(release: ReleaseInput, target: TargetInput) -> TargetFacts | CheckResponse:
+    """Check a target, or have it checked by the validate of its location."""
+    rung = ladder.read().get(target["environment"])
+    return relay_client.check(release, target) if rung and rung.get("elsewhere") else check(release, target)
 
 
-def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
+def check(release: ReleaseInput, target: TargetInput) -> TargetFacts:
     """Run every check of one target and return what is known of it then."""
-    lower = _place(target)
+    lower = _lower_rung(target)
     _check_mark(release)
-    alias = _quiet(target)
+    alias = _settled_alias(target)
     latest = aws.client("lambda").get_function_configuration(FunctionName=target["function"])
     image.check(os.environ["REPOSITORY"], release["digest"], latest["Architectures"][0], os.environ["SCAN_THRESHOLD"])
-    for rung in lower:
-        _check_below(rung, release["digest"])
+    for environment, rung in lower.items():
+        _check_lower(environment, rung, release["digest"])
     digest, served = serving.version(target["function"], alias.version)
     is_first = alias.version == serving.LATEST  # Terraform may have made the function of this image: not released yet
     same_image = digest == release["digest"] and not is_first
@@ -93,19 +111,19 @@ def check(release: dict[str, Any], target: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _place(target: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the targets of the rung below; refuse a target that isn't where Terraform says."""
-    ladder = json.loads(os.environ["LADDER"])
-    known = ladder.get(target["environment"])
-    if known is None or known["function"] != target["function"] or known["alias"] != target["alias"]:
+def _lower_rung(target: TargetInput) -> dict[str, ladder.LadderRung]:
+    """Return the environments of the rung below; refuse a target that isn't where Terraform says."""
+    rungs = ladder.read()
+    rung = rungs.get(target["environment"])
+    if rung is None or rung["function"] != target["function"] or rung["alias"] != target["alias"]:
         raise RefusedError(f"{target['environment']} ({target['function']}) is no rung of this ladder")
-    return [ladder[name] | {"environment": name} for name in known["below"]]
+    return {environment: rungs[environment] for environment in rung["below"]}
 
 
-def _lock(release: dict[str, Any], target: dict[str, Any], execution: str, version: str) -> None:
+def _lock(release: ReleaseInput, target: TargetInput, execution_arn: str, version: str) -> None:
     holder = ledger.take_lock(
         target["environment"],
-        execution,
+        execution_arn,
         {
             "owner": release["requested_by"],
             "host": "Step Functions",
@@ -122,7 +140,7 @@ def _lock(release: dict[str, Any], target: dict[str, Any], execution: str, versi
         )
 
 
-def _check_mark(release: dict[str, Any]) -> None:
+def _check_mark(release: ReleaseInput) -> None:
     bad = ledger.get(f"digest#{release['digest']}", "bad")
     if bad and not release["force"]:
         raise RefusedError(
@@ -130,7 +148,7 @@ def _check_mark(release: dict[str, Any]) -> None:
         )
 
 
-def _quiet(target: dict[str, Any]) -> serving.Alias:
+def _settled_alias(target: TargetInput) -> serving.Alias:
     """Return the alias; refuse while anything moves it."""
     name = f"alias {target['alias']} of {target['function']}"
     for deployment in deployments.active(target["application"], target["deployment_group"]):
@@ -143,7 +161,7 @@ def _quiet(target: dict[str, Any]) -> serving.Alias:
     return alias
 
 
-def _alias(target: dict[str, Any]) -> serving.Alias:
+def _alias(target: TargetInput) -> serving.Alias:
     """Return the alias; refuse a rung whose service was never made."""
     try:
         return serving.alias(target["function"], target["alias"])
@@ -157,7 +175,7 @@ def _alias(target: dict[str, Any]) -> serving.Alias:
         ) from error
 
 
-def _check_never_released(target: dict[str, Any]) -> None:
+def _check_never_released(target: TargetInput) -> None:
     """Refuse a released alias that was put on $LATEST: giving $LATEST a new image would serve it untested.
 
     Before the first release it is there by Terraform's hand, and again when the function was made anew: then the
@@ -181,16 +199,15 @@ def _check_never_released(target: dict[str, Any]) -> None:
         )
 
 
-def _check_below(rung: dict[str, Any], digest: str) -> None:
-    name = rung["environment"]
-    away = rung.get("elsewhere")
-    served = (
-        elsewhere.ask("runs", target={"environment": name}) if away else serving.runs(rung["function"], rung["alias"])
-    )
-    below.check(name, served, digest)
+def _check_lower(environment: str, rung: ladder.LadderRung, digest: str) -> None:
+    if rung.get("elsewhere"):
+        served = relay_client.served(environment)
+    else:
+        served = serving.served(rung["function"], rung["alias"])
+    lower_rung.check(environment, served, digest)
 
 
-def _check_deployable(target: dict[str, Any], latest: dict[str, Any], served: dict[str, Any]) -> None:
+def _check_deployable(target: TargetInput, latest: Mapping[str, Any], served: Mapping[str, Any]) -> None:
     """Check what Lambda asks of two versions under one alias, before it says so in other words."""
     function = target["function"]
     if latest.get("LastUpdateStatus") == "InProgress":
@@ -203,7 +220,7 @@ def _check_deployable(target: dict[str, Any], latest: dict[str, Any], served: di
         raise RefusedError(f"the dead-letter queue of {function} has changed: an alias can't weigh such versions")
 
 
-def _check_applied(target: dict[str, Any], latest: dict[str, Any]) -> None:
+def _check_applied(target: TargetInput, latest: Mapping[str, Any]) -> None:
     """Refuse to publish a configuration that somebody changed by hand since Terraform applied it."""
     name = target["environment"]
     applied = ledger.get(f"env#{name}", "infra").get("config_hash", "")
@@ -214,7 +231,7 @@ def _check_applied(target: dict[str, Any], latest: dict[str, Any]) -> None:
         )
 
 
-def _check_weighable(target: dict[str, Any]) -> None:
+def _check_weighable(target: TargetInput) -> None:
     """Refuse to shift gradually onto an alias with provisioned concurrency: Lambda may refuse to weigh it.
 
     "Alias with weights can not be used with Provisioned Concurrency" would strand the deployment
@@ -233,3 +250,14 @@ def _check_weighable(target: dict[str, Any]) -> None:
         f"alias {alias} of {function} has provisioned concurrency, which may keep Lambda from shifting its traffic "
         f"gradually: set promotion.rungs.{target['environment']}.deployment to AllAtOnce, or take it away for the shift"
     )
+
+
+ACTIONS: dict[str, Callable[[Any], ValidateFunctionResponse]] = {
+    "active": waiters.active,
+    "check": check_rung,
+    "deployed": waiters.deployed,
+    "publish": change.publish,
+    "update": change.update,
+    "updated": waiters.updated,
+    "validate": validate,
+}

@@ -32,7 +32,7 @@ class Gate:
     def __init__(self, function: str) -> None:
         self._width, self._busy = width(function), 0
         self._free = threading.Condition()
-        self._lost: Exception | None = None
+        self._given_up: Exception | None = None
 
     def __call__(self, act: Callable[[], T]) -> T:
         """Make one call. Once one was turned away every time, none of the others is sent again."""
@@ -43,8 +43,8 @@ class Gate:
                 if not _passes(error):
                     raise
                 self._width = 1
-                if pause is None or self._lost:
-                    self._lost = error
+                if pause is None or self._given_up:
+                    self._given_up = error
                     raise
             time.sleep(pause)
         raise AssertionError("the last pause is none")
@@ -64,8 +64,8 @@ class Gate:
 def width(function: str) -> int:
     """Return how many calls may go out at once: a fifth of the account's or the function's concurrency, 1 to 8."""
     try:
-        told = aws.client("lambda").get_function(FunctionName=function)
-        reserved = (told.get("Concurrency") or {}).get("ReservedConcurrentExecutions")
+        answer = aws.client("lambda").get_function(FunctionName=function)
+        reserved = (answer.get("Concurrency") or {}).get("ReservedConcurrentExecutions")
         room = _account() if reserved is None else int(reserved)
     except (ClientError, BotoCoreError, KeyError):
         room = _LEAST_KNOWN

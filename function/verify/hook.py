@@ -9,41 +9,49 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from dataclasses import dataclass
 
-import cases
+import smoke_cases
 from shared import aws, deployments, ledger, serving
+
+from stepladder.promotion.requests import Context, HookRequest, HookResponse
 
 _MARGIN = 20.0  # seconds kept for the answer itself
 _ATTEMPTS = 4
 
 
-def answer(event: dict[str, Any], context: Any) -> dict[str, Any]:
+@dataclass
+class _Result:
+    """How the test went: `passed` is what passed, or `why` it failed, with the name of the error."""
+
+    passed: str = ""
+    why: str = ""
+    error: str = ""
+
+
+def answer(event: HookRequest, context: Context) -> HookResponse:
     """Test what a deployment is about to serve, or serves; report Succeeded or Failed, whatever happens."""
-    told: dict[str, str] = {}
+    results: list[_Result] = []
     deployment_id = event["DeploymentId"]
 
     def work() -> None:
         try:
-            told["done"] = _test(deployment_id)
+            results.append(_Result(passed=_test(deployment_id)))
         except Exception as error:  # noqa: BLE001 - a hook must answer, whatever happened
-            told["error"] = type(error).__name__
-            told["why"] = f"{type(error).__name__}: {error}"
+            results.append(_Result(why=f"{type(error).__name__}: {error}", error=type(error).__name__))
 
+    result = _Result(why="the smoke cases were not started")
     try:
         worker = threading.Thread(target=work, name="hook", daemon=True)
         worker.start()
         budget = max(1.0, context.get_remaining_time_in_millis() / 1000 - _MARGIN)
         worker.join(budget)
-        if not told:
-            told["why"] = f"the smoke cases did not end within {budget:.0f} s"
+        result = results[0] if results else _Result(why=f"the smoke cases did not end within {budget:.0f} s")
     finally:
-        status = "Succeeded" if "done" in told else "Failed"
-        _report(event, status)
-    why = told.get("why", "")
-    if why:
-        _note(deployment_id, why, told.get("error", ""))
-    return {"status": status, "why": why or told["done"]}
+        _report(event, succeeded=bool(result.passed))
+    if result.why:
+        _note(deployment_id, result.why, result.error)
+    return {"status": "Succeeded" if result.passed else "Failed", "why": result.why or result.passed}
 
 
 def _test(deployment_id: str) -> str:
@@ -55,23 +63,23 @@ def _test(deployment_id: str) -> str:
         raise ValueError(f"deployment {deployment_id} has no AppSpec that names a version")
     after = serving.alias(function, name).serves_only(version)
     qualifier = name if after else version
-    known = cases.load(deployment.smoke_key)
-    count = cases.run(
+    cases = smoke_cases.load(deployment.smoke_key)
+    count = smoke_cases.run(
         function,
-        cases.healthy(known) if after else known,
-        lambda payload: cases.invoke(function, qualifier, payload),
+        smoke_cases.healthy(cases) if after else cases,
+        lambda payload: smoke_cases.invoke(function, qualifier, payload),
         f"version {version} of {function}{f' behind alias {name}' if after else ''}",
     )
     return f"{count} smoke cases passed"
 
 
-def _report(event: dict[str, Any], status: str) -> None:
+def _report(event: HookRequest, *, succeeded: bool) -> None:
     for attempt in range(_ATTEMPTS):
         try:
             aws.client("codedeploy").put_lifecycle_event_hook_execution_status(
                 deploymentId=event["DeploymentId"],
                 lifecycleEventHookExecutionId=event["LifecycleEventHookExecutionId"],
-                status=status,
+                status="Succeeded" if succeeded else "Failed",
             )
         except Exception as error:
             if aws.code(error) == "LifecycleEventAlreadyCompletedException":

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from stepladder import names
 from stepladder.promotion import places
+from stepladder.promotion.contract import ExecutionInput, LocationInput, RungInput, TargetInput
 from stepladder.settings import Settings
 
 _MARGIN = 7200  # seconds for all of a target's climb that isn't shifting or baking
@@ -40,8 +40,8 @@ class Release:
     force: bool = False
 
 
-def execution_input(settings: Settings, release: Release) -> dict[str, Any]:
-    """Return the input of an execution (docs/promotion.md describes it)."""
+def execution_input(settings: Settings, release: Release) -> ExecutionInput:
+    """Return the input of an execution (see `contract`)."""
     places.check(settings)
     return {
         "release_id": release.release_id,
@@ -62,13 +62,14 @@ def rung_name(environments: tuple[str, ...]) -> str:
     return "+".join(environments)
 
 
-def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> dict[str, Any]:
+def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> RungInput:
     rungs = [settings.promotion.rungs[name] for name in environments]
     lease = max(rung.shift.seconds * 2 + rung.bake_minutes * 60 for rung in rungs) + _MARGIN
     targets = [_target(settings, name, digest, lease) for name in environments]
     if any("place" in target for target in targets):
         # each may wait for the slowest of its siblings, with its lock, and then has to put its release back
-        targets = [target | {"lock_seconds": lease * 2} for target in targets]
+        for target in targets:
+            target["lock_seconds"] = lease * 2
     return {
         "name": rung_name(environments),
         "approval": any(rung.approval for rung in rungs),
@@ -77,11 +78,11 @@ def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> dic
     }
 
 
-def _target(settings: Settings, environment: str, digest: str, lease: int) -> dict[str, Any]:
+def _target(settings: Settings, environment: str, digest: str, lease: int) -> TargetInput:
     named, rung = settings.names(environment), settings.promotion.rungs[environment]
     poll_seconds, polls = rung.shift.polls(rung.bake_minutes * 60, _crowd(settings, environment, _BESIDE))
     bake_polls = math.ceil(rung.bake_minutes * 60 / poll_seconds)
-    return {
+    target: TargetInput = {
         "environment": environment,
         "function": named.function,
         "alias": names.ALIAS,
@@ -94,8 +95,11 @@ def _target(settings: Settings, environment: str, digest: str, lease: int) -> di
         "bake_polls": bake_polls,
         "probe_requests": settings.promotion.probe_requests,
         "lock_seconds": lease,
-        **_away(settings, environment, lease),
     }
+    location = _location(settings, environment, lease)
+    if location:
+        target |= {"place": location, "verdict_seconds": lease}
+    return target
 
 
 def _crowd(settings: Settings, environment: str, beside: int) -> float:
@@ -106,14 +110,18 @@ def _crowd(settings: Settings, environment: str, beside: int) -> float:
     return max(1.0, alike / beside)
 
 
-def _away(settings: Settings, environment: str, lease: int) -> dict[str, Any]:
-    """Return what a target in another place has besides.
+def _location(settings: Settings, environment: str, lease: int) -> LocationInput | None:
+    """Return where a target in another location is, and how its child is polled; None for one at home.
 
-    Home gives up looking before any sibling gives up waiting for the word: else one would keep what another put back.
+    Home gives up polling before any sibling gives up waiting for its verdict: else one would keep what another undid.
     """
     place = places.of(settings, environment)
     if place == places.home(settings):
-        return {}
+        return None
     every = max(_OFTEN, math.ceil(lease / _LOOKS * _crowd(settings, environment, _BESIDE_AWAY)))
-    looks = {"look_seconds": every, "max_looks": lease // (every + _LOOK)}
-    return {"place": place.variables | looks, "verdict_seconds": lease}
+    return {
+        "account": place.account,
+        "region": place.region,
+        "look_seconds": every,
+        "max_looks": lease // (every + _LOOK),
+    }

@@ -10,15 +10,19 @@ import base64
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stepladder import resources
 from stepladder.aws import ABSENT_IN_S3, error_code
 
 VERBS = ("validate", "verify", "rollback", "relay")
+SHARED = tuple(f"stepladder.promotion.{name}" for name in ("contract", "relay_requests", "requests"))
+SHARED_WITH = {"verify": ("stepladder.releases.smoke",)}
+"""Modules of stepladder that the packages carry: standard library only, and nothing else of stepladder."""
+
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows
 _MODE = 0o100644 << 16
 
@@ -42,13 +46,21 @@ class Package:
 
 
 def build(verb: str) -> Package:
-    """Make the package of one function: its own modules and `shared/`; verify's carries `smoke.py` as well."""
+    """Make the package of one function: its own modules, `shared/`, and what it shares with stepladder itself."""
     source = resources.folder("function")
-    files = {path.name: path for path in (source / verb).glob("*.py")}
-    files |= {f"shared/{path.name}": path for path in (source / "shared").glob("*.py")}
-    if verb == "verify":
-        files["smoke.py"] = Path(__file__).resolve().parent.parent / "releases" / "smoke.py"
-    return Package(verb, _zip(files.items()))
+    files = {path.name: path.read_bytes() for path in (source / verb).glob("*.py")}
+    files |= {f"shared/{path.name}": path.read_bytes() for path in (source / "shared").glob("*.py")}
+    for module in (*SHARED, *SHARED_WITH.get(verb, ())):
+        files |= _carried(module)
+    return Package(verb, _zip(files))
+
+
+def _carried(module: str) -> dict[str, bytes]:
+    """Return a module of stepladder under its own name, in packages that hold nothing else."""
+    package = Path(__file__).resolve().parent.parent
+    path = PurePosixPath(*module.split(".")).with_suffix(".py")
+    folders = {f"{folder}/__init__.py": b"" for folder in path.parents if folder.name}
+    return folders | {str(path): (package.parent / path).read_bytes()}
 
 
 def build_all() -> list[Package]:
@@ -56,14 +68,14 @@ def build_all() -> list[Package]:
     return [build(verb) for verb in VERBS]
 
 
-def _zip(files: Iterable[tuple[str, Path]]) -> bytes:
+def _zip(files: Mapping[str, bytes]) -> bytes:
     into = io.BytesIO()
     with zipfile.ZipFile(into, "w", zipfile.ZIP_STORED) as archive:
-        for name, path in sorted(files):
+        for name, data in sorted(files.items()):
             info = zipfile.ZipInfo(name, _DATE)
             info.create_system = 3  # Unix, on Windows too
             info.external_attr = _MODE
-            archive.writestr(info, path.read_bytes().replace(b"\r\n", b"\n"))
+            archive.writestr(info, data.replace(b"\r\n", b"\n"))
     return into.getvalue()
 
 

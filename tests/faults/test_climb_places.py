@@ -153,13 +153,13 @@ def aim(name: str) -> dict[str, Any]:
 
 def be_hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up on a climb elsewhere after a few looks."""
-    real = ladder._away
+    real = ladder._location
 
-    def hasty(*args: Any) -> dict[str, Any]:
-        made = real(*args)
-        return made | ({"place": made["place"] | {"look_seconds": 1, "max_looks": 6}} if made else {})
+    def hasty(*args: Any) -> dict[str, Any] | None:
+        location = real(*args)
+        return location | {"look_seconds": 1, "max_looks": 6} if location else None
 
-    monkeypatch.setattr(ladder, "_away", hasty)
+    monkeypatch.setattr(ladder, "_location", hasty)
 
 
 def test_every_state_that_asks_another_place_has_a_scene():

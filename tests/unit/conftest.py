@@ -77,24 +77,23 @@ def pipeline(pipeline_folder, monkeypatch):
         "validate",
         "change",
         "image",
-        "waiting",
+        "waiters",
         "verify",
         "gate",
         "hook",
         "probe",
-        "cases",
+        "smoke_cases",
         "rollback",
         "restore",
-        "settle",
+        "recover",
         "relay",
         "child",
         "outcome",
-        "family",
         "shared.errors",
         "shared.serving",
     )
     modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
-    modules["cases"].load.cache_clear()
+    modules["smoke_cases"].load.cache_clear()
     yield types.SimpleNamespace(aws=fake, **modules)
     for name in [n for n, m in sys.modules.items() if str(getattr(m, "__file__", "")).startswith(str(pipeline_folder))]:
         del sys.modules[name]

@@ -1,5 +1,7 @@
+import ast
 import io
 import re
+import sys
 import zipfile
 
 import pytest
@@ -24,14 +26,49 @@ def test_a_package_has_the_same_bytes_whenever_and_wherever_it_is_made(verb, tmp
 
 def test_a_package_is_flat_and_holds_its_handler_and_nothing_compiled():
     names = zipfile.ZipFile(io.BytesIO(packages.build("verify").data)).namelist()
-    assert {"verify.py", "smoke.py", "shared/aws.py"} <= set(names)
+    assert {"verify.py", "stepladder/releases/smoke.py", "shared/aws.py"} <= set(names)
     assert all(name.endswith(".py") for name in names)
 
 
-def test_the_smoke_module_in_the_package_is_the_one_that_deploy_uses():
-    carried = zipfile.ZipFile(io.BytesIO(packages.build("verify").data)).read("smoke.py")
-    source = resources.folder("function").parent / "stepladder" / "releases" / "smoke.py"
-    assert carried == source.read_bytes()
+def carried():
+    """Every module of stepladder in every package, by verb and path."""
+    for verb in packages.VERBS:
+        package = zipfile.ZipFile(io.BytesIO(packages.build(verb).data))
+        for name in package.namelist():
+            if name.startswith("stepladder/"):
+                yield verb, name, package.read(name)
+
+
+def test_the_modules_of_stepladder_in_the_packages_are_those_that_stepladder_uses():
+    root = resources.folder("function").parent
+    modules = [(name, data) for _, name, data in carried() if not name.endswith("/__init__.py")]
+    assert {name for name, _ in modules} >= {"stepladder/releases/smoke.py", "stepladder/promotion/contract.py"}
+    for name, data in modules:
+        assert data == (root / name).read_bytes()
+
+
+@pytest.mark.parametrize("verb", packages.VERBS)
+def test_a_package_holds_every_module_of_stepladder_that_it_imports(verb):
+    package = zipfile.ZipFile(io.BytesIO(packages.build(verb).data))
+    imported = {
+        module
+        for name in package.namelist()
+        for node in ast.walk(ast.parse(package.read(name)))
+        for module in imports(node)
+        if module.startswith("stepladder")
+    }
+    assert imported
+    assert {f"{module.replace('.', '/')}.py" for module in imported} <= set(package.namelist())
+
+
+def imports(node):
+    """The modules that a statement imports: of `from stepladder.releases import smoke`, the smoke module."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    whole = {"stepladder", *(f"stepladder.{name}" for name in ("ledger", "promotion", "releases"))}
+    return [f"{node.module}.{alias.name}" if node.module in whole else node.module for alias in node.names]
 
 
 def test_other_content_has_another_key():
@@ -58,12 +95,17 @@ def test_an_object_that_is_there_is_not_sent_again():
 
 
 def test_the_functions_use_nothing_but_boto3_and_the_standard_library():
-    own = {path.stem for path in resources.folder("function").rglob("*.py")} | {"shared", "smoke"}
-    import sys
-
+    own = {path.stem for path in resources.folder("function").rglob("*.py")} | {"shared", "stepladder"}
+    allowed = own | {"boto3", "botocore"} | set(sys.stdlib_module_names)
     for path in resources.folder("function").rglob("*.py"):
         for name in re.findall(r"^(?:from|import) (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE):
-            assert name in own | {"boto3", "botocore"} | set(sys.stdlib_module_names), f"{path.name} imports {name}"
+            assert name in allowed, f"{path.name} imports {name}"
+
+
+def test_what_the_packages_carry_of_stepladder_uses_nothing_but_the_standard_library_and_each_other():
+    for _, name, data in carried():
+        for imported in re.findall(r"^(?:from|import) (\w+)", data.decode(), re.MULTILINE):
+            assert imported in {"stepladder", *sys.stdlib_module_names}, f"{name} imports {imported}"
 
 
 def test_the_errors_that_the_definition_retries_are_errors_of_the_functions(pipeline):

@@ -22,7 +22,7 @@ def place(pipeline, monkeypatch):
         "VALIDATE": "validate",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(pipeline.child, "_STAYS", 0.0)
+    monkeypatch.setattr(pipeline.child, "_WAIT", 0.0)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def ask(pipeline, action, **more):
 
 
 def child(pipeline):
-    return pipeline.family.child({"execution_arn": EXECUTION, "target": away()})
+    return pipeline.child.arn(EXECUTION, away()["environment"])
 
 
 def end(pipeline, **more):

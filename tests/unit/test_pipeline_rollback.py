@@ -254,11 +254,11 @@ class TestFirstRelease:
             """Let another call do all of it, once this one has read the lock."""
             if not inner:
                 inner.append("another")
-                inner.append(pipeline.rollback.settle.settle(EXECUTION, release(), [target()], "stopped", 0.2))
+                inner.append(pipeline.recover.targets(EXECUTION, release(), [target()], "stopped", 0.2))
             return restore_(*told)
 
         monkeypatch.setattr(pipeline.restore, "restore", overtaken)
-        ours = pipeline.rollback.settle.settle(EXECUTION, release(), [target()], "stopped", 0.2)
+        ours = pipeline.recover.targets(EXECUTION, release(), [target()], "stopped", 0.2)
         for told in (ours, inner[1]):
             assert told["settled"][0]["outcome"] == "rolled_back"
         entry = pipeline.aws.dynamodb.read("env#production", f"release#{RELEASE}")
@@ -268,7 +268,7 @@ class TestFirstRelease:
         self.release(pipeline)
         held = pipeline.aws.dynamodb.items["env#production", "lock"]
         held["since"] = {"S": "2026-11-21T23:05:01Z"}
-        told = pipeline.rollback.settle.settle(EXECUTION, release(), [target()], "it was stopped", 0.2)
+        told = pipeline.recover.targets(EXECUTION, release(), [target()], "it was stopped", 0.2)
         assert told["settled"][0]["outcome"] == "rolled_back"
         assert alias(pipeline)["FunctionVersion"] == "$LATEST"
         entry = pipeline.aws.dynamodb.read("env#production", f"release#{RELEASE}")
@@ -394,6 +394,12 @@ class TestSettle:
         alias(pipeline)["FunctionVersion"] = "3"
         assert self.settle(pipeline)[1]["outcome"] == "rollback_failed"
         assert "somebody else moved" in self.entry(pipeline)["cause"]
+
+    def test_one_that_can_t_be_rolled_back_is_recorded_with_what_is_known_of_it(self, pipeline):
+        pipeline.aws.codedeploy.add("d-1", status="Succeeded")
+        alias(pipeline)["FunctionVersion"] = "3"
+        assert self.settle(pipeline)[1]["outcome"] == "rollback_failed"
+        assert (self.entry(pipeline)["version"], self.entry(pipeline)["deployment_id"]) == ("8", "d-1")
 
     def test_one_that_is_still_running_is_left_alone(self, pipeline):
         pipeline.aws.states.execution["status"] = "RUNNING"

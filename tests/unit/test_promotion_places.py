@@ -57,7 +57,7 @@ def test_a_climb_of_an_environment_that_the_settings_lack_by_now_can_still_be_lo
 
 def test_the_relay_names_a_climb_as_we_look_for_it(pipeline, monkeypatch):
     monkeypatch.setenv("MACHINE", "arn:aws:states:us-east-1:1:stateMachine:orders-promotion")
-    arn = pipeline.family.child({"execution_arn": EXECUTION, "target": {"environment": "produs"}})
+    arn = pipeline.child.arn(EXECUTION, "produs")
     name = places.child_name(EXECUTION, "produs")
     assert arn == f"arn:aws:states:us-east-1:1:execution:orders-promotion:{name}"
     assert len(places.child_name(EXECUTION, "x" * 12)) <= 80

@@ -6,8 +6,8 @@ CONFIGURED = {"MemorySize": 256, "Environment": {"Variables": {"STAGE": "product
 
 @pytest.fixture(autouse=True)
 def quick(pipeline, monkeypatch):
-    monkeypatch.setattr(pipeline.waiting, "_SECONDS", 0.1)
-    monkeypatch.setattr(pipeline.waiting, "_FIRST", 0.001)
+    monkeypatch.setattr(pipeline.waiters, "_SECONDS", 0.1)
+    monkeypatch.setattr(pipeline.waiters, "_FIRST_PAUSE", 0.001)
 
 
 def call(pipeline, action, **more):
@@ -82,7 +82,7 @@ def test_a_deployment_is_stayed_with_and_then_left(pipeline):
 
 
 def test_a_deployment_that_weighs_the_alias_is_probed_from_then_on(pipeline, monkeypatch):
-    monkeypatch.setattr(pipeline.waiting, "_SECONDS", 60)
+    monkeypatch.setattr(pipeline.waiters, "_SECONDS", 60)
     pipeline.aws.codedeploy.add("d-1")
     pipeline.aws.lambda_.weigh("8", 0.1)
     assert call(pipeline, "deployed", deployment_id="d-1", version="8", previous_version="7") == {

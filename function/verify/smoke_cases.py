@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import smoke
 from gate import MOST, Gate
 from shared import aws
 from shared.errors import RefusedError, SmokeFailedError
+
+from stepladder.releases import smoke
 
 PREFIX = "smoke/"
 _READ_TIMEOUT = 250  # the function under test may run long; our own deadline is later
@@ -71,12 +72,12 @@ def run(function: str, cases: Sequence[smoke.Case], call: Callable[[Any], Called
     """
     gate = Gate(function)
 
-    def once(payload: Any) -> tuple[Any, str | None, float]:
+    def invoke_once(payload: Any) -> tuple[Any, str | None, float]:
         called = gate(lambda: call(payload))
         return called.result, called.error, called.seconds
 
-    failed = [outcome for outcome in smoke.run(cases, once, parallel=MOST) if not outcome.passed]
+    failed = [outcome for outcome in smoke.run(cases, invoke_once, parallel=MOST) if not outcome.passed]
     if failed:
-        told = "; ".join(f"{outcome.name}: {', '.join(outcome.mismatches)}" for outcome in failed[:5])
-        raise SmokeFailedError(f"{subject} failed {len(failed)} of {len(cases)} smoke cases: {told}")
+        reasons = "; ".join(f"{outcome.name}: {', '.join(outcome.mismatches)}" for outcome in failed[:5])
+        raise SmokeFailedError(f"{subject} failed {len(failed)} of {len(cases)} smoke cases: {reasons}")
     return len(cases)

@@ -1,0 +1,124 @@
+"""The contract of a promotion: what its execution is started with, and how its targets end.
+
+`ladder` builds the execution's input from these shapes. The state machine's definition reads them: a test compares
+each of its references with the keys here, in `requests` and in `relay_requests`. The pipeline's functions take and
+return them: their deployment packages carry the three files, which import only the standard library and each other.
+
+Executions that began under an older release still send what that release sent. A key may be added here as
+`NotRequired`; none is renamed or removed.
+"""
+
+from typing import Literal, NotRequired, TypedDict
+
+TargetResult = Literal["succeeded", "unchanged", "untouched", "failed", "rolled_back", "rollback_failed", "cut_off"]
+"""How a target ended. `untouched`: the promotion never came to it. `cut_off`: its child execution was stopped."""
+
+
+class LocationInput(TypedDict):
+    """Where a target in another account or region is, and how its child execution is polled.
+
+    `look_seconds` lie between two polls; after `max_looks` of them the child is ended.
+    """
+
+    account: str
+    region: str
+    look_seconds: int
+    max_looks: int
+
+
+class TargetInput(TypedDict):
+    """One environment of a rung: everything that releases it.
+
+    `lock_seconds` is the lease of its lock, `max_polls` and `bake_polls` count polls of `poll_seconds`. Only a target
+    in another location has a `place` and `verdict_seconds`, which its child waits for a verdict.
+    """
+
+    environment: str
+    function: str
+    alias: str
+    image_uri: str
+    application: str
+    deployment_group: str
+    deployment_config: str
+    poll_seconds: int
+    max_polls: int
+    bake_polls: int
+    probe_requests: int
+    lock_seconds: int
+    place: NotRequired[LocationInput]
+    verdict_seconds: NotRequired[int]
+
+
+class RungInput(TypedDict):
+    """One rung: its targets are released together. Only a child's one rung has `verdict_seconds`."""
+
+    name: str
+    approval: bool
+    approval_seconds: int
+    targets: list[TargetInput]
+    verdict_seconds: NotRequired[int]
+
+
+class ExecutionInput(TypedDict):
+    """What an execution is started with. `parent` is the ARN of the execution that started this child.
+
+    `smoke_key` names the bundle of smoke cases in the artifacts bucket; it is empty without one, and `untested` is then
+    what the ledger says.
+    """
+
+    release_id: str
+    digest: str
+    git_commit: str
+    requested_by: str
+    input_key: str
+    smoke_key: str
+    untested: str
+    hotfix: bool
+    force: bool
+    rungs: list[RungInput]
+    parent: NotRequired[str]
+
+
+class ReleaseInput(TypedDict):
+    """What is promoted, as every state below the first Map has it under `release`."""
+
+    id: str
+    digest: str
+    git_commit: str
+    requested_by: str
+    input_key: str
+    smoke_key: str
+    untested: str
+    hotfix: bool
+    force: bool
+
+
+class StateError(TypedDict):
+    """What Step Functions writes of an error that a state caught."""
+
+    Error: str
+    Cause: str
+
+
+class Verdict(TypedDict):
+    """What becomes of the released targets of a rung, with the reason to undo them."""
+
+    word: Literal["keep", "undo"]
+    error: str
+    cause: str
+
+
+class TargetOutcome(TypedDict):
+    """How one target ended: in the execution's output, in its cause, and in what `recover` answers."""
+
+    environment: str
+    outcome: TargetResult
+    error: str
+    cause: str
+
+
+class RungOutcome(TypedDict):
+    """One rung of the output of an execution that succeeded."""
+
+    rung: str
+    targets: list[TargetOutcome]
