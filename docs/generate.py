@@ -1,4 +1,4 @@
-"""Write what the code knows better than a person: docs/reference.md and the table of tasks in README.md.
+"""Write what the code knows better than a person: docs/reference/README.md and the table of tasks in README.md.
 
 Also the packages that a generated project installs, after which none may be named.
 
@@ -191,7 +191,7 @@ def escaped(cell: str) -> str:
 
 
 def reference() -> str:
-    """Return docs/reference.md."""
+    """Return docs/reference/README.md."""
     codes = [(f"{int(code)}", text) for code, text in EXIT_CODES.items()]
     variables = [(f"`{name}`", text) for name, text in VARIABLES.items()]
     return f"""# Reference
@@ -213,7 +213,7 @@ An unknown task, an unknown flag and a missing one are bad input (2). Outside a 
 {table(("variable", "what it does"), variables)}
 ## Tasks
 
-Those of a generated project. This repository's own are in [CONTRIBUTING.md](../CONTRIBUTING.md).
+Those of a generated project. This repository's own are in [CONTRIBUTING.md](../../CONTRIBUTING.md).
 
 {task_sections()}"""
 
@@ -250,7 +250,7 @@ def documents() -> dict[Path, str]:
     """Return every generated document."""
     front = ROOT / "README.md"
     return {
-        ROOT / "docs" / "reference.md": reference(),
+        ROOT / "docs" / "reference" / "README.md": reference(),
         front: readme(front.read_text("utf-8")),
         ROOT / "template" / "stepladder_template" / "packages.txt": packages(),
     }

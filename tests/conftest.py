@@ -54,7 +54,7 @@ def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Point the contract tests elsewhere (docs/contract-tests.md); each also by STEPLADDER_CONTRACT_<NAME>."""
+    """Point the contract tests elsewhere (docs/guides/contract-tests.md); each also by STEPLADDER_CONTRACT_<NAME>."""
     group = parser.getgroup("contract tests")
     for name, text in (
         ("endpoint", f"URL of another emulator, or {AWS!r}: only contract tests run then"),

@@ -1,4 +1,4 @@
-"""The few items of the ledger that the pipeline's functions touch (docs/architecture.md, "The ledger")."""
+"""The few items of the ledger that the pipeline's functions touch (docs/concepts/architecture.md, "The ledger")."""
 
 from __future__ import annotations
 

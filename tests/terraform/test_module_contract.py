@@ -107,7 +107,7 @@ def test_roots_are_terraform_as_they_lie_with_nothing_for_jinja(module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_the_architecture_page_lists_the_variables_and_outputs(module):
-    page = Path(__file__).parents[2] / "docs" / "architecture.md"
+    page = Path(__file__).parents[2] / "docs" / "concepts" / "architecture.md"
     rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith(f"| {module} |")]
     assert len(rows) == 1
     variables, outputs = (set(re.findall(r"`(\w+)`", cell)) for cell in rows[0].split("|")[2:4])

@@ -90,7 +90,7 @@ def test_every_setting_is_described(generate):
 
 def test_every_exit_code_means_the_same_in_the_reference_and_in_the_architecture(generate):
     assert set(generate.EXIT_CODES) == set(ExitCode)
-    architecture = (ROOT / "docs" / "architecture.md").read_text().partition("## Exit codes")[2]
+    architecture = (ROOT / "docs" / "concepts" / "architecture.md").read_text().partition("## Exit codes")[2]
     assert {int(code) for code in re.findall(r"^\| (\d+) \|", architecture, re.MULTILINE)} == {int(c) for c in ExitCode}
 
 
@@ -132,7 +132,9 @@ _PROSE = {"calls", "tf.", "local."}
 
 
 def test_each_fact_about_aws_names_a_test_that_exists():
-    rows = re.findall(r"^\| ([A-Z]\d+) \|(.*)", (ROOT / "docs" / "aws-facts.md").read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| ([A-Z]\d+) \|(.*)", (ROOT / "docs" / "reference" / "aws-facts.md").read_text("utf-8"), re.MULTILINE
+    )
     assert {f"R{n}" for n in range(1, 10)} <= {fact for fact, _ in rows}
     for fact, row in rows:
         proofs = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
