@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,12 @@ ALIEN = (
     "TF_CLI_",
     "TF_VAR_",
 )
+SPREAD = {
+    "tests/e2e/test_demo.py": 100,
+    "tests/e2e/test_newcomer.py": 100,
+    "tests/faults/test_climb_states.py": 4,
+}
+"""Files that are spread over workers, in how many parts. Each part makes the file's fixtures for itself."""
 CREDENTIALS = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 needs.remember_ci()
 for name in [name for name in os.environ if name.startswith(ALIEN) and name != "AWS_CA_BUNDLE"]:
@@ -41,13 +48,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
     """Give each file to one worker, and all of tests/docker: fixtures are made once, and tests keep their order.
 
-    xdist's own ways (`--dist loadfile`, `loadgroup`) don't know a folder.
+    The rows of the longest files go to whichever worker is free, one by one or in `SPREAD` parts. xdist's own ways
+    know either whole files or single tests.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class Rooms(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "tests/docker" if nodeid.startswith("tests/docker/") else nodeid.partition("::")[0]
+            file = "tests/docker" if nodeid.startswith("tests/docker/") else nodeid.partition("::")[0]
+            return f"{file} {zlib.crc32(nodeid.encode()) % SPREAD[file]}" if file in SPREAD else file
 
     config.option.loadscopereorder = False  # as collected: the folders of slow tests come first
     return Rooms(config, log)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import rows
 
 from stepladder.promotion import approval
 
@@ -112,8 +113,7 @@ def test_stopping_while_it_waits_leaves_nothing(waiting, before, unique, eventua
     was.check_unmoved()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", AIMS)
+@pytest.mark.parametrize(("name", "kind"), rows.of_faults(AIMS, tuple(KINDS)))
 def test_broken(name, kind, waiting, before, unique, cloud, eventually):
     digest = waiting.ship(unique(GOOD))
     was = before(waiting)

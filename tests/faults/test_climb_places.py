@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import rows
 
 from stepladder.promotion import control, definition, ladder, verdict
 from stepladder.promotion.ladder import Release
@@ -172,8 +173,7 @@ def regions(make_project):
     return make_project("regions", rungs=["staging", list(RUNG)], away={"produs": AWAY["produs"]})
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize(("name", "kind"), rows.of_faults(SCENES, tuple(KINDS)))
 def test_a_climb_ends_well_with(name, kind, cloud, regions, before, unique, eventually, monkeypatch):
     how = SCENES[name]
     if how.hasty:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import rows
 
 from stepladder.promotion import definition
 
@@ -154,8 +155,7 @@ def aim(name: str) -> dict[str, Any]:
 ALSO = {"limit": {"kind": "error", "code": "DeploymentLimitExceededException", "status": 400}}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", sorted(set(TASKS) - set(UNREACHED)))
+@pytest.mark.parametrize(("name", "kind"), rows.of_faults(sorted(set(TASKS) - set(UNREACHED)), tuple(KINDS)))
 def test_a_climb_ends_well_with(name, kind, cloud, make_project, before, unique, eventually):
     how = scene(name)
     project = make_project(how.project, **PROJECTS[how.project])

@@ -1,0 +1,53 @@
+"""A unit test keeps to its own process: it starts no other, and reaches nothing outside.
+
+A server that a test runs in a thread is in the process: an address of this machine may be connected to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system", "pty.spawn")
+REACHES = ("socket.connect", "socket.getaddrinfo")
+HERE = ("127.0.0.1", "localhost", "::1", "")
+_seen: list[str] = []
+_watching = False
+_hooked = False
+
+
+def _hook(event: str, args: tuple[Any, ...]) -> None:
+    if not _watching or not (event in STARTS or event in REACHES):
+        return
+    if event in STARTS:
+        _seen.append(f"started a process: {args[1] if event == 'subprocess.Popen' else event}")
+    elif (where := args[1] if event == "socket.connect" else args) and not _is_here(where[0]):
+        _seen.append(f"reached for {where}")
+    else:
+        return
+    raise RuntimeError(f"a unit test {_seen[-1]}")
+
+
+def _is_here(host: Any) -> bool:
+    return host in HERE
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """Fail, once the block ends, if anything in it left the process; it has met an error by then."""
+    global _watching, _hooked  # noqa: PLW0603 - an audit hook can't be taken off again
+    if not _hooked:
+        sys.addaudithook(_hook)
+        _hooked = True
+    _seen.clear()
+    _watching = True
+    try:
+        yield
+    finally:
+        _watching = False
+    if _seen:
+        pytest.fail("\n".join([*_seen, "a test that needs this belongs into tests/process"]), pytrace=False)
