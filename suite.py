@@ -12,7 +12,7 @@ from stepladder.process import run
 
 ONLY_TIMING = 8
 """Exit code of a run in which nothing failed but tests marked `timing` (tests/support/reruns.py)."""
-QUICK = ("tests/unit", "tests/template", "-m", "not process")
+QUICK = ("tests/unit", "tests/template/test_answers.py")
 WHOLE = ("tests",)
 _DEADLINE = 4000.0
 _AGAIN = 1200.0

@@ -6,6 +6,7 @@ A server that a test runs in a thread is in the process: an address of this mach
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system", "pty.spawn")
 REACHES = ("socket.connect", "socket.getaddrinfo")
-HERE = ("127.0.0.1", "localhost", "::1", "")
+HERE = ("127.0.0.1", "localhost", "::1", "", None)
 _seen: list[str] = []
 _watching = False
 _hooked = False
@@ -25,15 +26,26 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         return
     if event in STARTS:
         _seen.append(f"started a process: {args[1] if event == 'subprocess.Popen' else event}")
-    elif (where := args[1] if event == "socket.connect" else args) and not _is_here(where[0]):
-        _seen.append(f"reached for {where}")
+    elif event == "socket.connect" and not _is_here(args[1]):
+        _seen.append(f"connected to {args[1]}")
+    elif event == "socket.getaddrinfo" and args[0] not in HERE and not _is_number(args[0]):
+        _seen.append(f"looked up {args[0]}")
     else:
         return
-    raise RuntimeError(f"a unit test {_seen[-1]}")
+    raise PermissionError(f"a unit test {_seen[-1]}")  # the kind of error that code under test cleans up after
 
 
-def _is_here(host: Any) -> bool:
-    return host in HERE
+def _is_here(address: Any) -> bool:
+    return isinstance(address, tuple) and address[0] in HERE
+
+
+def _is_number(host: Any) -> bool:
+    """Say whether a host is an address, which nobody is asked about."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

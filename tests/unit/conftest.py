@@ -5,54 +5,33 @@ import io
 import sys
 import types
 import zipfile
+from pathlib import Path
 
+import alone
 import pytest
 from fakes import pipeline as fake_pipeline
-from fakes.deploy_harness import DeployHarness
-from fakes.image_harness import ImageHarness
-from fakes.registry import FaultyRegistry
-from fakes.terraform_harness import TerraformHarness
+from harnesses import harness, image_harness, live, terraform_harness  # noqa: F401 - fixtures
 
-from stepladder.images import engine, retry
+from stepladder import git
+from stepladder.images import interpreters
 from stepladder.promotion import packages
 
 
-@pytest.fixture
-def harness(tmp_path, monkeypatch):
-    """A project of which nothing is deployed yet, on fake AWS."""
-    monkeypatch.delenv("CI", raising=False)
-    return DeployHarness(tmp_path)
+@pytest.fixture(autouse=True)
+def alone_in_its_process(monkeypatch):
+    """Fail a test that starts a process or reaches outside of its own.
 
+    git is known to find nothing where there is no `.git`, and the only Python is the one that runs.
+    """
+    ask = git.tree
 
-@pytest.fixture
-def image_harness(tmp_path, monkeypatch):
-    """A project whose image goes to a fake registry; no engine answers, and nobody waits between attempts."""
-    monkeypatch.setattr(retry, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(engine, "find", lambda: None)
-    for name in ("CI", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with FaultyRegistry(tmp_path / "registry") as registry:
-        yield ImageHarness(tmp_path / "project", registry)
+    def tree(root, paths):
+        return ask(root, paths) if any((folder / ".git").exists() for folder in (root, *root.parents)) else None
 
-
-@pytest.fixture
-def live(harness):
-    """A project that was deployed once."""
-    harness.deploy()
-    harness.applied.clear()
-    harness.pushed.clear()
-    return harness
-
-
-@pytest.fixture
-def terraform_harness(tmp_path, monkeypatch):
-    """A root of a project, whose Terraform plays a script."""
-    terraform_harness = TerraformHarness(tmp_path)
-    monkeypatch.delenv("CI", raising=False)
-    for name, value in terraform_harness.fake.variables.items():
-        monkeypatch.setenv(name, value)
-    terraform_harness.fake.plays("output", {"out": ["{}"]})
-    return terraform_harness
+    monkeypatch.setattr(git, "tree", tree)
+    monkeypatch.setattr(interpreters, "find", {interpreters.running(): Path(sys.executable)}.get)
+    with alone.kept():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ import pytest
 from invoke import ParseError
 from invoke.parser import Parser
 
-from stepladder.collections import edge, namespace, project
+import tasks
+from stepladder.collections import namespace, project
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [
@@ -30,23 +31,21 @@ ANY = "1"  # stands for what is only known when a message is made: it will do fo
 
 
 @cache
-def _contexts():
+def _contexts(*, repository=False):
+    """The tasks of a project, and what the documents show of this repository's; or this repository's alone."""
+    if repository:
+        return tasks.ns.to_contexts()
     root = namespace()
     for each in (project.check, project.test, project.lock):
         root.add_task(each)
-    for own in ("demo", "bench"):  # this repository's own
-
-        @edge.task(name=own)
-        def _own(_context, only=""):
-            """Do it."""
-
-        root.add_task(_own)
+    for own in (tasks.demo, tasks.bench):
+        root.add_task(own)
     return root.to_contexts()
 
 
-def _wrong(command):
+def _wrong(command, *, repository=False):
     """Return why a command line can't be typed as it stands, or an empty text."""
-    contexts = _contexts()
+    contexts = _contexts(repository=repository)
     words = shlex.split(command)
     whole, words = (
         len(words),
@@ -118,10 +117,11 @@ def test_the_flags_of_every_documented_command_exist(page):
             r"(?:(?:\.venv/bin/|uv run )?inv(?:oke)?|.*\$\(inv) ([a-z][\w.]* --?.*?)\)?\"?$", typed.strip()
         )
         commands += [f"inv {found[1]}"] if found else []
-    assert [why for why in map(_wrong_flags, commands) if why] == []
+    repository = page == ROOT / "CONTRIBUTING.md"
+    assert [why for command in commands if (why := _wrong_flags(command, repository=repository))] == []
 
 
-def _wrong_flags(command):
+def _wrong_flags(command, *, repository):
     """As `_wrong`, but a command in prose may leave out what is needed."""
-    why = _wrong(re.sub(r"[<\[]|[>\]]|\.\.\.", "", command))
+    why = _wrong(re.sub(r"[<\[]|[>\]]|\.\.\.", "", command), repository=repository)
     return "" if " lacks " in why else why

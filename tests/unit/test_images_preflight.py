@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import needs
 import pytest
 from fakes import image_project as project
 from fakes.image_harness import ImageHarness
@@ -83,14 +82,6 @@ def test_code_for_a_newer_python_than_this_one_is_judged_by_that_or_not_at_all(
     monkeypatch.setattr(interpreters, "find", lambda _version: None)
     said = look(tmp_path, {"app/handler.py": BROKEN}, python="3.99")
     assert said == ["function/app/handler.py:1: invalid syntax; no Python 3.99 is here"]
-
-
-def test_code_is_compiled_by_the_function_s_own_python_where_it_is_here(tmp_path: Path) -> None:
-    other = needs.another_python()[0]
-    if other > interpreters.running():
-        assert look(tmp_path, {"app/handler.py": "type X = int\n"}, python=other) == []
-    with pytest.raises(BadInputError):
-        look(tmp_path, {"app/handler.py": BROKEN}, python=other)
 
 
 def test_nothing_is_pushed_of_code_that_can_t_be_loaded(image_harness: ImageHarness) -> None:

@@ -8,7 +8,7 @@ from fakes.registry import Fault
 
 from stepladder import images
 from stepladder.errors import BadInputError, NotReadyError
-from stepladder.images import job, retry
+from stepladder.images import retry
 from stepladder.images.model import (
     OCI_LAYER,
     OCI_MANIFEST,
@@ -54,18 +54,6 @@ def test_an_image_that_the_registry_lost_is_pushed_again(harness: ImageHarness) 
     again = harness.prepare()
     assert again.digest == first.digest
     assert again.pushed
-
-
-def test_the_image_that_a_colleague_pushed_is_used_without_building(
-    harness: ImageHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    harness.commit()
-    first = harness.prepare()
-    (harness.settings.build_dir / "image.json").unlink()
-    monkeypatch.setattr(job, "_build", lambda _job: pytest.fail("built"))
-    again = harness.prepare()
-    assert again.digest == first.digest
-    assert not again.pushed
 
 
 def test_pull_takes_a_moved_base_in(harness: ImageHarness) -> None:

@@ -116,3 +116,15 @@ def test_a_submodule_counts_where_its_files_reach_the_image(
     assert harness.prepare().tag.startswith(f"{commit}-")
     harness.git("submodule", "--quiet", "deinit", "--force", "--all")
     assert harness.prepare().tag.startswith(f"{commit}-"), "the image lacks what the commit has"
+
+
+def test_the_image_that_a_colleague_pushed_is_used_without_building(
+    harness: ImageHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.commit()
+    first = harness.prepare()
+    (harness.settings.build_dir / "image.json").unlink()
+    monkeypatch.setattr(job, "_build", lambda _job: pytest.fail("built"))
+    again = harness.prepare()
+    assert again.digest == first.digest
+    assert not again.pushed

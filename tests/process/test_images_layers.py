@@ -91,7 +91,12 @@ def test_two_machines_two_days_two_folders_make_the_same_digest(tmp_path: Path) 
     (tmp_path / "requirements.txt").write_text(locked)
     outputs = []
     for folder, umask, zone, seed in (("one", 0o022, "UTC", "1"), ("a/deeper/two", 0o077, "Asia/Tokyo", "2")):
-        environment = {**os.environ, "TZ": zone, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parent)}
+        environment = {
+            **os.environ,
+            "TZ": zone,
+            "PYTHONHASHSEED": seed,
+            "PYTHONPATH": str(Path(project.__file__).parents[1]),
+        }
         argv = [sys.executable, "-c", BUILD, str(tmp_path / folder), str(tmp_path / "requirements.txt")]
         done = subprocess.run(
             argv, env=environment, capture_output=True, text=True, timeout=60, check=True, umask=umask

@@ -1,0 +1,47 @@
+"""Fixtures of the harnesses: a module among fakes (tests/unit), or with real processes beside it (tests/process)."""
+
+import pytest
+from fakes.deploy_harness import DeployHarness
+from fakes.image_harness import ImageHarness
+from fakes.registry import FaultyRegistry
+from fakes.terraform_harness import TerraformHarness
+
+from stepladder.images import engine, retry
+
+
+@pytest.fixture
+def harness(tmp_path, monkeypatch):
+    """A project of which nothing is deployed yet, on fake AWS."""
+    monkeypatch.delenv("CI", raising=False)
+    return DeployHarness(tmp_path)
+
+
+@pytest.fixture
+def image_harness(tmp_path, monkeypatch):
+    """A project whose image goes to a fake registry; no engine answers, and nobody waits between attempts."""
+    monkeypatch.setattr(retry, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(engine, "find", lambda: None)
+    for name in ("CI", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with FaultyRegistry(tmp_path / "registry") as registry:
+        yield ImageHarness(tmp_path / "project", registry)
+
+
+@pytest.fixture
+def live(harness):
+    """A project that was deployed once."""
+    harness.deploy()
+    harness.applied.clear()
+    harness.pushed.clear()
+    return harness
+
+
+@pytest.fixture
+def terraform_harness(tmp_path, monkeypatch):
+    """A root of a project, whose Terraform plays a script."""
+    terraform_harness = TerraformHarness(tmp_path)
+    monkeypatch.delenv("CI", raising=False)
+    for name, value in terraform_harness.fake.variables.items():
+        monkeypatch.setenv(name, value)
+    terraform_harness.fake.plays("output", {"out": ["{}"]})
+    return terraform_harness
