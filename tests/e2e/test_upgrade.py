@@ -1,0 +1,150 @@
+"""A project of an earlier release goes on with this code: its state, its ledger, its promotions under way."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import released
+import yaml
+
+pytestmark = [pytest.mark.cloud, pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).resolve().parents[2]
+SLUG = "carried-on"
+TASKS = "from stepladder.collections import namespace\n\nns = namespace()\n"
+FAST, SLOW = 200, 5  # a canary of five minutes takes 1.5 s, or a minute
+UPDATED = {
+    "foundation": set(),
+    "service": set(),
+    "delivery": {
+        "module.delivery.aws_lambda_function.pipeline",
+        "module.delivery.aws_sfn_alias.live",
+        "module.delivery.aws_sfn_state_machine.promotion",
+    },
+}
+"""What this code updates in place; a new package is an object of its own in the artifacts bucket, made without
+Terraform."""
+
+
+class Project:
+    """A project whose tasks run one stepladder or another, as its dependency would name it."""
+
+    def __init__(self, folder: Path, code: Path, env: dict[str, str]) -> None:
+        self.folder, self.code, self.env = folder, code, env
+
+    def inv(self, command: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "invoke", *shlex.split(command)],
+            cwd=self.folder,
+            env=self.env | {"PYTHONPATH": str(self.code)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == code, f"inv {command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def record(self, command: str, code: int = 0) -> Any:
+        return json.loads(self.inv(f"{command} --json", code).stdout)
+
+    def rungs(self) -> dict[str, Any]:
+        return {row["environment"]: row for row in self.record("status")}
+
+    def change(self, word: str) -> None:
+        with (self.folder / "function" / "app" / "handler.py").open("a") as handler:
+            handler.write(f"\n# {word}\n")
+
+    def set(self, **promotion: Any) -> None:
+        path = self.folder / "invoke.yaml"
+        settings = yaml.safe_load(path.read_text())
+        settings["stepladder"]["promotion"] = promotion
+        path.write_text(yaml.safe_dump(settings))
+
+
+def _eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 90
+    while not holds():
+        assert time.monotonic() < deadline, "it never became true"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def project(cloud, tmp_path):
+    """A project made, deployed and promoted by 0.1.0; the cloud's clock runs fast."""
+    old = released.extract("0.1.0", tmp_path / "0.1.0")
+    alien = ("AWS_", "INVOKE_", "TF_VAR_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(alien)} | cloud.env
+    (tmp_path / "tasks.py").write_text(TASKS)
+    project = Project(tmp_path, old, env)
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    answers = f"--aws-account {cloud.account} --aws-region {cloud.region} --python-version {python}"
+    project.inv(f"new --no-input --project-name {SLUG} {answers} --trigger none --image-builder layers --ci none")
+    project.folder = tmp_path / SLUG
+    cloud.speed(FAST)
+    try:
+        project.inv("deploy --env staging")
+        project.inv("promote")
+        yield project
+    finally:
+        cloud.speed(1)
+
+
+def test_a_project_of_0_1_0_goes_on_where_it_is(project, cloud):
+    old, releases = project.code, {name: project.record(f"ledger --env {name}") for name in ("staging", "production")}
+    alias = lambda: cloud.client("lambda").get_alias(FunctionName=f"{SLUG}-production", Name="live")  # noqa: E731
+
+    # A canary that 0.1.0 began is stopped by this code, with nothing applied.
+    project.set(deployment="Canary10Percent5Minutes")
+    project.change("a canary")
+    project.inv("deploy --env staging")
+    cloud.speed(SLOW)
+    project.inv("promote --detach")
+    _eventually(lambda: bool((alias().get("RoutingConfig") or {}).get("AdditionalVersionWeights")))
+    project.code = ROOT
+    assert project.rungs()["production"]["weights"] != {}
+    stopped = project.record("promote.stop --why upgraded")
+    cloud.speed(FAST)
+    assert "upgraded" in json.dumps(stopped)
+    assert project.rungs()["production"]["version"] == releases["production"][0]["version"]
+
+    # One that waits for approval is there while the new code's Terraform is applied.
+    project.code = old
+    project.set(deployment="Canary10Percent5Minutes", rungs={"production": {"approval": True}})
+    project.change("an approval")
+    digest = project.record("deploy --env staging")["digest"]
+    project.inv("promote --detach")
+    project.code = ROOT
+    modules = project.folder / "terraform" / "modules"
+    shutil.copytree(ROOT / "terraform" / "modules", modules, dirs_exist_ok=True)
+    for root, updated in UPDATED.items():
+        plan = project.record(f"tf.plan --env staging --root {root}")
+        changes = {(change["action"], change["address"].partition("[")[0]) for change in plan["changes"]}
+        assert {action for action, _ in changes} <= {"create", "update"}, f"{root}: {changes}"
+        assert {address for action, address in changes if action == "update"} <= updated, root
+    project.inv("deploy --env staging --dry-run")
+    project.inv("tf.apply --env staging --root delivery")
+    project.inv("promote.approve --why upgraded")
+    project.inv("promote.watch")
+    assert project.rungs()["production"]["digest"] == digest
+
+    # From here on nothing of 0.1.0 runs.
+    for name, before in releases.items():
+        kept = project.record(f"ledger --env {name}")
+        assert [entry for entry in kept if entry in before] == before, f"{name}'s old entries are read as before"
+    project.change("the new code alone")
+    digest = project.record("deploy --env staging")["digest"]
+    project.set(deployment="AllAtOnce")
+    assert project.record("promote")["outcome"] == "promoted"
+    assert project.rungs()["production"]["digest"] == digest
+    project.inv("rollback --env production --keep-image")
