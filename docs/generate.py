@@ -1,6 +1,6 @@
 """Write what the code knows better than a person: docs/reference/README.md and the table of tasks in README.md.
 
-Also the packages that a generated project installs, after which none may be named.
+Also the index of the decisions, and the packages that a generated project installs, after which none may be named.
 
     python docs/generate.py
 
@@ -246,11 +246,27 @@ def packages() -> str:
     return "\n".join(["# Made from uv.lock by docs/generate.py: what a project installs.", *names, ""])
 
 
+def decisions() -> str:
+    """Return docs/decisions/README.md: every decision, the newest first."""
+    rows = []
+    for page in sorted((ROOT / "docs" / "decisions").glob("20*.md"), reverse=True):
+        date, title = page.name[:10], page.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+        title = re.sub(rf"^{date}:? | \({date}\)$", "", title)
+        rows.append((date, f"[{title[0].upper()}{title[1:]}]({page.name})"))
+    return f"""# Decisions
+
+What was decided, with the options and their cost. A page stays as it was written, and names things as they were called
+then. A later page may overrule it, and says so.
+
+{table(("date", "decision"), rows)}"""
+
+
 def documents() -> dict[Path, str]:
     """Return every generated document."""
     front = ROOT / "README.md"
     return {
         ROOT / "docs" / "reference" / "README.md": reference(),
+        ROOT / "docs" / "decisions" / "README.md": decisions(),
         front: readme(front.read_text("utf-8")),
         ROOT / "template" / "stepladder_template" / "packages.txt": packages(),
     }

@@ -14,6 +14,7 @@ from stepladder.errors import ExitCode
 from stepladder.settings import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
+GLOSSARY = ROOT / "docs" / "glossary.md"
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")] + sorted(
     (ROOT / "docs").rglob("*.md")
 )
@@ -137,3 +138,26 @@ def test_each_fact_about_aws_names_a_test_that_exists():
         assert proofs, f"{fact} names no test"
         for path, name in proofs:
             assert re.search(rf"^\s*def {name}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE), f"{fact}: {name}"
+
+
+def test_the_glossary_has_ten_words_at_most_and_each_occurs_in_the_docs():
+    words = re.findall(r"^\| ([a-z][a-z ]*) \| ([^|]+\.) \| ([^|]+) \|$", GLOSSARY.read_text("utf-8"), re.MULTILINE)
+    assert 0 < len(words) <= 10
+    assert len(words) == GLOSSARY.read_text("utf-8").count("\n|") - 2, (
+        "a row is no word with a sentence and a neighbour"
+    )
+    pages = [
+        page for page in PAGES if page.name != "CHANGELOG.md" and page != GLOSSARY and "decisions" not in page.parts
+    ]
+    text = " ".join(" ".join(page.read_text("utf-8").split()) for page in pages)
+    for word, sentence, _nearest in words:
+        assert re.search(rf"\b{word}s?\b", text), f"nothing says {word}"
+        assert ". " not in sentence, f"{word} has one sentence"
+
+
+def test_every_page_of_the_docs_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        name = page.relative_to(ROOT / "docs").as_posix()
+        if name != "README.md" and not re.match(r"decisions/\d", name):
+            assert f"]({name})" in index, f"docs/README.md doesn't name {name}"

@@ -114,7 +114,7 @@ def test_the_flags_of_every_documented_command_exist(page):
     commands = []
     for typed in _typed(page):
         found = re.match(
-            r"(?:(?:\.venv/bin/|uv run )?inv(?:oke)?|.*\$\(inv) ([a-z][\w.]* --?.*?)\)?\"?$", typed.strip()
+            r"(?:(?:\.venv/bin/|uv run )?inv(?:oke)?|.*\$\(inv) ([a-z][\w.]* --?.*?)(?:\)\"?)?$", typed.strip()
         )
         commands += [f"inv {found[1]}"] if found else []
     repository = page == ROOT / "CONTRIBUTING.md"
