@@ -1,6 +1,6 @@
 """What `inv check` of this repository runs."""
 
-from stepladder.checks import Check
+from stepladder.commands.checks import Check
 
 TEMPLATE = "template/{{cookiecutter.project_slug}}"
 VALIDATE = ("python", "-m", "stepladder.terraform.validate", f"{TEMPLATE}/terraform", "terraform")
@@ -9,6 +9,7 @@ CHECKS = (
     Check("ruff", ("ruff", "check")),
     Check("format", ("ruff", "format", "--check")),
     Check("types", ("mypy",)),
+    Check("imports", ("lint-imports", "--no-cache")),
     Check("terraform", ("terraform", "fmt", "-check", "-recursive", "terraform", "template"), needs="terraform"),
     Check("validate", VALIDATE, needs="terraform"),
     Check("yaml", ("yamllint", "--strict", ".github", ".gitlab-ci.yml", ".yamllint.yaml")),

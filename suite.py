@@ -6,9 +6,9 @@ import os
 import shlex
 from pathlib import Path
 
-from stepladder.checks import tool
-from stepladder.errors import BadInputError, StepladderError
-from stepladder.process import run
+from stepladder.commands.checks import tool
+from stepladder.core.errors import BadInputError, StepladderError
+from stepladder.core.process import run
 
 ONLY_TIMING = 8
 """Exit code of a run in which nothing failed but tests marked `timing` (tests/support/reruns.py)."""

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import suite
 from checks import CHECKS
-from stepladder.checks import must, run_all
 from stepladder.collections import namespace
-from stepladder.collections.edge import task
-from stepladder.console import Console
+from stepladder.collections.task import task
+from stepladder.commands.checks import must, run_all
+from stepladder.core.console import Console
 
 ROOT = Path(__file__).resolve().parent
 
@@ -36,7 +36,7 @@ def test(context, only="", quick=False, long=False, checks=True):
 @task(help={"output": "Folder of the demo, emptied first"})
 def demo(_context, output=".stepladder/demo"):
     """Watch the whole path on this machine: scaffold, deploy, promote, roll back; no AWS account needed."""
-    from stepladder.scaffold.demo import tell
+    from stepladder.demo.story import tell
 
     tell(Console(), ROOT, (ROOT / output).resolve())
 

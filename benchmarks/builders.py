@@ -25,8 +25,8 @@ from container_functions import ContainerFunctions  # noqa: E402
 from docker_project import DockerProject  # noqa: E402
 from running_cloud import RunningCloud  # noqa: E402
 
-from stepladder.images import engine  # noqa: E402
-from stepladder.local import manager  # noqa: E402
+from localcloud import daemon  # noqa: E402
+from stepladder.images.docker import engine  # noqa: E402
 
 ROUNDS = 7
 LIMIT = 2.0
@@ -41,7 +41,7 @@ def main(rounds: int) -> int:
         patch.setenv("STEPLADDER_LAUNCHER", "container")
         patch.delenv("CI", raising=False)
         base = docker_engine.base_image(host)
-        cloud = RunningCloud(stack.enter_context(manager.running()))
+        cloud = RunningCloud(stack.enter_context(daemon.running()))
         functions = ContainerFunctions(cloud, base)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stepladder-bench-")))
         projects = {}

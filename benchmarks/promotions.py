@@ -28,7 +28,7 @@ sys.path += [str(ROOT / "tests" / "unit"), str(ROOT / "tests" / "support")]
 from cloud_project import GOOD, CloudProject, runtime  # noqa: E402 - the path comes first
 from running_cloud import RunningCloud  # noqa: E402
 
-from stepladder.local import manager  # noqa: E402
+from localcloud import daemon  # noqa: E402
 from stepladder.promotion import delivery  # noqa: E402
 from stepladder.terraform import inputs_hash  # noqa: E402
 
@@ -87,7 +87,7 @@ class Service:
         self.env = environment(**cloud.env)
         self.number = 0
         settings = self.project.settings
-        place = {"account": manager.ACCOUNT, "region": manager.REGION}
+        place = {"account": daemon.ACCOUNT, "region": daemon.REGION}
         raw = {
             "project": self.project.name,
             "rungs": [list(rung) if len(rung) > 1 else rung[0] for rung in settings.ladder],
@@ -123,7 +123,7 @@ class Service:
 
 def measure(work: Path) -> Figures:
     """Climb and roll back on a cloud of its own; return the medians."""
-    info, _ = manager.up(work / "promotions")
+    info, _ = daemon.up(work / "promotions")
     kept = dict(os.environ)
     os.environ.update(info.env())
     try:
@@ -134,12 +134,12 @@ def measure(work: Path) -> Figures:
         at_once, canary, backs = zip(*rounds, strict=True)
         return Figures(first.one, middle_pair(at_once), middle_pair(canary), middle(backs))
     finally:
-        manager.down(work / "promotions")
+        daemon.down(work / "promotions")
         os.environ.clear()
         os.environ.update(kept)
 
 
-def a_round(info: manager.CloudInfo, services: list[Service], *, back: bool = True) -> tuple[Pair, Pair, Took]:
+def a_round(info: daemon.CloudInfo, services: list[Service], *, back: bool = True) -> tuple[Pair, Pair, Took]:
     """Climb all at once and by a canary, one service and the others; roll back one when it has a release before."""
     pairs = []
     for speed, extra in ((1, {}), (SPEED, CANARY)):

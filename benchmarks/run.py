@@ -22,7 +22,7 @@ from typing import Any
 
 from measure import Command, Run, environment, median, side_by_side
 
-from stepladder.local import manager
+from localcloud import daemon
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).resolve().parent
@@ -114,19 +114,19 @@ def local_cloud(work: Path) -> Iterator[Result]:
     """Start a local cloud, then deploy to it."""
     starts = []
     for number in range(SLOW):
-        manager.down(work / f"cloud{number - 1}")
+        daemon.down(work / f"cloud{number - 1}")
         begun = time.perf_counter()
-        info, _ = manager.up(work / f"cloud{number}")
+        info, _ = daemon.up(work / f"cloud{number}")
         starts.append(time.perf_counter() - begun)
     try:
         ready = statistics.median(starts)
         yield Result("local cloud ready", f"{ready:.2f} s", f"< {READY_SECONDS:.0f} s", ready >= READY_SECONDS)
         yield from deployments(work, info)
     finally:
-        manager.down(work / f"cloud{SLOW - 1}")
+        daemon.down(work / f"cloud{SLOW - 1}")
 
 
-def deployments(work: Path, info: manager.CloudInfo) -> Iterator[Result]:
+def deployments(work: Path, info: daemon.CloudInfo) -> Iterator[Result]:
     """Deploy from nothing, with nothing changed, and after a change; then invoke warm, and weigh the cloud."""
     project, env = new(work / "deployments"), environment(**info.env(region="eu-west-1"))
     deploy = Command([tool(project, "inv"), "deploy", "--env", "staging"], project, env)
@@ -208,7 +208,7 @@ def tool(project: Path, name: str) -> str:
     return str(project / ".venv" / "bin" / name)
 
 
-def lambda_client(info: manager.CloudInfo) -> Any:
+def lambda_client(info: daemon.CloudInfo) -> Any:
     """Return a client of the local cloud."""
     import boto3
 
@@ -232,7 +232,7 @@ def peer_function(client: Any) -> str:
     return image
 
 
-def counted(info: manager.CloudInfo, command: Command) -> int:
+def counted(info: daemon.CloudInfo, command: Command) -> int:
     """Return how many AWS calls a run makes."""
     info.request("calls", "DELETE")
     command.run()

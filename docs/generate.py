@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.collections import namespace, project
-from stepladder.errors import BadInputError, ExitCode
-from stepladder.overrides import PREFIX
-from stepladder.settings import DEFAULTS, load
+from stepladder.core.errors import BadInputError, ExitCode
+from stepladder.settings.load import DEFAULTS, load
+from stepladder.settings.overrides import PREFIX
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {"account": "123456789012", "region": "eu-west-1"}

@@ -15,7 +15,7 @@ from contract_cloud import AWS, ContractCloud
 from reruns import Reruns
 from running_cloud import RunningCloud
 
-from stepladder.local import manager
+from localcloud import daemon
 
 ALIEN = (
     "AWS_",
@@ -116,7 +116,7 @@ def cloud(request: pytest.FixtureRequest) -> Iterator[RunningCloud | ContractClo
         finally:
             there.clean()
         return
-    with manager.running(environ={"STEPLADDER_LAUNCHER": "process"}) as info:  # containers: tests/docker
+    with daemon.running(environ={"STEPLADDER_LAUNCHER": "process"}) as info:  # containers: tests/docker
         yield RunningCloud(info)
 
 
@@ -129,7 +129,7 @@ def cloud_of() -> type[RunningCloud]:
 @pytest.fixture
 def cloud_env(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> RunningCloud:
     """The cloud, with this process's environment pointed at it."""
-    for name in manager.UNSET:
+    for name in daemon.UNSET:
         monkeypatch.delenv(name, raising=False)
     for name, value in cloud.env.items():
         monkeypatch.setenv(name, value)

@@ -29,7 +29,7 @@ CONFIGURATION = (
     "TracingConfig",
     "VpcConfig",
 )
-"""What a version freezes besides its image; the same list as in stepladder/releases/function.py (a test compares)."""
+"""What a version freezes besides its image; as in stepladder/aws_lambda/lambda_function.py (a test compares)."""
 
 
 @dataclass(frozen=True)

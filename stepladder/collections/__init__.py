@@ -22,9 +22,9 @@ def namespace() -> Any:
     """Return the collection of every stepladder task, with the defaults that make `INVOKE_STEPLADDER_*` work."""
     from invoke import Collection, Task
 
+    from stepladder.collections.excepthook import be_quick, explain_startup
     from stepladder.collections.program import explain_usage
-    from stepladder.collections.startup import be_quick, explain_startup
-    from stepladder.settings import DEFAULTS
+    from stepladder.settings.load import DEFAULTS
 
     be_quick()
     explain_startup()

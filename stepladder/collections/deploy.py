@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.collections.edge import task
+from stepladder.collections.task import task
 
 
 @task(
@@ -36,9 +36,9 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     why: str = "",
 ) -> None:
     """Deploy to one environment: apply Terraform, build, push, test and release what changed."""
-    from stepladder.releases.deploy import Deploy, Request
+    from stepladder.commands.deploy import Deploy, Request
+    from stepladder.releases.adapters import ProjectImages, ProjectInfra
     from stepladder.releases.rung import opened
-    from stepladder.releases.wiring import ProjectImages, ProjectInfra
 
     rung = opened(c, env, "inv deploy", as_json=json, dry_run=dry_run, acting=True)
     request = Request(infra, dry_run, force, wait, allow_dirty, no_smoke, skip_ladder, why)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.collections.edge import task
+from stepladder.collections.task import task
 
 
 @task(
@@ -34,12 +34,12 @@ def release(  # noqa: PLR0917 - each is a flag of the command line
     """Release an image that was pushed before: publish, test, move the alias, verify."""
     from dataclasses import asdict
 
-    from stepladder.releases import byhand
+    from stepladder.commands import release_existing
     from stepladder.releases.rung import opened
 
     rung = opened(c, env, "inv function.release", as_json=json, acting=True)
     asked: dict[str, Any] = {"force": force, "no_smoke": no_smoke, "skip_ladder": skip_ladder, "why": why}
-    done = byhand.release(rung, digest=digest, version=version, **asked)
+    done = release_existing.release(rung, digest=digest, version=version, **asked)
     if json:
         rung.console.json(asdict(done.release))
 
@@ -66,28 +66,28 @@ def invoke(
 ) -> None:
     """Call the function, print its answer as data and the end of its log; exit code 1 when it fails."""
     from stepladder.collections import usage
-    from stepladder.errors import BadInputError, StepladderError
-    from stepladder.releases import byhand
+    from stepladder.commands import release_existing
+    from stepladder.core.errors import BadInputError, StepladderError
 
     if local and version:
         raise BadInputError("--local has no versions: it calls what stands here", hint="leave out --version or --local")
     if not env and not local:
         raise usage.missing(c, "inv function.invoke", "--env")
     if local:
-        error = _call_here(c, env, byhand.read_payload(payload, event), whole_log)
+        error = _call_here(c, env, release_existing.read_payload(payload, event), whole_log)
     else:
         from stepladder.releases.rung import opened
 
         rung = opened(c, env, "inv function.invoke")
-        answer = byhand.invoke(rung, payload=payload, event=event, version=version, whole_log=whole_log)
+        answer = release_existing.invoke(rung, payload=payload, event=event, version=version, whole_log=whole_log)
         error = answer.error or ""
     if error:
         raise StepladderError(f"the function failed: {error}", hint="the end of its log stands above")
 
 
 def _call_here(c: Any, env: str, event: Any, whole_log: bool) -> str:
-    from stepladder import settings
-    from stepladder.console import Console
-    from stepladder.local import once
+    from stepladder.commands import invoke_once
+    from stepladder.core.console import Console
+    from stepladder.settings import load
 
-    return once.invoke(settings.from_context(c), env, event, Console(), whole_log=whole_log)
+    return invoke_once.invoke(load.from_context(c), env, event, Console(), whole_log=whole_log)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.collections.edge import task
+from stepladder.collections.task import task
 
 _HELP = {
     "env": "environment whose registry is meant (default: the lowest rung)",
@@ -17,15 +17,15 @@ _HELP = {
 @task(default=True, help={name: _HELP[name] for name in ("json", "pull")})
 def build(context: Any, json: bool = False, pull: bool = False) -> None:
     """Build the image without pushing it, and print its digest (or its id, when an engine built it)."""
-    from stepladder import settings
-    from stepladder.console import Console
-    from stepladder.images import job
+    from stepladder.core.console import Console
+    from stepladder.images import pipeline
+    from stepladder.settings import load
 
     console = Console(as_json=json)
     with console.step("image") as step:
-        image = job.build_only(settings.from_context(context), step, say=console.warn, pull=pull)
+        image = pipeline.build_only(load.from_context(context), step, say=console.warn, pull=pull)
         step.done(f"{image.size / 1e6:.1f} MB on {image.base.split('@')[0]}")
-    built = job.summary(image)
+    built = pipeline.summary(image)
     _print(console, str(built["digest"] or built["id"]), built)
 
 
@@ -34,11 +34,12 @@ def push(context: Any, env: str = "", json: bool = False, pull: bool = False, al
     """Build and push unless the registry has the image already, and print its reference."""
     from dataclasses import asdict
 
-    from stepladder import images, placeholder, settings
-    from stepladder.console import Console
+    from stepladder import images
+    from stepladder.core.console import Console
     from stepladder.releases.rung import clients
+    from stepladder.settings import load, placeholder
 
-    console, loaded = Console(as_json=json), settings.from_context(context)
+    console, loaded = Console(as_json=json), load.from_context(context)
     env = env or loaded.rungs[0]
     placeholder.refuse(loaded, [env])
     aws = clients(loaded, env)
@@ -69,13 +70,13 @@ def prune(
 ) -> None:
     """Delete the images that no environment serves, was released with lately, or could return to."""
     from stepladder.images.prune import Prune, Request
-    from stepladder.releases import needed
+    from stepladder.releases import retention
     from stepladder.releases.rung import opened
 
     rung = opened(c, env, "inv image.prune", as_json=json, dry_run=dry_run, acting=True)
     kept = rung.settings.image.kept(keep)
     request = Request(min_age_hours=min_age_hours, yes=yes, dry_run=dry_run)
-    record = Prune(rung.aws, rung.names, rung.console, lambda: needed.images(rung, kept), request).run()
+    record = Prune(rung.aws, rung.names, rung.console, lambda: retention.images(rung, kept), request).run()
     if json:
         rung.console.json(record | {"keep": kept})
 

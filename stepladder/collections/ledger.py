@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.collections.edge import task
+from stepladder.collections.task import task
 
 ENV = "environment whose releases are meant"
 
@@ -22,19 +22,19 @@ ENV = "environment whose releases are meant"
 )
 def show(c: Any, env: str, limit: int = 20, release: str = "", json: bool = False) -> None:
     """Show the releases of an environment: when, by whom, what, how each ended and why; `*` marks the live one."""
-    from stepladder.releases import history
+    from stepladder.commands import ledger
     from stepladder.releases.rung import opened
 
-    history.show(opened(c, env, "inv ledger", as_json=json), limit, release)
+    ledger.show(opened(c, env, "inv ledger", as_json=json), limit, release)
 
 
 @task(help={"env": ENV, "json": "print one JSON document"}, auto_shortflags=False)
 def rebuild(c: Any, env: str, json: bool = False) -> None:
     """Write the releases that the ledger lost, out of what the published versions say of themselves."""
-    from stepladder.releases import history
+    from stepladder.commands import ledger
     from stepladder.releases.rung import opened
 
-    history.rebuild(opened(c, env, "inv ledger.rebuild", as_json=json, acting=True))
+    ledger.rebuild(opened(c, env, "inv ledger.rebuild", as_json=json, acting=True))
 
 
 @task(
@@ -50,7 +50,7 @@ def unmark(c: Any, digest: str = "", release: str = "", why: str = "", json: boo
     """Take an image's bad mark away in every account and region, so that deploy and promote take it again."""
     from stepladder.releases import marks
     from stepladder.releases.rung import opened
-    from stepladder.settings import from_context
+    from stepladder.settings.load import from_context
 
     home = marks.places(from_context(c))[0]
     rung = opened(c, home, "inv ledger.unmark", as_json=json, acting=True)

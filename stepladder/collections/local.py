@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stepladder.collections.edge import task
+from stepladder.collections.task import task
 
 FOLDER = ".stepladder/local"
 SPEED = (
@@ -23,14 +23,14 @@ SPEED = (
 )
 def up(_c: Any, port: int = 4600, data: str = "", speed: str = "") -> None:
     """Start the local cloud in the background, or say that it runs."""
-    from stepladder.console import Console
-    from stepladder.local import manager
-    from stepladder.local import speed as speeds
+    from localcloud import daemon
+    from localcloud import speed as speeds
+    from stepladder.core.console import Console
 
     console = Console()
     with console.step("local cloud") as step:
         wanted, kept = speeds.parse(speed), Path(data) if data else None
-        info, started = manager.up(Path(FOLDER), port=port, data=kept, speed=wanted)
+        info, started = daemon.up(Path(FOLDER), port=port, data=kept, speed=wanted)
         verb = "ready" if started else "runs already"
         step.done(f"{verb} at {info.url} (process {info.pid}), speed {speeds.show(info)}")
     console.hint('point this shell at it: `eval "$(inv local.env)"`')
@@ -39,24 +39,24 @@ def up(_c: Any, port: int = 4600, data: str = "", speed: str = "") -> None:
 @task(positional=["value"], auto_shortflags=False, help={"value": f"change it; {SPEED}"})
 def speed(_c: Any, value: str = "") -> None:
     """Show how fast the running cloud's clock runs, or change it: inv local.speed 60."""
-    from stepladder.console import Console
-    from stepladder.local import manager
-    from stepladder.local import speed as speeds
+    from localcloud import daemon
+    from localcloud import speed as speeds
+    from stepladder.core.console import Console
 
-    wanted, info = speeds.parse(value), manager.require(Path(FOLDER))
+    wanted, info = speeds.parse(value), daemon.require(Path(FOLDER))
     Console().data(speeds.change(info, wanted) if wanted else speeds.show(info))
 
 
 @task
 def down(_c: Any) -> None:
     """End the local cloud that `up` started, and the functions that it runs."""
-    from stepladder.aws import LEAVE_LOCAL, endpoint
-    from stepladder.console import Console
-    from stepladder.local import manager
+    from localcloud import daemon
+    from stepladder.core.aws import LEAVE_LOCAL, endpoint
+    from stepladder.core.console import Console
 
     console = Console()
     with console.step("local cloud") as step:
-        info = manager.down(Path(FOLDER))
+        info = daemon.down(Path(FOLDER))
         step.done(f"ended, process {info.pid}") if info else step.skip("none is running here")
     if info and info.url == endpoint():
         console.hint(f"this shell still points at it; to work with AWS, open a new shell, or `{LEAVE_LOCAL}`")
@@ -65,10 +65,10 @@ def down(_c: Any) -> None:
 @task(default=True, help={"json": "print one JSON document"}, reads_only=True)
 def status(_c: Any, json: bool = False) -> None:
     """Say whether a local cloud runs here, and what it is. Exit code 6 when none does."""
-    from stepladder.console import Console
-    from stepladder.local import manager
+    from localcloud import daemon
+    from stepladder.core.console import Console
 
-    health = manager.healthy(manager.require(Path(FOLDER)))
+    health = daemon.healthy(daemon.require(Path(FOLDER)))
     console = Console(as_json=json)
     console.json(health) if json else console.table(("what", "value"), [(k, v) for k, v in health.items() if v])
 
@@ -82,22 +82,22 @@ def status(_c: Any, json: bool = False) -> None:
 )
 def env(c: Any, account: str = "", region: str = "") -> None:
     """Print the exports that point a shell at the local cloud: eval "$(inv local.env)"."""
-    from stepladder.console import Console
-    from stepladder.local import manager
+    from localcloud import daemon
+    from stepladder.core.console import Console
 
-    info = manager.require(Path(FOLDER))
+    info = daemon.require(Path(FOLDER))
     its_account, its_region = _lowest(c)
-    Console().data(manager.export_lines(info, account=account or its_account, region=region or its_region))
+    Console().data(daemon.export_lines(info, account=account or its_account, region=region or its_region))
 
 
 def _lowest(context: Any) -> tuple[str, str]:
     """Return account and region of the project's lowest rung, or the local cloud's own where there is no project."""
-    from stepladder import settings
-    from stepladder.local import manager
+    from localcloud import daemon
+    from stepladder.settings import load
 
     if not context.config.get("stepladder", {}).get("environments"):
-        return manager.ACCOUNT, manager.REGION
-    loaded = settings.from_context(context)
+        return daemon.ACCOUNT, daemon.REGION
+    loaded = load.from_context(context)
     lowest = loaded.environment(loaded.rungs[0])
     return lowest.account, lowest.region
 
@@ -105,11 +105,11 @@ def _lowest(context: Any) -> tuple[str, str]:
 @task(help={"lines": "how many lines from the end"}, reads_only=True)
 def logs(_c: Any, lines: int = 50) -> None:
     """Print the end of the local cloud's own log."""
-    from stepladder.console import Console
-    from stepladder.local import manager
+    from localcloud import daemon
+    from stepladder.core.console import Console
 
     console = Console()
-    for line in manager.log_lines(Path(FOLDER), lines):
+    for line in daemon.log_lines(Path(FOLDER), lines):
         console.data(line)
 
 
@@ -126,8 +126,8 @@ def run(
     _c: Any, host: str = "127.0.0.1", port: int = 4600, data: str = "", speed: str = "", allow_host: str = ""
 ) -> None:
     """Run the local cloud in the foreground until Ctrl-C, as in a container."""
-    from stepladder.local import manager
-    from stepladder.local.speed import parse
+    from localcloud import daemon
+    from localcloud.speed import parse
 
     names = [name for name in allow_host.split(",") if name]
-    manager.run_in_foreground(host=host, port=port, data=Path(data) if data else None, speed=parse(speed), names=names)
+    daemon.run_in_foreground(host=host, port=port, data=Path(data) if data else None, speed=parse(speed), names=names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stepladder.collections.edge import task
+from stepladder.collections.task import task
 
 HELP = {
     "answers": "JSON or YAML file of answers; flags win over it",
@@ -47,8 +47,8 @@ def new(  # noqa: PLR0917 - one flag for each prompt, and Invoke passes them by 
     given = {key: value for key, value in locals().items() if value and key not in _NOT_ANSWERS}
     import shlex
 
-    from stepladder import resources
-    from stepladder.console import Console
+    from stepladder.core import resources
+    from stepladder.core.console import Console
     from stepladder.scaffold.answers import check, read_file
     from stepladder.scaffold.generate import generate
 

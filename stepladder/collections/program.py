@@ -16,8 +16,8 @@ from typing import Any
 import invoke
 
 from stepladder.collections.usage import no_environment
-from stepladder.errors import BadInputError
-from stepladder.similar import did_you_mean, nearest
+from stepladder.core.errors import BadInputError
+from stepladder.core.similar import did_you_mean, nearest
 
 _UNKNOWN = re.compile(r"No idea what (?P<token>.+) is!", re.DOTALL)
 _NO_VALUE = re.compile(r"Flag <Argument: (?P<name>[\w-]+).*> needed value")
@@ -50,7 +50,7 @@ class Program(invoke.Program):
             self._end(self._no_number(str(ast.literal_eval(found["value"]))))
 
     def _end(self, error: BadInputError) -> None:
-        from stepladder.console import Console
+        from stepladder.core.console import Console
 
         Console(as_json="--json" in self.argv).error(error)
         raise invoke.Exit(code=int(error.exit_code)) from None

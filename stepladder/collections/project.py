@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.collections.edge import task
+from stepladder.collections.task import task
 
 
 @task
 def check(context: Any) -> None:
     """Check the project: settings, smoke cases, lock, Dockerfile, lint, format, Terraform."""
-    from stepladder.console import Console
-    from stepladder.scaffold import project
-    from stepladder.settings import root_of, tried
+    from stepladder.commands import check as project
+    from stepladder.core.console import Console
+    from stepladder.settings.load import root_of, tried
 
     project.check(tried(context), Console(), root_of(context))
 
@@ -25,9 +25,9 @@ def check(context: Any) -> None:
 )
 def test(context: Any, only: str = "", env: str = "") -> None:  # noqa: PT028 - a task, not a test
     """Test the handler against exactly what function/requirements.txt locks."""
-    from stepladder.console import Console
-    from stepladder.scaffold import project
-    from stepladder.settings import from_context
+    from stepladder.commands import check as project
+    from stepladder.core.console import Console
+    from stepladder.settings.load import from_context
 
     project.run_tests(from_context(context), Console(), only, env)
 
@@ -35,8 +35,8 @@ def test(context: Any, only: str = "", env: str = "") -> None:  # noqa: PT028 - 
 @task(help={"upgrade": "take the newest versions that requirements.in allows"})
 def lock(context: Any, upgrade: bool = False) -> None:
     """Lock what function/requirements.in asks for, with hashes, for every platform."""
-    from stepladder.console import Console
-    from stepladder.scaffold.lock import write
-    from stepladder.settings import from_context
+    from stepladder.commands.lock import write
+    from stepladder.core.console import Console
+    from stepladder.settings.load import from_context
 
     write(from_context(context), Console(), upgrade=upgrade)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.collections.edge import task
+from stepladder.collections.task import task
 
 JSON = "end with one JSON record"
 NAME = "name or ARN of a promotion; the newest by default"
@@ -37,7 +37,7 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     json: bool = False,
 ) -> None:
     """Promote what the lowest rung runs, rung by rung; exit 0 promoted, 3 rolled back, 4 refused, 5 rollback failed."""
-    from stepladder.promotion.climb import promote as climb
+    from stepladder.commands.promote import promote as climb
     from stepladder.promotion.start import Request
 
     desk = _desk(c, "inv promote", json, acting=True)
@@ -48,7 +48,7 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
 @task(help={"name": NAME, "json": JSON}, auto_shortflags=False, reads_only=True)
 def watch(c: Any, name: str = "", json: bool = False) -> None:
     """Show a promotion until it ends, and exit as `inv promote` would."""
-    from stepladder.promotion.climb import conclude
+    from stepladder.commands.promote import conclude
     from stepladder.promotion.watch import watch as follow
 
     desk = _desk(c, "inv promote.watch", json)
@@ -78,7 +78,7 @@ def reject(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
 @task(help={"why": "reason, for the record", "name": NAME, "json": JSON}, auto_shortflags=False)
 def stop(c: Any, why: str = "", name: str = "", json: bool = False) -> None:
     """Stop a promotion and put back what it changed; exit 5 only when that failed."""
-    from stepladder.promotion.report import stopped
+    from stepladder.commands.stop import stopped
 
     desk = _desk(c, "inv promote.stop", json)
     _finish(desk, stopped(desk, desk.pick(name, running=True), why))
@@ -87,7 +87,7 @@ def stop(c: Any, why: str = "", name: str = "", json: bool = False) -> None:
 @task(help={"name": NAME, "detach": "start and return", "json": JSON}, auto_shortflags=False)
 def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) -> None:
     """Resume a promotion that ended, where it was cut off or from the beginning."""
-    from stepladder.promotion.report import redriven
+    from stepladder.commands.stop import redriven
 
     desk = _desk(c, "inv promote.redrive", json)
     _finish(desk, redriven(desk, desk.pick(name), detach=detach))
@@ -95,16 +95,15 @@ def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) ->
 
 def _desk(c: Any, verb: str, as_json: bool = False, *, acting: bool = False) -> Any:
     """Open the desk at home, where the lowest rung is: the state machine there climbs the whole ladder."""
-    from stepladder import placeholder
-    from stepladder.promotion import places
-    from stepladder.promotion.desk import Desk
+    from stepladder.promotion.executions import Desk
     from stepladder.releases.rung import opened
-    from stepladder.settings import from_context
+    from stepladder.settings import locations, placeholder
+    from stepladder.settings.load import from_context
 
     settings = from_context(c)
     if acting:
         placeholder.refuse(settings, settings.rungs)
-    return Desk(opened(c, places.desks(settings)[0], verb, as_json=as_json))
+    return Desk(opened(c, locations.desks(settings)[0], verb, as_json=as_json))
 
 
 def _finish(desk: Any, told: dict[str, Any]) -> None:

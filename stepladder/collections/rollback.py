@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.collections.edge import task
+from stepladder.collections.task import task
 
 
 @task(
@@ -30,7 +30,7 @@ def rollback(
     json: bool = False,
 ) -> None:
     """Return to the last good version, verified; ask on a terminal whether the image that is left is bad."""
-    from stepladder.releases.rollback import Rollback, is_bad
+    from stepladder.commands.rollback import Rollback, is_bad
     from stepladder.releases.rung import opened
 
     judged = is_bad(keep_image=keep_image, bad=bad)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.collections.edge import task
+from stepladder.collections.task import task
 
 
 @task(
@@ -17,9 +17,9 @@ def show(c: Any, env: str = "", json: bool = False) -> None:
     """Show what each rung serves: version, digest, commit, age, weight, health, what is in flight."""
     import time
 
-    from stepladder.releases import status
+    from stepladder.commands import status
     from stepladder.releases.rung import opened
-    from stepladder.settings import from_context
+    from stepladder.settings.load import from_context
 
     rungs = [env] if env else from_context(c).rungs
     status.show([opened(c, rung, "inv status", as_json=json) for rung in rungs], clock=time.time)

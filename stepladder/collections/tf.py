@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.collections.edge import task
+from stepladder.collections.task import task
 
 ENV = "environment whose root it is"
 ROOT = "Terraform root: foundation (once), service (per environment) or delivery (promotion)"
@@ -46,11 +46,11 @@ def plan(
     json: bool = False,
 ) -> None:
     """Save a plan with its manifest and show what it would do, or that nothing is deployed yet; change nothing."""
+    from stepladder.commands import infra
     from stepladder.releases.rung import opened
-    from stepladder.terraform import desk
 
     rung = opened(c, env, "inv tf.plan", as_json=json)
-    desk.plan(rung, root, image_uri=image or None, lock=lock, lock_timeout=lock_timeout)
+    infra.plan(rung, root, image_uri=image or None, lock=lock, lock_timeout=lock_timeout)
 
 
 @task(
@@ -68,28 +68,28 @@ def apply(
 ) -> None:
     """Apply the saved plan and nothing else; refuse it when its manifest no longer holds."""
     from stepladder import terraform
+    from stepladder.commands import infra
     from stepladder.releases.rung import opened
-    from stepladder.terraform import desk
 
     rung = opened(c, env, "inv tf.apply", as_json=json, acting=True)
     allowed: dict[str, Any] = {"allow_destroy": allow_destroy, "lock_timeout": lock_timeout}
-    with desk.alone(rung), rung.console.step(f"apply {root}") as step:
-        was = desk.before(rung, root)
+    with infra.alone(rung), rung.console.step(f"apply {root}") as step:
+        was = infra.before(rung, root)
         outcome = terraform.apply(rung.settings, env, root, aws=rung.aws, step=step, **allowed)
-        desk.record(rung, outcome, was)
+        infra.record(rung, outcome, was)
         step.done(str(outcome.counts) if outcome.applied else "no changes")
-    desk.applied(rung.console, outcome)
+    infra.applied(rung.console, outcome)
 
 
 @task(help={"env": ENV, "root": ROOT, "json": JSON}, auto_shortflags=False, reads_only=True)
 def output(c: Any, env: str, root: str = "service", json: bool = False) -> None:
     """Print a root's outputs; sensitive ones are left out."""
     from stepladder import terraform
+    from stepladder.commands import infra
     from stepladder.releases.rung import opened
-    from stepladder.terraform import desk
 
     rung = opened(c, env, "inv tf.output", as_json=json)
-    desk.outputs(rung.console, terraform.outputs(rung.settings, env, root, aws=rung.aws))
+    infra.outputs(rung.console, terraform.outputs(rung.settings, env, root, aws=rung.aws))
 
 
 @task(help={"env": ENV, "root": ROOT, "id": "id of the lock, as the error that met it says"}, auto_shortflags=False)

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from stepladder.errors import BadInputError
+from stepladder.core.errors import BadInputError
 
 
 def check(
@@ -40,7 +40,7 @@ def missing(context: Any, command: str, flag: str) -> BadInputError:
     """Return the error for a flag that was not given; for `--env` it lists the environments there are."""
     if flag != "--env":
         return BadInputError(f"`{command}` needs {flag}", hint=f"`{command} --help` says what it is")
-    from stepladder.settings import from_context
+    from stepladder.settings.load import from_context
 
     return no_environment(command, from_context(context).environments)
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stepladder.aws import Aws
-    from stepladder.console import Step
+    from stepladder.core.aws import Aws
+    from stepladder.core.console import Step
+    from stepladder.core.names import Names
     from stepladder.images.model import BuiltImage
-    from stepladder.names import Names
-    from stepladder.settings import Settings
+    from stepladder.settings.load import Settings
 
 
 def input_key(settings: Settings) -> str:
@@ -27,7 +27,7 @@ def input_key(settings: Settings) -> str:
 
 def check_lock(settings: Settings) -> None:
     """Refuse a `requirements.txt` that lacks what `requirements.in` asks for; offline, under a millisecond."""
-    from stepladder.images import lock
+    from stepladder.images.requirements import lock
 
     lock.check(settings)
 
@@ -49,15 +49,15 @@ def prepare(
     pull: bool = False,
     allow_dirty: bool = False,
 ) -> BuiltImage:
-    """Build and push unless the registry has the image; `stepladder.images.job.prepare` says more."""
-    from stepladder.images import job
+    """Build and push unless the registry has the image; `stepladder.images.pipeline.prepare` says more."""
+    from stepladder.images import pipeline
 
-    return job.prepare(settings, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty)
+    return pipeline.prepare(settings, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty)
 
 
 def copy(source: tuple[Aws, Names], target: tuple[Aws, Names], digest: str, scratch: Path) -> bool:
     """Copy an image between two of the project's repositories by digest; False when it is there already."""
-    from stepladder.images import copying
+    from stepladder.images.registry import copying
 
     return copying.copy(source, target, digest, scratch)
 

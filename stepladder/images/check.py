@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stepladder import endpoints
-from stepladder.errors import RefusedError
+from stepladder.core import endpoints
+from stepladder.core.errors import RefusedError
+from stepladder.core.retry import RegistryError
 from stepladder.images.model import (
     ARCHITECTURE,
     HOST_BASE,
@@ -26,8 +27,7 @@ from stepladder.images.model import (
     BuiltImage,
     digest_of,
 )
-from stepladder.images.registry import Registry
-from stepladder.images.retry import RegistryError
+from stepladder.images.registry.client import Registry
 
 LIMIT = 10 * 1000**3  # bytes, uncompressed; the compressed sum is a lower bound of it
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stepladder.ci import in_ci
-from stepladder.errors import NotReadyError, RefusedError
-from stepladder.images import dockerfile, engine, layers
-from stepladder.images.base import Reference
-from stepladder.images.engine import Engine
+from stepladder.core.ci import in_ci
+from stepladder.core.errors import NotReadyError, RefusedError
+from stepladder.images.base.registry import Reference
+from stepladder.images.docker import engine
+from stepladder.images.docker.engine import Engine
+from stepladder.images.dockerfile import read
 from stepladder.images.key import base_reference
-from stepladder.settings import Settings
+from stepladder.images.layers import build
+from stepladder.settings.load import Settings
 
 
 def engine_builds(
@@ -21,7 +23,7 @@ def engine_builds(
     Raises `NotReadyError` when an engine is asked for and none can do it.
     """
     chosen = settings.image.builder
-    if chosen == layers.NAME:
+    if chosen == build.NAME:
         return False
     found = engine.find()
     unfit = why_not(found, settings, local_cloud=local_cloud)
@@ -56,7 +58,7 @@ def refuse_latest_in_ci(settings: Settings) -> None:
         return
     path = settings.root / settings.image.context / "Dockerfile"
     arguments = {"BASE_IMAGE": base_reference(settings), "PYTHON_VERSION": settings.python}
-    for name in dockerfile.outline(path, arguments).bases:
+    for name in read.outline(path, arguments).bases:
         if name != "scratch" and Reference.parse(name).reference == "latest":
             raise RefusedError(
                 f"the image would stand on {name}, which is latest today and something else tomorrow",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
-from stepladder.images.context import PIECE, collect
-from stepladder.settings import Settings
+from stepladder.images.context.files import PIECE, collect
+from stepladder.settings.load import Settings
 
 BUILDER_VERSION = 2
 """Raise it when the builders make other bytes of the same inputs."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stepladder.images import dockerfile, lfs, syntax
-from stepladder.images.context import collect
+from stepladder.images.context import lfs, python_syntax
+from stepladder.images.context.files import collect
+from stepladder.images.dockerfile import read
 from stepladder.images.key import base_reference
-from stepladder.settings import Settings
+from stepladder.settings.load import Settings
 
 
 def check(settings: Settings, say: Callable[[str], None], *, take_pointers: bool) -> None:
@@ -22,5 +23,5 @@ def check(settings: Settings, say: Callable[[str], None], *, take_pointers: bool
             raise lfs.refused(found, settings.rungs[0])
         say(lfs.refused(found, settings.rungs[0]).message)
     arguments = {"BASE_IMAGE": base_reference(settings), "PYTHON_VERSION": settings.python}
-    handler = dockerfile.outline(context / "Dockerfile", arguments).handler
-    syntax.check(entries, handler, settings.python, settings.image.context, say)
+    handler = read.outline(context / "Dockerfile", arguments).handler
+    python_syntax.check(entries, handler, settings.python, settings.image.context, say)

@@ -1,7 +1,7 @@
 """`inv image.prune`: delete the images that nothing needs any more. Read, tell the plan, act, read again.
 
-What is needed is the caller's to say (`stepladder.releases.needed`). Only images under the tags that stepladder gives
-are candidates: an index, a signature, or an image that a person tagged besides stays.
+What is needed is the caller's to say (`stepladder.releases.retention`). Only images under the tags that stepladder
+gives are candidates: an index, a signature, or an image that a person tagged besides stays.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from stepladder.aws import Aws, error_code
-from stepladder.console import Console
-from stepladder.errors import BadInputError, RefusedError, StepladderError
-from stepladder.images import ecr, revision
-from stepladder.names import Names
+from stepladder.core.aws import Aws, error_code
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError, RefusedError, StepladderError
+from stepladder.core.names import Names
+from stepladder.images import revision
+from stepladder.images.registry import ecr
 
 Needed = Callable[[], Mapping[str, str]]
 """Reads which digests must stay, each with the reason in a word."""

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from stepladder import git
-from stepladder.ci import in_ci
-from stepladder.errors import RefusedError
-from stepladder.images.context import collect, rules
-from stepladder.settings import Settings
+from stepladder.core import git
+from stepladder.core.ci import in_ci
+from stepladder.core.errors import RefusedError
+from stepladder.images.context.files import collect, rules
+from stepladder.settings.load import Settings
 
 _DECISIVE = ("Dockerfile", ".dockerignore")  # they decide what is built, also where they stay out of the image
 _SUFFIX = 8

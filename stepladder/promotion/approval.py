@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from stepladder.aws import error_code
-from stepladder.errors import BadInputError, RefusedError
-from stepladder.promotion.desk import Desk, Execution
-from stepladder.releases import records
-from stepladder.releases.clock import retrying, stamp
-from stepladder.releases.ledger import CONDITION_FAILED
+from stepladder.core.aws import error_code
+from stepladder.core.clock import retrying, stamp
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.ledger import schema
+from stepladder.ledger.table import CONDITION_FAILED
+from stepladder.promotion.executions import Desk, Execution
 
 _GONE = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
 _PATIENCE = 30.0  # seconds that an answer is sent again while Step Functions throttles or fails
@@ -40,7 +40,7 @@ def questions(desk: Desk, execution: Execution) -> list[Question]:
         ExpressionAttributeValues={":pk": {"S": f"climb#{execution.name}"}, ":prefix": {"S": "approval#"}},
         ConsistentRead=True,
     )
-    asked = [found for raw in answer["Items"] if (found := records.record(Question, raw))]
+    asked = [found for raw in answer["Items"] if (found := schema.record(Question, raw))]
     return sorted(asked, key=lambda question: question.asked_at)
 
 
@@ -109,9 +109,9 @@ def _repeats(error: Exception) -> int:
 def _read(desk: Desk, execution: Execution, question: Question) -> Question | None:
     """Read a question again, as it stands after a decision."""
     ledger = desk.rung.ledger
-    key = records.key(f"climb#{execution.name}", f"approval#{question.rung}")
+    key = schema.key(f"climb#{execution.name}", f"approval#{question.rung}")
     answer = ledger.client.get_item(TableName=ledger.table, Key=key, ConsistentRead=True)
-    return records.record(Question, answer.get("Item"))
+    return schema.record(Question, answer.get("Item"))
 
 
 def _record(desk: Desk, execution: Execution, question: Question, decision: str, why: str) -> bool:
@@ -127,7 +127,7 @@ def _record(desk: Desk, execution: Execution, question: Question, decision: str,
     try:
         ledger.client.update_item(
             TableName=ledger.table,
-            Key=records.key(f"climb#{execution.name}", f"approval#{question.rung}"),
+            Key=schema.key(f"climb#{execution.name}", f"approval#{question.rung}"),
             UpdateExpression="SET decision = :decision, decided_by = :by, why = :why, decided_at = :at",
             ConditionExpression="attribute_not_exists(decision) AND #token = :token",
             ExpressionAttributeNames={"#token": "token"},

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from stepladder import aws
+from stepladder.core import aws
+from stepladder.ledger.schema import SUCCEEDED
+from stepladder.ledger.table import short
 from stepladder.promotion import exceptions
-from stepladder.promotion.desk import Desk, Execution
-from stepladder.promotion.verdict import Verdict
-from stepladder.releases.ledger import short
-from stepladder.releases.records import SUCCEEDED
+from stepladder.promotion.executions import Desk, Execution
+from stepladder.promotion.outcome import Verdict
 
 _KIND = "promote"
 

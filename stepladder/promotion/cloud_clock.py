@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stepladder import endpoints
+from stepladder.core import endpoints
 
 _SECONDS = 2.0
 _PAGE = "/_stepladder/clock"

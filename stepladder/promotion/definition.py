@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stepladder import resources
+from stepladder.core import resources
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.aws import error_code
-from stepladder.releases import records
-from stepladder.releases.clock import stamp
-from stepladder.releases.ledger import CONDITION_FAILED
-from stepladder.releases.records import Infra
+from stepladder.core.aws import error_code
+from stepladder.core.clock import stamp
+from stepladder.ledger import schema
+from stepladder.ledger.schema import Infra
+from stepladder.ledger.table import CONDITION_FAILED
 from stepladder.releases.rung import Rung
 
 ROOT = "delivery"
-_KEY = records.key(f"root#{ROOT}", "infra")
+_KEY = schema.key(f"root#{ROOT}", "infra")
 
 
 def read(rung: Rung) -> Infra | None:
     """Return what the last apply left; None before the first."""
     answer = rung.ledger.client.get_item(TableName=rung.ledger.table, Key=_KEY, ConsistentRead=True)
-    return records.record(Infra, answer.get("Item"))
+    return schema.record(Infra, answer.get("Item"))
 
 
 def record(rung: Rung, inputs_hash: str, plan_id: str, *, was: Infra | None = None) -> None:
@@ -35,9 +35,9 @@ def record(rung: Rung, inputs_hash: str, plan_id: str, *, was: Infra | None = No
             "ExpressionAttributeValues": {":was": {"S": was.applied_at}},
         }
     try:
-        rung.ledger.client.put_item(TableName=rung.ledger.table, Item=records.item(_KEY, infra), **condition)
+        rung.ledger.client.put_item(TableName=rung.ledger.table, Item=schema.item(_KEY, infra), **condition)
     except Exception as error:
         if error_code(error) != CONDITION_FAILED:
             raise
         unknown = Infra(input_hash="", plan_id=plan_id, applied_at=infra.applied_at)
-        rung.ledger.client.put_item(TableName=rung.ledger.table, Item=records.item(_KEY, unknown))
+        rung.ledger.client.put_item(TableName=rung.ledger.table, Item=schema.item(_KEY, unknown))

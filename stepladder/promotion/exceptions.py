@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from stepladder import aws
-from stepladder.display import one_line
-from stepladder.promotion.desk import Desk, Execution
+from stepladder.core import aws
+from stepladder.core.display import one_line
+from stepladder.promotion.executions import Desk, Execution
 
 FRAMES = 2  # of the traceback, the last ones: where it was raised, and who called that
 _PATTERN = '?ERROR ?Traceback ?errorType ?"Task timed out"'

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from stepladder.promotion.desk import Desk
-from stepladder.releases import lock as locks
+from stepladder.ledger import lock as locks
+from stepladder.promotion.executions import Desk
 from stepladder.releases.rung import Rung
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stepladder.promotion.settings import Shift
+from stepladder.settings.promotion import Shift
 
 Path = tuple[tuple[str, int], ...]
 Reader = Callable[..., Mapping[str, Any]]

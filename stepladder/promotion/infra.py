@@ -14,17 +14,18 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from stepladder.errors import RefusedError
-from stepladder.promotion import delivery, places
-from stepladder.promotion.bring import bring
-from stepladder.promotion.desk import Desk
+from stepladder.core.clock import stamp
+from stepladder.core.errors import RefusedError
+from stepladder.ledger.schema import Infra as InfraRecord
+from stepladder.ledger.schema import Snapshot
+from stepladder.promotion import delivery
+from stepladder.promotion.executions import Desk
+from stepladder.promotion.replicate import bring
 from stepladder.promotion.roots import Planned, ProjectRoots, Roots
 from stepladder.releases import drift
-from stepladder.releases.clock import stamp
 from stepladder.releases.plan import FOUNDATION, SERVICE
-from stepladder.releases.records import Infra as InfraRecord
-from stepladder.releases.records import Snapshot
 from stepladder.releases.rung import Rung
+from stepladder.settings import locations
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,11 @@ def _works(
 ) -> list[Work]:
     """Return what is to be done, in the order in which it is applied: each location, home first, then the ladder."""
     works: list[Work] = []
-    begun: set[places.Place] = set()
+    begun: set[locations.Place] = set()
     settings = desk.rung.settings
     for place in desk.places:
-        at = places.of(settings, place.environment)
-        own = [name for name in services if places.of(settings, name) == at]
+        at = locations.of(settings, place.environment)
+        own = [name for name in services if locations.of(settings, name) == at]
         ledger = snapshots[place.environment]
         applied = ledger.foundation.input_hash if ledger.foundation else ""
         if not ledger.exists:
@@ -125,7 +126,7 @@ def _works(
             with desk.console.step(delivery.ROOT) as step:
                 step.skip("unchanged")
     return works + [
-        Work(desk.at(name), SERVICE, is_new=name in missing, early=places.of(settings, name) in begun)
+        Work(desk.at(name), SERVICE, is_new=name in missing, early=locations.of(settings, name) in begun)
         for name in services
     ]
 
@@ -148,7 +149,7 @@ def _ready(works: list[Work], roots: Roots) -> list[Work]:
 def _planned(work: Work, digest: str, roots: Roots) -> Work:
     with work.rung.console.step(f"plan {work.where}") as step:
         if work.early:
-            place = places.of(work.rung.settings, work.rung.environment)
+            place = locations.of(work.rung.settings, work.rung.environment)
             step.skip(f"planned once {place} has its foundation")
             return work
         planned = roots.plan(work.rung, work.root, _image(work, digest), step)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from stepladder import names
-from stepladder.promotion import places
+from stepladder.core import names
 from stepladder.promotion.contract import ExecutionInput, LocationInput, RungInput, TargetInput
-from stepladder.settings import Settings
+from stepladder.settings import locations
+from stepladder.settings.load import Settings
 
 _MARGIN = 7200  # seconds for all of a target's climb that isn't shifting or baking
 _LOOKS = 400  # at the climb of a target in another place, at most: each is thirteen events of the history
@@ -42,7 +42,7 @@ class Release:
 
 def execution_input(settings: Settings, release: Release) -> ExecutionInput:
     """Return the input of an execution (see `contract`)."""
-    places.check(settings)
+    locations.check(settings)
     return {
         "release_id": release.release_id,
         "digest": release.digest,
@@ -104,9 +104,9 @@ def _target(settings: Settings, environment: str, digest: str, lease: int) -> Ta
 
 def _crowd(settings: Settings, environment: str, beside: int) -> float:
     """Return by how much more than `beside` targets of the ladder are at home, or elsewhere, as this one is; or 1."""
-    home = places.home(settings)
-    is_home = [places.of(settings, name) == home for name in settings.rungs]
-    alike = is_home.count(places.of(settings, environment) == home)
+    home = locations.home(settings)
+    is_home = [locations.of(settings, name) == home for name in settings.rungs]
+    alike = is_home.count(locations.of(settings, environment) == home)
     return max(1.0, alike / beside)
 
 
@@ -115,8 +115,8 @@ def _location(settings: Settings, environment: str, lease: int) -> LocationInput
 
     Home gives up polling before any sibling gives up waiting for its verdict: else one would keep what another undid.
     """
-    place = places.of(settings, environment)
-    if place == places.home(settings):
+    place = locations.of(settings, environment)
+    if place == locations.home(settings):
         return None
     every = max(_OFTEN, math.ceil(lease / _LOOKS * _crowd(settings, environment, _BESIDE_AWAY)))
     return {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from stepladder.console import Step
-from stepladder.releases.parts import Applied
+from stepladder.core.console import Step
+from stepladder.releases.interfaces import Applied
 from stepladder.releases.rung import Rung
 
 
@@ -78,6 +78,6 @@ class ProjectRoots:
 
     def ensure(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> Applied:
         """Plan a root and apply exactly that plan, in one go."""
-        from stepladder.releases.wiring import ProjectInfra
+        from stepladder.releases.adapters import ProjectInfra
 
         return ProjectInfra(rung).ensure(root, image_uri, step)

@@ -13,21 +13,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from stepladder import names
-from stepladder.aws import error_code
-from stepladder.errors import BadInputError, LockedError, RefusedError, StepladderError
-from stepladder.promotion import ladder, packages
-from stepladder.promotion.desk import Desk, Execution
+from stepladder.aws_lambda import alias as aliases
+from stepladder.aws_lambda.lambda_function import LATEST, Function
+from stepladder.core import names
+from stepladder.core.aws import error_code
+from stepladder.core.errors import BadInputError, LockedError, RefusedError, StepladderError
+from stepladder.core.process_identity import release_id
+from stepladder.ledger import table as ledgers
+from stepladder.ledger.schema import SUCCEEDED
+from stepladder.promotion import ladder
+from stepladder.promotion.executions import Desk, Execution
 from stepladder.promotion.ladder import Release
-from stepladder.releases import alias as aliases
-from stepladder.releases import ledger as ledgers
 from stepladder.releases import restore
-from stepladder.releases.cases import UNTESTED, UNTESTED_WARNING, Suite, load_suite
-from stepladder.releases.function import LATEST, Function
-from stepladder.releases.identity import release_id
 from stepladder.releases.marks import unmark_command
-from stepladder.releases.records import SUCCEEDED
 from stepladder.releases.rung import Rung
+from stepladder.releases.smoke_cases import UNTESTED, UNTESTED_WARNING, Suite, load_suite
+from stepladder.terraform import function_packages
 
 _NAME_MAX = 80
 _ATTEMPTS = 100
@@ -296,5 +297,5 @@ def _bundle(desk: Desk, suite: Suite, *, no_smoke: bool) -> str:
         desk.console.warn(UNTESTED_WARNING)
     if suite.key:
         for place in desk.places:
-            packages.put(place.aws.client("s3"), place.names.artifacts_bucket, suite.key, suite.bundle)
+            function_packages.put(place.aws.client("s3"), place.names.artifacts_bucket, suite.key, suite.bundle)
     return suite.key

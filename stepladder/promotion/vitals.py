@@ -8,11 +8,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from stepladder import aws, names
-from stepladder.aws import error_code
-from stepladder.promotion.desk import Desk, Execution
+from stepladder.aws_lambda import alias as aliases
+from stepladder.core import aws, names
+from stepladder.core.aws import error_code
+from stepladder.promotion.executions import Desk, Execution
 from stepladder.promotion.history import Target, View
-from stepladder.releases import alias as aliases
 
 _EVERY, _EVERY_LOCAL = 15.0, 0.5  # real seconds between two looks at metrics and alarms, which AWS bills
 _NEWEST = 120.0  # seconds that a metric's minute may still be filled

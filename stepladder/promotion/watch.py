@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder import aws
-from stepladder.aws import error_code
-from stepladder.errors import InterruptedRunError, StepladderError
-from stepladder.promotion import history, verdict
-from stepladder.promotion.away import Away
+from stepladder.core import aws
+from stepladder.core.aws import error_code
+from stepladder.core.errors import InterruptedRunError, StepladderError
+from stepladder.promotion import history, outcome
+from stepladder.promotion.children import Away
 from stepladder.promotion.cloud_clock import CloudClock
-from stepladder.promotion.desk import Desk, Execution
-from stepladder.promotion.draw import Drawing, drawing
+from stepladder.promotion.executions import Desk, Execution
 from stepladder.promotion.history import View
-from stepladder.promotion.verdict import Verdict
+from stepladder.promotion.outcome import Verdict
+from stepladder.promotion.render import Drawing, drawing
 from stepladder.promotion.vitals import Vitals
 
 FIRST, MOST = 0.1, 2.0  # seconds between two looks; the end is seen at most that much later
@@ -40,8 +40,8 @@ def watch(desk: Desk, execution: Execution) -> tuple[Execution, Verdict]:
     ended = desk.describe(execution.arn)
     if ended is None:
         raise StepladderError(f"climb {execution.name} is gone from Step Functions", hint="look at the ledger")
-    verdict.free_locks(desk, ended)
-    return ended, verdict.judge(desk, ended)
+    outcome.free_locks(desk, ended)
+    return ended, outcome.judge(desk, ended)
 
 
 def _follow(desk: Desk, execution: Execution, view: View, picture: Drawing) -> None:

@@ -6,22 +6,22 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
-from stepladder import names
-from stepladder.errors import RepositoryMissingError, StepladderError
+from stepladder.aws_lambda.alias import Alias
+from stepladder.aws_lambda.lambda_function import State, repository_of
+from stepladder.core import names
+from stepladder.core.clock import stamp
+from stepladder.core.errors import RepositoryMissingError, StepladderError
+from stepladder.ledger.schema import Infra as InfraRecord
 from stepladder.releases import drift, live_smoke, marks
 from stepladder.releases import release as releases
 from stepladder.releases import report as reports
-from stepladder.releases.alias import Alias
-from stepladder.releases.cases import Suite
-from stepladder.releases.clock import stamp
-from stepladder.releases.function import State, repository_of
+from stepladder.releases.interfaces import Image, Images, Infra
 from stepladder.releases.ladder_guard import Pin
-from stepladder.releases.parts import Image, Images, Infra
 from stepladder.releases.plan import FOUNDATION, IMAGE, RELEASE, SERVICE, SMOKE, Plan, Planned, Wanted, World
-from stepladder.releases.records import Infra as InfraRecord
 from stepladder.releases.release import Target
 from stepladder.releases.report import Report
 from stepladder.releases.rung import Rung
+from stepladder.releases.smoke_cases import Suite
 
 
 @dataclass

@@ -11,9 +11,9 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from stepladder.releases.alias import Alias
-from stepladder.releases.clock import stamp
-from stepladder.releases.records import ROLLBACK, SUCCEEDED, Bad, Current, Holder, Release, Snapshot
+from stepladder.aws_lambda.alias import Alias
+from stepladder.core.clock import stamp
+from stepladder.ledger.schema import ROLLBACK, SUCCEEDED, Bad, Current, Holder, Release, Snapshot
 from stepladder.releases.rung import Rung
 
 CAUSE = "cut off after the alias had moved; the next run wrote it down"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stepladder.errors import RefusedError
-from stepladder.releases.function import State
-from stepladder.releases.records import Snapshot
+from stepladder.aws_lambda.lambda_function import State
+from stepladder.core.errors import RefusedError
+from stepladder.ledger.schema import Snapshot
+from stepladder.releases.rollback_target import differences
 from stepladder.releases.rung import Rung
-from stepladder.releases.targets import differences
 
 
 def applied_hash(ledger: Snapshot) -> str:

@@ -11,9 +11,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from stepladder.aws import Aws, error_code
-from stepladder.releases.clock import Clock, never_began, retrying
-from stepladder.releases.records import Holder
+from stepladder.core.aws import Aws, error_code
+from stepladder.core.clock import Clock, never_began, retrying
+from stepladder.ledger.schema import Holder
 
 PATIENCE = 900.0
 _AGAIN = ("StillRollingBackError", "TransientError")

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stepladder.errors import BadInputError, RefusedError
-from stepladder.releases import alias as aliases
+from stepladder.aws_lambda import alias as aliases
+from stepladder.aws_lambda.alias import Alias
+from stepladder.aws_lambda.lambda_function import LATEST, State
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.ledger.schema import Current, Snapshot
+from stepladder.ledger.table import short
 from stepladder.releases import marks
-from stepladder.releases.alias import Alias
-from stepladder.releases.function import LATEST, State
-from stepladder.releases.ledger import short
-from stepladder.releases.records import Current, Snapshot
 from stepladder.releases.rung import Rung
-from stepladder.settings import Settings
+from stepladder.settings.load import Settings
 
 
 @dataclass(frozen=True)

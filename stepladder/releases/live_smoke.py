@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from stepladder import names
-from stepladder.errors import RefusedError, StepladderError
-from stepladder.releases import alias as aliases
+from stepladder.aws_lambda import alias as aliases
+from stepladder.aws_lambda.alias import Alias
+from stepladder.core import names
+from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.core.tables import Cell, Column
+from stepladder.ledger.schema import Current
+from stepladder.ledger.table import short
 from stepladder.releases import release as releases
-from stepladder.releases.alias import Alias
-from stepladder.releases.cases import Suite, load_suite
-from stepladder.releases.ledger import short
 from stepladder.releases.plan import World
-from stepladder.releases.records import Current
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke import Outcome
-from stepladder.tables import Cell, Column
+from stepladder.releases.smoke_cases import Suite, load_suite
 
 HEAD = (Column("case", least=12), "result", "slowest", "runs", Column("why", least=30, prose=True))
 

@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stepladder.aws import error_code, explain
-from stepladder.display import plain_cause
-from stepladder.errors import BadInputError, RefusedError, StepladderError
-from stepladder.releases.clock import stamp
-from stepladder.releases.ledger import NOT_FOUND, short
-from stepladder.releases.records import Bad, Unmarked
+from stepladder.core.aws import error_code, explain
+from stepladder.core.clock import stamp
+from stepladder.core.display import plain_cause
+from stepladder.core.errors import BadInputError, RefusedError, StepladderError
+from stepladder.ledger.schema import Bad, Unmarked
+from stepladder.ledger.table import NOT_FOUND, short
 from stepladder.releases.rung import Rung
-from stepladder.settings import Settings
+from stepladder.settings.load import Settings
 
 _SHA = "sha256:"
 _WHOLE = 64  # hexadecimal digits

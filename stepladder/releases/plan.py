@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stepladder.errors import RefusedError
-from stepladder.releases import alias as aliases
-from stepladder.releases.alias import Alias
-from stepladder.releases.ledger import short
-from stepladder.releases.records import Infra, Snapshot
+from stepladder.aws_lambda import alias as aliases
+from stepladder.aws_lambda.alias import Alias
+from stepladder.core.errors import RefusedError
+from stepladder.ledger.schema import Infra, Snapshot
+from stepladder.ledger.table import short
 
 if TYPE_CHECKING:
     from stepladder.releases.ladder_guard import Pin

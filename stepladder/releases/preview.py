@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from stepladder.errors import RefusedError
+from stepladder.core.errors import RefusedError
+from stepladder.ledger.schema import Holder
 from stepladder.releases import drift, marks
-from stepladder.releases.parts import Infra
+from stepladder.releases.interfaces import Infra
 from stepladder.releases.plan import FOUNDATION, IMAGE, RELEASE, SERVICE, SMOKE, Plan, World
-from stepladder.releases.records import Holder
 from stepladder.releases.release import check_kind
 from stepladder.releases.rung import Rung
 

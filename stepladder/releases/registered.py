@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from stepladder import aws as aws_module
-from stepladder.errors import RefusedError
-from stepladder.releases.ledger import short
-from stepladder.releases.parts import Image
-from stepladder.releases.records import NO_COMMIT
+from stepladder.core import aws as aws_module
+from stepladder.core.errors import RefusedError
+from stepladder.ledger.schema import NO_COMMIT
+from stepladder.ledger.table import short
+from stepladder.releases.interfaces import Image
 from stepladder.releases.rung import Rung
 
 
@@ -17,8 +17,9 @@ def read(rung: Rung, digest: str, origin: Rung | None = None) -> Image:
     `RefusedError` when no repository has it, or the function can't run it.
     """
     from stepladder import images
-    from stepladder.images import check, ecr
+    from stepladder.images import check
     from stepladder.images.model import LABEL_REVISION
+    from stepladder.images.registry import ecr
 
     here = rung.names
     if origin and (origin.names.account, origin.names.region) != (here.account, here.region):

@@ -11,17 +11,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from stepladder.aws import error_code
-from stepladder.errors import RefusedError, StepladderError
-from stepladder.releases import golive, records, smoke
-from stepladder.releases.alias import PRECONDITION, Alias
-from stepladder.releases.cases import UNTESTED
-from stepladder.releases.clock import stamp
-from stepladder.releases.function import LATEST, State
-from stepladder.releases.identity import release_id
-from stepladder.releases.ledger import description, short
-from stepladder.releases.records import Release
+from stepladder.aws_lambda.alias import PRECONDITION, Alias
+from stepladder.aws_lambda.lambda_function import LATEST, State
+from stepladder.core.aws import error_code
+from stepladder.core.clock import stamp
+from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.core.process_identity import release_id
+from stepladder.ledger import schema
+from stepladder.ledger.schema import Release
+from stepladder.ledger.table import description, short
+from stepladder.releases import finish, smoke
 from stepladder.releases.rung import Rung
+from stepladder.releases.smoke_cases import UNTESTED
 
 _CODE_CHANGED = "InvalidParameterValueException"  # PublishVersion, when CodeSha256 isn't that of $LATEST
 
@@ -69,7 +70,7 @@ def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequ
         digest=target.digest,
         git_commit=target.git_commit,
         requested_by=rung.requested_by,
-        result=records.FAILED,
+        result=schema.FAILED,
         started_at=stamp(now),
         ended_at="",
         plan_id=target.plan_id,
@@ -83,9 +84,9 @@ def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequ
         entry = replace(entry, version=version.version)
         run_smoke(rung, version.version, cases)
     except BaseException as error:
-        golive.failed(rung, entry, error)
+        finish.failed(rung, entry, error)
         raise
-    entry, live = golive.go_live(rung, entry, alias, version, infra_hash=target.infra_hash, smoke_key=target.smoke_key)
+    entry, live = finish.go_live(rung, entry, alias, version, infra_hash=target.infra_hash, smoke_key=target.smoke_key)
     return Released(entry, live, moved=alias.version != version.version)
 
 

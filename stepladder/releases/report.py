@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stepladder import function_url
-from stepladder.releases.ledger import short
+from stepladder.aws_lambda import function_url
+from stepladder.ledger.table import short
 from stepladder.releases.plan import FOUNDATION, SERVICE, SMOKE, Plan, Planned, World
 from stepladder.releases.release import Released
 from stepladder.releases.rung import Rung

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from stepladder import names
-from stepladder.errors import RefusedError, StepladderError
-from stepladder.releases import alias as aliases
-from stepladder.releases.alias import Alias
-from stepladder.releases.function import LATEST
+from stepladder.aws_lambda import alias as aliases
+from stepladder.aws_lambda.alias import Alias
+from stepladder.aws_lambda.lambda_function import LATEST
+from stepladder.core import names
+from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.ledger.schema import Snapshot
 from stepladder.releases.plan import World
-from stepladder.releases.records import Snapshot
 from stepladder.releases.rung import Rung
 
 DELETED = "its alias was deleted, and what calls it by the alias with it"

@@ -10,19 +10,20 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from stepladder import names, placeholder
-from stepladder.aws import Aws, error_code
-from stepladder.console import Console
-from stepladder.errors import RefusedError, RepositoryMissingError
-from stepladder.releases import alias as aliases
-from stepladder.releases.alias import Alias
-from stepladder.releases.clock import Clock
-from stepladder.releases.function import LATEST, Function, State
-from stepladder.releases.identity import this_process
-from stepladder.releases.ledger import Ledger
-from stepladder.releases.lock import EnvironmentLock
-from stepladder.releases.records import Current, Holder
-from stepladder.settings import Settings, from_context
+from stepladder.aws_lambda import alias as aliases
+from stepladder.aws_lambda.alias import Alias
+from stepladder.aws_lambda.lambda_function import LATEST, Function, State
+from stepladder.core import names
+from stepladder.core.aws import Aws, error_code
+from stepladder.core.clock import Clock
+from stepladder.core.console import Console
+from stepladder.core.errors import RefusedError, RepositoryMissingError
+from stepladder.core.process_identity import this_process
+from stepladder.ledger.lock import EnvironmentLock
+from stepladder.ledger.schema import Current, Holder
+from stepladder.ledger.table import Ledger
+from stepladder.settings import placeholder
+from stepladder.settings.load import Settings, from_context
 
 ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
 """The states of a CodeDeploy deployment that may still move traffic; Baking waits for alarms after the last shift."""
@@ -155,7 +156,7 @@ class Rung:
 
     def image_there(self, digest: str) -> bool:
         """Say whether the rung's repository, if there is one, holds an image."""
-        from stepladder.images import ecr
+        from stepladder.images.registry import ecr
 
         try:
             return ecr.holds(self.aws, self.names, digest)

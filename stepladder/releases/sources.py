@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from stepladder import git
+from stepladder.core import git
 from stepladder.images import revision
-from stepladder.settings import Settings
+from stepladder.settings.load import Settings
 from stepladder.terraform import files
 
 _TERRAFORM, _DELIVERY, _LOCK = "terraform/", "terraform/delivery/", ".terraform.lock.hcl"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stepladder.settings import Settings
+from stepladder.settings.load import Settings
 from stepladder.terraform import made_variables
 
 _SECONDS = 10.0  # without a network, the SDK would try for minutes
@@ -72,8 +72,8 @@ def _deployed(settings: Settings, environment: str) -> Mapping[str, str] | str:
 def _configuration(settings: Settings, environment: str) -> Mapping[str, str] | str:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from stepladder.errors import StepladderError
-    from stepladder.releases.function import NOT_FOUND
+    from stepladder.aws_lambda.lambda_function import NOT_FOUND
+    from stepladder.core.errors import StepladderError
     from stepladder.releases.rung import clients
 
     name = settings.names(environment).function

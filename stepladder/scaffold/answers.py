@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stepladder import text
-from stepladder.errors import BadInputError
-from stepladder.similar import did_you_mean
+from stepladder.core import text
+from stepladder.core.errors import BadInputError
+from stepladder.core.similar import did_you_mean
 
 
 def prompts(template: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepladder.errors import BadInputError, NotReadyError
+from stepladder.core.errors import BadInputError, NotReadyError
 from stepladder.scaffold.answers import as_data, importable, prompts, refusal
 
 

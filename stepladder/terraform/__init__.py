@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stepladder.terraform.actions import Outcome, apply, ensure, init, outputs, plan, plan_to_apply, preview, unlock
-    from stepladder.terraform.local import RunRecord
-    from stepladder.terraform.plans import SavedPlan
+    from stepladder.terraform.file_lock import RunRecord
     from stepladder.terraform.roots import inputs_hash
+    from stepladder.terraform.saved_plan import SavedPlan
 
 __all__ = [
     "Outcome",
@@ -29,7 +29,7 @@ __all__ = [
     "unlock",
 ]
 
-_HOMES = {"RunRecord": "local", "SavedPlan": "plans", "inputs_hash": "roots"}
+_HOMES = {"RunRecord": "file_lock", "SavedPlan": "saved_plan", "inputs_hash": "roots"}
 
 
 def __getattr__(name: str) -> Any:

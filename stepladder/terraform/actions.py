@@ -6,15 +6,26 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from stepladder.aws import Aws
-from stepladder.console import Step
-from stepladder.errors import RefusedError, StepladderError
-from stepladder.promotion import packages
-from stepladder.settings import Settings
-from stepladder.terraform import adopt, events, files, foundation, locks, losses, planning, plans, roots, tainted
+from stepladder.core.aws import Aws
+from stepladder.core.console import Step
+from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.settings.load import Settings
+from stepladder.terraform import (
+    events,
+    files,
+    foundation,
+    function_packages,
+    importing,
+    locks,
+    losses,
+    planning,
+    roots,
+    saved_plan,
+    tainted,
+)
 from stepladder.terraform.events import Change, Counts
-from stepladder.terraform.plans import SavedPlan
 from stepladder.terraform.runner import LOCK_TIMEOUT, Runner, TerraformError, opened
+from stepladder.terraform.saved_plan import SavedPlan
 
 
 @dataclass(frozen=True)
@@ -135,17 +146,17 @@ def apply(
 ) -> Outcome:
     """Apply the saved plan and nothing else; `RefusedError` when its manifest no longer holds. Raises as `ensure`."""
     at = roots.root(settings, env, root)
-    saved = plans.load(at)
+    saved = saved_plan.load(at)
     started = time.monotonic()
     with opened(at, step=step, image_uri=saved.image_uri) as runner:
-        account = plans.check_account(aws, at)
-        plans.check(
+        account = saved_plan.check_account(aws, at)
+        saved_plan.check(
             saved,
-            plans.inputs_now(
+            saved_plan.inputs_now(
                 at, account=account, image_uri=saved.image_uri, terraform_version=runner.terraform.version
             ),
         )
-        plans.check_destroys(saved, allow_destroy=allow_destroy)
+        saved_plan.check_destroys(saved, allow_destroy=allow_destroy)
         planning.ready(runner, aws, saved.backend, acting=True)
         found = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
         return _outcome(runner, saved, found, started)
@@ -155,7 +166,7 @@ def outputs(settings: Settings, env: str, root: str, *, aws: Aws, step: Step | N
     """Return a root's outputs by name, read from its state; sensitive ones are left out."""
     at = roots.root(settings, env, root)
     with opened(at, step=step) as runner:
-        plans.check_account(aws, at)
+        saved_plan.check_account(aws, at)
         planning.ready(runner, aws, foundation.backend_of(at, aws), acting=False)
         return _read_outputs(runner)
 
@@ -172,7 +183,7 @@ def unlock(settings: Settings, env: str, root: str, lock_id: str, *, aws: Aws) -
     """Take the state lock with this id away from its holder, and return it. `RefusedError` for any other id."""
     at = roots.root(settings, env, root)
     with opened(at) as runner:
-        plans.check_account(aws, at)
+        saved_plan.check_account(aws, at)
         runner.prepare()
         return locks.unlock(runner, aws, lock_id)
 
@@ -202,7 +213,7 @@ def _plan(
         lock=lock,
         lock_timeout=lock_timeout,
     )
-    return plans.save(
+    return saved_plan.save(
         at,
         made.inputs,
         backend=made.backend,
@@ -224,7 +235,7 @@ def _left_behind(runner: Runner, aws: Aws, saved: SavedPlan, error: TerraformErr
         return False
     try:
         return bool(
-            adopt.imports(aws, runner.at.names, planning.shown(runner, runner.at.plan_file), only=frozenset(failed))
+            importing.imports(aws, runner.at.names, planning.shown(runner, runner.at.plan_file), only=frozenset(failed))
         )
     except RefusedError as refused:
         # Not a refusal any more: the apply has changed other things already.
@@ -232,12 +243,12 @@ def _left_behind(runner: Runner, aws: Aws, saved: SavedPlan, error: TerraformErr
 
 
 def _apply(runner: Runner, aws: Aws, saved: SavedPlan, *, allow_destroy: bool, lock_timeout: int) -> dict[str, Any]:
-    plans.check_destroys(saved, allow_destroy=allow_destroy)
+    saved_plan.check_destroys(saved, allow_destroy=allow_destroy)
     found: dict[str, Any] | None = None
     if saved.changed:
         total = events.operations(saved.changes)
         if runner.at.name == "delivery":  # its functions are created from objects that must lie there
-            packages.upload(aws.client("s3"), runner.at.names.artifacts_bucket)
+            function_packages.upload(aws.client("s3"), runner.at.names.artifacts_bucket)
 
         def act() -> events.Watch:
             return runner.apply(saved.at.plan_file, total=total, lock_timeout=lock_timeout)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from stepladder import endpoints, process
-from stepladder.errors import NotReadyError, StepladderError
+from stepladder.core import endpoints, process
+from stepladder.core.errors import NotReadyError, StepladderError
 
 VARIABLE = "STEPLADDER_TERRAFORM"
 MINIMUM = (1, 10)  # the first with S3-native state locks (`use_lockfile`)

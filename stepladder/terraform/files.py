@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stepladder.files import canonical, read_json, write_json, write_text
-from stepladder.text import check_name
+from stepladder.core.files import canonical, read_json, write_json, write_text
+from stepladder.core.text import check_name
 
 __all__ = [
     "canonical",

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from stepladder.aws import ABSENT_IN_S3, Aws, error_code
-from stepladder.errors import RefusedError, StepladderError
+from stepladder.core.aws import ABSENT_IN_S3, Aws, error_code
+from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.terraform import files, locks
 from stepladder.terraform.roots import Root
 from stepladder.terraform.runner import Runner

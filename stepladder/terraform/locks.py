@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stepladder.aws import ABSENT_IN_S3, Aws, error_code
-from stepladder.errors import LockedError, RefusedError
-from stepladder.releases.identity import is_dead
+from stepladder.core.aws import ABSENT_IN_S3, Aws, error_code
+from stepladder.core.errors import LockedError, RefusedError
+from stepladder.core.process_identity import is_dead
 from stepladder.terraform import files
-from stepladder.terraform.local import RunRecord
+from stepladder.terraform.file_lock import RunRecord
 from stepladder.terraform.roots import Root
 from stepladder.terraform.runner import STATE_LOCKED, Runner, TerraformError
 

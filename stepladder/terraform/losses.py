@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stepladder.errors import RefusedError
+from stepladder.core.errors import RefusedError
 from stepladder.terraform.events import Change
 from stepladder.terraform.roots import NO_DIGEST, Root
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepladder import text
+from stepladder.core import text
 
 _ARGUMENT = re.compile(r"^[ \t]*environment_variables[ \t]*=(?!=)", re.MULTILINE)
 _TOKEN = re.compile(r'(?P<comment>(?:#|//)[^\n]*|/\*.*?\*/)|(?P<text>"(?:\\.|[^"\\])*")|(?P<sign>.|\n)', re.DOTALL)

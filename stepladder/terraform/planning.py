@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stepladder.aws import Aws
-from stepladder.errors import RefusedError
-from stepladder.terraform import adopt, foundation, locks, losses, plans, tainted
+from stepladder.core.aws import Aws
+from stepladder.core.errors import RefusedError
+from stepladder.terraform import foundation, importing, locks, losses, saved_plan, tainted
 from stepladder.terraform.events import Change, Watch
-from stepladder.terraform.plans import Inputs
 from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, PLAN_STALE, Runner, TerraformError, stale
+from stepladder.terraform.saved_plan import Inputs
 
 T = TypeVar("T")
 
@@ -52,10 +52,10 @@ def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in 
     With no image, or one that is `live`, the function was seen: where a plan would create it, the state has lost it.
     """
     at = runner.at
-    account = plans.check_account(aws, at)
+    account = saved_plan.check_account(aws, at)
     backend = foundation.backend_of(at, aws)
     free = ready(runner, aws, backend, acting=acting)
-    inputs = plans.inputs_now(at, account=account, image_uri=image_uri, terraform_version=runner.terraform.version)
+    inputs = saved_plan.inputs_now(at, account=account, image_uri=image_uri, terraform_version=runner.terraform.version)
 
     def make() -> tuple[bool, Watch]:
         return explained(runner, aws, lambda: runner.plan(out, lock=lock and free, lock_timeout=lock_timeout))
@@ -64,10 +64,10 @@ def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in 
     created = {change.type for change in watch.changes if change.action in {"create", "replace"}}
     needs_image: tuple[str, ...] = ()
     lost = at.name == "service" and (live or not image_uri) and losses.FUNCTION in created
-    if (look or lost) and created & adopt.FINDERS.keys():
+    if (look or lost) and created & importing.FINDERS.keys():
         document = shown(runner, out)
         needs_image = losses.imageless(document)
-        taken = adopt.imports(aws, at.names, document)
+        taken = importing.imports(aws, at.names, document)
         if taken:
             verb = "took" if acting else "takes"
             runner.notes.append(

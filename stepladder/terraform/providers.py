@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepladder.errors import NotReadyError
+from stepladder.core.errors import NotReadyError
 from stepladder.terraform.files import write_text
 
 VARIABLE = "STEPLADDER_TERRAFORM_MIRROR"

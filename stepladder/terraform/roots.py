@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepladder.errors import BadInputError
-from stepladder.names import Names
-from stepladder.promotion import packages, places
-from stepladder.settings import Environment, Settings
-from stepladder.similar import did_you_mean
-from stepladder.terraform import files
+from stepladder.core.errors import BadInputError
+from stepladder.core.names import Names
+from stepladder.core.similar import did_you_mean
+from stepladder.settings import locations
+from stepladder.settings.load import Environment, Settings
+from stepladder.terraform import files, function_packages
 
 ROOTS = ("foundation", "service", "delivery")
 LOCK_FILE = ".terraform.lock.hcl"
@@ -154,8 +154,8 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
             **_deployment(settings, env.name),
         }
     return common | {
-        "packages": {p.verb: {"key": p.key, "sha256": p.sha256} for p in packages.build_all()},
-        **places.variables(settings, env.name),
+        "packages": {p.verb: {"key": p.key, "sha256": p.sha256} for p in function_packages.build_all()},
+        **locations.variables(settings, env.name),
         "scan_threshold": settings.promotion.scan_threshold,
     }
 

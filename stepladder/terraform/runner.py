@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from stepladder import process
-from stepladder.aws import Aws
-from stepladder.ci import in_ci
-from stepladder.console import Step
-from stepladder.errors import RefusedError, StepladderError
-from stepladder.notes import is_new
-from stepladder.terraform import cli, files, local, providers, roots
+from stepladder.core import process
+from stepladder.core.aws import Aws
+from stepladder.core.ci import in_ci
+from stepladder.core.console import Step
+from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.core.notes import is_new
+from stepladder.terraform import cli, file_lock, files, providers, roots
 from stepladder.terraform.events import Diagnostic, Watch
 from stepladder.terraform.roots import Root
 
@@ -63,7 +63,7 @@ class Runner:
     at: Root
     terraform: cli.Terraform
     source: providers.Source
-    held: local.Held
+    held: file_lock.Held
     step: Step | None = None
     backend: str = "s3"  # or "local": a foundation without its bucket
     notes: list[str] = field(default_factory=list)
@@ -274,7 +274,7 @@ class Runner:
 def opened(at: Root, *, step: Step | None = None, image_uri: str | None = None) -> Iterator[Runner]:
     """Find Terraform, hold the local lock, write the root's inputs, and give the runner."""
     terraform = cli.find(at.settings.root)
-    with local.hold(at, wait=LOCK_TIMEOUT, step=step) as held:
+    with file_lock.hold(at, wait=LOCK_TIMEOUT, step=step) as held:
         roots.write_inputs(at, image_uri)
         source = providers.source(at.settings.build_dir, at.source_dir)
         runner = Runner(at, terraform, source, held, step)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from stepladder.errors import RefusedError
+from stepladder.core.errors import RefusedError
 from stepladder.terraform import files, losses
 from stepladder.terraform.events import Change, Watch
 from stepladder.terraform.roots import Root

@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stepladder import process, text
-from stepladder.console import Console
-from stepladder.errors import StepladderError
+from stepladder.core import process, text
+from stepladder.core.console import Console
+from stepladder.core.errors import StepladderError
 from stepladder.terraform import cli, files, providers
 from stepladder.terraform.roots import LOCK_FILE
 

@@ -14,8 +14,8 @@ import pytest
 from container_functions import ContainerFunctions
 from running_cloud import RunningCloud
 
-from stepladder.images import engine
-from stepladder.local import manager
+from localcloud import daemon
+from stepladder.images.docker import engine
 
 FOLDER = Path(__file__).parent
 
@@ -50,7 +50,7 @@ def docker_host(engine_host: str, monkeypatch: pytest.MonkeyPatch) -> str:
 def cloud(engine_host: str) -> Iterator[RunningCloud]:
     """A local cloud that runs images in containers."""
     # Only the cloud hears of it: this fixture lives on while its worker runs the tests of other folders.
-    with manager.running(environ={"DOCKER_HOST": engine_host, "STEPLADDER_LAUNCHER": "container"}) as info:
+    with daemon.running(environ={"DOCKER_HOST": engine_host, "STEPLADDER_LAUNCHER": "container"}) as info:
         yield RunningCloud(info)
 
 

@@ -18,11 +18,12 @@ import needs
 import pytest
 from fakes import image_project as project
 
-from stepladder.errors import BadInputError, NotReadyError, RefusedError, StepladderError
-from stepladder.images import check, engine_build
-from stepladder.images.engine_base import Source
-from stepladder.images.engine_build import EngineImage
-from stepladder.settings import Settings
+from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
+from stepladder.images import check
+from stepladder.images.base.engine import Source
+from stepladder.images.docker import build as engine_build
+from stepladder.images.docker.build import EngineImage
+from stepladder.settings.load import Settings
 
 PLAIN = """\
 ARG BASE_IMAGE

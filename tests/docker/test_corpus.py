@@ -21,14 +21,15 @@ import pytest
 import yaml
 from fakes import image_project
 
-from stepladder.errors import StepladderError
-from stepladder.images import engine_build, layers
-from stepladder.images.base import Base
-from stepladder.images.dependencies import Target
-from stepladder.images.engine_base import Source
+from stepladder.core.errors import StepladderError
+from stepladder.images.base.engine import Source
+from stepladder.images.base.registry import Base
+from stepladder.images.docker import build
 from stepladder.images.key import input_key
+from stepladder.images.layers import build as layers
 from stepladder.images.model import ARCHITECTURE, OCI_LAYER, Blob, digest_of
-from stepladder.settings import Settings, load
+from stepladder.images.requirements.dependencies import Target
+from stepladder.settings.load import Settings, load
 
 CORPUS = Path(__file__).parent / "corpus"
 CASES = {case["name"]: case for path in sorted(CORPUS.glob("*.yaml")) for case in yaml.safe_load(path.read_text())}
@@ -168,7 +169,7 @@ def build_all(client: Any, projects: dict[str, Settings], folder: Path) -> dict[
 
 def by_engine(settings: Settings) -> Any:
     try:
-        return engine_build.build(settings, Source(BASE, BASE, BASE), key="k", commit="c")
+        return build.build(settings, Source(BASE, BASE, BASE), key="k", commit="c")
     except StepladderError as error:
         return f"fails: {error}"
 

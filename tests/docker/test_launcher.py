@@ -14,9 +14,9 @@ from typing import Any
 import docker_engine
 import pytest
 
-from stepladder.local.launchers import Ended, ImageCode, SandboxSpec
-from stepladder.local.launchers.container import ContainerLauncher
-from stepladder.local.launchers.guard import LABEL
+from localcloud.launchers import Ended, ImageCode, SandboxSpec
+from localcloud.launchers.container import ContainerLauncher
+from localcloud.launchers.guard import LABEL
 
 LIMITS = """\
 import os, resource
@@ -42,8 +42,8 @@ def handler(event, context):
 """
 SLEEPER = """\
 import sys, time
-from stepladder.local.launchers import ImageCode, SandboxSpec
-from stepladder.local.launchers.container import ContainerLauncher
+from localcloud.launchers import ImageCode, SandboxSpec
+from localcloud.launchers.container import ContainerLauncher
 
 launcher = ContainerLauncher(login=lambda _code: {})
 code = ImageCode("", sys.argv[1], "", entry_point=("/bin/sleep",), command=("600",))
@@ -225,7 +225,7 @@ def test_orphans_of_a_guard_that_was_killed_too_go_with_the_next_start(
 def test_the_launcher_says_what_it_cannot_run(launched: Launched, tmp_path: Path, docker_client: Any) -> None:
     import io
 
-    from stepladder.local.launchers import LaunchError, ZipCode
+    from localcloud.launchers import LaunchError, ZipCode
 
     spec = SandboxSpec("x", ZipCode(tmp_path, "x", "python3.13", "app.handler"), "arm64", 128, {})
     assert "deployment package" in launched.launcher.refusal(spec)

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from fakes import image_project as project
 
-from stepladder.images import hostbase
-from stepladder.local import manager
+from localcloud import daemon
+from stepladder.images.base import host
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 TASKS = "from stepladder.collections import namespace\n\nns = namespace()\n"
@@ -54,7 +54,7 @@ class Once:
 
     def __init__(self, root: Path, builder: str) -> None:
         self.root, self.builder = root, builder
-        machine = {"amd64": "x86_64"}.get(hostbase.machine(), "arm64")
+        machine = {"amd64": "x86_64"}.get(host.machine(), "arm64")
         settings: dict[str, Any] = {
             "project": "once",
             "architecture": machine,
@@ -82,7 +82,7 @@ class Once:
 
     def call(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "invoke", "function.invoke", "--local", *arguments]
-        env = {k: v for k, v in os.environ.items() if k not in manager.UNSET and not k.startswith("AWS_")}
+        env = {k: v for k, v in os.environ.items() if k not in daemon.UNSET and not k.startswith("AWS_")}
         return subprocess.run(
             argv, cwd=self.root, env={**env, "SHELL_THING": "x", **variables}, capture_output=True, text=True,
             timeout=120, check=False,

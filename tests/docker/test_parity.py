@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from stepladder import images
-from stepladder.aws import Aws
-from stepladder.console import Step
+from stepladder.core.aws import Aws
+from stepladder.core.console import Step
 from stepladder.images.model import BuiltImage
 from stepladder.scaffold.generate import generate
-from stepladder.settings import load
+from stepladder.settings.load import load
 
 REPOSITORY_ROOT = Path(__file__).parents[2]
 PROBE = """\

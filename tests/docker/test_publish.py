@@ -16,10 +16,12 @@ from fakes import image_project as project
 from fakes.registry import FaultyRegistry
 
 from stepladder import images
-from stepladder.console import Step
-from stepladder.errors import NotReadyError, RefusedError
-from stepladder.images import engine, job, retry
-from stepladder.images.engine_build import EngineImage
+from stepladder.core import retry
+from stepladder.core.console import Step
+from stepladder.core.errors import NotReadyError, RefusedError
+from stepladder.images import pipeline
+from stepladder.images.docker import engine
+from stepladder.images.docker.build import EngineImage
 from stepladder.images.model import OCI_INDEX, BuiltImage, canonical
 
 DOCKERFILE = """\
@@ -110,7 +112,7 @@ def test_a_base_that_only_the_engine_has_is_used_as_it_is(publisher: Publisher, 
 
 def test_nothing_changed_means_nothing_built_or_pushed(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     first = publisher.prepare()
-    monkeypatch.setattr(job, "_build_in_engine", lambda _job: pytest.fail("built"))
+    monkeypatch.setattr(pipeline, "_build_in_engine", lambda _job: pytest.fail("built"))
     assert publisher.prepare() == first.__class__(**{**first.__dict__, "pushed": False})
     publisher.forget()  # another machine, or a fresh clone
     again = publisher.prepare()
@@ -124,7 +126,7 @@ def test_a_colleague_who_was_faster_with_the_same_inputs_is_no_trouble(
     publisher.forget()
     docker_client.images.remove(f"{publisher.host}/demo:{first.tag}", force=True)
     docker_client.images.prune(filters={"dangling": True})
-    monkeypatch.setattr(job, "_tagged", lambda _job: None)  # not there yet when we looked
+    monkeypatch.setattr(pipeline, "_tagged", lambda _job: None)  # not there yet when we looked
     again = publisher.prepare()
     assert (again.digest, again.pushed) == (first.digest, False)
 
@@ -135,7 +137,7 @@ def test_a_tag_with_other_content_is_refused(publisher: Publisher, monkeypatch: 
     publisher.write({"function/app/handler.py": project.HANDLER + "# changed\n"})
     with pytest.raises(RefusedError, match="exists with other content"):
         publisher.prepare()
-    monkeypatch.setattr(job, "_tagged", lambda _job: None)  # not there yet when we looked
+    monkeypatch.setattr(pipeline, "_tagged", lambda _job: None)  # not there yet when we looked
     with pytest.raises(RefusedError, match="exists with other content"):
         publisher.prepare()
 
@@ -150,7 +152,7 @@ def test_an_index_is_refused_with_the_flags_that_avoid_it(
     index = canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]})
     store, key = publisher.registry.store, publisher.registry.key()
     put = lambda *_a, **_k: store.put(key, index, OCI_INDEX, "moved", immutable=lambda _tag: False)  # noqa: E731
-    monkeypatch.setattr("stepladder.images.engine_push.push", put)
+    monkeypatch.setattr("stepladder.images.docker.push.push", put)
     monkeypatch.setattr("stepladder.images.revision.Revision.tag", lambda _self, _key: "moved")
     with pytest.raises(RefusedError, match="image index") as caught:
         publisher.prepare()
@@ -188,10 +190,10 @@ def test_latest_is_refused_in_ci(publisher: Publisher, monkeypatch: pytest.Monke
 def test_an_image_can_be_built_without_a_registry(publisher: Publisher, docker_client: Any) -> None:
     docker_client.images.build(rm=True, fileobj=io.BytesIO(BASE), tag="only-here:1")
     publisher.write(base="only-here:1")
-    built = job.build_only(publisher.settings, Step("image"))
+    built = pipeline.build_only(publisher.settings, Step("image"))
     assert isinstance(built, EngineImage)
     assert docker_client.images.get(built.id)
-    told = job.summary(built)
+    told = pipeline.summary(built)
     assert (told["builder"], told["id"], told["digest"]) == ("docker", built.id, None)
     assert json.dumps(told)
 

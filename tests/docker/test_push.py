@@ -14,10 +14,12 @@ import docker_engine
 import pytest
 from fakes.registry import Fault, FaultyRegistry
 
-from stepladder.errors import NotReadyError, RefusedError
-from stepladder.images import check, engine_push, retry
-from stepladder.images.engine_build import EngineImage
-from stepladder.images.retry import RegistryError
+from stepladder.core import retry
+from stepladder.core.errors import NotReadyError, RefusedError
+from stepladder.core.retry import RegistryError
+from stepladder.images import check
+from stepladder.images.docker import push as engine_push
+from stepladder.images.docker.build import EngineImage
 
 MANIFEST = "PUT .*/manifests/"
 

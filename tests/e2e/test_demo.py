@@ -61,7 +61,7 @@ def test_the_demo_tells_the_whole_story_in_plain_lines_and_leaves_nothing(run, t
     ("number", "moment"),
     [
         pytest.param(signal.SIGINT, lambda c: "$ inv new" in c.said, id="Ctrl-C while the project is made"),
-        pytest.param(signal.SIGINT, lambda c: c.runs("stepladder.local"), id="Ctrl-C while the cloud starts"),
+        pytest.param(signal.SIGINT, lambda c: c.runs("localcloud"), id="Ctrl-C while the cloud starts"),
         pytest.param(signal.SIGINT, lambda c: c.runs("terraform plan"), id="Ctrl-C while Terraform plans"),
         pytest.param(signal.SIGTERM, lambda c: c.runs("terraform apply"), id="SIGTERM while Terraform applies"),
         pytest.param(signal.SIGINT, lambda c: "smoke " in c.said, id="Ctrl-C while a release is made"),
@@ -85,8 +85,8 @@ def test_a_demo_that_fails_in_the_middle_cleans_up_and_says_what_failed(run, tmp
     demo = _demo(run, tmp_path, STEPLADDER_TERRAFORM=str(broken))
     assert demo.wait() == 1
     assert "the demo stopped: `inv deploy --env staging` ended with exit code 1" in demo.said
-    assert demo.runs("stepladder.local") is False
-    assert any("stepladder.local" in line for _, line in demo.started.values())
+    assert demo.runs("localcloud") is False
+    assert any("localcloud" in line for _, line in demo.started.values())
     assert demo.left_behind() == []
     assert "Traceback" not in demo.said
 
@@ -113,7 +113,7 @@ def test_a_new_demo_ends_the_cloud_of_one_that_was_killed(run, tmp_path):
     killed.until(lambda c: "ready at" in c.said)
     killed.child.send_signal(signal.SIGKILL)
     killed.wait()
-    assert killed.runs("stepladder.local")
+    assert killed.runs("localcloud")
     fresh = _demo(run, tmp_path)
     fresh.until(lambda c: "$ inv new" in c.said)
-    assert not killed.runs("stepladder.local")
+    assert not killed.runs("localcloud")

@@ -14,8 +14,8 @@ import urllib.request
 import pytest
 import yaml
 
+from localcloud import daemon
 from stepladder.collections.local import FOLDER
-from stepladder.local import manager
 
 pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(900)]
 
@@ -87,7 +87,7 @@ def shell(tmp_path_factory):
         project.inv("deploy --env staging")
         yield project
     finally:
-        manager.down(project.folder / FOLDER)
+        daemon.down(project.folder / FOLDER)
 
 
 def calls(shell, method="GET"):

@@ -12,8 +12,8 @@ import cloud_project
 import pytest
 from cloud_project import CloudProject
 
-from stepladder.local import manager
-from stepladder.promotion import bring, infra
+from localcloud import daemon
+from stepladder.promotion import infra, replicate
 
 SPEED = 200.0  # a five-minute canary takes 1.5 s
 SLOW = 10.0  # it takes half a minute, which no machine is too busy to see
@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 
 def without_terraform(desk: Any, _missing: Any, digest: str, **_: Any) -> tuple[str, ...]:
     """Do what is left of getting ready for a promotion when nothing is to be applied; Terraform's part: tests/e2e."""
-    bring.bring(desk, digest)
+    replicate.bring(desk, digest)
     return ()
 
 
@@ -44,7 +44,7 @@ def make_project(
         return made[name]
 
     with pytest.MonkeyPatch.context() as patch:
-        for variable in manager.UNSET:
+        for variable in daemon.UNSET:
             patch.delenv(variable, raising=False)
         for variable, value in cloud.env.items():
             patch.setenv(variable, value)

@@ -98,13 +98,13 @@ def test_an_approval_that_never_comes_ends_it(waiting, before, unique, cloud, ev
 
 
 def test_stopping_while_it_waits_leaves_nothing(waiting, before, unique, eventually):
-    from stepladder.promotion import report
+    from stepladder.commands import stop
 
     waiting.ship(unique(GOOD))
     was = before(waiting)
     climbing = waiting.in_background()
     eventually(lambda: asked(waiting) != [])
-    stopped = waiting.run(lambda desk: report.stopped(desk, desk.pick(running=True), "wrong version"))
+    stopped = waiting.run(lambda desk: stop.stopped(desk, desk.pick(running=True), "wrong version"))
     assert (stopped.code, stopped.record["outcome"]) == (0, "refused")
     ended = climbing.result()
     assert ended.code == 4

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from stepladder import resources
+from stepladder.core import resources
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stepladder.local import manager
+from localcloud import daemon
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
@@ -13,7 +13,7 @@ GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n"
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1"])
 def test_a_release_is_promoted_in(region, make_project, before, unique):
-    place = (manager.ACCOUNT, region)
+    place = (daemon.ACCOUNT, region)
     project = make_project(region, away={"staging": place, "production": place})
     digest = project.ship(unique(GOOD))
     was = before(project)

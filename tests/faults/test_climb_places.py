@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import rows
 
-from stepladder.promotion import control, definition, ladder, verdict
+from stepladder.commands import status
+from stepladder.core.process_identity import release_id
+from stepladder.promotion import definition, ladder, stop
+from stepladder.promotion import outcome as verdict
 from stepladder.promotion.ladder import Release
-from stepladder.releases import status
-from stepladder.releases.identity import release_id
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
@@ -272,7 +273,7 @@ def test_stopping_a_climb_stops_what_it_has_elsewhere(regions, before, unique, e
     climbing = regions.in_background()
     eventually(lambda: any(":produs-" in arn for arn in regions.running()))
     desk = regions.desk()
-    _, judged = control.stop(desk, desk.pick(running=True), "a test")
+    _, judged = stop.stop(desk, desk.pick(running=True), "a test")
     climbing.result()
     eventually(lambda: not regions.running())
     if judged.outcome != "promoted":

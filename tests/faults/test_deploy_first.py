@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 from live_project import LiveProject
 
-from stepladder.local import manager
+from localcloud import daemon
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults, pytest.mark.terraform, pytest.mark.timeout(900)]
 
@@ -29,7 +29,7 @@ def project(cloud: Any, tmp_path: Path) -> LiveProject:
     made.name, made.function = name, f"{name}-staging"
     del made.env["STEPLADDER_TERRAFORM"]
     argv = [sys.executable, "-m", "invoke", "new", "--no-input", f"--project-name={name}", f"--project-slug={name}"]
-    argv += [f"--aws-account={manager.ACCOUNT}", f"--aws-region={manager.REGION}", "--trigger=url"]
+    argv += [f"--aws-account={daemon.ACCOUNT}", f"--aws-region={daemon.REGION}", "--trigger=url"]
     root = Path(__file__).resolve().parents[2]
     subprocess.run([*argv, f"--output={tmp_path}"], cwd=root, check=True, timeout=120, capture_output=True)
     return made

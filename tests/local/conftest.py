@@ -14,7 +14,7 @@ from codedeploy_rung import Rung, furnish
 from functions import PYTHON, Functions
 from machines import Machines
 
-from stepladder.local.launchers import runtime_client
+from localcloud.launchers import runtime_client
 
 
 @pytest.fixture(scope="session")

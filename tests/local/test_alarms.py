@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from stepladder.local.alarms import Alarm, evaluate
-from stepladder.local.clock import Clock
-from stepladder.local.metric_math import ExpressionError
-from stepladder.local.metric_math import evaluate as calculate
-from stepladder.local.metrics import Metrics
+from localcloud.clock import Clock
+from localcloud.metrics import Metrics
+from localcloud.services.cloudwatch.engine import Alarm, evaluate
+from localcloud.services.cloudwatch.metric_math import ExpressionError
+from localcloud.services.cloudwatch.metric_math import evaluate as calculate
 
 TIMES = [0.0, 60.0, 120.0]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from stepladder.local.asl import choice, intrinsics
-from stepladder.local.asl.errors import StateError
-from stepladder.local.asl.paths import MISSING, Scope, place, template
-from stepladder.local.asl.validate import problems
+from localcloud.services.stepfunctions.asl import choice, intrinsics
+from localcloud.services.stepfunctions.asl.errors import StateError
+from localcloud.services.stepfunctions.asl.paths import MISSING, Scope, place, template
+from localcloud.services.stepfunctions.asl.validate import problems
 
 DATA = {"a": {"b": [1, 2, {"c": 3}], "d-e": "x", "f g": True}, "list": [{"n": 1}, {"n": 2}, {"m": 3}], "null": None}
 SCOPE = Scope(DATA, {"Execution": {"Name": "run-1"}}, {"kept": {"v": 7}})

@@ -18,12 +18,12 @@ from asking import until
 from functions import Functions
 from running_cloud import RunningCloud
 
-from stepladder import endpoints
-from stepladder.aws import Aws
-from stepladder.images import ecr
-from stepladder.local import manager
-from stepladder.local.launchers import runtime_client
-from stepladder.names import Names
+from localcloud import daemon
+from localcloud.launchers import runtime_client
+from stepladder.core import endpoints
+from stepladder.core.aws import Aws
+from stepladder.core.names import Names
+from stepladder.images.registry import ecr
 from stepladder.terraform import cli
 
 
@@ -31,12 +31,12 @@ from stepladder.terraform import cli
 def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningCloud]:
     """A cloud on all of this machine's addresses, called by the machine's own name."""
     name, ready = socket.gethostname().lower(), tmp_path / "ready.json"
-    argv = [sys.executable, "-m", "stepladder.local", "--host", "0.0.0.0", "--ready-file", str(ready)]
+    argv = [sys.executable, "-m", "localcloud", "--host", "0.0.0.0", "--ready-file", str(ready)]
     with subprocess.Popen([*argv, "--allow-host", name], stdout=subprocess.DEVNULL) as child:
         try:
             until(ready.exists, bool)
             port = urlsplit(json.loads(ready.read_text())["url"]).port
-            info = manager.CloudInfo(f"http://{name}:{port}", child.pid, "", "", "")
+            info = daemon.CloudInfo(f"http://{name}:{port}", child.pid, "", "", "")
             for key, value in info.env().items():
                 monkeypatch.setenv(key, value)
             yield RunningCloud(info)

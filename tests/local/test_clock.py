@@ -9,9 +9,9 @@ from functools import partial
 
 import pytest
 
-from stepladder.errors import BadInputError
-from stepladder.local import speed as speeds
-from stepladder.local.clock import Clock
+from localcloud import speed as speeds
+from localcloud.clock import Clock
+from stepladder.core.errors import BadInputError
 
 
 def test_a_fast_clock_sleeps_ten_minutes_in_a_moment() -> None:

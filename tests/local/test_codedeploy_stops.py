@@ -10,7 +10,7 @@ import pytest
 from asking import code_of, until
 from codedeploy_rung import Rung, furnish
 
-from stepladder.local import manager
+from localcloud import daemon
 
 pytestmark = [pytest.mark.cloud]
 
@@ -173,11 +173,11 @@ def test_errors_that_callers_meet_during_a_canary_take_the_traffic_back(rung: Ru
 
 
 def test_a_deployment_that_a_restart_interrupts_is_rolled_back(tmp_path: Path, cloud_of: Any) -> None:
-    with manager.running(data=tmp_path) as info:
+    with daemon.running(data=tmp_path) as info:
         rung = furnish(cloud_of(info), "restarted")
         deployment = rung.deploy("LambdaCanary10Percent10Minutes")
         until(rung.alias, lambda a: a == ("1", {"2": 0.1}))
-    with manager.running(data=tmp_path) as info:
+    with daemon.running(data=tmp_path) as info:
         again = cloud_of(info)
         rung = Rung(again, "restarted", again.client("lambda"), again.client("codedeploy"))
         assert rung.info(deployment)["errorInformation"]["code"] == "INTERNAL_ERROR"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from contract_cloud import ContractCloud
 
-from stepladder.local import manager
+from localcloud import daemon
 
 pytestmark = pytest.mark.cloud
 
@@ -24,7 +24,7 @@ FILES = ("test_ecr_actions", "test_ecr_registry", "test_lambda_settings", "test_
 
 @pytest.fixture(scope="module")
 def second(cloud_of: Any) -> Iterator[Any]:
-    with manager.running(environ={"STEPLADDER_LAUNCHER": "process"}) as info:
+    with daemon.running(environ={"STEPLADDER_LAUNCHER": "process"}) as info:
         yield cloud_of(info)
 
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from codedeploy_rung import Rung
 
-from stepladder import process
-from stepladder.console import Console
-from stepladder.errors import ExitCode
-from stepladder.local import manager
-from stepladder.scaffold import climb_acts
-from stepladder.scaffold.demo import Stage, UnexpectedEndError
-from stepladder.scaffold.visitor import Visitor
+from localcloud import daemon
+from stepladder.core import process
+from stepladder.core.console import Console
+from stepladder.core.errors import ExitCode
+from stepladder.demo import promotion_acts
+from stepladder.demo.story import Stage, UnexpectedEndError
+from stepladder.demo.traffic import Visitor
 
 pytestmark = pytest.mark.timeout(240)
 SLOW = 0.3  # seconds between two calls of a visitor: at the demo's speed, five in a minute of the cloud
@@ -72,7 +72,7 @@ def story(cloud: Any, rung: Rung, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         Metrics=[*metrics, {"Id": "rate", "Expression": RATE, "ReturnData": True}],
     )
     files = {
-        "function/app/handler.py": climb_acts._LOGS,
+        "function/app/handler.py": promotion_acts._LOGS,
         ".stepladder/production/service.outputs.json": json.dumps(
             {"function_name": rung.name, "alias_name": "live", "function_url": url["FunctionUrl"]}
         ),
@@ -80,9 +80,9 @@ def story(cloud: Any, rung: Rung, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(manager, "require", lambda _folder: cloud.info)
-    monkeypatch.setattr(climb_acts, "Visitor", functools.partial(Visitor, pause=SLOW))
-    cloud.speed(climb_acts.SPEED)
+    monkeypatch.setattr(daemon, "require", lambda _folder: cloud.info)
+    monkeypatch.setattr(promotion_acts, "Visitor", functools.partial(Visitor, pause=SLOW))
+    cloud.speed(promotion_acts.SPEED)
     said = io.StringIO()
     made = Story(Console(err=said, live=False), tmp_path, tmp_path, dict(cloud.env))
     made.rung, made.config, made.said = rung, "LambdaCanary10Percent5Minutes", said
@@ -90,16 +90,18 @@ def story(cloud: Any, rung: Rung, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_canary_that_slow_visitors_meet_is_held_until_its_alarm_has_seen_enough(story: Story, cloud: Any) -> None:
-    climb_acts.broken(story)
+    promotion_acts.broken(story)
     assert "exit code 3: rolled back" in story.said.getvalue()
     assert story.rung.alias() == ("1", {})
-    assert cloud.info.request("clock")["speed"] == climb_acts.SPEED, "the rest of the story goes on as fast as before"
+    assert cloud.info.request("clock")["speed"] == promotion_acts.SPEED, (
+        "the rest of the story goes on as fast as before"
+    )
 
 
 def test_an_act_that_ends_otherwise_says_what_it_saw(story: Story) -> None:
     story.config = "LambdaAllAtOnce"
     with pytest.raises(UnexpectedEndError) as stopped:
-        climb_acts.broken(story)
+        promotion_acts.broken(story)
     said = stopped.value.message
     assert "`inv promote` promoted the version, and rolled the version back was expected (exit code 3, not 0)" in said
     assert "3 visitors called production" in said

@@ -16,7 +16,15 @@ from terminals import Shown
 
 pytestmark = pytest.mark.cloud
 
-HEAVY = ("boto3", "cookiecutter", "docker", "moto", "rich", "stepladder.images.layers", "stepladder.terraform.runner")
+HEAVY = (
+    "boto3",
+    "cookiecutter",
+    "docker",
+    "moto",
+    "rich",
+    "stepladder.images.layers.build",
+    "stepladder.terraform.runner",
+)
 
 
 @pytest.fixture(scope="module")

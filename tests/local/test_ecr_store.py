@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.local.plugins.ecr_store import Key, Store, StoreError
-from stepladder.local.plugins.ecr_tokens import Tokens
+from localcloud.services.ecr.store import Key, Store, StoreError
+from localcloud.services.ecr.tokens import Tokens
 
 KEY = Key("111111111111", "eu-west-1", "team/app")
 

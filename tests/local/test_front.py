@@ -14,7 +14,7 @@ import pytest
 from asking import until
 from botocore.exceptions import ClientError, ConnectionClosedError, HTTPClientError
 
-from stepladder.errors import StepladderError
+from stepladder.core.errors import StepladderError
 
 pytestmark = pytest.mark.cloud
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stepladder import settings
 from stepladder.releases import variables
+from stepladder.settings import load
 
 pytestmark = pytest.mark.cloud
 
@@ -26,7 +26,7 @@ def test_the_deployed_function_says_what_terraform_made(
     (tmp_path / "terraform/service/main.tf").write_text(SERVICE)
     place = {"account": "123456789012", "region": functions.cloud.region}
     raw = {"project": project, "rungs": ["staging"], "environments": {"staging": place}}
-    read = settings.load({**raw, "function": {"environment": {"LOG_LEVEL": "INFO"}}}, tmp_path)
+    read = load.load({**raw, "function": {"environment": {"LOG_LEVEL": "INFO"}}}, tmp_path)
     for name, value in functions.cloud.env.items():
         monkeypatch.setenv(name, value)
 
@@ -45,7 +45,7 @@ def test_a_function_of_another_account_is_not_asked(
     (tmp_path / "terraform/service").mkdir(parents=True)
     (tmp_path / "terraform/service/main.tf").write_text(SERVICE)
     place = {"account": "222222222222", "region": functions.cloud.region}
-    read = settings.load({"project": project, "rungs": ["staging"], "environments": {"staging": place}}, tmp_path)
+    read = load.load({"project": project, "rungs": ["staging"], "environments": {"staging": place}}, tmp_path)
     for name, value in functions.cloud.env.items():
         monkeypatch.setenv(name, value)
     assert variables.of(read).values == {}

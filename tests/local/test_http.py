@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from stepladder.local.http import Server
+from localcloud.http.server import Server
 
 Talk = Callable[[bytes], str]
 

@@ -8,9 +8,9 @@ from types import ModuleType
 
 import pytest
 
-from stepladder.local.plugins import lambda_schedules
-from stepladder.local.plugins.lambda_cron import due_times
-from stepladder.schedules import ScheduleError, check, cron
+from localcloud.services.lambda_.triggers import schedules
+from localcloud.services.lambda_.triggers.cron import due_times
+from stepladder.core.schedules import ScheduleError, check, cron
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_cannot_be_read_is_never_due() -> None:
     assert due_times("nonsense", "UTC", 0, 0, 1e9) == []
 
 
-RECORDED = (  # refused by EventBridge Scheduler, by the date and in the place that stepladder/schedules.py names
+RECORDED = (  # refused by EventBridge Scheduler, by the date and in the place that stepladder/core/schedules.py names
     *("cron(0 1 * * * *)", "cron(7 20 * * NOT *)", "cron(INVALID)", "cron(0 dummy ? * MON-FRI *)"),
     *("cron(71 8 1 * ? *)", "cron()", "rate(10 seconds)", "rate(10 years)", "rate()", "rate(10)", "rate(10 minutess)"),
     *("rate(foo minutes)", "rate(-10 minutes)", "rate( 10 minutes )", " rate(10 minutes)"),
@@ -115,4 +115,4 @@ def test_a_schedules_module_that_is_still_being_imported_has_none_yet(monkeypatc
     """Another thread's import lists a module before it has its names; the loop that looks must outlive that."""
     for name in ("moto.scheduler.models", "moto.events.models"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    assert list(lambda_schedules._plans()) == []
+    assert list(schedules._plans()) == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from functions import PYTHON
 
-from stepladder.images import hostbase
+from stepladder.images.base import host as hostbase
 
 pytestmark = pytest.mark.cloud
 

@@ -131,17 +131,17 @@ def test_accounts_and_regions_do_not_see_each_others_functions(functions: Any, c
 
 
 def test_functions_survive_a_restart_of_a_cloud_with_a_data_folder(functions: Any, tmp_path: Path) -> None:
-    from stepladder.local import manager
+    from localcloud import daemon
 
     kind, cloud_kind = type(functions), type(functions.cloud)
-    with manager.running(data=tmp_path) as info:
+    with daemon.running(data=tmp_path) as info:
         mine = kind(cloud_kind(info), functions._runtime)
         name = mine.create("def handler(event, context):\n    return 'kept'\n")
         mine.client.create_alias(FunctionName=name, Name="live", FunctionVersion=mine.publish(name))
         url = mine.client.create_function_url_config(FunctionName=name, Qualifier="live", AuthType="NONE")[
             "FunctionUrl"
         ]
-    with manager.running(data=tmp_path) as info:
+    with daemon.running(data=tmp_path) as info:
         mine = kind(cloud_kind(info), functions._runtime)
         result, answer = mine.invoke(name, Qualifier="live")
         assert (result, answer["ExecutedVersion"]) == ("kept", "1")
@@ -151,10 +151,10 @@ def test_functions_survive_a_restart_of_a_cloud_with_a_data_folder(functions: An
 
 
 def test_nothing_runs_on_when_the_cloud_ends(functions: Any) -> None:
-    from stepladder.local import manager
+    from localcloud import daemon
 
     kind, cloud_kind = type(functions), type(functions.cloud)
-    with manager.running() as info:
+    with daemon.running() as info:
         mine = kind(cloud_kind(info), functions._runtime)
         pid = mine.invoke(mine.create("import os\ndef handler(event, context):\n    return os.getpid()\n"))[0]
         assert Path(f"/proc/{pid}").exists()
@@ -167,7 +167,7 @@ def test_a_busy_function_ends_with_a_cloud_that_is_killed(functions: Any, tmp_pa
     import threading
     import time
 
-    from stepladder.local import manager
+    from localcloud import daemon
 
     kind, cloud_kind = type(functions), type(functions.cloud)
     note = tmp_path / "pid"
@@ -177,7 +177,7 @@ def test_a_busy_function_ends_with_a_cloud_that_is_killed(functions: Any, tmp_pa
         f"    open({str(note)!r}, 'w').write(str(os.getpid()))\n"
         "    time.sleep(60)\n"
     )
-    with manager.running() as info:
+    with daemon.running() as info:
         mine = kind(cloud_kind(info), functions._runtime)
         name = mine.create(source, Timeout=60)
 

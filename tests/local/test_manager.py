@@ -15,30 +15,30 @@ from typing import Any
 import pytest
 from asking import until
 
-from stepladder.errors import NotReadyError, StepladderError
-from stepladder.local import manager
+from localcloud import daemon
+from stepladder.core.errors import NotReadyError, StepladderError
 
 
 def test_up_is_ready_in_seconds_and_light_and_down_ends_it(tmp_path: Path) -> None:
     began = time.monotonic()
-    info, started = manager.up(tmp_path)
+    info, started = daemon.up(tmp_path)
     took = time.monotonic() - began
     try:
         assert started
         assert took < 30, took  # a third of a second on an idle machine; benchmarks/ measures
-        assert manager.healthy(info)["pid"] == info.pid
+        assert daemon.healthy(info)["pid"] == info.pid
         memory = Path(f"/proc/{info.pid}/status")
         if memory.exists():
             kilobytes = int(next(x for x in memory.read_text().splitlines() if x.startswith("VmRSS")).split()[1])
             assert kilobytes < 250_000
-        again, started = manager.up(tmp_path)
+        again, started = daemon.up(tmp_path)
         assert (again, started) == (info, False)
     finally:
-        manager.down(tmp_path)
-    assert manager.find(tmp_path) is None
-    assert manager.down(tmp_path) is None
+        daemon.down(tmp_path)
+    assert daemon.find(tmp_path) is None
+    assert daemon.down(tmp_path) is None
     with pytest.raises(NotReadyError):
-        manager.healthy(info)
+        daemon.healthy(info)
 
 
 def test_a_cloud_that_runs_for_a_block_ends_with_its_process_and_one_that_is_up_outlives_it(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_cloud_that_runs_for_a_block_ends_with_its_process_and_one_that_is_up_
     left = f"info, _ = manager.up(Path({str(tmp_path)!r})); print(info.pid, info.started, flush=True); time.sleep(60)"
     seen = []
     for code in (held, left):
-        program = f"import time\nfrom pathlib import Path\nfrom stepladder.local import manager\n{code}"
+        program = f"import time\nfrom pathlib import Path\nfrom localcloud import manager\n{code}"
         with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
             assert parent.stdout
             pid, began = parent.stdout.readline().split()
@@ -54,33 +54,33 @@ def test_a_cloud_that_runs_for_a_block_ends_with_its_process_and_one_that_is_up_
         seen.append((int(pid), began))
     try:
         (one, one_began), (other, other_began) = seen
-        until(lambda: manager.started_at(one), lambda began: began != one_began)
+        until(lambda: daemon.started_at(one), lambda began: began != one_began)
         time.sleep(0.3)
-        assert manager.started_at(other) == other_began
+        assert daemon.started_at(other) == other_began
     finally:
-        assert manager.down(tmp_path)
+        assert daemon.down(tmp_path)
 
 
 def test_the_log_is_its_owners_to_read(tmp_path: Path) -> None:
     (tmp_path / "cloud.log").write_text("of a version that let others read it")
-    info, _ = manager.up(tmp_path)
-    manager.down(tmp_path)
+    info, _ = daemon.up(tmp_path)
+    daemon.down(tmp_path)
     assert Path(info.log).stat().st_mode & 0o777 == 0o600
 
 
 def test_a_taken_port_is_an_error_that_says_so(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(NotReadyError, match="in use"):
-        manager.up(tmp_path, port=taken.getsockname()[1])
-    assert manager.find(tmp_path) is None
+        daemon.up(tmp_path, port=taken.getsockname()[1])
+    assert daemon.find(tmp_path) is None
 
 
 def test_another_port_than_the_running_one_is_refused(tmp_path: Path) -> None:
-    manager.up(tmp_path)
+    daemon.up(tmp_path)
     try:
         with pytest.raises(StepladderError, match="runs already"):
-            manager.up(tmp_path, port=1)
+            daemon.up(tmp_path, port=1)
     finally:
-        manager.down(tmp_path)
+        daemon.down(tmp_path)
 
 
 def test_down_never_ends_a_process_that_only_has_the_number(tmp_path: Path) -> None:
@@ -92,10 +92,10 @@ def test_down_never_ends_a_process_that_only_has_the_number(tmp_path: Path) -> N
             "started": "1",
             "data": "",
             "log": "",
-            "boot": manager._boot_id(),
+            "boot": daemon._boot_id(),
         }
         (tmp_path / "cloud.json").write_text(json.dumps(record))
-        assert manager.down(tmp_path) is None
+        assert daemon.down(tmp_path) is None
         assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -103,28 +103,28 @@ def test_down_never_ends_a_process_that_only_has_the_number(tmp_path: Path) -> N
 
 
 def test_a_killed_cloud_is_not_found_and_up_starts_another(tmp_path: Path) -> None:
-    info, _ = manager.up(tmp_path)
+    info, _ = daemon.up(tmp_path)
     os.kill(info.pid, signal.SIGKILL)
     deadline = time.monotonic() + 60
-    while manager.find(tmp_path) and time.monotonic() < deadline:
+    while daemon.find(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.01)
-    again, started = manager.up(tmp_path)
-    manager.down(tmp_path)
+    again, started = daemon.up(tmp_path)
+    daemon.down(tmp_path)
     assert started
     assert again.pid != info.pid
-    assert not {info.pid, again.pid} & set(manager._children), "its exit status was never taken"
+    assert not {info.pid, again.pid} & set(daemon._children), "its exit status was never taken"
 
 
 def test_a_crash_fault_ends_the_process_after_the_call(tmp_path: Path) -> None:
     import botocore.session
     from botocore.exceptions import EndpointConnectionError, HTTPClientError
 
-    with manager.running() as info:
+    with daemon.running() as info:
         client = botocore.session.Session().create_client(
             "sqs",
             region_name="us-east-1",
             endpoint_url=info.url,
-            aws_access_key_id=manager.ACCOUNT,
+            aws_access_key_id=daemon.ACCOUNT,
             aws_secret_access_key="x",
             verify=False,
         )
@@ -132,12 +132,12 @@ def test_a_crash_fault_ends_the_process_after_the_call(tmp_path: Path) -> None:
         with pytest.raises((HTTPClientError, EndpointConnectionError)):
             client.create_queue(QueueName="last")
         with pytest.raises(NotReadyError):
-            manager.healthy(info)
+            daemon.healthy(info)
 
 
 def test_the_exports_can_be_evaluated_by_a_shell(tmp_path: Path) -> None:
-    info = manager.CloudInfo("http://127.0.0.1:9", 1, "1", "", "")
-    script = manager.export_lines(info, account="222222222222", region="eu-west-1") + "\nenv"
+    info = daemon.CloudInfo("http://127.0.0.1:9", 1, "1", "", "")
+    script = daemon.export_lines(info, account="222222222222", region="eu-west-1") + "\nenv"
     done = subprocess.run(
         ["sh", "-c", script],
         capture_output=True,
@@ -152,20 +152,20 @@ def test_the_exports_can_be_evaluated_by_a_shell(tmp_path: Path) -> None:
     assert "real" not in done.stdout
 
 
-def client_of(info: manager.CloudInfo, service: str) -> Any:
+def client_of(info: daemon.CloudInfo, service: str) -> Any:
     import botocore.session
 
     return botocore.session.Session().create_client(
         service,
         region_name="us-east-1",
         endpoint_url=info.url,
-        aws_access_key_id=manager.ACCOUNT,
+        aws_access_key_id=daemon.ACCOUNT,
         aws_secret_access_key="x",
         verify=False,
     )
 
 
-def fill(info: manager.CloudInfo) -> None:
+def fill(info: daemon.CloudInfo) -> None:
     client_of(info, "s3").create_bucket(Bucket="kept")
     client_of(info, "s3").put_object(Bucket="kept", Key="small", Body=b"small")
     client_of(info, "s3").put_object(Bucket="kept", Key="big", Body=b"b" * 12_000_000)
@@ -190,7 +190,7 @@ def fill(info: manager.CloudInfo) -> None:
     client_of(info, "ecr").create_repository(repositoryName="kept")
 
 
-def check(info: manager.CloudInfo) -> None:
+def check(info: daemon.CloudInfo) -> None:
     assert client_of(info, "s3").get_object(Bucket="kept", Key="small")["Body"].read() == b"small"
     assert len(client_of(info, "s3").get_object(Bucket="kept", Key="big")["Body"].read()) == 12_000_000
     item = client_of(info, "dynamodb").get_item(TableName="kept", Key={"pk": {"S": "a"}})["Item"]
@@ -207,25 +207,25 @@ def check(info: manager.CloudInfo) -> None:
 
 
 def test_state_outlives_a_restart_and_a_kill(tmp_path: Path) -> None:
-    with manager.running(data=tmp_path) as info:
+    with daemon.running(data=tmp_path) as info:
         fill(info)
-    with manager.running(data=tmp_path) as info:
+    with daemon.running(data=tmp_path) as info:
         check(info)
         client_of(info, "dynamodb").put_item(TableName="kept", Item={"pk": {"S": "b"}})
         assert info.request("save", "POST") == {"saved": []}
         os.kill(info.pid, signal.SIGKILL)
-    with manager.running(data=tmp_path) as info:
+    with daemon.running(data=tmp_path) as info:
         check(info)
         assert client_of(info, "dynamodb").scan(TableName="kept")["Count"] == 2
 
 
 def test_the_speed_outlives_a_kill_and_cloud_time_never_goes_back(tmp_path: Path) -> None:
-    with manager.running(data=tmp_path) as info:
+    with daemon.running(data=tmp_path) as info:
         info.request("clock", "POST", {"advance": 86400})
         info.request("clock", "POST", {"speed": 50})
         before = info.request("clock")["now"]
         os.kill(info.pid, signal.SIGKILL)
-    with manager.running(data=tmp_path) as info:
+    with daemon.running(data=tmp_path) as info:
         clock = info.request("clock")
         assert clock["speed"] == 50
         assert clock["now"] > before - 500, "what is saved would be of tomorrow"
@@ -233,8 +233,8 @@ def test_the_speed_outlives_a_kill_and_cloud_time_never_goes_back(tmp_path: Path
 
 
 def test_state_of_another_version_is_refused(tmp_path: Path) -> None:
-    with manager.running(data=tmp_path):
+    with daemon.running(data=tmp_path):
         pass
     (tmp_path / "state" / "format").write_text("format 0\n")
     with pytest.raises(NotReadyError, match="was written by format 0"):
-        manager.up(tmp_path / "folder", data=tmp_path)
+        daemon.up(tmp_path / "folder", data=tmp_path)

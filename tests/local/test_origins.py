@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 import urllib3
 
-from stepladder.local.origins import refusal
+from localcloud.http.origins import refusal
 
 CLOUD = "127.0.0.1:4600"
 CREATE = "/2015-03-31/functions?X-Amz-Credential=123456789012/20260101/eu-west-1/lambda/aws4_request"

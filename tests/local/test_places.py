@@ -15,14 +15,14 @@ from botocore.exceptions import ClientError
 from functions import TRUST, Functions
 
 from stepladder import images
-from stepladder.aws import Aws
-from stepladder.console import Console
-from stepladder.errors import NotReadyError, RefusedError
-from stepladder.names import Names
+from stepladder.core.aws import Aws
+from stepladder.core.console import Console
+from stepladder.core.errors import NotReadyError, RefusedError
+from stepladder.core.names import Names
+from stepladder.ledger.schema import Bad
 from stepladder.releases import marks
-from stepladder.releases.records import Bad
 from stepladder.releases.rung import Rung, clients
-from stepladder.settings import load
+from stepladder.settings.load import load
 
 pytestmark = [pytest.mark.cloud, pytest.mark.usefixtures("cloud_env")]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stepladder.local.runtime_api import PAYLOAD_LIMIT, Invocation, RuntimeApi
+from localcloud.launchers.runtime_api import PAYLOAD_LIMIT, Invocation, RuntimeApi
 
 BASE = "/2018-06-01/runtime/"
 WORK = Invocation("id-1", b'{"a": 1}', "arn:aws:lambda:x", 123, "Root=1", '{"custom": {}}')

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from stepladder.errors import StepladderError
-from stepladder.local import snapshot
-from stepladder.local.gate import Gate
-from stepladder.local.state import State
+from localcloud import snapshot
+from localcloud.http.gate import Gate
+from localcloud.state import State
+from stepladder.core.errors import StepladderError
 
 
 class Cloud:
@@ -86,7 +86,7 @@ def test_a_call_that_waits_for_others_keeps_no_gate_open(tmp_path: Path) -> None
 
 
 def test_calls_that_never_end_are_told_and_the_last_good_state_stays(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("stepladder.local.state._QUIET_SECONDS", 0.05)
+    monkeypatch.setattr("localcloud.state._QUIET_SECONDS", 0.05)
     cloud = Cloud()
     state = cloud.state(tmp_path / "state")
     state.load()
@@ -129,7 +129,7 @@ class Evil:
             lambda path: (
                 pickle.PROTO
                 + b"\x04"
-                + _text("stepladder.local.state")
+                + _text("localcloud.state")
                 + _text("os.mkdir")
                 + b"\x93"
                 + _text(str(path))
@@ -141,7 +141,7 @@ class Evil:
             lambda path: (
                 pickle.PROTO
                 + b"\x04"
-                + _text("stepladder.resources")
+                + _text("stepladder.core.resources")
                 + _text("folder")
                 + b"\x93"
                 + _text(str(path))

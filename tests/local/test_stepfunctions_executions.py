@@ -11,7 +11,7 @@ import pytest
 from asking import code_of, until
 from machines import Machines, sdk
 
-from stepladder.local import manager
+from localcloud import daemon
 
 pytestmark = [pytest.mark.cloud]
 
@@ -131,11 +131,11 @@ def test_an_execution_that_a_restart_interrupts_can_be_redriven(tmp_path: Path, 
         "Before": sdk("sqs:listQueues", {}, ResultPath=None, Next="Wait"),
         "Wait": {"Type": "Wait", "SecondsPath": "$.seconds", "End": True},
     }
-    with manager.running(data=tmp_path) as info:
+    with daemon.running(data=tmp_path) as info:
         machines = Machines(cloud_of(info))
         execution = machines.start(machines.make(states), {"seconds": 600})
         until(lambda: [e["type"] for e in machines.events(execution)], lambda types: types[-1] == "WaitStateEntered")
-    with manager.running(data=tmp_path, speed=6000) as info:
+    with daemon.running(data=tmp_path, speed=6000) as info:
         machines = Machines(cloud_of(info))
         ended = machines.end(execution)
         assert (ended["status"], ended["cause"]) == ("FAILED", "The local cloud was restarted.")

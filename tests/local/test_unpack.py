@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.local.launchers import unpack
+from localcloud.launchers import unpack
 
 Entry = tuple[str, str, str]  # kind, name, content or link
 

@@ -5,9 +5,9 @@ import io
 import pytest
 from fakes.terraform import FakeTerraform
 
-from stepladder.checks import Check, run_all
-from stepladder.console import Console
-from stepladder.errors import BadInputError, NotReadyError, StepladderError
+from stepladder.commands.checks import Check, run_all
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError, NotReadyError, StepladderError
 
 
 def _run(tmp_path, *checks):

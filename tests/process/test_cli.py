@@ -69,7 +69,7 @@ def _cached(folder):
 def test_a_command_keeps_the_byte_code_of_what_it_imports(project, tmp_path):
     """Nothing else compiles a project's packages, and Invoke itself turns byte code off."""
     _invoke(project, "status", AWS_ENDPOINT_URL="http://127.0.0.1:9", PYTHONPYCACHEPREFIX=str(tmp_path))
-    assert {"edge", "rung", "settings", "startup"} <= _cached(tmp_path)
+    assert {"task", "rung", "load", "excepthook"} <= _cached(tmp_path)
 
 
 @pytest.mark.parametrize("refusal", [{"PYTHONDONTWRITEBYTECODE": "1"}, {"options": ("-B",)}], ids=str)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stepladder import git
-from stepladder.errors import NotReadyError
+from stepladder.core import git
+from stepladder.core.errors import NotReadyError
 
 
 @pytest.fixture

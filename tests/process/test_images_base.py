@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 from fakes import image_project as project
 
-from stepladder.errors import BadInputError, RefusedError
-from stepladder.images import base, ecr, hostbase, interpreters, layers
-from stepladder.images.base import Bases, Reference
+from stepladder.core import interpreters
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.images.base import host as hostbase
+from stepladder.images.base import registry
+from stepladder.images.base.registry import Bases, Reference
+from stepladder.images.layers import build
+from stepladder.images.registry import ecr
 
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 DIGEST = "sha256:" + "a" * 64
@@ -82,7 +86,7 @@ def test_the_interpreter_is_looked_for_once(tmp_path: Path, monkeypatch: pytest.
     first = Bases(settings).host()
     monkeypatch.setattr(hostbase, "find", lambda _version: pytest.fail("looked again"))
     assert Bases(settings).host().layers == first.layers
-    monkeypatch.setattr(base, "_REMEMBERED", 0.0)
+    monkeypatch.setattr(registry, "_REMEMBERED", 0.0)
     with pytest.raises(pytest.fail.Exception):
         Bases(settings).host()
 
@@ -131,7 +135,7 @@ def test_old_layers_and_leftovers_of_killed_runs_are_removed(tmp_path: Path) -> 
     os.utime(blobs / "new", (two_days, two_days))
     os.utime(blobs / ".layer-left", (two_days, two_days))
     os.utime(tmp_path / ".install-x", (two_days, two_days))
-    layers.tidy(tmp_path)
+    build.tidy(tmp_path)
     assert [path.name for path in blobs.iterdir()] == ["new"]
     assert not (tmp_path / ".install-x").exists()
 

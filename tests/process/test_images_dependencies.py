@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from fakes import image_project as project
 
-from stepladder.errors import BadInputError
-from stepladder.images import dependencies
-from stepladder.images.dependencies import Dependencies, Target
+from stepladder.core.errors import BadInputError
+from stepladder.images.requirements import dependencies
+from stepladder.images.requirements.dependencies import Dependencies, Target
 
 X86 = Target("3.13", "x86_64-manylinux_2_34")
 ARM = Target("3.13", "aarch64-manylinux_2_34")

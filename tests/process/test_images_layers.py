@@ -15,19 +15,19 @@ import needs
 import pytest
 from fakes import image_project as project
 
-from stepladder.errors import BadInputError
-from stepladder.images import layers
-from stepladder.images.archive import write_layer
-from stepladder.images.context import collect
+from stepladder.core.errors import BadInputError
+from stepladder.images.context.archive import write_layer
+from stepladder.images.context.files import collect
 from stepladder.images.key import input_key
+from stepladder.images.layers import build as layers
 from stepladder.images.model import OCI_LAYER, OCI_MANIFEST, LocalImage
-from stepladder.settings import Settings
+from stepladder.settings.load import Settings
 
 BUILD = """
 import sys
 from pathlib import Path
 from fakes import image_project as project
-from stepladder.images import layers
+from stepladder.images.layers import build as layers
 from stepladder.images.key import input_key
 settings = project.make(Path(sys.argv[1]), {"function/requirements.txt": Path(sys.argv[2]).read_text()})
 image = layers.build(settings, project.base(), key=input_key(settings), commit="c0ffee")
@@ -126,10 +126,11 @@ def test_a_layer_is_the_same_from_another_python(tmp_path: Path) -> None:
     ours = write_layer(collect(context), "var/task", tmp_path / "blobs")
     code = (
         "import sys; from pathlib import Path\n"
-        "from stepladder.images.archive import write_layer; from stepladder.images.context import collect\n"
+        "from stepladder.images.context.archive import write_layer\n"
+        "from stepladder.images.context.files import collect\n"
         f"print(write_layer(collect(Path({str(context)!r})), 'var/task', Path({str(tmp_path / 'other')!r})).digest)"
     )
-    root = Path(layers.__file__).parents[2]
+    root = Path(layers.__file__).parents[3]
     done = subprocess.run([str(other), "-c", code], cwd=root, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == ours.digest
 
@@ -147,7 +148,7 @@ def test_a_change_of_the_handler_changes_one_layer(tmp_path: Path) -> None:
 def test_a_change_of_the_handler_does_not_run_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     locked = project.requirements(tmp_path / "wheels", project.wheel(tmp_path / "wheels", "dep"))
     build(project.make(tmp_path / "p", {"function/requirements.txt": locked}))
-    monkeypatch.setattr("stepladder.process.run", lambda *_a, **_k: pytest.fail("uv was run"))
+    monkeypatch.setattr("stepladder.core.process.run", lambda *_a, **_k: pytest.fail("uv was run"))
     settings = project.make(
         tmp_path / "p", {"function/requirements.txt": locked, "function/app/handler.py": "handler = 1\n"}
     )

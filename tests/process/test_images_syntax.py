@@ -8,9 +8,10 @@ import needs
 import pytest
 from fakes import image_project as project
 
-from stepladder.errors import BadInputError
-from stepladder.images import interpreters, syntax
-from stepladder.images.context import collect
+from stepladder.core import interpreters
+from stepladder.core.errors import BadInputError
+from stepladder.images.context import python_syntax
+from stepladder.images.context.files import collect
 
 BROKEN = "def broken(:\n"
 
@@ -18,7 +19,7 @@ BROKEN = "def broken(:\n"
 def look(root: Path, source: str, python: str) -> list[str]:
     project.make(root, {"function/app/handler.py": source})
     said: list[str] = []
-    syntax.check(collect(root / "function"), "app.handler.handler", python, "function", said.append)
+    python_syntax.check(collect(root / "function"), "app.handler.handler", python, "function", said.append)
     return said
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from fakes import image_project as project
 
-from stepladder.errors import BadInputError
-from stepladder.images import layers
+from stepladder.core.errors import BadInputError
 from stepladder.images.key import input_key
+from stepladder.images.layers import build as layers
 from stepladder.images.model import LocalImage
-from stepladder.settings import Settings
+from stepladder.settings.load import Settings
 
 PYPROJECT = """\
 [project]

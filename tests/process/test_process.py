@@ -11,8 +11,8 @@ from pathlib import Path
 import needs
 import pytest
 
-from stepladder import process
-from stepladder.errors import InterruptedRunError, StepladderError
+from stepladder.core import process
+from stepladder.core.errors import InterruptedRunError, StepladderError
 
 
 def test_output_and_exit_code_come_back():
@@ -60,7 +60,7 @@ def test_a_program_ends_when_its_parent_is_killed(tmp_path):
         needs.missing("no prctl(2), which is Linux's")
     pid_file = tmp_path / "pid"
     child = f"import os, pathlib, time; pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); time.sleep(60)"
-    parent = f"import sys; from stepladder.process import run; run([sys.executable, '-c', {child!r}], timeout=60)"
+    parent = f"import sys; from stepladder.core.process import run; run([sys.executable, '-c', {child!r}], timeout=60)"
     with subprocess.Popen([sys.executable, "-c", parent]) as running:
         while not pid_file.exists() or not pid_file.read_text():
             time.sleep(0.01)
@@ -89,7 +89,7 @@ def test_a_spooled_program_outlives_our_death_and_ends_in_order(tmp_path):
     )
     parent = (
         "import pathlib, sys\n"
-        "from stepladder import process\n"
+        "from stepladder.core import process\n"
         f"process.run([sys.executable, '-c', {child!r}], timeout=60, spool=pathlib.Path({str(tmp_path / 'spool')!r}))"
     )
     run = subprocess.Popen([sys.executable, "-c", parent])
@@ -132,12 +132,12 @@ pathlib.Path(sys.argv[1], "ended").touch()
 
 RUNS = """
 import pathlib, signal, sys
-from stepladder import process
-from stepladder.collections import edge
-from stepladder.errors import StepladderError
+from stepladder.core import process
+from stepladder.collections import task
+from stepladder.core.errors import StepladderError
 folder = pathlib.Path(sys.argv[1])
 if sys.argv[2] == "task":
-    signal.signal(signal.SIGTERM, edge._interrupt)
+    signal.signal(signal.SIGTERM, task._interrupt)
 try:
     process.run(
         [sys.executable, "-c", (folder / "hears.py").read_text(), str(folder), "1.5"],

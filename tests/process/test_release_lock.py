@@ -18,12 +18,13 @@ from fakes.deploy_harness import FakeTime
 from fakes.dynamodb import FakeDynamoDB
 from fakes.errors import BROKEN, DENIED, error
 
-from stepladder.errors import LockedError
-from stepladder.releases import identity, records
-from stepladder.releases.clock import stamp
-from stepladder.releases.ledger import Ledger
-from stepladder.releases.lock import LEASE, SKEW, EnvironmentLock
-from stepladder.releases.records import Holder
+from stepladder.core import process_identity
+from stepladder.core.clock import stamp
+from stepladder.core.errors import LockedError
+from stepladder.ledger import schema
+from stepladder.ledger.lock import LEASE, SKEW, EnvironmentLock
+from stepladder.ledger.schema import Holder
+from stepladder.ledger.table import Ledger
 
 KEY = ("env#staging", "lock")
 
@@ -44,14 +45,14 @@ class Setting:
         """Write the lock of another run."""
         now = self.time.seconds
         holder = Holder(
-            **asdict(identity.this_process()),
+            **asdict(process_identity.this_process()),
             run_id="theirs",
             command="inv deploy --env staging",
             since=stamp(now),
             expires=int(now) + LEASE,
         )
         holder = replace(holder, **changes)  # type: ignore[arg-type]
-        self.table.tables["t"][KEY] = records.item(records.environment_key("staging", "lock"), holder)
+        self.table.tables["t"][KEY] = schema.item(schema.environment_key("staging", "lock"), holder)
         return holder
 
 
@@ -100,15 +101,15 @@ def test_a_lock_that_its_holder_gave_back_before_it_ended_is_not_called_left(set
 
 
 def test_a_process_id_that_was_given_to_another_process_since_proves_a_death(setting: Setting) -> None:
-    if not identity.this_process().started:
+    if not process_identity.this_process().started:
         needs.missing("nothing here tells when a process began")
-    holder = setting.held_by(started=identity.this_process().started - 1)
-    assert identity.is_dead(holder.process)
+    holder = setting.held_by(started=process_identity.this_process().started - 1)
+    assert process_identity.is_dead(holder.process)
 
 
 def test_a_holder_that_lives_on_this_machine_is_left_alone(setting: Setting) -> None:
     holder = setting.held_by()
-    assert not identity.is_dead(holder.process)
+    assert not process_identity.is_dead(holder.process)
 
 
 @pytest.mark.parametrize("change", [{"host": "elsewhere"}, {"boot_id": "another boot"}, {"boot_id": ""}])
@@ -116,7 +117,7 @@ def test_nothing_is_proven_about_another_machine_or_boot(setting: Setting, chang
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     holder = setting.held_by(pid=child.pid, **change)
-    assert not identity.is_dead(holder.process)
+    assert not process_identity.is_dead(holder.process)
     with pytest.raises(LockedError):
         setting.lock().acquire(holder)
 

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stepladder import resources
+from stepladder.core import resources
 
 
 def test_statelint_agrees():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import suite
-from stepladder.errors import BadInputError, StepladderError
+from stepladder.core.errors import BadInputError, StepladderError
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAKY = """

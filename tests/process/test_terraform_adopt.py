@@ -11,17 +11,18 @@ from fakes.errors import error
 from fakes.terraform import change, diagnostic, event
 from fakes.terraform_harness import IMAGE, TerraformHarness, changes
 
-from stepladder import resources, terraform
-from stepladder.errors import RefusedError
-from stepladder.terraform import adopt
+from stepladder import terraform
+from stepladder.core import resources
+from stepladder.core.errors import RefusedError
+from stepladder.terraform import importing
 from stepladder.terraform.runner import TerraformError
 
 
 def test_a_function_that_the_state_has_lost_is_looked_up_although_nobody_was_killed(
     terraform_harness: TerraformHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [adopt.Import("aws_lambda_function.this", "sample-staging")]
-    monkeypatch.setattr(adopt, "imports", lambda *_, **__: found)
+    found = [importing.Import("aws_lambda_function.this", "sample-staging")]
+    monkeypatch.setattr(importing, "imports", lambda *_, **__: found)
     terraform_harness.fake.plays(
         "plan",
         changes(change("aws_lambda_function.this", "create")),
@@ -37,8 +38,8 @@ def test_a_function_that_the_state_has_lost_is_looked_up_although_nobody_was_kil
 def test_an_apply_that_fails_on_what_exists_takes_it_up_and_goes_on(
     terraform_harness: TerraformHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = [adopt.Import("aws_iam_role.this", "sample")]
-    monkeypatch.setattr(adopt, "imports", lambda *_, **__: found)
+    found = [importing.Import("aws_iam_role.this", "sample")]
+    monkeypatch.setattr(importing, "imports", lambda *_, **__: found)
     failed = event("apply_errored", hook={"resource": {"addr": "aws_iam_role.this"}, "action": "create"})
     terraform_harness.fake.plays(
         "plan",
@@ -70,7 +71,7 @@ TABLE = "aws_dynamodb_table.ledger"
 
 def cut_off(terraform_harness: TerraformHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail an apply on the creation of a table, which Terraform therefore taints."""
-    monkeypatch.setattr(adopt, "imports", lambda *_, **__: [])
+    monkeypatch.setattr(importing, "imports", lambda *_, **__: [])
     failed = event("apply_errored", hook={"resource": {"addr": TABLE}, "action": "create"})
     terraform_harness.fake.plays("plan", changes(change(TABLE, "create"), change("aws_sqs_queue.done", "create")))
     terraform_harness.fake.plays("apply", {"code": 1, "out": [failed, diagnostic("creating the table: cut off")]}, {})
@@ -149,12 +150,12 @@ class FakeBuckets:
             raise error(self.code)
 
 
-def imports(terraform_harness: TerraformHarness, client: Any, *resources: dict[str, Any]) -> list[adopt.Import]:
+def imports(terraform_harness: TerraformHarness, client: Any, *resources: dict[str, Any]) -> list[importing.Import]:
     class One:
         def client(self, _service: str) -> Any:
             return client
 
-    return adopt.imports(One(), terraform_harness.at.names, {"resource_changes": resources})  # type: ignore[arg-type]
+    return importing.imports(One(), terraform_harness.at.names, {"resource_changes": resources})  # type: ignore[arg-type]
 
 
 OURS = {"managed-by": "stepladder", "project": "sample"}
@@ -181,7 +182,9 @@ def test_what_can_not_be_told_ours_because_nothing_is_tagged_is_left_alone(terra
 
 def test_a_bucket_of_our_account_is_ours_and_one_of_another_is_explained(terraform_harness: TerraformHarness) -> None:
     planned = created('aws_s3_bucket.this["state"]', {"bucket": "b"})
-    assert imports(terraform_harness, FakeBuckets(""), planned) == [adopt.Import('aws_s3_bucket.this["state"]', "b")]
+    assert imports(terraform_harness, FakeBuckets(""), planned) == [
+        importing.Import('aws_s3_bucket.this["state"]', "b")
+    ]
     assert imports(terraform_harness, FakeBuckets("404"), planned) == []
     with pytest.raises(RefusedError, match="the S3 bucket b belongs to another account"):
         imports(terraform_harness, FakeBuckets("403"), planned)
@@ -217,4 +220,4 @@ def test_every_kind_in_our_modules_can_be_taken_up_or_created_again() -> None:
     modules = resources.folder("terraform") / "modules"
     code = "\n".join(path.read_text(encoding="utf-8") for path in modules.rglob("*.tf"))
     kinds = {k for k in re.findall(r'^resource "(\w+)"', code, re.MULTILINE) if not k.startswith("aws_s3_bucket_")}
-    assert kinds - PUT_AGAIN - adopt.FINDERS.keys() == set()
+    assert kinds - PUT_AGAIN - importing.FINDERS.keys() == set()

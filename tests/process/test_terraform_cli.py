@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fakes.terraform import FakeTerraform
 
-from stepladder.errors import NotReadyError
+from stepladder.core.errors import NotReadyError
 from stepladder.terraform import cli, providers
 
 

@@ -11,10 +11,10 @@ from fakes.terraform import diagnostic, state_lock
 from fakes.terraform_harness import TerraformHarness
 
 from stepladder import terraform
-from stepladder.errors import LockedError
-from stepladder.releases.identity import this_process
-from stepladder.terraform import local, locks
-from stepladder.terraform.local import RunRecord
+from stepladder.core.errors import LockedError
+from stepladder.core.process_identity import this_process
+from stepladder.terraform import file_lock, locks
+from stepladder.terraform.file_lock import RunRecord
 from stepladder.terraform.runner import opened
 
 LOCK = "staging/service.tfstate.tflock"
@@ -79,7 +79,7 @@ def test_only_a_run_that_acts_frees_the_state_lock_of_a_dead_one(
     monkeypatch.setattr(locks, "_another_at_work", lambda _at: False)
     terraform_harness.aws.objects[LOCK] = state_lock(locks._who(), datetime.now(UTC).isoformat())
     terraform_harness.at.work_dir.mkdir(parents=True)
-    local._write(terraform_harness.at.work_dir / "run.json", (record(),))
+    file_lock._write(terraform_harness.at.work_dir / "run.json", (record(),))
     terraform_harness.fake.plays("plan", {"code": 0})
     _, notes = getattr(terraform, kind)(*terraform_harness.where, aws=terraform_harness.aws)
     assert "our killed run left the state lock abc-123 (apply); `inv deploy --env staging` frees it" in notes

@@ -10,7 +10,7 @@ from fakes.terraform import change, diagnostic, event, project
 from fakes.terraform_harness import IMAGE, TerraformHarness, changes
 
 from stepladder import terraform
-from stepladder.errors import RefusedError, StepladderError
+from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.terraform.runner import TerraformError
 
 

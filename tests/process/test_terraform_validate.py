@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fakes.terraform import FakeTerraform
 
-from stepladder.errors import StepladderError
+from stepladder.core.errors import StepladderError
 from stepladder.terraform import validate as module
 from stepladder.terraform.validate import validate
 

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 
-from stepladder.process import die_with_parent
+from stepladder.core.process import die_with_parent
 
 NAMES = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser", "chrome")
 FLAGS = (

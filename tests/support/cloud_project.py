@@ -21,16 +21,19 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from stepladder.console import Console
-from stepladder.errors import ExitCode, StepladderError
-from stepladder.local import manager
-from stepladder.local.launchers import runtime_client
-from stepladder.names import partition_of
-from stepladder.promotion import climb, definition, packages, places
-from stepladder.promotion.desk import Desk
+from localcloud import daemon
+from localcloud.launchers import runtime_client
+from stepladder.commands import promote as climb
+from stepladder.core.console import Console
+from stepladder.core.errors import ExitCode, StepladderError
+from stepladder.core.names import partition_of
+from stepladder.promotion import definition
+from stepladder.promotion.executions import Desk
 from stepladder.promotion.start import Request
 from stepladder.releases.rung import Rung, clients
-from stepladder.settings import Settings, load
+from stepladder.settings import locations
+from stepladder.settings.load import Settings, load
+from stepladder.terraform import function_packages
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 GOOD = "def handler(event, context):\n    return {'statusCode': 200, 'body': %r}\n"
@@ -74,11 +77,11 @@ class CloudProject:
         self.name = f"t{uuid4().hex[:8]}"
         rungs = rungs or ["staging", "production"]
         flat = [n for rung in rungs for n in (rung if isinstance(rung, list) else [rung])]
-        place = {"account": manager.ACCOUNT, "region": manager.REGION}
+        place = {"account": daemon.ACCOUNT, "region": daemon.REGION}
         environments = {name: dict(place) for name in flat}
         for name, (account, region) in (away or {}).items():
             environments[name] = {"account": account, "region": region}
-            if account != manager.ACCOUNT:
+            if account != daemon.ACCOUNT:
                 environments[name]["role_arn"] = f"arn:aws:iam::{account}:role/deployer"
         told: dict[str, Any] = {"project": self.name, "rungs": rungs, "environments": environments}
         told["architecture"] = "x86_64"
@@ -87,7 +90,7 @@ class CloudProject:
             "promotion": {"deployment": "AllAtOnce", "rungs": per_rung or {}, **promotion},
         }
         self.settings: Settings = load(told, root)
-        self._clients: dict[tuple[str, places.Place], Any] = {}
+        self._clients: dict[tuple[str, locations.Place], Any] = {}
         self.machines: dict[str, str] = {}
         self.case()
 
@@ -105,8 +108,8 @@ class CloudProject:
             )
         return self._clients[service, place]
 
-    def place(self, environment: str = "") -> places.Place:
-        return places.of(self.settings, environment or self.settings.rungs[0])
+    def place(self, environment: str = "") -> locations.Place:
+        return locations.of(self.settings, environment or self.settings.rungs[0])
 
     def role(self, environment: str = "") -> str:
         return f"arn:aws:iam::{self.place(environment).account}:role/{self.name}"
@@ -115,17 +118,17 @@ class CloudProject:
         return f"{self.name}-{environment}"
 
     def rung(self, environment: str | None = None, console: Console | None = None) -> Rung:
-        name = environment or places.desks(self.settings)[0]
+        name = environment or locations.desks(self.settings)[0]
         return Rung(self.settings, name, clients(self.settings, name), console or Console(err=io.StringIO()), "test")
 
     def build(self) -> CloudProject:
         """Make everything; every rung runs the same first image."""
-        accounts = {self.place(name).account: name for name in places.desks(self.settings)}
+        accounts = {self.place(name).account: name for name in locations.desks(self.settings)}
         for name in accounts.values():
             self.client("iam", name).create_role(RoleName=self.name, AssumeRolePolicyDocument=TRUST)
-        for name, rungs in zip(places.desks(self.settings), places.every(self.settings).values(), strict=True):
+        for name, rungs in zip(locations.desks(self.settings), locations.every(self.settings).values(), strict=True):
             self._build_place(name, rungs)
-        self.machine = self.machines[places.desks(self.settings)[0]]
+        self.machine = self.machines[locations.desks(self.settings)[0]]
         return self
 
     def _build_place(self, at: str, rungs: tuple[str, ...]) -> None:
@@ -146,9 +149,9 @@ class CloudProject:
         first = self.push(GOOD % "first", at=at)
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda name: self._rung(name, first), rungs))
-            pipeline = dict(pool.map(lambda verb: self._pipeline(verb, at), packages.VERBS))
+            pipeline = dict(pool.map(lambda verb: self._pipeline(verb, at), function_packages.VERBS))
         self._machine(pipeline, at)
-        if at != places.desks(self.settings)[0]:
+        if at != locations.desks(self.settings)[0]:
             self.client("lambda", at).add_permission(
                 FunctionName=f"{self.name}-pipeline-relay",
                 StatementId="home",
@@ -200,7 +203,7 @@ class CloudProject:
         return f"{name}-{kind}"
 
     def _pipeline(self, verb: str, at: str) -> tuple[str, str]:
-        package, told, place = packages.build(verb), places.variables(self.settings, at), self.place(at)
+        package, told, place = function_packages.build(verb), locations.variables(self.settings, at), self.place(at)
         partition = partition_of(place.region)
         arn = f"arn:{partition}:lambda:%s:%s:function:{self.name}-pipeline-%s"
         here = (place.region, place.account)
@@ -455,7 +458,7 @@ class CloudProject:
     def child(self, parent: str, environment: str) -> str:
         """The ARN of the climb by which another place releases an environment."""
         machine = next(arn for at, arn in self.machines.items() if self.place(at) == self.place(environment))
-        return f"{machine.replace(':stateMachine:', ':execution:')}:{places.child_name(parent, environment)}"
+        return f"{machine.replace(':stateMachine:', ':execution:')}:{locations.child_name(parent, environment)}"
 
     def entered(self, execution: str, at: str = "") -> list[str]:
         """The states that an execution came to, in order."""

@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from running_cloud import make_role
 
-from stepladder.aws import error_code
+from stepladder.core.aws import error_code
 
 AWS = "aws"
 """The endpoint that means AWS itself, with the credentials of the environment."""

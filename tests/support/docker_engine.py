@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.images import engine
-from stepladder.process import die_with_parent
+from stepladder.core.process import die_with_parent
+from stepladder.images.docker import engine
 
 SUITES = {"3.13": "trixie", "3.11": "bookworm"}  # Debian releases by their Python
 PYTHON = "3.13"

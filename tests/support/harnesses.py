@@ -6,7 +6,8 @@ from fakes.image_harness import ImageHarness
 from fakes.registry import FaultyRegistry
 from fakes.terraform_harness import TerraformHarness
 
-from stepladder.images import engine, retry
+from stepladder.core import retry
+from stepladder.images.docker import engine
 
 
 @pytest.fixture

@@ -19,13 +19,13 @@ from uuid import uuid4
 
 import yaml
 
-from stepladder.aws import Aws
-from stepladder.console import Console
-from stepladder.local import manager
-from stepladder.releases.records import Infra
+from localcloud import daemon
+from stepladder.core.aws import Aws
+from stepladder.core.console import Console
+from stepladder.ledger.schema import Infra
+from stepladder.releases.adapters import ProjectImages, ProjectInfra
 from stepladder.releases.rung import Rung
-from stepladder.releases.wiring import ProjectImages, ProjectInfra
-from stepladder.settings import Settings, load
+from stepladder.settings.load import Settings, load
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 DOCKERFILE = """\
@@ -75,7 +75,7 @@ class LiveProject:
         self.name = f"p{uuid4().hex[:10]}"
         self.function = f"{self.name}-staging"
         self.env = {
-            **{k: v for k, v in os.environ.items() if k not in (*manager.UNSET, "CI")},
+            **{k: v for k, v in os.environ.items() if k not in (*daemon.UNSET, "CI")},
             **cloud.env,
             "STEPLADDER_TERRAFORM": "/nonexistent/terraform",  # whoever starts it fails
         }
@@ -84,7 +84,7 @@ class LiveProject:
 
     def write(self) -> None:
         """Write the project's files."""
-        place = {"account": manager.ACCOUNT, "region": manager.REGION}
+        place = {"account": daemon.ACCOUNT, "region": daemon.REGION}
         raw = {
             "project": self.name,
             "python": PYTHON,
@@ -168,7 +168,7 @@ class LiveProject:
 
     def rung(self) -> Rung:
         """The rung in this process; use it `inside`."""
-        return Rung(self.settings, "staging", Aws(manager.REGION), Console(live=False), "a test")
+        return Rung(self.settings, "staging", Aws(daemon.REGION), Console(live=False), "a test")
 
     @contextlib.contextmanager
     def inside(self) -> Iterator[None]:

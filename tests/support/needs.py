@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-from stepladder.ci import in_ci
+from stepladder.core.ci import in_ci
 
 PYTHONS = ("3.13", "3.12", "3.11", "3.14")
 _CI = "STEPLADDER_TESTS_IN_CI"
@@ -38,7 +38,7 @@ def another_python() -> tuple[str, str]:
 
     Any of Lambda's will do. CI has one: Ubuntu's own beside the one of setup-python, Debian's beside that of the image.
     """
-    from stepladder.images import interpreters
+    from stepladder.core import interpreters
 
     for version in PYTHONS:
         if version != interpreters.running() and (path := interpreters.find(version)):

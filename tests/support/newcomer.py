@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stepladder.images import interpreters
+from stepladder.core import interpreters
 
 ROOT = Path(__file__).resolve().parents[2]
 SPEED = 100  # a canary of five minutes takes three seconds

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from stepladder.promotion.draw import picture
+from stepladder.promotion.render import picture
 
 
 class Recorder:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 from uuid import uuid4
 
-from stepladder.local import manager
+from localcloud import daemon
 
 SERVICES = ("codedeploy.amazonaws.com", "lambda.amazonaws.com", "states.amazonaws.com")
 ALLOWED = ("codedeploy:*", "dynamodb:*", "lambda:*", "sqs:*", "states:*")
@@ -18,9 +18,9 @@ class RunningCloud:
     """A local cloud under test. `own`: it has pages, faults and a clock, which another endpoint hasn't."""
 
     own = True
-    account, region = manager.ACCOUNT, manager.REGION
+    account, region = daemon.ACCOUNT, daemon.REGION
 
-    def __init__(self, info: manager.CloudInfo) -> None:
+    def __init__(self, info: daemon.CloudInfo) -> None:
         self.info = info
         self.url = info.url
 
@@ -53,7 +53,7 @@ class RunningCloud:
     def speed(self, value: float) -> None:
         self.info.request("clock", "POST", {"speed": value})
 
-    def client(self, service: str, account: str = manager.ACCOUNT, region: str = manager.REGION, **config: Any) -> Any:
+    def client(self, service: str, account: str = daemon.ACCOUNT, region: str = daemon.REGION, **config: Any) -> Any:
         """A botocore client of this cloud; `config` goes to botocore's Config (retries, timeouts)."""
         import botocore.session
         from botocore.config import Config

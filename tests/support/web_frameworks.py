@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stepladder.checks import tool
+from stepladder.commands.checks import tool
 
 FOLDER = Path(__file__).with_name("frameworks")
 ADAPTERS = tuple(sorted(path.stem for path in FOLDER.glob("*_*.py") if path.stem != "flask_app"))

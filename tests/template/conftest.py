@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import web_frameworks
 
-from stepladder import resources
-from stepladder.checks import tool
+from stepladder.commands.checks import tool
+from stepladder.core import resources
 from stepladder.scaffold.answers import check
 from stepladder.scaffold.generate import generate
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from stepladder import settings
-from stepladder.errors import BadInputError
+from stepladder.core.errors import BadInputError
 from stepladder.scaffold.answers import as_data, check, prompts, read_file
+from stepladder.settings import load
 
 LONG = "x" * 201
 
@@ -153,17 +153,17 @@ def test_a_region_that_makes_a_bucket_name_too_long_is_refused(new_project):
 def test_the_choices_are_those_of_the_settings(template):
     declared = prompts(template)
 
-    assert sorted(declared["python_version"]) == sorted(settings.PYTHONS)
-    assert sorted(declared["architecture"]) == sorted(settings.ARCHITECTURES)
-    assert sorted(declared["trigger"]) == sorted(settings.TRIGGERS)
-    assert sorted(declared["image_builder"]) == sorted(settings.BUILDERS)
+    assert sorted(declared["python_version"]) == sorted(load.PYTHONS)
+    assert sorted(declared["architecture"]) == sorted(load.ARCHITECTURES)
+    assert sorted(declared["trigger"]) == sorted(load.TRIGGERS)
+    assert sorted(declared["image_builder"]) == sorted(load.BUILDERS)
 
 
 def test_the_first_choice_is_the_default_of_the_settings(template):
     declared = prompts(template)
 
     for prompt, key in (("python_version", "python"), ("architecture", "architecture"), ("trigger", "trigger")):
-        assert declared[prompt][0] == settings.DEFAULTS[key]
+        assert declared[prompt][0] == load.DEFAULTS[key]
 
 
 def test_every_prompt_has_a_question_and_a_flag_with_help(template):
@@ -177,7 +177,7 @@ def test_every_prompt_has_a_question_and_a_flag_with_help(template):
 
 
 def test_the_names_can_be_loaded_where_stepladder_is_not_installed(template):
-    text = (template.parent / "stepladder/names.py").read_text()
+    text = (template.parent / "stepladder/core/names.py").read_text()
 
     assert "import stepladder" not in text
     assert "from stepladder" not in text

@@ -14,8 +14,8 @@ from asking import until
 from functions import Functions
 
 from stepladder.releases import smoke
-from stepladder.releases.cases import load as load_smoke
-from stepladder.settings import TRIGGERS
+from stepladder.releases.smoke_cases import load as load_smoke
+from stepladder.settings.load import TRIGGERS
 
 INVOKE = """
 import json, sys, time

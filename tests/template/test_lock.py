@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.console import Console
-from stepladder.errors import BadInputError
-from stepladder.images import lock as locks
-from stepladder.scaffold import lock
-from stepladder.settings import Settings, load
+from stepladder.commands import lock
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError
+from stepladder.images.requirements import lock as locks
+from stepladder.settings.load import Settings, load
 
 
 @pytest.fixture

@@ -11,13 +11,14 @@ import pytest
 import yaml
 from fakes.terraform import FakeTerraform
 
-from stepladder import names, settings
-from stepladder.console import Console
-from stepladder.errors import BadInputError, NotReadyError, StepladderError
-from stepladder.scaffold import lock
-from stepladder.scaffold import project as tasks
+from stepladder.commands import check as tasks
+from stepladder.commands import lock
+from stepladder.core import names
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError, NotReadyError, StepladderError
 from stepladder.scaffold.answers import prompts
 from stepladder.scaffold.generate import generate
+from stepladder.settings import load as settings
 
 TASKS = """
 from invoke import Collection
@@ -126,8 +127,8 @@ def test_a_folder_that_exists_is_left_alone(here):
 def test_a_failure_in_the_middle_leaves_nothing(template, tmp_path):
     copy = tmp_path / "repository"
     shutil.copytree(template, copy / "template")
-    (copy / "stepladder").mkdir()
-    shutil.copyfile(Path(settings.__file__).parent / "names.py", copy / "stepladder/names.py")
+    (copy / "stepladder/core").mkdir(parents=True)
+    shutil.copyfile(Path(names.__file__), copy / "stepladder/core/names.py")
 
     with pytest.raises(NotReadyError, match="the Terraform modules foundation, service, delivery aren't in") as refused:
         generate(copy / "template", tmp_path / "output", {})

@@ -10,15 +10,15 @@ import needs
 import pytest
 import yaml
 
-from stepladder import resources, settings
-from stepladder.checks import tool
-from stepladder.promotion import places
-from stepladder.releases.cases import load as load_smoke
+from stepladder.commands.checks import tool
+from stepladder.core import resources
+from stepladder.releases.smoke_cases import load as load_smoke
+from stepladder.settings import load, locations
 
 # One override at a time: every choice is rendered at least once, without the product of all of them.
 VARIANTS = [
     {},
-    *({"trigger": trigger} for trigger in settings.TRIGGERS),
+    *({"trigger": trigger} for trigger in load.TRIGGERS),
     {"python_version": "3.11"},
     {"python_version": "3.12"},
     {"python_version": "3.14"},
@@ -74,7 +74,7 @@ def test_every_data_file_can_be_read(new_project, tree, answers):
 @MANY
 def test_the_settings_are_the_answers(new_project, answers):
     project = new_project(**answers)
-    loaded = settings.load(yaml.safe_load((project / "invoke.yaml").read_text())["stepladder"], project)
+    loaded = load.load(yaml.safe_load((project / "invoke.yaml").read_text())["stepladder"], project)
 
     assert loaded.project == project.name
     assert loaded.rungs == ("staging", "production")
@@ -84,7 +84,7 @@ def test_the_settings_are_the_answers(new_project, answers):
     assert loaded.image.builder == answers.get("image_builder", "auto")
     for environment in loaded.environments.values():
         assert environment.account == answers.get("aws_account", "123456789012")
-    places.check(loaded)  # the climb takes what the template makes
+    locations.check(loaded)  # the climb takes what the template makes
     assert f":{loaded.python}\n" in (project / "function/Dockerfile").read_text()
 
 
@@ -105,7 +105,7 @@ def test_the_yaml_the_workflows_and_the_dockerfile_are_clean(new_project, answer
     run(project, "hadolint", "function/Dockerfile")
 
 
-@pytest.mark.parametrize("builder", settings.BUILDERS)
+@pytest.mark.parametrize("builder", load.BUILDERS)
 def test_the_pipelines_follow_their_schemas(new_project, builder):
     project = new_project(ci="both", image_builder=builder)
 
@@ -129,11 +129,11 @@ def test_the_terraform_code_is_formatted(new_project):
 
 @pytest.mark.terraform
 def test_the_terraform_roots_are_valid(new_project):
-    from stepladder.console import Console
-    from stepladder.scaffold import project
+    from stepladder.commands import check as project
+    from stepladder.core.console import Console
 
     folder = new_project()
-    loaded = settings.load(yaml.safe_load((folder / "invoke.yaml").read_text())["stepladder"], folder)
+    loaded = load.load(yaml.safe_load((folder / "invoke.yaml").read_text())["stepladder"], folder)
     project.validate(loaded, Console())
 
     assert (folder / ".stepladder/check/valid.sha256").is_file()
@@ -242,7 +242,7 @@ def test_the_tasks_file_is_short_and_says_whose_it_is(new_project):
     assert "This file is yours" in text.splitlines()[0]
 
 
-@pytest.mark.parametrize("trigger", settings.TRIGGERS)
+@pytest.mark.parametrize("trigger", load.TRIGGERS)
 def test_the_smoke_cases_are_valid(new_project, trigger):
     cases = load_smoke(new_project(trigger=trigger) / "tests/smoke")
 

@@ -4,7 +4,7 @@ import re
 
 import yaml
 
-from stepladder import resources
+from stepladder.core import resources
 
 OWN = resources.folder("template").parent / ".checkov.yaml"
 RULE = re.compile(r"  - (CKV2?_\w+)( # .+)?")

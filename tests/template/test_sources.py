@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from stepladder import resources
-from stepladder.checks import tool
+from stepladder.commands.checks import tool
+from stepladder.core import resources
 
 DEFAULTS = ("--no-input",)
 
@@ -19,7 +19,7 @@ DEFAULTS = ("--no-input",)
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory):
     """Build a git repository of what a template needs: itself, the modules, the names."""
-    root = tmp_path_factory.mktemp("origin") / "stepladder.git"
+    root = tmp_path_factory.mktemp("origin") / "stepladder.core.git"
     source = resources.folder("template").parent
     junk = shutil.ignore_patterns("__pycache__", ".terraform*")
     for name in ("template", "terraform", "function"):
@@ -116,8 +116,8 @@ def test_an_output_folder_elsewhere_changes_nothing(repository, tmp_path):
 
 def test_a_template_without_its_repository_is_refused_and_leaves_nothing(repository, tmp_path):
     shutil.copytree(repository / "template", tmp_path / "copy/template")
-    (tmp_path / "copy/stepladder").mkdir()
-    shutil.copyfile(repository / "stepladder/names.py", tmp_path / "copy/stepladder/names.py")
+    (tmp_path / "copy/stepladder/core").mkdir(parents=True)
+    shutil.copyfile(repository / "stepladder/core/names.py", tmp_path / "copy/stepladder/core/names.py")
     done = cookiecutter("copy/template", "-o", "out", cwd=tmp_path)
 
     assert done.returncode != 0
@@ -199,7 +199,7 @@ def test_a_wheel_carries_the_whole_template(repository, template, tree, tmp_path
     shutil.unpack_archive(wheel, tmp_path / "site", "zip")
     for name in ("template", "terraform/modules"):
         assert tree(tmp_path / "site/stepladder/_data" / name) == tree(repository / name)
-    code = "import stepladder.scaffold.generate as g, pathlib, stepladder.resources as r, sys\n"
+    code = "import stepladder.scaffold.generate as g, pathlib, stepladder.core.resources as r, sys\n"
     code += "print(g.generate(r.folder('template'), pathlib.Path('out'), {}).notes[0])"
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     argv = [sys.executable, "-c", code]

@@ -16,8 +16,8 @@ import needs
 import pytest
 import tftest
 
-from stepladder import process, resources
-from stepladder.errors import NotReadyError
+from stepladder.core import process, resources
+from stepladder.core.errors import NotReadyError
 from stepladder.terraform import cli, providers
 
 ACCOUNT, REGION, PROJECT = "123456789012", "eu-west-1", "sample"

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 import yaml
 
-from stepladder.names import Names
-from stepladder.promotion import definition, packages
+from stepladder.core.names import Names
+from stepladder.promotion import definition
+from stepladder.terraform import function_packages
 
 pytestmark = pytest.mark.terraform
 
 INVENTORY = Path(__file__).with_name("delivery.yaml")
 PACKAGES = {
     verb: {"key": f"pipeline/{verb}-0.zip", "sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}
-    for verb in packages.VERBS
+    for verb in function_packages.VERBS
 }
 RUNGS = [["staging"], ["prodeu", "produs"]]
 NAMES = Names("sample", "staging", "123456789012", "eu-west-1")
@@ -107,7 +108,7 @@ def test_it_plans_what_the_inventory_says(planned, modules, regenerate, regenera
 
 def test_everything_is_named_as_the_tasks_name_it(planned):
     assert planned["aws_sfn_state_machine.promotion"]["name"] == NAMES.state_machine
-    for verb in packages.VERBS:
+    for verb in function_packages.VERBS:
         function = planned[f'aws_lambda_function.pipeline["{verb}"]']
         assert function["function_name"] == NAMES.pipeline_function(verb)
         assert function["handler"] == f"{verb}.handler"
@@ -118,7 +119,7 @@ def test_everything_is_named_as_the_tasks_name_it(planned):
 def test_functions_and_state_machine_publish_versions(planned):
     assert planned["aws_sfn_state_machine.promotion"]["publish"] is True
     assert planned["aws_sfn_state_machine.promotion"]["type"] == "STANDARD"
-    assert all(planned[f'aws_lambda_function.pipeline["{verb}"]']["publish"] for verb in packages.VERBS)
+    assert all(planned[f'aws_lambda_function.pipeline["{verb}"]']["publish"] for verb in function_packages.VERBS)
     assert planned["aws_sfn_alias.live"]["routing_configuration"][0]["weight"] == 100
 
 

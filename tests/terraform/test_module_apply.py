@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stepladder import resources
+from stepladder.core import resources
 
 pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(280)]
 

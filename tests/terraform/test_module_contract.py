@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stepladder import resources
-from stepladder.function_settings import DEFAULTS, FunctionSettings
+from stepladder.core import resources
+from stepladder.settings.function import DEFAULTS, FunctionSettings
 
 MODULES = ("foundation", "service")
 ROOTS = resources.folder("template") / "{{cookiecutter.project_slug}}" / "terraform"

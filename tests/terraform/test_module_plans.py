@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from stepladder.names import ALIAS, Names
+from stepladder.core.names import ALIAS, Names
 
 pytestmark = pytest.mark.terraform
 

@@ -18,9 +18,9 @@ import pytest
 from fakes.terraform import ACCOUNT, REGION, project
 
 from stepladder import terraform
-from stepladder.aws import Aws
-from stepladder.errors import StepladderError
-from stepladder.settings import Settings
+from stepladder.core.aws import Aws
+from stepladder.core.errors import StepladderError
+from stepladder.settings.load import Settings
 from stepladder.terraform import foundation, roots
 
 pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(240)]
@@ -122,8 +122,8 @@ RUN = """
     sys.path.insert(0, {unit!r})
     from fakes.terraform import project
     from stepladder import terraform
-    from stepladder.aws import Aws
-    from stepladder.errors import StepladderError
+    from stepladder.core.aws import Aws
+    from stepladder.core.errors import StepladderError
     try:
         done = terraform.ensure(project(Path({root!r}), {name!r}), "staging", "foundation", aws=Aws({region!r}))
     except StepladderError as error:

@@ -17,12 +17,12 @@ import pytest
 from fakes.terraform import ACCOUNT, PLAIN, REGION, SLOW, project
 
 from stepladder import terraform
-from stepladder.aws import Aws
-from stepladder.errors import ExitCode, LockedError, RefusedError
-from stepladder.releases.identity import Process, this_process
-from stepladder.settings import Settings
-from stepladder.terraform import files, local, locks, roots
-from stepladder.terraform.local import RunRecord
+from stepladder.core.aws import Aws
+from stepladder.core.errors import ExitCode, LockedError, RefusedError
+from stepladder.core.process_identity import Process, this_process
+from stepladder.settings.load import Settings
+from stepladder.terraform import file_lock, files, locks, roots
+from stepladder.terraform.file_lock import RunRecord
 from stepladder.terraform.runner import TerraformError, opened
 
 pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(120)]
@@ -88,8 +88,8 @@ class Site:
             sys.path.insert(0, {str(Path(__file__).parents[1] / "unit")!r})
             from fakes.terraform import PLAIN, SLOW, project
             from stepladder import terraform
-            from stepladder.aws import Aws
-            from stepladder.errors import StepladderError
+            from stepladder.core.aws import Aws
+            from stepladder.core.errors import StepladderError
             root = Path({str(self.root)!r})
             settings = project(root, {self.name!r})
             (root / "terraform" / "service" / "main.tf").write_text(PLAIN + SLOW)
@@ -286,7 +286,7 @@ def test_two_runs_of_one_checkout_wait_for_each_other(site: Site) -> None:
     run = site.start()
     try:
         with pytest.raises(LockedError, match=rf"process {run.pid} on this machine is running Terraform"):
-            enter(local.hold(site.at, wait=0.5))
+            enter(file_lock.hold(site.at, wait=0.5))
     finally:
         run.send_signal(signal.SIGINT)
         run.communicate(timeout=60)

@@ -12,9 +12,8 @@ import pytest
 from fakes import pipeline as fake_pipeline
 from harnesses import harness, image_harness, live, terraform_harness  # noqa: F401 - fixtures
 
-from stepladder import git
-from stepladder.images import interpreters
-from stepladder.promotion import packages
+from stepladder.core import git, interpreters
+from stepladder.terraform import function_packages
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +37,7 @@ def alone_in_its_process(monkeypatch):
 def pipeline_folder(tmp_path_factory):
     """The pipeline's functions as Lambda has them: their packages, unpacked."""
     folder = tmp_path_factory.mktemp("pipeline")
-    for package in packages.build_all():
+    for package in function_packages.build_all():
         zipfile.ZipFile(io.BytesIO(package.data)).extractall(folder)
     return folder
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from stepladder import names, resources
+from stepladder.core import names, resources
 from stepladder.promotion import definition as asl
 
 MACHINE = asl.load()
@@ -305,7 +305,7 @@ def test_the_error_names_are_capitalised_as_step_functions_does():
 
 def test_the_longest_canary_stays_far_under_the_history_limit():
     """25,000 events end an execution. https://docs.aws.amazon.com/step-functions/latest/dg/limits-overview.html."""
-    from stepladder.promotion.settings import PREDEFINED, Shift
+    from stepladder.settings.promotion import PREDEFINED, Shift
 
     events = {"Task": 5, "Choice": 2, "Pass": 2, "Wait": 2}
     states = graph(TARGET)

@@ -22,9 +22,9 @@ from botocore.exceptions import (
 )
 from fakes.errors import error
 
-from stepladder import aws
-from stepladder.aws import Aws
-from stepladder.errors import ExitCode, NotReadyError
+from stepladder.core import aws
+from stepladder.core.aws import Aws
+from stepladder.core.errors import ExitCode, NotReadyError
 
 
 @pytest.mark.parametrize(

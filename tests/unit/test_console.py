@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from stepladder import pulse
-from stepladder.console import Console
-from stepladder.errors import BadInputError, RefusedError, StepladderError
-from stepladder.tables import Cell
+from stepladder.core import pulse
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError, RefusedError, StepladderError
+from stepladder.core.tables import Cell
 
 
 @pytest.fixture

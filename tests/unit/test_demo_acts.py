@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from stepladder.images import engine, interpreters
-from stepladder.images.engine import Engine
-from stepladder.scaffold import acts
+from stepladder.core import interpreters
+from stepladder.demo import acts
+from stepladder.images.docker import engine
+from stepladder.images.docker.engine import Engine
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.display import ERROR_NAMES, cut, one_line, plain, plain_cause, width_of
-from stepladder.tables import Cell, Column, lay_out
+from stepladder.core.display import ERROR_NAMES, cut, one_line, plain, plain_cause, width_of
+from stepladder.core.tables import Cell, Column, lay_out
 
 ROOT = Path(__file__).parents[2]
 

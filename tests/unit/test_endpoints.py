@@ -13,10 +13,10 @@ from typing import Any
 import botocore.session
 import pytest
 
-from stepladder import endpoints
-from stepladder.images import transport
-from stepladder.images.retry import RegistryError
-from stepladder.local import variables
+from localcloud import endpoint_variables
+from stepladder.core import endpoints
+from stepladder.core.retry import RegistryError
+from stepladder.images.registry import transport
 from stepladder.terraform import cli
 
 CONFIG = """
@@ -134,7 +134,9 @@ def test_a_name_that_says_nothing_of_the_kind_is_no_local_cloud(
 
 
 def test_whatever_endpoint_is_set_is_unset_for_the_local_cloud() -> None:
-    found = variables.unset({"AWS_ENDPOINT_URL_ATHENA": "x", "AWS_ENDPOINT_URL_LAMBDA": "y", "AWS_ENDPOINT_URL": "z"})
+    found = endpoint_variables.unset(
+        {"AWS_ENDPOINT_URL_ATHENA": "x", "AWS_ENDPOINT_URL_LAMBDA": "y", "AWS_ENDPOINT_URL": "z"}
+    )
     assert "AWS_ENDPOINT_URL_ATHENA" in found
     assert found.count("AWS_ENDPOINT_URL_LAMBDA") == 1
     assert "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS" in found

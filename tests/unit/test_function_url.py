@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from stepladder.function_url import shown
+from stepladder.aws_lambda.function_url import shown
 
 IDENTITY = "abcdefghijklmnopqrstuvwxyz234567"
 PATH = f"http://127.0.0.1:4600/_url/{IDENTITY}/"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stepladder import settings
 from stepladder.releases import variables
+from stepladder.settings import load
 from stepladder.terraform import made_variables
 
 MODULE = """module "service" {{
@@ -28,13 +28,13 @@ SETTINGS = {
 
 @pytest.fixture
 def project(tmp_path: Path) -> Any:
-    def make(expression: str, **files: str) -> settings.Settings:
+    def make(expression: str, **files: str) -> load.Settings:
         folder = tmp_path / "terraform/service"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "main.tf").write_text(MODULE.format(expression))
         for name, code in files.items():
             (folder / f"{name}.tf").write_text(code)
-        return settings.load(SETTINGS, tmp_path)
+        return load.load(SETTINGS, tmp_path)
 
     return make
 

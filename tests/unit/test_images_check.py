@@ -7,8 +7,9 @@ from fakes import image_project as project
 from fakes.image_harness import ImageHarness
 
 from stepladder import images
-from stepladder.errors import RefusedError
-from stepladder.images import check, engine
+from stepladder.core.errors import RefusedError
+from stepladder.images import check
+from stepladder.images.docker import engine
 from stepladder.images.model import (
     OCI_LAYER,
     OCI_MANIFEST,
@@ -23,7 +24,9 @@ def harness(image_harness: ImageHarness) -> ImageHarness:
 @pytest.fixture
 def host_base(harness: ImageHarness, monkeypatch: pytest.MonkeyPatch) -> ImageHarness:
     """The base host Python without its network: any small base with the right label."""
-    monkeypatch.setattr("stepladder.images.base.Bases.host", lambda _self: project.base(label="host-python:3.11"))
+    monkeypatch.setattr(
+        "stepladder.images.base.registry.Bases.host", lambda _self: project.base(label="host-python:3.11")
+    )
     return harness
 
 
@@ -43,11 +46,11 @@ def test_a_local_cloud_with_an_engine_and_no_reachable_base_does_too_and_asks_on
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
     monkeypatch.setattr(engine, "find", lambda: engine.Engine("20.10.24", "x86_64", here=True))
-    monkeypatch.setattr("stepladder.images.engine_build.has_base", lambda _settings, _reference: False)
+    monkeypatch.setattr("stepladder.images.docker.build.has_base", lambda _settings, _reference: False)
     host_base.write(image={"base": "127.0.0.1:1/base:1"})
     assert host_base.prepare().on_host_python
     assert "can't be reached" in host_base.said[-1]
-    monkeypatch.setattr("stepladder.images.base.Bases._resolve", lambda *_a, **_k: pytest.fail("asked again"))
+    monkeypatch.setattr("stepladder.images.base.registry.Bases._resolve", lambda *_a, **_k: pytest.fail("asked again"))
     host_base.write({"function/app/handler.py": "handler = 2\n"}, image={"base": "127.0.0.1:1/base:1"})
     assert host_base.prepare().on_host_python
 
@@ -58,7 +61,7 @@ def test_an_image_on_host_python_goes_to_no_other_cloud(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
     host_base.write(image={"base": ""})
     image = host_base.prepare()
-    monkeypatch.setattr("stepladder.endpoints._says_so", lambda _url: False)
+    monkeypatch.setattr("stepladder.core.endpoints._says_so", lambda _url: False)
     images.check_deployable(image, "http://localhost:4600")
     for endpoint in ("", "https://lambda.eu-west-1.amazonaws.com", "http://10.0.0.1:4600"):
         with pytest.raises(RefusedError, match="can't run on AWS"):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.errors import BadInputError
-from stepladder.images.context import collect, secrets
-from stepladder.images.ignore import Ignore, reason
+from stepladder.core.errors import BadInputError
+from stepladder.images.context.files import collect, secrets
+from stepladder.images.context.ignore import Ignore, reason
 
 
 @pytest.mark.parametrize(

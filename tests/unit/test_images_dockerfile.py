@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from stepladder.errors import BadInputError
-from stepladder.images import base_files
-from stepladder.images.base_files import BaseFiles, Found
-from stepladder.images.context import collect
-from stepladder.images.dockerfile import Recipe, outline, read
-from stepladder.images.sources import Context
-from stepladder.images.stage import Ground
-from stepladder.images.tree import Install
+from stepladder.core.errors import BadInputError
+from stepladder.images.base import files as base_files
+from stepladder.images.base.files import BaseFiles, Found
+from stepladder.images.context.files import collect
+from stepladder.images.dockerfile.read import Recipe, outline, read
+from stepladder.images.dockerfile.sources import Context
+from stepladder.images.dockerfile.stage import Ground
+from stepladder.images.dockerfile.tree import Install
 
 BASE = "public.ecr.aws/lambda/python:3.13"
 FROM = f"FROM {BASE}\n"
@@ -321,7 +321,7 @@ def test_what_a_base_would_do_on_build_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_base_that_is_not_known_is_not_guessed_at() -> None:
-    from stepladder.images.run_command import NeedsEngineError
+    from stepladder.images.parsers.run_command import NeedsEngineError
 
     with pytest.raises(NeedsEngineError, match="what node:22 holds"):
         base_files.unknown("node:22").look("srv/x")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from stepladder.errors import BadInputError
-from stepladder.images import dockerfile_words as words
-from stepladder.images import go_match
-from stepladder.images.dockerfile_syntax import instructions
+from stepladder.core.errors import BadInputError
+from stepladder.images.context import go_match
+from stepladder.images.parsers import words
+from stepladder.images.parsers.dockerfile import instructions
 
 VARIABLES = {"A": "1", "EMPTY": "", "PATH": "/bin", "LONG_NAME": "x y"}
 

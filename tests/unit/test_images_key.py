@@ -12,7 +12,7 @@ import pytest
 from fakes import image_project as project
 
 from stepladder import images
-from stepladder.settings import Settings
+from stepladder.settings.load import Settings
 
 
 def key(root: Path, files: dict[str, str] | None = None, **settings: Any) -> str:

@@ -12,10 +12,10 @@ import pytest
 from fakes import image_project as project
 
 from stepladder import images
-from stepladder.errors import StepladderError
-from stepladder.images import engine_build
-from stepladder.images.archive import write_layer
-from stepladder.images.context import Content, Entry, collect
+from stepladder.core.errors import StepladderError
+from stepladder.images.context.archive import write_layer
+from stepladder.images.context.files import Content, Entry, collect
+from stepladder.images.docker import build
 from stepladder.images.key import BUILDER_VERSION
 
 SIZE, BOUND = 24 << 20, 6 << 20
@@ -30,7 +30,7 @@ def _layer(root: Path) -> None:
 
 
 def _context(root: Path) -> None:
-    with engine_build._context(root / "function", root / "scratch") as context, tarfile.open(fileobj=context) as tar:
+    with build._context(root / "function", root / "scratch") as context, tarfile.open(fileobj=context) as tar:
         assert tar.getmember("app/model.bin").size == SIZE
 
 

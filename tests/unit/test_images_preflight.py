@@ -8,9 +8,10 @@ import pytest
 from fakes import image_project as project
 from fakes.image_harness import ImageHarness
 
-from stepladder.errors import BadInputError, RefusedError
-from stepladder.images import interpreters, syntax
-from stepladder.images.context import collect
+from stepladder.core import interpreters
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.images.context import python_syntax
+from stepladder.images.context.files import collect
 
 BROKEN = "def broken(:\n"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "a" * 64 + "\nsize 12345\n"
@@ -19,7 +20,7 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "a" * 64 +
 def look(root: Path, files: dict[str, str], handler: str = "app.handler.handler", python: str = "") -> list[str]:
     project.make(root, {f"function/{name}": text for name, text in files.items()})
     said: list[str] = []
-    syntax.check(collect(root / "function"), handler, python or interpreters.running(), "function", said.append)
+    python_syntax.check(collect(root / "function"), handler, python or interpreters.running(), "function", said.append)
     return said
 
 
@@ -47,7 +48,9 @@ def test_code_that_the_handler_is_loaded_with_must_compile(tmp_path: Path, files
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(BadInputError, match=r"app\.handler\.handler can't be loaded") as caught:
-        syntax.check(collect(tmp_path / "function"), "app.handler.handler", interpreters.running(), "function", print)
+        python_syntax.check(
+            collect(tmp_path / "function"), "app.handler.handler", interpreters.running(), "function", print
+        )
     assert any(named in problem for problem in caught.value.problems)
 
 

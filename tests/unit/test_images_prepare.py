@@ -7,8 +7,8 @@ from fakes.image_harness import ImageHarness
 from fakes.registry import Fault
 
 from stepladder import images
-from stepladder.errors import BadInputError, NotReadyError
-from stepladder.images import retry
+from stepladder.core import retry
+from stepladder.core.errors import BadInputError, NotReadyError
 from stepladder.images.model import (
     OCI_LAYER,
     OCI_MANIFEST,

@@ -14,11 +14,11 @@ from fakes.deploy_harness import DeployHarness, digest
 from fakes.dynamodb import FakeDynamoDB
 from fakes.errors import DENIED, error
 
-from stepladder.errors import BadInputError, NotReadyError, RefusedError, StepladderError
+from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.images import revision
 from stepladder.images.prune import Prune, Request
-from stepladder.releases import needed
-from stepladder.settings import ImageSettings
+from stepladder.releases import retention
+from stepladder.settings.load import ImageSettings
 
 OLD = datetime.now(UTC) - timedelta(days=30)
 MADE = ("one", "two", "three", "four", "five", "six", "seven")
@@ -43,7 +43,7 @@ def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployHarness:
 def prune(harness: DeployHarness, *, keep: int = 2, **request: Any) -> dict[str, Any]:
     rung = harness.rung()
     asked = Request(**{"yes": True, **request})
-    return Prune(rung.aws, rung.names, rung.console, lambda: needed.images(rung, keep), asked).run()
+    return Prune(rung.aws, rung.names, rung.console, lambda: retention.images(rung, keep), asked).run()
 
 
 def left(harness: DeployHarness) -> set[str]:

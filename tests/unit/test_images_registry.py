@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from fakes.registry import Fault, FaultyRegistry
 
-from stepladder.errors import RefusedError
-from stepladder.images import retry, upload
+from stepladder.core import retry
+from stepladder.core.errors import RefusedError
+from stepladder.core.retry import RegistryError
 from stepladder.images.model import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Blob, LocalImage, canonical, digest_of
-from stepladder.images.push import push
-from stepladder.images.registry import Registry
-from stepladder.images.retry import RegistryError
+from stepladder.images.registry import upload
+from stepladder.images.registry.client import Registry
+from stepladder.images.registry.push import push
 
 pytestmark = pytest.mark.faults
 SMALL = b"a layer of code"
@@ -301,7 +302,7 @@ class Challenging:
 
 @pytest.fixture
 def challenging() -> Iterator[tuple[Challenging, str, str]]:
-    from stepladder.local.http import Server
+    from localcloud.http.server import Server
 
     app, servers = Challenging(), [Server("127.0.0.1", 0), Server("127.0.0.1", 0)]
     for server in servers:

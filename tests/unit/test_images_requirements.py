@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.errors import BadInputError
-from stepladder.images import requirements
-from stepladder.images.requirements import Requirement
+from stepladder.core.errors import BadInputError
+from stepladder.images.requirements import read
+from stepladder.images.requirements.read import Requirement
 
 
 def one(tmp_path: Path, content: str) -> Requirement:
     path = tmp_path / "requirements.txt"
     path.write_text(content)
-    (found,) = requirements.read(path).requirements
+    (found,) = read.read(path).requirements
     return found
 
 
@@ -81,7 +81,7 @@ def test_hashes_are_read_wherever_pip_reads_them(tmp_path: Path, line: str, hash
 def test_options_are_taken_and_an_unknown_one_is_told(tmp_path: Path) -> None:
     options = "--require-hashes\n-i https://a\n--trusted-host b\n--trusted-host=c\n--pre\n-f x\n--only-binary :all:\n"
     (tmp_path / "requirements.txt").write_text(f"{options}six\n--speed 3\n")
-    found = requirements.read(tmp_path / "requirements.txt", "function/requirements.txt")
+    found = read.read(tmp_path / "requirements.txt", "function/requirements.txt")
     assert [requirement.name for requirement in found.requirements] == ["six"]
     assert (found.hosts, found.unknown) == (["b", "c"], ["function/requirements.txt:9: --speed 3"])
 
@@ -92,7 +92,7 @@ def test_files_that_are_named_are_read_with_the_place_of_each_line(tmp_path: Pat
     (tmp_path / "more/base.in").write_text("# base\n--requirement=deep.in\n")
     (tmp_path / "more/deep.in").write_text("attrs\n")
     (tmp_path / "more/limits.txt").write_text("six<2\n")
-    found = requirements.read(tmp_path / "requirements.in", "function/requirements.in")
+    found = read.read(tmp_path / "requirements.in", "function/requirements.in")
     places = [(requirement.name, requirement.where) for requirement in found.requirements]
     assert places == [("attrs", "function/more/deep.in:1"), ("six", "function/requirements.in:3")]
     assert [constraint.specifier for constraint in found.constraints] == ["<2"]
@@ -106,7 +106,7 @@ def test_a_named_file_that_isn_t_there_or_leads_back_is_refused(tmp_path: Path, 
     (tmp_path / "requirements.in").write_text(content)
     (tmp_path / "r.in").write_text("-r requirements.in")
     with pytest.raises(BadInputError, match=said):
-        requirements.read(tmp_path / "requirements.in")
+        read.read(tmp_path / "requirements.in")
 
 
 def test_a_variable_of_the_environment_is_put_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """The thread that writes functions' log lines outlives whatever a write meets."""
 
-from stepladder.local.plugins.lambda_logs import LogWriter, Stream
+from localcloud.services.lambda_.execution.logs import LogWriter, Stream
 
 STREAM = Stream("123456789012", "eu-west-1", "/aws/lambda/hello-staging", "stream")
 

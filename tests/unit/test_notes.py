@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from stepladder import notes
-from stepladder.images import choose, engine, job
+from stepladder.core import notes
+from stepladder.images import choose, pipeline
+from stepladder.images.docker import engine
 
 
 def test_a_note_is_said_once_and_again_when_what_it_says_changes(tmp_path):
@@ -39,7 +40,7 @@ def test_a_folder_that_cant_be_written_hides_no_note(tmp_path):
 def test_that_no_engine_answers_is_said_at_the_first_build_only(image_harness, monkeypatch, endpoint):
     if endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        monkeypatch.setattr(job.Bases, "host", lambda _self: None)
+        monkeypatch.setattr(pipeline.Bases, "host", lambda _self: None)
     said = []
     for found in (None, None, "elsewhere"):
         monkeypatch.setattr(engine, "find", lambda: None)
@@ -47,9 +48,11 @@ def test_that_no_engine_answers_is_said_at_the_first_build_only(image_harness, m
             monkeypatch.setattr(choose, "why_not", lambda *_args, **_flags: "the engine is elsewhere")
         settings = image_harness.settings
         settings = replace(settings, image=replace(settings.image, base=""))
-        work = job.Job(settings, settings.names("staging"), "key", job.revision.read(settings), None, said.append)
+        work = pipeline.Job(
+            settings, settings.names("staging"), "key", pipeline.revision.read(settings), None, said.append
+        )
         if endpoint:
-            job._base(work)
+            pipeline._base(work)
         else:
-            job._engine_builds(work)
+            pipeline._engine_builds(work)
     assert [text.partition(":")[0] for text in said] == ["no container engine answers", "the engine is elsewhere"]

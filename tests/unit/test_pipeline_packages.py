@@ -7,13 +7,14 @@ import zipfile
 import pytest
 from fakes.errors import error
 
-from stepladder import resources
-from stepladder.promotion import definition, packages
+from stepladder.core import resources
+from stepladder.promotion import definition
+from stepladder.terraform import function_packages
 
 
-@pytest.mark.parametrize("verb", packages.VERBS)
+@pytest.mark.parametrize("verb", function_packages.VERBS)
 def test_a_package_has_the_same_bytes_whenever_and_wherever_it_is_made(verb, tmp_path, monkeypatch):
-    first = packages.build(verb)
+    first = function_packages.build(verb)
     copy = tmp_path / "function"
     for path in resources.folder("function").rglob("*.py"):
         target = copy / path.relative_to(resources.folder("function"))
@@ -21,19 +22,19 @@ def test_a_package_has_the_same_bytes_whenever_and_wherever_it_is_made(verb, tmp
         target.write_bytes(path.read_bytes())
         target.chmod(0o600)
     monkeypatch.setattr(resources, "folder", lambda _name: copy)
-    assert packages.build(verb) == first
+    assert function_packages.build(verb) == first
 
 
 def test_a_package_is_flat_and_holds_its_handler_and_nothing_compiled():
-    names = zipfile.ZipFile(io.BytesIO(packages.build("verify").data)).namelist()
+    names = zipfile.ZipFile(io.BytesIO(function_packages.build("verify").data)).namelist()
     assert {"verify.py", "stepladder/releases/smoke.py", "shared/aws.py"} <= set(names)
     assert all(name.endswith(".py") for name in names)
 
 
 def carried():
     """Every module of stepladder in every package, by verb and path."""
-    for verb in packages.VERBS:
-        package = zipfile.ZipFile(io.BytesIO(packages.build(verb).data))
+    for verb in function_packages.VERBS:
+        package = zipfile.ZipFile(io.BytesIO(function_packages.build(verb).data))
         for name in package.namelist():
             if name.startswith("stepladder/"):
                 yield verb, name, package.read(name)
@@ -47,9 +48,9 @@ def test_the_modules_of_stepladder_in_the_packages_are_those_that_stepladder_use
         assert data == (root / name).read_bytes()
 
 
-@pytest.mark.parametrize("verb", packages.VERBS)
+@pytest.mark.parametrize("verb", function_packages.VERBS)
 def test_a_package_holds_every_module_of_stepladder_that_it_imports(verb):
-    package = zipfile.ZipFile(io.BytesIO(packages.build(verb).data))
+    package = zipfile.ZipFile(io.BytesIO(function_packages.build(verb).data))
     imported = {
         module
         for name in package.namelist()
@@ -72,7 +73,7 @@ def imports(node):
 
 
 def test_other_content_has_another_key():
-    assert len({packages.build(verb).key for verb in packages.VERBS}) == 4
+    assert len({function_packages.build(verb).key for verb in function_packages.VERBS}) == 4
 
 
 class Bucket:
@@ -89,8 +90,8 @@ class Bucket:
 
 def test_an_object_that_is_there_is_not_sent_again():
     bucket = Bucket()
-    assert packages.put(bucket, "b", "k", b"1") is True
-    assert packages.put(bucket, "b", "k", b"1") is False
+    assert function_packages.put(bucket, "b", "k", b"1") is True
+    assert function_packages.put(bucket, "b", "k", b"1") is False
     assert bucket.objects == {"k": b"1"}
 
 
@@ -122,9 +123,9 @@ def test_the_errors_that_the_definition_retries_are_errors_of_the_functions(pipe
 
 
 def test_the_configuration_that_counts_as_a_change_is_the_same_as_in_deploy(pipeline):
-    from stepladder.releases import function
+    from stepladder.aws_lambda import lambda_function
 
-    assert pipeline.serving.CONFIGURATION == function._CONFIGURATION
+    assert pipeline.serving.CONFIGURATION == lambda_function._CONFIGURATION
 
 
 def test_an_image_on_a_machines_own_python_is_known_by_the_label_that_the_builder_writes(pipeline):

@@ -3,7 +3,7 @@ import json
 import pytest
 from fakes.pipeline import EXECUTION, FUNCTION, NEW, OLD, refusal, release, target
 
-from stepladder.releases.function import _state as function_state
+from stepladder.aws_lambda.lambda_function import _state as function_state
 
 LADDER = {
     "staging": {"function": "orders-staging", "alias": "live", "below": []},

@@ -6,9 +6,9 @@ import pytest
 from fakes.deploy_harness import TABLE, DeployHarness
 from fakes.errors import BROKEN, DENIED, Scripted, error
 
-from stepladder.errors import BadInputError, RefusedError
+from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.promotion import approval
-from stepladder.promotion.desk import Desk, Execution
+from stepladder.promotion.executions import Desk, Execution
 
 CLIMB = Execution("arn:aws:states:eu-west-1:123456789012:execution:hello-promotion:production-c0ffee-1", "RUNNING", {})
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from stepladder.console import Console
-from stepladder.promotion import climb, closing, exceptions
-from stepladder.promotion.desk import Execution
-from stepladder.promotion.verdict import Verdict
+from stepladder.commands import promote
+from stepladder.core.console import Console
+from stepladder.promotion import closing, exceptions
+from stepladder.promotion.executions import Execution
+from stepladder.promotion.outcome import Verdict
 
 RIC = (
     "[ERROR] RuntimeError: the guest book is gone\rTraceback (most recent call last):\r"
@@ -101,7 +102,7 @@ def test_every_environment_that_was_moved_is_named_with_its_undo():
         {"environment": e, "outcome": o}
         for e, o in (("staging", "unchanged"), ("qa", "succeeded"), ("produs", "succeeded"), ("prodeu", "succeeded"))
     )
-    told = climb.conclude(desk, execution("staging", "qa", "produs+prodeu"), Verdict("promoted", targets))
+    told = promote.conclude(desk, execution("staging", "qa", "produs+prodeu"), Verdict("promoted", targets))
     assert told["outcome"] == "promoted"
     assert desk.said.getvalue().splitlines() == [
         "undo: `inv rollback --env qa`",
@@ -114,7 +115,7 @@ def test_every_environment_that_was_moved_is_named_with_its_undo():
 def test_a_climb_that_moved_nothing_offers_no_undo():
     desk = Desk(Ledger())
     targets = tuple({"environment": e, "outcome": "unchanged"} for e in ("staging", "qa", "production"))
-    climb.conclude(desk, execution("staging", "qa", "production"), Verdict("promoted", targets))
+    promote.conclude(desk, execution("staging", "qa", "production"), Verdict("promoted", targets))
     assert desk.said.getvalue() == "nothing had to move: production runs aaaaaaaaaaaa already\n"
 
 

@@ -9,7 +9,7 @@ import asl_shapes
 import pytest
 from asl_shapes import of_template, of_type
 
-from stepladder import resources
+from stepladder.core import resources
 from stepladder.promotion import definition, ladder
 from stepladder.promotion.contract import (
     ExecutionInput,
@@ -21,7 +21,7 @@ from stepladder.promotion.contract import (
 )
 from stepladder.promotion.ladder import Release
 from stepladder.promotion.requests import ACTIONS
-from stepladder.settings import load
+from stepladder.settings.load import load
 
 MACHINE = definition.load()
 SCOPE = asl_shapes.Scope(MACHINE, of_type(ExecutionInput))

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from stepladder.names import Names
-from stepladder.promotion.desk import Desk
+from stepladder.core.names import Names
+from stepladder.promotion.executions import Desk
 
 HOSTS = {
     "eu-west-1": "eu-west-1.console.aws.amazon.com",

@@ -3,10 +3,10 @@ from datetime import UTC, datetime
 import pytest
 from fakes.pipeline import EXECUTION, target
 
-from stepladder.console import Console
-from stepladder.promotion import definition, draw, history
+from stepladder.core.console import Console
+from stepladder.promotion import definition, history, render
 from stepladder.promotion.cloud_clock import CloudClock
-from stepladder.promotion.draw import Lines
+from stepladder.promotion.render import Lines
 
 INPUT = {
     "rungs": [
@@ -110,7 +110,7 @@ def test_a_task_that_is_tried_again_is_counted_and_no_error_s_name_is_shown():
     events.add("TaskScheduled")
     refresh(view, events)
     assert view.targets[0].tries == 2
-    told = "".join(text for line in draw.rows(view) for text, _ in line)
+    told = "".join(text for line in render.rows(view) for text, _ in line)
     assert "validating, try 2" in told
     assert "Exception" not in told
     events.state("UpdateCode")
@@ -160,7 +160,7 @@ def test_the_seconds_of_a_fast_clock_are_its_own_and_called_simulated(monkeypatc
         "times are simulated: the clock runs at 40x real time",
         "   44.0 s sim  staging      validating",
     ]
-    assert "44 s simulated (the clock runs at 40x real time)" in draw._foot(view)
+    assert "44 s simulated (the clock runs at 40x real time)" in render._foot(view)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_the_progress_of_a_shift_is_told_in_words(config, share, minutes, words)
     view.heard, view.end = (1000 + minutes * 60, 0.0), "Failed"
     one = view.targets[0]
     one.phase, one.shifted, one.share = history.SHIFTING, 1000.0, share
-    assert draw.progress(view, one) == words
+    assert render.progress(view, one) == words
 
 
 def test_a_version_that_has_all_traffic_is_watched_for_its_bake():
@@ -190,7 +190,7 @@ def test_a_version_that_has_all_traffic_is_watched_for_its_bake():
     view.heard, view.end = (1000 + 120, 0.0), "Failed"
     one = view.targets[0]
     one.phase, one.shifted, one.baked, one.share = history.SHIFTING, 900.0, 1000.0, 1.0
-    assert draw.progress(view, one) == "100%, watched for 2 of 10 min"
+    assert render.progress(view, one) == "100%, watched for 2 of 10 min"
 
 
 def test_phases_that_ended_keep_their_times_and_the_newest_are_shown():
@@ -198,8 +198,8 @@ def test_phases_that_ended_keep_their_times_and_the_newest_are_shown():
     for when, phrase in enumerate(("validating", "updating the code", "testing the version", history.SHIFTING)):
         one.enter(phrase, 1000.0 + when * 65)
     one.enter("released", 1500.0)
-    assert draw.phases(one, 80) == "validate 1 min 5 s, code 1 min 5 s, test 1 min 5 s, shift 5 min 5 s"
-    assert draw.phases(one, 40) == "test 1 min 5 s, shift 5 min 5 s"
+    assert render.phases(one, 80) == "validate 1 min 5 s, code 1 min 5 s, test 1 min 5 s, shift 5 min 5 s"
+    assert render.phases(one, 40) == "test 1 min 5 s, shift 5 min 5 s"
 
 
 def test_an_approval_names_the_commands_that_answer_it(capsys):
@@ -209,7 +209,7 @@ def test_an_approval_names_the_commands_that_answer_it(capsys):
     Lines(Console(live=False)).update(view)
     said = capsys.readouterr().err
     assert "`inv promote.approve` or `inv promote.reject`" in said
-    assert "`inv promote.approve` or `inv promote.reject`" in draw.picture(view, 80).plain
+    assert "`inv promote.approve` or `inv promote.reject`" in render.picture(view, 80).plain
 
 
 @pytest.mark.parametrize(
@@ -230,12 +230,12 @@ def test_a_clock_that_was_set_forward_is_simulated_time_too(monkeypatch):
     assert not view.simulated
     view.hear(1600.0, 1.0)
     assert view.simulated
-    assert "(the clock was set forward)" in draw._foot(view)
+    assert "(the clock was set forward)" in render._foot(view)
 
 
 @pytest.mark.parametrize(("share", "full"), [(0, 0), (0.01, 1), (0.1, 2), (0.99, 19), (1, 20)])
 def test_the_bar_is_the_new_version_s_share_and_full_or_empty_only_when_that_is(share, full):
-    assert draw.bar(share) == "█" * full + "░" * (20 - full)
+    assert render.bar(share) == "█" * full + "░" * (20 - full)
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
@@ -251,7 +251,7 @@ def test_no_line_of_the_drawing_is_wider_than_the_terminal(width):
         one.errors, one.calls, one.alarms = 7, 900, (f"{one.function}-errors", f"{one.function}-latency")
     view.hear(1401.0, 40)
     view.note = "the connection is lost, trying again"
-    lines = draw.picture(view, width).plain.split("\n")
+    lines = render.picture(view, width).plain.split("\n")
     assert max(map(len, lines)) <= width
 
 

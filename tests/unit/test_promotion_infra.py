@@ -8,15 +8,15 @@ from fakes.deploy_harness import TABLE, DeployHarness, FakeAws
 from fakes.dynamodb import FakeDynamoDB
 from fakes.lambda_ import ACCOUNT, REGION
 
-from stepladder.console import Console
-from stepladder.errors import LockedError, RefusedError
+from stepladder.core.console import Console
+from stepladder.core.errors import LockedError, RefusedError
+from stepladder.ledger import schema
+from stepladder.ledger.schema import Infra
 from stepladder.promotion import infra
-from stepladder.promotion.desk import Desk
+from stepladder.promotion.executions import Desk
 from stepladder.promotion.roots import Planned
-from stepladder.releases import records
-from stepladder.releases.parts import Applied
-from stepladder.releases.records import Infra
-from stepladder.settings import load
+from stepladder.releases.interfaces import Applied
+from stepladder.settings.load import load
 
 DIGEST = "sha256:" + "b" * 64
 OTHER = "222222222222"
@@ -100,11 +100,11 @@ class Ladder:
 
             self.roots.ensure, self.roots.apply = make(ensure), make(apply)
         monkeypatch.setattr(infra, "bring", lambda _desk, digest: self.roots.did.append(f"bring {digest}"))
-        self.record(records.FOUNDATION, "foundation one")
+        self.record(schema.FOUNDATION, "foundation one")
         self.record("env#staging", "service one")
 
     def record(self, pk, inputs):
-        self.table.tables[TABLE][pk, "infra"] = records.item(records.key(pk, "infra"), Infra(inputs, "p", "then"))
+        self.table.tables[TABLE][pk, "infra"] = schema.item(schema.key(pk, "infra"), Infra(inputs, "p", "then"))
 
     def prepare(self, *missing, **how):
         return infra.prepare(self.desk, missing, DIGEST, roots=self.roots, **how)
@@ -194,7 +194,7 @@ def test_a_rung_of_which_the_ledger_knows_no_apply_is_not_called_changed_but_app
 
 
 def test_a_service_that_is_applied_takes_its_changed_foundation_with_it(changed):
-    changed.record(records.FOUNDATION, "foundation of last week")
+    changed.record(schema.FOUNDATION, "foundation of last week")
     changed.prepare(infra=True)
     assert changed.roots.applied == ["production/foundation", "production/service"]
     assert changed.desk.rung.ledger.snapshot("staging").foundation.input_hash == "foundation one"

@@ -5,11 +5,11 @@ import json
 import pytest
 from fakes.pipeline import EXECUTION
 
-from stepladder.errors import BadInputError
-from stepladder.promotion import places
-from stepladder.promotion.desk import Desk
-from stepladder.promotion.places import Place
-from stepladder.settings import load
+from stepladder.core.errors import BadInputError
+from stepladder.promotion.executions import Desk
+from stepladder.settings import locations
+from stepladder.settings.load import load
+from stepladder.settings.locations import Place
 
 HOME, OTHER = {"account": "123456789012", "region": "eu-west-1"}, {"account": "222222222222", "region": "eu-west-1"}
 ABROAD = HOME | {"region": "us-east-1"}
@@ -24,30 +24,30 @@ def settings(tmp_path):
 
 
 def test_home_is_where_the_lowest_rung_is_and_comes_first(settings):
-    assert places.home(settings) == Place("123456789012", "eu-west-1")
-    assert list(places.every(settings).values()) == [("staging", "prodeu"), ("qa",), ("produs",)]
-    assert places.desks(settings) == ("prodeu", "qa", "produs")
+    assert locations.home(settings) == Place("123456789012", "eu-west-1")
+    assert list(locations.every(settings).values()) == [("staging", "prodeu"), ("qa",), ("produs",)]
+    assert locations.desks(settings) == ("prodeu", "qa", "produs")
 
 
 def test_home_is_told_the_whole_ladder_and_what_of_it_is_elsewhere(settings):
-    assert places.variables(settings, "prodeu") == {
+    assert locations.variables(settings, "prodeu") == {
         "rungs": [["staging"], ["qa"], ["prodeu", "produs"]],
         "elsewhere": {"qa": OTHER, "produs": ABROAD},
     }
 
 
 def test_another_place_is_told_its_own_part_and_who_may_ask(settings):
-    assert places.variables(settings, "produs") == {"rungs": [["produs"]], "home": HOME}
+    assert locations.variables(settings, "produs") == {"rungs": [["produs"]], "home": HOME}
 
 
 def test_a_ladder_in_one_place_is_told_of_no_other(tmp_path):
     told = load({"project": "orders", "environments": {"staging": HOME, "production": HOME}}, tmp_path)
-    assert places.variables(told, "production") == {"rungs": [["staging"], ["production"]]}
+    assert locations.variables(told, "production") == {"rungs": [["staging"], ["production"]]}
 
 
 def test_a_place_without_rungs_has_no_delivery(settings):
     with pytest.raises(BadInputError, match="no rung of the ladder is in 333333333333 us-east-1"):
-        places.variables(settings, "sandbox")
+        locations.variables(settings, "sandbox")
 
 
 def test_a_climb_of_an_environment_that_the_settings_lack_by_now_can_still_be_looked_at(harness):
@@ -58,7 +58,7 @@ def test_a_climb_of_an_environment_that_the_settings_lack_by_now_can_still_be_lo
 def test_the_relay_names_a_climb_as_we_look_for_it(pipeline, monkeypatch):
     monkeypatch.setenv("MACHINE", "arn:aws:states:us-east-1:1:stateMachine:orders-promotion")
     arn = pipeline.child.arn(EXECUTION, "produs")
-    name = places.child_name(EXECUTION, "produs")
+    name = locations.child_name(EXECUTION, "produs")
     assert arn == f"arn:aws:states:us-east-1:1:execution:orders-promotion:{name}"
-    assert len(places.child_name(EXECUTION, "x" * 12)) <= 80
+    assert len(locations.child_name(EXECUTION, "x" * 12)) <= 80
     assert json.dumps(name)

@@ -1,9 +1,9 @@
 import pytest
 
-from stepladder.errors import BadInputError
+from stepladder.core.errors import BadInputError
 from stepladder.promotion import ladder
-from stepladder.promotion.settings import PREDEFINED, Shift
-from stepladder.settings import load
+from stepladder.settings.load import load
+from stepladder.settings.promotion import PREDEFINED, Shift
 
 PLACE = {"account": "123456789012", "region": "eu-west-1"}
 DIGEST = "sha256:" + "b" * 64

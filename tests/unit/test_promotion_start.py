@@ -3,10 +3,10 @@
 import pytest
 from fakes.deploy_harness import TABLE, DeployHarness
 
-from stepladder.errors import BadInputError, RefusedError
-from stepladder.promotion.desk import Desk
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.ledger.schema import FAILED, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, Bad, Release
+from stepladder.promotion.executions import Desk
 from stepladder.promotion.start import Request, _state, _subject, check_mark, survey
-from stepladder.releases.records import FAILED, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, Bad, Release
 
 DIGEST = "sha256:" + "b" * 64
 RELEASE = "20261121T230501Z-a1b2c3"

@@ -9,8 +9,8 @@ import pytest
 from fakes.dynamodb import FakeDynamoDB
 from fakes.errors import DENIED, error
 
-from stepladder.promotion import control
-from stepladder.releases.ledger import Ledger
+from stepladder.ledger.table import Ledger
+from stepladder.promotion import stop as control
 
 HOOK = ("deployment#d-1", "hook")
 TARGET = {"environment": "production", "application": "orders-production", "deployment_group": "live"}

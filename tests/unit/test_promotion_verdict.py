@@ -4,10 +4,11 @@ import json
 import pytest
 from fakes.deploy_harness import DeployHarness
 
-from stepladder.errors import StepladderError
-from stepladder.promotion import climb, desk
-from stepladder.promotion.desk import Execution
-from stepladder.promotion.verdict import Verdict, _sum_up, failure, judge, sentence, settle
+from stepladder.commands import promote
+from stepladder.core.errors import StepladderError
+from stepladder.promotion import executions
+from stepladder.promotion.executions import Execution
+from stepladder.promotion.outcome import Verdict, _sum_up, failure, judge, sentence, settle
 
 FUNCTION_ERROR = '{"errorMessage": "says hello: status 500", "errorType": "SmokeFailedError", "stackTrace": []}'
 
@@ -115,7 +116,7 @@ class Rollback:
 def test_an_end_that_the_rollback_function_does_not_see_yet_is_asked_for_again(behind, outcome, tmp_path):
     harness = DeployHarness(tmp_path)
     harness.aws.clients["lambda"] = Rollback(behind)
-    assert settle(desk.Desk(harness.rung()), execution("ABORTED")).outcome == outcome
+    assert settle(executions.Desk(harness.rung()), execution("ABORTED")).outcome == outcome
 
 
 class TestInfrastructureThatIsBehind:
@@ -124,14 +125,14 @@ class TestInfrastructureThatIsBehind:
     @pytest.fixture
     def ended(self, monkeypatch):
         def conclude(behind, error, outcome="refused"):
-            monkeypatch.setattr(climb.infra, "pending", lambda _desk: behind)
-            monkeypatch.setattr(climb.closing, "show_exceptions", lambda *_: [])
+            monkeypatch.setattr(promote.infra, "pending", lambda _desk: behind)
+            monkeypatch.setattr(promote.closing, "show_exceptions", lambda *_: [])
             verdict = Verdict(outcome, (target("staging", "unchanged"), target("production", "failed", error, "AUDIT")))
             told = Execution(
                 "arn:x:orders-1", "FAILED", {"digest": "d", "release_id": "r", "git_commit": "c", "rungs": []}
             )
             with pytest.raises(StepladderError) as raised:
-                climb.conclude(Desk(), told, verdict)
+                promote.conclude(Desk(), told, verdict)
             return raised.value
 
         return conclude

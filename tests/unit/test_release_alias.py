@@ -9,11 +9,7 @@ from botocore.exceptions import ReadTimeoutError
 from fakes.deploy_harness import REPOSITORY, DeployHarness, digest
 from fakes.errors import DENIED, error
 
-from stepladder.errors import (
-    RefusedError,
-    RollbackFailedError,
-    RolledBackError,
-)
+from stepladder.core.errors import RefusedError, RollbackFailedError, RolledBackError
 
 CUT = ReadTimeoutError(endpoint_url="https://lambda")
 

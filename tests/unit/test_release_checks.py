@@ -7,11 +7,7 @@ from botocore.exceptions import ReadTimeoutError
 from fakes.deploy_harness import REPOSITORY, DeployHarness, digest
 from fakes.errors import BROKEN, CONFLICT, DENIED, THROTTLED
 
-from stepladder.errors import (
-    BadInputError,
-    RefusedError,
-    StepladderError,
-)
+from stepladder.core.errors import BadInputError, RefusedError, StepladderError
 
 
 def test_a_smoke_case_that_fails_leaves_the_alias_and_writes_the_failure_down(live: DeployHarness) -> None:

@@ -9,11 +9,12 @@ import pytest
 from fakes.deploy_harness import REPOSITORY, TABLE, DeployHarness, digest
 from fakes.errors import DENIED
 
-from stepladder.errors import StepladderError
-from stepladder.releases import byhand, registered, status
-from stepladder.releases.ledger import Ledger
-from stepladder.releases.parts import Image
-from stepladder.releases.rollback import Rollback
+from stepladder.commands import release_existing, status
+from stepladder.commands.rollback import Rollback
+from stepladder.core.errors import StepladderError
+from stepladder.ledger.table import Ledger
+from stepladder.releases import registered
+from stepladder.releases.interfaces import Image
 
 ENVIRONMENT = ("env#staging", "lock")
 
@@ -114,7 +115,7 @@ def test_a_release_by_hand_writes_down_what_was_cut_off(
     monkeypatch.setattr(registered, "read", lambda _rung, d, _origin: Image(d, f"{REPOSITORY}@{d}", "abc", "key"))
     deploy_cut_off(harness)
     harness.time.seconds += 1
-    byhand.release(harness.rung(), version="1", no_smoke=True)
+    release_existing.release(harness.rung(), version="1", no_smoke=True)
     assert versions(harness) == [("deploy", "2", "3", "succeeded"), ("deploy", "3", "4", "succeeded")]
 
 

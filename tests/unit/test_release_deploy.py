@@ -7,12 +7,9 @@ from botocore.exceptions import ClientError
 from fakes.deploy_harness import DeployHarness, digest
 from fakes.errors import DENIED
 
-from stepladder.errors import (
-    BadInputError,
-    RefusedError,
-)
-from stepladder.releases import byhand
-from stepladder.releases.records import Bad
+from stepladder.commands import release_existing
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.ledger.schema import Bad
 
 
 def test_the_first_deployment_goes_from_nothing_to_a_released_version(harness: DeployHarness) -> None:
@@ -191,7 +188,7 @@ def test_an_alias_that_was_put_on_latest_during_the_apply_is_refused(live: Deplo
 def test_a_release_by_hand_refuses_an_alias_that_somebody_put_on_latest(live: DeployHarness) -> None:
     live.function.point("$LATEST")
     with pytest.raises(RefusedError, match=r"put on \$LATEST"):
-        byhand.release(live.rung(), digest=digest("two"))
+        release_existing.release(live.rung(), digest=digest("two"))
 
 
 def test_a_first_release_that_fails_can_be_mended(harness: DeployHarness) -> None:

@@ -8,9 +8,11 @@ import pytest
 from fakes.deploy_harness import REPOSITORY, DeployHarness, digest
 from fakes.errors import DENIED
 
-from stepladder.errors import NotReadyError, RefusedError, RepositoryMissingError
-from stepladder.releases import alias, byhand, registered, status
-from stepladder.releases.parts import Image
+from stepladder.aws_lambda import alias
+from stepladder.commands import release_existing, status
+from stepladder.core.errors import NotReadyError, RefusedError, RepositoryMissingError
+from stepladder.releases import registered
+from stepladder.releases.interfaces import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 BY_HAND = {"MemorySize": 1024, "Environment": {"Variables": {"HAND": "secret"}}}
@@ -108,7 +110,7 @@ def test_a_dry_run_tells_of_a_hand_edit_and_what_would_be_done(edited: DeployHar
 def test_a_release_by_hand_refuses_a_hand_edit_by_name(edited: DeployHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registered, "read", lambda _rung, d, _origin: Image(d, f"{REPOSITORY}@{d}", "abc", "key"))
     with pytest.raises(RefusedError, match=r"changed by hand.*MemorySize: 256 -> 1024") as refused:
-        byhand.release(edited.rung(), digest=digest("two"), no_smoke=True)
+        release_existing.release(edited.rung(), digest=digest("two"), no_smoke=True)
     assert "`inv tf.apply --env staging --root service`" in refused.value.hint
     assert edited.serves == digest("one")
 
@@ -260,7 +262,7 @@ def test_infra_never_leaves_a_missing_repository_to_the_person(live: DeployHarne
 
 
 def test_the_hint_for_a_missing_repository_names_commands_that_work(live: DeployHarness) -> None:
-    from stepladder.images import ecr
+    from stepladder.images.registry import ecr
 
     error = ecr.missing(live.rung().names)
     assert isinstance(error, NotReadyError)

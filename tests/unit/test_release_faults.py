@@ -11,9 +11,9 @@ from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, 
 from fakes.deploy_harness import TABLE, DeployHarness, digest
 from fakes.errors import BROKEN, DENIED, THROTTLED
 
-from stepladder.aws import explain
-from stepladder.errors import ExitCode, StepladderError
-from stepladder.releases.rollback import Rollback
+from stepladder.commands.rollback import Rollback
+from stepladder.core.aws import explain
+from stepladder.core.errors import ExitCode, StepladderError
 
 URL = "https://aws.example"
 LASTING = {

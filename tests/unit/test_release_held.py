@@ -11,16 +11,17 @@ import pytest
 from fakes.deploy_harness import DeployHarness, digest
 from fakes.errors import DENIED
 
-from stepladder.errors import BadInputError, ExitCode, LockedError, RefusedError
+from stepladder.commands import infra, release_existing
+from stepladder.commands.rollback import Rollback
+from stepladder.core import process_identity
+from stepladder.core.clock import stamp
+from stepladder.core.errors import BadInputError, ExitCode, LockedError, RefusedError
+from stepladder.ledger import schema
+from stepladder.ledger.lock import LEASE, PIPELINE
+from stepladder.ledger.schema import Holder
 from stepladder.promotion import held
-from stepladder.promotion.desk import Desk
-from stepladder.promotion.verdict import Verdict, failure
-from stepladder.releases import byhand, identity, records
-from stepladder.releases.clock import stamp
-from stepladder.releases.lock import LEASE, PIPELINE
-from stepladder.releases.records import Holder
-from stepladder.releases.rollback import Rollback
-from stepladder.terraform import desk
+from stepladder.promotion.executions import Desk
+from stepladder.promotion.outcome import Verdict, failure
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +31,7 @@ def hold(harness: DeployHarness, **changes: Any) -> Holder:
     now = harness.time.seconds
     holder = replace(
         Holder(
-            **asdict(identity.this_process()),
+            **asdict(process_identity.this_process()),
             run_id="theirs",
             command="inv deploy --env staging",
             since=stamp(now),
@@ -39,18 +40,18 @@ def hold(harness: DeployHarness, **changes: Any) -> Holder:
         **{"owner": "ann@laptop", **changes},
     )
     key = ("env#staging", "lock")
-    harness.table.tables["hello-releases"][key] = records.item(records.environment_key("staging", "lock"), holder)
+    harness.table.tables["hello-releases"][key] = schema.item(schema.environment_key("staging", "lock"), holder)
     return holder
 
 
 def apply(harness: DeployHarness) -> None:
-    with desk.alone(harness.rung()):
+    with infra.alone(harness.rung()):
         raise AssertionError("nothing is applied")
 
 
 COMMANDS: dict[str, Callable[[DeployHarness], Any]] = {
     "deploy": lambda harness: harness.deploy(),
-    "function.release": lambda harness: byhand.release(harness.rung(), digest=digest("two"), no_smoke=True),
+    "function.release": lambda harness: release_existing.release(harness.rung(), digest=digest("two"), no_smoke=True),
     "rollback": lambda harness: Rollback(harness.rung()).run(),
     "tf.apply": apply,
     "promote": lambda harness: held.check_free(Desk(harness.rung())),
@@ -171,11 +172,11 @@ def test_a_service_is_planned_with_the_image_that_is_live(live: DeployHarness) -
 def test_an_apply_by_hand_is_refused_where_it_would_make_a_deleted_alias_on_latest(live: DeployHarness) -> None:
     live.function.alias = None
     with pytest.raises(RefusedError, match=r"would make it on \$LATEST") as refused:
-        desk.before(live.rung(), "service")
+        infra.before(live.rung(), "service")
     assert "`inv deploy --env staging`" in refused.value.hint
     live.function.latest = None
     live.function.versions.clear()
-    desk.before(live.rung(), "service")
+    infra.before(live.rung(), "service")
 
 
 def test_a_release_that_fails_gives_the_lock_back(live: DeployHarness) -> None:
@@ -188,23 +189,23 @@ def test_a_release_that_fails_gives_the_lock_back(live: DeployHarness) -> None:
 
 def test_a_call_of_what_is_not_there_is_refused_with_the_command_that_makes_it(harness: DeployHarness) -> None:
     with pytest.raises(RefusedError, match="nothing is live on staging") as nothing:
-        byhand.invoke(harness.rung())
+        release_existing.invoke(harness.rung())
     assert nothing.value.hint == "`inv deploy --env staging` makes it"
     harness.deploy()
     with pytest.raises(RefusedError, match="no version 99 of hello-staging"):
-        byhand.invoke(harness.rung(), version="99")
+        release_existing.invoke(harness.rung(), version="99")
 
 
 def test_a_digest_with_other_than_hexadecimal_digits_is_bad_input(harness: DeployHarness) -> None:
     harness.deploy()
     for wrong in ("zzzzzzzz", "zz", "sha256:" + "g" * 64):
         with pytest.raises(BadInputError, match="is no digest"):
-            byhand.release(harness.rung(), digest=wrong)
+            release_existing.release(harness.rung(), digest=wrong)
 
 
 def test_an_event_file_that_is_not_there_is_named_without_an_error_number(harness: DeployHarness) -> None:
     with pytest.raises(BadInputError, match=r"^the event file none\.json can't be read: No such file or directory$"):
-        byhand.invoke(harness.rung(), event="none.json")
+        release_existing.invoke(harness.rung(), event="none.json")
 
 
 def test_infra_never_on_what_was_never_applied_names_the_command_for_that_environment(harness: DeployHarness) -> None:

@@ -12,12 +12,12 @@ from botocore.exceptions import ClientError
 from fakes.deploy_harness import TABLE, DeployHarness, digest
 from fakes.errors import DENIED
 
-from stepladder.console import Console
-from stepladder.errors import BadInputError, LockedError, RefusedError
-from stepladder.releases import history
-from stepladder.releases.ledger import description
-from stepladder.releases.records import Bad
-from stepladder.releases.rollback import Rollback
+from stepladder.commands import ledger
+from stepladder.commands.rollback import Rollback
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError, LockedError, RefusedError
+from stepladder.ledger.schema import Bad
+from stepladder.ledger.table import description
 from stepladder.releases.rung import Rung
 
 
@@ -38,7 +38,7 @@ def rung(harness: DeployHarness, *, as_json: bool = False) -> Rung:
 
 
 def test_releases_are_rows_newest_first_and_the_live_one_is_marked(harness: DeployHarness) -> None:
-    history.show(rung(harness), 20)
+    ledger.show(rung(harness), 20)
     _, newest, oldest = harness.out.getvalue().splitlines()
     assert newest.split()[:6] == [
         "*",
@@ -52,7 +52,7 @@ def test_releases_are_rows_newest_first_and_the_live_one_is_marked(harness: Depl
 
 
 def test_json_has_every_attribute_and_the_limit_holds(harness: DeployHarness) -> None:
-    history.show(rung(harness, as_json=True), 1)
+    ledger.show(rung(harness, as_json=True), 1)
     (record,) = json.loads(harness.out.getvalue())
     assert (record["version"], record["digest"], record["previous_version"]) == ("2", digest("two"), "1")
 
@@ -60,11 +60,11 @@ def test_json_has_every_attribute_and_the_limit_holds(harness: DeployHarness) ->
 def test_a_ledger_that_was_lost_is_written_anew_and_can_be_rolled_back_by(harness: DeployHarness) -> None:
     before = harness.releases
     harness.table.tables[TABLE].clear()
-    assert [release.version for release in history.rebuild(rung(harness))] == ["1", "2"]
+    assert [release.version for release in ledger.rebuild(rung(harness))] == ["1", "2"]
     kept = ("release_id", "version", "digest", "git_commit")
     assert [{k: r[k] for k in kept} for r in harness.releases] == [{k: r[k] for k in kept} for r in before]
     assert [r["result"] for r in harness.releases] == ["unknown", "succeeded"]
-    assert history.rebuild(rung(harness)) == []
+    assert ledger.rebuild(rung(harness)) == []
     assert not harness.items("lock")
     with pytest.raises(RefusedError, match="no earlier good release"):
         Rollback(harness.rung()).run()
@@ -75,7 +75,7 @@ def test_a_ledger_that_was_lost_is_written_anew_and_can_be_rolled_back_by(harnes
 def test_a_rebuilt_release_that_fails_its_smoke_cases_gets_no_traffic(harness: DeployHarness) -> None:
     first = harness.releases[0]["release_id"]
     harness.table.tables[TABLE].clear()
-    history.rebuild(rung(harness))
+    ledger.rebuild(rung(harness))
     harness.case("answers", payload={}, expect={"status": 200})
     harness.function.handler = lambda served, _payload: ({"statusCode": 200 if served == digest("two") else 500}, False)
     with pytest.raises(RefusedError, match="version 1 fails 1 of 1 smoke cases"):
@@ -85,7 +85,7 @@ def test_a_rebuilt_release_that_fails_its_smoke_cases_gets_no_traffic(harness: D
 
 def test_a_version_that_the_ledger_has_under_another_release_is_not_doubled(harness: DeployHarness) -> None:
     harness.function.versions["2"]["Description"] = description("20261121T000000Z-000001", "none", digest("two"))
-    assert history.rebuild(rung(harness)) == []
+    assert ledger.rebuild(rung(harness)) == []
 
 
 def test_the_version_of_a_deploy_that_was_killed_is_no_success_and_no_target(harness: DeployHarness) -> None:
@@ -98,13 +98,13 @@ def test_the_version_of_a_deploy_that_was_killed_is_no_success_and_no_target(har
     del harness.table.tables[TABLE]["env#staging", f"release#{killed['release_id']}"]
     harness.source = "four"
     harness.deploy()
-    assert [(r.version, r.result) for r in history.rebuild(rung(harness))] == [("3", "unknown")]
+    assert [(r.version, r.result) for r in ledger.rebuild(rung(harness))] == [("3", "unknown")]
     assert Rollback(harness.rung()).run().version == "2"
 
 
 def test_a_version_that_another_release_says_it_followed_has_served(harness: DeployHarness) -> None:
     del harness.table.tables[TABLE]["env#staging", f"release#{harness.releases[0]['release_id']}"]
-    assert [(r.version, r.result) for r in history.rebuild(rung(harness))] == [("1", "succeeded")]
+    assert [(r.version, r.result) for r in ledger.rebuild(rung(harness))] == [("1", "succeeded")]
     assert Rollback(harness.rung()).run().version == "1"
 
 
@@ -112,20 +112,20 @@ def test_a_ledger_is_not_rebuilt_beside_a_release_under_way(harness: DeployHarne
     other = harness.rung().lock
     other.acquire()
     with pytest.raises(LockedError):
-        history.rebuild(rung(harness))
+        ledger.rebuild(rung(harness))
     other.release()
 
 
 def test_without_a_table_there_is_nothing_to_show(harness: DeployHarness) -> None:
     harness.table.tables.clear()
     with pytest.raises(RefusedError, match="no ledger yet"):
-        history.show(rung(harness), 20)
+        ledger.show(rung(harness), 20)
 
 
 def test_one_release_is_shown_in_full(harness: DeployHarness) -> None:
     newest = harness.releases[1]
     harness.rung().ledger.mark_bad(newest["digest"], Bad("2027-01-15T07:00:00Z", "climb", "ProbeFailedError: it broke"))
-    (found,) = history.show(rung(harness), 20, newest["release_id"])
+    (found,) = ledger.show(rung(harness), 20, newest["release_id"])
     assert found.version == "2"
     told = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in harness.out.getvalue().splitlines())
     assert told["release"] == f"{newest['release_id']} (live)"
@@ -135,14 +135,14 @@ def test_one_release_is_shown_in_full(harness: DeployHarness) -> None:
 
 
 def test_one_release_as_json_is_one_record_as_it_is_stored(harness: DeployHarness) -> None:
-    history.show(rung(harness, as_json=True), 20, harness.releases[0]["release_id"])
+    ledger.show(rung(harness, as_json=True), 20, harness.releases[0]["release_id"])
     record = json.loads(harness.out.getvalue())
     assert (record["release_id"], record["version"], record["bad"]) == (harness.releases[0]["release_id"], "1", None)
 
 
 def test_a_release_that_is_none_is_bad_input(harness: DeployHarness) -> None:
     with pytest.raises(BadInputError, match="staging has no release 'x'"):
-        history.show(rung(harness), 20, "x")
+        ledger.show(rung(harness), 20, "x")
 
 
 CAUSE = "DeploymentFailed: deployment d-1 ended Failed: ALARM_ACTIVE: " + "alarms have been activated " * 5
@@ -152,7 +152,7 @@ def told_of(harness: DeployHarness, width: int | None) -> str:
     entry = replace(harness.rung().ledger.history("staging")[0], release_id="29991231T000000Z-a1b2c3")
     harness.rung().ledger.write(replace(entry, result="rolled_back", cause=CAUSE, git_commit=f"{'ab' * 20}-dirty"))
     console = Console(err=harness.err, out=harness.out, live=False, width=width)
-    history.show(
+    ledger.show(
         Rung(harness.settings, "staging", harness.aws, console, "inv ledger", harness.time.clock()),  # type: ignore[arg-type]
         20,
     )
@@ -177,4 +177,4 @@ def test_in_a_pipe_causes_are_whole_and_without_class_names(harness: DeployHarne
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_that_leaves_no_release_is_bad_input(harness: DeployHarness, limit: int) -> None:
     with pytest.raises(BadInputError, match=f"--limit is {limit}"):
-        history.show(rung(harness), limit)
+        ledger.show(rung(harness), limit)

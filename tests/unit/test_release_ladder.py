@@ -9,10 +9,11 @@ import pytest
 from fakes.deploy_harness import REPOSITORY, DeployHarness, digest
 from fakes.lambda_ import ACCOUNT, REGION
 
-from stepladder.errors import BadInputError, RefusedError
-from stepladder.releases import byhand, registered
-from stepladder.releases.parts import Image
-from stepladder.releases.records import Bad
+from stepladder.commands import release_existing
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.ledger.schema import Bad
+from stepladder.releases import registered
+from stepladder.releases.interfaces import Image
 from stepladder.releases.rung import Rung
 
 PLACE = {"account": ACCOUNT, "region": REGION}
@@ -294,7 +295,7 @@ def test_another_image_is_not_released_on_production_by_hand(released: Ladder, r
     released.say("two")
     released.staging.deploy()
     with pytest.raises(RefusedError, match="by promotion") as refused:
-        byhand.release(released.production.rung(), digest=digest("two"), no_smoke=True)
+        release_existing.release(released.production.rung(), digest=digest("two"), no_smoke=True)
     assert f"`inv promote --digest {digest('two')}`" in refused.value.hint
     assert f'`inv function.release --env production --digest {digest("two")} --skip-ladder --why "..."`' in (
         refused.value.hint
@@ -305,7 +306,9 @@ def test_another_image_is_not_released_on_production_by_hand(released: Ladder, r
 
 def test_another_image_is_released_by_hand_past_the_ladder_with_a_reason(released: Ladder, registry: list[str]) -> None:
     released.production.time.seconds += 1
-    byhand.release(released.production.rung(), digest=digest("two"), no_smoke=True, skip_ladder=True, why="it burns")
+    release_existing.release(
+        released.production.rung(), digest=digest("two"), no_smoke=True, skip_ladder=True, why="it burns"
+    )
     assert released.production.serves == digest("two")
     assert released.production.releases[-1]["skipped_ladder"] == "it burns"
     assert registry == [""]
@@ -314,7 +317,7 @@ def test_another_image_is_released_by_hand_past_the_ladder_with_a_reason(release
 def test_the_image_that_production_serves_is_released_by_hand_with_its_configuration(
     released: Ladder, registry: list[str]
 ) -> None:
-    byhand.release(released.production.rung(), digest=digest("one"), no_smoke=True)
+    release_existing.release(released.production.rung(), digest=digest("one"), no_smoke=True)
     assert released.production.serves == digest("one")
     assert registry == [""]
 
@@ -325,12 +328,12 @@ def test_a_first_release_by_hand_is_of_what_the_rung_below_serves(ladder: Ladder
     with pytest.raises(RuntimeError):
         production.deploy()
     with pytest.raises(RefusedError, match="staging serves"):
-        byhand.release(production.rung(), digest=digest("two"), no_smoke=True)
-    byhand.release(production.rung(), digest=digest("one"), no_smoke=True)
+        release_existing.release(production.rung(), digest=digest("two"), no_smoke=True)
+    release_existing.release(production.rung(), digest=digest("one"), no_smoke=True)
     assert registry == ["staging"]
 
 
 def test_by_hand_the_lowest_rung_is_free(ladder: Ladder, registry: list[str]) -> None:
-    byhand.release(ladder.staging.rung(), digest=digest("two"), no_smoke=True)
+    release_existing.release(ladder.staging.rung(), digest=digest("two"), no_smoke=True)
     assert ladder.staging.serves == digest("two")
     assert registry == [""]

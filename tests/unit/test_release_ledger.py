@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 from fakes.dynamodb import FakeDynamoDB
 
-from stepladder.errors import LockedError, StepladderError
-from stepladder.releases import records
-from stepladder.releases.clock import ago, seconds_of, stamp
-from stepladder.releases.identity import release_id
-from stepladder.releases.ledger import Ledger, description, short
-from stepladder.releases.lock import EnvironmentLock
-from stepladder.releases.records import Bad, Current, Holding, Infra, Release
+from stepladder.core.clock import ago, seconds_of, stamp
+from stepladder.core.errors import LockedError, StepladderError
+from stepladder.core.process_identity import release_id
+from stepladder.ledger import schema
+from stepladder.ledger.lock import EnvironmentLock
+from stepladder.ledger.schema import Bad, Current, Holding, Infra, Release
+from stepladder.ledger.table import Ledger, description, short
 
 RELEASE = Release(
     release_id="20261121T230501Z-000001",
@@ -40,7 +40,7 @@ def entry(number: int, **changes: str) -> Release:
 
 
 def test_a_table_that_isn_t_there_is_an_empty_world() -> None:
-    assert Ledger(FakeDynamoDB(), "t").snapshot("staging") == records.Snapshot(exists=False)
+    assert Ledger(FakeDynamoDB(), "t").snapshot("staging") == schema.Snapshot(exists=False)
 
 
 def test_a_release_is_written_once(ledger: Ledger) -> None:
@@ -111,7 +111,7 @@ def test_applied_roots_are_kept_for_environment_and_foundation(ledger: Ledger) -
 
 
 def test_an_apply_or_an_adoption_under_a_lost_lock_is_not_recorded(ledger: Ledger) -> None:
-    theirs = records.key("env#staging", "lock") | {"run_id": {"S": "theirs"}}
+    theirs = schema.key("env#staging", "lock") | {"run_id": {"S": "theirs"}}
     ledger.client.tables["t"]["env#staging", "lock"] = theirs
     infra, current = Infra("s", "p1", "2026-11-21T00:00:00Z"), Current("r1", "1", "d", "", "", "")
     with pytest.raises(LockedError, match="lock of staging was lost"):

@@ -7,8 +7,8 @@ import json
 import pytest
 from fakes.deploy_harness import TABLE, DeployHarness, digest
 
-from stepladder.console import Console
-from stepladder.errors import BadInputError, RefusedError, StepladderError
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases import live_smoke
 from stepladder.releases.rung import Rung
 

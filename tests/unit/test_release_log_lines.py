@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from stepladder.releases.log_lines import told
+from stepladder.aws_lambda.log_lines import told
 
 METRICS = {"durationMs": 12.345, "billedDurationMs": 95, "memorySizeMB": 256, "maxMemoryUsedMB": 45}
 REPORT = (

@@ -11,12 +11,12 @@ from fakes.dynamodb import FakeDynamoDB
 from fakes.errors import DENIED
 from fakes.lambda_ import ACCOUNT, REGION
 
-from stepladder.errors import BadInputError, RefusedError, StepladderError
+from stepladder.commands.rollback import Rollback
+from stepladder.core.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases import marks
 from stepladder.releases import rung as rung_module
 from stepladder.releases.marks import Image
-from stepladder.releases.rollback import Rollback
-from stepladder.settings import load
+from stepladder.settings.load import load
 
 
 @pytest.fixture

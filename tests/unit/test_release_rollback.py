@@ -11,9 +11,9 @@ from botocore.exceptions import ClientError
 from fakes.deploy_harness import TABLE, DeployHarness, digest
 from fakes.errors import DENIED, Scripted
 
-from stepladder.console import Console
-from stepladder.errors import BadInputError, LockedError, RefusedError, RollbackFailedError, StepladderError
-from stepladder.releases.rollback import Report, Rollback, is_bad
+from stepladder.commands.rollback import Report, Rollback, is_bad
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError, LockedError, RefusedError, RollbackFailedError, StepladderError
 
 
 @pytest.fixture

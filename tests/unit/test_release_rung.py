@@ -8,10 +8,10 @@ import json
 import pytest
 from botocore.session import get_session
 
-from stepladder import resources
-from stepladder.ci import in_ci
-from stepladder.local.plugins import codedeploy_model
-from stepladder.names import ALARMS, Names
+from localcloud.services.codedeploy import model
+from stepladder.core import resources
+from stepladder.core.ci import in_ci
+from stepladder.core.names import ALARMS, Names
 from stepladder.releases.rung import ACTIVE
 
 ENDED = {"Succeeded", "Failed", "Stopped"}
@@ -31,7 +31,7 @@ def test_the_states_of_an_active_deployment_are_the_same_everywhere() -> None:
     ]
     definition = resources.folder("terraform") / "modules" / "delivery" / "promotion.asl.json"
     lists = _values(json.loads(definition.read_text()), "IncludeOnlyStatuses")
-    assert told == codedeploy_model.ACTIVE == ACTIVE
+    assert told == model.ACTIVE == ACTIVE
     assert lists == [list(ACTIVE)] * len(lists)
     assert lists
 

@@ -12,12 +12,12 @@ from botocore.exceptions import NoCredentialsError
 from fakes.deploy_harness import DeployHarness, digest
 from fakes.errors import DENIED, error
 
-from stepladder.console import Console
-from stepladder.errors import NotReadyError, StepladderError
-from stepladder.releases import status
-from stepladder.releases.records import Bad, recorded_commit, shown_commit
+from stepladder.commands import status
+from stepladder.commands.status import RungStatus
+from stepladder.core.console import Console
+from stepladder.core.errors import NotReadyError, StepladderError
+from stepladder.ledger.schema import Bad, recorded_commit, shown_commit
 from stepladder.releases.rung import Rung
-from stepladder.releases.status import RungStatus
 
 
 @pytest.fixture

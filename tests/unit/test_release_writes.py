@@ -6,12 +6,8 @@ import pytest
 from fakes.deploy_harness import TABLE, DeployHarness, digest
 from fakes.errors import DENIED, error
 
-from stepladder.errors import (
-    LockedError,
-    RefusedError,
-    StepladderError,
-)
-from stepladder.releases.records import Bad
+from stepladder.core.errors import LockedError, RefusedError, StepladderError
+from stepladder.ledger.schema import Bad
 
 
 def test_a_ledger_that_can_t_be_written_is_said_and_the_next_run_writes_it(live: DeployHarness) -> None:

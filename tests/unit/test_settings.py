@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stepladder import function_settings, settings
-from stepladder.errors import BadInputError, ExitCode
+from stepladder.core.errors import BadInputError, ExitCode
+from stepladder.settings import function, load
 
 GOOD = {
     "project": "hello",
@@ -93,7 +93,7 @@ WRONG = {
 
 
 def _load(tmp_path, **changes):
-    return settings.load(copy.deepcopy(GOOD) | changes, tmp_path)
+    return load.load(copy.deepcopy(GOOD) | changes, tmp_path)
 
 
 def test_settings_that_are_right_are_read(tmp_path):
@@ -128,7 +128,7 @@ def test_settings_that_are_wrong_are_refused(tmp_path, change, says):
 def test_the_names_that_lambda_reserves_are_those_that_the_module_refuses():
     module = (ROOT / "terraform/modules/service/variables.tf").read_text()
     refused = module.partition("setintersection(keys(var.environment_variables), [")[2].partition("]")[0]
-    assert set(re.findall(r'"(\w+)"', refused)) == function_settings.RESERVED
+    assert set(re.findall(r'"(\w+)"', refused)) == function.RESERVED
 
 
 def test_every_problem_is_listed_at_once(tmp_path):

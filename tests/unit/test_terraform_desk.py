@@ -10,9 +10,9 @@ import pytest
 from fakes.deploy_harness import DeployHarness
 
 from stepladder import terraform
-from stepladder.console import Console
+from stepladder.commands import infra
+from stepladder.core.console import Console
 from stepladder.releases.rung import Rung
-from stepladder.terraform import desk
 from stepladder.terraform.planning import NoStateError
 
 EARLY = NoStateError("staging/service has no state yet", hint="begin with inv deploy --env staging")
@@ -30,7 +30,7 @@ def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployHarness:
 
 def plan(harness: DeployHarness, *, as_json: bool = False) -> None:
     console = Console(err=harness.err, out=harness.out, live=False, as_json=as_json)
-    desk.plan(Rung(harness.settings, "staging", harness.aws, console, "inv tf.plan"), "service")  # type: ignore[arg-type]
+    infra.plan(Rung(harness.settings, "staging", harness.aws, console, "inv tf.plan"), "service")  # type: ignore[arg-type]
 
 
 def test_a_plan_before_the_first_deployment_says_so_and_is_no_failure(harness: DeployHarness) -> None:
@@ -53,5 +53,5 @@ def test_a_ledger_whose_states_bucket_is_gone_is_refused(harness: DeployHarness)
 
 def test_outputs_are_whole_on_a_narrow_terminal(harness: DeployHarness) -> None:
     arn = f"arn:aws:lambda:eu-west-1:123456789012:function:{'orders-' * 12}staging"
-    desk.outputs(Console(err=harness.err, out=harness.out, width=40), {"arn": arn, "names": ["a", "b"], "count": 2})
+    infra.outputs(Console(err=harness.err, out=harness.out, width=40), {"arn": arn, "names": ["a", "b"], "count": 2})
     assert harness.out.getvalue().splitlines()[1:] == [f"arn     {arn}", "count   2", 'names   ["a", "b"]']

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from fakes.terraform import ACCOUNT, FakeAws, change, diagnostic, event, project
 
-from stepladder.console import Step
-from stepladder.errors import ExitCode, RefusedError
-from stepladder.terraform import events, losses, plans, roots
+from stepladder.core.console import Step
+from stepladder.core.errors import ExitCode, RefusedError
+from stepladder.terraform import events, losses, roots, saved_plan
 from stepladder.terraform.events import Change
 
 IMAGE = f"repository@sha256:{'a' * 64}"
@@ -27,19 +27,19 @@ def at(tmp_path: Path) -> roots.Root:
     return at
 
 
-def now(at: roots.Root, **changed: Any) -> plans.Inputs:
-    return replace(plans.inputs_now(at, account=ACCOUNT, image_uri=IMAGE, terraform_version="1.11.4"), **changed)
+def now(at: roots.Root, **changed: Any) -> saved_plan.Inputs:
+    return replace(saved_plan.inputs_now(at, account=ACCOUNT, image_uri=IMAGE, terraform_version="1.11.4"), **changed)
 
 
-def saved(at: roots.Root, *changes: Change, image_uri: str | None = IMAGE) -> plans.SavedPlan:
-    inputs = plans.inputs_now(at, account=ACCOUNT, image_uri=image_uri, terraform_version="1.11.4")
-    return plans.save(at, inputs, backend="s3", changed=bool(changes), changes=changes, image_uri=image_uri)
+def saved(at: roots.Root, *changes: Change, image_uri: str | None = IMAGE) -> saved_plan.SavedPlan:
+    inputs = saved_plan.inputs_now(at, account=ACCOUNT, image_uri=image_uri, terraform_version="1.11.4")
+    return saved_plan.save(at, inputs, backend="s3", changed=bool(changes), changes=changes, image_uri=image_uri)
 
 
 def test_a_plan_holds_while_nothing_has_changed_and_survives_being_read_back(at: roots.Root) -> None:
     made = saved(at, Change("aws_x.y", "create", "aws_x"))
-    assert plans.load(at) == made
-    plans.check(plans.load(at), now(at))
+    assert saved_plan.load(at) == made
+    saved_plan.check(saved_plan.load(at), now(at))
 
 
 STALE = {
@@ -68,10 +68,10 @@ def test_every_input_of_a_plan_has_its_stale_case(at: roots.Root) -> None:
 def test_a_plan_is_refused_when_this_changed(at: roots.Root, field: str) -> None:
     made = saved(at)
     with pytest.raises(RefusedError, match="no longer holds") as caught:
-        plans.check(made, now(at, **{field: STALE[field]}))
+        saved_plan.check(made, now(at, **{field: STALE[field]}))
     assert caught.value.exit_code is ExitCode.REFUSED
-    assert f"{plans._WORDS[field]} changed from " in caught.value.message
-    assert f" to {plans._short(STALE[field])}" in caught.value.message
+    assert f"{saved_plan._WORDS[field]} changed from " in caught.value.message
+    assert f" to {saved_plan._short(STALE[field])}" in caught.value.message
     assert ";" not in caught.value.message, "one thing changed, one is told"
 
 
@@ -79,14 +79,14 @@ def test_a_plan_file_that_is_not_the_one_of_the_manifest_is_refused(at: roots.Ro
     made = saved(at)
     at.plan_file.write_bytes(b"another plan")
     with pytest.raises(RefusedError, match=r"the plan file changed from [0-9a-f]+ to"):
-        plans.check(made, now(at))
+        saved_plan.check(made, now(at))
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"schema": 1}'])
 def test_a_manifest_that_cannot_be_read_is_refused(at: roots.Root, content: str) -> None:
     at.manifest.write_text(content)
     with pytest.raises(RefusedError, match=r"no saved plan|can't be read"):
-        plans.load(at)
+        saved_plan.load(at)
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,12 @@ def test_what_holds_data_or_callers_is_only_destroyed_when_that_is_allowed(
     at: roots.Root, kind: str, action: str, asks: bool
 ) -> None:
     plan = saved(at, Change(f"{kind}.this", action, kind))
-    plans.check_destroys(plan, allow_destroy=True)
+    saved_plan.check_destroys(plan, allow_destroy=True)
     if asks:
         with pytest.raises(RefusedError, match=rf"{kind}\.this \({action}\)"):
-            plans.check_destroys(plan, allow_destroy=False)
+            saved_plan.check_destroys(plan, allow_destroy=False)
     else:
-        plans.check_destroys(plan, allow_destroy=False)
+        saved_plan.check_destroys(plan, allow_destroy=False)
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,12 @@ def test_a_function_is_never_created_from_no_image(at: roots.Root) -> None:
     address = "module.service.aws_lambda_function.this"
     plan = replace(saved(at, Change(address, "create", "aws_lambda_function"), image_uri=None), needs_image=(address,))
     with pytest.raises(RefusedError, match=rf"creates {re.escape(address)} .* was made without an image") as caught:
-        plans.check_destroys(plan, allow_destroy=True)
+        saved_plan.check_destroys(plan, allow_destroy=True)
     assert caught.value.hint.endswith("`inv deploy --env staging`")
 
 
 def test_a_function_of_one_s_own_needs_no_image(at: roots.Root) -> None:
-    plans.check_destroys(
+    saved_plan.check_destroys(
         saved(at, Change("aws_lambda_function.mine", "create", "aws_lambda_function"), image_uri=None),
         allow_destroy=False,
     )
@@ -171,14 +171,16 @@ def test_a_function_of_one_s_own_needs_no_image(at: roots.Root) -> None:
 
 def test_the_hint_for_what_would_be_destroyed_is_two_commands_that_exist(at: roots.Root) -> None:
     with pytest.raises(RefusedError) as caught:
-        plans.check_destroys(saved(at, Change("aws_s3_bucket.mine", "delete", "aws_s3_bucket")), allow_destroy=False)
+        saved_plan.check_destroys(
+            saved(at, Change("aws_s3_bucket.mine", "delete", "aws_s3_bucket")), allow_destroy=False
+        )
     where = "--env staging --root service"
     assert f"`inv tf.plan {where}`; when it is meant: `inv tf.apply {where} --allow-destroy`" in caught.value.hint
 
 
 def test_credentials_of_another_account_are_refused(at: roots.Root) -> None:
     with pytest.raises(RefusedError, match=f"belong to account 999999999999, but staging is in {ACCOUNT}"):
-        plans.check_account(FakeAws("999999999999"), at)  # type: ignore[arg-type]
+        saved_plan.check_account(FakeAws("999999999999"), at)  # type: ignore[arg-type]
 
 
 def feed(*lines: Any, total: int = 0, verb: str = "") -> tuple[events.Watch, list[str]]:

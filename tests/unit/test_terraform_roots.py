@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fakes.terraform import ACCOUNT, REGION, project
 
-from stepladder.errors import BadInputError
-from stepladder.function_settings import DEFAULTS
+from stepladder.core.errors import BadInputError
+from stepladder.settings.function import DEFAULTS
 from stepladder.terraform import files, inputs_hash, roots
 
 IMAGE = f"repository@sha256:{'a' * 64}"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stepladder import text
-from stepladder.console import Console
-from stepladder.errors import BadInputError
-from stepladder.releases.byhand import read_payload, show
+from stepladder.commands.release_existing import read_payload, show
+from stepladder.core import text
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError
 
 SAID = "# café\nline two\n"
 

@@ -14,16 +14,16 @@ from typing import Any
 from fakes.dynamodb import FakeDynamoDB
 from fakes.errors import Scripted, error
 from fakes.lambda_ import ACCOUNT, REGION, FakeLambda, FakeLambdas
-from stepladder.console import Console, Step
-from stepladder.images import ecr
-from stepladder.releases.clock import Clock
-from stepladder.releases.deploy import Deploy, Request
+from stepladder.commands.deploy import Deploy, Request
+from stepladder.core.clock import Clock
+from stepladder.core.console import Console, Step
+from stepladder.images.registry import ecr
+from stepladder.ledger.schema import Holder
+from stepladder.releases.interfaces import Applied, Image
 from stepladder.releases.ladder_guard import Pin
-from stepladder.releases.parts import Applied, Image
-from stepladder.releases.records import Holder
 from stepladder.releases.report import Report
 from stepladder.releases.rung import Rung
-from stepladder.settings import load
+from stepladder.settings.load import load
 
 TABLE = "hello-releases"
 REPOSITORY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/hello"

@@ -13,7 +13,7 @@ from fakes import image_project as project
 from fakes.errors import error as aws_error
 from fakes.registry import FaultyRegistry
 from stepladder import images
-from stepladder.console import Step
+from stepladder.core.console import Step
 from stepladder.images.model import (
     DOCKER_LAYER,
     DOCKER_MANIFEST,
@@ -22,7 +22,7 @@ from stepladder.images.model import (
     BuiltImage,
     canonical,
 )
-from stepladder.settings import Settings
+from stepladder.settings.load import Settings
 
 
 class FakeAws:

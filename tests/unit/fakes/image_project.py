@@ -10,10 +10,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from stepladder.images.base import Base
-from stepladder.images.dependencies import Target
+from stepladder.images.base.registry import Base
 from stepladder.images.model import OCI_LAYER, Blob, digest_of
-from stepladder.settings import Settings, load
+from stepladder.images.requirements.dependencies import Target
+from stepladder.settings.load import Settings, load
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 DOCKERFILE = """\

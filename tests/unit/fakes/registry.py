@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from stepladder.images.registry import Registry
-from stepladder.local.http import ConnectionCut, Server
-from stepladder.local.plugins.ecr_registry import DistributionApi
-from stepladder.local.plugins.ecr_store import Key, Store
-from stepladder.local.plugins.ecr_tokens import USER, Tokens
+from localcloud.http.server import ConnectionCut, Server
+from localcloud.services.ecr.registry import DistributionApi
+from localcloud.services.ecr.store import Key, Store
+from localcloud.services.ecr.tokens import USER, Tokens
+from stepladder.images.registry.client import Registry
 
 ACCOUNT, REGION = "111111111111", "eu-west-1"
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from fakes.errors import error
-from stepladder import settings
-from stepladder.settings import Settings
+from stepladder.settings import load
+from stepladder.settings.load import Settings
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -107,7 +107,7 @@ def project(root: Path, name: str = "sample", **raw: Any) -> Settings:
         (root / "terraform" / folder).mkdir(parents=True, exist_ok=True)
         (root / "terraform" / folder / "main.tf").write_text(text)
     where = {"account": ACCOUNT, "region": REGION}
-    return settings.load(
+    return load.load(
         {"project": name, "environments": {"staging": where, "production": where}, **raw},
         root,
     )

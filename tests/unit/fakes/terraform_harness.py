@@ -7,7 +7,7 @@ from typing import Any
 
 from fakes.terraform import FakeAws, FakeTerraform, project
 from stepladder import terraform
-from stepladder.settings import Settings
+from stepladder.settings.load import Settings
 from stepladder.terraform import roots
 
 IMAGE = f"repository@sha256:{'a' * 64}"

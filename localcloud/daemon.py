@@ -1,0 +1,288 @@
+"""Start, find and end a local cloud from outside: what `inv local.*` and the tests use."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from localcloud.endpoint_variables import UNSET, unset
+from stepladder.core.errors import NotReadyError, StepladderError
+
+__all__ = ["UNSET"]
+
+READY_SECONDS = 30.0  # it takes one; a loaded machine may take many
+STOP_SECONDS = 10.0
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""The clouds that this very process started: their exit status must be taken by it."""
+_leashes: dict[int, int] = {}
+"""The writing ends of the pipes whose other ends clouds hold: a cloud ends when its pipe is closed, as a kill does."""
+
+
+@dataclass(frozen=True)
+class CloudInfo:
+    """A local cloud. `pid` and `started` (the kernel's start time of the process) name exactly one process."""
+
+    url: str
+    pid: int
+    started: str
+    data: str
+    log: str
+
+    def env(self, *, account: str = ACCOUNT, region: str = REGION) -> dict[str, str]:
+        """Return the variables that point AWS SDKs, Terraform and the tasks at this cloud."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": account,  # twelve digits: the local cloud takes the key id as the account
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def request(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        """Ask one of the cloud's own pages (`/_stepladder/...`) and return its JSON."""
+        request = urllib.request.Request(  # noqa: S310 - our own loopback address
+            f"{self.url}/_stepladder/{path}", method=method, data=None if body is None else json.dumps(body).encode()
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise StepladderError(f"the local cloud refused: {error.read().decode()}") from None
+        except (OSError, ValueError) as error:
+            raise NotReadyError(
+                f"the local cloud at {self.url} doesn't answer", hint="start it: `inv local.up`"
+            ) from error
+
+
+def up(
+    folder: Path,
+    *,
+    port: int = 0,
+    data: Path | None = None,
+    speed: float = 0.0,
+    environ: Mapping[str, str] | None = None,
+    leashed: bool = False,
+) -> tuple[CloudInfo, bool]:
+    """Start a cloud in the background, or find the one that `folder` knows; return it and whether it was started.
+
+    `folder` (`.stepladder/local` of a project) holds the record and the log; `environ` is added to this process's
+    environment for the cloud alone. `speed` 0 leaves it as it was: as `data` kept it, or 1. A `leashed` cloud ends when
+    this process does, however that ends. Raises `NotReadyError` with the end of the log when it doesn't come up, for
+    example because the port is taken.
+    """
+    running_one = find(folder)
+    if running_one:
+        if port and not running_one.url.endswith(f":{port}"):
+            raise StepladderError(
+                f"a local cloud runs already, at {running_one.url}", hint="end it first: `inv local.down`"
+            )
+        if speed:
+            running_one.request("clock", "POST", {"speed": speed})
+        return running_one, False
+    folder.mkdir(parents=True, exist_ok=True)
+    ready, log = folder / "ready.json", folder / "cloud.log"
+    ready.unlink(missing_ok=True)
+    argv = [sys.executable, "-m", "localcloud", "--port", str(port), "--ready-file", str(ready)]
+    argv += ["--speed", str(speed), *(("--data", str(data.resolve())) if data else ())]
+    inherited = {k: v for k, v in os.environ.items() if k not in unset(os.environ) and not k.startswith("MOTO_")}
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(_private(log).open("wb"))
+        leash, held = os.pipe() if leashed else (0, 0)
+        if leashed:
+            stack.callback(os.close, leash)
+            argv += ["--leash", str(leash)]
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**inherited, **(environ or {})},
+            pass_fds=(leash,) if leashed else (),
+            start_new_session=True,
+        )
+    _children[child.pid] = child
+    if leashed:
+        _leashes[child.pid] = held
+    try:
+        url = _wait_ready(child, ready, log)
+        info = CloudInfo(url, child.pid, started_at(child.pid), str(data.resolve()) if data else "", str(log))
+        _record(folder).write_text(json.dumps(asdict(info) | {"boot": _boot_id()}))
+    except BaseException:  # Ctrl-C too: a cloud that no record names could never be ended
+        child.kill()
+        child.wait(STOP_SECONDS)
+        if leashed:
+            os.close(_leashes.pop(child.pid))
+        raise
+    return info, True
+
+
+def find(folder: Path) -> CloudInfo | None:
+    """Return the running cloud that `folder` knows; None when there is none. A stale record is no cloud."""
+    try:
+        raw = json.loads(_record(folder).read_text())
+        boot = raw.pop("boot")
+        info = CloudInfo(**raw)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return info if boot == _boot_id() and started_at(info.pid) == info.started != "" else None
+
+
+def down(folder: Path) -> CloudInfo | None:
+    """End exactly the cloud that `folder` knows, with its function processes; return it, None when none ran."""
+    info = find(folder)
+    if info is not None:
+        _end(info)
+    _record(folder).unlink(missing_ok=True)
+    _reap_dead()
+    return info
+
+
+def export_lines(info: CloudInfo, *, account: str = ACCOUNT, region: str = REGION) -> str:
+    """Return what `eval "$(inv local.env)"` takes."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in info.env(account=account, region=region).items()]
+    return "\n".join([*lines, f"unset {' '.join(unset(os.environ))}"])
+
+
+@contextlib.contextmanager
+def running(
+    *, data: Path | None = None, speed: float = 0.0, environ: Mapping[str, str] | None = None
+) -> Iterator[CloudInfo]:
+    """Run a cloud in a temporary folder while the block runs; it ends with this process, however that ends."""
+    with tempfile.TemporaryDirectory(prefix="stepladder-local-") as folder:
+        info, _ = up(Path(folder), data=data, speed=speed, environ=environ, leashed=True)
+        try:
+            yield info
+        finally:
+            down(Path(folder))
+            os.close(_leashes.pop(info.pid))
+
+
+def started_at(pid: int) -> str:
+    """Return when a process began, as the kernel tells it; empty when there is no such process (or only its zombie).
+
+    Together with the boot id it names one process for good: process ids are used again.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return _started_by_ps(pid)
+    return "" if fields[0] == "Z" else fields[19]  # proc(5): field 22, starttime; the state is field 3
+
+
+def _started_by_ps(pid: int) -> str:
+    if Path("/proc/self/stat").exists():
+        return ""
+    done = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=10, check=False
+    )
+    return done.stdout.strip()
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _private(path: Path) -> Path:
+    """Make a file that only its owner may read, also of one that is there."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    return path
+
+
+def _record(folder: Path) -> Path:
+    return folder / "cloud.json"
+
+
+def _wait_ready(child: subprocess.Popen[bytes], ready: Path, log: Path) -> str:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return str(json.loads(ready.read_text())["url"])
+        if child.poll() is not None:
+            break
+        time.sleep(0.01)
+    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+    raise NotReadyError(f"the local cloud did not start: {last[0]}", hint=f"its log is {log}")
+
+
+def _end(info: CloudInfo) -> None:
+    for number, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(info.pid, number)
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            _reap(info.pid)
+            if started_at(info.pid) != info.started:
+                if child := _children.pop(info.pid, None):
+                    child.wait(STOP_SECONDS)  # its first thread may be gone before the others
+                return
+            time.sleep(0.01)
+    raise StepladderError(f"the local cloud (process {info.pid}) did not end")
+
+
+def _reap(pid: int) -> None:
+    """Take the exit status when the cloud is our own child, so that no zombie stays."""
+    child = _children.get(pid)
+    if child and child.poll() is not None:
+        del _children[pid]
+
+
+def _reap_dead() -> None:
+    """Take the exit status of our own children that ended without us: killed, or by a fault."""
+    for pid, child in list(_children.items()):
+        if not started_at(pid):
+            child.wait(STOP_SECONDS)
+            _children.pop(pid, None)
+
+
+def healthy(info: CloudInfo) -> Mapping[str, Any]:
+    """Return the health page; `NotReadyError` when the cloud doesn't answer."""
+    answer: Mapping[str, Any] = info.request("health")
+    return answer
+
+
+def require(folder: Path) -> CloudInfo:
+    """Return the running cloud; `NotReadyError` when there is none."""
+    info = find(folder)
+    if info is None:
+        raise NotReadyError("no local cloud is running here", hint="start it: `inv local.up`")
+    return info
+
+
+def log_lines(folder: Path, count: int) -> list[str]:
+    """Return the last `count` lines of the cloud's log, of a stopped cloud too."""
+    try:
+        lines = (folder / "cloud.log").read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        what = "there is no log here: no local cloud was started"
+        raise NotReadyError(what, hint="start it: `inv local.up`") from None
+    return lines[-count:] if count > 0 else []
+
+
+def run_in_foreground(*, host: str, port: int, data: Path | None, speed: float, names: Sequence[str] = ()) -> None:
+    """Become the cloud: replaces this process, so that signals and the exit code are the cloud's own."""
+    argv = [sys.executable, "-m", "localcloud", "--host", host, "--port", str(port), "--speed", str(speed)]
+    argv += [part for name in names for part in ("--allow-host", name)]
+    sys.stdout.flush()
+    os.execv(sys.executable, [*argv, *(("--data", str(data)) if data else ())])  # noqa: S606 - our own interpreter

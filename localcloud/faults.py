@@ -1,0 +1,133 @@
+"""Faults on request: throttles, 5xx, denials, delays, nonsense, cut connections and crashes, for chosen calls.
+
+A rule is a JSON object:
+
+    {"service": "lambda", "action": "UpdateAlias", "kind": "throttle",
+     "skip": 0, "count": 1, "body": "", "seconds": 1.0, "status": 503, "code": ""}
+
+`service` and `action` may be `*`. The first `skip` matching calls pass, the next `count` (0: all) are hit. `body` must
+occur in the request's body or URL. `seconds` is how long `delay` waits after the call, and `delay_before` and
+`timeout` before it (real time, not the cloud's clock).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from localcloud.cloud import Request
+from localcloud.protocol.codec import ServiceError
+
+KINDS = (
+    *("throttle", "error", "access_denied", "delay", "delay_before"),
+    *("timeout", "malformed", "cut", "cut_after", "crash"),
+)
+
+THROTTLES = {  # what each service calls it; the rest say ThrottlingException
+    "lambda": ("TooManyRequestsException", 429),
+    "s3": ("SlowDown", 503),
+    "dynamodb": ("ProvisionedThroughputExceededException", 400),
+    "cloudwatch": ("Throttling", 400),
+    "sts": ("Throttling", 400),
+    "iam": ("Throttling", 400),
+    "sns": ("Throttled", 429),
+    "sqs": ("ThrottlingException", 400),
+}
+DENIALS = {"s3": ("AccessDenied", 403), "iam": ("AccessDenied", 403), "sts": ("AccessDenied", 403)}
+SERVER_ERRORS = {
+    "lambda": ("ServiceException", 500),
+    "dynamodb": ("InternalServerError", 500),
+    "s3": ("InternalError", 500),
+}
+
+
+class CallHangs(Exception):  # noqa: N818 - not an error of ours
+    """A `timeout` fault met a call from inside, which has a deadline of its own to wait for."""
+
+
+@dataclass
+class Fault:
+    """One rule; `seen` counts the calls that matched, `hits` those that were hit."""
+
+    kind: str
+    service: str = "*"
+    action: str = "*"
+    skip: int = 0
+    count: int = 1
+    body: str = ""
+    seconds: float = 1.0
+    status: int = 0
+    code: str = ""
+    message: str = ""
+    seen: int = 0
+    hits: int = 0
+
+    def matches(self, request: Request) -> bool:
+        """Say whether a request is meant."""
+        if self.service not in ("*", request.service) or self.action not in ("*", request.action):
+            return False
+        where = request.body + request.environ.get("RAW_URI", "").encode()
+        return not self.body or self.body.encode() in where
+
+    def error(self, service: str) -> ServiceError:
+        """Return the error as this service would word it."""
+        table = {"throttle": THROTTLES, "access_denied": DENIALS, "error": SERVER_ERRORS}[self.kind]
+        defaults = {
+            "throttle": ("ThrottlingException", 400),
+            "access_denied": ("AccessDeniedException", 403 if service == "lambda" else 400),
+            "error": ("InternalFailure", 500),
+        }
+        code, status = table.get(service, defaults[self.kind])
+        message = {
+            "throttle": "Rate exceeded",
+            "access_denied": "User is not authorized to perform this action",
+            "error": "An internal error occurred",
+        }[self.kind]
+        return ServiceError(self.code or code, self.message or message, self.status or status)
+
+
+class Faults:
+    """The rules in force. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rules: list[Fault] = []
+
+    def add(self, raw: Mapping[str, Any]) -> Fault:
+        """Add a rule; ValueError says what is wrong with it."""
+        known = {f.name for f in fields(Fault)} - {"seen", "hits"}
+        unknown = sorted(set(raw) - known)
+        if unknown:
+            raise ValueError(f"a fault has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+        if raw.get("kind") not in KINDS:
+            raise ValueError(f"a fault's kind is one of {', '.join(KINDS)}, not {raw.get('kind')!r}")
+        rule = Fault(**raw)
+        with self._lock:
+            self._rules.append(rule)
+        return rule
+
+    def clear(self) -> None:
+        """Drop all rules."""
+        with self._lock:
+            self._rules.clear()
+
+    def list(self) -> list[dict[str, Any]]:
+        """Return the rules with what they have hit."""
+        with self._lock:
+            return [asdict(rule) for rule in self._rules]
+
+    def pick(self, request: Request) -> Fault | None:
+        """Return the rule that hits this request, and count."""
+        if not self._rules:
+            return None
+        with self._lock:
+            for rule in self._rules:
+                if not rule.matches(request):
+                    continue
+                rule.seen += 1
+                if rule.seen > rule.skip and (rule.count == 0 or rule.hits < rule.count):
+                    rule.hits += 1
+                    return rule
+        return None

@@ -1,0 +1,94 @@
+"""`/_stepladder/...`: health, calls, faults, clock, saving and stopping."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from localcloud.cloud import Environ, json_response
+from localcloud.protocol.codec import Response
+from stepladder import __version__
+
+if TYPE_CHECKING:
+    from localcloud.http.dispatch import Front
+
+
+class Admin:
+    """The WSGI app behind `/_stepladder/`."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self.save: Callable[[], list[str]] = list
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one of `PAGES`."""
+        name = environ["PATH_INFO"].removeprefix("/_stepladder/").strip("/")
+        handler = getattr(self, f"_{name}", None) if name in self.PAGES else None
+        try:
+            response = handler(environ["REQUEST_METHOD"], environ) if handler else None
+        except (ValueError, TypeError) as error:
+            response = json_response({"error": str(error)}, 400)
+        if response is None:
+            response = json_response({"error": f"{environ['REQUEST_METHOD']} {name}: no such page"}, 404)
+        start_response(f"{response.status} X", [*response.headers.items(), ("Content-Length", str(len(response.body)))])
+        return [response.body]
+
+    PAGES = ("health", "calls", "faults", "clock", "save")
+
+    def _health(self, _method: str, _environ: Environ) -> Response:
+        cloud = self._front.cloud
+        return json_response(
+            {
+                "ready": True,
+                "pid": os.getpid(),
+                "version": __version__,
+                "engine": _engine(),
+                "url": cloud.url,
+                "data": str(cloud.data_dir) if cloud.persistent else None,
+                "speed": cloud.clock.speed,
+            }
+        )
+
+    def _calls(self, method: str, _environ: Environ) -> Response | None:
+        if method == "GET":
+            return json_response({"calls": list(self._front.calls)})
+        if method == "DELETE":
+            self._front.calls.clear()
+            return json_response({"calls": []})
+        return None
+
+    def _faults(self, method: str, environ: Environ) -> Response | None:
+        faults = self._front.faults
+        if method == "POST":
+            raw = json.loads(environ["wsgi.input"].read() or b"{}")
+            for rule in raw if isinstance(raw, list) else [raw]:
+                faults.add(rule)
+        elif method == "DELETE":
+            faults.clear()
+        elif method != "GET":
+            return None
+        return json_response({"faults": faults.list()})
+
+    def _clock(self, method: str, environ: Environ) -> Response | None:
+        clock = self._front.cloud.clock
+        if method == "POST":
+            raw = json.loads(environ["wsgi.input"].read() or b"{}")
+            if "speed" in raw:
+                clock.set_speed(float(raw["speed"]))
+                self.save()
+            if "advance" in raw:
+                clock.advance(float(raw["advance"]))
+        elif method != "GET":
+            return None
+        return json_response({"speed": clock.speed, "now": clock.now()})
+
+    def _save(self, method: str, _environ: Environ) -> Response | None:
+        return json_response({"saved": self.save()}) if method == "POST" else None
+
+
+def _engine() -> str:
+    from importlib.metadata import version
+
+    return f"moto {version('moto')}"

@@ -1,0 +1,119 @@
+"""Name a request `(service, action)` as botocore does, with its account and region.
+
+From the SigV4 scope, X-Amz-Target or Action=, and for REST protocols the HTTP traits of botocore's service model.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import parse_qs
+
+from localcloud.cloud import ACCOUNT, REGION, Cloud, Environ, Request
+from localcloud.protocol import codec
+
+SERVICES = {  # signing name -> botocore's service name, where they differ; others go to Moto without an action's name
+    "states": "stepfunctions",
+    "monitoring": "cloudwatch",
+    "email": "ses",
+    "elasticloadbalancing": "elbv2",
+    "tagging": "resourcegroupstaggingapi",
+    "eventbridge": "events",
+}
+UNSIGNED = {"AssumeRoleWithWebIdentity": "sts", "AssumeRoleWithSAML": "sts"}
+SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+ACCOUNT_KEY = re.compile(r"\d{12}")
+
+
+def identify(environ: Environ, body: bytes, cloud: Cloud) -> Request:
+    """Read a WSGI request; `action` is empty when nothing names it, and `service` is s3 when nothing names that."""
+    query = {k: v[0] for k, v in parse_qs(environ["QUERY_STRING"], keep_blank_values=True).items()}
+    content_type = environ.get("CONTENT_TYPE", "")
+    target = environ.get("HTTP_X_AMZ_TARGET", "")
+    action = target.rpartition(".")[2]
+    if not action and content_type.startswith("application/x-www-form-urlencoded"):
+        action = _form_action(body)
+    key, region, signing = _scope(environ, query)
+    if not signing:
+        signing = UNSIGNED.get(action or query.get("Action", ""), "s3")
+    service = _service(signing, target, environ)
+    unknown = "json" if target else "rest-json"
+    protocol = codec.protocol_of(service, content_type) if codec.is_known(service) else unknown
+    request = Request(
+        service=service,
+        action=action or ("" if protocol.startswith("rest") else query.get("Action", "")),
+        protocol=protocol,
+        region=region or REGION,
+        account=_account(environ, key),
+        method=environ["REQUEST_METHOD"],
+        path=environ["PATH_INFO"],
+        query=query,
+        headers=_headers(environ),
+        body=body,
+        environ=environ,
+        cloud=cloud,
+    )
+    if not request.action and codec.is_known(service):
+        request.action, request.uri_params = route_action(service, environ)
+    return request
+
+
+def _form_action(body: bytes) -> str:
+    found = re.search(rb"(?:^|&)Action=(\w+)", body)
+    return found.group(1).decode() if found else ""
+
+
+def _scope(environ: Environ, query: dict[str, str]) -> tuple[str, str, str]:
+    """Return access key id, region and signing name; empty when the request is not signed."""
+    text = environ.get("HTTP_AUTHORIZATION", "")
+    if not text.startswith("AWS4") and "X-Amz-Credential" in query:
+        text = f"Credential={query['X-Amz-Credential']}"
+    found = SCOPE.search(text)
+    return (found[1], found[2], found[3]) if found else ("", "", "")
+
+
+def _service(signing: str, target: str, environ: Environ) -> str:
+    name = SERVICES.get(signing.lower(), signing.lower())
+    if name == "dynamodb" and target.startswith("DynamoDBStreams"):
+        return "dynamodbstreams"
+    if name == "s3" and (
+        environ["PATH_INFO"].startswith("/v20180820/") or "s3-control" in environ.get("HTTP_HOST", "")
+    ):
+        return "s3control"
+    return name
+
+
+def _account(environ: Environ, key: str) -> str:
+    """Take a 12-digit access key id as the account; a key that IAM or STS made belongs to one; else the default."""
+    if ACCOUNT_KEY.fullmatch(key):
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = key
+        return key
+    named = environ.get("HTTP_X_MOTO_ACCOUNT_ID")
+    if named:
+        return str(named)
+    if key.startswith(("AKIA", "ASIA", "LSIA")):
+        from moto.iam.models import get_account_id_from
+
+        return str(get_account_id_from(key))
+    return ACCOUNT
+
+
+def route_action(service: str, environ: Environ) -> tuple[str, dict[str, Any]]:
+    """Name the action of a REST request by method and path, with the parameters in the path."""
+    from moto.core.request import Request as MotoRequest
+    from moto.core.routing import get_service_router
+    from werkzeug.exceptions import NotFound
+
+    try:
+        operation, uri_params = get_service_router(service).match(MotoRequest(environ))
+    except (NotFound, NotImplementedError):
+        return "", {}
+    return str(operation.name), dict(uri_params)
+
+
+def _headers(environ: Environ) -> dict[str, str]:
+    headers = {k[5:].replace("_", "-").lower(): v for k, v in environ.items() if k.startswith("HTTP_")}
+    for key in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        if environ.get(key):
+            headers[key.replace("_", "-").lower()] = environ[key]
+    return headers

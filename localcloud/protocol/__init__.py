@@ -1,0 +1,1 @@
+"""AWS's wire protocols: JSON, query and REST requests, and their answers."""

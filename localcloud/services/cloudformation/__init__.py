@@ -1,0 +1,1 @@
+"""CloudFormation, as far as it is needed here."""

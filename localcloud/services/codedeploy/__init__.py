@@ -1,0 +1,1 @@
+"""CodeDeploy: deployments of Lambda functions."""

@@ -1,0 +1,314 @@
+"""CodeDeploy's applications, configurations, groups and tags."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from localcloud.cloud import Cloud, Request, ServiceError, handles
+from localcloud.scoped_store import Regional
+from localcloud.services.codedeploy.model import Deployment, config_info, offered_configs
+from stepladder.core.names import partition_of
+
+ALL_AT_ONCE = "CodeDeployDefault.LambdaAllAtOnce"
+GROUP_FIELDS = (
+    "deploymentConfigName",
+    "serviceRoleArn",
+    "triggerConfigurations",
+    "alarmConfiguration",
+    "autoRollbackConfiguration",
+    "deploymentStyle",
+    "blueGreenDeploymentConfiguration",
+    "loadBalancerInfo",
+    "ec2TagFilters",
+    "onPremisesInstanceTagFilters",
+    "autoScalingGroups",
+    "outdatedInstancesStrategy",
+    "ec2TagSet",
+    "onPremisesTagSet",
+    "ecsServices",
+    "terminationHookEnabled",
+)
+
+
+@dataclass
+class CodeDeployRegion:
+    """All of CodeDeploy in one account and region."""
+
+    account: str
+    region: str
+    applications: dict[str, dict[str, Any]] = field(default_factory=dict)
+    groups: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deployments: dict[str, Deployment] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def arn(self, kind: str, name: str) -> str:
+        """Return the ARN of an application or a deploymentgroup."""
+        return f"arn:{partition_of(self.region)}:codedeploy:{self.region}:{self.account}:{kind}:{name}"
+
+    def application(self, name: str | None) -> dict[str, Any]:
+        """Return an application, or raise CodeDeploy's error."""
+        if not name:
+            raise ServiceError("ApplicationNameRequiredException", "Application name is required")
+        if name not in self.applications:
+            raise ServiceError("ApplicationDoesNotExistException", f"No application found for name: {name}")
+        return self.applications[name]
+
+    def group(self, application: str | None, name: str | None) -> dict[str, Any]:
+        """Return a group, or raise CodeDeploy's error."""
+        self.application(application)
+        if not name:
+            raise ServiceError("DeploymentGroupNameRequiredException", "Deployment group name is required")
+        found = self.groups.get((str(application), name))
+        if found is None:
+            raise ServiceError("DeploymentGroupDoesNotExistException", f"No Deployment Group found for name: {name}")
+        return found
+
+    def config(self, name: str) -> dict[str, Any]:
+        """Return a configuration, or raise CodeDeploy's error."""
+        if name not in self.configs:
+            raise ServiceError("DeploymentConfigDoesNotExistException", f"No Deployment Configuration named {name}")
+        return self.configs[name]
+
+    def deployment(self, deployment_id: str | None) -> Deployment:
+        """Return a deployment, or raise CodeDeploy's error."""
+        if not deployment_id:
+            raise ServiceError("DeploymentIdRequiredException", "Deployment id is required")
+        if deployment_id not in self.deployments:
+            raise ServiceError("DeploymentDoesNotExistException", f"The deployment {deployment_id} could not be found")
+        return self.deployments[deployment_id]
+
+
+class Groups:
+    """The handlers of everything but deployments."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._regions = Regional(cloud, "codedeploy", self._new_region)
+        self.lock = self._regions.lock
+
+    def _new_region(self, account: str, region: str) -> CodeDeployRegion:
+        return CodeDeployRegion(account, region, configs=offered_configs(self._cloud.clock.utcnow()))
+
+    def _region(self, request: Request) -> CodeDeployRegion:
+        return self._regions.of(request.account, request.region)
+
+    # -- applications
+
+    @handles
+    def create_application(self, request: Request) -> dict[str, Any]:
+        """Make an application."""
+        params, region = request.params, self._region(request)
+        name = params["applicationName"]
+        if params.get("computePlatform", "Server") != "Lambda":
+            raise ServiceError("InvalidComputePlatformException", "the local cloud deploys Lambda functions only")
+        with self.lock:
+            if name in region.applications:
+                raise ServiceError("ApplicationAlreadyExistsException", f"Application already exists: {name}")
+            region.applications[name] = {
+                "applicationId": str(uuid.uuid4()),
+                "applicationName": name,
+                "createTime": self._cloud.clock.utcnow(),
+                "linkedToGitHub": False,
+                "computePlatform": "Lambda",
+            }
+            self._tag(region, region.arn("application", name), params.get("tags"))
+        return {"applicationId": region.applications[name]["applicationId"]}
+
+    @handles
+    def get_application(self, request: Request) -> dict[str, Any]:
+        """Return an application."""
+        return {"application": self._region(request).application(request.params.get("applicationName"))}
+
+    @handles
+    def batch_get_applications(self, request: Request) -> dict[str, Any]:
+        """Return several applications."""
+        region = self._region(request)
+        return {"applicationsInfo": [region.application(name) for name in request.params["applicationNames"]]}
+
+    @handles
+    def list_applications(self, request: Request) -> dict[str, Any]:
+        """List the applications' names."""
+        return {"applications": sorted(self._region(request).applications)}
+
+    @handles
+    def update_application(self, request: Request) -> dict[str, Any]:
+        """Rename an application."""
+        params, region = request.params, self._region(request)
+        with self.lock:
+            application = region.application(params.get("applicationName"))
+            new = params.get("newApplicationName") or application["applicationName"]
+            if new != application["applicationName"] and new in region.applications:
+                raise ServiceError("ApplicationAlreadyExistsException", f"Application already exists: {new}")
+            old = application["applicationName"]
+            region.applications[new] = region.applications.pop(old) | {"applicationName": new}
+            for key in [k for k in region.groups if k[0] == old]:
+                region.groups[new, key[1]] = region.groups.pop(key) | {"applicationName": new}
+        return {}
+
+    @handles
+    def delete_application(self, request: Request) -> dict[str, Any]:
+        """Delete an application with its groups; one that isn't there is no error."""
+        region, name = self._region(request), request.params["applicationName"]
+        with self.lock:
+            region.applications.pop(name, None)
+            for key in [k for k in region.groups if k[0] == name]:
+                del region.groups[key]
+        return {}
+
+    # -- configurations
+
+    @handles
+    def create_deployment_config(self, request: Request) -> dict[str, Any]:
+        """Make a configuration of our own."""
+        params, region = request.params, self._region(request)
+        name = params["deploymentConfigName"]
+        routing = params.get("trafficRoutingConfig") or {"type": "AllAtOnce"}
+        with self.lock:
+            if name in region.configs:
+                raise ServiceError("DeploymentConfigAlreadyExistsException", f"Configuration already exists: {name}")
+            region.configs[name] = config_info(name, routing, self._cloud.clock.utcnow())
+        return {"deploymentConfigId": region.configs[name]["deploymentConfigId"]}
+
+    @handles
+    def get_deployment_config(self, request: Request) -> dict[str, Any]:
+        """Return a configuration."""
+        return {"deploymentConfigInfo": self._region(request).config(request.params["deploymentConfigName"])}
+
+    @handles
+    def list_deployment_configs(self, request: Request) -> dict[str, Any]:
+        """List the configurations' names."""
+        return {"deploymentConfigsList": sorted(self._region(request).configs)}
+
+    @handles
+    def delete_deployment_config(self, request: Request) -> dict[str, Any]:
+        """Delete a configuration that no group uses."""
+        region, name = self._region(request), request.params["deploymentConfigName"]
+        with self.lock:
+            if name.startswith("CodeDeployDefault."):
+                raise ServiceError("InvalidOperationException", "A configuration of CodeDeploy can't be deleted")
+            if any(group["deploymentConfigName"] == name for group in region.groups.values()):
+                raise ServiceError("DeploymentConfigInUseException", f"The configuration {name} is in use")
+            region.configs.pop(name, None)
+        return {}
+
+    # -- groups
+
+    @handles
+    def create_deployment_group(self, request: Request) -> dict[str, Any]:
+        """Make a group."""
+        params, region = request.params, self._region(request)
+        application, name = params["applicationName"], params["deploymentGroupName"]
+        with self.lock:
+            region.application(application)
+            if (application, name) in region.groups:
+                raise ServiceError("DeploymentGroupAlreadyExistsException", f"Deployment group exists: {name}")
+            self._check_group(region, params)
+            group = {
+                "applicationName": application,
+                "deploymentGroupId": str(uuid.uuid4()),
+                "deploymentGroupName": name,
+                "deploymentConfigName": ALL_AT_ONCE,
+                "computePlatform": "Lambda",
+                "outdatedInstancesStrategy": "UPDATE",
+                "terminationHookEnabled": False,
+            }
+            region.groups[application, name] = group | {k: params[k] for k in GROUP_FIELDS if k in params}
+            self._tag(region, region.arn("deploymentgroup", f"{application}/{name}"), params.get("tags"))
+        return {"deploymentGroupId": group["deploymentGroupId"]}
+
+    @staticmethod
+    def _check_group(region: CodeDeployRegion, params: dict[str, Any]) -> None:
+        if params.get("deploymentConfigName"):
+            region.config(params["deploymentConfigName"])
+        alarms = (params.get("alarmConfiguration") or {}).get("alarms") or ()
+        if len(alarms) > 10:  # noqa: PLR2004 - CodeDeploy's limit
+            raise ServiceError("AlarmsLimitExceededException", "A deployment group watches at most 10 alarms")
+
+    @handles
+    def get_deployment_group(self, request: Request) -> dict[str, Any]:
+        """Return a group with its last deployments."""
+        params, region = request.params, self._region(request)
+        group = region.group(params.get("applicationName"), params.get("deploymentGroupName"))
+        return {"deploymentGroupInfo": group | self._last(region, group)}
+
+    @staticmethod
+    def _last(region: CodeDeployRegion, group: dict[str, Any]) -> dict[str, Any]:
+        wanted = (group["applicationName"], group["deploymentGroupName"])
+        mine = [d for d in region.deployments.values() if (d.application, d.group) == wanted]
+        found: dict[str, Any] = {}
+        for key, deployments in (
+            ("lastAttemptedDeployment", mine),
+            ("lastSuccessfulDeployment", [d for d in mine if d.status == "Succeeded"]),
+        ):
+            if deployments:
+                last = deployments[-1]
+                found[key] = {"deploymentId": last.id, "status": last.status, "createTime": last.created} | (
+                    {"endTime": last.completed} if last.completed else {}
+                )
+        return found
+
+    @handles
+    def batch_get_deployment_groups(self, request: Request) -> dict[str, Any]:
+        """Return several groups of one application."""
+        params, region = request.params, self._region(request)
+        groups = [region.group(params["applicationName"], name) for name in params["deploymentGroupNames"]]
+        return {"deploymentGroupsInfo": [group | self._last(region, group) for group in groups]}
+
+    @handles
+    def list_deployment_groups(self, request: Request) -> dict[str, Any]:
+        """List the names of an application's groups."""
+        region, name = self._region(request), request.params["applicationName"]
+        region.application(name)
+        return {"applicationName": name, "deploymentGroups": sorted(g for a, g in region.groups if a == name)}
+
+    @handles
+    def update_deployment_group(self, request: Request) -> dict[str, Any]:
+        """Change a group."""
+        params, region = request.params, self._region(request)
+        application, name = params["applicationName"], params["currentDeploymentGroupName"]
+        with self.lock:
+            group = region.group(application, name)
+            self._check_group(region, params)
+            group.update({k: params[k] for k in GROUP_FIELDS if k in params})
+            new = params.get("newDeploymentGroupName") or name
+            if new != name:
+                region.groups[application, new] = region.groups.pop((application, name))
+                group["deploymentGroupName"] = new
+        return {"hooksNotCleanedUp": []}
+
+    @handles
+    def delete_deployment_group(self, request: Request) -> dict[str, Any]:
+        """Delete a group; one that isn't there is no error."""
+        params = request.params
+        with self.lock:
+            self._region(request).groups.pop((params["applicationName"], params["deploymentGroupName"]), None)
+        return {"hooksNotCleanedUp": []}
+
+    # -- tags
+
+    @staticmethod
+    def _tag(region: CodeDeployRegion, arn: str, tags: list[dict[str, str]] | None) -> None:
+        region.tags.setdefault(arn, {}).update({t["Key"]: t["Value"] for t in tags or ()})
+
+    @handles
+    def list_tags_for_resource(self, request: Request) -> dict[str, Any]:
+        """List tags."""
+        tags = self._region(request).tags.get(request.params["ResourceArn"], {})
+        return {"Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
+
+    @handles
+    def tag_resource(self, request: Request) -> dict[str, Any]:
+        """Tag an application or a group."""
+        self._tag(self._region(request), request.params["ResourceArn"], request.params["Tags"])
+        return {}
+
+    @handles
+    def untag_resource(self, request: Request) -> dict[str, Any]:
+        """Untag an application or a group."""
+        tags = self._region(request).tags.get(request.params["ResourceArn"], {})
+        for key in request.params["TagKeys"]:
+            tags.pop(key, None)
+        return {}

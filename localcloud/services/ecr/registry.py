@@ -1,0 +1,263 @@
+"""The OCI distribution API of the local ECR: what `docker push` and our own client speak.
+
+https://github.com/opencontainers/distribution-spec/blob/main/spec.md, with ECR's own answers where they differ: Basic
+authentication, and TAG_INVALID for an immutable tag (moby/buildkit#3776).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from localcloud.cloud import Environ
+from localcloud.services.ecr.store import Key, Store, StoreError
+from localcloud.services.ecr.tokens import Tokens
+
+
+class Repositories(Protocol):
+    """What the API asks of ECR's own side."""
+
+    def repository(self, key: Key) -> Any:
+        """Return the repository, or None."""
+
+    def immutable(self, key: Key, tag: str) -> bool:
+        """Say whether a tag, once set, stays."""
+
+    def mounts(self, account: str) -> bool:
+        """Say whether the account lets blobs be mounted."""
+
+
+_ROUTES = (
+    (r"(?P<name>.+)/blobs/uploads/?", "uploads"),
+    (r"(?P<name>.+)/blobs/uploads/(?P<reference>[^/]+)", "upload"),
+    (r"(?P<name>.+)/blobs/(?P<reference>[^/]+)", "blob"),
+    (r"(?P<name>.+)/manifests/(?P<reference>[^/]+)", "manifest"),
+    (r"(?P<name>.+)/tags/list", "tags"),
+    (r"(?P<name>.+)/referrers/(?P<reference>[^/]+)", "referrers"),
+)
+_STATUS = {
+    "BLOB_UNKNOWN": 404,
+    "BLOB_UPLOAD_UNKNOWN": 404,
+    "MANIFEST_UNKNOWN": 404,
+    "NAME_UNKNOWN": 404,
+    "UNAUTHORIZED": 401,
+    "RANGE_INVALID": 416,
+    "UNSUPPORTED": 405,
+}
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+_CHUNK = 1 << 20
+_MANIFEST_LIMIT = 4 << 20
+Headers = dict[str, str]
+
+
+class Reply:
+    """An answer under way: status, headers, and a body or a file with a span of it."""
+
+    def __init__(self, status: int, headers: Headers | None = None, body: bytes = b"") -> None:
+        self.status, self.headers, self.body = status, headers or {}, body
+        self.file: Path | None = None
+        self.span = (0, 0)
+
+
+class DistributionApi:
+    """The WSGI app behind `/v2/`."""
+
+    def __init__(self, store: Store, tokens: Tokens, repositories: Repositories) -> None:
+        self._store, self._tokens, self._repositories = store, tokens, repositories
+        self._routes = [(re.compile(f"/v2/{pattern}"), name) for pattern, name in _ROUTES]
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        try:
+            reply = self._answer(environ)
+        except StoreError as error:
+            reply = _error(error.code, str(error))
+            if error.code == "UNAUTHORIZED":
+                reply.headers["WWW-Authenticate"] = 'Basic realm="local",service="ecr.amazonaws.com"'
+        length = reply.span[1] - reply.span[0] if reply.file else len(reply.body)
+        headers = {"Docker-Distribution-Api-Version": "registry/2.0", **reply.headers}
+        headers.setdefault("Content-Length", str(length))
+        start_response(f"{reply.status} X", list(headers.items()))
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return [b""]
+        return _stream(reply.file, *reply.span) if reply.file else [reply.body]
+
+    def _answer(self, environ: Environ) -> Reply:
+        who = self._tokens.read(environ.get("HTTP_AUTHORIZATION", ""))
+        if who is None:
+            raise StoreError("UNAUTHORIZED", "Your Authorization Token is missing, wrong or has expired")
+        path, query = environ["PATH_INFO"], {k: v[0] for k, v in parse_qs(environ["QUERY_STRING"]).items()}
+        if path.rstrip("/") == "/v2":
+            return Reply(200, {"Content-Type": "application/json"}, b"{}")
+        for pattern, name in self._routes:
+            match = pattern.fullmatch(path)
+            if match:
+                found = match.groupdict()
+                key = Key(*who, found["name"])
+                if self._repositories.repository(key) is None:
+                    raise StoreError(
+                        "NAME_UNKNOWN",
+                        f"The repository with name '{key.name}' does not exist in the registry with id '{key.account}'",
+                    )
+                reply: Reply = getattr(self, f"_{name}")(environ, key, found.get("reference") or "", query)
+                return reply
+        raise StoreError("UNSUPPORTED", f"{path} is no path of the distribution API")
+
+    def _uploads(self, environ: Environ, key: Key, _reference: str, query: dict[str, str]) -> Reply:
+        if environ["REQUEST_METHOD"] != "POST":
+            raise StoreError("UNSUPPORTED", "uploads are begun with POST")
+        digest, source = query.get("mount", ""), Key(key.account, key.region, query.get("from", ""))
+        if digest and self._mountable(source) and self._store.mount(key, source, digest):
+            return _created(f"/v2/{key.name}/blobs/{digest}", digest)
+        upload = self._store.begin()
+        if query.get("digest"):
+            self._store.append(upload, environ["wsgi.input"])
+            return self._finished(key, upload, query["digest"])
+        return self._under_way(202, key, upload, 0)
+
+    def _mountable(self, source: Key) -> bool:
+        return self._repositories.mounts(source.account) and self._repositories.repository(source) is not None
+
+    def _upload(self, environ: Environ, key: Key, upload: str, query: dict[str, str]) -> Reply:
+        method = environ["REQUEST_METHOD"]
+        have = self._store.uploaded(upload)
+        if method == "GET":
+            return self._under_way(204, key, upload, have)
+        if method == "DELETE":
+            self._store.cancel(upload)
+            return Reply(204)
+        if method not in {"PATCH", "PUT"}:
+            raise StoreError("UNSUPPORTED", f"an upload takes no {method}")
+        match = re.fullmatch(r"(?:bytes[ =])?(\d+)-\d+(?:/.*)?", environ.get("HTTP_CONTENT_RANGE", ""))
+        if match and int(match[1]) != have:
+            reply = self._under_way(416, key, upload, have)
+            reply.body = _error("RANGE_INVALID", f"the upload has {have} bytes").body
+            return reply
+        size = self._store.append(upload, environ["wsgi.input"])
+        if method == "PATCH":
+            return self._under_way(202, key, upload, size)
+        if not query.get("digest"):
+            raise StoreError("DIGEST_INVALID", "the upload is finished without a digest")
+        return self._finished(key, upload, query["digest"])
+
+    def _finished(self, key: Key, upload: str, digest: str) -> Reply:
+        self._store.path(digest)
+        self._store.finish(key, upload, digest)
+        return _created(f"/v2/{key.name}/blobs/{digest}", digest)
+
+    @staticmethod
+    def _under_way(status: int, key: Key, upload: str, size: int) -> Reply:
+        return Reply(
+            status,
+            {
+                "Location": f"/v2/{key.name}/blobs/uploads/{upload}",
+                "Range": f"0-{max(size - 1, 0)}",
+                "Docker-Upload-UUID": upload,
+            },
+        )
+
+    def _blob(self, environ: Environ, key: Key, digest: str, _query: dict[str, str]) -> Reply:
+        size = self._store.index(key).blobs.get(digest)
+        if size is None:
+            raise StoreError("BLOB_UNKNOWN", f"the repository does not hold {digest}")
+        reply = Reply(
+            200,
+            {
+                "Content-Type": "application/octet-stream",
+                "Docker-Content-Digest": digest,
+                "Accept-Ranges": "bytes",
+                "ETag": f'"{digest}"',
+            },
+        )
+        reply.file, reply.span = self._store.path(digest), (0, size)
+        match = re.fullmatch(r"bytes=(\d+)-(\d*)", environ.get("HTTP_RANGE", ""))
+        if match:
+            start, end = int(match[1]), min(int(match[2] or size - 1), size - 1)
+            if start >= size:
+                raise StoreError("RANGE_INVALID", f"the blob has {size} bytes")
+            reply.status, reply.span = 206, (start, end + 1)
+            reply.headers["Content-Range"] = f"bytes {start}-{end}/{size}"
+        return reply
+
+    def _manifest(self, environ: Environ, key: Key, reference: str, _query: dict[str, str]) -> Reply:
+        if environ["REQUEST_METHOD"] == "PUT":
+            return self._put_manifest(environ, key, reference)
+        if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+            raise StoreError("UNSUPPORTED", "ECR deletes images through its own API: BatchDeleteImage")
+        index = self._store.index(key)
+        digest = index.tags.get(reference, reference)
+        if digest not in index.images:
+            raise StoreError("MANIFEST_UNKNOWN", f"Requested image not found: {reference}")
+        headers = {"Content-Type": index.images[digest].media_type, "Docker-Content-Digest": digest}
+        return Reply(200, headers, self._store.path(digest).read_bytes())
+
+    def _put_manifest(self, environ: Environ, key: Key, reference: str) -> Reply:
+        data = environ["wsgi.input"].read(_MANIFEST_LIMIT + 1)
+        if len(data) > _MANIFEST_LIMIT:
+            raise StoreError("MANIFEST_INVALID", "the manifest is larger than 4 MiB")
+        by_digest = reference.startswith("sha256:")
+        if by_digest and f"sha256:{hashlib.sha256(data).hexdigest()}" != reference:
+            raise StoreError("DIGEST_INVALID", "the manifest does not have the digest in its path")
+        if not by_digest and not _TAG.fullmatch(reference):
+            raise StoreError("TAG_INVALID", f"{reference!r} is no tag")
+        media_type = environ.get("CONTENT_TYPE", "").split(";")[0].strip()
+        tag = "" if by_digest else reference
+        try:
+            digest, _ = self._store.put(
+                key, data, media_type, tag, immutable=lambda t: self._repositories.immutable(key, t)
+            )
+        except StoreError as error:
+            if error.code != "TAG_IMMUTABLE":
+                raise
+            raise StoreError(
+                "TAG_INVALID",
+                f"The image tag '{tag}' already exists in the '{key.name}' repository and cannot be overwritten "
+                "because the repository is immutable.",
+            ) from None
+        reply = _created(f"/v2/{key.name}/manifests/{digest}", digest)
+        subject = json.loads(data).get("subject")
+        if subject:
+            reply.headers["OCI-Subject"] = subject["digest"]
+        return reply
+
+    def _tags(self, _environ: Environ, key: Key, _reference: str, query: dict[str, str]) -> Reply:
+        tags = [tag for tag in sorted(self._store.index(key).tags) if tag > query.get("last", "")]
+        count = int(query.get("n") or 1000)
+        headers = {"Content-Type": "application/json"}
+        if len(tags) > count > 0:
+            headers["Link"] = f'</v2/{key.name}/tags/list?n={count}&last={tags[count - 1]}>; rel="next"'
+        return Reply(200, headers, json.dumps({"name": key.name, "tags": tags[:count]}).encode())
+
+    def _referrers(self, _environ: Environ, key: Key, digest: str, query: dict[str, str]) -> Reply:
+        wanted = query.get("artifactType")
+        entries = [
+            {"mediaType": image.media_type, "digest": name, "size": image.size, "artifactType": image.artifact_type}
+            for name, image in self._store.index(key).images.items()
+            if image.subject == digest and wanted in {None, image.artifact_type}
+        ]
+        media_type = "application/vnd.oci.image.index.v1+json"
+        document = {"schemaVersion": 2, "mediaType": media_type, "manifests": entries}
+        return Reply(200, {"Content-Type": media_type}, json.dumps(document).encode())
+
+
+def _created(location: str, digest: str) -> Reply:
+    return Reply(201, {"Location": location, "Docker-Content-Digest": digest})
+
+
+def _error(code: str, message: str) -> Reply:
+    body = json.dumps({"errors": [{"code": code, "message": message}]}).encode()
+    return Reply(_STATUS.get(code, 400), {"Content-Type": "application/json"}, body)
+
+
+def _stream(path: Path, start: int, end: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(start)
+        left = end - start
+        while left > 0 and (chunk := file.read(min(_CHUNK, left))):
+            left -= len(chunk)
+            yield chunk

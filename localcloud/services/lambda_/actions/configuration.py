@@ -1,0 +1,153 @@
+"""A function's configuration: what a request may set, its defaults, and the checks that AWS makes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from localcloud.protocol.codec import ServiceError
+from localcloud.services.lambda_.model import Key, invalid
+
+if TYPE_CHECKING:
+    from localcloud.cloud import Cloud
+
+_PLAIN = ("Role", "Description", "Timeout", "MemorySize", "TracingConfig", "EphemeralStorage", "Runtime", "Handler")
+_EMPTIED = ("Environment", "ImageConfig", "DeadLetterConfig", "KMSKeyArn", "FileSystemConfigs")  # empty: absent
+_RESERVED = frozenset(
+    {
+        *("_HANDLER", "_X_AMZN_TRACE_ID", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"),
+        *("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_EXECUTION_ENV", "AWS_LAMBDA_RUNTIME_API"),
+        *("AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_VERSION"),
+        *("AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME"),
+        *("AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    }
+)
+_ENVIRONMENT_LIMIT = 4096
+_ROLE = re.compile(r"arn:(aws[a-zA-Z-]*)?:iam::(?P<account>\d{12}):role/(?P<path>[a-zA-Z_0-9+=,.@\-_/]+)")
+_RUNTIME = re.compile(r"python3\.\d{1,2}")
+
+
+def created(cloud: Cloud, key: Key, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a new function. Raises what AWS does on bad ones."""
+    package = params.get("PackageType") or "Zip"
+    settings: dict[str, Any] = {
+        "PackageType": package,
+        "Architectures": list(params.get("Architectures") or ["x86_64"]),
+        "Description": "",
+        "Timeout": 3,
+        "MemorySize": 128,
+        "TracingConfig": {"Mode": "PassThrough"},
+        "EphemeralStorage": {"Size": 512},
+    }
+    if package == "Zip" and not (params.get("Runtime") and params.get("Handler")):
+        raise invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+    if package == "Image" and (params.get("Runtime") or params.get("Handler")):
+        raise invalid(
+            "Please don't provide Handler, Runtime or Layers when the intended function PackageType is Image."
+        )
+    made = changed(cloud, key, settings, params)
+    if (params.get("Environment") or {}).get("Variables") == {}:
+        made["Environment"] = {"Variables": {}}  # recorded on AWS: at creation an empty one is kept
+    return made
+
+
+def changed(cloud: Cloud, key: Key, settings: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the changes of a request. Raises what AWS does on bad ones."""
+    made = dict(settings)
+    made.update({name: params[name] for name in _PLAIN if params.get(name) is not None})
+    for name in _EMPTIED:
+        if name not in params or params[name] is None:
+            continue
+        made.pop(name, None)
+        value = params[name]
+        if isinstance(value, Mapping):
+            value = {k: v for k, v in value.items() if v not in (None, "", [], {})}
+        if value:
+            made[name] = value
+    _vpc(made, params)
+    logging = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{key.name}", **made.get("LoggingConfig", {})}
+    logging.update({k: v for k, v in (params.get("LoggingConfig") or {}).items() if v})
+    if logging["LogFormat"] == "JSON":
+        logging = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", **logging}
+    else:
+        logging = {k: v for k, v in logging.items() if k in ("LogFormat", "LogGroup")}
+    made["LoggingConfig"] = logging
+    _check(made, params)
+    if made["Role"] != settings.get("Role"):
+        _check_role(cloud, key, made["Role"])
+    return made
+
+
+def _vpc(made: dict[str, Any], params: Mapping[str, Any]) -> None:
+    vpc = params.get("VpcConfig")
+    if vpc is None:
+        return
+    made.pop("VpcConfig", None)
+    if vpc.get("SubnetIds"):
+        made["VpcConfig"] = {
+            "SubnetIds": list(vpc["SubnetIds"]),
+            "SecurityGroupIds": list(vpc.get("SecurityGroupIds") or ()),
+            "VpcId": "vpc-local",
+            "Ipv6AllowedForDualStack": bool(vpc.get("Ipv6AllowedForDualStack")),
+        }
+
+
+def _check(made: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+    _check_range("memorySize", made["MemorySize"], 128, 10240)
+    _check_range("timeout", made["Timeout"], 1, 900)
+    _check_range("ephemeralStorage.size", made["EphemeralStorage"]["Size"], 512, 10240)
+    if made["PackageType"] == "Zip" and not _RUNTIME.fullmatch(made["Runtime"]):
+        raise invalid(f"the local cloud runs Python functions only, not the runtime {made['Runtime']}")
+    if params.get("Layers"):
+        raise invalid("the local cloud runs no Lambda layers: put the dependencies into the package or the image")
+    if made["PackageType"] == "Zip" and made.get("ImageConfig"):
+        raise invalid("Please don't provide ImageConfig when the function has packageType Zip.")
+    variables: Mapping[str, str] = made.get("Environment", {}).get("Variables", {})
+    if reserved := sorted(_RESERVED & set(variables)):
+        raise invalid(
+            "Lambda was unable to configure your environment variables because the environment variables you have "
+            "provided contains reserved keys that are currently not supported for modification. "
+            f"Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    if len(json.dumps(variables, separators=(",", ":"), ensure_ascii=False).encode()) > _ENVIRONMENT_LIMIT:
+        raise invalid(
+            "Lambda was unable to configure your environment variables because the environment variables you have "
+            "provided exceeded the 4KB limit."
+        )
+    for name in variables:
+        if not re.fullmatch(r"[a-zA-Z]\w+", name):
+            raise validation("environment.variables", name, "Map keys must satisfy constraint: [a-zA-Z]([a-zA-Z0-9_])+")
+
+
+def _check_range(name: str, value: int, least: int, most: int) -> None:
+    if not least <= int(value) <= most:
+        raise validation(name, value, f"Member must have value between {least} and {most}")
+
+
+def validation(name: str, value: Any, constraint: str) -> ServiceError:
+    """ValidationException in the words that AWS's front uses."""
+    message = f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: {constraint}"
+    return ServiceError("ValidationException", message, 400)
+
+
+def _check_role(cloud: Cloud, key: Key, arn: str) -> None:
+    """Refuse a role that doesn't exist or doesn't trust Lambda, as AWS does after a moment of its own retries."""
+    found = _ROLE.fullmatch(arn)
+    if not found:
+        raise validation(
+            "role", arn, r"Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?"
+        )
+    if found["account"] != key.account:
+        raise ServiceError("AccessDeniedException", "Cross-account pass role is not allowed.", 403)
+    refused = invalid("The role defined for the function cannot be assumed by Lambda.")
+    try:
+        asked = {"RoleName": found["path"].rpartition("/")[2]}
+        role = cloud.call("iam", "GetRole", asked, region=key.region, account=key.account)["Role"]
+    except ServiceError as error:
+        if error.code in ("NoSuchEntity", "NoSuchEntityException"):
+            raise refused from None
+        raise
+    if "lambda.amazonaws.com" not in json.dumps(role.get("AssumeRolePolicyDocument", "")):
+        raise refused

@@ -1,0 +1,110 @@
+"""The Invoke action: synchronous, asynchronous (Event) and DryRun."""
+
+from __future__ import annotations
+
+import base64
+import json
+from uuid import uuid4
+
+from localcloud.cloud import Request, Response
+from localcloud.launchers.runtime_api import REQUEST_LIMIT
+from localcloud.protocol.codec import ServiceError
+from localcloud.services.lambda_.actions.permissions import allows_account
+from localcloud.services.lambda_.execution.engine import Invoker
+from localcloud.services.lambda_.execution.event_queue import Asynchronous
+from localcloud.services.lambda_.model import Key, not_found, parse_name
+from stepladder.core.names import partition_of
+
+_ASYNC_LIMIT = 1_048_576  # bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+
+
+def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
+    """Register the actions."""
+
+    @invoker.cloud.action("lambda", "Invoke")
+    def invoke(request: Request) -> Response:
+        headers = request.headers
+        qualifier = request.query.get("Qualifier") or str(request.params.get("Qualifier") or "")
+        key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region, qualifier)
+        _check_reach(invoker, request, key, qualifier)
+        kind = headers.get("x-amz-invocation-type", "RequestResponse")
+        payload = request.body
+        _check(payload, _ASYNC_LIMIT if kind == "Event" else REQUEST_LIMIT, kind)
+        if kind == "DryRun":
+            invoker.target(key, qualifier)
+            return Response(204, {"x-amzn-RequestId": str(uuid4())})
+        if kind == "Event":
+            target = invoker.target(key, qualifier)
+            request_id = asynchronous.submit(key, qualifier, payload)
+            return Response(202, {"x-amzn-RequestId": request_id, "X-Amz-Executed-Version": target.revision.version})
+        done = invoker.invoke(
+            key,
+            qualifier,
+            payload,
+            client_context=_context(headers.get("x-amz-client-context", "")),
+            trace_id=headers.get("x-amzn-trace-id", ""),
+        )
+        answer = {
+            "Content-Type": "application/json",
+            "x-amzn-RequestId": done.request_id,
+            "X-Amz-Executed-Version": done.version,
+        }
+        if done.outcome.error:
+            answer["X-Amz-Function-Error"] = done.outcome.error
+        if headers.get("x-amz-log-type") == "Tail":
+            answer["X-Amz-Log-Result"] = base64.b64encode(done.tail).decode()
+        return Response(200, answer, done.outcome.payload)
+
+    @invoker.cloud.action("lambda", "InvokeAsync")
+    def invoke_async(request: Request) -> dict[str, int]:
+        key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region)
+        invoker.target(key, qualifier)
+        asynchronous.submit(key, qualifier, request.body)
+        return {"Status": 202}
+
+
+def _check_reach(invoker: Invoker, request: Request, key: Key, qualifier: str) -> None:
+    """Refuse what is in another region; what is another account's is for those whom its policy names."""
+    if key.region != request.region:
+        raise not_found(f"Functions from '{key.region}' are not reachable in this region ('{request.region}')")
+    if key.account == request.account:
+        return
+    with invoker.service.store.lock:
+        if not allows_account(
+            invoker.service.store.get(key, qualifier), qualifier, "lambda:InvokeFunction", request.account
+        ):
+            arn = f"{key.arn}:{qualifier}" if qualifier else key.arn
+            raise ServiceError(
+                "AccessDeniedException",
+                f"User: arn:{partition_of(request.region)}:iam::{request.account}:root is not authorized to perform: "
+                f"lambda:InvokeFunction on resource: {arn} because no resource-based policy allows the "
+                "lambda:InvokeFunction action",
+                403,
+            )
+
+
+def _check(payload: bytes, limit: int, kind: str) -> None:
+    if len(payload) > limit:
+        raise ServiceError(
+            "RequestTooLargeException",
+            f"{len(payload)} byte payload is too large for the {kind} invocation type (limit {limit} bytes)",
+            413,
+        )
+    try:
+        json.loads(payload or b"{}", parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        message = f"Could not parse request body into json: {error}"
+        raise ServiceError("InvalidRequestContentException", message, 400, Type="User") from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _context(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded).decode()
+    except ValueError:
+        raise ServiceError(
+            "InvalidRequestContentException", "Client context must be base64-encoded JSON", 400
+        ) from None

@@ -1,0 +1,47 @@
+"""Lambda: functions that run. Moto keeps none of it; its services that call functions come here."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+from localcloud.cloud import Cloud
+from localcloud.services.lambda_ import admin
+from localcloud.services.lambda_.actions import aliases, functions, invoke, options, permissions
+from localcloud.services.lambda_.execution.engine import Invoker
+from localcloud.services.lambda_.execution.event_queue import Asynchronous
+from localcloud.services.lambda_.store import Service
+from localcloud.services.lambda_.triggers import moto_services, urls
+from localcloud.services.lambda_.triggers import schedules as lambda_schedules
+from localcloud.services.lambda_.triggers.event_sources import Sources
+from localcloud.services.lambda_.triggers.schedules import Schedules
+
+
+def install(cloud: Cloud) -> None:
+    """Register everything of Lambda's."""
+    service = Service(cloud, cloud.data_dir / "lambda")
+    invoker = Invoker(service)
+    asynchronous = Asynchronous(invoker)
+    functions.install(service)
+    aliases.install(service)
+    permissions.install(service)
+    options.install(service)
+    invoke.install(invoker, asynchronous)
+    urls.install(service, invoker)
+    moto_services.install(invoker, asynchronous)
+    sources = Sources(service, invoker)
+    sources.install()
+    lambda_schedules.install(cloud)
+    schedules = Schedules(invoker, asynchronous)
+    cloud.route(admin.PREFIX, admin.Pages(service, invoker, schedules))
+    for part in (invoker, asynchronous, sources, schedules):
+        cloud.on_stop(part.close)
+
+    def save() -> Any:
+        with service.store.lock:
+            return pickle.loads(pickle.dumps(service.store.functions))  # noqa: S301 - a copy, made under the lock
+
+    cloud.on_save("lambda", save)
+    cloud.on_load("lambda", service.restore)
+    cloud.on_save("lambda-sources", sources.dump)
+    cloud.on_load("lambda-sources", sources.restore)

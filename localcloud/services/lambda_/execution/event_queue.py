@@ -1,0 +1,153 @@
+"""Asynchronous invocation: an event queue with Lambda's retries, then a destination or the dead-letter queue.
+
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html. Waits between attempts follow the cloud's clock.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from localcloud.protocol.codec import ServiceError
+from localcloud.services.lambda_.execution.engine import Invoked, Invoker
+from localcloud.services.lambda_.execution.logs import iso
+from localcloud.services.lambda_.model import LATEST, Key
+
+_RETRIES = 2
+_MAX_AGE = 21_600  # seconds
+_WAITS = (60.0, 120.0)  # after a function error
+_THROTTLED_WAIT = 1.0
+_WORKERS = 64
+
+
+@dataclass(frozen=True)
+class _Event:
+    key: Key
+    qualifier: str
+    payload: bytes
+    request_id: str
+
+
+class Asynchronous:
+    """The event queue. Kept in memory: what waits when the cloud ends is lost."""
+
+    def __init__(self, invoker: Invoker) -> None:
+        self._invoker = invoker
+        self._cloud = invoker.cloud
+        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="lambda-event")
+        self._stopped = threading.Event()
+
+    def submit(self, key: Key, qualifier: str, payload: bytes) -> str:
+        """Queue an event; return its request id."""
+        event = _Event(key, qualifier, payload, str(uuid4()))
+        self._workers.submit(self._deliver, event)
+        return event.request_id
+
+    def close(self) -> None:
+        """Stop retrying."""
+        self._stopped.set()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    def _deliver(self, event: _Event) -> None:
+        config = self._config(event)
+        retries = int(config.get("MaximumRetryAttempts", _RETRIES))
+        deadline = self._cloud.clock.now() + float(config.get("MaximumEventAgeInSeconds", _MAX_AGE))
+        attempt = 0
+        wait = _THROTTLED_WAIT
+        while True:
+            try:
+                done = self._invoker.invoke(event.key, event.qualifier, event.payload, request_id=event.request_id)
+            except ServiceError as error:
+                if error.code != "TooManyRequestsException" or self._cloud.clock.now() > deadline:
+                    self._failed(event, config, None, "EventAgeExceeded", attempt)
+                    return
+                if not self._cloud.clock.sleep(wait, cancel=self._stopped):
+                    return
+                wait = min(wait * 2, 300.0)
+                continue
+            attempt += 1
+            if not done.outcome.error:
+                self._succeeded(event, config, done, attempt)
+                return
+            pause = _WAITS[min(attempt, len(_WAITS)) - 1]
+            if attempt > retries or self._cloud.clock.now() + pause > deadline:
+                self._failed(event, config, done, "RetriesExhausted", attempt)
+                return
+            if not self._cloud.clock.sleep(pause, cancel=self._stopped):
+                return
+
+    def _config(self, event: _Event) -> dict[str, Any]:
+        with self._invoker.service.store.lock:
+            function = self._invoker.service.store.functions.get(event.key)
+            return dict(function.event_invoke.get(event.qualifier or LATEST, {})) if function else {}
+
+    def _succeeded(self, event: _Event, config: dict[str, Any], done: Invoked, attempts: int) -> None:
+        destination = (config.get("DestinationConfig") or {}).get("OnSuccess", {}).get("Destination")
+        if destination:
+            self._send(event, destination, self._record(event, "Success", done, attempts))
+
+    def _failed(
+        self, event: _Event, config: dict[str, Any], done: Invoked | None, condition: str, attempts: int
+    ) -> None:
+        destination = (config.get("DestinationConfig") or {}).get("OnFailure", {}).get("Destination")
+        if destination:
+            self._send(event, destination, self._record(event, condition, done, attempts))
+        with self._invoker.service.store.lock:
+            function = self._invoker.service.store.functions.get(event.key)
+            settings = function.serving.settings if function else {}
+        if target := settings.get("DeadLetterConfig", {}).get("TargetArn"):
+            message = json.loads(done.outcome.payload).get("errorMessage", "") if done else condition
+            attributes = {"RequestID": event.request_id, "ErrorCode": "200", "ErrorMessage": str(message)[:1024]}
+            self._send(event, target, event.payload.decode(errors="replace"), attributes)
+
+    def _record(self, event: _Event, condition: str, done: Invoked | None, attempts: int) -> str:
+        arn = f"{event.key.arn}:{event.qualifier or LATEST}"
+        record: dict[str, Any] = {
+            "version": "1.0",
+            "timestamp": iso(),
+            "requestContext": {
+                "requestId": event.request_id,
+                "functionArn": arn,
+                "condition": condition,
+                "approximateInvokeCount": attempts,
+            },
+            "requestPayload": json.loads(event.payload or b"{}"),
+        }
+        if done:
+            record["responseContext"] = {"statusCode": 200, "executedVersion": done.version}
+            if done.outcome.error:
+                record["responseContext"]["functionError"] = done.outcome.error
+            record["responsePayload"] = json.loads(done.outcome.payload or b"null")
+        return json.dumps(record)
+
+    def _send(self, event: _Event, arn: str, body: str, attributes: dict[str, str] | None = None) -> None:
+        """Send to a queue, a topic, a function or a bus; a target that is gone loses the record, as on AWS."""
+        _, _, service, region, account, name = arn.split(":", 5)
+        made = {k: {"DataType": "String", "StringValue": v} for k, v in (attributes or {}).items()}
+        where = {"region": region or event.key.region, "account": account or event.key.account}
+        try:
+            if service == "sqs":
+                url = self._cloud.call("sqs", "GetQueueUrl", {"QueueName": name}, **where)["QueueUrl"]
+                self._cloud.call(
+                    "sqs", "SendMessage", {"QueueUrl": url, "MessageBody": body, "MessageAttributes": made}, **where
+                )
+            elif service == "sns":
+                self._cloud.call(
+                    "sns", "Publish", {"TopicArn": arn, "Message": body, "MessageAttributes": made}, **where
+                )
+            elif service == "lambda":
+                self._cloud.call(
+                    "lambda",
+                    "Invoke",
+                    {"FunctionName": arn, "InvocationType": "Event", "Payload": body.encode()},
+                    **where,
+                )
+            elif service == "events":
+                entry = {"Source": "lambda", "DetailType": "Lambda Function Invocation Result", "Detail": body}
+                self._cloud.call("events", "PutEvents", {"Entries": [{**entry, "EventBusName": arn}]}, **where)
+        except ServiceError as error:
+            print(f"{event.key.name}: {arn} did not take the record: {error}", flush=True)  # noqa: T201 - the cloud's log

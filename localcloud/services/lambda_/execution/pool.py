@@ -1,0 +1,108 @@
+"""The warm environments of all functions: reuse, retirement, idleness."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+
+from localcloud.services.lambda_.execution.environments import Environment, NeverTaken, Report, Work
+
+IDLE_SECONDS = 300.0
+_LOOK_SECONDS = 0.25  # between looks at memory and idleness
+
+
+def _kill(environments: list[Environment]) -> None:
+    for environment in environments:
+        environment.kill()
+
+
+class Pool:
+    """The environments of all functions, by the uid of the revision that they run."""
+
+    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
+        self.idle_seconds = idle_seconds
+        self._idle: dict[str, list[Environment]] = defaultdict(list)
+        self._all: set[Environment] = set()
+        self._retired: set[str] = set()
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        threading.Thread(target=self._watch, daemon=True, name="lambda-pool").start()
+
+    def run(self, uid: str, make: Callable[[], Environment], work: Work) -> Report:
+        """Run an invocation in a warm environment, or in a new one."""
+        while True:
+            environment = self._take(uid) or self._add(make())
+            try:
+                return environment.run(work)
+            except NeverTaken:
+                continue
+            finally:
+                self._give_back(uid, environment)
+
+    def retire(self, uid: str) -> None:
+        """End the environments of a revision: idle ones now, busy ones after their invocation."""
+        with self._lock:
+            self._retired.add(uid)
+            ended = self._idle.pop(uid, [])
+            self._all.difference_update(ended)
+        if ended:  # the caller holds the store's lock, and an engine may take its time
+            threading.Thread(target=_kill, args=(ended,), daemon=True, name="retire").start()
+
+    def close(self) -> None:
+        """End all."""
+        self._stopped.set()
+        with self._lock:
+            ended, self._all = list(self._all), set()
+            self._idle.clear()
+        for environment in ended:
+            environment.kill()
+
+    def count(self, uid: str) -> int:
+        """Return how many idle environments a revision has."""
+        with self._lock:
+            return len(self._idle[uid])
+
+    def _take(self, uid: str) -> Environment | None:
+        with self._lock:
+            idle = self._idle[uid]
+            while idle:
+                environment = idle.pop()
+                if not environment.dead:
+                    environment.busy = True
+                    return environment
+                self._all.discard(environment)
+        return None
+
+    def _add(self, environment: Environment) -> Environment:
+        environment.busy = True
+        with self._lock:
+            self._all.add(environment)
+        return environment
+
+    def _give_back(self, uid: str, environment: Environment) -> None:
+        environment.idle_since = time.monotonic()
+        with self._lock:
+            environment.busy = False
+            keep = not environment.dead and uid not in self._retired and not self._stopped.is_set()
+            if keep:
+                self._idle[uid].append(environment)
+            else:
+                self._all.discard(environment)
+        if not keep:
+            environment.kill()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(_LOOK_SECONDS):
+            oldest = time.monotonic() - self.idle_seconds
+            with self._lock:
+                busy = [e for e in self._all if e.busy]
+                ended = [e for idle in self._idle.values() for e in idle if e.dead or e.idle_since < oldest]
+                for uid, idle in list(self._idle.items()):
+                    self._idle[uid] = [e for e in idle if e not in ended]
+                self._all.difference_update(ended)
+            for environment in ended:
+                environment.kill()
+            for environment in busy:
+                environment.look()

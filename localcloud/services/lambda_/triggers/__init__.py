@@ -1,0 +1,1 @@
+"""What calls a function: queues, schedules, URLs."""

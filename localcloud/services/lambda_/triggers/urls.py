@@ -1,0 +1,225 @@
+"""Function URLs: `<id>.lambda-url.localhost` and `/_url/<id>/...` on the cloud's own port, in payload format 2.0.
+
+https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html, and for who may call
+https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from localcloud.cloud import Environ, Request
+from localcloud.http.dispatch import FUNCTION_PATH as PREFIX
+from localcloud.http.dispatch import reason
+from localcloud.launchers.runtime_api import REQUEST_LIMIT
+from localcloud.protocol.codec import ServiceError
+from localcloud.services.lambda_.actions.permissions import allows
+from localcloud.services.lambda_.execution.engine import Invoker
+from localcloud.services.lambda_.model import Function, Key, conflict, invalid, not_found, now
+from localcloud.services.lambda_.store import Service
+from localcloud.services.lambda_.triggers import url_events as events
+from localcloud.services.lambda_.triggers.url_responses import Answer, broken, mapped, message
+
+HOST = ".lambda-url.localhost"
+_FORBIDDEN = (
+    "Forbidden. For troubleshooting Function URL authorization issues, see: "
+    "https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html"
+)
+
+
+def install(service: Service, invoker: Invoker) -> None:
+    """Register the actions and the path."""
+    configs = Configs(service)
+    for verb in ("Create", "Get", "Update", "Delete"):
+        service.cloud.action("lambda", f"{verb}FunctionUrlConfig")(getattr(configs, verb.lower()))
+    service.cloud.action("lambda", "ListFunctionUrlConfigs")(configs.list)
+    urls = Urls(service, invoker)
+    service.cloud.route(PREFIX, urls)
+    service.cloud.hosts = urls.by_host
+
+
+def url_id(key: Key, qualifier: str) -> str:
+    """Return the id of a function's URL: 32 lower-case letters and digits, the same each time."""
+    digest = hashlib.sha256(f"{key.arn}:{qualifier}".encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:32]
+
+
+class Configs:
+    """The handlers of FunctionUrlConfig."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.store = service.store
+
+    def create(self, request: Request) -> dict[str, Any]:
+        """CreateFunctionUrlConfig, of the function or of an alias."""
+        with self.store.lock:
+            function, qualifier = self.service.find(request)
+            if qualifier and qualifier not in function.aliases:
+                function.alias(qualifier)  # a version has no URL
+            if qualifier in function.urls:
+                raise conflict(
+                    f"Failed to create function url config for [functionArn = {function.key.arn}]. "
+                    "Error message:  FunctionUrlConfig exists for this Lambda function"
+                )
+            config = {"CreationTime": now(), "InvokeMode": "BUFFERED"}
+            function.urls[qualifier] = self._changed(config, request.params)
+            return self._written(request, function, qualifier)
+
+    def get(self, request: Request) -> dict[str, Any]:
+        """GetFunctionUrlConfig."""
+        with self.store.lock:
+            return self._written(request, *self._find(request))
+
+    def update(self, request: Request) -> dict[str, Any]:
+        """UpdateFunctionUrlConfig."""
+        with self.store.lock:
+            function, qualifier = self._find(request)
+            function.urls[qualifier] = self._changed(function.urls[qualifier], request.params)
+            return self._written(request, function, qualifier)
+
+    def delete(self, request: Request) -> None:
+        """DeleteFunctionUrlConfig."""
+        with self.store.lock:
+            function, qualifier = self._find(request)
+            del function.urls[qualifier]
+
+    def list(self, request: Request) -> dict[str, Any]:
+        """ListFunctionUrlConfigs."""
+        with self.store.lock:
+            function, _ = self.service.find(request)
+            return {"FunctionUrlConfigs": [self._written(request, function, qualifier) for qualifier in function.urls]}
+
+    def _find(self, request: Request) -> tuple[Function, str]:
+        function, qualifier = self.service.find(request)
+        if qualifier not in function.urls:
+            raise not_found("The resource you requested does not exist.")
+        return function, qualifier
+
+    def _changed(self, config: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+        if params.get("InvokeMode") == "RESPONSE_STREAM":
+            raise invalid("the local cloud answers BUFFERED only, not RESPONSE_STREAM")
+        given = {name: params[name] for name in ("AuthType", "Cors", "InvokeMode") if params.get(name)}
+        return {**config, **given, "LastModifiedTime": now()}
+
+    def _written(self, request: Request, function: Function, qualifier: str) -> dict[str, Any]:
+        arn = f"{function.key.arn}:{qualifier}" if qualifier else function.key.arn
+        url = f"{request.origin}{PREFIX}{url_id(function.key, qualifier)}/"
+        return {"FunctionUrl": url, "FunctionArn": arn, **function.urls[qualifier]}
+
+
+class Urls:
+    """The WSGI app behind the path, and behind host names of functions' own."""
+
+    def __init__(self, service: Service, invoker: Invoker) -> None:
+        self.service = service
+        self.invoker = invoker
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request to a path below `/_url/<id>`."""
+        path, _, query = environ["RAW_URI"].partition("?")
+        identity, _, rest = path.removeprefix(PREFIX).partition("/")
+        host = f"{identity}{HOST}:{environ['SERVER_PORT']}" if is_loopback(environ) else _given_host(environ)
+        answer = self._answer(environ, identity, host, "/" + rest, query)
+        _keep_below(answer, f"{PREFIX}{identity}", host)
+        return _sent(answer, environ, start_response)
+
+    def by_host(self, identity: str, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request to the function's own host name."""
+        path, _, query = environ["RAW_URI"].partition("?")
+        return _sent(self._answer(environ, identity, _given_host(environ), path, query), environ, start_response)
+
+    def _answer(self, environ: Environ, identity: str, host: str, path: str, query: str) -> Answer:
+        found = self._find(identity)
+        if found is None:  # as AWS answers (LocalStack's recording, test_lambda_url_non_existing_url)
+            return message(403, None, x_amzn_ErrorType="AccessDeniedException")
+        function, qualifier = found
+        config = function.urls[qualifier]
+        cors = _cors(config.get("Cors") or {}, environ)
+        if environ["REQUEST_METHOD"] == "OPTIONS" and config.get("Cors") and "HTTP_ORIGIN" in environ:
+            return Answer(200, list(cors.items()))
+        signer = events.signer(environ)
+        if not self._may(function, qualifier, signed=bool(signer)):
+            return message(403, _FORBIDDEN, x_amzn_ErrorType="AccessDeniedException")
+        body = environ["wsgi.input"].read(REQUEST_LIMIT)
+        if len(body) == REQUEST_LIMIT:
+            return message(413, f"Request must be smaller than {REQUEST_LIMIT} bytes for the InvokeFunction operation")
+        event = events.made(environ, function, identity, host=host, path=path, query=query, body=body, caller=signer)
+        try:
+            done = self.invoker.invoke(
+                function.key, qualifier, json.dumps(event).encode(), request_id=event["requestContext"]["requestId"]
+            )
+        except ServiceError as error:
+            return message(error.status if error.status == 429 else 502, error.message)  # noqa: PLR2004 - HTTP's own
+        answer = broken() if done.outcome.error else mapped(done.outcome.payload)
+        if answer.why:
+            print(f"the URL of {function.key.name} answered 502: {answer.why}", flush=True)  # noqa: T201 - the cloud's log
+        taken = {name.lower() for name in cors} | {"x-amzn-requestid"}
+        answer.headers = [(name, value) for name, value in answer.headers if name.lower() not in taken]
+        answer.headers += [("x-amzn-RequestId", done.request_id), *cors.items()]
+        return answer
+
+    def _find(self, identity: str) -> tuple[Function, str] | None:
+        with self.service.store.lock:
+            for function in self.service.store.functions.values():
+                for qualifier in function.urls:
+                    if url_id(function.key, qualifier) == identity:
+                        return function, qualifier
+        return None
+
+    def _may(self, function: Function, qualifier: str, *, signed: bool) -> bool:
+        """Signed callers are taken for the account's own; everybody else needs both permissions in the policy."""
+        with self.service.store.lock:
+            if function.urls[qualifier]["AuthType"] == "AWS_IAM":
+                return signed
+            return allows(function, qualifier, "lambda:InvokeFunctionUrl", "*", via_url=True) and allows(
+                function, qualifier, "lambda:InvokeFunction", "*", via_url=True
+            )
+
+
+def _sent(answer: Answer, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    headers = [(name, value) for name, value in answer.headers if name.lower() != "content-length"]
+    headers.append(("Content-Length", str(len(answer.body))))
+    start_response(f"{answer.status} {reason(answer.status)}", headers)
+    return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body]
+
+
+def _keep_below(answer: Answer, prefix: str, host: str) -> None:
+    """Write redirects within the function as redirects below its path, as a proxy does."""
+    for place, (name, value) in enumerate(answer.headers):
+        if name.lower() == "location":
+            inside = value.removeprefix(f"http://{host}")
+            if inside.startswith("/") and not inside.startswith("//"):
+                answer.headers[place] = (name, prefix + inside)
+
+
+def _given_host(environ: Environ) -> str:
+    return str(environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")
+
+
+def is_loopback(environ: Environ) -> bool:
+    """Say whether the client reached the cloud on this machine: names below localhost mean the same to it."""
+    name = re.sub(r":\d+$", "", _given_host(environ)).strip("[]").lower()
+    return name in ("localhost", "::1") or name.startswith("127.")
+
+
+def _cors(config: Mapping[str, Any], environ: Environ) -> dict[str, str]:
+    origin = environ.get("HTTP_ORIGIN", "")
+    allowed = config.get("AllowOrigins") or []
+    if not origin or not ("*" in allowed or origin in allowed):
+        return {}
+    made = {"Access-Control-Allow-Origin": origin if "*" not in allowed or config.get("AllowCredentials") else "*"}
+    if config.get("AllowCredentials"):
+        made["Access-Control-Allow-Credentials"] = "true"
+    if environ["REQUEST_METHOD"] == "OPTIONS":
+        made["Access-Control-Allow-Methods"] = ",".join(config.get("AllowMethods") or [])
+        made["Access-Control-Allow-Headers"] = ",".join(config.get("AllowHeaders") or [])
+        made["Access-Control-Max-Age"] = str(config.get("MaxAge") or 0)
+    if config.get("ExposeHeaders"):
+        made["Access-Control-Expose-Headers"] = ",".join(config["ExposeHeaders"])
+    return made

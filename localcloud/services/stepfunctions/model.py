@@ -1,0 +1,168 @@
+"""What Step Functions keeps: machines with versions and aliases, executions."""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from localcloud.cloud import ServiceError
+from localcloud.services.stepfunctions.asl.history import History
+from localcloud.services.stepfunctions.asl.states import Checkpoint, Where
+from stepladder.core.names import partition_of
+
+_ARN = r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:"
+_MACHINE = re.compile(_ARN + r"stateMachine:[^:\s]+(:[^:\s]+)?")
+_EXECUTION = re.compile(_ARN + r"execution:[^:\s]+:[^:\s]+")
+MACHINE_FIELDS = ("definition", "roleArn", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")
+
+
+@dataclass
+class Machine:
+    """A state machine. `versions` holds copies of `given`, frozen."""
+
+    arn: str
+    name: str
+    type: str
+    created: datetime
+    given: dict[str, Any]
+    revision: str = field(default_factory=lambda: str(uuid.uuid4()))
+    versions: dict[int, dict[str, Any]] = field(default_factory=dict)
+    last_version: int = 0
+    aliases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def describe(self, version: int | None = None) -> dict[str, Any]:
+        """Return the machine, or one of its versions, as DescribeStateMachine does."""
+        given = self.versions[version] if version else self.given
+        shown = {
+            "stateMachineArn": f"{self.arn}:{version}" if version else self.arn,
+            "name": self.name,
+            "status": "ACTIVE",
+            "type": self.type,
+            "creationDate": given.get("creationDate", self.created),
+            "revisionId": given.get("revisionId", self.revision),
+            "loggingConfiguration": {"level": "OFF", "includeExecutionData": False},
+            "tracingConfiguration": {"enabled": False},
+            "encryptionConfiguration": {"type": "AWS_OWNED_KEY"},
+        }
+        shown |= {k: given[k] for k in (*MACHINE_FIELDS, "description") if given.get(k) is not None}
+        return shown
+
+    def publish(self, description: str | None, at: datetime) -> int:
+        """Freeze what the machine is now; the same revision gives the same version."""
+        for number, version in self.versions.items():
+            if version["revisionId"] == self.revision:
+                return number
+        self.last_version += 1
+        self.versions[self.last_version] = {
+            **self.given,
+            "description": description,
+            "creationDate": at,
+            "revisionId": self.revision,
+        }
+        return self.last_version
+
+
+@dataclass
+class Execution:
+    """One execution of a machine, and how far it is."""
+
+    arn: str
+    name: str
+    machine: str
+    definition: dict[str, Any]
+    role: str
+    input: str
+    started: datetime
+    version_arn: str | None = None
+    alias_arn: str | None = None
+    status: str = "RUNNING"
+    stopped: datetime | None = None
+    output: str | None = None
+    error: str | None = None
+    cause: str | None = None
+    redrives: int = 0
+    redriven: datetime | None = None
+    trace: str | None = None
+    history: History = field(default_factory=History)
+    checkpoints: dict[Where, Checkpoint] = field(default_factory=dict)
+    abort: threading.Event = field(default_factory=threading.Event)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the execution as ListExecutions does."""
+        shown = {
+            "executionArn": self.arn,
+            "stateMachineArn": self.machine,
+            "name": self.name,
+            "status": self.status,
+            "startDate": self.started,
+            "stopDate": self.stopped,
+            "stateMachineVersionArn": self.version_arn,
+            "stateMachineAliasArn": self.alias_arn,
+            "redriveCount": self.redrives,
+            "redriveDate": self.redriven,
+        }
+        return {k: v for k, v in shown.items() if v is not None}
+
+    def describe(self) -> dict[str, Any]:
+        """Return the execution as DescribeExecution does."""
+        shown: dict[str, Any] = {
+            "input": self.input,
+            "inputDetails": {"included": True},
+            "output": self.output,
+            "outputDetails": {"included": True} if self.output is not None else None,
+            "error": self.error,
+            "cause": self.cause,
+            "traceHeader": self.trace,
+            "redriveStatus": "REDRIVABLE" if self.redrivable else "NOT_REDRIVABLE",
+        }
+        if not self.redrivable:
+            done = "RUNNING" if self.status == "RUNNING" else "SUCCEEDED"
+            shown["redriveStatusReason"] = f"Execution is {done} and cannot be redriven"
+        return self.summary() | {k: v for k, v in shown.items() if v is not None}
+
+    @property
+    def redrivable(self) -> bool:
+        """Say whether RedriveExecution may go on with it."""
+        return self.status in ("FAILED", "ABORTED", "TIMED_OUT")
+
+
+@dataclass
+class States:
+    """All of Step Functions in one account and region."""
+
+    account: str
+    region: str
+    machines: dict[str, Machine] = field(default_factory=dict)
+    executions: dict[str, Execution] = field(default_factory=dict)
+
+    def arn(self, kind: str, name: str) -> str:
+        """Return the ARN of a stateMachine or an execution (`<machine>:<name>`)."""
+        return f"arn:{partition_of(self.region)}:states:{self.region}:{self.account}:{kind}:{name}"
+
+    def machine(self, arn: str) -> Machine:
+        """Return a machine by its unqualified ARN, or raise the service's error."""
+        if not _MACHINE.fullmatch(arn):
+            raise ServiceError("InvalidArn", f"Invalid Arn: '{arn}'")
+        found = self.machines.get(":".join(arn.split(":")[:7]))
+        if found is None:
+            raise ServiceError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
+        return found
+
+    def execution(self, arn: str) -> Execution:
+        """Return an execution, or raise the service's error."""
+        if not _EXECUTION.fullmatch(arn):
+            raise ServiceError("InvalidArn", f"Invalid Arn: '{arn}'")
+        if arn not in self.executions:
+            raise ServiceError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
+        return self.executions[arn]
+
+
+def qualifier(arn: str) -> str:
+    """Return the version or alias at the end of a machine's ARN; empty when it is unqualified."""
+    parts = arn.split(":")
+    return parts[7] if len(parts) > 7 else ""  # noqa: PLR2004 - arn:aws:states:region:account:stateMachine:name:qualifier

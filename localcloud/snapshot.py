@@ -1,0 +1,113 @@
+"""Objects as bytes and back. What is read back can hold data only: it names classes of a short list, and no functions.
+
+A pickle may name any importable function and call it. Folders travel (in archives, in repositories), so reading one
+must not run code that its maker chose.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+import threading
+import types
+from collections.abc import Iterator
+from typing import Any
+
+OWNERS = frozenset({"moto", "stepladder"})
+"""Packages whose own classes may stand in a snapshot."""
+
+KNOWN = frozenset(
+    {
+        *(("builtins", name) for name in ("bytearray", "complex", "frozenset", "object", "range", "set", "slice")),
+        *(("collections", name) for name in ("OrderedDict", "defaultdict", "deque", "Counter")),
+        *(("datetime", name) for name in ("date", "datetime", "time", "timedelta", "timezone")),
+        *(("_thread", name) for name in ("allocate_lock", "lock", "RLock")),
+        *(("threading", name) for name in ("Condition", "Event", "Lock", "RLock", "Semaphore")),
+        ("_io", "BytesIO"),
+        ("_io", "StringIO"),
+        ("copyreg", "__newobj__"),
+        ("copyreg", "_reconstructor"),
+        ("decimal", "Decimal"),
+        ("ipaddress", "IPv4Network"),
+        ("re", "_compile"),
+        ("localcloud.snapshot", "_nothing"),
+        ("types", "SimpleNamespace"),
+        ("uuid", "UUID"),
+        ("zoneinfo", "ZoneInfo._unpickle"),
+        *(("builtins", name) for name in ("dict", "list", "tuple", "str", "int", "float", "bool", "bytes")),
+    }
+)
+"""What else may stand in one. None of these calls what it is given."""
+
+
+class ForbiddenError(pickle.UnpicklingError):
+    """A snapshot names what is neither data nor a class of ours."""
+
+
+def _nothing() -> None:
+    return None
+
+
+_KINDS: dict[type, Any] = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
+_LOCK_TYPES = (*_KINDS, threading.Event, threading.Condition, threading.Semaphore)
+
+
+class _Pickler(pickle.Pickler):
+    """Leave out what belongs to the process and not to the state: locks, threads, generators."""
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, _LOCK_TYPES):
+            return type(value) if value.__class__.__module__ == "threading" else _KINDS[type(value)], ()
+        if isinstance(value, types.GeneratorType | threading.Thread):
+            return _nothing, ()
+        return NotImplemented
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in KNOWN:
+            return super().find_class(module, name)
+        if module.partition(".")[0] in OWNERS and "." not in name:
+            found = super().find_class(module, name)
+            if isinstance(found, type) and found.__module__ == module:
+                return found
+        raise ForbiddenError(f"it names {module}.{name}")
+
+
+def dump(value: Any) -> bytes:
+    """Return a value as bytes that `load` takes. Raises what pickling raises, and `ForbiddenError`."""
+    buffer = io.BytesIO()
+    _Pickler(buffer, protocol=4).dump(value)
+    data = buffer.getvalue()
+    reader = _Unpickler(io.BytesIO())
+    for module, name in set(_named(data)):
+        reader.find_class(module, name)
+    return data
+
+
+def load(data: bytes) -> Any:
+    """Return the value of `dump`. Raises `ForbiddenError` before anything that was named is called."""
+    return _Unpickler(io.BytesIO(data)).load()
+
+
+def _named(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the globals that a pickle names: of protocol 4 by two strings, of which either may be a memoised one."""
+    memo: list[Any] = []
+    strings: list[Any] = []
+    last: Any = None
+    for code, argument, _position in pickletools.genops(data):
+        if code.name == "MEMOIZE":
+            memo.append(last)
+            continue
+        if code.name in ("SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"):
+            last = argument
+            strings.append(argument)
+        elif code.name in ("BINGET", "LONG_BINGET"):
+            last = memo[int(argument or 0)]
+            strings.append(last)
+        elif code.name == "STACK_GLOBAL":
+            yield str(strings[-2]), str(strings[-1])
+            last = None
+        else:
+            last = None

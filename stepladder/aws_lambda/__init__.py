@@ -1,0 +1,1 @@
+"""Lambda's functions and aliases, as the rest of stepladder sees them."""

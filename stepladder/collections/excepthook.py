@@ -1,0 +1,121 @@
+"""What goes wrong before a task begins: Invoke reads `invoke.yaml` and INVOKE_* by itself and ends in a traceback.
+
+`explain_startup` puts a hook in Python's last resort, so that a person reads what is wrong and CI gets exit code 2. An
+exception that nobody expected keeps its traceback, with a line below it that says what that is.
+
+`be_quick` tunes the garbage collector for a process of half a second, most of which makes modules that stay.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import select
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from stepladder.core.errors import BadInputError, StepladderError
+from stepladder.settings import invoke_yaml
+
+_OBJECTS = 100_000
+_PIPE_CLOSED = 128 + 13  # what a shell says of a program that SIGPIPE ended
+_ENVIRONMENT_MODULE = "invoke.env"
+_READERS = ("invoke.config", _ENVIRONMENT_MODULE)
+
+
+def explain_startup() -> None:
+    """Let errors that reach Python's last resort be explained."""
+    sys.excepthook = _hook
+
+
+def be_quick() -> None:
+    """Collect garbage rarely, and not at all at the end: a quarter of what a command with nothing to do took.
+
+    Reference counting frees nearly everything; what is left waits for a hundred thousand objects instead of 700. At
+    exit `freeze` takes all objects out of the collector's sight, which would walk every module's once more.
+    """
+    gc.set_threshold(_OBJECTS, 50, 50)
+    atexit.register(gc.freeze)
+
+
+def explained(error: BaseException, trace: TracebackType | None) -> StepladderError | None:
+    """Return what is wrong with the settings' file or variables; None when it is something else."""
+    kinds = {f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}" for kind in type(error).__mro__}
+    frames = [(frame.f_globals.get("__name__", ""), frame.f_locals) for frame, _ in traceback.walk_tb(trace)]
+    if "error.YAMLError" in kinds or any(module in _READERS for module, _ in frames):
+        found = invoke_yaml.problems(_settings_file([scope for _, scope in frames]))
+        if found:
+            return BadInputError("the settings can't be read", hint="fix invoke.yaml", problems=found)
+    variables = [scope for module, scope in frames if module == _ENVIRONMENT_MODULE]
+    if variables:
+        return _bad_variable(error, variables)
+    merged = [scope for module, scope in frames if module == "invoke.config" and {"base", "updates"} <= scope.keys()]
+    if merged:
+        path = ".".join(str(scope["key"]) for scope in merged if "key" in scope)
+        bad = merged[-1].get("value") if path else merged[-1]["updates"]
+        return BadInputError(
+            "the settings are not valid",
+            hint="mend them in invoke.yaml",
+            problems=(f"{path or 'invoke.yaml'} is {bad!r}; allowed: a mapping",),
+        )
+    return None
+
+
+def _settings_file(scopes: list[dict[str, Any]]) -> Path:
+    """Return the file that Invoke was reading, else the project's own."""
+    from invoke import Config
+
+    for scope in reversed(scopes):
+        if "filepath" in scope:
+            return Path(scope["filepath"])
+    configs = [value for scope in scopes for value in scope.values() if isinstance(value, Config)]
+    prefix = next((root for config in configs if (root := getattr(config, "_project_prefix", None))), "")
+    return Path(f"{prefix}invoke.yaml")
+
+
+def _bad_variable(error: BaseException, scopes: list[dict[str, Any]]) -> StepladderError:
+    """Explain a variable whose text can't become what its key holds."""
+    path, value, old = (next((s[name] for s in scopes[::-1] if name in s), None) for name in ("key_path", "new", "old"))
+    if path is None:
+        return BadInputError(f"INVOKE_* variables don't fit the settings: {error}")
+    name = f"INVOKE_{'_'.join(path).upper()}"
+    allowed = "nothing: a list can only stand in invoke.yaml" if isinstance(old, list) else "a number"
+    problem = f"{name} is {value!r}; allowed: {allowed}"
+    return BadInputError("the settings are not valid", hint=f"mend or unset {name}", problems=(problem,))
+
+
+def _nobody_reads() -> bool:
+    """Say whether who read our output has gone, as `head` does; then nothing more is written there."""
+    poll, output = select.poll(), sys.stdout.fileno()
+    poll.register(output, 0)
+    if not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)  # the flush at the end would complain
+    return True
+
+
+def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    from stepladder.core.console import Console
+
+    if issubclass(kind, KeyboardInterrupt):
+        raise SystemExit(130)
+    if issubclass(kind, BrokenPipeError) and _nobody_reads():
+        raise SystemExit(_PIPE_CLOSED)
+    console = Console()
+    found = explained(error, trace)
+    if found:
+        console.error(found)
+        raise SystemExit(int(found.exit_code))
+    sys.__excepthook__(kind, error, trace)
+    console.line()
+    console.error(
+        StepladderError(
+            f"nobody expected this {kind.__name__}",
+            hint="its traceback stands above; if it isn't from your own tasks, it is a bug of stepladder",
+        )
+    )
+    raise SystemExit(1)

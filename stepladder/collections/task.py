@@ -1,0 +1,148 @@
+"""The edge between Invoke and the library: errors become exit codes here and nowhere else."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import invoke
+from invoke.parser.parser import ParseMachine
+
+from stepladder.collections import usage
+from stepladder.core import aws
+from stepladder.core.errors import ExitCode, InterruptedRunError, NotReadyError, StepladderError
+
+_DISK = {
+    errno.EACCES: "allow this user to write there",
+    errno.EDQUOT: "make room on the disk",
+    errno.ENOSPC: "make room on the disk",
+    errno.EROFS: "make the file system writable",
+}
+"""What a person may do about a disk that isn't ours to repair."""
+
+
+class _Optional(invoke.Argument):
+    """A positional argument that may be left out: no value while words are read, its default once they are."""
+
+    all_read = False
+
+    @property
+    def value(self) -> Any:
+        """What was typed."""
+        return super().value if self.all_read or self.got_value else None
+
+    @value.setter
+    def value(self, typed: str) -> None:
+        self.set_value(typed)
+
+
+def _reading(method: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a method of Invoke's parser, which wants every positional argument, so that `_Optional` takes no flag."""
+
+    @functools.wraps(method)
+    def read(machine: Any, *token: str) -> None:
+        if not token or token[0].startswith("-"):
+            for argument in machine.context.positional_args if machine.context else ():
+                if isinstance(argument, _Optional):
+                    argument.all_read = True
+        method(machine, *token)
+
+    return read
+
+
+for _name in ("handle", "complete_context"):  # a subclass would have no states: the machine's metaclass drops them
+    setattr(ParseMachine, _name, _reading(getattr(ParseMachine, _name)))
+
+
+class _Task(invoke.Task[Any]):
+    """A task that keeps its help texts: Invoke takes them off when it makes the flags, and has none the next time.
+
+    A positional argument with a default may be left out. `-e` is `--env` of every task that has it; before a task's
+    name it is Invoke's own `--echo`.
+    """
+
+    help: dict[str, str]
+
+    def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
+        found: dict[str, Any] = super().arg_opts(name, default, taken_names)
+        if name == "env" and "e" not in found["names"]:
+            found["names"].append("e")
+        return found
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[invoke.Argument]:
+        kept = dict(self.help)
+        try:
+            found = list(super().get_arguments(ignore_unknown_help))
+        finally:
+            self.help = kept
+        for argument in found:
+            if argument.positional and argument.default is not None:
+                argument.__class__ = _Optional
+        return found
+
+
+def task(*args: Any, reads_only: bool = False, **kwargs: Any) -> Any:
+    """Declare an Invoke task whose errors are explained and whose exit codes can be trusted.
+
+    A flag `--json` of the task (parameter `json_`, or `json`) also makes its errors JSON. Only what `positional` names
+    is taken by position; a parameter without a default must be given by its flag. Invoke's own `--dry` is refused
+    unless the task `reads_only`.
+    """
+
+    def declare(body: Callable[..., Any]) -> Any:
+        command = usage.command_of(body, is_default=bool(kwargs.get("default")))
+        guarded = _guarded(body, command, reads_only=reads_only)
+        made = invoke.task(guarded, klass=_Task, **{"positional": [], **kwargs})
+        made.reads_only = reads_only
+        return made
+
+    return declare(args[0]) if args and callable(args[0]) else declare
+
+
+def _guarded(body: Callable[..., Any], command: str, *, reads_only: bool) -> Callable[..., Any]:
+    @functools.wraps(body)
+    def guarded(context: Any, *args: Any, **kwargs: Any) -> Any:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                signal.signal(number, _interrupt)
+        try:
+            if not reads_only:
+                usage.refuse_dry(body, command, context, kwargs.get("env"))
+            usage.check(body, command, context, args, kwargs)
+            return body(context, *args, **kwargs)
+        except StepladderError as error:
+            _explain(error, kwargs)
+            raise invoke.Exit(code=int(error.exit_code)) from error
+        except KeyboardInterrupt:
+            _explain(InterruptedRunError("interrupted", hint="run the same command again to go on"), kwargs)
+            raise invoke.Exit(code=int(ExitCode.INTERRUPTED)) from None
+        except Exception as error:
+            explained = aws.explain(error) or _of_disk(error)
+            if explained is None:
+                raise
+            _explain(explained, kwargs)
+            raise invoke.Exit(code=int(explained.exit_code)) from error
+
+    return guarded
+
+
+def _of_disk(error: Exception) -> StepladderError | None:
+    """Return what a disk that is full or can't be written means to a person; None for any other exception."""
+    if not isinstance(error, OSError) or error.errno not in _DISK:
+        return None
+    where = f"{error.filename}: " if error.filename else ""
+    return NotReadyError(f"{where}{error.strerror}", hint=f"{_DISK[error.errno]}, then run the same command again")
+
+
+def _explain(error: StepladderError, kwargs: dict[str, Any]) -> None:
+    from stepladder.core.console import Console
+
+    Console(as_json=bool(kwargs.get("json") or kwargs.get("json_"))).error(error)
+
+
+def _interrupt(_signum: int, _frame: object) -> None:
+    """Treat SIGTERM, which CI runners send, and SIGHUP, which a closed terminal sends, like Ctrl-C."""
+    raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""One verb a module: what a task does, from settings to report. The only place where the rooms meet."""

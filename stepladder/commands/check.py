@@ -1,0 +1,144 @@
+"""What a generated project runs on itself: checks, tests against the locked packages, the lock."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from stepladder.commands.checks import Check, run_all, tool
+from stepladder.core import process
+from stepladder.core.console import Console, Step
+from stepladder.core.errors import BadInputError, StepladderError
+from stepladder.images.requirements import dependencies, lock, read
+from stepladder.releases import variables
+from stepladder.settings.load import BUILD, Settings
+
+_INSTALL_DEADLINE = 300.0
+# These name folders of Lambda's file system
+_LAMBDAS_PATHS = ("LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "PYTHONHOME", "PYTHONPATH")
+_TEST_DEADLINE = 3600.0
+
+
+def check(settings: Settings | StepladderError, console: Console, root: Path | None = None) -> None:
+    """Check all that stands in the project, at once. Raises `StepladderError` when a check fails.
+
+    `settings` may be the error that reading them raised: then what needs none of them is checked, in `root`.
+    """
+    where = root or (settings.root if isinstance(settings, Settings) else Path.cwd())
+    build_dir = where / BUILD
+    checks = [Check("validate", act=lambda step: _validate(where, build_dir, step)), _settings(settings)]
+    if isinstance(settings, Settings):
+        known = settings
+        checks += [
+            Check("smoke", act=lambda step: _smoke(known, step)),
+            Check("lock", act=lambda step: _lock(known, step)),
+            Check("Dockerfile", act=lambda step: _dockerfile(known, step, console)),
+        ]
+    checks += [
+        Check("ruff", ("ruff", "check"), told="no fault in the Python files"),
+        Check("format", ("ruff", "format", "--check"), told="the Python files are formatted"),
+        Check(
+            "terraform",
+            ("terraform", "fmt", "-check", "-diff", "-recursive", "terraform"),
+            needs="terraform",
+            told="the Terraform files are formatted",
+        ),
+    ]
+    run_all(checks, where, console)
+
+
+def _settings(told: Settings | StepladderError) -> Check:
+    def act(step: Step) -> None:
+        if isinstance(told, StepladderError):
+            raise told
+        step.done(f"{len(told.environments)} environments: {', '.join(told.environments)}")
+
+    return Check("settings", act=act)
+
+
+def _smoke(settings: Settings, step: Step) -> None:
+    from stepladder.releases import smoke
+    from stepladder.releases.smoke_cases import load
+
+    try:
+        cases = load(settings.root / settings.smoke_path)
+    except smoke.SmokeCasesError as error:
+        raise BadInputError("the smoke cases are not valid", problems=error.problems) from None
+    step.done(f"{len(cases)} in {settings.smoke_path}")
+
+
+def _lock(settings: Settings, step: Step) -> None:
+    lock.check(settings)
+    step.done(f"{settings.image.context}/requirements.txt locks what requirements.in asks for")
+
+
+def _dockerfile(settings: Settings, step: Step, console: Console) -> None:
+    """Read the Dockerfile as a deployment does, with the handler that it names."""
+    from stepladder.images import preflight
+
+    preflight.check(settings, console.warn, take_pointers=False)
+    step.done(f"{settings.image.context}/Dockerfile and its handler")
+
+
+def validate(settings: Settings, console: Console) -> None:
+    """Run `terraform validate` on a copy of the roots, without backends; not again for code that was valid."""
+    with console.step("validate") as step:
+        _validate(settings.root, settings.build_dir, step)
+
+
+def _validate(root: Path, build_dir: Path, step: Step) -> None:
+    from stepladder.terraform.validate import validate
+
+    roots = validate([root / "terraform"], build_dir, progress=step.progress)
+    if roots:
+        step.done(", ".join(roots))
+    else:
+        step.skip("the Terraform code is as it was when it was found valid")
+
+
+def run_tests(settings: Settings, console: Console, only: str, environment: str = "") -> None:
+    """Run pytest with the packages that the image will hold, and the function's environment variables.
+
+    They are those of `environment` (empty: the lowest rung); one that is set already stays. Raises `StepladderError`
+    when a test fails.
+    """
+    own = variables.of(settings, environment)
+    with console.step("packages") as step:
+        count = packages(settings)
+        step.done(f"{count} installed") if count else step.skip("as locked")
+    argv = [sys.executable, "-m", "pytest", *shlex.split(only)]
+    given = {name: value for name, value in own.values.items() if name not in os.environ and name not in _LAMBDAS_PATHS}
+    if process.run(argv, cwd=settings.root, env=given, timeout=_TEST_DEADLINE, attached=True).code:
+        raise StepladderError("the tests failed", hint=own.hint(environment or settings.rungs[0]))
+
+
+def packages(settings: Settings) -> int:
+    """Install what requirements.txt locks into `.stepladder/packages`, where the project's pytest looks.
+
+    Apart from the tools' own packages, so that the function may need other versions than stepladder does. Returns how
+    many packages were installed: 0 when they are there already.
+    """
+    lock.check(settings)
+    locked = settings.root / settings.image.context / "requirements.txt"
+    wanted = hashlib.sha256(f"{sys.version_info[:2]} ".encode() + locked.read_bytes()).hexdigest()
+    folder, stamp = settings.build_dir / "packages", settings.build_dir / "packages.sha256"
+    if stamp.is_file() and stamp.read_text("utf-8") == wanted and folder.is_dir():
+        return 0
+    asked = read.read(locked, f"{settings.image.context}/requirements.txt")
+    dependencies.check_locked(locked, asked)
+    fresh = settings.build_dir / f"packages.{os.getpid()}"
+    stamp.unlink(missing_ok=True)
+    argv = [tool("uv"), "pip", "install", "--quiet", "--require-hashes", "--requirement", str(locked)]
+    argv += ["--target", str(fresh), "--python", sys.executable, "--color", "never"]
+    done = process.run(argv, cwd=settings.root, timeout=_INSTALL_DEADLINE)
+    if done.code:
+        here = dependencies.Target(settings.python)
+        raise dependencies.explained(done.err, asked.requirements, here)
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+    stamp.write_text(wanted, "utf-8")
+    return len(list(folder.glob("*.dist-info")))

@@ -1,0 +1,201 @@
+"""`inv deploy`: read, plan, act, verify, report. With nothing to do it makes two AWS calls and starts nothing.
+
+The order of a deployment: foundation, service, image, release; the first one needs the image before the service, whose
+function is created from it. Every step may be repeated: a killed run is continued by running it again.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from stepladder.core import names
+from stepladder.core.ci import in_ci
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.ledger.lock import WAIT
+from stepladder.ledger.schema import Holder, Release, recorded_commit
+from stepladder.releases import cut_off, ladder_guard, preview, restore
+from stepladder.releases import plan as plans
+from stepladder.releases import report as reports
+from stepladder.releases.acts import Acts
+from stepladder.releases.interfaces import Images, Infra
+from stepladder.releases.plan import FOUNDATION, SERVICE, Plan, Wanted, World
+from stepladder.releases.release import Released
+from stepladder.releases.report import Report
+from stepladder.releases.rung import Rung
+from stepladder.releases.smoke_cases import UNTESTED_WARNING, load_suite
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the caller asked for. `infra` is auto, always, never, or empty for the settings' own.
+
+    `skip_ladder` releases the working tree on a rung that gets its images by promotion; `why` is then needed.
+    """
+
+    infra: str = ""
+    dry_run: bool = False
+    force: bool = False
+    wait: bool = False
+    allow_dirty: bool = False
+    no_smoke: bool = False
+    skip_ladder: bool = False
+    why: str = ""
+
+
+class Deploy:
+    """One deployment of one rung."""
+
+    def __init__(self, rung: Rung, images: Images, infra: Infra, request: Request) -> None:
+        self.rung = rung
+        self.images = images
+        self.infra = infra
+        self.request = request
+        self.mode = request.infra or rung.settings.infra
+        self.pool = ThreadPoolExecutor(6, thread_name_prefix="deploy")
+        self.acts = Acts(rung, images, infra, self.pool, self.mode, request.force)
+        self._lost_alias = ""
+        self._again = ""
+
+    def run(self) -> Report:
+        """Deploy and return the report.
+
+        A refusal comes before anything has changed, but for three that can't be known so early: that a new image is
+        marked bad (its digest comes of the build, and a changed service is applied before that), that somebody
+        touched the function meanwhile, and that Terraform can't undo what somebody did to it. None is reached after
+        the alias has moved.
+        """
+        if self.mode not in ("auto", "always", "never"):
+            raise BadInputError(f"--infra is {self.mode!r}", hint="allowed: auto, always, never")
+        asked, rung = self.request, self.rung
+        self.acts.skipped_ladder = ladder_guard.skipped(
+            rung.settings, rung.environment, skip_ladder=asked.skip_ladder, why=asked.why
+        )
+        with self.pool, preview.foretold(dry_run=asked.dry_run):
+            self.acts.suite = load_suite(rung, no_smoke=asked.no_smoke)
+            world, wanted = self._bound(*self._read())
+            plan = self._plan(world, wanted)
+            if not plan.acts:
+                return self._unchanged(world, plan)
+            if asked.dry_run:
+                return self._preview(world, plan)
+            if asked.no_smoke:
+                rung.console.warn(UNTESTED_WARNING)
+            self._check_commit()
+            return self._locked(world, wanted)
+
+    # read
+
+    def _read(self) -> tuple[World, Wanted]:
+        """Read alias and ledger while the working tree is hashed."""
+        alias = self.pool.submit(self.rung.alias)
+        ledger = self.pool.submit(self.rung.ledger.snapshot, self.rung.environment)
+        foundation, service = self.infra.inputs_hash(FOUNDATION), self.infra.inputs_hash(SERVICE)
+        wanted = Wanted(self.images.input_key(), foundation, service, self.acts.suite.key)
+        world = World(alias.result(), ledger.result())
+        self.acts.url = world.ledger.infra.url if world.ledger.infra else ""
+        return world, wanted
+
+    def _bound(self, world: World, wanted: Wanted) -> tuple[World, Wanted]:
+        """Settle what this deploy may release, and whether the alias has to be put back first.
+
+        Returns the world with the alias where it will be then, and what is wanted under the ladder's rule.
+        """
+        rung, current = self.rung, world.ledger.current
+        if world.alias and not self.request.force:
+            rung.check_released(world.alias, current)
+        if not self.acts.skipped_ladder:
+            force = self.request.force
+            self.acts.pin = ladder_guard.pin(rung, world.alias, world.ledger, wanted.input_key, force=force)
+        self._lost_alias = restore.target(rung, world)
+        if self._lost_alias:
+            self._again = "" if world.alias else restore.DELETED
+            if self._again and self.mode == "never":
+                raise RefusedError(
+                    f"alias {names.ALIAS} of {rung.names.function} was deleted, and --infra never forbids to make "
+                    "again what hung on it",
+                    hint=f"let it: `inv deploy --env {rung.environment} --infra auto`",
+                )
+            world = restore.planned(world, self._lost_alias)
+        if self.acts.pin and current and self.acts.pin.digest == current.digest:
+            self.acts.say_left_out(current.input_key, wanted)
+            wanted = replace(wanted, input_key=current.input_key)
+        return world, wanted
+
+    def _plan(self, world: World, wanted: Wanted) -> Plan:
+        return plans.make(world, wanted, self.mode, self.acts.pin, self._again, environment=self.rung.environment)
+
+    def _unchanged(self, world: World, plan: Plan) -> Report:
+        for planned in plan.steps:
+            self.acts.skip(planned)
+        return reports.unchanged(self.rung, world, plan, self.acts.url)
+
+    def _preview(self, world: World, plan: Plan) -> Report:
+        """Tell what would be done, from real reads and real plans; change nothing."""
+        self._check_commit()
+        preview.warn_of_lock(self.rung, world.ledger.lock)
+        if self._lost_alias:
+            self.rung.console.line(f"would put alias {names.ALIAS} back on version {self._lost_alias}")
+        image = self.acts.pin.digest if self.acts.pin else ""
+        cases = len(self.acts.suite.cases)
+        preview.tell(self.rung, self.infra, world, plan, image=image, cases=cases, force=self.request.force)
+        return reports.previewed(self.rung, world, plan, self.acts.url)
+
+    def _check_commit(self) -> None:
+        """Learn the commit; refuse what no commit records when a CI job would release it."""
+        from stepladder.releases import sources
+
+        commit = sources.commit(self.rung.settings)
+        self.acts.commit = recorded_commit(commit.sha, dirty=commit.dirty)
+        if commit.dirty and in_ci() and not self.request.allow_dirty:
+            raise RefusedError(
+                f"files differ from their commit, and a CI job releases only what is committed: {commit.changed}",
+                hint="commit it, or pass --allow-dirty if the job itself changes files on purpose",
+            )
+
+    # act
+
+    def _locked(self, world: World, wanted: Wanted) -> Report:
+        rung = self.rung
+        if not world.ledger.exists:
+            # The table that holds the lock is yet to be made. Terraform's own locks (a file lock of this checkout, then
+            # the state's) keep two of us apart until then.
+            rung.check_account(rung.aws.account())
+            self.acts.check_files()
+            wanted = self.acts.apply(FOUNDATION, wanted, None)
+            world = replace(world, ledger=rung.ledger.snapshot(rung.environment))
+        elif world.alias is None:
+            rung.check_account(rung.aws.account())
+        wait = WAIT if self.request.wait else 0.0
+        with rung.alone(world.ledger.lock, wait=wait, waiting=self._say_waiting) as was_free:
+            before, adopted = world, None
+            if not was_free:
+                adopted = self._taken_over()
+                world, wanted = self._bound(*self._read())
+            plan = self._plan(world, wanted)
+            if self._lost_alias:
+                world = replace(world, alias=restore.put_back(rung, world.ledger, self._lost_alias))
+            if plan.acts:
+                return self.acts.execute(world, wanted, plan)
+            if adopted and world.alias:
+                return reports.released(rung, Released(adopted, world.alias, moved=True), before, plan, self.acts.url)
+            return self._unchanged(world, plan)
+
+    def _say_waiting(self, holder: Holder) -> None:
+        self.rung.console.warn(
+            f"waiting up to {WAIT / 60:.0f} minutes for {holder.owner} (process {holder.pid}), at work since "
+            f"{holder.since}: {holder.command}"
+        )
+
+    def _taken_over(self) -> Release | None:
+        """Tell whose lock was taken over, and free what it left; return the release that is written in its stead."""
+        dead = self.rung.lock.taken_over
+        if dead:
+            self.rung.console.warn(
+                f"took over the lock that {dead.owner} (process {dead.pid}) left on {dead.since}: {dead.command}"
+            )
+            for line in self.infra.free_lock_of(dead):
+                self.rung.console.warn(line)
+            if dead.pending:
+                return cut_off.adopt(self.rung, self.rung.alias(), self.rung.ledger.snapshot(self.rung.environment))
+        return None

@@ -1,0 +1,134 @@
+"""What the tasks add to the library: the environment's lock and the ledger around an apply, and printing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stepladder import terraform
+from stepladder.core.clock import stamp
+from stepladder.core.console import Console
+from stepladder.ledger.schema import Infra
+from stepladder.promotion import delivery
+from stepladder.releases import drift, restore
+from stepladder.releases.rung import Rung
+from stepladder.terraform import saved_plan
+from stepladder.terraform.actions import Outcome
+from stepladder.terraform.planning import NoStateError
+from stepladder.terraform.saved_plan import SavedPlan
+
+_COLOURS = {"create": "green", "import": "green", "update": "yellow", "replace": "red", "delete": "red"}
+_SIGNS = {"create": "+", "import": "<", "update": "~", "replace": "-/+", "delete": "-", "remove": ".", "move": ">"}
+
+
+def plan(rung: Rung, root: str, **wanted: Any) -> None:
+    """Save a plan and print it. Before the first deployment there is nothing to plan against, which is no failure.
+
+    The first pull request of a project is planned before anything was deployed. A ledger without a state's bucket is
+    something else: somebody has deleted the bucket. Raises as `terraform.plan`, whose options are `wanted`.
+    """
+    early: NoStateError | None = None
+    with rung.console.step(f"plan {root}") as step:
+        try:
+            saved, notes = terraform.plan(rung.settings, rung.environment, root, aws=rung.aws, step=step, **wanted)
+            step.done(str(saved.counts))
+        except NoStateError as error:
+            if rung.ledger.snapshot(rung.environment).exists:
+                raise
+            early = error
+            step.skip("nothing is deployed yet")
+    if early is None:
+        planned(rung.console, saved, notes)
+        return
+    rung.console.warn(early.message)
+    rung.console.hint(early.hint)
+    if rung.console.as_json:
+        rung.console.json({"deployed": False, "why": early.message})
+
+
+@contextlib.contextmanager
+def alone(rung: Rung) -> Iterator[None]:
+    """Hold the environment's lock: apply and release never run side by side. Before the first foundation: nothing."""
+    snapshot = rung.ledger.snapshot(rung.environment)
+    if not snapshot.exists:
+        yield
+        return
+    with rung.alone(snapshot.lock):
+        yield
+
+
+def before(rung: Rung, root: str) -> Infra | None:
+    """Read what the ledger has of the delivery root, over which no lock of ours is held; nothing of the others.
+
+    Refuses to apply the service while its alias is missing though it was released: Terraform would make it on $LATEST.
+    """
+    if root == "service":
+        restore.check_alias(rung)
+    return delivery.read(rung) if root == delivery.ROOT else None
+
+
+def record(rung: Rung, outcome: Outcome, was: Infra | None) -> None:
+    """Tell the ledger what was applied, so that the next deploy needn't run Terraform to find out."""
+    if outcome.root == delivery.ROOT:
+        delivery.record(rung, outcome.inputs_hash, outcome.plan_id, was=was)
+        return
+    infra = Infra(
+        input_hash=outcome.inputs_hash,
+        plan_id=outcome.plan_id,
+        applied_at=stamp(rung.clock.now()),
+        url=outcome.outputs.get("function_url") or "",
+        config_hash=drift.now(rung) if outcome.root == "service" else "",
+    )
+    rung.ledger.record_infra(rung.environment if outcome.root == "service" else None, infra, rung.lock.holding)
+
+
+def planned(console: Console, saved: SavedPlan, notes: tuple[str, ...]) -> None:
+    """Print a plan: each change by address, destroys in red, then where it is and what to type next."""
+    _notes(console, notes)
+    if console.as_json:
+        console.json(saved.manifest())
+        return
+    rows = [(action, address) for action, addresses in saved_plan.summary(saved).items() for address in addresses]
+    for action, address in rows:
+        sign = f"{_SIGNS.get(action, action):>3}"
+        console.data(f"{console.paint_data(sign, _COLOURS.get(action, 'dim'))} {address}")
+    if not saved.changed:
+        console.line("nothing to change")
+        return
+    if saved.destroyed:
+        lost = ", ".join(change.address for change in saved.destroyed)
+        console.warn(f"data or callers would be lost: {lost}")
+    if saved.needs_image:
+        console.hint(saved_plan.imageless(saved))
+        return
+    command = f"inv tf.apply --env {saved.at.environment.name} --root {saved.at.name}"
+    allow = " --allow-destroy" if saved.destroyed else ""
+    console.hint(f"apply exactly this plan ({saved.id}): `{command}{allow}`")
+
+
+def applied(console: Console, outcome: Outcome) -> None:
+    """Print what an apply did."""
+    _notes(console, outcome.notes)
+    if console.as_json:
+        changes = [{"action": c.action, "address": c.address} for c in outcome.changes]
+        console.json(
+            {"applied": outcome.applied, "changes": changes, "outputs": outcome.outputs, "plan": outcome.plan_id}
+        )
+
+
+def outputs(console: Console, values: Mapping[str, Any]) -> None:
+    """Print outputs as JSON, or one a line. No value is cut to the terminal's width: each is there to be copied."""
+    if console.as_json:
+        console.json(dict(values))
+    else:
+        width = max(map(len, ("output", *values)))
+        console.data(f"{'output':<{width}}  value")
+        for name, value in sorted(values.items()):
+            console.data(f"{name:<{width}}  {value if isinstance(value, str) else json.dumps(value)}")
+
+
+def _notes(console: Console, notes: tuple[str, ...]) -> None:
+    for note in notes:
+        console.line(f"  {note}")

@@ -1,0 +1,147 @@
+"""`inv ledger`: what was released on a rung, and writing it anew out of the published versions."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+from stepladder.core.clock import ago
+from stepladder.core.display import plain_cause
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.tables import Cell, Column
+from stepladder.ledger.schema import (
+    FAILED,
+    ROLLBACK_FAILED,
+    ROLLED_BACK,
+    SUCCEEDED,
+    UNKNOWN,
+    Release,
+    Snapshot,
+    result_words,
+    shown_commit,
+)
+from stepladder.ledger.table import short
+from stepladder.releases import cut_off
+from stepladder.releases.rung import Rung
+
+HEAD = (
+    "release",
+    Column("kind", spare=2),
+    "result",
+    "version",
+    Column("digest", spare=1),
+    Column("commit", spare=3),
+    Column("by", least=8, spare=4),
+    "age",
+    Column("cause", least=30, prose=True),
+)
+_COLOURS = {SUCCEEDED: "green", FAILED: "red", ROLLED_BACK: "yellow", ROLLBACK_FAILED: "red", UNKNOWN: "yellow"}
+
+
+def show(rung: Rung, limit: int, release_id: str = "") -> list[Release]:
+    """Print the newest releases of a rung, newest first, or one in full; a `*` stands before the one that is live."""
+    if release_id:
+        return [_show_release(rung, release_id)]
+    if limit < 1:
+        raise BadInputError(f"--limit is {limit}", hint="allowed: a number from 1")
+    snapshot = _snapshot(rung)
+    found = rung.ledger.history(rung.environment, limit=limit)
+    if rung.console.as_json:
+        rung.console.json([asdict(release) for release in found])
+        return found
+    live = snapshot.current.release_id if snapshot.current else ""
+    rows = [_row(release, release.release_id == live, rung.clock.now()) for release in found]
+    rung.console.table(HEAD, rows)
+    return found
+
+
+def _show_release(rung: Rung, release_id: str) -> Release:
+    """Print one release in full, with the mark of its image if there is one."""
+    snapshot = _snapshot(rung)
+    found = rung.ledger.find(rung.environment, release_id)
+    if found is None:
+        raise BadInputError(
+            f"{rung.environment} has no release {release_id!r}",
+            hint=f"its releases: `inv ledger --env {rung.environment}`",
+        )
+    bad = rung.ledger.marks([found.digest]).get(found.digest)
+    if rung.console.as_json:
+        rung.console.json({**asdict(found), "bad": asdict(bad) if bad else None})
+        return found
+    is_live = snapshot.current is not None and snapshot.current.release_id == found.release_id
+    shown = {
+        "release": found.release_id + (" (live)" if is_live else ""),
+        "environment": found.environment,
+        "kind": found.kind + (" (hotfix)" if found.hotfix else ""),
+        "result": Cell(result_words(found.result), _COLOURS.get(found.result, "")),
+        "cause": plain_cause(found.cause),
+        "past the ladder": found.skipped_ladder,
+        "version": found.version,
+        "version before": found.previous_version,
+        "image digest": found.digest,
+        "marked bad": Cell(f"by {bad.by} at {bad.marked_at}: {plain_cause(bad.why)}", "red") if bad else "",
+        "commit": found.git_commit,
+        "by": found.requested_by,
+        "started": found.started_at,
+        "ended": found.ended_at,
+        "Terraform plan": found.plan_id,
+        "promotion": found.execution_arn,
+        "deployment": found.deployment_id,
+    }
+    rung.console.fields([(name, value) for name, value in shown.items() if value])
+    return found
+
+
+def rebuild(rung: Rung) -> list[Release]:
+    """Write the releases that the descriptions of published versions tell of and the ledger lacks; return those.
+
+    A description doesn't say how its release ended: unless its version is known to have served, its result is unknown,
+    and rollback takes it only by name, once it passes the smoke cases. The lock is held: a release under way has
+    published its version and not yet written its entry.
+    """
+    snapshot = _snapshot(rung)
+    with rung.alone(snapshot.lock), ThreadPoolExecutor(8, thread_name_prefix="ledger") as pool:
+        alias = rung.alias()
+        cut_off.adopt(rung, alias, _snapshot(rung))
+        listed = rung.function.versions()
+        images = pool.map(lambda version: rung.function.read(version.version), listed)
+        versions = [
+            (version.version, version.description, image.digest if image else "", version.modified)
+            for version, image in zip(listed, images, strict=True)
+        ]
+        live = alias.version if alias and not alias.weights else ""
+        new = rung.ledger.rebuild(rung.environment, versions, live)
+    for release in new:
+        told = f"version {release.version} ({short(release.digest)}), {result_words(release.result)}"
+        rung.console.line(f"  release {release.release_id}: {told}")
+    unknown = [release.release_id for release in new if release.result == UNKNOWN]
+    if unknown:
+        rung.console.warn(
+            "whether the unknown ones were ever tested isn't known: for example `inv rollback --env "
+            f"{rung.environment} --to {unknown[-1]}` takes that one once it passes the smoke cases"
+        )
+    rung.console.line(f"{rung.environment}: {len(new)} releases written, of {len(versions)} published versions")
+    if rung.console.as_json:
+        rung.console.json([asdict(release) for release in new])
+    return new
+
+
+def _snapshot(rung: Rung) -> Snapshot:
+    snapshot = rung.ledger.snapshot(rung.environment)
+    if not snapshot.exists:
+        raise RefusedError("there is no ledger yet", hint=f"`inv deploy --env {rung.environment}` makes it")
+    return snapshot
+
+
+def _row(release: Release, live: bool, now: float) -> tuple[Cell | str, ...]:
+    return (
+        Cell(f"{'*' if live else ' '} {release.release_id}", "bold" if live else ""),
+        release.kind,
+        Cell(result_words(release.result), _COLOURS.get(release.result, "")),
+        release.version or "-",
+        short(release.digest) or "-",
+        Cell(shown_commit(release.git_commit) or "-", "yellow" if release.git_commit.endswith("-dirty") else ""),
+        release.requested_by,
+        ago(release.ended_at or release.started_at, now),
+        plain_cause(release.remarks) or "-",
+    )

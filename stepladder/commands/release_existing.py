@@ -1,0 +1,183 @@
+"""`inv function.release` and `inv function.invoke`: the single steps, by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from string import hexdigits
+from typing import Any
+
+from stepladder.aws_lambda.alias import Alias
+from stepladder.aws_lambda.lambda_function import NOT_FOUND, Answer
+from stepladder.aws_lambda.log_lines import told
+from stepladder.core import names
+from stepladder.core import text as text_files
+from stepladder.core.aws import error_code
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.ledger.schema import Snapshot
+from stepladder.ledger.table import short
+from stepladder.releases import cut_off, drift, ladder_guard, marks, registered
+from stepladder.releases import release as releases
+from stepladder.releases.release import Released, Target
+from stepladder.releases.rung import Rung
+from stepladder.releases.smoke_cases import UNTESTED_WARNING, load_suite
+
+_DIGEST = 71  # "sha256:" and 64 hexadecimal digits
+_PREFIX = 6  # fewest digits that name an image of the ledger
+
+
+def release(
+    rung: Rung,
+    *,
+    digest: str = "",
+    version: str = "",
+    force: bool = False,
+    no_smoke: bool = False,
+    skip_ladder: bool = False,
+    why: str = "",
+) -> Released:
+    """Release an image that is in the registry already, with every guard of a deploy.
+
+    `digest` is whole, or the beginning of one that a ledger of this project knows; `version` stands for the image of a
+    published version. The configuration is that of $LATEST, which has to be what Terraform applied.
+    """
+    skipped = ladder_guard.skipped(rung.settings, rung.environment, skip_ladder=skip_ladder, why=why)
+    if bool(digest) == bool(version):
+        raise BadInputError("one of --digest and --version is needed", hint="--digest sha256:..., or --version 7")
+    alias, snapshot = _read(rung)
+    wanted = _of_version(rung, version) if version else _whole(rung, digest)
+    pin = None if skipped else ladder_guard.check_release(rung, alias, snapshot, wanted, force=force)
+    marks.check(rung, wanted, force=force, hint="release another one, or this with --force")
+    if no_smoke:
+        rung.console.warn(UNTESTED_WARNING)
+    suite = load_suite(rung, no_smoke=no_smoke)
+    image = registered.read(rung, wanted, pin.origin if pin else None)
+    with rung.alone(snapshot.lock) as was_free:
+        if not was_free:
+            alias, snapshot = _read(rung)
+            if cut_off.adopt(rung, alias, snapshot):
+                alias, snapshot = _read(rung)
+        latest = rung.function.read()
+        if latest is None:
+            raise RefusedError(
+                f"{rung.names.function} is gone", hint=f"make it again: `inv deploy --env {rung.environment}`"
+            )
+        if drift.found(snapshot, latest):
+            raise drift.refused(rung, drift.changes(rung, snapshot, latest), "a release would publish that")
+        target = Target(
+            wanted,
+            image.reference,
+            image.git_commit,
+            input_key=image.input_key,
+            infra_hash=snapshot.infra.input_hash if snapshot.infra else "",
+            smoke_key=suite.key,
+            skipped_ladder=skipped,
+            after=snapshot.current.release_id if snapshot.current else "",
+        )
+        done = releases.release(rung, target, alias, latest, suite.cases)
+    said = f", {done.release.remarks}" if done.release.remarks else ""
+    rung.console.line()
+    rung.console.line(f"{rung.environment}: version {alias.version} -> {done.release.version} ({short(wanted)}){said}")
+    return done
+
+
+def _read(rung: Rung) -> tuple[Alias, Snapshot]:
+    alias, snapshot = rung.alias(), rung.ledger.snapshot(rung.environment)
+    if alias is None or not snapshot.exists:
+        raise RefusedError(
+            f"nothing is live on {rung.environment}", hint=f"`inv deploy --env {rung.environment}` makes it"
+        )
+    if not rung.lock.held:
+        rung.lock.check_free(snapshot.lock)
+    rung.check_unshifted(alias, rung.active_deployment(), snapshot.current)
+    return alias, snapshot
+
+
+def _of_version(rung: Rung, version: str) -> str:
+    state = rung.function.read(version)
+    if state is None or not state.digest:
+        raise RefusedError(
+            f"there is no version {version} of {rung.names.function}", hint="`inv status` shows what is live"
+        )
+    return state.digest
+
+
+def _whole(rung: Rung, digest: str) -> str:
+    """Complete the beginning of a digest from the project's ledgers."""
+    text = f"sha256:{digest.removeprefix('sha256:').lower()}"
+    if not set(text.removeprefix("sha256:")) <= set(hexdigits):
+        raise BadInputError(
+            f"{digest!r} is no digest: it has more than hexadecimal digits",
+            hint="`inv status` shows those that are live",
+        )
+    if len(text) == _DIGEST:
+        return text
+    if len(text) < len("sha256:") + _PREFIX:
+        raise BadInputError(f"digest {digest!r} is too short", hint=f"give at least {_PREFIX} digits")
+    known = {
+        entry.digest
+        for environment in rung.settings.environments
+        for entry in rung.ledger.history(environment, limit=100)
+        if entry.digest.startswith(text)
+    }
+    if len(known) != 1:
+        what = "several images begin so" if known else "the ledger knows no such image"
+        raise BadInputError(f"digest {digest!r} is not clear: {what}", hint="give the whole digest")
+    return known.pop()
+
+
+def invoke(rung: Rung, *, payload: str = "", event: str = "", version: str = "", whole_log: bool = False) -> Answer:
+    """Invoke through the alias, or one version, and print the answer as data and the end of the log to the person.
+
+    Of Lambda's own lines only time and memory are told, unless the `whole_log` is wanted.
+    """
+    try:
+        answer = rung.function.invoke(read_payload(payload, event), version or names.ALIAS)
+    except Exception as error:
+        if error_code(error) != NOT_FOUND:
+            raise
+        raise _not_there(rung, version) from None
+    for line in answer.log.splitlines():
+        if text := told(line, whole=whole_log):
+            rung.console.line(rung.console.paint(text, "dim"))
+    show(answer.result, rung.console)
+    return answer
+
+
+def _not_there(rung: Rung, version: str) -> RefusedError:
+    if version:
+        there = f"there is no version {version} of {rung.names.function}"
+        return RefusedError(
+            there, hint=f"`inv status` shows what is live; or deploy: `inv deploy --env {rung.environment}`"
+        )
+    return RefusedError(
+        f"nothing is live on {rung.environment}", hint=f"`inv deploy --env {rung.environment}` makes it"
+    )
+
+
+def show(result: Any, console: Console) -> None:
+    """Print what a function answered as data: JSON. What is none (NaN, which Python writes) is shown as its text."""
+    try:
+        json.dumps(result, allow_nan=False)
+    except ValueError:
+        console.warn("the answer is not JSON: it holds NaN or Infinity; here it is as a text")
+        result = json.dumps(result, ensure_ascii=False)
+    console.json(result)
+
+
+def read_payload(payload: str, event: str) -> Any:
+    """Read an event from JSON text or from a file (one of them may be empty). Raises `BadInputError`."""
+    if payload and event:
+        raise BadInputError("both --payload and --event were given", hint="give one of them")
+    if event:
+        try:
+            return text_files.read_json(Path(event), where=event)
+        except FileNotFoundError as error:
+            raise BadInputError(f"the event file {event} can't be read: {error.strerror}") from None
+    try:
+        return text_files.parse_json(payload or "{}")
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(
+            f"the payload is not JSON: {error}", hint="""for example --payload '{"name": "Ada"}'"""
+        ) from None

@@ -1,0 +1,282 @@
+"""`inv status`: what each rung serves, how it is, and what is going on there. Reads only, all rungs at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from stepladder.aws_lambda import alias as aliases
+from stepladder.aws_lambda.alias import Alias
+from stepladder.aws_lambda.lambda_function import State
+from stepladder.core.aws import explain
+from stepladder.core.clock import ago
+from stepladder.core.console import Console
+from stepladder.core.display import plain_cause
+from stepladder.core.errors import NotReadyError, StepladderError
+from stepladder.core.tables import Cell, Column
+from stepladder.ledger.schema import SUCCEEDED, UNKNOWN, Bad, Release, Snapshot, result_words, shown_commit
+from stepladder.ledger.table import short
+from stepladder.releases import cut_off, marks
+from stepladder.releases import drift as drifts
+from stepladder.releases.rung import Rung
+
+ALARM = "ALARM"
+_WARNING = len("warning: ")
+HEAD = (
+    "rung",
+    "version",
+    "digest",
+    Column("commit", spare=1),
+    "age",
+    "weight",
+    Column("health", least=20, prose=True),
+    Column("in flight", least=20, prose=True),
+)
+_CALM = {"ok": "green", "no data yet": "", "no alarms": "yellow", "nothing deployed yet": "dim"}
+
+
+@dataclass(frozen=True)
+class BadMark:
+    """That a version which gets traffic has an image that was marked bad."""
+
+    version: str
+    digest: str
+    marked_at: str
+    by: str
+    why: str
+
+
+@dataclass(frozen=True)
+class RungStatus:
+    """One rung. `weights` are the shares of additional versions; `drift` says where reality and ledger differ.
+
+    `health` is ok, unknown, none (no alarms), or the names of the alarms that fire. `problem` is set when the rung
+    couldn't be read. `images` are the digests of the versions that get traffic, `bad` their marks in any place.
+    `last_failure` is id and cause of the newest release if it didn't succeed, and `last_result` how that one ended.
+    """
+
+    environment: str
+    version: str = ""
+    digest: str = ""
+    git_commit: str = ""
+    release_id: str = ""
+    released_at: str = ""
+    requested_by: str = ""
+    weights: tuple[tuple[str, float], ...] = ()
+    health: str = ""
+    lock: str = ""
+    deployment: str = ""
+    drift: str = ""
+    last_failure: str = ""
+    last_result: str = ""
+    images: tuple[tuple[str, str], ...] = ()
+    bad: tuple[BadMark, ...] = ()
+    skipped_ladder: str = ""
+    problem: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """Return it as data."""
+        return {**asdict(self), "weights": dict(self.weights), "images": dict(self.images)}
+
+    def row(self, now: float) -> tuple[str, ...]:
+        """Return it as a row of the table."""
+        if self.problem:
+            return (self.environment, "-", "-", "-", "-", "-", self.problem, "-")
+        if not self.version:
+            return (self.environment, "-", "-", "-", "-", "-", "nothing deployed yet", self.lock or "-")
+        weight = "100%"
+        if self.weights:
+            rest = 1 - sum(share for _, share in self.weights)
+            weight = f"{rest:.0%}, " + ", ".join(f"{v}: {share:.0%}" for v, share in self.weights)
+        return (
+            self.environment,
+            self.version,
+            (short(self.digest) or "?") + (" bad" if self.digest in {mark.digest for mark in self.bad} else ""),
+            shown_commit(self.git_commit) or "?",
+            ago(self.released_at, now) if self.released_at else "?",
+            weight,
+            self.health,
+            self.deployment or self.lock or "-",
+        )
+
+    def cells(self, now: float) -> tuple[Cell, ...]:
+        """Return the row with the colours that tell something."""
+        rung, version, digest, commit, age, weight, health, in_flight = self.row(now)
+        return (
+            Cell(rung, "bold"),
+            Cell(version),
+            Cell(digest, "red" if digest.endswith(" bad") else ""),
+            Cell(commit, "yellow" if self.git_commit.endswith("-dirty") else ""),
+            Cell(age),
+            Cell(weight, "yellow" if self.weights else ""),
+            Cell(health, _CALM.get(health, "red")),
+            Cell(in_flight, "" if in_flight == "-" else "yellow"),
+        )
+
+
+def read(rungs: list[Rung]) -> list[RungStatus]:
+    """Read every rung, in parallel; one that can't be read says why in `problem` and doesn't hide the others.
+
+    Raises `NotReadyError` when none could be read, because nothing answers or no credentials work.
+    """
+    silent: list[NotReadyError] = []
+    with ThreadPoolExecutor(max(1, len(rungs)), thread_name_prefix="status") as pool:
+        found = list(pool.map(lambda rung: _guarded(rung, silent), rungs))
+    if silent and len(silent) == len(rungs):
+        raise silent[0]
+    marked = marks.known(rungs, {digest for status in found for _, digest in status.images})
+    return [replace(status, bad=_bad(status, marked)) for status in found]
+
+
+def _bad(status: RungStatus, marked: Mapping[str, Bad]) -> tuple[BadMark, ...]:
+    found = ((version, digest, marked[digest]) for version, digest in status.images if digest in marked)
+    return tuple(BadMark(version, digest, bad.marked_at, bad.by, bad.why) for version, digest, bad in found)
+
+
+def _guarded(rung: Rung, silent: list[NotReadyError]) -> RungStatus:
+    try:
+        return _read(rung)
+    except Exception as error:
+        told = error if isinstance(error, StepladderError) else explain(error)
+        if told is None:
+            raise
+        if isinstance(told, NotReadyError):
+            silent.append(told)
+        return RungStatus(rung.environment, problem=told.message)
+
+
+def _read(rung: Rung) -> RungStatus:
+    with ThreadPoolExecutor(5, thread_name_prefix=f"status {rung.environment}") as pool:
+        alias, ledger = pool.submit(rung.alias), pool.submit(rung.ledger.snapshot, rung.environment)
+        deployment, health = pool.submit(rung.active_deployment), pool.submit(read_health, rung)
+        snapshot = ledger.result()
+        last = pool.submit(_history, rung) if snapshot.exists else None
+        found = alias.result()
+        holder = snapshot.lock
+        status = RungStatus(
+            rung.environment,
+            lock=f"{holder.command} by {holder.owner} since {holder.since}" if holder and holder.expires else "",
+            health=health.result(),
+            deployment=deployment.result(),
+        )
+        if found is None:
+            return replace(status, drift=_alias_gone(rung, snapshot))
+        latest = pool.submit(rung.function.read)
+        versions = {version: rung.function.read(version) for version in (found.version, *sorted(found.weights))}
+        served = versions[found.version]
+        drift = _drift(rung, snapshot, found, served, latest.result())
+        releases = last.result() if last else []
+    entry = next((r for r in releases if r.version == found.version and r.result == "succeeded"), None)
+    newest = releases[0] if releases else None
+    if found.weights and not status.deployment:
+        drift = f"weights were left behind: {found.version}{aliases.weighted(found)}"
+    failed = newest if newest and newest.result not in (SUCCEEDED, UNKNOWN) else None
+    return replace(
+        status,
+        version=found.version,
+        digest=served.digest if served else "",
+        git_commit=entry.git_commit if entry else "",
+        release_id=entry.release_id if entry else "",
+        released_at=entry.ended_at if entry else "",
+        requested_by=entry.requested_by if entry else "",
+        weights=tuple(sorted(found.weights.items())),
+        drift=drift,
+        last_failure=f"{failed.release_id}: {failed.cause}" if failed else "",
+        last_result=newest.result if newest else "",
+        images=tuple((version, state.digest) for version, state in versions.items() if state and state.digest),
+        skipped_ladder=entry.skipped_ladder if entry else "",
+    )
+
+
+def _alias_gone(rung: Rung, ledger: Snapshot) -> str:
+    if ledger.current is None:
+        return ""
+    back = f"`inv deploy --env {rung.environment}` puts it back"
+    return f"the alias is gone, and the ledger says that it serves version {ledger.current.version}; {back}"
+
+
+def _drift(rung: Rung, ledger: Snapshot, alias: Alias, served: State | None, latest: State | None) -> str:
+    """Say where reality and ledger differ, the worst first; empty when they agree."""
+    if ledger.current is None:
+        return "; ".join(filter(None, ("the ledger knows of no release", cut_off.told(ledger.lock, alias, ledger))))
+    if ledger.current.version != alias.version:
+        why = cut_off.told(ledger.lock, alias, ledger)
+        said = f"the alias serves version {alias.version}, the ledger says {ledger.current.version}"
+        return f"{said}: {why}" if why else said
+    if served and served.digest and served.digest != ledger.current.digest:
+        return f"version {alias.version} has image {short(served.digest)}, the ledger another"
+    if latest and drifts.found(ledger, latest):
+        told = "; ".join(drifts.changes(rung, ledger, latest, served))
+        return f"the configuration of $LATEST was changed by hand, which no release publishes: {told}"
+    return ""
+
+
+def _history(rung: Rung) -> list[Release]:
+    return rung.ledger.history(rung.environment, limit=50)
+
+
+def read_health(rung: Rung) -> str:
+    """Say which of the rung's alarms fire; one call."""
+    answer = rung.aws.client("cloudwatch").describe_alarms(AlarmNames=list(rung.names.alarms))
+    alarms = answer["MetricAlarms"]
+    firing = sorted(
+        a["AlarmName"].removeprefix(f"{rung.names.function}-") for a in alarms if a["StateValue"] == "ALARM"
+    )
+    if firing:
+        return f"{ALARM}: {', '.join(firing)}"
+    if not alarms:
+        return "no alarms"
+    return "ok" if any(alarm["StateValue"] == "OK" for alarm in alarms) else "no data yet"
+
+
+def show(rungs: list[Rung], *, clock: Callable[[], float]) -> list[RungStatus]:
+    """Read the rungs, print the table and what deserves a line of its own, and return what was read.
+
+    Raises `StepladderError` after that when a rung couldn't be read: a script must not take silence for health.
+    """
+    console = rungs[0].console
+    found = read(rungs)
+    unread = [status.environment for status in found if status.problem]
+    if not console.as_json:
+        _print(console, found, clock())
+    elif not unread:
+        console.json([status.record() for status in found])
+    if unread:
+        error = StepladderError(
+            f"{len(unread)} of {len(found)} rungs can't be read: {', '.join(unread)}",
+            hint="the table says why, under health; `--json` under problem",
+        )
+        error.record["rungs"] = [status.record() for status in found]
+        raise error
+    return found
+
+
+def _print(console: Console, found: list[RungStatus], now: float) -> None:
+    console.table(HEAD, [status.cells(now) for status in found])
+    for status in found:
+        if status.drift:
+            console.warn(f"{status.environment}: drift: {status.drift}")
+        if status.skipped_ladder:
+            console.warn(f"{status.environment}: released past the ladder: {status.skipped_ladder}")
+        for mark in status.bad:
+            _print_mark(console, status.environment, mark, now)
+        if status.last_failure:
+            _print_failure(console, status)
+
+
+def _print_mark(console: Console, environment: str, mark: BadMark, now: float) -> None:
+    who = f"{mark.by}, {ago(mark.marked_at, now)} ago"
+    said = f"{environment}: image {short(mark.digest)} of version {mark.version} is marked bad by {who}"
+    console.warn(console.brief(f"{said}: {plain_cause(mark.why)}", taken=_WARNING))
+    console.hint(f"if it is good after all: `{marks.unmark_command(mark.digest)}`")
+
+
+def _print_failure(console: Console, status: RungStatus) -> None:
+    release, _, cause = status.last_failure.partition(": ")
+    said = f"{status.environment}: the last release {result_words(status.last_result)}: {plain_cause(cause)}"
+    shown = console.brief(said, taken=_WARNING)
+    console.warn(shown)
+    if shown != said:
+        console.hint(f"all of it: `inv ledger --env {status.environment} --release {release}`")

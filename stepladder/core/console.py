@@ -1,0 +1,317 @@
+"""The only place that prints.
+
+Data goes to standard output, everything else to standard error; one line per finished step, aligned; colour only on a
+terminal and never needed to understand a line (https://no-color.org). Rules after astral-sh/uv's STYLE.md.
+
+A stream is drawn on only when a person looks at it: it is a terminal that knows control codes, and `CI` isn't set (some
+runners give a job a pseudo-terminal and keep every frame in its log). A table fits any terminal's width, or `COLUMNS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, TextIO
+
+from stepladder.core.ci import in_ci
+from stepladder.core.display import cut, one_line, plain, without_escapes
+from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.core.pulse import PULSE
+from stepladder.core.tables import Cell, Column, lay_out
+
+_COLOURS = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
+_FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_LABEL = 12
+_CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # a terminal would obey some of them
+_DEFAULT_WIDTH = 80
+_TRIES = 3
+_NOBODY = frozenset({errno.EIO, errno.EPIPE})  # what a closed terminal answers, and a pipe that nobody reads
+
+
+class Step:
+    """A step under way; say what it did with `done`, `skip` or `note`, and how far it is with `progress`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.detail = ""
+        self.mark = "ok"
+        self.live = ""
+
+    def done(self, detail: str) -> None:
+        """Say in a few words what was done."""
+        self.detail = detail
+
+    def skip(self, detail: str) -> None:
+        """Say why there was nothing to do."""
+        self.mark, self.detail = "skip", detail
+
+    def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
+        """Show how far the step is, also as `3 of 25`; only a terminal shows it."""
+        counted = "" if done is None else f" {done}" if total is None else f" {done} of {total}"
+        self.live = f"{text}{counted}"
+
+
+class Console:
+    """Print steps, tables, data and errors. Inject another in tests."""
+
+    def __init__(
+        self,
+        *,
+        err: TextIO | None = None,
+        out: TextIO | None = None,
+        live: bool | None = None,
+        as_json: bool = False,
+        label: str = "",
+        width: int | None = None,
+    ) -> None:
+        self._err = err or sys.stderr
+        self._out = out or sys.stdout
+        self.live = is_watched(self._err) if live is None else live
+        colours = not os.environ.get("NO_COLOR")
+        self._colour = self.live and colours
+        self._colour_data = is_watched(self._out) and colours
+        self._width = width
+        self.as_json = as_json
+        self._prefix = f"{label} " if label else ""
+        self._lock = threading.RLock()
+        self._running: list[Step] = []
+
+    def paint(self, text: str, colour: str) -> str:
+        """Return `text` in a colour where colours are shown."""
+        return _painted(text, colour) if self._colour else text
+
+    def line(self, text: str = "") -> None:
+        """Print one line for the person."""
+        with self._lock:
+            if not self.live:
+                text = without_escapes(text)  # of a function's log, or of a tool
+            erase = "\r\x1b[2K" if self.live and self._running else ""  # the spinner draws itself again below
+            self._tell(f"{erase}{self._prefix}{text}\n" if text else f"{erase}\n")
+
+    def _tell(self, text: str) -> None:
+        """Write to the person. A terminal that was closed, or a reader that has gone, ends no work under way."""
+        try:
+            self._err.write(text)
+            self._err.flush()
+        except OSError as error:
+            if error.errno not in _NOBODY:
+                raise
+            self._err = io.StringIO()
+            self.live = False
+
+    def link(self, text: str, url: str) -> None:
+        """Print an address on a line: whole where it fits or nobody watches, else as a text that a terminal opens.
+
+        https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda describes the control code.
+        """
+        if not self.live or len(url) <= (self._width or _width(self._err) or _DEFAULT_WIDTH):
+            self.line(url)
+        else:
+            self.line(f"\x1b]8;;{url}\x1b\\{self.paint(text, 'cyan')}\x1b]8;;\x1b\\")
+
+    def heading(self, text: str) -> None:
+        """Print the head of a part of a longer story."""
+        self.line()
+        self.line(self.paint(text, "bold"))
+
+    def warn(self, text: str) -> None:
+        """Print a warning."""
+        self.line(f"{self.paint('warning:', 'yellow')} {text}")
+
+    def hint(self, text: str) -> None:
+        """Print what to do next."""
+        self.line(f"{self.paint('hint:', 'cyan')} {text}")
+
+    def data(self, text: str) -> None:
+        """Print data that may be piped."""
+        with self._lock:
+            self._out.write(f"{text}\n")
+            self._out.flush()
+
+    def json(self, value: Any) -> None:
+        """Print one JSON document as data, with its letters where the output can hold them."""
+        text = json.dumps(value, indent=2, sort_keys=True, default=str, ensure_ascii=False)
+        try:
+            text.encode(getattr(self._out, "encoding", None) or "utf-8")
+            readable = not _CONTROLS.search(text)
+        except UnicodeEncodeError:
+            readable = False
+        self.data(text if readable else json.dumps(value, indent=2, sort_keys=True, default=str))
+
+    def paint_data(self, text: str, colour: str) -> str:
+        """Return `text` for standard output in a colour where colours are shown there."""
+        return _painted(text, colour) if self._colour_data else text
+
+    def brief(self, text: str, *, taken: int = 0) -> str:
+        """Return `text` on one line, cut to what `taken` columns leave of the terminal; whole where there is none."""
+        width = self._width or _width(self._err)
+        return one_line(text) if width is None else cut(one_line(text), max(width - taken - len(self._prefix), 1))
+
+    def fields(self, rows: Sequence[tuple[str, object]]) -> None:
+        """Print names and values as data, whole; on a terminal long values are wrapped beside their names."""
+        import textwrap
+
+        width = self._width or _width(self._out)
+        indent = max((len(name) for name, _ in rows), default=0) + 2
+        for name, value in rows:
+            cell = value if isinstance(value, Cell) else Cell(str(value))
+            text = one_line(cell.text)
+            lines = textwrap.wrap(text, max(width - indent, _LABEL), break_on_hyphens=False) if width else [text]
+            label = f"{self.paint_data(name, 'bold')}{' ' * (indent - len(name))}"
+            for line in lines or [""]:
+                self.data(f"{label}{self.paint_data(line, cell.colour)}".rstrip())
+                label = " " * indent
+
+    def table(self, head: Sequence[Column | str], rows: Sequence[Sequence[object]]) -> None:
+        """Print an aligned table as data, which fits a terminal's width. A cell is text, or a `tables.Cell`."""
+        width = self._width or _width(self._out)
+        layout = lay_out(head, rows, width)
+        for parts in layout.lines:
+            self.data("".join(self.paint_data(text, colour) for text, colour in parts))
+        if layout.left_out:
+            self.line(self.paint(f"no room at {width} columns for: {', '.join(layout.left_out)}", "dim"))
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person can answer: on a terminal, no CI job, nobody wants JSON, and we aren't in the background."""
+        if self.as_json or in_ci() or not self._err.isatty():
+            return False
+        try:
+            if not sys.stdin.isatty():
+                return False
+            keyboard = sys.stdin.fileno()
+        except (ValueError, AttributeError):  # closed, or none at all
+            return False
+        try:
+            return os.tcgetpgrp(keyboard) == os.getpgrp()  # a read in the background would stop the process
+        except OSError:
+            return True  # it isn't this session's terminal, which alone stops its readers
+
+    def ask(self, question: str) -> bool | None:
+        """Ask a question whose default is no; None when nobody can answer.
+
+        Raises `RefusedError` when the answers are neither yes nor no.
+        """
+        for _ in range(_TRIES):
+            if not self.can_ask:
+                return None
+            with self._lock:
+                self._err.write(f"{self._prefix}{self.paint('?', 'cyan')} {question} [y/N] ")
+                self._err.flush()
+            answer = sys.stdin.readline()
+            if not answer:
+                self.line()
+                return None
+            if (word := answer.strip().lower()) in {"", "n", "no", "y", "yes"}:
+                return word in {"y", "yes"}
+        raise RefusedError("the question was not answered with yes or no", hint="run the same command again")
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Print one line for a step when it ends: mark, name, what it did, seconds."""
+        step = Step(name)
+        started = time.monotonic()
+        with self._lock:
+            self._running.append(step)
+        try:
+            with self._told(step, started):
+                yield step
+        except BaseException:
+            step.mark = "fail"
+            raise
+        finally:
+            with self._lock:
+                self._running.remove(step)
+            self._finish(step, time.monotonic() - started)
+
+    @contextlib.contextmanager
+    def _told(self, step: Step, started: float) -> Iterator[None]:
+        """Say that a step is under way: by a spinner where somebody watches, else by a line now and then."""
+        if not self.live:
+            PULSE.add(step, lambda: self._beat(step, started))
+            try:
+                yield
+            finally:
+                PULSE.remove(step)
+            return
+        stop = threading.Event()
+        spinner = threading.Thread(target=self._spin, args=(step, started, stop), daemon=True)
+        spinner.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            spinner.join()
+
+    def _finish(self, step: Step, seconds: float) -> None:
+        symbol, colour = {"ok": ("✓", "green"), "skip": ("·", "dim"), "fail": ("✗", "red")}[step.mark]
+        took = "" if step.mark == "skip" else self.paint(f"  {seconds:.1f} s", "dim")
+        self.line(f"{self.paint(symbol, colour)} {step.name:<{_LABEL}} {step.detail}{took}")
+
+    def _spin(self, step: Step, started: float, stop: threading.Event) -> None:
+        """Redraw the running step in place; every line longer than the terminal is cut."""
+        turn, drawn = 0, False
+        while not stop.wait(0.1):
+            with self._lock:
+                if self._running[0] is not step:  # of several at once the oldest is drawn
+                    continue
+                others = f"  (and {len(self._running) - 1} more)" if len(self._running) > 1 else ""
+                text = f"{_FRAMES[turn % len(_FRAMES)]} {step.name:<{_LABEL}} {step.live}{others}"
+                width = (_width(self._err) or _DEFAULT_WIDTH) - 10
+                self._tell(f"\r\x1b[2K{cut(text, width)}  {time.monotonic() - started:.0f} s")
+            turn, drawn = turn + 1, True
+        if drawn:
+            with self._lock:
+                self._tell("\r\x1b[2K")
+
+    def _beat(self, step: Step, started: float) -> None:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads any more: the main thread finds out
+            self.line(f"… {step.name:<{_LABEL}} {step.live}  {time.monotonic() - started:.0f} s")
+
+    def error(self, error: StepladderError) -> None:
+        """Print what is wrong and what to do, and the same as one JSON record with `--json`."""
+        self.line(f"{self.paint('error:', 'red')} {plain(error.message)}")
+        for problem in error.problems:
+            self.line(f"  - {plain(problem)}")
+        if error.hint:
+            self.line()
+            self.hint(error.hint)
+        if self.as_json:
+            self.json(
+                {
+                    **error.record,
+                    "error": error.message,
+                    "hint": error.hint,
+                    "problems": list(error.problems),
+                    "exit_code": int(error.exit_code),
+                }
+            )
+
+
+def is_watched(stream: TextIO) -> bool:
+    """Say whether a person looks at a stream: a terminal that knows control codes, and no CI job's."""
+    return stream.isatty() and not in_ci() and os.environ.get("TERM") != "dumb"
+
+
+def _painted(text: str, colour: str) -> str:
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if colour and text else text
+
+
+def _width(stream: TextIO) -> int | None:
+    """Return a terminal's width; None for what is none, unless `COLUMNS` says one."""
+    with contextlib.suppress(ValueError):
+        if (said := int(os.environ.get("COLUMNS", ""))) > 0:
+            return said
+    if not stream.isatty():
+        return None
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_WIDTH  # 0: a terminal that doesn't know
+    return _DEFAULT_WIDTH

@@ -1,0 +1,86 @@
+"""The errors a user can meet, each with its exit code and a hint.
+
+The library raises these; only the task's edge (`stepladder.collections.task`) turns them into an exit. The
+idea that an exception carries its own exit code is click's.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a stepladder command's exit status means; CI may branch on these."""
+
+    OK = 0
+    FAILED = 1
+    BAD_INPUT = 2  # settings, arguments, template answers
+    ROLLED_BACK = 3  # the release failed and the rung is verified to be where it began
+    REFUSED = 4  # nothing has moved: a check said no
+    ROLLBACK_FAILED = 5  # a person must look now
+    NOT_READY = 6  # a tool or the local cloud is missing
+    LOCKED = 7  # somebody else is at work on the same environment
+    INTERRUPTED = 130
+
+
+class StepladderError(Exception):
+    """Any failure that stepladder explains.
+
+    `message` is one sentence without a full stop that says what is wrong; `hint` says what to do about it. `record`
+    holds what `--json` tells beside them; `problems` are further lines, one for each thing that is wrong.
+    """
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+    def __init__(self, message: str, *, hint: str = "", problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.problems = problems
+        self.record: dict[str, object] = {}
+
+
+class BadInputError(StepladderError):
+    """Settings or arguments are wrong; `problems` lists every one of them."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class RefusedError(StepladderError):
+    """A check said no before anything had moved."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class NotReadyError(StepladderError):
+    """A tool is missing, or the local cloud doesn't answer."""
+
+    exit_code = ExitCode.NOT_READY
+
+
+class RepositoryMissingError(NotReadyError):
+    """The project's image repository isn't there: nobody made it yet, or somebody deleted it."""
+
+
+class LockedError(StepladderError):
+    """Somebody else holds the environment's lock or Terraform's state lock."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class RolledBackError(StepladderError):
+    """The release failed; the alias was verified to serve what it served before."""
+
+    exit_code = ExitCode.ROLLED_BACK
+
+
+class RollbackFailedError(StepladderError):
+    """The release failed and so did putting things back."""
+
+    exit_code = ExitCode.ROLLBACK_FAILED
+
+
+class InterruptedRunError(StepladderError):
+    """A person or the CI runner asked us to stop."""
+
+    exit_code = ExitCode.INTERRUPTED

@@ -1,0 +1,232 @@
+"""Find the base image: by registry, from the cache, or, for a local cloud only, this machine's own Python."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stepladder.core import files
+from stepladder.core.errors import BadInputError, NotReadyError
+from stepladder.core.retry import ATTEMPTS, RegistryError
+from stepladder.images.base import host as hostbase
+from stepladder.images.key import base_reference
+from stepladder.images.model import DOCKER_LAYER, INDEXES, LAYERS, OCI_LAYER, PLATFORM, Blob, digest_of
+from stepladder.images.registry.client import Registry
+from stepladder.images.requirements.dependencies import Target
+from stepladder.settings.load import Settings
+
+_FRESH = 86_400.0  # seconds that a tag's digest is taken from the cache
+_REMEMBERED = 600.0  # seconds that an unreachable registry or a missing interpreter is remembered
+_REFERENCE = re.compile(
+    r"(?:(?P<host>[\w.-]+(?:\.[\w-]+|:\d+)(?::\d+)?|localhost)/)?(?P<repository>[a-z0-9._/-]+?)"
+    r"(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base: its name for the label, its config, its layers, and what wheels on top of it must fit."""
+
+    label: str
+    config: dict[str, Any]
+    layers: tuple[Blob, ...]
+    target: Target
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An image reference, taken apart as Docker does."""
+
+    host: str
+    repository: str
+    reference: str
+    pinned: bool
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Read `[host/]repository[:tag][@digest]`; raises `BadInputError`."""
+        match = _REFERENCE.fullmatch(text)
+        if not match:
+            raise BadInputError(
+                f"{text!r} is not an image reference", hint="stepladder.image.base names the base image"
+            )
+        host, repository = match["host"] or "docker.io", match["repository"]
+        if host == "docker.io":
+            host, repository = "registry-1.docker.io", repository if "/" in repository else f"library/{repository}"
+        return cls(host, repository, match["digest"] or match["tag"] or "latest", bool(match["digest"]))
+
+    @property
+    def origin(self) -> str:
+        """The registry's address; plain HTTP on this machine only."""
+        local = self.host.split(":")[0] in {"localhost", "127.0.0.1"}
+        return f"{'http' if local else 'https'}://{self.host}"
+
+
+class Bases:
+    """The bases of one project: cached below `cache`, fetched through `target` when it is the same registry.
+
+    `own_hosts` are names of the target registry (`<account>.dkr.ecr...` and its proxy endpoint).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        target: Registry | None = None,
+        own_hosts: tuple[str, ...] = (),
+        say: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self.settings = settings
+        self.cache = settings.build_dir / "cache"
+        self.reference = Reference.parse(base_reference(settings))
+        self._target, self._own = target, own_hosts
+        self._say = say
+
+    def real(self, *, pull: bool = False, patient: bool = True) -> Base | None:
+        """Return the base image, or None when its registry can't be reached and nothing is cached.
+
+        With `patient` the registry gets all retries; without, one quick try that is remembered for ten minutes.
+        """
+        note = self.cache / "bases" / f"{digest_of(self._identity().encode())[7:39]}.json"
+        cached = files.read_json(note)
+        fresh = cached and (self.reference.pinned or time.time() - cached["at"] < _FRESH)
+        if cached and fresh and not pull:
+            return self._base(cached)
+        if not patient and not pull and self._known_unreachable():
+            return self._base(cached) if cached else None
+        try:
+            found = self._resolve(patient=patient)
+        except RegistryError as error:
+            if error.status:
+                raise
+            self._remember_unreachable()
+            if cached:
+                self._say(f"{self.reference.host} can't be reached; the base image is the cached one")
+            return self._base(cached) if cached else None
+        files.write_json(note, found)
+        return self._base(found)
+
+    def host(self) -> Base:
+        """Return the base that is this machine's own Python."""
+        host = self._interpreter()
+        if not host.wanted:
+            self._say(
+                f"Python {self.settings.python} is not on this machine: the image for the local cloud runs on "
+                f"{host.version}, so it may behave differently from AWS"
+            )
+        made = hostbase.layer(host, self.cache)
+        blob = Blob(made.layer.digest, made.layer.size, OCI_LAYER, path=made.layer.path)
+        config = {
+            "architecture": hostbase.machine(),
+            "os": "linux",
+            "config": {
+                "Env": list(hostbase.ENVIRONMENT),
+                "Entrypoint": ["/lambda-entrypoint.sh"],
+                "WorkingDir": "/var/task",
+            },
+            "rootfs": {"type": "layers", "diff_ids": [made.layer.diff_id]},
+            "history": [{"created_by": f"stepladder: {host.label}"}],
+        }
+        return Base(host.label, config, (blob,), Target(host.version, interpreter=host.interpreter))
+
+    def _interpreter(self) -> hostbase.HostPython:
+        """Look for the interpreter once in ten minutes: starting other programs costs half a second."""
+        note = self.cache / "interpreter.json"
+        known = files.read_json(note)
+        if known.get("asked") == self.settings.python and time.time() - known["at"] < _REMEMBERED:
+            host = hostbase.HostPython(known["version"], known["interpreter"], wanted=known["wanted"])
+            if Path(host.interpreter).exists():
+                return host
+        host = hostbase.find(self.settings.python)
+        files.write_json(note, {**asdict(host), "asked": self.settings.python, "at": time.time()})
+        return host
+
+    def missing(self) -> NotReadyError:
+        """Return the error for a base that can't be had."""
+        return NotReadyError(
+            f"the base image {base_reference(self.settings)} can't be reached",
+            hint="check the network and its proxy, or name a reachable copy in stepladder.image.base",
+        )
+
+    def _identity(self) -> str:
+        return f"{base_reference(self.settings)} {self.settings.architecture}"
+
+    def _registry(self, *, patient: bool) -> Registry:
+        if self._target and self.reference.host in self._own:
+            return self._target
+        if patient:
+            return Registry(self.reference.origin, attempts=ATTEMPTS)
+        return Registry(self.reference.origin, attempts=1, connect_timeout=2.0, deadline=5.0)
+
+    def _resolve(self, *, patient: bool) -> dict[str, Any]:
+        """Read index, manifest and config of the function's platform."""
+        ref, registry = self.reference, self._registry(patient=patient)
+        name, wanted = base_reference(self.settings), PLATFORM[self.settings.architecture]
+        found = registry.manifest(ref.repository, ref.reference)
+        if found and found[0] in INDEXES:
+            entries = json.loads(found[1]).get("manifests", [])
+            fitting = [e["digest"] for e in entries if _is_platform(e.get("platform", {}), wanted)]
+            if not fitting:
+                raise BadInputError(f"the base image {name} is not made for linux/{wanted}")
+            found = registry.manifest(ref.repository, fitting[0])
+        if not found:
+            raise BadInputError(f"there is no base image {name}", hint="check stepladder.image.base and its tag")
+        manifest = json.loads(found[1])
+        odd = {layer["mediaType"] for layer in manifest["layers"]} - set(LAYERS)
+        if odd:
+            raise BadInputError(
+                f"the base image {name} has layers that Lambda doesn't take: {', '.join(sorted(odd))}",
+                hint="use a base whose layers are compressed with gzip",
+            )
+        config = registry.blob(ref.repository, manifest["config"]["digest"])
+        made_for = json.loads(config).get("architecture")
+        if made_for != wanted:
+            raise BadInputError(
+                f"the base image {name} is made for {made_for}, the function's architecture is "
+                f"{self.settings.architecture}",
+                hint="change stepladder.architecture or stepladder.image.base",
+            )
+        digest = digest_of(found[1])
+        return {"digest": digest, "manifest": manifest, "config": config.decode(), "at": time.time()}
+
+    def _base(self, found: dict[str, Any]) -> Base:
+        name = base_reference(self.settings).split("@")[0]
+        own = self._target is not None and self.reference.host in self._own
+        layers = tuple(
+            Blob(
+                entry["digest"],
+                entry["size"],
+                # The bytes are the same; one manifest doesn't mix Docker's media types with OCI's.
+                OCI_LAYER if entry["mediaType"] == DOCKER_LAYER else entry["mediaType"],
+                fetch=functools.partial(self._download, entry["digest"]),
+                mount_from=self.reference.repository if own else "",
+            )
+            for entry in found["manifest"]["layers"]
+        )
+        target = Target.of_lambda(self.settings.python, self.settings.architecture)
+        return Base(f"{name}@{found['digest']}", json.loads(found["config"]), layers, target)
+
+    def _download(self, digest: str) -> Path:
+        return self._registry(patient=True).download(self.reference.repository, digest, self.cache / "blobs")
+
+    @property
+    def _unreachable_note(self) -> Path:
+        return self.cache / "unreachable.json"
+
+    def _known_unreachable(self) -> bool:
+        at = files.read_json(self._unreachable_note).get(self.reference.host, 0.0)
+        return bool(time.time() - at < _REMEMBERED)
+
+    def _remember_unreachable(self) -> None:
+        known = files.read_json(self._unreachable_note)
+        files.write_json(self._unreachable_note, {**known, self.reference.host: time.time()})
+
+
+def _is_platform(platform: dict[str, Any], architecture: str) -> bool:
+    return platform.get("os") == "linux" and platform.get("architecture") == architecture

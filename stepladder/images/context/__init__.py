@@ -1,0 +1,1 @@
+"""The build context: its files, `.dockerignore`, and what they must be."""

@@ -1,0 +1,1 @@
+"""The Docker builder: build with an engine, read the result, push it."""

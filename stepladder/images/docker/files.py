@@ -1,0 +1,79 @@
+"""What lies in an image that an engine built, looked at without running it."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from stepladder.images.context.files import collect
+from stepladder.images.dockerfile import handlers
+
+
+def check_handler(engine: Any, image: Any, handler: str, python: str, root: Path) -> None:
+    """Raise `BadInputError` when the image lacks the handler's module, or what it imports and the context has."""
+    environment = dict(line.partition("=")[::2] for line in image.attrs["Config"].get("Env") or ())
+    searched = [*handlers.folders(environment, python), f"usr/local/lib/python{python}/site-packages"]
+    container = engine.api.create_container(image.id, command=[handler])
+    try:
+        inside = _Inside(engine, container, searched, (entry.path for entry in collect(root)))
+        if not inside.loads(handlers.module_of(handler)):
+            raise handlers.missing(handler, f"/{searched[0]}", root, "doesn't hold")
+        handlers.check_imports(handler, inside, root)
+    finally:
+        engine.api.remove_container(container, force=True)
+
+
+class _Inside:
+    """The Python modules of a container that doesn't run. What packages import among themselves is not read."""
+
+    def __init__(self, engine: Any, container: Any, searched: list[str], context: Iterable[str]) -> None:
+        self._engine, self._container, self._searched = engine, container, searched
+        self._own = [f"/{path}" for path in context if path.endswith(".py")]
+
+    def has(self, module: str) -> bool:
+        """Say whether a module without a package can be imported; a folder is one too."""
+        return any(self._archive(f"/{folder}/{module}") for folder in self._searched) or self.loads(module)
+
+    def loads(self, module: str) -> bool:
+        """Say whether there is a file of a module."""
+        for folder in self._searched:
+            if any(self._archive(f"/{folder}/{module}{end}") for end in (".py", "/__init__.py", ".pyc")):
+                return True
+        for folder in self._searched:
+            parent, _, name = f"{folder}/{module}".rpartition("/")
+            if handlers.holds(self._names(f"/{parent}"), name):
+                return True
+        return False
+
+    def sources(self, module: str) -> list[tuple[str, str, bytes]]:
+        """Return the files of a module that the context has too: where each lies, its path for Python, and its text."""
+        ends = [
+            end for end in (f"{module}.py", f"{module}/__init__.py") if any(o.endswith(f"/{end}") for o in self._own)
+        ]
+        found: list[tuple[str, str, bytes]] = []
+        for path, end in ((f"{folder}/{end}", end) for folder in self._searched for end in ends):
+            if data := self._archive(f"/{path}"):
+                with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+                    found += [(path, end, file.read()) for member in tar if (file := tar.extractfile(member))]
+        return found
+
+    def _archive(self, path: str) -> bytes:
+        """Return a path of the container as a tar, empty when there is none."""
+        from docker.errors import NotFound
+
+        try:
+            stream = self._engine.api.get_archive(self._container, path)[0]
+            return b"".join(stream)  # read to its end, the connection is free again
+        except NotFound:
+            return b""
+
+    def _names(self, folder: str) -> list[str]:
+        """Return what lies in a folder of the container."""
+        data = self._archive(folder)
+        if not data:
+            return []
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            return [name.partition("/")[2] for name in tar.getnames()]

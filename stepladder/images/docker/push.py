@@ -1,0 +1,78 @@
+"""Push an image out of a Docker engine: the engine sends what is missing, we ask again when it gives up.
+
+An engine fails for good on one 500 or 429 at the manifest (seen with `docker push` 28.2), though pushing again is safe:
+blobs are named by their content and the tag moves last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from stepladder.core.errors import RefusedError
+from stepladder.core.retry import Again, RegistryError, attempts, guard
+from stepladder.images.docker import build
+from stepladder.images.progress import Layers
+
+# An engine passes on the registry's words and no code
+_CREDENTIALS = ("denied", "unauthorized", "no basic auth", "authorization token", "forbidden")
+_IMMUTABLE = "immutable"
+
+
+class TagTakenError(RefusedError):
+    """The tag holds an image already and may not move."""
+
+
+def push(
+    image: build.EngineImage,
+    target: str,
+    tag: str,
+    login: Callable[[], tuple[str, str]],
+    progress: Callable[[str], None],
+) -> None:
+    """Push to `target` (`host/repository`) under `tag`. Credentials go to the engine in a header, nowhere else.
+
+    Raises `TagTakenError` for an immutable tag, `RefusedError` when the credentials don't do, `RegistryError` when the
+    registry fails for good.
+    """
+    renewed = False
+    with build.client() as engine:
+        engine.api.tag(image.id, target, tag)
+        for attempt in attempts(f"pushing {tag}"):
+            with guard(attempt, target):
+                said = _once(engine, target, tag, login, progress)
+                if not said:
+                    return
+                low = said.lower()
+                if _IMMUTABLE in low:
+                    raise TagTakenError(f"{target}:{tag} exists and may not move: {said}")
+                if any(word in low for word in _CREDENTIALS):
+                    if renewed:
+                        raise RefusedError(
+                            f"{target} doesn't take the image: {said}",
+                            hint="the credentials may not do this: check the role's ecr:* permissions and the account",
+                        )
+                    renewed = True  # a token may have expired on the way: one more, with a new one
+                progress(f"attempt {attempt.number + 1}, the registry said: {said}")
+                raise Again(f"{target} doesn't take the image: {said}")
+    raise RegistryError(f"{target} doesn't take the image")
+
+
+def _once(
+    engine: Any, target: str, tag: str, login: Callable[[], tuple[str, str]], progress: Callable[[str], None]
+) -> str:
+    user, password = login()
+    events = engine.api.push(
+        target, tag, auth_config={"username": user, "password": password}, stream=True, decode=True
+    )
+    return _follow(events, progress)
+
+
+def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]) -> str:
+    """Show the layers' progress; return the engine's error, or an empty string."""
+    layers = Layers("sent", progress)
+    said = ""
+    for event in events:  # to its end, also after an error: so the connection is closed
+        said = said or str(event.get("error", ""))
+        layers.take(event)
+    return said

@@ -1,0 +1,1 @@
+"""What a Dockerfile builds, as files and configuration, read without an engine."""

@@ -1,0 +1,135 @@
+"""Where Lambda's Python looks for the handler's module, and what to write when it isn't there."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from stepladder.core.errors import BadInputError
+from stepladder.images.context import ignore, python_syntax
+from stepladder.images.dockerfile.read import TASK_ROOT, Recipe
+from stepladder.images.requirements.dependencies import Dependencies
+
+
+def module_of(handler: str) -> str:
+    """Return the handler's module as a path without its ending: `app/handler`."""
+    return handler.rpartition(".")[0].replace(".", "/")
+
+
+def folders(environment: Mapping[str, str], python: str, site: str = "") -> list[str]:
+    """Return the folders that Python imports from, without a leading slash, in no order that matters.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-layers.html for those below /opt.
+    """
+    root = environment.get("LAMBDA_TASK_ROOT", TASK_ROOT)
+    added = [folder for folder in environment.get("PYTHONPATH", "").split(":") if folder]
+    found = [root, TASK_ROOT, *(posixpath.join(root, folder) for folder in added)]
+    found += ["/opt/python", f"/opt/python/lib/python{python}/site-packages"]
+    found += [f"/{site}"] if site else [f"/var/lang/lib/python{python}/site-packages"]
+    return list(dict.fromkeys(posixpath.normpath(folder).lstrip("/") for folder in found))
+
+
+def holds(names: Iterable[str], module: str) -> bool:
+    """Say whether one of some paths, from a folder that Python imports from, is the module."""
+    wanted = (f"{module}.py", f"{module}/__init__.py", f"{module}.pyc")
+    return any(name in wanted or (name.startswith(f"{module}.") and name.endswith(".so")) for name in names)
+
+
+def check(recipe: Recipe, made: Iterable[Dependencies], python: str, context: Path) -> None:
+    """Raise `BadInputError` when the image would not hold the handler's module."""
+    module = module_of(recipe.handler)
+    site = f"var/lang/lib/python{python}/site-packages"
+    for install in recipe.tree.installs:
+        site = install.prefix if install.site else site
+    paths = {*recipe.tree.placed, *(path for dependency in made for path in dependency.paths)}
+    searched = folders(recipe.environment, python, site)
+    for folder in searched:
+        start = f"{folder}/"
+        if holds((path[len(start) :] for path in paths if path.startswith(f"{start}{module}")), module):
+            return
+    raise missing(recipe.handler, f"/{searched[0]}", context, "would not hold")
+
+
+class Modules(Protocol):
+    """The modules of an image, named as paths without their endings: `app/handler`."""
+
+    def has(self, module: str) -> bool:
+        """Say whether it can be imported."""
+
+    def sources(self, module: str) -> Iterable[tuple[str, str, bytes]]:
+        """Return the project's files that importing it loads: where each lies, its path for Python, and its text."""
+
+
+def check_imports(handler: str, inside: Modules, context: Path) -> None:
+    """Raise `BadInputError` when the handler imports, whatever happens, a module that is in the context only."""
+    waiting, seen, problems = [(module_of(handler).replace("/", "."), "")], set[str](), dict[str, str]()
+    while waiting:
+        name, importer = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        top = name.partition(".")[0]
+        lines = _lines(top, context) if importer and top not in sys.stdlib_module_names and top not in problems else ""
+        if lines and not inside.has(top):
+            problems[top] = f"/{importer} imports {top}: {lines}"
+        if top not in problems:
+            for path, module, source in inside.sources(name.replace(".", "/")):
+                waiting += [(found, path) for found in python_syntax.imports(source, module)]
+    if problems:
+        raise BadInputError(
+            f"the image would not hold what the handler imports: {', '.join(sorted(problems))}",
+            hint=next(iter(problems.values())).partition(": ")[2],
+            problems=tuple(problems.values()),
+        )
+
+
+class InRecipe:
+    """The modules of an image that is not made yet."""
+
+    def __init__(self, recipe: Recipe, made: Iterable[Dependencies], python: str) -> None:
+        self._base = recipe.tree.base
+        self._placed = {path: f.entry.source for path, f in recipe.tree.placed.items() if f.kind != "folder"}
+        self._searched = folders(recipe.environment, python)
+        paths = {*self._placed, *(path for dependency in made for path in dependency.paths)}
+        inside = (path[len(f) + 1 :] for path in paths for f in self._searched if path.startswith(f"{f}/"))
+        self._tops = {re.split(r"[/.]", path, maxsplit=1)[0] for path in inside}
+
+    def has(self, module: str) -> bool:
+        """Say whether a module without a package can be imported."""
+        return module in self._tops or any(self._base.look(f"{f}/{module}", sure=True) for f in self._searched)
+
+    def sources(self, module: str) -> list[tuple[str, str, bytes]]:
+        """Return what the Dockerfile places."""
+        ends = (f"{module}.py", f"{module}/__init__.py")
+        found = [(f"{folder}/{end}", end) for folder in self._searched for end in ends]
+        return [(path, end, self._placed[path].read_bytes()) for path, end in found if path in self._placed]
+
+
+def missing(handler: str, root: str, context: Path, how: str) -> BadInputError:
+    """Return the error for an image without its handler, with the lines to add when its file is in the context."""
+    module = module_of(handler)
+    return BadInputError(
+        f"the image {how} the handler {handler}: there is no {module}.py in {root}",
+        hint=_lines(module, context)
+        or "fix CMD or COPY in the Dockerfile: what CMD names is looked for in "
+        f"{root}, in PYTHONPATH and among the installed packages",
+    )
+
+
+def _lines(module: str, context: Path) -> str:
+    top = module.partition("/")[0]
+    there = next((name for name in (f"{module}.py", f"{module}/__init__.py") if (context / name).is_file()), "")
+    if not there and "/" not in module and (context / module).is_dir():
+        there = next((path.relative_to(context).as_posix() for path in sorted((context / module).rglob("*.py"))), "")
+    if not there:
+        return ""
+    copied = top if (context / top).is_dir() else f"{top}.py"
+    target = "${LAMBDA_TASK_ROOT}/" + (f"{top}/" if copied == top else "")
+    lines = f"add `COPY {copied} {target}` to {context.name}/Dockerfile"
+    if ignore.keeps_out(context, there):
+        lines += f" and `!{copied}` to {context.name}/.dockerignore"
+    return lines

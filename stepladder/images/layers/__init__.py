@@ -1,0 +1,1 @@
+"""The layers builder: an image without an engine."""

@@ -1,0 +1,190 @@
+"""The layers builder: an image out of a base, one layer of dependencies and one of code, with no engine.
+
+Same inputs, same bytes: tar and gzip are written by `archive`, times are fixed, and nothing of the machine enters.
+"""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stepladder.core.errors import BadInputError
+from stepladder.images.base import files
+from stepladder.images.base.registry import Base
+from stepladder.images.context.archive import write_layer
+from stepladder.images.context.files import Entry, collect
+from stepladder.images.dockerfile import handlers, read
+from stepladder.images.dockerfile.read import Recipe
+from stepladder.images.dockerfile.sources import Context
+from stepladder.images.dockerfile.stage import Ground
+from stepladder.images.dockerfile.tree import Install
+from stepladder.images.key import base_reference
+from stepladder.images.layers import collisions
+from stepladder.images.model import (
+    ARCHITECTURE,
+    LABEL_BASE,
+    LABEL_BUILDER,
+    LABEL_KEY,
+    LABEL_REVISION,
+    OCI_CONFIG,
+    OCI_LAYER,
+    OCI_MANIFEST,
+    Blob,
+    LocalImage,
+    canonical,
+    digest_of,
+)
+from stepladder.images.requirements import dependencies
+from stepladder.images.requirements.dependencies import Dependencies, Request
+from stepladder.settings.load import Settings
+
+NAME = "layers"
+_CREATED = "1980-01-01T00:00:00Z"  # archive.MTIME in words
+_KEEP_LAYERS, _KEEP_SCRATCH = 30 * 86_400.0, 86_400.0  # seconds
+_KEPT = ("architecture", "os", "os.version", "os.features", "variant")
+
+
+def build(settings: Settings, base: Base, *, key: str, commit: str) -> LocalImage:
+    """Build the image; `key` is its input key and `commit` the git commit, empty without git.
+
+    Raises `BadInputError` for a Dockerfile, requirements or context that can't be built this way.
+    """
+    context = settings.root / settings.image.context
+    cache = settings.build_dir / "cache"
+    recipe = _recipe(settings, base, context, cache)
+    made = _install(recipe, base, context, cache)
+    installed = [dependency for _, dependency in made]
+    handlers.check(recipe, installed, base.target.python, context)
+    handlers.check_imports(recipe.handler, handlers.InRecipe(recipe, installed, base.target.python), context)
+    added = [(dependency.layer, f"stepladder: {_source(install, context)}") for install, dependency in made]
+    added.append((write_layer(_code(recipe), "", cache / "blobs"), f"stepladder: {context.name}/"))
+    tidy(cache)
+    labels = {
+        **recipe.labels,
+        LABEL_BASE: base.label,
+        LABEL_BUILDER: NAME,
+        LABEL_KEY: key,
+        **({LABEL_REVISION: commit} if commit else {}),
+    }
+    config = canonical(_config(base, recipe, labels, [(layer.diff_id, why) for layer, why in added]))
+    layers = (*base.layers, *(Blob(layer.digest, layer.size, OCI_LAYER, path=layer.path) for layer, _ in added))
+    config_blob = Blob(digest_of(config), len(config), OCI_CONFIG, data=config)
+    manifest = canonical(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": config_blob.descriptor(),
+            "layers": [layer.descriptor() for layer in layers],
+        }
+    )
+    architecture = ARCHITECTURE[base.config["architecture"]]
+    return LocalImage(manifest, config_blob, layers, base.label, architecture, NAME)
+
+
+def tidy(cache: Path) -> None:
+    """Remove layers that nobody used for a month, and what killed runs left for a day."""
+    now = time.time()
+    for path in (*cache.glob(".*"), *(cache / "blobs").glob("*")):
+        keep = _KEEP_SCRATCH if path.name.startswith(".") else _KEEP_LAYERS
+        if now - path.stat().st_mtime < keep:
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _recipe(settings: Settings, base: Base, context: Path, cache: Path) -> Recipe:
+    reference = base_reference(settings)
+    pinned = base.label if "@" in base.label else reference
+    arguments = {"BASE_IMAGE": pinned, "PYTHON_VERSION": settings.python}
+    entries = collect(context)
+    ground = Ground(
+        (reference, pinned),
+        base.config.get("config") or {},
+        files.of(base, cache),
+        Context(entries),
+        base.target.python,
+        context,
+        cache,
+    )
+    path = context / "Dockerfile"
+    final = read.outline(path, arguments).base
+    if final not in ground.references:
+        raise BadInputError(
+            f"{context.name}/Dockerfile builds from {final}, the settings say {reference}",
+            hint="write ARG BASE_IMAGE and FROM ${BASE_IMAGE} so that stepladder.image.base decides",
+        )
+    recipe = read.read(path, arguments, ground)
+    wanted = f"linux/{base.config['architecture']}"
+    if recipe.platform and recipe.platform not in {wanted, f"{wanted}/v8"}:
+        raise BadInputError(
+            f"{context.name}/Dockerfile builds for {recipe.platform}, the image is for {wanted}",
+            hint="leave --platform out of FROM: stepladder.architecture decides",
+        )
+    return recipe
+
+
+def _install(recipe: Recipe, base: Base, context: Path, cache: Path) -> list[tuple[Install, Dependencies]]:
+    """Install what pip is asked to, and refuse what would meet files that are there already."""
+    made: list[tuple[Install, Dependencies]] = []
+    for install in recipe.tree.installs:
+        request = Request(
+            install.locked,
+            install.prefix,
+            install.requirements[0].source.parent,
+            _source(install, context),
+            install.wheels,
+            install.no_deps,
+            install.site,
+        )
+        found = dependencies.build(request, base.target, cache)
+        if found:
+            collisions.check(recipe.tree, install, found.paths, [(i, d.paths) for i, d in made], context.name)
+            made.append((install, found))
+    return made
+
+
+def _source(install: Install, context: Path) -> str:
+    source = install.requirements[0].source
+    inside = source.relative_to(context).as_posix() if source.is_relative_to(context) else source.name
+    return f"{context.name}/{inside}"
+
+
+def _code(recipe: Recipe) -> list[Entry]:
+    """Return what the Dockerfile places, and the base's own folders above it as the base has them."""
+    tree = recipe.tree
+    entries = {path: replace(placed.entry, path=path) for path, placed in tree.placed.items()}
+    folders = {path.rpartition("/")[0] for path in entries}
+    for name in {parent.as_posix() for folder in folders for parent in (Path(folder), *Path(folder).parents)}:
+        found = None if name == "." or name in entries else tree.base.look(name)
+        if found and (found.mode, found.owner) != (0o755, (0, 0)):
+            entries[name] = Entry(name, Path(), folder=True, mode=found.mode, owner=found.owner)
+    return list(entries.values())
+
+
+def _config(base: Base, recipe: Recipe, labels: dict[str, str], added: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return the image's config: the base's, with our layers, command, environment and labels."""
+    config = {name: base.config[name] for name in _KEPT if name in base.config}
+    running = copy.deepcopy(base.config.get("config") or {})
+    running.update(recipe.changes)
+    running["Env"] = [f"{name}={value}" for name, value in recipe.environment.items()]
+    running["Cmd"] = [recipe.handler]
+    running["WorkingDir"] = recipe.workdir
+    running["Labels"] = {**(running.get("Labels") or {}), **labels}
+    history = [{**entry, "created": entry.get("created", _CREATED)} for entry in base.config.get("history") or []]
+    return {
+        **config,
+        **({"author": recipe.author} if recipe.author else {}),
+        "created": _CREATED,
+        "config": running,
+        "rootfs": {
+            "type": "layers",
+            "diff_ids": [*(base.config["rootfs"].get("diff_ids") or ()), *(diff_id for diff_id, _ in added)],
+        },
+        "history": [*history, *({"created": _CREATED, "created_by": why} for _, why in added)],
+    }

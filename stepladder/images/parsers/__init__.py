@@ -1,0 +1,1 @@
+"""Parsers of what people write: Dockerfile instructions, their words, commands of `RUN`."""

@@ -1,0 +1,1 @@
+"""The registry client: authentication, downloads, uploads, copies, ECR."""

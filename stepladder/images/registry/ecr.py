@@ -1,0 +1,89 @@
+"""ECR as a registry: its authorization token, its endpoint, and one cheap look at whether an image is there."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from stepladder.core.aws import Aws, error_code
+from stepladder.core.errors import RefusedError, RepositoryMissingError
+from stepladder.core.names import Names
+from stepladder.images.registry.client import Registry
+
+VARIABLE = "STEPLADDER_REGISTRY"
+"""The address of the registry in place of the one that ECR names: an emulator may name one that leads nowhere."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The project's repository: the registry to talk to, and the host by which Lambda names it."""
+
+    registry: Registry
+    host: str
+    name: str
+    login: Callable[[], tuple[str, str]]
+
+    @property
+    def own_hosts(self) -> tuple[str, ...]:
+        """Every name of this registry."""
+        return (self.host, self.registry.host)
+
+
+def connect(aws: Aws, names: Names) -> Repository:
+    """Get an authorization token (one `ecr:GetAuthorizationToken`) and return the repository it opens.
+
+    The token is asked for again when the registry stops taking it; it never leaves this process.
+    """
+    first: list[dict[str, Any]] = [_authorization(aws)]
+    endpoint = os.environ.get(VARIABLE) or str(first[0]["proxyEndpoint"])
+    _check_account(endpoint, names)
+
+    def login() -> tuple[str, str]:
+        data = first.pop() if first else _authorization(aws)
+        user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+        return user, password
+
+    return Repository(Registry(endpoint, login=login), names.registry, names.repository, login)
+
+
+def _check_account(endpoint: str, names: Names) -> None:
+    """Refuse to push to another account's registry; a local cloud's endpoint names none."""
+    host = urlsplit(endpoint).hostname or ""
+    account = host.split(".")[0]
+    if ".dkr.ecr" in host and account != names.account:
+        raise RefusedError(
+            f"the credentials are for the registry of account {account}, and {names.environment} is in {names.account}",
+            hint="use credentials of that account (AWS_PROFILE), or mend stepladder.environments",
+        )
+
+
+def holds(aws: Aws, names: Names, digest: str) -> bool:
+    """Say whether the repository holds a digest (one `ecr:BatchGetImage`)."""
+    try:
+        answer = aws.client("ecr").batch_get_image(
+            registryId=names.account, repositoryName=names.repository, imageIds=[{"imageDigest": digest}]
+        )
+    except Exception as error:
+        if error_code(error) == "RepositoryNotFoundException":
+            raise missing(names) from None
+        raise
+    return bool(answer.get("images"))
+
+
+def missing(names: Names) -> RepositoryMissingError:
+    """Return the error for a repository that nobody has made yet, or that somebody deleted."""
+    where = f"--env {names.environment} --root foundation"
+    return RepositoryMissingError(
+        f"there is no ECR repository {names.repository} in {names.account}, {names.region}",
+        hint=f"make it (again): `inv deploy --env {names.environment} --infra always`; "
+        f"or it alone: `inv tf.plan {where}`, then `inv tf.apply {where}`",
+    )
+
+
+def _authorization(aws: Aws) -> dict[str, Any]:
+    answer = aws.client("ecr").get_authorization_token()
+    return dict(answer["authorizationData"][0])

@@ -1,0 +1,43 @@
+"""Push by content: only what is missing goes over the wire, and the tag is set last."""
+
+from __future__ import annotations
+
+from stepladder.core.errors import RefusedError
+from stepladder.core.retry import RegistryError
+from stepladder.images.model import OCI_MANIFEST, LocalImage, digest_of
+from stepladder.images.registry.client import CREATED, OK, Progress, Registry
+from stepladder.images.registry.upload import push_blobs
+
+_UNKNOWN_BLOB = "MANIFEST_BLOB_UNKNOWN"
+
+
+def push(registry: Registry, repository: str, tag: str, image: LocalImage, progress: Progress) -> int:
+    """Send the blobs that are missing, then the manifest by its tag; return how many blobs went.
+
+    A tag that exists with the same digest is success; with another one, `RefusedError`. A push that broke is
+    continued by pushing again: blobs are named by their content and the tag moves only with the manifest.
+    """
+    sent = push_blobs(registry, repository, image.blobs, progress)
+    answer = registry.put_manifest(repository, tag, OCI_MANIFEST, image.manifest)
+    if answer.status in {OK, CREATED}:
+        return sent
+    there = registry.manifest(repository, tag)
+    if there and digest_of(there[1]) == image.digest:
+        return sent
+    if there:
+        raise taken(repository, tag, digest_of(there[1]))
+    raise RegistryError(
+        f"{registry.host} doesn't take the manifest: {answer.code()} {answer.said()}".rstrip(),
+        hint="run the same command again" if answer.code() == _UNKNOWN_BLOB else "",
+        status=answer.status,
+        code=answer.code(),
+    )
+
+
+def taken(repository: str, tag: str, digest: str) -> RefusedError:
+    """Return the error for a tag that holds something else; tags are immutable."""
+    return RefusedError(
+        f"the tag {repository}:{tag} exists with other content ({digest[:19]}...)",
+        hint="the same commit was built from other inputs (settings, base image or stepladder's version): commit what "
+        "differs and push again",
+    )

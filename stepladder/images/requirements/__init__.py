@@ -1,0 +1,1 @@
+"""Requirement files, lock files, and the packages that they install."""

@@ -1,0 +1,305 @@
+"""The dependency layer: exactly the locked wheels, for the function's platform and Python, made once per lock file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from stepladder.core import files, process
+from stepladder.core.errors import BadInputError, StepladderError
+from stepladder.images.context.archive import Layer, write_layer
+from stepladder.images.context.files import Entry
+from stepladder.images.requirements import pip_file, wheel_layout
+from stepladder.images.requirements import read as requirement_files
+from stepladder.images.requirements.pip_file import Locked
+from stepladder.images.requirements.read import Requirement, Requirements, normal
+
+_VERSION = 2  # raise it when the layer is laid out anew
+_TIMEOUT = 600.0
+_SHOWN = 8  # lines of uv's
+# Amazon Linux 2 (Python 3.11) has glibc 2.26, Amazon Linux 2023 has 2.34; uv names no 2.26
+# https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+_GLIBC = {"3.11": "manylinux_2_17"}
+_GLIBC_NEWER = "manylinux_2_34"
+_MACHINE = {"arm64": "aarch64", "x86_64": "x86_64"}
+_ONE = r"`?([A-Za-z0-9][\w.-]*?)(==[^\s,`]+|)`?"
+_DIGEST = re.compile(r"sha256:[0-9a-fA-F]{64}|sha384:[0-9a-fA-F]{96}|sha512:[0-9a-fA-F]{128}")
+_OTHER_VERSION = (
+    "take a version that has one (see its files on the package index), or set stepladder.image.builder to docker and "
+    "build it in the Dockerfile"
+)
+_FAILURES = (
+    (
+        re.compile(rf"Hash mismatch for {_ONE}(?=\s)"),
+        "the file of {names} has none of the hashes that are locked",
+        "`inv lock` takes the index's own hashes. If nobody changed the lock, find out who changed the file first",
+    ),
+    (
+        re.compile(rf"{_ONE} has no (?:usable )?wheels?(?=[\s,.])"),
+        "{names} has no wheel for {fits}",
+        _OTHER_VERSION,
+    ),
+    (
+        re.compile(r"dependency is incompatible with the current platform: (\S+)()"),
+        "{names} is no wheel for {fits}",
+        _OTHER_VERSION,
+    ),
+    (
+        re.compile(rf"(?:no version of|no versions of) {_ONE}(?=[\s,.])"),
+        "the package index has no {names}",
+        "see which versions there are on the package index, then change requirements.in and run `inv lock`",
+    ),
+    (
+        re.compile(rf"{_ONE} was not found in"),
+        "the package index has no {names}",
+        "see how its name is spelled on the package index, then change requirements.in and run `inv lock`",
+    ),
+    (
+        re.compile(r"(?:Distribution not found at|failed to open file)[: ] ?`?(\S+?)`?()(?=\s|$)"),
+        "there is no wheel {names}",
+        "put it there, or name a released version in requirements.in, then run `inv lock`",
+    ),
+    (
+        re.compile(r"No solution found when resolving()()"),
+        "no versions fit all that is asked for{names}",
+        "change requirements.in, then run `inv lock`",
+    ),
+    (
+        re.compile(r"Couldn't parse requirement in()()"),
+        "a requirement can't be read{names}",
+        "fix the line that is shown, then run `inv lock`",
+    ),
+)
+"""By what uv says: what it means for a person, and what to do."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What wheels must fit: a Python and either uv's name of a platform or an interpreter of this machine."""
+
+    python: str
+    platform: str = ""
+    interpreter: str = ""
+
+    @classmethod
+    def of_lambda(cls, python: str, architecture: str) -> Target:
+        """Return Lambda's own platform."""
+        return cls(python, f"{_MACHINE[architecture]}-{_GLIBC.get(python, _GLIBC_NEWER)}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to install: locked requirements, where to in the image, and where uv runs and finds wheels."""
+
+    locked: Locked
+    prefix: str
+    folder: Path
+    """uv runs here: the project may configure an index."""
+    where: str
+    wheels: tuple[Entry, ...] = ()
+    no_deps: bool = True
+    site: bool = False
+    """Whether `prefix` is the base's site-packages, with commands and data files beside it."""
+
+    @classmethod
+    def of_file(cls, path: Path, prefix: str) -> Request:
+        """Return the request of a requirements file as it is."""
+        where = f"{path.parent.name}/{path.name}"
+        locked = _beside(path, where) if path.is_file() else Locked()
+        check_locked(path, Requirements(list(locked.found), unknown=list(locked.unknown)))
+        return cls(locked, prefix, path.parent, where)
+
+    def parts(self) -> tuple[bytes, ...]:
+        """Return all that decides the layer."""
+        said = (self.locked.lines, self.locked.indexes, self.prefix, self.no_deps, self.site)
+        return (repr(said).encode(), *(part for e in self.wheels for part in (e.path.encode(), e.sha256())))
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """A dependency layer and the files in it, as paths of the image without a leading slash."""
+
+    layer: Layer
+    paths: tuple[str, ...]
+
+
+def build(
+    request: Request | Path, target: Target, cache: Path, *, prefix: str = "var/task", extra: Iterable[Entry] = ()
+) -> Dependencies | None:
+    """Return the layer of locked requirements, from the cache when nothing changed; None when it is empty.
+
+    A file by its path is installed as it is, below `prefix`.
+
+    Raises `BadInputError` when a requirement has no wheel for the target or isn't what its hash says.
+    """
+    if isinstance(request, Path):
+        request = Request.of_file(request, prefix)
+    extra = tuple(extra)
+    if not request.locked.lines and not extra:
+        return None
+    parts = (str(_VERSION).encode(), *request.parts(), repr(target).encode(), *(e.read() for e in extra))
+    key = hashlib.sha256(b"\0".join(parts)).hexdigest()
+    note = cache / "dependencies" / f"{key}.json"
+    cached = _cached(note, cache / "blobs")
+    if cached:
+        return cached
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".install-") as scratch:
+        folder = Path(scratch) / "made"
+        folder.mkdir()
+        _install(request, target, Path(scratch), folder)
+        entries = [*wheel_layout.entries(folder, request.prefix, site=request.site), *extra]
+        layer = write_layer(entries, "", cache / "blobs")
+    paths = tuple(sorted(entry.path for entry in entries))
+    files.write_json(note, {**asdict(layer), "path": layer.path.name, "paths": paths})
+    return Dependencies(layer, paths)
+
+
+def _beside(path: Path, where: str) -> Locked:
+    return pip_file.read(
+        path, where, os.environ, lambda other: _beside(path.parent / other, f"{where.rpartition('/')[0]}/{other}")
+    )
+
+
+def _cached(note: Path, blobs: Path) -> Dependencies | None:
+    try:
+        saved = files.read_json(note)
+        paths = tuple(saved.pop("paths"))
+        layer = Layer(**{**saved, "path": blobs / saved["path"]})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    if not layer.path.is_file() or layer.path.stat().st_size != layer.size:
+        return None
+    os.utime(layer.path)  # used today: see layers.tidy
+    return Dependencies(layer, paths)
+
+
+def check_locked(path: Path, locked: Requirements) -> None:
+    """Raise `BadInputError` unless every requirement is one archive: a version or a direct reference, with a hash."""
+    folder = path.parent.name
+    loose = [
+        *locked.unknown,
+        *(f"{r.where}: {r.text[:80]}: {why}" for r in locked.requirements if (why := loose_in(r))),
+    ]
+    if loose:
+        there = (path.parent / "requirements.in").is_file()
+        first = "" if there else f"name what the function needs in {folder}/requirements.in, then "
+        hint = f"{first}`inv lock` locks it"
+        if path.name != "requirements.txt":
+            made = f"{folder}/{path.stem}.in --generate-hashes --no-strip-markers -o {folder}/{path.name}"
+            hint = f"lock it: `uv pip compile {made}`"
+        raise BadInputError(f"{folder}/{path.name} is not locked by hashes", hint=hint, problems=tuple(loose))
+
+
+def loose_in(requirement: Requirement) -> str:
+    """Say why no hash can make a locked requirement one certain wheel; an empty string when it is one."""
+    if why := unlockable(requirement):
+        return why
+    if not requirement.url and not requirement.version:
+        return "it names no version"
+    if not requirement.hashes:
+        return "it has no hash"
+    return next((f"{found[:24]} is no hash" for found in requirement.hashes if not _DIGEST.fullmatch(found)), "")
+
+
+def unlockable(requirement: Requirement) -> str:
+    """Say why `inv lock` can't lock what is asked for; an empty string when it can."""
+    url = requirement.url.partition("#")[0]
+    if requirement.editable:
+        return "an editable has no hash"
+    if url and re.match(r"(git|hg|svn|bzr)\+", url):
+        return "a repository has no hash"
+    if url and not url.endswith(".whl"):
+        return "it is no wheel"
+    return ""
+
+
+def _install(request: Request, target: Target, scratch: Path, folder: Path) -> None:
+    if not request.locked.lines:
+        return
+    wanted = scratch / "requirements.txt"
+    wanted.write_text("".join(f"{line}\n" for line in request.locked.lines), encoding="utf-8")
+    argv = [*_argv(wanted, target, folder), "--link-mode", "copy", "--no-compile-bytecode"]
+    if request.site:
+        argv[argv.index("--target")] = "--prefix"
+    argv += [*_indexes(request, scratch), *(["--no-deps"] if request.no_deps else [])]
+    done = process.run(argv, cwd=request.folder, timeout=_TIMEOUT)
+    if done.code:
+        if lost := re.search(r"no trusted hash was provided for: `([^`]+)`", done.err):
+            raise BadInputError(
+                f"{request.where} doesn't lock {lost[1]}, which a package in it needs",
+                hint="`inv lock` locks what packages need too; or install with --no-deps",
+            )
+        raise explained(done.err, request.locked.found, target)
+
+
+def _indexes(request: Request, scratch: Path) -> list[str]:
+    """Return uv's words for where pip would look; like pip, it takes the best of all indexes."""
+    said = request.locked.indexes
+    argv = ["--no-index"] if said.no_index else []
+    argv += ["--index-url", said.index] if said.index else []
+    for name, values in (("--extra-index-url", said.extra), ("--allow-insecure-host", said.trusted)):
+        argv += [word for value in values for word in (name, value)]
+    argv += ["--index-strategy", "unsafe-best-match"] if said.extra else []
+    links = list(said.links)
+    if request.wheels:
+        (scratch / "wheels").mkdir()
+        for entry in request.wheels:
+            shutil.copyfile(entry.source, scratch / "wheels" / entry.path)
+        links.append(str(scratch / "wheels"))
+    return argv + [word for link in links for word in ("--find-links", link)]
+
+
+def check_wheels(requirements: Path, target: Target, asked: Iterable[Requirement] = ()) -> None:
+    """Raise `BadInputError` when something locked has no wheel for the target; asks the index, installs nothing.
+
+    What is `asked` for gives the names as a person spelled them.
+    """
+    locked = requirement_files.read(requirements)
+    if not locked.requirements:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        argv = [*_argv(requirements, target, Path(folder)), "--no-deps", "--dry-run"]
+        argv += [word for host in locked.hosts for word in ("--allow-insecure-host", host)]
+        done = process.run(argv, cwd=requirements.parent, timeout=_TIMEOUT)
+    if done.code:
+        raise explained(done.err, [*locked.requirements, *asked], target)
+
+
+def _argv(requirements: Path, target: Target, folder: Path) -> list[str]:
+    argv = [uv(), "pip", "install", "--target", str(folder), "--requirements", str(requirements)]
+    argv += ["--require-hashes", "--only-binary", ":all:", "--no-progress", "--color", "never"]
+    if target.platform:
+        argv += ["--python-platform", target.platform, "--python-version", target.python]
+    return [*argv, "--python", target.interpreter] if target.interpreter else argv
+
+
+def explained(said: str, requirements: Iterable[Requirement], target: Target) -> StepladderError:
+    """Turn what uv said into what to do about it, with each requirement in the spelling that it is asked for in."""
+    spelled = {requirement.key: requirement.name for requirement in requirements if requirement.name}
+    flat = re.sub(r"\s+", " ", said)
+    lines = [line.strip() for line in said.splitlines() if line.strip(" ^") and not line.startswith("Using ")]
+    for pattern, message, hint in _FAILURES:
+        named = list(dict.fromkeys(pattern.findall(flat)))
+        if named:
+            names = ", ".join(f"{spelled.get(normal(name), name)}{version}" for name, version in named)
+            fits = f"Python {target.python} on {target.platform or 'this machine'}"
+            problems = tuple(line for line in lines if not line.startswith(("error: No sol", "hint: ")))[:_SHOWN]
+            return BadInputError(message.format(names=names, fits=fits), hint=hint, problems=problems)
+    return StepladderError(
+        "the packages can't be installed: " + (lines[-1][:200] if lines else "uv said nothing"),
+        hint="; ".join(lines[:4])[:600],
+    )
+
+
+def uv() -> str:
+    """Return the path of the uv that this environment holds."""
+    from uv import find_uv_bin
+
+    return find_uv_bin()

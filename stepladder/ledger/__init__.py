@@ -1,0 +1,1 @@
+"""The ledger in DynamoDB: its items, its table, the environment's lock."""

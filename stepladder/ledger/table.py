@@ -1,0 +1,400 @@
+"""The ledger: one DynamoDB table that knows every release of every rung (docs/architecture.md, "The ledger")."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from stepladder.core.aws import error_code, is_unreachable
+from stepladder.core.clock import Clock
+from stepladder.core.errors import LockedError, StepladderError
+from stepladder.ledger import schema
+from stepladder.ledger.schema import Bad, Current, Holder, Holding, Infra, Release, Snapshot, Unmarked
+
+CONDITION_FAILED = "ConditionalCheckFailedException"
+TRANSACTION_CANCELLED = "TransactionCanceledException"
+NOT_FOUND = "ResourceNotFoundException"
+_PASSING = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_CLOCKS_AGREE = 5.0  # seconds
+_TRANSACTION = 30.0  # seconds that a transaction is tried again
+_DESCRIPTION = re.compile(r"rel=(?P<release>\S+) git=(?P<git>\S+) img=(?P<image>[0-9a-f]{12})")
+
+
+def description(release_id: str, git_commit: str, digest: str) -> str:
+    """Write a version's Description, from which the ledger can be rebuilt (at most 256 characters)."""
+    return f"rel={release_id} git={git_commit} img={short(digest)}"
+
+
+def short(digest: str) -> str:
+    """Return the first 12 hexadecimal digits of a digest."""
+    return digest.removeprefix("sha256:")[:12]
+
+
+def _lost(environment: str) -> LockedError:
+    return LockedError(
+        f"the lock of {environment} was lost before the ledger could be written",
+        hint="somebody else has taken it over; run the same command again once they are done",
+    )
+
+
+class Ledger:
+    """Read and write the ledger of one project. `client` is DynamoDB's."""
+
+    def __init__(self, client: Any, table: str, *, clock: Clock | None = None) -> None:
+        self.client = client
+        self.table = table
+        self.clock = clock or Clock()
+        self.offset = 0.0  # seconds by which AWS's clock is ahead of this machine's, as the last read showed
+
+    def snapshot(self, environment: str) -> Snapshot:
+        """Read an environment's lock, current release and infrastructure, and the foundation, in one call."""
+        keys = [
+            schema.environment_key(environment, "lock"),
+            schema.environment_key(environment, "current"),
+            schema.environment_key(environment, "infra"),
+            schema.key(schema.FOUNDATION, "infra"),
+        ]
+        try:
+            found = self._batch(keys)
+        except Exception as error:
+            if error_code(error) == NOT_FOUND:
+                return Snapshot(exists=False)
+            raise
+        lock, current, infra, foundation = (found.get((k["pk"]["S"], k["sk"]["S"])) for k in keys)
+        return Snapshot(
+            exists=True,
+            lock=schema.record(Holder, lock),
+            current=schema.record(Current, current),
+            infra=schema.record(Infra, infra),
+            foundation=schema.record(Infra, foundation),
+        )
+
+    def _note_time(self, answer: Mapping[str, Any]) -> None:
+        """Take AWS's time from an answer's Date; differences that a slow answer may make aren't any."""
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+        try:
+            theirs = parsedate_to_datetime(date).timestamp()
+        except (TypeError, ValueError):
+            return
+        offset = theirs - self.clock.now()
+        self.offset = offset if abs(offset) > _CLOCKS_AGREE else 0.0
+
+    def _batch(self, keys: list[schema.Item]) -> dict[tuple[str, str], schema.Item]:
+        found = {}
+        wanted: Any = {self.table: {"Keys": keys, "ConsistentRead": True}}
+        while wanted:
+            answer = self.client.batch_get_item(RequestItems=wanted)
+            self._note_time(answer)
+            for raw in answer["Responses"].get(self.table, []):
+                found[raw["pk"]["S"], raw["sk"]["S"]] = raw
+            wanted = answer.get("UnprocessedKeys")
+        return found
+
+    def record_infra(self, environment: str | None, infra: Infra, holding: Holding | None = None) -> None:
+        """Record an applied root: the service of an environment, or the foundation (None).
+
+        `holding` is the lock under which it was applied, without which only a first foundation is. Raises
+        `LockedError` when that was lost: somebody else may have applied since.
+        """
+        where = schema.key(f"env#{environment}" if environment else schema.FOUNDATION, "infra")
+        put = {"TableName": self.table, "Item": schema.item(where, infra)}
+        if holding is None:
+            self.client.put_item(**put)
+        elif self._transact([{"Put": put}, self._held(holding)]):
+            raise _lost(holding.environment)
+
+    def finish(
+        self, release: Release, current: Current | None, run_id: str, *, bad: tuple[str, Bad] | None = None
+    ) -> None:
+        """Write a release, what is current now, and give the lock back: all or nothing, in one call.
+
+        Without `current` only the release is written (it failed; the alias serves what it served). `bad` marks a
+        digest in the same breath; a mark that it has already stays. When the lock is no longer ours the release is
+        still written, `current` isn't, and `LockedError` is raised.
+        """
+        puts = self._puts(release, current, bad)
+        unlock = {
+            "TableName": self.table,
+            "Key": schema.environment_key(release.environment, "lock"),
+            "ConditionExpression": "run_id = :mine",
+            "ExpressionAttributeValues": {":mine": {"S": run_id}},
+        }
+        try:
+            failed = self._together(puts, {"Delete": unlock}, marks=bool(bad))
+        except Exception as error:
+            if is_unreachable(error) and self._has(release):
+                return  # its answer was lost, not the write
+            raise
+        if not failed or self.find(release.environment, release.release_id):
+            return  # with an entry it was sent twice: the first answer was lost, and the lock is gone with it
+        self.write(replace(release, cause=release.cause or "the lock was lost before the ledger was written"))
+        if bad:
+            self.mark_bad(*bad)
+        raise _lost(release.environment)
+
+    def _has(self, release: Release) -> bool:
+        """Say whether a release is written down; not, when that can't be read."""
+        try:
+            return self.find(release.environment, release.release_id) is not None
+        except Exception:  # noqa: BLE001 - what failed first is what matters
+            return False
+
+    def adopt(self, release: Release, current: Current, run_id: str, *, bad: tuple[str, Bad] | None = None) -> None:
+        """Write what a run that was cut off has left unwritten, under our own lock, which stays ours.
+
+        An entry that is there already is left; raises `LockedError` when the lock was lost.
+        """
+        held = self._held(Holding(release.environment, run_id))
+        failed = self._together(self._puts(release, current, bad), held, marks=bool(bad))
+        if failed and not self.find(release.environment, release.release_id):
+            raise _lost(release.environment)
+
+    def _puts(self, release: Release, current: Current | None, bad: tuple[str, Bad] | None) -> list[dict[str, Any]]:
+        """Return the writes that end a release."""
+        puts = [{"Put": self._entry(release)}]
+        if current:
+            where = schema.environment_key(release.environment, "current")
+            puts.append({"Put": {"TableName": self.table, "Item": schema.item(where, current)}})
+        if bad:
+            puts.append({"Put": self._mark(*bad)})
+        return puts
+
+    def _together(self, puts: list[dict[str, Any]], guard: dict[str, Any], *, marks: bool) -> list[int]:
+        """Write what ends a release under a guard; a mark, which is the last of it, only where there is none yet."""
+        failed = self._transact([*puts, guard])
+        if marks and failed == [len(puts) - 1]:
+            return self._transact([*puts[:-1], guard])
+        return failed
+
+    def _transact(self, actions: list[dict[str, Any]]) -> list[int]:
+        """Write all or nothing; return the places of the conditions that didn't hold, none when it was written.
+
+        What passes by itself (a conflict with a renewal of the lock, a throttle) is tried again; anything else is
+        raised. Reasons: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
+        """
+        left: Exception | None = None
+        for _ in self.clock.polls(_TRANSACTION):
+            try:
+                self.client.transact_write_items(TransactItems=actions)
+            except Exception as error:
+                if error_code(error) != TRANSACTION_CANCELLED:
+                    raise
+                reasons = [r.get("Code") for r in getattr(error, "response", {}).get("CancellationReasons", [])]
+                failed = [place for place, reason in enumerate(reasons) if reason == "ConditionalCheckFailed"]
+                if failed:
+                    return failed
+                if not _PASSING.issuperset(reasons):
+                    raise
+                left = error
+            else:
+                return []
+        raise left or AssertionError("a loop of polls makes one turn at least")
+
+    def _held(self, holding: Holding) -> dict[str, Any]:
+        """Return the condition that somebody still holds a lock."""
+        return {
+            "ConditionCheck": {
+                "TableName": self.table,
+                "Key": schema.environment_key(holding.environment, "lock"),
+                "ConditionExpression": "run_id = :mine",
+                "ExpressionAttributeValues": {":mine": {"S": holding.run_id}},
+            }
+        }
+
+    def write(self, release: Release) -> bool:
+        """Write one release unless it is there; say whether it was new."""
+        try:
+            self.client.put_item(**self._entry(release))
+        except Exception as error:
+            if error_code(error) == CONDITION_FAILED:
+                return False
+            raise
+        return True
+
+    def set_current(
+        self, environment: str, current: Current, *, was: Current | None, holding: Holding | None = None
+    ) -> bool:
+        """Replace what is current if it is still what was read, and the lock is held; say whether both are so."""
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if was:
+            condition = {
+                "ConditionExpression": "release_id = :was",
+                "ExpressionAttributeValues": {":was": {"S": was.release_id}},
+            }
+        where = schema.environment_key(environment, "current")
+        put = {"Put": {"TableName": self.table, "Item": schema.item(where, current), **condition}}
+        return not self._transact([put, self._held(holding)] if holding else [put])
+
+    def _entry(self, release: Release) -> dict[str, Any]:
+        where = schema.environment_key(release.environment, f"{schema.RELEASE_PREFIX}{release.release_id}")
+        return {
+            "TableName": self.table,
+            "Item": schema.item(where, release),
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+
+    def history(self, environment: str, *, limit: int = 20) -> list[Release]:
+        """Return the newest releases of an environment, newest first."""
+        found: list[Release] = []
+        for release in self._releases(environment):
+            if len(found) == limit:
+                break
+            found.append(release)
+        return found
+
+    def _releases(self, environment: str) -> Iterator[Release]:
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": {
+                ":pk": {"S": f"env#{environment}"},
+                ":prefix": {"S": schema.RELEASE_PREFIX},
+            },
+            "ScanIndexForward": False,
+            "ConsistentRead": True,
+            "Limit": 100,
+        }
+        while True:
+            answer = self.client.query(**query)
+            for raw in answer["Items"]:
+                release = schema.record(Release, raw)
+                if release:
+                    yield release
+            if "LastEvaluatedKey" not in answer:
+                return
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def find(self, environment: str, release_id: str) -> Release | None:
+        """Return one release."""
+        where = schema.environment_key(environment, f"{schema.RELEASE_PREFIX}{release_id}")
+        answer = self.client.get_item(TableName=self.table, Key=where, ConsistentRead=True)
+        return schema.record(Release, answer.get("Item"))
+
+    def succeeded(self, environment: str) -> Iterator[Release]:
+        """Yield the releases that succeeded, newest first."""
+        return (release for release in self._releases(environment) if release.result == schema.SUCCEEDED)
+
+    def mark_bad(self, digest: str, mark: Bad) -> None:
+        """Mark a digest, so that deploy and promote refuse it; the first mark stays."""
+        try:
+            self.client.put_item(**self._mark(digest, mark))
+        except Exception as error:
+            if error_code(error) != CONDITION_FAILED:
+                raise
+
+    def _mark(self, digest: str, mark: Bad) -> dict[str, Any]:
+        where = schema.key(f"digest#{digest}", "bad")
+        return {
+            "TableName": self.table,
+            "Item": schema.item(where, mark),
+            "ConditionExpression": "attribute_not_exists(pk)",
+        }
+
+    def is_bad(self, digest: str) -> Bad | None:
+        """Return why a digest is marked, or None."""
+        answer = self.client.get_item(
+            TableName=self.table, Key=schema.key(f"digest#{digest}", "bad"), ConsistentRead=True
+        )
+        return schema.record(Bad, answer.get("Item"))
+
+    def marks(self, digests: Iterable[str]) -> dict[str, Bad]:
+        """Return the marks of those digests that have one, in one call."""
+        keys = [schema.key(f"digest#{digest}", "bad") for digest in sorted(set(digests) - {""})]
+        found = self._batch(keys) if keys else {}
+        read = {pk.removeprefix("digest#"): schema.record(Bad, raw) for (pk, _), raw in found.items()}
+        return {digest: bad for digest, bad in read.items() if bad}
+
+    def marked(self, beginning: str) -> set[str]:
+        """Return every digest that begins so and is, or was, marked; nothing without a ledger."""
+        found: set[str] = set()
+        scan: dict[str, Any] = {
+            "TableName": self.table,
+            "FilterExpression": "begins_with(pk, :prefix)",
+            "ExpressionAttributeValues": {":prefix": {"S": f"digest#{beginning}"}},
+            "ProjectionExpression": "pk",
+            "ConsistentRead": True,
+        }
+        while True:
+            try:
+                answer = self.client.scan(**scan)
+            except Exception as error:
+                if error_code(error) == NOT_FOUND:
+                    return found
+                raise
+            found |= {raw["pk"]["S"].removeprefix("digest#") for raw in answer["Items"]}
+            if "LastEvaluatedKey" not in answer:
+                return found
+            scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def unmark(self, digest: str, mark: Bad, done: Unmarked) -> bool:
+        """Take a digest's mark away and keep who did, in one call; say whether it was still the mark that was read."""
+        where = f"digest#{digest}"
+        record = replace(done, marked_at=mark.marked_at, marked_by=mark.by, marked_why=mark.why)
+        item = schema.item(schema.key(where, f"unmarked#{done.unmarked_at}"), record)
+        delete = {
+            "TableName": self.table,
+            "Key": schema.key(where, "bad"),
+            "ConditionExpression": "marked_at = :seen",
+            "ExpressionAttributeValues": {":seen": {"S": mark.marked_at}},
+        }
+        return not self._transact([{"Put": {"TableName": self.table, "Item": item}}, {"Delete": delete}])
+
+    def protected_digests(self, environments: Iterable[str], *, keep: int = 10) -> set[str]:
+        """Return what pruning must leave: current digests and those of each rung's last `keep` good releases."""
+        found = set()
+        for environment in environments:
+            current = self.snapshot(environment).current
+            if current:
+                found.add(current.digest)
+            for count, release in enumerate(self.succeeded(environment)):
+                if count == keep:
+                    break
+                found.add(release.digest)
+        return found
+
+    def rebuild(self, environment: str, versions: Iterable[tuple[str, str, str, str]], live: str = "") -> list[Release]:
+        """Write the releases that published versions tell of and the ledger lacks; return those that were new.
+
+        `versions` are (version, Description, digest, last modified), `live` is the version that the alias serves. A
+        version whose description isn't ours is passed over, and so is one that the ledger has under another release.
+        How a release ended isn't in a description: it succeeded if its version serves, or the ledger says that one
+        followed it; else its result is unknown. Running it again writes nothing.
+        """
+        entries = list(self._releases(environment))
+        known = {(entry.version, entry.digest) for entry in entries}
+        served = {live, *(entry.previous_version for entry in entries if entry.result == schema.SUCCEEDED)} - {""}
+        new = []
+        previous = ""
+        for version, text, digest, modified in versions:
+            told = _DESCRIPTION.fullmatch(text)
+            if not told:
+                continue
+            if digest and short(digest) != told["image"]:
+                raise StepladderError(
+                    f"version {version} says it has image {told['image']} but has {short(digest)}",
+                    hint="somebody changed its description; its release is not rebuilt",
+                )
+            well = version in served
+            if (version, digest) not in known:
+                release = Release(
+                    release_id=told["release"],
+                    environment=environment,
+                    kind="deploy",
+                    version=version,
+                    previous_version=previous if well else "",
+                    digest=digest,
+                    git_commit=told["git"],
+                    requested_by="rebuilt",
+                    result=schema.SUCCEEDED if well else schema.UNKNOWN,
+                    started_at=modified,
+                    ended_at=modified,
+                    cause="rebuilt from the description of the version"
+                    + (", which served" if well else "; whether it was tested, or served, isn't known"),
+                )
+                if self.write(release):
+                    new.append(release)
+            previous = version if well else previous
+        return new

@@ -1,0 +1,240 @@
+"""Draw the ladder: live on a terminal, a line for each change elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from stepladder.core.console import Console
+from stepladder.core.display import cut
+from stepladder.promotion.history import APPROVAL, SHIFTING, Target, View
+
+_GOOD = ("released", "verified", "unchanged")
+_BAD = ("refused", "failed, nothing moved", "rolled back", "put back", "ROLLBACK FAILED")
+_BAR = 20
+_INDENT = " " * 6
+_MINUTE, _HOUR = 60, 3600
+_ENDS = {"Succeeded": "promoted", "Failed": "not promoted", "Aborted": "cut off", "TimedOut": "cut off: out of time"}
+_ANSWER = "answer it with `inv promote.approve` or `inv promote.reject`"
+_SHORT = {
+    "publishing a version": "publish",
+    "rolling back": "rollback",
+    "shifting traffic": "shift",
+    "testing the version": "test",
+    "updating the code": "code",
+    "validating": "validate",
+    "verifying": "verify",
+    "verifying the alias": "verify",
+    "verifying the rollback": "verify",
+    "waiting for approval": "approval",
+    "waiting for the update": "update",
+    "waiting for the version": "version",
+}
+
+Piece = tuple[str, str]
+"""A text and its colour, empty for none."""
+
+
+class Drawing(Protocol):
+    """What a watcher tells the view to."""
+
+    def update(self, view: View) -> None:
+        """Show the view as it is now."""
+
+    def close(self) -> None:
+        """Leave the last picture standing."""
+
+
+def drawing(console: Console) -> Drawing:
+    """Return the drawing that fits where the console prints."""
+    return Live() if console.live and not console.as_json else Lines(console)
+
+
+class Lines:
+    """One line for each change of a target: its phase, the new version's share, its first errors, an alarm."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._told: dict[str, set[tuple[float, str]]] = {}
+        self._note = ""
+        self._is_simulated = False
+
+    def update(self, view: View) -> None:
+        """Print what changed since the last time."""
+        if view.simulated and not self._is_simulated:
+            self._console.line(f"times are simulated: {pace(view)}")
+        self._is_simulated = view.simulated
+        for target in view.targets:
+            for change in _changes(target):
+                told = self._told.setdefault(target.environment, set())
+                if change not in told:
+                    told.add(change)
+                    self._line(view, f"{target.environment:<12} {change[1]}")
+        if view.note and view.note != self._note:
+            self._line(view, view.note)
+        self._note = view.note
+
+    def _line(self, view: View, text: str) -> None:
+        unit = "s sim" if view.simulated else "s"
+        self._console.line(f"{view.seconds(view.started):7.1f} {unit}  {text}")
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+
+
+def _changes(target: Target) -> Iterator[tuple[float, str]]:
+    """Return all that is known of a target now, each as the change that it once was, with what tells it from others."""
+    if not target.phase:
+        return
+    yield target.since, f"{target.phase}: {_ANSWER}" if target.phase == APPROVAL else target.phase
+    if target.is_shifting and target.share:
+        yield 0, f"{SHIFTING}: version {target.version} has {target.share:.0%}"
+    if target.errors:
+        yield 0, f"version {target.version} has raised errors"
+    yield from ((0, f"alarm {name} fires") for name in target.alarms)
+
+
+class Live:
+    """The ladder, redrawn in place, highest rung on top."""
+
+    def __init__(self, console: Any = None) -> None:
+        from rich.console import Console as RichConsole
+        from rich.live import Live as RichLive
+
+        self._console = console or RichConsole(stderr=True, highlight=False)
+        self._live = RichLive(console=self._console, refresh_per_second=8, transient=False)
+        self._live.start()
+
+    def update(self, view: View) -> None:
+        """Redraw."""
+        self._live.update(picture(view, self._console.width))
+
+    def close(self) -> None:
+        """Stop redrawing; the last picture stays."""
+        self._live.stop()
+
+
+def picture(view: View, width: int) -> Any:
+    """Return the drawing for a terminal of a width: no line is longer."""
+    from rich.text import Text
+
+    lines = []
+    for line in rows(view):
+        text, room = Text(no_wrap=True), width
+        for part, colour in line:
+            shown = cut(part, room)
+            text.append(shown, style=colour or None)
+            room -= len(shown)
+        lines.append(text)
+    return Text("\n").join(lines)
+
+
+def rows(view: View) -> Iterator[list[Piece]]:
+    """Return the drawing's lines, each in pieces."""
+    wide = max([12, *(len(target.environment) for target in view.targets)])
+    for place, rung in reversed(list(enumerate(view.rungs))):
+        for target in rung:
+            yield from _target(view, target, wide)
+        if place:
+            yield [("║ ║", "dim")]
+    yield [(f"{_INDENT}{_foot(view)}", "dim")]
+
+
+def _target(view: View, target: Target, wide: int) -> Iterator[list[Piece]]:
+    symbol, colour = _mark(target)
+    tries = f", try {target.tries}" if target.tries > 1 and not target.ended else ""
+    passed = duration(view.took(target)) if target.began else ""
+    yield [
+        (f"╟{symbol}╢ ", colour),
+        (f"{target.environment:<{wide}}  ", ""),
+        (f"{target.phase or 'not reached yet'}{tries}".ljust(38), colour),
+        (passed.rjust(12), "dim"),
+    ]
+    if target.phase == APPROVAL:
+        yield [(f"{_INDENT}{_ANSWER}", "")]
+    if target.share is not None and (target.is_shifting or target.shifted or target.ended):
+        yield [(f"{_INDENT}{bar(target.share)}", "cyan"), (f"  {progress(view, target)}", "")]
+    if target.version and (target.is_shifting or target.errors or target.alarms):
+        yield [(_INDENT, ""), *_health(target)]
+    if told := phases(target, 70 - len(_INDENT)):
+        yield [(f"{_INDENT}{told}", "dim")]
+
+
+def phases(target: Target, width: int) -> str:
+    """Tell how long each phase before the present one took, in the order of time; the oldest give way to the width."""
+    told = ""
+    for phrase, seconds in reversed(target.past):
+        if seconds >= 1:
+            longer = f"{_SHORT.get(phrase, phrase)} {duration(seconds)}{', ' if told else ''}{told}"
+            if len(longer) > width:
+                break
+            told = longer
+    return told
+
+
+def _mark(target: Target) -> Piece:
+    if not target.phase:
+        return "───", "dim"
+    if target.phase in _GOOD:
+        return "━✓━", "green"
+    return ("━✗━", "red") if target.phase in _BAD else ("━▶━", "yellow")
+
+
+def _health(target: Target) -> Iterator[Piece]:
+    """Tell the errors of the new version, and the alarms."""
+    counted = f"version {target.version}: {target.errors} errors in {target.calls} calls"
+    yield counted, "red" if target.errors else "dim"
+    if target.alarms:
+        yield f"   alarm: {', '.join(target.alarms)}", "red"
+    elif target.is_shifting:
+        yield "   no alarm", "dim"
+
+
+def bar(share: float) -> str:
+    """Draw the share of the new version: full is all traffic, whoever looks."""
+    full = round(share * _BAR)
+    full = min(max(full, 1), _BAR - 1) if 0 < share < 1 else full
+    return f"{'█' * full}{'░' * (_BAR - full)}"
+
+
+def progress(view: View, target: Target) -> str:
+    """Tell in words how far the shift is, for example `10% for 3 of 5 min`."""
+    share = target.share or 0.0
+    shown = f"{share:.0%}"
+    if not target.is_shifting:
+        return f"{shown} on the new version"
+    passed = (view.now - target.shifted) / _MINUTE if target.shifted else 0.0
+    shift = target.shift
+    if share >= 1:
+        if target.baked and target.bake_seconds:
+            total = target.bake_seconds / _MINUTE
+            return f"{shown}, watched for {min((view.now - target.baked) / _MINUTE, total):.0f} of {total:.0f} min"
+        return f"{shown}, watched until CodeDeploy is done"
+    if share and shift.kind == "canary":
+        return f"{shown} for {min(int(passed), shift.minutes)} of {shift.minutes} min"
+    if share and shift.kind == "linear":
+        every = f"{shift.minutes} min" if shift.minutes > 1 else "minute"
+        return f"{shown}, {shift.percent}% more every {every}"
+    return f"{shown} on the new version"
+
+
+def pace(view: View) -> str:
+    """Say how fast the clock of the cloud runs."""
+    return "the clock was set forward" if view.speed == 1 else f"the clock runs at {view.speed:g}x real time"
+
+
+def _foot(view: View) -> str:
+    state = _ENDS.get(view.end, "under way")
+    text = f"{state}, {duration(view.seconds(view.started))}"
+    if view.simulated:
+        text += f" simulated ({pace(view)})"
+    return f"{text}   {view.note}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    """Tell a duration as people read it."""
+    if seconds < _MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:.0f} s"
+    return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:.0f} min"

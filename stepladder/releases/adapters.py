@@ -1,0 +1,105 @@
+"""Join deploy with the images and Terraform of a project."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from stepladder import images
+from stepladder.core.clock import seconds_of
+from stepladder.core.console import Step
+from stepladder.ledger.table import short
+from stepladder.releases.interfaces import Applied, Image
+from stepladder.releases.plan import FOUNDATION, SERVICE
+
+if TYPE_CHECKING:
+    from stepladder.ledger.schema import Holder
+    from stepladder.releases.ladder_guard import Pin
+    from stepladder.releases.rung import Rung
+
+
+@dataclass(frozen=True)
+class ProjectImages:
+    """The images of a project."""
+
+    rung: Rung
+    allow_dirty: bool = False
+
+    def input_key(self) -> str:
+        """Hash everything that decides the image, offline; refuse a lock that lacks what is asked for."""
+        images.check_lock(self.rung.settings)
+        return images.input_key(self.rung.settings)
+
+    def check(self) -> None:
+        """Refuse a handler that can't be loaded and pointers of Git LFS; a build tells the warnings."""
+        images.check_files(self.rung.settings, take_pointers=self.allow_dirty)
+
+    def prepare(self, step: Step) -> Image:
+        """Build and push unless the registry has it."""
+        rung = self.rung
+        built = images.prepare(
+            rung.settings, rung.aws, step, rung.environment, say=rung.console.warn, allow_dirty=self.allow_dirty
+        )
+        return Image(built.digest, built.reference)
+
+    def fetch(self, pin: Pin, step: Step) -> Image:
+        """Return an image that another rung serves; bring it from there when it is in another place."""
+        from stepladder.releases import registered
+
+        image = registered.read(self.rung, pin.digest, pin.origin)
+        step.done(f"{short(pin.digest)}: {pin.why}")
+        return replace(image, git_commit=pin.git_commit or image.git_commit)
+
+
+@dataclass(frozen=True)
+class ProjectInfra:
+    """The Terraform roots of a project. Terraform's modules are imported only when one is to run."""
+
+    rung: Rung
+
+    def inputs_hash(self, root: str) -> str:
+        """Hash everything that decides a root's result, offline."""
+        from stepladder.terraform.roots import inputs_hash
+
+        return inputs_hash(self.rung.settings, self.rung.environment, root)
+
+    def preview(self, root: str, image_uri: str | None, step: Step) -> str:
+        """Plan a root, change nothing, and tell what an apply would do."""
+        from stepladder import terraform
+
+        rung = self.rung
+        counts, notes = terraform.preview(
+            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri
+        )
+        for note in notes:
+            rung.console.line(f"  {note}")
+        return str(counts)
+
+    def ensure(self, root: str, image_uri: str | None, step: Step, *, live: bool = False) -> Applied:
+        """Plan a root and apply exactly that plan; `live` says that the function is there, and has this image."""
+        from stepladder import terraform
+
+        rung = self.rung
+        done = terraform.ensure(
+            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri, live=live
+        )
+        summary = str(done.counts) if done.applied else "no changes"
+        return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)
+
+    def free_lock_of(self, holder: Holder) -> list[str]:
+        """Free state locks that a provably dead run of ours left; tell each in a line."""
+        from stepladder.terraform import RunRecord, locks, roots
+        from stepladder.terraform.runner import opened
+
+        rung = self.rung
+        record = RunRecord(holder.process, datetime.fromtimestamp(seconds_of(holder.since), UTC))
+        notes: list[str] = []
+        for name in (FOUNDATION, SERVICE):
+            at = roots.root(rung.settings, rung.environment, name)
+            if locks.read(rung.aws, at):
+                with opened(at) as runner:
+                    runner.prepare()
+                    locks.take_over(runner, rung.aws, record)
+                    notes += runner.notes
+        return notes

@@ -1,0 +1,106 @@
+"""The end of every release and every rollback: move the alias, verify, write it down; or write down how it failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stepladder.aws_lambda.alias import Alias
+from stepladder.aws_lambda.lambda_function import State
+from stepladder.core.aws import error_code
+from stepladder.core.clock import stamp
+from stepladder.core.errors import (
+    InterruptedRunError,
+    LockedError,
+    RollbackFailedError,
+    RolledBackError,
+    StepladderError,
+)
+from stepladder.ledger import schema
+from stepladder.ledger.schema import Bad, Current, Release
+from stepladder.releases import move_alias
+from stepladder.releases.cut_off import Pending
+from stepladder.releases.rung import Rung, uninterrupted
+
+
+def go_live(
+    rung: Rung,
+    entry: Release,
+    alias: Alias,
+    version: State,
+    *,
+    infra_hash: str = "",
+    smoke_key: str = "",
+    bad: tuple[str, Bad] | None = None,
+    put_back: bool = True,
+) -> tuple[Release, Alias]:
+    """Move the alias to a version, verify, write the ledger: together, so that an interrupt waits until they are done.
+
+    `bad` is a digest to mark with it. Returns the entry as written and the alias as read back; raises what
+    `shift.move` does, after writing that down, and `StepladderError` when the ledger can't be written.
+    """
+    with uninterrupted():
+        try:
+            to_write = _pending(entry, version, infra_hash, smoke_key, bad)
+            rung.lock.note(version.version, entry.previous_version, to_write.text())
+            moved = move_alias.move(rung, alias, version.version, put_back=put_back)
+        except BaseException as error:
+            failed(rung, entry, error)
+            raise
+        entry = replace(entry, result=schema.SUCCEEDED, ended_at=stamp(rung.clock.now()))
+        current = replace(to_write.current, alias_revision=moved.revision)
+        with rung.console.step("ledger") as step:
+            _write_down(rung, entry, current, bad)
+            step.done(f"release {entry.release_id}")
+    return entry, moved
+
+
+def _pending(entry: Release, version: State, infra_hash: str, smoke_key: str, bad: tuple[str, Bad] | None) -> Pending:
+    """Return what is to be written once the alias serves the version."""
+    current = Current(
+        release_id=entry.release_id,
+        version=version.version,
+        digest=entry.digest,
+        input_key=entry.input_key,
+        config_hash=version.config_hash,
+        alias_revision="",
+        infra_hash=infra_hash,
+        smoke_key=smoke_key,
+    )
+    return Pending(replace(entry, result=schema.SUCCEEDED), current, bad)
+
+
+def _write_down(rung: Rung, entry: Release, current: Current, bad: tuple[str, Bad] | None) -> None:
+    rung.lock.stop_renewing()
+    try:
+        rung.ledger.finish(entry, current, rung.lock.run_id, bad=bad)
+    except StepladderError:
+        raise
+    except Exception as error:
+        raise StepladderError(
+            f"version {current.version} serves {rung.environment}, verified, but the ledger could not be written: "
+            f"{error_code(error) or error}",
+            hint="run the same command again: it finds the version in place and writes it down",
+        ) from error
+    rung.lock.given_back()
+
+
+def failed(rung: Rung, entry: Release, error: BaseException) -> None:
+    """Write a failed release and give the lock back; a second failure here must not hide the first."""
+    interrupted = isinstance(error, (KeyboardInterrupt, InterruptedRunError))
+    cause = "interrupted" if interrupted else getattr(error, "message", "") or error_code(error) or repr(error)
+    entry = replace(entry, result=_result_of(error), cause=cause[:500], ended_at=stamp(rung.clock.now()))
+    try:
+        rung.lock.stop_renewing()
+        if isinstance(error, LockedError):
+            rung.ledger.write(entry)
+            return
+        rung.ledger.finish(entry, None, rung.lock.run_id)
+        rung.lock.given_back()
+    except Exception as second:  # noqa: BLE001 - see the docstring
+        rung.console.warn(f"the failed release could not be written to the ledger ({error_code(second) or second})")
+
+
+def _result_of(error: BaseException) -> str:
+    if isinstance(error, RolledBackError):
+        return schema.ROLLED_BACK
+    return schema.ROLLBACK_FAILED if isinstance(error, RollbackFailedError) else schema.FAILED

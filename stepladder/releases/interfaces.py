@@ -1,0 +1,80 @@
+"""The two neighbours that deploy leans on, as it sees them: the images and Terraform. Tests pass others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from stepladder.core.console import Step
+from stepladder.ledger.schema import Holder
+
+if TYPE_CHECKING:
+    from stepladder.releases.ladder_guard import Pin
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image in the registry: its digest and its reference by it.
+
+    `git_commit` and `input_key` are known of one that wasn't built now; empty for what the working tree made.
+    """
+
+    digest: str
+    reference: str
+    git_commit: str = ""
+    input_key: str = ""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """An applied root. `summary` tells a person what changed; `plan_id` is the saved plan's.
+
+    `inputs_hash` was taken after the apply, whose `init` may have written a lock file; empty for as it was before.
+    """
+
+    plan_id: str
+    summary: str
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    inputs_hash: str = ""
+
+
+class Images(Protocol):
+    """What makes and pushes an image."""
+
+    def input_key(self) -> str:
+        """Hash everything that decides the image, offline."""
+        ...
+
+    def check(self) -> None:
+        """Refuse files that no image can be made of, offline; nothing is built."""
+        ...
+
+    def prepare(self, step: Step) -> Image:
+        """Build and push unless the registry has it; tell the step what was done."""
+        ...
+
+    def fetch(self, pin: Pin, step: Step) -> Image:
+        """Return an image that another rung serves; bring it from there when it is in another place."""
+        ...
+
+
+class Infra(Protocol):
+    """What applies a Terraform root."""
+
+    def inputs_hash(self, root: str) -> str:
+        """Hash everything that decides a root's result, offline."""
+        ...
+
+    def preview(self, root: str, image_uri: str | None, step: Step) -> str:
+        """Plan a root, change nothing, and tell what an apply would do."""
+        ...
+
+    def ensure(self, root: str, image_uri: str | None, step: Step, *, live: bool = False) -> Applied:
+        """Plan a root and apply exactly that plan; `live` says that the function is there, and has this image."""
+        ...
+
+    def free_lock_of(self, holder: Holder) -> list[str]:
+        """Free state locks that a provably dead run of ours left; tell each in a line."""
+        ...

@@ -1,0 +1,110 @@
+"""Which images a project can't do without: what its functions serve, were released, or could return to.
+
+Read from Lambda and the ledger together, since either may know what the other doesn't: an alias that a person moved,
+a release whose function was made anew (docs/decisions, images go by the ledger).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+from stepladder.aws_lambda.lambda_function import LATEST, NOT_FOUND, Function, State
+from stepladder.core import names
+from stepladder.core.aws import error_code
+from stepladder.core.errors import RefusedError
+from stepladder.ledger.table import Ledger
+from stepladder.releases.rung import Rung
+
+SERVED, RELEASED, PUBLISHED = "served", "released", "published"
+_AT_ONCE = 8
+
+
+def images(rung: Rung, keep: int) -> Mapping[str, str]:
+    """Return why each digest must stay, of all environments that share the rung's repository.
+
+    `served`: an alias or $LATEST has it. `released`: one of the last `keep` good releases of an environment.
+    `published`: one of the newest `keep` versions has it. Raises `RefusedError` when the credentials are another
+    account's, or a version doesn't tell its image.
+    """
+    rung.check_account(rung.aws.account())
+    reasons: dict[str, str] = {}
+    for at in _beside(rung):
+        function = Function(rung.lambda_client, at.function, clock=rung.clock)
+        for digest in rung.ledger.protected_digests([at.environment], keep=keep):
+            reasons.setdefault(digest, RELEASED)
+        for digest, why in _of_function(function, keep):
+            if why == SERVED or digest not in reasons:
+                reasons[digest] = why
+    return reasons
+
+
+def _beside(rung: Rung) -> list[names.Names]:
+    """Return the environments of the repository: those of the settings, and those that only the ledger knows.
+
+    An older checkout may not know the newest environment yet; it must not delete what that one runs.
+    """
+    here, known = rung.names, rung.settings.environments
+    found = {e.name for e in known.values() if (e.account, e.region) == (here.account, here.region)}
+    found |= {name for name in _recorded(rung.ledger) if name not in known}
+    return [names.Names(here.project, name, here.account, here.region) for name in sorted(found)]
+
+
+def _recorded(ledger: Ledger) -> set[str]:
+    """Return every environment that the ledger has an item of."""
+    found: set[str] = set()
+    scan: dict[str, Any] = {
+        "TableName": ledger.table,
+        "FilterExpression": "begins_with(pk, :prefix)",
+        "ExpressionAttributeValues": {":prefix": {"S": "env#"}},
+        "ProjectionExpression": "pk",
+        "ConsistentRead": True,
+    }
+    while True:
+        answer = ledger.client.scan(**scan)
+        found |= {item["pk"]["S"].removeprefix("env#") for item in answer["Items"]}
+        if "LastEvaluatedKey" not in answer:
+            return found
+        scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _of_function(function: Function, keep: int) -> Iterator[tuple[str, str]]:
+    """Yield the digests of a function's versions with the reason; nothing when there is no function."""
+    aliased = _aliased(function)
+    if aliased is None:
+        return
+    newest = [state.version for state in islice(reversed(function.versions()), keep)]
+    wanted = {LATEST: SERVED, **dict.fromkeys(newest, PUBLISHED), **dict.fromkeys(aliased, SERVED)}
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="needed") as pool:
+        for version, state in zip(wanted, pool.map(function.read, wanted), strict=True):
+            if state and state.package_type == "Image":
+                yield _digest(function, version, state), wanted[version]
+
+
+def _digest(function: Function, version: str, state: State) -> str:
+    if not state.digest:
+        raise RefusedError(
+            f"version {version} of {function.name} doesn't tell its image", hint="no image is deleted on a guess"
+        )
+    return state.digest
+
+
+def _aliased(function: Function) -> Iterable[str] | None:
+    """Return the versions that any alias sends traffic to, weighted ones too; None when there is no function."""
+    found: set[str] = set()
+    marker: dict[str, str] = {}
+    while True:
+        try:
+            answer = function.client.list_aliases(FunctionName=function.name, **marker)
+        except Exception as error:
+            if error_code(error) == NOT_FOUND:
+                return None
+            raise
+        for alias in answer["Aliases"]:
+            weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
+            found |= {alias["FunctionVersion"], *weights}
+        if not answer.get("NextMarker"):
+            return found
+        marker = {"Marker": answer["NextMarker"]}

@@ -1,0 +1,170 @@
+"""What a rollback may return to: chosen from the ledger, and checked to be able to serve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from stepladder.aws_lambda.alias import Alias
+from stepladder.aws_lambda.lambda_function import State
+from stepladder.core.errors import RefusedError
+from stepladder.ledger import schema
+from stepladder.ledger.schema import ROLLBACK, Current, Release, Snapshot
+from stepladder.ledger.table import short
+from stepladder.releases import cut_off
+from stepladder.releases.rung import Rung
+
+TOLD = 10  # releases that a hint tells of, at most
+HISTORY = 100  # releases that are looked through for a target: one page of the ledger
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was read: where traffic goes, what the ledger says, what CodeDeploy is doing."""
+
+    alias: Alias
+    ledger: Snapshot
+    deployment: str
+    candidates: tuple[Release, ...]
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether traffic is being shifted, or was left half shifted."""
+        return bool(self.deployment or self.alias.weights)
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the alias serves what was published after the release that the ledger calls current.
+
+        A release was cut off after it had moved the alias and before it was written down, or somebody moved the alias
+        by hand. An alias on an older version is a rollback that was cut off, and is gone on with.
+        """
+        current, version = self.ledger.current, self.alias.version
+        if current is None or self.in_flight or version == current.version:
+            return False
+        return not (version.isdigit() and current.version.isdigit() and int(version) < int(current.version))
+
+    def leaving(self, target: Release) -> str:
+        """Return the version to get away from: the one that is being shifted onto, else the one that serves.
+
+        Where the alias serves the target already but the ledger says otherwise, a rollback was cut off before it was
+        written down, and what it left is what the ledger calls current.
+        """
+        if self.ledger.current and self.alias.serves(target.version):
+            return self.ledger.current.version
+        return next(iter(sorted(self.alias.weights)), self.alias.version)
+
+
+class Targets:
+    """The releases of one rung that a rollback may return to."""
+
+    def __init__(self, rung: Rung) -> None:
+        self.rung = rung
+
+    def choose(self, found: Found, to: str) -> Release:
+        """Return the release named `to`, or the last good one before the current; `RefusedError` without one."""
+        if to:
+            return self._named(found, to)
+        current = found.ledger.current
+        begun_by_rollback = cut_off.rollback_target(found.ledger.lock, found.alias, found.ledger)
+        for release in found.candidates:
+            if release.version == begun_by_rollback:
+                return release
+        if found.in_flight and current:
+            begun = self.rung.ledger.find(self.rung.environment, current.release_id)
+            if begun:
+                return begun
+        if current and found.is_ahead and not self.rung.ledger.is_bad(current.digest):
+            live = self.rung.ledger.find(self.rung.environment, current.release_id)
+            if live and live.result == schema.SUCCEEDED:
+                return live
+        leaving = current.version if current else found.alias.version
+        for release in _earlier(found.candidates, current):
+            if release.version != leaving and not self.rung.ledger.is_bad(release.digest):
+                return release
+        raise RefusedError(
+            f"there is no earlier good release on {self.rung.environment} to return to",
+            hint=f"its ledger: `inv ledger --env {self.rung.environment}`; a release fixes forward: "
+            f"`inv deploy --env {self.rung.environment}`",
+        )
+
+    def _named(self, found: Found, to: str) -> Release:
+        release = self.rung.ledger.find(self.rung.environment, to)
+        if release is None or release.result not in (schema.SUCCEEDED, schema.UNKNOWN):
+            what = f"ended {release.result}" if release else "isn't in the ledger"
+            raise RefusedError(
+                f"release {to} of {self.rung.environment} {what}, so it is no target",
+                hint=f"targets: {self._targets(found.candidates)}",
+            )
+        return release
+
+    def check(self, target: Release, version: State | None, *, image: bool) -> State:
+        """Refuse a target that can't serve any more, and say which ones can."""
+        gone = ""
+        if version is None:
+            gone = f"version {target.version} is gone"
+        elif version.digest and version.digest != target.digest:
+            gone = f"version {target.version} has image {short(version.digest)}: the function was made anew since"
+        elif not image:
+            gone = f"image {short(target.digest)} is gone from ECR"
+        if version is None or gone:
+            candidates = tuple(islice(self.rung.ledger.succeeded(self.rung.environment), HISTORY))
+            raise RefusedError(
+                f"release {target.release_id} can't serve any more: {gone}",
+                hint=f"targets that exist: {self._targets(candidates)}",
+            )
+        return version
+
+    def _targets(self, candidates: tuple[Release, ...]) -> str:
+        """List the releases whose version and image still exist, newest first."""
+        published = {state.version for state in self.rung.function.versions()}
+        told, seen = [], set()
+        for release in candidates[:TOLD]:
+            if release.version in published and release.version not in seen and self.image_there(release.digest):
+                seen.add(release.version)
+                told.append(f"--to {release.release_id} (version {release.version}, {short(release.digest)})")
+        return ", ".join(told) or "none"
+
+    def image_there(self, digest: str) -> bool:
+        """Say whether the image is still in ECR."""
+        from stepladder.images.registry import ecr
+
+        return ecr.holds(self.rung.aws, self.rung.names, digest)
+
+
+def _earlier(candidates: Sequence[Release], current: Current | None) -> Iterator[Release]:
+    """Yield what was live before the current release, newest first, without what a rollback left.
+
+    The ledger is a line of events, not of good versions: after 7, 8 and a rollback to 7, the release of 8 is older
+    than the rollback and succeeded. So a rollback stands where the release stands that it returned to, and a version
+    that it left is no target, unless it was released again later.
+    """
+    past = [release for release in candidates if not current or release.release_id < current.release_id]
+    live = [release for release in candidates if current and release.release_id == current.release_id]
+    if live and live[0].kind == ROLLBACK:
+        origin = next((r for r in past if r.version == live[0].version and r.kind != ROLLBACK), None)
+        past = [release for release in past if origin and release.release_id < origin.release_id]
+    left: set[str] = set()
+    for release in past:
+        if release.version not in left:
+            yield release
+        if release.kind == ROLLBACK:
+            left.add(release.previous_version)
+
+
+def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
+    """Say in a line each what configuration changes; of environment variables only the names, values may be secret."""
+    found = []
+    for name in sorted({*now, *then}):
+        if now.get(name) == then.get(name):
+            continue
+        if name == "Environment":
+            before = (now.get(name) or {}).get("Variables", {})
+            after = (then.get(name) or {}).get("Variables", {})
+            changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
+            found.append(f"environment variables that differ: {', '.join(changed)}")
+        else:
+            found.append(f"{name}: {now.get(name, 'none')} -> {then.get(name, 'none')}")
+    return found

@@ -1,0 +1,85 @@
+"""Read a project's smoke cases, with their problems as bad input."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepladder.core import text
+from stepladder.core.errors import BadInputError
+from stepladder.releases import smoke
+from stepladder.releases.rung import Rung
+
+UNTESTED = "untested: released with --no-smoke"
+"""What the ledger says of a release that no smoke case tested."""
+
+
+UNTESTED_WARNING = "--no-smoke: nothing tests the image before it gets traffic"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The smoke cases of a project as they were read, once.
+
+    `bundle` is what the pipeline's functions read them from, and `key` names it by its content: it is another one as
+    soon as a file of a case is. Both are empty without cases.
+    """
+
+    cases: tuple[smoke.Case, ...] = ()
+    key: str = ""
+    bundle: bytes = b""
+
+
+def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
+    """Read the project's smoke cases before anything is done; none only when the caller said so by `no_smoke`.
+
+    `BadInputError` lists every problem, and is raised when there is no case at all: an untested release is somebody's
+    decision, never what a missing file leads to.
+    """
+    if no_smoke:
+        return Suite()
+    folder = rung.settings.root / rung.settings.smoke_path
+    try:
+        found = documents(folder)
+        cases = smoke.parse(found)
+    except smoke.SmokeCasesError as error:
+        raise BadInputError(
+            "the smoke cases are not valid",
+            hint=f"mend them in {folder}, or the setting smoke.path",
+            problems=error.problems,
+        ) from None
+    if not cases:
+        raise BadInputError(
+            f"there is no smoke case in {rung.settings.smoke_path}: nothing would test what gets traffic",
+            hint="write one (a JSON file with a name, a payload and what to expect), or go untested with --no-smoke",
+        )
+    bundle = json.dumps(found, sort_keys=True).encode()
+    return Suite(tuple(cases), f"smoke/{hashlib.sha256(bundle).hexdigest()}.json", bundle)
+
+
+def load(folder: Path) -> list[smoke.Case]:
+    """Read every `*.json` of a folder, in the order of their names.
+
+    Raises `SmokeCasesError` with every problem of every file, and when there is no such folder: a path that was
+    mistyped must not pass for having no cases.
+    """
+    return smoke.parse(documents(folder))
+
+
+def documents(folder: Path) -> dict[str, str]:
+    """Return the text of each smoke case by file name. Raises `SmokeCasesError` with every file that isn't text."""
+    if not folder.is_dir():
+        raise smoke.SmokeCasesError([f"{folder} is no folder"])
+    found: dict[str, str] = {}
+    problems: list[str] = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            text.check_name(path.name)
+            found[path.name] = text.read(path, where=path.name)
+        except (BadInputError, FileNotFoundError) as error:
+            problems.append(str(error))
+    if problems:
+        raise smoke.SmokeCasesError(problems)
+    return found

@@ -1,0 +1,297 @@
+"""Read `invoke.yaml` (and `INVOKE_STEPLADDER_*`) once, into frozen dataclasses.
+
+Every problem is found and listed at once, each with its key and what is allowed; nothing below this module reads
+Invoke's config. `DEFAULTS` declares every key with a typed value, because Invoke's environment overrides only work for
+keys that exist and cast to the type that is there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepladder.core import names, schedules
+from stepladder.core.errors import BadInputError
+from stepladder.core.similar import did_you_mean
+from stepladder.settings import function as function_settings
+from stepladder.settings import overrides, promotion
+from stepladder.settings.function import FunctionSettings
+from stepladder.settings.problems import Problems
+
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+ARCHITECTURES = ("arm64", "x86_64")
+TRIGGERS = ("url", "url-iam", "sqs", "schedule", "none")
+BUILDERS = ("auto", "docker", "layers")
+KEEP = (5, 1000)
+BUILD = ".stepladder"
+"""The folder for everything generated, in a project's root."""
+INFRA = ("auto", "always", "never")
+
+DEFAULTS: dict[str, Any] = {
+    "project": "",
+    "python": "3.13",
+    "architecture": "arm64",
+    "trigger": "url-iam",
+    "schedule": "rate(1 hour)",
+    "infra": "auto",
+    "rungs": ["staging", "production"],
+    "function": function_settings.DEFAULTS,
+    "image": {"builder": "auto", "base": "", "context": "function", "keep": 50},
+    "smoke": {"path": "tests/smoke"},
+    "promotion": promotion.DEFAULTS,
+    "environments": {},
+}
+"""Every key under `stepladder:` with its default; the reference page is generated from it."""
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """How the image is built."""
+
+    builder: str = "auto"
+    base: str = ""
+    context: str = "function"
+    keep: int = 50
+
+    def kept(self, told: int) -> int:
+        """Return how many releases of an environment keep their image: `told`, or the setting for 0."""
+        if told and not KEEP[0] <= told <= KEEP[1]:
+            raise BadInputError(f"--keep is {told}", hint=f"give a number from {KEEP[0]} to {KEEP[1]}")
+        return told or self.keep
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One environment: where it is and what differs there.
+
+    `role_arn` is assumed from the credentials at hand by everything that works on this environment; empty: not needed.
+    """
+
+    name: str
+    account: str
+    region: str
+    function: FunctionSettings
+    role_arn: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a project. `root` is the folder that holds `invoke.yaml`.
+
+    `ladder` is the rungs, lowest first, each with its targets; `rungs` is the same flat.
+    """
+
+    root: Path
+    project: str
+    python: str
+    architecture: str
+    trigger: str
+    schedule: str
+    infra: str
+    rungs: tuple[str, ...]
+    ladder: tuple[tuple[str, ...], ...]
+    function: FunctionSettings
+    image: ImageSettings
+    smoke_path: str
+    promotion: promotion.PromotionSettings
+    environments: Mapping[str, Environment]
+
+    def environment(self, name: str) -> Environment:
+        """Return one environment; an unknown name is a `BadInputError` that lists the known ones."""
+        try:
+            return self.environments[name]
+        except KeyError:
+            meant = did_you_mean(name, self.environments)
+            known = ", ".join(self.environments) or "none yet"
+            hint = f"known environments: {known}; they are declared under stepladder.environments"
+            raise BadInputError(f"there is no environment {name!r}", hint=f"{meant} {hint}".strip()) from None
+
+    def names(self, environment: str) -> names.Names:
+        """Return the AWS names of the project in one environment."""
+        env = self.environment(environment)
+        return names.Names(self.project, env.name, env.account, env.region)
+
+    @property
+    def build_dir(self) -> Path:
+        """The folder for everything generated; ignored by git."""
+        return self.root / BUILD
+
+
+def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> Settings:
+    """Validate `raw`, the mapping under `stepladder`, and return the settings.
+
+    `variables` are the names of environment variables: one that looks like an override and is none is a problem too.
+    Raises `BadInputError` with every problem found.
+    """
+    problems = Problems()
+    merged = DEFAULTS | (problems.mapping("", raw, tuple(DEFAULTS)) if isinstance(raw, Mapping) else {})
+    smoke = DEFAULTS["smoke"] | problems.mapping("smoke", merged["smoke"], tuple(DEFAULTS["smoke"]))
+    project = problems.text(
+        "project",
+        merged["project"],
+        names.PROJECT_PATTERN,
+        "lower-case letters, digits and single hyphens, beginning with a letter",
+    )
+    if len(project) > names.PROJECT_MAX:
+        problems.add("project", project, f"at most {names.PROJECT_MAX} characters")
+    function = function_settings.read("function", merged["function"], FunctionSettings(), problems)
+    environments = _environments(merged["environments"], function, problems)
+    ladder = _ladder(merged["rungs"], environments, problems)
+    rungs = tuple(name for rung in ladder for name in rung)
+    climb = promotion.read(merged["promotion"], rungs, problems)
+    _alarms_that_can_ring(environments, climb, problems)
+    settings = Settings(
+        root=root,
+        project=project,
+        python=problems.choice("python", merged["python"], PYTHONS),
+        architecture=problems.choice("architecture", merged["architecture"], ARCHITECTURES),
+        trigger=problems.choice("trigger", merged["trigger"], TRIGGERS),
+        schedule=_schedule(merged["schedule"], problems),
+        infra=problems.choice("infra", merged["infra"], INFRA),
+        rungs=rungs,
+        ladder=ladder,
+        function=function,
+        image=_image(merged["image"], problems),
+        smoke_path=problems.inside("smoke.path", smoke["path"]),
+        promotion=climb,
+        environments=environments,
+    )
+    problems.found += overrides.strays(merged, variables)
+    if problems.found:
+        raise BadInputError(
+            "the settings are not valid",
+            hint=f"mend them in {root / 'invoke.yaml'} or in INVOKE_STEPLADDER_* variables",
+            problems=tuple(problems.found),
+        )
+    return settings
+
+
+def _schedule(raw: object, problems: Problems) -> str:
+    try:
+        schedules.check(str(raw))
+    except schedules.ScheduleError as error:
+        problems.found.append(f"stepladder.schedule is {raw!r}: {error}; allowed: rate(...), cron(...) or at(...)")
+    return str(raw)
+
+
+def _image(raw: object, problems: Problems) -> ImageSettings:
+    values = {**DEFAULTS["image"], **problems.mapping("image", raw, tuple(DEFAULTS["image"]))}
+    return ImageSettings(
+        builder=problems.choice("image.builder", values["builder"], BUILDERS),
+        base=problems.text("image.base", values["base"], re.compile(r"[\w./:@-]*"), "an image reference, or empty"),
+        context=problems.inside("image.context", values["context"]),
+        keep=problems.number("image.keep", values["keep"], *KEEP),
+    )
+
+
+def _environments(raw: object, function: FunctionSettings, problems: Problems) -> dict[str, Environment]:
+    if not isinstance(raw, Mapping) or not raw:
+        problems.add("environments", raw, "at least one environment with its account and region")
+        return {}
+    found: dict[str, Environment] = {}
+    for name, body in raw.items():
+        key = f"environments.{name}"
+        problems.text(
+            "environments",
+            name,
+            names.ENVIRONMENT_PATTERN,
+            "names of 2 to 12 lower-case letters and digits, beginning with a letter",
+        )
+        values = problems.mapping(key, body, ("account", "region", "role_arn", "function"))
+        account = values.get("account")
+        found[str(name)] = Environment(
+            name=str(name),
+            account=problems.text(
+                f"{key}.account",
+                account,
+                names.ACCOUNT_PATTERN,
+                "12 digits in quotes (YAML reads a bare number with a leading zero as octal)",
+            ),
+            region=problems.text(
+                f"{key}.region",
+                values.get("region"),
+                names.REGION_PATTERN,
+                "a region like eu-west-1",
+            ),
+            function=function_settings.read(f"{key}.function", values.get("function", {}), function, problems),
+            role_arn=_role(f"{key}.role_arn", values.get("role_arn", ""), account, problems),
+        )
+    return found
+
+
+def _role(key: str, value: object, account: object, problems: Problems) -> str:
+    """Read the role of an environment: one of another account would pass every check but the last."""
+    if value in ("", None):
+        return ""
+    found = names.ROLE_PATTERN.fullmatch(value) if isinstance(value, str) else None
+    if found is None or found["account"] != account:
+        problems.add(key, value, f"the ARN of a role in account {account}, such as arn:aws:iam::{account}:role/deploy")
+    return str(value)
+
+
+def _ladder(raw: object, environments: Mapping[str, Environment], problems: Problems) -> tuple[tuple[str, ...], ...]:
+    """Read the rungs, lowest first; a list inside the list is one rung with several targets."""
+    if not isinstance(raw, (list, tuple)) or not raw:
+        problems.add("rungs", raw, "a list of environments, lowest first")
+        return ()
+    ladder = tuple(tuple(str(n) for n in rung) if isinstance(rung, (list, tuple)) else (str(rung),) for rung in raw)
+    flat = [name for rung in ladder for name in rung]
+    for name in flat:
+        if name not in environments:
+            meant = did_you_mean(name, environments)
+            allowed = f"one of {', '.join(environments) or 'the environments'}"
+            problems.add("rungs", name, f"{allowed}; {meant}" if meant else allowed)
+    if len(set(flat)) != len(flat) or not all(ladder):
+        problems.add("rungs", raw, "each environment once")
+    return ladder
+
+
+def _alarms_that_can_ring(
+    environments: Mapping[str, Environment], climb: promotion.PromotionSettings, problems: Problems
+) -> None:
+    """Refuse an error rate that a canary whose every call fails wouldn't reach: the alarms see the whole alias."""
+    for name, rung in climb.rungs.items():
+        rate = environments[name].function.alarms.error_rate_percent if name in environments else 0
+        if rate >= rung.shift.percent:
+            key = f"environments.{name}.function.alarms.error_rate_percent"
+            problems.add(key, rate, f"less than the {rung.shift.percent} percent that {rung.shift.name} begins with")
+
+
+Loader = Callable[[Any], Settings]
+
+
+def root_of(context: Any) -> Path:
+    """Return the project's root: the folder of the collection that Invoke loaded (where `tasks.py` is)."""
+    return Path(getattr(context.config, "_project_prefix", None) or Path.cwd()).resolve()
+
+
+def tried(context: Any) -> Settings | BadInputError:
+    """Read the settings from an Invoke context, or return what is wrong with them."""
+    try:
+        return from_context(context)
+    except BadInputError as error:
+        return error
+
+
+def from_context(context: Any) -> Settings:
+    """Read the settings from an Invoke context."""
+    root = root_of(context)
+    raw = _plain(context.config.get("stepladder", {}))
+    told = isinstance(raw, Mapping) and (raw.get("project") or raw.get("environments"))
+    if not told and not any(root.glob("invoke.*")):
+        hint = "make one: `inv new`, or go to the folder of one"
+        raise BadInputError(f"there is no project in {root}: it has no invoke.yaml", hint=hint)
+    return load(raw, root, os.environ)
+
+
+def _plain(value: Any) -> Any:
+    """Turn Invoke's DataProxy objects into plain dicts."""
+    if hasattr(value, "_config"):
+        value = value._config  # noqa: SLF001 - DataProxy has no public way to its plain mapping
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return value

@@ -1,0 +1,62 @@
+"""Collect what is wrong with the settings, key by key, so that all of it is told at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stepladder.core.similar import did_you_mean
+
+
+class Problems:
+    """What was found. Every check returns a usable value, so that reading goes on to the next problem."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def add(self, key: str, value: object, allowed: str) -> None:
+        """Note a value that isn't allowed."""
+        self.found.append(f"stepladder.{key} is {value!r}; allowed: {allowed}")
+
+    def text(self, key: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
+        """Check a text."""
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            self.add(key, value, allowed)
+            return ""
+        return value
+
+    def choice(self, key: str, value: object, allowed: tuple[str, ...]) -> str:
+        """Check a choice."""
+        if value not in allowed:
+            meant = did_you_mean(value, allowed)
+            self.add(key, value, f"{', '.join(allowed)}; {meant}" if meant else ", ".join(allowed))
+            return allowed[0]
+        return str(value)
+
+    def number(self, key: str, value: object, low: int, high: int) -> int:
+        """Check a whole number."""
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            self.add(key, value, f"a whole number from {low} to {high}")
+            return low
+        return value
+
+    def mapping(self, key: str, value: object, known: tuple[str, ...]) -> dict[str, Any]:
+        """Check a mapping's keys; an empty `key` stands for the whole."""
+        if not isinstance(value, Mapping):
+            self.add(key, value, "a mapping")
+            return {}
+        for unknown in [k for k in value if k not in known]:
+            name = f"{key}.{unknown}" if key else unknown
+            meant = did_you_mean(unknown, known)
+            allowed = f"allowed: {', '.join(known)}"
+            self.found.append(f"stepladder.{name} is not a setting; {f'{meant} ' if meant else ''}{allowed}")
+        return {str(k): v for k, v in value.items()}
+
+    def inside(self, key: str, value: object) -> str:
+        """Check a path that must lie inside the project."""
+        if not isinstance(value, str) or not value or Path(value).is_absolute() or ".." in Path(value).parts:
+            self.add(key, value, "a path inside the project")
+            return "."
+        return value

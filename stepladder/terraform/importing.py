@@ -1,0 +1,281 @@
+"""Take up what a killed run created but never wrote into the state.
+
+Terraform saves a remote state every 20 s (hashicorp/terraform#32680), so a kill can leave resources that no state
+knows; creating them again fails for ever. A plan for review, a plan after a kill, and one after
+an apply that failed on such a resource therefore look each resource up by its name, where AWS won't create a second,
+and import what is there and ours by `import` blocks
+(https://developer.hashicorp.com/terraform/language/import). Ours means: it carries all the tags that the plan would
+give it, or its parent is ours, or, for a bucket, our account owns it (its name holds project, account and region).
+Kinds whose creation is a put (policies, alarms, permissions of a bucket) need no import.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from stepladder.core.aws import ABSENT_IN_S3, Aws, error_code
+from stepladder.core.errors import RefusedError
+from stepladder.core.names import Names
+
+_ABSENT = ABSENT_IN_S3 | frozenset(
+    {
+        "ApplicationDoesNotExistException",
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "DeploymentConfigDoesNotExistException",
+        "DeploymentGroupDoesNotExistException",
+        "NoSuchEntity",
+        "QueueDoesNotExist",
+        "RepositoryNotFoundException",
+        "ResourceNotFound",
+        "ResourceNotFoundException",
+        "StateMachineDoesNotExist",
+    }
+)
+_TAKEN = frozenset({"403", "AccessDenied"})
+_WORKERS = 8
+
+
+@dataclass(frozen=True)
+class Found:
+    """A resource that exists: its import id, and its tags; None where ownership shows otherwise."""
+
+    id: str
+    tags: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Import:
+    """One resource to take up: address, import id."""
+
+    address: str
+    id: str
+
+    def block(self) -> str:
+        """Return the `import` block (JSON strings are HCL strings once `${` and `%{` are escaped)."""
+        text = json.dumps(self.id).replace("${", "$${").replace("%{", "%%{")
+        return f"import {{\n  to = {self.address}\n  id = {text}\n}}\n"
+
+
+Values = Mapping[str, Any]
+Finder = Callable[[Aws, Names, Values], Found | None]
+
+
+def imports(aws: Aws, names: Names, plan: Mapping[str, Any], *, only: frozenset[str] | None = None) -> list[Import]:
+    """Return what a plan (`terraform show -json`) would create although it exists and is ours.
+
+    `only` limits it to these addresses.
+
+    Raises `RefusedError` when a name is taken by something that isn't ours.
+    """
+    created = [
+        change
+        for change in plan.get("resource_changes", ())
+        if change["change"]["actions"] == ["create"] and change["type"] in FINDERS
+        if only is None or change["address"] in only
+    ]
+    if not created:
+        return []
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        found = list(pool.map(lambda c: _find(aws, names, c["type"], c["change"]["after"]), created))
+    return [_claim(change, there) for change, there in zip(created, found, strict=True) if there is not None]
+
+
+def _find(aws: Aws, names: Names, kind: str, values: Values) -> Found | None:
+    from botocore.exceptions import ClientError
+
+    try:
+        return FINDERS[kind](aws, names, values)
+    except KeyError:  # a name that is only known after the apply: nothing of that name can be there
+        return None
+    except ClientError as error:
+        code = error_code(error)
+        if code in _ABSENT:
+            return None
+        if kind == "aws_s3_bucket" and code in _TAKEN:
+            raise RefusedError(
+                f"the S3 bucket {values['bucket']} belongs to another account, or may not be read",
+                hint="bucket names are global; choose another project name, or check your credentials",
+            ) from error
+        raise
+
+
+def _claim(change: Mapping[str, Any], found: Found) -> Import:
+    expected = change["change"]["after"].get("tags_all") or {}
+    if found.tags is not None:
+        missing = {key: value for key, value in expected.items() if found.tags.get(key) != value}
+        if missing or not expected:
+            wanted = ", ".join(f"{key}={value}" for key, value in missing.items()) or "any tags that say so"
+            raise RefusedError(
+                f"{found.id} exists already, and isn't this project's: it doesn't carry {wanted}",
+                hint=f"choose another project name; or tag it so, if it is yours ({change['address']})",
+            )
+    return Import(str(change["address"]), found.id)
+
+
+def _bucket(aws: Aws, names: Names, values: Values) -> Found:
+    aws.client("s3").head_bucket(Bucket=values["bucket"], ExpectedBucketOwner=names.account)
+    return Found(values["bucket"])
+
+
+def _table(aws: Aws, _names: Names, values: Values) -> Found:
+    dynamodb = aws.client("dynamodb")
+    arn = dynamodb.describe_table(TableName=values["name"])["Table"]["TableArn"]
+    return Found(values["name"], _pairs(dynamodb.list_tags_of_resource(ResourceArn=arn)["Tags"]))
+
+
+def _repository(aws: Aws, _names: Names, values: Values) -> Found:
+    ecr = aws.client("ecr")
+    arn = ecr.describe_repositories(repositoryNames=[values["name"]])["repositories"][0]["repositoryArn"]
+    return Found(values["name"], _pairs(ecr.list_tags_for_resource(resourceArn=arn)["tags"]))
+
+
+def _role(aws: Aws, _names: Names, values: Values) -> Found:
+    role = aws.client("iam").get_role(RoleName=values["name"])["Role"]
+    return Found(values["name"], _pairs(role.get("Tags", [])))
+
+
+def _policy(aws: Aws, names: Names, values: Values) -> Found:
+    arn = f"arn:{names.partition}:iam::{names.account}:policy{values.get('path') or '/'}{values['name']}"
+    return Found(arn, _pairs(aws.client("iam").get_policy(PolicyArn=arn)["Policy"].get("Tags", [])))
+
+
+def _oidc_provider(aws: Aws, names: Names, values: Values) -> Found:
+    host = values["url"].removeprefix("https://").rstrip("/")
+    arn = f"arn:{names.partition}:iam::{names.account}:oidc-provider/{host}"
+    provider = aws.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    return Found(arn, _pairs(provider.get("Tags", [])))
+
+
+def _log_group(aws: Aws, names: Names, values: Values) -> Found | None:
+    logs = aws.client("logs")
+    groups = logs.describe_log_groups(logGroupNamePrefix=values["name"])["logGroups"]
+    if values["name"] not in {group["logGroupName"] for group in groups}:
+        return None
+    arn = f"arn:{names.partition}:logs:{names.region}:{names.account}:log-group:{values['name']}"
+    return Found(values["name"], logs.list_tags_for_resource(resourceArn=arn)["tags"])
+
+
+def _function(aws: Aws, _names: Names, values: Values) -> Found:
+    answer = aws.client("lambda").get_function(FunctionName=values["function_name"])
+    return Found(values["function_name"], answer.get("Tags", {}))
+
+
+def _alias(aws: Aws, _names: Names, values: Values) -> Found:
+    aws.client("lambda").get_alias(FunctionName=values["function_name"], Name=values["name"])
+    return Found(f"{values['function_name']}/{values['name']}")
+
+
+def _function_url(aws: Aws, _names: Names, values: Values) -> Found:
+    where = {"Qualifier": values["qualifier"]} if values.get("qualifier") else {}
+    aws.client("lambda").get_function_url_config(FunctionName=values["function_name"], **where)
+    return Found("/".join(filter(None, (values["function_name"], values.get("qualifier")))))
+
+
+def _permission(aws: Aws, _names: Names, values: Values) -> Found | None:
+    where = {"Qualifier": values["qualifier"]} if values.get("qualifier") else {}
+    policy = json.loads(aws.client("lambda").get_policy(FunctionName=values["function_name"], **where)["Policy"])
+    if values["statement_id"] not in {statement.get("Sid") for statement in policy["Statement"]}:
+        return None
+    qualified = ":".join(filter(None, (values["function_name"], values.get("qualifier"))))
+    return Found(f"{qualified}/{values['statement_id']}")
+
+
+def _event_source_mapping(aws: Aws, names: Names, values: Values) -> Found | None:
+    """Find the mapping of a source to our alias; both ARNs may be unknown at plan, but follow from the names."""
+    source = values.get("event_source_arn") or f"{_sqs_arn(names)}{names.function}"
+    target = values.get("function_name") or f"{names.function_arn}:live"
+    listed = aws.client("lambda").list_event_source_mappings(FunctionName=target, EventSourceArn=source)
+    return next((Found(mapping["UUID"]) for mapping in listed["EventSourceMappings"]), None)
+
+
+def _queue(aws: Aws, _names: Names, values: Values) -> Found:
+    sqs = aws.client("sqs")
+    url = sqs.get_queue_url(QueueName=values["name"])["QueueUrl"]
+    return Found(url, sqs.list_queue_tags(QueueUrl=url).get("Tags", {}))
+
+
+def _codedeploy_app(aws: Aws, names: Names, values: Values) -> Found:
+    codedeploy = aws.client("codedeploy")
+    codedeploy.get_application(applicationName=values["name"])
+    arn = f"arn:{names.partition}:codedeploy:{names.region}:{names.account}:application:{values['name']}"
+    return Found(values["name"], _pairs(codedeploy.list_tags_for_resource(ResourceArn=arn)["Tags"]))
+
+
+def _codedeploy_group(aws: Aws, _names: Names, values: Values) -> Found:
+    app, group = values["app_name"], values["deployment_group_name"]
+    aws.client("codedeploy").get_deployment_group(applicationName=app, deploymentGroupName=group)
+    return Found(f"{app}:{group}")
+
+
+def _codedeploy_config(aws: Aws, _names: Names, values: Values) -> Found:
+    name = values["deployment_config_name"]  # holds project, environment and all that the configuration says
+    aws.client("codedeploy").get_deployment_config(deploymentConfigName=name)
+    return Found(name)
+
+
+def _stack(aws: Aws, _names: Names, values: Values) -> Found | None:
+    """Find a stack. CloudFormation has no code of its own for one that isn't there, so all are listed."""
+    for page in aws.client("cloudformation").get_paginator("describe_stacks").paginate():
+        for stack in page["Stacks"]:
+            if stack["StackName"] == values["name"] and stack["StackStatus"] != "DELETE_COMPLETE":
+                return Found(values["name"], _pairs(stack.get("Tags", [])))
+    return None
+
+
+def _schedule(aws: Aws, _names: Names, values: Values) -> Found:
+    group = values.get("group_name") or "default"
+    aws.client("scheduler").get_schedule(Name=values["name"], GroupName=group)
+    return Found(f"{group}/{values['name']}")
+
+
+def _state_machine(aws: Aws, names: Names, values: Values) -> Found:
+    arn = f"arn:{names.partition}:states:{names.region}:{names.account}:stateMachine:{values['name']}"
+    stepfunctions = aws.client("stepfunctions")
+    stepfunctions.describe_state_machine(stateMachineArn=arn)
+    return Found(arn, _pairs(stepfunctions.list_tags_for_resource(resourceArn=arn)["tags"]))
+
+
+def _state_machine_alias(aws: Aws, names: Names, values: Values) -> Found:
+    """Find an alias of the project's one state machine, whose ARN the plan doesn't know yet."""
+    machine = f"arn:{names.partition}:states:{names.region}:{names.account}:stateMachine:{names.state_machine}"
+    arn = f"{machine}:{values['name']}"
+    aws.client("stepfunctions").describe_state_machine_alias(stateMachineAliasArn=arn)
+    return Found(arn)
+
+
+def _sqs_arn(names: Names) -> str:
+    return f"arn:{names.partition}:sqs:{names.region}:{names.account}:"
+
+
+def _pairs(tags: list[dict[str, str]]) -> dict[str, str]:
+    """Read the three spellings of AWS's lists of tags."""
+    lowered = [{key.lower(): value for key, value in tag.items()} for tag in tags]
+    return {tag["key"]: tag["value"] for tag in lowered}
+
+
+FINDERS: dict[str, Finder] = {
+    "aws_cloudformation_stack": _stack,
+    "aws_codedeploy_app": _codedeploy_app,
+    "aws_codedeploy_deployment_config": _codedeploy_config,
+    "aws_codedeploy_deployment_group": _codedeploy_group,
+    "aws_cloudwatch_log_group": _log_group,
+    "aws_dynamodb_table": _table,
+    "aws_ecr_repository": _repository,
+    "aws_iam_openid_connect_provider": _oidc_provider,
+    "aws_iam_policy": _policy,
+    "aws_iam_role": _role,
+    "aws_lambda_alias": _alias,
+    "aws_lambda_event_source_mapping": _event_source_mapping,
+    "aws_lambda_function": _function,
+    "aws_lambda_function_url": _function_url,
+    "aws_lambda_permission": _permission,
+    "aws_s3_bucket": _bucket,
+    "aws_scheduler_schedule": _schedule,
+    "aws_sfn_alias": _state_machine_alias,
+    "aws_sfn_state_machine": _state_machine,
+    "aws_sqs_queue": _queue,
+}

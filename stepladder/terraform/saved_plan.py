@@ -1,0 +1,247 @@
+"""Saved plans with a manifest: what was planned, from what, and whether it may still be applied.
+
+Terraform itself refuses a plan whose state has moved on; the manifest also holds commit, code, variables, providers,
+account and Terraform's version, so that exactly what was reviewed is applied or nothing (diggerhq/digger#553).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from stepladder.core import git
+from stepladder.core.aws import Aws
+from stepladder.core.errors import RefusedError
+from stepladder.terraform import events, files, losses, roots
+from stepladder.terraform.events import Change, Counts
+from stepladder.terraform.roots import Root
+
+SCHEMA = 1
+
+_WORDS = {
+    "account": "the AWS account",
+    "code": "the root's code",
+    "environment": "the environment",
+    "git_commit": "the commit",
+    "git_dirty": "the uncommitted changes",
+    "image_digest": "the image",
+    "lock": "the provider lock file",
+    "modules": "the modules",
+    "plan_sha256": "the plan file",
+    "project": "the project",
+    "region": "the region",
+    "root": "the root",
+    "schema": "the manifest's schema",
+    "terraform_version": "Terraform's version",
+    "variables": "the variables",
+}
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All that a plan was made from. Hashes are SHA-256 in hex; empty where there is nothing to hash.
+
+    `git_dirty` names the files of `terraform/` and `invoke.yaml` that differ from the commit.
+    """
+
+    schema: int
+    project: str
+    environment: str
+    root: str
+    account: str
+    region: str
+    git_commit: str
+    git_dirty: str
+    code: str
+    modules: str
+    lock: str
+    variables: str
+    image_digest: str
+    terraform_version: str
+
+
+@dataclass(frozen=True)
+class SavedPlan:
+    """A plan file with its manifest. `image_uri` is None when the plan was made before there was an image.
+
+    `needs_image` are the functions that would be created from it all the same.
+    """
+
+    at: Root
+    inputs: Inputs
+    plan_sha256: str
+    backend: str
+    created: str
+    changed: bool
+    changes: tuple[Change, ...]
+    image_uri: str | None
+    needs_image: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """A short id for ledgers and messages."""
+        return self.plan_sha256[:12]
+
+    @property
+    def counts(self) -> Counts:
+        """How much it changes."""
+        return events.count(self.changes)
+
+    @property
+    def destroyed(self) -> tuple[Change, ...]:
+        """What it destroys or replaces and nobody may lose unasked."""
+        return losses.destroyed(self.changes)
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the manifest: never a value of a resource."""
+        return {
+            **asdict(self.inputs),
+            "backend": self.backend,
+            "changed": self.changed,
+            "changes": [asdict(change) for change in self.changes],
+            "counts": self.counts.as_dict(),
+            "created": self.created,
+            "id": self.id,
+            "image_uri": self.image_uri,
+            "needs_image": list(self.needs_image),
+            "plan_sha256": self.plan_sha256,
+        }
+
+
+def inputs_now(at: Root, *, account: str, image_uri: str | None, terraform_version: str) -> Inputs:
+    """Read all that a plan made now would be made from."""
+    code, modules = roots.code_hashes(at)
+    commit = git.commit(at.settings.root, ("terraform", "invoke.yaml"))
+    return Inputs(
+        schema=SCHEMA,
+        project=at.settings.project,
+        environment=at.environment.name,
+        root=at.name,
+        account=account,
+        region=at.environment.region,
+        git_commit=commit.sha,
+        git_dirty=commit.changed if commit.sha else "",
+        code=code,
+        modules=modules,
+        lock=files.sha256_file(at.lock_file),
+        variables=files.sha256_mapping(roots.variables(at, image_uri)),
+        image_digest=(image_uri or "").partition("@")[2],
+        terraform_version=terraform_version,
+    )
+
+
+def save(
+    at: Root,
+    inputs: Inputs,
+    *,
+    backend: str,
+    changed: bool,
+    changes: tuple[Change, ...],
+    image_uri: str | None,
+    needs_image: tuple[str, ...] = (),
+) -> SavedPlan:
+    """Write the manifest of the plan file that was just made."""
+    saved = SavedPlan(
+        at=at,
+        inputs=inputs,
+        plan_sha256=files.sha256_file(at.plan_file),
+        backend=backend,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        changed=changed,
+        changes=changes,
+        image_uri=image_uri,
+        needs_image=needs_image,
+    )
+    files.write_json(at.manifest, saved.manifest(), mode=0o600)
+    return saved
+
+
+def load(at: Root) -> SavedPlan:
+    """Read the saved plan of a root. `RefusedError` when there is none, or none that can be trusted."""
+    raw = files.read_json(at.manifest)
+    if not raw or not at.plan_file.is_file():
+        raise RefusedError(
+            f"there is no saved plan of {at.label}",
+            hint=f"make one: `inv tf.plan --env {at.environment.name} --root {at.name}`",
+        )
+    try:
+        return SavedPlan(
+            at=at,
+            inputs=Inputs(**{field.name: raw[field.name] for field in fields(Inputs)}),
+            plan_sha256=str(raw["plan_sha256"]),
+            backend=str(raw["backend"]),
+            created=str(raw["created"]),
+            changed=bool(raw["changed"]),
+            changes=tuple(Change(**change) for change in raw["changes"]),
+            image_uri=raw["image_uri"],
+            needs_image=tuple(raw["needs_image"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise RefusedError(
+            f"the manifest {at.manifest.name} of {at.label} can't be read ({error!r})",
+            hint=f"make a new plan: `inv tf.plan --env {at.environment.name} --root {at.name}`",
+        ) from error
+
+
+def check(saved: SavedPlan, now: Inputs) -> None:
+    """Refuse a plan whose manifest doesn't hold any more, with each difference: from what to what."""
+    then = {**asdict(saved.inputs), "plan_sha256": saved.plan_sha256}
+    current = {**asdict(now), "plan_sha256": files.sha256_file(saved.at.plan_file)}
+    stale = [_difference(key, then[key], current[key]) for key in then if then[key] != current[key]]
+    if stale:
+        raise RefusedError(
+            f"the saved plan of {saved.at.label} no longer holds: {'; '.join(stale)}",
+            hint=f"make a new one: `inv tf.plan --env {saved.at.environment.name} --root {saved.at.name}`",
+        )
+
+
+def check_destroys(saved: SavedPlan, *, allow_destroy: bool) -> None:
+    """Refuse to lose data or callers unasked, and to create a function from no image."""
+    if not allow_destroy:
+        losses.check(saved.at, saved.changes, saved.image_uri)
+    if saved.needs_image:
+        raise RefusedError(
+            f"the plan of {saved.at.label} creates {', '.join(saved.needs_image)} from the project's image, "
+            "and was made without an image",
+            hint=imageless(saved),
+        )
+
+
+def imageless(saved: SavedPlan) -> str:
+    """Return what to do with a plan that would create a function from no image."""
+    return f"deploy plans {', '.join(saved.needs_image)} with an image: `inv deploy --env {saved.at.environment.name}`"
+
+
+def check_account(aws: Aws, at: Root) -> str:
+    """Return the caller's account; `RefusedError` when it isn't the environment's (one `sts:GetCallerIdentity`)."""
+    account = aws.account()
+    if account != at.environment.account:
+        raise RefusedError(
+            f"the credentials belong to account {account}, but {at.environment.name} is in {at.environment.account}",
+            hint="take the credentials of that account (AWS_PROFILE), or mend "
+            f"stepladder.environments.{at.environment.name}.account",
+        )
+    return account
+
+
+def _difference(key: str, then: object, now: object) -> str:
+    return f"{_WORDS[key]} changed from {_short(then)} to {_short(now)}"
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    if not text:
+        return "none"
+    prefix, _, rest = text.rpartition(":")
+    is_hash = len(rest) >= 40 and all(c in "0123456789abcdef" for c in rest)  # noqa: PLR2004 - SHA-1 and up, in hex
+    return f"{prefix}:{rest[:12]}".lstrip(":") if is_hash else text
+
+
+def summary(saved: SavedPlan) -> Mapping[str, list[str]]:
+    """Return the addresses of a plan by action, sorted."""
+    by_action: dict[str, list[str]] = {}
+    for change in saved.changes:
+        by_action.setdefault(change.action, []).append(change.address)
+    return {action: sorted(addresses) for action, addresses in sorted(by_action.items())}
