@@ -19,7 +19,7 @@ DEFAULTS = ("--no-input",)
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory):
     """Build a git repository of what a template needs: itself, the modules, the names."""
-    root = tmp_path_factory.mktemp("origin") / "stepladder.core.git"
+    root = tmp_path_factory.mktemp("origin") / "stepladder.git"
     source = resources.folder("template").parent
     junk = shutil.ignore_patterns("__pycache__", ".terraform*")
     for name in ("template", "terraform", "function"):
