@@ -41,6 +41,7 @@ class Project:
 
     def __init__(self, folder: Path, code: Path, env: dict[str, str]) -> None:
         self.folder, self.code, self.env = folder, code, env
+        self.shapes: dict[str, Any] = {}
 
     def inv(self, command: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -56,7 +57,11 @@ class Project:
         return done
 
     def record(self, command: str, code: int = 0) -> Any:
-        return json.loads(self.inv(f"{command} --json", code).stdout)
+        """Run a task with --json. A key that a stepladder before has answered to the same task must be there again."""
+        value = json.loads(self.inv(f"{command} --json", code).stdout)
+        before = self.shapes.setdefault(command.split(maxsplit=1)[0], _shape(value))
+        assert _lost(before, _shape(value)) == [], command
+        return value
 
     def rungs(self) -> dict[str, Any]:
         return {row["environment"]: row for row in self.record("status")}
@@ -70,6 +75,26 @@ class Project:
         settings = yaml.safe_load(path.read_text())
         settings["stepladder"]["promotion"] = promotion
         path.write_text(yaml.safe_dump(settings))
+
+
+def _shape(value: Any) -> Any:
+    """Return the keys of a JSON document, down to its records; lists count by the keys that all their members have.
+
+    A number is no key but a version.
+    """
+    if isinstance(value, dict):
+        return {key: _shape(each) for key, each in value.items() if not key.isdigit()}
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        return {"[]": {key: _shape(value[0][key]) for key in value[0] if all(key in each for each in value)}}
+    return None
+
+
+def _lost(before: Any, now: Any, path: str = "") -> list[str]:
+    """Name the keys of one shape that another lacks; where either has none, there is nothing to compare."""
+    if before is None or now is None:
+        return []
+    lost = [f"{path}{key}" for key in before if key not in now]
+    return lost + [name for key in before if key in now for name in _lost(before[key], now[key], f"{path}{key}.")]
 
 
 def _eventually(holds: Callable[[], bool]) -> None:
@@ -93,8 +118,9 @@ def project(cloud, tmp_path):
     project.folder = tmp_path / SLUG
     cloud.speed(FAST)
     try:
-        project.inv("deploy --env staging")
-        project.inv("promote")
+        project.record("deploy --env staging")
+        assert project.record("promote")["outcome"] == "promoted"
+        project.rungs()
         yield project
     finally:
         cloud.speed(1)
