@@ -19,25 +19,25 @@ from functools import cache
 import pytest
 import released
 
-from stepladder import resources
-from stepladder.errors import ExitCode
+from stepladder.core import resources
+from stepladder.core.errors import ExitCode
 from stepladder.images import model
 from stepladder.promotion import approval, contract, requests
-from stepladder.settings import DEFAULTS
+from stepladder.settings.load import DEFAULTS
 
 ROOT = released.ROOT
 ROOTS = ("delivery", "foundation", "service")
 RELEASES = sorted(released.COMMITS)
 RECORDS = {
-    "releases/records.py:Holder": "stepladder.releases.records:Holder",
-    "releases/records.py:Current": "stepladder.releases.records:Current",
-    "releases/records.py:Infra": "stepladder.releases.records:Infra",
-    "releases/records.py:Release": "stepladder.releases.records:Release",
-    "releases/records.py:Bad": "stepladder.releases.records:Bad",
-    "releases/records.py:Unmarked": "stepladder.releases.records:Unmarked",
+    "releases/records.py:Holder": "stepladder.ledger.schema:Holder",
+    "releases/records.py:Current": "stepladder.ledger.schema:Current",
+    "releases/records.py:Infra": "stepladder.ledger.schema:Infra",
+    "releases/records.py:Release": "stepladder.ledger.schema:Release",
+    "releases/records.py:Bad": "stepladder.ledger.schema:Bad",
+    "releases/records.py:Unmarked": "stepladder.ledger.schema:Unmarked",
     "releases/report.py:Report": "stepladder.releases.report:Report",
-    "releases/rollback.py:Report": "stepladder.releases.rollback:Report",
-    "terraform/plans.py:Inputs": "stepladder.terraform.plans:Inputs",
+    "releases/rollback.py:Report": "stepladder.commands.rollback:Report",
+    "terraform/plans.py:Inputs": "stepladder.terraform.saved_plan:Inputs",
     "terraform/events.py:Change": "stepladder.terraform.events:Change",
     "images/model.py:BuiltImage": "stepladder.images.model:BuiltImage",
 }
@@ -205,7 +205,8 @@ def test_a_new_variable_of_a_module_has_a_default(old, module):
 
 def test_every_environment_variable_keeps_its_name(old):
     def names(code):
-        texts = [path.read_text("utf-8") for path in (code / "stepladder").rglob("*.py")]
+        packages = ("stepladder", "localcloud")
+        texts = [path.read_text("utf-8") for package in packages for path in (code / package).rglob("*.py")]
         return {name for text in texts for name in re.findall(r'"(STEPLADDER_[A-Z_]+)"', text)}
 
     assert names(old) - names(ROOT) == set()
