@@ -66,7 +66,7 @@ def invoke(
 ) -> None:
     """Call the function, print its answer as data and the end of its log; exit code 1 when it fails."""
     from stepladder.collections import usage
-    from stepladder.commands import release_existing
+    from stepladder.commands import invoke as invocation
     from stepladder.core.errors import BadInputError, StepladderError
 
     if local and version:
@@ -74,12 +74,12 @@ def invoke(
     if not env and not local:
         raise usage.missing(c, "inv function.invoke", "--env")
     if local:
-        error = _call_here(c, env, release_existing.read_payload(payload, event), whole_log)
+        error = _call_here(c, env, invocation.read_payload(payload, event), whole_log)
     else:
         from stepladder.releases.rung import opened
 
         rung = opened(c, env, "inv function.invoke")
-        answer = release_existing.invoke(rung, payload=payload, event=event, version=version, whole_log=whole_log)
+        answer = invocation.invoke(rung, payload=payload, event=event, version=version, whole_log=whole_log)
         error = answer.error or ""
     if error:
         raise StepladderError(f"the function failed: {error}", hint="the end of its log stands above")

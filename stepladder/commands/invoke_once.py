@@ -22,7 +22,7 @@ from localcloud.services.lambda_.execution.logs import Journal, Stream
 from localcloud.services.lambda_.execution.pool import Pool
 from localcloud.services.lambda_.model import LATEST
 from stepladder.aws_lambda.log_lines import told
-from stepladder.commands.release_existing import show
+from stepladder.commands.invoke import show
 from stepladder.core.console import Console
 from stepladder.images import pipeline
 from stepladder.images.model import LocalImage

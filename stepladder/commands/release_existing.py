@@ -1,19 +1,10 @@
-"""`inv function.release` and `inv function.invoke`: the single steps, by hand."""
+"""`inv function.release`: release an image that is in the registry already."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from string import hexdigits
-from typing import Any
 
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import NOT_FOUND, Answer
-from stepladder.aws_lambda.log_lines import told
-from stepladder.core import names
-from stepladder.core import text as text_files
-from stepladder.core.aws import error_code
-from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.ledger.schema import Snapshot
 from stepladder.ledger.table import short
@@ -125,59 +116,3 @@ def _whole(rung: Rung, digest: str) -> str:
         what = "several images begin so" if known else "the ledger knows no such image"
         raise BadInputError(f"digest {digest!r} is not clear: {what}", hint="give the whole digest")
     return known.pop()
-
-
-def invoke(rung: Rung, *, payload: str = "", event: str = "", version: str = "", whole_log: bool = False) -> Answer:
-    """Invoke through the alias, or one version, and print the answer as data and the end of the log to the person.
-
-    Of Lambda's own lines only time and memory are told, unless the `whole_log` is wanted.
-    """
-    try:
-        answer = rung.function.invoke(read_payload(payload, event), version or names.ALIAS)
-    except Exception as error:
-        if error_code(error) != NOT_FOUND:
-            raise
-        raise _not_there(rung, version) from None
-    for line in answer.log.splitlines():
-        if text := told(line, whole=whole_log):
-            rung.console.line(rung.console.paint(text, "dim"))
-    show(answer.result, rung.console)
-    return answer
-
-
-def _not_there(rung: Rung, version: str) -> RefusedError:
-    if version:
-        there = f"there is no version {version} of {rung.names.function}"
-        return RefusedError(
-            there, hint=f"`inv status` shows what is live; or deploy: `inv deploy --env {rung.environment}`"
-        )
-    return RefusedError(
-        f"nothing is live on {rung.environment}", hint=f"`inv deploy --env {rung.environment}` makes it"
-    )
-
-
-def show(result: Any, console: Console) -> None:
-    """Print what a function answered as data: JSON. What is none (NaN, which Python writes) is shown as its text."""
-    try:
-        json.dumps(result, allow_nan=False)
-    except ValueError:
-        console.warn("the answer is not JSON: it holds NaN or Infinity; here it is as a text")
-        result = json.dumps(result, ensure_ascii=False)
-    console.json(result)
-
-
-def read_payload(payload: str, event: str) -> Any:
-    """Read an event from JSON text or from a file (one of them may be empty). Raises `BadInputError`."""
-    if payload and event:
-        raise BadInputError("both --payload and --event were given", hint="give one of them")
-    if event:
-        try:
-            return text_files.read_json(Path(event), where=event)
-        except FileNotFoundError as error:
-            raise BadInputError(f"the event file {event} can't be read: {error.strerror}") from None
-    try:
-        return text_files.parse_json(payload or "{}")
-    except (ValueError, RecursionError) as error:
-        raise BadInputError(
-            f"the payload is not JSON: {error}", hint="""for example --payload '{"name": "Ada"}'"""
-        ) from None

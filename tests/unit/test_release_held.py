@@ -11,7 +11,7 @@ import pytest
 from fakes.deploy_harness import DeployHarness, digest
 from fakes.errors import DENIED
 
-from stepladder.commands import infra, release_existing
+from stepladder.commands import infra, invoke, release_existing
 from stepladder.commands.rollback import Rollback
 from stepladder.core import process_identity
 from stepladder.core.clock import stamp
@@ -189,11 +189,11 @@ def test_a_release_that_fails_gives_the_lock_back(live: DeployHarness) -> None:
 
 def test_a_call_of_what_is_not_there_is_refused_with_the_command_that_makes_it(harness: DeployHarness) -> None:
     with pytest.raises(RefusedError, match="nothing is live on staging") as nothing:
-        release_existing.invoke(harness.rung())
+        invoke.invoke(harness.rung())
     assert nothing.value.hint == "`inv deploy --env staging` makes it"
     harness.deploy()
     with pytest.raises(RefusedError, match="no version 99 of hello-staging"):
-        release_existing.invoke(harness.rung(), version="99")
+        invoke.invoke(harness.rung(), version="99")
 
 
 def test_a_digest_with_other_than_hexadecimal_digits_is_bad_input(harness: DeployHarness) -> None:
@@ -205,7 +205,7 @@ def test_a_digest_with_other_than_hexadecimal_digits_is_bad_input(harness: Deplo
 
 def test_an_event_file_that_is_not_there_is_named_without_an_error_number(harness: DeployHarness) -> None:
     with pytest.raises(BadInputError, match=r"^the event file none\.json can't be read: No such file or directory$"):
-        release_existing.invoke(harness.rung(), event="none.json")
+        invoke.invoke(harness.rung(), event="none.json")
 
 
 def test_infra_never_on_what_was_never_applied_names_the_command_for_that_environment(harness: DeployHarness) -> None:

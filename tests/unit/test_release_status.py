@@ -134,6 +134,7 @@ def on_terminal(harness: DeployHarness, monkeypatch: pytest.MonkeyPatch, width: 
     """Show the status on a terminal of that width, and return what standard output and standard error show."""
     for name in ("CI", "NO_COLOR", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")  # a CI job may have none, or a dumb one
     terminal = Terminal()
     console = Console(err=terminal, out=terminal, width=width)
     rung = Rung(harness.settings, "staging", harness.aws, console, "inv status", harness.time.clock())  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.commands.release_existing import read_payload, show
+from stepladder.commands.invoke import read_payload, show
 from stepladder.core import text
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
