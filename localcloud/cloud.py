@@ -1,7 +1,7 @@
 """What a plugin sees of the local cloud.
 
 A plugin is a module in `localcloud.services` with `install(cloud)`. It registers handlers of actions and path
-routes, and takes part in stopping and in keeping state. docs/local-cloud.md describes the protocol.
+routes, and takes part in stopping and in keeping state. docs/concepts/local-cloud.md describes the protocol.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the ledger holds, as dataclasses, and how they become DynamoDB items (docs/architecture.md, "The ledger")."""
+"""What the ledger holds, as dataclasses, and how they become DynamoDB items (docs/concepts/architecture.md)."""
 
 from __future__ import annotations
 

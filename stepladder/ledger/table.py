@@ -1,4 +1,4 @@
-"""The ledger: one DynamoDB table that knows every release of every rung (docs/architecture.md, "The ledger")."""
+"""The ledger: one DynamoDB table of every release of every rung (docs/concepts/architecture.md)."""
 
 from __future__ import annotations
 

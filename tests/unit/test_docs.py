@@ -161,3 +161,13 @@ def test_every_page_of_the_docs_is_in_the_index():
         name = page.relative_to(ROOT / "docs").as_posix()
         if name != "README.md" and not re.match(r"decisions/\d", name):
             assert f"]({name})" in index, f"docs/README.md doesn't name {name}"
+
+
+def test_every_page_of_the_docs_that_the_code_names_exists():
+    folders = ("stepladder", "localcloud", "function", "terraform", "template", "tests", "docs")
+    files = [
+        file for folder in folders for file in (ROOT / folder).rglob("*") if file.suffix in {".py", ".tf", ".json"}
+    ]
+    for file in files:
+        for name in re.findall(r"(?<![\w/.\"])docs/[\w/-]+\.md", file.read_text("utf-8")):
+            assert (ROOT / name).is_file(), f"{file.relative_to(ROOT)} names {name}"

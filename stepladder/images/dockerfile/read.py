@@ -163,8 +163,8 @@ class _Reader:
                 )
             raise BadInputError(
                 f"{self._where} needs an engine to build it",
-                hint="write these lines in another way, or set stepladder.image.builder to docker; docs/docker.md says "
-                "what the layers builder takes",
+                hint="write these lines in another way, or set stepladder.image.builder to docker; "
+                "docs/concepts/images.md says what the layers builder takes",
                 problems=tuple(stage.problems),
             )
         if stage.handler is None:
