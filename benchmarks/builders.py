@@ -26,7 +26,7 @@ from docker_project import DockerProject  # noqa: E402
 from running_cloud import RunningCloud  # noqa: E402
 
 from localcloud import daemon  # noqa: E402
-from stepladder.images.docker import engine  # noqa: E402
+from stepladder.core import container_engine  # noqa: E402
 
 ROUNDS = 7
 LIMIT = 2.0
@@ -66,7 +66,7 @@ def main(rounds: int) -> int:
 
 
 def _architecture() -> str:
-    found = engine.find()
+    found = container_engine.find()
     if found is None:
         sys.exit("no container engine answers")
     return found.architecture

@@ -1,5 +1,5 @@
-"""The local cloud: one process on loopback that stands in for AWS while trying things out and in tests.
+"""The local cloud: one process on loopback that stands in for AWS, for trials and for tests.
 
-Moto's server does the wide part; plugins do what stepladder leans on and Moto leaves out
-(docs/concepts/local-cloud.md).
+Moto's server answers most calls. The services in this package answer those that stepladder relies on and that Moto
+doesn't offer. See docs/concepts/local-cloud.md.
 """

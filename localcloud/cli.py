@@ -1,10 +1,14 @@
-"""Start the cloud in this process: plugins, state, front, HTTP server; stop all of it on SIGTERM."""
+"""The command `localcloud`: run a local cloud in the foreground.
+
+It starts the services, the state and the HTTP server in this process, and stops them on SIGTERM and Ctrl-C.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import importlib
+import importlib.util
 import json
 import os
 import signal
@@ -16,27 +20,62 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from localcloud import clock
 from localcloud.cloud import Cloud
 from localcloud.endpoint_variables import unset
-from localcloud.http.dispatch import Front
+from localcloud.http.dispatch import Dispatcher
 from localcloud.http.server import Server
-from localcloud.services import PLUGINS
+from localcloud.services import SERVICES
 from localcloud.state import State
+from stepladder.core.errors import ExitCode, NotReadyError, StepladderError
 
+INSTALL = "pip install 'stepladder[local]'"
+EPILOG = """\
+Point AWS SDKs and Terraform at it:
+  export AWS_ENDPOINT_URL=http://127.0.0.1:4600 AWS_ACCESS_KEY_ID=123456789012 AWS_SECRET_ACCESS_KEY=local
+
+Exit codes:
+  0  ended by Ctrl-C or SIGTERM
+  1  the state in the folder can't be used
+  2  a wrong option
+  6  the port is taken, or Moto is not installed
+"""
 WARM = ("sts", "dynamodb", "lambda", "s3", "iam", "ecr", "logs", "stepfunctions", "codedeploy", "cloudwatch")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until SIGTERM or SIGINT. Exit code 0, or 1 when the port is taken."""
+    """Run until SIGTERM or Ctrl-C. Return an `ExitCode`."""
     options = _options(argv)
+    try:
+        _check_moto()
+        _run(options)
+    except StepladderError as error:
+        sys.stderr.write(f"error: {error.message}\n" + (f"\nhint: {error.hint}\n" if error.hint else ""))
+        return error.exit_code
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(ExitCode.OK)  # threads that wait for functions or clocks have nothing left to do
+
+
+def _check_moto() -> None:
+    if importlib.util.find_spec("moto") is None:
+        raise NotReadyError("the local cloud needs Moto, which isn't installed", hint=f"`{INSTALL}`")
+
+
+def _listen(host: str, port: int) -> Server:
+    try:
+        return Server(host, port)
+    except OSError as error:
+        raise NotReadyError(
+            f"the port {port} on {host} can't be used: {error.strerror}", hint="`localcloud --port 0` takes a free one"
+        ) from None
+
+
+def _run(options: argparse.Namespace) -> None:
     _allow_many_files()
     for name in ("AWS_ENDPOINT_URL", *unset(os.environ)):
         os.environ.pop(name, None)
-    try:
-        server = Server(options.host, options.port)
-    except OSError as error:
-        sys.stderr.write(f"the port {options.port} on {options.host} can't be used: {error.strerror}\n")
-        return 1
+    server = _listen(options.host, options.port)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -48,44 +87,60 @@ def main(argv: Sequence[str] | None = None) -> int:
         cloud = Cloud(url=url, data_dir=data.resolve(), persistent=bool(options.data))
         cloud.names = (options.host, *options.allow_host)
         _keep_clock(cloud)
-        front = Front(cloud)
+        dispatcher = Dispatcher(cloud)
         _configure_moto(server.port)
         _install(cloud)
-        state = State(cloud, data / "state", front.gate) if options.data else None
+        state = State(cloud, data / "state", dispatcher.gate) if options.data else None
         if state:
             state.load()
-            front.admin.save = state.save
-            state.save_in_background(lambda: front.served)
+            dispatcher.admin.save = state.save
+            state.save_in_background(lambda: dispatcher.served)
         if options.speed:
             cloud.clock.set_speed(options.speed)
-            front.admin.save()
+            dispatcher.admin.save()
         for call in cloud.starters:
             call()
-        threading.Thread(target=server.serve, args=(front,), daemon=True, name="accept").start()
+        threading.Thread(target=server.serve, args=(dispatcher,), daemon=True, name="accept").start()
         _announce(options.ready_file, url)
-        threading.Thread(target=_warm_up, args=(front, stopping), daemon=True, name="warm-up").start()
+        threading.Thread(target=_warm_up, args=(dispatcher, stopping), daemon=True, name="warm-up").start()
         stopping.wait()
         server.stop()
         _stop(cloud)
         if state:
             state.stop()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)  # threads that wait for functions or clocks have nothing left to do
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m localcloud", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="address to bind; anything but loopback is open to others")
-    parser.add_argument(
-        "--allow-host", action="append", default=[], help="another name by which clients reach the cloud"
+    parser = argparse.ArgumentParser(
+        prog="localcloud",
+        description="Run a local cloud: AWS services on this machine, for trials and for tests. Ctrl-C ends it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", type=int, default=0, help="0: any free port")
-    parser.add_argument("--data", type=Path, help="folder that keeps the state across restarts")
-    parser.add_argument("--ready-file", type=Path, help="written with url and pid, as JSON, when ready")
-    parser.add_argument("--leash", type=int, default=0, help="descriptor of a pipe; the cloud ends when it is closed")
-    parser.add_argument("--speed", type=float, default=0.0, help="cloud seconds in a real second; 0: as saved, or 1")
+    parser.add_argument("--host", default="127.0.0.1", help="bind this address; others reach anything but loopback")
+    parser.add_argument("--port", type=int, default=4600, help="listen on this port; 0: any free one (default: 4600)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer to this host name too (repeatable)",
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="keep the state in this folder across restarts")
+    parser.add_argument(
+        "--speed", type=_speed, default=0.0, help="run the clock faster: 60 lets a canary of 5 minutes take 5 seconds"
+    )
+    parser.add_argument("--ready-file", type=Path, metavar="FILE", help="write URL and process id here when ready")
+    parser.add_argument("--leash", type=int, default=0, help=argparse.SUPPRESS)  # a pipe; the cloud ends with it
     return parser.parse_args(argv)
+
+
+def _speed(text: str) -> float:
+    """Read `--speed`. 0 leaves the speed as the state has it."""
+    try:
+        return clock.check(float(text)) if float(text) else 0.0
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number over 0 and at most {clock.FASTEST:.0f}") from None
 
 
 def _follow(leash: int, stopping: threading.Event) -> None:
@@ -118,12 +173,12 @@ def _configure_moto(port: int) -> None:
     os.environ.setdefault("AWS_SECRET_ACCESS_KEY", "local")
     from moto.core.config import default_user_config
 
-    default_user_config["iam"] = {"load_aws_managed_policies": False}  # the iam plugin brings those that are asked for
+    default_user_config["iam"] = {"load_aws_managed_policies": False}  # the iam service adds those that are named
     default_user_config["lambda"] = {"use_docker": False}
 
 
 def _install(cloud: Cloud) -> None:
-    for name in PLUGINS:
+    for name in SERVICES:
         importlib.import_module(f"localcloud.services.{name}.api").install(cloud)
 
 
@@ -147,15 +202,15 @@ def _announce(ready_file: Path | None, url: str) -> None:
     sys.stdout.flush()
 
 
-def _warm_up(front: Front, stopping: threading.Event) -> None:
-    """Import in the background what the first calls will need; step aside while requests come in."""
+def _warm_up(dispatcher: Dispatcher, stopping: threading.Event) -> None:
+    """Import in the background what the first calls will need. Step aside while requests come in."""
     for service in WARM:
-        while front.busy and not stopping.is_set():
+        while dispatcher.busy and not stopping.is_set():
             time.sleep(0.02)
         if stopping.is_set():
             return
         with contextlib.suppress(Exception):
-            front.warm(service)
+            dispatcher.moto.warm(service)
 
 
 def _stop(cloud: Cloud) -> None:

@@ -17,14 +17,14 @@ LATEST = datetime(3000, 1, 1, tzinfo=UTC).timestamp()  # far beyond, dates run o
 
 
 def check(speed: float) -> float:
-    """Return a speed that a clock can have; raises `ValueError` for any other."""
+    """Return a speed that a clock can have. Raises `ValueError` for any other."""
     if not 0 < speed <= FASTEST:  # also refuses what is not a number at all
         raise ValueError(f"the clock's speed must be over 0 and at most {FASTEST:.0f}")
     return speed
 
 
 class Clock:
-    """Cloud time. `speed` is cloud seconds per real second; 1 at first."""
+    """Cloud time. `speed` is cloud seconds per real second, 1 at first."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self._changed = threading.Condition()
@@ -40,7 +40,7 @@ class Clock:
         return self._speed
 
     def set_speed(self, speed: float) -> None:
-        """Run faster or slower from now on; whoever sleeps takes the new speed at once."""
+        """Run faster or slower from now on. Whoever sleeps takes the new speed at once."""
         check(speed)
         with self._changed:
             self._base, self._since = self.now(), time.monotonic()
@@ -48,7 +48,7 @@ class Clock:
             self._changed.notify_all()
 
     def catch_up(self, when: float) -> None:
-        """Begin at a time that a clock before this one had reached; one that is over changes nothing."""
+        """Begin at the time that an earlier clock had reached. A time that is over changes nothing."""
         self.advance(max(0.0, when - self.now()))
 
     def advance(self, seconds: float) -> None:
@@ -68,7 +68,7 @@ class Clock:
         return datetime.fromtimestamp(self.now(), UTC)
 
     def sleep(self, seconds: float, *, cancel: threading.Event | None = None) -> bool:
-        """Sleep for `seconds` of cloud time; return False when `cancel` was set meanwhile.
+        """Sleep for `seconds` of cloud time. Return False when `cancel` was set meanwhile.
 
         `cancel` is looked at when the clock changes and at least every 50 ms.
         """
@@ -82,7 +82,7 @@ class Clock:
         return not (cancel is not None and cancel.is_set())
 
     def call_later(self, seconds: float, call: Callable[[], None]) -> threading.Event:
-        """Call `call` on a thread of its own after `seconds` of cloud time; set the returned event to cancel.
+        """Call `call` on a thread of its own after `seconds` of cloud time. Set the returned event to cancel.
 
         One thread waits for all of them: an execution's own time limit may be a week away.
         """

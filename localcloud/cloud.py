@@ -1,7 +1,7 @@
-"""What a plugin sees of the local cloud.
+"""What a service sees of the local cloud.
 
-A plugin is a module in `localcloud.services` with `install(cloud)`. It registers handlers of actions and path
-routes, and takes part in stopping and in keeping state. docs/concepts/local-cloud.md describes the protocol.
+A service is a folder in `localcloud.services`. Its `api` module has `install(cloud)`, which registers handlers of
+actions and path routes, and takes part in stopping and in keeping state. docs/concepts/local-cloud.md describes how.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ WsgiApp = Callable[[Environ, Callable[..., Any]], Any]
 
 @dataclass
 class Request:
-    """One AWS request. `headers` has lower-case names; `service` and `action` are botocore's names."""
+    """One AWS request. `headers` has lower-case names. `service` and `action` are botocore's names."""
 
     service: str
     action: str
@@ -44,7 +44,7 @@ class Request:
     body: bytes
     environ: Environ = field(repr=False)
     uri_params: dict[str, Any] = field(default_factory=dict)
-    cloud: Cloud = field(repr=False, default=cast("Cloud", None))  # the front always sets it
+    cloud: Cloud = field(repr=False, default=cast("Cloud", None))  # the dispatcher always sets it
     _params: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
@@ -55,25 +55,25 @@ class Request:
 
     @property
     def operation(self) -> Any:
-        """Botocore's model of the action; None when it knows no such action."""
+        """Botocore's model of the action, or None when it knows no such action."""
         return codec.operation_model(self.service, self.action)
 
     @property
     def params(self) -> dict[str, Any]:
         """The parameters, named and typed as boto3 takes them. Blobs are bytes, also a streamed payload."""
         if self._params is None:
-            # the front has read the body already
+            # the dispatcher has read the body already
             environ = {**self.environ, "wsgi.input": io.BytesIO(self.body), "CONTENT_LENGTH": str(len(self.body))}
             parsed = codec.parse_request(self.operation, self.protocol, environ, self.uri_params)
             self._params = {k: v.read() if hasattr(v, "read") else v for k, v in parsed.items()}
         return self._params
 
     def forward_raw(self, params: Mapping[str, Any] | None = None) -> Response:
-        """Return Moto's answer as it is; with `params`, to a request that has those instead."""
+        """Return Moto's answer as it is. With `params`, it answers a request that has those instead."""
         return self.cloud.forward(self, params)
 
     def forward(self, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return Moto's answer as boto3 would; an error answer raises `ServiceError`."""
+        """Return Moto's answer as boto3 would. An error answer raises `ServiceError`."""
         protocol = self.protocol if params is None else str(codec.service_model(self.service).resolved_protocol)
         return codec.parse_response(self.operation, self.cloud.forward(self, params), protocol)
 
@@ -98,7 +98,7 @@ class Cloud:
         self.savers: dict[str, Callable[[], Any]] = {}
         self.loaders: dict[str, Callable[[Any], None]] = {}
         self.names: tuple[str, ...] = ()  # hosts that lead here, besides addresses and what is this machine's by itself
-        self.front: Any = None
+        self.dispatcher: Any = None
         self.hosts: Callable[[str, Environ, Callable[..., Any]], Iterable[bytes]] | None = None  # of function URLs
 
     def action(self, service: str, *actions: str) -> Callable[[Handler], Handler]:
@@ -124,7 +124,7 @@ class Cloud:
                 self.action(service, "".join(part.title() for part in name.split("_")))(getattr(holder, name))
 
     def route(self, prefix: str, app: WsgiApp) -> None:
-        """Serve every path under `prefix` with a WSGI app; PATH_INFO stays whole.
+        """Serve every path under `prefix` with a WSGI app. PATH_INFO stays whole.
 
         Requests signed with SigV4 only reach prefixes that begin with `/_`: other paths may be AWS's own.
         """
@@ -140,21 +140,21 @@ class Cloud:
         self.savers[name] = call
 
     def on_load(self, name: str, call: Callable[[Any], None]) -> None:
-        """Give `call` what was saved under `name`, once all plugins are installed, before the first request."""
+        """Give `call` what was saved under `name`, once all services are installed, before the first request."""
         self.loaders[name] = call
 
     def on_ready(self, call: Callable[[], None]) -> None:
-        """Call `call` once plugins are installed and the state is loaded, before the first request."""
+        """Call `call` once services are installed and the state is loaded, before the first request."""
         self.starters.append(call)
 
     def serialised(self, service: str) -> AbstractContextManager[Any]:
         """Return the lock under which a service's calls reach Moto, for whoever reaches into Moto's own state."""
-        lock: AbstractContextManager[Any] = self.front.lock_of(service)
+        lock: AbstractContextManager[Any] = self.dispatcher.moto.lock_of(service)
         return lock
 
     def forward(self, request: Request, params: Mapping[str, Any] | None = None) -> Response:
         """Return Moto's raw answer to a request."""
-        result: Response = self.front.to_moto(request, params)
+        result: Response = self.dispatcher.moto.answer(request, params)
         return result
 
     def call(
@@ -168,9 +168,9 @@ class Cloud:
     ) -> dict[str, Any]:
         """Call an action from inside: handlers and Moto, no socket, not counted, no faults.
 
-        Takes and returns what boto3 does; an error raises `ServiceError`.
+        Takes and returns what boto3 does. An error raises `ServiceError`.
         """
-        result: dict[str, Any] = self.front.call(service, action, params or {}, region, account)
+        result: dict[str, Any] = self.dispatcher.call(service, action, params or {}, region, account)
         return result
 
     def request(
@@ -186,7 +186,7 @@ class Cloud:
 
         Raises `ServiceError`, `ConnectionCut` when no answer comes, and `CallHangs` when none would ever come.
         """
-        result: dict[str, Any] = self.front.request(service, action, params or {}, region, account)
+        result: dict[str, Any] = self.dispatcher.request(service, action, params or {}, region, account)
         return result
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.endpoint_variables import UNSET, unset
+from localcloud.process_start import boot_id, started_at
 from stepladder.core.errors import NotReadyError, StepladderError
 
 __all__ = ["UNSET"]
@@ -81,22 +82,22 @@ def up(
     environ: Mapping[str, str] | None = None,
     leashed: bool = False,
 ) -> tuple[CloudInfo, bool]:
-    """Start a cloud in the background, or find the one that `folder` knows; return it and whether it was started.
+    """Start a cloud in the background, or find the one that `folder` knows. Return it and whether it was started.
 
-    `folder` (`.stepladder/local` of a project) holds the record and the log; `environ` is added to this process's
+    `folder` (`.stepladder/local` of a project) holds the record and the log. `environ` is added to this process's
     environment for the cloud alone. `speed` 0 leaves it as it was: as `data` kept it, or 1. A `leashed` cloud ends when
     this process does, however that ends. Raises `NotReadyError` with the end of the log when it doesn't come up, for
     example because the port is taken.
     """
-    running_one = find(folder)
-    if running_one:
-        if port and not running_one.url.endswith(f":{port}"):
+    running_cloud = find(folder)
+    if running_cloud:
+        if port and not running_cloud.url.endswith(f":{port}"):
             raise StepladderError(
-                f"a local cloud runs already, at {running_one.url}", hint="end it first: `inv local.down`"
+                f"a local cloud runs already, at {running_cloud.url}", hint="end it first: `inv local.down`"
             )
         if speed:
-            running_one.request("clock", "POST", {"speed": speed})
-        return running_one, False
+            running_cloud.request("clock", "POST", {"speed": speed})
+        return running_cloud, False
     folder.mkdir(parents=True, exist_ok=True)
     ready, log = folder / "ready.json", folder / "cloud.log"
     ready.unlink(missing_ok=True)
@@ -124,7 +125,7 @@ def up(
     try:
         url = _wait_ready(child, ready, log)
         info = CloudInfo(url, child.pid, started_at(child.pid), str(data.resolve()) if data else "", str(log))
-        _record(folder).write_text(json.dumps(asdict(info) | {"boot": _boot_id()}))
+        _record(folder).write_text(json.dumps(asdict(info) | {"boot": boot_id()}))
     except BaseException:  # Ctrl-C too: a cloud that no record names could never be ended
         child.kill()
         child.wait(STOP_SECONDS)
@@ -135,18 +136,18 @@ def up(
 
 
 def find(folder: Path) -> CloudInfo | None:
-    """Return the running cloud that `folder` knows; None when there is none. A stale record is no cloud."""
+    """Return the running cloud that `folder` knows, or None when there is none. A stale record is no cloud."""
     try:
         raw = json.loads(_record(folder).read_text())
         boot = raw.pop("boot")
         info = CloudInfo(**raw)
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    return info if boot == _boot_id() and started_at(info.pid) == info.started != "" else None
+    return info if boot == boot_id() and started_at(info.pid) == info.started != "" else None
 
 
 def down(folder: Path) -> CloudInfo | None:
-    """End exactly the cloud that `folder` knows, with its function processes; return it, None when none ran."""
+    """End exactly the cloud that `folder` knows, with its function processes. Return it, or None when none ran."""
     info = find(folder)
     if info is not None:
         _end(info)
@@ -165,7 +166,7 @@ def export_lines(info: CloudInfo, *, account: str = ACCOUNT, region: str = REGIO
 def running(
     *, data: Path | None = None, speed: float = 0.0, environ: Mapping[str, str] | None = None
 ) -> Iterator[CloudInfo]:
-    """Run a cloud in a temporary folder while the block runs; it ends with this process, however that ends."""
+    """Run a cloud in a temporary folder while the block runs. It ends with this process, however that ends."""
     with tempfile.TemporaryDirectory(prefix="stepladder-local-") as folder:
         info, _ = up(Path(folder), data=data, speed=speed, environ=environ, leashed=True)
         try:
@@ -173,34 +174,6 @@ def running(
         finally:
             down(Path(folder))
             os.close(_leashes.pop(info.pid))
-
-
-def started_at(pid: int) -> str:
-    """Return when a process began, as the kernel tells it; empty when there is no such process (or only its zombie).
-
-    Together with the boot id it names one process for good: process ids are used again.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return _started_by_ps(pid)
-    return "" if fields[0] == "Z" else fields[19]  # proc(5): field 22, starttime; the state is field 3
-
-
-def _started_by_ps(pid: int) -> str:
-    if Path("/proc/self/stat").exists():
-        return ""
-    done = subprocess.run(
-        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, timeout=10, check=False
-    )
-    return done.stdout.strip()
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
 
 
 def _private(path: Path) -> Path:
@@ -222,8 +195,9 @@ def _wait_ready(child: subprocess.Popen[bytes], ready: Path, log: Path) -> str:
         if child.poll() is not None:
             break
         time.sleep(0.01)
-    last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-    raise NotReadyError(f"the local cloud did not start: {last[0]}", hint=f"its log is {log}")
+    lines = log.read_text(errors="replace").strip().splitlines() or ["its log is empty"]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    raise NotReadyError(f"the local cloud did not start: {(errors or lines)[-1]}", hint=f"its log is {log}")
 
 
 def _end(info: CloudInfo) -> None:
@@ -257,13 +231,13 @@ def _reap_dead() -> None:
 
 
 def healthy(info: CloudInfo) -> Mapping[str, Any]:
-    """Return the health page; `NotReadyError` when the cloud doesn't answer."""
+    """Return the health page. Raises `NotReadyError` when the cloud doesn't answer."""
     answer: Mapping[str, Any] = info.request("health")
     return answer
 
 
 def require(folder: Path) -> CloudInfo:
-    """Return the running cloud; `NotReadyError` when there is none."""
+    """Return the running cloud. Raises `NotReadyError` when there is none."""
     info = find(folder)
     if info is None:
         raise NotReadyError("no local cloud is running here", hint="start it: `inv local.up`")

@@ -49,7 +49,7 @@ class CallHangs(Exception):  # noqa: N818 - not an error of ours
 
 @dataclass
 class Fault:
-    """One rule; `seen` counts the calls that matched, `hits` those that were hit."""
+    """One rule. `seen` counts the calls that matched, `hits` those that were hit."""
 
     kind: str
     service: str = "*"
@@ -96,7 +96,7 @@ class Faults:
         self._rules: list[Fault] = []
 
     def add(self, raw: Mapping[str, Any]) -> Fault:
-        """Add a rule; ValueError says what is wrong with it."""
+        """Add a rule. ValueError says what is wrong with it."""
         known = {f.name for f in fields(Fault)} - {"seen", "hits"}
         unknown = sorted(set(raw) - known)
         if unknown:

@@ -15,7 +15,7 @@ KEEP = 15 * 24 * 3600.0  # seconds of cloud time; AWS keeps one-minute data for 
 
 
 class Point(NamedTuple):
-    """`samples` equal observations; `timestamp` in epoch seconds."""
+    """`samples` equal observations. `timestamp` in epoch seconds."""
 
     timestamp: float
     value: float

@@ -14,7 +14,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-OWNERS = frozenset({"moto", "stepladder"})
+OWNERS = frozenset({"localcloud", "moto"})
 """Packages whose own classes may stand in a snapshot."""
 
 KNOWN = frozenset(
@@ -39,6 +39,33 @@ KNOWN = frozenset(
     }
 )
 """What else may stand in one. None of these calls what it is given."""
+
+
+MOVED_MODULES = {
+    "alarms": "localcloud.services.cloudwatch.model",
+    "asl.history": "localcloud.services.stepfunctions.asl.history",
+    "asl.parts": "localcloud.services.stepfunctions.asl.states",
+    "metrics": "localcloud.metrics",
+    "plugins.codedeploy_groups": "localcloud.services.codedeploy.store",
+    "plugins.codedeploy_model": "localcloud.services.codedeploy.model",
+    "plugins.lambda_model": "localcloud.services.lambda_.model",
+    "plugins.stepfunctions_model": "localcloud.services.stepfunctions.model",
+    "snapshot": "localcloud.snapshot",
+}
+"""Where the classes are now that snapshots of v0.1.0 name: it had the local cloud in the package `stepladder`."""
+MOVED_CLASSES = {
+    ("plugins.cloudwatch", "_Region"): ("localcloud.services.cloudwatch.store", "AlarmRegion"),
+    ("plugins.stepfunctions_model", "States"): ("localcloud.services.stepfunctions.store", "States"),
+}
+"""The same for single classes."""
+
+
+def _present_name(module: str, name: str) -> tuple[str, str]:
+    """Return module and name of a class today, of one that v0.1.0 named."""
+    package, _, old = module.partition(".local.")
+    if package != "stepladder":
+        return module, name
+    return MOVED_CLASSES.get((old, name), (MOVED_MODULES.get(old, module), name))
 
 
 class ForbiddenError(pickle.UnpicklingError):
@@ -66,12 +93,13 @@ class _Pickler(pickle.Pickler):
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
+        module, name = _present_name(module, name)
         if (module, name) in KNOWN:
             return super().find_class(module, name)
         if module.partition(".")[0] in OWNERS and "." not in name:
-            found = super().find_class(module, name)
-            if isinstance(found, type) and found.__module__ == module:
-                return found
+            cls = super().find_class(module, name)
+            if isinstance(cls, type) and cls.__module__ == module:
+                return cls
         raise ForbiddenError(f"it names {module}.{name}")
 
 

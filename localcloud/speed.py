@@ -11,7 +11,7 @@ _CANARY = 300.0
 
 
 def parse(text: str) -> float:
-    """Return the speed that a person typed; 0 for nothing typed. Raises `BadInputError` for what no clock can have."""
+    """Return the speed that a person typed, or 0 for nothing typed. Raises `BadInputError` for a wrong one."""
     if not text:
         return 0.0
     try:
@@ -25,22 +25,22 @@ def parse(text: str) -> float:
 
 def show(info: CloudInfo) -> str:
     """Tell how fast a cloud's clock runs."""
-    return told(float(info.request("clock")["speed"]))
+    return describe(float(info.request("clock")["speed"]))
 
 
 def change(info: CloudInfo, speed: float) -> str:
     """Let a cloud's clock run at another speed from now on, and tell it."""
-    return told(float(info.request("clock", "POST", {"speed": speed})["speed"]))
+    return describe(float(info.request("clock", "POST", {"speed": speed})["speed"]))
 
 
-def told(speed: float) -> str:
+def describe(speed: float) -> str:
     """Say in a sentence what a speed means, for example of a five-minute canary."""
     if speed == 1:
         return "1 (real time)"
-    return f"{speed:g} (a canary of 5 minutes takes {_lasting(_CANARY / speed)})"
+    return f"{speed:g} (a canary of 5 minutes takes {_duration(_CANARY / speed)})"
 
 
-def _lasting(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     for unit, name in ((_DAY, "days"), (_HOUR, "hours"), (_MINUTE, "minutes")):
         if seconds >= unit * 2:
             return f"{seconds / unit:.0f} {name}"

@@ -1,7 +1,7 @@
-"""Keep the cloud's state in a folder: Moto's backends and what plugins save, all of one moment, in one file.
+"""Keep the cloud's state in a folder: Moto's backends and what services save, all of one moment, in one file.
 
 Calls are kept out while it is made, and it is written whole and renamed: a killed process leaves the last good one.
-What can't be kept is named and left out; nothing else is lost for it. A file that others may write isn't read.
+What can't be kept is named and left out. Nothing else is lost for it. A file that others may write isn't read.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from stepladder.core.errors import StepladderError
 
 FORMAT = 2
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_QUIET_SECONDS = 5.0  # how long a moment is waited for in which no call is under way
+_CLOSE_SECONDS = 5.0  # how long a moment is waited for in which no call is under way
 
 
 class State:
-    """The state of one cloud under `folder`; `gate` is what its calls pass."""
+    """The state of one cloud under `folder`. `gate` is what its calls pass."""
 
     def __init__(self, cloud: Cloud, folder: Path, gate: Gate) -> None:
         self._cloud = cloud
@@ -45,7 +45,7 @@ class State:
         return self._folder / "state.zip"
 
     def load(self) -> None:
-        """Put back what was saved; what another version wrote, or others may have written, is refused."""
+        """Restore what was saved. What another version wrote, or others may have written, is refused."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in (self._folder, self.file):
             _check_ours(path)
@@ -67,26 +67,26 @@ class State:
             ) from error
 
     def save(self) -> list[str]:
-        """Write everything; return what could not be kept."""
+        """Write everything. Return what could not be kept."""
         lost: list[str] = []
         with self._lock:
-            with self._gate.closed(_QUIET_SECONDS) as quiet:
-                if not quiet:
-                    lost = [f"everything since the last time: calls were under way for {_QUIET_SECONDS:.0f} s"]
+            with self._gate.closed(_CLOSE_SECONDS) as is_closed:
+                if not is_closed:
+                    lost = [f"everything since the last time: calls were under way for {_CLOSE_SECONDS:.0f} s"]
                 else:
                     parts = self._parts(lost)
-            if quiet:
+            if is_closed:
                 self._write(parts)
         for reason in lost:
             sys.stderr.write(f"state not kept: {reason}\n")
         return lost
 
     def _parts(self, lost: list[str]) -> dict[str, bytes]:
-        found: dict[str, Callable[[], Any]] = {f"plugin-{name}": save for name, save in self._cloud.savers.items()}
+        savers: dict[str, Callable[[], Any]] = {f"plugin-{name}": save for name, save in self._cloud.savers.items()}
         for backend in _backends():
-            found[f"moto-{backend.service_name}"] = functools.partial(_contents, backend)
+            savers[f"moto-{backend.service_name}"] = functools.partial(_contents, backend)
         parts: dict[str, bytes] = {}
-        for name, value in found.items():
+        for name, value in savers.items():
             for left in range(4, -1, -1):
                 try:
                     parts[name] = snapshot.dump(value())
@@ -134,10 +134,10 @@ def _private(path: str, flags: int) -> int:
 def _check_ours(path: Path) -> None:
     if not path.exists():
         return
-    found = path.lstat()
-    if hasattr(os, "getuid") and found.st_uid != os.getuid():
+    status = path.lstat()
+    if hasattr(os, "getuid") and status.st_uid != os.getuid():
         raise StepladderError(f"{path} belongs to another user", hint="give --data a folder of your own")
-    if found.st_mode & _OTHERS_WRITE or stat.S_ISLNK(found.st_mode):
+    if status.st_mode & _OTHERS_WRITE or stat.S_ISLNK(status.st_mode):
         raise StepladderError(
             f"others than you may write to {path}", hint=f"chmod go-w {path}, or give --data a folder of your own"
         )

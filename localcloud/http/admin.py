@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from importlib.metadata import version
+from typing import Any
 
-from localcloud.cloud import Environ, json_response
+from localcloud.cloud import Cloud, Environ, json_response
+from localcloud.faults import Faults
 from localcloud.protocol.codec import Response
-from stepladder import __version__
-
-if TYPE_CHECKING:
-    from localcloud.http.dispatch import Front
 
 
 class Admin:
     """The WSGI app behind `/_stepladder/`."""
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
+    def __init__(self, cloud: Cloud, calls: deque[str], faults: Faults) -> None:
+        self._cloud = cloud
+        self._recorded = calls
+        self._rules = faults
         self.save: Callable[[], list[str]] = list
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -38,12 +39,12 @@ class Admin:
     PAGES = ("health", "calls", "faults", "clock", "save")
 
     def _health(self, _method: str, _environ: Environ) -> Response:
-        cloud = self._front.cloud
+        cloud = self._cloud
         return json_response(
             {
                 "ready": True,
                 "pid": os.getpid(),
-                "version": __version__,
+                "version": version("stepladder"),
                 "engine": _engine(),
                 "url": cloud.url,
                 "data": str(cloud.data_dir) if cloud.persistent else None,
@@ -53,14 +54,14 @@ class Admin:
 
     def _calls(self, method: str, _environ: Environ) -> Response | None:
         if method == "GET":
-            return json_response({"calls": list(self._front.calls)})
+            return json_response({"calls": list(self._recorded)})
         if method == "DELETE":
-            self._front.calls.clear()
+            self._recorded.clear()
             return json_response({"calls": []})
         return None
 
     def _faults(self, method: str, environ: Environ) -> Response | None:
-        faults = self._front.faults
+        faults = self._rules
         if method == "POST":
             raw = json.loads(environ["wsgi.input"].read() or b"{}")
             for rule in raw if isinstance(raw, list) else [raw]:
@@ -72,7 +73,7 @@ class Admin:
         return json_response({"faults": faults.list()})
 
     def _clock(self, method: str, environ: Environ) -> Response | None:
-        clock = self._front.cloud.clock
+        clock = self._cloud.clock
         if method == "POST":
             raw = json.loads(environ["wsgi.input"].read() or b"{}")
             if "speed" in raw:
@@ -89,6 +90,4 @@ class Admin:
 
 
 def _engine() -> str:
-    from importlib.metadata import version
-
     return f"moto {version('moto')}"

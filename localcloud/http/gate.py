@@ -20,7 +20,7 @@ LONG = frozenset(
 
 
 class Gate:
-    """Calls pass side by side, also calls inside calls; `closed` waits for those under way and keeps the next out."""
+    """Calls pass side by side, also calls inside calls. `closed` waits for those under way and keeps the next out."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -50,7 +50,7 @@ class Gate:
 
     @contextmanager
     def closed(self, seconds: float) -> Iterator[bool]:
-        """Keep calls out for a block; yield False, at once open again, when those under way take longer than that."""
+        """Keep calls out for a block. Yield False when those under way take longer than that."""
         end = time.monotonic() + seconds
         with self._condition:
             while self._closing:  # somebody else's block
@@ -58,14 +58,14 @@ class Gate:
             self._closing = True
             while self._inside and time.monotonic() < end:
                 self._condition.wait(end - time.monotonic())
-            quiet = not self._inside
-            if not quiet:
+            is_closed = not self._inside
+            if not is_closed:
                 self._closing = False
                 self._condition.notify_all()
         try:
-            yield quiet
+            yield is_closed
         finally:
-            if quiet:
+            if is_closed:
                 with self._condition:
                     self._closing = False
                     self._condition.notify_all()

@@ -12,14 +12,14 @@ from collections.abc import Collection
 
 from localcloud.cloud import Environ
 
-HERE = ("localhost", "host.docker.internal")
+OWN_NAMES = ("localhost", "host.docker.internal")
 _FOREIGN = ("cross-site", "same-site")  # Sec-Fetch-Site: https://www.w3.org/TR/fetch-metadata/
 
 
 def refusal(environ: Environ, names: Collection[str] = ()) -> str:
-    """Say why a request is refused; empty for one that isn't. `names` are further hosts that lead to this cloud."""
+    """Return why a request is refused, empty for one that isn't. `names` are further hosts that lead to this cloud."""
     host = str(environ.get("HTTP_HOST", "")).lower()
-    if host and not _leads_here(re.sub(r":\d*$", "", host), names):
+    if host and not _is_own_name(re.sub(r":\d*$", "", host), names):
         return f"Host {host} is no name of this cloud; start it with --allow-host to add one"
     origin = str(environ.get("HTTP_ORIGIN", "")).lower()
     if origin and origin != f"http://{host}":
@@ -29,9 +29,9 @@ def refusal(environ: Environ, names: Collection[str] = ()) -> str:
     return ""
 
 
-def _leads_here(name: str, names: Collection[str]) -> bool:
+def _is_own_name(name: str, names: Collection[str]) -> bool:
     name = name.rstrip(".")
-    if name in HERE or name.endswith(".localhost") or name in {known.lower() for known in names}:
+    if name in OWN_NAMES or name.endswith(".localhost") or name in {known.lower() for known in names}:
         return True
     if re.fullmatch(r"[a-z0-9_-]+", name):
         return True  # no name of the internet has no dot: a container's name, say

@@ -1,4 +1,4 @@
-"""Read an HTTP/1.1 request: its headers, and its body as it comes; refuse what is none.
+"""Read an HTTP/1.1 request: its headers, and its body as it comes. Refuse what is none.
 
 https://www.rfc-editor.org/rfc/rfc9112
 """
@@ -24,7 +24,7 @@ _CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
 
 
 class ClientGoneError(ConnectionError):
-    """The client went away, or sent what is no body; nobody is there to be answered."""
+    """The client went away, or sent what is no body. Nobody is there to be answered."""
 
 
 class BadRequest(ClientGoneError):  # noqa: N818 - becomes an answer
@@ -51,7 +51,7 @@ class Body(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read what is there by now; 0 at the end. Raises `ClientGoneError`, or `BadRequest` for what is no chunk."""
+        """Read what has come so far, or 0 at the end. Raises `ClientGoneError`, and `BadRequest` for a wrong chunk."""
         if self._expects:
             self._expects = False
             self._sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -85,7 +85,7 @@ class Body(io.RawIOBase):
                 pass
 
     def drain(self) -> bool:
-        """Read what the app left; False when the connection is better closed."""
+        """Read what the app left, or False when the connection is better closed."""
         if self._expects and not self._done:
             return False  # the client never sent it
         try:
@@ -97,12 +97,12 @@ class Body(io.RawIOBase):
 
 
 def body_length(environ: Environ, *, chunked: bool) -> int | None:
-    """Return the length of the body; None for one in chunks, whatever is said beside it (RFC 9112, 6.3).
+    """Return the length of the body, or None for one in chunks, whatever is said beside it (RFC 9112, 6.3).
 
     Raises `BadRequest`.
     """
-    told = {part.strip() for part in environ.get("CONTENT_LENGTH", "0").split(",")}
-    if len(told) > 1 or not _DIGITS.fullmatch(text := told.pop()):
+    lengths = {part.strip() for part in environ.get("CONTENT_LENGTH", "0").split(",")}
+    if len(lengths) > 1 or not _DIGITS.fullmatch(text := lengths.pop()):
         raise BadRequest("Content-Length is not one number")
     if chunked:
         environ.pop("CONTENT_LENGTH", None)

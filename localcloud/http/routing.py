@@ -26,7 +26,7 @@ ACCOUNT_KEY = re.compile(r"\d{12}")
 
 
 def identify(environ: Environ, body: bytes, cloud: Cloud) -> Request:
-    """Read a WSGI request; `action` is empty when nothing names it, and `service` is s3 when nothing names that."""
+    """Read a WSGI request. `action` is empty when nothing names it, and `service` is s3 when nothing names that."""
     query = {k: v[0] for k, v in parse_qs(environ["QUERY_STRING"], keep_blank_values=True).items()}
     content_type = environ.get("CONTENT_TYPE", "")
     target = environ.get("HTTP_X_AMZ_TARGET", "")
@@ -59,17 +59,17 @@ def identify(environ: Environ, body: bytes, cloud: Cloud) -> Request:
 
 
 def _form_action(body: bytes) -> str:
-    found = re.search(rb"(?:^|&)Action=(\w+)", body)
-    return found.group(1).decode() if found else ""
+    match = re.search(rb"(?:^|&)Action=(\w+)", body)
+    return match.group(1).decode() if match else ""
 
 
 def _scope(environ: Environ, query: dict[str, str]) -> tuple[str, str, str]:
-    """Return access key id, region and signing name; empty when the request is not signed."""
+    """Return access key id, region and signing name, or an empty text when the request is not signed."""
     text = environ.get("HTTP_AUTHORIZATION", "")
     if not text.startswith("AWS4") and "X-Amz-Credential" in query:
         text = f"Credential={query['X-Amz-Credential']}"
-    found = SCOPE.search(text)
-    return (found[1], found[2], found[3]) if found else ("", "", "")
+    match = SCOPE.search(text)
+    return (match[1], match[2], match[3]) if match else ("", "", "")
 
 
 def _service(signing: str, target: str, environ: Environ) -> str:
@@ -84,7 +84,7 @@ def _service(signing: str, target: str, environ: Environ) -> str:
 
 
 def _account(environ: Environ, key: str) -> str:
-    """Take a 12-digit access key id as the account; a key that IAM or STS made belongs to one; else the default."""
+    """Return the account of an access key id: its twelve digits, that of IAM's or STS's key, or the default."""
     if ACCOUNT_KEY.fullmatch(key):
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = key
         return key

@@ -1,8 +1,8 @@
 """An HTTP/1.1 server for one WSGI app: a thread for each connection, kept alive, one write for each answer.
 
 Why not a ready-made one (docs/decisions): Werkzeug's closes every connection and writes headers and body apart,
-which costs 40 ms with Nagle's algorithm; pooled servers (Waitress, Cheroot) run out of threads when Runtime API clients
-poll; and faults need to cut a connection in the middle.
+which costs 40 ms with Nagle's algorithm. Pooled servers (Waitress, Cheroot) run out of threads when Runtime API clients
+poll. Faults need to cut a connection in the middle.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Server:
         self._stopping = False
 
     def serve(self, app: WsgiApp) -> None:
-        """Accept connections until `stop`; each gets a thread."""
+        """Accept connections until `stop`. Each gets a thread."""
         self.app = app
         while not self._stopping:
             try:
@@ -74,7 +74,7 @@ class Server:
         sock.settimeout(IDLE_SECONDS)
         rfile = io.BufferedReader(socket.SocketIO(sock, "r"), MAX_LINE)
         try:
-            while not self._stopping and self._one(sock, rfile, address):
+            while not self._stopping and self._serve_one(sock, rfile, address):
                 pass
         except BadRequest as error:
             with contextlib.suppress(OSError):
@@ -86,8 +86,8 @@ class Server:
                 rfile.close()
                 sock.close()
 
-    def _one(self, sock: socket.socket, rfile: io.BufferedIOBase, address: Any) -> bool:
-        """Read and answer one request; return whether the connection stays."""
+    def _serve_one(self, sock: socket.socket, rfile: io.BufferedIOBase, address: Any) -> bool:
+        """Read and answer one request. Return whether the connection stays."""
         line = rfile.readline(MAX_LINE)
         if not line.strip():
             return bool(line)  # a stray empty line between requests is allowed (RFC 9112, 2.2)
@@ -160,6 +160,14 @@ class Server:
         wish = environ.get("HTTP_CONNECTION", "").lower()
         keep = wish != "close" and (version == "HTTP/1.1" or wish == "keep-alive")
         return environ, body, keep
+
+
+def reason(status: int) -> str:
+    """Return the words for a status that HTTP knows."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
 
 
 def is_header(name: str, value: str) -> bool:

@@ -27,7 +27,7 @@ class ImageCode:
 
 @dataclass(frozen=True)
 class ZipCode:
-    """A deployment package on disk; `sha256` names it in caches."""
+    """A deployment package on disk. `sha256` names it in caches."""
 
     path: Path
     sha256: str
@@ -37,7 +37,7 @@ class ZipCode:
 
 @dataclass(frozen=True)
 class SandboxSpec:
-    """One execution environment to be started. Memory in MB; `environment` is complete: nothing of the host's leaks."""
+    """One execution environment to be started. Memory in MB. `environment` is complete: nothing of the host's leaks."""
 
     name: str  # unique; fit for a container's name
     code: ImageCode | ZipCode
@@ -86,7 +86,7 @@ class Ended:
 
 
 class LaunchError(Exception):
-    """The code can't be started; `error_type` is Lambda's (`Runtime.InvalidEntrypoint`, ...)."""
+    """The code can't be started. `error_type` is Lambda's (`Runtime.InvalidEntrypoint`, ...)."""
 
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(message)
@@ -97,7 +97,7 @@ class Sandbox(Protocol):
     """A running sandbox."""
 
     def kill(self) -> None:
-        """End it and all that it started, now. Returns at once; `on_end` follows."""
+        """End it and all that it started, now. Returns at once. `on_end` follows."""
 
     def drain(self) -> None:
         """Deliver every line that the code has written so far."""
@@ -116,7 +116,7 @@ class Launcher(Protocol):
         """Say why this launcher can't run the code, or return an empty string."""
 
     def start(self, spec: SandboxSpec, *, on_line: Callable[[str], None], on_end: Callable[[Ended], None]) -> Sandbox:
-        """Start a sandbox. Lines of both streams go to `on_line`; `on_end` is called once. Raises `LaunchError`."""
+        """Start a sandbox. Lines of both streams go to `on_line`. `on_end` is called once. Raises `LaunchError`."""
 
     def close(self) -> None:
         """End everything that this launcher started."""

@@ -3,7 +3,7 @@
 What Lambda does is kept: memory limit, read-only file system but for /tmp, no /dev/shm, an unprivileged user, at most
 1024 processes and open files, the environment and nothing else
 (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html). Containers are on the host's network, so that
-a Runtime API on loopback is reached: the engine must be this machine's own (`stepladder.images.docker.engine`, `here`).
+a Runtime API on loopback is reached. The engine must be this machine's own (`container_engine.Engine.here`).
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localcloud.daemon import started_at
 from localcloud.launchers import Ended, ImageCode, LaunchError, SandboxSpec, ZipCode
+from localcloud.launchers.base_images import HOST_PYTHON, LABEL_BASE, PLATFORM
 from localcloud.launchers.guard import LABEL, Guard
-from stepladder.images.docker import engine
-from stepladder.images.model import HOST_BASE, LABEL_BASE, PLATFORM
+from localcloud.process_start import started_at
+from stepladder.core import container_engine
 
 USER = "993:990"  # AWS's sbx_user1051
 _DEADLINE = 60  # seconds for an answer of the engine
 _CLOSING = 8.0  # seconds that all containers together have to go; then the guard sees to them
 _KILLED = 137
 _LIMIT = 1024  # processes, and open files
-_QUIET, _BUSY, _DRAIN = (
+_SILENCE, _BUSY, _DRAIN = (
     0.004,
     5.0,
     0.1,
@@ -37,8 +37,8 @@ _QUIET, _BUSY, _DRAIN = (
 
 def engine_answers() -> str:
     """Return the version of an engine that shares this machine's loopback, or an empty string when there is none."""
-    found = engine.find()
-    return found.version if found and found.here else ""
+    reply = container_engine.find()
+    return reply.version if reply and reply.here else ""
 
 
 class ContainerLauncher:
@@ -51,7 +51,7 @@ class ContainerLauncher:
         import docker
 
         self._login = login
-        self._docker = docker.DockerClient.from_env(environment=engine.environment(), timeout=_DEADLINE)
+        self._docker = docker.DockerClient.from_env(environment=container_engine.environment(), timeout=_DEADLINE)
         self._running: set[_Container] = set()
         self._lock = threading.Lock()
         self._pulls: dict[str, threading.Lock] = {}
@@ -64,7 +64,7 @@ class ContainerLauncher:
         if isinstance(spec.code, ZipCode):
             return "the container launcher runs images, and this is a deployment package"
         labels = self._pull(spec.code).labels or {}
-        if labels.get(LABEL_BASE, "").startswith(HOST_BASE):
+        if labels.get(LABEL_BASE, "").startswith(HOST_PYTHON):
             return "this image is on the base host-python, which only the process launcher can run"
         return ""
 
@@ -86,14 +86,14 @@ class ContainerLauncher:
         try:
             running = _Container(self._create(image, spec, spec.code), on_line, on_end, self._forget)
         except (DockerException, OSError) as error:
-            raise LaunchError("Runtime.InvalidEntrypoint", _said(error)) from None
+            raise LaunchError("Runtime.InvalidEntrypoint", _message(error)) from None
         with self._lock:
             self._running.add(running)
         try:
             running.begin()
         except (DockerException, OSError) as error:
             running.discard()
-            raise LaunchError("Runtime.InvalidEntrypoint", _said(error)) from None
+            raise LaunchError("Runtime.InvalidEntrypoint", _message(error)) from None
         return running
 
     def close(self) -> None:
@@ -154,7 +154,7 @@ class ContainerLauncher:
                 repository = f"{code.registry}/{code.repository}"
                 return self._docker.images.pull(repository, tag=code.digest, auth_config=dict(self._login(code)))
             except (DockerException, OSError) as error:
-                raise LaunchError("ImageDeleted", f"{reference} can't be pulled: {_said(error)}") from None
+                raise LaunchError("ImageDeleted", f"{reference} can't be pulled: {_message(error)}") from None
 
     def _remove_orphans(self) -> None:
         """Remove what a cloud of this machine left behind when it was killed together with its guard."""
@@ -168,7 +168,7 @@ class ContainerLauncher:
 
 
 class _Container:
-    """One container; two threads read its output and wait for its end."""
+    """One container. Two threads read its output and wait for its end."""
 
     def __init__(
         self,
@@ -209,8 +209,8 @@ class _Container:
     def drain(self) -> None:
         """Wait until nothing more comes: the engine has no way to say that it has delivered what was written."""
         deadline = time.monotonic() + _DRAIN
-        quiet = _QUIET * min(_BUSY, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
-        while self._came.wait(quiet) and time.monotonic() < deadline:
+        silence = _SILENCE * min(_BUSY, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
+        while self._came.wait(silence) and time.monotonic() < deadline:
             self._came.clear()
         self._finish()
 
@@ -257,7 +257,7 @@ class _Container:
         self._forget(self)
 
     def _remove(self) -> None:
-        """Remove the container; whoever comes second waits until it is gone."""
+        """Remove the container. Whoever comes second waits until it is gone."""
         from docker.errors import APIError
 
         with self._removing:
@@ -267,6 +267,6 @@ class _Container:
                 self._removed = True
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """Return what the engine said of a failure, in one line."""
     return str(getattr(error, "explanation", None) or error).strip().splitlines()[0]

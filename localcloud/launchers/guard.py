@@ -51,9 +51,11 @@ def main(owner: str) -> None:
         return
     import docker
 
-    from stepladder.images.docker import engine
+    from stepladder.core import container_engine
 
-    with contextlib.closing(docker.DockerClient.from_env(environment=engine.environment(), timeout=60)) as client:
+    with contextlib.closing(
+        docker.DockerClient.from_env(environment=container_engine.environment(), timeout=60)
+    ) as client:
         sweep(client, owner)
 
 

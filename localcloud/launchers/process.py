@@ -19,11 +19,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from localcloud.launchers import Ended, ImageCode, LaunchError, SandboxSpec, ZipCode, pythons, runtime_client, unpack
+from localcloud.launchers.base_images import HOST_PYTHON, LABEL_BASE, machine
 from localcloud.launchers.process_sandbox import ProcessSandbox
-from stepladder.images.base import host as hostbase
 
-BASE_LABEL = "dev.stepladder.base"
-_HOST_PYTHON = "host-python:"
 _ENTRY_POINT = "/lambda-entrypoint.sh"
 _MAIN = Path(__file__).with_name("sandbox_main.py")
 
@@ -38,7 +36,7 @@ class Blobs(Protocol):
         """Return the file that holds a blob. Raises `KeyError` when there is none."""
 
 
-_OWN_FOLDERS = {"", "/var/task", "/var/runtime"}  # they are on the path anyway
+_DEFAULT_FOLDERS = {"", "/var/task", "/var/runtime"}  # they are on the path anyway
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,8 @@ class _Prepared:
 
     def packages(self) -> list[str]:
         """Return what pip installed beside the base's Python, of which this machine's takes the place."""
-        found = self.root / "var/lang/lib" / f"python{self.version}" / "site-packages" if self.root else None
-        return [str(found)] if found and found.is_dir() else []
+        folder = self.root / "var/lang/lib" / f"python{self.version}" / "site-packages" if self.root else None
+        return [str(folder)] if folder and folder.is_dir() else []
 
 
 class ProcessLauncher:
@@ -86,7 +84,7 @@ class ProcessLauncher:
         if isinstance(spec.code, ZipCode):
             return ""
         base = self._base(spec.code)
-        if base.startswith(_HOST_PYTHON):
+        if base.startswith(HOST_PYTHON):
             return ""
         return (
             "the process launcher runs images on the base host-python only, and this one is on "
@@ -97,7 +95,7 @@ class ProcessLauncher:
         """Say which Python an image wants that this machine doesn't have. Only for what `refusal` has let through."""
         if isinstance(spec.code, ZipCode):
             return ""  # runs on the nearest
-        return pythons.lacks(self._base(spec.code).removeprefix(_HOST_PYTHON))
+        return pythons.lacks(self._base(spec.code).removeprefix(HOST_PYTHON))
 
     def prepare(self, spec: SandboxSpec) -> None:
         """Unpack the code ahead of the first start. What can't be unpacked is told then."""
@@ -166,9 +164,9 @@ class ProcessLauncher:
         manifest, config = self._config(code)
         settings = config.get("config", {})
         # Such an image is of its machine's architecture, whatever the function's is said to be
-        if config.get("architecture") != hostbase.machine():
+        if config.get("architecture") != machine():
             raise LaunchError("Runtime.InvalidEntrypoint", f"fork/exec {_ENTRY_POINT}: exec format error")
-        version = settings["Labels"][BASE_LABEL].removeprefix(_HOST_PYTHON)
+        version = settings["Labels"][LABEL_BASE].removeprefix(HOST_PYTHON)
         entry_point = [*(code.entry_point or settings.get("Entrypoint") or ())]
         if entry_point != [_ENTRY_POINT]:
             raise LaunchError(
@@ -198,7 +196,7 @@ class ProcessLauncher:
 
     def _base(self, code: ImageCode) -> str:
         settings = self._config(code)[1].get("config") or {}
-        return str((settings.get("Labels") or {}).get(BASE_LABEL, ""))  # an engine writes null for no labels
+        return str((settings.get("Labels") or {}).get(LABEL_BASE, ""))  # an engine writes null for no labels
 
     def _config(self, code: ImageCode) -> tuple[dict[str, Any], dict[str, Any]]:
         if self._blobs is None:
@@ -217,7 +215,7 @@ class ProcessLauncher:
     def _environment(self, spec: SandboxSpec, prepared: _Prepared, home: Path) -> dict[str, str]:
         own = {**prepared.environment, **spec.environment}
         sdk = runtime_client.sdk(self._folder / "runtime")
-        path = [prepared.inside(p) for p in own.get("PYTHONPATH", "").split(":") if p not in _OWN_FOLDERS]
+        path = [prepared.inside(p) for p in own.get("PYTHONPATH", "").split(":") if p not in _DEFAULT_FOLDERS]
         return {
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",

@@ -68,7 +68,7 @@ class ProcessSandbox:
             self._finish()
 
     def memory_mb(self) -> int:
-        """Return the peak resident set; 0 where there is no /proc."""
+        """Return the peak resident set, or 0 where there is no /proc."""
         with contextlib.suppress(OSError):
             for line in Path(f"/proc/{self._child.pid}/status").read_text().splitlines():
                 if line.startswith("VmHWM:"):
@@ -85,7 +85,7 @@ class ProcessSandbox:
                     return
 
     def _pump(self) -> bool:
-        """Read all there is; False at the end. The lock is held."""
+        """Read all there is, or False at the end. The lock is held."""
         while not self.ended.is_set():
             try:
                 data = os.read(self._out, 65536)

@@ -14,14 +14,14 @@ def find(version: str) -> Path:
 
     Raises `LaunchError` with what to do.
     """
-    found = interpreters.find(version)
-    if found is None:
+    interpreter = interpreters.find(version)
+    if interpreter is None:
         raise LaunchError("Runtime.InvalidEntrypoint", lacks(version))
-    return found
+    return interpreter
 
 
 def lacks(version: str) -> str:
-    """Say what to do when no interpreter of `version` is on this machine; an empty string when one is."""
+    """Say what to do when no interpreter of `version` is on this machine, or an empty string when one is."""
     if interpreters.find(version):
         return ""
     return (

@@ -57,23 +57,23 @@ class Outcome:
 class RuntimeApi:
     """Hands invocations to one runtime, one at a time, and takes its answers.
 
-    `on_ready` is called when the runtime asks for work; `on_taken` with the request id just before it gets some;
-    `on_init_error` with the runtime's own report when it gives up before that; `on_outcome` with the request id and
-    what came of it. They are called from the server's threads. `host` is the address to listen on; `address` what the
-    runtime is told.
+    `on_ready` is called when the runtime asks for work. `on_delivered` is called with the request id just before the
+    runtime gets some. `on_init_error` is called with the runtime's own report when it gives up before that.
+    `on_outcome` is called with the request id and the outcome. The server's threads call them. `host` is the address
+    to listen on. `address` is the one that the runtime gets.
     """
 
     def __init__(
         self,
         *,
         on_ready: Callable[[], None],
-        on_taken: Callable[[str], None],
+        on_delivered: Callable[[str], None],
         on_init_error: Callable[[Outcome], None],
         on_outcome: Callable[[str, Outcome], None],
         host: str = "127.0.0.1",
     ) -> None:
         self.on_ready = on_ready
-        self.on_taken = on_taken
+        self.on_delivered = on_delivered
         self.on_init_error = on_init_error
         self.on_outcome = on_outcome
         self._work: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
@@ -94,7 +94,7 @@ class RuntimeApi:
         self._work.put(invocation)
 
     def next(self) -> Invocation | None:
-        """Wait for work; None when the environment is being shut down."""
+        """Wait for work, or None when the environment is being shut down."""
         return None if self._closed.is_set() else self._work.get()
 
     def close(self) -> None:
@@ -165,9 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
         if work is None or self._hung_up():
             self.close_connection = True  # what a dead runtime never took goes to another environment
             return
-        api.on_taken(work.request_id)
+        api.on_delivered(work.request_id)
         headers = {
-            "Content-Type": "application/json",  # without it the client stalls without a word
+            "Content-Type": "application/json",  # without it the client stalls silently
             "Lambda-Runtime-Aws-Request-Id": work.request_id,
             "Lambda-Runtime-Deadline-Ms": str(work.deadline_ms),
             "Lambda-Runtime-Invoked-Function-Arn": work.function_arn,

@@ -1,7 +1,7 @@
 """What a managed Python runtime carries besides Python: AWS's runtime client, and boto3.
 
-The client has a compiled part, so there is one folder per Python version, made by uv once; uv's own cache makes that
-work offline from then on. boto3 and what it needs are pure Python: links to ours.
+The client has a compiled part, so there is one folder per Python version. uv makes each once. From then on uv's own
+cache makes it, offline too. boto3 and what it needs are pure Python: links to ours.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def _link(destination: str, target: Path) -> None:
 
 
 def _inside(root: Path, name: str) -> Path:
-    """Return where an entry goes: its folder's links are followed as if `root` were `/`; the last part's aren't."""
+    """Return where an entry goes: its folder's links are followed as if `root` were `/`. The last part's aren't."""
     if "\0" in name:
         raise UnpackError("a name holds a null byte")
     waiting = [p for p in reversed(PurePosixPath(name).parts) if p not in ("/", ".")]

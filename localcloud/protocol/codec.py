@@ -1,4 +1,4 @@
-"""An AWS request, read; an AWS answer, written. Each in the protocol that the caller spoke.
+"""Read AWS requests and write AWS responses, in the protocol that the caller spoke.
 
 The protocols' details come from botocore's service models, through Moto's own parsers and serializers.
 """
@@ -63,7 +63,7 @@ def is_known(service: str) -> bool:
 
 @functools.cache
 def operation_model(service: str, action: str) -> Any:
-    """Return botocore's model of an action; None when the service has no such action."""
+    """Return botocore's model of an action, or None when the service has no such action."""
     from botocore.model import OperationNotFoundError
 
     try:
@@ -126,7 +126,7 @@ def serialize_request(operation: Any, params: Mapping[str, Any]) -> dict[str, An
 
 
 def parse_response(operation: Any, response: Response, protocol: str) -> dict[str, Any]:
-    """Read an answer as boto3 would return it, without ResponseMetadata; an error answer raises `ServiceError`."""
+    """Read an answer as boto3 would return it, without ResponseMetadata. An error answer raises `ServiceError`."""
     from botocore.awsrequest import HeadersDict
     from botocore.parsers import create_parser
 

@@ -1,11 +1,19 @@
-"""The plugins of the local cloud: modules with `install(cloud)`, installed in this order.
+"""The services of the local cloud, a folder for each. They are installed in this order.
 
-A plugin imports Moto's modules and other heavy ones inside its handlers: the cloud must be ready at once.
+The folders share their file names:
+
+api      `install(cloud)`: registers the actions of the service
+service  what the actions share
+model    the records that the service keeps
+store    where it keeps them
+engine   what goes on by itself: alarms, deployments, invocations
+
+A service imports Moto's modules and other heavy ones inside its handlers: the cloud must be ready at once.
 """
 
 from __future__ import annotations
 
-PLUGINS = (
+SERVICES = (
     "iam",
     "s3",
     "sqs",
@@ -16,4 +24,4 @@ PLUGINS = (
     "stepfunctions",
     "cloudformation",
 )
-"""Names of modules in this package."""
+"""Names of folders in this package."""

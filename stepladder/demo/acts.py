@@ -8,11 +8,10 @@ import platform
 import shlex
 from pathlib import Path
 
-from stepladder.core import interpreters
+from stepladder.core import container_engine, interpreters
 from stepladder.core.errors import StepladderError
 from stepladder.demo import promotion_acts, traffic
 from stepladder.demo.story import Act, Stage
-from stepladder.images.docker import engine
 
 PROJECT = "hello"
 ACCOUNT = "123456789012"
@@ -118,7 +117,7 @@ def _python() -> str:
 
     An engine in a virtual machine or elsewhere answers, but reaches no registry on our loopback (`images/choose.py`).
     """
-    found = engine.find()
+    found = container_engine.find()
     return "3.13" if found and found.here else interpreters.running()
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from stepladder.core import container_engine
 from stepladder.core.ci import in_ci
+from stepladder.core.container_engine import Engine
 from stepladder.core.errors import NotReadyError, RefusedError
 from stepladder.images.base.registry import Reference
-from stepladder.images.docker import engine
-from stepladder.images.docker.engine import Engine
 from stepladder.images.dockerfile import read
 from stepladder.images.key import base_reference
 from stepladder.images.layers import build
@@ -25,18 +25,18 @@ def engine_builds(
     chosen = settings.image.builder
     if chosen == build.NAME:
         return False
-    found = engine.find()
-    unfit = why_not(found, settings, local_cloud=local_cloud)
-    if chosen == engine.NAME:
+    found = container_engine.find()
+    unsupported = why_not(found, settings, local_cloud=local_cloud)
+    if chosen == container_engine.NAME:
         if found is None or (local_cloud and not found.here):
             raise NotReadyError(
-                f"stepladder.image.builder is docker, and {unfit}",
+                f"stepladder.image.builder is docker, and {unsupported}",
                 hint="start Docker here, or set stepladder.image.builder to layers",
             )
         return True
-    if unfit:
+    if unsupported:
         if settings.image.base or not local_cloud:  # else the choice of the base says it
-            say(f"{unfit}: the image is built without one, from layers")
+            say(f"{unsupported}: the image is built without one, from layers")
         return False
     return not local_cloud or has_base()
 

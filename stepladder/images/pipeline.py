@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stepladder.core import aws as aws_module
-from stepladder.core import endpoints, notes
+from stepladder.core import container_engine, endpoints, notes
 from stepladder.core.aws import Aws
 from stepladder.core.console import Step
 from stepladder.core.errors import StepladderError
@@ -17,7 +17,6 @@ from stepladder.core.retry import RegistryError
 from stepladder.images import build_cache, check, choose, preflight, revision
 from stepladder.images.base.registry import Base, Bases
 from stepladder.images.context import files
-from stepladder.images.docker import engine
 from stepladder.images.key import base_reference, input_key
 from stepladder.images.layers import build
 from stepladder.images.model import BuiltImage, LocalImage
@@ -257,9 +256,9 @@ def _base(job: Job) -> Base:
         job.note("image to run")("without a container engine to build it, the image runs on this machine's own Python")
         return bases.host()
     if job.local_cloud and not job.settings.image.base:
-        unfit = choose.why_not(engine.find(), job.settings, local_cloud=True)
-        if unfit:
-            job.note("local image")(f"{unfit}: in the local cloud the image runs on this machine's own Python")
+        unsupported = choose.why_not(container_engine.find(), job.settings, local_cloud=True)
+        if unsupported:
+            job.note("local image")(f"{unsupported}: in the local cloud the image runs on this machine's own Python")
             return bases.host()
     base = bases.real(pull=job.pull, patient=not job.local_cloud)
     if base is None and job.local_cloud:
@@ -309,4 +308,4 @@ def summary(image: LocalImage | EngineImage) -> dict[str, object]:
     if isinstance(image, LocalImage):
         parts = [blob.descriptor() for blob in image.layers]
         return {**known, "builder": image.builder, "digest": image.digest, "id": image.config.digest, "layers": parts}
-    return {**known, "builder": engine.NAME, "digest": None, "id": image.id, "layers": None}
+    return {**known, "builder": container_engine.NAME, "digest": None, "id": image.id, "layers": None}

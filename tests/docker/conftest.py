@@ -15,7 +15,7 @@ from container_functions import ContainerFunctions
 from running_cloud import RunningCloud
 
 from localcloud import daemon
-from stepladder.images.docker import engine
+from stepladder.core import container_engine
 
 FOLDER = Path(__file__).parent
 
@@ -66,7 +66,7 @@ def architecture(engine_host: str) -> str:
     """The engine's own, in Lambda's words."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", engine_host)
-        found = engine.find()
+        found = container_engine.find()
     assert found
     return found.architecture
 

@@ -16,11 +16,10 @@ from fakes import image_project as project
 from fakes.registry import FaultyRegistry
 
 from stepladder import images
-from stepladder.core import retry
+from stepladder.core import container_engine, retry
 from stepladder.core.console import Step
 from stepladder.core.errors import NotReadyError, RefusedError
 from stepladder.images import pipeline
-from stepladder.images.docker import engine
 from stepladder.images.docker.build import EngineImage
 from stepladder.images.model import OCI_INDEX, BuiltImage, canonical
 
@@ -213,8 +212,10 @@ def test_auto_takes_the_engine_that_fits(publisher: Publisher) -> None:
 def test_auto_falls_back_to_layers_and_says_why(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch, found: str | None, why: str
 ) -> None:
-    other = engine.Engine("1", {"arm64": "x86_64", "x86_64": "arm64"}[publisher.settings.architecture], here=True)
-    monkeypatch.setattr(engine, "find", lambda: other if found else None)
+    other = container_engine.Engine(
+        "1", {"arm64": "x86_64", "x86_64": "arm64"}[publisher.settings.architecture], here=True
+    )
+    monkeypatch.setattr(container_engine, "find", lambda: other if found else None)
     publisher.write(builder="auto")
     assert publisher.prepare().builder == "layers"
     assert publisher.said[0].startswith(why)
@@ -222,7 +223,7 @@ def test_auto_falls_back_to_layers_and_says_why(
 
 
 def test_the_docker_builder_is_not_replaced_in_silence(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "find", lambda: None)
+    monkeypatch.setattr(container_engine, "find", lambda: None)
     with pytest.raises(NotReadyError, match=r"builder is docker, and no container engine answers"):
         publisher.prepare()
 

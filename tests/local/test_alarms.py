@@ -11,9 +11,10 @@ from botocore.exceptions import ClientError
 
 from localcloud.clock import Clock
 from localcloud.metrics import Metrics
-from localcloud.services.cloudwatch.engine import Alarm, evaluate
+from localcloud.services.cloudwatch.evaluation import evaluate
 from localcloud.services.cloudwatch.metric_math import ExpressionError
 from localcloud.services.cloudwatch.metric_math import evaluate as calculate
+from localcloud.services.cloudwatch.model import Alarm
 
 TIMES = [0.0, 60.0, 120.0]
 

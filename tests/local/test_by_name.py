@@ -31,7 +31,7 @@ from stepladder.terraform import cli
 def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningCloud]:
     """A cloud on all of this machine's addresses, called by the machine's own name."""
     name, ready = socket.gethostname().lower(), tmp_path / "ready.json"
-    argv = [sys.executable, "-m", "localcloud", "--host", "0.0.0.0", "--ready-file", str(ready)]
+    argv = [sys.executable, "-m", "localcloud", "--host", "0.0.0.0", "--port", "0", "--ready-file", str(ready)]
     with subprocess.Popen([*argv, "--allow-host", name], stdout=subprocess.DEVNULL) as child:
         try:
             until(ready.exists, bool)

@@ -95,4 +95,4 @@ def test_a_speed_that_no_clock_can_have_is_bad_input(typed: str) -> None:
     ],
 )
 def test_a_speed_is_told_by_what_it_makes_of_a_canary(typed: str, told: str) -> None:
-    assert speeds.told(speeds.parse(typed)) == told
+    assert speeds.describe(speeds.parse(typed)) == told

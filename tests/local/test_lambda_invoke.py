@@ -13,7 +13,7 @@ import needs
 import pytest
 from asking import until
 
-from localcloud import daemon
+from localcloud import process_start
 
 pytestmark = pytest.mark.cloud
 
@@ -354,7 +354,7 @@ def test_an_idle_environment_that_died_is_replaced_unseen(functions: Any) -> Non
 
     first = functions.invoke(name)[0]
     os.kill(first, 9)
-    until(lambda: daemon.started_at(first), lambda started: not started)
+    until(lambda: process_start.started_at(first), lambda started: not started)
     second, answer = functions.invoke(name)
     assert "FunctionError" not in answer
     assert second != first

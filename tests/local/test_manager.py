@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from asking import until
 
-from localcloud import daemon
+from localcloud import daemon, process_start
 from stepladder.core.errors import NotReadyError, StepladderError
 
 
@@ -42,11 +42,11 @@ def test_up_is_ready_in_seconds_and_light_and_down_ends_it(tmp_path: Path) -> No
 
 
 def test_a_cloud_that_runs_for_a_block_ends_with_its_process_and_one_that_is_up_outlives_it(tmp_path: Path) -> None:
-    held = "with manager.running() as info: print(info.pid, info.started, flush=True); time.sleep(60)"
-    left = f"info, _ = manager.up(Path({str(tmp_path)!r})); print(info.pid, info.started, flush=True); time.sleep(60)"
+    held = "with daemon.running() as info: print(info.pid, info.started, flush=True); time.sleep(60)"
+    left = f"info, _ = daemon.up(Path({str(tmp_path)!r})); print(info.pid, info.started, flush=True); time.sleep(60)"
     seen = []
     for code in (held, left):
-        program = f"import time\nfrom pathlib import Path\nfrom localcloud import manager\n{code}"
+        program = f"import time\nfrom pathlib import Path\nfrom localcloud import daemon\n{code}"
         with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
             assert parent.stdout
             pid, began = parent.stdout.readline().split()
@@ -54,9 +54,9 @@ def test_a_cloud_that_runs_for_a_block_ends_with_its_process_and_one_that_is_up_
         seen.append((int(pid), began))
     try:
         (one, one_began), (other, other_began) = seen
-        until(lambda: daemon.started_at(one), lambda began: began != one_began)
+        until(lambda: process_start.started_at(one), lambda began: began != one_began)
         time.sleep(0.3)
-        assert daemon.started_at(other) == other_began
+        assert process_start.started_at(other) == other_began
     finally:
         assert daemon.down(tmp_path)
 
@@ -92,7 +92,7 @@ def test_down_never_ends_a_process_that_only_has_the_number(tmp_path: Path) -> N
             "started": "1",
             "data": "",
             "log": "",
-            "boot": daemon._boot_id(),
+            "boot": process_start.boot_id(),
         }
         (tmp_path / "cloud.json").write_text(json.dumps(record))
         assert daemon.down(tmp_path) is None

@@ -27,7 +27,7 @@ class Seen:
         self.outcomes: list[Any] = []
         self.api = RuntimeApi(
             on_ready=self._on_ready,
-            on_taken=self.taken.append,
+            on_delivered=self.taken.append,
             on_init_error=self.init_errors.append,
             on_outcome=lambda request_id, outcome: self.outcomes.append((request_id, outcome)),
         )

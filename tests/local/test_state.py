@@ -86,7 +86,7 @@ def test_a_call_that_waits_for_others_keeps_no_gate_open(tmp_path: Path) -> None
 
 
 def test_calls_that_never_end_are_told_and_the_last_good_state_stays(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("localcloud.state._QUIET_SECONDS", 0.05)
+    monkeypatch.setattr("localcloud.state._CLOSE_SECONDS", 0.05)
     cloud = Cloud()
     state = cloud.state(tmp_path / "state")
     state.load()

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from stepladder.core import container_engine
+from stepladder.core.container_engine import Engine
 from stepladder.images import choose
-from stepladder.images.docker import build, engine
-from stepladder.images.docker.engine import Engine
+from stepladder.images.docker import build
 
 
 @pytest.fixture
@@ -43,26 +44,26 @@ def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
 
 
 def test_an_engine_says_what_it_is(answering: dict[str, object]) -> None:
-    assert engine.find() == Engine("28.1", "arm64", here=True)
-    assert engine.answers()
+    assert container_engine.find() == Engine("28.1", "arm64", here=True)
+    assert container_engine.answers()
 
 
 def test_an_engine_of_another_name_is_on_another_machine(answering: dict[str, object]) -> None:
     answering["Name"] = "docker-desktop"
-    found = engine.find()
+    found = container_engine.find()
     assert found
     assert not found.here
 
 
 def test_something_else_on_the_socket_is_no_engine(answering: dict[str, object]) -> None:
     answering.clear()
-    assert engine.find() is None
+    assert container_engine.find() is None
 
 
 @pytest.mark.parametrize("host", ["tcp://127.0.0.1:1", "unix:///nowhere/docker.sock", "npipe:////x"])
 def test_an_engine_that_is_not_there_does_not_answer(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("DOCKER_HOST", host)
-    assert not engine.answers()
+    assert not container_engine.answers()
 
 
 def test_the_current_context_is_followed_and_docker_host_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,11 +74,11 @@ def test_the_current_context_is_followed_and_docker_host_wins(tmp_path: Path, mo
     meta.parent.mkdir(parents=True)
     meta.write_text(json.dumps({"Endpoints": {"docker": {"Host": "unix:///home/me/colima.sock"}}}))
     (tmp_path / "config.json").write_text('{"currentContext": "colima"}')
-    assert engine.address() == "unix:///home/me/colima.sock"
+    assert container_engine.address() == "unix:///home/me/colima.sock"
     monkeypatch.setenv("DOCKER_CONTEXT", "default")
-    assert engine.address() != "unix:///home/me/colima.sock"
+    assert container_engine.address() != "unix:///home/me/colima.sock"
     monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.1:2375")
-    assert engine.address() == "tcp://10.0.0.1:2375"
+    assert container_engine.address() == "tcp://10.0.0.1:2375"
 
 
 @pytest.mark.parametrize(

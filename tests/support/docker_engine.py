@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from stepladder.core import container_engine
 from stepladder.core.process import die_with_parent
-from stepladder.images.docker import engine
 
 SUITES = {"3.13": "trixie", "3.11": "bookworm"}  # Debian releases by their Python
 PYTHON = "3.13"
@@ -53,9 +53,9 @@ class NoEngineError(Exception):
 @contextlib.contextmanager
 def running():
     """Yield the address of an engine of this machine; one that had to be started ends with the block."""
-    found = engine.find()
+    found = container_engine.find()
     if found and found.here:
-        yield engine.address()
+        yield container_engine.address()
         return
     _install()
     with tempfile.TemporaryDirectory(prefix="stepladder-docker-") as folder, started(Path(folder)) as host:
@@ -98,7 +98,7 @@ def answers(host):
     """Say whether an engine answers at `host`."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", host)
-        return engine.answers()
+        return container_engine.answers()
 
 
 def _unmount(folder):

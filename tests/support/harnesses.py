@@ -6,8 +6,7 @@ from fakes.image_harness import ImageHarness
 from fakes.registry import FaultyRegistry
 from fakes.terraform_harness import TerraformHarness
 
-from stepladder.core import retry
-from stepladder.images.docker import engine
+from stepladder.core import container_engine, retry
 
 
 @pytest.fixture
@@ -21,7 +20,7 @@ def harness(tmp_path, monkeypatch):
 def image_harness(tmp_path, monkeypatch):
     """A project whose image goes to a fake registry; no engine answers, and nobody waits between attempts."""
     monkeypatch.setattr(retry, "sleep", lambda _seconds: None)
-    monkeypatch.setattr(engine, "find", lambda: None)
+    monkeypatch.setattr(container_engine, "find", lambda: None)
     for name in ("CI", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     with FaultyRegistry(tmp_path / "registry") as registry:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from stepladder.core import interpreters
+from stepladder.core import container_engine, interpreters
+from stepladder.core.container_engine import Engine
 from stepladder.demo import acts
-from stepladder.images.docker import engine
-from stepladder.images.docker.engine import Engine
 
 
 @pytest.mark.parametrize(
@@ -25,5 +24,5 @@ from stepladder.images.docker.engine import Engine
 def test_the_demos_function_runs_on_a_python_that_is_there(
     monkeypatch: pytest.MonkeyPatch, found: Engine | None, python: str
 ) -> None:
-    monkeypatch.setattr(engine, "find", lambda: found)
+    monkeypatch.setattr(container_engine, "find", lambda: found)
     assert acts._python() == python

@@ -7,9 +7,9 @@ from fakes import image_project as project
 from fakes.image_harness import ImageHarness
 
 from stepladder import images
+from stepladder.core import container_engine
 from stepladder.core.errors import RefusedError
 from stepladder.images import check
-from stepladder.images.docker import engine
 from stepladder.images.model import (
     OCI_LAYER,
     OCI_MANIFEST,
@@ -45,7 +45,7 @@ def test_a_local_cloud_with_an_engine_and_no_reachable_base_does_too_and_asks_on
     host_base: ImageHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
-    monkeypatch.setattr(engine, "find", lambda: engine.Engine("20.10.24", "x86_64", here=True))
+    monkeypatch.setattr(container_engine, "find", lambda: container_engine.Engine("20.10.24", "x86_64", here=True))
     monkeypatch.setattr("stepladder.images.docker.build.has_base", lambda _settings, _reference: False)
     host_base.write(image={"base": "127.0.0.1:1/base:1"})
     assert host_base.prepare().on_host_python

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from stepladder.core import notes
+from stepladder.core import container_engine, notes
 from stepladder.images import choose, pipeline
-from stepladder.images.docker import engine
 
 
 def test_a_note_is_said_once_and_again_when_what_it_says_changes(tmp_path):
@@ -43,7 +42,7 @@ def test_that_no_engine_answers_is_said_at_the_first_build_only(image_harness, m
         monkeypatch.setattr(pipeline.Bases, "host", lambda _self: None)
     said = []
     for found in (None, None, "elsewhere"):
-        monkeypatch.setattr(engine, "find", lambda: None)
+        monkeypatch.setattr(container_engine, "find", lambda: None)
         if found:
             monkeypatch.setattr(choose, "why_not", lambda *_args, **_flags: "the engine is elsewhere")
         settings = image_harness.settings

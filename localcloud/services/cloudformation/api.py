@@ -33,7 +33,7 @@ def install(cloud: Cloud) -> None:
 
 
 def reason(kind: str) -> str:
-    """Return why a resource isn't made; empty for one that is."""
+    """Return why a resource isn't made, or an empty text for one that is."""
     if not kind.startswith(NOT_MADE) or kind == _MADE:
         return ""
     return f"the local cloud makes no {kind} by CloudFormation; use the service's own API, or Terraform"

@@ -2,58 +2,34 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import sys
-import threading
-import time
-from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.cloud import Cloud, Request, ServiceError, handles
-from localcloud.events import emit
-from localcloud.scoped_store import Regional
-from localcloud.services.cloudwatch import engine as alarms
-from localcloud.services.cloudwatch import metric_math
-from localcloud.services.cloudwatch.engine import Alarm
+from localcloud.scoped_store import ScopedStore
+from localcloud.services.cloudwatch import evaluation, metric_math
+from localcloud.services.cloudwatch.engine import Engine
 from localcloud.services.cloudwatch.metric_data import MetricData
-from stepladder.core.names import partition_of
-
-TICK = 10.0  # cloud seconds between evaluations; AWS takes a minute
-
-
-@dataclass
-class _Region:
-    account: str
-    region: str
-    alarms: dict[str, Alarm] = field(default_factory=dict)
-    tags: dict[str, dict[str, str]] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def arn(self, name: str) -> str:
-        return f"arn:{partition_of(self.region)}:cloudwatch:{self.region}:{self.account}:alarm:{name}"
+from localcloud.services.cloudwatch.model import Alarm
+from localcloud.services.cloudwatch.store import AlarmRegion
 
 
 class CloudWatch:
-    """The handlers, and the thread that evaluates."""
+    """The handlers of alarms and of their tags."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._regions = Regional(cloud, "cloudwatch", _Region)
-        self._stop = threading.Event()
-        self._wake = threading.Event()
-        cloud.on_stop(self._stop.set)
+        self._regions = ScopedStore(cloud, "cloudwatch", AlarmRegion)
+        self._engine = Engine(cloud, self._regions)
         cloud.register("cloudwatch", self)
-        threading.Thread(target=self._loop, daemon=True, name="alarms").start()
 
-    def _region(self, request: Request) -> _Region:
+    def _region(self, request: Request) -> AlarmRegion:
         return self._regions.of(request.account, request.region)
 
     # -- alarms
 
     @handles
     def put_metric_alarm(self, request: Request) -> dict[str, Any]:
-        """Make or replace an alarm; one that is replaced keeps its state until it is evaluated."""
+        """Make or replace an alarm. One that is replaced keeps its state until it is evaluated."""
         given = dict(request.params)
         self._check(given)
         region = self._region(request)
@@ -63,17 +39,19 @@ class CloudWatch:
             alarm = region.alarms.get(name) or Alarm(
                 request.account, request.region, region.arn(name), given, now, changed=now
             )
-            made = name not in region.alarms
+            created = name not in region.alarms
             alarm.given, alarm.configured, alarm.forced_until = given, now, 0.0
             region.alarms[name] = alarm
             if given.get("Tags"):
                 region.tags[alarm.arn] = {t["Key"]: t["Value"] for t in given["Tags"]}
-            self._note(region, name, "ConfigurationUpdate", f'Alarm "{name}" {"created" if made else "updated"}')
-        self._wake.set()
+            self._engine.note(
+                region, name, "ConfigurationUpdate", f'Alarm "{name}" {"created" if created else "updated"}'
+            )
+        self._engine.wake()
         return {}
 
     def _check(self, given: dict[str, Any]) -> None:
-        if given.get("ComparisonOperator") not in alarms.COMPARE or "Threshold" not in given:
+        if given.get("ComparisonOperator") not in evaluation.COMPARE or "Threshold" not in given:
             raise ServiceError(
                 "ValidationError", "the local cloud offers alarms on a fixed threshold, not on anomaly detection"
             )
@@ -86,7 +64,7 @@ class CloudWatch:
             raise ServiceError("ValidationError", "DatapointsToAlarm must not exceed EvaluationPeriods")
         try:
             times = [0.0, 60.0]
-            alarms.query_series(queries, self._cloud.metrics, "", "", times)
+            evaluation.query_series(queries, self._cloud.metrics, "", "", times)
         except metric_math.ExpressionError as error:
             raise ServiceError("ValidationError", str(error)) from error
 
@@ -95,30 +73,30 @@ class CloudWatch:
         """Return alarms, evaluated now."""
         params = request.params
         region = self._region(request)
-        found = sorted(region.alarms.values(), key=lambda a: a.name)
+        alarms = sorted(region.alarms.values(), key=lambda a: a.name)
         if params.get("AlarmNames"):
-            found = [a for a in found if a.name in params["AlarmNames"]]
+            alarms = [a for a in alarms if a.name in params["AlarmNames"]]
         if params.get("AlarmNamePrefix"):
-            found = [a for a in found if a.name.startswith(params["AlarmNamePrefix"])]
+            alarms = [a for a in alarms if a.name.startswith(params["AlarmNamePrefix"])]
         if params.get("AlarmTypes") and "MetricAlarm" not in params["AlarmTypes"]:
-            found = []
-        for alarm in found:
-            self._evaluate(region, alarm)
+            alarms = []
+        for alarm in alarms:
+            self._engine.evaluate(region, alarm)
         if params.get("StateValue"):
-            found = [a for a in found if a.state == params["StateValue"]]
+            alarms = [a for a in alarms if a.state == params["StateValue"]]
         start = int(params.get("NextToken") or 0)
         end = start + int(params.get("MaxRecords") or 50)
-        page = {"MetricAlarms": [a.describe() for a in found[start:end]], "CompositeAlarms": []}
-        return page | ({"NextToken": str(end)} if end < len(found) else {})
+        page = {"MetricAlarms": [a.describe() for a in alarms[start:end]], "CompositeAlarms": []}
+        return page | ({"NextToken": str(end)} if end < len(alarms) else {})
 
     @handles
     def describe_alarms_for_metric(self, request: Request) -> dict[str, Any]:
         """Return the alarms on exactly one metric."""
-        wanted = alarms.metric_key("", "", request.params)
+        metric = evaluation.metric_key("", "", request.params)
         region = self._region(request)
-        found = [a for a in region.alarms.values() if a.given.get("MetricName")]
+        alarms = [a for a in region.alarms.values() if a.given.get("MetricName")]
         return {
-            "MetricAlarms": [a.describe() for a in found if alarms.metric_key("", "", a.given) == wanted],
+            "MetricAlarms": [a.describe() for a in alarms if evaluation.metric_key("", "", a.given) == metric],
         }
 
     @handles
@@ -135,7 +113,7 @@ class CloudWatch:
 
     @handles
     def delete_alarms(self, request: Request) -> dict[str, Any]:
-        """Delete alarms; one that isn't there is an error."""
+        """Delete alarms. One that isn't there is an error."""
         region = self._region(request)
         names = request.params["AlarmNames"]
         absent = [n for n in names if n not in region.alarms]
@@ -148,14 +126,14 @@ class CloudWatch:
 
     @handles
     def set_alarm_state(self, request: Request) -> dict[str, Any]:
-        """Force a state for one period; then the alarm is evaluated again."""
+        """Force a state for one period. Then the alarm is evaluated again."""
         params = request.params
         region = self._region(request)
         alarm = region.alarms.get(params["AlarmName"])
         if alarm is None:
             raise ServiceError("ResourceNotFound", f"Alarm not found: {params['AlarmName']}", 404)
         alarm.forced_until = self._cloud.clock.now() + alarm.period
-        self._move(region, alarm, params["StateValue"], params["StateReason"])
+        self._engine.move(region, alarm, params["StateValue"], params["StateReason"])
         return {}
 
     @handles
@@ -218,89 +196,8 @@ class CloudWatch:
             tags.pop(key, None)
         return {}
 
-    # -- evaluation
-
-    def _loop(self) -> None:
-        while not self._stop.is_set():
-            if not any(region.alarms for region in self._regions):
-                self._wake.wait(1)
-                self._wake.clear()
-                continue
-            for region in self._regions:
-                for alarm in list(region.alarms.values()):
-                    self._evaluate(region, alarm)
-            time.sleep(0.02)
-            self._cloud.clock.sleep(TICK, cancel=self._stop)
-
-    def _evaluate(self, region: _Region, alarm: Alarm) -> None:
-        now = self._cloud.clock.now()
-        if now < alarm.forced_until:
-            return
-        try:
-            state, reason = alarms.evaluate(alarm, self._cloud.metrics, now)
-        except metric_math.ExpressionError as error:
-            state, reason = alarms.NO_DATA, str(error)
-        if state != alarm.state:
-            self._move(region, alarm, state, reason)
-
-    def _move(self, region: _Region, alarm: Alarm, state: str, reason: str) -> None:
-        with self._regions.lock:
-            before, changed = alarm.state, alarm.state != state
-            alarm.state, alarm.reason = state, reason
-            if not changed:
-                return
-            alarm.changed = self._cloud.clock.utcnow()
-            self._note(region, alarm.name, "StateUpdate", f"Alarm updated from {before} to {state}", reason)
-        emit(
-            self._cloud,
-            "aws.cloudwatch",
-            "CloudWatch Alarm State Change",
-            {"alarmName": alarm.name, "state": {"value": state, "reason": reason}, "previousState": {"value": before}},
-            region=alarm.region,
-            account=alarm.account,
-        )
-        names = {alarms.OK: "OKActions", alarms.ALARM: "AlarmActions", alarms.NO_DATA: "InsufficientDataActions"}
-        if alarm.given.get("ActionsEnabled", True):
-            for action in alarm.given.get(names[state]) or ():
-                self._act(alarm, action, before)
-
-    def _act(self, alarm: Alarm, action: str, before: str) -> None:
-        message = {
-            "AlarmName": alarm.name,
-            "AlarmArn": alarm.arn,
-            "AWSAccountId": alarm.account,
-            "NewStateValue": alarm.state,
-            "OldStateValue": before,
-            "NewStateReason": alarm.reason,
-            "StateChangeTime": alarm.changed.isoformat(),
-        }
-        if ":sns:" not in action:
-            sys.stderr.write(f"the alarm {alarm.name} can't act on {action}: only SNS topics are offered\n")
-            return
-        with contextlib.suppress(ServiceError):
-            self._cloud.call(
-                "sns",
-                "Publish",
-                {"TopicArn": action, "Subject": f"{alarm.state}: {alarm.name}", "Message": json.dumps(message)},
-                region=alarm.region,
-                account=alarm.account,
-            )
-
-    def _note(self, region: _Region, name: str, kind: str, summary: str, reason: str = "") -> None:
-        region.history.append(
-            {
-                "AlarmName": name,
-                "AlarmType": "MetricAlarm",
-                "Timestamp": self._cloud.clock.utcnow(),
-                "HistoryItemType": kind,
-                "HistorySummary": summary,
-                "HistoryData": json.dumps({"reason": reason}),
-            }
-        )
-        del region.history[:-1000]
-
 
 def install(cloud: Cloud) -> None:
-    """Install the plugin."""
+    """Register the actions of alarms and of metrics."""
     CloudWatch(cloud)
     MetricData(cloud)

@@ -1,186 +1,116 @@
-"""Metric alarms that evaluate: M out of N periods, missing data, percentiles, metric math.
-
-Only whole periods count. An alarm looks at two periods more than it needs, so that late data is found (AWS looks at a
-few more, and doesn't say how many).
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
-"""
+"""The thread that evaluates alarms, and what follows when one changes its state."""
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+import contextlib
+import json
+import sys
+import threading
+import time
 
-from localcloud.metrics import MetricKey, Metrics, Point
-from localcloud.services.cloudwatch import metric_math
+from localcloud.cloud import Cloud, ServiceError
+from localcloud.events import emit
+from localcloud.scoped_store import ScopedStore
+from localcloud.services.cloudwatch import evaluation, metric_math
+from localcloud.services.cloudwatch.model import ALARM, NO_DATA, OK, Alarm
+from localcloud.services.cloudwatch.store import AlarmRegion
 
-EXTRA_PERIODS = 2
-OK, ALARM, NO_DATA = "OK", "ALARM", "INSUFFICIENT_DATA"
-COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "GreaterThanOrEqualToThreshold": operator.ge,
-    "GreaterThanThreshold": operator.gt,
-    "LessThanThreshold": operator.lt,
-    "LessThanOrEqualToThreshold": operator.le,
-}
+TICK = 10.0  # cloud seconds between evaluations; AWS takes a minute
 
 
-@dataclass
-class Alarm:
-    """One metric alarm: what PutMetricAlarm was given, and its state."""
+class Engine:
+    """Evaluates all alarms while the cloud runs."""
 
-    account: str
-    region: str
-    arn: str
-    given: dict[str, Any]
-    configured: datetime
-    state: str = NO_DATA
-    reason: str = "Unchecked: Initial alarm creation"
-    changed: datetime = field(default_factory=lambda: datetime.now(UTC))
-    forced_until: float = 0.0
+    def __init__(self, cloud: Cloud, regions: ScopedStore[AlarmRegion]) -> None:
+        self._cloud = cloud
+        self.regions = regions
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        cloud.on_stop(self._stop.set)
+        threading.Thread(target=self._loop, daemon=True, name="alarms").start()
 
-    @property
-    def name(self) -> str:
-        """The alarm's name."""
-        return str(self.given["AlarmName"])
+    def wake(self) -> None:
+        """Evaluate now: there is a new alarm."""
+        self._wake.set()
 
-    @property
-    def period(self) -> int:
-        """Seconds of a period; of metric math, the shortest of its metrics'."""
-        queries = self.given.get("Metrics") or []
-        periods = [q["MetricStat"]["Period"] for q in queries if "MetricStat" in q]
-        periods += [q["Period"] for q in queries if "Period" in q]
-        return int(self.given.get("Period") or min(periods, default=60))
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            if not any(region.alarms for region in self.regions):
+                self._wake.wait(1)
+                self._wake.clear()
+                continue
+            for region in self.regions:
+                for alarm in list(region.alarms.values()):
+                    self.evaluate(region, alarm)
+            time.sleep(0.02)
+            self._cloud.clock.sleep(TICK, cancel=self._stop)
 
-    def describe(self) -> dict[str, Any]:
-        """Return the alarm as DescribeAlarms does."""
-        defaults = {
-            "ActionsEnabled": True,
-            "OKActions": [],
-            "AlarmActions": [],
-            "InsufficientDataActions": [],
-            "Dimensions": [],
+    def evaluate(self, region: AlarmRegion, alarm: Alarm) -> None:
+        """Bring an alarm to the state that its metrics put it in."""
+        now = self._cloud.clock.now()
+        if now < alarm.forced_until:
+            return
+        try:
+            state, reason = evaluation.evaluate(alarm, self._cloud.metrics, now)
+        except metric_math.ExpressionError as error:
+            state, reason = NO_DATA, str(error)
+        if state != alarm.state:
+            self.move(region, alarm, state, reason)
+
+    def move(self, region: AlarmRegion, alarm: Alarm, state: str, reason: str) -> None:
+        """Set an alarm's state. A change is noted, sent as an event, and starts the alarm's actions."""
+        with self.regions.lock:
+            before, changed = alarm.state, alarm.state != state
+            alarm.state, alarm.reason = state, reason
+            if not changed:
+                return
+            alarm.changed = self._cloud.clock.utcnow()
+            self.note(region, alarm.name, "StateUpdate", f"Alarm updated from {before} to {state}", reason)
+        emit(
+            self._cloud,
+            "aws.cloudwatch",
+            "CloudWatch Alarm State Change",
+            {"alarmName": alarm.name, "state": {"value": state, "reason": reason}, "previousState": {"value": before}},
+            region=alarm.region,
+            account=alarm.account,
+        )
+        names = {OK: "OKActions", ALARM: "AlarmActions", NO_DATA: "InsufficientDataActions"}
+        if alarm.given.get("ActionsEnabled", True):
+            for action in alarm.given.get(names[state]) or ():
+                self._act(alarm, action, before)
+
+    def _act(self, alarm: Alarm, action: str, before: str) -> None:
+        message = {
+            "AlarmName": alarm.name,
+            "AlarmArn": alarm.arn,
+            "AWSAccountId": alarm.account,
+            "NewStateValue": alarm.state,
+            "OldStateValue": before,
+            "NewStateReason": alarm.reason,
+            "StateChangeTime": alarm.changed.isoformat(),
         }
-        return {
-            **defaults,
-            **{k: v for k, v in self.given.items() if k != "Tags"},
-            "AlarmArn": self.arn,
-            "AlarmConfigurationUpdatedTimestamp": self.configured,
-            "StateValue": self.state,
-            "StateReason": self.reason,
-            "StateUpdatedTimestamp": self.changed,
-            "StateTransitionedTimestamp": self.changed,
-        }
+        if ":sns:" not in action:
+            sys.stderr.write(f"the alarm {alarm.name} can't act on {action}: only SNS topics are offered\n")
+            return
+        with contextlib.suppress(ServiceError):
+            self._cloud.call(
+                "sns",
+                "Publish",
+                {"TopicArn": action, "Subject": f"{alarm.state}: {alarm.name}", "Message": json.dumps(message)},
+                region=alarm.region,
+                account=alarm.account,
+            )
 
-
-def evaluate(alarm: Alarm, metrics: Metrics, now: float) -> tuple[str, str]:
-    """Return the state that an alarm is in at `now`, and why."""
-    given = alarm.given
-    wanted = int(given["EvaluationPeriods"])
-    needed = int(given.get("DatapointsToAlarm") or wanted)
-    period = alarm.period
-    last = math.floor(now / period) * period
-    times = [float(last - period * back) for back in range(wanted + EXTRA_PERIODS, 0, -1)]
-    series = _alarm_series(alarm, metrics, times)
-    found = [series[at] for at in reversed(times) if at in series][:wanted]
-    breaches = COMPARE[given["ComparisonOperator"]]
-    breaching = sum(breaches(value, float(given["Threshold"])) for value in found)
-    missing = wanted - len(found)
-    treatment = given.get("TreatMissingData") or "missing"
-    state = _decide(alarm.state, breaching, len(found), missing, wanted, needed, treatment)
-    shown = ", ".join(f"{value:g}" for value in found) or "none"
-    reason = f"Threshold Crossed: {breaching} of the last {len(found)} datapoints [{shown}] against the threshold "
-    reason += f"({given['Threshold']:g}), {given['ComparisonOperator']}"
-    if state == NO_DATA:
-        reason = f"Insufficient Data: {missing} datapoints were unknown"
-    return state, reason
-
-
-def _decide(current: str, breaching: int, found: int, missing: int, wanted: int, needed: int, treatment: str) -> str:
-    if missing and treatment == "breaching":
-        breaching += missing
-    elif found == 0 and treatment == "missing":
-        return NO_DATA
-    elif missing and treatment in ("missing", "ignore"):
-        if breaching >= (min(needed, found) if treatment == "missing" and breaching == found else needed):
-            return ALARM
-        enough = found - breaching > wanted - needed  # no filling of the gaps could raise the alarm
-        return OK if enough or treatment == "missing" else current
-    return ALARM if breaching >= needed else OK
-
-
-def _alarm_series(alarm: Alarm, metrics: Metrics, times: Sequence[float]) -> metric_math.Series:
-    given = alarm.given
-    if given.get("Metrics"):
-        returned = [q for q in given["Metrics"] if q.get("ReturnData", True)]
-        return query_series(given["Metrics"], metrics, alarm.account, alarm.region, times)[returned[0]["Id"]]
-    key = metric_key(alarm.account, alarm.region, given)
-    statistic = given.get("ExtendedStatistic") or given["Statistic"]
-    return statistic_series(metrics, key, statistic, times, alarm.period)
-
-
-def query_series(
-    queries: Sequence[Mapping[str, Any]], metrics: Metrics, account: str, region: str, times: Sequence[float]
-) -> dict[str, metric_math.Series]:
-    """Evaluate MetricDataQueries, expressions after what they name; returns a series for each Id."""
-    period = int(times[1] - times[0]) if len(times) > 1 else 60
-    found: dict[str, metric_math.Series] = {}
-    for query in queries:
-        if "MetricStat" in query:
-            stat = query["MetricStat"]
-            key = metric_key(query.get("AccountId") or account, region, stat["Metric"])
-            found[query["Id"]] = statistic_series(metrics, key, stat["Stat"], times, period)
-    open_queries = [q for q in queries if "Expression" in q]
-    while open_queries:
-        ids = {q["Id"] for q in open_queries}
-        ready = [q for q in open_queries if not (metric_math.names(q["Expression"]) - {q["Id"]}) & ids]
-        if not ready:
-            raise metric_math.ExpressionError("the expressions refer to each other in a circle")
-        for query in ready:
-            found[query["Id"]] = metric_math.evaluate(query["Expression"], found, times, period)
-            open_queries.remove(query)
-    return found
-
-
-def metric_key(account: str, region: str, given: Mapping[str, Any]) -> MetricKey:
-    """Return the key of a metric named as the API does."""
-    dimensions = tuple(sorted((d["Name"], d["Value"]) for d in given.get("Dimensions") or ()))
-    return MetricKey(account, region, given["Namespace"], given["MetricName"], dimensions)
-
-
-def statistic_series(
-    metrics: Metrics, key: MetricKey, statistic: str, times: Sequence[float], period: float
-) -> metric_math.Series:
-    """Return a statistic of each period that has data; `times` are the periods' starts."""
-    points = metrics.points(key, times[0], times[-1] + period)
-    found: metric_math.Series = {}
-    for start in times:
-        inside = [p for p in points if start <= p.timestamp < start + period]
-        if inside:
-            found[start] = statistic_of(inside, statistic)
-    return found
-
-
-def statistic_of(points: Sequence[Point], statistic: str) -> float:
-    """Return Sum, Average, Minimum, Maximum, SampleCount or a percentile like p99 of points."""
-    samples = sum(p.samples for p in points)
-    total = sum(p.value * p.samples for p in points)
-    simple: dict[str, Callable[[], float]] = {
-        "Sum": lambda: total,
-        "Average": lambda: total / samples,
-        "Minimum": lambda: min(p.value for p in points),
-        "Maximum": lambda: max(p.value for p in points),
-        "SampleCount": lambda: samples,
-    }
-    if statistic in simple:
-        return simple[statistic]()
-    if not statistic.lower().startswith("p"):
-        raise metric_math.ExpressionError(f"the local cloud doesn't offer the statistic {statistic}")
-    rank, seen = float(statistic[1:]) / 100 * samples, 0.0
-    for point in sorted(points, key=lambda p: p.value):
-        seen += point.samples
-        if seen >= rank:
-            return point.value
-    return max(p.value for p in points)
+    def note(self, region: AlarmRegion, name: str, kind: str, summary: str, reason: str = "") -> None:
+        """Add an item to the history of alarms."""
+        region.history.append(
+            {
+                "AlarmName": name,
+                "AlarmType": "MetricAlarm",
+                "Timestamp": self._cloud.clock.utcnow(),
+                "HistoryItemType": kind,
+                "HistorySummary": summary,
+                "HistoryData": json.dumps({"reason": reason}),
+            }
+        )
+        del region.history[:-1000]

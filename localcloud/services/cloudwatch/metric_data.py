@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.cloud import Cloud, Request, ServiceError, handles
-from localcloud.services.cloudwatch import engine, metric_math
+from localcloud.services.cloudwatch import evaluation, metric_math
 
 
 class MetricData:
@@ -51,10 +51,10 @@ class MetricData:
     def list_metrics(self, request: Request) -> dict[str, Any]:
         """Return the metrics that have had data."""
         params = request.params
-        wanted = [(d["Name"], d.get("Value")) for d in params.get("Dimensions") or ()]
+        filters = [(d["Name"], d.get("Value")) for d in params.get("Dimensions") or ()]
 
         def matches(dimensions: dict[str, str]) -> bool:
-            return all(n in dimensions and v in (None, dimensions[n]) for n, v in wanted)
+            return all(n in dimensions and v in (None, dimensions[n]) for n, v in filters)
 
         return {
             "Metrics": [
@@ -75,15 +75,15 @@ class MetricData:
         """Return statistics of one metric by period."""
         params = request.params
         period = int(params["Period"])
-        key = engine.metric_key(request.account, request.region, params)
+        key = evaluation.metric_key(request.account, request.region, params)
         datapoints = []
         for start in _starts(params["StartTime"], params["EndTime"], period):
             inside = self._metrics.points(key, start, start + period)
             if not inside:
                 continue
             point: dict[str, Any] = {"Timestamp": datetime.fromtimestamp(start, UTC), "Unit": inside[0].unit}
-            point |= {s: engine.statistic_of(inside, s) for s in params.get("Statistics") or ()}
-            extended = {s: engine.statistic_of(inside, s) for s in params.get("ExtendedStatistics") or ()}
+            point |= {s: evaluation.statistic_of(inside, s) for s in params.get("Statistics") or ()}
+            extended = {s: evaluation.statistic_of(inside, s) for s in params.get("ExtendedStatistics") or ()}
             datapoints.append(point | ({"ExtendedStatistics": extended} if extended else {}))
         return {"Label": params["MetricName"], "Datapoints": datapoints}
 
@@ -96,7 +96,7 @@ class MetricData:
         period = min((int(p) for p in periods if p), default=60)
         times = _starts(params["StartTime"], params["EndTime"], period) or [0.0]
         try:
-            found = engine.query_series(queries, self._metrics, request.account, request.region, times)
+            found = evaluation.query_series(queries, self._metrics, request.account, request.region, times)
         except metric_math.ExpressionError as error:
             raise ServiceError("ValidationError", str(error)) from error
         newest_first = params.get("ScanBy", "TimestampDescending") == "TimestampDescending"

@@ -1,7 +1,7 @@
 """CloudWatch metric math, as far as alarms of Lambda functions need it.
 
 A value is a number or a series (a dict of timestamp to number). An operator on two series gives a point where both have
-one; a division by zero gives none. Functions: ABS, AVG, CEIL, DIFF, FILL, FLOOR, IF, MAX, METRICS, MIN, PERIOD, SUM.
+one. A division by zero gives none. Functions: ABS, AVG, CEIL, DIFF, FILL, FLOOR, IF, MAX, METRICS, MIN, PERIOD, SUM.
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 """
 
@@ -41,7 +41,7 @@ class ExpressionError(ValueError):
 
 
 def evaluate(expression: str, series: Mapping[str, Series], times: Sequence[float], period: float) -> Series:
-    """Evaluate an expression over named series; `times` are the starts of all periods looked at."""
+    """Evaluate an expression over named series. `times` are the starts of all periods looked at."""
     value = _Evaluation(expression, series, times, period).run()
     if isinstance(value, list):
         raise ExpressionError("an expression must give one series")
@@ -86,10 +86,10 @@ class _Evaluation:
     def _peek(self) -> str:
         return self._tokens[self._at][1]
 
-    def _take(self, wanted: str = "") -> tuple[str, str]:
+    def _take(self, expected: str = "") -> tuple[str, str]:
         token = self._tokens[self._at]
-        if wanted and token[1] != wanted:
-            raise ExpressionError(f"{wanted!r} is missing in {self._expression!r}")
+        if expected and token[1] != expected:
+            raise ExpressionError(f"{expected!r} is missing in {self._expression!r}")
         self._at += 1
         return token
 

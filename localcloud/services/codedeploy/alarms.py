@@ -13,16 +13,18 @@ from localcloud.services.codedeploy.model import Deployment, Failure, failed
 
 
 def check(cloud: Cloud, deployment: Deployment, group: Mapping[str, Any]) -> None:
-    """Raise `Failure` when an alarm of the group fires (or can't be read); a rollback is watched by none."""
+    """Raise `Failure` when an alarm of the group fires (or can't be read). A rollback is watched by none."""
     if deployment.creator == "codeDeployRollback":
         return
     watched = deployment.override_alarms or group.get("alarmConfiguration") or {}
     names = [alarm["name"] for alarm in watched.get("alarms") or ()]
     if not watched.get("enabled") or not names:
         return
-    asked = {"AlarmNames": names}
+    params = {"AlarmNames": names}
     try:
-        answer = cloud.call("cloudwatch", "DescribeAlarms", asked, region=deployment.region, account=deployment.account)
+        answer = cloud.call(
+            "cloudwatch", "DescribeAlarms", params, region=deployment.region, account=deployment.account
+        )
     except ServiceError as error:
         if watched.get("ignorePollAlarmFailure"):
             return

@@ -12,7 +12,7 @@ from localcloud.services.codedeploy.model import Deployment, content_of, new_id
 
 
 class CodeDeploy(Groups):
-    """The handlers; also the engine's store."""
+    """The handlers. They are the engine's store too."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
@@ -29,7 +29,7 @@ class CodeDeploy(Groups):
     # -- what the engine asks
 
     def group(self, deployment: Deployment) -> dict[str, Any]:
-        """Return the deployment's group; an empty one when it is gone."""
+        """Return the deployment's group, or an empty one when it is gone."""
         region = self._regions.of(deployment.account, deployment.region)
         return region.groups.get((deployment.application, deployment.group), {})
 
@@ -47,7 +47,7 @@ class CodeDeploy(Groups):
 
     @handles
     def create_deployment(self, request: Request) -> dict[str, Any]:
-        """Start a deployment; one group runs one at a time."""
+        """Start a deployment. One group runs one at a time."""
         params, region = request.params, self._region(request)
         with self.lock:
             group = region.group(params.get("applicationName"), params.get("deploymentGroupName"))
@@ -90,7 +90,7 @@ class CodeDeploy(Groups):
 
     @handles
     def batch_get_deployments(self, request: Request) -> dict[str, Any]:
-        """Return several deployments; those that aren't there are left out."""
+        """Return several deployments. Those that aren't there are left out."""
         known = self._region(request).deployments
         return {"deploymentsInfo": [known[i].describe() for i in request.params["deploymentIds"] if i in known]}
 
@@ -116,7 +116,7 @@ class CodeDeploy(Groups):
 
     @handles
     def stop_deployment(self, request: Request) -> dict[str, Any]:
-        """Ask a deployment to stop; with `autoRollbackEnabled`, and to take the traffic back."""
+        """Ask a deployment to stop. `autoRollbackEnabled` also takes the traffic back."""
         params = request.params
         with self.lock:
             deployment = self._region(request).deployment(params.get("deploymentId"))
@@ -178,5 +178,5 @@ def _aware(at: datetime | None) -> datetime | None:
 
 
 def install(cloud: Cloud) -> None:
-    """Install the plugin."""
+    """Register the actions."""
     CodeDeploy(cloud)

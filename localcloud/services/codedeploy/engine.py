@@ -40,7 +40,7 @@ MESSAGE += " or has an invalid configuration. "
 
 
 class Store(Protocol):
-    """What the engine asks of the plugin."""
+    """What the engine asks of the service."""
 
     lock: Any
 

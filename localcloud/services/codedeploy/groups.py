@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, field
 from typing import Any
 
 from localcloud.cloud import Cloud, Request, ServiceError, handles
-from localcloud.scoped_store import Regional
-from localcloud.services.codedeploy.model import Deployment, config_info, offered_configs
-from stepladder.core.names import partition_of
+from localcloud.scoped_store import ScopedStore
+from localcloud.services.codedeploy.model import config_info, offered_configs
+from localcloud.services.codedeploy.store import CodeDeployRegion
 
 ALL_AT_ONCE = "CodeDeployDefault.LambdaAllAtOnce"
 GROUP_FIELDS = (
@@ -32,61 +31,12 @@ GROUP_FIELDS = (
 )
 
 
-@dataclass
-class CodeDeployRegion:
-    """All of CodeDeploy in one account and region."""
-
-    account: str
-    region: str
-    applications: dict[str, dict[str, Any]] = field(default_factory=dict)
-    groups: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    configs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    deployments: dict[str, Deployment] = field(default_factory=dict)
-    tags: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    def arn(self, kind: str, name: str) -> str:
-        """Return the ARN of an application or a deploymentgroup."""
-        return f"arn:{partition_of(self.region)}:codedeploy:{self.region}:{self.account}:{kind}:{name}"
-
-    def application(self, name: str | None) -> dict[str, Any]:
-        """Return an application, or raise CodeDeploy's error."""
-        if not name:
-            raise ServiceError("ApplicationNameRequiredException", "Application name is required")
-        if name not in self.applications:
-            raise ServiceError("ApplicationDoesNotExistException", f"No application found for name: {name}")
-        return self.applications[name]
-
-    def group(self, application: str | None, name: str | None) -> dict[str, Any]:
-        """Return a group, or raise CodeDeploy's error."""
-        self.application(application)
-        if not name:
-            raise ServiceError("DeploymentGroupNameRequiredException", "Deployment group name is required")
-        found = self.groups.get((str(application), name))
-        if found is None:
-            raise ServiceError("DeploymentGroupDoesNotExistException", f"No Deployment Group found for name: {name}")
-        return found
-
-    def config(self, name: str) -> dict[str, Any]:
-        """Return a configuration, or raise CodeDeploy's error."""
-        if name not in self.configs:
-            raise ServiceError("DeploymentConfigDoesNotExistException", f"No Deployment Configuration named {name}")
-        return self.configs[name]
-
-    def deployment(self, deployment_id: str | None) -> Deployment:
-        """Return a deployment, or raise CodeDeploy's error."""
-        if not deployment_id:
-            raise ServiceError("DeploymentIdRequiredException", "Deployment id is required")
-        if deployment_id not in self.deployments:
-            raise ServiceError("DeploymentDoesNotExistException", f"The deployment {deployment_id} could not be found")
-        return self.deployments[deployment_id]
-
-
 class Groups:
     """The handlers of everything but deployments."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._regions = Regional(cloud, "codedeploy", self._new_region)
+        self._regions = ScopedStore(cloud, "codedeploy", self._new_region)
         self.lock = self._regions.lock
 
     def _new_region(self, account: str, region: str) -> CodeDeployRegion:
@@ -150,7 +100,7 @@ class Groups:
 
     @handles
     def delete_application(self, request: Request) -> dict[str, Any]:
-        """Delete an application with its groups; one that isn't there is no error."""
+        """Delete an application with its groups. One that isn't there is no error."""
         region, name = self._region(request), request.params["applicationName"]
         with self.lock:
             region.applications.pop(name, None)
@@ -236,19 +186,19 @@ class Groups:
 
     @staticmethod
     def _last(region: CodeDeployRegion, group: dict[str, Any]) -> dict[str, Any]:
-        wanted = (group["applicationName"], group["deploymentGroupName"])
-        mine = [d for d in region.deployments.values() if (d.application, d.group) == wanted]
-        found: dict[str, Any] = {}
+        key_of_group = (group["applicationName"], group["deploymentGroupName"])
+        deployments_of_group = [d for d in region.deployments.values() if (d.application, d.group) == key_of_group]
+        shown: dict[str, Any] = {}
         for key, deployments in (
-            ("lastAttemptedDeployment", mine),
-            ("lastSuccessfulDeployment", [d for d in mine if d.status == "Succeeded"]),
+            ("lastAttemptedDeployment", deployments_of_group),
+            ("lastSuccessfulDeployment", [d for d in deployments_of_group if d.status == "Succeeded"]),
         ):
             if deployments:
                 last = deployments[-1]
-                found[key] = {"deploymentId": last.id, "status": last.status, "createTime": last.created} | (
+                shown[key] = {"deploymentId": last.id, "status": last.status, "createTime": last.created} | (
                     {"endTime": last.completed} if last.completed else {}
                 )
-        return found
+        return shown
 
     @handles
     def batch_get_deployment_groups(self, request: Request) -> dict[str, Any]:
@@ -281,7 +231,7 @@ class Groups:
 
     @handles
     def delete_deployment_group(self, request: Request) -> dict[str, Any]:
-        """Delete a group; one that isn't there is no error."""
+        """Delete a group. One that isn't there is no error."""
         params = request.params
         with self.lock:
             self._region(request).groups.pop((params["applicationName"], params["deploymentGroupName"]), None)

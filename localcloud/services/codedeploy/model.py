@@ -1,4 +1,4 @@
-"""What CodeDeploy keeps: applications, groups, configurations, deployments; and how an AppSpec is read.
+"""What CodeDeploy keeps: applications, groups, configurations, deployments. It also reads AppSpecs.
 
 https://docs.aws.amazon.com/codedeploy/latest/userguide/reference-appspec-file.html
 """
@@ -33,7 +33,7 @@ class AppSpec:
     hooks: dict[str, str]
 
     def reversed(self) -> AppSpec:
-        """Return what takes the alias back; a rollback runs no hooks."""
+        """Return what takes the alias back. A rollback runs no hooks."""
         return AppSpec(self.function, self.alias, self.target, self.current, {})
 
     def revision(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class AppSpec:
 
 
 class AppSpecError(ValueError):
-    """The AppSpec can't be used; CodeDeploy finds out when the deployment runs."""
+    """The AppSpec can't be used. CodeDeploy finds out when the deployment runs."""
 
 
 @dataclass
@@ -222,7 +222,7 @@ def steps_of(route: dict[str, Any]) -> list[tuple[float, float]]:
 
 
 def content_of(revision: dict[str, Any]) -> str:
-    """Return the AppSpec's text; a revision that holds none is refused at once."""
+    """Return the AppSpec's text. A revision that holds none is refused at once."""
     kind = revision.get("revisionType") or ("String" if "string" in revision else "AppSpecContent")
     if kind not in ("AppSpecContent", "String"):
         raise ServiceError("InvalidRevisionException", f"the local cloud reads AppSpecs from content, not from {kind}")

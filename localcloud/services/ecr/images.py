@@ -7,14 +7,12 @@ import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.cloud import Cloud, Request
 from localcloud.protocol.codec import ServiceError
+from localcloud.services.ecr.service import Ecr
 from localcloud.services.ecr.store import Image, Index, Key, StoreError
-
-if TYPE_CHECKING:
-    from localcloud.services.ecr.api import Ecr
 
 FINDINGS_LABEL = "dev.stepladder.local.findings"
 """A label of an image's config that makes the local scan find something: JSON, severity -> count. No label: clean."""
@@ -40,13 +38,13 @@ def _reads(cloud: Cloud, ecr: Ecr) -> None:
         index = ecr.store.index(key)
         images: list[dict[str, Any]] = []
         failures: list[dict[str, Any]] = []
-        for wanted in request.params["imageIds"]:
-            digest = _find(index, wanted)
+        for image_id in request.params["imageIds"]:
+            digest = _find(index, image_id)
             if digest is None:
                 reason = "Requested image not found"
-                failures.append({"imageId": dict(wanted), "failureCode": "ImageNotFound", "failureReason": reason})
+                failures.append({"imageId": dict(image_id), "failureCode": "ImageNotFound", "failureReason": reason})
                 continue
-            tag = {"imageTag": wanted["imageTag"]} if wanted.get("imageTag") else {}
+            tag = {"imageTag": image_id["imageTag"]} if image_id.get("imageTag") else {}
             images.append(_image(ecr, key, digest, {"imageDigest": digest, **tag}))
         return {"images": images, "failures": failures}
 
@@ -55,7 +53,7 @@ def _reads(cloud: Cloud, ecr: Ecr) -> None:
         key = ecr.key(request)
         index = ecr.store.index(key)
         ids = request.params.get("imageIds")
-        digests = [_require(index, key, wanted) for wanted in ids] if ids else list(index.images)
+        digests = [_require(index, key, image_id) for image_id in ids] if ids else list(index.images)
         status = request.params.get("filter", {}).get("tagStatus", "ANY")
         details = [_detail(ecr, key, index, d) for d in dict.fromkeys(digests) if _has_status(index, d, status)]
         return _page(details, request.params, "imageDetails")
@@ -64,12 +62,12 @@ def _reads(cloud: Cloud, ecr: Ecr) -> None:
     def listed(request: Request) -> dict[str, Any]:
         index = ecr.store.index(ecr.key(request))
         status = request.params.get("filter", {}).get("tagStatus", "ANY")
-        found: list[dict[str, str]] = []
+        ids: list[dict[str, str]] = []
         for digest in index.images:
             if _has_status(index, digest, status):
                 tags = index.tags_of(digest)
-                found += [{"imageDigest": digest, "imageTag": tag} for tag in tags] or [{"imageDigest": digest}]
-        return _page(found, request.params, "imageIds")
+                ids += [{"imageDigest": digest, "imageTag": tag} for tag in tags] or [{"imageDigest": digest}]
+        return _page(ids, request.params, "imageIds")
 
 
 def _writes(cloud: Cloud, ecr: Ecr) -> None:
@@ -103,14 +101,16 @@ def _writes(cloud: Cloud, ecr: Ecr) -> None:
         deleted: list[dict[str, str]] = []
         failures: list[dict[str, Any]] = []
         with ecr.store.change(ecr.key(request)) as index:
-            for wanted in request.params["imageIds"]:
-                digest = _find(index, wanted)
+            for image_id in request.params["imageIds"]:
+                digest = _find(index, image_id)
                 if digest is None:
                     reason = "Requested image not found"
-                    failures.append({"imageId": dict(wanted), "failureCode": "ImageNotFound", "failureReason": reason})
+                    failures.append(
+                        {"imageId": dict(image_id), "failureCode": "ImageNotFound", "failureReason": reason}
+                    )
                     continue
                 tags = index.tags_of(digest)
-                gone = [wanted["imageTag"]] if wanted.get("imageTag") else tags
+                gone = [image_id["imageTag"]] if image_id.get("imageTag") else tags
                 deleted += [{"imageDigest": digest, "imageTag": tag} for tag in gone] or [{"imageDigest": digest}]
                 for tag in gone:
                     del index.tags[tag]
@@ -180,18 +180,20 @@ def _findings(ecr: Ecr, key: Key, digest: str) -> dict[str, int]:
         return {}
 
 
-def _find(index: Index, wanted: Ids) -> str | None:
+def _find(index: Index, image_id: Ids) -> str | None:
     """Return the digest that an imageId means: by tag, by digest, or by both when they agree."""
-    digest = wanted.get("imageDigest") or index.tags.get(wanted.get("imageTag", ""))
-    if digest not in index.images or (wanted.get("imageTag") and index.tags.get(wanted["imageTag"]) != digest):
+    digest = image_id.get("imageDigest") or index.tags.get(image_id.get("imageTag", ""))
+    if digest not in index.images or (image_id.get("imageTag") and index.tags.get(image_id["imageTag"]) != digest):
         return None
     return digest
 
 
-def _require(index: Index, key: Key, wanted: Ids) -> str:
-    digest = _find(index, wanted)
+def _require(index: Index, key: Key, image_id: Ids) -> str:
+    digest = _find(index, image_id)
     if digest is None:
-        named = f"{{imageDigest:'{wanted.get('imageDigest', 'null')}', imageTag:'{wanted.get('imageTag', 'null')}'}}"
+        named = (
+            f"{{imageDigest:'{image_id.get('imageDigest', 'null')}', imageTag:'{image_id.get('imageTag', 'null')}'}}"
+        )
         raise ServiceError(
             "ImageNotFoundException",
             f"The image with imageId {named} does not exist within the repository with name '{key.name}' in the "

@@ -1,19 +1,16 @@
-"""ECR's own actions on layers; the same store as the registry's."""
+"""ECR's own actions on layers. The same store as the registry's."""
 
 from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from localcloud.cloud import Cloud, Request
 from localcloud.protocol.codec import Response, ServiceError
+from localcloud.services.ecr.service import Ecr
 from localcloud.services.ecr.store import StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from localcloud.services.ecr.api import Ecr
 
 _PART = 10 << 20  # bytes: what ECR advises
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
@@ -36,8 +33,8 @@ def _check(cloud: Cloud, ecr: Ecr) -> None:
         failures: list[dict[str, Any]] = []
         for digest in request.params["layerDigests"]:
             if digest in held:
-                found = {"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": held[digest]}
-                layers.append({**found, "mediaType": _LAYER})
+                layer = {"layerDigest": digest, "layerAvailability": "AVAILABLE", "layerSize": held[digest]}
+                layers.append({**layer, "mediaType": _LAYER})
                 continue
             valid = _DIGEST.fullmatch(digest)
             failures.append(
@@ -112,12 +109,12 @@ def _known(ecr: Ecr, upload: str) -> int:
 def _download(ecr: Ecr, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
     """Serve a download link: the signature is all it takes, as with S3's presigned URLs on AWS."""
     digest = environ["PATH_INFO"].removeprefix(_LINKS)
-    found = re.search(r"signature=([0-9a-f]+)", environ["QUERY_STRING"])
+    signature = re.search(r"signature=([0-9a-f]+)", environ["QUERY_STRING"])
     try:
         path = ecr.store.blob("", digest)
     except (KeyError, StoreError):
         path = None
-    if path is None or not found or found[1] != ecr.tokens.sign(digest):
+    if path is None or not signature or signature[1] != ecr.tokens.sign(digest):
         reply = Response(403, {"Content-Type": "text/plain", "Content-Length": "0"})
         start(f"{reply.status} X", list(reply.headers.items()))
         return [b""]

@@ -97,14 +97,14 @@ class DistributionApi:
         for pattern, name in self._routes:
             match = pattern.fullmatch(path)
             if match:
-                found = match.groupdict()
-                key = Key(*who, found["name"])
+                groups = match.groupdict()
+                key = Key(*who, groups["name"])
                 if self._repositories.repository(key) is None:
                     raise StoreError(
                         "NAME_UNKNOWN",
                         f"The repository with name '{key.name}' does not exist in the registry with id '{key.account}'",
                     )
-                reply: Reply = getattr(self, f"_{name}")(environ, key, found.get("reference") or "", query)
+                reply: Reply = getattr(self, f"_{name}")(environ, key, groups.get("reference") or "", query)
                 return reply
         raise StoreError("UNSUPPORTED", f"{path} is no path of the distribution API")
 

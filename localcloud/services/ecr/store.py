@@ -1,6 +1,6 @@
 """What the local ECR holds: blobs by digest, and for each repository its blobs, manifests and tags. One store for all.
 
-On disk below the cloud's data folder, so that it lives as long as the state does; every write is a rename.
+On disk below the cloud's data folder, so that it lives as long as the state does. Every write is a rename.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Key:
 
 @dataclass
 class Image:
-    """A manifest in a repository. `pushed_at` in epoch seconds; `subject` is what the manifest refers to (OCI 1.1)."""
+    """A manifest in a repository. `pushed_at` in epoch seconds. `subject` is what the manifest refers to (OCI 1.1)."""
 
     media_type: str
     size: int
@@ -57,7 +57,7 @@ class Index:
 
 
 class StoreError(Exception):
-    """The store refuses; `code` is the distribution API's."""
+    """The store refuses. `code` is the distribution API's."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -65,7 +65,7 @@ class StoreError(Exception):
 
 
 class Store:
-    """The store; safe to use from several threads."""
+    """The store. Safe to use from several threads."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -113,7 +113,7 @@ class Store:
     # Repositories
 
     def index(self, key: Key) -> Index:
-        """Return what a repository holds; empty for one that holds nothing."""
+        """Return what a repository holds."""
         with self._lock:
             if key not in self._indexes:
                 self._indexes[key] = _load(self._file(key))
@@ -121,7 +121,7 @@ class Store:
 
     @contextmanager
     def change(self, key: Key) -> Iterator[Index]:
-        """Change a repository, alone; kept on disk at the end."""
+        """Change a repository, alone. Kept on disk at the end."""
         with self._lock:
             index = self.index(key)
             yield index
@@ -158,7 +158,7 @@ class Store:
         return path.stat().st_size
 
     def append(self, upload: str, body: BinaryIO) -> int:
-        """Add to an upload and return its size; what arrived before a cut stays."""
+        """Add to an upload and return its size. What arrived before a cut stays."""
         with self._upload(upload).open("ab", buffering=0) as file:
             while chunk := body.read(1 << 20):
                 file.write(chunk)
@@ -169,7 +169,7 @@ class Store:
         self._upload(upload).unlink()
 
     def finish(self, key: Key, upload: str, digest: str) -> str:
-        """Turn an upload into a blob of the repository; its bytes must have the digest, when one is given."""
+        """Turn an upload into a blob of the repository. Its bytes must have the digest, when one is given."""
         path = self._upload(upload)
         with path.open("rb") as file:
             actual = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
@@ -183,7 +183,7 @@ class Store:
         return actual
 
     def mount(self, key: Key, source: Key, digest: str) -> bool:
-        """Share a blob of another repository; False when that one hasn't got it."""
+        """Share a blob of another repository, or False when that one hasn't got it."""
         size = self.index(source).blobs.get(digest)
         if size is None:
             return False
@@ -196,7 +196,7 @@ class Store:
     def put(
         self, key: Key, data: bytes, media_type: str, tag: str, *, immutable: Callable[[str], bool]
     ) -> tuple[str, bool]:
-        """Store a manifest, under a tag if one is given; return its digest and whether anything changed.
+        """Store a manifest, under a tag if one is given. Return its digest and whether anything changed.
 
         Raises `StoreError`: MANIFEST_INVALID, MANIFEST_BLOB_UNKNOWN, TAG_IMMUTABLE.
         """
@@ -267,7 +267,7 @@ _STORES: WeakKeyDictionary[Cloud, Store] = WeakKeyDictionary()
 
 
 def store_of(cloud: Cloud) -> Store:
-    """Return the image store of a cloud; the Lambda service and the launchers read it."""
+    """Return the image store of a cloud. The Lambda service and the launchers read it."""
     if cloud not in _STORES:
         _STORES[cloud] = Store(cloud.data_dir / "ecr")
     return _STORES[cloud]

@@ -18,15 +18,15 @@ LIFETIME = 43_200.0  # seconds: 12 hours, as on AWS
 
 
 class Tokens:
-    """Makes and reads tokens; one secret for each run of the cloud."""
+    """Makes and reads tokens. One secret for each run of the cloud."""
 
     def __init__(self) -> None:
         self._secret = secrets.token_bytes(32)
 
     def password(self, account: str, region: str, *, now: float | None = None) -> str:
         """Return a password for the user `AWS`."""
-        said = {"account": account, "region": region, "expires": (now or time.time()) + LIFETIME}
-        body = base64.urlsafe_b64encode(json.dumps(said).encode()).decode()
+        claims = {"account": account, "region": region, "expires": (now or time.time()) + LIFETIME}
+        body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode()
         return f"{body}.{self.sign(body)}"
 
     def read(self, authorization: str) -> tuple[str, str] | None:
@@ -35,12 +35,12 @@ class Tokens:
         try:
             user, _, password = base64.b64decode(value).decode().partition(":")
             body, _, signature = password.partition(".")
-            said = json.loads(base64.urlsafe_b64decode(body))
+            claims = json.loads(base64.urlsafe_b64decode(body))
         except ValueError:
             return None
         if kind.lower() != "basic" or user != USER or not hmac.compare_digest(signature, self.sign(body)):
             return None
-        return (said["account"], said["region"]) if time.time() < said["expires"] else None
+        return (claims["account"], claims["region"]) if time.time() < claims["expires"] else None
 
     def sign(self, text: str) -> str:
         """Return a signature, also for download links."""

@@ -25,7 +25,7 @@ ACTIONS = (
 
 
 def install(cloud: Cloud) -> None:
-    """Install the plugin."""
+    """Register the actions."""
 
     @cloud.action("iam", *ACTIONS)
     def with_policy(request: Request) -> Response:
@@ -39,7 +39,7 @@ def install(cloud: Cloud) -> None:
 
 
 def _check_size(request: Request) -> None:
-    """Refuse what makes a role's inline policies too large together; white space doesn't count.
+    """Refuse what makes a role's inline policies too large together. White space doesn't count.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
     """

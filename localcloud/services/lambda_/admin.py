@@ -17,7 +17,7 @@ from localcloud.cloud import ACCOUNT, REGION, Environ, Response, json_response
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.model import parse_name
-from localcloud.services.lambda_.store import Service
+from localcloud.services.lambda_.service import Service
 from localcloud.services.lambda_.triggers.schedules import Schedules
 
 PREFIX = "/_stepladder/lambda/"
@@ -47,8 +47,8 @@ class Pages:
         return [response.body]
 
     def _code(self, page: str) -> Response:
-        found = re.fullmatch(r"code/([0-9a-f]{64}\.zip)", page)
-        path = self._service.code.folder / found[1] if found else None
+        match = re.fullmatch(r"code/([0-9a-f]{64}\.zip)", page)
+        path = self._service.code.folder / match[1] if match else None
         if path is None or not path.exists():
             return json_response({"error": "no such package"}, 404)
         return Response(200, {"Content-Type": "application/zip"}, path.read_bytes())

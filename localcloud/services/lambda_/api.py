@@ -1,4 +1,4 @@
-"""Lambda: functions that run. Moto keeps none of it; its services that call functions come here."""
+"""Lambda: functions that run. Moto keeps none of it. Its services that call functions come here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from localcloud.services.lambda_ import admin
 from localcloud.services.lambda_.actions import aliases, functions, invoke, options, permissions
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.execution.event_queue import Asynchronous
-from localcloud.services.lambda_.store import Service
+from localcloud.services.lambda_.service import Service
 from localcloud.services.lambda_.triggers import moto_services, urls
 from localcloud.services.lambda_.triggers import schedules as lambda_schedules
 from localcloud.services.lambda_.triggers.event_sources import Sources

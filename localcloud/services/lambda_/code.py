@@ -41,7 +41,7 @@ _ACCEPTED = [
 
 
 class CodeStore:
-    """Resolves code; keeps zips under `folder` by their hash."""
+    """Resolves code. Keeps zips under `folder` by their hash."""
 
     def __init__(self, cloud: Cloud, folder: Path) -> None:
         self._cloud = cloud
@@ -61,15 +61,15 @@ class CodeStore:
 
     def image(self, key: Key, uri: str) -> Code:
         """Resolve an image to its digest in the registry."""
-        found = _IMAGE.fullmatch(uri)
-        if not found:
+        match = _IMAGE.fullmatch(uri)
+        if not match:
             raise invalid(f"Source image {uri} is not valid. Provide a valid source image.")
-        host = _ECR_HOST.fullmatch(found["registry"])
+        host = _ECR_HOST.fullmatch(match["registry"])
         account, region = (host["account"], host["region"]) if host else (key.account, key.region)
         if host and region != key.region:
             raise invalid(f"Source image {uri} is not valid. Provide a valid source image.")
-        wanted = {"imageDigest": found["digest"]} if found["digest"] else {"imageTag": found["tag"] or "latest"}
-        image = self._find_image(found["repository"], wanted, account, region)
+        wanted = {"imageDigest": match["digest"]} if match["digest"] else {"imageTag": match["tag"] or "latest"}
+        image = self._find_image(match["repository"], wanted, account, region)
         if image is None:
             raise invalid(f"Source image {uri} does not exist. Provide a valid source image.")
         manifest = json.loads(image["imageManifest"])
@@ -89,9 +89,9 @@ class CodeStore:
         return Code(
             sha256=digest.removeprefix("sha256:"),
             image_uri=uri,
-            repository=found["repository"],
+            repository=match["repository"],
             digest=digest,
-            resolved_uri=f"{found['registry']}/{found['repository']}@{digest}",
+            resolved_uri=f"{match['registry']}/{match['repository']}@{digest}",
         )
 
     def image_exists(self, key: Key, code: Code) -> bool:

@@ -10,7 +10,6 @@ import copy
 import hashlib
 import json
 import re
-import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -152,32 +151,17 @@ class Function:
             raise not_found(f"Cannot find alias arn: {self.key.arn}:{name}") from None
 
 
-class Store:
-    """Every function of the cloud. Hold `lock` while reading and changing one."""
-
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.functions: dict[Key, Function] = {}
-
-    def get(self, key: Key, qualifier: str = "") -> Function:
-        """Return a function. Raises ResourceNotFoundException, naming the ARN as AWS does."""
-        try:
-            return self.functions[key]
-        except KeyError:
-            raise not_found(f"Function not found: {key.arn}{qualifier and ':' + qualifier}") from None
-
-
 def parse_name(text: str, account: str, region: str, qualifier: str = "") -> tuple[Key, str]:
-    """Read a name, a partial ARN or an ARN, with or without qualifier; return the key and the qualifier."""
-    found = _ARN.fullmatch(text)
-    if not found:
+    """Read a name, a partial ARN or an ARN, with or without qualifier. Return the key and the qualifier."""
+    match = _ARN.fullmatch(text)
+    if not match:
         raise ServiceError(
             "ValidationException", f"1 validation error detected: Value '{text}' at 'functionName' failed"
         )
-    inner = found["qualifier"] or ""
+    inner = match["qualifier"] or ""
     if inner and qualifier and inner != qualifier:
         raise invalid("The derived qualifier from the function name does not match the specified qualifier.")
-    return Key(found["account"] or account, found["region"] or region, found["name"]), inner or qualifier
+    return Key(match["account"] or account, match["region"] or region, match["name"]), inner or qualifier
 
 
 def now() -> str:

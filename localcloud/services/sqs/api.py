@@ -11,7 +11,7 @@ POLICIES = ("RedrivePolicy", "RedriveAllowPolicy")
 
 
 def install(cloud: Cloud) -> None:
-    """Install the plugin."""
+    """Register the actions."""
 
     @cloud.action("sqs", "GetQueueAttributes")
     def get_queue_attributes(request: Request) -> dict[str, Any]:

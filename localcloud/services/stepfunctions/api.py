@@ -13,10 +13,11 @@ from localcloud.cloud import Cloud, Request, ServiceError, handles
 from localcloud.events import emit
 from localcloud.services.stepfunctions.asl.errors import Aborted, StateError
 from localcloud.services.stepfunctions.asl.interpreter import Run
-from localcloud.services.stepfunctions.asl.states import is_token, stamp
+from localcloud.services.stepfunctions.asl.states import stamp
 from localcloud.services.stepfunctions.machines import Machines, check_name, definition_of
 from localcloud.services.stepfunctions.model import Execution, qualifier
-from localcloud.services.stepfunctions.tasks import Callback, Tasks
+from localcloud.services.stepfunctions.task_tokens import TaskTokens
+from localcloud.services.stepfunctions.tasks import Tasks
 
 INPUT_LIMIT = 262_144
 
@@ -26,7 +27,7 @@ class StepFunctions(Machines):
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
-        self._tasks = Tasks(cloud)
+        self.tasks = Tasks(cloud)
         cloud.register("stepfunctions", self)
         cloud.on_ready(self._end_interrupted)
 
@@ -105,14 +106,14 @@ class StepFunctions(Machines):
             },
             "StateMachine": {"Id": execution.machine, "Name": execution.machine.rpartition(":")[2]},
         }
-        run = Run(self._cloud.clock, execution.history, self._tasks, context, execution.checkpoints)
+        run = Run(self._cloud.clock, execution.history, self.tasks, context, execution.checkpoints)
         abort = execution.abort
         try:
             output = run.machine(execution.definition, json.loads(execution.input), abort)
         except Aborted:
             return  # whoever said so has ended the execution
         except StateError as error:
-            self._end(execution, "FAILED", abort, **error.told)
+            self._end(execution, "FAILED", abort, **error.details)
         except Exception as error:  # noqa: BLE001 - a bug must not leave an execution running for ever
             traceback.print_exc(file=sys.stderr)
             self._end(execution, "FAILED", abort, error="States.Runtime", cause=f"the local cloud broke: {error!r}")
@@ -120,7 +121,7 @@ class StepFunctions(Machines):
             self._end(execution, "SUCCEEDED", abort, output=json.dumps(output))
 
     def _end(self, execution: Execution, status: str, abort: threading.Event | None = None, **how: str | None) -> None:
-        """End an execution once; `abort` belongs to the run that reports, which may be an old one."""
+        """End an execution once. `abort` belongs to the run that reports, which may be an old one."""
         with self._regions.lock:
             if execution.status != "RUNNING" or abort not in (None, execution.abort):
                 return
@@ -158,7 +159,7 @@ class StepFunctions(Machines):
 
     @handles
     def stop_execution(self, request: Request) -> dict[str, Any]:
-        """Stop an execution where it is; one that has ended stays as it ended."""
+        """Stop an execution where it is. One that has ended stays as it ended."""
         params = request.params
         execution = self._states(request).execution(params["executionArn"])
         self._end(execution, "ABORTED", error=params.get("error"), cause=params.get("cause"))
@@ -239,42 +240,6 @@ class StepFunctions(Machines):
         self._states(request).execution(request.params["executionArn"])
         return {"mapRuns": []}
 
-    # -- task tokens
-
-    def _callback(self, request: Request) -> Callback:
-        token = request.params["taskToken"]
-        if not is_token(token):
-            raise ServiceError("InvalidToken", "Invalid Token: 'Invalid token'")
-        callback = self._tasks.callbacks.get(token)
-        if callback is None or callback.ended.is_set():
-            raise ServiceError("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
-        return callback
-
-    @handles
-    def send_task_success(self, request: Request) -> dict[str, Any]:
-        """Let a waiting task succeed."""
-        callback = self._callback(request)
-        try:
-            callback.outcome = json.loads(request.params["output"])
-        except ValueError as error:
-            raise ServiceError("InvalidOutput", f"Invalid Output: {error}") from error
-        callback.ended.set()
-        return {}
-
-    @handles
-    def send_task_failure(self, request: Request) -> dict[str, Any]:
-        """Let a waiting task fail."""
-        callback = self._callback(request)
-        callback.error = StateError(request.params.get("error", ""), request.params.get("cause", ""))
-        callback.ended.set()
-        return {}
-
-    @handles
-    def send_task_heartbeat(self, request: Request) -> dict[str, Any]:
-        """Say that a waiting task is alive."""
-        self._callback(request).beat = self._cloud.clock.now()
-        return {}
-
 
 def _check_input(text: str) -> None:
     try:
@@ -285,8 +250,8 @@ def _check_input(text: str) -> None:
         raise ServiceError("InvalidExecutionInput", "Invalid State Machine Execution Input: over 262144 bytes")
 
 
-def _is_redriven(execution: Execution, wanted: str | None) -> bool:
-    return wanted is None or (wanted == "REDRIVEN") == bool(execution.redrives)
+def _is_redriven(execution: Execution, filter_: str | None) -> bool:
+    return filter_ is None or (filter_ == "REDRIVEN") == bool(execution.redrives)
 
 
 def _page(key: str, items: list[dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
@@ -301,5 +266,6 @@ def _without_data(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def install(cloud: Cloud) -> None:
-    """Install the plugin."""
-    StepFunctions(cloud)
+    """Register the actions."""
+    api = StepFunctions(cloud)
+    TaskTokens(cloud, api.tasks)

@@ -9,9 +9,10 @@ import uuid
 from typing import Any
 
 from localcloud.cloud import Cloud, Request, ServiceError, handles
-from localcloud.scoped_store import Regional
+from localcloud.scoped_store import ScopedStore
 from localcloud.services.stepfunctions.asl.validate import problems
-from localcloud.services.stepfunctions.model import MACHINE_FIELDS, Machine, States, qualifier
+from localcloud.services.stepfunctions.model import MACHINE_FIELDS, Machine, qualifier
+from localcloud.services.stepfunctions.store import States
 
 NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 
@@ -27,33 +28,33 @@ class Machines:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._regions = Regional(cloud, "stepfunctions", States)
+        self._regions = ScopedStore(cloud, "stepfunctions", States)
 
     def _states(self, request: Request) -> States:
         return self._regions.of(request.account, request.region)
 
     @staticmethod
     def _check_definition(text: str) -> None:
-        found = problems(text)
-        if found:
-            told = ", ".join(f"{p.code}: {p.message} at {p.location}" for p in found[:10])
-            raise ServiceError("InvalidDefinition", f"Invalid State Machine Definition: '{told}'")
+        diagnostics = problems(text)
+        if diagnostics:
+            message = ", ".join(f"{p.code}: {p.message} at {p.location}" for p in diagnostics[:10])
+            raise ServiceError("InvalidDefinition", f"Invalid State Machine Definition: '{message}'")
 
     @handles
     def validate_state_machine_definition(self, request: Request) -> dict[str, Any]:
         """Say what is wrong with a definition."""
-        found = problems(request.params["definition"])
+        diagnostics = problems(request.params["definition"])
         return {
-            "result": "FAIL" if found else "OK",
+            "result": "FAIL" if diagnostics else "OK",
             "diagnostics": [
-                {"severity": "ERROR", "code": p.code, "message": p.message, "location": p.location} for p in found
+                {"severity": "ERROR", "code": p.code, "message": p.message, "location": p.location} for p in diagnostics
             ],
             "truncated": False,
         }
 
     @handles
     def create_state_machine(self, request: Request) -> dict[str, Any]:
-        """Make a machine; the same again is no error, another under the name is."""
+        """Make a machine. The same again is no error, another under the name is."""
         params, states = request.params, self._states(request)
         check_name(params["name"])
         self._check_definition(params["definition"])
@@ -77,7 +78,7 @@ class Machines:
 
     @handles
     def update_state_machine(self, request: Request) -> dict[str, Any]:
-        """Change a machine; running executions keep what they began with."""
+        """Change a machine. Running executions keep what they began with."""
         params, states = request.params, self._states(request)
         changes = {k: params[k] for k in MACHINE_FIELDS if k in params}
         if "definition" in changes:
@@ -127,7 +128,7 @@ class Machines:
 
     @handles
     def delete_state_machine(self, request: Request) -> dict[str, Any]:
-        """Delete a machine; one that isn't there is no error."""
+        """Delete a machine. One that isn't there is no error."""
         with self._regions.lock:
             self._states(request).machines.pop(request.params["stateMachineArn"], None)
         return {}
@@ -188,7 +189,7 @@ class Machines:
 
     @handles
     def create_state_machine_alias(self, request: Request) -> dict[str, Any]:
-        """Make an alias; the same again is no error."""
+        """Make an alias. The same again is no error."""
         params, now = request.params, self._cloud.clock.utcnow()
         check_name(params["name"])
         with self._regions.lock:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from localcloud.cloud import ServiceError
 from localcloud.services.stepfunctions.asl.history import History
 from localcloud.services.stepfunctions.asl.states import Checkpoint, Where
-from stepladder.core.names import partition_of
 
-_ARN = r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:"
-_MACHINE = re.compile(_ARN + r"stateMachine:[^:\s]+(:[^:\s]+)?")
-_EXECUTION = re.compile(_ARN + r"execution:[^:\s]+:[^:\s]+")
 MACHINE_FIELDS = ("definition", "roleArn", "loggingConfiguration", "tracingConfiguration", "encryptionConfiguration")
 
 
@@ -53,7 +47,7 @@ class Machine:
         return shown
 
     def publish(self, description: str | None, at: datetime) -> int:
-        """Freeze what the machine is now; the same revision gives the same version."""
+        """Freeze what the machine is now. The same revision gives the same version."""
         for number, version in self.versions.items():
             if version["revisionId"] == self.revision:
                 return number
@@ -131,38 +125,7 @@ class Execution:
         return self.status in ("FAILED", "ABORTED", "TIMED_OUT")
 
 
-@dataclass
-class States:
-    """All of Step Functions in one account and region."""
-
-    account: str
-    region: str
-    machines: dict[str, Machine] = field(default_factory=dict)
-    executions: dict[str, Execution] = field(default_factory=dict)
-
-    def arn(self, kind: str, name: str) -> str:
-        """Return the ARN of a stateMachine or an execution (`<machine>:<name>`)."""
-        return f"arn:{partition_of(self.region)}:states:{self.region}:{self.account}:{kind}:{name}"
-
-    def machine(self, arn: str) -> Machine:
-        """Return a machine by its unqualified ARN, or raise the service's error."""
-        if not _MACHINE.fullmatch(arn):
-            raise ServiceError("InvalidArn", f"Invalid Arn: '{arn}'")
-        found = self.machines.get(":".join(arn.split(":")[:7]))
-        if found is None:
-            raise ServiceError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
-        return found
-
-    def execution(self, arn: str) -> Execution:
-        """Return an execution, or raise the service's error."""
-        if not _EXECUTION.fullmatch(arn):
-            raise ServiceError("InvalidArn", f"Invalid Arn: '{arn}'")
-        if arn not in self.executions:
-            raise ServiceError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
-        return self.executions[arn]
-
-
 def qualifier(arn: str) -> str:
-    """Return the version or alias at the end of a machine's ARN; empty when it is unqualified."""
+    """Return the version or alias at the end of a machine's ARN, or an empty text when it is unqualified."""
     parts = arn.split(":")
     return parts[7] if len(parts) > 7 else ""  # noqa: PLR2004 - arn:aws:states:region:account:stateMachine:name:qualifier

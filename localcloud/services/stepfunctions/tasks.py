@@ -1,6 +1,6 @@
 """Carry out Task states: lambda:invoke, aws-sdk:*, the optimised integrations that stepladder uses, task tokens.
 
-A task's calls come through the front like anybody's: they are counted and meet faults.
+A task's calls go the way of every request: they are counted and meet faults.
 https://docs.aws.amazon.com/step-functions/latest/dg/integrate-services.html
 """
 
@@ -13,7 +13,6 @@ import threading
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from localcloud.cloud import Cloud, ServiceError
@@ -23,6 +22,7 @@ from localcloud.protocol import codec
 from localcloud.services.stepfunctions.asl.errors import Aborted, StateError, runtime_error
 from localcloud.services.stepfunctions.asl.interpreter import Run
 from localcloud.services.stepfunctions.asl.states import NO_TIMEOUT, Task, check_size
+from localcloud.services.stepfunctions.shapes import from_response, pascal, to_request
 
 SDK_NAMES = {  # how the AWS SDK for Java names a service in error names, where it isn't the plain title
     "codedeploy": "CodeDeploy",
@@ -79,7 +79,7 @@ class Tasks:
             check_size(result, task.resource if _is_function(task) else kind)
         except StateError as error:
             failed = "TaskTimedOut" if error.error == "States.Timeout" else "TaskFailed"
-            task.previous = run.note(failed, task.previous, **label, **error.told)
+            task.previous = run.note(failed, task.previous, **label, **error.details)
             raise
         task.previous = run.note("TaskSucceeded", task.previous, **label, output=result)
         return result
@@ -89,7 +89,7 @@ class Tasks:
     def _call(self, run: Run, task: Task) -> Any:
         """Make the call on a thread of its own, so that an abort or a timeout isn't kept waiting.
 
-        A call takes the time it takes, so its deadline is real time; one that a fault lets hang, the clock's.
+        A call takes the time it takes, so its deadline is real time. One that a fault lets hang, the clock's.
         """
         box: list[Any] = []
         done = threading.Event()
@@ -134,13 +134,13 @@ class Tasks:
         service, _, action = resource.removeprefix("aws-sdk:").partition(":")
         name = SERVICES.get(service, {"states": "stepfunctions"}.get(service, service))
         title = SDK_NAMES.get(service, service.capitalize()) if sdk else OPTIMISED.get(service, service.capitalize())
-        if not codec.is_known(name) or codec.operation_model(name, _pascal(action)) is None:
+        if not codec.is_known(name) or codec.operation_model(name, pascal(action)) is None:
             raise runtime_error(f"The resource {task.resource} is not offered")
         if resource == "states:startExecution" and not pattern:
             parameters = {k: v for k, v in parameters.items() if k != "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID"}
-        operation = codec.operation_model(name, _pascal(action))
+        operation = codec.operation_model(name, pascal(action))
         params = to_request(parameters, operation.input_shape, task.name)
-        answer = self._send(task, name, _pascal(action), params, title)
+        answer = self._send(task, name, pascal(action), params, title)
         return from_response(answer, operation.output_shape)
 
     def _send(
@@ -226,7 +226,7 @@ class Tasks:
 
 
 def _event(payload: Any) -> bytes:
-    """Write a Payload; a text that is JSON is the event itself.
+    """Write a Payload. A text that is JSON is the event itself.
 
     Recorded on AWS by LocalStack's tests (test_lambda_task_service.py, test_invoke_json_values).
     """
@@ -262,12 +262,8 @@ def _region(task: Task) -> str:
     return str(task.context["Execution"]["Id"].split(":")[3])
 
 
-def _pascal(action: str) -> str:
-    return action[:1].upper() + action[1:]
-
-
 def _error_name(service: str, code: str) -> str:
-    """Return a modelled error's class in the SDK for Java; empty for others, which get the service's general one."""
+    """Return a modelled error's class in the SDK for Java. Others have none: they get the service's general one."""
     codes = set()
     for shape in codec.service_model(service).error_shapes:
         codes |= {shape.name, str(shape.error_code)}
@@ -283,43 +279,3 @@ def _function_error(text: str) -> StateError:
     except (ValueError, AttributeError):
         kind = ""
     return StateError(kind or "Lambda.Unknown", text)
-
-
-def to_request(value: Any, shape: Any, task: str) -> Any:  # noqa: PLR0911 - one for each type of shape
-    """Turn a task's parameters (PascalCase, JSON types) into what botocore takes, by the shape."""
-    if shape is None:
-        return {}
-    if shape.type_name == "structure" and isinstance(value, dict):
-        members = {name[:1].upper() + name[1:]: name for name in shape.members}
-        unknown = [key for key in value if key not in members]
-        if unknown:
-            raise runtime_error(f'The field "{unknown[0]}" of {task} is not supported by Step Functions')
-        return {members[k]: to_request(v, shape.members[members[k]], task) for k, v in value.items()}
-    if shape.type_name == "list" and isinstance(value, list):
-        return [to_request(item, shape.member, task) for item in value]
-    if shape.type_name == "map" and isinstance(value, dict):
-        return {k: to_request(v, shape.value, task) for k, v in value.items()}
-    if shape.type_name == "blob":
-        return (value if isinstance(value, str) else json.dumps(value)).encode()
-    if shape.type_name == "timestamp" and isinstance(value, str):
-        return datetime.fromisoformat(value)
-    if shape.type_name == "string" and isinstance(value, dict | list):
-        return json.dumps(value)  # a message of SNS or SQS may be an object
-    return value
-
-
-def from_response(value: Any, shape: Any) -> Any:
-    """Turn what botocore returns into a task's result: PascalCase, JSON types."""
-    if shape is not None and shape.type_name == "structure" and isinstance(value, Mapping):
-        known = shape.members
-        return {_pascal(k): from_response(v, known.get(k)) for k, v in value.items() if v is not None}
-    if isinstance(value, Mapping):
-        inner = shape.value if shape is not None and shape.type_name == "map" else None
-        return {k: from_response(v, inner) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [from_response(v, shape.member if shape is not None else None) for v in value]
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
-    if hasattr(value, "read"):
-        value = value.read()
-    return value.decode() if isinstance(value, bytes) else value

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from stepladder.core import container_engine as engine_module
 from stepladder.core import text
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.images import check
@@ -27,7 +28,6 @@ from stepladder.images.base import engine as engine_base
 from stepladder.images.base.engine import EngineBase, Source
 from stepladder.images.context.archive import add_file
 from stepladder.images.context.files import Entry, collect
-from stepladder.images.docker import engine as engine_module
 from stepladder.images.docker import files as engine_files
 from stepladder.images.dockerfile import read
 from stepladder.images.model import ARCHITECTURE, LABEL_BASE, LABEL_BUILDER, LABEL_KEY, LABEL_REVISION, PLATFORM

@@ -9,9 +9,8 @@ from uuid import uuid4
 
 from localcloud.cloud import Request
 from localcloud.services.lambda_.actions.configuration import validation
-from localcloud.services.lambda_.actions.functions import paged
 from localcloud.services.lambda_.model import LATEST, Alias, Function, conflict, invalid, stale
-from localcloud.services.lambda_.store import Service
+from localcloud.services.lambda_.service import Service, paged
 
 _KEYS = (
     "Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length "
@@ -76,7 +75,7 @@ class Aliases:
             return written(function, alias)
 
     def delete(self, request: Request) -> None:
-        """DeleteAlias. What isn't there is deleted already; its policy, URL and settings go with it."""
+        """DeleteAlias. An alias that isn't there is no error. Its policy, URL and settings go with it."""
         with self.store.lock:
             function, _ = self.service.find(request)
             name = str(request.params["Name"])
@@ -97,7 +96,7 @@ class Aliases:
         return paged(request, "Aliases", rows)
 
     def _route(self, function: Function, alias: Alias, version: str, routing: dict[str, Any] | None) -> None:
-        """Point an alias at a version, and at a second one by weight; no change when a rule is broken.
+        """Point an alias at a version, and at a second one by weight. No change when a rule is broken.
 
         The rules: https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
         """
@@ -138,7 +137,7 @@ def _check_pair(version: str, other: str) -> None:
 
 
 def written(function: Function, alias: Alias) -> dict[str, Any]:
-    """Write an AliasConfiguration; RoutingConfig only when there is one."""
+    """Write an AliasConfiguration. RoutingConfig only when there is one."""
     made: dict[str, Any] = {
         "AliasArn": f"{function.key.arn}:{alias.name}",
         "Name": alias.name,

@@ -134,17 +134,17 @@ def validation(name: str, value: Any, constraint: str) -> ServiceError:
 
 def _check_role(cloud: Cloud, key: Key, arn: str) -> None:
     """Refuse a role that doesn't exist or doesn't trust Lambda, as AWS does after a moment of its own retries."""
-    found = _ROLE.fullmatch(arn)
-    if not found:
+    match = _ROLE.fullmatch(arn)
+    if not match:
         raise validation(
             "role", arn, r"Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?"
         )
-    if found["account"] != key.account:
+    if match["account"] != key.account:
         raise ServiceError("AccessDeniedException", "Cross-account pass role is not allowed.", 403)
     refused = invalid("The role defined for the function cannot be assumed by Lambda.")
     try:
-        asked = {"RoleName": found["path"].rpartition("/")[2]}
-        role = cloud.call("iam", "GetRole", asked, region=key.region, account=key.account)["Role"]
+        params = {"RoleName": match["path"].rpartition("/")[2]}
+        role = cloud.call("iam", "GetRole", params, region=key.region, account=key.account)["Role"]
     except ServiceError as error:
         if error.code in ("NoSuchEntity", "NoSuchEntityException"):
             raise refused from None

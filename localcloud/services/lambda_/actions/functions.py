@@ -9,9 +9,7 @@ from uuid import uuid4
 from localcloud.cloud import Request
 from localcloud.services.lambda_.actions import configuration as lambda_settings
 from localcloud.services.lambda_.model import LATEST, Code, Function, Revision, conflict, invalid, now, parse_name
-from localcloud.services.lambda_.store import Service, configuration
-
-_PAGE = 50
+from localcloud.services.lambda_.service import Service, configuration, paged
 
 
 def install(service: Service) -> None:
@@ -155,7 +153,7 @@ class Functions:
             return configuration(function, revision)
 
     def publish_version(self, request: Request) -> dict[str, Any]:
-        """PublishVersion, guarded by CodeSha256 and RevisionId; with nothing changed, the version that is there."""
+        """PublishVersion, guarded by CodeSha256 and RevisionId. With nothing changed, the version that is there."""
         params = request.params
         with self.store.lock:
             function, _ = self.service.find(request)
@@ -204,13 +202,3 @@ def _location(request: Request, code: Code) -> dict[str, Any]:
     if code.digest:
         return {"RepositoryType": "ECR", "ImageUri": code.image_uri, "ResolvedImageUri": code.resolved_uri}
     return {"RepositoryType": "S3", "Location": f"{request.origin}/_stepladder/lambda/code/{code.zip_path}"}
-
-
-def paged(request: Request, member: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Cut a page out of rows; the marker is an offset."""
-    start = int(request.params.get("Marker") or 0)
-    size = int(request.params.get("MaxItems") or _PAGE)
-    made: dict[str, Any] = {member: rows[start : start + size]}
-    if start + size < len(rows):
-        made["NextMarker"] = str(start + size)
-    return made

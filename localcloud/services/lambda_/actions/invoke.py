@@ -64,7 +64,7 @@ def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
 
 
 def _check_reach(invoker: Invoker, request: Request, key: Key, qualifier: str) -> None:
-    """Refuse what is in another region; what is another account's is for those whom its policy names."""
+    """Refuse what is in another region. What is another account's is for those whom its policy names."""
     if key.region != request.region:
         raise not_found(f"Functions from '{key.region}' are not reachable in this region ('{request.region}')")
     if key.account == request.account:

@@ -11,12 +11,12 @@ from localcloud.cloud import Request
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution.engine import ACCOUNT_CONCURRENCY
 from localcloud.services.lambda_.model import LATEST, Function, invalid, not_found, now, parse_name
-from localcloud.services.lambda_.store import Service, runtime_arn
+from localcloud.services.lambda_.service import Service, runtime_arn
 
 _UNRESERVED = 100  # what AWS keeps for functions without a reservation
 _GIB = 1024**3
 _UNKNOWN = "The function doesn't exist."  # recorded on AWS, 2025-11-25
-_OWN_WORDS = frozenset(
+_OWN_MESSAGES = frozenset(
     {"PutFunctionEventInvokeConfig", "UpdateFunctionEventInvokeConfig", "ListFunctionEventInvokeConfigs"}
 )
 
@@ -34,7 +34,7 @@ def install(service: Service) -> None:
                     try:
                         function, qualifier = service.find(request)
                     except ServiceError as error:
-                        if error.code == "ResourceNotFoundException" and name in _OWN_WORDS:
+                        if error.code == "ResourceNotFoundException" and name in _OWN_MESSAGES:
                             raise not_found(_UNKNOWN) from None
                         raise
                     return handler(function, qualifier, request.params)
@@ -54,10 +54,10 @@ def _concurrency(service: Service, action: Callable[[str], Callable[[Handler], H
     @action("PutFunctionConcurrency")
     def put(function: Function, _qualifier: str, params: dict[str, Any]) -> dict[str, Any]:
         wanted = int(params["ReservedConcurrentExecutions"])
-        taken = sum(
+        reserved = sum(
             f.reserved or 0 for k, f in service.store.functions.items() if f is not function and _near(k, function)
         )
-        if ACCOUNT_CONCURRENCY - taken - wanted < _UNRESERVED:
+        if ACCOUNT_CONCURRENCY - reserved - wanted < _UNRESERVED:
             raise invalid(
                 "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
                 f"below its minimum value of [{_UNRESERVED}]."

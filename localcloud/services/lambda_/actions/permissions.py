@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from localcloud.cloud import Request
 from localcloud.services.lambda_.model import LATEST, Function, Policy, conflict, invalid, not_found, stale
-from localcloud.services.lambda_.store import Service
+from localcloud.services.lambda_.service import Service
 
 
 def install(service: Service) -> None:

@@ -26,7 +26,7 @@ from localcloud.services.lambda_.execution.images import Registry
 from localcloud.services.lambda_.execution.logs import Journal, LogWriter
 from localcloud.services.lambda_.execution.pool import Pool
 from localcloud.services.lambda_.model import LATEST, Function, Key, Revision, conflict
-from localcloud.services.lambda_.store import Service
+from localcloud.services.lambda_.service import Service
 
 ACCOUNT_CONCURRENCY = 1000
 LAUNCHER = "STEPLADDER_LAUNCHER"  # auto (the default), process or container
@@ -65,12 +65,12 @@ class Invoker:
         self._registry = Registry(service.cloud)
         self._process = ProcessLauncher(service.folder, self._registry)
         self._container: Launcher | None = None
-        self._container_asked = False
+        self._container_tried = False
         self._launcher_lock = threading.Lock()
         self._ahead = ThreadPoolExecutor(2, thread_name_prefix="lambda-ahead")
         service.retire = self.pool.retire
         service.prepare = self.prepare
-        service.unfit = self.unfit
+        service.unsupported = self.unsupported
 
     def invoke(
         self,
@@ -103,7 +103,7 @@ class Invoker:
         """Unpack new code in the background, as Lambda does while a function is Pending or InProgress."""
         self._ahead.submit(self._process.prepare, self._probe(function, revision))
 
-    def unfit(self, function: Function, revision: Revision) -> str:
+    def unsupported(self, function: Function, revision: Revision) -> str:
         """Say why an image can't start on this machine, so that its update fails and no invocation has to.
 
         Only where nothing but the process launcher could run it: an engine may still come.
@@ -249,12 +249,12 @@ class Invoker:
 
     def _containers(self) -> Launcher | None:
         with self._launcher_lock:
-            if not self._container_asked:
+            if not self._container_tried:
                 from localcloud.launchers import container
 
                 if container.engine_answers():
                     self._container = container.ContainerLauncher(self._registry.login)
-                self._container_asked = self._container is not None
+                self._container_tried = self._container is not None
             return self._container
 
     def close(self) -> None:

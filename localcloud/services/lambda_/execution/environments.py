@@ -1,7 +1,7 @@
 """Execution environments: one sandbox each, one invocation at a time, reused while warm.
 
 The life of one is AWS's (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html): init, any
-number of invocations, shutdown. A timeout, a crash or a failed init ends it; so does a change of its function's code or
+number of invocations, shutdown. A timeout, a crash or a failed init ends it. So does a change of its function's code or
 configuration, and idleness.
 """
 
@@ -33,7 +33,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Report:
-    """How an invocation went: times in milliseconds, `init` None when the environment was warm; the log's last 4 KB."""
+    """How an invocation went: times in milliseconds, `init` None when the environment was warm. The log's last 4 KB."""
 
     outcome: Outcome
     duration: float
@@ -41,14 +41,14 @@ class Report:
     tail: bytes
 
 
-class NeverTaken(Exception):  # noqa: N818 - an answer, not an error
+class NotDelivered(Exception):  # noqa: N818 - an answer, not an error
     """A warm runtime ended before it took the invocation: another environment can have it."""
 
 
 class Environment:
-    """One execution environment; not started before its first invocation.
+    """One execution environment. Not started before its first invocation.
 
-    `spec` makes the sandbox's specification for a Runtime API's address; `choose` finds the launcher for it.
+    `spec` makes the sandbox's specification for a Runtime API's address. `choose` finds the launcher for it.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class Environment:
         self._memory = 0
         self._used = 0
         self._ready = False
-        self._taken = ""
-        self._quiet = False
+        self._delivered = ""
+        self._muted = False
         self._cheap = False  # to ask how much memory is used
 
     def run(self, work: Work) -> Report:
@@ -104,13 +104,13 @@ class Environment:
 
     def kill(self) -> None:
         """End the sandbox and its Runtime API."""
-        self.dead = self._quiet = True
+        self.dead = self._muted = True
         if self._sandbox is not None:
             self._sandbox.kill()
         if self._api is not None:
             self._api.close()
 
-    def look(self) -> None:
+    def enforce_memory(self) -> None:
         """Enforce the memory limit, by looking: Linux would kill the sandbox of AWS at once."""
         sandbox = self._sandbox
         if sandbox is None or self.dead:
@@ -127,7 +127,7 @@ class Environment:
             self._cheap = launcher.name == "process"
             self._api = RuntimeApi(
                 on_ready=self._on_ready,
-                on_taken=self._on_taken,
+                on_delivered=self._on_delivered,
                 on_init_error=lambda outcome: self._events.put(("init_error", outcome)),
                 on_outcome=lambda request_id, outcome: self._events.put(("outcome", (request_id, outcome))),
                 host=launcher.host,
@@ -146,7 +146,7 @@ class Environment:
         self.dead = True
         if kind == "init_error":
             return cast(Outcome, value)
-        return self._broken(work, kind, value, limit)
+        return self._failure(work, kind, value, limit)
 
     def _invoke(self, work: Work) -> Outcome:
         assert self._api is not None  # noqa: S101 - started
@@ -169,11 +169,11 @@ class Environment:
                 return outcome
             if kind in ("ended", "timeout"):
                 self.dead = True
-                if kind == "ended" and self._taken and self._taken != work.request_id:
-                    raise NeverTaken
-                return self._broken(work, kind, value, self._timeout)
+                if kind == "ended" and self._delivered and self._delivered != work.request_id:
+                    raise NotDelivered
+                return self._failure(work, kind, value, self._timeout)
 
-    def _broken(self, work: Work, kind: str, ended: Ended | None, limit: float) -> Outcome:
+    def _failure(self, work: Work, kind: str, ended: Ended | None, limit: float) -> Outcome:
         if kind == "timeout":
             message = f"Task timed out after {limit:.2f} seconds"
             if self._sandbox is not None:
@@ -196,12 +196,12 @@ class Environment:
             self._ready = True
             self._events.put(("ready", None))
 
-    def _on_taken(self, request_id: str) -> None:
-        self._taken = request_id
+    def _on_delivered(self, request_id: str) -> None:
+        self._delivered = request_id
         self._journal.start(request_id)
 
     def _on_line(self, text: str) -> None:
-        if not self._quiet:
+        if not self._muted:
             self._journal.line(text)
 
     def _on_end(self, ended: Ended) -> None:

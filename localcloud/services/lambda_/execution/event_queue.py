@@ -42,7 +42,7 @@ class Asynchronous:
         self._stopped = threading.Event()
 
     def submit(self, key: Key, qualifier: str, payload: bytes) -> str:
-        """Queue an event; return its request id."""
+        """Queue an event. Return its request id."""
         event = _Event(key, qualifier, payload, str(uuid4()))
         self._workers.submit(self._deliver, event)
         return event.request_id
@@ -125,7 +125,7 @@ class Asynchronous:
         return json.dumps(record)
 
     def _send(self, event: _Event, arn: str, body: str, attributes: dict[str, str] | None = None) -> None:
-        """Send to a queue, a topic, a function or a bus; a target that is gone loses the record, as on AWS."""
+        """Send to a queue, a topic, a function or a bus. A target that is gone loses the record, as on AWS."""
         _, _, service, region, account, name = arn.split(":", 5)
         made = {k: {"DataType": "String", "StringValue": v} for k, v in (attributes or {}).items()}
         where = {"region": region or event.key.region, "account": account or event.key.account}

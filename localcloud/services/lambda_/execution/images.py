@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from localcloud.services.ecr.api import credentials
+from localcloud.services.ecr.service import credentials
 from localcloud.services.ecr.store import store_of
 
 if TYPE_CHECKING:

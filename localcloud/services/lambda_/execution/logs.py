@@ -38,7 +38,7 @@ class Writer(Protocol):
     """Takes lines, in order."""
 
     def put(self, stream: Stream, message: str) -> None:
-        """Take a line; its time is now."""
+        """Take a line. Its time is now."""
 
 
 class LogWriter:
@@ -50,7 +50,7 @@ class LogWriter:
         threading.Thread(target=self._run, daemon=True, name="lambda-logs").start()
 
     def put(self, stream: Stream, message: str) -> None:
-        """Queue a line; its time is now."""
+        """Queue a line. Its time is now."""
         self._queue.put((stream, time.time_ns() // 1_000_000, message))
 
     def flush(self, timeout: float = 5.0) -> None:
@@ -90,8 +90,8 @@ class LogWriter:
                     store.create_log_stream(stream.group, stream.name)
                 store.put_log_events(stream.group, stream.name, events)
         except Exception as error:  # noqa: BLE001 - the one thread that writes logs must go on
-            told = f"{type(error).__name__}: {error}"
-            print(f"log lines of {stream.group} are lost: {told}", flush=True)  # noqa: T201 - the cloud's own log
+            reason = f"{type(error).__name__}: {error}"
+            print(f"log lines of {stream.group} are lost: {reason}", flush=True)  # noqa: T201 - the cloud's own log
 
 
 @dataclass
@@ -135,7 +135,7 @@ class Journal:
     def report(
         self, request_id: str, *, duration: float, init: float | None, memory: int, used: int, error: str
     ) -> None:
-        """Write END and REPORT. Times in milliseconds, memory in MB; `error` is the errorType, or empty."""
+        """Write END and REPORT. Times in milliseconds, memory in MB. `error` is the errorType, or empty."""
         billed = int(duration + (init or 0)) + 1
         if self.json:
             metrics = {"durationMs": round(duration, 3), "billedDurationMs": billed, "memorySizeMB": memory}

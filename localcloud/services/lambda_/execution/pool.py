@@ -7,10 +7,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from localcloud.services.lambda_.execution.environments import Environment, NeverTaken, Report, Work
+from localcloud.services.lambda_.execution.environments import Environment, NotDelivered, Report, Work
 
 IDLE_SECONDS = 300.0
-_LOOK_SECONDS = 0.25  # between looks at memory and idleness
+_POLL_SECONDS = 0.25  # between looks at memory and idleness
 
 
 def _kill(environments: list[Environment]) -> None:
@@ -36,7 +36,7 @@ class Pool:
             environment = self._take(uid) or self._add(make())
             try:
                 return environment.run(work)
-            except NeverTaken:
+            except NotDelivered:
                 continue
             finally:
                 self._give_back(uid, environment)
@@ -94,7 +94,7 @@ class Pool:
             environment.kill()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(_LOOK_SECONDS):
+        while not self._stopped.wait(_POLL_SECONDS):
             oldest = time.monotonic() - self.idle_seconds
             with self._lock:
                 busy = [e for e in self._all if e.busy]
@@ -105,4 +105,4 @@ class Pool:
             for environment in ended:
                 environment.kill()
             for environment in busy:
-                environment.look()
+                environment.enforce_memory()

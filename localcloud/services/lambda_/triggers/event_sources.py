@@ -1,6 +1,6 @@
 """Event source mappings: a poller per mapping that brings a queue's messages to a function.
 
-https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html. A batch that the function took is deleted; what it
+https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html. A batch that the function took is deleted. What it
 didn't take becomes visible again after the queue's visibility timeout.
 """
 
@@ -19,10 +19,9 @@ from uuid import uuid4
 
 from localcloud.cloud import Request
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.lambda_.actions.functions import paged
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.model import Key, conflict, invalid, not_found, parse_name
-from localcloud.services.lambda_.store import Service
+from localcloud.services.lambda_.service import Service, paged
 from localcloud.services.lambda_.triggers.sqs_records import failures, record
 from stepladder.core.names import partition_of
 
@@ -253,12 +252,12 @@ class Sources:
         if not failed and "ReportBatchItemFailures" in (mapping.config.get("FunctionResponseTypes") or ()):
             failed = failures(done.outcome.payload, {m["MessageId"] for m in batch})
         mapping.config["LastProcessingResult"] = "PROBLEM: Function call failed" if done.outcome.error else "OK"
-        taken = [m for m in batch if m["MessageId"] not in failed]
+        processed = [m for m in batch if m["MessageId"] not in failed]
         self._return_in_time(mapping, [m for m in batch if m["MessageId"] in failed], received)
-        for message in taken:
+        for message in processed:
             mapping.handles.pop(message["MessageId"], None)
-        for start in range(0, len(taken), _RECEIVE_MAX):
-            part = taken[start : start + _RECEIVE_MAX]
+        for start in range(0, len(processed), _RECEIVE_MAX):
+            part = processed[start : start + _RECEIVE_MAX]
             entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(part)]
             try:
                 self._sqs(mapping, "DeleteMessageBatch", {"QueueUrl": self._queue_url(mapping), "Entries": entries})

@@ -1,7 +1,7 @@
 """Moto's own services call functions in process: bring them here.
 
 EventBridge rules, S3 notifications, SNS, log subscriptions and Secrets Manager look for Moto's Lambda backend, which
-keeps nothing here; CloudFormation makes permissions in it. This stands in for the parts of it that they use.
+keeps nothing here. CloudFormation makes permissions in it. This stands in for the parts of it that they use.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Backend:
         return ""
 
     def target(self, target: dict[str, Any], event: dict[str, Any]) -> None:
-        """Send an event to a rule's target when that is a function; `Input` replaces the event."""
+        """Send an event to a rule's target when that is a function. `Input` replaces the event."""
         if ":lambda:" in target["Arn"]:
             try:
                 self.send(target["Arn"], "", target.get("Input") or json.dumps(event), "events.amazonaws.com")

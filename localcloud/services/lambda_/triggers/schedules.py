@@ -20,7 +20,7 @@ from localcloud.services.lambda_.triggers.cron import due_times, is_zone
 from localcloud.services.lambda_.triggers.moto_services import Backend
 from stepladder.core import schedules
 
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Plan:
 
 
 def install(cloud: Cloud) -> None:
-    """Refuse the expressions that AWS refuses; the rest of both services is Moto's."""
+    """Refuse the expressions that AWS refuses. The rest of both services is Moto's."""
 
     @cloud.action("scheduler", "CreateSchedule", "UpdateSchedule")
     def schedule(request: Request) -> Response:
@@ -90,7 +90,7 @@ class Schedules:
         self._stopped.set()
 
     def run_now(self, name: str) -> int:
-        """Call what schedules of this name call, now; return how many there were. Raises when there is none."""
+        """Call what schedules of this name call, now. Return how many there were. Raises when there is none."""
         plans = [plan for plan in _plans() if plan.name == name]
         if not plans:
             raise not_found(f"Schedule {name} does not exist.")
@@ -99,12 +99,12 @@ class Schedules:
         return len(plans)
 
     def _loop(self) -> None:
-        while not self._stopped.wait(_LOOK_SECONDS):
+        while not self._stopped.wait(_POLL_SECONDS):
             now = self._cloud.clock.now()
             for plan in _plans():
-                self._look(plan, now)
+                self._poll(plan, now)
 
-    def _look(self, plan: _Plan, now: float) -> None:
+    def _poll(self, plan: _Plan, now: float) -> None:
         key = (plan.arn, plan.expression)
         first = self._seen.setdefault(key, now)
         since = self._until.get(key, first)
@@ -148,7 +148,7 @@ class Schedules:
 
 
 def _plans() -> Iterator[_Plan]:
-    """Yield every schedule; nothing of Moto's is imported for that."""
+    """Yield every schedule. Nothing of Moto's is imported for that."""
     for account, region, backend in _each("moto.scheduler.models", "scheduler_backends"):
         for group in list(backend.schedule_groups.values()):
             for one in list(group.schedules.values()):
@@ -187,7 +187,7 @@ def _event(plan: _Plan, moment: float) -> dict[str, Any]:
 def _notification(plan: _Plan, moment: float) -> dict[str, Any]:
     """Make what EventBridge Scheduler delivers where a target names no Input.
 
-    That there is such a notification: https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Target.html; that
+    That there is such a notification: https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Target.html. That
     its `detail` is a text, unlike a rule's: cloud-custodian/cloud-custodian#9566.
     """
     return {**_event(plan, moment), "source": "aws.scheduler", "detail": "{}"}

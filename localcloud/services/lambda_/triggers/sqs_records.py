@@ -1,6 +1,6 @@
 """What an event source mapping makes of a queue's messages: the records of an event, and what failed in the end.
 
-The shape is https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html; what the page leaves out was recorded on AWS by
+The shape is https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html. What the page leaves out was recorded on AWS by
 LocalStack's tests (test_lambda_integration_sqs.py, test_message_body_and_attributes_passed_correctly, 2025-11-25).
 """
 

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html. What the page leaves open is as LocalStack's tests
 recorded it on AWS (tests/aws/services/lambda_/test_lambda.snapshot.json, test_lambda_url_echo_http_fixture_default and
 test_lambda_url_form_payload, 2025-11-24), and as published captures have it (middleapi/standard-server#93): the path
-keeps its percent-encoding, also where that is broken; repeated parameters and headers are joined by commas.
+keeps its percent-encoding, also where that is broken. Repeated parameters and headers are joined by commas.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from localcloud.cloud import Environ
 from localcloud.services.lambda_.model import Function
 
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
-_OWN = ("x-amzn-tls-cipher-suite", "x-amzn-tls-version", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto")
+_SET_BY_CLOUD = (
+    "x-amzn-tls-cipher-suite",
+    "x-amzn-tls-version",
+    "x-forwarded-for",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+)
 
 
 def made(
@@ -80,7 +86,7 @@ def _headers(environ: Environ) -> tuple[dict[str, str], list[str]]:
     headers: dict[str, str] = {}
     for given, value in environ["stepladder.headers"]:
         name = given.lower()
-        if name not in _OWN:  # the cloud says these, whatever a client does
+        if name not in _SET_BY_CLOUD:  # the cloud says these, whatever a client does
             between = "; " if name == "cookie" else ","
             headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
     return headers, [cookie for part in headers.get("cookie", "").split(";") if (cookie := part.strip())]
@@ -116,7 +122,7 @@ def _identity(caller: str, account: str) -> dict[str, Any]:
 
 
 def signer(environ: Environ) -> str:
-    """Return the access key id of a SigV4 request; signatures are not checked."""
+    """Return the access key id of a SigV4 request. Signatures are not checked."""
     text = environ.get("HTTP_AUTHORIZATION", "")
     if not text.startswith("AWS4-HMAC-SHA256"):
         text = "&".join(v for v in environ["QUERY_STRING"].split("&") if v.startswith("X-Amz-Credential="))

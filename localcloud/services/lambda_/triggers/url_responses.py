@@ -26,12 +26,12 @@ _HEADERS_LIMIT = 90  # of Python's client's 100, some are the server's own
 
 
 class _MalformedError(ValueError):
-    """No HTTP answer can be made of what the function returned; the text says why."""
+    """No HTTP answer can be made of what the function returned. The text says why."""
 
 
 @dataclass
 class Answer:
-    """An HTTP answer; `why` says for the cloud's log what was wrong with the function's."""
+    """An HTTP answer. `why` says for the cloud's log what was wrong with the function's."""
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -51,7 +51,7 @@ def broken(why: str = "") -> Answer:
 
 
 def mapped(payload: bytes) -> Answer:
-    """Turn what the function returned into an HTTP answer; with no statusCode all of it is the body."""
+    """Turn what the function returned into an HTTP answer. With no statusCode all of it is the body."""
     try:
         value = json.loads(payload or b"null", parse_constant=_no_constant)
         if not isinstance(value, dict) or "statusCode" not in value:
@@ -93,7 +93,7 @@ def _headers(value: Any) -> list[tuple[str, str]]:
 
 
 def _header(name: str, value: Any) -> str:
-    """Return a header's value in the bytes in which it leaves; numbers and booleans as JSON writes them."""
+    """Return a header's value in the bytes in which it leaves. Numbers and booleans as JSON writes them."""
     if isinstance(value, list | Mapping):
         raise _MalformedError(f"header {name!r} is no text")
     sent = _text(value).encode().decode("latin-1")

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from localcloud.cloud import Environ, Request
-from localcloud.http.dispatch import FUNCTION_PATH as PREFIX
-from localcloud.http.dispatch import reason
+from localcloud.http.function_addresses import FUNCTION_PATH as PREFIX
+from localcloud.http.server import reason
 from localcloud.launchers.runtime_api import REQUEST_LIMIT
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.actions.permissions import allows
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.model import Function, Key, conflict, invalid, not_found, now
-from localcloud.services.lambda_.store import Service
+from localcloud.services.lambda_.service import Service
 from localcloud.services.lambda_.triggers import url_events as events
 from localcloud.services.lambda_.triggers.url_responses import Answer, broken, mapped, message
 
@@ -124,21 +124,21 @@ class Urls:
         """Answer a request to a path below `/_url/<id>`."""
         path, _, query = environ["RAW_URI"].partition("?")
         identity, _, rest = path.removeprefix(PREFIX).partition("/")
-        host = f"{identity}{HOST}:{environ['SERVER_PORT']}" if is_loopback(environ) else _given_host(environ)
+        host = f"{identity}{HOST}:{environ['SERVER_PORT']}" if is_loopback(environ) else _requested_host(environ)
         answer = self._answer(environ, identity, host, "/" + rest, query)
         _keep_below(answer, f"{PREFIX}{identity}", host)
-        return _sent(answer, environ, start_response)
+        return _send(answer, environ, start_response)
 
     def by_host(self, identity: str, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request to the function's own host name."""
         path, _, query = environ["RAW_URI"].partition("?")
-        return _sent(self._answer(environ, identity, _given_host(environ), path, query), environ, start_response)
+        return _send(self._answer(environ, identity, _requested_host(environ), path, query), environ, start_response)
 
     def _answer(self, environ: Environ, identity: str, host: str, path: str, query: str) -> Answer:
-        found = self._find(identity)
-        if found is None:  # as AWS answers (LocalStack's recording, test_lambda_url_non_existing_url)
+        target = self._find(identity)
+        if target is None:  # as AWS answers (LocalStack's recording, test_lambda_url_non_existing_url)
             return message(403, None, x_amzn_ErrorType="AccessDeniedException")
-        function, qualifier = found
+        function, qualifier = target
         config = function.urls[qualifier]
         cors = _cors(config.get("Cors") or {}, environ)
         if environ["REQUEST_METHOD"] == "OPTIONS" and config.get("Cors") and "HTTP_ORIGIN" in environ:
@@ -159,8 +159,8 @@ class Urls:
         answer = broken() if done.outcome.error else mapped(done.outcome.payload)
         if answer.why:
             print(f"the URL of {function.key.name} answered 502: {answer.why}", flush=True)  # noqa: T201 - the cloud's log
-        taken = {name.lower() for name in cors} | {"x-amzn-requestid"}
-        answer.headers = [(name, value) for name, value in answer.headers if name.lower() not in taken]
+        replaced = {name.lower() for name in cors} | {"x-amzn-requestid"}
+        answer.headers = [(name, value) for name, value in answer.headers if name.lower() not in replaced]
         answer.headers += [("x-amzn-RequestId", done.request_id), *cors.items()]
         return answer
 
@@ -173,7 +173,7 @@ class Urls:
         return None
 
     def _may(self, function: Function, qualifier: str, *, signed: bool) -> bool:
-        """Signed callers are taken for the account's own; everybody else needs both permissions in the policy."""
+        """Signed callers are taken for the account's own. Everybody else needs both permissions in the policy."""
         with self.service.store.lock:
             if function.urls[qualifier]["AuthType"] == "AWS_IAM":
                 return signed
@@ -182,7 +182,7 @@ class Urls:
             )
 
 
-def _sent(answer: Answer, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _send(answer: Answer, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     headers = [(name, value) for name, value in answer.headers if name.lower() != "content-length"]
     headers.append(("Content-Length", str(len(answer.body))))
     start_response(f"{answer.status} {reason(answer.status)}", headers)
@@ -198,13 +198,13 @@ def _keep_below(answer: Answer, prefix: str, host: str) -> None:
                 answer.headers[place] = (name, prefix + inside)
 
 
-def _given_host(environ: Environ) -> str:
+def _requested_host(environ: Environ) -> str:
     return str(environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")
 
 
 def is_loopback(environ: Environ) -> bool:
     """Say whether the client reached the cloud on this machine: names below localhost mean the same to it."""
-    name = re.sub(r":\d+$", "", _given_host(environ)).strip("[]").lower()
+    name = re.sub(r":\d+$", "", _requested_host(environ)).strip("[]").lower()
     return name in ("localhost", "::1") or name.startswith("127.")
 
 

@@ -44,19 +44,19 @@ def is_met(rule: Mapping[str, Any], scope: Scope) -> bool:
     name = next((key for key in rule if key in OPERATORS), "")
     if not name:
         raise runtime_error(f"a choice rule has no comparison: {dict(rule)}")
-    found = scope.find(rule["Variable"])
+    variable = scope.find(rule["Variable"])
     if name in TESTS:
-        if found is MISSING and name != "IsPresent":
+        if variable is MISSING and name != "IsPresent":
             raise _unknown(rule, scope)
-        return TESTS[name](found) is rule[name]
-    if found is MISSING:
+        return TESTS[name](variable) is rule[name]
+    if variable is MISSING:
         raise _unknown(rule, scope)
-    wanted = scope.get(rule[name]) if name.endswith("Path") else rule[name]
+    expected = scope.get(rule[name]) if name.endswith("Path") else rule[name]
     name = name.removesuffix("Path")
     if name == "StringMatches":
-        return isinstance(found, str) and bool(_pattern(wanted).fullmatch(found))
+        return isinstance(variable, str) and bool(_pattern(expected).fullmatch(variable))
     kind = next(k for k in KINDS if name.startswith(k))
-    left, right = _as(kind, found), _as(kind, wanted)
+    left, right = _as(kind, variable), _as(kind, expected)
     return left is not None and right is not None and ORDER[name.removeprefix(kind)](left, right)
 
 

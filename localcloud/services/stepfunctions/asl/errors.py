@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class StateError(Exception):
-    """A state failed with an error name and a cause; Retry and Catch look at the name."""
+    """A state failed with an error name and a cause. Retry and Catch look at the name."""
 
     def __init__(self, error: str, cause: str = "") -> None:
         super().__init__(f"{error}: {cause}")
@@ -12,8 +12,8 @@ class StateError(Exception):
         self.cause = cause
 
     @property
-    def told(self) -> dict[str, str | None]:
-        """What events and descriptions say; what is empty isn't said."""
+    def details(self) -> dict[str, str | None]:
+        """What events and descriptions say. What is empty isn't said."""
         return {"error": self.error or None, "cause": self.cause or None}
 
     @property

@@ -17,7 +17,7 @@ DETAILS = {  # the field that holds an event type's details, where it isn't the 
 
 
 class History:
-    """A list of events. Thread-safe; `now` gives cloud time."""
+    """A list of events. Thread-safe. `now` gives cloud time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -29,7 +29,7 @@ class History:
             number = len(self.events) + 1
             event: dict[str, Any] = {"timestamp": at, "type": kind, "id": number, "previousEventId": previous}
             if details:
-                event[_field(kind)] = _told({k: _text(k, v) for k, v in details.items() if v is not None})
+                event[_field(kind)] = _with_details({k: _text(k, v) for k, v in details.items() if v is not None})
             self.events.append(event)
             return number
 
@@ -44,7 +44,7 @@ def _field(kind: str) -> str:
     return f"{kind[0].lower()}{kind[1:]}EventDetails"
 
 
-def _told(details: dict[str, Any]) -> dict[str, Any]:
+def _with_details(details: dict[str, Any]) -> dict[str, Any]:
     """Say beside input and output that they are whole, as AWS does in every answer."""
     return details | {f"{key}Details": {"truncated": False} for key in ("input", "output") if key in details}
 

@@ -7,17 +7,16 @@ too, without repeating what succeeded.
 from __future__ import annotations
 
 import copy
-import json
 import threading
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, Protocol
 
 from localcloud.clock import Clock
 from localcloud.services.stepfunctions.asl import choice, intrinsics
 from localcloud.services.stepfunctions.asl.errors import Aborted, StateError, runtime_error
+from localcloud.services.stepfunctions.asl.fail_and_wait import failure, wait_seconds
 from localcloud.services.stepfunctions.asl.history import LIMIT, History
-from localcloud.services.stepfunctions.asl.parallel import together
+from localcloud.services.stepfunctions.asl.parallel import run_parallel
 from localcloud.services.stepfunctions.asl.paths import Scope, place, template
 from localcloud.services.stepfunctions.asl.states import (
     NO_TIMEOUT,
@@ -41,7 +40,7 @@ class Tasks(Protocol):
     """What carries out the Task states."""
 
     def run(self, run: Run, task: Task) -> Any:
-        """Carry out a task and return its result; `StateError` when it fails, `Aborted` when it must stop."""
+        """Carry out a task and return its result. `StateError` when it fails, `Aborted` when it must stop."""
 
 
 class Run:
@@ -67,7 +66,7 @@ class Run:
         return self._branch(branch, data)
 
     def note(self, kind: str, previous: int, **details: Any) -> int:
-        """Add an event to the history; at the limit the execution fails, as on AWS."""
+        """Add an event to the history. At the limit the execution fails, as on AWS."""
         if len(self.history) >= LIMIT:
             raise StateError("States.Runtime", f"The execution reached the maximum number of history events ({LIMIT}).")
         return self.history.add(kind, self.clock.utcnow(), previous, **details)
@@ -90,7 +89,7 @@ class Run:
         return data
 
     def _state(self, branch: Branch, name: str, data: Any) -> tuple[str | None, Any]:
-        """Run one state; return the next one's name (None at the end) and its input."""
+        """Run one state. Return the next one's name (None at the end) and its input."""
         state = branch.machine["States"][name]
         kind = state["Type"]
         entered = self.clock.utcnow()
@@ -148,13 +147,13 @@ class Run:
     # -- one state
 
     def _once(self, branch: Branch, name: str, state: Mapping[str, Any], scope: Scope) -> tuple[str | None, Any]:
-        given = select(state.get("InputPath", "$"), scope)
-        inner = scope.with_data(given)
+        selected = select(state.get("InputPath", "$"), scope)
+        inner = scope.with_data(selected)
         kind = state["Type"]
         if kind == "Choice":
             return self._choose(branch, state, inner)
         if kind == "Fail":
-            raise self._failure(state, inner)
+            raise failure(state, inner)
         if kind in ("Task", "Pass", "Parallel", "Map"):
             result = getattr(self, f"_{kind.lower()}")(branch, name, state, inner)
             if "ResultSelector" in state:
@@ -165,7 +164,7 @@ class Run:
             if kind == "Wait":
                 self._wait(branch, state, inner)
             self._assign(branch, state, inner)
-            output = given
+            output = selected
         output = select(state.get("OutputPath", "$"), inner.with_data(output))
         check_size(output, name)
         return state.get("Next"), output
@@ -186,18 +185,6 @@ class Run:
         self._assign(branch, state, scope)
         return state["Default"], output
 
-    @staticmethod
-    def _failure(state: Mapping[str, Any], scope: Scope) -> StateError:
-        texts = {}
-        for key in ("Error", "Cause"):
-            path = state.get(f"{key}Path")
-            if path is None:
-                texts[key] = str(state.get(key, ""))
-            else:
-                found = scope.get(path) if path.startswith("$") else intrinsics.evaluate(path, scope)
-                texts[key] = found if isinstance(found, str) else json.dumps(found)
-        return StateError(texts["Error"], texts["Cause"])
-
     def _pass(self, _branch: Branch, _name: str, state: Mapping[str, Any], scope: Scope) -> Any:
         if "Result" in state:
             return copy.deepcopy(state["Result"])
@@ -208,14 +195,7 @@ class Run:
         return template(state[key], scope, intrinsics.evaluate) if key in state else scope.data
 
     def _wait(self, branch: Branch, state: Mapping[str, Any], scope: Scope) -> None:
-        if "Seconds" in state or "SecondsPath" in state:
-            seconds = state["Seconds"] if "Seconds" in state else scope.get(state["SecondsPath"])
-        else:
-            at = state["Timestamp"] if "Timestamp" in state else scope.get(state["TimestampPath"])
-            seconds = datetime.fromisoformat(at).timestamp() - self.clock.now()
-        if not isinstance(seconds, int | float):
-            raise runtime_error(f"a Wait's seconds must be a number, not {seconds!r}")
-        self._sleep(max(0.0, seconds), branch.abort)
+        self._sleep(wait_seconds(state, scope, self.clock.now()), branch.abort)
 
     def _task(self, branch: Branch, name: str, state: Mapping[str, Any], scope: Scope) -> Any:
         context = {**scope.context}
@@ -247,9 +227,9 @@ class Run:
                 self._job(branch, (*branch.where, name, number), machine, copy.deepcopy(data), dict(scope.context))
             )
         try:
-            results = together(jobs, len(jobs), branch.abort)
+            results = run_parallel(jobs, len(jobs), branch.abort)
         except StateError as error:
-            branch.previous = self.note("ParallelStateFailed", branch.previous, **error.told)
+            branch.previous = self.note("ParallelStateFailed", branch.previous, **error.details)
             raise
         branch.previous = self.note("ParallelStateSucceeded", branch.previous)
         return results
@@ -267,11 +247,11 @@ class Run:
             inner = Scope(scope.data, context, scope.variables)
             data = self._parameters(state, inner, selector) if selector in state else item
             jobs.append(self._iteration(branch, name, number, machine, data, context))
-        wide = int(quantity(state, "MaxConcurrency", scope) or MAP_THREADS)
+        concurrency = int(quantity(state, "MaxConcurrency", scope) or MAP_THREADS)
         try:
-            results = together(jobs, min(wide, MAP_THREADS), branch.abort)
+            results = run_parallel(jobs, min(concurrency, MAP_THREADS), branch.abort)
         except StateError as error:
-            branch.previous = self.note("MapStateFailed", branch.previous, **error.told)
+            branch.previous = self.note("MapStateFailed", branch.previous, **error.details)
             raise
         branch.previous = self.note("MapStateSucceeded", branch.previous)
         return results

@@ -26,7 +26,7 @@ WORDS = {"true": True, "false": False, "null": None}
 
 
 def evaluate(text: str, scope: Scope) -> Any:
-    """Evaluate one intrinsic function, arguments first; anything wrong is States.IntrinsicFailure."""
+    """Evaluate one intrinsic function, arguments first. Anything wrong is States.IntrinsicFailure."""
     try:
         value, end = _value(text, 0, scope)
     except StateError:
@@ -63,15 +63,15 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def _arguments(text: str, at: int, scope: Scope) -> tuple[list[Any], int]:
-    found: list[Any] = []
+    values: list[Any] = []
     while True:
         sign = TOKEN.match(text, at)
         if sign and sign["sign"] == ")":
-            return found, sign.end()
+            return values, sign.end()
         if sign and sign["sign"] == ",":
             at = sign.end()
         value, at = _value(text, at, scope)
-        found.append(value)
+        values.append(value)
 
 
 def _format(template: str, *arguments: Any) -> str:
@@ -83,17 +83,17 @@ def _format(template: str, *arguments: Any) -> str:
         value = left.pop(0)
         return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
-    made = re.sub(r"\{\}|\\[{}]", fill, template)
+    text = re.sub(r"\{\}|\\[{}]", fill, template)
     if left:
         raise ValueError("States.Format has more arguments than {}")
-    return made
+    return text
 
 
 def _range(first: int, last: int, step: int) -> list[int]:
-    made = list(range(first, last + (1 if step > 0 else -1), step))
-    if len(made) > 1000:  # noqa: PLR2004 - the documented limit
+    values = list(range(first, last + (1 if step > 0 else -1), step))
+    if len(values) > 1000:  # noqa: PLR2004 - the documented limit
         raise ValueError("States.ArrayRange makes at most 1000 items")
-    return made
+    return values
 
 
 def _unique(items: list[Any]) -> list[Any]:

@@ -11,12 +11,12 @@ from localcloud.services.stepfunctions.asl.errors import StateError
 from localcloud.services.stepfunctions.asl.states import LinkedEvent
 
 
-def together(jobs: list[Callable[[threading.Event], Any]], wide: int, outer: threading.Event) -> list[Any]:
-    """Run jobs, `wide` at a time; the first failure aborts the others and is raised."""
-    if wide <= 1 or len(jobs) <= 1:
+def run_parallel(jobs: list[Callable[[threading.Event], Any]], concurrency: int, outer: threading.Event) -> list[Any]:
+    """Run jobs, `concurrency` at a time. The first failure aborts the others and is raised."""
+    if concurrency <= 1 or len(jobs) <= 1:
         return [job(outer) for job in jobs]
     abort = LinkedEvent(outer)
-    with ThreadPoolExecutor(wide) as pool:
+    with ThreadPoolExecutor(concurrency) as pool:
         futures = [pool.submit(job, abort) for job in jobs]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         failed = next((f for f in futures if f in done and f.exception()), None)

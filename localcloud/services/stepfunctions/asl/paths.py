@@ -1,6 +1,6 @@
 """JSONPath and payload templates.
 
-Paths: `$.a['b'][0][-1][*]..c[1:3]`, `$$` for the context object, `$name` for a variable; filters go to jsonpath-ng.
+Paths: `$.a['b'][0][-1][*]..c[1:3]`, `$$` for the context object, `$name` for a variable. Filters go to jsonpath-ng.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Scope:
         return Scope(data, self.context, self.variables)
 
     def find(self, path: str) -> Any:
-        """Return what a path finds, `MISSING` when nothing; a path that may find several returns a list."""
+        """Return what a path finds, `MISSING` when nothing. A path that may find several returns a list."""
         if path.startswith("$$"):
             root, rest = self.context, path[2:]
         elif path.startswith("$") and re.match(r"\$[A-Za-z_]", path):
@@ -48,16 +48,16 @@ class Scope:
         return _walk(root, rest)
 
     def get(self, path: str) -> Any:
-        """Return what a path finds; nothing is `States.Runtime`."""
-        found = self.find(path)
-        if found is MISSING:
+        """Return what a path finds. Nothing is `States.Runtime`."""
+        value = self.find(path)
+        if value is MISSING:
             raise runtime_error(f"The JSONPath '{path}' could not be found in the input '{_short(self.data)}'")
-        return found
+        return value
 
 
 @functools.cache
 def _steps(path: str) -> tuple[tuple[str, str], ...] | None:
-    """Split a path into steps; None when it needs jsonpath-ng."""
+    """Split a path into steps, or None when it needs jsonpath-ng."""
     steps, at = [], 0
     while at < len(path):
         match = STEP.match(path, at)
@@ -74,12 +74,12 @@ def _walk(root: Any, path: str) -> Any:
     if steps is None:
         return _with_library(root, f"${path}")
     several = any(kind in ("deep", "star", "slice") or value == "*" for kind, value in steps)
-    found = [root]
+    nodes = [root]
     for kind, value in steps:
-        found = [item for node in found for item in _children(node, kind, value)]
+        nodes = [item for node in nodes for item in _children(node, kind, value)]
     if several:
-        return found
-    return found[0] if found else MISSING
+        return nodes
+    return nodes[0] if nodes else MISSING
 
 
 def _children(node: Any, kind: str, value: str) -> list[Any]:
@@ -97,13 +97,13 @@ def _children(node: Any, kind: str, value: str) -> list[Any]:
 
 
 def _deep(node: Any, name: str) -> list[Any]:
-    found: list[Any] = []
+    nodes: list[Any] = []
     if isinstance(node, dict):
-        found += [v for k, v in node.items() if name in (k, "*")]
+        nodes += [v for k, v in node.items() if name in (k, "*")]
     children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     for child in children:
-        found += _deep(child, name)
-    return found
+        nodes += _deep(child, name)
+    return nodes
 
 
 @functools.cache
@@ -122,7 +122,7 @@ def _with_library(root: Any, path: str) -> Any:
 
 
 def place(data: Any, path: str | None, value: Any) -> Any:
-    """Return `data` with `value` at a reference path (ResultPath); None for the path keeps `data`."""
+    """Return `data` with `value` at a reference path (ResultPath). None for the path keeps `data`."""
     if path is None:
         return data
     if path == "$":
@@ -157,8 +157,8 @@ def template(raw: Any, scope: Scope, intrinsic: Callable[[str, Scope], Any]) -> 
         if name.endswith(".$"):
             if not isinstance(value, str):
                 raise runtime_error(f"The value for the field '{name}' must be a valid JSONPath or intrinsic function")
-            found = scope.get(value) if value.startswith("$") else intrinsic(value, scope)
-            filled[name[:-2]] = copy.deepcopy(found)
+            result = scope.get(value) if value.startswith("$") else intrinsic(value, scope)
+            filled[name[:-2]] = copy.deepcopy(result)
         else:
             filled[name] = template(value, scope, intrinsic)
     return filled

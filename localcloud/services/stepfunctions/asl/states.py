@@ -1,4 +1,4 @@
-"""What the interpreter works with: tries of tasks, branches, checkpoints; and the small rules of states."""
+"""What the interpreter works with: tries of tasks, branches, checkpoints. And the small rules of states."""
 
 from __future__ import annotations
 
@@ -70,18 +70,18 @@ class LinkedEvent(threading.Event):
 
 
 def select(path: str | None, scope: Scope) -> Any:
-    """Return what InputPath or OutputPath selects; null selects an empty object."""
+    """Return what InputPath or OutputPath selects. Null selects an empty object."""
     if path is None:
         return {}
     return scope.data if path == "$" else scope.get(path)
 
 
 def quantity(state: Mapping[str, Any], key: str, scope: Scope) -> float | None:
-    """Return a number that a state gives itself or by a path (`<key>Path`); None when it gives none."""
-    found = scope.get(state[f"{key}Path"]) if f"{key}Path" in state else state.get(key)
-    if found is not None and (isinstance(found, bool) or not isinstance(found, int | float)):
-        raise runtime_error(f"{key} must be a number, not {found!r}")
-    return None if found is None else float(found)
+    """Return a number that a state gives itself or by a path (`<key>Path`). None when it gives none."""
+    value = scope.get(state[f"{key}Path"]) if f"{key}Path" in state else state.get(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise runtime_error(f"{key} must be a number, not {value!r}")
+    return None if value is None else float(value)
 
 
 def matching(rules: list[Mapping[str, Any]] | None, error: StateError) -> int | None:
@@ -105,8 +105,8 @@ def delay(retrier: Mapping[str, Any], tries: int) -> float:
 def check_size(data: Any, name: str) -> None:
     """Raise States.DataLimitExceeded for a result of a state or a task that is too large."""
     if len(json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()) > DATA_LIMIT:
-        told = "returned a result with a size exceeding the maximum number of bytes service limit."
-        raise StateError("States.DataLimitExceeded", f"The state/task '{name}' {told}")
+        reason = "returned a result with a size exceeding the maximum number of bytes service limit."
+        raise StateError("States.DataLimitExceeded", f"The state/task '{name}' {reason}")
 
 
 def new_token() -> str:

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from stepladder.images.model import ARCHITECTURE
-
 NAME = "docker"
 DEFAULT = "unix:///var/run/docker.sock"
 _SECONDS = 2.0
@@ -59,7 +57,7 @@ def find() -> Engine | None:
     try:
         info = _info(address())
         named = str(info["Architecture"])
-        architecture = ARCHITECTURE.get(named, _MACHINES.get(named, named))
+        architecture = _MACHINES.get(named, named)
         return Engine(str(info["ServerVersion"]), architecture, str(info["Name"]) == socket.gethostname())
     except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException):
         return None

@@ -1,0 +1,10 @@
+"""The addresses of function URLs: a host name or a path of the cloud's own port."""
+
+from __future__ import annotations
+
+import re
+
+FUNCTION_HOST = re.compile(r"([a-z0-9]{32})\.lambda-url\.(?:localhost|[a-z0-9-]+\.on\.aws)\.?(?::\d+)?")
+"""A function's own host name, here and on AWS. Whatever its path, such a request is the function's."""
+FUNCTION_PATH = "/_url/"
+"""How a path begins that leads to a function."""

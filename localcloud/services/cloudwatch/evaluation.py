@@ -1,0 +1,136 @@
+"""The state that a metric alarm is in: M out of N periods, missing data, percentiles, metric math.
+
+Only whole periods count. An alarm looks at two periods more than it needs, so that late data is found (AWS looks at a
+few more, and doesn't say how many).
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from localcloud.metrics import MetricKey, Metrics, Point
+from localcloud.services.cloudwatch import metric_math
+from localcloud.services.cloudwatch.model import ALARM, NO_DATA, OK, Alarm
+
+EXTRA_PERIODS = 2
+COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "GreaterThanThreshold": operator.gt,
+    "LessThanThreshold": operator.lt,
+    "LessThanOrEqualToThreshold": operator.le,
+}
+
+
+def evaluate(alarm: Alarm, metrics: Metrics, now: float) -> tuple[str, str]:
+    """Return the state that an alarm is in at `now`, and why."""
+    given = alarm.given
+    periods = int(given["EvaluationPeriods"])
+    needed = int(given.get("DatapointsToAlarm") or periods)
+    period = alarm.period
+    last = math.floor(now / period) * period
+    times = [float(last - period * back) for back in range(periods + EXTRA_PERIODS, 0, -1)]
+    series = _alarm_series(alarm, metrics, times)
+    values = [series[at] for at in reversed(times) if at in series][:periods]
+    breaches = COMPARE[given["ComparisonOperator"]]
+    breaching = sum(breaches(value, float(given["Threshold"])) for value in values)
+    missing = periods - len(values)
+    treatment = given.get("TreatMissingData") or "missing"
+    state = _decide(alarm.state, breaching, len(values), missing, periods, needed, treatment)
+    shown = ", ".join(f"{value:g}" for value in values) or "none"
+    reason = f"Threshold Crossed: {breaching} of the last {len(values)} datapoints [{shown}] against the threshold "
+    reason += f"({given['Threshold']:g}), {given['ComparisonOperator']}"
+    if state == NO_DATA:
+        reason = f"Insufficient Data: {missing} datapoints were unknown"
+    return state, reason
+
+
+def _decide(current: str, breaching: int, present: int, missing: int, periods: int, needed: int, treatment: str) -> str:
+    if missing and treatment == "breaching":
+        breaching += missing
+    elif present == 0 and treatment == "missing":
+        return NO_DATA
+    elif missing and treatment in ("missing", "ignore"):
+        if breaching >= (min(needed, present) if treatment == "missing" and breaching == present else needed):
+            return ALARM
+        enough = present - breaching > periods - needed  # no filling of the gaps could raise the alarm
+        return OK if enough or treatment == "missing" else current
+    return ALARM if breaching >= needed else OK
+
+
+def _alarm_series(alarm: Alarm, metrics: Metrics, times: Sequence[float]) -> metric_math.Series:
+    given = alarm.given
+    if given.get("Metrics"):
+        returned = [q for q in given["Metrics"] if q.get("ReturnData", True)]
+        return query_series(given["Metrics"], metrics, alarm.account, alarm.region, times)[returned[0]["Id"]]
+    key = metric_key(alarm.account, alarm.region, given)
+    statistic = given.get("ExtendedStatistic") or given["Statistic"]
+    return statistic_series(metrics, key, statistic, times, alarm.period)
+
+
+def query_series(
+    queries: Sequence[Mapping[str, Any]], metrics: Metrics, account: str, region: str, times: Sequence[float]
+) -> dict[str, metric_math.Series]:
+    """Evaluate MetricDataQueries, expressions after what they name. Returns a series for each Id."""
+    period = int(times[1] - times[0]) if len(times) > 1 else 60
+    series: dict[str, metric_math.Series] = {}
+    for query in queries:
+        if "MetricStat" in query:
+            stat = query["MetricStat"]
+            key = metric_key(query.get("AccountId") or account, region, stat["Metric"])
+            series[query["Id"]] = statistic_series(metrics, key, stat["Stat"], times, period)
+    open_queries = [q for q in queries if "Expression" in q]
+    while open_queries:
+        ids = {q["Id"] for q in open_queries}
+        ready = [q for q in open_queries if not (metric_math.names(q["Expression"]) - {q["Id"]}) & ids]
+        if not ready:
+            raise metric_math.ExpressionError("the expressions refer to each other in a circle")
+        for query in ready:
+            series[query["Id"]] = metric_math.evaluate(query["Expression"], series, times, period)
+            open_queries.remove(query)
+    return series
+
+
+def metric_key(account: str, region: str, given: Mapping[str, Any]) -> MetricKey:
+    """Return the key of a metric named as the API does."""
+    dimensions = tuple(sorted((d["Name"], d["Value"]) for d in given.get("Dimensions") or ()))
+    return MetricKey(account, region, given["Namespace"], given["MetricName"], dimensions)
+
+
+def statistic_series(
+    metrics: Metrics, key: MetricKey, statistic: str, times: Sequence[float], period: float
+) -> metric_math.Series:
+    """Return a statistic of each period that has data. `times` are the periods' starts."""
+    points = metrics.points(key, times[0], times[-1] + period)
+    series: metric_math.Series = {}
+    for start in times:
+        inside = [p for p in points if start <= p.timestamp < start + period]
+        if inside:
+            series[start] = statistic_of(inside, statistic)
+    return series
+
+
+def statistic_of(points: Sequence[Point], statistic: str) -> float:
+    """Return Sum, Average, Minimum, Maximum, SampleCount or a percentile like p99 of points."""
+    samples = sum(p.samples for p in points)
+    total = sum(p.value * p.samples for p in points)
+    simple: dict[str, Callable[[], float]] = {
+        "Sum": lambda: total,
+        "Average": lambda: total / samples,
+        "Minimum": lambda: min(p.value for p in points),
+        "Maximum": lambda: max(p.value for p in points),
+        "SampleCount": lambda: samples,
+    }
+    if statistic in simple:
+        return simple[statistic]()
+    if not statistic.lower().startswith("p"):
+        raise metric_math.ExpressionError(f"the local cloud doesn't offer the statistic {statistic}")
+    rank, seen = float(statistic[1:]) / 100 * samples, 0.0
+    for point in sorted(points, key=lambda p: p.value):
+        seen += point.samples
+        if seen >= rank:
+            return point.value
+    return max(p.value for p in points)

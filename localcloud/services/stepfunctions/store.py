@@ -1,0 +1,45 @@
+"""All of Step Functions in one account and region."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from localcloud.cloud import ServiceError
+from localcloud.services.stepfunctions.model import Execution, Machine
+from stepladder.core.names import partition_of
+
+_ARN = r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:"
+_MACHINE = re.compile(_ARN + r"stateMachine:[^:\s]+(:[^:\s]+)?")
+_EXECUTION = re.compile(_ARN + r"execution:[^:\s]+:[^:\s]+")
+
+
+@dataclass
+class States:
+    """All of Step Functions in one account and region."""
+
+    account: str
+    region: str
+    machines: dict[str, Machine] = field(default_factory=dict)
+    executions: dict[str, Execution] = field(default_factory=dict)
+
+    def arn(self, kind: str, name: str) -> str:
+        """Return the ARN of a stateMachine or an execution (`<machine>:<name>`)."""
+        return f"arn:{partition_of(self.region)}:states:{self.region}:{self.account}:{kind}:{name}"
+
+    def machine(self, arn: str) -> Machine:
+        """Return a machine by its unqualified ARN, or raise the service's error."""
+        if not _MACHINE.fullmatch(arn):
+            raise ServiceError("InvalidArn", f"Invalid Arn: '{arn}'")
+        machine = self.machines.get(":".join(arn.split(":")[:7]))
+        if machine is None:
+            raise ServiceError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
+        return machine
+
+    def execution(self, arn: str) -> Execution:
+        """Return an execution, or raise the service's error."""
+        if not _EXECUTION.fullmatch(arn):
+            raise ServiceError("InvalidArn", f"Invalid Arn: '{arn}'")
+        if arn not in self.executions:
+            raise ServiceError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
+        return self.executions[arn]
