@@ -1,7 +1,7 @@
 """What a service sees of the local cloud.
 
 A service is a folder in `localcloud.services`. Its `api` module has `install(cloud)`, which registers handlers of
-actions and path routes, and takes part in stopping and in keeping state. docs/concepts/local-cloud.md describes how.
+actions and path routes, and takes part in stopping and in keeping state. docs/reference/local-cloud.md describes how.
 """
 
 from __future__ import annotations
