@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,11 @@ from stepladder.collections import namespace, project
 from stepladder.core.errors import BadInputError, ExitCode
 from stepladder.settings.load import DEFAULTS, load
 from stepladder.settings.overrides import PREFIX
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import cookiecutter_text
+import terraform_text
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {"account": "123456789012", "region": "eu-west-1"}
@@ -262,13 +268,15 @@ then. A later page may overrule it, and says so.
 
 
 def documents() -> dict[Path, str]:
-    """Return every generated document."""
+    """Return every generated document, and every file of which a part is generated."""
     front = ROOT / "README.md"
     return {
         ROOT / "docs" / "reference" / "README.md": reference(),
         ROOT / "docs" / "decisions" / "README.md": decisions(),
         front: readme(front.read_text("utf-8")),
         ROOT / "template" / "stepladder_template" / "packages.txt": packages(),
+        **cookiecutter_text.documents(ROOT),
+        **terraform_text.documents(ROOT),
     }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.collections.task import task
+from stepladder.core import resources, trigger_kinds
 
 HELP = {
     "answers": "JSON or YAML file of answers; flags win over it",
@@ -18,7 +19,7 @@ HELP = {
     "aws_region": "AWS region",
     "python_version": "3.11, 3.12, 3.13 or 3.14",
     "architecture": "arm64 or x86_64",
-    "trigger": "url-iam, url, sqs, schedule or none",
+    "trigger": trigger_kinds.question(resources.folder("template")),
     "image_builder": "auto, docker or layers",
     "ci": "github, gitlab, both or none",
     "git_init": "run `git init` in the new project",
@@ -47,7 +48,6 @@ def new(  # noqa: PLR0917 - one flag for each prompt, and Invoke passes them by 
     given = {key: value for key, value in locals().items() if value and key not in _NOT_ANSWERS}
     import shlex
 
-    from stepladder.core import resources
     from stepladder.core.console import Console
     from stepladder.scaffold.answers import check, read_file
     from stepladder.scaffold.generate import generate

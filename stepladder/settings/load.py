@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepladder.core import names, schedules
+from stepladder.core import names, resources, schedules, trigger_kinds
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import function as function_settings
@@ -24,7 +24,7 @@ from stepladder.settings.problems import Problems
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ARCHITECTURES = ("arm64", "x86_64")
-TRIGGERS = ("url", "url-iam", "sqs", "schedule", "none")
+TRIGGERS = trigger_kinds.names(resources.folder("template"))
 BUILDERS = ("auto", "docker", "layers")
 KEEP = (5, 1000)
 BUILD = ".stepladder"
@@ -35,7 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "project": "",
     "python": "3.13",
     "architecture": "arm64",
-    "trigger": "url-iam",
+    "trigger": trigger_kinds.default(resources.folder("template")),
     "schedule": "rate(1 hour)",
     "infra": "auto",
     "rungs": ["staging", "production"],

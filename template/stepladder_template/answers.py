@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Mapping
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from stepladder_template.core_modules import load_module
 
 ENVIRONMENT = "staging"
 NAME_MAX = 60
@@ -21,18 +21,8 @@ SHOWN = 40
 
 
 def load_names() -> ModuleType:
-    """Load `stepladder/core/names.py` as it lies beside this template: in a checkout, or around a wheel's data folder.
-
-    By path, not by import: cookiecutter's Python may have no stepladder, or another version of it.
-    """
-    root = Path(__file__).resolve().parent.parent.parent
-    for path in (root / "stepladder" / "core" / "names.py", root.parent / "core" / "names.py"):
-        if path.is_file():
-            loader = SourceFileLoader("stepladder_template_names", str(path))
-            module = sys.modules[loader.name] = ModuleType(loader.name)  # dataclasses look their module up
-            loader.exec_module(module)
-            return module
-    raise FileNotFoundError(f"stepladder/core/names.py isn't beside the template in {root}")
+    """Load stepladder's names and their rules."""
+    return load_module("names")
 
 
 def problems(answers: Mapping[str, Any]) -> list[str]:

@@ -1,8 +1,10 @@
 """What the template adds to cookiecutter's Jinja environment (a "local extension" in cookiecutter's words).
 
-It exists for two things that hooks can't do: refuse bad answers before anything is created, since cookiecutter makes
-the project's folder before it runs the first hook, and tell the hooks where the template is, since `_repo_dir` is
-relative to the caller's directory for a local template.
+It exists for three things that hooks can't do:
+
+* refuse bad answers before anything is created, since cookiecutter makes the project's folder before the first hook
+* tell the hooks where the template is, since `_repo_dir` is relative to the caller's directory for a local template
+* find the files of the chosen trigger kind
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from cookiecutter.exceptions import FailedHookException
 from jinja2 import Environment
 from jinja2.ext import Extension
 
+from stepladder_template import triggers
 from stepladder_template.answers import explain, problems
 
 _CALLER = os.getcwd()  # noqa: PTH109 - this module is imported before cookiecutter changes its directory
@@ -30,7 +33,7 @@ class BadAnswersError(FailedHookException):  # type: ignore[misc]  # cookiecutte
 
 
 class Stepladder(Extension):
-    """Adds `refuse_bad_answers`, `template_directory` and `caller_directory`."""
+    """Adds `refuse_bad_answers`, `template_directory`, `caller_directory`, `trigger_kind` and `trigger_file`."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -39,6 +42,8 @@ class Stepladder(Extension):
             # While cookiecutter renders a hook, its directory is the template's.
             template_directory=os.getcwd,
             caller_directory=lambda: _CALLER,
+            trigger_kind=triggers.kind,
+            trigger_file=triggers.file,
         )
 
 

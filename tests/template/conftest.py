@@ -14,7 +14,7 @@ from stepladder.core import resources
 from stepladder.scaffold.answers import check
 from stepladder.scaffold.generate import generate
 
-REQUIREMENTS = resources.folder("template") / "{{cookiecutter.project_slug}}" / "function"
+REQUIREMENTS = resources.folder("template") / "templates" / "common"
 
 
 @pytest.fixture(autouse=True)

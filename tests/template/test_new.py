@@ -127,8 +127,7 @@ def test_a_folder_that_exists_is_left_alone(here):
 def test_a_failure_in_the_middle_leaves_nothing(template, tmp_path):
     copy = tmp_path / "repository"
     shutil.copytree(template, copy / "template")
-    (copy / "stepladder/core").mkdir(parents=True)
-    shutil.copyfile(Path(names.__file__), copy / "stepladder/core/names.py")
+    shutil.copytree(Path(names.__file__).parent, copy / "stepladder/core")
 
     with pytest.raises(NotReadyError, match="the Terraform modules foundation, service, delivery aren't in") as refused:
         generate(copy / "template", tmp_path / "output", {})

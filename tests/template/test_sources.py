@@ -116,8 +116,7 @@ def test_an_output_folder_elsewhere_changes_nothing(repository, tmp_path):
 
 def test_a_template_without_its_repository_is_refused_and_leaves_nothing(repository, tmp_path):
     shutil.copytree(repository / "template", tmp_path / "copy/template")
-    (tmp_path / "copy/stepladder/core").mkdir(parents=True)
-    shutil.copyfile(repository / "stepladder/core/names.py", tmp_path / "copy/stepladder/core/names.py")
+    shutil.copytree(repository / "stepladder/core", tmp_path / "copy/stepladder/core")
     done = cookiecutter("copy/template", "-o", "out", cwd=tmp_path)
 
     assert done.returncode != 0

@@ -103,7 +103,7 @@ def test_outputs_are_what_callers_need(applied):
 
 def test_a_schedule_sends_what_the_sample_event_shows(applied, cloud):
     target = cloud.client("scheduler", region=REGION).get_schedule(Name=f"{PROJECT}-schedule")["Target"]
-    sample = json.loads((resources.folder("template") / "templates/event/schedule.json").read_text("utf-8"))
+    sample = json.loads((resources.folder("template") / "templates/triggers/schedule/event.json").read_text("utf-8"))
     sent = json.loads(target["Input"])
     assert sent.keys() == sample.keys()
     assert sent["time"] == "<aws.scheduler.scheduled-time>"

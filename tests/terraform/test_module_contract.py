@@ -125,29 +125,12 @@ def test_the_settings_have_the_service_modules_defaults():
     assert FunctionSettings().variables == given | {"environment_variables": {}}
 
 
-def table(module: str) -> str:
-    """Write the tables of a module's README."""
-    lines = ["| input | type | default | |", "|---|---|---|---|"]
-    for block in blocks(SOURCE / module, "variable"):
-        kind = "object" if block.text("type").startswith("object") else block.text("type")
-        default = "required" if block.required else f"`{block.text('default')}`"
-        lines.append(f"| `{block.name}` | {kind} | {default} | {block.description} |")
-    lines += ["", "| output | |", "|---|---|"]
-    lines += [f"| `{block.name}` | {block.description} |" for block in blocks(SOURCE / module, "output")]
-    return "\n".join(lines)
-
-
 @pytest.mark.parametrize("module", MODULES)
-def test_the_readme_lists_inputs_and_outputs(module, regenerate, regenerate_hint):
-    path = SOURCE / module / "README.md"
-    text = path.read_text(encoding="utf-8")
-    begin, end = "<!-- begin: generated -->\n", "\n<!-- end: generated -->"
-    before, rest = text.split(begin)
-    now, after = rest.split(end)
-    if regenerate:
-        path.write_text(before + begin + table(module) + end + after, encoding="utf-8")
-    else:
-        assert now == table(module), regenerate_hint
+def test_the_readme_lists_inputs_and_outputs(module):
+    text = (SOURCE / module / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    known = [block.name for kind in ("variable", "output") for block in blocks(SOURCE / module, kind)]
+    assert listed == known
 
 
 @pytest.mark.terraform

@@ -1,1 +1,1 @@
-{% include "test_handler/" ~ cookiecutter.__shape ~ ".py" %}
+{% include trigger_file(cookiecutter.trigger, "test_handler.py") %}

@@ -1,1 +1,1 @@
-{% include "handler/" ~ cookiecutter.__shape ~ ".py" %}
+{% include trigger_file(cookiecutter.trigger, "handler.py") %}

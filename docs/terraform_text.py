@@ -1,0 +1,204 @@
+"""Write the Terraform code that follows from other sources: the trigger kinds, the modules themselves.
+
+| written | from |
+|---|---|
+| `trigger_*.tf` beside it | the kinds' folders, as they are |
+| a kind's blocks in the module's `variables.tf`, `outputs.tf`, `role.tf` | the kinds' folders |
+| `variable "trigger"` | the names of the kinds |
+| the roots' `variables.tf`, `main.tf`, `outputs.tf` | their module |
+| the tables in the modules' READMEs, the row of `service` in the architecture page | the module |
+
+`docs/generate.py` runs it. Whatever else stands in these files stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepladder.core import trigger_kinds
+from stepladder.core.trigger_kinds import TriggerKind
+
+PASSED_ON = ("foundation", "service")
+"""The modules whose roots pass every variable on as it is."""
+MERGED = ("variables.tf", "outputs.tf", "role.tf")
+"""Files of a kind that are merged into the module's file of that name; all others are copied."""
+ROOT_HEADER = "# What is left null takes the default of the module, which also checks every value.\n\n"
+BEGIN, END = "<!-- begin: generated -->\n", "\n<!-- end: generated -->"
+STATEMENTS_END = "  # X-Ray has no resources to name"
+_OPTIONAL = re.compile(r"optional\((number|string|list\(string\)), .*\)$", re.MULTILINE)
+_BLOCK = re.compile(r'^(?:variable|output) "(\w+)" \{\n.*?^\}\n', re.DOTALL | re.MULTILINE)
+_STATEMENT = re.compile(r'  dynamic "statement" \{\n    for_each = var\.trigger .*?^  \}\n\n', re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where the sources and the written files are, below a checkout."""
+
+    checkout: Path
+
+    @property
+    def template(self) -> Path:
+        """The cookiecutter template."""
+        return self.checkout / "template"
+
+    def module(self, name: str) -> Path:
+        """Return the folder of a module."""
+        return self.checkout / "terraform" / "modules" / name
+
+    def root(self, name: str) -> Path:
+        """Return the folder of a project's root as the template has it."""
+        return self.template / "{{cookiecutter.project_slug}}" / "terraform" / name
+
+    def of_kind(self, kind: TriggerKind) -> Path:
+        """Return the folder of a kind's Terraform code; not every kind has one."""
+        return self.template / trigger_kinds.FOLDER / kind.name / "terraform"
+
+
+def documents(checkout: Path) -> dict[Path, str]:
+    """Return every written file and its text."""
+    folders = Folders(checkout)
+    kinds = trigger_kinds.read(folders.template)
+    service = folders.module("service")
+    written = {service / path.name: path.read_text("utf-8") for path in _kind_files(folders, kinds)}
+    own = {"trigger": trigger_variable(kinds)}
+    for kind in kinds:
+        own |= blocks(_text(folders.of_kind(kind) / "variables.tf"))
+    written[service / "variables.tf"] = merged(_text(service / "variables.tf"), own)
+    outputs: dict[str, str] = {}
+    for kind in kinds:
+        outputs |= blocks(_text(folders.of_kind(kind) / "outputs.tf"))
+    written[service / "outputs.tf"] = merged(_text(service / "outputs.tf"), outputs)
+    statements = [_text(folders.of_kind(kind) / "role.tf") for kind in kinds]
+    written[service / "role.tf"] = role(_text(service / "role.tf"), statements)
+    for name in PASSED_ON:
+        written |= _root(folders, name, written) | _readme(folders, name, written)
+    return written | _architecture(checkout, written)
+
+
+def blocks(text: str) -> dict[str, str]:
+    """Return the text of each variable or output by its name."""
+    return {match[1]: match[0] for match in _BLOCK.finditer(text)}
+
+
+def merged(text: str, given: Mapping[str, str]) -> str:
+    """Return the text of a file of blocks with these put in, in the order of their names."""
+    both = blocks(text) | given
+    return "\n".join(both[name] for name in sorted(both))
+
+
+def trigger_variable(kinds: Iterable[TriggerKind]) -> str:
+    """Return `variable "trigger"`."""
+    told = [f"`{kind.name}`{f' ({kind.note})' if kind.note else ''}" for kind in kinds]
+    names = [kind.name for kind in kinds]
+    default = next(kind.name for kind in kinds if kind.default)
+    allowed = ", ".join(f'"{name}"' for name in sorted(names))
+    return f"""variable "trigger" {{
+  description = "What calls the function, always through the alias: {listed(told)}."
+  type        = string
+  default     = "{default}"
+  nullable    = false
+
+  validation {{
+    condition     = contains([{allowed}], var.trigger)
+    error_message = "trigger must be {listed(names)}."
+  }}
+}}
+"""
+
+
+def listed(words: list[str]) -> str:
+    """Return `a, b or c`."""
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def role(text: str, pieces: Iterable[str]) -> str:
+    """Return role.tf with the statements that the kinds' role.tf add to the function's own policy."""
+    inner = [piece.partition("{\n")[2].removesuffix("}\n") for piece in pieces if piece]
+    head, end, tail = _STATEMENT.sub("", text).partition(STATEMENTS_END)
+    return head + "".join(f"{statement}\n" for statement in inner) + end + tail
+
+
+def _root(folders: Folders, name: str, written: Mapping[Path, str]) -> dict[Path, str]:
+    """Return the files of a root that follow from its module."""
+    module, root = folders.module(name), folders.root(name)
+    variables, outputs = _both(module, written)
+    width = max(map(len, variables))
+    main = _text(root / "main.tf")
+    assignments = "".join(f"  {each:<{width}} = var.{each}\n" for each in variables)
+    passed = re.compile(r"(?:^  \w+ += var\.\w+\n)+", re.MULTILINE)
+    return {
+        root / "variables.tf": ROOT_HEADER + "\n".join(map(passed_on, variables.values())),
+        root / "main.tf": passed.sub(lambda _: assignments, main, count=1),
+        root / "outputs.tf": "\n".join(
+            re.sub(r"^(  value +=) .*$", rf"\1 module.{name}.{each}", block, flags=re.MULTILINE)
+            for each, block in outputs.items()
+        ),
+    }
+
+
+def _readme(folders: Folders, name: str, written: Mapping[Path, str]) -> dict[Path, str]:
+    """Return a module's README with its table of inputs and outputs."""
+    path = folders.module(name) / "README.md"
+    variables, outputs = _both(folders.module(name), written)
+    lines = ["| input | type | default | |", "|---|---|---|---|"]
+    for each, block in variables.items():
+        kind, default = argument(block, "type"), argument(block, "default")
+        shown = f"`{default}`" if default else "required"
+        lines.append(f"| `{each}` | {'object' if 'object(' in kind else kind} | {shown} | {described(block)} |")
+    lines += ["", "| output | |", "|---|---|"]
+    lines += [f"| `{each}` | {described(block)} |" for each, block in outputs.items()]
+    before, _, rest = _text(path).partition(BEGIN)
+    after = rest.partition(END)[2]
+    return {path: before + BEGIN + "\n".join(lines) + END + after}
+
+
+def _architecture(checkout: Path, written: Mapping[Path, str]) -> dict[Path, str]:
+    """Return the architecture page with the row of the service module."""
+    path = checkout / "docs" / "concepts" / "architecture.md"
+    variables, outputs = _both(Folders(checkout).module("service"), written)
+    names = [
+        ", ".join(f"`{each}`" for each, block in variables.items() if bool(argument(block, "default")) == with_default)
+        for with_default in (False, True)
+    ]
+    row = f"| service | {names[0]}; with defaults: {names[1]} | {', '.join(f'`{each}`' for each in outputs)} |"
+    return {path: re.sub(r"^\| service \| `.*$", lambda _: row, _text(path), flags=re.MULTILINE)}
+
+
+def _both(module: Path, written: Mapping[Path, str]) -> tuple[dict[str, str], dict[str, str]]:
+    variables, outputs = (module / name for name in ("variables.tf", "outputs.tf"))
+    return (
+        blocks(written.get(variables) or _text(variables)),
+        blocks(written.get(outputs) or _text(outputs)),
+    )
+
+
+def argument(block: str, name: str) -> str:
+    """Return the first line of an argument's text, or an empty text."""
+    found = re.search(rf"^  {name} += (.*)$", block, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def described(block: str) -> str:
+    """Return a block's description."""
+    return argument(block, "description").strip('"')
+
+
+def passed_on(block: str) -> str:
+    """Return a root's variable for a module's: checked and defaulted there."""
+    head = block.partition("\n  validation {")[0].rstrip("}\n") + "\n"
+    lines = [line for line in head.splitlines(keepends=True) if not line.startswith("  nullable")]
+    text = _OPTIONAL.sub(r"optional(\1)", "".join(lines))
+    default = "  default = null" if "({\n" in text else r"\1 null"  # Terraform's format aligns what is on one line
+    return re.sub(r"^(  default +=) .*$", default, text, flags=re.MULTILINE).rstrip("\n") + "\n}\n"
+
+
+def _kind_files(folders: Folders, kinds: Iterable[TriggerKind]) -> list[Path]:
+    found = [path for kind in kinds for path in sorted(folders.of_kind(kind).glob("*.tf"))]
+    return [path for path in found if path.name not in MERGED]
+
+
+def _text(path: Path) -> str:
+    return path.read_text("utf-8") if path.is_file() else ""

@@ -1,0 +1,24 @@
+resource "aws_sns_topic" "this" {
+  for_each = toset(var.trigger == "topic" ? ["this"] : [])
+
+  name         = local.name
+  display_name = var.topic.display_name
+}
+
+resource "aws_sns_topic_subscription" "this" {
+  for_each = aws_sns_topic.this
+
+  endpoint  = aws_lambda_alias.live.arn
+  protocol  = "lambda"
+  topic_arn = each.value.arn
+}
+
+resource "aws_lambda_permission" "topic" {
+  for_each = aws_sns_topic.this
+
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.this.function_name
+  principal     = "sns.amazonaws.com"
+  qualifier     = aws_lambda_alias.live.name
+  source_arn    = each.value.arn
+}

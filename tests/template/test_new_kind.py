@@ -1,0 +1,83 @@
+"""A trigger kind that nobody knew is one folder: a project with it can be made, and passes its own tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import checkouts
+import pytest
+import yaml
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    return checkouts.with_the_made_up_kind(tmp_path_factory.mktemp("kind"))
+
+
+@pytest.fixture(scope="module")
+def project(checkout):
+    checkouts.run(checkout, "-c", MAKE, "topic")
+    return checkout / "out" / "hello-ladder"
+
+
+KNOWN = ["url", "url-iam", "sqs", "schedule", "topic", "none", "url-iam"]
+MAKE = """
+import sys
+from pathlib import Path
+from stepladder.core import resources
+from stepladder.scaffold.answers import check
+from stepladder.scaffold.generate import generate
+template = resources.folder("template")
+generate(template, Path("out"), check({"trigger": sys.argv[1], "ci": "both"}, template))
+"""
+
+
+def test_its_tests_pass(project, packages):
+    (project / ".stepladder").mkdir()
+    (project / ".stepladder/packages").symlink_to(packages)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=project,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_files_are_those_of_the_folder(project):
+    assert (project / "function/app/handler.py").read_text() == (checkouts.MADE_UP_KIND / "handler.py").read_text()
+    assert yaml.safe_load((project / "invoke.yaml").read_text())["stepladder"]["trigger"] == "topic"
+    readme = (project / "README.md").read_text()
+    assert "A container image on AWS Lambda, told of messages by an SNS topic." in readme
+    assert "aws sns publish" in readme
+    smoke = json.loads((project / "tests/smoke/answers.json").read_text())
+    assert smoke["payload"] == json.loads((project / "tests/events/event.json").read_text())
+
+
+def test_the_settings_the_prompts_and_the_reference_know_it(checkout):
+    told = "from stepladder.settings.load import TRIGGERS, DEFAULTS; print(*TRIGGERS, DEFAULTS['trigger'])"
+    assert checkouts.run(checkout, "-c", told).stdout.split() == KNOWN
+    declared = json.loads((checkout / "template/cookiecutter.json").read_text())
+    assert declared["trigger"] == ["url-iam", "url", "sqs", "schedule", "topic", "none"]
+    assert declared["__prompts__"]["trigger"]["topic"] == "an SNS topic"
+    reference = (checkout / "docs/reference/README.md").read_text()
+    assert "| url, url-iam, sqs, schedule, topic, none |" in reference
+    assert "| url-iam, url, sqs, schedule, topic or none |" in reference
+
+
+def test_cookiecutter_alone_makes_the_same_project(checkout, project, tmp_path):
+    argv = [sys.executable, "-m", "cookiecutter", str(checkout / "template"), "--no-input", "-o", str(tmp_path)]
+    subprocess.run([*argv, "trigger=topic", "ci=both"], check=True, timeout=60, capture_output=True)
+    made = tmp_path / "hello-ladder"
+    files = [path.relative_to(made) for path in made.rglob("*") if path.is_file()]
+    assert Path("terraform/modules/service/trigger_topic.tf") in files
+    for path in files:
+        if ".stepladder" not in path.parts:
+            assert (made / path).read_text() == (project / path).read_text(), path
