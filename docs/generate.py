@@ -9,6 +9,7 @@ A test compares what this gives with what is committed.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 import sys
@@ -19,8 +20,10 @@ from typing import Any
 
 from stepladder.collections import namespace, project
 from stepladder.core.errors import BadInputError, ExitCode
+from stepladder.settings.function import FunctionSettings
 from stepladder.settings.load import DEFAULTS, load
 from stepladder.settings.overrides import PREFIX
+from stepladder.settings.rules import Section, rule_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -30,6 +33,16 @@ import terraform_text
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = {"account": "123456789012", "region": "eu-west-1"}
 
+
+def of_function(section: type = FunctionSettings, prefix: str = "function") -> dict[str, str]:
+    """Return what each setting of the function is for, from their table."""
+    found: dict[str, str] = {}
+    for each in dataclasses.fields(section):
+        rule, key = rule_of(each), f"{prefix}.{each.name}"
+        found |= of_function(rule.kind, key) if isinstance(rule, Section) else {key: each.metadata["purpose"]}
+    return found
+
+
 SETTINGS = {
     "project": "name of the project, from which every AWS name is made",
     "python": "Python version of the function",
@@ -38,18 +51,7 @@ SETTINGS = {
     "schedule": "when, for the trigger `schedule`",
     "infra": "when `inv deploy` applies Terraform; `auto` is when its inputs changed",
     "rungs": "the ladder, lowest first; a list inside the list is one rung with several targets",
-    "function.memory_mb": "memory, and with it the share of processor",
-    "function.timeout_seconds": "how long one invocation may take",
-    "function.environment": "the function's environment variables; no secrets",
-    "function.log_level": "lowest level of the function's own log lines that is kept",
-    "function.log_retention_days": "how many days CloudWatch keeps the function's log",
-    "function.reserved_concurrency": "how many invocations may run at once; -1 sets no limit of its own",
-    "function.alarms.error_rate_percent": "share of failed calls that makes a release bad",
-    "function.alarms.latency_p99_ms": "p99 duration that makes a release bad; 0: four fifths of the timeout",
-    "function.alarms.minimum_invocations": "calls in a minute from which the error rate is judged",
-    "function.alarms.periods": "for how many minutes on end",
-    "function.alarms.throttles": "throttled calls in a minute that may be",
-    "function.alarms.topic_arns": "SNS topics that are told of every change of an alarm",
+    **of_function(),
     "image.builder": "how the image is built; `auto` is Docker where an engine answers",
     "image.base": "base image instead of AWS's own for the Python version",
     "image.context": "folder of the Dockerfile",

@@ -1,7 +1,8 @@
-"""Write the Terraform code that follows from other sources: the trigger kinds, the modules themselves.
+"""Write the Terraform code that follows from other sources: the settings, the trigger kinds, the modules themselves.
 
 | written | from |
 |---|---|
+| the function's settings in the service module's `variables.tf` | `stepladder/settings/function.py` |
 | `trigger_*.tf` beside it | the kinds' folders, as they are |
 | a kind's blocks in the module's `variables.tf`, `outputs.tf`, `role.tf` | the kinds' folders |
 | `variable "trigger"` | the names of the kinds |
@@ -13,13 +14,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import Field, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from stepladder.core import trigger_kinds
 from stepladder.core.trigger_kinds import TriggerKind
+from stepladder.settings.function import FunctionSettings
+from stepladder.settings.rules import Check, Section, checks_of, plain, rule_of, variable_of
 
 PASSED_ON = ("foundation", "service")
 """The modules whose roots pass every variable on as it is."""
@@ -63,7 +68,7 @@ def documents(checkout: Path) -> dict[Path, str]:
     kinds = trigger_kinds.read(folders.template)
     service = folders.module("service")
     written = {service / path.name: path.read_text("utf-8") for path in _kind_files(folders, kinds)}
-    own = {"trigger": trigger_variable(kinds)}
+    own = {**setting_variables(), "trigger": trigger_variable(kinds)}
     for kind in kinds:
         own |= blocks(_text(folders.of_kind(kind) / "variables.tf"))
     written[service / "variables.tf"] = merged(_text(service / "variables.tf"), own)
@@ -87,6 +92,46 @@ def merged(text: str, given: Mapping[str, str]) -> str:
     """Return the text of a file of blocks with these put in, in the order of their names."""
     both = blocks(text) | given
     return "\n".join(both[name] for name in sorted(both))
+
+
+def setting_variables() -> dict[str, str]:
+    """Return the variables of the function's settings."""
+    section = FunctionSettings()
+    return {variable_of(each): setting_variable(section, each) for each in fields(section)}
+
+
+def setting_variable(section: FunctionSettings, of: Field[Any]) -> str:
+    """Return the variable of one setting."""
+    rule, value = rule_of(of), getattr(section, of.name)
+    if isinstance(rule, Section):
+        width = max(len(each.name) for each in fields(rule.kind))
+        attributes = "".join(
+            f"    {each.name:<{width}} = optional({rule_of(each).terraform_type}, "
+            f"{literal(getattr(value, each.name))})\n"
+            for each in fields(rule.kind)
+        )
+        kind = f"  type = object({{\n{attributes}  }})\n  default  = {{}}\n  nullable = false\n"
+    else:
+        kind = f"  type        = {rule.terraform_type}\n  default     = {literal(value)}\n  nullable    = false\n"
+    head = f'variable "{variable_of(of)}" {{\n  description = {json.dumps(of.metadata["description"])}\n'
+    return head + kind + "".join(map(validation, checks_of(of))) + "}\n"
+
+
+def validation(check: Check) -> str:
+    """Return a validation."""
+    comment = f"  # {check.comment}\n" if check.comment else ""
+    space = "" if "\n" in check.condition else "    "  # Terraform's format aligns what is on one line
+    return f"""
+{comment}  validation {{
+    condition{space} = {check.condition}
+    error_message = {json.dumps(check.message)}
+  }}
+"""
+
+
+def literal(value: Any) -> str:
+    """Return a value as Terraform writes it."""
+    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else plain(value))
 
 
 def trigger_variable(kinds: Iterable[TriggerKind]) -> str:

@@ -1,37 +1,39 @@
-"""The `function:` part of the settings: what Terraform configures on and around the function, and what an alarm is."""
+"""The settings under `function:`, each in one place: what Terraform configures on and around the function.
+
+A setting is a field here. From it come the reading and checking of `invoke.yaml`, the service module's variable with
+its type, default, validations and description, the root that passes it on, and the reference page
+(`docs/generate.py`). What remains to be written for a new one is its use in the module's own resources.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder.settings.problems import Problems
-
-DEFAULTS: dict[str, Any] = {
-    "memory_mb": 256,
-    "timeout_seconds": 15,
-    "environment": {},
-    "log_level": "INFO",
-    "log_retention_days": 30,
-    "reserved_concurrency": -1,
-    "alarms": {
-        "error_rate_percent": 5.0,
-        "latency_p99_ms": 0,
-        "minimum_invocations": 10,
-        "periods": 1,
-        "throttles": 0,
-        "topic_arns": [],
-    },
-}
-"""Every key under `stepladder.function:` and `stepladder.environments.<name>.function:`; as in the `service` module."""
+from stepladder.settings.rules import (
+    Check,
+    Choice,
+    Offered,
+    Percent,
+    Section,
+    Texts,
+    Variables,
+    Whole,
+    defaults,
+    read_section,
+    setting,
+    variables,
+)
 
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
 RETENTION = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
-# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
+RESERVED_SOURCE = (
+    "https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime"
+)
 RESERVED = frozenset(
     {
         *("AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV", "AWS_REGION"),
@@ -41,107 +43,137 @@ RESERVED = frozenset(
         *("LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT"),
     }
 )
-LONGEST = 4096  # bytes of all variables together, as JSON
-_VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
-_TOPIC = re.compile(r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[^:]+")
-_WHOLE = 100  # percent
 
 
 @dataclass(frozen=True)
 class Alarms:
-    """When a release is bad. `latency_p99_ms` 0 is four fifths of the timeout; a period is a minute."""
+    """When a release is bad. A period is a minute."""
 
-    error_rate_percent: float = 5.0
-    latency_p99_ms: int = 0
-    minimum_invocations: int = 10
-    periods: int = 1
-    throttles: int = 0
-    topic_arns: tuple[str, ...] = ()
+    error_rate_percent: float = setting(5.0, Percent(), "share of failed calls that makes a release bad")
+    latency_p99_ms: int = setting(
+        0,
+        Whole(0, 900_000),
+        "p99 duration that makes a release bad; 0: four fifths of the timeout",
+        checks=(
+            Check(
+                "var.alarms.latency_p99_ms == 0 || (var.alarms.latency_p99_ms >= 1 && "
+                "var.alarms.latency_p99_ms <= 900000)",
+                "alarms.latency_p99_ms must be from 1 to 900000, or 0 for four fifths of the timeout.",
+            ),
+        ),
+    )
+    minimum_invocations: int = setting(
+        10,
+        Whole(1, 1_000_000),
+        "calls in a minute from which the error rate is judged",
+        checks=(
+            Check(
+                "var.alarms.minimum_invocations >= 1 && "
+                "floor(var.alarms.minimum_invocations) == var.alarms.minimum_invocations",
+                "alarms.minimum_invocations must be a whole number from 1 on.",
+            ),
+        ),
+    )
+    periods: int = setting(
+        1,
+        Whole(1, 60),
+        "for how many minutes on end",
+        checks=(
+            Check("contains(range(1, 61), var.alarms.periods)", "alarms.periods must be a whole number from 1 to 60."),
+        ),
+    )
+    throttles: int = setting(
+        0,
+        Whole(0, 1_000_000),
+        "throttled calls in a minute that may be",
+        checks=(Check("var.alarms.throttles >= 0", "alarms.throttles must not be negative."),),
+    )
+    topic_arns: tuple[str, ...] = setting(
+        (),
+        Texts(re.compile(r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[^:]+"), "ARNs of SNS topics", each="arn"),
+        "SNS topics that are told of every change of an alarm",
+    )
 
 
 @dataclass(frozen=True)
 class FunctionSettings:
-    """What Terraform configures. `reserved_concurrency` -1 sets none."""
+    """What Terraform configures. An environment says only what differs there."""
 
-    memory_mb: int = 256
-    timeout_seconds: int = 15
-    environment: Mapping[str, str] = field(default_factory=dict)
-    log_level: str = "INFO"
-    log_retention_days: int = 30
-    reserved_concurrency: int = -1
-    alarms: Alarms = field(default_factory=Alarms)
+    memory_mb: int = setting(
+        256,
+        Whole(128, 10240),
+        "memory, and with it the share of processor",
+        description="The function's memory, in MB; its processor share follows.",
+    )
+    timeout_seconds: int = setting(
+        15,
+        Whole(1, 900),
+        "how long one invocation may take",
+        description="How long one invocation may take, in seconds.",
+    )
+    environment: Mapping[str, str] = setting(
+        factory=dict,
+        rule=Variables(RESERVED, longest=4096, source=RESERVED_SOURCE),
+        purpose="the function's environment variables; no secrets",
+        variable="environment_variables",
+        description="The function's environment variables. They are configuration, not secrets: every reader of the "
+        "function sees them.",
+    )
+    log_level: str = setting(
+        "INFO",
+        Choice(LOG_LEVELS),
+        "lowest level of the function's own log lines that is kept",
+        description="The lowest level that the function's own log lines need to be kept: "
+        "TRACE, DEBUG, INFO, WARN, ERROR or FATAL.",
+    )
+    log_retention_days: int = setting(
+        30,
+        Offered(RETENTION, "a number of days that CloudWatch Logs offers, such as 7, 30, 90 or 365"),
+        "how many days CloudWatch keeps the function's log",
+        description="How many days CloudWatch keeps the function's log.",
+    )
+    reserved_concurrency: int = setting(
+        -1,
+        Whole(-1, 100_000),
+        "how many invocations may run at once; -1 sets no limit of its own",
+        description="How many invocations may run at once, taken from the account's share; "
+        "-1 sets no limit of its own.",
+        checks=(
+            Check(
+                "var.reserved_concurrency >= -1 && floor(var.reserved_concurrency) == var.reserved_concurrency",
+                "reserved_concurrency must be a whole number from 0 on, or -1.",
+            ),
+        ),
+    )
+    alarms: Alarms = setting(
+        factory=Alarms,
+        rule=Section(
+            Alarms,
+            more=(
+                Check(
+                    'var.deployment.strategy == "all-at-once" || '
+                    "var.alarms.error_rate_percent < var.deployment.percentage",
+                    "alarms.error_rate_percent must be less than deployment.percentage: "
+                    "a canary whose every call fails could not raise the alarm otherwise.",
+                    "The alarms see the alias, where the old version's good answers thin out the new one's errors.",
+                ),
+            ),
+        ),
+        description="When a release is bad, as CodeDeploy sees it: error rate (percent, judged from "
+        "minimum_invocations a period on), p99 duration (0: four fifths of the timeout), throttled invocations a "
+        "period; each over `periods` periods of a minute. `topic_arns` are told of every change.",
+    )
 
     @property
     def variables(self) -> dict[str, Any]:
         """The same as variables of the `service` module."""
-        given = {**asdict(self), "environment_variables": dict(self.environment)}
-        given["alarms"]["topic_arns"] = list(self.alarms.topic_arns)
-        del given["environment"]
-        return given
+        return variables(self)
+
+
+DEFAULTS: dict[str, Any] = defaults(FunctionSettings())
+"""Every key under `stepladder.function:` and `stepladder.environments.<name>.function:`."""
 
 
 def read(key: str, raw: object, default: FunctionSettings, problems: Problems) -> FunctionSettings:
     """Read a section; what it doesn't say is as in `default`."""
-    told = problems.mapping(key, raw, tuple(DEFAULTS))
-
-    def number(name: str, low: int, high: int) -> int:
-        return problems.number(f"{key}.{name}", told.get(name, getattr(default, name)), low, high)
-
-    days = told.get("log_retention_days", default.log_retention_days)
-    if days not in RETENTION:
-        problems.add(f"{key}.log_retention_days", days, ", ".join(map(str, RETENTION)))
-    return FunctionSettings(
-        memory_mb=number("memory_mb", 128, 10240),
-        timeout_seconds=number("timeout_seconds", 1, 900),
-        environment=_environment(f"{key}.environment", told.get("environment", {}), default.environment, problems),
-        log_level=problems.choice(f"{key}.log_level", told.get("log_level", default.log_level), LOG_LEVELS),
-        log_retention_days=days,
-        reserved_concurrency=number("reserved_concurrency", -1, 100_000),
-        alarms=_alarms(f"{key}.alarms", told.get("alarms", {}), default.alarms, problems),
-    )
-
-
-def _environment(key: str, raw: object, default: Mapping[str, str], problems: Problems) -> dict[str, str]:
-    if not isinstance(raw, Mapping):
-        problems.add(key, raw, "a mapping of names to text")
-        return {}
-    for name, value in raw.items():
-        if not _VARIABLE.fullmatch(str(name)) or not isinstance(value, str):
-            problems.add(f"{key}.{name}", value, "text, under a name like LOG_LEVEL")
-        if name in RESERVED:
-            problems.add(f"{key}.{name}", value, "a name that Lambda doesn't reserve: it sets this one itself")
-    found = {str(k): str(v) for k, v in {**default, **raw}.items()}
-    size = len(_as_json(found).encode())
-    if raw and size > LONGEST:
-        problems.add(key, f"{len(found)} variables, {size} bytes", f"{LONGEST} bytes together, as JSON")
-    return found
-
-
-def _as_json(values: Mapping[str, str]) -> str:
-    """Write variables as Terraform's `jsonencode` does, whose length the module limits."""
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
-
-
-def _alarms(key: str, raw: object, default: Alarms, problems: Problems) -> Alarms:
-    told = problems.mapping(key, raw, tuple(DEFAULTS["alarms"]))
-
-    def number(name: str, low: int, high: int) -> int:
-        return problems.number(f"{key}.{name}", told.get(name, getattr(default, name)), low, high)
-
-    rate = told.get("error_rate_percent", default.error_rate_percent)
-    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 < rate < _WHOLE:
-        problems.add(f"{key}.error_rate_percent", rate, "a number above 0 and below 100")
-        rate = default.error_rate_percent
-    topics = told.get("topic_arns", default.topic_arns)
-    if not isinstance(topics, (list, tuple)) or not all(_TOPIC.fullmatch(str(arn)) for arn in topics):
-        problems.add(f"{key}.topic_arns", topics, "a list of ARNs of SNS topics")
-        topics = ()
-    return Alarms(
-        error_rate_percent=rate,
-        latency_p99_ms=number("latency_p99_ms", 0, 900_000),
-        minimum_invocations=number("minimum_invocations", 1, 1_000_000),
-        periods=number("periods", 1, 60),
-        throttles=number("throttles", 0, 1_000_000),
-        topic_arns=tuple(topics),
-    )
+    return read_section(key, raw, default, problems)

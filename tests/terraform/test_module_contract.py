@@ -11,6 +11,7 @@ import pytest
 
 from stepladder.core import resources
 from stepladder.settings.function import DEFAULTS, FunctionSettings
+from stepladder.settings.load import DEFAULTS as SETTINGS
 
 MODULES = ("foundation", "service")
 ROOTS = resources.folder("template") / "{{cookiecutter.project_slug}}" / "terraform"
@@ -123,6 +124,8 @@ def test_the_settings_have_the_service_modules_defaults():
     assert {name: json.loads(value) for name, value in alarms} == DEFAULTS["alarms"]
     given = {name: value for name, value in DEFAULTS.items() if name != "environment"}
     assert FunctionSettings().variables == given | {"environment_variables": {}}
+    project = ("architecture", "schedule", "trigger")
+    assert {n: json.loads(written[n].text("default")) for n in project} == {n: SETTINGS[n] for n in project}
 
 
 @pytest.mark.parametrize("module", MODULES)
