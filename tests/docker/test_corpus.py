@@ -1,6 +1,6 @@
 """Dockerfiles as people publish them for Lambda: each by both builders, the same image or a refusal with a reason.
 
-What may differ is docs/concepts/images.md's list: byte code, pip's own notes and caches, launchers of commands, times.
+What may differ is docs/reference/dockerfile.md's list: byte code, pip's own notes and caches, launchers of commands, times.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ def theirs(image: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def clean(files: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what docs/concepts/images.md says may differ."""
+    """Leave out what docs/reference/dockerfile.md says may differ."""
     kept = {path: file for path, file in files.items() if not apart(path)}
     return {
         path: file

@@ -1,4 +1,4 @@
-"""One project, two builders: what the function sees is the same, but for what docs/concepts/images.md names."""
+"""One project, two builders: what the function sees is the same, but for what docs/reference/dockerfile.md names."""
 
 from __future__ import annotations
 

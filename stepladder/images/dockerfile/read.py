@@ -164,7 +164,7 @@ class _Reader:
             raise BadInputError(
                 f"{self._where} needs an engine to build it",
                 hint="write these lines in another way, or set stepladder.image.builder to docker; "
-                "docs/concepts/images.md says what the layers builder takes",
+                "docs/reference/dockerfile.md says what the layers builder takes",
                 problems=tuple(stage.problems),
             )
         if stage.handler is None:
