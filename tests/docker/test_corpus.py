@@ -1,6 +1,6 @@
 """Dockerfiles as people publish them for Lambda: each by both builders, the same image or a refusal with a reason.
 
-What may differ is docs/reference/dockerfile.md's list: byte code, pip's own notes and caches, launchers of commands, times.
+What may differ is the list of docs/reference/dockerfile.md: byte code, notes and caches of pip, launchers, times.
 """
 
 from __future__ import annotations
