@@ -18,14 +18,15 @@ _HELP = {
 def build(context: Any, json: bool = False, pull: bool = False) -> None:
     """Build the image without pushing it, and print its digest (or its id, when an engine built it)."""
     from stepladder.core.console import Console
+    from stepladder.core.display import megabytes
     from stepladder.images import pipeline
     from stepladder.settings import load
 
     console = Console(as_json=json)
     with console.step("image") as step:
         image = pipeline.build_only(load.from_context(context), step, say=console.warn, pull=pull)
-        step.done(f"{image.size / 1e6:.1f} MB on {image.base.split('@')[0]}")
-    built = pipeline.summary(image)
+        step.done(f"{megabytes(image.size)} on {image.base.split('@')[0]}")
+    built = image.summary()
     _print(console, str(built["digest"] or built["id"]), built)
 
 

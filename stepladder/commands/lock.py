@@ -14,6 +14,7 @@ from stepladder.commands.checks import tool
 from stepladder.core import process
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
+from stepladder.images import builder
 from stepladder.images.requirements import dependencies, read
 from stepladder.images.requirements import lock as locks
 from stepladder.images.requirements.read import Requirements
@@ -102,7 +103,7 @@ def _check_wheels(
     try:
         dependencies.check_wheels(made, target, asked.requirements)
     except BadInputError as error:
-        if settings.image.builder != "docker":
+        if not builder.builds_from_source(settings):
             raise
         console.warn(f"{error.message}; the Dockerfile has to build it")
 

@@ -141,3 +141,8 @@ def _cells(c: str) -> int:
     if unicodedata.combining(c) or unicodedata.category(c) in {"Mn", "Me", "Cf"}:
         return 0
     return 2 if unicodedata.east_asian_width(c) in {"W", "F"} else 1
+
+
+def megabytes(size: int) -> str:
+    """Return a number of bytes in decimal megabytes: `12.3 MB`."""
+    return f"{size / 1e6:.1f} MB"

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def input_key(settings: Settings) -> str:
     """Return the hash of everything that decides the image; offline, a few milliseconds."""
-    from stepladder.images import key
+    from stepladder.images import builder
 
-    return key.input_key(settings)
+    return builder.input_key(settings)
 
 
 def check_lock(settings: Settings) -> None:

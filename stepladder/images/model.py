@@ -101,6 +101,47 @@ class LocalImage:
         """Bytes of all blobs."""
         return sum(blob.size for blob in self.blobs)
 
+    @property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits that tell it from another image of the same inputs."""
+        return self.digest[7:15]
+
+    def summary(self) -> dict[str, object]:
+        """Return what `inv image --json` prints."""
+        parts = [blob.descriptor() for blob in self.layers]
+        told = {"builder": self.builder, "digest": self.digest, "id": self.config.digest, "layers": parts}
+        return {"architecture": self.architecture, "base": self.base, "size": self.size, **told}
+
+
+@dataclass(frozen=True)
+class EngineImage:
+    """An image that lies in a container engine and not in a registry yet. `size`: bytes of the unpacked layers."""
+
+    id: str
+    base: str
+    size: int
+    architecture: str
+    builder: str = "docker"
+
+    @property
+    def digest(self) -> str:
+        """Empty: the registry's answer to the push has the digest."""
+        return ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits that tell it from another image of the same inputs."""
+        return self.id.removeprefix("sha256:")[:8]
+
+    def summary(self) -> dict[str, object]:
+        """Return what `inv image --json` prints. The digest comes with the push."""
+        told = {"builder": self.builder, "digest": None, "id": self.id, "layers": None}
+        return {"architecture": self.architecture, "base": self.base, "size": self.size, **told}
+
+
+Built = LocalImage | EngineImage
+"""What a builder makes: blobs on this machine, or an image in a container engine."""
+
 
 @dataclass(frozen=True)
 class BuiltImage:

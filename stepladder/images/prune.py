@@ -14,6 +14,7 @@ from typing import Any
 
 from stepladder.core.aws import Aws, error_code
 from stepladder.core.console import Console
+from stepladder.core.display import megabytes
 from stepladder.core.errors import BadInputError, RefusedError, StepladderError
 from stepladder.core.names import Names
 from stepladder.images import revision
@@ -106,7 +107,7 @@ class Prune:
     def _tell(self, found: Plan) -> None:
         if not self.console.as_json:
             rows = [
-                (i.digest[7:19], f"{i.pushed_at:%Y-%m-%d %H:%M}", f"{i.size / 1e6:.1f} MB", " ".join(i.tags))
+                (i.digest[7:19], f"{i.pushed_at:%Y-%m-%d %H:%M}", megabytes(i.size), " ".join(i.tags))
                 for i in found.delete
             ]
             self.console.table(("delete", "pushed (UTC)", "size", "tags"), rows)

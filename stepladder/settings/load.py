@@ -17,15 +17,15 @@ from typing import Any
 from stepladder.core import names, resources, schedules, trigger_kinds
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean
+from stepladder.settings import builders, overrides, promotion
 from stepladder.settings import function as function_settings
-from stepladder.settings import overrides, promotion
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.problems import Problems
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ARCHITECTURES = ("arm64", "x86_64")
 TRIGGERS = trigger_kinds.names(resources.folder("template"))
-BUILDERS = ("auto", "docker", "layers")
+BUILDERS = builders.choices()
 KEEP = (5, 1000)
 BUILD = ".stepladder"
 """The folder for everything generated, in a project's root."""
@@ -181,7 +181,7 @@ def _schedule(raw: object, problems: Problems) -> str:
 def _image(raw: object, problems: Problems) -> ImageSettings:
     values = {**DEFAULTS["image"], **problems.mapping("image", raw, tuple(DEFAULTS["image"]))}
     return ImageSettings(
-        builder=problems.choice("image.builder", values["builder"], BUILDERS),
+        builder=problems.choice("image.builder", values["builder"], builders.choices()),
         base=problems.text("image.base", values["base"], re.compile(r"[\w./:@-]*"), "an image reference, or empty"),
         context=problems.inside("image.context", values["context"]),
         keep=problems.number("image.keep", values["keep"], *KEEP),

@@ -192,7 +192,7 @@ def test_an_image_can_be_built_without_a_registry(publisher: Publisher, docker_c
     built = pipeline.build_only(publisher.settings, Step("image"))
     assert isinstance(built, EngineImage)
     assert docker_client.images.get(built.id)
-    told = pipeline.summary(built)
+    told = built.summary()
     assert (told["builder"], told["id"], told["digest"]) == ("docker", built.id, None)
     assert json.dumps(told)
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import stone_builder
 import terminals
-from live_project import LiveProject
+from live_project import TASKS, LiveProject
 from terminals import Shown
 
 pytestmark = pytest.mark.cloud
@@ -476,3 +477,23 @@ def test_a_person_s_terminal_has_colours_and_a_spinner_that_leaves_nothing(proje
     assert "\x1b" not in on_terminal(project, "status", NO_COLOR="1").text
     both = project.inv("rollback", "--env", "staging", "--bad", "--keep-image")
     assert (both.code, "contradict" in both.err) == (2, True)
+
+
+def test_a_third_builder_is_one_file_and_one_line_and_deploys_as_the_others_do(project: LiveProject) -> None:
+    tasks, made = project.root / "tasks.py", project.root / "stone_builder.py"
+    made.write_text(Path(stone_builder.__file__).read_text())
+    tasks.write_text(
+        TASKS + 'from stepladder.settings import builders\n\nbuilders.REGISTERED["stone"] = "stone_builder"\n'
+    )
+    try:
+        project.say("set in stone")
+        chosen = {"INVOKE_STEPLADDER_IMAGE_BUILDER": "stone"}
+        done = project.deploy("--json", env=chosen)
+        assert (done.code, project.answer()) == (0, "set in stone"), done.err
+        assert "nothing to do" in project.deploy(env=chosen).err
+        noted = json.loads((project.root / ".stepladder/image.json").read_text())
+        assert {image["builder"] for image in noted.values()} == {"stone"}
+        assert done.json["digest"] in {image["digest"] for image in noted.values()}
+    finally:
+        tasks.write_text(TASKS)
+        made.unlink()

@@ -14,7 +14,7 @@ import pytest
 
 from stepladder.core import container_engine
 from stepladder.core.container_engine import Engine
-from stepladder.images import choose
+from stepladder.images.base import usable
 from stepladder.images.docker import build
 
 
@@ -97,7 +97,7 @@ def test_why_an_engine_will_not_do(tmp_path: Path, found: Engine | None, local_c
     from fakes import image_project as project
 
     settings = project.make(tmp_path, architecture="arm64")
-    said = choose.why_not(found, settings, local_cloud=local_cloud)
+    said = usable.why_not(found, settings, local_cloud=local_cloud)
     assert bool(said) == bool(part)
     assert part in said
 

@@ -90,7 +90,7 @@ def test_a_tag_with_other_content_is_refused_before_anything_is_built(
 ) -> None:
     harness.commit()
     harness.prepare()
-    monkeypatch.setattr(pipeline, "_build", lambda _job: pytest.fail("built"))
+    monkeypatch.setattr(pipeline, "_build", lambda *_: pytest.fail("built"))
     harness.settings = project.make(harness.root, image={"base": harness.base}, python="3.12")
     harness.git("checkout", "-q", ".")
     with pytest.raises(RefusedError, match="exists with other content"):
@@ -124,7 +124,7 @@ def test_the_image_that_a_colleague_pushed_is_used_without_building(
     harness.commit()
     first = harness.prepare()
     (harness.settings.build_dir / "image.json").unlink()
-    monkeypatch.setattr(pipeline, "_build", lambda _job: pytest.fail("built"))
+    monkeypatch.setattr(pipeline, "_build", lambda *_: pytest.fail("built"))
     again = harness.prepare()
     assert again.digest == first.digest
     assert not again.pushed

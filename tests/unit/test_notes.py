@@ -7,7 +7,11 @@ from dataclasses import replace
 import pytest
 
 from stepladder.core import container_engine, notes
-from stepladder.images import choose, pipeline
+from stepladder.images import choose, revision
+from stepladder.images.base import usable
+from stepladder.images.base.registry import Bases
+from stepladder.images.builder import BuildJob
+from stepladder.images.layers import base_choice as base
 
 
 def test_a_note_is_said_once_and_again_when_what_it_says_changes(tmp_path):
@@ -39,19 +43,17 @@ def test_a_folder_that_cant_be_written_hides_no_note(tmp_path):
 def test_that_no_engine_answers_is_said_at_the_first_build_only(image_harness, monkeypatch, endpoint):
     if endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-        monkeypatch.setattr(pipeline.Bases, "host", lambda _self: None)
+        monkeypatch.setattr(Bases, "host", lambda _self: None)
     said = []
     for found in (None, None, "elsewhere"):
         monkeypatch.setattr(container_engine, "find", lambda: None)
         if found:
-            monkeypatch.setattr(choose, "why_not", lambda *_args, **_flags: "the engine is elsewhere")
+            monkeypatch.setattr(usable, "why_not", lambda *_args, **_flags: "the engine is elsewhere")
         settings = image_harness.settings
         settings = replace(settings, image=replace(settings.image, base=""))
-        work = pipeline.Job(
-            settings, settings.names("staging"), "key", pipeline.revision.read(settings), None, said.append
-        )
+        work = BuildJob(settings, settings.names("staging"), "key", revision.read(settings), None, said.append)
         if endpoint:
-            pipeline._base(work)
+            base.base(work)
         else:
-            pipeline._engine_builds(work)
+            choose.builder(work)
     assert [text.partition(":")[0] for text in said] == ["no container engine answers", "the engine is elsewhere"]

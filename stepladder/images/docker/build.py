@@ -16,7 +16,6 @@ import tarfile
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +29,15 @@ from stepladder.images.context.archive import add_file
 from stepladder.images.context.files import Entry, collect
 from stepladder.images.docker import files as engine_files
 from stepladder.images.dockerfile import read
-from stepladder.images.model import ARCHITECTURE, LABEL_BASE, LABEL_BUILDER, LABEL_KEY, LABEL_REVISION, PLATFORM
+from stepladder.images.model import (
+    ARCHITECTURE,
+    LABEL_BASE,
+    LABEL_BUILDER,
+    LABEL_KEY,
+    LABEL_REVISION,
+    PLATFORM,
+    EngineImage,
+)
 from stepladder.settings.load import Settings
 
 _TIMEOUT = 900  # seconds without a word from the engine
@@ -38,16 +45,6 @@ _MTIME = 315532800  # 1980-01-01, as in the layers
 _SHOWN = 12  # last lines of a step that failed
 _NOISE = ("Removing intermediate container", " ---> ")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")  # the engine paints what a step says on standard error
-
-
-@dataclass(frozen=True)
-class EngineImage:
-    """An image that lies in the engine and not in a registry yet. `size` is that of the unpacked layers, in bytes."""
-
-    id: str
-    base: str
-    size: int
-    architecture: str
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 from stepladder.core.errors import RefusedError
 from stepladder.core.retry import Again, RegistryError, attempts, guard
 from stepladder.images.docker import build
+from stepladder.images.model import EngineImage
 from stepladder.images.progress import Layers
 
 # An engine passes on the registry's words and no code
@@ -24,7 +25,7 @@ class TagTakenError(RefusedError):
 
 
 def push(
-    image: build.EngineImage,
+    image: EngineImage,
     target: str,
     tag: str,
     login: Callable[[], tuple[str, str]],

@@ -1,0 +1,17 @@
+"""Whether a container engine can build, and run, a function's image."""
+
+from __future__ import annotations
+
+from stepladder.core.container_engine import Engine
+from stepladder.settings.load import Settings
+
+
+def why_not(found: Engine | None, settings: Settings, *, local_cloud: bool) -> str:
+    """Say why the engine is of no use for this function, or return an empty string."""
+    if found is None:
+        return "no container engine answers"
+    if local_cloud and not found.here:
+        return "the container engine is on another machine, or in a virtual one, and doesn't reach the local cloud"
+    if found.architecture != settings.architecture:
+        return f"the container engine is {found.architecture} and the function {settings.architecture}"
+    return ""
