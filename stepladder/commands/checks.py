@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepladder.core.ci import in_ci
 from stepladder.core.console import Console, Step
 from stepladder.core.errors import BadInputError, ExitCode, NotReadyError, StepladderError
 from stepladder.core.process import run
@@ -94,7 +95,7 @@ def run_all(checks: Sequence[Check], root: Path, console: Console) -> None:
     if failures:
         raise ChecksFailedError(failures, len(todo))
     lacking = [check for check in skipped if not check.optional]
-    if lacking and os.environ.get("CI"):
+    if lacking and in_ci():
         raise StepladderError(
             f"checks were skipped, and a CI job must run them: {', '.join(check.name for check in lacking)}",
             hint=f"install what they need: {', '.join(sorted({check.needs for check in lacking}))}",

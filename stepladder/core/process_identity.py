@@ -13,7 +13,6 @@ from pathlib import Path
 
 _ID = re.compile(r"(?P<second>\d{8}T\d{6}Z)-(?P<fraction>[0-9a-f]{3})[0-9a-f]{3}")
 _SECOND = "%Y%m%dT%H%M%SZ"
-_ACTORS = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "CODEBUILD_INITIATOR")
 
 
 @dataclass(frozen=True)
@@ -32,16 +31,16 @@ class Process:
     started: int
 
 
-def this_process() -> Process:
-    """Describe the running process."""
+def this_process(account: str = "") -> Process:
+    """Describe the running process. `account` is who started it where the system's user doesn't say, as in CI."""
     host = socket.gethostname()
-    return Process(f"{_user()}@{host}", host, _boot_id(), os.getpid(), _started(os.getpid()))
+    return Process(f"{account or _user()}@{host}", host, _boot_id(), os.getpid(), _started(os.getpid()))
 
 
 def is_dead(process: Process) -> bool:
     """Say whether a process is *provably* gone: same host and boot, and its id is free or somebody else's."""
-    here = this_process()
-    if not process.boot_id or (process.host, process.boot_id) != (here.host, here.boot_id):
+    own = this_process()
+    if not process.boot_id or (process.host, process.boot_id) != (own.host, own.boot_id):
         return False
     try:
         os.kill(process.pid, 0)
@@ -55,8 +54,8 @@ def is_dead(process: Process) -> bool:
 
 def is_alive(process: Process) -> bool:
     """Say whether a process *provably* lives: same host and boot, and its id is that of the process it was."""
-    here = this_process()
-    if not process.boot_id or (process.host, process.boot_id) != (here.host, here.boot_id):
+    own = this_process()
+    if not process.boot_id or (process.host, process.boot_id) != (own.host, own.boot_id):
         return False
     started = _started(process.pid)
     return bool(process.started and started == process.started) and not _is_zombie(process.pid)
@@ -77,9 +76,6 @@ def release_id(now: float, after: str = "") -> str:
 
 
 def _user() -> str:
-    for name in _ACTORS:
-        if os.environ.get(name):
-            return os.environ[name]
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name

@@ -17,7 +17,8 @@ from typing import Any
 from stepladder.core.aws import error_code
 from stepladder.core.clock import Clock, ago, stamp
 from stepladder.core.errors import LockedError
-from stepladder.core.process_identity import is_alive, is_dead, this_process
+from stepladder.core.process_identity import is_alive, is_dead
+from stepladder.forge.registered import this_process
 from stepladder.ledger import schema
 from stepladder.ledger.schema import Holder, Holding
 from stepladder.ledger.table import CONDITION_FAILED, Ledger

@@ -18,7 +18,7 @@ from stepladder.core.aws import Aws, error_code
 from stepladder.core.clock import Clock
 from stepladder.core.console import Console
 from stepladder.core.errors import RefusedError, RepositoryMissingError
-from stepladder.core.process_identity import this_process
+from stepladder.forge.registered import this_process
 from stepladder.ledger.lock import EnvironmentLock
 from stepladder.ledger.schema import Current, Holder
 from stepladder.ledger.table import Ledger

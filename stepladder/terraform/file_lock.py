@@ -16,7 +16,8 @@ from pathlib import Path
 
 from stepladder.core.console import Step
 from stepladder.core.errors import LockedError
-from stepladder.core.process_identity import Process, is_dead, this_process
+from stepladder.core.process_identity import Process, is_dead
+from stepladder.forge.registered import this_process
 from stepladder.terraform import files
 from stepladder.terraform.roots import Root
 

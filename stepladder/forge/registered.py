@@ -1,0 +1,33 @@
+"""The forges that stepladder knows, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from stepladder.core import process_identity
+from stepladder.core.process_identity import Process
+from stepladder.forge import codebuild, github, gitlab, local
+from stepladder.forge.interface import Forge
+
+REGISTERED: tuple[Forge, ...] = (
+    github.FORGE,
+    gitlab.FORGE,
+    codebuild.FORGE,
+    local.FORGE,  # the last: it is detected everywhere
+)
+
+
+def current() -> Forge:
+    """Return the forge that runs this process."""
+    return next(forge for forge in REGISTERED if forge.detect())
+
+
+def identity() -> str:
+    """Return the account that started this job; empty where no forge names one.
+
+    Every forge is asked, detected or not: a container may get the variable of the account and none of the others.
+    """
+    return next(filter(None, (forge.identity() for forge in REGISTERED)), "")
+
+
+def this_process() -> Process:
+    """Describe the running process, under the account that started its job, or else its user."""
+    return process_identity.this_process(identity())
