@@ -3,7 +3,7 @@
 What Lambda does is kept: memory limit, read-only file system but for /tmp, no /dev/shm, an unprivileged user, at most
 1024 processes and open files, the environment and nothing else
 (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html). Containers are on the host's network, so that
-a Runtime API on loopback is reached. The engine must be this machine's own (`container_engine.Engine.here`).
+a Runtime API on loopback is reached. The engine must be this machine's own (`container_engine.ContainerEngine.here`).
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ _CONFIGURATION = (
 
 
 @dataclass(frozen=True)
-class State:
+class FunctionState:
     """A function ($LATEST) or one of its versions, as GetFunction shows it.
 
     `digest` is empty when Lambda doesn't name the image (GetFunctionConfiguration never does).
@@ -73,7 +73,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Answer:
+class InvokeResponse:
     """What an invocation answered. `error` is the `errorType` of a failed one; `log` its last 4 KB."""
 
     result: Any
@@ -82,7 +82,7 @@ class Answer:
     log: str
 
 
-class Function:
+class LambdaFunction:
     """One function. `client` is Lambda's; waits end after `timeout` seconds.
 
     `invoker` returns the client that invokes: one that sends a request once (`Aws.client(..., lasting=...)`).
@@ -103,7 +103,7 @@ class Function:
         self.clock = clock or Clock()
         self.timeout = timeout
 
-    def read(self, qualifier: str = LATEST) -> State | None:
+    def read(self, qualifier: str = LATEST) -> FunctionState | None:
         """Read the function or one version with its image; None when it isn't there."""
         try:
             answer = self.client.get_function(FunctionName=self.name, **_qualified(qualifier))
@@ -113,7 +113,7 @@ class Function:
             raise
         return _state(answer["Configuration"], answer.get("Code"))
 
-    def wait_settled(self, seen: State | None = None) -> State:
+    def wait_settled(self, seen: FunctionState | None = None) -> FunctionState:
         """Wait until no update of $LATEST is under way and return it as it is then, Failed or not.
 
         RevisionId and LastUpdateStatus change when an update ends, so a guard needs the state read here. Asks every
@@ -130,7 +130,7 @@ class Function:
             hint=f"its LastUpdateStatus is {state.update if state else 'unknown'}; run the same command again to go on",
         )
 
-    def wait_active(self, version: str) -> State:
+    def wait_active(self, version: str) -> FunctionState:
         """Wait until a published version can be invoked and return it with its image.
 
         An Inactive one (unused for weeks, its image no longer kept ready) is woken by an invocation, whose own answer
@@ -163,7 +163,7 @@ class Function:
             if not error_code(error):
                 raise
 
-    def update_code(self, image_uri: str, revision: str) -> State:
+    def update_code(self, image_uri: str, revision: str) -> FunctionState:
         """Give $LATEST an image if it is still the revision that was read; returns at once, usually InProgress."""
         return _state(
             retrying(
@@ -175,7 +175,7 @@ class Function:
             )
         )
 
-    def publish(self, *, code_sha256: str, revision: str, description: str) -> State:
+    def publish(self, *, code_sha256: str, revision: str, description: str) -> FunctionState:
         """Publish $LATEST if it is still that code and that revision.
 
         Lambda makes no version when nothing changed since the last one; that one comes back then
@@ -191,7 +191,7 @@ class Function:
             )
         )
 
-    def invoke(self, payload: Any, qualifier: str = "") -> Answer:
+    def invoke(self, payload: Any, qualifier: str = "") -> InvokeResponse:
         """Invoke synchronously and measure: result as data, error type, seconds, end of the log.
 
         The function runs once at most: only what was turned away before it ran (a throttle) is sent again.
@@ -214,9 +214,9 @@ class Function:
             error = str(result.get("errorType", "")) if isinstance(result, dict) else ""
             error = error or str(answer["FunctionError"])
         log = base64.b64decode(answer.get("LogResult", "")).decode(errors="replace")
-        return Answer(result, error, seconds, log)
+        return InvokeResponse(result, error, seconds, log)
 
-    def versions(self) -> list[State]:
+    def versions(self) -> list[FunctionState]:
         """List the published versions, oldest first; their images aren't named."""
         found = []
         marker: dict[str, str] = {}
@@ -239,11 +239,11 @@ def _qualified(qualifier: str) -> dict[str, str]:
     return {} if qualifier in ("", LATEST) else {"Qualifier": qualifier}
 
 
-def _state(raw: Mapping[str, Any], code: Mapping[str, Any] | None = None) -> State:
+def _state(raw: Mapping[str, Any], code: Mapping[str, Any] | None = None) -> FunctionState:
     image_uri = (code or {}).get("ImageUri", "")
     resolved = (code or {}).get("ResolvedImageUri") or image_uri
     digest = resolved.rpartition("@")[2] if "@sha256:" in resolved else ""
-    return State(
+    return FunctionState(
         arn=raw["FunctionArn"],
         version=raw.get("Version", LATEST),
         state=raw.get("State") or "Active",

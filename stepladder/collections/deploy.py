@@ -36,12 +36,12 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     why: str = "",
 ) -> None:
     """Deploy to one environment: apply Terraform, build, push, test and release what changed."""
-    from stepladder.commands.deploy import Deploy, Request
+    from stepladder.commands.deploy import Deploy, DeployOptions
     from stepladder.releases.adapters import ProjectImages, ProjectInfra
     from stepladder.releases.rung import opened
 
     rung = opened(c, env, "inv deploy", as_json=json, dry_run=dry_run, acting=True)
-    request = Request(infra, dry_run, force, wait, allow_dirty, no_smoke, skip_ladder, why)
+    request = DeployOptions(infra, dry_run, force, wait, allow_dirty, no_smoke, skip_ladder, why)
     report = Deploy(rung, ProjectImages(rung, allow_dirty), ProjectInfra(rung), request).run()
     if json:
         rung.console.json(report.record())

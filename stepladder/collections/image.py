@@ -70,13 +70,13 @@ def prune(
     json: bool = False,
 ) -> None:
     """Delete the images that no environment serves, was released with lately, or could return to."""
-    from stepladder.images.prune import Prune, Request
+    from stepladder.images.prune import Prune, PruneOptions
     from stepladder.releases import retention
     from stepladder.releases.rung import opened
 
     rung = opened(c, env, "inv image.prune", as_json=json, dry_run=dry_run, acting=True)
     kept = rung.settings.image.kept(keep)
-    request = Request(min_age_hours=min_age_hours, yes=yes, dry_run=dry_run)
+    request = PruneOptions(min_age_hours=min_age_hours, yes=yes, dry_run=dry_run)
     record = Prune(rung.aws, rung.names, rung.console, lambda: retention.images(rung, kept), request).run()
     if json:
         rung.console.json(record | {"keep": kept})

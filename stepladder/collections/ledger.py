@@ -54,6 +54,6 @@ def unmark(c: Any, digest: str = "", release: str = "", why: str = "", json: boo
 
     home = marks.places(from_context(c))[0]
     rung = opened(c, home, "inv ledger.unmark", as_json=json, acting=True)
-    record = marks.unmark(rung, marks.Image(digest, release), why)
+    record = marks.unmark(rung, marks.ImageQuery(digest, release), why)
     if json:
         rung.console.json(record)

@@ -136,7 +136,7 @@ def packages(settings: Settings) -> int:
     argv += ["--target", str(fresh), "--python", sys.executable, "--color", "never"]
     done = process.run(argv, cwd=settings.root, timeout=_INSTALL_DEADLINE)
     if done.code:
-        here = dependencies.Target(settings.python)
+        here = dependencies.WheelTarget(settings.python)
         raise dependencies.explained(done.err, asked.requirements, here)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)

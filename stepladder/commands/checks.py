@@ -40,7 +40,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Failure:
+class CheckFailure:
     """A check that failed; `error` is None for a program, whose output is printed with it."""
 
     name: str
@@ -50,7 +50,7 @@ class Failure:
 class ChecksFailedError(BadInputError):
     """Some checks failed. The exit code is theirs when they agree on one."""
 
-    def __init__(self, failures: Sequence[Failure], count: int) -> None:
+    def __init__(self, failures: Sequence[CheckFailure], count: int) -> None:
         errors = [failure.error for failure in failures if failure.error]
         message = f"{len(failures)} of {count} checks failed: {', '.join(failure.name for failure in failures)}"
         alone = errors[0] if len(failures) == len(errors) == 1 else None
@@ -103,7 +103,7 @@ def run_all(checks: Sequence[Check], root: Path, console: Console) -> None:
     console.line(f"{len(todo)} checks passed, {len(skipped)} skipped")
 
 
-def _run(check: Check, root: Path, console: Console) -> Failure | None:
+def _run(check: Check, root: Path, console: Console) -> CheckFailure | None:
     with console.step(check.name) as step:
         if check.act:
             try:
@@ -111,13 +111,13 @@ def _run(check: Check, root: Path, console: Console) -> Failure | None:
             except StepladderError as error:
                 step.mark = "fail"
                 step.done(error.message)
-                return Failure(check.name, error)
+                return CheckFailure(check.name, error)
             return None
         done = run((tool(check.argv[0], root), *check.argv[1:]), cwd=root / check.cwd, timeout=_DEADLINE)
         if done.code:
             step.mark = "fail"
             step.done(f"exit {done.code}\n{done.out}{done.err}".rstrip())
-            return Failure(check.name)
+            return CheckFailure(check.name)
         step.done(check.told)
     return None
 

@@ -13,21 +13,21 @@ from stepladder.core import names
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.ledger.lock import WAIT
-from stepladder.ledger.schema import Holder, Release, recorded_commit
+from stepladder.ledger.schema import Holder, ReleaseEntry, recorded_commit
 from stepladder.releases import cut_off, ladder_guard, preview, restore
 from stepladder.releases import plan as plans
 from stepladder.releases import report as reports
 from stepladder.releases.acts import Acts
-from stepladder.releases.interfaces import Images, Infra
-from stepladder.releases.plan import FOUNDATION, SERVICE, Plan, Wanted, World
+from stepladder.releases.interfaces import Images, Infrastructure
+from stepladder.releases.plan import FOUNDATION, SERVICE, DeployPlan, EnvironmentState, Wanted
 from stepladder.releases.release import Released
-from stepladder.releases.report import Report
+from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_cases import UNTESTED_WARNING, load_suite
 
 
 @dataclass(frozen=True)
-class Request:
+class DeployOptions:
     """What the caller asked for. `infra` is auto, always, never, or empty for the settings' own.
 
     `skip_ladder` releases the working tree on a rung that gets its images by promotion; `why` is then needed.
@@ -46,7 +46,7 @@ class Request:
 class Deploy:
     """One deployment of one rung."""
 
-    def __init__(self, rung: Rung, images: Images, infra: Infra, request: Request) -> None:
+    def __init__(self, rung: Rung, images: Images, infra: Infrastructure, request: DeployOptions) -> None:
         self.rung = rung
         self.images = images
         self.infra = infra
@@ -57,7 +57,7 @@ class Deploy:
         self._lost_alias = ""
         self._again = ""
 
-    def run(self) -> Report:
+    def run(self) -> DeployReport:
         """Deploy and return the report.
 
         A refusal comes before anything has changed, but for three that can't be known so early: that a new image is
@@ -86,17 +86,17 @@ class Deploy:
 
     # read
 
-    def _read(self) -> tuple[World, Wanted]:
+    def _read(self) -> tuple[EnvironmentState, Wanted]:
         """Read alias and ledger while the working tree is hashed."""
         alias = self.pool.submit(self.rung.alias)
         ledger = self.pool.submit(self.rung.ledger.snapshot, self.rung.environment)
         foundation, service = self.infra.inputs_hash(FOUNDATION), self.infra.inputs_hash(SERVICE)
         wanted = Wanted(self.images.input_key(), foundation, service, self.acts.suite.key)
-        world = World(alias.result(), ledger.result())
+        world = EnvironmentState(alias.result(), ledger.result())
         self.acts.url = world.ledger.infra.url if world.ledger.infra else ""
         return world, wanted
 
-    def _bound(self, world: World, wanted: Wanted) -> tuple[World, Wanted]:
+    def _bound(self, world: EnvironmentState, wanted: Wanted) -> tuple[EnvironmentState, Wanted]:
         """Settle what this deploy may release, and whether the alias has to be put back first.
 
         Returns the world with the alias where it will be then, and what is wanted under the ladder's rule.
@@ -122,15 +122,15 @@ class Deploy:
             wanted = replace(wanted, input_key=current.input_key)
         return world, wanted
 
-    def _plan(self, world: World, wanted: Wanted) -> Plan:
+    def _plan(self, world: EnvironmentState, wanted: Wanted) -> DeployPlan:
         return plans.make(world, wanted, self.mode, self.acts.pin, self._again, environment=self.rung.environment)
 
-    def _unchanged(self, world: World, plan: Plan) -> Report:
+    def _unchanged(self, world: EnvironmentState, plan: DeployPlan) -> DeployReport:
         for planned in plan.steps:
             self.acts.skip(planned)
         return reports.unchanged(self.rung, world, plan, self.acts.url)
 
-    def _preview(self, world: World, plan: Plan) -> Report:
+    def _preview(self, world: EnvironmentState, plan: DeployPlan) -> DeployReport:
         """Tell what would be done, from real reads and real plans; change nothing."""
         self._check_commit()
         preview.warn_of_lock(self.rung, world.ledger.lock)
@@ -155,7 +155,7 @@ class Deploy:
 
     # act
 
-    def _locked(self, world: World, wanted: Wanted) -> Report:
+    def _locked(self, world: EnvironmentState, wanted: Wanted) -> DeployReport:
         rung = self.rung
         if not world.ledger.exists:
             # The table that holds the lock is yet to be made. Terraform's own locks (a file lock of this checkout, then
@@ -187,7 +187,7 @@ class Deploy:
             f"{holder.since}: {holder.command}"
         )
 
-    def _taken_over(self) -> Release | None:
+    def _taken_over(self) -> ReleaseEntry | None:
         """Tell whose lock was taken over, and free what it left; return the release that is written in its stead."""
         dead = self.rung.lock.taken_over
         if dead:

@@ -10,12 +10,12 @@ from typing import Any
 from stepladder import terraform
 from stepladder.core.clock import stamp
 from stepladder.core.console import Console
-from stepladder.ledger.schema import Infra
+from stepladder.ledger.schema import InfraRecord
 from stepladder.promotion import delivery
 from stepladder.releases import drift, restore
 from stepladder.releases.rung import Rung
 from stepladder.terraform import saved_plan
-from stepladder.terraform.actions import Outcome
+from stepladder.terraform.actions import ApplyOutcome
 from stepladder.terraform.planning import NoStateError
 from stepladder.terraform.saved_plan import SavedPlan
 
@@ -59,7 +59,7 @@ def alone(rung: Rung) -> Iterator[None]:
         yield
 
 
-def before(rung: Rung, root: str) -> Infra | None:
+def before(rung: Rung, root: str) -> InfraRecord | None:
     """Read what the ledger has of the delivery root, over which no lock of ours is held; nothing of the others.
 
     Refuses to apply the service while its alias is missing though it was released: Terraform would make it on $LATEST.
@@ -69,12 +69,12 @@ def before(rung: Rung, root: str) -> Infra | None:
     return delivery.read(rung) if root == delivery.ROOT else None
 
 
-def record(rung: Rung, outcome: Outcome, was: Infra | None) -> None:
+def record(rung: Rung, outcome: ApplyOutcome, was: InfraRecord | None) -> None:
     """Tell the ledger what was applied, so that the next deploy needn't run Terraform to find out."""
     if outcome.root == delivery.ROOT:
         delivery.record(rung, outcome.inputs_hash, outcome.plan_id, was=was)
         return
-    infra = Infra(
+    infra = InfraRecord(
         input_hash=outcome.inputs_hash,
         plan_id=outcome.plan_id,
         applied_at=stamp(rung.clock.now()),
@@ -108,7 +108,7 @@ def planned(console: Console, saved: SavedPlan, notes: tuple[str, ...]) -> None:
     console.hint(f"apply exactly this plan ({saved.id}): `{command}{allow}`")
 
 
-def applied(console: Console, outcome: Outcome) -> None:
+def applied(console: Console, outcome: ApplyOutcome) -> None:
     """Print what an apply did."""
     _notes(console, outcome.notes)
     if console.as_json:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stepladder.aws_lambda.lambda_function import NOT_FOUND, Answer
+from stepladder.aws_lambda.lambda_function import NOT_FOUND, InvokeResponse
 from stepladder.aws_lambda.log_lines import told
 from stepladder.core import names
 from stepladder.core import text as text_files
@@ -16,7 +16,9 @@ from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.releases.rung import Rung
 
 
-def invoke(rung: Rung, *, payload: str = "", event: str = "", version: str = "", whole_log: bool = False) -> Answer:
+def invoke(
+    rung: Rung, *, payload: str = "", event: str = "", version: str = "", whole_log: bool = False
+) -> InvokeResponse:
     """Invoke through the alias, or one version, and print the answer as data and the end of the log to the person.
 
     Of Lambda's own lines only time and memory are told, unless the `whole_log` is wanted.

@@ -15,7 +15,7 @@ from stepladder.ledger.schema import (
     ROLLED_BACK,
     SUCCEEDED,
     UNKNOWN,
-    Release,
+    ReleaseEntry,
     Snapshot,
     result_words,
     shown_commit,
@@ -38,7 +38,7 @@ HEAD = (
 _COLOURS = {SUCCEEDED: "green", FAILED: "red", ROLLED_BACK: "yellow", ROLLBACK_FAILED: "red", UNKNOWN: "yellow"}
 
 
-def show(rung: Rung, limit: int, release_id: str = "") -> list[Release]:
+def show(rung: Rung, limit: int, release_id: str = "") -> list[ReleaseEntry]:
     """Print the newest releases of a rung, newest first, or one in full; a `*` stands before the one that is live."""
     if release_id:
         return [_show_release(rung, release_id)]
@@ -55,7 +55,7 @@ def show(rung: Rung, limit: int, release_id: str = "") -> list[Release]:
     return found
 
 
-def _show_release(rung: Rung, release_id: str) -> Release:
+def _show_release(rung: Rung, release_id: str) -> ReleaseEntry:
     """Print one release in full, with the mark of its image if there is one."""
     snapshot = _snapshot(rung)
     found = rung.ledger.find(rung.environment, release_id)
@@ -92,7 +92,7 @@ def _show_release(rung: Rung, release_id: str) -> Release:
     return found
 
 
-def rebuild(rung: Rung) -> list[Release]:
+def rebuild(rung: Rung) -> list[ReleaseEntry]:
     """Write the releases that the descriptions of published versions tell of and the ledger lacks; return those.
 
     A description doesn't say how its release ended: unless its version is known to have served, its result is unknown,
@@ -133,7 +133,7 @@ def _snapshot(rung: Rung) -> Snapshot:
     return snapshot
 
 
-def _row(release: Release, live: bool, now: float) -> tuple[Cell | str, ...]:
+def _row(release: ReleaseEntry, live: bool, now: float) -> tuple[Cell | str, ...]:
     return (
         Cell(f"{'*' if live else ' '} {release.release_id}", "bold" if live else ""),
         release.kind,

@@ -39,7 +39,10 @@ def write(settings: Settings, console: Console, *, upgrade: bool) -> None:
     for requirement in asked.requirements:
         if requirement.url.startswith(("file:", "/")):
             console.warn(f"{requirement.where}: {requirement.text}: other machines haven't got this file")
-    target, lock = dependencies.Target.of_lambda(settings.python, settings.architecture), folder / "requirements.txt"
+    target, lock = (
+        dependencies.WheelTarget.of_lambda(settings.python, settings.architecture),
+        folder / "requirements.txt",
+    )
     with console.step("lock") as step, _beside(lock) as made:
         argv = [
             tool("uv"),
@@ -98,7 +101,7 @@ def _asked(settings: Settings) -> Requirements:
 
 
 def _check_wheels(
-    settings: Settings, console: Console, made: Path, asked: Requirements, target: dependencies.Target
+    settings: Settings, console: Console, made: Path, asked: Requirements, target: dependencies.WheelTarget
 ) -> None:
     try:
         dependencies.check_wheels(made, target, asked.requirements)

@@ -10,7 +10,7 @@ from stepladder.ledger.schema import Snapshot
 from stepladder.ledger.table import short
 from stepladder.releases import cut_off, drift, ladder_guard, marks, registered
 from stepladder.releases import release as releases
-from stepladder.releases.release import Released, Target
+from stepladder.releases.release import Released, ReleaseTarget
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_cases import UNTESTED_WARNING, load_suite
 
@@ -56,7 +56,7 @@ def release(
             )
         if drift.found(snapshot, latest):
             raise drift.refused(rung, drift.changes(rung, snapshot, latest), "a release would publish that")
-        target = Target(
+        target = ReleaseTarget(
             wanted,
             image.reference,
             image.git_commit,

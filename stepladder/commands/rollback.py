@@ -13,18 +13,18 @@ from typing import Any
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import State
+from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.commands import status
 from stepladder.core.aws import error_code
 from stepladder.core.clock import stamp
 from stepladder.core.errors import BadInputError, RefusedError, StepladderError
 from stepladder.core.process_identity import release_id
 from stepladder.ledger import schema
-from stepladder.ledger.schema import Bad, Holder, Release
+from stepladder.ledger.schema import Bad, Holder, ReleaseEntry
 from stepladder.ledger.table import short
 from stepladder.releases import cut_off, finish, marks, preview
 from stepladder.releases.release import run_smoke
-from stepladder.releases.rollback_target import HISTORY, Found, Targets, differences
+from stepladder.releases.rollback_target import HISTORY, RollbackState, Targets, differences
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_cases import load_suite
 
@@ -34,7 +34,7 @@ _ENDED = frozenset({"Succeeded", "Failed", "Stopped"})
 
 
 @dataclass(frozen=True)
-class Report:
+class RollbackReport:
     """How a rollback ended. `result` is rolled_back, unchanged or dry_run."""
 
     environment: str
@@ -74,7 +74,7 @@ class Rollback:
         self.dry_run = dry_run
         self.bad = bad
 
-    def run(self) -> Report:
+    def run(self) -> RollbackReport:
         """Roll back and return the report.
 
         Raises `RefusedError` when there is no target or it can't serve any more, `RollbackFailedError` when the alias
@@ -83,7 +83,7 @@ class Rollback:
         with preview.foretold(dry_run=self.dry_run):
             return self._run()
 
-    def _run(self) -> Report:
+    def _run(self) -> RollbackReport:
         rung = self.rung
         with ThreadPoolExecutor(6, thread_name_prefix="rollback") as pool:
             found = self._read(pool)
@@ -96,7 +96,7 @@ class Rollback:
             served = now.result()
         changed = tuple(differences(served.configuration if served else {}, version.configuration))
         bad = served.digest if served and served.digest != target.digest and self.bad is not False else ""
-        report = Report(
+        report = RollbackReport(
             environment=rung.environment,
             result="unchanged",
             version=target.version,
@@ -110,7 +110,7 @@ class Rollback:
 
     # read
 
-    def _read(self, pool: ThreadPoolExecutor) -> Found:
+    def _read(self, pool: ThreadPoolExecutor) -> RollbackState:
         rung = self.rung
         alias = pool.submit(rung.alias)
         ledger = pool.submit(rung.ledger.snapshot, rung.environment)
@@ -128,11 +128,13 @@ class Rollback:
                 return self._read(pool)  # the alias may have been restored
             rung.lock.check_free(snapshot.lock)
         candidates = tuple(islice(rung.ledger.succeeded(rung.environment), HISTORY))
-        return Found(found, snapshot, deployment.result(), candidates)
+        return RollbackState(found, snapshot, deployment.result(), candidates)
 
     # act
 
-    def _act(self, found: Found, target: Release, version: State, report: Report) -> Report:
+    def _act(
+        self, found: RollbackState, target: ReleaseEntry, version: FunctionState, report: RollbackReport
+    ) -> RollbackReport:
         console = self.rung.console
         self._tell(found, target, report)
         current = found.ledger.current
@@ -171,7 +173,7 @@ class Rollback:
             )
         return replace(report, result="rolled_back", release_id=entry.release_id)
 
-    def _adopted(self, found: Found, alias: Alias) -> str:
+    def _adopted(self, found: RollbackState, alias: Alias) -> str:
         """Return the id of the release that is left, once a deploy that was cut off is written down.
 
         A rollback that was cut off is gone on with: this one writes it down.
@@ -192,7 +194,7 @@ class Rollback:
         elif digest:
             self.rung.console.line(f"image {short(digest)} would be marked bad")
 
-    def _judged(self, found: Found, digest: str) -> str:
+    def _judged(self, found: RollbackState, digest: str) -> str:
         """Return the digest to mark: nobody is asked where traffic or an alarm has judged it, or nobody can answer."""
         rung = self.rung
         if not digest or self.bad or found.in_flight or not rung.console.can_ask:
@@ -216,7 +218,7 @@ class Rollback:
             return ""
         return health if health.startswith(status.ALARM) else ""
 
-    def _tell(self, found: Found, target: Release, report: Report) -> None:
+    def _tell(self, found: RollbackState, target: ReleaseEntry, report: RollbackReport) -> None:
         """Say what is going to happen, and which configuration returns with the old version."""
         with self.rung.console.step("target") as step:
             flight = f"; deployment {found.deployment} is stopped first" if found.deployment else ""
@@ -253,10 +255,10 @@ class Rollback:
             hint="the alias was not touched; look at it in CodeDeploy, then run the same command again",
         )
 
-    def _entry(self, target: Release, report: Report, *, after: str) -> Release:
+    def _entry(self, target: ReleaseEntry, report: RollbackReport, *, after: str) -> ReleaseEntry:
         rung = self.rung
         now = rung.clock.now()
-        return Release(
+        return ReleaseEntry(
             release_id=release_id(now, after),
             environment=rung.environment,
             kind=schema.ROLLBACK,
@@ -272,7 +274,7 @@ class Rollback:
             input_key=target.input_key,
         )
 
-    def _ready(self, entry: Release, version: State, *, untested: bool) -> State:
+    def _ready(self, entry: ReleaseEntry, version: FunctionState, *, untested: bool) -> FunctionState:
         """Wake a target that sleeps, and test one that nobody knows to have been tested, before it gets traffic."""
         try:
             if version.state != "Active":
@@ -284,7 +286,7 @@ class Rollback:
             raise
         return version
 
-    def _bad(self, report: Report) -> tuple[str, Bad] | None:
+    def _bad(self, report: RollbackReport) -> tuple[str, Bad] | None:
         if not report.marked_bad:
             return None
         why = self.why or f"rolled back from version {report.previous_version} of {report.environment}"

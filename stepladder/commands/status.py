@@ -9,14 +9,14 @@ from typing import Any
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import State
+from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.aws import explain
 from stepladder.core.clock import ago
 from stepladder.core.console import Console
 from stepladder.core.display import plain_cause
 from stepladder.core.errors import NotReadyError, StepladderError
 from stepladder.core.tables import Cell, Column
-from stepladder.ledger.schema import SUCCEEDED, UNKNOWN, Bad, Release, Snapshot, result_words, shown_commit
+from stepladder.ledger.schema import SUCCEEDED, UNKNOWN, Bad, ReleaseEntry, Snapshot, result_words, shown_commit
 from stepladder.ledger.table import short
 from stepladder.releases import cut_off, marks
 from stepladder.releases import drift as drifts
@@ -197,7 +197,9 @@ def _alias_gone(rung: Rung, ledger: Snapshot) -> str:
     return f"the alias is gone, and the ledger says that it serves version {ledger.current.version}; {back}"
 
 
-def _drift(rung: Rung, ledger: Snapshot, alias: Alias, served: State | None, latest: State | None) -> str:
+def _drift(
+    rung: Rung, ledger: Snapshot, alias: Alias, served: FunctionState | None, latest: FunctionState | None
+) -> str:
     """Say where reality and ledger differ, the worst first; empty when they agree."""
     if ledger.current is None:
         return "; ".join(filter(None, ("the ledger knows of no release", cut_off.told(ledger.lock, alias, ledger))))
@@ -213,7 +215,7 @@ def _drift(rung: Rung, ledger: Snapshot, alias: Alias, served: State | None, lat
     return ""
 
 
-def _history(rung: Rung) -> list[Release]:
+def _history(rung: Rung) -> list[ReleaseEntry]:
     return rung.ledger.history(rung.environment, limit=50)
 
 

@@ -25,7 +25,7 @@ _MACHINES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64":
 
 
 @dataclass(frozen=True)
-class Engine:
+class ContainerEngine:
     """An engine that answers. `architecture` is in Lambda's words.
 
     `here`: it shares this machine's loopback addresses, so that it reaches a registry and a Runtime API that listen
@@ -52,13 +52,13 @@ def answers() -> bool:
     return find() is not None
 
 
-def find() -> Engine | None:
+def find() -> ContainerEngine | None:
     """Ask the engine what it is (about 10 ms); None when none answers."""
     try:
         info = _info(address())
         named = str(info["Architecture"])
         architecture = _MACHINES.get(named, named)
-        return Engine(str(info["ServerVersion"]), architecture, str(info["Name"]) == socket.gethostname())
+        return ContainerEngine(str(info["ServerVersion"]), architecture, str(info["Name"]) == socket.gethostname())
     except (OSError, ValueError, LookupError, TypeError, http.client.HTTPException):
         return None
 

@@ -27,13 +27,13 @@ from stepladder.images.model import (
     BuiltImage,
     digest_of,
 )
-from stepladder.images.registry.client import Registry
+from stepladder.images.registry.client import RegistryClient
 
 LIMIT = 10 * 1000**3  # bytes, uncompressed; the compressed sum is a lower bound of it
 
 
 @dataclass(frozen=True)
-class Found:
+class RegistryImage:
     """An image as the registry holds it."""
 
     digest: str
@@ -82,7 +82,7 @@ class Found:
         )
 
 
-def read(registry: Registry, repository: str, reference: str) -> Found | None:
+def read(registry: RegistryClient, repository: str, reference: str) -> RegistryImage | None:
     """Read an image by tag or digest; None when there is none.
 
     Raises `RefusedError`, with the fix, when it is not one manifest.
@@ -94,12 +94,12 @@ def read(registry: Registry, repository: str, reference: str) -> Found | None:
     _single(media_type, reference)
     manifest = json.loads(data)
     config = json.loads(registry.blob(repository, manifest["config"]["digest"]))
-    return Found(digest_of(data), media_type, manifest, config)
+    return RegistryImage(digest_of(data), media_type, manifest, config)
 
 
 def read_back(
-    registry: Registry, repository: str, reference: str, *, architecture: str, digest: str = "", key: str = ""
-) -> Found:
+    registry: RegistryClient, repository: str, reference: str, *, architecture: str, digest: str = "", key: str = ""
+) -> RegistryImage:
     """Read a pushed image and check all that would fail later and worse.
 
     `architecture` is the function's, `digest` and `key` what was meant to be pushed (empty: not known beforehand).
@@ -134,7 +134,7 @@ def _single(media_type: str, reference: str) -> None:
         raise RefusedError(f"{reference} is no image manifest but {media_type or 'of no type'}")
 
 
-def check_layers(found: Found) -> None:
+def check_layers(found: RegistryImage) -> None:
     """Refuse what Lambda can't unpack or won't hold."""
     odd = sorted({layer["mediaType"] for layer in found.manifest["layers"]} - set(LAYERS))
     if odd:

@@ -28,7 +28,7 @@ _BATCH = 100  # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_Ba
 
 
 @dataclass(frozen=True)
-class Request:
+class PruneOptions:
     """What was asked: how young an image stays whatever else, and whether to act or only to tell."""
 
     min_age_hours: int = 24
@@ -37,7 +37,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldImage:
     """An image that the repository holds. `size` is in bytes."""
 
     digest: str
@@ -52,17 +52,17 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PrunePlan:
     """Which images go, oldest first, and how many stay for which reason."""
 
-    delete: tuple[Held, ...]
+    delete: tuple[HeldImage, ...]
     kept: Mapping[str, int]
 
 
 class Prune:
     """One pruning of the repository of an environment."""
 
-    def __init__(self, aws: Aws, names: Names, console: Console, needed: Needed, request: Request) -> None:
+    def __init__(self, aws: Aws, names: Names, console: Console, needed: Needed, request: PruneOptions) -> None:
         if request.min_age_hours < 0:
             raise BadInputError(f"--min-age-hours is {request.min_age_hours}", hint="give a number of hours from 0 on")
         self.aws, self.names, self.console, self.needed, self.request = aws, names, console, needed, request
@@ -99,12 +99,12 @@ class Prune:
             step.done(f"{len(deleted)} images, verified")
         return record | {"result": "pruned", "deleted": deleted}
 
-    def _plan(self) -> Plan:
+    def _plan(self) -> PrunePlan:
         # The images first: one that is pushed and released in between is then not among them.
         images = listed(self.aws, self.names)
         return plan(images, self.needed(), before=datetime.now(UTC) - timedelta(hours=self.request.min_age_hours))
 
-    def _tell(self, found: Plan) -> None:
+    def _tell(self, found: PrunePlan) -> None:
         if not self.console.as_json:
             rows = [
                 (i.digest[7:19], f"{i.pushed_at:%Y-%m-%d %H:%M}", megabytes(i.size), " ".join(i.tags))
@@ -112,7 +112,7 @@ class Prune:
             ]
             self.console.table(("delete", "pushed (UTC)", "size", "tags"), rows)
 
-    def _act(self, found: Plan) -> list[str]:
+    def _act(self, found: PrunePlan) -> list[str]:
         """Delete what is still unneeded: a rollback to an old release may have come in between."""
         now = self.needed()
         doomed = [image.digest for image in found.delete if image.digest not in now]
@@ -133,7 +133,7 @@ class Prune:
         return doomed
 
 
-def plan(images: list[Held], needed: Mapping[str, str], *, before: datetime) -> Plan:
+def plan(images: list[HeldImage], needed: Mapping[str, str], *, before: datetime) -> PrunePlan:
     """Say which images go: ours, pushed before a time, and not needed."""
     go, kept = [], Counter[str]()
     for image in sorted(images, key=lambda held: held.pushed_at):
@@ -145,14 +145,14 @@ def plan(images: list[Held], needed: Mapping[str, str], *, before: datetime) -> 
             kept[YOUNG] += 1
         else:
             go.append(image)
-    return Plan(tuple(go), dict(kept))
+    return PrunePlan(tuple(go), dict(kept))
 
 
-def listed(aws: Aws, names: Names) -> list[Held]:
+def listed(aws: Aws, names: Names) -> list[HeldImage]:
     """List the repository's images (`ecr:DescribeImages`)."""
     try:
         return [
-            Held(
+            HeldImage(
                 detail["imageDigest"],
                 tuple(sorted(detail.get("imageTags", ()))),
                 detail["imagePushedAt"].astimezone(UTC),

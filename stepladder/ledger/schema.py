@@ -73,7 +73,7 @@ class Current:
 
 
 @dataclass(frozen=True)
-class Infra:
+class InfraRecord:
     """What the last apply of a Terraform root left.
 
     `url` is the function's URL, empty without one; `config_hash` that of the function's configuration after the apply.
@@ -87,7 +87,7 @@ class Infra:
 
 
 @dataclass(frozen=True)
-class Release:
+class ReleaseEntry:
     """One release of one rung, written once. Times are ISO 8601, UTC.
 
     `skipped_ladder` is why it was released past the ladder, empty for a release that kept to it.
@@ -147,8 +147,8 @@ class Snapshot:
     exists: bool
     lock: Holder | None = None
     current: Current | None = None
-    infra: Infra | None = None
-    foundation: Infra | None = None
+    infra: InfraRecord | None = None
+    foundation: InfraRecord | None = None
 
 
 def key(pk: str, sk: str) -> Item:

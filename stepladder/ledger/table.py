@@ -12,7 +12,7 @@ from stepladder.core.aws import error_code, is_unreachable
 from stepladder.core.clock import Clock
 from stepladder.core.errors import LockedError, StepladderError
 from stepladder.ledger import schema
-from stepladder.ledger.schema import Bad, Current, Holder, Holding, Infra, Release, Snapshot, Unmarked
+from stepladder.ledger.schema import Bad, Current, Holder, Holding, InfraRecord, ReleaseEntry, Snapshot, Unmarked
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELLED = "TransactionCanceledException"
@@ -68,8 +68,8 @@ class Ledger:
             exists=True,
             lock=schema.record(Holder, lock),
             current=schema.record(Current, current),
-            infra=schema.record(Infra, infra),
-            foundation=schema.record(Infra, foundation),
+            infra=schema.record(InfraRecord, infra),
+            foundation=schema.record(InfraRecord, foundation),
         )
 
     def _note_time(self, answer: Mapping[str, Any]) -> None:
@@ -93,7 +93,7 @@ class Ledger:
             wanted = answer.get("UnprocessedKeys")
         return found
 
-    def record_infra(self, environment: str | None, infra: Infra, holding: Holding | None = None) -> None:
+    def record_infra(self, environment: str | None, infra: InfraRecord, holding: Holding | None = None) -> None:
         """Record an applied root: the service of an environment, or the foundation (None).
 
         `holding` is the lock under which it was applied, without which only a first foundation is. Raises
@@ -107,7 +107,7 @@ class Ledger:
             raise _lost(holding.environment)
 
     def finish(
-        self, release: Release, current: Current | None, run_id: str, *, bad: tuple[str, Bad] | None = None
+        self, release: ReleaseEntry, current: Current | None, run_id: str, *, bad: tuple[str, Bad] | None = None
     ) -> None:
         """Write a release, what is current now, and give the lock back: all or nothing, in one call.
 
@@ -135,14 +135,16 @@ class Ledger:
             self.mark_bad(*bad)
         raise _lost(release.environment)
 
-    def _has(self, release: Release) -> bool:
+    def _has(self, release: ReleaseEntry) -> bool:
         """Say whether a release is written down; not, when that can't be read."""
         try:
             return self.find(release.environment, release.release_id) is not None
         except Exception:  # noqa: BLE001 - what failed first is what matters
             return False
 
-    def adopt(self, release: Release, current: Current, run_id: str, *, bad: tuple[str, Bad] | None = None) -> None:
+    def adopt(
+        self, release: ReleaseEntry, current: Current, run_id: str, *, bad: tuple[str, Bad] | None = None
+    ) -> None:
         """Write what a run that was cut off has left unwritten, under our own lock, which stays ours.
 
         An entry that is there already is left; raises `LockedError` when the lock was lost.
@@ -152,7 +154,9 @@ class Ledger:
         if failed and not self.find(release.environment, release.release_id):
             raise _lost(release.environment)
 
-    def _puts(self, release: Release, current: Current | None, bad: tuple[str, Bad] | None) -> list[dict[str, Any]]:
+    def _puts(
+        self, release: ReleaseEntry, current: Current | None, bad: tuple[str, Bad] | None
+    ) -> list[dict[str, Any]]:
         """Return the writes that end a release."""
         puts = [{"Put": self._entry(release)}]
         if current:
@@ -204,7 +208,7 @@ class Ledger:
             }
         }
 
-    def write(self, release: Release) -> bool:
+    def write(self, release: ReleaseEntry) -> bool:
         """Write one release unless it is there; say whether it was new."""
         try:
             self.client.put_item(**self._entry(release))
@@ -228,7 +232,7 @@ class Ledger:
         put = {"Put": {"TableName": self.table, "Item": schema.item(where, current), **condition}}
         return not self._transact([put, self._held(holding)] if holding else [put])
 
-    def _entry(self, release: Release) -> dict[str, Any]:
+    def _entry(self, release: ReleaseEntry) -> dict[str, Any]:
         where = schema.environment_key(release.environment, f"{schema.RELEASE_PREFIX}{release.release_id}")
         return {
             "TableName": self.table,
@@ -236,16 +240,16 @@ class Ledger:
             "ConditionExpression": "attribute_not_exists(pk)",
         }
 
-    def history(self, environment: str, *, limit: int = 20) -> list[Release]:
+    def history(self, environment: str, *, limit: int = 20) -> list[ReleaseEntry]:
         """Return the newest releases of an environment, newest first."""
-        found: list[Release] = []
+        found: list[ReleaseEntry] = []
         for release in self._releases(environment):
             if len(found) == limit:
                 break
             found.append(release)
         return found
 
-    def _releases(self, environment: str) -> Iterator[Release]:
+    def _releases(self, environment: str) -> Iterator[ReleaseEntry]:
         query: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
@@ -260,20 +264,20 @@ class Ledger:
         while True:
             answer = self.client.query(**query)
             for raw in answer["Items"]:
-                release = schema.record(Release, raw)
+                release = schema.record(ReleaseEntry, raw)
                 if release:
                     yield release
             if "LastEvaluatedKey" not in answer:
                 return
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
-    def find(self, environment: str, release_id: str) -> Release | None:
+    def find(self, environment: str, release_id: str) -> ReleaseEntry | None:
         """Return one release."""
         where = schema.environment_key(environment, f"{schema.RELEASE_PREFIX}{release_id}")
         answer = self.client.get_item(TableName=self.table, Key=where, ConsistentRead=True)
-        return schema.record(Release, answer.get("Item"))
+        return schema.record(ReleaseEntry, answer.get("Item"))
 
-    def succeeded(self, environment: str) -> Iterator[Release]:
+    def succeeded(self, environment: str) -> Iterator[ReleaseEntry]:
         """Yield the releases that succeeded, newest first."""
         return (release for release in self._releases(environment) if release.result == schema.SUCCEEDED)
 
@@ -355,7 +359,9 @@ class Ledger:
                 found.add(release.digest)
         return found
 
-    def rebuild(self, environment: str, versions: Iterable[tuple[str, str, str, str]], live: str = "") -> list[Release]:
+    def rebuild(
+        self, environment: str, versions: Iterable[tuple[str, str, str, str]], live: str = ""
+    ) -> list[ReleaseEntry]:
         """Write the releases that published versions tell of and the ledger lacks; return those that were new.
 
         `versions` are (version, Description, digest, last modified), `live` is the version that the alias serves. A
@@ -379,7 +385,7 @@ class Ledger:
                 )
             well = version in served
             if (version, digest) not in known:
-                release = Release(
+                release = ReleaseEntry(
                     release_id=told["release"],
                     environment=environment,
                     kind="deploy",

@@ -7,7 +7,7 @@ from typing import Any
 from stepladder.core.aws import error_code
 from stepladder.core.clock import stamp
 from stepladder.ledger import schema
-from stepladder.ledger.schema import Infra
+from stepladder.ledger.schema import InfraRecord
 from stepladder.ledger.table import CONDITION_FAILED
 from stepladder.releases.rung import Rung
 
@@ -15,19 +15,19 @@ ROOT = "delivery"
 _KEY = schema.key(f"root#{ROOT}", "infra")
 
 
-def read(rung: Rung) -> Infra | None:
+def read(rung: Rung) -> InfraRecord | None:
     """Return what the last apply left; None before the first."""
     answer = rung.ledger.client.get_item(TableName=rung.ledger.table, Key=_KEY, ConsistentRead=True)
-    return schema.record(Infra, answer.get("Item"))
+    return schema.record(InfraRecord, answer.get("Item"))
 
 
-def record(rung: Rung, inputs_hash: str, plan_id: str, *, was: Infra | None = None) -> None:
+def record(rung: Rung, inputs_hash: str, plan_id: str, *, was: InfraRecord | None = None) -> None:
     """Tell the ledger what was applied, if it still says what was read before (`was`).
 
     No lock of ours is held over the delivery root, only Terraform's over its state. If somebody else has applied
     meanwhile, nobody knows whose apply came last; so what is written down is no hash at all, and the next climb plans.
     """
-    infra = Infra(input_hash=inputs_hash, plan_id=plan_id, applied_at=stamp(rung.clock.now()))
+    infra = InfraRecord(input_hash=inputs_hash, plan_id=plan_id, applied_at=stamp(rung.clock.now()))
     condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
     if was:
         condition = {
@@ -39,5 +39,5 @@ def record(rung: Rung, inputs_hash: str, plan_id: str, *, was: Infra | None = No
     except Exception as error:
         if error_code(error) != CONDITION_FAILED:
             raise
-        unknown = Infra(input_hash="", plan_id=plan_id, applied_at=infra.applied_at)
+        unknown = InfraRecord(input_hash="", plan_id=plan_id, applied_at=infra.applied_at)
         rung.ledger.client.put_item(TableName=rung.ledger.table, Item=schema.item(_KEY, unknown))

@@ -16,8 +16,7 @@ from dataclasses import dataclass, replace
 
 from stepladder.core.clock import stamp
 from stepladder.core.errors import RefusedError
-from stepladder.ledger.schema import Infra as InfraRecord
-from stepladder.ledger.schema import Snapshot
+from stepladder.ledger.schema import InfraRecord, Snapshot
 from stepladder.promotion import delivery
 from stepladder.promotion.executions import Desk
 from stepladder.promotion.replicate import bring

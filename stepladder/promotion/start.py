@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepladder.aws_lambda import alias as aliases
-from stepladder.aws_lambda.lambda_function import LATEST, Function
+from stepladder.aws_lambda.lambda_function import LATEST, LambdaFunction
 from stepladder.core import names
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError, LockedError, RefusedError, StepladderError
@@ -242,7 +242,7 @@ def _runs_now(rung: Rung, lowest: str) -> Subject:
             f"{lowest} is being shifted: it serves version {alias.version}{aliases.weighted(alias)}",
             hint="wait for its deployment to end",
         )
-    state = Function(rung.lambda_client, function, clock=rung.clock).read(alias.version)
+    state = LambdaFunction(rung.lambda_client, function, clock=rung.clock).read(alias.version)
     if state is None or not state.digest:
         raise RefusedError(f"version {alias.version} of {function} has no image", hint="only images climb")
     current = rung.ledger.snapshot(lowest).current
@@ -283,7 +283,7 @@ def _state(rung: Rung, environment: str, digest: str) -> str:
         return _UNRELEASED
     if alias.weights:
         return _OTHER
-    function = Function(rung.lambda_client, named, clock=rung.clock)
+    function = LambdaFunction(rung.lambda_client, named, clock=rung.clock)
     served = function.read(alias.version)
     if not served or served.digest != digest:
         return _OTHER

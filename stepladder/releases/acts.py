@@ -7,19 +7,29 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import State, repository_of
+from stepladder.aws_lambda.lambda_function import FunctionState, repository_of
 from stepladder.core import names
 from stepladder.core.clock import stamp
 from stepladder.core.errors import RepositoryMissingError, StepladderError
-from stepladder.ledger.schema import Infra as InfraRecord
+from stepladder.ledger.schema import InfraRecord
 from stepladder.releases import drift, live_smoke, marks
 from stepladder.releases import release as releases
 from stepladder.releases import report as reports
-from stepladder.releases.interfaces import Image, Images, Infra
+from stepladder.releases.interfaces import Images, Infrastructure, ReleaseImage
 from stepladder.releases.ladder_guard import Pin
-from stepladder.releases.plan import FOUNDATION, IMAGE, RELEASE, SERVICE, SMOKE, Plan, Planned, Wanted, World
-from stepladder.releases.release import Target
-from stepladder.releases.report import Report
+from stepladder.releases.plan import (
+    FOUNDATION,
+    IMAGE,
+    RELEASE,
+    SERVICE,
+    SMOKE,
+    DeployPlan,
+    EnvironmentState,
+    PlannedStep,
+    Wanted,
+)
+from stepladder.releases.release import ReleaseTarget
+from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_cases import Suite
 
@@ -33,7 +43,7 @@ class Acts:
 
     rung: Rung
     images: Images
-    infra: Infra
+    infra: Infrastructure
     pool: Executor
     mode: str
     force: bool
@@ -44,10 +54,10 @@ class Acts:
     url: str = ""
     plan_id: str = ""
     applied: set[str] = field(default_factory=set)
-    latest: State | None = None
+    latest: FunctionState | None = None
     _live_image: str = ""
 
-    def skip(self, planned: Planned) -> None:
+    def skip(self, planned: PlannedStep) -> None:
         """Say why a step has nothing to do."""
         with self.rung.console.step(planned.name) as step:
             step.skip(planned.why)
@@ -57,7 +67,7 @@ class Acts:
         if self.pin and input_key != wanted.input_key:
             self.rung.console.warn(f"these files may make another image; it is left out: {self.pin.why}")
 
-    def execute(self, world: World, wanted: Wanted, plan: Plan) -> Report:
+    def execute(self, world: EnvironmentState, wanted: Wanted, plan: DeployPlan) -> DeployReport:
         """Carry out the plan. The reads that guard it run beside the build; nothing changes before they said yes."""
         rung = self.rung
         if plan.only_tests:
@@ -93,9 +103,11 @@ class Acts:
         if not self.pin:
             self.images.check()
 
-    def _up_to_release(self, plan: Plan, wanted: Wanted, guard: Callable[[], None]) -> tuple[Image | None, Wanted]:
+    def _up_to_release(
+        self, plan: DeployPlan, wanted: Wanted, guard: Callable[[], None]
+    ) -> tuple[ReleaseImage | None, Wanted]:
         """Do all but the release; return the image if one was prepared, and the hashes after the applies."""
-        image: Image | None = None
+        image: ReleaseImage | None = None
         for planned in plan.steps:
             if planned.name in {RELEASE, SMOKE, *self.applied}:
                 continue
@@ -119,7 +131,7 @@ class Acts:
         digest = self._live_image.rpartition("@")[2]
         return bool(digest and not self.pin and FOUNDATION in self.applied and not self.rung.image_there(digest))
 
-    def _prepared(self, planned: Planned, wanted: Wanted, guard: Callable[[], None]) -> tuple[Image, Wanted]:
+    def _prepared(self, planned: PlannedStep, wanted: Wanted, guard: Callable[[], None]) -> tuple[ReleaseImage, Wanted]:
         """Prepare the image; when the repository is gone, make it again by the foundation that made it."""
         try:
             return self._prepare(planned), wanted
@@ -131,7 +143,9 @@ class Acts:
             wanted = self.apply(FOUNDATION, wanted, None)
             return self._prepare(planned), wanted
 
-    def _as_applied(self, world: World, wanted: Wanted, early: State | None) -> tuple[Wanted, State | None]:
+    def _as_applied(
+        self, world: EnvironmentState, wanted: Wanted, early: FunctionState | None
+    ) -> tuple[Wanted, FunctionState | None]:
         """Return $LATEST, with the configuration that Terraform gave it: what somebody changed by hand is set back.
 
         Raises `RefusedError` with the difference when that can't be, before anything is published.
@@ -159,12 +173,12 @@ class Acts:
 
     def _release(
         self,
-        world: World,
+        world: EnvironmentState,
         wanted: Wanted,
-        plan: Plan,
-        image: Image | None,
-        latest: State,
-    ) -> Report:
+        plan: DeployPlan,
+        image: ReleaseImage | None,
+        latest: FunctionState,
+    ) -> DeployReport:
         rung, current, alias = self.rung, world.ledger.current, world.alias
         if alias is None:
             raise AssertionError("a release needs an alias")
@@ -175,7 +189,7 @@ class Acts:
         same = not image or (current and image.digest == current.digest and not plan.step(IMAGE).act)
         if same and current and alias.version == current.version and self._serves(alias, latest, digest):
             return self._adopt(world, plan, infra_hash, latest.config_hash)
-        target = Target(
+        target = ReleaseTarget(
             digest=digest,
             image_uri=image.reference if image else f"{repository_of(latest.image_uri)}@{digest}",
             git_commit=(image.git_commit if image else "") or self.commit,
@@ -190,7 +204,7 @@ class Acts:
             rung, releases.release(rung, target, alias, latest, self.suite.cases), world, plan, self.url
         )
 
-    def _prepare(self, planned: Planned) -> Image:
+    def _prepare(self, planned: PlannedStep) -> ReleaseImage:
         with self.rung.console.step(IMAGE) as step:
             step.progress(planned.why)
             return self.images.fetch(self.pin, step) if self.pin else self.images.prepare(step)
@@ -231,14 +245,14 @@ class Acts:
     def _check_bad(self, digest: str) -> None:
         marks.check(self.rung, digest, force=self.force, hint="change the code, release it with --force")
 
-    def _serves(self, alias: Alias, latest: State, digest: str) -> bool:
+    def _serves(self, alias: Alias, latest: FunctionState, digest: str) -> bool:
         """Say whether the alias's version has the wanted image and the configuration that $LATEST has now."""
         served = self.rung.function.read(alias.version)
         return bool(
             served and served.digest == digest and served.config_hash == latest.config_hash and latest.digest == digest
         )
 
-    def _retest(self, world: World, plan: Plan) -> Report:
+    def _retest(self, world: EnvironmentState, plan: DeployPlan) -> DeployReport:
         """Run the smoke cases on the live version, since nothing but they changed, and note that it passed them."""
         for planned in plan.steps:
             if planned.name != SMOKE:
@@ -246,7 +260,7 @@ class Acts:
         live_smoke.retest(self.rung, world, self.suite)
         return reports.unchanged(self.rung, world, plan, self.url)
 
-    def _adopt(self, world: World, plan: Plan, infra_hash: str, config_hash: str) -> Report:
+    def _adopt(self, world: EnvironmentState, plan: DeployPlan, infra_hash: str, config_hash: str) -> DeployReport:
         """Note the revision of an alias that serves what is wanted, so that the next run needs two calls again."""
         current, alias = world.ledger.current, world.alias
         if current is None or alias is None:

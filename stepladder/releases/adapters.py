@@ -10,7 +10,7 @@ from stepladder import images
 from stepladder.core.clock import seconds_of
 from stepladder.core.console import Step
 from stepladder.ledger.table import short
-from stepladder.releases.interfaces import Applied, Image
+from stepladder.releases.interfaces import Applied, ReleaseImage
 from stepladder.releases.plan import FOUNDATION, SERVICE
 
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ class ProjectImages:
         """Refuse a handler that can't be loaded and pointers of Git LFS; a build tells the warnings."""
         images.check_files(self.rung.settings, take_pointers=self.allow_dirty)
 
-    def prepare(self, step: Step) -> Image:
+    def prepare(self, step: Step) -> ReleaseImage:
         """Build and push unless the registry has it."""
         rung = self.rung
         built = images.prepare(
             rung.settings, rung.aws, step, rung.environment, say=rung.console.warn, allow_dirty=self.allow_dirty
         )
-        return Image(built.digest, built.reference)
+        return ReleaseImage(built.digest, built.reference)
 
-    def fetch(self, pin: Pin, step: Step) -> Image:
+    def fetch(self, pin: Pin, step: Step) -> ReleaseImage:
         """Return an image that another rung serves; bring it from there when it is in another place."""
         from stepladder.releases import registered
 

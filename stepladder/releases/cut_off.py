@@ -13,7 +13,7 @@ from typing import Any
 
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.clock import stamp
-from stepladder.ledger.schema import ROLLBACK, SUCCEEDED, Bad, Current, Holder, Release, Snapshot
+from stepladder.ledger.schema import ROLLBACK, SUCCEEDED, Bad, Current, Holder, ReleaseEntry, Snapshot
 from stepladder.releases.rung import Rung
 
 CAUSE = "cut off after the alias had moved; the next run wrote it down"
@@ -23,7 +23,7 @@ CAUSE = "cut off after the alias had moved; the next run wrote it down"
 class Pending:
     """What is to be written once the alias serves: the entry, what is current then, the digest that is marked."""
 
-    release: Release
+    release: ReleaseEntry
     current: Current
     bad: tuple[str, Bad] | None = None
 
@@ -40,7 +40,7 @@ def pending(holder: Holder | None) -> Pending | None:
     try:
         told: dict[str, Any] = json.loads(holder.pending)
         bad = (str(told["bad"][0]), Bad(**told["bad"][1])) if "bad" in told else None
-        return Pending(Release(**told["release"]), Current(**told["current"]), bad)
+        return Pending(ReleaseEntry(**told["release"]), Current(**told["current"]), bad)
     except (KeyError, TypeError, ValueError, IndexError):
         return None
 
@@ -65,7 +65,7 @@ def told(holder: Holder | None, alias: Alias, ledger: Snapshot) -> str:
     )
 
 
-def adopt(rung: Rung, alias: Alias | None, ledger: Snapshot) -> Release | None:
+def adopt(rung: Rung, alias: Alias | None, ledger: Snapshot) -> ReleaseEntry | None:
     """Write down what the holder whose lock was taken over has done to the alias and not written; None without that.
 
     The alias serves the version, which passed its smoke cases before it was moved: the release succeeded.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stepladder.aws_lambda.lambda_function import State
+from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.errors import RefusedError
 from stepladder.ledger.schema import Snapshot
 from stepladder.releases.rollback_target import differences
@@ -34,13 +34,13 @@ def now(rung: Rung) -> str:
     return latest.config_hash if latest else ""
 
 
-def found(ledger: Snapshot, latest: State | None) -> bool:
+def found(ledger: Snapshot, latest: FunctionState | None) -> bool:
     """Say whether $LATEST has another configuration than Terraform gave it."""
     applied = applied_hash(ledger)
     return bool(latest and applied and latest.config_hash != applied)
 
 
-def changes(rung: Rung, ledger: Snapshot, latest: State, served: State | None = None) -> list[str]:
+def changes(rung: Rung, ledger: Snapshot, latest: FunctionState, served: FunctionState | None = None) -> list[str]:
     """Name the attributes in which $LATEST differs from the released version, which has what was applied.
 
     Where an apply has not been released yet, its own changes are among them.

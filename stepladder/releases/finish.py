@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import State
+from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.aws import error_code
 from stepladder.core.clock import stamp
 from stepladder.core.errors import (
@@ -16,7 +16,7 @@ from stepladder.core.errors import (
     StepladderError,
 )
 from stepladder.ledger import schema
-from stepladder.ledger.schema import Bad, Current, Release
+from stepladder.ledger.schema import Bad, Current, ReleaseEntry
 from stepladder.releases import move_alias
 from stepladder.releases.cut_off import Pending
 from stepladder.releases.rung import Rung, uninterrupted
@@ -24,15 +24,15 @@ from stepladder.releases.rung import Rung, uninterrupted
 
 def go_live(
     rung: Rung,
-    entry: Release,
+    entry: ReleaseEntry,
     alias: Alias,
-    version: State,
+    version: FunctionState,
     *,
     infra_hash: str = "",
     smoke_key: str = "",
     bad: tuple[str, Bad] | None = None,
     put_back: bool = True,
-) -> tuple[Release, Alias]:
+) -> tuple[ReleaseEntry, Alias]:
     """Move the alias to a version, verify, write the ledger: together, so that an interrupt waits until they are done.
 
     `bad` is a digest to mark with it. Returns the entry as written and the alias as read back; raises what
@@ -54,7 +54,9 @@ def go_live(
     return entry, moved
 
 
-def _pending(entry: Release, version: State, infra_hash: str, smoke_key: str, bad: tuple[str, Bad] | None) -> Pending:
+def _pending(
+    entry: ReleaseEntry, version: FunctionState, infra_hash: str, smoke_key: str, bad: tuple[str, Bad] | None
+) -> Pending:
     """Return what is to be written once the alias serves the version."""
     current = Current(
         release_id=entry.release_id,
@@ -69,7 +71,7 @@ def _pending(entry: Release, version: State, infra_hash: str, smoke_key: str, ba
     return Pending(replace(entry, result=schema.SUCCEEDED), current, bad)
 
 
-def _write_down(rung: Rung, entry: Release, current: Current, bad: tuple[str, Bad] | None) -> None:
+def _write_down(rung: Rung, entry: ReleaseEntry, current: Current, bad: tuple[str, Bad] | None) -> None:
     rung.lock.stop_renewing()
     try:
         rung.ledger.finish(entry, current, rung.lock.run_id, bad=bad)
@@ -84,7 +86,7 @@ def _write_down(rung: Rung, entry: Release, current: Current, bad: tuple[str, Ba
     rung.lock.given_back()
 
 
-def failed(rung: Rung, entry: Release, error: BaseException) -> None:
+def failed(rung: Rung, entry: ReleaseEntry, error: BaseException) -> None:
     """Write a failed release and give the lock back; a second failure here must not hide the first."""
     interrupted = isinstance(error, (KeyboardInterrupt, InterruptedRunError))
     cause = "interrupted" if interrupted else getattr(error, "message", "") or error_code(error) or repr(error)

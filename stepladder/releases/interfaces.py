@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Image:
+class ReleaseImage:
     """An image in the registry: its digest and its reference by it.
 
     `git_commit` and `input_key` are known of one that wasn't built now; empty for what the working tree made.
@@ -51,16 +51,16 @@ class Images(Protocol):
         """Refuse files that no image can be made of, offline; nothing is built."""
         ...
 
-    def prepare(self, step: Step) -> Image:
+    def prepare(self, step: Step) -> ReleaseImage:
         """Build and push unless the registry has it; tell the step what was done."""
         ...
 
-    def fetch(self, pin: Pin, step: Step) -> Image:
+    def fetch(self, pin: Pin, step: Step) -> ReleaseImage:
         """Return an image that another rung serves; bring it from there when it is in another place."""
         ...
 
 
-class Infra(Protocol):
+class Infrastructure(Protocol):
     """What applies a Terraform root."""
 
     def inputs_hash(self, root: str) -> str:

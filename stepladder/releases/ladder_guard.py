@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import LATEST, State
+from stepladder.aws_lambda.lambda_function import LATEST, FunctionState
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.ledger.schema import Current, Snapshot
 from stepladder.ledger.table import short
@@ -133,12 +133,12 @@ def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
     return next(iter(found), None)
 
 
-def _pin(there: Rung, served: State) -> Pin:
+def _pin(there: Rung, served: FunctionState) -> Pin:
     told = next((part[4:] for part in served.description.split() if part.startswith("git=")), "")
     return Pin(served.digest, there, f"{there.environment} serves {short(served.digest)}", told)
 
 
-def _served(there: Rung, alias: Alias) -> State | None:
+def _served(there: Rung, alias: Alias) -> FunctionState | None:
     """Return the version that a rung serves to everybody; None when it was never released. Refuses one in motion."""
     if alias.version == LATEST:
         return None

@@ -13,9 +13,9 @@ from stepladder.core.tables import Cell, Column
 from stepladder.ledger.schema import Current
 from stepladder.ledger.table import short
 from stepladder.releases import release as releases
-from stepladder.releases.plan import World
+from stepladder.releases.plan import EnvironmentState
 from stepladder.releases.rung import Rung
-from stepladder.releases.smoke import Outcome
+from stepladder.releases.smoke import SmokeOutcome
 from stepladder.releases.smoke_cases import Suite, load_suite
 
 HEAD = (Column("case", least=12), "result", "slowest", "runs", Column("why", least=30, prose=True))
@@ -30,7 +30,7 @@ def passed(rung: Rung, alias: Alias, current: Current, suite: Suite) -> str:
     return suite.key
 
 
-def retest(rung: Rung, world: World, suite: Suite) -> None:
+def retest(rung: Rung, world: EnvironmentState, suite: Suite) -> None:
     """Run the cases on the live version and record that it passed them, so that the next deploy need not."""
     current, alias = world.ledger.current, world.alias
     if current is None or alias is None:
@@ -94,7 +94,7 @@ def _subject(rung: Rung, version: str) -> tuple[str, str, str]:
     return (version or names.ALIAS), served, state.digest
 
 
-def _record(outcome: Outcome) -> dict[str, Any]:
+def _record(outcome: SmokeOutcome) -> dict[str, Any]:
     return {
         "name": outcome.name,
         "passed": outcome.passed,
@@ -104,7 +104,7 @@ def _record(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _row(outcome: Outcome) -> tuple[object, ...]:
+def _row(outcome: SmokeOutcome) -> tuple[object, ...]:
     result = Cell("passed", "green") if outcome.passed else Cell("failed", "red")
     why = "; ".join(outcome.mismatches) or "-"
     return outcome.name, result, f"{outcome.seconds * 1000:.0f} ms", outcome.runs, why

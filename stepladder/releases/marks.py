@@ -23,7 +23,7 @@ _HISTORY = 100  # releases of an environment among which an image is looked for
 
 
 @dataclass(frozen=True)
-class Image:
+class ImageQuery:
     """The image that a mark is about: all of its digest, or its beginning, or a release of it."""
 
     digest: str = ""
@@ -96,7 +96,7 @@ def _known(ledgers: Sequence[Rung], digests: Collection[str]) -> dict[str, Bad]:
     return {digest: bad for marks in reversed(found) for digest, bad in marks.items()}
 
 
-def unmark(rung: Rung, image: Image, why: str = "") -> dict[str, Any]:
+def unmark(rung: Rung, image: ImageQuery, why: str = "") -> dict[str, Any]:
     """Take an image's mark away in every place's ledger, and return the record of who did it, when and why.
 
     Raises `BadInputError` when the image isn't named clearly. Where a place can't be reached, the others are done
@@ -147,7 +147,7 @@ def _was(bad: Bad) -> str:
     return f"it was since {bad.marked_at}, by {bad.by}: {plain_cause(bad.why)}"
 
 
-def _digest(ledgers: list[Rung], image: Image) -> str:
+def _digest(ledgers: list[Rung], image: ImageQuery) -> str:
     if bool(image.digest) == bool(image.release):
         raise BadInputError("one of --digest and --release is needed", hint="--digest sha256:..., or --release <id>")
     if image.digest:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import RefusedError
-from stepladder.ledger.schema import Infra, Snapshot
+from stepladder.ledger.schema import InfraRecord, Snapshot
 from stepladder.ledger.table import short
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class World:
+class EnvironmentState:
     """What is there: the alias and the ledger's view of the environment."""
 
     alias: Alias | None
@@ -36,7 +36,7 @@ class World:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedStep:
     """One step: whether it acts, and why or why not."""
 
     name: str
@@ -45,16 +45,16 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DeployPlan:
     """The steps in the order of their execution. The first deployment needs the image before the service.
 
     The smoke cases are a step of their own only where no release runs them.
     """
 
-    steps: tuple[Planned, ...]
+    steps: tuple[PlannedStep, ...]
     infra: str = "auto"
 
-    def step(self, name: str) -> Planned:
+    def step(self, name: str) -> PlannedStep:
         """Return a step by name."""
         return next(step for step in self.steps if step.name == name)
 
@@ -76,8 +76,8 @@ class Plan:
 
 
 def make(
-    world: World, wanted: Wanted, infra: str, pin: Pin | None = None, again: str = "", *, environment: str
-) -> Plan:
+    world: EnvironmentState, wanted: Wanted, infra: str, pin: Pin | None = None, again: str = "", *, environment: str
+) -> DeployPlan:
     """Return the plan. `infra` is auto, always or never; a `pin` is the one image that may be released.
 
     `again` says why the service is to be applied though its inputs are as they were.
@@ -89,11 +89,11 @@ def make(
     foundation = _root(FOUNDATION, world.ledger.foundation, wanted.foundation_hash, infra, there=world.ledger.exists)
     service = _root(SERVICE, world.ledger.infra, wanted.service_hash, infra, there=world.alias is not None)
     if again and infra != "never":
-        service = Planned(SERVICE, act=True, why=again)
+        service = PlannedStep(SERVICE, act=True, why=again)
     image = _image(world, wanted, pin)
     release = _release(world, image, service)
     order = (service, image) if world.alias else (image, service)
-    return Plan((foundation, *order, release, *_smoke(world, wanted, release)), infra)
+    return DeployPlan((foundation, *order, release, *_smoke(world, wanted, release)), infra)
 
 
 def _check_applied(environment: str, there: dict[str, bool]) -> None:
@@ -104,52 +104,52 @@ def _check_applied(environment: str, there: dict[str, bool]) -> None:
         )
 
 
-def _root(name: str, applied: Infra | None, wanted: str, infra: str, *, there: bool) -> Planned:
+def _root(name: str, applied: InfraRecord | None, wanted: str, infra: str, *, there: bool) -> PlannedStep:
     if infra == "never":
         same = applied and applied.input_hash == wanted
-        return Planned(
+        return PlannedStep(
             name, act=False, why="unchanged" if same else "differs from the last apply, left (--infra never)"
         )
     if not there:
-        return Planned(name, act=True, why="not there yet")
+        return PlannedStep(name, act=True, why="not there yet")
     if infra == "always":
-        return Planned(name, act=True, why="--infra always")
+        return PlannedStep(name, act=True, why="--infra always")
     if applied is None:
-        return Planned(name, act=True, why="the ledger knows of no apply")
+        return PlannedStep(name, act=True, why="the ledger knows of no apply")
     if applied.input_hash != wanted:
-        return Planned(name, act=True, why=f"its inputs changed since the apply of {applied.applied_at}")
-    return Planned(name, act=False, why=f"unchanged since {applied.applied_at}")
+        return PlannedStep(name, act=True, why=f"its inputs changed since the apply of {applied.applied_at}")
+    return PlannedStep(name, act=False, why=f"unchanged since {applied.applied_at}")
 
 
-def _image(world: World, wanted: Wanted, pin: Pin | None) -> Planned:
+def _image(world: EnvironmentState, wanted: Wanted, pin: Pin | None) -> PlannedStep:
     current = world.ledger.current
     if pin:
         kept = bool(current and world.alias and current.digest == pin.digest)
-        return Planned(IMAGE, act=not kept, why=f"{pin.why}, nothing is built")
+        return PlannedStep(IMAGE, act=not kept, why=f"{pin.why}, nothing is built")
     if current is None or world.alias is None:
-        return Planned(IMAGE, act=True, why="nothing is live here yet")
+        return PlannedStep(IMAGE, act=True, why="nothing is live here yet")
     if current.input_key != wanted.input_key:
-        return Planned(IMAGE, act=True, why=f"its inputs differ from those of {short(current.digest)}")
-    return Planned(IMAGE, act=False, why=f"unchanged, {short(current.digest)}")
+        return PlannedStep(IMAGE, act=True, why=f"its inputs differ from those of {short(current.digest)}")
+    return PlannedStep(IMAGE, act=False, why=f"unchanged, {short(current.digest)}")
 
 
-def _release(world: World, image: Planned, service: Planned) -> Planned:
+def _release(world: EnvironmentState, image: PlannedStep, service: PlannedStep) -> PlannedStep:
     why = _why_release(world, image, service)
     if not why and world.alias:
-        return Planned(RELEASE, act=False, why=f"version {world.alias.version} serves the wanted image")
-    return Planned(RELEASE, act=True, why=why)
+        return PlannedStep(RELEASE, act=False, why=f"version {world.alias.version} serves the wanted image")
+    return PlannedStep(RELEASE, act=True, why=why)
 
 
-def _smoke(world: World, wanted: Wanted, release: Planned) -> tuple[Planned, ...]:
+def _smoke(world: EnvironmentState, wanted: Wanted, release: PlannedStep) -> tuple[PlannedStep, ...]:
     """Return the step that runs the smoke cases on the live version: where they aren't those that it passed."""
     current = world.ledger.current
     if release.act or current is None or wanted.smoke_key in {"", current.smoke_key}:
         return ()
     why = "they changed since the live version passed them" if current.smoke_key else "the live version ran none so far"
-    return (Planned(SMOKE, act=True, why=why),)
+    return (PlannedStep(SMOKE, act=True, why=why),)
 
 
-def _why_release(world: World, image: Planned, service: Planned) -> str:
+def _why_release(world: EnvironmentState, image: PlannedStep, service: PlannedStep) -> str:
     """Return the first reason for a release, or for looking closer whether one is needed; empty without any."""
     alias, current = world.alias, world.ledger.current
     if alias is None:

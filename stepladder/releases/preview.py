@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from stepladder.core.errors import RefusedError
 from stepladder.ledger.schema import Holder
 from stepladder.releases import drift, marks
-from stepladder.releases.interfaces import Infra
-from stepladder.releases.plan import FOUNDATION, IMAGE, RELEASE, SERVICE, SMOKE, Plan, World
+from stepladder.releases.interfaces import Infrastructure
+from stepladder.releases.plan import FOUNDATION, IMAGE, RELEASE, SERVICE, SMOKE, DeployPlan, EnvironmentState
 from stepladder.releases.release import check_kind
 from stepladder.releases.rung import Rung
 
@@ -34,7 +34,14 @@ def warn_of_lock(rung: Rung, holder: Holder | None) -> None:
 
 
 def tell(
-    rung: Rung, infra: Infra, world: World, plan: Plan, *, image: str = "", cases: int = 0, force: bool = False
+    rung: Rung,
+    infra: Infrastructure,
+    world: EnvironmentState,
+    plan: DeployPlan,
+    *,
+    image: str = "",
+    cases: int = 0,
+    force: bool = False,
 ) -> None:
     """Tell each step of a deploy. Raises the first of the refusals that the deploy would meet, after all are told.
 
@@ -72,19 +79,19 @@ def _collected(refused: list[RefusedError]) -> Iterator[Sequence[RefusedError]]:
         refused.append(error)
 
 
-def _shift(rung: Rung, world: World, _plan: Plan, **_: object) -> None:
+def _shift(rung: Rung, world: EnvironmentState, _plan: DeployPlan, **_: object) -> None:
     if world.alias:
         rung.check_unshifted(world.alias, rung.active_deployment(), world.ledger.current)
 
 
-def _mark(rung: Rung, world: World, plan: Plan, *, image: str, force: bool) -> None:
+def _mark(rung: Rung, world: EnvironmentState, plan: DeployPlan, *, image: str, force: bool) -> None:
     current = world.ledger.current
     digest = image or (current.digest if current and not plan.step(IMAGE).act else "")
     if digest and world.ledger.exists:
         marks.check(rung, digest, force=force, hint="change the code, release it with --force")
 
 
-def _function(rung: Rung, world: World, plan: Plan, **_: object) -> None:
+def _function(rung: Rung, world: EnvironmentState, plan: DeployPlan, **_: object) -> None:
     """Look at $LATEST, which a release would publish as it is; an apply before that puts it right."""
     if not world.alias or plan.step(SERVICE).act:
         return

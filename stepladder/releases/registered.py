@@ -6,11 +6,11 @@ from stepladder.core import aws as aws_module
 from stepladder.core.errors import RefusedError
 from stepladder.ledger.schema import NO_COMMIT
 from stepladder.ledger.table import short
-from stepladder.releases.interfaces import Image
+from stepladder.releases.interfaces import ReleaseImage
 from stepladder.releases.rung import Rung
 
 
-def read(rung: Rung, digest: str, origin: Rung | None = None) -> Image:
+def read(rung: Rung, digest: str, origin: Rung | None = None) -> ReleaseImage:
     """Return an image of a rung's repository with its commit and its input key.
 
     `origin` is the rung that serves it: from another account or region it is copied, digest and all. Raises
@@ -34,4 +34,4 @@ def read(rung: Rung, digest: str, origin: Rung | None = None) -> Image:
     check.check_architecture(found.architecture, rung.settings.architecture, found.base)
     built = found.built(registry=repository.host, repository=repository.name, tag="", pushed=False)
     check.check_deployable(built, aws_module.endpoint())
-    return Image(digest, built.reference, found.labels.get(LABEL_REVISION, "") or NO_COMMIT, found.key)
+    return ReleaseImage(digest, built.reference, found.labels.get(LABEL_REVISION, "") or NO_COMMIT, found.key)

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stepladder.aws_lambda.alias import PRECONDITION, Alias
-from stepladder.aws_lambda.lambda_function import LATEST, State
+from stepladder.aws_lambda.lambda_function import LATEST, FunctionState
 from stepladder.core.aws import error_code
 from stepladder.core.clock import stamp
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.process_identity import release_id
 from stepladder.ledger import schema
-from stepladder.ledger.schema import Release
+from stepladder.ledger.schema import ReleaseEntry
 from stepladder.ledger.table import description, short
 from stepladder.releases import finish, smoke
 from stepladder.releases.rung import Rung
@@ -28,7 +28,7 @@ _CODE_CHANGED = "InvalidParameterValueException"  # PublishVersion, when CodeSha
 
 
 @dataclass(frozen=True)
-class Target:
+class ReleaseTarget:
     """What is to be released. `image_uri` is `<repository>@<digest>`, `after` the id of the release that is live."""
 
     digest: str
@@ -47,13 +47,15 @@ class Target:
 class Released:
     """What a release did. `moved` is false when the alias served the version already."""
 
-    release: Release
+    release: ReleaseEntry
     alias: Alias
     moved: bool
     config_changed: bool = False
 
 
-def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequence[smoke.Case]) -> Released:
+def release(
+    rung: Rung, target: ReleaseTarget, alias: Alias, latest: FunctionState, cases: Sequence[smoke.Case]
+) -> Released:
     """Release a digest on a rung whose lock is held; `alias` and `latest` are as they were just read.
 
     Raises `RefusedError` when a check said no before the alias moved, `StepladderError` when AWS did,
@@ -61,7 +63,7 @@ def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequ
     has an entry and the lock is given back, unless the process is killed; then the next run goes on from there.
     """
     now = rung.clock.now()
-    entry = Release(
+    entry = ReleaseEntry(
         release_id=release_id(now, target.after),
         environment=rung.environment,
         kind=target.kind,
@@ -90,7 +92,7 @@ def release(rung: Rung, target: Target, alias: Alias, latest: State, cases: Sequ
     return Released(entry, live, moved=alias.version != version.version)
 
 
-def _give_image(rung: Rung, target: Target, latest: State) -> State:
+def _give_image(rung: Rung, target: ReleaseTarget, latest: FunctionState) -> FunctionState:
     """Bring $LATEST to the wanted image and return its settled state."""
     with rung.console.step("code") as step:
         latest = rung.function.wait_settled(latest)
@@ -112,7 +114,7 @@ def _give_image(rung: Rung, target: Target, latest: State) -> State:
         return settled
 
 
-def check_kind(rung: Rung, latest: State) -> None:
+def check_kind(rung: Rung, latest: FunctionState) -> None:
     """Refuse a function that can't run the project's images: another package type or architecture."""
     if latest.package_type != "Image":
         raise RefusedError(
@@ -127,7 +129,7 @@ def check_kind(rung: Rung, latest: State) -> None:
         )
 
 
-def _update_code(rung: Rung, target: Target, latest: State) -> State:
+def _update_code(rung: Rung, target: ReleaseTarget, latest: FunctionState) -> FunctionState:
     try:
         return rung.function.update_code(target.image_uri, latest.revision)
     except Exception as error:
@@ -139,7 +141,7 @@ def _update_code(rung: Rung, target: Target, latest: State) -> State:
         return rung.function.update_code(target.image_uri, now.revision)
 
 
-def _unchanged(rung: Rung, before: State, *, ours: str = "") -> State:
+def _unchanged(rung: Rung, before: FunctionState, *, ours: str = "") -> FunctionState:
     """After a 412: read again, and refuse unless only the RevisionId moved on (or our own request did it).
 
     Lambda gives a new RevisionId also when a status changes, so a 412 alone doesn't prove that somebody was there.
@@ -162,7 +164,7 @@ def _somebody_else(rung: Rung, what: str) -> RefusedError:
     )
 
 
-def _restore(rung: Rung, before: State, failed: State) -> str:
+def _restore(rung: Rung, before: FunctionState, failed: FunctionState) -> str:
     """Give $LATEST its previous image back after a Failed update, and say how that went."""
     if not before.image_uri or before.update != "Successful":
         return "$LATEST had no good image before, so it is left as it is"
@@ -176,7 +178,7 @@ def _restore(rung: Rung, before: State, failed: State) -> str:
     return f"$LATEST was put back to {short(before.digest) or before.image_uri}"
 
 
-def _publish(rung: Rung, target: Target, settled: State, rel: str) -> State:
+def _publish(rung: Rung, target: ReleaseTarget, settled: FunctionState, rel: str) -> FunctionState:
     """Publish exactly the settled state, and verify that the version is the wanted digest."""
     with rung.console.step("version") as step:
         rung.lock.check()
@@ -227,7 +229,7 @@ def run_smoke(rung: Rung, version: str, cases: Sequence[smoke.Case], *, fate: st
     )
 
 
-def outcomes(rung: Rung, qualifier: str, cases: Sequence[smoke.Case]) -> list[smoke.Outcome]:
+def outcomes(rung: Rung, qualifier: str, cases: Sequence[smoke.Case]) -> list[smoke.SmokeOutcome]:
     """Run the smoke cases against a version or an alias, and return how each went."""
     return smoke.run(cases, lambda payload: _invoke(rung, payload, qualifier))
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from stepladder.aws_lambda import function_url
 from stepladder.ledger.table import short
-from stepladder.releases.plan import FOUNDATION, SERVICE, SMOKE, Plan, Planned, World
+from stepladder.releases.plan import FOUNDATION, SERVICE, SMOKE, DeployPlan, EnvironmentState, PlannedStep
 from stepladder.releases.release import Released
 from stepladder.releases.rung import Rung
 
 
 @dataclass(frozen=True)
-class Report:
+class DeployReport:
     """How a deploy ended.
 
     `result` is released, applied (infrastructure only), tested (smoke cases only),
@@ -30,14 +30,14 @@ class Report:
     release_id: str = ""
     url: str = ""
     skipped_ladder: str = ""
-    plan: tuple[Planned, ...] = ()
+    plan: tuple[PlannedStep, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """Return the one record that `--json` prints."""
         return asdict(self)
 
 
-def unchanged(rung: Rung, world: World, plan: Plan, url: str) -> Report:
+def unchanged(rung: Rung, world: EnvironmentState, plan: DeployPlan, url: str) -> DeployReport:
     """Report that the alias serves what is wanted and was left alone."""
     current = world.ledger.current
     if current is None:
@@ -49,7 +49,7 @@ def unchanged(rung: Rung, world: World, plan: Plan, url: str) -> Report:
     said = f"the smoke cases pass ({tested.why})" if tested and not applied else said
     rung.console.line(f"{rung.environment}: {said}, version {current.version} is live ({short(current.digest)})")
     _say_url(rung, url)
-    return Report(
+    return DeployReport(
         rung.environment,
         "applied" if applied else "tested" if tested else "unchanged",
         version=current.version,
@@ -62,10 +62,10 @@ def unchanged(rung: Rung, world: World, plan: Plan, url: str) -> Report:
     )
 
 
-def previewed(rung: Rung, world: World, plan: Plan, url: str) -> Report:
+def previewed(rung: Rung, world: EnvironmentState, plan: DeployPlan, url: str) -> DeployReport:
     """Report a dry run."""
     current = world.ledger.current
-    return Report(
+    return DeployReport(
         rung.environment,
         "dry_run",
         version=world.alias.version if world.alias else "",
@@ -75,7 +75,7 @@ def previewed(rung: Rung, world: World, plan: Plan, url: str) -> Report:
     )
 
 
-def released(rung: Rung, done: Released, world: World, plan: Plan, url: str) -> Report:
+def released(rung: Rung, done: Released, world: EnvironmentState, plan: DeployPlan, url: str) -> DeployReport:
     """Report a release: before -> after, where it answers, how to undo it."""
     entry, console = done.release, rung.console
     before = world.ledger.current.digest if world.ledger.current else ""
@@ -90,7 +90,7 @@ def released(rung: Rung, done: Released, world: World, plan: Plan, url: str) -> 
     _say_url(rung, url)
     if done.moved and not first:
         console.line(f"undo: `inv rollback --env {entry.environment}`")
-    return Report(
+    return DeployReport(
         entry.environment,
         "released",
         version=entry.version,

@@ -13,13 +13,13 @@ from stepladder.aws_lambda.lambda_function import LATEST
 from stepladder.core import names
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.ledger.schema import Snapshot
-from stepladder.releases.plan import World
+from stepladder.releases.plan import EnvironmentState
 from stepladder.releases.rung import Rung
 
 DELETED = "its alias was deleted, and what calls it by the alias with it"
 
 
-def target(rung: Rung, world: World) -> str:
+def target(rung: Rung, world: EnvironmentState) -> str:
     """Return the version that the alias has to be put back on; empty when it is where a release put it, or nowhere."""
     current = world.ledger.current
     if current is None or (world.alias and world.alias.version != LATEST):
@@ -32,7 +32,7 @@ def check_alias(rung: Rung) -> None:
     if rung.alias() is not None:
         return
     ledger = rung.ledger.snapshot(rung.environment)
-    version = target(rung, World(None, ledger))
+    version = target(rung, EnvironmentState(None, ledger))
     if version:
         raise RefusedError(
             f"alias {names.ALIAS} of {rung.names.function} was deleted, and Terraform would make it on $LATEST, "
@@ -41,7 +41,7 @@ def check_alias(rung: Rung) -> None:
         )
 
 
-def planned(world: World, version: str) -> World:
+def planned(world: EnvironmentState, version: str) -> EnvironmentState:
     """Return the world as it will be once the alias is back."""
     return replace(world, alias=Alias(version, "", world.alias.arn if world.alias else ""))
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from stepladder.aws_lambda.lambda_function import LATEST, NOT_FOUND, Function, State
+from stepladder.aws_lambda.lambda_function import LATEST, NOT_FOUND, FunctionState, LambdaFunction
 from stepladder.core import names
 from stepladder.core.aws import error_code
 from stepladder.core.errors import RefusedError
@@ -32,7 +32,7 @@ def images(rung: Rung, keep: int) -> Mapping[str, str]:
     rung.check_account(rung.aws.account())
     reasons: dict[str, str] = {}
     for at in _beside(rung):
-        function = Function(rung.lambda_client, at.function, clock=rung.clock)
+        function = LambdaFunction(rung.lambda_client, at.function, clock=rung.clock)
         for digest in rung.ledger.protected_digests([at.environment], keep=keep):
             reasons.setdefault(digest, RELEASED)
         for digest, why in _of_function(function, keep):
@@ -70,7 +70,7 @@ def _recorded(ledger: Ledger) -> set[str]:
         scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def _of_function(function: Function, keep: int) -> Iterator[tuple[str, str]]:
+def _of_function(function: LambdaFunction, keep: int) -> Iterator[tuple[str, str]]:
     """Yield the digests of a function's versions with the reason; nothing when there is no function."""
     aliased = _aliased(function)
     if aliased is None:
@@ -83,7 +83,7 @@ def _of_function(function: Function, keep: int) -> Iterator[tuple[str, str]]:
                 yield _digest(function, version, state), wanted[version]
 
 
-def _digest(function: Function, version: str, state: State) -> str:
+def _digest(function: LambdaFunction, version: str, state: FunctionState) -> str:
     if not state.digest:
         raise RefusedError(
             f"version {version} of {function.name} doesn't tell its image", hint="no image is deleted on a guess"
@@ -91,7 +91,7 @@ def _digest(function: Function, version: str, state: State) -> str:
     return state.digest
 
 
-def _aliased(function: Function) -> Iterable[str] | None:
+def _aliased(function: LambdaFunction) -> Iterable[str] | None:
     """Return the versions that any alias sends traffic to, weighted ones too; None when there is no function."""
     found: set[str] = set()
     marker: dict[str, str] = {}

@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any
 
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import State
+from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.errors import RefusedError
 from stepladder.ledger import schema
-from stepladder.ledger.schema import ROLLBACK, Current, Release, Snapshot
+from stepladder.ledger.schema import ROLLBACK, Current, ReleaseEntry, Snapshot
 from stepladder.ledger.table import short
 from stepladder.releases import cut_off
 from stepladder.releases.rung import Rung
@@ -21,13 +21,13 @@ HISTORY = 100  # releases that are looked through for a target: one page of the 
 
 
 @dataclass(frozen=True)
-class Found:
+class RollbackState:
     """What was read: where traffic goes, what the ledger says, what CodeDeploy is doing."""
 
     alias: Alias
     ledger: Snapshot
     deployment: str
-    candidates: tuple[Release, ...]
+    candidates: tuple[ReleaseEntry, ...]
 
     @property
     def in_flight(self) -> bool:
@@ -46,7 +46,7 @@ class Found:
             return False
         return not (version.isdigit() and current.version.isdigit() and int(version) < int(current.version))
 
-    def leaving(self, target: Release) -> str:
+    def leaving(self, target: ReleaseEntry) -> str:
         """Return the version to get away from: the one that is being shifted onto, else the one that serves.
 
         Where the alias serves the target already but the ledger says otherwise, a rollback was cut off before it was
@@ -63,7 +63,7 @@ class Targets:
     def __init__(self, rung: Rung) -> None:
         self.rung = rung
 
-    def choose(self, found: Found, to: str) -> Release:
+    def choose(self, found: RollbackState, to: str) -> ReleaseEntry:
         """Return the release named `to`, or the last good one before the current; `RefusedError` without one."""
         if to:
             return self._named(found, to)
@@ -90,7 +90,7 @@ class Targets:
             f"`inv deploy --env {self.rung.environment}`",
         )
 
-    def _named(self, found: Found, to: str) -> Release:
+    def _named(self, found: RollbackState, to: str) -> ReleaseEntry:
         release = self.rung.ledger.find(self.rung.environment, to)
         if release is None or release.result not in (schema.SUCCEEDED, schema.UNKNOWN):
             what = f"ended {release.result}" if release else "isn't in the ledger"
@@ -100,7 +100,7 @@ class Targets:
             )
         return release
 
-    def check(self, target: Release, version: State | None, *, image: bool) -> State:
+    def check(self, target: ReleaseEntry, version: FunctionState | None, *, image: bool) -> FunctionState:
         """Refuse a target that can't serve any more, and say which ones can."""
         gone = ""
         if version is None:
@@ -117,7 +117,7 @@ class Targets:
             )
         return version
 
-    def _targets(self, candidates: tuple[Release, ...]) -> str:
+    def _targets(self, candidates: tuple[ReleaseEntry, ...]) -> str:
         """List the releases whose version and image still exist, newest first."""
         published = {state.version for state in self.rung.function.versions()}
         told, seen = [], set()
@@ -134,7 +134,7 @@ class Targets:
         return ecr.holds(self.rung.aws, self.rung.names, digest)
 
 
-def _earlier(candidates: Sequence[Release], current: Current | None) -> Iterator[Release]:
+def _earlier(candidates: Sequence[ReleaseEntry], current: Current | None) -> Iterator[ReleaseEntry]:
     """Yield what was live before the current release, newest first, without what a rollback left.
 
     The ledger is a line of events, not of good versions: after 7, 8 and a rollback to 7, the release of 8 is older

@@ -12,7 +12,7 @@ from typing import Any
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import LATEST, Function, State
+from stepladder.aws_lambda.lambda_function import LATEST, FunctionState, LambdaFunction
 from stepladder.core import names
 from stepladder.core.aws import Aws, error_code
 from stepladder.core.clock import Clock
@@ -62,9 +62,9 @@ class Rung:
         return self.aws.client("lambda", lasting=self.settings.environment(self.environment).function.timeout_seconds)
 
     @cached_property
-    def function(self) -> Function:
+    def function(self) -> LambdaFunction:
         """The function."""
-        return Function(self.lambda_client, self.names.function, clock=self.clock, invoker=self.invoker)
+        return LambdaFunction(self.lambda_client, self.names.function, clock=self.clock, invoker=self.invoker)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -163,7 +163,7 @@ class Rung:
         except RepositoryMissingError:  # its images are gone with it
             return False
 
-    def released_version(self, current: Current) -> State | None:
+    def released_version(self, current: Current) -> FunctionState | None:
         """Read the version that the ledger calls current; None when it isn't there or is another image now."""
         found = self.function.read(current.version)
         return found if found and found.digest == current.digest else None

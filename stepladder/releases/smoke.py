@@ -58,7 +58,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SmokeOutcome:
     """How a case went. `mismatches` are sentences; none means it passed. `seconds` is its slowest invocation."""
 
     name: str
@@ -146,7 +146,7 @@ def _expect_problems(expect: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def run(cases: Sequence[Case], invoke: Invoke, *, parallel: int = PARALLEL) -> list[Outcome]:
+def run(cases: Sequence[Case], invoke: Invoke, *, parallel: int = PARALLEL) -> list[SmokeOutcome]:
     """Run every case, at most `parallel` at once, and return the outcomes in the order of the cases.
 
     An exception of `invoke` (the call itself failed) is raised, not counted as a mismatch.
@@ -157,7 +157,7 @@ def run(cases: Sequence[Case], invoke: Invoke, *, parallel: int = PARALLEL) -> l
         return list(pool.map(lambda case: run_case(case, invoke), cases))
 
 
-def run_case(case: Case, invoke: Invoke) -> Outcome:
+def run_case(case: Case, invoke: Invoke) -> SmokeOutcome:
     """Run one case with its repetitions, one after another; the first repetition that fails ends it."""
     slowest = 0.0
     for turn in range(case.repeat):
@@ -166,8 +166,8 @@ def run_case(case: Case, invoke: Invoke) -> Outcome:
         found = compare(case, result, error, seconds)
         if found:
             where = f" (repetition {turn + 1} of {case.repeat})" if case.repeat > 1 else ""
-            return Outcome(case.name, tuple(line + where for line in found), slowest, turn + 1)
-    return Outcome(case.name, (), slowest, case.repeat)
+            return SmokeOutcome(case.name, tuple(line + where for line in found), slowest, turn + 1)
+    return SmokeOutcome(case.name, (), slowest, case.repeat)
 
 
 def compare(case: Case, result: Any, error: str | None, seconds: float) -> list[str]:

@@ -9,13 +9,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stepladder.terraform.actions import Outcome, apply, ensure, init, outputs, plan, plan_to_apply, preview, unlock
+    from stepladder.terraform.actions import (
+        ApplyOutcome,
+        apply,
+        ensure,
+        init,
+        outputs,
+        plan,
+        plan_to_apply,
+        preview,
+        unlock,
+    )
     from stepladder.terraform.file_lock import RunRecord
     from stepladder.terraform.roots import inputs_hash
     from stepladder.terraform.saved_plan import SavedPlan
 
 __all__ = [
-    "Outcome",
+    "ApplyOutcome",
     "RunRecord",
     "SavedPlan",
     "apply",

@@ -29,7 +29,7 @@ from stepladder.terraform.saved_plan import SavedPlan
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ApplyOutcome:
     """What became of a root: `outputs` by name (sensitive ones left out), `notes` as lines for the person.
 
     `inputs_hash` is taken afterwards: the first `init` writes the lock file, which is part of it.
@@ -57,7 +57,7 @@ def ensure(  # noqa: PLR0913 - all but three are left out by most callers
     live: bool = False,
     allow_destroy: bool = False,
     lock_timeout: int = LOCK_TIMEOUT,
-) -> Outcome:
+) -> ApplyOutcome:
     """Plan a root and apply exactly that plan; do nothing when it changes nothing.
 
     `image_uri` (`<repository url>@sha256:...`) is needed when the service's function doesn't exist yet. `live` says
@@ -143,7 +143,7 @@ def apply(
     step: Step | None = None,
     allow_destroy: bool = False,
     lock_timeout: int = LOCK_TIMEOUT,
-) -> Outcome:
+) -> ApplyOutcome:
     """Apply the saved plan and nothing else; `RefusedError` when its manifest no longer holds. Raises as `ensure`."""
     at = roots.root(settings, env, root)
     saved = saved_plan.load(at)
@@ -273,9 +273,9 @@ def _read_outputs(runner: Runner) -> dict[str, Any]:
     return {name: output["value"] for name, output in raw.items() if not output.get("sensitive")}
 
 
-def _outcome(runner: Runner, saved: SavedPlan, found: dict[str, Any], started: float) -> Outcome:
+def _outcome(runner: Runner, saved: SavedPlan, found: dict[str, Any], started: float) -> ApplyOutcome:
     files.write_json(runner.at.build_dir / f"{runner.at.name}.outputs.json", found, mode=0o600)
-    return Outcome(
+    return ApplyOutcome(
         root=runner.at.name,
         applied=saved.changed,
         counts=saved.counts,

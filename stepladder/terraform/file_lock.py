@@ -33,7 +33,7 @@ class RunRecord:
 
 
 @dataclass
-class Held:
+class HeldFileLock:
     """The local lock in our hands.
 
     `fd` is what a child must inherit; `died` are the runs that were killed while they held it and whose state lock
@@ -46,7 +46,7 @@ class Held:
 
 
 @contextlib.contextmanager
-def hold(at: Root, *, wait: float, step: Step | None = None) -> Iterator[Held]:
+def hold(at: Root, *, wait: float, step: Step | None = None) -> Iterator[HeldFileLock]:
     """Hold the local lock of a root. Raises `LockedError` when another process has it for longer than `wait` s."""
     at.work_dir.mkdir(parents=True, exist_ok=True)
     path = at.work_dir / "run.json"
@@ -55,7 +55,7 @@ def hold(at: Root, *, wait: float, step: Step | None = None) -> Iterator[Held]:
         died = tuple(record for record in _read(path) if is_dead(record.process))
         own = RunRecord(this_process(), datetime.now(UTC))
         _write(path, (*died, own))
-        held = Held(file.fileno(), died)
+        held = HeldFileLock(file.fileno(), died)
         # An exception keeps our record: Terraform may have been killed with its state lock in its hands.
         yield held
         _write(path, () if held.settled else died)

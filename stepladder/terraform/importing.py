@@ -40,7 +40,7 @@ _WORKERS = 8
 
 
 @dataclass(frozen=True)
-class Found:
+class ExistingResource:
     """A resource that exists: its import id, and its tags; None where ownership shows otherwise."""
 
     id: str
@@ -61,7 +61,7 @@ class Import:
 
 
 Values = Mapping[str, Any]
-Finder = Callable[[Aws, Names, Values], Found | None]
+Finder = Callable[[Aws, Names, Values], ExistingResource | None]
 
 
 def imports(aws: Aws, names: Names, plan: Mapping[str, Any], *, only: frozenset[str] | None = None) -> list[Import]:
@@ -84,7 +84,7 @@ def imports(aws: Aws, names: Names, plan: Mapping[str, Any], *, only: frozenset[
     return [_claim(change, there) for change, there in zip(created, found, strict=True) if there is not None]
 
 
-def _find(aws: Aws, names: Names, kind: str, values: Values) -> Found | None:
+def _find(aws: Aws, names: Names, kind: str, values: Values) -> ExistingResource | None:
     from botocore.exceptions import ClientError
 
     try:
@@ -103,7 +103,7 @@ def _find(aws: Aws, names: Names, kind: str, values: Values) -> Found | None:
         raise
 
 
-def _claim(change: Mapping[str, Any], found: Found) -> Import:
+def _claim(change: Mapping[str, Any], found: ExistingResource) -> Import:
     expected = change["change"]["after"].get("tags_all") or {}
     if found.tags is not None:
         missing = {key: value for key, value in expected.items() if found.tags.get(key) != value}
@@ -116,135 +116,135 @@ def _claim(change: Mapping[str, Any], found: Found) -> Import:
     return Import(str(change["address"]), found.id)
 
 
-def _bucket(aws: Aws, names: Names, values: Values) -> Found:
+def _bucket(aws: Aws, names: Names, values: Values) -> ExistingResource:
     aws.client("s3").head_bucket(Bucket=values["bucket"], ExpectedBucketOwner=names.account)
-    return Found(values["bucket"])
+    return ExistingResource(values["bucket"])
 
 
-def _table(aws: Aws, _names: Names, values: Values) -> Found:
+def _table(aws: Aws, _names: Names, values: Values) -> ExistingResource:
     dynamodb = aws.client("dynamodb")
     arn = dynamodb.describe_table(TableName=values["name"])["Table"]["TableArn"]
-    return Found(values["name"], _pairs(dynamodb.list_tags_of_resource(ResourceArn=arn)["Tags"]))
+    return ExistingResource(values["name"], _pairs(dynamodb.list_tags_of_resource(ResourceArn=arn)["Tags"]))
 
 
-def _repository(aws: Aws, _names: Names, values: Values) -> Found:
+def _repository(aws: Aws, _names: Names, values: Values) -> ExistingResource:
     ecr = aws.client("ecr")
     arn = ecr.describe_repositories(repositoryNames=[values["name"]])["repositories"][0]["repositoryArn"]
-    return Found(values["name"], _pairs(ecr.list_tags_for_resource(resourceArn=arn)["tags"]))
+    return ExistingResource(values["name"], _pairs(ecr.list_tags_for_resource(resourceArn=arn)["tags"]))
 
 
-def _role(aws: Aws, _names: Names, values: Values) -> Found:
+def _role(aws: Aws, _names: Names, values: Values) -> ExistingResource:
     role = aws.client("iam").get_role(RoleName=values["name"])["Role"]
-    return Found(values["name"], _pairs(role.get("Tags", [])))
+    return ExistingResource(values["name"], _pairs(role.get("Tags", [])))
 
 
-def _policy(aws: Aws, names: Names, values: Values) -> Found:
+def _policy(aws: Aws, names: Names, values: Values) -> ExistingResource:
     arn = f"arn:{names.partition}:iam::{names.account}:policy{values.get('path') or '/'}{values['name']}"
-    return Found(arn, _pairs(aws.client("iam").get_policy(PolicyArn=arn)["Policy"].get("Tags", [])))
+    return ExistingResource(arn, _pairs(aws.client("iam").get_policy(PolicyArn=arn)["Policy"].get("Tags", [])))
 
 
-def _oidc_provider(aws: Aws, names: Names, values: Values) -> Found:
+def _oidc_provider(aws: Aws, names: Names, values: Values) -> ExistingResource:
     host = values["url"].removeprefix("https://").rstrip("/")
     arn = f"arn:{names.partition}:iam::{names.account}:oidc-provider/{host}"
     provider = aws.client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
-    return Found(arn, _pairs(provider.get("Tags", [])))
+    return ExistingResource(arn, _pairs(provider.get("Tags", [])))
 
 
-def _log_group(aws: Aws, names: Names, values: Values) -> Found | None:
+def _log_group(aws: Aws, names: Names, values: Values) -> ExistingResource | None:
     logs = aws.client("logs")
     groups = logs.describe_log_groups(logGroupNamePrefix=values["name"])["logGroups"]
     if values["name"] not in {group["logGroupName"] for group in groups}:
         return None
     arn = f"arn:{names.partition}:logs:{names.region}:{names.account}:log-group:{values['name']}"
-    return Found(values["name"], logs.list_tags_for_resource(resourceArn=arn)["tags"])
+    return ExistingResource(values["name"], logs.list_tags_for_resource(resourceArn=arn)["tags"])
 
 
-def _function(aws: Aws, _names: Names, values: Values) -> Found:
+def _function(aws: Aws, _names: Names, values: Values) -> ExistingResource:
     answer = aws.client("lambda").get_function(FunctionName=values["function_name"])
-    return Found(values["function_name"], answer.get("Tags", {}))
+    return ExistingResource(values["function_name"], answer.get("Tags", {}))
 
 
-def _alias(aws: Aws, _names: Names, values: Values) -> Found:
+def _alias(aws: Aws, _names: Names, values: Values) -> ExistingResource:
     aws.client("lambda").get_alias(FunctionName=values["function_name"], Name=values["name"])
-    return Found(f"{values['function_name']}/{values['name']}")
+    return ExistingResource(f"{values['function_name']}/{values['name']}")
 
 
-def _function_url(aws: Aws, _names: Names, values: Values) -> Found:
+def _function_url(aws: Aws, _names: Names, values: Values) -> ExistingResource:
     where = {"Qualifier": values["qualifier"]} if values.get("qualifier") else {}
     aws.client("lambda").get_function_url_config(FunctionName=values["function_name"], **where)
-    return Found("/".join(filter(None, (values["function_name"], values.get("qualifier")))))
+    return ExistingResource("/".join(filter(None, (values["function_name"], values.get("qualifier")))))
 
 
-def _permission(aws: Aws, _names: Names, values: Values) -> Found | None:
+def _permission(aws: Aws, _names: Names, values: Values) -> ExistingResource | None:
     where = {"Qualifier": values["qualifier"]} if values.get("qualifier") else {}
     policy = json.loads(aws.client("lambda").get_policy(FunctionName=values["function_name"], **where)["Policy"])
     if values["statement_id"] not in {statement.get("Sid") for statement in policy["Statement"]}:
         return None
     qualified = ":".join(filter(None, (values["function_name"], values.get("qualifier"))))
-    return Found(f"{qualified}/{values['statement_id']}")
+    return ExistingResource(f"{qualified}/{values['statement_id']}")
 
 
-def _event_source_mapping(aws: Aws, names: Names, values: Values) -> Found | None:
+def _event_source_mapping(aws: Aws, names: Names, values: Values) -> ExistingResource | None:
     """Find the mapping of a source to our alias; both ARNs may be unknown at plan, but follow from the names."""
     source = values.get("event_source_arn") or f"{_sqs_arn(names)}{names.function}"
     target = values.get("function_name") or f"{names.function_arn}:live"
     listed = aws.client("lambda").list_event_source_mappings(FunctionName=target, EventSourceArn=source)
-    return next((Found(mapping["UUID"]) for mapping in listed["EventSourceMappings"]), None)
+    return next((ExistingResource(mapping["UUID"]) for mapping in listed["EventSourceMappings"]), None)
 
 
-def _queue(aws: Aws, _names: Names, values: Values) -> Found:
+def _queue(aws: Aws, _names: Names, values: Values) -> ExistingResource:
     sqs = aws.client("sqs")
     url = sqs.get_queue_url(QueueName=values["name"])["QueueUrl"]
-    return Found(url, sqs.list_queue_tags(QueueUrl=url).get("Tags", {}))
+    return ExistingResource(url, sqs.list_queue_tags(QueueUrl=url).get("Tags", {}))
 
 
-def _codedeploy_app(aws: Aws, names: Names, values: Values) -> Found:
+def _codedeploy_app(aws: Aws, names: Names, values: Values) -> ExistingResource:
     codedeploy = aws.client("codedeploy")
     codedeploy.get_application(applicationName=values["name"])
     arn = f"arn:{names.partition}:codedeploy:{names.region}:{names.account}:application:{values['name']}"
-    return Found(values["name"], _pairs(codedeploy.list_tags_for_resource(ResourceArn=arn)["Tags"]))
+    return ExistingResource(values["name"], _pairs(codedeploy.list_tags_for_resource(ResourceArn=arn)["Tags"]))
 
 
-def _codedeploy_group(aws: Aws, _names: Names, values: Values) -> Found:
+def _codedeploy_group(aws: Aws, _names: Names, values: Values) -> ExistingResource:
     app, group = values["app_name"], values["deployment_group_name"]
     aws.client("codedeploy").get_deployment_group(applicationName=app, deploymentGroupName=group)
-    return Found(f"{app}:{group}")
+    return ExistingResource(f"{app}:{group}")
 
 
-def _codedeploy_config(aws: Aws, _names: Names, values: Values) -> Found:
+def _codedeploy_config(aws: Aws, _names: Names, values: Values) -> ExistingResource:
     name = values["deployment_config_name"]  # holds project, environment and all that the configuration says
     aws.client("codedeploy").get_deployment_config(deploymentConfigName=name)
-    return Found(name)
+    return ExistingResource(name)
 
 
-def _stack(aws: Aws, _names: Names, values: Values) -> Found | None:
+def _stack(aws: Aws, _names: Names, values: Values) -> ExistingResource | None:
     """Find a stack. CloudFormation has no code of its own for one that isn't there, so all are listed."""
     for page in aws.client("cloudformation").get_paginator("describe_stacks").paginate():
         for stack in page["Stacks"]:
             if stack["StackName"] == values["name"] and stack["StackStatus"] != "DELETE_COMPLETE":
-                return Found(values["name"], _pairs(stack.get("Tags", [])))
+                return ExistingResource(values["name"], _pairs(stack.get("Tags", [])))
     return None
 
 
-def _schedule(aws: Aws, _names: Names, values: Values) -> Found:
+def _schedule(aws: Aws, _names: Names, values: Values) -> ExistingResource:
     group = values.get("group_name") or "default"
     aws.client("scheduler").get_schedule(Name=values["name"], GroupName=group)
-    return Found(f"{group}/{values['name']}")
+    return ExistingResource(f"{group}/{values['name']}")
 
 
-def _state_machine(aws: Aws, names: Names, values: Values) -> Found:
+def _state_machine(aws: Aws, names: Names, values: Values) -> ExistingResource:
     arn = f"arn:{names.partition}:states:{names.region}:{names.account}:stateMachine:{values['name']}"
     stepfunctions = aws.client("stepfunctions")
     stepfunctions.describe_state_machine(stateMachineArn=arn)
-    return Found(arn, _pairs(stepfunctions.list_tags_for_resource(resourceArn=arn)["tags"]))
+    return ExistingResource(arn, _pairs(stepfunctions.list_tags_for_resource(resourceArn=arn)["tags"]))
 
 
-def _state_machine_alias(aws: Aws, names: Names, values: Values) -> Found:
+def _state_machine_alias(aws: Aws, names: Names, values: Values) -> ExistingResource:
     """Find an alias of the project's one state machine, whose ARN the plan doesn't know yet."""
     machine = f"arn:{names.partition}:states:{names.region}:{names.account}:stateMachine:{names.state_machine}"
     arn = f"{machine}:{values['name']}"
     aws.client("stepfunctions").describe_state_machine_alias(stateMachineAliasArn=arn)
-    return Found(arn)
+    return ExistingResource(arn)
 
 
 def _sqs_arn(names: Names) -> str:

@@ -22,7 +22,7 @@ OPTIONAL_SOFTWARE = Path("/opt")  # FHS 3.0, 3.13: where add-on packages live
 
 
 @dataclass(frozen=True)
-class Source:
+class ProviderSource:
     """Where providers come from: the variables to set, and `cache` when `init` must be alone with a plugin cache."""
 
     kind: str  # configured | mirror | registry
@@ -31,21 +31,21 @@ class Source:
     mirror: Path | None = None
 
 
-def source(build_dir: Path, root_dir: Path, *, optional_software: Path = OPTIONAL_SOFTWARE) -> Source:
+def source(build_dir: Path, root_dir: Path, *, optional_software: Path = OPTIONAL_SOFTWARE) -> ProviderSource:
     """Choose the source of providers for a root. Raises `NotReadyError` when the named mirror isn't one."""
     configured = _configured()
     named = os.environ.get(VARIABLE)
     if configured and not named:
-        return Source("configured", {"TF_CLI_CONFIG_FILE": str(configured)})
+        return ProviderSource("configured", {"TF_CLI_CONFIG_FILE": str(configured)})
     mirror = _named(named) if named else _discovered(root_dir, optional_software)
     if mirror:
         config = write_text(build_dir / "terraform.rc", _cli_configuration(mirror))
-        return Source("mirror", {"TF_CLI_CONFIG_FILE": str(config)}, mirror=mirror)
+        return ProviderSource("mirror", {"TF_CLI_CONFIG_FILE": str(config)}, mirror=mirror)
     own = os.environ.get("TF_PLUGIN_CACHE_DIR")
     cache = Path(own) if own else build_dir / "providers"
     cache.mkdir(parents=True, exist_ok=True)
     # An empty TF_CLI_CONFIG_FILE stands for none: a file that isn't there would be warned about on every command.
-    return Source("registry", {"TF_CLI_CONFIG_FILE": "", "TF_PLUGIN_CACHE_DIR": str(cache)}, cache=cache)
+    return ProviderSource("registry", {"TF_CLI_CONFIG_FILE": "", "TF_PLUGIN_CACHE_DIR": str(cache)}, cache=cache)
 
 
 def _configured() -> Path | None:

@@ -62,8 +62,8 @@ class Runner:
 
     at: Root
     terraform: cli.Terraform
-    source: providers.Source
-    held: file_lock.Held
+    source: providers.ProviderSource
+    held: file_lock.HeldFileLock
     step: Step | None = None
     backend: str = "s3"  # or "local": a foundation without its bucket
     notes: list[str] = field(default_factory=list)

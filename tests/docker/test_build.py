@@ -20,7 +20,7 @@ from fakes import image_project as project
 
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.images import check
-from stepladder.images.base.engine import Source
+from stepladder.images.base.engine import BaseSource
 from stepladder.images.docker import build as engine_build
 from stepladder.images.docker.build import EngineImage
 from stepladder.settings.load import Settings
@@ -62,7 +62,7 @@ class Builder:
         name = base or f"public.ecr.aws/lambda/python:{docker_engine.PYTHON}"
         progress = options.pop("progress", self.said.append)
         return engine_build.build(
-            self.settings, Source(name, name, name), key=key, commit=commit, progress=progress, **options
+            self.settings, BaseSource(name, name, name), key=key, commit=commit, progress=progress, **options
         )
 
 

@@ -22,13 +22,13 @@ import yaml
 from fakes import image_project
 
 from stepladder.core.errors import StepladderError
-from stepladder.images.base.engine import Source
+from stepladder.images.base.engine import BaseSource
 from stepladder.images.base.registry import Base
 from stepladder.images.docker import build
 from stepladder.images.key import input_key
 from stepladder.images.layers import build as layers
 from stepladder.images.model import ARCHITECTURE, OCI_LAYER, Blob, digest_of
-from stepladder.images.requirements.dependencies import Target
+from stepladder.images.requirements.dependencies import WheelTarget
 from stepladder.settings.load import Settings, load
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -169,7 +169,7 @@ def build_all(client: Any, projects: dict[str, Settings], folder: Path) -> dict[
 
 def by_engine(settings: Settings) -> Any:
     try:
-        return build.build(settings, Source(BASE, BASE, BASE), key="k", commit="c")
+        return build.build(settings, BaseSource(BASE, BASE, BASE), key="k", commit="c")
     except StepladderError as error:
         return f"fails: {error}"
 
@@ -180,7 +180,7 @@ def by_layers(settings: Settings, config: dict[str, Any], layer: bytes) -> Any:
     made = []
     for label in (BASE, f"public.ecr.aws/lambda/python:{PYTHON}"):
         machine = {"arm64": "aarch64"}.get(settings.architecture, settings.architecture)
-        base = Base(label, config, (blob,), Target(PYTHON, f"{machine}-manylinux_2_34"))
+        base = Base(label, config, (blob,), WheelTarget(PYTHON, f"{machine}-manylinux_2_34"))
         try:
             made.append(layers.build(settings, base, key=input_key(settings), commit="c"))
         except StepladderError as error:

@@ -42,7 +42,7 @@ class Pusher:
     def push(self, image: EngineImage, tag: str = "one") -> None:
         engine_push.push(image, self.target, tag, self.login, self.said.append)
 
-    def read(self, tag: str = "one") -> check.Found:
+    def read(self, tag: str = "one") -> check.RegistryImage:
         return check.read_back(self.registry.client(), "demo", tag, architecture=self._architecture)
 
 

@@ -179,9 +179,9 @@ def test_a_bad_mark_is_taken_away_in_the_ledger_of_every_account(tmp_path: Path)
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         )
         rung.ledger.mark_bad(digest, Bad("2026-11-25T00:00:00Z", "climb", "it broke"))
-    told = marks.unmark(rungs[0], marks.Image("abababababab"), "it was the database")
+    told = marks.unmark(rungs[0], marks.ImageQuery("abababababab"), "it was the database")
     assert [place["account"] for place in told["unmarked"]] == [HOME[0], OTHER]
     assert [rung.ledger.is_bad(digest) for rung in rungs] == [None, None]
     kept = [rung.ledger.client.scan(TableName=rung.names.ledger_table)["Items"] for rung in rungs]
     assert [(len(items), items[0]["why"]["S"]) for items in kept] == [(1, "it was the database")] * 2
-    assert marks.unmark(rungs[1], marks.Image(digest))["unmarked"] == []
+    assert marks.unmark(rungs[1], marks.ImageQuery(digest))["unmarked"] == []

@@ -10,13 +10,13 @@ from fakes import image_project as project
 
 from stepladder.core.errors import BadInputError
 from stepladder.images.requirements import dependencies
-from stepladder.images.requirements.dependencies import Dependencies, Target
+from stepladder.images.requirements.dependencies import Dependencies, WheelTarget
 
-X86 = Target("3.13", "x86_64-manylinux_2_34")
-ARM = Target("3.13", "aarch64-manylinux_2_34")
+X86 = WheelTarget("3.13", "x86_64-manylinux_2_34")
+ARM = WheelTarget("3.13", "aarch64-manylinux_2_34")
 
 
-def install(tmp_path: Path, *lines: str, target: Target = X86) -> Dependencies | None:
+def install(tmp_path: Path, *lines: str, target: WheelTarget = X86) -> Dependencies | None:
     path = tmp_path / "requirements.txt"
     path.write_text(project.requirements(tmp_path / "wheels", *lines) if lines else "# nothing\n")
     return dependencies.build(path, target, tmp_path / "cache")
@@ -169,5 +169,5 @@ def test_a_cached_layer_that_was_cut_short_is_made_again(tmp_path: Path) -> None
 
 
 def test_lambdas_own_platform_follows_amazon_linux() -> None:
-    assert Target.of_lambda("3.11", "arm64").platform == "aarch64-manylinux_2_17"
-    assert Target.of_lambda("3.13", "x86_64").platform == "x86_64-manylinux_2_34"
+    assert WheelTarget.of_lambda("3.11", "arm64").platform == "aarch64-manylinux_2_17"
+    assert WheelTarget.of_lambda("3.13", "x86_64").platform == "x86_64-manylinux_2_34"

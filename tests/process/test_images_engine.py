@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stepladder.core import container_engine
-from stepladder.core.container_engine import Engine
+from stepladder.core.container_engine import ContainerEngine
 from stepladder.images.base import usable
 from stepladder.images.docker import build
 
@@ -44,7 +44,7 @@ def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
 
 
 def test_an_engine_says_what_it_is(answering: dict[str, object]) -> None:
-    assert container_engine.find() == Engine("28.1", "arm64", here=True)
+    assert container_engine.find() == ContainerEngine("28.1", "arm64", here=True)
     assert container_engine.answers()
 
 
@@ -85,15 +85,17 @@ def test_the_current_context_is_followed_and_docker_host_wins(tmp_path: Path, mo
     ("found", "local_cloud", "part"),
     [
         pytest.param(None, False, "no container engine answers", id="none"),
-        pytest.param(Engine("1", "arm64", here=False), True, "another machine", id="elsewhere, for a local cloud"),
-        pytest.param(Engine("1", "arm64", here=False), False, "", id="elsewhere, for AWS"),
         pytest.param(
-            Engine("1", "x86_64", here=True), False, "is x86_64 and the function arm64", id="another processor"
+            ContainerEngine("1", "arm64", here=False), True, "another machine", id="elsewhere, for a local cloud"
         ),
-        pytest.param(Engine("1", "arm64", here=True), True, "", id="fits"),
+        pytest.param(ContainerEngine("1", "arm64", here=False), False, "", id="elsewhere, for AWS"),
+        pytest.param(
+            ContainerEngine("1", "x86_64", here=True), False, "is x86_64 and the function arm64", id="another processor"
+        ),
+        pytest.param(ContainerEngine("1", "arm64", here=True), True, "", id="fits"),
     ],
 )
-def test_why_an_engine_will_not_do(tmp_path: Path, found: Engine | None, local_cloud: bool, part: str) -> None:
+def test_why_an_engine_will_not_do(tmp_path: Path, found: ContainerEngine | None, local_cloud: bool, part: str) -> None:
     from fakes import image_project as project
 
     settings = project.make(tmp_path, architecture="arm64")

@@ -151,7 +151,7 @@ class Machine:
         patch.setenv("HOME", str(self.home))
         patch.setenv("XDG_DATA_DIRS", str(root / "share"))
 
-    def source(self) -> providers.Source:
+    def source(self) -> providers.ProviderSource:
         return providers.source(self.build, self.code, optional_software=self.optional)
 
 
@@ -171,7 +171,7 @@ def test_a_readable_configuration_of_the_user_is_respected(machine: Machine) -> 
     mirror(machine.optional)
     own = machine.home / ".terraformrc"
     own.write_text("")
-    assert machine.source() == providers.Source("configured", {"TF_CLI_CONFIG_FILE": str(own)})
+    assert machine.source() == providers.ProviderSource("configured", {"TF_CLI_CONFIG_FILE": str(own)})
 
 
 def test_a_named_configuration_that_is_not_there_counts_as_none(

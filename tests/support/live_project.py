@@ -22,7 +22,7 @@ import yaml
 from localcloud import daemon
 from stepladder.core.aws import Aws
 from stepladder.core.console import Console
-from stepladder.ledger.schema import Infra
+from stepladder.ledger.schema import InfraRecord
 from stepladder.releases.adapters import ProjectImages, ProjectInfra
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import Settings, load
@@ -164,7 +164,7 @@ class LiveProject:
         self.wait(lambda: self.lambda_.get_function(FunctionName=self.function)["Configuration"]["State"] == "Active")
         self.lambda_.create_alias(FunctionName=self.function, Name="live", FunctionVersion="$LATEST")
         for environment, root in (("staging", "service"), (None, "foundation")):
-            rung.ledger.record_infra(environment, Infra(infra.inputs_hash(root), "plan", "2026-11-21T00:00:00Z"))
+            rung.ledger.record_infra(environment, InfraRecord(infra.inputs_hash(root), "plan", "2026-11-21T00:00:00Z"))
 
     def rung(self) -> Rung:
         """The rung in this process; use it `inside`."""

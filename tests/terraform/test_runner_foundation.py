@@ -38,7 +38,7 @@ class Site:
         self.aws = Aws(REGION)
         self.at = roots.root(self.settings, "staging", "foundation")
 
-    def ensure(self) -> terraform.Outcome:
+    def ensure(self) -> terraform.ApplyOutcome:
         return terraform.ensure(self.settings, "staging", "foundation", aws=self.aws)
 
     def state(self) -> dict[str, Any]:

@@ -57,13 +57,13 @@ class Site:
     def where(self) -> tuple[Settings, str, str]:
         return self.settings, "staging", "service"
 
-    def ensure(self, **options: Any) -> terraform.Outcome:
+    def ensure(self, **options: Any) -> terraform.ApplyOutcome:
         return terraform.ensure(*self.where, aws=self.aws, **options)
 
     def plan(self, **options: Any) -> terraform.SavedPlan:
         return terraform.plan(*self.where, aws=self.aws, **options)[0]
 
-    def apply(self, **options: Any) -> terraform.Outcome:
+    def apply(self, **options: Any) -> terraform.ApplyOutcome:
         return terraform.apply(*self.where, aws=self.aws, **options)
 
     def locked(self) -> bool:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from stepladder.core import container_engine, interpreters
-from stepladder.core.container_engine import Engine
+from stepladder.core.container_engine import ContainerEngine
 from stepladder.demo import acts
 
 
 @pytest.mark.parametrize(
     ("found", "python"),
     [
-        pytest.param(Engine("1", "x86_64", here=True), "3.13", id="an engine here runs any image"),
+        pytest.param(ContainerEngine("1", "x86_64", here=True), "3.13", id="an engine here runs any image"),
         pytest.param(
-            Engine("1", "x86_64", here=False),
+            ContainerEngine("1", "x86_64", here=False),
             interpreters.running(),
             id="one in a virtual machine",
         ),
@@ -22,7 +22,7 @@ from stepladder.demo import acts
     ],
 )
 def test_the_demos_function_runs_on_a_python_that_is_there(
-    monkeypatch: pytest.MonkeyPatch, found: Engine | None, python: str
+    monkeypatch: pytest.MonkeyPatch, found: ContainerEngine | None, python: str
 ) -> None:
     monkeypatch.setattr(container_engine, "find", lambda: found)
     assert acts._python() == python

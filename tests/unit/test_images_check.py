@@ -45,7 +45,9 @@ def test_a_local_cloud_with_an_engine_and_no_reachable_base_does_too_and_asks_on
     host_base: ImageHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
-    monkeypatch.setattr(container_engine, "find", lambda: container_engine.Engine("20.10.24", "x86_64", here=True))
+    monkeypatch.setattr(
+        container_engine, "find", lambda: container_engine.ContainerEngine("20.10.24", "x86_64", here=True)
+    )
     monkeypatch.setattr("stepladder.images.docker.build.has_base", lambda _settings, _reference: False)
     host_base.write(image={"base": "127.0.0.1:1/base:1"})
     assert host_base.prepare().on_host_python
@@ -68,7 +70,7 @@ def test_an_image_on_host_python_goes_to_no_other_cloud(
             images.check_deployable(image, endpoint)
 
 
-def _pushed(harness: ImageHarness, *, architecture: str = "amd64", layer: str = OCI_LAYER) -> check.Found:
+def _pushed(harness: ImageHarness, *, architecture: str = "amd64", layer: str = OCI_LAYER) -> check.RegistryImage:
     config = {"architecture": architecture, "os": "linux", "rootfs": {"diff_ids": []}}
     digest = harness.put_image("demo", config, "x", layer, OCI_MANIFEST, tag="t")
     return check.read_back(harness.registry.client(), "demo", digest, architecture="x86_64")

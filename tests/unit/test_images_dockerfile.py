@@ -10,7 +10,7 @@ import pytest
 
 from stepladder.core.errors import BadInputError
 from stepladder.images.base import files as base_files
-from stepladder.images.base.files import BaseFiles, Found
+from stepladder.images.base.files import BaseEntry, BaseFiles
 from stepladder.images.context.files import collect
 from stepladder.images.dockerfile.read import Recipe, outline, read
 from stepladder.images.dockerfile.sources import Context
@@ -29,7 +29,7 @@ LOCKED = "six==1.17.0 --hash=sha256:" + "0" * 64 + "\n"
 
 
 def folders(*paths: str) -> BaseFiles:
-    return BaseFiles({path: Found("folder") for path in ("", "var", "var/task", "opt", SITE, *paths)}, dict, SITE)
+    return BaseFiles({path: BaseEntry("folder") for path in ("", "var", "var/task", "opt", SITE, *paths)}, dict, SITE)
 
 
 def parse(

@@ -16,7 +16,7 @@ from fakes.errors import DENIED, error
 
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.images import revision
-from stepladder.images.prune import Prune, Request
+from stepladder.images.prune import Prune, PruneOptions
 from stepladder.releases import retention
 from stepladder.settings.load import ImageSettings
 
@@ -42,7 +42,7 @@ def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployHarness:
 
 def prune(harness: DeployHarness, *, keep: int = 2, **request: Any) -> dict[str, Any]:
     rung = harness.rung()
-    asked = Request(**{"yes": True, **request})
+    asked = PruneOptions(**{"yes": True, **request})
     return Prune(rung.aws, rung.names, rung.console, lambda: retention.images(rung, keep), asked).run()
 
 

@@ -18,7 +18,7 @@ from stepladder.core.errors import RefusedError
 from stepladder.core.retry import RegistryError
 from stepladder.images.model import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Blob, LocalImage, canonical, digest_of
 from stepladder.images.registry import upload
-from stepladder.images.registry.client import Registry
+from stepladder.images.registry.client import RegistryClient
 from stepladder.images.registry.push import push
 
 pytestmark = pytest.mark.faults
@@ -261,7 +261,7 @@ def test_a_manifest_without_its_digest_is_refused(registry: FaultyRegistry) -> N
 
 
 def test_a_registry_that_is_not_there_is_said_in_words() -> None:
-    client = Registry("http://127.0.0.1:1", attempts=1)
+    client = RegistryClient("http://127.0.0.1:1", attempts=1)
     with pytest.raises(RegistryError, match=r"127\.0\.0\.1:1 can't be talked to: .*refused") as caught:
         client.has_blob("demo", digest_of(b""))
     assert "object at 0x" not in str(caught.value)
@@ -271,7 +271,7 @@ def test_a_registry_that_is_not_there_is_said_in_words() -> None:
 @pytest.mark.parametrize("origin", ["http://registry.example.org", "ftp://127.0.0.1"])
 def test_plain_http_is_for_this_machine_only(origin: str) -> None:
     with pytest.raises(RegistryError, match="HTTPS"):
-        Registry(origin)
+        RegistryClient(origin)
 
 
 class Challenging:
@@ -314,14 +314,14 @@ def challenging() -> Iterator[tuple[Challenging, str, str]]:
 
 def test_a_bearer_challenge_is_answered_with_a_token(challenging: tuple[Challenging, str, str]) -> None:
     app, origin, _ = challenging
-    assert Registry(origin).blob("base", digest_of(SMALL)) == SMALL
+    assert RegistryClient(origin).blob("base", digest_of(SMALL)) == SMALL
     assert [path for path, _ in app.seen][:2] == [f"/v2/base/blobs/{digest_of(SMALL)}", "/token"]
 
 
 def test_a_redirect_to_another_origin_gets_no_credentials(challenging: tuple[Challenging, str, str]) -> None:
     app, origin, other = challenging
     app.elsewhere = f"{other}/elsewhere"
-    assert Registry(origin).blob("base", digest_of(SMALL)) == SMALL
+    assert RegistryClient(origin).blob("base", digest_of(SMALL)) == SMALL
     assert app.seen[-1] == ("/elsewhere", "")
 
 
@@ -329,14 +329,14 @@ def test_a_redirect_to_plain_http_elsewhere_is_refused(challenging: tuple[Challe
     app, origin, _ = challenging
     app.elsewhere = "http://example.org/blob"
     with pytest.raises(RegistryError, match="HTTPS"):
-        Registry(origin).blob("base", digest_of(SMALL))
+        RegistryClient(origin).blob("base", digest_of(SMALL))
 
 
 def test_the_password_goes_to_the_token_service_as_basic_authentication(
     challenging: tuple[Challenging, str, str],
 ) -> None:
     app, origin, _ = challenging
-    Registry(origin, login=lambda: ("me", "secret")).blob("base", digest_of(SMALL))
+    RegistryClient(origin, login=lambda: ("me", "secret")).blob("base", digest_of(SMALL))
     token_request = next(sent for path, sent in app.seen if path == "/token")
     assert base64.b64decode(token_request.removeprefix("Basic ")) == b"me:secret"
 

@@ -11,7 +11,7 @@ from fakes.lambda_ import ACCOUNT, REGION
 from stepladder.core.console import Console
 from stepladder.core.errors import LockedError, RefusedError
 from stepladder.ledger import schema
-from stepladder.ledger.schema import Infra
+from stepladder.ledger.schema import InfraRecord
 from stepladder.promotion import infra
 from stepladder.promotion.executions import Desk
 from stepladder.promotion.roots import Planned
@@ -104,7 +104,7 @@ class Ladder:
         self.record("env#staging", "service one")
 
     def record(self, pk, inputs):
-        self.table.tables[TABLE][pk, "infra"] = schema.item(schema.key(pk, "infra"), Infra(inputs, "p", "then"))
+        self.table.tables[TABLE][pk, "infra"] = schema.item(schema.key(pk, "infra"), InfraRecord(inputs, "p", "then"))
 
     def prepare(self, *missing, **how):
         return infra.prepare(self.desk, missing, DIGEST, roots=self.roots, **how)

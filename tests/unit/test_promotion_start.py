@@ -4,7 +4,7 @@ import pytest
 from fakes.deploy_harness import TABLE, DeployHarness
 
 from stepladder.core.errors import BadInputError, RefusedError
-from stepladder.ledger.schema import FAILED, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, Bad, Release
+from stepladder.ledger.schema import FAILED, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, Bad, ReleaseEntry
 from stepladder.promotion.executions import Desk
 from stepladder.promotion.start import Request, _state, _subject, check_mark, survey
 
@@ -21,7 +21,7 @@ def harness(tmp_path):
 
 def released(harness, result, cause=""):
     harness.rung().ledger.write(
-        Release(
+        ReleaseEntry(
             RELEASE, "staging", "deploy", "8", "7", DIGEST, "c0ffee", "jo", result, "then", "now", cause, input_key="k"
         )
     )

@@ -14,7 +14,7 @@ from stepladder.commands.rollback import Rollback
 from stepladder.core.errors import StepladderError
 from stepladder.ledger.table import Ledger
 from stepladder.releases import registered
-from stepladder.releases.interfaces import Image
+from stepladder.releases.interfaces import ReleaseImage
 
 ENVIRONMENT = ("env#staging", "lock")
 
@@ -112,7 +112,9 @@ def test_a_next_deploy_that_fails_leaves_the_alias_explained(harness: DeployHarn
 def test_a_release_by_hand_writes_down_what_was_cut_off(
     harness: DeployHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registered, "read", lambda _rung, d, _origin: Image(d, f"{REPOSITORY}@{d}", "abc", "key"))
+    monkeypatch.setattr(
+        registered, "read", lambda _rung, d, _origin: ReleaseImage(d, f"{REPOSITORY}@{d}", "abc", "key")
+    )
     deploy_cut_off(harness)
     harness.time.seconds += 1
     release_existing.release(harness.rung(), version="1", no_smoke=True)

@@ -12,7 +12,7 @@ from stepladder.aws_lambda import alias
 from stepladder.commands import release_existing, status
 from stepladder.core.errors import NotReadyError, RefusedError, RepositoryMissingError
 from stepladder.releases import registered
-from stepladder.releases.interfaces import Image
+from stepladder.releases.interfaces import ReleaseImage
 
 ROOT = Path(__file__).resolve().parents[2]
 BY_HAND = {"MemorySize": 1024, "Environment": {"Variables": {"HAND": "secret"}}}
@@ -108,7 +108,9 @@ def test_a_dry_run_tells_of_a_hand_edit_and_what_would_be_done(edited: DeployHar
 
 
 def test_a_release_by_hand_refuses_a_hand_edit_by_name(edited: DeployHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registered, "read", lambda _rung, d, _origin: Image(d, f"{REPOSITORY}@{d}", "abc", "key"))
+    monkeypatch.setattr(
+        registered, "read", lambda _rung, d, _origin: ReleaseImage(d, f"{REPOSITORY}@{d}", "abc", "key")
+    )
     with pytest.raises(RefusedError, match=r"changed by hand.*MemorySize: 256 -> 1024") as refused:
         release_existing.release(edited.rung(), digest=digest("two"), no_smoke=True)
     assert "`inv tf.apply --env staging --root service`" in refused.value.hint
@@ -248,7 +250,7 @@ def test_an_image_that_is_built_otherwise_then_is_released(
     live: DeployHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_the_repository(live)
-    monkeypatch.setattr(live, "prepare", lambda _step: Image(digest("three"), f"{REPOSITORY}@{digest('three')}"))
+    monkeypatch.setattr(live, "prepare", lambda _step: ReleaseImage(digest("three"), f"{REPOSITORY}@{digest('three')}"))
     assert live.deploy(infra="always").version == "2"
     assert live.serves == digest("three")
 

@@ -13,7 +13,7 @@ from stepladder.commands import release_existing
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.ledger.schema import Bad
 from stepladder.releases import registered
-from stepladder.releases.interfaces import Image
+from stepladder.releases.interfaces import ReleaseImage
 from stepladder.releases.rung import Rung
 
 PLACE = {"account": ACCOUNT, "region": REGION}
@@ -283,9 +283,9 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every image is in every repository; the list tells from which rungs one was asked for."""
     asked: list[str] = []
 
-    def read(_rung: Rung, wanted: str, origin: Rung | None = None) -> Image:
+    def read(_rung: Rung, wanted: str, origin: Rung | None = None) -> ReleaseImage:
         asked.append(origin.environment if origin else "")
-        return Image(wanted, f"{REPOSITORY}@{wanted}", "abc", "key")
+        return ReleaseImage(wanted, f"{REPOSITORY}@{wanted}", "abc", "key")
 
     monkeypatch.setattr(registered, "read", read)
     return asked

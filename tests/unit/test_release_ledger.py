@@ -12,10 +12,10 @@ from stepladder.core.errors import LockedError, StepladderError
 from stepladder.core.process_identity import release_id
 from stepladder.ledger import schema
 from stepladder.ledger.lock import EnvironmentLock
-from stepladder.ledger.schema import Bad, Current, Holding, Infra, Release
+from stepladder.ledger.schema import Bad, Current, Holding, InfraRecord, ReleaseEntry
 from stepladder.ledger.table import Ledger, description, short
 
-RELEASE = Release(
+RELEASE = ReleaseEntry(
     release_id="20261121T230501Z-000001",
     environment="staging",
     kind="deploy",
@@ -35,7 +35,7 @@ def ledger() -> Ledger:
     return Ledger(FakeDynamoDB("t"), "t")
 
 
-def entry(number: int, **changes: str) -> Release:
+def entry(number: int, **changes: str) -> ReleaseEntry:
     return replace(RELEASE, **{"release_id": f"20261121T230501Z-{number:06x}", "version": str(number), **changes})  # type: ignore[arg-type]
 
 
@@ -101,19 +101,19 @@ def test_current_is_replaced_only_if_it_is_what_was_read(ledger: Ledger) -> None
 
 
 def test_applied_roots_are_kept_for_environment_and_foundation(ledger: Ledger) -> None:
-    ledger.record_infra("staging", Infra("s", "p1", "2026-11-21T00:00:00Z", "https://x/"))
-    ledger.record_infra(None, Infra("f", "p2", "2026-11-21T00:00:00Z"))
+    ledger.record_infra("staging", InfraRecord("s", "p1", "2026-11-21T00:00:00Z", "https://x/"))
+    ledger.record_infra(None, InfraRecord("f", "p2", "2026-11-21T00:00:00Z"))
     found = ledger.snapshot("staging")
     assert (found.infra, found.foundation) == (
-        Infra("s", "p1", "2026-11-21T00:00:00Z", "https://x/"),
-        Infra("f", "p2", "2026-11-21T00:00:00Z"),
+        InfraRecord("s", "p1", "2026-11-21T00:00:00Z", "https://x/"),
+        InfraRecord("f", "p2", "2026-11-21T00:00:00Z"),
     )
 
 
 def test_an_apply_or_an_adoption_under_a_lost_lock_is_not_recorded(ledger: Ledger) -> None:
     theirs = schema.key("env#staging", "lock") | {"run_id": {"S": "theirs"}}
     ledger.client.tables["t"]["env#staging", "lock"] = theirs
-    infra, current = Infra("s", "p1", "2026-11-21T00:00:00Z"), Current("r1", "1", "d", "", "", "")
+    infra, current = InfraRecord("s", "p1", "2026-11-21T00:00:00Z"), Current("r1", "1", "d", "", "", "")
     with pytest.raises(LockedError, match="lock of staging was lost"):
         ledger.record_infra("staging", infra, Holding("staging", "mine"))
     assert not ledger.set_current("staging", current, was=None, holding=Holding("staging", "mine"))

@@ -15,7 +15,7 @@ from stepladder.commands.rollback import Rollback
 from stepladder.core.errors import BadInputError, RefusedError, StepladderError
 from stepladder.releases import marks
 from stepladder.releases import rung as rung_module
-from stepladder.releases.marks import Image
+from stepladder.releases.marks import ImageQuery
 from stepladder.settings.load import load
 
 
@@ -31,7 +31,7 @@ def marked(harness: DeployHarness) -> DeployHarness:
 
 
 def unmark(harness: DeployHarness, why: str = "", **named: str) -> dict[str, Any]:
-    return marks.unmark(harness.rung(), Image(**named), why)
+    return marks.unmark(harness.rung(), ImageQuery(**named), why)
 
 
 def records(table: FakeDynamoDB, sort: str) -> list[dict[str, Any]]:

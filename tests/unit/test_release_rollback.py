@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from fakes.deploy_harness import TABLE, DeployHarness, digest
 from fakes.errors import DENIED, Scripted
 
-from stepladder.commands.rollback import Report, Rollback, is_bad
+from stepladder.commands.rollback import Rollback, RollbackReport, is_bad
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, LockedError, RefusedError, RollbackFailedError, StepladderError
 
@@ -27,7 +27,7 @@ def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeployHarness:
     return harness
 
 
-def roll_back(harness: DeployHarness, **wanted: Any) -> Report:
+def roll_back(harness: DeployHarness, **wanted: Any) -> RollbackReport:
     harness.time.seconds += 1
     for client in harness.aws.clients.values():
         client.calls.clear()

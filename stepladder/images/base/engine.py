@@ -18,7 +18,7 @@ from stepladder.images.progress import Layers
 
 
 @dataclass(frozen=True)
-class Source:
+class BaseSource:
     """Where the base comes from.
 
     `name` is the project's own reference, `label` the same pinned by digest when its registry could be asked;
@@ -55,7 +55,7 @@ def _image(engine: Any, reference: str) -> Any:
 
 
 def ensure(
-    engine: Any, source: Source, architecture: str, *, pull: bool, progress: Callable[[str], None]
+    engine: Any, source: BaseSource, architecture: str, *, pull: bool, progress: Callable[[str], None]
 ) -> EngineBase:
     """Make sure that the engine holds the base; return how to name it.
 
@@ -83,7 +83,9 @@ def ensure(
     return EngineBase(pinned or reference, pinned or source.name)
 
 
-def _pull(engine: Any, source: Source, architecture: str, progress: Callable[[str], None]) -> StepladderError | None:
+def _pull(
+    engine: Any, source: BaseSource, architecture: str, progress: Callable[[str], None]
+) -> StepladderError | None:
     """Pull the base; return why it can't be had."""
     from docker.errors import APIError
 

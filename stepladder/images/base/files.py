@@ -32,7 +32,7 @@ _OF_PIP = ("pip", "setuptools", "wheel", "pkg_resources", "_distutils_hack")
 
 
 @dataclass(frozen=True)
-class Found:
+class BaseEntry:
     """What lies at a path: `folder`, `file` or `link`, with mode, owner and where the link leads."""
 
     kind: str
@@ -45,12 +45,17 @@ class BaseFiles:
     """The files of one base; paths have no leading slash, the root is an empty path."""
 
     def __init__(
-        self, known: Mapping[str, Found], load: Callable[[], Mapping[str, Found]], site: str = "", *, sure: bool = True
+        self,
+        known: Mapping[str, BaseEntry],
+        load: Callable[[], Mapping[str, BaseEntry]],
+        site: str = "",
+        *,
+        sure: bool = True,
     ) -> None:
         self._known, self._load, self._site, self._sure = known, load, site, sure
-        self._read: Mapping[str, Found] | None = None
+        self._read: Mapping[str, BaseEntry] | None = None
 
-    def look(self, path: str, *, sure: bool = False) -> Found | None:
+    def look(self, path: str, *, sure: bool = False) -> BaseEntry | None:
         """Return what lies at a path, links not followed; with `sure` from its layers, where no contract holds."""
         if path in self._known:
             return self._known[path]
@@ -79,7 +84,7 @@ class BaseFiles:
         found = [path for path in self._all() if path.endswith(end)]
         return posixpath.dirname(found[0]) if len(found) == 1 else ""
 
-    def _all(self) -> Mapping[str, Found]:
+    def _all(self) -> Mapping[str, BaseEntry]:
         if self._read is None:
             self._read = self._load()
         return self._read
@@ -87,13 +92,13 @@ class BaseFiles:
 
 def nothing() -> BaseFiles:
     """Return the files of `scratch`."""
-    return BaseFiles({"": Found("folder")}, dict)
+    return BaseFiles({"": BaseEntry("folder")}, dict)
 
 
 def unknown(image: str) -> BaseFiles:
     """Return the files of an image that isn't the project's base: each question about them needs an engine."""
 
-    def load() -> Mapping[str, Found]:
+    def load() -> Mapping[str, BaseEntry]:
         raise NeedsEngineError(f"what {image} holds is not known")
 
     return BaseFiles({}, load)
@@ -106,7 +111,7 @@ def of(base: Base, cache: Path) -> BaseFiles:
     if base.label.startswith(f"{PUBLIC_BASE}:"):
         return BaseFiles(_contract(base.target.python), lambda: _listing(base, cache), _site(base.target.python))
     folders = ["", "var", "var/task", "opt"]
-    known = {**dict.fromkeys(folders, Found("folder")), "tmp": Found("folder", 0o1777)}
+    known = {**dict.fromkeys(folders, BaseEntry("folder")), "tmp": BaseEntry("folder", 0o1777)}
     return BaseFiles(known, lambda: _listing(base, cache), sure=False)
 
 
@@ -114,28 +119,30 @@ def _site(python: str) -> str:
     return f"var/lang/lib/python{python}/site-packages"
 
 
-def _contract(python: str) -> dict[str, Found]:
+def _contract(python: str) -> dict[str, BaseEntry]:
     site = _site(python)
     parts = site.split("/")
     folders = ["", "etc", "opt", "usr", "usr/bin", "usr/lib", "usr/local", "usr/sbin", "var/runtime", "var/task"]
     folders += ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
     folders += [f"{site}/{name}" for name in _OF_PIP]
-    links = {name: Found("link", 0o777, link=f"usr/{name}") for name in ("bin", "lib", "lib64", "sbin")}
-    return {**dict.fromkeys(folders, Found("folder")), **links, "tmp": Found("folder", 0o1777)}
+    links = {name: BaseEntry("link", 0o777, link=f"usr/{name}") for name in ("bin", "lib", "lib64", "sbin")}
+    return {**dict.fromkeys(folders, BaseEntry("folder")), **links, "tmp": BaseEntry("folder", 0o1777)}
 
 
-def _listing(base: Base, cache: Path) -> Mapping[str, Found]:
+def _listing(base: Base, cache: Path) -> Mapping[str, BaseEntry]:
     key = hashlib.sha256(" ".join(blob.digest for blob in base.layers).encode()).hexdigest()[:32]
     note = cache / "bases" / f"files-{key}.json"
     known = files.read_json(note)
     if not known:
         known = {"files": {path: [f.kind, f.mode, *f.owner, f.link] for path, f in _read(base).items()}}
         files.write_json(note, known)
-    return {path: Found(kind, mode, (uid, gid), link) for path, (kind, mode, uid, gid, link) in known["files"].items()}
+    return {
+        path: BaseEntry(kind, mode, (uid, gid), link) for path, (kind, mode, uid, gid, link) in known["files"].items()
+    }
 
 
-def _read(base: Base) -> dict[str, Found]:
-    found = {"": Found("folder")}
+def _read(base: Base) -> dict[str, BaseEntry]:
+    found = {"": BaseEntry("folder")}
     for blob in base.layers:
         data = blob.local()
         try:
@@ -157,7 +164,7 @@ def _members(file: IO[bytes]) -> Iterator[tuple[str, tarfile.TarInfo]]:
             yield path, member
 
 
-def _apply(found: dict[str, Found], path: str, member: tarfile.TarInfo) -> None:
+def _apply(found: dict[str, BaseEntry], path: str, member: tarfile.TarInfo) -> None:
     folder, _, name = path.rpartition("/")
     if name.startswith(_WHITEOUT):
         gone = folder if name == _OPAQUE else f"{folder}/{name.removeprefix(_WHITEOUT)}".lstrip("/")
@@ -167,8 +174,8 @@ def _apply(found: dict[str, Found], path: str, member: tarfile.TarInfo) -> None:
             found.pop(gone, None)
         return
     kind = "folder" if member.isdir() else "link" if member.issym() else "file"
-    if kind != "folder" and found.get(path, Found("file")).kind == "folder":
+    if kind != "folder" and found.get(path, BaseEntry("file")).kind == "folder":
         for known in [known for known in found if known.startswith(f"{path}/")]:
             del found[known]
     link = member.linkname if kind == "link" else ""
-    found[path] = Found(kind, member.mode & 0o7777, (member.uid, member.gid), link)
+    found[path] = BaseEntry(kind, member.mode & 0o7777, (member.uid, member.gid), link)

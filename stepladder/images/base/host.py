@@ -17,7 +17,7 @@ from stepladder.core import interpreters
 from stepladder.images.context.files import Entry
 from stepladder.images.model import HOST_BASE
 from stepladder.images.requirements import dependencies
-from stepladder.images.requirements.dependencies import Dependencies, Target
+from stepladder.images.requirements.dependencies import Dependencies, WheelTarget
 
 REQUIREMENTS = Path(__file__).with_name("awslambdaric.txt")
 _ENTRYPOINT = """#!/bin/sh
@@ -60,7 +60,7 @@ def find(python: str) -> HostPython:
 
 def layer(host: HostPython, cache: Path) -> Dependencies:
     """Return the base's one layer: awslambdaric in /var/runtime and the entry point."""
-    target = Target(host.version, interpreter=host.interpreter)
+    target = WheelTarget(host.version, interpreter=host.interpreter)
     with tempfile.TemporaryDirectory() as scratch:
         script = Path(scratch) / "lambda-entrypoint.sh"
         script.write_text(_ENTRYPOINT)

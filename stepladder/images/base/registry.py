@@ -17,8 +17,8 @@ from stepladder.core.retry import ATTEMPTS, RegistryError
 from stepladder.images.base import host as hostbase
 from stepladder.images.key import base_reference
 from stepladder.images.model import DOCKER_LAYER, INDEXES, LAYERS, OCI_LAYER, PLATFORM, Blob, digest_of
-from stepladder.images.registry.client import Registry
-from stepladder.images.requirements.dependencies import Target
+from stepladder.images.registry.client import RegistryClient
+from stepladder.images.requirements.dependencies import WheelTarget
 from stepladder.settings.load import Settings
 
 _FRESH = 86_400.0  # seconds that a tag's digest is taken from the cache
@@ -36,7 +36,7 @@ class Base:
     label: str
     config: dict[str, Any]
     layers: tuple[Blob, ...]
-    target: Target
+    target: WheelTarget
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Bases:
         self,
         settings: Settings,
         *,
-        target: Registry | None = None,
+        target: RegistryClient | None = None,
         own_hosts: tuple[str, ...] = (),
         say: Callable[[str], None] = lambda _text: None,
     ) -> None:
@@ -133,7 +133,7 @@ class Bases:
             "rootfs": {"type": "layers", "diff_ids": [made.layer.diff_id]},
             "history": [{"created_by": f"stepladder: {host.label}"}],
         }
-        return Base(host.label, config, (blob,), Target(host.version, interpreter=host.interpreter))
+        return Base(host.label, config, (blob,), WheelTarget(host.version, interpreter=host.interpreter))
 
     def _interpreter(self) -> hostbase.HostPython:
         """Look for the interpreter once in ten minutes: starting other programs costs half a second."""
@@ -157,12 +157,12 @@ class Bases:
     def _identity(self) -> str:
         return f"{base_reference(self.settings)} {self.settings.architecture}"
 
-    def _registry(self, *, patient: bool) -> Registry:
+    def _registry(self, *, patient: bool) -> RegistryClient:
         if self._target and self.reference.host in self._own:
             return self._target
         if patient:
-            return Registry(self.reference.origin, attempts=ATTEMPTS)
-        return Registry(self.reference.origin, attempts=1, connect_timeout=2.0, deadline=5.0)
+            return RegistryClient(self.reference.origin, attempts=ATTEMPTS)
+        return RegistryClient(self.reference.origin, attempts=1, connect_timeout=2.0, deadline=5.0)
 
     def _resolve(self, *, patient: bool) -> dict[str, Any]:
         """Read index, manifest and config of the function's platform."""
@@ -209,7 +209,7 @@ class Bases:
             )
             for entry in found["manifest"]["layers"]
         )
-        target = Target.of_lambda(self.settings.python, self.settings.architecture)
+        target = WheelTarget.of_lambda(self.settings.python, self.settings.architecture)
         return Base(f"{name}@{found['digest']}", json.loads(found["config"]), layers, target)
 
     def _download(self, digest: str) -> Path:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from stepladder.core.container_engine import Engine
+from stepladder.core.container_engine import ContainerEngine
 from stepladder.settings.load import Settings
 
 
-def why_not(found: Engine | None, settings: Settings, *, local_cloud: bool) -> str:
+def why_not(found: ContainerEngine | None, settings: Settings, *, local_cloud: bool) -> str:
     """Say why the engine is of no use for this function, or return an empty string."""
     if found is None:
         return "no container engine answers"

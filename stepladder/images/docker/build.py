@@ -24,7 +24,7 @@ from stepladder.core import text
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.images import check
 from stepladder.images.base import engine as engine_base
-from stepladder.images.base.engine import EngineBase, Source
+from stepladder.images.base.engine import BaseSource, EngineBase
 from stepladder.images.context.archive import add_file
 from stepladder.images.context.files import Entry, collect
 from stepladder.images.docker import files as engine_files
@@ -82,7 +82,7 @@ def has_base(settings: Settings, reference: str) -> bool:
 
 def build(
     settings: Settings,
-    source: Source,
+    source: BaseSource,
     *,
     key: str,
     commit: str,

@@ -8,7 +8,7 @@ from stepladder.core.errors import NotReadyError, StepladderError
 from stepladder.images import key as keys
 
 if TYPE_CHECKING:
-    from stepladder.images.base.engine import Source
+    from stepladder.images.base.engine import BaseSource
     from stepladder.images.builder import BuildJob
     from stepladder.images.model import Built, EngineImage
     from stepladder.settings.load import Settings
@@ -86,12 +86,12 @@ class DockerBuilder:
         return True
 
 
-def _source(job: BuildJob) -> Source:
+def _source(job: BuildJob) -> BaseSource:
     """Say where the engine finds the base: by digest when its registry can be asked, at the address that it has here.
 
     A registry that wants credentials of its own doesn't tell us; the engine's user may be logged in to it.
     """
-    from stepladder.images.base.engine import Source
+    from stepladder.images.base.engine import BaseSource
 
     name, bases, repository = keys.base_reference(job.settings), job.bases(), job.repository
     try:
@@ -100,8 +100,8 @@ def _source(job: BuildJob) -> Source:
         found = None
     label = found.label if found else name
     if repository is None or bases.reference.host not in repository.own_hosts:
-        return Source(name, label, label)
-    return Source(name, label, label.replace(bases.reference.host, repository.registry.host, 1), repository.login)
+        return BaseSource(name, label, label)
+    return BaseSource(name, label, label.replace(bases.reference.host, repository.registry.host, 1), repository.login)
 
 
 BUILDER = DockerBuilder()

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from stepladder.images.context.files import Entry
 from stepladder.images.dockerfile import uv_command
-from stepladder.images.dockerfile.sources import Source
-from stepladder.images.dockerfile.stage import Stage, holds_uv
-from stepladder.images.dockerfile.tree import Install, Tree, absolute
+from stepladder.images.dockerfile.sources import CopySource
+from stepladder.images.dockerfile.stage import DockerfileStage, holds_uv
+from stepladder.images.dockerfile.tree import ImageTree, Install, absolute
 from stepladder.images.parsers import words
 from stepladder.images.parsers.dockerfile import Instruction
 from stepladder.images.parsers.run_command import NeedsEngineError
@@ -33,7 +33,7 @@ class _Flags:
     link: bool = False
 
 
-def workdir(stage: Stage, instruction: Instruction) -> None:
+def workdir(stage: DockerfileStage, instruction: Instruction) -> None:
     """Set the working folder, and make it when it is missing."""
     value = stage.expand(instruction.rest, instruction)
     if not value:
@@ -43,7 +43,7 @@ def workdir(stage: Stage, instruction: Instruction) -> None:
     stage.workdir = value if value.startswith("/") else f"/{path}"  # an absolute one stays as it is written
 
 
-def copy(stage: Stage, instruction: Instruction, stages: dict[str, Stage]) -> None:
+def copy(stage: DockerfileStage, instruction: Instruction, stages: dict[str, DockerfileStage]) -> None:
     """Place what a `COPY` or `ADD` names. Raises `NeedsEngineError`, `MissingError`, `words.WordError`."""
     flags = _flags(stage, instruction)
     listed = words.json_list(instruction.rest) if instruction.rest.startswith("[") else None
@@ -68,7 +68,7 @@ def copy(stage: Stage, instruction: Instruction, stages: dict[str, Stage]) -> No
         _place(stage, source, target, flags, instruction.number)
 
 
-def _flags(stage: Stage, instruction: Instruction) -> _Flags:
+def _flags(stage: DockerfileStage, instruction: Instruction) -> _Flags:
     flags = _Flags()
     for flag in instruction.flags:
         name, _, value = flag.partition("=")
@@ -92,7 +92,7 @@ def _flags(stage: Stage, instruction: Instruction) -> _Flags:
     return flags
 
 
-def _place(stage: Stage, source: Source, target: str, flags: _Flags, number: int) -> None:
+def _place(stage: DockerfileStage, source: CopySource, target: str, flags: _Flags, number: int) -> None:
     """Put a file into a folder or under a name, or a folder's content into a folder."""
     tree, owner = stage.tree, flags.owner or (0, 0)
     path = absolute(stage.workdir, target)
@@ -118,7 +118,7 @@ def _place(stage: Stage, source: Source, target: str, flags: _Flags, number: int
     _put(tree, real, entry, flags, number)
 
 
-def _put(tree: Tree, below: str, entry: Entry, flags: _Flags, number: int) -> None:
+def _put(tree: ImageTree, below: str, entry: Entry, flags: _Flags, number: int) -> None:
     path = f"{below}/{entry.path}".lstrip("/")
     owner = flags.owner or (0, 0)
     there = tree.look(path)
@@ -143,7 +143,7 @@ def _refuse_remote(patterns: list[str]) -> None:
             raise NeedsEngineError(f"{pattern} would be fetched by the engine")
 
 
-def _refuse_archives(found: list[Source]) -> None:
+def _refuse_archives(found: list[CopySource]) -> None:
     for source in found:
         if not source.folder and not source.entries[0].link:
             with source.entries[0].source.open("rb") as file:
@@ -160,14 +160,14 @@ def _is_old_tar(head: bytes) -> bool:
         return False
 
 
-def _stage(name: str, stages: dict[str, Stage]) -> Stage:
+def _stage(name: str, stages: dict[str, DockerfileStage]) -> DockerfileStage:
     found = stages.get(name.lower())
     if found is None:
         raise NeedsEngineError(f"--from={name} is another image, or a stage that comes later")
     return found
 
 
-def _take_uv(stage: Stage, patterns: list[str], target: str, number: int) -> None:
+def _take_uv(stage: DockerfileStage, patterns: list[str], target: str, number: int) -> None:
     """Remember where uv is copied to: a stage may run it, no image that is made here can hold it."""
     if odd := [pattern for pattern in patterns if pattern not in uv_command.NAMES]:
         raise NeedsEngineError(f"{odd[0]} of uv's image is known to the engine only")
@@ -177,7 +177,9 @@ def _take_uv(stage: Stage, patterns: list[str], target: str, number: int) -> Non
         stage.tools[f"{path}{pattern}" if into else path] = number
 
 
-def _from_stage(stage: Stage, other: Stage, patterns: list[str], target: str, flags: _Flags, number: int) -> None:
+def _from_stage(
+    stage: DockerfileStage, other: DockerfileStage, patterns: list[str], target: str, flags: _Flags, number: int
+) -> None:
     """Copy what an earlier stage placed or let pip install; what its base holds can't be had."""
     if len(patterns) > 1 and not target.endswith("/"):
         raise NeedsEngineError(f"several files go to {target}, which doesn't end with /")
@@ -194,19 +196,19 @@ def _from_stage(stage: Stage, other: Stage, patterns: list[str], target: str, fl
         if flags.owner is None and any(found.entry.owner != (0, 0) for found in owned):
             raise NeedsEngineError(f"whether {pattern} keeps its owner depends on the engine: add --chown")
         if placed and not placed.entry.folder:
-            single = Source(posixpath.basename(pattern), folder=False, entries=(placed.entry,))
+            single = CopySource(posixpath.basename(pattern), folder=False, entries=(placed.entry,))
             _place(stage, single, target, flags, number)
             continue
         inside = tuple(replace(found.entry, path=rest) for rest, found in other.tree.below(path))
         installs = [install for install in other.tree.installs if _below(install.prefix, path) is not None]
         if not inside and not installs and not other.tree.is_folder(path):
             raise NeedsEngineError(f"nothing known of {pattern} in that stage")
-        _place(stage, Source(posixpath.basename(path), folder=True, entries=inside), target, flags, number)
+        _place(stage, CopySource(posixpath.basename(path), folder=True, entries=inside), target, flags, number)
         for install in installs:
             _move(stage, install, path, target, flags)
 
 
-def _check_known(stage: Stage, other: Stage, path: str, target: str) -> None:
+def _check_known(stage: DockerfileStage, other: DockerfileStage, path: str, target: str) -> None:
     if any(_below(tool.lstrip("/"), path) is not None for tool in other.tools):
         raise NeedsEngineError(f"uv lies in /{path}, and its bytes are known to the engine only")
     for install in other.tree.installs:
@@ -218,7 +220,7 @@ def _check_known(stage: Stage, other: Stage, path: str, target: str) -> None:
         raise NeedsEngineError(f"the base of that stage has files in /{path}")
 
 
-def _move(stage: Stage, install: Install, path: str, target: str, flags: _Flags) -> None:
+def _move(stage: DockerfileStage, install: Install, path: str, target: str, flags: _Flags) -> None:
     if flags.owner or flags.mode is not None:
         raise NeedsEngineError("--chown or --chmod on what pip installs")
     if not stage.ours:

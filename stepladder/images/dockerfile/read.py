@@ -20,8 +20,8 @@ from stepladder.images.base import files as base_files
 from stepladder.images.context.ignore import reason
 from stepladder.images.dockerfile import copy_files, run_stage, uv_command
 from stepladder.images.dockerfile.sources import MissingError
-from stepladder.images.dockerfile.stage import Ground, Stage, configure
-from stepladder.images.dockerfile.tree import Tree
+from stepladder.images.dockerfile.stage import DockerfileStage, Ground, configure
+from stepladder.images.dockerfile.tree import ImageTree
 from stepladder.images.parsers import words
 from stepladder.images.parsers.dockerfile import Instruction, instructions
 from stepladder.images.parsers.run_command import NeedsEngineError
@@ -45,7 +45,7 @@ class Recipe:
     labels: Mapping[str, str]
     changes: Mapping[str, Any]
     author: str
-    tree: Tree
+    tree: ImageTree
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,8 @@ class _Reader:
     def __init__(self, where: str, overrides: dict[str, str], ground: Ground) -> None:
         self._where, self._overrides, self._ground = where, overrides, ground
         self._global: dict[str, str] = {}
-        self._stages: dict[str, Stage] = {}
-        self._stage: Stage | None = None
+        self._stages: dict[str, DockerfileStage] = {}
+        self._stage: DockerfileStage | None = None
         self._lost: tuple[str, str] | None = None
 
     def take(self, instruction: Instruction) -> None:
@@ -181,7 +181,7 @@ class _Reader:
             stage.tree,
         )
 
-    def _take(self, instruction: Instruction, stage: Stage) -> None:
+    def _take(self, instruction: Instruction, stage: DockerfileStage) -> None:
         if instruction.word == "ARG":
             known = {**stage.arguments, **stage.environment}
             _arguments(instruction, stage.arguments, self._overrides, known, self._where, self._global)
@@ -214,13 +214,13 @@ class _Reader:
         if name:
             self._stages[name.lower()] = self._stage
 
-    def _on(self, image: str) -> Stage:
+    def _on(self, image: str) -> DockerfileStage:
         ground, ours = self._ground, image in self._ground.references
         if not ours:
             files = base_files.nothing() if image == "scratch" else base_files.unknown(image)
-            return Stage(image, ours, ground, Tree(files))
+            return DockerfileStage(image, ours, ground, ImageTree(files))
         environment = dict(line.partition("=")[::2] for line in ground.config.get("Env") or ())
-        stage = Stage(image, ours, ground, Tree(ground.files), environment=environment)
+        stage = DockerfileStage(image, ours, ground, ImageTree(ground.files), environment=environment)
         stage.workdir = ground.config.get("WorkingDir") or "/"
         if ground.config.get("OnBuild"):
             stage.problems.append(f"{self._where}: the base {image} has ONBUILD instructions")

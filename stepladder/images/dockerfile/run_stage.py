@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from stepladder.core import files
 from stepladder.images.context.files import Entry
 from stepladder.images.dockerfile import uv_command
-from stepladder.images.dockerfile.stage import Stage, holds_uv
+from stepladder.images.dockerfile.stage import DockerfileStage, holds_uv
 from stepladder.images.dockerfile.tree import Install, absolute
 from stepladder.images.parsers import run_command, words
 from stepladder.images.parsers.dockerfile import Instruction
@@ -38,7 +38,7 @@ class _Shell:
     """Whether it has uv, from an image of uv's own."""
 
 
-def run(stage: Stage, instruction: Instruction, stages: Mapping[str, Stage]) -> None:
+def run(stage: DockerfileStage, instruction: Instruction, stages: Mapping[str, DockerfileStage]) -> None:
     """Do what a `RUN` does. Raises `NeedsEngineError` for what can't be done without running it."""
     if not stage.ours:
         raise NeedsEngineError(f"it runs in {stage.base}, which is not the project's base")
@@ -53,7 +53,7 @@ def run(stage: Stage, instruction: Instruction, stages: Mapping[str, Stage]) -> 
         _command(stage, shell, command, instruction.number)
 
 
-def _command(stage: Stage, shell: _Shell, command: list[str], number: int) -> None:
+def _command(stage: DockerfileStage, shell: _Shell, command: list[str], number: int) -> None:
     arguments = run_command.pip_arguments(command)
     name, *rest = command
     if arguments is not None:
@@ -75,7 +75,9 @@ def _command(stage: Stage, shell: _Shell, command: list[str], number: int) -> No
         raise NeedsEngineError(f"{' '.join(command)[:60]} has to be run")
 
 
-def _mount(stage: Stage, shell: _Shell, instruction: Instruction, stages: Mapping[str, Stage]) -> None:
+def _mount(
+    stage: DockerfileStage, shell: _Shell, instruction: Instruction, stages: Mapping[str, DockerfileStage]
+) -> None:
     """Take the context's files and the uv that are mounted for this line; a cache holds nothing of the image."""
     for flag in instruction.flags:
         name, _, value = flag.partition("=")
@@ -95,7 +97,7 @@ def _mount(stage: Stage, shell: _Shell, instruction: Instruction, stages: Mappin
             raise NeedsEngineError(f"{flag} mounts no file of the context")
 
 
-def _uv(stage: Stage, shell: _Shell, command: list[str], number: int) -> None:
+def _uv(stage: DockerfileStage, shell: _Shell, command: list[str], number: int) -> None:
     """Do what a `uv` command does. Raises `NeedsEngineError` for all but `export` and `pip install`."""
     if not shell.uv:
         raise NeedsEngineError("where uv comes from is not known: mount or copy /uv of ghcr.io/astral-sh/uv:<version>")
@@ -109,7 +111,7 @@ def _uv(stage: Stage, shell: _Shell, command: list[str], number: int) -> None:
         raise NeedsEngineError(f"{' '.join(command)[:60]} has to be run")
 
 
-def _export(stage: Stage, shell: _Shell, command: list[str], number: int) -> None:
+def _export(stage: DockerfileStage, shell: _Shell, command: list[str], number: int) -> None:
     """Let our own uv write the requirements file, and place it."""
     project = {name: _file(stage, shell, absolute(shell.folder, name)) for name in ("uv.lock", "pyproject.toml")}
     for name, entry in project.items():
@@ -131,7 +133,7 @@ def _export(stage: Stage, shell: _Shell, command: list[str], number: int) -> Non
     stage.tree.put(Entry(path, made), number)
 
 
-def _file(stage: Stage, shell: _Shell, path: str) -> Entry | None:
+def _file(stage: DockerfileStage, shell: _Shell, path: str) -> Entry | None:
     """Return a file of the image, or one that is mounted."""
     if path in shell.mounted:
         return shell.mounted[path]
@@ -139,7 +141,7 @@ def _file(stage: Stage, shell: _Shell, path: str) -> Entry | None:
     return placed.entry if placed and placed.kind == "file" else None
 
 
-def _install(stage: Stage, shell: _Shell, command: PipInstall, number: int) -> None:
+def _install(stage: DockerfileStage, shell: _Shell, command: PipInstall, number: int) -> None:
     tree, read = stage.tree, list[Entry]()
     locked = Locked()
     for path in command.requirements:
@@ -167,7 +169,7 @@ def _install(stage: Stage, shell: _Shell, command: PipInstall, number: int) -> N
     tree.add_install(Install(prefix, origins, locked, tuple(wheels), command.no_deps, number, 0, site))
 
 
-def _refuse_settings(stage: Stage, tool: str) -> None:
+def _refuse_settings(stage: DockerfileStage, tool: str) -> None:
     """Refuse what would make pip or uv do something else than its command says."""
     known = {"pip": run_command.PIP_VARIABLES, "uv": uv_command.VARIABLES}[tool] | _base_variables(stage)
     odd = [
@@ -185,11 +187,11 @@ def _refuse_settings(stage: Stage, tool: str) -> None:
         raise NeedsEngineError(f"PATH lacks what the base has in it, so which {tool} runs is not known")
 
 
-def _base_variables(stage: Stage) -> set[str]:
+def _base_variables(stage: DockerfileStage) -> set[str]:
     return {line.partition("=")[0] for line in stage.ground.config.get("Env") or ()}
 
 
-def _read(stage: Stage, shell: _Shell, path: str, read: list[Entry], depth: int = 0) -> Locked:
+def _read(stage: DockerfileStage, shell: _Shell, path: str, read: list[Entry], depth: int = 0) -> Locked:
     """Read a requirements file of the image and those that it names."""
     entry = _file(stage, shell, path) if depth <= _NESTED else None
     if entry is None:
@@ -206,14 +208,14 @@ def _read(stage: Stage, shell: _Shell, path: str, read: list[Entry], depth: int 
     )
 
 
-def _name(stage: Stage, entry: Entry) -> str:
+def _name(stage: DockerfileStage, entry: Entry) -> str:
     """Return a file's name for people, from the project's root."""
     parts = entry.source.parts
     folder = stage.ground.folder
     return "/".join(parts[len(parts) - 1 - parts[::-1].index(folder) :]) if folder in parts else entry.source.name
 
 
-def _wheels(stage: Stage, shell: _Shell, links: tuple[str, ...]) -> tuple[list[str], list[Entry]]:
+def _wheels(stage: DockerfileStage, shell: _Shell, links: tuple[str, ...]) -> tuple[list[str], list[Entry]]:
     """Split `--find-links` into addresses, and wheels that lie in the image."""
     addresses, wheels = list[str](), list[Entry]()
     for link in links:
@@ -229,7 +231,7 @@ def _wheels(stage: Stage, shell: _Shell, links: tuple[str, ...]) -> tuple[list[s
     return addresses, wheels
 
 
-def _mkdir(stage: Stage, shell: _Shell, rest: list[str], number: int) -> None:
+def _mkdir(stage: DockerfileStage, shell: _Shell, rest: list[str], number: int) -> None:
     parents = rest[:1] in (["-p"], ["--parents"])
     for path in rest[1:] if parents else rest:
         real = stage.tree.resolve(absolute(shell.folder, path))
@@ -238,7 +240,7 @@ def _mkdir(stage: Stage, shell: _Shell, rest: list[str], number: int) -> None:
         stage.tree.make_folder(real, number)
 
 
-def _rm(stage: Stage, shell: _Shell, rest: list[str], _number: int) -> None:
+def _rm(stage: DockerfileStage, shell: _Shell, rest: list[str], _number: int) -> None:
     flags = [word for word in rest if word.startswith("-")]
     if any(set(flag) - set("-rfR") for flag in flags):
         raise NeedsEngineError(f"rm {flags[0]} has to be run")
@@ -251,7 +253,7 @@ def _rm(stage: Stage, shell: _Shell, rest: list[str], _number: int) -> None:
         stage.tree.remove(path)
 
 
-def _chmod(stage: Stage, shell: _Shell, rest: list[str], number: int) -> None:
+def _chmod(stage: DockerfileStage, shell: _Shell, rest: list[str], number: int) -> None:
     mode, *paths = rest or [""]
     if not paths or not (_OCTAL.fullmatch(mode) or mode in _EXECUTABLE):
         raise NeedsEngineError(f"chmod {mode} has to be run")

@@ -20,7 +20,7 @@ class MissingError(Exception):
 
 
 @dataclass(frozen=True)
-class Source:
+class CopySource:
     """One thing to copy: a file under its name, or the content of a folder."""
 
     name: str
@@ -38,7 +38,7 @@ class Context:
             for parent in _parents(path):
                 self._entries.setdefault(parent, Entry(parent, self._entries[path].source, folder=True))
 
-    def find(self, pattern: str) -> list[Source]:
+    def find(self, pattern: str) -> list[CopySource]:
         """Return what one source of a `COPY` names. Raises `MissingError`, `NeedsEngineError`."""
         if go_match.has_wildcards(pattern):
             return self._matching(pattern)
@@ -54,7 +54,7 @@ class Context:
             return None
         return found if found and not found.folder else None
 
-    def _matching(self, pattern: str) -> list[Source]:
+    def _matching(self, pattern: str) -> list[CopySource]:
         clean = _inside(pattern)
         try:
             matches = go_match.compiled(clean).fullmatch
@@ -65,15 +65,15 @@ class Context:
             raise MissingError(pattern)
         return found
 
-    def _source(self, path: str) -> Source:
+    def _source(self, path: str) -> CopySource:
         name = posixpath.basename(path)
         real = self._resolve(path)
         entry = self._entries.get(real)
         if real and not entry:
             raise MissingError(path)
         if entry and not entry.folder:
-            return Source(name, folder=False, entries=(entry,))
-        return Source(name, folder=True, entries=tuple(self._below(real)))
+            return CopySource(name, folder=False, entries=(entry,))
+        return CopySource(name, folder=True, entries=tuple(self._below(real)))
 
     def _below(self, folder: str) -> Iterator[Entry]:
         start = f"{folder}/" if folder else ""

@@ -12,7 +12,7 @@ from stepladder.images.base.files import BaseFiles
 from stepladder.images.context.files import Entry
 from stepladder.images.dockerfile import uv_command
 from stepladder.images.dockerfile.sources import Context
-from stepladder.images.dockerfile.tree import Tree
+from stepladder.images.dockerfile.tree import ImageTree
 from stepladder.images.parsers import words
 from stepladder.images.parsers.dockerfile import Instruction
 from stepladder.images.parsers.run_command import NeedsEngineError
@@ -50,14 +50,14 @@ class Ground:
 
 
 @dataclass
-class Stage:
+class DockerfileStage:
     """A stage, at the instruction that was read last."""
 
     base: str
     ours: bool
     """Whether it stands on the project's base, maybe through other stages."""
     ground: Ground
-    tree: Tree
+    tree: ImageTree
     platform: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     arguments: dict[str, str] = field(default_factory=dict)
@@ -73,9 +73,9 @@ class Stage:
     tools: dict[str, int] = field(default_factory=dict)
     """uv's programs that were copied into it, whose bytes are not known here: the path and the line."""
 
-    def child(self) -> Stage:
+    def child(self) -> DockerfileStage:
         """Return a stage that begins where this one ends."""
-        return Stage(
+        return DockerfileStage(
             self.base,
             self.ours,
             self.ground,
@@ -97,7 +97,7 @@ class Stage:
         return words.expand(text, {**self.arguments, **self.environment}, instruction.escape)
 
 
-def holds_uv(name: str, stages: Mapping[str, Stage]) -> bool:
+def holds_uv(name: str, stages: Mapping[str, DockerfileStage]) -> bool:
     """Say whether `--from` names an image of uv's own, or a stage that is one and nothing else."""
     stage = stages.get(name.lower())
     if stage is None:
@@ -105,7 +105,7 @@ def holds_uv(name: str, stages: Mapping[str, Stage]) -> bool:
     return uv_command.is_image(stage.base) and not (stage.tree.placed or stage.problems or stage.tools)
 
 
-def configure(stage: Stage, instruction: Instruction) -> bool:
+def configure(stage: DockerfileStage, instruction: Instruction) -> bool:
     """Take an instruction that changes the configuration only; False for another.
 
     Raises `NeedsEngineError` or `words.WordError` for what can't be taken.
@@ -119,45 +119,45 @@ def configure(stage: Stage, instruction: Instruction) -> bool:
     return True
 
 
-def _env(stage: Stage, instruction: Instruction) -> None:
+def _env(stage: DockerfileStage, instruction: Instruction) -> None:
     stage.environment.update(_pairs(stage, instruction))
 
 
-def _label(stage: Stage, instruction: Instruction) -> None:
+def _label(stage: DockerfileStage, instruction: Instruction) -> None:
     stage.labels.update(_pairs(stage, instruction))
 
 
-def _pairs(stage: Stage, instruction: Instruction) -> dict[str, str]:
+def _pairs(stage: DockerfileStage, instruction: Instruction) -> dict[str, str]:
     """All values of one line are read with the variables as they were before it."""
     found = words.pairs(instruction.rest, instruction.escape, instruction.word)
     return {stage.expand(name, instruction): stage.expand(value, instruction) for name, value in found}
 
 
-def _user(stage: Stage, instruction: Instruction) -> None:
+def _user(stage: DockerfileStage, instruction: Instruction) -> None:
     stage.changes["User"] = _one(stage, instruction)
 
 
-def _stop_signal(stage: Stage, instruction: Instruction) -> None:
+def _stop_signal(stage: DockerfileStage, instruction: Instruction) -> None:
     value = _one(stage, instruction)
     if not _SIGNAL.fullmatch(value):
         raise NeedsEngineError(f"{value} is no signal of Linux")
     stage.changes["StopSignal"] = value
 
 
-def _maintainer(stage: Stage, instruction: Instruction) -> None:
+def _maintainer(stage: DockerfileStage, instruction: Instruction) -> None:
     if not instruction.rest:
         raise words.WordError("MAINTAINER needs a value")
     stage.author = instruction.rest  # as it is written: Docker keeps its quotes and dollars
 
 
-def _one(stage: Stage, instruction: Instruction) -> str:
+def _one(stage: DockerfileStage, instruction: Instruction) -> str:
     value = stage.expand(instruction.rest, instruction)
     if not value:
         raise words.WordError(f"{instruction.word} needs a value")
     return value
 
 
-def _expose(stage: Stage, instruction: Instruction) -> None:
+def _expose(stage: DockerfileStage, instruction: Instruction) -> None:
     ports = [piece for word in instruction.rest.split() for piece in stage.expand(word, instruction).split()]
     exposed = dict(stage.changes.get("ExposedPorts") or stage.ground.config.get("ExposedPorts") or {})
     for port in ports:
@@ -171,13 +171,13 @@ def _expose(stage: Stage, instruction: Instruction) -> None:
     stage.changes["ExposedPorts"] = exposed
 
 
-def _healthcheck(stage: Stage, instruction: Instruction) -> None:
+def _healthcheck(stage: DockerfileStage, instruction: Instruction) -> None:
     if instruction.rest.upper() != "NONE":
         raise NeedsEngineError("Lambda runs no health checks; only HEALTHCHECK NONE is taken")
     stage.changes["Healthcheck"] = {"Test": ["NONE"]}
 
 
-def _entry_point(stage: Stage, instruction: Instruction) -> None:
+def _entry_point(stage: DockerfileStage, instruction: Instruction) -> None:
     own = stage.ground.config.get("Entrypoint") if stage.ours else None
     if not own or words.json_list(instruction.rest) != list(own):
         raise NeedsEngineError("another entry point than the base's")
@@ -186,7 +186,7 @@ def _entry_point(stage: Stage, instruction: Instruction) -> None:
         stage.handler = None  # as Docker: an inherited CMD was meant for another entry point
 
 
-def _shell(stage: Stage, instruction: Instruction) -> None:
+def _shell(stage: DockerfileStage, instruction: Instruction) -> None:
     """Take a shell that reads a `RUN` line as `sh` does; its options decide only what happens after a failure."""
     listed = words.json_list(instruction.rest)
     if not listed or not _SHELL.fullmatch(" ".join(listed)):
@@ -194,11 +194,11 @@ def _shell(stage: Stage, instruction: Instruction) -> None:
     stage.changes["Shell"] = listed
 
 
-def _command(stage: Stage, instruction: Instruction) -> None:
+def _command(stage: DockerfileStage, instruction: Instruction) -> None:
     stage.handler, stage.own_handler = (instruction.number, instruction.rest), True
 
 
-_CONFIGURE: dict[str, Callable[[Stage, Instruction], None]] = {
+_CONFIGURE: dict[str, Callable[[DockerfileStage, Instruction], None]] = {
     "CMD": _command,
     "ENTRYPOINT": _entry_point,
     "ENV": _env,

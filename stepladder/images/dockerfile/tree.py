@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from stepladder.images.base.files import BaseFiles, Found
+from stepladder.images.base.files import BaseEntry, BaseFiles
 from stepladder.images.context.files import Entry
 from stepladder.images.parsers.run_command import NeedsEngineError
 from stepladder.images.requirements.pip_file import Locked
@@ -25,7 +25,7 @@ class Placed:
 
     @property
     def kind(self) -> str:
-        """What it is, in the words of `Found`."""
+        """What it is, in the words of `BaseEntry`."""
         return "folder" if self.entry.folder else "link" if self.entry.link else "file"
 
 
@@ -48,7 +48,7 @@ class Install:
 
 
 @dataclass
-class Tree:
+class ImageTree:
     """What a stage has placed above its base. Paths have no leading slash."""
 
     base: BaseFiles
@@ -56,18 +56,18 @@ class Tree:
     installs: list[Install] = field(default_factory=list)
     turn: int = 0
 
-    def copy(self) -> Tree:
+    def copy(self) -> ImageTree:
         """Return a tree to go on from: a stage that stands on this one."""
-        return Tree(self.base, dict(self.placed), list(self.installs), self.turn)
+        return ImageTree(self.base, dict(self.placed), list(self.installs), self.turn)
 
-    def look(self, path: str, *, sure: bool = False) -> Found | None:
+    def look(self, path: str, *, sure: bool = False) -> BaseEntry | None:
         """Return what lies at a path, links not followed; `sure` as for `BaseFiles.look`."""
         here = self.placed.get(path)
         if here:
             mode = here.entry.mode if here.entry.mode is not None else 0o755
-            return Found(here.kind, mode, here.entry.owner, here.entry.link)
+            return BaseEntry(here.kind, mode, here.entry.owner, here.entry.link)
         if any(i.prefix == path or i.prefix.startswith(f"{path}/") for i in self.installs):
-            return Found("folder")
+            return BaseEntry("folder")
         return self.base.look(path, sure=sure)
 
     def resolve(self, path: str) -> str:

@@ -39,7 +39,7 @@ from stepladder.images.model import (
     digest_of,
 )
 from stepladder.images.requirements import dependencies
-from stepladder.images.requirements.dependencies import Dependencies, Request
+from stepladder.images.requirements.dependencies import Dependencies, LayerRequest
 from stepladder.settings.load import Settings
 
 NAME = "layers"
@@ -133,7 +133,7 @@ def _install(recipe: Recipe, base: Base, context: Path, cache: Path) -> list[tup
     """Install what pip is asked to, and refuse what would meet files that are there already."""
     made: list[tuple[Install, Dependencies]] = []
     for install in recipe.tree.installs:
-        request = Request(
+        request = LayerRequest(
             install.locked,
             install.prefix,
             install.requirements[0].source.parent,

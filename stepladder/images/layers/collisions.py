@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stepladder.core.errors import BadInputError
-from stepladder.images.dockerfile.tree import Install, Placed, Tree
+from stepladder.images.dockerfile.tree import ImageTree, Install, Placed
 
 
 def check(
-    tree: Tree, install: Install, paths: tuple[str, ...], before: Iterable[tuple[Install, tuple[str, ...]]], folder: str
+    tree: ImageTree,
+    install: Install,
+    paths: tuple[str, ...],
+    before: Iterable[tuple[Install, tuple[str, ...]]],
+    folder: str,
 ) -> None:
     """Raise `BadInputError` where what pip installs meets the base, copied files, or what pip installed before.
 

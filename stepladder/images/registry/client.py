@@ -34,7 +34,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Answer:
+class RegistryResponse:
     """An answer of the registry, read to its end."""
 
     status: int
@@ -56,7 +56,7 @@ class Answer:
             return ""
 
 
-class Registry:
+class RegistryClient:
     """One registry, spoken to by one set of credentials.
 
     `origin` is `https://host` or, on loopback, `http://host:port`. `login` returns (user, password) and is called
@@ -97,7 +97,7 @@ class Registry:
         media_type = answer.headers.get("content-type", "").split(";")[0].strip()
         return media_type or str(json.loads(answer.data).get("mediaType", "")), answer.data
 
-    def put_manifest(self, repository: str, reference: str, media_type: str, data: bytes) -> Answer:
+    def put_manifest(self, repository: str, reference: str, media_type: str, data: bytes) -> RegistryResponse:
         """Store a manifest by tag or digest; the caller judges a 4xx answer (a tag that may not move)."""
         return self.request(
             "PUT",
@@ -167,7 +167,7 @@ class Registry:
         *,
         body: bytes | None = None,
         expect: tuple[int, ...] = (OK,),
-    ) -> Answer:
+    ) -> RegistryResponse:
         """Send one request with retries and return its answer; any other status is a `RegistryError`.
 
         `body` is bytes, so that each attempt can send it anew.
@@ -186,7 +186,7 @@ class Registry:
         *,
         body: Any = None,
         expect: tuple[int, ...] = (OK,),
-    ) -> Answer:
+    ) -> RegistryResponse:
         """Send one request once, to be called under `guard`; `path` may be a whole URL (an upload's location).
 
         `body` is bytes or has `read` and `rewind`. Raises `Again` for passing failures.
@@ -196,7 +196,7 @@ class Registry:
             data = response.read() if verb != "HEAD" else b""
         finally:
             response.release_conn()
-        return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, data)
+        return RegistryResponse(response.status, {k.lower(): v for k, v in response.headers.items()}, data)
 
     def _open(self, verb: str, path: str, headers: dict[str, str], *, body: Any = None, expect: Any = (OK, 206)) -> Any:
         """Send a request once, following redirects and answering one challenge; the body is left to read."""
@@ -226,7 +226,7 @@ class Registry:
         raise RegistryError(f"{self.host} redirects in a circle")
 
     def _refuse(self, verb: str, path: str, response: Any) -> None:
-        answer = Answer(response.status, response.headers, response.read()[:4096])
+        answer = RegistryResponse(response.status, response.headers, response.read()[:4096])
         after = response.headers.get("retry-after", "")
         response.release_conn()
         said = f": {answer.said()}" if answer.said() else ""

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from stepladder.core.aws import Aws, error_code
 from stepladder.core.errors import RefusedError, RepositoryMissingError
 from stepladder.core.names import Names
-from stepladder.images.registry.client import Registry
+from stepladder.images.registry.client import RegistryClient
 
 VARIABLE = "STEPLADDER_REGISTRY"
 """The address of the registry in place of the one that ECR names: an emulator may name one that leads nowhere."""
@@ -22,7 +22,7 @@ VARIABLE = "STEPLADDER_REGISTRY"
 class Repository:
     """The project's repository: the registry to talk to, and the host by which Lambda names it."""
 
-    registry: Registry
+    registry: RegistryClient
     host: str
     name: str
     login: Callable[[], tuple[str, str]]
@@ -47,7 +47,7 @@ def connect(aws: Aws, names: Names) -> Repository:
         user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
         return user, password
 
-    return Repository(Registry(endpoint, login=login), names.registry, names.repository, login)
+    return Repository(RegistryClient(endpoint, login=login), names.registry, names.repository, login)
 
 
 def _check_account(endpoint: str, names: Names) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from stepladder.core.errors import RefusedError
 from stepladder.core.retry import RegistryError
 from stepladder.images.model import OCI_MANIFEST, LocalImage, digest_of
-from stepladder.images.registry.client import CREATED, OK, Progress, Registry
+from stepladder.images.registry.client import CREATED, OK, Progress, RegistryClient
 from stepladder.images.registry.upload import push_blobs
 
 _UNKNOWN_BLOB = "MANIFEST_BLOB_UNKNOWN"
 
 
-def push(registry: Registry, repository: str, tag: str, image: LocalImage, progress: Progress) -> int:
+def push(registry: RegistryClient, repository: str, tag: str, image: LocalImage, progress: Progress) -> int:
     """Send the blobs that are missing, then the manifest by its tag; return how many blobs went.
 
     A tag that exists with the same digest is success; with another one, `RefusedError`. A push that broke is

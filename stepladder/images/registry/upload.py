@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 
 from stepladder.core.retry import Again, RegistryError, attempts, guard
 from stepladder.images.model import Blob
-from stepladder.images.registry.client import ACCEPTED, CREATED, NO_CONTENT, NOT_FOUND, OK, Progress, Registry
+from stepladder.images.registry.client import ACCEPTED, CREATED, NO_CONTENT, NOT_FOUND, OK, Progress, RegistryClient
 
 WORKERS = 6
 _MONOLITHIC = 8 << 20  # bytes: up to here one PUT; above, a PATCH that can be resumed
@@ -21,7 +21,7 @@ _OCTETS = {"Content-Type": "application/octet-stream"}
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)")
 
 
-def push_blobs(registry: Registry, repository: str, blobs: Iterable[Blob], progress: Progress) -> int:
+def push_blobs(registry: RegistryClient, repository: str, blobs: Iterable[Blob], progress: Progress) -> int:
     """Send what the repository lacks and return how many blobs were sent or mounted.
 
     `progress` hears bytes from several threads. The first failure stops what hasn't begun and is raised.
@@ -48,7 +48,7 @@ class _Stopped(Exception):  # noqa: N818 - an order, not an error
     pass
 
 
-def _push(registry: Registry, repository: str, blob: Blob, progress: Progress) -> bool:
+def _push(registry: RegistryClient, repository: str, blob: Blob, progress: Progress) -> bool:
     if registry.has_blob(repository, blob.digest):
         return False
     mounted = blob.mount_from and _mount(registry, repository, blob)
@@ -61,7 +61,7 @@ def _push(registry: Registry, repository: str, blob: Blob, progress: Progress) -
     return True
 
 
-def _mount(registry: Registry, repository: str, blob: Blob) -> bool:
+def _mount(registry: RegistryClient, repository: str, blob: Blob) -> bool:
     """Ask for a blob of another repository; False when the registry began an ordinary upload instead.
 
     ECR does it only where the account setting BLOB_MOUNTING is on.
@@ -73,7 +73,7 @@ def _mount(registry: Registry, repository: str, blob: Blob) -> bool:
     return answer.status == CREATED
 
 
-def _begin(registry: Registry, repository: str) -> str:
+def _begin(registry: RegistryClient, repository: str) -> str:
     """Open an upload and return its location."""
     headers = {"Content-Length": "0"}
     answer = registry.request("POST", f"/v2/{repository}/blobs/uploads/", headers, expect=(ACCEPTED,))
@@ -84,7 +84,7 @@ def _finished(location: str, digest: str) -> str:
     return f"{location}{'&' if '?' in location else '?'}digest={quote(digest, safe='')}"
 
 
-def _whole(registry: Registry, repository: str, blob: Blob, source: bytes | Path, gauge: _Gauge) -> None:
+def _whole(registry: RegistryClient, repository: str, blob: Blob, source: bytes | Path, gauge: _Gauge) -> None:
     """POST, then one PUT with the bytes; an upload that broke is begun anew, since its location is spent."""
     what = f"sending {blob.digest[:19]}"
     for attempt in attempts(what, limit=registry.attempts, deadline=registry.deadline):
@@ -98,7 +98,7 @@ def _whole(registry: Registry, repository: str, blob: Blob, source: bytes | Path
                 raise Again(f"{registry.host} lost the upload of {blob.digest}", status=NOT_FOUND)
 
 
-def _resumable(registry: Registry, repository: str, blob: Blob, source: bytes | Path, gauge: _Gauge) -> None:
+def _resumable(registry: RegistryClient, repository: str, blob: Blob, source: bytes | Path, gauge: _Gauge) -> None:
     """POST, PATCH with the bytes, PUT; after a break, ask how much arrived and send the rest."""
     location = ""
     what = f"sending {blob.digest[:19]}"
@@ -117,7 +117,7 @@ def _resumable(registry: Registry, repository: str, blob: Blob, source: bytes | 
             registry.send("PUT", _finished(location, blob.digest), {"Content-Length": "0"}, expect=(CREATED,))
 
 
-def _resume(registry: Registry, location: str) -> tuple[str, int]:
+def _resume(registry: RegistryClient, location: str) -> tuple[str, int]:
     """Return where and from which byte to go on; an empty location when the upload is lost."""
     try:
         answer = registry.request("GET", location, expect=(NO_CONTENT, OK))

@@ -80,7 +80,7 @@ _FAILURES = (
 
 
 @dataclass(frozen=True)
-class Target:
+class WheelTarget:
     """What wheels must fit: a Python and either uv's name of a platform or an interpreter of this machine."""
 
     python: str
@@ -88,13 +88,13 @@ class Target:
     interpreter: str = ""
 
     @classmethod
-    def of_lambda(cls, python: str, architecture: str) -> Target:
+    def of_lambda(cls, python: str, architecture: str) -> WheelTarget:
         """Return Lambda's own platform."""
         return cls(python, f"{_MACHINE[architecture]}-{_GLIBC.get(python, _GLIBC_NEWER)}")
 
 
 @dataclass(frozen=True)
-class Request:
+class LayerRequest:
     """What to install: locked requirements, where to in the image, and where uv runs and finds wheels."""
 
     locked: Locked
@@ -108,7 +108,7 @@ class Request:
     """Whether `prefix` is the base's site-packages, with commands and data files beside it."""
 
     @classmethod
-    def of_file(cls, path: Path, prefix: str) -> Request:
+    def of_file(cls, path: Path, prefix: str) -> LayerRequest:
         """Return the request of a requirements file as it is."""
         where = f"{path.parent.name}/{path.name}"
         locked = _beside(path, where) if path.is_file() else Locked()
@@ -130,7 +130,12 @@ class Dependencies:
 
 
 def build(
-    request: Request | Path, target: Target, cache: Path, *, prefix: str = "var/task", extra: Iterable[Entry] = ()
+    request: LayerRequest | Path,
+    target: WheelTarget,
+    cache: Path,
+    *,
+    prefix: str = "var/task",
+    extra: Iterable[Entry] = (),
 ) -> Dependencies | None:
     """Return the layer of locked requirements, from the cache when nothing changed; None when it is empty.
 
@@ -139,7 +144,7 @@ def build(
     Raises `BadInputError` when a requirement has no wheel for the target or isn't what its hash says.
     """
     if isinstance(request, Path):
-        request = Request.of_file(request, prefix)
+        request = LayerRequest.of_file(request, prefix)
     extra = tuple(extra)
     if not request.locked.lines and not extra:
         return None
@@ -220,7 +225,7 @@ def unlockable(requirement: Requirement) -> str:
     return ""
 
 
-def _install(request: Request, target: Target, scratch: Path, folder: Path) -> None:
+def _install(request: LayerRequest, target: WheelTarget, scratch: Path, folder: Path) -> None:
     if not request.locked.lines:
         return
     wanted = scratch / "requirements.txt"
@@ -239,7 +244,7 @@ def _install(request: Request, target: Target, scratch: Path, folder: Path) -> N
         raise explained(done.err, request.locked.found, target)
 
 
-def _indexes(request: Request, scratch: Path) -> list[str]:
+def _indexes(request: LayerRequest, scratch: Path) -> list[str]:
     """Return uv's words for where pip would look; like pip, it takes the best of all indexes."""
     said = request.locked.indexes
     argv = ["--no-index"] if said.no_index else []
@@ -256,7 +261,7 @@ def _indexes(request: Request, scratch: Path) -> list[str]:
     return argv + [word for link in links for word in ("--find-links", link)]
 
 
-def check_wheels(requirements: Path, target: Target, asked: Iterable[Requirement] = ()) -> None:
+def check_wheels(requirements: Path, target: WheelTarget, asked: Iterable[Requirement] = ()) -> None:
     """Raise `BadInputError` when something locked has no wheel for the target; asks the index, installs nothing.
 
     What is `asked` for gives the names as a person spelled them.
@@ -272,7 +277,7 @@ def check_wheels(requirements: Path, target: Target, asked: Iterable[Requirement
         raise explained(done.err, [*locked.requirements, *asked], target)
 
 
-def _argv(requirements: Path, target: Target, folder: Path) -> list[str]:
+def _argv(requirements: Path, target: WheelTarget, folder: Path) -> list[str]:
     argv = [uv(), "pip", "install", "--target", str(folder), "--requirements", str(requirements)]
     argv += ["--require-hashes", "--only-binary", ":all:", "--no-progress", "--color", "never"]
     if target.platform:
@@ -280,7 +285,7 @@ def _argv(requirements: Path, target: Target, folder: Path) -> list[str]:
     return [*argv, "--python", target.interpreter] if target.interpreter else argv
 
 
-def explained(said: str, requirements: Iterable[Requirement], target: Target) -> StepladderError:
+def explained(said: str, requirements: Iterable[Requirement], target: WheelTarget) -> StepladderError:
     """Turn what uv said into what to do about it, with each requirement in the spelling that it is asked for in."""
     spelled = {requirement.key: requirement.name for requirement in requirements if requirement.name}
     flat = re.sub(r"\s+", " ", said)

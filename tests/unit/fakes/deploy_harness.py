@@ -14,14 +14,14 @@ from typing import Any
 from fakes.dynamodb import FakeDynamoDB
 from fakes.errors import Scripted, error
 from fakes.lambda_ import ACCOUNT, REGION, FakeLambda, FakeLambdas
-from stepladder.commands.deploy import Deploy, Request
+from stepladder.commands.deploy import Deploy, DeployOptions
 from stepladder.core.clock import Clock
 from stepladder.core.console import Console, Step
 from stepladder.images.registry import ecr
 from stepladder.ledger.schema import Holder
-from stepladder.releases.interfaces import Applied, Image
+from stepladder.releases.interfaces import Applied, ReleaseImage
 from stepladder.releases.ladder_guard import Pin
-from stepladder.releases.report import Report
+from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import load
 
@@ -218,14 +218,14 @@ class DeployHarness:
         command = f"inv deploy --env {self.name}"
         return Rung(self.settings, self.name, self.aws, console, command, self.time.clock())  # type: ignore[arg-type]
 
-    def deploy(self, **request: Any) -> Report:
+    def deploy(self, **request: Any) -> DeployReport:
         self.time.seconds += 1
         self.err.truncate(0)
         self.err.seek(0)
         for client in (*self.aws.clients.values(), self.function):
             client.calls.clear()
         request.setdefault("no_smoke", not (self.root / "tests" / "smoke").exists())
-        return Deploy(self.rung(), self, self, Request(**request)).run()
+        return Deploy(self.rung(), self, self, DeployOptions(**request)).run()
 
     @property
     def said(self) -> str:
@@ -261,20 +261,20 @@ class DeployHarness:
         if self.broken:
             raise self.broken
 
-    def prepare(self, step: Step) -> Image:
+    def prepare(self, step: Step) -> ReleaseImage:
         if self.on_prepare:
             self.on_prepare()
         if not self.repository_is_there:
             raise ecr.missing(self.rung().names)
         self.pushed.append(self.source)
         step.done("pushed")
-        return Image(digest(self.source), f"{REPOSITORY}@{digest(self.source)}")
+        return ReleaseImage(digest(self.source), f"{REPOSITORY}@{digest(self.source)}")
 
-    def fetch(self, pin: Pin, step: Step) -> Image:
+    def fetch(self, pin: Pin, step: Step) -> ReleaseImage:
         self.fetched.append(pin.origin.environment)
         step.done(pin.why)
         source = next(word for word in ("one", "two", "three") if digest(word) == pin.digest)
-        return Image(pin.digest, f"{REPOSITORY}@{pin.digest}", pin.git_commit, f"key of {source}")
+        return ReleaseImage(pin.digest, f"{REPOSITORY}@{pin.digest}", pin.git_commit, f"key of {source}")
 
     def inputs_hash(self, root: str) -> str:
         return f"{root} {self.foundation_inputs if root == 'foundation' else self.infra_inputs}"

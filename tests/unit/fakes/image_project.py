@@ -12,7 +12,7 @@ from typing import Any
 
 from stepladder.images.base.registry import Base
 from stepladder.images.model import OCI_LAYER, Blob, digest_of
-from stepladder.images.requirements.dependencies import Target
+from stepladder.images.requirements.dependencies import WheelTarget
 from stepladder.settings.load import Settings, load
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -118,4 +118,4 @@ def base(
     }
     layer = Blob(digest_of(data), len(data), OCI_LAYER, data=data)
     machine = {"amd64": "x86_64", "arm64": "aarch64"}[architecture]
-    return Base(label, config, (layer,), Target(python, f"{machine}-manylinux_2_34"))
+    return Base(label, config, (layer,), WheelTarget(python, f"{machine}-manylinux_2_34"))

@@ -13,7 +13,7 @@ from localcloud.http.server import ConnectionCut, Server
 from localcloud.services.ecr.registry import DistributionApi
 from localcloud.services.ecr.store import Key, Store
 from localcloud.services.ecr.tokens import USER, Tokens
-from stepladder.images.registry.client import Registry
+from stepladder.images.registry.client import RegistryClient
 
 ACCOUNT, REGION = "111111111111", "eu-west-1"
 App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -72,8 +72,8 @@ class FaultyRegistry:
     def __exit__(self, *_: object) -> None:
         self._server.stop()
 
-    def client(self, **options: Any) -> Registry:
-        return Registry(self.url, login=self.login, **options)
+    def client(self, **options: Any) -> RegistryClient:
+        return RegistryClient(self.url, login=self.login, **options)
 
     def login(self) -> tuple[str, str]:
         self.logins += 1

@@ -24,13 +24,13 @@ class TerraformHarness:
     def where(self) -> tuple[Settings, str, str]:
         return self.settings, "staging", "service"
 
-    def ensure(self, **options: Any) -> terraform.Outcome:
+    def ensure(self, **options: Any) -> terraform.ApplyOutcome:
         return terraform.ensure(*self.where, aws=self.aws, image_uri=IMAGE, **options)  # type: ignore[arg-type]
 
     def plan(self, **options: Any) -> terraform.SavedPlan:
         return terraform.plan(*self.where, aws=self.aws, image_uri=IMAGE, **options)[0]  # type: ignore[arg-type]
 
-    def apply(self, **options: Any) -> terraform.Outcome:
+    def apply(self, **options: Any) -> terraform.ApplyOutcome:
         return terraform.apply(*self.where, aws=self.aws, **options)  # type: ignore[arg-type]
 
 
