@@ -26,7 +26,7 @@ from localcloud.endpoint_variables import unset
 from localcloud.http.dispatch import Dispatcher
 from localcloud.http.server import Server
 from localcloud.services import SERVICES
-from localcloud.state import State
+from localcloud.state import SavedState
 from stepladder.core.errors import ExitCode, NotReadyError, StepladderError
 
 INSTALL = "pip install 'stepladder[local]'"
@@ -90,7 +90,7 @@ def _run(options: argparse.Namespace) -> None:
         dispatcher = Dispatcher(cloud)
         _configure_moto(server.port)
         _install(cloud)
-        state = State(cloud, data / "state", dispatcher.gate) if options.data else None
+        state = SavedState(cloud, data / "state", dispatcher.gate) if options.data else None
         if state:
             state.load()
             dispatcher.admin.save = state.save

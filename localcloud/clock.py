@@ -23,7 +23,7 @@ def check(speed: float) -> float:
     return speed
 
 
-class Clock:
+class CloudClock:
     """Cloud time. `speed` is cloud seconds per real second, 1 at first."""
 
     def __init__(self, speed: float = 1.0) -> None:

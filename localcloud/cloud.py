@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from localcloud.clock import Clock
+from localcloud.clock import CloudClock
 from localcloud.metrics import Metrics
 from localcloud.protocol import codec
 from localcloud.protocol.codec import Response, ServiceError
@@ -23,13 +23,13 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
 Environ = dict[str, Any]
-Handler = Callable[["Request"], "Mapping[str, Any] | Response | None"]
+Handler = Callable[["AwsRequest"], "Mapping[str, Any] | Response | None"]
 Method = TypeVar("Method", bound=Callable[..., Any])
 WsgiApp = Callable[[Environ, Callable[..., Any]], Any]
 
 
 @dataclass
-class Request:
+class AwsRequest:
     """One AWS request. `headers` has lower-case names. `service` and `action` are botocore's names."""
 
     service: str
@@ -85,11 +85,11 @@ class Cloud:
     cloud was started with `--data`), `persistent` says whether it outlives the process.
     """
 
-    def __init__(self, *, url: str, data_dir: Path, persistent: bool, clock: Clock | None = None) -> None:
+    def __init__(self, *, url: str, data_dir: Path, persistent: bool, clock: CloudClock | None = None) -> None:
         self.url = url
         self.data_dir = data_dir
         self.persistent = persistent
-        self.clock = clock or Clock()
+        self.clock = clock or CloudClock()
         self.metrics = Metrics(self.clock)
         self.handlers: dict[tuple[str, str], Handler] = {}
         self.routes: list[tuple[str, WsgiApp]] = []
@@ -152,7 +152,7 @@ class Cloud:
         lock: AbstractContextManager[Any] = self.dispatcher.moto.lock_of(service)
         return lock
 
-    def forward(self, request: Request, params: Mapping[str, Any] | None = None) -> Response:
+    def forward(self, request: AwsRequest, params: Mapping[str, Any] | None = None) -> Response:
         """Return Moto's raw answer to a request."""
         result: Response = self.dispatcher.moto.answer(request, params)
         return result
@@ -201,4 +201,14 @@ def json_response(value: Any, status: int = 200) -> Response:
     return Response(status, {"Content-Type": "application/json"}, json.dumps(value).encode())
 
 
-__all__ = ["ACCOUNT", "REGION", "Cloud", "Handler", "Request", "Response", "ServiceError", "handles", "json_response"]
+__all__ = [
+    "ACCOUNT",
+    "REGION",
+    "AwsRequest",
+    "Cloud",
+    "Handler",
+    "Response",
+    "ServiceError",
+    "handles",
+    "json_response",
+]

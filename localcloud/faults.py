@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from localcloud.cloud import Request
+from localcloud.cloud import AwsRequest
 from localcloud.protocol.codec import ServiceError
 
 KINDS = (
@@ -64,7 +64,7 @@ class Fault:
     seen: int = 0
     hits: int = 0
 
-    def matches(self, request: Request) -> bool:
+    def matches(self, request: AwsRequest) -> bool:
         """Say whether a request is meant."""
         if self.service not in ("*", request.service) or self.action not in ("*", request.action):
             return False
@@ -118,7 +118,7 @@ class Faults:
         with self._lock:
             return [asdict(rule) for rule in self._rules]
 
-    def pick(self, request: Request) -> Fault | None:
+    def pick(self, request: AwsRequest) -> Fault | None:
         """Return the rule that hits this request, and count."""
         if not self._rules:
             return None

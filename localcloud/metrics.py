@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import NamedTuple
 
-from localcloud.clock import Clock
+from localcloud.clock import CloudClock
 
 KEEP = 15 * 24 * 3600.0  # seconds of cloud time; AWS keeps one-minute data for 15 days
 
@@ -40,7 +40,7 @@ class MetricKey:
 class Metrics:
     """All metrics of the cloud. Thread-safe."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: CloudClock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._points: dict[MetricKey, list[Point]] = {}  # each metric's by time

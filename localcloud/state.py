@@ -20,7 +20,7 @@ from typing import Any
 
 from localcloud import snapshot
 from localcloud.cloud import Cloud
-from localcloud.http.gate import Gate
+from localcloud.http.gate import CallGate
 from stepladder.core.errors import StepladderError
 
 FORMAT = 2
@@ -28,10 +28,10 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _CLOSE_SECONDS = 5.0  # how long a moment is waited for in which no call is under way
 
 
-class State:
+class SavedState:
     """The state of one cloud under `folder`. `gate` is what its calls pass."""
 
-    def __init__(self, cloud: Cloud, folder: Path, gate: Gate) -> None:
+    def __init__(self, cloud: Cloud, folder: Path, gate: CallGate) -> None:
         self._cloud = cloud
         self._folder = folder
         self._gate = gate

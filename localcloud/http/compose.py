@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from localcloud.cloud import Cloud, Environ, Request
+from localcloud.cloud import AwsRequest, Cloud, Environ
 from localcloud.http.routing import route_action
 from localcloud.protocol import codec
 
 
-def compose(cloud: Cloud, service: str, action: str, params: Mapping[str, Any], region: str, account: str) -> Request:
+def compose(
+    cloud: Cloud, service: str, action: str, params: Mapping[str, Any], region: str, account: str
+) -> AwsRequest:
     """Return the request that botocore would send for a call."""
     operation = codec.operation_model(service, action)
     made = codec.serialize_request(operation, params)
@@ -50,7 +52,7 @@ def compose(cloud: Cloud, service: str, action: str, params: Mapping[str, Any], 
     if operation.service_model.resolved_protocol == "query":
         environ.setdefault("CONTENT_TYPE", "application/x-www-form-urlencoded; charset=utf-8")
     uri_params = route_action(service, environ)[1] if model.protocol.startswith("rest") else {}
-    return Request(
+    return AwsRequest(
         service=service,
         action=action,
         protocol=str(model.resolved_protocol),

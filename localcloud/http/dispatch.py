@@ -14,13 +14,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from localcloud.cloud import Cloud, Environ, Request
+from localcloud.cloud import AwsRequest, Cloud, Environ
 from localcloud.faults import CallHangs, Fault, Faults
 from localcloud.http import origins
 from localcloud.http.admin import Admin
 from localcloud.http.compose import compose
 from localcloud.http.function_addresses import FUNCTION_HOST, FUNCTION_PATH
-from localcloud.http.gate import Gate
+from localcloud.http.gate import CallGate
 from localcloud.http.moto import Moto, broken
 from localcloud.http.routing import identify
 from localcloud.http.server import ConnectionCut, reason
@@ -40,7 +40,7 @@ class Dispatcher:
         self.calls: deque[str] = deque(maxlen=CALLS_KEPT)
         self.moto = Moto(cloud)
         self.admin = Admin(cloud, self.calls, self.faults)
-        self.gate = Gate()
+        self.gate = CallGate()
         self.served = 0
         self.busy = 0
         cloud.route("/_stepladder/", self.admin)
@@ -72,7 +72,7 @@ class Dispatcher:
         start_response(f"{response.status} {reason(response.status)}", headers)
         return [response.body]
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: AwsRequest) -> Response:
         """Count a request, apply a fault, and answer it."""
         self.calls.append(f"{request.service}:{request.action or '?'}")
         fault = self.faults.pick(request)
@@ -106,7 +106,7 @@ class Dispatcher:
             raise ConnectionCut  # to an SDK, an answer that can't be read is no answer
         return codec.parse_response(request.operation, response, request.protocol)
 
-    def _with_fault(self, request: Request, fault: Fault) -> Response:
+    def _with_fault(self, request: AwsRequest, fault: Fault) -> Response:
         if fault.kind in ("delay_before", "timeout"):
             time.sleep(fault.seconds)
         if fault.kind in ("cut", "timeout"):
@@ -126,7 +126,7 @@ class Dispatcher:
             os.kill(os.getpid(), signal.SIGKILL)
         return response
 
-    def _answer(self, request: Request) -> Response:
+    def _answer(self, request: AwsRequest) -> Response:
         try:
             result = self._dispatch(request)
             if isinstance(result, Response):
@@ -135,7 +135,7 @@ class Dispatcher:
         except ServiceError as error:
             return codec.serialize_error(request.service, request.protocol, error)
 
-    def _dispatch(self, request: Request) -> Mapping[str, Any] | Response | None:
+    def _dispatch(self, request: AwsRequest) -> Mapping[str, Any] | Response | None:
         handler = self.cloud.handlers.get((request.service, request.action))
         try:
             with self.gate.passing(request.service, request.action):

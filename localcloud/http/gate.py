@@ -19,7 +19,7 @@ LONG = frozenset(
 """Calls that wait for others. They pass beside the gate; the calls that they make pass it."""
 
 
-class Gate:
+class CallGate:
     """Calls pass side by side, also calls inside calls. `closed` waits for those under way and keeps the next out."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import Any
 
-from localcloud.cloud import Cloud, Environ, Request
+from localcloud.cloud import AwsRequest, Cloud, Environ
 from localcloud.http.compose import compose
 from localcloud.protocol import codec
 from localcloud.protocol.codec import Response, ServiceError
@@ -45,7 +45,7 @@ class Moto:
         """Return the lock under which a service's calls reach Moto. It locks nothing where order doesn't matter."""
         return self._locks.get(service, nullcontext())
 
-    def answer(self, request: Request, params: Mapping[str, Any] | None) -> Response:
+    def answer(self, request: AwsRequest, params: Mapping[str, Any] | None) -> Response:
         """Return Moto's answer. What Moto doesn't offer, or breaks on, is a 4xx that no client retries."""
         if params is not None:
             request = compose(self._cloud, request.service, request.action, params, request.region, request.account)
@@ -100,19 +100,19 @@ def _moto_app() -> Any:
     return application
 
 
-def _is_unrouted(request: Request, response: Response) -> bool:
+def _is_unrouted(request: AwsRequest, response: Response) -> bool:
     """Say whether a 404 came from Moto's router and not from the service."""
     if not request.action:
         return request.service != "s3"
     return b"<title>404 Not Found</title>" in response.body
 
 
-def _not_offered(request: Request) -> ServiceError:
+def _not_offered(request: AwsRequest) -> ServiceError:
     name = f"{request.service}:{request.action or f'{request.method} {request.path}'}"
     return ServiceError(NOT_OFFERED, f"the local cloud does not offer {name}", HTTPStatus.BAD_REQUEST)
 
 
-def broken(request: Request, error: Exception) -> ServiceError:
+def broken(request: AwsRequest, error: Exception) -> ServiceError:
     """Make the error for a fault of the emulator: no retry heals it, so it isn't a 5xx. The log has the traceback."""
     name = f"{request.service}:{request.action}"
     sys.stderr.write(f"{name} broke\n{''.join(traceback.format_exception(error))}")

@@ -9,7 +9,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qs
 
-from localcloud.cloud import ACCOUNT, REGION, Cloud, Environ, Request
+from localcloud.cloud import ACCOUNT, REGION, AwsRequest, Cloud, Environ
 from localcloud.protocol import codec
 
 SERVICES = {  # signing name -> botocore's service name, where they differ; others go to Moto without an action's name
@@ -25,7 +25,7 @@ SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 ACCOUNT_KEY = re.compile(r"\d{12}")
 
 
-def identify(environ: Environ, body: bytes, cloud: Cloud) -> Request:
+def identify(environ: Environ, body: bytes, cloud: Cloud) -> AwsRequest:
     """Read a WSGI request. `action` is empty when nothing names it, and `service` is s3 when nothing names that."""
     query = {k: v[0] for k, v in parse_qs(environ["QUERY_STRING"], keep_blank_values=True).items()}
     content_type = environ.get("CONTENT_TYPE", "")
@@ -39,7 +39,7 @@ def identify(environ: Environ, body: bytes, cloud: Cloud) -> Request:
     service = _service(signing, target, environ)
     unknown = "json" if target else "rest-json"
     protocol = codec.protocol_of(service, content_type) if codec.is_known(service) else unknown
-    request = Request(
+    request = AwsRequest(
         service=service,
         action=action or ("" if protocol.startswith("rest") else query.get("Action", "")),
         protocol=protocol,

@@ -38,7 +38,7 @@ class Invocation:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class InvocationOutcome:
     """What came of an invocation: the function's payload, or an error with AWS's own shape of body.
 
     `error` is empty or the `X-Amz-Function-Error` header's value.
@@ -49,7 +49,7 @@ class Outcome:
     error_type: str = ""
 
     @classmethod
-    def failed(cls, error_type: str, message: str) -> Outcome:
+    def failed(cls, error_type: str, message: str) -> InvocationOutcome:
         """Make the body that Lambda itself writes when the runtime couldn't."""
         return cls(json.dumps({"errorType": error_type, "errorMessage": message}).encode(), "Unhandled", error_type)
 
@@ -68,8 +68,8 @@ class RuntimeApi:
         *,
         on_ready: Callable[[], None],
         on_delivered: Callable[[str], None],
-        on_init_error: Callable[[Outcome], None],
-        on_outcome: Callable[[str, Outcome], None],
+        on_init_error: Callable[[InvocationOutcome], None],
+        on_outcome: Callable[[str, InvocationOutcome], None],
         host: str = "127.0.0.1",
     ) -> None:
         self.on_ready = on_ready
@@ -183,19 +183,19 @@ class _Handler(BaseHTTPRequestHandler):
         error_type = self.headers.get("Lambda-Runtime-Function-Error-Type") or ""
         match parts:
             case ["init", "error"]:
-                api.on_init_error(Outcome(body, "Unhandled", error_type))
+                api.on_init_error(InvocationOutcome(body, "Unhandled", error_type))
                 self._answer(202, {"status": "OK"})
             case ["invocation", request_id, "response"] if len(body) > PAYLOAD_LIMIT:
                 message = f"Response payload size exceeded maximum allowed payload size ({PAYLOAD_LIMIT} bytes)."
-                api.on_outcome(request_id, Outcome.failed(TOO_LARGE, message))
+                api.on_outcome(request_id, InvocationOutcome.failed(TOO_LARGE, message))
                 self._answer(
                     413, {"errorType": "RequestEntityTooLarge", "errorMessage": "Exceeded maximum allowed size"}
                 )
             case ["invocation", request_id, "response"]:
-                api.on_outcome(request_id, Outcome(body))
+                api.on_outcome(request_id, InvocationOutcome(body))
                 self._answer(202, {"status": "OK"})
             case ["invocation", request_id, "error"]:
-                api.on_outcome(request_id, Outcome(body, "Unhandled", error_type or "Unhandled"))
+                api.on_outcome(request_id, InvocationOutcome(body, "Unhandled", error_type or "Unhandled"))
                 self._answer(202, {"status": "OK"})
             case _:
                 self._answer(404, {"errorType": "UnknownPath", "errorMessage": self.path})

@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from localcloud.launchers import ImageCode, Launcher, SandboxSpec
-from localcloud.services.lambda_.execution.environments import Environment, Report, Work
+from localcloud.services.lambda_.execution.environments import ExecutionEnvironment, InvocationReport, InvocationWork
 from localcloud.services.lambda_.execution.logs import Journal, Stream
 from localcloud.services.lambda_.execution.pool import Pool
 from localcloud.services.lambda_.model import LATEST
@@ -89,7 +89,7 @@ def _run(
     code: ImageCode,
     payload: bytes,
     printer: _Printer,
-) -> Report:
+) -> InvocationReport:
     names, function = settings.names(environment), settings.environment(environment).function
     stream = Stream(names.account, names.region, f"/aws/lambda/{names.function}", f"local/{uuid4().hex}")
     journal = Journal(printer, stream, json=False, version=LATEST)
@@ -104,8 +104,8 @@ def _run(
     try:
         return pool.run(
             "once",
-            lambda: Environment(lambda _spec: launcher, spec, journal, function.timeout_seconds),
-            Work(str(uuid4()), payload, arn, trace),
+            lambda: ExecutionEnvironment(lambda _spec: launcher, spec, journal, function.timeout_seconds),
+            InvocationWork(str(uuid4()), payload, arn, trace),
         )
     finally:
         pool.close()

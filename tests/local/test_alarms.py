@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.clock import Clock
+from localcloud.clock import CloudClock
 from localcloud.metrics import Metrics
 from localcloud.services.cloudwatch.evaluation import evaluate
 from localcloud.services.cloudwatch.metric_math import ExpressionError
@@ -82,7 +82,7 @@ def alarm_of(**given: Any) -> Alarm:
     ],
 )
 def test_an_alarm_counts_breaches_and_treats_gaps_as_told(data: str, given: dict[str, Any], state: str) -> None:
-    metrics = Metrics(Clock())
+    metrics = Metrics(CloudClock())
     now = 600_000.0
     for back, what in enumerate(reversed(data), start=1):
         if what != "-":
@@ -91,7 +91,7 @@ def test_an_alarm_counts_breaches_and_treats_gaps_as_told(data: str, given: dict
 
 
 def test_a_percentile_alarm_looks_at_the_slow_ones() -> None:
-    metrics = Metrics(Clock())
+    metrics = Metrics(CloudClock())
     metrics.put("n", "m", {}, 10, timestamp=599_950, count=99, account="1", region="r")
     alarm = alarm_of(ExtendedStatistic="p99", Threshold=500.0, EvaluationPeriods=1)
     del alarm.given["Statistic"]
@@ -101,7 +101,7 @@ def test_a_percentile_alarm_looks_at_the_slow_ones() -> None:
 
 
 def test_a_dimension_more_is_another_metric() -> None:
-    metrics = Metrics(Clock())
+    metrics = Metrics(CloudClock())
     metrics.put("n", "m", {"F": "f"}, 5, timestamp=599_950, account="1", region="r")
     alarm = alarm_of(EvaluationPeriods=1, Dimensions=[{"Name": "F", "Value": "f"}, {"Name": "G", "Value": "g"}])
     assert evaluate(alarm, metrics, 600_000)[0] == "INSUFFICIENT_DATA"

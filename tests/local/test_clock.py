@@ -10,12 +10,12 @@ from functools import partial
 import pytest
 
 from localcloud import speed as speeds
-from localcloud.clock import Clock
+from localcloud.clock import CloudClock
 from stepladder.core.errors import BadInputError
 
 
 def test_a_fast_clock_sleeps_ten_minutes_in_a_moment() -> None:
-    clock = Clock(speed=6000)
+    clock = CloudClock(speed=6000)
     began, cloud_began = time.monotonic(), clock.now()
     assert clock.sleep(600)
     assert time.monotonic() - began < 60
@@ -23,7 +23,7 @@ def test_a_fast_clock_sleeps_ten_minutes_in_a_moment() -> None:
 
 
 def test_a_change_of_speed_wakes_whoever_sleeps() -> None:
-    clock = Clock()
+    clock = CloudClock()
     sleeper = threading.Thread(target=clock.sleep, args=(600,))
     sleeper.start()
     clock.set_speed(100_000)
@@ -32,20 +32,20 @@ def test_a_change_of_speed_wakes_whoever_sleeps() -> None:
 
 
 def test_time_never_jumps_when_the_speed_changes() -> None:
-    clock = Clock(speed=1000)
+    clock = CloudClock(speed=1000)
     before = clock.now()
     clock.set_speed(1)
     assert 0 <= clock.now() - before < 100
 
 
 def test_a_cancelled_sleep_says_so() -> None:
-    clock, cancel = Clock(), threading.Event()
+    clock, cancel = CloudClock(), threading.Event()
     threading.Timer(0.05, cancel.set).start()
     assert not clock.sleep(600, cancel=cancel)
 
 
 def test_a_call_later_comes_later_unless_it_is_cancelled() -> None:
-    clock, called = Clock(speed=1000), threading.Event()
+    clock, called = CloudClock(speed=1000), threading.Event()
     clock.call_later(60, called.set)
     assert called.wait(60)
     called.clear()
@@ -54,7 +54,7 @@ def test_a_call_later_comes_later_unless_it_is_cancelled() -> None:
 
 
 def test_one_thread_waits_for_all_calls_and_keeps_their_order() -> None:
-    clock, called = Clock(), queue.SimpleQueue[int]()
+    clock, called = CloudClock(), queue.SimpleQueue[int]()
     waiting = {n: clock.call_later(n, partial(called.put, n)) for n in (300, 100, 200, 900)}
     waiting[100].set()
     clock.advance(250)
@@ -67,12 +67,12 @@ def test_one_thread_waits_for_all_calls_and_keeps_their_order() -> None:
 @pytest.mark.parametrize("speed", [0, -1, 1e9])
 def test_an_impossible_speed_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match="speed"):
-        Clock().set_speed(speed)
+        CloudClock().set_speed(speed)
 
 
 @pytest.mark.parametrize("seconds", [1e30, -1.0, float("nan"), float("inf")])
 def test_a_clock_goes_ahead_to_a_time_that_dates_can_say(seconds: float) -> None:
-    clock = Clock()
+    clock = CloudClock()
     with pytest.raises(ValueError, match="year 3000"):
         clock.advance(seconds)
     assert clock.utcnow().year < 3000

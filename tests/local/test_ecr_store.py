@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.services.ecr.store import Key, Store, StoreError
+from localcloud.services.ecr.store import ImageStore, RepositoryKey, StoreError
 from localcloud.services.ecr.tokens import Tokens
 
-KEY = Key("111111111111", "eu-west-1", "team/app")
+KEY = RepositoryKey("111111111111", "eu-west-1", "team/app")
 
 
-def push(store: Store, key: Key = KEY, layer: bytes = b"layer", tag: str = "v1") -> str:
+def push(store: ImageStore, key: RepositoryKey = KEY, layer: bytes = b"layer", tag: str = "v1") -> str:
     parts = []
     for data in (b'{"architecture":"amd64"}', layer):
         upload = store.begin()
@@ -25,8 +25,8 @@ def push(store: Store, key: Key = KEY, layer: bytes = b"layer", tag: str = "v1")
 
 
 def test_images_survive_a_restart(tmp_path: Path) -> None:
-    digest = push(Store(tmp_path))
-    again = Store(tmp_path)
+    digest = push(ImageStore(tmp_path))
+    again = ImageStore(tmp_path)
     manifest, config, layers = again.resolve(*vars(KEY).values(), "v1")
     assert config == {"architecture": "amd64"}
     assert layers[0].read_bytes() == b"layer"
@@ -35,13 +35,13 @@ def test_images_survive_a_restart(tmp_path: Path) -> None:
 
 
 def test_blobs_that_nobody_holds_are_swept_at_the_start_and_broken_uploads_too(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = ImageStore(tmp_path)
     push(store)
-    other = Key(KEY.account, KEY.region, "other")
+    other = RepositoryKey(KEY.account, KEY.region, "other")
     lost = push(store, other, b"only here")
     store.append(store.begin(), io.BytesIO(b"half of it"))
     store.clear(other)
-    again = Store(tmp_path)
+    again = ImageStore(tmp_path)
     with pytest.raises(KeyError):
         again.manifest("other", lost)
     assert len(list((tmp_path / "blobs").iterdir())) == 3
@@ -49,7 +49,7 @@ def test_blobs_that_nobody_holds_are_swept_at_the_start_and_broken_uploads_too(t
 
 
 def test_what_is_not_there_is_a_key_error(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = ImageStore(tmp_path)
     for wanted in ("v1", "sha256:" + "0" * 64):
         with pytest.raises(KeyError):
             store.resolve(*vars(KEY).values(), wanted)
@@ -60,13 +60,13 @@ def test_what_is_not_there_is_a_key_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../../etc/passwd", "sha256:xyz", "md5:" + "0" * 64, "sha256:" + "A" * 64])
 def test_only_digests_name_blobs(tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreError):
-        Store(tmp_path).path(name)
+        ImageStore(tmp_path).path(name)
 
 
 @pytest.mark.parametrize("upload", ["../blobs/x", "none", ".."])
 def test_only_uploads_under_way_are_added_to(tmp_path: Path, upload: str) -> None:
     with pytest.raises(StoreError, match="no upload"):
-        Store(tmp_path).append(upload, io.BytesIO(b"x"))
+        ImageStore(tmp_path).append(upload, io.BytesIO(b"x"))
 
 
 def test_tokens_end_after_twelve_hours_and_are_nobody_elses() -> None:

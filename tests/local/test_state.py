@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from localcloud import snapshot
-from localcloud.http.gate import Gate
-from localcloud.state import State
+from localcloud.http.gate import CallGate
+from localcloud.state import SavedState
 from stepladder.core.errors import StepladderError
 
 
@@ -22,7 +22,7 @@ class Cloud:
     """Two parts that one call changes together."""
 
     def __init__(self) -> None:
-        self.gate = Gate()
+        self.gate = CallGate()
         self.left = self.right = 0
         self.savers: dict[str, Any] = {"left": lambda: self.left, "right": lambda: self.right}
         self.loaders: dict[str, Any] = {
@@ -35,8 +35,8 @@ class Cloud:
             self.left += 1
             self.right += 1
 
-    def state(self, folder: Path) -> State:
-        return State(self, folder, self.gate)  # type: ignore[arg-type]  # all that State asks of a cloud
+    def state(self, folder: Path) -> SavedState:
+        return SavedState(self, folder, self.gate)  # type: ignore[arg-type]  # all that State asks of a cloud
 
 
 def test_all_parts_are_of_one_moment(tmp_path: Path) -> None:
@@ -61,7 +61,7 @@ def test_all_parts_are_of_one_moment(tmp_path: Path) -> None:
 
 
 def test_a_call_inside_a_call_passes_a_gate_that_somebody_waits_to_close() -> None:
-    gate, closed = Gate(), threading.Event()
+    gate, closed = CallGate(), threading.Event()
 
     def close() -> None:
         with gate.closed(10) as quiet:
@@ -80,7 +80,7 @@ def test_a_call_inside_a_call_passes_a_gate_that_somebody_waits_to_close() -> No
 
 
 def test_a_call_that_waits_for_others_keeps_no_gate_open(tmp_path: Path) -> None:
-    gate = Gate()
+    gate = CallGate()
     with gate.passing("lambda", "Invoke"), gate.closed(1) as quiet:
         assert quiet
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from localcloud.cloud import Cloud, Handler, Request
+from localcloud.cloud import AwsRequest, Cloud, Handler
 from localcloud.protocol.codec import Response
 
 NOT_MADE = ("AWS::CloudWatch::", "AWS::CodeDeploy::", "AWS::Lambda::", "AWS::Serverless::", "AWS::StepFunctions::")
@@ -23,7 +23,7 @@ _FAILED, _UPDATED = "CREATE_FAILED", "UPDATE_COMPLETE"
 def install(cloud: Cloud) -> None:
     """Look at each stack after Moto has made or changed it."""
     for action in _ACTIONS:
-        made = cloud.handlers.pop(("cloudformation", action), Request.forward_raw)
+        made = cloud.handlers.pop(("cloudformation", action), AwsRequest.forward_raw)
         cloud.action("cloudformation", action)(functools.partial(_change, made))
     for action, member in (
         ("DescribeStackResources", "StackResources"),
@@ -45,7 +45,7 @@ class _Listed:
     def __init__(self, member: str) -> None:
         self._member = member
 
-    def __call__(self, request: Request) -> Mapping[str, Any]:
+    def __call__(self, request: AwsRequest) -> Mapping[str, Any]:
         answer = request.forward()
         for row in answer.get(self._member, []):
             if why := reason(row.get("ResourceType", "")):
@@ -53,14 +53,14 @@ class _Listed:
         return answer
 
 
-def _change(made: Handler, request: Request) -> Mapping[str, Any] | Response | None:
+def _change(made: Handler, request: AwsRequest) -> Mapping[str, Any] | Response | None:
     answer = made(request)
     if isinstance(answer, Response) and answer.status < HTTPStatus.MULTIPLE_CHOICES:
         _judge(request)
     return answer
 
 
-def _judge(request: Request) -> None:
+def _judge(request: AwsRequest) -> None:
     """Fail a stack that has a resource which isn't made, with the reason in its events."""
     stack = _stack(request)
     resources = stack.parse_template(stack.template).get("Resources") or {} if stack else {}
@@ -78,7 +78,7 @@ def _judge(request: Request) -> None:
     stack._add_stack_event(status, f"The following resource(s) failed to create: [{', '.join(unmade)}].")  # noqa: SLF001
 
 
-def _stack(request: Request) -> Any:
+def _stack(request: AwsRequest) -> Any:
     from moto.cloudformation.models import cloudformation_backends
 
     backend = cloudformation_backends[request.account][request.region]

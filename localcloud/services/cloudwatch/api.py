@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from localcloud.cloud import Cloud, Request, ServiceError, handles
+from localcloud.cloud import AwsRequest, Cloud, ServiceError, handles
 from localcloud.scoped_store import ScopedStore
 from localcloud.services.cloudwatch import evaluation, metric_math
-from localcloud.services.cloudwatch.engine import Engine
+from localcloud.services.cloudwatch.engine import AlarmEngine
 from localcloud.services.cloudwatch.metric_data import MetricData
 from localcloud.services.cloudwatch.model import Alarm
 from localcloud.services.cloudwatch.store import AlarmRegion
@@ -19,16 +19,16 @@ class CloudWatch:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._regions = ScopedStore(cloud, "cloudwatch", AlarmRegion)
-        self._engine = Engine(cloud, self._regions)
+        self._engine = AlarmEngine(cloud, self._regions)
         cloud.register("cloudwatch", self)
 
-    def _region(self, request: Request) -> AlarmRegion:
+    def _region(self, request: AwsRequest) -> AlarmRegion:
         return self._regions.of(request.account, request.region)
 
     # -- alarms
 
     @handles
-    def put_metric_alarm(self, request: Request) -> dict[str, Any]:
+    def put_metric_alarm(self, request: AwsRequest) -> dict[str, Any]:
         """Make or replace an alarm. One that is replaced keeps its state until it is evaluated."""
         given = dict(request.params)
         self._check(given)
@@ -69,7 +69,7 @@ class CloudWatch:
             raise ServiceError("ValidationError", str(error)) from error
 
     @handles
-    def describe_alarms(self, request: Request) -> dict[str, Any]:
+    def describe_alarms(self, request: AwsRequest) -> dict[str, Any]:
         """Return alarms, evaluated now."""
         params = request.params
         region = self._region(request)
@@ -90,7 +90,7 @@ class CloudWatch:
         return page | ({"NextToken": str(end)} if end < len(alarms) else {})
 
     @handles
-    def describe_alarms_for_metric(self, request: Request) -> dict[str, Any]:
+    def describe_alarms_for_metric(self, request: AwsRequest) -> dict[str, Any]:
         """Return the alarms on exactly one metric."""
         metric = evaluation.metric_key("", "", request.params)
         region = self._region(request)
@@ -100,7 +100,7 @@ class CloudWatch:
         }
 
     @handles
-    def describe_alarm_history(self, request: Request) -> dict[str, Any]:
+    def describe_alarm_history(self, request: AwsRequest) -> dict[str, Any]:
         """Return what happened to alarms, newest first."""
         params = request.params
         items = [
@@ -112,7 +112,7 @@ class CloudWatch:
         return {"AlarmHistoryItems": items[: int(params.get("MaxRecords") or 100)]}
 
     @handles
-    def delete_alarms(self, request: Request) -> dict[str, Any]:
+    def delete_alarms(self, request: AwsRequest) -> dict[str, Any]:
         """Delete alarms. One that isn't there is an error."""
         region = self._region(request)
         names = request.params["AlarmNames"]
@@ -125,7 +125,7 @@ class CloudWatch:
         return {}
 
     @handles
-    def set_alarm_state(self, request: Request) -> dict[str, Any]:
+    def set_alarm_state(self, request: AwsRequest) -> dict[str, Any]:
         """Force a state for one period. Then the alarm is evaluated again."""
         params = request.params
         region = self._region(request)
@@ -137,16 +137,16 @@ class CloudWatch:
         return {}
 
     @handles
-    def enable_alarm_actions(self, request: Request) -> dict[str, Any]:
+    def enable_alarm_actions(self, request: AwsRequest) -> dict[str, Any]:
         """Let alarms act."""
         return self._set_actions(request, enabled=True)
 
     @handles
-    def disable_alarm_actions(self, request: Request) -> dict[str, Any]:
+    def disable_alarm_actions(self, request: AwsRequest) -> dict[str, Any]:
         """Keep alarms from acting."""
         return self._set_actions(request, enabled=False)
 
-    def _set_actions(self, request: Request, *, enabled: bool) -> dict[str, Any]:
+    def _set_actions(self, request: AwsRequest, *, enabled: bool) -> dict[str, Any]:
         for name in request.params["AlarmNames"]:
             alarm = self._region(request).alarms.get(name)
             if alarm:
@@ -154,13 +154,13 @@ class CloudWatch:
         return {}
 
     @handles
-    def put_composite_alarm(self, _request: Request) -> dict[str, Any]:
+    def put_composite_alarm(self, _request: AwsRequest) -> dict[str, Any]:
         """Say that composite alarms aren't offered, instead of keeping one that never evaluates."""
         raise ServiceError("NotOfferedByLocalCloud", "the local cloud does not offer cloudwatch:PutCompositeAlarm")
 
     # -- tags
 
-    def _tagged(self, request: Request) -> dict[str, str] | None:
+    def _tagged(self, request: AwsRequest) -> dict[str, str] | None:
         arn = request.params["ResourceARN"]
         if ":alarm:" not in arn:
             return None
@@ -170,7 +170,7 @@ class CloudWatch:
         return region.tags.setdefault(arn, {})
 
     @handles
-    def list_tags_for_resource(self, request: Request) -> dict[str, Any]:
+    def list_tags_for_resource(self, request: AwsRequest) -> dict[str, Any]:
         """Return an alarm's tags."""
         tags = self._tagged(request)
         if tags is None:
@@ -178,7 +178,7 @@ class CloudWatch:
         return {"Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
 
     @handles
-    def tag_resource(self, request: Request) -> dict[str, Any]:
+    def tag_resource(self, request: AwsRequest) -> dict[str, Any]:
         """Tag an alarm."""
         tags = self._tagged(request)
         if tags is None:
@@ -187,7 +187,7 @@ class CloudWatch:
         return {}
 
     @handles
-    def untag_resource(self, request: Request) -> dict[str, Any]:
+    def untag_resource(self, request: AwsRequest) -> dict[str, Any]:
         """Untag an alarm."""
         tags = self._tagged(request)
         if tags is None:

@@ -18,7 +18,7 @@ from localcloud.services.cloudwatch.store import AlarmRegion
 TICK = 10.0  # cloud seconds between evaluations; AWS takes a minute
 
 
-class Engine:
+class AlarmEngine:
     """Evaluates all alarms while the cloud runs."""
 
     def __init__(self, cloud: Cloud, regions: ScopedStore[AlarmRegion]) -> None:

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.cloud import Cloud, Request, ServiceError, handles
+from localcloud.cloud import AwsRequest, Cloud, ServiceError, handles
 from localcloud.services.cloudwatch import evaluation, metric_math
 
 
@@ -20,7 +20,7 @@ class MetricData:
         cloud.register("cloudwatch", self)
 
     @handles
-    def put_metric_data(self, request: Request) -> dict[str, Any]:
+    def put_metric_data(self, request: AwsRequest) -> dict[str, Any]:
         """Record data points: single values, arrays with counts, statistic sets (as their average)."""
         for datum in request.params.get("MetricData") or []:
             dimensions = {d["Name"]: d["Value"] for d in datum.get("Dimensions") or ()}
@@ -48,7 +48,7 @@ class MetricData:
         return {}
 
     @handles
-    def list_metrics(self, request: Request) -> dict[str, Any]:
+    def list_metrics(self, request: AwsRequest) -> dict[str, Any]:
         """Return the metrics that have had data."""
         params = request.params
         filters = [(d["Name"], d.get("Value")) for d in params.get("Dimensions") or ()]
@@ -71,7 +71,7 @@ class MetricData:
         }
 
     @handles
-    def get_metric_statistics(self, request: Request) -> dict[str, Any]:
+    def get_metric_statistics(self, request: AwsRequest) -> dict[str, Any]:
         """Return statistics of one metric by period."""
         params = request.params
         period = int(params["Period"])
@@ -88,7 +88,7 @@ class MetricData:
         return {"Label": params["MetricName"], "Datapoints": datapoints}
 
     @handles
-    def get_metric_data(self, request: Request) -> dict[str, Any]:
+    def get_metric_data(self, request: AwsRequest) -> dict[str, Any]:
         """Return MetricDataQueries' results."""
         params = request.params
         queries = params["MetricDataQueries"]

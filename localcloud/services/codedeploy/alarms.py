@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.cloud import Cloud, ServiceError
-from localcloud.services.codedeploy.model import Deployment, Failure, failed
+from localcloud.services.codedeploy.model import Deployment, DeploymentFailure, failed
 
 
 def check(cloud: Cloud, deployment: Deployment, group: Mapping[str, Any]) -> None:
-    """Raise `Failure` when an alarm of the group fires (or can't be read). A rollback is watched by none."""
+    """Raise `DeploymentFailure` when an alarm of the group fires (or can't be read). A rollback is watched by none."""
     if deployment.creator == "codeDeployRollback":
         return
     watched = deployment.override_alarms or group.get("alarmConfiguration") or {}
@@ -32,7 +32,7 @@ def check(cloud: Cloud, deployment: Deployment, group: Mapping[str, Any]) -> Non
     states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in answer["MetricAlarms"]}
     firing = [name for name in names if states.get(name) == "ALARM"]
     if firing:
-        raise Failure(
+        raise DeploymentFailure(
             "Stopped",
             "ALARM_ACTIVE",
             "One or more alarms have been activated according to the Amazon CloudWatch metrics you selected, and "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.cloud import Cloud, Request, ServiceError, handles
-from localcloud.services.codedeploy.engine import Engine, is_active
+from localcloud.cloud import AwsRequest, Cloud, ServiceError, handles
+from localcloud.services.codedeploy.engine import DeploymentEngine, is_active
 from localcloud.services.codedeploy.groups import Groups
 from localcloud.services.codedeploy.model import Deployment, content_of, new_id
 
@@ -16,7 +16,7 @@ class CodeDeploy(Groups):
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
-        self._engine = Engine(cloud, self)
+        self._engine = DeploymentEngine(cloud, self)
         cloud.register("codedeploy", self)
         cloud.on_ready(self._end_interrupted)
 
@@ -46,7 +46,7 @@ class CodeDeploy(Groups):
     # -- deployments
 
     @handles
-    def create_deployment(self, request: Request) -> dict[str, Any]:
+    def create_deployment(self, request: AwsRequest) -> dict[str, Any]:
         """Start a deployment. One group runs one at a time."""
         params, region = request.params, self._region(request)
         with self.lock:
@@ -84,18 +84,18 @@ class CodeDeploy(Groups):
         return {"deploymentId": deployment.id}
 
     @handles
-    def get_deployment(self, request: Request) -> dict[str, Any]:
+    def get_deployment(self, request: AwsRequest) -> dict[str, Any]:
         """Return a deployment."""
         return {"deploymentInfo": self._region(request).deployment(request.params.get("deploymentId")).describe()}
 
     @handles
-    def batch_get_deployments(self, request: Request) -> dict[str, Any]:
+    def batch_get_deployments(self, request: AwsRequest) -> dict[str, Any]:
         """Return several deployments. Those that aren't there are left out."""
         known = self._region(request).deployments
         return {"deploymentsInfo": [known[i].describe() for i in request.params["deploymentIds"] if i in known]}
 
     @handles
-    def list_deployments(self, request: Request) -> dict[str, Any]:
+    def list_deployments(self, request: AwsRequest) -> dict[str, Any]:
         """List ids of deployments, newest first."""
         params, region = request.params, self._region(request)
         application, group = params.get("applicationName"), params.get("deploymentGroupName")
@@ -115,7 +115,7 @@ class CodeDeploy(Groups):
         }
 
     @handles
-    def stop_deployment(self, request: Request) -> dict[str, Any]:
+    def stop_deployment(self, request: AwsRequest) -> dict[str, Any]:
         """Ask a deployment to stop. `autoRollbackEnabled` also takes the traffic back."""
         params = request.params
         with self.lock:
@@ -128,7 +128,7 @@ class CodeDeploy(Groups):
         return {"status": "Pending", "statusMessage": "The deployment will stop"}
 
     @handles
-    def put_lifecycle_event_hook_execution_status(self, request: Request) -> dict[str, Any]:
+    def put_lifecycle_event_hook_execution_status(self, request: AwsRequest) -> dict[str, Any]:
         """Take a hook's result."""
         params = request.params
         deployment = self._region(request).deployment(params.get("deploymentId"))
@@ -141,24 +141,24 @@ class CodeDeploy(Groups):
         return {"lifecycleEventHookExecutionId": token}
 
     @handles
-    def list_deployment_targets(self, request: Request) -> dict[str, Any]:
+    def list_deployment_targets(self, request: AwsRequest) -> dict[str, Any]:
         """List the one target's id."""
         deployment = self._region(request).deployment(request.params.get("deploymentId"))
         return {"targetIds": [deployment.target_id] if deployment.target_id else []}
 
     @handles
-    def get_deployment_target(self, request: Request) -> dict[str, Any]:
+    def get_deployment_target(self, request: AwsRequest) -> dict[str, Any]:
         """Return the one target."""
         return {"deploymentTarget": self._target(request, request.params.get("targetId"))}
 
     @handles
-    def batch_get_deployment_targets(self, request: Request) -> dict[str, Any]:
+    def batch_get_deployment_targets(self, request: AwsRequest) -> dict[str, Any]:
         """Return targets of one deployment."""
         deployment = self._region(request).deployment(request.params.get("deploymentId"))
         wanted = request.params.get("targetIds") or ([deployment.target_id] if deployment.target_id else [])
         return {"deploymentTargets": [self._target(request, target) for target in wanted]}
 
-    def _target(self, request: Request, target: str | None) -> dict[str, Any]:
+    def _target(self, request: AwsRequest, target: str | None) -> dict[str, Any]:
         deployment = self._region(request).deployment(request.params.get("deploymentId"))
         if not target:
             raise ServiceError("DeploymentTargetIdRequiredException", "A deployment target ID was not provided")

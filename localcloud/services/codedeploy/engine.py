@@ -22,7 +22,7 @@ from localcloud.services.codedeploy.model import (
     AppSpec,
     AppSpecError,
     Deployment,
-    Failure,
+    DeploymentFailure,
     LifecycleEvent,
     content_of,
     failed,
@@ -39,7 +39,7 @@ MESSAGE = (
 MESSAGE += " or has an invalid configuration. "
 
 
-class Store(Protocol):
+class DeploymentStore(Protocol):
     """What the engine asks of the service."""
 
     lock: Any
@@ -54,10 +54,10 @@ class Store(Protocol):
         """Keep a deployment."""
 
 
-class Engine:
+class DeploymentEngine:
     """Runs each deployment on a thread of its own."""
 
-    def __init__(self, cloud: Cloud, store: Store) -> None:
+    def __init__(self, cloud: Cloud, store: DeploymentStore) -> None:
         self._cloud = cloud
         self._store = store
 
@@ -83,10 +83,10 @@ class Engine:
         raise ServiceError("InvalidLifecycleEventHookExecutionIdException", "The lifecycle event hook id is invalid")
 
     def _guard(self, deployment: Deployment) -> None:
-        failure: Failure | None = None
+        failure: DeploymentFailure | None = None
         try:
             self._run(deployment)
-        except Failure as found:
+        except DeploymentFailure as found:
             failure = found
         except ServiceError as error:
             failure = failed("INVALID_LAMBDA_FUNCTION", f"{error.code}: {error.message}")
@@ -171,7 +171,7 @@ class Engine:
         deployment.updated = event.start
         try:
             work()
-        except (Failure, ServiceError) as error:
+        except (DeploymentFailure, ServiceError) as error:
             event.status, event.end = "Failed", self._cloud.clock.utcnow()
             event.message = str(error)
             raise
@@ -219,14 +219,14 @@ class Engine:
 
     def _check_stop(self, deployment: Deployment) -> None:
         if deployment.stop_requested:
-            raise Failure(
+            raise DeploymentFailure(
                 "Stopped", "MANUAL_STOP", "The deployment was stopped on request.", "DEPLOYMENT_STOP_ON_REQUEST"
             )
 
     def _check_alarms(self, deployment: Deployment) -> None:
         alarms.check(self._cloud, deployment, self._store.group(deployment))
 
-    def _end(self, deployment: Deployment, failure: Failure | None) -> None:
+    def _end(self, deployment: Deployment, failure: DeploymentFailure | None) -> None:
         """Close a deployment, and start its rollback in the same breath: no other may come between."""
         with self._store.lock:
             deployment.completed = deployment.updated = self._cloud.clock.utcnow()
@@ -254,7 +254,7 @@ class Engine:
         kind = "CodeDeploy Deployment State-change Notification"
         emit(self._cloud, "aws.codedeploy", kind, detail, region=deployment.region, account=deployment.account)
 
-    def _roll_back(self, deployment: Deployment, failure: Failure) -> None:
+    def _roll_back(self, deployment: Deployment, failure: DeploymentFailure) -> None:
         wanted = deployment.auto_rollback or self._store.group(deployment).get("autoRollbackConfiguration") or {}
         enabled = bool(wanted.get("enabled")) and failure.event in (wanted.get("events") or ())
         if failure.event == "DEPLOYMENT_STOP_ON_REQUEST" and deployment.stop_rollback is not None:

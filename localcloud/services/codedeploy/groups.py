@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from localcloud.cloud import Cloud, Request, ServiceError, handles
+from localcloud.cloud import AwsRequest, Cloud, ServiceError, handles
 from localcloud.scoped_store import ScopedStore
 from localcloud.services.codedeploy.model import config_info, offered_configs
 from localcloud.services.codedeploy.store import CodeDeployRegion
@@ -42,13 +42,13 @@ class Groups:
     def _new_region(self, account: str, region: str) -> CodeDeployRegion:
         return CodeDeployRegion(account, region, configs=offered_configs(self._cloud.clock.utcnow()))
 
-    def _region(self, request: Request) -> CodeDeployRegion:
+    def _region(self, request: AwsRequest) -> CodeDeployRegion:
         return self._regions.of(request.account, request.region)
 
     # -- applications
 
     @handles
-    def create_application(self, request: Request) -> dict[str, Any]:
+    def create_application(self, request: AwsRequest) -> dict[str, Any]:
         """Make an application."""
         params, region = request.params, self._region(request)
         name = params["applicationName"]
@@ -68,23 +68,23 @@ class Groups:
         return {"applicationId": region.applications[name]["applicationId"]}
 
     @handles
-    def get_application(self, request: Request) -> dict[str, Any]:
+    def get_application(self, request: AwsRequest) -> dict[str, Any]:
         """Return an application."""
         return {"application": self._region(request).application(request.params.get("applicationName"))}
 
     @handles
-    def batch_get_applications(self, request: Request) -> dict[str, Any]:
+    def batch_get_applications(self, request: AwsRequest) -> dict[str, Any]:
         """Return several applications."""
         region = self._region(request)
         return {"applicationsInfo": [region.application(name) for name in request.params["applicationNames"]]}
 
     @handles
-    def list_applications(self, request: Request) -> dict[str, Any]:
+    def list_applications(self, request: AwsRequest) -> dict[str, Any]:
         """List the applications' names."""
         return {"applications": sorted(self._region(request).applications)}
 
     @handles
-    def update_application(self, request: Request) -> dict[str, Any]:
+    def update_application(self, request: AwsRequest) -> dict[str, Any]:
         """Rename an application."""
         params, region = request.params, self._region(request)
         with self.lock:
@@ -99,7 +99,7 @@ class Groups:
         return {}
 
     @handles
-    def delete_application(self, request: Request) -> dict[str, Any]:
+    def delete_application(self, request: AwsRequest) -> dict[str, Any]:
         """Delete an application with its groups. One that isn't there is no error."""
         region, name = self._region(request), request.params["applicationName"]
         with self.lock:
@@ -111,7 +111,7 @@ class Groups:
     # -- configurations
 
     @handles
-    def create_deployment_config(self, request: Request) -> dict[str, Any]:
+    def create_deployment_config(self, request: AwsRequest) -> dict[str, Any]:
         """Make a configuration of our own."""
         params, region = request.params, self._region(request)
         name = params["deploymentConfigName"]
@@ -123,17 +123,17 @@ class Groups:
         return {"deploymentConfigId": region.configs[name]["deploymentConfigId"]}
 
     @handles
-    def get_deployment_config(self, request: Request) -> dict[str, Any]:
+    def get_deployment_config(self, request: AwsRequest) -> dict[str, Any]:
         """Return a configuration."""
         return {"deploymentConfigInfo": self._region(request).config(request.params["deploymentConfigName"])}
 
     @handles
-    def list_deployment_configs(self, request: Request) -> dict[str, Any]:
+    def list_deployment_configs(self, request: AwsRequest) -> dict[str, Any]:
         """List the configurations' names."""
         return {"deploymentConfigsList": sorted(self._region(request).configs)}
 
     @handles
-    def delete_deployment_config(self, request: Request) -> dict[str, Any]:
+    def delete_deployment_config(self, request: AwsRequest) -> dict[str, Any]:
         """Delete a configuration that no group uses."""
         region, name = self._region(request), request.params["deploymentConfigName"]
         with self.lock:
@@ -147,7 +147,7 @@ class Groups:
     # -- groups
 
     @handles
-    def create_deployment_group(self, request: Request) -> dict[str, Any]:
+    def create_deployment_group(self, request: AwsRequest) -> dict[str, Any]:
         """Make a group."""
         params, region = request.params, self._region(request)
         application, name = params["applicationName"], params["deploymentGroupName"]
@@ -178,7 +178,7 @@ class Groups:
             raise ServiceError("AlarmsLimitExceededException", "A deployment group watches at most 10 alarms")
 
     @handles
-    def get_deployment_group(self, request: Request) -> dict[str, Any]:
+    def get_deployment_group(self, request: AwsRequest) -> dict[str, Any]:
         """Return a group with its last deployments."""
         params, region = request.params, self._region(request)
         group = region.group(params.get("applicationName"), params.get("deploymentGroupName"))
@@ -201,21 +201,21 @@ class Groups:
         return shown
 
     @handles
-    def batch_get_deployment_groups(self, request: Request) -> dict[str, Any]:
+    def batch_get_deployment_groups(self, request: AwsRequest) -> dict[str, Any]:
         """Return several groups of one application."""
         params, region = request.params, self._region(request)
         groups = [region.group(params["applicationName"], name) for name in params["deploymentGroupNames"]]
         return {"deploymentGroupsInfo": [group | self._last(region, group) for group in groups]}
 
     @handles
-    def list_deployment_groups(self, request: Request) -> dict[str, Any]:
+    def list_deployment_groups(self, request: AwsRequest) -> dict[str, Any]:
         """List the names of an application's groups."""
         region, name = self._region(request), request.params["applicationName"]
         region.application(name)
         return {"applicationName": name, "deploymentGroups": sorted(g for a, g in region.groups if a == name)}
 
     @handles
-    def update_deployment_group(self, request: Request) -> dict[str, Any]:
+    def update_deployment_group(self, request: AwsRequest) -> dict[str, Any]:
         """Change a group."""
         params, region = request.params, self._region(request)
         application, name = params["applicationName"], params["currentDeploymentGroupName"]
@@ -230,7 +230,7 @@ class Groups:
         return {"hooksNotCleanedUp": []}
 
     @handles
-    def delete_deployment_group(self, request: Request) -> dict[str, Any]:
+    def delete_deployment_group(self, request: AwsRequest) -> dict[str, Any]:
         """Delete a group. One that isn't there is no error."""
         params = request.params
         with self.lock:
@@ -244,19 +244,19 @@ class Groups:
         region.tags.setdefault(arn, {}).update({t["Key"]: t["Value"] for t in tags or ()})
 
     @handles
-    def list_tags_for_resource(self, request: Request) -> dict[str, Any]:
+    def list_tags_for_resource(self, request: AwsRequest) -> dict[str, Any]:
         """List tags."""
         tags = self._region(request).tags.get(request.params["ResourceArn"], {})
         return {"Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
 
     @handles
-    def tag_resource(self, request: Request) -> dict[str, Any]:
+    def tag_resource(self, request: AwsRequest) -> dict[str, Any]:
         """Tag an application or a group."""
         self._tag(self._region(request), request.params["ResourceArn"], request.params["Tags"])
         return {}
 
     @handles
-    def untag_resource(self, request: Request) -> dict[str, Any]:
+    def untag_resource(self, request: AwsRequest) -> dict[str, Any]:
         """Untag an application or a group."""
         tags = self._region(request).tags.get(request.params["ResourceArn"], {})
         for key in request.params["TagKeys"]:

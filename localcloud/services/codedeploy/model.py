@@ -267,7 +267,7 @@ def read_appspec(content: str) -> AppSpec:
     )
 
 
-class Failure(Exception):  # noqa: N818 - an outcome
+class DeploymentFailure(Exception):  # noqa: N818 - an outcome
     """The deployment ends here: `status`, an error code, a message, and the rollback event that this is."""
 
     def __init__(self, status: str, code: str, message: str, event: str) -> None:
@@ -275,6 +275,6 @@ class Failure(Exception):  # noqa: N818 - an outcome
         self.status, self.code, self.message, self.event = status, code, message, event
 
 
-def failed(code: str, message: str) -> Failure:
+def failed(code: str, message: str) -> DeploymentFailure:
     """Return the failure of a deployment that is nobody's stop."""
-    return Failure("Failed", code, message, "DEPLOYMENT_FAILURE")
+    return DeploymentFailure("Failed", code, message, "DEPLOYMENT_FAILURE")

@@ -9,18 +9,18 @@ import base64
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.cloud import Cloud, Request
+from localcloud.cloud import AwsRequest, Cloud
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.ecr import images, layer_uploads
 from localcloud.services.ecr.registry import DistributionApi
-from localcloud.services.ecr.service import Ecr
-from localcloud.services.ecr.store import Key
+from localcloud.services.ecr.service import EcrService
+from localcloud.services.ecr.store import RepositoryKey
 from localcloud.services.ecr.tokens import LIFETIME, USER
 
 
 def install(cloud: Cloud) -> None:
     """Take over images, layers, tokens and scans. Serve the registry."""
-    ecr = Ecr(cloud)
+    ecr = EcrService(cloud)
     cloud.route("/v2/", DistributionApi(ecr.store, ecr.tokens, ecr))
     cloud.on_save("ecr-settings", lambda: ecr.settings)
     cloud.on_load("ecr-settings", ecr.settings.update)
@@ -30,9 +30,9 @@ def install(cloud: Cloud) -> None:
     layer_uploads.install(cloud, ecr)
 
 
-def _registry(cloud: Cloud, ecr: Ecr) -> None:
+def _registry(cloud: Cloud, ecr: EcrService) -> None:
     @cloud.action("ecr", "GetAuthorizationToken")
-    def token(request: Request) -> dict[str, Any]:
+    def token(request: AwsRequest) -> dict[str, Any]:
         accounts = request.params.get("registryIds") or [request.account]
         expires = datetime.fromtimestamp(datetime.now(UTC).timestamp() + LIFETIME, UTC)
         return {
@@ -49,27 +49,27 @@ def _registry(cloud: Cloud, ecr: Ecr) -> None:
         }
 
     @cloud.action("ecr", "PutAccountSetting")
-    def put_setting(request: Request) -> dict[str, Any]:
+    def put_setting(request: AwsRequest) -> dict[str, Any]:
         name, value = request.params["name"], request.params["value"]
         ecr.settings[request.account, name] = value
         return {"name": name, "value": value}
 
     @cloud.action("ecr", "GetAccountSetting")
-    def get_setting(request: Request) -> dict[str, Any]:
+    def get_setting(request: AwsRequest) -> dict[str, Any]:
         name = request.params["name"]
         return {"name": name, "value": ecr.settings.get((request.account, name), "DISABLED")}
 
 
-def _repositories(cloud: Cloud, ecr: Ecr) -> None:
+def _repositories(cloud: Cloud, ecr: EcrService) -> None:
     @cloud.action("ecr", "CreateRepository")
-    def create(request: Request) -> dict[str, Any]:
+    def create(request: AwsRequest) -> dict[str, Any]:
         answer = request.forward()
         repository = answer["repository"]
-        ecr.store.clear(Key(repository["registryId"], request.region, repository["repositoryName"]))
+        ecr.store.clear(RepositoryKey(repository["registryId"], request.region, repository["repositoryName"]))
         return answer
 
     @cloud.action("ecr", "DeleteRepository")
-    def delete(request: Request) -> dict[str, Any]:
+    def delete(request: AwsRequest) -> dict[str, Any]:
         key = ecr.key(request)
         if ecr.store.index(key).images and not request.params.get("force"):
             raise ServiceError(

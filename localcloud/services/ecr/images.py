@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from localcloud.cloud import Cloud, Request
+from localcloud.cloud import AwsRequest, Cloud
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.ecr.service import Ecr
-from localcloud.services.ecr.store import Image, Index, Key, StoreError
+from localcloud.services.ecr.service import EcrService
+from localcloud.services.ecr.store import RepositoryIndex, RepositoryKey, StoredImage, StoreError
 
 FINDINGS_LABEL = "dev.stepladder.local.findings"
 """A label of an image's config that makes the local scan find something: JSON, severity -> count. No label: clean."""
@@ -24,16 +24,16 @@ _OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 Ids = Mapping[str, str]
 
 
-def install(cloud: Cloud, ecr: Ecr) -> None:
+def install(cloud: Cloud, ecr: EcrService) -> None:
     """Register the actions."""
     _reads(cloud, ecr)
     _writes(cloud, ecr)
     _scans(cloud, ecr)
 
 
-def _reads(cloud: Cloud, ecr: Ecr) -> None:
+def _reads(cloud: Cloud, ecr: EcrService) -> None:
     @cloud.action("ecr", "BatchGetImage")
-    def get(request: Request) -> dict[str, Any]:
+    def get(request: AwsRequest) -> dict[str, Any]:
         key = ecr.key(request)
         index = ecr.store.index(key)
         images: list[dict[str, Any]] = []
@@ -49,7 +49,7 @@ def _reads(cloud: Cloud, ecr: Ecr) -> None:
         return {"images": images, "failures": failures}
 
     @cloud.action("ecr", "DescribeImages")
-    def describe(request: Request) -> dict[str, Any]:
+    def describe(request: AwsRequest) -> dict[str, Any]:
         key = ecr.key(request)
         index = ecr.store.index(key)
         ids = request.params.get("imageIds")
@@ -59,7 +59,7 @@ def _reads(cloud: Cloud, ecr: Ecr) -> None:
         return _page(details, request.params, "imageDetails")
 
     @cloud.action("ecr", "ListImages")
-    def listed(request: Request) -> dict[str, Any]:
+    def listed(request: AwsRequest) -> dict[str, Any]:
         index = ecr.store.index(ecr.key(request))
         status = request.params.get("filter", {}).get("tagStatus", "ANY")
         ids: list[dict[str, str]] = []
@@ -70,9 +70,9 @@ def _reads(cloud: Cloud, ecr: Ecr) -> None:
         return _page(ids, request.params, "imageIds")
 
 
-def _writes(cloud: Cloud, ecr: Ecr) -> None:
+def _writes(cloud: Cloud, ecr: EcrService) -> None:
     @cloud.action("ecr", "PutImage")
-    def put(request: Request) -> dict[str, Any]:
+    def put(request: AwsRequest) -> dict[str, Any]:
         key, params = ecr.key(request), request.params
         data, tag = params["imageManifest"].encode(), params.get("imageTag", "")
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -97,7 +97,7 @@ def _writes(cloud: Cloud, ecr: Ecr) -> None:
         return {"image": _image(ecr, key, digest, {"imageDigest": digest, **({"imageTag": tag} if tag else {})})}
 
     @cloud.action("ecr", "BatchDeleteImage")
-    def delete(request: Request) -> dict[str, Any]:
+    def delete(request: AwsRequest) -> dict[str, Any]:
         deleted: list[dict[str, str]] = []
         failures: list[dict[str, Any]] = []
         with ecr.store.change(ecr.key(request)) as index:
@@ -119,9 +119,9 @@ def _writes(cloud: Cloud, ecr: Ecr) -> None:
         return {"imageIds": deleted, "failures": failures}
 
 
-def _scans(cloud: Cloud, ecr: Ecr) -> None:
+def _scans(cloud: Cloud, ecr: EcrService) -> None:
     @cloud.action("ecr", "StartImageScan")
-    def start(request: Request) -> dict[str, Any]:
+    def start(request: AwsRequest) -> dict[str, Any]:
         key = ecr.key(request)
         with ecr.store.change(key) as index:
             digest = _require(index, key, request.params["imageId"])
@@ -134,7 +134,7 @@ def _scans(cloud: Cloud, ecr: Ecr) -> None:
         }
 
     @cloud.action("ecr", "DescribeImageScanFindings")
-    def findings(request: Request) -> dict[str, Any]:
+    def findings(request: AwsRequest) -> dict[str, Any]:
         key = ecr.key(request)
         index = ecr.store.index(key)
         digest = _require(index, key, request.params["imageId"])
@@ -164,14 +164,14 @@ def _scans(cloud: Cloud, ecr: Ecr) -> None:
         }
 
 
-def _scanned(ecr: Ecr, key: Key, image: Image) -> datetime | None:
+def _scanned(ecr: EcrService, key: RepositoryKey, image: StoredImage) -> datetime | None:
     """Return when an image was scanned: on push, when the repository says so, or when somebody asked."""
     configured = getattr(ecr.repository(key), "image_scanning_configuration", None) or {}
     at = image.scanned_at or (image.pushed_at if configured.get("scanOnPush") else 0.0)
     return datetime.fromtimestamp(at, UTC) if at else None
 
 
-def _findings(ecr: Ecr, key: Key, digest: str) -> dict[str, int]:
+def _findings(ecr: EcrService, key: RepositoryKey, digest: str) -> dict[str, int]:
     try:
         _, config, _ = ecr.store.resolve(key.account, key.region, key.name, digest)
         label = (config.get("config") or {}).get("Labels") or {}
@@ -180,7 +180,7 @@ def _findings(ecr: Ecr, key: Key, digest: str) -> dict[str, int]:
         return {}
 
 
-def _find(index: Index, image_id: Ids) -> str | None:
+def _find(index: RepositoryIndex, image_id: Ids) -> str | None:
     """Return the digest that an imageId means: by tag, by digest, or by both when they agree."""
     digest = image_id.get("imageDigest") or index.tags.get(image_id.get("imageTag", ""))
     if digest not in index.images or (image_id.get("imageTag") and index.tags.get(image_id["imageTag"]) != digest):
@@ -188,7 +188,7 @@ def _find(index: Index, image_id: Ids) -> str | None:
     return digest
 
 
-def _require(index: Index, key: Key, image_id: Ids) -> str:
+def _require(index: RepositoryIndex, key: RepositoryKey, image_id: Ids) -> str:
     digest = _find(index, image_id)
     if digest is None:
         named = (
@@ -202,7 +202,7 @@ def _require(index: Index, key: Key, image_id: Ids) -> str:
     return digest
 
 
-def _image(ecr: Ecr, key: Key, digest: str, image_id: dict[str, str]) -> dict[str, Any]:
+def _image(ecr: EcrService, key: RepositoryKey, digest: str, image_id: dict[str, str]) -> dict[str, Any]:
     return {
         "registryId": key.account,
         "repositoryName": key.name,
@@ -212,7 +212,7 @@ def _image(ecr: Ecr, key: Key, digest: str, image_id: dict[str, str]) -> dict[st
     }
 
 
-def _detail(ecr: Ecr, key: Key, index: Index, digest: str) -> dict[str, Any]:
+def _detail(ecr: EcrService, key: RepositoryKey, index: RepositoryIndex, digest: str) -> dict[str, Any]:
     image = index.images[digest]
     default = _DOCKER_CONFIG if image.media_type == _DOCKER_MANIFEST else _OCI_CONFIG
     detail: dict[str, Any] = {
@@ -236,7 +236,7 @@ def _detail(ecr: Ecr, key: Key, index: Index, digest: str) -> dict[str, Any]:
     return detail
 
 
-def _has_status(index: Index, digest: str, status: str) -> bool:
+def _has_status(index: RepositoryIndex, digest: str, status: str) -> bool:
     return status == "ANY" or (status == "TAGGED") == bool(index.tags_of(digest))
 
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from localcloud.cloud import Cloud, Request
+from localcloud.cloud import AwsRequest, Cloud
 from localcloud.protocol.codec import Response, ServiceError
-from localcloud.services.ecr.service import Ecr
+from localcloud.services.ecr.service import EcrService
 from localcloud.services.ecr.store import StoreError
 
 _PART = 10 << 20  # bytes: what ECR advises
@@ -18,16 +18,16 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LINKS = "/_ecr/layers/"
 
 
-def install(cloud: Cloud, ecr: Ecr) -> None:
+def install(cloud: Cloud, ecr: EcrService) -> None:
     """Register the actions and the download links."""
     cloud.route(_LINKS, lambda environ, start: _download(ecr, environ, start))
     _check(cloud, ecr)
     _upload(cloud, ecr)
 
 
-def _check(cloud: Cloud, ecr: Ecr) -> None:
+def _check(cloud: Cloud, ecr: EcrService) -> None:
     @cloud.action("ecr", "BatchCheckLayerAvailability")
-    def check(request: Request) -> dict[str, Any]:
+    def check(request: AwsRequest) -> dict[str, Any]:
         held = ecr.store.index(ecr.key(request)).blobs
         layers: list[dict[str, Any]] = []
         failures: list[dict[str, Any]] = []
@@ -47,7 +47,7 @@ def _check(cloud: Cloud, ecr: Ecr) -> None:
         return {"layers": layers, "failures": failures}
 
     @cloud.action("ecr", "GetDownloadUrlForLayer")
-    def link(request: Request) -> dict[str, Any]:
+    def link(request: AwsRequest) -> dict[str, Any]:
         key, digest = ecr.key(request), request.params["layerDigest"]
         if digest not in ecr.store.index(key).blobs:
             raise ServiceError(
@@ -58,14 +58,14 @@ def _check(cloud: Cloud, ecr: Ecr) -> None:
         return {"downloadUrl": url, "layerDigest": digest}
 
 
-def _upload(cloud: Cloud, ecr: Ecr) -> None:
+def _upload(cloud: Cloud, ecr: EcrService) -> None:
     @cloud.action("ecr", "InitiateLayerUpload")
-    def begin(request: Request) -> dict[str, Any]:
+    def begin(request: AwsRequest) -> dict[str, Any]:
         ecr.key(request)
         return {"uploadId": ecr.store.begin(), "partSize": _PART}
 
     @cloud.action("ecr", "UploadLayerPart")
-    def part(request: Request) -> dict[str, Any]:
+    def part(request: AwsRequest) -> dict[str, Any]:
         key, params = ecr.key(request), request.params
         upload = params["uploadId"]
         have = _known(ecr, upload)
@@ -87,7 +87,7 @@ def _upload(cloud: Cloud, ecr: Ecr) -> None:
         }
 
     @cloud.action("ecr", "CompleteLayerUpload")
-    def complete(request: Request) -> dict[str, Any]:
+    def complete(request: AwsRequest) -> dict[str, Any]:
         key, params = ecr.key(request), request.params
         upload = params["uploadId"]
         if not _known(ecr, upload):
@@ -99,14 +99,14 @@ def _upload(cloud: Cloud, ecr: Ecr) -> None:
         return {"registryId": key.account, "repositoryName": key.name, "uploadId": upload, "layerDigest": digest}
 
 
-def _known(ecr: Ecr, upload: str) -> int:
+def _known(ecr: EcrService, upload: str) -> int:
     try:
         return ecr.store.uploaded(upload)
     except StoreError:
         raise ServiceError("UploadNotFoundException", f"Upload with id '{upload}' could not be found") from None
 
 
-def _download(ecr: Ecr, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+def _download(ecr: EcrService, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
     """Serve a download link: the signature is all it takes, as with S3's presigned URLs on AWS."""
     digest = environ["PATH_INFO"].removeprefix(_LINKS)
     signature = re.search(r"signature=([0-9a-f]+)", environ["QUERY_STRING"])

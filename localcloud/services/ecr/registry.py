@@ -15,17 +15,17 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 from localcloud.cloud import Environ
-from localcloud.services.ecr.store import Key, Store, StoreError
+from localcloud.services.ecr.store import ImageStore, RepositoryKey, StoreError
 from localcloud.services.ecr.tokens import Tokens
 
 
 class Repositories(Protocol):
     """What the API asks of ECR's own side."""
 
-    def repository(self, key: Key) -> Any:
+    def repository(self, key: RepositoryKey) -> Any:
         """Return the repository, or None."""
 
-    def immutable(self, key: Key, tag: str) -> bool:
+    def immutable(self, key: RepositoryKey, tag: str) -> bool:
         """Say whether a tag, once set, stays."""
 
     def mounts(self, account: str) -> bool:
@@ -67,7 +67,7 @@ class Reply:
 class DistributionApi:
     """The WSGI app behind `/v2/`."""
 
-    def __init__(self, store: Store, tokens: Tokens, repositories: Repositories) -> None:
+    def __init__(self, store: ImageStore, tokens: Tokens, repositories: Repositories) -> None:
         self._store, self._tokens, self._repositories = store, tokens, repositories
         self._routes = [(re.compile(f"/v2/{pattern}"), name) for pattern, name in _ROUTES]
 
@@ -98,7 +98,7 @@ class DistributionApi:
             match = pattern.fullmatch(path)
             if match:
                 groups = match.groupdict()
-                key = Key(*who, groups["name"])
+                key = RepositoryKey(*who, groups["name"])
                 if self._repositories.repository(key) is None:
                     raise StoreError(
                         "NAME_UNKNOWN",
@@ -108,10 +108,10 @@ class DistributionApi:
                 return reply
         raise StoreError("UNSUPPORTED", f"{path} is no path of the distribution API")
 
-    def _uploads(self, environ: Environ, key: Key, _reference: str, query: dict[str, str]) -> Reply:
+    def _uploads(self, environ: Environ, key: RepositoryKey, _reference: str, query: dict[str, str]) -> Reply:
         if environ["REQUEST_METHOD"] != "POST":
             raise StoreError("UNSUPPORTED", "uploads are begun with POST")
-        digest, source = query.get("mount", ""), Key(key.account, key.region, query.get("from", ""))
+        digest, source = query.get("mount", ""), RepositoryKey(key.account, key.region, query.get("from", ""))
         if digest and self._mountable(source) and self._store.mount(key, source, digest):
             return _created(f"/v2/{key.name}/blobs/{digest}", digest)
         upload = self._store.begin()
@@ -120,10 +120,10 @@ class DistributionApi:
             return self._finished(key, upload, query["digest"])
         return self._under_way(202, key, upload, 0)
 
-    def _mountable(self, source: Key) -> bool:
+    def _mountable(self, source: RepositoryKey) -> bool:
         return self._repositories.mounts(source.account) and self._repositories.repository(source) is not None
 
-    def _upload(self, environ: Environ, key: Key, upload: str, query: dict[str, str]) -> Reply:
+    def _upload(self, environ: Environ, key: RepositoryKey, upload: str, query: dict[str, str]) -> Reply:
         method = environ["REQUEST_METHOD"]
         have = self._store.uploaded(upload)
         if method == "GET":
@@ -145,13 +145,13 @@ class DistributionApi:
             raise StoreError("DIGEST_INVALID", "the upload is finished without a digest")
         return self._finished(key, upload, query["digest"])
 
-    def _finished(self, key: Key, upload: str, digest: str) -> Reply:
+    def _finished(self, key: RepositoryKey, upload: str, digest: str) -> Reply:
         self._store.path(digest)
         self._store.finish(key, upload, digest)
         return _created(f"/v2/{key.name}/blobs/{digest}", digest)
 
     @staticmethod
-    def _under_way(status: int, key: Key, upload: str, size: int) -> Reply:
+    def _under_way(status: int, key: RepositoryKey, upload: str, size: int) -> Reply:
         return Reply(
             status,
             {
@@ -161,7 +161,7 @@ class DistributionApi:
             },
         )
 
-    def _blob(self, environ: Environ, key: Key, digest: str, _query: dict[str, str]) -> Reply:
+    def _blob(self, environ: Environ, key: RepositoryKey, digest: str, _query: dict[str, str]) -> Reply:
         size = self._store.index(key).blobs.get(digest)
         if size is None:
             raise StoreError("BLOB_UNKNOWN", f"the repository does not hold {digest}")
@@ -184,7 +184,7 @@ class DistributionApi:
             reply.headers["Content-Range"] = f"bytes {start}-{end}/{size}"
         return reply
 
-    def _manifest(self, environ: Environ, key: Key, reference: str, _query: dict[str, str]) -> Reply:
+    def _manifest(self, environ: Environ, key: RepositoryKey, reference: str, _query: dict[str, str]) -> Reply:
         if environ["REQUEST_METHOD"] == "PUT":
             return self._put_manifest(environ, key, reference)
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
@@ -196,7 +196,7 @@ class DistributionApi:
         headers = {"Content-Type": index.images[digest].media_type, "Docker-Content-Digest": digest}
         return Reply(200, headers, self._store.path(digest).read_bytes())
 
-    def _put_manifest(self, environ: Environ, key: Key, reference: str) -> Reply:
+    def _put_manifest(self, environ: Environ, key: RepositoryKey, reference: str) -> Reply:
         data = environ["wsgi.input"].read(_MANIFEST_LIMIT + 1)
         if len(data) > _MANIFEST_LIMIT:
             raise StoreError("MANIFEST_INVALID", "the manifest is larger than 4 MiB")
@@ -225,7 +225,7 @@ class DistributionApi:
             reply.headers["OCI-Subject"] = subject["digest"]
         return reply
 
-    def _tags(self, _environ: Environ, key: Key, _reference: str, query: dict[str, str]) -> Reply:
+    def _tags(self, _environ: Environ, key: RepositoryKey, _reference: str, query: dict[str, str]) -> Reply:
         tags = [tag for tag in sorted(self._store.index(key).tags) if tag > query.get("last", "")]
         count = int(query.get("n") or 1000)
         headers = {"Content-Type": "application/json"}
@@ -233,7 +233,7 @@ class DistributionApi:
             headers["Link"] = f'</v2/{key.name}/tags/list?n={count}&last={tags[count - 1]}>; rel="next"'
         return Reply(200, headers, json.dumps({"name": key.name, "tags": tags[:count]}).encode())
 
-    def _referrers(self, _environ: Environ, key: Key, digest: str, query: dict[str, str]) -> Reply:
+    def _referrers(self, _environ: Environ, key: RepositoryKey, digest: str, query: dict[str, str]) -> Reply:
         wanted = query.get("artifactType")
         entries = [
             {"mediaType": image.media_type, "digest": name, "size": image.size, "artifactType": image.artifact_type}

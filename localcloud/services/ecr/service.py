@@ -6,13 +6,13 @@ import base64
 import fnmatch
 from typing import Any
 
-from localcloud.cloud import Cloud, Request
+from localcloud.cloud import AwsRequest, Cloud
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.ecr.store import Key, store_of
+from localcloud.services.ecr.store import RepositoryKey, store_of
 from localcloud.services.ecr.tokens import Tokens
 
 
-class Ecr:
+class EcrService:
     """The ECR service of one cloud."""
 
     def __init__(self, cloud: Cloud) -> None:
@@ -21,7 +21,7 @@ class Ecr:
         self.tokens = Tokens()
         self.settings: dict[tuple[str, str], str] = {}  # of accounts: (account, name) -> value
 
-    def repository(self, key: Key) -> Any:
+    def repository(self, key: RepositoryKey) -> Any:
         """Return Moto's repository, or None."""
         from moto.ecr.models import ecr_backends
 
@@ -30,11 +30,11 @@ class Ecr:
         except KeyError:  # no such region
             return None
 
-    def key(self, request: Request) -> Key:
+    def key(self, request: AwsRequest) -> RepositoryKey:
         """Return the repository that a request names. Raises RepositoryNotFoundException."""
         params = request.params
         account = params.get("registryId") or request.account
-        key = Key(account, request.region, params["repositoryName"])
+        key = RepositoryKey(account, request.region, params["repositoryName"])
         if self.repository(key) is None:
             raise ServiceError(
                 "RepositoryNotFoundException",
@@ -42,7 +42,7 @@ class Ecr:
             )
         return key
 
-    def immutable(self, key: Key, tag: str) -> bool:
+    def immutable(self, key: RepositoryKey, tag: str) -> bool:
         """Say whether a tag, once set, stays."""
         repository = self.repository(key)
         mode = getattr(repository, "image_tag_mutability", "MUTABLE")

@@ -23,7 +23,7 @@ from localcloud.cloud import Cloud
 
 
 @dataclass(frozen=True)
-class Key:
+class RepositoryKey:
     """A repository: account, region and name."""
 
     account: str
@@ -32,7 +32,7 @@ class Key:
 
 
 @dataclass
-class Image:
+class StoredImage:
     """A manifest in a repository. `pushed_at` in epoch seconds. `subject` is what the manifest refers to (OCI 1.1)."""
 
     media_type: str
@@ -44,11 +44,11 @@ class Image:
 
 
 @dataclass
-class Index:
+class RepositoryIndex:
     """What one repository holds."""
 
     blobs: dict[str, int] = field(default_factory=dict)
-    images: dict[str, Image] = field(default_factory=dict)
+    images: dict[str, StoredImage] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
     def tags_of(self, digest: str) -> list[str]:
@@ -64,12 +64,12 @@ class StoreError(Exception):
         self.code = code
 
 
-class Store:
+class ImageStore:
     """The store. Safe to use from several threads."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._indexes: dict[Key, Index] = {}
+        self._indexes: dict[RepositoryKey, RepositoryIndex] = {}
         self._lock = threading.RLock()
         self._blobs, self._uploads = folder / "blobs", folder / "uploads"
         shutil.rmtree(self._uploads, ignore_errors=True)
@@ -90,10 +90,10 @@ class Store:
             raise KeyError(digest)
         return path
 
-    def where(self, repository: str, digest: str) -> Key:
+    def where(self, repository: str, digest: str) -> RepositoryKey:
         """Return a repository of this name, in whatever account and region, that holds an image. Raises `KeyError`."""
         for path in (self._folder / "repositories").glob(f"*/*/{quote(repository, safe='')}.json"):
-            key = Key(path.parent.parent.name, path.parent.name, repository)
+            key = RepositoryKey(path.parent.parent.name, path.parent.name, repository)
             if digest in self.index(key).images:
                 return key
         raise KeyError(digest)
@@ -102,7 +102,7 @@ class Store:
         self, account: str, region: str, repository: str, reference: str
     ) -> tuple[dict[str, Any], dict[str, Any], list[Path]]:
         """Return manifest, config and the layers' files of an image by tag or digest. Raises `KeyError`."""
-        index = self.index(Key(account, region, repository))
+        index = self.index(RepositoryKey(account, region, repository))
         digest = index.tags.get(reference, reference)
         if digest not in index.images:
             raise KeyError(reference)
@@ -112,7 +112,7 @@ class Store:
 
     # Repositories
 
-    def index(self, key: Key) -> Index:
+    def index(self, key: RepositoryKey) -> RepositoryIndex:
         """Return what a repository holds."""
         with self._lock:
             if key not in self._indexes:
@@ -120,7 +120,7 @@ class Store:
             return self._indexes[key]
 
     @contextmanager
-    def change(self, key: Key) -> Iterator[Index]:
+    def change(self, key: RepositoryKey) -> Iterator[RepositoryIndex]:
         """Change a repository, alone. Kept on disk at the end."""
         with self._lock:
             index = self.index(key)
@@ -131,7 +131,7 @@ class Store:
             partial.write_text(json.dumps(asdict(index)))
             partial.replace(path)
 
-    def clear(self, key: Key) -> None:
+    def clear(self, key: RepositoryKey) -> None:
         """Forget all that a repository holds."""
         with self._lock:
             self._indexes.pop(key, None)
@@ -168,7 +168,7 @@ class Store:
         """Drop an upload."""
         self._upload(upload).unlink()
 
-    def finish(self, key: Key, upload: str, digest: str) -> str:
+    def finish(self, key: RepositoryKey, upload: str, digest: str) -> str:
         """Turn an upload into a blob of the repository. Its bytes must have the digest, when one is given."""
         path = self._upload(upload)
         with path.open("rb") as file:
@@ -182,7 +182,7 @@ class Store:
             index.blobs[actual] = size
         return actual
 
-    def mount(self, key: Key, source: Key, digest: str) -> bool:
+    def mount(self, key: RepositoryKey, source: RepositoryKey, digest: str) -> bool:
         """Share a blob of another repository, or False when that one hasn't got it."""
         size = self.index(source).blobs.get(digest)
         if size is None:
@@ -194,7 +194,7 @@ class Store:
     # Manifests
 
     def put(
-        self, key: Key, data: bytes, media_type: str, tag: str, *, immutable: Callable[[str], bool]
+        self, key: RepositoryKey, data: bytes, media_type: str, tag: str, *, immutable: Callable[[str], bool]
     ) -> tuple[str, bool]:
         """Store a manifest, under a tag if one is given. Return its digest and whether anything changed.
 
@@ -223,7 +223,7 @@ class Store:
                 partial = self._uploads / digest[7:]
                 partial.write_bytes(data)
                 partial.replace(self.path(digest))
-                index.images[digest] = Image(
+                index.images[digest] = StoredImage(
                     media_type=media_type,
                     size=sum(part["size"] for part in parts) or len(data),
                     pushed_at=time.time(),
@@ -240,7 +240,7 @@ class Store:
             raise StoreError("BLOB_UPLOAD_UNKNOWN", f"there is no upload {upload}")
         return path
 
-    def _file(self, key: Key) -> Path:
+    def _file(self, key: RepositoryKey) -> Path:
         return self._folder / "repositories" / key.account / key.region / f"{quote(key.name, safe='')}.json"
 
     def _sweep(self) -> None:
@@ -254,20 +254,20 @@ class Store:
                 path.unlink()
 
 
-def _load(path: Path) -> Index:
+def _load(path: Path) -> RepositoryIndex:
     try:
         saved = json.loads(path.read_text())
     except FileNotFoundError:
-        return Index()
-    images = {digest: Image(**image) for digest, image in saved["images"].items()}
-    return Index(saved["blobs"], images, saved["tags"])
+        return RepositoryIndex()
+    images = {digest: StoredImage(**image) for digest, image in saved["images"].items()}
+    return RepositoryIndex(saved["blobs"], images, saved["tags"])
 
 
-_STORES: WeakKeyDictionary[Cloud, Store] = WeakKeyDictionary()
+_STORES: WeakKeyDictionary[Cloud, ImageStore] = WeakKeyDictionary()
 
 
-def store_of(cloud: Cloud) -> Store:
+def store_of(cloud: Cloud) -> ImageStore:
     """Return the image store of a cloud. The Lambda service and the launchers read it."""
     if cloud not in _STORES:
-        _STORES[cloud] = Store(cloud.data_dir / "ecr")
+        _STORES[cloud] = ImageStore(cloud.data_dir / "ecr")
     return _STORES[cloud]

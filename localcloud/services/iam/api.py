@@ -9,7 +9,7 @@ import functools
 import json
 from typing import Any
 
-from localcloud.cloud import Cloud, Request, Response, ServiceError
+from localcloud.cloud import AwsRequest, Cloud, Response, ServiceError
 
 ROLE_POLICIES = 10_240  # characters of all inline policies of a role
 OF_AWS = ":iam::aws:policy/"
@@ -28,17 +28,17 @@ def install(cloud: Cloud) -> None:
     """Register the actions."""
 
     @cloud.action("iam", *ACTIONS)
-    def with_policy(request: Request) -> Response:
+    def with_policy(request: AwsRequest) -> Response:
         _bring(request.account, str(request.params.get("PolicyArn", "")))
         return request.forward_raw()
 
     @cloud.action("iam", "PutRolePolicy")
-    def put_role_policy(request: Request) -> Response:
+    def put_role_policy(request: AwsRequest) -> Response:
         _check_size(request)
         return request.forward_raw()
 
 
-def _check_size(request: Request) -> None:
+def _check_size(request: AwsRequest) -> None:
     """Refuse what makes a role's inline policies too large together. White space doesn't count.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html

@@ -17,7 +17,7 @@ from localcloud.cloud import ACCOUNT, REGION, Environ, Response, json_response
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.model import parse_name
-from localcloud.services.lambda_.service import Service
+from localcloud.services.lambda_.service import LambdaService
 from localcloud.services.lambda_.triggers.schedules import Schedules
 
 PREFIX = "/_stepladder/lambda/"
@@ -26,7 +26,7 @@ PREFIX = "/_stepladder/lambda/"
 class Pages:
     """The WSGI app."""
 
-    def __init__(self, service: Service, invoker: Invoker, schedules: Schedules) -> None:
+    def __init__(self, service: LambdaService, invoker: Invoker, schedules: Schedules) -> None:
         self._service = service
         self._invoker = invoker
         self._schedules = schedules

@@ -9,8 +9,8 @@ from localcloud.cloud import Cloud
 from localcloud.services.lambda_ import admin
 from localcloud.services.lambda_.actions import aliases, functions, invoke, options, permissions
 from localcloud.services.lambda_.execution.engine import Invoker
-from localcloud.services.lambda_.execution.event_queue import Asynchronous
-from localcloud.services.lambda_.service import Service
+from localcloud.services.lambda_.execution.event_queue import EventQueue
+from localcloud.services.lambda_.service import LambdaService
 from localcloud.services.lambda_.triggers import moto_services, urls
 from localcloud.services.lambda_.triggers import schedules as lambda_schedules
 from localcloud.services.lambda_.triggers.event_sources import Sources
@@ -19,9 +19,9 @@ from localcloud.services.lambda_.triggers.schedules import Schedules
 
 def install(cloud: Cloud) -> None:
     """Register everything of Lambda's."""
-    service = Service(cloud, cloud.data_dir / "lambda")
+    service = LambdaService(cloud, cloud.data_dir / "lambda")
     invoker = Invoker(service)
-    asynchronous = Asynchronous(invoker)
+    asynchronous = EventQueue(invoker)
     functions.install(service)
     aliases.install(service)
     permissions.install(service)

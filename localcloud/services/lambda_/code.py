@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.lambda_.model import Code, Key, invalid
+from localcloud.services.lambda_.model import Code, FunctionKey, invalid
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -47,7 +47,7 @@ class CodeStore:
         self._cloud = cloud
         self.folder = folder
 
-    def resolve(self, key: Key, source: Mapping[str, Any], package: str) -> Code:
+    def resolve(self, key: FunctionKey, source: Mapping[str, Any], package: str) -> Code:
         """Return the code that a request names. Raises InvalidParameterValueException."""
         uri = source.get("ImageUri")
         if package == "Image":
@@ -59,7 +59,7 @@ class CodeStore:
         data = source.get("ZipFile") or self._from_s3(key, source)
         return self.zip(data.encode() if isinstance(data, str) else bytes(data))
 
-    def image(self, key: Key, uri: str) -> Code:
+    def image(self, key: FunctionKey, uri: str) -> Code:
         """Resolve an image to its digest in the registry."""
         match = _IMAGE.fullmatch(uri)
         if not match:
@@ -94,7 +94,7 @@ class CodeStore:
             resolved_uri=f"{match['registry']}/{match['repository']}@{digest}",
         )
 
-    def image_exists(self, key: Key, code: Code) -> bool:
+    def image_exists(self, key: FunctionKey, code: Code) -> bool:
         """Say whether a resolved image is still in the registry."""
         host = _ECR_HOST.match(code.resolved_uri)
         account, region = (host["account"], host["region"]) if host else (key.account, key.region)
@@ -127,7 +127,7 @@ class CodeStore:
         images = answer.get("images") or []
         return images[0] if images else None
 
-    def _from_s3(self, key: Key, source: Mapping[str, Any]) -> bytes:
+    def _from_s3(self, key: FunctionKey, source: Mapping[str, Any]) -> bytes:
         bucket, name = source.get("S3Bucket"), source.get("S3Key")
         if not bucket or not name:
             raise invalid("Please provide a source for function code.")

@@ -27,7 +27,7 @@ _ARN = re.compile(
 
 
 @dataclass(frozen=True)
-class Key:
+class FunctionKey:
     """What names a function."""
 
     account: str
@@ -109,7 +109,7 @@ class Policy:
 class Function:
     """All of one function. `serving` is what `$LATEST` runs: the code before an update until that has settled."""
 
-    key: Key
+    key: FunctionKey
     latest: Revision
     serving: Revision
     versions: dict[str, Revision] = field(default_factory=dict)
@@ -151,7 +151,7 @@ class Function:
             raise not_found(f"Cannot find alias arn: {self.key.arn}:{name}") from None
 
 
-def parse_name(text: str, account: str, region: str, qualifier: str = "") -> tuple[Key, str]:
+def parse_name(text: str, account: str, region: str, qualifier: str = "") -> tuple[FunctionKey, str]:
     """Read a name, a partial ARN or an ARN, with or without qualifier. Return the key and the qualifier."""
     match = _ARN.fullmatch(text)
     if not match:
@@ -161,7 +161,7 @@ def parse_name(text: str, account: str, region: str, qualifier: str = "") -> tup
     inner = match["qualifier"] or ""
     if inner and qualifier and inner != qualifier:
         raise invalid("The derived qualifier from the function name does not match the specified qualifier.")
-    return Key(match["account"] or account, match["region"] or region, match["name"]), inner or qualifier
+    return FunctionKey(match["account"] or account, match["region"] or region, match["name"]), inner or qualifier
 
 
 def now() -> str:

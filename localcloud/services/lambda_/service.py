@@ -18,18 +18,18 @@ from localcloud.services.lambda_.code import CodeStore
 from localcloud.services.lambda_.model import (
     LATEST,
     Function,
-    Key,
+    FunctionKey,
     Revision,
     conflict,
     monotonic,
     parse_name,
     stale,
 )
-from localcloud.services.lambda_.store import Store
+from localcloud.services.lambda_.store import FunctionStore
 from stepladder.core.names import partition_of
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud, Request
+    from localcloud.cloud import AwsRequest, Cloud
 
 SETTLE_SECONDS = 0.06
 _PAGE = 50
@@ -37,12 +37,12 @@ CREATING = ("Creating", "The function is being created.")
 
 
 @dataclass
-class Service:
+class LambdaService:
     """The Lambda service of one cloud. `settle_seconds` is how long Pending and InProgress last."""
 
     cloud: Cloud
     folder: Path
-    store: Store = field(default_factory=Store)
+    store: FunctionStore = field(default_factory=FunctionStore)
     settle_seconds: float = SETTLE_SECONDS
     retire: Callable[[str], None] = lambda _uid: None  # told a revision's uid when its environments must go
     prepare: Callable[[Function, Revision], None] = lambda _function, _revision: None  # told of new code
@@ -54,7 +54,7 @@ class Service:
         self.code = CodeStore(self.cloud, self.folder / "code")
         self.settle_seconds = float(os.environ.get("STEPLADDER_LAMBDA_SETTLE_SECONDS", self.settle_seconds))
 
-    def find(self, request: Request, *, qualifier: str = "") -> tuple[Function, str]:
+    def find(self, request: AwsRequest, *, qualifier: str = "") -> tuple[Function, str]:
         """Return the function that a request names, and the qualifier. Hold the store's lock."""
         given = str(request.params.get("Qualifier") or qualifier)
         key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region, given)
@@ -62,7 +62,7 @@ class Service:
         self.settle(function)
         return function, qualifier
 
-    def find_key(self, key: Key) -> Function:
+    def find_key(self, key: FunctionKey) -> Function:
         """Return a function by key, statuses up to date. Hold the store's lock."""
         function = self.store.get(key)
         self.settle(function)
@@ -74,7 +74,7 @@ class Service:
             if revision.due and monotonic() >= revision.due:
                 self._settle(function, revision)
 
-    def restore(self, functions: dict[Key, Function]) -> None:
+    def restore(self, functions: dict[FunctionKey, Function]) -> None:
         """Take back saved functions: what was on its way when they were saved settles now."""
         for function in functions.values():
             for revision in (function.latest, *function.versions.values()):
@@ -171,14 +171,14 @@ def configuration(
     return made
 
 
-def runtime_arn(key: Key, runtime: str) -> str:
+def runtime_arn(key: FunctionKey, runtime: str) -> str:
     """Return the ARN of a runtime version. The local cloud has one per runtime."""
     import hashlib
 
     return f"arn:{partition_of(key.region)}:lambda:{key.region}::runtime:{hashlib.sha256(runtime.encode()).hexdigest()}"
 
 
-def paged(request: Request, member: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def paged(request: AwsRequest, member: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Cut a page out of rows. The marker is an offset."""
     start = int(request.params.get("Marker") or 0)
     size = int(request.params.get("MaxItems") or _PAGE)

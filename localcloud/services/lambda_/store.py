@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 
-from localcloud.services.lambda_.model import Function, Key, not_found
+from localcloud.services.lambda_.model import Function, FunctionKey, not_found
 
 
-class Store:
+class FunctionStore:
     """The functions by key. Hold `lock` while reading and changing one."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.functions: dict[Key, Function] = {}
+        self.functions: dict[FunctionKey, Function] = {}
 
-    def get(self, key: Key, qualifier: str = "") -> Function:
+    def get(self, key: FunctionKey, qualifier: str = "") -> Function:
         """Return a function. Raises ResourceNotFoundException, naming the ARN as AWS does."""
         try:
             return self.functions[key]

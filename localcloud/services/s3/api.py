@@ -6,14 +6,14 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud, Request
+    from localcloud.cloud import AwsRequest, Cloud
 
 
 def install(cloud: Cloud) -> None:
     """Judge transport conditions once there is a policy (importing Moto's judge at the start would delay it)."""
 
     @cloud.action("s3", "PutBucketPolicy")
-    def judged(request: Request) -> Any:
+    def judged(request: AwsRequest) -> Any:
         _judge_transport()
         return request.forward()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from localcloud.cloud import Cloud, Request
+from localcloud.cloud import AwsRequest, Cloud
 
 POLICIES = ("RedrivePolicy", "RedriveAllowPolicy")
 
@@ -14,7 +14,7 @@ def install(cloud: Cloud) -> None:
     """Register the actions."""
 
     @cloud.action("sqs", "GetQueueAttributes")
-    def get_queue_attributes(request: Request) -> dict[str, Any]:
+    def get_queue_attributes(request: AwsRequest) -> dict[str, Any]:
         answer = request.forward()
         attributes = answer.get("Attributes") or {}
         for name in POLICIES:

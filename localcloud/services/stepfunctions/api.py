@@ -9,10 +9,10 @@ import traceback
 import uuid
 from typing import Any
 
-from localcloud.cloud import Cloud, Request, ServiceError, handles
+from localcloud.cloud import AwsRequest, Cloud, ServiceError, handles
 from localcloud.events import emit
 from localcloud.services.stepfunctions.asl.errors import Aborted, StateError
-from localcloud.services.stepfunctions.asl.interpreter import Run
+from localcloud.services.stepfunctions.asl.interpreter import Interpreter
 from localcloud.services.stepfunctions.asl.states import stamp
 from localcloud.services.stepfunctions.machines import Machines, check_name, definition_of
 from localcloud.services.stepfunctions.model import Execution, qualifier
@@ -41,7 +41,7 @@ class StepFunctions(Machines):
     # -- executions
 
     @handles
-    def start_execution(self, request: Request) -> dict[str, Any]:
+    def start_execution(self, request: AwsRequest) -> dict[str, Any]:
         """Start an execution. The name is an idempotency key: AWS keeps it for 90 days, this cloud for good."""
         params, states = request.params, self._states(request)
         text = params.get("input") or "{}"
@@ -106,7 +106,7 @@ class StepFunctions(Machines):
             },
             "StateMachine": {"Id": execution.machine, "Name": execution.machine.rpartition(":")[2]},
         }
-        run = Run(self._cloud.clock, execution.history, self.tasks, context, execution.checkpoints)
+        run = Interpreter(self._cloud.clock, execution.history, self.tasks, context, execution.checkpoints)
         abort = execution.abort
         try:
             output = run.machine(execution.definition, json.loads(execution.input), abort)
@@ -158,7 +158,7 @@ class StepFunctions(Machines):
             execution.abort.set()
 
     @handles
-    def stop_execution(self, request: Request) -> dict[str, Any]:
+    def stop_execution(self, request: AwsRequest) -> dict[str, Any]:
         """Stop an execution where it is. One that has ended stays as it ended."""
         params = request.params
         execution = self._states(request).execution(params["executionArn"])
@@ -167,7 +167,7 @@ class StepFunctions(Machines):
         return {"stopDate": execution.stopped}
 
     @handles
-    def redrive_execution(self, request: Request) -> dict[str, Any]:
+    def redrive_execution(self, request: AwsRequest) -> dict[str, Any]:
         """Go on with a failed execution from the state that failed."""
         execution = self._states(request).execution(request.params["executionArn"])
         with self._regions.lock:
@@ -187,12 +187,12 @@ class StepFunctions(Machines):
         return {"redriveDate": execution.redriven}
 
     @handles
-    def describe_execution(self, request: Request) -> dict[str, Any]:
+    def describe_execution(self, request: AwsRequest) -> dict[str, Any]:
         """Return an execution."""
         return self._states(request).execution(request.params["executionArn"]).describe()
 
     @handles
-    def describe_state_machine_for_execution(self, request: Request) -> dict[str, Any]:
+    def describe_state_machine_for_execution(self, request: AwsRequest) -> dict[str, Any]:
         """Return the machine as the execution began with it."""
         states = self._states(request)
         execution = states.execution(request.params["executionArn"])
@@ -207,7 +207,7 @@ class StepFunctions(Machines):
         }
 
     @handles
-    def list_executions(self, request: Request) -> dict[str, Any]:
+    def list_executions(self, request: AwsRequest) -> dict[str, Any]:
         """List executions of a machine, a version or an alias, newest first."""
         params, states = request.params, self._states(request)
         arn = params["stateMachineArn"]
@@ -224,7 +224,7 @@ class StepFunctions(Machines):
         return _page("executions", found, params)
 
     @handles
-    def get_execution_history(self, request: Request) -> dict[str, Any]:
+    def get_execution_history(self, request: AwsRequest) -> dict[str, Any]:
         """Return the events of an execution."""
         params = request.params
         events = list(self._states(request).execution(params["executionArn"]).history.events)
@@ -235,7 +235,7 @@ class StepFunctions(Machines):
         return _page("events", events, params)
 
     @handles
-    def list_map_runs(self, request: Request) -> dict[str, Any]:
+    def list_map_runs(self, request: AwsRequest) -> dict[str, Any]:
         """List Map runs: inline Maps have none."""
         self._states(request).execution(request.params["executionArn"])
         return {"mapRuns": []}

@@ -8,11 +8,11 @@ import re
 import uuid
 from typing import Any
 
-from localcloud.cloud import Cloud, Request, ServiceError, handles
+from localcloud.cloud import AwsRequest, Cloud, ServiceError, handles
 from localcloud.scoped_store import ScopedStore
 from localcloud.services.stepfunctions.asl.validate import problems
 from localcloud.services.stepfunctions.model import MACHINE_FIELDS, Machine, qualifier
-from localcloud.services.stepfunctions.store import States
+from localcloud.services.stepfunctions.store import MachineStore
 
 NAME = re.compile(r"[^\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]{1,80}")
 
@@ -28,9 +28,9 @@ class Machines:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._regions = ScopedStore(cloud, "stepfunctions", States)
+        self._regions = ScopedStore(cloud, "stepfunctions", MachineStore)
 
-    def _states(self, request: Request) -> States:
+    def _states(self, request: AwsRequest) -> MachineStore:
         return self._regions.of(request.account, request.region)
 
     @staticmethod
@@ -41,7 +41,7 @@ class Machines:
             raise ServiceError("InvalidDefinition", f"Invalid State Machine Definition: '{message}'")
 
     @handles
-    def validate_state_machine_definition(self, request: Request) -> dict[str, Any]:
+    def validate_state_machine_definition(self, request: AwsRequest) -> dict[str, Any]:
         """Say what is wrong with a definition."""
         diagnostics = problems(request.params["definition"])
         return {
@@ -53,7 +53,7 @@ class Machines:
         }
 
     @handles
-    def create_state_machine(self, request: Request) -> dict[str, Any]:
+    def create_state_machine(self, request: AwsRequest) -> dict[str, Any]:
         """Make a machine. The same again is no error, another under the name is."""
         params, states = request.params, self._states(request)
         check_name(params["name"])
@@ -77,7 +77,7 @@ class Machines:
         return answer
 
     @handles
-    def update_state_machine(self, request: Request) -> dict[str, Any]:
+    def update_state_machine(self, request: AwsRequest) -> dict[str, Any]:
         """Change a machine. Running executions keep what they began with."""
         params, states = request.params, self._states(request)
         changes = {k: params[k] for k in MACHINE_FIELDS if k in params}
@@ -96,7 +96,7 @@ class Machines:
         return answer
 
     @handles
-    def describe_state_machine(self, request: Request) -> dict[str, Any]:
+    def describe_state_machine(self, request: AwsRequest) -> dict[str, Any]:
         """Return a machine, a version of it, or what an alias leads to."""
         arn = request.params["stateMachineArn"]
         machine = self._states(request).machine(arn)
@@ -120,21 +120,21 @@ class Machines:
         return int(qualifier(chosen["stateMachineVersionArn"])), arn
 
     @handles
-    def list_state_machines(self, request: Request) -> dict[str, Any]:
+    def list_state_machines(self, request: AwsRequest) -> dict[str, Any]:
         """List machines."""
         shown = ("stateMachineArn", "name", "type", "creationDate")
         machines = self._states(request).machines.values()
         return {"stateMachines": [{k: m.describe()[k] for k in shown} for m in machines]}
 
     @handles
-    def delete_state_machine(self, request: Request) -> dict[str, Any]:
+    def delete_state_machine(self, request: AwsRequest) -> dict[str, Any]:
         """Delete a machine. One that isn't there is no error."""
         with self._regions.lock:
             self._states(request).machines.pop(request.params["stateMachineArn"], None)
         return {}
 
     @handles
-    def publish_state_machine_version(self, request: Request) -> dict[str, Any]:
+    def publish_state_machine_version(self, request: AwsRequest) -> dict[str, Any]:
         """Publish what the machine is now."""
         params, now = request.params, self._cloud.clock.utcnow()
         with self._regions.lock:
@@ -145,7 +145,7 @@ class Machines:
         return {"stateMachineVersionArn": f"{machine.arn}:{number}", "creationDate": now}
 
     @handles
-    def list_state_machine_versions(self, request: Request) -> dict[str, Any]:
+    def list_state_machine_versions(self, request: AwsRequest) -> dict[str, Any]:
         """List versions, newest first."""
         machine = self._states(request).machine(request.params["stateMachineArn"])
         return {
@@ -156,7 +156,7 @@ class Machines:
         }
 
     @handles
-    def delete_state_machine_version(self, request: Request) -> dict[str, Any]:
+    def delete_state_machine_version(self, request: AwsRequest) -> dict[str, Any]:
         """Delete a version that no alias uses."""
         arn = request.params["stateMachineVersionArn"]
         with self._regions.lock:
@@ -169,7 +169,7 @@ class Machines:
 
     # -- aliases
 
-    def _routes(self, states: States, raw: list[dict[str, Any]]) -> Machine:
+    def _routes(self, states: MachineStore, raw: list[dict[str, Any]]) -> Machine:
         if sum(route["weight"] for route in raw) != 100 or len(raw) > 2:  # noqa: PLR2004 - documented
             raise ServiceError(
                 "ValidationException", "Sum of routing configuration weights must be 100, over two at most"
@@ -180,7 +180,7 @@ class Machines:
             self.resolve(machine, route["stateMachineVersionArn"])
         return machine
 
-    def _alias(self, request: Request, arn: str) -> tuple[Machine, dict[str, Any]]:
+    def _alias(self, request: AwsRequest, arn: str) -> tuple[Machine, dict[str, Any]]:
         machine = self._states(request).machine(arn)
         alias = machine.aliases.get(qualifier(arn))
         if alias is None:
@@ -188,7 +188,7 @@ class Machines:
         return machine, alias
 
     @handles
-    def create_state_machine_alias(self, request: Request) -> dict[str, Any]:
+    def create_state_machine_alias(self, request: AwsRequest) -> dict[str, Any]:
         """Make an alias. The same again is no error."""
         params, now = request.params, self._cloud.clock.utcnow()
         check_name(params["name"])
@@ -210,12 +210,12 @@ class Machines:
         return {"stateMachineAliasArn": arn, "creationDate": machine.aliases[params["name"]]["creationDate"]}
 
     @handles
-    def describe_state_machine_alias(self, request: Request) -> dict[str, Any]:
+    def describe_state_machine_alias(self, request: AwsRequest) -> dict[str, Any]:
         """Return an alias."""
         return self._alias(request, request.params["stateMachineAliasArn"])[1]
 
     @handles
-    def update_state_machine_alias(self, request: Request) -> dict[str, Any]:
+    def update_state_machine_alias(self, request: AwsRequest) -> dict[str, Any]:
         """Change an alias."""
         params, now = request.params, self._cloud.clock.utcnow()
         with self._regions.lock:
@@ -227,7 +227,7 @@ class Machines:
         return {"updateDate": now}
 
     @handles
-    def delete_state_machine_alias(self, request: Request) -> dict[str, Any]:
+    def delete_state_machine_alias(self, request: AwsRequest) -> dict[str, Any]:
         """Delete an alias."""
         with self._regions.lock:
             machine, alias = self._alias(request, request.params["stateMachineAliasArn"])
@@ -235,7 +235,7 @@ class Machines:
         return {}
 
     @handles
-    def list_state_machine_aliases(self, request: Request) -> dict[str, Any]:
+    def list_state_machine_aliases(self, request: AwsRequest) -> dict[str, Any]:
         """List aliases."""
         aliases = self._states(request).machine(request.params["stateMachineArn"]).aliases.values()
         return {"stateMachineAliases": [{k: a[k] for k in ("stateMachineAliasArn", "creationDate")} for a in aliases]}
@@ -243,20 +243,20 @@ class Machines:
     # -- tags
 
     @handles
-    def list_tags_for_resource(self, request: Request) -> dict[str, Any]:
+    def list_tags_for_resource(self, request: AwsRequest) -> dict[str, Any]:
         """List a machine's tags."""
         tags = self._states(request).machine(request.params["resourceArn"]).tags
         return {"tags": [{"key": k, "value": v} for k, v in tags.items()]}
 
     @handles
-    def tag_resource(self, request: Request) -> dict[str, Any]:
+    def tag_resource(self, request: AwsRequest) -> dict[str, Any]:
         """Tag a machine."""
         machine = self._states(request).machine(request.params["resourceArn"])
         machine.tags.update({t["key"]: t["value"] for t in request.params["tags"]})
         return {}
 
     @handles
-    def untag_resource(self, request: Request) -> dict[str, Any]:
+    def untag_resource(self, request: AwsRequest) -> dict[str, Any]:
         """Untag a machine."""
         machine = self._states(request).machine(request.params["resourceArn"])
         for key in request.params["tagKeys"]:

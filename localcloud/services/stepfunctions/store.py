@@ -15,7 +15,7 @@ _EXECUTION = re.compile(_ARN + r"execution:[^:\s]+:[^:\s]+")
 
 
 @dataclass
-class States:
+class MachineStore:
     """All of Step Functions in one account and region."""
 
     account: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from localcloud.cloud import Cloud, Request, ServiceError, handles
+from localcloud.cloud import AwsRequest, Cloud, ServiceError, handles
 from localcloud.services.stepfunctions.asl.errors import StateError
 from localcloud.services.stepfunctions.asl.states import is_token
 from localcloud.services.stepfunctions.tasks import Callback, Tasks
@@ -19,7 +19,7 @@ class TaskTokens:
         self._tasks = tasks
         cloud.register("stepfunctions", self)
 
-    def _callback(self, request: Request) -> Callback:
+    def _callback(self, request: AwsRequest) -> Callback:
         token = request.params["taskToken"]
         if not is_token(token):
             raise ServiceError("InvalidToken", "Invalid Token: 'Invalid token'")
@@ -29,7 +29,7 @@ class TaskTokens:
         return callback
 
     @handles
-    def send_task_success(self, request: Request) -> dict[str, Any]:
+    def send_task_success(self, request: AwsRequest) -> dict[str, Any]:
         """Let a waiting task succeed."""
         callback = self._callback(request)
         try:
@@ -40,7 +40,7 @@ class TaskTokens:
         return {}
 
     @handles
-    def send_task_failure(self, request: Request) -> dict[str, Any]:
+    def send_task_failure(self, request: AwsRequest) -> dict[str, Any]:
         """Let a waiting task fail."""
         callback = self._callback(request)
         callback.error = StateError(request.params.get("error", ""), request.params.get("cause", ""))
@@ -48,7 +48,7 @@ class TaskTokens:
         return {}
 
     @handles
-    def send_task_heartbeat(self, request: Request) -> dict[str, Any]:
+    def send_task_heartbeat(self, request: AwsRequest) -> dict[str, Any]:
         """Say that a waiting task is alive."""
         self._callback(request).beat = self._cloud.clock.now()
         return {}

@@ -20,7 +20,7 @@ from localcloud.faults import CallHangs
 from localcloud.http.server import ConnectionCut
 from localcloud.protocol import codec
 from localcloud.services.stepfunctions.asl.errors import Aborted, StateError, runtime_error
-from localcloud.services.stepfunctions.asl.interpreter import Run
+from localcloud.services.stepfunctions.asl.interpreter import Interpreter
 from localcloud.services.stepfunctions.asl.states import NO_TIMEOUT, Task, check_size
 from localcloud.services.stepfunctions.shapes import from_response, pascal, to_request
 
@@ -55,7 +55,7 @@ class Tasks:
         self._cloud = cloud
         self.callbacks: dict[str, Callback] = {}
 
-    def run(self, run: Run, task: Task) -> Any:
+    def run(self, run: Interpreter, task: Task) -> Any:
         """Carry out one try of a task, with its events in the history."""
         resource, pattern = _resource(task.resource)
         kind, _, action = resource.rpartition(":")
@@ -86,7 +86,7 @@ class Tasks:
 
     # -- calls
 
-    def _call(self, run: Run, task: Task) -> Any:
+    def _call(self, run: Interpreter, task: Task) -> Any:
         """Make the call on a thread of its own, so that an abort or a timeout isn't kept waiting.
 
         A call takes the time it takes, so its deadline is real time. One that a fault lets hang, the clock's.
@@ -181,7 +181,7 @@ class Tasks:
 
     # -- callbacks and children
 
-    def _with_token(self, run: Run, task: Task, label: Mapping[str, str]) -> Any:
+    def _with_token(self, run: Interpreter, task: Task, label: Mapping[str, str]) -> Any:
         token = task.context["Task"]["Token"]
         callback = self.callbacks[token] = Callback(beat=run.clock.now())
         began = run.clock.now()
@@ -203,7 +203,7 @@ class Tasks:
             raise callback.error
         return callback.outcome
 
-    def _until_ended(self, run: Run, task: Task, started: Mapping[str, Any], *, as_json: bool) -> Any:
+    def _until_ended(self, run: Interpreter, task: Task, started: Mapping[str, Any], *, as_json: bool) -> Any:
         arn = started["ExecutionArn"]
         account = arn.split(":")[4]
         while True:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Self
 
 from localcloud.http.server import ConnectionCut, Server
 from localcloud.services.ecr.registry import DistributionApi
-from localcloud.services.ecr.store import Key, Store
+from localcloud.services.ecr.store import ImageStore, RepositoryKey
 from localcloud.services.ecr.tokens import USER, Tokens
 from stepladder.images.registry.client import RegistryClient
 
@@ -54,7 +54,7 @@ class FaultyRegistry:
     """Use it as a context manager; `repositories` maps names to their tag mutability."""
 
     def __init__(self, folder: Path) -> None:
-        self.store, self.tokens = Store(folder), Tokens()
+        self.store, self.tokens = ImageStore(folder), Tokens()
         self.repositories = {"demo": "IMMUTABLE", "other": "MUTABLE"}
         self.mounting = True
         self.faults: list[Fault] = []
@@ -79,18 +79,18 @@ class FaultyRegistry:
         self.logins += 1
         return USER, self.tokens.password(ACCOUNT, REGION)
 
-    def key(self, name: str = "demo") -> Key:
-        return Key(ACCOUNT, REGION, name)
+    def key(self, name: str = "demo") -> RepositoryKey:
+        return RepositoryKey(ACCOUNT, REGION, name)
 
     def count(self, pattern: str) -> int:
         return sum(bool(re.search(pattern, request)) for request in self.requests)
 
     # What the distribution API asks
 
-    def repository(self, key: Key) -> Any:
+    def repository(self, key: RepositoryKey) -> Any:
         return self.repositories.get(key.name)
 
-    def immutable(self, key: Key, _tag: str) -> bool:
+    def immutable(self, key: RepositoryKey, _tag: str) -> bool:
         return self.repositories[key.name] == "IMMUTABLE"
 
     def mounts(self, _account: str) -> bool:

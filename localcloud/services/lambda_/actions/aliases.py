@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from localcloud.cloud import Request
+from localcloud.cloud import AwsRequest
 from localcloud.services.lambda_.actions.configuration import validation
 from localcloud.services.lambda_.model import LATEST, Alias, Function, conflict, invalid, stale
-from localcloud.services.lambda_.service import Service, paged
+from localcloud.services.lambda_.service import LambdaService, paged
 
 _KEYS = (
     "Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length "
@@ -22,7 +22,7 @@ _VALUES = (
 )
 
 
-def install(service: Service) -> None:
+def install(service: LambdaService) -> None:
     """Register the actions."""
     aliases = Aliases(service)
     for name in ("Create", "Get", "Update", "Delete"):
@@ -33,11 +33,11 @@ def install(service: Service) -> None:
 class Aliases:
     """The handlers."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: LambdaService) -> None:
         self.service = service
         self.store = service.store
 
-    def create(self, request: Request) -> dict[str, Any]:
+    def create(self, request: AwsRequest) -> dict[str, Any]:
         """CreateAlias."""
         params = request.params
         with self.store.lock:
@@ -52,13 +52,13 @@ class Aliases:
             function.aliases[name] = alias
             return written(function, alias)
 
-    def get(self, request: Request) -> dict[str, Any]:
+    def get(self, request: AwsRequest) -> dict[str, Any]:
         """GetAlias."""
         with self.store.lock:
             function, _ = self.service.find(request)
             return written(function, function.alias(str(request.params["Name"])))
 
-    def update(self, request: Request) -> dict[str, Any]:
+    def update(self, request: AwsRequest) -> dict[str, Any]:
         """UpdateAlias, guarded by RevisionId."""
         params = request.params
         with self.store.lock:
@@ -74,7 +74,7 @@ class Aliases:
             alias.revision_id = str(uuid4())
             return written(function, alias)
 
-    def delete(self, request: Request) -> None:
+    def delete(self, request: AwsRequest) -> None:
         """DeleteAlias. An alias that isn't there is no error. Its policy, URL and settings go with it."""
         with self.store.lock:
             function, _ = self.service.find(request)
@@ -83,7 +83,7 @@ class Aliases:
             for kept in (function.policies, function.urls, function.event_invoke, function.provisioned):
                 dict.pop(kept, name, None)
 
-    def list(self, request: Request) -> dict[str, Any]:
+    def list(self, request: AwsRequest) -> dict[str, Any]:
         """ListAliases, of all versions or of one."""
         version = request.params.get("FunctionVersion")
         with self.store.lock:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.lambda_.model import Key, invalid
+from localcloud.services.lambda_.model import FunctionKey, invalid
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -29,7 +29,7 @@ _ROLE = re.compile(r"arn:(aws[a-zA-Z-]*)?:iam::(?P<account>\d{12}):role/(?P<path
 _RUNTIME = re.compile(r"python3\.\d{1,2}")
 
 
-def created(cloud: Cloud, key: Key, params: Mapping[str, Any]) -> dict[str, Any]:
+def created(cloud: Cloud, key: FunctionKey, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a new function. Raises what AWS does on bad ones."""
     package = params.get("PackageType") or "Zip"
     settings: dict[str, Any] = {
@@ -53,7 +53,7 @@ def created(cloud: Cloud, key: Key, params: Mapping[str, Any]) -> dict[str, Any]
     return made
 
 
-def changed(cloud: Cloud, key: Key, settings: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+def changed(cloud: Cloud, key: FunctionKey, settings: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with the changes of a request. Raises what AWS does on bad ones."""
     made = dict(settings)
     made.update({name: params[name] for name in _PLAIN if params.get(name) is not None})
@@ -132,7 +132,7 @@ def validation(name: str, value: Any, constraint: str) -> ServiceError:
     return ServiceError("ValidationException", message, 400)
 
 
-def _check_role(cloud: Cloud, key: Key, arn: str) -> None:
+def _check_role(cloud: Cloud, key: FunctionKey, arn: str) -> None:
     """Refuse a role that doesn't exist or doesn't trust Lambda, as AWS does after a moment of its own retries."""
     match = _ROLE.fullmatch(arn)
     if not match:

@@ -6,13 +6,13 @@ import copy
 from typing import Any
 from uuid import uuid4
 
-from localcloud.cloud import Request
+from localcloud.cloud import AwsRequest
 from localcloud.services.lambda_.actions import configuration as lambda_settings
 from localcloud.services.lambda_.model import LATEST, Code, Function, Revision, conflict, invalid, now, parse_name
-from localcloud.services.lambda_.service import Service, configuration, paged
+from localcloud.services.lambda_.service import LambdaService, configuration, paged
 
 
-def install(service: Service) -> None:
+def install(service: LambdaService) -> None:
     """Register the actions."""
     action = service.cloud.action
     functions = Functions(service)
@@ -30,11 +30,11 @@ def install(service: Service) -> None:
 class Functions:
     """The handlers."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: LambdaService) -> None:
         self.service = service
         self.store = service.store
 
-    def create(self, request: Request) -> dict[str, Any]:
+    def create(self, request: AwsRequest) -> dict[str, Any]:
         """CreateFunction."""
         params = request.params
         key, qualifier = parse_name(params["FunctionName"], request.account, request.region)
@@ -54,7 +54,7 @@ class Functions:
                 return configuration(function, self._publish(function, None), status=False)
             return configuration(function, revision, status=False)
 
-    def get(self, request: Request) -> dict[str, Any]:
+    def get(self, request: AwsRequest) -> dict[str, Any]:
         """GetFunction."""
         with self.store.lock:
             function, qualifier = self.service.find(request)
@@ -69,13 +69,13 @@ class Functions:
                 made["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved}
             return made
 
-    def get_configuration(self, request: Request) -> dict[str, Any]:
+    def get_configuration(self, request: AwsRequest) -> dict[str, Any]:
         """GetFunctionConfiguration."""
         with self.store.lock:
             function, qualifier = self.service.find(request)
             return configuration(function, function.resolve(qualifier), qualifier)
 
-    def list(self, request: Request) -> dict[str, Any]:
+    def list(self, request: AwsRequest) -> dict[str, Any]:
         """ListFunctions."""
         every_version = request.params.get("FunctionVersion") == "ALL"
         with self.store.lock:
@@ -89,7 +89,7 @@ class Functions:
                     rows += [configuration(function, v, v.version, status=False) for v in function.versions.values()]
         return paged(request, "Functions", rows)
 
-    def delete(self, request: Request) -> dict[str, Any]:
+    def delete(self, request: AwsRequest) -> dict[str, Any]:
         """DeleteFunction, of the whole or of one version that no alias uses."""
         with self.store.lock:
             function, qualifier = self.service.find(request)
@@ -110,7 +110,7 @@ class Functions:
                 self.service.retire(function.versions.pop(qualifier).uid)
             return {"StatusCode": 204}
 
-    def update_code(self, request: Request) -> dict[str, Any]:
+    def update_code(self, request: AwsRequest) -> dict[str, Any]:
         """UpdateFunctionCode. With DryRun the answer tells the CodeSha256 that would be."""
         params = request.params
         with self.store.lock:
@@ -139,7 +139,7 @@ class Functions:
                 return configuration(function, published, published.version)
             return configuration(function, revision)
 
-    def update_configuration(self, request: Request) -> dict[str, Any]:
+    def update_configuration(self, request: AwsRequest) -> dict[str, Any]:
         """UpdateFunctionConfiguration."""
         params = request.params
         with self.store.lock:
@@ -152,7 +152,7 @@ class Functions:
             self.service.replace_latest(function, revision)
             return configuration(function, revision)
 
-    def publish_version(self, request: Request) -> dict[str, Any]:
+    def publish_version(self, request: AwsRequest) -> dict[str, Any]:
         """PublishVersion, guarded by CodeSha256 and RevisionId. With nothing changed, the version that is there."""
         params = request.params
         with self.store.lock:
@@ -168,7 +168,7 @@ class Functions:
             published = self._publish(function, params.get("Description"))
             return configuration(function, published, published.version)
 
-    def list_versions(self, request: Request) -> dict[str, Any]:
+    def list_versions(self, request: AwsRequest) -> dict[str, Any]:
         """ListVersionsByFunction: `$LATEST` first, then in order."""
         with self.store.lock:
             function, _ = self.service.find(request)
@@ -198,7 +198,7 @@ class Functions:
         return revision
 
 
-def _location(request: Request, code: Code) -> dict[str, Any]:
+def _location(request: AwsRequest, code: Code) -> dict[str, Any]:
     if code.digest:
         return {"RepositoryType": "ECR", "ImageUri": code.image_uri, "ResolvedImageUri": code.resolved_uri}
     return {"RepositoryType": "S3", "Location": f"{request.origin}/_stepladder/lambda/code/{code.zip_path}"}

@@ -6,23 +6,23 @@ import base64
 import json
 from uuid import uuid4
 
-from localcloud.cloud import Request, Response
+from localcloud.cloud import AwsRequest, Response
 from localcloud.launchers.runtime_api import REQUEST_LIMIT
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.actions.permissions import allows_account
 from localcloud.services.lambda_.execution.engine import Invoker
-from localcloud.services.lambda_.execution.event_queue import Asynchronous
-from localcloud.services.lambda_.model import Key, not_found, parse_name
+from localcloud.services.lambda_.execution.event_queue import EventQueue
+from localcloud.services.lambda_.model import FunctionKey, not_found, parse_name
 from stepladder.core.names import partition_of
 
 _ASYNC_LIMIT = 1_048_576  # bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 
 
-def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
+def install(invoker: Invoker, asynchronous: EventQueue) -> None:
     """Register the actions."""
 
     @invoker.cloud.action("lambda", "Invoke")
-    def invoke(request: Request) -> Response:
+    def invoke(request: AwsRequest) -> Response:
         headers = request.headers
         qualifier = request.query.get("Qualifier") or str(request.params.get("Qualifier") or "")
         key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region, qualifier)
@@ -56,14 +56,14 @@ def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
         return Response(200, answer, done.outcome.payload)
 
     @invoker.cloud.action("lambda", "InvokeAsync")
-    def invoke_async(request: Request) -> dict[str, int]:
+    def invoke_async(request: AwsRequest) -> dict[str, int]:
         key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region)
         invoker.target(key, qualifier)
         asynchronous.submit(key, qualifier, request.body)
         return {"Status": 202}
 
 
-def _check_reach(invoker: Invoker, request: Request, key: Key, qualifier: str) -> None:
+def _check_reach(invoker: Invoker, request: AwsRequest, key: FunctionKey, qualifier: str) -> None:
     """Refuse what is in another region. What is another account's is for those whom its policy names."""
     if key.region != request.region:
         raise not_found(f"Functions from '{key.region}' are not reachable in this region ('{request.region}')")

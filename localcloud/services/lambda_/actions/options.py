@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from localcloud.cloud import Request
+from localcloud.cloud import AwsRequest
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution.engine import ACCOUNT_CONCURRENCY
 from localcloud.services.lambda_.model import LATEST, Function, invalid, not_found, now, parse_name
-from localcloud.services.lambda_.service import Service, runtime_arn
+from localcloud.services.lambda_.service import LambdaService, runtime_arn
 
 _UNRESERVED = 100  # what AWS keeps for functions without a reservation
 _GIB = 1024**3
@@ -23,13 +23,13 @@ _OWN_MESSAGES = frozenset(
 Handler = Callable[[Function, str, dict[str, Any]], dict[str, Any] | None]
 
 
-def install(service: Service) -> None:
+def install(service: LambdaService) -> None:
     """Register the actions."""
 
     def action(name: str) -> Callable[[Handler], Handler]:
         def register(handler: Handler) -> Handler:
             @service.cloud.action("lambda", name)
-            def locked(request: Request) -> dict[str, Any] | None:
+            def locked(request: AwsRequest) -> dict[str, Any] | None:
                 with service.store.lock:
                     try:
                         function, qualifier = service.find(request)
@@ -50,7 +50,7 @@ def install(service: Service) -> None:
     _account(service)
 
 
-def _concurrency(service: Service, action: Callable[[str], Callable[[Handler], Handler]]) -> None:
+def _concurrency(service: LambdaService, action: Callable[[str], Callable[[Handler], Handler]]) -> None:
     @action("PutFunctionConcurrency")
     def put(function: Function, _qualifier: str, params: dict[str, Any]) -> dict[str, Any]:
         wanted = int(params["ReservedConcurrentExecutions"])
@@ -194,12 +194,12 @@ def _fixed(action: Callable[[str], Callable[[Handler], Handler]]) -> None:
         return management(function, qualifier, params)
 
 
-def _account(service: Service) -> None:
+def _account(service: LambdaService) -> None:
     store = service.store
 
     of_mappings: dict[str, dict[str, str]] = {}
 
-    def tags_of(request: Request, *, changes: bool = True) -> dict[str, str]:
+    def tags_of(request: AwsRequest, *, changes: bool = True) -> dict[str, str]:
         text = str(request.params["Resource"])
         if ":event-source-mapping:" in text:
             return of_mappings.setdefault(text, {})
@@ -210,24 +210,24 @@ def _account(service: Service) -> None:
         return function.tags
 
     @service.cloud.action("lambda", "ListTags")
-    def list_tags(request: Request) -> dict[str, Any]:
+    def list_tags(request: AwsRequest) -> dict[str, Any]:
         with store.lock:
             return {"Tags": dict(tags_of(request, changes=False))}
 
     @service.cloud.action("lambda", "TagResource")
-    def tag(request: Request) -> None:
+    def tag(request: AwsRequest) -> None:
         with store.lock:
             tags_of(request).update(request.params["Tags"])
 
     @service.cloud.action("lambda", "UntagResource")
-    def untag(request: Request) -> None:
+    def untag(request: AwsRequest) -> None:
         with store.lock:
             tags = tags_of(request)
             for name in request.params["TagKeys"]:
                 tags.pop(name, None)
 
     @service.cloud.action("lambda", "GetAccountSettings")
-    def settings(request: Request) -> dict[str, Any]:
+    def settings(request: AwsRequest) -> dict[str, Any]:
         with store.lock:
             own = [f for k, f in store.functions.items() if (k.account, k.region) == (request.account, request.region)]
         return {

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from localcloud.cloud import Request
+from localcloud.cloud import AwsRequest
 from localcloud.services.lambda_.model import LATEST, Function, Policy, conflict, invalid, not_found, stale
-from localcloud.services.lambda_.service import Service
+from localcloud.services.lambda_.service import LambdaService
 
 
-def install(service: Service) -> None:
+def install(service: LambdaService) -> None:
     """Register the actions."""
     policies = Policies(service)
     service.cloud.action("lambda", "AddPermission")(policies.add)
@@ -24,11 +24,11 @@ def install(service: Service) -> None:
 class Policies:
     """The handlers."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: LambdaService) -> None:
         self.service = service
         self.store = service.store
 
-    def add(self, request: Request) -> dict[str, Any]:
+    def add(self, request: AwsRequest) -> dict[str, Any]:
         """AddPermission."""
         params = request.params
         with self.store.lock:
@@ -48,7 +48,7 @@ class Policies:
             function.policies[qualifier] = policy
             return {"Statement": json.dumps(statement)}
 
-    def remove(self, request: Request) -> None:
+    def remove(self, request: AwsRequest) -> None:
         """RemovePermission."""
         params = request.params
         with self.store.lock:
@@ -63,7 +63,7 @@ class Policies:
             if not policy.statements:
                 del function.policies[qualifier]
 
-    def get(self, request: Request) -> dict[str, Any]:
+    def get(self, request: AwsRequest) -> dict[str, Any]:
         """GetPolicy."""
         with self.store.lock:
             function, qualifier = self._find(request)
@@ -73,7 +73,7 @@ class Policies:
             document = {"Version": "2012-10-17", "Id": "default", "Statement": list(policy.statements.values())}
             return {"Policy": json.dumps(document), "RevisionId": policy.revision_id}
 
-    def _find(self, request: Request) -> tuple[Function, str]:
+    def _find(self, request: AwsRequest) -> tuple[Function, str]:
         function, qualifier = self.service.find(request)
         if qualifier == LATEST:
             raise invalid("We currently do not support adding policies for $LATEST.")

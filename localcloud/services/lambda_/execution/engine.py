@@ -19,14 +19,14 @@ from uuid import uuid4
 
 from localcloud.launchers import ImageCode, Launcher, LaunchError, SandboxSpec, ZipCode
 from localcloud.launchers.process import ProcessLauncher
-from localcloud.launchers.runtime_api import Outcome
+from localcloud.launchers.runtime_api import InvocationOutcome
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.lambda_.execution.environments import Environment, Work
-from localcloud.services.lambda_.execution.images import Registry
+from localcloud.services.lambda_.execution.environments import ExecutionEnvironment, InvocationWork
+from localcloud.services.lambda_.execution.images import ImageReader
 from localcloud.services.lambda_.execution.logs import Journal, LogWriter
 from localcloud.services.lambda_.execution.pool import Pool
-from localcloud.services.lambda_.model import LATEST, Function, Key, Revision, conflict
-from localcloud.services.lambda_.service import Service
+from localcloud.services.lambda_.model import LATEST, Function, FunctionKey, Revision, conflict
+from localcloud.services.lambda_.service import LambdaService
 
 ACCOUNT_CONCURRENCY = 1000
 LAUNCHER = "STEPLADDER_LAUNCHER"  # auto (the default), process or container
@@ -36,7 +36,7 @@ LAUNCHER = "STEPLADDER_LAUNCHER"  # auto (the default), process or container
 class Invoked:
     """What an invocation gave. `tail` is the end of its log."""
 
-    outcome: Outcome
+    outcome: InvocationOutcome
     version: str
     request_id: str
     tail: bytes
@@ -44,7 +44,7 @@ class Invoked:
 
 @dataclass(frozen=True)
 class _Target:
-    key: Key
+    key: FunctionKey
     qualifier: str
     revision: Revision
     reserved: int | None
@@ -53,16 +53,16 @@ class _Target:
 class Invoker:
     """Runs invocations."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: LambdaService) -> None:
         self.service = service
         self.cloud = service.cloud
         self.pool = Pool(float(os.environ.get("STEPLADDER_LAMBDA_IDLE_SECONDS", "300")))
         self.logs = LogWriter(service.cloud)
         self.random = random.Random()  # noqa: S311 - weights, not secrets
-        self._running: Counter[Key] = Counter()
+        self._running: Counter[FunctionKey] = Counter()
         self._running_lock = threading.Lock()
         self._number = itertools.count(1)
-        self._registry = Registry(service.cloud)
+        self._registry = ImageReader(service.cloud)
         self._process = ProcessLauncher(service.folder, self._registry)
         self._container: Launcher | None = None
         self._container_tried = False
@@ -74,7 +74,7 @@ class Invoker:
 
     def invoke(
         self,
-        key: Key,
+        key: FunctionKey,
         qualifier: str,
         payload: bytes,
         *,
@@ -91,7 +91,7 @@ class Invoker:
             trace_id = (
                 trace_id or f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]};Parent={uuid4().hex[:16]};Sampled=0"
             )
-            work = Work(request_id, payload or b"{}", arn, trace_id, client_context)
+            work = InvocationWork(request_id, payload or b"{}", arn, trace_id, client_context)
             report = self.pool.run(target.revision.uid, lambda: self._environment(target), work)
         finally:
             with self._running_lock:
@@ -117,7 +117,7 @@ class Invoker:
     def _probe(self, function: Function, revision: Revision) -> SandboxSpec:
         return SandboxSpec(function.key.name, self._code(revision), revision.settings["Architectures"][0], 0, {})
 
-    def target(self, key: Key, qualifier: str) -> _Target:
+    def target(self, key: FunctionKey, qualifier: str) -> _Target:
         """Choose the revision that an invocation runs: an alias with weights draws lots."""
         with self.service.store.lock:
             function = self.service.store.get(key, qualifier)
@@ -176,7 +176,7 @@ class Invoker:
                 "AWS/Lambda", name, dimensions, value, unit, None, account=key.account, region=key.region
             )
 
-    def _environment(self, target: _Target) -> Environment:
+    def _environment(self, target: _Target) -> ExecutionEnvironment:
         key, revision = target.key, target.revision
         settings = revision.settings
         journal = Journal.open(self.logs, key, revision.version, settings["LoggingConfig"])
@@ -188,7 +188,7 @@ class Invoker:
             variables = self._variables(key, revision, journal, address)
             return SandboxSpec(name, code, architecture, int(settings["MemorySize"]), variables)
 
-        return Environment(self.launcher, spec, journal, int(settings["Timeout"]))
+        return ExecutionEnvironment(self.launcher, spec, journal, int(settings["Timeout"]))
 
     def _code(self, revision: Revision) -> ImageCode | ZipCode:
         code, settings = revision.code, revision.settings
@@ -205,7 +205,7 @@ class Invoker:
         path = Path(self.service.code.folder) / code.zip_path
         return ZipCode(path, path.stem, settings["Runtime"], settings["Handler"])
 
-    def _variables(self, key: Key, revision: Revision, journal: Journal, address: str) -> dict[str, str]:
+    def _variables(self, key: FunctionKey, revision: Revision, journal: Journal, address: str) -> dict[str, str]:
         """Return the environment variables.
 
         https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime

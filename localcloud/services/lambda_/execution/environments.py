@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from localcloud.launchers import Ended, Launcher, LaunchError, Sandbox, SandboxSpec
-from localcloud.launchers.runtime_api import TOO_LARGE, Invocation, Outcome, RuntimeApi
+from localcloud.launchers.runtime_api import TOO_LARGE, Invocation, InvocationOutcome, RuntimeApi
 from localcloud.services.lambda_.execution.logs import Journal, iso
 
 INIT_SECONDS = 10.0  # AWS's limit of the init phase; a slower one goes on at the invocation's expense
 
 
 @dataclass(frozen=True)
-class Work:
+class InvocationWork:
     """An invocation that still has no environment."""
 
     request_id: str
@@ -32,10 +32,10 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Report:
+class InvocationReport:
     """How an invocation went: times in milliseconds, `init` None when the environment was warm. The log's last 4 KB."""
 
-    outcome: Outcome
+    outcome: InvocationOutcome
     duration: float
     init: float | None
     tail: bytes
@@ -45,7 +45,7 @@ class NotDelivered(Exception):  # noqa: N818 - an answer, not an error
     """A warm runtime ended before it took the invocation: another environment can have it."""
 
 
-class Environment:
+class ExecutionEnvironment:
     """One execution environment. Not started before its first invocation.
 
     `spec` makes the sandbox's specification for a Runtime API's address. `choose` finds the launcher for it.
@@ -75,10 +75,10 @@ class Environment:
         self._muted = False
         self._cheap = False  # to ask how much memory is used
 
-    def run(self, work: Work) -> Report:
+    def run(self, work: InvocationWork) -> InvocationReport:
         """Run one invocation to its end, whatever that is."""
         init = None
-        failed: Outcome | None = None
+        failed: InvocationOutcome | None = None
         if self._sandbox is None:
             started = time.monotonic()
             failed = self._start(work)
@@ -100,7 +100,7 @@ class Environment:
         )
         if self.dead:
             self.kill()
-        return Report(outcome, duration, init, self._journal.tail())
+        return InvocationReport(outcome, duration, init, self._journal.tail())
 
     def kill(self) -> None:
         """End the sandbox and its Runtime API."""
@@ -119,7 +119,7 @@ class Environment:
         if self._memory and self._used > self._memory:
             sandbox.kill()
 
-    def _start(self, work: Work) -> Outcome | None:
+    def _start(self, work: InvocationWork) -> InvocationOutcome | None:
         probe = self._spec("")
         self._memory = probe.memory_mb
         try:
@@ -138,17 +138,17 @@ class Environment:
             self.dead = True
             message = f"RequestId: {work.request_id} Error: {error}"
             self._journal.line(f"{message}\t{error.error_type}")
-            return Outcome.failed(error.error_type, message)
+            return InvocationOutcome.failed(error.error_type, message)
         limit = INIT_SECONDS + self._timeout
         kind, value = self._event(limit)
         if kind == "ready":
             return None
         self.dead = True
         if kind == "init_error":
-            return cast(Outcome, value)
+            return cast(InvocationOutcome, value)
         return self._failure(work, kind, value, limit)
 
-    def _invoke(self, work: Work) -> Outcome:
+    def _invoke(self, work: InvocationWork) -> InvocationOutcome:
         assert self._api is not None  # noqa: S101 - started
         deadline = time.monotonic() + self._timeout
         self._api.offer(
@@ -164,7 +164,7 @@ class Environment:
         while True:
             kind, value = self._event(max(0.0, deadline - time.monotonic()))
             if kind == "outcome" and value[0] == work.request_id:
-                outcome = cast(Outcome, value[1])
+                outcome = cast(InvocationOutcome, value[1])
                 self.dead = outcome.error_type == TOO_LARGE  # the runtime doesn't survive being told so
                 return outcome
             if kind in ("ended", "timeout"):
@@ -173,17 +173,17 @@ class Environment:
                     raise NotDelivered
                 return self._failure(work, kind, value, self._timeout)
 
-    def _failure(self, work: Work, kind: str, ended: Ended | None, limit: float) -> Outcome:
+    def _failure(self, work: InvocationWork, kind: str, ended: Ended | None, limit: float) -> InvocationOutcome:
         if kind == "timeout":
             message = f"Task timed out after {limit:.2f} seconds"
             if self._sandbox is not None:
                 self._sandbox.drain()
             self._journal.line(f"{iso()} {work.request_id} {message}")
-            return Outcome.failed("Sandbox.Timedout", f"RequestId: {work.request_id} Error: {message}")
+            return InvocationOutcome.failed("Sandbox.Timedout", f"RequestId: {work.request_id} Error: {message}")
         assert ended is not None  # noqa: S101 - the only other kind
         message = f"RequestId: {work.request_id} Error: {ended.describe()}"
         self._journal.line(f"{message}\nRuntime.ExitError")
-        return Outcome.failed("Runtime.ExitError", message)
+        return InvocationOutcome.failed("Runtime.ExitError", message)
 
     def _event(self, timeout: float) -> tuple[str, Any]:
         try:

@@ -15,7 +15,7 @@ from uuid import uuid4
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution.engine import Invoked, Invoker
 from localcloud.services.lambda_.execution.logs import iso
-from localcloud.services.lambda_.model import LATEST, Key
+from localcloud.services.lambda_.model import LATEST, FunctionKey
 
 _RETRIES = 2
 _MAX_AGE = 21_600  # seconds
@@ -26,13 +26,13 @@ _WORKERS = 64
 
 @dataclass(frozen=True)
 class _Event:
-    key: Key
+    key: FunctionKey
     qualifier: str
     payload: bytes
     request_id: str
 
 
-class Asynchronous:
+class EventQueue:
     """The event queue. Kept in memory: what waits when the cloud ends is lost."""
 
     def __init__(self, invoker: Invoker) -> None:
@@ -41,7 +41,7 @@ class Asynchronous:
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="lambda-event")
         self._stopped = threading.Event()
 
-    def submit(self, key: Key, qualifier: str, payload: bytes) -> str:
+    def submit(self, key: FunctionKey, qualifier: str, payload: bytes) -> str:
         """Queue an event. Return its request id."""
         event = _Event(key, qualifier, payload, str(uuid4()))
         self._workers.submit(self._deliver, event)

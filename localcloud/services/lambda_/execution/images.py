@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from localcloud.launchers import ImageCode
 
 
-class Registry:
+class ImageReader:
     """Reads images by digest, of any account and region."""
 
     def __init__(self, cloud: Cloud) -> None:

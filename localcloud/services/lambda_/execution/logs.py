@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import uuid4
 
-from localcloud.services.lambda_.model import Key
+from localcloud.services.lambda_.model import FunctionKey
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -107,7 +107,7 @@ class Journal:
         self._tail: list[str] = []
 
     @classmethod
-    def open(cls, writer: Writer, key: Key, version: str, logging: dict[str, str]) -> Journal:
+    def open(cls, writer: Writer, key: FunctionKey, version: str, logging: dict[str, str]) -> Journal:
         """Name a new stream: `YYYY/MM/DD/[version]<32 hex>`."""
         name = f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{uuid4().hex}"
         return cls(

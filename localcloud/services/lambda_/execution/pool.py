@@ -7,13 +7,18 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from localcloud.services.lambda_.execution.environments import Environment, NotDelivered, Report, Work
+from localcloud.services.lambda_.execution.environments import (
+    ExecutionEnvironment,
+    InvocationReport,
+    InvocationWork,
+    NotDelivered,
+)
 
 IDLE_SECONDS = 300.0
 _POLL_SECONDS = 0.25  # between looks at memory and idleness
 
 
-def _kill(environments: list[Environment]) -> None:
+def _kill(environments: list[ExecutionEnvironment]) -> None:
     for environment in environments:
         environment.kill()
 
@@ -23,14 +28,14 @@ class Pool:
 
     def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
         self.idle_seconds = idle_seconds
-        self._idle: dict[str, list[Environment]] = defaultdict(list)
-        self._all: set[Environment] = set()
+        self._idle: dict[str, list[ExecutionEnvironment]] = defaultdict(list)
+        self._all: set[ExecutionEnvironment] = set()
         self._retired: set[str] = set()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         threading.Thread(target=self._watch, daemon=True, name="lambda-pool").start()
 
-    def run(self, uid: str, make: Callable[[], Environment], work: Work) -> Report:
+    def run(self, uid: str, make: Callable[[], ExecutionEnvironment], work: InvocationWork) -> InvocationReport:
         """Run an invocation in a warm environment, or in a new one."""
         while True:
             environment = self._take(uid) or self._add(make())
@@ -64,7 +69,7 @@ class Pool:
         with self._lock:
             return len(self._idle[uid])
 
-    def _take(self, uid: str) -> Environment | None:
+    def _take(self, uid: str) -> ExecutionEnvironment | None:
         with self._lock:
             idle = self._idle[uid]
             while idle:
@@ -75,13 +80,13 @@ class Pool:
                 self._all.discard(environment)
         return None
 
-    def _add(self, environment: Environment) -> Environment:
+    def _add(self, environment: ExecutionEnvironment) -> ExecutionEnvironment:
         environment.busy = True
         with self._lock:
             self._all.add(environment)
         return environment
 
-    def _give_back(self, uid: str, environment: Environment) -> None:
+    def _give_back(self, uid: str, environment: ExecutionEnvironment) -> None:
         environment.idle_since = time.monotonic()
         with self._lock:
             environment.busy = False

@@ -17,11 +17,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from localcloud.cloud import Request
+from localcloud.cloud import AwsRequest
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution.engine import Invoker
-from localcloud.services.lambda_.model import Key, conflict, invalid, not_found, parse_name
-from localcloud.services.lambda_.service import Service, paged
+from localcloud.services.lambda_.model import FunctionKey, conflict, invalid, not_found, parse_name
+from localcloud.services.lambda_.service import LambdaService, paged
 from localcloud.services.lambda_.triggers.sqs_records import failures, record
 from stepladder.core.names import partition_of
 
@@ -35,7 +35,7 @@ _OPTIONS = ("BatchSize", "MaximumBatchingWindowInSeconds", "FunctionResponseType
 class SourceMapping:
     """One mapping: `config` as AWS answers it."""
 
-    key: Key
+    key: FunctionKey
     qualifier: str
     config: dict[str, Any]
     stopped: threading.Event = field(default_factory=threading.Event)
@@ -51,7 +51,7 @@ class SourceMapping:
 class Sources:
     """The actions and the pollers."""
 
-    def __init__(self, service: Service, invoker: Invoker) -> None:
+    def __init__(self, service: LambdaService, invoker: Invoker) -> None:
         self.service = service
         self.cloud = service.cloud
         self.invoker = invoker
@@ -64,7 +64,7 @@ class Sources:
             self.cloud.action("lambda", f"{verb}EventSourceMapping")(getattr(self, verb.lower()))
         self.cloud.action("lambda", "ListEventSourceMappings")(self.list_all)
 
-    def create(self, request: Request) -> dict[str, Any]:
+    def create(self, request: AwsRequest) -> dict[str, Any]:
         """CreateEventSourceMapping, of a queue."""
         params = request.params
         arn = str(params.get("EventSourceArn") or "")
@@ -102,12 +102,12 @@ class Sources:
         self._start(mapping)
         return {**config, "State": "Creating"}
 
-    def get(self, request: Request) -> dict[str, Any]:
+    def get(self, request: AwsRequest) -> dict[str, Any]:
         """GetEventSourceMapping."""
         with self.lock:
             return dict(self._find(request).config)
 
-    def update(self, request: Request) -> dict[str, Any]:
+    def update(self, request: AwsRequest) -> dict[str, Any]:
         """UpdateEventSourceMapping."""
         with self.lock:
             mapping = self._find(request)
@@ -122,7 +122,7 @@ class Sources:
         self._start(mapping)
         return {**mapping.config, "State": "Updating"}
 
-    def delete(self, request: Request) -> dict[str, Any]:
+    def delete(self, request: AwsRequest) -> dict[str, Any]:
         """DeleteEventSourceMapping."""
         with self.lock:
             mapping = self._find(request)
@@ -130,7 +130,7 @@ class Sources:
             mapping.stopped.set()
             return {**mapping.config, "State": "Deleting"}
 
-    def list_all(self, request: Request) -> dict[str, Any]:
+    def list_all(self, request: AwsRequest) -> dict[str, Any]:
         """ListEventSourceMappings, of a function or of a queue."""
         params = request.params
         with self.lock:
@@ -143,12 +143,12 @@ class Sources:
             rows = [row for row in rows if row["FunctionArn"] == arn]
         return paged(request, "EventSourceMappings", rows)
 
-    def dump(self) -> list[tuple[Key, str, dict[str, Any]]]:
+    def dump(self) -> list[tuple[FunctionKey, str, dict[str, Any]]]:
         """Return what is to be saved."""
         with self.lock:
             return [(m.key, m.qualifier, dict(m.config)) for m in self.mappings.values()]
 
-    def restore(self, saved: list[tuple[Key, str, dict[str, Any]]]) -> None:
+    def restore(self, saved: list[tuple[FunctionKey, str, dict[str, Any]]]) -> None:
         """Take back what `dump` returned and poll again."""
         for key, qualifier, config in saved:
             mapping = SourceMapping(key, qualifier, config)
@@ -161,7 +161,7 @@ class Sources:
             for mapping in self.mappings.values():
                 mapping.stopped.set()
 
-    def _find(self, request: Request) -> SourceMapping:
+    def _find(self, request: AwsRequest) -> SourceMapping:
         try:
             return self.mappings[str(request.params["UUID"])]
         except KeyError:

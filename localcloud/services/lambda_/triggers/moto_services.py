@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from localcloud.cloud import Request, Response
+from localcloud.cloud import AwsRequest, Response
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.actions.permissions import allows
 from localcloud.services.lambda_.execution.engine import Invoker
-from localcloud.services.lambda_.execution.event_queue import Asynchronous
+from localcloud.services.lambda_.execution.event_queue import EventQueue
 from localcloud.services.lambda_.execution.logs import iso
 from localcloud.services.lambda_.model import parse_name
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _STACKS = ("CreateStack", "UpdateStack", "DeleteStack", "ExecuteChangeSet", "CreateChangeSet")
 
 
-def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
+def install(invoker: Invoker, asynchronous: EventQueue) -> None:
     """Put ourselves in the place of Moto's backend."""
 
     def get_backend(account_id: str, region: str) -> Backend:
@@ -42,12 +42,12 @@ def install(invoker: Invoker, asynchronous: Asynchronous) -> None:
     ).start()  # the import would keep the cloud from ready
 
     @invoker.cloud.action("cloudformation", *_STACKS)
-    def stacks(request: Request) -> Response:
+    def stacks(request: AwsRequest) -> Response:
         _redirect_permissions(invoker.cloud)
         return request.forward_raw()
 
     @invoker.cloud.action("events", "PutEvents")
-    def put_events(request: Request) -> Response:
+    def put_events(request: AwsRequest) -> Response:
         _redirect_events(get_backend)
         return request.forward_raw()
 
@@ -84,17 +84,17 @@ def _redirect_events(get_backend: Callable[[str, str], Backend]) -> None:
 class Backend:
     """What Moto's services use of its LambdaBackend, for one account and region."""
 
-    def __init__(self, invoker: Invoker, asynchronous: Asynchronous, account: str, region: str) -> None:
+    def __init__(self, invoker: Invoker, asynchronous: EventQueue, account: str, region: str) -> None:
         self._invoker = invoker
         self._asynchronous = asynchronous
         self._account = account
         self._region = region
 
-    def get_function(self, name: str, *_args: Any, **_kwargs: Any) -> Called:
+    def get_function(self, name: str, *_args: Any, **_kwargs: Any) -> InvokedResponse:
         """Return a function by name or ARN. Raises ResourceNotFoundException as a Moto error would."""
         key, qualifier = parse_name(name, self._account, self._region)
         self._invoker.target(key, qualifier)
-        return Called(self, name)
+        return InvokedResponse(self, name)
 
     def invoke(self, function_name: str, qualifier: str | None, body: Any, *_args: Any, **_kwargs: Any) -> str:
         """Invoke asynchronously, as EventBridge and Secrets Manager do."""
@@ -136,7 +136,7 @@ class Backend:
         """Subscriptions of log groups to functions aren't offered."""
 
 
-class Called:
+class InvokedResponse:
     """A function as S3's notifications see it."""
 
     def __init__(self, backend: Backend, name: str) -> None:

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from localcloud.cloud import Cloud, Request, Response
+from localcloud.cloud import AwsRequest, Cloud, Response
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution.engine import Invoker
-from localcloud.services.lambda_.execution.event_queue import Asynchronous
+from localcloud.services.lambda_.execution.event_queue import EventQueue
 from localcloud.services.lambda_.model import not_found, parse_name
 from localcloud.services.lambda_.triggers.cron import due_times, is_zone
 from localcloud.services.lambda_.triggers.moto_services import Backend
@@ -41,7 +41,7 @@ def install(cloud: Cloud) -> None:
     """Refuse the expressions that AWS refuses. The rest of both services is Moto's."""
 
     @cloud.action("scheduler", "CreateSchedule", "UpdateSchedule")
-    def schedule(request: Request) -> Response:
+    def schedule(request: AwsRequest) -> Response:
         expression = str(request.params.get("ScheduleExpression", ""))
         _check(expression, f"Invalid Schedule Expression {expression}.", rule=False)
         zone = str(request.params.get("ScheduleExpressionTimezone") or "UTC")
@@ -51,7 +51,7 @@ def install(cloud: Cloud) -> None:
         return request.forward_raw()
 
     @cloud.action("events", "PutRule")
-    def rule(request: Request) -> Response:
+    def rule(request: AwsRequest) -> Response:
         if expression := str(request.params.get("ScheduleExpression") or ""):
             _check(expression, "Parameter ScheduleExpression is not valid.", rule=True)
         return request.forward_raw()
@@ -76,7 +76,7 @@ def _check_input(target: Mapping[str, Any]) -> None:
 class Schedules:
     """Looks at Moto's schedules and calls what is due."""
 
-    def __init__(self, invoker: Invoker, asynchronous: Asynchronous) -> None:
+    def __init__(self, invoker: Invoker, asynchronous: EventQueue) -> None:
         self._invoker = invoker
         self._cloud = invoker.cloud
         self._asynchronous = asynchronous

@@ -30,7 +30,7 @@ class _MalformedError(ValueError):
 
 
 @dataclass
-class Answer:
+class UrlResponse:
     """An HTTP answer. `why` says for the cloud's log what was wrong with the function's."""
 
     status: int
@@ -39,30 +39,30 @@ class Answer:
     why: str = ""
 
 
-def message(status: int, text: str | None, **headers: str) -> Answer:
+def message(status: int, text: str | None, **headers: str) -> UrlResponse:
     """Answer as Lambda itself does where no function is called."""
     given = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return Answer(status, [("Content-Type", _JSON), *given], _text({"Message": text}).encode())
+    return UrlResponse(status, [("Content-Type", _JSON), *given], _text({"Message": text}).encode())
 
 
-def broken(why: str = "") -> Answer:
+def broken(why: str = "") -> UrlResponse:
     """Answer for a function that failed, or returned what no HTTP answer can be made of."""
-    return Answer(HTTPStatus.BAD_GATEWAY, [("Content-Type", "text/plain")], b"Internal Server Error", why)
+    return UrlResponse(HTTPStatus.BAD_GATEWAY, [("Content-Type", "text/plain")], b"Internal Server Error", why)
 
 
-def mapped(payload: bytes) -> Answer:
+def mapped(payload: bytes) -> UrlResponse:
     """Turn what the function returned into an HTTP answer. With no statusCode all of it is the body."""
     try:
         value = json.loads(payload or b"null", parse_constant=_no_constant)
         if not isinstance(value, dict) or "statusCode" not in value:
-            return Answer(HTTPStatus.OK, [("Content-Type", _JSON)], _text(value).encode())
+            return UrlResponse(HTTPStatus.OK, [("Content-Type", _JSON)], _text(value).encode())
         headers = _headers(value.get("headers"))
         if "content-type" not in {name.lower() for name, _ in headers}:
             headers.append(("Content-Type", _JSON))
         headers += [("Set-Cookie", _header("Set-Cookie", cookie)) for cookie in _cookies(value.get("cookies"))]
         if sum(len(name) + len(sent) for name, sent in headers) > _HEAD_LIMIT or len(headers) > _HEADERS_LIMIT:
             raise _MalformedError("its headers are more than clients take")
-        return Answer(_status(value["statusCode"]), headers, _body(value))
+        return UrlResponse(_status(value["statusCode"]), headers, _body(value))
     except (ValueError, RecursionError) as error:
         return broken(str(error))
 

@@ -13,17 +13,17 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from localcloud.cloud import Environ, Request
+from localcloud.cloud import AwsRequest, Environ
 from localcloud.http.function_addresses import FUNCTION_PATH as PREFIX
 from localcloud.http.server import reason
 from localcloud.launchers.runtime_api import REQUEST_LIMIT
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.actions.permissions import allows
 from localcloud.services.lambda_.execution.engine import Invoker
-from localcloud.services.lambda_.model import Function, Key, conflict, invalid, not_found, now
-from localcloud.services.lambda_.service import Service
+from localcloud.services.lambda_.model import Function, FunctionKey, conflict, invalid, not_found, now
+from localcloud.services.lambda_.service import LambdaService
 from localcloud.services.lambda_.triggers import url_events as events
-from localcloud.services.lambda_.triggers.url_responses import Answer, broken, mapped, message
+from localcloud.services.lambda_.triggers.url_responses import UrlResponse, broken, mapped, message
 
 HOST = ".lambda-url.localhost"
 _FORBIDDEN = (
@@ -32,7 +32,7 @@ _FORBIDDEN = (
 )
 
 
-def install(service: Service, invoker: Invoker) -> None:
+def install(service: LambdaService, invoker: Invoker) -> None:
     """Register the actions and the path."""
     configs = Configs(service)
     for verb in ("Create", "Get", "Update", "Delete"):
@@ -43,7 +43,7 @@ def install(service: Service, invoker: Invoker) -> None:
     service.cloud.hosts = urls.by_host
 
 
-def url_id(key: Key, qualifier: str) -> str:
+def url_id(key: FunctionKey, qualifier: str) -> str:
     """Return the id of a function's URL: 32 lower-case letters and digits, the same each time."""
     digest = hashlib.sha256(f"{key.arn}:{qualifier}".encode()).digest()
     return base64.b32encode(digest).decode().lower()[:32]
@@ -52,11 +52,11 @@ def url_id(key: Key, qualifier: str) -> str:
 class Configs:
     """The handlers of FunctionUrlConfig."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: LambdaService) -> None:
         self.service = service
         self.store = service.store
 
-    def create(self, request: Request) -> dict[str, Any]:
+    def create(self, request: AwsRequest) -> dict[str, Any]:
         """CreateFunctionUrlConfig, of the function or of an alias."""
         with self.store.lock:
             function, qualifier = self.service.find(request)
@@ -71,31 +71,31 @@ class Configs:
             function.urls[qualifier] = self._changed(config, request.params)
             return self._written(request, function, qualifier)
 
-    def get(self, request: Request) -> dict[str, Any]:
+    def get(self, request: AwsRequest) -> dict[str, Any]:
         """GetFunctionUrlConfig."""
         with self.store.lock:
             return self._written(request, *self._find(request))
 
-    def update(self, request: Request) -> dict[str, Any]:
+    def update(self, request: AwsRequest) -> dict[str, Any]:
         """UpdateFunctionUrlConfig."""
         with self.store.lock:
             function, qualifier = self._find(request)
             function.urls[qualifier] = self._changed(function.urls[qualifier], request.params)
             return self._written(request, function, qualifier)
 
-    def delete(self, request: Request) -> None:
+    def delete(self, request: AwsRequest) -> None:
         """DeleteFunctionUrlConfig."""
         with self.store.lock:
             function, qualifier = self._find(request)
             del function.urls[qualifier]
 
-    def list(self, request: Request) -> dict[str, Any]:
+    def list(self, request: AwsRequest) -> dict[str, Any]:
         """ListFunctionUrlConfigs."""
         with self.store.lock:
             function, _ = self.service.find(request)
             return {"FunctionUrlConfigs": [self._written(request, function, qualifier) for qualifier in function.urls]}
 
-    def _find(self, request: Request) -> tuple[Function, str]:
+    def _find(self, request: AwsRequest) -> tuple[Function, str]:
         function, qualifier = self.service.find(request)
         if qualifier not in function.urls:
             raise not_found("The resource you requested does not exist.")
@@ -107,7 +107,7 @@ class Configs:
         given = {name: params[name] for name in ("AuthType", "Cors", "InvokeMode") if params.get(name)}
         return {**config, **given, "LastModifiedTime": now()}
 
-    def _written(self, request: Request, function: Function, qualifier: str) -> dict[str, Any]:
+    def _written(self, request: AwsRequest, function: Function, qualifier: str) -> dict[str, Any]:
         arn = f"{function.key.arn}:{qualifier}" if qualifier else function.key.arn
         url = f"{request.origin}{PREFIX}{url_id(function.key, qualifier)}/"
         return {"FunctionUrl": url, "FunctionArn": arn, **function.urls[qualifier]}
@@ -116,7 +116,7 @@ class Configs:
 class Urls:
     """The WSGI app behind the path, and behind host names of functions' own."""
 
-    def __init__(self, service: Service, invoker: Invoker) -> None:
+    def __init__(self, service: LambdaService, invoker: Invoker) -> None:
         self.service = service
         self.invoker = invoker
 
@@ -134,7 +134,7 @@ class Urls:
         path, _, query = environ["RAW_URI"].partition("?")
         return _send(self._answer(environ, identity, _requested_host(environ), path, query), environ, start_response)
 
-    def _answer(self, environ: Environ, identity: str, host: str, path: str, query: str) -> Answer:
+    def _answer(self, environ: Environ, identity: str, host: str, path: str, query: str) -> UrlResponse:
         target = self._find(identity)
         if target is None:  # as AWS answers (LocalStack's recording, test_lambda_url_non_existing_url)
             return message(403, None, x_amzn_ErrorType="AccessDeniedException")
@@ -142,7 +142,7 @@ class Urls:
         config = function.urls[qualifier]
         cors = _cors(config.get("Cors") or {}, environ)
         if environ["REQUEST_METHOD"] == "OPTIONS" and config.get("Cors") and "HTTP_ORIGIN" in environ:
-            return Answer(200, list(cors.items()))
+            return UrlResponse(200, list(cors.items()))
         signer = events.signer(environ)
         if not self._may(function, qualifier, signed=bool(signer)):
             return message(403, _FORBIDDEN, x_amzn_ErrorType="AccessDeniedException")
@@ -182,14 +182,14 @@ class Urls:
             )
 
 
-def _send(answer: Answer, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _send(answer: UrlResponse, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     headers = [(name, value) for name, value in answer.headers if name.lower() != "content-length"]
     headers.append(("Content-Length", str(len(answer.body))))
     start_response(f"{answer.status} {reason(answer.status)}", headers)
     return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body]
 
 
-def _keep_below(answer: Answer, prefix: str, host: str) -> None:
+def _keep_below(answer: UrlResponse, prefix: str, host: str) -> None:
     """Write redirects within the function as redirects below its path, as a proxy does."""
     for place, (name, value) in enumerate(answer.headers):
         if name.lower() == "location":

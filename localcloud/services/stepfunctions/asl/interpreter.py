@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from localcloud.clock import Clock
+from localcloud.clock import CloudClock
 from localcloud.services.stepfunctions.asl import choice, intrinsics
 from localcloud.services.stepfunctions.asl.errors import Aborted, StateError, runtime_error
 from localcloud.services.stepfunctions.asl.fail_and_wait import failure, wait_seconds
@@ -36,21 +36,21 @@ from localcloud.services.stepfunctions.asl.states import (
 MAP_THREADS = 40
 
 
-class Tasks(Protocol):
+class TaskRunner(Protocol):
     """What carries out the Task states."""
 
-    def run(self, run: Run, task: Task) -> Any:
+    def run(self, run: Interpreter, task: Task) -> Any:
         """Carry out a task and return its result. `StateError` when it fails, `Aborted` when it must stop."""
 
 
-class Run:
+class Interpreter:
     """Interpret one execution. `checkpoints` may come from an earlier, failed run."""
 
     def __init__(
         self,
-        clock: Clock,
+        clock: CloudClock,
         history: History,
-        tasks: Tasks,
+        tasks: TaskRunner,
         context: dict[str, Any],
         checkpoints: dict[Where, Checkpoint],
     ) -> None:
