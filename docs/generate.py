@@ -20,6 +20,7 @@ from typing import Any
 
 from stepladder.collections import namespace, project
 from stepladder.core.errors import BadInputError, ExitCode
+from stepladder.ledger.schema import KINDS
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.load import DEFAULTS, load
 from stepladder.settings.overrides import PREFIX
@@ -198,6 +199,39 @@ def escaped(cell: str) -> str:
     return cell.replace("|", "\\|") if "`" in cell else cell.replace("|", "\\|").replace("<", "&lt;")
 
 
+TYPES = {"str": "S", "int": "N", "bool": "BOOL"}
+"""DynamoDB's types by Python's."""
+
+
+LEDGER = """# The ledger
+
+Written by `docs/generate.py` from `stepladder/ledger/schema.py`; a test compares.
+
+One DynamoDB table, `<project>-releases`, with the keys `pk` and `sk`. Times are ISO 8601, UTC. An empty text is left
+out. The writers are stepladder's commands, the state machine's definition and the pipeline's functions; one in
+parentheses does not always write the attribute.
+"""
+
+
+def ledger() -> str:
+    """Return docs/reference/ledger.md: a table of attributes for each kind of item."""
+    parts = [LEDGER]
+    for kind in KINDS:
+        keys = [re.sub(r"\{(\w+)\}", r"<\1>", pattern) for pattern in (kind.pk, kind.sk)]
+        rows = [
+            (f"`{field.name}`", TYPES[str(field.type)], field.metadata["about"], writers(field.metadata))
+            for field in kind.attributes
+        ]
+        parts.append(f"## `{keys[0]}`, `{keys[1]}`\n\n{kind.about[0].upper()}{kind.about[1:]}.\n")
+        parts.append(table(("attribute", "type", "what it is", "written by"), rows))
+    return "\n".join(parts)
+
+
+def writers(metadata: Mapping[str, Any]) -> str:
+    """Return who writes an attribute, in parentheses those who don't always."""
+    return ", ".join([*metadata["by"], *(f"({writer})" for writer in metadata["may"])])
+
+
 def reference() -> str:
     """Return docs/reference/README.md."""
     codes = [(f"{int(code)}", text) for code, text in EXIT_CODES.items()]
@@ -275,6 +309,7 @@ def documents() -> dict[Path, str]:
     return {
         ROOT / "docs" / "reference" / "README.md": reference(),
         ROOT / "docs" / "decisions" / "README.md": decisions(),
+        ROOT / "docs" / "reference" / "ledger.md": ledger(),
         front: readme(front.read_text("utf-8")),
         ROOT / "template" / "stepladder_template" / "packages.txt": packages(),
         **cookiecutter_text.documents(ROOT),

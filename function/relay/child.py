@@ -17,6 +17,7 @@ import outcome
 from shared import aws, ledger, relay_client
 from shared.errors import StillRollingBackError
 
+from stepladder.ledger import schema
 from stepladder.promotion.contract import ExecutionInput, RungInput, StateError, TargetInput, Verdict
 from stepladder.promotion.relay_requests import (
     AnswerChildRequest,
@@ -110,8 +111,8 @@ def _poll(request: PollChildRequest | AnswerChildRequest, is_waiting: Callable[[
         execution = aws.client("stepfunctions").describe_execution(executionArn=child_arn)
         if execution["status"] != "RUNNING":
             return outcome.read(execution, request["target"]["environment"])
-        token = ledger.get(f"climb#{_name(child_arn)}", "verdict").get("token", "")
-        if token and is_waiting(token):
+        question = ledger.read(schema.VERDICT, execution=_name(child_arn))
+        if question and question.token and is_waiting(question.token):
             return {"state": "waiting", "outcome": "", "error": "", "cause": ""}
         if time.monotonic() + pause > deadline:
             return {"state": "climbing", "outcome": "", "error": "", "cause": ""}

@@ -10,8 +10,9 @@ from typing import Any, cast
 
 import restore
 from shared import aws, ledger, relay_client, serving
-from shared.errors import RollbackFailedError
+from shared.errors import RollbackFailedError, TransientError
 
+from stepladder.ledger.schema import FAILED, PROMOTE, SUCCEEDED, Holder, ReleaseEntry
 from stepladder.promotion.contract import (
     ExecutionInput,
     ReleaseInput,
@@ -131,24 +132,27 @@ def _finished(
 ) -> TargetOutcome | None:
     """Return the outcome of a target that needs nothing but its lock given back; None for one that needs more."""
     entry = ledger.entry(environment, release_id, arn)
-    if ledger.lock(environment).get("run_id") == arn:
-        if entry.get("result") != "succeeded" and not end:
+    if ledger.is_held(environment, arn):
+        if not (entry and entry.result == SUCCEEDED) and not end:
             return None
         ledger.give_lock_back(environment, arn)
     known = end or _outcome(environment, unwritten)
-    result = cast("TargetResult", entry.get("result", known["outcome"]))
-    return _outcome(environment, result, known["error"], entry.get("cause", known["cause"]))
+    if not entry:
+        return known
+    return _outcome(environment, cast("TargetResult", entry.result), known["error"], entry.cause or known["cause"])
 
 
 def _unfinished(arn: str, release: ReleaseInput, target: TargetInput, cause: str, patience: float) -> TargetOutcome:
     """Restore a target that the execution left behind, record how that went and give its lock back."""
     environment = target["environment"]
     lock = ledger.lock(environment)
+    if not lock:
+        raise TransientError(f"the lock of {environment} was given back meanwhile")
     restored, result, why = _restore(release, target, lock, patience)
     entry = ledger.entry(environment, release["id"], arn)
-    if entry and (result == "failed" or ledger.lock(environment).get("run_id") != arn):
+    if entry and (result == FAILED or not ledger.is_held(environment, arn)):
         # another call did all of it meanwhile: what it recorded is how this ended
-        outcome = _outcome(environment, cast("TargetResult", entry["result"]), "Abandoned", entry.get("cause", ""))
+        outcome = _outcome(environment, cast("TargetResult", entry.result), "Abandoned", entry.cause)
     elif result == "failed" and not restored.version and _serves(target, release["digest"]):
         # a rung that ran the image already: nothing was to be released there, and nothing is to be recorded
         outcome = _outcome(environment, "unchanged")
@@ -160,41 +164,38 @@ def _unfinished(arn: str, release: ReleaseInput, target: TargetInput, cause: str
 
 
 def _restore(
-    release: ReleaseInput, target: TargetInput, lock: Mapping[str, str], patience: float
+    release: ReleaseInput, target: TargetInput, lock: Holder, patience: float
 ) -> tuple[restore.Restored, TargetResult, str]:
     """Restore a target; return what that did, how it ended, and why it failed (empty when it didn't)."""
     try:
-        restored = restore.restore(release["id"], target, lock["previous_version"], lock.get("version", ""), patience)
+        restored = restore.restore(release["id"], target, lock.previous_version, lock.version, patience)
     except RollbackFailedError as error:
         return restore.Restored(False, error.deployment_id, error.version), "rollback_failed", str(error)
     # another call may have restored it, and given the lock back, since the lock was read
-    return restored, "rolled_back" if restored.moved or lock.get("moved_to") else "failed", ""
+    return restored, "rolled_back" if restored.moved or lock.moved_to else "failed", ""
 
 
-def _record(
-    arn: str, release: ReleaseInput, lock: Mapping[str, str], restored: restore.Restored, outcome: TargetOutcome
-) -> None:
-    previous = lock["previous_version"]
-    ledger.record(
-        outcome["environment"],
-        release["id"],
-        {
-            "kind": "promote",
-            "version": restored.version,
-            "previous_version": "" if previous == serving.LATEST else previous,
-            "digest": release["digest"],
-            "git_commit": release["git_commit"],
-            "requested_by": release["requested_by"],
-            "input_key": release.get("input_key", ""),
-            "hotfix": bool(release.get("hotfix", False)),
-            "execution_arn": arn,
-            "deployment_id": restored.deployment_id,
-            "result": outcome["outcome"],
-            "cause": outcome["cause"],
-            "started_at": lock["since"],
-            "ended_at": ledger.stamp(time.time()),
-        },
+def _record(arn: str, release: ReleaseInput, lock: Holder, restored: restore.Restored, outcome: TargetOutcome) -> None:
+    previous = lock.previous_version
+    entry = ReleaseEntry(
+        release_id=release["id"],
+        environment=outcome["environment"],
+        kind=PROMOTE,
+        version=restored.version,
+        previous_version="" if previous == serving.LATEST else previous,
+        digest=release["digest"],
+        git_commit=release["git_commit"],
+        requested_by=release["requested_by"],
+        result=outcome["outcome"],
+        started_at=lock.since,
+        ended_at=ledger.stamp(time.time()),
+        cause=outcome["cause"],
+        execution_arn=arn,
+        deployment_id=restored.deployment_id,
+        input_key=release.get("input_key", ""),
+        hotfix=bool(release.get("hotfix", False)),
     )
+    ledger.record(entry)
 
 
 def _serves(target: TargetInput, digest: str) -> bool:

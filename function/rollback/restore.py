@@ -9,6 +9,7 @@ from shared import aws, deployments, ledger, serving
 from shared.deployments import Deployment
 from shared.errors import NotServedError, RefusedError, RollbackFailedError, SmokeFailedError, StillRollingBackError
 
+from stepladder.ledger import schema
 from stepladder.promotion.contract import TargetInput
 from stepladder.promotion.requests import AliasServes
 
@@ -54,7 +55,8 @@ def restore(release_id: str, target: TargetInput, previous: str, version: str, p
         raise
     if not deployment:
         if previous == serving.LATEST:  # put back before, by a call whose answer was lost
-            moved = moved or (bool(version) and ledger.lock(target["environment"]).get("moved_to") == version)
+            lock = ledger.lock(target["environment"])
+            moved = moved or bool(version and lock and lock.moved_to == version)
         return Restored(moved, version=version)
     cause, blames_version = _judge(deployment)
     return Restored(moved, deployment.id, version, cause, blames_version)
@@ -167,8 +169,8 @@ def _judge(deployment: Deployment) -> tuple[str, bool]:
 
     The hook's own sentence counts where it left one, else CodeDeploy's.
     """
-    hook = ledger.get(f"deployment#{deployment.id}", "hook")
+    hook = ledger.read(schema.HOOK, deployment=deployment.id)
     if hook:
-        return hook["why"], hook.get("error") == _SMOKE_FAILED
+        return hook.why, hook.error == _SMOKE_FAILED
     ended = deployments.get(deployment.id)
     return ended.why, ended.error == _ALARM

@@ -1,17 +1,21 @@
-"""The few items of the ledger that the pipeline's functions touch (docs/concepts/architecture.md, "The ledger")."""
+"""The items of the ledger that the pipeline's functions read and write, as its schema defines them."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from shared import aws
+from stepladder.ledger import schema
+from stepladder.ledger.schema import Holder, HookNote, Item, ItemKind, ReleaseEntry
+
+R = TypeVar("R")
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
 SKEW = 30  # seconds by which two machines' clocks may differ before a lease is believed to have run out
+_UNKNOWN_HOLDER = Holder("somebody", "", "", 0, "", "unknown", "just now", 0)
 
 
 def table() -> str:
@@ -19,54 +23,86 @@ def table() -> str:
     return os.environ["LEDGER_TABLE"]
 
 
-def get(pk: str, sk: str) -> dict[str, str]:
-    """Read one item as texts; empty when it isn't there."""
-    answer = aws.client("dynamodb").get_item(TableName=table(), Key=_key(pk, sk), ConsistentRead=True)
-    return {name: str(next(iter(value.values()))) for name, value in answer.get("Item", {}).items()}
+def read(kind: ItemKind[R], **named: str) -> R | None:
+    """Read the item of some names; None when it isn't there."""
+    return schema.record(kind.record, _raw(kind.key(**named)))
 
 
-def take_lock(environment: str, run_id: str, fields: Mapping[str, str | int], seconds: int) -> dict[str, str]:
-    """Take or keep an environment's lock for `seconds`; return the holder when another run has it."""
-    now = int(time.time())
-    item = {"run_id": run_id, "since": stamp(now), "expires": now + seconds, **fields}
+def _raw(key: Item) -> Item | None:
+    answer = aws.client("dynamodb").get_item(TableName=table(), Key=key, ConsistentRead=True)
+    item: Item | None = answer.get("Item")
+    return item
+
+
+def lock(environment: str) -> Holder | None:
+    """Return who holds an environment's lock; None when nobody does."""
+    return read(schema.LOCK, environment=environment)
+
+
+def is_held(environment: str, run_id: str) -> bool:
+    """Say whether a run holds an environment's lock."""
+    holder = lock(environment)
+    return bool(holder and holder.run_id == run_id)
+
+
+def take_lock(environment: str, holder: Holder) -> Holder | None:
+    """Take an environment's lock, or renew it; return who holds it when another run does."""
+    over = int(time.time()) - SKEW
+    condition = "attribute_not_exists(pk) OR run_id = :ours OR expires < :over"
+    values = {":ours": {"S": holder.run_id}, ":over": {"N": str(over)}}
+    if _put(schema.item(schema.LOCK.key(environment=environment), holder), condition, values):
+        return None
+    return lock(environment) or _UNKNOWN_HOLDER
+
+
+def note(environment: str, run_id: str, **attributes: str) -> bool:
+    """Write attributes into the lock that a run holds; say whether it still held it."""
+    held = _raw(schema.LOCK.key(environment=environment))
+    if not held or held.get("run_id", {}).get("S") != run_id:
+        return False
+    noted = held | {name: schema.write(value) for name, value in attributes.items()}
+    return _put(noted, "run_id = :ours", {":ours": {"S": run_id}})
+
+
+def give_lock_back(environment: str, run_id: str) -> None:
+    """Delete an environment's lock if a run holds it."""
     try:
-        aws.client("dynamodb").put_item(
+        aws.client("dynamodb").delete_item(
             TableName=table(),
-            Item=_key(f"env#{environment}", "lock") | {name: _write(value) for name, value in item.items()},
-            ConditionExpression="attribute_not_exists(pk) OR run_id = :ours OR expires < :over",
-            ExpressionAttributeValues={":ours": {"S": run_id}, ":over": {"N": str(now - SKEW)}},
+            Key=schema.LOCK.key(environment=environment),
+            ConditionExpression="run_id = :ours",
+            ExpressionAttributeValues={":ours": {"S": run_id}},
         )
     except Exception as error:
         if aws.code(error) != CONDITION_FAILED:
             raise
-        return lock(environment) or {"owner": "somebody", "command": "unknown", "since": "just now", "run_id": ""}
-    return {}
 
 
-def lock(environment: str) -> dict[str, str]:
-    """Return an environment's lock; empty when nobody holds it."""
-    return get(f"env#{environment}", "lock")
+def entry(environment: str, release_id: str, execution_arn: str) -> ReleaseEntry | None:
+    """Return a release's entry if an execution wrote it."""
+    found = read(schema.RELEASE, environment=environment, release_id=release_id)
+    return found if found and found.execution_arn == execution_arn else None
 
 
-def entry(environment: str, release_id: str, execution_arn: str) -> dict[str, str]:
-    """Return a release's entry if this execution wrote it; empty otherwise."""
-    item = get(f"env#{environment}", f"release#{release_id}")
-    return item if item.get("execution_arn") == execution_arn else {}
+def record(release: ReleaseEntry) -> None:
+    """Write a release's entry unless another execution wrote it."""
+    key = schema.RELEASE.key(environment=release.environment, release_id=release.release_id)
+    condition = "attribute_not_exists(pk) OR execution_arn = :ours"
+    _put(schema.item(key, release), condition, {":ours": {"S": release.execution_arn}})
 
 
-def note(environment: str, run_id: str, **fields: str) -> bool:
-    """Note in an environment's lock what its holder does; say whether the lock is still ours."""
-    held = aws.client("dynamodb").get_item(
-        TableName=table(), Key=_key(f"env#{environment}", "lock"), ConsistentRead=True
-    )
-    if held.get("Item", {}).get("run_id", {}).get("S") != run_id:
-        return False
+def note_hook(deployment_id: str, why: str, error: str) -> None:
+    """Note why a hook failed a deployment, and the error's name: CodeDeploy itself only says that it did."""
+    written = HookNote(why, error, stamp(time.time()))
+    item = schema.item(schema.HOOK.key(deployment=deployment_id), written)
+    aws.client("dynamodb").put_item(TableName=table(), Item=item)
+
+
+def _put(item: Item, condition: str, values: dict[str, dict[str, Any]]) -> bool:
+    """Write an item under a condition; say whether it held."""
     try:
         aws.client("dynamodb").put_item(
-            TableName=table(),
-            Item=held["Item"] | {name: _write(value) for name, value in fields.items()},
-            ConditionExpression="run_id = :ours",
-            ExpressionAttributeValues={":ours": {"S": run_id}},
+            TableName=table(), Item=item, ConditionExpression=condition, ExpressionAttributeValues=values
         )
     except Exception as error:
         if aws.code(error) != CONDITION_FAILED:
@@ -75,55 +111,6 @@ def note(environment: str, run_id: str, **fields: str) -> bool:
     return True
 
 
-def give_lock_back(environment: str, run_id: str) -> None:
-    """Delete an environment's lock if it is ours."""
-    try:
-        aws.client("dynamodb").delete_item(
-            TableName=table(),
-            Key=_key(f"env#{environment}", "lock"),
-            ConditionExpression="run_id = :ours",
-            ExpressionAttributeValues={":ours": {"S": run_id}},
-        )
-    except Exception as error:
-        if aws.code(error) != CONDITION_FAILED:
-            raise
-
-
-def record(environment: str, release_id: str, fields: Mapping[str, Any]) -> None:
-    """Write a release's entry unless another execution wrote it."""
-    values = {"release_id": release_id, "environment": environment, **fields}
-    try:
-        aws.client("dynamodb").put_item(
-            TableName=table(),
-            Item=_key(f"env#{environment}", f"release#{release_id}")
-            | {name: _write(value) for name, value in values.items() if value != ""},
-            ConditionExpression="attribute_not_exists(pk) OR execution_arn = :ours",
-            ExpressionAttributeValues={":ours": {"S": str(fields["execution_arn"])}},
-        )
-    except Exception as error:
-        if aws.code(error) != CONDITION_FAILED:
-            raise
-
-
-def note_hook(deployment_id: str, why: str, error: str) -> None:
-    """Note why a hook failed a deployment, and the error's name: CodeDeploy itself only says that it did."""
-    aws.client("dynamodb").put_item(
-        TableName=table(),
-        Item=_key(f"deployment#{deployment_id}", "hook")
-        | {"why": {"S": why}, "error": {"S": error}, "at": {"S": stamp(time.time())}},
-    )
-
-
 def stamp(seconds: float) -> str:
     """Write a time as the ledger does."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _key(pk: str, sk: str) -> dict[str, dict[str, Any]]:
-    return {"pk": {"S": pk}, "sk": {"S": sk}}
-
-
-def _write(value: Any) -> dict[str, Any]:
-    if isinstance(value, bool):
-        return {"BOOL": value}
-    return {"N": str(value)} if isinstance(value, int) else {"S": str(value)}

@@ -8,6 +8,7 @@ skip a rung.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ from shared import aws, deployments, ladder, ledger, lower_rung, relay_client, s
 from shared.aws import explained
 from shared.errors import LockedError, RefusedError, TransientError
 
+from stepladder.ledger import schema
+from stepladder.ledger.schema import PIPELINE_HOST, Holder
 from stepladder.promotion.contract import ReleaseInput, TargetInput
 from stepladder.promotion.requests import (
     ActiveRequest,
@@ -121,31 +124,31 @@ def _lower_rung(target: TargetInput) -> dict[str, ladder.LadderRung]:
 
 
 def _lock(release: ReleaseInput, target: TargetInput, execution_arn: str, version: str) -> None:
+    now = int(time.time())
     holder = ledger.take_lock(
         target["environment"],
-        execution_arn,
-        {
-            "owner": release["requested_by"],
-            "host": "Step Functions",
-            "boot_id": "",
-            "pid": 0,
-            "command": f"promote {release['id']}",
-            "previous_version": version,
-        },
-        int(target["lock_seconds"]),
+        Holder(
+            owner=release["requested_by"],
+            host=PIPELINE_HOST,
+            boot_id="",
+            pid=0,
+            run_id=execution_arn,
+            command=f"promote {release['id']}",
+            since=ledger.stamp(now),
+            expires=now + int(target["lock_seconds"]),
+            previous_version=version,
+        ),
     )
     if holder:
         raise LockedError(
-            f"{target['environment']} is locked by {holder['owner']} since {holder['since']}, for: {holder['command']}"
+            f"{target['environment']} is locked by {holder.owner} since {holder.since}, for: {holder.command}"
         )
 
 
 def _check_mark(release: ReleaseInput) -> None:
-    bad = ledger.get(f"digest#{release['digest']}", "bad")
+    bad = ledger.read(schema.BAD, digest=release["digest"])
     if bad and not release["force"]:
-        raise RefusedError(
-            f"{release['digest']} was marked bad by {bad.get('by')} at {bad.get('marked_at')}: {bad.get('why')}"
-        )
+        raise RefusedError(f"{release['digest']} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}")
 
 
 def _settled_alias(target: TargetInput) -> serving.Alias:
@@ -182,20 +185,20 @@ def _check_never_released(target: TargetInput) -> None:
     version that the ledger calls current isn't there, or is another image.
     """
     environment = target["environment"]
-    current = ledger.get(f"env#{environment}", "current")
+    current = ledger.read(schema.CURRENT, environment=environment)
     if not current:
         return
     try:
-        digest, _ = serving.version(target["function"], current["version"])
+        digest, _ = serving.version(target["function"], current.version)
     except Exception as error:
         if aws.code(error) != serving.NOT_FOUND:
             raise
         return
-    if digest == current["digest"]:
+    if digest == current.digest:
         raise RefusedError(
             f"alias {target['alias']} of {target['function']} was put on $LATEST, where an untested image would get "
             f"traffic at once; return to the release before: `inv rollback --env {environment} --to "
-            f"{current['release_id']}`"
+            f"{current.release_id}`"
         )
 
 
@@ -223,8 +226,8 @@ def _check_deployable(target: TargetInput, latest: Mapping[str, Any], served: Ma
 def _check_applied(target: TargetInput, latest: Mapping[str, Any]) -> None:
     """Refuse to publish a configuration that somebody changed by hand since Terraform applied it."""
     name = target["environment"]
-    applied = ledger.get(f"env#{name}", "infra").get("config_hash", "")
-    if applied and applied != serving.configuration(latest):
+    service = ledger.read(schema.SERVICE, environment=name)
+    if service and service.config_hash and service.config_hash != serving.configuration(latest):
         raise RefusedError(
             f"the configuration of {target['function']} was changed by hand, and a release would publish that "
             f"(`inv status` names it); set it back: `inv tf.plan --env {name}`, `inv tf.apply --env {name}`"

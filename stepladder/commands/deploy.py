@@ -13,7 +13,8 @@ from stepladder.core import names
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.ledger.lock import WAIT
-from stepladder.ledger.schema import Holder, ReleaseEntry, recorded_commit
+from stepladder.ledger.schema import Holder, ReleaseEntry
+from stepladder.ledger.words import recorded_commit
 from stepladder.releases import cut_off, ladder_guard, preview, restore
 from stepladder.releases import plan as plans
 from stepladder.releases import report as reports

@@ -9,18 +9,11 @@ from stepladder.core.clock import ago
 from stepladder.core.display import plain_cause
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.tables import Cell, Column
-from stepladder.ledger.schema import (
-    FAILED,
-    ROLLBACK_FAILED,
-    ROLLED_BACK,
-    SUCCEEDED,
-    UNKNOWN,
-    ReleaseEntry,
-    Snapshot,
-    result_words,
-    shown_commit,
-)
+from stepladder.ledger import rebuild as rebuilding
+from stepladder.ledger.schema import FAILED, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, UNKNOWN, ReleaseEntry
+from stepladder.ledger.snapshot import Snapshot
 from stepladder.ledger.table import short
+from stepladder.ledger.words import result_words, shown_commit
 from stepladder.releases import cut_off
 from stepladder.releases.rung import Rung
 
@@ -110,7 +103,7 @@ def rebuild(rung: Rung) -> list[ReleaseEntry]:
             for version, image in zip(listed, images, strict=True)
         ]
         live = alias.version if alias and not alias.weights else ""
-        new = rung.ledger.rebuild(rung.environment, versions, live)
+        new = rebuilding.rebuild(rung.ledger, rung.environment, versions, live)
     for release in new:
         told = f"version {release.version} ({short(release.digest)}), {result_words(release.result)}"
         rung.console.line(f"  release {release.release_id}: {told}")

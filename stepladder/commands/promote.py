@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from stepladder.core.errors import LockedError, StepladderError
-from stepladder.ledger.schema import shown_commit
 from stepladder.ledger.table import short
+from stepladder.ledger.words import shown_commit
 from stepladder.promotion import closing, infra
 from stepladder.promotion import outcome as verdict
 from stepladder.promotion.executions import Desk, Execution

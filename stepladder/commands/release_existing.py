@@ -6,7 +6,7 @@ from string import hexdigits
 
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import BadInputError, RefusedError
-from stepladder.ledger.schema import Snapshot
+from stepladder.ledger.snapshot import Snapshot
 from stepladder.ledger.table import short
 from stepladder.releases import cut_off, drift, ladder_guard, marks, registered
 from stepladder.releases import release as releases

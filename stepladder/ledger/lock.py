@@ -17,18 +17,17 @@ from typing import Any
 from stepladder.core.aws import error_code
 from stepladder.core.clock import Clock, ago, stamp
 from stepladder.core.errors import LockedError
-from stepladder.core.process_identity import is_alive, is_dead
+from stepladder.core.process_identity import Process, is_alive, is_dead
 from stepladder.forge.registered import this_process
 from stepladder.ledger import schema
-from stepladder.ledger.schema import Holder, Holding
+from stepladder.ledger.schema import Holder
+from stepladder.ledger.snapshot import Holding
 from stepladder.ledger.table import CONDITION_FAILED, Ledger
 
 LEASE = 60  # seconds
 RENEW = 15.0  # seconds between renewals
 SKEW = 30  # seconds by which two machines' clocks may differ before a lease is believed to have run out
 WAIT = 600.0  # seconds that --wait waits
-PIPELINE = "Step Functions"
-"""The host that stands in a lock which a promotion holds (function/validate writes it; a test compares)."""
 
 
 class EnvironmentLock:
@@ -67,7 +66,7 @@ class EnvironmentLock:
         of another kind (a promotion) that has ended, and says whether it did.
         """
         holder, tries = seen, 0
-        told = False
+        announced = False
         for _ in self._clock.polls(wait):
             for _ in range(3):  # the holder may give it back, or die, between our write and our read
                 if holder and not self.is_over(holder):
@@ -81,8 +80,8 @@ class EnvironmentLock:
                     self._begin()
                     return tries == 1 and seen is None
                 holder = self._read()
-            if holder and wait and waiting and not told:
-                told = True
+            if holder and wait and waiting and not announced:
+                announced = True
                 waiting(holder)
             if wait:
                 holder = self._read()
@@ -95,9 +94,9 @@ class EnvironmentLock:
         """
         if holder.expires == 0:
             return True  # its run has ended, and left it for what the ledger doesn't know yet
-        if is_alive(holder.process):
+        if is_alive(process_of(holder)):
             return False
-        return holder.expires + SKEW < self._now() or is_dead(holder.process)
+        return holder.expires + SKEW < self._now() or is_dead(process_of(holder))
 
     def _now(self) -> float:
         """Return the time by AWS's clock, as the ledger's last read showed it."""
@@ -122,9 +121,13 @@ class EnvironmentLock:
             expires=int(now) + LEASE,
         )
         if instead_of and instead_of.pending:  # kept until the ledger knows it
-            left = instead_of
-            mine = replace(mine, version=left.version, previous_version=left.previous_version, pending=left.pending)
-        where = schema.environment_key(self._environment, "lock")
+            mine = replace(
+                mine,
+                version=instead_of.version,
+                previous_version=instead_of.previous_version,
+                pending=instead_of.pending,
+            )
+        key = schema.LOCK.key(environment=self._environment)
         # Each side of the condition is a fact that was read: nobody who came in between is pushed aside.
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if instead_of:
@@ -139,7 +142,7 @@ class EnvironmentLock:
         try:
             answer = self._ledger.client.put_item(
                 TableName=self._ledger.table,
-                Item=schema.item(where, mine),
+                Item=schema.item(key, mine),
                 ReturnValues="ALL_OLD",
                 **condition,
             )
@@ -159,7 +162,7 @@ class EnvironmentLock:
     def _read(self) -> Holder | None:
         answer = self._ledger.client.get_item(
             TableName=self._ledger.table,
-            Key=schema.environment_key(self._environment, "lock"),
+            Key=schema.LOCK.key(environment=self._environment),
             ConsistentRead=True,
         )
         return schema.record(Holder, answer.get("Item"))
@@ -180,7 +183,7 @@ class EnvironmentLock:
         try:
             self._ledger.client.update_item(
                 TableName=self._ledger.table,
-                Key=schema.environment_key(self._environment, "lock"),
+                Key=schema.LOCK.key(environment=self._environment),
                 UpdateExpression="SET expires = :expires",
                 ConditionExpression="run_id = :mine",
                 ExpressionAttributeValues={":expires": {"N": str(int(now) + LEASE)}, ":mine": {"S": self.run_id}},
@@ -223,16 +226,16 @@ class EnvironmentLock:
         """Write into the lock what the alias is about to serve; it renews the lease. Raises as `check` does."""
         self.check()
         now = self._now()
-        told = {"expires": {"N": str(int(now) + LEASE)}, "version": {"S": version}, "pending": {"S": pending}}
-        told["previous_version"] = {"S": previous_version}
+        noted = {"expires": {"N": str(int(now) + LEASE)}, "version": {"S": version}, "pending": {"S": pending}}
+        noted["previous_version"] = {"S": previous_version}
         self._owes = True
         try:
             self._ledger.client.update_item(
                 TableName=self._ledger.table,
-                Key=schema.environment_key(self._environment, "lock"),
-                UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in told),
+                Key=schema.LOCK.key(environment=self._environment),
+                UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in noted),
                 ConditionExpression="run_id = :mine",
-                ExpressionAttributeValues={**{f":{name}": value for name, value in told.items()}, ":mine": self._mine},
+                ExpressionAttributeValues={**{f":{name}": value for name, value in noted.items()}, ":mine": self._mine},
             )
         except Exception as error:
             if error_code(error) != CONDITION_FAILED:
@@ -268,21 +271,26 @@ class EnvironmentLock:
         if not self.held:
             return
         self.held = False
-        ours: dict[str, Any] = {
+        request: dict[str, Any] = {
             "TableName": self._ledger.table,
-            "Key": schema.environment_key(self._environment, "lock"),
+            "Key": schema.LOCK.key(environment=self._environment),
             "ConditionExpression": "run_id = :mine",
             "ExpressionAttributeValues": {":mine": self._mine},
         }
         try:
             if self._owes:
-                ours["ExpressionAttributeValues"] |= {":ended": {"N": "0"}}
-                self._ledger.client.update_item(UpdateExpression="SET expires = :ended", **ours)
+                request["ExpressionAttributeValues"] |= {":ended": {"N": "0"}}
+                self._ledger.client.update_item(UpdateExpression="SET expires = :ended", **request)
             else:
-                self._ledger.client.delete_item(**ours)
+                self._ledger.client.delete_item(**request)
         except Exception as error:
             if error_code(error) != CONDITION_FAILED:
                 raise
+
+
+def process_of(holder: Holder) -> Process:
+    """Return the process that holds a lock."""
+    return Process(holder.owner, holder.host, holder.boot_id, holder.pid, holder.started)
 
 
 def locked(

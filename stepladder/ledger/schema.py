@@ -1,116 +1,131 @@
-"""What the ledger holds, as dataclasses, and how they become DynamoDB items (docs/concepts/architecture.md)."""
+"""Every item of the ledger: its key, its attributes, their types, and who writes them.
+
+This is the one definition. stepladder and the pipeline's functions, whose packages carry this file, build items from
+it; a test compares the items of the state machine's definition with it, key by key. It imports nothing but the
+standard library. docs/reference/ledger.md has the tables.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, TypeVar
-
-from stepladder.core.process_identity import Process
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from typing import Any, Generic, TypeVar
 
 SUCCEEDED, FAILED, ROLLED_BACK, ROLLBACK_FAILED = "succeeded", "failed", "rolled_back", "rollback_failed"
 UNKNOWN = "unknown"
 """The result of a release that is known only from its version's description, which says nothing of how it ended."""
-ROLLBACK = "rollback"  # a release's kind; the others are deploy and promote
+ROLLBACK, PROMOTE = "rollback", "promote"  # a release's kind; the other is deploy
 RELEASE_PREFIX = "release#"
-FOUNDATION = "root#foundation"
+PIPELINE_HOST = "Step Functions"
+"""The `host` of a lock that a promotion holds."""
 
-NO_COMMIT = "none"
-_SHORT_COMMIT = 12
-_DIRTY = "-dirty"
+COMMANDS, PROMOTION, FUNCTIONS = "commands", "state machine", "functions"
+"""Who writes: stepladder's commands, the state machine's definition, the pipeline's functions."""
+EVERYBODY = (COMMANDS, PROMOTION, FUNCTIONS)
 
 Item = dict[str, dict[str, Any]]
 R = TypeVar("R")
 
 
+def attribute(
+    about: str, *, by: tuple[str, ...] = (COMMANDS,), may: tuple[str, ...] = (), default: Any = MISSING
+) -> Any:
+    """Return a dataclass field for an attribute: what it is, who always writes it, who writes it sometimes."""
+    return field(default=default, metadata={"about": about, "by": by, "may": may})
+
+
 @dataclass(frozen=True)
 class Holder:
-    """Who holds an environment's lock. `since` is ISO 8601; `expires` is in epoch seconds, 0 once its run has ended.
+    """Who holds an environment's lock."""
 
-    `version` is what the alias is about to serve, or serves and the ledger doesn't know yet; `previous_version` what it
-    served before; `pending` what is to be written down of it (`cut_off.Pending`).
-    """
-
-    owner: str
-    host: str
-    boot_id: str
-    pid: int
-    run_id: str
-    command: str
-    since: str
-    expires: int
-    started: int = 0
-    version: str = ""
-    previous_version: str = ""
-    pending: str = ""
-
-    @property
-    def process(self) -> Process:
-        """The process that holds the lock."""
-        return Process(self.owner, self.host, self.boot_id, self.pid, self.started)
-
-
-@dataclass(frozen=True)
-class Holding:
-    """That a run holds an environment's lock: what a write of the ledger may be conditioned on."""
-
-    environment: str
-    run_id: str
+    owner: str = attribute("user and host", by=(COMMANDS, FUNCTIONS))
+    host: str = attribute("host; `Step Functions` for a promotion", by=(COMMANDS, FUNCTIONS))
+    boot_id: str = attribute("the kernel's boot and process namespace; missing for a promotion")
+    pid: int = attribute("process id", by=(COMMANDS, FUNCTIONS))
+    run_id: str = attribute("the run; a promotion's is its execution's ARN", by=(COMMANDS, FUNCTIONS))
+    command: str = attribute("what runs, for a person", by=(COMMANDS, FUNCTIONS))
+    since: str = attribute("when it was taken", by=(COMMANDS, FUNCTIONS))
+    expires: int = attribute(
+        "when its lease runs out, in epoch seconds; 0 once the run has ended and the ledger lacks what the lock names",
+        by=(COMMANDS, FUNCTIONS),
+    )
+    started: int = attribute(
+        "the process's start, as a process id is used again; 0 for a promotion",
+        by=(COMMANDS, FUNCTIONS),
+        default=0,
+    )
+    version: str = attribute(
+        "what the alias is about to serve, or serves and the ledger lacks", by=(), may=(COMMANDS, FUNCTIONS), default=""
+    )
+    previous_version: str = attribute("what the alias served before", by=(FUNCTIONS,), may=(COMMANDS,), default="")
+    pending: str = attribute(
+        "JSON: entry, `current` and mark to write once the alias serves the version", by=(), may=(COMMANDS,), default=""
+    )
+    moved_to: str = attribute(
+        "the version that a first release has moved the alias to", by=(), may=(FUNCTIONS,), default=""
+    )
 
 
 @dataclass(frozen=True)
 class Current:
     """What the last verified release left on the alias."""
 
-    release_id: str
-    version: str
-    digest: str
-    input_key: str
-    config_hash: str
-    alias_revision: str
-    infra_hash: str = ""
-    smoke_key: str = ""
+    release_id: str = attribute("the release", by=(COMMANDS, PROMOTION))
+    version: str = attribute("its version", by=(COMMANDS, PROMOTION))
+    digest: str = attribute("its image", by=(COMMANDS, PROMOTION))
+    input_key: str = attribute("hash of everything that decides the image", by=(COMMANDS, PROMOTION))
+    config_hash: str = attribute("hash of the released configuration")
+    alias_revision: str = attribute("the alias's RevisionId when it was verified", by=(COMMANDS, PROMOTION))
+    infra_hash: str = attribute("the service's `input_hash` at the release", default="")
+    smoke_key: str = attribute(
+        "names the smoke cases that the version passed; missing when it was released untested",
+        by=(PROMOTION,),
+        may=(COMMANDS,),
+        default="",
+    )
 
 
 @dataclass(frozen=True)
 class InfraRecord:
-    """What the last apply of a Terraform root left.
+    """What the last apply of a Terraform root left."""
 
-    `url` is the function's URL, empty without one; `config_hash` that of the function's configuration after the apply.
-    """
-
-    input_hash: str
-    plan_id: str
-    applied_at: str
-    url: str = ""
-    config_hash: str = ""
+    input_hash: str = attribute("hash of everything that decides the result")
+    plan_id: str = attribute("the saved plan")
+    applied_at: str = attribute("when")
+    url: str = attribute("the function's URL; a service's only", by=(), may=(COMMANDS,), default="")
+    config_hash: str = attribute(
+        "hash of the function's configuration after the apply; a service's only", by=(), may=(COMMANDS,), default=""
+    )
 
 
 @dataclass(frozen=True)
 class ReleaseEntry:
-    """One release of one rung, written once. Times are ISO 8601, UTC.
+    """One release of one rung, written once. Times are ISO 8601, UTC."""
 
-    `skipped_ladder` is why it was released past the ladder, empty for a release that kept to it.
-    """
-
-    release_id: str
-    environment: str
-    kind: str
-    version: str
-    previous_version: str
-    digest: str
-    git_commit: str
-    requested_by: str
-    result: str
-    started_at: str
-    ended_at: str
-    cause: str = ""
-    plan_id: str = ""
-    execution_arn: str = ""
-    deployment_id: str = ""
-    input_key: str = ""
-    hotfix: bool = False
-    skipped_ladder: str = ""
+    release_id: str = attribute("its id, which sorts by time", by=EVERYBODY)
+    environment: str = attribute("the rung", by=EVERYBODY)
+    kind: str = attribute("deploy, promote or rollback", by=EVERYBODY)
+    version: str = attribute("the version; missing when none was published", by=(), may=EVERYBODY)
+    previous_version: str = attribute("the version before; missing for a first release", by=(), may=EVERYBODY)
+    digest: str = attribute("the image", by=EVERYBODY)
+    git_commit: str = attribute("the commit, `-dirty` when files differed from it, or `none`", by=EVERYBODY)
+    requested_by: str = attribute("user and host", by=EVERYBODY)
+    result: str = attribute(
+        "succeeded, failed, rolled_back, rollback_failed; unknown when it was rebuilt", by=EVERYBODY
+    )
+    started_at: str = attribute("when it began", by=EVERYBODY)
+    ended_at: str = attribute("when it ended", by=EVERYBODY)
+    cause: str = attribute(
+        "why it ended so, or that it was untested", by=(PROMOTION, FUNCTIONS), may=(COMMANDS,), default=""
+    )
+    plan_id: str = attribute("the service's saved plan", by=(), may=(COMMANDS,), default="")
+    execution_arn: str = attribute("the promotion's execution", by=(PROMOTION, FUNCTIONS), default="")
+    deployment_id: str = attribute("CodeDeploy's deployment", by=(), may=(PROMOTION, FUNCTIONS), default="")
+    input_key: str = attribute(
+        "hash of everything that decides the image", by=(PROMOTION,), may=(COMMANDS, FUNCTIONS), default=""
+    )
+    hotfix: bool = attribute("whether it went past the alarms, all at once", by=EVERYBODY, default=False)
+    skipped_ladder: str = attribute("why it was released past the ladder", by=(), may=(COMMANDS,), default="")
 
     @property
     def remarks(self) -> str:
@@ -120,35 +135,96 @@ class ReleaseEntry:
 
 
 @dataclass(frozen=True)
+class Approval:
+    """A question of a promotion to a person, and the decision."""
+
+    rung: str = attribute("the rung", by=(PROMOTION,))
+    token: str = attribute("the task token", by=(PROMOTION,))
+    asked_at: str = attribute("when it was asked", by=(PROMOTION,))
+    requested_by: str = attribute("who promotes", by=(PROMOTION,))
+    decision: str = attribute("approved or rejected", default="")
+    decided_by: str = attribute("who decided", default="")
+    why: str = attribute("why", default="")
+    decided_at: str = attribute("when", default="")
+    release_id: str = attribute("the release", by=(PROMOTION,), default="")
+    execution_arn: str = attribute("the execution", by=(PROMOTION,), default="")
+
+
+@dataclass(frozen=True)
+class VerdictQuestion:
+    """A child execution that waits for its parent's verdict."""
+
+    token: str = attribute("the task token", by=(PROMOTION,))
+    release_id: str = attribute("the release", by=(PROMOTION,))
+    execution_arn: str = attribute("the child's ARN", by=(PROMOTION,))
+    asked_at: str = attribute("when it was asked", by=(PROMOTION,))
+
+
+@dataclass(frozen=True)
+class HookNote:
+    """Why a hook failed a deployment, or who stopped it and why."""
+
+    why: str = attribute("the reason, for a person", by=(COMMANDS, FUNCTIONS))
+    error: str = attribute("the error's name", by=(COMMANDS,), may=(FUNCTIONS,))
+    at: str = attribute("when", by=(COMMANDS, FUNCTIONS))
+
+
+@dataclass(frozen=True)
 class Bad:
     """Why a digest must not be released again."""
 
-    marked_at: str
-    by: str
-    why: str
+    marked_at: str = attribute("when", by=(COMMANDS, PROMOTION))
+    by: str = attribute("who", by=(COMMANDS, PROMOTION))
+    why: str = attribute("why", by=(COMMANDS, PROMOTION))
 
 
 @dataclass(frozen=True)
 class Unmarked:
-    """That a digest's mark was taken away: when, by whom and why, and what the mark had said."""
+    """That a digest's mark was removed, and what the mark had said."""
 
-    unmarked_at: str
-    by: str
-    why: str
-    marked_at: str = ""
-    marked_by: str = ""
-    marked_why: str = ""
+    unmarked_at: str = attribute("when")
+    by: str = attribute("who")
+    why: str = attribute("why", by=(), may=(COMMANDS,))
+    marked_at: str = attribute("when it was marked", default="")
+    marked_by: str = attribute("who marked it", default="")
+    marked_why: str = attribute("why it was marked", default="")
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """One environment as the ledger has it; `exists` is false before the foundation is there."""
+class ItemKind(Generic[R]):
+    """One kind of item: what it is, its keys (`{...}` stands for a name), and the record that it holds."""
 
-    exists: bool
-    lock: Holder | None = None
-    current: Current | None = None
-    infra: InfraRecord | None = None
-    foundation: InfraRecord | None = None
+    about: str
+    pk: str
+    sk: str
+    record: type[R]
+
+    def key(self, **named: str) -> Item:
+        """Return the key of the item of these names."""
+        return key(self.pk.format(**named), self.sk.format(**named))
+
+    @property
+    def attributes(self) -> tuple[Field[Any], ...]:
+        """Its attributes besides the key."""
+        return fields(self.record)  # type: ignore[arg-type]
+
+    def written(self, writer: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the attributes that a writer always writes, and all that it may write."""
+        always = frozenset(field.name for field in self.attributes if writer in field.metadata["by"])
+        return always, always | {field.name for field in self.attributes if writer in field.metadata["may"]}
+
+
+LOCK = ItemKind("who is at work on an environment", "env#{environment}", "lock", Holder)
+CURRENT = ItemKind("what an environment serves", "env#{environment}", "current", Current)
+SERVICE = ItemKind("the last apply of a service", "env#{environment}", "infra", InfraRecord)
+ROOT = ItemKind("the last apply of the foundation or the delivery root", "root#{root}", "infra", InfraRecord)
+RELEASE = ItemKind("a release of a rung", "env#{environment}", RELEASE_PREFIX + "{release_id}", ReleaseEntry)
+APPROVAL = ItemKind("a question of a promotion", "climb#{execution}", "approval#{rung}", Approval)
+VERDICT = ItemKind("a child that waits for its verdict", "climb#{execution}", "verdict", VerdictQuestion)
+HOOK = ItemKind("why a deployment failed or was stopped", "deployment#{deployment}", "hook", HookNote)
+BAD = ItemKind("that an image is bad", "digest#{digest}", "bad", Bad)
+UNMARKED = ItemKind("that a mark was removed", "digest#{digest}", "unmarked#{time}", Unmarked)
+KINDS = (LOCK, CURRENT, SERVICE, ROOT, RELEASE, APPROVAL, VERDICT, HOOK, BAD, UNMARKED)
 
 
 def key(pk: str, sk: str) -> Item:
@@ -156,14 +232,9 @@ def key(pk: str, sk: str) -> Item:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 
 
-def environment_key(environment: str, sk: str) -> Item:
-    """Return the key of an environment's item."""
-    return key(f"env#{environment}", sk)
-
-
 def item(pk_sk: Item, record: Any) -> Item:
     """Turn a record into an item under a key; empty text is left out."""
-    return pk_sk | {name: _write(value) for name, value in asdict(record).items() if value != ""}
+    return pk_sk | {name: write(value) for name, value in asdict(record).items() if value != ""}
 
 
 def record(kind: type[R], raw: Mapping[str, Any] | None) -> R | None:
@@ -171,13 +242,14 @@ def record(kind: type[R], raw: Mapping[str, Any] | None) -> R | None:
     if not raw:
         return None
     values: dict[str, Any] = {}
-    for field in fields(kind):  # type: ignore[arg-type]
-        empty: Any = {"int": 0, "bool": False}.get(str(field.type), "")
-        values[field.name] = _read(raw[field.name]) if field.name in raw else empty
+    for one in fields(kind):  # type: ignore[arg-type]
+        empty: Any = {"int": 0, "bool": False}.get(str(one.type), "")
+        values[one.name] = _read(raw[one.name]) if one.name in raw else empty
     return kind(**values)
 
 
-def _write(value: Any) -> dict[str, Any]:
+def write(value: str | int | bool) -> dict[str, Any]:
+    """Write a value as DynamoDB has it."""
     if isinstance(value, bool):
         return {"BOOL": value}
     return {"N": str(value)} if isinstance(value, int) else {"S": str(value)}
@@ -187,21 +259,3 @@ def _read(value: Mapping[str, Any]) -> Any:
     if "N" in value:
         return int(float(value["N"]))
     return value.get("BOOL", value.get("S", ""))
-
-
-def result_words(result: str) -> str:
-    """Return how a release ended, as people read it: `rolled back`."""
-    return result.replace("_", " ")
-
-
-def recorded_commit(sha: str, *, dirty: bool) -> str:
-    """Return what the ledger and a version's Description say of a commit; without one, nothing differs from it."""
-    return (sha + (_DIRTY if dirty else "")) if sha else NO_COMMIT
-
-
-def shown_commit(recorded: str) -> str:
-    """Return a recorded commit as tables show it: short, and still saying that files differed from it."""
-    sha, dirty = recorded.removesuffix(_DIRTY), recorded.endswith(_DIRTY)
-    if sha == NO_COMMIT:
-        return "no commit"
-    return sha[:_SHORT_COMMIT] + (_DIRTY if dirty else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
@@ -10,9 +9,10 @@ from typing import Any
 
 from stepladder.core.aws import error_code, is_unreachable
 from stepladder.core.clock import Clock
-from stepladder.core.errors import LockedError, StepladderError
+from stepladder.core.errors import LockedError
 from stepladder.ledger import schema
-from stepladder.ledger.schema import Bad, Current, Holder, Holding, InfraRecord, ReleaseEntry, Snapshot, Unmarked
+from stepladder.ledger.schema import Bad, Current, Holder, InfraRecord, ReleaseEntry, Unmarked
+from stepladder.ledger.snapshot import Holding, Snapshot
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELLED = "TransactionCanceledException"
@@ -20,7 +20,6 @@ NOT_FOUND = "ResourceNotFoundException"
 _PASSING = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _CLOCKS_AGREE = 5.0  # seconds
 _TRANSACTION = 30.0  # seconds that a transaction is tried again
-_DESCRIPTION = re.compile(r"rel=(?P<release>\S+) git=(?P<git>\S+) img=(?P<image>[0-9a-f]{12})")
 
 
 def description(release_id: str, git_commit: str, digest: str) -> str:
@@ -52,10 +51,10 @@ class Ledger:
     def snapshot(self, environment: str) -> Snapshot:
         """Read an environment's lock, current release and infrastructure, and the foundation, in one call."""
         keys = [
-            schema.environment_key(environment, "lock"),
-            schema.environment_key(environment, "current"),
-            schema.environment_key(environment, "infra"),
-            schema.key(schema.FOUNDATION, "infra"),
+            schema.LOCK.key(environment=environment),
+            schema.CURRENT.key(environment=environment),
+            schema.SERVICE.key(environment=environment),
+            schema.ROOT.key(root="foundation"),
         ]
         try:
             found = self._batch(keys)
@@ -99,8 +98,8 @@ class Ledger:
         `holding` is the lock under which it was applied, without which only a first foundation is. Raises
         `LockedError` when that was lost: somebody else may have applied since.
         """
-        where = schema.key(f"env#{environment}" if environment else schema.FOUNDATION, "infra")
-        put = {"TableName": self.table, "Item": schema.item(where, infra)}
+        key = schema.SERVICE.key(environment=environment) if environment else schema.ROOT.key(root="foundation")
+        put = {"TableName": self.table, "Item": schema.item(key, infra)}
         if holding is None:
             self.client.put_item(**put)
         elif self._transact([{"Put": put}, self._held(holding)]):
@@ -118,12 +117,12 @@ class Ledger:
         puts = self._puts(release, current, bad)
         unlock = {
             "TableName": self.table,
-            "Key": schema.environment_key(release.environment, "lock"),
+            "Key": schema.LOCK.key(environment=release.environment),
             "ConditionExpression": "run_id = :mine",
             "ExpressionAttributeValues": {":mine": {"S": run_id}},
         }
         try:
-            failed = self._together(puts, {"Delete": unlock}, marks=bool(bad))
+            failed = self._write(puts, {"Delete": unlock}, marks=bool(bad))
         except Exception as error:
             if is_unreachable(error) and self._has(release):
                 return  # its answer was lost, not the write
@@ -150,7 +149,7 @@ class Ledger:
         An entry that is there already is left; raises `LockedError` when the lock was lost.
         """
         held = self._held(Holding(release.environment, run_id))
-        failed = self._together(self._puts(release, current, bad), held, marks=bool(bad))
+        failed = self._write(self._puts(release, current, bad), held, marks=bool(bad))
         if failed and not self.find(release.environment, release.release_id):
             raise _lost(release.environment)
 
@@ -160,13 +159,13 @@ class Ledger:
         """Return the writes that end a release."""
         puts = [{"Put": self._entry(release)}]
         if current:
-            where = schema.environment_key(release.environment, "current")
-            puts.append({"Put": {"TableName": self.table, "Item": schema.item(where, current)}})
+            key = schema.CURRENT.key(environment=release.environment)
+            puts.append({"Put": {"TableName": self.table, "Item": schema.item(key, current)}})
         if bad:
             puts.append({"Put": self._mark(*bad)})
         return puts
 
-    def _together(self, puts: list[dict[str, Any]], guard: dict[str, Any], *, marks: bool) -> list[int]:
+    def _write(self, puts: list[dict[str, Any]], guard: dict[str, Any], *, marks: bool) -> list[int]:
         """Write what ends a release under a guard; a mark, which is the last of it, only where there is none yet."""
         failed = self._transact([*puts, guard])
         if marks and failed == [len(puts) - 1]:
@@ -179,7 +178,7 @@ class Ledger:
         What passes by itself (a conflict with a renewal of the lock, a throttle) is tried again; anything else is
         raised. Reasons: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
         """
-        left: Exception | None = None
+        last_error: Exception | None = None
         for _ in self.clock.polls(_TRANSACTION):
             try:
                 self.client.transact_write_items(TransactItems=actions)
@@ -192,17 +191,17 @@ class Ledger:
                     return failed
                 if not _PASSING.issuperset(reasons):
                     raise
-                left = error
+                last_error = error
             else:
                 return []
-        raise left or AssertionError("a loop of polls makes one turn at least")
+        raise last_error or AssertionError("a loop of polls makes one turn at least")
 
     def _held(self, holding: Holding) -> dict[str, Any]:
         """Return the condition that somebody still holds a lock."""
         return {
             "ConditionCheck": {
                 "TableName": self.table,
-                "Key": schema.environment_key(holding.environment, "lock"),
+                "Key": schema.LOCK.key(environment=holding.environment),
                 "ConditionExpression": "run_id = :mine",
                 "ExpressionAttributeValues": {":mine": {"S": holding.run_id}},
             }
@@ -228,28 +227,29 @@ class Ledger:
                 "ConditionExpression": "release_id = :was",
                 "ExpressionAttributeValues": {":was": {"S": was.release_id}},
             }
-        where = schema.environment_key(environment, "current")
-        put = {"Put": {"TableName": self.table, "Item": schema.item(where, current), **condition}}
+        key = schema.CURRENT.key(environment=environment)
+        put = {"Put": {"TableName": self.table, "Item": schema.item(key, current), **condition}}
         return not self._transact([put, self._held(holding)] if holding else [put])
 
     def _entry(self, release: ReleaseEntry) -> dict[str, Any]:
-        where = schema.environment_key(release.environment, f"{schema.RELEASE_PREFIX}{release.release_id}")
+        key = schema.RELEASE.key(environment=release.environment, release_id=release.release_id)
         return {
             "TableName": self.table,
-            "Item": schema.item(where, release),
+            "Item": schema.item(key, release),
             "ConditionExpression": "attribute_not_exists(pk)",
         }
 
     def history(self, environment: str, *, limit: int = 20) -> list[ReleaseEntry]:
         """Return the newest releases of an environment, newest first."""
         found: list[ReleaseEntry] = []
-        for release in self._releases(environment):
+        for release in self.releases(environment):
             if len(found) == limit:
                 break
             found.append(release)
         return found
 
-    def _releases(self, environment: str) -> Iterator[ReleaseEntry]:
+    def releases(self, environment: str) -> Iterator[ReleaseEntry]:
+        """Yield the releases of an environment, newest first."""
         query: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
@@ -273,13 +273,13 @@ class Ledger:
 
     def find(self, environment: str, release_id: str) -> ReleaseEntry | None:
         """Return one release."""
-        where = schema.environment_key(environment, f"{schema.RELEASE_PREFIX}{release_id}")
-        answer = self.client.get_item(TableName=self.table, Key=where, ConsistentRead=True)
+        key = schema.RELEASE.key(environment=environment, release_id=release_id)
+        answer = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return schema.record(ReleaseEntry, answer.get("Item"))
 
     def succeeded(self, environment: str) -> Iterator[ReleaseEntry]:
         """Yield the releases that succeeded, newest first."""
-        return (release for release in self._releases(environment) if release.result == schema.SUCCEEDED)
+        return (release for release in self.releases(environment) if release.result == schema.SUCCEEDED)
 
     def mark_bad(self, digest: str, mark: Bad) -> None:
         """Mark a digest, so that deploy and promote refuse it; the first mark stays."""
@@ -290,23 +290,21 @@ class Ledger:
                 raise
 
     def _mark(self, digest: str, mark: Bad) -> dict[str, Any]:
-        where = schema.key(f"digest#{digest}", "bad")
+        key = schema.BAD.key(digest=digest)
         return {
             "TableName": self.table,
-            "Item": schema.item(where, mark),
+            "Item": schema.item(key, mark),
             "ConditionExpression": "attribute_not_exists(pk)",
         }
 
     def is_bad(self, digest: str) -> Bad | None:
         """Return why a digest is marked, or None."""
-        answer = self.client.get_item(
-            TableName=self.table, Key=schema.key(f"digest#{digest}", "bad"), ConsistentRead=True
-        )
+        answer = self.client.get_item(TableName=self.table, Key=schema.BAD.key(digest=digest), ConsistentRead=True)
         return schema.record(Bad, answer.get("Item"))
 
     def marks(self, digests: Iterable[str]) -> dict[str, Bad]:
         """Return the marks of those digests that have one, in one call."""
-        keys = [schema.key(f"digest#{digest}", "bad") for digest in sorted(set(digests) - {""})]
+        keys = [schema.BAD.key(digest=digest) for digest in sorted(set(digests) - {""})]
         found = self._batch(keys) if keys else {}
         read = {pk.removeprefix("digest#"): schema.record(Bad, raw) for (pk, _), raw in found.items()}
         return {digest: bad for digest, bad in read.items() if bad}
@@ -335,12 +333,11 @@ class Ledger:
 
     def unmark(self, digest: str, mark: Bad, done: Unmarked) -> bool:
         """Take a digest's mark away and keep who did, in one call; say whether it was still the mark that was read."""
-        where = f"digest#{digest}"
         record = replace(done, marked_at=mark.marked_at, marked_by=mark.by, marked_why=mark.why)
-        item = schema.item(schema.key(where, f"unmarked#{done.unmarked_at}"), record)
+        item = schema.item(schema.UNMARKED.key(digest=digest, time=done.unmarked_at), record)
         delete = {
             "TableName": self.table,
-            "Key": schema.key(where, "bad"),
+            "Key": schema.BAD.key(digest=digest),
             "ConditionExpression": "marked_at = :seen",
             "ExpressionAttributeValues": {":seen": {"S": mark.marked_at}},
         }
@@ -358,49 +355,3 @@ class Ledger:
                     break
                 found.add(release.digest)
         return found
-
-    def rebuild(
-        self, environment: str, versions: Iterable[tuple[str, str, str, str]], live: str = ""
-    ) -> list[ReleaseEntry]:
-        """Write the releases that published versions tell of and the ledger lacks; return those that were new.
-
-        `versions` are (version, Description, digest, last modified), `live` is the version that the alias serves. A
-        version whose description isn't ours is passed over, and so is one that the ledger has under another release.
-        How a release ended isn't in a description: it succeeded if its version serves, or the ledger says that one
-        followed it; else its result is unknown. Running it again writes nothing.
-        """
-        entries = list(self._releases(environment))
-        known = {(entry.version, entry.digest) for entry in entries}
-        served = {live, *(entry.previous_version for entry in entries if entry.result == schema.SUCCEEDED)} - {""}
-        new = []
-        previous = ""
-        for version, text, digest, modified in versions:
-            told = _DESCRIPTION.fullmatch(text)
-            if not told:
-                continue
-            if digest and short(digest) != told["image"]:
-                raise StepladderError(
-                    f"version {version} says it has image {told['image']} but has {short(digest)}",
-                    hint="somebody changed its description; its release is not rebuilt",
-                )
-            well = version in served
-            if (version, digest) not in known:
-                release = ReleaseEntry(
-                    release_id=told["release"],
-                    environment=environment,
-                    kind="deploy",
-                    version=version,
-                    previous_version=previous if well else "",
-                    digest=digest,
-                    git_commit=told["git"],
-                    requested_by="rebuilt",
-                    result=schema.SUCCEEDED if well else schema.UNKNOWN,
-                    started_at=modified,
-                    ended_at=modified,
-                    cause="rebuilt from the description of the version"
-                    + (", which served" if well else "; whether it was tested, or served, isn't known"),
-                )
-                if self.write(release):
-                    new.append(release)
-            previous = version if well else previous
-        return new

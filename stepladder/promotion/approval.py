@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from stepladder.core.aws import error_code
 from stepladder.core.clock import retrying, stamp
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.ledger import schema
+from stepladder.ledger.schema import APPROVAL, Approval
 from stepladder.ledger.table import CONDITION_FAILED
 from stepladder.promotion.executions import Desk, Execution
 
@@ -18,20 +18,7 @@ _PATIENCE = 30.0  # seconds that an answer is sent again while Step Functions th
 APPROVED, REJECTED = "approved", "rejected"
 
 
-@dataclass(frozen=True)
-class Question:
-    """A rung that waits. `token` is what Step Functions knows the waiting task by."""
-
-    rung: str
-    token: str
-    asked_at: str
-    requested_by: str
-    decision: str = ""
-    decided_by: str = ""
-    why: str = ""
-
-
-def questions(desk: Desk, execution: Execution) -> list[Question]:
+def questions(desk: Desk, execution: Execution) -> list[Approval]:
     """Return what an execution has asked, newest last."""
     ledger = desk.rung.ledger
     answer = ledger.client.query(
@@ -40,11 +27,11 @@ def questions(desk: Desk, execution: Execution) -> list[Question]:
         ExpressionAttributeValues={":pk": {"S": f"climb#{execution.name}"}, ":prefix": {"S": "approval#"}},
         ConsistentRead=True,
     )
-    asked = [found for raw in answer["Items"] if (found := schema.record(Question, raw))]
+    asked = [found for raw in answer["Items"] if (found := schema.record(Approval, raw))]
     return sorted(asked, key=lambda question: question.asked_at)
 
 
-def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bool) -> Question:
+def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bool) -> Approval:
     """Approve or reject, and return the question as it was decided. The decision is recorded first, then sent.
 
     Between the two anything may fail or be killed; so the same decision may be given again, by anybody, and is sent
@@ -90,7 +77,7 @@ def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bo
     return now
 
 
-def _send(desk: Desk, question: Question) -> None:
+def _send(desk: Desk, question: Approval) -> None:
     """Tell Step Functions what was decided."""
     if question.decision == APPROVED:
         output = json.dumps({"by": question.decided_by, "why": question.why})
@@ -106,15 +93,15 @@ def _repeats(error: Exception) -> int:
     return int(response.get("ResponseMetadata", {}).get("RetryAttempts", 0))
 
 
-def _read(desk: Desk, execution: Execution, question: Question) -> Question | None:
+def _read(desk: Desk, execution: Execution, question: Approval) -> Approval | None:
     """Read a question again, as it stands after a decision."""
     ledger = desk.rung.ledger
-    key = schema.key(f"climb#{execution.name}", f"approval#{question.rung}")
+    key = APPROVAL.key(execution=execution.name, rung=question.rung)
     answer = ledger.client.get_item(TableName=ledger.table, Key=key, ConsistentRead=True)
-    return schema.record(Question, answer.get("Item"))
+    return schema.record(Approval, answer.get("Item"))
 
 
-def _record(desk: Desk, execution: Execution, question: Question, decision: str, why: str) -> bool:
+def _record(desk: Desk, execution: Execution, question: Approval, decision: str, why: str) -> bool:
     """Write a decision down unless there is one; say whether it is ours."""
     ledger = desk.rung.ledger
     values: dict[str, Any] = {
@@ -127,7 +114,7 @@ def _record(desk: Desk, execution: Execution, question: Question, decision: str,
     try:
         ledger.client.update_item(
             TableName=ledger.table,
-            Key=schema.key(f"climb#{execution.name}", f"approval#{question.rung}"),
+            Key=APPROVAL.key(execution=execution.name, rung=question.rung),
             UpdateExpression="SET decision = :decision, decided_by = :by, why = :why, decided_at = :at",
             ConditionExpression="attribute_not_exists(decision) AND #token = :token",
             ExpressionAttributeNames={"#token": "token"},

@@ -12,7 +12,7 @@ from stepladder.ledger.table import CONDITION_FAILED
 from stepladder.releases.rung import Rung
 
 ROOT = "delivery"
-_KEY = schema.key(f"root#{ROOT}", "infra")
+_KEY = schema.ROOT.key(root=ROOT)
 
 
 def read(rung: Rung) -> InfraRecord | None:

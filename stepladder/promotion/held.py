@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from stepladder.ledger import lock as locks
+from stepladder.ledger.schema import PIPELINE_HOST
 from stepladder.promotion.executions import Desk
 from stepladder.releases.rung import Rung
 
@@ -22,7 +23,7 @@ def _check_free(rung: Rung) -> None:
     What another promotion holds is found out by its execution; of one that has ended it is recovered.
     """
     holder = rung.ledger.snapshot(rung.environment).lock
-    if holder and holder.host == locks.PIPELINE:
+    if holder and holder.host == PIPELINE_HOST:
         rung.recover(holder)
-    if holder and holder.host != locks.PIPELINE and not rung.lock.is_over(holder):
+    if holder and holder.host != PIPELINE_HOST and not rung.lock.is_over(holder):
         raise locks.locked(rung.environment, holder, rung.clock.now(), command="inv promote")

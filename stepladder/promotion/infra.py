@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 
 from stepladder.core.clock import stamp
 from stepladder.core.errors import RefusedError
-from stepladder.ledger.schema import InfraRecord, Snapshot
+from stepladder.ledger.schema import InfraRecord
+from stepladder.ledger.snapshot import Snapshot
 from stepladder.promotion import delivery
 from stepladder.promotion.executions import Desk
 from stepladder.promotion.replicate import bring

@@ -10,6 +10,7 @@ from stepladder.core.clock import stamp
 from stepladder.core.errors import BadInputError
 from stepladder.core.process_identity import release_id
 from stepladder.ledger import schema
+from stepladder.ledger.schema import HOOK, HookNote
 from stepladder.ledger.table import Ledger
 from stepladder.promotion import outcome, start
 from stepladder.promotion.executions import Desk, Execution
@@ -62,11 +63,11 @@ def _note(ledger: Ledger, deployment: str, cause: str) -> None:
 
     StopDeployment takes no reason. That it can't be noted keeps nobody from stopping.
     """
-    told = {"why": {"S": cause}, "error": {"S": _STOPPED}, "at": {"S": stamp(ledger.clock.now())}}
+    note = HookNote(why=cause, error=_STOPPED, at=stamp(ledger.clock.now()))
     try:
         ledger.client.put_item(
             TableName=ledger.table,
-            Item=schema.key(f"deployment#{deployment}", "hook") | told,
+            Item=schema.item(HOOK.key(deployment=deployment), note),
             ConditionExpression="attribute_not_exists(pk)",
         )
     except Exception as error:
@@ -79,7 +80,7 @@ def _forget(ledger: Ledger, deployment: str) -> None:
     try:
         ledger.client.delete_item(
             TableName=ledger.table,
-            Key=schema.key(f"deployment#{deployment}", "hook"),
+            Key=HOOK.key(deployment=deployment),
             ConditionExpression="#error = :stopped",
             ExpressionAttributeNames={"#error": "error"},
             ExpressionAttributeValues={":stopped": {"S": _STOPPED}},

@@ -89,11 +89,12 @@ class ProjectInfra:
 
     def free_lock_of(self, holder: Holder) -> list[str]:
         """Free state locks that a provably dead run of ours left; tell each in a line."""
+        from stepladder.ledger.lock import process_of
         from stepladder.terraform import RunRecord, locks, roots
         from stepladder.terraform.runner import opened
 
         rung = self.rung
-        record = RunRecord(holder.process, datetime.fromtimestamp(seconds_of(holder.since), UTC))
+        record = RunRecord(process_of(holder), datetime.fromtimestamp(seconds_of(holder.since), UTC))
         notes: list[str] = []
         for name in (FOUNDATION, SERVICE):
             at = roots.root(rung.settings, rung.environment, name)

@@ -13,7 +13,8 @@ from typing import Any
 
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.clock import stamp
-from stepladder.ledger.schema import ROLLBACK, SUCCEEDED, Bad, Current, Holder, ReleaseEntry, Snapshot
+from stepladder.ledger.schema import ROLLBACK, SUCCEEDED, Bad, Current, Holder, ReleaseEntry
+from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.rung import Rung
 
 CAUSE = "cut off after the alias had moved; the next run wrote it down"

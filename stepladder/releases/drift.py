@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.errors import RefusedError
-from stepladder.ledger.schema import Snapshot
+from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.rollback_target import differences
 from stepladder.releases.rung import Rung
 

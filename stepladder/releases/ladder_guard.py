@@ -13,7 +13,8 @@ from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import LATEST, FunctionState
 from stepladder.core.errors import BadInputError, RefusedError
-from stepladder.ledger.schema import Current, Snapshot
+from stepladder.ledger.schema import Current
+from stepladder.ledger.snapshot import Snapshot
 from stepladder.ledger.table import short
 from stepladder.releases import marks
 from stepladder.releases.rung import Rung

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import RefusedError
-from stepladder.ledger.schema import InfraRecord, Snapshot
+from stepladder.ledger.schema import InfraRecord
+from stepladder.ledger.snapshot import Snapshot
 from stepladder.ledger.table import short
 
 if TYPE_CHECKING:

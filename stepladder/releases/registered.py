@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from stepladder.core import aws as aws_module
 from stepladder.core.errors import RefusedError
-from stepladder.ledger.schema import NO_COMMIT
 from stepladder.ledger.table import short
+from stepladder.ledger.words import NO_COMMIT
 from stepladder.releases.interfaces import ReleaseImage
 from stepladder.releases.rung import Rung
 

@@ -12,7 +12,7 @@ from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import LATEST
 from stepladder.core import names
 from stepladder.core.errors import RefusedError, StepladderError
-from stepladder.ledger.schema import Snapshot
+from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.plan import EnvironmentState
 from stepladder.releases.rung import Rung
 

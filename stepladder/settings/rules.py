@@ -58,8 +58,8 @@ def setting(
 ) -> Any:
     """Declare a setting.
 
-    `purpose` is its line in docs/reference.md, `description` that of Terraform's variable. `variable` is its name in
-    Terraform, where that differs. `checks` are Terraform's validations, where the rule's own don't say it best.
+    `purpose` is its line in docs/reference/README.md, `description` that of Terraform's variable. `variable` is its
+    name in Terraform, where that differs. `checks` are Terraform's validations, where the rule's own don't say it best.
     """
     metadata = {
         "rule": rule,

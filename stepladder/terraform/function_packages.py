@@ -19,7 +19,12 @@ from stepladder.core import resources
 from stepladder.core.aws import ABSENT_IN_S3, error_code
 
 VERBS = ("validate", "verify", "rollback", "relay")
-SHARED = tuple(f"stepladder.promotion.{name}" for name in ("contract", "relay_requests", "requests"))
+SHARED = (
+    "stepladder.ledger.schema",
+    "stepladder.promotion.contract",
+    "stepladder.promotion.relay_requests",
+    "stepladder.promotion.requests",
+)
 SHARED_WITH = {"verify": ("stepladder.releases.smoke",)}
 """Modules of stepladder that the packages carry: standard library only, and nothing else of stepladder."""
 

@@ -22,7 +22,8 @@ import released
 from stepladder.core import resources
 from stepladder.core.errors import ExitCode
 from stepladder.images import model
-from stepladder.promotion import approval, contract, requests
+from stepladder.ledger import schema
+from stepladder.promotion import contract, requests
 from stepladder.settings.load import DEFAULTS
 
 ROOT = released.ROOT
@@ -31,12 +32,12 @@ RELEASES = sorted(released.COMMITS)
 RECORDS = {
     "releases/records.py:Holder": "stepladder.ledger.schema:Holder",
     "releases/records.py:Current": "stepladder.ledger.schema:Current",
-    "releases/records.py:Infra": "stepladder.ledger.schema:Infra",
-    "releases/records.py:Release": "stepladder.ledger.schema:Release",
+    "releases/records.py:Infra": "stepladder.ledger.schema:InfraRecord",
+    "releases/records.py:Release": "stepladder.ledger.schema:ReleaseEntry",
     "releases/records.py:Bad": "stepladder.ledger.schema:Bad",
     "releases/records.py:Unmarked": "stepladder.ledger.schema:Unmarked",
-    "releases/report.py:Report": "stepladder.releases.report:Report",
-    "releases/rollback.py:Report": "stepladder.commands.rollback:Report",
+    "releases/report.py:Report": "stepladder.releases.report:DeployReport",
+    "releases/rollback.py:Report": "stepladder.commands.rollback:RollbackReport",
     "terraform/plans.py:Inputs": "stepladder.terraform.saved_plan:Inputs",
     "terraform/events.py:Change": "stepladder.terraform.events:Change",
     "images/model.py:BuiltImage": "stepladder.images.model:BuiltImage",
@@ -214,7 +215,7 @@ def test_every_environment_variable_keeps_its_name(old):
 
 def test_the_questions_of_an_approval_keep_their_attributes(old):
     path = _source(old, "promotion/approval.py")
-    assert _fields_of(path, "Question") - {field.name for field in fields(approval.Question)} == set()
+    assert _fields_of(path, "Question") - {field.name for field in fields(schema.Approval)} == set()
 
 
 def test_a_clone_without_a_release_says_how_to_get_it(monkeypatch):

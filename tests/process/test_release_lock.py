@@ -22,7 +22,7 @@ from stepladder.core import process_identity
 from stepladder.core.clock import stamp
 from stepladder.core.errors import LockedError
 from stepladder.ledger import schema
-from stepladder.ledger.lock import LEASE, SKEW, EnvironmentLock
+from stepladder.ledger.lock import LEASE, SKEW, EnvironmentLock, process_of
 from stepladder.ledger.schema import Holder
 from stepladder.ledger.table import Ledger
 
@@ -52,7 +52,7 @@ class Setting:
             expires=int(now) + LEASE,
         )
         holder = replace(holder, **changes)  # type: ignore[arg-type]
-        self.table.tables["t"][KEY] = schema.item(schema.environment_key("staging", "lock"), holder)
+        self.table.tables["t"][KEY] = schema.item(schema.LOCK.key(environment="staging"), holder)
         return holder
 
 
@@ -104,12 +104,12 @@ def test_a_process_id_that_was_given_to_another_process_since_proves_a_death(set
     if not process_identity.this_process().started:
         needs.missing("nothing here tells when a process began")
     holder = setting.held_by(started=process_identity.this_process().started - 1)
-    assert process_identity.is_dead(holder.process)
+    assert process_identity.is_dead(process_of(holder))
 
 
 def test_a_holder_that_lives_on_this_machine_is_left_alone(setting: Setting) -> None:
     holder = setting.held_by()
-    assert not process_identity.is_dead(holder.process)
+    assert not process_identity.is_dead(process_of(holder))
 
 
 @pytest.mark.parametrize("change", [{"host": "elsewhere"}, {"boot_id": "another boot"}, {"boot_id": ""}])
@@ -117,7 +117,7 @@ def test_nothing_is_proven_about_another_machine_or_boot(setting: Setting, chang
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     holder = setting.held_by(pid=child.pid, **change)
-    assert not process_identity.is_dead(holder.process)
+    assert not process_identity.is_dead(process_of(holder))
     with pytest.raises(LockedError):
         setting.lock().acquire(holder)
 

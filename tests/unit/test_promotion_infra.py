@@ -100,7 +100,7 @@ class Ladder:
 
             self.roots.ensure, self.roots.apply = make(ensure), make(apply)
         monkeypatch.setattr(infra, "bring", lambda _desk, digest: self.roots.did.append(f"bring {digest}"))
-        self.record(schema.FOUNDATION, "foundation one")
+        self.record("root#foundation", "foundation one")
         self.record("env#staging", "service one")
 
     def record(self, pk, inputs):
@@ -194,7 +194,7 @@ def test_a_rung_of_which_the_ledger_knows_no_apply_is_not_called_changed_but_app
 
 
 def test_a_service_that_is_applied_takes_its_changed_foundation_with_it(changed):
-    changed.record(schema.FOUNDATION, "foundation of last week")
+    changed.record("root#foundation", "foundation of last week")
     changed.prepare(infra=True)
     assert changed.roots.applied == ["production/foundation", "production/service"]
     assert changed.desk.rung.ledger.snapshot("staging").foundation.input_hash == "foundation one"

@@ -12,7 +12,9 @@ from stepladder.core.errors import LockedError, StepladderError
 from stepladder.core.process_identity import release_id
 from stepladder.ledger import schema
 from stepladder.ledger.lock import EnvironmentLock
-from stepladder.ledger.schema import Bad, Current, Holding, InfraRecord, ReleaseEntry
+from stepladder.ledger.rebuild import rebuild
+from stepladder.ledger.schema import Bad, Current, InfraRecord, ReleaseEntry
+from stepladder.ledger.snapshot import Holding, Snapshot
 from stepladder.ledger.table import Ledger, description, short
 
 RELEASE = ReleaseEntry(
@@ -40,7 +42,7 @@ def entry(number: int, **changes: str) -> ReleaseEntry:
 
 
 def test_a_table_that_isn_t_there_is_an_empty_world() -> None:
-    assert Ledger(FakeDynamoDB(), "t").snapshot("staging") == schema.Snapshot(exists=False)
+    assert Ledger(FakeDynamoDB(), "t").snapshot("staging") == Snapshot(exists=False)
 
 
 def test_a_release_is_written_once(ledger: Ledger) -> None:
@@ -130,9 +132,9 @@ def test_the_ledger_is_rebuilt_from_descriptions_and_a_second_time_changes_nothi
         ("2", description("20261121T000000Z-000001", "c1", digests[1]), digests[1], "2026-11-21T00:00:00Z"),
         ("3", description("20261122T000000Z-000001", "c2", digests[2]), digests[2], "2026-11-22T00:00:00Z"),
     ]
-    new = ledger.rebuild("staging", versions, "3")
+    new = rebuild(ledger, "staging", versions, "3")
     assert [(r.version, r.git_commit, r.result) for r in new] == [("2", "c1", "unknown"), ("3", "c2", "succeeded")]
-    assert ledger.rebuild("staging", versions) == []
+    assert rebuild(ledger, "staging", versions) == []
     found = next(ledger.succeeded("staging"))
     assert (found.version, found.digest) == ("3", digests[2])
 
@@ -140,7 +142,7 @@ def test_the_ledger_is_rebuilt_from_descriptions_and_a_second_time_changes_nothi
 def test_a_description_that_lies_about_its_image_stops_the_rebuilding(ledger: Ledger) -> None:
     told = description("20261121T000000Z-000001", "c1", "sha256:" + "a" * 64)
     with pytest.raises(StepladderError, match="says it has image"):
-        ledger.rebuild("staging", [("2", told, "sha256:" + "b" * 64, "2026-11-21T00:00:00Z")])
+        rebuild(ledger, "staging", [("2", told, "sha256:" + "b" * 64, "2026-11-21T00:00:00Z")])
 
 
 def test_release_ids_sort_by_time_within_a_second_too() -> None:

@@ -16,7 +16,8 @@ from stepladder.commands import status
 from stepladder.commands.status import RungStatus
 from stepladder.core.console import Console
 from stepladder.core.errors import NotReadyError, StepladderError
-from stepladder.ledger.schema import Bad, recorded_commit, shown_commit
+from stepladder.ledger.schema import Bad
+from stepladder.ledger.words import recorded_commit, shown_commit
 from stepladder.releases.rung import Rung
 
 
