@@ -271,6 +271,7 @@ def whole(tmp_path_factory):
     return folder
 
 
+@pytest.mark.timing("a second run is bounded to 20 s")
 def test_the_second_run_is_quick_and_says_nothing(whole):
     started = time.monotonic()
     done = _run(whole)

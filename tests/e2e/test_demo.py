@@ -14,6 +14,9 @@ pytestmark = pytest.mark.e2e
 SECONDS = 30  # Terraform ends what it is at before it ends; a loaded machine needs a few more
 
 
+IN_ITS_PLACE = pytest.mark.long("other moments: while a process starts, and while one that takes its time must end")
+
+
 def _terraform():
     """Name the Terraform, which needn't be where the system's own programs are."""
     return {"STEPLADDER_TERRAFORM": shutil.which("terraform")} if shutil.which("terraform") else {}
@@ -48,6 +51,15 @@ def test_the_demo_tells_the_whole_story_in_plain_lines_and_leaves_nothing(run, t
     ]
     places = [demo.said.index(part) for part in story]
     assert places == sorted(places)
+    assert "Try it yourself:" in demo.said
+
+
+@pytest.mark.terraform
+@pytest.mark.timeout(1200)
+@pytest.mark.long("the README's commands are typed (test_readme.py)")
+def test_what_the_demo_offers_can_be_typed(run, tmp_path):
+    demo = _demo(run, tmp_path)
+    assert demo.wait(600) == 0, demo.said
     offered = demo.said.partition("Try it yourself:")[2]
     shell = run("bash", "-c", f"set -e\n{offered}\ninv local.down", cwd=tmp_path, PATH="/usr/bin:/bin", **_terraform())
     assert shell.wait(400) == 0, shell.said
@@ -55,16 +67,23 @@ def test_the_demo_tells_the_whole_story_in_plain_lines_and_leaves_nothing(run, t
     assert shell.left_behind() == []
 
 
+@pytest.mark.timing("Terraform must end in 30 s, and the moment to interrupt must be met")
 @pytest.mark.terraform
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("number", "moment"),
     [
-        pytest.param(signal.SIGINT, lambda c: "$ inv new" in c.said, id="Ctrl-C while the project is made"),
+        pytest.param(
+            signal.SIGINT, lambda c: "$ inv new" in c.said, id="Ctrl-C while the project is made", marks=IN_ITS_PLACE
+        ),
         pytest.param(signal.SIGINT, lambda c: c.runs("localcloud"), id="Ctrl-C while the cloud starts"),
-        pytest.param(signal.SIGINT, lambda c: c.runs("terraform plan"), id="Ctrl-C while Terraform plans"),
+        pytest.param(
+            signal.SIGINT, lambda c: c.runs("terraform plan"), id="Ctrl-C while Terraform plans", marks=IN_ITS_PLACE
+        ),
         pytest.param(signal.SIGTERM, lambda c: c.runs("terraform apply"), id="SIGTERM while Terraform applies"),
-        pytest.param(signal.SIGINT, lambda c: "smoke " in c.said, id="Ctrl-C while a release is made"),
+        pytest.param(
+            signal.SIGINT, lambda c: "smoke " in c.said, id="Ctrl-C while a release is made", marks=IN_ITS_PLACE
+        ),
     ],
 )
 def test_an_interrupted_demo_ends_all_that_it_started(run, tmp_path, number, moment):

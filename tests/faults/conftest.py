@@ -14,6 +14,7 @@ from cloud_project import CloudProject
 
 from localcloud import daemon
 from stepladder.promotion import infra, replicate
+from stepladder.releases import ended_promotion
 
 SPEED = 200.0  # a five-minute canary takes 1.5 s
 SLOW = 10.0  # it takes half a minute, which no machine is too busy to see
@@ -49,6 +50,7 @@ def make_project(
         for variable, value in cloud.env.items():
             patch.setenv(variable, value)
         patch.setattr(infra, "prepare", without_terraform)
+        patch.setattr(ended_promotion, "_BRIEF", 2.0)  # of real time, in which a lock is tried to be given back
         cloud.speed(SPEED)
         yield make
         cloud.speed(1)

@@ -340,6 +340,7 @@ def test_a_deploy_that_waits_goes_on_when_the_first_is_done(project: LiveProject
     assert "nothing to do" in second.err
 
 
+@pytest.mark.timing("a whole process is bounded to 30 s")
 def test_no_local_cloud_is_said_at_once_with_exit_code_6(project: LiveProject) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

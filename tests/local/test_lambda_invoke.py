@@ -103,6 +103,7 @@ def test_a_failing_init_is_reported_with_lambdas_error_type(
     assert (answer["FunctionError"], result["errorType"]) == ("Unhandled", kind)
 
 
+@pytest.mark.timing("a new environment is bounded to 25 s")
 def test_a_timeout_ends_the_environment_and_says_so(functions: Any) -> None:
     name = functions.create("import time\nprint('loaded')\n" + SLEEPY, Timeout=1)
     began = time.monotonic()
@@ -337,6 +338,7 @@ def test_a_function_runs_under_the_python_that_it_asks_for(functions: Any) -> No
     assert functions.invoke(name)[0] == [int(part) for part in version.split(".")]
 
 
+@pytest.mark.timing("one of sixty calls must take less than 10 ms")
 def test_a_warm_invocation_takes_less_than_ten_milliseconds(functions: Any) -> None:
     name = functions.create()
     functions.invoke(name)

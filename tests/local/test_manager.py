@@ -19,6 +19,7 @@ from localcloud import daemon, process_start
 from stepladder.core.errors import NotReadyError, StepladderError
 
 
+@pytest.mark.timing("a start is bounded to 30 s")
 def test_up_is_ready_in_seconds_and_light_and_down_ends_it(tmp_path: Path) -> None:
     began = time.monotonic()
     info, started = daemon.up(tmp_path)

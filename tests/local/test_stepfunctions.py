@@ -158,6 +158,7 @@ def test_a_field_that_the_service_does_not_have_is_refused(machines: Machines) -
     assert "functionName" in ended["cause"]
 
 
+@pytest.mark.timing("a simulated wait is bounded to 10 real seconds")
 def test_waits_follow_the_clock(machines: Machines) -> None:
     began = time.monotonic()
     machines.output({"W": {"Type": "Wait", "SecondsPath": "$.s", "End": True}}, {"s": 600})
@@ -174,6 +175,7 @@ def test_retries_wait_and_end_and_the_catcher_sees_the_last_error(machines: Mach
     assert machines.output(catch(task))["Error"] == "Sqs.SqsException"
 
 
+@pytest.mark.timing("a simulated wait is bounded to 10 real seconds")
 @pytest.mark.parametrize(
     ("kind", "error"),
     [
@@ -225,6 +227,7 @@ def test_a_map_climbs_in_order_and_stops_at_the_first_failure(machines: Machines
     assert [e["mapIterationStartedEventDetails"]["index"] for e in started] == [0, 1]
 
 
+@pytest.mark.timing("branches at once are told from branches in turn by 10 s")
 def test_parallel_branches_run_together_and_a_failure_aborts_the_others(machines: Machines) -> None:
     slow = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 86_400, "End": True}}}
     fails = {"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "Broken"}}}

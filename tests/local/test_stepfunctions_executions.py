@@ -144,6 +144,7 @@ def test_an_execution_that_a_restart_interrupts_can_be_redriven(tmp_path: Path, 
         assert "sqs:ListQueues" not in machines.cloud.calls()
 
 
+@pytest.mark.timing("executions at once are told from executions in turn by 10 s")
 def test_ten_executions_at_once_take_little_longer_than_one(machines: Machines) -> None:
     states = {f"S{n}": sdk("sqs:listQueues", {}, ResultPath=None, Next=f"S{n + 1}") for n in range(10)}
     machine = machines.make({**states, "S10": {"Type": "Succeed"}})

@@ -165,6 +165,7 @@ def test_an_unknown_environment_is_told_with_the_known_ones(project):
     assert "known environments: staging, production" in done.stderr
 
 
+@pytest.mark.timing("a whole process is bounded to 25 s")
 @pytest.mark.parametrize("command", ["deploy --env staging", "status", "tf.plan --env staging", "promote"])
 def test_a_local_cloud_that_isn_t_up_is_told_at_once(project, command):
     started = time.monotonic()

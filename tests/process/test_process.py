@@ -205,6 +205,7 @@ def test_handlers_are_as_they_were_afterwards():
     assert [signal.getsignal(number) for number in numbers] == before
 
 
+@pytest.mark.timing("a whole process is bounded to 20 s")
 def test_a_program_that_leaves_its_output_to_another_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(process, "_DRAIN", 0.3)
     leaves = (

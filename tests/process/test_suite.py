@@ -122,11 +122,15 @@ def test_a_file_that_can_not_be_imported_fails_the_run(checkout: Checkout) -> No
     assert checkout.run()[0] is False
 
 
-def test_a_mark_must_say_why(checkout: Checkout) -> None:
-    checkout.has(late=FLAKY.replace('("the first try comes too late")', ""))
-    passed, said = checkout.run(only="tests")
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [("timing", FLAKY, "the first try comes too late"), ("long", LONG, "the default run has nothing in its place")],
+)
+def test_a_mark_must_say_why(checkout: Checkout, name: str, text: str, why: str) -> None:
+    checkout.has(marked=text.replace(f'("{why}")', ""))
+    passed, said = checkout.run(long=True)
     assert not passed
-    assert 'say why its timing matters: @pytest.mark.timing("...")' in said
+    assert f'say why: @pytest.mark.{name}("...")' in said
 
 
 def test_the_long_form_is_left_out_unless_it_is_asked_for(checkout: Checkout) -> None:

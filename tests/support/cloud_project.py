@@ -504,7 +504,7 @@ def _layer(files: dict[str, bytes]) -> bytes:
             info = tarfile.TarInfo(path)
             info.size, info.mode = len(data), 0o644
             archive.addfile(info, io.BytesIO(data))
-    return gzip.compress(buffer.getvalue(), mtime=0)
+    return gzip.compress(buffer.getvalue(), 1, mtime=0)
 
 
 def runtime(folder: Path) -> Path:

@@ -11,10 +11,19 @@ from collections.abc import Iterator
 import pytest
 
 MARK = "timing"
+LONG = "long"
 ONLY_TIMING = 8
 """Exit code of a run whose only failures are of marked tests; pytest's own are 0 to 5."""
 _CACHE = "stepladder/again"
 _REASON = "timing reason"
+
+
+def _why(item: pytest.Item, name: str) -> str:
+    """Return the reason that a mark gives, empty without the mark."""
+    mark = item.get_closest_marker(name)
+    if mark and (len(mark.args) != 1 or mark.kwargs or not isinstance(mark.args[0], str)):
+        raise pytest.UsageError(f'{item.nodeid}: say why: @pytest.mark.{name}("...")')
+    return str(mark.args[0]) if mark else ""
 
 
 class Reruns:
@@ -29,12 +38,9 @@ class Reruns:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         for item in items:
-            mark = item.get_closest_marker(MARK)
-            if mark is None:
-                continue
-            if len(mark.args) != 1 or mark.kwargs or not isinstance(mark.args[0], str):
-                raise pytest.UsageError(f'{item.nodeid}: say why its timing matters: @pytest.mark.{MARK}("...")')
-            item.user_properties.append((_REASON, mark.args[0]))
+            _why(item, LONG)
+            if why := _why(item, MARK):
+                item.user_properties.append((_REASON, why))
         if self._again:
             wanted = set(config.cache.get(_CACHE, [])) if config.cache else set()
             kept = [item for item in items if item.nodeid in wanted]

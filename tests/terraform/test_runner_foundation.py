@@ -175,6 +175,7 @@ def test_a_run_killed_after_it_created_something_is_continued(site: Site) -> Non
 
 
 @pytest.mark.faults
+@pytest.mark.long("a run that is killed between its apply and its migration")
 def test_a_run_killed_while_it_moved_its_state_is_continued(site: Site) -> None:
     site.cloud.reset_calls()
     run = start(site)

@@ -107,6 +107,7 @@ def test_an_invocation_is_sent_once_and_waited_for_as_long_as_the_function_may_r
     client.close()
 
 
+@pytest.mark.timing("an answer is bounded to 15 s")
 def test_a_local_cloud_that_isn_t_up_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -24,6 +24,7 @@ def test_the_path_is_shown_where_the_name_does_not_lead_to_this_machine(addresse
     assert shown(PATH, resolver(*addresses)) == PATH
 
 
+@pytest.mark.timing("an answer is bounded to 4 s")
 def test_the_path_is_shown_where_the_resolver_fails_or_does_not_answer():
     def fails(_name, _port):
         raise OSError("Name or service not known")

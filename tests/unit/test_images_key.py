@@ -78,6 +78,7 @@ def test_moving_bytes_between_files_changes_the_key(tmp_path: Path) -> None:
     assert first != key(tmp_path / "b", {"function/app/a": "x", "function/app/b": "y"})
 
 
+@pytest.mark.timing("processor time grows when others use its caches")
 def test_a_normal_project_takes_less_than_fifty_milliseconds_of_the_processor(tmp_path: Path) -> None:
     settings = project.make(tmp_path, {f"function/app/m{n}.py": "x = 1\n" * 200 for n in range(150)})
     took = []
