@@ -32,7 +32,7 @@ ALIEN = (
 SPREAD = {
     "tests/e2e/test_demo.py": 100,
     "tests/e2e/test_newcomer.py": 100,
-    "tests/faults/test_climb_states.py": 4,
+    "tests/faults/test_promotion_states.py": 4,
 }
 """Files that are spread over workers, in how many parts. Each part makes the file's fixtures for itself."""
 CREDENTIALS = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}

@@ -21,13 +21,13 @@ def handler(event, context):
     return {'statusCode': 200}
 """
 KINDS = ("throttle", "access_denied")
-IN_ITS_PLACE = pytest.mark.long("the same call is denied, and states are throttled in test_climb_states")
+IN_ITS_PLACE = pytest.mark.long("the same call is denied, and states are throttled in test_promotion_states")
 CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version climbs, why so, exit codes
     "ecr:BatchGetImage": (GOOD, "validate can't see the image", {4}),
     "ecr:GetDownloadUrlForLayer": (GOOD, "validate can't see the machine", {4}),
     "ecr:DescribeImageScanFindings": (GOOD, "validate can't see the findings", {4}),
     "s3:GetObject": (GOOD, "verify has no cases", {4}),
-    "codedeploy:PutLifecycleEventHookExecutionStatus": (GOOD, "see test_climb_versions", set()),
+    "codedeploy:PutLifecycleEventHookExecutionStatus": (GOOD, "see test_promotion_versions", set()),
     "codedeploy:GetDeployment": (GOOD, "hook and rollback are blind: a person must look", {3, 4, 5}),
     "codedeploy:ListDeployments": (GOOD, "validate can't see whether one is active", {4}),
     "codedeploy:BatchGetDeployments": (BROKEN, "rollback can't find the deployment", {5}),
@@ -39,7 +39,7 @@ CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version
     "lambda:GetAlias": (GOOD, "read by `inv promote` itself; see tests/unit", set()),
     "lambda:GetFunctionConfiguration": (GOOD, "validate can't see the function", {4}),
     "lambda:GetProvisionedConcurrencyConfig": (GOOD, "asked before gradual shifts only; see tests/unit", set()),
-    "lambda:Invoke": (GOOD, "every task; see test_climb_states", set()),
+    "lambda:Invoke": (GOOD, "every task; see test_promotion_states", set()),
     "lambda:GetAccountSettings": (
         GOOD,
         "how much may be called at once: without an answer, little; see tests/unit",
@@ -50,11 +50,11 @@ CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version
     "dynamodb:PutItem": (GOOD, "no lock, no climb", {4}),
     "dynamodb:DeleteItem": (GOOD, "the lease runs out", {0}),
     "stepfunctions:DescribeExecution": (GOOD, "read by `inv promote` itself", set()),
-    "stepfunctions:SendTaskFailure": (GOOD, "the relay's; see test_climb_places", set()),
-    "stepfunctions:SendTaskHeartbeat": (GOOD, "the relay's; see test_climb_places", set()),
-    "stepfunctions:SendTaskSuccess": (GOOD, "the relay's; see test_climb_places", set()),
-    "stepfunctions:StartExecution": (GOOD, "the relay's; see test_climb_places", set()),
-    "stepfunctions:StopExecution": (GOOD, "the relay's; see test_climb_places", set()),
+    "stepfunctions:SendTaskFailure": (GOOD, "the relay's; see test_promotion_locations", set()),
+    "stepfunctions:SendTaskHeartbeat": (GOOD, "the relay's; see test_promotion_locations", set()),
+    "stepfunctions:SendTaskSuccess": (GOOD, "the relay's; see test_promotion_locations", set()),
+    "stepfunctions:StartExecution": (GOOD, "the relay's; see test_promotion_locations", set()),
+    "stepfunctions:StopExecution": (GOOD, "the relay's; see test_promotion_locations", set()),
 }
 
 

@@ -43,13 +43,13 @@ BROKEN_BEHIND_THE_ALIAS = BROKEN.replace(
 )
 PROJECTS: dict[str, dict[str, Any]] = {"plain": {}, "canary": {"deployment": "Canary10Percent5Minutes"}}
 UNREACHED = {
-    **{n: "see test_climb_places" for n, s in TASKS.items() if "relay_arn" in str(s.body["Parameters"])},
-    "AwaitVerdict": "see test_climb_places",
-    "Approve": "see test_climb_approval",
-    "AskForApproval": "see test_climb_approval",
-    "ValidateBeforeAsking": "see test_climb_approval",
+    **{n: "see test_promotion_locations" for n, s in TASKS.items() if "relay_arn" in str(s.body["Parameters"])},
+    "AwaitVerdict": "see test_promotion_locations",
+    "Approve": "see test_promotion_approval",
+    "AskForApproval": "see test_promotion_approval",
+    "ValidateBeforeAsking": "see test_promotion_approval",
     "PutInOrder": "only a Map that itself breaks leads there; tests/unit walks it",
-    "UndoRelease": "see test_climb_rungs: a rung of two targets",
+    "UndoRelease": "see test_promotion_rungs: a rung of two targets",
 }
 
 
