@@ -90,8 +90,8 @@ class Service:
         place = {"account": daemon.ACCOUNT, "region": daemon.REGION}
         raw = {
             "project": self.project.name,
-            "rungs": [list(rung) if len(rung) > 1 else rung[0] for rung in settings.ladder],
-            "environments": dict.fromkeys(settings.rungs, place),
+            "rungs": [list(rung) if len(rung) > 1 else rung[0] for rung in settings.rungs],
+            "environments": dict.fromkeys(settings.ladder_environments, place),
             "architecture": "x86_64",
             "promotion": {"deployment": "AllAtOnce"},
         }

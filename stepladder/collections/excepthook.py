@@ -59,7 +59,7 @@ def explained(error: BaseException, trace: TracebackType | None) -> StepladderEr
         bad = merged[-1].get("value") if path else merged[-1]["updates"]
         return BadInputError(
             "the settings are not valid",
-            hint="mend them in invoke.yaml",
+            hint="fix them in invoke.yaml",
             problems=(f"{path or 'invoke.yaml'} is {bad!r}; allowed: a mapping",),
         )
     return None

@@ -41,7 +41,7 @@ def push(context: Any, env: str = "", json: bool = False, pull: bool = False, al
     from stepladder.settings import load, placeholder
 
     console, loaded = Console(as_json=json), load.from_context(context)
-    env = env or loaded.rungs[0]
+    env = env or loaded.lowest
     placeholder.refuse(loaded, [env])
     aws = clients(loaded, env)
     with console.step("image") as step:
@@ -75,7 +75,7 @@ def prune(
     from stepladder.releases.rung import opened
 
     rung = opened(c, env, "inv image.prune", as_json=json, dry_run=dry_run, acting=True)
-    kept = rung.settings.image.kept(keep)
+    kept = rung.settings.image.kept_releases(keep)
     request = PruneOptions(min_age_hours=min_age_hours, yes=yes, dry_run=dry_run)
     record = Prune(rung.aws, rung.names, rung.console, lambda: retention.images(rung, kept), request).run()
     if json:

@@ -98,7 +98,7 @@ def _lowest(context: Any) -> tuple[str, str]:
     if not context.config.get("stepladder", {}).get("environments"):
         return daemon.ACCOUNT, daemon.REGION
     loaded = load.from_context(context)
-    lowest = loaded.environment(loaded.rungs[0])
+    lowest = loaded.environment(loaded.lowest)
     return lowest.account, lowest.region
 
 

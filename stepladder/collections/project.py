@@ -12,9 +12,9 @@ def check(context: Any) -> None:
     """Check the project: settings, smoke cases, lock, Dockerfile, lint, format, Terraform."""
     from stepladder.commands import check as project
     from stepladder.core.console import Console
-    from stepladder.settings.load import root_of, tried
+    from stepladder.settings.load import load_or_error, root_of
 
-    project.check(tried(context), Console(), root_of(context))
+    project.check(load_or_error(context), Console(), root_of(context))
 
 
 @task(

@@ -102,8 +102,8 @@ def _desk(c: Any, verb: str, as_json: bool = False, *, acting: bool = False) -> 
 
     settings = from_context(c)
     if acting:
-        placeholder.refuse(settings, settings.rungs)
-    return Desk(opened(c, locations.desks(settings)[0], verb, as_json=as_json))
+        placeholder.refuse(settings, settings.ladder_environments)
+    return Desk(opened(c, locations.representatives(settings)[0], verb, as_json=as_json))
 
 
 def _finish(desk: Any, told: dict[str, Any]) -> None:

@@ -21,5 +21,5 @@ def show(c: Any, env: str = "", json: bool = False) -> None:
     from stepladder.releases.rung import opened
     from stepladder.settings.load import from_context
 
-    rungs = [env] if env else from_context(c).rungs
+    rungs = [env] if env else from_context(c).ladder_environments
     status.show([opened(c, rung, "inv status", as_json=json) for rung in rungs], clock=time.time)

@@ -42,7 +42,7 @@ def invoke(settings: Settings, environment: str, event: Any, console: Console, *
     Its log goes to the person as it comes, the lines that Lambda adds with the `whole_log`; its answer is data. Returns
     the error's type when the function failed, else an empty string; raises as the builders do.
     """
-    environment = environment or settings.rungs[0]
+    environment = environment or settings.lowest
     own = variables.of(settings, environment)
     with console.step("image") as step:
         image = pipeline.build_only(settings, step, say=console.warn, to_run=True)

@@ -88,7 +88,7 @@ def record(execution: Execution | None, judged: Verdict | None, how: str, digest
 
 def _tell(desk: Desk, started: Started, found: Survey, applied: tuple[str, ...]) -> None:
     release = started.release
-    rungs = " -> ".join("+".join(rung) for rung in desk.rung.settings.ladder)
+    rungs = " -> ".join("+".join(rung) for rung in desk.rung.settings.rungs)
     if started.execution is None:
         if left := infra.pending(desk):
             desk.console.warn(f"{infra.behind(left)}; `inv promote --infra` applies them")

@@ -20,8 +20,8 @@ def check(settings: Settings, say: Callable[[str], None], *, take_pointers: bool
     entries = collect(context)
     if found := lfs.pointers(entries):
         if not take_pointers:
-            raise lfs.refused(found, settings.rungs[0])
-        say(lfs.refused(found, settings.rungs[0]).message)
+            raise lfs.refused(found, settings.lowest)
+        say(lfs.refused(found, settings.lowest).message)
     arguments = {"BASE_IMAGE": base_reference(settings), "PYTHON_VERSION": settings.python}
     handler = read.outline(context / "Dockerfile", arguments).handler
     python_syntax.check(entries, handler, settings.python, settings.image.context, say)

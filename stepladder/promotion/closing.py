@@ -70,6 +70,6 @@ def _is_first(desk: Desk, environment: str) -> bool:
 def show_promoted(desk: Desk, execution: Execution, environments: list[str]) -> None:
     """Say in one line what was promoted where; when nothing had to move, that."""
     digest = short(execution.input["digest"])
-    where = ", ".join(environments) or ", ".join(desk.rung.settings.ladder[-1])
+    where = ", ".join(environments) or ", ".join(desk.rung.settings.rungs[-1])
     text = f"promoted {digest} to {where}" if environments else f"nothing had to move: {where} runs {digest} already"
     desk.console.line(desk.console.paint(text, "green"))

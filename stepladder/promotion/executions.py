@@ -12,7 +12,7 @@ from stepladder.core import aws
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError, NotReadyError
 from stepladder.releases.rung import Rung, clients
-from stepladder.settings import locations as places
+from stepladder.settings import locations
 
 _MISSING = ("StateMachineDoesNotExist", "ExecutionDoesNotExist", "ResourceNotFound")
 
@@ -49,7 +49,7 @@ class Desk:
     """The state machine of a project. `rung` is any of its environments at home, where the lowest rung is."""
 
     def __init__(self, rung: Rung) -> None:
-        places.check(rung.settings)
+        locations.check(rung.settings)
         self.rung = rung
         self.console = rung.console
         self._rungs = {rung.environment: rung}
@@ -72,12 +72,12 @@ class Desk:
     @cached_property
     def places(self) -> tuple[Rung, ...]:
         """One rung for each place of the ladder, home first."""
-        _, *away = places.desks(self.rung.settings)
+        _, *away = locations.representatives(self.rung.settings)
         return (self.rung, *map(self.at, away))
 
     def newest_release(self) -> str:
         """Return the id of the release that went live last on any rung; empty without one."""
-        found = [self.at(name).ledger.snapshot(name).current for name in self.rung.settings.rungs]
+        found = [self.at(name).ledger.snapshot(name).current for name in self.rung.settings.ladder_environments]
         return max((current.release_id for current in found if current), default="")
 
     @cached_property

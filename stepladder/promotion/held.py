@@ -12,7 +12,7 @@ from stepladder.releases.rung import Rung
 
 def check_free(desk: Desk) -> None:
     """Raise `LockedError` while a command is at work on a rung, before anything is started."""
-    rungs = [desk.at(name) for name in desk.rung.settings.rungs]
+    rungs = [desk.at(name) for name in desk.rung.settings.ladder_environments]
     with ThreadPoolExecutor(max(1, len(rungs)), thread_name_prefix="promote") as pool:
         list(pool.map(_check_free, rungs))
 

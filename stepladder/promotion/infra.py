@@ -54,7 +54,7 @@ def prepare(
     `LockedError`, and what Terraform's own functions raise.
     """
     roots = roots or ProjectRoots()
-    snapshots = {name: desk.at(name).ledger.snapshot(name) for name in desk.rung.settings.rungs}
+    snapshots = {name: desk.at(name).ledger.snapshot(name) for name in desk.rung.settings.ladder_environments}
     changed = [name for name in snapshots if name not in missing and _differs(desk.at(name), snapshots[name], roots)]
     told = [name for name in changed if snapshots[name].infra]  # of others the ledger knows of no apply at all
     if told and not infra:
@@ -86,7 +86,7 @@ def pending(desk: Desk, roots: Roots | None = None) -> tuple[str, ...]:
     """
     roots = roots or ProjectRoots()
     try:
-        found = {name: desk.at(name).ledger.snapshot(name) for name in desk.rung.settings.rungs}
+        found = {name: desk.at(name).ledger.snapshot(name) for name in desk.rung.settings.ladder_environments}
         return tuple(n for n, snapshot in found.items() if snapshot.infra and _differs(desk.at(n), snapshot, roots))
     except Exception:  # noqa: BLE001 - see above
         return ()
@@ -107,7 +107,7 @@ def _works(
 ) -> list[Work]:
     """Return what is to be done, in the order in which it is applied: each location, home first, then the ladder."""
     works: list[Work] = []
-    begun: set[locations.Place] = set()
+    begun: set[locations.Location] = set()
     settings = desk.rung.settings
     for place in desk.places:
         at = locations.of(settings, place.environment)
@@ -186,7 +186,7 @@ def _check_destroys(works: list[Work], digest: str) -> None:
 def _ask(desk: Desk, works: list[Work]) -> None:
     """Ask before a rung whose releases need approval is created."""
     settings = desk.rung.settings
-    asking = [rung for rung in settings.ladder if any(settings.promotion.rungs[name].approval for name in rung)]
+    asking = [rung for rung in settings.rungs if any(settings.promotion.policies[name].approval for name in rung)]
     guarded = {name for rung in asking for name in rung}
     for work in works:
         if work.root != SERVICE or not work.is_new or work.rung.environment not in guarded:

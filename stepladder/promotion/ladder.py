@@ -53,7 +53,7 @@ def execution_input(settings: Settings, release: Release) -> ExecutionInput:
         "untested": release.untested,
         "hotfix": release.hotfix,
         "force": release.force,
-        "rungs": [_rung(settings, rung, release.digest) for rung in settings.ladder],
+        "rungs": [_rung(settings, rung, release.digest) for rung in settings.rungs],
     }
 
 
@@ -63,7 +63,7 @@ def rung_name(environments: tuple[str, ...]) -> str:
 
 
 def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> RungInput:
-    rungs = [settings.promotion.rungs[name] for name in environments]
+    rungs = [settings.promotion.policies[name] for name in environments]
     lease = max(rung.shift.seconds * 2 + rung.bake_minutes * 60 for rung in rungs) + _MARGIN
     targets = [_target(settings, name, digest, lease) for name in environments]
     if any("place" in target for target in targets):
@@ -79,7 +79,7 @@ def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> Run
 
 
 def _target(settings: Settings, environment: str, digest: str, lease: int) -> TargetInput:
-    named, rung = settings.names(environment), settings.promotion.rungs[environment]
+    named, rung = settings.names(environment), settings.promotion.policies[environment]
     poll_seconds, polls = rung.shift.polls(rung.bake_minutes * 60, _crowd(settings, environment, _BESIDE))
     bake_polls = math.ceil(rung.bake_minutes * 60 / poll_seconds)
     target: TargetInput = {
@@ -104,8 +104,8 @@ def _target(settings: Settings, environment: str, digest: str, lease: int) -> Ta
 
 def _crowd(settings: Settings, environment: str, beside: int) -> float:
     """Return by how much more than `beside` targets of the ladder are at home, or elsewhere, as this one is; or 1."""
-    home = locations.home(settings)
-    is_home = [locations.of(settings, name) == home for name in settings.rungs]
+    home = locations.primary(settings)
+    is_home = [locations.of(settings, name) == home for name in settings.ladder_environments]
     alike = is_home.count(locations.of(settings, environment) == home)
     return max(1.0, alike / beside)
 
@@ -116,7 +116,7 @@ def _location(settings: Settings, environment: str, lease: int) -> LocationInput
     Home gives up polling before any sibling gives up waiting for its verdict: else one would keep what another undid.
     """
     place = locations.of(settings, environment)
-    if place == locations.home(settings):
+    if place == locations.primary(settings):
         return None
     every = max(_OFTEN, math.ceil(lease / _LOOKS * _crowd(settings, environment, _BESIDE_AWAY)))
     return {

@@ -103,12 +103,15 @@ def survey(desk: Desk, request: Request) -> Survey:
     if not request.force:
         for place in desk.places:
             check_mark(place, subject.digest)
-    _lowest(desk.rung, desk.rung.settings.rungs[0])
+    _lowest(desk.rung, desk.rung.settings.lowest)
     suite = load_suite(desk.rung, no_smoke=request.no_smoke)
-    base = base_name(desk.rung.settings.ladder[-1], subject)
+    base = base_name(desk.rung.settings.rungs[-1], subject)
     with ThreadPoolExecutor(8, thread_name_prefix="promote") as pool:
         listed = pool.submit(desk.executions, may_be_missing=True)
-        asked = {name: pool.submit(_state, desk.at(name), name, subject.digest) for name in desk.rung.settings.rungs}
+        asked = {
+            name: pool.submit(_state, desk.at(name), name, subject.digest)
+            for name in desk.rung.settings.ladder_environments
+        }
         states = {name: state.result() for name, state in asked.items()}
     return Survey(
         subject=subject,
@@ -194,7 +197,7 @@ def _running(listed: list[dict[str, Any]], base: str) -> str:
 
 
 def _subject(rung: Rung, request: Request) -> Subject:
-    lowest = rung.settings.rungs[0]
+    lowest = rung.settings.lowest
     if request.digest and request.release:
         raise BadInputError("--digest and --release name the same thing", hint="give one of them")
     if request.release:

@@ -43,7 +43,7 @@ def skipped(settings: Settings, environment: str, *, skip_ladder: bool, why: str
 def lower_rung(settings: Settings, environment: str) -> tuple[str, ...]:
     """Return the targets of the rung below; none for the lowest rung and for an environment off the ladder."""
     before: tuple[str, ...] = ()
-    for targets in settings.ladder:
+    for targets in settings.rungs:
         if environment in targets:
             return before
         before = targets
@@ -89,8 +89,8 @@ def first(rung: Rung, ledger: Snapshot, *, force: bool) -> Pin:
     image is marked bad.
     """
     settings, environment = rung.settings, rung.environment
-    siblings = next(targets for targets in settings.ladder if environment in targets)
-    if any(settings.promotion.rungs[name].approval for name in siblings):
+    siblings = next(targets for targets in settings.rungs if environment in targets)
+    if any(settings.promotion.policies[name].approval for name in siblings):
         raise RefusedError(
             f"{environment} was never released, and its first release needs an approval as every other",
             hint=f"`inv promote` asks for it; or without: {_skip(environment)}",
@@ -181,7 +181,7 @@ def check_release(rung: Rung, alias: Alias, ledger: Snapshot, digest: str, *, fo
 
 
 def _release_below(settings: Settings, environment: str) -> str:
-    lowest = settings.rungs[0]
+    lowest = settings.lowest
     return (
         f"release it on {lowest}, then promote it: `inv deploy --env {lowest}`, `inv promote`; "
         f"or past the ladder: {_skip(environment)}"

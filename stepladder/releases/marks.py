@@ -51,7 +51,7 @@ def unmark_command(digest: str) -> str:
 def places(settings: Settings) -> tuple[str, ...]:
     """Return one environment for each account and region that has a ledger, the lowest rung's first."""
     found: dict[tuple[str, str], str] = {}
-    ladder = list(settings.rungs)
+    ladder = list(settings.ladder_environments)
     for name in (*ladder, *(name for name in settings.environments if name not in ladder)):
         at = settings.environment(name)
         if name in ladder or (at.account, at.region) not in found:
@@ -158,7 +158,7 @@ def _digest(ledgers: list[Rung], image: ImageQuery) -> str:
             return found.digest
     raise BadInputError(
         f"no environment has a release {image.release!r} of an image",
-        hint=f"the releases of an environment: `inv ledger --env {ledgers[0].settings.rungs[0]}`",
+        hint=f"the releases of an environment: `inv ledger --env {ledgers[0].settings.lowest}`",
     )
 
 

@@ -47,7 +47,7 @@ def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
     except smoke.SmokeCasesError as error:
         raise BadInputError(
             "the smoke cases are not valid",
-            hint=f"mend them in {folder}, or the setting smoke.path",
+            hint=f"fix them in {folder}, or the setting smoke.path",
             problems=error.problems,
         ) from None
     if not cases:

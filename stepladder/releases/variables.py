@@ -42,7 +42,7 @@ Deployed = Callable[[Settings, str], Mapping[str, str] | str]
 
 def of(settings: Settings, environment: str = "", deployed: Deployed | None = None) -> Variables:
     """Return the variables of one environment (empty: the lowest rung). Raises `BadInputError` for an unknown one."""
-    environment = environment or settings.rungs[0]
+    environment = environment or settings.lowest
     own = dict(settings.environment(environment).function.environment)
     made = made_variables.read(settings.root)
     if not made:

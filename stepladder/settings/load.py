@@ -57,18 +57,21 @@ class ImageSettings:
     context: str = "function"
     keep: int = 50
 
-    def kept(self, told: int) -> int:
-        """Return how many releases of an environment keep their image: `told`, or the setting for 0."""
-        if told and not KEEP[0] <= told <= KEEP[1]:
-            raise BadInputError(f"--keep is {told}", hint=f"give a number from {KEEP[0]} to {KEEP[1]}")
-        return told or self.keep
+    def kept_releases(self, requested: int) -> int:
+        """Return how many releases of an environment keep their image: `requested`, or the setting for 0.
+
+        Raises `BadInputError` for a number outside the range of the setting.
+        """
+        if requested and not KEEP[0] <= requested <= KEEP[1]:
+            raise BadInputError(f"--keep is {requested}", hint=f"give a number from {KEEP[0]} to {KEEP[1]}")
+        return requested or self.keep
 
 
 @dataclass(frozen=True)
-class Environment:
-    """One environment: where it is and what differs there.
+class EnvironmentSettings:
+    """One environment: its account and region, and the function's settings there.
 
-    `role_arn` is assumed from the credentials at hand by everything that works on this environment; empty: not needed.
+    Everything that works on this environment assumes `role_arn`. Empty: the credentials are used as they are.
     """
 
     name: str
@@ -82,7 +85,7 @@ class Environment:
 class Settings:
     """All settings of a project. `root` is the folder that holds `invoke.yaml`.
 
-    `ladder` is the rungs, lowest first, each with its targets; `rungs` is the same flat.
+    `rungs` are the rungs of the ladder, lowest first. Each is the environments that are released together.
     """
 
     root: Path
@@ -92,16 +95,25 @@ class Settings:
     trigger: str
     schedule: str
     infra: str
-    rungs: tuple[str, ...]
-    ladder: tuple[tuple[str, ...], ...]
+    rungs: tuple[tuple[str, ...], ...]
     function: FunctionSettings
     image: ImageSettings
     smoke_path: str
     promotion: promotion.PromotionSettings
-    environments: Mapping[str, Environment]
+    environments: Mapping[str, EnvironmentSettings]
 
-    def environment(self, name: str) -> Environment:
-        """Return one environment; an unknown name is a `BadInputError` that lists the known ones."""
+    @property
+    def ladder_environments(self) -> tuple[str, ...]:
+        """The environments of all rungs, lowest first."""
+        return tuple(name for rung in self.rungs for name in rung)
+
+    @property
+    def lowest(self) -> str:
+        """The first environment of the lowest rung."""
+        return self.rungs[0][0]
+
+    def environment(self, name: str) -> EnvironmentSettings:
+        """Return one environment. Raises `BadInputError` that lists the known ones."""
         try:
             return self.environments[name]
         except KeyError:
@@ -140,10 +152,9 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
         problems.add("project", project, f"at most {names.PROJECT_MAX} characters")
     function = function_settings.read("function", merged["function"], FunctionSettings(), problems)
     environments = _environments(merged["environments"], function, problems)
-    ladder = _ladder(merged["rungs"], environments, problems)
-    rungs = tuple(name for rung in ladder for name in rung)
-    climb = promotion.read(merged["promotion"], rungs, problems)
-    _alarms_that_can_ring(environments, climb, problems)
+    rungs = _rungs(merged["rungs"], environments, problems)
+    promotions = promotion.read(merged["promotion"], [name for rung in rungs for name in rung], problems)
+    _check_error_rates(environments, promotions, problems)
     settings = Settings(
         root=root,
         project=project,
@@ -153,19 +164,18 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
         schedule=_schedule(merged["schedule"], problems),
         infra=problems.choice("infra", merged["infra"], INFRA),
         rungs=rungs,
-        ladder=ladder,
         function=function,
         image=_image(merged["image"], problems),
         smoke_path=problems.inside("smoke.path", smoke["path"]),
-        promotion=climb,
+        promotion=promotions,
         environments=environments,
     )
-    problems.found += overrides.strays(merged, variables)
-    if problems.found:
+    problems.messages += overrides.unknown(merged, variables)
+    if problems.messages:
         raise BadInputError(
             "the settings are not valid",
-            hint=f"mend them in {root / 'invoke.yaml'} or in INVOKE_STEPLADDER_* variables",
-            problems=tuple(problems.found),
+            hint=f"fix them in {root / 'invoke.yaml'} or in INVOKE_STEPLADDER_* variables",
+            problems=tuple(problems.messages),
         )
     return settings
 
@@ -174,7 +184,7 @@ def _schedule(raw: object, problems: Problems) -> str:
     try:
         schedules.check(str(raw))
     except schedules.ScheduleError as error:
-        problems.found.append(f"stepladder.schedule is {raw!r}: {error}; allowed: rate(...), cron(...) or at(...)")
+        problems.messages.append(f"stepladder.schedule is {raw!r}: {error}; allowed: rate(...), cron(...) or at(...)")
     return str(raw)
 
 
@@ -188,11 +198,11 @@ def _image(raw: object, problems: Problems) -> ImageSettings:
     )
 
 
-def _environments(raw: object, function: FunctionSettings, problems: Problems) -> dict[str, Environment]:
+def _environments(raw: object, function: FunctionSettings, problems: Problems) -> dict[str, EnvironmentSettings]:
     if not isinstance(raw, Mapping) or not raw:
         problems.add("environments", raw, "at least one environment with its account and region")
         return {}
-    found: dict[str, Environment] = {}
+    environments: dict[str, EnvironmentSettings] = {}
     for name, body in raw.items():
         key = f"environments.{name}"
         problems.text(
@@ -203,7 +213,7 @@ def _environments(raw: object, function: FunctionSettings, problems: Problems) -
         )
         values = problems.mapping(key, body, ("account", "region", "role_arn", "function"))
         account = values.get("account")
-        found[str(name)] = Environment(
+        environments[str(name)] = EnvironmentSettings(
             name=str(name),
             account=problems.text(
                 f"{key}.account",
@@ -220,45 +230,49 @@ def _environments(raw: object, function: FunctionSettings, problems: Problems) -
             function=function_settings.read(f"{key}.function", values.get("function", {}), function, problems),
             role_arn=_role(f"{key}.role_arn", values.get("role_arn", ""), account, problems),
         )
-    return found
+    return environments
 
 
 def _role(key: str, value: object, account: object, problems: Problems) -> str:
-    """Read the role of an environment: one of another account would pass every check but the last."""
+    """Read the role of an environment. It must be in the environment's account: no other check would see that."""
     if value in ("", None):
         return ""
-    found = names.ROLE_PATTERN.fullmatch(value) if isinstance(value, str) else None
-    if found is None or found["account"] != account:
+    arn = names.ROLE_PATTERN.fullmatch(value) if isinstance(value, str) else None
+    if arn is None or arn["account"] != account:
         problems.add(key, value, f"the ARN of a role in account {account}, such as arn:aws:iam::{account}:role/deploy")
     return str(value)
 
 
-def _ladder(raw: object, environments: Mapping[str, Environment], problems: Problems) -> tuple[tuple[str, ...], ...]:
-    """Read the rungs, lowest first; a list inside the list is one rung with several targets."""
+def _rungs(
+    raw: object, environments: Mapping[str, EnvironmentSettings], problems: Problems
+) -> tuple[tuple[str, ...], ...]:
+    """Read the rungs, lowest first. A list inside the list is one rung of several environments."""
     if not isinstance(raw, (list, tuple)) or not raw:
         problems.add("rungs", raw, "a list of environments, lowest first")
         return ()
-    ladder = tuple(tuple(str(n) for n in rung) if isinstance(rung, (list, tuple)) else (str(rung),) for rung in raw)
-    flat = [name for rung in ladder for name in rung]
+    rungs = tuple(tuple(str(n) for n in rung) if isinstance(rung, (list, tuple)) else (str(rung),) for rung in raw)
+    flat = [name for rung in rungs for name in rung]
     for name in flat:
         if name not in environments:
             meant = did_you_mean(name, environments)
             allowed = f"one of {', '.join(environments) or 'the environments'}"
             problems.add("rungs", name, f"{allowed}; {meant}" if meant else allowed)
-    if len(set(flat)) != len(flat) or not all(ladder):
+    if len(set(flat)) != len(flat) or not all(rungs):
         problems.add("rungs", raw, "each environment once")
-    return ladder
+    return rungs
 
 
-def _alarms_that_can_ring(
-    environments: Mapping[str, Environment], climb: promotion.PromotionSettings, problems: Problems
+def _check_error_rates(
+    environments: Mapping[str, EnvironmentSettings], promotions: promotion.PromotionSettings, problems: Problems
 ) -> None:
     """Refuse an error rate that a canary whose every call fails wouldn't reach: the alarms see the whole alias."""
-    for name, rung in climb.rungs.items():
+    for name, policy in promotions.policies.items():
         rate = environments[name].function.alarms.error_rate_percent if name in environments else 0
-        if rate >= rung.shift.percent:
+        if rate >= policy.shift.percent:
             key = f"environments.{name}.function.alarms.error_rate_percent"
-            problems.add(key, rate, f"less than the {rung.shift.percent} percent that {rung.shift.name} begins with")
+            problems.add(
+                key, rate, f"less than the {policy.shift.percent} percent that {policy.shift.name} begins with"
+            )
 
 
 Loader = Callable[[Any], Settings]
@@ -269,8 +283,8 @@ def root_of(context: Any) -> Path:
     return Path(getattr(context.config, "_project_prefix", None) or Path.cwd()).resolve()
 
 
-def tried(context: Any) -> Settings | BadInputError:
-    """Read the settings from an Invoke context, or return what is wrong with them."""
+def load_or_error(context: Any) -> Settings | BadInputError:
+    """Read the settings from an Invoke context, or return the error that says what is wrong with them."""
     try:
         return from_context(context)
     except BadInputError as error:
@@ -278,11 +292,11 @@ def tried(context: Any) -> Settings | BadInputError:
 
 
 def from_context(context: Any) -> Settings:
-    """Read the settings from an Invoke context."""
+    """Read the settings from an Invoke context. Raises `BadInputError` when they are not valid or not there."""
     root = root_of(context)
     raw = _plain(context.config.get("stepladder", {}))
-    told = isinstance(raw, Mapping) and (raw.get("project") or raw.get("environments"))
-    if not told and not any(root.glob("invoke.*")):
+    has_settings = isinstance(raw, Mapping) and (raw.get("project") or raw.get("environments"))
+    if not has_settings and not any(root.glob("invoke.*")):
         hint = "make one: `inv new`, or go to the folder of one"
         raise BadInputError(f"there is no project in {root}: it has no invoke.yaml", hint=hint)
     return load(raw, root, os.environ)

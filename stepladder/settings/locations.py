@@ -1,7 +1,8 @@
-"""The places of a ladder: each account and region that holds rungs. The place of the lowest rung is home.
+"""The locations of a ladder: each account and region that holds environments of it.
 
-Every place has a delivery root of its own; home's state machine climbs the whole ladder, and asks the other places'
-to release what is there (docs/decisions, climbs in other places).
+The location of the lowest rung is the primary one. Every location has a delivery root of its own. The primary's state
+machine runs the whole promotion, and asks the other locations' state machines to release what is there (docs/decisions,
+climbs in other places).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from stepladder.settings.load import Settings
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """An account and region."""
 
     account: str
@@ -26,38 +27,38 @@ class Place:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The place as Terraform and the state machine's input have it."""
+        """The location as Terraform and the state machine's input have it."""
         return {"account": self.account, "region": self.region}
 
 
-def of(settings: Settings, environment: str) -> Place:
-    """Return where an environment is."""
-    at = settings.environment(environment)
-    return Place(at.account, at.region)
+def of(settings: Settings, environment: str) -> Location:
+    """Return the location of an environment. Raises `BadInputError` for an unknown one."""
+    declared = settings.environment(environment)
+    return Location(declared.account, declared.region)
 
 
-def home(settings: Settings) -> Place:
-    """Return where the lowest rung is."""
-    return of(settings, settings.rungs[0])
+def primary(settings: Settings) -> Location:
+    """Return the location of the lowest rung."""
+    return of(settings, settings.lowest)
 
 
-def every(settings: Settings) -> dict[Place, tuple[str, ...]]:
-    """Return the environments of the ladder by place, home first, lowest rung first."""
-    found: dict[Place, tuple[str, ...]] = {}
-    for name in settings.rungs:
-        place = of(settings, name)
-        found[place] = (*found.get(place, ()), name)
-    return found
+def by_location(settings: Settings) -> dict[Location, tuple[str, ...]]:
+    """Return the environments of the ladder by location: the primary first, and each one's lowest rung first."""
+    environments: dict[Location, tuple[str, ...]] = {}
+    for name in settings.ladder_environments:
+        location = of(settings, name)
+        environments[location] = (*environments.get(location, ()), name)
+    return environments
 
 
-def desks(settings: Settings) -> tuple[str, ...]:
-    """Return one environment for each place, home first: its highest."""
-    return tuple(names[-1] for names in every(settings).values())
+def representatives(settings: Settings) -> tuple[str, ...]:
+    """Return one environment for each location, that of the primary first: its highest."""
+    return tuple(names[-1] for names in by_location(settings).values())
 
 
 def check(settings: Settings) -> None:
     """Refuse a ladder over several AWS partitions: nothing in one may call another."""
-    partitions = {settings.names(name).partition for name in settings.rungs}
+    partitions = {settings.names(name).partition for name in settings.ladder_environments}
     if len(partitions) > 1:
         raise BadInputError(
             f"the rungs are in several AWS partitions: {', '.join(sorted(partitions))}",
@@ -66,25 +67,26 @@ def check(settings: Settings) -> None:
 
 
 def variables(settings: Settings, environment: str) -> dict[str, Any]:
-    """Return what the delivery root of an environment's place is told of the ladder.
+    """Return the ladder as the delivery root of an environment's location gets it.
 
-    Home knows all of it. Any other place knows its own environments: what is below them elsewhere, home looks at.
+    The primary location gets all of it. Any other location gets its own environments: the primary checks the rungs
+    below them.
     """
-    here, ladder = of(settings, environment), [list(rung) for rung in settings.ladder]
-    away = {name: place for name in settings.rungs if (place := of(settings, name)) != here}
-    if not away:
-        return {"rungs": ladder}
-    if here == home(settings):
-        return {"rungs": ladder, "elsewhere": {name: place.variables for name, place in away.items()}}
-    own = [kept for rung in ladder if (kept := [name for name in rung if name not in away])]
-    if not own:
+    location, rungs = of(settings, environment), [list(rung) for rung in settings.rungs]
+    remote = {name: other for name in settings.ladder_environments if (other := of(settings, name)) != location}
+    if not remote:
+        return {"rungs": rungs}
+    if location == primary(settings):
+        return {"rungs": rungs, "elsewhere": {name: other.variables for name, other in remote.items()}}
+    local = [names for rung in rungs if (names := [name for name in rung if name not in remote])]
+    if not local:
         raise BadInputError(
-            f"no rung of the ladder is in {here}, where {environment} is",
-            hint="the delivery root is applied where rungs are; name one of them under --env",
+            f"no rung of the ladder is in {location}, where {environment} is",
+            hint=f"name an environment of the ladder under --env: {', '.join(settings.ladder_environments)}",
         )
-    return {"rungs": own, "home": home(settings).variables}
+    return {"rungs": local, "home": primary(settings).variables}
 
 
 def child_name(execution_arn: str, environment: str) -> str:
-    """Name the climb by which another place releases an environment; the relay names it so (a test compares)."""
+    """Name the execution by which another location releases an environment; the relay names it so (a test compares)."""
     return f"{environment}-{hashlib.sha256(execution_arn.encode()).hexdigest()[:40]}"

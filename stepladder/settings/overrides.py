@@ -24,8 +24,8 @@ def overridable(raw: Mapping[str, Any], prefix: str = PREFIX) -> Iterator[str]:
             yield name
 
 
-def strays(raw: Mapping[str, Any], variables: Iterable[str]) -> list[str]:
-    """Return a problem for each of these variables that looks like an override and is none."""
+def unknown(raw: Mapping[str, Any], variables: Iterable[str]) -> list[str]:
+    """Return a problem for each of these variables that looks like an override and is no setting's."""
     known = set(overridable(raw))
     return [
         f"{name} is set, and no setting has that name; "

@@ -14,11 +14,11 @@ def refuse(settings: Settings, environments: Iterable[str]) -> None:
     """Refuse to change anything on AWS for environments whose account is still the template's example."""
     if not aws.is_real():
         return
-    found = [name for name in environments if settings.environment(name).account == EXAMPLE_ACCOUNT]
-    if found:
-        keys = ", ".join(f"stepladder.environments.{name}.account" for name in found)
+    unchanged = [name for name in environments if settings.environment(name).account == EXAMPLE_ACCOUNT]
+    if unchanged:
+        keys = ", ".join(f"stepladder.environments.{name}.account" for name in unchanged)
         raise BadInputError(
-            f"the account of {' and '.join(found)} is {EXAMPLE_ACCOUNT}, the template's example",
+            f"the account of {' and '.join(unchanged)} is {EXAMPLE_ACCOUNT}, the template's example",
             hint=f"set {keys} in {settings.root / 'invoke.yaml'} to your account's id, "
             'or work on a local cloud: `inv local.up` and `eval "$(inv local.env)"`',
         )

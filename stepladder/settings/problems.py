@@ -1,4 +1,4 @@
-"""Collect what is wrong with the settings, key by key, so that all of it is told at once."""
+"""Collect what is wrong with the settings, key by key, so that one message says all of it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from stepladder.core.similar import did_you_mean
 
 
 class Problems:
-    """What was found. Every check returns a usable value, so that reading goes on to the next problem."""
+    """The problems, a message each. Every check returns a usable value, so that reading goes on to the next one."""
 
     def __init__(self) -> None:
-        self.found: list[str] = []
+        self.messages: list[str] = []
 
     def add(self, key: str, value: object, allowed: str) -> None:
         """Note a value that isn't allowed."""
-        self.found.append(f"stepladder.{key} is {value!r}; allowed: {allowed}")
+        self.messages.append(f"stepladder.{key} is {value!r}; allowed: {allowed}")
 
     def text(self, key: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
         """Check a text."""
@@ -51,7 +51,7 @@ class Problems:
             name = f"{key}.{unknown}" if key else unknown
             meant = did_you_mean(unknown, known)
             allowed = f"allowed: {', '.join(known)}"
-            self.found.append(f"stepladder.{name} is not a setting; {f'{meant} ' if meant else ''}{allowed}")
+            self.messages.append(f"stepladder.{name} is not a setting; {f'{meant} ' if meant else ''}{allowed}")
         return {str(k): v for k, v in value.items()}
 
     def inside(self, key: str, value: object) -> str:

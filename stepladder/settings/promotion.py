@@ -101,19 +101,19 @@ class Shift:
         steps = math.ceil(100 / self.percent) - 1 if self.kind == "linear" else int(self.kind == "canary")
         return steps * self.minutes * 60
 
-    def polls(self, bake_seconds: int = 0, crowd: float = 1) -> tuple[int, int]:
-        """Return the seconds between two looks at the deployment, and how many looks are the most, baking aside.
+    def polls(self, bake_seconds: int = 0, concurrency: float = 1) -> tuple[int, int]:
+        """Return the seconds between two polls of the deployment, and the largest number of polls before the bake.
 
-        A `crowd` of targets shares one history: each is looked at the less often.
+        Targets that are released at once share one history. `concurrency` of them are polled less often.
         """
         longest = max(self.seconds / _SLOWEST_POLLS, bake_seconds / _BAKING_POLLS)
-        every = max(15, math.ceil(longest * crowd))
+        every = max(15, math.ceil(longest * concurrency))
         return every, math.ceil((self.seconds * 1.2 + _SLACK_SECONDS) / every)
 
 
 @dataclass(frozen=True)
-class Rung:
-    """How one environment is released by a climb."""
+class RungPolicy:
+    """How a promotion releases one environment."""
 
     shift: Shift = field(default_factory=Shift)
     bake_minutes: int = 0
@@ -122,40 +122,45 @@ class Rung:
 
 @dataclass(frozen=True)
 class PromotionSettings:
-    """Everything under `promotion:`. `rungs` has every environment of the ladder."""
+    """Everything under `promotion:`. `policies` has every environment of the ladder."""
 
     approval_hours: int = 24
     probe_requests: int = 10
     scan_threshold: str = "CRITICAL"
-    rungs: Mapping[str, Rung] = field(default_factory=dict)
+    policies: Mapping[str, RungPolicy] = field(default_factory=dict)
 
 
-def read(raw: object, ladder: Sequence[str], problems: Problems) -> PromotionSettings:
-    """Read the section; `ladder` is the environments, lowest first. The lowest shifts all at once unless told."""
+def read(raw: object, environments: Sequence[str], problems: Problems) -> PromotionSettings:
+    """Read the section. `environments` are those of the ladder, lowest first.
+
+    Unless its policy says otherwise, the first one shifts all traffic at once and is not watched afterwards.
+    """
     values = {**DEFAULTS, **problems.mapping("promotion", raw, tuple(DEFAULTS))}
-    usual = _shift("promotion.deployment", values["deployment"], problems)
+    shift = _shift("promotion.deployment", values["deployment"], problems)
     bake = problems.number("promotion.bake_minutes", values["bake_minutes"], 0, 720)
-    own = problems.mapping("promotion.rungs", values["rungs"], tuple(ladder))
-    rungs = {}
-    for place, name in enumerate(ladder):
-        key = f"promotion.rungs.{name}"
-        told = problems.mapping(key, own.get(name, {}), ("deployment", "bake_minutes", "approval"))
-        approval = told.get("approval", False)
-        if not isinstance(approval, bool):
-            problems.add(f"{key}.approval", approval, "true or false")
-        rungs[name] = Rung(
-            shift=_shift(f"{key}.deployment", told["deployment"], problems)
-            if "deployment" in told
-            else (usual if place else Shift()),
-            bake_minutes=problems.number(f"{key}.bake_minutes", told.get("bake_minutes", bake if place else 0), 0, 720),
-            approval=bool(approval),
-        )
+    usual = RungPolicy(shift, bake)
+    given = problems.mapping("promotion.rungs", values["rungs"], tuple(environments))
+    policies = {
+        name: _policy(f"promotion.rungs.{name}", given.get(name, {}), usual if index else RungPolicy(), problems)
+        for index, name in enumerate(environments)
+    }
     return PromotionSettings(
         approval_hours=problems.number("promotion.approval_hours", values["approval_hours"], 1, 144),
         probe_requests=problems.number("promotion.probe_requests", values["probe_requests"], 1, 100),
         scan_threshold=problems.choice("promotion.scan_threshold", values["scan_threshold"], SEVERITIES),
-        rungs=rungs,
+        policies=policies,
     )
+
+
+def _policy(key: str, raw: object, usual: RungPolicy, problems: Problems) -> RungPolicy:
+    """Read what differs on one environment."""
+    given = problems.mapping(key, raw, ("deployment", "bake_minutes", "approval"))
+    approval = given.get("approval", False)
+    if not isinstance(approval, bool):
+        problems.add(f"{key}.approval", approval, "true or false")
+    shift = _shift(f"{key}.deployment", given["deployment"], problems) if "deployment" in given else usual.shift
+    bake = problems.number(f"{key}.bake_minutes", given.get("bake_minutes", usual.bake_minutes), 0, 720)
+    return RungPolicy(shift=shift, bake_minutes=bake, approval=bool(approval))
 
 
 def _shift(key: str, value: object, problems: Problems) -> Shift:

@@ -17,7 +17,7 @@ from stepladder.core.errors import BadInputError
 from stepladder.core.names import Names
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import locations
-from stepladder.settings.load import Environment, Settings
+from stepladder.settings.load import EnvironmentSettings, Settings
 from stepladder.terraform import files, function_packages
 
 ROOTS = ("foundation", "service", "delivery")
@@ -33,7 +33,7 @@ class Root:
     """One root module in one environment, and where its files are."""
 
     settings: Settings
-    environment: Environment
+    environment: EnvironmentSettings
     name: str
 
     @property
@@ -162,7 +162,7 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
 
 def _deployment(settings: Settings, environment: str) -> dict[str, Any]:
     """Return how CodeDeploy shifts traffic of a rung; an environment outside the ladder keeps the module's way."""
-    rung = settings.promotion.rungs.get(environment)
+    rung = settings.promotion.policies.get(environment)
     return {"deployment": rung.shift.variables} if rung else {}
 
 

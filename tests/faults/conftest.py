@@ -105,7 +105,7 @@ class Before:
     def check_quiet(self) -> None:
         """Nothing is under way and nothing is held."""
         assert self.project.running() == []
-        for environment in self.project.settings.rungs:
+        for environment in self.project.settings.ladder_environments:
             assert self.project.active_deployments(environment) == []
             assert self.project.alias(environment)[1] == {}, "weights were left behind"
             assert self.project.ledger(environment).snapshot(environment).lock is None, "the lock was left behind"

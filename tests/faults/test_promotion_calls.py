@@ -96,7 +96,9 @@ def test_broken(call, kind, make_project, before, unique, cloud):
         )
     elif ended.code:
         assert project.alias() == was.alias
-    for environment in project.settings.rungs:  # a lock that couldn't be given back is a lease that runs out
+    for (
+        environment
+    ) in project.settings.ladder_environments:  # a lock that couldn't be given back is a lease that runs out
         project.client("dynamodb").delete_item(
             TableName=f"{project.name}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "lock"}}
         )

@@ -17,7 +17,7 @@ TRIES = 6 * 2  # the definition's, for each of two rungs
 
 
 def locks(project):
-    return {name: project.ledger(name).snapshot(name).lock for name in project.settings.rungs}
+    return {name: project.ledger(name).snapshot(name).lock for name in project.settings.ladder_environments}
 
 
 @pytest.mark.parametrize(("source", "code"), [(GOOD, 0), (BROKEN, 4)], ids=["promoted", "refused"])
@@ -29,7 +29,7 @@ def test_whoever_watches_gives_back_what_the_promotion_could_not(source, code, c
     ended = project.promote()
     assert ended.code == code, ended.message
     assert locks(project) == {"staging": None, "production": None}
-    entries = {name: list(project.ledger(name).history(name, limit=1)) for name in project.settings.rungs}
+    entries = {name: list(project.ledger(name).history(name, limit=1)) for name in project.settings.ladder_environments}
     assert [e.result for e in entries["production"]] == [{0: "succeeded", 4: "failed"}[code]]
     assert ended.record["release_id"] not in {e.release_id for e in entries["staging"]}, "staging was unchanged"
     was.check_quiet()

@@ -271,7 +271,7 @@ def mend(project: Any, was: Any) -> None:
 
 def unlock(project: Any) -> None:
     """Let the leases run out that couldn't be given back."""
-    for environment in project.settings.rungs:
+    for environment in project.settings.ladder_environments:
         project.client("dynamodb").delete_item(
             TableName=f"{project.name}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "lock"}}
         )

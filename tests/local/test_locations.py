@@ -168,7 +168,7 @@ def test_a_bad_mark_is_taken_away_in_the_ledger_of_every_account(tmp_path: Path)
     err = io.StringIO()
     rungs = [
         Rung(settings, name, clients(settings, name), Console(err=err, live=False), "inv ledger.unmark")
-        for name in settings.rungs
+        for name in settings.ladder_environments
     ]
     digest = "sha256:" + "ab" * 32
     for rung in rungs:

@@ -90,7 +90,7 @@ class CloudProject:
             "promotion": {"deployment": "AllAtOnce", "rungs": per_rung or {}, **promotion},
         }
         self.settings: Settings = load(told, root)
-        self._clients: dict[tuple[str, locations.Place], Any] = {}
+        self._clients: dict[tuple[str, locations.Location], Any] = {}
         self.machines: dict[str, str] = {}
         self.case()
 
@@ -108,8 +108,8 @@ class CloudProject:
             )
         return self._clients[service, place]
 
-    def place(self, environment: str = "") -> locations.Place:
-        return locations.of(self.settings, environment or self.settings.rungs[0])
+    def place(self, environment: str = "") -> locations.Location:
+        return locations.of(self.settings, environment or self.settings.lowest)
 
     def role(self, environment: str = "") -> str:
         return f"arn:aws:iam::{self.place(environment).account}:role/{self.name}"
@@ -118,17 +118,19 @@ class CloudProject:
         return f"{self.name}-{environment}"
 
     def rung(self, environment: str | None = None, console: Console | None = None) -> Rung:
-        name = environment or locations.desks(self.settings)[0]
+        name = environment or locations.representatives(self.settings)[0]
         return Rung(self.settings, name, clients(self.settings, name), console or Console(err=io.StringIO()), "test")
 
     def build(self) -> CloudProject:
         """Make everything; every rung runs the same first image."""
-        accounts = {self.place(name).account: name for name in locations.desks(self.settings)}
+        accounts = {self.place(name).account: name for name in locations.representatives(self.settings)}
         for name in accounts.values():
             self.client("iam", name).create_role(RoleName=self.name, AssumeRolePolicyDocument=TRUST)
-        for name, rungs in zip(locations.desks(self.settings), locations.every(self.settings).values(), strict=True):
+        for name, rungs in zip(
+            locations.representatives(self.settings), locations.by_location(self.settings).values(), strict=True
+        ):
             self._build_place(name, rungs)
-        self.machine = self.machines[locations.desks(self.settings)[0]]
+        self.machine = self.machines[locations.representatives(self.settings)[0]]
         return self
 
     def _build_place(self, at: str, rungs: tuple[str, ...]) -> None:
@@ -151,7 +153,7 @@ class CloudProject:
             list(pool.map(lambda name: self._rung(name, first), rungs))
             pipeline = dict(pool.map(lambda verb: self._pipeline(verb, at), function_packages.VERBS))
         self._machine(pipeline, at)
-        if at != locations.desks(self.settings)[0]:
+        if at != locations.representatives(self.settings)[0]:
             self.client("lambda", at).add_permission(
                 FunctionName=f"{self.name}-pipeline-relay",
                 StatementId="home",
@@ -316,7 +318,7 @@ class CloudProject:
             imageManifest=json.dumps(manifest),
             imageManifestMediaType=manifest["mediaType"],
         )
-        names = self.settings.names(at or self.settings.rungs[0])
+        names = self.settings.names(at or self.settings.lowest)
         return f"{names.registry}/{self.name}@{answer['image']['imageId']['imageDigest']}"
 
     def _blob(self, data: bytes, media_type: str, at: str) -> dict[str, Any]:
@@ -375,7 +377,7 @@ class CloudProject:
     def ship(self, source: str, labels: dict[str, str] | None = None) -> str:
         """Push an image and put it on the lowest rung; return its digest."""
         uri = self.push(source, labels)
-        for environment in self.settings.ladder[0]:
+        for environment in self.settings.rungs[0]:
             self.release(environment, uri)
         return uri.rpartition("@")[2]
 

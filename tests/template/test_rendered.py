@@ -77,7 +77,7 @@ def test_the_settings_are_the_answers(new_project, answers):
     loaded = load.load(yaml.safe_load((project / "invoke.yaml").read_text())["stepladder"], project)
 
     assert loaded.project == project.name
-    assert loaded.rungs == ("staging", "production")
+    assert loaded.ladder_environments == ("staging", "production")
     assert loaded.trigger == answers.get("trigger", "url-iam")
     assert loaded.python == answers.get("python_version", "3.13")
     assert loaded.architecture == answers.get("architecture", "arm64")

@@ -200,11 +200,11 @@ def test_an_environment_that_was_never_deployed_needs_nothing(tmp_path: Path) ->
 @pytest.mark.parametrize("keep", [-1, 1, 1001])
 def test_how_many_stay_is_checked(keep: int) -> None:
     with pytest.raises(BadInputError, match=f"--keep is {keep}"):
-        ImageSettings().kept(keep)
+        ImageSettings().kept_releases(keep)
 
 
 def test_the_setting_decides_how_many_stay_unless_told() -> None:
-    assert (ImageSettings(keep=7).kept(0), ImageSettings(keep=7).kept(9)) == (7, 9)
+    assert (ImageSettings(keep=7).kept_releases(0), ImageSettings(keep=7).kept_releases(9)) == (7, 9)
 
 
 def test_an_age_below_zero_is_bad_input(harness: DeployHarness) -> None:

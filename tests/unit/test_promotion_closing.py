@@ -77,7 +77,7 @@ class Desk:
         self.console = Console(err=self.said, live=False)
         self.ledger = ledger
         self.aws = SimpleNamespace(client=lambda _service: logs or Logs())
-        self.rung = SimpleNamespace(settings=SimpleNamespace(ladder=(("staging",), ("qa",), ("production",))))
+        self.rung = SimpleNamespace(settings=SimpleNamespace(rungs=(("staging",), ("qa",), ("production",))))
 
     def at(self, _environment: str) -> Desk:
         return self

@@ -113,7 +113,7 @@ class Ladder:
         return self.desk.at(environment).ledger.snapshot(environment).infra
 
     def locks(self):
-        return [n for n in self.desk.rung.settings.rungs if self.desk.at(n).ledger.snapshot(n).lock]
+        return [n for n in self.desk.rung.settings.ladder_environments if self.desk.at(n).ledger.snapshot(n).lock]
 
 
 @pytest.fixture

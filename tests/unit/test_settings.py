@@ -99,7 +99,7 @@ def _load(tmp_path, **changes):
 def test_settings_that_are_right_are_read(tmp_path):
     loaded = _load(tmp_path)
     assert loaded.project == "hello"
-    assert loaded.rungs == ("staging", "production")
+    assert loaded.ladder_environments == ("staging", "production")
     assert loaded.environment("production").function.memory_mb == 512
     assert loaded.environment("staging").function.memory_mb == 256
 

@@ -9,7 +9,7 @@ from stepladder.core.errors import BadInputError
 from stepladder.promotion.executions import Desk
 from stepladder.settings import locations
 from stepladder.settings.load import load
-from stepladder.settings.locations import Place
+from stepladder.settings.locations import Location
 
 HOME, OTHER = {"account": "123456789012", "region": "eu-west-1"}, {"account": "222222222222", "region": "eu-west-1"}
 ABROAD = HOME | {"region": "us-east-1"}
@@ -24,9 +24,9 @@ def settings(tmp_path):
 
 
 def test_home_is_where_the_lowest_rung_is_and_comes_first(settings):
-    assert locations.home(settings) == Place("123456789012", "eu-west-1")
-    assert list(locations.every(settings).values()) == [("staging", "prodeu"), ("qa",), ("produs",)]
-    assert locations.desks(settings) == ("prodeu", "qa", "produs")
+    assert locations.primary(settings) == Location("123456789012", "eu-west-1")
+    assert list(locations.by_location(settings).values()) == [("staging", "prodeu"), ("qa",), ("produs",)]
+    assert locations.representatives(settings) == ("prodeu", "qa", "produs")
 
 
 def test_home_is_told_the_whole_ladder_and_what_of_it_is_elsewhere(settings):

@@ -19,7 +19,7 @@ def release(**changes):
 
 
 def test_the_lowest_rung_shifts_all_at_once_and_the_others_by_a_canary(tmp_path):
-    rungs = settings(tmp_path).promotion.rungs
+    rungs = settings(tmp_path).promotion.policies
     assert rungs["staging"].shift.name == "AllAtOnce"
     assert rungs["production"].shift.name == "Canary10Percent5Minutes"
     assert not any(rung.approval for rung in rungs.values())
@@ -27,7 +27,7 @@ def test_the_lowest_rung_shifts_all_at_once_and_the_others_by_a_canary(tmp_path)
 
 def test_a_rung_may_say_otherwise(tmp_path):
     told = {"production": {"deployment": "Linear20PercentEvery3Minutes", "approval": True, "bake_minutes": 4}}
-    rung = settings(tmp_path, {"rungs": told}).promotion.rungs["production"]
+    rung = settings(tmp_path, {"rungs": told}).promotion.policies["production"]
     assert (rung.shift.name, rung.approval, rung.bake_minutes) == ("Linear20PercentEvery3Minutes", True, 4)
 
 
