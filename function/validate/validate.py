@@ -1,4 +1,4 @@
-"""Validate: may this digest be released on this target? The first state of a promotion, and its gate.
+"""Validate: may this digest be released on this target? The first state of a promotion; its gates are in `gates`.
 
 It records the version that the alias serves, which is what a rollback returns to, and takes the environment's lock.
 How the rungs are ordered comes from this function's own environment, which Terraform sets: an execution's input can't
@@ -7,17 +7,16 @@ skip a rung.
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import change
-import image
+import gates
 import waiters
-from shared import aws, deployments, ladder, ledger, lower_rung, relay_client, serving
+from shared import aws, deployments, ladder, ledger, relay_client, serving
 from shared.aws import explained
-from shared.errors import LockedError, RefusedError, TransientError
+from shared.errors import LockedError, RefusedError
 
 from stepladder.ledger import schema
 from stepladder.ledger.schema import PIPELINE_HOST, Holder
@@ -88,21 +87,18 @@ def _check_anywhere(release: ReleaseInput, target: TargetInput) -> TargetFacts |
 def check(release: ReleaseInput, target: TargetInput) -> TargetFacts:
     """Run every check of one target and return what is known of it then."""
     lower = _lower_rung(target)
-    _check_mark(release)
     alias = _settled_alias(target)
     latest = aws.client("lambda").get_function_configuration(FunctionName=target["function"])
-    image.check(os.environ["REPOSITORY"], release["digest"], latest["Architectures"][0], os.environ["SCAN_THRESHOLD"])
-    for environment, rung in lower.items():
-        _check_lower(environment, rung, release["digest"])
+    candidate = gates.Candidate(release, target, latest, lower)
+    for gate in gates.ALWAYS:
+        gate(candidate)
     digest, served = serving.version(target["function"], alias.version)
     is_first = alias.version == serving.LATEST  # Terraform may have made the function of this image: not released yet
     same_image = digest == release["digest"] and not is_first
     unchanged = same_image and serving.configuration(latest) == serving.configuration(served)
     if not unchanged:
-        _check_deployable(target, latest, served)
-        _check_applied(target, latest)
-        if not release["hotfix"] and not is_first:
-            _check_weighable(target)
+        for change_gate in gates.CHANGED:
+            change_gate(gates.Change(release, target, latest, lower, served, is_first))
     short = release["digest"].removeprefix("sha256:")[:12]
     return {
         "configuration": serving.configuration(latest),
@@ -143,12 +139,6 @@ def _lock(release: ReleaseInput, target: TargetInput, execution_arn: str, versio
         raise LockedError(
             f"{target['environment']} is locked by {holder.owner} since {holder.since}, for: {holder.command}"
         )
-
-
-def _check_mark(release: ReleaseInput) -> None:
-    bad = ledger.read(schema.BAD, digest=release["digest"])
-    if bad and not release["force"]:
-        raise RefusedError(f"{release['digest']} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}")
 
 
 def _settled_alias(target: TargetInput) -> serving.Alias:
@@ -200,59 +190,6 @@ def _check_never_released(target: TargetInput) -> None:
             f"traffic at once; return to the release before: `inv rollback --env {environment} --to "
             f"{current.release_id}`"
         )
-
-
-def _check_lower(environment: str, rung: ladder.LadderRung, digest: str) -> None:
-    if rung.get("elsewhere"):
-        served = relay_client.served(environment)
-    else:
-        served = serving.served(rung["function"], rung["alias"])
-    lower_rung.check(environment, served, digest)
-
-
-def _check_deployable(target: TargetInput, latest: Mapping[str, Any], served: Mapping[str, Any]) -> None:
-    """Check what Lambda asks of two versions under one alias, before it says so in other words."""
-    function = target["function"]
-    if latest.get("LastUpdateStatus") == "InProgress":
-        raise TransientError(f"{function} is being updated by somebody else")
-    if latest.get("PackageType") != "Image":
-        raise RefusedError(f"{function} is no image function")
-    if latest["Role"] != served["Role"]:
-        raise RefusedError(f"the execution role of {function} has changed: an alias can't weigh versions of two roles")
-    if (latest.get("DeadLetterConfig") or {}) != (served.get("DeadLetterConfig") or {}):
-        raise RefusedError(f"the dead-letter queue of {function} has changed: an alias can't weigh such versions")
-
-
-def _check_applied(target: TargetInput, latest: Mapping[str, Any]) -> None:
-    """Refuse to publish a configuration that somebody changed by hand since Terraform applied it."""
-    name = target["environment"]
-    service = ledger.read(schema.SERVICE, environment=name)
-    if service and service.config_hash and service.config_hash != serving.configuration(latest):
-        raise RefusedError(
-            f"the configuration of {target['function']} was changed by hand, and a release would publish that "
-            f"(`inv status` names it); set it back: `inv tf.plan --env {name}`, `inv tf.apply --env {name}`"
-        )
-
-
-def _check_weighable(target: TargetInput) -> None:
-    """Refuse to shift gradually onto an alias with provisioned concurrency: Lambda may refuse to weigh it.
-
-    "Alias with weights can not be used with Provisioned Concurrency" would strand the deployment
-    (https://github.com/aws/serverless-application-model/issues/1296, https://github.com/hashicorp/terraform/issues/24957).
-    """
-    if target["deployment_config"].endswith("AllAtOnce"):
-        return
-    function, alias = target["function"], target["alias"]
-    try:
-        aws.client("lambda").get_provisioned_concurrency_config(FunctionName=function, Qualifier=alias)
-    except Exception as error:
-        if aws.code(error) != "ProvisionedConcurrencyConfigNotFoundException":
-            raise
-        return
-    raise RefusedError(
-        f"alias {alias} of {function} has provisioned concurrency, which may keep Lambda from shifting its traffic "
-        f"gradually: set promotion.rungs.{target['environment']}.deployment to AllAtOnce, or take it away for the shift"
-    )
 
 
 ACTIONS: dict[str, Callable[[Any], ValidateFunctionResponse]] = {

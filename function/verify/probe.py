@@ -11,7 +11,7 @@ import itertools
 from concurrent.futures import ThreadPoolExecutor
 
 import smoke_cases
-from gate import MOST, Gate
+from concurrency import MOST, Limiter
 from shared import aws, serving
 from shared.errors import AlarmFiredError, NotServedError, ProbeFailedError, TransientError
 from smoke_cases import Called
@@ -38,8 +38,8 @@ def run(request: ProbeRequest) -> ProbeResponse:
     cases = smoke_cases.healthy(smoke_cases.load(request["release"]["smoke_key"]))
     if not cases:
         return {"samples": 0, "bad": 0}
-    gate = Gate(function)
-    samples = _samples(request, cases, gate)
+    limiter = Limiter(function)
+    samples = _samples(request, cases, limiter)
     bad = [(case, mismatches) for case, answer in samples if (mismatches := _compare(case, answer))]
     if len(bad) >= max(_FEW, len(samples) * _SHARE):
         case, mismatches = bad[0]
@@ -48,7 +48,7 @@ def run(request: ProbeRequest) -> ProbeResponse:
             f"first {case.name}: {', '.join(mismatches)}"
         )
     for case, _ in bad:
-        mismatches = _compare(case, _invoke(gate, function, version, case))
+        mismatches = _compare(case, _invoke(limiter, function, version, case))
         if mismatches:
             raise ProbeFailedError(
                 f"version {version} of {function} failed synthetic traffic twice, {case.name}: {', '.join(mismatches)}"
@@ -56,14 +56,14 @@ def run(request: ProbeRequest) -> ProbeResponse:
     return {"samples": len(samples), "bad": len(bad)}
 
 
-def _samples(request: ProbeRequest, cases: list[Case], gate: Gate) -> list[tuple[Case, Called]]:
+def _samples(request: ProbeRequest, cases: list[Case], limiter: Limiter) -> list[tuple[Case, Called]]:
     """Call the alias until the new version has answered; return its answers. None at all is not a pass."""
     target, version = request["target"], request["version"]
     function, alias = target["function"], target["alias"]
     one_round = list(itertools.islice(itertools.cycle(cases), int(target["probe_requests"])))
     for _ in range(_ROUNDS):
         with ThreadPoolExecutor(MOST, thread_name_prefix="probe") as pool:
-            answers = list(pool.map(lambda case: _invoke(gate, function, alias, case), one_round))
+            answers = list(pool.map(lambda case: _invoke(limiter, function, alias, case), one_round))
         samples = [(case, called) for case, called in zip(one_round, answers, strict=True) if called.version == version]
         if samples or not one_round or not serving.alias(function, alias).serves(version):
             return samples
@@ -72,8 +72,8 @@ def _samples(request: ProbeRequest, cases: list[Case], gate: Gate) -> list[tuple
     )
 
 
-def _invoke(gate: Gate, function: str, qualifier: str, case: Case) -> Called:
-    return gate(lambda: smoke_cases.invoke(function, qualifier, case.payload))
+def _invoke(limiter: Limiter, function: str, qualifier: str, case: Case) -> Called:
+    return limiter(lambda: smoke_cases.invoke(function, qualifier, case.payload))
 
 
 def _check_untouched(function: str, name: str, expected: set[str]) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gate import MOST, Gate
+from concurrency import MOST, Limiter
 from shared import aws
 from shared.errors import RefusedError, SmokeFailedError
 
@@ -68,12 +68,12 @@ def invoke(function: str, qualifier: str, payload: Any) -> Called:
 def run(function: str, cases: Sequence[smoke.Case], call: Callable[[Any], Called], subject: str) -> int:
     """Run all cases; return how many. Raises `SmokeFailedError` with the first reasons.
 
-    A call that Lambda turned away is no answer of the version: it is made again (see `gate`).
+    A call that Lambda turned away is no answer of the version: it is made again (see `concurrency`).
     """
-    gate = Gate(function)
+    limiter = Limiter(function)
 
     def invoke_once(payload: Any) -> tuple[Any, str | None, float]:
-        called = gate(lambda: call(payload))
+        called = limiter(lambda: call(payload))
         return called.result, called.error, called.seconds
 
     failed = [outcome for outcome in smoke.run(cases, invoke_once, parallel=MOST) if not outcome.passed]

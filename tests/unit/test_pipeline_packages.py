@@ -131,5 +131,5 @@ def test_the_configuration_that_counts_as_a_change_is_the_same_as_in_deploy(pipe
 def test_an_image_on_a_machines_own_python_is_known_by_the_label_that_the_builder_writes(pipeline):
     from stepladder.images import model
 
-    image = pipeline.validate.image
+    image = pipeline.image
     assert (image.LABEL_BASE, image.HOST_BASE) == (model.LABEL_BASE, model.HOST_BASE)

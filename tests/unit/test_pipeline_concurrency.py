@@ -12,9 +12,9 @@ THROTTLED = refusal("TooManyRequestsException", 429)
 @pytest.fixture(autouse=True)
 def pauses(pipeline, monkeypatch):
     """No pause takes time; the list has them."""
-    pipeline.gate._account.cache_clear()
+    pipeline.concurrency._account.cache_clear()
     taken = []
-    monkeypatch.setattr(pipeline.gate.time, "sleep", taken.append)
+    monkeypatch.setattr(pipeline.concurrency.time, "sleep", taken.append)
     return taken
 
 
@@ -24,7 +24,7 @@ def pauses(pipeline, monkeypatch):
 )
 def test_a_fifth_of_what_there_is_is_used(pipeline, account, reserved, width):
     pipeline.aws.lambda_.concurrency, pipeline.aws.lambda_.reserved = account, reserved
-    assert pipeline.gate.width(FUNCTION) == width
+    assert pipeline.concurrency.width(FUNCTION) == width
 
 
 def test_an_account_that_does_not_say_is_taken_for_a_new_one(pipeline):
@@ -32,12 +32,12 @@ def test_an_account_that_does_not_say_is_taken_for_a_new_one(pipeline):
         raise refusal("AccessDeniedException", 403)
 
     pipeline.aws.lambda_.get_account_settings = denied
-    assert pipeline.gate.width(FUNCTION) == 2
+    assert pipeline.concurrency.width(FUNCTION) == 2
 
 
 def test_no_more_than_the_width_are_under_way_at_once(pipeline):
     pipeline.aws.lambda_.concurrency = 10
-    gate, lock, busy, most = pipeline.gate.Gate(FUNCTION), threading.Lock(), [0], [0]
+    limiter, lock, busy, most = pipeline.concurrency.Limiter(FUNCTION), threading.Lock(), [0], [0]
     pair = threading.Barrier(2, timeout=30)
 
     def act():
@@ -49,7 +49,7 @@ def test_no_more_than_the_width_are_under_way_at_once(pipeline):
             busy[0] -= 1
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: gate(act), range(16)))
+        list(pool.map(lambda _: limiter(act), range(16)))
     assert most == [2]
 
 
@@ -81,15 +81,15 @@ def test_a_call_that_was_turned_away_is_made_again_and_is_no_failure(pipeline, p
 
 
 def test_after_a_call_that_was_turned_away_the_others_go_one_by_one(pipeline):
-    gate = pipeline.gate.Gate(FUNCTION)
+    limiter = pipeline.concurrency.Limiter(FUNCTION)
     answers = iter([THROTTLED])
 
     def act():
         for error in answers:
             raise error
 
-    gate(act)
-    assert gate._width == 1
+    limiter(act)
+    assert limiter._width == 1
 
 
 @pytest.mark.parametrize("action", ["version", "alias", "probe"])

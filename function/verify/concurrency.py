@@ -26,7 +26,7 @@ _PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)  # seconds
 _SERVER_ERROR = 500
 
 
-class Gate:
+class Limiter:
     """Lets so many calls through at once as the function has room for; sends again what never ran."""
 
     def __init__(self, function: str) -> None:

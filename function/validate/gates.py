@@ -1,0 +1,115 @@
+"""The gates of a rung: what must hold of a digest and a target before it is released there.
+
+A gate is a function that raises `RefusedError` with the reason, or an error that the definition retries when a second
+request may help. To add one, write it here (or in a module beside this one) and name it in `ALWAYS` or `CHANGED`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import image
+from shared import aws, ladder, ledger, lower_rung, relay_client, serving
+from shared.errors import RefusedError, TransientError
+
+from stepladder.ledger import schema
+from stepladder.promotion.contract import ReleaseInput, TargetInput
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A release on a target. `latest`: $LATEST as Lambda describes it. `lower`: the environments of the rung below."""
+
+    release: ReleaseInput
+    target: TargetInput
+    latest: Mapping[str, Any]
+    lower: Mapping[str, ladder.LadderRung]
+
+
+@dataclass(frozen=True)
+class Change(Candidate):
+    """A release that changes what the alias serves. `served`: that version. `is_first`: it was never released."""
+
+    served: Mapping[str, Any]
+    is_first: bool
+
+
+def not_marked_bad(candidate: Candidate) -> None:
+    """Refuse a digest that was marked bad, unless the release is forced."""
+    release = candidate.release
+    bad = ledger.read(schema.BAD, digest=release["digest"])
+    if bad and not release["force"]:
+        raise RefusedError(f"{release['digest']} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}")
+
+
+def image_can_run(candidate: Candidate) -> None:
+    """Refuse an image that isn't there, that Lambda can't run, or whose scan is over the threshold."""
+    digest, architecture = candidate.release["digest"], candidate.latest["Architectures"][0]
+    image.check(os.environ["REPOSITORY"], digest, architecture, os.environ["SCAN_THRESHOLD"])
+
+
+def lower_rung_serves_it(candidate: Candidate) -> None:
+    """Refuse a digest that an environment of the rung below does not serve."""
+    for environment, rung in candidate.lower.items():
+        if rung.get("elsewhere"):
+            served = relay_client.served(environment)
+        else:
+            served = serving.served(rung["function"], rung["alias"])
+        lower_rung.check(environment, served, candidate.release["digest"])
+
+
+def alias_can_take_both(change: Change) -> None:
+    """Refuse what Lambda refuses of two versions under one alias, before it says so in other words."""
+    function, latest, served = change.target["function"], change.latest, change.served
+    if latest.get("LastUpdateStatus") == "InProgress":
+        raise TransientError(f"{function} is being updated by somebody else")
+    if latest.get("PackageType") != "Image":
+        raise RefusedError(f"{function} is no image function")
+    if latest["Role"] != served["Role"]:
+        raise RefusedError(f"the execution role of {function} has changed: an alias can't weigh versions of two roles")
+    if (latest.get("DeadLetterConfig") or {}) != (served.get("DeadLetterConfig") or {}):
+        raise RefusedError(f"the dead-letter queue of {function} has changed: an alias can't weigh such versions")
+
+
+def configuration_is_terraforms(change: Change) -> None:
+    """Refuse to publish a configuration that somebody changed by hand since Terraform applied it."""
+    target = change.target
+    name = target["environment"]
+    service = ledger.read(schema.SERVICE, environment=name)
+    if service and service.config_hash and service.config_hash != serving.configuration(change.latest):
+        raise RefusedError(
+            f"the configuration of {target['function']} was changed by hand, and a release would publish that "
+            f"(`inv status` names it); set it back: `inv tf.plan --env {name}`, `inv tf.apply --env {name}`"
+        )
+
+
+def traffic_can_shift(change: Change) -> None:
+    """Refuse to shift gradually onto an alias with provisioned concurrency: Lambda may refuse to weigh it.
+
+    "Alias with weights can not be used with Provisioned Concurrency" would strand the deployment
+    (https://github.com/aws/serverless-application-model/issues/1296, https://github.com/hashicorp/terraform/issues/24957).
+    """
+    target = change.target
+    if change.release["hotfix"] or change.is_first or target["deployment_config"].endswith("AllAtOnce"):
+        return
+    function, alias = target["function"], target["alias"]
+    try:
+        aws.client("lambda").get_provisioned_concurrency_config(FunctionName=function, Qualifier=alias)
+    except Exception as error:
+        if aws.code(error) != "ProvisionedConcurrencyConfigNotFoundException":
+            raise
+        return
+    raise RefusedError(
+        f"alias {alias} of {function} has provisioned concurrency, which may keep Lambda from shifting its traffic "
+        f"gradually: set promotion.rungs.{target['environment']}.deployment to AllAtOnce, or take it away for the shift"
+    )
+
+
+ALWAYS: tuple[Callable[[Candidate], None], ...] = (not_marked_bad, image_can_run, lower_rung_serves_it)
+"""The gates of every release, in order."""
+
+CHANGED: tuple[Callable[[Change], None], ...] = (alias_can_take_both, configuration_is_terraforms, traffic_can_shift)
+"""The gates of a release that changes what the alias serves, in order."""
