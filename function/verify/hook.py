@@ -11,7 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-import smoke_cases
+import smoke_run
 from shared import aws, deployments, ledger, serving
 
 from stepladder.promotion.requests import Context, HookRequest, HookResponse
@@ -63,11 +63,11 @@ def _test(deployment_id: str) -> str:
         raise ValueError(f"deployment {deployment_id} has no AppSpec that names a version")
     after = serving.alias(function, name).serves_only(version)
     qualifier = name if after else version
-    cases = smoke_cases.load(deployment.smoke_key)
-    count = smoke_cases.run(
+    cases = smoke_run.load(deployment.smoke_key)
+    count = smoke_run.run(
         function,
-        smoke_cases.healthy(cases) if after else cases,
-        lambda payload: smoke_cases.invoke(function, qualifier, payload),
+        smoke_run.healthy(cases) if after else cases,
+        lambda payload: smoke_run.invoke(function, qualifier, payload),
         f"version {version} of {function}{f' behind alias {name}' if after else ''}",
     )
     return f"{count} smoke cases passed"

@@ -10,14 +10,14 @@ from __future__ import annotations
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
-import smoke_cases
+import smoke_run
 from concurrency import MOST, Limiter
 from shared import aws, serving
 from shared.errors import AlarmFiredError, NotServedError, ProbeFailedError, TransientError
-from smoke_cases import Called
+from smoke_run import Called
 
 from stepladder.promotion.requests import ProbeRequest, ProbeResponse
-from stepladder.releases.smoke import Case, compare
+from stepladder.releases.smoke_case import Case, compare
 
 _FEW = 2
 _SHARE = 0.1
@@ -35,7 +35,7 @@ def run(request: ProbeRequest) -> ProbeResponse:
     _check_untouched(function, alias, {version, request["previous_version"]})
     if request["baked"] and not request["release"]["hotfix"]:
         _check_alarms(function)
-    cases = smoke_cases.healthy(smoke_cases.load(request["release"]["smoke_key"]))
+    cases = smoke_run.healthy(smoke_run.load(request["release"]["smoke_key"]))
     if not cases:
         return {"samples": 0, "bad": 0}
     limiter = Limiter(function)
@@ -73,7 +73,7 @@ def _samples(request: ProbeRequest, cases: list[Case], limiter: Limiter) -> list
 
 
 def _invoke(limiter: Limiter, function: str, qualifier: str, case: Case) -> Called:
-    return limiter(lambda: smoke_cases.invoke(function, qualifier, case.payload))
+    return limiter(lambda: smoke_run.invoke(function, qualifier, case.payload))
 
 
 def _check_untouched(function: str, name: str, expected: set[str]) -> None:

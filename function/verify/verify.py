@@ -11,7 +11,7 @@ from typing import Any
 
 import hook
 import probe
-import smoke_cases
+import smoke_run
 from shared import deployments, serving
 from shared.aws import explained
 from shared.errors import NotServedError
@@ -46,10 +46,10 @@ def verify_version(request: VersionRequest) -> VersionResponse:
     """Test a version by its own number, before any traffic."""
     function, version = request["target"]["function"], request["version"]
     _check_digest(function, version, request["release"]["digest"])
-    count = smoke_cases.run(
+    count = smoke_run.run(
         function,
-        smoke_cases.load(request["release"]["smoke_key"]),
-        lambda payload: smoke_cases.invoke(function, version, payload),
+        smoke_run.load(request["release"]["smoke_key"]),
+        lambda payload: smoke_run.invoke(function, version, payload),
         f"version {version} of {function}",
     )
     return {"cases": count}
@@ -61,13 +61,13 @@ def verify_alias(request: AliasRequest) -> AliasResponse:
     _check_digest(function, version, request["release"]["digest"])
     _check_serving(function, name, version)
     subject = f"version {version} of {function} behind alias {name}"
-    cases = smoke_cases.healthy(smoke_cases.load(request["release"]["smoke_key"]))
-    count = smoke_cases.run(function, cases, lambda payload: _through(function, name, version, payload), subject)
+    cases = smoke_run.healthy(smoke_run.load(request["release"]["smoke_key"]))
+    count = smoke_run.run(function, cases, lambda payload: _through(function, name, version, payload), subject)
     return {"cases": count, "alias_revision": _check_serving(function, name, version).revision}
 
 
-def _through(function: str, name: str, version: str, payload: Any) -> smoke_cases.Called:
-    called = smoke_cases.invoke(function, name, payload)
+def _through(function: str, name: str, version: str, payload: Any) -> smoke_run.Called:
+    called = smoke_run.invoke(function, name, payload)
     if called.version and called.version != version:
         raise NotServedError(f"alias {name} of {function} was answered by version {called.version}, not {version}")
     return called

@@ -61,8 +61,8 @@ def _settings(told: Settings | StepladderError) -> Check:
 
 
 def _smoke(settings: Settings, step: Step) -> None:
-    from stepladder.releases import smoke
-    from stepladder.releases.smoke_cases import load
+    from stepladder.releases import smoke_case as smoke
+    from stepladder.releases.smoke_suite import load
 
     try:
         cases = load(settings.root / settings.smoke_path)

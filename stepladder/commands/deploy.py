@@ -24,7 +24,7 @@ from stepladder.releases.plan import FOUNDATION, SERVICE, DeployPlan, Environmen
 from stepladder.releases.release import Released
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
-from stepladder.releases.smoke_cases import UNTESTED_WARNING, load_suite
+from stepladder.releases.smoke_suite import UNTESTED_WARNING, load_suite
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from stepladder.releases import cut_off, drift, ladder_guard, marks, registered
 from stepladder.releases import release as releases
 from stepladder.releases.release import Released, ReleaseTarget
 from stepladder.releases.rung import Rung
-from stepladder.releases.smoke_cases import UNTESTED_WARNING, load_suite
+from stepladder.releases.smoke_suite import UNTESTED_WARNING, load_suite
 
 _DIGEST = 71  # "sha256:" and 64 hexadecimal digits
 _PREFIX = 6  # fewest digits that name an image of the ledger

@@ -26,7 +26,7 @@ from stepladder.releases import cut_off, finish, marks, preview
 from stepladder.releases.release import run_smoke
 from stepladder.releases.rollback_target import HISTORY, RollbackState, Targets, differences
 from stepladder.releases.rung import Rung
-from stepladder.releases.smoke_cases import load_suite
+from stepladder.releases.smoke_suite import load_suite
 
 STOP_DEADLINE = 300.0
 SETTLE_DEADLINE = 180.0

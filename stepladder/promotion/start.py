@@ -27,7 +27,7 @@ from stepladder.promotion.ladder import Release
 from stepladder.releases import restore
 from stepladder.releases.marks import unmark_command
 from stepladder.releases.rung import Rung
-from stepladder.releases.smoke_cases import UNTESTED, UNTESTED_WARNING, Suite, load_suite
+from stepladder.releases.smoke_suite import UNTESTED, UNTESTED_WARNING, Suite, load_suite
 from stepladder.terraform import function_packages
 
 _NAME_MAX = 80

@@ -31,7 +31,7 @@ from stepladder.releases.plan import (
 from stepladder.releases.release import ReleaseTarget
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
-from stepladder.releases.smoke_cases import Suite
+from stepladder.releases.smoke_suite import Suite
 
 
 @dataclass

@@ -15,8 +15,8 @@ from stepladder.ledger.table import short
 from stepladder.releases import release as releases
 from stepladder.releases.plan import EnvironmentState
 from stepladder.releases.rung import Rung
-from stepladder.releases.smoke import SmokeOutcome
-from stepladder.releases.smoke_cases import Suite, load_suite
+from stepladder.releases.smoke_case import SmokeOutcome
+from stepladder.releases.smoke_suite import Suite, load_suite
 
 HEAD = (Column("case", least=12), "result", "slowest", "runs", Column("why", least=30, prose=True))
 

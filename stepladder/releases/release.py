@@ -20,9 +20,10 @@ from stepladder.core.process_identity import release_id
 from stepladder.ledger import schema
 from stepladder.ledger.schema import ReleaseEntry
 from stepladder.ledger.table import description, short
-from stepladder.releases import finish, smoke
+from stepladder.releases import finish
+from stepladder.releases import smoke_case as smoke
 from stepladder.releases.rung import Rung
-from stepladder.releases.smoke_cases import UNTESTED
+from stepladder.releases.smoke_suite import UNTESTED
 
 _CODE_CHANGED = "InvalidParameterValueException"  # PublishVersion, when CodeSha256 isn't that of $LATEST
 

@@ -25,7 +25,7 @@ SHARED = (
     "stepladder.promotion.relay_requests",
     "stepladder.promotion.requests",
 )
-SHARED_WITH = {"verify": ("stepladder.releases.smoke",)}
+SHARED_WITH = {"verify": ("stepladder.releases.smoke_case",)}
 """Modules of stepladder that the packages carry: standard library only, and nothing else of stepladder."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows

@@ -13,8 +13,8 @@ import web_frameworks
 from asking import until
 from functions import Functions
 
-from stepladder.releases import smoke
-from stepladder.releases.smoke_cases import load as load_smoke
+from stepladder.releases import smoke_case as smoke
+from stepladder.releases.smoke_suite import load as load_smoke
 from stepladder.settings.load import TRIGGERS
 
 INVOKE = """

@@ -12,7 +12,7 @@ import yaml
 
 from stepladder.commands.checks import tool
 from stepladder.core import resources
-from stepladder.releases.smoke_cases import load as load_smoke
+from stepladder.releases.smoke_suite import load as load_smoke
 from stepladder.settings import load, locations
 
 # One override at a time: every choice is rendered at least once, without the product of all of them.

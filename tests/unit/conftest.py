@@ -61,7 +61,7 @@ def pipeline(pipeline_folder, monkeypatch):
         "concurrency",
         "hook",
         "probe",
-        "smoke_cases",
+        "smoke_run",
         "rollback",
         "restore",
         "recover",
@@ -72,7 +72,7 @@ def pipeline(pipeline_folder, monkeypatch):
         "shared.serving",
     )
     modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
-    modules["smoke_cases"].load.cache_clear()
+    modules["smoke_run"].load.cache_clear()
     yield types.SimpleNamespace(aws=fake, **modules)
     for name in [n for n, m in sys.modules.items() if str(getattr(m, "__file__", "")).startswith(str(pipeline_folder))]:
         del sys.modules[name]

@@ -27,7 +27,7 @@ def test_a_package_has_the_same_bytes_whenever_and_wherever_it_is_made(verb, tmp
 
 def test_a_package_is_flat_and_holds_its_handler_and_nothing_compiled():
     names = zipfile.ZipFile(io.BytesIO(function_packages.build("verify").data)).namelist()
-    assert {"verify.py", "stepladder/releases/smoke.py", "shared/aws.py"} <= set(names)
+    assert {"verify.py", "stepladder/releases/smoke_case.py", "shared/aws.py"} <= set(names)
     assert all(name.endswith(".py") for name in names)
 
 
@@ -43,7 +43,7 @@ def carried():
 def test_the_modules_of_stepladder_in_the_packages_are_those_that_stepladder_uses():
     root = resources.folder("function").parent
     modules = [(name, data) for _, name, data in carried() if not name.endswith("/__init__.py")]
-    assert {name for name, _ in modules} >= {"stepladder/releases/smoke.py", "stepladder/promotion/contract.py"}
+    assert {name for name, _ in modules} >= {"stepladder/releases/smoke_case.py", "stepladder/promotion/contract.py"}
     for name, data in modules:
         assert data == (root / name).read_bytes()
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from stepladder.releases import smoke
-from stepladder.releases.smoke import Case, SmokeCasesError
-from stepladder.releases.smoke_cases import load as load_smoke
+from stepladder.releases import smoke_case as smoke
+from stepladder.releases.smoke_case import Case, SmokeCasesError
+from stepladder.releases.smoke_suite import load as load_smoke
 
 
 def compare(expect: dict[str, Any], result: Any, error: str | None = None, seconds: float = 0.01) -> list[str]:

@@ -14,7 +14,7 @@ from concurrency import MOST, Limiter
 from shared import aws
 from shared.errors import RefusedError, SmokeFailedError
 
-from stepladder.releases import smoke
+from stepladder.releases import smoke_case as smoke
 
 PREFIX = "smoke/"
 _READ_TIMEOUT = 250  # the function under test may run long; our own deadline is later

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stepladder.core import text
 from stepladder.core.errors import BadInputError
-from stepladder.releases import smoke
+from stepladder.releases import smoke_case as smoke
 from stepladder.releases.rung import Rung
 
 UNTESTED = "untested: released with --no-smoke"
