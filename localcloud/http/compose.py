@@ -17,20 +17,24 @@ def compose(
 ) -> AwsRequest:
     """Return the request that botocore would send for a call."""
     operation = codec.operation_model(service, action)
-    made = codec.serialize_request(operation, params)
-    body = made["body"]
+    serialized = codec.serialize_request(operation, params)
+    body = serialized["body"]
     if isinstance(body, Mapping):
         body = urlencode(body)
     body = body.read() if hasattr(body, "read") else body
     body = body.encode() if isinstance(body, str) else bytes(body)
-    url = urlsplit(made["url_path"])
-    query = urlencode(made["query_string"]) if isinstance(made["query_string"], Mapping) else made["query_string"]
+    url = urlsplit(serialized["url_path"])
+    query = (
+        urlencode(serialized["query_string"])
+        if isinstance(serialized["query_string"], Mapping)
+        else serialized["query_string"]
+    )
     query = "&".join(q for q in (url.query, query) if q)
     model = codec.service_model(service)
     scope = f"Credential={account}/20260101/{region}/{model.signing_name}/aws4_request"
     host = urlsplit(cloud.url).netloc
     environ: Environ = {
-        "REQUEST_METHOD": made["method"],
+        "REQUEST_METHOD": serialized["method"],
         "SCRIPT_NAME": "",
         "PATH_INFO": url.path,
         "QUERY_STRING": query,
@@ -46,7 +50,7 @@ def compose(
         "wsgi.input": io.BytesIO(body),
         "wsgi.input_terminated": True,
     }
-    for name, value in made["headers"].items():
+    for name, value in serialized["headers"].items():
         key = name.upper().replace("-", "_")
         environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
     if operation.service_model.resolved_protocol == "query":
@@ -58,10 +62,10 @@ def compose(
         protocol=str(model.resolved_protocol),
         region=region,
         account=account,
-        method=made["method"],
+        method=serialized["method"],
         path=url.path,
         query={},
-        headers={k.lower(): str(v) for k, v in made["headers"].items()},
+        headers={k.lower(): str(v) for k, v in serialized["headers"].items()},
         body=body,
         environ=environ,
         uri_params=uri_params,

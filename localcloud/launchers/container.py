@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localcloud.launchers import Ended, ImageCode, LaunchError, SandboxSpec, ZipCode
 from localcloud.launchers.base_images import HOST_PYTHON, LABEL_BASE, PLATFORM
 from localcloud.launchers.guard import LABEL, Guard
+from localcloud.launchers.interface import Ended, ImageCode, LaunchError, SandboxSpec, ZipCode
 from localcloud.process_start import started_at
 from stepladder.core import container_engine
 

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from localcloud.launchers import Ended, ImageCode, LaunchError, SandboxSpec, ZipCode, pythons, runtime_client, unpack
+from localcloud.launchers import pythons, runtime_client, unpack
 from localcloud.launchers.base_images import HOST_PYTHON, LABEL_BASE, machine
+from localcloud.launchers.interface import Ended, ImageCode, LaunchError, SandboxSpec, ZipCode
 from localcloud.launchers.process_sandbox import ProcessSandbox
 
 _ENTRY_POINT = "/lambda-entrypoint.sh"

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from localcloud.launchers import Ended
+from localcloud.launchers.interface import Ended
 
 
 class ProcessSandbox:

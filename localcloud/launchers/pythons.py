@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from localcloud.launchers import LaunchError
+from localcloud.launchers.interface import LaunchError
 from stepladder.core import interpreters
 
 

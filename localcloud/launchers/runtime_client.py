@@ -10,7 +10,8 @@ import importlib.util
 import subprocess
 from pathlib import Path
 
-from localcloud.launchers import LaunchError, unpack
+from localcloud.launchers import unpack
+from localcloud.launchers.interface import LaunchError
 
 VERSION = "4.2.2"  # of awslambdaric
 _SDK = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")

@@ -105,13 +105,13 @@ def serialize_result(operation: Any, protocol: str, result: Mapping[str, Any]) -
     from moto.core.serialize import get_serializer_class
 
     serializer = get_serializer_class(operation.service_model.service_name, protocol)(operation)
-    made = serializer.serialize(dict(result))
-    body = made["body"]
-    headers = {str(k): str(v) for k, v in made["headers"].items()}
+    serialized = serializer.serialize(dict(result))
+    body = serialized["body"]
+    headers = {str(k): str(v) for k, v in serialized["headers"].items()}
     headers.setdefault("x-amzn-RequestId", str(uuid.uuid4()))
     if protocol in ("json", "rest-json"):
         headers.setdefault("Content-Type", "application/json")
-    return Response(made["status_code"], headers, body.encode() if isinstance(body, str) else body)
+    return Response(serialized["status_code"], headers, body.encode() if isinstance(body, str) else body)
 
 
 def serialize_request(operation: Any, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,10 +119,10 @@ def serialize_request(operation: Any, params: Mapping[str, Any]) -> dict[str, An
     from botocore.serialize import create_serializer
 
     protocol = operation.service_model.resolved_protocol
-    made: dict[str, Any] = create_serializer(protocol, include_validation=False).serialize_to_request(
+    serialized: dict[str, Any] = create_serializer(protocol, include_validation=False).serialize_to_request(
         dict(params), operation
     )
-    return made
+    return serialized
 
 
 def parse_response(operation: Any, response: Response, protocol: str) -> dict[str, Any]:

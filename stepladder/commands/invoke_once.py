@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from localcloud.launchers import ImageCode, Launcher, SandboxSpec
+from localcloud.launchers.interface import ImageCode, Launcher, SandboxSpec
 from localcloud.services.lambda_.execution.environments import ExecutionEnvironment, InvocationReport, InvocationWork
 from localcloud.services.lambda_.execution.logs import Journal, Stream
 from localcloud.services.lambda_.execution.pool import Pool

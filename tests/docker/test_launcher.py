@@ -14,9 +14,9 @@ from typing import Any
 import docker_engine
 import pytest
 
-from localcloud.launchers import Ended, ImageCode, SandboxSpec
 from localcloud.launchers.container import ContainerLauncher
 from localcloud.launchers.guard import LABEL
+from localcloud.launchers.interface import Ended, ImageCode, SandboxSpec
 
 LIMITS = """\
 import os, resource
@@ -42,7 +42,7 @@ def handler(event, context):
 """
 SLEEPER = """\
 import sys, time
-from localcloud.launchers import ImageCode, SandboxSpec
+from localcloud.launchers.interface import ImageCode, SandboxSpec
 from localcloud.launchers.container import ContainerLauncher
 
 launcher = ContainerLauncher(login=lambda _code: {})
@@ -225,7 +225,7 @@ def test_orphans_of_a_guard_that_was_killed_too_go_with_the_next_start(
 def test_the_launcher_says_what_it_cannot_run(launched: Launched, tmp_path: Path, docker_client: Any) -> None:
     import io
 
-    from localcloud.launchers import LaunchError, ZipCode
+    from localcloud.launchers.interface import LaunchError, ZipCode
 
     spec = SandboxSpec("x", ZipCode(tmp_path, "x", "python3.13", "app.handler"), "arm64", 128, {})
     assert "deployment package" in launched.launcher.refusal(spec)

@@ -181,6 +181,7 @@ def changes(cloudwatch: Any, name: str) -> list[str]:
 
 
 @pytest.mark.cloud
+@pytest.mark.timing("two calls must fall into one period of a fast clock, a tenth of a second")
 def test_an_error_rate_with_enough_calls_raises_the_alarm_tells_its_topic_and_passes(fast: Any) -> None:
     cloudwatch, sns, sqs = fast.client("cloudwatch"), fast.client("sns"), fast.client("sqs")
     queue = sqs.create_queue(QueueName="alarms-told")["QueueUrl"]

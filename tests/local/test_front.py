@@ -240,6 +240,7 @@ def test_conditional_writes_are_atomic_under_threads(cloud: Any) -> None:
         assert sum(pool.map(take, range(160))) == 10
 
 
+@pytest.mark.timing("a list must be answered before the late answer, within a second")
 @pytest.mark.parametrize(("kind", "made"), [("delay", True), ("delay_before", False)])
 def test_a_late_answer_is_one_to_a_call_that_was_made_and_a_late_call_is_not_made_yet(
     cloud: Any, kind: str, made: bool

@@ -23,8 +23,8 @@ _FAILED, _UPDATED = "CREATE_FAILED", "UPDATE_COMPLETE"
 def install(cloud: Cloud) -> None:
     """Look at each stack after Moto has made or changed it."""
     for action in _ACTIONS:
-        made = cloud.handlers.pop(("cloudformation", action), AwsRequest.forward_raw)
-        cloud.action("cloudformation", action)(functools.partial(_change, made))
+        handler = cloud.handlers.pop(("cloudformation", action), AwsRequest.forward_raw)
+        cloud.action("cloudformation", action)(functools.partial(_change, handler))
     for action, member in (
         ("DescribeStackResources", "StackResources"),
         ("ListStackResources", "StackResourceSummaries"),
@@ -53,8 +53,8 @@ class _Listed:
         return answer
 
 
-def _change(made: Handler, request: AwsRequest) -> Mapping[str, Any] | Response | None:
-    answer = made(request)
+def _change(handler: Handler, request: AwsRequest) -> Mapping[str, Any] | Response | None:
+    answer = handler(request)
     if isinstance(answer, Response) and answer.status < HTTPStatus.MULTIPLE_CHOICES:
         _judge(request)
     return answer

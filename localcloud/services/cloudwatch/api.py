@@ -30,37 +30,37 @@ class CloudWatch:
     @handles
     def put_metric_alarm(self, request: AwsRequest) -> dict[str, Any]:
         """Make or replace an alarm. One that is replaced keeps its state until it is evaluated."""
-        given = dict(request.params)
-        self._check(given)
+        settings = dict(request.params)
+        self._check(settings)
         region = self._region(request)
-        name = given["AlarmName"]
+        name = settings["AlarmName"]
         now = self._cloud.clock.utcnow()
         with self._regions.lock:
             alarm = region.alarms.get(name) or Alarm(
-                request.account, request.region, region.arn(name), given, now, changed=now
+                request.account, request.region, region.arn(name), settings, now, changed=now
             )
             created = name not in region.alarms
-            alarm.given, alarm.configured, alarm.forced_until = given, now, 0.0
+            alarm.given, alarm.configured, alarm.forced_until = settings, now, 0.0
             region.alarms[name] = alarm
-            if given.get("Tags"):
-                region.tags[alarm.arn] = {t["Key"]: t["Value"] for t in given["Tags"]}
+            if settings.get("Tags"):
+                region.tags[alarm.arn] = {t["Key"]: t["Value"] for t in settings["Tags"]}
             self._engine.note(
                 region, name, "ConfigurationUpdate", f'Alarm "{name}" {"created" if created else "updated"}'
             )
         self._engine.wake()
         return {}
 
-    def _check(self, given: dict[str, Any]) -> None:
-        if given.get("ComparisonOperator") not in evaluation.COMPARE or "Threshold" not in given:
+    def _check(self, settings: dict[str, Any]) -> None:
+        if settings.get("ComparisonOperator") not in evaluation.COMPARE or "Threshold" not in settings:
             raise ServiceError(
                 "ValidationError", "the local cloud offers alarms on a fixed threshold, not on anomaly detection"
             )
-        queries = given.get("Metrics") or []
-        if bool(queries) == bool(given.get("MetricName")):
+        queries = settings.get("Metrics") or []
+        if bool(queries) == bool(settings.get("MetricName")):
             raise ServiceError("ValidationError", "exactly one of MetricName and Metrics must be given")
         if queries and sum(bool(q.get("ReturnData", True)) for q in queries) != 1:
             raise ServiceError("ValidationError", "exactly one of the Metrics must return data")
-        if int(given.get("DatapointsToAlarm") or 1) > int(given["EvaluationPeriods"]):
+        if int(settings.get("DatapointsToAlarm") or 1) > int(settings["EvaluationPeriods"]):
             raise ServiceError("ValidationError", "DatapointsToAlarm must not exceed EvaluationPeriods")
         try:
             times = [0.0, 60.0]

@@ -27,22 +27,22 @@ COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 def evaluate(alarm: Alarm, metrics: Metrics, now: float) -> tuple[str, str]:
     """Return the state that an alarm is in at `now`, and why."""
-    given = alarm.given
-    periods = int(given["EvaluationPeriods"])
-    needed = int(given.get("DatapointsToAlarm") or periods)
+    settings = alarm.given
+    periods = int(settings["EvaluationPeriods"])
+    needed = int(settings.get("DatapointsToAlarm") or periods)
     period = alarm.period
     last = math.floor(now / period) * period
     times = [float(last - period * back) for back in range(periods + EXTRA_PERIODS, 0, -1)]
     series = _alarm_series(alarm, metrics, times)
     values = [series[at] for at in reversed(times) if at in series][:periods]
-    breaches = COMPARE[given["ComparisonOperator"]]
-    breaching = sum(breaches(value, float(given["Threshold"])) for value in values)
+    breaches = COMPARE[settings["ComparisonOperator"]]
+    breaching = sum(breaches(value, float(settings["Threshold"])) for value in values)
     missing = periods - len(values)
-    treatment = given.get("TreatMissingData") or "missing"
+    treatment = settings.get("TreatMissingData") or "missing"
     state = _decide(alarm.state, breaching, len(values), missing, periods, needed, treatment)
     shown = ", ".join(f"{value:g}" for value in values) or "none"
     reason = f"Threshold Crossed: {breaching} of the last {len(values)} datapoints [{shown}] against the threshold "
-    reason += f"({given['Threshold']:g}), {given['ComparisonOperator']}"
+    reason += f"({settings['Threshold']:g}), {settings['ComparisonOperator']}"
     if state == NO_DATA:
         reason = f"Insufficient Data: {missing} datapoints were unknown"
     return state, reason
@@ -62,12 +62,12 @@ def _decide(current: str, breaching: int, present: int, missing: int, periods: i
 
 
 def _alarm_series(alarm: Alarm, metrics: Metrics, times: Sequence[float]) -> metric_math.Series:
-    given = alarm.given
-    if given.get("Metrics"):
-        returned = [q for q in given["Metrics"] if q.get("ReturnData", True)]
-        return query_series(given["Metrics"], metrics, alarm.account, alarm.region, times)[returned[0]["Id"]]
-    key = metric_key(alarm.account, alarm.region, given)
-    statistic = given.get("ExtendedStatistic") or given["Statistic"]
+    settings = alarm.given
+    if settings.get("Metrics"):
+        returned = [q for q in settings["Metrics"] if q.get("ReturnData", True)]
+        return query_series(settings["Metrics"], metrics, alarm.account, alarm.region, times)[returned[0]["Id"]]
+    key = metric_key(alarm.account, alarm.region, settings)
+    statistic = settings.get("ExtendedStatistic") or settings["Statistic"]
     return statistic_series(metrics, key, statistic, times, alarm.period)
 
 
@@ -94,10 +94,10 @@ def query_series(
     return series
 
 
-def metric_key(account: str, region: str, given: Mapping[str, Any]) -> MetricKey:
+def metric_key(account: str, region: str, params: Mapping[str, Any]) -> MetricKey:
     """Return the key of a metric named as the API does."""
-    dimensions = tuple(sorted((d["Name"], d["Value"]) for d in given.get("Dimensions") or ()))
-    return MetricKey(account, region, given["Namespace"], given["MetricName"], dimensions)
+    dimensions = tuple(sorted((d["Name"], d["Value"]) for d in params.get("Dimensions") or ()))
+    return MetricKey(account, region, params["Namespace"], params["MetricName"], dimensions)
 
 
 def statistic_series(

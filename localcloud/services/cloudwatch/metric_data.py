@@ -96,7 +96,7 @@ class MetricData:
         period = min((int(p) for p in periods if p), default=60)
         times = _starts(params["StartTime"], params["EndTime"], period) or [0.0]
         try:
-            found = evaluation.query_series(queries, self._metrics, request.account, request.region, times)
+            series_by_id = evaluation.query_series(queries, self._metrics, request.account, request.region, times)
         except metric_math.ExpressionError as error:
             raise ServiceError("ValidationError", str(error)) from error
         newest_first = params.get("ScanBy", "TimestampDescending") == "TimestampDescending"
@@ -104,7 +104,7 @@ class MetricData:
         for query in queries:
             if not query.get("ReturnData", True):
                 continue
-            series = found[query["Id"]]
+            series = series_by_id[query["Id"]]
             order = sorted(series, reverse=newest_first)
             label = query.get("Label") or query.get("MetricStat", {}).get("Metric", {}).get("MetricName", query["Id"])
             results.append(

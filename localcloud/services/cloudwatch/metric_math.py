@@ -54,16 +54,16 @@ def names(expression: str) -> set[str]:
 
 
 def _tokens(expression: str) -> list[tuple[str, str]]:
-    found, at = [], 0
+    tokens, at = [], 0
     text = expression.rstrip()
     while at < len(text):
         match = TOKEN.match(text, at)
         if not match:
             raise ExpressionError(f"can't read {text[at:]!r} in the expression {expression!r}")
         kind = ("number", "name", "text", "sign")[match.lastindex - 1]  # type: ignore[operator]  # it matched
-        found.append((kind, match.group(match.lastindex)))  # type: ignore[arg-type]  # it matched
+        tokens.append((kind, match.group(match.lastindex)))  # type: ignore[arg-type]  # it matched
         at = match.end()
-    return [*found, ("end", "")]
+    return [*tokens, ("end", "")]
 
 
 class _Evaluation:
@@ -123,39 +123,39 @@ class _Evaluation:
         raise ExpressionError(f"{token!r} is not known in {self._expression!r}")
 
     def _arguments(self, end: str) -> list[float | Series | list[Series]]:
-        found: list[float | Series | list[Series]] = []
+        values: list[float | Series | list[Series]] = []
         while self._peek() != end:
-            found.append(self._binary(0))
+            values.append(self._binary(0))
             if self._peek() == ",":
                 self._take()
         self._take(end)
-        return found
+        return values
 
     def _call(self, name: str) -> float | Series | list[Series]:  # noqa: PLR0911 - one for each kind of function
         if name == "FILL":
             return self._fill()
         if name == "METRICS":
-            wanted = self._take()[1].strip("\"'") if self._tokens[self._at][0] == "text" else ""
+            statistic = self._take()[1].strip("\"'") if self._tokens[self._at][0] == "text" else ""
             self._take(")")
-            return [points for key, points in self._series.items() if wanted in key]
-        given = self._arguments(")")
+            return [points for key, points in self._series.items() if statistic in key]
+        arguments = self._arguments(")")
         if name == "IF":
-            return self._if(given)
+            return self._if(arguments)
         if name == "PERIOD":
             return float(self._period)
         if name in ("MAX", "MIN", "SUM", "AVG"):
-            return _reduce(name, given[0])
+            return _reduce(name, arguments[0])
         if name == "DIFF":
-            return _diff(_as_series(given[0], self._times))
+            return _diff(_as_series(arguments[0], self._times))
         singles: dict[str, Callable[[float], float]] = {"ABS": abs, "CEIL": math.ceil, "FLOOR": math.floor}
         single = singles.get(name)
         if single is None:
             raise ExpressionError(f"the local cloud doesn't offer {name} in metric math")
-        return _combine(lambda a, _: float(single(a)), given[0], 0.0)
+        return _combine(lambda a, _: float(single(a)), arguments[0], 0.0)
 
-    def _if(self, given: list[float | Series | list[Series]]) -> float | Series:
-        condition = given[0]
-        chosen = [given[1], given[2] if len(given) > 2 else {}]  # noqa: PLR2004 - IF takes two or three
+    def _if(self, arguments: list[float | Series | list[Series]]) -> float | Series:
+        condition = arguments[0]
+        chosen = [arguments[1], arguments[2] if len(arguments) > 2 else {}]  # noqa: PLR2004 - IF takes two or three
         if isinstance(condition, float):
             return _as_series(chosen[0 if condition else 1], self._times)
         branches = [_as_series(branch, self._times) for branch in chosen]
@@ -187,15 +187,15 @@ def _combine(
         raise ExpressionError("an operator can't take a list of series")
     if isinstance(left, dict) or isinstance(right, dict):
         times = [*left] if isinstance(left, dict) else [*right]  # type: ignore[misc]  # one of the two is a dict
-        found: Series = {}
+        combined: Series = {}
         for at in times:
             a = left.get(at) if isinstance(left, dict) else left
             b = right.get(at) if isinstance(right, dict) else right
             if a is not None and b is not None:
                 result = _safe(sign, a, b)
                 if result is not None:
-                    found[at] = result
-        return found
+                    combined[at] = result
+        return combined
     result = _safe(sign, left, right)
     return {} if result is None else result
 

@@ -56,21 +56,21 @@ class CodeDeploy(Groups):
             if "revision" not in params:
                 raise ServiceError("RevisionRequiredException", "Revision is required")
             content_of(params["revision"])
-            mine = (group["applicationName"], group["deploymentGroupName"])
+            group_key = (group["applicationName"], group["deploymentGroupName"])
             active = next(
-                (d for d in region.deployments.values() if (d.application, d.group) == mine and is_active(d)), None
+                (d for d in region.deployments.values() if (d.application, d.group) == group_key and is_active(d)), None
             )
             if active:
                 raise ServiceError(
                     "DeploymentLimitExceededException",
-                    f"The Deployment Group '{mine[1]}' already has an active Deployment '{active.id}'",
+                    f"The Deployment Group '{group_key[1]}' already has an active Deployment '{active.id}'",
                 )
             deployment = Deployment(
                 id=new_id(),
                 account=request.account,
                 region=request.region,
-                application=mine[0],
-                group=mine[1],
+                application=group_key[0],
+                group=group_key[1],
                 config=config,
                 revision=params["revision"],
                 description=params.get("description", ""),
@@ -155,8 +155,8 @@ class CodeDeploy(Groups):
     def batch_get_deployment_targets(self, request: AwsRequest) -> dict[str, Any]:
         """Return targets of one deployment."""
         deployment = self._region(request).deployment(request.params.get("deploymentId"))
-        wanted = request.params.get("targetIds") or ([deployment.target_id] if deployment.target_id else [])
-        return {"deploymentTargets": [self._target(request, target) for target in wanted]}
+        target_ids = request.params.get("targetIds") or ([deployment.target_id] if deployment.target_id else [])
+        return {"deploymentTargets": [self._target(request, target) for target in target_ids]}
 
     def _target(self, request: AwsRequest, target: str | None) -> dict[str, Any]:
         deployment = self._region(request).deployment(request.params.get("deploymentId"))

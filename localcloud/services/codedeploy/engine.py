@@ -255,8 +255,8 @@ class DeploymentEngine:
         emit(self._cloud, "aws.codedeploy", kind, detail, region=deployment.region, account=deployment.account)
 
     def _roll_back(self, deployment: Deployment, failure: DeploymentFailure) -> None:
-        wanted = deployment.auto_rollback or self._store.group(deployment).get("autoRollbackConfiguration") or {}
-        enabled = bool(wanted.get("enabled")) and failure.event in (wanted.get("events") or ())
+        auto_rollback = deployment.auto_rollback or self._store.group(deployment).get("autoRollbackConfiguration") or {}
+        enabled = bool(auto_rollback.get("enabled")) and failure.event in (auto_rollback.get("events") or ())
         if failure.event == "DEPLOYMENT_STOP_ON_REQUEST" and deployment.stop_rollback is not None:
             enabled = deployment.stop_rollback
         if deployment.creator == "codeDeployRollback" or deployment.spec is None or not deployment.begun or not enabled:

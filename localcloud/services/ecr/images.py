@@ -240,12 +240,12 @@ def _has_status(index: RepositoryIndex, digest: str, status: str) -> bool:
     return status == "ANY" or (status == "TAGGED") == bool(index.tags_of(digest))
 
 
-def _page(found: list[Any], params: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _page(items: list[Any], params: Mapping[str, Any], name: str) -> dict[str, Any]:
     start, count = int(params.get("nextToken") or 0), int(params.get("maxResults") or _PAGE)
     if params.get("imageIds"):
-        return {name: found}
-    more = {"nextToken": str(start + count)} if len(found) > start + count else {}
-    return {name: found[start : start + count], **more}
+        return {name: items}
+    more = {"nextToken": str(start + count)} if len(items) > start + count else {}
+    return {name: items[start : start + count], **more}
 
 
 def _put_error(error: StoreError, tag: str, where: str) -> ServiceError:

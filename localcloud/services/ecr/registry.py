@@ -234,11 +234,11 @@ class DistributionApi:
         return Reply(200, headers, json.dumps({"name": key.name, "tags": tags[:count]}).encode())
 
     def _referrers(self, _environ: Environ, key: RepositoryKey, digest: str, query: dict[str, str]) -> Reply:
-        wanted = query.get("artifactType")
+        artifact_type = query.get("artifactType")
         entries = [
             {"mediaType": image.media_type, "digest": name, "size": image.size, "artifactType": image.artifact_type}
             for name, image in self._store.index(key).images.items()
-            if image.subject == digest and wanted in {None, image.artifact_type}
+            if image.subject == digest and artifact_type in {None, image.artifact_type}
         ]
         media_type = "application/vnd.oci.image.index.v1+json"
         document = {"schemaVersion": 2, "mediaType": media_type, "manifests": entries}

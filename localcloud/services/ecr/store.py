@@ -205,14 +205,14 @@ class ImageStore:
             media_type = media_type or document.get("mediaType", "")
             parts = [document["config"], *document["layers"]] if "config" in document else []
             children = [entry["digest"] for entry in document.get("manifests", [])]
-            wanted = [part["digest"] for part in parts if not part.get("urls")]
+            digests = [part["digest"] for part in parts if not part.get("urls")]
         except (ValueError, LookupError, TypeError, AttributeError):
             raise StoreError("MANIFEST_INVALID", "the manifest is not one of an image or an index") from None
         if not parts and "manifests" not in document:
             raise StoreError("MANIFEST_INVALID", "the manifest names neither config nor manifests")
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         with self.change(key) as index:
-            missing = [d for d in wanted if d not in index.blobs] + [d for d in children if d not in index.images]
+            missing = [d for d in digests if d not in index.blobs] + [d for d in children if d not in index.images]
             if missing:
                 raise StoreError("MANIFEST_BLOB_UNKNOWN", f"the repository does not hold {', '.join(missing)}")
             before = index.tags.get(tag)

@@ -68,8 +68,8 @@ class CodeStore:
         account, region = (host["account"], host["region"]) if host else (key.account, key.region)
         if host and region != key.region:
             raise invalid(f"Source image {uri} is not valid. Provide a valid source image.")
-        wanted = {"imageDigest": match["digest"]} if match["digest"] else {"imageTag": match["tag"] or "latest"}
-        image = self._find_image(match["repository"], wanted, account, region)
+        image_id = {"imageDigest": match["digest"]} if match["digest"] else {"imageTag": match["tag"] or "latest"}
+        image = self._find_image(match["repository"], image_id, account, region)
         if image is None:
             raise invalid(f"Source image {uri} does not exist. Provide a valid source image.")
         manifest = json.loads(image["imageManifest"])
@@ -116,8 +116,10 @@ class CodeStore:
             temporary.replace(path)
         return Code(sha256=base64.b64encode(raw).decode(), size=len(data), zip_path=path.name)
 
-    def _find_image(self, repository: str, wanted: dict[str, str], account: str, region: str) -> dict[str, Any] | None:
-        params = {"repositoryName": repository, "imageIds": [wanted], "acceptedMediaTypes": _ACCEPTED}
+    def _find_image(
+        self, repository: str, image_id: dict[str, str], account: str, region: str
+    ) -> dict[str, Any] | None:
+        params = {"repositoryName": repository, "imageIds": [image_id], "acceptedMediaTypes": _ACCEPTED}
         try:
             answer = self._cloud.call("ecr", "BatchGetImage", params, account=account, region=region)
         except ServiceError as error:

@@ -56,8 +56,8 @@ class LambdaService:
 
     def find(self, request: AwsRequest, *, qualifier: str = "") -> tuple[Function, str]:
         """Return the function that a request names, and the qualifier. Hold the store's lock."""
-        given = str(request.params.get("Qualifier") or qualifier)
-        key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region, given)
+        named = str(request.params.get("Qualifier") or qualifier)
+        key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region, named)
         function = self.store.get(key, qualifier)
         self.settle(function)
         return function, qualifier
@@ -144,7 +144,7 @@ def configuration(
     """Write a FunctionConfiguration as AWS does. `qualifier` is appended to the ARN, `status` adds LastUpdateStatus."""
     key, settings = function.key, copy.deepcopy(revision.settings)
     image_config = settings.pop("ImageConfig", None)
-    made: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "FunctionName": key.name,
         "FunctionArn": f"{key.arn}:{qualifier}" if qualifier else key.arn,
         "Version": revision.version,
@@ -156,19 +156,19 @@ def configuration(
         **settings,
     }
     if revision.state_reason[0]:
-        made["StateReasonCode"], made["StateReason"] = revision.state_reason
+        answer["StateReasonCode"], answer["StateReason"] = revision.state_reason
     if status:
-        made["LastUpdateStatus"] = revision.update
+        answer["LastUpdateStatus"] = revision.update
         if revision.update_reason[0]:
-            made["LastUpdateStatusReasonCode"], made["LastUpdateStatusReason"] = revision.update_reason
+            answer["LastUpdateStatusReasonCode"], answer["LastUpdateStatusReason"] = revision.update_reason
     if settings["PackageType"] == "Zip":
-        made["RuntimeVersionConfig"] = {"RuntimeVersionArn": runtime_arn(key, settings["Runtime"])}
+        answer["RuntimeVersionConfig"] = {"RuntimeVersionArn": runtime_arn(key, settings["Runtime"])}
     if image_config:
-        made["ImageConfigResponse"] = {"ImageConfig": image_config}
+        answer["ImageConfigResponse"] = {"ImageConfig": image_config}
     if revision.version != LATEST and not qualifier:
-        made["FunctionArn"] = key.arn
-    made["SnapStart"] = {"ApplyOn": "None", "OptimizationStatus": "Off"}
-    return made
+        answer["FunctionArn"] = key.arn
+    answer["SnapStart"] = {"ApplyOn": "None", "OptimizationStatus": "Off"}
+    return answer
 
 
 def runtime_arn(key: FunctionKey, runtime: str) -> str:
@@ -182,7 +182,7 @@ def paged(request: AwsRequest, member: str, rows: list[dict[str, Any]]) -> dict[
     """Cut a page out of rows. The marker is an offset."""
     start = int(request.params.get("Marker") or 0)
     size = int(request.params.get("MaxItems") or _PAGE)
-    made: dict[str, Any] = {member: rows[start : start + size]}
+    page: dict[str, Any] = {member: rows[start : start + size]}
     if start + size < len(rows):
-        made["NextMarker"] = str(start + size)
-    return made
+        page["NextMarker"] = str(start + size)
+    return page

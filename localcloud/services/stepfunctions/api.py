@@ -213,7 +213,7 @@ class StepFunctions(Machines):
         arn = params["stateMachineArn"]
         machine = states.machine(arn)
         own = {"": "machine"}.get(qualifier(arn), "version_arn" if qualifier(arn).isdigit() else "alias_arn")
-        found = [
+        executions = [
             e.summary()
             for e in reversed(states.executions.values())
             if e.machine == machine.arn
@@ -221,7 +221,7 @@ class StepFunctions(Machines):
             and params.get("statusFilter") in (None, e.status)
             and _is_redriven(e, params.get("redriveFilter"))
         ]
-        return _page("executions", found, params)
+        return _page("executions", executions, params)
 
     @handles
     def get_execution_history(self, request: AwsRequest) -> dict[str, Any]:

@@ -60,16 +60,16 @@ class Machines:
         self._check_definition(params["definition"])
         if params.get("type", "STANDARD") != "STANDARD":
             raise ServiceError("ValidationException", "the local cloud offers standard workflows only")
-        given = {k: params[k] for k in MACHINE_FIELDS if k in params}
+        settings = {k: params[k] for k in MACHINE_FIELDS if k in params}
         arn = states.arn("stateMachine", params["name"])
         now = self._cloud.clock.utcnow()
         with self._regions.lock:
             machine = states.machines.get(arn)
-            if machine and machine.given != given:
+            if machine and machine.given != settings:
                 raise ServiceError("StateMachineAlreadyExists", f"State Machine Already Exists: '{arn}'")
             if machine is None:
                 tags = {t["key"]: t["value"] for t in params.get("tags") or ()}
-                machine = Machine(arn, params["name"], "STANDARD", now, given, tags=tags)
+                machine = Machine(arn, params["name"], "STANDARD", now, settings, tags=tags)
                 states.machines[arn] = machine
             answer: dict[str, Any] = {"stateMachineArn": arn, "creationDate": machine.created}
             if params.get("publish"):
@@ -266,6 +266,6 @@ class Machines:
 
 def definition_of(machine: Machine, version: int | None) -> tuple[dict[str, Any], str]:
     """Return the parsed definition and the role of a machine or of one of its versions."""
-    given = machine.versions[version] if version else machine.given
-    parsed: dict[str, Any] = json.loads(given["definition"])
-    return parsed, given["roleArn"]
+    settings = machine.versions[version] if version else machine.given
+    parsed: dict[str, Any] = json.loads(settings["definition"])
+    return parsed, settings["roleArn"]

@@ -31,19 +31,19 @@ class Machine:
 
     def describe(self, version: int | None = None) -> dict[str, Any]:
         """Return the machine, or one of its versions, as DescribeStateMachine does."""
-        given = self.versions[version] if version else self.given
+        settings = self.versions[version] if version else self.given
         shown = {
             "stateMachineArn": f"{self.arn}:{version}" if version else self.arn,
             "name": self.name,
             "status": "ACTIVE",
             "type": self.type,
-            "creationDate": given.get("creationDate", self.created),
-            "revisionId": given.get("revisionId", self.revision),
+            "creationDate": settings.get("creationDate", self.created),
+            "revisionId": settings.get("revisionId", self.revision),
             "loggingConfiguration": {"level": "OFF", "includeExecutionData": False},
             "tracingConfiguration": {"enabled": False},
             "encryptionConfiguration": {"type": "AWS_OWNED_KEY"},
         }
-        shown |= {k: given[k] for k in (*MACHINE_FIELDS, "description") if given.get(k) is not None}
+        shown |= {k: settings[k] for k in (*MACHINE_FIELDS, "description") if settings.get(k) is not None}
         return shown
 
     def publish(self, description: str | None, at: datetime) -> int:

@@ -159,9 +159,9 @@ class Tasks:
 
     def _invoke(self, task: Task, parameters: Mapping[str, Any]) -> dict[str, Any]:
         operation = codec.operation_model("lambda", "Invoke")
-        given = dict(parameters)
-        payload = given.pop("Payload", {})
-        params = to_request(given, operation.input_shape, task.name)
+        arguments = dict(parameters)
+        payload = arguments.pop("Payload", {})
+        params = to_request(arguments, operation.input_shape, task.name)
         params["Payload"] = payload if isinstance(payload, bytes) else _event(payload)
         answer = self._send(task, "lambda", "Invoke", params, "Lambda", "AWSLambdaException")
         body = answer.get("Payload") or b""

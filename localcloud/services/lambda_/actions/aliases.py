@@ -138,7 +138,7 @@ def _check_pair(version: str, other: str) -> None:
 
 def written(function: Function, alias: Alias) -> dict[str, Any]:
     """Write an AliasConfiguration. RoutingConfig only when there is one."""
-    made: dict[str, Any] = {
+    shape: dict[str, Any] = {
         "AliasArn": f"{function.key.arn}:{alias.name}",
         "Name": alias.name,
         "FunctionVersion": alias.version,
@@ -146,5 +146,5 @@ def written(function: Function, alias: Alias) -> dict[str, Any]:
         "RevisionId": alias.revision_id,
     }
     if alias.weights:
-        made["RoutingConfig"] = {"AdditionalVersionWeights": dict(alias.weights)}
-    return made
+        shape["RoutingConfig"] = {"AdditionalVersionWeights": dict(alias.weights)}
+    return shape

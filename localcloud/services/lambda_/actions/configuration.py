@@ -47,46 +47,46 @@ def created(cloud: Cloud, key: FunctionKey, params: Mapping[str, Any]) -> dict[s
         raise invalid(
             "Please don't provide Handler, Runtime or Layers when the intended function PackageType is Image."
         )
-    made = changed(cloud, key, settings, params)
+    complete = changed(cloud, key, settings, params)
     if (params.get("Environment") or {}).get("Variables") == {}:
-        made["Environment"] = {"Variables": {}}  # recorded on AWS: at creation an empty one is kept
-    return made
+        complete["Environment"] = {"Variables": {}}  # recorded on AWS: at creation an empty one is kept
+    return complete
 
 
 def changed(cloud: Cloud, key: FunctionKey, settings: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with the changes of a request. Raises what AWS does on bad ones."""
-    made = dict(settings)
-    made.update({name: params[name] for name in _PLAIN if params.get(name) is not None})
+    result = dict(settings)
+    result.update({name: params[name] for name in _PLAIN if params.get(name) is not None})
     for name in _EMPTIED:
         if name not in params or params[name] is None:
             continue
-        made.pop(name, None)
+        result.pop(name, None)
         value = params[name]
         if isinstance(value, Mapping):
             value = {k: v for k, v in value.items() if v not in (None, "", [], {})}
         if value:
-            made[name] = value
-    _vpc(made, params)
-    logging = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{key.name}", **made.get("LoggingConfig", {})}
+            result[name] = value
+    _vpc(result, params)
+    logging = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{key.name}", **result.get("LoggingConfig", {})}
     logging.update({k: v for k, v in (params.get("LoggingConfig") or {}).items() if v})
     if logging["LogFormat"] == "JSON":
         logging = {"ApplicationLogLevel": "INFO", "SystemLogLevel": "INFO", **logging}
     else:
         logging = {k: v for k, v in logging.items() if k in ("LogFormat", "LogGroup")}
-    made["LoggingConfig"] = logging
-    _check(made, params)
-    if made["Role"] != settings.get("Role"):
-        _check_role(cloud, key, made["Role"])
-    return made
+    result["LoggingConfig"] = logging
+    _check(result, params)
+    if result["Role"] != settings.get("Role"):
+        _check_role(cloud, key, result["Role"])
+    return result
 
 
-def _vpc(made: dict[str, Any], params: Mapping[str, Any]) -> None:
+def _vpc(settings: dict[str, Any], params: Mapping[str, Any]) -> None:
     vpc = params.get("VpcConfig")
     if vpc is None:
         return
-    made.pop("VpcConfig", None)
+    settings.pop("VpcConfig", None)
     if vpc.get("SubnetIds"):
-        made["VpcConfig"] = {
+        settings["VpcConfig"] = {
             "SubnetIds": list(vpc["SubnetIds"]),
             "SecurityGroupIds": list(vpc.get("SecurityGroupIds") or ()),
             "VpcId": "vpc-local",
@@ -94,17 +94,17 @@ def _vpc(made: dict[str, Any], params: Mapping[str, Any]) -> None:
         }
 
 
-def _check(made: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-    _check_range("memorySize", made["MemorySize"], 128, 10240)
-    _check_range("timeout", made["Timeout"], 1, 900)
-    _check_range("ephemeralStorage.size", made["EphemeralStorage"]["Size"], 512, 10240)
-    if made["PackageType"] == "Zip" and not _RUNTIME.fullmatch(made["Runtime"]):
-        raise invalid(f"the local cloud runs Python functions only, not the runtime {made['Runtime']}")
+def _check(settings: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+    _check_range("memorySize", settings["MemorySize"], 128, 10240)
+    _check_range("timeout", settings["Timeout"], 1, 900)
+    _check_range("ephemeralStorage.size", settings["EphemeralStorage"]["Size"], 512, 10240)
+    if settings["PackageType"] == "Zip" and not _RUNTIME.fullmatch(settings["Runtime"]):
+        raise invalid(f"the local cloud runs Python functions only, not the runtime {settings['Runtime']}")
     if params.get("Layers"):
         raise invalid("the local cloud runs no Lambda layers: put the dependencies into the package or the image")
-    if made["PackageType"] == "Zip" and made.get("ImageConfig"):
+    if settings["PackageType"] == "Zip" and settings.get("ImageConfig"):
         raise invalid("Please don't provide ImageConfig when the function has packageType Zip.")
-    variables: Mapping[str, str] = made.get("Environment", {}).get("Variables", {})
+    variables: Mapping[str, str] = settings.get("Environment", {}).get("Variables", {})
     if reserved := sorted(_RESERVED & set(variables)):
         raise invalid(
             "Lambda was unable to configure your environment variables because the environment variables you have "

@@ -59,15 +59,15 @@ class Functions:
         with self.store.lock:
             function, qualifier = self.service.find(request)
             revision = function.resolve(qualifier)
-            made: dict[str, Any] = {
+            answer: dict[str, Any] = {
                 "Configuration": configuration(function, revision, qualifier),
                 "Code": _location(request, revision.code),
             }
             if function.tags:
-                made["Tags"] = dict(function.tags)
+                answer["Tags"] = dict(function.tags)
             if function.reserved is not None:
-                made["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved}
-            return made
+                answer["Concurrency"] = {"ReservedConcurrentExecutions": function.reserved}
+            return answer
 
     def get_configuration(self, request: AwsRequest) -> dict[str, Any]:
         """GetFunctionConfiguration."""
@@ -159,10 +159,10 @@ class Functions:
             function, _ = self.service.find(request)
             self.service.check_ready(function)
             self.service.check_revision(function, params.get("RevisionId"))
-            wanted = params.get("CodeSha256")
-            if wanted and wanted != function.latest.code.sha256:
+            sha256 = params.get("CodeSha256")
+            if sha256 and sha256 != function.latest.code.sha256:
                 raise invalid(
-                    f"CodeSHA256 ({wanted}) is different from current CodeSHA256 in $LATEST "
+                    f"CodeSHA256 ({sha256}) is different from current CodeSHA256 in $LATEST "
                     f"({function.latest.code.sha256}). Please try again with the CodeSHA256 in $LATEST."
                 )
             published = self._publish(function, params.get("Description"))

@@ -53,17 +53,17 @@ def install(service: LambdaService) -> None:
 def _concurrency(service: LambdaService, action: Callable[[str], Callable[[Handler], Handler]]) -> None:
     @action("PutFunctionConcurrency")
     def put(function: Function, _qualifier: str, params: dict[str, Any]) -> dict[str, Any]:
-        wanted = int(params["ReservedConcurrentExecutions"])
+        concurrency = int(params["ReservedConcurrentExecutions"])
         reserved = sum(
             f.reserved or 0 for k, f in service.store.functions.items() if f is not function and _near(k, function)
         )
-        if ACCOUNT_CONCURRENCY - reserved - wanted < _UNRESERVED:
+        if ACCOUNT_CONCURRENCY - reserved - concurrency < _UNRESERVED:
             raise invalid(
                 "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
                 f"below its minimum value of [{_UNRESERVED}]."
             )
-        function.reserved = wanted
-        return {"ReservedConcurrentExecutions": wanted}
+        function.reserved = concurrency
+        return {"ReservedConcurrentExecutions": concurrency}
 
     @action("GetFunctionConcurrency")
     def get(function: Function, _qualifier: str, _params: dict[str, Any]) -> dict[str, Any]:
@@ -92,17 +92,17 @@ def _event_invoke(action: Callable[[str], Callable[[Handler], Handler]]) -> None
     def put(function: Function, qualifier: str, params: dict[str, Any]) -> dict[str, Any]:
         _resolve(function, qualifier)
         names = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
-        given = {name: params[name] for name in names if params.get(name) is not None}
-        if not given:
+        settings = {name: params[name] for name in names if params.get(name) is not None}
+        if not settings:
             raise invalid("You must specify at least one of error handling or destination setting.")
-        made = {
+        answer = {
             "FunctionArn": f"{function.key.arn}:{qualifier or LATEST}",
             "DestinationConfig": {"OnSuccess": {}, "OnFailure": {}},
-            **given,
+            **settings,
             "LastModified": datetime.now(UTC),
         }
-        function.event_invoke[qualifier or LATEST] = made
-        return made
+        function.event_invoke[qualifier or LATEST] = answer
+        return answer
 
     action("PutFunctionEventInvokeConfig")(put)
 
@@ -133,15 +133,15 @@ def _provisioned(action: Callable[[str], Callable[[Handler], Handler]]) -> None:
         if qualifier in function.aliases and function.aliases[qualifier].weights:
             raise invalid("Alias with weights can not be used with Provisioned Concurrency")
         count = int(params["ProvisionedConcurrentExecutions"])
-        made = {
+        answer = {
             "RequestedProvisionedConcurrentExecutions": count,
             "AvailableProvisionedConcurrentExecutions": count,
             "AllocatedProvisionedConcurrentExecutions": count,
             "Status": "READY",
             "LastModified": now(),
         }
-        function.provisioned[qualifier] = made
-        return made
+        function.provisioned[qualifier] = answer
+        return answer
 
     @action("GetProvisionedConcurrencyConfig")
     def get(function: Function, qualifier: str, _params: dict[str, Any]) -> dict[str, Any]:
@@ -181,10 +181,10 @@ def _fixed(action: Callable[[str], Callable[[Handler], Handler]]) -> None:
 
     def management(function: Function, qualifier: str, _params: dict[str, Any]) -> dict[str, Any]:
         arn = f"{function.key.arn}:{qualifier or LATEST}"
-        made = {"UpdateRuntimeOn": function.update_runtime_on, "FunctionArn": arn}
+        answer = {"UpdateRuntimeOn": function.update_runtime_on, "FunctionArn": arn}
         if function.update_runtime_on == "Manual" and "Runtime" in function.latest.settings:
-            made["RuntimeVersionArn"] = runtime_arn(function.key, function.latest.settings["Runtime"])
-        return made
+            answer["RuntimeVersionArn"] = runtime_arn(function.key, function.latest.settings["Runtime"])
+        return answer
 
     action("GetRuntimeManagementConfig")(management)
 

@@ -83,7 +83,7 @@ class Policies:
 
 def _statement(function: Function, qualifier: str, params: Mapping[str, Any]) -> dict[str, Any]:
     arn = f"{function.key.arn}:{qualifier}" if qualifier else function.key.arn
-    made: dict[str, Any] = {
+    statement: dict[str, Any] = {
         "Sid": params["StatementId"],
         "Effect": "Allow",
         "Principal": _principal(str(params["Principal"])),
@@ -103,8 +103,8 @@ def _statement(function: Function, qualifier: str, params: Mapping[str, Any]) ->
     if params.get("InvokedViaFunctionUrl"):
         condition["Bool"] = {"lambda:InvokedViaFunctionUrl": "true"}
     if condition:
-        made["Condition"] = condition
-    return made
+        statement["Condition"] = condition
+    return statement
 
 
 def _principal(text: str) -> Any:

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from localcloud.launchers import ImageCode, Launcher, LaunchError, SandboxSpec, ZipCode
+from localcloud.launchers.interface import ImageCode, Launcher, LaunchError, SandboxSpec, ZipCode
 from localcloud.launchers.process import ProcessLauncher
 from localcloud.launchers.runtime_api import InvocationOutcome
 from localcloud.protocol.codec import ServiceError
@@ -211,7 +211,7 @@ class Invoker:
         https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime
         """
         settings, logging = revision.settings, revision.settings["LoggingConfig"]
-        made = {
+        variables = {
             **settings.get("Environment", {}).get("Variables", {}),
             "AWS_ACCESS_KEY_ID": key.account,  # the local cloud takes it for the account
             "AWS_SECRET_ACCESS_KEY": "local",
@@ -229,20 +229,20 @@ class Invoker:
             "AWS_LAMBDA_RUNTIME_API": address,
         }
         if journal.json:
-            made["AWS_LAMBDA_LOG_LEVEL"] = logging["ApplicationLogLevel"]
-        return made
+            variables["AWS_LAMBDA_LOG_LEVEL"] = logging["ApplicationLogLevel"]
+        return variables
 
     def launcher(self, spec: SandboxSpec) -> Launcher:
         """Choose what can run the code. Raises `LaunchError` with the reason when nothing can."""
-        wanted = os.environ.get(LAUNCHER, "auto")
-        refusal = self._process.refusal(spec) if wanted != "container" else f"{LAUNCHER} is container"
+        choice = os.environ.get(LAUNCHER, "auto")
+        refusal = self._process.refusal(spec) if choice != "container" else f"{LAUNCHER} is container"
         if not refusal:
             return self._process
-        container = self._containers() if wanted != "process" else None
+        container = self._containers() if choice != "process" else None
         if container is None:
             raise LaunchError("Runtime.InvalidEntrypoint", f"{refusal} (no Docker engine answers)")
         if refused := container.refusal(spec):
-            if wanted == "container" and not self._process.refusal(spec):
+            if choice == "container" and not self._process.refusal(spec):
                 return self._process  # a zip, or an image on host-python: no container can
             raise LaunchError("Runtime.InvalidEntrypoint", refused)
         return container

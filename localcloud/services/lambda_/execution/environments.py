@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from localcloud.launchers import Ended, Launcher, LaunchError, Sandbox, SandboxSpec
+from localcloud.launchers.interface import Ended, Launcher, LaunchError, Sandbox, SandboxSpec
 from localcloud.launchers.runtime_api import TOO_LARGE, Invocation, InvocationOutcome, RuntimeApi
 from localcloud.services.lambda_.execution.logs import Journal, iso
 

@@ -127,17 +127,23 @@ class EventQueue:
     def _send(self, event: _Event, arn: str, body: str, attributes: dict[str, str] | None = None) -> None:
         """Send to a queue, a topic, a function or a bus. A target that is gone loses the record, as on AWS."""
         _, _, service, region, account, name = arn.split(":", 5)
-        made = {k: {"DataType": "String", "StringValue": v} for k, v in (attributes or {}).items()}
+        message_attributes = {k: {"DataType": "String", "StringValue": v} for k, v in (attributes or {}).items()}
         where = {"region": region or event.key.region, "account": account or event.key.account}
         try:
             if service == "sqs":
                 url = self._cloud.call("sqs", "GetQueueUrl", {"QueueName": name}, **where)["QueueUrl"]
                 self._cloud.call(
-                    "sqs", "SendMessage", {"QueueUrl": url, "MessageBody": body, "MessageAttributes": made}, **where
+                    "sqs",
+                    "SendMessage",
+                    {"QueueUrl": url, "MessageBody": body, "MessageAttributes": message_attributes},
+                    **where,
                 )
             elif service == "sns":
                 self._cloud.call(
-                    "sns", "Publish", {"TopicArn": arn, "Message": body, "MessageAttributes": made}, **where
+                    "sns",
+                    "Publish",
+                    {"TopicArn": arn, "Message": body, "MessageAttributes": message_attributes},
+                    **where,
                 )
             elif service == "lambda":
                 self._cloud.call(

@@ -10,7 +10,7 @@ from localcloud.services.ecr.store import store_of
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
-    from localcloud.launchers import ImageCode
+    from localcloud.launchers.interface import ImageCode
 
 
 class ImageReader:

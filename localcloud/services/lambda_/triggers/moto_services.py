@@ -70,12 +70,12 @@ def _redirect_events(get_backend: Callable[[str, str], Backend]) -> None:
             if target not in rest.targets:
                 transformer = target.get("InputTransformer", {})
                 template, paths = transformer.get("InputTemplate"), transformer.get("InputPathsMap", {})
-                made: Any = {**original_event, "time": iso()}
+                event: Any = {**original_event, "time": iso()}
                 if template:
-                    made = EventTemplateParser.parse(
+                    event = EventTemplateParser.parse(
                         input_template=template, input_paths_map=paths, event=original_event
                     )
-                get_backend(rule.account_id, rule.region_name).target(target, made)
+                get_backend(rule.account_id, rule.region_name).target(target, event)
 
     Rule.send_to_targets = send_to_targets
     Rule.calls_functions = True
@@ -162,14 +162,17 @@ def _redirect_permissions(cloud: Cloud) -> None:
         **_: Any,
     ) -> Any:
         properties = dict(cloudformation_json["Properties"])
-        made = Permission(region=region_name)
-        made.physical_resource_id = f"{resource_name}-permission"
-        made.removal = {"FunctionName": properties["FunctionName"], "StatementId": made.physical_resource_id}
+        permission = Permission(region=region_name)
+        permission.physical_resource_id = f"{resource_name}-permission"
+        permission.removal = {
+            "FunctionName": properties["FunctionName"],
+            "StatementId": permission.physical_resource_id,
+        }
         if str(properties.get("InvokedViaFunctionUrl", "")).lower() in ("true", "false"):
             properties["InvokedViaFunctionUrl"] = str(properties["InvokedViaFunctionUrl"]).lower() == "true"
-        params = {**properties, "StatementId": made.physical_resource_id}
+        params = {**properties, "StatementId": permission.physical_resource_id}
         cloud.call("lambda", "AddPermission", params, region=region_name, account=account_id)
-        return made
+        return permission
 
     def delete(self: Any, account_id: str, region_name: str) -> None:
         try:

@@ -84,8 +84,8 @@ def made(
 def _headers(environ: Environ) -> tuple[dict[str, str], list[str]]:
     """Return the request's headers in small letters, repeated ones joined by commas, and its cookies."""
     headers: dict[str, str] = {}
-    for given, value in environ["stepladder.headers"]:
-        name = given.lower()
+    for header, value in environ["stepladder.headers"]:
+        name = header.lower()
         if name not in _SET_BY_CLOUD:  # the cloud says these, whatever a client does
             between = "; " if name == "cookie" else ","
             headers[name] = f"{headers[name]}{between}{value}" if name in headers else value

@@ -41,8 +41,8 @@ class UrlResponse:
 
 def message(status: int, text: str | None, **headers: str) -> UrlResponse:
     """Answer as Lambda itself does where no function is called."""
-    given = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return UrlResponse(status, [("Content-Type", _JSON), *given], _text({"Message": text}).encode())
+    pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return UrlResponse(status, [("Content-Type", _JSON), *pairs], _text({"Message": text}).encode())
 
 
 def broken(why: str = "") -> UrlResponse:

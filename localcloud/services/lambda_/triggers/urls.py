@@ -104,8 +104,8 @@ class Configs:
     def _changed(self, config: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
         if params.get("InvokeMode") == "RESPONSE_STREAM":
             raise invalid("the local cloud answers BUFFERED only, not RESPONSE_STREAM")
-        given = {name: params[name] for name in ("AuthType", "Cors", "InvokeMode") if params.get(name)}
-        return {**config, **given, "LastModifiedTime": now()}
+        changes = {name: params[name] for name in ("AuthType", "Cors", "InvokeMode") if params.get(name)}
+        return {**config, **changes, "LastModifiedTime": now()}
 
     def _written(self, request: AwsRequest, function: Function, qualifier: str) -> dict[str, Any]:
         arn = f"{function.key.arn}:{qualifier}" if qualifier else function.key.arn
@@ -213,13 +213,13 @@ def _cors(config: Mapping[str, Any], environ: Environ) -> dict[str, str]:
     allowed = config.get("AllowOrigins") or []
     if not origin or not ("*" in allowed or origin in allowed):
         return {}
-    made = {"Access-Control-Allow-Origin": origin if "*" not in allowed or config.get("AllowCredentials") else "*"}
+    headers = {"Access-Control-Allow-Origin": origin if "*" not in allowed or config.get("AllowCredentials") else "*"}
     if config.get("AllowCredentials"):
-        made["Access-Control-Allow-Credentials"] = "true"
+        headers["Access-Control-Allow-Credentials"] = "true"
     if environ["REQUEST_METHOD"] == "OPTIONS":
-        made["Access-Control-Allow-Methods"] = ",".join(config.get("AllowMethods") or [])
-        made["Access-Control-Allow-Headers"] = ",".join(config.get("AllowHeaders") or [])
-        made["Access-Control-Max-Age"] = str(config.get("MaxAge") or 0)
+        headers["Access-Control-Allow-Methods"] = ",".join(config.get("AllowMethods") or [])
+        headers["Access-Control-Allow-Headers"] = ",".join(config.get("AllowHeaders") or [])
+        headers["Access-Control-Max-Age"] = str(config.get("MaxAge") or 0)
     if config.get("ExposeHeaders"):
-        made["Access-Control-Expose-Headers"] = ",".join(config["ExposeHeaders"])
-    return made
+        headers["Access-Control-Expose-Headers"] = ",".join(config["ExposeHeaders"])
+    return headers
