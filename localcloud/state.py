@@ -20,7 +20,7 @@ from typing import Any
 
 from localcloud import snapshot
 from localcloud.cloud import Cloud
-from localcloud.http.gate import CallGate
+from localcloud.http.call_gate import CallGate
 from stepladder.core.errors import StepladderError
 
 FORMAT = 2

@@ -18,9 +18,9 @@ from localcloud.cloud import AwsRequest, Cloud, Environ
 from localcloud.faults import CallHangs, Fault, Faults
 from localcloud.http import origins
 from localcloud.http.admin import Admin
+from localcloud.http.call_gate import CallGate
 from localcloud.http.compose import compose
 from localcloud.http.function_addresses import FUNCTION_HOST, FUNCTION_PATH
-from localcloud.http.gate import CallGate
 from localcloud.http.moto import Moto, broken
 from localcloud.http.routing import identify
 from localcloud.http.server import ConnectionCut, reason

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from localcloud import snapshot
-from localcloud.http.gate import CallGate
+from localcloud.http.call_gate import CallGate
 from localcloud.state import SavedState
 from stepladder.core.errors import StepladderError
 
