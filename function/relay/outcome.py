@@ -27,7 +27,7 @@ def read(execution: Mapping[str, Any], environment: str) -> ChildState:
     if is_own_end(execution):
         return _of(json.loads(execution["cause"]), environment, _OWN_ENDS[execution["error"]])
     # Cut off: this location's own EventBridge rule recovers what it left, and so does `end`, which knows how that went.
-    cause = execution.get("cause") or f"the climb there ended {execution['status']}"
+    cause = execution.get("cause") or f"the child execution ended {execution['status']}"
     return {"state": "ended", "outcome": "cut_off", "error": execution.get("error") or "Abandoned", "cause": cause}
 
 

@@ -86,7 +86,7 @@ def _start(remote: _Relay, request: StartChildRequest) -> Mapping[str, Any]:
         raise RefusedError(f"{target['environment']} can't be reached by the relay: {error}") from error
     parent = outcome.describe(request["execution_arn"])  # None: it began a moment ago, and doesn't show yet
     if parent and parent["status"] != "RUNNING":
-        why = f"the climb that asked for this one ended {parent['status']}"
+        why = f"the promotion that started this one ended {parent['status']}"
         _end(remote, request, "Stopped", why, appears=5)
         raise RefusedError(why)
     return started

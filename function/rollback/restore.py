@@ -92,7 +92,7 @@ def release_first(release_id: str, execution: str, target: TargetInput, version:
                 raise
         alias = serving.alias(function, name)
     if not alias.serves_only(version):
-        raise NotServedError(f"somebody else moved alias {name} of {function} during the climb: it serves {alias}")
+        raise NotServedError(f"somebody else moved alias {name} of {function} during the promotion: it serves {alias}")
     ledger.note(environment, execution, version=version, moved_to=version)
     return {"serves": str(alias)}
 
@@ -145,7 +145,8 @@ def _put_back(target: TargetInput, previous: str, version: str) -> bool:
             return False
         if {alias.version, *alias.weights} - {previous, version}:
             raise RollbackFailedError(
-                f"somebody else moved alias {name} of {function} during the climb: it serves {alias} and was left so"
+                f"somebody else moved alias {name} of {function} during the promotion: it serves {alias} "
+                "and was left so"
             )
         try:
             aws.client("lambda").update_alias(

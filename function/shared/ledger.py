@@ -14,7 +14,6 @@ from stepladder.ledger.schema import Holder, HookNote, Item, ItemKind, ReleaseEn
 R = TypeVar("R")
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
-SKEW = 30  # seconds by which two machines' clocks may differ before a lease is believed to have run out
 _UNKNOWN_HOLDER = Holder("somebody", "", "", 0, "", "unknown", "just now", 0)
 
 
@@ -47,7 +46,7 @@ def is_held(environment: str, run_id: str) -> bool:
 
 def take_lock(environment: str, holder: Holder) -> Holder | None:
     """Take an environment's lock, or renew it; return who holds it when another run does."""
-    over = int(time.time()) - SKEW
+    over = int(time.time()) - schema.CLOCK_SKEW
     condition = "attribute_not_exists(pk) OR run_id = :ours OR expires < :over"
     values = {":ours": {"S": holder.run_id}, ":over": {"N": str(over)}}
     if _put(schema.item(schema.LOCK.key(environment=environment), holder), condition, values):
@@ -80,8 +79,8 @@ def give_lock_back(environment: str, run_id: str) -> None:
 
 def entry(environment: str, release_id: str, execution_arn: str) -> ReleaseEntry | None:
     """Return a release's entry if an execution wrote it."""
-    found = read(schema.RELEASE, environment=environment, release_id=release_id)
-    return found if found and found.execution_arn == execution_arn else None
+    release = read(schema.RELEASE, environment=environment, release_id=release_id)
+    return release if release and release.execution_arn == execution_arn else None
 
 
 def record(release: ReleaseEntry) -> None:

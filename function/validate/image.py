@@ -89,7 +89,9 @@ def _check_scan(repository: str, digest: str, threshold: str) -> None:
         raise ScanPendingError(f"ECR is still scanning {digest}")
     if status not in _FINISHED:
         why = answer["imageScanStatus"].get("description", "no reason given")
-        raise RefusedError(f"the scan of {digest} ended {status} ({why}); promotion.scan_threshold OFF climbs without")
+        raise RefusedError(
+            f"the scan of {digest} ended {status} ({why}); promotion.scan_threshold OFF promotes without"
+        )
     findings = answer.get("imageScanFindings", {})
     counts = findings.get("findingSeverityCounts")
     if counts is None and not findings.get("imageScanCompletedAt"):

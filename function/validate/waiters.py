@@ -38,7 +38,7 @@ def updated(request: UpdatedRequest) -> UpdatedResponse:
             raise RefusedError(f"{function} could not take the image: {reason}")
         if latest["LastUpdateStatus"] == "Successful":
             if latest["CodeSha256"] != request["sha256"]:
-                raise RefusedError(f"somebody else gave {function} other code during this climb")
+                raise RefusedError(f"somebody else gave {function} other code during this promotion")
             if serving.configuration(latest) != request["configuration"]:
                 raise RefusedError(f"somebody changed the configuration of {function} during this promotion")
             return {"revision": latest["RevisionId"]}

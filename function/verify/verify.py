@@ -80,7 +80,7 @@ def verify_restored(request: RestoredRequest) -> AliasServes:
     active = deployments.active(target["application"], target["deployment_group"])
     for deployment in active:
         if deployment.belongs_to(request["release"]["id"]):
-            raise NotServedError(f"deployment {deployment.id} of this climb is still {deployment.status}")
+            raise NotServedError(f"deployment {deployment.id} of this promotion is still {deployment.status}")
     if alias.serves_only(request["previous_version"]) or (active and not alias.serves(request["version"])):
         return {"serves": str(alias)}
     name = f"alias {target['alias']} of {target['function']}"

@@ -20,13 +20,12 @@ from stepladder.core.errors import LockedError
 from stepladder.core.process_identity import Process, is_alive, is_dead
 from stepladder.forge.registered import this_process
 from stepladder.ledger import schema
-from stepladder.ledger.schema import Holder
+from stepladder.ledger.schema import CLOCK_SKEW, Holder
 from stepladder.ledger.snapshot import Holding
 from stepladder.ledger.table import CONDITION_FAILED, Ledger
 
 LEASE = 60  # seconds
 RENEW = 15.0  # seconds between renewals
-SKEW = 30  # seconds by which two machines' clocks may differ before a lease is believed to have run out
 WAIT = 600.0  # seconds that --wait waits
 
 
@@ -52,20 +51,21 @@ class EnvironmentLock:
 
     def acquire(
         self,
-        seen: Holder | None = None,
+        last_read: Holder | None = None,
         *,
         wait: float = 0.0,
         waiting: Callable[[Holder], None] | None = None,
         free: Callable[[Holder], bool] = lambda _holder: False,
     ) -> bool:
-        """Take the lock, from `seen` (the holder that a read just showed, if any) when that one is dead.
+        """Take the lock.
 
-        Returns whether it was free: what the caller read beside `seen` still holds then. Else somebody was at work in
+        `last_read` is the holder that a read just showed, if any; the lock is taken from one that is dead. Returns
+        whether it was free: then all that the caller read with it still holds. Otherwise somebody was at work in
         between, and it has to be read again. Raises `LockedError`, which names the holder, at once or after `wait`
-        seconds; `waiting` is told once, if there is anything to wait for. `free` is asked to free the lock of a holder
-        of another kind (a promotion) that has ended, and says whether it did.
+        seconds. `waiting` is called once when there is a holder to wait for. `free` is called to free the lock of a
+        promotion that has ended; it says whether it did.
         """
-        holder, tries = seen, 0
+        holder, tries = last_read, 0
         announced = False
         for _ in self._clock.polls(wait):
             for _ in range(3):  # the holder may give it back, or die, between our write and our read
@@ -78,7 +78,7 @@ class EnvironmentLock:
                 tries += 1
                 if self._put(instead_of=holder):
                     self._begin()
-                    return tries == 1 and seen is None
+                    return tries == 1 and last_read is None
                 holder = self._read()
             if holder and wait and waiting and not announced:
                 announced = True
@@ -96,16 +96,16 @@ class EnvironmentLock:
             return True  # its run has ended, and left it for what the ledger doesn't know yet
         if is_alive(process_of(holder)):
             return False
-        return holder.expires + SKEW < self._now() or is_dead(process_of(holder))
+        return holder.expires + CLOCK_SKEW < self._now() or is_dead(process_of(holder))
 
     def _now(self) -> float:
         """Return the time by AWS's clock, as the ledger's last read showed it."""
         return self._clock.now() + self._ledger.offset
 
-    def check_free(self, seen: Holder | None) -> None:
+    def check_free(self, last_read: Holder | None) -> None:
         """Raise `LockedError` when somebody who was just read is at work; takes nothing."""
-        if seen and not self.is_over(seen):
-            raise self.locked(seen)
+        if last_read and not self.is_over(last_read):
+            raise self.locked(last_read)
 
     def locked(self, holder: Holder | None, *, lost: bool = False) -> LockedError:
         """Return the error that says who holds the lock, and what may be typed then."""
@@ -309,5 +309,5 @@ def locked(
         f"the lock of {environment} {verb} {holder.owner} (process {holder.pid}) since {holder.since}, "
         f"{ago(holder.since, now)} ago, for: {holder.command}",
         hint=f"run {again} again when that has ended{wait}; a holder that died is taken over when its lease runs out, "
-        f"at {stamp(holder.expires + SKEW)}",
+        f"at {stamp(holder.expires + CLOCK_SKEW)}",
     )

@@ -16,6 +16,7 @@ UNKNOWN = "unknown"
 """The result of a release that is known only from its version's description, which says nothing of how it ended."""
 ROLLBACK, PROMOTE = "rollback", "promote"  # a release's kind; the other is deploy
 RELEASE_PREFIX = "release#"
+CLOCK_SKEW = 30  # seconds by which two machines' clocks may differ before a lease is believed to have run out
 PIPELINE_HOST = "Step Functions"
 """The `host` of a lock that a promotion holds."""
 

@@ -57,12 +57,12 @@ class Ledger:
             schema.ROOT.key(root="foundation"),
         ]
         try:
-            found = self._batch(keys)
+            items = self._batch(keys)
         except Exception as error:
             if error_code(error) == NOT_FOUND:
                 return Snapshot(exists=False)
             raise
-        lock, current, infra, foundation = (found.get((k["pk"]["S"], k["sk"]["S"])) for k in keys)
+        lock, current, infra, foundation = (items.get((k["pk"]["S"], k["sk"]["S"])) for k in keys)
         return Snapshot(
             exists=True,
             lock=schema.record(Holder, lock),
@@ -82,15 +82,15 @@ class Ledger:
         self.offset = offset if abs(offset) > _CLOCKS_AGREE else 0.0
 
     def _batch(self, keys: list[schema.Item]) -> dict[tuple[str, str], schema.Item]:
-        found = {}
-        wanted: Any = {self.table: {"Keys": keys, "ConsistentRead": True}}
-        while wanted:
-            answer = self.client.batch_get_item(RequestItems=wanted)
+        items = {}
+        left: Any = {self.table: {"Keys": keys, "ConsistentRead": True}}
+        while left:
+            answer = self.client.batch_get_item(RequestItems=left)
             self._note_time(answer)
             for raw in answer["Responses"].get(self.table, []):
-                found[raw["pk"]["S"], raw["sk"]["S"]] = raw
-            wanted = answer.get("UnprocessedKeys")
-        return found
+                items[raw["pk"]["S"], raw["sk"]["S"]] = raw
+            left = answer.get("UnprocessedKeys")
+        return items
 
     def record_infra(self, environment: str | None, infra: InfraRecord, holding: Holding | None = None) -> None:
         """Record an applied root: the service of an environment, or the foundation (None).
@@ -241,12 +241,12 @@ class Ledger:
 
     def history(self, environment: str, *, limit: int = 20) -> list[ReleaseEntry]:
         """Return the newest releases of an environment, newest first."""
-        found: list[ReleaseEntry] = []
+        newest: list[ReleaseEntry] = []
         for release in self.releases(environment):
-            if len(found) == limit:
+            if len(newest) == limit:
                 break
-            found.append(release)
-        return found
+            newest.append(release)
+        return newest
 
     def releases(self, environment: str) -> Iterator[ReleaseEntry]:
         """Yield the releases of an environment, newest first."""
@@ -305,13 +305,13 @@ class Ledger:
     def marks(self, digests: Iterable[str]) -> dict[str, Bad]:
         """Return the marks of those digests that have one, in one call."""
         keys = [schema.BAD.key(digest=digest) for digest in sorted(set(digests) - {""})]
-        found = self._batch(keys) if keys else {}
-        read = {pk.removeprefix("digest#"): schema.record(Bad, raw) for (pk, _), raw in found.items()}
+        items = self._batch(keys) if keys else {}
+        read = {pk.removeprefix("digest#"): schema.record(Bad, raw) for (pk, _), raw in items.items()}
         return {digest: bad for digest, bad in read.items() if bad}
 
     def marked(self, beginning: str) -> set[str]:
         """Return every digest that begins so and is, or was, marked; nothing without a ledger."""
-        found: set[str] = set()
+        digests: set[str] = set()
         scan: dict[str, Any] = {
             "TableName": self.table,
             "FilterExpression": "begins_with(pk, :prefix)",
@@ -324,11 +324,11 @@ class Ledger:
                 answer = self.client.scan(**scan)
             except Exception as error:
                 if error_code(error) == NOT_FOUND:
-                    return found
+                    return digests
                 raise
-            found |= {raw["pk"]["S"].removeprefix("digest#") for raw in answer["Items"]}
+            digests |= {raw["pk"]["S"].removeprefix("digest#") for raw in answer["Items"]}
             if "LastEvaluatedKey" not in answer:
-                return found
+                return digests
             scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def unmark(self, digest: str, mark: Bad, done: Unmarked) -> bool:
@@ -345,13 +345,13 @@ class Ledger:
 
     def protected_digests(self, environments: Iterable[str], *, keep: int = 10) -> set[str]:
         """Return what pruning must leave: current digests and those of each rung's last `keep` good releases."""
-        found = set()
+        digests = set()
         for environment in environments:
             current = self.snapshot(environment).current
             if current:
-                found.add(current.digest)
+                digests.add(current.digest)
             for count, release in enumerate(self.succeeded(environment)):
                 if count == keep:
                     break
-                found.add(release.digest)
-        return found
+                digests.add(release.digest)
+        return digests

@@ -22,8 +22,8 @@ from stepladder.core import process_identity
 from stepladder.core.clock import stamp
 from stepladder.core.errors import LockedError
 from stepladder.ledger import schema
-from stepladder.ledger.lock import LEASE, SKEW, EnvironmentLock, process_of
-from stepladder.ledger.schema import Holder
+from stepladder.ledger.lock import LEASE, EnvironmentLock, process_of
+from stepladder.ledger.schema import CLOCK_SKEW, Holder
 from stepladder.ledger.table import Ledger
 
 KEY = ("env#staging", "lock")
@@ -146,12 +146,12 @@ def test_a_lease_runs_out_by_aws_s_clock_and_not_by_this_machine_s(setting: Sett
     setting.time.seconds += ahead  # this machine's clock; AWS's stays
     with pytest.raises(LockedError):
         setting.lock().acquire(setting.seen())
-    setting.time.seconds += LEASE + SKEW + 1
+    setting.time.seconds += LEASE + CLOCK_SKEW + 1
     lock = setting.lock()
     lock.acquire(setting.seen())
     taken = setting.seen()
     assert taken
-    assert abs(taken.expires - (held.expires + LEASE + SKEW + 1)) <= 1
+    assert abs(taken.expires - (held.expires + LEASE + CLOCK_SKEW + 1)) <= 1
     lock.release()
 
 
@@ -177,7 +177,7 @@ def test_a_holder_that_can_t_be_freed_keeps_its_lock(setting: Setting) -> None:
 
 
 def test_a_lease_that_ran_out_is_taken_over_once_clocks_can_t_disagree(setting: Setting) -> None:
-    setting.held_by(host="elsewhere", expires=int(setting.time.seconds) - SKEW + 5)
+    setting.held_by(host="elsewhere", expires=int(setting.time.seconds) - CLOCK_SKEW + 5)
     with pytest.raises(LockedError):
         setting.lock().acquire()
     setting.time.seconds += 10
@@ -269,10 +269,10 @@ def test_a_lock_that_was_lost_is_noticed_and_not_deleted(setting: Setting) -> No
 def test_a_lease_that_ran_out_unnoticed_is_looked_after_before_the_next_change(setting: Setting) -> None:
     lock = setting.lock()
     lock.acquire()
-    setting.time.seconds += LEASE + SKEW + 1  # the machine slept, and its thread with it
+    setting.time.seconds += LEASE + CLOCK_SKEW + 1  # the machine slept, and its thread with it
     lock.check()
     assert setting.seen().expires == int(setting.time.seconds) + LEASE  # type: ignore[union-attr]
-    setting.time.seconds += LEASE + SKEW + 1
+    setting.time.seconds += LEASE + CLOCK_SKEW + 1
     setting.held_by(owner="bob@ci")
     with pytest.raises(LockedError, match="was lost to bob@ci"):
         lock.check()

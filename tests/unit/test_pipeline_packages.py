@@ -1,13 +1,16 @@
 import ast
 import io
+import json
 import re
 import sys
 import zipfile
 
 import pytest
 from fakes.errors import error
+from fakes.pipeline import FUNCTION, release, target
 
 from stepladder.core import resources
+from stepladder.ledger.table import description
 from stepladder.promotion import definition
 from stepladder.terraform import function_packages
 
@@ -133,3 +136,13 @@ def test_an_image_on_a_machines_own_python_is_known_by_the_label_that_the_builde
 
     image = pipeline.image
     assert (image.LABEL_BASE, image.HOST_BASE) == (model.LABEL_BASE, model.HOST_BASE)
+
+
+def test_a_promotion_writes_the_description_that_the_ledger_is_rebuilt_from(pipeline, monkeypatch):
+    ladder = {"production": {"function": FUNCTION, "alias": "live", "below": []}}
+    for name, value in {"LADDER": json.dumps(ladder), "REPOSITORY": "orders", "SCAN_THRESHOLD": "OFF"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(pipeline.image, "check", lambda *_: None)
+    promoted = release()
+    facts = pipeline.validate.check(promoted, target())
+    assert facts["description"] == description(promoted["id"], promoted["git_commit"], promoted["digest"])

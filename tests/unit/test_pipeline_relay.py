@@ -222,7 +222,7 @@ def test_a_child_is_told_as_often_as_it_asks(pipeline, verdict, heard):
             ("rolled_back", "ProbeFailedError", "bad"),
         ),
         ({"status": "FAILED", "error": "RollbackFailed", "cause": "[]"}, ("rollback_failed", "", "")),
-        ({"status": "TIMED_OUT"}, ("cut_off", "Abandoned", "the climb there ended TIMED_OUT")),
+        ({"status": "TIMED_OUT"}, ("cut_off", "Abandoned", "the child execution ended TIMED_OUT")),
         ({"status": "FAILED", "error": "States.Runtime", "cause": "x"}, ("cut_off", "States.Runtime", "x")),
     ],
     ids=["unchanged", "rolled back", "stuck", "timed out", "broken"],
