@@ -171,3 +171,29 @@ def test_every_page_of_the_docs_that_the_code_names_exists():
     for file in files:
         for name in re.findall(r"(?<![\w/.\"])docs/[\w/-]+\.md", file.read_text("utf-8")):
             assert (ROOT / name).is_file(), f"{file.relative_to(ROOT)} names {name}"
+
+
+FIRST_FILES = {
+    "a trigger kind": "kind.json",
+    "a gate of a rung": "ALWAYS: tuple[",
+    "a kind of fault": "Fault",
+    "an attribute of the ledger": "Release",
+    "a field of a smoke case": "max_latency_ms",
+    "an image builder": "Protocol",
+    "a bucket's name": "def state_bucket",
+    "an alarm": "aws_cloudwatch_metric_alarm",
+    "a forge": "Protocol",
+    "the table of `inv status`": "HEAD = (",
+    "a setting of the function": "memory_mb",
+    "a service of the local cloud": '"lambda_"',
+    "a task or a flag": "TOP_LEVEL",
+}
+"""What the first file for a change has in it, by which one sees that it is the right one."""
+
+
+def test_where_a_change_goes_is_said_for_each_kind_and_true():
+    table = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Where does it go?")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| ([^|]+) \| `([^`]+)` \|", table, re.MULTILINE))
+    assert set(rows) == set(FIRST_FILES)
+    for change, file in rows.items():
+        assert FIRST_FILES[change] in (ROOT / file).read_text("utf-8"), f"{change}: {file}"
