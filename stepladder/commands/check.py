@@ -13,7 +13,7 @@ from stepladder.commands.checks import Check, run_all, tool
 from stepladder.core import process
 from stepladder.core.console import Console, Step
 from stepladder.core.errors import BadInputError, StepladderError
-from stepladder.images.requirements import dependencies, lock, read
+from stepladder.images.requirements import dependencies, lock, read, uv_errors
 from stepladder.releases import variables
 from stepladder.settings.load import BUILD, Settings
 
@@ -137,7 +137,7 @@ def packages(settings: Settings) -> int:
     done = process.run(argv, cwd=settings.root, timeout=_INSTALL_DEADLINE)
     if done.code:
         here = dependencies.WheelTarget(settings.python)
-        raise dependencies.explained(done.err, asked.requirements, here)
+        raise uv_errors.explained(done.err, asked.requirements, here)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     stamp.write_text(wanted, "utf-8")

@@ -15,7 +15,7 @@ from stepladder.core import process
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
 from stepladder.images import builder
-from stepladder.images.requirements import dependencies, read
+from stepladder.images.requirements import dependencies, read, uv_errors
 from stepladder.images.requirements import lock as locks
 from stepladder.images.requirements.read import Requirements
 from stepladder.settings.load import Settings
@@ -57,7 +57,7 @@ def write(settings: Settings, console: Console, *, upgrade: bool) -> None:
         argv += ["--output-file", str(made), *(("--upgrade",) if upgrade else ()), "requirements.in"]
         done = process.run(argv, cwd=folder, timeout=_DEADLINE)
         if done.code:
-            raise dependencies.explained(done.err, asked.requirements, target)
+            raise uv_errors.explained(done.err, asked.requirements, target)
         _check_wheels(settings, console, made, asked, target)
         locks.check_hashes(asked, read.read(made))
         made.replace(lock)

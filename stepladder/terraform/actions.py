@@ -24,7 +24,8 @@ from stepladder.terraform import (
     tainted,
 )
 from stepladder.terraform.events import Change, Counts
-from stepladder.terraform.runner import LOCK_TIMEOUT, Runner, TerraformError, opened
+from stepladder.terraform.failures import TerraformError
+from stepladder.terraform.runner import LOCK_TIMEOUT, Runner, opened
 from stepladder.terraform.saved_plan import SavedPlan
 
 

@@ -19,9 +19,10 @@ from stepladder.core.aws import ABSENT_IN_S3, Aws, error_code
 from stepladder.core.errors import LockedError, RefusedError
 from stepladder.core.process_identity import is_dead
 from stepladder.terraform import files
+from stepladder.terraform.failures import STATE_LOCKED, TerraformError
 from stepladder.terraform.file_lock import RunRecord
 from stepladder.terraform.roots import Root
-from stepladder.terraform.runner import STATE_LOCKED, Runner, TerraformError
+from stepladder.terraform.runner import Runner
 
 _FIELD = re.compile(r"^\s*(ID|Path|Operation|Who|Created):\s+(.*?)\s*$", re.MULTILINE)
 

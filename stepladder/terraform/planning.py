@@ -14,7 +14,8 @@ from stepladder.core.aws import Aws
 from stepladder.core.errors import RefusedError
 from stepladder.terraform import foundation, importing, locks, losses, saved_plan, tainted
 from stepladder.terraform.events import Change, Watch
-from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, PLAN_STALE, Runner, TerraformError, stale
+from stepladder.terraform.failures import PLAN_STALE, TerraformError, stale
+from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, Runner
 from stepladder.terraform.saved_plan import Inputs
 
 T = TypeVar("T")

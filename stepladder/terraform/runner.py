@@ -16,10 +16,11 @@ from stepladder.core import process
 from stepladder.core.aws import Aws
 from stepladder.core.ci import in_ci
 from stepladder.core.console import Step
-from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.core.errors import StepladderError
 from stepladder.core.notes import is_new
 from stepladder.terraform import cli, file_lock, files, providers, roots
-from stepladder.terraform.events import Diagnostic, Watch
+from stepladder.terraform.events import Watch
+from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.roots import Root
 
 INIT_DEADLINE = 900.0
@@ -34,26 +35,6 @@ _PLATFORMS = ("linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64")
 LOCAL_BACKEND = "stepladder_override.tf"
 IMPORTS = "stepladder_imports.tf"
 _PLAN_CHANGES = 2  # of -detailed-exitcode: 0 no changes, 1 failed, 2 changes
-
-# Terraform gives its errors no codes: these are the fixed summaries of its own source
-# (internal/command/clistate, internal/backend/local).
-STATE_LOCKED = "Error acquiring the state lock"
-PLAN_STALE = "Saved plan is stale"
-
-
-class TerraformError(StepladderError):
-    """Terraform failed; `diagnostics` are its own errors, `failed` the addresses that it could not change."""
-
-    def __init__(
-        self, message: str, *, hint: str, diagnostics: tuple[Diagnostic, ...], failed: frozenset[str] = frozenset()
-    ) -> None:
-        super().__init__(message, hint=hint)
-        self.diagnostics = diagnostics
-        self.failed = failed
-
-    def has(self, summary: str) -> bool:
-        """Say whether one of the errors has this summary."""
-        return any(found.summary == summary for found in self.diagnostics)
 
 
 @dataclass
@@ -282,14 +263,6 @@ def opened(at: Root, *, step: Step | None = None, image_uri: str | None = None) 
         if left_out and is_new(at.settings.build_dir, "kept from Terraform", left_out):
             runner.notes.append(f"kept from Terraform: {left_out}; only code and settings decide what it does")
         yield runner
-
-
-def stale(error: TerraformError, at: Root) -> RefusedError:
-    """Explain Terraform's own refusal of a plan whose state has moved on."""
-    return RefusedError(
-        f"the saved plan of {at.label} is stale: the state has changed since it was made",
-        hint=f"make a new one: `inv tf.plan --env {at.environment.name} --root {at.name}` ({error.message})",
-    )
 
 
 def _local_backend(state: Path) -> str:

@@ -19,8 +19,9 @@ from typing import Any
 from stepladder.core.errors import RefusedError
 from stepladder.terraform import files, losses
 from stepladder.terraform.events import Change, Watch
+from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.roots import Root
-from stepladder.terraform.runner import LOCK_TIMEOUT, Runner, TerraformError
+from stepladder.terraform.runner import LOCK_TIMEOUT, Runner
 
 FORBIDDEN = "Instance cannot be destroyed"  # the summary of Terraform's own error about prevent_destroy
 _DEADLINE = 300

@@ -15,7 +15,7 @@ from stepladder import terraform
 from stepladder.core import resources
 from stepladder.core.errors import RefusedError
 from stepladder.terraform import importing
-from stepladder.terraform.runner import TerraformError
+from stepladder.terraform.failures import TerraformError
 
 
 def test_a_function_that_the_state_has_lost_is_looked_up_although_nobody_was_killed(

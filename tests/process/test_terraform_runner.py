@@ -11,7 +11,7 @@ from fakes.terraform_harness import IMAGE, TerraformHarness, changes
 
 from stepladder import terraform
 from stepladder.core.errors import RefusedError, StepladderError
-from stepladder.terraform.runner import TerraformError
+from stepladder.terraform.failures import TerraformError
 
 
 def test_a_change_is_planned_into_a_file_and_that_file_is_applied(terraform_harness: TerraformHarness) -> None:

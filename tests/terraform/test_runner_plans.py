@@ -22,8 +22,9 @@ from stepladder.core.errors import ExitCode, LockedError, RefusedError
 from stepladder.core.process_identity import Process, this_process
 from stepladder.settings.load import Settings
 from stepladder.terraform import file_lock, files, locks, roots
+from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.file_lock import RunRecord
-from stepladder.terraform.runner import TerraformError, opened
+from stepladder.terraform.runner import opened
 
 pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(120)]
 

@@ -18,7 +18,7 @@ from stepladder.core import text
 from stepladder.core.errors import BadInputError
 from stepladder.images.base import files as base_files
 from stepladder.images.context.ignore import reason
-from stepladder.images.dockerfile import copy_files, run_stage, uv_command
+from stepladder.images.dockerfile import copy_files, from_and_arg, run_stage, uv_command
 from stepladder.images.dockerfile.sources import MissingError
 from stepladder.images.dockerfile.stage import DockerfileStage, Ground, configure
 from stepladder.images.dockerfile.tree import ImageTree
@@ -28,8 +28,6 @@ from stepladder.images.parsers.run_command import NeedsEngineError
 
 TASK_ROOT = "/var/task"
 _HANDLER = re.compile(r"[\w-]+(?:[./][\w-]+)*\.\w+")
-_STAGE = re.compile(r"[a-z][a-z0-9-_.]*")
-_OF_BUILDKIT = re.compile(r"\b(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT)\b")
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,9 @@ def outline(path: Path, arguments: Mapping[str, str]) -> Outline:
     known, base, command = dict[str, str](), "", (0, "")
     for instruction in _read(path):
         if instruction.word == "ARG" and not bases:
-            _arguments(instruction, known, arguments, known, where)
+            from_and_arg.take_argument(instruction, known, arguments, known, where)
         elif instruction.word == "FROM":
-            image, name, _ = _from(instruction, known, where)
+            image, name, _ = from_and_arg.image_of(instruction, known, where)
             if image.lower() not in stages:
                 bases.append(image)
             base, command = stages.get(image.lower(), image), (0, "")
@@ -132,7 +130,7 @@ class _Reader:
         elif self._stage is None:
             if instruction.word != "ARG":
                 raise BadInputError(f"{at}: {instruction.word} stands before the first FROM")
-            _arguments(instruction, self._global, self._overrides, self._global, self._where)
+            from_and_arg.take_argument(instruction, self._global, self._overrides, self._global, self._where)
         else:
             try:
                 self._take(instruction, self._stage)
@@ -184,7 +182,7 @@ class _Reader:
     def _take(self, instruction: Instruction, stage: DockerfileStage) -> None:
         if instruction.word == "ARG":
             known = {**stage.arguments, **stage.environment}
-            _arguments(instruction, stage.arguments, self._overrides, known, self._where, self._global)
+            from_and_arg.take_argument(instruction, stage.arguments, self._overrides, known, self._where, self._global)
         elif instruction.word in {"COPY", "ADD"}:
             copy_files.copy(stage, instruction, self._stages)
         elif instruction.word == "WORKDIR":
@@ -195,11 +193,11 @@ class _Reader:
             raise NeedsEngineError(f"{instruction.word} is not known to the layers builder")
 
     def _begin(self, instruction: Instruction) -> None:
-        image, name, platform = _from(instruction, self._global, self._where)
+        image, name, platform = from_and_arg.image_of(instruction, self._global, self._where)
         parent = self._stages.get(image.lower())
         self._stage = parent.child() if parent else self._on(image)
         self._stage.platform = platform or self._stage.platform
-        if _OF_BUILDKIT.search(instruction.text) or platform.startswith("$"):
+        if from_and_arg.OF_BUILDKIT.search(instruction.text) or platform.startswith("$"):
             self._stage.problems.append(
                 f"{self._where}:{instruction.number}: {instruction.text}: the platform's variables have a value with "
                 "BuildKit only"
@@ -230,57 +228,6 @@ class _Reader:
         folder = self._ground.folder
         why = reason(self._ground.context_folder, source)
         return why or f"create {folder}/{source}"
-
-
-def _from(instruction: Instruction, known: Mapping[str, str], where: str) -> tuple[str, str, str]:
-    """Return a FROM's image, the stage's name and its platform."""
-    at = f"{where}:{instruction.number}"
-    parts = instruction.rest.split()
-    if len(parts) not in {1, 3} or (len(parts) == 3 and parts[1].lower() != "as"):  # noqa: PLR2004 - image AS name
-        raise BadInputError(f"{at}: {instruction.text} is no FROM", hint="write FROM image, or FROM image AS stage")
-    if len(parts) > 1 and not _STAGE.fullmatch(parts[-1].lower()):
-        raise BadInputError(
-            f"{at}: {parts[-1]} can't be the name of a stage",
-            hint="begin it with a letter, and take letters, digits, -, _ and . only",
-        )
-    try:
-        image = words.expand(parts[0], known, instruction.escape)
-        platform = next((flag for flag in instruction.flags if flag.startswith("--platform=")), "")
-        platform = words.expand(platform.partition("=")[2], known, instruction.escape)
-    except words.WordError as error:
-        raise BadInputError(f"{at}: {instruction.text}: {error}") from None
-    if not image:
-        raise BadInputError(f"{at}: {parts[0]} has no value", hint="give the ARG before FROM a default")
-    return image, parts[-1] if len(parts) > 1 else "", platform
-
-
-def _arguments(
-    instruction: Instruction,
-    into: dict[str, str],
-    overrides: Mapping[str, str],
-    known: Mapping[str, str],
-    where: str,
-    inherited: Mapping[str, str] | None = None,
-) -> None:
-    """Take an ARG: the build argument, else its default, else what an ARG before the first FROM said."""
-    at, known = f"{where}:{instruction.number}", dict(known)
-    listed = words.split(instruction.rest, instruction.escape)
-    if not listed:
-        raise BadInputError(f"{at}: ARG needs a name")
-    for item in listed:
-        name, sign, default = item.partition("=")
-        try:
-            name, value = (words.expand(part, known, instruction.escape) for part in (name, default))
-        except words.WordError as error:
-            raise BadInputError(f"{at}: {instruction.text}: {error}", hint=f"fix line {instruction.number}") from None
-        if _OF_BUILDKIT.fullmatch(name):
-            raise BadInputError(f"{at}: {name} has a value with BuildKit only", hint="take the ARG out")
-        if name in overrides:
-            into[name] = overrides[name]
-        elif sign:
-            into[name] = value
-        elif inherited and name in inherited:
-            into[name] = inherited[name]
 
 
 def _no_handler(where: str) -> BadInputError:

@@ -12,71 +12,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stepladder.core import files, process
-from stepladder.core.errors import BadInputError, StepladderError
+from stepladder.core.errors import BadInputError
 from stepladder.images.context.archive import Layer, write_layer
 from stepladder.images.context.files import Entry
-from stepladder.images.requirements import pip_file, wheel_layout
+from stepladder.images.requirements import pip_file, uv_errors, wheel_layout
 from stepladder.images.requirements import read as requirement_files
 from stepladder.images.requirements.pip_file import Locked
-from stepladder.images.requirements.read import Requirement, Requirements, normal
+from stepladder.images.requirements.read import Requirement, Requirements
 
 _VERSION = 2  # raise it when the layer is laid out anew
 _TIMEOUT = 600.0
-_SHOWN = 8  # lines of uv's
 # Amazon Linux 2 (Python 3.11) has glibc 2.26, Amazon Linux 2023 has 2.34; uv names no 2.26
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
 _GLIBC = {"3.11": "manylinux_2_17"}
 _GLIBC_NEWER = "manylinux_2_34"
 _MACHINE = {"arm64": "aarch64", "x86_64": "x86_64"}
-_ONE = r"`?([A-Za-z0-9][\w.-]*?)(==[^\s,`]+|)`?"
 _DIGEST = re.compile(r"sha256:[0-9a-fA-F]{64}|sha384:[0-9a-fA-F]{96}|sha512:[0-9a-fA-F]{128}")
-_OTHER_VERSION = (
-    "take a version that has one (see its files on the package index), or set stepladder.image.builder to docker and "
-    "build it in the Dockerfile"
-)
-_FAILURES = (
-    (
-        re.compile(rf"Hash mismatch for {_ONE}(?=\s)"),
-        "the file of {names} has none of the hashes that are locked",
-        "`inv lock` takes the index's own hashes. If nobody changed the lock, find out who changed the file first",
-    ),
-    (
-        re.compile(rf"{_ONE} has no (?:usable )?wheels?(?=[\s,.])"),
-        "{names} has no wheel for {fits}",
-        _OTHER_VERSION,
-    ),
-    (
-        re.compile(r"dependency is incompatible with the current platform: (\S+)()"),
-        "{names} is no wheel for {fits}",
-        _OTHER_VERSION,
-    ),
-    (
-        re.compile(rf"(?:no version of|no versions of) {_ONE}(?=[\s,.])"),
-        "the package index has no {names}",
-        "see which versions there are on the package index, then change requirements.in and run `inv lock`",
-    ),
-    (
-        re.compile(rf"{_ONE} was not found in"),
-        "the package index has no {names}",
-        "see how its name is spelled on the package index, then change requirements.in and run `inv lock`",
-    ),
-    (
-        re.compile(r"(?:Distribution not found at|failed to open file)[: ] ?`?(\S+?)`?()(?=\s|$)"),
-        "there is no wheel {names}",
-        "put it there, or name a released version in requirements.in, then run `inv lock`",
-    ),
-    (
-        re.compile(r"No solution found when resolving()()"),
-        "no versions fit all that is asked for{names}",
-        "change requirements.in, then run `inv lock`",
-    ),
-    (
-        re.compile(r"Couldn't parse requirement in()()"),
-        "a requirement can't be read{names}",
-        "fix the line that is shown, then run `inv lock`",
-    ),
-)
-"""By what uv says: what it means for a person, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +192,7 @@ def _install(request: LayerRequest, target: WheelTarget, scratch: Path, folder: 
                 f"{request.where} doesn't lock {lost[1]}, which a package in it needs",
                 hint="`inv lock` locks what packages need too; or install with --no-deps",
             )
-        raise explained(done.err, request.locked.found, target)
+        raise uv_errors.explained(done.err, request.locked.found, target)
 
 
 def _indexes(request: LayerRequest, scratch: Path) -> list[str]:
@@ -274,7 +225,7 @@ def check_wheels(requirements: Path, target: WheelTarget, asked: Iterable[Requir
         argv += [word for host in locked.hosts for word in ("--allow-insecure-host", host)]
         done = process.run(argv, cwd=requirements.parent, timeout=_TIMEOUT)
     if done.code:
-        raise explained(done.err, [*locked.requirements, *asked], target)
+        raise uv_errors.explained(done.err, [*locked.requirements, *asked], target)
 
 
 def _argv(requirements: Path, target: WheelTarget, folder: Path) -> list[str]:
@@ -283,24 +234,6 @@ def _argv(requirements: Path, target: WheelTarget, folder: Path) -> list[str]:
     if target.platform:
         argv += ["--python-platform", target.platform, "--python-version", target.python]
     return [*argv, "--python", target.interpreter] if target.interpreter else argv
-
-
-def explained(said: str, requirements: Iterable[Requirement], target: WheelTarget) -> StepladderError:
-    """Turn what uv said into what to do about it, with each requirement in the spelling that it is asked for in."""
-    spelled = {requirement.key: requirement.name for requirement in requirements if requirement.name}
-    flat = re.sub(r"\s+", " ", said)
-    lines = [line.strip() for line in said.splitlines() if line.strip(" ^") and not line.startswith("Using ")]
-    for pattern, message, hint in _FAILURES:
-        named = list(dict.fromkeys(pattern.findall(flat)))
-        if named:
-            names = ", ".join(f"{spelled.get(normal(name), name)}{version}" for name, version in named)
-            fits = f"Python {target.python} on {target.platform or 'this machine'}"
-            problems = tuple(line for line in lines if not line.startswith(("error: No sol", "hint: ")))[:_SHOWN]
-            return BadInputError(message.format(names=names, fits=fits), hint=hint, problems=problems)
-    return StepladderError(
-        "the packages can't be installed: " + (lines[-1][:200] if lines else "uv said nothing"),
-        hint="; ".join(lines[:4])[:600],
-    )
 
 
 def uv() -> str:

@@ -1,0 +1,35 @@
+"""Terraform's own failures, and those that stepladder tells apart."""
+
+from __future__ import annotations
+
+from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.terraform.events import Diagnostic
+from stepladder.terraform.roots import Root
+
+# Terraform gives its errors no codes: these are the fixed summaries of its own source
+# (internal/command/clistate, internal/backend/local).
+STATE_LOCKED = "Error acquiring the state lock"
+PLAN_STALE = "Saved plan is stale"
+
+
+class TerraformError(StepladderError):
+    """Terraform failed; `diagnostics` are its own errors, `failed` the addresses that it could not change."""
+
+    def __init__(
+        self, message: str, *, hint: str, diagnostics: tuple[Diagnostic, ...], failed: frozenset[str] = frozenset()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.diagnostics = diagnostics
+        self.failed = failed
+
+    def has(self, summary: str) -> bool:
+        """Say whether one of the errors has this summary."""
+        return any(found.summary == summary for found in self.diagnostics)
+
+
+def stale(error: TerraformError, at: Root) -> RefusedError:
+    """Explain Terraform's own refusal of a plan whose state has moved on."""
+    return RefusedError(
+        f"the saved plan of {at.label} is stale: the state has changed since it was made",
+        hint=f"make a new one: `inv tf.plan --env {at.environment.name} --root {at.name}` ({error.message})",
+    )
