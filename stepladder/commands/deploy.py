@@ -55,7 +55,6 @@ class Deploy:
         self.mode = request.infra or rung.settings.infra
         self.pool = ThreadPoolExecutor(6, thread_name_prefix="deploy")
         self.acts = Acts(rung, images, infra, self.pool, self.mode, request.force)
-        self._lost_alias = ""
         self._again = ""
 
     def run(self) -> DeployReport:
@@ -83,7 +82,7 @@ class Deploy:
             if asked.no_smoke:
                 rung.console.warn(UNTESTED_WARNING)
             self._check_commit()
-            return self._locked(world, wanted)
+            return self._locked(world, wanted, plan)
 
     # read
 
@@ -108,8 +107,8 @@ class Deploy:
         if not self.acts.skipped_ladder:
             force = self.request.force
             self.acts.pin = ladder_guard.pin(rung, world.alias, world.ledger, wanted.input_key, force=force)
-        self._lost_alias = restore.target(rung, world)
-        if self._lost_alias:
+        self.acts.lost_alias = restore.target(rung, world)
+        if self.acts.lost_alias:
             self._again = "" if world.alias else restore.DELETED
             if self._again and self.mode == "never":
                 raise RefusedError(
@@ -117,14 +116,22 @@ class Deploy:
                     "again what hung on it",
                     hint=f"let it: `inv deploy --env {rung.environment} --infra auto`",
                 )
-            world = restore.planned(world, self._lost_alias)
+            world = restore.planned(world, self.acts.lost_alias)
         if self.acts.pin and current and self.acts.pin.digest == current.digest:
             self.acts.say_left_out(current.input_key, wanted)
             wanted = replace(wanted, input_key=current.input_key)
         return world, wanted
 
     def _plan(self, world: EnvironmentState, wanted: Wanted) -> DeployPlan:
-        return plans.make(world, wanted, self.mode, self.acts.pin, self._again, environment=self.rung.environment)
+        return plans.make(
+            world,
+            wanted,
+            self.mode,
+            self.acts.pin,
+            self._again,
+            environment=self.rung.environment,
+            lost_alias=self.acts.lost_alias,
+        )
 
     def _unchanged(self, world: EnvironmentState, plan: DeployPlan) -> DeployReport:
         for planned in plan.steps:
@@ -135,11 +142,10 @@ class Deploy:
         """Tell what would be done, from real reads and real plans; change nothing."""
         self._check_commit()
         preview.warn_of_lock(self.rung, world.ledger.lock)
-        if self._lost_alias:
-            self.rung.console.line(f"would put alias {names.ALIAS} back on version {self._lost_alias}")
-        image = self.acts.pin.digest if self.acts.pin else ""
-        cases = len(self.acts.suite.cases)
-        preview.tell(self.rung, self.infra, world, plan, image=image, cases=cases, force=self.request.force)
+        digest = self.acts.pin.digest if self.acts.pin else ""
+        preview.Description(
+            self.rung, self.infra, world, plan, self.acts.suite, image_digest=digest, force=self.request.force
+        ).execute()
         return reports.previewed(self.rung, world, plan, self.acts.url)
 
     def _check_commit(self) -> None:
@@ -156,7 +162,7 @@ class Deploy:
 
     # act
 
-    def _locked(self, world: EnvironmentState, wanted: Wanted) -> DeployReport:
+    def _locked(self, world: EnvironmentState, wanted: Wanted, plan: DeployPlan) -> DeployReport:
         rung = self.rung
         if not world.ledger.exists:
             # The table that holds the lock is yet to be made. Terraform's own locks (a file lock of this checkout, then
@@ -173,9 +179,7 @@ class Deploy:
             if not was_free:
                 adopted = self._taken_over()
                 world, wanted = self._bound(*self._read())
-            plan = self._plan(world, wanted)
-            if self._lost_alias:
-                world = replace(world, alias=restore.put_back(rung, world.ledger, self._lost_alias))
+                plan = self._plan(world, wanted)
             if plan.acts:
                 return self.acts.execute(world, wanted, plan)
             if adopted and world.alias:

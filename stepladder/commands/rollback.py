@@ -7,49 +7,22 @@ smoke cases. While a CodeDeploy deployment is under way, rolling back means stop
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 from stepladder.aws_lambda import alias as aliases
-from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.commands import status
 from stepladder.core.aws import error_code
-from stepladder.core.clock import stamp
-from stepladder.core.errors import BadInputError, RefusedError, StepladderError
-from stepladder.core.process_identity import release_id
-from stepladder.ledger import schema
-from stepladder.ledger.schema import Bad, Holder, ReleaseEntry
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.ledger.schema import ReleaseEntry
 from stepladder.ledger.table import short
-from stepladder.releases import cut_off, finish, marks, preview
-from stepladder.releases.release import run_smoke
+from stepladder.releases import marks, preview, rollback_plan
+from stepladder.releases.rollback_acts import RollbackActs
+from stepladder.releases.rollback_plan import RollbackReport
+from stepladder.releases.rollback_preview import RollbackDescription
 from stepladder.releases.rollback_target import HISTORY, RollbackState, Targets, differences
 from stepladder.releases.rung import Rung
-from stepladder.releases.smoke_suite import load_suite
-
-STOP_DEADLINE = 300.0
-SETTLE_DEADLINE = 180.0
-_ENDED = frozenset({"Succeeded", "Failed", "Stopped"})
-
-
-@dataclass(frozen=True)
-class RollbackReport:
-    """How a rollback ended. `result` is rolled_back, unchanged or dry_run."""
-
-    environment: str
-    result: str
-    version: str
-    previous_version: str
-    digest: str
-    marked_bad: str
-    target_release: str
-    release_id: str = ""
-    differences: tuple[str, ...] = ()
-
-    def record(self) -> dict[str, Any]:
-        """Return the one record that `--json` prints."""
-        return asdict(self)
 
 
 def is_bad(*, keep_image: bool, bad: bool) -> bool | None:
@@ -143,23 +116,20 @@ class Rollback:
             console.line(f"{report.environment}: nothing to do, version {target.version} is live")
             return report
         if self.dry_run:
-            self._foretell(report.marked_bad)
+            plan = rollback_plan.make(found, target, version, report)
+            RollbackDescription(self.rung, asks=self.bad is None).execute(plan)
             return replace(report, result="dry_run")
-        rung = self.rung
         report = replace(report, marked_bad=self._judged(found, report.marked_bad))
-        if found.deployment:
-            # Before the lock: a climb holds it until it has seen its deployment stopped and settled its rung.
-            self._stop(found.deployment)
-        seen = None if found.deployment else found.ledger.lock
-        wait = SETTLE_DEADLINE if found.deployment else 0.0
-        with rung.alone(seen, wait=wait, waiting=self._say_waiting):
-            # otherwise the alias stays as it was read with the target: whoever moved it since makes its guard fail
-            alias = (rung.alias() if found.deployment else None) or found.alias
-            entry = self._entry(target, report, after=self._adopted(found, alias))
-            version = self._ready(entry, version, untested=target.result == schema.UNKNOWN)
-            entry, _ = finish.go_live(rung, entry, alias, version, bad=self._bad(report), put_back=False)
+        plan = rollback_plan.make(found, target, version, report)
+        report = RollbackActs(self.rung, plan, self.why).execute()
+        self._close(report)
+        return report
+
+    def _close(self, report: RollbackReport) -> None:
+        """Say where traffic goes now, and what became of the image that was left."""
+        console = self.rung.console
         console.line()
-        console.line(f"{report.environment}: version {report.previous_version} -> {target.version}, verified")
+        console.line(f"{report.environment}: version {report.previous_version} -> {report.version}, verified")
         if report.marked_bad:
             console.line(
                 f"image {short(report.marked_bad)} is marked bad: deploy and promote refuse it without --force"
@@ -171,28 +141,6 @@ class Rollback:
             console.hint(
                 "the image is the same, the configuration isn't: mend it, or the next deploy releases it again"
             )
-        return replace(report, result="rolled_back", release_id=entry.release_id)
-
-    def _adopted(self, found: RollbackState, alias: Alias) -> str:
-        """Return the id of the release that is left, once a deploy that was cut off is written down.
-
-        A rollback that was cut off is gone on with: this one writes it down.
-        """
-        begun = cut_off.pending(self.rung.lock.taken_over)
-        if begun and begun.release.kind != schema.ROLLBACK:
-            written = cut_off.adopt(self.rung, alias, found.ledger)
-            if written:
-                return written.release_id
-        return found.ledger.current.release_id if found.ledger.current else ""
-
-    def _foretell(self, digest: str) -> None:
-        """Say in a dry run what would become of the image that is left."""
-        if digest and self.bad is None:
-            self.rung.console.line(
-                f"image {short(digest)} would be marked bad; a person on a terminal is asked first if it looks healthy"
-            )
-        elif digest:
-            self.rung.console.line(f"image {short(digest)} would be marked bad")
 
     def _judged(self, found: RollbackState, digest: str) -> str:
         """Return the digest to mark: nobody is asked where traffic or an alarm has judged it, or nobody can answer."""
@@ -228,66 +176,3 @@ class Rollback:
             )
         for line in report.differences:
             self.rung.console.line(f"  {line}")
-
-    def _say_waiting(self, holder: Holder) -> None:
-        self.rung.console.line(f"waiting until {holder.owner} has settled: {holder.command}")
-
-    def _stop(self, deployment: str) -> None:
-        """Stop a deployment with its rollback and wait until it, and the rollback it makes, have ended."""
-        client = self.rung.aws.client("codedeploy")
-        with self.rung.console.step("deployment") as step:
-            try:
-                client.stop_deployment(deploymentId=deployment, autoRollbackEnabled=True)
-            except Exception as error:
-                if error_code(error) != "DeploymentAlreadyCompletedException":
-                    raise
-            waiting = deployment
-            for _ in self.rung.clock.polls(STOP_DEADLINE):
-                info = client.get_deployment(deploymentId=waiting)["deploymentInfo"]
-                if info["status"] in _ENDED:
-                    following = (info.get("rollbackInfo") or {}).get("rollbackDeploymentId")
-                    if not following or following == waiting:
-                        step.done(f"{deployment} stopped")
-                        return
-                    waiting = following
-        raise StepladderError(
-            f"deployment {waiting} was still under way {STOP_DEADLINE:.0f} s after it was stopped",
-            hint="the alias was not touched; look at it in CodeDeploy, then run the same command again",
-        )
-
-    def _entry(self, target: ReleaseEntry, report: RollbackReport, *, after: str) -> ReleaseEntry:
-        rung = self.rung
-        now = rung.clock.now()
-        return ReleaseEntry(
-            release_id=release_id(now, after),
-            environment=rung.environment,
-            kind=schema.ROLLBACK,
-            version=target.version,
-            previous_version=report.previous_version,
-            digest=target.digest,
-            git_commit=target.git_commit,
-            requested_by=rung.requested_by,
-            result=schema.FAILED,
-            started_at=stamp(now),
-            ended_at="",
-            cause=self.why,
-            input_key=target.input_key,
-        )
-
-    def _ready(self, entry: ReleaseEntry, version: FunctionState, *, untested: bool) -> FunctionState:
-        """Wake a target that sleeps, and test one that nobody knows to have been tested, before it gets traffic."""
-        try:
-            if version.state != "Active":
-                version = self.rung.function.wait_active(entry.version)
-            if untested:
-                run_smoke(self.rung, version.version, load_suite(self.rung).cases)
-        except BaseException as error:
-            finish.failed(self.rung, entry, error)
-            raise
-        return version
-
-    def _bad(self, report: RollbackReport) -> tuple[str, Bad] | None:
-        if not report.marked_bad:
-            return None
-        why = self.why or f"rolled back from version {report.previous_version} of {report.environment}"
-        return report.marked_bad, Bad(stamp(self.rung.clock.now()), self.rung.requested_by, why)

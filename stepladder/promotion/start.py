@@ -24,8 +24,7 @@ from stepladder.ledger.schema import SUCCEEDED
 from stepladder.promotion import ladder
 from stepladder.promotion.executions import Desk, Execution
 from stepladder.promotion.ladder import Release
-from stepladder.releases import restore
-from stepladder.releases.marks import unmark_command
+from stepladder.releases import marks, restore
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_suite import UNTESTED, UNTESTED_WARNING, Suite, load_suite
 from stepladder.terraform import function_packages
@@ -263,11 +262,7 @@ def check_mark(rung: Rung, digest: str) -> None:
             raise
         return  # a location without a foundation has no ledger yet
     if bad:
-        raise RefusedError(
-            f"{ledgers.short(digest)} was marked bad by {bad.by}: {bad.why}",
-            hint="release another image, promote it all the same with `inv promote --force`, "
-            f"or take the mark away: `{unmark_command(digest)}`",
-        )
+        raise marks.refused(digest, bad, "release another image, promote it all the same with `inv promote --force`")
 
 
 def _state(rung: Rung, environment: str, digest: str) -> str:

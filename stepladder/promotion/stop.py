@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+from stepladder.aws_lambda import deployments
 from stepladder.core import names
-from stepladder.core.aws import error_code, explain
+from stepladder.core.aws import explain
 from stepladder.core.clock import stamp
 from stepladder.core.errors import BadInputError
 from stepladder.core.process_identity import release_id
@@ -16,7 +17,6 @@ from stepladder.promotion import outcome, start
 from stepladder.promotion.executions import Desk, Execution
 from stepladder.promotion.outcome import Verdict
 from stepladder.promotion.watch import watch
-from stepladder.releases.rung import ACTIVE
 
 _STOPPED = "Stopped"
 _CUT_OFF = ("ABORTED", "TIMED_OUT")
@@ -41,17 +41,12 @@ def _stop_deployments(desk: Desk, execution: Execution, cause: str) -> bool:
     stopped = False
     for target in execution.targets:
         codedeploy = desk.at(target["environment"]).aws.client("codedeploy")
-        listed = codedeploy.list_deployments(
-            applicationName=target["application"],
-            deploymentGroupName=target["deployment_group"],
-            includeOnlyStatuses=list(ACTIVE),
-        )
-        for deployment in listed["deployments"]:
+        for deployment in deployments.active(codedeploy, target["application"], target["deployment_group"]):
             info = codedeploy.get_deployment(deploymentId=deployment)["deploymentInfo"]
             if info.get("description", "").startswith(ours):
                 ledger = desk.at(target["environment"]).ledger
                 _note(ledger, deployment, cause)
-                if _stop_deployment(codedeploy, deployment):
+                if deployments.stop(codedeploy, deployment):
                     stopped = True
                 else:
                     _forget(ledger, deployment)
@@ -88,16 +83,6 @@ def _forget(ledger: Ledger, deployment: str) -> None:
     except Exception as error:
         if explain(error) is None:
             raise
-
-
-def _stop_deployment(codedeploy: object, deployment: str) -> bool:
-    try:
-        codedeploy.stop_deployment(deploymentId=deployment, autoRollbackEnabled=True)  # type: ignore[attr-defined]
-    except Exception as error:
-        if error_code(error) != "DeploymentAlreadyCompletedException":
-            raise
-        return False
-    return True
 
 
 def redrive(desk: Desk, execution: Execution) -> Execution:

@@ -1,18 +1,16 @@
-"""What a deploy does once it is decided: apply, build, put right, release. Every step may be repeated."""
+"""The executor that changes the world: apply, build, set back, release. Every step may be repeated."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 
-from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState, repository_of
 from stepladder.core import names
 from stepladder.core.clock import stamp
 from stepladder.core.errors import RepositoryMissingError, StepladderError
 from stepladder.ledger.schema import InfraRecord
-from stepladder.releases import drift, live_smoke, marks
+from stepladder.releases import adopt, drift, live_smoke, marks, restore
 from stepladder.releases import release as releases
 from stepladder.releases import report as reports
 from stepladder.releases.interfaces import Images, Infrastructure, ReleaseImage
@@ -20,13 +18,12 @@ from stepladder.releases.ladder_guard import Pin
 from stepladder.releases.plan import (
     FOUNDATION,
     IMAGE,
-    RELEASE,
     SERVICE,
-    SMOKE,
     DeployPlan,
     EnvironmentState,
     PlannedStep,
     Wanted,
+    carry_out,
 )
 from stepladder.releases.release import ReleaseTarget
 from stepladder.releases.report import DeployReport
@@ -38,6 +35,7 @@ from stepladder.releases.smoke_suite import Suite
 class Acts:
     """The acts of one deploy, under what was decided: `mode` of the infrastructure, `force`, the image it is bound to.
 
+    A `plan.DeployExecutor`. `lost_alias` is the version that the alias is put back on, empty where it is in place.
     `url` and `plan_id` are those of the service, as the ledger had them or as an apply left them.
     """
 
@@ -55,7 +53,15 @@ class Acts:
     plan_id: str = ""
     applied: set[str] = field(default_factory=set)
     latest: FunctionState | None = None
+    lost_alias: str = ""
+    report: DeployReport | None = None
     _live_image: str = ""
+    _image: ReleaseImage | None = None
+    _deployment: Future[str] | None = None
+    _early: Future[FunctionState | None] | None = None
+    world: EnvironmentState = field(init=False)
+    wanted: Wanted = field(init=False)
+    plan: DeployPlan = field(init=False)
 
     def skip(self, planned: PlannedStep) -> None:
         """Say why a step has nothing to do."""
@@ -69,26 +75,48 @@ class Acts:
 
     def execute(self, world: EnvironmentState, wanted: Wanted, plan: DeployPlan) -> DeployReport:
         """Carry out the plan. The reads that guard it run beside the build; nothing changes before they said yes."""
-        rung = self.rung
-        if plan.only_tests:
-            return self._retest(world, plan)
-        deployment = self.pool.submit(rung.active_deployment) if world.alias else None
-        early = self.pool.submit(rung.function.read) if world.alias else None
+        self.world, self.wanted, self.plan = world, wanted, plan
+        carry_out(plan, self)
+        return self.report or reports.unchanged(self.rung, self.world, plan, self.url)
 
-        def guard() -> None:
-            if world.alias and deployment:
-                rung.check_unshifted(world.alias, deployment.result(), world.ledger.current)
+    # the steps
 
-        current = world.ledger.current
-        if current and world.alias:
-            self._live_image = f"{rung.names.registry}/{rung.names.repository}@{current.digest}"
-        if current and not plan.step(IMAGE).act:
-            self._check_bad(current.digest)
-        if plan.step(IMAGE).act and (plan.step(FOUNDATION).act or plan.step(SERVICE).act):
-            self.check_files()
-        image, wanted = self._up_to_release(plan, wanted, guard)
-        guard()
-        wanted, latest = self._as_applied(world, wanted, early.result() if early else None)
+    def alias(self, step: PlannedStep) -> None:
+        """Put the alias back on the version that was released."""
+        if step.act:
+            alias = restore.put_back(self.rung, self.world.ledger, self.lost_alias)
+            self.world = replace(self.world, alias=alias)
+
+    def foundation(self, step: PlannedStep) -> None:
+        """Apply the foundation, unless that was done before there was a lock."""
+        self._begin()
+        if FOUNDATION not in self.applied:
+            self._root(step)
+
+    def service(self, step: PlannedStep) -> None:
+        """Apply the service."""
+        self._root(step)
+
+    def image(self, step: PlannedStep) -> None:
+        """Build and push, or take the image that the rung is bound to; refuse one that is marked bad."""
+        if not step.act and self._lacks_live_image():
+            step = replace(step, act=True, why="its image is gone from ECR")
+        if not step.act:
+            self.skip(step)
+            return
+        self._image = self._prepared(step)
+        if self.pin and self.plan.step(IMAGE).act:
+            self.say_left_out(self._image.input_key, self.wanted)
+        self._check_bad(self._image.digest)
+
+    def release(self, step: PlannedStep) -> None:
+        """Release, or see that the alias serves what is wanted already."""
+        if self.plan.only_tests:
+            self.skip(step)
+            return
+        self._guard()
+        latest = self._as_applied(self._early.result() if self._early else None)
+        rung, world = self.rung, self.world
         alias = rung.alias() if self.applied or world.alias is None else world.alias
         if alias is None or latest is None:
             raise StepladderError(
@@ -96,80 +124,91 @@ class Acts:
                 hint=f"somebody removed it; run it again: `inv deploy --env {rung.environment}`",
             )
         rung.check_unshifted(alias, "", world.ledger.current)
-        return self._release(replace(world, alias=alias), wanted, plan, image, latest)
+        self.report = self._release(replace(world, alias=alias), self.wanted, self.plan, self._image, latest)
+
+    def smoke(self, step: PlannedStep) -> None:
+        """Run the smoke cases on the live version, since nothing but they changed, and note that it passed them."""
+        if step.act and self.plan.only_tests:
+            live_smoke.retest(self.rung, self.world, self.suite)
+
+    # behind them
+
+    def _begin(self) -> None:
+        """Start the reads that guard the changes, and refuse what can be refused before any."""
+        world, plan, rung = self.world, self.plan, self.rung
+        if plan.only_tests:
+            return
+        if world.alias:
+            self._deployment = self.pool.submit(rung.active_deployment)
+            self._early = self.pool.submit(rung.function.read)
+        current = world.ledger.current
+        if current and world.alias:
+            self._live_image = f"{rung.names.registry}/{rung.names.repository}@{current.digest}"
+        if current and not plan.step(IMAGE).act:
+            self._check_bad(current.digest)
+        if plan.step(IMAGE).act and (plan.step(FOUNDATION).act or plan.step(SERVICE).act):
+            self.check_files()
+
+    def _guard(self) -> None:
+        """Refuse while a deployment moves the alias; called before each change."""
+        if self.world.alias and self._deployment:
+            self.rung.check_unshifted(self.world.alias, self._deployment.result(), self.world.ledger.current)
 
     def check_files(self) -> None:
         """Refuse files that no image can be made of before anything is applied: a build would find them too late."""
         if not self.pin:
             self.images.check()
 
-    def _up_to_release(
-        self, plan: DeployPlan, wanted: Wanted, guard: Callable[[], None]
-    ) -> tuple[ReleaseImage | None, Wanted]:
-        """Do all but the release; return the image if one was prepared, and the hashes after the applies."""
-        image: ReleaseImage | None = None
-        for planned in plan.steps:
-            if planned.name in {RELEASE, SMOKE, *self.applied}:
-                continue
-            if planned.name == IMAGE and not planned.act and self._lacks_live_image():
-                image, wanted = self._prepared(replace(planned, why="its image is gone from ECR"), wanted, guard)
-                self._check_bad(image.digest)
-            elif not planned.act:
-                self.skip(planned)
-            elif planned.name == IMAGE:
-                image, wanted = self._prepared(planned, wanted, guard)
-                if self.pin:
-                    self.say_left_out(image.input_key, wanted)
-                self._check_bad(image.digest)
-            else:
-                guard()
-                wanted = self.apply(planned.name, wanted, image.reference if image else None)
-        return image, wanted
+    def _root(self, step: PlannedStep) -> None:
+        if not step.act:
+            self.skip(step)
+            return
+        self._guard()
+        self.wanted = self.apply(step.name, self.wanted, self._image.reference if self._image else None)
 
     def _lacks_live_image(self) -> bool:
         """Say whether the repository, which the foundation has just applied, lacks the live image of these files."""
         digest = self._live_image.rpartition("@")[2]
         return bool(digest and not self.pin and FOUNDATION in self.applied and not self.rung.image_there(digest))
 
-    def _prepared(self, planned: PlannedStep, wanted: Wanted, guard: Callable[[], None]) -> tuple[ReleaseImage, Wanted]:
+    def _prepared(self, step: PlannedStep) -> ReleaseImage:
         """Prepare the image; when the repository is gone, make it again by the foundation that made it."""
         try:
-            return self._prepare(planned), wanted
+            return self._prepare(step)
         except RepositoryMissingError as missing:
             if self.mode == "never" or FOUNDATION in self.applied:
                 raise
-            guard()
+            self._guard()
             self.rung.console.warn(f"{missing.message}; the foundation is applied again")
-            wanted = self.apply(FOUNDATION, wanted, None)
-            return self._prepare(planned), wanted
+            self.wanted = self.apply(FOUNDATION, self.wanted, None)
+            return self._prepare(step)
 
-    def _as_applied(
-        self, world: EnvironmentState, wanted: Wanted, early: FunctionState | None
-    ) -> tuple[Wanted, FunctionState | None]:
+    def _as_applied(self, early: FunctionState | None) -> FunctionState | None:
         """Return $LATEST, with the configuration that Terraform gave it: what somebody changed by hand is set back.
 
         Raises `RefusedError` with the difference when that can't be, before anything is published.
         """
-        rung, ledger = self.rung, world.ledger
-        told = drift.changes(rung, ledger, early) if early and drift.found(ledger, early) else []
+        rung, ledger = self.rung, self.world.ledger
         if SERVICE in self.applied:
             latest = self.latest
-            kept = [line for line in told if latest and line in drift.changes(rung, ledger, latest)]
+            changed = drift.changes(rung, ledger, early) if early and drift.found(ledger, early) else []
+            kept = [line for line in changed if latest and line in drift.changes(rung, ledger, latest)]
             if kept:
                 rung.console.warn(f"changed by hand, and Terraform leaves it so: {'; '.join(kept)}")
-            return wanted, latest
-        if not told or early is None:
-            return wanted, early
+            return latest
+        if early is None or not drift.found(ledger, early):
+            return early
         releases.check_kind(rung, early)
-        if self.mode == "never":
-            raise drift.refused(rung, told, "--infra never forbids to set it back")
-        rung.console.warn(f"changed by hand: {'; '.join(told)}; the service is applied again")
+        changed = drift.to_repair(rung, ledger, early, infra=self.mode)
+        if not changed:
+            return early
+        rung.console.warn(f"changed by hand: {'; '.join(changed)}; the service is applied again")
         applied = drift.applied_hash(ledger)
-        wanted = self.apply(SERVICE, wanted, None, config_hash=applied)
+        self.wanted = self.apply(SERVICE, self.wanted, None, config_hash=applied)
         latest = self.latest
         if latest and latest.config_hash != applied:
             raise drift.refused(rung, drift.changes(rung, ledger, latest), "Terraform doesn't set it back")
-        return wanted, latest
+        return latest
 
     def _release(
         self,
@@ -187,8 +226,9 @@ class Acts:
         if self.mode == "never":
             infra_hash = world.ledger.infra.input_hash if world.ledger.infra else ""
         same = not image or (current and image.digest == current.digest and not plan.step(IMAGE).act)
-        if same and current and alias.version == current.version and self._serves(alias, latest, digest):
-            return self._adopt(world, plan, infra_hash, latest.config_hash)
+        if same and current and alias.version == current.version and adopt.serves(rung, alias, latest, digest):
+            adopt.adopt(rung, alias, current, self.suite, infra_hash=infra_hash, config_hash=latest.config_hash)
+            return reports.unchanged(rung, world, plan, self.url)
         target = ReleaseTarget(
             digest=digest,
             image_uri=image.reference if image else f"{repository_of(latest.image_uri)}@{digest}",
@@ -243,37 +283,4 @@ class Acts:
         return wanted
 
     def _check_bad(self, digest: str) -> None:
-        marks.check(self.rung, digest, force=self.force, hint="change the code, release it with --force")
-
-    def _serves(self, alias: Alias, latest: FunctionState, digest: str) -> bool:
-        """Say whether the alias's version has the wanted image and the configuration that $LATEST has now."""
-        served = self.rung.function.read(alias.version)
-        return bool(
-            served and served.digest == digest and served.config_hash == latest.config_hash and latest.digest == digest
-        )
-
-    def _retest(self, world: EnvironmentState, plan: DeployPlan) -> DeployReport:
-        """Run the smoke cases on the live version, since nothing but they changed, and note that it passed them."""
-        for planned in plan.steps:
-            if planned.name != SMOKE:
-                self.skip(planned)
-        live_smoke.retest(self.rung, world, self.suite)
-        return reports.unchanged(self.rung, world, plan, self.url)
-
-    def _adopt(self, world: EnvironmentState, plan: DeployPlan, infra_hash: str, config_hash: str) -> DeployReport:
-        """Note the revision of an alias that serves what is wanted, so that the next run needs two calls again."""
-        current, alias = world.ledger.current, world.alias
-        if current is None or alias is None:
-            raise AssertionError("adopting needs an alias and a current release")
-        smoke_key = live_smoke.passed(self.rung, alias, current, self.suite)
-        with self.rung.console.step(RELEASE) as step:
-            new = replace(
-                current,
-                alias_revision=alias.revision,
-                infra_hash=infra_hash,
-                config_hash=config_hash,
-                smoke_key=smoke_key,
-            )
-            self.rung.ledger.set_current(self.rung.environment, new, was=current, holding=self.rung.lock.holding)
-            step.skip(f"version {alias.version} has the wanted image and configuration")
-        return reports.unchanged(self.rung, world, plan, self.url)
+        marks.check_deploy(self.rung, digest, force=self.force)

@@ -50,6 +50,19 @@ def changes(rung: Rung, ledger: Snapshot, latest: FunctionState, served: Functio
     return differences(served.configuration if served else {}, latest.configuration)
 
 
+def to_repair(rung: Rung, ledger: Snapshot, latest: FunctionState, *, infra: str) -> list[str]:
+    """Return what was changed by hand and an apply has to set back before a release; empty for nothing.
+
+    Raises `RefusedError` where `infra` is never.
+    """
+    if not found(ledger, latest):
+        return []
+    changed = changes(rung, ledger, latest)
+    if changed and infra == "never":
+        raise refused(rung, changed, "--infra never forbids to set it back")
+    return changed
+
+
 def refused(rung: Rung, told: Sequence[str], why: str) -> RefusedError:
     """Return the error for a configuration that nobody may publish."""
     where = f"--env {rung.environment} --root service"

@@ -36,11 +36,21 @@ def check(rung: Rung, digest: str, *, force: bool, hint: str) -> None:
     if bad is None:
         return
     if not force:
-        raise RefusedError(
-            f"image {short(digest)} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}",
-            hint=f"{hint}, or take the mark away: `{unmark_command(digest)}`",
-        )
+        raise refused(digest, bad, hint)
     rung.console.warn(f"image {short(digest)} is marked bad ({plain_cause(bad.why)}); released by --force")
+
+
+def check_deploy(rung: Rung, digest: str, *, force: bool) -> None:
+    """Refuse what a deploy would release although it is marked bad."""
+    check(rung, digest, force=force, hint="change the code, release it with --force")
+
+
+def refused(digest: str, bad: Bad, instead: str) -> RefusedError:
+    """Return the one refusal of a digest that is marked bad; `instead` is what may be done about it."""
+    return RefusedError(
+        f"image {short(digest)} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}",
+        hint=f"{instead}, or take the mark away: `{unmark_command(digest)}`",
+    )
 
 
 def unmark_command(digest: str) -> str:

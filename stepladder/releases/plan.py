@@ -1,9 +1,12 @@
-"""What a deploy will do, as data, from what was read. No AWS here: every decision can be tested by itself."""
+"""What a deploy will do, as data, from what was read. No AWS here: every decision can be tested by itself.
+
+One plan has two executors: `acts.Acts` carries it out, `preview.Description` says of each step what it would do.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
@@ -15,7 +18,8 @@ from stepladder.ledger.table import short
 if TYPE_CHECKING:
     from stepladder.releases.ladder_guard import Pin
 
-FOUNDATION, SERVICE, IMAGE, RELEASE, SMOKE = "foundation", "service", "image", "release", "smoke"
+ALIAS, FOUNDATION, SERVICE, IMAGE = "alias", "foundation", "service", "image"
+RELEASE, SMOKE = "release", "smoke"
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class PlannedStep:
 class DeployPlan:
     """The steps in the order of their execution. The first deployment needs the image before the service.
 
-    The smoke cases are a step of their own only where no release runs them.
+    The alias is a step only where it was lost, the smoke cases only where no release runs them.
     """
 
     steps: tuple[PlannedStep, ...]
@@ -76,12 +80,54 @@ class DeployPlan:
         return names.index(IMAGE) < names.index(SERVICE)
 
 
+class DeployExecutor(Protocol):
+    """What a plan is given to: a method for each kind of step, which gets the step whether it acts or not."""
+
+    def alias(self, step: PlannedStep) -> None:
+        """Put the alias back on the version that was released."""
+        ...
+
+    def foundation(self, step: PlannedStep) -> None:
+        """Apply the foundation."""
+        ...
+
+    def service(self, step: PlannedStep) -> None:
+        """Apply the service."""
+        ...
+
+    def image(self, step: PlannedStep) -> None:
+        """Build and push the image, or fetch the one that the rung is bound to."""
+        ...
+
+    def release(self, step: PlannedStep) -> None:
+        """Publish a version, test it, move the alias and record the release."""
+        ...
+
+    def smoke(self, step: PlannedStep) -> None:
+        """Run the smoke cases on the live version."""
+        ...
+
+
+def carry_out(plan: DeployPlan, executor: DeployExecutor) -> None:
+    """Give every step of the plan to the executor, in the plan's order."""
+    for step in plan.steps:
+        getattr(executor, step.name)(step)
+
+
 def make(
-    world: EnvironmentState, wanted: Wanted, infra: str, pin: Pin | None = None, again: str = "", *, environment: str
+    world: EnvironmentState,
+    wanted: Wanted,
+    infra: str,
+    pin: Pin | None = None,
+    again: str = "",
+    *,
+    environment: str,
+    lost_alias: str = "",
 ) -> DeployPlan:
     """Return the plan. `infra` is auto, always or never; a `pin` is the one image that may be released.
 
-    `again` says why the service is to be applied though its inputs are as they were.
+    `again` says why the service is to be applied though its inputs are as they were; `lost_alias` is the version that
+    the alias has to be put back on, which `world` shows as done.
 
     Raises `RefusedError` when `never` forbids what the environment can't do without.
     """
@@ -94,7 +140,8 @@ def make(
     image = _image(world, wanted, pin)
     release = _release(world, image, service)
     order = (service, image) if world.alias else (image, service)
-    return DeployPlan((foundation, *order, release, *_smoke(world, wanted, release)), infra)
+    alias = (PlannedStep(ALIAS, act=True, why=f"version {lost_alias}"),) if lost_alias else ()
+    return DeployPlan((*alias, foundation, *order, release, *_smoke(world, wanted, release)), infra)
 
 
 def _check_applied(environment: str, there: dict[str, bool]) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
+from stepladder.core import names
 from stepladder.core.errors import RefusedError
 from stepladder.ledger.schema import Holder
 from stepladder.releases import drift, marks
 from stepladder.releases.interfaces import Infrastructure
-from stepladder.releases.plan import FOUNDATION, IMAGE, RELEASE, SERVICE, SMOKE, DeployPlan, EnvironmentState
+from stepladder.releases.plan import IMAGE, SERVICE, DeployPlan, EnvironmentState, PlannedStep, carry_out
 from stepladder.releases.release import check_kind
 from stepladder.releases.rung import Rung
-
-_VERBS = {IMAGE: "build and push", RELEASE: "publish, test and move the alias"}
+from stepladder.releases.smoke_suite import Suite
 
 
 @contextlib.contextmanager
@@ -33,40 +34,91 @@ def warn_of_lock(rung: Rung, holder: Holder | None) -> None:
         rung.console.warn(rung.lock.locked(holder).message)
 
 
-def tell(
-    rung: Rung,
-    infra: Infrastructure,
-    world: EnvironmentState,
-    plan: DeployPlan,
-    *,
-    image: str = "",
-    cases: int = 0,
-    force: bool = False,
-) -> None:
-    """Tell each step of a deploy. Raises the first of the refusals that the deploy would meet, after all are told.
+@dataclass
+class Description:
+    """The executor that changes nothing: it says of each step what it would do, from real reads and real plans.
 
-    `image` is the digest that would be released, when it is known without a build; `cases` how many smoke cases there
-    are.
+    `image` is the digest that would be released, when it is known without a build; `suite` are the smoke cases. What
+    would be refused is collected, so that every step is told before the first refusal is raised.
     """
-    verbs = {**_VERBS, SMOKE: f"run {cases} smoke cases on the live version"}
-    refused: list[RefusedError] = []
-    for planned in plan.steps:
-        with rung.console.step(planned.name) as step, _collected(refused) as said:
-            if not planned.act:
-                step.skip(f"nothing to do: {planned.why}")
-            elif planned.name in (FOUNDATION, SERVICE) and world.ledger.exists:
-                step.done(f"would apply: {infra.preview(planned.name, None, step)} ({planned.why})")
-            elif planned.name == IMAGE and image:
-                step.done(f"would release it as it is: {planned.why}")
+
+    rung: Rung
+    infra: Infrastructure
+    world: EnvironmentState
+    plan: DeployPlan
+    suite: Suite
+    image_digest: str = ""
+    force: bool = False
+    refused: list[RefusedError] = field(default_factory=list)
+
+    def execute(self) -> None:
+        """Tell the plan. Raises the first of the refusals that the deploy would meet, after all are told."""
+        carry_out(self.plan, self)
+        for check in (self._check_alias, self._check_mark, self._check_configuration):
+            with _collected(self.refused):
+                check()
+        if self.refused:
+            raise self.refused[0]
+
+    def alias(self, step: PlannedStep) -> None:
+        """Tell of the alias that would be put back."""
+        self._tell(step, f"put alias {names.ALIAS} back on {step.why}", why="it was lost")
+
+    def foundation(self, step: PlannedStep) -> None:
+        """Plan the foundation and tell the changes."""
+        self._root(step)
+
+    def service(self, step: PlannedStep) -> None:
+        """Plan the service and tell the changes."""
+        self._root(step)
+
+    def image(self, step: PlannedStep) -> None:
+        """Tell what would be built or taken."""
+        self._tell(step, "release it as it is" if self.image_digest else "build and push")
+
+    def release(self, step: PlannedStep) -> None:
+        """Tell of the release."""
+        self._tell(step, "publish, test and move the alias")
+
+    def smoke(self, step: PlannedStep) -> None:
+        """Tell how many cases would be run."""
+        self._tell(step, f"run {len(self.suite.cases)} smoke cases on the live version")
+
+    def _root(self, step: PlannedStep) -> None:
+        if not step.act or not self.world.ledger.exists:  # no bucket for a state yet, so nothing to plan with
+            self._tell(step, "apply")
+            return
+        with self.rung.console.step(step.name) as shown, _collected(self.refused) as refused:
+            shown.done(f"would apply: {self.infra.preview(step.name, None, shown)} ({step.why})")
+        if refused:
+            self.rung.console.line(f"  would be refused: {refused[0].message}")
+
+    def _tell(self, step: PlannedStep, verb: str, *, why: str = "") -> None:
+        with self.rung.console.step(step.name) as shown:
+            if step.act:
+                shown.done(f"would {verb}: {why or step.why}")
             else:
-                step.done(f"would {verbs.get(planned.name, 'apply')}: {planned.why}")
-        if said:
-            rung.console.line(f"  would be refused: {said[0].message}")
-    for check in (_shift, _mark, _function):
-        with _collected(refused):
-            check(rung, world, plan, image=image, force=force)
-    if refused:
-        raise refused[0]
+                shown.skip(f"nothing to do: {step.why}")
+
+    def _check_alias(self) -> None:
+        if self.world.alias:
+            self.rung.check_unshifted(self.world.alias, self.rung.active_deployment(), self.world.ledger.current)
+
+    def _check_mark(self) -> None:
+        current = self.world.ledger.current
+        digest = self.image_digest or (current.digest if current and not self.plan.step(IMAGE).act else "")
+        if digest and self.world.ledger.exists:
+            marks.check_deploy(self.rung, digest, force=self.force)
+
+    def _check_configuration(self) -> None:
+        """Look at $LATEST, which a release would publish as it is; an apply before that puts it right."""
+        latest = self.rung.function.read() if self.world.alias and not self.plan.step(SERVICE).act else None
+        if latest is None:
+            return
+        check_kind(self.rung, latest)
+        changed = drift.to_repair(self.rung, self.world.ledger, latest, infra=self.plan.infra)
+        if changed:
+            self.rung.console.line(f"  would apply the service again: changed by hand: {'; '.join(changed)}")
 
 
 @contextlib.contextmanager
@@ -77,30 +129,3 @@ def _collected(refused: list[RefusedError]) -> Iterator[Sequence[RefusedError]]:
     except RefusedError as error:
         own.append(error)
         refused.append(error)
-
-
-def _shift(rung: Rung, world: EnvironmentState, _plan: DeployPlan, **_: object) -> None:
-    if world.alias:
-        rung.check_unshifted(world.alias, rung.active_deployment(), world.ledger.current)
-
-
-def _mark(rung: Rung, world: EnvironmentState, plan: DeployPlan, *, image: str, force: bool) -> None:
-    current = world.ledger.current
-    digest = image or (current.digest if current and not plan.step(IMAGE).act else "")
-    if digest and world.ledger.exists:
-        marks.check(rung, digest, force=force, hint="change the code, release it with --force")
-
-
-def _function(rung: Rung, world: EnvironmentState, plan: DeployPlan, **_: object) -> None:
-    """Look at $LATEST, which a release would publish as it is; an apply before that puts it right."""
-    if not world.alias or plan.step(SERVICE).act:
-        return
-    latest = rung.function.read()
-    if latest is None:
-        return
-    check_kind(rung, latest)
-    if drift.found(world.ledger, latest):
-        told = drift.changes(rung, world.ledger, latest)
-        if plan.infra == "never":
-            raise drift.refused(rung, told, "--infra never forbids to set it back")
-        rung.console.line(f"  would apply the service again: changed by hand: {'; '.join(told)}")

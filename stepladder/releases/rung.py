@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from stepladder.aws_lambda import alias as aliases
+from stepladder.aws_lambda import deployments
 from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import LATEST, FunctionState, LambdaFunction
 from stepladder.core import names
@@ -24,9 +25,6 @@ from stepladder.ledger.schema import Current, Holder
 from stepladder.ledger.table import Ledger
 from stepladder.settings import placeholder
 from stepladder.settings.load import Settings, from_context
-
-ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
-"""The states of a CodeDeploy deployment that may still move traffic; Baking waits for alarms after the last shift."""
 
 _NO_DEPLOYMENTS = frozenset({"ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException"})
 
@@ -125,16 +123,12 @@ class Rung:
     def active_deployment(self) -> str:
         """Return the id of the CodeDeploy deployment under way, or an empty text."""
         try:
-            answer = self.aws.client("codedeploy").list_deployments(
-                applicationName=self.names.codedeploy_application,
-                deploymentGroupName=names.ALIAS,
-                includeOnlyStatuses=list(ACTIVE),
-            )
+            active = deployments.active(self.aws.client("codedeploy"), self.names.codedeploy_application, names.ALIAS)
         except Exception as error:
             if error_code(error) in _NO_DEPLOYMENTS:
                 return ""
             raise
-        return str(next(iter(answer["deployments"]), ""))
+        return next(iter(active), "")
 
     def check_released(self, alias: Alias, current: Current | None) -> None:
         """Refuse a released alias that was put on $LATEST: giving $LATEST a new image would serve it untested.

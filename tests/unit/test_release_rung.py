@@ -9,10 +9,10 @@ import pytest
 from botocore.session import get_session
 
 from localcloud.services.codedeploy import model
+from stepladder.aws_lambda.deployments import ACTIVE
 from stepladder.core import resources
 from stepladder.core.ci import in_ci
 from stepladder.core.names import ALARMS, Names
-from stepladder.releases.rung import ACTIVE
 
 ENDED = {"Succeeded", "Failed", "Stopped"}
 
