@@ -3,7 +3,7 @@
 What Lambda does is kept: memory limit, read-only file system but for /tmp, no /dev/shm, an unprivileged user, at most
 1024 processes and open files, the environment and nothing else
 (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html). Containers are on the host's network, so that
-a Runtime API on loopback is reached. The engine must be this machine's own (`container_engine.ContainerEngine.here`).
+a Runtime API on loopback is reached. The engine must be this machine's own (`ContainerEngine.is_local`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SILENCE, _BUSY, _DRAIN = (
 def engine_answers() -> str:
     """Return the version of an engine that shares this machine's loopback, or an empty string when there is none."""
     reply = container_engine.find()
-    return reply.version if reply and reply.here else ""
+    return reply.version if reply and reply.is_local else ""
 
 
 class ContainerLauncher:

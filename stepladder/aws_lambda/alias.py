@@ -100,7 +100,7 @@ def changed(function: str, now: Alias | None, name: str = names.ALIAS) -> Refuse
     )
 
 
-def told(alias: Alias | None) -> str:
+def described(alias: Alias | None) -> str:
     """Tell what an alias that was just read serves."""
     return f"it serves version {alias.version}{weighted(alias)}" if alias else "it is gone"
 

@@ -20,7 +20,7 @@ _NAMES = {
 }
 
 
-def told(line: str, *, whole: bool = False) -> str:
+def shown(line: str, *, whole: bool = False) -> str:
     """Return what a person is told of a log line: Lambda's own become nothing, its report one summary.
 
     In both formats (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html). `whole`

@@ -73,7 +73,7 @@ def apply(
 
     rung = opened(c, env, "inv tf.apply", as_json=json, acting=True)
     allowed: dict[str, Any] = {"allow_destroy": allow_destroy, "lock_timeout": lock_timeout}
-    with infra.alone(rung), rung.console.step(f"apply {root}") as step:
+    with infra.locked(rung), rung.console.step(f"apply {root}") as step:
         was = infra.before(rung, root)
         outcome = terraform.apply(rung.settings, env, root, aws=rung.aws, step=step, **allowed)
         infra.record(rung, outcome, was)

@@ -39,23 +39,23 @@ def check(settings: Settings | StepladderError, console: Console, root: Path | N
             Check("Dockerfile", act=lambda step: _dockerfile(known, step, console)),
         ]
     checks += [
-        Check("ruff", ("ruff", "check"), told="no fault in the Python files"),
-        Check("format", ("ruff", "format", "--check"), told="the Python files are formatted"),
+        Check("ruff", ("ruff", "check"), success="no fault in the Python files"),
+        Check("format", ("ruff", "format", "--check"), success="the Python files are formatted"),
         Check(
             "terraform",
             ("terraform", "fmt", "-check", "-diff", "-recursive", "terraform"),
             needs="terraform",
-            told="the Terraform files are formatted",
+            success="the Terraform files are formatted",
         ),
     ]
     run_all(checks, where, console)
 
 
-def _settings(told: Settings | StepladderError) -> Check:
+def _settings(loaded: Settings | StepladderError) -> Check:
     def act(step: Step) -> None:
-        if isinstance(told, StepladderError):
-            raise told
-        step.done(f"{len(told.environments)} environments: {', '.join(told.environments)}")
+        if isinstance(loaded, StepladderError):
+            raise loaded
+        step.done(f"{len(loaded.environments)} environments: {', '.join(loaded.environments)}")
 
     return Check("settings", act=act)
 

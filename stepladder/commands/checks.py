@@ -27,7 +27,7 @@ class Check:
     """One program that must exit 0, or one function that raises `StepladderError`.
 
     `needs` names a tool without which the check is skipped, loudly. In CI (CI is set) a skipped check is a failed one,
-    unless it is `optional`. `told` is what a program's success means, in a few words.
+    unless it is `optional`. `success` is what a program's success means, in a few words.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Check:
     cwd: str = "."
     optional: bool = False
     act: Callable[[Step], None] | None = None
-    told: str = ""
+    success: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class ChecksFailedError(BadInputError):
         if alone:
             super().__init__(f"{message}: {alone.message}", hint=alone.hint, problems=_problems(alone))
         else:
-            told = [f"{f.name}: {line}" for f in failures if f.error for line in _lines(f.error)]
-            super().__init__(message, problems=tuple(told))
+            lines = [f"{f.name}: {line}" for f in failures if f.error for line in _lines(f.error)]
+            super().__init__(message, problems=tuple(lines))
         codes = {error.exit_code for error in errors}
         self.exit_code = codes.pop() if len(errors) == len(failures) and len(codes) == 1 else ExitCode.FAILED
 
@@ -118,7 +118,7 @@ def _run(check: Check, root: Path, console: Console) -> CheckFailure | None:
             step.mark = "fail"
             step.done(f"exit {done.code}\n{done.out}{done.err}".rstrip())
             return CheckFailure(check.name)
-        step.done(check.told)
+        step.done(check.success)
     return None
 
 

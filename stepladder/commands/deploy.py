@@ -67,19 +67,19 @@ class Deploy:
         """
         if self.mode not in ("auto", "always", "never"):
             raise BadInputError(f"--infra is {self.mode!r}", hint="allowed: auto, always, never")
-        asked, rung = self.request, self.rung
+        options, rung = self.request, self.rung
         self.acts.skipped_ladder = ladder_guard.skipped(
-            rung.settings, rung.environment, skip_ladder=asked.skip_ladder, why=asked.why
+            rung.settings, rung.environment, skip_ladder=options.skip_ladder, why=options.why
         )
-        with self.pool, preview.foretold(dry_run=asked.dry_run):
-            self.acts.suite = load_suite(rung, no_smoke=asked.no_smoke)
+        with self.pool, preview.foretold(dry_run=options.dry_run):
+            self.acts.suite = load_suite(rung, no_smoke=options.no_smoke)
             world, wanted = self._bound(*self._read())
             plan = self._plan(world, wanted)
             if not plan.acts:
                 return self._unchanged(world, plan)
-            if asked.dry_run:
+            if options.dry_run:
                 return self._preview(world, plan)
-            if asked.no_smoke:
+            if options.no_smoke:
                 rung.console.warn(UNTESTED_WARNING)
             self._check_commit()
             return self._locked(world, wanted, plan)
@@ -174,7 +174,7 @@ class Deploy:
         elif world.alias is None:
             rung.check_account(rung.aws.account())
         wait = WAIT if self.request.wait else 0.0
-        with rung.alone(world.ledger.lock, wait=wait, waiting=self._say_waiting) as was_free:
+        with rung.locked(world.ledger.lock, wait=wait, waiting=self._say_waiting) as was_free:
             before, adopted = world, None
             if not was_free:
                 adopted = self._taken_over()

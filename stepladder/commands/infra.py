@@ -49,13 +49,13 @@ def plan(rung: Rung, root: str, **wanted: Any) -> None:
 
 
 @contextlib.contextmanager
-def alone(rung: Rung) -> Iterator[None]:
+def locked(rung: Rung) -> Iterator[None]:
     """Hold the environment's lock: apply and release never run side by side. Before the first foundation: nothing."""
     snapshot = rung.ledger.snapshot(rung.environment)
     if not snapshot.exists:
         yield
         return
-    with rung.alone(snapshot.lock):
+    with rung.locked(snapshot.lock):
         yield
 
 

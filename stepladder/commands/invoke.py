@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.aws_lambda.lambda_function import NOT_FOUND, InvokeResponse
-from stepladder.aws_lambda.log_lines import told
+from stepladder.aws_lambda.log_lines import shown
 from stepladder.core import names
 from stepladder.core import text as text_files
 from stepladder.core.aws import error_code
@@ -30,7 +30,7 @@ def invoke(
             raise
         raise _not_there(rung, version) from None
     for line in answer.log.splitlines():
-        if text := told(line, whole=whole_log):
+        if text := shown(line, whole=whole_log):
             rung.console.line(rung.console.paint(text, "dim"))
     show(answer.result, rung.console)
     return answer

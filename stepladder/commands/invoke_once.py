@@ -21,7 +21,7 @@ from localcloud.services.lambda_.execution.environments import ExecutionEnvironm
 from localcloud.services.lambda_.execution.logs import Journal, Stream
 from localcloud.services.lambda_.execution.pool import Pool
 from localcloud.services.lambda_.model import LATEST
-from stepladder.aws_lambda.log_lines import told
+from stepladder.aws_lambda.log_lines import shown
 from stepladder.commands.invoke import show
 from stepladder.core.console import Console
 from stepladder.images import pipeline
@@ -141,7 +141,7 @@ class _Printer:
         self._whole = whole
 
     def put(self, _stream: Stream, message: str) -> None:
-        if text := told(message, whole=self._whole):
+        if text := shown(message, whole=self._whole):
             self._console.line(self._console.paint(text, "dim"))
 
 

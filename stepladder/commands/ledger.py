@@ -93,7 +93,7 @@ def rebuild(rung: Rung) -> list[ReleaseEntry]:
     published its version and not yet written its entry.
     """
     snapshot = _snapshot(rung)
-    with rung.alone(snapshot.lock), ThreadPoolExecutor(8, thread_name_prefix="ledger") as pool:
+    with rung.locked(snapshot.lock), ThreadPoolExecutor(8, thread_name_prefix="ledger") as pool:
         alias = rung.alias()
         cut_off.adopt(rung, alias, _snapshot(rung))
         listed = rung.function.versions()
@@ -105,8 +105,8 @@ def rebuild(rung: Rung) -> list[ReleaseEntry]:
         live = alias.version if alias and not alias.weights else ""
         new = rebuilding.rebuild(rung.ledger, rung.environment, versions, live)
     for release in new:
-        told = f"version {release.version} ({short(release.digest)}), {result_words(release.result)}"
-        rung.console.line(f"  release {release.release_id}: {told}")
+        text = f"version {release.version} ({short(release.digest)}), {result_words(release.result)}"
+        rung.console.line(f"  release {release.release_id}: {text}")
     unknown = [release.release_id for release in new if release.result == UNKNOWN]
     if unknown:
         rung.console.warn(

@@ -43,20 +43,20 @@ def promote(desk: Desk, request: Request, *, detach: bool = False) -> dict[str, 
 
 def conclude(desk: Desk, execution: Execution, judged: Verdict, *, how: str = "watched") -> dict[str, Any]:
     """Say how a climb ended and return its record; raise what isn't success."""
-    told = record(execution, judged, how, execution.input["digest"])
+    result = record(execution, judged, how, execution.input["digest"])
     kept = closing.moved(desk, execution, judged)
     failure = verdict.failure(desk, execution, judged)
     if failure:
-        told["exceptions"] = closing.show_exceptions(desk, execution, judged)
+        result["exceptions"] = closing.show_exceptions(desk, execution, judged)
         closing.show_undo(desk, kept)
-        failure.record = told
+        failure.record = result
         _blame_infrastructure(desk, judged, failure)
         raise failure
     if execution.input.get("untested"):
         desk.console.warn(f"{short(execution.input['digest'])} climbed {execution.input['untested']}")
     closing.show_undo(desk, kept)
     closing.show_promoted(desk, execution, kept)
-    return told
+    return result
 
 
 def _blame_infrastructure(desk: Desk, judged: Verdict, failure: StepladderError) -> None:
@@ -73,17 +73,17 @@ def _blame_infrastructure(desk: Desk, judged: Verdict, failure: StepladderError)
 def record(execution: Execution | None, judged: Verdict | None, how: str, digest: str) -> dict[str, Any]:
     """Return a climb as one JSON record."""
     outcome = judged.outcome if judged else ("unchanged" if how == "unchanged" else "climbing")
-    told: dict[str, Any] = {"outcome": outcome, "how": how, "digest": digest}
+    result: dict[str, Any] = {"outcome": outcome, "how": how, "digest": digest}
     if execution:
-        told |= {
+        result |= {
             "execution_arn": execution.arn,
             "name": execution.name,
             "release_id": execution.input["release_id"],
             "git_commit": execution.input["git_commit"],
         }
     if judged:
-        told["targets"] = [dict(target) for target in judged.targets]
-    return told
+        result["targets"] = [dict(target) for target in judged.targets]
+    return result
 
 
 def _tell(desk: Desk, started: Started, found: Survey, applied: tuple[str, ...]) -> None:

@@ -44,7 +44,7 @@ def release(
         rung.console.warn(UNTESTED_WARNING)
     suite = load_suite(rung, no_smoke=no_smoke)
     image = registered.read(rung, wanted, pin.origin if pin else None)
-    with rung.alone(snapshot.lock) as was_free:
+    with rung.locked(snapshot.lock) as was_free:
         if not was_free:
             alias, snapshot = _read(rung)
             if cut_off.adopt(rung, alias, snapshot):
@@ -67,9 +67,11 @@ def release(
             after=snapshot.current.release_id if snapshot.current else "",
         )
         done = releases.release(rung, target, alias, latest, suite.cases)
-    said = f", {done.release.remarks}" if done.release.remarks else ""
+    remarks = f", {done.release.remarks}" if done.release.remarks else ""
     rung.console.line()
-    rung.console.line(f"{rung.environment}: version {alias.version} -> {done.release.version} ({short(wanted)}){said}")
+    rung.console.line(
+        f"{rung.environment}: version {alias.version} -> {done.release.version} ({short(wanted)}){remarks}"
+    )
     return done
 
 

@@ -64,7 +64,7 @@ class Rollback:
             target = targets.choose(found, self.to)
             leaving = found.leaving(target)
             now = pool.submit(rung.function.read, leaving)
-            there = pool.submit(targets.image_there, target.digest)
+            there = pool.submit(targets.has_image, target.digest)
             version = targets.check(target, rung.function.read(target.version), image=there.result())
             served = now.result()
         changed = tuple(differences(served.configuration if served else {}, version.configuration))

@@ -204,11 +204,13 @@ def _drift(
 ) -> str:
     """Say where reality and ledger differ, the worst first; empty when they agree."""
     if ledger.current is None:
-        return "; ".join(filter(None, ("the ledger knows of no release", cut_off.told(ledger.lock, alias, ledger))))
+        return "; ".join(
+            filter(None, ("the ledger knows of no release", cut_off.explanation(ledger.lock, alias, ledger)))
+        )
     if ledger.current.version != alias.version:
-        why = cut_off.told(ledger.lock, alias, ledger)
-        said = f"the alias serves version {alias.version}, the ledger says {ledger.current.version}"
-        return f"{said}: {why}" if why else said
+        why = cut_off.explanation(ledger.lock, alias, ledger)
+        text = f"the alias serves version {alias.version}, the ledger says {ledger.current.version}"
+        return f"{text}: {why}" if why else text
     if served and served.digest and served.digest != ledger.current.digest:
         return f"version {alias.version} has image {short(served.digest)}, the ledger another"
     if latest and drifts.found(ledger, latest):
@@ -272,15 +274,15 @@ def _print(console: Console, found: list[RungStatus], now: float) -> None:
 
 def _print_mark(console: Console, environment: str, mark: BadMark, now: float) -> None:
     who = f"{mark.by}, {ago(mark.marked_at, now)} ago"
-    said = f"{environment}: image {short(mark.digest)} of version {mark.version} is marked bad by {who}"
-    console.warn(console.brief(f"{said}: {plain_cause(mark.why)}", taken=_WARNING))
+    text = f"{environment}: image {short(mark.digest)} of version {mark.version} is marked bad by {who}"
+    console.warn(console.brief(f"{text}: {plain_cause(mark.why)}", taken=_WARNING))
     console.hint(f"if it is good after all: `{marks.unmark_command(mark.digest)}`")
 
 
 def _print_failure(console: Console, status: RungStatus) -> None:
     release, _, cause = status.last_failure.partition(": ")
-    said = f"{status.environment}: the last release {result_words(status.last_result)}: {plain_cause(cause)}"
-    shown = console.brief(said, taken=_WARNING)
+    text = f"{status.environment}: the last release {result_words(status.last_result)}: {plain_cause(cause)}"
+    shown = console.brief(text, taken=_WARNING)
     console.warn(shown)
-    if shown != said:
+    if shown != text:
         console.hint(f"all of it: `inv ledger --env {status.environment} --release {release}`")

@@ -13,20 +13,20 @@ from stepladder.promotion.watch import watch
 def stopped(desk: Desk, execution: Execution, why: str) -> dict[str, Any]:
     """Stop a climb and report it. A rollback is what was asked for; only one that failed is an error."""
     ended, judged = stop.stop(desk, execution, why)
-    told = promote.record(ended, judged, "stopped", ended.input["digest"])
+    result = promote.record(ended, judged, "stopped", ended.input["digest"])
     if judged.outcome == "rollback_failed":
         failure = outcome.failure(desk, ended, judged)
         if failure:
-            failure.record = told
+            failure.record = result
             raise failure
     closing.show_undo(desk, closing.moved(desk, ended, judged))
-    said = {
+    endings = {
         "promoted": "it had succeeded before it could be stopped",
         "rolled_back": "rolled back, and verified",
         "refused": "nothing had moved",
     }
-    desk.console.line(f"climb {ended.name} is stopped: {said.get(judged.outcome, judged.outcome)}")
-    return told
+    desk.console.line(f"climb {ended.name} is stopped: {endings.get(judged.outcome, judged.outcome)}")
+    return result
 
 
 def redriven(desk: Desk, execution: Execution, *, detach: bool) -> dict[str, Any]:

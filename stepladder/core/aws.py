@@ -222,9 +222,11 @@ def _unusable(error: Exception) -> NotReadyError | None:
 
 def _login_hint() -> str:
     """Name a profile by which everything takes the session of `aws login`, Terraform older than 1.15 too."""
-    told = f"aws configure export-credentials --profile {os.environ.get('AWS_PROFILE') or 'default'} --format process"
+    command = (
+        f"aws configure export-credentials --profile {os.environ.get('AWS_PROFILE') or 'default'} --format process"
+    )
     return (
-        f"let the AWS CLI give it: `aws configure set credential_process '{told}' --profile stepladder`, then "
+        f"let the AWS CLI give it: `aws configure set credential_process '{command}' --profile stepladder`, then "
         "`export AWS_PROFILE=stepladder`; Terraform older than 1.15 needs that too"
     )
 

@@ -222,7 +222,7 @@ class Console:
         with self._lock:
             self._running.append(step)
         try:
-            with self._told(step, started):
+            with self._shown(step, started):
                 yield step
         except BaseException:
             step.mark = "fail"
@@ -233,7 +233,7 @@ class Console:
             self._finish(step, time.monotonic() - started)
 
     @contextlib.contextmanager
-    def _told(self, step: Step, started: float) -> Iterator[None]:
+    def _shown(self, step: Step, started: float) -> Iterator[None]:
         """Say that a step is under way: by a spinner where somebody watches, else by a line now and then."""
         if not self.live:
             PULSE.add(step, lambda: self._beat(step, started))
@@ -308,8 +308,8 @@ def _painted(text: str, colour: str) -> str:
 def _width(stream: TextIO) -> int | None:
     """Return a terminal's width; None for what is none, unless `COLUMNS` says one."""
     with contextlib.suppress(ValueError):
-        if (said := int(os.environ.get("COLUMNS", ""))) > 0:
-            return said
+        if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
+            return columns
     if not stream.isatty():
         return None
     with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -34,7 +34,7 @@ class ContainerEngine:
 
     version: str
     architecture: str
-    here: bool
+    is_local: bool
 
 
 def address() -> str:

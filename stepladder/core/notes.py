@@ -17,19 +17,19 @@ def is_new(build_dir: Path, topic: str, text: str) -> bool:
     A folder that can't be written has every note said each time.
     """
     path = build_dir / FILE
-    said = files.read_json(path)
-    if said.get(topic) == text:
+    remembered = files.read_json(path)
+    if remembered.get(topic) == text:
         return False
     with contextlib.suppress(OSError):
-        files.write_json(path, {**said, topic: text})
+        files.write_json(path, {**remembered, topic: text})
     return True
 
 
 def once(build_dir: Path, topic: str, say: Callable[[str], None]) -> Callable[[str], None]:
     """Return a `say` that is silent about what this checkout was told already on that topic."""
 
-    def told(text: str) -> None:
+    def say_once(text: str) -> None:
         if is_new(build_dir, topic, text):
             say(text)
 
-    return told
+    return say_once

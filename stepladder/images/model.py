@@ -109,8 +109,8 @@ class LocalImage:
     def summary(self) -> dict[str, object]:
         """Return what `inv image --json` prints."""
         parts = [blob.descriptor() for blob in self.layers]
-        told = {"builder": self.builder, "digest": self.digest, "id": self.config.digest, "layers": parts}
-        return {"architecture": self.architecture, "base": self.base, "size": self.size, **told}
+        details = {"builder": self.builder, "digest": self.digest, "id": self.config.digest, "layers": parts}
+        return {"architecture": self.architecture, "base": self.base, "size": self.size, **details}
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ class EngineImage:
 
     def summary(self) -> dict[str, object]:
         """Return what `inv image --json` prints. The digest comes with the push."""
-        told = {"builder": self.builder, "digest": None, "id": self.id, "layers": None}
-        return {"architecture": self.architecture, "base": self.base, "size": self.size, **told}
+        details = {"builder": self.builder, "digest": None, "id": self.id, "layers": None}
+        return {"architecture": self.architecture, "base": self.base, "size": self.size, **details}
 
 
 Built = LocalImage | EngineImage

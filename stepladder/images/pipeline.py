@@ -14,7 +14,7 @@ from stepladder.images.context import files
 from stepladder.images.model import Built, BuiltImage
 from stepladder.images.registry import ecr
 from stepladder.images.registry.client import NAME_UNKNOWN
-from stepladder.images.registry.push import taken
+from stepladder.images.registry.push import tag_taken
 from stepladder.images.requirements import lock
 from stepladder.settings.load import Settings
 
@@ -97,7 +97,7 @@ def _tagged(job: BuildJob) -> BuiltImage | None:
     if found is None:
         return None
     if found.key != job.key:
-        raise taken(repository.name, tag, found.digest)
+        raise tag_taken(repository.name, tag, found.digest)
     if job.pull:
         return None
     check.check_layers(found)

@@ -64,7 +64,7 @@ def prepare(
     with contextlib.ExitStack() as held:
         for name in services:
             if snapshots[name].exists:
-                held.enter_context(desk.at(name).alone(snapshots[name].lock))
+                held.enter_context(desk.at(name).locked(snapshots[name].lock))
         works = [_planned(work, digest, roots) for work in _ready(works, roots)]
         _check_destroys(works, digest)
         if not infra:
@@ -74,7 +74,7 @@ def prepare(
         bring(desk, digest)  # a function is created from the image in its own location's repository
         for work in (each for each in works if each.root == SERVICE):
             if not work.rung.lock.held:  # its ledger was made a moment ago
-                held.enter_context(work.rung.alone(None))
+                held.enter_context(work.rung.locked(None))
             _apply(work, digest, roots)
     return tuple(services)
 

@@ -169,7 +169,7 @@ class Acts:
     def _lacks_live_image(self) -> bool:
         """Say whether the repository, which the foundation has just applied, lacks the live image of these files."""
         digest = self._live_image.rpartition("@")[2]
-        return bool(digest and not self.pin and FOUNDATION in self.applied and not self.rung.image_there(digest))
+        return bool(digest and not self.pin and FOUNDATION in self.applied and not self.rung.has_image(digest))
 
     def _prepared(self, step: PlannedStep) -> ReleaseImage:
         """Prepare the image; when the repository is gone, make it again by the foundation that made it."""

@@ -30,8 +30,8 @@ class Pending:
 
     def text(self) -> str:
         """Return it as a lock holds it."""
-        told = {"release": asdict(self.release), "current": asdict(self.current)}
-        return json.dumps(told | ({"bad": [self.bad[0], asdict(self.bad[1])]} if self.bad else {}))
+        document = {"release": asdict(self.release), "current": asdict(self.current)}
+        return json.dumps(document | ({"bad": [self.bad[0], asdict(self.bad[1])]} if self.bad else {}))
 
 
 def pending(holder: Holder | None) -> Pending | None:
@@ -39,9 +39,9 @@ def pending(holder: Holder | None) -> Pending | None:
     if holder is None or not holder.pending:
         return None
     try:
-        told: dict[str, Any] = json.loads(holder.pending)
-        bad = (str(told["bad"][0]), Bad(**told["bad"][1])) if "bad" in told else None
-        return Pending(ReleaseEntry(**told["release"]), Current(**told["current"]), bad)
+        document: dict[str, Any] = json.loads(holder.pending)
+        bad = (str(document["bad"][0]), Bad(**document["bad"][1])) if "bad" in document else None
+        return Pending(ReleaseEntry(**document["release"]), Current(**document["current"]), bad)
     except (KeyError, TypeError, ValueError, IndexError):
         return None
 
@@ -54,7 +54,7 @@ def found(holder: Holder | None, alias: Alias | None, ledger: Snapshot) -> Pendi
     return pending(holder)
 
 
-def told(holder: Holder | None, alias: Alias, ledger: Snapshot) -> str:
+def explanation(holder: Holder | None, alias: Alias, ledger: Snapshot) -> str:
     """Explain an alias that the ledger doesn't know by the lock; empty when it doesn't explain it either."""
     unwritten = found(holder, alias, ledger)
     if holder is None or unwritten is None:

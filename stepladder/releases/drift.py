@@ -63,11 +63,11 @@ def to_repair(rung: Rung, ledger: Snapshot, latest: FunctionState, *, infra: str
     return changed
 
 
-def refused(rung: Rung, told: Sequence[str], why: str) -> RefusedError:
+def refused(rung: Rung, changed: Sequence[str], why: str) -> RefusedError:
     """Return the error for a configuration that nobody may publish."""
     where = f"--env {rung.environment} --root service"
     return RefusedError(
-        f"the configuration of {rung.names.function} was changed by hand, and {why}: {'; '.join(told) or 'unknown'}",
+        f"the configuration of {rung.names.function} was changed by hand, and {why}: {'; '.join(changed) or 'unknown'}",
         hint=f"nothing was published; set it back: `inv tf.plan {where}`, `inv tf.apply {where}`; "
         f"or keep what Terraform leaves alone: `inv deploy --env {rung.environment} --infra always`",
     )

@@ -61,7 +61,7 @@ def pin(rung: Rung, alias: Alias | None, ledger: Snapshot, input_key: str, *, fo
     current = ledger.current
     if current and alias and alias.version != LATEST:
         return _kept(rung, current, input_key)
-    if current and (rung.released_version(current) or rung.image_there(current.digest)):
+    if current and (rung.released_version(current) or rung.has_image(current.digest)):
         return Pin(current.digest, rung, f"{rung.environment} served {short(current.digest)}")
     served = _served(rung, alias) if alias else None
     if served:
@@ -113,48 +113,48 @@ def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
     """Return the one image that these environments serve; None when none of them was released and none `must` be."""
     found: list[Pin] = []
     for name in names:
-        there = rung.beside(name)
-        alias = there.alias()
+        other = rung.sibling(name)
+        alias = other.alias()
         if alias is None:
-            there.check_account(there.aws.account())  # what another account can't show isn't "never released"
-        served = _served(there, alias) if alias else None
+            other.check_account(other.aws.account())  # what another account can't show isn't "never released"
+        served = _served(other, alias) if alias else None
         if served:
-            found.append(_pin(there, served))
+            found.append(_pin(other, served))
         elif must:
             raise RefusedError(
                 f"{rung.environment} was never released, and neither was {name} below it",
                 hint=f"begin there: `inv deploy --env {name}`",
             )
     if len({pin.digest for pin in found}) > 1:
-        said = ", ".join(pin.why for pin in found)
+        served_by = ", ".join(pin.why for pin in found)
         raise RefusedError(
-            f"the targets of a rung don't serve one image: {said}",
+            f"the targets of a rung don't serve one image: {served_by}",
             hint="promote one to all of them: `inv promote`",
         )
     return next(iter(found), None)
 
 
-def _pin(there: Rung, served: FunctionState) -> Pin:
-    told = next((part[4:] for part in served.description.split() if part.startswith("git=")), "")
-    return Pin(served.digest, there, f"{there.environment} serves {short(served.digest)}", told)
+def _pin(other: Rung, served: FunctionState) -> Pin:
+    commit = next((part[4:] for part in served.description.split() if part.startswith("git=")), "")
+    return Pin(served.digest, other, f"{other.environment} serves {short(served.digest)}", commit)
 
 
-def _served(there: Rung, alias: Alias) -> FunctionState | None:
+def _served(other: Rung, alias: Alias) -> FunctionState | None:
     """Return the version that a rung serves to everybody; None when it was never released. Refuses one in motion."""
     if alias.version == LATEST:
         return None
-    deployment = there.active_deployment()
+    deployment = other.active_deployment()
     if deployment or alias.weights:
         raise RefusedError(
-            f"{there.environment} serves no single version: {alias.version}{aliases.weighted(alias)}"
+            f"{other.environment} serves no single version: {alias.version}{aliases.weighted(alias)}"
             + (f", deployment {deployment} is under way" if deployment else ""),
-            hint=f"wait for it, or return: `inv rollback --env {there.environment}`",
+            hint=f"wait for it, or return: `inv rollback --env {other.environment}`",
         )
-    state = there.function.read(alias.version)
+    state = other.function.read(alias.version)
     if state is None or not state.digest:
         raise RefusedError(
-            f"version {alias.version} of {there.names.function} doesn't tell its image",
-            hint=f"release one on {there.environment}: `inv deploy --env {there.environment}`",
+            f"version {alias.version} of {other.names.function} doesn't tell its image",
+            hint=f"release one on {other.environment}: `inv deploy --env {other.environment}`",
         )
     return state
 

@@ -52,7 +52,7 @@ def smoke(rung: Rung, version: str = "") -> dict[str, Any]:
         failed = [outcome for outcome in outcomes if not outcome.passed]
         step.done(f"{len(outcomes) - len(failed)} of {len(outcomes)} pass on version {served} ({short(digest) or '?'})")
         step.mark = "fail" if failed else "ok"
-    told = {
+    record = {
         "environment": rung.environment,
         "version": served,
         "digest": digest,
@@ -67,9 +67,9 @@ def smoke(rung: Rung, version: str = "") -> dict[str, Any]:
             f"version {served} of {rung.environment} fails {len(failed)} of {len(outcomes)} smoke cases",
             hint=f"call it yourself: `inv function.invoke --env {rung.environment} --version '{served}'`",
         )
-        error.record = told
+        error.record = record
         raise error
-    return told
+    return record
 
 
 def _subject(rung: Rung, version: str) -> tuple[str, str, str]:

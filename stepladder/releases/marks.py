@@ -32,7 +32,7 @@ class ImageQuery:
 
 def check(rung: Rung, digest: str, *, force: bool, hint: str) -> None:
     """Refuse a digest that any place's ledger marks as bad, the rung's own first; with `force` only warn."""
-    bad = rung.ledger.is_bad(digest) or _elsewhere(rung, digest)
+    bad = rung.ledger.is_bad(digest) or _at_other_locations(rung, digest)
     if bad is None:
         return
     if not force:
@@ -76,20 +76,20 @@ def known(rungs: Sequence[Rung], digests: Collection[str]) -> dict[str, Bad]:
     """
     if not digests:
         return {}
-    here = {rung.environment: rung for rung in rungs}
-    return _known([here.get(name) or rungs[0].beside(name) for name in places(rungs[0].settings)], digests)
+    own = {rung.environment: rung for rung in rungs}
+    return _known([own.get(name) or rungs[0].sibling(name) for name in places(rungs[0].settings)], digests)
 
 
-def _elsewhere(rung: Rung, digest: str) -> Bad | None:
+def _at_other_locations(rung: Rung, digest: str) -> Bad | None:
     """Return the mark that a digest has in the ledger of another place; no call where there is one place only."""
     settings = rung.settings
-    here = (rung.names.account, rung.names.region)
+    own = (rung.names.account, rung.names.region)
     others = [
         name
         for name in places(settings)
-        if (settings.environment(name).account, settings.environment(name).region) != here
+        if (settings.environment(name).account, settings.environment(name).region) != own
     ]
-    return _known([rung.beside(name) for name in others], {digest}).get(digest) if others else None
+    return _known([rung.sibling(name) for name in others], {digest}).get(digest) if others else None
 
 
 def _known(ledgers: Sequence[Rung], digests: Collection[str]) -> dict[str, Bad]:
@@ -112,13 +112,13 @@ def unmark(rung: Rung, image: ImageQuery, why: str = "") -> dict[str, Any]:
     Raises `BadInputError` when the image isn't named clearly. Where a place can't be reached, the others are done
     first; the error then carries the record.
     """
-    ledgers = [rung.beside(name) for name in places(rung.settings)]
+    ledgers = [rung.sibling(name) for name in places(rung.settings)]
     digest = _digest(ledgers, image)
-    told: dict[str, Any] = {"digest": digest, "by": rung.requested_by, "why": why, "unmarked": []}
+    record: dict[str, Any] = {"digest": digest, "by": rung.requested_by, "why": why, "unmarked": []}
     failed: list[tuple[Rung, Exception]] = []
     for place in ledgers:
         try:
-            told["unmarked"] += _unmark(place, digest, why)
+            record["unmarked"] += _unmark(place, digest, why)
         except Exception as error:  # noqa: BLE001 - told below
             failed.append((place, error))
     if len(failed) == len(ledgers):
@@ -130,11 +130,11 @@ def unmark(rung: Rung, image: ImageQuery, why: str = "") -> dict[str, Any]:
             f"the mark of image {short(digest)} may be left in {left}: {error_code(why_not) or why_not}",
             hint=f"with credentials that reach {first.environment}, run the same command again",
         )
-        raised.record = told
+        raised.record = record
         raise raised from why_not
-    if not told["unmarked"]:
+    if not record["unmarked"]:
         rung.console.line(f"nothing to do: image {short(digest)} is not marked bad")
-    return told
+    return record
 
 
 def _unmark(place: Rung, digest: str, why: str) -> Iterator[dict[str, str]]:

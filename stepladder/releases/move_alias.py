@@ -32,13 +32,13 @@ def move(rung: Rung, alias: Alias, version: str, *, put_back: bool = True) -> Al
             step.skip(f"{names.ALIAS} serves version {version} already")
             return now
         moved = _point(rung, alias, version)
-        now, why = _look(rung)
+        now, why = _read(rung)
         if not now or not now.serves(version):
             problem = f"alias {names.ALIAS} of {rung.names.function} was moved to version {version} but isn't verified"
-            problem = f"{problem}: {why or aliases.told(now)}"
+            problem = f"{problem}: {why or aliases.described(now)}"
             if put_back:
                 _put_back(rung, alias, moved, problem)
-            raise _look_now(rung, problem)
+            raise _failed(rung, problem)
         step.done(f"{names.ALIAS}: {alias.version} -> {version}, verified")
         return now
 
@@ -50,22 +50,22 @@ def _point(rung: Rung, alias: Alias, version: str) -> Alias:
     except StepladderError:
         raise
     except Exception as error:
-        now, why = _look(rung)
+        now, why = _read(rung)
         if why:
-            raise _look_now(
+            raise _failed(
                 rung,
                 f"alias {names.ALIAS} of {rung.names.function} may serve version {version} or {alias.version}: "
-                f"moving it ended with {_told(error)}, and it can't be read: {why}",
+                f"moving it ended with {_reason(error)}, and it can't be read: {why}",
             ) from error
         if now and now.revision == alias.revision:
             raise  # it didn't move, so what AWS said is all there is to say
         if now and now.serves(version):
-            rung.console.warn(f"UpdateAlias ended with {_told(error)}, but the alias serves version {version}")
+            rung.console.warn(f"UpdateAlias ended with {_reason(error)}, but the alias serves version {version}")
             return now
         raise aliases.changed(rung.names.function, now) from error
 
 
-def _look(rung: Rung) -> tuple[Alias | None, str]:
+def _read(rung: Rung) -> tuple[Alias | None, str]:
     """Read the alias with patience; the text says why it can't be read, and is empty when it can."""
     try:
         read = retrying(
@@ -75,7 +75,7 @@ def _look(rung: Rung) -> tuple[Alias | None, str]:
             passes=passes_or_unreachable,
         )
     except Exception as error:  # noqa: BLE001 - not read is not read, whatever the reason
-        return None, _told(error)
+        return None, _reason(error)
     return read, ""
 
 
@@ -85,21 +85,21 @@ def _put_back(rung: Rung, before: Alias, moved: Alias, problem: str) -> None:
         now = aliases.read(rung.lambda_client, rung.names.function) or moved
         aliases.move(rung.lambda_client, rung.names.function, before.version, revision=now.revision, clock=rung.clock)
     except Exception as error:
-        raise _look_now(rung, f"{problem}, and putting it back to {before.version} failed: {_told(error)}") from error
-    back, _ = _look(rung)
+        raise _failed(rung, f"{problem}, and putting it back to {before.version} failed: {_reason(error)}") from error
+    back, _ = _read(rung)
     if not back or not back.serves(before.version):
-        raise _look_now(rung, f"{problem}, and neither is its return to {before.version}")
+        raise _failed(rung, f"{problem}, and neither is its return to {before.version}")
     raise RolledBackError(
         f"{problem}; it serves version {before.version} again, verified",
         hint="somebody else may be moving it; look at `inv status`, then run the same command again",
     )
 
 
-def _look_now(rung: Rung, problem: str) -> RollbackFailedError:
+def _failed(rung: Rung, problem: str) -> RollbackFailedError:
     return RollbackFailedError(
         problem, hint=f"look now: `inv status --env {rung.environment}`; then `inv rollback --env {rung.environment}`"
     )
 
 
-def _told(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return error_code(error) or getattr(error, "message", "") or str(error)

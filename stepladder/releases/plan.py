@@ -133,8 +133,8 @@ def make(
     """
     if infra == "never":
         _check_applied(environment, {FOUNDATION: world.ledger.exists, SERVICE: world.alias is not None})
-    foundation = _root(FOUNDATION, world.ledger.foundation, wanted.foundation_hash, infra, there=world.ledger.exists)
-    service = _root(SERVICE, world.ledger.infra, wanted.service_hash, infra, there=world.alias is not None)
+    foundation = _root(FOUNDATION, world.ledger.foundation, wanted.foundation_hash, infra, exists=world.ledger.exists)
+    service = _root(SERVICE, world.ledger.infra, wanted.service_hash, infra, exists=world.alias is not None)
     if again and infra != "never":
         service = PlannedStep(SERVICE, act=True, why=again)
     image = _image(world, wanted, pin)
@@ -144,21 +144,21 @@ def make(
     return DeployPlan((*alias, foundation, *order, release, *_smoke(world, wanted, release)), infra)
 
 
-def _check_applied(environment: str, there: dict[str, bool]) -> None:
-    for name in (name for name, applied in there.items() if not applied):
+def _check_applied(environment: str, exists: dict[str, bool]) -> None:
+    for name in (name for name, applied in exists.items() if not applied):
         raise RefusedError(
             f"the {name} of {environment} has not been applied, and --infra never forbids it",
             hint=f"let it be applied: `inv deploy --env {environment} --infra auto`",
         )
 
 
-def _root(name: str, applied: InfraRecord | None, wanted: str, infra: str, *, there: bool) -> PlannedStep:
+def _root(name: str, applied: InfraRecord | None, wanted: str, infra: str, *, exists: bool) -> PlannedStep:
     if infra == "never":
         same = applied and applied.input_hash == wanted
         return PlannedStep(
             name, act=False, why="unchanged" if same else "differs from the last apply, left (--infra never)"
         )
-    if not there:
+    if not exists:
         return PlannedStep(name, act=True, why="not there yet")
     if infra == "always":
         return PlannedStep(name, act=True, why="--infra always")

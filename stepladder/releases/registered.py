@@ -21,10 +21,10 @@ def read(rung: Rung, digest: str, origin: Rung | None = None) -> ReleaseImage:
     from stepladder.images.model import LABEL_REVISION
     from stepladder.images.registry import ecr
 
-    here = rung.names
-    if origin and (origin.names.account, origin.names.region) != (here.account, here.region):
-        images.copy((origin.aws, origin.names), (rung.aws, here), digest, rung.settings.build_dir)
-    repository = ecr.connect(rung.aws, here)
+    own = rung.names
+    if origin and (origin.names.account, origin.names.region) != (own.account, own.region):
+        images.copy((origin.aws, origin.names), (rung.aws, own), digest, rung.settings.build_dir)
+    repository = ecr.connect(rung.aws, own)
     found = check.read(repository.registry, repository.name, digest)
     if found is None:
         raise RefusedError(

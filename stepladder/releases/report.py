@@ -45,9 +45,9 @@ def unchanged(rung: Rung, world: EnvironmentState, plan: DeployPlan, url: str) -
     applied = plan.step(SERVICE).act or plan.step(FOUNDATION).act
     rung.console.line()
     tested = next((step for step in plan.steps if step.name == SMOKE and step.act), None)
-    said = "infrastructure applied, no release needed" if applied else "nothing to do"
-    said = f"the smoke cases pass ({tested.why})" if tested and not applied else said
-    rung.console.line(f"{rung.environment}: {said}, version {current.version} is live ({short(current.digest)})")
+    summary = "infrastructure applied, no release needed" if applied else "nothing to do"
+    summary = f"the smoke cases pass ({tested.why})" if tested and not applied else summary
+    rung.console.line(f"{rung.environment}: {summary}, version {current.version} is live ({short(current.digest)})")
     _say_url(rung, url)
     return DeployReport(
         rung.environment,
@@ -81,12 +81,12 @@ def released(rung: Rung, done: Released, world: EnvironmentState, plan: DeployPl
     before = world.ledger.current.digest if world.ledger.current else ""
     console.line()
     first = not entry.previous_version
-    said = f", {entry.remarks}" if entry.remarks else ""
+    summary = f", {entry.remarks}" if entry.remarks else ""
     if done.moved and not first:
         images = f"{short(before) or '?'} -> {short(entry.digest)}" if before != entry.digest else "same image"
-        console.line(f"{entry.environment}: version {entry.previous_version} -> {entry.version} ({images}){said}")
+        console.line(f"{entry.environment}: version {entry.previous_version} -> {entry.version} ({images}){summary}")
     else:
-        console.line(f"{entry.environment}: version {entry.version} is live ({short(entry.digest)}){said}")
+        console.line(f"{entry.environment}: version {entry.version} is live ({short(entry.digest)}){summary}")
     _say_url(rung, url)
     if done.moved and not first:
         console.line(f"undo: `inv rollback --env {entry.environment}`")

@@ -31,7 +31,7 @@ def images(rung: Rung, keep: int) -> Mapping[str, str]:
     """
     rung.check_account(rung.aws.account())
     reasons: dict[str, str] = {}
-    for at in _beside(rung):
+    for at in _at_same_location(rung):
         function = LambdaFunction(rung.lambda_client, at.function, clock=rung.clock)
         for digest in rung.ledger.protected_digests([at.environment], keep=keep):
             reasons.setdefault(digest, RELEASED)
@@ -41,15 +41,15 @@ def images(rung: Rung, keep: int) -> Mapping[str, str]:
     return reasons
 
 
-def _beside(rung: Rung) -> list[names.Names]:
+def _at_same_location(rung: Rung) -> list[names.Names]:
     """Return the environments of the repository: those of the settings, and those that only the ledger knows.
 
     An older checkout may not know the newest environment yet; it must not delete what that one runs.
     """
-    here, known = rung.names, rung.settings.environments
-    found = {e.name for e in known.values() if (e.account, e.region) == (here.account, here.region)}
+    own, known = rung.names, rung.settings.environments
+    found = {e.name for e in known.values() if (e.account, e.region) == (own.account, own.region)}
     found |= {name for name in _recorded(rung.ledger) if name not in known}
-    return [names.Names(here.project, name, here.account, here.region) for name in sorted(found)]
+    return [names.Names(own.project, name, own.account, own.region) for name in sorted(found)]
 
 
 def _recorded(ledger: Ledger) -> set[str]:

@@ -62,7 +62,7 @@ class RollbackActs:
         found = self.plan.found
         seen = None if found.deployment else found.ledger.lock
         wait = SETTLE_DEADLINE if found.deployment else 0.0
-        self._held.enter_context(self.rung.alone(seen, wait=wait, waiting=self._say_waiting))
+        self._held.enter_context(self.rung.locked(seen, wait=wait, waiting=self._say_waiting))
         # otherwise the alias stays as it was read with the target: whoever moved it since makes its guard fail
         self._alias = (self.rung.alias() if found.deployment else None) or found.alias
         self._entry = self._begun(after=self._adopted(self._alias))

@@ -121,14 +121,14 @@ class Targets:
     def _targets(self, candidates: tuple[ReleaseEntry, ...]) -> str:
         """List the releases whose version and image still exist, newest first."""
         published = {state.version for state in self.rung.function.versions()}
-        told, seen = [], set()
+        choices, seen = [], set()
         for release in candidates[:TOLD]:
-            if release.version in published and release.version not in seen and self.image_there(release.digest):
+            if release.version in published and release.version not in seen and self.has_image(release.digest):
                 seen.add(release.version)
-                told.append(f"--to {release.release_id} (version {release.version}, {short(release.digest)})")
-        return ", ".join(told) or "none"
+                choices.append(f"--to {release.release_id} (version {release.version}, {short(release.digest)})")
+        return ", ".join(choices) or "none"
 
-    def image_there(self, digest: str) -> bool:
+    def has_image(self, digest: str) -> bool:
         """Say whether the image is still in ECR."""
         from stepladder.images.registry import ecr
 

@@ -74,10 +74,10 @@ class Rung:
         """The environment's lock; not taken yet."""
         return EnvironmentLock(self.ledger, self.environment, self.command, clock=self.clock)
 
-    def beside(self, environment: str) -> Rung:
+    def sibling(self, environment: str) -> Rung:
         """Return another environment of the project, with the clients of its place."""
-        here, there = self.settings.environment(self.environment), self.settings.environment(environment)
-        same = (there.region, there.role_arn) == (here.region, here.role_arn)
+        own, other = self.settings.environment(self.environment), self.settings.environment(environment)
+        same = (other.region, other.role_arn) == (own.region, own.role_arn)
         return replace(self, environment=environment, aws=self.aws if same else clients(self.settings, environment))
 
     def alias(self) -> Alias | None:
@@ -88,7 +88,7 @@ class Rung:
         return found
 
     @contextlib.contextmanager
-    def alone(
+    def locked(
         self, seen: Holder | None, *, wait: float = 0.0, waiting: Callable[[Holder], None] | None = None
     ) -> Iterator[bool]:
         """Hold the environment's lock for a block; see `EnvironmentLock.acquire` for the arguments and what is yielded.
@@ -141,14 +141,14 @@ class Rung:
         if self.released_version(current):
             where = f"--env {self.environment}"
             hint = f"return to the release before: `inv rollback {where} --to {current.release_id}`"
-            if not self.image_there(current.digest):
+            if not self.has_image(current.digest):
                 hint = f"its image is gone from ECR; put it back on version {current.version}, then release: "
                 hint += f"`inv deploy {where} --force`"
             raise RefusedError(
                 "the alias was put on $LATEST, where an untested image would get traffic at once", hint=hint
             )
 
-    def image_there(self, digest: str) -> bool:
+    def has_image(self, digest: str) -> bool:
         """Say whether the rung's repository, if there is one, holds an image."""
         from stepladder.images.registry import ecr
 

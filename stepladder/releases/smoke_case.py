@@ -174,8 +174,8 @@ def compare(case: Case, result: Any, error: str | None, seconds: float) -> list[
     """Say in a line each what an answer has that the case doesn't expect."""
     expected = case.expect.get("error")
     if error != expected:
-        said = result.get("errorMessage", "") if isinstance(result, dict) else ""
-        got = f"{error}: {said}" if error and said else error or "none"
+        message = result.get("errorMessage", "") if isinstance(result, dict) else ""
+        got = f"{error}: {message}" if error and message else error or "none"
         return [f"error: expected {expected or 'none'}, got {got}"]
     found = []
     if case.expect.get("status") is not None:
@@ -244,9 +244,9 @@ def _steps(path: Any) -> list[str | int] | None:
 
 def _lookup(value: Any, path: str) -> Any:
     for step in _steps(path) or []:
-        there = isinstance(step, str) and isinstance(value, dict) and step in value
-        there = there or (isinstance(step, int) and isinstance(value, list) and -len(value) <= step < len(value))
-        if not there:
+        present = isinstance(step, str) and isinstance(value, dict) and step in value
+        present = present or (isinstance(step, int) and isinstance(value, list) and -len(value) <= step < len(value))
+        if not present:
             return _MISSING
         value = value[step]
     return value

@@ -213,7 +213,7 @@ def test_auto_falls_back_to_layers_and_says_why(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch, found: str | None, why: str
 ) -> None:
     other = container_engine.ContainerEngine(
-        "1", {"arm64": "x86_64", "x86_64": "arm64"}[publisher.settings.architecture], here=True
+        "1", {"arm64": "x86_64", "x86_64": "arm64"}[publisher.settings.architecture], is_local=True
     )
     monkeypatch.setattr(container_engine, "find", lambda: other if found else None)
     publisher.write(builder="auto")

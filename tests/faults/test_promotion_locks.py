@@ -49,7 +49,7 @@ def test_the_next_command_takes_over_from_a_promotion_that_has_ended(
     cloud.faults()
     assert ":execution:" in locks(project)[environment].run_id
     rung = project.rung(environment)
-    with rung.alone(rung.ledger.snapshot(environment).lock):
+    with rung.locked(rung.ledger.snapshot(environment).lock):
         pass
     assert project.promote(force=True).code == 0
     was.check_quiet()

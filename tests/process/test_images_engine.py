@@ -44,7 +44,7 @@ def answering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[
 
 
 def test_an_engine_says_what_it_is(answering: dict[str, object]) -> None:
-    assert container_engine.find() == ContainerEngine("28.1", "arm64", here=True)
+    assert container_engine.find() == ContainerEngine("28.1", "arm64", is_local=True)
     assert container_engine.answers()
 
 
@@ -52,7 +52,7 @@ def test_an_engine_of_another_name_is_on_another_machine(answering: dict[str, ob
     answering["Name"] = "docker-desktop"
     found = container_engine.find()
     assert found
-    assert not found.here
+    assert not found.is_local
 
 
 def test_something_else_on_the_socket_is_no_engine(answering: dict[str, object]) -> None:
@@ -86,13 +86,16 @@ def test_the_current_context_is_followed_and_docker_host_wins(tmp_path: Path, mo
     [
         pytest.param(None, False, "no container engine answers", id="none"),
         pytest.param(
-            ContainerEngine("1", "arm64", here=False), True, "another machine", id="elsewhere, for a local cloud"
+            ContainerEngine("1", "arm64", is_local=False), True, "another machine", id="elsewhere, for a local cloud"
         ),
-        pytest.param(ContainerEngine("1", "arm64", here=False), False, "", id="elsewhere, for AWS"),
+        pytest.param(ContainerEngine("1", "arm64", is_local=False), False, "", id="elsewhere, for AWS"),
         pytest.param(
-            ContainerEngine("1", "x86_64", here=True), False, "is x86_64 and the function arm64", id="another processor"
+            ContainerEngine("1", "x86_64", is_local=True),
+            False,
+            "is x86_64 and the function arm64",
+            id="another processor",
         ),
-        pytest.param(ContainerEngine("1", "arm64", here=True), True, "", id="fits"),
+        pytest.param(ContainerEngine("1", "arm64", is_local=True), True, "", id="fits"),
     ],
 )
 def test_why_an_engine_will_not_do(tmp_path: Path, found: ContainerEngine | None, local_cloud: bool, part: str) -> None:

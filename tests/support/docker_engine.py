@@ -54,7 +54,7 @@ class NoEngineError(Exception):
 def running():
     """Yield the address of an engine of this machine; one that had to be started ends with the block."""
     found = container_engine.find()
-    if found and found.here:
+    if found and found.is_local:
         yield container_engine.address()
         return
     _install()

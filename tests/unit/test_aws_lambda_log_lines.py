@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from stepladder.aws_lambda.log_lines import told
+from stepladder.aws_lambda.log_lines import shown
 
 METRICS = {"durationMs": 12.345, "billedDurationMs": 95, "memorySizeMB": 256, "maxMemoryUsedMB": 45}
 REPORT = (
@@ -31,7 +31,7 @@ def platform(kind: str, **record: object) -> str:
     ],
 )
 def test_the_functions_own_lines_are_shown_as_they_are(line: str) -> None:
-    assert told(line) == line
+    assert shown(line) == line
 
 
 @pytest.mark.parametrize(
@@ -47,8 +47,8 @@ def test_the_functions_own_lines_are_shown_as_they_are(line: str) -> None:
     ],
 )
 def test_what_lambda_writes_around_them_is_left_out_unless_asked_for(line: str) -> None:
-    assert told(line) == ""
-    assert told(line, whole=True) == line
+    assert shown(line) == ""
+    assert shown(line, whole=True) == line
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_what_lambda_writes_around_them_is_left_out_unless_asked_for(line: str) 
     ],
 )
 def test_lambdas_report_becomes_one_line_of_time_and_memory(line: str, summary: str) -> None:
-    assert told(line) == summary
+    assert shown(line) == summary

@@ -12,9 +12,9 @@ from stepladder.demo import acts
 @pytest.mark.parametrize(
     ("found", "python"),
     [
-        pytest.param(ContainerEngine("1", "x86_64", here=True), "3.13", id="an engine here runs any image"),
+        pytest.param(ContainerEngine("1", "x86_64", is_local=True), "3.13", id="an engine here runs any image"),
         pytest.param(
-            ContainerEngine("1", "x86_64", here=False),
+            ContainerEngine("1", "x86_64", is_local=False),
             interpreters.running(),
             id="one in a virtual machine",
         ),

@@ -46,7 +46,7 @@ def test_a_local_cloud_with_an_engine_and_no_reachable_base_does_too_and_asks_on
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
     monkeypatch.setattr(
-        container_engine, "find", lambda: container_engine.ContainerEngine("20.10.24", "x86_64", here=True)
+        container_engine, "find", lambda: container_engine.ContainerEngine("20.10.24", "x86_64", is_local=True)
     )
     monkeypatch.setattr("stepladder.images.docker.build.has_base", lambda _settings, _reference: False)
     host_base.write(image={"base": "127.0.0.1:1/base:1"})

@@ -152,7 +152,7 @@ def test_a_plan_that_destroys_is_refused_before_anything_is_applied(ladder, root
 
 
 def test_a_rung_at_which_somebody_is_at_work_stops_it_before_anything_is_planned(ladder):
-    with ladder.desk.at("production").alone(None):
+    with ladder.desk.at("production").locked(None):
         held = ladder.desk._rungs["production"]
         ladder.desk._rungs["production"] = replace(held)
         ladder.desk.rung = ladder.desk._rungs["production"]

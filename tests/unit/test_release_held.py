@@ -45,7 +45,7 @@ def hold(harness: DeployHarness, **changes: Any) -> Holder:
 
 
 def apply(harness: DeployHarness) -> None:
-    with infra.alone(harness.rung()):
+    with infra.locked(harness.rung()):
         raise AssertionError("nothing is applied")
 
 

@@ -101,22 +101,22 @@ def _pull(
     progress(f"pulling {source.name}")
     try:
         events = engine.api.pull(repository, tag=tag, stream=True, decode=True, **options)
-        said = _follow(events, progress)
+        message = _follow(events, progress)
     except APIError as error:
-        said = str(error.explanation or error)
-    if "no space left" in said.lower():
+        message = str(error.explanation or error)
+    if "no space left" in message.lower():
         raise no_room()
-    return missing(source.name, said) if said else None
+    return missing(source.name, message) if message else None
 
 
 def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]) -> str:
     """Show how much has come; return the engine's error, or an empty string."""
     layers = Layers("pulled", progress)
-    said = ""
+    message = ""
     for event in events:  # to its end, also after an error: so the connection is closed
-        said = said or str(event.get("error", ""))
+        message = message or str(event.get("error", ""))
         layers.take(event)
-    return said
+    return message
 
 
 def _split(reference: str) -> tuple[str, str]:
@@ -142,10 +142,10 @@ def _architecture(image: Any) -> str:
     return ARCHITECTURE.get(named, named)
 
 
-def missing(name: str, said: str) -> NotReadyError:
+def missing(name: str, message: str) -> NotReadyError:
     """Return the error for a base that the engine can't get."""
     return NotReadyError(
-        f"the base image {name} can't be had: {said.strip()}",
+        f"the base image {name} can't be had: {message.strip()}",
         hint="name another under stepladder.image.base, log in to its registry (docker login), or pull it where the "
         "network lets you",
     )

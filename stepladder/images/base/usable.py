@@ -10,7 +10,7 @@ def why_not(found: ContainerEngine | None, settings: Settings, *, local_cloud: b
     """Say why the engine is of no use for this function, or return an empty string."""
     if found is None:
         return "no container engine answers"
-    if local_cloud and not found.here:
+    if local_cloud and not found.is_local:
         return "the container engine is on another machine, or in a virtual one, and doesn't reach the local cloud"
     if found.architecture != settings.architecture:
         return f"the container engine is {found.architecture} and the function {settings.architecture}"

@@ -67,17 +67,17 @@ def _problems(files: Mapping[str, Path], python: str) -> tuple[Problems, bool]:
     """
     running, wanted = (tuple(map(int, version.split("."))) for version in (interpreters.running(), python))
     if running <= wanted:
-        found = _here(files, None)
+        found = _by_this_machine(files, None)
         if not found or running == wanted:
             return found, True
         files = {path: files[path] for path in found}
     else:
-        found = _here(files, wanted)
-    asked = _elsewhere(files, python)
-    return (found, running > wanted) if asked is None else (asked, True)
+        found = _by_this_machine(files, wanted)
+    other = _by_another(files, python)
+    return (found, running > wanted) if other is None else (other, True)
 
 
-def _here(files: Mapping[str, Path], version: tuple[int, ...] | None) -> Problems:
+def _by_this_machine(files: Mapping[str, Path], version: tuple[int, ...] | None) -> Problems:
     found: Problems = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -93,7 +93,7 @@ def _here(files: Mapping[str, Path], version: tuple[int, ...] | None) -> Problem
     return found
 
 
-def _elsewhere(files: Mapping[str, Path], python: str) -> Problems | None:
+def _by_another(files: Mapping[str, Path], python: str) -> Problems | None:
     """Let an interpreter of another version compile; None when there is none."""
     interpreter = interpreters.find(python)
     if interpreter is None:
@@ -103,10 +103,10 @@ def _elsewhere(files: Mapping[str, Path], python: str) -> Problems | None:
         listed.flush()
         try:
             done = process.run([str(interpreter), "-I", "-c", _COMPILE, listed.name], timeout=_TIMEOUT)
-            said = json.loads(done.out)
+            output = json.loads(done.out)
         except (OSError, ValueError, StepladderError):
             return None
-    return {path: (int(line), str(what)) for path, (line, what) in said.items()}
+    return {path: (int(line), str(what)) for path, (line, what) in output.items()}
 
 
 def _reached(module: str, files: Mapping[str, Path]) -> list[str]:

@@ -213,30 +213,30 @@ def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]
     return built
 
 
-def _explained(said: str, *, step: str = "", lines: tuple[str, ...] = ()) -> StepladderError:
+def _explained(message: str, *, step: str = "", lines: tuple[str, ...] = ()) -> StepladderError:
     """Turn what the engine said into what to do about it. It has no codes for these: its text is all there is."""
-    low = said.lower()
+    low = message.lower()
     if "no space left" in low or any("no space left" in line.lower() for line in lines[-3:]):
         return engine_base.no_room()
     if "requires buildkit" in low:
         return BadInputError(
-            f"{step} needs BuildKit, and the image is built by the classic builder: {said}",
+            f"{step} needs BuildKit, and the image is built by the classic builder: {message}",
             hint="write the step without --mount, --chmod, --link and here-documents",
         )
     if step and "FROM" in step and "returned a non-zero code" not in low:
-        return engine_base.missing(step.partition("FROM ")[2].split()[0], said)
+        return engine_base.missing(step.partition("FROM ")[2].split()[0], message)
     if "exec format error" in low or any("exec format error" in line.lower() for line in lines):
         return RefusedError(
-            f"{step} is made for another processor than this engine's: {said}",
+            f"{step} is made for another processor than this engine's: {message}",
             hint="to cross-build, set stepladder.image.builder to layers, or install emulation (docker run "
             "--privileged --rm tonistiigi/binfmt --install all), or build on such a machine",
         )
     if step:
         output = "".join(f"\n    {line}" for line in lines)
         return StepladderError(
-            f"the image can't be built, {step} failed: {said}{output}", hint="mend function/Dockerfile"
+            f"the image can't be built, {step} failed: {message}{output}", hint="mend function/Dockerfile"
         )
-    return StepladderError(f"the container engine refused: {said}")
+    return StepladderError(f"the container engine refused: {message}")
 
 
 def _check_size(size: int) -> None:

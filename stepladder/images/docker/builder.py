@@ -29,7 +29,7 @@ class DockerBuilder:
         from stepladder.images.base import usable
 
         found = container_engine.find()
-        if found is None or (job.local_cloud and not found.here):
+        if found is None or (job.local_cloud and not found.is_local):
             reason = usable.why_not(found, job.settings, local_cloud=job.local_cloud)
             raise NotReadyError(
                 f"stepladder.image.builder is docker, and {reason}",
@@ -70,7 +70,7 @@ class DockerBuilder:
         from stepladder.images import check
         from stepladder.images.docker import push
         from stepladder.images.model import EngineImage
-        from stepladder.images.registry.push import taken
+        from stepladder.images.registry.push import tag_taken
 
         if not isinstance(built, EngineImage):
             raise TypeError("the docker builder publishes what it built")
@@ -81,7 +81,7 @@ class DockerBuilder:
         except push.TagTakenError:
             found = check.read(repository.registry, repository.name, tag)
             if found is None or found.key != job.key:
-                raise taken(repository.name, tag, found.digest if found else "") from None
+                raise tag_taken(repository.name, tag, found.digest if found else "") from None
             return False
         return True
 

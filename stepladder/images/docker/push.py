@@ -41,21 +41,21 @@ def push(
         engine.api.tag(image.id, target, tag)
         for attempt in attempts(f"pushing {tag}"):
             with guard(attempt, target):
-                said = _once(engine, target, tag, login, progress)
-                if not said:
+                message = _once(engine, target, tag, login, progress)
+                if not message:
                     return
-                low = said.lower()
+                low = message.lower()
                 if _IMMUTABLE in low:
-                    raise TagTakenError(f"{target}:{tag} exists and may not move: {said}")
+                    raise TagTakenError(f"{target}:{tag} exists and may not move: {message}")
                 if any(word in low for word in _CREDENTIALS):
                     if renewed:
                         raise RefusedError(
-                            f"{target} doesn't take the image: {said}",
+                            f"{target} doesn't take the image: {message}",
                             hint="the credentials may not do this: check the role's ecr:* permissions and the account",
                         )
                     renewed = True  # a token may have expired on the way: one more, with a new one
-                progress(f"attempt {attempt.number + 1}, the registry said: {said}")
-                raise Again(f"{target} doesn't take the image: {said}")
+                progress(f"attempt {attempt.number + 1}, the registry said: {message}")
+                raise Again(f"{target} doesn't take the image: {message}")
     raise RegistryError(f"{target} doesn't take the image")
 
 
@@ -72,8 +72,8 @@ def _once(
 def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]) -> str:
     """Show the layers' progress; return the engine's error, or an empty string."""
     layers = Layers("sent", progress)
-    said = ""
+    message = ""
     for event in events:  # to its end, also after an error: so the connection is closed
-        said = said or str(event.get("error", ""))
+        message = message or str(event.get("error", ""))
         layers.take(event)
-    return said
+    return message

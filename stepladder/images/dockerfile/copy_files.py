@@ -121,16 +121,16 @@ def _place(stage: DockerfileStage, source: CopySource, target: str, flags: _Flag
 def _put(tree: ImageTree, below: str, entry: Entry, flags: _Flags, number: int) -> None:
     path = f"{below}/{entry.path}".lstrip("/")
     owner = flags.owner or (0, 0)
-    there = tree.look(path)
-    if there and there.kind == "link":
+    existing = tree.look(path)
+    if existing and existing.kind == "link":
         raise NeedsEngineError(f"/{path} is a link already")
     if entry.folder:
         wanted = flags.mode if flags.mode is not None else 0o755 if entry.mode is None else entry.mode
-        if there is None:
+        if existing is None:
             tree.put(Entry(path, Path(), folder=True, mode=wanted, owner=owner), number)
-        elif there.kind != "folder":
+        elif existing.kind != "folder":
             raise NeedsEngineError(f"/{path} is no folder")
-        elif (there.mode, there.owner) != (wanted, owner):
+        elif (existing.mode, existing.owner) != (wanted, owner):
             raise NeedsEngineError(f"/{path} exists with another mode or owner: engines differ in which one stays")
         return
     mode = entry.mode if entry.link or flags.mode is None else flags.mode

@@ -122,14 +122,16 @@ def missing(handler: str, root: str, context: Path, how: str) -> BadInputError:
 
 def _lines(module: str, context: Path) -> str:
     top = module.partition("/")[0]
-    there = next((name for name in (f"{module}.py", f"{module}/__init__.py") if (context / name).is_file()), "")
-    if not there and "/" not in module and (context / module).is_dir():
-        there = next((path.relative_to(context).as_posix() for path in sorted((context / module).rglob("*.py"))), "")
-    if not there:
+    module_file = next((name for name in (f"{module}.py", f"{module}/__init__.py") if (context / name).is_file()), "")
+    if not module_file and "/" not in module and (context / module).is_dir():
+        module_file = next(
+            (path.relative_to(context).as_posix() for path in sorted((context / module).rglob("*.py"))), ""
+        )
+    if not module_file:
         return ""
     copied = top if (context / top).is_dir() else f"{top}.py"
     target = "${LAMBDA_TASK_ROOT}/" + (f"{top}/" if copied == top else "")
     lines = f"add `COPY {copied} {target}` to {context.name}/Dockerfile"
-    if ignore.keeps_out(context, there):
+    if ignore.keeps_out(context, module_file):
         lines += f" and `!{copied}` to {context.name}/.dockerignore"
     return lines

@@ -110,12 +110,12 @@ def configure(stage: DockerfileStage, instruction: Instruction) -> bool:
 
     Raises `NeedsEngineError` or `words.WordError` for what can't be taken.
     """
-    taken = _CONFIGURE.get(instruction.word)
-    if taken is None:
+    take = _CONFIGURE.get(instruction.word)
+    if take is None:
         return False
     if instruction.flags:
         raise NeedsEngineError(f"{instruction.flags[0]} is not known to the layers builder")
-    taken(stage, instruction)
+    take(stage, instruction)
     return True
 
 

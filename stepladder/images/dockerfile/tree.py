@@ -62,10 +62,10 @@ class ImageTree:
 
     def look(self, path: str, *, sure: bool = False) -> BaseEntry | None:
         """Return what lies at a path, links not followed; `sure` as for `BaseFiles.look`."""
-        here = self.placed.get(path)
-        if here:
-            mode = here.entry.mode if here.entry.mode is not None else 0o755
-            return BaseEntry(here.kind, mode, here.entry.owner, here.entry.link)
+        own = self.placed.get(path)
+        if own:
+            mode = own.entry.mode if own.entry.mode is not None else 0o755
+            return BaseEntry(own.kind, mode, own.entry.owner, own.entry.link)
         if any(i.prefix == path or i.prefix.startswith(f"{path}/") for i in self.installs):
             return BaseEntry("folder")
         return self.base.look(path, sure=sure)

@@ -151,8 +151,8 @@ def run(wanted: Export, project: Mapping[str, Path]) -> str:
         env |= {"UV_CACHE_DIR": f"{scratch}/cache"}
         done = process.run([dependencies.uv(), *words[1:]], cwd=folder, env=env, timeout=_TIMEOUT)
         if done.code:
-            said = " ".join(line.strip() for line in done.err.splitlines() if line.strip())
-            raise NeedsEngineError(f"uv can't export uv.lock: {said.replace(f'{folder}/', '')[:300]}")
+            message = " ".join(line.strip() for line in done.err.splitlines() if line.strip())
+            raise NeedsEngineError(f"uv can't export uv.lock: {message.replace(f'{folder}/', '')[:300]}")
         content = (folder / output).read_text(encoding="utf-8")
     lines = content.split("\n")
     if len(lines) > 1 and lines[1].startswith("#    uv export"):  # the command, as it was written
@@ -161,7 +161,7 @@ def run(wanted: Export, project: Mapping[str, Path]) -> str:
 
 
 def _options(
-    words: list[str], command: str, alone: frozenset[str], valued: frozenset[str]
+    words: list[str], command: str, bare: frozenset[str], valued: frozenset[str]
 ) -> tuple[dict[str, list[str]], list[str]]:
     """Return the options by their long names, each with its values, and the other words."""
     found, others, rest = dict[str, list[str]](), list[str](), list(words)
@@ -178,7 +178,7 @@ def _options(
             if not sign and not rest:
                 raise NeedsEngineError(f"{command}'s {name} has no value")
             found.setdefault(name, []).append(value if sign else rest.pop(0))
-        elif name in alone and not sign:
+        elif name in bare and not sign:
             found.setdefault(name, [])
         else:
             raise NeedsEngineError(f"{command}'s {word} is not known to the layers builder")

@@ -156,12 +156,12 @@ class _Lexer:
             raise WordError(f"{self._text[:60]}: {sign or 'its end'} can't follow ${{{name}")
         self._at += 1
         word, value = self.until("}"), self._value(name)
-        there = name in self._variables if set_is_enough else bool(value)
-        if sign == "?" and not there:
+        is_set = name in self._variables if set_is_enough else bool(value)
+        if sign == "?" and not is_set:
             raise WordError(f"{name}: {word or 'it has no value'}")
         if sign == "+":
-            return word if there else ""
-        return value if there else word
+            return word if is_set else ""
+        return value if is_set else word
 
     def _value(self, name: str) -> str:
         return self._variables.get(name, "")

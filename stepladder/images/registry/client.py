@@ -48,7 +48,7 @@ class RegistryResponse:
         except (ValueError, LookupError, TypeError):
             return ""
 
-    def said(self) -> str:
+    def message(self) -> str:
         """Return the error message in the answer, at most a line of it."""
         try:
             return str(json.loads(self.data)["errors"][0].get("message", ""))[:200]
@@ -229,8 +229,8 @@ class RegistryClient:
         answer = RegistryResponse(response.status, response.headers, response.read()[:4096])
         after = response.headers.get("retry-after", "")
         response.release_conn()
-        said = f": {answer.said()}" if answer.said() else ""
-        message = f"{self.host} answered {answer.status} to {verb} {urlsplit(path).path}{said}"
+        detail = f": {answer.message()}" if answer.message() else ""
+        message = f"{self.host} answered {answer.status} to {verb} {urlsplit(path).path}{detail}"
         if answer.status in TRANSIENT:
             raise Again(message, status=answer.status, after=float(after) if after.isdecimal() else 0.0)
         hint = ""

@@ -47,7 +47,7 @@ def copy(source: tuple[Aws, Names], target: tuple[Aws, Names], digest: str, scra
     answer = take.registry.put_manifest(take.name, digest, media_type, manifest)
     if answer.status not in {OK, CREATED} and not ecr.holds(*target, digest):
         raise RegistryError(
-            f"{take.registry.host} doesn't take the manifest: {answer.code()} {answer.said()}".rstrip(),
+            f"{take.registry.host} doesn't take the manifest: {answer.code()} {answer.message()}".rstrip(),
             status=answer.status,
             code=answer.code(),
         )

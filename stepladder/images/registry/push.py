@@ -21,20 +21,20 @@ def push(registry: RegistryClient, repository: str, tag: str, image: LocalImage,
     answer = registry.put_manifest(repository, tag, OCI_MANIFEST, image.manifest)
     if answer.status in {OK, CREATED}:
         return sent
-    there = registry.manifest(repository, tag)
-    if there and digest_of(there[1]) == image.digest:
+    existing = registry.manifest(repository, tag)
+    if existing and digest_of(existing[1]) == image.digest:
         return sent
-    if there:
-        raise taken(repository, tag, digest_of(there[1]))
+    if existing:
+        raise tag_taken(repository, tag, digest_of(existing[1]))
     raise RegistryError(
-        f"{registry.host} doesn't take the manifest: {answer.code()} {answer.said()}".rstrip(),
+        f"{registry.host} doesn't take the manifest: {answer.code()} {answer.message()}".rstrip(),
         hint="run the same command again" if answer.code() == _UNKNOWN_BLOB else "",
         status=answer.status,
         code=answer.code(),
     )
 
 
-def taken(repository: str, tag: str, digest: str) -> RefusedError:
+def tag_taken(repository: str, tag: str, digest: str) -> RefusedError:
     """Return the error for a tag that holds something else; tags are immutable."""
     return RefusedError(
         f"the tag {repository}:{tag} exists with other content ({digest[:19]}...)",

@@ -63,11 +63,11 @@ _FAILURES = (
 """By what uv says: what it means for a person, and what to do."""
 
 
-def explained(said: str, requirements: Iterable[Requirement], target: WheelTarget) -> StepladderError:
+def explained(output: str, requirements: Iterable[Requirement], target: WheelTarget) -> StepladderError:
     """Turn what uv said into what to do about it, with each requirement in the spelling that it is asked for in."""
     spelled = {requirement.key: requirement.name for requirement in requirements if requirement.name}
-    flat = re.sub(r"\s+", " ", said)
-    lines = [line.strip() for line in said.splitlines() if line.strip(" ^") and not line.startswith("Using ")]
+    flat = re.sub(r"\s+", " ", output)
+    lines = [line.strip() for line in output.splitlines() if line.strip(" ^") and not line.startswith("Using ")]
     for pattern, message, hint in _FAILURES:
         named = list(dict.fromkeys(pattern.findall(flat)))
         if named:
