@@ -26,12 +26,12 @@ from stepladder.core.display import cut, one_line, plain, without_escapes
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.pulse import PULSE
 from stepladder.core.tables import Cell, Column, lay_out
+from stepladder.core.terminal import DEFAULT_WIDTH, is_watched, terminal_width
 
 _COLOURS = {"green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2", "bold": "1"}
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _LABEL = 12
 _CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # a terminal would obey some of them
-_DEFAULT_WIDTH = 80
 _TRIES = 3
 _NOBODY = frozenset({errno.EIO, errno.EPIPE})  # what a closed terminal answers, and a pipe that nobody reads
 
@@ -112,7 +112,7 @@ class Console:
 
         https://gist.github.com/egmontkob/eb114294efbcd5adb1944c9f3cb5feda describes the control code.
         """
-        if not self.live or len(url) <= (self._width or _width(self._err) or _DEFAULT_WIDTH):
+        if not self.live or len(url) <= (self._width or terminal_width(self._err) or DEFAULT_WIDTH):
             self.line(url)
         else:
             self.line(f"\x1b]8;;{url}\x1b\\{self.paint(text, 'cyan')}\x1b]8;;\x1b\\")
@@ -152,14 +152,14 @@ class Console:
 
     def brief(self, text: str, *, taken: int = 0) -> str:
         """Return `text` on one line, cut to what `taken` columns leave of the terminal; whole where there is none."""
-        width = self._width or _width(self._err)
+        width = self._width or terminal_width(self._err)
         return one_line(text) if width is None else cut(one_line(text), max(width - taken - len(self._prefix), 1))
 
     def fields(self, rows: Sequence[tuple[str, object]]) -> None:
         """Print names and values as data, whole; on a terminal long values are wrapped beside their names."""
         import textwrap
 
-        width = self._width or _width(self._out)
+        width = self._width or terminal_width(self._out)
         indent = max((len(name) for name, _ in rows), default=0) + 2
         for name, value in rows:
             cell = value if isinstance(value, Cell) else Cell(str(value))
@@ -172,7 +172,7 @@ class Console:
 
     def table(self, head: Sequence[Column | str], rows: Sequence[Sequence[object]]) -> None:
         """Print an aligned table as data, which fits a terminal's width. A cell is text, or a `tables.Cell`."""
-        width = self._width or _width(self._out)
+        width = self._width or terminal_width(self._out)
         layout = lay_out(head, rows, width)
         for parts in layout.lines:
             self.data("".join(self.paint_data(text, colour) for text, colour in parts))
@@ -265,7 +265,7 @@ class Console:
                     continue
                 others = f"  (and {len(self._running) - 1} more)" if len(self._running) > 1 else ""
                 text = f"{_FRAMES[turn % len(_FRAMES)]} {step.name:<{_LABEL}} {step.live}{others}"
-                width = (_width(self._err) or _DEFAULT_WIDTH) - 10
+                width = (terminal_width(self._err) or DEFAULT_WIDTH) - 10
                 self._tell(f"\r\x1b[2K{cut(text, width)}  {time.monotonic() - started:.0f} s")
             turn, drawn = turn + 1, True
         if drawn:
@@ -296,22 +296,5 @@ class Console:
             )
 
 
-def is_watched(stream: TextIO) -> bool:
-    """Say whether a person looks at a stream: a terminal that knows control codes, and no CI job's."""
-    return stream.isatty() and not in_ci() and os.environ.get("TERM") != "dumb"
-
-
 def _painted(text: str, colour: str) -> str:
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if colour and text else text
-
-
-def _width(stream: TextIO) -> int | None:
-    """Return a terminal's width; None for what is none, unless `COLUMNS` says one."""
-    with contextlib.suppress(ValueError):
-        if (columns := int(os.environ.get("COLUMNS", ""))) > 0:
-            return columns
-    if not stream.isatty():
-        return None
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return os.get_terminal_size(stream.fileno()).columns or _DEFAULT_WIDTH  # 0: a terminal that doesn't know
-    return _DEFAULT_WIDTH
