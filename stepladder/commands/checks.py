@@ -23,7 +23,7 @@ _DEADLINE = 300.0
 
 
 @dataclass(frozen=True)
-class Check:
+class ProjectCheck:
     """One program that must exit 0, or one function that raises `StepladderError`.
 
     `needs` names a tool without which the check is skipped, loudly. In CI (CI is set) a skipped check is a failed one,
@@ -81,7 +81,7 @@ def tool(name: str, root: Path | None = None) -> str:
     return name
 
 
-def run_all(checks: Sequence[Check], root: Path, console: Console) -> None:
+def run_all(checks: Sequence[ProjectCheck], root: Path, console: Console) -> None:
     """Run every check, as many at once as there are processors, and raise `ChecksFailedError` if any failed.
 
     The output of a failed program is printed whole; that of a passed one is thrown away. The last line is the total.
@@ -103,7 +103,7 @@ def run_all(checks: Sequence[Check], root: Path, console: Console) -> None:
     console.line(f"{len(todo)} checks passed, {len(skipped)} skipped")
 
 
-def _run(check: Check, root: Path, console: Console) -> CheckFailure | None:
+def _run(check: ProjectCheck, root: Path, console: Console) -> CheckFailure | None:
     with console.step(check.name) as step:
         if check.act:
             try:

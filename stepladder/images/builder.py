@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stepladder.images.base.registry import Bases
     from stepladder.images.model import Built
     from stepladder.images.registry.ecr import Repository
-    from stepladder.images.revision import Revision
+    from stepladder.images.revision import SourceRevision
     from stepladder.settings.load import Settings
 
 Say = Callable[[str], None]
@@ -44,7 +44,7 @@ class BuildJob:
     settings: Settings
     names: Names
     key: str
-    revision: Revision
+    revision: SourceRevision
     step: Step
     say: Say = _silent
     pull: bool = False

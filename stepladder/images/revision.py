@@ -20,7 +20,7 @@ _TAG = re.compile(rf"([0-9a-f]{{40}}|[0-9a-f]{{64}})(-[0-9a-f]{{{_SUFFIX}}})?|ke
 
 
 @dataclass(frozen=True)
-class Revision:
+class SourceRevision:
     """Where the sources stand: the commit (empty without git) and the files of the image that differ from it."""
 
     commit: str
@@ -34,14 +34,14 @@ class Revision:
 
 
 def is_tag(tag: str) -> bool:
-    """Say whether a tag has the form of `Revision.tag`; a git commit has 40 or 64 digits."""
+    """Say whether a tag has the form of `SourceRevision.tag`; a git commit has 40 or 64 digits."""
     return bool(_TAG.fullmatch(tag))
 
 
-def read(settings: Settings) -> Revision:
+def read(settings: Settings) -> SourceRevision:
     """Read the commit and what in the build context (or `invoke.yaml`) it does not hold, ignored files included."""
     tree = git.tree(settings.root, (settings.image.context, "invoke.yaml"))
-    return Revision(tree.sha, reaching(settings, tree.differences)) if tree else Revision("", ())
+    return SourceRevision(tree.sha, reaching(settings, tree.differences)) if tree else SourceRevision("", ())
 
 
 def reaching(settings: Settings, differences: Sequence[git.Difference]) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def reaching(settings: Settings, differences: Sequence[git.Difference]) -> tuple
     return tuple(sorted(d.path for d in differences if reaches(d)))
 
 
-def refuse_dirty_in_ci(revision: Revision) -> None:
+def refuse_dirty_in_ci(revision: SourceRevision) -> None:
     """Raise `RefusedError` when CI is about to release what no commit holds."""
     if revision.changed and in_ci():
         raise RefusedError(

@@ -18,7 +18,7 @@ _SECONDS = 10.0  # without a network, the SDK would try for minutes
 
 
 @dataclass(frozen=True)
-class Variables:
+class FunctionVariables:
     """What the function gets. `missing` are names that Terraform makes and nobody could say the value of."""
 
     values: Mapping[str, str]
@@ -40,21 +40,21 @@ Deployed = Callable[[Settings, str], Mapping[str, str] | str]
 """Return the variables of the deployed function, or say why they can't be had."""
 
 
-def of(settings: Settings, environment: str = "", deployed: Deployed | None = None) -> Variables:
+def of(settings: Settings, environment: str = "", deployed: Deployed | None = None) -> FunctionVariables:
     """Return the variables of one environment (empty: the lowest rung). Raises `BadInputError` for an unknown one."""
     environment = environment or settings.lowest
     own = dict(settings.environment(environment).function.environment)
     made = made_variables.read(settings.root)
     if not made:
-        return Variables(own)
+        return FunctionVariables(own)
     found = (deployed or _deployed)(settings, environment)
     if isinstance(found, str):
-        return Variables(own, tuple(sorted(made.names - own.keys())), found)
+        return FunctionVariables(own, tuple(sorted(made.names - own.keys())), found)
     # What Terraform makes wins, as in its merge(); what is in neither was taken out of invoke.yaml meanwhile
     values = {name: value for name, value in found.items() if name in made.names or (made.others and name not in own)}
     merged = {**own, **values}
     why = f"{environment} was deployed before it had it"
-    return Variables(merged, tuple(sorted(made.names - merged.keys())), why)
+    return FunctionVariables(merged, tuple(sorted(made.names - merged.keys())), why)
 
 
 def _deployed(settings: Settings, environment: str) -> Mapping[str, str] | str:

@@ -23,7 +23,7 @@ from stepladder.terraform import (
     saved_plan,
     tainted,
 )
-from stepladder.terraform.events import Change, Counts
+from stepladder.terraform.events import Counts, ResourceChange
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.runner import LOCK_TIMEOUT, Runner, opened
 from stepladder.terraform.saved_plan import SavedPlan
@@ -39,7 +39,7 @@ class ApplyOutcome:
     root: str
     applied: bool
     counts: Counts
-    changes: tuple[Change, ...]
+    changes: tuple[ResourceChange, ...]
     outputs: dict[str, Any]
     plan_id: str
     inputs_hash: str

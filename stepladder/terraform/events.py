@@ -21,7 +21,7 @@ _TEXT_ERROR = re.compile(r"^[\s│╷]*Error: (.+)$")  # commands without -json 
 
 
 @dataclass(frozen=True)
-class Change:
+class ResourceChange:
     """One planned change: what Terraform would do to one resource, never to what values.
 
     `action` is create, update, replace, delete, import, move, remove (forget without destroying) or read.
@@ -70,7 +70,7 @@ class Counts:
         return asdict(self)
 
 
-def count(changes: tuple[Change, ...]) -> Counts:
+def count(changes: tuple[ResourceChange, ...]) -> Counts:
     """Count planned changes."""
     actions = [change.action for change in changes]
     replaced = actions.count("replace")
@@ -90,7 +90,7 @@ class Watch:
     """
 
     def __init__(self, step: Step | None = None, *, total: int = 0, verb: str = "") -> None:
-        self.changes: list[Change] = []
+        self.changes: list[ResourceChange] = []
         self.failed: set[str] = set()
         self.diagnostics: list[Diagnostic] = []
         self.outputs: dict[str, Any] = {}
@@ -141,10 +141,12 @@ class Watch:
         resource = change.get("resource") or {}
         action = str(change.get("action", ""))
         if change.get("importing"):
-            self.changes.append(Change(str(resource.get("addr", "")), "import", str(resource.get("resource_type", ""))))
+            self.changes.append(
+                ResourceChange(str(resource.get("addr", "")), "import", str(resource.get("resource_type", "")))
+            )
         if action not in {"noop", "import"}:
             self.changes.append(
-                Change(
+                ResourceChange(
                     str(resource.get("addr", "")),
                     action,
                     str(resource.get("resource_type", "")),
@@ -184,7 +186,7 @@ class Watch:
             self._step.progress(f"{how_far}: {what}" if how_far else what)
 
 
-def operations(changes: tuple[Change, ...]) -> int:
+def operations(changes: tuple[ResourceChange, ...]) -> int:
     """Return how many apply events a plan will make: a replacement is two."""
     return sum(2 if change.action == "replace" else change.action in _COUNTED for change in changes)
 

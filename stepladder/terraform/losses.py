@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepladder.core.errors import RefusedError
-from stepladder.terraform.events import Change
+from stepladder.terraform.events import ResourceChange
 from stepladder.terraform.roots import NO_DIGEST, Root
 
 FUNCTION = "aws_lambda_function"
@@ -48,7 +48,7 @@ that is allowed, but a tainted one (cut off in its creation, or marked by somebo
 creation failed can't be mended in place."""
 
 
-def check(at: Root, changes: tuple[Change, ...], image_uri: str | None) -> None:
+def check(at: Root, changes: tuple[ResourceChange, ...], image_uri: str | None) -> None:
     """Refuse to lose data or callers unasked; the commands that do so are those of the plan and its apply."""
     lost = destroyed(changes)
     if not lost:
@@ -64,7 +64,7 @@ def check(at: Root, changes: tuple[Change, ...], image_uri: str | None) -> None:
     )
 
 
-def destroyed(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+def destroyed(changes: tuple[ResourceChange, ...]) -> tuple[ResourceChange, ...]:
     """Return what is destroyed or replaced and nobody may lose unasked."""
     gone = (change for change in changes if change.action in {"delete", "replace"})
     return tuple(
@@ -88,7 +88,7 @@ def imageless(plan: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(address for address, made in after if str(made.get("image_uri")).endswith(NO_DIGEST)))
 
 
-def _how_to_keep(at: Root, lost: tuple[Change, ...]) -> str:
+def _how_to_keep(at: Root, lost: tuple[ResourceChange, ...]) -> str:
     tainted = [change.address for change in lost if change.reason == "tainted"]
     if not tainted:
         return ""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from stepladder.core.aws import Aws
 from stepladder.core.errors import RefusedError
 from stepladder.terraform import foundation, importing, locks, losses, saved_plan, tainted
-from stepladder.terraform.events import Change, Watch
+from stepladder.terraform.events import ResourceChange, Watch
 from stepladder.terraform.failures import PLAN_STALE, TerraformError, stale
 from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, Runner
 from stepladder.terraform.saved_plan import Inputs
@@ -32,7 +32,7 @@ class Draft:
     inputs: Inputs
     backend: str
     changed: bool
-    changes: tuple[Change, ...]
+    changes: tuple[ResourceChange, ...]
     needs_image: tuple[str, ...] = ()
 
 

@@ -15,7 +15,7 @@ from stepladder.core import git
 from stepladder.core.aws import Aws
 from stepladder.core.errors import RefusedError
 from stepladder.terraform import events, files, losses, roots
-from stepladder.terraform.events import Change, Counts
+from stepladder.terraform.events import Counts, ResourceChange
 from stepladder.terraform.roots import Root
 
 SCHEMA = 1
@@ -75,7 +75,7 @@ class SavedPlan:
     backend: str
     created: str
     changed: bool
-    changes: tuple[Change, ...]
+    changes: tuple[ResourceChange, ...]
     image_uri: str | None
     needs_image: tuple[str, ...] = ()
 
@@ -90,7 +90,7 @@ class SavedPlan:
         return events.count(self.changes)
 
     @property
-    def destroyed(self) -> tuple[Change, ...]:
+    def destroyed(self) -> tuple[ResourceChange, ...]:
         """What it destroys or replaces and nobody may lose unasked."""
         return losses.destroyed(self.changes)
 
@@ -138,7 +138,7 @@ def save(
     *,
     backend: str,
     changed: bool,
-    changes: tuple[Change, ...],
+    changes: tuple[ResourceChange, ...],
     image_uri: str | None,
     needs_image: tuple[str, ...] = (),
 ) -> SavedPlan:
@@ -174,7 +174,7 @@ def load(at: Root) -> SavedPlan:
             backend=str(raw["backend"]),
             created=str(raw["created"]),
             changed=bool(raw["changed"]),
-            changes=tuple(Change(**change) for change in raw["changes"]),
+            changes=tuple(ResourceChange(**change) for change in raw["changes"]),
             image_uri=raw["image_uri"],
             needs_image=tuple(raw["needs_image"]),
         )

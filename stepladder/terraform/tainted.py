@@ -18,7 +18,7 @@ from typing import Any
 
 from stepladder.core.errors import RefusedError
 from stepladder.terraform import files, losses
-from stepladder.terraform.events import Change, Watch
+from stepladder.terraform.events import ResourceChange, Watch
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.roots import Root
 from stepladder.terraform.runner import LOCK_TIMEOUT, Runner
@@ -29,7 +29,7 @@ _DEADLINE = 300
 Planned = tuple[bool, Watch]
 
 
-def begin(at: Root, changes: Iterable[Change]) -> None:
+def begin(at: Root, changes: Iterable[ResourceChange]) -> None:
     """Note what an apply is about to create."""
     _note(at, (change.address for change in changes if change.action in {"create", "replace"}))
 

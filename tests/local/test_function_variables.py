@@ -32,7 +32,9 @@ def test_the_deployed_function_says_what_terraform_made(
 
     assert "staging is not deployed" in variables.of(read).hint("staging")
     functions.create(FunctionName=f"{project}-staging", Environment={"Variables": {"QUEUE": "q", "LOG_LEVEL": "OLD"}})
-    assert variables.of(read) == variables.Variables({"LOG_LEVEL": "INFO", "QUEUE": "q"}, (), variables.of(read).why)
+    assert variables.of(read) == variables.FunctionVariables(
+        {"LOG_LEVEL": "INFO", "QUEUE": "q"}, (), variables.of(read).why
+    )
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert variables.of(read).missing == ("QUEUE",)
 

@@ -13,7 +13,7 @@ from stepladder.images.base import files as base_files
 from stepladder.images.base.files import BaseEntry, BaseFiles
 from stepladder.images.context.files import collect
 from stepladder.images.dockerfile.read import Recipe, outline, read
-from stepladder.images.dockerfile.sources import Context
+from stepladder.images.dockerfile.sources import BuildContext
 from stepladder.images.dockerfile.stage import Ground
 from stepladder.images.dockerfile.tree import Install
 
@@ -40,7 +40,7 @@ def parse(
         (tmp_path / name).write_text(content)
     (tmp_path / "Dockerfile").write_text(text)
     (tmp_path / ".dockerignore").write_text("Dockerfile\n.dockerignore\n")
-    context = Context(collect(tmp_path))
+    context = BuildContext(collect(tmp_path))
     ground = Ground(
         (BASE, "example.org/base:1"), config or CONFIG, folders(), context, "3.13", tmp_path, tmp_path / ".cache"
     )

@@ -114,7 +114,7 @@ def test_images_under_other_tags_than_ours_stay(harness: DeployHarness, tags: tu
 @pytest.mark.parametrize("changed", [(), ("function/app/handler.py",)])
 @pytest.mark.parametrize("commit", ["", "0" * 40, "f" * 64])
 def test_every_tag_that_we_give_is_known_as_ours(commit: str, changed: tuple[str, ...]) -> None:
-    assert revision.is_tag(revision.Revision(commit, changed).tag("ab" * 32))
+    assert revision.is_tag(revision.SourceRevision(commit, changed).tag("ab" * 32))
 
 
 def test_nothing_is_deleted_without_yes(harness: DeployHarness) -> None:

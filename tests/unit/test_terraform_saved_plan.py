@@ -14,7 +14,7 @@ from fakes.terraform import ACCOUNT, FakeAws, change, diagnostic, event, project
 from stepladder.core.console import Step
 from stepladder.core.errors import ExitCode, RefusedError
 from stepladder.terraform import events, losses, roots, saved_plan
-from stepladder.terraform.events import Change
+from stepladder.terraform.events import ResourceChange
 
 IMAGE = f"repository@sha256:{'a' * 64}"
 
@@ -31,13 +31,13 @@ def now(at: roots.Root, **changed: Any) -> saved_plan.Inputs:
     return replace(saved_plan.inputs_now(at, account=ACCOUNT, image_uri=IMAGE, terraform_version="1.11.4"), **changed)
 
 
-def saved(at: roots.Root, *changes: Change, image_uri: str | None = IMAGE) -> saved_plan.SavedPlan:
+def saved(at: roots.Root, *changes: ResourceChange, image_uri: str | None = IMAGE) -> saved_plan.SavedPlan:
     inputs = saved_plan.inputs_now(at, account=ACCOUNT, image_uri=image_uri, terraform_version="1.11.4")
     return saved_plan.save(at, inputs, backend="s3", changed=bool(changes), changes=changes, image_uri=image_uri)
 
 
 def test_a_plan_holds_while_nothing_has_changed_and_survives_being_read_back(at: roots.Root) -> None:
-    made = saved(at, Change("aws_x.y", "create", "aws_x"))
+    made = saved(at, ResourceChange("aws_x.y", "create", "aws_x"))
     assert saved_plan.load(at) == made
     saved_plan.check(saved_plan.load(at), now(at))
 
@@ -112,7 +112,7 @@ def test_a_manifest_that_cannot_be_read_is_refused(at: roots.Root, content: str)
 def test_what_holds_data_or_callers_is_only_destroyed_when_that_is_allowed(
     at: roots.Root, kind: str, action: str, asks: bool
 ) -> None:
-    plan = saved(at, Change(f"{kind}.this", action, kind))
+    plan = saved(at, ResourceChange(f"{kind}.this", action, kind))
     saved_plan.check_destroys(plan, allow_destroy=True)
     if asks:
         with pytest.raises(RefusedError, match=rf"{kind}\.this \({action}\)"):
@@ -127,7 +127,7 @@ def test_what_holds_data_or_callers_is_only_destroyed_when_that_is_allowed(
 def test_a_tainted_object_is_made_anew_unless_it_holds_data_or_callers_of_its_own(
     at: roots.Root, kind: str, asks: bool
 ) -> None:
-    plan = saved(at, Change(f"{kind}.this", "replace", kind, reason="tainted"))
+    plan = saved(at, ResourceChange(f"{kind}.this", "replace", kind, reason="tainted"))
     assert bool(plan.destroyed) is asks
 
 
@@ -156,7 +156,9 @@ def test_only_functions_from_the_project_s_own_image_need_one() -> None:
 
 def test_a_function_is_never_created_from_no_image(at: roots.Root) -> None:
     address = "module.service.aws_lambda_function.this"
-    plan = replace(saved(at, Change(address, "create", "aws_lambda_function"), image_uri=None), needs_image=(address,))
+    plan = replace(
+        saved(at, ResourceChange(address, "create", "aws_lambda_function"), image_uri=None), needs_image=(address,)
+    )
     with pytest.raises(RefusedError, match=rf"creates {re.escape(address)} .* was made without an image") as caught:
         saved_plan.check_destroys(plan, allow_destroy=True)
     assert caught.value.hint.endswith("`inv deploy --env staging`")
@@ -164,7 +166,7 @@ def test_a_function_is_never_created_from_no_image(at: roots.Root) -> None:
 
 def test_a_function_of_one_s_own_needs_no_image(at: roots.Root) -> None:
     saved_plan.check_destroys(
-        saved(at, Change("aws_lambda_function.mine", "create", "aws_lambda_function"), image_uri=None),
+        saved(at, ResourceChange("aws_lambda_function.mine", "create", "aws_lambda_function"), image_uri=None),
         allow_destroy=False,
     )
 
@@ -172,7 +174,7 @@ def test_a_function_of_one_s_own_needs_no_image(at: roots.Root) -> None:
 def test_the_hint_for_what_would_be_destroyed_is_two_commands_that_exist(at: roots.Root) -> None:
     with pytest.raises(RefusedError) as caught:
         saved_plan.check_destroys(
-            saved(at, Change("aws_s3_bucket.mine", "delete", "aws_s3_bucket")), allow_destroy=False
+            saved(at, ResourceChange("aws_s3_bucket.mine", "delete", "aws_s3_bucket")), allow_destroy=False
         )
     where = "--env staging --root service"
     assert f"`inv tf.plan {where}`; when it is meant: `inv tf.apply {where} --allow-destroy`" in caught.value.hint

@@ -29,7 +29,7 @@ _WHEEL = (".whl", ".tar.gz", ".zip")
 
 
 @dataclass
-class _Shell:
+class _RunShell:
     """What a `RUN` line knows: its folder, and the files of the context that it mounts."""
 
     folder: str
@@ -45,7 +45,7 @@ def run(stage: DockerfileStage, instruction: Instruction, stages: Mapping[str, D
     user = stage.changes.get("User", stage.ground.config.get("User") or "")
     if user not in _ROOT:
         raise NeedsEngineError(f"it runs as the user {user}")
-    shell = _Shell(stage.workdir, uv=any(uv_command.is_on_path(path) for path in stage.tools))
+    shell = _RunShell(stage.workdir, uv=any(uv_command.is_on_path(path) for path in stage.tools))
     _mount(stage, shell, instruction, stages)
     variables = {**stage.arguments, **stage.environment}
     listed = words.json_list(instruction.rest) if instruction.rest.startswith("[") else None
@@ -53,7 +53,7 @@ def run(stage: DockerfileStage, instruction: Instruction, stages: Mapping[str, D
         _command(stage, shell, command, instruction.number)
 
 
-def _command(stage: DockerfileStage, shell: _Shell, command: list[str], number: int) -> None:
+def _command(stage: DockerfileStage, shell: _RunShell, command: list[str], number: int) -> None:
     arguments = run_command.pip_arguments(command)
     name, *rest = command
     if arguments is not None:
@@ -76,7 +76,7 @@ def _command(stage: DockerfileStage, shell: _Shell, command: list[str], number: 
 
 
 def _mount(
-    stage: DockerfileStage, shell: _Shell, instruction: Instruction, stages: Mapping[str, DockerfileStage]
+    stage: DockerfileStage, shell: _RunShell, instruction: Instruction, stages: Mapping[str, DockerfileStage]
 ) -> None:
     """Take the context's files and the uv that are mounted for this line; a cache holds nothing of the image."""
     for flag in instruction.flags:
@@ -97,7 +97,7 @@ def _mount(
             raise NeedsEngineError(f"{flag} mounts no file of the context")
 
 
-def _uv(stage: DockerfileStage, shell: _Shell, command: list[str], number: int) -> None:
+def _uv(stage: DockerfileStage, shell: _RunShell, command: list[str], number: int) -> None:
     """Do what a `uv` command does. Raises `NeedsEngineError` for all but `export` and `pip install`."""
     if not shell.uv:
         raise NeedsEngineError("where uv comes from is not known: mount or copy /uv of ghcr.io/astral-sh/uv:<version>")
@@ -111,7 +111,7 @@ def _uv(stage: DockerfileStage, shell: _Shell, command: list[str], number: int) 
         raise NeedsEngineError(f"{' '.join(command)[:60]} has to be run")
 
 
-def _export(stage: DockerfileStage, shell: _Shell, command: list[str], number: int) -> None:
+def _export(stage: DockerfileStage, shell: _RunShell, command: list[str], number: int) -> None:
     """Let our own uv write the requirements file, and place it."""
     project = {name: _file(stage, shell, absolute(shell.folder, name)) for name in ("uv.lock", "pyproject.toml")}
     for name, entry in project.items():
@@ -133,7 +133,7 @@ def _export(stage: DockerfileStage, shell: _Shell, command: list[str], number: i
     stage.tree.put(Entry(path, made), number)
 
 
-def _file(stage: DockerfileStage, shell: _Shell, path: str) -> Entry | None:
+def _file(stage: DockerfileStage, shell: _RunShell, path: str) -> Entry | None:
     """Return a file of the image, or one that is mounted."""
     if path in shell.mounted:
         return shell.mounted[path]
@@ -141,7 +141,7 @@ def _file(stage: DockerfileStage, shell: _Shell, path: str) -> Entry | None:
     return placed.entry if placed and placed.kind == "file" else None
 
 
-def _install(stage: DockerfileStage, shell: _Shell, command: PipInstall, number: int) -> None:
+def _install(stage: DockerfileStage, shell: _RunShell, command: PipInstall, number: int) -> None:
     tree, read = stage.tree, list[Entry]()
     locked = Locked()
     for path in command.requirements:
@@ -191,7 +191,7 @@ def _base_variables(stage: DockerfileStage) -> set[str]:
     return {line.partition("=")[0] for line in stage.ground.config.get("Env") or ()}
 
 
-def _read(stage: DockerfileStage, shell: _Shell, path: str, read: list[Entry], depth: int = 0) -> Locked:
+def _read(stage: DockerfileStage, shell: _RunShell, path: str, read: list[Entry], depth: int = 0) -> Locked:
     """Read a requirements file of the image and those that it names."""
     entry = _file(stage, shell, path) if depth <= _NESTED else None
     if entry is None:
@@ -215,7 +215,7 @@ def _name(stage: DockerfileStage, entry: Entry) -> str:
     return "/".join(parts[len(parts) - 1 - parts[::-1].index(folder) :]) if folder in parts else entry.source.name
 
 
-def _wheels(stage: DockerfileStage, shell: _Shell, links: tuple[str, ...]) -> tuple[list[str], list[Entry]]:
+def _wheels(stage: DockerfileStage, shell: _RunShell, links: tuple[str, ...]) -> tuple[list[str], list[Entry]]:
     """Split `--find-links` into addresses, and wheels that lie in the image."""
     addresses, wheels = list[str](), list[Entry]()
     for link in links:
@@ -231,7 +231,7 @@ def _wheels(stage: DockerfileStage, shell: _Shell, links: tuple[str, ...]) -> tu
     return addresses, wheels
 
 
-def _mkdir(stage: DockerfileStage, shell: _Shell, rest: list[str], number: int) -> None:
+def _mkdir(stage: DockerfileStage, shell: _RunShell, rest: list[str], number: int) -> None:
     parents = rest[:1] in (["-p"], ["--parents"])
     for path in rest[1:] if parents else rest:
         real = stage.tree.resolve(absolute(shell.folder, path))
@@ -240,7 +240,7 @@ def _mkdir(stage: DockerfileStage, shell: _Shell, rest: list[str], number: int) 
         stage.tree.make_folder(real, number)
 
 
-def _rm(stage: DockerfileStage, shell: _Shell, rest: list[str], _number: int) -> None:
+def _rm(stage: DockerfileStage, shell: _RunShell, rest: list[str], _number: int) -> None:
     flags = [word for word in rest if word.startswith("-")]
     if any(set(flag) - set("-rfR") for flag in flags):
         raise NeedsEngineError(f"rm {flags[0]} has to be run")
@@ -253,7 +253,7 @@ def _rm(stage: DockerfileStage, shell: _Shell, rest: list[str], _number: int) ->
         stage.tree.remove(path)
 
 
-def _chmod(stage: DockerfileStage, shell: _Shell, rest: list[str], number: int) -> None:
+def _chmod(stage: DockerfileStage, shell: _RunShell, rest: list[str], number: int) -> None:
     mode, *paths = rest or [""]
     if not paths or not (_OCTAL.fullmatch(mode) or mode in _EXECUTABLE):
         raise NeedsEngineError(f"chmod {mode} has to be run")

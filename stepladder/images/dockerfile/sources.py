@@ -29,7 +29,7 @@ class CopySource:
     """Of a folder: all that is in it, folders too, with paths from there. Else the one file."""
 
 
-class Context:
+class BuildContext:
     """The build context as a tree. A link that is named itself is followed, one inside a copied folder is kept."""
 
     def __init__(self, entries: tuple[Entry, ...]) -> None:

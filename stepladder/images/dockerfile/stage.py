@@ -11,7 +11,7 @@ from typing import Any
 from stepladder.images.base.files import BaseFiles
 from stepladder.images.context.files import Entry
 from stepladder.images.dockerfile import uv_command
-from stepladder.images.dockerfile.sources import Context
+from stepladder.images.dockerfile.sources import BuildContext
 from stepladder.images.dockerfile.tree import ImageTree
 from stepladder.images.parsers import words
 from stepladder.images.parsers.dockerfile import Instruction
@@ -35,7 +35,7 @@ class Ground:
     """What the base may be called in `FROM`."""
     config: Mapping[str, Any]
     files: BaseFiles
-    context: Context
+    context: BuildContext
     python: str
     context_folder: Path
     cache: Path

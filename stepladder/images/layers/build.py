@@ -19,7 +19,7 @@ from stepladder.images.context.archive import write_layer
 from stepladder.images.context.files import Entry, collect
 from stepladder.images.dockerfile import handlers, read
 from stepladder.images.dockerfile.read import Recipe
-from stepladder.images.dockerfile.sources import Context
+from stepladder.images.dockerfile.sources import BuildContext
 from stepladder.images.dockerfile.stage import Ground
 from stepladder.images.dockerfile.tree import Install
 from stepladder.images.key import base_reference
@@ -107,7 +107,7 @@ def _recipe(settings: Settings, base: Base, context: Path, cache: Path) -> Recip
         (reference, pinned),
         base.config.get("config") or {},
         files.of(base, cache),
-        Context(entries),
+        BuildContext(entries),
         base.target.python,
         context,
         cache,
