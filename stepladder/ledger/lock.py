@@ -15,11 +15,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from stepladder.core.aws import error_code
-from stepladder.core.clock import Clock, ago, stamp
+from stepladder.core.clock import Clock, stamp
 from stepladder.core.errors import LockedError
 from stepladder.core.process_identity import Process, is_alive, is_dead
 from stepladder.forge.registered import this_process
-from stepladder.ledger import schema
+from stepladder.ledger import locked_error, schema
 from stepladder.ledger.schema import CLOCK_SKEW, Holder
 from stepladder.ledger.snapshot import Holding
 from stepladder.ledger.table import CONDITION_FAILED, Ledger
@@ -109,7 +109,7 @@ class EnvironmentLock:
 
     def locked(self, holder: Holder | None, *, lost: bool = False) -> LockedError:
         """Return the error that says who holds the lock, and what may be typed then."""
-        return locked(self._environment, holder, self._now(), command=self._command, lost=lost)
+        return locked_error.locked(self._environment, holder, self._now(), command=self._command, lost=lost)
 
     def _put(self, *, instead_of: Holder | None) -> bool:
         now = self._now()
@@ -291,23 +291,3 @@ class EnvironmentLock:
 def process_of(holder: Holder) -> Process:
     """Return the process that holds a lock."""
     return Process(holder.owner, holder.host, holder.boot_id, holder.pid, holder.started)
-
-
-def locked(
-    environment: str, holder: Holder | None, now: float, *, command: str = "", lost: bool = False
-) -> LockedError:
-    """Return the error that says who holds an environment, since when and doing what.
-
-    `command` is what met the lock: only `inv deploy` can wait for it.
-    """
-    again = f"`{command}`" if command.startswith("inv ") else "the same command"
-    if holder is None:
-        return LockedError(f"the lock of {environment} was lost", hint=f"run {again} again")
-    verb = "was lost to" if lost else "is held by"
-    wait = f", or let it wait: `{command} --wait`" if command.startswith("inv deploy ") and not lost else ""
-    return LockedError(
-        f"the lock of {environment} {verb} {holder.owner} (process {holder.pid}) since {holder.since}, "
-        f"{ago(holder.since, now)} ago, for: {holder.command}",
-        hint=f"run {again} again when that has ended{wait}; a holder that died is taken over when its lease runs out, "
-        f"at {stamp(holder.expires + CLOCK_SKEW)}",
-    )

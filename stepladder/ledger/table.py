@@ -13,13 +13,11 @@ from stepladder.core.errors import LockedError
 from stepladder.ledger import schema
 from stepladder.ledger.schema import Bad, Current, Holder, InfraRecord, ReleaseEntry, Unmarked
 from stepladder.ledger.snapshot import Holding, Snapshot
+from stepladder.ledger.transaction import transact
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
-TRANSACTION_CANCELLED = "TransactionCanceledException"
 NOT_FOUND = "ResourceNotFoundException"
-_PASSING = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _CLOCKS_AGREE = 5.0  # seconds
-_TRANSACTION = 30.0  # seconds that a transaction is tried again
 
 
 def description(release_id: str, git_commit: str, digest: str) -> str:
@@ -102,7 +100,7 @@ class Ledger:
         put = {"TableName": self.table, "Item": schema.item(key, infra)}
         if holding is None:
             self.client.put_item(**put)
-        elif self._transact([{"Put": put}, self._held(holding)]):
+        elif transact(self.client, self.clock, [{"Put": put}, self._held(holding)]):
             raise _lost(holding.environment)
 
     def finish(
@@ -167,34 +165,10 @@ class Ledger:
 
     def _write(self, puts: list[dict[str, Any]], guard: dict[str, Any], *, marks: bool) -> list[int]:
         """Write what ends a release under a guard; a mark, which is the last of it, only where there is none yet."""
-        failed = self._transact([*puts, guard])
+        failed = transact(self.client, self.clock, [*puts, guard])
         if marks and failed == [len(puts) - 1]:
-            return self._transact([*puts[:-1], guard])
+            return transact(self.client, self.clock, [*puts[:-1], guard])
         return failed
-
-    def _transact(self, actions: list[dict[str, Any]]) -> list[int]:
-        """Write all or nothing; return the places of the conditions that didn't hold, none when it was written.
-
-        What passes by itself (a conflict with a renewal of the lock, a throttle) is tried again; anything else is
-        raised. Reasons: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
-        """
-        last_error: Exception | None = None
-        for _ in self.clock.polls(_TRANSACTION):
-            try:
-                self.client.transact_write_items(TransactItems=actions)
-            except Exception as error:
-                if error_code(error) != TRANSACTION_CANCELLED:
-                    raise
-                reasons = [r.get("Code") for r in getattr(error, "response", {}).get("CancellationReasons", [])]
-                failed = [place for place, reason in enumerate(reasons) if reason == "ConditionalCheckFailed"]
-                if failed:
-                    return failed
-                if not _PASSING.issuperset(reasons):
-                    raise
-                last_error = error
-            else:
-                return []
-        raise last_error or AssertionError("a loop of polls makes one turn at least")
 
     def _held(self, holding: Holding) -> dict[str, Any]:
         """Return the condition that somebody still holds a lock."""
@@ -229,7 +203,7 @@ class Ledger:
             }
         key = schema.CURRENT.key(environment=environment)
         put = {"Put": {"TableName": self.table, "Item": schema.item(key, current), **condition}}
-        return not self._transact([put, self._held(holding)] if holding else [put])
+        return not transact(self.client, self.clock, [put, self._held(holding)] if holding else [put])
 
     def _entry(self, release: ReleaseEntry) -> dict[str, Any]:
         key = schema.RELEASE.key(environment=release.environment, release_id=release.release_id)
@@ -341,7 +315,9 @@ class Ledger:
             "ConditionExpression": "marked_at = :seen",
             "ExpressionAttributeValues": {":seen": {"S": mark.marked_at}},
         }
-        return not self._transact([{"Put": {"TableName": self.table, "Item": item}}, {"Delete": delete}])
+        return not transact(
+            self.client, self.clock, [{"Put": {"TableName": self.table, "Item": item}}, {"Delete": delete}]
+        )
 
     def protected_digests(self, environments: Iterable[str], *, keep: int = 10) -> set[str]:
         """Return what pruning must leave: current digests and those of each rung's last `keep` good releases."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from stepladder.ledger import lock as locks
+from stepladder.ledger import locked_error
 from stepladder.ledger.schema import PIPELINE_HOST
 from stepladder.promotion.executions import Desk
 from stepladder.releases.rung import Rung
@@ -26,4 +26,4 @@ def _check_free(rung: Rung) -> None:
     if holder and holder.host == PIPELINE_HOST:
         rung.recover(holder)
     if holder and holder.host != PIPELINE_HOST and not rung.lock.is_over(holder):
-        raise locks.locked(rung.environment, holder, rung.clock.now(), command="inv promote")
+        raise locked_error.locked(rung.environment, holder, rung.clock.now(), command="inv promote")

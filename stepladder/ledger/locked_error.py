@@ -1,0 +1,27 @@
+"""The error that says who holds an environment's lock."""
+
+from __future__ import annotations
+
+from stepladder.core.clock import ago, stamp
+from stepladder.core.errors import LockedError
+from stepladder.ledger.schema import CLOCK_SKEW, Holder
+
+
+def locked(
+    environment: str, holder: Holder | None, now: float, *, command: str = "", lost: bool = False
+) -> LockedError:
+    """Return the error that says who holds an environment, since when and doing what.
+
+    `command` is what met the lock: only `inv deploy` can wait for it.
+    """
+    again = f"`{command}`" if command.startswith("inv ") else "the same command"
+    if holder is None:
+        return LockedError(f"the lock of {environment} was lost", hint=f"run {again} again")
+    verb = "was lost to" if lost else "is held by"
+    wait = f", or let it wait: `{command} --wait`" if command.startswith("inv deploy ") and not lost else ""
+    return LockedError(
+        f"the lock of {environment} {verb} {holder.owner} (process {holder.pid}) since {holder.since}, "
+        f"{ago(holder.since, now)} ago, for: {holder.command}",
+        hint=f"run {again} again when that has ended{wait}; a holder that died is taken over when its lease runs out, "
+        f"at {stamp(holder.expires + CLOCK_SKEW)}",
+    )
