@@ -28,10 +28,10 @@ def shown(url: str, resolve: Resolver | None = None) -> str:
         return url
     port, identity = found.groups()
     name = f"{identity}.lambda-url.localhost"
-    return f"http://{name}:{port}/" if _is_here(name, int(port), resolve or _addresses) else url
+    return f"http://{name}:{port}/" if _is_local(name, int(port), resolve or _addresses) else url
 
 
-def _is_here(name: str, port: int, resolve: Resolver) -> bool:
+def _is_local(name: str, port: int, resolve: Resolver) -> bool:
     addresses: list[str] = []
 
     def ask() -> None:

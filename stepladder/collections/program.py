@@ -55,9 +55,9 @@ class Program(invoke.Program):
         Console(as_json="--json" in self.argv).error(error)
         raise invoke.Exit(code=int(error.exit_code)) from None
 
-    def _explain(self, said: str, context: Any) -> BadInputError:
+    def _explain(self, message: str, context: Any) -> BadInputError:
         """Return our words for Invoke's; its own where we have none."""
-        unknown, lacking = _UNKNOWN.fullmatch(said), _NO_VALUE.match(said)
+        unknown, lacking = _UNKNOWN.fullmatch(message), _NO_VALUE.match(message)
         command = self._typed(context) if getattr(context, "name", None) else ""
         if unknown:
             token = str(ast.literal_eval(unknown["token"]))
@@ -73,7 +73,7 @@ class Program(invoke.Program):
             return BadInputError(
                 f"--{lacking['name']} of `{command}` needs a value", hint=f"`{command} --help` says what it is"
             )
-        return BadInputError(said.strip(), hint="`inv --help` tells how tasks and flags are written")
+        return BadInputError(message.strip(), hint="`inv --help` tells how tasks and flags are written")
 
     def _no_flag(self, token: str, command: str, flags: Iterable[str]) -> BadInputError:
         others = sorted(self._typed(each) for each in self.collection.to_contexts() if token in each.flag_names())
@@ -104,8 +104,8 @@ class Program(invoke.Program):
         return {name.rpartition(".")[2]: name for name in whole} | {name: name for name in whole}
 
     def _no_number(self, value: str) -> BadInputError:
-        told = " ".join(self.core.unparsed)
-        flag = re.search(rf"(--?[\w-]+)[ =]{re.escape(value)}(?: |$)", told)
+        typed = " ".join(self.core.unparsed)
+        flag = re.search(rf"(--?[\w-]+)[ =]{re.escape(value)}(?: |$)", typed)
         return BadInputError(f"{flag[1] if flag else 'a flag'} is {value!r}; allowed: a number")
 
     def _typed(self, context: Any) -> str:

@@ -41,8 +41,8 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     from stepladder.promotion.start import Request
 
     desk = _desk(c, "inv promote", json, acting=True)
-    told = climb(desk, Request(digest, release, hotfix, force, no_smoke, infra), detach=detach)
-    _finish(desk, told)
+    result = climb(desk, Request(digest, release, hotfix, force, no_smoke, infra), detach=detach)
+    _finish(desk, result)
 
 
 @task(help={"name": NAME, "json": JSON}, auto_shortflags=False, reads_only=True)
@@ -106,6 +106,6 @@ def _desk(c: Any, verb: str, as_json: bool = False, *, acting: bool = False) -> 
     return Desk(opened(c, locations.representatives(settings)[0], verb, as_json=as_json))
 
 
-def _finish(desk: Any, told: dict[str, Any]) -> None:
+def _finish(desk: Any, result: dict[str, Any]) -> None:
     if desk.console.as_json:
-        desk.console.json(told)
+        desk.console.json(result)

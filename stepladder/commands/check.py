@@ -128,16 +128,16 @@ def packages(settings: Settings) -> int:
     folder, stamp = settings.build_dir / "packages", settings.build_dir / "packages.sha256"
     if stamp.is_file() and stamp.read_text("utf-8") == wanted and folder.is_dir():
         return 0
-    asked = read.read(locked, f"{settings.image.context}/requirements.txt")
-    dependencies.check_locked(locked, asked)
+    pins = read.read(locked, f"{settings.image.context}/requirements.txt")
+    dependencies.check_locked(locked, pins)
     fresh = settings.build_dir / f"packages.{os.getpid()}"
     stamp.unlink(missing_ok=True)
     argv = [tool("uv"), "pip", "install", "--quiet", "--require-hashes", "--requirement", str(locked)]
     argv += ["--target", str(fresh), "--python", sys.executable, "--color", "never"]
     done = process.run(argv, cwd=settings.root, timeout=_INSTALL_DEADLINE)
     if done.code:
-        here = dependencies.WheelTarget(settings.python)
-        raise uv_errors.explained(done.err, asked.requirements, here)
+        target = dependencies.WheelTarget(settings.python)
+        raise uv_errors.explained(done.err, pins.requirements, target)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
     stamp.write_text(wanted, "utf-8")

@@ -53,9 +53,9 @@ class ChecksFailedError(BadInputError):
     def __init__(self, failures: Sequence[CheckFailure], count: int) -> None:
         errors = [failure.error for failure in failures if failure.error]
         message = f"{len(failures)} of {count} checks failed: {', '.join(failure.name for failure in failures)}"
-        alone = errors[0] if len(failures) == len(errors) == 1 else None
-        if alone:
-            super().__init__(f"{message}: {alone.message}", hint=alone.hint, problems=_problems(alone))
+        single = errors[0] if len(failures) == len(errors) == 1 else None
+        if single:
+            super().__init__(f"{message}: {single.message}", hint=single.hint, problems=_problems(single))
         else:
             lines = [f"{f.name}: {line}" for f in failures if f.error for line in _lines(f.error)]
             super().__init__(message, problems=tuple(lines))

@@ -38,9 +38,9 @@ def invoke(
 
 def _not_there(rung: Rung, version: str) -> RefusedError:
     if version:
-        there = f"there is no version {version} of {rung.names.function}"
+        message = f"there is no version {version} of {rung.names.function}"
         return RefusedError(
-            there, hint=f"`inv status` shows what is live; or deploy: `inv deploy --env {rung.environment}`"
+            message, hint=f"`inv status` shows what is live; or deploy: `inv deploy --env {rung.environment}`"
         )
     return RefusedError(
         f"nothing is live on {rung.environment}", hint=f"`inv deploy --env {rung.environment}` makes it"

@@ -35,15 +35,15 @@ def write(settings: Settings, console: Console, *, upgrade: bool) -> None:
     Dockerfile's to build, and only warned of.
     """
     folder = settings.root / settings.image.context
-    asked = _asked(settings)
-    for requirement in asked.requirements:
+    wanted = _wanted(settings)
+    for requirement in wanted.requirements:
         if requirement.url.startswith(("file:", "/")):
             console.warn(f"{requirement.where}: {requirement.text}: other machines haven't got this file")
     target, lock = (
         dependencies.WheelTarget.of_lambda(settings.python, settings.architecture),
         folder / "requirements.txt",
     )
-    with console.step("lock") as step, _beside(lock) as made:
+    with console.step("lock") as step, _temporary(lock) as made:
         argv = [
             tool("uv"),
             "pip",
@@ -57,15 +57,15 @@ def write(settings: Settings, console: Console, *, upgrade: bool) -> None:
         argv += ["--output-file", str(made), *(("--upgrade",) if upgrade else ()), "requirements.in"]
         done = process.run(argv, cwd=folder, timeout=_DEADLINE)
         if done.code:
-            raise uv_errors.explained(done.err, asked.requirements, target)
-        _check_wheels(settings, console, made, asked, target)
-        locks.check_hashes(asked, read.read(made))
+            raise uv_errors.explained(done.err, wanted.requirements, target)
+        _check_wheels(settings, console, made, wanted, target)
+        locks.check_hashes(wanted, read.read(made))
         made.replace(lock)
         step.done(f"{_count(lock)} packages in {settings.image.context}/requirements.txt")
 
 
 @contextlib.contextmanager
-def _beside(lock: Path) -> Iterator[Path]:
+def _temporary(lock: Path) -> Iterator[Path]:
     """Give a copy of the lock in its folder: paths in it are relative, and its versions are kept while they may be."""
     handle, name = tempfile.mkstemp(dir=lock.parent, prefix=".requirements.", suffix=".txt")
     os.close(handle)
@@ -79,17 +79,17 @@ def _beside(lock: Path) -> Iterator[Path]:
         made.unlink(missing_ok=True)
 
 
-def _asked(settings: Settings) -> Requirements:
+def _wanted(settings: Settings) -> Requirements:
     where = settings.image.context
     try:
-        asked = read.read(settings.root / where / "requirements.in", f"{where}/requirements.in")
+        wanted = read.read(settings.root / where / "requirements.in", f"{where}/requirements.in")
     except FileNotFoundError:
         raise BadInputError(
             f"there is no {where}/requirements.in", hint="name in it what the function needs, a package a line"
         ) from None
-    locks.validate(asked)
-    odd = [(requirement, dependencies.unlockable(requirement)) for requirement in asked.requirements]
-    problems = [*asked.unknown, *(f"{one.where}: {one.text}: {why}" for one, why in odd if why)]
+    locks.validate(wanted)
+    odd = [(requirement, dependencies.unlockable(requirement)) for requirement in wanted.requirements]
+    problems = [*wanted.unknown, *(f"{one.where}: {one.text}: {why}" for one, why in odd if why)]
     if problems:
         raise BadInputError(
             f"{where}/requirements.in asks for what can't be locked",
@@ -97,14 +97,14 @@ def _asked(settings: Settings) -> Requirements:
             f"{where}/, where the Dockerfile copies it from",
             problems=tuple(problems),
         )
-    return asked
+    return wanted
 
 
 def _check_wheels(
-    settings: Settings, console: Console, made: Path, asked: Requirements, target: dependencies.WheelTarget
+    settings: Settings, console: Console, made: Path, wanted: Requirements, target: dependencies.WheelTarget
 ) -> None:
     try:
-        dependencies.check_wheels(made, target, asked.requirements)
+        dependencies.check_wheels(made, target, wanted.requirements)
     except BadInputError as error:
         if not builder.builds_from_source(settings):
             raise

@@ -64,8 +64,8 @@ class Rollback:
             target = targets.choose(found, self.to)
             leaving = found.leaving(target)
             now = pool.submit(rung.function.read, leaving)
-            there = pool.submit(targets.has_image, target.digest)
-            version = targets.check(target, rung.function.read(target.version), image=there.result())
+            has_image = pool.submit(targets.has_image, target.digest)
+            version = targets.check(target, rung.function.read(target.version), image=has_image.result())
             served = now.result()
         changed = tuple(differences(served.configuration if served else {}, version.configuration))
         bad = served.digest if served and served.digest != target.digest and self.bad is not False else ""

@@ -141,12 +141,12 @@ def _guarded(rung: Rung, silent: list[NotReadyError]) -> RungStatus:
     try:
         return _read(rung)
     except Exception as error:
-        told = error if isinstance(error, StepladderError) else explain(error)
-        if told is None:
+        known = error if isinstance(error, StepladderError) else explain(error)
+        if known is None:
             raise
-        if isinstance(told, NotReadyError):
-            silent.append(told)
-        return RungStatus(rung.environment, problem=told.message)
+        if isinstance(known, NotReadyError):
+            silent.append(known)
+        return RungStatus(rung.environment, problem=known.message)
 
 
 def _read(rung: Rung) -> RungStatus:
@@ -214,8 +214,8 @@ def _drift(
     if served and served.digest and served.digest != ledger.current.digest:
         return f"version {alias.version} has image {short(served.digest)}, the ledger another"
     if latest and drifts.found(ledger, latest):
-        told = "; ".join(drifts.changes(rung, ledger, latest, served))
-        return f"the configuration of $LATEST was changed by hand, which no release publishes: {told}"
+        changed = "; ".join(drifts.changes(rung, ledger, latest, served))
+        return f"the configuration of $LATEST was changed by hand, which no release publishes: {changed}"
     return ""
 
 

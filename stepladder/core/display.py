@@ -73,11 +73,11 @@ def plain(text: str) -> str:
 def shortened(text: str) -> str:
     """Say in a few words what CodeDeploy says in two sentences: that an alarm, or our own rollback, stopped it."""
 
-    def told(found: re.Match[str]) -> str:
+    def replaced(found: re.Match[str]) -> str:
         stopped = f" and stopped deployment {found['deployment']}" if found["deployment"] else ""
         return f"alarm {found['alarms']} fired{stopped} (ALARM_ACTIVE)"
 
-    return re.sub(_STOPPED, "", re.sub(_ALARMED, told, text))
+    return re.sub(_STOPPED, "", re.sub(_ALARMED, replaced, text))
 
 
 def unwrapped(cause: str) -> str:
@@ -85,12 +85,12 @@ def unwrapped(cause: str) -> str:
     decoder, text, start = json.JSONDecoder(), cause, 0
     while (start := text.find("{", start)) >= 0:
         try:
-            told, end = decoder.raw_decode(text, start)
+            replaced, end = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
-            told, end = None, start + 1
-        if isinstance(told, dict) and isinstance(told.get("errorMessage"), str):
-            text = f"{text[:start]}{told['errorMessage']}{text[end:]}"
-            end = start + len(told["errorMessage"])
+            replaced, end = None, start + 1
+        if isinstance(replaced, dict) and isinstance(replaced.get("errorMessage"), str):
+            text = f"{text[:start]}{replaced['errorMessage']}{text[end:]}"
+            end = start + len(replaced["errorMessage"])
         start = end
     return text
 

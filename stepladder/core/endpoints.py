@@ -62,8 +62,8 @@ def is_ours(url: str) -> bool:
     """Say whether a URL is of this machine, or of the local cloud that the endpoint names: plain HTTP is fine there."""
     if is_loopback(url):
         return True
-    here, there = urlsplit(url), urlsplit(endpoint())
-    return here[:2] == there[:2] and is_local_cloud(endpoint())
+    given, own = urlsplit(url), urlsplit(endpoint())
+    return given[:2] == own[:2] and is_local_cloud(endpoint())
 
 
 def for_terraform() -> dict[str, str]:

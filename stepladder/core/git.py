@@ -103,10 +103,10 @@ def tree(root: Path, paths: Sequence[str]) -> Tree | None:
         head = pool.submit(ask, root, "rev-parse", "--show-prefix", "HEAD")
         files = pool.submit(ask, root, "ls-files", "-v", "-s", "-z", "--", *paths)
         listed = pool.submit(ask, root, *_STATUS, *paths)
-        asked = head.result()
-    if asked is None:
+        answer = head.result()
+    if answer is None:
         return None
-    below, sha = asked.splitlines()
+    below, sha = answer.splitlines()
     if below and ask(root, "check-ignore", "--quiet", ".") is not None:
         return None  # the project merely lies in a repository that ignores it
     entries = [entry for entry in (files.result() or "").split("\0") if entry]

@@ -95,8 +95,8 @@ def call(stage: Stage, environment: str = "staging") -> None:
     path = stage.folder / ".stepladder" / "ada.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(event))
-    said = stage.type(f"function.invoke --env {environment} --event {path.relative_to(stage.folder)}", quiet=True)
-    answer = json.loads(said)
+    answered = stage.type(f"function.invoke --env {environment} --event {path.relative_to(stage.folder)}", quiet=True)
+    answer = json.loads(answered)
     stage.say(f"{answer['statusCode']}  {answer['body']}")
 
 

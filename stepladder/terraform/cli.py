@@ -128,8 +128,8 @@ def _origin() -> Path | None:
 @functools.lru_cache(maxsize=8)
 def _version(path: Path, _modified: int) -> str:
     """Ask an executable for its version (about 40 ms, so once per process)."""
-    quiet = {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull}
-    done = process.run([str(path), "version", "-json"], env=quiet, timeout=_DEADLINE)
+    variables = {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull}
+    done = process.run([str(path), "version", "-json"], env=variables, timeout=_DEADLINE)
     if done.code:
         raise ValueError(f"exit code {done.code}")
     start = done.out.find("{")

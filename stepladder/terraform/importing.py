@@ -81,7 +81,7 @@ def imports(aws: Aws, names: Names, plan: Mapping[str, Any], *, only: frozenset[
         return []
     with ThreadPoolExecutor(_WORKERS) as pool:
         found = list(pool.map(lambda c: _find(aws, names, c["type"], c["change"]["after"]), created))
-    return [_claim(change, there) for change, there in zip(created, found, strict=True) if there is not None]
+    return [_claim(change, existing) for change, existing in zip(created, found, strict=True) if existing is not None]
 
 
 def _find(aws: Aws, names: Names, kind: str, values: Values) -> ExistingResource | None:

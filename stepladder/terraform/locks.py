@@ -185,7 +185,7 @@ def _may_hold(entry: Path, state: tuple[str, str]) -> bool:
             return False
         argv = (entry / "cmdline").read_bytes().split(b"\0")
         variables = (entry / "environ").read_bytes().decode(errors="replace").split("\0")
-        here = (entry / "cwd").readlink()
+        folder = (entry / "cwd").readlink()
     except (FileNotFoundError, ProcessLookupError):  # it has ended
         return False
     except OSError:
@@ -193,7 +193,7 @@ def _may_hold(entry: Path, state: tuple[str, str]) -> bool:
     if argv == [b""]:  # a zombie: killed, and waiting for its parent to hear of it
         return False
     data = next((v.removeprefix("TF_DATA_DIR=") for v in variables if v.startswith("TF_DATA_DIR=")), "") or ".terraform"
-    config = (files.read_json(here / data / "terraform.tfstate").get("backend") or {}).get("config")
+    config = (files.read_json(folder / data / "terraform.tfstate").get("backend") or {}).get("config")
     if not isinstance(config, dict):  # no backend but the local one, unless it is being set up just now
         return b"init" in argv
     return (config.get("bucket"), config.get("key")) == state

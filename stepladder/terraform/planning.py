@@ -68,13 +68,13 @@ def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in 
     if (look or lost) and created & importing.FINDERS.keys():
         document = shown(runner, out)
         needs_image = losses.imageless(document)
-        taken = importing.imports(aws, at.names, document)
-        if taken:
+        imported = importing.imports(aws, at.names, document)
+        if imported:
             verb = "took" if acting else "takes"
             runner.notes.append(
-                f"{verb} up what exists and the state had lost: " + ", ".join(found.address for found in taken)
+                f"{verb} up what exists and the state had lost: " + ", ".join(found.address for found in imported)
             )
-            text = "\n".join(found.block() for found in taken)
+            text = "\n".join(found.block() for found in imported)
             runner.prepare(backend=backend, extra={IMPORTS: text})
             changed, watch = make()
             left = {change.address for change in watch.changes if change.action in {"create", "replace"}}

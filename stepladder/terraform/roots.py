@@ -141,8 +141,10 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
     settings, env, names = at.settings, at.environment, at.names
     common: dict[str, Any] = {"project": settings.project, "region": env.region, "account": env.account}
     if at.name == "foundation":
-        beside = [e.name for e in settings.environments.values() if (e.account, e.region) == (env.account, env.region)]
-        return common | {"environments": sorted(beside)}
+        same_location = [
+            e.name for e in settings.environments.values() if (e.account, e.region) == (env.account, env.region)
+        ]
+        return common | {"environments": sorted(same_location)}
     if at.name == "service":
         return common | {
             "environment": env.name,

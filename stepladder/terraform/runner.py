@@ -62,7 +62,7 @@ class Runner:
             args.append("-lockfile=readonly")
         if backend == "s3":
             args.append(f"-backend-config={self.at.backend}")
-        with self._alone_with_the_cache():
+        with self._cache_locked():
             self.run(args, timeout=INIT_DEADLINE, hint=self._init_hint())
         self._keep_lock_file()
         self._write_stamp()
@@ -197,8 +197,8 @@ class Runner:
         # A mirror's providers are links: one that leads nowhere means that the mirror has moved.
         installed = [path.exists() for path in (self.at.data_dir / "providers").glob("*/*/*/*/*")]
         lock = self.at.lock_file.read_text(encoding="utf-8") if self.at.lock_file.is_file() else ""
-        there = all(installed) and len(installed) >= lock.count('\nprovider "')
-        return there and files.read_json(self._stamp_file) == self._stamp()
+        complete = all(installed) and len(installed) >= lock.count('\nprovider "')
+        return complete and files.read_json(self._stamp_file) == self._stamp()
 
     def _write_stamp(self) -> None:
         files.write_json(self._stamp_file, self._stamp())
@@ -221,7 +221,7 @@ class Runner:
             )
 
     @contextlib.contextmanager
-    def _alone_with_the_cache(self) -> Iterator[None]:
+    def _cache_locked(self) -> Iterator[None]:
         """Let one `init` at a time use a plugin cache (hashicorp/terraform#31964: concurrent ones corrupt it)."""
         if not self.source.cache:
             yield

@@ -324,7 +324,7 @@ def test_a_base_that_is_not_known_is_not_guessed_at() -> None:
     from stepladder.images.parsers.run_command import NeedsEngineError
 
     with pytest.raises(NeedsEngineError, match="what node:22 holds"):
-        base_files.unknown("node:22").look("srv/x")
+        base_files.unknown("node:22").lstat("srv/x")
 
 
 @pytest.mark.parametrize(("text", "said"), [("", "no FROM"), ('CMD ["a.b"]\n', "before the first FROM")])

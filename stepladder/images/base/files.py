@@ -55,7 +55,7 @@ class BaseFiles:
         self._known, self._load, self._site, self._sure = known, load, site, sure
         self._read: Mapping[str, BaseEntry] | None = None
 
-    def look(self, path: str, *, sure: bool = False) -> BaseEntry | None:
+    def lstat(self, path: str, *, sure: bool = False) -> BaseEntry | None:
         """Return what lies at a path, links not followed; with `sure` from its layers, where no contract holds."""
         if path in self._known:
             return self._known[path]
@@ -69,7 +69,7 @@ class BaseFiles:
         """Say whether the base has anything in a folder."""
         if self._sure and self._known and path in _EMPTY:
             return False
-        found = self.look(path, sure=True)
+        found = self.lstat(path, sure=True)
         if found is None:
             return False
         start = f"{path}/" if path else ""

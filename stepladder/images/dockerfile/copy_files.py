@@ -121,7 +121,7 @@ def _place(stage: DockerfileStage, source: CopySource, target: str, flags: _Flag
 def _put(tree: ImageTree, below: str, entry: Entry, flags: _Flags, number: int) -> None:
     path = f"{below}/{entry.path}".lstrip("/")
     owner = flags.owner or (0, 0)
-    existing = tree.look(path)
+    existing = tree.lstat(path)
     if existing and existing.kind == "link":
         raise NeedsEngineError(f"/{path} is a link already")
     if entry.folder:

@@ -100,7 +100,7 @@ class InRecipe:
 
     def has(self, module: str) -> bool:
         """Say whether a module without a package can be imported."""
-        return module in self._tops or any(self._base.look(f"{f}/{module}", sure=True) for f in self._searched)
+        return module in self._tops or any(self._base.lstat(f"{f}/{module}", sure=True) for f in self._searched)
 
     def sources(self, module: str) -> list[tuple[str, str, bytes]]:
         """Return what the Dockerfile places."""

@@ -235,7 +235,7 @@ def _mkdir(stage: DockerfileStage, shell: _RunShell, rest: list[str], number: in
     parents = rest[:1] in (["-p"], ["--parents"])
     for path in rest[1:] if parents else rest:
         real = stage.tree.resolve(absolute(shell.folder, path))
-        if path.startswith("-") or (not parents and stage.tree.look(real)):
+        if path.startswith("-") or (not parents and stage.tree.lstat(real)):
             raise NeedsEngineError(f"mkdir {path} has to be run")
         stage.tree.make_folder(real, number)
 

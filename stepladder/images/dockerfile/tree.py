@@ -60,7 +60,7 @@ class ImageTree:
         """Return a tree to go on from: a stage that stands on this one."""
         return ImageTree(self.base, dict(self.placed), list(self.installs), self.turn)
 
-    def look(self, path: str, *, sure: bool = False) -> BaseEntry | None:
+    def lstat(self, path: str, *, sure: bool = False) -> BaseEntry | None:
         """Return what lies at a path, links not followed; `sure` as for `BaseFiles.look`."""
         own = self.placed.get(path)
         if own:
@@ -68,7 +68,7 @@ class ImageTree:
             return BaseEntry(own.kind, mode, own.entry.owner, own.entry.link)
         if any(i.prefix == path or i.prefix.startswith(f"{path}/") for i in self.installs):
             return BaseEntry("folder")
-        return self.base.look(path, sure=sure)
+        return self.base.lstat(path, sure=sure)
 
     def resolve(self, path: str) -> str:
         """Return a path with its links followed, inside the image. Raises `NeedsEngineError` for a circle."""
@@ -81,7 +81,7 @@ class ImageTree:
             if part in (".", ".."):
                 done = done[:-1] if part == ".." else done
                 continue
-            found = self.look("/".join([*done, part]))
+            found = self.lstat("/".join([*done, part]))
             if found and found.kind == "link":
                 done = [] if found.link.startswith("/") else done
                 parts = [piece for piece in found.link.split("/") if piece] + parts
@@ -91,7 +91,7 @@ class ImageTree:
 
     def is_folder(self, path: str) -> bool:
         """Say whether a folder lies at a resolved path, also in the base."""
-        found = self.look(path, sure=True)
+        found = self.lstat(path, sure=True)
         return found is not None and found.kind == "folder"
 
     def make_folder(self, path: str, number: int, owner: tuple[int, int] = (0, 0), mode: int = 0o755) -> None:
@@ -99,7 +99,7 @@ class ImageTree:
         parts = path.split("/") if path else []
         for end in range(1, len(parts) + 1):
             step = "/".join(parts[:end])
-            found = self.look(step)
+            found = self.lstat(step)
             if found is None:
                 self.put(Entry(step, Path(), folder=True, mode=mode, owner=owner), number)
             elif found.kind != "folder":
@@ -107,7 +107,7 @@ class ImageTree:
 
     def put(self, entry: Entry, number: int) -> None:
         """Put a file or link at its path, whose folder exists."""
-        found = self.look(entry.path)
+        found = self.lstat(entry.path)
         if found and (found.kind == "folder") != entry.folder:
             raise NeedsEngineError(f"/{entry.path} is a {found.kind} already")
         self.turn += 1
@@ -130,7 +130,7 @@ class ImageTree:
 
     def remove(self, path: str) -> None:
         """Remove a file or folder that this build placed. Raises `NeedsEngineError` for anything else."""
-        if self.base.look(path) or any(
+        if self.base.lstat(path) or any(
             f"{i.prefix}/".startswith(f"{path}/") or (path.startswith(f"{i.prefix}/") and path not in self.placed)
             for i in self.installs
         ):

@@ -161,7 +161,7 @@ def _code(recipe: Recipe) -> list[Entry]:
     entries = {path: replace(placed.entry, path=path) for path, placed in tree.placed.items()}
     folders = {path.rpartition("/")[0] for path in entries}
     for name in {parent.as_posix() for folder in folders for parent in (Path(folder), *Path(folder).parents)}:
-        found = None if name == "." or name in entries else tree.base.look(name)
+        found = None if name == "." or name in entries else tree.base.lstat(name)
         if found and (found.mode, found.owner) != (0o755, (0, 0)):
             entries[name] = Entry(name, Path(), folder=True, mode=found.mode, owner=found.owner)
     return list(entries.values())

@@ -25,7 +25,7 @@ def check(
         top for other, found in before if other.prefix == install.prefix for top in tops & _tops(install.prefix, found)
     ]
     for top in sorted(tops):
-        if install.direct and tree.base.look(top, sure=True) is not None:
+        if install.direct and tree.base.lstat(top, sure=True) is not None:
             raise _refused(install, f"the base image has /{top} already", folder)
     if others:
         raise _refused(install, f"an earlier pip install made /{others[0]} already", folder)

@@ -62,7 +62,7 @@ class LayerRequest:
     def of_file(cls, path: Path, prefix: str) -> LayerRequest:
         """Return the request of a requirements file as it is."""
         where = f"{path.parent.name}/{path.name}"
-        locked = _beside(path, where) if path.is_file() else Locked()
+        locked = _read_beside(path, where) if path.is_file() else Locked()
         check_locked(path, Requirements(list(locked.found), unknown=list(locked.unknown)))
         return cls(locked, prefix, path.parent, where)
 
@@ -117,9 +117,9 @@ def build(
     return Dependencies(layer, paths)
 
 
-def _beside(path: Path, where: str) -> Locked:
+def _read_beside(path: Path, where: str) -> Locked:
     return pip_file.read(
-        path, where, os.environ, lambda other: _beside(path.parent / other, f"{where.rpartition('/')[0]}/{other}")
+        path, where, os.environ, lambda other: _read_beside(path.parent / other, f"{where.rpartition('/')[0]}/{other}")
     )
 
 
@@ -144,8 +144,8 @@ def check_locked(path: Path, locked: Requirements) -> None:
         *(f"{r.where}: {r.text[:80]}: {why}" for r in locked.requirements if (why := loose_in(r))),
     ]
     if loose:
-        there = (path.parent / "requirements.in").is_file()
-        first = "" if there else f"name what the function needs in {folder}/requirements.in, then "
+        has_source = (path.parent / "requirements.in").is_file()
+        first = "" if has_source else f"name what the function needs in {folder}/requirements.in, then "
         hint = f"{first}`inv lock` locks it"
         if path.name != "requirements.txt":
             made = f"{folder}/{path.stem}.in --generate-hashes --no-strip-markers -o {folder}/{path.name}"
@@ -212,10 +212,10 @@ def _indexes(request: LayerRequest, scratch: Path) -> list[str]:
     return argv + [word for link in links for word in ("--find-links", link)]
 
 
-def check_wheels(requirements: Path, target: WheelTarget, asked: Iterable[Requirement] = ()) -> None:
+def check_wheels(requirements: Path, target: WheelTarget, wanted: Iterable[Requirement] = ()) -> None:
     """Raise `BadInputError` when something locked has no wheel for the target; asks the index, installs nothing.
 
-    What is `asked` for gives the names as a person spelled them.
+    What is `wanted` for gives the names as a person spelled them.
     """
     locked = requirement_files.read(requirements)
     if not locked.requirements:
@@ -225,7 +225,7 @@ def check_wheels(requirements: Path, target: WheelTarget, asked: Iterable[Requir
         argv += [word for host in locked.hosts for word in ("--allow-insecure-host", host)]
         done = process.run(argv, cwd=requirements.parent, timeout=_TIMEOUT)
     if done.code:
-        raise uv_errors.explained(done.err, [*locked.requirements, *asked], target)
+        raise uv_errors.explained(done.err, [*locked.requirements, *wanted], target)
 
 
 def _argv(requirements: Path, target: WheelTarget, folder: Path) -> list[str]:

@@ -43,8 +43,8 @@ def check(settings: Settings) -> None:
     nor where the Dockerfile takes its packages from elsewhere.
     """
     folder = settings.root / settings.image.context
-    asked_for, locked = folder / "requirements.in", folder / "requirements.txt"
-    if not asked_for.is_file():
+    source, locked = folder / "requirements.in", folder / "requirements.txt"
+    if not source.is_file():
         return
     stamp = settings.build_dir / "lock.json"
     if _agreed(settings, files.read_json(stamp)):
@@ -54,20 +54,20 @@ def check(settings: Settings) -> None:
     from stepladder.images.requirements import read as requirements
 
     where = settings.image.context
-    asked = requirements.read(asked_for, f"{where}/requirements.in")
+    wanted = requirements.read(source, f"{where}/requirements.in")
     empty = requirements.Requirements()
     lock = requirements.read(locked, f"{where}/requirements.txt") if locked.is_file() else empty
     heads = [content[:200] for content in lock.files.values()]
-    if lock.requirements and not any(MADE in head for head in heads) and not _meet(asked, lock):
+    if lock.requirements and not any(MADE in head for head in heads) and not _meet(wanted, lock):
         return
     keeps_extras = any(BY_US in head for head in heads)
-    if problems := _unmet(asked, lock, settings, keeps_extras=keeps_extras):
+    if problems := _unmet(wanted, lock, settings, keeps_extras=keeps_extras):
         raise BadInputError(
             f"{where}/requirements.txt doesn't lock what {where}/requirements.in asks for",
             hint="`inv lock` locks it",
             problems=tuple(problems),
         )
-    read = {os.path.relpath(path, settings.root): _hash(path) for path in (*asked.files, *lock.files)}
+    read = {os.path.relpath(path, settings.root): _hash(path) for path in (*wanted.files, *lock.files)}
     with contextlib.suppress(OSError):  # a note that saves the next run some milliseconds
         files.write_json(stamp, {"files": read, "for": _for(settings)})
 
@@ -81,16 +81,16 @@ def _is_read(dockerfile: Path, folder: str) -> bool:
         found = dockerfile_syntax.instructions(text.read(dockerfile), f"{folder}/Dockerfile")
     except (OSError, BadInputError):
         return True  # the builder says what is wrong with it
-    there = False
+    present = False
     for one in found:
         if one.word == "RUN":
-            there = there or any(_LOCK in flag for flag in one.flags)
+            present = present or any(_LOCK in flag for flag in one.flags)
             if _EXPORTED.search(one.rest):
-                there = False  # another file of that name
-            elif there and _INSTALLS.search(one.rest):
+                present = False  # another file of that name
+            elif present and _INSTALLS.search(one.rest):
                 return True
         elif one.word in {"COPY", "ADD"} and not any(flag.startswith("--from=") for flag in one.flags):
-            there = there or any(_takes_lock(source) for source in one.rest.split()[:-1])
+            present = present or any(_takes_lock(source) for source in one.rest.split()[:-1])
     return False
 
 
@@ -106,8 +106,8 @@ def _agreed(settings: Settings, note: Mapping[str, Any]) -> bool:
     if note.get("for") != _for(settings) or not isinstance(read, dict):
         return False
     lock = f"{settings.image.context}/requirements.txt"
-    there = lock in read or not (settings.root / lock).exists()
-    return there and all(_hash(settings.root / path) == known for path, known in read.items())
+    present = lock in read or not (settings.root / lock).exists()
+    return present and all(_hash(settings.root / path) == known for path, known in read.items())
 
 
 def _for(settings: Settings) -> list[str]:
@@ -121,68 +121,68 @@ def _hash(path: Path) -> str:
         return ""
 
 
-def validate(asked: Requirements) -> None:
+def validate(wanted: Requirements) -> None:
     """Raise `BadInputError` for the first line whose versions or marker can't be read."""
-    for requirement in (*asked.requirements, *asked.constraints):
+    for requirement in (*wanted.requirements, *wanted.constraints):
         _applies(requirement, {})
         fits(requirement, requirement)
 
 
-def _meet(asked: Requirements, lock: Requirements) -> bool:
-    return bool({_name(entry) for entry in asked.requirements} & {_name(entry) for entry in lock.requirements})
+def _meet(wanted: Requirements, lock: Requirements) -> bool:
+    return bool({_name(entry) for entry in wanted.requirements} & {_name(entry) for entry in lock.requirements})
 
 
-def _unmet(asked: Requirements, lock: Requirements, settings: Settings, *, keeps_extras: bool) -> list[str]:
+def _unmet(wanted: Requirements, lock: Requirements, settings: Settings, *, keeps_extras: bool) -> list[str]:
     environment = _environment(settings)
     ordered = sorted(lock.requirements, key=lambda entry: _applies(entry, environment))
     locked = {_name(entry): entry for entry in ordered}  # of several, one that applies comes last, and stays
     problems = []
-    for requirement in asked.requirements:
+    for requirement in wanted.requirements:
         if _applies(requirement, environment):
             entry = locked.get(_name(requirement))
-            there = entry if entry and _applies(entry, environment) else None
-            why = _difference(requirement, there, keeps_extras=keeps_extras)
+            present = entry if entry and _applies(entry, environment) else None
+            why = _difference(requirement, present, keeps_extras=keeps_extras)
             problems += [f"{requirement.where}: {requirement.text}: {why}"] if why else []
-    for limit in asked.constraints:
+    for limit in wanted.constraints:
         entry = locked.get(_name(limit))
         if entry and _applies(limit, environment) and not fits(limit, entry):
             problems.append(f"{limit.where}: {limit.text}: locked is {entry.version}")
     return problems
 
 
-def _difference(asked: Requirement, entry: Requirement | None, *, keeps_extras: bool) -> str:
+def _difference(wanted: Requirement, entry: Requirement | None, *, keeps_extras: bool) -> str:
     """Say what a lock's entry lacks; an empty string when it is what is asked for."""
     if entry is None:
         return "not locked"
-    if asked.url and _file(asked.url) != _file(entry.url):
+    if wanted.url and _file(wanted.url) != _file(entry.url):
         return f"locked is {entry.text}"
-    if not fits(asked, entry):
+    if not fits(wanted, entry):
         return f"locked is {entry.version}"
-    if _other_hashes(asked, entry):
+    if _other_hashes(wanted, entry):
         return "locked with other hashes"
-    missing = asked.extras - entry.extras if entry.extras or keeps_extras else ()
+    missing = wanted.extras - entry.extras if entry.extras or keeps_extras else ()
     return f"locked without {', '.join(sorted(missing))}" if missing else ""
 
 
-def check_hashes(asked: Requirements, lock: Requirements) -> None:
+def check_hashes(wanted: Requirements, lock: Requirements) -> None:
     """Raise `BadInputError` when somebody asks for a file by its hash and another one would be locked."""
     locked = {_name(entry): entry for entry in lock.requirements}
     problems = [
         f"{one.where}: {one.text}: the package index has files with other hashes only"
-        for one in asked.requirements
+        for one in wanted.requirements
         if (entry := locked.get(_name(one))) and _other_hashes(one, entry)
     ]
     if problems:
         raise BadInputError(
-            f"what is asked for has none of the hashes in {asked.requirements[0].where.rpartition(':')[0]}",
+            f"what is asked for has none of the hashes in {wanted.requirements[0].where.rpartition(':')[0]}",
             hint="take --hash out there: `inv lock` writes the hashes. If one was right before, find out who changed "
             "the file first",
             problems=tuple(problems),
         )
 
 
-def _other_hashes(asked: Requirement, entry: Requirement) -> bool:
-    return bool(asked.hashes and not asked.url and not set(asked.hashes) & set(entry.hashes))
+def _other_hashes(wanted: Requirement, entry: Requirement) -> bool:
+    return bool(wanted.hashes and not wanted.url and not set(wanted.hashes) & set(entry.hashes))
 
 
 def _applies(requirement: Requirement, environment: Mapping[str, str]) -> bool:
