@@ -20,11 +20,11 @@ def moved(desk: Desk, execution: Execution, judged: Verdict) -> list[str]:
 
     A promotion that failed on a rung tells of that rung only; the ledger knows those below it.
     """
-    told = {target.get("environment"): target.get("outcome") for target in judged.targets}
+    outcomes = {target.get("environment"): target.get("outcome") for target in judged.targets}
     found = []
     for target in execution.targets:
         name = target["environment"]
-        if told.get(name) == SUCCEEDED or (name not in told and _is_released(desk, execution, name)):
+        if outcomes.get(name) == SUCCEEDED or (name not in outcomes and _is_released(desk, execution, name)):
             found.append(name)
     return found
 

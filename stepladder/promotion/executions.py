@@ -11,6 +11,7 @@ from urllib.parse import quote
 from stepladder.core import aws
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError, NotReadyError
+from stepladder.promotion.contract import ExecutionInput, RungOutcome, TargetInput
 from stepladder.releases.rung import Rung, clients
 from stepladder.settings import locations
 
@@ -23,11 +24,11 @@ class Execution:
 
     arn: str
     status: str
-    input: dict[str, Any]
+    input: ExecutionInput
     error: str = ""
     cause: str = ""
     started: float = 0.0
-    output: Any = None
+    output: list[RungOutcome] | None = None
 
     @property
     def name(self) -> str:
@@ -40,7 +41,7 @@ class Execution:
         return self.status == "RUNNING"
 
     @property
-    def targets(self) -> list[dict[str, Any]]:
+    def targets(self) -> list[TargetInput]:
         """Every target, lowest rung first."""
         return [target for rung in self.input["rungs"] for target in rung["targets"]]
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from stepladder.promotion.contract import ExecutionInput, TargetInput
 from stepladder.settings.promotion import Shift
 
 Path = tuple[tuple[str, int], ...]
@@ -143,10 +144,10 @@ class View:
     failed: set[Path] = field(default_factory=set)
 
     @classmethod
-    def of(cls, told: Mapping[str, Any], started: float) -> View:
+    def of(cls, execution_input: ExecutionInput, started: float) -> View:
         """Make the view of an execution's input."""
-        hotfix = bool(told.get("hotfix"))
-        return cls([[_target(t, r["name"], hotfix=hotfix) for t in r["targets"]] for r in told["rungs"]], started)
+        hotfix, rungs = bool(execution_input.get("hotfix")), execution_input["rungs"]
+        return cls([[_target(t, rung["name"], hotfix=hotfix) for t in rung["targets"]] for rung in rungs], started)
 
     def seconds(self, since: float) -> float:
         """Return how long ago a time of the execution was."""
@@ -230,11 +231,11 @@ def _outside(path: Path, name: str) -> Path:
     return path[: names.index(name)] if name in names else path
 
 
-def _target(told: Mapping[str, Any], rung: str, *, hotfix: bool) -> Target:
-    named = told.get("deployment_config", "")
+def _target(target: TargetInput, rung: str, *, hotfix: bool) -> Target:
+    named = target.get("deployment_config", "")
     shift = Shift() if hotfix else Shift.of_config(named)
-    bake = int(told.get("bake_polls", 0)) * int(told.get("poll_seconds", 0))
-    return Target(told["environment"], told["function"], rung, shift=shift, bake_seconds=bake)
+    bake = int(target.get("bake_polls", 0)) * int(target.get("poll_seconds", 0))
+    return Target(target["environment"], target["function"], rung, shift=shift, bake_seconds=bake)
 
 
 def _entered(view: View, path: Path, state: str, when: float) -> None:

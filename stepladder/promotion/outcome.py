@@ -46,7 +46,8 @@ class Verdict:
 def judge(desk: Desk, execution: Execution) -> Verdict:
     """Judge an execution that has ended; one that was cut off is put in order first."""
     if execution.status == "SUCCEEDED":
-        return Verdict("promoted", tuple(target for rung in execution.output or () for target in rung["targets"]))
+        released = (target for rung in execution.output or () for target in rung["targets"])
+        return Verdict("promoted", tuple({key: str(value) for key, value in target.items()} for target in released))
     if execution.status == "FAILED" and execution.error in _OURS:
         return Verdict(_OURS[execution.error], tuple(_settled(execution.cause)))
     return settle(desk, execution)

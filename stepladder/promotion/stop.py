@@ -103,15 +103,18 @@ def redrive(desk: Desk, execution: Execution) -> Execution:
         for place in desk.places:
             start.check_mark(place, execution.input["digest"])
     new_id = release_id(desk.rung.clock.now(), desk.newest_release())
-    told = {**execution.input, "release_id": new_id, "requested_by": desk.rung.requested_by}
-    told.setdefault("untested", "")  # inputs of an older stepladder lack it
+    again = execution.input.copy()
+    again["release_id"], again["requested_by"] = new_id, desk.rung.requested_by
+    again.setdefault("untested", "")  # inputs of an older stepladder lack it
     base, _, attempt = execution.name.rpartition("-")
     taken = {found["name"] for found in desk.executions()}
     number = int(attempt) + 1 if attempt.isdigit() else 1
     while f"{base}-{number}" in taken:
         number += 1
     answer = desk.sfn.start_execution(
-        stateMachineArn=f"{desk.machine}:{names.ALIAS}", name=f"{base}-{number}", input=json.dumps(told, sort_keys=True)
+        stateMachineArn=f"{desk.machine}:{names.ALIAS}",
+        name=f"{base}-{number}",
+        input=json.dumps(again, sort_keys=True),
     )
     return desk.describe(answer["executionArn"]) or execution
 

@@ -241,7 +241,7 @@ def test_a_climb_elsewhere_that_is_given_no_word_puts_its_release_back(regions, 
     parent = f"{regions.machine.replace(':stateMachine:', ':execution:')}:gone"
     event = {"action": "start", "execution_arn": parent, "release": release, "target": target | {"verdict_seconds": 20}}
     answer = regions.client("lambda", "produs").invoke(
-        FunctionName=f"{regions.project}-pipeline-relay", Payload=json.dumps(event).encode()
+        FunctionName=f"{regions.name}-pipeline-relay", Payload=json.dumps(event).encode()
     )
     assert b"execution_arn" in answer["Payload"].read()
     child = regions.child(parent, "produs")
@@ -304,7 +304,7 @@ def test_home_asks_another_place_whether_an_image_may_climb_there(spread, unique
     target = next(t for r in told["rungs"] for t in r["targets"] if t["environment"] == "qa")
     event = {"action": "check", "release": told | {"id": told["release_id"]}, "targets": [target]}
     answer = spread.client("lambda").invoke(
-        FunctionName=f"{spread.project}-pipeline-validate", Payload=json.dumps(event).encode()
+        FunctionName=f"{spread.name}-pipeline-validate", Payload=json.dumps(event).encode()
     )
     said = json.loads(answer["Payload"].read())
     assert said["errorType"] == "RefusedError"
