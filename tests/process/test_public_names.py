@@ -39,7 +39,7 @@ RECORDS = {
     "releases/report.py:Report": "stepladder.releases.report:DeployReport",
     "releases/rollback.py:Report": "stepladder.commands.rollback:RollbackReport",
     "terraform/plans.py:Inputs": "stepladder.terraform.saved_plan:Inputs",
-    "terraform/events.py:Change": "stepladder.terraform.events:Change",
+    "terraform/events.py:Change": "stepladder.terraform.events:ResourceChange",
     "images/model.py:BuiltImage": "stepladder.images.model:BuiltImage",
 }
 """Dataclasses of 0.1.0 whose fields are attributes of the ledger or keys of `--json`, and what they are now."""
