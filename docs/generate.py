@@ -1,4 +1,4 @@
-"""Write what the code knows better than a person: docs/reference/README.md and the table of tasks in README.md.
+"""Write what the code knows better than a person: docs/reference and the table of tasks in README.md.
 
 Also the index of the decisions, and the packages that a generated project installs, after which none may be named.
 
@@ -32,6 +32,10 @@ import cookiecutter_text
 import terraform_text
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.append(str(ROOT / "docs"))
+
+import error_catalogue  # noqa: E402 - beside this file, which tests load by its path
+
 ENVIRONMENT = {"account": "123456789012", "region": "eu-west-1"}
 
 
@@ -308,6 +312,7 @@ def documents() -> dict[Path, str]:
     front = ROOT / "README.md"
     return {
         ROOT / "docs" / "reference" / "README.md": reference(),
+        ROOT / "docs" / "reference" / "errors.md": error_catalogue.page(),
         ROOT / "docs" / "decisions" / "README.md": decisions(),
         ROOT / "docs" / "reference" / "ledger.md": ledger(),
         front: readme(front.read_text("utf-8")),

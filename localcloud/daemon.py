@@ -66,10 +66,14 @@ class CloudInfo:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
-                raise StepladderError(f"the local cloud refused: {error.read().decode()}") from None
+                raise StepladderError(
+                    f"the local cloud refused: {error.read().decode()}", kind="local-cloud-failed"
+                ) from None
         except (OSError, ValueError) as error:
             raise NotReadyError(
-                f"the local cloud at {self.url} doesn't answer", hint="start it: `inv local.up`"
+                f"the local cloud at {self.url} doesn't answer",
+                kind="local-cloud-down",
+                hint="start it: `inv local.up`",
             ) from error
 
 
@@ -93,7 +97,9 @@ def up(
     if running_cloud:
         if port and not running_cloud.url.endswith(f":{port}"):
             raise StepladderError(
-                f"a local cloud runs already, at {running_cloud.url}", hint="end it first: `inv local.down`"
+                f"a local cloud runs already, at {running_cloud.url}",
+                kind="local-cloud-failed",
+                hint="end it first: `inv local.down`",
             )
         if speed:
             running_cloud.request("clock", "POST", {"speed": speed})
@@ -197,7 +203,9 @@ def _wait_ready(child: subprocess.Popen[bytes], ready: Path, log: Path) -> str:
         time.sleep(0.01)
     lines = log.read_text(errors="replace").strip().splitlines() or ["its log is empty"]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    raise NotReadyError(f"the local cloud did not start: {(errors or lines)[-1]}", hint=f"its log is {log}")
+    raise NotReadyError(
+        f"the local cloud did not start: {(errors or lines)[-1]}", kind="local-cloud-down", hint=f"its log is {log}"
+    )
 
 
 def _end(info: CloudInfo) -> None:
@@ -212,7 +220,7 @@ def _end(info: CloudInfo) -> None:
                     child.wait(STOP_SECONDS)  # its first thread may be gone before the others
                 return
             time.sleep(0.01)
-    raise StepladderError(f"the local cloud (process {info.pid}) did not end")
+    raise StepladderError(f"the local cloud (process {info.pid}) did not end", kind="local-cloud-failed")
 
 
 def _reap(pid: int) -> None:
@@ -240,7 +248,7 @@ def require(folder: Path) -> CloudInfo:
     """Return the running cloud. Raises `NotReadyError` when there is none."""
     info = find(folder)
     if info is None:
-        raise NotReadyError("no local cloud is running here", hint="start it: `inv local.up`")
+        raise NotReadyError("no local cloud is running here", kind="local-cloud-down", hint="start it: `inv local.up`")
     return info
 
 
@@ -250,7 +258,7 @@ def log_lines(folder: Path, count: int) -> list[str]:
         lines = (folder / "cloud.log").read_text(errors="replace").splitlines()
     except FileNotFoundError:
         what = "there is no log here: no local cloud was started"
-        raise NotReadyError(what, hint="start it: `inv local.up`") from None
+        raise NotReadyError(what, kind="local-cloud-down", hint="start it: `inv local.up`") from None
     return lines[-count:] if count > 0 else []
 
 

@@ -19,6 +19,7 @@ def parse(text: str) -> float:
     except ValueError:
         raise BadInputError(
             f"{text!r} is no speed: a number over 0 and at most {clock.FASTEST:.0f} is",
+            kind="bad-arguments",
             hint="real time is `inv local.speed 1`; a five-minute canary in 5 seconds is `inv local.speed 60`",
         ) from None
 

@@ -63,7 +63,9 @@ class SavedState:
                         self._cloud.loaders[of](value)
         except (zipfile.BadZipFile, snapshot.ForbiddenError) as error:
             raise StepladderError(
-                f"{self.file} can't be read: {error}", hint="remove the folder, or give --data another one"
+                f"{self.file} can't be read: {error}",
+                kind="local-cloud-data",
+                hint="remove the folder, or give --data another one",
             ) from error
 
     def save(self) -> list[str]:
@@ -136,10 +138,14 @@ def _check_ours(path: Path) -> None:
         return
     status = path.lstat()
     if hasattr(os, "getuid") and status.st_uid != os.getuid():
-        raise StepladderError(f"{path} belongs to another user", hint="give --data a folder of your own")
+        raise StepladderError(
+            f"{path} belongs to another user", kind="local-cloud-data", hint="give --data a folder of your own"
+        )
     if status.st_mode & _OTHERS_WRITE or stat.S_ISLNK(status.st_mode):
         raise StepladderError(
-            f"others than you may write to {path}", hint=f"chmod go-w {path}, or give --data a folder of your own"
+            f"others than you may write to {path}",
+            kind="local-cloud-data",
+            hint=f"chmod go-w {path}, or give --data a folder of your own",
         )
 
 
@@ -147,16 +153,21 @@ def _check_format(folder: Path) -> None:
     stamp = folder / "format"
     if any(folder.glob("*.pickle")):
         raise StepladderError(
-            f"{folder} was written by an older version", hint="remove the folder, or give --data another one"
+            f"{folder} was written by an older version",
+            kind="local-cloud-data",
+            hint="remove the folder, or give --data another one",
         )
     if stamp.exists() and stamp.read_text() != _stamp():
         raise StepladderError(
             f"{folder} was written by {stamp.read_text().strip()}, and this is {_stamp().strip()}",
+            kind="local-cloud-data",
             hint="remove the folder, or give --data another one",
         )
     if (folder / "state.zip").exists() and not stamp.exists():
         raise StepladderError(
-            f"{folder} doesn't say what wrote it", hint="remove the folder, or give --data another one"
+            f"{folder} doesn't say what wrote it",
+            kind="local-cloud-data",
+            hint="remove the folder, or give --data another one",
         )
 
 

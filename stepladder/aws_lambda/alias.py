@@ -96,6 +96,7 @@ def changed(function: str, now: Alias | None, name: str = names.ALIAS) -> Refuse
     serves = f"now serves version {now.version}{weighted(now)}" if now else "is gone"
     return RefusedError(
         f"alias {name} of {function} was changed by somebody else during this release and {serves}",
+        kind="alias-changed",
         hint="nothing was moved; look who did it (`inv status`), then run the same command again",
     )
 

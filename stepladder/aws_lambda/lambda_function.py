@@ -127,6 +127,7 @@ class LambdaFunction:
                 return state
         raise StepladderError(
             f"{self.name} was still being updated after {self.timeout:.0f} s",
+            kind="lambda-slow",
             hint=f"its LastUpdateStatus is {state.update if state else 'unknown'}; run the same command again to go on",
         )
 
@@ -140,12 +141,15 @@ class LambdaFunction:
         for _ in self.clock.polls(self.timeout):
             state = self.read(version)
             if state is None:
-                raise StepladderError(f"version {version} of {self.name} is gone", hint="run the same command again")
+                raise StepladderError(
+                    f"version {version} of {self.name} is gone", kind="function-gone", hint="run the same command again"
+                )
             if state.state == "Active":
                 return state
             if state.state == "Failed":
                 raise StepladderError(
                     f"version {version} of {self.name} can't be started: {state.state_reason or 'no reason given'}",
+                    kind="lambda-refused",
                     hint="the alias has not moved",
                 )
             if state.state == "Inactive" and not woken:
@@ -153,6 +157,7 @@ class LambdaFunction:
                 self._wake(version)
         raise StepladderError(
             f"version {version} of {self.name} was not ready after {self.timeout:.0f} s",
+            kind="lambda-slow",
             hint="the alias has not moved; run the same command again to go on",
         )
 

@@ -49,7 +49,9 @@ def explained(error: BaseException, trace: TracebackType | None) -> StepladderEr
     if "error.YAMLError" in kinds or any(module in _READERS for module, _ in frames):
         found = invoke_yaml.problems(_settings_file([scope for _, scope in frames]))
         if found:
-            return BadInputError("the settings can't be read", hint="fix invoke.yaml", problems=found)
+            return BadInputError(
+                "the settings can't be read", kind="bad-settings", hint="fix invoke.yaml", problems=found
+            )
     variables = [scope for module, scope in frames if module == _ENVIRONMENT_MODULE]
     if variables:
         return _bad_variable(error, variables)
@@ -59,6 +61,7 @@ def explained(error: BaseException, trace: TracebackType | None) -> StepladderEr
         bad = merged[-1].get("value") if path else merged[-1]["updates"]
         return BadInputError(
             "the settings are not valid",
+            kind="bad-settings",
             hint="fix them in invoke.yaml",
             problems=(f"{path or 'invoke.yaml'} is {bad!r}; allowed: a mapping",),
         )
@@ -81,11 +84,13 @@ def _bad_variable(error: BaseException, scopes: list[dict[str, Any]]) -> Steplad
     """Explain a variable whose text can't become what its key holds."""
     path, value, old = (next((s[name] for s in scopes[::-1] if name in s), None) for name in ("key_path", "new", "old"))
     if path is None:
-        return BadInputError(f"INVOKE_* variables don't fit the settings: {error}")
+        return BadInputError(f"INVOKE_* variables don't fit the settings: {error}", kind="bad-settings")
     name = f"INVOKE_{'_'.join(path).upper()}"
     allowed = "nothing: a list can only stand in invoke.yaml" if isinstance(old, list) else "a number"
     problem = f"{name} is {value!r}; allowed: {allowed}"
-    return BadInputError("the settings are not valid", hint=f"mend or unset {name}", problems=(problem,))
+    return BadInputError(
+        "the settings are not valid", kind="bad-settings", hint=f"mend or unset {name}", problems=(problem,)
+    )
 
 
 def _nobody_reads() -> bool:
@@ -115,6 +120,7 @@ def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType 
     console.error(
         StepladderError(
             f"nobody expected this {kind.__name__}",
+            kind="unexpected",
             hint="its traceback stands above; if it isn't from your own tasks, it is a bug of stepladder",
         )
     )

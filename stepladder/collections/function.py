@@ -70,7 +70,11 @@ def invoke(
     from stepladder.core.errors import BadInputError, StepladderError
 
     if local and version:
-        raise BadInputError("--local has no versions: it calls what stands here", hint="leave out --version or --local")
+        raise BadInputError(
+            "--local has no versions: it calls what stands here",
+            kind="bad-arguments",
+            hint="leave out --version or --local",
+        )
     if not env and not local:
         raise usage.missing(c, "inv function.invoke", "--env")
     if local:
@@ -82,7 +86,9 @@ def invoke(
         answer = invocation.invoke(rung, payload=payload, event=event, version=version, whole_log=whole_log)
         error = answer.error or ""
     if error:
-        raise StepladderError(f"the function failed: {error}", hint="the end of its log stands above")
+        raise StepladderError(
+            f"the function failed: {error}", kind="function-failed", hint="the end of its log stands above"
+        )
 
 
 def _call_here(c: Any, env: str, event: Any, whole_log: bool) -> str:

@@ -71,14 +71,20 @@ class Program(invoke.Program):
             return no_environment(command, self._environments())
         if lacking:
             return BadInputError(
-                f"--{lacking['name']} of `{command}` needs a value", hint=f"`{command} --help` says what it is"
+                f"--{lacking['name']} of `{command}` needs a value",
+                kind="bad-arguments",
+                hint=f"`{command} --help` says what it is",
             )
-        return BadInputError(message.strip(), hint="`inv --help` tells how tasks and flags are written")
+        return BadInputError(
+            message.strip(), kind="bad-arguments", hint="`inv --help` tells how tasks and flags are written"
+        )
 
     def _no_flag(self, token: str, command: str, flags: Iterable[str]) -> BadInputError:
         others = sorted(self._typed(each) for each in self.collection.to_contexts() if token in each.flag_names())
         hint = f"`{others[0]}` has it" if others else did_you_mean(token, (f for f in flags if f.startswith("--")))
-        return BadInputError(f"`{command}` has no flag {token}", hint=hint or f"`{command} --help` lists its flags")
+        return BadInputError(
+            f"`{command}` has no flag {token}", kind="bad-arguments", hint=hint or f"`{command} --help` lists its flags"
+        )
 
     def _no_argument(self, token: str, why: str, command: str, flags: Iterable[str]) -> BadInputError:
         """Explain a word behind a task that is neither a value of its flags nor the next task."""
@@ -86,12 +92,14 @@ class Program(invoke.Program):
         environments, names = self._environments() if "--env" in flags else [], self._names()
         found = nearest(token, [*environments, *names])
         if not environments or found in names:
-            return BadInputError(what, hint=self._meant(token))
+            return BadInputError(what, kind="bad-arguments", hint=self._meant(token))
         typed = f"`{command} --env {found or environments[0]}`"
-        return BadInputError(what, hint=f"an environment has a flag: {typed}; there are {', '.join(environments)}")
+        return BadInputError(
+            what, kind="bad-arguments", hint=f"an environment has a flag: {typed}; there are {', '.join(environments)}"
+        )
 
     def _no_task(self, token: str) -> BadInputError:
-        return BadInputError(f"there is no task {token!r}", hint=self._meant(token))
+        return BadInputError(f"there is no task {token!r}", kind="unknown-task", hint=self._meant(token))
 
     def _meant(self, token: str) -> str:
         names = self._names()
@@ -106,7 +114,7 @@ class Program(invoke.Program):
     def _no_number(self, value: str) -> BadInputError:
         typed = " ".join(self.core.unparsed)
         flag = re.search(rf"(--?[\w-]+)[ =]{re.escape(value)}(?: |$)", typed)
-        return BadInputError(f"{flag[1] if flag else 'a flag'} is {value!r}; allowed: a number")
+        return BadInputError(f"{flag[1] if flag else 'a flag'} is {value!r}; allowed: a number", kind="bad-arguments")
 
     def _typed(self, context: Any) -> str:
         """Return what a person types for a task: `inv status`, not `inv status.show`."""
@@ -120,7 +128,7 @@ class Program(invoke.Program):
 
 def _no_core_flag(token: str) -> BadInputError:
     hint = "flags of a task stand behind its name; `inv --help` lists those that stand before it"
-    return BadInputError(f"Invoke has no flag {token}", hint=hint)
+    return BadInputError(f"Invoke has no flag {token}", kind="bad-arguments", hint=hint)
 
 
 def explain_usage() -> None:

@@ -134,7 +134,9 @@ def _of_disk(error: Exception) -> StepladderError | None:
     if not isinstance(error, OSError) or error.errno not in _DISK:
         return None
     where = f"{error.filename}: " if error.filename else ""
-    return NotReadyError(f"{where}{error.strerror}", hint=f"{_DISK[error.errno]}, then run the same command again")
+    return NotReadyError(
+        f"{where}{error.strerror}", kind="disk", hint=f"{_DISK[error.errno]}, then run the same command again"
+    )
 
 
 def _explain(error: StepladderError, kwargs: dict[str, Any]) -> None:

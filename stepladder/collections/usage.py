@@ -32,6 +32,7 @@ def refuse_dry(body: Callable[..., Any], command: str, context: Any, environment
     preview = f"{command} --env {environment} --dry-run" if environment else f"{command} --dry-run"
     raise BadInputError(
         f"Invoke's --dry holds nothing back that `{command}` does",
+        kind="bad-arguments",
         hint=f"for a preview: `{preview}`" if previews else f"leave out --dry: `{command}` has no preview",
     )
 
@@ -39,7 +40,9 @@ def refuse_dry(body: Callable[..., Any], command: str, context: Any, environment
 def missing(context: Any, command: str, flag: str) -> BadInputError:
     """Return the error for a flag that was not given; for `--env` it lists the environments there are."""
     if flag != "--env":
-        return BadInputError(f"`{command}` needs {flag}", hint=f"`{command} --help` says what it is")
+        return BadInputError(
+            f"`{command}` needs {flag}", kind="bad-arguments", hint=f"`{command} --help` says what it is"
+        )
     from stepladder.settings.load import from_context
 
     return no_environment(command, from_context(context).environments)
@@ -49,9 +52,12 @@ def no_environment(command: str, known: Iterable[str]) -> BadInputError:
     """Return the error for a command that was told no environment."""
     names = list(known)
     if not names:
-        return BadInputError(f"`{command}` needs --env", hint="declare environments in invoke.yaml")
+        return BadInputError(
+            f"`{command}` needs --env", kind="bad-arguments", hint="declare environments in invoke.yaml"
+        )
     return BadInputError(
         f"`{command}` needs --env, the environment it is for",
+        kind="bad-arguments",
         hint=f"there are {', '.join(names)}: for example `{command} --env {names[0]}`",
     )
 

@@ -67,7 +67,7 @@ def _smoke(settings: Settings, step: Step) -> None:
     try:
         cases = load(settings.root / settings.smoke_path)
     except smoke.SmokeCasesError as error:
-        raise BadInputError("the smoke cases are not valid", problems=error.problems) from None
+        raise BadInputError("the smoke cases are not valid", kind="bad-smoke-cases", problems=error.problems) from None
     step.done(f"{len(cases)} in {settings.smoke_path}")
 
 
@@ -113,7 +113,7 @@ def run_tests(settings: Settings, console: Console, only: str, environment: str 
     argv = [sys.executable, "-m", "pytest", *shlex.split(only)]
     given = {name: value for name, value in own.values.items() if name not in os.environ and name not in _LAMBDAS_PATHS}
     if process.run(argv, cwd=settings.root, env=given, timeout=_TEST_DEADLINE, attached=True).code:
-        raise StepladderError("the tests failed", hint=own.hint(environment or settings.lowest))
+        raise StepladderError("the tests failed", kind="checks-failed", hint=own.hint(environment or settings.lowest))
 
 
 def packages(settings: Settings) -> int:

@@ -50,6 +50,8 @@ class CheckFailure:
 class ChecksFailedError(BadInputError):
     """Some checks failed. The exit code is theirs when they agree on one."""
 
+    kind = "checks-failed"
+
     def __init__(self, failures: Sequence[CheckFailure], count: int) -> None:
         errors = [failure.error for failure in failures if failure.error]
         message = f"{len(failures)} of {count} checks failed: {', '.join(failure.name for failure in failures)}"
@@ -98,6 +100,7 @@ def run_all(checks: Sequence[ProjectCheck], root: Path, console: Console) -> Non
     if lacking and in_ci():
         raise StepladderError(
             f"checks were skipped, and a CI job must run them: {', '.join(check.name for check in lacking)}",
+            kind="checks-failed",
             hint=f"install what they need: {', '.join(sorted({check.needs for check in lacking}))}",
         )
     console.line(f"{len(todo)} checks passed, {len(skipped)} skipped")
@@ -134,4 +137,4 @@ def _lines(error: StepladderError) -> list[str]:
 def must(argv: Sequence[str], root: Path, *, timeout: float, failed: str) -> None:
     """Run a program on this very terminal; a `StepladderError` that says `failed` when it doesn't exit 0."""
     if run((tool(argv[0]), *argv[1:]), cwd=root, timeout=timeout, attached=True).code:
-        raise StepladderError(failed)
+        raise StepladderError(failed, kind="checks-failed")

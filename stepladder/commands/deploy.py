@@ -66,7 +66,7 @@ class Deploy:
         the alias has moved.
         """
         if self.mode not in ("auto", "always", "never"):
-            raise BadInputError(f"--infra is {self.mode!r}", hint="allowed: auto, always, never")
+            raise BadInputError(f"--infra is {self.mode!r}", kind="bad-arguments", hint="allowed: auto, always, never")
         options, rung = self.request, self.rung
         self.acts.skipped_ladder = ladder_guard.skipped(
             rung.settings, rung.environment, skip_ladder=options.skip_ladder, why=options.why
@@ -114,6 +114,7 @@ class Deploy:
                 raise RefusedError(
                     f"alias {names.ALIAS} of {rung.names.function} was deleted, and --infra never forbids to make "
                     "again what hung on it",
+                    kind="alias-missing",
                     hint=f"let it: `inv deploy --env {rung.environment} --infra auto`",
                 )
             world = restore.planned(world, self.acts.lost_alias)
@@ -157,6 +158,7 @@ class Deploy:
         if commit.dirty and in_ci() and not self.request.allow_dirty:
             raise RefusedError(
                 f"files differ from their commit, and a CI job releases only what is committed: {commit.changed}",
+                kind="uncommitted-files",
                 hint="commit it, or pass --allow-dirty if the job itself changes files on purpose",
             )
 

@@ -40,10 +40,14 @@ def _not_there(rung: Rung, version: str) -> RefusedError:
     if version:
         message = f"there is no version {version} of {rung.names.function}"
         return RefusedError(
-            message, hint=f"`inv status` shows what is live; or deploy: `inv deploy --env {rung.environment}`"
+            message,
+            kind="bad-arguments",
+            hint=f"`inv status` shows what is live; or deploy: `inv deploy --env {rung.environment}`",
         )
     return RefusedError(
-        f"nothing is live on {rung.environment}", hint=f"`inv deploy --env {rung.environment}` makes it"
+        f"nothing is live on {rung.environment}",
+        kind="nothing-live",
+        hint=f"`inv deploy --env {rung.environment}` makes it",
     )
 
 
@@ -60,15 +64,19 @@ def show(result: Any, console: Console) -> None:
 def read_payload(payload: str, event: str) -> Any:
     """Read an event from JSON text or from a file (one of them may be empty). Raises `BadInputError`."""
     if payload and event:
-        raise BadInputError("both --payload and --event were given", hint="give one of them")
+        raise BadInputError("both --payload and --event were given", kind="bad-arguments", hint="give one of them")
     if event:
         try:
             return text_files.read_json(Path(event), where=event)
         except FileNotFoundError as error:
-            raise BadInputError(f"the event file {event} can't be read: {error.strerror}") from None
+            raise BadInputError(
+                f"the event file {event} can't be read: {error.strerror}", kind="bad-arguments"
+            ) from None
     try:
         return text_files.parse_json(payload or "{}")
     except (ValueError, RecursionError) as error:
         raise BadInputError(
-            f"the payload is not JSON: {error}", hint="""for example --payload '{"name": "Ada"}'"""
+            f"the payload is not JSON: {error}",
+            kind="bad-arguments",
+            hint="""for example --payload '{"name": "Ada"}'""",
         ) from None

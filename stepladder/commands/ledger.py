@@ -36,7 +36,7 @@ def show(rung: Rung, limit: int, release_id: str = "") -> list[ReleaseEntry]:
     if release_id:
         return [_show_release(rung, release_id)]
     if limit < 1:
-        raise BadInputError(f"--limit is {limit}", hint="allowed: a number from 1")
+        raise BadInputError(f"--limit is {limit}", kind="bad-arguments", hint="allowed: a number from 1")
     snapshot = _snapshot(rung)
     found = rung.ledger.history(rung.environment, limit=limit)
     if rung.console.as_json:
@@ -55,6 +55,7 @@ def _show_release(rung: Rung, release_id: str) -> ReleaseEntry:
     if found is None:
         raise BadInputError(
             f"{rung.environment} has no release {release_id!r}",
+            kind="unknown-release",
             hint=f"its releases: `inv ledger --env {rung.environment}`",
         )
     bad = rung.ledger.marks([found.digest]).get(found.digest)
@@ -122,7 +123,9 @@ def rebuild(rung: Rung) -> list[ReleaseEntry]:
 def _snapshot(rung: Rung) -> Snapshot:
     snapshot = rung.ledger.snapshot(rung.environment)
     if not snapshot.exists:
-        raise RefusedError("there is no ledger yet", hint=f"`inv deploy --env {rung.environment}` makes it")
+        raise RefusedError(
+            "there is no ledger yet", kind="nothing-live", hint=f"`inv deploy --env {rung.environment}` makes it"
+        )
     return snapshot
 
 

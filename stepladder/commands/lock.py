@@ -85,7 +85,9 @@ def _wanted(settings: Settings) -> Requirements:
         wanted = read.read(settings.root / where / "requirements.in", f"{where}/requirements.in")
     except FileNotFoundError:
         raise BadInputError(
-            f"there is no {where}/requirements.in", hint="name in it what the function needs, a package a line"
+            f"there is no {where}/requirements.in",
+            kind="bad-requirements",
+            hint="name in it what the function needs, a package a line",
         ) from None
     locks.validate(wanted)
     odd = [(requirement, dependencies.unlockable(requirement)) for requirement in wanted.requirements]
@@ -93,6 +95,7 @@ def _wanted(settings: Settings) -> Requirements:
     if problems:
         raise BadInputError(
             f"{where}/requirements.in asks for what can't be locked",
+            kind="bad-requirements",
             hint="name a released version, or a wheel by its URL or path; code of your own belongs into "
             f"{where}/, where the Dockerfile copies it from",
             problems=tuple(problems),

@@ -30,6 +30,7 @@ def promote(desk: Desk, request: Request, *, detach: bool = False) -> dict[str, 
         if found.running:  # with --infra: what is under way is not changed beneath
             raise LockedError(
                 "the promotion of this image is under way, and infrastructure isn't changed beneath it",
+                kind="promotion-under-way",
                 hint="join it with `inv promote`, or stop it with `inv promote.stop`",
             )
         check_free(desk)

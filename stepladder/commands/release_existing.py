@@ -35,7 +35,9 @@ def release(
     """
     skipped = ladder_guard.skipped(rung.settings, rung.environment, skip_ladder=skip_ladder, why=why)
     if bool(digest) == bool(version):
-        raise BadInputError("one of --digest and --version is needed", hint="--digest sha256:..., or --version 7")
+        raise BadInputError(
+            "one of --digest and --version is needed", kind="bad-arguments", hint="--digest sha256:..., or --version 7"
+        )
     alias, snapshot = _read(rung)
     wanted = _of_version(rung, version) if version else _whole(rung, digest)
     pin = None if skipped else ladder_guard.check_release(rung, alias, snapshot, wanted, force=force)
@@ -52,7 +54,9 @@ def release(
         latest = rung.function.read()
         if latest is None:
             raise RefusedError(
-                f"{rung.names.function} is gone", hint=f"make it again: `inv deploy --env {rung.environment}`"
+                f"{rung.names.function} is gone",
+                kind="function-gone",
+                hint=f"make it again: `inv deploy --env {rung.environment}`",
             )
         if drift.found(snapshot, latest):
             raise drift.refused(rung, drift.changes(rung, snapshot, latest), "a release would publish that")
@@ -79,7 +83,9 @@ def _read(rung: Rung) -> tuple[Alias, Snapshot]:
     alias, snapshot = rung.alias(), rung.ledger.snapshot(rung.environment)
     if alias is None or not snapshot.exists:
         raise RefusedError(
-            f"nothing is live on {rung.environment}", hint=f"`inv deploy --env {rung.environment}` makes it"
+            f"nothing is live on {rung.environment}",
+            kind="nothing-live",
+            hint=f"`inv deploy --env {rung.environment}` makes it",
         )
     if not rung.lock.held:
         rung.lock.check_free(snapshot.lock)
@@ -91,7 +97,9 @@ def _of_version(rung: Rung, version: str) -> str:
     state = rung.function.read(version)
     if state is None or not state.digest:
         raise RefusedError(
-            f"there is no version {version} of {rung.names.function}", hint="`inv status` shows what is live"
+            f"there is no version {version} of {rung.names.function}",
+            kind="unknown-version",
+            hint="`inv status` shows what is live",
         )
     return state.digest
 
@@ -102,12 +110,15 @@ def _whole(rung: Rung, digest: str) -> str:
     if not set(text.removeprefix("sha256:")) <= set(hexdigits):
         raise BadInputError(
             f"{digest!r} is no digest: it has more than hexadecimal digits",
+            kind="unknown-digest",
             hint="`inv status` shows those that are live",
         )
     if len(text) == _DIGEST:
         return text
     if len(text) < len("sha256:") + _PREFIX:
-        raise BadInputError(f"digest {digest!r} is too short", hint=f"give at least {_PREFIX} digits")
+        raise BadInputError(
+            f"digest {digest!r} is too short", kind="unknown-digest", hint=f"give at least {_PREFIX} digits"
+        )
     known = {
         entry.digest
         for environment in rung.settings.environments
@@ -116,5 +127,7 @@ def _whole(rung: Rung, digest: str) -> str:
     }
     if len(known) != 1:
         what = "several images begin so" if known else "the ledger knows no such image"
-        raise BadInputError(f"digest {digest!r} is not clear: {what}", hint="give the whole digest")
+        raise BadInputError(
+            f"digest {digest!r} is not clear: {what}", kind="unknown-digest", hint="give the whole digest"
+        )
     return known.pop()

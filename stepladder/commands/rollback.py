@@ -28,7 +28,9 @@ from stepladder.releases.rung import Rung
 def is_bad(*, keep_image: bool, bad: bool) -> bool | None:
     """Return what the flags say of the image that is left; None when they say nothing."""
     if keep_image and bad:
-        raise BadInputError("--keep-image and --bad contradict each other", hint="give one of them, or none")
+        raise BadInputError(
+            "--keep-image and --bad contradict each other", kind="bad-arguments", hint="give one of them, or none"
+        )
     return True if bad else False if keep_image else None
 
 
@@ -92,7 +94,9 @@ class Rollback:
         snapshot = ledger.result()
         if found is None or not snapshot.exists:
             raise RefusedError(
-                f"nothing is live on {rung.environment}", hint=f"`inv deploy --env {rung.environment}` makes it"
+                f"nothing is live on {rung.environment}",
+                kind="nothing-live",
+                hint=f"`inv deploy --env {rung.environment}` makes it",
             )
         if self.dry_run:
             preview.warn_of_lock(rung, snapshot.lock)

@@ -252,6 +252,7 @@ def show(rungs: list[Rung], *, clock: Callable[[], float]) -> list[RungStatus]:
     if unread:
         error = StepladderError(
             f"{len(unread)} of {len(found)} rungs can't be read: {', '.join(unread)}",
+            kind="status-incomplete",
             hint="the table says why, under health; `--json` under problem",
         )
         error.record["rungs"] = [status.record() for status in found]

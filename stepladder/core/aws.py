@@ -127,7 +127,9 @@ def _assumed(role_arn: str, region: str, _endpoint: str) -> Any:
     own = base.get_credentials()
     if own is None:
         raise NotReadyError(
-            f"there are no AWS credentials to assume {role_arn} with", hint="log in (aws sso login), or set AWS_PROFILE"
+            f"there are no AWS credentials to assume {role_arn} with",
+            kind="no-credentials",
+            hint="log in (aws sso login), or set AWS_PROFILE",
         )
     fetcher = AssumeRoleCredentialFetcher(
         functools.partial(base.create_client, region_name=region),
@@ -189,32 +191,49 @@ def explain(error: Exception) -> StepladderError | None:
     """
     kind = type(error).__name__
     if isinstance(error, GarbledAnswerError):
-        return NotReadyError(f"AWS can't be understood: {error}", hint="run the same command again")
+        return NotReadyError(
+            f"AWS can't be understood: {error}", kind="aws-unreachable", hint="run the same command again"
+        )
     if type(error).__module__.partition(".")[0] != "botocore" and not error_code(error):
         return None
     if unusable := _unusable(error):
         return unusable
     if is_unreachable(error):
-        return NotReadyError(f"AWS can't be reached: {error}", hint="look at the network and at AWS_ENDPOINT_URL")
+        return NotReadyError(
+            f"AWS can't be reached: {error}", kind="aws-unreachable", hint="look at the network and at AWS_ENDPOINT_URL"
+        )
     code = error_code(error)
     operation = getattr(error, "operation_name", "")
     if code in _DENIED:
         return StepladderError(
-            f"these credentials may not call {operation} ({code})", hint=f"AWS says: {_message(error)}"
+            f"these credentials may not call {operation} ({code})",
+            kind="aws-denied",
+            hint=f"AWS says: {_message(error)}",
         )
-    return StepladderError(f"AWS refused {operation}: {code or kind}", hint=_message(error) or str(error))
+    return StepladderError(
+        f"AWS refused {operation}: {code or kind}", kind="aws-refused", hint=_message(error) or str(error)
+    )
 
 
 def _unusable(error: Exception) -> NotReadyError | None:
     """Say why there are no credentials that work, if that is it."""
     kind, code = type(error).__name__, error_code(error)
     if kind == "MissingDependencyException":
-        return NotReadyError("the session of `aws login` can't be read without the package awscrt", hint=_login_hint())
+        return NotReadyError(
+            "the session of `aws login` can't be read without the package awscrt",
+            kind="no-credentials",
+            hint=_login_hint(),
+        )
     if kind in _LOGIN:
-        return NotReadyError(f"the session of `aws login` is no good any more: {error}", hint="log in: `aws login`")
+        return NotReadyError(
+            f"the session of `aws login` is no good any more: {error}",
+            kind="no-credentials",
+            hint="log in: `aws login`",
+        )
     if kind in _NO_CREDENTIALS or code in _BAD_CREDENTIALS:
         return NotReadyError(
             f"there are no AWS credentials that work ({code or kind})",
+            kind="no-credentials",
             hint='log in (`aws sso login`), set AWS_PROFILE, or for the local cloud: `eval "$(inv local.env)"`',
         )
     return None
@@ -249,5 +268,6 @@ def _check_local(url: str) -> None:
     except OSError as error:
         raise NotReadyError(
             f"the local cloud doesn't answer at {url} ({error.strerror or error})",
+            kind="local-cloud-down",
             hint=f"start it with `inv local.up`; to work with AWS instead, open a new shell, or `{LEAVE_LOCAL}`",
         ) from None

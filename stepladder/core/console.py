@@ -212,7 +212,9 @@ class Console:
                 return None
             if (word := answer.strip().lower()) in {"", "n", "no", "y", "yes"}:
                 return word in {"y", "yes"}
-        raise RefusedError("the question was not answered with yes or no", hint="run the same command again")
+        raise RefusedError(
+            "the question was not answered with yes or no", kind="not-confirmed", hint="run the same command again"
+        )
 
     @contextlib.contextmanager
     def step(self, name: str) -> Iterator[Step]:
@@ -278,7 +280,7 @@ class Console:
 
     def error(self, error: StepladderError) -> None:
         """Print what is wrong and what to do, and the same as one JSON record with `--json`."""
-        self.line(f"{self.paint('error:', 'red')} {plain(error.message)}")
+        self.line(f"{self.paint('error:', 'red')} {plain(error.message)} {self.paint(f'[{error.kind}]', 'dim')}")
         for problem in error.problems:
             self.line(f"  - {plain(problem)}")
         if error.hint:
@@ -289,6 +291,7 @@ class Console:
                 {
                     **error.record,
                     "error": error.message,
+                    "error_kind": error.kind,
                     "hint": error.hint,
                     "problems": list(error.problems),
                     "exit_code": int(error.exit_code),

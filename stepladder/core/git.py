@@ -89,6 +89,7 @@ def _check_owner(root: Path) -> None:
     if plain.code and not lifted.code:
         raise NotReadyError(
             f"git refuses to read the repository of {root}, because it belongs to another user",
+            kind="git-untrusted",
             hint=f"trust it: git config --global --add safe.directory {lifted.out.strip()}",
         )
 

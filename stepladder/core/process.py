@@ -103,6 +103,7 @@ def run(  # noqa: PLR0913 - each is an independent option
     if not ended:
         raise StepladderError(
             f"{argv[0]} did not end within {timeout:.0f} s and was stopped",
+            kind="tool-too-slow",
             hint=f"the command was: {' '.join(argv)}",
         )
     return Completed(child.returncode, "".join(captured[0]), "".join(captured[1]))

@@ -31,6 +31,8 @@ class RegistryError(StepladderError):
     `status` is the HTTP status, 0 without an answer; `code` the distribution API's error code.
     """
 
+    kind = "registry"
+
     def __init__(self, message: str, *, hint: str = "", status: int = 0, code: str = "") -> None:
         super().__init__(message, hint=hint)
         self.status, self.code = status, code

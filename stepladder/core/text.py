@@ -38,7 +38,7 @@ def read(path: Path, *, where: str = "", comments: bool = False) -> str:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise BadInputError(f"{where} can't be read: {error.strerror}") from None
+        raise BadInputError(f"{where} can't be read: {error.strerror}", kind="unreadable-file") from None
     return decode(data, where, comments=comments)
 
 
@@ -61,6 +61,7 @@ def decode(data: bytes, where: str, *, comments: bool = False) -> str:
         number = text.partition("\r")[0].count("\n") + 1
         raise BadInputError(
             f"{where}:{number}: a carriage return without a line feed, which Docker doesn't take for the end of a line",
+            kind="unreadable-file",
             hint="end the lines with line feeds: "
             f"`tr '\\r' '\\n' < '{where}' > '{where}.new' && mv '{where}.new' '{where}'`",
         )
@@ -75,6 +76,7 @@ def check_name(path: str, what: str = "the name of a file") -> None:
         shown = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         raise BadInputError(
             f"{what} is not UTF-8: {shown}",
+            kind="unreadable-file",
             hint="rename it; `ls -b` shows such names, and a `*` in a command fits them",
         ) from None
 
@@ -91,10 +93,14 @@ def read_json(path: Path, *, where: str = "") -> Any:
         return parse_json(read(path, where=where))
     except json.JSONDecodeError as error:
         raise BadInputError(
-            f"{where}:{error.lineno}: is not JSON: {error.msg} at column {error.colno}", hint=f"fix {where}"
+            f"{where}:{error.lineno}: is not JSON: {error.msg} at column {error.colno}",
+            kind="unreadable-file",
+            hint=f"fix {where}",
         ) from None
     except (RecursionError, ValueError) as error:  # nested too deep; a number of too many digits
-        raise BadInputError(f"{where}: is not JSON that can be read: {error}", hint=f"fix {where}") from None
+        raise BadInputError(
+            f"{where}: is not JSON that can be read: {error}", kind="unreadable-file", hint=f"fix {where}"
+        ) from None
 
 
 def parse_json(text: str) -> Any:
@@ -129,6 +135,7 @@ def _no_text(where: str, before: str, what: str) -> BadInputError:
     number = before.count("\n") + 1
     return BadInputError(
         f"{where}:{number}: {what}",
+        kind="unreadable-file",
         hint=f"save {where} as UTF-8; from Latin-1: "
         f"`iconv -f ISO-8859-1 -t UTF-8 '{where}' > '{where}.new' && mv '{where}.new' '{where}'`",
     )

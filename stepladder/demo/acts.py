@@ -108,7 +108,7 @@ def visit(stage: Stage, environment: str = "staging") -> None:
     stage.echo(f'curl --aws-sigv4 {signer} --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" {url}')
     answer = traffic.get(url, stage.env)
     if answer.status != 200:  # noqa: PLR2004 - HTTP's OK
-        raise StepladderError(f"the demo stopped: {url} answered {answer.status} {answer.body}")
+        raise StepladderError(f"the demo stopped: {url} answered {answer.status} {answer.body}", kind="demo-stopped")
     stage.say(answer.body)
 
 

@@ -34,6 +34,8 @@ _PAUSE = 1.0  # seconds to read a heading; a terminal's reader, not a log's
 class UnexpectedEndError(StepladderError):
     """A command of the story ended otherwise than the story has it."""
 
+    kind = "demo-stopped"
+
     def __init__(self, message: str, *, code: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.code = code
@@ -129,7 +131,11 @@ def _alone(work: Path) -> Iterator[None]:
 def _clear(work: Path) -> None:
     """Empty the folder; first end the clouds of demos that were killed outright."""
     if work.exists() and any(work.iterdir()) and not (work / MARK).exists():
-        raise BadInputError(f"{work} isn't empty and wasn't made by a demo", hint="name another folder with --output")
+        raise BadInputError(
+            f"{work} isn't empty and wasn't made by a demo",
+            kind="bad-arguments",
+            hint="name another folder with --output",
+        )
     for project in work.glob("*/invoke.yaml"):
         daemon.down(project.parent / FOLDER)
     shutil.rmtree(work, ignore_errors=True)

@@ -111,11 +111,13 @@ def read_back(
     if digest and found.digest != digest:
         raise RefusedError(
             f"{repository}:{reference} holds {found.digest}, not the image that was built ({digest})",
+            kind="tag-taken",
             hint="somebody else pushed the same tag: run the command again",
         )
     if key and found.key != key:
         raise RefusedError(
             f"{repository}:{reference} was built from other inputs",
+            kind="tag-taken",
             hint="commit the change, so that the image gets a tag of its own",
         )
     check_layers(found)
@@ -127,11 +129,12 @@ def _single(media_type: str, reference: str) -> None:
     if media_type in INDEXES:
         raise RefusedError(
             f"{reference} is an image index ({media_type}), and Lambda takes a single image manifest only",
+            kind="image-not-taken",
             hint="build for one platform and without attestations: docker buildx build --platform linux/<arch> "
             "--provenance=false --sbom=false (or BUILDX_NO_DEFAULT_ATTESTATIONS=1)",
         )
     if media_type not in MANIFESTS:
-        raise RefusedError(f"{reference} is no image manifest but {media_type or 'of no type'}")
+        raise RefusedError(f"{reference} is no image manifest but {media_type or 'of no type'}", kind="image-not-taken")
 
 
 def check_layers(found: RegistryImage) -> None:
@@ -140,11 +143,13 @@ def check_layers(found: RegistryImage) -> None:
     if odd:
         raise RefusedError(
             f"the image has layers of type {', '.join(odd)}, which Lambda doesn't take",
+            kind="image-not-taken",
             hint="compress layers with gzip (buildx: --output type=registry,compression=gzip,force-compression=true)",
         )
     if found.size > LIMIT:
         raise RefusedError(
             f"the image has {found.size / 1000**3:.1f} GB, and Lambda takes at most 10 GB uncompressed",
+            kind="image-not-taken",
             hint="leave out what the function doesn't import",
         )
 
@@ -158,6 +163,7 @@ def check_architecture(made_for: str, wanted: str, base: str = "") -> None:
         platform = {"x86_64": "linux/amd64"}.get(wanted, f"linux/{wanted}")
         raise RefusedError(
             f"the image is made for {made_for}, the function's architecture is {wanted}",
+            kind="wrong-architecture",
             hint=f"build it for {platform} (docker build --platform {platform}), or set stepladder.architecture to "
             f"{made_for} and apply",
         )
@@ -171,5 +177,6 @@ def check_deployable(image: BuiltImage, endpoint: str) -> None:
     if image.on_host_python and not endpoints.is_local_cloud(endpoint):
         raise RefusedError(
             f"the image relies on this machine's Python ({image.base}) and can't run on AWS",
+            kind="host-python",
             hint="build it again where the base image can be reached: `inv image.push --pull`",
         )

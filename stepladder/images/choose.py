@@ -33,5 +33,6 @@ def refuse_latest_in_ci(settings: Settings) -> None:
         if name != "scratch" and Reference.parse(name).reference == "latest":
             raise RefusedError(
                 f"the image would stand on {name}, which is latest today and something else tomorrow",
+                kind="unpinned-base",
                 hint="name a version, or better a digest, in stepladder.image.base (or in the Dockerfile's FROM)",
             )

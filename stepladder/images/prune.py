@@ -64,7 +64,11 @@ class Prune:
 
     def __init__(self, aws: Aws, names: Names, console: Console, needed: Needed, request: PruneOptions) -> None:
         if request.min_age_hours < 0:
-            raise BadInputError(f"--min-age-hours is {request.min_age_hours}", hint="give a number of hours from 0 on")
+            raise BadInputError(
+                f"--min-age-hours is {request.min_age_hours}",
+                kind="bad-arguments",
+                hint="give a number of hours from 0 on",
+            )
         self.aws, self.names, self.console, self.needed, self.request = aws, names, console, needed, request
 
     def run(self) -> dict[str, Any]:
@@ -92,6 +96,7 @@ class Prune:
         if not self.request.yes:
             raise RefusedError(
                 f"{len(found.delete)} images would be deleted, and nobody said yes",
+                kind="not-confirmed",
                 hint=f"delete them: `inv image.prune --env {self.names.environment} --yes`",
             )
         with self.console.step("delete") as step:
@@ -121,12 +126,14 @@ class Prune:
         if left:
             raise StepladderError(
                 f"{len(left)} images are still there: {', '.join(sorted(d[7:19] for d in left))}",
+                kind="prune-incomplete",
                 hint="an index of images may refer to them; the others are deleted",
             )
         lost = sorted(set(self.needed()).intersection(doomed))
         if lost:
             raise StepladderError(
                 f"images were released while they were being deleted: {', '.join(lost)}",
+                kind="prune-incomplete",
                 hint="release another image where they serve (`inv status`) before Lambda looks for them again: "
                 f"for example `inv rollback --env {self.names.environment}`",
             )

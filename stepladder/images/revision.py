@@ -69,6 +69,7 @@ def refuse_dirty_in_ci(revision: SourceRevision) -> None:
     if revision.changed and in_ci():
         raise RefusedError(
             f"the image would hold what no commit holds: {git.named(revision.changed)}",
+            kind="uncommitted-files",
             hint="commit it, or name it in .dockerignore (a submodule that isn't here: "
             "`git submodule update --init --recursive`); --allow-dirty releases it nevertheless",
         )

@@ -34,6 +34,7 @@ def rebuild(
         if digest and short(digest) != described["image"]:
             raise StepladderError(
                 f"version {version} says it has image {described['image']} but has {short(digest)}",
+                kind="ledger-unclear",
                 hint="somebody changed its description; its release is not rebuilt",
             )
         succeeded = version in served

@@ -42,6 +42,7 @@ def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bo
     if not asked:
         raise BadInputError(
             f"climb {execution.name} waits for no approval{f' of {rung}' if rung else ''}",
+            kind="approval",
             hint="`inv promote.watch` shows where it is",
         )
     wanted = APPROVED if approve else REJECTED
@@ -50,11 +51,14 @@ def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bo
     now = _read(desk, execution, question)
     if now is None or not now.decision:
         raise RefusedError(
-            f"the question of {question.rung} was asked anew while it was answered", hint="run the same command again"
+            f"the question of {question.rung} was asked anew while it was answered",
+            kind="approval",
+            hint="run the same command again",
         )
     if now.decision != wanted:
         raise RefusedError(
             f"{question.rung} was {now.decision} by {now.decided_by} before: {now.why or 'no reason given'}",
+            kind="approval",
             hint="`inv promote.watch` shows where the climb is",
         )
     sent = 0
@@ -72,6 +76,7 @@ def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bo
         if is_new and sent + _repeats(error) == 1:  # sent again, the token may be gone because the first one counted
             raise RefusedError(
                 f"climb {execution.name} no longer waits: the question was withdrawn or its time was up",
+                kind="approval",
                 hint="`inv promote.watch` shows how it went on; `inv promote` starts a new climb",
             ) from error
     return now

@@ -137,7 +137,7 @@ class Desk:
                 if may_be_missing:
                     return []
                 raise NotReadyError(
-                    "the promotion state machine isn't there yet", hint="`inv promote` makes it"
+                    "the promotion state machine isn't there yet", kind="no-promotion", hint="`inv promote` makes it"
                 ) from error
             raise
         return sorted(found, key=lambda e: e["startDate"], reverse=True)
@@ -147,13 +147,16 @@ class Desk:
         if name:
             found = self.describe(name if name.startswith("arn:") else self.execution_arn(name))
             if not found:
-                raise BadInputError(f"there is no climb {name!r}", hint="`inv promote.watch` shows the newest")
+                raise BadInputError(
+                    f"there is no climb {name!r}", kind="no-promotion", hint="`inv promote.watch` shows the newest"
+                )
         else:
             listed = self.executions("RUNNING" if running else "", limit=20)
             found = self.describe(listed[0]["executionArn"]) if listed else None
         if not found or (running and not found.is_running):
             raise BadInputError(
                 f"climb {name} has ended" if name else "no climb is under way",
+                kind="no-promotion",
                 hint="`inv promote` starts one" if not name else "`inv promote.watch` shows how it went",
             )
         return found

@@ -178,6 +178,7 @@ def _check_destroys(works: list[Work], digest: str) -> None:
         look = f"`inv tf.plan --env {environment} --root {root} --image {image}`"
     raise RefusedError(
         f"nothing was applied, since plans would destroy what holds data or callers: {what}",
+        kind="plan-destroys",
         hint=f"look at it: {look}; when it is meant: "
         f"`inv tf.apply --env {environment} --root {root} --allow-destroy`, then `inv promote` again",
     )
@@ -197,10 +198,15 @@ def _ask(desk: Desk, works: list[Work]) -> None:
         if answer is None:
             raise RefusedError(
                 f"{name} needs approval and has no service yet, and nobody can be asked here; nothing was applied",
+                kind="not-confirmed",
                 hint="create it without a question: `inv promote --infra`",
             )
         if not answer:
-            raise RefusedError(f"{name} was not to be created; nothing was applied", hint="run `inv promote` again")
+            raise RefusedError(
+                f"{name} was not to be created; nothing was applied",
+                kind="not-confirmed",
+                hint="run `inv promote` again",
+            )
 
 
 def _apply(work: Work, digest: str, roots: Roots) -> None:

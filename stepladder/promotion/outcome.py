@@ -96,10 +96,12 @@ def failure(desk: Desk, execution: Execution, verdict: Verdict) -> StepladderErr
     if verdict.is_locked:
         return LockedError(
             f"the climb was refused before any traffic moved: {verdict.cause}",
+            kind="promotion-refused",
             hint=f"run `inv promote` again when that has ended; {watch}",
         )
     return RefusedError(
         f"the climb was refused before any traffic moved: {verdict.cause}",
+        kind="promotion-refused",
         hint=f"fix that, then run `inv promote` again; {watch}",
     )
 

@@ -178,7 +178,11 @@ def _start(desk: Desk, release: Release, base: str, attempt: int) -> Started:
         found = desk.describe(answer["executionArn"])
         if found and (how == "started" or found.is_running):
             return Started(how, release, found)
-    raise StepladderError(f"{_ATTEMPTS} climbs of {base} have ended already", hint="see what runs where: `inv status`")
+    raise StepladderError(
+        f"{_ATTEMPTS} climbs of {base} have ended already",
+        kind="promotion-refused",
+        hint="see what runs where: `inv status`",
+    )
 
 
 def _running(listed: list[dict[str, Any]], base: str) -> str:
@@ -190,6 +194,7 @@ def _running(listed: list[dict[str, Any]], base: str) -> str:
     for execution in running:
         raise LockedError(
             f"another climb is under way: {execution['name']}",
+            kind="promotion-under-way",
             hint="watch it with `inv promote.watch`, or stop it with `inv promote.stop`",
         )
     return ""
@@ -198,13 +203,17 @@ def _running(listed: list[dict[str, Any]], base: str) -> str:
 def _subject(rung: Rung, request: Request) -> Subject:
     lowest = rung.settings.lowest
     if request.digest and request.release:
-        raise BadInputError("--digest and --release name the same thing", hint="give one of them")
+        raise BadInputError("--digest and --release name the same thing", kind="bad-arguments", hint="give one of them")
     if request.release:
         return _released(rung, lowest, request.release, force=request.force)
     if request.digest:
         digest = request.digest if request.digest.startswith(_DIGEST) else _DIGEST + request.digest
         if len(digest) != _DIGEST_LENGTH:
-            raise BadInputError(f"{request.digest!r} is no digest", hint="give all 64 digits, as `inv status` shows")
+            raise BadInputError(
+                f"{request.digest!r} is no digest",
+                kind="unknown-digest",
+                hint="give all 64 digits, as `inv status` shows",
+            )
         known = next((r for r in rung.ledger.history(lowest, limit=100) if r.digest == digest), None)
         return Subject(digest, known.git_commit if known else "unknown", known.input_key if known else "")
     return _runs_now(rung, lowest)
@@ -214,10 +223,15 @@ def _released(rung: Rung, lowest: str, release: str, *, force: bool) -> Subject:
     """Return the image of a release of the lowest rung, which must have succeeded there."""
     found = rung.ledger.find(lowest, release)
     if not found:
-        raise BadInputError(f"{lowest} has no release {release!r}", hint=f"its releases: `inv ledger --env {lowest}`")
+        raise BadInputError(
+            f"{lowest} has no release {release!r}",
+            kind="unknown-release",
+            hint=f"its releases: `inv ledger --env {lowest}`",
+        )
     if found.result != SUCCEEDED and not force:
         raise RefusedError(
             f"release {release} ended {found.result} on {lowest}: {found.cause or 'no cause was recorded'}",
+            kind="release-failed",
             hint=f"name one that succeeded (`inv ledger --env {lowest}`), or promote it all the same: "
             f"`inv promote --release {release} --force`",
         )
@@ -228,10 +242,14 @@ def _lowest(rung: Rung, lowest: str) -> aliases.Alias:
     """Return the alias of the lowest rung; refuse one that was never released."""
     alias = aliases.read(rung.lambda_client, rung.settings.names(lowest).function)
     if alias is None:
-        raise RefusedError(f"{lowest} has no function yet", hint=f"deploy it first: `inv deploy --env {lowest}`")
+        raise RefusedError(
+            f"{lowest} has no function yet", kind="nothing-live", hint=f"deploy it first: `inv deploy --env {lowest}`"
+        )
     rung.check_account(alias.account)
     if alias.version == LATEST:
-        raise RefusedError(f"{lowest} has no release yet", hint=f"release it first: `inv deploy --env {lowest}`")
+        raise RefusedError(
+            f"{lowest} has no release yet", kind="nothing-live", hint=f"release it first: `inv deploy --env {lowest}`"
+        )
     return alias
 
 
@@ -242,11 +260,14 @@ def _runs_now(rung: Rung, lowest: str) -> Subject:
     if alias.weights:
         raise RefusedError(
             f"{lowest} is being shifted: it serves version {alias.version}{aliases.weighted(alias)}",
+            kind="deployment-under-way",
             hint="wait for its deployment to end",
         )
     state = LambdaFunction(rung.lambda_client, function, clock=rung.clock).read(alias.version)
     if state is None or not state.digest:
-        raise RefusedError(f"version {alias.version} of {function} has no image", hint="only images climb")
+        raise RefusedError(
+            f"version {alias.version} of {function} has no image", kind="image-missing", hint="only images climb"
+        )
     current = rung.ledger.snapshot(lowest).current
     input_key = current.input_key if current and current.digest == state.digest else ""
     commit = next((part[4:] for part in state.description.split() if part.startswith("git=")), "unknown")

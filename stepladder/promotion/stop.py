@@ -94,6 +94,7 @@ def redrive(desk: Desk, execution: Execution) -> Execution:
     if execution.is_running or execution.status == "SUCCEEDED":
         raise BadInputError(
             f"climb {execution.name} {'is under way' if execution.is_running else 'has succeeded'}",
+            kind="no-promotion",
             hint="`inv promote.watch` shows it",
         )
     if execution.status in _CUT_OFF and _holds_locks(desk, execution):

@@ -39,7 +39,9 @@ def watch(desk: Desk, execution: Execution) -> tuple[Execution, Verdict]:
         picture.close()
     ended = desk.describe(execution.arn)
     if ended is None:
-        raise StepladderError(f"climb {execution.name} is gone from Step Functions", hint="look at the ledger")
+        raise StepladderError(
+            f"climb {execution.name} is gone from Step Functions", kind="no-promotion", hint="look at the ledger"
+        )
     outcome.free_locks(desk, ended)
     return ended, outcome.judge(desk, ended)
 
@@ -65,6 +67,7 @@ def _follow(desk: Desk, execution: Execution, view: View, picture: Drawing) -> N
             if clock.monotonic() - lost_since > _LOST:
                 raise StepladderError(
                     f"the connection was lost while watching; climb {execution.name} goes on",
+                    kind="aws-unreachable",
                     hint="take it up again with `inv promote.watch`",
                 ) from error
             view.note, news = "the connection is lost, trying again", False

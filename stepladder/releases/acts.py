@@ -121,6 +121,7 @@ class Acts:
         if alias is None or latest is None:
             raise StepladderError(
                 f"alias {names.ALIAS} of {rung.names.function} isn't there, though the service was applied",
+                kind="alias-missing",
                 hint=f"somebody removed it; run it again: `inv deploy --env {rung.environment}`",
             )
         rung.check_unshifted(alias, "", world.ledger.current)

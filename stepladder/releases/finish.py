@@ -81,6 +81,7 @@ def _write_down(rung: Rung, entry: ReleaseEntry, current: Current, bad: tuple[st
         raise StepladderError(
             f"version {current.version} serves {rung.environment}, verified, but the ledger could not be written: "
             f"{error_code(error) or error}",
+            kind="ledger-not-written",
             hint="run the same command again: it finds the version in place and writes it down",
         ) from error
     rung.lock.given_back()

@@ -34,9 +34,13 @@ class Pin:
 def skipped(settings: Settings, environment: str, *, skip_ladder: bool, why: str) -> str:
     """Return the reason to write down for skipping the ladder; empty where there is nothing to skip."""
     if skip_ladder and not why.strip():
-        raise BadInputError("--skip-ladder needs a reason", hint='add --why "..."; the ledger keeps it')
+        raise BadInputError(
+            "--skip-ladder needs a reason", kind="bad-arguments", hint='add --why "..."; the ledger keeps it'
+        )
     if why and not skip_ladder:
-        raise BadInputError("--why belongs to --skip-ladder", hint="add --skip-ladder, or leave --why out")
+        raise BadInputError(
+            "--why belongs to --skip-ladder", kind="bad-arguments", hint="add --skip-ladder, or leave --why out"
+        )
     return why.strip() if skip_ladder and lower_rung(settings, environment) else ""
 
 
@@ -77,6 +81,7 @@ def _kept(rung: Rung, current: Current, input_key: str) -> Pin | None:
         raise RefusedError(
             f"{rung.environment} gets its images by promotion, and these files make another one than the "
             f"{short(current.digest)} that it serves",
+            kind="not-by-promotion",
             hint=_release_below(rung.settings, rung.environment),
         )
     return Pin(current.digest, rung, f"{rung.environment} serves {short(current.digest)}")
@@ -93,6 +98,7 @@ def first(rung: Rung, ledger: Snapshot, *, force: bool) -> Pin:
     if any(settings.promotion.policies[name].approval for name in siblings):
         raise RefusedError(
             f"{environment} was never released, and its first release needs an approval as every other",
+            kind="not-by-promotion",
             hint=f"`inv promote` asks for it; or without: {_skip(environment)}",
         )
     found = _one_image(rung, tuple(name for name in siblings if name != environment), must=False)
@@ -123,12 +129,14 @@ def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
         elif must:
             raise RefusedError(
                 f"{rung.environment} was never released, and neither was {name} below it",
+                kind="nothing-live",
                 hint=f"begin there: `inv deploy --env {name}`",
             )
     if len({pin.digest for pin in found}) > 1:
         served_by = ", ".join(pin.why for pin in found)
         raise RefusedError(
             f"the targets of a rung don't serve one image: {served_by}",
+            kind="not-by-promotion",
             hint="promote one to all of them: `inv promote`",
         )
     return next(iter(found), None)
@@ -148,12 +156,14 @@ def _served(other: Rung, alias: Alias) -> FunctionState | None:
         raise RefusedError(
             f"{other.environment} serves no single version: {alias.version}{aliases.weighted(alias)}"
             + (f", deployment {deployment} is under way" if deployment else ""),
+            kind="deployment-under-way",
             hint=f"wait for it, or return: `inv rollback --env {other.environment}`",
         )
     state = other.function.read(alias.version)
     if state is None or not state.digest:
         raise RefusedError(
             f"version {alias.version} of {other.names.function} doesn't tell its image",
+            kind="image-missing",
             hint=f"release one on {other.environment}: `inv deploy --env {other.environment}`",
         )
     return state
@@ -176,6 +186,7 @@ def check_release(rung: Rung, alias: Alias, ledger: Snapshot, digest: str, *, fo
     raise RefusedError(
         f"{rung.environment} gets its images by promotion, and {short(digest)} isn't the one that it may get: "
         f"{allowed.why if allowed else f'it serves {short(served)}'}",
+        kind="not-by-promotion",
         hint=f"promote it: `inv promote --digest {digest}`; or past the ladder: {past}",
     )
 

@@ -65,6 +65,7 @@ def smoke(rung: Rung, version: str = "") -> dict[str, Any]:
     if failed:
         error = StepladderError(
             f"version {served} of {rung.environment} fails {len(failed)} of {len(outcomes)} smoke cases",
+            kind="smoke-failed",
             hint=f"call it yourself: `inv function.invoke --env {rung.environment} --version '{served}'`",
         )
         error.record = record
@@ -77,7 +78,9 @@ def _subject(rung: Rung, version: str) -> tuple[str, str, str]:
     found = None if version else rung.alias()
     if not version and found is None:
         raise RefusedError(
-            f"nothing is live on {rung.environment}", hint=f"deploy it: `inv deploy --env {rung.environment}`"
+            f"nothing is live on {rung.environment}",
+            kind="nothing-live",
+            hint=f"deploy it: `inv deploy --env {rung.environment}`",
         )
     if found and found.weights:
         rung.console.warn(
@@ -89,6 +92,7 @@ def _subject(rung: Rung, version: str) -> tuple[str, str, str]:
     if state is None:
         raise RefusedError(
             f"there is no version {served} of {rung.names.function}",
+            kind="unknown-version",
             hint=f"the releases and their versions: `inv ledger --env {rung.environment}`",
         )
     return (version or names.ALIAS), served, state.digest

@@ -49,6 +49,7 @@ def refused(digest: str, bad: Bad, instead: str) -> RefusedError:
     """Return the one refusal of a digest that is marked bad; `instead` is what may be done about it."""
     return RefusedError(
         f"image {short(digest)} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}",
+        kind="marked-bad",
         hint=f"{instead}, or take the mark away: `{unmark_command(digest)}`",
     )
 
@@ -128,6 +129,7 @@ def unmark(rung: Rung, image: ImageQuery, why: str = "") -> dict[str, Any]:
         first, why_not = failed[0]
         raised = StepladderError(
             f"the mark of image {short(digest)} may be left in {left}: {error_code(why_not) or why_not}",
+            kind="mark-left",
             hint=f"with credentials that reach {first.environment}, run the same command again",
         )
         raised.record = record
@@ -159,7 +161,11 @@ def _was(bad: Bad) -> str:
 
 def _digest(ledgers: list[Rung], image: ImageQuery) -> str:
     if bool(image.digest) == bool(image.release):
-        raise BadInputError("one of --digest and --release is needed", hint="--digest sha256:..., or --release <id>")
+        raise BadInputError(
+            "one of --digest and --release is needed",
+            kind="bad-arguments",
+            hint="--digest sha256:..., or --release <id>",
+        )
     if image.digest:
         return _whole(ledgers, image.digest)
     for place, environment in _environments(ledgers):
@@ -168,6 +174,7 @@ def _digest(ledgers: list[Rung], image: ImageQuery) -> str:
             return found.digest
     raise BadInputError(
         f"no environment has a release {image.release!r} of an image",
+        kind="unknown-release",
         hint=f"the releases of an environment: `inv ledger --env {ledgers[0].settings.lowest}`",
     )
 
@@ -176,11 +183,15 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
     """Complete the beginning of a digest from the releases of all environments, or from what is marked."""
     digits = digest.strip().lower().removeprefix(_SHA)
     if not digits or set(digits) - set("0123456789abcdef") or len(digits) > _WHOLE:
-        raise BadInputError(f"{digest!r} is no digest", hint="give digits as `inv status` shows them")
+        raise BadInputError(
+            f"{digest!r} is no digest", kind="unknown-digest", hint="give digits as `inv status` shows them"
+        )
     if len(digits) == _WHOLE:
         return _SHA + digits
     if len(digits) < _FEWEST:
-        raise BadInputError(f"digest {digest!r} is too short", hint=f"give at least {_FEWEST} digits")
+        raise BadInputError(
+            f"digest {digest!r} is too short", kind="unknown-digest", hint=f"give at least {_FEWEST} digits"
+        )
     known = {
         entry.digest
         for place, environment in _environments(ledgers)
@@ -190,7 +201,7 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
     known = known or {found for place in ledgers for found in place.ledger.marked(_SHA + digits)}
     if len(known) != 1:
         what = "several images begin so" if known else "no ledger knows such an image"
-        raise BadInputError(f"digest {digest!r} is not clear: {what}", hint="give all 64 digits")
+        raise BadInputError(f"digest {digest!r} is not clear: {what}", kind="unknown-digest", hint="give all 64 digits")
     return known.pop()
 
 

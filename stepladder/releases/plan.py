@@ -148,6 +148,7 @@ def _check_applied(environment: str, exists: dict[str, bool]) -> None:
     for name in (name for name, applied in exists.items() if not applied):
         raise RefusedError(
             f"the {name} of {environment} has not been applied, and --infra never forbids it",
+            kind="not-applied",
             hint=f"let it be applied: `inv deploy --env {environment} --infra auto`",
         )
 

@@ -25,7 +25,7 @@ def foretold(*, dry_run: bool) -> Iterator[None]:
     except RefusedError as error:
         if not dry_run:
             raise
-        raise RefusedError(f"would be refused: {error.message}", hint=error.hint) from error
+        raise RefusedError(f"would be refused: {error.message}", kind=error.kind, hint=error.hint) from error
 
 
 def warn_of_lock(rung: Rung, holder: Holder | None) -> None:

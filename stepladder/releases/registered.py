@@ -28,7 +28,9 @@ def read(rung: Rung, digest: str, origin: Rung | None = None) -> ReleaseImage:
     found = check.read(repository.registry, repository.name, digest)
     if found is None:
         raise RefusedError(
-            f"image {short(digest)} is not in repository {repository.name}", hint="push it: `inv image.push`"
+            f"image {short(digest)} is not in repository {repository.name}",
+            kind="image-missing",
+            hint="push it: `inv image.push`",
         )
     check.check_layers(found)
     check.check_architecture(found.architecture, rung.settings.architecture, found.base)

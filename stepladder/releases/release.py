@@ -107,6 +107,7 @@ def _give_image(rung: Rung, target: ReleaseTarget, latest: FunctionState) -> Fun
         if settled.update == "Failed":
             raise StepladderError(
                 f"Lambda could not take the image {short(target.digest)}: {settled.update_reason or 'no reason given'}",
+                kind="lambda-refused",
                 hint=f"the alias has not moved; {_restore(rung, latest, settled)}",
             )
         if settled.code_sha256 != updated.code_sha256:
@@ -120,12 +121,14 @@ def check_kind(rung: Rung, latest: FunctionState) -> None:
     if latest.package_type != "Image":
         raise RefusedError(
             f"{rung.names.function} is a {latest.package_type} function, and only images are released",
+            kind="image-not-taken",
             hint="a function's package type can't be changed; remove it and make it again: "
             f"`inv deploy --env {rung.environment}`",
         )
     if latest.architectures != (rung.settings.architecture,):
         raise RefusedError(
             f"{rung.names.function} runs {', '.join(latest.architectures)}, the image is {rung.settings.architecture}",
+            kind="wrong-architecture",
             hint=f"apply it: `inv deploy --env {rung.environment} --infra always`; or correct stepladder.architecture",
         )
 
@@ -151,7 +154,7 @@ def _unchanged(rung: Rung, before: FunctionState, *, ours: str = "") -> Function
     now = rung.function.read()
     if now is None:
         hint = f"run `inv deploy --env {rung.environment}` to make it again"
-        raise StepladderError(f"{rung.names.function} is gone", hint=hint)
+        raise StepladderError(f"{rung.names.function} is gone", kind="function-gone", hint=hint)
     same_code = before.code_sha256 == now.code_sha256 or (ours and now.digest == ours)
     if not same_code or now.config_hash != before.config_hash:
         raise _somebody_else(rung, "its code or configuration is not what was read")
@@ -161,6 +164,7 @@ def _unchanged(rung: Rung, before: FunctionState, *, ours: str = "") -> Function
 def _somebody_else(rung: Rung, what: str) -> RefusedError:
     return RefusedError(
         f"{rung.names.function} was changed by somebody else during this release: {what}",
+        kind="changed-by-hand",
         hint="the alias has not moved; run the same command again",
     )
 
@@ -198,6 +202,7 @@ def _publish(rung: Rung, target: ReleaseTarget, settled: FunctionState, rel: str
         if served != target.digest:
             raise RefusedError(
                 f"version {version.version} has image {short(served)}, not the wanted {short(target.digest)}",
+                kind="changed-by-hand",
                 hint="the alias has not moved; somebody else is updating this function, so run the same command again",
             )
         step.done(f"{version.version} is {short(target.digest)}, verified")
@@ -224,6 +229,7 @@ def run_smoke(rung: Rung, version: str, cases: Sequence[smoke.Case], *, fate: st
     first, *others = [f"{outcome.name}: {mismatch}" for outcome in failed for mismatch in outcome.mismatches]
     raise RefusedError(
         f"version {version} fails {len(failed)} of {len(found)} smoke cases: {first}",
+        kind="smoke-failed",
         hint=f"{fate}; if the new answers are meant, change the cases in {rung.settings.smoke_path}; "
         f"to run them again: `inv smoke --env {rung.environment} --version {version}`",
         problems=tuple(others),

@@ -37,6 +37,7 @@ def check_alias(rung: Rung) -> None:
         raise RefusedError(
             f"alias {names.ALIAS} of {rung.names.function} was deleted, and Terraform would make it on $LATEST, "
             "which nobody has tested",
+            kind="alias-missing",
             hint=f"put it back on version {version} and apply: `inv deploy --env {rung.environment}`",
         )
 

@@ -86,7 +86,9 @@ def _of_function(function: LambdaFunction, keep: int) -> Iterator[tuple[str, str
 def _digest(function: LambdaFunction, version: str, state: FunctionState) -> str:
     if not state.digest:
         raise RefusedError(
-            f"version {version} of {function.name} doesn't tell its image", hint="no image is deleted on a guess"
+            f"version {version} of {function.name} doesn't tell its image",
+            kind="image-missing",
+            hint="no image is deleted on a guess",
         )
     return state.digest
 

@@ -53,6 +53,7 @@ class RollbackActs:
             if active:
                 raise StepladderError(
                     f"deployment {active} was still under way {STOP_DEADLINE:.0f} s after it was stopped",
+                    kind="deployment-under-way",
                     hint="the alias was not touched; look at it in CodeDeploy, then run the same command again",
                 )
             shown.done(f"{stopped} stopped")

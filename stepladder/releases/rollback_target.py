@@ -87,6 +87,7 @@ class Targets:
                 return release
         raise RefusedError(
             f"there is no earlier good release on {self.rung.environment} to return to",
+            kind="no-rollback-target",
             hint=f"its ledger: `inv ledger --env {self.rung.environment}`; a release fixes forward: "
             f"`inv deploy --env {self.rung.environment}`",
         )
@@ -97,6 +98,7 @@ class Targets:
             what = f"ended {release.result}" if release else "isn't in the ledger"
             raise RefusedError(
                 f"release {to} of {self.rung.environment} {what}, so it is no target",
+                kind="no-rollback-target",
                 hint=f"targets: {self._targets(found.candidates)}",
             )
         return release
@@ -114,6 +116,7 @@ class Targets:
             candidates = tuple(islice(self.rung.ledger.succeeded(self.rung.environment), HISTORY))
             raise RefusedError(
                 f"release {target.release_id} can't serve any more: {gone}",
+                kind="no-rollback-target",
                 hint=f"targets that exist: {self._targets(candidates)}",
             )
         return version

@@ -117,6 +117,7 @@ class Rung:
         if account != self.names.account:
             raise RefusedError(
                 f"these credentials reach account {account}, but {self.environment} is account {self.names.account}",
+                kind="wrong-account",
                 hint=f"use credentials of {self.names.account}, or mend the account under stepladder.environments",
             )
 
@@ -145,7 +146,9 @@ class Rung:
                 hint = f"its image is gone from ECR; put it back on version {current.version}, then release: "
                 hint += f"`inv deploy {where} --force`"
             raise RefusedError(
-                "the alias was put on $LATEST, where an untested image would get traffic at once", hint=hint
+                "the alias was put on $LATEST, where an untested image would get traffic at once",
+                kind="alias-missing",
+                hint=hint,
             )
 
     def has_image(self, digest: str) -> bool:
@@ -169,11 +172,13 @@ class Rung:
         if deployment:
             raise RefusedError(
                 f"CodeDeploy deployment {deployment} is under way on {name}{aliases.weighted(alias)}",
+                kind="deployment-under-way",
                 hint=f"wait for it, or stop it and return: `inv rollback --env {self.environment}`",
             )
         if alias.weights:
             raise RefusedError(
                 f"{name} serves version {alias.version}{aliases.weighted(alias)}, and no deployment is under way",
+                kind="deployment-under-way",
                 hint="a deployment was stopped without its rollback; clear the weights: "
                 f"`inv rollback --env {self.environment}`",
             )

@@ -47,12 +47,14 @@ def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
     except smoke.SmokeCasesError as error:
         raise BadInputError(
             "the smoke cases are not valid",
+            kind="bad-smoke-cases",
             hint=f"fix them in {folder}, or the setting smoke.path",
             problems=error.problems,
         ) from None
     if not cases:
         raise BadInputError(
             f"there is no smoke case in {rung.settings.smoke_path}: nothing would test what gets traffic",
+            kind="bad-smoke-cases",
             hint="write one (a JSON file with a name, a payload and what to expect), or go untested with --no-smoke",
         )
     bundle = json.dumps(found, sort_keys=True).encode()

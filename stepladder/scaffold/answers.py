@@ -27,9 +27,13 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(text.read(path, where=str(path)))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise BadInputError(f"the answers in {path} can't be read: {error}") from None
+        raise BadInputError(f"the answers in {path} can't be read: {error}", kind="bad-answers") from None
     if not isinstance(content, dict):
-        raise BadInputError(f"{path} holds no mapping of answers", hint="write one answer per line, like trigger: sqs")
+        raise BadInputError(
+            f"{path} holds no mapping of answers",
+            kind="bad-answers",
+            hint="write one answer per line, like trigger: sqs",
+        )
     return content
 
 
@@ -61,7 +65,7 @@ def _stray(key: str, known: Iterable[str]) -> str:
 
 def refusal(found: Sequence[str], hint: str = "`inv --help new` lists the answers") -> BadInputError:
     """Return the error for answers that won't do."""
-    return BadInputError("these answers can't become a project", hint=hint, problems=tuple(found))
+    return BadInputError("these answers can't become a project", kind="bad-answers", hint=hint, problems=tuple(found))
 
 
 @contextlib.contextmanager

@@ -47,13 +47,15 @@ def generate(template: Path, output: Path, given: Mapping[str, Any], *, again: A
         answers = _ask(template, given, again)
         target = output / str(answers["project_slug"])
         if target.exists():
-            raise BadInputError(f"{target} exists already", hint="choose another --project-slug or --output")
+            raise BadInputError(
+                f"{target} exists already", kind="bad-answers", hint="choose another --project-slug or --output"
+            )
         with _workshop(output) as workshop:
             try:
                 made = Path(generate_files(template, {"cookiecutter": answers}, workshop, accept_hooks=False))
                 notes = finish(made, template, find(template, caller=Path.cwd(), answers={}), answers)
             except (CannotFinishError, UnknownSourceError) as error:
-                raise NotReadyError(str(error).partition("\n")[0], hint=error.hint) from None
+                raise NotReadyError(str(error).partition("\n")[0], kind="bad-answers", hint=error.hint) from None
             made.rename(target)
     return Generated(target, answers, tuple(notes))
 
@@ -81,7 +83,7 @@ def _ask(template: Path, given: Mapping[str, Any], again: Again | None) -> dict[
             given = error.answers
         except EOFError:
             hint = "pass --no-input, and answers as flags or in a file"
-            raise BadInputError("there is nobody to answer the prompts", hint=hint) from None
+            raise BadInputError("there is nobody to answer the prompts", kind="bad-answers", hint=hint) from None
 
 
 @contextlib.contextmanager

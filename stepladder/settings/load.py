@@ -63,7 +63,9 @@ class ImageSettings:
         Raises `BadInputError` for a number outside the range of the setting.
         """
         if requested and not KEEP[0] <= requested <= KEEP[1]:
-            raise BadInputError(f"--keep is {requested}", hint=f"give a number from {KEEP[0]} to {KEEP[1]}")
+            raise BadInputError(
+                f"--keep is {requested}", kind="bad-arguments", hint=f"give a number from {KEEP[0]} to {KEEP[1]}"
+            )
         return requested or self.keep
 
 
@@ -120,7 +122,9 @@ class Settings:
             meant = did_you_mean(name, self.environments)
             known = ", ".join(self.environments) or "none yet"
             hint = f"known environments: {known}; they are declared under stepladder.environments"
-            raise BadInputError(f"there is no environment {name!r}", hint=f"{meant} {hint}".strip()) from None
+            raise BadInputError(
+                f"there is no environment {name!r}", kind="unknown-environment", hint=f"{meant} {hint}".strip()
+            ) from None
 
     def names(self, environment: str) -> names.Names:
         """Return the AWS names of the project in one environment."""
@@ -174,6 +178,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
     if problems.messages:
         raise BadInputError(
             "the settings are not valid",
+            kind="bad-settings",
             hint=f"fix them in {root / 'invoke.yaml'} or in INVOKE_STEPLADDER_* variables",
             problems=tuple(problems.messages),
         )
@@ -298,7 +303,7 @@ def from_context(context: Any) -> Settings:
     has_settings = isinstance(raw, Mapping) and (raw.get("project") or raw.get("environments"))
     if not has_settings and not any(root.glob("invoke.*")):
         hint = "make one: `inv new`, or go to the folder of one"
-        raise BadInputError(f"there is no project in {root}: it has no invoke.yaml", hint=hint)
+        raise BadInputError(f"there is no project in {root}: it has no invoke.yaml", kind="no-project", hint=hint)
     return load(raw, root, os.environ)
 
 

@@ -62,6 +62,7 @@ def check(settings: Settings) -> None:
     if len(partitions) > 1:
         raise BadInputError(
             f"the rungs are in several AWS partitions: {', '.join(sorted(partitions))}",
+            kind="bad-settings",
             hint="no account of one can reach the other; give each partition a ladder of its own",
         )
 
@@ -82,6 +83,7 @@ def variables(settings: Settings, environment: str) -> dict[str, Any]:
     if not local:
         raise BadInputError(
             f"no rung of the ladder is in {location}, where {environment} is",
+            kind="bad-settings",
             hint=f"name an environment of the ladder under --env: {', '.join(settings.ladder_environments)}",
         )
     return {"rungs": local, "home": primary(settings).variables}

@@ -19,6 +19,7 @@ def refuse(settings: Settings, environments: Iterable[str]) -> None:
         keys = ", ".join(f"stepladder.environments.{name}.account" for name in unchanged)
         raise BadInputError(
             f"the account of {' and '.join(unchanged)} is {EXAMPLE_ACCOUNT}, the template's example",
+            kind="example-account",
             hint=f"set {keys} in {settings.root / 'invoke.yaml'} to your account's id, "
             'or work on a local cloud: `inv local.up` and `eval "$(inv local.env)"`',
         )

@@ -240,7 +240,7 @@ def _left_behind(runner: Runner, aws: Aws, saved: SavedPlan, error: TerraformErr
         )
     except RefusedError as refused:
         # Not a refusal any more: the apply has changed other things already.
-        raise StepladderError(refused.message, hint=refused.hint) from error
+        raise StepladderError(refused.message, kind=refused.kind, hint=refused.hint) from error
 
 
 def _apply(runner: Runner, aws: Aws, saved: SavedPlan, *, allow_destroy: bool, lock_timeout: int) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def find(root: Path) -> Terraform:
             return Terraform(candidate, version)
         rejected.append(f"{candidate} is {version}")
     found = "; ".join(rejected) or "there is none on PATH"
-    raise NotReadyError(f"Terraform {_wanted()} is needed; {found}", hint=_where_from(root))
+    raise NotReadyError(f"Terraform {_wanted()} is needed; {found}", kind="no-terraform", hint=_where_from(root))
 
 
 def _where_from(root: Path) -> str:

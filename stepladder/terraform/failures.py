@@ -15,6 +15,8 @@ PLAN_STALE = "Saved plan is stale"
 class TerraformError(StepladderError):
     """Terraform failed; `diagnostics` are its own errors, `failed` the addresses that it could not change."""
 
+    kind = "terraform-failed"
+
     def __init__(
         self, message: str, *, hint: str, diagnostics: tuple[Diagnostic, ...], failed: frozenset[str] = frozenset()
     ) -> None:
@@ -31,5 +33,6 @@ def stale(error: TerraformError, at: Root) -> RefusedError:
     """Explain Terraform's own refusal of a plan whose state has moved on."""
     return RefusedError(
         f"the saved plan of {at.label} is stale: the state has changed since it was made",
+        kind="plan-stale",
         hint=f"make a new one: `inv tf.plan --env {at.environment.name} --root {at.name}` ({error.message})",
     )

@@ -71,6 +71,7 @@ def _acquire(fd: int, at: Root, path: Path, wait: float, step: Step | None) -> N
             if time.monotonic() > deadline:
                 raise LockedError(
                     f"{holder} on this machine is running Terraform for {at.label}",
+                    kind="state-locked",
                     hint="wait for it to end; if it was killed, its Terraform is still putting its affairs in order",
                 ) from None
             if step:

@@ -48,6 +48,7 @@ def state_exists(at: Root, aws: Aws) -> bool:
         if error_code(error) in _DENIED:
             raise RefusedError(
                 f"the bucket {at.names.state_bucket} belongs to another account, or these credentials may not read it",
+                kind="foreign-resource",
                 hint="bucket names are global: choose another project name, or ask for s3:GetObject and s3:ListBucket",
             ) from error
         raise
@@ -72,6 +73,7 @@ def migrate(runner: Runner, aws: Aws) -> None:
     if not state_exists(runner.at, aws):
         raise StepladderError(
             f"the state of {runner.at.label} did not arrive in {runner.at.names.state_bucket}",
+            kind="state-not-moved",
             hint="run the same command again; nothing is lost, the state is still on this machine",
         )
     archive_leftover(runner)

@@ -98,6 +98,7 @@ def _find(aws: Aws, names: Names, kind: str, values: Values) -> ExistingResource
         if kind == "aws_s3_bucket" and code in _TAKEN:
             raise RefusedError(
                 f"the S3 bucket {values['bucket']} belongs to another account, or may not be read",
+                kind="foreign-resource",
                 hint="bucket names are global; choose another project name, or check your credentials",
             ) from error
         raise
@@ -111,6 +112,7 @@ def _claim(change: Mapping[str, Any], found: ExistingResource) -> Import:
             wanted = ", ".join(f"{key}={value}" for key, value in missing.items()) or "any tags that say so"
             raise RefusedError(
                 f"{found.id} exists already, and isn't this project's: it doesn't carry {wanted}",
+                kind="foreign-resource",
                 hint=f"choose another project name; or tag it so, if it is yours ({change['address']})",
             )
     return Import(str(change["address"]), found.id)

@@ -77,10 +77,13 @@ def unlock(runner: Runner, aws: Aws, lock_id: str) -> StateLock:
     """Take a state lock away from its holder. `RefusedError` when there is no lock, or one with another id."""
     lock = read(aws, runner.at)
     if lock is None:
-        raise RefusedError(f"the state of {runner.at.label} isn't locked", hint="there is nothing to unlock")
+        raise RefusedError(
+            f"the state of {runner.at.label} isn't locked", kind="state-locked", hint="there is nothing to unlock"
+        )
     if lock.id != lock_id:
         raise RefusedError(
             f"the state of {runner.at.label} is locked under another id, by {lock}",
+            kind="state-locked",
             hint=f"look again whether that run is dead; then pass --id {lock.id}",
         )
     runner.run(["force-unlock", "-force", lock.id], timeout=300)
@@ -145,6 +148,7 @@ def _locked(at: Root, lock: StateLock) -> LockedError:
     unlock_command = f"inv tf.unlock --env {at.environment.name} --root {at.name} --id {lock.id}"
     return LockedError(
         f"the state of {at.label} is locked by {lock}",
+        kind="state-locked",
         hint=f"wait for it; when that run is dead for certain: `{unlock_command}`",
     )
 

@@ -24,6 +24,8 @@ T = TypeVar("T")
 class NoStateError(RefusedError):
     """A root whose state has no bucket yet: the foundation makes it, in the first deployment."""
 
+    kind = "no-state"
+
 
 @dataclass(frozen=True)
 class Draft:

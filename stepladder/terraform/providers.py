@@ -60,6 +60,7 @@ def _named(text: str) -> Path:
     if not _holds_needed(path):
         raise NotReadyError(
             f"{VARIABLE} names {path}, which holds no {REGISTRY}/{NEEDED}",
+            kind="no-providers",
             hint="fill it with `terraform providers mirror <folder>`, or unset the variable",
         )
     return path

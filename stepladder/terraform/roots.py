@@ -122,11 +122,12 @@ def root(settings: Settings, env: str, name: str) -> Root:
     environment = settings.environment(env)
     if name not in ROOTS:
         hint = f"{did_you_mean(name, ROOTS)} roots: {', '.join(ROOTS)}".strip()
-        raise BadInputError(f"there is no Terraform root {name!r}", hint=hint)
+        raise BadInputError(f"there is no Terraform root {name!r}", kind="unknown-root", hint=hint)
     found = Root(settings, environment, name)
     if not any(found.source_dir.glob("*.tf")):
         raise BadInputError(
             f"the project has no Terraform root {name!r}",
+            kind="unknown-root",
             hint=f"its code belongs in {found.source_dir}; a scaffolded project has it",
         )
     return found

@@ -104,7 +104,9 @@ class Runner:
         try:
             found = json.JSONDecoder().raw_decode(text[text.index("{") :])[0] if text.strip() else {}
         except ValueError as error:
-            raise StepladderError(f"terraform {args[0]} of {self.at.label} answered no JSON") from error
+            raise StepladderError(
+                f"terraform {args[0]} of {self.at.label} answered no JSON", kind="terraform-failed"
+            ) from error
         return dict(found)
 
     def _stdout(self, args: list[str]) -> str:

@@ -164,6 +164,7 @@ def load(at: Root) -> SavedPlan:
     if not raw or not at.plan_file.is_file():
         raise RefusedError(
             f"there is no saved plan of {at.label}",
+            kind="plan-stale",
             hint=f"make one: `inv tf.plan --env {at.environment.name} --root {at.name}`",
         )
     try:
@@ -181,6 +182,7 @@ def load(at: Root) -> SavedPlan:
     except (KeyError, TypeError) as error:
         raise RefusedError(
             f"the manifest {at.manifest.name} of {at.label} can't be read ({error!r})",
+            kind="plan-stale",
             hint=f"make a new plan: `inv tf.plan --env {at.environment.name} --root {at.name}`",
         ) from error
 
@@ -193,6 +195,7 @@ def check(saved: SavedPlan, now: Inputs) -> None:
     if stale:
         raise RefusedError(
             f"the saved plan of {saved.at.label} no longer holds: {'; '.join(stale)}",
+            kind="plan-stale",
             hint=f"make a new one: `inv tf.plan --env {saved.at.environment.name} --root {saved.at.name}`",
         )
 
@@ -205,6 +208,7 @@ def check_destroys(saved: SavedPlan, *, allow_destroy: bool) -> None:
         raise RefusedError(
             f"the plan of {saved.at.label} creates {', '.join(saved.needs_image)} from the project's image, "
             "and was made without an image",
+            kind="plan-stale",
             hint=imageless(saved),
         )
 
@@ -220,6 +224,7 @@ def check_account(aws: Aws, at: Root) -> str:
     if account != at.environment.account:
         raise RefusedError(
             f"the credentials belong to account {account}, but {at.environment.name} is in {at.environment.account}",
+            kind="wrong-account",
             hint="take the credentials of that account (AWS_PROFILE), or mend "
             f"stepladder.environments.{at.environment.name}.account",
         )

@@ -60,6 +60,7 @@ def planned(runner: Runner, plan: Callable[[], Planned], *, acting: bool) -> Pla
         if not acting:
             raise RefusedError(
                 f"{runner.at.label} can't be planned while this is cut off in its creation: {', '.join(found)}",
+                kind="cut-off-creation",
                 hint=f"`{runner.at.command}` keeps it and goes on",
             ) from error
         _keep(runner, found)

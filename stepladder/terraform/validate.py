@@ -109,7 +109,9 @@ def _validate(terraform: Path, folder: Path, build_dir: Path) -> None:
         done = process.run(argv, cwd=folder, env=env, timeout=_DEADLINE)
         if done.code:
             raise StepladderError(
-                f"terraform {arguments[0]} failed in {folder.name}", hint=(done.err or done.out).strip()
+                f"terraform {arguments[0]} failed in {folder.name}",
+                kind="terraform-failed",
+                hint=(done.err or done.out).strip(),
             )
 
 

@@ -174,6 +174,7 @@ def test_a_slip_is_json_where_json_was_asked_for(inv):
     assert code == 2
     assert yaml.safe_load(out) == {
         "error": "`inv deploy` has no flag --frce",
+        "error_kind": "bad-arguments",
         "exit_code": 2,
         "hint": "did you mean `--force`?",
         "problems": [],

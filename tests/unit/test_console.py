@@ -89,13 +89,21 @@ def test_any_other_trouble_with_the_terminal_is_raised(streams):
 
 def test_an_error_shows_its_problems_and_its_hint(console, streams):
     console.error(BadInputError("the settings are not valid", hint="mend them", problems=("one", "two")))
-    assert streams[0].getvalue() == "error: the settings are not valid\n  - one\n  - two\n\nhint: mend them\n"
+    assert (
+        streams[0].getvalue() == "error: the settings are not valid [bad-input]\n  - one\n  - two\n\nhint: mend them\n"
+    )
 
 
 def test_an_error_is_also_a_json_record_where_a_machine_reads(streams):
     console = Console(err=streams[0], out=streams[1], live=False, as_json=True)
     console.error(BadInputError("no", hint="yes"))
-    assert json.loads(streams[1].getvalue()) == {"error": "no", "hint": "yes", "problems": [], "exit_code": 2}
+    assert json.loads(streams[1].getvalue()) == {
+        "error": "no",
+        "error_kind": "bad-input",
+        "hint": "yes",
+        "problems": [],
+        "exit_code": 2,
+    }
 
 
 class Terminal(io.StringIO):
@@ -169,7 +177,7 @@ def test_a_table_fits_a_terminal_and_columns_stands_for_its_width(terminal, stre
 
 def test_an_error_shows_no_class_name_of_ours_and_tells_a_machine_all(streams):
     Console(err=streams[0], out=streams[1], as_json=True).error(StepladderError("it was refused (RefusedError)"))
-    assert streams[0].getvalue() == "error: it was refused\n"
+    assert streams[0].getvalue() == "error: it was refused [failed]\n"
     assert json.loads(streams[1].getvalue())["error"] == "it was refused (RefusedError)"
 
 

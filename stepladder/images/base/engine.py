@@ -74,6 +74,7 @@ def ensure(
         raise RefusedError(
             f"the base image {source.name} is made for {_architecture(image)}, the function's architecture is "
             f"{architecture}",
+            kind="wrong-architecture",
             hint=f"name a base for linux/{PLATFORM[architecture]} in stepladder.image.base, or change "
             "stepladder.architecture; the layers builder (stepladder.image.builder) needs no emulation to cross-build",
         )
@@ -146,6 +147,7 @@ def missing(name: str, message: str) -> NotReadyError:
     """Return the error for a base that the engine can't get."""
     return NotReadyError(
         f"the base image {name} can't be had: {message.strip()}",
+        kind="no-base-image",
         hint="name another under stepladder.image.base, log in to its registry (docker login), or pull it where the "
         "network lets you",
     )
@@ -153,4 +155,6 @@ def missing(name: str, message: str) -> NotReadyError:
 
 def no_room() -> StepladderError:
     """Return the error for a full disk."""
-    return NotReadyError("the container engine has no room left on its disk", hint="make some: docker system prune")
+    return NotReadyError(
+        "the container engine has no room left on its disk", kind="engine-down", hint="make some: docker system prune"
+    )

@@ -152,6 +152,7 @@ def _read(base: Base) -> dict[str, BaseEntry]:
         except (tarfile.TarError, EOFError, OSError) as error:
             raise BadInputError(
                 f"a layer of the base image {base.label.split('@')[0]} can't be read: {error}",
+                kind="no-base-image",
                 hint="check the image that stepladder.image.base names",
             ) from None
     return found

@@ -54,7 +54,9 @@ class Reference:
         match = _REFERENCE.fullmatch(text)
         if not match:
             raise BadInputError(
-                f"{text!r} is not an image reference", hint="stepladder.image.base names the base image"
+                f"{text!r} is not an image reference",
+                kind="no-base-image",
+                hint="stepladder.image.base names the base image",
             )
         host, repository = match["host"] or "docker.io", match["repository"]
         if host == "docker.io":
@@ -151,6 +153,7 @@ class Bases:
         """Return the error for a base that can't be had."""
         return NotReadyError(
             f"the base image {base_reference(self.settings)} can't be reached",
+            kind="no-base-image",
             hint="check the network and its proxy, or name a reachable copy in stepladder.image.base",
         )
 
@@ -173,15 +176,18 @@ class Bases:
             entries = json.loads(found[1]).get("manifests", [])
             fitting = [e["digest"] for e in entries if _is_platform(e.get("platform", {}), wanted)]
             if not fitting:
-                raise BadInputError(f"the base image {name} is not made for linux/{wanted}")
+                raise BadInputError(f"the base image {name} is not made for linux/{wanted}", kind="wrong-architecture")
             found = registry.manifest(ref.repository, fitting[0])
         if not found:
-            raise BadInputError(f"there is no base image {name}", hint="check stepladder.image.base and its tag")
+            raise BadInputError(
+                f"there is no base image {name}", kind="no-base-image", hint="check stepladder.image.base and its tag"
+            )
         manifest = json.loads(found[1])
         odd = {layer["mediaType"] for layer in manifest["layers"]} - set(LAYERS)
         if odd:
             raise BadInputError(
                 f"the base image {name} has layers that Lambda doesn't take: {', '.join(sorted(odd))}",
+                kind="no-base-image",
                 hint="use a base whose layers are compressed with gzip",
             )
         config = registry.blob(ref.repository, manifest["config"]["digest"])
@@ -190,6 +196,7 @@ class Bases:
             raise BadInputError(
                 f"the base image {name} is made for {made_for}, the function's architecture is "
                 f"{self.settings.architecture}",
+                kind="wrong-architecture",
                 hint="change stepladder.architecture or stepladder.image.base",
             )
         digest = digest_of(found[1])

@@ -61,7 +61,9 @@ class Content:
         try:
             self._file = entry.source.open("rb")
         except OSError as error:
-            raise StepladderError(f"{entry.path} can't be read: {error.strerror}", hint=_STILL) from None
+            raise StepladderError(
+                f"{entry.path} can't be read: {error.strerror}", kind="build-context", hint=_STILL
+            ) from None
         self.size = self._left = os.fstat(self._file.fileno()).st_size
 
     def __enter__(self) -> Self:
@@ -82,7 +84,7 @@ class Content:
         return data
 
     def _changed(self) -> StepladderError:
-        return StepladderError(f"{self._path} changed while it was read", hint=_STILL)
+        return StepladderError(f"{self._path} changed while it was read", kind="build-context", hint=_STILL)
 
 
 def collect(folder: Path) -> tuple[Entry, ...]:
@@ -93,6 +95,7 @@ def collect(folder: Path) -> tuple[Entry, ...]:
     if not folder.is_dir():
         raise BadInputError(
             f"there is no folder {folder.name}/ to build the image from",
+            kind="build-context",
             hint="stepladder.image.context names it, relative to invoke.yaml",
         )
     found: list[Entry] = []
@@ -147,6 +150,7 @@ def _entry(root: Path, path: str, item: os.DirEntry[str]) -> Entry:
         if os.path.isabs(target) or inside.startswith(".."):  # noqa: PTH117 - as above
             raise BadInputError(
                 f"{root.name}/{path} is a link that leads out of the build context",
+                kind="build-context",
                 hint="copy the file in, or name the link in .dockerignore",
             )
         return Entry(path, source, link=target)
@@ -154,6 +158,7 @@ def _entry(root: Path, path: str, item: os.DirEntry[str]) -> Entry:
     if not stat.S_ISREG(mode):
         raise BadInputError(
             f"{root.name}/{path} is neither a file nor a link",
+            kind="build-context",
             hint="name it in .dockerignore",
         )
     return Entry(path, source, executable=bool(mode & stat.S_IXUSR))

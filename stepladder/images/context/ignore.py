@@ -132,12 +132,16 @@ def _rule(line: str, where: str) -> tuple[str, bool] | None:
     out = not line.strip().startswith("!")
     pattern = line.strip() if out else line.strip()[1:].strip()
     if not pattern:
-        raise BadInputError(f"{where}: ! stands alone", hint="write the file to take in behind it")
+        raise BadInputError(
+            f"{where}: ! stands alone", kind="build-context", hint="write the file to take in behind it"
+        )
     pattern = _clean(pattern)
     try:
         _check(pattern)
     except (go_match.BadPatternError, re.error):
-        raise BadInputError(f"{where}: {pattern} is no pattern", hint="write \\[ for a bracket in a name") from None
+        raise BadInputError(
+            f"{where}: {pattern} is no pattern", kind="build-context", hint="write \\[ for a bracket in a name"
+        ) from None
     return pattern, out
 
 

@@ -33,6 +33,7 @@ def refused(found: list[str], environment: str) -> RefusedError:
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""  # noqa: PLR2004 - as many as fit a line
     return RefusedError(
         f"the image would hold Git LFS pointers in place of the files: {', '.join(found[:5])}{more}",
+        kind="build-context",
         hint="`git lfs pull` fetches the files; if a pointer is meant, `inv image.push --allow-dirty` or "
         f"`inv deploy --env {environment} --allow-dirty` takes it, and .dockerignore leaves it out",
     )

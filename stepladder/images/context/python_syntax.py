@@ -53,6 +53,7 @@ def check(entries: Iterable[Entry], handler: str, python: str, folder: str, say:
     if wrong := [lines[path] for path in lines if path in reached and sure]:
         raise BadInputError(
             f"the handler {handler} can't be loaded: its code has a syntax error",
+            kind="bad-handler",
             hint=f"fix it for Python {python}; `inv image` looks again without pushing anything",
             problems=tuple(wrong),
         )

@@ -70,7 +70,9 @@ def client() -> Iterator[Any]:
         ConnectionError,
     ) as error:
         raise NotReadyError(
-            "the container engine stopped answering", hint="see whether it runs (docker info), then run this again"
+            "the container engine stopped answering",
+            kind="engine-down",
+            hint="see whether it runs (docker info), then run this again",
         ) from error
 
 
@@ -209,7 +211,11 @@ def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]
     if failed:
         raise _explained(failed, step=step, lines=tuple(last))
     if not built:
-        raise NotReadyError("the container engine ended the build without an image", hint="look into the engine's log")
+        raise NotReadyError(
+            "the container engine ended the build without an image",
+            kind="engine-down",
+            hint="look into the engine's log",
+        )
     return built
 
 
@@ -221,6 +227,7 @@ def _explained(message: str, *, step: str = "", lines: tuple[str, ...] = ()) -> 
     if "requires buildkit" in low:
         return BadInputError(
             f"{step} needs BuildKit, and the image is built by the classic builder: {message}",
+            kind="needs-engine",
             hint="write the step without --mount, --chmod, --link and here-documents",
         )
     if step and "FROM" in step and "returned a non-zero code" not in low:
@@ -228,20 +235,24 @@ def _explained(message: str, *, step: str = "", lines: tuple[str, ...] = ()) -> 
     if "exec format error" in low or any("exec format error" in line.lower() for line in lines):
         return RefusedError(
             f"{step} is made for another processor than this engine's: {message}",
+            kind="wrong-architecture",
             hint="to cross-build, set stepladder.image.builder to layers, or install emulation (docker run "
             "--privileged --rm tonistiigi/binfmt --install all), or build on such a machine",
         )
     if step:
         output = "".join(f"\n    {line}" for line in lines)
         return StepladderError(
-            f"the image can't be built, {step} failed: {message}{output}", hint="mend function/Dockerfile"
+            f"the image can't be built, {step} failed: {message}{output}",
+            kind="build-failed",
+            hint="mend function/Dockerfile",
         )
-    return StepladderError(f"the container engine refused: {message}")
+    return StepladderError(f"the container engine refused: {message}", kind="build-failed")
 
 
 def _check_size(size: int) -> None:
     if size > check.LIMIT:
         raise RefusedError(
             f"the image has {size / 1000**3:.1f} GB, and Lambda takes at most 10 GB",
+            kind="image-not-taken",
             hint="leave out what the function doesn't import",
         )

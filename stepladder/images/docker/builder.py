@@ -33,6 +33,7 @@ class DockerBuilder:
             reason = usable.why_not(found, job.settings, local_cloud=job.local_cloud)
             raise NotReadyError(
                 f"stepladder.image.builder is docker, and {reason}",
+                kind="engine-down",
                 hint="start Docker here, or set stepladder.image.builder to layers",
             )
 

@@ -23,6 +23,8 @@ _IMMUTABLE = "immutable"
 class TagTakenError(RefusedError):
     """The tag holds an image already and may not move."""
 
+    kind = "tag-taken"
+
 
 def push(
     image: EngineImage,
@@ -51,6 +53,7 @@ def push(
                     if renewed:
                         raise RefusedError(
                             f"{target} doesn't take the image: {message}",
+                            kind="aws-denied",
                             hint="the credentials may not do this: check the role's ecr:* permissions and the account",
                         )
                     renewed = True  # a token may have expired on the way: one more, with a new one

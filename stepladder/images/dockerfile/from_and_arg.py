@@ -18,10 +18,15 @@ def image_of(instruction: Instruction, known: Mapping[str, str], where: str) -> 
     at = f"{where}:{instruction.number}"
     parts = instruction.rest.split()
     if len(parts) not in {1, 3} or (len(parts) == 3 and parts[1].lower() != "as"):  # noqa: PLR2004 - image AS name
-        raise BadInputError(f"{at}: {instruction.text} is no FROM", hint="write FROM image, or FROM image AS stage")
+        raise BadInputError(
+            f"{at}: {instruction.text} is no FROM",
+            kind="bad-dockerfile",
+            hint="write FROM image, or FROM image AS stage",
+        )
     if len(parts) > 1 and not _STAGE.fullmatch(parts[-1].lower()):
         raise BadInputError(
             f"{at}: {parts[-1]} can't be the name of a stage",
+            kind="bad-dockerfile",
             hint="begin it with a letter, and take letters, digits, -, _ and . only",
         )
     try:
@@ -29,9 +34,11 @@ def image_of(instruction: Instruction, known: Mapping[str, str], where: str) -> 
         platform = next((flag for flag in instruction.flags if flag.startswith("--platform=")), "")
         platform = words.expand(platform.partition("=")[2], known, instruction.escape)
     except words.WordError as error:
-        raise BadInputError(f"{at}: {instruction.text}: {error}") from None
+        raise BadInputError(f"{at}: {instruction.text}: {error}", kind="bad-dockerfile") from None
     if not image:
-        raise BadInputError(f"{at}: {parts[0]} has no value", hint="give the ARG before FROM a default")
+        raise BadInputError(
+            f"{at}: {parts[0]} has no value", kind="bad-dockerfile", hint="give the ARG before FROM a default"
+        )
     return image, parts[-1] if len(parts) > 1 else "", platform
 
 
@@ -47,15 +54,19 @@ def take_argument(
     at, known = f"{where}:{instruction.number}", dict(known)
     listed = words.split(instruction.rest, instruction.escape)
     if not listed:
-        raise BadInputError(f"{at}: ARG needs a name")
+        raise BadInputError(f"{at}: ARG needs a name", kind="bad-dockerfile")
     for item in listed:
         name, sign, default = item.partition("=")
         try:
             name, value = (words.expand(part, known, instruction.escape) for part in (name, default))
         except words.WordError as error:
-            raise BadInputError(f"{at}: {instruction.text}: {error}", hint=f"fix line {instruction.number}") from None
+            raise BadInputError(
+                f"{at}: {instruction.text}: {error}", kind="bad-dockerfile", hint=f"fix line {instruction.number}"
+            ) from None
         if OF_BUILDKIT.fullmatch(name):
-            raise BadInputError(f"{at}: {name} has a value with BuildKit only", hint="take the ARG out")
+            raise BadInputError(
+                f"{at}: {name} has a value with BuildKit only", kind="needs-engine", hint="take the ARG out"
+            )
         if name in overrides:
             into[name] = overrides[name]
         elif sign:

@@ -82,6 +82,7 @@ def check_imports(handler: str, inside: Modules, context: Path) -> None:
     if problems:
         raise BadInputError(
             f"the image would not hold what the handler imports: {', '.join(sorted(problems))}",
+            kind="bad-handler",
             hint=next(iter(problems.values())).partition(": ")[2],
             problems=tuple(problems.values()),
         )
@@ -114,6 +115,7 @@ def missing(handler: str, root: str, context: Path, how: str) -> BadInputError:
     module = module_of(handler)
     return BadInputError(
         f"the image {how} the handler {handler}: there is no {module}.py in {root}",
+        kind="bad-handler",
         hint=_lines(module, context)
         or "fix CMD or COPY in the Dockerfile: what CMD names is looked for in "
         f"{root}, in PYTHONPATH and among the installed packages",

@@ -73,11 +73,13 @@ def outline(path: Path, arguments: Mapping[str, str]) -> Outline:
             base, command = stages.get(image.lower(), image), (0, "")
             stages[name.lower()] = base
         elif not bases:
-            raise BadInputError(f"{where}:{instruction.number}: {instruction.word} stands before the first FROM")
+            raise BadInputError(
+                f"{where}:{instruction.number}: {instruction.word} stands before the first FROM", kind="bad-dockerfile"
+            )
         elif instruction.word == "CMD":
             command = (instruction.number, instruction.rest)
     if not bases:
-        raise BadInputError(f"{where} has no FROM")
+        raise BadInputError(f"{where} has no FROM", kind="bad-dockerfile")
     if not command[0]:
         raise _no_handler(where)
     return Outline(tuple(bases), base, _handler(where, *command))
@@ -103,13 +105,16 @@ def _read(path: Path) -> list[Instruction]:
     try:
         content = text.read(path, comments=True)
     except FileNotFoundError:
-        raise BadInputError(f"there is no {where}", hint='it names the handler: CMD ["app.handler.handler"]') from None
+        raise BadInputError(
+            f"there is no {where}", kind="bad-handler", hint='it names the handler: CMD ["app.handler.handler"]'
+        ) from None
     found = instructions(content, where)
     for instruction in found:
         if instruction.documents:
             raise BadInputError(
                 f"{where}:{instruction.number}: the here-document {instruction.documents[0].lstrip('-')} needs "
                 "BuildKit, and the image is built without it",
+                kind="needs-engine",
                 hint="put the text into a file of the build context and COPY it",
             )
     return found
@@ -129,14 +134,14 @@ class _Reader:
             self._begin(instruction)
         elif self._stage is None:
             if instruction.word != "ARG":
-                raise BadInputError(f"{at}: {instruction.word} stands before the first FROM")
+                raise BadInputError(f"{at}: {instruction.word} stands before the first FROM", kind="bad-dockerfile")
             from_and_arg.take_argument(instruction, self._global, self._overrides, self._global, self._where)
         else:
             try:
                 self._take(instruction, self._stage)
             except words.WordError as error:
                 raise BadInputError(
-                    f"{at}: {instruction.text}: {error}", hint=f"fix line {instruction.number}"
+                    f"{at}: {instruction.text}: {error}", kind="bad-dockerfile", hint=f"fix line {instruction.number}"
                 ) from None
             except MissingError as error:
                 why = self._missing(error.path)
@@ -148,7 +153,7 @@ class _Reader:
     def finish(self) -> Recipe:
         stage = self._stage
         if stage is None:
-            raise BadInputError(f"{self._where} has no FROM")
+            raise BadInputError(f"{self._where} has no FROM", kind="bad-dockerfile")
         for path, number in stage.tools.items():
             stage.problems.append(f"{self._where}:{number}: the image would hold {path}: {uv_command.NOT_COPIED}")
         if stage.problems:
@@ -156,11 +161,13 @@ class _Reader:
             if lost and ": the context has nothing there: " in first:
                 raise BadInputError(
                     f"{self._where} copies {lost[0]}, but the context has nothing there",
+                    kind="bad-dockerfile",
                     hint=lost[1],
                     problems=tuple(stage.problems),
                 )
             raise BadInputError(
                 f"{self._where} needs an engine to build it",
+                kind="needs-engine",
                 hint="write these lines in another way, or set stepladder.image.builder to docker; "
                 "docs/reference/dockerfile.md says what the layers builder takes",
                 problems=tuple(stage.problems),
@@ -231,7 +238,11 @@ class _Reader:
 
 
 def _no_handler(where: str) -> BadInputError:
-    return BadInputError(f"{where} has no CMD, so there is no handler", hint='end it with CMD ["app.handler.handler"]')
+    return BadInputError(
+        f"{where} has no CMD, so there is no handler",
+        kind="bad-handler",
+        hint='end it with CMD ["app.handler.handler"]',
+    )
 
 
 def _handler(where: str, number: int, rest: str) -> str:
@@ -239,11 +250,13 @@ def _handler(where: str, number: int, rest: str) -> str:
     if value is None or len(value) != 1:
         raise BadInputError(
             f"{where}:{number}: CMD is not a list of one handler: {rest[:60]}",
+            kind="bad-handler",
             hint='write it in the exec form: CMD ["app.handler.handler"]',
         )
     if not _HANDLER.fullmatch(value[0]):
         raise BadInputError(
             f"{where}:{number}: {value[0]!r} is not a handler",
+            kind="bad-handler",
             hint="write module.function: app.handler.handler",
         )
     return value[0]

@@ -117,6 +117,7 @@ def _recipe(settings: Settings, base: Base, context: Path, cache: Path) -> Recip
     if final not in ground.references:
         raise BadInputError(
             f"{context.name}/Dockerfile builds from {final}, the settings say {reference}",
+            kind="bad-dockerfile",
             hint="write ARG BASE_IMAGE and FROM ${BASE_IMAGE} so that stepladder.image.base decides",
         )
     recipe = read.read(path, arguments, ground)
@@ -124,6 +125,7 @@ def _recipe(settings: Settings, base: Base, context: Path, cache: Path) -> Recip
     if recipe.platform and recipe.platform not in {wanted, f"{wanted}/v8"}:
         raise BadInputError(
             f"{context.name}/Dockerfile builds for {recipe.platform}, the image is for {wanted}",
+            kind="bad-dockerfile",
             hint="leave --platform out of FROM: stepladder.architecture decides",
         )
     return recipe

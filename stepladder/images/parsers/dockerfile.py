@@ -69,7 +69,11 @@ def instructions(text: str, where: str) -> list[Instruction]:
     """
     lines = text.removeprefix("\ufeff").split("\n")
     if long := next((number for number, line in enumerate(lines, 1) if len(line.encode()) > _LONGEST), 0):
-        raise BadInputError(f"{where}:{long}: a line of more than {_LONGEST} bytes", hint=f"cut line {long} in two")
+        raise BadInputError(
+            f"{where}:{long}: a line of more than {_LONGEST} bytes",
+            kind="bad-dockerfile",
+            hint=f"cut line {long} in two",
+        )
     escape, at = _directives(lines, where)
     continued = re.compile(rf"(?:^|(?<=[^{re.escape(escape)}])){re.escape(escape)}[ \t]*$")
     found: list[Instruction] = []
@@ -100,11 +104,15 @@ def _directives(lines: list[str], where: str) -> tuple[str, int]:
         if not match or name not in _DIRECTIVES:
             return escape, at
         if name in seen:
-            raise BadInputError(f"{where}:{at + 1}: {name} is given twice", hint=f"keep one `# {name}=` line")
+            raise BadInputError(
+                f"{where}:{at + 1}: {name} is given twice", kind="bad-dockerfile", hint=f"keep one `# {name}=` line"
+            )
         seen.add(name)
         if name == "escape":
             if match[2] not in {"\\", "`"}:
-                raise BadInputError(f"{where}:{at + 1}: {match[2]} can't be an escape", hint="write \\ or `")
+                raise BadInputError(
+                    f"{where}:{at + 1}: {match[2]} can't be an escape", kind="bad-dockerfile", hint="write \\ or `"
+                )
             escape = match[2]
     return escape, len(lines)
 
@@ -121,6 +129,7 @@ def _instruction(number: int, line: str, escape: str, where: str) -> Instruction
     if word.upper() not in INSTRUCTIONS:
         raise BadInputError(
             f"{where}:{number}: there is no instruction {word[:40]}",
+            kind="bad-dockerfile",
             hint="see https://docs.docker.com/reference/dockerfile/ for what a Dockerfile holds",
         )
     flags, rest = _flags(line[len(word) :].strip(), escape)
@@ -165,6 +174,7 @@ def _after_documents(lines: list[str], at: int, instruction: Instruction, where:
         else:
             raise BadInputError(
                 f"{where}:{instruction.number}: the here-document {end} has no end",
+                kind="bad-dockerfile",
                 hint=f"end it with a line {end}",
             )
     return at

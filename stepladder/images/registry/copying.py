@@ -35,11 +35,16 @@ def copy(source: tuple[Aws, Names], target: tuple[Aws, Names], digest: str, scra
     if found is None:
         raise RefusedError(
             f"{digest[:19]} is not in the repository {give.name} of {source[1].account}, {source[1].region}",
+            kind="image-missing",
             hint="promote an image that the lowest rung runs, or ran",
         )
     media_type, manifest = found
     if media_type not in MANIFESTS:
-        raise RefusedError(f"{digest[:19]} is a {media_type}, no single image", hint="Lambda runs a single image only")
+        raise RefusedError(
+            f"{digest[:19]} is a {media_type}, no single image",
+            kind="image-not-taken",
+            hint="Lambda runs a single image only",
+        )
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="copy-") as folder:
         fetch = functools.partial(give.registry.download, give.name, into=Path(folder))

@@ -57,6 +57,7 @@ def _check_account(endpoint: str, names: Names) -> None:
     if ".dkr.ecr" in host and account != names.account:
         raise RefusedError(
             f"the credentials are for the registry of account {account}, and {names.environment} is in {names.account}",
+            kind="wrong-account",
             hint="use credentials of that account (AWS_PROFILE), or mend stepladder.environments",
         )
 

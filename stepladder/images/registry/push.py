@@ -38,6 +38,7 @@ def tag_taken(repository: str, tag: str, digest: str) -> RefusedError:
     """Return the error for a tag that holds something else; tags are immutable."""
     return RefusedError(
         f"the tag {repository}:{tag} exists with other content ({digest[:19]}...)",
+        kind="tag-taken",
         hint="the same commit was built from other inputs (settings, base image or stepladder's version): commit what "
         "differs and push again",
     )

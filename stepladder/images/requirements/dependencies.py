@@ -150,7 +150,9 @@ def check_locked(path: Path, locked: Requirements) -> None:
         if path.name != "requirements.txt":
             made = f"{folder}/{path.stem}.in --generate-hashes --no-strip-markers -o {folder}/{path.name}"
             hint = f"lock it: `uv pip compile {made}`"
-        raise BadInputError(f"{folder}/{path.name} is not locked by hashes", hint=hint, problems=tuple(loose))
+        raise BadInputError(
+            f"{folder}/{path.name} is not locked by hashes", kind="bad-requirements", hint=hint, problems=tuple(loose)
+        )
 
 
 def loose_in(requirement: Requirement) -> str:
@@ -190,6 +192,7 @@ def _install(request: LayerRequest, target: WheelTarget, scratch: Path, folder: 
         if lost := re.search(r"no trusted hash was provided for: `([^`]+)`", done.err):
             raise BadInputError(
                 f"{request.where} doesn't lock {lost[1]}, which a package in it needs",
+                kind="bad-requirements",
                 hint="`inv lock` locks what packages need too; or install with --no-deps",
             )
         raise uv_errors.explained(done.err, request.locked.found, target)

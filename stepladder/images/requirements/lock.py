@@ -64,6 +64,7 @@ def check(settings: Settings) -> None:
     if problems := _unmet(wanted, lock, settings, keeps_extras=keeps_extras):
         raise BadInputError(
             f"{where}/requirements.txt doesn't lock what {where}/requirements.in asks for",
+            kind="bad-requirements",
             hint="`inv lock` locks it",
             problems=tuple(problems),
         )
@@ -175,6 +176,7 @@ def check_hashes(wanted: Requirements, lock: Requirements) -> None:
     if problems:
         raise BadInputError(
             f"what is asked for has none of the hashes in {wanted.requirements[0].where.rpartition(':')[0]}",
+            kind="bad-requirements",
             hint="take --hash out there: `inv lock` writes the hashes. If one was right before, find out who changed "
             "the file first",
             problems=tuple(problems),
@@ -209,7 +211,11 @@ def fits(requirement: Requirement, entry: Requirement) -> bool:
 
 
 def _invalid(requirement: Requirement) -> BadInputError:
-    return BadInputError(f"{requirement.where}: {requirement.text} is no requirement", hint=f"fix {requirement.where}")
+    return BadInputError(
+        f"{requirement.where}: {requirement.text} is no requirement",
+        kind="bad-requirements",
+        hint=f"fix {requirement.where}",
+    )
 
 
 def _name(requirement: Requirement) -> str:

@@ -88,7 +88,9 @@ def read(path: Path, where: str = "") -> Requirements:
 
 def _read(path: Path, where: str, found: Requirements, into: list[Requirement], depth: int) -> None:
     if depth > _NESTED:
-        raise BadInputError(f"{where}: requirement files name each other in a circle", hint=f"fix {where}")
+        raise BadInputError(
+            f"{where}: requirement files name each other in a circle", kind="bad-requirements", hint=f"fix {where}"
+        )
     found.files[path] = content = text.read(path, where=where)
     for number, line in logical(content, os.environ):
         place = f"{where}:{number}"
@@ -104,7 +106,9 @@ def _read(path: Path, where: str, found: Requirements, into: list[Requirement], 
             try:
                 _read(inner, shown, found, found.constraints if name == "--constraint" else into, depth + 1)
             except FileNotFoundError:
-                raise BadInputError(f"{place}: there is no {shown}", hint=f"fix {place}") from None
+                raise BadInputError(
+                    f"{place}: there is no {shown}", kind="bad-requirements", hint=f"fix {place}"
+                ) from None
         elif name == "--trusted-host":
             found.hosts.append(value)
         elif name not in (*_WITH_VALUE, *_ALONE):

@@ -74,8 +74,11 @@ def explained(output: str, requirements: Iterable[Requirement], target: WheelTar
             names = ", ".join(f"{spelled.get(normal(name), name)}{version}" for name, version in named)
             fits = f"Python {target.python} on {target.platform or 'this machine'}"
             problems = tuple(line for line in lines if not line.startswith(("error: No sol", "hint: ")))[:_SHOWN]
-            return BadInputError(message.format(names=names, fits=fits), hint=hint, problems=problems)
+            return BadInputError(
+                message.format(names=names, fits=fits), kind="bad-requirements", hint=hint, problems=problems
+            )
     return StepladderError(
         "the packages can't be installed: " + (lines[-1][:200] if lines else "uv said nothing"),
+        kind="bad-requirements",
         hint="; ".join(lines[:4])[:600],
     )
