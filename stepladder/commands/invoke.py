@@ -41,7 +41,7 @@ def _not_there(rung: Rung, version: str) -> RefusedError:
         message = f"there is no version {version} of {rung.names.function}"
         return RefusedError(
             message,
-            kind="bad-arguments",
+            kind="unknown-version",
             hint=f"`inv status` shows what is live; or deploy: `inv deploy --env {rung.environment}`",
         )
     return RefusedError(
