@@ -19,7 +19,7 @@ from shared.errors import StillRollingBackError
 
 from stepladder.ledger import schema
 from stepladder.promotion.contract import ExecutionInput, RungInput, StateError, TargetInput, Verdict
-from stepladder.promotion.relay_requests import (
+from stepladder.promotion.requests.relay import (
     AnswerChildRequest,
     ChildState,
     EndChildRequest,
@@ -27,7 +27,7 @@ from stepladder.promotion.relay_requests import (
     StartChildRequest,
     StartChildResponse,
 )
-from stepladder.promotion.requests import RecoverRequest
+from stepladder.promotion.requests.rollback import RecoverRequest
 
 _WAIT = 5.0  # seconds that one request waits for news: a Wait state can't be shorter than a second
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0

@@ -10,7 +10,7 @@ from typing import Any
 from shared import aws
 
 from stepladder.promotion.contract import TargetOutcome, TargetResult
-from stepladder.promotion.relay_requests import ChildState
+from stepladder.promotion.requests.relay import ChildState
 
 _OWN_ENDS: dict[str, TargetResult] = {
     "RefusedBeforeTraffic": "failed",

@@ -19,7 +19,7 @@ from shared import aws, ladder, lower_rung, relay_client, serving
 from shared.aws import explained
 from shared.errors import RefusedError
 
-from stepladder.promotion.relay_requests import (
+from stepladder.promotion.requests.relay import (
     AnswerChildRequest,
     CheckTargetRequest,
     ChildState,
@@ -30,7 +30,7 @@ from stepladder.promotion.relay_requests import (
     StartChildRequest,
     StartChildResponse,
 )
-from stepladder.promotion.requests import CheckRequest, CheckResponse
+from stepladder.promotion.requests.validate import CheckRequest, CheckResponse
 
 _NEVER_BEGAN = (
     "AccessDeniedException",

@@ -21,7 +21,7 @@ from stepladder.promotion.contract import (
     TargetOutcome,
     TargetResult,
 )
-from stepladder.promotion.requests import RecoverResponse
+from stepladder.promotion.requests.rollback import RecoverResponse
 
 _PARALLEL = 10
 _OWN_ENDS = ("RefusedBeforeTraffic", "RolledBack", "RollbackFailed")

@@ -10,8 +10,7 @@ from shared.deployments import Deployment
 from shared.errors import NotServedError, RefusedError, RollbackFailedError, SmokeFailedError, StillRollingBackError
 
 from stepladder.ledger import schema
-from stepladder.promotion.contract import TargetInput
-from stepladder.promotion.requests import AliasServes
+from stepladder.promotion.contract import AliasServes, TargetInput
 
 PRECONDITION = "PreconditionFailedException"
 _POLL = 0.25

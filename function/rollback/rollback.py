@@ -16,9 +16,8 @@ import restore
 from shared.aws import explained
 from shared.errors import StillRollingBackError
 
-from stepladder.promotion.requests import (
-    AliasServes,
-    Context,
+from stepladder.promotion.contract import AliasServes, Context
+from stepladder.promotion.requests.rollback import (
     EndedEvent,
     RecoverRequest,
     RecoverResponse,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.errors import RefusedError
-from stepladder.promotion.relay_requests import Served
+from stepladder.promotion.requests.relay import Served
 
 
 def check(environment: str, served: Served, digest: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any, cast
 from shared import aws, errors
 from shared.errors import ElsewhereError, PipelineError
 from stepladder.promotion.contract import ReleaseInput, TargetInput
-from stepladder.promotion.relay_requests import ChildState, EndChildRequest, Served
-from stepladder.promotion.requests import CheckResponse
+from stepladder.promotion.requests.relay import ChildState, EndChildRequest, Served
+from stepladder.promotion.requests.validate import CheckResponse
 
 _READ_TIMEOUT = 290  # seconds; relay and rollback, which take longest to answer, have ten more
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import aws
-from stepladder.promotion.relay_requests import Served
+from stepladder.promotion.requests.relay import Served
 
 LATEST = "$LATEST"  # where Terraform makes an alias: nothing was released yet
 NOT_FOUND = "ResourceNotFoundException"

@@ -13,7 +13,7 @@ from typing import Any
 from shared import aws
 from shared.errors import RefusedError, StaleRevisionError, StillWaitingError
 
-from stepladder.promotion.requests import PublishRequest, PublishResponse, UpdateRequest, UpdateResponse
+from stepladder.promotion.requests.validate import PublishRequest, PublishResponse, UpdateRequest, UpdateResponse
 
 _FINAL = ("CodeStorageExceededException", "InvalidParameterValueException", "ResourceNotFoundException")
 

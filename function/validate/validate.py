@@ -21,7 +21,7 @@ from shared.errors import LockedError, RefusedError
 from stepladder.ledger import schema
 from stepladder.ledger.schema import PIPELINE_HOST, Holder
 from stepladder.promotion.contract import ReleaseInput, TargetInput
-from stepladder.promotion.requests import (
+from stepladder.promotion.requests.validate import (
     ActiveRequest,
     ActiveResponse,
     CheckRequest,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from shared import aws, deployments, serving
 from shared.errors import RefusedError, StillWaitingError
 
-from stepladder.promotion.requests import (
+from stepladder.promotion.requests.validate import (
     ActiveRequest,
     ActiveResponse,
     DeployedRequest,

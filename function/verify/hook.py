@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import smoke_run
 from shared import aws, deployments, ledger, serving
 
-from stepladder.promotion.requests import Context, HookRequest, HookResponse
+from stepladder.promotion.contract import Context
+from stepladder.promotion.requests.verify import HookRequest, HookResponse
 
 _MARGIN = 20.0  # seconds kept for the answer itself
 _ATTEMPTS = 4

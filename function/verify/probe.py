@@ -16,7 +16,7 @@ from shared import aws, serving
 from shared.errors import AlarmFiredError, NotServedError, ProbeFailedError, TransientError
 from smoke_run import Called
 
-from stepladder.promotion.requests import ProbeRequest, ProbeResponse
+from stepladder.promotion.requests.verify import ProbeRequest, ProbeResponse
 from stepladder.releases.smoke_case import Case, compare
 
 _FEW = 2

@@ -16,11 +16,10 @@ from shared import deployments, serving
 from shared.aws import explained
 from shared.errors import NotServedError
 
-from stepladder.promotion.requests import (
+from stepladder.promotion.contract import AliasServes, Context
+from stepladder.promotion.requests.verify import (
     AliasRequest,
     AliasResponse,
-    AliasServes,
-    Context,
     HookRequest,
     HookResponse,
     ProbeRequest,

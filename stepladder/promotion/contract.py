@@ -1,14 +1,14 @@
 """The contract of a promotion: what its execution is started with, and how its targets end.
 
 `ladder` builds the execution's input from these shapes. The state machine's definition reads them: a test compares
-each of its references with the keys here, in `requests` and in `relay_requests`. The pipeline's functions take and
-return them: their deployment packages carry the three files, which import only the standard library and each other.
+each of its references with the keys here and in `requests`. The pipeline's functions take and return them: their
+deployment packages carry these files, which import only the standard library and each other.
 
 Executions that began under an older release still send what that release sent. A key may be added here as
 `NotRequired`; none is renamed or removed.
 """
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Literal, NotRequired, Protocol, TypedDict
 
 TargetResult = Literal["succeeded", "unchanged", "untouched", "failed", "rolled_back", "rollback_failed", "cut_off"]
 """How a target ended. `untouched`: the promotion never came to it. `cut_off`: its child execution was stopped."""
@@ -122,3 +122,17 @@ class RungOutcome(TypedDict):
 
     rung: str
     targets: list[TargetOutcome]
+
+
+class AliasServes(TypedDict):
+    """What the alias serves, for a person."""
+
+    serves: str
+
+
+class Context(Protocol):
+    """What the functions use of Lambda's context."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long the invocation may still run."""
+        ...

@@ -22,8 +22,10 @@ VERBS = ("validate", "verify", "rollback", "relay")
 SHARED = (
     "stepladder.ledger.schema",
     "stepladder.promotion.contract",
-    "stepladder.promotion.relay_requests",
-    "stepladder.promotion.requests",
+    "stepladder.promotion.requests.relay",
+    "stepladder.promotion.requests.rollback",
+    "stepladder.promotion.requests.validate",
+    "stepladder.promotion.requests.verify",
 )
 SHARED_WITH = {"verify": ("stepladder.releases.smoke_case",)}
 """Modules of stepladder that the packages carry: standard library only, and nothing else of stepladder."""

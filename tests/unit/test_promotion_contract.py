@@ -27,6 +27,14 @@ MACHINE = definition.load()
 SCOPE = asl_shapes.Scope(MACHINE, of_type(ExecutionInput))
 SCOPES = list(SCOPE.everything())
 CALLS = [s for s in definition.states(MACHINE) if s.body.get("Resource", "").endswith(":lambda:invoke")]
+
+
+def called(state):
+    """The function and the action that a state calls."""
+    parameters = state.body["Parameters"]
+    return parameters["FunctionName"].removeprefix("${").removesuffix("_arn}"), parameters["Payload"]["action"]
+
+
 OWNERS = {"": ExecutionInput, "release": ReleaseInput, "rung": RungInput, "target": TargetInput, "place": LocationInput}
 FOR_PEOPLE = {("", "parent"), ("place", "account"), ("place", "region")}
 """What only a person who reads an execution needs."""
@@ -46,8 +54,8 @@ def test_a_reference_to_a_key_that_is_not_there_is_found():
 @pytest.mark.parametrize("state", CALLS, ids=lambda state: state.name)
 def test_a_function_is_sent_what_the_contract_says(state):
     payload = state.body["Parameters"]["Payload"]
-    verb = state.body["Parameters"]["FunctionName"].removeprefix("${").removesuffix("_arn}")
-    request, _ = ACTIONS[verb][payload["action"]]
+    verb, action = called(state)
+    request, _ = ACTIONS[verb][action]
     (scope,) = [scope for scope in SCOPES if state.name in scope.states]
     sent, wanted = of_template(payload, scope.shape), of_type(request)
     assert set(sent) <= set(wanted)
@@ -79,6 +87,26 @@ def test_no_key_of_an_execution_is_written_for_nobody(owner):
     read = set(references()) | FOR_PEOPLE
     unread = {key for key in typing.get_type_hints(OWNERS[owner]) if (owner, key) not in read}
     assert unread == set()
+
+
+RESULTS = {
+    ("validate", "active"): {"state"},
+    ("validate", "deployed"): {"status"},
+    ("verify", "version"): {"cases"},
+    ("verify", "alias"): {"cases"},
+    ("verify", "unchanged"): {"cases", "alias_revision"},
+    ("verify", "probe"): {"samples", "bad"},
+    ("verify", "restored"): {"serves"},
+    ("rollback", "release_first"): {"serves"},
+}
+"""What a function answers for whoever reads the history of an execution; no state takes it."""
+
+
+@pytest.mark.parametrize(("verb", "action"), sorted({called(state) for state in CALLS}))
+def test_no_key_of_an_answer_is_written_for_nobody(verb, action):
+    selected = [state.body.get("ResultSelector", {}) for state in CALLS if called(state) == (verb, action)]
+    read = {steps[1] for selector in selected for steps in asl_shapes.references(selector) if steps[0] == "Payload"}
+    assert set(typing.get_type_hints(ACTIONS[verb][action][1])) - read == RESULTS.get((verb, action), set())
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["one location", "two locations"])
