@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from stepladder.core import names
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.similar import did_you_mean
 from stepladder.ledger.lock import WAIT
 from stepladder.ledger.schema import Holder, ReleaseEntry
 from stepladder.ledger.words import recorded_commit
@@ -25,6 +26,7 @@ from stepladder.releases.release import Released
 from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_suite import UNTESTED_WARNING, load_suite
+from stepladder.settings.load import INFRA
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,9 @@ class Deploy:
         touched the function meanwhile, and that Terraform can't undo what somebody did to it. None is reached after
         the alias has moved.
         """
-        if self.mode not in ("auto", "always", "never"):
-            raise BadInputError(f"--infra is {self.mode!r}", kind="bad-arguments", hint="allowed: auto, always, never")
+        if self.mode not in INFRA:
+            hint = f"{did_you_mean(self.mode, INFRA)} allowed: {', '.join(INFRA)}".strip()
+            raise BadInputError(f"--infra is {self.mode!r}", kind="bad-arguments", hint=hint)
         options, rung = self.request, self.rung
         self.acts.skipped_ladder = ladder_guard.skipped(
             rung.settings, rung.environment, skip_ladder=options.skip_ladder, why=options.why

@@ -8,6 +8,7 @@ from typing import Any
 from stepladder.core.aws import error_code
 from stepladder.core.clock import retrying, stamp
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.similar import did_you_mean
 from stepladder.ledger import schema
 from stepladder.ledger.schema import APPROVAL, Approval
 from stepladder.ledger.table import CONDITION_FAILED
@@ -38,12 +39,14 @@ def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bo
     again as it was recorded. Raises `BadInputError` when nothing was asked, `RefusedError` when the other answer was
     given before or the climb no longer waits.
     """
-    asked = [question for question in questions(desk, execution) if not rung or question.rung == rung]
+    all_asked = questions(desk, execution)
+    asked = [question for question in all_asked if not rung or question.rung == rung]
     if not asked:
+        known = [question.rung for question in all_asked] or desk.rung.settings.ladder_environments
         raise BadInputError(
             f"climb {execution.name} waits for no approval{f' of {rung}' if rung else ''}",
             kind="approval",
-            hint="`inv promote.watch` shows where it is",
+            hint=(rung not in known and did_you_mean(rung, known)) or "`inv promote.watch` shows where it is",
         )
     wanted = APPROVED if approve else REJECTED
     question = next((q for q in reversed(asked) if not q.decision), asked[-1])

@@ -72,8 +72,15 @@ class SmokeOutcome:
         return not self.mismatches
 
 
-def parse(documents: Mapping[str, bytes | str]) -> list[Case]:
-    """Read cases from documents by file name. Raises `SmokeCasesError` with every problem."""
+Meant = Callable[[str, Sequence[str]], str]
+"""Returns a question after the nearest of some names, or an empty text."""
+
+
+def parse(documents: Mapping[str, bytes | str], meant: Meant = lambda _key, _known: "") -> list[Case]:
+    """Read cases from documents by file name. Raises `SmokeCasesError` with every problem.
+
+    `meant` is asked about each key that doesn't exist; this module is carried into the pipeline, where nobody is.
+    """
     cases: list[Case] = []
     problems: list[str] = []
     for file, text in documents.items():
@@ -82,7 +89,7 @@ def parse(documents: Mapping[str, bytes | str]) -> list[Case]:
         except (ValueError, RecursionError) as error:
             problems.append(f"{file}: is not JSON: {error}")
             continue
-        found = _problems(raw)
+        found = _problems(raw, meant)
         problems += [f"{file}: {problem}" for problem in found]
         if not found:
             if raw["name"] in {case.name for case in cases}:
@@ -112,10 +119,14 @@ def _finite(text: str) -> float:
     return number
 
 
-def _problems(raw: Any) -> list[str]:
+def _unknown(what: str, key: str, known: Sequence[str], meant: Meant) -> str:
+    return f"{what}; {f'{meant(key, known)} allowed: '.lstrip()}{', '.join(known)}"
+
+
+def _problems(raw: Any, meant: Meant) -> list[str]:
     if not isinstance(raw, dict):
         return ["is not a JSON object"]
-    found = [f"{key} is not a key of a case; allowed: {', '.join(_KEYS)}" for key in raw if key not in _KEYS]
+    found = [_unknown(f"{key} is not a key of a case", key, _KEYS, meant) for key in raw if key not in _KEYS]
     if not isinstance(raw.get("name"), str) or not raw["name"].strip():
         found.append("name must be a text that isn't empty")
     latency = raw.get("max_latency_ms")
@@ -125,11 +136,11 @@ def _problems(raw: Any) -> list[str]:
     if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat not in _REPEAT:
         found.append(f"repeat is {repeat!r}; allowed: a whole number from {_REPEAT[0]} to {_REPEAT[-1]}")
     expect = raw.get("expect", {})
-    return found + (_expect_problems(expect) if isinstance(expect, dict) else ["expect must be an object"])
+    return found + (_expect_problems(expect, meant) if isinstance(expect, dict) else ["expect must be an object"])
 
 
-def _expect_problems(expect: Mapping[str, Any]) -> list[str]:
-    found = [f"expect.{key} is not known; allowed: {', '.join(_EXPECT)}" for key in expect if key not in _EXPECT]
+def _expect_problems(expect: Mapping[str, Any], meant: Meant) -> list[str]:
+    found = [_unknown(f"expect.{key} is not known", key, _EXPECT, meant) for key in expect if key not in _EXPECT]
     status = expect.get("status")
     if status is not None and (isinstance(status, bool) or status not in _STATUS):
         found.append(f"expect.status is {status!r}; allowed: a whole number from {_STATUS[0]} to {_STATUS[-1]}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stepladder.core import text
 from stepladder.core.errors import BadInputError
+from stepladder.core.similar import did_you_mean
 from stepladder.releases import smoke_case as smoke
 from stepladder.releases.rung import Rung
 
@@ -43,7 +44,7 @@ def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
     folder = rung.settings.root / rung.settings.smoke_path
     try:
         found = documents(folder)
-        cases = smoke.parse(found)
+        cases = smoke.parse(found, did_you_mean)
     except smoke.SmokeCasesError as error:
         raise BadInputError(
             "the smoke cases are not valid",
@@ -67,7 +68,7 @@ def load(folder: Path) -> list[smoke.Case]:
     Raises `SmokeCasesError` with every problem of every file, and when there is no such folder: a path that was
     mistyped must not pass for having no cases.
     """
-    return smoke.parse(documents(folder))
+    return smoke.parse(documents(folder), did_you_mean)
 
 
 def documents(folder: Path) -> dict[str, str]:

@@ -38,34 +38,39 @@ def read_file(path: Path) -> dict[str, Any]:
 
 
 def check(given: Mapping[str, Any], template: Path) -> dict[str, Any]:
-    """Return the answers with YAML's guesses mended; raise `BadInputError` that lists all that won't do."""
+    """Return the answers, with numbers that YAML read turned back into text.
+
+    Raises `BadInputError` that lists every answer that won't do.
+    """
     known = prompts(template)
-    checked = {key: _mended(value, known.get(key)) for key, value in given.items()}
-    found = [_stray(key, known) for key in checked if key not in known]
+    checked = {key: _as_text(value, known.get(key)) for key, value in given.items()}
+    problems = [_unknown(key, known) for key in checked if key not in known]
     for key, value in checked.items():
         match known.get(key):
             case list(choices) if value not in choices:
                 meant = did_you_mean(value, choices)
-                found.append(f"{key} is {value!r}; allowed: {', '.join(choices)}{f'; {meant}' if meant else ''}")
+                problems.append(f"{key} is {value!r}; allowed: {', '.join(choices)}{f'; {meant}' if meant else ''}")
             case bool() if not isinstance(value, bool):
-                found.append(f"{key} is {value!r}; allowed: true, false")
+                problems.append(f"{key} is {value!r}; allowed: true, false")
     with importable(template):
-        from stepladder_template.answers import problems
+        from stepladder_template import answers
 
-        found += problems(checked)
-    if found:
-        raise refusal(found)
+        problems += answers.problems(checked)
+    if problems:
+        raise refusal(problems)
     return checked
 
 
-def _stray(key: str, known: Iterable[str]) -> str:
+def _unknown(key: str, known: Iterable[str]) -> str:
     meant = did_you_mean(key, known)
     return f"{key} is not an answer; {f'{meant} ' if meant else ''}allowed: {', '.join(known)}"
 
 
-def refusal(found: Sequence[str], hint: str = "`inv --help new` lists the answers") -> BadInputError:
+def refusal(problems: Sequence[str], hint: str = "`inv --help new` lists the answers") -> BadInputError:
     """Return the error for answers that won't do."""
-    return BadInputError("these answers can't become a project", kind="bad-answers", hint=hint, problems=tuple(found))
+    return BadInputError(
+        "these answers can't become a project", kind="bad-answers", hint=hint, problems=tuple(problems)
+    )
 
 
 @contextlib.contextmanager
@@ -87,8 +92,8 @@ def as_data(value: Any) -> Any:
     return f"{{{{ {json.dumps(value, ensure_ascii=False)} }}}}" if isinstance(value, str) else value
 
 
-def _mended(value: Any, default: Any) -> Any:
-    """YAML reads 3.13 as a number, and an unquoted account as one too."""
+def _as_text(value: Any, default: Any) -> Any:
+    """Turn a number back into text where text is wanted: YAML reads 3.13 as a number, and an unquoted account too."""
     if isinstance(default, (str, list)) and isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)
     return value

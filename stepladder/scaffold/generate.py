@@ -29,14 +29,15 @@ class Generated:
 
 
 Again = Callable[[BadInputError], None]
-"""Told what is wrong with a person's answers, before they are asked again."""
+"""Takes what is wrong with a person's answers, before they are asked again."""
 
 
 def generate(template: Path, output: Path, given: Mapping[str, Any], *, again: Again | None = None) -> Generated:
-    """Generate a project below `output` from checked answers; the rest take their defaults, or with `again` are asked.
+    """Generate a project below `output` from checked answers.
 
-    Raises `BadInputError` for answers that won't do and for a folder that exists, `NotReadyError` when the template's
-    repository is incomplete. Nothing is left behind then.
+    The answers that are missing take their defaults. With `again` a person is asked for them. Raises `BadInputError`
+    for answers that won't do and for a folder that exists, and `NotReadyError` when the template's repository is
+    incomplete. Nothing is left behind then.
     """
     from cookiecutter.generate import generate_files
 
@@ -70,10 +71,10 @@ def _ask(template: Path, given: Mapping[str, Any], again: Again | None) -> dict[
     from cookiecutter.generate import generate_context
     from cookiecutter.prompt import prompt_for_config
 
-    known, own = prompts(template), get_user_config()["default_context"]
+    known, defaults = prompts(template), get_user_config()["default_context"]
     while True:
         passed = {key: as_data(value) if isinstance(known[key], str) else value for key, value in given.items()}
-        context = generate_context(str(template / "cookiecutter.json"), default_context=own, extra_context=passed)
+        context = generate_context(str(template / "cookiecutter.json"), default_context=defaults, extra_context=passed)
         try:
             return dict(prompt_for_config(context, no_input=not again))
         except FailedHookException as error:

@@ -1,7 +1,6 @@
 """Say what is wrong with a file of settings that Invoke couldn't read, and in which line.
 
-Invoke opens `invoke.yaml` itself and lets whatever goes wrong there through. Here the same file is read once more, by
-our own reader and node by node.
+Invoke opens `invoke.yaml` itself and explains no error of it. This module reads the same file once more, node by node.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ def _of_yaml(content: str) -> Iterator[tuple[int, str]]:
 
 
 def _place(error: Any, content: str) -> tuple[int, str]:
-    """Return the line (from 0) of an error of YAML, and what is wrong there."""
+    """Return the line (from 0) of an error of YAML, and what is wrong with it."""
     mark = getattr(error, "problem_mark", None)
     if mark:
         return mark.line, error.problem or "is not YAML"
@@ -58,7 +57,7 @@ def _place(error: Any, content: str) -> tuple[int, str]:
 
 def _of_node(node: Any, loader: Any, seen: dict[int, bool]) -> Iterator[tuple[int, str]]:
     """Yield what is wrong below a node; `seen` says of each node by its id whether it was left again."""
-    if node is None or seen.get(id(node)):  # an alias is told where its anchor is
+    if node is None or seen.get(id(node)):  # the anchor's own place tells of it
         return
     if id(node) in seen:
         yield node.start_mark.line, "an alias of something that it is part of"

@@ -11,8 +11,8 @@ sys.dont_write_bytecode = True
 
 from stepladder_template import answers, finish  # noqa: E402 - found through the line above
 
-if found := answers.problems(GIVEN["answers"]):
-    sys.exit(answers.explain(found))
+if messages := answers.problems(GIVEN["answers"]):
+    sys.exit(answers.explain(messages))
 try:
     finish.find_modules(GIVEN["template"])
 except finish.CannotFinishError as error:

@@ -26,7 +26,7 @@ def load_names() -> ModuleType:
 
 
 def problems(answers: Mapping[str, Any]) -> list[str]:
-    """Return one line for each answer that won't do: none when all are fine. Answers not given aren't missed."""
+    """Return one line for each answer that won't do. An answer that isn't given is no problem."""
     names = load_names()
     rules: dict[str, Callable[[object], str]] = {
         "project_name": lambda value: _text(value, NAME_MAX),
@@ -35,17 +35,17 @@ def problems(answers: Mapping[str, Any]) -> list[str]:
         "aws_account": lambda value: _fitting(names.ACCOUNT_PATTERN, value, ACCOUNT),
         "aws_region": lambda value: _fitting(names.REGION_PATTERN, value, "a region like eu-west-1"),
     }
-    found = [
+    messages = [
         f"{key} is {_shown(answers[key])}; allowed: {allowed}"
         for key, rule in rules.items()
         if key in answers and (allowed := rule(answers[key]))
     ]
-    return found or (_derived(answers, names) if rules.keys() <= answers.keys() else [])
+    return messages or (_derived(answers, names) if rules.keys() <= answers.keys() else [])
 
 
-def explain(found: list[str]) -> str:
+def explain(messages: list[str]) -> str:
     """Return the problems as one message."""
-    return "\n".join(["these answers can't become a project:", *(f"  - {line}" for line in found)])
+    return "\n".join(["these answers can't become a project:", *(f"  - {line}" for line in messages)])
 
 
 def _text(value: object, longest: int) -> str:
@@ -65,11 +65,11 @@ def _slug(value: object, names: ModuleType) -> str:
         return allowed
     if str(value).startswith(RESERVED_PREFIXES):
         return f"no prefix that S3 reserves ({', '.join(RESERVED_PREFIXES)})"
-    return f"no name of a package that the project needs, as {value} is" if value in taken() else ""
+    return f"no name of a package that the project needs, as {value} is" if value in package_names() else ""
 
 
-def taken() -> frozenset[str]:
-    """Return the packages that a project installs: one named like them would stand in their place (PEP 503 names)."""
+def package_names() -> frozenset[str]:
+    """Return the packages that a project installs, by their PEP 503 names. A project of such a name would hide one."""
     text = Path(__file__).with_name("packages.txt").read_text("utf-8")
     return frozenset(line for line in text.splitlines() if not line.startswith("#"))
 

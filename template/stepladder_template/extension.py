@@ -26,9 +26,9 @@ _CALLER = os.getcwd()  # noqa: PTH109 - this module is imported before cookiecut
 class BadAnswersError(FailedHookException):  # type: ignore[misc]  # cookiecutter has no types
     """The answers can't become a project; cookiecutter's command line prints it without a traceback."""
 
-    def __init__(self, found: list[str], answers: Mapping[str, Any]) -> None:
-        super().__init__(explain(found))
-        self.problems = tuple(found)
+    def __init__(self, messages: list[str], answers: Mapping[str, Any]) -> None:
+        super().__init__(explain(messages))
+        self.problems = tuple(messages)
         self.answers = {key: value for key, value in answers.items() if not key.startswith("_")}
 
 
@@ -49,6 +49,6 @@ class Stepladder(Extension):
 
 def refuse_bad_answers(answers: Mapping[str, Any]) -> str:
     """Raise `BadAnswersError` with every problem, or return "yes"."""
-    if found := problems(answers):
-        raise BadAnswersError(found, answers)
+    if messages := problems(answers):
+        raise BadAnswersError(messages, answers)
     return "yes"

@@ -158,3 +158,10 @@ def test_the_question_that_waits_is_meant_whatever_its_rung_is_called(harness):
 def test_nothing_asked_is_nothing_to_answer(rung, harness):
     with pytest.raises(BadInputError, match="waits for no approval"):
         decide(harness, rung=rung)
+
+
+def test_a_mistyped_rung_is_answered_with_the_one_that_was_meant(harness):
+    ask(harness)
+    with pytest.raises(BadInputError) as caught:
+        decide(harness, rung="prodction")
+    assert caught.value.hint == "did you mean `production`?"

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 
 from stepladder.core.errors import BadInputError
+from stepladder.core.similar import did_you_mean
 from stepladder.images.parsers import words
 
 INSTRUCTIONS = frozenset(
@@ -130,7 +131,8 @@ def _instruction(number: int, line: str, escape: str, where: str) -> Instruction
         raise BadInputError(
             f"{where}:{number}: there is no instruction {word[:40]}",
             kind="bad-dockerfile",
-            hint="see https://docs.docker.com/reference/dockerfile/ for what a Dockerfile holds",
+            hint=did_you_mean(word.upper(), INSTRUCTIONS)
+            or "see https://docs.docker.com/reference/dockerfile/ for what a Dockerfile holds",
         )
     flags, rest = _flags(line[len(word) :].strip(), escape)
     word = word.upper()
