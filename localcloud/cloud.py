@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from localcloud.clock import CloudClock
 from localcloud.metrics import Metrics
@@ -78,6 +78,32 @@ class AwsRequest:
         return codec.parse_response(self.operation, self.cloud.forward(self, params), protocol)
 
 
+class MotoCalls(Protocol):
+    """The part of Moto's server that a cloud passes on to its services."""
+
+    def lock_of(self, service: str) -> AbstractContextManager[Any]:
+        """Return the lock under which a service's calls reach Moto."""
+
+    def answer(self, request: AwsRequest, params: Mapping[str, Any] | None) -> Response:
+        """Return Moto's answer to a request, or to the same request with other `params`."""
+
+
+class Dispatching(Protocol):
+    """The part of the dispatcher that a cloud passes on to its services."""
+
+    @property
+    def moto(self) -> MotoCalls:
+        """Moto behind the cloud."""
+
+    def call(self, service: str, action: str, params: Mapping[str, Any], region: str, account: str) -> dict[str, Any]:
+        """Call an action from inside. See `Cloud.call`."""
+
+    def request(
+        self, service: str, action: str, params: Mapping[str, Any], region: str, account: str
+    ) -> dict[str, Any]:
+        """Call an action from inside as if from outside. See `Cloud.request`."""
+
+
 class Cloud:
     """The running cloud.
 
@@ -98,7 +124,7 @@ class Cloud:
         self.savers: dict[str, Callable[[], Any]] = {}
         self.loaders: dict[str, Callable[[Any], None]] = {}
         self.names: tuple[str, ...] = ()  # hosts that lead here, besides addresses and what is this machine's by itself
-        self.dispatcher: Any = None
+        self.dispatcher: Dispatching = cast("Dispatching", None)  # the dispatcher sets itself
         self.hosts: Callable[[str, Environ, Callable[..., Any]], Iterable[bytes]] | None = None  # of function URLs
 
     def action(self, service: str, *actions: str) -> Callable[[Handler], Handler]:
@@ -149,13 +175,11 @@ class Cloud:
 
     def serialised(self, service: str) -> AbstractContextManager[Any]:
         """Return the lock under which a service's calls reach Moto, for whoever reaches into Moto's own state."""
-        lock: AbstractContextManager[Any] = self.dispatcher.moto.lock_of(service)
-        return lock
+        return self.dispatcher.moto.lock_of(service)
 
     def forward(self, request: AwsRequest, params: Mapping[str, Any] | None = None) -> Response:
         """Return Moto's raw answer to a request."""
-        result: Response = self.dispatcher.moto.answer(request, params)
-        return result
+        return self.dispatcher.moto.answer(request, params)
 
     def call(
         self,
@@ -170,8 +194,7 @@ class Cloud:
 
         Takes and returns what boto3 does. An error raises `ServiceError`.
         """
-        result: dict[str, Any] = self.dispatcher.call(service, action, params or {}, region, account)
-        return result
+        return self.dispatcher.call(service, action, params or {}, region, account)
 
     def request(
         self,
@@ -186,8 +209,7 @@ class Cloud:
 
         Raises `ServiceError`, `ConnectionCut` when no answer comes, and `CallHangs` when none would ever come.
         """
-        result: dict[str, Any] = self.dispatcher.request(service, action, params or {}, region, account)
-        return result
+        return self.dispatcher.request(service, action, params or {}, region, account)
 
 
 def handles(method: Method) -> Method:

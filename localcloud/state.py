@@ -110,7 +110,7 @@ class SavedState:
         (self._folder / "format").write_text(_stamp())
         temporary.replace(self.file)
 
-    def save_in_background(self, changes: Any, interval: float = 5.0) -> None:
+    def save_in_background(self, changes: Callable[[], int], interval: float = 5.0) -> None:
         """Save every `interval` seconds while `changes()` (a number) goes on growing."""
 
         def loop() -> None:
