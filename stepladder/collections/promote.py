@@ -38,10 +38,10 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
 ) -> None:
     """Promote what the lowest rung runs, rung by rung; exit 0 promoted, 3 rolled back, 4 refused, 5 rollback failed."""
     from stepladder.commands.promote import promote as climb
-    from stepladder.promotion.start import Request
+    from stepladder.promotion.start import PromotionOptions
 
     desk = _desk(c, "inv promote", json, acting=True)
-    result = climb(desk, Request(digest, release, hotfix, force, no_smoke, infra), detach=detach)
+    result = climb(desk, PromotionOptions(digest, release, hotfix, force, no_smoke, infra), detach=detach)
     _finish(desk, result)
 
 

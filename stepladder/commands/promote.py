@@ -12,13 +12,13 @@ from stepladder.promotion import outcome as verdict
 from stepladder.promotion.executions import Desk, Execution
 from stepladder.promotion.held import check_free
 from stepladder.promotion.outcome import Verdict
-from stepladder.promotion.start import Request, Started, Survey, existing, start, survey
+from stepladder.promotion.start import PromotionOptions, Started, Survey, existing, start, survey
 from stepladder.promotion.watch import watch
 
 _SMOKE = ("SmokeFailedError", "ProbeFailedError")
 
 
-def promote(desk: Desk, request: Request, *, detach: bool = False) -> dict[str, Any]:
+def promote(desk: Desk, request: PromotionOptions, *, detach: bool = False) -> dict[str, Any]:
     """Promote, and return the record. Raises the error that the climb's end is, with its exit code.
 
     Everything is read first, then everything is planned, and only then is anything applied.

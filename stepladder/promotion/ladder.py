@@ -14,16 +14,19 @@ from stepladder.promotion.contract import ExecutionInput, LocationInput, RungInp
 from stepladder.settings import locations
 from stepladder.settings.load import Settings
 
-_MARGIN = 7200  # seconds for all of a target's climb that isn't shifting or baking
-_LOOKS = 400  # at the climb of a target in another place, at most: each is thirteen events of the history
-_BESIDE, _BESIDE_AWAY = 2, 3  # targets at home, and elsewhere, whose longest climbs one history of 25,000 events holds
-_OFTEN = 5  # seconds between two looks, at least
-_LOOK = 5  # seconds that a look takes when there is nothing new (function/relay/child.py)
+_MARGIN = 7200  # seconds for all of a target's promotion that isn't shifting or baking
+_MOST_POLLS = 400  # of a child execution: each is thirteen events of the history
+_TARGETS, _CHILDREN = (
+    2,
+    3,
+)  # in the primary location, and in others, whose longest shifts one history of 25,000 events holds
+_SHORTEST_PAUSE = 5  # seconds between two polls of a child
+_POLL_SECONDS = 5  # that a poll takes when there is nothing new; as in function/relay/child.py (a test compares)
 
 
 @dataclass(frozen=True)
-class Release:
-    """What is to climb.
+class PromotionRequest:
+    """What is to be promoted.
 
     `smoke_key` names the bundle of smoke cases in the artifacts bucket, empty for none; `untested` is what the ledger
     then says.
@@ -40,7 +43,7 @@ class Release:
     force: bool = False
 
 
-def execution_input(settings: Settings, release: Release) -> ExecutionInput:
+def execution_input(settings: Settings, release: PromotionRequest) -> ExecutionInput:
     """Return the input of an execution (see `contract`)."""
     locations.check(settings)
     return {
@@ -80,7 +83,7 @@ def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> Run
 
 def _target(settings: Settings, environment: str, digest: str, lease: int) -> TargetInput:
     named, rung = settings.names(environment), settings.promotion.policies[environment]
-    poll_seconds, polls = rung.shift.polls(rung.bake_minutes * 60, _crowd(settings, environment, _BESIDE))
+    poll_seconds, polls = rung.shift.polls(rung.bake_minutes * 60, _crowding(settings, environment, _TARGETS))
     bake_polls = math.ceil(rung.bake_minutes * 60 / poll_seconds)
     target: TargetInput = {
         "environment": environment,
@@ -102,26 +105,30 @@ def _target(settings: Settings, environment: str, digest: str, lease: int) -> Ta
     return target
 
 
-def _crowd(settings: Settings, environment: str, beside: int) -> float:
-    """Return by how much more than `beside` targets of the ladder are at home, or elsewhere, as this one is; or 1."""
-    home = locations.primary(settings)
-    is_home = [locations.of(settings, name) == home for name in settings.ladder_environments]
-    alike = is_home.count(locations.of(settings, environment) == home)
-    return max(1.0, alike / beside)
+def _crowding(settings: Settings, environment: str, fits: int) -> float:
+    """Return by how much the targets that share an environment's kind of location exceed what fits; at least 1.
+
+    The kinds are the primary location and all others.
+    """
+    primary = locations.primary(settings)
+    is_primary = [locations.of(settings, name) == primary for name in settings.ladder_environments]
+    alike = is_primary.count(locations.of(settings, environment) == primary)
+    return max(1.0, alike / fits)
 
 
 def _location(settings: Settings, environment: str, lease: int) -> LocationInput | None:
-    """Return where a target in another location is, and how its child is polled; None for one at home.
+    """Return where a target in another location is, and how its child is polled; None in the primary location.
 
-    Home gives up polling before any sibling gives up waiting for its verdict: else one would keep what another undid.
+    The parent gives up polling before any sibling gives up waiting for its verdict: else one would keep what another
+    undid.
     """
     place = locations.of(settings, environment)
     if place == locations.primary(settings):
         return None
-    every = max(_OFTEN, math.ceil(lease / _LOOKS * _crowd(settings, environment, _BESIDE_AWAY)))
+    pause = max(_SHORTEST_PAUSE, math.ceil(lease / _MOST_POLLS * _crowding(settings, environment, _CHILDREN)))
     return {
         "account": place.account,
         "region": place.region,
-        "look_seconds": every,
-        "max_looks": lease // (every + _LOOK),
+        "look_seconds": pause,
+        "max_looks": lease // (pause + _POLL_SECONDS),
     }

@@ -23,7 +23,7 @@ from stepladder.ledger import table as ledgers
 from stepladder.ledger.schema import SUCCEEDED
 from stepladder.promotion import ladder
 from stepladder.promotion.executions import Desk, Execution
-from stepladder.promotion.ladder import Release
+from stepladder.promotion.ladder import PromotionRequest
 from stepladder.releases import marks, restore
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_suite import UNTESTED, UNTESTED_WARNING, Suite, load_suite
@@ -37,7 +37,7 @@ _MISSING, _UNRELEASED, _SERVES, _OTHER = "missing", "unreleased", "serves", "oth
 
 
 @dataclass(frozen=True)
-class Request:
+class PromotionOptions:
     """What the caller asked to promote: a digest, a release of the lowest rung, or what that rung runs now.
 
     `infra` applies changed infrastructure before, and creates rungs without asking.
@@ -56,7 +56,7 @@ class Started:
     """What became of the request. `how` is started, joined or unchanged; no execution when unchanged."""
 
     how: str
-    release: Release
+    release: PromotionRequest
     execution: Execution | None = None
 
 
@@ -92,7 +92,7 @@ class Survey:
         return bool(self.ended and self.ended[0]["status"] == "SUCCEEDED" and self.serves)
 
 
-def survey(desk: Desk, request: Request) -> Survey:
+def survey(desk: Desk, request: PromotionOptions) -> Survey:
     """Read everything that decides whether a promotion may start, and change nothing.
 
     Raises `RefusedError` (nothing to promote, a bad digest, another account), `LockedError` (another promotion),
@@ -124,7 +124,7 @@ def survey(desk: Desk, request: Request) -> Survey:
     )
 
 
-def start(desk: Desk, request: Request, found: Survey) -> Started:
+def start(desk: Desk, request: PromotionOptions, found: Survey) -> Started:
     """Start the promotion of what was read, or join the one that is under way."""
     subject = found.subject
     smoke_key = _bundle(desk, found.suite, no_smoke=request.no_smoke)
@@ -132,7 +132,7 @@ def start(desk: Desk, request: Request, found: Survey) -> Started:
     return _start(desk, release, found.base, len(found.ended) + 1)
 
 
-def existing(desk: Desk, request: Request, found: Survey) -> Started | None:
+def existing(desk: Desk, request: PromotionOptions, found: Survey) -> Started | None:
     """Return what became of a request that starts nothing: one under way is joined, one that is done is left."""
     if found.running:
         joined = desk.describe(found.running)
@@ -143,8 +143,10 @@ def existing(desk: Desk, request: Request, found: Survey) -> Started | None:
     return None
 
 
-def _release(desk: Desk, request: Request, subject: Subject, smoke_key: str, *, after: str = "") -> Release:
-    return Release(
+def _release(
+    desk: Desk, request: PromotionOptions, subject: Subject, smoke_key: str, *, after: str = ""
+) -> PromotionRequest:
+    return PromotionRequest(
         release_id=release_id(desk.rung.clock.now(), after),
         digest=subject.digest,
         git_commit=subject.git_commit,
@@ -164,7 +166,7 @@ def base_name(top: tuple[str, ...], subject: Subject) -> str:
     return f"{'_'.join(top)[: _NAME_MAX - 30]}-{commit}-{digest}"
 
 
-def _start(desk: Desk, release: Release, base: str, attempt: int) -> Started:
+def _start(desk: Desk, release: PromotionRequest, base: str, attempt: int) -> Started:
     text = json.dumps(ladder.execution_input(desk.rung.settings, release), sort_keys=True)
     for number in range(attempt, attempt + _ATTEMPTS):
         name = f"{base}-{number}"
@@ -200,7 +202,7 @@ def _running(listed: list[dict[str, Any]], base: str) -> str:
     return ""
 
 
-def _subject(rung: Rung, request: Request) -> Subject:
+def _subject(rung: Rung, request: PromotionOptions) -> Subject:
     lowest = rung.settings.lowest
     if request.digest and request.release:
         raise BadInputError("--digest and --release name the same thing", kind="bad-arguments", hint="give one of them")

@@ -14,7 +14,7 @@ from stepladder.commands import status
 from stepladder.core.process_identity import release_id
 from stepladder.promotion import definition, ladder, stop
 from stepladder.promotion import outcome as verdict
-from stepladder.promotion.ladder import Release
+from stepladder.promotion.ladder import PromotionRequest
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
@@ -234,7 +234,7 @@ def test_a_climb_elsewhere_that_is_given_no_word_puts_its_release_back(regions, 
     was = before(regions, "produs")
     uri = regions.push(unique(GOOD), at="produs")
     told = ladder.execution_input(
-        regions.settings, Release(release_id(time.time()), uri.rpartition("@")[2], "c0ffee", "jo")
+        regions.settings, PromotionRequest(release_id(time.time()), uri.rpartition("@")[2], "c0ffee", "jo")
     )
     target = next(t for r in told["rungs"] for t in r["targets"] if t["environment"] == "produs")
     release = {key: told[key] for key in told if key not in ("rungs", "release_id")} | {"id": told["release_id"]}
@@ -284,7 +284,7 @@ def test_stopping_a_climb_stops_what_it_has_elsewhere(regions, before, unique, e
 def test_no_rung_can_be_skipped_though_what_is_below_is_elsewhere(spread, unique, eventually):
     uri = spread.push(unique(GOOD))
     told = ladder.execution_input(
-        spread.settings, Release("20261122T000000Z-0000bb", uri.rpartition("@")[2], "c0ffee", "jo")
+        spread.settings, PromotionRequest("20261122T000000Z-0000bb", uri.rpartition("@")[2], "c0ffee", "jo")
     )
     states = spread.client("stepfunctions")
     started = states.start_execution(
@@ -299,7 +299,7 @@ def test_no_rung_can_be_skipped_though_what_is_below_is_elsewhere(spread, unique
 def test_home_asks_another_place_whether_an_image_may_climb_there(spread, unique):
     uri = spread.push(unique(GOOD))
     told = ladder.execution_input(
-        spread.settings, Release("20261122T000000Z-0000cc", uri.rpartition("@")[2], "c0ffee", "jo")
+        spread.settings, PromotionRequest("20261122T000000Z-0000cc", uri.rpartition("@")[2], "c0ffee", "jo")
     )
     target = next(t for r in told["rungs"] for t in r["targets"] if t["environment"] == "qa")
     event = {"action": "check", "release": told | {"id": told["release_id"]}, "targets": [target]}

@@ -7,7 +7,7 @@ import pytest
 from stepladder.commands import promote, stop
 from stepladder.core.errors import LockedError
 from stepladder.ledger.schema import Bad
-from stepladder.promotion.start import Request
+from stepladder.promotion.start import PromotionOptions
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
@@ -354,7 +354,7 @@ class TestCutOff:
     def test_with_nobody_watching_the_net_does(self, canary, before, unique, eventually):
         canary.ship(unique(GOOD))
         was = before(canary)
-        told = canary.run(lambda desk: promote.promote(desk, Request(), detach=True))
+        told = canary.run(lambda desk: promote.promote(desk, PromotionOptions(), detach=True))
         eventually(lambda: canary.alias()[1] != {})
         canary.client("stepfunctions").stop_execution(executionArn=told.record["execution_arn"])
         eventually(lambda: canary.ledger().snapshot("production").lock is None)

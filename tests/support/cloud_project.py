@@ -29,7 +29,7 @@ from stepladder.core.errors import ExitCode, StepladderError
 from stepladder.core.names import partition_of
 from stepladder.promotion import definition
 from stepladder.promotion.executions import Desk
-from stepladder.promotion.start import Request
+from stepladder.promotion.start import PromotionOptions
 from stepladder.releases.rung import Rung, clients
 from stepladder.settings import locations
 from stepladder.settings.load import Settings, load
@@ -388,7 +388,7 @@ class CloudProject:
 
     def promote(self, **request: Any) -> Result:
         """Promote as the command line does, the delivery root aside."""
-        return self.run(lambda desk: climb.promote(desk, Request(**request)))
+        return self.run(lambda desk: climb.promote(desk, PromotionOptions(**request)))
 
     def run(self, act: Any) -> Result:
         text = io.StringIO()

@@ -143,12 +143,12 @@ def test_a_child_is_one_rung_with_one_target_that_waits_for_a_verdict(pipeline):
 
 def test_the_input_of_a_child_has_all_that_the_definition_reads(pipeline, tmp_path):
     from stepladder.promotion import ladder
-    from stepladder.promotion.ladder import Release
+    from stepladder.promotion.ladder import PromotionRequest
     from stepladder.settings.load import load
 
     place = {"account": "123456789012", "region": "eu-west-1"}
     settings = load({"project": "orders", "environments": {"staging": place, "production": place}}, tmp_path)
-    whole = ladder.execution_input(settings, Release("r", NEW, "c0ffee", "jo"))
+    whole = ladder.execution_input(settings, PromotionRequest("r", NEW, "c0ffee", "jo"))
     ask(pipeline, "start")
     told = json.loads(pipeline.aws.states.started[0]["input"])
     assert set(whole) <= set(told)

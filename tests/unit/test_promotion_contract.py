@@ -19,7 +19,7 @@ from stepladder.promotion.contract import (
     TargetInput,
     TargetOutcome,
 )
-from stepladder.promotion.ladder import Release
+from stepladder.promotion.ladder import PromotionRequest
 from stepladder.promotion.requests import ACTIONS
 from stepladder.settings.load import load
 
@@ -115,7 +115,7 @@ def test_the_ladder_writes_every_key_of_the_contract_and_no_other(elsewhere, tmp
     production = staging | ({"region": "us-east-1"} if elsewhere else {})
     environments = {"staging": staging, "production": production}
     settings = load({"project": "orders", "environments": environments}, tmp_path)
-    told = ladder.execution_input(settings, Release("r", "sha256:d", "c0ffee", "jo"))
+    told = ladder.execution_input(settings, PromotionRequest("r", "sha256:d", "c0ffee", "jo"))
     target = told["rungs"][1]["targets"][0]
     assert set(told) == ExecutionInput.__required_keys__
     assert set(told["rungs"][1]) == RungInput.__required_keys__
@@ -140,3 +140,7 @@ def test_the_document_shows_an_input_with_the_keys_of_the_contract():
     (rung,) = shown["rungs"]
     assert set(rung) == RungInput.__required_keys__
     assert set(rung["targets"][0]) == TargetInput.__required_keys__
+
+
+def test_the_ladder_counts_with_the_seconds_that_a_poll_of_a_child_takes(pipeline):
+    assert ladder._POLL_SECONDS == pipeline.child._WAIT

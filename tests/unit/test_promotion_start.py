@@ -6,7 +6,7 @@ from fakes.deploy_harness import TABLE, DeployHarness
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.ledger.schema import FAILED, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, Bad, ReleaseEntry
 from stepladder.promotion.executions import Desk
-from stepladder.promotion.start import Request, _state, _subject, check_mark, survey
+from stepladder.promotion.start import PromotionOptions, _state, _subject, check_mark, survey
 
 DIGEST = "sha256:" + "b" * 64
 RELEASE = "20261121T230501Z-a1b2c3"
@@ -29,7 +29,7 @@ def released(harness, result, cause=""):
 
 def test_a_release_of_the_lowest_rung_that_succeeded_may_climb(harness):
     released(harness, SUCCEEDED)
-    found = _subject(harness.rung(), Request(release=RELEASE))
+    found = _subject(harness.rung(), PromotionOptions(release=RELEASE))
     assert (found.digest, found.git_commit, found.input_key) == (DIGEST, "c0ffee", "k")
 
 
@@ -37,25 +37,27 @@ def test_a_release_of_the_lowest_rung_that_succeeded_may_climb(harness):
 def test_one_that_did_not_is_refused_with_its_cause_but_by_force(result, harness):
     released(harness, result, "says hello: status 500")
     with pytest.raises(RefusedError, match=f"ended {result} on staging: says hello: status 500") as refused:
-        survey(Desk(harness.rung()), Request(release=RELEASE))
+        survey(Desk(harness.rung()), PromotionOptions(release=RELEASE))
     assert "--force" in refused.value.hint
-    assert _subject(harness.rung(), Request(release=RELEASE, force=True)).digest == DIGEST
+    assert _subject(harness.rung(), PromotionOptions(release=RELEASE, force=True)).digest == DIGEST
 
 
 def test_a_release_that_never_was_is_bad_input(harness):
     with pytest.raises(BadInputError, match="staging has no release"):
-        survey(Desk(harness.rung()), Request(release=RELEASE))
+        survey(Desk(harness.rung()), PromotionOptions(release=RELEASE))
 
 
 def test_a_digest_that_was_marked_bad_is_refused_whichever_way_it_is_named(harness):
     released(harness, SUCCEEDED)
     harness.rung().ledger.mark_bad(DIGEST, Bad("today", "the climb of jo", "rolled back on production"))
-    for request in (Request(release=RELEASE), Request(digest=DIGEST)):
+    for request in (PromotionOptions(release=RELEASE), PromotionOptions(digest=DIGEST)):
         with pytest.raises(RefusedError, match="marked bad by the climb of jo"):
             survey(Desk(harness.rung()), request)
 
 
-@pytest.mark.parametrize("request_", [Request(), Request(digest=DIGEST)], ids=["what it runs", "a digest"])
+@pytest.mark.parametrize(
+    "request_", [PromotionOptions(), PromotionOptions(digest=DIGEST)], ids=["what it runs", "a digest"]
+)
 @pytest.mark.parametrize("made", [False, True], ids=["no service", "never released"])
 def test_nothing_climbs_before_the_lowest_rung_has_a_release(request_, made, harness):
     if made:

@@ -15,7 +15,7 @@ def settings(tmp_path, promotion=None, ladder=("staging", "production"), environ
 
 
 def release(**changes):
-    return ladder.Release("20261121T230501Z-a1b2c3", DIGEST, "c0ffee", "jo@laptop", **changes)
+    return ladder.PromotionRequest("20261121T230501Z-a1b2c3", DIGEST, "c0ffee", "jo@laptop", **changes)
 
 
 def test_the_lowest_rung_shifts_all_at_once_and_the_others_by_a_canary(tmp_path):
