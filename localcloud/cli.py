@@ -144,7 +144,7 @@ def _speed(text: str) -> float:
 
 
 def _follow(leash: int, stopping: threading.Event) -> None:
-    """Stop when the process that holds the other end of a pipe has ended: killed, it tells nobody."""
+    """Stop when the process that holds the other end of the pipe has ended, also when it was killed."""
     os.set_inheritable(leash, False)
     while os.read(leash, 1):
         pass

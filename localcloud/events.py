@@ -14,7 +14,7 @@ from localcloud.cloud import Cloud, ServiceError
 
 
 def emit(cloud: Cloud, source: str, kind: str, detail: Mapping[str, Any], *, region: str, account: str) -> None:
-    """Send an event, in the background: a target may call a function. Without any rule there is nobody to hear it."""
+    """Send an event in the background, since a target may call a function. Without a rule nothing is sent."""
     # A module that another thread is importing is listed before it has its names.
     backends = getattr(sys.modules.get("moto.events.models"), "events_backends", None)
     if backends is None or not backends[account][region].event_buses["default"].rules:

@@ -28,7 +28,7 @@ class ClientGoneError(ConnectionError):
 
 
 class BadRequest(ClientGoneError):  # noqa: N818 - becomes an answer
-    """What the client sent is no request: it is told so, and the connection ends."""
+    """What the client sent is no request. It gets a 4xx, and the connection ends."""
 
     def __init__(self, why: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
         super().__init__(why)
@@ -36,7 +36,7 @@ class BadRequest(ClientGoneError):  # noqa: N818 - becomes an answer
 
 
 class Body(io.RawIOBase):
-    """The request's body: ends by itself, says 100-continue when somebody begins to read."""
+    """The request's body: ends by itself, sends 100-continue when the app begins to read."""
 
     def __init__(self, rfile: io.BufferedIOBase, sock: socket.socket, length: int | None, *, expects: bool) -> None:
         self._rfile = rfile

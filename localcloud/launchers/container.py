@@ -268,5 +268,5 @@ class _Container:
 
 
 def _message(error: Exception) -> str:
-    """Return what the engine said of a failure, in one line."""
+    """Return the engine's message about a failure, in one line."""
     return str(getattr(error, "explanation", None) or error).strip().splitlines()[0]

@@ -1,7 +1,7 @@
 """Remove a cloud's containers when the cloud has gone without doing so itself: killed outright, or crashed.
 
 A process of its own that waits at the end of a pipe: whatever way the cloud ends, the kernel closes the other end.
-A container can't be told to die with a process of the host as a child can (PR_SET_PDEATHSIG).
+A container can't be made to end with a process of the host as a child can (PR_SET_PDEATHSIG).
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class ProcessLauncher:
         return pythons.lacks(self._base(spec.code).removeprefix(HOST_PYTHON))
 
     def prepare(self, spec: SandboxSpec) -> None:
-        """Unpack the code ahead of the first start. What can't be unpacked is told then."""
+        """Unpack the code ahead of the first start. The start reports what can't be unpacked."""
         with contextlib.suppress(LaunchError, unpack.UnpackError):
             if not self.refusal(spec):
                 self._prepared(spec)

@@ -1,7 +1,8 @@
 """CloudFormation: Moto's, but a stack fails whose resources Moto would only pretend to make.
 
 Functions, state machines and deployment groups of the local cloud aren't Moto's. Moto would make such a resource in a
-store of its own that nobody looks at, and call it created. Permissions of functions are made (lambda_moto.py).
+store of its own that nothing reads, and call it created. Permissions of functions are made, in
+`lambda_.triggers.moto_services`.
 """
 
 from __future__ import annotations

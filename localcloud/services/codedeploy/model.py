@@ -276,5 +276,5 @@ class DeploymentFailure(Exception):  # noqa: N818 - an outcome
 
 
 def failed(code: str, message: str) -> DeploymentFailure:
-    """Return the failure of a deployment that is nobody's stop."""
+    """Return the failure of a deployment that was not stopped by a person."""
     return DeploymentFailure("Failed", code, message, "DEPLOYMENT_FAILURE")

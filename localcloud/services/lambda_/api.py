@@ -11,8 +11,7 @@ from localcloud.services.lambda_.actions import aliases, functions, invoke, opti
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.execution.event_queue import EventQueue
 from localcloud.services.lambda_.service import LambdaService
-from localcloud.services.lambda_.triggers import moto_services, urls
-from localcloud.services.lambda_.triggers import schedules as lambda_schedules
+from localcloud.services.lambda_.triggers import moto_services, schedules, urls
 from localcloud.services.lambda_.triggers.event_sources import Sources
 from localcloud.services.lambda_.triggers.schedules import Schedules
 
@@ -31,10 +30,10 @@ def install(cloud: Cloud) -> None:
     moto_services.install(invoker, asynchronous)
     sources = Sources(service, invoker)
     sources.install()
-    lambda_schedules.install(cloud)
-    schedules = Schedules(invoker, asynchronous)
-    cloud.route(admin.PREFIX, admin.Pages(service, invoker, schedules))
-    for part in (invoker, asynchronous, sources, schedules):
+    schedules.install(cloud)
+    scheduler = Schedules(invoker, asynchronous)
+    cloud.route(admin.PREFIX, admin.Pages(service, invoker, scheduler))
+    for part in (invoker, asynchronous, sources, scheduler):
         cloud.on_stop(part.close)
 
     def save() -> Any:

@@ -44,11 +44,11 @@ class LambdaService:
     folder: Path
     store: FunctionStore = field(default_factory=FunctionStore)
     settle_seconds: float = SETTLE_SECONDS
-    retire: Callable[[str], None] = lambda _uid: None  # told a revision's uid when its environments must go
-    prepare: Callable[[Function, Revision], None] = lambda _function, _revision: None  # told of new code
+    retire: Callable[[str], None] = lambda _uid: None  # gets the uid of a revision whose environments must end
+    prepare: Callable[[Function, Revision], None] = lambda _function, _revision: None  # gets new code
     unsupported: Callable[[Function, Revision], str] = lambda _function, _revision: (
         ""
-    )  # says why code can never start here
+    )  # returns why code can never start on this machine
 
     def __post_init__(self) -> None:
         self.code = CodeStore(self.cloud, self.folder / "code")
@@ -138,7 +138,7 @@ class LambdaService:
             raise stale()
 
 
-def configuration(
+def function_configuration(
     function: Function, revision: Revision, qualifier: str = "", *, status: bool = True
 ) -> dict[str, Any]:
     """Write a FunctionConfiguration as AWS does. `qualifier` is appended to the ARN, `status` adds LastUpdateStatus."""

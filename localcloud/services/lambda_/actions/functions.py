@@ -7,9 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 from localcloud.cloud import AwsRequest
-from localcloud.services.lambda_.actions import configuration as lambda_settings
+from localcloud.services.lambda_.actions import configuration
 from localcloud.services.lambda_.model import LATEST, Code, Function, Revision, conflict, invalid, now, parse_name
-from localcloud.services.lambda_.service import LambdaService, configuration, paged
+from localcloud.services.lambda_.service import LambdaService, function_configuration, paged
 
 
 def install(service: LambdaService) -> None:
@@ -40,7 +40,7 @@ class Functions:
         key, qualifier = parse_name(params["FunctionName"], request.account, request.region)
         if qualifier:
             raise invalid("The function name must not carry a qualifier.")
-        settings = lambda_settings.created(self.service.cloud, key, params)
+        settings = configuration.created(self.service.cloud, key, params)
         code = self.service.code.resolve(key, params.get("Code") or {}, settings["PackageType"])
         with self.store.lock:
             if key in self.store.functions:
@@ -51,8 +51,8 @@ class Functions:
             self.store.functions[key] = function
             self.service.prepare(function, revision)
             if params.get("Publish"):
-                return configuration(function, self._publish(function, None), status=False)
-            return configuration(function, revision, status=False)
+                return function_configuration(function, self._publish(function, None), status=False)
+            return function_configuration(function, revision, status=False)
 
     def get(self, request: AwsRequest) -> dict[str, Any]:
         """GetFunction."""
@@ -60,7 +60,7 @@ class Functions:
             function, qualifier = self.service.find(request)
             revision = function.resolve(qualifier)
             answer: dict[str, Any] = {
-                "Configuration": configuration(function, revision, qualifier),
+                "Configuration": function_configuration(function, revision, qualifier),
                 "Code": _location(request, revision.code),
             }
             if function.tags:
@@ -73,7 +73,7 @@ class Functions:
         """GetFunctionConfiguration."""
         with self.store.lock:
             function, qualifier = self.service.find(request)
-            return configuration(function, function.resolve(qualifier), qualifier)
+            return function_configuration(function, function.resolve(qualifier), qualifier)
 
     def list(self, request: AwsRequest) -> dict[str, Any]:
         """ListFunctions."""
@@ -84,9 +84,13 @@ class Functions:
                 if (key.account, key.region) != (request.account, request.region):
                     continue
                 self.service.settle(function)
-                rows.append(configuration(function, function.latest, LATEST if every_version else "", status=False))
+                rows.append(
+                    function_configuration(function, function.latest, LATEST if every_version else "", status=False)
+                )
                 if every_version:
-                    rows += [configuration(function, v, v.version, status=False) for v in function.versions.values()]
+                    rows += [
+                        function_configuration(function, v, v.version, status=False) for v in function.versions.values()
+                    ]
         return paged(request, "Functions", rows)
 
     def delete(self, request: AwsRequest) -> dict[str, Any]:
@@ -132,12 +136,12 @@ class Functions:
             if params.get("DryRun"):
                 revision.state, revision.state_reason, revision.update = "Active", ("", ""), "Successful"
                 revision.revision_id = function.latest.revision_id
-                return configuration(function, revision)
+                return function_configuration(function, revision)
             self.service.replace_latest(function, revision)
             if params.get("Publish"):
                 published = self._publish(function, None)
-                return configuration(function, published, published.version)
-            return configuration(function, revision)
+                return function_configuration(function, published, published.version)
+            return function_configuration(function, revision)
 
     def update_configuration(self, request: AwsRequest) -> dict[str, Any]:
         """UpdateFunctionConfiguration."""
@@ -147,10 +151,10 @@ class Functions:
             self.service.check_ready(function)
             self.service.check_revision(function, params.get("RevisionId"))
             before = function.latest
-            settings = lambda_settings.changed(self.service.cloud, function.key, before.settings, params)
+            settings = configuration.changed(self.service.cloud, function.key, before.settings, params)
             revision = Revision(LATEST, settings, before.code, now())
             self.service.replace_latest(function, revision)
-            return configuration(function, revision)
+            return function_configuration(function, revision)
 
     def publish_version(self, request: AwsRequest) -> dict[str, Any]:
         """PublishVersion, guarded by CodeSha256 and RevisionId. With nothing changed, the version that is there."""
@@ -166,15 +170,15 @@ class Functions:
                     f"({function.latest.code.sha256}). Please try again with the CodeSHA256 in $LATEST."
                 )
             published = self._publish(function, params.get("Description"))
-            return configuration(function, published, published.version)
+            return function_configuration(function, published, published.version)
 
     def list_versions(self, request: AwsRequest) -> dict[str, Any]:
         """ListVersionsByFunction: `$LATEST` first, then in order."""
         with self.store.lock:
             function, _ = self.service.find(request)
-            rows = [configuration(function, function.latest, LATEST, status=False)]
+            rows = [function_configuration(function, function.latest, LATEST, status=False)]
             versions = sorted(function.versions.values(), key=lambda v: int(v.version))
-            rows += [configuration(function, v, v.version, status=False) for v in versions]
+            rows += [function_configuration(function, v, v.version, status=False) for v in versions]
         for row in rows:  # recorded on AWS: lists of versions tell no status
             for name in ("State", "StateReason", "StateReasonCode", "RuntimeVersionConfig"):
                 row.pop(name, None)

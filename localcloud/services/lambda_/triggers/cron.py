@@ -14,7 +14,7 @@ _MOST = 1440  # minutes looked back at once: a clock that jumps by a year must n
 def due_times(expression: str, zone: str, first: float, since: float, now: float) -> list[float]:
     """Return when, in (since, now] (epoch seconds), a schedule that was made at `first` is due.
 
-    An expression that can't be read is never due: who made it was told then.
+    An expression that can't be read is never due. It was refused when it was made.
     """
     timezone = _zone(zone)
     try:

@@ -13,7 +13,7 @@ class StateError(Exception):
 
     @property
     def details(self) -> dict[str, str | None]:
-        """What events and descriptions say. What is empty isn't said."""
+        """The fields of events and descriptions. Empty ones are None."""
         return {"error": self.error or None, "cause": self.cause or None}
 
     @property

@@ -110,7 +110,7 @@ def check_size(data: Any, name: str) -> None:
 
 
 def new_token() -> str:
-    """Return a task token: its end can be told from an invented one's."""
+    """Return a task token. Its last part is a checksum, so that an invented token is recognised."""
     import secrets
 
     start = secrets.token_urlsafe(48)
