@@ -42,7 +42,7 @@ def not_marked_bad(candidate: Candidate) -> None:
     release = candidate.release
     bad = ledger.read(schema.BAD, digest=release["digest"])
     if bad and not release["force"]:
-        raise RefusedError(f"{release['digest']} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}")
+        raise RefusedError(bad.refusal(release["digest"]))
 
 
 def image_can_run(candidate: Candidate) -> None:

@@ -178,6 +178,10 @@ class Bad:
     by: str = attribute("who", by=(COMMANDS, PROMOTION))
     why: str = attribute("why", by=(COMMANDS, PROMOTION))
 
+    def refusal(self, image: str) -> str:
+        """Return the sentence with which everybody refuses the image; `image` is how it is named there."""
+        return f"{image} was marked bad by {self.by} at {self.marked_at}: {self.why}"
+
 
 @dataclass(frozen=True)
 class Unmarked:

@@ -48,7 +48,7 @@ def check_deploy(rung: Rung, digest: str, *, force: bool) -> None:
 def refused(digest: str, bad: Bad, instead: str) -> RefusedError:
     """Return the one refusal of a digest that is marked bad; `instead` is what may be done about it."""
     return RefusedError(
-        f"image {short(digest)} was marked bad by {bad.by} at {bad.marked_at}: {bad.why}",
+        bad.refusal(f"image {short(digest)}"),
         kind="marked-bad",
         hint=f"{instead}, or take the mark away: `{unmark_command(digest)}`",
     )
