@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.collections import namespace, project
+from stepladder.core import trigger_kinds
 from stepladder.core.errors import BadInputError, ExitCode
 from stepladder.ledger.schema import KINDS
 from stepladder.settings.function import FunctionSettings
@@ -48,11 +49,13 @@ def of_function(section: type = FunctionSettings, prefix: str = "function") -> d
     return found
 
 
+TRIGGER_KINDS = trigger_kinds.read(ROOT / "template")
+
 SETTINGS = {
     "project": "name of the project, from which every AWS name is made",
     "python": "Python version of the function",
     "architecture": "processor architecture of the function",
-    "trigger": "what calls the function: a URL open to everybody, one for signed requests, a queue, a schedule",
+    "trigger": f"what calls the function: {'; '.join(kind.question for kind in TRIGGER_KINDS)}",
     "schedule": "when, for the trigger `schedule`",
     "infra": "when `inv deploy` applies Terraform; `auto` is when its inputs changed",
     "rungs": "the ladder, lowest first; a list inside the list is one rung with several targets",

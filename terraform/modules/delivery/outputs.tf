@@ -1,10 +1,10 @@
 output "relay_function_arn" {
-  description = "The function that carries a climb to targets in other accounts and regions."
+  description = "The function that carries a promotion to targets in other accounts and regions."
   value       = aws_lambda_function.pipeline["relay"].arn
 }
 
 output "rollback_function_arn" {
-  description = "The function that restores an alias, and settles an execution that was stopped from outside."
+  description = "The function that restores an alias, and recovers an execution that was stopped from outside."
   value       = aws_lambda_function.pipeline["rollback"].arn
 }
 
@@ -24,7 +24,7 @@ output "topic_arn" {
 }
 
 output "validate_function_arn" {
-  description = "The function that decides whether a digest may climb."
+  description = "The function that decides whether a digest may be promoted."
   value       = aws_lambda_function.pipeline["validate"].arn
 }
 

@@ -1,10 +1,10 @@
 output "relay_function_arn" {
-  description = "The function that carries a climb to targets in other accounts and regions."
+  description = "The function that carries a promotion to targets in other accounts and regions."
   value       = module.delivery.relay_function_arn
 }
 
 output "rollback_function_arn" {
-  description = "The function that restores an alias, and settles an execution that was stopped from outside."
+  description = "The function that restores an alias, and recovers an execution that was stopped from outside."
   value       = module.delivery.rollback_function_arn
 }
 
@@ -24,7 +24,7 @@ output "topic_arn" {
 }
 
 output "validate_function_arn" {
-  description = "The function that decides whether a digest may climb."
+  description = "The function that decides whether a digest may be promoted."
   value       = module.delivery.validate_function_arn
 }
 
