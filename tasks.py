@@ -20,10 +20,10 @@ def check(_context):
 
 @task(
     help={
-        "only": "Arguments for pytest in place of the whole suite",
-        "quick": "Run unit tests and quick bakes of the template only, without the checks",
-        "long": "Run the long forms too: all walks, corpora, browsers, every row of the fault tables",
-        "checks": "Check the code first (default)",
+        "only": "Arguments for pytest; default: the whole suite.",
+        "quick": "Run unit tests and quick bakes of the template only, without the checks.",
+        "long": "Run the long forms too: all walks, corpora, browsers, every row of the fault tables.",
+        "checks": "Check the code first (default).",
     }
 )
 def test(context, only="", quick=False, long=False, checks=True):
@@ -33,7 +33,7 @@ def test(context, only="", quick=False, long=False, checks=True):
     suite.run_tests(ROOT, only=only, quick=quick, long=long)
 
 
-@task(help={"output": "Folder of the demo, emptied first"})
+@task(help={"output": "Folder of the demo; it is emptied first."})
 def demo(_context, output=".stepladder/demo"):
     """Watch the whole path on this machine: scaffold, deploy, promote, roll back; no AWS account needed."""
     from stepladder.demo.story import tell
@@ -41,7 +41,7 @@ def demo(_context, output=".stepladder/demo"):
     tell(Console(), ROOT, (ROOT / output).resolve())
 
 
-@task(help={"only": "Names of the benchmarks to run, with commas between them"})
+@task(help={"only": "Names of the benchmarks to run, separated by commas."})
 def bench(_context, only=""):
     """Measure stepladder beside its peers on this machine."""
     must(["python", "benchmarks/run.py", only], ROOT, timeout=3600, failed="a benchmark missed its goal")

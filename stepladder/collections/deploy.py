@@ -9,16 +9,16 @@ from stepladder.collections.task import task
 
 @task(
     help={
-        "env": "environment to deploy",
-        "infra": "apply Terraform when its inputs changed (auto), always, or never; the settings' own by default",
-        "dry_run": "print what would be done, from real reads and plans, and change nothing",
-        "json": "print one JSON record",
-        "force": "release an image that was marked bad",
-        "wait": "wait up to ten minutes for somebody else's lock",
-        "allow_dirty": "let a CI job release files that no commit holds",
-        "no_smoke": "run no smoke case: release untested, which the ledger says",
-        "skip_ladder": "release these files above the lowest rung without a promotion; needs --why",
-        "why": "reason for --skip-ladder, for the ledger",
+        "env": "Environment to deploy to.",
+        "infra": "Apply Terraform when its inputs changed (auto), always, or never; default: the setting infra.",
+        "dry_run": "Print what would be done, from real reads and plans; change nothing.",
+        "json": "Print one JSON record.",
+        "force": "Release an image that was marked bad.",
+        "wait": "Wait up to ten minutes for somebody else's lock.",
+        "allow_dirty": "Allow a CI job to release files that no commit holds.",
+        "no_smoke": "Skip the smoke cases; the release is recorded as untested.",
+        "skip_ladder": "Release these files above the lowest rung without a promotion; needs --why.",
+        "why": "Reason for --skip-ladder; the ledger keeps it.",
     },
     auto_shortflags=False,
 )

@@ -9,14 +9,14 @@ from stepladder.collections.task import task
 
 @task(
     help={
-        "env": "environment to release on",
-        "digest": "image to release: its digest, or the beginning of one that the ledger knows",
-        "version": "published version whose image is to be released",
-        "force": "release an image that was marked bad",
-        "no_smoke": "run no smoke case: release untested, which the ledger says",
-        "skip_ladder": "release it above the lowest rung without a promotion; needs --why",
-        "why": "reason for --skip-ladder, for the ledger",
-        "json": "print one JSON record",
+        "env": "Environment to release on.",
+        "digest": "Digest to release, or the beginning of one that the ledger knows.",
+        "version": "Published version whose image to release.",
+        "force": "Release an image that was marked bad.",
+        "no_smoke": "Skip the smoke cases; the release is recorded as untested.",
+        "skip_ladder": "Release the image above the lowest rung without a promotion; needs --why.",
+        "why": "Reason for --skip-ladder; the ledger keeps it.",
+        "json": "Print one JSON record.",
     },
     auto_shortflags=False,
 )
@@ -46,12 +46,12 @@ def release(  # noqa: PLR0917 - each is a flag of the command line
 
 @task(
     help={
-        "env": "environment to call (with --local: whose settings the function gets; default: the lowest rung)",
-        "payload": "event as JSON text; {} by default",
-        "event": "file with the event as JSON",
-        "version": "version to call instead of what the alias serves",
-        "local": "build the function as it stands here and call that once; nothing is deployed",
-        "whole_log": "show the lines that Lambda adds to the log too, not just time and memory",
+        "env": "Environment to call; with --local, whose settings the function gets (default: the lowest rung).",
+        "payload": "Event as JSON text; default: {}.",
+        "event": "File with the event as JSON.",
+        "version": "Version to call; default: what the alias serves.",
+        "local": "Build the function from the working tree and call it once; deploy nothing.",
+        "whole_log": "Show every line that Lambda adds to the log; default: time and memory only.",
     },
     auto_shortflags=False,
 )
@@ -64,7 +64,7 @@ def invoke(
     local: bool = False,
     whole_log: bool = False,
 ) -> None:
-    """Call the function, print its answer as data and the end of its log; exit code 1 when it fails."""
+    """Call the function, print its answer as data and the end of its log; exit 1 when it fails."""
     from stepladder.collections import usage
     from stepladder.commands import invoke as invocation
     from stepladder.core.errors import BadInputError, StepladderError

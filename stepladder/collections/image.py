@@ -7,10 +7,10 @@ from typing import Any
 from stepladder.collections.task import task
 
 _HELP = {
-    "env": "environment whose registry is meant (default: the lowest rung)",
-    "json": "print the result as JSON",
-    "pull": "look the base image up anew instead of taking the cached one",
-    "allow-dirty": "let CI push an image of uncommitted files",
+    "env": "Environment of the registry; default: the lowest rung.",
+    "json": "Print the result as JSON.",
+    "pull": "Resolve the base image again instead of using the cached one.",
+    "allow-dirty": "Allow a CI job to push an image of uncommitted files.",
 }
 
 
@@ -32,7 +32,7 @@ def build(context: Any, json: bool = False, pull: bool = False) -> None:
 
 @task(help=_HELP)
 def push(context: Any, env: str = "", json: bool = False, pull: bool = False, allow_dirty: bool = False) -> None:
-    """Build and push unless the registry has the image already, and print its reference."""
+    """Build and push the image unless the registry has it already, and print its reference."""
     from dataclasses import asdict
 
     from stepladder import images
@@ -51,12 +51,12 @@ def push(context: Any, env: str = "", json: bool = False, pull: bool = False, al
 
 @task(
     help={
-        "env": "environment whose repository is meant; all environments that share it are looked at",
-        "keep": "how many releases and versions of each environment keep their image (default: image.keep)",
-        "min_age_hours": "hours for which a pushed image stays, released or not",
-        "yes": "delete; without it nothing is deleted",
-        "dry_run": "print what would be deleted and delete nothing",
-        "json": "print one JSON record",
+        "env": "Environment of the repository; all environments that share it are read.",
+        "keep": "Number of releases and versions of each environment to keep images of; default: image.keep.",
+        "min_age_hours": "Hours to keep every pushed image, released or not.",
+        "yes": "Delete the images; without it, list them only.",
+        "dry_run": "Print what would be deleted; delete nothing.",
+        "json": "Print one JSON record.",
     },
     auto_shortflags=False,
 )
@@ -69,7 +69,7 @@ def prune(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Delete the images that no environment serves, was released with lately, or could return to."""
+    """Delete images no environment serves, recently released, or could roll back to."""
     from stepladder.images.prune import Prune, PruneOptions
     from stepladder.releases import retention
     from stepladder.releases.rung import opened

@@ -6,7 +6,7 @@ from typing import Any
 
 from stepladder.collections.task import task
 
-ENV = "environment whose releases are meant"
+ENV = "Environment of the releases."
 
 
 @task(
@@ -14,9 +14,9 @@ ENV = "environment whose releases are meant"
     reads_only=True,
     help={
         "env": ENV,
-        "limit": "how many releases, newest first",
-        "release": "release to show in full",
-        "json": "print one JSON document",
+        "limit": "Number of releases, newest first.",
+        "release": "Release to show in full.",
+        "json": "Print one JSON document.",
     },
     auto_shortflags=False,
 )
@@ -28,9 +28,9 @@ def show(c: Any, env: str, limit: int = 20, release: str = "", json: bool = Fals
     ledger.show(opened(c, env, "inv ledger", as_json=json), limit, release)
 
 
-@task(help={"env": ENV, "json": "print one JSON document"}, auto_shortflags=False)
+@task(help={"env": ENV, "json": "Print one JSON document."}, auto_shortflags=False)
 def rebuild(c: Any, env: str, json: bool = False) -> None:
-    """Write the releases that the ledger lost, out of what the published versions say of themselves."""
+    """Rebuild the releases that the ledger lost from the descriptions of the published versions."""
     from stepladder.commands import ledger
     from stepladder.releases.rung import opened
 
@@ -39,15 +39,15 @@ def rebuild(c: Any, env: str, json: bool = False) -> None:
 
 @task(
     help={
-        "digest": "image: its digest, or the beginning of one that a ledger knows",
-        "release": "release whose image is meant, of any environment",
-        "why": "reason, kept in the ledger",
-        "json": "print one JSON record",
+        "digest": "Digest of the image, or the beginning of one that a ledger knows.",
+        "release": "Release of the image, of any environment.",
+        "why": "Reason; the ledger keeps it.",
+        "json": "Print one JSON record.",
     },
     auto_shortflags=False,
 )
 def unmark(c: Any, digest: str = "", release: str = "", why: str = "", json: bool = False) -> None:
-    """Take an image's bad mark away in every account and region, so that deploy and promote take it again."""
+    """Remove an image's bad mark in every account and region, so that it can be deployed and promoted again."""
     from stepladder.releases import marks
     from stepladder.releases.rung import opened
     from stepladder.settings.load import from_context

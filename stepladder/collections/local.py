@@ -9,20 +9,20 @@ from stepladder.collections.task import task
 
 FOLDER = ".stepladder/local"
 SPEED = (
-    "seconds of the cloud's clock in a real second, for CodeDeploy, alarms, schedules and waits: 60 lets a canary of 5 "
-    "minutes take 5 seconds; without it, as --data kept it, or 1 (real time)"
+    "Seconds of the cloud's clock in a real second, for CodeDeploy, alarms, schedules and waits; with 60 a canary of 5 "
+    "minutes takes 5 seconds; default: as --data kept it, or 1 (real time)."
 )
 
 
 @task(
     help={
-        "port": "port on loopback; 0 takes any free one",
-        "data": "folder that keeps the cloud's state across restarts; without it the state ends with the process",
+        "port": "Port on loopback to listen on; 0 takes any free one.",
+        "data": "Folder to keep the cloud's state in across restarts; without it, the state ends with the process.",
         "speed": SPEED,
     }
 )
 def up(_c: Any, port: int = 4600, data: str = "", speed: str = "") -> None:
-    """Start the local cloud in the background, or say that it runs."""
+    """Start the local cloud in the background unless it runs already."""
     from localcloud import daemon
     from localcloud import speed as speeds
     from stepladder.core.console import Console
@@ -36,7 +36,7 @@ def up(_c: Any, port: int = 4600, data: str = "", speed: str = "") -> None:
     console.hint('point this shell at it: `eval "$(inv local.env)"`')
 
 
-@task(positional=["value"], auto_shortflags=False, help={"value": f"change it; {SPEED}"})
+@task(positional=["value"], auto_shortflags=False, help={"value": SPEED})
 def speed(_c: Any, value: str = "") -> None:
     """Show how fast the running cloud's clock runs, or change it: inv local.speed 60."""
     from localcloud import daemon
@@ -49,7 +49,7 @@ def speed(_c: Any, value: str = "") -> None:
 
 @task
 def down(_c: Any) -> None:
-    """End the local cloud that `up` started, and the functions that it runs."""
+    """Stop the local cloud that `up` started, and the functions that it runs."""
     from localcloud import daemon
     from stepladder.core.aws import LEAVE_LOCAL, endpoint
     from stepladder.core.console import Console
@@ -62,9 +62,9 @@ def down(_c: Any) -> None:
         console.hint(f"this shell still points at it; to work with AWS, open a new shell, or `{LEAVE_LOCAL}`")
 
 
-@task(default=True, help={"json": "print one JSON document"}, reads_only=True)
+@task(default=True, help={"json": "Print one JSON document."}, reads_only=True)
 def status(_c: Any, json: bool = False) -> None:
-    """Say whether a local cloud runs here, and what it is. Exit code 6 when none does."""
+    """Show the local cloud that runs here; exit 6 when there is none."""
     from localcloud import daemon
     from stepladder.core.console import Console
 
@@ -75,8 +75,8 @@ def status(_c: Any, json: bool = False) -> None:
 
 @task(
     help={
-        "account": "account id to act as; every account has its own resources (default: that of the lowest rung)",
-        "region": "region to act in (default: that of the lowest rung)",
+        "account": "Account to use; every account has its own resources (default: that of the lowest rung).",
+        "region": "Region to use; default: that of the lowest rung.",
     },
     reads_only=True,
 )
@@ -102,7 +102,7 @@ def _lowest(context: Any) -> tuple[str, str]:
     return lowest.account, lowest.region
 
 
-@task(help={"lines": "how many lines from the end"}, reads_only=True)
+@task(help={"lines": "Number of lines from the end."}, reads_only=True)
 def logs(_c: Any, lines: int = 50) -> None:
     """Print the end of the local cloud's own log."""
     from localcloud import daemon
@@ -115,10 +115,10 @@ def logs(_c: Any, lines: int = 50) -> None:
 
 @task(
     help={
-        "host": "address to bind; anything but loopback is open to others on the network",
-        "allow_host": "further names with a dot by which clients reach the cloud, with commas between them",
-        "port": "port; 0 takes any free one",
-        "data": "folder that keeps the cloud's state across restarts",
+        "host": "Address to bind; any other than loopback is open to the network.",
+        "allow_host": "Additional host names, separated by commas, by which clients may reach the cloud.",
+        "port": "Port to listen on; 0 takes any free one.",
+        "data": "Folder to keep the cloud's state in across restarts.",
         "speed": SPEED,
     }
 )

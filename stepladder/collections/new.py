@@ -9,20 +9,20 @@ from stepladder.collections.task import task
 from stepladder.core import resources, trigger_kinds
 
 HELP = {
-    "answers": "JSON or YAML file of answers; flags win over it",
-    "no_input": "ask nothing, and take the defaults for what isn't given",
-    "output": "folder in which the project's folder is made",
-    "project_name": "name of the project, for people",
-    "project_slug": "short name, for AWS and the folder (at most 24 characters)",
-    "description": "what the function does, in one sentence",
-    "aws_account": "AWS account (12 digits)",
-    "aws_region": "AWS region",
-    "python_version": "3.11, 3.12, 3.13 or 3.14",
-    "architecture": "arm64 or x86_64",
-    "trigger": trigger_kinds.question(resources.folder("template")),
-    "image_builder": "auto, docker or layers",
-    "ci": "github, gitlab, both or none",
-    "git_init": "run `git init` in the new project",
+    "answers": "JSON or YAML file of answers; flags override it.",
+    "no_input": "Ask nothing; use the default of every answer that is not given.",
+    "output": "Folder to make the project's folder in.",
+    "project_name": "Name of the project, for people.",
+    "project_slug": "Short name, for AWS and the folder (at most 24 characters).",
+    "description": "Description of the function, in one sentence.",
+    "aws_account": "AWS account (12 digits).",
+    "aws_region": "AWS region.",
+    "python_version": "Python version: 3.11, 3.12, 3.13 or 3.14.",
+    "architecture": "Processor architecture: arm64 or x86_64.",
+    "trigger": f"Trigger: {trigger_kinds.question(resources.folder('template'))}.",
+    "image_builder": "Image builder: auto, docker or layers.",
+    "ci": "CI provider: github, gitlab, both or none.",
+    "git_init": "Run `git init` in the new project.",
 }
 
 
@@ -44,7 +44,7 @@ def new(  # noqa: PLR0917 - one flag for each prompt, and Invoke passes them by 
     ci: str = "",
     git_init: bool = False,
 ) -> None:
-    """Make a new project from the template; asks for what isn't given."""
+    """Make a new project from the template; ask for every answer that is not given."""
     given = {key: value for key, value in locals().items() if value and key not in _NOT_ANSWERS}
     import shlex
 

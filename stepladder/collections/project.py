@@ -19,12 +19,12 @@ def check(context: Any) -> None:
 
 @task(
     help={
-        "only": "arguments for pytest in place of the whole suite",
-        "env": "environment whose variables the function gets (default: the lowest rung)",
+        "only": "Arguments for pytest; default: the whole suite.",
+        "env": "Environment whose variables the function gets; default: the lowest rung.",
     },
 )
 def test(context: Any, only: str = "", env: str = "") -> None:  # noqa: PT028 - a task, not a test
-    """Test the handler against exactly what function/requirements.txt locks."""
+    """Test the handler against exactly the packages that function/requirements.txt locks."""
     from stepladder.commands import check as project
     from stepladder.core.console import Console
     from stepladder.settings.load import from_context
@@ -32,7 +32,7 @@ def test(context: Any, only: str = "", env: str = "") -> None:  # noqa: PT028 - 
     project.run_tests(from_context(context), Console(), only, env)
 
 
-@task(help={"upgrade": "take the newest versions that requirements.in allows"})
+@task(help={"upgrade": "Lock the newest versions that requirements.in allows."})
 def lock(context: Any, upgrade: bool = False) -> None:
     """Lock what function/requirements.in asks for, with hashes, for every platform."""
     from stepladder.commands.lock import write

@@ -6,21 +6,21 @@ from typing import Any
 
 from stepladder.collections.task import task
 
-JSON = "end with one JSON record"
-NAME = "name or ARN of a promotion; the newest by default"
-RUNG = "rung that waits; the one that waits by default"
+JSON = "Print one JSON record at the end."
+NAME = "Name or ARN of the promotion; default: the newest."
+RUNG = "Rung to answer for; default: the one that waits."
 
 
 @task(
     default=True,
     help={
-        "digest": "promote this digest instead of what the lowest rung runs",
-        "release": "promote the image of this release of the lowest rung",
-        "detach": "start and return; `inv promote.watch` shows the rest",
-        "hotfix": "shift all at once and in spite of alarms that fire; hooks and smoke cases stay, the ledger says so",
-        "force": "promote an image that was marked bad, or of a release that failed",
-        "no_smoke": "run no smoke case: promote untested",
-        "infra": "apply changed infrastructure of the rungs first, and create rungs without asking",
+        "digest": "Digest to promote; default: what the lowest rung runs.",
+        "release": "Release of the lowest rung whose image to promote.",
+        "detach": "Start the promotion and return; `inv promote.watch` shows the rest.",
+        "hotfix": "Shift all traffic at once and override alarms; hooks and smoke cases run, the ledger records it.",
+        "force": "Promote an image that was marked bad, or of a release that failed.",
+        "no_smoke": "Skip the smoke cases; the releases are recorded as untested.",
+        "infra": "Apply changed infrastructure of the rungs first; create rungs without asking.",
         "json": JSON,
     },
     auto_shortflags=False,
@@ -55,7 +55,7 @@ def watch(c: Any, name: str = "", json: bool = False) -> None:
     _finish(desk, conclude(desk, *follow(desk, desk.pick(name))))
 
 
-@task(help={"why": "reason, for the ledger", "rung": RUNG, "name": NAME}, auto_shortflags=False)
+@task(help={"why": "Reason; the ledger keeps it.", "rung": RUNG, "name": NAME}, auto_shortflags=False)
 def approve(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
     """Approve a promotion that waits for approval; who and why are recorded."""
     from stepladder.promotion.approval import decide
@@ -65,7 +65,7 @@ def approve(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
     desk.console.line(f"approved {question.rung} as {question.decided_by}; watch it: `inv promote.watch`")
 
 
-@task(help={"why": "reason, for the ledger", "rung": RUNG, "name": NAME}, auto_shortflags=False)
+@task(help={"why": "Reason; the ledger keeps it.", "rung": RUNG, "name": NAME}, auto_shortflags=False)
 def reject(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
     """Reject a promotion that waits for approval, before anything moves; who and why are recorded."""
     from stepladder.promotion.approval import decide
@@ -75,16 +75,16 @@ def reject(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
     desk.console.line(f"rejected {question.rung} as {question.decided_by}")
 
 
-@task(help={"why": "reason, for the record", "name": NAME, "json": JSON}, auto_shortflags=False)
+@task(help={"why": "Reason; the ledger keeps it.", "name": NAME, "json": JSON}, auto_shortflags=False)
 def stop(c: Any, why: str = "", name: str = "", json: bool = False) -> None:
-    """Stop a promotion and put back what it changed; exit 5 only when that failed."""
+    """Stop a promotion and roll back what it changed; exit 5 only when that failed."""
     from stepladder.commands.stop import stopped
 
     desk = _desk(c, "inv promote.stop", json)
     _finish(desk, stopped(desk, desk.pick(name, running=True), why))
 
 
-@task(help={"name": NAME, "detach": "start and return", "json": JSON}, auto_shortflags=False)
+@task(help={"name": NAME, "detach": "Start the promotion and return.", "json": JSON}, auto_shortflags=False)
 def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) -> None:
     """Resume a promotion that ended, where it was cut off or from the beginning."""
     from stepladder.commands.stop import redriven

@@ -9,13 +9,13 @@ from stepladder.collections.task import task
 
 @task(
     help={
-        "env": "environment to roll back",
-        "to": "release to return to; the last good one before the current by default",
-        "why": "reason, kept in the ledger and with the bad image",
-        "keep_image": "don't mark the image that is left, and don't ask",
-        "bad": "mark the image that is left as bad, and don't ask",
-        "dry_run": "print what would be done and change nothing",
-        "json": "print one JSON record",
+        "env": "Environment to roll back.",
+        "to": "Release to return to; default: the last good one before the current.",
+        "why": "Reason; the ledger and the bad mark keep it.",
+        "keep_image": "Keep the replaced image unmarked without asking.",
+        "bad": "Mark the replaced image bad without asking.",
+        "dry_run": "Print what would be done; change nothing.",
+        "json": "Print one JSON record.",
     },
     auto_shortflags=False,
 )
@@ -29,7 +29,7 @@ def rollback(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Return to the last good version, verified; ask on a terminal whether the image that is left is bad."""
+    """Return to the last good version and verify it; ask on a terminal whether the replaced image is bad."""
     from stepladder.commands.rollback import Rollback, is_bad
     from stepladder.releases.rung import opened
 

@@ -9,14 +9,14 @@ from stepladder.collections.task import task
 
 @task(
     help={
-        "env": "environment to test",
-        "version": "version to test instead of what the alias serves",
-        "json": "print one JSON record",
+        "env": "Environment to test.",
+        "version": "Version to test; default: what the alias serves.",
+        "json": "Print one JSON record.",
     },
     auto_shortflags=False,
 )
 def smoke(c: Any, env: str, version: str = "", json: bool = False) -> None:
-    """Run the smoke cases on what an environment serves; exit 1 when one fails. Nothing is released or recorded."""
+    """Run the smoke cases on what an environment serves; exit 1 when one fails; release and record nothing."""
     from stepladder.releases import live_smoke
     from stepladder.releases.rung import opened
 

@@ -10,11 +10,11 @@ from stepladder.collections.task import task
 @task(
     default=True,
     reads_only=True,
-    help={"env": "one environment; every rung by default", "json": "print one JSON document"},
+    help={"env": "Environment to show; default: every rung.", "json": "Print one JSON document."},
     auto_shortflags=False,
 )
 def show(c: Any, env: str = "", json: bool = False) -> None:
-    """Show what each rung serves: version, digest, commit, age, weight, health, what is in flight."""
+    """Show what each rung serves: version, digest, commit, age, weight, health, deployments in flight."""
     import time
 
     from stepladder.commands import status

@@ -6,10 +6,10 @@ from typing import Any
 
 from stepladder.collections.task import task
 
-ENV = "environment whose root it is"
-ROOT = "Terraform root: foundation (once), service (per environment) or delivery (promotion)"
-JSON = "print one JSON document"
-WAIT = "seconds to wait for somebody else's state lock"
+ENV = "Environment of the root."
+ROOT = "Terraform root: foundation (once), service (per environment) or delivery (promotion)."
+JSON = "Print one JSON document."
+WAIT = "Seconds to wait for somebody else's state lock."
 
 
 @task(help={"env": ENV, "root": ROOT}, auto_shortflags=False)
@@ -29,8 +29,8 @@ def init(c: Any, env: str, root: str = "service") -> None:
     help={
         "env": ENV,
         "root": ROOT,
-        "image": "image by digest, for a function that doesn't exist yet",
-        "lock": "take the state lock (default); --no-lock for a role that may only read",
+        "image": "Image by digest, for a function that doesn't exist yet.",
+        "lock": "Take the state lock (default); --no-lock for a role that may only read.",
         "lock_timeout": WAIT,
         "json": JSON,
     },
@@ -45,7 +45,7 @@ def plan(
     lock_timeout: int = 60,
     json: bool = False,
 ) -> None:
-    """Save a plan with its manifest and show what it would do, or that nothing is deployed yet; change nothing."""
+    """Save a plan with its manifest and show what it would do; change nothing."""
     from stepladder.commands import infra
     from stepladder.releases.rung import opened
 
@@ -57,7 +57,7 @@ def plan(
     help={
         "env": ENV,
         "root": ROOT,
-        "allow_destroy": "let the plan destroy or replace what holds data or callers",
+        "allow_destroy": "Allow the plan to destroy or replace what holds data or has callers.",
         "lock_timeout": WAIT,
         "json": JSON,
     },
@@ -92,9 +92,9 @@ def output(c: Any, env: str, root: str = "service", json: bool = False) -> None:
     infra.outputs(rung.console, terraform.outputs(rung.settings, env, root, aws=rung.aws))
 
 
-@task(help={"env": ENV, "root": ROOT, "id": "id of the lock, as the error that met it says"}, auto_shortflags=False)
+@task(help={"env": ENV, "root": ROOT, "id": "Id of the lock, as the error shows it."}, auto_shortflags=False)
 def unlock(c: Any, env: str, id: str, root: str = "service") -> None:  # noqa: A002 - it is the flag's name
-    """Take a state lock away from a run that is dead for certain."""
+    """Remove a state lock whose run is dead for certain."""
     from stepladder import terraform
     from stepladder.releases.rung import opened
 
