@@ -32,7 +32,9 @@ def scaffold(stage: Stage) -> None:
     }
     file = stage.work / "answers.json"
     file.write_text(json.dumps(answers, indent=2))
-    stage.type(f"new --no-input --answers {shlex.quote(str(file))} --output {shlex.quote(str(stage.work))}", quiet=True)
+    stage.type(
+        f"new --no-input --answers {shlex.quote(str(file))} --output {shlex.quote(str(stage.work))}", hidden=True
+    )
     stage.folder = stage.work / PROJECT
     for line in _tree(stage.folder):
         stage.say(line)
@@ -42,7 +44,7 @@ def scaffold(stage: Stage) -> None:
 def cloud(stage: Stage) -> None:
     """Start the local cloud and point the rest of the demo at it."""
     stage.type("local.up --port 0")
-    exports = stage.type(f"local.env --account {ACCOUNT} --region {REGION}", quiet=True)
+    exports = stage.type(f"local.env --account {ACCOUNT} --region {REGION}", hidden=True)
     for line in exports.splitlines():
         verb, *words = shlex.split(line)
         if verb == "export":
@@ -95,7 +97,7 @@ def call(stage: Stage, environment: str = "staging") -> None:
     path = stage.folder / ".stepladder" / "ada.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(event))
-    answered = stage.type(f"function.invoke --env {environment} --event {path.relative_to(stage.folder)}", quiet=True)
+    answered = stage.type(f"function.invoke --env {environment} --event {path.relative_to(stage.folder)}", hidden=True)
     answer = json.loads(answered)
     stage.say(f"{answer['statusCode']}  {answer['body']}")
 

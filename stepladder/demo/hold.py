@@ -50,7 +50,7 @@ class Hold:
         self._stop.set()
         self._thread.join(_ALARMED)
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Say how the canary went, as far as visitors know."""
         return f"{self._how} (of {self._seen.calls} calls in that minute {self._seen.met} met it)"
 

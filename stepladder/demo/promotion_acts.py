@@ -30,8 +30,8 @@ def canary(stage: Stage) -> None:
     stage.type("deploy --env staging")
     hasten(stage)
     with Visitor(production_url(stage), stage.env, lambda answer: "good evening" in answer.body) as visitor:
-        promote(stage, visitor.told)
-    stage.say(visitor.told())
+        promote(stage, visitor.summary)
+    stage.say(visitor.summary())
     stage.type("status")
 
 
@@ -48,9 +48,9 @@ def broken(stage: Stage) -> None:
         Visitor(production_url(stage), stage.env, lambda answer: answer.status == FUNCTION_FAILED) as visitor,
         Hold(cloud, visitor, canary_is_over(stage), SPEED) as hold,
     ):
-        promote(stage, lambda: f"{visitor.told()}; {hold.told()}", expect=ExitCode.ROLLED_BACK)
+        promote(stage, lambda: f"{visitor.summary()}; {hold.summary()}", expect=ExitCode.ROLLED_BACK)
         stage.say(f"exit code {ExitCode.ROLLED_BACK:d}: rolled back, and verified to be where it began")
-    stage.say(f"{visitor.told()}, all while the canary had a tenth of the traffic")
+    stage.say(f"{visitor.summary()}, all while the canary had a tenth of the traffic")
     stage.type("status")
     stage.type("ledger --env production")
 
@@ -84,15 +84,15 @@ def _end(stage: Stage) -> str:
     """Return how the newest promotion ended, as its own record has it."""
     done = stage.run("promote.watch --json")
     try:
-        told = json.loads(done.out)
+        record = json.loads(done.out)
     except ValueError:
         return "nothing more is known of the promotion"
-    targets = ", ".join(f"{t.get('environment')} {t.get('outcome')}" for t in told.get("targets", ()))
-    return f"the promotion's own end: {told.get('outcome')} ({targets}){_cause(told)}"
+    targets = ", ".join(f"{t.get('environment')} {t.get('outcome')}" for t in record.get("targets", ()))
+    return f"the promotion's own end: {record.get('outcome')} ({targets}){_cause(record)}"
 
 
-def _cause(told: dict[str, Any]) -> str:
-    return f": {told['error']}" if told.get("error") else ""
+def _cause(record: dict[str, Any]) -> str:
+    return f": {record['error']}" if record.get("error") else ""
 
 
 def edit(stage: Stage, old: str, new: str) -> None:

@@ -50,13 +50,13 @@ class Stage:
     folder: Path
     env: dict[str, str] = field(default_factory=dict)
 
-    def type(self, command: str, *, quiet: bool = False, expect: ExitCode = ExitCode.OK) -> str:
-        """Type an `inv` command and return what it printed as data; `quiet` keeps its output from the screen.
+    def type(self, command: str, *, hidden: bool = False, expect: ExitCode = ExitCode.OK) -> str:
+        """Type an `inv` command and return what it printed as data; `hidden` keeps its output from the screen.
 
         Another exit code than the one that the story expects ends the demo.
         """
         self.echo(f"inv {command}")
-        done = self.run(command, attached=not quiet)
+        done = self.run(command, attached=not hidden)
         if done.code == ExitCode.INTERRUPTED:
             raise KeyboardInterrupt
         if done.code != expect:

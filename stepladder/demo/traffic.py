@@ -85,7 +85,7 @@ class Visitor:
         """What was seen so far."""
         return self._count
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Say what was seen so far."""
         seen = self._count
         came = f"{_PEOPLE} visitors called production {seen.calls} times"
