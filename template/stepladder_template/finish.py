@@ -77,12 +77,12 @@ def tree_hash(folder: Path) -> str:
 
 def _origin(source: Source, answers: Mapping[str, Any]) -> dict[str, Any]:
     """Return where the project came from, in cruft's format."""
-    asked = {key: answers[key] for key in sorted(answers) if not key.startswith("_")}
+    context = {key: answers[key] for key in sorted(answers) if not key.startswith("_")}
     return {
         "template": source.template,
         "commit": source.commit,
         "checkout": source.checkout,
-        "context": {"cookiecutter": {**asked, "_template": source.template}},
+        "context": {"cookiecutter": {**context, "_template": source.template}},
         "directory": "template",
     }
 
