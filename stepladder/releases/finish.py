@@ -1,4 +1,7 @@
-"""The end of every release and every rollback: move the alias, verify, write it down; or write down how it failed."""
+"""The entry of every release and every rollback, from its beginning to its end.
+
+The end is: move the alias, verify, write it down; or write down how it failed.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,50 @@ from stepladder.core.errors import (
     RolledBackError,
     StepladderError,
 )
+from stepladder.core.process_identity import release_id
 from stepladder.ledger import schema
 from stepladder.ledger.schema import Bad, Current, ReleaseEntry
 from stepladder.releases import move_alias
 from stepladder.releases.cut_off import Pending
 from stepladder.releases.rung import Rung, uninterrupted
+
+
+def begun(  # noqa: PLR0913 - each is an attribute of the entry
+    rung: Rung,
+    kind: str,
+    *,
+    after: str,
+    digest: str,
+    git_commit: str,
+    input_key: str,
+    previous_version: str,
+    version: str = "",
+    cause: str = "",
+    plan_id: str = "",
+    skipped_ladder: str = "",
+) -> ReleaseEntry:
+    """Return the entry of a release that begins now; it has failed until `go_live` says otherwise.
+
+    `after` is the id of the release that is live, behind which the new id sorts.
+    """
+    now = rung.clock.now()
+    return ReleaseEntry(
+        release_id=release_id(now, after),
+        environment=rung.environment,
+        kind=kind,
+        version=version,
+        previous_version=previous_version,
+        digest=digest,
+        git_commit=git_commit,
+        requested_by=rung.requested_by,
+        result=schema.FAILED,
+        started_at=stamp(now),
+        ended_at="",
+        cause=cause,
+        plan_id=plan_id,
+        input_key=input_key,
+        skipped_ladder=skipped_ladder,
+    )
 
 
 def go_live(

@@ -14,10 +14,7 @@ from dataclasses import dataclass, replace
 from stepladder.aws_lambda.alias import PRECONDITION, Alias
 from stepladder.aws_lambda.lambda_function import LATEST, FunctionState
 from stepladder.core.aws import error_code
-from stepladder.core.clock import stamp
 from stepladder.core.errors import RefusedError, StepladderError
-from stepladder.core.process_identity import release_id
-from stepladder.ledger import schema
 from stepladder.ledger.schema import ReleaseEntry
 from stepladder.ledger.table import description, short
 from stepladder.releases import finish
@@ -63,19 +60,13 @@ def release(
     `RolledBackError` when the alias was put back, `RollbackFailedError` when that failed. However it ends, the ledger
     has an entry and the lock is given back, unless the process is killed; then the next run goes on from there.
     """
-    now = rung.clock.now()
-    entry = ReleaseEntry(
-        release_id=release_id(now, target.after),
-        environment=rung.environment,
-        kind=target.kind,
-        version="",
+    entry = finish.begun(
+        rung,
+        target.kind,
+        after=target.after,
         previous_version="" if alias.version == LATEST else alias.version,
         digest=target.digest,
         git_commit=target.git_commit,
-        requested_by=rung.requested_by,
-        result=schema.FAILED,
-        started_at=stamp(now),
-        ended_at="",
         plan_id=target.plan_id,
         input_key=target.input_key,
         cause="" if cases else UNTESTED,

@@ -10,7 +10,6 @@ from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.clock import stamp
 from stepladder.core.errors import StepladderError
-from stepladder.core.process_identity import release_id
 from stepladder.ledger import schema
 from stepladder.ledger.schema import Bad, Holder, ReleaseEntry
 from stepladder.releases import cut_off, finish
@@ -97,20 +96,15 @@ class RollbackActs:
         return self.plan.found.ledger.current.release_id if self.plan.found.ledger.current else ""
 
     def _begun(self, *, after: str) -> ReleaseEntry:
-        rung, target, report = self.rung, self.plan.target, self.plan.report
-        now = rung.clock.now()
-        return ReleaseEntry(
-            release_id=release_id(now, after),
-            environment=rung.environment,
-            kind=schema.ROLLBACK,
+        target = self.plan.target
+        return finish.begun(
+            self.rung,
+            schema.ROLLBACK,
+            after=after,
             version=target.version,
-            previous_version=report.previous_version,
+            previous_version=self.plan.report.previous_version,
             digest=target.digest,
             git_commit=target.git_commit,
-            requested_by=rung.requested_by,
-            result=schema.FAILED,
-            started_at=stamp(now),
-            ended_at="",
             cause=self.why,
             input_key=target.input_key,
         )
