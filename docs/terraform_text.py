@@ -163,6 +163,10 @@ def role(text: str, pieces: Iterable[str]) -> str:
     """Return role.tf with the statements that the kinds' role.tf add to the function's own policy."""
     inner = [piece.partition("{\n")[2].removesuffix("}\n") for piece in pieces if piece]
     head, end, tail = _STATEMENT.sub("", text).partition(STATEMENTS_END)
+    if not end:
+        raise LookupError(
+            f"role.tf has no line that begins with {STATEMENTS_END!r}, before which the kinds' statements go"
+        )
     return head + "".join(f"{statement}\n" for statement in inner) + end + tail
 
 
