@@ -471,7 +471,7 @@ def test_a_digest_that_was_marked_bad_is_refused_at_the_door(make_project, befor
     plain.ledger().mark_bad(digest, Bad("today", "ann", "leaks"))
     ended = plain.promote()
     assert ended.code == 4
-    assert "marked bad by ann: leaks" in ended.message
+    assert "marked bad by ann at today: leaks" in ended.message
     was.check_unmoved()
     assert plain.promote(force=True).code == 0
 
