@@ -84,7 +84,6 @@ def shell(tmp_path_factory):
             verb, *words = shlex.split(line)
             if verb == "export":
                 project.env |= dict(word.split("=", 1) for word in words)
-        project.inv("deploy --env staging")
         yield project
     finally:
         daemon.down(project.folder / FOLDER)
@@ -97,7 +96,6 @@ def calls(shell, method="GET"):
 
 
 def test_an_account_that_has_nothing_yet_gets_all_that_a_release_needs(shell):
-    shell.edit(lambda text: text + "\n# never deployed\n")
     digest = shell.record("deploy --env staging")["digest"]
     promoted = shell.inv("promote")
     planned, _, applied = promoted.stderr.partition("foundation   production: ")
