@@ -26,8 +26,8 @@ _DEADLINE = 300.0
 class ProjectCheck:
     """One program that must exit 0, or one function that raises `StepladderError`.
 
-    `needs` names a tool without which the check is skipped, loudly. In CI (CI is set) a skipped check is a failed one,
-    unless it is `optional`. `success` is what a program's success means, in a few words.
+    `needs` names a tool without which the check is skipped, loudly. In CI (CI is set) a skipped check is a failed one.
+    `success` is what a program's success means, in a few words.
     """
 
     name: str
