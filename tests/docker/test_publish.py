@@ -111,7 +111,7 @@ def test_a_base_that_only_the_engine_has_is_used_as_it_is(publisher: Publisher, 
 
 def test_nothing_changed_means_nothing_built_or_pushed(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     first = publisher.prepare()
-    monkeypatch.setattr(pipeline, "_build_in_engine", lambda _job: pytest.fail("built"))
+    monkeypatch.setattr(pipeline, "_build", lambda *_: pytest.fail("built"))
     assert publisher.prepare() == first.__class__(**{**first.__dict__, "pushed": False})
     publisher.forget()  # another machine, or a fresh clone
     again = publisher.prepare()
