@@ -54,7 +54,7 @@ def conclude(desk: Desk, execution: Execution, judged: Verdict, *, how: str = "w
         _blame_infrastructure(desk, judged, failure)
         raise failure
     if execution.input.get("untested"):
-        desk.console.warn(f"{short(execution.input['digest'])} climbed {execution.input['untested']}")
+        desk.console.warn(f"{short(execution.input['digest'])} was promoted {execution.input['untested']}")
     closing.show_undo(desk, kept)
     closing.show_promoted(desk, execution, kept)
     return result
@@ -98,7 +98,7 @@ def _tell(desk: Desk, started: Started, found: Survey, applied: tuple[str, ...])
     for name in found.first if started.how == "started" else ():
         made = "was created" if name in applied else "has a service"
         desk.console.line(f"{name} {made} and was never released: its first release goes live at once, with no canary")
-    verb = {"started": "climbing", "joined": "joined the climb of"}[started.how]
+    verb = {"started": "promoting", "joined": "joined the promotion of"}[started.how]
     name = started.execution.name
     desk.console.line(f"{verb} {short(release.digest)} ({shown_commit(release.git_commit)}): {rungs}  [{name}]")
     show_link(desk, started.execution.arn)

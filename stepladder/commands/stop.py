@@ -25,7 +25,7 @@ def stopped(desk: Desk, execution: Execution, why: str) -> dict[str, Any]:
         "rolled_back": "rolled back, and verified",
         "refused": "nothing had moved",
     }
-    desk.console.line(f"climb {ended.name} is stopped: {endings.get(judged.outcome, judged.outcome)}")
+    desk.console.line(f"promotion {ended.name} is stopped: {endings.get(judged.outcome, judged.outcome)}")
     return result
 
 
@@ -33,7 +33,7 @@ def redriven(desk: Desk, execution: Execution, *, detach: bool) -> dict[str, Any
     """Take a climb up and report it as `inv promote` does."""
     again = stop.redrive(desk, execution)
     verb = "goes on" if again.arn == execution.arn else "starts again"
-    desk.console.line(f"the climb {verb}: {again.name}")
+    desk.console.line(f"the promotion {verb}: {again.name}")
     promote.show_link(desk, again.arn)
     if detach:
         return promote.record(again, None, "redriven", again.input["digest"])

@@ -56,7 +56,7 @@ _PHRASES = {
     "Restored": "put back",
     "Rollback": "rolling back",
     "StaysUnchanged": "unchanged",
-    "StartChild": "starting its climb there",
+    "StartChild": "starting its child execution",
     "Succeeded": "released",
     "TestVersion": "testing the version",
     "Unchanged": "unchanged",

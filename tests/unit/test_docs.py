@@ -11,6 +11,7 @@ import pytest
 import tasks
 from stepladder.collections import namespace
 from stepladder.core.errors import ExitCode
+from stepladder.promotion import render
 from stepladder.settings.load import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -197,3 +198,16 @@ def test_where_a_change_goes_is_said_for_each_kind_and_true():
     assert set(rows) == set(FIRST_FILES)
     for change, file in rows.items():
         assert FIRST_FILES[change] in (ROOT / file).read_text("utf-8"), f"{change}: {file}"
+
+
+def test_both_pictures_show_the_same_promotion_and_phases_that_the_code_names():
+    light, dark = (
+        re.sub(r"#[0-9a-f]{6}", "", (ROOT / "docs" / "pictures" / f"promotion-{theme}.svg").read_text("utf-8"))
+        for theme in ("light", "dark")
+    )
+    assert light == dark
+    assert light.count("<svg") == 1
+    known = {*render._SHORT, *render._SHORT.values()}
+    for line in re.findall(r">([a-z ]+ \d+ (?:s|min)[^<]*)<", light):
+        if not line.startswith(("under way", "promoted")):
+            assert {re.sub(r" \d.*", "", part) for part in line.split(", ")} <= known, line
