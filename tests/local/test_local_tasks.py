@@ -80,7 +80,7 @@ def test_an_optional_value_takes_no_flag_for_itself(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
     assert "Show how fast" in inv(tmp_path, "local.speed", "--help").stdout
     text = " ".join(inv(tmp_path, "--help", "local.up").stdout.split())
-    assert "60 lets a canary of 5 minutes take 5 seconds" in text
+    assert "with 60 a canary of 5 minutes takes 5 seconds" in text
 
 
 def test_a_project_acts_as_the_account_and_region_of_its_lowest_rung(tmp_path: Path) -> None:
