@@ -84,7 +84,7 @@ EXIT_CODES = {
     ExitCode.BAD_INPUT: "bad input: settings, arguments, template answers",
     ExitCode.ROLLED_BACK: "rolled back, and verified to be where it began",
     ExitCode.REFUSED: "refused before anything moved",
-    ExitCode.ROLLBACK_FAILED: "the rollback failed: a person must look now",
+    ExitCode.ROLLBACK_FAILED: "the rollback failed: a person must act now",
     ExitCode.NOT_READY: "not ready: a tool is missing, credentials don't work, AWS or the local cloud doesn't answer; "
     "a release that ends so, as when a smoke case's answer was lost, has moved no alias",
     ExitCode.LOCKED: "locked by somebody else",

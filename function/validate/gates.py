@@ -69,9 +69,13 @@ def alias_can_take_both(change: Change) -> None:
     if latest.get("PackageType") != "Image":
         raise RefusedError(f"{function} is no image function")
     if latest["Role"] != served["Role"]:
-        raise RefusedError(f"the execution role of {function} has changed: an alias can't weigh versions of two roles")
+        raise RefusedError(
+            f"the execution role of {function} has changed: an alias can't split traffic between versions of two roles"
+        )
     if (latest.get("DeadLetterConfig") or {}) != (served.get("DeadLetterConfig") or {}):
-        raise RefusedError(f"the dead-letter queue of {function} has changed: an alias can't weigh such versions")
+        raise RefusedError(
+            f"the dead-letter queue of {function} has changed: an alias can't split traffic between such versions"
+        )
 
 
 def configuration_is_terraforms(change: Change) -> None:

@@ -97,7 +97,7 @@ def changed(function: str, now: Alias | None, name: str = names.ALIAS) -> Refuse
     return RefusedError(
         f"alias {name} of {function} was changed by somebody else during this release and {serves}",
         kind="alias-changed",
-        hint="nothing was moved; look who did it (`inv status`), then run the same command again",
+        hint="nothing was moved; see what it serves with `inv status`, then run the same command again",
     )
 
 

@@ -89,7 +89,7 @@ def _bad_variable(error: BaseException, scopes: list[dict[str, Any]]) -> Steplad
     allowed = "nothing: a list can only stand in invoke.yaml" if isinstance(old, list) else "a number"
     problem = f"{name} is {value!r}; allowed: {allowed}"
     return BadInputError(
-        "the settings are not valid", kind="bad-settings", hint=f"mend or unset {name}", problems=(problem,)
+        "the settings are not valid", kind="bad-settings", hint=f"fix or unset {name}", problems=(problem,)
     )
 
 
@@ -119,9 +119,9 @@ def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType 
     console.line()
     console.error(
         StepladderError(
-            f"nobody expected this {kind.__name__}",
+            f"unexpected {kind.__name__}: this is a bug in stepladder",
             kind="unexpected",
-            hint="its traceback stands above; if it isn't from your own tasks, it is a bug of stepladder",
+            hint="report it with the traceback above, unless the traceback ends in your own tasks",
         )
     )
     raise SystemExit(1)

@@ -76,7 +76,7 @@ class Program(invoke.Program):
                 hint=f"`{command} --help` says what it is",
             )
         return BadInputError(
-            message.strip(), kind="bad-arguments", hint="`inv --help` tells how tasks and flags are written"
+            message.strip(), kind="bad-arguments", hint="`inv --help` shows how tasks and flags are written"
         )
 
     def _no_flag(self, token: str, command: str, flags: Iterable[str]) -> BadInputError:

@@ -142,9 +142,7 @@ class Rollback:
         elif self.bad and report.differences:
             console.warn("both versions have the same image, so it is not marked bad")
         elif report.differences:
-            console.hint(
-                "the image is the same, the configuration isn't: mend it, or the next deploy releases it again"
-            )
+            console.hint("the image is the same, the configuration isn't: fix it, or the next deploy releases it again")
 
     def _judged(self, found: RollbackState, digest: str) -> str:
         """Return the digest to mark: nobody is asked where traffic or an alarm has judged it, or nobody can answer."""

@@ -200,7 +200,7 @@ def explain(error: Exception) -> StepladderError | None:
         return unusable
     if is_unreachable(error):
         return NotReadyError(
-            f"AWS can't be reached: {error}", kind="aws-unreachable", hint="look at the network and at AWS_ENDPOINT_URL"
+            f"AWS can't be reached: {error}", kind="aws-unreachable", hint="check the network and AWS_ENDPOINT_URL"
         )
     code = error_code(error)
     operation = getattr(error, "operation_name", "")

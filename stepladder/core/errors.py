@@ -17,7 +17,7 @@ class ExitCode(IntEnum):
     BAD_INPUT = 2  # settings, arguments, template answers
     ROLLED_BACK = 3  # the release failed and the rung is verified to be where it began
     REFUSED = 4  # nothing has moved: a check said no
-    ROLLBACK_FAILED = 5  # a person must look now
+    ROLLBACK_FAILED = 5  # a person must act now
     NOT_READY = 6  # a tool or the local cloud is missing
     LOCKED = 7  # somebody else is at work on the same environment
     INTERRUPTED = 130

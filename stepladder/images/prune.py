@@ -134,7 +134,7 @@ class Prune:
             raise StepladderError(
                 f"images were released while they were being deleted: {', '.join(lost)}",
                 kind="prune-incomplete",
-                hint="release another image where they serve (`inv status`) before Lambda looks for them again: "
+                hint="release another image where they serve (`inv status`) before Lambda pulls them again: "
                 f"for example `inv rollback --env {self.names.environment}`",
             )
         return doomed

@@ -44,7 +44,7 @@ def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bo
     if not asked:
         known = [question.rung for question in all_asked] or desk.rung.settings.ladder_environments
         raise BadInputError(
-            f"climb {execution.name} waits for no approval{f' of {rung}' if rung else ''}",
+            f"promotion {execution.name} waits for no approval{f' of {rung}' if rung else ''}",
             kind="approval",
             hint=(rung not in known and did_you_mean(rung, known)) or "`inv promote.watch` shows where it is",
         )
@@ -62,7 +62,7 @@ def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bo
         raise RefusedError(
             f"{question.rung} was {now.decision} by {now.decided_by} before: {now.why or 'no reason given'}",
             kind="approval",
-            hint="`inv promote.watch` shows where the climb is",
+            hint="`inv promote.watch` shows where the promotion is",
         )
     sent = 0
 
@@ -78,9 +78,9 @@ def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bo
             raise
         if is_new and sent + _repeats(error) == 1:  # sent again, the token may be gone because the first one counted
             raise RefusedError(
-                f"climb {execution.name} no longer waits: the question was withdrawn or its time was up",
+                f"promotion {execution.name} no longer waits: the question was withdrawn or its time was up",
                 kind="approval",
-                hint="`inv promote.watch` shows how it went on; `inv promote` starts a new climb",
+                hint="`inv promote.watch` shows how it went on; `inv promote` starts a new promotion",
             ) from error
     return now
 

@@ -148,14 +148,14 @@ class Desk:
             found = self.describe(name if name.startswith("arn:") else self.execution_arn(name))
             if not found:
                 raise BadInputError(
-                    f"there is no climb {name!r}", kind="no-promotion", hint="`inv promote.watch` shows the newest"
+                    f"there is no promotion {name!r}", kind="no-promotion", hint="`inv promote.watch` shows the newest"
                 )
         else:
             listed = self.executions("RUNNING" if running else "", limit=20)
             found = self.describe(listed[0]["executionArn"]) if listed else None
         if not found or (running and not found.is_running):
             raise BadInputError(
-                f"climb {name} has ended" if name else "no climb is under way",
+                f"promotion {name} has ended" if name else "no promotion is under way",
                 kind="no-promotion",
                 hint="`inv promote` starts one" if not name else "`inv promote.watch` shows how it went",
             )

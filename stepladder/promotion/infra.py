@@ -179,7 +179,7 @@ def _check_destroys(works: list[Work], digest: str) -> None:
     raise RefusedError(
         f"nothing was applied, since plans would destroy what holds data or callers: {what}",
         kind="plan-destroys",
-        hint=f"look at it: {look}; when it is meant: "
+        hint=f"read it: {look}; when it is meant: "
         f"`inv tf.apply --env {environment} --root {root} --allow-destroy`, then `inv promote` again",
     )
 

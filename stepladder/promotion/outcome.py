@@ -74,7 +74,7 @@ def free_locks(desk: Desk, execution: Execution) -> None:
     except Exception as error:
         if not error_code(error):
             raise
-        desk.console.warn(f"whether the promotion gave its locks back can't be told ({error_code(error)})")
+        desk.console.warn(f"whether the promotion gave its locks back can't be seen ({error_code(error)})")
 
 
 def failure(desk: Desk, execution: Execution, verdict: Verdict) -> StepladderError | None:
@@ -87,20 +87,20 @@ def failure(desk: Desk, execution: Execution, verdict: Verdict) -> StepladderErr
         back = "every target of the rung is verified to serve what it did before"
         if kept:  # its release was recorded before another's failed at that
             back = f"{', '.join(kept)} keeps the release; every other target of the rung serves what it did before"
-        return RolledBackError(f"the climb was rolled back: {verdict.cause}", hint=f"{back}; {watch}")
+        return RolledBackError(f"the promotion was rolled back: {verdict.cause}", hint=f"{back}; {watch}")
     if verdict.outcome == "rollback_failed":
         return RollbackFailedError(
-            f"the climb failed and so did its rollback: {verdict.cause}",
-            hint=f"look now{_at(desk, execution)}; {_by_hand(verdict)}",
+            f"the promotion failed and so did its rollback: {verdict.cause}",
+            hint=f"act now{_at(desk, execution)}; {_by_hand(verdict)}",
         )
     if verdict.is_locked:
         return LockedError(
-            f"the climb was refused before any traffic moved: {verdict.cause}",
+            f"the promotion was refused before any traffic moved: {verdict.cause}",
             kind="promotion-refused",
             hint=f"run `inv promote` again when that has ended; {watch}",
         )
     return RefusedError(
-        f"the climb was refused before any traffic moved: {verdict.cause}",
+        f"the promotion was refused before any traffic moved: {verdict.cause}",
         kind="promotion-refused",
         hint=f"fix that, then run `inv promote` again; {watch}",
     )

@@ -181,7 +181,7 @@ def _start(desk: Desk, release: PromotionRequest, base: str, attempt: int) -> St
         if found and (how == "started" or found.is_running):
             return Started(how, release, found)
     raise StepladderError(
-        f"{_ATTEMPTS} climbs of {base} have ended already",
+        f"{_ATTEMPTS} promotions of {base} have ended already",
         kind="promotion-refused",
         hint="see what runs where: `inv status`",
     )
@@ -195,7 +195,7 @@ def _running(listed: list[dict[str, Any]], base: str) -> str:
             return str(execution["executionArn"])
     for execution in running:
         raise LockedError(
-            f"another climb is under way: {execution['name']}",
+            f"another promotion is under way: {execution['name']}",
             kind="promotion-under-way",
             hint="watch it with `inv promote.watch`, or stop it with `inv promote.stop`",
         )
@@ -268,7 +268,7 @@ def _runs_now(rung: Rung, lowest: str) -> Subject:
     state = LambdaFunction(rung.lambda_client, function, clock=rung.clock).read(alias.version)
     if state is None or not state.digest:
         raise RefusedError(
-            f"version {alias.version} of {function} has no image", kind="image-missing", hint="only images climb"
+            f"version {alias.version} of {function} has no image", kind="image-missing", hint="only images are promoted"
         )
     current = rung.ledger.snapshot(lowest).current
     input_key = current.input_key if current and current.digest == state.digest else ""

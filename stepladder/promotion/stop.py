@@ -93,7 +93,7 @@ def redrive(desk: Desk, execution: Execution) -> Execution:
     """
     if execution.is_running or execution.status == "SUCCEEDED":
         raise BadInputError(
-            f"climb {execution.name} {'is under way' if execution.is_running else 'has succeeded'}",
+            f"promotion {execution.name} {'is under way' if execution.is_running else 'has succeeded'}",
             kind="no-promotion",
             hint="`inv promote.watch` shows it",
         )

@@ -32,7 +32,7 @@ def watch(desk: Desk, execution: Execution) -> tuple[Execution, Verdict]:
     except KeyboardInterrupt:
         picture.close()
         raise InterruptedRunError(
-            f"stopped watching; climb {execution.name} goes on",
+            f"stopped watching; promotion {execution.name} goes on",
             hint="watch it again with `inv promote.watch`, or stop it with `inv promote.stop`",
         ) from None
     finally:
@@ -40,7 +40,7 @@ def watch(desk: Desk, execution: Execution) -> tuple[Execution, Verdict]:
     ended = desk.describe(execution.arn)
     if ended is None:
         raise StepladderError(
-            f"climb {execution.name} is gone from Step Functions", kind="no-promotion", hint="look at the ledger"
+            f"promotion {execution.name} is gone from Step Functions", kind="no-promotion", hint="see the ledger"
         )
     outcome.free_locks(desk, ended)
     return ended, outcome.judge(desk, ended)
@@ -66,9 +66,9 @@ def _follow(desk: Desk, execution: Execution, view: View, picture: Drawing) -> N
             lost_since = lost_since or clock.monotonic()
             if clock.monotonic() - lost_since > _LOST:
                 raise StepladderError(
-                    f"the connection was lost while watching; climb {execution.name} goes on",
+                    f"the connection was lost while watching; promotion {execution.name} goes on",
                     kind="aws-unreachable",
-                    hint="take it up again with `inv promote.watch`",
+                    hint="resume watching with `inv promote.watch`",
                 ) from error
             view.note, news = "the connection is lost, trying again", False
         picture.update(view)

@@ -162,7 +162,7 @@ def _served(other: Rung, alias: Alias) -> FunctionState | None:
     state = other.function.read(alias.version)
     if state is None or not state.digest:
         raise RefusedError(
-            f"version {alias.version} of {other.names.function} doesn't tell its image",
+            f"version {alias.version} of {other.names.function} doesn't name its image",
             kind="image-missing",
             hint=f"release one on {other.environment}: `inv deploy --env {other.environment}`",
         )

@@ -91,13 +91,13 @@ def _put_back(rung: Rung, before: Alias, moved: Alias, problem: str) -> None:
         raise _failed(rung, f"{problem}, and neither is its return to {before.version}")
     raise RolledBackError(
         f"{problem}; it serves version {before.version} again, verified",
-        hint="somebody else may be moving it; look at `inv status`, then run the same command again",
+        hint="somebody else may be moving it; run `inv status`, then run the same command again",
     )
 
 
 def _failed(rung: Rung, problem: str) -> RollbackFailedError:
     return RollbackFailedError(
-        problem, hint=f"look now: `inv status --env {rung.environment}`; then `inv rollback --env {rung.environment}`"
+        problem, hint=f"run now: `inv status --env {rung.environment}`; then `inv rollback --env {rung.environment}`"
     )
 
 

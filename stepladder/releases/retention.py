@@ -27,7 +27,7 @@ def images(rung: Rung, keep: int) -> Mapping[str, str]:
 
     `served`: an alias or $LATEST has it. `released`: one of the last `keep` good releases of an environment.
     `published`: one of the newest `keep` versions has it. Raises `RefusedError` when the credentials are another
-    account's, or a version doesn't tell its image.
+    account's, or a version doesn't name its image.
     """
     rung.check_account(rung.aws.account())
     reasons: dict[str, str] = {}
@@ -86,9 +86,9 @@ def _of_function(function: LambdaFunction, keep: int) -> Iterator[tuple[str, str
 def _digest(function: LambdaFunction, version: str, state: FunctionState) -> str:
     if not state.digest:
         raise RefusedError(
-            f"version {version} of {function.name} doesn't tell its image",
+            f"version {version} of {function.name} doesn't name its image",
             kind="image-missing",
-            hint="no image is deleted on a guess",
+            hint="no image was deleted",
         )
     return state.digest
 

@@ -53,7 +53,7 @@ class RollbackActs:
                 raise StepladderError(
                     f"deployment {active} was still under way {STOP_DEADLINE:.0f} s after it was stopped",
                     kind="deployment-under-way",
-                    hint="the alias was not touched; look at it in CodeDeploy, then run the same command again",
+                    hint="the alias was not touched; check it in CodeDeploy, then run the same command again",
                 )
             shown.done(f"{stopped} stopped")
 

@@ -109,7 +109,7 @@ class Targets:
         if version is None:
             gone = f"version {target.version} is gone"
         elif version.digest and version.digest != target.digest:
-            gone = f"version {target.version} has image {short(version.digest)}: the function was made anew since"
+            gone = f"version {target.version} has image {short(version.digest)}: the function was recreated since"
         elif not image:
             gone = f"image {short(target.digest)} is gone from ECR"
         if version is None or gone:

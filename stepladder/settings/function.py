@@ -91,7 +91,7 @@ class Alarms:
     topic_arns: tuple[str, ...] = setting(
         (),
         Texts(re.compile(r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[^:]+"), "ARNs of SNS topics", each="arn"),
-        "SNS topics that are told of every change of an alarm",
+        "SNS topics that get every change of an alarm",
     )
 
 
@@ -161,7 +161,7 @@ class FunctionSettings:
         ),
         description="When a release is bad, as CodeDeploy sees it: error rate (percent, judged from "
         "minimum_invocations a period on), p99 duration (0: four fifths of the timeout), throttled invocations a "
-        "period; each over `periods` periods of a minute. `topic_arns` are told of every change.",
+        "period; each over `periods` periods of a minute. `topic_arns` get every change.",
     )
 
     @property

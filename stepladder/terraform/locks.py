@@ -84,7 +84,7 @@ def unlock(runner: Runner, aws: Aws, lock_id: str) -> StateLock:
         raise RefusedError(
             f"the state of {runner.at.label} is locked under another id, by {lock}",
             kind="state-locked",
-            hint=f"look again whether that run is dead; then pass --id {lock.id}",
+            hint=f"make sure that that run is dead, then pass --id {lock.id}",
         )
     runner.run(["force-unlock", "-force", lock.id], timeout=300)
     return lock

@@ -60,7 +60,7 @@ def check(at: Root, changes: tuple[ResourceChange, ...], image_uri: str | None) 
     raise RefusedError(
         f"the plan of {at.label} would destroy what holds data or callers: {what}",
         kind="plan-destroys",
-        hint=f"look at it: `inv tf.plan {planned}`; when it is meant: `inv tf.apply {where} --allow-destroy`"
+        hint=f"read it: `inv tf.plan {planned}`; when it is meant: `inv tf.apply {where} --allow-destroy`"
         + _how_to_keep(at, lost),
     )
 

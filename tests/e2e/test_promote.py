@@ -131,7 +131,7 @@ def test_a_version_that_fails_behind_the_alias_is_rolled_back_with_exit_code_3(s
     shell.edit(lambda text: text + BROKEN)
     shell.inv("deploy --env staging")
     ended = shell.inv("promote", code=3)
-    assert "the climb was rolled back: production" in ended.stderr
+    assert "the promotion was rolled back: production" in ended.stderr
     assert "verified to serve what it did before" in ended.stderr
     statuses = json.loads(shell.inv("status --json").stdout)
     rows = {row["environment"]: row for row in (statuses if isinstance(statuses, list) else statuses["rungs"])}
@@ -142,4 +142,4 @@ def test_a_version_that_fails_behind_the_alias_is_rolled_back_with_exit_code_3(s
 
 def test_watching_an_ended_climb_tells_the_same_end(shell):
     assert "rolled back" in shell.inv("promote.watch", code=3).stderr
-    assert "no climb is under way" in shell.inv("promote.stop", code=2).stderr
+    assert "no promotion is under way" in shell.inv("promote.stop", code=2).stderr

@@ -278,7 +278,7 @@ class TestTwoAtOnce:
             canary.ship(unique(GOOD))
             second = canary.promote()
         assert second.code == 7
-        assert "another climb is under way" in second.message
+        assert "another promotion is under way" in second.message
         assert first.result().code == 0
         assert canary.digest() == digest
         was.check_quiet()

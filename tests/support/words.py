@@ -15,8 +15,6 @@ INSTEAD = {
     r"look (?:now|at|into|who|up|again)|looks? for|looked (?:at|for|up)": "check, read, poll, see",
     r"tell(?:s|ing)?|told": "say, print, report",
     r"the word of|gives? its word": "decision",
-    r"by itself, undone": "rolled back",
-    r"forge(?:s)?": "CI provider",
     r"nobody expected": "unexpected",
 }
 """What is not to be read, as a pattern, and the words to take."""

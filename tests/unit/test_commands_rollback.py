@@ -151,7 +151,7 @@ def test_a_target_whose_image_was_pruned_is_refused(harness: DeployHarness) -> N
 
 def test_a_version_number_of_a_function_that_was_made_anew_is_refused(harness: DeployHarness) -> None:
     harness.function.versions["2"]["ImageUri"] = harness.function.versions["1"]["ImageUri"]
-    with pytest.raises(RefusedError, match="was made anew"):
+    with pytest.raises(RefusedError, match="was recreated"):
         roll_back(harness)
 
 

@@ -88,9 +88,9 @@ def test_any_other_trouble_with_the_terminal_is_raised(streams):
 
 
 def test_an_error_shows_its_problems_and_its_hint(console, streams):
-    console.error(BadInputError("the settings are not valid", hint="mend them", problems=("one", "two")))
+    console.error(BadInputError("the settings are not valid", hint="fix them", problems=("one", "two")))
     assert (
-        streams[0].getvalue() == "error: the settings are not valid [bad-input]\n  - one\n  - two\n\nhint: mend them\n"
+        streams[0].getvalue() == "error: the settings are not valid [bad-input]\n  - one\n  - two\n\nhint: fix them\n"
     )
 
 

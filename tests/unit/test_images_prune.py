@@ -179,7 +179,7 @@ def test_nothing_is_deleted_with_another_accounts_credentials(harness: DeployHar
 
 def test_nothing_is_deleted_when_a_version_does_not_tell_its_image(harness: DeployHarness) -> None:
     harness.function.versions["7"]["ImageUri"] = "somewhere:latest"
-    with pytest.raises(RefusedError, match="version 7 of hello-staging doesn't tell its image"):
+    with pytest.raises(RefusedError, match="version 7 of hello-staging doesn't name its image"):
         prune(harness)
     assert left(harness) == set(MADE)
 

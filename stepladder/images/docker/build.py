@@ -214,7 +214,7 @@ def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]
         raise NotReadyError(
             "the container engine ended the build without an image",
             kind="engine-down",
-            hint="look into the engine's log",
+            hint="read the engine's log",
         )
     return built
 
@@ -244,7 +244,7 @@ def _explained(message: str, *, step: str = "", lines: tuple[str, ...] = ()) -> 
         return StepladderError(
             f"the image can't be built, {step} failed: {message}{output}",
             kind="build-failed",
-            hint="mend function/Dockerfile",
+            hint="fix function/Dockerfile",
         )
     return StepladderError(f"the container engine refused: {message}", kind="build-failed")
 

@@ -6,7 +6,7 @@ variable "account" {
 }
 
 variable "alarms" {
-  description = "When a release is bad, as CodeDeploy sees it: error rate (percent, judged from minimum_invocations a period on), p99 duration (0: four fifths of the timeout), throttled invocations a period; each over `periods` periods of a minute. `topic_arns` are told of every change."
+  description = "When a release is bad, as CodeDeploy sees it: error rate (percent, judged from minimum_invocations a period on), p99 duration (0: four fifths of the timeout), throttled invocations a period; each over `periods` periods of a minute. `topic_arns` get every change."
   type = object({
     error_rate_percent  = optional(number)
     latency_p99_ms      = optional(number)

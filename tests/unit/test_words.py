@@ -1,0 +1,47 @@
+"""What people read has the field's words: every message of the code, and the docs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from words import INSTEAD, PRIVATE
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = [path for package in ("stepladder", "localcloud") for path in sorted((ROOT / package).rglob("*.py"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES += [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent.name != "decisions"]
+PAGES += sorted((ROOT / "template").rglob("README.md"))
+PAGES.remove(ROOT / "docs" / "reference" / "errors.md")  # made of the messages
+CONSOLE = {"ask", "done", "error", "heading", "hint", "line", "note", "progress", "say", "skip", "step", "warn"}
+"""Methods whose texts are printed."""
+
+
+def _spoken(tree):
+    """Yield line and text of all that is printed: the arguments of errors and of the console, and every hint."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        values = [keyword.value for keyword in node.keywords if keyword.arg in {"hint", "problems"}]
+        if name.endswith("Error") or name in CONSOLE:
+            values += node.args
+        for value in values:
+            for part in ast.walk(value):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    yield part.lineno, part.value
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_message_has_a_private_word(path):
+    spoken = _spoken(ast.parse(path.read_text("utf-8")))
+    assert [f"{line}: {text}" for line, text in spoken if PRIVATE.search(text)] == [], f"instead: {INSTEAD}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_has_a_private_word(page):
+    text = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "", page.read_text("utf-8"), flags=re.DOTALL)
+    found = [line.strip() for line in text.splitlines() if PRIVATE.search(line)]
+    assert found == [], f"instead: {INSTEAD}"
