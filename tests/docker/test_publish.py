@@ -132,7 +132,7 @@ def test_a_colleague_who_was_faster_with_the_same_inputs_is_no_trouble(
 
 def test_a_tag_with_other_content_is_refused(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
     publisher.prepare()
-    monkeypatch.setattr("stepladder.images.revision.Revision.tag", lambda _self, _key: next(iter(publisher.tags)))
+    monkeypatch.setattr("stepladder.images.revision.SourceRevision.tag", lambda _self, _key: next(iter(publisher.tags)))
     publisher.write({"function/app/handler.py": project.HANDLER + "# changed\n"})
     with pytest.raises(RefusedError, match="exists with other content"):
         publisher.prepare()
@@ -152,7 +152,7 @@ def test_an_index_is_refused_with_the_flags_that_avoid_it(
     store, key = publisher.registry.store, publisher.registry.key()
     put = lambda *_a, **_k: store.put(key, index, OCI_INDEX, "moved", immutable=lambda _tag: False)  # noqa: E731
     monkeypatch.setattr("stepladder.images.docker.push.push", put)
-    monkeypatch.setattr("stepladder.images.revision.Revision.tag", lambda _self, _key: "moved")
+    monkeypatch.setattr("stepladder.images.revision.SourceRevision.tag", lambda _self, _key: "moved")
     with pytest.raises(RefusedError, match="image index") as caught:
         publisher.prepare()
     assert "--provenance=false" in caught.value.hint
