@@ -155,3 +155,12 @@ def test_a_missing_tool_skips_on_a_laptop_and_fails_in_ci(checkout: Checkout, mo
 def test_the_forms_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(BadInputError):
         suite.run_tests(tmp_path, quick=True, long=True)
+
+
+def test_every_file_that_is_spread_over_workers_is_there() -> None:
+    table = re.search(
+        r"^SPREAD = \{\n(.*?)^\}", (ROOT / "tests/conftest.py").read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    files = re.findall(r'"(tests/[\w/]+\.py)"', table[1]) if table else []
+    assert files
+    assert [file for file in files if not (ROOT / file).is_file()] == []
