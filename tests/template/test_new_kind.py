@@ -69,7 +69,7 @@ def test_the_settings_the_prompts_and_the_reference_know_it(checkout):
     assert declared["__prompts__"]["trigger"]["topic"] == "an SNS topic"
     reference = (checkout / "docs/reference/README.md").read_text()
     assert "| url, url-iam, sqs, schedule, topic, none |" in reference
-    assert "| url-iam, url, sqs, schedule, topic or none |" in reference
+    assert "url-iam, url, sqs, schedule, topic or none" in reference
     assert "what calls the function: a function URL open to everybody; " in reference
     assert "; an SNS topic; nothing (it is invoked directly) |" in reference
 
