@@ -30,6 +30,7 @@ from stepladder.settings.rules import Section, rule_of
 sys.path.insert(0, str(Path(__file__).parent))
 
 import cookiecutter_text
+import state_machine
 import terraform_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -318,6 +319,7 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "reference" / "errors.md": error_catalogue.page(),
         ROOT / "docs" / "decisions" / "README.md": decisions(),
         ROOT / "docs" / "reference" / "ledger.md": ledger(),
+        ROOT / "docs" / "concepts" / "state-machine.md": state_machine.page(ROOT),
         front: readme(front.read_text("utf-8")),
         ROOT / "template" / "stepladder_template" / "packages.txt": packages(),
         **cookiecutter_text.documents(ROOT),
