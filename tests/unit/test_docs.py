@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import re
 from pathlib import Path
 
@@ -211,3 +212,18 @@ def test_both_pictures_show_the_same_promotion_and_phases_that_the_code_names():
     for line in re.findall(r">([a-z ]+ \d+ (?:s|min)[^<]*)<", light):
         if not line.startswith(("under way", "promoted")):
             assert {re.sub(r" \d.*", "", part) for part in line.split(", ")} <= known, line
+
+
+def test_the_architecture_draws_every_room_and_only_imports_that_exist():
+    text = (ROOT / "docs" / "concepts" / "architecture.md").read_text("utf-8")
+    graph = re.sub(r'\[".*?"\]', "", text.split("```mermaid\n")[1].split("```")[0])
+    folders = {path.parent.name: path.parent for path in (ROOT / "stepladder").glob("*/__init__.py")}
+    folders["localcloud"] = ROOT / "localcloud"
+    names = {line: re.split(r" --> ", line.strip()) for line in graph.splitlines() if "-->" in line}
+    assert {name for chain in names.values() for name in chain} == set(folders)
+    for chain in names.values():
+        for upper, lower in itertools.pairwise(chain):
+            module = lower if lower == "localcloud" else rf"stepladder\.{lower}"
+            code = "\n".join(path.read_text("utf-8") for path in folders[upper].rglob("*.py"))
+            package = rf"from stepladder import .*\b{lower}\b"
+            assert re.search(rf"(from|import) {module}\b|{package}", code), f"{upper} doesn't import {lower}"
