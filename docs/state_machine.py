@@ -41,7 +41,7 @@ def sections(title: str, machine: State) -> Iterator[str]:
     yield f"## {title}\n\n```mermaid\n{diagram(machine)}```\n\n| state | type | purpose |\n|---|---|---|\n{rows}"
     for name, state in states.items():
         if "ItemProcessor" in state:
-            yield from sections(f"Each iteration of {name}", state["ItemProcessor"])
+            yield from sections(f"Each iteration of `{name}`", state["ItemProcessor"])
 
 
 def diagram(machine: State) -> str:
