@@ -1,1 +1,1 @@
-"""The climb: one image digest goes up the rungs. Start it, watch it, approve, stop."""
+"""Promotion: one image digest goes from rung to rung. Start it, watch it, approve it, stop it."""

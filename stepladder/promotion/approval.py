@@ -1,4 +1,4 @@
-"""Answer a climb that waits for a person: find the task token in the ledger, write who and why, tell Step Functions."""
+"""Answer a promotion that waits for a person: read the task token, write who and why, send it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def decide(desk: Desk, execution: Execution, rung: str, why: str, *, approve: bo
 
     Between the two anything may fail or be killed; so the same decision may be given again, by anybody, and is sent
     again as it was recorded. Raises `BadInputError` when nothing was asked, `RefusedError` when the other answer was
-    given before or the climb no longer waits.
+    given before or the promotion no longer waits.
     """
     all_asked = questions(desk, execution)
     asked = [question for question in all_asked if not rung or question.rung == rung]

@@ -1,4 +1,4 @@
-"""Watch what a climb has other places do: the climbs there have histories of their own."""
+"""Watch the child executions of a promotion: each has a history of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stepladder.settings import locations
 
 
 class Away:
-    """The climbs in other places that one execution asked for, each read from where it was left."""
+    """The child executions that one execution started, each read from where it was left."""
 
     def __init__(self, desk: Desk, execution: Execution) -> None:
         self._desk, self._execution = desk, execution
@@ -22,7 +22,7 @@ class Away:
         return any(changed)
 
     def _read(self, target: Target) -> bool:
-        """Read on. Whoever may not look there sees less, and that is all: the climb here tells how it ended."""
+        """Read on. Whoever may not look there sees less, and that is all: the parent says how it ended."""
         own = self._views.setdefault(
             target.environment, View([[Target(target.environment, target.function, target.rung)]])
         )

@@ -1,4 +1,4 @@
-"""What every promotion command works with: the project's top rung, its state machine, its running climb."""
+"""What every promotion command works with: the project's top rung, its state machine, its running promotion."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Desk:
     def at(self, environment: str) -> Rung:
         """Return any environment of the ladder as a rung, with the clients of its place.
 
-        One that the settings don't have (any more) is home: a climb that began before can still be watched and stopped.
+        One that the settings don't have (any more) is home: a promotion of before can still be watched and stopped.
         """
         settings = self.rung.settings
         if environment not in settings.environments:

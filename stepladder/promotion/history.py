@@ -53,7 +53,7 @@ _PHRASES = {
     "Refused": "refused",
     "ReleaseFirst": "moving the alias to the first version",
     "Released": "verified",
-    "Restored": "put back",
+    "Restored": "restored",
     "Rollback": "rolling back",
     "StaysUnchanged": "unchanged",
     "StartChild": "starting its child execution",
@@ -78,9 +78,9 @@ _LAST = frozenset({"released", "unchanged", "refused", "failed, nothing moved", 
 
 @dataclass
 class Target:
-    """One target as the history has it. `phase` is a phrase for a person, empty before its climb began.
+    """One target as the history has it. `phase` is a phrase for a person, empty before its promotion began.
 
-    `is_away` once another place was asked to release it: the rest is in the history of its climb there. Times are of
+    `is_away` once another place releases it: the rest is in the history of its child execution. Times are of
     the execution: `began`, `since` (of the phase), `ended`, `shifted` (the new version got its first share), `baked`
     (it has all traffic and is watched); 0 for none. `past` lists the phases before with their seconds, `tries` counts
     the attempts of this one. `share` (0 to 1, None for unknown), `version`, `calls`, `errors` and `alarms` are what a
@@ -184,7 +184,7 @@ def refresh(view: View, read: Reader, arn: str) -> bool:
     """
     fresh: list[Mapping[str, Any]] = []
     request: dict[str, Any] = {"executionArn": arn, "reverseOrder": True, "maxResults": _PAGE}
-    request["includeExecutionData"] = False  # each event repeats the climb's whole data
+    request["includeExecutionData"] = False  # each event repeats the execution's whole data
     while True:
         answer = read(**request)
         events = answer["events"]

@@ -1,4 +1,4 @@
-"""How a climb ended: out of the execution's error and cause, or, when it was cut off, out of putting it in order."""
+"""How a promotion ended: out of the execution's error and cause, or, when it was cut off, out of its recovery."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from stepladder.promotion.executions import Desk, Execution
 from stepladder.releases.ended_promotion import recover
 
 _OURS = {"RefusedBeforeTraffic": "refused", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
-_WELL = {"succeeded", "unchanged", "untouched"}  # of a target that needed nothing, a climb elsewhere tells "unchanged"
+_WELL = {"succeeded", "unchanged", "untouched"}  # of a target that needed nothing, a child execution says "unchanged"
 _PIPELINE = "pipeline"  # stands for a target where the rollback function itself gave no answer
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The end of a climb: promoted, refused, rolled_back or rollback_failed, and each target's part in it."""
+    """The end of a promotion: promoted, refused, rolled_back or rollback_failed, and each target's part in it."""
 
     outcome: str
     targets: tuple[Mapping[str, str], ...] = field(default=())
@@ -29,7 +29,7 @@ class Verdict:
         """The first cause of the worst kind, in a sentence."""
         order = ("rollback_failed", "rolled_back", "failed", "refused")
         told = [(order.index(t["outcome"]), t) for t in self.targets if t.get("outcome") in order]
-        # a sibling that was put back with its rung tells nothing of why
+        # a sibling that was restored with its rung does not say why
         told = [pair for pair in told if pair[1].get("error") != "SiblingFailed"] or told
         if not told:
             return "no cause was recorded"
@@ -44,7 +44,7 @@ class Verdict:
 
 
 def judge(desk: Desk, execution: Execution) -> Verdict:
-    """Judge an execution that has ended; one that was cut off is put in order first."""
+    """Judge an execution that has ended; one that was cut off is recovered first."""
     if execution.status == "SUCCEEDED":
         released = (target for rung in execution.output or () for target in rung["targets"])
         return Verdict("promoted", tuple({key: str(value) for key, value in target.items()} for target in released))
@@ -54,7 +54,7 @@ def judge(desk: Desk, execution: Execution) -> Verdict:
 
 
 def settle(desk: Desk, execution: Execution) -> Verdict:
-    """Have the rollback function put back what a cut-off execution left; any number of times, by anybody."""
+    """Have the rollback function recover what a cut-off execution left; any number of times, by anybody."""
     rung = desk.rung
     found = recover(rung.aws, rung.names.pipeline_function("rollback"), execution.arn, rung.clock)
     if not found.error:

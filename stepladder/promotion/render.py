@@ -10,7 +10,7 @@ from stepladder.core.display import cut
 from stepladder.promotion.history import APPROVAL, SHIFTING, Target, View
 
 _GOOD = ("released", "verified", "unchanged")
-_BAD = ("refused", "failed, nothing moved", "rolled back", "put back", "ROLLBACK FAILED")
+_BAD = ("refused", "failed, nothing moved", "rolled back", "restored", "ROLLBACK FAILED")
 _BAR = 20
 _INDENT = " " * 6
 _MINUTE, _HOUR = 60, 3600

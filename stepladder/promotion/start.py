@@ -1,4 +1,4 @@
-"""Start the climb of a digest, or join the one that is under way.
+"""Start the promotion of a digest, or join the one that is under way.
 
 The execution's name is the idempotency key: `<top rung>-<commit>-<digest>-<attempt>`. Step Functions answers the same
 name three ways (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html): a running
@@ -62,7 +62,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to climb, before it has a release id."""
+    """What is to be promoted, before it has a release id."""
 
     digest: str
     git_commit: str
@@ -74,7 +74,7 @@ class Survey:
     """What was read before anything is changed.
 
     `missing` have no service yet, `first` were never released (the missing ones too). `serves` says that every rung
-    runs the digest already, `running` is the ARN of the digest's own climb, `ended` are those before it, newest first.
+    runs the digest already, `running` is the ARN of the digest's own promotion, `ended` are those before, newest first.
     """
 
     subject: Subject
@@ -88,7 +88,7 @@ class Survey:
 
     @property
     def is_done(self) -> bool:
-        """Whether there is nothing to do: the last climb of the digest succeeded, and every rung runs it still."""
+        """Whether there is nothing to do: the last promotion of the digest succeeded, and every rung runs it still."""
         return bool(self.ended and self.ended[0]["status"] == "SUCCEEDED" and self.serves)
 
 
@@ -188,7 +188,7 @@ def _start(desk: Desk, release: PromotionRequest, base: str, attempt: int) -> St
 
 
 def _running(listed: list[dict[str, Any]], base: str) -> str:
-    """Return the running climb of the same digest; refuse while another is on the ladder."""
+    """Return the running promotion of the same digest; refuse while another is on the ladder."""
     running = [e for e in listed if e["status"] == "RUNNING"]
     for execution in running:
         if execution["name"].startswith(f"{base}-"):
@@ -291,7 +291,7 @@ def check_mark(rung: Rung, digest: str) -> None:
 def _state(rung: Rung, environment: str, digest: str) -> str:
     """Say how far a rung is: missing, unreleased, serving the digest alone, or something else.
 
-    It serves a digest with the configuration that its function has now. Validate decides the same in the climb.
+    It serves a digest with the configuration that its function has now. Validate decides the same in the promotion.
     """
     named = rung.settings.names(environment).function
     alias = aliases.read(rung.lambda_client, named)

@@ -41,7 +41,7 @@ class Vitals:
                 self._health(view, target)
             elif target.phase in ("released", "verified", "verifying the alias", "unchanged"):
                 target.share = 1.0
-            elif target.phase in ("rolled back", "put back"):
+            elif target.phase in ("rolled back", "restored"):
                 target.share = 0.0
         return before != [_seen(target) for target in view.targets]
 

@@ -1,4 +1,4 @@
-"""Watch a climb to its end. Watching is only reading: it can be left, lost and taken up again at any time."""
+"""Watch a promotion to its end. Watching only reads: it can be left, lost and resumed at any time."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from stepladder.promotion.render import Drawing, drawing
 from stepladder.promotion.vitals import Vitals
 
 FIRST, MOST = 0.1, 2.0  # seconds between two looks; the end is seen at most that much later
-_LOST = 600.0  # seconds without an answer after which watching is given up; the climb goes on
+_LOST = 600.0  # seconds without an answer after which watching is given up; the promotion goes on
 
 
 def watch(desk: Desk, execution: Execution) -> tuple[Execution, Verdict]:
-    """Draw a climb until it ends; return the ended execution and its verdict.
+    """Render a promotion until it ends; return the ended execution and its outcome.
 
-    Raises `InterruptedRunError` on Ctrl-C: the climb goes on.
+    Raises `InterruptedRunError` on Ctrl-C: the promotion goes on.
     """
     view = View.of(execution.input, execution.started)
     picture = drawing(desk.console)
