@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 _THERE = ("Layer already exists", "Already exists", "Mounted from")
@@ -31,3 +31,13 @@ class Layers:
         self._progress(
             f"{self._verb} {done / 1e6:.1f} of {total / 1e6:.1f} MB, {len(self._there)} of {known} layers there already"
         )
+
+
+def follow(events: Iterator[Mapping[str, Any]], verb: str, progress: Callable[[str], None]) -> str:
+    """Show the layers' progress; return the engine's error, or an empty string."""
+    layers = Layers(verb, progress)
+    message = ""
+    for event in events:  # to its end, also after an error: so the connection is closed
+        message = message or str(event.get("error", ""))
+        layers.take(event)
+    return message

@@ -7,14 +7,14 @@ mind, and lets the label say exactly what the image stands on.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from stepladder.core.errors import NotReadyError, RefusedError, StepladderError
 from stepladder.images.base.registry import Reference
 from stepladder.images.model import ARCHITECTURE, PLATFORM
-from stepladder.images.progress import Layers
+from stepladder.images.progress import follow
 
 
 @dataclass(frozen=True)
@@ -102,22 +102,12 @@ def _pull(
     progress(f"pulling {source.name}")
     try:
         events = engine.api.pull(repository, tag=tag, stream=True, decode=True, **options)
-        message = _follow(events, progress)
+        message = follow(events, "pulled", progress)
     except APIError as error:
         message = str(error.explanation or error)
     if "no space left" in message.lower():
         raise no_room()
     return missing(source.name, message) if message else None
-
-
-def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]) -> str:
-    """Show how much has come; return the engine's error, or an empty string."""
-    layers = Layers("pulled", progress)
-    message = ""
-    for event in events:  # to its end, also after an error: so the connection is closed
-        message = message or str(event.get("error", ""))
-        layers.take(event)
-    return message
 
 
 def _split(reference: str) -> tuple[str, str]:

@@ -6,14 +6,14 @@ blobs are named by their content and the tag moves last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from stepladder.core.errors import RefusedError
 from stepladder.core.retry import Again, RegistryError, attempts, guard
 from stepladder.images.docker import build
 from stepladder.images.model import EngineImage
-from stepladder.images.progress import Layers
+from stepladder.images.progress import follow
 
 # An engine passes on the registry's words and no code
 _CREDENTIALS = ("denied", "unauthorized", "no basic auth", "authorization token", "forbidden")
@@ -69,14 +69,4 @@ def _once(
     events = engine.api.push(
         target, tag, auth_config={"username": user, "password": password}, stream=True, decode=True
     )
-    return _follow(events, progress)
-
-
-def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]) -> str:
-    """Show the layers' progress; return the engine's error, or an empty string."""
-    layers = Layers("sent", progress)
-    message = ""
-    for event in events:  # to its end, also after an error: so the connection is closed
-        message = message or str(event.get("error", ""))
-        layers.take(event)
-    return message
+    return follow(events, "sent", progress)
