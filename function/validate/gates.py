@@ -1,7 +1,7 @@
 """The gates of a rung: what must hold of a digest and a target before it is released there.
 
 A gate is a function that raises `RefusedError` with the reason, or an error that the definition retries when a second
-request may help. To add one, write it here (or in a module beside this one) and name it in `ALWAYS` or `CHANGED`.
+request may help. To add one, write it here (or in a module beside this one) and name it in one of the lists at the end.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ class Change(Candidate):
     is_first: bool
 
 
-def not_marked_bad(candidate: Candidate) -> None:
+def not_marked_bad(release: ReleaseInput) -> None:
     """Refuse a digest that was marked bad, unless the release is forced."""
-    release = candidate.release
     bad = ledger.read(schema.BAD, digest=release["digest"])
     if bad and not release["force"]:
         raise RefusedError(bad.refusal(release["digest"]))
@@ -112,8 +111,11 @@ def traffic_can_shift(change: Change) -> None:
     )
 
 
-ALWAYS: tuple[Callable[[Candidate], None], ...] = (not_marked_bad, image_can_run, lower_rung_serves_it)
-"""The gates of every release, in order."""
+FIRST: tuple[Callable[[ReleaseInput], None], ...] = (not_marked_bad,)
+"""The gates of every release that ask nothing of its target, in order."""
+
+ALWAYS: tuple[Callable[[Candidate], None], ...] = (image_can_run, lower_rung_serves_it)
+"""The gates of every release on a target, in order."""
 
 CHANGED: tuple[Callable[[Change], None], ...] = (alias_can_take_both, configuration_is_terraforms, traffic_can_shift)
 """The gates of a release that changes what the alias serves, in order."""

@@ -87,6 +87,8 @@ def _check_anywhere(release: ReleaseInput, target: TargetInput) -> TargetFacts |
 def check(release: ReleaseInput, target: TargetInput) -> TargetFacts:
     """Run every check of one target and return what is known of it then."""
     lower = _lower_rung(target)
+    for first in gates.FIRST:
+        first(release)
     alias = _settled_alias(target)
     latest = aws.client("lambda").get_function_configuration(FunctionName=target["function"])
     candidate = gates.Candidate(release, target, latest, lower)
@@ -97,8 +99,9 @@ def check(release: ReleaseInput, target: TargetInput) -> TargetFacts:
     same_image = digest == release["digest"] and not is_first
     unchanged = same_image and serving.configuration(latest) == serving.configuration(served)
     if not unchanged:
-        for change_gate in gates.CHANGED:
-            change_gate(gates.Change(release, target, latest, lower, served, is_first))
+        change_of_version = gates.Change(release, target, latest, lower, served, is_first)
+        for last in gates.CHANGED:
+            last(change_of_version)
     short = release["digest"].removeprefix("sha256:")[:12]
     return {
         "configuration": serving.configuration(latest),
