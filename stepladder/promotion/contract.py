@@ -59,14 +59,13 @@ class RungInput(TypedDict):
     verdict_seconds: NotRequired[int]
 
 
-class ExecutionInput(TypedDict):
-    """What an execution is started with. `parent` is the ARN of the execution that started this child.
+class _Promoted(TypedDict):
+    """What is promoted, whoever asks: the same keys in an execution's input and in its states.
 
     `smoke_key` names the bundle of smoke cases in the artifacts bucket; it is empty without one, and `untested` is then
     what the ledger says.
     """
 
-    release_id: str
     digest: str
     git_commit: str
     requested_by: str
@@ -75,22 +74,20 @@ class ExecutionInput(TypedDict):
     untested: str
     hotfix: bool
     force: bool
+
+
+class ExecutionInput(_Promoted):
+    """What an execution is started with. `parent` is the ARN of the execution that started this child."""
+
+    release_id: str
     rungs: list[RungInput]
     parent: NotRequired[str]
 
 
-class ReleaseInput(TypedDict):
+class ReleaseInput(_Promoted):
     """What is promoted, as every state below the first Map has it under `release`."""
 
     id: str
-    digest: str
-    git_commit: str
-    requested_by: str
-    input_key: str
-    smoke_key: str
-    untested: str
-    hotfix: bool
-    force: bool
 
 
 class StateError(TypedDict):

@@ -78,7 +78,7 @@ def go_live(
     """Move the alias to a version, verify, write the ledger: together, so that an interrupt waits until they are done.
 
     `bad` is a digest to mark with it. Returns the entry as written and the alias as read back; raises what
-    `shift.move` does, after writing that down, and `StepladderError` when the ledger can't be written.
+    `move_alias.move` does, after writing that down, and `StepladderError` when the ledger can't be written.
     """
     with uninterrupted():
         try:
