@@ -87,7 +87,7 @@ def stop(c: Any, why: str = "", name: str = "", json: bool = False) -> None:
 @task(help={"name": NAME, "detach": "Start the promotion and return.", "json": JSON}, auto_shortflags=False)
 def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) -> None:
     """Resume a promotion that ended, where it was cut off or from the beginning."""
-    from stepladder.commands.stop import redriven
+    from stepladder.commands.redrive import redriven
 
     desk = _desk(c, "inv promote.redrive", json)
     _finish(desk, redriven(desk, desk.pick(name), detach=detach))

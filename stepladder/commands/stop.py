@@ -1,4 +1,4 @@
-"""What the commands around a climb report: a stopped one and one that was taken up."""
+"""`inv promote.stop`: stop a promotion, and report how it ended."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import Any
 from stepladder.commands import promote
 from stepladder.promotion import closing, outcome, stop
 from stepladder.promotion.executions import Desk, Execution
-from stepladder.promotion.watch import watch
 
 
 def stopped(desk: Desk, execution: Execution, why: str) -> dict[str, Any]:
-    """Stop a climb and report it. A rollback is what was asked for; only one that failed is an error."""
+    """Stop a promotion and report it. A rollback is what was asked for; only one that failed is an error."""
     ended, judged = stop.stop(desk, execution, why)
     result = promote.record(ended, judged, "stopped", ended.input["digest"])
     if judged.outcome == "rollback_failed":
@@ -27,14 +26,3 @@ def stopped(desk: Desk, execution: Execution, why: str) -> dict[str, Any]:
     }
     desk.console.line(f"promotion {ended.name} is stopped: {endings.get(judged.outcome, judged.outcome)}")
     return result
-
-
-def redriven(desk: Desk, execution: Execution, *, detach: bool) -> dict[str, Any]:
-    """Take a climb up and report it as `inv promote` does."""
-    again = stop.redrive(desk, execution)
-    verb = "goes on" if again.arn == execution.arn else "starts again"
-    desk.console.line(f"the promotion {verb}: {again.name}")
-    promote.show_link(desk, again.arn)
-    if detach:
-        return promote.record(again, None, "redriven", again.input["digest"])
-    return promote.conclude(desk, *watch(desk, again), how="redriven")

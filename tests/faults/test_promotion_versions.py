@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stepladder.commands import promote, stop
+from stepladder.commands import promote, redrive, stop
 from stepladder.core.errors import LockedError
 from stepladder.ledger.schema import Bad
 from stepladder.promotion.start import PromotionOptions
@@ -51,7 +51,7 @@ def test_a_version(source, code, result, cause, canary, before, unique):
     bad = marked(canary)
     assert (bad is not None) == (code == 3), "what failed before traffic is tested again, what failed in it is marked"
     if bad:
-        for again in (canary.promote(), canary.run(lambda desk: stop.redriven(desk, desk.pick(), detach=False))):
+        for again in (canary.promote(), canary.run(lambda desk: redrive.redriven(desk, desk.pick(), detach=False))):
             assert (again.code, "marked bad by the climb of" in again.message) == (4, True), again.message
         assert bad.why.startswith("rolled back on production: ")
 
@@ -393,7 +393,7 @@ class TestCutOff:
         failed = canary.promote()
         cloud.faults()
         assert failed.code == 4
-        again = canary.run(lambda desk: stop.redriven(desk, desk.pick(), detach=False))
+        again = canary.run(lambda desk: redrive.redriven(desk, desk.pick(), detach=False))
         assert again.code == 0, again.message
         assert again.record["name"] != failed.record["name"]
         assert canary.digest() == digest
