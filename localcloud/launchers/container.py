@@ -189,7 +189,9 @@ class _Container:
         self._removed = False
 
     def begin(self) -> None:
-        output = self._container.attach(stream=True, logs=True, demux=True)
+        # Without `logs`: the engine answers once its streams are attached, so nothing that the container writes is
+        # missed, and a line that it writes before the engine reads its log would arrive by both.
+        output = self._container.attach(stream=True, demux=True)
         self._container.start()
         self._reader = threading.Thread(target=self._read, args=(output,), daemon=True)
         self._reader.start()
