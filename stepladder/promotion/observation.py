@@ -1,0 +1,95 @@
+"""What the promises of a project are checked against: its rungs, promotions and bad marks as they were read.
+
+Plain data, which imports nothing that calls AWS. `observe` fills it; a test or a recorded history may fill it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stepladder.ledger.schema import Bad, Current, Holder, ReleaseEntry
+
+LATEST = "$LATEST"
+_RUNNING = ("RUNNING", "PENDING_REDRIVE")
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    """A published version: its image, and the release that published it."""
+
+    digest: str
+    release_id: str = ""
+
+
+@dataclass(frozen=True)
+class ObservedDeployment:
+    """A deployment in flight. `release_id` is empty for one that undoes another, or is nobody's release."""
+
+    id: str
+    release_id: str = ""
+
+
+@dataclass(frozen=True)
+class ObservedRung:
+    """One environment. `version` is empty without an alias; `releases` are newest first."""
+
+    environment: str
+    version: str = ""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, PublishedVersion] = field(default_factory=dict)
+    lock: Holder | None = None
+    current: Current | None = None
+    releases: tuple[ReleaseEntry, ...] = ()
+    deployments: tuple[ObservedDeployment, ...] = ()
+
+
+@dataclass(frozen=True)
+class ObservedExecution:
+    """A promotion. `rungs` are the targets of each of its rungs, `outcomes` those that its output names."""
+
+    arn: str
+    status: str
+    release_id: str
+    digest: str = ""
+    error: str = ""
+    force: bool = False
+    rungs: tuple[tuple[str, ...], ...] = ()
+    outcomes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The execution's name."""
+        return self.arn.rpartition(":")[2]
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in _RUNNING
+
+
+@dataclass(frozen=True)
+class CommandRun:
+    """A command that has ended, with its exit code and what it said."""
+
+    command: str
+    code: int
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A project at one moment.
+
+    What AWS can't tell comes from whoever did it: `runs` are the commands since nothing is broken any more, `edited`
+    the environments whose alias a person moved since the last command there, `ever_edited` those where one ever did,
+    `forced` the releases that were made with `--force`.
+    """
+
+    rungs: tuple[ObservedRung, ...]
+    executions: tuple[ObservedExecution, ...] = ()
+    marks: Mapping[str, Bad] = field(default_factory=dict)
+    runs: tuple[CommandRun, ...] = ()
+    edited: frozenset[str] = frozenset()
+    ever_edited: frozenset[str] = frozenset()
+    forced: frozenset[str] = frozenset()

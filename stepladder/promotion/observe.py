@@ -1,0 +1,103 @@
+"""Observe a project: read what its promises are checked against, and change nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from stepladder.aws_lambda import alias as aliases
+from stepladder.aws_lambda import deployments
+from stepladder.core import names
+from stepladder.core.aws import error_code
+from stepladder.ledger.schema import Bad
+from stepladder.promotion.executions import Desk
+from stepladder.promotion.observation import (
+    Observation,
+    ObservedDeployment,
+    ObservedExecution,
+    ObservedRung,
+    PublishedVersion,
+)
+from stepladder.releases.rung import Rung
+
+_EXECUTIONS = 20
+_RELEASES = 100
+_NO_GROUP = ("ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException")
+
+
+def observe(desk: Desk, *, executions: int = _EXECUTIONS, releases: int = _RELEASES) -> Observation:
+    """Observe the ladder's rungs and its newest promotions."""
+    rungs = [desk.at(name) for name in desk.rung.settings.ladder_environments]
+    with ThreadPoolExecutor(8, thread_name_prefix="observe") as pool:
+        listed = desk.executions(limit=executions, may_be_missing=True)
+        promotions = [pool.submit(observe_execution, desk.sfn, str(one["executionArn"])) for one in listed]
+        observed = tuple(pool.map(lambda rung: observe_rung(rung, releases), rungs))
+        digests = {entry.digest for rung in observed for entry in rung.releases}
+        marks: dict[str, Bad] = {}
+        for place in reversed(desk.places):  # home's mark is the one that is shown
+            marks |= place.ledger.marks(digests)
+        return Observation(observed, tuple(promotion.result() for promotion in promotions), marks)
+
+
+def observe_execution(sfn: Any, arn: str) -> ObservedExecution:
+    """Observe one execution; `sfn` is the client of Step Functions."""
+    described = sfn.describe_execution(executionArn=arn)
+    begun: Mapping[str, Any] = json.loads(described.get("input") or "{}")
+    output = json.loads(described.get("output") or "null") or []
+    return ObservedExecution(
+        arn=arn,
+        status=str(described["status"]),
+        release_id=str(begun.get("release_id", "")),
+        digest=str(begun.get("digest", "")),
+        error=str(described.get("error", "")),
+        force=bool(begun.get("force", False)),
+        rungs=tuple(tuple(t["environment"] for t in rung["targets"]) for rung in begun.get("rungs", ())),
+        outcomes=tuple(str(target["outcome"]) for rung in output for target in rung["targets"]),
+    )
+
+
+def observe_rung(rung: Rung, releases: int = _RELEASES) -> ObservedRung:
+    """Observe one environment; without a function it has nothing but its ledger."""
+    snapshot = rung.ledger.snapshot(rung.environment)
+    alias = aliases.read(rung.lambda_client, rung.names.function)
+    entries = tuple(rung.ledger.history(rung.environment, limit=releases)) if snapshot.exists else ()
+    return ObservedRung(
+        environment=rung.environment,
+        version=alias.version if alias else "",
+        weights=dict(alias.weights) if alias else {},
+        versions=_versions(rung) if alias else {},
+        lock=snapshot.lock,
+        current=snapshot.current,
+        releases=entries,
+        deployments=_deployments(rung),
+    )
+
+
+def _versions(rung: Rung) -> dict[str, PublishedVersion]:
+    """Read the published versions. An image function's CodeSha256 is its image's digest."""
+    found = {}
+    for state in rung.function.versions():
+        words = dict(word.partition("=")[::2] for word in state.description.split())
+        digest = state.digest or (f"sha256:{state.code_sha256}" if state.package_type == "Image" else "")
+        found[state.version] = PublishedVersion(digest, words.get("rel", ""))
+    return found
+
+
+def _deployments(rung: Rung) -> tuple[ObservedDeployment, ...]:
+    client = rung.aws.client("codedeploy")
+    try:
+        active = deployments.active(client, rung.names.codedeploy_application, names.ALIAS)
+    except Exception as error:
+        if error_code(error) in _NO_GROUP:
+            return ()
+        raise
+    return tuple(_deployment(client, one) for one in active)
+
+
+def _deployment(client: Any, deployment: str) -> ObservedDeployment:
+    info = client.get_deployment(deploymentId=deployment)["deploymentInfo"]
+    words = dict(word.partition("=")[::2] for word in str(info.get("description", "")).split())
+    undoes = (info.get("rollbackInfo") or {}).get("rollbackTriggeringDeploymentId")
+    return ObservedDeployment(deployment, "" if undoes else words.get("rel", ""))
