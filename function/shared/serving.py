@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared import aws
+from shared.errors import TransientError
 from stepladder.promotion.requests.relay import Served
 
 LATEST = "$LATEST"  # where Terraform makes an alias: nothing was released yet
@@ -79,12 +80,24 @@ def served(function: str, name: str) -> Served:
 def version(function: str, number: str) -> tuple[str, dict[str, Any]]:
     """Return a version's image digest (empty when Lambda doesn't say) and its configuration."""
     answer = aws.client("lambda").get_function(FunctionName=function, Qualifier=number)
+    return _pinned(answer).rpartition("@")[2], answer["Configuration"]
+
+
+def image_uri(function: str, number: str) -> str:
+    """Return a version's image by its digest. Raises `TransientError` when Lambda doesn't name it."""
+    uri = _pinned(aws.client("lambda").get_function(FunctionName=function, Qualifier=number))
+    if not uri:
+        raise TransientError(f"Lambda names no image of version {number} of {function}")
+    return uri
+
+
+def _pinned(answer: Mapping[str, Any]) -> str:
+    """Return the image of GetFunction's answer with its digest; empty when Lambda doesn't say."""
     code = answer.get("Code") or {}
     for uri in (code.get("ResolvedImageUri"), code.get("ImageUri")):
-        _, _, digest = str(uri or "").rpartition("@")
-        if digest.startswith("sha256:"):
-            return digest, answer["Configuration"]
-    return "", answer["Configuration"]
+        if "@sha256:" in str(uri or ""):
+            return str(uri)
+    return ""
 
 
 def configuration(answer: Mapping[str, Any]) -> str:

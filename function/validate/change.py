@@ -1,4 +1,4 @@
-"""The two calls that change a function: give it the image, publish a version.
+"""The calls that change a function: give it the image, publish a version; give it back the image that serves.
 
 Lambda answers both with the whole configuration, environment variables included. A state's raw answer stands in the
 execution's history whatever its ResultSelector keeps, so these calls are made by this function, which returns only what
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shared import aws
+from shared import aws, serving
 from shared.errors import RefusedError, StaleRevisionError, StillWaitingError
 
+from stepladder.promotion.contract import TargetInput
 from stepladder.promotion.requests.validate import PublishRequest, PublishResponse, UpdateRequest, UpdateResponse
 
 _FINAL = ("CodeStorageExceededException", "InvalidParameterValueException", "ResourceNotFoundException")
@@ -45,6 +46,27 @@ def publish(request: PublishRequest) -> PublishResponse:
         Description=request["description"],
     )
     return {"version": answer["Version"]}
+
+
+def give_back(target: TargetInput, revision: str) -> str:
+    """Give $LATEST the image that the alias serves, after an update that Failed; say how that went.
+
+    Lambda serves what it served, but $LATEST names the image that it could not take: every later change of the
+    function, Terraform's too, would meet that image again. `revision` is that of the failed update, so that nobody
+    else's update is undone. Raises nothing: what failed first is what matters.
+    """
+    function = target["function"]
+    try:
+        alias = serving.alias(function, target["alias"])
+        if alias.version == serving.LATEST:
+            return "no version was released before, so $LATEST is left as it is"
+        uri = serving.image_uri(function, alias.version)
+        aws.client("lambda").update_function_code(
+            FunctionName=function, ImageUri=uri, RevisionId=revision, Publish=False
+        )
+    except Exception as error:  # noqa: BLE001 - see the docstring
+        return f"$LATEST could not be restored ({aws.code(error) or type(error).__name__}); no traffic goes there"
+    return f"$LATEST has the image of version {alias.version} again"
 
 
 def _call(act: Callable[..., dict[str, Any]], failed: str, **parameters: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import change
 from shared import aws, deployments, serving
 from shared.errors import RefusedError, StillWaitingError
 
@@ -35,7 +36,8 @@ def updated(request: UpdatedRequest) -> UpdatedResponse:
         latest = aws.client("lambda").get_function_configuration(FunctionName=function)
         if latest["LastUpdateStatus"] == "Failed":
             reason = latest.get("LastUpdateStatusReason") or "no reason given"
-            raise RefusedError(f"{function} could not take the image: {reason}")
+            restored = change.give_back(request["target"], latest["RevisionId"])
+            raise RefusedError(f"{function} could not take the image: {reason}; {restored}")
         if latest["LastUpdateStatus"] == "Successful":
             if latest["CodeSha256"] != request["sha256"]:
                 raise RefusedError(f"somebody else gave {function} other code during this promotion")

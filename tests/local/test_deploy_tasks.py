@@ -176,6 +176,23 @@ def test_updates_under_way_are_waited_for(project: LiveProject) -> None:
     assert project.answer() == "through conflicts"
 
 
+def test_an_update_that_fails_gives_latest_its_image_back_and_the_next_deploy_succeeds(project: LiveProject) -> None:
+    def code() -> str:
+        return str(project.lambda_.get_function(FunctionName=project.function)["Code"]["ResolvedImageUri"])
+
+    version, before, image = project.version, project.answer(), code()
+    project.say("through a failed update")
+    project.cloud.info.request("lambda/fail", "POST", {"function": project.function, "reason": "a bad day"})
+    done = project.deploy()
+    assert done.code == 1, done.err
+    assert "could not take the image" in done.err
+    assert "a bad day" in done.err
+    assert "$LATEST was put back to" in done.err
+    assert (project.version, project.answer(), code()) == (version, before, image)
+    assert project.deploy().code == 0
+    assert project.answer() == "through a failed update"
+
+
 def test_answers_that_were_lost_do_not_confuse(project: LiveProject) -> None:
     project.say("lost")
     lost = (

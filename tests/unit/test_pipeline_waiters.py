@@ -1,5 +1,7 @@
+from types import SimpleNamespace
+
 import pytest
-from fakes.pipeline import target
+from fakes.pipeline import FUNCTION, OLD, refusal, target
 
 CONFIGURED = {"MemorySize": 256, "Environment": {"Variables": {"STAGE": "production"}}}
 
@@ -25,10 +27,45 @@ def test_an_update_is_waited_for_and_its_last_revision_told(pipeline):
     assert call(pipeline, "updated", sha256="s") == {"revision": "r9"}
 
 
-def test_a_failed_update_is_refused_with_lambda_s_reason(pipeline):
+@pytest.fixture
+def given(pipeline):
+    """What the function is given after an update that failed; `refuse` is how Lambda refuses that."""
     pipeline.aws.lambda_.states = [update("Failed", LastUpdateStatusReason="The image manifest is not supported")]
-    with pytest.raises(pipeline.errors.RefusedError, match="The image manifest is not supported"):
+    made = []
+    made_refuse = {}
+
+    def update_function_code(**request):
+        if made_refuse:
+            raise made_refuse["error"]
+        made.append(request)
+        return {}
+
+    pipeline.aws.lambda_.update_function_code = update_function_code
+    return SimpleNamespace(made=made, refuse=lambda error: made_refuse.update(error=error))
+
+
+FAILED = "could not take the image: The image manifest is not supported; "
+
+
+def test_a_failed_update_is_refused_with_lambda_s_reason_and_latest_gets_the_image_that_serves(pipeline, given):
+    with pytest.raises(pipeline.errors.RefusedError, match=f"{FAILED}.LATEST has the image of version 7 again"):
         call(pipeline, "updated", sha256="s")
+    image = {"ImageUri": f"r/o@{OLD}", "RevisionId": "r9", "Publish": False}
+    assert given.made == [{"FunctionName": FUNCTION, **image}]
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceConflictException", "PreconditionFailedException"])
+def test_a_latest_that_can_t_be_restored_hides_no_reason(pipeline, given, code):
+    given.refuse(refusal(code))
+    with pytest.raises(pipeline.errors.RefusedError, match=rf"{FAILED}.LATEST could not be restored \({code}\)"):
+        call(pipeline, "updated", sha256="s")
+
+
+def test_before_the_first_release_there_is_no_image_to_give_back(pipeline, given):
+    pipeline.aws.lambda_.aliases[FUNCTION]["FunctionVersion"] = "$LATEST"
+    with pytest.raises(pipeline.errors.RefusedError, match=f"{FAILED}no version was released before"):
+        call(pipeline, "updated", sha256="s")
+    assert given.made == []
 
 
 def test_other_code_than_ours_is_refused(pipeline):
