@@ -18,7 +18,7 @@ from shared import aws, ledger, relay_client
 from shared.errors import StillRollingBackError
 
 from stepladder.ledger import schema
-from stepladder.promotion.contract import ExecutionInput, RungInput, StateError, TargetInput, Verdict
+from stepladder.promotion.contract import ExecutionInput, RungDecision, RungInput, StateError, TargetInput
 from stepladder.promotion.requests.relay import (
     AnswerChildRequest,
     ChildState,
@@ -131,7 +131,7 @@ def _is_waiting(token: str) -> bool:
     return True
 
 
-def _answer(token: str, verdict: Verdict, parent_arn: str) -> None:
+def _answer(token: str, verdict: RungDecision, parent_arn: str) -> None:
     states = aws.client("stepfunctions")
     try:
         if verdict["word"] == "keep":

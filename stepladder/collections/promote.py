@@ -1,10 +1,13 @@
-"""`inv promote`: the climb of what the lowest rung runs; `promote.*`: watch it, answer it, stop it, take it up."""
+"""`inv promote`: promote what the lowest rung runs; `promote.*`: watch, approve, reject, stop, redrive."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepladder.collections.task import task
+
+if TYPE_CHECKING:
+    from stepladder.promotion.executions import StateMachine
 
 JSON = "Print one JSON record at the end."
 NAME = "Name or ARN of the promotion; default: the newest."
@@ -37,12 +40,12 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     json: bool = False,
 ) -> None:
     """Promote what the lowest rung runs, rung by rung; exit 0 promoted, 3 rolled back, 4 refused, 5 rollback failed."""
-    from stepladder.commands.promote import promote as climb
-    from stepladder.promotion.start import PromotionOptions
+    from stepladder.commands.promote import promote as run_promotion
+    from stepladder.promotion.subject import PromotionOptions
 
-    desk = _desk(c, "inv promote", json, acting=True)
-    result = climb(desk, PromotionOptions(digest, release, hotfix, force, no_smoke, infra), detach=detach)
-    _finish(desk, result)
+    machine = _machine(c, "inv promote", json, acting=True)
+    result = run_promotion(machine, PromotionOptions(digest, release, hotfix, force, no_smoke, infra), detach=detach)
+    _finish(machine, result)
 
 
 @task(help={"name": NAME, "json": JSON}, auto_shortflags=False, reads_only=True)
@@ -51,8 +54,8 @@ def watch(c: Any, name: str = "", json: bool = False) -> None:
     from stepladder.commands.promote import conclude
     from stepladder.promotion.watch import watch as follow
 
-    desk = _desk(c, "inv promote.watch", json)
-    _finish(desk, conclude(desk, *follow(desk, desk.pick(name))))
+    machine = _machine(c, "inv promote.watch", json)
+    _finish(machine, conclude(machine, *follow(machine, machine.pick(name))))
 
 
 @task(help={"why": "Reason; the ledger keeps it.", "rung": RUNG, "name": NAME}, auto_shortflags=False)
@@ -60,9 +63,9 @@ def approve(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
     """Approve a promotion that waits for approval; who and why are recorded."""
     from stepladder.promotion.approval import decide
 
-    desk = _desk(c, "inv promote.approve")
-    question = decide(desk, desk.pick(name, running=True), rung, why, approve=True)
-    desk.console.line(f"approved {question.rung} as {question.decided_by}; watch it: `inv promote.watch`")
+    machine = _machine(c, "inv promote.approve")
+    question = decide(machine, machine.pick(name, running=True), rung, why, approve=True)
+    machine.console.line(f"approved {question.rung} as {question.decided_by}; watch it: `inv promote.watch`")
 
 
 @task(help={"why": "Reason; the ledger keeps it.", "rung": RUNG, "name": NAME}, auto_shortflags=False)
@@ -70,9 +73,9 @@ def reject(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
     """Reject a promotion that waits for approval, before anything moves; who and why are recorded."""
     from stepladder.promotion.approval import decide
 
-    desk = _desk(c, "inv promote.reject")
-    question = decide(desk, desk.pick(name, running=True), rung, why, approve=False)
-    desk.console.line(f"rejected {question.rung} as {question.decided_by}")
+    machine = _machine(c, "inv promote.reject")
+    question = decide(machine, machine.pick(name, running=True), rung, why, approve=False)
+    machine.console.line(f"rejected {question.rung} as {question.decided_by}")
 
 
 @task(help={"why": "Reason; the ledger keeps it.", "name": NAME, "json": JSON}, auto_shortflags=False)
@@ -80,8 +83,8 @@ def stop(c: Any, why: str = "", name: str = "", json: bool = False) -> None:
     """Stop a promotion and roll back what it changed; exit 5 only when that failed."""
     from stepladder.commands.stop import stopped
 
-    desk = _desk(c, "inv promote.stop", json)
-    _finish(desk, stopped(desk, desk.pick(name, running=True), why))
+    machine = _machine(c, "inv promote.stop", json)
+    _finish(machine, stopped(machine, machine.pick(name, running=True), why))
 
 
 @task(help={"name": NAME, "detach": "Start the promotion and return.", "json": JSON}, auto_shortflags=False)
@@ -89,13 +92,13 @@ def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) ->
     """Resume a promotion that ended, where it was cut off or from the beginning."""
     from stepladder.commands.redrive import redriven
 
-    desk = _desk(c, "inv promote.redrive", json)
-    _finish(desk, redriven(desk, desk.pick(name), detach=detach))
+    machine = _machine(c, "inv promote.redrive", json)
+    _finish(machine, redriven(machine, machine.pick(name), detach=detach))
 
 
-def _desk(c: Any, verb: str, as_json: bool = False, *, acting: bool = False) -> Any:
-    """Open the desk at home, where the lowest rung is: the state machine there climbs the whole ladder."""
-    from stepladder.promotion.executions import Desk
+def _machine(c: Any, verb: str, as_json: bool = False, *, acting: bool = False) -> StateMachine:
+    """Return the state machine of the primary location, which promotes up the whole ladder."""
+    from stepladder.promotion.executions import StateMachine
     from stepladder.releases.rung import opened
     from stepladder.settings import locations, placeholder
     from stepladder.settings.load import from_context
@@ -103,9 +106,9 @@ def _desk(c: Any, verb: str, as_json: bool = False, *, acting: bool = False) -> 
     settings = from_context(c)
     if acting:
         placeholder.refuse(settings, settings.ladder_environments)
-    return Desk(opened(c, locations.representatives(settings)[0], verb, as_json=as_json))
+    return StateMachine(opened(c, locations.representatives(settings)[0], verb, as_json=as_json))
 
 
-def _finish(desk: Any, result: dict[str, Any]) -> None:
-    if desk.console.as_json:
-        desk.console.json(result)
+def _finish(machine: StateMachine, result: dict[str, Any]) -> None:
+    if machine.console.as_json:
+        machine.console.json(result)

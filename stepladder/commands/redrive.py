@@ -6,16 +6,16 @@ from typing import Any
 
 from stepladder.commands import promote
 from stepladder.promotion import stop
-from stepladder.promotion.executions import Desk, Execution
+from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.watch import watch
 
 
-def redriven(desk: Desk, execution: Execution, *, detach: bool) -> dict[str, Any]:
+def redriven(machine: StateMachine, execution: Execution, *, detach: bool) -> dict[str, Any]:
     """Resume a promotion and report it as `inv promote` does."""
-    again = stop.redrive(desk, execution)
+    again = stop.redrive(machine, execution)
     verb = "goes on" if again.arn == execution.arn else "starts again"
-    desk.console.line(f"the promotion {verb}: {again.name}")
-    promote.show_link(desk, again.arn)
+    machine.console.line(f"the promotion {verb}: {again.name}")
+    promote.show_link(machine, again.arn)
     if detach:
         return promote.record(again, None, "redriven", again.input["digest"])
-    return promote.conclude(desk, *watch(desk, again), how="redriven")
+    return promote.conclude(machine, *watch(machine, again), how="redriven")

@@ -1,43 +1,46 @@
-"""Watch the child executions of a promotion: each has a history of its own."""
+"""Follow the child executions of a promotion: each has its own history."""
 
 from __future__ import annotations
 
 from stepladder.core.aws import error_code
 from stepladder.promotion import history
-from stepladder.promotion.executions import Desk, Execution
-from stepladder.promotion.history import Target, View
+from stepladder.promotion.executions import Execution, StateMachine
+from stepladder.promotion.history import LadderView, Target
 from stepladder.settings import locations
 
 
-class Away:
-    """The child executions that one execution started, each read from where it was left."""
+class ChildHistories:
+    """The histories of the child executions of one promotion. Each is read on from where the last read ended."""
 
-    def __init__(self, desk: Desk, execution: Execution) -> None:
-        self._desk, self._execution = desk, execution
-        self._views: dict[str, View] = {}
+    def __init__(self, machine: StateMachine, execution: Execution) -> None:
+        self._machine, self._execution = machine, execution
+        self._views: dict[str, LadderView] = {}
 
-    def refresh(self, view: View) -> bool:
-        """Put the phases of targets in other places into the view; say whether one changed."""
-        changed = [self._read(target) for target in view.targets if target.is_away]
+    def refresh(self, view: LadderView) -> bool:
+        """Put the phases of targets in other locations into the view; return whether one changed."""
+        changed = [self._read(target) for target in view.targets if target.is_remote]
         return any(changed)
 
     def _read(self, target: Target) -> bool:
-        """Read on. Whoever may not look there sees less, and that is all: the parent says how it ended."""
-        own = self._views.setdefault(
-            target.environment, View([[Target(target.environment, target.function, target.rung)]])
+        """Read a child's new events; return whether there were any.
+
+        A child whose history may not be read shows no phases. Its end is in the parent's history.
+        """
+        child_view = self._views.setdefault(
+            target.environment, LadderView([[Target(target.environment, target.function, target.rung)]])
         )
-        if own.end:
+        if child_view.end:
             return False
-        there = self._desk.at(target.environment)
-        arn = there.names.execution_arn(locations.child_name(self._execution.arn, target.environment))
+        rung = self._machine.at(target.environment)
+        arn = rung.names.execution_arn(locations.child_name(self._execution.arn, target.environment))
         try:
-            news = history.refresh(own, there.aws.client("stepfunctions").get_execution_history, arn)
+            changed = history.refresh(child_view, rung.aws.client("stepfunctions").get_execution_history, arn)
         except Exception as error:
             if not error_code(error):
                 raise
             return False
-        (seen,) = own.targets
-        if seen.phase:
-            target.enter(seen.phase, seen.since)
-            target.shifted, target.baked, target.tries = seen.shifted, seen.baked, seen.tries
-        return news
+        (child_target,) = child_view.targets
+        if child_target.phase:
+            target.enter(child_target.phase, child_target.since)
+            target.shifted, target.baked, target.tries = child_target.shifted, child_target.baked, child_target.tries
+        return changed

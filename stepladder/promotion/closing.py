@@ -1,4 +1,4 @@
-"""The last lines of a promotion: what was raised, what was moved and how to undo it, and one line of how it ended."""
+"""The last lines of a promotion: exceptions, the environments that moved, how to undo it, and one line of its end."""
 
 from __future__ import annotations
 
@@ -9,67 +9,70 @@ from stepladder.core import aws
 from stepladder.ledger.schema import SUCCEEDED
 from stepladder.ledger.table import short
 from stepladder.promotion import exceptions
-from stepladder.promotion.executions import Desk, Execution
-from stepladder.promotion.outcome import Verdict
+from stepladder.promotion.executions import Execution, StateMachine
+from stepladder.promotion.outcome import PromotionOutcome
 
 _KIND = "promote"
 
 
-def moved(desk: Desk, execution: Execution, judged: Verdict) -> list[str]:
+def moved(machine: StateMachine, execution: Execution, end: PromotionOutcome) -> list[str]:
     """Return the environments that serve this promotion's release now, lowest first: `inv rollback` undoes each.
 
-    A promotion that failed on a rung tells of that rung only; the ledger knows those below it.
+    The outcome of a promotion that failed has the failed rung only. The ledger has the rungs below it.
     """
-    outcomes = {target.get("environment"): target.get("outcome") for target in judged.targets}
-    found = []
+    outcomes = {target.get("environment"): target.get("outcome") for target in end.targets}
+    environments = []
     for target in execution.targets:
         name = target["environment"]
-        if outcomes.get(name) == SUCCEEDED or (name not in outcomes and _is_released(desk, execution, name)):
-            found.append(name)
-    return found
+        if outcomes.get(name) == SUCCEEDED or (name not in outcomes and _is_released(machine, execution, name)):
+            environments.append(name)
+    return environments
 
 
-def _is_released(desk: Desk, execution: Execution, environment: str) -> bool:
+def _is_released(machine: StateMachine, execution: Execution, environment: str) -> bool:
     try:
-        release = desk.at(environment).ledger.find(environment, execution.input["release_id"])
+        release = machine.at(environment).ledger.find(environment, execution.input["release_id"])
     except Exception as error:
         if aws.explain(error) is None:
             raise
-        return False  # that ledger can't be read from here
+        return False  # that ledger can't be read with these credentials
     return bool(release and release.result == SUCCEEDED and release.kind == _KIND)
 
 
-def show_exceptions(desk: Desk, execution: Execution, judged: Verdict) -> list[dict[str, Any]]:
-    """Show the first exception of each version that was stopped; return them for the record."""
-    found = exceptions.find(desk, execution, judged.targets)
-    console = desk.console
-    for one in found:
-        console.line(console.paint(one.headline, "bold" if one.lines else "yellow"))
-        for number, line in enumerate(one.lines):
+def show_exceptions(machine: StateMachine, execution: Execution, end: PromotionOutcome) -> list[dict[str, Any]]:
+    """Show the first exception of each version that was rolled back; return them for the JSON record."""
+    raised = exceptions.find(machine, execution, end.targets)
+    console = machine.console
+    for exception in raised:
+        console.line(console.paint(exception.headline, "bold" if exception.lines else "yellow"))
+        for number, line in enumerate(exception.lines):
             console.line(f"  {line}" if number else console.paint(f"  {line}", "red"))
-    return [{"environment": one.environment, "version": one.version, "lines": list(one.lines)} for one in found]
+    return [
+        {"environment": exception.environment, "version": exception.version, "lines": list(exception.lines)}
+        for exception in raised
+    ]
 
 
-def show_undo(desk: Desk, environments: list[str]) -> None:
-    """Name the command that undoes each rung that was moved; there is none for a rung's first release."""
+def show_undo(machine: StateMachine, environments: list[str]) -> None:
+    """Show the command that undoes each environment's release. A first release has nothing to go back to."""
     for environment in environments:
-        if not _is_first(desk, environment):
-            desk.console.line(f"undo: `inv rollback --env {environment}`")
+        if not _is_first(machine, environment):
+            machine.console.line(f"undo: `inv rollback --env {environment}`")
 
 
-def _is_first(desk: Desk, environment: str) -> bool:
-    """Say whether an environment had no good release before the newest."""
+def _is_first(machine: StateMachine, environment: str) -> bool:
+    """Return whether an environment has no good release before the newest."""
     try:
-        return len(list(islice(desk.at(environment).ledger.succeeded(environment), 2))) == 1
+        return len(list(islice(machine.at(environment).ledger.succeeded(environment), 2))) == 1
     except Exception as error:
         if aws.explain(error) is None:
             raise
         return False
 
 
-def show_promoted(desk: Desk, execution: Execution, environments: list[str]) -> None:
-    """Say in one line what was promoted where; when nothing had to move, that."""
+def show_promoted(machine: StateMachine, execution: Execution, environments: list[str]) -> None:
+    """Show in one line what was promoted where, or that nothing had to move."""
     digest = short(execution.input["digest"])
-    where = ", ".join(environments) or ", ".join(desk.rung.settings.rungs[-1])
+    where = ", ".join(environments) or ", ".join(machine.rung.settings.rungs[-1])
     text = f"promoted {digest} to {where}" if environments else f"nothing had to move: {where} runs {digest} already"
-    desk.console.line(desk.console.paint(text, "green"))
+    machine.console.line(machine.console.paint(text, "green"))

@@ -15,9 +15,9 @@ TargetResult = Literal["succeeded", "unchanged", "untouched", "failed", "rolled_
 
 
 class LocationInput(TypedDict):
-    """Where a target in another account or region is, and how its child execution is polled.
+    """The account and region of a target in another location, and how its child execution is polled.
 
-    `look_seconds` lie between two polls; after `max_looks` of them the child is ended.
+    There are `look_seconds` between two polls. After `max_looks` polls the child is ended.
     """
 
     account: str
@@ -30,7 +30,7 @@ class TargetInput(TypedDict):
     """One environment of a rung: everything that releases it.
 
     `lock_seconds` is the lease of its lock, `max_polls` and `bake_polls` count polls of `poll_seconds`. Only a target
-    in another location has a `place` and `verdict_seconds`, which its child waits for a verdict.
+    in another location has a `place` and `verdict_seconds`, for which its child waits for the decision.
     """
 
     environment: str
@@ -60,10 +60,10 @@ class RungInput(TypedDict):
 
 
 class _Promoted(TypedDict):
-    """What is promoted, whoever asks: the same keys in an execution's input and in its states.
+    """What is promoted: the same keys in an execution's input and in its states.
 
-    `smoke_key` names the bundle of smoke cases in the artifacts bucket; it is empty without one, and `untested` is then
-    what the ledger says.
+    `smoke_key` names the bundle of smoke cases in the artifacts bucket, empty without one. `untested` is then the
+    ledger's remark.
     """
 
     digest: str
@@ -77,7 +77,7 @@ class _Promoted(TypedDict):
 
 
 class ExecutionInput(_Promoted):
-    """What an execution is started with. `parent` is the ARN of the execution that started this child."""
+    """The input of an execution. `parent` is the ARN of the execution that started this child."""
 
     release_id: str
     rungs: list[RungInput]
@@ -91,14 +91,14 @@ class ReleaseInput(_Promoted):
 
 
 class StateError(TypedDict):
-    """What Step Functions writes of an error that a state caught."""
+    """An error that a state caught, as Step Functions writes it."""
 
     Error: str
     Cause: str
 
 
-class Verdict(TypedDict):
-    """What becomes of the released targets of a rung, with the reason to undo them."""
+class RungDecision(TypedDict):
+    """The decision to keep or undo the released targets of a rung, with the reason to undo them."""
 
     word: Literal["keep", "undo"]
     error: str
@@ -122,14 +122,14 @@ class RungOutcome(TypedDict):
 
 
 class AliasServes(TypedDict):
-    """What the alias serves, for a person."""
+    """What the alias serves, as people read it."""
 
     serves: str
 
 
 class Context(Protocol):
-    """What the functions use of Lambda's context."""
+    """The part of Lambda's context that the functions use."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the invocation may still run."""
+        """Return the milliseconds for which the invocation may still run."""
         ...

@@ -1,7 +1,7 @@
 """The state machine's definition, read as a graph: its states by scope, and where each leads.
 
-There is one definition, `terraform/modules/delivery/promotion.asl.json`; Terraform fills in the ARNs. The tests walk it
-from here, and the documentation's diagram is checked against it.
+There is one definition, `terraform/modules/delivery/promotion.asl.json`; Terraform fills in the ARNs. Tests walk it by
+this module, and the documentation's diagrams are made with it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class State:
     @property
     def nexts(self) -> frozenset[str]:
         """The states that may follow in the same scope, errors caught included."""
-        found = {self.body.get("Next"), self.body.get("Default")}
-        found |= {choice["Next"] for choice in self.body.get("Choices", ())}
-        return frozenset(name for name in found if name) | self.caught
+        names = {self.body.get("Next"), self.body.get("Default")}
+        names |= {choice["Next"] for choice in self.body.get("Choices", ())}
+        return frozenset(name for name in names if name) | self.caught
 
     @property
     def caught(self) -> frozenset[str]:
@@ -46,7 +46,7 @@ class State:
 
 
 def load() -> dict[str, Any]:
-    """Read the definition as it is kept, with `${...}` where Terraform puts ARNs."""
+    """Read the definition as it is stored, with `${...}` where Terraform fills in ARNs."""
     path = resources.folder("terraform") / "modules" / "delivery" / "promotion.asl.json"
     definition: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return definition
@@ -70,12 +70,12 @@ def states(definition: Mapping[str, Any], scope: tuple[str, ...] = ()) -> Iterat
 
 def reachable(graph: Mapping[str, State], start: str, *, without: frozenset[str] = frozenset()) -> set[str]:
     """Return the states that may be reached from `start` (itself included) on paths that avoid `without`."""
-    found: set[str] = set()
+    seen: set[str] = set()
     todo = [start]
     while todo:
         name = todo.pop()
-        if name in found or name in without:
+        if name in seen or name in without:
             continue
-        found.add(name)
+        seen.add(name)
         todo.extend(graph[name].nexts)
-    return found
+    return seen

@@ -1,4 +1,4 @@
-"""What the ledger knows of the delivery root: the state machine and its functions."""
+"""The ledger's record of the delivery root: the state machine and its functions."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _KEY = schema.ROOT.key(root=ROOT)
 
 
 def read(rung: Rung) -> InfraRecord | None:
-    """Return what the last apply left; None before the first."""
+    """Return the record of the last apply; None before the first."""
     answer = rung.ledger.client.get_item(TableName=rung.ledger.table, Key=_KEY, ConsistentRead=True)
     return schema.record(InfraRecord, answer.get("Item"))
 
 
 def record(rung: Rung, inputs_hash: str, plan_id: str, *, was: InfraRecord | None = None) -> None:
-    """Tell the ledger what was applied, if it still says what was read before (`was`).
+    """Record an apply, if the ledger still has the record that was read before it (`was`).
 
-    No lock of ours is held over the delivery root, only Terraform's over its state. If somebody else has applied
-    meanwhile, nobody knows whose apply came last; so what is written down is no hash at all, and the next climb plans.
+    Terraform's lock of its state is the only lock of the delivery root. When the record has changed, two applies ran at
+    the same time, and either may have been the last. The record then gets an empty hash. So the next promotion plans.
     """
     infra = InfraRecord(input_hash=inputs_hash, plan_id=plan_id, applied_at=stamp(rung.clock.now()))
     condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}

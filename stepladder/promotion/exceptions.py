@@ -1,6 +1,6 @@
-"""The first exception that a version raised, out of the function's log: why an alarm or a smoke case stopped it.
+"""The first exception that a version raised, from the function's log: why an alarm or a smoke case stopped it.
 
-Only what the log has is shown, in a few lines. Whoever may not read it (`logs:FilterLogEvents`) is told that.
+Reading it needs `logs:FilterLogEvents`. Without the permission, the headline says so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from stepladder.core import aws
 from stepladder.core.display import one_line
-from stepladder.promotion.executions import Desk, Execution
+from stepladder.promotion.executions import Execution, StateMachine
 
 FRAMES = 2  # of the traceback, the last ones: where it was raised, and who called that
 _PATTERN = '?ERROR ?Traceback ?errorType ?"Task timed out"'
@@ -27,8 +27,8 @@ _TESTED = "SmokeFailedError"
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the log has of a version: a headline and the lines below it."""
+class LoggedException:
+    """An exception of a version: a headline, the exception itself and the last frames of its traceback."""
 
     environment: str
     version: str
@@ -36,45 +36,47 @@ class Found:
     headline: str
 
 
-def find(desk: Desk, execution: Execution, targets: tuple[Mapping[str, str], ...]) -> list[Found]:
-    """Look into the log of each target whose version was rolled back, or failed its smoke cases before traffic."""
+def find(machine: StateMachine, execution: Execution, targets: tuple[Mapping[str, str], ...]) -> list[LoggedException]:
+    """Read the log of each target whose version was rolled back, or failed its smoke cases before traffic."""
     functions = {target["environment"]: target["function"] for target in execution.targets}
     return [
-        found
+        logged
         for target in targets
         if target.get("outcome") in _CANARY or target.get("error") == _TESTED
         if target["environment"] in functions
-        for found in _of(desk, execution, target["environment"], functions[target["environment"]])
+        for logged in _of(machine, execution, target["environment"], functions[target["environment"]])
     ]
 
 
-def _of(desk: Desk, execution: Execution, environment: str, function: str) -> Iterator[Found]:
+def _of(machine: StateMachine, execution: Execution, environment: str, function: str) -> Iterator[LoggedException]:
     try:
-        release = desk.at(environment).ledger.find(environment, execution.input["release_id"])
+        release = machine.at(environment).ledger.find(environment, execution.input["release_id"])
         if release is None or not release.version:
             return
         version = release.version
         window = _window(release.started_at, release.ended_at)
-        event = _first(desk.at(environment).aws.client("logs"), f"/aws/lambda/{function}", version, window)
+        event = _first(machine.at(environment).aws.client("logs"), f"/aws/lambda/{function}", version, window)
     except Exception as error:
         explained = aws.explain(error)
         if explained is None:
             raise
         if aws.error_code(error) != "ResourceNotFoundException":  # there is no log before the first call
-            yield Found(environment, "", (), f"the log of {environment} could not be read: {explained.message}")
+            yield LoggedException(
+                environment, "", (), f"the log of {environment} could not be read: {explained.message}"
+            )
         return
     if event is None:
         return
     raised, frames = read(event["message"])
     at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
-    told = f"the first exception of version {version} on {environment}, at {at:%H:%M:%S} UTC:"
-    yield Found(environment, version, (raised, *frames), told)
+    headline = f"the first exception of version {version} on {environment}, at {at:%H:%M:%S} UTC:"
+    yield LoggedException(environment, version, (raised, *frames), headline)
 
 
 def _window(began: str, ended: str) -> dict[str, int]:
-    """Return the time that is searched.
+    """Return the time window that is searched; empty in a local cloud.
 
-    A local cloud's releases may be of another time than its log, which is in real time; only the version decides.
+    A local cloud's releases may have simulated times while its log is in real time. The version alone decides then.
     """
     if aws.endpoint():
         return {}
@@ -82,7 +84,7 @@ def _window(began: str, ended: str) -> dict[str, int]:
 
 
 def _first(client: Any, group: str, version: str, window: Mapping[str, int]) -> dict[str, Any] | None:
-    """Return the oldest event of a version that tells of an exception.
+    """Return the oldest event of a version that is an exception; None without one.
 
     The log streams of a version have its number in brackets in their names.
     """
@@ -91,8 +93,8 @@ def _first(client: Any, group: str, version: str, window: Mapping[str, int]) -> 
     for _ in range(_PAGES):
         answer = client.filter_log_events(**request)
         for event in answer["events"]:
-            mine = f"[{version}]" in event["logStreamName"] and is_exception(event["message"])
-            if mine and (best is None or event["timestamp"] < best["timestamp"]):
+            is_candidate = f"[{version}]" in event["logStreamName"] and is_exception(event["message"])
+            if is_candidate and (best is None or event["timestamp"] < best["timestamp"]):
                 best = event
         if not answer.get("nextToken"):
             break
@@ -101,7 +103,7 @@ def _first(client: Any, group: str, version: str, window: Mapping[str, int]) -> 
 
 
 def is_exception(message: str) -> bool:
-    """Say whether a log line is what Lambda's runtime writes of a call that failed."""
+    """Return whether a log line is what Lambda's runtime writes for a call that failed."""
     record = _json(message)
     if record:
         return bool(record.get("errorType") or record.get("stackTrace"))
@@ -109,17 +111,17 @@ def is_exception(message: str) -> bool:
 
 
 def read(message: str) -> tuple[str, tuple[str, ...]]:
-    """Return what was raised and the last frames of its traceback, in the text or the JSON format of Lambda's logs."""
+    """Return the exception and the last frames of its traceback, from a text or JSON line of Lambda's log."""
     record = _json(message)
     if record:
         stack = record.get("stackTrace") or []
-        kind, said = str(record.get("errorType") or ""), str(record.get("errorMessage") or record.get("message") or "")
-        raised = f"{kind}: {said}" if kind and said else kind or said
+        kind, text = str(record.get("errorType") or ""), str(record.get("errorMessage") or record.get("message") or "")
+        raised = f"{kind}: {text}" if kind and text else kind or text
         lines = "\n".join(map(str, stack)).split("\n")
     else:
         lines = message.replace("\r", "\n").split("\n")
         raised = next((line for line in lines if line.strip()), "")
-        if "Traceback (" in raised and len(lines) > 1:  # printed by the handler itself: the exception stands below
+        if "Traceback (" in raised and len(lines) > 1:  # printed by the handler itself: the exception is the last line
             raised = next((line for line in reversed(lines) if line.strip()), raised)
         raised = raised.strip().removeprefix("[ERROR]").strip()
         if "Task timed out" in raised:
@@ -146,10 +148,10 @@ def _json(message: str) -> dict[str, Any]:
     if not message.lstrip().startswith("{"):
         return {}
     try:
-        found = json.loads(message)
+        value = json.loads(message)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _epoch(stamp: str) -> float:

@@ -1,11 +1,12 @@
-"""What every promotion command works with: the project's top rung, its state machine, its running promotion."""
+"""The state machine of a project, and its executions. Every promotion command works with them."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 from stepladder.core import aws
@@ -18,9 +19,21 @@ from stepladder.settings import locations
 _MISSING = ("StateMachineDoesNotExist", "ExecutionDoesNotExist", "ResourceNotFound")
 
 
+class ListedExecution(TypedDict):
+    """One execution as Step Functions lists it; the keys that stepladder reads."""
+
+    executionArn: str
+    name: str
+    status: str
+    startDate: datetime
+
+
 @dataclass(frozen=True)
 class Execution:
-    """One execution of the state machine, as Step Functions describes it."""
+    """One execution of the state machine, as Step Functions describes it.
+
+    `started` is in seconds since the epoch. `output` is None unless it succeeded.
+    """
 
     arn: str
     status: str
@@ -46,8 +59,8 @@ class Execution:
         return [target for rung in self.input["rungs"] for target in rung["targets"]]
 
 
-class Desk:
-    """The state machine of a project. `rung` is any of its environments at home, where the lowest rung is."""
+class StateMachine:
+    """The state machine of a project's primary location. `rung` is any environment of that location."""
 
     def __init__(self, rung: Rung) -> None:
         locations.check(rung.settings)
@@ -56,30 +69,31 @@ class Desk:
         self._rungs = {rung.environment: rung}
 
     def at(self, environment: str) -> Rung:
-        """Return any environment of the ladder as a rung, with the clients of its place.
+        """Return an environment as a rung, with the clients of its location.
 
-        One that the settings don't have (any more) is home: a promotion of before can still be watched and stopped.
+        An environment that the settings no longer have is taken to be in the primary location. So a promotion that
+        began before can still be watched and stopped.
         """
         settings = self.rung.settings
         if environment not in settings.environments:
             return self.rung
         if environment not in self._rungs:
-            there, here = settings.environment(environment), settings.environment(self.rung.environment)
-            same = (there.region, there.role_arn) == (here.region, here.role_arn)
+            wanted, current = settings.environment(environment), settings.environment(self.rung.environment)
+            same = (wanted.region, wanted.role_arn) == (current.region, current.role_arn)
             aws = self.rung.aws if same else clients(settings, environment)
             self._rungs[environment] = replace(self.rung, environment=environment, aws=aws)
         return self._rungs[environment]
 
     @cached_property
-    def places(self) -> tuple[Rung, ...]:
-        """One rung for each place of the ladder, home first."""
-        _, *away = locations.representatives(self.rung.settings)
-        return (self.rung, *map(self.at, away))
+    def representatives(self) -> tuple[Rung, ...]:
+        """One rung for each location of the ladder, the primary one first."""
+        _, *others = locations.representatives(self.rung.settings)
+        return (self.rung, *map(self.at, others))
 
     def newest_release(self) -> str:
-        """Return the id of the release that went live last on any rung; empty without one."""
-        found = [self.at(name).ledger.snapshot(name).current for name in self.rung.settings.ladder_environments]
-        return max((current.release_id for current in found if current), default="")
+        """Return the id of the newest current release of any rung; empty without one."""
+        entries = [self.at(name).ledger.snapshot(name).current for name in self.rung.settings.ladder_environments]
+        return max((current.release_id for current in entries if current), default="")
 
     @cached_property
     def sfn(self) -> Any:
@@ -87,7 +101,7 @@ class Desk:
         return self.rung.aws.client("stepfunctions")
 
     @property
-    def machine(self) -> str:
+    def arn(self) -> str:
         """The state machine's ARN."""
         return self.rung.names.state_machine_arn
 
@@ -96,42 +110,42 @@ class Desk:
         return self.rung.names.execution_arn(name)
 
     def link(self, arn: str) -> str:
-        """Return an execution's page in the AWS console; empty where there is none, as in a local cloud."""
+        """Return the address of an execution's page in the AWS console. A local cloud has none: empty."""
         if aws.endpoint():
             return ""
         region = self.rung.names.region
-        host = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
-        own = host.get(self.rung.names.partition, "console.aws.amazon.com")
-        return f"https://{region}.{own}/states/home?region={region}#/v2/executions/details/{quote(arn, safe=':')}"
+        hosts = {"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+        host = hosts.get(self.rung.names.partition, "console.aws.amazon.com")
+        return f"https://{region}.{host}/states/home?region={region}#/v2/executions/details/{quote(arn, safe=':')}"
 
     def describe(self, arn: str) -> Execution | None:
-        """Describe an execution; None when there is none."""
+        """Describe an execution. Return None for one that Step Functions doesn't know."""
         try:
-            found = self.sfn.describe_execution(executionArn=arn)
+            answer = self.sfn.describe_execution(executionArn=arn)
         except Exception as error:
             if error_code(error) in _MISSING:
                 return None
             raise
         return Execution(
-            arn=found["executionArn"],
-            status=found["status"],
-            input=json.loads(found.get("input") or "{}"),
-            error=found.get("error", ""),
-            cause=found.get("cause", ""),
-            started=found["startDate"].timestamp(),
-            output=json.loads(found.get("output") or "null"),
+            arn=answer["executionArn"],
+            status=answer["status"],
+            input=json.loads(answer.get("input") or "{}"),
+            error=answer.get("error", ""),
+            cause=answer.get("cause", ""),
+            started=answer["startDate"].timestamp(),
+            output=json.loads(answer.get("output") or "null"),
         )
 
-    def executions(self, status: str = "", limit: int = 100, *, may_be_missing: bool = False) -> list[dict[str, Any]]:
-        """List executions, newest first.
+    def executions(self, status: str = "", limit: int = 100, *, may_be_missing: bool = False) -> list[ListedExecution]:
+        """List at most `limit` executions, newest first. An empty `status` is any.
 
-        Before there is a state machine that is an error, or none if it `may_be_missing`.
+        Raises `NotReadyError` while there is no state machine; returns none then if it `may_be_missing`.
         """
-        request: dict[str, Any] = {"stateMachineArn": self.machine, "maxResults": limit}
+        request: dict[str, Any] = {"stateMachineArn": self.arn, "maxResults": limit}
         if status:
             request["statusFilter"] = status
         try:
-            found = self.sfn.list_executions(**request)["executions"]
+            listed = self.sfn.list_executions(**request)["executions"]
         except Exception as error:
             if error_code(error) in _MISSING:
                 if may_be_missing:
@@ -140,23 +154,26 @@ class Desk:
                     "the promotion state machine isn't there yet", kind="no-promotion", hint="`inv promote` makes it"
                 ) from error
             raise
-        return sorted(found, key=lambda e: e["startDate"], reverse=True)
+        return sorted(listed, key=lambda e: e["startDate"], reverse=True)
 
     def pick(self, name: str = "", *, running: bool = False) -> Execution:
-        """Return an execution by name or ARN, or the newest; with `running` only one that still runs."""
+        """Return an execution by name or ARN, or the newest one without.
+
+        Raises `BadInputError` when there is none, and with `running` when it has ended.
+        """
         if name:
-            found = self.describe(name if name.startswith("arn:") else self.execution_arn(name))
-            if not found:
+            execution = self.describe(name if name.startswith("arn:") else self.execution_arn(name))
+            if not execution:
                 raise BadInputError(
                     f"there is no promotion {name!r}", kind="no-promotion", hint="`inv promote.watch` shows the newest"
                 )
         else:
             listed = self.executions("RUNNING" if running else "", limit=20)
-            found = self.describe(listed[0]["executionArn"]) if listed else None
-        if not found or (running and not found.is_running):
+            execution = self.describe(listed[0]["executionArn"]) if listed else None
+        if not execution or (running and not execution.is_running):
             raise BadInputError(
                 f"promotion {name} has ended" if name else "no promotion is under way",
                 kind="no-promotion",
                 hint="`inv promote` starts one" if not name else "`inv promote.watch` shows how it went",
             )
-        return found
+        return execution

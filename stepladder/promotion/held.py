@@ -1,4 +1,4 @@
-"""A rung that a command holds: no promotion starts there, and its exit code is that of a held lock."""
+"""Refuse a promotion while a command holds the lock of one of its rungs."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 from stepladder.ledger import locked_error
 from stepladder.ledger.schema import PIPELINE_HOST
-from stepladder.promotion.executions import Desk
+from stepladder.promotion.executions import StateMachine
 from stepladder.releases.rung import Rung
 
 
-def check_free(desk: Desk) -> None:
-    """Raise `LockedError` while a command is at work on a rung, before anything is started."""
-    rungs = [desk.at(name) for name in desk.rung.settings.ladder_environments]
+def check_free(machine: StateMachine) -> None:
+    """Raise `LockedError` if a command holds the lock of any rung."""
+    rungs = [machine.at(name) for name in machine.rung.settings.ladder_environments]
     with ThreadPoolExecutor(max(1, len(rungs)), thread_name_prefix="promote") as pool:
         list(pool.map(_check_free, rungs))
 
 
 def _check_free(rung: Rung) -> None:
-    """Raise `LockedError` for a rung that a command holds.
+    """Raise `LockedError` for a rung whose lock a command holds.
 
-    What another promotion holds is found out by its execution; of one that has ended it is recovered.
+    A lock that a promotion holds is left to the state machine; of a promotion that has ended it is recovered.
     """
     holder = rung.ledger.snapshot(rung.environment).lock
     if holder and holder.host == PIPELINE_HOST:

@@ -1,4 +1,4 @@
-"""The execution's history, read bit by bit into a view of the ladder: which target is in which state.
+"""The execution's history, read into a view of the ladder: which target is in which state.
 
 Events form a tree through `previousEventId`; the iterations of Map states on the way to an event say which rung and
 target it belongs to (https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html).
@@ -69,7 +69,7 @@ _PHRASES = {
     "VerifyUnchanged": "verifying",
     "PublishVersion": "publishing a version",
 }
-"""What a person reads for a state. A state that isn't here shows nothing new: its task is told by those that are."""
+"""The phrase that a person reads for a state. A state without one leaves the phrase before it."""
 
 
 _LAST = frozenset({"released", "unchanged", "refused", "failed, nothing moved", "rolled back", "ROLLBACK FAILED"})
@@ -80,11 +80,11 @@ _LAST = frozenset({"released", "unchanged", "refused", "failed, nothing moved", 
 class Target:
     """One target as the history has it. `phase` is a phrase for a person, empty before its promotion began.
 
-    `is_away` once another place releases it: the rest is in the history of its child execution. Times are of
-    the execution: `began`, `since` (of the phase), `ended`, `shifted` (the new version got its first share), `baked`
-    (it has all traffic and is watched); 0 for none. `past` lists the phases before with their seconds, `tries` counts
-    the attempts of this one. `share` (0 to 1, None for unknown), `version`, `calls`, `errors` and `alarms` are what a
-    watcher saw of the new version.
+    `is_remote` says that another location releases it: the rest is in the history of its child execution. `began`,
+    `since` (of the phase), `ended`, `shifted` (the new version got its first share) and `baked` (it has all traffic and
+    is watched) are times of the execution's clock in seconds, 0 for none. `past` lists the phases before with their
+    seconds, `tries` counts the attempts of this one. `share` (0 to 1, None for unknown), `version`, `calls`, `errors`
+    and `alarms` are the new version's, as `VersionHealth` read them.
     """
 
     environment: str
@@ -92,7 +92,7 @@ class Target:
     rung: str
     phase: str = ""
     since: float = 0.0
-    is_away: bool = False
+    is_remote: bool = False
     shift: Shift = field(default_factory=Shift)
     bake_seconds: int = 0
     began: float = 0.0
@@ -113,7 +113,7 @@ class Target:
         return self.phase == SHIFTING
 
     def enter(self, phrase: str, when: float) -> None:
-        """Take the next phase; a state of the same one changes nothing."""
+        """Begin the next phase. The same phase again changes nothing."""
         if self.phase == phrase:
             return
         if self.phase:
@@ -124,17 +124,17 @@ class Target:
 
 
 @dataclass
-class View:
-    """The ladder: targets by their place, what a person should know besides, and how the execution ended.
+class LadderView:
+    """The ladder's rungs with their targets, a note for the person, and how the execution ended.
 
-    Times are the execution's own: this machine's clock may differ from AWS's. `heard` is when the newest event was, by
-    its timestamp and by ours; `speed` is how many of its seconds pass in one of ours, `simulated` whether that was ever
-    another number than one.
+    Times are seconds of the execution's clock, since this machine's clock may differ from AWS's. `last_event` is the
+    time of the newest event on both clocks: the execution's, then this machine's. `speed` is how many seconds of the
+    execution pass in one real second. `simulated` says whether that was ever another number than one.
     """
 
     rungs: list[list[Target]]
     started: float = 0.0
-    heard: tuple[float, float] = (0.0, 0.0)
+    last_event: tuple[float, float] = (0.0, 0.0)
     speed: float = 1.0
     simulated: bool = False
     note: str = ""
@@ -144,30 +144,30 @@ class View:
     failed: set[Path] = field(default_factory=set)
 
     @classmethod
-    def of(cls, execution_input: ExecutionInput, started: float) -> View:
+    def of(cls, execution_input: ExecutionInput, started: float) -> LadderView:
         """Make the view of an execution's input."""
         hotfix, rungs = bool(execution_input.get("hotfix")), execution_input["rungs"]
         return cls([[_target(t, rung["name"], hotfix=hotfix) for t in rung["targets"]] for rung in rungs], started)
 
     def seconds(self, since: float) -> float:
-        """Return how long ago a time of the execution was."""
-        return max(0.0, self.now - since) if self.heard[0] else 0.0
+        """Return how many seconds ago a time of the execution was."""
+        return max(0.0, self.now - since) if self.last_event[0] else 0.0
 
     @property
     def now(self) -> float:
-        """The execution's time now; once it has ended, when it did."""
-        event, here = self.heard
-        return event + (0.0 if self.end else (time.time() - here) * self.speed)
+        """The execution's time now. Once it has ended, the time of its end."""
+        event, read_at = self.last_event
+        return event + (0.0 if self.end else (time.time() - read_at) * self.speed)
 
-    def took(self, target: Target) -> float:
-        """Return how long a target has taken, or took once nothing more happens to it."""
-        return max(0.0, (target.ended or self.now) - target.began) if target.began and self.heard[0] else 0.0
+    def elapsed(self, target: Target) -> float:
+        """Return the seconds that a target has taken; once it has ended, those that it took."""
+        return max(0.0, (target.ended or self.now) - target.began) if target.began and self.last_event[0] else 0.0
 
-    def hear(self, now: float, speed: float) -> None:
-        """Take what the clock of a local cloud says."""
-        jumped = self.heard[0] and not self.end and now - self.now > _JUMP  # it was set forward
-        if not self.end and now >= self.heard[0]:
-            self.heard = (now, time.time())
+    def set_clock(self, now: float, speed: float) -> None:
+        """Take the time and speed of a local cloud's clock."""
+        jumped = self.last_event[0] and not self.end and now - self.now > _JUMP  # it was set forward
+        if not self.end and now >= self.last_event[0]:
+            self.last_event = (now, time.time())
         self.speed = speed
         self.simulated = bool(self.simulated or speed != 1 or jumped)
 
@@ -177,8 +177,8 @@ class View:
         return [target for rung in self.rungs for target in rung]
 
 
-def refresh(view: View, read: Reader, arn: str) -> bool:
-    """Read the events since the last time; say whether there were any.
+def refresh(view: LadderView, read: Reader, arn: str) -> bool:
+    """Read the events since the last read; return whether there were any.
 
     Reads backwards from the newest, so that a history of thousands of events costs one page a time.
     """
@@ -192,15 +192,15 @@ def refresh(view: View, read: Reader, arn: str) -> bool:
         if not events or events[-1]["id"] <= view.seen + 1 or not answer.get("nextToken"):
             break
         request["nextToken"] = answer["nextToken"]
-    take(view, sorted(fresh, key=lambda event: int(event["id"])))
+    apply_events(view, sorted(fresh, key=lambda event: int(event["id"])))
     return bool(fresh)
 
 
-def take(view: View, events: Sequence[Mapping[str, Any]]) -> None:
-    """Put events into the view, oldest first."""
+def apply_events(view: LadderView, events: Sequence[Mapping[str, Any]]) -> None:
+    """Apply events to the view, oldest first."""
     for event in events:
         view.seen = max(view.seen, int(event["id"]))
-        view.heard = (event["timestamp"].timestamp(), time.time())
+        view.last_event = (event["timestamp"].timestamp(), time.time())
         view.paths[event["id"]] = path = _path(view, event)
         kind = event["type"]
         if kind in _ENDS:
@@ -209,13 +209,15 @@ def take(view: View, events: Sequence[Mapping[str, Any]]) -> None:
             _entered(view, path, event["stateEnteredEventDetails"]["name"], event["timestamp"].timestamp())
         elif kind in ("TaskFailed", "TaskTimedOut"):
             view.failed.add(path)
-        elif kind == "TaskScheduled" and path in view.failed:  # no state was left: it is the same task once more
+        elif (
+            kind == "TaskScheduled" and path in view.failed
+        ):  # the task was scheduled again without a new state: a retry
             view.failed.discard(path)
             for target in _targets(view, path):
                 target.tries += 1
 
 
-def _path(view: View, event: Mapping[str, Any]) -> Path:
+def _path(view: LadderView, event: Mapping[str, Any]) -> Path:
     path = view.paths.get(event.get("previousEventId", 0), ())
     if event["type"] == "MapIterationStarted":
         details = event["mapIterationStartedEventDetails"]
@@ -238,13 +240,13 @@ def _target(target: TargetInput, rung: str, *, hotfix: bool) -> Target:
     return Target(target["environment"], target["function"], rung, shift=shift, bake_seconds=bake)
 
 
-def _entered(view: View, path: Path, state: str, when: float) -> None:
+def _entered(view: LadderView, path: Path, state: str, when: float) -> None:
     view.failed.discard(path)
     phrase = SHIFTING if state in _SHIFTING else _PHRASES.get(state, "")
     if not phrase:
         return
     for target in _targets(view, path):
-        target.is_away = target.is_away or state == "StartChild"
+        target.is_remote = target.is_remote or state == "StartChild"
         target.enter(phrase, when)
         if state == "ReadDeployment":
             target.shifted = target.shifted or when
@@ -252,7 +254,7 @@ def _entered(view: View, path: Path, state: str, when: float) -> None:
             target.baked = target.baked or when
 
 
-def _targets(view: View, path: Path) -> list[Target]:
+def _targets(view: LadderView, path: Path) -> list[Target]:
     if not path or path[0][1] >= len(view.rungs):
         return []
     rung = view.rungs[path[0][1]]

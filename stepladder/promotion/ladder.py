@@ -1,4 +1,4 @@
-"""The ladder as data: the execution's input, with everything that a target needs to be released.
+"""The ladder as data: the execution's input, with everything that a release of a target needs.
 
 The state machine's definition knows no environment: rungs, targets, names and durations all come from here, out of the
 settings.
@@ -26,10 +26,10 @@ _POLL_SECONDS = 5  # that a poll takes when there is nothing new; as in function
 
 @dataclass(frozen=True)
 class PromotionRequest:
-    """What is to be promoted.
+    """One promotion: an image with its release id and its options.
 
-    `smoke_key` names the bundle of smoke cases in the artifacts bucket, empty for none; `untested` is what the ledger
-    then says.
+    `smoke_key` names the bundle of smoke cases in the artifacts bucket, empty for none. `untested` is then the ledger's
+    remark.
     """
 
     release_id: str
@@ -70,7 +70,7 @@ def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> Run
     lease = max(rung.shift.seconds * 2 + rung.bake_minutes * 60 for rung in rungs) + _MARGIN
     targets = [_target(settings, name, digest, lease) for name in environments]
     if any("place" in target for target in targets):
-        # each may wait for the slowest of its siblings, with its lock, and then has to put its release back
+        # each may wait for the slowest of its siblings, with its lock, and then has to undo its release
         for target in targets:
             target["lock_seconds"] = lease * 2
     return {
@@ -83,7 +83,7 @@ def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> Run
 
 def _target(settings: Settings, environment: str, digest: str, lease: int) -> TargetInput:
     named, rung = settings.names(environment), settings.promotion.policies[environment]
-    poll_seconds, polls = rung.shift.polls(rung.bake_minutes * 60, _crowding(settings, environment, _TARGETS))
+    poll_seconds, polls = rung.shift.polls(rung.bake_minutes * 60, _concurrency(settings, environment, _TARGETS))
     bake_polls = math.ceil(rung.bake_minutes * 60 / poll_seconds)
     target: TargetInput = {
         "environment": environment,
@@ -105,10 +105,10 @@ def _target(settings: Settings, environment: str, digest: str, lease: int) -> Ta
     return target
 
 
-def _crowding(settings: Settings, environment: str, fits: int) -> float:
-    """Return by how much the targets that share an environment's kind of location exceed what fits; at least 1.
+def _concurrency(settings: Settings, environment: str, fits: int) -> float:
+    """Return the factor by which the targets of an environment's kind of location exceed `fits`; at least 1.
 
-    The kinds are the primary location and all others.
+    The kinds are the primary location and all others. Polls are made slower by the factor.
     """
     primary = locations.primary(settings)
     is_primary = [locations.of(settings, name) == primary for name in settings.ladder_environments]
@@ -119,16 +119,16 @@ def _crowding(settings: Settings, environment: str, fits: int) -> float:
 def _location(settings: Settings, environment: str, lease: int) -> LocationInput | None:
     """Return where a target in another location is, and how its child is polled; None in the primary location.
 
-    The parent gives up polling before any sibling gives up waiting for its verdict: else one would keep what another
-    undid.
+    The parent gives up polling before any sibling gives up waiting for its decision. Otherwise one would keep what
+    another undid.
     """
-    place = locations.of(settings, environment)
-    if place == locations.primary(settings):
+    location = locations.of(settings, environment)
+    if location == locations.primary(settings):
         return None
-    pause = max(_SHORTEST_PAUSE, math.ceil(lease / _MOST_POLLS * _crowding(settings, environment, _CHILDREN)))
+    pause = max(_SHORTEST_PAUSE, math.ceil(lease / _MOST_POLLS * _concurrency(settings, environment, _CHILDREN)))
     return {
-        "account": place.account,
-        "region": place.region,
+        "account": location.account,
+        "region": location.region,
         "look_seconds": pause,
         "max_looks": lease // (pause + _POLL_SECONDS),
     }

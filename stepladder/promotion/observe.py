@@ -12,7 +12,7 @@ from stepladder.aws_lambda import deployments
 from stepladder.core import names
 from stepladder.core.aws import error_code
 from stepladder.ledger.schema import Bad
-from stepladder.promotion.executions import Desk
+from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.observation import (
     Observation,
     ObservedDeployment,
@@ -27,17 +27,17 @@ _RELEASES = 100
 _NO_GROUP = ("ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException")
 
 
-def observe(desk: Desk, *, executions: int = _EXECUTIONS, releases: int = _RELEASES) -> Observation:
+def observe(machine: StateMachine, *, executions: int = _EXECUTIONS, releases: int = _RELEASES) -> Observation:
     """Observe the ladder's rungs and its newest promotions."""
-    rungs = [desk.at(name) for name in desk.rung.settings.ladder_environments]
+    rungs = [machine.at(name) for name in machine.rung.settings.ladder_environments]
     with ThreadPoolExecutor(8, thread_name_prefix="observe") as pool:
-        listed = desk.executions(limit=executions, may_be_missing=True)
-        promotions = [pool.submit(observe_execution, desk.sfn, str(one["executionArn"])) for one in listed]
+        listed = machine.executions(limit=executions, may_be_missing=True)
+        promotions = [pool.submit(observe_execution, machine.sfn, str(one["executionArn"])) for one in listed]
         observed = tuple(pool.map(lambda rung: observe_rung(rung, releases), rungs))
         digests = {entry.digest for rung in observed for entry in rung.releases}
         marks: dict[str, Bad] = {}
-        for place in reversed(desk.places):  # home's mark is the one that is shown
-            marks |= place.ledger.marks(digests)
+        for rung in reversed(machine.representatives):  # the primary location's mark is the one that is shown
+            marks |= rung.ledger.marks(digests)
         return Observation(observed, tuple(promotion.result() for promotion in promotions), marks)
 
 

@@ -1,4 +1,4 @@
-"""How a promotion ended: out of the execution's error and cause, or, when it was cut off, out of its recovery."""
+"""The outcome of a promotion, from its execution's error and cause, or from its recovery if it was cut off."""
 
 from __future__ import annotations
 
@@ -9,111 +9,128 @@ from dataclasses import dataclass, field
 from stepladder.core.aws import error_code
 from stepladder.core.display import shortened, unwrapped
 from stepladder.core.errors import LockedError, RefusedError, RollbackFailedError, RolledBackError, StepladderError
-from stepladder.promotion.executions import Desk, Execution
+from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.releases.ended_promotion import recover
 
-_OURS = {"RefusedBeforeTraffic": "refused", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
-_WELL = {"succeeded", "unchanged", "untouched"}  # of a target that needed nothing, a child execution says "unchanged"
+_ENDS = {"RefusedBeforeTraffic": "refused", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
+_UNHARMED = {
+    "succeeded",
+    "unchanged",
+    "untouched",
+}  # of a target that needed nothing, a child execution says "unchanged"
 _PIPELINE = "pipeline"  # stands for a target where the rollback function itself gave no answer
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The end of a promotion: promoted, refused, rolled_back or rollback_failed, and each target's part in it."""
+class PromotionOutcome:
+    """How a promotion ended. `outcome` is promoted, refused, rolled_back or rollback_failed.
+
+    Each of `targets` has the keys environment, outcome, error and cause.
+    """
 
     outcome: str
     targets: tuple[Mapping[str, str], ...] = field(default=())
 
     @property
     def cause(self) -> str:
-        """The first cause of the worst kind, in a sentence."""
+        """The first cause of the worst outcome, as a sentence."""
         order = ("rollback_failed", "rolled_back", "failed", "refused")
-        told = [(order.index(t["outcome"]), t) for t in self.targets if t.get("outcome") in order]
-        # a sibling that was restored with its rung does not say why
-        told = [pair for pair in told if pair[1].get("error") != "SiblingFailed"] or told
-        if not told:
+        causes = [(order.index(t["outcome"]), t) for t in self.targets if t.get("outcome") in order]
+        # a sibling that was restored with its rung is not the cause
+        causes = [pair for pair in causes if pair[1].get("error") != "SiblingFailed"] or causes
+        if not causes:
             return "no cause was recorded"
-        worst = min(told, key=lambda pair: pair[0])[1]
+        worst = min(causes, key=lambda pair: pair[0])[1]
         return f"{worst['environment']}: {shortened(sentence(worst.get('error', ''), worst.get('cause', '')))}"
 
     @property
     def is_locked(self) -> bool:
-        """Whether nothing but somebody else's lock stood in the way."""
+        """Whether a lock that somebody else holds is the only reason of a refusal."""
         errors = {t.get("error", "") for t in self.targets if t.get("outcome") in {"refused", "failed"}}
         return self.outcome == "refused" and errors - {"SiblingFailed"} == {"LockedError"}
 
 
-def judge(desk: Desk, execution: Execution) -> Verdict:
-    """Judge an execution that has ended; one that was cut off is recovered first."""
+def read_end(machine: StateMachine, execution: Execution) -> PromotionOutcome:
+    """Return the outcome of an execution that has ended. One that was cut off is recovered first."""
     if execution.status == "SUCCEEDED":
         released = (target for rung in execution.output or () for target in rung["targets"])
-        return Verdict("promoted", tuple({key: str(value) for key, value in target.items()} for target in released))
-    if execution.status == "FAILED" and execution.error in _OURS:
-        return Verdict(_OURS[execution.error], tuple(_settled(execution.cause)))
-    return settle(desk, execution)
+        return PromotionOutcome(
+            "promoted", tuple({key: str(value) for key, value in target.items()} for target in released)
+        )
+    if execution.status == "FAILED" and execution.error in _ENDS:
+        return PromotionOutcome(_ENDS[execution.error], tuple(_targets_of(execution.cause)))
+    return recover_cut_off(machine, execution)
 
 
-def settle(desk: Desk, execution: Execution) -> Verdict:
-    """Have the rollback function recover what a cut-off execution left; any number of times, by anybody."""
-    rung = desk.rung
-    found = recover(rung.aws, rung.names.pipeline_function("rollback"), execution.arn, rung.clock)
-    if not found.error:
-        return _sum_up(found.targets, execution.error, execution.cause)
-    stuck = {"environment": _PIPELINE, "outcome": "rollback_failed", "error": found.error, "cause": found.cause}
-    return Verdict("rollback_failed", (stuck,))
+def recover_cut_off(machine: StateMachine, execution: Execution) -> PromotionOutcome:
+    """Recover what a cut-off execution left, by the rollback function.
+
+    Safe to repeat and to run at the same time as others.
+    """
+    rung = machine.rung
+    recovery = recover(rung.aws, rung.names.pipeline_function("rollback"), execution.arn, rung.clock)
+    if not recovery.error:
+        return _sum_up(recovery.targets, execution.error, execution.cause)
+    stuck = {"environment": _PIPELINE, "outcome": "rollback_failed", "error": recovery.error, "cause": recovery.cause}
+    return PromotionOutcome("rollback_failed", (stuck,))
 
 
-def free_locks(desk: Desk, execution: Execution) -> None:
-    """Have locks given back that an ended execution could not give back itself. What fails here hides no end."""
+def free_locks(machine: StateMachine, execution: Execution) -> None:
+    """Recover the locks that an ended execution still holds.
+
+    An error of AWS becomes a warning, since the promotion's own outcome matters more.
+    """
     try:
         for target in execution.targets:
-            rung = desk.at(target["environment"])
+            rung = machine.at(target["environment"])
             holder = rung.ledger.snapshot(rung.environment).lock
-            if holder and holder.run_id == execution.arn and not rung.recover(holder):  # else one of its own place's
+            if (
+                holder and holder.run_id == execution.arn and not rung.recover(holder)
+            ):  # what recovers it is in its own location
                 return
     except Exception as error:
         if not error_code(error):
             raise
-        desk.console.warn(f"whether the promotion gave its locks back can't be seen ({error_code(error)})")
+        machine.console.warn(f"whether the promotion gave its locks back can't be seen ({error_code(error)})")
 
 
-def failure(desk: Desk, execution: Execution, verdict: Verdict) -> StepladderError | None:
-    """Return the error that a verdict is, with its exit code; None for promoted."""
+def failure(machine: StateMachine, execution: Execution, end: PromotionOutcome) -> StepladderError | None:
+    """Return the error for an outcome, with its exit code; None for promoted."""
     watch = f"how it went: `inv promote.watch --name {execution.name}`"
-    if verdict.outcome == "promoted":
+    if end.outcome == "promoted":
         return None
-    if verdict.outcome == "rolled_back":
-        kept = [target["environment"] for target in verdict.targets if target.get("outcome") == "succeeded"]
+    if end.outcome == "rolled_back":
+        kept = [target["environment"] for target in end.targets if target.get("outcome") == "succeeded"]
         back = "every target of the rung is verified to serve what it did before"
-        if kept:  # its release was recorded before another's failed at that
+        if kept:  # its release was recorded before another's record failed
             back = f"{', '.join(kept)} keeps the release; every other target of the rung serves what it did before"
-        return RolledBackError(f"the promotion was rolled back: {verdict.cause}", hint=f"{back}; {watch}")
-    if verdict.outcome == "rollback_failed":
+        return RolledBackError(f"the promotion was rolled back: {end.cause}", hint=f"{back}; {watch}")
+    if end.outcome == "rollback_failed":
         return RollbackFailedError(
-            f"the promotion failed and so did its rollback: {verdict.cause}",
-            hint=f"act now{_at(desk, execution)}; {_by_hand(verdict)}",
+            f"the promotion failed and so did its rollback: {end.cause}",
+            hint=f"act now{_at(machine, execution)}; {_by_hand(end)}",
         )
-    if verdict.is_locked:
+    if end.is_locked:
         return LockedError(
-            f"the promotion was refused before any traffic moved: {verdict.cause}",
+            f"the promotion was refused before any traffic moved: {end.cause}",
             kind="promotion-refused",
             hint=f"run `inv promote` again when that has ended; {watch}",
         )
     return RefusedError(
-        f"the promotion was refused before any traffic moved: {verdict.cause}",
+        f"the promotion was refused before any traffic moved: {end.cause}",
         kind="promotion-refused",
         hint=f"fix that, then run `inv promote` again; {watch}",
     )
 
 
-def _at(desk: Desk, execution: Execution) -> str:
-    link = desk.link(execution.arn)
+def _at(machine: StateMachine, execution: Execution) -> str:
+    link = machine.link(execution.arn)
     return f": {link}" if link else f": `inv status`, `inv promote.watch --name {execution.name}`"
 
 
-def _by_hand(verdict: Verdict) -> str:
-    """Name the command that puts each alias back that isn't known to be."""
-    stuck = [t["environment"] for t in verdict.targets if t.get("outcome") == "rollback_failed"]
+def _by_hand(end: PromotionOutcome) -> str:
+    """Name the command that restores each alias whose rollback failed."""
+    stuck = [t["environment"] for t in end.targets if t.get("outcome") == "rollback_failed"]
     commands = [f"`inv rollback --env {name}`" for name in stuck if name != _PIPELINE]
     return (
         f"{' and '.join(commands) or '`inv rollback`'} puts {'them' if len(commands) > 1 else 'an alias'} back by hand"
@@ -121,29 +138,29 @@ def _by_hand(verdict: Verdict) -> str:
 
 
 def sentence(error: str, cause: str) -> str:
-    """Return the sentence in a cause, with the error's name where it doesn't say that."""
+    """Return a cause as a sentence, with the error's name unless the cause contains it."""
     text = unwrapped(cause)
     return f"{text} ({error})" if error and error not in text else text or error
 
 
-def _settled(cause: str) -> list[Mapping[str, str]]:
+def _targets_of(cause: str) -> list[Mapping[str, str]]:
     try:
-        told = json.loads(cause)
+        targets = json.loads(cause)
     except ValueError:
         return [{"environment": "climb", "outcome": "failed", "error": "", "cause": cause}]
-    return [target for target in told if isinstance(target, dict)]
+    return [target for target in targets if isinstance(target, dict)]
 
 
-def _sum_up(targets: tuple[Mapping[str, str], ...], error: str = "", cause: str = "") -> Verdict:
-    """Sum up what was found of an execution that was cut off, with the error and cause that it ended with."""
+def _sum_up(targets: tuple[Mapping[str, str], ...], error: str = "", cause: str = "") -> PromotionOutcome:
+    """Return the outcome of a cut-off execution from its recovered targets, and its own error and cause."""
     outcomes = {target["outcome"] for target in targets}
     for outcome in ("rollback_failed", "rolled_back"):
         if outcome in outcomes:
-            return Verdict(outcome, targets)
-    if outcomes <= _WELL and targets and targets[-1]["outcome"] != "untouched":
-        return Verdict("promoted", targets)
-    if outcomes <= _WELL:
+            return PromotionOutcome(outcome, targets)
+    if outcomes <= _UNHARMED and targets and targets[-1]["outcome"] != "untouched":
+        return PromotionOutcome("promoted", targets)
+    if outcomes <= _UNHARMED:
         stopped = {"environment": "climb", "outcome": "failed", "error": error or "Stopped"}
         stopped["cause"] = cause or "it was cut off"
-        return Verdict("refused", (*targets, stopped))
-    return Verdict("refused", targets)
+        return PromotionOutcome("refused", (*targets, stopped))
+    return PromotionOutcome("refused", targets)

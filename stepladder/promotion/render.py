@@ -1,4 +1,4 @@
-"""Draw the ladder: live on a terminal, a line for each change elsewhere."""
+"""Render the ladder: redrawn in place on a terminal, otherwise one line for each change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from stepladder.core.console import Console
 from stepladder.core.display import cut
-from stepladder.promotion.history import APPROVAL, SHIFTING, Target, View
+from stepladder.promotion.history import APPROVAL, SHIFTING, LadderView, Target
 
 _GOOD = ("released", "verified", "unchanged")
 _BAD = ("refused", "failed, nothing moved", "rolled back", "restored", "ROLLBACK FAILED")
@@ -35,46 +35,46 @@ Piece = tuple[str, str]
 """A text and its colour, empty for none."""
 
 
-class Drawing(Protocol):
-    """What a watcher tells the view to."""
+class Renderer(Protocol):
+    """Shows a view of the ladder each time it changes."""
 
-    def update(self, view: View) -> None:
+    def update(self, view: LadderView) -> None:
         """Show the view as it is now."""
 
     def close(self) -> None:
-        """Leave the last picture standing."""
+        """Leave the last picture on the screen."""
 
 
-def drawing(console: Console) -> Drawing:
-    """Return the drawing that fits where the console prints."""
-    return Live() if console.live and not console.as_json else Lines(console)
+def renderer(console: Console) -> Renderer:
+    """Return the renderer for the console: live on a terminal, lines otherwise."""
+    return LiveRenderer() if console.live and not console.as_json else LineRenderer(console)
 
 
-class Lines:
+class LineRenderer:
     """One line for each change of a target: its phase, the new version's share, its first errors, an alarm."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told: dict[str, set[tuple[float, str]]] = {}
+        self._printed: dict[str, set[tuple[float, str]]] = {}
         self._note = ""
         self._is_simulated = False
 
-    def update(self, view: View) -> None:
+    def update(self, view: LadderView) -> None:
         """Print what changed since the last time."""
         if view.simulated and not self._is_simulated:
             self._console.line(f"times are simulated: {pace(view)}")
         self._is_simulated = view.simulated
         for target in view.targets:
             for change in _changes(target):
-                told = self._told.setdefault(target.environment, set())
-                if change not in told:
-                    told.add(change)
+                known = self._printed.setdefault(target.environment, set())
+                if change not in known:
+                    known.add(change)
                     self._line(view, f"{target.environment:<12} {change[1]}")
         if view.note and view.note != self._note:
             self._line(view, view.note)
         self._note = view.note
 
-    def _line(self, view: View, text: str) -> None:
+    def _line(self, view: LadderView, text: str) -> None:
         unit = "s sim" if view.simulated else "s"
         self._console.line(f"{view.seconds(view.started):7.1f} {unit}  {text}")
 
@@ -83,7 +83,7 @@ class Lines:
 
 
 def _changes(target: Target) -> Iterator[tuple[float, str]]:
-    """Return all that is known of a target now, each as the change that it once was, with what tells it from others."""
+    """Yield what is known of a target as changes: the time that tells two alike apart, and the text."""
     if not target.phase:
         return
     yield target.since, f"{target.phase}: {_ANSWER}" if target.phase == APPROVAL else target.phase
@@ -94,7 +94,7 @@ def _changes(target: Target) -> Iterator[tuple[float, str]]:
     yield from ((0, f"alarm {name} fires") for name in target.alarms)
 
 
-class Live:
+class LiveRenderer:
     """The ladder, redrawn in place, highest rung on top."""
 
     def __init__(self, console: Any = None) -> None:
@@ -105,7 +105,7 @@ class Live:
         self._live = RichLive(console=self._console, refresh_per_second=8, transient=False)
         self._live.start()
 
-    def update(self, view: View) -> None:
+    def update(self, view: LadderView) -> None:
         """Redraw."""
         self._live.update(picture(view, self._console.width))
 
@@ -114,8 +114,8 @@ class Live:
         self._live.stop()
 
 
-def picture(view: View, width: int) -> Any:
-    """Return the drawing for a terminal of a width: no line is longer."""
+def picture(view: LadderView, width: int) -> Any:
+    """Return the picture for a terminal of `width` columns: no line is longer."""
     from rich.text import Text
 
     lines = []
@@ -129,21 +129,21 @@ def picture(view: View, width: int) -> Any:
     return Text("\n").join(lines)
 
 
-def rows(view: View) -> Iterator[list[Piece]]:
-    """Return the drawing's lines, each in pieces."""
+def rows(view: LadderView) -> Iterator[list[Piece]]:
+    """Yield the picture's lines, each as pieces of one colour."""
     wide = max([12, *(len(target.environment) for target in view.targets)])
-    for place, rung in reversed(list(enumerate(view.rungs))):
+    for index, rung in reversed(list(enumerate(view.rungs))):
         for target in rung:
             yield from _target(view, target, wide)
-        if place:
+        if index:
             yield [("║ ║", "dim")]
     yield [(f"{_INDENT}{_foot(view)}", "dim")]
 
 
-def _target(view: View, target: Target, wide: int) -> Iterator[list[Piece]]:
+def _target(view: LadderView, target: Target, wide: int) -> Iterator[list[Piece]]:
     symbol, colour = _mark(target)
     tries = f", try {target.tries}" if target.tries > 1 and not target.ended else ""
-    passed = duration(view.took(target)) if target.began else ""
+    passed = duration(view.elapsed(target)) if target.began else ""
     yield [
         (f"╟{symbol}╢ ", colour),
         (f"{target.environment:<{wide}}  ", ""),
@@ -156,20 +156,20 @@ def _target(view: View, target: Target, wide: int) -> Iterator[list[Piece]]:
         yield [(f"{_INDENT}{bar(target.share)}", "cyan"), (f"  {progress(view, target)}", "")]
     if target.version and (target.is_shifting or target.errors or target.alarms):
         yield [(_INDENT, ""), *_health(target)]
-    if told := phases(target, 70 - len(_INDENT)):
-        yield [(f"{_INDENT}{told}", "dim")]
+    if past := phases(target, 70 - len(_INDENT)):
+        yield [(f"{_INDENT}{past}", "dim")]
 
 
 def phases(target: Target, width: int) -> str:
-    """Tell how long each phase before the present one took, in the order of time; the oldest give way to the width."""
-    told = ""
+    """Return how long each earlier phase took, oldest first. The oldest are left out beyond `width` characters."""
+    text = ""
     for phrase, seconds in reversed(target.past):
         if seconds >= 1:
-            longer = f"{_SHORT.get(phrase, phrase)} {duration(seconds)}{', ' if told else ''}{told}"
+            longer = f"{_SHORT.get(phrase, phrase)} {duration(seconds)}{', ' if text else ''}{text}"
             if len(longer) > width:
                 break
-            told = longer
-    return told
+            text = longer
+    return text
 
 
 def _mark(target: Target) -> Piece:
@@ -181,7 +181,7 @@ def _mark(target: Target) -> Piece:
 
 
 def _health(target: Target) -> Iterator[Piece]:
-    """Tell the errors of the new version, and the alarms."""
+    """Yield the errors of the new version, and its alarms."""
     counted = f"version {target.version}: {target.errors} errors in {target.calls} calls"
     yield counted, "red" if target.errors else "dim"
     if target.alarms:
@@ -191,14 +191,14 @@ def _health(target: Target) -> Iterator[Piece]:
 
 
 def bar(share: float) -> str:
-    """Draw the share of the new version: full is all traffic, whoever looks."""
+    """Return the share of the new version as a bar. It is full, or empty, only for all or no traffic."""
     full = round(share * _BAR)
     full = min(max(full, 1), _BAR - 1) if 0 < share < 1 else full
     return f"{'█' * full}{'░' * (_BAR - full)}"
 
 
-def progress(view: View, target: Target) -> str:
-    """Tell in words how far the shift is, for example `10% for 3 of 5 min`."""
+def progress(view: LadderView, target: Target) -> str:
+    """Return how far the shift is, for example `10% for 3 of 5 min`."""
     share = target.share or 0.0
     shown = f"{share:.0%}"
     if not target.is_shifting:
@@ -218,12 +218,12 @@ def progress(view: View, target: Target) -> str:
     return f"{shown} on the new version"
 
 
-def pace(view: View) -> str:
-    """Say how fast the clock of the cloud runs."""
+def pace(view: LadderView) -> str:
+    """Return how fast the clock of the cloud runs."""
     return "the clock was set forward" if view.speed == 1 else f"the clock runs at {view.speed:g}x real time"
 
 
-def _foot(view: View) -> str:
+def _foot(view: LadderView) -> str:
     state = _ENDS.get(view.end, "under way")
     text = f"{state}, {duration(view.seconds(view.started))}"
     if view.simulated:
@@ -232,7 +232,7 @@ def _foot(view: View) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Tell a duration as people read it."""
+    """Return a duration as people read it, for example `3 min 5 s`."""
     if seconds < _MINUTE:
         return f"{seconds:.0f} s"
     if seconds < _HOUR:

@@ -1,29 +1,29 @@
-"""Bring an image to every place of the ladder: a function takes its image from its own account and region."""
+"""Copy an image to every location of the ladder: a function takes its image from its own account and region."""
 
 from __future__ import annotations
 
 from stepladder import images
 from stepladder.ledger.table import short
-from stepladder.promotion.executions import Desk
+from stepladder.promotion.executions import StateMachine
 from stepladder.settings import locations
 
 
-def bring(desk: Desk, digest: str) -> None:
-    """Copy what other places lack of an image from home's repository, digest and all; nothing when they have it.
+def copy_image(machine: StateMachine, digest: str) -> None:
+    """Copy an image from the primary location's repository to those locations that lack it. The digest stays the same.
 
-    Raises `RefusedError` when home hasn't got it, `NotReadyError` when a place has no repository.
+    Raises `RefusedError` when the primary location lacks it, `NotReadyError` when a location has no repository.
     """
-    home, *away = desk.places
-    if not away:
+    primary, *others = machine.representatives
+    if not others:
         return
-    with desk.console.step("image") as step:
-        sent = []
-        for place in away:
-            there = locations.of(place.settings, place.environment)
-            step.progress(f"looking in {there}")
-            if images.copy((home.aws, home.names), (place.aws, place.names), digest, home.settings.build_dir):
-                sent.append(str(there))
-        if sent:
-            step.done(f"{short(digest)} copied to {', '.join(sent)}")
+    with machine.console.step("image") as step:
+        copied = []
+        for rung in others:
+            location = locations.of(rung.settings, rung.environment)
+            step.progress(f"looking in {location}")
+            if images.copy((primary.aws, primary.names), (rung.aws, rung.names), digest, primary.settings.build_dir):
+                copied.append(str(location))
+        if copied:
+            step.done(f"{short(digest)} copied to {', '.join(copied)}")
         else:
             step.skip(f"{short(digest)} is in every place")

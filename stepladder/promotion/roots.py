@@ -1,4 +1,4 @@
-"""A project's Terraform roots as a promotion sees them. Tests pass others."""
+"""A project's Terraform roots, behind an interface that tests replace."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from stepladder.releases.rung import Rung
 
 
 @dataclass(frozen=True)
-class Planned:
-    """A plan that was saved. `destroyed` names what it would destroy and nobody may lose unasked."""
+class RootPlan:
+    """A plan that was saved. `destroyed` names what it would destroy that holds data or callers."""
 
     summary: str
     destroyed: tuple[str, ...] = ()
@@ -20,7 +20,7 @@ class Planned:
 
 
 class Roots(Protocol):
-    """What plans and applies a Terraform root of a rung."""
+    """Plans and applies a Terraform root of a rung."""
 
     def inputs_hash(self, rung: Rung, root: str) -> str:
         """Hash everything that decides a root's result, offline."""
@@ -30,7 +30,7 @@ class Roots(Protocol):
         """Install a root's providers; return notes for the person."""
         ...
 
-    def plan(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> Planned:
+    def plan(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> RootPlan:
         """Plan a root and save the plan."""
         ...
 
@@ -44,7 +44,7 @@ class Roots(Protocol):
 
 
 class ProjectRoots:
-    """The roots of the project at hand. Terraform's modules are imported only when one is to run."""
+    """The roots of the project. `stepladder.terraform` is imported only when a root is planned or applied."""
 
     def inputs_hash(self, rung: Rung, root: str) -> str:
         """Hash everything that decides a root's result, offline."""
@@ -58,7 +58,7 @@ class ProjectRoots:
 
         return terraform.init(rung.settings, rung.environment, root, aws=rung.aws)
 
-    def plan(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> Planned:
+    def plan(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> RootPlan:
         """Plan a root and save the plan."""
         from stepladder import terraform
 
@@ -66,7 +66,7 @@ class ProjectRoots:
             rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri
         )
         lost = tuple(f"{change.address} ({change.action})" for change in saved.destroyed)
-        return Planned(str(saved.counts) if saved.changed else "no changes", lost, notes)
+        return RootPlan(str(saved.counts) if saved.changed else "no changes", lost, notes)
 
     def apply(self, rung: Rung, root: str, step: Step) -> Applied:
         """Apply the saved plan and nothing else."""

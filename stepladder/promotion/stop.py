@@ -1,4 +1,4 @@
-"""Stop a climb without leaving anything behind, and take up one that was cut off."""
+"""Stop a promotion and roll back what it changed, and redrive one that ended."""
 
 from __future__ import annotations
 
@@ -13,50 +13,51 @@ from stepladder.core.process_identity import release_id
 from stepladder.ledger import schema
 from stepladder.ledger.schema import HOOK, HookNote
 from stepladder.ledger.table import Ledger
-from stepladder.promotion import outcome, start
-from stepladder.promotion.executions import Desk, Execution
-from stepladder.promotion.outcome import Verdict
+from stepladder.promotion import outcome
+from stepladder.promotion.executions import Execution, StateMachine
+from stepladder.promotion.outcome import PromotionOutcome
+from stepladder.promotion.subject import check_mark
 from stepladder.promotion.watch import watch
 
 _STOPPED = "Stopped"
 _CUT_OFF = ("ABORTED", "TIMED_OUT")
 
 
-def stop(desk: Desk, execution: Execution, why: str) -> tuple[Execution, Verdict]:
-    """Stop a climb and leave every target where it began.
+def stop(machine: StateMachine, execution: Execution, why: str) -> tuple[Execution, PromotionOutcome]:
+    """Stop a promotion; every target then serves what it did before.
 
-    While CodeDeploy shifts, its deployment is stopped and the climb rolls back by itself, which is watched to its end.
-    Before that the execution is stopped, and what it held is put in order. Who stopped it and why is kept either way.
+    While CodeDeploy shifts, its deployment is stopped. The promotion then rolls back by itself, and is watched to its
+    end. Otherwise the execution is stopped, and what it held is recovered. Who stopped it and why is recorded.
     """
-    cause = f"stopped by {desk.rung.requested_by}: {why or 'no reason given'}"
-    if _stop_deployments(desk, execution, cause):
-        return watch(desk, execution)
-    desk.sfn.stop_execution(executionArn=execution.arn, error=_STOPPED, cause=cause)
-    ended = desk.describe(execution.arn) or execution
-    return ended, outcome.settle(desk, ended)
+    cause = f"stopped by {machine.rung.requested_by}: {why or 'no reason given'}"
+    if _stop_deployments(machine, execution, cause):
+        return watch(machine, execution)
+    machine.sfn.stop_execution(executionArn=execution.arn, error=_STOPPED, cause=cause)
+    ended = machine.describe(execution.arn) or execution
+    return ended, outcome.recover_cut_off(machine, ended)
 
 
-def _stop_deployments(desk: Desk, execution: Execution, cause: str) -> bool:
-    ours = f"rel={execution.input['release_id']} "
+def _stop_deployments(machine: StateMachine, execution: Execution, cause: str) -> bool:
+    mark = f"rel={execution.input['release_id']} "
     stopped = False
     for target in execution.targets:
-        codedeploy = desk.at(target["environment"]).aws.client("codedeploy")
+        codedeploy = machine.at(target["environment"]).aws.client("codedeploy")
         for deployment in deployments.active(codedeploy, target["application"], target["deployment_group"]):
             info = codedeploy.get_deployment(deploymentId=deployment)["deploymentInfo"]
-            if info.get("description", "").startswith(ours):
-                ledger = desk.at(target["environment"]).ledger
-                _note(ledger, deployment, cause)
+            if info.get("description", "").startswith(mark):
+                ledger = machine.at(target["environment"]).ledger
+                _record_reason(ledger, deployment, cause)
                 if deployments.stop(codedeploy, deployment):
                     stopped = True
                 else:
-                    _forget(ledger, deployment)
+                    _delete_record_reason(ledger, deployment)
     return stopped
 
 
-def _note(ledger: Ledger, deployment: str, cause: str) -> None:
-    """Note why a deployment is stopped, where the rollback function looks for it, unless a check has said no before.
+def _record_reason(ledger: Ledger, deployment: str, cause: str) -> None:
+    """Record why a deployment is stopped, for the rollback function. A reason that a check has written before stays.
 
-    StopDeployment takes no reason. That it can't be noted keeps nobody from stopping.
+    StopDeployment itself takes no reason. An error of AWS is ignored: stopping matters more.
     """
     note = HookNote(why=cause, error=_STOPPED, at=stamp(ledger.clock.now()))
     try:
@@ -70,8 +71,8 @@ def _note(ledger: Ledger, deployment: str, cause: str) -> None:
             raise
 
 
-def _forget(ledger: Ledger, deployment: str) -> None:
-    """Take back that a deployment was stopped which had ended by itself: why it failed, if it did, is its own word."""
+def _delete_record_reason(ledger: Ledger, deployment: str) -> None:
+    """Delete the reason of a deployment that had ended before it could be stopped: its own cause stands."""
     try:
         ledger.client.delete_item(
             TableName=ledger.table,
@@ -85,11 +86,12 @@ def _forget(ledger: Ledger, deployment: str) -> None:
             raise
 
 
-def redrive(desk: Desk, execution: Execution) -> Execution:
-    """Take up a climb that ended: where it was cut off if nothing was put in order yet, else from the beginning.
+def redrive(machine: StateMachine, execution: Execution) -> Execution:
+    """Resume a promotion that ended: where it was cut off unless it was recovered since, else from the beginning.
 
-    A climb that ended by itself stands on a Fail state, which a redrive would only fail again; so it gets a new
-    execution of the same digest under a new release id; unless that digest was marked bad since, because it failed.
+    A promotion that failed stands on a Fail state, which Step Functions' own redrive would only fail again. It gets a
+    new execution of the same digest under a new release id. Raises `RefusedError` when the digest was marked bad since,
+    and `BadInputError` for a promotion that is under way or has succeeded.
     """
     if execution.is_running or execution.status == "SUCCEEDED":
         raise BadInputError(
@@ -97,31 +99,33 @@ def redrive(desk: Desk, execution: Execution) -> Execution:
             kind="no-promotion",
             hint="`inv promote.watch` shows it",
         )
-    if execution.status in _CUT_OFF and _holds_locks(desk, execution):
-        desk.sfn.redrive_execution(executionArn=execution.arn)
-        return desk.describe(execution.arn) or execution
+    if execution.status in _CUT_OFF and _holds_locks(machine, execution):
+        machine.sfn.redrive_execution(executionArn=execution.arn)
+        return machine.describe(execution.arn) or execution
     if not execution.input["force"]:
-        for place in desk.places:
-            start.check_mark(place, execution.input["digest"])
-    new_id = release_id(desk.rung.clock.now(), desk.newest_release())
+        for rung in machine.representatives:
+            check_mark(rung, execution.input["digest"])
+    new_id = release_id(machine.rung.clock.now(), machine.newest_release())
     again = execution.input.copy()
-    again["release_id"], again["requested_by"] = new_id, desk.rung.requested_by
+    again["release_id"], again["requested_by"] = new_id, machine.rung.requested_by
     again.setdefault("untested", "")  # inputs of an older stepladder lack it
     base, _, attempt = execution.name.rpartition("-")
-    taken = {found["name"] for found in desk.executions()}
+    existing = {other["name"] for other in machine.executions()}
     number = int(attempt) + 1 if attempt.isdigit() else 1
-    while f"{base}-{number}" in taken:
+    while f"{base}-{number}" in existing:
         number += 1
-    answer = desk.sfn.start_execution(
-        stateMachineArn=f"{desk.machine}:{names.ALIAS}",
+    answer = machine.sfn.start_execution(
+        stateMachineArn=f"{machine.arn}:{names.ALIAS}",
         name=f"{base}-{number}",
         input=json.dumps(again, sort_keys=True),
     )
-    return desk.describe(answer["executionArn"]) or execution
+    return machine.describe(answer["executionArn"]) or execution
 
 
-def _holds_locks(desk: Desk, execution: Execution) -> bool:
-    """Say whether the execution still holds what it locked: nobody has put it in order, so it can go on."""
-    here = [target for target in execution.targets if "place" not in target]  # elsewhere their own climbs hold them
-    holders = [desk.rung.ledger.snapshot(target["environment"]).lock for target in here]
+def _holds_locks(machine: StateMachine, execution: Execution) -> bool:
+    """Return whether the execution still holds its locks: then it was not recovered yet, and can go on."""
+    targets = [
+        target for target in execution.targets if "place" not in target
+    ]  # those of other locations are held by child executions
+    holders = [machine.rung.ledger.snapshot(target["environment"]).lock for target in targets]
     return any(holder and holder.run_id == execution.arn for holder in holders)

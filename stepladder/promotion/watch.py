@@ -1,4 +1,4 @@
-"""Watch a promotion to its end. Watching only reads: it can be left, lost and resumed at any time."""
+"""Watch a promotion to its end. Watching only reads, so it can be interrupted and resumed at any time."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from stepladder.core import aws
 from stepladder.core.aws import error_code
 from stepladder.core.errors import InterruptedRunError, StepladderError
 from stepladder.promotion import history, outcome
-from stepladder.promotion.children import Away
-from stepladder.promotion.cloud_clock import CloudClock
-from stepladder.promotion.executions import Desk, Execution
-from stepladder.promotion.history import View
-from stepladder.promotion.outcome import Verdict
-from stepladder.promotion.render import Drawing, drawing
-from stepladder.promotion.vitals import Vitals
+from stepladder.promotion.children import ChildHistories
+from stepladder.promotion.cloud_clock import ClockReader
+from stepladder.promotion.executions import Execution, StateMachine
+from stepladder.promotion.health import VersionHealth
+from stepladder.promotion.history import LadderView
+from stepladder.promotion.outcome import PromotionOutcome
+from stepladder.promotion.render import Renderer, renderer
 
-FIRST, MOST = 0.1, 2.0  # seconds between two looks; the end is seen at most that much later
-_LOST = 600.0  # seconds without an answer after which watching is given up; the promotion goes on
+FIRST, MOST = 0.1, 2.0  # seconds between two polls; the end is seen at most that much later
+_GIVE_UP = 600.0  # seconds without an answer after which watching is given up; the promotion goes on
 
 
-def watch(desk: Desk, execution: Execution) -> tuple[Execution, Verdict]:
+def watch(machine: StateMachine, execution: Execution) -> tuple[Execution, PromotionOutcome]:
     """Render a promotion until it ends; return the ended execution and its outcome.
 
-    Raises `InterruptedRunError` on Ctrl-C: the promotion goes on.
+    Raises `InterruptedRunError` on Ctrl-C, while the promotion goes on, and `StepladderError` when AWS can't be reached
+    for ten minutes or no longer has the execution.
     """
-    view = View.of(execution.input, execution.started)
-    picture = drawing(desk.console)
+    view = LadderView.of(execution.input, execution.started)
+    picture = renderer(machine.console)
     try:
-        _follow(desk, execution, view, picture)
+        _follow(machine, execution, view, picture)
     except KeyboardInterrupt:
         picture.close()
         raise InterruptedRunError(
@@ -37,48 +38,48 @@ def watch(desk: Desk, execution: Execution) -> tuple[Execution, Verdict]:
         ) from None
     finally:
         picture.close()
-    ended = desk.describe(execution.arn)
+    ended = machine.describe(execution.arn)
     if ended is None:
         raise StepladderError(
             f"promotion {execution.name} is gone from Step Functions", kind="no-promotion", hint="see the ledger"
         )
-    outcome.free_locks(desk, ended)
-    return ended, outcome.judge(desk, ended)
+    outcome.free_locks(machine, ended)
+    return ended, outcome.read_end(machine, ended)
 
 
-def _follow(desk: Desk, execution: Execution, view: View, picture: Drawing) -> None:
-    clock = desk.rung.clock
+def _follow(machine: StateMachine, execution: Execution, view: LadderView, picture: Renderer) -> None:
+    clock = machine.rung.clock
     pause, lost_since = FIRST, 0.0
-    away = Away(desk, execution)
-    cloud = CloudClock(aws.endpoint())
-    vitals = Vitals(desk, execution, is_local=cloud.is_local)
+    children = ChildHistories(machine, execution)
+    cloud = ClockReader(aws.endpoint())
+    health = VersionHealth(machine, execution, is_local=cloud.is_local)
     while not view.end:
         try:
-            news = history.refresh(view, desk.sfn.get_execution_history, execution.arn)
-            news = away.refresh(view) or news
+            changed = history.refresh(view, machine.sfn.get_execution_history, execution.arn)
+            changed = children.refresh(view) or changed
             if reading := cloud.read():
-                view.hear(reading.now, reading.speed)
-            news = vitals.refresh(view) or news
+                view.set_clock(reading.now, reading.speed)
+            changed = health.refresh(view) or changed
             lost_since, view.note = 0.0, ""
         except Exception as error:
             if not _is_lost(error):
                 raise
             lost_since = lost_since or clock.monotonic()
-            if clock.monotonic() - lost_since > _LOST:
+            if clock.monotonic() - lost_since > _GIVE_UP:
                 raise StepladderError(
                     f"the connection was lost while watching; promotion {execution.name} goes on",
                     kind="aws-unreachable",
                     hint="resume watching with `inv promote.watch`",
                 ) from error
-            view.note, news = "the connection is lost, trying again", False
+            view.note, changed = "the connection is lost, trying again", False
         picture.update(view)
         if not view.end:
             clock.sleep(pause)
-        pause = FIRST if news else min(pause * 1.5, MOST)
+        pause = FIRST if changed else min(pause * 1.5, MOST)
 
 
 def _is_lost(error: Any) -> bool:
-    """Say whether an error is the network's or the service's passing trouble."""
+    """Return whether an error of the network or the service may pass: a retry can succeed."""
     from botocore.exceptions import HTTPClientError
 
     if isinstance(error, HTTPClientError):

@@ -21,9 +21,9 @@ SLOW = 10.0  # it takes half a minute, which no machine is too busy to see
 _numbers = itertools.count(1)
 
 
-def without_terraform(desk: Any, _missing: Any, digest: str, **_: Any) -> tuple[str, ...]:
+def without_terraform(machine: Any, _missing: Any, digest: str, **_: Any) -> tuple[str, ...]:
     """Do what is left of getting ready for a promotion when nothing is to be applied; Terraform's part: tests/e2e."""
-    replicate.bring(desk, digest)
+    replicate.copy_image(machine, digest)
     return ()
 
 

@@ -32,15 +32,17 @@ def waiting(make_project):
 
 
 def asked(project):
-    desk = project.desk()
+    machine = project.state_machine()
     running = project.running()
-    found = approval.questions(desk, desk.describe(running[0])) if running else []
+    found = approval.requests(machine, machine.describe(running[0])) if running else []
     return [question for question in found if question.token and not question.decision]
 
 
 def answer(project, *, approve):
     return project.run(
-        lambda desk: {"rung": approval.decide(desk, desk.pick(running=True), "", "because", approve=approve).rung}
+        lambda machine: {
+            "rung": approval.decide(machine, machine.pick(running=True), "", "because", approve=approve).rung
+        }
     )
 
 
@@ -55,9 +57,9 @@ def test_an_approval_lets_it_climb_and_is_recorded(waiting, before, unique, even
     ended = climbing.result()
     assert ended.code == 0, ended.message
     assert waiting.digest() == digest
-    desk = waiting.desk()
-    (question,) = approval.questions(desk, desk.pick())
-    assert (question.decision, question.decided_by) == ("approved", desk.rung.requested_by)
+    machine = waiting.state_machine()
+    (question,) = approval.requests(machine, machine.pick())
+    assert (question.decision, question.decided_by) == ("approved", machine.rung.requested_by)
     was.check_quiet()
 
 
@@ -104,7 +106,7 @@ def test_stopping_while_it_waits_leaves_nothing(waiting, before, unique, eventua
     was = before(waiting)
     climbing = waiting.in_background()
     eventually(lambda: asked(waiting) != [])
-    stopped = waiting.run(lambda desk: stop.stopped(desk, desk.pick(running=True), "wrong version"))
+    stopped = waiting.run(lambda machine: stop.stopped(machine, machine.pick(running=True), "wrong version"))
     assert (stopped.code, stopped.record["outcome"]) == (0, "refused")
     ended = climbing.result()
     assert ended.code == 4

@@ -13,7 +13,7 @@ import rows
 from stepladder.commands import status
 from stepladder.core.process_identity import release_id
 from stepladder.promotion import definition, ladder, stop
-from stepladder.promotion import outcome as verdict
+from stepladder.promotion import outcome as outcomes
 from stepladder.promotion.ladder import PromotionRequest
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
@@ -197,8 +197,10 @@ def test_a_climb_ends_well_with(name, kind, cloud, regions, before, unique, even
     assert name in entered, f"the climb never came to {name}: {ended.message}"
     assert ended.code == (how.heard if heard else how.code), ended.message
     if how.code == 5:
-        desk = regions.desk()
-        verdict.settle(desk, desk.describe(parent))  # what is still under way there is ended by whoever looks
+        machine = regions.state_machine()
+        outcomes.recover_cut_off(
+            machine, machine.describe(parent)
+        )  # what is still under way there is ended by whoever looks
     eventually(lambda: not regions.running())
     was[0].check_quiet()
     there = "succeeded" if heard else how.there
@@ -272,11 +274,11 @@ def test_stopping_a_climb_stops_what_it_has_elsewhere(regions, before, unique, e
     was = [before(regions, each) for each in RUNG]
     climbing = regions.in_background()
     eventually(lambda: any(":produs-" in arn for arn in regions.running()))
-    desk = regions.desk()
-    _, judged = stop.stop(desk, desk.pick(running=True), "a test")
+    machine = regions.state_machine()
+    _, end = stop.stop(machine, machine.pick(running=True), "a test")
     climbing.result()
     eventually(lambda: not regions.running())
-    if judged.outcome != "promoted":
+    if end.outcome != "promoted":
         for each in was:
             each.check_unmoved()
 

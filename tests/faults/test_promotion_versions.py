@@ -7,7 +7,7 @@ import pytest
 from stepladder.commands import promote, redrive, stop
 from stepladder.core.errors import LockedError
 from stepladder.ledger.schema import Bad
-from stepladder.promotion.start import PromotionOptions
+from stepladder.promotion.subject import PromotionOptions
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
@@ -51,7 +51,10 @@ def test_a_version(source, code, result, cause, canary, before, unique):
     bad = marked(canary)
     assert (bad is not None) == (code == 3), "what failed before traffic is tested again, what failed in it is marked"
     if bad:
-        for again in (canary.promote(), canary.run(lambda desk: redrive.redriven(desk, desk.pick(), detach=False))):
+        for again in (
+            canary.promote(),
+            canary.run(lambda machine: redrive.redriven(machine, machine.pick(), detach=False)),
+        ):
             assert (again.code, "marked bad by the climb of" in again.message) == (4, True), again.message
         assert bad.why.startswith("rolled back on production: ")
 
@@ -121,7 +124,7 @@ class TestAFirstRelease:
         eventually(fresh.running)
         (execution,) = fresh.running()
         eventually(lambda: moment in fresh.entered(execution))
-        stopped = fresh.run(lambda desk: stop.stopped(desk, desk.pick(), "enough"))
+        stopped = fresh.run(lambda machine: stop.stopped(machine, machine.pick(), "enough"))
         cloud.faults()
         climbing.result()
         assert stopped.code == 0, stopped.message
@@ -354,7 +357,7 @@ class TestCutOff:
     def test_with_nobody_watching_the_net_does(self, canary, before, unique, eventually):
         canary.ship(unique(GOOD))
         was = before(canary)
-        told = canary.run(lambda desk: promote.promote(desk, PromotionOptions(), detach=True))
+        told = canary.run(lambda machine: promote.promote(machine, PromotionOptions(), detach=True))
         eventually(lambda: canary.alias()[1] != {})
         canary.client("stepfunctions").stop_execution(executionArn=told.record["execution_arn"])
         eventually(lambda: canary.ledger().snapshot("production").lock is None)
@@ -366,7 +369,7 @@ class TestCutOff:
         canary.ship(unique(GOOD))
         was = before(canary)
         with midway(canary) as climbing:
-            stopped = canary.run(lambda desk: stop.stopped(desk, desk.pick(running=True), "lunch"))
+            stopped = canary.run(lambda machine: stop.stopped(machine, machine.pick(running=True), "lunch"))
         assert (stopped.code, stopped.record["outcome"]) == (0, "rolled_back"), stopped.message
         ended = climbing.result()
         assert ended.code == 3
@@ -393,7 +396,7 @@ class TestCutOff:
         failed = canary.promote()
         cloud.faults()
         assert failed.code == 4
-        again = canary.run(lambda desk: redrive.redriven(desk, desk.pick(), detach=False))
+        again = canary.run(lambda machine: redrive.redriven(machine, machine.pick(), detach=False))
         assert again.code == 0, again.message
         assert again.record["name"] != failed.record["name"]
         assert canary.digest() == digest

@@ -28,8 +28,8 @@ from stepladder.core.console import Console
 from stepladder.core.errors import ExitCode, StepladderError
 from stepladder.core.names import partition_of
 from stepladder.promotion import definition
-from stepladder.promotion.executions import Desk
-from stepladder.promotion.start import PromotionOptions
+from stepladder.promotion.executions import StateMachine
+from stepladder.promotion.subject import PromotionOptions
 from stepladder.releases.rung import Rung, clients
 from stepladder.settings import locations
 from stepladder.settings.load import Settings, load
@@ -383,18 +383,18 @@ class CloudProject:
 
     # the climb
 
-    def desk(self, console: Console | None = None) -> Desk:
-        return Desk(self.rung(console=console))
+    def state_machine(self, console: Console | None = None) -> StateMachine:
+        return StateMachine(self.rung(console=console))
 
     def promote(self, **request: Any) -> Result:
         """Promote as the command line does, the delivery root aside."""
-        return self.run(lambda desk: climb.promote(desk, PromotionOptions(**request)))
+        return self.run(lambda machine: climb.promote(machine, PromotionOptions(**request)))
 
     def run(self, act: Any) -> Result:
         text = io.StringIO()
-        desk = self.desk(Console(err=text, live=False))
+        machine = self.state_machine(Console(err=text, live=False))
         try:
-            return Result(int(ExitCode.OK), act(desk), "", text.getvalue())
+            return Result(int(ExitCode.OK), act(machine), "", text.getvalue())
         except StepladderError as error:
             return Result(int(error.exit_code), dict(error.record), error.message, text.getvalue())
 

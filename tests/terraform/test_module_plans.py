@@ -56,7 +56,7 @@ SERVICES = tuple(name for name, (module, _) in CALLS.items() if module == "servi
 UNKNOWN = "(known after apply)"
 
 
-class Planned(NamedTuple):
+class RootPlan(NamedTuple):
     """A plan, by call: values by address, outputs, and the modules' configuration."""
 
     values: dict[str, dict[str, dict[str, Any]]]
@@ -68,7 +68,7 @@ class Planned(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def planned(runner, make_root, write, module_source) -> Planned:
+def planned(runner, make_root, write, module_source) -> RootPlan:
     names = {
         m: [o.split('"')[0] for o in _text(module_source, m).split('output "')[1:]] for m in ("foundation", "service")
     }
@@ -77,7 +77,7 @@ def planned(runner, make_root, write, module_source) -> Planned:
     test = runner.test(root)
     test.setup(upgrade=False)
     plan = test.plan(output=True, refresh=False)
-    found = Planned({name: {} for name in CALLS}, {name: {} for name in CALLS}, {})
+    found = RootPlan({name: {} for name in CALLS}, {name: {} for name in CALLS}, {})
     for module in plan.root_module.child_modules.values():
         call = module["address"].removeprefix("module.")
         for resource in module["resources"]:
@@ -108,7 +108,7 @@ def readable(value: Any) -> Any:
     return value
 
 
-def inventory(planned: Planned, call: str) -> dict[str, Any]:
+def inventory(planned: RootPlan, call: str) -> dict[str, Any]:
     values = {address: readable(value) for address, value in sorted(planned.values[call].items())}
     if call in SERVICES and call != BASE:
         environment, base = (planned.one(c, "aws_codedeploy_app.this")["name"] for c in (call, BASE))
@@ -247,7 +247,7 @@ def test_terraform_publishes_no_version_and_leaves_the_alias_to_releases(planned
         assert planned.one(call, "aws_lambda_alias.live")["function_version"] == "$LATEST"
 
 
-def statements(planned: Planned, call: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def statements(planned: RootPlan, call: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield every statement of every policy that a call plans, with the resource's address and the argument's name."""
     for address, values in planned.values[call].items():
         for argument in ("assume_role_policy", "policy"):

@@ -8,7 +8,7 @@ from fakes.errors import BROKEN, DENIED, Scripted, error
 
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.promotion import approval
-from stepladder.promotion.executions import Desk, Execution
+from stepladder.promotion.executions import Execution, StateMachine
 
 CLIMB = Execution("arn:aws:states:eu-west-1:123456789012:execution:hello-promotion:production-c0ffee-1", "RUNNING", {})
 
@@ -49,7 +49,7 @@ def ask(harness, rung="production", token="token", asked_at="2026-11-22T00:00:00
 
 
 def decide(harness, why="", *, approve=True, rung=""):
-    return approval.decide(Desk(harness.rung()), CLIMB, rung, why, approve=approve)
+    return approval.decide(StateMachine(harness.rung()), CLIMB, rung, why, approve=approve)
 
 
 def test_an_approval_is_recorded_and_sent_with_who_and_why(harness):
@@ -151,7 +151,7 @@ def test_the_question_that_waits_is_meant_whatever_its_rung_is_called(harness):
     ask(harness, "alpha", "later", "2026-11-22T01:00:00Z")
     harness.states.waiting.add("later")
     assert decide(harness).rung == "alpha"
-    assert [question.rung for question in approval.questions(Desk(harness.rung()), CLIMB)] == ["zulu", "alpha"]
+    assert [question.rung for question in approval.requests(StateMachine(harness.rung()), CLIMB)] == ["zulu", "alpha"]
 
 
 @pytest.mark.parametrize("rung", ["", "production"])

@@ -15,7 +15,7 @@ from stepladder.commands import promote
 from stepladder.core.console import Console
 from stepladder.promotion import closing, exceptions
 from stepladder.promotion.executions import Execution
-from stepladder.promotion.outcome import Verdict
+from stepladder.promotion.outcome import PromotionOutcome
 
 RIC = (
     "[ERROR] RuntimeError: the guest book is gone\rTraceback (most recent call last):\r"
@@ -69,8 +69,8 @@ class Logs:
         return {"events": events, **({"nextToken": str(number + 1)} if number + 1 < len(self.pages) else {})}
 
 
-class Desk:
-    """A desk with one ledger and one log for every environment."""
+class StateMachine:
+    """A state machine with one ledger and one log for every environment."""
 
     def __init__(self, ledger: Ledger, logs: Logs | None = None) -> None:
         self.said = io.StringIO()
@@ -79,7 +79,7 @@ class Desk:
         self.aws = SimpleNamespace(client=lambda _service: logs or Logs())
         self.rung = SimpleNamespace(settings=SimpleNamespace(rungs=(("staging",), ("qa",), ("production",))))
 
-    def at(self, _environment: str) -> Desk:
+    def at(self, _environment: str) -> StateMachine:
         return self
 
     def link(self, _arn: str) -> str:
@@ -97,14 +97,14 @@ def execution(*rungs: str, error: str = "RolledBack") -> Execution:
 
 
 def test_every_environment_that_was_moved_is_named_with_its_undo():
-    desk = Desk(Ledger())
+    machine = StateMachine(Ledger())
     targets = tuple(
         {"environment": e, "outcome": o}
         for e, o in (("staging", "unchanged"), ("qa", "succeeded"), ("produs", "succeeded"), ("prodeu", "succeeded"))
     )
-    told = promote.conclude(desk, execution("staging", "qa", "produs+prodeu"), Verdict("promoted", targets))
+    told = promote.conclude(machine, execution("staging", "qa", "produs+prodeu"), PromotionOutcome("promoted", targets))
     assert told["outcome"] == "promoted"
-    assert desk.said.getvalue().splitlines() == [
+    assert machine.said.getvalue().splitlines() == [
         "undo: `inv rollback --env qa`",
         "undo: `inv rollback --env produs`",
         "undo: `inv rollback --env prodeu`",
@@ -113,16 +113,16 @@ def test_every_environment_that_was_moved_is_named_with_its_undo():
 
 
 def test_a_climb_that_moved_nothing_offers_no_undo():
-    desk = Desk(Ledger())
+    machine = StateMachine(Ledger())
     targets = tuple({"environment": e, "outcome": "unchanged"} for e in ("staging", "qa", "production"))
-    promote.conclude(desk, execution("staging", "qa", "production"), Verdict("promoted", targets))
-    assert desk.said.getvalue() == "nothing had to move: production runs aaaaaaaaaaaa already\n"
+    promote.conclude(machine, execution("staging", "qa", "production"), PromotionOutcome("promoted", targets))
+    assert machine.said.getvalue() == "nothing had to move: production runs aaaaaaaaaaaa already\n"
 
 
 def test_rungs_below_the_one_that_failed_keep_their_release_and_their_undo():
     ledger = Ledger(staging=("3", "failed"), qa=("7", "succeeded"))
-    judged = Verdict("rolled_back", ({"environment": "production", "outcome": "rolled_back"},))
-    assert closing.moved(Desk(ledger), execution("staging", "qa", "production"), judged) == ["qa"]
+    end = PromotionOutcome("rolled_back", ({"environment": "production", "outcome": "rolled_back"},))
+    assert closing.moved(StateMachine(ledger), execution("staging", "qa", "production"), end) == ["qa"]
 
 
 def test_the_oldest_exception_of_that_very_version_is_found_on_any_page():
@@ -131,9 +131,9 @@ def test_the_oldest_exception_of_that_very_version_is_found_on_any_page():
         [("2026/11/25/[3]bb", 3000, "[ERROR] KeyError: later"), ("2026/11/25/[3]cc", 2000, RIC)],
     )
     logs = Logs(*pages)
-    desk = Desk(Ledger(production=("3", "rolled_back")), logs)
+    machine = StateMachine(Ledger(production=("3", "rolled_back")), logs)
     (found,) = exceptions.find(
-        desk, execution("production"), ({"environment": "production", "outcome": "rolled_back"},)
+        machine, execution("production"), ({"environment": "production", "outcome": "rolled_back"},)
     )
     assert found.headline == "the first exception of version 3 on production, at 00:00:02 UTC:"
     assert found.lines == (
@@ -152,15 +152,18 @@ def test_a_local_cloud_s_log_is_of_real_time_and_has_no_window(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
     logs = Logs([])
     targets = ({"environment": "production", "outcome": "rolled_back"},)
-    assert exceptions.find(Desk(Ledger(production=("3", "rolled_back")), logs), execution("production"), targets) == []
+    assert (
+        exceptions.find(StateMachine(Ledger(production=("3", "rolled_back")), logs), execution("production"), targets)
+        == []
+    )
     assert "startTime" not in logs.asked[0]
 
 
 def test_a_caller_who_may_not_read_the_log_is_told_so_and_nothing_else():
-    desk = Desk(Ledger(production=("3", "rolled_back")), Logs(denied=True))
-    judged = Verdict("rolled_back", ({"environment": "production", "outcome": "rolled_back"},))
-    closing.show_exceptions(desk, execution("production"), judged)
-    (line,) = desk.said.getvalue().splitlines()
+    machine = StateMachine(Ledger(production=("3", "rolled_back")), Logs(denied=True))
+    end = PromotionOutcome("rolled_back", ({"environment": "production", "outcome": "rolled_back"},))
+    closing.show_exceptions(machine, execution("production"), end)
+    (line,) = machine.said.getvalue().splitlines()
     assert line.startswith("the log of production could not be read: these credentials may not call FilterLogEvents")
 
 
@@ -177,7 +180,7 @@ def test_a_caller_who_may_not_read_the_log_is_told_so_and_nothing_else():
 def test_the_log_is_read_where_a_version_ran_and_failed(outcome, error, looks):
     logs = Logs([])
     targets = ({"environment": "production", "outcome": outcome, "error": error},)
-    exceptions.find(Desk(Ledger(production=("3", outcome)), logs), execution("production"), targets)
+    exceptions.find(StateMachine(Ledger(production=("3", outcome)), logs), execution("production"), targets)
     assert bool(logs.asked) == looks
 
 

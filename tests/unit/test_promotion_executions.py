@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from stepladder.core.names import Names
-from stepladder.promotion.executions import Desk
+from stepladder.promotion.executions import StateMachine
 
 HOSTS = {
     "eu-west-1": "eu-west-1.console.aws.amazon.com",
@@ -17,10 +17,10 @@ HOSTS = {
 @pytest.mark.parametrize(("region", "host"), HOSTS.items())
 def test_an_execution_s_page_is_in_the_console_of_its_partition(region, host, monkeypatch):
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    desk = SimpleNamespace(rung=SimpleNamespace(names=Names("orders", "staging", "123456789012", region)))
-    assert Desk.link(desk, "arn:x").startswith(f"https://{host}/states/home?region={region}#")
+    machine = SimpleNamespace(rung=SimpleNamespace(names=Names("orders", "staging", "123456789012", region)))
+    assert StateMachine.link(machine, "arn:x").startswith(f"https://{host}/states/home?region={region}#")
 
 
 def test_a_local_cloud_has_no_page(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
-    assert Desk.link(None, "arn:x") == ""
+    assert StateMachine.link(None, "arn:x") == ""

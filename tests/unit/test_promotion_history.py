@@ -5,8 +5,8 @@ from fakes.pipeline import EXECUTION, target
 
 from stepladder.core.console import Console
 from stepladder.promotion import definition, history, render
-from stepladder.promotion.cloud_clock import CloudClock
-from stepladder.promotion.render import Lines
+from stepladder.promotion.cloud_clock import ClockReader
+from stepladder.promotion.render import LineRenderer
 
 INPUT = {
     "rungs": [
@@ -45,7 +45,7 @@ class Events:
 def climbing():
     events = Events()
     events.add("ExecutionStarted", 0)
-    return events, history.View.of(INPUT, 1000.0)
+    return events, history.LadderView.of(INPUT, 1000.0)
 
 
 def refresh(view, events):
@@ -140,7 +140,7 @@ def test_a_target_s_time_stops_when_nothing_more_happens_to_it(monkeypatch):
     events.state("StaysUnchanged")
     refresh(view, events)
     monkeypatch.setattr(history.time, "time", lambda: 1500.0)
-    assert view.took(view.targets[0]) == 1
+    assert view.elapsed(view.targets[0]) == 1
     assert view.targets[0].past == [("validating", 1.0)]
     assert view.seconds(view.started) > 500
 
@@ -152,10 +152,10 @@ def test_the_seconds_of_a_fast_clock_are_its_own_and_called_simulated(monkeypatc
     events.iteration("ReleaseTargets", 0)
     events.state("Validate")
     refresh(view, events)
-    view.hear(1004.0, 40.0)
+    view.set_clock(1004.0, 40.0)
     monkeypatch.setattr(history.time, "time", lambda: 1001.0)
     assert view.seconds(1004.0) == 40
-    Lines(Console(live=False)).update(view)
+    LineRenderer(Console(live=False)).update(view)
     assert capsys.readouterr().err.splitlines() == [
         "times are simulated: the clock runs at 40x real time",
         "   44.0 s sim  staging      validating",
@@ -177,8 +177,8 @@ def test_the_seconds_of_a_fast_clock_are_its_own_and_called_simulated(monkeypatc
 )
 def test_the_progress_of_a_shift_is_told_in_words(config, share, minutes, words):
     told = {"rungs": [{"name": "staging", "targets": [target(environment="staging", deployment_config=config)]}]}
-    view = history.View.of(told, 1000.0)
-    view.heard, view.end = (1000 + minutes * 60, 0.0), "Failed"
+    view = history.LadderView.of(told, 1000.0)
+    view.last_event, view.end = (1000 + minutes * 60, 0.0), "Failed"
     one = view.targets[0]
     one.phase, one.shifted, one.share = history.SHIFTING, 1000.0, share
     assert render.progress(view, one) == words
@@ -186,8 +186,8 @@ def test_the_progress_of_a_shift_is_told_in_words(config, share, minutes, words)
 
 def test_a_version_that_has_all_traffic_is_watched_for_its_bake():
     bake = target(environment="staging", bake_polls=40, poll_seconds=15)
-    view = history.View.of({"rungs": [{"name": "staging", "targets": [bake]}]}, 1000.0)
-    view.heard, view.end = (1000 + 120, 0.0), "Failed"
+    view = history.LadderView.of({"rungs": [{"name": "staging", "targets": [bake]}]}, 1000.0)
+    view.last_event, view.end = (1000 + 120, 0.0), "Failed"
     one = view.targets[0]
     one.phase, one.shifted, one.baked, one.share = history.SHIFTING, 900.0, 1000.0, 1.0
     assert render.progress(view, one) == "100%, watched for 2 of 10 min"
@@ -203,10 +203,10 @@ def test_phases_that_ended_keep_their_times_and_the_newest_are_shown():
 
 
 def test_an_approval_names_the_commands_that_answer_it(capsys):
-    view = history.View.of(INPUT, 1000.0)
-    view.heard = (1000.0, history.time.time())
+    view = history.LadderView.of(INPUT, 1000.0)
+    view.last_event = (1000.0, history.time.time())
     view.targets[1].enter("waiting for approval", 1000.0)
-    Lines(Console(live=False)).update(view)
+    LineRenderer(Console(live=False)).update(view)
     said = capsys.readouterr().err
     assert "`inv promote.approve` or `inv promote.reject`" in said
     assert "`inv promote.approve` or `inv promote.reject`" in render.picture(view, 80).plain
@@ -217,18 +217,18 @@ def test_an_approval_names_the_commands_that_answer_it(capsys):
     [("", False), ("https://states.eu-west-1.amazonaws.com", False), ("http://127.0.0.1:9", True)],
 )
 def test_only_a_local_cloud_s_clock_is_read_and_one_that_is_gone_is_no_error(endpoint, is_local):
-    clock = CloudClock(endpoint)
+    clock = ClockReader(endpoint)
     assert clock.is_local == is_local
     assert clock.read() is None
 
 
 def test_a_clock_that_was_set_forward_is_simulated_time_too(monkeypatch):
     monkeypatch.setattr(history.time, "time", lambda: 1000.0)
-    view = history.View.of(INPUT, 1000.0)
-    view.heard = (1000.0, 1000.0)
-    view.hear(1001.0, 1.0)
+    view = history.LadderView.of(INPUT, 1000.0)
+    view.last_event = (1000.0, 1000.0)
+    view.set_clock(1001.0, 1.0)
     assert not view.simulated
-    view.hear(1600.0, 1.0)
+    view.set_clock(1600.0, 1.0)
     assert view.simulated
     assert "(the clock was set forward)" in render._foot(view)
 
@@ -240,8 +240,8 @@ def test_the_bar_is_the_new_version_s_share_and_full_or_empty_only_when_that_is(
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_no_line_of_the_drawing_is_wider_than_the_terminal(width):
-    view = history.View.of(INPUT, 1000.0)
-    view.heard = (1400.0, history.time.time())
+    view = history.LadderView.of(INPUT, 1000.0)
+    view.last_event = (1400.0, history.time.time())
     for one in view.targets:
         one.environment *= 3
         one.enter("validating", 1000.0)
@@ -249,7 +249,7 @@ def test_no_line_of_the_drawing_is_wider_than_the_terminal(width):
         one.enter(history.SHIFTING, 1200.0)
         one.share, one.version, one.shifted = 0.1, "12", 1210.0
         one.errors, one.calls, one.alarms = 7, 900, (f"{one.function}-errors", f"{one.function}-latency")
-    view.hear(1401.0, 40)
+    view.set_clock(1401.0, 40)
     view.note = "the connection is lost, trying again"
     lines = render.picture(view, width).plain.split("\n")
     assert max(map(len, lines)) <= width
@@ -262,7 +262,7 @@ def test_every_state_with_a_phrase_exists():
 
 def test_lines_tell_each_change_once(capsys):
     events, view = climbing()
-    lines = Lines(Console(live=False))
+    lines = LineRenderer(Console(live=False))
     events.iteration("Climb", 0)
     events.iteration("ReleaseTargets", 0)
     for name in ("Validate", "UpdateCode", "AwaitUpdate", "AwaitUpdate", "ReadDeployment", "Probe"):

@@ -13,8 +13,8 @@ from stepladder.core.errors import LockedError, RefusedError
 from stepladder.ledger import schema
 from stepladder.ledger.schema import InfraRecord
 from stepladder.promotion import infra
-from stepladder.promotion.executions import Desk
-from stepladder.promotion.roots import Planned
+from stepladder.promotion.executions import StateMachine
+from stepladder.promotion.roots import RootPlan
 from stepladder.releases.interfaces import Applied
 from stepladder.settings.load import load
 
@@ -45,7 +45,7 @@ class Roots:
     def plan(self, rung, root, image_uri, step):
         self.did.append(f"plan {self.name(rung, root)}")
         self.images[rung.environment] = image_uri
-        return Planned("1 to add", self.destroyed.get(self.name(rung, root), ()))
+        return RootPlan("1 to add", self.destroyed.get(self.name(rung, root), ()))
 
     def apply(self, rung, root, step):
         self.did.append(f"apply {self.name(rung, root)}")
@@ -79,14 +79,14 @@ class Ladder:
         self.err = io.StringIO()
         home = "qa" if elsewhere else "production"
         rung = replace(harness.rung(), settings=settings, environment=home, console=Console(err=self.err, live=False))
-        self.desk = Desk(rung)
+        self.machine = StateMachine(rung)
         self.table = harness.table
         self.table.tables[TABLE] = {}
         self.roots = Roots(self.table)
         if elsewhere:
             self.there = FakeDynamoDB()
             aws = FakeAws(harness.aws.clients | {"dynamodb": self.there})
-            self.desk._rungs["production"] = replace(rung, environment="production", aws=aws)
+            self.machine._rungs["production"] = replace(rung, environment="production", aws=aws)
             ensure = self.roots.ensure
             apply = self.roots.apply
 
@@ -99,7 +99,7 @@ class Ladder:
                 return act
 
             self.roots.ensure, self.roots.apply = make(ensure), make(apply)
-        monkeypatch.setattr(infra, "bring", lambda _desk, digest: self.roots.did.append(f"bring {digest}"))
+        monkeypatch.setattr(infra, "copy_image", lambda _machine, digest: self.roots.did.append(f"bring {digest}"))
         self.record("root#foundation", "foundation one")
         self.record("env#staging", "service one")
 
@@ -107,13 +107,13 @@ class Ladder:
         self.table.tables[TABLE][pk, "infra"] = schema.item(schema.key(pk, "infra"), InfraRecord(inputs, "p", "then"))
 
     def prepare(self, *missing, **how):
-        return infra.prepare(self.desk, missing, DIGEST, roots=self.roots, **how)
+        return infra.prepare(self.machine, missing, DIGEST, roots=self.roots, **how)
 
     def infra(self, environment):
-        return self.desk.at(environment).ledger.snapshot(environment).infra
+        return self.machine.at(environment).ledger.snapshot(environment).infra
 
     def locks(self):
-        return [n for n in self.desk.rung.settings.ladder_environments if self.desk.at(n).ledger.snapshot(n).lock]
+        return [n for n in self.machine.rung.settings.ladder_environments if self.machine.at(n).ledger.snapshot(n).lock]
 
 
 @pytest.fixture
@@ -152,10 +152,10 @@ def test_a_plan_that_destroys_is_refused_before_anything_is_applied(ladder, root
 
 
 def test_a_rung_at_which_somebody_is_at_work_stops_it_before_anything_is_planned(ladder):
-    with ladder.desk.at("production").locked(None):
-        held = ladder.desk._rungs["production"]
-        ladder.desk._rungs["production"] = replace(held)
-        ladder.desk.rung = ladder.desk._rungs["production"]
+    with ladder.machine.at("production").locked(None):
+        held = ladder.machine._rungs["production"]
+        ladder.machine._rungs["production"] = replace(held)
+        ladder.machine.rung = ladder.machine._rungs["production"]
         with pytest.raises(LockedError):
             ladder.prepare("qa", "production")
     assert ladder.roots.did == []
@@ -176,14 +176,14 @@ def test_changed_infrastructure_is_told_and_left(changed):
     assert (
         "production has infrastructure changes that were not applied; `inv promote --infra`" in changed.err.getvalue()
     )
-    assert infra.pending(changed.desk, changed.roots) == ("production",)
+    assert infra.pending(changed.machine, changed.roots) == ("production",)
 
 
 def test_changed_infrastructure_is_applied_when_it_is_asked_for(changed):
     assert changed.prepare(infra=True) == ("production",)
     assert changed.roots.applied == ["production/service"]
     assert changed.roots.images["production"] is None, "the function is there, and a release owns its image"
-    assert infra.pending(changed.desk, changed.roots) == ()
+    assert infra.pending(changed.machine, changed.roots) == ()
 
 
 def test_a_rung_of_which_the_ledger_knows_no_apply_is_not_called_changed_but_applied_when_asked_for(changed):
@@ -197,7 +197,7 @@ def test_a_service_that_is_applied_takes_its_changed_foundation_with_it(changed)
     changed.record("root#foundation", "foundation of last week")
     changed.prepare(infra=True)
     assert changed.roots.applied == ["production/foundation", "production/service"]
-    assert changed.desk.rung.ledger.snapshot("staging").foundation.input_hash == "foundation one"
+    assert changed.machine.rung.ledger.snapshot("staging").foundation.input_hash == "foundation one"
 
 
 class TestApproval:
@@ -220,7 +220,7 @@ class TestApproval:
             assert len([what for what in guarded.roots.did if what.startswith("plan")]) == 3
             return answer
 
-        monkeypatch.setattr(guarded.desk.console, "ask", ask)
+        monkeypatch.setattr(guarded.machine.console, "ask", ask)
         if answer:
             guarded.prepare("qa", "production")
         else:
@@ -253,4 +253,4 @@ def test_a_location_without_a_foundation_gets_it_first_and_what_depends_on_it_la
 
 def test_what_can_not_be_told_is_not_pending(ladder):
     ladder.table.tables.clear()
-    assert infra.pending(ladder.desk, ladder.roots) == ()
+    assert infra.pending(ladder.machine, ladder.roots) == ()

@@ -8,12 +8,12 @@ from stepladder.commands import promote
 from stepladder.core.errors import StepladderError
 from stepladder.promotion import executions
 from stepladder.promotion.executions import Execution
-from stepladder.promotion.outcome import Verdict, _sum_up, failure, judge, sentence, settle
+from stepladder.promotion.outcome import PromotionOutcome, _sum_up, failure, read_end, recover_cut_off, sentence
 
 FUNCTION_ERROR = '{"errorMessage": "says hello: status 500", "errorType": "SmokeFailedError", "stackTrace": []}'
 
 
-class Desk:
+class StateMachine:
     def link(self, _arn):
         return "https://console"
 
@@ -36,9 +36,9 @@ def target(environment, outcome, error="", cause=""):
 )
 def test_each_end_has_its_exit_code(error, outcome, code):
     ended = execution("FAILED", error, target("production", {"refused": "failed"}.get(outcome, outcome), "E", "why"))
-    verdict = judge(Desk(), ended)
-    told = failure(Desk(), ended, verdict)
-    assert verdict.outcome == outcome
+    end = read_end(StateMachine(), ended)
+    told = failure(StateMachine(), ended, end)
+    assert end.outcome == outcome
     assert int(told.exit_code) == code
     assert "production: why (E)" in told.message
 
@@ -47,24 +47,24 @@ def test_a_target_that_keeps_its_release_is_named():
     ended = execution(
         "FAILED", "RolledBack", target("prodeu", "succeeded"), target("produs", "rolled_back", "RecordingFailed", "why")
     )
-    told = failure(Desk(), ended, judge(Desk(), ended))
+    told = failure(StateMachine(), ended, read_end(StateMachine(), ended))
     assert told.hint.startswith("prodeu keeps the release; every other target")
 
 
 def test_success_is_no_error():
-    assert judge(Desk(), execution("SUCCEEDED")) == Verdict("promoted")
-    assert failure(Desk(), execution("SUCCEEDED"), Verdict("promoted")) is None
+    assert read_end(StateMachine(), execution("SUCCEEDED")) == PromotionOutcome("promoted")
+    assert failure(StateMachine(), execution("SUCCEEDED"), PromotionOutcome("promoted")) is None
 
 
 def test_the_cause_is_the_worst_target_s_and_never_a_sibling_s():
-    verdict = Verdict(
+    end = PromotionOutcome(
         "rolled_back",
         (
             target("prodeu", "rolled_back", "SiblingFailed", "another target of the rung failed"),
             target("produs", "rolled_back", "ProbeFailedError", "failed 9 of 10"),
         ),
     )
-    assert verdict.cause == "produs: failed 9 of 10 (ProbeFailedError)"
+    assert end.cause == "produs: failed 9 of 10 (ProbeFailedError)"
 
 
 def test_a_function_s_error_is_told_as_its_sentence():
@@ -95,8 +95,8 @@ def test_a_climb_that_was_cut_off_is_summed_up(outcomes, sum_up):
 
 
 def test_a_climb_cut_off_above_a_rung_that_was_unchanged_says_so():
-    verdict = _sum_up((target("qa", "unchanged"), target("production", "untouched")))
-    assert (verdict.outcome, verdict.cause) == ("refused", "climb: it was cut off (Stopped)")
+    end = _sum_up((target("qa", "unchanged"), target("production", "untouched")))
+    assert (end.outcome, end.cause) == ("refused", "climb: it was cut off (Stopped)")
 
 
 class Rollback:
@@ -116,7 +116,7 @@ class Rollback:
 def test_an_end_that_the_rollback_function_does_not_see_yet_is_asked_for_again(behind, outcome, tmp_path):
     harness = DeployHarness(tmp_path)
     harness.aws.clients["lambda"] = Rollback(behind)
-    assert settle(executions.Desk(harness.rung()), execution("ABORTED")).outcome == outcome
+    assert recover_cut_off(executions.StateMachine(harness.rung()), execution("ABORTED")).outcome == outcome
 
 
 class TestInfrastructureThatIsBehind:
@@ -125,14 +125,16 @@ class TestInfrastructureThatIsBehind:
     @pytest.fixture
     def ended(self, monkeypatch):
         def conclude(behind, error, outcome="refused"):
-            monkeypatch.setattr(promote.infra, "pending", lambda _desk: behind)
+            monkeypatch.setattr(promote.infra, "pending", lambda _machine: behind)
             monkeypatch.setattr(promote.closing, "show_exceptions", lambda *_: [])
-            verdict = Verdict(outcome, (target("staging", "unchanged"), target("production", "failed", error, "AUDIT")))
+            end = PromotionOutcome(
+                outcome, (target("staging", "unchanged"), target("production", "failed", error, "AUDIT"))
+            )
             told = Execution(
                 "arn:x:orders-1", "FAILED", {"digest": "d", "release_id": "r", "git_commit": "c", "rungs": []}
             )
             with pytest.raises(StepladderError) as raised:
-                promote.conclude(Desk(), told, verdict)
+                promote.conclude(StateMachine(), told, end)
             return raised.value
 
         return conclude

@@ -5,8 +5,9 @@ from fakes.deploy_harness import TABLE, DeployHarness
 
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.ledger.schema import FAILED, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, Bad, ReleaseEntry
-from stepladder.promotion.executions import Desk
-from stepladder.promotion.start import PromotionOptions, _state, _subject, check_mark, survey
+from stepladder.promotion.executions import StateMachine
+from stepladder.promotion.plan import plan_promotion, read_state
+from stepladder.promotion.subject import PromotionOptions, check_mark, read_subject
 
 DIGEST = "sha256:" + "b" * 64
 RELEASE = "20261121T230501Z-a1b2c3"
@@ -29,7 +30,7 @@ def released(harness, result, cause=""):
 
 def test_a_release_of_the_lowest_rung_that_succeeded_may_climb(harness):
     released(harness, SUCCEEDED)
-    found = _subject(harness.rung(), PromotionOptions(release=RELEASE))
+    found = read_subject(harness.rung(), PromotionOptions(release=RELEASE))
     assert (found.digest, found.git_commit, found.input_key) == (DIGEST, "c0ffee", "k")
 
 
@@ -37,14 +38,14 @@ def test_a_release_of_the_lowest_rung_that_succeeded_may_climb(harness):
 def test_one_that_did_not_is_refused_with_its_cause_but_by_force(result, harness):
     released(harness, result, "says hello: status 500")
     with pytest.raises(RefusedError, match=f"ended {result} on staging: says hello: status 500") as refused:
-        survey(Desk(harness.rung()), PromotionOptions(release=RELEASE))
+        plan_promotion(StateMachine(harness.rung()), PromotionOptions(release=RELEASE))
     assert "--force" in refused.value.hint
-    assert _subject(harness.rung(), PromotionOptions(release=RELEASE, force=True)).digest == DIGEST
+    assert read_subject(harness.rung(), PromotionOptions(release=RELEASE, force=True)).digest == DIGEST
 
 
 def test_a_release_that_never_was_is_bad_input(harness):
     with pytest.raises(BadInputError, match="staging has no release"):
-        survey(Desk(harness.rung()), PromotionOptions(release=RELEASE))
+        plan_promotion(StateMachine(harness.rung()), PromotionOptions(release=RELEASE))
 
 
 def test_a_digest_that_was_marked_bad_is_refused_whichever_way_it_is_named(harness):
@@ -52,7 +53,7 @@ def test_a_digest_that_was_marked_bad_is_refused_whichever_way_it_is_named(harne
     harness.rung().ledger.mark_bad(DIGEST, Bad("today", "the climb of jo", "rolled back on production"))
     for request in (PromotionOptions(release=RELEASE), PromotionOptions(digest=DIGEST)):
         with pytest.raises(RefusedError, match="marked bad by the climb of jo"):
-            survey(Desk(harness.rung()), request)
+            plan_promotion(StateMachine(harness.rung()), request)
 
 
 @pytest.mark.parametrize(
@@ -63,14 +64,14 @@ def test_nothing_climbs_before_the_lowest_rung_has_a_release(request_, made, har
     if made:
         harness.function.create(f"registry/hello@{DIGEST}")
     with pytest.raises(RefusedError, match="staging has no") as refused:
-        survey(Desk(harness.rung()), request_)
+        plan_promotion(StateMachine(harness.rung()), request_)
     assert "`inv deploy --env staging`" in refused.value.hint
 
 
 def test_a_rung_without_a_service_is_told_apart_from_one_that_was_never_released(harness):
-    assert _state(harness.rung(), "staging", DIGEST) == "missing"
+    assert read_state(harness.rung(), "staging", DIGEST) == "missing"
     harness.function.create(f"registry/hello@{DIGEST}")
-    assert _state(harness.rung(), "staging", DIGEST) == "unreleased", "whatever image $LATEST has"
+    assert read_state(harness.rung(), "staging", DIGEST) == "unreleased", "whatever image $LATEST has"
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["no service", "a service"])
@@ -80,7 +81,7 @@ def test_another_account_is_refused_whether_the_rung_has_a_service_or_not(made, 
         harness.function.create(f"registry/hello@{DIGEST}")
         harness.function.alias["AliasArn"] = harness.function.alias["AliasArn"].replace("123456789012", "999999999999")
     with pytest.raises(RefusedError, match="these credentials reach account 999999999999"):
-        _state(harness.rung(), "staging", DIGEST)
+        read_state(harness.rung(), "staging", DIGEST)
 
 
 def test_a_location_without_a_ledger_knows_of_no_bad_mark(harness):
@@ -95,14 +96,14 @@ class TestServing:
         return harness
 
     def test_a_rung_serves_a_digest_while_its_configuration_is_the_version_s(self, deployed):
-        assert _state(deployed.rung(), "staging", deployed.serves) == "serves"
-        assert _state(deployed.rung(), "staging", DIGEST) == "other"
+        assert read_state(deployed.rung(), "staging", deployed.serves) == "serves"
+        assert read_state(deployed.rung(), "staging", DIGEST) == "other"
 
     def test_a_configuration_that_terraform_changed_since_has_to_climb(self, deployed):
         deployed.function.configure(MemorySize=2048)
-        assert _state(deployed.rung(), "staging", deployed.serves) == "other"
+        assert read_state(deployed.rung(), "staging", deployed.serves) == "other"
 
     def test_a_weighted_rung_serves_nothing_alone(self, deployed):
         digest = deployed.serves
         deployed.function.point("1", {"2": 0.1})
-        assert _state(deployed.rung(), "staging", digest) == "other"
+        assert read_state(deployed.rung(), "staging", digest) == "other"

@@ -40,9 +40,9 @@ def table() -> FakeDynamoDB:
 
 def stop(table: FakeDynamoDB, codedeploy: CodeDeploy) -> bool:
     aws = SimpleNamespace(client=lambda _service: codedeploy)
-    desk: Any = SimpleNamespace(at=lambda _environment: SimpleNamespace(aws=aws, ledger=Ledger(table, "t")))
+    machine: Any = SimpleNamespace(at=lambda _environment: SimpleNamespace(aws=aws, ledger=Ledger(table, "t")))
     execution: Any = SimpleNamespace(input={"release_id": "r1"}, targets=[TARGET])
-    return control._stop_deployments(desk, execution, "stopped by jo@laptop: lunch")
+    return control._stop_deployments(machine, execution, "stopped by jo@laptop: lunch")
 
 
 def noted(table: FakeDynamoDB) -> str:

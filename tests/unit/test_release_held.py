@@ -20,8 +20,8 @@ from stepladder.ledger import schema
 from stepladder.ledger.lock import LEASE
 from stepladder.ledger.schema import PIPELINE_HOST, Holder
 from stepladder.promotion import held
-from stepladder.promotion.executions import Desk
-from stepladder.promotion.outcome import Verdict, failure
+from stepladder.promotion.executions import StateMachine
+from stepladder.promotion.outcome import PromotionOutcome, failure
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,7 +54,7 @@ COMMANDS: dict[str, Callable[[DeployHarness], Any]] = {
     "function.release": lambda harness: release_existing.release(harness.rung(), digest=digest("two"), no_smoke=True),
     "rollback": lambda harness: Rollback(harness.rung()).run(),
     "tf.apply": apply,
-    "promote": lambda harness: held.check_free(Desk(harness.rung())),
+    "promote": lambda harness: held.check_free(StateMachine(harness.rung())),
 }
 
 
@@ -111,11 +111,11 @@ def test_a_dry_run_only_says_who_is_at_work(live: DeployHarness) -> None:
 
 def test_what_a_promotion_holds_is_left_to_its_execution_to_find(live: DeployHarness) -> None:
     hold(live, host=PIPELINE_HOST, boot_id="", pid=0)
-    held.check_free(Desk(live.rung()))
+    held.check_free(StateMachine(live.rung()))
 
 
-def _ended(*errors: str) -> Verdict:
-    return Verdict(
+def _ended(*errors: str) -> PromotionOutcome:
+    return PromotionOutcome(
         "refused", tuple({"environment": "p", "outcome": "refused", "error": e, "cause": "c"} for e in errors)
     )
 

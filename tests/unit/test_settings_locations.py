@@ -6,7 +6,7 @@ import pytest
 from fakes.pipeline import EXECUTION
 
 from stepladder.core.errors import BadInputError
-from stepladder.promotion.executions import Desk
+from stepladder.promotion.executions import StateMachine
 from stepladder.settings import locations
 from stepladder.settings.load import load
 from stepladder.settings.locations import Location
@@ -51,8 +51,8 @@ def test_a_place_without_rungs_has_no_delivery(settings):
 
 
 def test_a_climb_of_an_environment_that_the_settings_lack_by_now_can_still_be_looked_at(harness):
-    desk = Desk(harness.rung())
-    assert desk.at("gone") is desk.rung
+    machine = StateMachine(harness.rung())
+    assert machine.at("gone") is machine.rung
 
 
 def test_the_relay_names_a_climb_as_we_look_for_it(pipeline, monkeypatch):

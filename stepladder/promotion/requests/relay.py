@@ -2,7 +2,7 @@
 
 from typing import Literal, TypedDict
 
-from stepladder.promotion.contract import ReleaseInput, StateError, TargetInput, TargetResult, Verdict
+from stepladder.promotion.contract import ReleaseInput, RungDecision, StateError, TargetInput, TargetResult
 
 ChildPhase = Literal["climbing", "waiting", "ended"]
 """How far a child execution is. `waiting`: it has released, and waits for its parent's verdict."""
@@ -43,7 +43,7 @@ class AnswerChildRequest(TypedDict):
     action: Literal["tell"]
     execution_arn: str
     target: TargetInput
-    verdict: Verdict
+    verdict: RungDecision
 
 
 class EndChildRequest(TypedDict):

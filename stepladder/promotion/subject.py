@@ -1,0 +1,132 @@
+"""What is to be promoted: a digest, a release of the lowest rung, or what the lowest rung serves now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stepladder.aws_lambda import alias as aliases
+from stepladder.aws_lambda.lambda_function import LATEST, LambdaFunction
+from stepladder.core.aws import error_code
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.ledger import table as ledgers
+from stepladder.ledger.schema import SUCCEEDED
+from stepladder.releases import marks
+from stepladder.releases.rung import Rung
+
+_DIGEST = "sha256:"
+_DIGEST_LENGTH = len(_DIGEST) + 64
+
+
+@dataclass(frozen=True)
+class PromotionOptions:
+    """The caller's options. At most one of `digest` and `release` is given; with neither, the lowest rung's image.
+
+    `infra` applies changed infrastructure first, and creates rungs without a question.
+    """
+
+    digest: str = ""
+    release: str = ""
+    hotfix: bool = False
+    force: bool = False
+    no_smoke: bool = False
+    infra: bool = False
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The image that is to be promoted, before it has a release id. `digest` starts with `sha256:`."""
+
+    digest: str
+    git_commit: str
+    input_key: str = ""
+
+
+def read_subject(rung: Rung, options: PromotionOptions) -> Subject:
+    """Return the image that the options name. `rung` is in the primary location.
+
+    Raises `BadInputError` (two names, a malformed digest, an unknown release) and `RefusedError` (a release that
+    failed, a lowest rung without a release).
+    """
+    lowest = rung.settings.lowest
+    if options.digest and options.release:
+        raise BadInputError("--digest and --release name the same thing", kind="bad-arguments", hint="give one of them")
+    if options.release:
+        return _of_release(rung, lowest, options.release, force=options.force)
+    if options.digest:
+        digest = options.digest if options.digest.startswith(_DIGEST) else _DIGEST + options.digest
+        if len(digest) != _DIGEST_LENGTH:
+            raise BadInputError(
+                f"{options.digest!r} is no digest",
+                kind="unknown-digest",
+                hint="give all 64 digits, as `inv status` shows",
+            )
+        known = next((r for r in rung.ledger.history(lowest, limit=100) if r.digest == digest), None)
+        return Subject(digest, known.git_commit if known else "unknown", known.input_key if known else "")
+    return _of_lowest(rung, lowest)
+
+
+def _of_release(rung: Rung, lowest: str, release_id: str, *, force: bool) -> Subject:
+    """Return the image of a release of the lowest rung. Without `force` the release must have succeeded."""
+    release = rung.ledger.find(lowest, release_id)
+    if not release:
+        raise BadInputError(
+            f"{lowest} has no release {release_id!r}",
+            kind="unknown-release",
+            hint=f"its releases: `inv ledger --env {lowest}`",
+        )
+    if release.result != SUCCEEDED and not force:
+        raise RefusedError(
+            f"release {release_id} ended {release.result} on {lowest}: {release.cause or 'no cause was recorded'}",
+            kind="release-failed",
+            hint=f"name one that succeeded (`inv ledger --env {lowest}`), or promote it all the same: "
+            f"`inv promote --release {release_id} --force`",
+        )
+    return Subject(release.digest, release.git_commit, release.input_key)
+
+
+def read_lowest(rung: Rung, lowest: str) -> aliases.Alias:
+    """Return the alias of the lowest rung. Raises `RefusedError` for a rung that was never released."""
+    alias = aliases.read(rung.lambda_client, rung.settings.names(lowest).function)
+    if alias is None:
+        raise RefusedError(
+            f"{lowest} has no function yet", kind="nothing-live", hint=f"deploy it first: `inv deploy --env {lowest}`"
+        )
+    rung.check_account(alias.account)
+    if alias.version == LATEST:
+        raise RefusedError(
+            f"{lowest} has no release yet", kind="nothing-live", hint=f"release it first: `inv deploy --env {lowest}`"
+        )
+    return alias
+
+
+def _of_lowest(rung: Rung, lowest: str) -> Subject:
+    """Return the image that the lowest rung serves. Lambda names the image and the commit, the ledger the input key."""
+    function = rung.settings.names(lowest).function
+    alias = read_lowest(rung, lowest)
+    if alias.weights:
+        raise RefusedError(
+            f"{lowest} is being shifted: it serves version {alias.version}{aliases.weighted(alias)}",
+            kind="deployment-under-way",
+            hint="wait for its deployment to end",
+        )
+    state = LambdaFunction(rung.lambda_client, function, clock=rung.clock).read(alias.version)
+    if state is None or not state.digest:
+        raise RefusedError(
+            f"version {alias.version} of {function} has no image", kind="image-missing", hint="only images are promoted"
+        )
+    current = rung.ledger.snapshot(lowest).current
+    input_key = current.input_key if current and current.digest == state.digest else ""
+    commit = next((part[4:] for part in state.description.split() if part.startswith("git=")), "unknown")
+    return Subject(state.digest, commit, input_key)
+
+
+def check_mark(rung: Rung, digest: str) -> None:
+    """Raise `RefusedError` for a digest that is marked bad in the ledger of the rung's location."""
+    try:
+        bad = rung.ledger.is_bad(digest)
+    except Exception as error:
+        if error_code(error) != ledgers.NOT_FOUND:
+            raise
+        return  # a location without a foundation has no ledger yet
+    if bad:
+        raise marks.refused(digest, bad, "release another image, promote it all the same with `inv promote --force`")
