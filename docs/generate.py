@@ -9,23 +9,21 @@ A test compares what this gives with what is committed.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stepladder.collections import namespace, project
-from stepladder.core import trigger_kinds
 from stepladder.core.errors import BadInputError, ExitCode
 from stepladder.ledger.schema import KINDS
-from stepladder.settings.function import FunctionSettings
-from stepladder.settings.load import DEFAULTS, load
+from stepladder.settings.environments import EXAMPLE, Environments, EnvironmentSettings
+from stepladder.settings.load import DEFAULTS, Settings, load
 from stepladder.settings.overrides import PREFIX
-from stepladder.settings.rules import Section, rule_of
+from stepladder.settings.table import is_section, key_of, plain, rule_of, settings_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -41,43 +39,37 @@ import error_catalogue  # noqa: E402 - beside this file, which tests load by its
 ENVIRONMENT = {"account": "123456789012", "region": "eu-west-1"}
 
 
-def of_function(section: type = FunctionSettings, prefix: str = "function") -> dict[str, str]:
-    """Return what each setting of the function is for, from their table."""
-    found: dict[str, str] = {}
-    for each in dataclasses.fields(section):
-        rule, key = rule_of(each), f"{prefix}.{each.name}"
-        found |= of_function(rule.kind, key) if isinstance(rule, Section) else {key: each.metadata["purpose"]}
-    return found
+class SettingRow(NamedTuple):
+    """A line of the table of settings."""
+
+    default: Any
+    purpose: str
 
 
-TRIGGER_KINDS = trigger_kinds.read(ROOT / "template")
+def setting_rows(section: Any, prefix: str = "") -> dict[str, SettingRow]:
+    """Return the settings of a section and of those within, by key.
 
-SETTINGS = {
-    "project": "name of the project, from which every AWS name is made",
-    "python": "Python version of the function",
-    "architecture": "processor architecture of the function",
-    "trigger": f"what calls the function: {'; '.join(kind.question for kind in TRIGGER_KINDS)}",
-    "schedule": "when, for the trigger `schedule`",
-    "infra": "when `inv deploy` applies Terraform; `auto` is when its inputs changed",
-    "rungs": "the ladder, lowest first; a list inside the list is one rung with several targets",
-    **of_function(),
-    "image.builder": "how the image is built; `auto` is Docker where an engine answers",
-    "image.base": "base image instead of AWS's own for the Python version",
-    "image.context": "folder of the Dockerfile",
-    "image.keep": "how many releases and versions of each environment keep their image when `inv image.prune` deletes",
-    "smoke.path": "folder of the cases that every rung must pass",
-    "promotion.deployment": "how traffic shifts on every rung but the lowest",
-    "promotion.bake_minutes": "how long a rung is watched after all traffic has shifted",
-    "promotion.approval_hours": "how long a promotion waits for `inv promote.approve`",
-    "promotion.probe_requests": "synthetic requests sent at each poll while traffic shifts",
-    "promotion.scan_threshold": "severity of a scan's findings that stops a promotion",
-    "promotion.rungs": "what differs on one rung: `deployment`, `bake_minutes`, `approval`",
-    "environments.staging.account": "AWS account of an environment (here `staging`)",
-    "environments.staging.region": "its region",
-    "environments.staging.role_arn": "role that is assumed for everything done there, from the credentials at hand",
-    "environments.staging.function": "what differs from `function` there",
-}
-"""What each setting is for. Types, defaults, what is allowed and the variables' names come from the code."""
+    An environment stands for all of them. What is a section with a purpose of its own has one line.
+    """
+    rows: dict[str, SettingRow] = {}
+    for each in settings_of(section):
+        key, default, purpose = f"{prefix}{key_of(each)}", getattr(section, each.name), each.metadata["purpose"]
+        if isinstance(rule_of(each), Environments):
+            rows |= setting_rows(EnvironmentSettings(), f"{key}.{EXAMPLE}.")
+        elif is_section(default) and not purpose:
+            rows |= setting_rows(default, f"{key}.")
+        else:
+            rows[key] = SettingRow({} if is_section(default) else default_of(key, default), purpose)
+    return rows
+
+
+def default_of(key: str, default: Any) -> Any:
+    """Return a setting's default as `invoke.yaml` would say it."""
+    return DEFAULTS.get(key, plain(default))
+
+
+SETTINGS = setting_rows(Settings(ROOT))
+"""Every setting: what it is for, and its default. What is allowed and the variables' names come from the code too."""
 
 EXIT_CODES = {
     ExitCode.OK: "done, or nothing to do",
@@ -151,13 +143,12 @@ def setting_table() -> str:
     rows = [
         (
             f"`{key}`",
-            f"`{default!r}`" if default is not None else "",
+            f"`{row.default!r}`" if row.default is not None else "",
             allowed(key),
-            "in `invoke.yaml` only" if isinstance(default, (dict, list)) else f"`{variable(key)}`",
-            text,
+            "in `invoke.yaml` only" if isinstance(row.default, (dict, list)) else f"`{variable(key)}`",
+            row.purpose,
         )
-        for key, text in SETTINGS.items()
-        for default in [default_of(key)]
+        for key, row in SETTINGS.items()
     ]
     return table(("key", "default", "allowed", "variable", "what it is"), rows)
 
@@ -165,14 +156,6 @@ def setting_table() -> str:
 def variable(key: str) -> str:
     """Return the name of the variable that overrides a setting."""
     return f"{PREFIX}{key.replace('.', '_').upper()}"
-
-
-def default_of(key: str) -> Any:
-    """Return a setting's default; None for what has none."""
-    value: Any = DEFAULTS
-    for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return {} if key == "environments.staging.function" else value
 
 
 def allowed(key: str) -> str:

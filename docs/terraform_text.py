@@ -2,10 +2,9 @@
 
 | written | from |
 |---|---|
-| the function's settings in the service module's `variables.tf` | `stepladder/settings/function.py` |
+| the settings in the modules' `variables.tf` | the tables in `stepladder/settings/` |
 | `trigger_*.tf` beside it | the kinds' folders, as they are |
 | a kind's blocks in the module's `variables.tf`, `outputs.tf`, `role.tf` | the kinds' folders |
-| `variable "trigger"` | the names of the kinds |
 | the roots' `variables.tf`, `main.tf`, `outputs.tf` | their module |
 | the tables in the modules' READMEs, the row of `service` in the architecture page | the module |
 
@@ -17,16 +16,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import Field, dataclass, fields
+from dataclasses import Field, dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder.core import trigger_kinds
 from stepladder.core.trigger_kinds import TriggerKind
-from stepladder.settings.function import FunctionSettings
-from stepladder.settings.rules import Check, Section, checks_of, plain, rule_of, variable_of
+from stepladder.settings.load import Settings
+from stepladder.settings.rules import Section
+from stepladder.settings.table import (
+    SERVICE,
+    Check,
+    checks_of,
+    plain,
+    rule_of,
+    settings_of,
+    variable_of,
+    written_settings,
+)
 
-PASSED_ON = ("foundation", "service")
+PASSED_ON = ("delivery", "foundation", SERVICE)
 """The modules whose roots pass every variable on as it is."""
 MERGED = ("variables.tf", "outputs.tf", "role.tf")
 """Files of a kind that are merged into the module's file of that name; all others are copied."""
@@ -66,9 +75,9 @@ def documents(checkout: Path) -> dict[Path, str]:
     """Return every written file and its text."""
     folders = Folders(checkout)
     kinds = trigger_kinds.read(folders.template)
-    service = folders.module("service")
+    service = folders.module(SERVICE)
     written = {service / path.name: path.read_text("utf-8") for path in _kind_files(folders, kinds)}
-    own = {**setting_variables(), "trigger": trigger_variable(kinds)}
+    own = setting_variables(SERVICE)
     for kind in kinds:
         own |= blocks(_text(folders.of_kind(kind) / "variables.tf"))
     written[service / "variables.tf"] = merged(_text(service / "variables.tf"), own)
@@ -79,6 +88,8 @@ def documents(checkout: Path) -> dict[Path, str]:
     statements = [_text(folders.of_kind(kind) / "role.tf") for kind in kinds]
     written[service / "role.tf"] = role(_text(service / "role.tf"), statements)
     for name in PASSED_ON:
+        variables = folders.module(name) / "variables.tf"
+        written.setdefault(variables, merged(_text(variables), setting_variables(name)))
         written |= _root(folders, name, written) | _readme(folders, name, written)
     return written | _architecture(checkout, written)
 
@@ -94,21 +105,24 @@ def merged(text: str, given: Mapping[str, str]) -> str:
     return "\n".join(both[name] for name in sorted(both))
 
 
-def setting_variables() -> dict[str, str]:
-    """Return the variables of the function's settings."""
-    section = FunctionSettings()
-    return {variable_of(each): setting_variable(section, each) for each in fields(section)}
+def setting_variables(module: str) -> dict[str, str]:
+    """Return the variables of a module that are settings."""
+    return {
+        variable_of(each): setting_variable(each, default)
+        for each, default in written_settings(Settings(Path()))
+        if each.metadata["module"] == module
+    }
 
 
-def setting_variable(section: FunctionSettings, of: Field[Any]) -> str:
-    """Return the variable of one setting."""
-    rule, value = rule_of(of), getattr(section, of.name)
+def setting_variable(of: Field[Any], value: Any) -> str:
+    """Return the variable of one setting; `value` is its default."""
+    rule = rule_of(of)
     if isinstance(rule, Section):
-        width = max(len(each.name) for each in fields(rule.kind))
+        width = max(len(each.name) for each in settings_of(rule.kind))
         attributes = "".join(
             f"    {each.name:<{width}} = optional({rule_of(each).terraform_type}, "
             f"{literal(getattr(value, each.name))})\n"
-            for each in fields(rule.kind)
+            for each in settings_of(rule.kind)
         )
         kind = f"  type = object({{\n{attributes}  }})\n  default  = {{}}\n  nullable = false\n"
     else:
@@ -132,31 +146,6 @@ def validation(check: Check) -> str:
 def literal(value: Any) -> str:
     """Return a value as Terraform writes it."""
     return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else plain(value))
-
-
-def trigger_variable(kinds: Iterable[TriggerKind]) -> str:
-    """Return `variable "trigger"`."""
-    told = [f"`{kind.name}`{f' ({kind.note})' if kind.note else ''}" for kind in kinds]
-    names = [kind.name for kind in kinds]
-    default = next(kind.name for kind in kinds if kind.default)
-    allowed = ", ".join(f'"{name}"' for name in sorted(names))
-    return f"""variable "trigger" {{
-  description = "What calls the function, always through the alias: {listed(told)}."
-  type        = string
-  default     = "{default}"
-  nullable    = false
-
-  validation {{
-    condition     = contains([{allowed}], var.trigger)
-    error_message = "trigger must be {listed(names)}."
-  }}
-}}
-"""
-
-
-def listed(words: list[str]) -> str:
-    """Return `a, b or c`."""
-    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def role(text: str, pieces: Iterable[str]) -> str:
@@ -191,6 +180,8 @@ def _root(folders: Folders, name: str, written: Mapping[Path, str]) -> dict[Path
 def _readme(folders: Folders, name: str, written: Mapping[Path, str]) -> dict[Path, str]:
     """Return a module's README with its table of inputs and outputs."""
     path = folders.module(name) / "README.md"
+    if not path.is_file():
+        return {}
     variables, outputs = _both(folders.module(name), written)
     lines = ["| input | type | default | |", "|---|---|---|---|"]
     for each, block in variables.items():

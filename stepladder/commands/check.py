@@ -65,10 +65,10 @@ def _smoke(settings: Settings, step: Step) -> None:
     from stepladder.releases.smoke_suite import load
 
     try:
-        cases = load(settings.root / settings.smoke_path)
+        cases = load(settings.root / settings.smoke.path)
     except smoke.SmokeCasesError as error:
         raise BadInputError("the smoke cases are not valid", kind="bad-smoke-cases", problems=error.problems) from None
-    step.done(f"{len(cases)} in {settings.smoke_path}")
+    step.done(f"{len(cases)} in {settings.smoke.path}")
 
 
 def _lock(settings: Settings, step: Step) -> None:

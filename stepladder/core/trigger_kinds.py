@@ -10,8 +10,10 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 FILE = "kind.json"
+SETTINGS = "settings.json"
 FOLDER = "templates/triggers"
 COMMON = "templates/common"
 
@@ -31,6 +33,11 @@ class TriggerKind:
     like: str = ""
     note: str = ""
     default: bool = False
+
+    @property
+    def named_in_terraform(self) -> str:
+        """The name as the description of Terraform's variable has it."""
+        return f"`{self.name}`{f' ({self.note})' if self.note else ''}"
 
 
 @cache
@@ -67,6 +74,13 @@ def find(template: Path, name: str) -> TriggerKind:
         if kind.name == name:
             return kind
     raise LookupError(f"there is no trigger kind {name!r}; known: {', '.join(names(template))}")
+
+
+def settings(template: Path, kind: TriggerKind) -> dict[str, Any]:
+    """Return the sections of settings that a kind adds to the function's, as its `settings.json` has them."""
+    path = template / FOLDER / kind.name / SETTINGS
+    read: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    return read
 
 
 def part(template: Path, name: str, file: str) -> Path:

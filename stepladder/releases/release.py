@@ -221,7 +221,7 @@ def run_smoke(rung: Rung, version: str, cases: Sequence[smoke.Case], *, fate: st
     raise RefusedError(
         f"version {version} fails {len(failed)} of {len(found)} smoke cases: {first}",
         kind="smoke-failed",
-        hint=f"{fate}; if the new answers are meant, change the cases in {rung.settings.smoke_path}; "
+        hint=f"{fate}; if the new answers are meant, change the cases in {rung.settings.smoke.path}; "
         f"to run them again: `inv smoke --env {rung.environment} --version {version}`",
         problems=tuple(others),
     )

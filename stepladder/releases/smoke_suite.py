@@ -41,7 +41,7 @@ def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
     """
     if no_smoke:
         return Suite()
-    folder = rung.settings.root / rung.settings.smoke_path
+    folder = rung.settings.root / rung.settings.smoke.path
     try:
         found = documents(folder)
         cases = smoke.parse(found, did_you_mean)
@@ -54,7 +54,7 @@ def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
         ) from None
     if not cases:
         raise BadInputError(
-            f"there is no smoke case in {rung.settings.smoke_path}: nothing would test what gets traffic",
+            f"there is no smoke case in {rung.settings.smoke.path}: nothing would test what gets traffic",
             kind="bad-smoke-cases",
             hint="write one (a JSON file with a name, a payload and what to expect), or go untested with --no-smoke",
         )

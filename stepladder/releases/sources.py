@@ -19,13 +19,13 @@ _TERRAFORM, _DELIVERY, _LOCK = "terraform/", "terraform/delivery/", ".terraform.
 
 def commit(settings: Settings) -> git.Commit:
     """Return the commit and the files that decide a release and differ from it."""
-    paths = ("invoke.yaml", "terraform", settings.image.context, settings.smoke_path)
+    paths = ("invoke.yaml", "terraform", settings.image.context, settings.smoke.path)
     tree = git.tree(settings.root, paths)
     if tree is None:
         return git.Commit("", "everything, since there is no git or no repository")
     changed = set(revision.reaching(settings, tree.differences))
     code = {f"{_TERRAFORM}{name}" for name in files.sources(settings.root / "terraform")} if tree.differences else set()
-    changed |= {d.path for d in tree.differences if _of_terraform(d, code) or _is_smoke_case(d, settings.smoke_path)}
+    changed |= {d.path for d in tree.differences if _of_terraform(d, code) or _is_smoke_case(d, settings.smoke.path)}
     return git.Commit(tree.sha, git.named(sorted(changed)))
 
 

@@ -1,7 +1,7 @@
 """The settings under `function:`, each in one place: what Terraform configures on and around the function.
 
-A setting is a field here. From it come the reading and checking of `invoke.yaml`, the service module's variable with
-its type, default, validations and description, the root that passes it on, and the reference page
+A setting is a field here (`table.py`). From it come the reading and checking of `invoke.yaml`, the service module's
+variable with its type, default, validations and description, the root that passes it on, and the reference page
 (`docs/generate.py`). What remains to be written for a new one is its use in the module's own resources.
 """
 
@@ -12,21 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stepladder.settings.problems import Problems
-from stepladder.settings.rules import (
-    Check,
-    Choice,
-    Offered,
-    Percent,
-    Section,
-    Texts,
-    Variables,
-    Whole,
-    defaults,
-    read_section,
-    setting,
-    variables,
-)
+from stepladder.settings.rules import Choice, Offered, Percent, Section, Texts, Variables, Whole
+from stepladder.settings.table import SERVICE, Check, setting, variables
+from stepladder.settings.trigger_settings import with_those_of_the_kinds
 
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -95,9 +83,13 @@ class Alarms:
     )
 
 
+@with_those_of_the_kinds
 @dataclass(frozen=True)
 class FunctionSettings:
-    """What Terraform configures. An environment says only what differs there."""
+    """What Terraform configures. An environment says only what differs there.
+
+    A trigger kind's folder may add a section; it is an attribute of its name.
+    """
 
     memory_mb: int = setting(
         256,
@@ -167,13 +159,4 @@ class FunctionSettings:
     @property
     def variables(self) -> dict[str, Any]:
         """The same as variables of the `service` module."""
-        return variables(self)
-
-
-DEFAULTS: dict[str, Any] = defaults(FunctionSettings())
-"""Every key under `stepladder.function:` and `stepladder.environments.<name>.function:`."""
-
-
-def read(key: str, raw: object, default: FunctionSettings, problems: Problems) -> FunctionSettings:
-    """Read a section; what it doesn't say is as in `default`."""
-    return read_section(key, raw, default, problems)
+        return variables(self, SERVICE)

@@ -8,7 +8,6 @@ keys that exist and cast to the type that is there.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,70 +16,37 @@ from typing import Any
 from stepladder.core import names, resources, schedules, trigger_kinds
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import builders, overrides, promotion
-from stepladder.settings import function as function_settings
+from stepladder.settings import builders, overrides
+from stepladder.settings.environments import Environments, EnvironmentSettings, Rungs, check_rungs
 from stepladder.settings.function import FunctionSettings
+from stepladder.settings.image import ImageSettings, SmokeSettings
 from stepladder.settings.problems import Problems
+from stepladder.settings.promotion import PromotionSettings
+from stepladder.settings.rules import Choice, Section, Text, listed
+from stepladder.settings.table import SERVICE, OwnRule, defaults, read_section, setting
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ARCHITECTURES = ("arm64", "x86_64")
-TRIGGERS = trigger_kinds.names(resources.folder("template"))
+TRIGGER_KINDS = trigger_kinds.read(resources.folder("template"))
+TRIGGERS = tuple(kind.name for kind in TRIGGER_KINDS)
 BUILDERS = builders.choices()
-KEEP = (5, 1000)
 BUILD = ".stepladder"
 """The folder for everything generated, in a project's root."""
 INFRA = ("auto", "always", "never")
 
-DEFAULTS: dict[str, Any] = {
-    "project": "",
-    "python": "3.13",
-    "architecture": "arm64",
-    "trigger": trigger_kinds.default(resources.folder("template")),
-    "schedule": "rate(1 hour)",
-    "infra": "auto",
-    "rungs": ["staging", "production"],
-    "function": function_settings.DEFAULTS,
-    "image": {"builder": "auto", "base": "", "context": "function", "keep": 50},
-    "smoke": {"path": "tests/smoke"},
-    "promotion": promotion.DEFAULTS,
-    "environments": {},
-}
-"""Every key under `stepladder:` with its default; the reference page is generated from it."""
 
+class Schedule(OwnRule):
+    """When the trigger `schedule` calls the function. The kind's folder holds Terraform's variable."""
 
-@dataclass(frozen=True)
-class ImageSettings:
-    """How the image is built."""
-
-    builder: str = "auto"
-    base: str = ""
-    context: str = "function"
-    keep: int = 50
-
-    def kept_releases(self, requested: int) -> int:
-        """Return how many releases of an environment keep their image: `requested`, or the setting for 0.
-
-        Raises `BadInputError` for a number outside the range of the setting.
-        """
-        if requested and not KEEP[0] <= requested <= KEEP[1]:
-            raise BadInputError(
-                f"--keep is {requested}", kind="bad-arguments", hint=f"give a number from {KEEP[0]} to {KEEP[1]}"
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
+        """See `table.Rule`."""
+        try:
+            schedules.check(str(value))
+        except schedules.ScheduleError as error:
+            problems.messages.append(
+                f"stepladder.{key} is {value!r}: {error}; allowed: rate(...), cron(...) or at(...)"
             )
-        return requested or self.keep
-
-
-@dataclass(frozen=True)
-class EnvironmentSettings:
-    """One environment: its account and region, and the function's settings there.
-
-    Everything that works on this environment assumes `role_arn`. Empty: the credentials are used as they are.
-    """
-
-    name: str
-    account: str
-    region: str
-    function: FunctionSettings
-    role_arn: str = ""
+        return str(value)
 
 
 @dataclass(frozen=True)
@@ -91,18 +57,49 @@ class Settings:
     """
 
     root: Path
-    project: str
-    python: str
-    architecture: str
-    trigger: str
-    schedule: str
-    infra: str
-    rungs: tuple[tuple[str, ...], ...]
-    function: FunctionSettings
-    image: ImageSettings
-    smoke_path: str
-    promotion: promotion.PromotionSettings
-    environments: Mapping[str, EnvironmentSettings]
+    project: str = setting(
+        "",
+        Text(
+            names.PROJECT_PATTERN,
+            "lower-case letters, digits and single hyphens, beginning with a letter",
+            names.PROJECT_MAX,
+        ),
+        "name of the project, from which every AWS name is made",
+    )
+    python: str = setting("3.13", Choice(PYTHONS), "Python version of the function")
+    architecture: str = setting(
+        "arm64",
+        Choice(ARCHITECTURES),
+        "processor architecture of the function",
+        description=f"The processor architecture of the image: {listed(ARCHITECTURES)}.",
+    )
+    trigger: str = setting(
+        trigger_kinds.default(resources.folder("template")),
+        Choice(TRIGGERS),
+        f"what calls the function: {'; '.join(kind.question for kind in TRIGGER_KINDS)}",
+        description="What calls the function, always through the alias: "
+        f"{listed(tuple(kind.named_in_terraform for kind in TRIGGER_KINDS))}.",
+    )
+    schedule: str = setting("rate(1 hour)", Schedule(), "when, for the trigger `schedule`", module=SERVICE)
+    infra: str = setting("auto", Choice(INFRA), "when a deploy applies Terraform; `auto` is when its inputs changed")
+    function: FunctionSettings = setting(factory=FunctionSettings, rule=Section(FunctionSettings))
+    image: ImageSettings = setting(factory=ImageSettings, rule=Section(ImageSettings))
+    smoke: SmokeSettings = setting(factory=SmokeSettings, rule=Section(SmokeSettings))
+    environments: Mapping[str, EnvironmentSettings] = setting(
+        factory=dict,
+        rule=Environments(),
+        before=lambda settings: EnvironmentSettings(function=settings.function),
+    )
+    rungs: tuple[tuple[str, ...], ...] = setting(
+        (("staging",), ("production",)),
+        Rungs(),
+        "the ladder, lowest first; a list inside the list is one rung with several targets",
+    )
+    promotion: PromotionSettings = setting(
+        factory=PromotionSettings,
+        rule=Section(PromotionSettings),
+        before=lambda settings: PromotionSettings(ladder=settings.ladder_environments),
+    )
 
     @property
     def ladder_environments(self) -> tuple[str, ...]:
@@ -137,6 +134,10 @@ class Settings:
         return self.root / BUILD
 
 
+DEFAULTS: dict[str, Any] = defaults(Settings(Path())) | {"rungs": list(Settings(Path()).ladder_environments)}
+"""Every key under `stepladder:` with its default."""
+
+
 def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> Settings:
     """Validate `raw`, the mapping under `stepladder`, and return the settings.
 
@@ -144,36 +145,10 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
     Raises `BadInputError` with every problem found.
     """
     problems = Problems()
-    merged = DEFAULTS | (problems.mapping("", raw, tuple(DEFAULTS)) if isinstance(raw, Mapping) else {})
-    smoke = DEFAULTS["smoke"] | problems.mapping("smoke", merged["smoke"], tuple(DEFAULTS["smoke"]))
-    project = problems.text(
-        "project",
-        merged["project"],
-        names.PROJECT_PATTERN,
-        "lower-case letters, digits and single hyphens, beginning with a letter",
-    )
-    if len(project) > names.PROJECT_MAX:
-        problems.add("project", project, f"at most {names.PROJECT_MAX} characters")
-    function = function_settings.read("function", merged["function"], FunctionSettings(), problems)
-    environments = _environments(merged["environments"], function, problems)
-    rungs = _rungs(merged["rungs"], environments, problems)
-    promotions = promotion.read(merged["promotion"], [name for rung in rungs for name in rung], problems)
-    _check_error_rates(environments, promotions, problems)
-    settings = Settings(
-        root=root,
-        project=project,
-        python=problems.choice("python", merged["python"], PYTHONS),
-        architecture=problems.choice("architecture", merged["architecture"], ARCHITECTURES),
-        trigger=problems.choice("trigger", merged["trigger"], TRIGGERS),
-        schedule=_schedule(merged["schedule"], problems),
-        infra=problems.choice("infra", merged["infra"], INFRA),
-        rungs=rungs,
-        function=function,
-        image=_image(merged["image"], problems),
-        smoke_path=problems.inside("smoke.path", smoke["path"]),
-        promotion=promotions,
-        environments=environments,
-    )
+    merged = DEFAULTS | dict(raw if isinstance(raw, Mapping) else {})
+    settings = read_section("", merged, Settings(root), problems)
+    check_rungs(settings.rungs, merged["rungs"], settings.environments, problems)
+    _check_error_rates(settings.environments, settings.promotion, problems)
     problems.messages += overrides.unknown(merged, variables)
     if problems.messages:
         raise BadInputError(
@@ -185,90 +160,8 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
     return settings
 
 
-def _schedule(raw: object, problems: Problems) -> str:
-    try:
-        schedules.check(str(raw))
-    except schedules.ScheduleError as error:
-        problems.messages.append(f"stepladder.schedule is {raw!r}: {error}; allowed: rate(...), cron(...) or at(...)")
-    return str(raw)
-
-
-def _image(raw: object, problems: Problems) -> ImageSettings:
-    values = {**DEFAULTS["image"], **problems.mapping("image", raw, tuple(DEFAULTS["image"]))}
-    return ImageSettings(
-        builder=problems.choice("image.builder", values["builder"], builders.choices()),
-        base=problems.text("image.base", values["base"], re.compile(r"[\w./:@-]*"), "an image reference, or empty"),
-        context=problems.inside("image.context", values["context"]),
-        keep=problems.number("image.keep", values["keep"], *KEEP),
-    )
-
-
-def _environments(raw: object, function: FunctionSettings, problems: Problems) -> dict[str, EnvironmentSettings]:
-    if not isinstance(raw, Mapping) or not raw:
-        problems.add("environments", raw, "at least one environment with its account and region")
-        return {}
-    environments: dict[str, EnvironmentSettings] = {}
-    for name, body in raw.items():
-        key = f"environments.{name}"
-        problems.text(
-            "environments",
-            name,
-            names.ENVIRONMENT_PATTERN,
-            "names of 2 to 12 lower-case letters and digits, beginning with a letter",
-        )
-        values = problems.mapping(key, body, ("account", "region", "role_arn", "function"))
-        account = values.get("account")
-        environments[str(name)] = EnvironmentSettings(
-            name=str(name),
-            account=problems.text(
-                f"{key}.account",
-                account,
-                names.ACCOUNT_PATTERN,
-                "12 digits in quotes (YAML reads a bare number with a leading zero as octal)",
-            ),
-            region=problems.text(
-                f"{key}.region",
-                values.get("region"),
-                names.REGION_PATTERN,
-                "a region like eu-west-1",
-            ),
-            function=function_settings.read(f"{key}.function", values.get("function", {}), function, problems),
-            role_arn=_role(f"{key}.role_arn", values.get("role_arn", ""), account, problems),
-        )
-    return environments
-
-
-def _role(key: str, value: object, account: object, problems: Problems) -> str:
-    """Read the role of an environment. It must be in the environment's account: no other check would see that."""
-    if value in ("", None):
-        return ""
-    arn = names.ROLE_PATTERN.fullmatch(value) if isinstance(value, str) else None
-    if arn is None or arn["account"] != account:
-        problems.add(key, value, f"the ARN of a role in account {account}, such as arn:aws:iam::{account}:role/deploy")
-    return str(value)
-
-
-def _rungs(
-    raw: object, environments: Mapping[str, EnvironmentSettings], problems: Problems
-) -> tuple[tuple[str, ...], ...]:
-    """Read the rungs, lowest first. A list inside the list is one rung of several environments."""
-    if not isinstance(raw, (list, tuple)) or not raw:
-        problems.add("rungs", raw, "a list of environments, lowest first")
-        return ()
-    rungs = tuple(tuple(str(n) for n in rung) if isinstance(rung, (list, tuple)) else (str(rung),) for rung in raw)
-    flat = [name for rung in rungs for name in rung]
-    for name in flat:
-        if name not in environments:
-            meant = did_you_mean(name, environments)
-            allowed = f"one of {', '.join(environments) or 'the environments'}"
-            problems.add("rungs", name, f"{allowed}; {meant}" if meant else allowed)
-    if len(set(flat)) != len(flat) or not all(rungs):
-        problems.add("rungs", raw, "each environment once")
-    return rungs
-
-
 def _check_error_rates(
-    environments: Mapping[str, EnvironmentSettings], promotions: promotion.PromotionSettings, problems: Problems
+    environments: Mapping[str, EnvironmentSettings], promotions: PromotionSettings, problems: Problems
 ) -> None:
     """Refuse an error rate that a canary whose every call fails wouldn't reach: the alarms see the whole alias."""
     for name, policy in promotions.policies.items():

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from stepladder.settings.problems import Problems
-
-DEFAULTS: dict[str, Any] = {
-    "deployment": "Canary10Percent5Minutes",
-    "bake_minutes": 0,
-    "approval_hours": 24,
-    "probe_requests": 10,
-    "scan_threshold": "CRITICAL",
-    "rungs": {},
-}
-"""Every key under `stepladder.promotion:`. `rungs.<environment>` may say deployment, bake_minutes and approval."""
+from stepladder.settings.rules import Choice, Flag, Whole
+from stepladder.settings.table import OwnRule, keys_of, read_section, setting
 
 SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "OFF")
 PREDEFINED = (
@@ -48,6 +40,9 @@ class Shift:
     kind: str = "all-at-once"
     percent: int = 100
     minutes: int = 0
+
+    def __str__(self) -> str:
+        return self.name
 
     @classmethod
     def parse(cls, text: str) -> Shift:
@@ -111,61 +106,74 @@ class Shift:
         return every, math.ceil((self.seconds * 1.2 + _SLACK_SECONDS) / every)
 
 
+class OneShift(OwnRule):
+    """How traffic moves, by name."""
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> Shift:
+        """See `table.Rule`."""
+        try:
+            return Shift.parse(str(value))
+        except ValueError:
+            problems.add(key, value, SHAPES)
+            return Shift()
+
+
+_BAKE = Whole(0, 720)
+
+
 @dataclass(frozen=True)
 class RungPolicy:
     """How a promotion releases one environment."""
 
-    shift: Shift = field(default_factory=Shift)
-    bake_minutes: int = 0
-    approval: bool = False
+    shift: Shift = setting(Shift(), OneShift(), "how traffic shifts there", key="deployment")
+    bake_minutes: int = setting(0, _BAKE, "how long it is watched after all traffic has shifted")
+    approval: bool = setting(default=False, rule=Flag(), purpose="whether its rung waits for `inv promote.approve`")
+
+
+class Policies(OwnRule):
+    """What differs on some environments of the ladder: a mapping of their names to policies."""
+
+    def read(self, key: str, value: Any, before: Mapping[str, RungPolicy], problems: Problems) -> dict[str, RungPolicy]:
+        """See `table.Rule`."""
+        given = problems.mapping(key, value, tuple(before))
+        return {
+            name: read_section(f"{key}.{name}", given.get(name, {}), policy, problems)
+            for name, policy in before.items()
+        }
+
+
+def usual(names: tuple[str, ...], shift: Shift, bake_minutes: int) -> dict[str, RungPolicy]:
+    """Return the policies of a ladder's environments, lowest first.
+
+    Unless its policy says otherwise, the first one shifts all traffic at once and is not watched afterwards.
+    """
+    return {name: RungPolicy(shift, bake_minutes) if index else RungPolicy() for index, name in enumerate(names)}
 
 
 @dataclass(frozen=True)
 class PromotionSettings:
     """Everything under `promotion:`. `policies` has every environment of the ladder."""
 
-    approval_hours: int = 24
-    probe_requests: int = 10
-    scan_threshold: str = "CRITICAL"
-    policies: Mapping[str, RungPolicy] = field(default_factory=dict)
-
-
-def read(raw: object, environments: Sequence[str], problems: Problems) -> PromotionSettings:
-    """Read the section. `environments` are those of the ladder, lowest first.
-
-    Unless its policy says otherwise, the first one shifts all traffic at once and is not watched afterwards.
-    """
-    values = {**DEFAULTS, **problems.mapping("promotion", raw, tuple(DEFAULTS))}
-    shift = _shift("promotion.deployment", values["deployment"], problems)
-    bake = problems.number("promotion.bake_minutes", values["bake_minutes"], 0, 720)
-    usual = RungPolicy(shift, bake)
-    given = problems.mapping("promotion.rungs", values["rungs"], tuple(environments))
-    policies = {
-        name: _policy(f"promotion.rungs.{name}", given.get(name, {}), usual if index else RungPolicy(), problems)
-        for index, name in enumerate(environments)
-    }
-    return PromotionSettings(
-        approval_hours=problems.number("promotion.approval_hours", values["approval_hours"], 1, 144),
-        probe_requests=problems.number("promotion.probe_requests", values["probe_requests"], 1, 100),
-        scan_threshold=problems.choice("promotion.scan_threshold", values["scan_threshold"], SEVERITIES),
-        policies=policies,
+    deployment: Shift = setting(
+        Shift.parse("Canary10Percent5Minutes"), OneShift(), "how traffic shifts on every rung but the lowest"
     )
-
-
-def _policy(key: str, raw: object, usual: RungPolicy, problems: Problems) -> RungPolicy:
-    """Read what differs on one environment."""
-    given = problems.mapping(key, raw, ("deployment", "bake_minutes", "approval"))
-    approval = given.get("approval", False)
-    if not isinstance(approval, bool):
-        problems.add(f"{key}.approval", approval, "true or false")
-    shift = _shift(f"{key}.deployment", given["deployment"], problems) if "deployment" in given else usual.shift
-    bake = problems.number(f"{key}.bake_minutes", given.get("bake_minutes", usual.bake_minutes), 0, 720)
-    return RungPolicy(shift=shift, bake_minutes=bake, approval=bool(approval))
-
-
-def _shift(key: str, value: object, problems: Problems) -> Shift:
-    try:
-        return Shift.parse(str(value))
-    except ValueError:
-        problems.add(key, value, SHAPES)
-        return Shift()
+    bake_minutes: int = setting(0, _BAKE, "how long a rung is watched after all traffic has shifted")
+    approval_hours: int = setting(24, Whole(1, 144), "how long a promotion waits for `inv promote.approve`")
+    probe_requests: int = setting(10, Whole(1, 100), "synthetic requests sent at each poll while traffic shifts")
+    scan_threshold: str = setting(
+        "CRITICAL",
+        Choice(SEVERITIES),
+        "severity of a scan's findings that stops a promotion",
+        module="delivery",
+        description="The lowest severity of a scan finding that stops a promotion: CRITICAL, HIGH, MEDIUM, LOW, "
+        "or OFF to promote without a scan.",
+    )
+    ladder: tuple[str, ...] = ()
+    """The environments of all rungs, lowest first: no setting of its own."""
+    policies: Mapping[str, RungPolicy] = setting(
+        factory=dict,
+        rule=Policies(),
+        purpose=f"what differs on one rung: {', '.join(f'`{key}`' for key in keys_of(RungPolicy))}",
+        key="rungs",
+        before=lambda section: usual(section.ladder, section.deployment, section.bake_minutes),
+    )

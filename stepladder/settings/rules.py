@@ -1,8 +1,4 @@
-"""The rules of a setting that Terraform gets too: how it is read here, and how Terraform's variable checks it.
-
-A setting is a field of a frozen dataclass, made by `setting`. Its default, its rule, its purpose and Terraform's words
-for it stand there and nowhere else: settings are read by it, and `docs/generate.py` writes the rest.
-"""
+"""The rules that settings have: how a value is read, and how Terraform's variable checks it."""
 
 from __future__ import annotations
 
@@ -10,133 +6,42 @@ import json
 import re
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from stepladder.settings.problems import Problems
+from stepladder.settings.table import Check, OwnRule, checks_of, read_section, settings_of
 
-_Section = TypeVar("_Section")
 _WHOLE = 100  # percent
 _WIDTH = 122  # of a line of Terraform code that lists names
 
 
 @dataclass(frozen=True)
-class Check:
-    """A validation of a Terraform variable, and why it is there when its condition doesn't say so."""
-
-    condition: str
-    message: str
-    comment: str = ""
-
-
-class Rule(Protocol):
-    """What a value must be."""
-
-    @property
-    def terraform_type(self) -> str:
-        """The variable's type."""
-        ...
-
-    def read(self, key: str, value: Any, before: Any, problems: Problems) -> Any:
-        """Return a usable value, and note a problem when `value` isn't allowed. `before` is what held so far."""
-        ...
-
-    def checks(self, variable: str) -> tuple[Check, ...]:
-        """Return Terraform's validations of the same rule; `variable` is its name, such as `alarms.periods`."""
-        ...
-
-
-def setting(
-    default: Any = None,
-    rule: Rule | None = None,
-    purpose: str = "",
-    *,
-    factory: Callable[[], Any] | None = None,
-    description: str = "",
-    variable: str = "",
-    checks: tuple[Check, ...] | None = None,
-) -> Any:
-    """Declare a setting.
-
-    `purpose` is its line in docs/reference/README.md, `description` that of Terraform's variable. `variable` is its
-    name in Terraform, where that differs. `checks` are Terraform's validations, where the rule's own don't say it best.
-    """
-    metadata = {
-        "rule": rule,
-        "purpose": purpose,
-        "description": description,
-        "variable": variable,
-        "checks": checks,
-    }
-    return field(default_factory=factory, metadata=metadata) if factory else field(default=default, metadata=metadata)
-
-
-def rule_of(of: Field[Any]) -> Rule:
-    """Return the rule of a field."""
-    rule: Rule = of.metadata["rule"]
-    return rule
-
-
-def variable_of(of: Field[Any]) -> str:
-    """Return the name of a field's Terraform variable."""
-    return of.metadata["variable"] or of.name
-
-
-def checks_of(of: Field[Any], within: str = "") -> tuple[Check, ...]:
-    """Return the validations of a field's Terraform variable; `within` is the variable that it is an attribute of."""
-    own: tuple[Check, ...] | None = of.metadata["checks"]
-    name = f"{within}.{variable_of(of)}" if within else variable_of(of)
-    return rule_of(of).checks(name) if own is None else own
-
-
-def read_section(key: str, raw: object, before: _Section, problems: Problems) -> _Section:
-    """Read a mapping into a dataclass of settings; what it doesn't say is as in `before`."""
-    kind: Any = type(before)
-    given = problems.mapping(key, raw, tuple(each.name for each in fields(kind)))
-    values = {each.name: getattr(before, each.name) for each in fields(kind)}
-    for each in fields(kind):
-        if each.name in given:
-            values[each.name] = rule_of(each).read(f"{key}.{each.name}", given[each.name], values[each.name], problems)
-    read: _Section = kind(**values)
-    return read
-
-
-def defaults(section: Any) -> dict[str, Any]:
-    """Return a section's settings as `invoke.yaml` would say them."""
-    return {each.name: plain(getattr(section, each.name)) for each in fields(section)}
-
-
-def variables(section: Any) -> dict[str, Any]:
-    """Return a section's settings as Terraform variables."""
-    return {variable_of(each): plain(getattr(section, each.name)) for each in fields(section)}
-
-
-def plain(value: Any) -> Any:
-    """Return a setting's value as JSON has it."""
-    if hasattr(value, "__dataclass_fields__"):
-        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
-    if isinstance(value, Mapping):
-        return dict(value)
-    return list(value) if isinstance(value, tuple) else value
-
-
-@dataclass(frozen=True)
 class Whole:
-    """A whole number from `low` to `high`."""
+    """A whole number from `low` to `high`, or also `zero`, which then stands for none."""
 
     low: int
     high: int
+    zero: bool = False
     terraform_type = "number"
 
     def read(self, key: str, value: Any, _before: Any, problems: Problems) -> int:
         """See `Rule`."""
-        return problems.number(key, value, self.low, self.high)
+        if not self.zero:
+            return problems.number(key, value, self.low, self.high)
+        if isinstance(value, bool) or not isinstance(value, int) or (value and not self.low <= value <= self.high):
+            problems.add(key, value, f"a whole number from {self.low} to {self.high}, or 0")
+            return 0
+        return value
 
     def checks(self, variable: str) -> tuple[Check, ...]:
         """See `Rule`."""
         name = f"var.{variable}"
         condition = f"{name} >= {self.low} && {name} <= {self.high} && floor({name}) == {name}"
-        return (Check(condition, f"{variable} must be a whole number from {self.low} to {self.high}."),)
+        message = f"{variable} must be a whole number from {self.low} to {self.high}"
+        if self.zero:
+            return (Check(f"{name} == 0 || ({condition})", f"{message}, or 0."),)
+        return (Check(condition, f"{message}."),)
 
 
 @dataclass(frozen=True)
@@ -162,20 +67,78 @@ class Percent:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some texts."""
+    """One of some texts. A function gives those that are registered at run time."""
 
-    allowed: tuple[str, ...]
+    allowed: tuple[str, ...] | Callable[[], tuple[str, ...]]
+    terraform_type = "string"
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The texts."""
+        return self.allowed if isinstance(self.allowed, tuple) else self.allowed()
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
+        """See `Rule`."""
+        return problems.choice(key, value, self.choices)
+
+    def checks(self, variable: str) -> tuple[Check, ...]:
+        """See `Rule`."""
+        condition = f"contains({json.dumps(self.choices)}, var.{variable})"
+        return (Check(condition, f"{variable} must be {listed(self.choices)}."),)
+
+
+def listed(words: tuple[str, ...]) -> str:
+    """Return `a, b or c`."""
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text of one shape; `words` says which. `longest` counts characters; 0 sets no limit."""
+
+    shape: re.Pattern[str]
+    words: str
+    longest: int = 0
     terraform_type = "string"
 
     def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
         """See `Rule`."""
-        return problems.choice(key, value, self.allowed)
+        text = problems.text(key, value, self.shape, self.words)
+        if self.longest and len(text) > self.longest:
+            problems.add(key, text, f"at most {self.longest} characters")
+        return text
 
     def checks(self, variable: str) -> tuple[Check, ...]:
         """See `Rule`."""
-        condition = f"contains({json.dumps(self.allowed)}, var.{variable})"
-        words = f"{', '.join(self.allowed[:-1])} or {self.allowed[-1]}"
-        return (Check(condition, f"{variable} must be {words}."),)
+        shaped = Check(
+            f"can(regex({_hcl(f'^({self.shape.pattern})$')}, var.{variable}))", f"{variable} must be {self.words}."
+        )
+        if not self.longest:
+            return (shaped,)
+        return (
+            shaped,
+            Check(
+                f"length(var.{variable}) <= {self.longest}", f"{variable} must be at most {self.longest} characters."
+            ),
+        )
+
+
+class Inside(OwnRule):
+    """A path inside the project."""
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
+        """See `Rule`."""
+        return problems.inside(key, value)
+
+
+class Flag(OwnRule):
+    """True or false."""
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> bool:
+        """See `Rule`."""
+        if not isinstance(value, bool):
+            problems.add(key, value, "true or false")
+        return bool(value)
 
 
 @dataclass(frozen=True)
@@ -224,22 +187,51 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Unless:
+    """A setting of a section is at most a number unless another one of it is more than 0."""
+
+    setting: str
+    most: int
+    other: str
+
+    def read(self, key: str, section: Any, problems: Problems) -> None:
+        """Note a problem when it doesn't hold."""
+        value = getattr(section, self.setting)
+        if value > self.most and not getattr(section, self.other) > 0:
+            problems.add(
+                f"{key}.{self.setting}", value, f"at most {self.most} unless {key}.{self.other} is more than 0"
+            )
+
+    def check(self, variable: str) -> Check:
+        """Return Terraform's validation."""
+        return Check(
+            f"var.{variable}.{self.setting} <= {self.most} || var.{variable}.{self.other} > 0",
+            f"{variable}.{self.setting} must be at most {self.most} unless {variable}.{self.other} is more than 0.",
+        )
+
+
+@dataclass(frozen=True)
 class Section:
     """Settings of their own: a mapping here, an object in Terraform."""
 
     kind: type
     more: tuple[Check, ...] = ()
-    """What holds between several of its settings, or between one and another variable."""
+    """What holds between several of its settings, or between one and another variable, in Terraform's words."""
+    unless: tuple[Unless, ...] = ()
+    """What holds between two of its settings."""
     terraform_type = "object"
 
     def read(self, key: str, value: Any, before: Any, problems: Problems) -> Any:
         """See `Rule`."""
-        return read_section(key, value, before, problems)
+        section = read_section(key, value, before, problems)
+        for each in self.unless:
+            each.read(key, section, problems)
+        return section
 
     def checks(self, variable: str) -> tuple[Check, ...]:
         """See `Rule`."""
-        own = [check for each in fields(self.kind) for check in checks_of(each, variable)]
-        return (*own, *self.more)
+        own = [check for each in settings_of(self.kind) for check in checks_of(each, variable)]
+        return (*own, *(each.check(variable) for each in self.unless), *self.more)
 
 
 @dataclass(frozen=True)
@@ -293,6 +285,11 @@ class Variables:
                 f"{variable} must not be longer than {self.longest // 1024} KB together.",
             ),
         )
+
+
+def _hcl(text: str) -> str:
+    """Write a text as Terraform does, in which `${` and `%{` would begin a template."""
+    return json.dumps(text, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
 
 
 _VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")

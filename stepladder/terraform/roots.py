@@ -17,7 +17,10 @@ from stepladder.core.errors import BadInputError
 from stepladder.core.names import Names
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import locations
-from stepladder.settings.load import EnvironmentSettings, Settings
+from stepladder.settings.environments import EnvironmentSettings
+from stepladder.settings.load import Settings
+from stepladder.settings.table import SERVICE
+from stepladder.settings.table import variables as variables_of
 from stepladder.terraform import files, function_packages
 
 ROOTS = ("foundation", "service", "delivery")
@@ -149,17 +152,15 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
     if at.name == "service":
         return common | {
             "environment": env.name,
-            "architecture": settings.architecture,
+            **variables_of(settings, SERVICE),
             **env.function.variables,
-            "trigger": settings.trigger,
-            "schedule": settings.schedule,
             "image_uri": image_uri or f"{names.registry}/{names.repository}@{NO_DIGEST}",
             **_deployment(settings, env.name),
         }
     return common | {
         "packages": {p.verb: {"key": p.key, "sha256": p.sha256} for p in function_packages.build_all()},
         **locations.variables(settings, env.name),
-        "scan_threshold": settings.promotion.scan_threshold,
+        **variables_of(settings.promotion, at.name),
     }
 
 

@@ -74,6 +74,22 @@ def test_the_settings_the_prompts_and_the_reference_know_it(checkout):
     assert "; an SNS topic; nothing (it is invoked directly) |" in reference
 
 
+def test_its_settings_are_read_and_reach_terraform(checkout):
+    assert checkouts.run(checkout, "-c", LOAD).stdout == "{'display_name': 'Invoices'}\n"
+    reference = (checkout / "docs/reference/README.md").read_text()
+    assert "| `function.topic.display_name` | `'Orders'` | printable ASCII |" in reference
+
+
+LOAD = """
+from pathlib import Path
+from stepladder.settings.load import load
+from stepladder.terraform import roots
+place = {"account": "123456789012", "region": "eu-west-1", "function": {"topic": {"display_name": "Invoices"}}}
+settings = load({"project": "a", "environments": {"staging": place}, "rungs": ["staging"]}, Path("."))
+print(roots.variables(roots.Root(settings, settings.environment("staging"), "service"))["topic"])
+"""
+
+
 def test_cookiecutter_alone_makes_the_same_project(checkout, project, tmp_path):
     argv = [sys.executable, "-m", "cookiecutter", str(checkout / "template"), "--no-input", "-o", str(tmp_path)]
     subprocess.run([*argv, "trigger=topic", "ci=both"], check=True, timeout=60, capture_output=True)

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from stepladder.core import resources
-from stepladder.settings.function import DEFAULTS, FunctionSettings
+from stepladder.settings.function import FunctionSettings
 from stepladder.settings.load import DEFAULTS as SETTINGS
+from stepladder.settings.promotion import PromotionSettings
 
+DEFAULTS = SETTINGS["function"]
 MODULES = ("foundation", "service")
 ROOTS = resources.folder("template") / "{{cookiecutter.project_slug}}" / "terraform"
 SOURCE = resources.folder("terraform") / "modules"
@@ -118,14 +120,23 @@ def test_the_architecture_page_lists_the_variables_and_outputs(module):
 
 def test_the_settings_have_the_service_modules_defaults():
     written = {block.name: block for block in blocks(SOURCE / "service", "variable")}
-    names = DEFAULTS.keys() - {"environment", "alarms"}
+    names = DEFAULTS.keys() - {"environment", "alarms", "queue"}
     assert {name: json.loads(written[name].text("default")) for name in names} == {n: DEFAULTS[n] for n in names}
-    alarms = re.findall(r"(\w+) += optional\([^,]+, (.*)\)$", written["alarms"].text("type"), re.MULTILINE)
-    assert {name: json.loads(value) for name, value in alarms} == DEFAULTS["alarms"]
+    for section in ("alarms", "queue"):
+        attributes = re.findall(r"(\w+) += optional\([^,]+, (.*)\)$", written[section].text("type"), re.MULTILINE)
+        assert {name: json.loads(value) for name, value in attributes} == DEFAULTS[section]
     given = {name: value for name, value in DEFAULTS.items() if name != "environment"}
     assert FunctionSettings().variables == given | {"environment_variables": {}}
     project = ("architecture", "schedule", "trigger")
     assert {n: json.loads(written[n].text("default")) for n in project} == {n: SETTINGS[n] for n in project}
+    delivery = {block.name: block for block in blocks(SOURCE / "delivery", "variable")}
+    assert json.loads(delivery["scan_threshold"].text("default")) == SETTINGS["promotion"]["scan_threshold"]
+
+
+def test_a_deployment_shifts_in_the_module_as_on_a_rung_unless_it_is_given():
+    written = next(block for block in blocks(SOURCE / "service", "variable") if block.name == "deployment")
+    attributes = re.findall(r"(\w+) += optional\([^,]+, (.*)\)$", written.text("type"), re.MULTILINE)
+    assert {name: json.loads(value) for name, value in attributes} == PromotionSettings().deployment.variables
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -27,7 +27,14 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     BASE: ("service", {"trigger": "none"}),
     "url": ("service", {"trigger": "url"}),
     "iam": ("service", {"trigger": "url-iam"}),
-    "sqs": ("service", {"trigger": "sqs", "timeout_seconds": 20, "queue": {"maximum_concurrency": 5}}),
+    "sqs": (
+        "service",
+        {
+            "trigger": "sqs",
+            "timeout_seconds": 20,
+            "queue": {"batch_size": 100, "maximum_concurrency": 5, "window_seconds": 30},
+        },
+    ),
     "schedule": ("service", {"trigger": "schedule", "schedule": "cron(0 6 * * ? *)"}),
     "custom": (
         "service",

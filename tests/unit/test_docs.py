@@ -187,6 +187,10 @@ FIRST_FILES = {
     "a forge": "Protocol",
     "the table of `inv status`": "HEAD = (",
     "a setting of the function": "memory_mb",
+    "a setting of the image": "keep: int = setting",
+    "a setting of promotion": "bake_minutes: int = setting",
+    "a setting of an environment": "role_arn: str = setting",
+    "another setting": "architecture: str = setting",
     "a service of the local cloud": '"lambda_"',
     "a task or a flag": "TOP_LEVEL",
 }

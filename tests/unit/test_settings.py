@@ -57,6 +57,23 @@ WRONG = {
         {"function": {"alarms": {"error_rate_percent": 10}}},
         "stepladder.environments.production.function.alarms.error_rate_percent is 10; allowed: less than the 10",
     ),
+    "a batch that SQS collects only in a window": (
+        {"function": {"queue": {"batch_size": 11}}},
+        "stepladder.function.queue.batch_size is 11; allowed: at most 10 unless function.queue.window_seconds is more",
+    ),
+    "a concurrency of one batch, which SQS doesn't offer": (
+        {"function": {"queue": {"maximum_concurrency": 1}}},
+        "stepladder.function.queue.maximum_concurrency is 1; allowed: a whole number from 2 to 1000, or 0",
+    ),
+    "an unknown key of a trigger kind": (
+        {"function": {"queue": {"batchsize": 5}}},
+        "stepladder.function.queue.batchsize is not a setting; did you mean",
+    ),
+    "releases that keep too few images": (
+        {"image": {"keep": 4}},
+        "stepladder.image.keep is 4; allowed: a whole number",
+    ),
+    "a base that is no reference": ({"image": {"base": "a b"}}, "stepladder.image.base is 'a b'; allowed: an image"),
     "an unknown builder": ({"image": {"builder": "kaniko"}}, "auto, docker, layers"),
     "a context outside the project": ({"image": {"context": "../x"}}, "a path inside the project"),
     "an unknown key": ({"projct": "x"}, "stepladder.projct is not a setting"),
@@ -102,6 +119,16 @@ def test_settings_that_are_right_are_read(tmp_path):
     assert loaded.ladder_environments == ("staging", "production")
     assert loaded.environment("production").function.memory_mb == 512
     assert loaded.environment("staging").function.memory_mb == 256
+
+
+def test_the_settings_of_a_trigger_kind_may_differ_between_environments(tmp_path):
+    one_by_one = {"queue": {"batch_size": 1, "maximum_concurrency": 2}}
+    environments = {"staging": PLACE | {"function": one_by_one}, "production": PLACE}
+    loaded = _load(tmp_path, function={"queue": {"batch_size": 5000, "window_seconds": 20}}, environments=environments)
+    staging, production = (loaded.environment(name).function.variables["queue"] for name in environments)
+    every = {"max_receive_count": 5, "window_seconds": 20}
+    assert staging == every | {"batch_size": 1, "maximum_concurrency": 2}
+    assert production == every | {"batch_size": 5000, "maximum_concurrency": 0}
 
 
 def test_an_environment_may_have_a_role_to_assume(tmp_path):

@@ -10,9 +10,10 @@ import pytest
 from fakes.terraform import ACCOUNT, REGION, project
 
 from stepladder.core.errors import BadInputError
-from stepladder.settings.function import DEFAULTS
+from stepladder.settings.load import DEFAULTS as SETTINGS
 from stepladder.terraform import files, inputs_hash, roots
 
+DEFAULTS = SETTINGS["function"]
 IMAGE = f"repository@sha256:{'a' * 64}"
 
 
@@ -32,6 +33,7 @@ def test_the_service_gets_its_variables_from_the_settings(tmp_path: Path) -> Non
         "log_retention_days": 30,
         "memory_mb": 512,
         "project": "sample",
+        "queue": DEFAULTS["queue"],
         "region": REGION,
         "reserved_concurrency": -1,
         "schedule": "rate(1 hour)",

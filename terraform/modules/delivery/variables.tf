@@ -135,13 +135,13 @@ variable "rungs" {
 }
 
 variable "scan_threshold" {
-  description = "The lowest severity of a scan finding that stops a promotion: CRITICAL, HIGH, MEDIUM, LOW, or OFF to climb without a scan."
+  description = "The lowest severity of a scan finding that stops a promotion: CRITICAL, HIGH, MEDIUM, LOW, or OFF to promote without a scan."
   type        = string
   default     = "CRITICAL"
   nullable    = false
 
   validation {
-    condition     = contains(["CRITICAL", "HIGH", "LOW", "MEDIUM", "OFF"], var.scan_threshold)
+    condition     = contains(["CRITICAL", "HIGH", "MEDIUM", "LOW", "OFF"], var.scan_threshold)
     error_message = "scan_threshold must be CRITICAL, HIGH, MEDIUM, LOW or OFF."
   }
 }

@@ -199,28 +199,39 @@ variable "project" {
 }
 
 variable "queue" {
-  description = "The SQS trigger: messages a batch, how often a message is tried before it goes to the dead-letter queue, and how many batches run at once (0: no limit)."
+  description = "The SQS trigger: messages in a batch, how often a message is tried before it goes to the dead-letter queue, how many batches run at once (0: no limit), and for how many seconds a batch is collected."
   type = object({
     batch_size          = optional(number, 10)
     max_receive_count   = optional(number, 5)
     maximum_concurrency = optional(number, 0)
+    window_seconds      = optional(number, 0)
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = contains(range(1, 11), var.queue.batch_size)
-    error_message = "queue.batch_size must be a whole number from 1 to 10."
+    condition     = var.queue.batch_size >= 1 && var.queue.batch_size <= 10000 && floor(var.queue.batch_size) == var.queue.batch_size
+    error_message = "queue.batch_size must be a whole number from 1 to 10000."
   }
 
   validation {
-    condition     = contains(range(1, 1001), var.queue.max_receive_count)
+    condition     = var.queue.max_receive_count >= 1 && var.queue.max_receive_count <= 1000 && floor(var.queue.max_receive_count) == var.queue.max_receive_count
     error_message = "queue.max_receive_count must be a whole number from 1 to 1000."
   }
 
   validation {
-    condition     = var.queue.maximum_concurrency == 0 || contains(range(2, 1001), var.queue.maximum_concurrency)
+    condition     = var.queue.maximum_concurrency == 0 || (var.queue.maximum_concurrency >= 2 && var.queue.maximum_concurrency <= 1000 && floor(var.queue.maximum_concurrency) == var.queue.maximum_concurrency)
     error_message = "queue.maximum_concurrency must be a whole number from 2 to 1000, or 0."
+  }
+
+  validation {
+    condition     = var.queue.window_seconds >= 0 && var.queue.window_seconds <= 300 && floor(var.queue.window_seconds) == var.queue.window_seconds
+    error_message = "queue.window_seconds must be a whole number from 0 to 300."
+  }
+
+  validation {
+    condition     = var.queue.batch_size <= 10 || var.queue.window_seconds > 0
+    error_message = "queue.batch_size must be at most 10 unless queue.window_seconds is more than 0."
   }
 }
 
@@ -295,7 +306,7 @@ variable "trigger" {
   nullable    = false
 
   validation {
-    condition     = contains(["none", "schedule", "sqs", "url", "url-iam"], var.trigger)
+    condition     = contains(["url", "url-iam", "sqs", "schedule", "none"], var.trigger)
     error_message = "trigger must be url, url-iam, sqs, schedule or none."
   }
 }

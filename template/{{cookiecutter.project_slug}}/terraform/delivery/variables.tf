@@ -6,15 +6,21 @@ variable "account" {
 }
 
 variable "elsewhere" {
-  description = "The environments of `rungs` that are in another account or region."
-  type        = map(object({ account = string, region = string }))
-  default     = null
+  description = "The environments of `rungs` that are in another account or region, which this place asks to release them there."
+  type = map(object({
+    account = string
+    region  = string
+  }))
+  default = null
 }
 
 variable "home" {
   description = "The place of the lowest rung, whose relay may ask this place to release; null for that place itself."
-  type        = object({ account = string, region = string })
-  default     = null
+  type = object({
+    account = string
+    region  = string
+  })
+  default = null
 }
 
 variable "log_retention_days" {
@@ -30,8 +36,11 @@ variable "notify" {
 }
 
 variable "packages" {
-  description = "The deployment packages of relay, rollback, validate and verify in the artifacts bucket: key, and SHA-256 in base64."
-  type        = map(object({ key = string, sha256 = string }))
+  description = "The deployment packages of relay, rollback, validate and verify in the artifacts bucket: `key` names the content, `sha256` is its hash in base64."
+  type = map(object({
+    key    = string
+    sha256 = string
+  }))
 }
 
 variable "project" {
@@ -40,17 +49,17 @@ variable "project" {
 }
 
 variable "region" {
-  description = "The AWS region of the pipeline and the rungs of this place."
+  description = "The AWS region of the pipeline and the rungs of this place: a Step Functions task calls only its own."
   type        = string
 }
 
 variable "rungs" {
-  description = "The ladder, lowest rung first: the environments of each rung, which are released together."
+  description = "The ladder, lowest rung first: the environments of each rung, which are released together. All of it for the place of the lowest rung, else what of it is in this place."
   type        = list(list(string))
 }
 
 variable "scan_threshold" {
-  description = "The lowest severity of a scan finding that stops a promotion: CRITICAL, HIGH, MEDIUM, LOW, or OFF."
+  description = "The lowest severity of a scan finding that stops a promotion: CRITICAL, HIGH, MEDIUM, LOW, or OFF to promote without a scan."
   type        = string
   default     = null
 }

@@ -74,11 +74,12 @@ variable "project" {
 }
 
 variable "queue" {
-  description = "The SQS trigger: messages a batch, how often a message is tried before it goes to the dead-letter queue, and how many batches run at once (0: no limit)."
+  description = "The SQS trigger: messages in a batch, how often a message is tried before it goes to the dead-letter queue, how many batches run at once (0: no limit), and for how many seconds a batch is collected."
   type = object({
     batch_size          = optional(number)
     max_receive_count   = optional(number)
     maximum_concurrency = optional(number)
+    window_seconds      = optional(number)
   })
   default = null
 }

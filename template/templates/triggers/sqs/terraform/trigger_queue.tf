@@ -51,18 +51,20 @@ resource "aws_sqs_queue" "this" {
     maxReceiveCount     = var.queue.max_receive_count
   })
 
-  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout
-  visibility_timeout_seconds = 6 * var.timeout_seconds
+  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: six times the function's timeout.
+  # While a batch is collected, its messages are invisible already.
+  visibility_timeout_seconds = 6 * var.timeout_seconds + var.queue.window_seconds
 }
 
 # The mapping names the alias: with the bare function it would run $LATEST, past every release.
 resource "aws_lambda_event_source_mapping" "queue" {
   for_each = aws_sqs_queue.this
 
-  batch_size              = var.queue.batch_size
-  event_source_arn        = each.value.arn
-  function_name           = aws_lambda_alias.live.arn
-  function_response_types = ["ReportBatchItemFailures"]
+  batch_size                         = var.queue.batch_size
+  event_source_arn                   = each.value.arn
+  function_name                      = aws_lambda_alias.live.arn
+  function_response_types            = ["ReportBatchItemFailures"]
+  maximum_batching_window_in_seconds = var.queue.window_seconds
 
   dynamic "scaling_config" {
     for_each = var.queue.maximum_concurrency > 0 ? [var.queue.maximum_concurrency] : []
