@@ -134,7 +134,7 @@ def test_every_function_does_the_actions_of_the_contract_and_no_other(pipeline):
 
 
 def test_the_document_shows_an_input_with_the_keys_of_the_contract():
-    text = (resources.folder("function").parent / "docs" / "concepts" / "promotion.md").read_text("utf-8")
+    text = (resources.folder("function").parent / "docs" / "reference" / "promotion.md").read_text("utf-8")
     (shown,) = [json.loads(found) for found in re.findall(r"```json\n(.*?)```", text, re.DOTALL) if "rungs" in found]
     assert set(shown) == ExecutionInput.__required_keys__
     (rung,) = shown["rungs"]
