@@ -36,9 +36,9 @@ def test(context, only="", quick=False, long=False, checks=True):
 @task(help={"output": "Folder of the demo; it is emptied first."})
 def demo(_context, output=".stepladder/demo"):
     """Watch the whole path on this machine: scaffold, deploy, promote, roll back; no AWS account needed."""
-    from stepladder.demo.story import tell
+    from stepladder.demo.story import play_story
 
-    tell(Console(), ROOT, (ROOT / output).resolve())
+    play_story(Console(), ROOT, (ROOT / output).resolve())
 
 
 @task(help={"only": "Names of the benchmarks to run, separated by commas."})

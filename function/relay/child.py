@@ -83,35 +83,35 @@ def _input(request: StartChildRequest) -> ExecutionInput:
     }
 
 
-def look(request: PollChildRequest) -> ChildState:
-    """Poll the child: climbing, waiting for its parent's verdict, or ended and how.
+def poll(request: PollChildRequest) -> ChildState:
+    """Poll the child: under way, waiting for its parent's decision, or ended and how.
 
-    Waits a moment for news when there is none.
+    Waits a moment for a change when there is none.
     """
-    return _poll(request, _is_waiting)
+    return _wait(request, _is_waiting)
 
 
-def tell(request: AnswerChildRequest) -> ChildState:
-    """Send the child its parent's verdict, and poll it: climbing, or ended and how.
+def answer(request: AnswerChildRequest) -> ChildState:
+    """Send the child its parent's decision, and poll it: under way, or ended and how.
 
-    The verdict is sent whenever the child asks: it asks again when an answer was lost.
+    The decision is sent whenever the child waits for it: an answer may have been lost.
     """
 
-    def answer(token: str) -> bool:
-        _answer(token, request["verdict"], request["execution_arn"])
+    def send(token: str) -> bool:
+        _send(token, request["verdict"], request["execution_arn"])
         return False
 
-    return _poll(request, answer)
+    return _wait(request, send)
 
 
-def _poll(request: PollChildRequest | AnswerChildRequest, is_waiting: Callable[[str], bool]) -> ChildState:
+def _wait(request: PollChildRequest | AnswerChildRequest, is_waiting: Callable[[str], bool]) -> ChildState:
     child_arn = arn(request["execution_arn"], request["target"]["environment"])
     deadline, pause = time.monotonic() + _WAIT, _FIRST_PAUSE
     while True:
         execution = aws.client("stepfunctions").describe_execution(executionArn=child_arn)
         if execution["status"] != "RUNNING":
             return outcome.read(execution, request["target"]["environment"])
-        question = ledger.read(schema.VERDICT, execution=_name(child_arn))
+        question = ledger.read(schema.DECISION, execution=_name(child_arn))
         if question and question.token and is_waiting(question.token):
             return {"state": "waiting", "outcome": "", "error": "", "cause": ""}
         if time.monotonic() + pause > deadline:
@@ -131,13 +131,13 @@ def _is_waiting(token: str) -> bool:
     return True
 
 
-def _answer(token: str, verdict: RungDecision, parent_arn: str) -> None:
+def _send(token: str, decision: RungDecision, parent_arn: str) -> None:
     states = aws.client("stepfunctions")
     try:
-        if verdict["word"] == "keep":
+        if decision["word"] == "keep":
             states.send_task_success(taskToken=token, output=json.dumps({"by": parent_arn}))
         else:
-            states.send_task_failure(taskToken=token, error=verdict["error"], cause=verdict["cause"])
+            states.send_task_failure(taskToken=token, error=decision["error"], cause=decision["cause"])
     except Exception as error:
         if aws.code(error) not in _TOKEN_GONE:
             raise

@@ -143,8 +143,8 @@ def _runs(request: ServedRequest) -> Served:
 ACTIONS: dict[str, Callable[[Any], RelayResponse]] = {
     "check": _check,
     "end": child.end,
-    "look": child.look,
+    "look": child.poll,
     "runs": _runs,
     "start": child.start,
-    "tell": child.tell,
+    "tell": child.answer,
 }

@@ -23,10 +23,10 @@ Resolver = Callable[[str, int], list[str]]
 
 def shown(url: str, resolve: Resolver | None = None) -> str:
     """Return the address to print: the local cloud's own name for the function where that resolves, else `url`."""
-    found = _BELOW_A_PATH.fullmatch(url)
-    if not found:
+    match = _BELOW_A_PATH.fullmatch(url)
+    if not match:
         return url
-    port, identity = found.groups()
+    port, identity = match.groups()
     name = f"{identity}.lambda-url.localhost"
     return f"http://{name}:{port}/" if _is_local(name, int(port), resolve or _addresses) else url
 

@@ -223,13 +223,13 @@ class LambdaFunction:
 
     def versions(self) -> list[FunctionState]:
         """List the published versions, oldest first; their images aren't named."""
-        found = []
+        states = []
         marker: dict[str, str] = {}
         while True:
             answer = self.client.list_versions_by_function(FunctionName=self.name, **marker)
-            found += [_state(v) for v in answer["Versions"] if v["Version"] != LATEST]
+            states += [_state(v) for v in answer["Versions"] if v["Version"] != LATEST]
             if not answer.get("NextMarker"):
-                return sorted(found, key=lambda s: int(s.version))
+                return sorted(states, key=lambda s: int(s.version))
             marker = {"Marker": answer["NextMarker"]}
 
 

@@ -47,10 +47,10 @@ def explained(error: BaseException, trace: TracebackType | None) -> StepladderEr
     kinds = {f"{kind.__module__.rpartition('.')[2]}.{kind.__name__}" for kind in type(error).__mro__}
     frames = [(frame.f_globals.get("__name__", ""), frame.f_locals) for frame, _ in traceback.walk_tb(trace)]
     if "error.YAMLError" in kinds or any(module in _READERS for module, _ in frames):
-        found = invoke_yaml.problems(_settings_file([scope for _, scope in frames]))
-        if found:
+        problems = invoke_yaml.problems(_settings_file([scope for _, scope in frames]))
+        if problems:
             return BadInputError(
-                "the settings can't be read", kind="bad-settings", hint="fix invoke.yaml", problems=found
+                "the settings can't be read", kind="bad-settings", hint="fix invoke.yaml", problems=problems
             )
     variables = [scope for module, scope in frames if module == _ENVIRONMENT_MODULE]
     if variables:
@@ -111,10 +111,10 @@ def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType 
     if issubclass(kind, BrokenPipeError) and _nobody_reads():
         raise SystemExit(_PIPE_CLOSED)
     console = Console()
-    found = explained(error, trace)
-    if found:
-        console.error(found)
-        raise SystemExit(int(found.exit_code))
+    explained_error = explained(error, trace)
+    if explained_error:
+        console.error(explained_error)
+        raise SystemExit(int(explained_error.exit_code))
     sys.__excepthook__(kind, error, trace)
     console.line()
     console.error(

@@ -38,8 +38,8 @@ def release(  # noqa: PLR0917 - each is a flag of the command line
     from stepladder.releases.rung import opened
 
     rung = opened(c, env, "inv function.release", as_json=json, acting=True)
-    asked: dict[str, Any] = {"force": force, "no_smoke": no_smoke, "skip_ladder": skip_ladder, "why": why}
-    done = release_existing.release(rung, digest=digest, version=version, **asked)
+    options: dict[str, Any] = {"force": force, "no_smoke": no_smoke, "skip_ladder": skip_ladder, "why": why}
+    done = release_existing.release(rung, digest=digest, version=version, **options)
     if json:
         rung.console.json(asdict(done.release))
 
@@ -78,7 +78,7 @@ def invoke(
     if not env and not local:
         raise usage.missing(c, "inv function.invoke", "--env")
     if local:
-        error = _call_here(c, env, invocation.read_payload(payload, event), whole_log)
+        error = _call_local(c, env, invocation.read_payload(payload, event), whole_log)
     else:
         from stepladder.releases.rung import opened
 
@@ -91,7 +91,7 @@ def invoke(
         )
 
 
-def _call_here(c: Any, env: str, event: Any, whole_log: bool) -> str:
+def _call_local(c: Any, env: str, event: Any, whole_log: bool) -> str:
     from stepladder.commands import invoke_once
     from stepladder.core.console import Console
     from stepladder.settings import load

@@ -52,8 +52,8 @@ def unmark(c: Any, digest: str = "", release: str = "", why: str = "", json: boo
     from stepladder.releases.rung import opened
     from stepladder.settings.load import from_context
 
-    home = marks.places(from_context(c))[0]
-    rung = opened(c, home, "inv ledger.unmark", as_json=json, acting=True)
+    environment = marks.ledger_environments(from_context(c))[0]
+    rung = opened(c, environment, "inv ledger.unmark", as_json=json, acting=True)
     record = marks.unmark(rung, marks.ImageQuery(digest, release), why)
     if json:
         rung.console.json(record)

@@ -44,10 +44,10 @@ class Program(invoke.Program):
         except invoke.ParseError as error:
             self._end(self._explain(str(error), error.context))
         except ValueError as error:  # Invoke's int() or float() of a flag's value
-            found = _NOT_A_NUMBER.fullmatch(str(error))
-            if not found:
+            match = _NOT_A_NUMBER.fullmatch(str(error))
+            if not match:
                 raise
-            self._end(self._no_number(str(ast.literal_eval(found["value"]))))
+            self._end(self._no_number(str(ast.literal_eval(match["value"]))))
 
     def _end(self, error: BadInputError) -> None:
         from stepladder.core.console import Console
@@ -90,10 +90,10 @@ class Program(invoke.Program):
         """Explain a word behind a task that is neither a value of its flags nor the next task."""
         what = f"{why}, and there is no task {token!r}"
         environments, names = self._environments() if "--env" in flags else [], self._names()
-        found = nearest(token, [*environments, *names])
-        if not environments or found in names:
+        suggestion = nearest(token, [*environments, *names])
+        if not environments or suggestion in names:
             return BadInputError(what, kind="bad-arguments", hint=self._meant(token))
-        typed = f"`{command} --env {found or environments[0]}`"
+        typed = f"`{command} --env {suggestion or environments[0]}`"
         return BadInputError(
             what, kind="bad-arguments", hint=f"an environment has a flag: {typed}; there are {', '.join(environments)}"
         )

@@ -67,21 +67,21 @@ class _Task(invoke.Task[Any]):
     help: dict[str, str]
 
     def arg_opts(self, name: str, default: Any, taken_names: set[str]) -> dict[str, Any]:
-        found: dict[str, Any] = super().arg_opts(name, default, taken_names)
-        if name == "env" and "e" not in found["names"]:
-            found["names"].append("e")
-        return found
+        options: dict[str, Any] = super().arg_opts(name, default, taken_names)
+        if name == "env" and "e" not in options["names"]:
+            options["names"].append("e")
+        return options
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[invoke.Argument]:
         kept = dict(self.help)
         try:
-            found = list(super().get_arguments(ignore_unknown_help))
+            arguments = list(super().get_arguments(ignore_unknown_help))
         finally:
             self.help = kept
-        for argument in found:
+        for argument in arguments:
             if argument.positional and argument.default is not None:
                 argument.__class__ = _Optional
-        return found
+        return arguments
 
 
 def task(*args: Any, reads_only: bool = False, **kwargs: Any) -> Any:

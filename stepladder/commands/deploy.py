@@ -76,16 +76,16 @@ class Deploy:
         )
         with self.pool, preview.foretold(dry_run=options.dry_run):
             self.acts.suite = load_suite(rung, no_smoke=options.no_smoke)
-            world, wanted = self._bound(*self._read())
-            plan = self._plan(world, wanted)
+            state, wanted = self._bound(*self._read())
+            plan = self._plan(state, wanted)
             if not plan.acts:
-                return self._unchanged(world, plan)
+                return self._unchanged(state, plan)
             if options.dry_run:
-                return self._preview(world, plan)
+                return self._preview(state, plan)
             if options.no_smoke:
                 rung.console.warn(UNTESTED_WARNING)
             self._check_commit()
-            return self._locked(world, wanted, plan)
+            return self._locked(state, wanted, plan)
 
     # read
 
@@ -95,24 +95,24 @@ class Deploy:
         ledger = self.pool.submit(self.rung.ledger.snapshot, self.rung.environment)
         foundation, service = self.infra.inputs_hash(FOUNDATION), self.infra.inputs_hash(SERVICE)
         wanted = Wanted(self.images.input_key(), foundation, service, self.acts.suite.key)
-        world = EnvironmentState(alias.result(), ledger.result())
-        self.acts.url = world.ledger.infra.url if world.ledger.infra else ""
-        return world, wanted
+        state = EnvironmentState(alias.result(), ledger.result())
+        self.acts.url = state.ledger.infra.url if state.ledger.infra else ""
+        return state, wanted
 
-    def _bound(self, world: EnvironmentState, wanted: Wanted) -> tuple[EnvironmentState, Wanted]:
+    def _bound(self, state: EnvironmentState, wanted: Wanted) -> tuple[EnvironmentState, Wanted]:
         """Settle what this deploy may release, and whether the alias has to be put back first.
 
         Returns the world with the alias where it will be then, and what is wanted under the ladder's rule.
         """
-        rung, current = self.rung, world.ledger.current
-        if world.alias and not self.request.force:
-            rung.check_released(world.alias, current)
+        rung, current = self.rung, state.ledger.current
+        if state.alias and not self.request.force:
+            rung.check_released(state.alias, current)
         if not self.acts.skipped_ladder:
             force = self.request.force
-            self.acts.pin = ladder_guard.pin(rung, world.alias, world.ledger, wanted.input_key, force=force)
-        self.acts.lost_alias = restore.target(rung, world)
+            self.acts.pin = ladder_guard.pin(rung, state.alias, state.ledger, wanted.input_key, force=force)
+        self.acts.lost_alias = restore.target(rung, state)
         if self.acts.lost_alias:
-            self._again = "" if world.alias else restore.DELETED
+            self._again = "" if state.alias else restore.DELETED
             if self._again and self.mode == "never":
                 raise RefusedError(
                     f"alias {names.ALIAS} of {rung.names.function} was deleted, and --infra never forbids to make "
@@ -120,15 +120,15 @@ class Deploy:
                     kind="alias-missing",
                     hint=f"let it: `inv deploy --env {rung.environment} --infra auto`",
                 )
-            world = restore.planned(world, self.acts.lost_alias)
+            state = restore.planned(state, self.acts.lost_alias)
         if self.acts.pin and current and self.acts.pin.digest == current.digest:
             self.acts.say_left_out(current.input_key, wanted)
             wanted = replace(wanted, input_key=current.input_key)
-        return world, wanted
+        return state, wanted
 
-    def _plan(self, world: EnvironmentState, wanted: Wanted) -> DeployPlan:
+    def _plan(self, state: EnvironmentState, wanted: Wanted) -> DeployPlan:
         return plans.make(
-            world,
+            state,
             wanted,
             self.mode,
             self.acts.pin,
@@ -137,20 +137,20 @@ class Deploy:
             lost_alias=self.acts.lost_alias,
         )
 
-    def _unchanged(self, world: EnvironmentState, plan: DeployPlan) -> DeployReport:
+    def _unchanged(self, state: EnvironmentState, plan: DeployPlan) -> DeployReport:
         for planned in plan.steps:
             self.acts.skip(planned)
-        return reports.unchanged(self.rung, world, plan, self.acts.url)
+        return reports.unchanged(self.rung, state, plan, self.acts.url)
 
-    def _preview(self, world: EnvironmentState, plan: DeployPlan) -> DeployReport:
+    def _preview(self, state: EnvironmentState, plan: DeployPlan) -> DeployReport:
         """Tell what would be done, from real reads and real plans; change nothing."""
         self._check_commit()
-        preview.warn_of_lock(self.rung, world.ledger.lock)
+        preview.warn_of_lock(self.rung, state.ledger.lock)
         digest = self.acts.pin.digest if self.acts.pin else ""
         preview.Description(
-            self.rung, self.infra, world, plan, self.acts.suite, image_digest=digest, force=self.request.force
+            self.rung, self.infra, state, plan, self.acts.suite, image_digest=digest, force=self.request.force
         ).execute()
-        return reports.previewed(self.rung, world, plan, self.acts.url)
+        return reports.previewed(self.rung, state, plan, self.acts.url)
 
     def _check_commit(self) -> None:
         """Learn the commit; refuse what no commit records when a CI job would release it."""
@@ -167,29 +167,29 @@ class Deploy:
 
     # act
 
-    def _locked(self, world: EnvironmentState, wanted: Wanted, plan: DeployPlan) -> DeployReport:
+    def _locked(self, state: EnvironmentState, wanted: Wanted, plan: DeployPlan) -> DeployReport:
         rung = self.rung
-        if not world.ledger.exists:
+        if not state.ledger.exists:
             # The table that holds the lock is yet to be made. Terraform's own locks (a file lock of this checkout, then
             # the state's) keep two of us apart until then.
             rung.check_account(rung.aws.account())
             self.acts.check_files()
             wanted = self.acts.apply(FOUNDATION, wanted, None)
-            world = replace(world, ledger=rung.ledger.snapshot(rung.environment))
-        elif world.alias is None:
+            state = replace(state, ledger=rung.ledger.snapshot(rung.environment))
+        elif state.alias is None:
             rung.check_account(rung.aws.account())
         wait = WAIT if self.request.wait else 0.0
-        with rung.locked(world.ledger.lock, wait=wait, waiting=self._say_waiting) as was_free:
-            before, adopted = world, None
+        with rung.locked(state.ledger.lock, wait=wait, waiting=self._say_waiting) as was_free:
+            before, adopted = state, None
             if not was_free:
-                adopted = self._taken_over()
-                world, wanted = self._bound(*self._read())
-                plan = self._plan(world, wanted)
+                adopted = self._cut_off_release()
+                state, wanted = self._bound(*self._read())
+                plan = self._plan(state, wanted)
             if plan.acts:
-                return self.acts.execute(world, wanted, plan)
-            if adopted and world.alias:
-                return reports.released(rung, Released(adopted, world.alias, moved=True), before, plan, self.acts.url)
-            return self._unchanged(world, plan)
+                return self.acts.execute(state, wanted, plan)
+            if adopted and state.alias:
+                return reports.released(rung, Released(adopted, state.alias, moved=True), before, plan, self.acts.url)
+            return self._unchanged(state, plan)
 
     def _say_waiting(self, holder: Holder) -> None:
         self.rung.console.warn(
@@ -197,7 +197,7 @@ class Deploy:
             f"{holder.since}: {holder.command}"
         )
 
-    def _taken_over(self) -> ReleaseEntry | None:
+    def _cut_off_release(self) -> ReleaseEntry | None:
         """Tell whose lock was taken over, and free what it left; return the release that is written in its stead."""
         dead = self.rung.lock.taken_over
         if dead:

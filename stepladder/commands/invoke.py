@@ -28,7 +28,7 @@ def invoke(
     except Exception as error:
         if error_code(error) != NOT_FOUND:
             raise
-        raise _not_there(rung, version) from None
+        raise _missing(rung, version) from None
     for line in answer.log.splitlines():
         if text := shown(line, whole=whole_log):
             rung.console.line(rung.console.paint(text, "dim"))
@@ -36,7 +36,7 @@ def invoke(
     return answer
 
 
-def _not_there(rung: Rung, version: str) -> RefusedError:
+def _missing(rung: Rung, version: str) -> RefusedError:
     if version:
         message = f"there is no version {version} of {rung.names.function}"
         return RefusedError(

@@ -157,9 +157,9 @@ class _Blobs:
         return self._manifest
 
     def blob(self, _repository: str, digest: str) -> Path:
-        found = self._blobs[digest].local()
-        if isinstance(found, Path):
-            return found
+        local = self._blobs[digest].local()
+        if isinstance(local, Path):
+            return local
         path = self._scratch / digest.replace(":", "-")
-        path.write_bytes(found)
+        path.write_bytes(local)
         return path

@@ -38,52 +38,52 @@ def show(rung: Rung, limit: int, release_id: str = "") -> list[ReleaseEntry]:
     if limit < 1:
         raise BadInputError(f"--limit is {limit}", kind="bad-arguments", hint="allowed: a number from 1")
     snapshot = _snapshot(rung)
-    found = rung.ledger.history(rung.environment, limit=limit)
+    releases = rung.ledger.history(rung.environment, limit=limit)
     if rung.console.as_json:
-        rung.console.json([asdict(release) for release in found])
-        return found
+        rung.console.json([asdict(release) for release in releases])
+        return releases
     live = snapshot.current.release_id if snapshot.current else ""
-    rows = [_row(release, release.release_id == live, rung.clock.now()) for release in found]
+    rows = [_row(release, release.release_id == live, rung.clock.now()) for release in releases]
     rung.console.table(HEAD, rows)
-    return found
+    return releases
 
 
 def _show_release(rung: Rung, release_id: str) -> ReleaseEntry:
     """Print one release in full, with the mark of its image if there is one."""
     snapshot = _snapshot(rung)
-    found = rung.ledger.find(rung.environment, release_id)
-    if found is None:
+    release = rung.ledger.find(rung.environment, release_id)
+    if release is None:
         raise BadInputError(
             f"{rung.environment} has no release {release_id!r}",
             kind="unknown-release",
             hint=f"its releases: `inv ledger --env {rung.environment}`",
         )
-    bad = rung.ledger.marks([found.digest]).get(found.digest)
+    bad = rung.ledger.marks([release.digest]).get(release.digest)
     if rung.console.as_json:
-        rung.console.json({**asdict(found), "bad": asdict(bad) if bad else None})
-        return found
-    is_live = snapshot.current is not None and snapshot.current.release_id == found.release_id
+        rung.console.json({**asdict(release), "bad": asdict(bad) if bad else None})
+        return release
+    is_live = snapshot.current is not None and snapshot.current.release_id == release.release_id
     shown = {
-        "release": found.release_id + (" (live)" if is_live else ""),
-        "environment": found.environment,
-        "kind": found.kind + (" (hotfix)" if found.hotfix else ""),
-        "result": Cell(result_words(found.result), _COLOURS.get(found.result, "")),
-        "cause": plain_cause(found.cause),
-        "past the ladder": found.skipped_ladder,
-        "version": found.version,
-        "version before": found.previous_version,
-        "image digest": found.digest,
+        "release": release.release_id + (" (live)" if is_live else ""),
+        "environment": release.environment,
+        "kind": release.kind + (" (hotfix)" if release.hotfix else ""),
+        "result": Cell(result_words(release.result), _COLOURS.get(release.result, "")),
+        "cause": plain_cause(release.cause),
+        "past the ladder": release.skipped_ladder,
+        "version": release.version,
+        "version before": release.previous_version,
+        "image digest": release.digest,
         "marked bad": Cell(f"by {bad.by} at {bad.marked_at}: {plain_cause(bad.why)}", "red") if bad else "",
-        "commit": found.git_commit,
-        "by": found.requested_by,
-        "started": found.started_at,
-        "ended": found.ended_at,
-        "Terraform plan": found.plan_id,
-        "promotion": found.execution_arn,
-        "deployment": found.deployment_id,
+        "commit": release.git_commit,
+        "by": release.requested_by,
+        "started": release.started_at,
+        "ended": release.ended_at,
+        "Terraform plan": release.plan_id,
+        "promotion": release.execution_arn,
+        "deployment": release.deployment_id,
     }
     rung.console.fields([(name, value) for name, value in shown.items() if value])
-    return found
+    return release
 
 
 def rebuild(rung: Rung) -> list[ReleaseEntry]:

@@ -58,7 +58,7 @@ def release(
                 kind="function-gone",
                 hint=f"make it again: `inv deploy --env {rung.environment}`",
             )
-        if drift.found(snapshot, latest):
+        if drift.has_drifted(snapshot, latest):
             raise drift.refused(rung, drift.changes(rung, snapshot, latest), "a release would publish that")
         target = ReleaseTarget(
             wanted,

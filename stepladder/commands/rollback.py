@@ -61,10 +61,10 @@ class Rollback:
     def _run(self) -> RollbackReport:
         rung = self.rung
         with ThreadPoolExecutor(6, thread_name_prefix="rollback") as pool:
-            found = self._read(pool)
+            state = self._read(pool)
             targets = Targets(rung)
-            target = targets.choose(found, self.to)
-            leaving = found.leaving(target)
+            target = targets.choose(state, self.to)
+            leaving = state.leaving(target)
             now = pool.submit(rung.function.read, leaving)
             has_image = pool.submit(targets.has_image, target.digest)
             version = targets.check(target, rung.function.read(target.version), image=has_image.result())
@@ -81,7 +81,7 @@ class Rollback:
             target_release=target.release_id,
             differences=changed,
         )
-        return self._act(found, target, version, report)
+        return self._act(state, target, version, report)
 
     # read
 
@@ -90,9 +90,9 @@ class Rollback:
         alias = pool.submit(rung.alias)
         ledger = pool.submit(rung.ledger.snapshot, rung.environment)
         deployment = pool.submit(rung.active_deployment)
-        found = alias.result()
+        state = alias.result()
         snapshot = ledger.result()
-        if found is None or not snapshot.exists:
+        if state is None or not snapshot.exists:
             raise RefusedError(
                 f"nothing is live on {rung.environment}",
                 kind="nothing-live",
@@ -105,26 +105,26 @@ class Rollback:
                 return self._read(pool)  # the alias may have been restored
             rung.lock.check_free(snapshot.lock)
         candidates = tuple(islice(rung.ledger.succeeded(rung.environment), HISTORY))
-        return RollbackState(found, snapshot, deployment.result(), candidates)
+        return RollbackState(state, snapshot, deployment.result(), candidates)
 
     # act
 
     def _act(
-        self, found: RollbackState, target: ReleaseEntry, version: FunctionState, report: RollbackReport
+        self, state: RollbackState, target: ReleaseEntry, version: FunctionState, report: RollbackReport
     ) -> RollbackReport:
         console = self.rung.console
-        self._tell(found, target, report)
-        current = found.ledger.current
+        self._show(state, target, report)
+        current = state.ledger.current
         recorded = current is not None and current.version == target.version
-        if recorded and found.alias.serves(target.version) and not found.deployment:
+        if recorded and state.alias.serves(target.version) and not state.deployment:
             console.line(f"{report.environment}: nothing to do, version {target.version} is live")
             return report
         if self.dry_run:
-            plan = rollback_plan.make(found, target, version, report)
+            plan = rollback_plan.make(state, target, version, report)
             RollbackDescription(self.rung, asks=self.bad is None).execute(plan)
             return replace(report, result="dry_run")
-        report = replace(report, marked_bad=self._judged(found, report.marked_bad))
-        plan = rollback_plan.make(found, target, version, report)
+        report = replace(report, marked_bad=self._judged(state, report.marked_bad))
+        plan = rollback_plan.make(state, target, version, report)
         report = RollbackActs(self.rung, plan, self.why).execute()
         self._close(report)
         return report
@@ -144,10 +144,10 @@ class Rollback:
         elif report.differences:
             console.hint("the image is the same, the configuration isn't: fix it, or the next deploy releases it again")
 
-    def _judged(self, found: RollbackState, digest: str) -> str:
+    def _judged(self, state: RollbackState, digest: str) -> str:
         """Return the digest to mark: nobody is asked where traffic or an alarm has judged it, or nobody can answer."""
         rung = self.rung
-        if not digest or self.bad or found.in_flight or not rung.console.can_ask:
+        if not digest or self.bad or state.in_flight or not rung.console.can_ask:
             return digest
         if fired := self._alarms():
             rung.console.line(f"{fired}: image {short(digest)} counts as bad")
@@ -168,12 +168,12 @@ class Rollback:
             return ""
         return health if health.startswith(status.ALARM) else ""
 
-    def _tell(self, found: RollbackState, target: ReleaseEntry, report: RollbackReport) -> None:
+    def _show(self, state: RollbackState, target: ReleaseEntry, report: RollbackReport) -> None:
         """Say what is going to happen, and which configuration returns with the old version."""
         with self.rung.console.step("target") as step:
-            flight = f"; deployment {found.deployment} is stopped first" if found.deployment else ""
+            flight = f"; deployment {state.deployment} is stopped first" if state.deployment else ""
             step.done(
-                f"version {report.previous_version}{aliases.weighted(found.alias)} -> {target.version}, "
+                f"version {report.previous_version}{aliases.weighted(state.alias)} -> {target.version}, "
                 f"release {target.release_id} ({short(target.digest)}){flight}"
             )
         for line in report.differences:

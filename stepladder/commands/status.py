@@ -118,23 +118,23 @@ class RungStatus:
         )
 
 
-def read(rungs: list[Rung]) -> list[RungStatus]:
+def read(environments: list[Rung]) -> list[RungStatus]:
     """Read every rung, in parallel; one that can't be read says why in `problem` and doesn't hide the others.
 
     Raises `NotReadyError` when none could be read, because nothing answers or no credentials work.
     """
     silent: list[NotReadyError] = []
-    with ThreadPoolExecutor(max(1, len(rungs)), thread_name_prefix="status") as pool:
-        found = list(pool.map(lambda rung: _guarded(rung, silent), rungs))
-    if silent and len(silent) == len(rungs):
+    with ThreadPoolExecutor(max(1, len(environments)), thread_name_prefix="status") as pool:
+        statuses = list(pool.map(lambda rung: _guarded(rung, silent), environments))
+    if silent and len(silent) == len(environments):
         raise silent[0]
-    marked = marks.known(rungs, {digest for status in found for _, digest in status.images})
-    return [replace(status, bad=_bad(status, marked)) for status in found]
+    marked = marks.known(environments, {digest for status in statuses for _, digest in status.images})
+    return [replace(status, bad=_bad(status, marked)) for status in statuses]
 
 
 def _bad(status: RungStatus, marked: Mapping[str, Bad]) -> tuple[BadMark, ...]:
-    found = ((version, digest, marked[digest]) for version, digest in status.images if digest in marked)
-    return tuple(BadMark(version, digest, bad.marked_at, bad.by, bad.why) for version, digest, bad in found)
+    bad_marks = ((version, digest, marked[digest]) for version, digest in status.images if digest in marked)
+    return tuple(BadMark(version, digest, bad.marked_at, bad.by, bad.why) for version, digest, bad in bad_marks)
 
 
 def _guarded(rung: Rung, silent: list[NotReadyError]) -> RungStatus:
@@ -155,7 +155,7 @@ def _read(rung: Rung) -> RungStatus:
         deployment, health = pool.submit(rung.active_deployment), pool.submit(read_health, rung)
         snapshot = ledger.result()
         last = pool.submit(_history, rung) if snapshot.exists else None
-        found = alias.result()
+        live = alias.result()
         holder = snapshot.lock
         status = RungStatus(
             rung.environment,
@@ -163,27 +163,27 @@ def _read(rung: Rung) -> RungStatus:
             health=health.result(),
             deployment=deployment.result(),
         )
-        if found is None:
+        if live is None:
             return replace(status, drift=_alias_gone(rung, snapshot))
         latest = pool.submit(rung.function.read)
-        versions = {version: rung.function.read(version) for version in (found.version, *sorted(found.weights))}
-        served = versions[found.version]
-        drift = _drift(rung, snapshot, found, served, latest.result())
+        versions = {version: rung.function.read(version) for version in (live.version, *sorted(live.weights))}
+        served = versions[live.version]
+        drift = _drift(rung, snapshot, live, served, latest.result())
         releases = last.result() if last else []
-    entry = next((r for r in releases if r.version == found.version and r.result == "succeeded"), None)
+    entry = next((r for r in releases if r.version == live.version and r.result == "succeeded"), None)
     newest = releases[0] if releases else None
-    if found.weights and not status.deployment:
-        drift = f"weights were left behind: {found.version}{aliases.weighted(found)}"
+    if live.weights and not status.deployment:
+        drift = f"weights were left behind: {live.version}{aliases.weighted(live)}"
     failed = newest if newest and newest.result not in (SUCCEEDED, UNKNOWN) else None
     return replace(
         status,
-        version=found.version,
+        version=live.version,
         digest=served.digest if served else "",
         git_commit=entry.git_commit if entry else "",
         release_id=entry.release_id if entry else "",
         released_at=entry.ended_at if entry else "",
         requested_by=entry.requested_by if entry else "",
-        weights=tuple(sorted(found.weights.items())),
+        weights=tuple(sorted(live.weights.items())),
         drift=drift,
         last_failure=f"{failed.release_id}: {failed.cause}" if failed else "",
         last_result=newest.result if newest else "",
@@ -213,7 +213,7 @@ def _drift(
         return f"{text}: {why}" if why else text
     if served and served.digest and served.digest != ledger.current.digest:
         return f"version {alias.version} has image {short(served.digest)}, the ledger another"
-    if latest and drifts.found(ledger, latest):
+    if latest and drifts.has_drifted(ledger, latest):
         changed = "; ".join(drifts.changes(rung, ledger, latest, served))
         return f"the configuration of $LATEST was changed by hand, which no release publishes: {changed}"
     return ""
@@ -237,32 +237,32 @@ def read_health(rung: Rung) -> str:
     return "ok" if any(alarm["StateValue"] == "OK" for alarm in alarms) else "no data yet"
 
 
-def show(rungs: list[Rung], *, clock: Callable[[], float]) -> list[RungStatus]:
+def show(environments: list[Rung], *, clock: Callable[[], float]) -> list[RungStatus]:
     """Read the rungs, print the table and what deserves a line of its own, and return what was read.
 
     Raises `StepladderError` after that when a rung couldn't be read: a script must not take silence for health.
     """
-    console = rungs[0].console
-    found = read(rungs)
-    unread = [status.environment for status in found if status.problem]
+    console = environments[0].console
+    statuses = read(environments)
+    unread = [status.environment for status in statuses if status.problem]
     if not console.as_json:
-        _print(console, found, clock())
+        _print(console, statuses, clock())
     elif not unread:
-        console.json([status.record() for status in found])
+        console.json([status.record() for status in statuses])
     if unread:
         error = StepladderError(
-            f"{len(unread)} of {len(found)} rungs can't be read: {', '.join(unread)}",
+            f"{len(unread)} of {len(statuses)} rungs can't be read: {', '.join(unread)}",
             kind="status-incomplete",
             hint="the table says why, under health; `--json` under problem",
         )
-        error.record["rungs"] = [status.record() for status in found]
+        error.record["rungs"] = [status.record() for status in statuses]
         raise error
-    return found
+    return statuses
 
 
-def _print(console: Console, found: list[RungStatus], now: float) -> None:
-    console.table(HEAD, [status.cells(now) for status in found])
-    for status in found:
+def _print(console: Console, statuses: list[RungStatus], now: float) -> None:
+    console.table(HEAD, [status.cells(now) for status in statuses])
+    for status in statuses:
         if status.drift:
             console.warn(f"{status.environment}: drift: {status.drift}")
         if status.skipped_ladder:

@@ -119,8 +119,8 @@ def _python() -> str:
 
     An engine in a virtual machine or elsewhere answers, but reaches no registry on our loopback (`images/choose.py`).
     """
-    found = container_engine.find()
-    return "3.13" if found and found.is_local else interpreters.running()
+    engine = container_engine.find()
+    return "3.13" if engine and engine.is_local else interpreters.running()
 
 
 def _tree(folder: Path) -> list[str]:

@@ -25,7 +25,7 @@ _OTHERS = 15  # calls that visitors don't count: synthetic traffic, and theirs t
 _MINUTE = 60.0
 _PATIENCE = 240.0  # seconds in which enough must have met it; a canary in real time lasts 300
 _ALARMED = 30.0  # seconds for the alarm to end the canary, with the clock held
-_LOOK = 0.1
+_POLL = 0.1
 
 
 class Hold:
@@ -86,7 +86,7 @@ class Hold:
         """Wait until something holds; False when that takes too long, or the promotion has ended before."""
         deadline = time.monotonic() + seconds
         while not holds():
-            if time.monotonic() > deadline or self._stop.wait(_LOOK):
+            if time.monotonic() > deadline or self._stop.wait(_POLL):
                 return False
         return True
 

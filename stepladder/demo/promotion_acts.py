@@ -132,5 +132,5 @@ def canary_is_over(stage: Stage) -> Callable[[], bool]:
 
 
 def _outputs(stage: Stage) -> dict[str, str]:
-    found: dict[str, str] = json.loads((stage.folder / ".stepladder/production/service.outputs.json").read_text())
-    return found
+    outputs: dict[str, str] = json.loads((stage.folder / ".stepladder/production/service.outputs.json").read_text())
+    return outputs

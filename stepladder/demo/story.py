@@ -95,7 +95,7 @@ class Act:
     play: Callable[[Stage], None]
 
 
-def tell(console: Console, root: Path, work: Path, acts: Sequence[Act] = ()) -> None:
+def play_story(console: Console, root: Path, work: Path, acts: Sequence[Act] = ()) -> None:
     """Play the story from `root` in the folder `work`, which is emptied, and end all that it started, whatever happens.
 
     Raises `StepladderError` when a command fails, `InterruptedRunError` on Ctrl-C and SIGTERM, `LockedError` when
@@ -105,7 +105,7 @@ def tell(console: Console, root: Path, work: Path, acts: Sequence[Act] = ()) -> 
         from stepladder.demo.acts import ACTS as acts  # noqa: N811 - acts import this module
     started = time.monotonic()
     stage = Stage(console, work, root)
-    with _alone(work), _cleaned_up(stage):
+    with _locked(work), _cleaned_up(stage):
         _clear(work)
         for number, act in enumerate(acts, 1):
             console.heading(f"{number}. {act.title}")
@@ -115,7 +115,7 @@ def tell(console: Console, root: Path, work: Path, acts: Sequence[Act] = ()) -> 
 
 
 @contextlib.contextmanager
-def _alone(work: Path) -> Iterator[None]:
+def _locked(work: Path) -> Iterator[None]:
     """Hold a lock beside the folder; the system drops it when this process ends, however it does."""
     work.parent.mkdir(parents=True, exist_ok=True)
     with (work.parent / f"{work.name}.lock").open("w") as lock:

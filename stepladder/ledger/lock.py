@@ -113,7 +113,7 @@ class EnvironmentLock:
 
     def _put(self, *, instead_of: Holder | None) -> bool:
         now = self._now()
-        mine = Holder(
+        record = Holder(
             **asdict(this_process()),
             run_id=self.run_id,
             command=self._command,
@@ -121,8 +121,8 @@ class EnvironmentLock:
             expires=int(now) + LEASE,
         )
         if instead_of and instead_of.pending:  # kept until the ledger knows it
-            mine = replace(
-                mine,
+            record = replace(
+                record,
                 version=instead_of.version,
                 previous_version=instead_of.previous_version,
                 pending=instead_of.pending,
@@ -142,7 +142,7 @@ class EnvironmentLock:
         try:
             answer = self._ledger.client.put_item(
                 TableName=self._ledger.table,
-                Item=schema.item(key, mine),
+                Item=schema.item(key, record),
                 ReturnValues="ALL_OLD",
                 **condition,
             )
@@ -151,12 +151,12 @@ class EnvironmentLock:
         except Exception as error:
             if error_code(error) != CONDITION_FAILED:
                 raise
-            holder = self._read()  # our own write may have been sent twice, its first answer lost
-            if holder is None or holder.run_id != self.run_id:
+            written = self._read()  # our own write may have been sent twice, its first answer lost
+            if written is None or written.run_id != self.run_id:
                 return False
         self._renewed = now
         self.taken_over = pushed_aside
-        self._owes = bool(pushed_aside and mine.pending)
+        self._owes = bool(pushed_aside and record.pending)
         return True
 
     def _read(self) -> Holder | None:
@@ -235,7 +235,10 @@ class EnvironmentLock:
                 Key=schema.LOCK.key(environment=self._environment),
                 UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in noted),
                 ConditionExpression="run_id = :mine",
-                ExpressionAttributeValues={**{f":{name}": value for name, value in noted.items()}, ":mine": self._mine},
+                ExpressionAttributeValues={
+                    **{f":{name}": value for name, value in noted.items()},
+                    ":mine": self._own_run,
+                },
             )
         except Exception as error:
             if error_code(error) != CONDITION_FAILED:
@@ -249,7 +252,7 @@ class EnvironmentLock:
         self._owes = False
 
     @property
-    def _mine(self) -> dict[str, str]:
+    def _own_run(self) -> dict[str, str]:
         return {"S": self.run_id}
 
     def stop_renewing(self) -> None:
@@ -275,7 +278,7 @@ class EnvironmentLock:
             "TableName": self._ledger.table,
             "Key": schema.LOCK.key(environment=self._environment),
             "ConditionExpression": "run_id = :mine",
-            "ExpressionAttributeValues": {":mine": self._mine},
+            "ExpressionAttributeValues": {":mine": self._own_run},
         }
         try:
             if self._owes:

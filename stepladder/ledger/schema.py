@@ -152,8 +152,8 @@ class Approval:
 
 
 @dataclass(frozen=True)
-class VerdictQuestion:
-    """A child execution that waits for its parent's verdict."""
+class DecisionRequest:
+    """A child execution that waits for its parent's decision."""
 
     token: str = attribute("the task token", by=(PROMOTION,))
     release_id: str = attribute("the release", by=(PROMOTION,))
@@ -225,11 +225,11 @@ SERVICE = ItemKind("the last apply of a service", "env#{environment}", "infra", 
 ROOT = ItemKind("the last apply of the foundation or the delivery root", "root#{root}", "infra", InfraRecord)
 RELEASE = ItemKind("a release of a rung", "env#{environment}", RELEASE_PREFIX + "{release_id}", ReleaseEntry)
 APPROVAL = ItemKind("a question of a promotion", "climb#{execution}", "approval#{rung}", Approval)
-VERDICT = ItemKind("a child that waits for its verdict", "climb#{execution}", "verdict", VerdictQuestion)
+DECISION = ItemKind("a child that waits for its decision", "climb#{execution}", "verdict", DecisionRequest)
 HOOK = ItemKind("why a deployment failed or was stopped", "deployment#{deployment}", "hook", HookNote)
 BAD = ItemKind("that an image is bad", "digest#{digest}", "bad", Bad)
 UNMARKED = ItemKind("that a mark was removed", "digest#{digest}", "unmarked#{time}", Unmarked)
-KINDS = (LOCK, CURRENT, SERVICE, ROOT, RELEASE, APPROVAL, VERDICT, HOOK, BAD, UNMARKED)
+KINDS = (LOCK, CURRENT, SERVICE, ROOT, RELEASE, APPROVAL, DECISION, HOOK, BAD, UNMARKED)
 
 
 def key(pk: str, sk: str) -> Item:

@@ -73,10 +73,10 @@ class Ledger:
         """Take AWS's time from an answer's Date; differences that a slow answer may make aren't any."""
         date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
         try:
-            theirs = parsedate_to_datetime(date).timestamp()
+            remote = parsedate_to_datetime(date).timestamp()
         except (TypeError, ValueError):
             return
-        offset = theirs - self.clock.now()
+        offset = remote - self.clock.now()
         self.offset = offset if abs(offset) > _CLOCKS_AGREE else 0.0
 
     def _batch(self, keys: list[schema.Item]) -> dict[tuple[str, str], schema.Item]:

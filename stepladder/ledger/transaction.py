@@ -26,7 +26,7 @@ def transact(client: Any, clock: Clock, actions: list[dict[str, Any]]) -> list[i
             if error_code(error) != TRANSACTION_CANCELLED:
                 raise
             reasons = [r.get("Code") for r in getattr(error, "response", {}).get("CancellationReasons", [])]
-            failed = [place for place, reason in enumerate(reasons) if reason == "ConditionalCheckFailed"]
+            failed = [index for index, reason in enumerate(reasons) if reason == "ConditionalCheckFailed"]
             if failed:
                 return failed
             if not _PASSING.issuperset(reasons):

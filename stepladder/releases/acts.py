@@ -59,7 +59,7 @@ class Acts:
     _image: ReleaseImage | None = None
     _deployment: Future[str] | None = None
     _early: Future[FunctionState | None] | None = None
-    world: EnvironmentState = field(init=False)
+    state: EnvironmentState = field(init=False)
     wanted: Wanted = field(init=False)
     plan: DeployPlan = field(init=False)
 
@@ -73,19 +73,19 @@ class Acts:
         if self.pin and input_key != wanted.input_key:
             self.rung.console.warn(f"these files may make another image; it is left out: {self.pin.why}")
 
-    def execute(self, world: EnvironmentState, wanted: Wanted, plan: DeployPlan) -> DeployReport:
+    def execute(self, state: EnvironmentState, wanted: Wanted, plan: DeployPlan) -> DeployReport:
         """Carry out the plan. The reads that guard it run beside the build; nothing changes before they said yes."""
-        self.world, self.wanted, self.plan = world, wanted, plan
+        self.state, self.wanted, self.plan = state, wanted, plan
         carry_out(plan, self)
-        return self.report or reports.unchanged(self.rung, self.world, plan, self.url)
+        return self.report or reports.unchanged(self.rung, self.state, plan, self.url)
 
     # the steps
 
     def alias(self, step: PlannedStep) -> None:
         """Put the alias back on the version that was released."""
         if step.act:
-            alias = restore.put_back(self.rung, self.world.ledger, self.lost_alias)
-            self.world = replace(self.world, alias=alias)
+            alias = restore.put_back(self.rung, self.state.ledger, self.lost_alias)
+            self.state = replace(self.state, alias=alias)
 
     def foundation(self, step: PlannedStep) -> None:
         """Apply the foundation, unless that was done before there was a lock."""
@@ -116,34 +116,34 @@ class Acts:
             return
         self._guard()
         latest = self._as_applied(self._early.result() if self._early else None)
-        rung, world = self.rung, self.world
-        alias = rung.alias() if self.applied or world.alias is None else world.alias
+        rung, state = self.rung, self.state
+        alias = rung.alias() if self.applied or state.alias is None else state.alias
         if alias is None or latest is None:
             raise StepladderError(
                 f"alias {names.ALIAS} of {rung.names.function} isn't there, though the service was applied",
                 kind="alias-missing",
                 hint=f"somebody removed it; run it again: `inv deploy --env {rung.environment}`",
             )
-        rung.check_unshifted(alias, "", world.ledger.current)
-        self.report = self._release(replace(world, alias=alias), self.wanted, self.plan, self._image, latest)
+        rung.check_unshifted(alias, "", state.ledger.current)
+        self.report = self._release(replace(state, alias=alias), self.wanted, self.plan, self._image, latest)
 
     def smoke(self, step: PlannedStep) -> None:
         """Run the smoke cases on the live version, since nothing but they changed, and note that it passed them."""
         if step.act and self.plan.only_tests:
-            live_smoke.retest(self.rung, self.world, self.suite)
+            live_smoke.retest(self.rung, self.state, self.suite)
 
     # behind them
 
     def _begin(self) -> None:
         """Start the reads that guard the changes, and refuse what can be refused before any."""
-        world, plan, rung = self.world, self.plan, self.rung
+        state, plan, rung = self.state, self.plan, self.rung
         if plan.only_tests:
             return
-        if world.alias:
+        if state.alias:
             self._deployment = self.pool.submit(rung.active_deployment)
             self._early = self.pool.submit(rung.function.read)
-        current = world.ledger.current
-        if current and world.alias:
+        current = state.ledger.current
+        if current and state.alias:
             self._live_image = f"{rung.names.registry}/{rung.names.repository}@{current.digest}"
         if current and not plan.step(IMAGE).act:
             self._check_bad(current.digest)
@@ -152,8 +152,8 @@ class Acts:
 
     def _guard(self) -> None:
         """Refuse while a deployment moves the alias; called before each change."""
-        if self.world.alias and self._deployment:
-            self.rung.check_unshifted(self.world.alias, self._deployment.result(), self.world.ledger.current)
+        if self.state.alias and self._deployment:
+            self.rung.check_unshifted(self.state.alias, self._deployment.result(), self.state.ledger.current)
 
     def check_files(self) -> None:
         """Refuse files that no image can be made of before anything is applied: a build would find them too late."""
@@ -189,15 +189,15 @@ class Acts:
 
         Raises `RefusedError` with the difference when that can't be, before anything is published.
         """
-        rung, ledger = self.rung, self.world.ledger
+        rung, ledger = self.rung, self.state.ledger
         if SERVICE in self.applied:
             latest = self.latest
-            changed = drift.changes(rung, ledger, early) if early and drift.found(ledger, early) else []
+            changed = drift.changes(rung, ledger, early) if early and drift.has_drifted(ledger, early) else []
             kept = [line for line in changed if latest and line in drift.changes(rung, ledger, latest)]
             if kept:
                 rung.console.warn(f"changed by hand, and Terraform leaves it so: {'; '.join(kept)}")
             return latest
-        if early is None or not drift.found(ledger, early):
+        if early is None or not drift.has_drifted(ledger, early):
             return early
         releases.check_kind(rung, early)
         changed = drift.to_repair(rung, ledger, early, infra=self.mode)
@@ -213,23 +213,23 @@ class Acts:
 
     def _release(
         self,
-        world: EnvironmentState,
+        state: EnvironmentState,
         wanted: Wanted,
         plan: DeployPlan,
         image: ReleaseImage | None,
         latest: FunctionState,
     ) -> DeployReport:
-        rung, current, alias = self.rung, world.ledger.current, world.alias
+        rung, current, alias = self.rung, state.ledger.current, state.alias
         if alias is None:
             raise AssertionError("a release needs an alias")
         digest = image.digest if image else (current.digest if current else "")
         infra_hash = wanted.service_hash
         if self.mode == "never":
-            infra_hash = world.ledger.infra.input_hash if world.ledger.infra else ""
+            infra_hash = state.ledger.infra.input_hash if state.ledger.infra else ""
         same = not image or (current and image.digest == current.digest and not plan.step(IMAGE).act)
         if same and current and alias.version == current.version and adopt.serves(rung, alias, latest, digest):
             adopt.adopt(rung, alias, current, self.suite, infra_hash=infra_hash, config_hash=latest.config_hash)
-            return reports.unchanged(rung, world, plan, self.url)
+            return reports.unchanged(rung, state, plan, self.url)
         target = ReleaseTarget(
             digest=digest,
             image_uri=image.reference if image else f"{repository_of(latest.image_uri)}@{digest}",
@@ -242,7 +242,7 @@ class Acts:
             after=current.release_id if current else "",
         )
         return reports.released(
-            rung, releases.release(rung, target, alias, latest, self.suite.cases), world, plan, self.url
+            rung, releases.release(rung, target, alias, latest, self.suite.cases), state, plan, self.url
         )
 
     def _prepare(self, planned: PlannedStep) -> ReleaseImage:

@@ -46,7 +46,7 @@ def pending(holder: Holder | None) -> Pending | None:
         return None
 
 
-def found(holder: Holder | None, alias: Alias | None, ledger: Snapshot) -> Pending | None:
+def unwritten_release(holder: Holder | None, alias: Alias | None, ledger: Snapshot) -> Pending | None:
     """Return the release that explains an alias which the ledger doesn't: the one that the lock's holder was at."""
     known = ledger.current.version if ledger.current else ""
     if holder is None or alias is None or not alias.serves(holder.version) or holder.version == known:
@@ -56,7 +56,7 @@ def found(holder: Holder | None, alias: Alias | None, ledger: Snapshot) -> Pendi
 
 def explanation(holder: Holder | None, alias: Alias, ledger: Snapshot) -> str:
     """Explain an alias that the ledger doesn't know by the lock; empty when it doesn't explain it either."""
-    unwritten = found(holder, alias, ledger)
+    unwritten = unwritten_release(holder, alias, ledger)
     if holder is None or unwritten is None:
         return ""
     kind, version = unwritten.release.kind, unwritten.release.version
@@ -71,7 +71,7 @@ def adopt(rung: Rung, alias: Alias | None, ledger: Snapshot) -> ReleaseEntry | N
 
     The alias serves the version, which passed its smoke cases before it was moved: the release succeeded.
     """
-    unwritten = found(rung.lock.taken_over, alias, ledger)
+    unwritten = unwritten_release(rung.lock.taken_over, alias, ledger)
     if alias is None or unwritten is None:
         rung.lock.settled()
         return None
@@ -89,5 +89,5 @@ def adopt(rung: Rung, alias: Alias | None, ledger: Snapshot) -> ReleaseEntry | N
 
 def rollback_target(holder: Holder | None, alias: Alias, ledger: Snapshot) -> str:
     """Return the version that a rollback which was cut off has moved the alias to; empty without one."""
-    unwritten = found(holder, alias, ledger)
+    unwritten = unwritten_release(holder, alias, ledger)
     return unwritten.release.version if unwritten and unwritten.release.kind == ROLLBACK else ""

@@ -34,7 +34,7 @@ def now(rung: Rung) -> str:
     return latest.config_hash if latest else ""
 
 
-def found(ledger: Snapshot, latest: FunctionState | None) -> bool:
+def has_drifted(ledger: Snapshot, latest: FunctionState | None) -> bool:
     """Say whether $LATEST has another configuration than Terraform gave it."""
     applied = applied_hash(ledger)
     return bool(latest and applied and latest.config_hash != applied)
@@ -55,7 +55,7 @@ def to_repair(rung: Rung, ledger: Snapshot, latest: FunctionState, *, infra: str
 
     Raises `RefusedError` where `infra` is never.
     """
-    if not found(ledger, latest):
+    if not has_drifted(ledger, latest):
         return []
     changed = changes(rung, ledger, latest)
     if changed and infra == "never":

@@ -56,8 +56,8 @@ def has_ended(aws: Aws, holder: Holder) -> bool:
     """Say whether a lock's holder is an execution of Step Functions that has ended."""
     if ":execution:" not in holder.run_id:
         return False
-    found: dict[str, Any] = aws.client("stepfunctions").describe_execution(executionArn=holder.run_id)
-    return str(found["status"]) not in ("RUNNING", "PENDING_REDRIVE")
+    execution: dict[str, Any] = aws.client("stepfunctions").describe_execution(executionArn=holder.run_id)
+    return str(execution["status"]) not in ("RUNNING", "PENDING_REDRIVE")
 
 
 def free(aws: Aws, function: str, holder: Holder, clock: Clock) -> bool:

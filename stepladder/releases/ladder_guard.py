@@ -101,23 +101,23 @@ def first(rung: Rung, ledger: Snapshot, *, force: bool) -> Pin:
             kind="not-by-promotion",
             hint=f"`inv promote` asks for it; or without: {_skip(environment)}",
         )
-    found = _one_image(rung, tuple(name for name in siblings if name != environment), must=False)
-    found = found or _one_image(rung, lower_rung(settings, environment), must=True)
-    if found is None:
+    pin = _one_image(rung, tuple(name for name in siblings if name != environment), must=False)
+    pin = pin or _one_image(rung, lower_rung(settings, environment), must=True)
+    if pin is None:
         raise AssertionError("the rung below serves an image, or it was refused")
-    for place in (found.origin, rung) if ledger.exists else (found.origin,):
+    for ledger_rung in (pin.origin, rung) if ledger.exists else (pin.origin,):
         marks.check(
-            place,
-            found.digest,
+            ledger_rung,
+            pin.digest,
             force=force,
-            hint=f"release another one on {found.origin.environment}, or this all the same with --force",
+            hint=f"release another one on {pin.origin.environment}, or this all the same with --force",
         )
-    return found
+    return pin
 
 
 def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
     """Return the one image that these environments serve; None when none of them was released and none `must` be."""
-    found: list[Pin] = []
+    pins: list[Pin] = []
     for name in names:
         other = rung.sibling(name)
         alias = other.alias()
@@ -125,21 +125,21 @@ def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
             other.check_account(other.aws.account())  # what another account can't show isn't "never released"
         served = _served(other, alias) if alias else None
         if served:
-            found.append(_pin(other, served))
+            pins.append(_pin(other, served))
         elif must:
             raise RefusedError(
                 f"{rung.environment} was never released, and neither was {name} below it",
                 kind="nothing-live",
                 hint=f"begin there: `inv deploy --env {name}`",
             )
-    if len({pin.digest for pin in found}) > 1:
-        served_by = ", ".join(pin.why for pin in found)
+    if len({pin.digest for pin in pins}) > 1:
+        served_by = ", ".join(pin.why for pin in pins)
         raise RefusedError(
             f"the targets of a rung don't serve one image: {served_by}",
             kind="not-by-promotion",
             hint="promote one to all of them: `inv promote`",
         )
-    return next(iter(found), None)
+    return next(iter(pins), None)
 
 
 def _pin(other: Rung, served: FunctionState) -> Pin:

@@ -30,9 +30,9 @@ def passed(rung: Rung, alias: Alias, current: Current, suite: Suite) -> str:
     return suite.key
 
 
-def retest(rung: Rung, world: EnvironmentState, suite: Suite) -> None:
+def retest(rung: Rung, state: EnvironmentState, suite: Suite) -> None:
     """Run the cases on the live version and record that it passed them, so that the next deploy need not."""
-    current, alias = world.ledger.current, world.alias
+    current, alias = state.ledger.current, state.alias
     if current is None or alias is None:
         raise AssertionError("testing what is live needs an alias and a current release")
     new = replace(current, smoke_key=passed(rung, alias, current, suite))
@@ -75,19 +75,19 @@ def smoke(rung: Rung, version: str = "") -> dict[str, Any]:
 
 def _subject(rung: Rung, version: str) -> tuple[str, str, str]:
     """Return what to call, the version that answers, and its digest."""
-    found = None if version else rung.alias()
-    if not version and found is None:
+    alias = None if version else rung.alias()
+    if not version and alias is None:
         raise RefusedError(
             f"nothing is live on {rung.environment}",
             kind="nothing-live",
             hint=f"deploy it: `inv deploy --env {rung.environment}`",
         )
-    if found and found.weights:
+    if alias and alias.weights:
         rung.console.warn(
-            f"traffic is split, version {found.version}{aliases.weighted(found)}: any of them may answer a case; "
+            f"traffic is split, version {alias.version}{aliases.weighted(alias)}: any of them may answer a case; "
             "--version tests one"
         )
-    served = found.version if found else version
+    served = alias.version if alias else version
     state = rung.function.read(served)
     if state is None:
         raise RefusedError(

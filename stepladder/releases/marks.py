@@ -59,15 +59,15 @@ def unmark_command(digest: str) -> str:
     return f"inv ledger.unmark --digest {short(digest)}"
 
 
-def places(settings: Settings) -> tuple[str, ...]:
+def ledger_environments(settings: Settings) -> tuple[str, ...]:
     """Return one environment for each account and region that has a ledger, the lowest rung's first."""
-    found: dict[tuple[str, str], str] = {}
+    chosen: dict[tuple[str, str], str] = {}
     ladder = list(settings.ladder_environments)
     for name in (*ladder, *(name for name in settings.environments if name not in ladder)):
         at = settings.environment(name)
-        if name in ladder or (at.account, at.region) not in found:
-            found[at.account, at.region] = name  # the highest rung of a place stands for it, as in a promotion
-    return tuple(found.values())
+        if name in ladder or (at.account, at.region) not in chosen:
+            chosen[at.account, at.region] = name  # the highest rung of a place stands for it, as in a promotion
+    return tuple(chosen.values())
 
 
 def known(rungs: Sequence[Rung], digests: Collection[str]) -> dict[str, Bad]:
@@ -78,7 +78,7 @@ def known(rungs: Sequence[Rung], digests: Collection[str]) -> dict[str, Bad]:
     if not digests:
         return {}
     own = {rung.environment: rung for rung in rungs}
-    return _known([own.get(name) or rungs[0].sibling(name) for name in places(rungs[0].settings)], digests)
+    return _known([own.get(name) or rungs[0].sibling(name) for name in ledger_environments(rungs[0].settings)], digests)
 
 
 def _at_other_locations(rung: Rung, digest: str) -> Bad | None:
@@ -87,24 +87,24 @@ def _at_other_locations(rung: Rung, digest: str) -> Bad | None:
     own = (rung.names.account, rung.names.region)
     others = [
         name
-        for name in places(settings)
+        for name in ledger_environments(settings)
         if (settings.environment(name).account, settings.environment(name).region) != own
     ]
     return _known([rung.sibling(name) for name in others], {digest}).get(digest) if others else None
 
 
 def _known(ledgers: Sequence[Rung], digests: Collection[str]) -> dict[str, Bad]:
-    def read(place: Rung) -> dict[str, Bad]:
+    def read(rung: Rung) -> dict[str, Bad]:
         try:
-            return place.ledger.marks(digests)
+            return rung.ledger.marks(digests)
         except Exception as error:
             if error_code(error) != NOT_FOUND and not isinstance(error, StepladderError) and explain(error) is None:
                 raise
             return {}
 
     with ThreadPoolExecutor(len(ledgers), thread_name_prefix="marks") as pool:
-        found = list(pool.map(read, ledgers))
-    return {digest: bad for marks in reversed(found) for digest, bad in marks.items()}
+        answers = list(pool.map(read, ledgers))
+    return {digest: bad for marks in reversed(answers) for digest, bad in marks.items()}
 
 
 def unmark(rung: Rung, image: ImageQuery, why: str = "") -> dict[str, Any]:
@@ -113,15 +113,15 @@ def unmark(rung: Rung, image: ImageQuery, why: str = "") -> dict[str, Any]:
     Raises `BadInputError` when the image isn't named clearly. Where a place can't be reached, the others are done
     first; the error then carries the record.
     """
-    ledgers = [rung.sibling(name) for name in places(rung.settings)]
+    ledgers = [rung.sibling(name) for name in ledger_environments(rung.settings)]
     digest = _digest(ledgers, image)
     record: dict[str, Any] = {"digest": digest, "by": rung.requested_by, "why": why, "unmarked": []}
     failed: list[tuple[Rung, Exception]] = []
-    for place in ledgers:
+    for other in ledgers:
         try:
-            record["unmarked"] += _unmark(place, digest, why)
+            record["unmarked"] += _unmark(other, digest, why)
         except Exception as error:  # noqa: BLE001 - told below
-            failed.append((place, error))
+            failed.append((other, error))
     if len(failed) == len(ledgers):
         raise failed[0][1]
     if failed:
@@ -139,20 +139,20 @@ def unmark(rung: Rung, image: ImageQuery, why: str = "") -> dict[str, Any]:
     return record
 
 
-def _unmark(place: Rung, digest: str, why: str) -> Iterator[dict[str, str]]:
+def _unmark(rung: Rung, digest: str, why: str) -> Iterator[dict[str, str]]:
     """Take the mark away in one place and say so; nothing when there is none."""
     try:
-        bad = place.ledger.is_bad(digest)
-        while bad and not place.ledger.unmark(digest, bad, Unmarked(stamp(place.clock.now()), place.requested_by, why)):
-            bad = place.ledger.is_bad(digest)  # somebody changed it in between
+        bad = rung.ledger.is_bad(digest)
+        while bad and not rung.ledger.unmark(digest, bad, Unmarked(stamp(rung.clock.now()), rung.requested_by, why)):
+            bad = rung.ledger.is_bad(digest)  # somebody changed it in between
     except Exception as error:
         if error_code(error) != NOT_FOUND:  # no ledger there yet
             raise
         return
     if bad:
-        where = f"{place.names.account} {place.names.region}"
-        place.console.line(f"image {short(digest)} is no longer marked bad in {where}; {_was(bad)}")
-        yield {"account": place.names.account, "region": place.names.region, **asdict(bad)}
+        where = f"{rung.names.account} {rung.names.region}"
+        rung.console.line(f"image {short(digest)} is no longer marked bad in {where}; {_was(bad)}")
+        yield {"account": rung.names.account, "region": rung.names.region, **asdict(bad)}
 
 
 def _was(bad: Bad) -> str:
@@ -168,10 +168,10 @@ def _digest(ledgers: list[Rung], image: ImageQuery) -> str:
         )
     if image.digest:
         return _whole(ledgers, image.digest)
-    for place, environment in _environments(ledgers):
-        found = place.ledger.find(environment, image.release)
-        if found and found.digest:
-            return found.digest
+    for rung, environment in _environments(ledgers):
+        entry = rung.ledger.find(environment, image.release)
+        if entry and entry.digest:
+            return entry.digest
     raise BadInputError(
         f"no environment has a release {image.release!r} of an image",
         kind="unknown-release",
@@ -194,11 +194,11 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
         )
     known = {
         entry.digest
-        for place, environment in _environments(ledgers)
-        for entry in place.ledger.history(environment, limit=_HISTORY)
+        for rung, environment in _environments(ledgers)
+        for entry in rung.ledger.history(environment, limit=_HISTORY)
         if entry.digest.startswith(_SHA + digits)
     }
-    known = known or {found for place in ledgers for found in place.ledger.marked(_SHA + digits)}
+    known = known or {marked for rung in ledgers for marked in rung.ledger.marked(_SHA + digits)}
     if len(known) != 1:
         what = "several images begin so" if known else "no ledger knows such an image"
         raise BadInputError(f"digest {digest!r} is not clear: {what}", kind="unknown-digest", hint="give all 64 digits")
@@ -207,10 +207,10 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
 
 def _environments(ledgers: list[Rung]) -> Iterator[tuple[Rung, str]]:
     """Yield every environment with a rung of its place, which has its ledger; a place without one is passed over."""
-    for place in ledgers:
-        if not place.ledger.snapshot(place.environment).exists:
+    for rung in ledgers:
+        if not rung.ledger.snapshot(rung.environment).exists:
             continue
-        for name in place.settings.environments:
-            at = place.settings.environment(name)
-            if (at.account, at.region) == (place.names.account, place.names.region):
-                yield place, name
+        for name in rung.settings.environments:
+            at = rung.settings.environment(name)
+            if (at.account, at.region) == (rung.names.account, rung.names.region):
+                yield rung, name

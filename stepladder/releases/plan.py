@@ -115,7 +115,7 @@ def carry_out(plan: DeployPlan, executor: DeployExecutor) -> None:
 
 
 def make(
-    world: EnvironmentState,
+    state: EnvironmentState,
     wanted: Wanted,
     infra: str,
     pin: Pin | None = None,
@@ -132,16 +132,16 @@ def make(
     Raises `RefusedError` when `never` forbids what the environment can't do without.
     """
     if infra == "never":
-        _check_applied(environment, {FOUNDATION: world.ledger.exists, SERVICE: world.alias is not None})
-    foundation = _root(FOUNDATION, world.ledger.foundation, wanted.foundation_hash, infra, exists=world.ledger.exists)
-    service = _root(SERVICE, world.ledger.infra, wanted.service_hash, infra, exists=world.alias is not None)
+        _check_applied(environment, {FOUNDATION: state.ledger.exists, SERVICE: state.alias is not None})
+    foundation = _root(FOUNDATION, state.ledger.foundation, wanted.foundation_hash, infra, exists=state.ledger.exists)
+    service = _root(SERVICE, state.ledger.infra, wanted.service_hash, infra, exists=state.alias is not None)
     if again and infra != "never":
         service = PlannedStep(SERVICE, act=True, why=again)
-    image = _image(world, wanted, pin)
-    release = _release(world, image, service)
-    order = (service, image) if world.alias else (image, service)
+    image = _image(state, wanted, pin)
+    release = _release(state, image, service)
+    order = (service, image) if state.alias else (image, service)
     alias = (PlannedStep(ALIAS, act=True, why=f"version {lost_alias}"),) if lost_alias else ()
-    return DeployPlan((*alias, foundation, *order, release, *_smoke(world, wanted, release)), infra)
+    return DeployPlan((*alias, foundation, *order, release, *_smoke(state, wanted, release)), infra)
 
 
 def _check_applied(environment: str, exists: dict[str, bool]) -> None:
@@ -170,42 +170,42 @@ def _root(name: str, applied: InfraRecord | None, wanted: str, infra: str, *, ex
     return PlannedStep(name, act=False, why=f"unchanged since {applied.applied_at}")
 
 
-def _image(world: EnvironmentState, wanted: Wanted, pin: Pin | None) -> PlannedStep:
-    current = world.ledger.current
+def _image(state: EnvironmentState, wanted: Wanted, pin: Pin | None) -> PlannedStep:
+    current = state.ledger.current
     if pin:
-        kept = bool(current and world.alias and current.digest == pin.digest)
+        kept = bool(current and state.alias and current.digest == pin.digest)
         return PlannedStep(IMAGE, act=not kept, why=f"{pin.why}, nothing is built")
-    if current is None or world.alias is None:
+    if current is None or state.alias is None:
         return PlannedStep(IMAGE, act=True, why="nothing is live here yet")
     if current.input_key != wanted.input_key:
         return PlannedStep(IMAGE, act=True, why=f"its inputs differ from those of {short(current.digest)}")
     return PlannedStep(IMAGE, act=False, why=f"unchanged, {short(current.digest)}")
 
 
-def _release(world: EnvironmentState, image: PlannedStep, service: PlannedStep) -> PlannedStep:
-    why = _why_release(world, image, service)
-    if not why and world.alias:
-        return PlannedStep(RELEASE, act=False, why=f"version {world.alias.version} serves the wanted image")
+def _release(state: EnvironmentState, image: PlannedStep, service: PlannedStep) -> PlannedStep:
+    why = _why_release(state, image, service)
+    if not why and state.alias:
+        return PlannedStep(RELEASE, act=False, why=f"version {state.alias.version} serves the wanted image")
     return PlannedStep(RELEASE, act=True, why=why)
 
 
-def _smoke(world: EnvironmentState, wanted: Wanted, release: PlannedStep) -> tuple[PlannedStep, ...]:
+def _smoke(state: EnvironmentState, wanted: Wanted, release: PlannedStep) -> tuple[PlannedStep, ...]:
     """Return the step that runs the smoke cases on the live version: where they aren't those that it passed."""
-    current = world.ledger.current
+    current = state.ledger.current
     if release.act or current is None or wanted.smoke_key in {"", current.smoke_key}:
         return ()
     why = "they changed since the live version passed them" if current.smoke_key else "the live version ran none so far"
     return (PlannedStep(SMOKE, act=True, why=why),)
 
 
-def _why_release(world: EnvironmentState, image: PlannedStep, service: PlannedStep) -> str:
+def _why_release(state: EnvironmentState, image: PlannedStep, service: PlannedStep) -> str:
     """Return the first reason for a release, or for looking closer whether one is needed; empty without any."""
-    alias, current = world.alias, world.ledger.current
+    alias, current = state.alias, state.ledger.current
     if alias is None:
         return "first release"
     if current is None:
         return "the ledger knows of no release"
-    applied = world.ledger.infra.input_hash if world.ledger.infra else ""
+    applied = state.ledger.infra.input_hash if state.ledger.infra else ""
     reasons = (
         (bool(alias.weights), f"version {alias.version}{aliases.weighted(alias)}"),
         (image.act, "new image"),

@@ -44,7 +44,7 @@ class Description:
 
     rung: Rung
     infra: Infrastructure
-    world: EnvironmentState
+    state: EnvironmentState
     plan: DeployPlan
     suite: Suite
     image_digest: str = ""
@@ -62,7 +62,7 @@ class Description:
 
     def alias(self, step: PlannedStep) -> None:
         """Tell of the alias that would be put back."""
-        self._tell(step, f"put alias {names.ALIAS} back on {step.why}", why="it was lost")
+        self._show(step, f"put alias {names.ALIAS} back on {step.why}", why="it was lost")
 
     def foundation(self, step: PlannedStep) -> None:
         """Plan the foundation and tell the changes."""
@@ -74,26 +74,26 @@ class Description:
 
     def image(self, step: PlannedStep) -> None:
         """Tell what would be built or taken."""
-        self._tell(step, "release it as it is" if self.image_digest else "build and push")
+        self._show(step, "release it as it is" if self.image_digest else "build and push")
 
     def release(self, step: PlannedStep) -> None:
         """Tell of the release."""
-        self._tell(step, "publish, test and move the alias")
+        self._show(step, "publish, test and move the alias")
 
     def smoke(self, step: PlannedStep) -> None:
         """Tell how many cases would be run."""
-        self._tell(step, f"run {len(self.suite.cases)} smoke cases on the live version")
+        self._show(step, f"run {len(self.suite.cases)} smoke cases on the live version")
 
     def _root(self, step: PlannedStep) -> None:
-        if not step.act or not self.world.ledger.exists:  # no bucket for a state yet, so nothing to plan with
-            self._tell(step, "apply")
+        if not step.act or not self.state.ledger.exists:  # no bucket for a state yet, so nothing to plan with
+            self._show(step, "apply")
             return
         with self.rung.console.step(step.name) as shown, _collected(self.refused) as refused:
             shown.done(f"would apply: {self.infra.preview(step.name, None, shown)} ({step.why})")
         if refused:
             self.rung.console.line(f"  would be refused: {refused[0].message}")
 
-    def _tell(self, step: PlannedStep, verb: str, *, why: str = "") -> None:
+    def _show(self, step: PlannedStep, verb: str, *, why: str = "") -> None:
         with self.rung.console.step(step.name) as shown:
             if step.act:
                 shown.done(f"would {verb}: {why or step.why}")
@@ -101,22 +101,22 @@ class Description:
                 shown.skip(f"nothing to do: {step.why}")
 
     def _check_alias(self) -> None:
-        if self.world.alias:
-            self.rung.check_unshifted(self.world.alias, self.rung.active_deployment(), self.world.ledger.current)
+        if self.state.alias:
+            self.rung.check_unshifted(self.state.alias, self.rung.active_deployment(), self.state.ledger.current)
 
     def _check_mark(self) -> None:
-        current = self.world.ledger.current
+        current = self.state.ledger.current
         digest = self.image_digest or (current.digest if current and not self.plan.step(IMAGE).act else "")
-        if digest and self.world.ledger.exists:
+        if digest and self.state.ledger.exists:
             marks.check_deploy(self.rung, digest, force=self.force)
 
     def _check_configuration(self) -> None:
         """Look at $LATEST, which a release would publish as it is; an apply before that puts it right."""
-        latest = self.rung.function.read() if self.world.alias and not self.plan.step(SERVICE).act else None
+        latest = self.rung.function.read() if self.state.alias and not self.plan.step(SERVICE).act else None
         if latest is None:
             return
         check_kind(self.rung, latest)
-        changed = drift.to_repair(self.rung, self.world.ledger, latest, infra=self.plan.infra)
+        changed = drift.to_repair(self.rung, self.state.ledger, latest, infra=self.plan.infra)
         if changed:
             self.rung.console.line(f"  would apply the service again: changed by hand: {'; '.join(changed)}")
 

@@ -25,15 +25,15 @@ def read(rung: Rung, digest: str, origin: Rung | None = None) -> ReleaseImage:
     if origin and (origin.names.account, origin.names.region) != (own.account, own.region):
         images.copy((origin.aws, origin.names), (rung.aws, own), digest, rung.settings.build_dir)
     repository = ecr.connect(rung.aws, own)
-    found = check.read(repository.registry, repository.name, digest)
-    if found is None:
+    image = check.read(repository.registry, repository.name, digest)
+    if image is None:
         raise RefusedError(
             f"image {short(digest)} is not in repository {repository.name}",
             kind="image-missing",
             hint="push it: `inv image.push`",
         )
-    check.check_layers(found)
-    check.check_architecture(found.architecture, rung.settings.architecture, found.base)
-    built = found.built(registry=repository.host, repository=repository.name, tag="", pushed=False)
+    check.check_layers(image)
+    check.check_architecture(image.architecture, rung.settings.architecture, image.base)
+    built = image.built(registry=repository.host, repository=repository.name, tag="", pushed=False)
     check.check_deployable(built, aws_module.endpoint())
-    return ReleaseImage(digest, built.reference, found.labels.get(LABEL_REVISION, "") or NO_COMMIT, found.key)
+    return ReleaseImage(digest, built.reference, image.labels.get(LABEL_REVISION, "") or NO_COMMIT, image.key)

@@ -130,13 +130,13 @@ def _update_code(rung: Rung, target: ReleaseTarget, latest: FunctionState) -> Fu
     except Exception as error:
         if error_code(error) != PRECONDITION:
             raise
-        now = _unchanged(rung, latest, ours=target.digest)
+        now = _unchanged(rung, latest, requested=target.digest)
         if now.digest == target.digest:
             return now
         return rung.function.update_code(target.image_uri, now.revision)
 
 
-def _unchanged(rung: Rung, before: FunctionState, *, ours: str = "") -> FunctionState:
+def _unchanged(rung: Rung, before: FunctionState, *, requested: str = "") -> FunctionState:
     """After a 412: read again, and refuse unless only the RevisionId moved on (or our own request did it).
 
     Lambda gives a new RevisionId also when a status changes, so a 412 alone doesn't prove that somebody was there.
@@ -146,7 +146,7 @@ def _unchanged(rung: Rung, before: FunctionState, *, ours: str = "") -> Function
     if now is None:
         hint = f"run `inv deploy --env {rung.environment}` to make it again"
         raise StepladderError(f"{rung.names.function} is gone", kind="function-gone", hint=hint)
-    same_code = before.code_sha256 == now.code_sha256 or (ours and now.digest == ours)
+    same_code = before.code_sha256 == now.code_sha256 or (requested and now.digest == requested)
     if not same_code or now.config_hash != before.config_hash:
         raise _somebody_else(rung, "its code or configuration is not what was read")
     return now
@@ -210,16 +210,16 @@ def run_smoke(rung: Rung, version: str, cases: Sequence[smoke.Case], *, fate: st
         if not cases:
             step.skip("none run")
             return
-        found = outcomes(rung, version, cases)
-        failed = [outcome for outcome in found if not outcome.passed]
-        slowest = max(outcome.seconds for outcome in found)
-        step.done(f"{len(found) - len(failed)} of {len(found)} pass, slowest {slowest * 1000:.0f} ms")
+        results = outcomes(rung, version, cases)
+        failed = [outcome for outcome in results if not outcome.passed]
+        slowest = max(outcome.seconds for outcome in results)
+        step.done(f"{len(results) - len(failed)} of {len(results)} pass, slowest {slowest * 1000:.0f} ms")
         if not failed:
             return
         step.mark = "fail"
     first, *others = [f"{outcome.name}: {mismatch}" for outcome in failed for mismatch in outcome.mismatches]
     raise RefusedError(
-        f"version {version} fails {len(failed)} of {len(found)} smoke cases: {first}",
+        f"version {version} fails {len(failed)} of {len(results)} smoke cases: {first}",
         kind="smoke-failed",
         hint=f"{fate}; if the new answers are meant, change the cases in {rung.settings.smoke.path}; "
         f"to run them again: `inv smoke --env {rung.environment} --version {version}`",

@@ -37,9 +37,9 @@ class DeployReport:
         return asdict(self)
 
 
-def unchanged(rung: Rung, world: EnvironmentState, plan: DeployPlan, url: str) -> DeployReport:
+def unchanged(rung: Rung, state: EnvironmentState, plan: DeployPlan, url: str) -> DeployReport:
     """Report that the alias serves what is wanted and was left alone."""
-    current = world.ledger.current
+    current = state.ledger.current
     if current is None:
         raise AssertionError("nothing can be unchanged before the first release")
     applied = plan.step(SERVICE).act or plan.step(FOUNDATION).act
@@ -62,23 +62,23 @@ def unchanged(rung: Rung, world: EnvironmentState, plan: DeployPlan, url: str) -
     )
 
 
-def previewed(rung: Rung, world: EnvironmentState, plan: DeployPlan, url: str) -> DeployReport:
+def previewed(rung: Rung, state: EnvironmentState, plan: DeployPlan, url: str) -> DeployReport:
     """Report a dry run."""
-    current = world.ledger.current
+    current = state.ledger.current
     return DeployReport(
         rung.environment,
         "dry_run",
-        version=world.alias.version if world.alias else "",
+        version=state.alias.version if state.alias else "",
         digest=current.digest if current else "",
         url=url,
         plan=plan.steps,
     )
 
 
-def released(rung: Rung, done: Released, world: EnvironmentState, plan: DeployPlan, url: str) -> DeployReport:
+def released(rung: Rung, done: Released, state: EnvironmentState, plan: DeployPlan, url: str) -> DeployReport:
     """Report a release: before -> after, where it answers, how to undo it."""
     entry, console = done.release, rung.console
-    before = world.ledger.current.digest if world.ledger.current else ""
+    before = state.ledger.current.digest if state.ledger.current else ""
     console.line()
     first = not entry.previous_version
     summary = f", {entry.remarks}" if entry.remarks else ""

@@ -19,10 +19,10 @@ from stepladder.releases.rung import Rung
 DELETED = "its alias was deleted, and what calls it by the alias with it"
 
 
-def target(rung: Rung, world: EnvironmentState) -> str:
+def target(rung: Rung, state: EnvironmentState) -> str:
     """Return the version that the alias has to be put back on; empty when it is where a release put it, or nowhere."""
-    current = world.ledger.current
-    if current is None or (world.alias and world.alias.version != LATEST):
+    current = state.ledger.current
+    if current is None or (state.alias and state.alias.version != LATEST):
         return ""
     return current.version if rung.released_version(current) else ""
 
@@ -42,9 +42,9 @@ def check_alias(rung: Rung) -> None:
         )
 
 
-def planned(world: EnvironmentState, version: str) -> EnvironmentState:
+def planned(state: EnvironmentState, version: str) -> EnvironmentState:
     """Return the world as it will be once the alias is back."""
-    return replace(world, alias=Alias(version, "", world.alias.arn if world.alias else ""))
+    return replace(state, alias=Alias(version, "", state.alias.arn if state.alias else ""))
 
 
 def put_back(rung: Rung, ledger: Snapshot, version: str) -> Alias:

@@ -47,14 +47,14 @@ def _at_same_location(rung: Rung) -> list[names.Names]:
     An older checkout may not know the newest environment yet; it must not delete what that one runs.
     """
     own, known = rung.names, rung.settings.environments
-    found = {e.name for e in known.values() if (e.account, e.region) == (own.account, own.region)}
-    found |= {name for name in _recorded(rung.ledger) if name not in known}
-    return [names.Names(own.project, name, own.account, own.region) for name in sorted(found)]
+    environments = {e.name for e in known.values() if (e.account, e.region) == (own.account, own.region)}
+    environments |= {name for name in _recorded(rung.ledger) if name not in known}
+    return [names.Names(own.project, name, own.account, own.region) for name in sorted(environments)]
 
 
 def _recorded(ledger: Ledger) -> set[str]:
     """Return every environment that the ledger has an item of."""
-    found: set[str] = set()
+    environments: set[str] = set()
     scan: dict[str, Any] = {
         "TableName": ledger.table,
         "FilterExpression": "begins_with(pk, :prefix)",
@@ -64,9 +64,9 @@ def _recorded(ledger: Ledger) -> set[str]:
     }
     while True:
         answer = ledger.client.scan(**scan)
-        found |= {item["pk"]["S"].removeprefix("env#") for item in answer["Items"]}
+        environments |= {item["pk"]["S"].removeprefix("env#") for item in answer["Items"]}
         if "LastEvaluatedKey" not in answer:
-            return found
+            return environments
         scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
@@ -95,7 +95,7 @@ def _digest(function: LambdaFunction, version: str, state: FunctionState) -> str
 
 def _aliased(function: LambdaFunction) -> Iterable[str] | None:
     """Return the versions that any alias sends traffic to, weighted ones too; None when there is no function."""
-    found: set[str] = set()
+    versions: set[str] = set()
     marker: dict[str, str] = {}
     while True:
         try:
@@ -106,7 +106,7 @@ def _aliased(function: LambdaFunction) -> Iterable[str] | None:
             raise
         for alias in answer["Aliases"]:
             weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
-            found |= {alias["FunctionVersion"], *weights}
+            versions |= {alias["FunctionVersion"], *weights}
         if not answer.get("NextMarker"):
-            return found
+            return versions
         marker = {"Marker": answer["NextMarker"]}

@@ -29,7 +29,7 @@ class RollbackActs:
     def __init__(self, rung: Rung, plan: RollbackPlan, why: str) -> None:
         self.rung, self.plan, self.why = rung, plan, why
         self._held = contextlib.ExitStack()
-        self._alias = plan.found.alias
+        self._alias = plan.state.alias
         self._version = plan.version
         self._entry: ReleaseEntry | None = None
 
@@ -45,7 +45,7 @@ class RollbackActs:
         """Stop it before the lock is taken: a promotion holds the lock until it has settled its rung."""
         if not step.act:
             return
-        client, stopped = self.rung.aws.client("codedeploy"), self.plan.found.deployment
+        client, stopped = self.rung.aws.client("codedeploy"), self.plan.state.deployment
         with self.rung.console.step(step.name) as shown:
             deployments.stop(client, stopped)
             active = deployments.wait_ended(client, stopped, self.rung.clock, seconds=STOP_DEADLINE)
@@ -59,12 +59,12 @@ class RollbackActs:
 
     def version(self, step: PlannedStep) -> None:
         """Take the lock; then wake and test the target as far as it needs that."""
-        found = self.plan.found
-        seen = None if found.deployment else found.ledger.lock
-        wait = SETTLE_DEADLINE if found.deployment else 0.0
+        state = self.plan.state
+        seen = None if state.deployment else state.ledger.lock
+        wait = SETTLE_DEADLINE if state.deployment else 0.0
         self._held.enter_context(self.rung.locked(seen, wait=wait, waiting=self._say_waiting))
         # otherwise the alias stays as it was read with the target: whoever moved it since makes its guard fail
-        self._alias = (self.rung.alias() if found.deployment else None) or found.alias
+        self._alias = (self.rung.alias() if state.deployment else None) or state.alias
         self._entry = self._begun(after=self._adopted(self._alias))
         if step.act:
             untested = self.plan.target.result == schema.UNKNOWN
@@ -90,10 +90,10 @@ class RollbackActs:
         """
         begun = cut_off.pending(self.rung.lock.taken_over)
         if begun and begun.release.kind != schema.ROLLBACK:
-            written = cut_off.adopt(self.rung, alias, self.plan.found.ledger)
+            written = cut_off.adopt(self.rung, alias, self.plan.state.ledger)
             if written:
                 return written.release_id
-        return self.plan.found.ledger.current.release_id if self.plan.found.ledger.current else ""
+        return self.plan.state.ledger.current.release_id if self.plan.state.ledger.current else ""
 
     def _begun(self, *, after: str) -> ReleaseEntry:
         target = self.plan.target

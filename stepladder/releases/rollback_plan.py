@@ -38,7 +38,7 @@ class RollbackReport:
 class RollbackPlan:
     """The steps of one rollback, in the order of their execution, and what they are about."""
 
-    found: RollbackState
+    state: RollbackState
     target: ReleaseEntry
     version: FunctionState
     report: RollbackReport
@@ -65,17 +65,17 @@ class RollbackExecutor(Protocol):
         ...
 
 
-def make(found: RollbackState, target: ReleaseEntry, version: FunctionState, report: RollbackReport) -> RollbackPlan:
+def make(state: RollbackState, target: ReleaseEntry, version: FunctionState, report: RollbackReport) -> RollbackPlan:
     """Return the plan of a rollback from what was read."""
     sleeps, untested = version.state != "Active", target.result == schema.UNKNOWN
     why = " and ".join([*(["it sleeps"] if sleeps else []), *(["nobody knows its tests"] if untested else [])])
     steps = (
-        PlannedStep(DEPLOYMENT, act=bool(found.deployment), why=found.deployment or "none is under way"),
+        PlannedStep(DEPLOYMENT, act=bool(state.deployment), why=state.deployment or "none is under way"),
         PlannedStep(VERSION, act=sleeps or untested, why=why or "it is ready"),
         PlannedStep(ALIAS, act=True, why=f"version {target.version}"),
         PlannedStep(IMAGE, act=bool(report.marked_bad), why=short(report.marked_bad) or "it is not marked bad"),
     )
-    return RollbackPlan(found, target, version, report, steps)
+    return RollbackPlan(state, target, version, report, steps)
 
 
 def carry_out(plan: RollbackPlan, executor: RollbackExecutor) -> None:

@@ -24,24 +24,24 @@ class RollbackDescription:
     def deployment(self, step: PlannedStep) -> None:
         """Tell of the deployment that would be stopped."""
         if step.act:
-            self._tell(step, f"would stop {step.why} and wait until it has rolled back")
+            self._show(step, f"would stop {step.why} and wait until it has rolled back")
 
     def version(self, step: PlannedStep) -> None:
         """Tell what the target would need before it gets traffic."""
         if step.act:
-            self._tell(step, f"would wake and test it: {step.why}")
+            self._show(step, f"would wake and test it: {step.why}")
 
     def alias(self, step: PlannedStep) -> None:
         """Tell where the alias would go."""
         if step.act:
-            self._tell(step, f"would move {names.ALIAS} to {step.why}, verify and record it")
+            self._show(step, f"would move {names.ALIAS} to {step.why}, verify and record it")
 
     def image(self, step: PlannedStep) -> None:
         """Tell what would become of the image that is left."""
         if step.act:
-            asked = "; a person on a terminal is asked first if it looks healthy" if self.asks else ""
-            self.rung.console.line(f"image {step.why} would be marked bad{asked}")
+            question = "; a person on a terminal is asked first if it looks healthy" if self.asks else ""
+            self.rung.console.line(f"image {step.why} would be marked bad{question}")
 
-    def _tell(self, step: PlannedStep, text: str) -> None:
+    def _show(self, step: PlannedStep, text: str) -> None:
         with self.rung.console.step(step.name) as shown:
             shown.done(text)

@@ -17,7 +17,7 @@ from stepladder.ledger.table import short
 from stepladder.releases import cut_off
 from stepladder.releases.rung import Rung
 
-TOLD = 10  # releases that a hint tells of, at most
+MOST_NAMED = 10  # releases that a hint names, at most
 HISTORY = 100  # releases that are looked through for a target: one page of the ledger
 
 
@@ -64,25 +64,25 @@ class Targets:
     def __init__(self, rung: Rung) -> None:
         self.rung = rung
 
-    def choose(self, found: RollbackState, to: str) -> ReleaseEntry:
+    def choose(self, state: RollbackState, to: str) -> ReleaseEntry:
         """Return the release named `to`, or the last good one before the current; `RefusedError` without one."""
         if to:
-            return self._named(found, to)
-        current = found.ledger.current
-        begun_by_rollback = cut_off.rollback_target(found.ledger.lock, found.alias, found.ledger)
-        for release in found.candidates:
+            return self._named(state, to)
+        current = state.ledger.current
+        begun_by_rollback = cut_off.rollback_target(state.ledger.lock, state.alias, state.ledger)
+        for release in state.candidates:
             if release.version == begun_by_rollback:
                 return release
-        if found.in_flight and current:
+        if state.in_flight and current:
             begun = self.rung.ledger.find(self.rung.environment, current.release_id)
             if begun:
                 return begun
-        if current and found.is_ahead and not self.rung.ledger.is_bad(current.digest):
+        if current and state.is_ahead and not self.rung.ledger.is_bad(current.digest):
             live = self.rung.ledger.find(self.rung.environment, current.release_id)
             if live and live.result == schema.SUCCEEDED:
                 return live
-        leaving = current.version if current else found.alias.version
-        for release in _earlier(found.candidates, current):
+        leaving = current.version if current else state.alias.version
+        for release in _earlier(state.candidates, current):
             if release.version != leaving and not self.rung.ledger.is_bad(release.digest):
                 return release
         raise RefusedError(
@@ -92,14 +92,14 @@ class Targets:
             f"`inv deploy --env {self.rung.environment}`",
         )
 
-    def _named(self, found: RollbackState, to: str) -> ReleaseEntry:
+    def _named(self, state: RollbackState, to: str) -> ReleaseEntry:
         release = self.rung.ledger.find(self.rung.environment, to)
         if release is None or release.result not in (schema.SUCCEEDED, schema.UNKNOWN):
             what = f"ended {release.result}" if release else "isn't in the ledger"
             raise RefusedError(
                 f"release {to} of {self.rung.environment} {what}, so it is no target",
                 kind="no-rollback-target",
-                hint=f"targets: {self._targets(found.candidates)}",
+                hint=f"targets: {self._targets(state.candidates)}",
             )
         return release
 
@@ -125,7 +125,7 @@ class Targets:
         """List the releases whose version and image still exist, newest first."""
         published = {state.version for state in self.rung.function.versions()}
         choices, seen = [], set()
-        for release in candidates[:TOLD]:
+        for release in candidates[:MOST_NAMED]:
             if release.version in published and release.version not in seen and self.has_image(release.digest):
                 seen.add(release.version)
                 choices.append(f"--to {release.release_id} (version {release.version}, {short(release.digest)})")
@@ -160,7 +160,7 @@ def _earlier(candidates: Sequence[ReleaseEntry], current: Current | None) -> Ite
 
 def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
     """Say in a line each what configuration changes; of environment variables only the names, values may be secret."""
-    found = []
+    lines = []
     for name in sorted({*now, *then}):
         if now.get(name) == then.get(name):
             continue
@@ -168,7 +168,7 @@ def differences(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[str]:
             before = (now.get(name) or {}).get("Variables", {})
             after = (then.get(name) or {}).get("Variables", {})
             changed = sorted(key for key in {*before, *after} if before.get(key) != after.get(key))
-            found.append(f"environment variables that differ: {', '.join(changed)}")
+            lines.append(f"environment variables that differ: {', '.join(changed)}")
         else:
-            found.append(f"{name}: {now.get(name, 'none')} -> {then.get(name, 'none')}")
-    return found
+            lines.append(f"{name}: {now.get(name, 'none')} -> {then.get(name, 'none')}")
+    return lines

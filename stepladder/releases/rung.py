@@ -82,10 +82,10 @@ class Rung:
 
     def alias(self) -> Alias | None:
         """Read the alias and refuse one that lives in another account; None when there is none yet."""
-        found = aliases.read(self.lambda_client, self.names.function)
-        if found:
-            self.check_account(found.account)
-        return found
+        alias = aliases.read(self.lambda_client, self.names.function)
+        if alias:
+            self.check_account(alias.account)
+        return alias
 
     @contextlib.contextmanager
     def locked(
@@ -162,8 +162,8 @@ class Rung:
 
     def released_version(self, current: Current) -> FunctionState | None:
         """Read the version that the ledger calls current; None when it isn't there or is another image now."""
-        found = self.function.read(current.version)
-        return found if found and found.digest == current.digest else None
+        state = self.function.read(current.version)
+        return state if state and state.digest == current.digest else None
 
     def check_unshifted(self, alias: Alias, deployment: str, current: Current | None) -> None:
         """Refuse while a CodeDeploy deployment is under way, the alias is weighted, or it was put on $LATEST."""

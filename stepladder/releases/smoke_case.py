@@ -89,9 +89,9 @@ def parse(documents: Mapping[str, bytes | str], meant: Meant = lambda _key, _kno
         except (ValueError, RecursionError) as error:
             problems.append(f"{file}: is not JSON: {error}")
             continue
-        found = _problems(raw, meant)
-        problems += [f"{file}: {problem}" for problem in found]
-        if not found:
+        invalid = _problems(raw, meant)
+        problems += [f"{file}: {problem}" for problem in invalid]
+        if not invalid:
             if raw["name"] in {case.name for case in cases}:
                 problems.append(f"{file}: name {raw['name']!r} is taken by another case")
             cases.append(
@@ -126,31 +126,31 @@ def _unknown(what: str, key: str, known: Sequence[str], meant: Meant) -> str:
 def _problems(raw: Any, meant: Meant) -> list[str]:
     if not isinstance(raw, dict):
         return ["is not a JSON object"]
-    found = [_unknown(f"{key} is not a key of a case", key, _KEYS, meant) for key in raw if key not in _KEYS]
+    problems = [_unknown(f"{key} is not a key of a case", key, _KEYS, meant) for key in raw if key not in _KEYS]
     if not isinstance(raw.get("name"), str) or not raw["name"].strip():
-        found.append("name must be a text that isn't empty")
+        problems.append("name must be a text that isn't empty")
     latency = raw.get("max_latency_ms")
     if latency is not None and (not _is_number(latency) or latency <= 0):
-        found.append(f"max_latency_ms is {latency!r}; allowed: a number above 0")
+        problems.append(f"max_latency_ms is {latency!r}; allowed: a number above 0")
     repeat = raw.get("repeat", 1)
     if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat not in _REPEAT:
-        found.append(f"repeat is {repeat!r}; allowed: a whole number from {_REPEAT[0]} to {_REPEAT[-1]}")
+        problems.append(f"repeat is {repeat!r}; allowed: a whole number from {_REPEAT[0]} to {_REPEAT[-1]}")
     expect = raw.get("expect", {})
-    return found + (_expect_problems(expect, meant) if isinstance(expect, dict) else ["expect must be an object"])
+    return problems + (_expect_problems(expect, meant) if isinstance(expect, dict) else ["expect must be an object"])
 
 
 def _expect_problems(expect: Mapping[str, Any], meant: Meant) -> list[str]:
-    found = [_unknown(f"expect.{key} is not known", key, _EXPECT, meant) for key in expect if key not in _EXPECT]
+    problems = [_unknown(f"expect.{key} is not known", key, _EXPECT, meant) for key in expect if key not in _EXPECT]
     status = expect.get("status")
     if status is not None and (isinstance(status, bool) or status not in _STATUS):
-        found.append(f"expect.status is {status!r}; allowed: a whole number from {_STATUS[0]} to {_STATUS[-1]}")
+        problems.append(f"expect.status is {status!r}; allowed: a whole number from {_STATUS[0]} to {_STATUS[-1]}")
     error = expect.get("error")
     if error is not None and (not isinstance(error, str) or not error):
-        found.append(f"expect.error is {error!r}; allowed: an errorType, or null for none")
+        problems.append(f"expect.error is {error!r}; allowed: an errorType, or null for none")
     paths = expect.get("jsonpath", {})
     if not isinstance(paths, dict):
-        return [*found, "expect.jsonpath must be an object of paths and expected values"]
-    return found + [
+        return [*problems, "expect.jsonpath must be an object of paths and expected values"]
+    return problems + [
         f"expect.jsonpath {path!r} is not a path; allowed: $ followed by .name, ['name'] or [n]"
         for path in paths
         if _steps(path) is None
@@ -174,10 +174,10 @@ def run_case(case: Case, invoke: Invoke) -> SmokeOutcome:
     for turn in range(case.repeat):
         result, error, seconds = invoke(case.payload)
         slowest = max(slowest, seconds)
-        found = compare(case, result, error, seconds)
-        if found:
+        mismatches = compare(case, result, error, seconds)
+        if mismatches:
             where = f" (repetition {turn + 1} of {case.repeat})" if case.repeat > 1 else ""
-            return SmokeOutcome(case.name, tuple(line + where for line in found), slowest, turn + 1)
+            return SmokeOutcome(case.name, tuple(line + where for line in mismatches), slowest, turn + 1)
     return SmokeOutcome(case.name, (), slowest, case.repeat)
 
 
@@ -188,39 +188,39 @@ def compare(case: Case, result: Any, error: str | None, seconds: float) -> list[
         message = result.get("errorMessage", "") if isinstance(result, dict) else ""
         got = f"{error}: {message}" if error and message else error or "none"
         return [f"error: expected {expected or 'none'}, got {got}"]
-    found = []
+    mismatches = []
     if case.expect.get("status") is not None:
         status = result.get("statusCode") if isinstance(result, dict) else None
         if status != case.expect["status"]:
-            found.append(f"status: expected {case.expect['status']}, got {_show(status)}{_body(result)}")
+            mismatches.append(f"status: expected {case.expect['status']}, got {_show(status)}{_body(result)}")
     if "result" in case.expect:
-        found += _subset("result", case.expect["result"], result)
+        mismatches += _subset("result", case.expect["result"], result)
     document = _with_json_body(result)
     for path, wanted in case.expect.get("jsonpath", {}).items():
         value = _lookup(document, path)
         if value is _MISSING:
-            found.append(f"{path}: expected {_show(wanted)}, but there is nothing{_body(result)}")
+            mismatches.append(f"{path}: expected {_show(wanted)}, but there is nothing{_body(result)}")
         elif not _same(wanted, value):
-            found.append(f"{path}: expected {_show(wanted)}, got {_show(value)}")
+            mismatches.append(f"{path}: expected {_show(wanted)}, got {_show(value)}")
     if case.max_latency_ms is not None and seconds * 1000 > case.max_latency_ms:
-        found.append(f"latency: expected at most {case.max_latency_ms:g} ms, took {seconds * 1000:.0f} ms")
-    return found
+        mismatches.append(f"latency: expected at most {case.max_latency_ms:g} ms, took {seconds * 1000:.0f} ms")
+    return mismatches
 
 
 def _subset(path: str, wanted: Any, value: Any) -> list[str]:
     if isinstance(wanted, dict) and isinstance(value, dict):
-        found = []
+        mismatches = []
         for key, part in wanted.items():
             if key not in value:
-                found.append(f"{path}.{key}: expected {_show(part)}, but there is nothing")
+                mismatches.append(f"{path}.{key}: expected {_show(part)}, but there is nothing")
             else:
-                found += _subset(f"{path}.{key}", part, value[key])
-        return found
+                mismatches += _subset(f"{path}.{key}", part, value[key])
+        return mismatches
     if isinstance(wanted, list) and isinstance(value, list) and len(wanted) == len(value):
         return [
             line
-            for place, (a, b) in enumerate(zip(wanted, value, strict=True))
-            for line in _subset(f"{path}[{place}]", a, b)
+            for index, (a, b) in enumerate(zip(wanted, value, strict=True))
+            for line in _subset(f"{path}[{index}]", a, b)
         ]
     return [] if _same(wanted, value) else [f"{path}: expected {_show(wanted)}, got {_show(value)}"]
 
@@ -243,13 +243,13 @@ def _steps(path: Any) -> list[str | int] | None:
     steps: list[str | int] = []
     at = 1
     while at < len(path):
-        found = _PATH.match(path, at)
-        if not found:
+        match = _PATH.match(path, at)
+        if not match:
             return None
-        name, index, single, double = found.groups()
+        name, index, single, double = match.groups()
         quoted = single if single is not None else double
         steps.append(int(index) if index else name or re.sub(r"\\(.)", r"\1", quoted))
-        at = found.end()
+        at = match.end()
     return steps
 
 

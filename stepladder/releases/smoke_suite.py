@@ -43,8 +43,8 @@ def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
         return Suite()
     folder = rung.settings.root / rung.settings.smoke.path
     try:
-        found = documents(folder)
-        cases = smoke.parse(found, did_you_mean)
+        texts = documents(folder)
+        cases = smoke.parse(texts, did_you_mean)
     except smoke.SmokeCasesError as error:
         raise BadInputError(
             "the smoke cases are not valid",
@@ -58,7 +58,7 @@ def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
             kind="bad-smoke-cases",
             hint="write one (a JSON file with a name, a payload and what to expect), or go untested with --no-smoke",
         )
-    bundle = json.dumps(found, sort_keys=True).encode()
+    bundle = json.dumps(texts, sort_keys=True).encode()
     return Suite(tuple(cases), f"smoke/{hashlib.sha256(bundle).hexdigest()}.json", bundle)
 
 
@@ -75,14 +75,14 @@ def documents(folder: Path) -> dict[str, str]:
     """Return the text of each smoke case by file name. Raises `SmokeCasesError` with every file that isn't text."""
     if not folder.is_dir():
         raise smoke.SmokeCasesError([f"{folder} is no folder"])
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     problems: list[str] = []
     for path in sorted(folder.glob("*.json")):
         try:
             text.check_name(path.name)
-            found[path.name] = text.read(path, where=path.name)
+            texts[path.name] = text.read(path, where=path.name)
         except (BadInputError, FileNotFoundError) as error:
             problems.append(str(error))
     if problems:
         raise smoke.SmokeCasesError(problems)
-    return found
+    return texts

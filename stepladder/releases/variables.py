@@ -47,26 +47,26 @@ def of(settings: Settings, environment: str = "", deployed: Deployed | None = No
     made = made_variables.read(settings.root)
     if not made:
         return FunctionVariables(own)
-    found = (deployed or _deployed)(settings, environment)
-    if isinstance(found, str):
-        return FunctionVariables(own, tuple(sorted(made.names - own.keys())), found)
+    answer = (deployed or _deployed)(settings, environment)
+    if isinstance(answer, str):
+        return FunctionVariables(own, tuple(sorted(made.names - own.keys())), answer)
     # What Terraform makes wins, as in its merge(); what is in neither was taken out of invoke.yaml meanwhile
-    values = {name: value for name, value in found.items() if name in made.names or (made.others and name not in own)}
+    values = {name: value for name, value in answer.items() if name in made.names or (made.others and name not in own)}
     merged = {**own, **values}
     why = f"{environment} was deployed before it had it"
     return FunctionVariables(merged, tuple(sorted(made.names - merged.keys())), why)
 
 
 def _deployed(settings: Settings, environment: str) -> Mapping[str, str] | str:
-    found: list[Mapping[str, str] | str] = []
+    answers: list[Mapping[str, str] | str] = []
 
     def ask() -> None:
-        found.append(_configuration(settings, environment))
+        answers.append(_configuration(settings, environment))
 
     thread = threading.Thread(target=ask, daemon=True, name="variables")
     thread.start()
     thread.join(_SECONDS)
-    return next(iter(found), "AWS doesn't answer")
+    return next(iter(answers), "AWS doesn't answer")
 
 
 def _configuration(settings: Settings, environment: str) -> Mapping[str, str] | str:

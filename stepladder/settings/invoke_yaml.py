@@ -42,10 +42,10 @@ def _of_yaml(content: str) -> Iterator[tuple[int, str]]:
         loader = yaml.SafeLoader(content)
         yield from _of_node(loader.get_single_node(), loader, {})
     except yaml.YAMLError as error:
-        yield _place(error, content)
+        yield _position(error, content)
 
 
-def _place(error: Any, content: str) -> tuple[int, str]:
+def _position(error: Any, content: str) -> tuple[int, str]:
     """Return the line (from 0) of an error of YAML, and what is wrong with it."""
     mark = getattr(error, "problem_mark", None)
     if mark:

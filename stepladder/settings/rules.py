@@ -255,11 +255,11 @@ class Variables:
                 problems.add(f"{key}.{name}", text, "text, under a name like LOG_LEVEL")
             if name in self.reserved:
                 problems.add(f"{key}.{name}", text, "a name that Lambda doesn't reserve: it sets this one itself")
-        found = {str(k): str(v) for k, v in {**before, **value}.items()}
-        size = len(_as_json(found).encode())
+        variables = {str(k): str(v) for k, v in {**before, **value}.items()}
+        size = len(_as_json(variables).encode())
         if value and size > self.longest:
-            problems.add(key, f"{len(found)} variables, {size} bytes", f"{self.longest} bytes together, as JSON")
-        return found
+            problems.add(key, f"{len(variables)} variables, {size} bytes", f"{self.longest} bytes together, as JSON")
+        return variables
 
     def checks(self, variable: str) -> tuple[Check, ...]:
         """See `Rule`."""

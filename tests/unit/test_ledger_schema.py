@@ -131,7 +131,7 @@ V0_1_0 = {
     schema.RELEASE: "release_id environment kind version previous_version digest git_commit requested_by plan_id "
     "execution_arn deployment_id result cause started_at ended_at input_key hotfix skipped_ladder",
     schema.APPROVAL: "rung token asked_at requested_by release_id execution_arn decision decided_by decided_at why",
-    schema.VERDICT: "token release_id execution_arn asked_at",
+    schema.DECISION: "token release_id execution_arn asked_at",
     schema.HOOK: "why error at",
     schema.BAD: "marked_at by why",
     schema.UNMARKED: "unmarked_at by why marked_at marked_by marked_why",

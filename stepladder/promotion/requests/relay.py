@@ -5,7 +5,7 @@ from typing import Literal, TypedDict
 from stepladder.promotion.contract import ReleaseInput, RungDecision, StateError, TargetInput, TargetResult
 
 ChildPhase = Literal["climbing", "waiting", "ended"]
-"""How far a child execution is. `waiting`: it has released, and waits for its parent's verdict."""
+"""How far a child execution is. `waiting`: it has released, and waits for its parent's decision."""
 
 
 class EnvironmentOnly(TypedDict):
@@ -38,7 +38,7 @@ class PollChildRequest(TypedDict):
 
 
 class AnswerChildRequest(TypedDict):
-    """Give the child its verdict."""
+    """Give the child its decision."""
 
     action: Literal["tell"]
     execution_arn: str
