@@ -79,8 +79,8 @@ EXIT_CODES = {
     ExitCode.REFUSED: "refused before anything moved",
     ExitCode.ROLLBACK_FAILED: "the rollback failed: a person must act now",
     ExitCode.NOT_READY: "not ready: a tool is missing, credentials don't work, AWS or the local cloud doesn't answer; "
-    "a release that ends so, as when a smoke case's answer was lost, has moved no alias",
-    ExitCode.LOCKED: "locked by somebody else",
+    "a release that ends so, as when a smoke case's answer was lost, has moved no alias and may be run again",
+    ExitCode.LOCKED: "locked by somebody else; nothing has moved",
     ExitCode.INTERRUPTED: "interrupted",
 }
 

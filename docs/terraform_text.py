@@ -6,7 +6,7 @@
 | `trigger_*.tf` beside it | the kinds' folders, as they are |
 | a kind's blocks in the module's `variables.tf`, `outputs.tf`, `role.tf` | the kinds' folders |
 | the roots' `variables.tf`, `main.tf`, `outputs.tf` | their module |
-| the tables in the modules' READMEs, the row of `service` in the architecture page | the module |
+| the tables in the modules' READMEs, the row of `service` in docs/reference/terraform.md | the module |
 
 `docs/generate.py` runs it. Whatever else stands in these files stays as it is.
 """
@@ -91,7 +91,7 @@ def documents(checkout: Path) -> dict[Path, str]:
         variables = folders.module(name) / "variables.tf"
         written.setdefault(variables, merged(_text(variables), setting_variables(name)))
         written |= _root(folders, name, written) | _readme(folders, name, written)
-    return written | _architecture(checkout, written)
+    return written | _reference(checkout, written)
 
 
 def blocks(text: str) -> dict[str, str]:
@@ -195,9 +195,9 @@ def _readme(folders: Folders, name: str, written: Mapping[Path, str]) -> dict[Pa
     return {path: before + BEGIN + "\n".join(lines) + END + after}
 
 
-def _architecture(checkout: Path, written: Mapping[Path, str]) -> dict[Path, str]:
-    """Return the architecture page with the row of the service module."""
-    path = checkout / "docs" / "concepts" / "architecture.md"
+def _reference(checkout: Path, written: Mapping[Path, str]) -> dict[Path, str]:
+    """Return the reference of Terraform with the row of the service module."""
+    path = checkout / "docs" / "reference" / "terraform.md"
     variables, outputs = _both(Folders(checkout).module("service"), written)
     names = [
         ", ".join(f"`{each}`" for each, block in variables.items() if bool(argument(block, "default")) == with_default)

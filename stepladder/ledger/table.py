@@ -1,4 +1,4 @@
-"""The ledger: one DynamoDB table of every release of every rung (docs/concepts/architecture.md)."""
+"""The ledger: one DynamoDB table of every release of every rung (docs/concepts/ledger.md)."""
 
 from __future__ import annotations
 

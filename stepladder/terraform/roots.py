@@ -137,7 +137,7 @@ def root(settings: Settings, env: str, name: str) -> Root:
 
 
 def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
-    """Return a root's variables, as docs/concepts/architecture.md lists them.
+    """Return a root's variables, as docs/reference/terraform.md lists them.
 
     `image_uri` (`<repository>@sha256:...`) counts only when the service's function is created; without one a
     placeholder digest is given, and a plan that would create the function from it is never applied.

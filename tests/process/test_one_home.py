@@ -107,7 +107,7 @@ def test_a_new_setting_is_on_every_page(checkout):
     assert "`INVOKE_STEPLADDER_FUNCTION_STORAGE_MB` | size of /tmp |" in reference
     assert "| `image.level` | `6` | a whole number from 1 to 9 | `INVOKE_STEPLADDER_IMAGE_LEVEL` |" in reference
     assert "| `promotion.pause_minutes` | `3` | a whole number from 0 to 60 |" in reference
-    assert "`storage_mb`" in (checkout / "docs/concepts/architecture.md").read_text("utf-8")
+    assert "`storage_mb`" in (checkout / "docs/reference/terraform.md").read_text("utf-8")
     assert "| `storage_mb` | number | `512` |" in (checkout / "terraform/modules/service/README.md").read_text("utf-8")
 
 

@@ -109,8 +109,8 @@ def test_roots_are_terraform_as_they_lie_with_nothing_for_jinja(module):
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_architecture_page_lists_the_variables_and_outputs(module):
-    page = Path(__file__).parents[2] / "docs" / "concepts" / "architecture.md"
+def test_the_reference_lists_the_variables_and_outputs(module):
+    page = Path(__file__).parents[2] / "docs" / "reference" / "terraform.md"
     rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith(f"| {module} |")]
     assert len(rows) == 1
     variables, outputs = (set(re.findall(r"`(\w+)`", cell)) for cell in rows[0].split("|")[2:4])

@@ -2,7 +2,7 @@
 locals {
   ledger_environments = [for environment in local.environments : "env#${environment}"]
 
-  # The items of the ledger that each function reads and writes, by their partition keys (docs/concepts/architecture.md).
+  # The items of the ledger that each function reads and writes, by their partition keys (docs/reference/ledger.md).
   ledger_keys = {
     relay    = { read = var.home == null ? [] : ["climb#*"], write = [] } # the task token of a climb that waits for a word
     rollback = { read = concat(["deployment#*"], local.ledger_environments), write = local.ledger_environments }
