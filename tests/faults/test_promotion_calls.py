@@ -45,6 +45,7 @@ CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version
         "how much may be called at once: without an answer, little; see tests/unit",
         set(),
     ),
+    "lambda:UpdateFunctionCode": (GOOD, "after an update that failed; see test_updates", set()),
     "lambda:UpdateAlias": (BROKEN, "CodeDeploy's rollback has done it, or nobody can", {3, 4, 5}),
     "dynamodb:GetItem": (GOOD, "read by `inv promote` itself; see tests/unit", set()),
     "dynamodb:PutItem": (GOOD, "no lock, no climb", {4}),
