@@ -7,7 +7,6 @@ release by itself.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import time
@@ -18,7 +17,15 @@ from shared import aws, ledger, relay_client
 from shared.errors import StillRollingBackError
 
 from stepladder.ledger import schema
-from stepladder.promotion.contract import ExecutionInput, RungDecision, RungInput, StateError, TargetInput
+from stepladder.promotion.contract import (
+    CHILD_POLL_SECONDS,
+    ExecutionInput,
+    RungDecision,
+    RungInput,
+    StateError,
+    TargetInput,
+    child_name,
+)
 from stepladder.promotion.requests.relay import (
     AnswerChildRequest,
     ChildState,
@@ -29,15 +36,15 @@ from stepladder.promotion.requests.relay import (
 )
 from stepladder.promotion.requests.rollback import RecoverRequest
 
-_WAIT = 5.0  # seconds that one request waits for news: a Wait state can't be shorter than a second
+_WAIT = float(CHILD_POLL_SECONDS)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 _TOKEN_GONE = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
 
 
 def arn(execution_arn: str, environment: str) -> str:
     """Return the ARN of an execution's child for an environment. It needs no memory: any request finds the same one."""
-    name = f"{environment}-{hashlib.sha256(execution_arn.encode()).hexdigest()[:40]}"
-    return f"{os.environ['MACHINE'].replace(':stateMachine:', ':execution:')}:{name}"
+    executions = os.environ["MACHINE"].replace(":stateMachine:", ":execution:")
+    return f"{executions}:{child_name(execution_arn, environment)}"
 
 
 def start(request: StartChildRequest) -> StartChildResponse:

@@ -12,6 +12,7 @@ import restore
 from shared import aws, ledger, relay_client, serving
 from shared.errors import RollbackFailedError, TransientError
 
+from stepladder.core.release_facts import LATEST
 from stepladder.ledger.schema import FAILED, PROMOTE, SUCCEEDED, Holder, ReleaseEntry
 from stepladder.promotion.contract import (
     ExecutionInput,
@@ -182,7 +183,7 @@ def _record(arn: str, release: ReleaseInput, lock: Holder, restored: restore.Res
         environment=outcome["environment"],
         kind=PROMOTE,
         version=restored.version,
-        previous_version="" if previous == serving.LATEST else previous,
+        previous_version="" if previous == LATEST else previous,
         digest=release["digest"],
         git_commit=release["git_commit"],
         requested_by=release["requested_by"],

@@ -9,6 +9,7 @@ from shared import aws, deployments, ledger, serving
 from shared.deployments import Deployment
 from shared.errors import NotServedError, RefusedError, RollbackFailedError, SmokeFailedError, StillRollingBackError
 
+from stepladder.core.release_facts import LATEST
 from stepladder.ledger import schema
 from stepladder.promotion.contract import AliasServes, TargetInput
 
@@ -53,7 +54,7 @@ def restore(release_id: str, target: TargetInput, previous: str, version: str, p
         error.version, error.deployment_id = version, deployment.id if deployment else ""
         raise
     if not deployment:
-        if previous == serving.LATEST:  # put back before, by a call whose answer was lost
+        if previous == LATEST:  # put back before, by a call whose answer was lost
             lock = ledger.lock(target["environment"])
             moved = moved or bool(version and lock and lock.moved_to == version)
         return Restored(moved, version=version)
@@ -81,7 +82,7 @@ def release_first(release_id: str, execution: str, target: TargetInput, version:
     if not ledger.note(environment, execution, version=version):
         raise RefusedError(f"the lock of {environment} was lost before release {release_id} could go live")
     alias = serving.alias(function, name)
-    if alias.serves_only(serving.LATEST):
+    if alias.serves_only(LATEST):
         try:
             aws.client("lambda").update_alias(
                 FunctionName=function, Name=name, FunctionVersion=version, RevisionId=alias.revision
@@ -153,7 +154,7 @@ def _put_back(target: TargetInput, previous: str, version: str) -> bool:
                 Name=name,
                 FunctionVersion=previous,
                 RevisionId=alias.revision,
-                **({"RoutingConfig": {"AdditionalVersionWeights": {}}} if previous != serving.LATEST else {}),
+                **({"RoutingConfig": {"AdditionalVersionWeights": {}}} if previous != LATEST else {}),
             )
         except Exception as error:
             if aws.code(error) != PRECONDITION:

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared import aws
+from stepladder.core.release_facts import ACTIVE, belongs_to
 
-ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
 _BATCH = 25
 _OLDEST = timedelta(days=8)  # a promotion takes at most seven
 
@@ -54,7 +54,7 @@ class Deployment:
 
     def belongs_to(self, release_id: str) -> bool:
         """Say whether a release made it."""
-        return self.description.split(" ")[0] == f"rel={release_id}"
+        return belongs_to(self.description, release_id)
 
 
 def get(deployment_id: str) -> Deployment:

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from shared import aws
 from shared.errors import TransientError
+from stepladder.core.release_facts import LATEST, NOT_FOUND, config_hash, frozen
 from stepladder.promotion.requests.relay import Served
-
-LATEST = "$LATEST"  # where Terraform makes an alias: nothing was released yet
-NOT_FOUND = "ResourceNotFoundException"
-CONFIGURATION = (
-    "Architectures",
-    "DeadLetterConfig",
-    "Environment",
-    "EphemeralStorage",
-    "FileSystemConfigs",
-    "ImageConfigResponse",
-    "KMSKeyArn",
-    "LoggingConfig",
-    "MemorySize",
-    "Role",
-    "SnapStart",
-    "Timeout",
-    "TracingConfig",
-    "VpcConfig",
-)
-"""What a version freezes besides its image; as in stepladder/aws_lambda/lambda_function.py (a test compares)."""
 
 
 @dataclass(frozen=True)
@@ -102,5 +81,4 @@ def _pinned(answer: Mapping[str, Any]) -> str:
 
 def configuration(answer: Mapping[str, Any]) -> str:
     """Hash what a version freezes besides its image, of a FunctionConfiguration: hex digits, as the ledger has them."""
-    frozen = {key: answer[key] for key in CONFIGURATION if answer.get(key)}
-    return hashlib.sha256(json.dumps(frozen, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return config_hash(frozen(answer))

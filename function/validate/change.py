@@ -13,6 +13,7 @@ from typing import Any
 from shared import aws, serving
 from shared.errors import RefusedError, StaleRevisionError, StillWaitingError
 
+from stepladder.core.release_facts import LATEST
 from stepladder.promotion.contract import TargetInput
 from stepladder.promotion.requests.validate import PublishRequest, PublishResponse, UpdateRequest, UpdateResponse
 
@@ -58,7 +59,7 @@ def give_back(target: TargetInput, revision: str) -> str:
     function = target["function"]
     try:
         alias = serving.alias(function, target["alias"])
-        if alias.version == serving.LATEST:
+        if alias.version == LATEST:
             return "no version was released before, so $LATEST is left as it is"
         uri = serving.image_uri(function, alias.version)
         aws.client("lambda").update_function_code(

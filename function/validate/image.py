@@ -11,11 +11,8 @@ from typing import Any
 from shared import aws
 from shared.errors import RefusedError, ScanPendingError, TransientError
 
-MANIFESTS = ("application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.manifest.v1+json")
-INDEXES = ("application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.oci.image.index.v1+json")
-SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW")
-LABEL_BASE, HOST_BASE = "dev.stepladder.base", "host-python:"  # as in stepladder/images/model.py (a test compares)
-_MACHINES = {"arm64": "arm64", "x86_64": "amd64"}
+from stepladder.core.image_facts import HOST_BASE, INDEXES, LABEL_BASE, MANIFESTS, PLATFORM, SEVERITIES
+
 _RUNNING = ("PENDING", "IN_PROGRESS")
 _FINISHED = ("COMPLETE", "ACTIVE")  # ACTIVE is what enhanced scanning says
 
@@ -57,7 +54,7 @@ def _check_machine(repository: str, digest: str, manifest: Mapping[str, Any], ar
             raise RefusedError(f"{digest} relies on the Python of the machine that built it, so it can't run on AWS")
         return
     machine = config.get("architecture", "")
-    if machine != _MACHINES[architecture]:
+    if machine != PLATFORM[architecture]:
         raise RefusedError(f"{digest} is built for {machine or 'an unknown machine'}, the function runs {architecture}")
 
 

@@ -18,6 +18,7 @@ from shared import aws, deployments, ladder, ledger, relay_client, serving
 from shared.aws import explained
 from shared.errors import LockedError, RefusedError
 
+from stepladder.core.release_facts import LATEST, NOT_FOUND, description
 from stepladder.ledger import schema
 from stepladder.ledger.schema import PIPELINE_HOST, Holder
 from stepladder.promotion.contract import ReleaseInput, TargetInput
@@ -95,21 +96,20 @@ def check(release: ReleaseInput, target: TargetInput) -> TargetFacts:
     for gate in gates.ALWAYS:
         gate(candidate)
     digest, served = serving.version(target["function"], alias.version)
-    is_first = alias.version == serving.LATEST  # Terraform may have made the function of this image: not released yet
+    is_first = alias.version == LATEST  # Terraform may have made the function of this image: not released yet
     same_image = digest == release["digest"] and not is_first
     unchanged = same_image and serving.configuration(latest) == serving.configuration(served)
     if not unchanged:
         change_of_version = gates.Change(release, target, latest, lower, served, is_first)
         for last in gates.CHANGED:
             last(change_of_version)
-    short = release["digest"].removeprefix("sha256:")[:12]
     return {
         "configuration": serving.configuration(latest),
         "previous_version": alias.version,
         "replaces": "" if is_first else alias.version,
         "unchanged": unchanged,
         "same_image": same_image,
-        "description": f"rel={release['id']} git={release['git_commit']} img={short}",
+        "description": description(release["id"], release["git_commit"], release["digest"]),
     }
 
 
@@ -152,7 +152,7 @@ def _settled_alias(target: TargetInput) -> serving.Alias:
     alias = _alias(target)
     if alias.weights:
         raise RefusedError(f"{name} is weighted, with no deployment under way: it serves {alias}")
-    if alias.version == serving.LATEST:
+    if alias.version == LATEST:
         _check_never_released(target)
     return alias
 
@@ -162,7 +162,7 @@ def _alias(target: TargetInput) -> serving.Alias:
     try:
         return serving.alias(target["function"], target["alias"])
     except Exception as error:
-        if aws.code(error) != serving.NOT_FOUND:
+        if aws.code(error) != NOT_FOUND:
             raise
         environment = target["environment"]
         raise RefusedError(
@@ -184,7 +184,7 @@ def _check_never_released(target: TargetInput) -> None:
     try:
         digest, _ = serving.version(target["function"], current.version)
     except Exception as error:
-        if aws.code(error) != serving.NOT_FOUND:
+        if aws.code(error) != NOT_FOUND:
             raise
         return
     if digest == current.digest:

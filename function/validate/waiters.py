@@ -13,6 +13,7 @@ import change
 from shared import aws, deployments, serving
 from shared.errors import RefusedError, StillWaitingError
 
+from stepladder.core.release_facts import ACTIVE
 from stepladder.promotion.requests.validate import (
     ActiveRequest,
     ActiveResponse,
@@ -70,7 +71,7 @@ def deployed(request: DeployedRequest) -> DeployedResponse:
     for _ in _polls():
         status = deployments.get(request["deployment_id"]).status
         alias = serving.alias(target["function"], target["alias"])
-        if status not in deployments.ACTIVE or alias.weights or alias.version not in expected:
+        if status not in ACTIVE or alias.weights or alias.version not in expected:
             break
     return {"status": status}
 

@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from localcloud.launchers.base_images import HOST_PYTHON, LABEL_BASE, PLATFORM
 from localcloud.launchers.guard import LABEL, Guard
 from localcloud.launchers.interface import Ended, ImageCode, LaunchError, SandboxSpec, ZipCode
 from localcloud.process_start import started_at
 from stepladder.core import container_engine
+from stepladder.core.image_facts import HOST_BASE, LABEL_BASE, PLATFORM
 
 USER = "993:990"  # AWS's sbx_user1051
 _DEADLINE = 60  # seconds for an answer of the engine
@@ -64,7 +64,7 @@ class ContainerLauncher:
         if isinstance(spec.code, ZipCode):
             return "the container launcher runs images, and this is a deployment package"
         labels = self._pull(spec.code).labels or {}
-        if labels.get(LABEL_BASE, "").startswith(HOST_PYTHON):
+        if labels.get(LABEL_BASE, "").startswith(HOST_BASE):
             return "this image is on the base host-python, which only the process launcher can run"
         return ""
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from localcloud.launchers import pythons, runtime_client, unpack
-from localcloud.launchers.base_images import HOST_PYTHON, LABEL_BASE, machine
 from localcloud.launchers.interface import Ended, ImageCode, LaunchError, SandboxSpec, ZipCode
 from localcloud.launchers.process_sandbox import ProcessSandbox
+from stepladder.core.image_facts import HOST_BASE, LABEL_BASE, machine
 
 _ENTRY_POINT = "/lambda-entrypoint.sh"
 _MAIN = Path(__file__).with_name("sandbox_main.py")
@@ -85,7 +85,7 @@ class ProcessLauncher:
         if isinstance(spec.code, ZipCode):
             return ""
         base = self._base(spec.code)
-        if base.startswith(HOST_PYTHON):
+        if base.startswith(HOST_BASE):
             return ""
         return (
             "the process launcher runs images on the base host-python only, and this one is on "
@@ -96,7 +96,7 @@ class ProcessLauncher:
         """Say which Python an image wants that this machine doesn't have. Only for what `refusal` has let through."""
         if isinstance(spec.code, ZipCode):
             return ""  # runs on the nearest
-        return pythons.lacks(self._base(spec.code).removeprefix(HOST_PYTHON))
+        return pythons.lacks(self._base(spec.code).removeprefix(HOST_BASE))
 
     def prepare(self, spec: SandboxSpec) -> None:
         """Unpack the code ahead of the first start. The start reports what can't be unpacked."""
@@ -167,7 +167,7 @@ class ProcessLauncher:
         # Such an image is of its machine's architecture, whatever the function's is said to be
         if config.get("architecture") != machine():
             raise LaunchError("Runtime.InvalidEntrypoint", f"fork/exec {_ENTRY_POINT}: exec format error")
-        version = settings["Labels"][LABEL_BASE].removeprefix(HOST_PYTHON)
+        version = settings["Labels"][LABEL_BASE].removeprefix(HOST_BASE)
         entry_point = [*(code.entry_point or settings.get("Entrypoint") or ())]
         if entry_point != [_ENTRY_POINT]:
             raise LaunchError(

@@ -6,9 +6,7 @@ from typing import Any
 
 from stepladder.core.aws import error_code
 from stepladder.core.clock import Clock
-
-ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
-"""The states of a CodeDeploy deployment that may still move traffic; Baking waits for alarms after the last shift."""
+from stepladder.core.release_facts import ACTIVE
 
 _ENDED = frozenset({"Succeeded", "Failed", "Stopped"})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -13,27 +12,9 @@ from typing import Any
 from stepladder.core.aws import error_code
 from stepladder.core.clock import Clock, never_began, retrying
 from stepladder.core.errors import StepladderError
+from stepladder.core.release_facts import LATEST, NOT_FOUND, config_hash, frozen
 
-LATEST = "$LATEST"
 _THROTTLED = 60.0  # seconds that an invocation is offered again while it is turned away
-NOT_FOUND = "ResourceNotFoundException"
-_CONFIGURATION = (
-    "Architectures",
-    "DeadLetterConfig",
-    "Environment",
-    "EphemeralStorage",
-    "FileSystemConfigs",
-    "ImageConfigResponse",
-    "KMSKeyArn",
-    "LoggingConfig",
-    "MemorySize",
-    "Role",
-    "SnapStart",
-    "Timeout",
-    "TracingConfig",
-    "VpcConfig",
-)
-"""What a version freezes besides its image, and a release therefore has to publish."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +44,7 @@ class FunctionState:
     @property
     def config_hash(self) -> str:
         """The hash of what a version freezes besides its image."""
-        text = json.dumps(self.configuration, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return config_hash(self.configuration)
 
     @property
     def settled(self) -> bool:
@@ -262,7 +242,7 @@ def _state(raw: Mapping[str, Any], code: Mapping[str, Any] | None = None) -> Fun
         role=raw.get("Role", ""),
         description=raw.get("Description") or "",
         modified=raw.get("LastModified") or "",
-        configuration={name: raw[name] for name in _CONFIGURATION if raw.get(name)},
+        configuration=frozen(raw),
         digest=digest,
         image_uri=image_uri,
     )

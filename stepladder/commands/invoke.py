@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stepladder.aws_lambda.lambda_function import NOT_FOUND, InvokeResponse
+from stepladder.aws_lambda.lambda_function import InvokeResponse
 from stepladder.aws_lambda.log_lines import shown
 from stepladder.core import names
 from stepladder.core import text as text_files
 from stepladder.core.aws import error_code
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.release_facts import NOT_FOUND
 from stepladder.releases.rung import Rung
 
 

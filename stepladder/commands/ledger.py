@@ -8,11 +8,11 @@ from dataclasses import asdict
 from stepladder.core.clock import ago
 from stepladder.core.display import plain_cause
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.release_facts import short
 from stepladder.core.tables import Cell, Column
 from stepladder.ledger import rebuild as rebuilding
 from stepladder.ledger.schema import FAILED, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, UNKNOWN, ReleaseEntry
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.ledger.table import short
 from stepladder.ledger.words import result_words, shown_commit
 from stepladder.releases import cut_off
 from stepladder.releases.rung import Rung

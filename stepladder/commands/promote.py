@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stepladder.core.errors import LockedError, StepladderError
-from stepladder.ledger.table import short
+from stepladder.core.release_facts import short
 from stepladder.ledger.words import shown_commit
 from stepladder.promotion import closing, infra, outcome
 from stepladder.promotion.executions import Execution, StateMachine

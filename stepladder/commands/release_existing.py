@@ -6,8 +6,8 @@ from string import hexdigits
 
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.release_facts import short
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.ledger.table import short
 from stepladder.releases import cut_off, drift, ladder_guard, marks, registered
 from stepladder.releases import release as releases
 from stepladder.releases.release import Released, ReleaseTarget

@@ -15,8 +15,8 @@ from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.commands import status
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.release_facts import short
 from stepladder.ledger.schema import ReleaseEntry
-from stepladder.ledger.table import short
 from stepladder.releases import marks, preview, rollback_plan
 from stepladder.releases.rollback_acts import RollbackActs
 from stepladder.releases.rollback_plan import RollbackReport

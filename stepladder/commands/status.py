@@ -15,10 +15,10 @@ from stepladder.core.clock import ago
 from stepladder.core.console import Console
 from stepladder.core.display import plain_cause
 from stepladder.core.errors import NotReadyError, StepladderError
+from stepladder.core.release_facts import short
 from stepladder.core.tables import Cell, Column
 from stepladder.ledger.schema import SUCCEEDED, UNKNOWN, Bad, ReleaseEntry
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.ledger.table import short
 from stepladder.ledger.words import result_words, shown_commit
 from stepladder.releases import cut_off, marks
 from stepladder.releases import drift as drifts

@@ -14,8 +14,7 @@ from typing import Any
 
 from stepladder.core import endpoints
 from stepladder.core.errors import RefusedError
-from stepladder.core.retry import RegistryError
-from stepladder.images.model import (
+from stepladder.core.image_facts import (
     ARCHITECTURE,
     HOST_BASE,
     INDEXES,
@@ -24,9 +23,9 @@ from stepladder.images.model import (
     LABEL_KEY,
     LAYERS,
     MANIFESTS,
-    BuiltImage,
-    digest_of,
 )
+from stepladder.core.retry import RegistryError
+from stepladder.images.model import BuiltImage, digest_of
 from stepladder.images.registry.client import RegistryClient
 
 LIMIT = 10 * 1000**3  # bytes, uncompressed; the compressed sum is a lower bound of it

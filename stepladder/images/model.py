@@ -1,4 +1,4 @@
-"""What an image is on its way: blobs, the image as built, the image as pushed, and its media types."""
+"""What an image is on its way: blobs, the image as built, the image as pushed."""
 
 from __future__ import annotations
 
@@ -9,30 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
-OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
-DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
-DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
-DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-
-MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
-INDEXES = (OCI_INDEX, DOCKER_INDEX)
-LAYERS = (OCI_LAYER, DOCKER_LAYER)
-"""Gzip and nothing else: Lambda answers UnsupportedImageLayerDetected to an uncompressed layer (rules_oci#777)."""
-
-LABEL_REVISION = "org.opencontainers.image.revision"
-LABEL_BASE = "dev.stepladder.base"
-LABEL_BUILDER = "dev.stepladder.builder"
-LABEL_KEY = "dev.stepladder.input-key"
-HOST_BASE = "host-python:"
-"""How the label of a base begins that is not an image but this machine's own Python."""
-
-# AWS says x86_64, OCI says amd64 (the GOARCH names)
-PLATFORM = {"arm64": "arm64", "x86_64": "amd64"}
-ARCHITECTURE = {platform: architecture for architecture, platform in PLATFORM.items()}
+from stepladder.core.image_facts import HOST_BASE
 
 
 def digest_of(data: bytes) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from stepladder.core.errors import StepladderError
+from stepladder.core.release_facts import DESCRIPTION, short
 from stepladder.ledger.schema import SUCCEEDED, UNKNOWN, ReleaseEntry
-from stepladder.ledger.table import Ledger, short
-
-_DESCRIPTION = re.compile(r"rel=(?P<release>\S+) git=(?P<git>\S+) img=(?P<image>[0-9a-f]{12})")
+from stepladder.ledger.table import Ledger
 
 
 def rebuild(
@@ -28,7 +26,7 @@ def rebuild(
     new = []
     previous = ""
     for version, text, digest, modified in versions:
-        described = _DESCRIPTION.fullmatch(text)
+        described = DESCRIPTION.fullmatch(text)
         if not described:
             continue
         if digest and short(digest) != described["image"]:

@@ -20,16 +20,6 @@ NOT_FOUND = "ResourceNotFoundException"
 _CLOCKS_AGREE = 5.0  # seconds
 
 
-def description(release_id: str, git_commit: str, digest: str) -> str:
-    """Write a version's Description, from which the ledger can be rebuilt (at most 256 characters)."""
-    return f"rel={release_id} git={git_commit} img={short(digest)}"
-
-
-def short(digest: str) -> str:
-    """Return the first 12 hexadecimal digits of a digest."""
-    return digest.removeprefix("sha256:")[:12]
-
-
 def _lost(environment: str) -> LockedError:
     return LockedError(
         f"the lock of {environment} was lost before the ledger could be written",

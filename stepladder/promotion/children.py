@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from stepladder.core.aws import error_code
 from stepladder.promotion import history
+from stepladder.promotion.contract import child_name
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.history import LadderView, Target
-from stepladder.settings import locations
 
 
 class ChildHistories:
@@ -32,7 +32,7 @@ class ChildHistories:
         if child_view.end:
             return False
         rung = self._machine.at(target.environment)
-        arn = rung.names.execution_arn(locations.child_name(self._execution.arn, target.environment))
+        arn = rung.names.execution_arn(child_name(self._execution.arn, target.environment))
         try:
             changed = history.refresh(child_view, rung.aws.client("stepfunctions").get_execution_history, arn)
         except Exception as error:

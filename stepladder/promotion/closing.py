@@ -6,8 +6,8 @@ from itertools import islice
 from typing import Any
 
 from stepladder.core import aws
+from stepladder.core.release_facts import short
 from stepladder.ledger.schema import SUCCEEDED
-from stepladder.ledger.table import short
 from stepladder.promotion import exceptions
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.outcome import PromotionOutcome

@@ -8,7 +8,11 @@ Executions that began under an older release still send what that release sent. 
 `NotRequired`; none is renamed or removed.
 """
 
+import hashlib
 from typing import Literal, NotRequired, Protocol, TypedDict
+
+CHILD_POLL_SECONDS = 5
+"""For how long the relay waits for news of a child at each poll: a Wait state can't be shorter than a second."""
 
 TargetResult = Literal["succeeded", "unchanged", "untouched", "failed", "rolled_back", "rollback_failed", "cut_off"]
 """How a target ended. `untouched`: the promotion never came to it. `cut_off`: its child execution was stopped."""
@@ -133,3 +137,8 @@ class Context(Protocol):
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds for which the invocation may still run."""
         ...
+
+
+def child_name(execution_arn: str, environment: str) -> str:
+    """Name the execution by which another location releases an environment for a parent execution."""
+    return f"{environment}-{hashlib.sha256(execution_arn.encode()).hexdigest()[:40]}"

@@ -12,6 +12,7 @@ from typing import Any
 from stepladder.aws_lambda import alias as aliases
 from stepladder.core import aws, names
 from stepladder.core.aws import error_code
+from stepladder.core.release_facts import belongs_to
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.history import LadderView, Target
 
@@ -27,7 +28,7 @@ class VersionHealth:
 
     def __init__(self, machine: StateMachine, execution: Execution, *, is_local: bool) -> None:
         self._machine = machine
-        self._release = f"rel={execution.input['release_id']} "
+        self._release = execution.input["release_id"]
         self._every = _EVERY_LOCAL if is_local else _EVERY
         self._polled_at: dict[str, float] = {}
         self._published: dict[tuple[str, str], bool] = {}
@@ -67,7 +68,7 @@ class VersionHealth:
                 if aws.explain(error) is None:
                     raise
                 return version == target.version
-            self._published[key] = f"{configuration.get('Description', '')} ".startswith(self._release)
+            self._published[key] = belongs_to(configuration.get("Description", ""), self._release)
         return self._published[key]
 
     def _read_health(self, view: LadderView, target: Target) -> None:

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from stepladder.core import names
-from stepladder.promotion.contract import ExecutionInput, LocationInput, RungInput, TargetInput
+from stepladder.promotion.contract import CHILD_POLL_SECONDS, ExecutionInput, LocationInput, RungInput, TargetInput
 from stepladder.settings import locations
 from stepladder.settings.load import Settings
 
@@ -21,7 +21,6 @@ _TARGETS, _CHILDREN = (
     3,
 )  # in the primary location, and in others, whose longest shifts one history of 25,000 events holds
 _SHORTEST_PAUSE = 5  # seconds between two polls of a child
-_POLL_SECONDS = 5  # that a poll takes when there is nothing new; as in function/relay/child.py (a test compares)
 
 
 @dataclass(frozen=True)
@@ -130,5 +129,5 @@ def _location(settings: Settings, environment: str, lease: int) -> LocationInput
         "account": location.account,
         "region": location.region,
         "look_seconds": pause,
-        "max_looks": lease // (pause + _POLL_SECONDS),
+        "max_looks": lease // (pause + CHILD_POLL_SECONDS),
     }

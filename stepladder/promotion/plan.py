@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from stepladder.aws_lambda import alias as aliases
-from stepladder.aws_lambda.lambda_function import LATEST, LambdaFunction
+from stepladder.aws_lambda.lambda_function import LambdaFunction
 from stepladder.core.errors import LockedError
+from stepladder.core.release_facts import LATEST
 from stepladder.promotion.executions import ListedExecution, StateMachine
 from stepladder.promotion.subject import PromotionOptions, Subject, check_mark, read_lowest, read_subject
 from stepladder.releases import restore

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stepladder import images
-from stepladder.ledger.table import short
+from stepladder.core.release_facts import short
 from stepladder.promotion.executions import StateMachine
 from stepladder.settings import locations
 

@@ -10,6 +10,7 @@ from stepladder.core.aws import explain
 from stepladder.core.clock import stamp
 from stepladder.core.errors import BadInputError
 from stepladder.core.process_identity import release_id
+from stepladder.core.release_facts import belongs_to
 from stepladder.ledger import schema
 from stepladder.ledger.schema import HOOK, HookNote
 from stepladder.ledger.table import Ledger
@@ -38,13 +39,12 @@ def stop(machine: StateMachine, execution: Execution, why: str) -> tuple[Executi
 
 
 def _stop_deployments(machine: StateMachine, execution: Execution, cause: str) -> bool:
-    mark = f"rel={execution.input['release_id']} "
     stopped = False
     for target in execution.targets:
         codedeploy = machine.at(target["environment"]).aws.client("codedeploy")
         for deployment in deployments.active(codedeploy, target["application"], target["deployment_group"]):
             info = codedeploy.get_deployment(deploymentId=deployment)["deploymentInfo"]
-            if info.get("description", "").startswith(mark):
+            if belongs_to(info.get("description", ""), execution.input["release_id"]):
                 ledger = machine.at(target["environment"]).ledger
                 _record_reason(ledger, deployment, cause)
                 if deployments.stop(codedeploy, deployment):

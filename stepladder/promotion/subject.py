@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stepladder.aws_lambda import alias as aliases
-from stepladder.aws_lambda.lambda_function import LATEST, LambdaFunction
+from stepladder.aws_lambda.lambda_function import LambdaFunction
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.release_facts import LATEST
 from stepladder.ledger import table as ledgers
 from stepladder.ledger.schema import SUCCEEDED
 from stepladder.releases import marks

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import LATEST, FunctionState
+from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.release_facts import LATEST, short
 from stepladder.ledger.schema import Current
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.ledger.table import short
 from stepladder.releases import marks
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import Settings

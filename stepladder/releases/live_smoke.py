@@ -9,9 +9,9 @@ from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core import names
 from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.core.release_facts import short
 from stepladder.core.tables import Cell, Column
 from stepladder.ledger.schema import Current
-from stepladder.ledger.table import short
 from stepladder.releases import release as releases
 from stepladder.releases.plan import EnvironmentState
 from stepladder.releases.rung import Rung

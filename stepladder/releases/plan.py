@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import RefusedError
+from stepladder.core.release_facts import short
 from stepladder.ledger.schema import InfraRecord
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.ledger.table import short
 
 if TYPE_CHECKING:
     from stepladder.releases.ladder_guard import Pin

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stepladder.core import aws as aws_module
 from stepladder.core.errors import RefusedError
-from stepladder.ledger.table import short
+from stepladder.core.release_facts import short
 from stepladder.ledger.words import NO_COMMIT
 from stepladder.releases.interfaces import ReleaseImage
 from stepladder.releases.rung import Rung
@@ -17,8 +17,8 @@ def read(rung: Rung, digest: str, origin: Rung | None = None) -> ReleaseImage:
     `RefusedError` when no repository has it, or the function can't run it.
     """
     from stepladder import images
+    from stepladder.core.image_facts import LABEL_REVISION
     from stepladder.images import check
-    from stepladder.images.model import LABEL_REVISION
     from stepladder.images.registry import ecr
 
     own = rung.names

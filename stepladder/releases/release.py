@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stepladder.aws_lambda.alias import PRECONDITION, Alias
-from stepladder.aws_lambda.lambda_function import LATEST, FunctionState
+from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.aws import error_code
 from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.core.release_facts import LATEST, description, short
 from stepladder.ledger.schema import ReleaseEntry
-from stepladder.ledger.table import description, short
 from stepladder.releases import finish
 from stepladder.releases import smoke_case as smoke
 from stepladder.releases.rung import Rung

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from stepladder.aws_lambda import function_url
-from stepladder.ledger.table import short
+from stepladder.core.release_facts import short
 from stepladder.releases.plan import FOUNDATION, SERVICE, SMOKE, DeployPlan, EnvironmentState, PlannedStep
 from stepladder.releases.release import Released
 from stepladder.releases.rung import Rung

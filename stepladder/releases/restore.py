@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import LATEST
 from stepladder.core import names
 from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.core.release_facts import LATEST
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.plan import EnvironmentState
 from stepladder.releases.rung import Rung

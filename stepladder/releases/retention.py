@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from stepladder.aws_lambda.lambda_function import LATEST, NOT_FOUND, FunctionState, LambdaFunction
+from stepladder.aws_lambda.lambda_function import FunctionState, LambdaFunction
 from stepladder.core import names
 from stepladder.core.aws import error_code
 from stepladder.core.errors import RefusedError
+from stepladder.core.release_facts import LATEST, NOT_FOUND
 from stepladder.ledger.table import Ledger
 from stepladder.releases.rung import Rung
 

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from stepladder.aws_lambda.lambda_function import FunctionState
+from stepladder.core.release_facts import short
 from stepladder.ledger import schema
 from stepladder.ledger.schema import ReleaseEntry
-from stepladder.ledger.table import short
 from stepladder.releases.plan import PlannedStep
 from stepladder.releases.rollback_target import RollbackState
 

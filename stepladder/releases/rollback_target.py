@@ -10,10 +10,10 @@ from typing import Any
 from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.errors import RefusedError
+from stepladder.core.release_facts import short
 from stepladder.ledger import schema
 from stepladder.ledger.schema import ROLLBACK, Current, ReleaseEntry
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.ledger.table import short
 from stepladder.releases import cut_off
 from stepladder.releases.rung import Rung
 

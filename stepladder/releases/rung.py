@@ -13,12 +13,13 @@ from typing import Any
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda import deployments
 from stepladder.aws_lambda.alias import Alias
-from stepladder.aws_lambda.lambda_function import LATEST, FunctionState, LambdaFunction
+from stepladder.aws_lambda.lambda_function import FunctionState, LambdaFunction
 from stepladder.core import names
 from stepladder.core.aws import Aws, error_code
 from stepladder.core.clock import Clock
 from stepladder.core.console import Console
 from stepladder.core.errors import RefusedError, RepositoryMissingError
+from stepladder.core.release_facts import LATEST
 from stepladder.forge.registered import this_process
 from stepladder.ledger.lock import EnvironmentLock
 from stepladder.ledger.schema import Current, Holder

@@ -72,8 +72,8 @@ def _deployed(settings: Settings, environment: str) -> Mapping[str, str] | str:
 def _configuration(settings: Settings, environment: str) -> Mapping[str, str] | str:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from stepladder.aws_lambda.lambda_function import NOT_FOUND
     from stepladder.core.errors import StepladderError
+    from stepladder.core.release_facts import NOT_FOUND
     from stepladder.releases.rung import clients
 
     name = settings.names(environment).function

@@ -7,7 +7,6 @@ climbs in other places).
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,8 +86,3 @@ def variables(settings: Settings, environment: str) -> dict[str, Any]:
             hint=f"name an environment of the ladder under --env: {', '.join(settings.ladder_environments)}",
         )
     return {"rungs": local, "home": primary(settings).variables}
-
-
-def child_name(execution_arn: str, environment: str) -> str:
-    """Name the execution by which another location releases an environment; the relay names it so (a test compares)."""
-    return f"{environment}-{hashlib.sha256(execution_arn.encode()).hexdigest()[:40]}"

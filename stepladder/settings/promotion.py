@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stepladder.core.image_facts import SEVERITIES
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Choice, Flag, Whole
 from stepladder.settings.table import OwnRule, keys_of, read_section, setting
 
-SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "OFF")
 PREDEFINED = (
     "AllAtOnce",
     *(f"Canary10Percent{n}Minutes" for n in (5, 10, 15, 30)),
@@ -162,7 +162,7 @@ class PromotionSettings:
     probe_requests: int = setting(10, Whole(1, 100), "synthetic requests sent at each poll while traffic shifts")
     scan_threshold: str = setting(
         "CRITICAL",
-        Choice(SEVERITIES),
+        Choice((*SEVERITIES, "OFF")),
         "severity of a scan's findings that stops a promotion",
         module="delivery",
         description="The lowest severity of a scan finding that stops a promotion: CRITICAL, HIGH, MEDIUM, LOW, "

@@ -20,6 +20,7 @@ from stepladder.core.aws import ABSENT_IN_S3, error_code
 
 VERBS = ("validate", "verify", "rollback", "relay")
 SHARED = (
+    "stepladder.core.release_facts",
     "stepladder.ledger.schema",
     "stepladder.promotion.contract",
     "stepladder.promotion.requests.relay",
@@ -27,7 +28,7 @@ SHARED = (
     "stepladder.promotion.requests.validate",
     "stepladder.promotion.requests.verify",
 )
-SHARED_WITH = {"verify": ("stepladder.releases.smoke_case",)}
+SHARED_WITH = {"validate": ("stepladder.core.image_facts",), "verify": ("stepladder.releases.smoke_case",)}
 """Modules of stepladder that the packages carry: standard library only, and nothing else of stepladder."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows

@@ -22,12 +22,13 @@ import yaml
 from fakes import image_project
 
 from stepladder.core.errors import StepladderError
+from stepladder.core.image_facts import ARCHITECTURE, OCI_LAYER
 from stepladder.images.base.engine import BaseSource
 from stepladder.images.base.registry import Base
 from stepladder.images.docker import build
 from stepladder.images.key import input_key
 from stepladder.images.layers import build as layers
-from stepladder.images.model import ARCHITECTURE, OCI_LAYER, Blob, digest_of
+from stepladder.images.model import Blob, digest_of
 from stepladder.images.requirements.dependencies import WheelTarget
 from stepladder.settings.load import Settings, load
 

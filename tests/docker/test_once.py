@@ -14,7 +14,7 @@ import pytest
 from fakes import image_project as project
 
 from localcloud import daemon
-from stepladder.images.base import host
+from stepladder.core.image_facts import ARCHITECTURE, machine
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 TASKS = "from stepladder.collections import namespace\n\nns = namespace()\n"
@@ -54,10 +54,9 @@ class Once:
 
     def __init__(self, root: Path, builder: str) -> None:
         self.root, self.builder = root, builder
-        machine = {"amd64": "x86_64"}.get(host.machine(), "arm64")
         settings: dict[str, Any] = {
             "project": "once",
-            "architecture": machine,
+            "architecture": ARCHITECTURE[machine()],
             "python": "3.13" if builder == "docker" else PYTHON,
             "rungs": ["staging", "production"],
             "image": {"builder": builder},

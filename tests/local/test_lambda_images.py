@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from functions import PYTHON
 
-from stepladder.images.base import host as hostbase
+from stepladder.core.image_facts import machine
 
 pytestmark = pytest.mark.cloud
 
@@ -111,7 +111,7 @@ def test_an_index_and_an_attestation_are_refused(functions: Any, repository: str
 
 
 def test_an_image_of_another_architecture_is_accepted_and_fails_to_start(functions: Any, repository: str) -> None:
-    other = {"amd64": "arm64", "arm64": "amd64"}[hostbase.machine()]
+    other = {"amd64": "arm64", "arm64": "amd64"}[machine()]
     uri = functions.image(repository, {"var/task/app.py": APP}, architecture=other)
     name = functions.create_image(uri, Architectures=["x86_64"])
     result, answer = functions.invoke(name)

@@ -13,6 +13,7 @@ from fakes import image_project as project
 
 from stepladder.core import interpreters
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.image_facts import machine
 from stepladder.images.base import host as hostbase
 from stepladder.images.base import registry
 from stepladder.images.base.registry import Bases, Reference
@@ -57,7 +58,7 @@ def test_the_host_base_holds_the_runtime_client_and_the_entry_point(tmp_path: Pa
     settings = project.make(tmp_path, python=RUNNING)
     found = Bases(settings).host()
     assert found.label == f"host-python:{RUNNING}"
-    assert found.config["architecture"] == hostbase.machine()
+    assert found.config["architecture"] == machine()
     assert found.target.interpreter
     path = found.layers[0].path
     assert path

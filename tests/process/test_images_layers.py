@@ -16,11 +16,12 @@ import pytest
 from fakes import image_project as project
 
 from stepladder.core.errors import BadInputError
+from stepladder.core.image_facts import OCI_LAYER, OCI_MANIFEST
 from stepladder.images.context.archive import write_layer
 from stepladder.images.context.files import collect
 from stepladder.images.key import input_key
 from stepladder.images.layers import build as layers
-from stepladder.images.model import OCI_LAYER, OCI_MANIFEST, LocalImage
+from stepladder.images.model import LocalImage
 from stepladder.settings.load import Settings
 
 BUILD = """

@@ -28,6 +28,7 @@ from stepladder.core.console import Console
 from stepladder.core.errors import ExitCode, StepladderError
 from stepladder.core.names import partition_of
 from stepladder.promotion import definition
+from stepladder.promotion.contract import child_name
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.subject import PromotionOptions
 from stepladder.releases.rung import Rung, clients
@@ -460,7 +461,7 @@ class CloudProject:
     def child(self, parent: str, environment: str) -> str:
         """The ARN of the climb by which another place releases an environment."""
         machine = next(arn for at, arn in self.machines.items() if self.place(at) == self.place(environment))
-        return f"{machine.replace(':stateMachine:', ':execution:')}:{locations.child_name(parent, environment)}"
+        return f"{machine.replace(':stateMachine:', ':execution:')}:{child_name(parent, environment)}"
 
     def entered(self, execution: str, at: str = "") -> list[str]:
         """The states that an execution came to, in order."""

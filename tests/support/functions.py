@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from asking import until
 
-from stepladder.images.base import host
+from stepladder.core.image_facts import machine
 
 HELLO = "def handler(event, context):\n    return {'hello': event, 'version': context.function_version}\n"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -160,7 +160,7 @@ class Functions:
         }
         text = json.dumps(
             {
-                "architecture": architecture or host.machine(),
+                "architecture": architecture or machine(),
                 "os": "linux",
                 "config": settings,
                 "rootfs": {"type": "layers"},

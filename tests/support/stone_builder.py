@@ -7,9 +7,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from stepladder.core.image_facts import LABEL_BUILDER, OCI_CONFIG
 from stepladder.images import key as keys
 from stepladder.images.layers import base_choice, build
-from stepladder.images.model import LABEL_BUILDER, OCI_CONFIG, Blob, canonical, digest_of
+from stepladder.images.model import Blob, canonical, digest_of
 from stepladder.images.registry.push import push
 
 NAME = "stone"

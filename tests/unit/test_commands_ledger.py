@@ -16,8 +16,8 @@ from stepladder.commands import ledger
 from stepladder.commands.rollback import Rollback
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, LockedError, RefusedError
+from stepladder.core.release_facts import description
 from stepladder.ledger.schema import Bad
-from stepladder.ledger.table import description
 from stepladder.releases.rung import Rung
 
 

@@ -9,11 +9,8 @@ from fakes.image_harness import ImageHarness
 from stepladder import images
 from stepladder.core import container_engine
 from stepladder.core.errors import RefusedError
+from stepladder.core.image_facts import OCI_LAYER, OCI_MANIFEST
 from stepladder.images import check
-from stepladder.images.model import (
-    OCI_LAYER,
-    OCI_MANIFEST,
-)
 
 
 @pytest.fixture

@@ -9,11 +9,8 @@ from fakes.registry import Fault
 from stepladder import images
 from stepladder.core import retry
 from stepladder.core.errors import BadInputError, NotReadyError
-from stepladder.images.model import (
-    OCI_LAYER,
-    OCI_MANIFEST,
-    digest_of,
-)
+from stepladder.core.image_facts import OCI_LAYER, OCI_MANIFEST
+from stepladder.images.model import digest_of
 
 
 @pytest.fixture

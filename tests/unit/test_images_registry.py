@@ -15,8 +15,9 @@ from fakes.registry import Fault, FaultyRegistry
 
 from stepladder.core import retry
 from stepladder.core.errors import RefusedError
+from stepladder.core.image_facts import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
 from stepladder.core.retry import RegistryError
-from stepladder.images.model import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Blob, LocalImage, canonical, digest_of
+from stepladder.images.model import Blob, LocalImage, canonical, digest_of
 from stepladder.images.registry import upload
 from stepladder.images.registry.client import RegistryClient
 from stepladder.images.registry.push import push

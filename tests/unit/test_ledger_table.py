@@ -10,12 +10,13 @@ from fakes.dynamodb import FakeDynamoDB
 from stepladder.core.clock import ago, seconds_of, stamp
 from stepladder.core.errors import LockedError, StepladderError
 from stepladder.core.process_identity import release_id
+from stepladder.core.release_facts import description, short
 from stepladder.ledger import schema
 from stepladder.ledger.lock import EnvironmentLock
 from stepladder.ledger.rebuild import rebuild
 from stepladder.ledger.schema import Bad, Current, InfraRecord, ReleaseEntry
 from stepladder.ledger.snapshot import Holding, Snapshot
-from stepladder.ledger.table import Ledger, description, short
+from stepladder.ledger.table import Ledger
 
 RELEASE = ReleaseEntry(
     release_id="20261121T230501Z-000001",

@@ -1,4 +1,4 @@
-"""What the local cloud knows by itself of images, beside what the builders know, and what the wheel carries."""
+"""What the wheel carries, and where the local cloud's services are."""
 
 from __future__ import annotations
 
@@ -6,18 +6,8 @@ import tomllib
 from pathlib import Path
 
 from localcloud import services
-from localcloud.launchers import base_images
-from stepladder.images import model
-from stepladder.images.base import host
 
 ROOT = Path(__file__).parents[2]
-
-
-def test_the_launchers_read_the_labels_that_the_builders_write() -> None:
-    assert base_images.LABEL_BASE == model.LABEL_BASE
-    assert base_images.HOST_PYTHON == model.HOST_BASE
-    assert base_images.PLATFORM == model.PLATFORM
-    assert base_images.machine() == host.machine()
 
 
 def test_the_wheel_carries_the_local_cloud() -> None:

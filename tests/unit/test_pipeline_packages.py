@@ -10,7 +10,7 @@ from fakes.errors import error
 from fakes.pipeline import FUNCTION, release, target
 
 from stepladder.core import resources
-from stepladder.ledger.table import description
+from stepladder.core.release_facts import description
 from stepladder.promotion import definition
 from stepladder.terraform import function_packages
 
@@ -123,19 +123,6 @@ def test_the_errors_that_the_definition_retries_are_errors_of_the_functions(pipe
     }
     assert {"TransientError", "ScanPendingError", "StillRollingBackError"} <= named
     assert named - {"Runtime.ExitError"} <= known
-
-
-def test_the_configuration_that_counts_as_a_change_is_the_same_as_in_deploy(pipeline):
-    from stepladder.aws_lambda import lambda_function
-
-    assert pipeline.serving.CONFIGURATION == lambda_function._CONFIGURATION
-
-
-def test_an_image_on_a_machines_own_python_is_known_by_the_label_that_the_builder_writes(pipeline):
-    from stepladder.images import model
-
-    image = pipeline.image
-    assert (image.LABEL_BASE, image.HOST_BASE) == (model.LABEL_BASE, model.HOST_BASE)
 
 
 def test_a_promotion_writes_the_description_that_the_ledger_is_rebuilt_from(pipeline, monkeypatch):

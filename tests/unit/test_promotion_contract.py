@@ -140,7 +140,3 @@ def test_the_document_shows_an_input_with_the_keys_of_the_contract():
     (rung,) = shown["rungs"]
     assert set(rung) == RungInput.__required_keys__
     assert set(rung["targets"][0]) == TargetInput.__required_keys__
-
-
-def test_the_ladder_counts_with_the_seconds_that_a_poll_of_a_child_takes(pipeline):
-    assert ladder._POLL_SECONDS == pipeline.child._WAIT

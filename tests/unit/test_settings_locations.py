@@ -1,11 +1,10 @@
 """The places of a ladder, and what each of them is told of it."""
 
-import json
-
 import pytest
 from fakes.pipeline import EXECUTION
 
 from stepladder.core.errors import BadInputError
+from stepladder.promotion.contract import child_name
 from stepladder.promotion.executions import StateMachine
 from stepladder.settings import locations
 from stepladder.settings.load import load
@@ -58,7 +57,10 @@ def test_a_climb_of_an_environment_that_the_settings_lack_by_now_can_still_be_lo
 def test_the_relay_names_a_climb_as_we_look_for_it(pipeline, monkeypatch):
     monkeypatch.setenv("MACHINE", "arn:aws:states:us-east-1:1:stateMachine:orders-promotion")
     arn = pipeline.child.arn(EXECUTION, "produs")
-    name = locations.child_name(EXECUTION, "produs")
+    name = child_name(EXECUTION, "produs")
     assert arn == f"arn:aws:states:us-east-1:1:execution:orders-promotion:{name}"
-    assert len(locations.child_name(EXECUTION, "x" * 12)) <= 80
-    assert json.dumps(name)
+
+
+def test_the_name_of_a_child_stays_as_promotions_that_began_under_v0_1_0_have_it():
+    assert child_name(EXECUTION, "produs") == "produs-bd00253c8f1338216b76d667ba99f2891b674ba4"
+    assert len(child_name(EXECUTION, "x" * 12)) <= 80

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepladder.core.errors import NotReadyError, RefusedError, StepladderError
+from stepladder.core.image_facts import ARCHITECTURE, PLATFORM
 from stepladder.images.base.registry import Reference
-from stepladder.images.model import ARCHITECTURE, PLATFORM
 from stepladder.images.progress import follow
 
 

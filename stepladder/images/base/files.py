@@ -19,9 +19,9 @@ from typing import IO
 
 from stepladder.core import files
 from stepladder.core.errors import BadInputError
+from stepladder.core.image_facts import HOST_BASE
 from stepladder.images.base.registry import Base
 from stepladder.images.key import PUBLIC_BASE
-from stepladder.images.model import HOST_BASE
 from stepladder.images.parsers.run_command import NeedsEngineError
 
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"

@@ -6,16 +6,14 @@ architecture whatever the settings say, and `check_deployable` keeps them off AW
 
 from __future__ import annotations
 
-import os
-import platform
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.core import interpreters
+from stepladder.core.image_facts import HOST_BASE
 from stepladder.images.context.files import Entry
-from stepladder.images.model import HOST_BASE
 from stepladder.images.requirements import dependencies
 from stepladder.images.requirements.dependencies import Dependencies, WheelTarget
 
@@ -69,8 +67,3 @@ def layer(host: HostPython, cache: Path) -> Dependencies:
     if made is None:  # the requirements ship with the package
         raise FileNotFoundError(REQUIREMENTS)
     return made
-
-
-def machine() -> str:
-    """Return this machine's architecture as OCI names it: amd64 or arm64."""
-    return "arm64" if (platform.machine() or os.uname().machine).lower() in {"arm64", "aarch64"} else "amd64"

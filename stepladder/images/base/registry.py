@@ -13,10 +13,11 @@ from typing import Any
 
 from stepladder.core import files
 from stepladder.core.errors import BadInputError, NotReadyError
+from stepladder.core.image_facts import DOCKER_LAYER, INDEXES, LAYERS, OCI_LAYER, PLATFORM, machine
 from stepladder.core.retry import ATTEMPTS, RegistryError
 from stepladder.images.base import host as hostbase
 from stepladder.images.key import base_reference
-from stepladder.images.model import DOCKER_LAYER, INDEXES, LAYERS, OCI_LAYER, PLATFORM, Blob, digest_of
+from stepladder.images.model import Blob, digest_of
 from stepladder.images.registry.client import RegistryClient
 from stepladder.images.requirements.dependencies import WheelTarget
 from stepladder.settings.load import Settings
@@ -125,7 +126,7 @@ class Bases:
         made = hostbase.layer(host, self.cache)
         blob = Blob(made.layer.digest, made.layer.size, OCI_LAYER, path=made.layer.path)
         config = {
-            "architecture": hostbase.machine(),
+            "architecture": machine(),
             "os": "linux",
             "config": {
                 "Env": list(hostbase.ENVIRONMENT),

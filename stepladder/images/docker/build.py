@@ -22,6 +22,7 @@ from typing import IO, Any
 from stepladder.core import container_engine as engine_module
 from stepladder.core import text
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
+from stepladder.core.image_facts import ARCHITECTURE, LABEL_BASE, LABEL_BUILDER, LABEL_KEY, LABEL_REVISION, PLATFORM
 from stepladder.images import check
 from stepladder.images.base import engine as engine_base
 from stepladder.images.base.engine import BaseSource, EngineBase
@@ -29,15 +30,7 @@ from stepladder.images.context.archive import add_file
 from stepladder.images.context.files import Entry, collect
 from stepladder.images.docker import files as engine_files
 from stepladder.images.dockerfile import read
-from stepladder.images.model import (
-    ARCHITECTURE,
-    LABEL_BASE,
-    LABEL_BUILDER,
-    LABEL_KEY,
-    LABEL_REVISION,
-    PLATFORM,
-    EngineImage,
-)
+from stepladder.images.model import EngineImage
 from stepladder.settings.load import Settings
 
 _TIMEOUT = 900  # seconds without a word from the engine

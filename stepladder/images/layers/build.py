@@ -13,6 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.core.errors import BadInputError
+from stepladder.core.image_facts import (
+    ARCHITECTURE,
+    LABEL_BASE,
+    LABEL_BUILDER,
+    LABEL_KEY,
+    LABEL_REVISION,
+    OCI_CONFIG,
+    OCI_LAYER,
+    OCI_MANIFEST,
+)
 from stepladder.images.base import files
 from stepladder.images.base.registry import Base
 from stepladder.images.context.archive import write_layer
@@ -24,20 +34,7 @@ from stepladder.images.dockerfile.stage import Ground
 from stepladder.images.dockerfile.tree import Install
 from stepladder.images.key import base_reference
 from stepladder.images.layers import collisions
-from stepladder.images.model import (
-    ARCHITECTURE,
-    LABEL_BASE,
-    LABEL_BUILDER,
-    LABEL_KEY,
-    LABEL_REVISION,
-    OCI_CONFIG,
-    OCI_LAYER,
-    OCI_MANIFEST,
-    Blob,
-    LocalImage,
-    canonical,
-    digest_of,
-)
+from stepladder.images.model import Blob, LocalImage, canonical, digest_of
 from stepladder.images.requirements import dependencies
 from stepladder.images.requirements.dependencies import Dependencies, LayerRequest
 from stepladder.settings.load import Settings

@@ -19,8 +19,9 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from stepladder import __version__
+from stepladder.core.image_facts import INDEXES, MANIFESTS
 from stepladder.core.retry import ATTEMPTS, TRANSIENT, Again, RegistryError, attempts, guard
-from stepladder.images.model import INDEXES, MANIFESTS, digest_of
+from stepladder.images.model import digest_of
 from stepladder.images.registry.auth import Keys
 from stepladder.images.registry.transport import CHUNK, checked, pool, same_origin
 

@@ -14,9 +14,10 @@ from typing import Any
 
 from stepladder.core.aws import Aws
 from stepladder.core.errors import RefusedError
+from stepladder.core.image_facts import MANIFESTS
 from stepladder.core.names import Names
 from stepladder.core.retry import RegistryError
-from stepladder.images.model import MANIFESTS, Blob
+from stepladder.images.model import Blob
 from stepladder.images.registry import ecr
 from stepladder.images.registry.client import CREATED, OK
 from stepladder.images.registry.upload import push_blobs

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from stepladder.core.errors import RefusedError
+from stepladder.core.image_facts import OCI_MANIFEST
 from stepladder.core.retry import RegistryError
-from stepladder.images.model import OCI_MANIFEST, LocalImage, digest_of
+from stepladder.images.model import LocalImage, digest_of
 from stepladder.images.registry.client import CREATED, OK, Progress, RegistryClient
 from stepladder.images.registry.upload import push_blobs
 

@@ -14,14 +14,8 @@ from fakes.errors import error as aws_error
 from fakes.registry import FaultyRegistry
 from stepladder import images
 from stepladder.core.console import Step
-from stepladder.images.model import (
-    DOCKER_LAYER,
-    DOCKER_MANIFEST,
-    OCI_CONFIG,
-    OCI_INDEX,
-    BuiltImage,
-    canonical,
-)
+from stepladder.core.image_facts import DOCKER_LAYER, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX
+from stepladder.images.model import BuiltImage, canonical
 from stepladder.settings.load import Settings
 
 

@@ -10,8 +10,9 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from stepladder.core.image_facts import OCI_LAYER
 from stepladder.images.base.registry import Base
-from stepladder.images.model import OCI_LAYER, Blob, digest_of
+from stepladder.images.model import Blob, digest_of
 from stepladder.images.requirements.dependencies import WheelTarget
 from stepladder.settings.load import Settings, load
 

@@ -1,0 +1,67 @@
+"""What stepladder and the pipeline's functions know of a release: what a version freezes, descriptions, deployments.
+
+The functions' packages carry this module, so it imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+LATEST = "$LATEST"
+"""The version that isn't published. Terraform makes an alias of it: nothing was released there yet."""
+NOT_FOUND = "ResourceNotFoundException"
+"""What Lambda calls a function, version or alias that isn't there."""
+ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
+"""The states of a CodeDeploy deployment that may still move traffic; Baking waits for alarms after the last shift."""
+DESCRIPTION = re.compile(r"rel=(?P<release>\S+) git=(?P<git>\S+) img=(?P<image>[0-9a-f]{12})")
+_FROZEN = (
+    "Architectures",
+    "DeadLetterConfig",
+    "Environment",
+    "EphemeralStorage",
+    "FileSystemConfigs",
+    "ImageConfigResponse",
+    "KMSKeyArn",
+    "LoggingConfig",
+    "MemorySize",
+    "Role",
+    "SnapStart",
+    "Timeout",
+    "TracingConfig",
+    "VpcConfig",
+)
+
+
+def frozen(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a version freezes of a FunctionConfiguration, besides its image: a change of it is published."""
+    return {name: configuration[name] for name in _FROZEN if configuration.get(name)}
+
+
+def config_hash(frozen_configuration: Mapping[str, Any]) -> str:
+    """Hash what `frozen` returns: hex digits, as the ledger has them."""
+    text = json.dumps(frozen_configuration, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def short(digest: str) -> str:
+    """Return the first 12 hexadecimal digits of a digest."""
+    return digest.removeprefix("sha256:")[:12]
+
+
+def description(release_id: str, git_commit: str, digest: str) -> str:
+    """Write a version's Description, from which the ledger can be rebuilt (at most 256 characters)."""
+    return f"{mark(release_id)} git={git_commit} img={short(digest)}"
+
+
+def mark(release_id: str) -> str:
+    """Return the first word of what a release describes: its versions and its CodeDeploy deployments."""
+    return f"rel={release_id}"
+
+
+def belongs_to(described: str, release_id: str) -> bool:
+    """Say whether a description is a release's."""
+    return described.split(" ", maxsplit=1)[0] == mark(release_id)
