@@ -89,6 +89,8 @@ VARIABLES = {
     "CI": "true in a CI job: `inv rollback` asks nothing; no colour, spinner or control code is printed",
     "COLUMNS": "the width that tables fit, in place of the terminal's own",
     "DOCKER_HOST": "Docker's own: the engine that builds images",
+    "GOGC": "Go's own: how much garbage Terraform and its providers let lie; 400 where it isn't set",
+    "GOMEMLIMIT": "Go's own: the memory from which on each of them saves it; 1GiB where it isn't set",
     "NO_COLOR": "print without colour (https://no-color.org)",
     "PYTHONDONTWRITEBYTECODE": "Python's own: where it is set, run `uv sync --compile-bytecode` once, or each command "
     "compiles anew what it imports, for half a second or more",

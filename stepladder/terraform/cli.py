@@ -25,6 +25,11 @@ MINIMUM = (1, 10)  # the first with S3-native state locks (`use_lockfile`)
 BELOW = 2
 _DEADLINE = 20.0
 _MEDDLING = ("TF_CLI_ARGS", "TF_REATTACH_PROVIDERS", "TF_VAR_", "TF_WORKSPACE")
+_GARBAGE_COLLECTOR = {"GOGC": "400", "GOMEMLIMIT": "1GiB"}
+"""Go's settings for Terraform and its providers: a sixth of the processor time or more, for a quarter more memory.
+
+The AWS provider fills its memory once, with schemas that stay. From 1 GiB on memory is saved as before.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ def environment(data_dir: Path, extra: Mapping[str, str | None]) -> dict[str, st
     """Return the variables that every Terraform command is given on top of the environment; None: taken out of it."""
     return {
         **dict.fromkeys(meddling()),
+        **{name: value for name, value in _GARBAGE_COLLECTOR.items() if name not in os.environ},
         "CHECKPOINT_DISABLE": "1",
         "TF_DATA_DIR": str(data_dir),
         "TF_IN_AUTOMATION": "1",

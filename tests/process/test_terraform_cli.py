@@ -229,12 +229,24 @@ def test_terraform_is_kept_from_asking_phoning_home_and_taking_orders_from_the_s
     orders = ("TF_CLI_ARGS", "TF_CLI_ARGS_plan", "TF_REATTACH_PROVIDERS", "TF_VAR_memory_mb", "TF_WORKSPACE")
     for name in orders:
         monkeypatch.setenv(name, "x")
+    for name in ("GOGC", "GOMEMLIMIT"):
+        monkeypatch.delenv(name, raising=False)
     env = cli.environment(tmp_path, {"TF_CLI_CONFIG_FILE": "x"})
     assert env == {
         **dict.fromkeys(orders),
         "CHECKPOINT_DISABLE": "1",
+        "GOGC": "400",
+        "GOMEMLIMIT": "1GiB",
         "TF_CLI_CONFIG_FILE": "x",
         "TF_DATA_DIR": str(tmp_path),
         "TF_INPUT": "0",
         "TF_IN_AUTOMATION": "1",
     }
+
+
+def test_what_a_person_says_of_gos_memory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOGC", "50")
+    monkeypatch.delenv("GOMEMLIMIT", raising=False)
+    env = cli.environment(tmp_path, {})
+    assert "GOGC" not in env, "Terraform gets the person's own"
+    assert env["GOMEMLIMIT"] == "1GiB"
