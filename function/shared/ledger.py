@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from shared import aws
 from stepladder.ledger import schema
-from stepladder.ledger.schema import Holder, HookNote, Item, ItemKind, ReleaseEntry
+from stepladder.ledger.schema import Current, Holder, HookNote, Item, ItemKind, ReleaseEntry
 
 R = TypeVar("R")
 
@@ -90,6 +90,17 @@ def record(release: ReleaseEntry) -> None:
     _put(schema.item(key, release), condition, {":ours": {"S": release.execution_arn}})
 
 
+def write_release(release: ReleaseEntry, current: Current, *, instead_of: Current | None) -> None:
+    """Write a release that a command left unwritten, and what is current then; what was written since stays."""
+    environment = release.environment
+    key = schema.RELEASE.key(environment=environment, release_id=release.release_id)
+    _put(schema.item(key, release), "attribute_not_exists(pk)", {})
+    condition, values = "attribute_not_exists(pk)", {}
+    if instead_of:
+        condition, values = "release_id = :was", {":was": {"S": instead_of.release_id}}
+    _put(schema.item(schema.CURRENT.key(environment=environment), current), condition, values)
+
+
 def note_hook(deployment_id: str, why: str, error: str) -> None:
     """Note why a hook failed a deployment, and the error's name: CodeDeploy itself only says that it did."""
     written = HookNote(why, error, stamp(time.time()))
@@ -99,10 +110,9 @@ def note_hook(deployment_id: str, why: str, error: str) -> None:
 
 def _put(item: Item, condition: str, values: dict[str, dict[str, Any]]) -> bool:
     """Write an item under a condition; say whether it held."""
+    compared = {"ExpressionAttributeValues": values} if values else {}
     try:
-        aws.client("dynamodb").put_item(
-            TableName=table(), Item=item, ConditionExpression=condition, ExpressionAttributeValues=values
-        )
+        aws.client("dynamodb").put_item(TableName=table(), Item=item, ConditionExpression=condition, **compared)
     except Exception as error:
         if aws.code(error) != CONDITION_FAILED:
             raise

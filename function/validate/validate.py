@@ -13,6 +13,7 @@ from typing import Any
 
 import change
 import gates
+import unwritten
 import waiters
 from shared import aws, deployments, ladder, ledger, relay_client, serving
 from shared.aws import explained
@@ -68,6 +69,7 @@ def validate(request: ValidateRequest) -> TargetFacts:
     release, target, execution_arn = request["release"], request["target"], request["execution_arn"]
     _lower_rung(target)
     alias = _alias(target)
+    unwritten.write_down(target, alias)
     _lock(release, target, execution_arn, alias.version)
     try:
         facts = check(release, target)

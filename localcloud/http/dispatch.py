@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from email.utils import formatdate
 from typing import Any
 
 from localcloud.cloud import AwsRequest, Cloud, Environ
@@ -69,6 +70,8 @@ class Dispatcher:
             headers.append(("Content-Length", str(len(response.body))))
         else:
             headers.append(("Content-Length", response.headers["Content-Length"]))
+        if not any(name.lower() == "date" for name, _ in headers):  # SDKs tell the time by it, as on AWS
+            headers.append(("Date", formatdate(usegmt=True)))
         start_response(f"{response.status} {reason(response.status)}", headers)
         return [response.body]
 

@@ -27,12 +27,15 @@ _RELEASES = 100
 _NO_GROUP = ("ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException")
 
 
-def observe(machine: StateMachine, *, executions: int = _EXECUTIONS, releases: int = _RELEASES) -> Observation:
-    """Observe the ladder's rungs and its newest promotions."""
+def observe(
+    machine: StateMachine, *, executions: int = _EXECUTIONS, releases: int = _RELEASES, since: float = 0.0
+) -> Observation:
+    """Observe the ladder's rungs and its newest promotions, those that started `since` (epoch seconds)."""
     rungs = [machine.at(name) for name in machine.rung.settings.ladder_environments]
     with ThreadPoolExecutor(8, thread_name_prefix="observe") as pool:
         listed = machine.executions(limit=executions, may_be_missing=True)
-        promotions = [pool.submit(observe_execution, machine.sfn, str(one["executionArn"])) for one in listed]
+        newer = [one for one in listed if one["startDate"].timestamp() >= since]
+        promotions = [pool.submit(observe_execution, machine.sfn, str(one["executionArn"])) for one in newer]
         observed = tuple(pool.map(lambda rung: observe_rung(rung, releases), rungs))
         digests = {entry.digest for rung in observed for entry in rung.releases}
         marks: dict[str, Bad] = {}

@@ -7,6 +7,7 @@ import socket
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,11 @@ def code_of(call: Any, **params: Any) -> str:
     with pytest.raises(ClientError) as caught:
         call(**params)
     return str(caught.value.response["Error"]["Code"])
+
+
+def test_an_answer_tells_the_time(cloud):
+    answered = cloud.client("dynamodb").list_tables()["ResponseMetadata"]["HTTPHeaders"]["date"]
+    assert abs(parsedate_to_datetime(answered).timestamp() - time.time()) < 60
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,8 @@ class DynamoDb:
 
     def put_item(self, Item: dict[str, Any], ConditionExpression: str = "", **request: Any) -> None:  # noqa: N803
         there = self.items.get(self._key(Item))
-        if ConditionExpression and there and not self._ours(there, request["ExpressionAttributeValues"]):
+        values = request.get("ExpressionAttributeValues", {})
+        if ConditionExpression and there and not self._ours(there, values):
             raise refusal("ConditionalCheckFailedException")
         self.items[self._key(Item)] = Item
 
@@ -215,6 +216,8 @@ class DynamoDb:
 
     @staticmethod
     def _ours(there: dict[str, Any], values: dict[str, Any]) -> bool:
+        if ":ours" not in values:
+            return bool(values) and there.get("release_id") == values[":was"]
         ours = values[":ours"]
         over = int(values[":over"]["N"]) if ":over" in values else 0
         return (
