@@ -86,7 +86,8 @@ EXIT_CODES = {
 
 VARIABLES = {
     "AWS_ENDPOINT_URL": "the SDK's own: where all AWS calls go; `inv local.env` sets it",
-    "CI": "true in a CI job: `inv rollback` asks nothing; no colour, spinner or control code is printed",
+    "CI": "true in a CI job: dirty files are refused, `inv rollback` asks nothing; no colour, spinner or control code "
+    "is printed. Where it isn't set, a variable of the provider's own decides, such as `CODEBUILD_BUILD_ID`",
     "COLUMNS": "the width that tables fit, in place of the terminal's own",
     "DOCKER_HOST": "Docker's own: the engine that builds images",
     "GOGC": "Go's own: how much garbage Terraform and its providers let lie; 400 where it isn't set",

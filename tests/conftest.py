@@ -21,11 +21,15 @@ collect_ignore = ["support"]  # a made-up trigger kind there has a test_handler.
 ALIEN = (
     "AWS_",
     "CI",
+    "CODEBUILD_",
     "GITHUB_",
     "GITLAB_",
     "INVOKE_",
+    "JENKINS_URL",
     "STEPLADDER_LAMBDA_",
     "STEPLADDER_LAUNCHER",
+    "TEAMCITY_VERSION",
+    "TF_BUILD",
     "TF_CLI_",
     "TF_VAR_",
 )

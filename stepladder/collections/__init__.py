@@ -24,8 +24,11 @@ def namespace() -> Any:
 
     from stepladder.collections.excepthook import be_quick, explain_startup
     from stepladder.collections.program import explain_usage
+    from stepladder.core import ci
+    from stepladder.forge import registered
     from stepladder.settings.load import DEFAULTS
 
+    ci.detect_by(registered.is_detected)
     be_quick()
     explain_startup()
     explain_usage()

@@ -20,6 +20,11 @@ def current() -> Forge:
     return next(forge for forge in REGISTERED if forge.detect())
 
 
+def is_detected() -> bool:
+    """Say whether this process is a job of a forge."""
+    return current() is not local.FORGE
+
+
 def identity() -> str:
     """Return the account that started this job; empty where no forge names one.
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from stepladder import collections
 from stepladder.core import process_identity
+from stepladder.core.ci import in_ci
 from stepladder.forge import registered
 from stepladder.forge.interface import Forge
 from stepladder.ledger.lock import EnvironmentLock
@@ -54,6 +56,32 @@ def test_an_account_counts_where_the_rest_of_its_forge_is_hidden(name: str, monk
     variable = list(VARIABLES[name])[1]
     monkeypatch.setenv(variable, "octo")
     assert (registered.current().name, registered.identity()) == ("no forge", "octo")
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_a_job_of_a_forge_is_a_ci_job_though_ci_is_not_set(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    collections.namespace()
+    monkeypatch.delenv("CI", raising=False)
+    assert not in_ci()
+    variable, value = next(iter(VARIABLES[name].items()))
+    monkeypatch.setenv(variable, value)
+    assert in_ci()
+    monkeypatch.setenv("CI", "false")
+    assert not in_ci()
+
+
+def test_a_forge_that_is_added_is_one_whose_jobs_are_ci_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    collections.namespace()
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(registered, "REGISTERED", (Gitea(), *registered.REGISTERED))
+    assert in_ci()
+
+
+@pytest.mark.parametrize("variable", ["JENKINS_URL", "TEAMCITY_VERSION", "TF_BUILD"])
+def test_a_job_of_a_provider_that_is_no_forge_is_a_ci_job(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv(variable, "True")
+    assert in_ci()
 
 
 def test_without_a_forge_the_user_of_the_machine_is_at_work() -> None:
