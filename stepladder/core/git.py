@@ -82,11 +82,11 @@ def _check_owner(root: Path) -> None:
 
     See https://git-scm.com/docs/git-config#Documentation/git-config.txt-safedirectory.
     """
-    plain, lifted = (
-        process.run(["git", *option, "rev-parse", "--show-toplevel"], cwd=root, timeout=_DEADLINE)
-        for option in ((), ("-c", "safe.directory=*"))
-    )
-    if plain.code and not lifted.code:
+    top = ("rev-parse", "--show-toplevel")
+    lifted = process.run(["git", "-c", "safe.directory=*", *top], cwd=root, timeout=_DEADLINE)
+    if lifted.code:
+        return  # there is no repository
+    if process.run(["git", *top], cwd=root, timeout=_DEADLINE).code:
         raise NotReadyError(
             f"git refuses to read the repository of {root}, because it belongs to another user",
             kind="git-untrusted",
@@ -100,13 +100,12 @@ def tree(root: Path, paths: Sequence[str]) -> Tree | None:
     New and ignored files are among it, what a submodule holds, and files that `update-index` hides from git's own
     status. None without git, without a repository, and without a first commit.
     """
-    with ThreadPoolExecutor(3, thread_name_prefix="git") as pool:
-        head = pool.submit(ask, root, "rev-parse", "--show-prefix", "HEAD")
-        files = pool.submit(ask, root, "ls-files", "-v", "-s", "-z", "--", *paths)
-        listed = pool.submit(ask, root, *_STATUS, *paths)
-        answer = head.result()
+    answer = ask(root, "rev-parse", "--show-prefix", "HEAD")
     if answer is None:
         return None
+    with ThreadPoolExecutor(2, thread_name_prefix="git") as pool:
+        files = pool.submit(ask, root, "ls-files", "-v", "-s", "-z", "--", *paths)
+        listed = pool.submit(ask, root, *_STATUS, *paths)
     below, sha = answer.splitlines()
     if below and ask(root, "check-ignore", "--quiet", ".") is not None:
         return None  # the project merely lies in a repository that ignores it

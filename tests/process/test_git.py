@@ -133,3 +133,17 @@ def test_worktrees_and_shallow_clones_are_read_as_any_other(project: Path, tmp_p
         assert paths(root) == []
         (root / "function" / "app.py").write_text("two")
         assert paths(root) == ["function/app.py"]
+
+
+def test_outside_a_repository_git_is_asked_twice_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    def run(argv: list[str], **options: object) -> object:
+        started.append(argv)
+        return ran(argv, **options)  # type: ignore[arg-type]
+
+    ran = git.process.run
+    monkeypatch.setattr(git.process, "run", run)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git.commit(tmp_path, ["."]).sha == ""
+    assert len(started) == 2, started
