@@ -25,8 +25,9 @@ HEAD = """# Errors
 
 Written by `docs/generate.py` from `docs/errors.yaml` and the code; a test compares.
 
-An error ends with its kind in brackets: `error: nothing is live on staging [nothing-live]`. `--json` has the kind as
-`error_kind`. In the tables `<name>` stands for what the command fills in.
+An error ends with its kind in brackets: `error: nothing is live on staging [nothing-live]`. `inv explain nothing-live`
+prints that kind's entry, and `inv explain` lists the kinds. `--json` has the kind as `error_kind`. In the tables
+`<name>` stands for what the command fills in.
 """
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import invoke
 
-from stepladder.collections.usage import no_environment
+from stepladder.collections.usage import explained_by, no_environment
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean, nearest
 
@@ -52,7 +52,7 @@ class Program(invoke.Program):
     def _end(self, error: BadInputError) -> None:
         from stepladder.core.console import Console
 
-        Console(as_json="--json" in self.argv).error(error)
+        Console(as_json="--json" in self.argv).error(error, explained_by=explained_by(error))
         raise invoke.Exit(code=int(error.exit_code)) from None
 
     def _explain(self, message: str, context: Any) -> BadInputError:

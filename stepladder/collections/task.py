@@ -142,7 +142,9 @@ def _of_disk(error: Exception) -> StepladderError | None:
 def _explain(error: StepladderError, kwargs: dict[str, Any]) -> None:
     from stepladder.core.console import Console
 
-    Console(as_json=bool(kwargs.get("json") or kwargs.get("json_"))).error(error)
+    Console(as_json=bool(kwargs.get("json") or kwargs.get("json_"))).error(
+        error, explained_by=usage.explained_by(error)
+    )
 
 
 def _interrupt(_signum: int, _frame: object) -> None:

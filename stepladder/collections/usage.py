@@ -10,7 +10,17 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from stepladder.core.errors import BadInputError
+from stepladder.core.errors import BadInputError, StepladderError
+
+_SELF_EXPLAINED = {
+    "bad-arguments",
+    "interrupted",
+    "not-confirmed",
+    "unknown-environment",
+    "unknown-kind",
+    "unknown-task",
+}
+"""Kinds whose message and hint leave nothing to explain."""
 
 
 def check(
@@ -60,6 +70,11 @@ def no_environment(command: str, known: Iterable[str]) -> BadInputError:
         kind="bad-arguments",
         hint=f"there are {', '.join(names)}: for example `{command} --env {names[0]}`",
     )
+
+
+def explained_by(error: StepladderError) -> str:
+    """Return the command that explains the kind of an error; empty for a mistyped command line, which needs no more."""
+    return "" if error.kind in _SELF_EXPLAINED else f"inv explain {error.kind}"
 
 
 def command_of(body: Callable[..., Any], *, is_default: bool = False) -> str:

@@ -278,14 +278,19 @@ class Console:
         with contextlib.suppress(OSError, ValueError):  # nobody reads any more: the main thread finds out
             self.line(f"… {step.name:<{_LABEL}} {step.live}  {time.monotonic() - started:.0f} s")
 
-    def error(self, error: StepladderError) -> None:
-        """Print what is wrong and what to do, and the same as one JSON record with `--json`."""
+    def error(self, error: StepladderError, *, explained_by: str = "") -> None:
+        """Print what is wrong and what to do, and the same as one JSON record with `--json`.
+
+        `explained_by` is a command that says more of the error's kind, where there is one.
+        """
         self.line(f"{self.paint('error:', 'red')} {plain(error.message)} {self.paint(f'[{error.kind}]', 'dim')}")
         for problem in error.problems:
             self.line(f"  - {plain(problem)}")
         if error.hint:
             self.line()
             self.hint(error.hint)
+        if explained_by:
+            self.line(self.paint(f"help: `{explained_by}`", "dim"))
         if self.as_json:
             self.json(
                 {

@@ -1,4 +1,4 @@
-"""Find what ships with stepladder: the template, the Terraform modules, the pipeline functions.
+"""Find what ships with stepladder: the template, the Terraform modules, the pipeline functions, the kinds of errors.
 
 In a checkout they are top-level folders; in an installed wheel they are package data (pyproject.toml, force-include).
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def folder(name: str) -> Path:
-    """Return the folder `template`, `terraform` or `function`."""
+    """Return the folder `template`, `terraform`, `function` or `docs`, of which a wheel has errors.yaml alone."""
     package = Path(__file__).resolve().parent.parent
     for candidate in (package / "_data" / name, package.parent / name):
         if candidate.is_dir():

@@ -1,4 +1,4 @@
-"""The wheel: what a project installs has the local cloud, its command and its fixture."""
+"""The wheel: what a project installs has the local cloud, its command and its fixture, and the kinds of errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def test_the_local_cloud_runs_from_the_wheel(unpacked: Path, tmp_path: Path) -> None:
+def test_the_local_cloud_runs_from_the_wheel_and_errors_are_explained(unpacked: Path, tmp_path: Path) -> None:
     def run(*argv: str) -> str:
         environment = {**os.environ, "PYTHONPATH": str(unpacked)}
         return subprocess.check_output([sys.executable, *argv], cwd=tmp_path, env=environment, text=True, timeout=60)
@@ -38,6 +38,7 @@ def test_the_local_cloud_runs_from_the_wheel(unpacked: Path, tmp_path: Path) -> 
         unpacked / "localcloud" / "__init__.py"
     )
     assert run("-m", "localcloud", "--help").startswith("usage: localcloud")
+    assert "nothing-live" in run("-c", "from stepladder.core import error_kinds; print(*error_kinds.read())")
 
 
 def test_every_module_of_both_packages_is_in_the_wheel(unpacked: Path) -> None:

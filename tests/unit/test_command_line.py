@@ -22,7 +22,7 @@ ns.add_task(project.lock)
 """
 PLACE = {"account": "111122223333", "region": "eu-west-1"}
 SETTINGS = {"stepladder": {"project": "hello", "environments": {"staging": PLACE, "production": PLACE}}}
-DELIBERATE = {"local.speed": ["value"]}
+DELIBERATE = {"explain": ["kind"], "local.speed": ["value"]}
 """What is taken by position on purpose: a slip there harms nothing."""
 OTHERS = {"tf.unlock": ["--id", "x"]}
 """What a task can't do without besides its environment."""
@@ -167,6 +167,32 @@ def test_a_slip_is_answered_with_what_there_is(inv, typed, wrong, hint):
     assert f"error: {wrong}" in err or f", and {wrong}" in err
     assert hint in err
     assert out == ""
+
+
+def test_an_error_ends_with_the_command_that_explains_its_kind(inv):
+    code, _, err = inv("status")
+    assert (code, "[local-cloud-down]" in err) == (6, True)
+    command = err.splitlines()[-1].removeprefix("help: `").removesuffix("`")
+    assert command == "inv explain local-cloud-down"
+    code, out, _ = inv(*command.split()[1:])
+    assert code == 0
+    assert "The local cloud doesn't answer." in out
+
+
+def test_a_mistyped_command_line_needs_no_explanation(inv):
+    _, _, err = inv("deplyo")
+    assert "inv explain" not in err
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [("local-clod-down", "did you mean `inv explain local-cloud-down`?"), ("qqq", "`inv explain` lists the kinds")],
+)
+def test_an_unknown_kind_of_error_is_answered_with_what_there_is(inv, typed, hint):
+    code, out, err = inv("explain", typed)
+    assert (code, out) == (2, "")
+    assert f"error: there is no kind of error {typed!r}" in err
+    assert hint in err
 
 
 def test_a_slip_is_json_where_json_was_asked_for(inv):
