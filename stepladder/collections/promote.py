@@ -1,4 +1,4 @@
-"""`inv promote`: promote what the lowest rung runs; `promote.*`: watch, approve, reject, stop, redrive."""
+"""`inv promote`: promote what the lowest rung runs; `promote.*`: watch, approve, reject, stop, redrive, audit."""
 
 from __future__ import annotations
 
@@ -94,6 +94,20 @@ def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) ->
 
     machine = _machine(c, "inv promote.redrive", json)
     _finish(machine, redriven(machine, machine.pick(name), detach=detach))
+
+
+@task(
+    positional=["name"],
+    help={"name": NAME, "env": "Environment to audit; default: all of the promotion.", "json": JSON},
+    auto_shortflags=False,
+    reads_only=True,
+)
+def audit(c: Any, name: str = "", env: str = "", json: bool = False) -> None:
+    """Check a promotion's history by each promise; exit 0 all are held, 1 one is violated, 6 one is unknown."""
+    from stepladder.commands.audit import audit as judged
+
+    machine = _machine(c, "inv promote.audit", json)
+    _finish(machine, judged(machine, name, env))
 
 
 def _machine(c: Any, verb: str, as_json: bool = False, *, acting: bool = False) -> StateMachine:

@@ -273,6 +273,18 @@ class Ledger:
         read = {pk.removeprefix("digest#"): schema.record(Bad, raw) for (pk, _), raw in items.items()}
         return {digest: bad for digest, bad in read.items() if bad}
 
+    def unmarked(self, digest: str) -> list[Unmarked]:
+        """Return the marks of a digest that were removed, oldest first."""
+        key = schema.UNMARKED.key(digest=digest, time="")
+        answer = self.client.query(
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":pk": key["pk"], ":prefix": key["sk"]},
+            ConsistentRead=True,
+        )
+        read = (schema.record(Unmarked, raw) for raw in answer["Items"])
+        return [record for record in read if record]
+
     def marked(self, beginning: str) -> set[str]:
         """Return every digest that begins so and is, or was, marked; nothing without a ledger."""
         digests: set[str] = set()

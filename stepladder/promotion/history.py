@@ -18,6 +18,10 @@ Path = tuple[tuple[str, int], ...]
 Reader = Callable[..., Mapping[str, Any]]
 
 SHIFTING, APPROVAL = "shifting traffic", "waiting for approval"
+FIRST_MOVE, VERIFYING, VERIFIED = "moving the alias to the first version", "verifying the alias", "verified"
+ROLLING_BACK, RESTORED, RELEASED = "rolling back", "restored", "released"
+VERIFYING_ROLLBACK = "verifying the rollback"
+"""Phrases by which `replay` knows which version an alias serves."""
 
 _PAGE = 100
 _JUMP = 10.0  # seconds
@@ -43,36 +47,36 @@ _PHRASES = {
     "AwaitVerdict": "waiting for the rest of the rung",
     "AwaitUpdate": "waiting for the update",
     "AwaitVersion": "waiting for the version",
-    "EndChild": "rolling back",
-    "EndToldChild": "rolling back",
+    "EndChild": ROLLING_BACK,
+    "EndToldChild": ROLLING_BACK,
     "RecordFailure": "failed, nothing moved",
     "RecordRefusal": "refused",
     "RecordRollbackFailed": "ROLLBACK FAILED",
     "RecordRolledBack": "rolled back",
-    "RecordSuccess": "released",
+    "RecordSuccess": RELEASED,
     "Refused": "refused",
-    "ReleaseFirst": "moving the alias to the first version",
-    "Released": "verified",
-    "Restored": "restored",
-    "Rollback": "rolling back",
+    "ReleaseFirst": FIRST_MOVE,
+    "Released": VERIFIED,
+    "Restored": RESTORED,
+    "Rollback": ROLLING_BACK,
     "StaysUnchanged": "unchanged",
     "StartChild": "starting its child execution",
-    "Succeeded": "released",
+    "Succeeded": RELEASED,
     "TestVersion": "testing the version",
     "Unchanged": "unchanged",
-    "UndoRelease": "rolling back",
+    "UndoRelease": ROLLING_BACK,
     "UpdateCode": "updating the code",
     "ValidateBeforeAsking": "validating",
     "Validate": "validating",
-    "VerifyAlias": "verifying the alias",
-    "VerifyRestored": "verifying the rollback",
+    "VerifyAlias": VERIFYING,
+    "VerifyRestored": VERIFYING_ROLLBACK,
     "VerifyUnchanged": "verifying",
     "PublishVersion": "publishing a version",
 }
 """The phrase that a person reads for a state. A state without one leaves the phrase before it."""
 
 
-_LAST = frozenset({"released", "unchanged", "refused", "failed, nothing moved", "rolled back", "ROLLBACK FAILED"})
+_LAST = frozenset({RELEASED, "unchanged", "refused", "failed, nothing moved", "rolled back", "ROLLBACK FAILED"})
 """Phrases after which nothing more happens to a target."""
 
 
@@ -213,7 +217,7 @@ def apply_events(view: LadderView, events: Sequence[Mapping[str, Any]]) -> None:
             kind == "TaskScheduled" and path in view.failed
         ):  # the task was scheduled again without a new state: a retry
             view.failed.discard(path)
-            for target in _targets(view, path):
+            for target in targets_at(view, path):
                 target.tries += 1
 
 
@@ -245,7 +249,7 @@ def _entered(view: LadderView, path: Path, state: str, when: float) -> None:
     phrase = SHIFTING if state in _SHIFTING else _PHRASES.get(state, "")
     if not phrase:
         return
-    for target in _targets(view, path):
+    for target in targets_at(view, path):
         target.is_remote = target.is_remote or state == "StartChild"
         target.enter(phrase, when)
         if state == "ReadDeployment":
@@ -254,7 +258,8 @@ def _entered(view: LadderView, path: Path, state: str, when: float) -> None:
             target.baked = target.baked or when
 
 
-def _targets(view: LadderView, path: Path) -> list[Target]:
+def targets_at(view: LadderView, path: Path) -> list[Target]:
+    """Return the targets that an event on this path belongs to: one, or all of a rung."""
     if not path or path[0][1] >= len(view.rungs):
         return []
     rung = view.rungs[path[0][1]]

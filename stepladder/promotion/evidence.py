@@ -1,0 +1,171 @@
+"""What an audit reads of a promotion: its history, its children's, the ledger, and what its aliases serve now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from stepladder.core.aws import error_code, explain
+from stepladder.core.clock import seconds_of
+from stepladder.core.errors import BadInputError
+from stepladder.ledger.schema import Bad
+from stepladder.ledger.table import Ledger
+from stepladder.promotion import observe, replay
+from stepladder.promotion.contract import TargetInput
+from stepladder.promotion.executions import Execution, StateMachine
+from stepladder.promotion.invariants import CUT_OFF, end_of
+from stepladder.promotion.observation import ObservedExecution, ObservedRung
+from stepladder.promotion.replay import Replay
+from stepladder.settings import locations
+
+_PAGE = 1000
+_GONE = ("ExecutionDoesNotExist",)
+_OF_A_HISTORY = frozenset({"named", "one-holder"})
+_OF_A_MARK = frozenset({"never-bad"})
+
+
+@dataclass(frozen=True)
+class Unread:
+    """What could not be read and why, and the promises that are unknown without it; none stands for all."""
+
+    why: str
+    kinds: frozenset[str] = frozenset()
+
+
+@dataclass
+class Evidence:
+    """What was read of a promotion. `others` are promotions that hold a lock of its environments now."""
+
+    execution: ObservedExecution
+    rungs: dict[str, ObservedRung] = field(default_factory=dict)
+    children: list[ObservedExecution] = field(default_factory=list)
+    others: list[ObservedExecution] = field(default_factory=list)
+    marks: dict[str, Bad] = field(default_factory=dict)
+    replays: list[Replay] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+
+    @property
+    def steps(self) -> int:
+        """How many steps of targets were replayed."""
+        return sum(len(one.observations) for one in self.replays)
+
+    @property
+    def own(self) -> frozenset[str]:
+        """The ARNs of the promotion and of its children."""
+        return frozenset({self.execution.arn, *(child.arn for child in self.children)})
+
+    @property
+    def end(self) -> str:
+        """How the promotion ended: one of the five ends, `cut_off`, `running`, or `unknown`."""
+        if self.execution.runs:
+            return "running"
+        return end_of(self.execution) or ("cut_off" if self.execution.status in CUT_OFF else "unknown")
+
+
+def read(machine: StateMachine, execution: Execution, environment: str = "") -> Evidence:
+    """Read a promotion and change nothing; `environment` is the only one that is read, if it is given.
+
+    Raises `BadInputError` for an environment that is none of its targets. What may not be read is noted.
+    """
+    evidence = Evidence(observe.observe_execution(machine.sfn, execution.arn))
+    names = [target["environment"] for target in execution.targets]
+    if environment and environment not in names:
+        raise BadInputError(
+            f"promotion {execution.name} has no target {environment!r}",
+            kind="unknown-environment",
+            hint=f"its targets: {', '.join(names)}",
+        )
+    targets = [target for target in execution.targets if environment in ("", target["environment"])]
+    for target in targets:
+        _read_rung(machine, evidence, target["environment"])
+    with_history = f"the history of {execution.name}"
+    _attempt(evidence, with_history, _OF_A_HISTORY, lambda: _replay(evidence, machine.sfn, evidence.execution))
+    for target in targets:
+        if "place" in target and target["environment"] in evidence.rungs:
+            _read_child(machine, evidence, target)
+    return evidence
+
+
+def _attempt(evidence: Evidence, what: str, kinds: frozenset[str], act: Callable[[], None]) -> None:
+    """Read something; what may not be read, or is out of reach, is noted."""
+    try:
+        act()
+    except Exception as error:
+        explained = explain(error)
+        if explained is None:
+            raise
+        evidence.unread.append(Unread(f"{what} can't be read: {explained.message}", kinds))
+
+
+def _read_rung(machine: StateMachine, evidence: Evidence, name: str) -> None:
+    if name not in machine.rung.settings.environments:
+        evidence.unread.append(Unread(f"{name} is in the settings no longer"))
+        return
+    rung = machine.at(name)
+
+    def now() -> None:
+        found = observe.observe_rung(rung)
+        evidence.rungs[name] = replace(found, releases=replay.of_this_function(found.releases))
+        holder = found.lock.run_id if found.lock else ""
+        if ":execution:" in holder and holder != evidence.execution.arn:
+            evidence.others.append(observe.observe_execution(rung.aws.client("stepfunctions"), holder))
+
+    def marks() -> None:
+        digest = evidence.execution.digest
+        if mark := _mark_of_then(rung.ledger, digest, evidence.execution.release_id, evidence.rungs[name]):
+            evidence.marks[digest] = mark
+
+    _attempt(evidence, name, frozenset(), now)
+    if name in evidence.rungs:
+        _attempt(evidence, f"the marks in the ledger of {name}", _OF_A_MARK, marks)
+
+
+def _mark_of_then(ledger: Ledger, digest: str, release_id: str, rung: ObservedRung) -> Bad | None:
+    """Return the mark that an image has, or one that it had when its release began and that was removed since."""
+    if mark := ledger.is_bad(digest):
+        return mark
+    own = next((entry for entry in rung.releases if entry.release_id == release_id), None)
+    began = seconds_of(own.started_at) if own else 0.0
+    for was in ledger.unmarked(digest) if own else ():
+        if seconds_of(was.marked_at) < began < seconds_of(was.unmarked_at):
+            return Bad(was.marked_at, was.marked_by, was.marked_why)
+    return None
+
+
+def _read_child(machine: StateMachine, evidence: Evidence, target: TargetInput) -> None:
+    """Replay the child execution of a target in another location; one that never began is no evidence."""
+    name = target["environment"]
+    rung = machine.at(name)
+    arn = rung.names.execution_arn(locations.child_name(evidence.execution.arn, name))
+    sfn = rung.aws.client("stepfunctions")
+
+    def child() -> None:
+        try:
+            found = observe.observe_execution(sfn, arn)
+        except Exception as error:
+            if error_code(error) not in _GONE:
+                raise
+            return
+        evidence.children.append(found)
+        _replay(evidence, sfn, found)
+
+    _attempt(evidence, f"the child execution of {name}", _OF_A_HISTORY, child)
+
+
+def _replay(evidence: Evidence, sfn: Any, execution: ObservedExecution) -> None:
+    started_with = json.loads(sfn.describe_execution(executionArn=execution.arn)["input"])
+    events = _events(sfn, execution.arn)
+    evidence.replays.append(replay.replay(execution, started_with, evidence.rungs, events))
+
+
+def _events(sfn: Any, arn: str) -> Iterator[Mapping[str, Any]]:
+    """Yield every event of an execution, oldest first, with its data."""
+    request: dict[str, Any] = {"executionArn": arn, "maxResults": _PAGE}
+    while True:
+        answer = sfn.get_execution_history(**request)
+        yield from answer["events"]
+        if not answer.get("nextToken"):
+            return
+        request["nextToken"] = answer["nextToken"]
