@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stepladder.core.errors import ExitCode
-from stepladder.ledger.table import short
+from stepladder.core.release_facts import short
 from stepladder.promotion.evidence import Evidence
 from stepladder.promotion.invariants import INVARIANTS, Invariant, Moment, violations
 from stepladder.promotion.observation import CommandRun, Observation

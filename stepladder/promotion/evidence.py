@@ -13,12 +13,11 @@ from stepladder.core.errors import BadInputError
 from stepladder.ledger.schema import Bad
 from stepladder.ledger.table import Ledger
 from stepladder.promotion import observe, replay
-from stepladder.promotion.contract import TargetInput
+from stepladder.promotion.contract import TargetInput, child_name
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.invariants import CUT_OFF, end_of
 from stepladder.promotion.observation import ObservedExecution, ObservedRung
 from stepladder.promotion.replay import Replay
-from stepladder.settings import locations
 
 _PAGE = 1000
 _GONE = ("ExecutionDoesNotExist",)
@@ -138,7 +137,7 @@ def _read_child(machine: StateMachine, evidence: Evidence, target: TargetInput) 
     """Replay the child execution of a target in another location; one that never began is no evidence."""
     name = target["environment"]
     rung = machine.at(name)
-    arn = rung.names.execution_arn(locations.child_name(evidence.execution.arn, name))
+    arn = rung.names.execution_arn(child_name(evidence.execution.arn, name))
     sfn = rung.aws.client("stepfunctions")
 
     def child() -> None:
