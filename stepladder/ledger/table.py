@@ -17,6 +17,7 @@ from stepladder.ledger.transaction import transact
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
 NOT_FOUND = "ResourceNotFoundException"
+_BATCH = 100  # keys of one BatchGetItem
 _CLOCKS_AGREE = 5.0  # seconds
 
 
@@ -267,9 +268,11 @@ class Ledger:
         return schema.record(Bad, answer.get("Item"))
 
     def marks(self, digests: Iterable[str]) -> dict[str, Bad]:
-        """Return the marks of those digests that have one, in one call."""
+        """Return the marks of those digests that have one, in one call for each hundred."""
         keys = [schema.BAD.key(digest=digest) for digest in sorted(set(digests) - {""})]
-        items = self._batch(keys) if keys else {}
+        items: dict[tuple[str, str], schema.Item] = {}
+        for start in range(0, len(keys), _BATCH):
+            items |= self._batch(keys[start : start + _BATCH])
         read = {pk.removeprefix("digest#"): schema.record(Bad, raw) for (pk, _), raw in items.items()}
         return {digest: bad for digest, bad in read.items() if bad}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -84,28 +86,65 @@ def known(rungs: Sequence[Rung], digests: Collection[str]) -> dict[str, Bad]:
 
 def _at_other_locations(rung: Rung, digest: str) -> Bad | None:
     """Return the mark that a digest has in the ledger of another place; no call where there is one place only."""
+    others = _other_locations(rung)
+    return _known(others, {digest}).get(digest) if others else None
+
+
+def _other_locations(rung: Rung) -> list[Rung]:
+    """Return a rung of each other account and region that has a ledger."""
     settings = rung.settings
     own = (rung.names.account, rung.names.region)
-    others = [
-        name
+    return [
+        rung.sibling(name)
         for name in ledger_environments(settings)
         if (settings.environment(name).account, settings.environment(name).region) != own
     ]
-    return _known([rung.sibling(name) for name in others], {digest}).get(digest) if others else None
+
+
+def known_elsewhere(rung: Rung, digests: Collection[str], *, within: float) -> dict[str, Bad]:
+    """Return the marks that the other locations have of some digests, as far as they answer `within` seconds.
+
+    A rollback must not wait for a region that is down. The person is told which location was passed over.
+    """
+    others = _other_locations(rung)
+    answers: dict[str, dict[str, Bad] | None] = {other.environment: None for other in others}
+
+    def read(other: Rung) -> None:
+        try:
+            answers[other.environment] = _readable(other, digests)
+        except Exception as error:
+            if not error_code(error):
+                raise
+
+    threads = [threading.Thread(target=read, args=(other,), daemon=True, name="marks") for other in others]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + within
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    answered = dict(answers)  # a late thread may still write
+    unread = [f"{other.names.account} {other.names.region}" for other in others if answered[other.environment] is None]
+    if unread:
+        rung.console.warn(f"the bad marks of {', '.join(unread)} can't be read, so they don't count")
+    return {digest: bad for marks in answered.values() if marks for digest, bad in marks.items()}
 
 
 def _known(ledgers: Sequence[Rung], digests: Collection[str]) -> dict[str, Bad]:
-    def read(rung: Rung) -> dict[str, Bad]:
-        try:
-            return rung.ledger.marks(digests)
-        except Exception as error:
-            if error_code(error) != NOT_FOUND and not isinstance(error, StepladderError) and explain(error) is None:
-                raise
-            return {}
-
     with ThreadPoolExecutor(len(ledgers), thread_name_prefix="marks") as pool:
-        answers = list(pool.map(read, ledgers))
+        answers = list(pool.map(lambda rung: _readable(rung, digests) or {}, ledgers))
     return {digest: bad for marks in reversed(answers) for digest, bad in marks.items()}
+
+
+def _readable(rung: Rung, digests: Collection[str]) -> dict[str, Bad] | None:
+    """Return the marks that a location's ledger has of some digests; None when it can't be read."""
+    try:
+        return rung.ledger.marks(digests)
+    except Exception as error:
+        if error_code(error) == NOT_FOUND:  # no ledger there yet
+            return {}
+        if not isinstance(error, StepladderError) and explain(error) is None:
+            raise
+        return None
 
 
 def unmark(rung: Rung, image: ImageQuery, why: str = "") -> dict[str, Any]:

@@ -12,12 +12,13 @@ from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.errors import RefusedError
 from stepladder.core.release_facts import short
 from stepladder.ledger import schema
-from stepladder.ledger.schema import ROLLBACK, Current, ReleaseEntry
+from stepladder.ledger.schema import ROLLBACK, Bad, Current, ReleaseEntry
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.releases import cut_off
+from stepladder.releases import cut_off, marks
 from stepladder.releases.rung import Rung
 
 MOST_NAMED = 10  # releases that a hint names, at most
+_PATIENCE = 3.0  # seconds that another location has to answer
 HISTORY = 100  # releases that are looked through for a target: one page of the ledger
 
 
@@ -63,6 +64,16 @@ class Targets:
 
     def __init__(self, rung: Rung) -> None:
         self.rung = rung
+        self._elsewhere: Mapping[str, Bad] | None = None
+
+    def _is_bad(self, digest: str, state: RollbackState) -> bool:
+        """Say whether any location's ledger marks a digest as bad; the others are read once, for all candidates."""
+        if self.rung.ledger.is_bad(digest):
+            return True
+        if self._elsewhere is None:
+            digests = {release.digest for release in state.candidates} | {digest}
+            self._elsewhere = marks.known_elsewhere(self.rung, digests, within=_PATIENCE)
+        return digest in self._elsewhere
 
     def choose(self, state: RollbackState, to: str) -> ReleaseEntry:
         """Return the release named `to`, or the last good one before the current; `RefusedError` without one."""
@@ -77,13 +88,13 @@ class Targets:
             begun = self.rung.ledger.find(self.rung.environment, current.release_id)
             if begun:
                 return begun
-        if current and state.is_ahead and not self.rung.ledger.is_bad(current.digest):
+        if current and state.is_ahead and not self._is_bad(current.digest, state):
             live = self.rung.ledger.find(self.rung.environment, current.release_id)
             if live and live.result == schema.SUCCEEDED:
                 return live
         leaving = current.version if current else state.alias.version
         for release in _earlier(state.candidates, current):
-            if release.version != leaving and not self.rung.ledger.is_bad(release.digest):
+            if release.version != leaving and not self._is_bad(release.digest, state):
                 return release
         raise RefusedError(
             f"there is no earlier good release on {self.rung.environment} to return to",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fakes.lambda_ import ACCOUNT, REGION
 
 from stepladder.commands.rollback import Rollback
 from stepladder.core.errors import BadInputError, RefusedError, StepladderError
-from stepladder.releases import marks
+from stepladder.releases import marks, rollback_target
 from stepladder.releases import rung as rung_module
 from stepladder.releases.marks import ImageQuery
 from stepladder.settings.load import load
@@ -164,6 +165,39 @@ class TestPlaces:
             unmark(marked, digest=digest("two"))
         assert len(caught.value.record["unmarked"]) == 1  # type: ignore[arg-type]
         assert records(marked.table, "bad") == []
+
+    def test_a_rollback_passes_over_an_image_that_only_another_place_marks(
+        self, marked: DeployHarness, other: FakeDynamoDB
+    ) -> None:
+        """Version 3 was released after 2 was unmarked here; production, which rolled 2 back, still has its mark."""
+        unmark(marked, digest=digest("two"))
+        marked.source = "two"
+        marked.deploy()
+        marked.source = "three"
+        marked.deploy()
+        self.mark_again(other)
+        marked.time.seconds += 1
+        assert Rollback(marked.rung()).run().digest == digest("one")
+
+    @pytest.mark.parametrize("answers", [False, True], ids=["it never answers", "it refuses"])
+    def test_a_rollback_does_not_wait_for_a_place_that_is_down(
+        self, marked: DeployHarness, other: FakeDynamoDB, monkeypatch: pytest.MonkeyPatch, answers: bool
+    ) -> None:
+        unmark(marked, digest=digest("two"))
+        marked.source = "three"
+        marked.deploy()
+        ended = threading.Event()
+        monkeypatch.setattr(rollback_target, "_PATIENCE", 0.05)
+        if answers:
+            other.fail("BatchGetItem", DENIED)
+        else:
+            monkeypatch.setattr(other, "batch_get_item", lambda **_: ended.wait(20) and {"Responses": {}})
+        marked.time.seconds += 1
+        try:
+            assert Rollback(marked.rung()).run().digest != digest("three")
+        finally:
+            ended.set()
+        assert f"the bad marks of {OTHER} {REGION} can't be read, so they don't count" in marked.said
 
     def test_deploy_refuses_a_mark_that_only_another_place_has(
         self, marked: DeployHarness, other: FakeDynamoDB
