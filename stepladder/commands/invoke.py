@@ -14,6 +14,7 @@ from stepladder.core.aws import error_code
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.release_facts import NOT_FOUND
+from stepladder.releases import restore
 from stepladder.releases.rung import Rung
 
 
@@ -45,11 +46,7 @@ def _missing(rung: Rung, version: str) -> RefusedError:
             kind="unknown-version",
             hint=f"`inv status` shows what is live; or deploy: `inv deploy --env {rung.environment}`",
         )
-    return RefusedError(
-        f"nothing is live on {rung.environment}",
-        kind="nothing-live",
-        hint=f"`inv deploy --env {rung.environment}` makes it",
-    )
+    return restore.nothing_live(rung)
 
 
 def show(result: Any, console: Console) -> None:

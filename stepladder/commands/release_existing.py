@@ -8,7 +8,7 @@ from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.release_facts import short
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.releases import cut_off, drift, ladder_guard, marks, registered
+from stepladder.releases import cut_off, drift, ladder_guard, marks, registered, restore
 from stepladder.releases import release as releases
 from stepladder.releases.release import Released, ReleaseTarget
 from stepladder.releases.rung import Rung
@@ -82,11 +82,7 @@ def release(
 def _read(rung: Rung) -> tuple[Alias, Snapshot]:
     alias, snapshot = rung.alias(), rung.ledger.snapshot(rung.environment)
     if alias is None or not snapshot.exists:
-        raise RefusedError(
-            f"nothing is live on {rung.environment}",
-            kind="nothing-live",
-            hint=f"`inv deploy --env {rung.environment}` makes it",
-        )
+        raise restore.nothing_live(rung)
     if not rung.lock.held:
         rung.lock.check_free(snapshot.lock)
     rung.check_unshifted(alias, rung.active_deployment(), snapshot.current)

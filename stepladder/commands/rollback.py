@@ -14,10 +14,10 @@ from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.commands import status
 from stepladder.core.aws import error_code
-from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.errors import BadInputError
 from stepladder.core.release_facts import short
 from stepladder.ledger.schema import ReleaseEntry
-from stepladder.releases import marks, preview, rollback_plan
+from stepladder.releases import marks, preview, restore, rollback_plan
 from stepladder.releases.rollback_acts import RollbackActs
 from stepladder.releases.rollback_plan import RollbackReport
 from stepladder.releases.rollback_preview import RollbackDescription
@@ -93,11 +93,7 @@ class Rollback:
         state = alias.result()
         snapshot = ledger.result()
         if state is None or not snapshot.exists:
-            raise RefusedError(
-                f"nothing is live on {rung.environment}",
-                kind="nothing-live",
-                hint=f"`inv deploy --env {rung.environment}` makes it",
-            )
+            raise restore.nothing_live(rung)
         if self.dry_run:
             preview.warn_of_lock(rung, snapshot.lock)
         elif not deployment.result():  # with one, a climb holds the lock until it has settled

@@ -55,7 +55,8 @@ class RungStatus:
     """One rung. `weights` are the shares of additional versions; `drift` says where reality and ledger differ.
 
     `health` is ok, unknown, none (no alarms), or the names of the alarms that fire. `problem` is set when the rung
-    couldn't be read. `images` are the digests of the versions that get traffic, `bad` their marks in any place.
+    couldn't be read, `deleted` (alias, version or function) when what was released is gone. `images` are the digests of
+    the versions that get traffic, `bad` their marks in any place.
     `last_failure` is id and cause of the newest release if it didn't succeed, and `last_result` how that one ended.
     """
 
@@ -76,6 +77,7 @@ class RungStatus:
     images: tuple[tuple[str, str], ...] = ()
     bad: tuple[BadMark, ...] = ()
     skipped_ladder: str = ""
+    deleted: str = ""
     problem: str = ""
 
     def record(self) -> dict[str, Any]:
@@ -87,7 +89,8 @@ class RungStatus:
         if self.problem:
             return (self.environment, "-", "-", "-", "-", "-", self.problem, "-")
         if not self.version:
-            return (self.environment, "-", "-", "-", "-", "-", "nothing deployed yet", self.lock or "-")
+            health = f"its {self.deleted} was deleted" if self.deleted else "nothing deployed yet"
+            return (self.environment, "-", "-", "-", "-", "-", health, self.lock or "-")
         weight = "100%"
         if self.weights:
             rest = 1 - sum(share for _, share in self.weights)
@@ -164,7 +167,7 @@ def _read(rung: Rung) -> RungStatus:
             deployment=deployment.result(),
         )
         if live is None:
-            return replace(status, drift=_alias_gone(rung, snapshot))
+            return _without_alias(rung, snapshot, status)
         latest = pool.submit(rung.function.read)
         versions = {version: rung.function.read(version) for version in (live.version, *sorted(live.weights))}
         served = versions[live.version]
@@ -192,11 +195,16 @@ def _read(rung: Rung) -> RungStatus:
     )
 
 
-def _alias_gone(rung: Rung, ledger: Snapshot) -> str:
+def _without_alias(rung: Rung, ledger: Snapshot, status: RungStatus) -> RungStatus:
+    """Say that nothing was deployed yet, or what was deleted since and what restores it."""
     if ledger.current is None:
-        return ""
-    back = f"`inv deploy --env {rung.environment}` puts it back"
-    return f"the alias is gone, and the ledger says that it serves version {ledger.current.version}; {back}"
+        return status
+    served = f"the ledger says that it serves version {ledger.current.version}"
+    command = f"`inv deploy --env {rung.environment}`"
+    if rung.released_version(ledger.current):
+        return replace(status, deleted="alias", drift=f"the alias is gone, and {served}; {command} puts it back")
+    gone = "version" if rung.function.read() else "function"
+    return replace(status, deleted=gone, drift=f"the {gone} is gone, and {served}; {command} makes it again")
 
 
 def _drift(

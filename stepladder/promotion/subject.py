@@ -11,7 +11,7 @@ from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.release_facts import LATEST
 from stepladder.ledger import table as ledgers
 from stepladder.ledger.schema import SUCCEEDED
-from stepladder.releases import marks
+from stepladder.releases import marks, restore
 from stepladder.releases.rung import Rung
 
 _DIGEST = "sha256:"
@@ -89,7 +89,7 @@ def read_lowest(rung: Rung, lowest: str) -> aliases.Alias:
     """Return the alias of the lowest rung. Raises `RefusedError` for a rung that was never released."""
     alias = aliases.read(rung.lambda_client, rung.settings.names(lowest).function)
     if alias is None:
-        raise RefusedError(
+        raise restore.deleted(rung.sibling(lowest)) or RefusedError(
             f"{lowest} has no function yet", kind="nothing-live", hint=f"deploy it first: `inv deploy --env {lowest}`"
         )
     rung.check_account(alias.account)

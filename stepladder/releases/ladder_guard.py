@@ -16,7 +16,7 @@ from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.release_facts import LATEST, short
 from stepladder.ledger.schema import Current
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.releases import marks
+from stepladder.releases import marks, restore
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import Settings
 
@@ -127,7 +127,7 @@ def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
         if served:
             pins.append(_pin(other, served))
         elif must:
-            raise RefusedError(
+            raise (None if alias else restore.deleted(other)) or RefusedError(
                 f"{rung.environment} was never released, and neither was {name} below it",
                 kind="nothing-live",
                 hint=f"begin there: `inv deploy --env {name}`",

@@ -13,6 +13,7 @@ from stepladder.core.release_facts import short
 from stepladder.core.tables import Cell, Column
 from stepladder.ledger.schema import Current
 from stepladder.releases import release as releases
+from stepladder.releases import restore
 from stepladder.releases.plan import EnvironmentState
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_case import SmokeOutcome
@@ -77,11 +78,7 @@ def _subject(rung: Rung, version: str) -> tuple[str, str, str]:
     """Return what to call, the version that answers, and its digest."""
     alias = None if version else rung.alias()
     if not version and alias is None:
-        raise RefusedError(
-            f"nothing is live on {rung.environment}",
-            kind="nothing-live",
-            hint=f"deploy it: `inv deploy --env {rung.environment}`",
-        )
+        raise restore.nothing_live(rung)
     if alias and alias.weights:
         rung.console.warn(
             f"traffic is split, version {alias.version}{aliases.weighted(alias)}: any of them may answer a case; "

@@ -10,8 +10,10 @@ from dataclasses import replace
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core import names
+from stepladder.core.aws import error_code
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.release_facts import LATEST
+from stepladder.ledger.schema import Current
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.plan import EnvironmentState
 from stepladder.releases.rung import Rung
@@ -40,6 +42,50 @@ def check_alias(rung: Rung) -> None:
             kind="alias-missing",
             hint=f"put it back on version {version} and apply: `inv deploy --env {rung.environment}`",
         )
+
+
+def nothing_live(rung: Rung) -> RefusedError:
+    """Return the refusal for an environment whose alias isn't there: what happened, and the command that restores it.
+
+    Raises `RefusedError` for credentials of another account, which would not see the alias.
+    """
+    return deleted(rung) or RefusedError(
+        f"nothing is live on {rung.environment}",
+        kind="nothing-live",
+        hint=f"`inv deploy --env {rung.environment}` makes it",
+    )
+
+
+def deleted(rung: Rung) -> RefusedError | None:
+    """Return the refusal for an alias that was released and is gone; None where the ledger knows of no release."""
+    rung.check_account(rung.aws.account())
+    current = _current(rung)
+    if current is None:
+        return None
+    restored = f"`inv deploy --env {rung.environment}`"
+    if rung.released_version(current):
+        return RefusedError(
+            f"nothing is live on {rung.environment}: alias {names.ALIAS} of {rung.names.function} was deleted; "
+            f"it served version {current.version}",
+            kind="alias-missing",
+            hint=f"put it back on version {current.version}: {restored}",
+        )
+    gone = f"version {current.version}, which it served, is gone" if rung.function.read() else "it was deleted"
+    return RefusedError(
+        f"nothing is live on {rung.environment}: {rung.names.function} was released ({current.release_id}), and {gone}",
+        kind="nothing-live",
+        hint=f"make it again and release to it: {restored}",
+    )
+
+
+def _current(rung: Rung) -> Current | None:
+    """Return what the ledger calls current; None when it can't be read, which must not hide that nothing is live."""
+    try:
+        return rung.ledger.snapshot(rung.environment).current
+    except Exception as error:
+        if not error_code(error):
+            raise
+        return None
 
 
 def planned(state: EnvironmentState, version: str) -> EnvironmentState:

@@ -9,9 +9,11 @@ from fakes.deploy_harness import REPOSITORY, DeployHarness, digest
 from fakes.errors import DENIED
 
 from stepladder.aws_lambda import alias
-from stepladder.commands import release_existing, status
+from stepladder.commands import invoke, release_existing, status
+from stepladder.commands.rollback import Rollback
 from stepladder.core.errors import NotReadyError, RefusedError, RepositoryMissingError
-from stepladder.releases import registered
+from stepladder.promotion import subject
+from stepladder.releases import live_smoke, registered
 from stepladder.releases.interfaces import ReleaseImage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -190,6 +192,47 @@ def test_status_says_that_a_released_alias_is_gone(live: DeployHarness) -> None:
     live.function.alias = None
     (found,) = status.read([live.rung()])
     assert "`inv deploy --env staging` puts it back" in found.drift
+
+
+def test_what_needs_a_deleted_alias_says_that_it_was_deleted_and_what_restores_it(live: DeployHarness) -> None:
+    live.case("answers")
+    live.function.alias = None
+    rung = live.rung()
+    for command in (
+        lambda: invoke.invoke(rung),
+        lambda: live_smoke.smoke(rung),
+        lambda: Rollback(rung).run(),
+        lambda: release_existing.release(rung, version="1"),
+        lambda: subject.read_lowest(rung, "staging"),
+    ):
+        with pytest.raises(RefusedError, match="alias live of hello-staging was deleted; it served version 1") as gone:
+            command()
+        assert gone.value.kind == "alias-missing"
+        assert gone.value.hint == "put it back on version 1: `inv deploy --env staging`"
+    (row,) = [found.row(0) for found in status.read([rung])]
+    assert row[6] == "its alias was deleted"
+    live.deploy(no_smoke=True)
+    assert live.serves == digest("one")
+
+
+def test_a_deleted_function_is_told_from_one_that_was_never_there(live: DeployHarness) -> None:
+    live.function.alias, live.function.latest = None, None
+    live.function.versions.clear()
+    with pytest.raises(RefusedError, match=r"hello-staging was released \(\d{8}T.*\), and it was deleted") as gone:
+        invoke.invoke(live.rung())
+    assert (gone.value.kind, gone.value.hint) == (
+        "nothing-live",
+        "make it again and release to it: `inv deploy --env staging`",
+    )
+    (found,) = status.read([live.rung()])
+    assert found.row(0)[6] == "its function was deleted"
+    assert found.drift.endswith("`inv deploy --env staging` makes it again")
+
+
+def test_credentials_of_another_account_are_told_before_a_deletion(live: DeployHarness) -> None:
+    live.function.alias, live.sts.account = None, "999999999999"
+    with pytest.raises(RefusedError, match="these credentials reach account 999999999999"):
+        invoke.invoke(live.rung())
 
 
 def test_an_alias_on_latest_whose_image_is_gone_has_a_way_out_that_is_named(live: DeployHarness) -> None:
