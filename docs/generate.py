@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.append(str(ROOT / "docs"))
 
 import error_catalogue  # noqa: E402 - beside this file, which tests load by its path
+import promises  # noqa: E402
 
 ENVIRONMENT = {"account": "123456789012", "region": "eu-west-1"}
 
@@ -306,6 +307,7 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "decisions" / "README.md": decisions(),
         ROOT / "docs" / "reference" / "ledger.md": ledger(),
         ROOT / "docs" / "concepts" / "state-machine.md": state_machine.page(ROOT),
+        ROOT / promises.PAGE: promises.page(ROOT),
         front: readme(front.read_text("utf-8")),
         ROOT / "template" / "stepladder_template" / "packages.txt": packages(),
         **cookiecutter_text.documents(ROOT),

@@ -13,6 +13,7 @@ import tasks
 from stepladder.collections import namespace
 from stepladder.core.errors import ExitCode
 from stepladder.promotion import render
+from stepladder.promotion.invariants import INVARIANTS
 from stepladder.settings.load import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,6 +139,19 @@ def test_each_fact_about_aws_names_a_test_that_exists():
         assert proofs, f"{fact} names no test"
         for path, name in proofs:
             assert re.search(rf"^\s*def {name}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE), f"{fact}: {name}"
+
+
+def test_each_promise_is_described_and_names_tests_that_exist(generate):
+    known = generate.promises.described(ROOT)
+    assert list(known) == [invariant.kind for invariant in INVARIANTS]
+    for kind, told in known.items():
+        assert set(told) == {"title", "means", "holds", "except", "tests"}, kind
+        assert len(told["tests"]) > 1, f"{kind}: what tries to break it?"
+    text = (ROOT / "docs" / "concepts" / "promises.md").read_text("utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert {tuple(test.split("::")) for told in known.values() for test in told["tests"]} <= set(named)
+    for path, name in named:
+        assert re.search(rf"^\s*def {name}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE), f"{path}::{name}"
 
 
 def test_the_glossary_has_ten_words_at_most_and_each_occurs_in_the_docs():
