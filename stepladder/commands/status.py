@@ -284,14 +284,14 @@ def _print(console: Console, statuses: list[RungStatus], now: float) -> None:
 def _print_mark(console: Console, environment: str, mark: BadMark, now: float) -> None:
     who = f"{mark.by}, {ago(mark.marked_at, now)} ago"
     text = f"{environment}: image {short(mark.digest)} of version {mark.version} is marked bad by {who}"
-    console.warn(console.brief(f"{text}: {plain_cause(mark.why)}", taken=_WARNING))
+    console.warn(console.brief(f"{text}: {plain_cause(mark.why)}", used=_WARNING))
     console.hint(f"if it is good after all: `{marks.unmark_command(mark.digest)}`")
 
 
 def _print_failure(console: Console, status: RungStatus) -> None:
     release, _, cause = status.last_failure.partition(": ")
     text = f"{status.environment}: the last release {result_words(status.last_result)}: {plain_cause(cause)}"
-    shown = console.brief(text, taken=_WARNING)
+    shown = console.brief(text, used=_WARNING)
     console.warn(shown)
     if shown != text:
         console.hint(f"all of it: `inv ledger --env {status.environment} --release {release}`")

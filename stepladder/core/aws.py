@@ -83,12 +83,12 @@ class Aws:
         """
         if not self.role_arn:
             return {}
-        found = _assumed(self.role_arn, self.region, endpoint()).get_credentials().get_frozen_credentials()
+        credentials = _assumed(self.role_arn, self.region, endpoint()).get_credentials().get_frozen_credentials()
         return {
-            "AWS_ACCESS_KEY_ID": found.access_key,
+            "AWS_ACCESS_KEY_ID": credentials.access_key,
             "AWS_PROFILE": None,
-            "AWS_SECRET_ACCESS_KEY": found.secret_key,
-            "AWS_SESSION_TOKEN": found.token,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+            "AWS_SESSION_TOKEN": credentials.token,
         }
 
 

@@ -94,9 +94,9 @@ class Console:
             if not self.live:
                 text = without_escapes(text)  # of a function's log, or of a tool
             erase = "\r\x1b[2K" if self.live and self._running else ""  # the spinner draws itself again below
-            self._tell(f"{erase}{self._prefix}{text}\n" if text else f"{erase}\n")
+            self._write(f"{erase}{self._prefix}{text}\n" if text else f"{erase}\n")
 
-    def _tell(self, text: str) -> None:
+    def _write(self, text: str) -> None:
         """Write to the person. A terminal that was closed, or a reader that has gone, ends no work under way."""
         try:
             self._err.write(text)
@@ -150,10 +150,10 @@ class Console:
         """Return `text` for standard output in a colour where colours are shown there."""
         return _painted(text, colour) if self._colour_data else text
 
-    def brief(self, text: str, *, taken: int = 0) -> str:
-        """Return `text` on one line, cut to what `taken` columns leave of the terminal; whole where there is none."""
+    def brief(self, text: str, *, used: int = 0) -> str:
+        """Return `text` on one line, cut to what `used` columns leave of the terminal; whole where there is none."""
         width = self._width or terminal_width(self._err)
-        return one_line(text) if width is None else cut(one_line(text), max(width - taken - len(self._prefix), 1))
+        return one_line(text) if width is None else cut(one_line(text), max(width - used - len(self._prefix), 1))
 
     def fields(self, rows: Sequence[tuple[str, object]]) -> None:
         """Print names and values as data, whole; on a terminal long values are wrapped beside their names."""
@@ -268,11 +268,11 @@ class Console:
                 others = f"  (and {len(self._running) - 1} more)" if len(self._running) > 1 else ""
                 text = f"{_FRAMES[turn % len(_FRAMES)]} {step.name:<{_LABEL}} {step.live}{others}"
                 width = (terminal_width(self._err) or DEFAULT_WIDTH) - 10
-                self._tell(f"\r\x1b[2K{cut(text, width)}  {time.monotonic() - started:.0f} s")
+                self._write(f"\r\x1b[2K{cut(text, width)}  {time.monotonic() - started:.0f} s")
             turn, drawn = turn + 1, True
         if drawn:
             with self._lock:
-                self._tell("\r\x1b[2K")
+                self._write("\r\x1b[2K")
 
     def _beat(self, step: Step, started: float) -> None:
         with contextlib.suppress(OSError, ValueError):  # nobody reads any more: the main thread finds out

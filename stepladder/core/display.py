@@ -41,7 +41,7 @@ ERROR_NAMES = (
 # Patterns, which `re` compiles and keeps at their first use: most commands show no cause at all.
 _NAMES = "|".join(ERROR_NAMES)
 _DOTTED = r"(?:[A-Z]\w+\.)[A-Z]\w+"  # Step Functions' own, like States.Timeout and Lambda.ServiceException
-_ALONE = rf"(?:{_NAMES}|{_DOTTED}):?"
+_NAME_ALONE = rf"(?:{_NAMES}|{_DOTTED}):?"
 _LEADING = rf"(?:{_DOTTED}|ClientError): +(?=\S)"
 _INSIDE = rf"\b(?:{_NAMES}): +(?=\S)"
 _BRACKETS = rf" \((?:{_NAMES})\)"
@@ -73,9 +73,9 @@ def plain(text: str) -> str:
 def shortened(text: str) -> str:
     """Say in a few words what CodeDeploy says in two sentences: that an alarm, or our own rollback, stopped it."""
 
-    def replaced(found: re.Match[str]) -> str:
-        stopped = f" and stopped deployment {found['deployment']}" if found["deployment"] else ""
-        return f"alarm {found['alarms']} fired{stopped} (ALARM_ACTIVE)"
+    def replaced(match: re.Match[str]) -> str:
+        stopped = f" and stopped deployment {match['deployment']}" if match["deployment"] else ""
+        return f"alarm {match['alarms']} fired{stopped} (ALARM_ACTIVE)"
 
     return re.sub(_STOPPED, "", re.sub(_ALARMED, replaced, text))
 
@@ -102,7 +102,7 @@ def plain_cause(cause: str) -> str:
     a person wrote stays, and so do AWS's error codes in brackets. A cause that is only a name becomes its words.
     """
     text = one_line(unwrapped(cause))
-    if re.fullmatch(_ALONE, text):
+    if re.fullmatch(_NAME_ALONE, text):
         return re.sub(_HUMPS, " ", text.rstrip(": ").rpartition(".")[2].removesuffix("Error")).lower()
     text = shortened(plain(text))
     leading = re.match(_LEADING, text)

@@ -55,10 +55,10 @@ def is_loopback(url: str) -> bool:
 
 def is_local_cloud(url: str) -> bool:
     """Say whether an endpoint is a local cloud: on this machine, or elsewhere by its own word (asked for once)."""
-    return is_loopback(url) or (urlsplit(url).scheme == "http" and _says_so(url.rstrip("/")))
+    return is_loopback(url) or (urlsplit(url).scheme == "http" and _answers_as_local_cloud(url.rstrip("/")))
 
 
-def is_ours(url: str) -> bool:
+def is_local_cloud_url(url: str) -> bool:
     """Say whether a URL is of this machine, or of the local cloud that the endpoint names: plain HTTP is fine there."""
     if is_loopback(url):
         return True
@@ -77,10 +77,10 @@ def for_terraform() -> dict[str, str]:
     if f"{GLOBAL}_{_SERVICE.upper()}" in os.environ or not host or _is_address(host) or not is_local_cloud(named):
         return {}
     try:
-        found = socket.getaddrinfo(host, parts.port or 80, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host, parts.port or 80, type=socket.SOCK_STREAM)
     except OSError:
         return {}
-    address = str(min(found, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
+    address = str(min(addresses, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
     shown = f"[{address}]" if ":" in address else address
     return {GLOBAL: f"{parts.scheme}://{shown}:{parts.port or 80}{parts.path}"}
 
@@ -94,7 +94,7 @@ def _is_address(host: str) -> bool:
 
 
 @functools.cache
-def _says_so(url: str) -> bool:
+def _answers_as_local_cloud(url: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{url}/_stepladder/health", timeout=_SECONDS) as answer:

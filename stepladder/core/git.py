@@ -113,10 +113,10 @@ def tree(root: Path, paths: Sequence[str]) -> Tree | None:
     hidden = any(entry[0] == "S" or entry[0].islower() for entry in entries)
     modules = [entry.partition("\t")[2] for entry in entries if entry.split(" ", 2)[1] == _SUBMODULE]
     records = (_unhidden(root, paths) if hidden else listed.result()) or ""
-    found = [_difference(record, below) for record in records.split("\0") if record and record[0] in _FIELDS]
+    differences = [_difference(record, below) for record in records.split("\0") if record and record[0] in _FIELDS]
     for module in modules:
-        found = _into(module, root, found)
-    return Tree(sha, tuple(found))
+        differences = _into(module, root, differences)
+    return Tree(sha, tuple(differences))
 
 
 def _unhidden(root: Path, paths: Sequence[str]) -> str | None:
@@ -134,9 +134,9 @@ def _difference(record: str, below: str) -> Difference:
     return Difference(path, tracked, ignored, absent, submodule=tracked and fields[2].startswith("S"))
 
 
-def _into(module: str, root: Path, found: list[Difference]) -> list[Difference]:
+def _into(module: str, root: Path, differences: list[Difference]) -> list[Difference]:
     """Say of a submodule what is in it: its own changes by name, or that it isn't here."""
-    others = [d for d in found if d.path != module]
+    others = [d for d in differences if d.path != module]
     if not (root / module / ".git").exists():
         return [*others, Difference(module, absent=True, submodule=True)]
     recorded = (ask(root, "ls-tree", "HEAD", "--", module) or "").split()[2:3]
@@ -151,10 +151,10 @@ def commit(root: Path, paths: Sequence[str]) -> Commit:
 
     Untracked files count, ignored ones don't. Without git, or outside a repository, nothing is recorded anywhere.
     """
-    found = tree(root, paths)
-    if found is None:
+    state = tree(root, paths)
+    if state is None:
         return Commit("", "everything, since there is no git or no repository")
-    return Commit(found.sha, named([d.path for d in found.differences if not d.ignored]))
+    return Commit(state.sha, named([d.path for d in state.differences if not d.ignored]))
 
 
 def named(paths: Sequence[str]) -> str:

@@ -23,8 +23,8 @@ that a project would find a Python that the local cloud, which runs elsewhere, d
 def find(version: str) -> Path | None:
     """Return an interpreter of `version` ("3.13"), or None. Tried: this one, PATH, pyenv's, uv's."""
     for candidate in _candidates(version):
-        found, _, base = _output([str(candidate), "-I", "-c", _ASK]).partition("\n")
-        if found == version:
+        candidate_version, _, base = _output([str(candidate), "-I", "-c", _ASK]).partition("\n")
+        if candidate_version == version:
             return Path(base)
     return None
 
@@ -43,9 +43,9 @@ def _candidates(version: str) -> Iterator[Path]:
     yield from sorted(pyenv.glob(f"versions/{version}.*/bin/python"), reverse=True)
     from uv import find_uv_bin
 
-    found = _output([find_uv_bin(), "python", "find", "--no-project", "--no-python-downloads", version])
-    if found:
-        yield Path(found)
+    uv_python = _output([find_uv_bin(), "python", "find", "--no-project", "--no-python-downloads", version])
+    if uv_python:
+        yield Path(uv_python)
 
 
 def _output(argv: list[str]) -> str:

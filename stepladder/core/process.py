@@ -174,9 +174,9 @@ def _end(child: subprocess.Popen[str], name: str, grace: float, interrupts: _Int
     """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGINT)
-    deadline, heard = time.monotonic() + grace, len(interrupts.came)
+    deadline, interrupts_before = time.monotonic() + grace, len(interrupts.came)
     patience = min(_PATIENCE, grace)
-    while not _wait(child, patience, functools.partial(interrupts.more_than, heard)):
+    while not _wait(child, patience, functools.partial(interrupts.more_than, interrupts_before)):
         left = deadline - time.monotonic()
         if left <= 0:
             with contextlib.suppress(ProcessLookupError):
@@ -184,7 +184,7 @@ def _end(child: subprocess.Popen[str], name: str, grace: float, interrupts: _Int
             child.wait(5)
             return
         Console().line(f"waiting up to {left:.0f} s for {name} to end safely; interrupting again changes nothing")
-        heard, patience = len(interrupts.came), left
+        interrupts_before, patience = len(interrupts.came), left
 
 
 def _spools(base: Path) -> tuple[IO[bytes], ...]:
@@ -198,11 +198,11 @@ def _spools(base: Path) -> tuple[IO[bytes], ...]:
 
 def _follow(file: IO[bytes], child: subprocess.Popen[str]) -> Generator[str, None, None]:
     """Yield the lines of a growing file until the child that writes it has ended, and close it."""
-    place, rest = 0, b""
+    offset, rest = 0, b""
     while True:
         ended = child.poll() is not None  # asked first: what was written before the end is read
-        new = os.pread(file.fileno(), _CHUNK, place)
-        place += len(new)
+        new = os.pread(file.fileno(), _CHUNK, offset)
+        offset += len(new)
         *lines, rest = (rest + new).split(b"\n")
         for line in lines:
             yield line.decode(errors="replace") + "\n"

@@ -68,9 +68,9 @@ def release_id(now: float, after: str = "") -> str:
     release within the second. `after` is the id of the release that is live: ids stand in the order in which releases
     went live, also when a clock was wrong.
     """
-    if found := _ID.fullmatch(after):
-        seconds = datetime.strptime(found["second"], _SECOND).replace(tzinfo=UTC).timestamp()
-        now = max(now, seconds + (int(found["fraction"], 16) + 1.5) / 4096)
+    if match := _ID.fullmatch(after):
+        seconds = datetime.strptime(match["second"], _SECOND).replace(tzinfo=UTC).timestamp()
+        now = max(now, seconds + (int(match["fraction"], 16) + 1.5) / 4096)
     fraction = int(now % 1 * 4096)
     return f"{datetime.fromtimestamp(int(now), UTC):%Y%m%dT%H%M%SZ}-{fraction:03x}{secrets.token_hex(2)[:3]}"
 

@@ -77,9 +77,9 @@ def check(expression: str, *, rule: bool = False) -> None:
     """
     if expression.startswith("rate("):
         rate(expression)
-        found = _RATE.fullmatch(expression)
-        if rule and found and (found[1] == "1") == bool(found[3]):
-            raise ScheduleError(f"{found[1]} {found[2]}{found[3]} is neither singular nor plural")
+        match = _RATE.fullmatch(expression)
+        if rule and match and (match[1] == "1") == bool(match[3]):
+            raise ScheduleError(f"{match[1]} {match[2]}{match[3]} is neither singular nor plural")
     elif expression.startswith("cron("):
         cron(expression)
     elif expression.startswith("at(") and not rule:
@@ -90,17 +90,17 @@ def check(expression: str, *, rule: bool = False) -> None:
 
 def rate(expression: str) -> float:
     """Return the seconds between two calls."""
-    found = _RATE.fullmatch(expression)
-    if not found:
+    match = _RATE.fullmatch(expression)
+    if not match:
         raise ScheduleError("rate needs a whole number above 0 and minutes, hours or days, like rate(5 minutes)")
-    return int(found[1]) * RATE_SECONDS[found[2]]
+    return int(match[1]) * RATE_SECONDS[match[2]]
 
 
 def at(expression: str) -> datetime:
     """Return the moment of a schedule that calls once, in no time zone."""
-    found = _AT.fullmatch(expression)
+    match = _AT.fullmatch(expression)
     try:
-        return datetime.fromisoformat(found[1] if found else "")
+        return datetime.fromisoformat(match[1] if match else "")
     except ValueError:
         raise ScheduleError("at needs a date and a time, like at(2026-12-31T23:59:59)") from None
 
@@ -108,8 +108,8 @@ def at(expression: str) -> datetime:
 @cache
 def cron(expression: str) -> Cron:
     """Read an expression of six fields."""
-    found = _CRON.fullmatch(expression)
-    parts = found[1].split() if found else []
+    match = _CRON.fullmatch(expression)
+    parts = match[1].split() if match else []
     if len(parts) != _FIELDS:
         raise ScheduleError(
             f"cron has six fields (minutes, hours, day of month, month, day of week, year), not {len(parts)}: "
@@ -153,7 +153,7 @@ def _check_weekday(field: str) -> None:
 @cache
 def _numbers(field: str, kind: _Field) -> frozenset[int]:
     """Read a list of numbers, ranges and steps."""
-    found: set[int] = set()
+    numbers: set[int] = set()
     for part in field.split(","):
         span, slash, step = part.partition("/")
         if slash and not (_NUMBER.fullmatch(step) and 1 <= int(step) <= kind.most):
@@ -168,8 +168,8 @@ def _numbers(field: str, kind: _Field) -> frozenset[int]:
             raise ScheduleError(f"{kind.name} is {field}; a range begins with its lower end")
         size = kind.most - kind.least + 1
         count = (end - begin) % size + 1
-        found.update((begin - kind.least + more) % size + kind.least for more in range(0, count, int(step or 1)))
-    return frozenset(found)
+        numbers.update((begin - kind.least + more) % size + kind.least for more in range(0, count, int(step or 1)))
+    return frozenset(numbers)
 
 
 def _one(text: str, kind: _Field) -> int:

@@ -13,12 +13,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     by_lower, given = {each.lower(): each for each in known}, name.lower()
-    found = get_close_matches(given, by_lower, n=1, cutoff=_LIKE)
+    matches = get_close_matches(given, by_lower, n=1, cutoff=_LIKE)
     begun = [each for each in by_lower if len(each.strip("-")) >= _SHORTEST and given.startswith(each)]
-    return by_lower[next(iter(found or begun))] if found or begun else ""
+    return by_lower[next(iter(matches or begun))] if matches or begun else ""
 
 
 def did_you_mean(name: object, known: Iterable[str], *, before: str = "") -> str:
     """Return "did you mean `...`?" for the nearest known name, or an empty text; `before` stands in front of it."""
-    found = nearest(str(name), known)
-    return f"did you mean `{before}{found}`?" if found else ""
+    candidate = nearest(str(name), known)
+    return f"did you mean `{before}{candidate}`?" if candidate else ""

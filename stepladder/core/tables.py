@@ -60,19 +60,19 @@ def lay_out(head: Sequence[Column | str], rows: Sequence[Sequence[object]], widt
     columns = [column if isinstance(column, Column) else Column(column, least) for column in head]
     cells = [[_cell(value) for value in row] for row in rows]
     natural = {
-        place: max(width_of(cell.text) for cell in (Cell(column.name), *(row[place] for row in cells)))
-        for place, column in enumerate(columns)
+        index: max(width_of(cell.text) for cell in (Cell(column.name), *(row[index] for row in cells)))
+        for index, column in enumerate(columns)
     }
-    hollow = {place for place in natural if cells and all(row[place].text in _NOTHING for row in cells)}
+    hollow = {index for index in natural if cells and all(row[index].text in _NOTHING for row in cells)}
     widths, below, left_out = _fit(columns, natural, width, hollow)
-    lines = [_line(widths, {place: Cell(columns[place].name, "bold") for place in widths})]
+    lines = [_line(widths, {index: Cell(columns[index].name, "bold") for index in widths})]
     for row in cells:
         lines.append(_line(widths, dict(enumerate(row))))
-        for place in below:
-            if row[place].text not in _NOTHING:
-                text = cut(f"{columns[place].name}: {row[place].text}", (width or 0) - _INDENT)
-                lines.append(((" " * _INDENT, ""), (text, row[place].colour)))
-    return Layout(tuple(lines), tuple(columns[place].name for place in left_out))
+        for index in below:
+            if row[index].text not in _NOTHING:
+                text = cut(f"{columns[index].name}: {row[index].text}", (width or 0) - _INDENT)
+                lines.append(((" " * _INDENT, ""), (text, row[index].colour)))
+    return Layout(tuple(lines), tuple(columns[index].name for index in left_out))
 
 
 def _cell(value: object) -> Cell:
@@ -90,9 +90,9 @@ def _fit(
     if width is None:
         return widths, below, left_out
     if _total(widths) > width:
-        widths = {place: size for place, size in widths.items() if place not in hollow} or widths
-    spares = sorted((place for place in widths if columns[place].spare), key=lambda place: columns[place].spare)
-    prose = [place for place in widths if columns[place].prose and natural[place] > _least(columns[place])]
+        widths = {index: size for index, size in widths.items() if index not in hollow} or widths
+    spares = sorted((index for index in widths if columns[index].spare), key=lambda index: columns[index].spare)
+    prose = [index for index in widths if columns[index].prose and natural[index] > _least(columns[index])]
     while True:
         shrunk = _shrunk(columns, widths, width)
         if shrunk is not None or not (prose or spares):
@@ -104,24 +104,24 @@ def _fit(
 
 def _shrunk(columns: list[Column], widths: Mapping[int, int], width: int) -> dict[int, int] | None:
     """Cut the widest columns that may be cut until all fit; None when they can't."""
-    found = dict(widths)
-    while (over := _total(found) - width) > 0:
-        able = [place for place in found if columns[place].least and found[place] > _least(columns[place])]
+    shrunk = dict(widths)
+    while (over := _total(shrunk) - width) > 0:
+        able = [index for index in shrunk if columns[index].least and shrunk[index] > _least(columns[index])]
         if not able:
             return None
-        widest = max(able, key=lambda place: (columns[place].prose, found[place]))
-        found[widest] = max(
-            _least(columns[widest]), found[widest] - over if columns[widest].prose else found[widest] - 1
+        widest = max(able, key=lambda index: (columns[index].prose, shrunk[index]))
+        shrunk[widest] = max(
+            _least(columns[widest]), shrunk[widest] - over if columns[widest].prose else shrunk[widest] - 1
         )
-    return found
+    return shrunk
 
 
 def _squeezed(widths: Mapping[int, int], width: int) -> dict[int, int]:
     """Cut whatever is widest: a terminal too narrow for the least still gets no line that wraps."""
-    found = dict(widths)
-    while _total(found) > width and max(found.values()) > 1:
-        found[max(found, key=lambda place: found[place])] -= 1
-    return found
+    squeezed = dict(widths)
+    while _total(squeezed) > width and max(squeezed.values()) > 1:
+        squeezed[max(squeezed, key=lambda index: squeezed[index])] -= 1
+    return squeezed
 
 
 def _least(column: Column) -> int:
@@ -134,9 +134,9 @@ def _total(widths: Mapping[int, int]) -> int:
 
 def _line(widths: Mapping[int, int], cells: Mapping[int, Cell]) -> tuple[Part, ...]:
     parts: list[Part] = []
-    for place, width in widths.items():
-        text = cut(cells[place].text, width)
-        parts += [(text, cells[place].colour), (" " * (width - width_of(text) + _GAP), "")]
+    for index, width in widths.items():
+        text = cut(cells[index].text, width)
+        parts += [(text, cells[index].colour), (" " * (width - width_of(text) + _GAP), "")]
     while parts and not parts[-1][0].strip():
         parts.pop()
     return tuple((text.rstrip() if part == len(parts) - 1 else text, c) for part, (text, c) in enumerate(parts))

@@ -44,7 +44,7 @@ def read(path: Path, *, where: str = "", comments: bool = False) -> str:
 
 def decode(data: bytes, where: str, *, comments: bool = False) -> str:
     """Return the text that the bytes of a file hold; `read` says more."""
-    mark, encoding = next((found for found in _MARKS if data.startswith(found[0])), (b"", "utf-8"))
+    mark, encoding = next((pair for pair in _MARKS if data.startswith(pair[0])), (b"", "utf-8"))
     data = data[len(mark) :]
     try:
         text = data.decode(encoding)
@@ -121,14 +121,14 @@ def _finite(text: str) -> float:
 
 def _with_comments(data: bytes, where: str) -> str:
     """Decode line by line, comments in any way."""
-    found: list[str] = []
+    lines: list[str] = []
     for number, line in enumerate(data.split(b"\n"), 1):
         errors = "replace" if line.lstrip().startswith(b"#") else "strict"
         try:
-            found.append(line.decode("utf-8", errors))
+            lines.append(line.decode("utf-8", errors))
         except UnicodeDecodeError as error:
             raise _no_text(where, "\n" * (number - 1), f"byte 0x{line[error.start]:02X} is not UTF-8") from None
-    return "\n".join(found)
+    return "\n".join(lines)
 
 
 def _no_text(where: str, before: str, what: str) -> BadInputError:

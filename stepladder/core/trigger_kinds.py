@@ -43,8 +43,8 @@ class TriggerKind:
 @cache
 def read(template: Path) -> tuple[TriggerKind, ...]:
     """Return every kind of a template, in their order."""
-    found = [TriggerKind(path.parent.name, **json.loads(path.read_text("utf-8"))) for path in _files(template)]
-    return tuple(sorted(found, key=lambda kind: (kind.order, kind.name)))
+    kinds = [TriggerKind(path.parent.name, **json.loads(path.read_text("utf-8"))) for path in _files(template)]
+    return tuple(sorted(kinds, key=lambda kind: (kind.order, kind.name)))
 
 
 def names(template: Path) -> tuple[str, ...]:

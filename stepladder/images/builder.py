@@ -123,8 +123,8 @@ class Builder(Protocol):
 
 def named(name: str) -> Builder:
     """Return a registered builder. `name` is no `auto`."""
-    found: Builder = importlib.import_module(builders.REGISTERED[name]).BUILDER
-    return found
+    builder: Builder = importlib.import_module(builders.REGISTERED[name]).BUILDER
+    return builder
 
 
 def input_key(settings: Settings) -> str:

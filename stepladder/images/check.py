@@ -104,24 +104,24 @@ def read_back(
     `architecture` is the function's, `digest` and `key` what was meant to be pushed (empty: not known beforehand).
     Raises `RefusedError`; nothing has been released by then.
     """
-    found = read(registry, repository, reference)
-    if found is None:
+    image = read(registry, repository, reference)
+    if image is None:
         raise RegistryError(f"{registry.host} took the image but doesn't know {repository}:{reference}")
-    if digest and found.digest != digest:
+    if digest and image.digest != digest:
         raise RefusedError(
-            f"{repository}:{reference} holds {found.digest}, not the image that was built ({digest})",
+            f"{repository}:{reference} holds {image.digest}, not the image that was built ({digest})",
             kind="tag-taken",
             hint="somebody else pushed the same tag: run the command again",
         )
-    if key and found.key != key:
+    if key and image.key != key:
         raise RefusedError(
             f"{repository}:{reference} was built from other inputs",
             kind="tag-taken",
             hint="commit the change, so that the image gets a tag of its own",
         )
-    check_layers(found)
-    check_architecture(found.architecture, architecture, found.base)
-    return found
+    check_layers(image)
+    check_architecture(image.architecture, architecture, image.base)
+    return image
 
 
 def _single(media_type: str, reference: str) -> None:
@@ -136,18 +136,18 @@ def _single(media_type: str, reference: str) -> None:
         raise RefusedError(f"{reference} is no image manifest but {media_type or 'of no type'}", kind="image-not-taken")
 
 
-def check_layers(found: RegistryImage) -> None:
+def check_layers(image: RegistryImage) -> None:
     """Refuse what Lambda can't unpack or won't hold."""
-    odd = sorted({layer["mediaType"] for layer in found.manifest["layers"]} - set(LAYERS))
+    odd = sorted({layer["mediaType"] for layer in image.manifest["layers"]} - set(LAYERS))
     if odd:
         raise RefusedError(
             f"the image has layers of type {', '.join(odd)}, which Lambda doesn't take",
             kind="image-not-taken",
             hint="compress layers with gzip (buildx: --output type=registry,compression=gzip,force-compression=true)",
         )
-    if found.size > LIMIT:
+    if image.size > LIMIT:
         raise RefusedError(
-            f"the image has {found.size / 1000**3:.1f} GB, and Lambda takes at most 10 GB uncompressed",
+            f"the image has {image.size / 1000**3:.1f} GB, and Lambda takes at most 10 GB uncompressed",
             kind="image-not-taken",
             hint="leave out what the function doesn't import",
         )

@@ -16,9 +16,9 @@ def builder(job: BuildJob) -> Builder:
     """Return the job's builder. Raises `NotReadyError` when the one that the settings name can't build here."""
     chosen = job.settings.image.builder
     if chosen != builders.AUTO:
-        found = named(chosen)
-        found.require(job)
-        return found
+        chosen_builder = named(chosen)
+        chosen_builder.require(job)
+        return chosen_builder
     *others, last = builders.REGISTERED
     return named(next((name for name in others if named(name).accepts(job)), last))
 

@@ -14,7 +14,7 @@ from stepladder.images.context import files
 from stepladder.images.model import Built, BuiltImage
 from stepladder.images.registry import ecr
 from stepladder.images.registry.client import NAME_UNKNOWN
-from stepladder.images.registry.push import tag_taken
+from stepladder.images.registry.push import tag_exists
 from stepladder.images.requirements import lock
 from stepladder.settings.load import Settings
 
@@ -93,16 +93,16 @@ def _tagged(job: BuildJob) -> BuiltImage | None:
     """Return the image that the tag names already, when it was built from the same inputs (by CI, by a colleague)."""
     repository = job.target
     tag = job.revision.tag(job.key)
-    found = check.read(repository.registry, repository.name, tag)
-    if found is None:
+    image = check.read(repository.registry, repository.name, tag)
+    if image is None:
         return None
-    if found.key != job.key:
-        raise tag_taken(repository.name, tag, found.digest)
+    if image.key != job.key:
+        raise tag_exists(repository.name, tag, image.digest)
     if job.pull:
         return None
-    check.check_layers(found)
-    check.check_architecture(found.architecture, job.settings.architecture, found.base)
-    return found.built(registry=repository.host, repository=repository.name, tag=tag, pushed=False)
+    check.check_layers(image)
+    check.check_architecture(image.architecture, job.settings.architecture, image.base)
+    return image.built(registry=repository.host, repository=repository.name, tag=tag, pushed=False)
 
 
 def _publish(job: BuildJob) -> BuiltImage:
@@ -114,7 +114,7 @@ def _publish(job: BuildJob) -> BuiltImage:
     if job.pull:  # the base may have moved, and the tag of these inputs with it
         tag = f"{tag}-{built.fingerprint}"
     pushed = builder.publish(job, built, tag)
-    found = check.read_back(
+    image = check.read_back(
         repository.registry,
         repository.name,
         tag,
@@ -122,16 +122,16 @@ def _publish(job: BuildJob) -> BuiltImage:
         digest=built.digest,
         key=job.key,
     )
-    return found.built(registry=repository.host, repository=repository.name, tag=tag, pushed=pushed)
+    return image.built(registry=repository.host, repository=repository.name, tag=tag, pushed=pushed)
 
 
 def _build(job: BuildJob, builder: Builder) -> Built:
     job.step.progress("building")
-    _tell_secrets(job)
+    _warn_of_secrets(job)
     return builder.build(job)
 
 
-def _tell_secrets(job: BuildJob) -> None:
+def _warn_of_secrets(job: BuildJob) -> None:
     """Name what no builder sees although no line of `.dockerignore` says so."""
     folder = job.settings.root / job.settings.image.context
     if left_out := files.secrets(folder) if folder.is_dir() else ():

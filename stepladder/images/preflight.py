@@ -18,10 +18,10 @@ def check(settings: Settings, say: Callable[[str], None], *, take_pointers: bool
     """
     context = settings.root / settings.image.context
     entries = collect(context)
-    if found := lfs.pointers(entries):
+    if pointers := lfs.pointers(entries):
         if not take_pointers:
-            raise lfs.refused(found, settings.lowest)
-        say(lfs.refused(found, settings.lowest).message)
+            raise lfs.refused(pointers, settings.lowest)
+        say(lfs.refused(pointers, settings.lowest).message)
     arguments = {"BASE_IMAGE": base_reference(settings), "PYTHON_VERSION": settings.python}
     handler = read.outline(context / "Dockerfile", arguments).handler
     python_syntax.check(entries, handler, settings.python, settings.image.context, say)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-_THERE = ("Layer already exists", "Already exists", "Mounted from")
+_EXISTING = ("Layer already exists", "Already exists", "Mounted from")
 
 
 class Layers:
@@ -14,22 +14,22 @@ class Layers:
     def __init__(self, verb: str, progress: Callable[[str], None]) -> None:
         self._verb, self._progress = verb, progress
         self._layers: dict[str, tuple[int, int]] = {}  # bytes done, and in all
-        self._there: set[str] = set()
+        self._existing: set[str] = set()
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take one event of the engine's stream."""
         name, detail = str(event.get("id", "")), event.get("progressDetail") or {}
-        if name and str(event.get("status", "")).startswith(_THERE):
-            self._there.add(name)
+        if name and str(event.get("status", "")).startswith(_EXISTING):
+            self._existing.add(name)
         elif name and "total" in detail:
             total = int(detail["total"])
             self._layers[name] = (min(int(detail.get("current", 0)), total), total)
         else:
             return
         done, total = (sum(layer[column] for layer in self._layers.values()) for column in (0, 1))
-        known = len(self._layers | dict.fromkeys(self._there))
+        existing, known = len(self._existing), len(self._layers | dict.fromkeys(self._existing))
         self._progress(
-            f"{self._verb} {done / 1e6:.1f} of {total / 1e6:.1f} MB, {len(self._there)} of {known} layers there already"
+            f"{self._verb} {done / 1e6:.1f} of {total / 1e6:.1f} MB, {existing} of {known} layers there already"
         )
 
 

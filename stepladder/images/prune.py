@@ -46,7 +46,7 @@ class HeldImage:
     size: int
 
     @property
-    def is_ours(self) -> bool:
+    def is_project_image(self) -> bool:
         """Whether all its tags are stepladder's; an image without any is somebody else's, or a part of an index."""
         return bool(self.tags) and all(map(revision.is_tag, self.tags))
 
@@ -78,29 +78,29 @@ class Prune:
         `StepladderError` when the repository isn't what it should be afterwards.
         """
         with self.console.step("images") as step:
-            found = self._plan()
-            kept = ", ".join(f"{count} {why}" for why, count in sorted(found.kept.items()))
-            step.done(f"{len(found.delete)} to delete; to stay: {kept or 'none'}")
+            plan = self._plan()
+            kept = ", ".join(f"{count} {why}" for why, count in sorted(plan.kept.items()))
+            step.done(f"{len(plan.delete)} to delete; to stay: {kept or 'none'}")
         record = {
             "environment": self.names.environment,
             "repository": self.names.repository,
             "result": "unchanged",
             "deleted": [],
-            "kept": dict(found.kept),
+            "kept": dict(plan.kept),
         }
-        if not found.delete:
+        if not plan.delete:
             return record
-        self._tell(found)
+        self._show(plan)
         if self.request.dry_run:
-            return record | {"result": "dry_run", "to_delete": [image.digest for image in found.delete]}
+            return record | {"result": "dry_run", "to_delete": [image.digest for image in plan.delete]}
         if not self.request.yes:
             raise RefusedError(
-                f"{len(found.delete)} images would be deleted, and nobody said yes",
+                f"{len(plan.delete)} images would be deleted, and nobody said yes",
                 kind="not-confirmed",
                 hint=f"delete them: `inv image.prune --env {self.names.environment} --yes`",
             )
         with self.console.step("delete") as step:
-            deleted = self._act(found)
+            deleted = self._act(plan)
             step.done(f"{len(deleted)} images, verified")
         return record | {"result": "pruned", "deleted": deleted}
 
@@ -109,18 +109,18 @@ class Prune:
         images = listed(self.aws, self.names)
         return plan(images, self.needed(), before=datetime.now(UTC) - timedelta(hours=self.request.min_age_hours))
 
-    def _tell(self, found: PrunePlan) -> None:
+    def _show(self, plan: PrunePlan) -> None:
         if not self.console.as_json:
             rows = [
                 (i.digest[7:19], f"{i.pushed_at:%Y-%m-%d %H:%M}", megabytes(i.size), " ".join(i.tags))
-                for i in found.delete
+                for i in plan.delete
             ]
             self.console.table(("delete", "pushed (UTC)", "size", "tags"), rows)
 
-    def _act(self, found: PrunePlan) -> list[str]:
+    def _act(self, plan: PrunePlan) -> list[str]:
         """Delete what is still unneeded: a rollback to an old release may have come in between."""
         now = self.needed()
-        doomed = [image.digest for image in found.delete if image.digest not in now]
+        doomed = [image.digest for image in plan.delete if image.digest not in now]
         delete(self.aws, self.names, doomed)
         left = {image.digest for image in listed(self.aws, self.names)}.intersection(doomed)
         if left:
@@ -146,7 +146,7 @@ def plan(images: list[HeldImage], needed: Mapping[str, str], *, before: datetime
     for image in sorted(images, key=lambda held: held.pushed_at):
         if image.digest in needed:
             kept[needed[image.digest]] += 1
-        elif not image.is_ours:
+        elif not image.is_project_image:
             kept[FOREIGN] += 1
         elif image.pushed_at >= before:
             kept[YOUNG] += 1

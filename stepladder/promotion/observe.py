@@ -80,12 +80,12 @@ def observe_rung(rung: Rung, releases: int = _RELEASES) -> ObservedRung:
 
 def _versions(rung: Rung) -> dict[str, PublishedVersion]:
     """Read the published versions. An image function's CodeSha256 is its image's digest."""
-    found = {}
+    versions = {}
     for state in rung.function.versions():
         words = dict(word.partition("=")[::2] for word in state.description.split())
         digest = state.digest or (f"sha256:{state.code_sha256}" if state.package_type == "Image" else "")
-        found[state.version] = PublishedVersion(digest, words.get("rel", ""))
-    return found
+        versions[state.version] = PublishedVersion(digest, words.get("rel", ""))
+    return versions
 
 
 def _deployments(rung: Rung) -> tuple[ObservedDeployment, ...]:

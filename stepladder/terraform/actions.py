@@ -71,16 +71,22 @@ def ensure(  # noqa: PLR0913 - all but three are left out by most callers
     started = time.monotonic()
     with opened(at, step=step, image_uri=image_uri) as runner:
         saved = _plan(
-            runner, aws, image_uri, acting=True, look=bool(runner.held.died), live=live, lock_timeout=lock_timeout
+            runner,
+            aws,
+            image_uri,
+            acting=True,
+            import_existing=bool(runner.held.died),
+            live=live,
+            lock_timeout=lock_timeout,
         )
         try:
-            found = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
+            outputs = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
         except TerraformError as error:
             if not _left_behind(runner, aws, saved, error):
                 raise
-            saved = _plan(runner, aws, image_uri, acting=True, look=True, lock_timeout=lock_timeout)
-            found = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
-        return _outcome(runner, saved, found, started)
+            saved = _plan(runner, aws, image_uri, acting=True, import_existing=True, lock_timeout=lock_timeout)
+            outputs = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
+        return _outcome(runner, saved, outputs, started)
 
 
 def plan(
@@ -101,7 +107,7 @@ def plan(
     """
     at = roots.root(settings, env, root)
     with opened(at, step=step, image_uri=image_uri) as runner:
-        saved = _plan(runner, aws, image_uri, acting=False, look=True, lock=lock, lock_timeout=lock_timeout)
+        saved = _plan(runner, aws, image_uri, acting=False, import_existing=True, lock=lock, lock_timeout=lock_timeout)
         return saved, tuple(runner.notes)
 
 
@@ -114,7 +120,7 @@ def plan_to_apply(
     """
     at = roots.root(settings, env, root)
     with opened(at, step=step, image_uri=image_uri) as runner:
-        return _plan(runner, aws, image_uri, acting=True, look=True), tuple(runner.notes)
+        return _plan(runner, aws, image_uri, acting=True, import_existing=True), tuple(runner.notes)
 
 
 def preview(
@@ -128,7 +134,7 @@ def preview(
     with opened(at, step=step, image_uri=image_uri) as runner:
         out = at.work_dir / "preview.tfplan"
         try:
-            made = planning.draft(runner, aws, image_uri, out=out, acting=False, look=True, lock=False)
+            made = planning.draft(runner, aws, image_uri, out=out, acting=False, import_existing=True, lock=False)
         finally:
             out.unlink(missing_ok=True)
         losses.check(at, made.changes, image_uri)
@@ -159,8 +165,8 @@ def apply(
         )
         saved_plan.check_destroys(saved, allow_destroy=allow_destroy)
         planning.ready(runner, aws, saved.backend, acting=True)
-        found = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
-        return _outcome(runner, saved, found, started)
+        outputs = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
+        return _outcome(runner, saved, outputs, started)
 
 
 def outputs(settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None = None) -> dict[str, Any]:
@@ -195,7 +201,7 @@ def _plan(
     image_uri: str | None,
     *,
     acting: bool,
-    look: bool,
+    import_existing: bool,
     live: bool = False,
     lock: bool = True,
     lock_timeout: int = LOCK_TIMEOUT,
@@ -209,7 +215,7 @@ def _plan(
         image_uri,
         out=at.plan_file,
         acting=acting,
-        look=look,
+        import_existing=import_existing,
         live=live,
         lock=lock,
         lock_timeout=lock_timeout,
@@ -245,7 +251,7 @@ def _left_behind(runner: Runner, aws: Aws, saved: SavedPlan, error: TerraformErr
 
 def _apply(runner: Runner, aws: Aws, saved: SavedPlan, *, allow_destroy: bool, lock_timeout: int) -> dict[str, Any]:
     saved_plan.check_destroys(saved, allow_destroy=allow_destroy)
-    found: dict[str, Any] | None = None
+    outputs: dict[str, Any] | None = None
     if saved.changed:
         total = events.operations(saved.changes)
         if runner.at.name == "delivery":  # its functions are created from objects that must lie there
@@ -256,7 +262,7 @@ def _apply(runner: Runner, aws: Aws, saved: SavedPlan, *, allow_destroy: bool, l
 
         tainted.begin(runner.at, saved.changes)
         try:
-            found = planning.explained(runner, aws, act).outputs
+            outputs = planning.explained(runner, aws, act).outputs
         except TerraformError as error:
             tainted.end(runner.at, error.failed)
             raise
@@ -266,7 +272,7 @@ def _apply(runner: Runner, aws: Aws, saved: SavedPlan, *, allow_destroy: bool, l
         runner.held.settled = True
     saved.at.plan_file.unlink(missing_ok=True)  # applied: it can't be applied again, and it may hold secrets
     saved.at.manifest.unlink(missing_ok=True)
-    return found if found is not None else _read_outputs(runner)
+    return outputs if outputs is not None else _read_outputs(runner)
 
 
 def _read_outputs(runner: Runner) -> dict[str, Any]:
@@ -274,14 +280,14 @@ def _read_outputs(runner: Runner) -> dict[str, Any]:
     return {name: output["value"] for name, output in raw.items() if not output.get("sensitive")}
 
 
-def _outcome(runner: Runner, saved: SavedPlan, found: dict[str, Any], started: float) -> ApplyOutcome:
-    files.write_json(runner.at.build_dir / f"{runner.at.name}.outputs.json", found, mode=0o600)
+def _outcome(runner: Runner, saved: SavedPlan, values: dict[str, Any], started: float) -> ApplyOutcome:
+    files.write_json(runner.at.build_dir / f"{runner.at.name}.outputs.json", values, mode=0o600)
     return ApplyOutcome(
         root=runner.at.name,
         applied=saved.changed,
         counts=saved.counts,
         changes=saved.changes,
-        outputs=found,
+        outputs=values,
         plan_id=saved.id,
         inputs_hash=roots.hash_of(runner.at),
         seconds=time.monotonic() - started,

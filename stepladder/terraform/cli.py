@@ -58,8 +58,8 @@ def find(root: Path) -> Terraform:
         if _good(version):
             return Terraform(candidate, version)
         rejected.append(f"{candidate} is {version}")
-    found = "; ".join(rejected) or "there is none on PATH"
-    raise NotReadyError(f"Terraform {_wanted()} is needed; {found}", kind="no-terraform", hint=_where_from(root))
+    candidates = "; ".join(rejected) or "there is none on PATH"
+    raise NotReadyError(f"Terraform {_wanted()} is needed; {candidates}", kind="no-terraform", hint=_where_from(root))
 
 
 def _where_from(root: Path) -> str:
@@ -102,13 +102,13 @@ def _candidates(root: Path) -> Iterator[Path]:
         yield Path(shutil.which(named) or named).absolute()
         return
     seen: set[Path] = set()
-    for place in (
+    for folder in (
         lambda: root / ".tools" / "terraform",
         lambda: Path(sys.prefix).parent / ".tools" / "terraform",
         lambda: shutil.which("terraform"),
         lambda: (_origin() or root) / ".tools" / "terraform",
     ):
-        path = Path(place() or root).absolute()
+        path = Path(folder() or root).absolute()
         if path not in seen and path.is_file() and os.access(path, os.X_OK):
             seen.add(path)
             yield path

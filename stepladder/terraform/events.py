@@ -41,14 +41,14 @@ class Diagnostic:
     summary: str
     detail: str = ""
     address: str = ""
-    place: str = ""
+    location: str = ""
 
     @property
     def brief(self) -> str:
         """Return summary, first sentence of the detail, and where."""
         first = self.detail.strip().split("\n\n", 1)[0].replace("\n", " ")[:300].rstrip(". ")
         text = f"{self.summary.rstrip('.')}: {first}" if first else self.summary.rstrip(".")
-        where = self.address or self.place
+        where = self.address or self.location
         return f"{text} ({where})" if where else text
 
 
@@ -105,7 +105,7 @@ class Watch:
     @property
     def errors(self) -> list[Diagnostic]:
         """The diagnostics that made the command fail."""
-        return [found for found in self.diagnostics if found.severity == "error"]
+        return [diagnostic for diagnostic in self.diagnostics if diagnostic.severity == "error"]
 
     def line(self, text: str) -> None:
         """Take in one line."""
@@ -126,9 +126,9 @@ class Watch:
         kind = str(event.get("type", ""))
         self.messages.append(f"{event.get('@timestamp', '')} {event.get('@message', '')}")
         if kind == "diagnostic":
-            found = _diagnostic(event.get("diagnostic") or {})
-            self.diagnostics.append(found)
-            self.messages.extend(f"    {line}" for line in found.detail.splitlines())
+            diagnostic = _diagnostic(event.get("diagnostic") or {})
+            self.diagnostics.append(diagnostic)
+            self.messages.extend(f"    {line}" for line in diagnostic.detail.splitlines())
         elif kind == "planned_change":
             self._planned(event.get("change") or {})
         elif kind == "outputs":
@@ -202,13 +202,13 @@ def _event(text: str) -> dict[str, Any] | None:
 
 
 def _diagnostic(raw: dict[str, Any]) -> Diagnostic:
-    place = ""
+    location = ""
     if raw.get("range"):
-        place = f"{raw['range'].get('filename', '')}:{(raw['range'].get('start') or {}).get('line', '')}"
+        location = f"{raw['range'].get('filename', '')}:{(raw['range'].get('start') or {}).get('line', '')}"
     return Diagnostic(
         severity=str(raw.get("severity", "")),
         summary=str(raw.get("summary", "")),
         detail=str(raw.get("detail", "")),
         address=str(raw.get("address", "")),
-        place=place,
+        location=location,
     )

@@ -26,7 +26,7 @@ class TerraformError(StepladderError):
 
     def has(self, summary: str) -> bool:
         """Say whether one of the errors has this summary."""
-        return any(found.summary == summary for found in self.diagnostics)
+        return any(diagnostic.summary == summary for diagnostic in self.diagnostics)
 
 
 def stale(error: TerraformError, at: Root) -> RefusedError:

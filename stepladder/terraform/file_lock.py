@@ -82,11 +82,11 @@ def _acquire(fd: int, at: Root, path: Path, wait: float, step: Step | None) -> N
 
 
 def _read(path: Path) -> tuple[RunRecord, ...]:
-    found = []
+    records = []
     for raw in files.read_json(path).get("runs", ()):
         with contextlib.suppress(TypeError, ValueError, KeyError):
-            found.append(RunRecord(Process(**raw["process"]), datetime.fromisoformat(raw["since"])))
-    return tuple(found)
+            records.append(RunRecord(Process(**raw["process"]), datetime.fromisoformat(raw["since"])))
+    return tuple(records)
 
 
 def _write(path: Path, records: tuple[RunRecord, ...]) -> None:

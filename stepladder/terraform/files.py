@@ -46,7 +46,7 @@ def sources(folder: Path) -> dict[str, Path]:
 
     State, plans and Terraform's own working files are left out; so are hidden files other than the lock file.
     """
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for base, folders, files in os.walk(folder):
         folders[:] = sorted(f for f in folders if f not in _SKIPPED)
         for name in sorted(files):
@@ -55,8 +55,8 @@ def sources(folder: Path) -> dict[str, Path]:
                 path = Path(base) / name
                 below = path.relative_to(folder).as_posix()
                 check_name(f"{folder.name}/{below}")
-                found[below] = path
-    return found
+                paths[below] = path
+    return paths
 
 
 def sha256_sources(folder: Path, *, without: Iterable[str] = ()) -> str:

@@ -35,7 +35,7 @@ _ABSENT = ABSENT_IN_S3 | frozenset(
         "StateMachineDoesNotExist",
     }
 )
-_TAKEN = frozenset({"403", "AccessDenied"})
+_FORBIDDEN = frozenset({"403", "AccessDenied"})
 _WORKERS = 8
 
 
@@ -80,8 +80,12 @@ def imports(aws: Aws, names: Names, plan: Mapping[str, Any], *, only: frozenset[
     if not created:
         return []
     with ThreadPoolExecutor(_WORKERS) as pool:
-        found = list(pool.map(lambda c: _find(aws, names, c["type"], c["change"]["after"]), created))
-    return [_claim(change, existing) for change, existing in zip(created, found, strict=True) if existing is not None]
+        existing_resources = list(pool.map(lambda c: _find(aws, names, c["type"], c["change"]["after"]), created))
+    return [
+        _claim(change, existing)
+        for change, existing in zip(created, existing_resources, strict=True)
+        if existing is not None
+    ]
 
 
 def _find(aws: Aws, names: Names, kind: str, values: Values) -> ExistingResource | None:
@@ -95,7 +99,7 @@ def _find(aws: Aws, names: Names, kind: str, values: Values) -> ExistingResource
         code = error_code(error)
         if code in _ABSENT:
             return None
-        if kind == "aws_s3_bucket" and code in _TAKEN:
+        if kind == "aws_s3_bucket" and code in _FORBIDDEN:
             raise RefusedError(
                 f"the S3 bucket {values['bucket']} belongs to another account, or may not be read",
                 kind="foreign-resource",
@@ -104,18 +108,18 @@ def _find(aws: Aws, names: Names, kind: str, values: Values) -> ExistingResource
         raise
 
 
-def _claim(change: Mapping[str, Any], found: ExistingResource) -> Import:
+def _claim(change: Mapping[str, Any], existing: ExistingResource) -> Import:
     expected = change["change"]["after"].get("tags_all") or {}
-    if found.tags is not None:
-        missing = {key: value for key, value in expected.items() if found.tags.get(key) != value}
+    if existing.tags is not None:
+        missing = {key: value for key, value in expected.items() if existing.tags.get(key) != value}
         if missing or not expected:
             wanted = ", ".join(f"{key}={value}" for key, value in missing.items()) or "any tags that say so"
             raise RefusedError(
-                f"{found.id} exists already, and isn't this project's: it doesn't carry {wanted}",
+                f"{existing.id} exists already, and isn't this project's: it doesn't carry {wanted}",
                 kind="foreign-resource",
                 hint=f"choose another project name; or tag it so, if it is yours ({change['address']})",
             )
-    return Import(str(change["address"]), found.id)
+    return Import(str(change["address"]), existing.id)
 
 
 def _bucket(aws: Aws, names: Names, values: Values) -> ExistingResource:

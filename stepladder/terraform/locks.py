@@ -109,8 +109,8 @@ def stale_lock_of(runner: Runner, aws: Aws, record: RunRecord) -> StateLock | No
 
 def left_by_us(runner: Runner, aws: Aws) -> StateLock | None:
     """Return the state lock that a dead run of this checkout provably left, else None."""
-    found = (stale_lock_of(runner, aws, record) for record in runner.held.died)
-    return next((lock for lock in found if lock), None)
+    stale = (stale_lock_of(runner, aws, record) for record in runner.held.died)
+    return next((lock for lock in stale if lock), None)
 
 
 def take_over(runner: Runner, aws: Aws, *records: RunRecord) -> None:
@@ -178,8 +178,8 @@ def _another_at_work(at: Root) -> bool:
     processes = Path("/proc")
     if not processes.is_dir():
         return True
-    mine = (at.names.state_bucket, at.state_key)
-    return any(_may_hold(entry, mine) for entry in processes.iterdir() if entry.name.isdigit())
+    own = (at.names.state_bucket, at.state_key)
+    return any(_may_hold(entry, own) for entry in processes.iterdir() if entry.name.isdigit())
 
 
 def _may_hold(entry: Path, state: tuple[str, str]) -> bool:

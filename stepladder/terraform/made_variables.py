@@ -38,8 +38,8 @@ def read(root: Path) -> Made:
     others = False
     for path in sorted((root / "terraform" / "service").glob("*.tf")):
         code = "".join(_without_comments(text.read(path)))
-        for found in _ARGUMENT.finditer(code):
-            objects, rest = _taken_apart(_expression(code[found.end() :]))
+        for match in _ARGUMENT.finditer(code):
+            objects, rest = _split(_expression(code[match.end() :]))
             for body in objects:
                 names.update(first or second for first, second in _KEY.findall(body))
             others = others or bool(_PLAIN.sub("", rest)) or any(re.match(r"\s*for\s", body) for body in objects)
@@ -62,7 +62,7 @@ def _expression(code: str) -> str:
     return code
 
 
-def _taken_apart(expression: str) -> tuple[list[str], str]:
+def _split(expression: str) -> tuple[list[str], str]:
     """Return what stands in the outermost braces, without what those hold in brackets, and the rest."""
     objects: list[str] = []
     rest: list[str] = []

@@ -45,7 +45,7 @@ def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in 
     *,
     out: Path,
     acting: bool,
-    look: bool,
+    import_existing: bool,
     live: bool = False,
     lock: bool = True,
     lock_timeout: int = LOCK_TIMEOUT,
@@ -67,16 +67,16 @@ def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in 
     created = {change.type for change in watch.changes if change.action in {"create", "replace"}}
     needs_image: tuple[str, ...] = ()
     lost = at.name == "service" and (live or not image_uri) and losses.FUNCTION in created
-    if (look or lost) and created & importing.FINDERS.keys():
+    if (import_existing or lost) and created & importing.FINDERS.keys():
         document = shown(runner, out)
         needs_image = losses.imageless(document)
         imported = importing.imports(aws, at.names, document)
         if imported:
             verb = "took" if acting else "takes"
             runner.notes.append(
-                f"{verb} up what exists and the state had lost: " + ", ".join(found.address for found in imported)
+                f"{verb} up what exists and the state had lost: " + ", ".join(existing.address for existing in imported)
             )
-            text = "\n".join(found.block() for found in imported)
+            text = "\n".join(existing.block() for existing in imported)
             runner.prepare(backend=backend, extra={IMPORTS: text})
             changed, watch = make()
             left = {change.address for change in watch.changes if change.action in {"create", "replace"}}

@@ -67,10 +67,10 @@ def _named(text: str) -> Path:
 
 
 def _discovered(root_dir: Path, optional_software: Path) -> Path | None:
-    return next((path for path in _places(root_dir, optional_software) if _holds_needed(path)), None)
+    return next((path for path in _folders(root_dir, optional_software) if _holds_needed(path)), None)
 
 
-def _places(root_dir: Path, optional_software: Path) -> Iterator[Path]:
+def _folders(root_dir: Path, optional_software: Path) -> Iterator[Path]:
     """Yield Terraform's implied mirror directories, then those of add-on software."""
     yield root_dir / "terraform.d" / "plugins"
     yield Path.home() / ".terraform.d" / "plugins"

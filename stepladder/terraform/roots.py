@@ -126,14 +126,14 @@ def root(settings: Settings, env: str, name: str) -> Root:
     if name not in ROOTS:
         hint = f"{did_you_mean(name, ROOTS)} roots: {', '.join(ROOTS)}".strip()
         raise BadInputError(f"there is no Terraform root {name!r}", kind="unknown-root", hint=hint)
-    found = Root(settings, environment, name)
-    if not any(found.source_dir.glob("*.tf")):
+    chosen = Root(settings, environment, name)
+    if not any(chosen.source_dir.glob("*.tf")):
         raise BadInputError(
             f"the project has no Terraform root {name!r}",
             kind="unknown-root",
-            hint=f"its code belongs in {found.source_dir}; a scaffolded project has it",
+            hint=f"its code belongs in {chosen.source_dir}; a scaffolded project has it",
         )
-    return found
+    return chosen
 
 
 def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:

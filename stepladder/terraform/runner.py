@@ -102,12 +102,12 @@ class Runner:
         """
         text = self._stdout(args)
         try:
-            found = json.JSONDecoder().raw_decode(text[text.index("{") :])[0] if text.strip() else {}
+            parsed = json.JSONDecoder().raw_decode(text[text.index("{") :])[0] if text.strip() else {}
         except ValueError as error:
             raise StepladderError(
                 f"terraform {args[0]} of {self.at.label} answered no JSON", kind="terraform-failed"
             ) from error
-        return dict(found)
+        return dict(parsed)
 
     def _stdout(self, args: list[str]) -> str:
         watch = Watch()

@@ -54,30 +54,30 @@ def planned(runner: Runner, plan: Callable[[], Planned], *, acting: bool) -> Pla
     except TerraformError as error:
         if not error.has(FORBIDDEN):
             raise
-        found = _ours(runner)
-        if not found:
+        cut_off = _cut_off(runner)
+        if not cut_off:
             raise
         if not acting:
             raise RefusedError(
-                f"{runner.at.label} can't be planned while this is cut off in its creation: {', '.join(found)}",
+                f"{runner.at.label} can't be planned while this is cut off in its creation: {', '.join(cut_off)}",
                 kind="cut-off-creation",
                 hint=f"`{runner.at.command}` keeps it and goes on",
             ) from error
-        _keep(runner, found)
+        _keep(runner, cut_off)
         return plan()
     if not any(c.action == "replace" and c.reason == "tainted" and losses.kept(c.type) for c in watch.changes):
         return changed, watch
-    found = _ours(runner)
-    if not found:
+    cut_off = _cut_off(runner)
+    if not cut_off:
         return changed, watch
     if not acting:
-        runner.notes.append(f"cut off in its creation, and kept by `{runner.at.command}`: {', '.join(found)}")
+        runner.notes.append(f"cut off in its creation, and kept by `{runner.at.command}`: {', '.join(cut_off)}")
         return changed, watch
-    _keep(runner, found)
+    _keep(runner, cut_off)
     return plan()
 
 
-def _ours(runner: Runner) -> list[str]:
+def _cut_off(runner: Runner) -> list[str]:
     """Return the tainted objects that may hold data or callers and that an apply of ours was cut off in creating."""
     noted = left(runner.at)
     if not noted:
@@ -85,15 +85,15 @@ def _ours(runner: Runner) -> list[str]:
     return [address for address in addresses(runner.document(["state", "pull"])) if address in noted]
 
 
-def _keep(runner: Runner, found: list[str]) -> None:
-    for address in found:
+def _keep(runner: Runner, cut_off: list[str]) -> None:
+    for address in cut_off:
         runner.run(["untaint", f"-lock-timeout={LOCK_TIMEOUT}s", address], timeout=_DEADLINE)
-    runner.notes.append(f"kept what was cut off in its creation: {', '.join(found)}")
+    runner.notes.append(f"kept what was cut off in its creation: {', '.join(cut_off)}")
 
 
 def addresses(state: dict[str, Any]) -> list[str]:
     """Return the addresses of the tainted objects of a state that may hold data or callers."""
-    found = []
+    tainted = []
     for resource in state.get("resources", ()):
         if resource.get("mode") != "managed" or not losses.kept(resource["type"]):
             continue
@@ -101,8 +101,8 @@ def addresses(state: dict[str, Any]) -> list[str]:
         for instance in resource.get("instances", ()):
             if instance.get("status") == "tainted":
                 index = f"[{json.dumps(instance['index_key'])}]" if "index_key" in instance else ""
-                found.append(f"{module}{resource['type']}.{resource['name']}{index}")
-    return found
+                tainted.append(f"{module}{resource['type']}.{resource['name']}{index}")
+    return tainted
 
 
 def _note(at: Root, creating: Iterable[str]) -> None:

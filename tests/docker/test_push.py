@@ -136,7 +136,7 @@ def test_an_immutable_tag_is_told_apart_from_other_refusals(pusher: Pusher) -> N
     image = pusher.make()
     pusher.push(image)
     for other in (image, pusher.make()):  # ECR refuses the same image too; what lies there decides (test_publish)
-        with pytest.raises(engine_push.TagTakenError, match=r"/demo:one exists and may not move"):
+        with pytest.raises(engine_push.TagExistsError, match=r"/demo:one exists and may not move"):
             pusher.push(other)
     assert pusher.read().manifest["config"]["digest"] == image.id
 

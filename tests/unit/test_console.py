@@ -222,7 +222,7 @@ def test_fields_wrap_beside_their_names(streams):
 
 
 def test_a_brief_text_is_one_line_of_the_terminal(streams):
-    assert Console(err=streams[0], width=20).brief("one\ntwo three four five", taken=5) == "one two three…"
+    assert Console(err=streams[0], width=20).brief("one\ntwo three four five", used=5) == "one two three…"
     assert Console(err=streams[0]).brief("one\ntwo " * 20).count("two") == 20
 
 

@@ -48,7 +48,7 @@ def parse(
 
 
 def names(install: Install) -> list[str]:
-    return [requirement.name for requirement in install.locked.found]
+    return [requirement.name for requirement in install.locked.pinned]
 
 
 def refused(tmp_path: Path, text: str, files: dict[str, str] | None = None) -> str:

@@ -122,8 +122,8 @@ def _pinned(name: str, digests: tuple[str, ...]) -> str:
     wanted = Reference.parse(name)
     for known in sorted(digests):
         repository, _, digest = known.partition("@")
-        found = Reference.parse(repository)
-        if (found.host, found.repository) == (wanted.host, wanted.repository):
+        reference = Reference.parse(repository)
+        if (reference.host, reference.repository) == (wanted.host, wanted.repository):
             return f"{name.partition('@')[0]}@{digest}"
     return ""
 

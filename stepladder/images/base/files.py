@@ -69,20 +69,20 @@ class BaseFiles:
         """Say whether the base has anything in a folder."""
         if self._sure and self._known and path in _EMPTY:
             return False
-        found = self.lstat(path, sure=True)
-        if found is None:
+        entry = self.lstat(path, sure=True)
+        if entry is None:
             return False
         start = f"{path}/" if path else ""
         everything = {**self._known, **self._all()}
-        return found.kind != "folder" or any(name.startswith(start) and name != path for name in everything)
+        return entry.kind != "folder" or any(name.startswith(start) and name != path for name in everything)
 
     def site_packages(self, python: str) -> str:
         """Return where the base's pip installs to, empty when that can't be told."""
         if self._site:
             return self._site
         end = f"/lib/python{python}/site-packages/pip"
-        found = [path for path in self._all() if path.endswith(end)]
-        return posixpath.dirname(found[0]) if len(found) == 1 else ""
+        folders = [path for path in self._all() if path.endswith(end)]
+        return posixpath.dirname(folders[0]) if len(folders) == 1 else ""
 
     def _all(self) -> Mapping[str, BaseEntry]:
         if self._read is None:
@@ -142,20 +142,20 @@ def _listing(base: Base, cache: Path) -> Mapping[str, BaseEntry]:
 
 
 def _read(base: Base) -> dict[str, BaseEntry]:
-    found = {"": BaseEntry("folder")}
+    entries = {"": BaseEntry("folder")}
     for blob in base.layers:
         data = blob.local()
         try:
             with io.BytesIO(data) if isinstance(data, bytes) else data.open("rb") as file:
                 for path, member in _members(file):
-                    _apply(found, path, member)
+                    _apply(entries, path, member)
         except (tarfile.TarError, EOFError, OSError) as error:
             raise BadInputError(
                 f"a layer of the base image {base.label.split('@')[0]} can't be read: {error}",
                 kind="no-base-image",
                 hint="check the image that stepladder.image.base names",
             ) from None
-    return found
+    return entries
 
 
 def _members(file: IO[bytes]) -> Iterator[tuple[str, tarfile.TarInfo]]:
@@ -165,18 +165,18 @@ def _members(file: IO[bytes]) -> Iterator[tuple[str, tarfile.TarInfo]]:
             yield path, member
 
 
-def _apply(found: dict[str, BaseEntry], path: str, member: tarfile.TarInfo) -> None:
+def _apply(entries: dict[str, BaseEntry], path: str, member: tarfile.TarInfo) -> None:
     folder, _, name = path.rpartition("/")
     if name.startswith(_WHITEOUT):
         gone = folder if name == _OPAQUE else f"{folder}/{name.removeprefix(_WHITEOUT)}".lstrip("/")
-        for known in [known for known in found if known.startswith(f"{gone}/")]:
-            del found[known]
+        for known in [known for known in entries if known.startswith(f"{gone}/")]:
+            del entries[known]
         if name != _OPAQUE:
-            found.pop(gone, None)
+            entries.pop(gone, None)
         return
     kind = "folder" if member.isdir() else "link" if member.issym() else "file"
-    if kind != "folder" and found.get(path, BaseEntry("file")).kind == "folder":
-        for known in [known for known in found if known.startswith(f"{path}/")]:
-            del found[known]
+    if kind != "folder" and entries.get(path, BaseEntry("file")).kind == "folder":
+        for known in [known for known in entries if known.startswith(f"{path}/")]:
+            del entries[known]
     link = member.linkname if kind == "link" else ""
-    found[path] = BaseEntry(kind, member.mode & 0o7777, (member.uid, member.gid), link)
+    entries[path] = BaseEntry(kind, member.mode & 0o7777, (member.uid, member.gid), link)

@@ -50,9 +50,9 @@ class HostPython:
 
 def find(python: str) -> HostPython:
     """Return this machine's interpreter of the version `python` (X.Y), else the one that runs now."""
-    found = interpreters.find(python)
-    if found:
-        return HostPython(python, str(found), wanted=True)
+    interpreter = interpreters.find(python)
+    if interpreter:
+        return HostPython(python, str(interpreter), wanted=True)
     return HostPython(interpreters.running(), sys.executable, wanted=False)
 
 

@@ -104,7 +104,7 @@ class Bases:
         if not patient and not pull and self._known_unreachable():
             return self._base(cached) if cached else None
         try:
-            found = self._resolve(patient=patient)
+            document = self._resolve(patient=patient)
         except RegistryError as error:
             if error.status:
                 raise
@@ -112,8 +112,8 @@ class Bases:
             if cached:
                 self._say(f"{self.reference.host} can't be reached; the base image is the cached one")
             return self._base(cached) if cached else None
-        files.write_json(note, found)
-        return self._base(found)
+        files.write_json(note, document)
+        return self._base(document)
 
     def host(self) -> Base:
         """Return the base that is this machine's own Python."""
@@ -172,18 +172,18 @@ class Bases:
         """Read index, manifest and config of the function's platform."""
         ref, registry = self.reference, self._registry(patient=patient)
         name, wanted = base_reference(self.settings), PLATFORM[self.settings.architecture]
-        found = registry.manifest(ref.repository, ref.reference)
-        if found and found[0] in INDEXES:
-            entries = json.loads(found[1]).get("manifests", [])
+        answer = registry.manifest(ref.repository, ref.reference)
+        if answer and answer[0] in INDEXES:
+            entries = json.loads(answer[1]).get("manifests", [])
             fitting = [e["digest"] for e in entries if _is_platform(e.get("platform", {}), wanted)]
             if not fitting:
                 raise BadInputError(f"the base image {name} is not made for linux/{wanted}", kind="wrong-architecture")
-            found = registry.manifest(ref.repository, fitting[0])
-        if not found:
+            answer = registry.manifest(ref.repository, fitting[0])
+        if not answer:
             raise BadInputError(
                 f"there is no base image {name}", kind="no-base-image", hint="check stepladder.image.base and its tag"
             )
-        manifest = json.loads(found[1])
+        manifest = json.loads(answer[1])
         odd = {layer["mediaType"] for layer in manifest["layers"]} - set(LAYERS)
         if odd:
             raise BadInputError(
@@ -200,10 +200,10 @@ class Bases:
                 kind="wrong-architecture",
                 hint="change stepladder.architecture or stepladder.image.base",
             )
-        digest = digest_of(found[1])
+        digest = digest_of(answer[1])
         return {"digest": digest, "manifest": manifest, "config": config.decode(), "at": time.time()}
 
-    def _base(self, found: dict[str, Any]) -> Base:
+    def _base(self, document: dict[str, Any]) -> Base:
         name = base_reference(self.settings).split("@")[0]
         own = self._target is not None and self.reference.host in self._own
         layers = tuple(
@@ -215,10 +215,10 @@ class Bases:
                 fetch=functools.partial(self._download, entry["digest"]),
                 mount_from=self.reference.repository if own else "",
             )
-            for entry in found["manifest"]["layers"]
+            for entry in document["manifest"]["layers"]
         )
         target = WheelTarget.of_lambda(self.settings.python, self.settings.architecture)
-        return Base(f"{name}@{found['digest']}", json.loads(found["config"]), layers, target)
+        return Base(f"{name}@{document['digest']}", json.loads(document["config"]), layers, target)
 
     def _download(self, digest: str) -> Path:
         return self._registry(patient=True).download(self.reference.repository, digest, self.cache / "blobs")

@@ -98,9 +98,9 @@ def collect(folder: Path) -> tuple[Entry, ...]:
             kind="build-context",
             hint="stepladder.image.context names it, relative to invoke.yaml",
         )
-    found: list[Entry] = []
-    _walk(folder, "", rules(folder), found)
-    return tuple(sorted(found, key=lambda entry: entry.path))
+    paths: list[Entry] = []
+    _walk(folder, "", rules(folder), paths)
+    return tuple(sorted(paths, key=lambda entry: entry.path))
 
 
 def rules(folder: Path) -> Ignore:
@@ -110,7 +110,7 @@ def rules(folder: Path) -> Ignore:
 
 def secrets(folder: Path) -> tuple[str, ...]:
     """Return what stays out of the context as a secret although no line of `.dockerignore` says so, sorted."""
-    ignore, found = ignore_rules.of(folder), list[str]()
+    ignore, paths = ignore_rules.of(folder), list[str]()
 
     def walk(below: str) -> None:
         with os.scandir(folder / below) as scan:
@@ -119,15 +119,15 @@ def secrets(folder: Path) -> tuple[str, ...]:
                 if ignore.rule(path) and not ignore.has_exceptions:
                     continue
                 if ignore.secret(path) and not ignore.rule(path):
-                    found.append(path)
+                    paths.append(path)
                 elif item.is_dir(follow_symlinks=False) and (ignore.rule(path) or not ignore.excludes(path)):
                     walk(path)
 
     walk("")
-    return tuple(sorted(found))
+    return tuple(sorted(paths))
 
 
-def _walk(root: Path, below: str, ignore: Ignore, found: list[Entry]) -> None:
+def _walk(root: Path, below: str, ignore: Ignore, paths: list[Entry]) -> None:
     with os.scandir(root / below) as scan:
         for item in scan:
             path = f"{below}/{item.name}" if below else item.name
@@ -135,10 +135,10 @@ def _walk(root: Path, below: str, ignore: Ignore, found: list[Entry]) -> None:
             if item.is_dir(follow_symlinks=False):
                 # An excluded folder is still searched when a `!` line may take something in it back.
                 if not out or ignore.has_exceptions:
-                    _walk(root, path, ignore, found)
+                    _walk(root, path, ignore, paths)
             elif not out:
                 text.check_name(f"{root.name}/{path}")
-                found.append(_entry(root, path, item))
+                paths.append(_entry(root, path, item))
 
 
 def _entry(root: Path, path: str, item: os.DirEntry[str]) -> Entry:

@@ -82,9 +82,9 @@ class Ignore:
     def secret(self, path: str) -> str:
         """Return the built-in pattern that takes a path for a secret, empty when none does or a `!` line means it."""
         for candidate in _candidates(path):
-            found = next((line for line, pattern in _SECRETS.items() if pattern.fullmatch(candidate)), "")
-            if found and not self._means(candidate):
-                return found
+            pattern_line = next((line for line, pattern in _SECRETS.items() if pattern.fullmatch(candidate)), "")
+            if pattern_line and not self._means(candidate):
+                return pattern_line
         return ""
 
     def _means(self, candidate: str) -> bool:

@@ -28,11 +28,11 @@ def _is_pointer(entry: Entry) -> bool:
     return text.startswith(_BEGINS) and b"\noid sha256:" in text
 
 
-def refused(found: list[str], environment: str) -> RefusedError:
+def refused(pointers: list[str], environment: str) -> RefusedError:
     """Return the error for an image that would hold pointers in place of what they point to."""
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""  # noqa: PLR2004 - as many as fit a line
+    more = f" and {len(pointers) - 5} more" if len(pointers) > 5 else ""  # noqa: PLR2004 - as many as fit a line
     return RefusedError(
-        f"the image would hold Git LFS pointers in place of the files: {', '.join(found[:5])}{more}",
+        f"the image would hold Git LFS pointers in place of the files: {', '.join(pointers[:5])}{more}",
         kind="build-context",
         hint="`git lfs pull` fetches the files; if a pointer is meant, `inv image.push --allow-dirty` or "
         f"`inv deploy --env {environment} --allow-dirty` takes it, and .dockerignore leaves it out",

@@ -48,8 +48,8 @@ def check(entries: Iterable[Entry], handler: str, python: str, folder: str, say:
     files = {entry.path: entry.source for entry in entries if entry.path.endswith(".py")}
     reached = _reached(handler.rpartition(".")[0].replace("/", "."), files)
     rest = [path for path in files if path not in reached][:_UNREACHED]
-    found, sure = _problems({path: files[path] for path in (*reached, *rest)}, python)
-    lines = {path: f"{folder}/{path}:{line}: {what}" for path, (line, what) in sorted(found.items())}
+    invalid, sure = _problems({path: files[path] for path in (*reached, *rest)}, python)
+    lines = {path: f"{folder}/{path}:{line}: {what}" for path, (line, what) in sorted(invalid.items())}
     if wrong := [lines[path] for path in lines if path in reached and sure]:
         raise BadInputError(
             f"the handler {handler} can't be loaded: its code has a syntax error",
@@ -68,18 +68,18 @@ def _problems(files: Mapping[str, Path], python: str) -> tuple[Problems, bool]:
     """
     running, wanted = (tuple(map(int, version.split("."))) for version in (interpreters.running(), python))
     if running <= wanted:
-        found = _by_this_machine(files, None)
-        if not found or running == wanted:
-            return found, True
-        files = {path: files[path] for path in found}
+        problems = _by_this_machine(files, None)
+        if not problems or running == wanted:
+            return problems, True
+        files = {path: files[path] for path in problems}
     else:
-        found = _by_this_machine(files, wanted)
+        problems = _by_this_machine(files, wanted)
     other = _by_another(files, python)
-    return (found, running > wanted) if other is None else (other, True)
+    return (problems, running > wanted) if other is None else (other, True)
 
 
 def _by_this_machine(files: Mapping[str, Path], version: tuple[int, ...] | None) -> Problems:
-    found: Problems = {}
+    problems: Problems = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for path, source in files.items():
@@ -88,10 +88,10 @@ def _by_this_machine(files: Mapping[str, Path], version: tuple[int, ...] | None)
                     ast.parse(source.read_bytes(), path, feature_version=(version[0], version[1]))
                 compile(source.read_bytes(), path, "exec", dont_inherit=True)
             except SyntaxError as error:
-                found[path] = (error.lineno or 1, error.msg or "invalid syntax")
+                problems[path] = (error.lineno or 1, error.msg or "invalid syntax")
             except (ValueError, RecursionError, MemoryError) as error:  # NUL bytes; nested too deep
-                found[path] = (1, str(error) or type(error).__name__)
-    return found
+                problems[path] = (1, str(error) or type(error).__name__)
+    return problems
 
 
 def _by_another(files: Mapping[str, Path], python: str) -> Problems | None:
@@ -119,8 +119,8 @@ def _reached(module: str, files: Mapping[str, Path]) -> list[str]:
     homes = [path[: -len(end)] for path in files for end in ends if f"/{path}".endswith(f"/{end}")]
     if not homes:
         return []
-    home = min(homes, key=lambda prefix: (prefix.count("/"), prefix))
-    found: list[str] = []
+    base = min(homes, key=lambda prefix: (prefix.count("/"), prefix))
+    paths: list[str] = []
     waiting = [module]
     seen: set[str] = set()
     while waiting:
@@ -128,17 +128,17 @@ def _reached(module: str, files: Mapping[str, Path]) -> list[str]:
         if name in seen:
             continue
         seen.add(name)
-        for path in _files_of(name, home, files):
-            if path not in found:
-                found.append(path)
-                waiting += imports(files[path].read_bytes(), path[len(home) :])
-    return found
+        for path in _files_of(name, base, files):
+            if path not in paths:
+                paths.append(path)
+                waiting += imports(files[path].read_bytes(), path[len(base) :])
+    return paths
 
 
-def _files_of(name: str, home: str, files: Mapping[str, Path]) -> list[str]:
+def _files_of(name: str, base: str, files: Mapping[str, Path]) -> list[str]:
     """Return the files that importing a dotted name loads: its packages', and its own."""
     parts = name.split(".")
-    stems = [home + "/".join(parts[: end + 1]) for end in range(len(parts))]
+    stems = [base + "/".join(parts[: end + 1]) for end in range(len(parts))]
     return [path for stem in stems for path in (f"{stem}/__init__.py", f"{stem}.py") if path in files]
 
 
@@ -151,12 +151,12 @@ def imports(source: bytes, path: str) -> list[str]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     package = posixpath.dirname(path).split("/") if "/" in path else []
-    found: list[str] = []
+    names: list[str] = []
     for statement in body:
         if isinstance(statement, ast.Import):
-            found += [alias.name for alias in statement.names]
+            names += [alias.name for alias in statement.names]
         elif isinstance(statement, ast.ImportFrom):
             above = package[: len(package) - statement.level + 1] if statement.level else []
             base = ".".join([*above, *([statement.module] if statement.module else [])])
-            found += [base, *(f"{base}.{alias.name}" if base else alias.name for alias in statement.names)]
-    return [name for name in found if name]
+            names += [base, *(f"{base}.{alias.name}" if base else alias.name for alias in statement.names)]
+    return [name for name in names if name]

@@ -28,9 +28,9 @@ class DockerBuilder:
         from stepladder.core import container_engine
         from stepladder.images.base import usable
 
-        found = container_engine.find()
-        if found is None or (job.local_cloud and not found.is_local):
-            reason = usable.why_not(found, job.settings, local_cloud=job.local_cloud)
+        engine = container_engine.find()
+        if engine is None or (job.local_cloud and not engine.is_local):
+            reason = usable.why_not(engine, job.settings, local_cloud=job.local_cloud)
             raise NotReadyError(
                 f"stepladder.image.builder is docker, and {reason}",
                 kind="engine-down",
@@ -71,7 +71,7 @@ class DockerBuilder:
         from stepladder.images import check
         from stepladder.images.docker import push
         from stepladder.images.model import EngineImage
-        from stepladder.images.registry.push import tag_taken
+        from stepladder.images.registry.push import tag_exists
 
         if not isinstance(built, EngineImage):
             raise TypeError("the docker builder publishes what it built")
@@ -79,10 +79,10 @@ class DockerBuilder:
         target = f"{repository.registry.host}/{repository.name}"
         try:
             push.push(built, target, tag, repository.login, job.step.progress)
-        except push.TagTakenError:
-            found = check.read(repository.registry, repository.name, tag)
-            if found is None or found.key != job.key:
-                raise tag_taken(repository.name, tag, found.digest if found else "") from None
+        except push.TagExistsError:
+            image = check.read(repository.registry, repository.name, tag)
+            if image is None or image.key != job.key:
+                raise tag_exists(repository.name, tag, image.digest if image else "") from None
             return False
         return True
 
@@ -96,10 +96,10 @@ def _source(job: BuildJob) -> BaseSource:
 
     name, bases, repository = keys.base_reference(job.settings), job.bases(), job.repository
     try:
-        found = bases.real(pull=job.pull, patient=False)
+        base = bases.real(pull=job.pull, patient=False)
     except StepladderError:
-        found = None
-    label = found.label if found else name
+        base = None
+    label = base.label if base else name
     if repository is None or bases.reference.host not in repository.own_hosts:
         return BaseSource(name, label, label)
     return BaseSource(name, label, label.replace(bases.reference.host, repository.registry.host, 1), repository.login)

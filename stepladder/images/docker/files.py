@@ -53,12 +53,12 @@ class _Inside:
         ends = [
             end for end in (f"{module}.py", f"{module}/__init__.py") if any(o.endswith(f"/{end}") for o in self._own)
         ]
-        found: list[tuple[str, str, bytes]] = []
+        contents: list[tuple[str, str, bytes]] = []
         for path, end in ((f"{folder}/{end}", end) for folder in self._searched for end in ends):
             if data := self._archive(f"/{path}"):
                 with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-                    found += [(path, end, file.read()) for member in tar if (file := tar.extractfile(member))]
-        return found
+                    contents += [(path, end, file.read()) for member in tar if (file := tar.extractfile(member))]
+        return contents
 
     def _archive(self, path: str) -> bytes:
         """Return a path of the container as a tar, empty when there is none."""

@@ -20,7 +20,7 @@ _CREDENTIALS = ("denied", "unauthorized", "no basic auth", "authorization token"
 _IMMUTABLE = "immutable"
 
 
-class TagTakenError(RefusedError):
+class TagExistsError(RefusedError):
     """The tag holds an image already and may not move."""
 
     kind = "tag-taken"
@@ -35,7 +35,7 @@ def push(
 ) -> None:
     """Push to `target` (`host/repository`) under `tag`. Credentials go to the engine in a header, nowhere else.
 
-    Raises `TagTakenError` for an immutable tag, `RefusedError` when the credentials don't do, `RegistryError` when the
+    Raises `TagExistsError` for an immutable tag, `RefusedError` when the credentials don't do, `RegistryError` when the
     registry fails for good.
     """
     renewed = False
@@ -48,7 +48,7 @@ def push(
                     return
                 low = message.lower()
                 if _IMMUTABLE in low:
-                    raise TagTakenError(f"{target}:{tag} exists and may not move: {message}")
+                    raise TagExistsError(f"{target}:{tag} exists and may not move: {message}")
                 if any(word in low for word in _CREDENTIALS):
                     if renewed:
                         raise RefusedError(

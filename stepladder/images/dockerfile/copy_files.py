@@ -59,13 +59,13 @@ def copy(stage: DockerfileStage, instruction: Instruction, stages: dict[str, Doc
     if flags.source is not None:
         _from_stage(stage, _stage(flags.source, stages), patterns, target, flags, instruction.number)
         return
-    found = [source for pattern in patterns for source in stage.ground.context.find(pattern)]
-    if len(found) > 1 and not target.endswith("/"):
+    sources = [source for pattern in patterns for source in stage.ground.context.find(pattern)]
+    if len(sources) > 1 and not target.endswith("/"):
         raise NeedsEngineError(f"several files go to {target}, which doesn't end with /")
     if instruction.word == "ADD":
-        _refuse_archives(found)
-    for source in found:
-        _place(stage, source, target, flags, instruction.number)
+        _refuse_archives(sources)
+    for source in sources:
+        _put_source(stage, source, target, flags, instruction.number)
 
 
 def _flags(stage: DockerfileStage, instruction: Instruction) -> _Flags:
@@ -92,7 +92,7 @@ def _flags(stage: DockerfileStage, instruction: Instruction) -> _Flags:
     return flags
 
 
-def _place(stage: DockerfileStage, source: CopySource, target: str, flags: _Flags, number: int) -> None:
+def _put_source(stage: DockerfileStage, source: CopySource, target: str, flags: _Flags, number: int) -> None:
     """Put a file into a folder or under a name, or a folder's content into a folder."""
     tree, owner = stage.tree, flags.owner or (0, 0)
     path = absolute(stage.workdir, target)
@@ -143,8 +143,8 @@ def _refuse_remote(patterns: list[str]) -> None:
             raise NeedsEngineError(f"{pattern} would be fetched by the engine")
 
 
-def _refuse_archives(found: list[CopySource]) -> None:
-    for source in found:
+def _refuse_archives(sources: list[CopySource]) -> None:
+    for source in sources:
         if not source.folder and not source.entries[0].link:
             with source.entries[0].source.open("rb") as file:
                 head = file.read(512)
@@ -161,10 +161,10 @@ def _is_old_tar(head: bytes) -> bool:
 
 
 def _stage(name: str, stages: dict[str, DockerfileStage]) -> DockerfileStage:
-    found = stages.get(name.lower())
-    if found is None:
+    stage = stages.get(name.lower())
+    if stage is None:
         raise NeedsEngineError(f"--from={name} is another image, or a stage that comes later")
-    return found
+    return stage
 
 
 def _take_uv(stage: DockerfileStage, patterns: list[str], target: str, number: int) -> None:
@@ -192,18 +192,18 @@ def _from_stage(
         path = other.tree.resolve(absolute("/", pattern))
         _check_known(stage, other, path, absolute(stage.workdir, target))
         placed = other.tree.placed.get(path)
-        owned = [found for _, found in other.tree.below(path)] + ([placed] if placed else [])
-        if flags.owner is None and any(found.entry.owner != (0, 0) for found in owned):
+        owned = [placed_below for _, placed_below in other.tree.below(path)] + ([placed] if placed else [])
+        if flags.owner is None and any(placed_below.entry.owner != (0, 0) for placed_below in owned):
             raise NeedsEngineError(f"whether {pattern} keeps its owner depends on the engine: add --chown")
         if placed and not placed.entry.folder:
             single = CopySource(posixpath.basename(pattern), folder=False, entries=(placed.entry,))
-            _place(stage, single, target, flags, number)
+            _put_source(stage, single, target, flags, number)
             continue
-        inside = tuple(replace(found.entry, path=rest) for rest, found in other.tree.below(path))
+        inside = tuple(replace(placed_below.entry, path=rest) for rest, placed_below in other.tree.below(path))
         installs = [install for install in other.tree.installs if _below(install.prefix, path) is not None]
         if not inside and not installs and not other.tree.is_folder(path):
             raise NeedsEngineError(f"nothing known of {pattern} in that stage")
-        _place(stage, CopySource(posixpath.basename(path), folder=True, entries=inside), target, flags, number)
+        _put_source(stage, CopySource(posixpath.basename(path), folder=True, entries=inside), target, flags, number)
         for install in installs:
             _move(stage, install, path, target, flags)
 
@@ -214,7 +214,7 @@ def _check_known(stage: DockerfileStage, other: DockerfileStage, path: str, targ
     for install in other.tree.installs:
         if path.startswith(f"{install.prefix}/") and path not in other.tree.placed:
             raise NeedsEngineError(f"/{path} is a part of what pip installs")
-    if other.ours and stage.ours and path == stage.tree.resolve(target):
+    if other.has_known_base and stage.has_known_base and path == stage.tree.resolve(target):
         return  # what the base has there is there already
     if other.tree.base.below(path):
         raise NeedsEngineError(f"the base of that stage has files in /{path}")
@@ -223,7 +223,7 @@ def _check_known(stage: DockerfileStage, other: DockerfileStage, path: str, targ
 def _move(stage: DockerfileStage, install: Install, path: str, target: str, flags: _Flags) -> None:
     if flags.owner or flags.mode is not None:
         raise NeedsEngineError("--chown or --chmod on what pip installs")
-    if not stage.ours:
+    if not stage.has_known_base:
         raise NeedsEngineError("pip's packages go into a stage on another base")
     rest = _below(install.prefix, path) or ""
     prefix = f"{stage.tree.resolve(absolute(stage.workdir, target))}/{rest}".strip("/")

@@ -27,10 +27,10 @@ def folders(environment: Mapping[str, str], python: str, site: str = "") -> list
     """
     root = environment.get("LAMBDA_TASK_ROOT", TASK_ROOT)
     added = [folder for folder in environment.get("PYTHONPATH", "").split(":") if folder]
-    found = [root, TASK_ROOT, *(posixpath.join(root, folder) for folder in added)]
-    found += ["/opt/python", f"/opt/python/lib/python{python}/site-packages"]
-    found += [f"/{site}"] if site else [f"/var/lang/lib/python{python}/site-packages"]
-    return list(dict.fromkeys(posixpath.normpath(folder).lstrip("/") for folder in found))
+    searched = [root, TASK_ROOT, *(posixpath.join(root, folder) for folder in added)]
+    searched += ["/opt/python", f"/opt/python/lib/python{python}/site-packages"]
+    searched += [f"/{site}"] if site else [f"/var/lang/lib/python{python}/site-packages"]
+    return list(dict.fromkeys(posixpath.normpath(folder).lstrip("/") for folder in searched))
 
 
 def holds(names: Iterable[str], module: str) -> bool:
@@ -78,7 +78,7 @@ def check_imports(handler: str, inside: Modules, context: Path) -> None:
             problems[top] = f"/{importer} imports {top}: {lines}"
         if top not in problems:
             for path, module, source in inside.sources(name.replace(".", "/")):
-                waiting += [(found, path) for found in python_syntax.imports(source, module)]
+                waiting += [(imported, path) for imported in python_syntax.imports(source, module)]
     if problems:
         raise BadInputError(
             f"the image would not hold what the handler imports: {', '.join(sorted(problems))}",
@@ -106,8 +106,8 @@ class InRecipe:
     def sources(self, module: str) -> list[tuple[str, str, bytes]]:
         """Return what the Dockerfile places."""
         ends = (f"{module}.py", f"{module}/__init__.py")
-        found = [(f"{folder}/{end}", end) for folder in self._searched for end in ends]
-        return [(path, end, self._placed[path].read_bytes()) for path, end in found if path in self._placed]
+        candidates = [(f"{folder}/{end}", end) for folder in self._searched for end in ends]
+        return [(path, end, self._placed[path].read_bytes()) for path, end in candidates if path in self._placed]
 
 
 def missing(handler: str, root: str, context: Path, how: str) -> BadInputError:

@@ -108,8 +108,8 @@ def _read(path: Path) -> list[Instruction]:
         raise BadInputError(
             f"there is no {where}", kind="bad-handler", hint='it names the handler: CMD ["app.handler.handler"]'
         ) from None
-    found = instructions(content, where)
-    for instruction in found:
+    parsed = instructions(content, where)
+    for instruction in parsed:
         if instruction.documents:
             raise BadInputError(
                 f"{where}:{instruction.number}: the here-document {instruction.documents[0].lstrip('-')} needs "
@@ -117,7 +117,7 @@ def _read(path: Path) -> list[Instruction]:
                 kind="needs-engine",
                 hint="put the text into a file of the build context and COPY it",
             )
-    return found
+    return parsed
 
 
 class _Reader:
@@ -220,12 +220,12 @@ class _Reader:
             self._stages[name.lower()] = self._stage
 
     def _on(self, image: str) -> DockerfileStage:
-        ground, ours = self._ground, image in self._ground.references
-        if not ours:
+        ground, has_known_base = self._ground, image in self._ground.references
+        if not has_known_base:
             files = base_files.nothing() if image == "scratch" else base_files.unknown(image)
-            return DockerfileStage(image, ours, ground, ImageTree(files))
+            return DockerfileStage(image, has_known_base, ground, ImageTree(files))
         environment = dict(line.partition("=")[::2] for line in ground.config.get("Env") or ())
-        stage = DockerfileStage(image, ours, ground, ImageTree(ground.files), environment=environment)
+        stage = DockerfileStage(image, has_known_base, ground, ImageTree(ground.files), environment=environment)
         stage.workdir = ground.config.get("WorkingDir") or "/"
         if ground.config.get("OnBuild"):
             stage.problems.append(f"{self._where}: the base {image} has ONBUILD instructions")

@@ -40,7 +40,7 @@ class _RunShell:
 
 def run(stage: DockerfileStage, instruction: Instruction, stages: Mapping[str, DockerfileStage]) -> None:
     """Do what a `RUN` does. Raises `NeedsEngineError` for what can't be done without running it."""
-    if not stage.ours:
+    if not stage.has_known_base:
         raise NeedsEngineError(f"it runs in {stage.base}, which is not the project's base")
     user = stage.changes.get("User", stage.ground.config.get("User") or "")
     if user not in _ROOT:
@@ -118,18 +118,18 @@ def _export(stage: DockerfileStage, shell: _RunShell, command: list[str], number
         if entry is None:
             raise NeedsEngineError(f"uv export finds no {name} in {shell.folder}: mount it from the context or COPY it")
     wanted = uv_command.export(command, {**stage.arguments, **stage.environment})
-    found = {name: entry for name, entry in project.items() if entry}
+    present = {name: entry for name, entry in project.items() if entry}
     path = stage.tree.resolve(absolute(shell.folder, wanted.output))
     if path in shell.mounted or not stage.tree.is_folder(posixpath.dirname(path)):
         raise NeedsEngineError(f"uv export can't write /{path}")
-    content = uv_command.run(wanted, {name: entry.source for name, entry in found.items()})
+    content = uv_command.run(wanted, {name: entry.source for name, entry in present.items()})
     folder = f".export-{hashlib.sha256(content.encode()).hexdigest()[:16]}"  # `layers.tidy` removes such a one in time
     made = files.write_text(stage.ground.cache / folder / "requirements.txt", content)
     locked = pip_file.read(made, f"what uv exports to {wanted.output}", {}, lambda _: Locked())
-    for one in locked.found:
+    for one in locked.pinned:
         if why := dependencies.loose_in(one):
             raise NeedsEngineError(f"uv export names {one.text[:60]}, which would have to be built: {why}")
-    stage.ground.exports[made] = found["uv.lock"]
+    stage.ground.exports[made] = present["uv.lock"]
     stage.tree.put(Entry(path, made), number)
 
 
@@ -148,11 +148,11 @@ def _install(stage: DockerfileStage, shell: _RunShell, command: PipInstall, numb
         locked += _read(stage, shell, absolute(shell.folder, path), read)
     limits = list(locked.limits)
     for path in command.constraints:
-        limits += _read(stage, shell, absolute(shell.folder, path), []).found
+        limits += _read(stage, shell, absolute(shell.folder, path), []).pinned
     links, wheels = _wheels(stage, shell, (*command.indexes.links, *locked.indexes.links))
-    dependencies.check_locked(read[0].source, Requirements(list(locked.found), unknown=list(locked.unknown)))
+    dependencies.check_locked(read[0].source, Requirements(list(locked.pinned), unknown=list(locked.unknown)))
     for limit in limits:
-        if odd := [one for one in locked.found if one.key == limit.key and not lock.fits(limit, one)]:
+        if odd := [one for one in locked.pinned if one.key == limit.key and not lock.fits(limit, one)]:
             raise NeedsEngineError(f"{limit.where} forbids {odd[0].text}")
     locked = (Locked(indexes=command.indexes) + locked).with_links(links)
     site = command.target is None
@@ -221,9 +221,9 @@ def _wheels(stage: DockerfileStage, shell: _RunShell, links: tuple[str, ...]) ->
     for link in links:
         path = absolute(shell.folder, link.removeprefix("file://"))
         inside = [
-            replace(found.entry, path=rest)
-            for rest, found in stage.tree.below(stage.tree.resolve(path))
-            if "/" not in rest and rest.endswith(_WHEEL) and found.kind == "file"
+            replace(placed.entry, path=rest)
+            for rest, placed in stage.tree.below(stage.tree.resolve(path))
+            if "/" not in rest and rest.endswith(_WHEEL) and placed.kind == "file"
         ]
         wheels += inside
         if not inside:

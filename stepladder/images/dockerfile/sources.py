@@ -49,10 +49,10 @@ class BuildContext:
     def entry(self, path: str) -> Entry | None:
         """Return the file at a path, links followed; None when there is none."""
         try:
-            found = self._entries.get(self._resolve(path))
+            entry = self._entries.get(self._resolve(path))
         except MissingError:
             return None
-        return found if found and not found.folder else None
+        return entry if entry and not entry.folder else None
 
     def _matching(self, pattern: str) -> list[CopySource]:
         clean = _inside(pattern)
@@ -60,10 +60,10 @@ class BuildContext:
             matches = go_match.compiled(clean).fullmatch
         except go_match.BadPatternError as error:
             raise NeedsEngineError(f"{error}; a list in JSON needs double quotes") from None
-        found = [self._source(path) for path in sorted(self._entries, key=_walked) if matches(path)]
-        if not found:
+        sources = [self._source(path) for path in sorted(self._entries, key=_walked) if matches(path)]
+        if not sources:
             raise MissingError(pattern)
-        return found
+        return sources
 
     def _source(self, path: str) -> CopySource:
         name = posixpath.basename(path)
@@ -79,8 +79,8 @@ class BuildContext:
         start = f"{folder}/" if folder else ""
         for path in sorted(self._entries):
             if path.startswith(start):
-                found = self._entries[path]
-                yield Entry(path[len(start) :], found.source, found.executable, found.link, found.folder)
+                entry = self._entries[path]
+                yield Entry(path[len(start) :], entry.source, entry.executable, entry.link, entry.folder)
 
     def _resolve(self, path: str) -> str:
         parts, done = [part for part in path.split("/") if part not in ("", ".")], list[str]()

@@ -54,7 +54,7 @@ class DockerfileStage:
     """A stage, at the instruction that was read last."""
 
     base: str
-    ours: bool
+    has_known_base: bool
     """Whether it stands on the project's base, maybe through other stages."""
     ground: Ground
     tree: ImageTree
@@ -77,7 +77,7 @@ class DockerfileStage:
         """Return a stage that begins where this one ends."""
         return DockerfileStage(
             self.base,
-            self.ours,
+            self.has_known_base,
             self.ground,
             self.tree.copy(),
             self.platform,
@@ -129,8 +129,8 @@ def _label(stage: DockerfileStage, instruction: Instruction) -> None:
 
 def _pairs(stage: DockerfileStage, instruction: Instruction) -> dict[str, str]:
     """All values of one line are read with the variables as they were before it."""
-    found = words.pairs(instruction.rest, instruction.escape, instruction.word)
-    return {stage.expand(name, instruction): stage.expand(value, instruction) for name, value in found}
+    values = words.pairs(instruction.rest, instruction.escape, instruction.word)
+    return {stage.expand(name, instruction): stage.expand(value, instruction) for name, value in values}
 
 
 def _user(stage: DockerfileStage, instruction: Instruction) -> None:
@@ -178,7 +178,7 @@ def _healthcheck(stage: DockerfileStage, instruction: Instruction) -> None:
 
 
 def _entry_point(stage: DockerfileStage, instruction: Instruction) -> None:
-    own = stage.ground.config.get("Entrypoint") if stage.ours else None
+    own = stage.ground.config.get("Entrypoint") if stage.has_known_base else None
     if not own or words.json_list(instruction.rest) != list(own):
         raise NeedsEngineError("another entry point than the base's")
     stage.changes["Entrypoint"] = list(own)

@@ -81,35 +81,35 @@ class ImageTree:
             if part in (".", ".."):
                 done = done[:-1] if part == ".." else done
                 continue
-            found = self.lstat("/".join([*done, part]))
-            if found and found.kind == "link":
-                done = [] if found.link.startswith("/") else done
-                parts = [piece for piece in found.link.split("/") if piece] + parts
+            entry = self.lstat("/".join([*done, part]))
+            if entry and entry.kind == "link":
+                done = [] if entry.link.startswith("/") else done
+                parts = [piece for piece in entry.link.split("/") if piece] + parts
             else:
                 done.append(part)
         raise NeedsEngineError(f"/{path} leads in a circle")
 
     def is_folder(self, path: str) -> bool:
         """Say whether a folder lies at a resolved path, also in the base."""
-        found = self.lstat(path, sure=True)
-        return found is not None and found.kind == "folder"
+        entry = self.lstat(path, sure=True)
+        return entry is not None and entry.kind == "folder"
 
     def make_folder(self, path: str, number: int, owner: tuple[int, int] = (0, 0), mode: int = 0o755) -> None:
         """Make a folder and those above it that are missing."""
         parts = path.split("/") if path else []
         for end in range(1, len(parts) + 1):
             step = "/".join(parts[:end])
-            found = self.lstat(step)
-            if found is None:
+            entry = self.lstat(step)
+            if entry is None:
                 self.put(Entry(step, Path(), folder=True, mode=mode, owner=owner), number)
-            elif found.kind != "folder":
+            elif entry.kind != "folder":
                 raise NeedsEngineError(f"/{step} is no folder")
 
     def put(self, entry: Entry, number: int) -> None:
         """Put a file or link at its path, whose folder exists."""
-        found = self.lstat(entry.path)
-        if found and (found.kind == "folder") != entry.folder:
-            raise NeedsEngineError(f"/{entry.path} is a {found.kind} already")
+        existing = self.lstat(entry.path)
+        if existing and (existing.kind == "folder") != entry.folder:
+            raise NeedsEngineError(f"/{entry.path} is a {existing.kind} already")
         self.turn += 1
         self.placed[entry.path] = Placed(entry, number, self.turn)
 
@@ -117,8 +117,8 @@ class ImageTree:
         """Add what pip installs, and remember its turn and what it found."""
         self.turn += 1
         if install.direct:
-            found = {rest.partition("/")[0]: placed.number for rest, placed in self.below(install.prefix)}
-            install = replace(install, before=tuple(sorted(found.items())))
+            existing = {rest.partition("/")[0]: placed.number for rest, placed in self.below(install.prefix)}
+            install = replace(install, before=tuple(sorted(existing.items())))
         self.installs.append(replace(install, turn=self.turn))
 
     def below(self, path: str) -> Iterator[tuple[str, Placed]]:

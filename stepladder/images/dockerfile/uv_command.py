@@ -33,7 +33,7 @@ _FOLDERS = frozenset({"/bin", "/usr/bin", "/usr/local/bin", "/opt/bin", "/var/la
 _TIMEOUT = 60.0
 _OUTPUT = re.compile(r"[\w./-]+")
 _ANYWHERE = frozenset({"--quiet", "--verbose", "--no-progress", "--no-cache", "--native-tls", "--offline"})
-_EXPORT_ALONE = _ANYWHERE | frozenset(
+_EXPORT_FLAGS = _ANYWHERE | frozenset(
     (
         *("--frozen", "--no-dev", "--no-editable", "--no-emit-workspace", "--no-emit-project", "--no-emit-local"),
         *("--no-header", "--no-annotate", "--all-extras", "--all-groups", "--no-default-groups", "--only-dev"),
@@ -43,7 +43,7 @@ _EXPORT_VALUED = frozenset(
     ("--format", "--extra", "--no-extra", "--group", "--no-group", "--only-group", "--no-emit-package", "--package")
 )
 _EXPORT_VALUED |= {"--prune", "--output-file", "--cache-dir"}
-_PIP_ALONE = _ANYWHERE | frozenset(
+_PIP_FLAGS = _ANYWHERE | frozenset(
     (
         *("--no-installer-metadata", "--compile-bytecode", "--no-compile-bytecode", "--require-hashes", "--no-build"),
         *("--system", "--break-system-packages", "--no-deps", "--no-index", "--upgrade", "--reinstall", "--strict"),
@@ -101,7 +101,7 @@ def is_program(path: str) -> bool:
 
 def export(words: list[str], environment: Mapping[str, str]) -> Export:
     """Read the words of a `uv export`. Raises `NeedsEngineError` with what can't be honoured."""
-    options, rest = _options(words[2:], "uv export", _EXPORT_ALONE, _EXPORT_VALUED)
+    options, rest = _options(words[2:], "uv export", _EXPORT_FLAGS, _EXPORT_VALUED)
     if rest:
         raise NeedsEngineError(f"uv export takes no {rest[0]}")
     if "--frozen" not in options and environment.get("UV_FROZEN", "").lower() not in {"1", "true"}:
@@ -116,7 +116,7 @@ def export(words: list[str], environment: Mapping[str, str]) -> Export:
 
 def pip_install(words: list[str], environment: Mapping[str, str]) -> PipInstall:
     """Read the words of a `uv pip install`. Raises `NeedsEngineError` with what can't be honoured."""
-    options, packages = _options(words[3:], "uv pip install", _PIP_ALONE, _PIP_VALUED)
+    options, packages = _options(words[3:], "uv pip install", _PIP_FLAGS, _PIP_VALUED)
     files = [*options.get("--requirements", ()), *options.get("--requirement", ())]
     if packages:
         raise NeedsEngineError(f"uv is to install {', '.join(packages[:3])} besides a requirements file")
@@ -164,7 +164,7 @@ def _options(
     words: list[str], command: str, bare: frozenset[str], valued: frozenset[str]
 ) -> tuple[dict[str, list[str]], list[str]]:
     """Return the options by their long names, each with its values, and the other words."""
-    found, others, rest = dict[str, list[str]](), list[str](), list(words)
+    values, others, rest = dict[str, list[str]](), list[str](), list(words)
     while rest:
         word = rest.pop(0)
         if not word.startswith("-"):
@@ -177,9 +177,9 @@ def _options(
         if name in valued:
             if not sign and not rest:
                 raise NeedsEngineError(f"{command}'s {name} has no value")
-            found.setdefault(name, []).append(value if sign else rest.pop(0))
+            values.setdefault(name, []).append(value if sign else rest.pop(0))
         elif name in bare and not sign:
-            found.setdefault(name, [])
+            values.setdefault(name, [])
         else:
             raise NeedsEngineError(f"{command}'s {word} is not known to the layers builder")
-    return found, others
+    return values, others

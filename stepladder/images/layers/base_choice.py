@@ -27,11 +27,11 @@ def base(job: BuildJob) -> Base:
         if reason:
             job.note("local image")(f"{reason}: in the local cloud the image runs on this machine's own Python")
             return bases.host()
-    found = bases.real(pull=job.pull, patient=not job.local_cloud)
-    if found is None and job.local_cloud:
+    resolved = bases.real(pull=job.pull, patient=not job.local_cloud)
+    if resolved is None and job.local_cloud:
         out_of_reach = f"{bases.reference.host} can't be reached"
         job.note("local image")(f"{out_of_reach}: the image for the local cloud runs on this machine's Python")
         return bases.host()
-    if found is None:
+    if resolved is None:
         raise bases.missing()
-    return found
+    return resolved

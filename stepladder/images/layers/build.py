@@ -141,10 +141,10 @@ def _install(recipe: Recipe, base: Base, context: Path, cache: Path) -> list[tup
             install.no_deps,
             install.site,
         )
-        found = dependencies.build(request, base.target, cache)
-        if found:
-            collisions.check(recipe.tree, install, found.paths, [(i, d.paths) for i, d in made], context.name)
-            made.append((install, found))
+        built = dependencies.build(request, base.target, cache)
+        if built:
+            collisions.check(recipe.tree, install, built.paths, [(i, d.paths) for i, d in made], context.name)
+            made.append((install, built))
     return made
 
 
@@ -160,9 +160,9 @@ def _code(recipe: Recipe) -> list[Entry]:
     entries = {path: replace(placed.entry, path=path) for path, placed in tree.placed.items()}
     folders = {path.rpartition("/")[0] for path in entries}
     for name in {parent.as_posix() for folder in folders for parent in (Path(folder), *Path(folder).parents)}:
-        found = None if name == "." or name in entries else tree.base.lstat(name)
-        if found and (found.mode, found.owner) != (0o755, (0, 0)):
-            entries[name] = Entry(name, Path(), folder=True, mode=found.mode, owner=found.owner)
+        existing = None if name == "." or name in entries else tree.base.lstat(name)
+        if existing and (existing.mode, existing.owner) != (0o755, (0, 0)):
+            entries[name] = Entry(name, Path(), folder=True, mode=existing.mode, owner=existing.owner)
     return list(entries.values())
 
 

@@ -22,7 +22,10 @@ def check(
     """
     tops = _tops(install.prefix, paths)
     others = [
-        top for other, found in before if other.prefix == install.prefix for top in tops & _tops(install.prefix, found)
+        top
+        for other, paths_before in before
+        if other.prefix == install.prefix
+        for top in tops & _tops(install.prefix, paths_before)
     ]
     for top in sorted(tops):
         if install.direct and tree.base.lstat(top, sure=True) is not None:

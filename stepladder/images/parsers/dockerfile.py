@@ -77,7 +77,7 @@ def instructions(text: str, where: str) -> list[Instruction]:
         )
     escape, at = _directives(lines, where)
     continued = re.compile(rf"(?:^|(?<=[^{re.escape(escape)}])){re.escape(escape)}[ \t]*$")
-    found: list[Instruction] = []
+    parsed: list[Instruction] = []
     while at < len(lines):
         start, line = at, lines[at].strip()
         at += 1
@@ -92,8 +92,8 @@ def instructions(text: str, where: str) -> list[Instruction]:
                 joined += part
         instruction = _instruction(start + 1, joined.strip(), escape, where)
         at = _after_documents(lines, at, instruction, where)
-        found.append(instruction)
-    return found
+        parsed.append(instruction)
+    return parsed
 
 
 def _directives(lines: list[str], where: str) -> tuple[str, int]:

@@ -107,15 +107,15 @@ def commands(line: str, variables: Mapping[str, str]) -> list[list[str]]:
 
     Both are the same here: a command that is taken succeeds, or nothing is built.
     """
-    found: list[list[str]] = [[]]
+    parsed: list[list[str]] = [[]]
     for word in _Shell(line, variables).words():
         if word is None:
-            found.append([])
+            parsed.append([])
         else:
-            found[-1].append(word)
-    if any(not command for command in found):
+            parsed[-1].append(word)
+    if any(not command for command in parsed):
         raise NeedsEngineError("it is no complete command")
-    return [_without_variables(command) for command in found]
+    return [_without_variables(command) for command in parsed]
 
 
 def _without_variables(command: list[str]) -> list[str]:
@@ -141,21 +141,21 @@ def pip_arguments(words: list[str]) -> list[str] | None:
 
 def pip_install(arguments: list[str]) -> PipInstall:
     """Read the arguments of `pip install`. Raises `NeedsEngineError` with what can't be honoured."""
-    found, packages, rest = _Options(), [], list(arguments)
+    options, packages, rest = _Options(), [], list(arguments)
     while rest:
         word = rest.pop(0)
         if not word.startswith("-") or word == "-":
             packages.append(word)
             continue
         name, value = _option(word, rest)
-        _take(name, value, found)
+        _take(name, value, options)
     if packages:
         raise NeedsEngineError(f"pip is to install {', '.join(packages[:3])} besides a requirements file")
-    if not found.requirements:
+    if not options.requirements:
         raise NeedsEngineError("pip install has no -r with a requirements file")
-    where = Indexes(found.index, tuple(found.extra), tuple(found.links), found.no_index, tuple(found.trusted))
-    constraints = tuple(found.constraints)
-    return PipInstall(tuple(found.requirements), found.target, found.no_deps, where, constraints)
+    where = Indexes(options.index, tuple(options.extra), tuple(options.links), options.no_index, tuple(options.trusted))
+    constraints = tuple(options.constraints)
+    return PipInstall(tuple(options.requirements), options.target, options.no_deps, where, constraints)
 
 
 def _option(word: str, rest: list[str]) -> tuple[str, str]:
@@ -174,24 +174,24 @@ def _option(word: str, rest: list[str]) -> tuple[str, str]:
     return name, value
 
 
-def _take(name: str, value: str, found: _Options) -> None:
+def _take(name: str, value: str, options: _Options) -> None:
     lists = {
-        "--requirement": found.requirements,
-        "--constraint": found.constraints,
-        "--extra-index-url": found.extra,
-        "--find-links": found.links,
-        "--trusted-host": found.trusted,
+        "--requirement": options.requirements,
+        "--constraint": options.constraints,
+        "--extra-index-url": options.extra,
+        "--find-links": options.links,
+        "--trusted-host": options.trusted,
     }
     if name in lists:
         lists[name].append(value)
     elif name == "--target":
-        found.target = value
+        options.target = value
     elif name == "--no-deps":
-        found.no_deps = True
+        options.no_deps = True
     elif name == "--no-index":
-        found.no_index = True
+        options.no_index = True
     elif name == "--index-url":
-        found.index = value
+        options.index = value
     elif name not in _PLAIN | _VALUED and (name, value) != ("--only-binary", ":all:"):
         raise NeedsEngineError(f"pip's {name} {value}".rstrip() + " is not known to the layers builder")
 
@@ -203,26 +203,26 @@ class _Shell:
         self._line, self._variables, self._at = line, variables, 0
 
     def words(self) -> list[str | None]:
-        found: list[str | None] = []
+        parts: list[str | None] = []
         while self._at < len(self._line):
             char = self._line[self._at]
             if char in " \t":
                 self._at += 1
             elif self._line.startswith("&&", self._at):
-                found.append(None)
+                parts.append(None)
                 self._at += 2
             elif char == ";":
-                if not found or self._line.startswith(";;", self._at):
+                if not parts or self._line.startswith(";;", self._at):
                     raise NeedsEngineError("the shell decides what ; means here")
-                found += [None] if self._line[self._at + 1 :].strip() else []
+                parts += [None] if self._line[self._at + 1 :].strip() else []
                 self._at += 1
             elif char == "#":
                 break
             elif hushed := _HUSHED.match(self._line, self._at):
                 self._at = hushed.end()
             else:
-                found += self._word()
-        return found
+                parts += self._word()
+        return parts
 
     def _word(self) -> list[str]:
         """Return the words that one written word makes: a variable outside quotes is split at blanks."""
@@ -254,25 +254,25 @@ class _Shell:
         at = self._line.find(end, self._at)
         if at < 0:
             raise NeedsEngineError("a quote has no end")
-        found, self._at = self._line[self._at : at], at + 1
-        return found
+        text, self._at = self._line[self._at : at], at + 1
+        return text
 
     def _double(self) -> str:
-        found = ""
+        text = ""
         while self._at < len(self._line):
             char = self._line[self._at]
             self._at += 1
             if char == '"':
-                return found
+                return text
             if char == "$":
-                found += self._dollar()
+                text += self._dollar()
             elif char == "`":
                 raise NeedsEngineError("the shell decides what ` means")
             elif char == "\\" and self._line[self._at : self._at + 1] in ("$", "`", '"', "\\"):
-                found += self._line[self._at]
+                text += self._line[self._at]
                 self._at += 1
             else:
-                found += char
+                text += char
         raise NeedsEngineError("a quote has no end")
 
     def _dollar(self) -> str:

@@ -48,17 +48,17 @@ def pairs(text: str, escape: str, name: str) -> list[tuple[str, str]]:
         if len(parts) == 1:
             raise WordError(f"{name} needs a name and a value")
         return [(parts[0], parts[1])]
-    found = []
+    parsed = []
     for word in words:
         key, sign, value = word.partition("=")
         if not sign:
             raise WordError(f"{word} has no =: write name=value")
         if not key:
             raise WordError(f"{word} has no name before the =")
-        found.append((key, value))
-    if not found:
+        parsed.append((key, value))
+    if not parsed:
         raise WordError(f"{name} needs a name and a value")
-    return found
+    return parsed
 
 
 def split(text: str, escape: str) -> list[str]:
@@ -87,49 +87,49 @@ class _Lexer:
 
     def until(self, stop: str) -> str:
         """Read up to the character `stop`, or to the end when it is empty."""
-        found = ""
+        text = ""
         while self._at < len(self._text):
             char = self._text[self._at]
             if char == stop:
                 self._at += 1
-                return found
+                return text
             self._at += 1
             if char == "'":
-                found += self._single()
+                text += self._single()
             elif char == '"':
-                found += self._double()
+                text += self._double()
             elif char == "$":
-                found += self._dollar()
+                text += self._dollar()
             elif char == self._escape:
-                found += self._text[self._at : self._at + 1]
+                text += self._text[self._at : self._at + 1]
                 self._at += 1
             else:
-                found += char
+                text += char
         if stop:
             raise WordError(f"{self._text[:60]}: a {stop} is missing")
-        return found
+        return text
 
     def _single(self) -> str:
         end = self._text.find("'", self._at)
         if end < 0:
             raise WordError(f"{self._text[:60]}: a single quote has no end")
-        found, self._at = self._text[self._at : end], end + 1
-        return found
+        text, self._at = self._text[self._at : end], end + 1
+        return text
 
     def _double(self) -> str:
-        found = ""
+        text = ""
         while self._at < len(self._text):
             char = self._text[self._at]
             self._at += 1
             if char == '"':
-                return found
+                return text
             if char == "$":
-                found += self._dollar()
+                text += self._dollar()
             elif char == self._escape and self._text[self._at : self._at + 1] in ('"', "$", self._escape):
-                found += self._text[self._at]
+                text += self._text[self._at]
                 self._at += 1
             else:
-                found += char
+                text += char
         raise WordError(f"{self._text[:60]}: a double quote has no end")
 
     def _dollar(self) -> str:

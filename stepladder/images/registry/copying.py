@@ -32,14 +32,14 @@ def copy(source: tuple[Aws, Names], target: tuple[Aws, Names], digest: str, scra
     if ecr.holds(*target, digest):
         return False
     give, take = ecr.connect(*source), ecr.connect(*target)
-    found = give.registry.manifest(give.name, digest)
-    if found is None:
+    manifest_answer = give.registry.manifest(give.name, digest)
+    if manifest_answer is None:
         raise RefusedError(
             f"{digest[:19]} is not in the repository {give.name} of {source[1].account}, {source[1].region}",
             kind="image-missing",
             hint="promote an image that the lowest rung runs, or ran",
         )
-    media_type, manifest = found
+    media_type, manifest = manifest_answer
     if media_type not in MANIFESTS:
         raise RefusedError(
             f"{digest[:19]} is a {media_type}, no single image",

@@ -26,7 +26,7 @@ def push(registry: RegistryClient, repository: str, tag: str, image: LocalImage,
     if existing and digest_of(existing[1]) == image.digest:
         return sent
     if existing:
-        raise tag_taken(repository, tag, digest_of(existing[1]))
+        raise tag_exists(repository, tag, digest_of(existing[1]))
     raise RegistryError(
         f"{registry.host} doesn't take the manifest: {answer.code()} {answer.message()}".rstrip(),
         hint="run the same command again" if answer.code() == _UNKNOWN_BLOB else "",
@@ -35,7 +35,7 @@ def push(registry: RegistryClient, repository: str, tag: str, image: LocalImage,
     )
 
 
-def tag_taken(repository: str, tag: str, digest: str) -> RefusedError:
+def tag_exists(repository: str, tag: str, digest: str) -> RefusedError:
     """Return the error for a tag that holds something else; tags are immutable."""
     return RefusedError(
         f"the tag {repository}:{tag} exists with other content ({digest[:19]}...)",

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from stepladder.core.endpoints import is_ours
+from stepladder.core.endpoints import is_local_cloud_url
 from stepladder.core.retry import RegistryError
 
 CHUNK = 1 << 20
@@ -22,7 +22,7 @@ _READ_TIMEOUT = 60.0
 def checked(url: str) -> str:
     """Return the URL; plain HTTP to anything but this machine or a local cloud is a `RegistryError`."""
     parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and is_ours(url)):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_local_cloud_url(url)):
         return url
     raise RegistryError(
         f"{parts.scheme or 'no scheme'}://{parts.hostname} is not spoken to: registries are reached over HTTPS",
@@ -41,7 +41,7 @@ def pool(origin: str, connect_timeout: float) -> urllib3.PoolManager:
     if origin.startswith("https"):
         options["ssl_context"] = _tls()
     proxy = urllib.request.getproxies().get(urlsplit(origin).scheme, "")
-    if proxy and not is_ours(origin) and not urllib.request.proxy_bypass(urlsplit(origin).hostname or ""):
+    if proxy and not is_local_cloud_url(origin) and not urllib.request.proxy_bypass(urlsplit(origin).hostname or ""):
         return urllib3.ProxyManager(proxy, **options)
     return urllib3.PoolManager(**options)
 

@@ -29,13 +29,13 @@ def push_blobs(registry: RegistryClient, repository: str, blobs: Iterable[Blob],
     wanted = {blob.digest: blob for blob in blobs}
     stop = threading.Event()
 
-    def heard(count: int) -> None:
+    def count_bytes(count: int) -> None:
         if stop.is_set():
             raise _Stopped
         progress(count)
 
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="push") as pool:
-        jobs = [pool.submit(_push, registry, repository, blob, heard) for blob in wanted.values()]
+        jobs = [pool.submit(_push, registry, repository, blob, count_bytes) for blob in wanted.values()]
         try:
             return sum(job.result() for job in jobs)
         except BaseException:  # Ctrl-C too: uploads under way end at their next piece

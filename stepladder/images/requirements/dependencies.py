@@ -62,14 +62,14 @@ class LayerRequest:
     def of_file(cls, path: Path, prefix: str) -> LayerRequest:
         """Return the request of a requirements file as it is."""
         where = f"{path.parent.name}/{path.name}"
-        locked = _read_beside(path, where) if path.is_file() else Locked()
-        check_locked(path, Requirements(list(locked.found), unknown=list(locked.unknown)))
+        locked = _read_nested(path, where) if path.is_file() else Locked()
+        check_locked(path, Requirements(list(locked.pinned), unknown=list(locked.unknown)))
         return cls(locked, prefix, path.parent, where)
 
     def parts(self) -> tuple[bytes, ...]:
         """Return all that decides the layer."""
-        said = (self.locked.lines, self.locked.indexes, self.prefix, self.no_deps, self.site)
-        return (repr(said).encode(), *(part for e in self.wheels for part in (e.path.encode(), e.sha256())))
+        values = (self.locked.lines, self.locked.indexes, self.prefix, self.no_deps, self.site)
+        return (repr(values).encode(), *(part for e in self.wheels for part in (e.path.encode(), e.sha256())))
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,9 @@ def build(
     return Dependencies(layer, paths)
 
 
-def _read_beside(path: Path, where: str) -> Locked:
+def _read_nested(path: Path, where: str) -> Locked:
     return pip_file.read(
-        path, where, os.environ, lambda other: _read_beside(path.parent / other, f"{where.rpartition('/')[0]}/{other}")
+        path, where, os.environ, lambda other: _read_nested(path.parent / other, f"{where.rpartition('/')[0]}/{other}")
     )
 
 
@@ -163,7 +163,7 @@ def loose_in(requirement: Requirement) -> str:
         return "it names no version"
     if not requirement.hashes:
         return "it has no hash"
-    return next((f"{found[:24]} is no hash" for found in requirement.hashes if not _DIGEST.fullmatch(found)), "")
+    return next((f"{digest[:24]} is no hash" for digest in requirement.hashes if not _DIGEST.fullmatch(digest)), "")
 
 
 def unlockable(requirement: Requirement) -> str:
@@ -195,18 +195,18 @@ def _install(request: LayerRequest, target: WheelTarget, scratch: Path, folder: 
                 kind="bad-requirements",
                 hint="`inv lock` locks what packages need too; or install with --no-deps",
             )
-        raise uv_errors.explained(done.err, request.locked.found, target)
+        raise uv_errors.explained(done.err, request.locked.pinned, target)
 
 
 def _indexes(request: LayerRequest, scratch: Path) -> list[str]:
     """Return uv's words for where pip would look; like pip, it takes the best of all indexes."""
-    said = request.locked.indexes
-    argv = ["--no-index"] if said.no_index else []
-    argv += ["--index-url", said.index] if said.index else []
-    for name, values in (("--extra-index-url", said.extra), ("--allow-insecure-host", said.trusted)):
+    indexes = request.locked.indexes
+    argv = ["--no-index"] if indexes.no_index else []
+    argv += ["--index-url", indexes.index] if indexes.index else []
+    for name, values in (("--extra-index-url", indexes.extra), ("--allow-insecure-host", indexes.trusted)):
         argv += [word for value in values for word in (name, value)]
-    argv += ["--index-strategy", "unsafe-best-match"] if said.extra else []
-    links = list(said.links)
+    argv += ["--index-strategy", "unsafe-best-match"] if indexes.extra else []
+    links = list(indexes.links)
     if request.wheels:
         (scratch / "wheels").mkdir()
         for entry in request.wheels:

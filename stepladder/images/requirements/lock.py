@@ -79,11 +79,11 @@ def _is_read(dockerfile: Path, folder: str) -> bool:
     from stepladder.images.parsers import dockerfile as dockerfile_syntax
 
     try:
-        found = dockerfile_syntax.instructions(text.read(dockerfile), f"{folder}/Dockerfile")
+        instructions = dockerfile_syntax.instructions(text.read(dockerfile), f"{folder}/Dockerfile")
     except (OSError, BadInputError):
         return True  # the builder says what is wrong with it
     present = False
-    for one in found:
+    for one in instructions:
         if one.word == "RUN":
             present = present or any(_LOCK in flag for flag in one.flags)
             if _EXPORTED.search(one.rest):

@@ -23,7 +23,7 @@ _NOTHING = {"--require-hashes", "--prefer-binary", "--pre", "--use-feature"}
 class Locked:
     """What requirements files ask for: each requirement, as it is written with its hashes, and pip's options."""
 
-    found: tuple[Requirement, ...] = ()
+    pinned: tuple[Requirement, ...] = ()
     lines: tuple[str, ...] = ()
     indexes: Indexes = field(default_factory=Indexes)
     unknown: tuple[str, ...] = ()
@@ -31,16 +31,16 @@ class Locked:
     """What `-c` allows: of locked versions it can only forbid some."""
 
     def __add__(self, other: Locked) -> Locked:
-        ours, theirs = self.indexes, other.indexes
+        own, others = self.indexes, other.indexes
         merged = Indexes(
-            theirs.index or ours.index,
-            (*ours.extra, *theirs.extra),
-            (*ours.links, *theirs.links),
-            ours.no_index or theirs.no_index,
-            (*ours.trusted, *theirs.trusted),
+            others.index or own.index,
+            (*own.extra, *others.extra),
+            (*own.links, *others.links),
+            own.no_index or others.no_index,
+            (*own.trusted, *others.trusted),
         )
         return Locked(
-            (*self.found, *other.found),
+            (*self.pinned, *other.pinned),
             (*self.lines, *other.lines),
             merged,
             (*self.unknown, *other.unknown),
@@ -57,19 +57,21 @@ def read(path: Path, where: str, variables: Mapping[str, str], nested: Callable[
 
     Raises `BadInputError` with every option that can't be honoured.
     """
-    found, refused = Locked(), list[str]()
+    locked, refused = Locked(), list[str]()
     for number, line in requirements.logical(text.read(path, where=where), variables):
-        place = f"{where}:{number}"
+        location = f"{where}:{number}"
         if not line.startswith("-"):
-            found += Locked((requirements.parse(place, line),), (line,))
+            locked += Locked((requirements.parse(location, line),), (line,))
             continue
-        option = _option(place, line, nested)
+        option = _option(location, line, nested)
         if not requirements.is_option(line):
-            found += Locked(unknown=(f"{place}: {line[:80]}",))
+            locked += Locked(unknown=(f"{location}: {line[:80]}",))
         elif option is None:
-            refused.append(f"{place}: {line[:80]}: {requirements.option(line)[0]} is not known to the layers builder")
+            refused.append(
+                f"{location}: {line[:80]}: {requirements.option(line)[0]} is not known to the layers builder"
+            )
         else:
-            found += option
+            locked += option
     if refused:
         raise BadInputError(
             f"{where} has options that the layers builder doesn't honour",
@@ -77,17 +79,17 @@ def read(path: Path, where: str, variables: Mapping[str, str], nested: Callable[
             hint="take the lines out, or set stepladder.image.builder to docker",
             problems=tuple(refused),
         )
-    return found
+    return locked
 
 
-def _option(place: str, line: str, nested: Callable[[str], Locked]) -> Locked | None:
+def _option(location: str, line: str, nested: Callable[[str], Locked]) -> Locked | None:
     name, value = requirements.option(line)
     if name == "--requirement":
         return nested(value)
     if name == "--constraint":
-        return Locked(limits=nested(value).found)
+        return Locked(limits=nested(value).pinned)
     if name == "--editable":
-        return Locked((Requirement(place, line, url=value, editable=True),), (line,))
+        return Locked((Requirement(location, line, url=value, editable=True),), (line,))
     known = {
         "-i": Indexes(index=value),
         "--index-url": Indexes(index=value),

@@ -25,7 +25,7 @@ _WITH_VALUE = (
     *("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-binary", "--only-binary"),
     *("-r", "--requirement", "-c", "--constraint", "-e", "--editable", "--trusted-host", "--use-feature"),
 )
-_ALONE = ("--no-index", "--prefer-binary", "--require-hashes", "--pre")
+_FLAGS = ("--no-index", "--prefer-binary", "--require-hashes", "--pre")
 _LONG = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable"}
 _ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz")
 _NESTED = 20
@@ -56,8 +56,8 @@ class Requirement:
     @property
     def version(self) -> str:
         """The one version that is asked for; empty when there may be several."""
-        found = _PINNED.fullmatch(self.specifier)
-        return found[1] if found else ""
+        match = _PINNED.fullmatch(self.specifier)
+        return match[1] if match else ""
 
 
 @dataclass
@@ -81,38 +81,40 @@ def read(path: Path, where: str = "") -> Requirements:
 
     Raises `BadInputError` for a file that isn't text or isn't there, and for files that name each other in a circle.
     """
-    found = Requirements()
-    _read(path, where or f"{path.parent.name}/{path.name}", found, found.requirements, 0)
-    return found
+    requirements = Requirements()
+    _read(path, where or f"{path.parent.name}/{path.name}", requirements, requirements.requirements, 0)
+    return requirements
 
 
-def _read(path: Path, where: str, found: Requirements, into: list[Requirement], depth: int) -> None:
+def _read(path: Path, where: str, requirements: Requirements, into: list[Requirement], depth: int) -> None:
     if depth > _NESTED:
         raise BadInputError(
             f"{where}: requirement files name each other in a circle", kind="bad-requirements", hint=f"fix {where}"
         )
-    found.files[path] = content = text.read(path, where=where)
+    requirements.files[path] = content = text.read(path, where=where)
     for number, line in logical(content, os.environ):
-        place = f"{where}:{number}"
+        location = f"{where}:{number}"
         if not line.startswith("-"):
-            into.append(parse(place, line))
+            into.append(parse(location, line))
             continue
         name, value = option(line)
         if name == "--editable":
-            into.append(Requirement(place, line, url=value, editable=True))
+            into.append(Requirement(location, line, url=value, editable=True))
         elif name in {"--requirement", "--constraint"}:
             inner = path.parent / value
             shown = f"{where.rpartition('/')[0]}/{value}" if "/" in where else value
             try:
-                _read(inner, shown, found, found.constraints if name == "--constraint" else into, depth + 1)
+                _read(
+                    inner, shown, requirements, requirements.constraints if name == "--constraint" else into, depth + 1
+                )
             except FileNotFoundError:
                 raise BadInputError(
-                    f"{place}: there is no {shown}", kind="bad-requirements", hint=f"fix {place}"
+                    f"{location}: there is no {shown}", kind="bad-requirements", hint=f"fix {location}"
                 ) from None
         elif name == "--trusted-host":
-            found.hosts.append(value)
-        elif name not in (*_WITH_VALUE, *_ALONE):
-            found.unknown.append(f"{place}: {line[:80]}")
+            requirements.hosts.append(value)
+        elif name not in (*_WITH_VALUE, *_FLAGS):
+            requirements.unknown.append(f"{location}: {line[:80]}")
 
 
 def logical(content: str, variables: Mapping[str, str]) -> Iterator[tuple[int, str]]:
@@ -146,7 +148,7 @@ def option(line: str) -> tuple[str, str]:
 
 def is_option(line: str) -> bool:
     """Say whether a line begins with an option that pip knows."""
-    return option(line)[0] in {*_WITH_VALUE, *_ALONE}
+    return option(line)[0] in {*_WITH_VALUE, *_FLAGS}
 
 
 def parse(where: str, line: str) -> Requirement:

@@ -17,7 +17,7 @@ _INSTALLER = {"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_
 
 def entries(folder: Path, prefix: str, *, site: bool) -> list[Entry]:
     """Place in the image what the function may use, less what depends on the machine that installed it."""
-    found: dict[str, Entry] = {}
+    entries_by_name: dict[str, Entry] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if (
@@ -28,11 +28,11 @@ def entries(folder: Path, prefix: str, *, site: bool) -> list[Entry]:
             or (name.startswith("bin/") and _is_launcher(path))
         ):
             continue
-        found[name] = Entry(name, path, executable=bool(path.stat().st_mode & 0o100))
-    for name, entry in found.items():
+        entries_by_name[name] = Entry(name, path, executable=bool(path.stat().st_mode & 0o100))
+    for name, entry in entries_by_name.items():
         if name.endswith(".dist-info/RECORD"):
-            _trim_record(entry.source, _as_recorded(name, found))
-    return [replace(entry, path=_place(prefix, name, site=site)) for name, entry in found.items()]
+            _trim_record(entry.source, _as_recorded(name, entries_by_name))
+    return [replace(entry, path=_placed(prefix, name, site=site)) for name, entry in entries_by_name.items()]
 
 
 def _is_launcher(path: Path) -> bool:
@@ -42,13 +42,13 @@ def _is_launcher(path: Path) -> bool:
     return first.startswith(b"#!") and (b"python" in first or second.startswith(b"'''exec'"))
 
 
-def _as_recorded(record: str, found: Iterable[str]) -> set[str]:
+def _as_recorded(record: str, names: Iterable[str]) -> set[str]:
     """Return the kept files in RECORD's words: relative to the folder that its *.dist-info lies in."""
     root = posixpath.dirname(posixpath.dirname(record))
-    return {posixpath.relpath(name, root or ".") for name in found}
+    return {posixpath.relpath(name, root or ".") for name in names}
 
 
-def _place(prefix: str, name: str, *, site: bool) -> str:
+def _placed(prefix: str, name: str, *, site: bool) -> str:
     """Return where a file goes: of site-packages the library goes there, the rest beside Python."""
     if not site:
         return f"{prefix}/{name}".lstrip("/")
