@@ -29,7 +29,7 @@ def canary(make_project, cloud):
 @pytest.fixture
 def recorder(monkeypatch):
     found = Recorder(80, 120)
-    monkeypatch.setattr(watch, "drawing", lambda _console: found)
+    monkeypatch.setattr(watch, "renderer", lambda _console: found)
     return found
 
 

@@ -100,7 +100,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     real = endpoints.socket.getaddrinfo
     monkeypatch.setattr("socket.getaddrinfo", lambda _host, port, *args, **more: real("127.0.0.1", port, *args, **more))
-    endpoints._says_so.cache_clear()
+    endpoints._answers_as_local_cloud.cache_clear()
     yield f"http://cloud:{server.server_port}", said, asked
     server.shutdown()
     server.server_close()

@@ -60,7 +60,7 @@ def test_an_image_on_host_python_goes_to_no_other_cloud(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4600")
     host_base.write(image={"base": ""})
     image = host_base.prepare()
-    monkeypatch.setattr("stepladder.core.endpoints._says_so", lambda _url: False)
+    monkeypatch.setattr("stepladder.core.endpoints._answers_as_local_cloud", lambda _url: False)
     images.check_deployable(image, "http://localhost:4600")
     for endpoint in ("", "https://lambda.eu-west-1.amazonaws.com", "http://10.0.0.1:4600"):
         with pytest.raises(RefusedError, match="can't run on AWS"):
