@@ -8,7 +8,7 @@ calls AWS; `observation` holds what the functions read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -141,13 +141,19 @@ def _all_or_none(seen: Observation) -> Seen:
         for targets in execution.rungs:
             entries = [_entry(rungs[name], execution.release_id) for name in targets if name in rungs]
             results = {entry.environment: entry.result for entry in entries if entry}
-            if ROLLBACK_FAILED in results.values():
-                continue
             kept = sorted(name for name, result in results.items() if result == SUCCEEDED)
             undone = sorted(name for name, result in results.items() if result in _UNDONE)
-            if kept and undone:
+            if kept and undone and not _says_so(execution, results, kept):
                 text = f"of release {execution.release_id} {', '.join(kept)} is kept and {', '.join(undone)} is not"
                 yield Moment.AT_REST, text
+
+
+def _says_so(execution: ObservedExecution, results: Mapping[str, str], kept: list[str]) -> bool:
+    """Say whether a failed promotion's end says that a rung is split: a rollback failed, or it names what is kept."""
+    if ROLLBACK_FAILED in (*results.values(), *execution.ended.values()):
+        return True
+    named = [name for name in results if execution.ended.get(name) == SUCCEEDED]
+    return end_of(execution) in ("rolled_back", "refused") and sorted(named) == kept
 
 
 def _entry(rung: ObservedRung, release_id: str) -> ReleaseEntry | None:
@@ -231,7 +237,12 @@ def _nothing_left(seen: Observation) -> Seen:
 INVARIANTS = (
     Invariant(1, "named", "An alias serves only versions that the ledger or the environment's lock names.", _named),
     Invariant(2, "one-holder", "No two holders of an environment's lock move its alias.", _one_holder),
-    Invariant(3, "all-or-none", "A promotion releases all targets of a rung or none of them.", _all_or_none),
+    Invariant(
+        3,
+        "all-or-none",
+        "A promotion releases all targets of a rung or none of them, or its end names those that keep the release.",
+        _all_or_none,
+    ),
     Invariant(
         4,
         "five-ends",

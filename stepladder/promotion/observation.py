@@ -46,7 +46,10 @@ class ObservedRung:
 
 @dataclass(frozen=True)
 class ObservedExecution:
-    """A promotion. `rungs` are the targets of each of its rungs, `outcomes` those that its output names."""
+    """A promotion. `rungs` are the targets of each of its rungs, `outcomes` those that its output names.
+
+    `ended` is the outcome of each environment that its end names, whether it went well or not.
+    """
 
     arn: str
     status: str
@@ -56,6 +59,7 @@ class ObservedExecution:
     force: bool = False
     rungs: tuple[tuple[str, ...], ...] = ()
     outcomes: tuple[str, ...] = ()
+    ended: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -49,6 +49,7 @@ def observe_execution(sfn: Any, arn: str) -> ObservedExecution:
     described = sfn.describe_execution(executionArn=arn)
     begun: Mapping[str, Any] = json.loads(described.get("input") or "{}")
     output = json.loads(described.get("output") or "null") or []
+    targets = [target for rung in output for target in rung["targets"]]
     return ObservedExecution(
         arn=arn,
         status=str(described["status"]),
@@ -57,8 +58,18 @@ def observe_execution(sfn: Any, arn: str) -> ObservedExecution:
         error=str(described.get("error", "")),
         force=bool(begun.get("force", False)),
         rungs=tuple(tuple(t["environment"] for t in rung["targets"]) for rung in begun.get("rungs", ())),
-        outcomes=tuple(str(target["outcome"]) for rung in output for target in rung["targets"]),
+        outcomes=tuple(str(target["outcome"]) for target in targets),
+        ended={str(target["environment"]): str(target["outcome"]) for target in targets or _ended(described)},
     )
+
+
+def _ended(described: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the targets of the last rung, of which the cause of a promotion's own end says how they ended."""
+    try:
+        targets = json.loads(described.get("cause") or "[]")
+    except ValueError:  # somebody else's words
+        return []
+    return [one for one in targets if isinstance(one, dict) and "outcome" in one] if isinstance(targets, list) else []
 
 
 def observe_rung(rung: Rung, releases: int = _RELEASES) -> ObservedRung:

@@ -173,6 +173,20 @@ def test_a_rollback_that_failed_is_named_by_the_ledger():
     assert violations(stuck, Moment.AT_REST) == ()
 
 
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        ("RolledBack", {"production": "succeeded", "produs": "rolled_back"}),
+        ("RollbackFailed", {"production": "succeeded", "produs": "rollback_failed"}),
+    ],
+)
+def test_a_rung_that_is_split_is_named_by_the_end_of_its_promotion(error, ended):
+    failed = replace(BOTH, status="FAILED", error=error, outcomes=(), ended=ended)
+    assert violations(project(OTHER_TARGET, executions=(failed,)), Moment.AT_REST) == ()
+    silent = replace(failed, error="RolledBack", ended=dict.fromkeys(ended, "rolled_back"))
+    assert found(project(OTHER_TARGET, executions=(silent,)), Moment.AT_REST) == {(3, "all-or-none")}
+
+
 def test_a_bad_image_may_be_released_by_force():
     marks = {NEW: Bad("2026-11-26T01:30:00Z", "jo", "it fails")}
     by_promotion = project(executions=(replace(PROMOTED, force=True),), observation={"marks": marks})
