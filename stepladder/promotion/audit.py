@@ -60,7 +60,7 @@ def _now(evidence: Evidence, edited: frozenset[str]) -> Observation:
         marks=evidence.marks,
         runs=() if code is None else (CommandRun(f"promotion {execution.name}", code, execution.error),),
         edited=edited,
-        ever_edited=edited,
+        ever_edited=frozenset(evidence.rungs),  # which version left which before is no business of this promotion
         forced=frozenset(entry.release_id for entry in entries if entry.release_id != execution.release_id),
     )
 

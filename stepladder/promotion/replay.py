@@ -90,7 +90,7 @@ def replay(
         track = replayed.tracks.setdefault(target.environment, Track(target.environment))
         when = event["timestamp"].timestamp()
         if output := event.get("stateExitedEventDetails", {}).get("output"):
-            _learn(track, json.loads(output), when, path[1][0])
+            _learn(track, _data(output), when, path[1][0])
         _step(replayed, track, target, execution, now[track.environment])
         if _ends(event, track, target, path):
             track.unlocked = when
@@ -103,6 +103,14 @@ def _target_at(view: LadderView, path: history.Path) -> Target | None:
         return None
     found = history.targets_at(view, path)
     return found[0] if len(found) == 1 else None
+
+
+def _data(output: str) -> Any:
+    """Read a state's output; one that Step Functions shortened says nothing."""
+    try:
+        return json.loads(output)
+    except ValueError:
+        return None
 
 
 def _learn(track: Track, data: Any, when: float, area: str) -> None:
@@ -149,10 +157,11 @@ def _at_rest(replayed: Replay, track: Track, execution: ObservedExecution, now: 
         _held(track, execution, now),
         lock=None,
         deployments=(),
-        releases=entries,
+        releases=_since_arrival(entries, track.previous) if released else entries,
         current=_current_of(own) if own and released else _current(entries, track.previous),
     )
-    replayed.observations.append((Moment.AT_REST, Observation((rung,))))
+    moved_by_others = frozenset() if released else frozenset({track.environment})  # is no business of this promotion
+    replayed.observations.append((Moment.AT_REST, Observation((rung,), ever_edited=moved_by_others)))
 
 
 def _others(replayed: Replay, track: Track, execution: ObservedExecution, now: ObservedRung) -> None:
@@ -217,6 +226,14 @@ def _until(now: ObservedRung, release_id: str, *, inclusive: bool = False) -> tu
         if entry.release_id < release_id or (inclusive and entry.release_id == release_id)
     )
     return of_this_function(earlier)
+
+
+def _since_arrival(entries: tuple[ReleaseEntry, ...], previous: str) -> tuple[ReleaseEntry, ...]:
+    """Return the entries since the alias came to the version that the newest of them left."""
+    for number, entry in enumerate(entries[1:], 1):
+        if entry.result == SUCCEEDED and entry.version == previous:
+            return entries[: number + 1]
+    return entries
 
 
 def of_this_function(entries: tuple[ReleaseEntry, ...]) -> tuple[ReleaseEntry, ...]:

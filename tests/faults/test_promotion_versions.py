@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stepladder.commands import promote, redrive, stop
+from stepladder.commands import audit, promote, redrive, stop
 from stepladder.core.errors import LockedError
 from stepladder.ledger.schema import Bad
 from stepladder.promotion.subject import PromotionOptions
@@ -139,6 +139,7 @@ class TestAFirstRelease:
         fresh.client("lambda").update_alias(
             FunctionName=fresh.function("production"), Name="live", FunctionVersion="$LATEST"
         )
+        fresh.by_hand.add("production")
         fresh.ship(unique(GOOD))
         ended = fresh.promote()
         assert (ended.code, f"inv rollback --env production --to {current.release_id}" in ended.message) == (4, True)
@@ -508,3 +509,17 @@ def test_no_environment_variable_stands_in_the_history_of_the_execution(make_pro
     assert secret not in told
     lambda_.update_function_configuration(FunctionName=name, Environment={"Variables": {}})
     plain.wait(name)
+
+
+def test_an_audit_reads_and_changes_nothing_and_knows_no_other_promotion(make_project, unique, cloud):
+    plain = make_project("plain")
+    plain.ship(unique(GOOD))
+    name = plain.promote().record["name"]
+    cloud.reset_calls()
+    audited = plain.run(lambda machine: audit.audit(machine, name))
+    calls = {call.partition(":")[2] for call in cloud.calls()}
+    assert audited.code == 0, audited.message
+    assert [one["state"] for one in audited.record["promises"]] == ["held"] * 8
+    assert "GetExecutionHistory" in calls
+    assert [call for call in calls if not call.startswith(("Get", "List", "Describe", "BatchGet", "Query"))] == []
+    assert plain.run(lambda machine: audit.audit(machine, f"{name}0")).code == 2

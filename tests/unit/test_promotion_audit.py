@@ -136,6 +136,14 @@ def another_promotion(name):
     return (*entries(name), replace(other, result="rolled_back", ended_at=middle))
 
 
+def left_twice():
+    """Return production's entries and another release between, which left the version that the promotion left."""
+    own, *older = entries("promoted")
+    between = replace(own, release_id=older[0].release_id[:-1] + "f", version="77", kind="deploy", execution_arn="")
+    assert older[0].release_id < between.release_id < own.release_id
+    return (own, between, *older)
+
+
 OWN = RECORDED["promoted"]["describe"]["executionArn"]
 LOCK = Holder("jo", "Step Functions", "", 0, OWN, "promote", "2026-11-26T03:00:00Z", 9)
 SPLIT = (("staging", "production"),)
@@ -155,6 +163,11 @@ FALSIFIED = {
         "one-holder",
         "promoted",
         {"production": {"releases": another_promotion("promoted")}},
+    ),
+    "one-holder: another release left the same version before, and nothing came back to it": (
+        "one-holder",
+        "promoted",
+        {"production": {"releases": left_twice()}},
     ),
     "all-or-none: a target of the rung is kept, the other isn't": (
         "all-or-none",
@@ -261,6 +274,18 @@ def test_entries_of_a_function_that_was_made_anew_are_no_history():
     old = replace(first, release_id="20190101T000000Z-000000", version=second.version, digest="sha256:" + "0" * 64)
     assert old not in of_this_function((second, first, old))
     assert of_this_function((second, first, old))[-1] == first
+
+
+def test_an_output_that_was_shortened_says_nothing_and_breaks_nothing():
+    recorded = RECORDED["promoted"]
+    found = evidence("promoted")
+    events = [event | {"timestamp": datetime.fromtimestamp(event["timestamp"], UTC)} for event in recorded["events"]]
+    for event in events:
+        if "output" in event.get("stateExitedEventDetails", {}):
+            event["stateExitedEventDetails"] = event["stateExitedEventDetails"] | {"output": '{"facts": {"prev'}
+    replayed = replay(found.execution, json.loads(recorded["describe"]["input"]), found.rungs, events)
+    assert replayed.observations == []
+    assert [track.locked for track in replayed.tracks.values()] == [0.0, 0.0]
 
 
 def test_the_phrases_that_say_what_an_alias_serves_are_phrases_of_states():
