@@ -24,12 +24,17 @@ from uuid import uuid4
 from localcloud import daemon
 from localcloud.launchers import runtime_client
 from stepladder.commands import promote as climb
+from stepladder.core.clock import stamp
 from stepladder.core.console import Console
 from stepladder.core.errors import ExitCode, StepladderError
 from stepladder.core.names import partition_of
+from stepladder.core.process_identity import release_id
+from stepladder.ledger.schema import RELEASE_PREFIX, SUCCEEDED, Current, ReleaseEntry
 from stepladder.promotion import definition
+from stepladder.promotion.audit import Judged, judge
 from stepladder.promotion.contract import child_name
-from stepladder.promotion.executions import StateMachine
+from stepladder.promotion.evidence import read
+from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.subject import PromotionOptions
 from stepladder.releases.rung import Rung, clients
 from stepladder.settings import locations
@@ -93,6 +98,10 @@ class CloudProject:
         self.settings: Settings = load(told, root)
         self._clients: dict[tuple[str, locations.Location], Any] = {}
         self.machines: dict[str, str] = {}
+        self.by_hand: set[str] = set()  # environments whose alias a test moved itself
+        self._audited: set[str] = set()
+        self._found: list[tuple[Execution, tuple[Judged, ...]]] = []
+        self._auditor: StateMachine | None = None
         self.case()
 
     def case(self, **changes: Any) -> None:
@@ -361,19 +370,44 @@ class CloudProject:
         self.wait(name, environment, Qualifier=version)
         move = client.create_alias if first else client.update_alias
         move(FunctionName=name, Name="live", FunctionVersion=version)
+        self._write_down(environment, version, uri.rpartition("@")[2])
         return version
 
+    def _write_down(self, environment: str, version: str, digest: str) -> None:
+        """Write what a rung serves into its ledger, as `inv deploy` would."""
+        ledger = self.rung(environment).ledger
+        was = ledger.snapshot(environment).current
+        now = time.time()
+        entry = ReleaseEntry(
+            release_id=release_id(now, was.release_id if was else ""),
+            environment=environment,
+            kind="deploy",
+            version=version,
+            previous_version=was.version if was else "",
+            digest=digest,
+            git_commit="c0ffee",
+            requested_by="the test",
+            result=SUCCEEDED,
+            started_at=stamp(now),
+            ended_at=stamp(now),
+        )
+        ledger.write(entry)
+        ledger.set_current(environment, Current(entry.release_id, version, digest, "", "", ""), was=was)
+
     def forget(self, environment: str = "production") -> None:
-        """Bring a rung to where Terraform makes it: a service that was never released."""
+        """Bring a rung to where Terraform makes it: a service that was never released, of which the ledger is empty."""
+        self._found = self.audits()
         self.client("lambda", environment).update_alias(
             FunctionName=self.function(environment),
             Name="live",
             FunctionVersion="$LATEST",
             RoutingConfig={"AdditionalVersionWeights": {}},
         )
-        self.client("dynamodb", environment).delete_item(
-            TableName=f"{self.name}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": "current"}}
-        )
+        entries = self.ledger(environment).history(environment, limit=1000)
+        for sort_key in ("current", *(f"{RELEASE_PREFIX}{entry.release_id}" for entry in entries)):
+            self.client("dynamodb", environment).delete_item(
+                TableName=f"{self.name}-releases", Key={"pk": {"S": f"env#{environment}"}, "sk": {"S": sort_key}}
+            )
 
     def ship(self, source: str, labels: dict[str, str] | None = None) -> str:
         """Push an image and put it on the lowest rung; return its digest."""
@@ -428,6 +462,18 @@ class CloudProject:
         return Climbing(lambda: self.promote(**request))
 
     # what is true
+
+    def audits(self) -> list[tuple[Execution, tuple[Judged, ...]]]:
+        """Audit every promotion that was not audited before; what `by_hand` names was moved by the test itself."""
+        self._auditor = machine = self._auditor or self.state_machine()
+        found, self._found = self._found, []
+        for listed in machine.executions(limit=20, may_be_missing=True):
+            if listed["executionArn"] in self._audited:
+                continue
+            self._audited.add(listed["executionArn"])
+            if execution := machine.describe(listed["executionArn"]):
+                found.append((execution, judge(read(machine, execution), frozenset(self.by_hand))))
+        return found
 
     def alias(self, environment: str = "production") -> tuple[str, dict[str, float]]:
         answer = self.client("lambda", environment).get_alias(FunctionName=self.function(environment), Name="live")
