@@ -48,7 +48,7 @@ class SavedState:
         """Restore what was saved. What another version wrote, or others may have written, is refused."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for path in (self._folder, self.file):
-            _check_ours(path)
+            _check_own_state(path)
         _check_format(self._folder)
         if not self.file.exists():
             return
@@ -133,7 +133,7 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _check_ours(path: Path) -> None:
+def _check_own_state(path: Path) -> None:
     if not path.exists():
         return
     status = path.lstat()

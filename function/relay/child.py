@@ -19,10 +19,10 @@ from shared.errors import StillRollingBackError
 from stepladder.ledger import schema
 from stepladder.promotion.contract import (
     CHILD_POLL_SECONDS,
+    CaughtError,
     ExecutionInput,
     RungDecision,
     RungInput,
-    StateError,
     TargetInput,
     child_name,
 )
@@ -181,7 +181,7 @@ def end(request: EndChildRequest) -> ChildState:
     }
 
 
-def _plain(why: StateError) -> tuple[str, str]:
+def _plain(why: CaughtError) -> tuple[str, str]:
     """Return error and cause; of a function's error, which comes as JSON, the sentence."""
     cause = why.get("Cause", "")
     with contextlib.suppress(ValueError, KeyError, TypeError):

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from shared import aws, deployments, ledger, serving
-from shared.deployments import Deployment
+from shared.deployments import AliasDeployment
 from shared.errors import NotServedError, RefusedError, RollbackFailedError, SmokeFailedError, StillRollingBackError
 
 from stepladder.core.release_facts import LATEST
@@ -63,7 +63,7 @@ def restore(release_id: str, target: TargetInput, previous: str, version: str, p
 
 
 def _restore_alias(
-    deployment: Deployment | None, target: TargetInput, previous: str, version: str, patience: float
+    deployment: AliasDeployment | None, target: TargetInput, previous: str, version: str, patience: float
 ) -> bool:
     moved = False
     if deployment:
@@ -97,7 +97,7 @@ def release_first(release_id: str, execution: str, target: TargetInput, version:
     return {"serves": str(alias)}
 
 
-def _check_untouched(deployment: Deployment, target: TargetInput, expected: set[str]) -> None:
+def _check_untouched(deployment: AliasDeployment, target: TargetInput, expected: set[str]) -> None:
     """Leave an alias alone that serves any other version, and keep CodeDeploy from moving it on."""
     alias = serving.alias(target["function"], target["alias"])
     if not {alias.version, *alias.weights} - expected:
@@ -110,7 +110,7 @@ def _check_untouched(deployment: Deployment, target: TargetInput, expected: set[
     )
 
 
-def _end(deployment: Deployment, target: TargetInput, previous: str, patience: float) -> bool:
+def _end(deployment: AliasDeployment, target: TargetInput, previous: str, patience: float) -> bool:
     """Stop a deployment and wait until it and the one that undoes it have ended; say whether it moved traffic."""
     if deployment.is_active:
         deployments.stop(deployment.id)
@@ -165,7 +165,7 @@ def _put_back(target: TargetInput, previous: str, version: str) -> bool:
     raise RollbackFailedError(f"alias {name} of {function} does not stay on version {previous}: somebody moves it")
 
 
-def _judge(deployment: Deployment) -> tuple[str, bool]:
+def _judge(deployment: AliasDeployment) -> tuple[str, bool]:
     """Say why a deployment failed and whether the version is to blame.
 
     The hook's own sentence counts where it left one, else CodeDeploy's.

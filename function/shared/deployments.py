@@ -19,7 +19,7 @@ _OLDEST = timedelta(days=8)  # a promotion takes at most seven
 
 
 @dataclass(frozen=True)
-class Deployment:
+class AliasDeployment:
     """One deployment. Versions come from its AppSpec; `rollback` is the deployment that undoes it.
 
     `error` is CodeDeploy's code for its failure, `why` the code and the message.
@@ -57,12 +57,12 @@ class Deployment:
         return belongs_to(self.description, release_id)
 
 
-def get(deployment_id: str) -> Deployment:
+def get(deployment_id: str) -> AliasDeployment:
     """Read one deployment."""
     return _read(aws.client("codedeploy").get_deployment(deploymentId=deployment_id)["deploymentInfo"])
 
 
-def active(application: str, group: str) -> list[Deployment]:
+def active(application: str, group: str) -> list[AliasDeployment]:
     """Return the deployments that may still move traffic; CodeDeploy allows one."""
     answer = aws.client("codedeploy").list_deployments(
         applicationName=application, deploymentGroupName=group, includeOnlyStatuses=list(ACTIVE)
@@ -70,7 +70,7 @@ def active(application: str, group: str) -> list[Deployment]:
     return [get(i) for i in answer["deployments"]]
 
 
-def of_release(application: str, group: str, release_id: str) -> Deployment | None:
+def of_release(application: str, group: str, release_id: str) -> AliasDeployment | None:
     """Find the deployment that a release made, whatever became of it."""
     codedeploy = aws.client("codedeploy")
     request: dict[str, Any] = {
@@ -101,7 +101,7 @@ def stop(deployment_id: str, *, undo: bool = True) -> None:
             raise
 
 
-def has_shifted(deployment: Deployment) -> bool:
+def has_shifted(deployment: AliasDeployment) -> bool:
     """Say whether a deployment got as far as moving traffic; true when CodeDeploy doesn't say."""
     codedeploy = aws.client("codedeploy")
     for target in codedeploy.list_deployment_targets(deploymentId=deployment.id).get("targetIds", []):
@@ -113,10 +113,10 @@ def has_shifted(deployment: Deployment) -> bool:
     return True
 
 
-def _read(info: dict[str, Any]) -> Deployment:
+def _read(info: dict[str, Any]) -> AliasDeployment:
     properties = _properties(info)
     error = info.get("errorInformation") or {}
-    return Deployment(
+    return AliasDeployment(
         id=info["deploymentId"],
         status=info["status"],
         description=info.get("description", ""),

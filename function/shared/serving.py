@@ -13,7 +13,7 @@ from stepladder.promotion.requests.relay import Served
 
 
 @dataclass(frozen=True)
-class Alias:
+class ServedAlias:
     """An alias as Lambda has it. `weights` are the shares of additional versions, 0 to 1."""
 
     version: str
@@ -33,12 +33,12 @@ class Alias:
         return f"version {self.version}{shares}"
 
 
-def alias(function: str, name: str) -> Alias:
+def alias(function: str, name: str) -> ServedAlias:
     """Read an alias."""
     answer = aws.client("lambda").get_alias(FunctionName=function, Name=name)
     routing = answer.get("RoutingConfig") or {}
     weights = {v: float(share) for v, share in (routing.get("AdditionalVersionWeights") or {}).items() if share}
-    return Alias(answer["FunctionVersion"], weights, answer.get("RevisionId", ""))
+    return ServedAlias(answer["FunctionVersion"], weights, answer.get("RevisionId", ""))
 
 
 def served(function: str, name: str) -> Served:

@@ -20,7 +20,7 @@ from stepladder.promotion.contract import TargetInput
 CAUSE = "cut off after the alias had moved; a promotion wrote it down"
 
 
-def write_down(target: TargetInput, alias: serving.Alias) -> None:
+def write_down(target: TargetInput, alias: serving.ServedAlias) -> None:
     """Write down the release that explains an alias which the ledger doesn't, if an abandoned lock names one.
 
     Raises `RefusedError` for a rollback that was to mark its image bad, which only a command may.

@@ -146,7 +146,7 @@ def _lock(release: ReleaseInput, target: TargetInput, execution_arn: str, versio
         )
 
 
-def _settled_alias(target: TargetInput) -> serving.Alias:
+def _settled_alias(target: TargetInput) -> serving.ServedAlias:
     """Return the alias; refuse while anything moves it."""
     name = f"alias {target['alias']} of {target['function']}"
     for deployment in deployments.active(target["application"], target["deployment_group"]):
@@ -159,7 +159,7 @@ def _settled_alias(target: TargetInput) -> serving.Alias:
     return alias
 
 
-def _alias(target: TargetInput) -> serving.Alias:
+def _alias(target: TargetInput) -> serving.ServedAlias:
     """Return the alias; refuse a rung whose service was never made."""
     try:
         return serving.alias(target["function"], target["alias"])

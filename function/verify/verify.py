@@ -92,7 +92,7 @@ def _check_digest(function: str, version: str, digest: str) -> None:
         raise NotServedError(f"version {version} of {function} has {image or 'an unknown image'}, not {digest}")
 
 
-def _check_serving(function: str, name: str, version: str) -> serving.Alias:
+def _check_serving(function: str, name: str, version: str) -> serving.ServedAlias:
     alias = serving.alias(function, name)
     if not alias.serves_only(version):
         raise NotServedError(f"alias {name} of {function} serves {alias}, not all of it version {version}")

@@ -94,7 +94,7 @@ class ReleaseInput(_Promoted):
     id: str
 
 
-class StateError(TypedDict):
+class CaughtError(TypedDict):
     """An error that a state caught, as Step Functions writes it."""
 
     Error: str

@@ -105,9 +105,9 @@ def _read_rung(machine: StateMachine, evidence: Evidence, name: str) -> None:
     rung = machine.at(name)
 
     def now() -> None:
-        found = observe.observe_rung(rung)
-        evidence.rungs[name] = replace(found, releases=replay.of_this_function(found.releases))
-        holder = found.lock.run_id if found.lock else ""
+        observed = observe.observe_rung(rung)
+        evidence.rungs[name] = replace(observed, releases=replay.of_this_function(observed.releases))
+        holder = observed.lock.run_id if observed.lock else ""
         if ":execution:" in holder and holder != evidence.execution.arn:
             evidence.others.append(observe.observe_execution(rung.aws.client("stepfunctions"), holder))
 
@@ -142,13 +142,13 @@ def _read_child(machine: StateMachine, evidence: Evidence, target: TargetInput) 
 
     def child() -> None:
         try:
-            found = observe.observe_execution(sfn, arn)
+            observed = observe.observe_execution(sfn, arn)
         except Exception as error:
             if error_code(error) not in _GONE:
                 raise
             return
-        evidence.children.append(found)
-        _replay(evidence, sfn, found)
+        evidence.children.append(observed)
+        _replay(evidence, sfn, observed)
 
     _attempt(evidence, f"the child execution of {name}", _OF_A_HISTORY, child)
 

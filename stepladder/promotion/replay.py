@@ -101,8 +101,8 @@ def replay(
 def _target_at(view: LadderView, path: history.Path) -> Target | None:
     if len(path) < _IN_ITERATION:
         return None
-    found = history.targets_at(view, path)
-    return found[0] if len(found) == 1 else None
+    targets = history.targets_at(view, path)
+    return targets[0] if len(targets) == 1 else None
 
 
 def _data(output: str) -> Any:
@@ -214,8 +214,8 @@ def _held(track: Track, execution: ObservedExecution, now: ObservedRung) -> Obse
 
 def _published(now: ObservedRung, version: str, execution: ObservedExecution) -> PublishedVersion:
     """Return the version that the history says was published by this promotion, with the image that it has now."""
-    found = now.versions.get(version)
-    return PublishedVersion(found.digest if found else "", execution.release_id)
+    published = now.versions.get(version)
+    return PublishedVersion(published.digest if published else "", execution.release_id)
 
 
 def _until(now: ObservedRung, release_id: str, *, inclusive: bool = False) -> tuple[ReleaseEntry, ...]:

@@ -101,7 +101,7 @@ def _other_locations(rung: Rung) -> list[Rung]:
     ]
 
 
-def known_elsewhere(rung: Rung, digests: Collection[str], *, within: float) -> dict[str, Bad]:
+def known_remotely(rung: Rung, digests: Collection[str], *, within: float) -> dict[str, Bad]:
     """Return the marks that the other locations have of some digests, as far as they answer `within` seconds.
 
     A rollback must not wait for a region that is down. The person is told which location was passed over.

@@ -64,16 +64,16 @@ class Targets:
 
     def __init__(self, rung: Rung) -> None:
         self.rung = rung
-        self._elsewhere: Mapping[str, Bad] | None = None
+        self._remote_marks: Mapping[str, Bad] | None = None
 
     def _is_bad(self, digest: str, state: RollbackState) -> bool:
         """Say whether any location's ledger marks a digest as bad; the others are read once, for all candidates."""
         if self.rung.ledger.is_bad(digest):
             return True
-        if self._elsewhere is None:
+        if self._remote_marks is None:
             digests = {release.digest for release in state.candidates} | {digest}
-            self._elsewhere = marks.known_elsewhere(self.rung, digests, within=_PATIENCE)
-        return digest in self._elsewhere
+            self._remote_marks = marks.known_remotely(self.rung, digests, within=_PATIENCE)
+        return digest in self._remote_marks
 
     def choose(self, state: RollbackState, to: str) -> ReleaseEntry:
         """Return the release named `to`, or the last good one before the current; `RefusedError` without one."""

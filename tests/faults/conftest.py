@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import cloud_project
+import cloud_images
 import pytest
-from cloud_project import CloudProject
+from cloud_project import BackgroundPromotion, CloudProject
 
 from localcloud import daemon
 from stepladder.promotion import infra, replicate
@@ -29,7 +29,7 @@ def without_terraform(machine: Any, _missing: Any, digest: str, **_: Any) -> tup
 
 @pytest.fixture(scope="session")
 def project_runtime(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return cloud_project.runtime(tmp_path_factory.mktemp("runtime"))
+    return cloud_images.runtime(tmp_path_factory.mktemp("runtime"))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def midway(cloud: Any) -> Callable[[CloudProject], Any]:
     """Return a context: a climb, met while it shifts; the clock is slow until the block ends, however busy we are."""
 
     @contextlib.contextmanager
-    def climbing(project: CloudProject) -> Iterator[cloud_project.Climbing]:
+    def climbing(project: CloudProject) -> Iterator[BackgroundPromotion]:
         cloud.speed(SLOW)
         try:
             climb = project.in_background()

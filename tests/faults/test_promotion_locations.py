@@ -34,7 +34,7 @@ AWAY = {"qa": (ACCOUNT, "us-east-1"), "produs": ("123456789012", REGION)}
 
 @pytest.fixture
 def spread(make_project):
-    return make_project("spread", rungs=RUNGS, away=AWAY)
+    return make_project("spread", rungs=RUNGS, remote=AWAY)
 
 
 def newest(project, name):
@@ -171,7 +171,7 @@ def test_every_state_that_asks_another_place_has_a_scene():
 @pytest.fixture
 def regions(make_project):
     """One rung over two regions: only its target elsewhere meets the faults."""
-    return make_project("regions", rungs=["staging", list(RUNG)], away={"produs": AWAY["produs"]})
+    return make_project("regions", rungs=["staging", list(RUNG)], remote={"produs": AWAY["produs"]})
 
 
 @pytest.mark.parametrize(("name", "kind"), rows.of_faults(SCENES, tuple(KINDS)))

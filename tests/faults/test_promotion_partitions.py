@@ -14,7 +14,7 @@ GOOD = "def handler(event, context):\n    return {'statusCode': 200}\n"
 @pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1"])
 def test_a_release_is_promoted_in(region, make_project, before, unique):
     place = (daemon.ACCOUNT, region)
-    project = make_project(region, away={"staging": place, "production": place})
+    project = make_project(region, remote={"staging": place, "production": place})
     digest = project.ship(unique(GOOD))
     was = before(project)
     ended = project.promote()

@@ -11,7 +11,7 @@ import pytest
 
 from localcloud.services.stepfunctions.asl import choice, intrinsics
 from localcloud.services.stepfunctions.asl.errors import StateError
-from localcloud.services.stepfunctions.asl.paths import MISSING, Scope, place, template
+from localcloud.services.stepfunctions.asl.paths import MISSING, Scope, put, template
 from localcloud.services.stepfunctions.asl.validate import problems
 
 DATA = {"a": {"b": [1, 2, {"c": 3}], "d-e": "x", "f g": True}, "list": [{"n": 1}, {"n": 2}, {"m": 3}], "null": None}
@@ -60,7 +60,7 @@ def test_a_path_that_finds_nothing_is_a_runtime_error_where_a_value_is_needed() 
 )
 def test_a_result_is_placed_without_losing_the_input(path: str | None, made: Any) -> None:
     data = {"a": 1}
-    assert place(data, path, 9) == made
+    assert put(data, path, 9) == made
     assert data == {"a": 1}
 
 

@@ -120,7 +120,7 @@ class Relay:
 def relays(cloud: Any) -> Iterator[tuple[Relay, Relay]]:
     """Two origins: the one that pages are from, and the one that leads to the cloud."""
     try:
-        browser.found()
+        browser.path_of_browser()
     except browser.NoBrowserError as error:
         needs.missing(str(error))
     both = Relay(cloud.url), Relay(cloud.url)

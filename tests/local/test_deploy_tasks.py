@@ -58,7 +58,7 @@ def test_with_nothing_changed_two_calls_are_made_and_nothing_heavy_is_imported(p
 
 def test_above_the_lowest_rung_two_calls_find_nothing_changed_and_other_code_is_refused(project: LiveProject) -> None:
     version = project.version
-    with project.climbing():
+    with project.promoting():
         project.cloud.reset_calls()
         assert "nothing to do" in project.deploy().err
         assert sorted(project.cloud.calls()) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]

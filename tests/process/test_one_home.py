@@ -113,4 +113,4 @@ def test_a_new_setting_is_on_every_page(checkout):
 
 @pytest.mark.parametrize("name", ["reserved_concurrency", "log_level"])
 def test_a_setting_stands_in_its_table_and_where_terraform_uses_it(name):
-    assert set(places.places(name)) == {"stepladder/settings/function.py", "terraform/modules/service/function.tf"}
+    assert set(places.edits(name)) == {"stepladder/settings/function.py", "terraform/modules/service/function.tf"}

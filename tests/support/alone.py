@@ -15,7 +15,7 @@ import pytest
 
 STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system", "pty.spawn")
 REACHES = ("socket.connect", "socket.getaddrinfo")
-HERE = ("127.0.0.1", "localhost", "::1", "", None)
+LOCAL = ("127.0.0.1", "localhost", "::1", "", None)
 _seen: list[str] = []
 _watching = False
 _hooked = False
@@ -26,17 +26,17 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         return
     if event in STARTS:
         _seen.append(f"started a process: {args[1] if event == 'subprocess.Popen' else event}")
-    elif event == "socket.connect" and not _is_here(args[1]):
+    elif event == "socket.connect" and not _is_local(args[1]):
         _seen.append(f"connected to {args[1]}")
-    elif event == "socket.getaddrinfo" and args[0] not in HERE and not _is_number(args[0]):
+    elif event == "socket.getaddrinfo" and args[0] not in LOCAL and not _is_number(args[0]):
         _seen.append(f"looked up {args[0]}")
     else:
         return
     raise PermissionError(f"a unit test {_seen[-1]}")  # the kind of error that code under test cleans up after
 
 
-def _is_here(address: Any) -> bool:
-    return isinstance(address, tuple) and address[0] in HERE
+def _is_local(address: Any) -> bool:
+    return isinstance(address, tuple) and address[0] in LOCAL
 
 
 def _is_number(host: Any) -> bool:

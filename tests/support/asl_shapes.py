@@ -45,7 +45,7 @@ def merged(*shapes):
 def references(value):
     """Every JSONPath in a value of the definition, each as its steps; context objects (`$$.`) are none."""
     return [
-        [name or int(place) if place != "*" else "*" for name, place in STEP.findall(path)]
+        [name or int(index) if index != "*" else "*" for name, index in STEP.findall(path)]
         for path in REFERENCE.findall(json.dumps(value))
     ]
 

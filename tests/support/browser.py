@@ -26,7 +26,7 @@ class NoBrowserError(Exception):
     """There is no browser here, and none can be installed."""
 
 
-def found() -> str:
+def path_of_browser() -> str:
     """Return the program of a browser; installed where that can be done."""
     for name in NAMES:
         if path := shutil.which(name):
@@ -50,7 +50,7 @@ def visiting(url: str, *, names: Mapping[str, str]) -> Iterator[subprocess.Popen
     rules = ", ".join(f"MAP {name} {address}" for name, address in names.items())
     with tempfile.TemporaryDirectory(prefix="stepladder-browser-", ignore_cleanup_errors=True) as profile:
         child = subprocess.Popen(
-            [found(), *FLAGS, f"--user-data-dir={profile}", f"--host-resolver-rules={rules}", url],
+            [path_of_browser(), *FLAGS, f"--user-data-dir={profile}", f"--host-resolver-rules={rules}", url],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={key: value for key, value in os.environ.items() if not key.lower().endswith("_proxy")},

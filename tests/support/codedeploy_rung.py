@@ -95,8 +95,8 @@ class Rung:
     def target(self, deployment: str) -> dict[str, Any]:
         (target,) = self.codedeploy.list_deployment_targets(deploymentId=deployment)["targetIds"]
         answer = self.codedeploy.get_deployment_target(deploymentId=deployment, targetId=target)
-        found: dict[str, Any] = answer["deploymentTarget"]["lambdaTarget"]
-        return found
+        target: dict[str, Any] = answer["deploymentTarget"]["lambdaTarget"]
+        return target
 
     def rollback_of(self, deployment: str) -> str:
         return str(self.info(deployment)["rollbackInfo"]["rollbackDeploymentId"])
@@ -135,8 +135,8 @@ def furnish(cloud: Any, name: str) -> Rung:
     lambda_, codedeploy = cloud.client("lambda"), cloud.client("codedeploy")
     create(cloud, name, "def handler(event, context): return 1", {})
     lambda_.publish_version(FunctionName=name)
-    found = Rung(cloud, name, lambda_, codedeploy)
-    found.update("def handler(event, context): return 2")
+    rung = Rung(cloud, name, lambda_, codedeploy)
+    rung.update("def handler(event, context): return 2")
     lambda_.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
     codedeploy.create_application(applicationName=name, computePlatform="Lambda")
     codedeploy.create_deployment_group(
@@ -146,4 +146,4 @@ def furnish(cloud: Any, name: str) -> Rung:
         autoRollbackConfiguration=ROLLBACK,
         deploymentStyle={"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
     )
-    return found
+    return rung

@@ -39,8 +39,8 @@ class ContainerFunctions(Functions):
             ):
                 assert "error" not in event, event
             engine.images.remove(self.base)
-        found = ecr.batch_get_image(repositoryName=REPOSITORY, imageIds=[{"imageTag": TAG}])["images"][0]
-        self._manifest = json.loads(found["imageManifest"])
+        tagged = ecr.batch_get_image(repositoryName=REPOSITORY, imageIds=[{"imageTag": TAG}])["images"][0]
+        self._manifest = json.loads(tagged["imageManifest"])
         self._config = self._blob(self._manifest["config"]["digest"])
 
     def password(self) -> str:

@@ -63,7 +63,7 @@ class ContractCloud:
             config=Config(**{"retries": {"mode": "standard", "total_max_attempts": 5}, **config}),
             **own,
         )
-        client.meta.events.register("provide-client-params.*.*", self._asked)
+        client.meta.events.register("provide-client-params.*.*", self._on_request)
         client.meta.events.register("after-call.*.*", functools.partial(self._answered, client))
         return client
 
@@ -74,9 +74,9 @@ class ContractCloud:
 
     def check_account(self) -> None:
         """End the session unless the credentials are of the account that was named."""
-        found = self.client("sts").get_caller_identity()["Account"]
-        if found != self.account:
-            pytest.exit(f"the credentials reach account {found}, and --account names {self.account}", returncode=4)
+        account = self.client("sts").get_caller_identity()["Account"]
+        if account != self.account:
+            pytest.exit(f"the credentials reach account {account}, and --account names {self.account}", returncode=4)
 
     def clean(self) -> None:
         """Delete what was made, newest first; what is gone already is no error, what can't be deleted is told last."""
@@ -96,7 +96,7 @@ class ContractCloud:
             pytest.fail(f"a contract test can't use the local cloud's own `{name}`")
         raise AttributeError(name)
 
-    def _asked(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    def _on_request(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         context["stepladder"] = dict(params)
 
     def _answered(

@@ -53,8 +53,8 @@ class NoEngineError(Exception):
 @contextlib.contextmanager
 def running():
     """Yield the address of an engine of this machine; one that had to be started ends with the block."""
-    found = container_engine.find()
-    if found and found.is_local:
+    engine = container_engine.find()
+    if engine and engine.is_local:
         yield container_engine.address()
         return
     _install()
@@ -124,16 +124,16 @@ def _install():
         raise NoEngineError("no Docker engine answers, and one is installed only on Debian as root")
     if shutil.which("dockerd", path=search_path()) and shutil.which("debootstrap", path=search_path()):
         return
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "timeout": 300}
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "timeout": 300}
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     try:
-        subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True, **quiet)
+        subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True, **options)
         packages = ["docker.io", "iptables", "debootstrap"]
         subprocess.run(
             ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
             env=environment,
             check=True,
-            **quiet,
+            **options,
         )
     except subprocess.SubprocessError as error:
         raise NoEngineError(f"docker.io could not be installed: {error}") from error

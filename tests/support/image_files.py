@@ -16,17 +16,20 @@ def engine_images(client, base, names):
     answer = client.api._get(url, params={"names": [base, *names]}, stream=True)
     data = io.BytesIO(b"".join(client.api._stream_raw_result(answer, 2**20, False)))
     with tarfile.open(fileobj=data) as tar:
-        found = {}
+        by_tag = {}
         for image in json.load(tar.extractfile("manifest.json")):
             config = json.load(tar.extractfile(image["Config"]))
-            found[(image["RepoTags"] or [""])[0]] = (image["Layers"], config)
-        bottom = found[base][0]
+            by_tag[(image["RepoTags"] or [""])[0]] = (image["Layers"], config)
+        bottom = by_tag[base][0]
         below = listing(tar.extractfile(layer) for layer in bottom)
         images = {
-            name: (listing((tar.extractfile(layer) for layer in found[name][0][len(bottom) :]), below), found[name][1])
+            name: (
+                listing((tar.extractfile(layer) for layer in by_tag[name][0][len(bottom) :]), below),
+                by_tag[name][1],
+            )
             for name in names
         }
-        return images, (below, found[base][1])
+        return images, (below, by_tag[base][1])
 
 
 def as_layer(files):

@@ -84,13 +84,13 @@ class LiveProject:
 
     def write(self) -> None:
         """Write the project's files."""
-        place = {"account": daemon.ACCOUNT, "region": daemon.REGION}
+        location = {"account": daemon.ACCOUNT, "region": daemon.REGION}
         raw = {
             "project": self.name,
             "python": PYTHON,
             "trigger": "none",
             "rungs": ["staging"],
-            "environments": {name: dict(place) for name in ("staging", "lower")},
+            "environments": {name: dict(location) for name in ("staging", "lower")},
         }
         files = {
             "invoke.yaml": yaml.safe_dump({"stepladder": raw}),
@@ -108,7 +108,7 @@ class LiveProject:
         self.say("one")
 
     @contextlib.contextmanager
-    def climbing(self) -> Iterator[None]:
+    def promoting(self) -> Iterator[None]:
         """Put `staging` above a rung, `lower`, which was never released; the rest of its settings stay as they are."""
         path = self.root / "invoke.yaml"
         text = path.read_text()
@@ -190,8 +190,8 @@ class LiveProject:
 
     @property
     def alias(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.lambda_.get_alias(FunctionName=self.function, Name="live")
-        return found
+        alias_answer: dict[str, Any] = self.lambda_.get_alias(FunctionName=self.function, Name="live")
+        return alias_answer
 
     @property
     def version(self) -> str:
@@ -202,17 +202,17 @@ class LiveProject:
 
     def answer(self) -> str:
         """What the handler behind the alias says."""
-        found = self.lambda_.invoke(FunctionName=self.function, Qualifier="live", Payload=b"{}")
-        return str(json.loads(json.loads(found["Payload"].read())["body"])["says"])
+        response = self.lambda_.invoke(FunctionName=self.function, Qualifier="live", Payload=b"{}")
+        return str(json.loads(json.loads(response["Payload"].read())["body"])["says"])
 
     def items(self, prefix: str = "") -> list[dict[str, Any]]:
         """The environment's ledger items whose sort key begins so, oldest first."""
-        found = self.cloud.client("dynamodb").query(
+        answer = self.cloud.client("dynamodb").query(
             TableName=f"{self.name}-releases",
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": {"S": "env#staging"}},
         )["Items"]
-        plain = [{k: next(iter(v.values())) for k, v in item.items()} for item in found]
+        plain = [{k: next(iter(v.values())) for k, v in item.items()} for item in answer]
         return [item for item in plain if item["sk"].startswith(prefix)]
 
     @property

@@ -25,7 +25,7 @@ def written() -> set[str]:
     return {path.relative_to(ROOT).as_posix() for path in generate.documents()}
 
 
-def places(word: str, commit: str = "") -> dict[str, int]:
+def edits(word: str, commit: str = "") -> dict[str, int]:
     """Return the files that have a line with this word, and how many lines."""
     argv = ["git", "grep", "-I", "-c", "-w", "-e", word, *([commit] if commit else ["--untracked"])]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
@@ -35,7 +35,7 @@ def places(word: str, commit: str = "") -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    found = places(*sys.argv[1:3])
-    for path, number in found.items():
+    files = edits(*sys.argv[1:3])
+    for path, number in files.items():
         sys.stdout.write(f"{number:4} {path}\n")
-    sys.stdout.write(f"{len(found)} files, {sum(found.values())} lines\n")
+    sys.stdout.write(f"{len(files)} files, {sum(files.values())} lines\n")

@@ -24,12 +24,12 @@ def _git(*arguments: str) -> bytes:
 
 def commit(version: str) -> str:
     """Return a version's commit. A clone without its whole history fails here, and says what to do."""
-    found = COMMITS[version]
-    kind = subprocess.run(["git", "cat-file", "-t", found], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    commit_id = COMMITS[version]
+    kind = subprocess.run(["git", "cat-file", "-t", commit_id], cwd=ROOT, capture_output=True, timeout=60, check=False)
     assert kind.stdout.strip() == b"commit", (
-        f"this clone lacks {found}, the commit of {version}: fetch the whole history (`git fetch --unshallow`)"
+        f"this clone lacks {commit_id}, the commit of {version}: fetch the whole history (`git fetch --unshallow`)"
     )
-    return found
+    return commit_id
 
 
 @functools.cache

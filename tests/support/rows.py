@@ -9,14 +9,14 @@ from _pytest.mark.structures import ParameterSet
 
 FINAL = ("denied", "access_denied")
 """The kinds that nothing retries; the others are retried first. These are the two ways that a state can fail."""
-IN_ITS_PLACE = pytest.mark.long("the same state meets an error that is retried and one that isn't; kinds take turns")
+LONG_FORM = pytest.mark.long("the same state meets an error that is retried and one that isn't; kinds take turns")
 
 
 def of_faults(names: Iterable[str], kinds: Sequence[str]) -> list[ParameterSet]:
     """Return rows of a name and a kind. By default each name has one of the retried kinds, by turns."""
     retried = [kind for kind in kinds if kind not in FINAL]
     return [
-        pytest.param(name, kind, marks=() if kind in (*FINAL, retried[number % len(retried)]) else IN_ITS_PLACE)
+        pytest.param(name, kind, marks=() if kind in (*FINAL, retried[number % len(retried)]) else LONG_FORM)
         for number, name in enumerate(names)
         for kind in kinds
     ]

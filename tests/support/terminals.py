@@ -35,29 +35,29 @@ def run(
     deadline: float = _SECONDS,
 ) -> Shown:
     """Run a command whose standard streams are one terminal; type the answer's second part once its first is shown."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
     own = ("setsid", "--ctty", "--wait")  # the terminal is its session's, as in a shell
-    process = subprocess.Popen([*own, *argv], cwd=cwd, env=dict(env), stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
+    process = subprocess.Popen([*own, *argv], cwd=cwd, env=dict(env), stdin=child, stdout=child, stderr=child)
+    os.close(child)
     question, typed = answer
     text, until = "", time.monotonic() + deadline
     try:
         while time.monotonic() < until:
-            if not select.select([ours], [], [], 0.1)[0]:
+            if not select.select([parent], [], [], 0.1)[0]:
                 continue
             try:
-                piece = os.read(ours, 65536)
+                piece = os.read(parent, 65536)
             except OSError:  # Linux's end of file on a terminal
                 break
             if not piece:
                 break
             text += piece.decode(errors="replace")
             if typed and question in text:
-                os.write(ours, typed.encode())
+                os.write(parent, typed.encode())
                 typed = ""
         return Shown(process.wait(max(until - time.monotonic(), 1)), text.replace("\r\n", "\n"))
     finally:
         process.kill()
         process.wait()
-        os.close(ours)
+        os.close(parent)

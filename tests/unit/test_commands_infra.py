@@ -35,9 +35,9 @@ def plan(harness: DeployHarness, *, as_json: bool = False) -> None:
 
 def test_a_plan_before_the_first_deployment_says_so_and_is_no_failure(harness: DeployHarness) -> None:
     plan(harness)
-    assert "nothing is deployed yet" in harness.said
-    assert f"warning: {EARLY.message}" in harness.said
-    assert EARLY.hint in harness.said
+    assert "nothing is deployed yet" in harness.printed
+    assert f"warning: {EARLY.message}" in harness.printed
+    assert EARLY.hint in harness.printed
 
 
 def test_json_says_that_nothing_is_deployed_yet(harness: DeployHarness) -> None:

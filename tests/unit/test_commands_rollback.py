@@ -165,8 +165,8 @@ def test_configuration_that_returns_is_told_without_the_values_of_variables(harn
     report = roll_back(harness)
     assert report.differences == ("environment variables that differ: TOKEN", "MemorySize: 512 -> 256")
     assert report.marked_bad == "", "the image is the same, so it isn't the image that is bad"
-    assert "secret-2" not in harness.said
-    assert "the next deploy releases it again" in harness.said
+    assert "secret-2" not in harness.printed
+    assert "the next deploy releases it again" in harness.printed
 
 
 def test_a_dry_run_changes_nothing(harness: DeployHarness) -> None:
@@ -327,7 +327,7 @@ def test_a_person_who_rolls_a_healthy_release_back_says_whether_its_image_is_bad
     assert len(person.asked) == 1
     assert bool(harness.rung().ledger.is_bad(digest("three"))) is answer
     assert report.marked_bad == (digest("three") if answer else "")
-    assert ("is not marked" in harness.said) is not answer
+    assert ("is not marked" in harness.printed) is not answer
     harness.source = "three"
     if answer:
         with pytest.raises(RefusedError, match="marked bad"):
@@ -348,7 +348,7 @@ def test_without_an_answer_the_image_is_marked_and_the_way_back_is_told(harness:
     harness.aws.clients["cloudwatch"] = FakeCloudWatch()
     roll_back(harness)
     assert harness.rung().ledger.is_bad(digest("three"))
-    assert f"`inv ledger.unmark --digest {digest('three')[7:19]}`" in harness.said
+    assert f"`inv ledger.unmark --digest {digest('three')[7:19]}`" in harness.printed
     assert not harness.aws.clients["cloudwatch"].calls
 
 
@@ -369,7 +369,7 @@ def test_both_flags_contradict_each_other() -> None:
 def test_nobody_is_asked_where_an_alarm_has_judged_or_traffic_is_shifting(harness: DeployHarness, person: Any) -> None:
     harness.aws.clients["cloudwatch"].state = "ALARM"
     roll_back(harness)
-    assert "ALARM: errors, latency, throttles: image" in harness.said
+    assert "ALARM: errors, latency, throttles: image" in harness.printed
     assert harness.rung().ledger.is_bad(digest("three"))
     harness.function.point("2", {"1": 0.1})
     roll_back(harness, to=harness.releases[0]["release_id"])
@@ -384,7 +384,9 @@ def test_alarms_that_cant_be_read_hold_no_rollback_up(harness: DeployHarness, pe
 
 def test_a_dry_run_and_a_rollback_of_nothing_ask_nobody(harness: DeployHarness, person: Any) -> None:
     assert roll_back(harness, dry_run=True).marked_bad == digest("three")
-    assert f"image {digest('three')[7:19]} would be marked bad; a person on a terminal is asked first" in harness.said
+    assert (
+        f"image {digest('three')[7:19]} would be marked bad; a person on a terminal is asked first" in harness.printed
+    )
     assert roll_back(harness, dry_run=True, bad=False).marked_bad == ""
     roll_back(harness, to=harness.releases[2]["release_id"])
     assert person.asked == []

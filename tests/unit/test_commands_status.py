@@ -73,7 +73,7 @@ def test_an_alias_that_somebody_moved_is_drift(harness: DeployHarness) -> None:
     harness.function.versions["9"] = harness.function.versions["1"] | {"Version": "9"}
     harness.function.point("9")
     assert show(harness)[0].drift == "the alias serves version 9, the ledger says 1"
-    assert "drift" in harness.said
+    assert "drift" in harness.printed
 
 
 def test_a_failed_last_release_is_told(harness: DeployHarness) -> None:
@@ -151,9 +151,9 @@ def test_the_mark_of_an_image_is_seen_wherever_it_serves(harness: DeployHarness)
     (found,) = show(harness)
     assert [(mark.version, mark.digest, mark.by) for mark in found.bad] == [("1", digest("one"), "climb")]
     assert f"{digest('one')[7:19]} bad" in harness.out.getvalue()
-    assert "image of version 1" not in harness.said
-    assert "of version 1 is marked bad by climb, 1 h ago: rolled back on production: x" in harness.said
-    assert f"`inv ledger.unmark --digest {digest('one')[7:19]}`" in harness.said
+    assert "image of version 1" not in harness.printed
+    assert "of version 1 is marked bad by climb, 1 h ago: rolled back on production: x" in harness.printed
+    assert f"`inv ledger.unmark --digest {digest('one')[7:19]}`" in harness.printed
     harness.out.truncate(0)
     harness.out.seek(0)
     show(harness, as_json=True)

@@ -35,7 +35,7 @@ def test_a_local_cloud_without_an_engine_runs_on_this_machines_python(
     image = host_base.prepare()
     assert image.base == "host-python:3.11"
     assert image.architecture == "x86_64"  # the machine's, not the function's
-    assert "this machine's own Python" in host_base.said[0]
+    assert "this machine's own Python" in host_base.printed[0]
 
 
 def test_a_local_cloud_with_an_engine_and_no_reachable_base_does_too_and_asks_once(
@@ -48,7 +48,7 @@ def test_a_local_cloud_with_an_engine_and_no_reachable_base_does_too_and_asks_on
     monkeypatch.setattr("stepladder.images.docker.build.has_base", lambda _settings, _reference: False)
     host_base.write(image={"base": "127.0.0.1:1/base:1"})
     assert host_base.prepare().on_host_python
-    assert "can't be reached" in host_base.said[-1]
+    assert "can't be reached" in host_base.printed[-1]
     monkeypatch.setattr("stepladder.images.base.registry.Bases._resolve", lambda *_a, **_k: pytest.fail("asked again"))
     host_base.write({"function/app/handler.py": "handler = 2\n"}, image={"base": "127.0.0.1:1/base:1"})
     assert host_base.prepare().on_host_python

@@ -99,4 +99,4 @@ def test_a_pointer_of_git_lfs_is_refused_unless_it_is_meant(image_harness: Image
     with pytest.raises(RefusedError, match=r"pointers in place of the files: app/model\.bin$"):
         image_harness.prepare()
     assert image_harness.prepare(allow_dirty=True).pushed
-    assert any("app/model.bin" in line for line in image_harness.said)
+    assert any("app/model.bin" in line for line in image_harness.printed)

@@ -66,20 +66,20 @@ def settled(outcome, cause=""):
 class TestHome:
     def test_passes_a_request_on_as_it_is(self, home):
         ask(home, "look")
-        ((function, event),) = home.aws.lambda_.asked
+        ((function, event),) = home.aws.lambda_.calls
         assert (function, event["action"], event["target"]) == (THERE, "look", away())
 
     def test_starts_nothing_when_the_rung_below_runs_another_image(self, home):
         home.aws.lambda_.digests["orders-staging", "3"] = OLD
         with pytest.raises(home.errors.RefusedError, match="staging, the rung below, runs"):
             ask(home, "start")
-        assert "start" not in [event["action"] for _, event in home.aws.lambda_.asked]
+        assert "start" not in [event["action"] for _, event in home.aws.lambda_.calls]
 
     def test_a_refusal_ends_what_an_earlier_request_began_whose_answer_was_lost(self, home):
         home.aws.lambda_.digests["orders-staging", "3"] = OLD
         with pytest.raises(home.errors.RefusedError, match="staging, the rung below, runs"):
             ask(home, "start")
-        ((_, asked),) = home.aws.lambda_.asked
+        ((_, asked),) = home.aws.lambda_.calls
         assert (asked["action"], asked["why"]["Error"]) == ("end", "RefusedError")
 
     @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
@@ -104,7 +104,7 @@ class TestHome:
         home.aws.states.executions[EXECUTION] = {"status": "ABORTED"}
         with pytest.raises(home.errors.RefusedError, match="ended ABORTED"):
             ask(home, "start")
-        assert [event["action"] for _, event in home.aws.lambda_.asked] == ["start", "end"]
+        assert [event["action"] for _, event in home.aws.lambda_.calls] == ["start", "end"]
 
     @pytest.mark.parametrize("name", ["RefusedError", "StillRollingBackError", "TransientError"])
     def test_tells_an_error_of_the_other_place_under_its_own_name(self, home, name):
@@ -182,7 +182,7 @@ def test_a_child_is_told_as_often_as_it_asks(pipeline, verdict, heard):
         pipeline.aws.dynamodb.put(f"climb#{child(pipeline).rpartition(':')[2]}", "verdict", token=token)
         pipeline.aws.states.waiting = {token}
         assert ask(pipeline, "tell", verdict=verdict)["state"] == "climbing"
-    assert pipeline.aws.states.told == [("t-1", heard), ("t-2", heard)]
+    assert pipeline.aws.states.sent == [("t-1", heard), ("t-2", heard)]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ class TestEnd:
             "cause": "no answer in time",
         }
         assert pipeline.aws.states.stopped == [child(pipeline)]
-        ((_, asked),) = pipeline.aws.lambda_.asked
+        ((_, asked),) = pipeline.aws.lambda_.calls
         assert (asked["action"], asked["execution_arn"]) == ("settle", child(pipeline))
 
     def test_tells_a_child_that_has_ended_by_itself_as_it_is(self, pipeline):
@@ -256,7 +256,7 @@ class TestEnd:
             "cause": cause,
         }
         assert end(pipeline) == {"state": "ended", "outcome": "failed", "error": "E", "cause": "c"}
-        assert not pipeline.aws.lambda_.asked
+        assert not pipeline.aws.lambda_.calls
 
     def test_tells_the_reason_when_there_is_no_child(self, pipeline):
         seen = end(pipeline, why={"Error": "RefusedError", "Cause": SENTENCE}, unwritten="untouched")

@@ -23,7 +23,7 @@ def alias(pipeline):
 def test_a_deployment_under_way_is_stopped_and_its_rollback_waited_for(pipeline):
     aws = pipeline.aws
     aws.codedeploy.add("d-1")
-    aws.lambda_.weigh("8", 0.1)
+    aws.lambda_.route("8", 0.1)
 
     def undo():
         aws.codedeploy.deployments["d-1"]["rollbackInfo"] = {"rollbackDeploymentId": "d-2"}
@@ -45,7 +45,7 @@ def test_a_rollback_still_under_way_is_asked_for_again(pipeline):
 
 def test_what_codedeploy_leaves_is_put_back_with_the_weights_cleared(pipeline):
     pipeline.aws.codedeploy.add("d-1", status="Failed", errorInformation={"code": "ALARM_ACTIVE", "message": "errors"})
-    pipeline.aws.lambda_.weigh("8", 0.1)
+    pipeline.aws.lambda_.route("8", 0.1)
     told = restore(pipeline)
     assert told == {"moved": True, "deployment_id": "d-1", "cause": "ALARM_ACTIVE: errors", "blames_version": True}
     move = pipeline.aws.lambda_.moves[0]
@@ -70,7 +70,7 @@ def test_what_a_killed_climb_has_elsewhere_is_ended_there(pipeline, monkeypatch)
     assert answer["settled"] == [
         {"environment": "produs", "outcome": "rolled_back", "error": "Abandoned", "cause": "it was put back"}
     ]
-    ((_, asked),) = pipeline.aws.lambda_.asked
+    ((_, asked),) = pipeline.aws.lambda_.calls
     assert (asked["action"], asked["execution_arn"], asked["unwritten"]) == ("end", EXECUTION, "untouched")
 
 
@@ -94,7 +94,7 @@ def test_a_place_that_does_not_answer_keeps_no_other_target_shifted(pipeline, mo
         pipeline.rollback.handler({"action": "settle", "execution_arn": EXECUTION}, Context(20))
     assert alias(pipeline)["FunctionVersion"] == "7"
     assert not aws.dynamodb.read("env#production", "lock")
-    assert {event["target"]["environment"] for _, event in aws.lambda_.asked} == {"produs", "prodap"}
+    assert {event["target"]["environment"] for _, event in aws.lambda_.calls} == {"produs", "prodap"}
 
 
 def test_a_finished_shift_is_undone(pipeline):
@@ -144,7 +144,7 @@ def test_neither_a_person_nor_aws_blames_the_version(code, pipeline):
 
 def test_somebody_else_s_deployment_is_left_alone(pipeline):
     pipeline.aws.codedeploy.add("d-9", description="by hand")
-    pipeline.aws.lambda_.weigh("9", 0.1)
+    pipeline.aws.lambda_.route("9", 0.1)
     assert restore(pipeline)["moved"] is False
     assert pipeline.aws.codedeploy.stopped == []
     assert pipeline.aws.lambda_.moves == []

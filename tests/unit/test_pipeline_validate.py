@@ -42,7 +42,7 @@ def qa_elsewhere(pipeline, monkeypatch):
 
 def test_a_rung_below_in_another_place_is_asked_for_by_the_relay(pipeline, qa_elsewhere):
     assert call(pipeline)["previous_version"] == "7"
-    ((_, asked),) = pipeline.aws.lambda_.asked
+    ((_, asked),) = pipeline.aws.lambda_.calls
     assert asked == {"action": "runs", "target": {"environment": "qa"}}
 
 
@@ -61,7 +61,7 @@ def test_a_target_in_another_place_is_checked_there(pipeline, qa_elsewhere):
     there = target(environment="qa", function="orders-qa")
     event = {"action": "check", "release": release(), "targets": [there], "execution_arn": EXECUTION}
     assert pipeline.validate.handler(event, None) == {"unchanged": True}
-    assert pipeline.aws.lambda_.asked[0][1]["target"] == there
+    assert pipeline.aws.lambda_.calls[0][1]["target"] == there
 
 
 def lock(pipeline):
@@ -158,7 +158,7 @@ def below_shifting(aws):
 
 
 def weighted(aws):
-    aws.lambda_.weigh("8", 0.1)
+    aws.lambda_.route("8", 0.1)
 
 
 def latest(aws):

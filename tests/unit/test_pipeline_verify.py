@@ -54,7 +54,7 @@ def test_the_alias_is_verified_through_the_alias_and_its_revision_told(pipeline)
 @pytest.mark.parametrize("weight", ["7", "9"])
 def test_an_alias_that_serves_anything_else_is_not_verified(pipeline, weight):
     served(pipeline)
-    pipeline.aws.lambda_.weigh(weight, 0.5)
+    pipeline.aws.lambda_.route(weight, 0.5)
     with pytest.raises(pipeline.errors.NotServedError, match="not all of it version 8"):
         call(pipeline, "alias")
 
@@ -105,7 +105,7 @@ class TestProbe:
             call(pipeline, "probe")
 
     def test_a_version_that_has_traffic_and_answers_nothing_is_asked_again_and_never_passed(self, pipeline):
-        pipeline.aws.lambda_.weigh("8", 0.1)  # the fake's alias goes on answering by its first version
+        pipeline.aws.lambda_.route("8", 0.1)  # the fake's alias goes on answering by its first version
         with pytest.raises(pipeline.errors.TransientError, match="answered none of 80 requests"):
             call(pipeline, "probe")
 
@@ -143,7 +143,7 @@ class TestRestored:
         assert call(pipeline, "restored") == {"serves": "version 7"}
 
     def test_is_not_content_with_a_weight_left(self, pipeline):
-        pipeline.aws.lambda_.weigh("8", 0.1)
+        pipeline.aws.lambda_.route("8", 0.1)
         with pytest.raises(pipeline.errors.NotServedError, match="serves version 7 and 10% version 8"):
             call(pipeline, "restored")
 
@@ -154,7 +154,7 @@ class TestRestored:
 
     def test_leaves_somebody_else_s_deployment_alone(self, pipeline):
         pipeline.aws.codedeploy.add("d-2", description="by hand")
-        pipeline.aws.lambda_.weigh("9", 0.1)
+        pipeline.aws.lambda_.route("9", 0.1)
         assert "version 9" in call(pipeline, "restored")["serves"]
 
 

@@ -121,7 +121,7 @@ def test_a_deployment_is_stayed_with_and_then_left(pipeline):
 def test_a_deployment_that_weighs_the_alias_is_probed_from_then_on(pipeline, monkeypatch):
     monkeypatch.setattr(pipeline.waiters, "_SECONDS", 60)
     pipeline.aws.codedeploy.add("d-1")
-    pipeline.aws.lambda_.weigh("8", 0.1)
+    pipeline.aws.lambda_.route("8", 0.1)
     assert call(pipeline, "deployed", deployment_id="d-1", version="8", previous_version="7") == {
         "status": "InProgress"
     }

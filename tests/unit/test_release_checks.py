@@ -38,8 +38,8 @@ def test_a_release_without_a_smoke_case_is_bad_input_unless_somebody_says_so(liv
         live.deploy()
     assert live.pushed == []
     assert live.deploy(no_smoke=True).version == "2"
-    assert "--no-smoke: nothing tests" in live.said
-    assert "untested: released with --no-smoke" in live.said
+    assert "--no-smoke: nothing tests" in live.printed
+    assert "untested: released with --no-smoke" in live.printed
     assert live.releases[-1]["cause"] == "untested: released with --no-smoke"
 
 

@@ -84,7 +84,7 @@ def test_the_next_deploy_of_the_same_code_writes_down_what_was_cut_off(harness: 
     deploy_cut_off(harness)
     report = harness.deploy()
     assert (report.result, report.previous_version, report.version) == ("released", "2", "3")
-    assert "was cut off after it had moved the alias to version 3" in harness.said
+    assert "was cut off after it had moved the alias to version 3" in harness.printed
     assert versions(harness) == [("deploy", "2", "3", "succeeded")]
     assert not harness.items("lock")
     assert harness.deploy().result == "unchanged"

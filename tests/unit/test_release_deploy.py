@@ -19,9 +19,9 @@ def test_the_first_deployment_goes_from_nothing_to_a_released_version(harness: D
     assert harness.serves == digest("one")
     assert [r["result"] for r in harness.releases] == ["succeeded"]
     assert not harness.items("lock")
-    assert "staging: version 1 is live" in harness.said
-    assert "https://abc.lambda-url/" in harness.said
-    assert harness.said.count("foundation") == 1
+    assert "staging: version 1 is live" in harness.printed
+    assert "https://abc.lambda-url/" in harness.printed
+    assert harness.printed.count("foundation") == 1
 
 
 def test_with_nothing_changed_deploy_makes_two_calls_and_does_nothing(live: DeployHarness) -> None:
@@ -29,7 +29,7 @@ def test_with_nothing_changed_deploy_makes_two_calls_and_does_nothing(live: Depl
     assert sorted(live.aws.calls) == ["dynamodb:BatchGetItem", "lambda:GetAlias"]
     assert (report.result, report.version) == ("unchanged", "1")
     assert (live.applied, live.pushed) == ([], [])
-    assert "nothing to do, version 1 is live" in live.said
+    assert "nothing to do, version 1 is live" in live.printed
 
 
 def test_a_new_handler_is_released_with_fourteen_calls_and_its_waits(live: DeployHarness) -> None:
@@ -71,7 +71,7 @@ def test_a_change_of_configuration_alone_is_applied_and_released_with_the_same_i
     assert (live.applied, live.pushed) == (["service"], [])
     assert (report.result, report.version, report.digest) == ("released", "2", digest("one"))
     assert live.function.versions["2"]["MemorySize"] == 512
-    assert "version 1 -> 2 (same image)" in live.said
+    assert "version 1 -> 2 (same image)" in live.printed
     assert live.deploy().result == "unchanged"
 
 
@@ -111,7 +111,7 @@ def test_infra_never_leaves_terraform_alone_and_still_releases_code(live: Deploy
     live.infra_inputs, live.source = "changed", "two"
     report = live.deploy(infra="never")
     assert (live.applied, report.version) == ([], "2")
-    assert "left (--infra never)" in live.said
+    assert "left (--infra never)" in live.printed
     assert live.deploy(infra="never").result == "unchanged"
 
 
@@ -136,9 +136,9 @@ def test_a_dry_run_tells_every_step_and_changes_nothing(live: DeployHarness) -> 
     report = live.deploy(dry_run=True)
     assert report.result == "dry_run"
     assert (live.applied, live.pushed, repr(live.table.tables)) == ([], [], before)
-    assert "would apply: 0 to add, 1 to change" in live.said
-    assert "would build and push" in live.said
-    assert "would publish, test and move the alias" in live.said
+    assert "would apply: 0 to add, 1 to change" in live.printed
+    assert "would build and push" in live.printed
+    assert "would publish, test and move the alias" in live.printed
 
 
 def test_a_function_that_somebody_deleted_is_made_again_from_an_image(live: DeployHarness) -> None:

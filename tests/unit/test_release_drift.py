@@ -35,11 +35,11 @@ def test_a_configuration_that_was_changed_by_hand_is_set_back_before_the_next_re
     assert edited.applied == ["service"]
     published = edited.function.versions[report.version]
     assert (published["MemorySize"], published["Environment"]) == (256, None)
-    assert "changed by hand: MemorySize: 256 -> 1024" in edited.said.replace(
+    assert "changed by hand: MemorySize: 256 -> 1024" in edited.printed.replace(
         "environment variables that differ: HAND; ", ""
     )
-    assert "HAND" in edited.said
-    assert "secret" not in edited.said
+    assert "HAND" in edited.printed
+    assert "secret" not in edited.printed
 
 
 def test_with_nothing_changed_a_hand_edit_costs_no_call(edited: DeployHarness) -> None:
@@ -61,7 +61,7 @@ def test_what_terraform_leaves_alone_is_published_when_it_is_applied_on_purpose_
     live.function.configure(EphemeralStorage={"Size": 2048})
     report = live.deploy(infra="always")
     assert live.function.versions[report.version]["EphemeralStorage"] == {"Size": 2048}
-    assert "Terraform leaves it so: EphemeralStorage" in live.said
+    assert "Terraform leaves it so: EphemeralStorage" in live.printed
     live.source = "two"
     assert live.deploy().version == "3"
 
@@ -90,7 +90,7 @@ def test_an_apply_that_was_not_released_is_no_hand_edit(live: DeployHarness) -> 
     report = live.deploy()
     assert live.applied == ["service"]
     assert live.function.versions[report.version]["MemorySize"] == 512
-    assert "by hand" not in live.said
+    assert "by hand" not in live.printed
 
 
 def test_a_ledger_of_an_older_stepladder_knows_what_was_applied_by_its_release(edited: DeployHarness) -> None:
@@ -103,7 +103,7 @@ def test_a_ledger_of_an_older_stepladder_knows_what_was_applied_by_its_release(e
 def test_a_dry_run_tells_of_a_hand_edit_and_what_would_be_done(edited: DeployHarness) -> None:
     edited.source = "two"
     edited.deploy(dry_run=True)
-    assert "would apply the service again: changed by hand" in edited.said
+    assert "would apply the service again: changed by hand" in edited.printed
     with pytest.raises(RefusedError, match=r"would be refused: .*MemorySize"):
         edited.deploy(dry_run=True, infra="never")
     assert edited.applied == []
@@ -141,7 +141,7 @@ def test_a_deleted_alias_comes_back_on_the_version_that_was_released(live: Deplo
     assert live.applied == ["service"], "what hung on the alias is Terraform's to make again"
     assert served == [digest("one")]
     assert (report.version, live.serves) == ("1", digest("one"))
-    assert "made again on version 1" in live.said
+    assert "made again on version 1" in live.printed
     assert live.deploy().result == "unchanged"
 
 
@@ -177,7 +177,7 @@ def test_a_kill_between_alias_and_apply_leaves_the_apply_to_the_next_run(live: D
 def test_a_dry_run_tells_that_a_deleted_alias_would_come_back(live: DeployHarness) -> None:
     live.function.alias = None
     live.deploy(dry_run=True)
-    assert "would put alias live back on version 1" in live.said
+    assert "would put alias live back on version 1" in live.printed
     assert live.function.alias is None
 
 
@@ -264,17 +264,17 @@ def test_an_alias_on_latest_whose_version_can_not_be_started_goes_on_with_what_c
 
 def test_a_repository_that_somebody_deleted_is_made_again_by_the_foundation(live: DeployHarness) -> None:
     live.source = "two"
-    live.repository_is_there = False
-    live.on_apply = lambda _root: setattr(live, "repository_is_there", True)
+    live.has_repository = False
+    live.on_apply = lambda _root: setattr(live, "has_repository", True)
     assert live.deploy().version == "2"
     assert live.applied == ["foundation"]
-    assert "the foundation is applied again" in live.said
+    assert "the foundation is applied again" in live.printed
 
 
 def lose_the_repository(harness: DeployHarness) -> None:
     harness.ecr.gone.add(digest("one"))
-    harness.repository_is_there = False
-    harness.on_apply = lambda _root: setattr(harness, "repository_is_there", True)
+    harness.has_repository = False
+    harness.on_apply = lambda _root: setattr(harness, "has_repository", True)
 
 
 def test_infra_always_pushes_the_live_image_into_a_repository_that_was_made_again(live: DeployHarness) -> None:
@@ -300,7 +300,7 @@ def test_an_image_that_is_built_otherwise_then_is_released(
 
 def test_infra_never_leaves_a_missing_repository_to_the_person(live: DeployHarness) -> None:
     live.source = "two"
-    live.repository_is_there = False
+    live.has_repository = False
     with pytest.raises(RepositoryMissingError):
         live.deploy(infra="never")
     assert live.applied == []

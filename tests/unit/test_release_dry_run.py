@@ -85,10 +85,10 @@ class Recorder:
     def __getattr__(self, kind: str) -> Callable[[plans.PlannedStep], None]:
         def step(planned: plans.PlannedStep) -> None:
             assert kind == planned.name
-            before = len(self.harness.said)
+            before = len(self.harness.printed)
             getattr(self.executor, kind)(planned)
             self.acting += [kind] if planned.act else []
-            told = "would" in self.harness.said[before:]
+            told = "would" in self.harness.printed[before:]
             assert told == (planned.act and type(self.executor).__name__.endswith("Description")), planned
 
         return step

@@ -74,7 +74,7 @@ def test_a_deploy_that_does_not_wait_does_not_say_that_it_waits(live: DeployHarn
     hold(live)
     with pytest.raises(LockedError) as locked:
         live.deploy()
-    assert "waiting" not in live.said
+    assert "waiting" not in live.printed
     assert "`inv deploy --env staging --wait`" in locked.value.hint
 
 
@@ -93,20 +93,20 @@ def test_a_deploy_that_waits_says_for_whom_and_goes_on(live: DeployHarness) -> N
     table = live.table.tables["hello-releases"]
     live.table.before("GetItem", lambda: table.pop(("env#staging", "lock")))
     assert live.deploy(wait=True).version == "2"
-    assert f"minutes for ann@laptop (process {holder.pid})" in live.said
-    assert "took over" not in live.said
+    assert f"minutes for ann@laptop (process {holder.pid})" in live.printed
+    assert "took over" not in live.printed
 
 
 def test_a_dry_run_only_says_who_is_at_work(live: DeployHarness) -> None:
     live.source = "two"
     hold(live)
     assert live.deploy(dry_run=True).result == "dry_run"
-    assert "is held by ann@laptop" in live.said
+    assert "is held by ann@laptop" in live.printed
     live.table.tables["hello-releases"].pop(("env#staging", "lock"))
     live.deploy()
     hold(live)
     assert Rollback(live.rung(), dry_run=True).run().result == "dry_run"
-    assert "is held by ann@laptop" in live.said
+    assert "is held by ann@laptop" in live.printed
 
 
 def test_what_a_promotion_holds_is_left_to_its_execution_to_find(live: DeployHarness) -> None:
@@ -146,8 +146,8 @@ def test_a_dry_run_tells_all_steps_and_then_what_would_be_refused(live: DeployHa
     with pytest.raises(RefusedError, match="would be refused: the plan would destroy what holds data") as refused:
         live.deploy(dry_run=True)
     assert "`inv tf.plan --env staging`" in refused.value.hint
-    assert "would build and push" in live.said
-    assert "would be refused" in live.said
+    assert "would build and push" in live.printed
+    assert "would be refused" in live.printed
 
 
 def test_a_dry_run_in_ci_would_refuse_what_no_commit_holds(

@@ -119,12 +119,12 @@ def test_the_first_release_of_production_is_the_image_that_staging_serves(ladder
     report = ladder.production.deploy()
     assert (report.version, report.digest) == ("1", digest("one"))
     assert (ladder.production.pushed, ladder.production.fetched) == ([], ["staging"])
-    assert "staging serves" in ladder.production.said
+    assert "staging serves" in ladder.production.printed
 
 
 def test_a_dry_run_of_the_first_release_says_where_the_image_comes_from(ladder: Ladder) -> None:
     ladder.production.deploy(dry_run=True)
-    assert "would release it as it is: staging serves" in ladder.production.said
+    assert "would release it as it is: staging serves" in ladder.production.printed
     assert unmoved(ladder.production)
 
 
@@ -133,7 +133,7 @@ def test_the_first_release_of_production_leaves_changed_files_out(ladder: Ladder
     ladder.production.deploy()
     assert ladder.production.serves == digest("one")
     assert ladder.production.pushed == []
-    assert "it is left out: staging serves" in ladder.production.said
+    assert "it is left out: staging serves" in ladder.production.printed
 
 
 def test_the_release_tells_the_commit_of_the_image_and_not_of_the_files(ladder: Ladder) -> None:
@@ -237,7 +237,7 @@ def test_skipping_the_ladder_releases_the_files_and_is_written_down(released: La
     report = production.deploy(skip_ladder=True, why="the site is down")
     assert (report.digest, report.skipped_ladder) == (digest("two"), "the site is down")
     assert production.releases[-1]["skipped_ladder"] == "the site is down"
-    assert "past the ladder: the site is down" in production.said
+    assert "past the ladder: the site is down" in production.printed
 
 
 def test_skipping_the_ladder_needs_a_reason(released: Ladder) -> None:

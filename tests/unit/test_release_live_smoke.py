@@ -49,7 +49,7 @@ def test_a_case_that_changed_alone_runs_on_the_live_version_and_is_recorded(test
     assert (report.result, report.version) == ("tested", "1")
     assert "lambda:Invoke" in tested.aws.calls
     assert not [call for call in tested.aws.calls if "Publish" in call or "UpdateAlias" in call or "ListDep" in call]
-    assert "the smoke cases pass (they changed since the live version passed them), version 1 is live" in tested.said
+    assert "the smoke cases pass (they changed since the live version passed them), version 1 is live" in tested.printed
     assert current(tested) == {**before, "smoke_key": current(tested)["smoke_key"]}
     assert current(tested)["smoke_key"] != before["smoke_key"]
     assert not tested.items("lock")
@@ -82,7 +82,7 @@ def test_a_broken_case_is_bad_input_though_nothing_else_changed(
 def test_a_current_release_that_knows_of_no_cases_is_tested_once(tested: DeployHarness) -> None:
     del tested.table.tables[TABLE]["env#staging", "current"]["smoke_key"]
     assert tested.deploy().result == "tested"
-    assert "the live version ran none so far" in tested.said
+    assert "the live version ran none so far" in tested.printed
     assert tested.deploy().result == "unchanged"
 
 
@@ -90,14 +90,14 @@ def test_what_was_released_untested_is_tested_by_the_next_deploy_that_may(tested
     tested.source = "two"
     tested.deploy(no_smoke=True)
     assert tested.deploy(no_smoke=True).result == "unchanged"
-    assert "--no-smoke" not in tested.said, "nothing was released untested"
+    assert "--no-smoke" not in tested.printed, "nothing was released untested"
     assert tested.deploy().result == "tested"
 
 
 def test_a_dry_run_tells_of_the_cases_and_runs_none(tested: DeployHarness) -> None:
     tested.case("second")
     assert tested.deploy(dry_run=True).result == "dry_run"
-    assert "would run 2 smoke cases on the live version: they changed" in tested.said
+    assert "would run 2 smoke cases on the live version: they changed" in tested.printed
     assert "lambda:Invoke" not in tested.aws.calls
 
 
@@ -153,4 +153,4 @@ def test_where_nothing_is_live_there_is_nothing_to_test(harness: DeployHarness) 
 def test_traffic_that_is_split_is_told(tested: DeployHarness) -> None:
     tested.function.point("1", {"7": 0.1})
     live_smoke.smoke(rung(tested))
-    assert "any of them may answer a case" in tested.said
+    assert "any of them may answer a case" in tested.printed

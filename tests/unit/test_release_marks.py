@@ -64,8 +64,8 @@ def test_who_did_it_when_and_why_is_kept_with_what_the_mark_had_said(marked: Dep
     assert (kept["why"], kept["marked_why"], kept["marked_at"]) == ("it was the database", was["why"], was["marked_at"])
     assert kept["by"] == marked.rung().requested_by
     assert kept["sk"] == f"unmarked#{kept['unmarked_at']}"
-    assert "is no longer marked bad in" in marked.said
-    assert "blank pages" in marked.said
+    assert "is no longer marked bad in" in marked.printed
+    assert "blank pages" in marked.printed
 
 
 def test_the_beginning_of_a_marked_digest_that_no_release_has_any_more_is_enough(marked: DeployHarness) -> None:
@@ -76,7 +76,7 @@ def test_the_beginning_of_a_marked_digest_that_no_release_has_any_more_is_enough
 
 def test_an_image_without_a_mark_has_nothing_taken_away(marked: DeployHarness) -> None:
     assert unmark(marked, digest=digest("one"))["unmarked"] == []
-    assert "nothing to do" in marked.said
+    assert "nothing to do" in marked.printed
     assert records(marked.table, "unm") == []
 
 
@@ -197,7 +197,7 @@ class TestPlaces:
             assert Rollback(marked.rung()).run().digest != digest("three")
         finally:
             ended.set()
-        assert f"the bad marks of {OTHER} {REGION} can't be read, so they don't count" in marked.said
+        assert f"the bad marks of {OTHER} {REGION} can't be read, so they don't count" in marked.printed
 
     def test_deploy_refuses_a_mark_that_only_another_place_has(
         self, marked: DeployHarness, other: FakeDynamoDB

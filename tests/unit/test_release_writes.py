@@ -137,7 +137,7 @@ def test_a_lock_that_can_t_be_given_back_doesn_t_hide_what_went_wrong(live: Depl
     live.on_apply = lambda _root: live.function.point("$LATEST")
     with pytest.raises(RefusedError, match=r"put on \$LATEST"):
         live.deploy()
-    assert "the lock could not be given back (AccessDeniedException)" in live.said
+    assert "the lock could not be given back (AccessDeniedException)" in live.printed
 
 
 def test_a_bad_digest_that_is_known_is_refused_before_the_service_is_applied(live: DeployHarness) -> None:

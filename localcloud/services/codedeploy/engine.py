@@ -86,8 +86,8 @@ class DeploymentEngine:
         failure: DeploymentFailure | None = None
         try:
             self._run(deployment)
-        except DeploymentFailure as found:
-            failure = found
+        except DeploymentFailure as deployment_failure:
+            failure = deployment_failure
         except ServiceError as error:
             failure = failed("INVALID_LAMBDA_FUNCTION", f"{error.code}: {error.message}")
         except Exception:  # noqa: BLE001 - a bug must not leave a deployment in progress for ever
@@ -99,7 +99,7 @@ class DeploymentEngine:
         clock = self._cloud.clock
         self._check_stop(deployment)
         deployment.status, deployment.started = "InProgress", clock.utcnow()
-        self._tell(deployment)
+        self._publish(deployment)
         try:
             spec = deployment.spec = read_appspec(content_of(deployment.revision))
         except AppSpecError as error:
@@ -203,11 +203,11 @@ class DeploymentEngine:
                 "HOOK_EXECUTION_FAILURE", f"The hook {function} can't be invoked: {error.code}: {error.message}"
             ) from error
         deadline = clock.now() + HOOK_SECONDS
-        looked = clock.now()
+        checked = clock.now()
         while event.status == "InProgress":
             self._check_stop(deployment)
-            if clock.now() - looked >= ALARM_POLL:
-                looked = clock.now()
+            if clock.now() - checked >= ALARM_POLL:
+                checked = clock.now()
                 self._check_alarms(deployment)
             if clock.now() >= deadline:
                 raise failed(
@@ -239,11 +239,11 @@ class DeploymentEngine:
                 deployment.error = {"code": failure.code, "message": failure.message}
                 self._roll_back(deployment, failure)
                 deployment.status = failure.status
-        self._tell(deployment)
+        self._publish(deployment)
         if deployment.creator == "codeDeployRollback" and failure:
             sys.stderr.write(f"the rollback {deployment.id} failed: {failure.message}\n")
 
-    def _tell(self, deployment: Deployment) -> None:
+    def _publish(self, deployment: Deployment) -> None:
         detail = {
             "application": deployment.application,
             "deploymentGroup": deployment.group,

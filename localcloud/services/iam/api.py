@@ -29,7 +29,7 @@ def install(cloud: Cloud) -> None:
 
     @cloud.action("iam", *ACTIONS)
     def with_policy(request: AwsRequest) -> Response:
-        _bring(request.account, str(request.params.get("PolicyArn", "")))
+        _add_managed_policy(request.account, str(request.params.get("PolicyArn", "")))
         return request.forward_raw()
 
     @cloud.action("iam", "PutRolePolicy")
@@ -63,7 +63,7 @@ def _known() -> dict[str, Any]:
     return known
 
 
-def _bring(account: str, arn: str) -> None:
+def _add_managed_policy(account: str, arn: str) -> None:
     if OF_AWS not in arn:
         return
     from moto.iam.models import AWSManagedPolicy, iam_backends

@@ -87,7 +87,7 @@ class Revision:
 
 
 @dataclass
-class Alias:
+class FunctionAlias:
     """A name for one version, or for two with a weight for the second."""
 
     name: str
@@ -114,7 +114,7 @@ class Function:
     serving: Revision
     versions: dict[str, Revision] = field(default_factory=dict)
     contents: dict[str, str] = field(default_factory=dict)  # version -> hash of what it was published from
-    aliases: dict[str, Alias] = field(default_factory=dict)
+    aliases: dict[str, FunctionAlias] = field(default_factory=dict)
     last_version: int = 0
     tags: dict[str, str] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)  # qualifier or "" -> resource policy
@@ -143,7 +143,7 @@ class Function:
             return self.revision(self.aliases[qualifier].version)
         return self.revision(qualifier)
 
-    def alias(self, name: str) -> Alias:
+    def alias(self, name: str) -> FunctionAlias:
         """Return an alias. Raises ResourceNotFoundException."""
         try:
             return self.aliases[name]

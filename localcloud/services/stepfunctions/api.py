@@ -15,7 +15,7 @@ from localcloud.services.stepfunctions.asl.errors import Aborted, StateError
 from localcloud.services.stepfunctions.asl.interpreter import Interpreter
 from localcloud.services.stepfunctions.asl.states import stamp
 from localcloud.services.stepfunctions.machines import Machines, check_name, definition_of
-from localcloud.services.stepfunctions.model import Execution, qualifier
+from localcloud.services.stepfunctions.model import MachineExecution, qualifier
 from localcloud.services.stepfunctions.task_tokens import TaskTokens
 from localcloud.services.stepfunctions.tasks import Tasks
 
@@ -59,7 +59,7 @@ class StepFunctions(Machines):
                     return {"executionArn": old.arn, "startDate": old.started}
                 raise ServiceError("ExecutionAlreadyExists", f"Execution Already Exists: '{execution_arn}'")
             definition, role = definition_of(machine, version)
-            execution = Execution(
+            execution = MachineExecution(
                 arn=execution_arn,
                 name=name,
                 machine=machine.arn,
@@ -82,8 +82,8 @@ class StepFunctions(Machines):
         self._run(execution)
         return {"executionArn": execution.arn, "startDate": execution.started}
 
-    def _run(self, execution: Execution) -> None:
-        self._tell(execution)
+    def _run(self, execution: MachineExecution) -> None:
+        self._publish(execution)
         limit, seconds, redrives = threading.Event(), execution.definition.get("TimeoutSeconds"), execution.redrives
         if seconds:
             limit = self._cloud.clock.call_later(seconds, lambda: self._time_out(execution, redrives))
@@ -94,7 +94,7 @@ class StepFunctions(Machines):
 
         threading.Thread(target=work, daemon=True, name=execution.name).start()
 
-    def _work(self, execution: Execution) -> None:
+    def _work(self, execution: MachineExecution) -> None:
         context = {
             "Execution": {
                 "Id": execution.arn,
@@ -120,7 +120,9 @@ class StepFunctions(Machines):
         else:
             self._end(execution, "SUCCEEDED", abort, output=json.dumps(output))
 
-    def _end(self, execution: Execution, status: str, abort: threading.Event | None = None, **how: str | None) -> None:
+    def _end(
+        self, execution: MachineExecution, status: str, abort: threading.Event | None = None, **how: str | None
+    ) -> None:
         """End an execution once. `abort` belongs to the run that reports, which may be an old one."""
         with self._regions.lock:
             if execution.status != "RUNNING" or abort not in (None, execution.abort):
@@ -129,9 +131,9 @@ class StepFunctions(Machines):
             execution.output, execution.error, execution.cause = how.get("output"), how.get("error"), how.get("cause")
         kind = {"SUCCEEDED": "Succeeded", "FAILED": "Failed", "ABORTED": "Aborted", "TIMED_OUT": "TimedOut"}[status]
         execution.history.add(f"Execution{kind}", execution.stopped, len(execution.history), **how)
-        self._tell(execution)
+        self._publish(execution)
 
-    def _tell(self, execution: Execution) -> None:
+    def _publish(self, execution: MachineExecution) -> None:
         detail = {
             "executionArn": execution.arn,
             "stateMachineArn": execution.machine,
@@ -152,7 +154,7 @@ class StepFunctions(Machines):
             self._cloud, "aws.states", "Step Functions Execution Status Change", detail, region=region, account=account
         )
 
-    def _time_out(self, execution: Execution, redrives: int) -> None:
+    def _time_out(self, execution: MachineExecution, redrives: int) -> None:
         if execution.redrives == redrives:
             self._end(execution, "TIMED_OUT", error="States.Timeout", cause=None)
             execution.abort.set()
@@ -250,7 +252,7 @@ def _check_input(text: str) -> None:
         raise ServiceError("InvalidExecutionInput", "Invalid State Machine Execution Input: over 262144 bytes")
 
 
-def _is_redriven(execution: Execution, filter_: str | None) -> bool:
+def _is_redriven(execution: MachineExecution, filter_: str | None) -> bool:
     return filter_ is None or (filter_ == "REDRIVEN") == bool(execution.redrives)
 
 

@@ -62,7 +62,7 @@ class Machine:
 
 
 @dataclass
-class Execution:
+class MachineExecution:
     """One execution of a machine, and how far it is."""
 
     arn: str

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from localcloud.cloud import ServiceError
-from localcloud.services.stepfunctions.model import Execution, Machine
+from localcloud.services.stepfunctions.model import Machine, MachineExecution
 from stepladder.core.names import partition_of
 
 _ARN = r"arn:aws[a-z-]*:states:[a-z0-9-]+:\d{12}:"
@@ -21,7 +21,7 @@ class MachineStore:
     account: str
     region: str
     machines: dict[str, Machine] = field(default_factory=dict)
-    executions: dict[str, Execution] = field(default_factory=dict)
+    executions: dict[str, MachineExecution] = field(default_factory=dict)
 
     def arn(self, kind: str, name: str) -> str:
         """Return the ARN of a stateMachine or an execution (`<machine>:<name>`)."""
@@ -36,7 +36,7 @@ class MachineStore:
             raise ServiceError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
         return machine
 
-    def execution(self, arn: str) -> Execution:
+    def execution(self, arn: str) -> MachineExecution:
         """Return an execution, or raise the service's error."""
         if not _EXECUTION.fullmatch(arn):
             raise ServiceError("InvalidArn", f"Invalid Arn: '{arn}'")

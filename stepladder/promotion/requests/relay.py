@@ -2,7 +2,7 @@
 
 from typing import Literal, TypedDict
 
-from stepladder.promotion.contract import ReleaseInput, RungDecision, StateError, TargetInput, TargetResult
+from stepladder.promotion.contract import CaughtError, ReleaseInput, RungDecision, TargetInput, TargetResult
 
 ChildPhase = Literal["climbing", "waiting", "ended"]
 """How far a child execution is. `waiting`: it has released, and waits for its parent's decision."""
@@ -56,7 +56,7 @@ class EndChildRequest(TypedDict):
     action: Literal["end"]
     execution_arn: str
     target: TargetInput
-    why: StateError
+    why: CaughtError
     appears: float
     unwritten: TargetResult
 

@@ -17,7 +17,7 @@ def greet(name):
 
 
 @app.get("/away")
-def away():
+def redirect_back():
     session["seen"] = "away"
     return redirect(url_for("back", _external=True))
 

@@ -126,8 +126,8 @@ class FakeCloudWatch(Scripted):
 
     def describe_alarms(self, *, AlarmNames: list[str]) -> dict[str, Any]:
         self.called("DescribeAlarms")
-        there = {f"hello-staging-{name}": state for name, state in self.alarms}
-        return {"MetricAlarms": [{"AlarmName": n, "StateValue": there[n]} for n in AlarmNames if n in there]}
+        existing = {f"hello-staging-{name}": state for name, state in self.alarms}
+        return {"MetricAlarms": [{"AlarmName": n, "StateValue": existing[n]} for n in AlarmNames if n in existing]}
 
 
 class FakeAws:
@@ -177,7 +177,7 @@ class DeployHarness:
         self.applied_with: list[tuple[str, str | None, bool]] = []
         self.pushed: list[str] = []
         self.fetched: list[str] = []
-        self.repository_is_there = True
+        self.has_repository = True
         self.on_apply: Any = None
         self.on_prepare: Any = None
         self.freed: list[Holder] = []
@@ -228,7 +228,7 @@ class DeployHarness:
         return Deploy(self.rung(), self, self, DeployOptions(**request)).run()
 
     @property
-    def said(self) -> str:
+    def printed(self) -> str:
         return self.err.getvalue()
 
     def items(self, prefix: str) -> list[dict[str, Any]]:
@@ -264,7 +264,7 @@ class DeployHarness:
     def prepare(self, step: Step) -> ReleaseImage:
         if self.on_prepare:
             self.on_prepare()
-        if not self.repository_is_there:
+        if not self.has_repository:
             raise ecr.missing(self.rung().names)
         self.pushed.append(self.source)
         step.done("pushed")

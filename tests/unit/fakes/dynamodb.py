@@ -39,15 +39,15 @@ class FakeDynamoDB(Scripted):
         assert ConsistentRead
         with self._lock:
             self.called("GetItem")
-            found = self._table(TableName).get(_key(Key))
-        return {"Item": dict(found)} if found else {}
+            item = self._table(TableName).get(_key(Key))
+        return {"Item": dict(item)} if item else {}
 
     def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
             self.called("BatchGetItem")
             ((name, wanted),) = RequestItems.items()
-            found = [self._table(name).get(_key(key)) for key in wanted["Keys"]]
-        return {"Responses": {name: [dict(item) for item in found if item]}, "UnprocessedKeys": {}}
+            items = [self._table(name).get(_key(key)) for key in wanted["Keys"]]
+        return {"Responses": {name: [dict(item) for item in items if item]}, "UnprocessedKeys": {}}
 
     def update_item(self, *, TableName: str, Key: Item, UpdateExpression: str, **rest: Any) -> dict[str, Any]:
         with self._lock:
@@ -91,9 +91,9 @@ class FakeDynamoDB(Scripted):
             keys = sorted(self._table(TableName))
             start = rest.get("ExclusiveStartKey")
             keys = [key for key in keys if not start or key > _key(start)]
-        found = [{"pk": {"S": pk}} for pk, _ in keys[:2] if pk.startswith(prefix)]
+        matching = [{"pk": {"S": pk}} for pk, _ in keys[:2] if pk.startswith(prefix)]
         more = {"LastEvaluatedKey": {"pk": {"S": keys[1][0]}, "sk": {"S": keys[1][1]}}} if len(keys) > 2 else {}
-        return {"Items": found, **more}
+        return {"Items": matching, **more}
 
     def transact_write_items(self, *, TransactItems: list[dict[str, Any]]) -> dict[str, Any]:
         with self._lock:

@@ -51,7 +51,7 @@ class ImageHarness:
         registry.repositories["base"] = "MUTABLE"
         self.base = f"{registry.url.removeprefix('http://')}/base:1"
         self.put_base("the base's layer")
-        self.said: list[str] = []
+        self.printed: list[str] = []
         self.options: dict[str, Any] = {}
         self.settings = self.write()
         self.step = Step("image")
@@ -102,7 +102,7 @@ class ImageHarness:
         self.aws.calls.clear()
         self.registry.requests.clear()
         self.step = Step("image")
-        return images.prepare(self.settings, self.aws, self.step, "staging", say=self.said.append, **options)  # type: ignore[arg-type]
+        return images.prepare(self.settings, self.aws, self.step, "staging", say=self.printed.append, **options)  # type: ignore[arg-type]
 
     def git(self, *arguments: str) -> str:
         argv = ["git", "-C", str(self.root), "-c", "user.name=n", "-c", "user.email=e", *arguments]

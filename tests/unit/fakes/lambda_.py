@@ -133,9 +133,9 @@ class FakeLambda(Scripted):
             raise error("ResourceNotFoundException", 404)
         with self._lock:
             self.called("GetFunction")
-            found = self._find(Qualifier)
-            uri = found["ImageUri"]
-            return {"Configuration": _configuration(found), "Code": {"ImageUri": uri, "ResolvedImageUri": uri}}
+            version = self._find(Qualifier)
+            uri = version["ImageUri"]
+            return {"Configuration": _configuration(version), "Code": {"ImageUri": uri, "ResolvedImageUri": uri}}
 
     def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:
         with self._lock:
@@ -216,8 +216,8 @@ class FakeLambda(Scripted):
     def invoke(self, *, FunctionName: str, Payload: bytes, Qualifier: str | None = None, **_: Any) -> dict[str, Any]:
         with self._lock:
             self.called("Invoke")
-            found = self._find(Qualifier)
-        result, failed = self.handler(found["ImageUri"].rpartition("@")[2], json.loads(Payload))
+            version = self._find(Qualifier)
+        result, failed = self.handler(version["ImageUri"].rpartition("@")[2], json.loads(Payload))
         body = io.BytesIO(json.dumps(result).encode())
         return {"StatusCode": 200, "Payload": body, **({"FunctionError": "Unhandled"} if failed else {})}
 
@@ -247,5 +247,5 @@ class FakeLambdas:
         return call
 
 
-def _configuration(found: dict[str, Any]) -> dict[str, Any]:
-    return {k: copy.deepcopy(v) for k, v in found.items() if k != "ImageUri"}
+def _configuration(version: dict[str, Any]) -> dict[str, Any]:
+    return {k: copy.deepcopy(v) for k, v in version.items() if k != "ImageUri"}

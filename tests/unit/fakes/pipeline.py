@@ -20,7 +20,7 @@ def refusal(code: str, status: int = 400) -> ClientError:
 
 
 def release(**changes: Any) -> dict[str, Any]:
-    told = {
+    fields = {
         "id": RELEASE,
         "digest": NEW,
         "git_commit": "c0ffee",
@@ -31,11 +31,11 @@ def release(**changes: Any) -> dict[str, Any]:
         "hotfix": False,
         "force": False,
     }
-    return told | changes
+    return fields | changes
 
 
 def target(**changes: Any) -> dict[str, Any]:
-    told = {
+    fields = {
         "environment": "production",
         "function": FUNCTION,
         "alias": ALIAS,
@@ -45,7 +45,7 @@ def target(**changes: Any) -> dict[str, Any]:
         "probe_requests": 10,
         "lock_seconds": 7200,
     }
-    return told | changes
+    return fields | changes
 
 
 class Lambda:
@@ -73,7 +73,7 @@ class Lambda:
         self.concurrency = 1000
         self.reserved: int | None = None
         self.pipeline: dict[str, Any] = {}  # functions of the pipeline, and what each answers to an event
-        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.calls: list[tuple[str, dict[str, Any]]] = []
 
     def get_provisioned_concurrency_config(self, FunctionName: str, Qualifier: str) -> dict[str, Any]:  # noqa: N803
         assert (FunctionName, Qualifier) == (FUNCTION, ALIAS)
@@ -118,10 +118,10 @@ class Lambda:
     def invoke(self, FunctionName: str, Payload: bytes, Qualifier: str = "") -> dict[str, Any]:  # noqa: N803
         if FunctionName in self.pipeline:
             event = json.loads(Payload)
-            self.asked.append((FunctionName, event))
-            told = self.pipeline[FunctionName](event)
-            return {"Payload": io.BytesIO(json.dumps(told).encode())} | (
-                {"FunctionError": "x"} if "errorType" in told else {}
+            self.calls.append((FunctionName, event))
+            outcome = self.pipeline[FunctionName](event)
+            return {"Payload": io.BytesIO(json.dumps(outcome).encode())} | (
+                {"FunctionError": "x"} if "errorType" in outcome else {}
             )
         self.invoked.append(Qualifier)
         version = self.aliases[FunctionName]["FunctionVersion"] if Qualifier == ALIAS else Qualifier
@@ -130,7 +130,7 @@ class Lambda:
         answer: dict[str, Any] = {"Payload": io.BytesIO(json.dumps(body).encode()), "ExecutedVersion": version}
         return answer | ({"FunctionError": "Unhandled"} if error else {})
 
-    def weigh(self, version: str, share: float) -> None:
+    def route(self, version: str, share: float) -> None:
         self.aliases[FUNCTION]["RoutingConfig"] = {"AdditionalVersionWeights": {version: share}}
 
 
@@ -198,30 +198,31 @@ class DynamoDb:
         self.items: dict[tuple[str, str], dict[str, Any]] = {}
 
     def get_item(self, Key: dict[str, Any], **_: Any) -> dict[str, Any]:  # noqa: N803
-        found = self.items.get(self._key(Key))
-        return {"Item": found} if found else {}
+        item = self.items.get(self._key(Key))
+        return {"Item": item} if item else {}
 
     def put_item(self, Item: dict[str, Any], ConditionExpression: str = "", **request: Any) -> None:  # noqa: N803
-        there = self.items.get(self._key(Item))
+        existing = self.items.get(self._key(Item))
         values = request.get("ExpressionAttributeValues", {})
-        if ConditionExpression and there and not self._ours(there, values):
+        if ConditionExpression and existing and not self._holds(existing, values):
             raise refusal("ConditionalCheckFailedException")
         self.items[self._key(Item)] = Item
 
     def delete_item(self, Key: dict[str, Any], **request: Any) -> None:  # noqa: N803
-        there = self.items.get(self._key(Key))
-        if not there or not self._ours(there, request["ExpressionAttributeValues"]):
+        existing = self.items.get(self._key(Key))
+        if not existing or not self._holds(existing, request["ExpressionAttributeValues"]):
             raise refusal("ConditionalCheckFailedException")
         del self.items[self._key(Key)]
 
     @staticmethod
-    def _ours(there: dict[str, Any], values: dict[str, Any]) -> bool:
+    def _holds(existing: dict[str, Any], values: dict[str, Any]) -> bool:
         if ":ours" not in values:
-            return bool(values) and there.get("release_id") == values[":was"]
+            return bool(values) and existing.get("release_id") == values[":was"]
         ours = values[":ours"]
         over = int(values[":over"]["N"]) if ":over" in values else 0
         return (
-            ours in (there.get("run_id"), there.get("execution_arn")) or int(there.get("expires", {"N": 1})["N"]) < over
+            ours in (existing.get("run_id"), existing.get("execution_arn"))
+            or int(existing.get("expires", {"N": 1})["N"]) < over
         )
 
     @staticmethod
@@ -247,10 +248,10 @@ class Ecr:
         self.url = ""
 
     def batch_get_image(self, imageIds: list[dict[str, str]], **_: Any) -> dict[str, Any]:  # noqa: N803
-        found = self.manifests.get(imageIds[0]["imageDigest"])
-        if not found:
+        manifest = self.manifests.get(imageIds[0]["imageDigest"])
+        if not manifest:
             return {"images": [], "failures": [{"failureCode": "ImageNotFound"}]}
-        return {"images": [{"imageManifest": json.dumps(found), "imageManifestMediaType": found["mediaType"]}]}
+        return {"images": [{"imageManifest": json.dumps(manifest), "imageManifestMediaType": manifest["mediaType"]}]}
 
     def get_download_url_for_layer(self, **_: Any) -> dict[str, Any]:
         return {"downloadUrl": self.url}
@@ -286,7 +287,7 @@ class States:
         self.started: list[dict[str, Any]] = []
         self.stopped: list[str] = []
         self.waiting: set[str] = set()
-        self.told: list[tuple[str, str]] = []
+        self.sent: list[tuple[str, str]] = []
 
     def describe_execution(self, executionArn: str) -> dict[str, Any]:  # noqa: N803
         if executionArn in self.executions:
@@ -310,7 +311,7 @@ class States:
     def _answer(self, token: str, word: str) -> None:
         if token not in self.waiting:
             raise refusal("TaskTimedOut")
-        self.told.append((token, word))
+        self.sent.append((token, word))
 
     def send_task_heartbeat(self, taskToken: str) -> None:  # noqa: N803
         self._answer(taskToken, "heartbeat")

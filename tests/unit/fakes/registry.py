@@ -116,12 +116,12 @@ class FaultyRegistry:
         return self._changed(environ, start, fault)
 
     def _changed(self, environ: dict[str, Any], start: Callable[..., Any], fault: Fault) -> Iterator[bytes]:
-        said: list[Any] = []
-        body = b"".join(self._api(environ, lambda status, headers: said.extend((status, headers))))
-        headers = [(name, value) for name, value in said[1] if name.lower() != "content-length"]
+        answers: list[Any] = []
+        body = b"".join(self._api(environ, lambda status, headers: answers.extend((status, headers))))
+        headers = [(name, value) for name, value in answers[1] if name.lower() != "content-length"]
         if fault.swap:
             body = fault.swap
-        start(said[0], [*headers, ("Content-Length", str(len(body)))])
+        start(answers[0], [*headers, ("Content-Length", str(len(body)))])
         return self._part(body, fault.truncate)
 
     @staticmethod

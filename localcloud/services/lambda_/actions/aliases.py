@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from localcloud.cloud import AwsRequest
 from localcloud.services.lambda_.actions.configuration import validation
-from localcloud.services.lambda_.model import LATEST, Alias, Function, conflict, invalid, stale
+from localcloud.services.lambda_.model import LATEST, Function, FunctionAlias, conflict, invalid, stale
 from localcloud.services.lambda_.service import LambdaService, paged
 
 _KEYS = (
@@ -47,7 +47,7 @@ class Aliases:
                 raise conflict(f"Alias already exists: {function.key.arn}:{name}")
             if name.isdigit():
                 raise invalid("Alias name can't be a number.")
-            alias = Alias(name, version, params.get("Description") or "")
+            alias = FunctionAlias(name, version, params.get("Description") or "")
             self._route(function, alias, version, params.get("RoutingConfig"))
             function.aliases[name] = alias
             return written(function, alias)
@@ -95,7 +95,7 @@ class Aliases:
             ]
         return paged(request, "Aliases", rows)
 
-    def _route(self, function: Function, alias: Alias, version: str, routing: dict[str, Any] | None) -> None:
+    def _route(self, function: Function, alias: FunctionAlias, version: str, routing: dict[str, Any] | None) -> None:
         """Point an alias at a version, and at a second one by weight. No change when a rule is broken.
 
         The rules: https://docs.aws.amazon.com/lambda/latest/dg/configuring-alias-routing.html
@@ -136,7 +136,7 @@ def _check_pair(version: str, other: str) -> None:
         raise invalid("$LATEST is not supported for an alias pointing to more than 1 version")
 
 
-def written(function: Function, alias: Alias) -> dict[str, Any]:
+def written(function: Function, alias: FunctionAlias) -> dict[str, Any]:
     """Write an AliasConfiguration. RoutingConfig only when there is one."""
     shape: dict[str, Any] = {
         "AliasArn": f"{function.key.arn}:{alias.name}",

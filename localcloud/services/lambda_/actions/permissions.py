@@ -15,13 +15,13 @@ from localcloud.services.lambda_.service import LambdaService
 
 def install(service: LambdaService) -> None:
     """Register the actions."""
-    policies = Policies(service)
+    policies = FunctionPolicies(service)
     service.cloud.action("lambda", "AddPermission")(policies.add)
     service.cloud.action("lambda", "RemovePermission")(policies.remove)
     service.cloud.action("lambda", "GetPolicy")(policies.get)
 
 
-class Policies:
+class FunctionPolicies:
     """The handlers."""
 
     def __init__(self, service: LambdaService) -> None:

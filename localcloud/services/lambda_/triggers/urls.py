@@ -191,11 +191,11 @@ def _send(answer: UrlResponse, environ: Environ, start_response: Callable[..., A
 
 def _keep_below(answer: UrlResponse, prefix: str, host: str) -> None:
     """Write redirects within the function as redirects below its path, as a proxy does."""
-    for place, (name, value) in enumerate(answer.headers):
+    for index, (name, value) in enumerate(answer.headers):
         if name.lower() == "location":
             inside = value.removeprefix(f"http://{host}")
             if inside.startswith("/") and not inside.startswith("//"):
-                answer.headers[place] = (name, prefix + inside)
+                answer.headers[index] = (name, prefix + inside)
 
 
 def _requested_host(environ: Environ) -> str:

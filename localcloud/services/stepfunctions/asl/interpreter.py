@@ -17,7 +17,7 @@ from localcloud.services.stepfunctions.asl.errors import Aborted, StateError, ru
 from localcloud.services.stepfunctions.asl.fail_and_wait import failure, wait_seconds
 from localcloud.services.stepfunctions.asl.history import LIMIT, History
 from localcloud.services.stepfunctions.asl.parallel import run_parallel
-from localcloud.services.stepfunctions.asl.paths import Scope, place, template
+from localcloud.services.stepfunctions.asl.paths import Scope, put, template
 from localcloud.services.stepfunctions.asl.states import (
     NO_TIMEOUT,
     Branch,
@@ -138,7 +138,7 @@ class Interpreter:
         catcher = state["Catch"][number]
         result = {"Error": error.error, "Cause": error.cause}
         self._assign(branch, catcher, scope.with_data(result))
-        return catcher["Next"], place(scope.data, catcher.get("ResultPath", "$"), result)
+        return catcher["Next"], put(scope.data, catcher.get("ResultPath", "$"), result)
 
     def _sleep(self, seconds: float, abort: threading.Event) -> None:
         if not self.clock.sleep(seconds, cancel=abort):
@@ -159,7 +159,7 @@ class Interpreter:
             if "ResultSelector" in state:
                 result = template(state["ResultSelector"], inner.with_data(result), intrinsics.evaluate)
             self._assign(branch, state, inner.with_data(result))
-            output = place(scope.data, state.get("ResultPath", "$"), result)
+            output = put(scope.data, state.get("ResultPath", "$"), result)
         else:
             if kind == "Wait":
                 self._wait(branch, state, inner)

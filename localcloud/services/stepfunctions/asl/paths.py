@@ -121,7 +121,7 @@ def _with_library(root: Any, path: str) -> Any:
     return [match.value for match in matches]
 
 
-def place(data: Any, path: str | None, value: Any) -> Any:
+def put(data: Any, path: str | None, value: Any) -> Any:
     """Return `data` with `value` at a reference path (ResultPath). None for the path keeps `data`."""
     if path is None:
         return data
