@@ -19,9 +19,8 @@ from functools import cache
 import pytest
 import released
 
-from stepladder.core import resources
+from stepladder.core import image_facts, resources
 from stepladder.core.errors import ExitCode
-from stepladder.images import model
 from stepladder.ledger import schema
 from stepladder.promotion import contract, requests
 from stepladder.settings.load import DEFAULTS
@@ -162,7 +161,7 @@ def test_every_action_that_a_running_execution_asks_for_is_done_still(old):
 def test_every_label_of_an_image_keeps_its_name(old):
     labels = set(re.findall(r'^LABEL_\w+ = "(.*)"', (_source(old, "images/model.py")).read_text("utf-8"), re.MULTILINE))
     assert labels
-    assert labels - {value for name, value in vars(model).items() if name.startswith("LABEL_")} == set()
+    assert labels - {value for name, value in vars(image_facts).items() if name.startswith("LABEL_")} == set()
 
 
 def test_every_exit_code_keeps_its_meaning(old):
