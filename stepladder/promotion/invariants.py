@@ -143,12 +143,12 @@ def _all_or_none(seen: Observation) -> Seen:
             results = {entry.environment: entry.result for entry in entries if entry}
             kept = sorted(name for name, result in results.items() if result == SUCCEEDED)
             undone = sorted(name for name, result in results.items() if result in _UNDONE)
-            if kept and undone and not _says_so(execution, results, kept):
+            if kept and undone and not _is_recorded(execution, results, kept):
                 text = f"of release {execution.release_id} {', '.join(kept)} is kept and {', '.join(undone)} is not"
                 yield Moment.AT_REST, text
 
 
-def _says_so(execution: ObservedExecution, results: Mapping[str, str], kept: list[str]) -> bool:
+def _is_recorded(execution: ObservedExecution, results: Mapping[str, str], kept: list[str]) -> bool:
     """Say whether a failed promotion's end says that a rung is split: a rollback failed, or it names what is kept."""
     if ROLLBACK_FAILED in (*results.values(), *execution.ended.values()):
         return True
