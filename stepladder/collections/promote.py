@@ -92,7 +92,7 @@ def redrive(c: Any, name: str = "", detach: bool = False, json: bool = False) ->
     """Resume a promotion that ended, where it was cut off or from the beginning."""
     from stepladder.commands.redrive import redriven
 
-    machine = _machine(c, "inv promote.redrive", json)
+    machine = _machine(c, "inv promote.redrive", json, acting=True)
     _finish(machine, redriven(machine, machine.pick(name), detach=detach))
 
 

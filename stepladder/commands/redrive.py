@@ -5,17 +5,38 @@ from __future__ import annotations
 from typing import Any
 
 from stepladder.commands import promote
-from stepladder.promotion import stop
+from stepladder.promotion import infra, stop
 from stepladder.promotion.executions import Execution, StateMachine
+from stepladder.promotion.held import check_free
 from stepladder.promotion.watch import watch
 
 
 def redriven(machine: StateMachine, execution: Execution, *, detach: bool) -> dict[str, Any]:
     """Resume a promotion and report it as `inv promote` does."""
-    again = stop.redrive(machine, execution)
-    verb = "goes on" if again.arn == execution.arn else "starts again"
+    if stop.may_resume(machine, execution):
+        again, verb = _resumed(machine, execution), "goes on"
+    else:
+        again, verb = _restarted(machine, execution), "starts again"
     machine.console.line(f"the promotion {verb}: {again.name}")
     promote.show_link(machine, again.arn)
     if detach:
         return promote.record(again, None, "redriven", again.input["digest"])
     return promote.conclude(machine, *watch(machine, again), how="redriven")
+
+
+def _resumed(machine: StateMachine, execution: Execution) -> Execution:
+    """Go on where the promotion was cut off. No change of the pipeline can reach it, so that is said."""
+    if infra.is_pipeline_behind(machine):
+        machine.console.warn(
+            "the state machine or its functions have changes that were not applied, and a promotion that goes on keeps "
+            "those that it began with"
+        )
+        machine.console.hint("to start anew with the changes: `inv promote.stop`, then `inv promote`")
+    return stop.resume(machine, execution)
+
+
+def _restarted(machine: StateMachine, execution: Execution) -> Execution:
+    """Start from the beginning, with a changed pipeline applied first, as `inv promote` does."""
+    check_free(machine)
+    infra.prepare(machine, (), execution.input["digest"])
+    return stop.restart(machine, execution)

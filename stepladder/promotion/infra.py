@@ -97,6 +97,22 @@ def pending(machine: StateMachine, roots: Roots | None = None) -> tuple[str, ...
         return ()
 
 
+def is_pipeline_behind(machine: StateMachine, roots: Roots | None = None) -> bool:
+    """Say whether the state machine or its functions have changes that were not applied, in any location.
+
+    Reads the ledgers only. What can't be read counts as no change.
+    """
+    roots = roots or ProjectRoots()
+    try:
+        return any(
+            was is not None and was.input_hash != roots.inputs_hash(rung, delivery.ROOT)
+            for rung in machine.representatives
+            for was in [delivery.read(rung)]
+        )
+    except Exception:  # noqa: BLE001 - see above
+        return False
+
+
 def _differs(rung: Rung, snapshot: Snapshot, roots: Roots) -> bool:
     applied = snapshot.infra.input_hash if snapshot.infra else ""
     return roots.inputs_hash(rung, SERVICE) != applied

@@ -86,12 +86,11 @@ def _delete_record_reason(ledger: Ledger, deployment: str) -> None:
             raise
 
 
-def redrive(machine: StateMachine, execution: Execution) -> Execution:
-    """Resume a promotion that ended: where it was cut off unless it was recovered since, else from the beginning.
+def may_resume(machine: StateMachine, execution: Execution) -> bool:
+    """Return whether a promotion that ended can go on where it was cut off; else it starts from the beginning.
 
-    A promotion that failed stands on a Fail state, which Step Functions' own redrive would only fail again. It gets a
-    new execution of the same digest under a new release id. Raises `RefusedError` when the digest was marked bad since,
-    and `BadInputError` for a promotion that is under way or has succeeded.
+    Raises `RefusedError` when it would start with a digest that was marked bad since, and `BadInputError` for a
+    promotion that is under way or has succeeded.
     """
     if execution.is_running or execution.status == "SUCCEEDED":
         raise BadInputError(
@@ -100,11 +99,24 @@ def redrive(machine: StateMachine, execution: Execution) -> Execution:
             hint="`inv promote.watch` shows it",
         )
     if execution.status in _CUT_OFF and _holds_locks(machine, execution):
-        machine.sfn.redrive_execution(executionArn=execution.arn)
-        return machine.describe(execution.arn) or execution
+        return True
     if not execution.input["force"]:
         for rung in machine.representatives:
             check_mark(rung, execution.input["digest"])
+    return False
+
+
+def resume(machine: StateMachine, execution: Execution) -> Execution:
+    """Resume a promotion where it was cut off, with the definition and the functions that it began with."""
+    machine.sfn.redrive_execution(executionArn=execution.arn)
+    return machine.describe(execution.arn) or execution
+
+
+def restart(machine: StateMachine, execution: Execution) -> Execution:
+    """Start a promotion that ended from the beginning: a new execution of the same digest under a new release id.
+
+    One that failed stands on a Fail state, which Step Functions' own redrive would only fail again.
+    """
     new_id = release_id(machine.rung.clock.now(), machine.newest_release())
     again = execution.input.copy()
     again["release_id"], again["requested_by"] = new_id, machine.rung.requested_by

@@ -1,0 +1,159 @@
+"""`inv promote.redrive`: what a change of the pipeline means for a promotion that ended."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.deploy_harness import TABLE, DeployHarness
+
+from stepladder.commands.redrive import redriven
+from stepladder.core.console import Console
+from stepladder.core.errors import RefusedError
+from stepladder.ledger import schema
+from stepladder.ledger.schema import PIPELINE_HOST, Bad, Holder, InfraRecord
+from stepladder.promotion import infra
+from stepladder.promotion.executions import StateMachine
+from stepladder.promotion.roots import RootPlan
+from stepladder.releases.interfaces import Applied
+
+DIGEST = "sha256:" + "b" * 64
+NAME = "staging-c0ffee-bbbbbbbb-1"
+
+
+class Roots:
+    """Terraform, whose delivery code is another one than the ledger has."""
+
+    def __init__(self) -> None:
+        self.applied: list[str] = []
+
+    def inputs_hash(self, _rung: Any, root: str) -> str:
+        return f"{root} new" if root == "delivery" else root
+
+    def init(self, _rung: Any, _root: str) -> tuple[str, ...]:
+        return ()
+
+    def plan(self, *_: Any) -> RootPlan:
+        return RootPlan("0 to add, 1 to change, 0 to destroy")
+
+    def apply(self, rung: Any, root: str, _step: Any) -> Applied:
+        self.applied.append(f"{rung.environment}/{root}")
+        return Applied("plan1", "1 to change", {}, inputs_hash=self.inputs_hash(rung, root))
+
+
+class StepFunctions:
+    """Executions by ARN."""
+
+    def __init__(self, execution: dict[str, Any]) -> None:
+        self.executions = {execution["executionArn"]: execution}
+        self.asked: list[str] = []
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - as in AWS's API
+        return self.executions[executionArn]
+
+    def list_executions(self, **_: Any) -> dict[str, Any]:
+        return {"executions": [{**e, "name": arn.rpartition(":")[2]} for arn, e in self.executions.items()]}
+
+    def redrive_execution(self, *, executionArn: str) -> None:  # noqa: N803
+        self.asked.append("redrive")
+        self.executions[executionArn]["status"] = "RUNNING"
+
+    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, str]:  # noqa: A002, N803
+        self.asked.append("start")
+        arn = f"{stateMachineArn.replace('stateMachine', 'execution').rpartition(':')[0]}:{name}"
+        self.executions[arn] = {
+            "executionArn": arn,
+            "status": "RUNNING",
+            "input": input,
+            "startDate": datetime.now(UTC),
+        }
+        return {"executionArn": arn}
+
+
+class Promotion:
+    """A promotion of one rung that has ended."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+        harness = DeployHarness(root)
+        self.table, self.roots, self.err = harness.table, Roots(), io.StringIO()
+        self.table.tables[TABLE] = {}
+        console = Console(err=self.err, live=False)
+        self.rung = replace(harness.rung(), console=console)
+        self.machine = StateMachine(self.rung)
+        self.arn = self.machine.execution_arn(NAME)
+        started = {
+            "executionArn": self.arn,
+            "status": status,
+            "startDate": datetime.now(UTC),
+            "input": json.dumps(
+                {
+                    "digest": DIGEST,
+                    "force": False,
+                    "release_id": "20261121T230501Z-a1b2c3",
+                    "git_commit": "c0ffee",
+                    "rungs": [{"targets": [{"environment": "staging"}]}],
+                }
+            ),
+        }
+        self.states = harness.aws.clients["stepfunctions"] = StepFunctions(started)
+        monkeypatch.setattr(infra, "ProjectRoots", lambda: self.roots)
+        monkeypatch.setattr(infra, "copy_image", lambda *_: None)
+        for pk, inputs in (("root#foundation", "foundation"), ("env#staging", "service"), ("root#delivery", "old")):
+            record = InfraRecord(inputs, "p", "then")
+            self.table.tables[TABLE][pk, "infra"] = schema.item(schema.key(pk, "infra"), record)
+
+    def hold(self) -> None:
+        """Leave the lock of the rung with the promotion, as when nothing has recovered it."""
+        holder = Holder("jo", PIPELINE_HOST, "", 0, self.arn, "the climb of jo", "then", 9_000_000_000)
+        self.table.tables[TABLE]["env#staging", "lock"] = schema.item(schema.LOCK.key(environment="staging"), holder)
+
+    def redrive(self) -> dict[str, Any]:
+        execution = self.machine.describe(self.arn)
+        assert execution
+        return redriven(self.machine, execution, detach=True)
+
+
+def test_one_that_starts_again_has_a_changed_pipeline_applied_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promotion = Promotion(tmp_path, monkeypatch, "FAILED")
+    asked_before: list[str] = []
+    apply = promotion.roots.apply
+    monkeypatch.setattr(
+        promotion.roots, "apply", lambda *given: asked_before.extend(promotion.states.asked) or apply(*given)
+    )
+    result = promotion.redrive()
+    assert promotion.roots.applied == ["staging/delivery"]
+    assert (asked_before, promotion.states.asked) == ([], ["start"])
+    assert result["name"] == "staging-c0ffee-bbbbbbbb-2"
+    assert "starts again" in promotion.err.getvalue()
+
+
+def test_one_that_is_refused_has_nothing_applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    promotion = Promotion(tmp_path, monkeypatch, "FAILED")
+    promotion.rung.ledger.mark_bad(DIGEST, Bad("today", "jo", "blank pages"))
+    with pytest.raises(RefusedError, match="marked bad by jo"):
+        promotion.redrive()
+    assert (promotion.roots.applied, promotion.states.asked) == ([], [])
+
+
+def test_one_that_goes_on_says_that_a_change_of_the_pipeline_does_not_reach_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promotion = Promotion(tmp_path, monkeypatch, "ABORTED")
+    promotion.hold()
+    promotion.redrive()
+    assert (promotion.roots.applied, promotion.states.asked) == ([], ["redrive"])
+    text = promotion.err.getvalue()
+    assert "a promotion that goes on keeps those that it began with" in " ".join(text.split())
+    assert "`inv promote.stop`, then `inv promote`" in text
+    promotion.states.executions[promotion.arn]["status"] = "ABORTED"
+    promotion.err.truncate(0)
+    promotion.table.tables[TABLE]["root#delivery", "infra"]["input_hash"] = {"S": "delivery new"}
+    promotion.redrive()
+    assert "changes that were not applied" not in promotion.err.getvalue()
