@@ -10,6 +10,9 @@ from typing import Any
 _TEXT = re.compile(
     r"(START|END|REPORT) RequestId: |INIT_START Runtime Version: |INIT_REPORT Init Duration: |XRAY TraceId: "
 )
+_STACK = re.compile(
+    r"(?:\A|(?<=[\r\n]))(?:Traceback \(most recent call last\):[\r\n]+(?=\xa0)|\xa0[^\r\n]*(?:[\r\n]+|\Z))"
+)
 _METRIC = re.compile(r"\t(Duration|Memory Size|Max Memory Used|Init Duration): ([\d.]+) (?:ms|MB)")
 _STATUS = re.compile(r"\tStatus: (\w+)")
 _NAMES = {
@@ -20,6 +23,16 @@ _NAMES = {
 }
 
 
+def lines(log: str, *, whole: bool = False) -> list[str]:
+    """Return the lines of a log as a person is told of them, without the stack of a call that failed.
+
+    The answer of the call has the same stack. Lambda's Python runtime indents it by no-break spaces in the log, which
+    a logger's own tracebacks aren't. `whole` leaves everything.
+    """
+    text = log if whole else _STACK.sub("", log)
+    return [line for each in text.splitlines() if (line := shown(each, whole=whole))]
+
+
 def shown(line: str, *, whole: bool = False) -> str:
     """Return what a person is told of a log line: Lambda's own become nothing, its report one summary.
 
@@ -28,6 +41,8 @@ def shown(line: str, *, whole: bool = False) -> str:
     """
     if whole:
         return line
+    if failure := _failure(line):
+        return failure
     kind, record = _platform(line)
     if kind:
         return _summary(record["metrics"], str(record.get("status", ""))) if kind == "platform.report" else ""
@@ -37,6 +52,17 @@ def shown(line: str, *, whole: bool = False) -> str:
         return ""
     status = _STATUS.search(line)
     return _summary({_NAMES[name]: float(value) for name, value in _METRIC.findall(line)}, status[1] if status else "")
+
+
+def _failure(line: str) -> str:
+    """Return what a structured line says of a call that failed, without its stack; empty for any other line."""
+    if '"stackTrace"' not in line or '"errorType"' not in line:
+        return ""
+    try:
+        record = json.loads(line)
+        return f"[{record['level']}] {record['errorType']}: {record['errorMessage']}"
+    except (ValueError, LookupError, TypeError):
+        return ""
 
 
 def _platform(line: str) -> tuple[str, Mapping[str, Any]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.aws_lambda.lambda_function import InvokeResponse
-from stepladder.aws_lambda.log_lines import shown
+from stepladder.aws_lambda.log_lines import lines
 from stepladder.core import names
 from stepladder.core import text as text_files
 from stepladder.core.aws import error_code
@@ -31,9 +31,8 @@ def invoke(
         if error_code(error) != NOT_FOUND:
             raise
         raise _missing(rung, version) from None
-    for line in answer.log.splitlines():
-        if text := shown(line, whole=whole_log):
-            rung.console.line(rung.console.paint(text, "dim"))
+    for line in lines(answer.log, whole=whole_log):
+        rung.console.line(rung.console.paint(line, "dim"))
     show(answer.result, rung.console)
     return answer
 

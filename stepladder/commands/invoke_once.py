@@ -21,7 +21,7 @@ from localcloud.services.lambda_.execution.environments import ExecutionEnvironm
 from localcloud.services.lambda_.execution.logs import Journal, Stream
 from localcloud.services.lambda_.execution.pool import Pool
 from localcloud.services.lambda_.model import LATEST
-from stepladder.aws_lambda.log_lines import shown
+from stepladder.aws_lambda.log_lines import lines
 from stepladder.commands.invoke import show
 from stepladder.core.console import Console
 from stepladder.images import pipeline
@@ -141,8 +141,8 @@ class _Printer:
         self._whole = whole
 
     def put(self, _stream: Stream, message: str) -> None:
-        if text := shown(message, whole=self._whole):
-            self._console.line(self._console.paint(text, "dim"))
+        for line in lines(message, whole=self._whole):
+            self._console.line(self._console.paint(line, "dim"))
 
 
 class _Blobs:

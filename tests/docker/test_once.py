@@ -120,6 +120,8 @@ def test_another_environments_settings_and_a_failing_function(once: Once) -> Non
     assert failed.returncode == 1
     assert json.loads(failed.stdout)["errorType"] == "KeyError"
     assert "the function failed: KeyError" in failed.stderr
+    assert "[ERROR] KeyError: 'no'" in failed.stderr
+    assert 'File "' not in failed.stderr, "the answer has the stack"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
@@ -14,6 +15,7 @@ import pytest
 from asking import until
 
 from localcloud import process_start
+from stepladder.aws_lambda import log_lines
 
 pytestmark = pytest.mark.cloud
 
@@ -79,10 +81,14 @@ def test_boto3_is_there_and_talks_to_the_local_cloud(functions: Any) -> None:
 
 def test_what_a_handler_raises_comes_back_with_its_type_and_trace(functions: Any) -> None:
     name = functions.create("def handler(event, context):\n    raise KeyError('missing')\n")
-    result, answer = functions.invoke(name)
+    result, answer = functions.invoke(name, LogType="Tail")
     assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
     assert result["errorType"] == "KeyError"
     assert "app.py" in result["stackTrace"][0]
+    log = base64.b64decode(answer["LogResult"]).decode()
+    assert "app.py" in log
+    assert "[ERROR] KeyError: 'missing'" in log_lines.lines(log)
+    assert "app.py" not in "".join(log_lines.lines(log))
 
 
 @pytest.mark.parametrize(

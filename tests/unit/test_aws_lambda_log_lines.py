@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from stepladder.aws_lambda.log_lines import shown
+from stepladder.aws_lambda.log_lines import lines, shown
 
 METRICS = {"durationMs": 12.345, "billedDurationMs": 95, "memorySizeMB": 256, "maxMemoryUsedMB": 45}
 REPORT = (
@@ -65,3 +65,32 @@ def test_what_lambda_writes_around_them_is_left_out_unless_asked_for(line: str) 
 )
 def test_lambdas_report_becomes_one_line_of_time_and_memory(line: str, summary: str) -> None:
     assert shown(line) == summary
+
+
+STACK = ('  File "/var/task/app/handler.py", line 3, in handler', "    return 1 / 0", "           ~~^~~")
+HEAD = "[ERROR] ZeroDivisionError: division by zero"
+OWN = "[ERROR]\t2026-11-26T00:00:00Z\t8f50\tlogged\nTraceback (most recent call last):\n  File x, in y\nKeyError: 1"
+
+
+def runtime_log(separator: str) -> str:
+    """What Lambda's Python runtime writes of a call that failed, by its own indentation."""
+    indented = [line.replace("  ", "\xa0\xa0") for line in STACK]
+    return separator.join([HEAD, "Traceback (most recent call last):", *indented])
+
+
+@pytest.mark.parametrize("separator", ["\r", "\n"], ids=["to standard output", "to Lambda's own socket"])
+def test_the_stack_of_a_call_that_failed_is_left_to_its_answer(separator: str) -> None:
+    log = f"before\n{runtime_log(separator)}\n{OWN}\nafter"
+    assert lines(log) == ["before", HEAD, *OWN.splitlines(), "after"]
+    assert lines(log, whole=True) == log.splitlines()
+
+
+def test_a_stack_whose_beginning_the_log_has_lost_is_left_out_too() -> None:
+    lost = runtime_log("\n").partition("return")[2]
+    assert lines(f"{lost}\nafter")[1:] == ["after"]
+
+
+def test_a_structured_line_of_a_call_that_failed_is_shown_without_its_stack() -> None:
+    record = {"level": "ERROR", "errorType": "ZeroDivisionError", "errorMessage": "division by zero"}
+    assert lines(json.dumps({**record, "stackTrace": list(STACK)})) == [HEAD]
+    assert lines(json.dumps({"level": "INFO", "stackTrace": "mine", "errorType": "mine"})) != [HEAD]
