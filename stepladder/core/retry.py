@@ -5,6 +5,7 @@ Why full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-a
 
 from __future__ import annotations
 
+import errno
 import random
 import re
 import time
@@ -16,6 +17,9 @@ import urllib3
 from stepladder.core.errors import StepladderError
 
 ATTEMPTS = 7
+_OFFLINE_ATTEMPTS = 3
+"""Of a host that never answered, while there is no network or no name for it: a person waits for a second, not ten."""
+_OFFLINE = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH})
 TRANSIENT = (408, 429, 500, 502, 503, 504)
 """Statuses that pass by themselves."""
 _BASE_DELAY, _MAX_DELAY, _MAX_RETRY_AFTER = 0.2, 8.0, 60.0
@@ -39,11 +43,11 @@ class RegistryError(StepladderError):
 
 
 class Again(Exception):  # noqa: N818 - not an error yet
-    """Something passing: try again, after at least `after` seconds."""
+    """Something passing: try again, after at least `after` seconds. `offline`: no packet reached the host."""
 
-    def __init__(self, message: str, *, status: int = 0, after: float = 0.0) -> None:
+    def __init__(self, message: str, *, status: int = 0, after: float = 0.0, offline: bool = False) -> None:
         super().__init__(message)
-        self.status, self.after = status, after
+        self.status, self.after, self.offline = status, after, offline
 
 
 class Attempt:
@@ -54,10 +58,11 @@ class Attempt:
         self.failure: Again | None = None
 
 
-def attempts(what: str, *, limit: int = ATTEMPTS, deadline: float = 600.0) -> Iterator[Attempt]:
+def attempts(what: str, *, limit: int = ATTEMPTS, deadline: float = 600.0, answered: bool = True) -> Iterator[Attempt]:
     """Yield attempts, each to be used under `guard`, until one ends without a passing failure.
 
-    Raises `RegistryError` after `limit` attempts, or when the next one would begin after `deadline` seconds.
+    A host that has not `answered` before is given up sooner when there is no network. Raises `RegistryError` after
+    `limit` attempts, or when the next one would begin after `deadline` seconds.
     """
     ends = time.monotonic() + deadline
     for number in range(1, limit + 1):
@@ -68,7 +73,11 @@ def attempts(what: str, *, limit: int = ATTEMPTS, deadline: float = 600.0) -> It
             return
         delay = random.uniform(0, min(_MAX_DELAY, _BASE_DELAY * 2**number))  # noqa: S311 - jitter, not a secret
         delay = max(delay, min(failure.after, _MAX_RETRY_AFTER))
-        if number == limit or time.monotonic() + delay > ends:
+        if failure.offline and not answered:
+            limit = min(limit, _OFFLINE_ATTEMPTS)
+        else:
+            answered = True  # a packet came back
+        if number >= limit or time.monotonic() + delay > ends:
             tries = f"{number} times" if number > 1 else "once"
             raise RegistryError(
                 f"{failure} (tried {tries}: {what})",
@@ -91,7 +100,17 @@ def guard(attempt: Attempt, host: str) -> Iterator[None]:
             hint="behind a proxy that opens TLS, name its authority in AWS_CA_BUNDLE",
         ) from None
     except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
-        attempt.failure = Again(f"{host} can't be talked to: {_reason(error)}")
+        attempt.failure = Again(f"{host} can't be talked to: {_reason(error)}", offline=_is_offline(error))
+
+
+def _is_offline(error: BaseException) -> bool:
+    """Say whether a request never left this machine: no name, or no way to the host."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, urllib3.exceptions.NameResolutionError) or getattr(cause, "errno", None) in _OFFLINE:
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def _reason(error: BaseException) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -267,6 +269,48 @@ def test_a_registry_that_is_not_there_is_said_in_words() -> None:
         client.has_blob("demo", digest_of(b""))
     assert "object at 0x" not in str(caught.value)
     assert caught.value.status == 0
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"), OSError(errno.ENETUNREACH, "no route")],
+    ids=["no name", "no network"],
+)
+def test_without_a_network_a_registry_that_never_answered_is_given_up_in_about_a_second(
+    monkeypatch: pytest.MonkeyPatch, failure: OSError
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(retry, "sleep", waited.append)
+    monkeypatch.setattr(retry.random, "uniform", lambda _low, high: high)
+
+    def unreachable(*_: Any, **__: Any) -> Any:
+        raise failure
+
+    if isinstance(failure, socket.gaierror):
+        monkeypatch.setattr(socket, "getaddrinfo", unreachable)
+    else:
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, 1, 6, "", ("192.0.2.1", 443))])
+        monkeypatch.setattr(socket.socket, "connect", unreachable)
+    with pytest.raises(RegistryError, match=r"can't be talked to: .* \(tried 3 times"):
+        RegistryClient("https://registry.example.org").manifest("demo", "latest")
+    assert sum(waited) <= 1.3, "at the longest"
+
+
+def test_a_network_that_is_lost_on_the_way_is_waited_for_as_long_as_ever(
+    registry: FaultyRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(registry, image())
+    client, waited = registry.client(), []
+    assert client.manifest("demo", image().digest)
+    monkeypatch.setattr(retry, "sleep", waited.append)
+
+    def no_network(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.ENETUNREACH, "no route")
+
+    client._pool.clear()
+    monkeypatch.setattr(socket.socket, "connect", no_network)
+    with pytest.raises(RegistryError, match="tried 7 times"):
+        client.manifest("demo", image().digest)
 
 
 @pytest.mark.parametrize("origin", ["http://registry.example.org", "ftp://127.0.0.1"])

@@ -78,6 +78,7 @@ class RegistryClient:
         self.host = urlsplit(origin).netloc
         self.attempts, self.deadline = attempts, deadline
         self._pool = pool(self.origin, connect_timeout)
+        self._answered = False
         self._keys = Keys(self.host, login, self._pool)
 
     def manifest(self, repository: str, reference: str, *, allow_index: bool = True) -> tuple[str, bytes] | None:
@@ -174,7 +175,7 @@ class RegistryClient:
         `body` is bytes, so that each attempt can send it anew.
         """
         what = f"{verb} {urlsplit(path).path}"
-        for attempt in attempts(what, limit=self.attempts, deadline=self.deadline):
+        for attempt in attempts(what, limit=self.attempts, deadline=self.deadline, answered=self._answered):
             with guard(attempt, self.host):
                 return self.send(verb, path, headers, body=body, expect=expect)
         raise AssertionError("attempts end by returning or raising")
@@ -210,6 +211,7 @@ class RegistryClient:
             response = self._pool.request(
                 verb, url, body=body, headers=sent, redirect=False, retries=False, preload_content=False
             )
+            self._answered = True
             if response.status in _REDIRECTS and verb in {"GET", "HEAD"}:
                 response.drain_conn()
                 url = checked(urljoin(url, response.headers.get("location", "")))
