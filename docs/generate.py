@@ -27,6 +27,7 @@ from stepladder.settings.table import is_section, key_of, plain, rule_of, settin
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import aws_recorded
 import cookiecutter_text
 import state_machine
 import terraform_text
@@ -303,6 +304,7 @@ def documents() -> dict[Path, str]:
     front = ROOT / "README.md"
     return {
         ROOT / "docs" / "reference" / "README.md": reference(),
+        ROOT / "docs" / "reference" / "aws-recorded.md": aws_recorded.page(ROOT),
         ROOT / "docs" / "reference" / "errors.md": error_catalogue.page(),
         ROOT / "docs" / "decisions" / "README.md": decisions(),
         ROOT / "docs" / "reference" / "ledger.md": ledger(),

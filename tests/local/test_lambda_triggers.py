@@ -315,7 +315,7 @@ def test_a_state_machine_invokes_a_function(functions: Any) -> None:
         ({"Payload": "true"}, True),
         ({"Payload": '{"a": 1}'}, {"a": 1}),
         ({"Payload": "no JSON"}, "no JSON"),
-        ({"Payload": None}, None),
+        ({"Payload": None}, {}),
     ],
 )
 def test_a_state_machine_hands_on_a_payload_that_is_json_as_what_it_says(

@@ -83,7 +83,7 @@ def test_a_token_that_was_never_given_out_is_invalid(machines: Machines, action:
 @pytest.mark.parametrize("call", ["describe_execution", "get_execution_history", "stop_execution"])
 @pytest.mark.parametrize("end", ["no-arn-at-all", ":", ":more", "!no:execution"], ids=["text", "empty", "long", "kind"])
 def test_an_arn_that_is_malformed_is_no_missing_execution(machines: Machines, call: str, end: str) -> None:
-    """Told of stepfunctions/v2 by 2025-11; the recording itself was not read."""
+    """stepfunctions/v2/test_sfn_api.json::test_describe_execution_invalid_arn and others, 2024-03-08."""
     machine = machines.make({"P": {"Type": "Pass", "End": True}})
     good = machine.replace(":stateMachine:", ":execution:") + ":x"
     broken = {"no-arn-at-all": end, ":": good[:-1], ":more": good + end, "!no:execution": machine}[end]
@@ -94,14 +94,14 @@ def test_an_arn_that_is_malformed_is_no_missing_execution(machines: Machines, ca
 
 @pytest.mark.parametrize("arn", ["machine", "arn:aws:states:eu-west-1:123456789012:stateMachine:"])
 def test_an_arn_that_is_malformed_is_no_missing_machine(machines: Machines, arn: str) -> None:
-    """Told of stepfunctions/v2 by 2025-11; the recording itself was not read."""
+    """stepfunctions/v2/test_sfn_api.json::test_describe_execution_invalid_arn and others, 2024-03-08."""
     assert code_of(lambda: machines.client.describe_state_machine(stateMachineArn=arn)) == "InvalidArn"
 
 
 def test_an_answer_above_256_kib_is_data_limit_exceeded_which_states_all_catches(
     machines: Machines, cloud: Any
 ) -> None:
-    """Told of stepfunctions/v2 by 2025-11, the recording was not read: States.ALL catches it, unlike the guide says."""
+    """error_handling/test_states_errors.json, 2024-03-21: States.ALL catches it, unlike the guide says."""
     s3 = cloud.client("s3")
     s3.create_bucket(Bucket="recorded-large", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     s3.put_object(Bucket="recorded-large", Key="k", Body=b"x" * 262_144)

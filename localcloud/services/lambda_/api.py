@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import pickle
 from typing import Any
 
-from localcloud.cloud import Cloud
-from localcloud.services.lambda_ import admin
+from localcloud.cloud import AwsRequest, Cloud, Handler
+from localcloud.services.lambda_ import admin, constraints, tags
 from localcloud.services.lambda_.actions import aliases, functions, invoke, options, permissions
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.execution.event_queue import EventQueue
@@ -25,6 +26,7 @@ def install(cloud: Cloud) -> None:
     aliases.install(service)
     permissions.install(service)
     options.install(service)
+    tags.install(service)
     invoke.install(invoker, asynchronous)
     urls.install(service, invoker)
     moto_services.install(invoker, asynchronous)
@@ -36,6 +38,8 @@ def install(cloud: Cloud) -> None:
     for part in (invoker, asynchronous, sources, scheduler):
         cloud.on_stop(part.close)
 
+    _check_first(cloud)
+
     def save() -> Any:
         with service.store.lock:
             return pickle.loads(pickle.dumps(service.store.functions))  # noqa: S301 - a copy, made under the lock
@@ -44,3 +48,19 @@ def install(cloud: Cloud) -> None:
     cloud.on_load("lambda", service.restore)
     cloud.on_save("lambda-sources", sources.dump)
     cloud.on_load("lambda-sources", sources.restore)
+
+
+def _check_first(cloud: Cloud) -> None:
+    """Let each action refuse what AWS's front refuses, before it looks at anything."""
+    for (service, action), handler in list(cloud.handlers.items()):
+        if service == "lambda":
+            cloud.handlers[service, action] = functools.partial(_checked, handler)
+
+
+def _checked(handler: Handler, request: AwsRequest) -> Any:
+    constraints.check(request.action, {**request.params, **_in_the_query(request)})
+    return handler(request)
+
+
+def _in_the_query(request: AwsRequest) -> dict[str, str]:
+    return {"Qualifier": request.query["Qualifier"]} if request.query.get("Qualifier") else {}

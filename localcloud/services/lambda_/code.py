@@ -28,6 +28,8 @@ _IMAGE = re.compile(
 _ECR_HOST = re.compile(r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?")
 MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
 _CONFIGS = ("application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json")
+_ZIPPED = 50 * 1024**2  # bytes of a package in a request
+_UNZIPPED = 250 * 1024**2
 _LAYERS = (
     "application/vnd.oci.image.layer.v1.tar+gzip",
     "application/vnd.docker.image.rootfs.diff.tar.gzip",
@@ -57,6 +59,10 @@ class CodeStore:
         if uri:
             raise invalid("Please don't provide ImageUri when updating a function with packageType Zip.")
         data = source.get("ZipFile") or self._from_s3(key, source)
+        if source.get("ZipFile") and len(data) > _ZIPPED:
+            raise ServiceError(
+                "RequestEntityTooLargeException", f"Zipped size must be smaller than {_ZIPPED} bytes", 413
+            )
         return self.zip(data.encode() if isinstance(data, str) else bytes(data))
 
     def image(self, key: FunctionKey, uri: str) -> Code:
@@ -104,9 +110,11 @@ class CodeStore:
         """Keep a deployment package."""
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                archive.infolist()
+                unzipped = sum(member.file_size for member in archive.infolist())
         except zipfile.BadZipFile:
             raise invalid("Could not unzip uploaded file. Please check your file, then try to upload again.") from None
+        if unzipped > _UNZIPPED:
+            raise invalid(f"Unzipped size must be smaller than {_UNZIPPED} bytes")
         raw = hashlib.sha256(data).digest()
         path = self.folder / f"{raw.hex()}.zip"
         if not path.exists():

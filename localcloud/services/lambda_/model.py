@@ -22,7 +22,7 @@ from stepladder.core.names import partition_of
 LATEST = "$LATEST"
 _ARN = re.compile(
     r"(?:arn:[\w-]+:lambda:)?(?:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d):)?(?:(?P<account>\d{12}):)?(?:function:)?"
-    r"(?P<name>[a-zA-Z0-9_-]{1,64})(?::(?P<qualifier>\$LATEST|[a-zA-Z0-9_-]+))?"
+    r"(?P<name>[a-zA-Z0-9_.-]+)(?::(?P<qualifier>\$LATEST|[a-zA-Z0-9_-]+))?"
 )
 
 
@@ -164,6 +164,12 @@ def parse_name(text: str, account: str, region: str, qualifier: str = "") -> tup
     return FunctionKey(match["account"] or account, match["region"] or region, match["name"]), inner or qualifier
 
 
+def check_reach(key: FunctionKey, region: str) -> None:
+    """Refuse what is in another region."""
+    if key.region != region:
+        raise not_found(f"Functions from '{key.region}' are not reachable in this region ('{region}')")
+
+
 def now() -> str:
     """Return the time as Lambda writes LastModified."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
@@ -189,12 +195,12 @@ def conflict(message: str) -> ServiceError:
     return ServiceError("ResourceConflictException", message, 409, Type="User")
 
 
-def stale() -> ServiceError:
+def stale(reads: str = "GetFunction/GetAlias") -> ServiceError:
     """PreconditionFailedException: the RevisionId given isn't the latest."""
     return ServiceError(
         "PreconditionFailedException",
-        "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve "
-        "the latest Revision Id",
+        f"The Revision Id provided does not match the latest Revision Id. Call the {reads} API to retrieve the latest "
+        "Revision Id",
         412,
         Type="User",
     )

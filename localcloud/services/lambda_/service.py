@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from localcloud.services.lambda_.code import CodeStore
+from localcloud.services.lambda_.missing import no_function
 from localcloud.services.lambda_.model import (
     LATEST,
     Function,
     FunctionKey,
     Revision,
+    check_reach,
     conflict,
     monotonic,
     parse_name,
@@ -46,6 +48,8 @@ class LambdaService:
     settle_seconds: float = SETTLE_SECONDS
     retire: Callable[[str], None] = lambda _uid: None  # gets the uid of a revision whose environments must end
     prepare: Callable[[Function, Revision], None] = lambda _function, _revision: None  # gets new code
+    mapping_arns: Callable[[], Collection[str]] = lambda: ()  # returns the ARNs of all event source mappings
+    mapping_tags: dict[str, dict[str, str]] = field(default_factory=dict)
     unsupported: Callable[[Function, Revision], str] = lambda _function, _revision: (
         ""
     )  # returns why code can never start on this machine
@@ -58,7 +62,10 @@ class LambdaService:
         """Return the function that a request names, and the qualifier. Hold the store's lock."""
         named = str(request.params.get("Qualifier") or qualifier)
         key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region, named)
-        function = self.store.get(key, qualifier)
+        check_reach(key, request.region)
+        function = self.store.functions.get(key)
+        if function is None:
+            raise no_function(request.action, key, qualifier, request.params)
         self.settle(function)
         return function, qualifier
 
@@ -89,7 +96,7 @@ class LambdaService:
         revision.due = monotonic() + self.settle_seconds
 
     def _settle(self, function: Function, revision: Revision) -> None:
-        revision.due = 0.0
+        revision.due, was = 0.0, revision.state
         failure, function.next_failure = (function.next_failure, None) if revision is function.latest else (None, None)
         code = revision.code
         if failure is None and code.digest and not self.code.image_exists(function.key, code):
@@ -107,7 +114,7 @@ class LambdaService:
             if revision.state == "Pending":
                 revision.state, revision.state_reason = "Failed", failure
             revision.update, revision.update_reason = "Failed", failure
-        if revision is function.latest:
+        if revision is function.latest or was == "Pending":  # recorded on AWS: of a version that was Pending too
             revision.revision_id = str(uuid4())
 
     def replace_latest(self, function: Function, revision: Revision) -> None:
@@ -157,7 +164,7 @@ def function_configuration(
     }
     if revision.state_reason[0]:
         answer["StateReasonCode"], answer["StateReason"] = revision.state_reason
-    if status:
+    if status and revision.update:
         answer["LastUpdateStatus"] = revision.update
         if revision.update_reason[0]:
             answer["LastUpdateStatusReasonCode"], answer["LastUpdateStatusReason"] = revision.update_reason

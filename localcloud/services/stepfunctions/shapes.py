@@ -30,7 +30,9 @@ def to_request(value: Any, shape: Any, task: str) -> Any:  # noqa: PLR0911 - one
     if shape.type_name == "map" and isinstance(value, dict):
         return {k: to_request(v, shape.value, task) for k, v in value.items()}
     if shape.type_name == "blob":
-        return (value if isinstance(value, str) else json.dumps(value)).encode()
+        if isinstance(value, str) and not shape.serialization.get("streaming"):
+            return value.encode()
+        return json.dumps(value, separators=(",", ":")).encode()  # recorded on AWS: a body is JSON, a text too
     if shape.type_name == "timestamp" and isinstance(value, str):
         return datetime.fromisoformat(value)
     if shape.type_name == "string" and isinstance(value, dict | list):

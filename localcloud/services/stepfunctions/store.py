@@ -30,7 +30,7 @@ class MachineStore:
     def machine(self, arn: str) -> Machine:
         """Return a machine by its unqualified ARN, or raise the service's error."""
         if not _MACHINE.fullmatch(arn):
-            raise ServiceError("InvalidArn", f"Invalid Arn: '{arn}'")
+            raise _invalid(arn)
         machine = self.machines.get(":".join(arn.split(":")[:7]))
         if machine is None:
             raise ServiceError("StateMachineDoesNotExist", f"State Machine Does Not Exist: '{arn}'")
@@ -39,7 +39,12 @@ class MachineStore:
     def execution(self, arn: str) -> MachineExecution:
         """Return an execution, or raise the service's error."""
         if not _EXECUTION.fullmatch(arn):
-            raise ServiceError("InvalidArn", f"Invalid Arn: '{arn}'")
+            raise _invalid(arn)
         if arn not in self.executions:
             raise ServiceError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'")
         return self.executions[arn]
+
+
+def _invalid(arn: str) -> ServiceError:
+    """Return the error of an ARN that is none, or one of another kind."""
+    return ServiceError("InvalidArn", f"Invalid Arn: '{'' if arn.startswith('arn:') else 'Invalid ARN prefix: '}{arn}'")

@@ -19,6 +19,7 @@ from localcloud.cloud import Cloud, ServiceError
 from localcloud.faults import CallHangs
 from localcloud.http.server import ConnectionCut
 from localcloud.protocol import codec
+from localcloud.services.stepfunctions import sdk_words
 from localcloud.services.stepfunctions.asl.errors import Aborted, StateError, runtime_error
 from localcloud.services.stepfunctions.asl.interpreter import Interpreter
 from localcloud.services.stepfunctions.asl.states import NO_TIMEOUT, Task, check_size
@@ -141,7 +142,13 @@ class Tasks:
         operation = codec.operation_model(name, pascal(action))
         params = to_request(parameters, operation.input_shape, task.name)
         answer = self._send(task, name, pascal(action), params, title)
-        return from_response(answer, operation.output_shape)
+        if "ReturnConsumedCapacity" not in params:
+            answer.pop("ConsumedCapacity", None)  # Moto's UpdateItem shows it unasked
+        result = from_response(answer, operation.output_shape)
+        if service == "dynamodb" and not sdk:
+            length = len(json.dumps(answer, separators=(",", ":"), default=str))
+            result |= sdk_words.metadata(sdk_words.DYNAMODB, length)
+        return result
 
     def _send(
         self, task: Task, service: str, action: str, params: dict[str, Any], title: str, general: str = ""
@@ -152,7 +159,10 @@ class Tasks:
         except ConnectionCut:
             raise StateError(f"{title}.SdkClientException", "Unable to execute HTTP request") from None
         except ServiceError as error:
-            cause = f"{error.message} (Service: {title}, Status Code: {error.status}, Request ID: local)"
+            first = bool(general)  # Lambda's own integration words errors as the first SDK did
+            cause = sdk_words.cause(
+                error.message, "AWSLambda" if first else title, error.status, error.code, sdk=not first
+            )
             raise StateError(
                 f"{title}.{_error_name(service, error.code) or general or f'{title}Exception'}", cause
             ) from None
@@ -162,7 +172,7 @@ class Tasks:
         arguments = dict(parameters)
         payload = arguments.pop("Payload", {})
         params = to_request(arguments, operation.input_shape, task.name)
-        params["Payload"] = payload if isinstance(payload, bytes) else _event(payload)
+        params["Payload"] = payload if isinstance(payload, bytes) else _event({} if payload is None else payload)
         answer = self._send(task, "lambda", "Invoke", params, "Lambda", "AWSLambdaException")
         body = answer.get("Payload") or b""
         text = (body.read() if hasattr(body, "read") else body).decode()
@@ -171,12 +181,19 @@ class Tasks:
         try:
             parsed = json.loads(text) if text else None
         except ValueError:
+            check_size(text, "lambda")  # recorded on AWS: what is too large isn't read
             raise StateError("States.Runtime", f"The function's answer is not JSON: {text[:200]}") from None
+        version, status = answer.get("ExecutedVersion", "$LATEST"), answer.get("StatusCode", 200)
+        headers = {**sdk_words.LAMBDA, "X-Amz-Executed-Version": version, "X-Amzn-Trace-Id": sdk_words.trace_id()}
+        tail = {"LogResult": answer["LogResult"]} if answer.get("LogResult") else {}
+        if tail:
+            headers["X-Amz-Log-Result"] = answer["LogResult"]
         return {
-            "ExecutedVersion": answer.get("ExecutedVersion", "$LATEST"),
+            "ExecutedVersion": version,
+            **tail,
             "Payload": parsed,
-            "SdkHttpMetadata": {"HttpStatusCode": answer.get("StatusCode", 200)},
-            "StatusCode": answer.get("StatusCode", 200),
+            **sdk_words.metadata(headers, len(text.encode()), status),
+            "StatusCode": status,
         }
 
     # -- callbacks and children
@@ -276,6 +293,9 @@ def _function_error(text: str) -> StateError:
     try:
         raw = json.loads(text)
         kind = str(raw.get("errorType") or "")
+        text = json.dumps(
+            raw, separators=(",", ":"), ensure_ascii=False
+        )  # recorded on AWS: without the runtime's spaces
     except (ValueError, AttributeError):
         kind = ""
     return StateError(kind or "Lambda.Unknown", text)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from localcloud.cloud import AwsRequest
-from localcloud.services.lambda_.actions.configuration import validation
-from localcloud.services.lambda_.model import LATEST, Function, FunctionAlias, conflict, invalid, stale
+from localcloud.cloud import AwsRequest, ServiceError
+from localcloud.services.lambda_.constraints import validation
+from localcloud.services.lambda_.model import LATEST, Function, FunctionAlias, conflict, invalid, not_found, stale
 from localcloud.services.lambda_.service import LambdaService, paged
 
 _KEYS = (
@@ -45,8 +45,6 @@ class Aliases:
             name, version = str(params["Name"]), str(params["FunctionVersion"])
             if name in function.aliases:
                 raise conflict(f"Alias already exists: {function.key.arn}:{name}")
-            if name.isdigit():
-                raise invalid("Alias name can't be a number.")
             alias = FunctionAlias(name, version, params.get("Description") or "")
             self._route(function, alias, version, params.get("RoutingConfig"))
             function.aliases[name] = alias
@@ -63,7 +61,9 @@ class Aliases:
         params = request.params
         with self.store.lock:
             function, _ = self.service.find(request)
-            alias = function.alias(str(params["Name"]))
+            alias = function.aliases.get(str(params["Name"]))
+            if alias is None:
+                raise not_found(f"Alias not found: {function.key.arn}:{params['Name']}")
             if params.get("RevisionId") and params["RevisionId"] != alias.revision_id:
                 raise stale()
             self._route(
@@ -133,7 +133,8 @@ def _check_pair(version: str, other: str) -> None:
             f"Invalid function version {other}. Function version {other} is already included in routing configuration."
         )
     if version == LATEST:
-        raise invalid("$LATEST is not supported for an alias pointing to more than 1 version")
+        message = "$LATEST is not supported for an alias pointing to more than 1 version"
+        raise ServiceError("InvalidParameterValueException", message)
 
 
 def written(function: Function, alias: FunctionAlias) -> dict[str, Any]:

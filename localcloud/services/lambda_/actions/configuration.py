@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.protocol.codec import ServiceError
+from localcloud.services.lambda_.constraints import validation
 from localcloud.services.lambda_.model import FunctionKey, invalid
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ _RESERVED = frozenset(
 )
 _ENVIRONMENT_LIMIT = 4096
 _ROLE = re.compile(r"arn:(aws[a-zA-Z-]*)?:iam::(?P<account>\d{12}):role/(?P<path>[a-zA-Z_0-9+=,.@\-_/]+)")
+RUNTIMES = (  # as AWS listed them on 2025-11-25, in its order
+    *("nodejs20.x", "python3.14", "provided.al2023", "python3.12", "python3.13", "nodejs24.x", "nodejs22.x", "java25"),
+    *("python3.10", "python3.11", "java21", "ruby3.3", "ruby3.4", "ruby3.2", "python3.8", "python3.9", "java17"),
+    *("nodejs16.x", "dotnet10", "dotnet8", "java11", "dotnet6", "nodejs18.x", "provided.al2", "java8.al2"),
+)
+OTHER_RUNTIMES = frozenset(name for name in RUNTIMES if not name.startswith("python"))
 _RUNTIME = re.compile(r"python3\.\d{1,2}")
 
 
@@ -99,7 +106,12 @@ def _check(settings: Mapping[str, Any], params: Mapping[str, Any]) -> None:
     _check_range("timeout", settings["Timeout"], 1, 900)
     _check_range("ephemeralStorage.size", settings["EphemeralStorage"]["Size"], 512, 10240)
     if settings["PackageType"] == "Zip" and not _RUNTIME.fullmatch(settings["Runtime"]):
-        raise invalid(f"the local cloud runs Python functions only, not the runtime {settings['Runtime']}")
+        if settings["Runtime"] in OTHER_RUNTIMES:
+            raise invalid(f"the local cloud runs Python functions only, not the runtime {settings['Runtime']}")
+        raise invalid(
+            f"Value {settings['Runtime']} at 'runtime' failed to satisfy constraint: Member must satisfy enum value "
+            f"set: [{', '.join(RUNTIMES)}] or be a valid ARN"
+        )
     if params.get("Layers"):
         raise invalid("the local cloud runs no Lambda layers: put the dependencies into the package or the image")
     if settings["PackageType"] == "Zip" and settings.get("ImageConfig"):
@@ -111,10 +123,11 @@ def _check(settings: Mapping[str, Any], params: Mapping[str, Any]) -> None:
             "provided contains reserved keys that are currently not supported for modification. "
             f"Reserved keys used in this request: {', '.join(reserved)}"
         )
-    if len(json.dumps(variables, separators=(",", ":"), ensure_ascii=False).encode()) > _ENVIRONMENT_LIMIT:
+    measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
+    if len(measured.encode()) > _ENVIRONMENT_LIMIT:
         raise invalid(
             "Lambda was unable to configure your environment variables because the environment variables you have "
-            "provided exceeded the 4KB limit."
+            f"provided exceeded the 4KB limit. String measured: {measured}"
         )
     for name in variables:
         if not re.fullmatch(r"[a-zA-Z]\w+", name):
@@ -126,20 +139,10 @@ def _check_range(name: str, value: int, least: int, most: int) -> None:
         raise validation(name, value, f"Member must have value between {least} and {most}")
 
 
-def validation(name: str, value: Any, constraint: str) -> ServiceError:
-    """ValidationException in the words that AWS's front uses."""
-    message = f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: {constraint}"
-    return ServiceError("ValidationException", message, 400)
-
-
 def _check_role(cloud: Cloud, key: FunctionKey, arn: str) -> None:
     """Refuse a role that doesn't exist or doesn't trust Lambda, as AWS does after a moment of its own retries."""
     match = _ROLE.fullmatch(arn)
-    if not match:
-        raise validation(
-            "role", arn, r"Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?"
-        )
-    if match["account"] != key.account:
+    if not match or match["account"] != key.account:
         raise ServiceError("AccessDeniedException", "Cross-account pass role is not allowed.", 403)
     refused = invalid("The role defined for the function cannot be assumed by Lambda.")
     try:

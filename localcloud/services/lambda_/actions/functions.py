@@ -6,10 +6,25 @@ import copy
 from typing import Any
 from uuid import uuid4
 
-from localcloud.cloud import AwsRequest
+from localcloud.cloud import AwsRequest, Response, ServiceError
 from localcloud.services.lambda_.actions import configuration
-from localcloud.services.lambda_.model import LATEST, Code, Function, Revision, conflict, invalid, now, parse_name
+from localcloud.services.lambda_.model import (
+    LATEST,
+    Code,
+    Function,
+    FunctionKey,
+    Revision,
+    check_reach,
+    conflict,
+    invalid,
+    now,
+    parse_name,
+)
 from localcloud.services.lambda_.service import LambdaService, function_configuration, paged
+from localcloud.services.lambda_.tags import check_tags
+
+_NAME_LENGTH = 64
+_LATEST_STAYS = "$LATEST version cannot be deleted without deleting the function."
 
 
 def install(service: LambdaService) -> None:
@@ -40,6 +55,8 @@ class Functions:
         key, qualifier = parse_name(params["FunctionName"], request.account, request.region)
         if qualifier:
             raise invalid("The function name must not carry a qualifier.")
+        _check_new(key, request)
+        check_tags(params.get("Tags") or {})
         settings = configuration.created(self.service.cloud, key, params)
         code = self.service.code.resolve(key, params.get("Code") or {}, settings["PackageType"])
         with self.store.lock:
@@ -91,19 +108,21 @@ class Functions:
                     rows += [
                         function_configuration(function, v, v.version, status=False) for v in function.versions.values()
                     ]
-        return paged(request, "Functions", rows)
+        return paged(request, "Functions", [_listed(row) for row in rows])
 
-    def delete(self, request: AwsRequest) -> dict[str, Any]:
+    def delete(self, request: AwsRequest) -> Response:
         """DeleteFunction, of the whole or of one version that no alias uses."""
         with self.store.lock:
+            if str(request.params.get("Qualifier") or "") == LATEST:
+                self._refuse_latest(request)
             function, qualifier = self.service.find(request)
             if not qualifier:
                 del self.store.functions[function.key]
                 for revision in (function.latest, function.serving, *function.versions.values()):
                     self.service.retire(revision.uid)
-                return {"StatusCode": 204}
+                return Response(204)
             if qualifier == LATEST:
-                raise invalid("$LATEST version cannot be deleted without deleting the function.")
+                raise invalid(_LATEST_STAYS)
             if qualifier in function.aliases:
                 raise invalid("Cannot delete function version by alias.")
             users = [a.name for a in function.aliases.values() if qualifier == a.version or qualifier in a.weights]
@@ -112,7 +131,11 @@ class Functions:
                 raise conflict(f"Unable to delete version because it is referenced by the following aliases: [{names}]")
             if qualifier in function.versions:  # deleting what isn't there succeeds
                 self.service.retire(function.versions.pop(qualifier).uid)
-            return {"StatusCode": 204}
+            return Response(204)
+
+    def _refuse_latest(self, request: AwsRequest) -> None:
+        parse_name(request.params["FunctionName"], request.account, request.region, LATEST)  # refuses another one
+        raise invalid(_LATEST_STAYS)
 
     def update_code(self, request: AwsRequest) -> dict[str, Any]:
         """UpdateFunctionCode. With DryRun the answer tells the CodeSha256 that would be."""
@@ -179,10 +202,7 @@ class Functions:
             rows = [function_configuration(function, function.latest, LATEST, status=False)]
             versions = sorted(function.versions.values(), key=lambda v: int(v.version))
             rows += [function_configuration(function, v, v.version, status=False) for v in versions]
-        for row in rows:  # recorded on AWS: lists of versions tell no status
-            for name in ("State", "StateReason", "StateReasonCode", "RuntimeVersionConfig"):
-                row.pop(name, None)
-        return paged(request, "Versions", rows)
+        return paged(request, "Versions", [_listed(row) for row in rows])
 
     def _publish(self, function: Function, description: str | None) -> Revision:
         latest, content = function.latest, function.latest.content()
@@ -193,13 +213,34 @@ class Functions:
         version = str(function.last_version)
         revision = latest.frozen(version, description)
         self.service.begin(revision, created=True)
-        revision.update, revision.update_reason = "Successful", ("", "")
-        if latest.settings["PackageType"] == "Zip":  # recorded on AWS: a zip that runs already is Active at once
+        revision.update, revision.update_reason = "", ("", "")
+        if latest.state == "Active" and latest.update != "InProgress":  # recorded on AWS: what runs is Active at once
             revision.state, revision.state_reason, revision.due = latest.state, latest.state_reason, latest.due
+            revision.update = "Successful"
         function.versions[version] = revision
         function.contents[version] = content
         latest.revision_id = str(uuid4())  # recorded on AWS: publishing a new version changes it, an equal one doesn't
         return revision
+
+
+def _listed(row: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what lists don't show: the status, recorded on AWS."""
+    hidden = ("State", "StateReason", "StateReasonCode", "RuntimeVersionConfig")
+    return {name: value for name, value in row.items() if name not in hidden}
+
+
+def _check_new(key: FunctionKey, request: AwsRequest) -> None:
+    """Refuse a name that is too long, and a function of another region or account."""
+    if len(key.name) > _NAME_LENGTH:
+        raise invalid(
+            f"1 validation error detected: Value '{key.name}' at 'functionName' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {_NAME_LENGTH}"
+        )
+    check_reach(key, request.region)
+    if key.account != request.account:
+        denied = ServiceError("AccessDeniedException", "", 403)
+        denied.fields |= {"message": None, "Message": None}  # recorded on AWS: it says no more
+        raise denied
 
 
 def _location(request: AwsRequest, code: Code) -> dict[str, Any]:

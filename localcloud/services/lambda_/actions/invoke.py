@@ -12,7 +12,7 @@ from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.actions.permissions import allows_account
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.execution.event_queue import EventQueue
-from localcloud.services.lambda_.model import FunctionKey, not_found, parse_name
+from localcloud.services.lambda_.model import FunctionKey, check_reach, parse_name
 from stepladder.core.names import partition_of
 
 _ASYNC_LIMIT = 1_048_576  # bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
@@ -65,8 +65,7 @@ def install(invoker: Invoker, asynchronous: EventQueue) -> None:
 
 def _check_reach(invoker: Invoker, request: AwsRequest, key: FunctionKey, qualifier: str) -> None:
     """Refuse what is in another region. What is another account's is for those whom its policy names."""
-    if key.region != request.region:
-        raise not_found(f"Functions from '{key.region}' are not reachable in this region ('{request.region}')")
+    check_reach(key, request.region)
     if key.account == request.account:
         return
     with invoker.service.store.lock:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 from localcloud.cloud import AwsRequest
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution.engine import ACCOUNT_CONCURRENCY
-from localcloud.services.lambda_.model import LATEST, Function, invalid, not_found, now, parse_name
+from localcloud.services.lambda_.missing import check_qualifier
+from localcloud.services.lambda_.model import LATEST, Function, conflict, invalid, not_found, now, parse_name
 from localcloud.services.lambda_.service import LambdaService, runtime_arn
 
 _UNRESERVED = 100  # what AWS keeps for functions without a reservation
 _GIB = 1024**3
 _UNKNOWN = "The function doesn't exist."  # recorded on AWS, 2025-11-25
-_OWN_MESSAGES = frozenset(
-    {"PutFunctionEventInvokeConfig", "UpdateFunctionEventInvokeConfig", "ListFunctionEventInvokeConfigs"}
-)
+_PROVISIONED = frozenset(f"{verb}ProvisionedConcurrencyConfig" for verb in ("Put", "Get", "Delete"))
+_SETTINGS = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
+_SERVICES = ("lambda", "sqs", "sns", "events", "s3")  # that a destination may be of
 
 Handler = Callable[[Function, str, dict[str, Any]], dict[str, Any] | None]
 
@@ -30,13 +30,12 @@ def install(service: LambdaService) -> None:
         def register(handler: Handler) -> Handler:
             @service.cloud.action("lambda", name)
             def locked(request: AwsRequest) -> dict[str, Any] | None:
+                if name == "PutFunctionEventInvokeConfig":
+                    _check_settings(request.params)
                 with service.store.lock:
-                    try:
-                        function, qualifier = service.find(request)
-                    except ServiceError as error:
-                        if error.code == "ResourceNotFoundException" and name in _OWN_MESSAGES:
-                            raise not_found(_UNKNOWN) from None
-                        raise
+                    function, qualifier = service.find(request)
+                    if name in _PROVISIONED:
+                        _check_published(name, function, qualifier)
                     return handler(function, qualifier, request.params)
 
             return handler
@@ -44,24 +43,26 @@ def install(service: LambdaService) -> None:
         return register
 
     _concurrency(service, action)
-    _event_invoke(action)
-    _provisioned(action)
+    _event_invoke(service, action)
+    _provisioned(service, action)
     _fixed(action)
     _account(service)
 
 
 def _concurrency(service: LambdaService, action: Callable[[str], Callable[[Handler], Handler]]) -> None:
     @action("PutFunctionConcurrency")
-    def put(function: Function, _qualifier: str, params: dict[str, Any]) -> dict[str, Any]:
+    def put(function: Function, qualifier: str, params: dict[str, Any]) -> dict[str, Any]:
+        if qualifier:
+            raise invalid(
+                "This operation is permitted on Lambda functions only. Aliases and versions do not support this "
+                "operation. Please specify either a function name or an unqualified function ARN."
+            )
         concurrency = int(params["ReservedConcurrentExecutions"])
         reserved = sum(
             f.reserved or 0 for k, f in service.store.functions.items() if f is not function and _near(k, function)
         )
         if ACCOUNT_CONCURRENCY - reserved - concurrency < _UNRESERVED:
-            raise invalid(
-                "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution "
-                f"below its minimum value of [{_UNRESERVED}]."
-            )
+            raise _decreases("ReservedConcurrentExecutions")
         function.reserved = concurrency
         return {"ReservedConcurrentExecutions": concurrency}
 
@@ -74,6 +75,19 @@ def _concurrency(service: LambdaService, action: Callable[[str], Callable[[Handl
         function.reserved = None
 
 
+def _decreases(setting: str) -> ServiceError:
+    return ServiceError(
+        "InvalidParameterValueException",
+        f"Specified {setting} for function decreases account's UnreservedConcurrentExecution below its minimum value "
+        f"of [{_UNRESERVED}].",
+    )
+
+
+def _check_settings(params: dict[str, Any]) -> None:
+    if all(params.get(name) is None for name in _SETTINGS):
+        raise invalid("You must specify at least one of error handling or destination setting.")
+
+
 def _resolve(function: Function, qualifier: str) -> None:
     try:
         function.resolve(qualifier)
@@ -81,7 +95,32 @@ def _resolve(function: Function, qualifier: str) -> None:
         raise not_found(_UNKNOWN) from None
 
 
-def _event_invoke(action: Callable[[str], Callable[[Handler], Handler]]) -> None:
+def _check_destinations(service: LambdaService, function: Function, config: dict[str, Any]) -> None:
+    for settings in config.values():
+        arn = str((settings or {}).get("Destination") or "")
+        if not arn:
+            continue
+        if arn.split(":")[2] not in _SERVICES:
+            shown = {
+                name: f"{name}(destination={(config.get(name) or {})['Destination']})"
+                if (config.get(name) or {}).get("Destination")
+                else "null"
+                for name in ("OnSuccess", "OnFailure")
+            }
+            raise invalid(
+                f"The provided destination config DestinationConfig(onSuccess={shown['OnSuccess']}, "
+                f"onFailure={shown['OnFailure']}) is invalid."
+            )
+        if arn.split(":")[2] != "lambda":
+            continue
+        key, _ = parse_name(arn, function.key.account, function.key.region)
+        if key == function.key:
+            raise invalid("You can't specify the function as a destination for itself.")
+        if key not in service.store.functions:
+            raise invalid(f"The destination ARN {arn} is invalid.")
+
+
+def _event_invoke(service: LambdaService, action: Callable[[str], Callable[[Handler], Handler]]) -> None:
     def config(function: Function, qualifier: str) -> dict[str, Any]:
         try:
             return function.event_invoke[qualifier or LATEST]
@@ -91,13 +130,12 @@ def _event_invoke(action: Callable[[str], Callable[[Handler], Handler]]) -> None
 
     def put(function: Function, qualifier: str, params: dict[str, Any]) -> dict[str, Any]:
         _resolve(function, qualifier)
-        names = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
-        settings = {name: params[name] for name in names if params.get(name) is not None}
-        if not settings:
-            raise invalid("You must specify at least one of error handling or destination setting.")
+        settings = {name: params[name] for name in _SETTINGS if params.get(name) is not None}
+        destinations = {"OnSuccess": {}, "OnFailure": {}, **(settings.pop("DestinationConfig", None) or {})}
+        _check_destinations(service, function, destinations)
         answer = {
             "FunctionArn": f"{function.key.arn}:{qualifier or LATEST}",
-            "DestinationConfig": {"OnSuccess": {}, "OnFailure": {}},
+            "DestinationConfig": destinations,
             **settings,
             "LastModified": datetime.now(UTC),
         }
@@ -124,15 +162,29 @@ def _event_invoke(action: Callable[[str], Callable[[Handler], Handler]]) -> None
         return {"FunctionEventInvokeConfigs": list(function.event_invoke.values())}
 
 
-def _provisioned(action: Callable[[str], Callable[[Handler], Handler]]) -> None:
+def _check_published(name: str, function: Function, qualifier: str) -> None:
+    """Refuse what isn't there, and `$LATEST`."""
+    if qualifier == LATEST and name.startswith("Put"):
+        raise invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
+    if qualifier in ("", LATEST):
+        raise invalid("The function resource provided must be an alias or a published version.")
+    check_qualifier(name, function, qualifier)
+
+
+def _provisioned(service: LambdaService, action: Callable[[str], Callable[[Handler], Handler]]) -> None:
     @action("PutProvisionedConcurrencyConfig")
     def put(function: Function, qualifier: str, params: dict[str, Any]) -> dict[str, Any]:
-        function.resolve(qualifier)
-        if qualifier == LATEST:
-            raise invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
-        if qualifier in function.aliases and function.aliases[qualifier].weights:
+        alias = function.aliases.get(qualifier)
+        if alias and alias.weights:
             raise invalid("Alias with weights can not be used with Provisioned Concurrency")
+        if alias and alias.version in function.provisioned:
+            raise conflict(
+                "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version"
+            )
+        if any(other.version == qualifier for name, other in function.aliases.items() if name in function.provisioned):
+            raise conflict("Version is pointed by a Provisioned Concurrency alias")
         count = int(params["ProvisionedConcurrentExecutions"])
+        _check_left(service, function, count)
         answer = {
             "RequestedProvisionedConcurrentExecutions": count,
             "AvailableProvisionedConcurrentExecutions": count,
@@ -141,7 +193,10 @@ def _provisioned(action: Callable[[str], Callable[[Handler], Handler]]) -> None:
             "LastModified": now(),
         }
         function.provisioned[qualifier] = answer
-        return answer
+        beginning: dict[str, Any] = {"Status": "IN_PROGRESS"}
+        for name in ("Available", "Allocated"):
+            beginning[f"{name}ProvisionedConcurrentExecutions"] = 0
+        return {**answer, **beginning}
 
     @action("GetProvisionedConcurrencyConfig")
     def get(function: Function, qualifier: str, _params: dict[str, Any]) -> dict[str, Any]:
@@ -163,6 +218,18 @@ def _provisioned(action: Callable[[str], Callable[[Handler], Handler]]) -> None:
     def listed(function: Function, _qualifier: str, _params: dict[str, Any]) -> dict[str, Any]:
         rows = [{"FunctionArn": f"{function.key.arn}:{q}", **c} for q, c in function.provisioned.items()]
         return {"ProvisionedConcurrencyConfigs": rows}
+
+
+def _check_left(service: LambdaService, function: Function, count: int) -> None:
+    reserved = sum(f.reserved or 0 for k, f in service.store.functions.items() if _near(k, function))
+    left = ACCOUNT_CONCURRENCY - reserved
+    if count > left:
+        raise ServiceError(
+            "InvalidParameterValueException",
+            f"Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [{left}].",
+        )
+    if left - count < _UNRESERVED:
+        raise _decreases("ConcurrentExecutions")
 
 
 def _fixed(action: Callable[[str], Callable[[Handler], Handler]]) -> None:
@@ -196,35 +263,6 @@ def _fixed(action: Callable[[str], Callable[[Handler], Handler]]) -> None:
 
 def _account(service: LambdaService) -> None:
     store = service.store
-
-    of_mappings: dict[str, dict[str, str]] = {}
-
-    def tags_of(request: AwsRequest, *, changes: bool = True) -> dict[str, str]:
-        text = str(request.params["Resource"])
-        if ":event-source-mapping:" in text:
-            return of_mappings.setdefault(text, {})
-        key, _ = parse_name(text, request.account, request.region)
-        function = store.get(key)
-        if changes:
-            function.latest.revision_id = str(uuid4())  # recorded on AWS: TagResource and UntagResource change it
-        return function.tags
-
-    @service.cloud.action("lambda", "ListTags")
-    def list_tags(request: AwsRequest) -> dict[str, Any]:
-        with store.lock:
-            return {"Tags": dict(tags_of(request, changes=False))}
-
-    @service.cloud.action("lambda", "TagResource")
-    def tag(request: AwsRequest) -> None:
-        with store.lock:
-            tags_of(request).update(request.params["Tags"])
-
-    @service.cloud.action("lambda", "UntagResource")
-    def untag(request: AwsRequest) -> None:
-        with store.lock:
-            tags = tags_of(request)
-            for name in request.params["TagKeys"]:
-                tags.pop(name, None)
 
     @service.cloud.action("lambda", "GetAccountSettings")
     def settings(request: AwsRequest) -> dict[str, Any]:

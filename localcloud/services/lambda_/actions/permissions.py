@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from localcloud.cloud import AwsRequest
+from localcloud.services.lambda_.missing import check_qualifier
 from localcloud.services.lambda_.model import LATEST, Function, Policy, conflict, invalid, not_found, stale
 from localcloud.services.lambda_.service import LambdaService
 
@@ -34,8 +35,10 @@ class FunctionPolicies:
         with self.store.lock:
             function, qualifier = self._find(request)
             policy = function.policies.get(qualifier, Policy())
-            if params.get("RevisionId") and params["RevisionId"] != policy.revision_id:
-                raise stale()
+            alias = function.aliases.get(qualifier)
+            known = {policy.revision_id, *([alias.revision_id] if alias else [])}
+            if params.get("RevisionId") and params["RevisionId"] not in known:
+                raise stale("GetPolicy")
             name = str(params["StatementId"])
             if name in policy.statements:
                 raise conflict(
@@ -54,10 +57,12 @@ class FunctionPolicies:
         with self.store.lock:
             function, qualifier = self._find(request)
             policy = function.policies.get(qualifier)
-            if policy is None or params["StatementId"] not in policy.statements:
+            if policy is None:
+                raise not_found("No policy is associated with the given resource.")
+            if params["StatementId"] not in policy.statements:
                 raise not_found(f"Statement {params['StatementId']} is not found in resource policy.")
             if params.get("RevisionId") and params["RevisionId"] != policy.revision_id:
-                raise stale()
+                raise stale("GetPolicy")
             del policy.statements[params["StatementId"]]
             policy.revision_id = str(uuid4())
             if not policy.statements:
@@ -77,7 +82,7 @@ class FunctionPolicies:
         function, qualifier = self.service.find(request)
         if qualifier == LATEST:
             raise invalid("We currently do not support adding policies for $LATEST.")
-        function.resolve(qualifier)  # it must be there
+        check_qualifier(request.action, function, qualifier)
         return function, qualifier
 
 

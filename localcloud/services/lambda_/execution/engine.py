@@ -25,6 +25,7 @@ from localcloud.services.lambda_.execution.environments import ExecutionEnvironm
 from localcloud.services.lambda_.execution.images import ImageReader
 from localcloud.services.lambda_.execution.logs import Journal, LogWriter
 from localcloud.services.lambda_.execution.pool import Pool
+from localcloud.services.lambda_.missing import no_function
 from localcloud.services.lambda_.model import LATEST, Function, FunctionKey, Revision, conflict
 from localcloud.services.lambda_.service import LambdaService
 
@@ -120,7 +121,9 @@ class Invoker:
     def target(self, key: FunctionKey, qualifier: str) -> _Target:
         """Choose the revision that an invocation runs: an alias with weights draws lots."""
         with self.service.store.lock:
-            function = self.service.store.get(key, qualifier)
+            if key not in self.service.store.functions:
+                raise no_function("Invoke", key, qualifier, {})
+            function = self.service.store.get(key)
             self.service.settle(function)
             revision = self._route(function, qualifier)
             if revision.state in ("Pending", "Failed"):

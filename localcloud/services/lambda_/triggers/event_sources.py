@@ -22,6 +22,7 @@ from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.model import FunctionKey, conflict, invalid, not_found, parse_name
 from localcloud.services.lambda_.service import LambdaService, paged
+from localcloud.services.lambda_.tags import check_tags
 from localcloud.services.lambda_.triggers.sqs_records import failures, record
 from stepladder.core.names import partition_of
 
@@ -60,6 +61,7 @@ class Sources:
 
     def install(self) -> None:
         """Register the actions."""
+        self.service.mapping_arns = lambda: [m.config["EventSourceMappingArn"] for m in self.mappings.values()]
         for verb in ("Create", "Get", "Update", "Delete"):
             self.cloud.action("lambda", f"{verb}EventSourceMapping")(getattr(self, verb.lower()))
         self.cloud.action("lambda", "ListEventSourceMappings")(self.list_all)
@@ -68,13 +70,22 @@ class Sources:
         """CreateEventSourceMapping, of a queue."""
         params = request.params
         arn = str(params.get("EventSourceArn") or "")
+        if not arn:
+            raise invalid("Unrecognized event source.")
         if arn.split(":")[2:3] != ["sqs"]:
             raise invalid("the local cloud polls SQS queues only")
+        if params.get("DestinationConfig"):
+            raise invalid("Unsupported DestinationConfig parameter for given event source mapping type.")
         if params.get("FilterCriteria"):
             raise invalid("the local cloud applies no FilterCriteria")
         with self.lock:
-            function, qualifier = self.service.find(request)
-            function.resolve(qualifier)
+            try:
+                function, qualifier = self.service.find(request)
+                function.resolve(qualifier)
+            except ServiceError as error:
+                if error.code == "ResourceNotFoundException":
+                    raise invalid("Function does not exist") from None
+                raise
             target = f"{function.key.arn}:{qualifier}" if qualifier else function.key.arn
             for other in self.mappings.values():
                 if (other.config["EventSourceArn"], other.config["FunctionArn"]) == (arn, target):
@@ -89,6 +100,7 @@ class Sources:
             "MaximumBatchingWindowInSeconds": 0,
             "EventSourceArn": arn,
             "FunctionArn": target,
+            "FunctionResponseTypes": [],
             "StateTransitionReason": "USER_INITIATED",
         }
         config["EventSourceMappingArn"] = (
@@ -97,8 +109,10 @@ class Sources:
         mapping = SourceMapping(function.key, qualifier, config)
         self._check_queue(mapping, timeout)
         self._change(mapping, params)
+        check_tags(params.get("Tags") or {})
         with self.lock:
             self.mappings[config["UUID"]] = mapping
+            self.service.mapping_tags[config["EventSourceMappingArn"]] = dict(params.get("Tags") or {})
         self._start(mapping)
         return {**config, "State": "Creating"}
 

@@ -93,7 +93,9 @@ class Interpreter:
         state = branch.machine["States"][name]
         kind = state["Type"]
         entered = self.clock.utcnow()
-        context = {**branch.context, "State": {"Name": name, "EnteredTime": stamp(entered), "RetryCount": 0}}
+        context = {**branch.context, "State": {"Name": name, "EnteredTime": stamp(entered)}}
+        if kind in ("Task", "Parallel", "Map"):  # recorded on AWS: a state that retries nothing has no count
+            context["State"]["RetryCount"] = 0
         branch.previous = self.note(f"{kind}StateEntered", branch.previous, name=name, input=data)
         scope = Scope(data, context, branch.variables)
         try:

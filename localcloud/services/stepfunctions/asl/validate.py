@@ -12,6 +12,14 @@ from localcloud.services.stepfunctions.asl.choice import OPERATORS
 TYPES = ("Task", "Pass", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map")
 ENDLESS = ("Choice", "Succeed", "Fail")  # types that have neither Next nor End
 WAITS = ("Seconds", "SecondsPath", "Timestamp", "TimestampPath")
+OPTIMISED = {  # https://docs.aws.amazon.com/step-functions/latest/dg/integrate-optimized.html
+    "dynamodb": ("getItem", "putItem", "deleteItem", "updateItem"),
+    "lambda": ("invoke",),
+    "sns": ("publish",),
+    "sqs": ("sendMessage",),
+    "states": ("startExecution",),
+}
+_PARTS = 7  # arn:partition:states:::service:action
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,8 @@ def _handlers(state: Mapping[str, Any], wrong: Any) -> Iterator[Problem]:
 def _of_kind(kind: str, state: Mapping[str, Any], at: str, wrong: Any) -> Iterator[Problem]:
     if kind == "Task" and not str(state.get("Resource", "")).startswith("arn:"):
         yield wrong("A Task needs a Resource, an ARN", "Resource")
+    if kind == "Task" and (unknown := unknown_resource(str(state.get("Resource", "")))):
+        yield wrong(unknown, "Resource")
     if kind == "Wait" and sum(key in state for key in WAITS) != 1:
         yield wrong(f"A Wait needs exactly one of {', '.join(WAITS)}")
     if kind == "Choice":
@@ -106,6 +116,22 @@ def _of_kind(kind: str, state: Mapping[str, Any], at: str, wrong: Any) -> Iterat
             yield from _machine(branch, f"{at}/Branches/{number}")
     if kind == "Map":
         yield from _map(state, at, wrong)
+
+
+def unknown_resource(arn: str) -> str:
+    """Say that an optimised integration doesn't offer an action, in AWS's words; return nothing for all others.
+
+    Recorded on AWS: tests/local/data/aws-recordings, test_dynamodb_task_service.json, 2025-11-06.
+    """
+    parts = arn.split(":")
+    if len(parts) < _PARTS or parts[2] != "states" or parts[5] not in OPTIMISED:
+        return ""
+    if parts[6].partition(".")[0] in OPTIMISED[parts[5]]:
+        return ""
+    return (
+        f"The resource provided {arn} is not recognized. The value is not a valid resource ARN, or the resource is not "
+        "available in this region."
+    )
 
 
 def _choices(state: Mapping[str, Any], wrong: Any) -> Iterator[Problem]:
