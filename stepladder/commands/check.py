@@ -11,8 +11,9 @@ from pathlib import Path
 
 from stepladder.commands.checks import ProjectCheck, run_all, tool
 from stepladder.core import process
-from stepladder.core.console import Console, Step
+from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, StepladderError
+from stepladder.core.step import Step
 from stepladder.images.requirements import dependencies, lock, read, uv_errors
 from stepladder.releases import variables
 from stepladder.settings.load import BUILD, Settings

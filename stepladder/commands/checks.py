@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.core.ci import in_ci
-from stepladder.core.console import Console, Step
+from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, NotReadyError, StepladderError
 from stepladder.core.process import run
+from stepladder.core.step import Step
 
 _DEADLINE = 300.0
 

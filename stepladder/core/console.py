@@ -25,6 +25,7 @@ from stepladder.core.ci import in_ci
 from stepladder.core.display import cut, one_line, plain, without_escapes
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.pulse import PULSE
+from stepladder.core.step import Step
 from stepladder.core.tables import Cell, Column, lay_out
 from stepladder.core.terminal import DEFAULT_WIDTH, is_watched, terminal_width
 
@@ -34,29 +35,6 @@ _LABEL = 12
 _CONTROLS = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # a terminal would obey some of them
 _TRIES = 3
 _NOBODY = frozenset({errno.EIO, errno.EPIPE})  # what a closed terminal answers, and a pipe that nobody reads
-
-
-class Step:
-    """A step under way; say what it did with `done`, `skip` or `note`, and how far it is with `progress`."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.detail = ""
-        self.mark = "ok"
-        self.live = ""
-
-    def done(self, detail: str) -> None:
-        """Say in a few words what was done."""
-        self.detail = detail
-
-    def skip(self, detail: str) -> None:
-        """Say why there was nothing to do."""
-        self.mark, self.detail = "skip", detail
-
-    def progress(self, text: str, done: int | None = None, total: int | None = None) -> None:
-        """Show how far the step is, also as `3 of 25`; only a terminal shows it."""
-        counted = "" if done is None else f" {done}" if total is None else f" {done} of {total}"
-        self.live = f"{text}{counted}"
 
 
 class Console:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stepladder.core.aws import Aws
-    from stepladder.core.console import Step
     from stepladder.core.names import Names
+    from stepladder.core.step import Step
     from stepladder.images.model import BuiltImage
     from stepladder.settings.load import Settings
 

@@ -15,8 +15,8 @@ from stepladder.images import key as keys
 from stepladder.settings import builders
 
 if TYPE_CHECKING:
-    from stepladder.core.console import Step
     from stepladder.core.names import Names
+    from stepladder.core.step import Step
     from stepladder.images.base.registry import Bases
     from stepladder.images.model import Built
     from stepladder.images.registry.ecr import Repository

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from stepladder.core import aws as aws_module
 from stepladder.core.aws import Aws
-from stepladder.core.console import Step
 from stepladder.core.display import megabytes
 from stepladder.core.names import Names
 from stepladder.core.retry import RegistryError
+from stepladder.core.step import Step
 from stepladder.images import build_cache, check, choose, preflight, revision
 from stepladder.images.builder import Builder, BuildJob, Say, input_key
 from stepladder.images.context import files

@@ -20,9 +20,10 @@ from stepladder.core.errors import LockedError
 from stepladder.core.process_identity import Process, is_alive, is_dead
 from stepladder.forge.registered import this_process
 from stepladder.ledger import locked_error, schema
+from stepladder.ledger.items import CONDITION_FAILED
 from stepladder.ledger.schema import CLOCK_SKEW, Holder
 from stepladder.ledger.snapshot import Holding
-from stepladder.ledger.table import CONDITION_FAILED, Ledger
+from stepladder.ledger.table import Ledger
 
 LEASE = 60  # seconds
 RENEW = 15.0  # seconds between renewals

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from stepladder.core.aws import error_code, is_unreachable
-from stepladder.core.clock import Clock
 from stepladder.core.errors import LockedError
 from stepladder.ledger import schema
-from stepladder.ledger.schema import Bad, Current, Holder, InfraRecord, ReleaseEntry, Unmarked
+from stepladder.ledger.bad_marks import BadMarks
+from stepladder.ledger.items import CONDITION_FAILED, NOT_FOUND
+from stepladder.ledger.schema import Bad, Current, Holder, InfraRecord, ReleaseEntry
 from stepladder.ledger.snapshot import Holding, Snapshot
 from stepladder.ledger.transaction import transact
-
-CONDITION_FAILED = "ConditionalCheckFailedException"
-NOT_FOUND = "ResourceNotFoundException"
-_BATCH = 100  # keys of one BatchGetItem
-_CLOCKS_AGREE = 5.0  # seconds
 
 
 def _lost(environment: str) -> LockedError:
@@ -28,14 +23,8 @@ def _lost(environment: str) -> LockedError:
     )
 
 
-class Ledger:
+class Ledger(BadMarks):
     """Read and write the ledger of one project. `client` is DynamoDB's."""
-
-    def __init__(self, client: Any, table: str, *, clock: Clock | None = None) -> None:
-        self.client = client
-        self.table = table
-        self.clock = clock or Clock()
-        self.offset = 0.0  # seconds by which AWS's clock is ahead of this machine's, as the last read showed
 
     def snapshot(self, environment: str) -> Snapshot:
         """Read an environment's lock, current release and infrastructure, and the foundation, in one call."""
@@ -46,7 +35,7 @@ class Ledger:
             schema.ROOT.key(root="foundation"),
         ]
         try:
-            items = self._batch(keys)
+            items = self.batch(keys)
         except Exception as error:
             if error_code(error) == NOT_FOUND:
                 return Snapshot(exists=False)
@@ -59,27 +48,6 @@ class Ledger:
             infra=schema.record(InfraRecord, infra),
             foundation=schema.record(InfraRecord, foundation),
         )
-
-    def _note_time(self, answer: Mapping[str, Any]) -> None:
-        """Take AWS's time from an answer's Date; differences that a slow answer may make aren't any."""
-        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
-        try:
-            remote = parsedate_to_datetime(date).timestamp()
-        except (TypeError, ValueError):
-            return
-        offset = remote - self.clock.now()
-        self.offset = offset if abs(offset) > _CLOCKS_AGREE else 0.0
-
-    def _batch(self, keys: list[schema.Item]) -> dict[tuple[str, str], schema.Item]:
-        items = {}
-        left: Any = {self.table: {"Keys": keys, "ConsistentRead": True}}
-        while left:
-            answer = self.client.batch_get_item(RequestItems=left)
-            self._note_time(answer)
-            for raw in answer["Responses"].get(self.table, []):
-                items[raw["pk"]["S"], raw["sk"]["S"]] = raw
-            left = answer.get("UnprocessedKeys")
-        return items
 
     def record_infra(self, environment: str | None, infra: InfraRecord, holding: Holding | None = None) -> None:
         """Record an applied root: the service of an environment, or the foundation (None).
@@ -151,7 +119,7 @@ class Ledger:
             key = schema.CURRENT.key(environment=release.environment)
             puts.append({"Put": {"TableName": self.table, "Item": schema.item(key, current)}})
         if bad:
-            puts.append({"Put": self._mark(*bad)})
+            puts.append({"Put": self.mark_item(*bad)})
         return puts
 
     def _write(self, puts: list[dict[str, Any]], guard: dict[str, Any], *, marks: bool) -> list[int]:
@@ -245,84 +213,6 @@ class Ledger:
     def succeeded(self, environment: str) -> Iterator[ReleaseEntry]:
         """Yield the releases that succeeded, newest first."""
         return (release for release in self.releases(environment) if release.result == schema.SUCCEEDED)
-
-    def mark_bad(self, digest: str, mark: Bad) -> None:
-        """Mark a digest, so that deploy and promote refuse it; the first mark stays."""
-        try:
-            self.client.put_item(**self._mark(digest, mark))
-        except Exception as error:
-            if error_code(error) != CONDITION_FAILED:
-                raise
-
-    def _mark(self, digest: str, mark: Bad) -> dict[str, Any]:
-        key = schema.BAD.key(digest=digest)
-        return {
-            "TableName": self.table,
-            "Item": schema.item(key, mark),
-            "ConditionExpression": "attribute_not_exists(pk)",
-        }
-
-    def is_bad(self, digest: str) -> Bad | None:
-        """Return why a digest is marked, or None."""
-        answer = self.client.get_item(TableName=self.table, Key=schema.BAD.key(digest=digest), ConsistentRead=True)
-        return schema.record(Bad, answer.get("Item"))
-
-    def marks(self, digests: Iterable[str]) -> dict[str, Bad]:
-        """Return the marks of those digests that have one, in one call for each hundred."""
-        keys = [schema.BAD.key(digest=digest) for digest in sorted(set(digests) - {""})]
-        items: dict[tuple[str, str], schema.Item] = {}
-        for start in range(0, len(keys), _BATCH):
-            items |= self._batch(keys[start : start + _BATCH])
-        read = {pk.removeprefix("digest#"): schema.record(Bad, raw) for (pk, _), raw in items.items()}
-        return {digest: bad for digest, bad in read.items() if bad}
-
-    def unmarked(self, digest: str) -> list[Unmarked]:
-        """Return the marks of a digest that were removed, oldest first."""
-        key = schema.UNMARKED.key(digest=digest, time="")
-        answer = self.client.query(
-            TableName=self.table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":pk": key["pk"], ":prefix": key["sk"]},
-            ConsistentRead=True,
-        )
-        read = (schema.record(Unmarked, raw) for raw in answer["Items"])
-        return [record for record in read if record]
-
-    def marked(self, beginning: str) -> set[str]:
-        """Return every digest that begins so and is, or was, marked; nothing without a ledger."""
-        digests: set[str] = set()
-        scan: dict[str, Any] = {
-            "TableName": self.table,
-            "FilterExpression": "begins_with(pk, :prefix)",
-            "ExpressionAttributeValues": {":prefix": {"S": f"digest#{beginning}"}},
-            "ProjectionExpression": "pk",
-            "ConsistentRead": True,
-        }
-        while True:
-            try:
-                answer = self.client.scan(**scan)
-            except Exception as error:
-                if error_code(error) == NOT_FOUND:
-                    return digests
-                raise
-            digests |= {raw["pk"]["S"].removeprefix("digest#") for raw in answer["Items"]}
-            if "LastEvaluatedKey" not in answer:
-                return digests
-            scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-    def unmark(self, digest: str, mark: Bad, done: Unmarked) -> bool:
-        """Take a digest's mark away and keep who did, in one call; say whether it was still the mark that was read."""
-        record = replace(done, marked_at=mark.marked_at, marked_by=mark.by, marked_why=mark.why)
-        item = schema.item(schema.UNMARKED.key(digest=digest, time=done.unmarked_at), record)
-        delete = {
-            "TableName": self.table,
-            "Key": schema.BAD.key(digest=digest),
-            "ConditionExpression": "marked_at = :seen",
-            "ExpressionAttributeValues": {":seen": {"S": mark.marked_at}},
-        }
-        return not transact(
-            self.client, self.clock, [{"Put": {"TableName": self.table, "Item": item}}, {"Delete": delete}]
-        )
 
     def protected_digests(self, environments: Iterable[str], *, keep: int = 10) -> set[str]:
         """Return what pruning must leave: current digests and those of each rung's last `keep` good releases."""

@@ -10,8 +10,8 @@ from stepladder.core.clock import retrying, stamp
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.similar import did_you_mean
 from stepladder.ledger import schema
+from stepladder.ledger.items import CONDITION_FAILED
 from stepladder.ledger.schema import APPROVAL, Approval
-from stepladder.ledger.table import CONDITION_FAILED
 from stepladder.promotion.executions import Execution, StateMachine
 
 _GONE = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")

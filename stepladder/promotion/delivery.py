@@ -7,8 +7,8 @@ from typing import Any
 from stepladder.core.aws import error_code
 from stepladder.core.clock import stamp
 from stepladder.ledger import schema
+from stepladder.ledger.items import CONDITION_FAILED
 from stepladder.ledger.schema import InfraRecord
-from stepladder.ledger.table import CONDITION_FAILED
 from stepladder.releases.rung import Rung
 
 ROOT = "delivery"

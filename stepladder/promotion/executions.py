@@ -66,7 +66,7 @@ class StateMachine:
         locations.check(rung.settings)
         self.rung = rung
         self.console = rung.console
-        self._rungs = {rung.environment: rung}
+        self._by_environment = {rung.environment: rung}
 
     def at(self, environment: str) -> Rung:
         """Return an environment as a rung, with the clients of its location.
@@ -77,12 +77,12 @@ class StateMachine:
         settings = self.rung.settings
         if environment not in settings.environments:
             return self.rung
-        if environment not in self._rungs:
+        if environment not in self._by_environment:
             wanted, current = settings.environment(environment), settings.environment(self.rung.environment)
             same = (wanted.region, wanted.role_arn) == (current.region, current.role_arn)
             aws = self.rung.aws if same else clients(settings, environment)
-            self._rungs[environment] = replace(self.rung, environment=environment, aws=aws)
-        return self._rungs[environment]
+            self._by_environment[environment] = replace(self.rung, environment=environment, aws=aws)
+        return self._by_environment[environment]
 
     @cached_property
     def representatives(self) -> tuple[Rung, ...]:

@@ -12,9 +12,9 @@ from stepladder.releases.rung import Rung
 
 def check_free(machine: StateMachine) -> None:
     """Raise `LockedError` if a command holds the lock of any rung."""
-    rungs = [machine.at(name) for name in machine.rung.settings.ladder_environments]
-    with ThreadPoolExecutor(max(1, len(rungs)), thread_name_prefix="promote") as pool:
-        list(pool.map(_check_free, rungs))
+    environments = [machine.at(name) for name in machine.rung.settings.ladder_environments]
+    with ThreadPoolExecutor(max(1, len(environments)), thread_name_prefix="promote") as pool:
+        list(pool.map(_check_free, environments))
 
 
 def _check_free(rung: Rung) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from stepladder.core.console import Step
+from stepladder.core.step import Step
 from stepladder.releases.interfaces import Applied
 from stepladder.releases.rung import Rung
 

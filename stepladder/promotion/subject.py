@@ -9,7 +9,7 @@ from stepladder.aws_lambda.lambda_function import LambdaFunction
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.release_facts import LATEST
-from stepladder.ledger import table as ledgers
+from stepladder.ledger.items import NOT_FOUND
 from stepladder.ledger.schema import SUCCEEDED
 from stepladder.releases import marks, restore
 from stepladder.releases.rung import Rung
@@ -126,7 +126,7 @@ def check_mark(rung: Rung, digest: str) -> None:
     try:
         bad = rung.ledger.is_bad(digest)
     except Exception as error:
-        if error_code(error) != ledgers.NOT_FOUND:
+        if error_code(error) != NOT_FOUND:
             raise
         return  # a location without a foundation has no ledger yet
     if bad:

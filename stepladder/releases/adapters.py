@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from stepladder import images
 from stepladder.core.clock import seconds_of
-from stepladder.core.console import Step
 from stepladder.core.release_facts import short
+from stepladder.core.step import Step
 from stepladder.releases.interfaces import Applied, ReleaseImage
 from stepladder.releases.plan import FOUNDATION, SERVICE
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stepladder.core.console import Step
+from stepladder.core.step import Step
 from stepladder.ledger.schema import Holder
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from stepladder.core.clock import stamp
 from stepladder.core.display import plain_cause
 from stepladder.core.errors import BadInputError, RefusedError, StepladderError
 from stepladder.core.release_facts import short
+from stepladder.ledger.items import NOT_FOUND
 from stepladder.ledger.schema import Bad, Unmarked
-from stepladder.ledger.table import NOT_FOUND
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import Settings
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepladder.core.aws import Aws
-from stepladder.core.console import Step
 from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.core.step import Step
 from stepladder.settings.load import Settings
 from stepladder.terraform import (
     events,

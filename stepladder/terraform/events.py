@@ -12,7 +12,7 @@ import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stepladder.core.console import Step
+from stepladder.core.step import Step
 
 _DONE = {"apply_complete", "apply_errored"}
 _VERBS = {"create": "creating", "update": "changing", "delete": "destroying", "read": "reading"}

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from stepladder.core.console import Step
 from stepladder.core.errors import LockedError
 from stepladder.core.process_identity import Process, is_dead
+from stepladder.core.step import Step
 from stepladder.forge.registered import this_process
 from stepladder.terraform import files
 from stepladder.terraform.roots import Root

@@ -15,9 +15,9 @@ from typing import Any
 from stepladder.core import process
 from stepladder.core.aws import Aws
 from stepladder.core.ci import in_ci
-from stepladder.core.console import Step
 from stepladder.core.errors import StepladderError
 from stepladder.core.notes import is_new
+from stepladder.core.step import Step
 from stepladder.terraform import cli, file_lock, files, providers, roots
 from stepladder.terraform.events import Watch
 from stepladder.terraform.failures import TerraformError

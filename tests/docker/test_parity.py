@@ -12,7 +12,7 @@ import yaml
 
 from stepladder import images
 from stepladder.core.aws import Aws
-from stepladder.core.console import Step
+from stepladder.core.step import Step
 from stepladder.images.model import BuiltImage
 from stepladder.scaffold.generate import generate
 from stepladder.settings.load import load

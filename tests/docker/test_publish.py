@@ -17,9 +17,9 @@ from fakes.registry import FaultyRegistry
 
 from stepladder import images
 from stepladder.core import container_engine, retry
-from stepladder.core.console import Step
 from stepladder.core.errors import NotReadyError, RefusedError
 from stepladder.core.image_facts import OCI_INDEX
+from stepladder.core.step import Step
 from stepladder.images import pipeline
 from stepladder.images.docker.build import EngineImage
 from stepladder.images.model import BuiltImage, canonical

@@ -20,7 +20,7 @@ from localcloud import daemon
 from stepladder.commands import redrive
 from stepladder.commands.deploy import Deploy, DeployOptions
 from stepladder.commands.rollback import Rollback
-from stepladder.core.console import Step
+from stepladder.core.step import Step
 from stepladder.releases.interfaces import Applied, ReleaseImage
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]

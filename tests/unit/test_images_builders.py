@@ -9,8 +9,8 @@ import pytest
 from fakes.image_harness import ImageHarness
 
 from stepladder import images
-from stepladder.core.console import Step
 from stepladder.core.errors import BadInputError
+from stepladder.core.step import Step
 from stepladder.images import builder, pipeline
 from stepladder.settings import builders
 

@@ -86,7 +86,7 @@ class Ladder:
         if elsewhere:
             self.there = FakeDynamoDB()
             aws = FakeAws(harness.aws.clients | {"dynamodb": self.there})
-            self.machine._rungs["production"] = replace(rung, environment="production", aws=aws)
+            self.machine._by_environment["production"] = replace(rung, environment="production", aws=aws)
             ensure = self.roots.ensure
             apply = self.roots.apply
 
@@ -153,9 +153,9 @@ def test_a_plan_that_destroys_is_refused_before_anything_is_applied(ladder, root
 
 def test_a_rung_at_which_somebody_is_at_work_stops_it_before_anything_is_planned(ladder):
     with ladder.machine.at("production").locked(None):
-        held = ladder.machine._rungs["production"]
-        ladder.machine._rungs["production"] = replace(held)
-        ladder.machine.rung = ladder.machine._rungs["production"]
+        held = ladder.machine._by_environment["production"]
+        ladder.machine._by_environment["production"] = replace(held)
+        ladder.machine.rung = ladder.machine._by_environment["production"]
         with pytest.raises(LockedError):
             ladder.prepare("qa", "production")
     assert ladder.roots.did == []

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from fakes.terraform import ACCOUNT, FakeAws, change, diagnostic, event, project
 
-from stepladder.core.console import Step
 from stepladder.core.errors import ExitCode, RefusedError
+from stepladder.core.step import Step
 from stepladder.terraform import events, losses, roots, saved_plan
 from stepladder.terraform.events import ResourceChange
 

@@ -10,7 +10,7 @@ from stepladder.core.display import megabytes
 from stepladder.images import key as keys
 
 if TYPE_CHECKING:
-    from stepladder.core.console import Step
+    from stepladder.core.step import Step
     from stepladder.images.builder import BuildJob
     from stepladder.images.model import Built, LocalImage
     from stepladder.settings.load import Settings

@@ -16,7 +16,8 @@ from fakes.errors import Scripted, error
 from fakes.lambda_ import ACCOUNT, REGION, FakeLambda, FakeLambdas
 from stepladder.commands.deploy import Deploy, DeployOptions
 from stepladder.core.clock import Clock
-from stepladder.core.console import Console, Step
+from stepladder.core.console import Console
+from stepladder.core.step import Step
 from stepladder.images.registry import ecr
 from stepladder.ledger.schema import Holder
 from stepladder.releases.interfaces import Applied, ReleaseImage

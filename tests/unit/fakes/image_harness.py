@@ -13,8 +13,8 @@ from fakes import image_project as project
 from fakes.errors import error as aws_error
 from fakes.registry import FaultyRegistry
 from stepladder import images
-from stepladder.core.console import Step
 from stepladder.core.image_facts import DOCKER_LAYER, DOCKER_MANIFEST, OCI_CONFIG, OCI_INDEX
+from stepladder.core.step import Step
 from stepladder.images.model import BuiltImage, canonical
 from stepladder.settings.load import Settings
 

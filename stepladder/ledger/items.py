@@ -1,0 +1,51 @@
+"""Read items of the ledger's table, many in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from stepladder.core.clock import Clock
+from stepladder.ledger import schema
+
+CONDITION_FAILED = "ConditionalCheckFailedException"
+NOT_FOUND = "ResourceNotFoundException"
+_BATCH = 100  # keys of one BatchGetItem
+_CLOCKS_AGREE = 5.0  # seconds
+
+
+class LedgerItems:
+    """The items of one project's table. `client` is DynamoDB's."""
+
+    def __init__(self, client: Any, table: str, *, clock: Clock | None = None) -> None:
+        self.client = client
+        self.table = table
+        self.clock = clock or Clock()
+        self.offset = 0.0  # seconds by which AWS's clock is ahead of this machine's, as the last read showed
+
+    def _note_time(self, answer: Mapping[str, Any]) -> None:
+        """Take AWS's time from an answer's Date; differences that a slow answer may make aren't any."""
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+        try:
+            remote = parsedate_to_datetime(date).timestamp()
+        except (TypeError, ValueError):
+            return
+        offset = remote - self.clock.now()
+        self.offset = offset if abs(offset) > _CLOCKS_AGREE else 0.0
+
+    def batch(self, keys: list[schema.Item]) -> dict[tuple[str, str], schema.Item]:
+        """Return the items that exist of those with these keys, by partition and sort key.
+
+        Costs one call for each hundred keys, and one more where DynamoDB left some unprocessed.
+        """
+        items = {}
+        for start in range(0, len(keys), _BATCH):
+            left: Any = {self.table: {"Keys": keys[start : start + _BATCH], "ConsistentRead": True}}
+            while left:
+                answer = self.client.batch_get_item(RequestItems=left)
+                self._note_time(answer)
+                for raw in answer["Responses"].get(self.table, []):
+                    items[raw["pk"]["S"], raw["sk"]["S"]] = raw
+                left = answer.get("UnprocessedKeys")
+        return items
