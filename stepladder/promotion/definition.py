@@ -30,9 +30,14 @@ class State:
     @property
     def nexts(self) -> frozenset[str]:
         """The states that may follow in the same scope, errors caught included."""
+        return self.steps | self.caught
+
+    @property
+    def steps(self) -> frozenset[str]:
+        """The states that may follow when no error is caught."""
         names = {self.body.get("Next"), self.body.get("Default")}
         names |= {choice["Next"] for choice in self.body.get("Choices", ())}
-        return frozenset(name for name in names if name) | self.caught
+        return frozenset(name for name in names if name)
 
     @property
     def caught(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stepladder.promotion.contract import ExecutionInput, TargetInput
+from stepladder.promotion.state_names import current
 from stepladder.settings.promotion import Shift
 
 Path = tuple[tuple[str, int], ...]
@@ -28,50 +29,50 @@ _JUMP = 10.0  # seconds
 _ENDS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
 _SHIFTING = frozenset(
     {
-        "AwaitDeployment",
-        "CountBake",
-        "CountPoll",
+        "AwaitTrafficShift",
+        "CountBakePoll",
+        "CountDeploymentPoll",
         "CreateDeployment",
         "CreateHotfixDeployment",
         "FindDeployment",
-        "IsDeploymentDone",
-        "IsDeploymentFound",
+        "IsDeploymentActive",
         "JoinDeployment",
-        "Pause",
-        "Probe",
-        "ReadDeployment",
+        "PollDeployment",
+        "ProbeAlias",
+        "WaitToPollDeployment",
+        "WhichDeploymentStatus",
     }
 )
 _PHRASES = {
-    "Approve": APPROVAL,
-    "AwaitVerdict": "waiting for the rest of the rung",
+    "AwaitApproval": APPROVAL,
+    "AwaitDecision": "waiting for the rest of the rung",
     "AwaitUpdate": "waiting for the update",
     "AwaitVersion": "waiting for the version",
-    "EndChild": ROLLING_BACK,
-    "EndToldChild": ROLLING_BACK,
+    "PublishVersion": "publishing a version",
     "RecordFailure": "failed, nothing moved",
     "RecordRefusal": "refused",
     "RecordRollbackFailed": "ROLLBACK FAILED",
     "RecordRolledBack": "rolled back",
     "RecordSuccess": RELEASED,
+    "RecoverChild": ROLLING_BACK,
+    "RecoverChildAfterDecision": ROLLING_BACK,
     "Refused": "refused",
-    "ReleaseFirst": FIRST_MOVE,
+    "ReleaseFirstVersion": FIRST_MOVE,
     "Released": VERIFIED,
     "Restored": RESTORED,
-    "Rollback": ROLLING_BACK,
-    "StaysUnchanged": "unchanged",
+    "RollBackReleasedTarget": ROLLING_BACK,
+    "RollBackTarget": ROLLING_BACK,
+    "SetSucceeded": RELEASED,
+    "SetUnchanged": "unchanged",
     "StartChild": "starting its child execution",
-    "Succeeded": RELEASED,
     "TestVersion": "testing the version",
     "Unchanged": "unchanged",
-    "UndoRelease": ROLLING_BACK,
     "UpdateCode": "updating the code",
-    "ValidateBeforeAsking": "validating",
     "Validate": "validating",
+    "ValidateBeforeApproval": "validating",
     "VerifyAlias": VERIFYING,
     "VerifyRestored": VERIFYING_ROLLBACK,
     "VerifyUnchanged": "verifying",
-    "PublishVersion": "publishing a version",
 }
 """The phrase that a person reads for a state. A state without one leaves the phrase before it."""
 
@@ -210,7 +211,8 @@ def apply_events(view: LadderView, events: Sequence[Mapping[str, Any]]) -> None:
         if kind in _ENDS:
             view.end = kind.removeprefix("Execution")
         elif kind.endswith("StateEntered"):
-            _entered(view, path, event["stateEnteredEventDetails"]["name"], event["timestamp"].timestamp())
+            state = current(event["stateEnteredEventDetails"]["name"])
+            _entered(view, path, state, event["timestamp"].timestamp())
         elif kind in ("TaskFailed", "TaskTimedOut"):
             view.failed.add(path)
         elif (
@@ -252,9 +254,9 @@ def _entered(view: LadderView, path: Path, state: str, when: float) -> None:
     for target in targets_at(view, path):
         target.is_remote = target.is_remote or state == "StartChild"
         target.enter(phrase, when)
-        if state == "ReadDeployment":
+        if state == "PollDeployment":
             target.shifted = target.shifted or when
-        if state == "CountBake":
+        if state == "CountBakePoll":
             target.baked = target.baked or when
 
 

@@ -18,9 +18,9 @@ KINDS = {
     "malformed": {"kind": "malformed"},
 }
 AIMS = {
-    "ValidateBeforeAsking": {"service": "lambda", "action": "Invoke", "body": '"action": "check"'},
-    "AskForApproval": {"service": "sns", "action": "Publish", "body": "approval+wanted"},
-    "Approve": {"service": "dynamodb", "action": "PutItem", "body": "approval#"},
+    "ValidateBeforeApproval": {"service": "lambda", "action": "Invoke", "body": '"action": "check"'},
+    "RequestApproval": {"service": "sns", "action": "Publish", "body": "approval+wanted"},
+    "AwaitApproval": {"service": "dynamodb", "action": "PutItem", "body": "approval#"},
 }
 
 
@@ -121,7 +121,7 @@ def test_broken(name, kind, waiting, before, unique, cloud, eventually):
     was = before(waiting)
     cloud.faults(AIMS[name] | KINDS[kind] | {"count": 0})
     climbing = waiting.in_background()
-    if name == "AskForApproval":  # that nobody was told is no reason not to wait
+    if name == "RequestApproval":  # that nobody was told is no reason not to wait
         eventually(lambda: asked(waiting) != [])
         assert answer(waiting, approve=True).code == 0
         assert climbing.result().code == 0

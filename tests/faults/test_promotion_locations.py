@@ -56,7 +56,7 @@ def test_accounts_in_sequence_and_regions_in_parallel_are_released_by_climbs_of_
         child = spread.child(parent, name)
         entry = newest(spread, name)
         assert (entry.execution_arn, entry.release_id) == (child, ended.record["release_id"])
-        assert "AwaitVerdict" in spread.entered(child, name)
+        assert "AwaitDecision" in spread.entered(child, name)
         assert f"{name}  " in ended.text, "its own climb is drawn too"
     before(spread, "prodeu").check_quiet()
     assert spread.promote().record["outcome"] == "unchanged"
@@ -134,19 +134,19 @@ SCENES = {
     # whether the climb there was begun or not, it is ended, and its sibling put back
     "StartChild": Scene(3, "rolled_back", "rolled_back"),
     # looks may fail: the climb there goes on
-    "LookAtChild": Scene(0, "succeeded", "succeeded", count=7),
-    "TellChild": Scene(0, "succeeded", "succeeded", count=7),
+    "PollChild": Scene(0, "succeeded", "succeeded", count=7),
+    "SendDecision": Scene(0, "succeeded", "succeeded", count=7),
     # a question whose answer was lost is asked again, and answered again
-    "AwaitVerdict": Scene(3, "rolled_back", "rolled_back", heard=0),
+    "AwaitDecision": Scene(3, "rolled_back", "rolled_back", heard=0),
     # nobody could say what became of it: a person must look
-    "EndChild": Scene(5, "rolled_back", "", also="start"),
-    "EndToldChild": Scene(5, "succeeded", "rolled_back", also="tell", hasty=True),
+    "RecoverChild": Scene(5, "rolled_back", "", also="start"),
+    "RecoverChildAfterDecision": Scene(5, "succeeded", "rolled_back", also="tell", hasty=True),
 }
 
 
 def aim(name: str) -> dict[str, Any]:
     """Return the fault rule's aim: the call that a state makes, of the target in another region."""
-    if name == "AwaitVerdict":
+    if name == "AwaitDecision":
         return {"service": "dynamodb", "action": "PutItem", "body": '"verdict"', "count": 0}
     payload = STATES[name].body["Parameters"]["Payload"]
     body = f'"action": "{payload["action"]}"'
@@ -165,7 +165,7 @@ def be_hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_state_that_asks_another_place_has_a_scene():
-    assert set(RELAYED) | {"AwaitVerdict"} == set(SCENES)
+    assert set(RELAYED) | {"AwaitDecision"} == set(SCENES)
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_a_climb_ends_well_with(name, kind, cloud, regions, before, unique, even
     cloud.faults()
     parent = ended.record["execution_arn"]
     child = regions.child(parent, "produs")
-    entered = regions.entered(parent) + (regions.entered(child, "produs") if name == "AwaitVerdict" else [])
+    entered = regions.entered(parent) + (regions.entered(child, "produs") if name == "AwaitDecision" else [])
     assert name in entered, f"the climb never came to {name}: {ended.message}"
     assert ended.code == (how.heard if heard else how.code), ended.message
     if how.code == 5:

@@ -62,7 +62,7 @@ def test_when_the_other_can_not_be_put_back_a_person_must_look(kind, wide, befor
     cloud.faults(rule | {"kind": kind})
     ended = wide.promote()
     cloud.faults()
-    assert "UndoRelease" in wide.entered(ended.record["execution_arn"])
+    assert "RollBackReleasedTarget" in wide.entered(ended.record["execution_arn"])
     if kind == "malformed":  # the function did its work, only its answers were lost
         assert ended.code == 5, ended.message
     assert ended.code == 5, ended.message

@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
 STATES = {s.name: s for s in definition.states(definition.load())}
 TASKS = {name: s for name, s in STATES.items() if s.kind == "Task"}
-TARGET = {name: s for name, s in STATES.items() if s.scope == ("Climb", "ReleaseTargets")}
+TARGET = {name: s for name, s in STATES.items() if s.scope == ("PromoteRungs", "ReleaseTargets")}
 BEFORE = definition.reachable(
-    TARGET, "Validate", without=frozenset({"CreateDeployment", "CreateHotfixDeployment", "ReleaseFirst"})
+    TARGET, "Validate", without=frozenset({"CreateDeployment", "CreateHotfixDeployment", "ReleaseFirstVersion"})
 )
 KINDS = {
     "throttled": {"kind": "throttle"},
@@ -44,12 +44,12 @@ BROKEN_BEHIND_THE_ALIAS = BROKEN.replace(
 PROJECTS: dict[str, dict[str, Any]] = {"plain": {}, "canary": {"deployment": "Canary10Percent5Minutes"}}
 UNREACHED = {
     **{n: "see test_promotion_locations" for n, s in TASKS.items() if "relay_arn" in str(s.body["Parameters"])},
-    "AwaitVerdict": "see test_promotion_locations",
-    "Approve": "see test_promotion_approval",
-    "AskForApproval": "see test_promotion_approval",
-    "ValidateBeforeAsking": "see test_promotion_approval",
-    "PutInOrder": "only a Map that itself breaks leads there; tests/unit walks it",
-    "UndoRelease": "see test_promotion_rungs: a rung of two targets",
+    "AwaitDecision": "see test_promotion_locations",
+    "AwaitApproval": "see test_promotion_approval",
+    "RequestApproval": "see test_promotion_approval",
+    "ValidateBeforeApproval": "see test_promotion_approval",
+    "RecoverRung": "only a Map that itself breaks leads there; tests/unit walks it",
+    "RollBackReleasedTarget": "see test_promotion_rungs: a rung of two targets",
 }
 
 
@@ -85,19 +85,19 @@ SCENES = {
     "RecordFailure": Scene(source=BROKEN, code=4, result=None),
     "RecordRefusal": Scene(also=(("UpdateCode", "access_denied"),), code=4, result=None),
     # the end of a rolled-back climb
-    "Rollback": Scene(source=BROKEN_BEHIND_THE_ALIAS, code=5, result="rollback_failed"),
+    "RollBackTarget": Scene(source=BROKEN_BEHIND_THE_ALIAS, code=5, result="rollback_failed"),
     "VerifyRestored": Scene(source=BROKEN_BEHIND_THE_ALIAS, code=5, result="rollback_failed"),
-    "MarkBad": Scene(source=BROKEN_BEHIND_THE_ALIAS, code=3, result="rolled_back"),
+    "MarkDigestBad": Scene(source=BROKEN_BEHIND_THE_ALIAS, code=3, result="rolled_back"),
     "RecordRolledBack": Scene(source=BROKEN_BEHIND_THE_ALIAS, code=3, result=None),
     "RecordRollbackFailed": Scene(
-        source=BROKEN_BEHIND_THE_ALIAS, also=(("Rollback", "access_denied"),), code=5, result=None
+        source=BROKEN_BEHIND_THE_ALIAS, also=(("RollBackTarget", "access_denied"),), code=5, result=None
     ),
     # a release that can't be recorded is undone
     "RecordSuccess": Scene(code=3, result="rolled_back"),
     # nothing depends on these
     "ReleaseLock": Scene(code=0, result="succeeded", moved=True),
-    "AnnouncePromoted": Scene(code=0, result="succeeded", moved=True),
-    "Announce": Scene(source=BROKEN, code=4, result="failed"),
+    "NotifyPromoted": Scene(code=0, result="succeeded", moved=True),
+    "NotifyFailed": Scene(source=BROKEN, code=4, result="failed"),
     # when only the answers are lost, the deployment is there, and may have shifted
     "CreateHotfixDeployment": Scene(request=("hotfix",), code=4, or_code=3, result="failed"),
     "CreateDeployment": Scene(code=4, or_code=3, result="failed"),
@@ -109,14 +109,14 @@ SCENES = {
         skip=2,
         count=dict.fromkeys(THROUGH_BOTO, RETRIES),
     ),
-    # AwaitDeployment and the hook read it too, and Rollback after
-    "ReadDeployment": Scene(
+    # AwaitTrafficShift and the hook read it too, and RollBackTarget after
+    "PollDeployment": Scene(
         code=3, or_code=4, result="rolled_back", count={kind: calls + RETRIES for kind, calls in THROUGH_BOTO.items()}
     ),
     # when only the answer is lost, the alias has moved, and is put back to $LATEST
-    "ReleaseFirst": Scene(first=True, code=4, or_code=3, result="failed"),
-    "AwaitDeployment": Scene(code=0, result="succeeded", moved=True),
-    "Probe": Scene(project="canary", code=3, result="rolled_back"),
+    "ReleaseFirstVersion": Scene(first=True, code=4, or_code=3, result="failed"),
+    "AwaitTrafficShift": Scene(code=0, result="succeeded", moved=True),
+    "ProbeAlias": Scene(project="canary", code=3, result="rolled_back"),
     "VerifyUnchanged": Scene(code=4, result=None),
 }
 
@@ -137,17 +137,17 @@ def aim(name: str) -> dict[str, Any]:
     rule = {"service": service, "action": action[0].upper() + action[1:], "count": 0}
     if action == "invoke":
         rule["body"] = f'"action": "{body["Parameters"]["Payload"]["action"]}"'
-    elif name == "Approve":
+    elif name == "AwaitApproval":
         rule["body"] = "approval#"
-    elif name == "MarkBad":
+    elif name == "MarkDigestBad":
         rule["body"] = "digest#"
     elif "Item" in body["Parameters"]:
         rule["body"] = f'"{body["Parameters"]["Item"]["result"]["S"]}"'
-    elif name == "Announce":
+    elif name == "NotifyFailed":
         rule["body"] = "stopped"
-    elif name == "AskForApproval":
+    elif name == "RequestApproval":
         rule["body"] = "approval+wanted"
-    elif name == "AnnouncePromoted":
+    elif name == "NotifyPromoted":
         rule["body"] = "promoted"
     return rule
 
@@ -253,10 +253,10 @@ def test_an_answer_lost_after_the_call_was_done_changes_nothing_of_the_end(
 LOST = {
     "RecordFailure": 4,
     "RecordRefusal": 4,
-    "MarkBad": 3,
+    "MarkDigestBad": 3,
     "RecordRolledBack": 3,
     "RecordRollbackFailed": 5,
-    "Announce": 4,
+    "NotifyFailed": 4,
 }
 """The ends of scenes in which the release itself fails."""
 

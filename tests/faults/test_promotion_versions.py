@@ -79,7 +79,7 @@ class TestAFirstRelease:
         assert current.version == fresh.alias()[0]
         assert current.smoke_key.startswith("smoke/"), "a deploy after this need not run the cases again"
         entered = fresh.entered(ended.record["execution_arn"])
-        assert {"TestVersion", "ReleaseFirst", "VerifyAlias"} <= set(entered)
+        assert {"TestVersion", "ReleaseFirstVersion", "VerifyAlias"} <= set(entered)
         assert "CreateDeployment" not in entered
         was.check_quiet()
 

@@ -11,9 +11,9 @@ from stepladder.promotion import definition as asl
 MACHINE = asl.load()
 STATES = list(asl.states(MACHINE))
 TASKS = [s for s in STATES if s.kind == "Task"]
-TARGET = ("Climb", "ReleaseTargets")
-SETTLE = ("Climb", "SettleTargets")
-RUNG = ("Climb",)
+TARGET = ("PromoteRungs", "ReleaseTargets")
+SETTLE = ("PromoteRungs", "FinishTargets")
+RUNG = ("PromoteRungs",)
 TRANSIENT_LAMBDA = {
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
@@ -87,7 +87,7 @@ def test_every_loop_is_counted(scope, start):
 
 def test_before_the_deployment_every_error_ends_refused():
     states = graph(TARGET)
-    moved = {"CreateDeployment", "CreateHotfixDeployment", "ReleaseFirst"}
+    moved = {"CreateDeployment", "CreateHotfixDeployment", "ReleaseFirstVersion"}
     before = asl.reachable(states, "Validate", without=frozenset(moved))
     for name in before:
         for caught in states[name].caught - {"IsPublishRetried"}:  # goes on with PublishVersion, or is refused
@@ -114,23 +114,23 @@ def test_no_state_calls_lambda_itself_whose_answers_have_the_environment_variabl
 
 def test_once_traffic_may_have_moved_every_path_ends_verified_or_rolled_back():
     states = graph(TARGET)
-    for start in ("CreateDeployment", "CreateHotfixDeployment", "ReleaseFirst"):
+    for start in ("CreateDeployment", "CreateHotfixDeployment", "ReleaseFirstVersion"):
         after = asl.reachable(states, start)
         ends = {name for name in after if states[name].is_end}
-        assert ends == {"Released", "Restored", "Stuck"}
+        assert ends == {"Released", "Restored", "RestoreFailed"}
         without_verification = asl.reachable(states, start, without=frozenset({"VerifyAlias"}))
         assert "Released" not in without_verification
-        without_rollback = asl.reachable(states, start, without=frozenset({"Rollback"}))
+        without_rollback = asl.reachable(states, start, without=frozenset({"RollBackTarget"}))
         assert {n for n in without_rollback if states[n].is_end} == {"Released"}
 
 
 def test_every_error_after_the_deployment_leads_to_the_rollback():
     states = graph(TARGET)
-    after = asl.reachable(states, "CreateDeployment") | asl.reachable(states, "ReleaseFirst")
-    after -= {"Rollback", "Restored", "Stuck", "Released"}
+    after = asl.reachable(states, "CreateDeployment") | asl.reachable(states, "ReleaseFirstVersion")
+    after -= {"RollBackTarget", "Restored", "RestoreFailed", "Released"}
     for name in after:
-        for caught in states[name].caught - {"FindDeployment", "ReadDeployment"}:
-            assert caught == "Rollback", f"an error of {name} skips the rollback"
+        for caught in states[name].caught - {"FindDeployment", "PollDeployment"}:
+            assert caught == "RollBackTarget", f"an error of {name} skips the rollback"
 
 
 def test_a_rolled_back_target_is_recorded_only_after_another_function_has_looked():
@@ -144,9 +144,9 @@ def test_a_rolled_back_target_is_recorded_only_after_another_function_has_looked
 def test_a_digest_is_marked_only_once_it_is_rolled_back_and_never_keeps_that_from_the_ledger():
     states = graph(SETTLE)
     start = dict(asl.scopes(MACHINE))[SETTLE]
-    assert "MarkBad" not in asl.reachable(states, start, without=frozenset({"VerifyRestored"}))
-    assert "MarkBad" not in asl.reachable(states, start, without=frozenset({"IsVersionToBlame"}))
-    assert states["MarkBad"].nexts == {"RecordRolledBack"}
+    assert "MarkDigestBad" not in asl.reachable(states, start, without=frozenset({"VerifyRestored"}))
+    assert "MarkDigestBad" not in asl.reachable(states, start, without=frozenset({"IsVersionToBlame"}))
+    assert states["MarkDigestBad"].nexts == {"RecordRolledBack"}
 
 
 def test_the_version_is_blamed_by_errors_that_the_functions_raise():
@@ -161,13 +161,14 @@ def test_the_version_is_blamed_by_errors_that_the_functions_raise():
 def test_every_settled_target_gives_its_lock_back_whatever_the_record_said():
     states = graph(SETTLE)
     start = dict(asl.scopes(MACHINE))[SETTLE]
-    assert {n for n in states if states[n].is_end} == {"Settled", "ChildSettled"}
-    assert "Settled" not in asl.reachable(states, start, without=frozenset({"ReleaseLock"}))
-    assert "ChildSettled" not in asl.reachable(states, "IsKept"), "what is here is settled here"
+    assert {n for n in states if states[n].is_end} == {"TargetFinished", "ChildFinished"}
+    assert "TargetFinished" not in asl.reachable(states, start, without=frozenset({"ReleaseLock"}))
+    assert "ChildFinished" not in asl.reachable(states, "WhichTargetOutcome"), "what is here is settled here"
 
 
 @pytest.mark.parametrize(
-    ("scope", "start", "states_of_here"), [(TARGET, "StartChild", "Validate"), (SETTLE, "BeginTelling", "IsKept")]
+    ("scope", "start", "states_of_here"),
+    [(TARGET, "StartChild", "Validate"), (SETTLE, "StartSendCount", "WhichTargetOutcome")],
 )
 def test_what_is_elsewhere_never_comes_to_a_state_that_acts_here(scope, start, states_of_here):
     states = graph(scope)
@@ -179,17 +180,19 @@ def test_what_is_elsewhere_never_comes_to_a_state_that_acts_here(scope, start, s
 
 def test_a_child_that_may_have_begun_is_seen_to_its_end_or_ended():
     states = graph(TARGET)
-    assert states["StartChild"].caught == {"Refused", "EndChild"}
+    assert states["StartChild"].caught == {"Refused", "RecoverChild"}
     by_error = {c["ErrorEquals"][0]: c["Next"] for c in states["StartChild"].body["Catch"]}
     assert by_error["RefusedError"] == "Refused", "refused before anything was started"
-    unseen = asl.reachable(states, "StartChild", without=frozenset({"LookAtChild", "EndChild"}))
+    unseen = asl.reachable(states, "StartChild", without=frozenset({"PollChild", "RecoverChild"}))
     assert {n for n in unseen if states[n].is_end} == {"Refused"}
     settling = graph(SETTLE)
-    unheard = asl.reachable(settling, "BeginTelling", without=frozenset({"TellChild", "EndToldChild"}))
+    unheard = asl.reachable(
+        settling, "StartSendCount", without=frozenset({"SendDecision", "RecoverChildAfterDecision"})
+    )
     assert not {n for n in unheard if settling[n].is_end}
 
 
-@pytest.mark.parametrize("name", ["ValidateBeforeAsking", "Validate"])
+@pytest.mark.parametrize("name", ["ValidateBeforeApproval", "Validate"])
 def test_an_image_that_came_a_moment_ago_is_waited_for_until_it_is_scanned(name):
     """ECR scans an image of another place when it is copied there, right before the climb."""
     state = next(s for s in asl.states(MACHINE) if s.name == name)
@@ -197,20 +200,20 @@ def test_an_image_that_came_a_moment_ago_is_waited_for_until_it_is_scanned(name)
 
 
 def test_a_look_that_fails_is_counted_and_ends_nothing():
-    for scope, look, count in ((TARGET, "LookAtChild", "CountLook"), (SETTLE, "TellChild", "CountTelling")):
+    for scope, look, count in ((TARGET, "PollChild", "CountChildPoll"), (SETTLE, "SendDecision", "CountSend")):
         assert graph(scope)[look].caught == {count}
 
 
 def test_a_child_keeps_its_release_only_when_told_so():
     states = graph(RUNG)
-    (choice,) = states["IsPartOfClimb"].body["Choices"]
-    assert (choice["Variable"], choice["Next"]) == ("$.rung.verdict_seconds", "AwaitVerdict")
-    assert states["AwaitVerdict"].body["Next"] == "KeepRung"
-    for caught in states["AwaitVerdict"].caught:
+    (choice,) = states["IsChildExecution"].body["Choices"]
+    assert (choice["Variable"], choice["Next"]) == ("$.rung.verdict_seconds", "AwaitDecision")
+    assert states["AwaitDecision"].body["Next"] == "DecideKeep"
+    for caught in states["AwaitDecision"].caught:
         assert states[caught].kind == "Pass"
         said = states[caught].body.get("Result") or states[caught].body["Parameters"]
         assert said["word"] == "undo"
-        assert "KeepRung" not in asl.reachable(states, caught, without=frozenset({"SettleTargets"}))
+        assert "DecideKeep" not in asl.reachable(states, caught, without=frozenset({"FinishTargets"}))
 
 
 def test_iterations_over_targets_never_fail_so_that_none_cuts_off_its_siblings():
@@ -226,7 +229,7 @@ def test_a_rung_fails_only_under_names_of_our_own():
 
 
 def test_a_failed_rollback_wins_over_a_rolled_back_and_that_over_a_refused():
-    order = [c["Next"] for c in graph(RUNG)["WhichEnd"].body["Choices"]] + [graph(RUNG)["WhichEnd"].body["Default"]]
+    order = [c["Next"] for c in graph(RUNG)["WhichError"].body["Choices"]] + [graph(RUNG)["WhichError"].body["Default"]]
     assert order == ["RollbackFailed", "RolledBack", "RefusedBeforeTraffic"]
 
 
@@ -247,17 +250,17 @@ def test_a_first_release_is_moved_by_the_one_function_whose_role_may_and_by_no_d
     states = graph(TARGET)
     (choice,) = states["IsFirstRelease"].body["Choices"]
     assert (choice["Variable"], choice["StringEquals"]) == ("$.facts.previous_version", "$LATEST")
-    assert "ReleaseFirst" not in asl.reachable(states, "Validate", without=frozenset({"IsFirstRelease"}))
-    assert "ReleaseFirst" not in asl.reachable(states, "Validate", without=frozenset({"TestVersion"}))
+    assert "ReleaseFirstVersion" not in asl.reachable(states, "Validate", without=frozenset({"IsFirstRelease"}))
+    assert "ReleaseFirstVersion" not in asl.reachable(states, "Validate", without=frozenset({"TestVersion"}))
     first = asl.reachable(states, choice["Next"])
     assert not first & {"CreateDeployment", "CreateHotfixDeployment"}
-    assert states["ReleaseFirst"].body["Parameters"]["FunctionName"] == "${rollback_arn}"
+    assert states["ReleaseFirstVersion"].body["Parameters"]["FunctionName"] == "${rollback_arn}"
 
 
 def test_rungs_climb_one_after_the_other_and_targets_go_together():
     by_name = {s.name: s.body for s in STATES if s.kind == "Map"}
-    assert by_name["Climb"]["MaxConcurrency"] == 1
-    assert by_name["ReleaseTargets"]["MaxConcurrency"] == by_name["SettleTargets"]["MaxConcurrency"] == 10
+    assert by_name["PromoteRungs"]["MaxConcurrency"] == 1
+    assert by_name["ReleaseTargets"]["MaxConcurrency"] == by_name["FinishTargets"]["MaxConcurrency"] == 10
 
 
 def test_the_automatic_rollback_covers_failure_alarm_and_stop_request():
@@ -309,8 +312,10 @@ def test_the_longest_canary_stays_far_under_the_history_limit():
 
     events = {"Task": 5, "Choice": 2, "Pass": 2, "Wait": 2}
     states = graph(TARGET)
-    loop = asl.reachable(states, "ReadDeployment", without=frozenset({"Rollback", "VerifyAlias", "DeploymentEnded"}))
-    loop &= {n for n in loop if "ReadDeployment" in asl.reachable(states, n)}
+    loop = asl.reachable(
+        states, "PollDeployment", without=frozenset({"RollBackTarget", "VerifyAlias", "DeploymentFailed"})
+    )
+    loop &= {n for n in loop if "PollDeployment" in asl.reachable(states, n)}
     each = sum(events[states[n].kind] for n in loop)
     polls = max(Shift.parse(name).polls()[1] for name in PREDEFINED)
     assert polls * each < 12_000

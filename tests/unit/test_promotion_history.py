@@ -54,7 +54,7 @@ def refresh(view, events):
 
 def test_an_event_belongs_to_the_rung_and_target_whose_iterations_it_came_through():
     events, view = climbing()
-    events.iteration("Climb", 1)
+    events.iteration("PromoteRungs", 1)
     top = events.state("ReleaseTargets")
     events.iteration("ReleaseTargets", 1, on=top)
     events.state("UpdateCode")
@@ -66,21 +66,21 @@ def test_an_event_belongs_to_the_rung_and_target_whose_iterations_it_came_throug
 
 def test_after_a_map_events_belong_to_the_whole_rung_again():
     events, view = climbing()
-    events.iteration("Climb", 1)
+    events.iteration("PromoteRungs", 1)
     events.iteration("ReleaseTargets", 0)
     events.state("Validate")
     events.add("MapStateExited", stateExitedEventDetails={"name": "ReleaseTargets"})
-    events.state("Approve")
+    events.state("AwaitApproval")
     refresh(view, events)
     assert [t.phase for t in view.targets] == ["", "waiting for approval", "waiting for approval"]
 
 
 def test_only_new_events_are_read_and_a_long_history_costs_one_page_a_look():
     events, view = climbing()
-    events.iteration("Climb", 0)
+    events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
     for _ in range(450):
-        events.state("ReadDeployment")
+        events.state("PollDeployment")
     assert refresh(view, events)
     assert events.pages == 5
     events.pages = 0
@@ -100,7 +100,7 @@ def test_the_end_is_seen():
 
 def test_a_task_that_is_tried_again_is_counted_and_no_error_s_name_is_shown():
     events, view = climbing()
-    events.iteration("Climb", 0)
+    events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
     events.state("Validate")
     events.add("TaskScheduled")
@@ -120,7 +120,7 @@ def test_a_task_that_is_tried_again_is_counted_and_no_error_s_name_is_shown():
 
 def test_an_error_that_is_given_up_is_no_second_try():
     events, view = climbing()
-    events.iteration("Climb", 0)
+    events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
     events.state("Validate")
     events.add("TaskFailed", taskFailedEventDetails={"error": "DynamoDb.ConditionalCheckFailedException"})
@@ -134,10 +134,10 @@ def test_an_error_that_is_given_up_is_no_second_try():
 def test_a_target_s_time_stops_when_nothing_more_happens_to_it(monkeypatch):
     events, view = climbing()
     monkeypatch.setattr(history.time, "time", lambda: 1000.0)
-    events.iteration("Climb", 0)
+    events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
     events.state("Validate")
-    events.state("StaysUnchanged")
+    events.state("SetUnchanged")
     refresh(view, events)
     monkeypatch.setattr(history.time, "time", lambda: 1500.0)
     assert view.elapsed(view.targets[0]) == 1
@@ -148,7 +148,7 @@ def test_a_target_s_time_stops_when_nothing_more_happens_to_it(monkeypatch):
 def test_the_seconds_of_a_fast_clock_are_its_own_and_called_simulated(monkeypatch, capsys):
     events, view = climbing()
     monkeypatch.setattr(history.time, "time", lambda: 1000.0)
-    events.iteration("Climb", 0)
+    events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
     events.state("Validate")
     refresh(view, events)
@@ -263,9 +263,9 @@ def test_every_state_with_a_phrase_exists():
 def test_lines_tell_each_change_once(capsys):
     events, view = climbing()
     lines = LineRenderer(Console(live=False))
-    events.iteration("Climb", 0)
+    events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
-    for name in ("Validate", "UpdateCode", "AwaitUpdate", "AwaitUpdate", "ReadDeployment", "Probe"):
+    for name in ("Validate", "UpdateCode", "AwaitUpdate", "AwaitUpdate", "PollDeployment", "ProbeAlias"):
         events.state(name)
         refresh(view, events)
         lines.update(view)
@@ -292,7 +292,7 @@ def test_lines_tell_each_change_once(capsys):
 def test_times_are_the_execution_s_own_whatever_this_machine_s_clock_says(monkeypatch):
     events, view = climbing()
     monkeypatch.setattr(history.time, "time", lambda: 50_000.0)
-    events.iteration("Climb", 0)
+    events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
     events.state("Validate")
     refresh(view, events)

@@ -56,13 +56,13 @@ def test_every_step_and_every_caught_error_is_drawn():
     "change",
     [
         lambda state: state.update(Comment="Does something else"),
-        lambda state: state.update(Next="Stuck"),
-        lambda state: state["Catch"][0].update(Next="Stuck"),
+        lambda state: state.update(Next="RestoreFailed"),
+        lambda state: state["Catch"][0].update(Next="RestoreFailed"),
     ],
     ids=["purpose", "step", "handler"],
 )
 def test_a_changed_definition_makes_another_page(change):
     changed = copy.deepcopy(DEFINITION)
-    targets = changed["States"]["Climb"]["ItemProcessor"]["States"]["ReleaseTargets"]["ItemProcessor"]
+    targets = changed["States"]["PromoteRungs"]["ItemProcessor"]["States"]["ReleaseTargets"]["ItemProcessor"]
     change(targets["States"]["UpdateCode"])
     assert list(PAGE.sections("", changed)) != list(PAGE.sections("", DEFINITION))
