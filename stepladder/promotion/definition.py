@@ -73,6 +73,31 @@ def states(definition: Mapping[str, Any], scope: tuple[str, ...] = ()) -> Iterat
             yield from states(body["ItemProcessor"], (*scope, name))
 
 
+def graph(definition: Mapping[str, Any], scope: tuple[str, ...]) -> dict[str, State]:
+    """Return the states of one scope by name, in the order of the definition."""
+    return {state.name: state for state in states(definition) if state.scope == scope}
+
+
+def main_path(graph: Mapping[str, State]) -> list[str]:
+    """Return the states that stand first, down to the first one that leads nowhere: the path that goes well."""
+    path: list[str] = []
+    for name, state in graph.items():
+        path.append(name)
+        if not state.steps:
+            break
+    return path
+
+
+def branches(graph: Mapping[str, State]) -> dict[str, str]:
+    """Return the states beside the main path, each with the last state of that path that its branch leaves."""
+    path = main_path(graph)
+    left: dict[str, str] = {}
+    for name in path:
+        for first in graph[name].nexts - set(path):
+            left |= dict.fromkeys(reachable(graph, first, without=frozenset(path)), name)
+    return {name: left[name] for name in graph if name in left}
+
+
 def reachable(graph: Mapping[str, State], start: str, *, without: frozenset[str] = frozenset()) -> set[str]:
     """Return the states that may be reached from `start` (itself included) on paths that avoid `without`."""
     seen: set[str] = set()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from stepladder.promotion import definition as asl
+
 ROOT = Path(__file__).resolve().parents[2]
 METAPHORS = re.compile(r"\b(climb|mend|settle|golive|look|weigh|word|told|put back|in order)", re.IGNORECASE)
 
@@ -25,31 +27,37 @@ PAGE = _state_machine()
 DEFINITION = json.loads((ROOT / PAGE.DEFINITION).read_text("utf-8"))
 
 
-def _machines(machine):
-    yield machine
-    for state in machine["States"].values():
-        if "ItemProcessor" in state:
-            yield from _machines(state["ItemProcessor"])
-
-
-STATES = {name: state for machine in _machines(DEFINITION) for name, state in machine["States"].items()}
+STATES = {state.name: state for state in asl.states(DEFINITION)}
 
 
 @pytest.mark.parametrize("name", STATES)
 def test_a_state_says_its_purpose_in_one_plain_line(name):
-    purpose = STATES[name].get("Comment", "")
+    purpose = STATES[name].body.get("Comment", "")
     assert 10 < len(purpose) < 100
     assert not METAPHORS.search(purpose)
 
 
+def _drawn():
+    """Yield the states of each phase, and its diagram."""
+    for scope, start in asl.scopes(DEFINITION):
+        graph = asl.graph(DEFINITION, scope)
+        for names in PAGE.phases(graph, scope).values():
+            yield [graph[name] for name in names], PAGE.diagram(graph, names, start)
+
+
 def test_every_step_and_every_caught_error_is_drawn():
-    for machine in _machines(DEFINITION):
-        drawn = PAGE.diagram(machine)
-        for name, state in machine["States"].items():
-            for after in PAGE.following(state):
-                assert re.search(rf"^    {name} --> .*\b{after}\b", drawn, re.MULTILINE)
-            for catch in state.get("Catch", []):
-                assert re.search(rf"^    .*\b{name}\b.* -\. error \.-> {catch['Next']}$", drawn, re.MULTILINE)
+    for states, drawn in _drawn():
+        for state in states:
+            for after in state.steps:
+                assert re.search(rf"^    {state.name} --> .*\b{after}\b", drawn, re.MULTILINE)
+            for after in state.caught:
+                assert re.search(rf"^    .*\b{state.name}\b.* -\. error \.-> {after}$", drawn, re.MULTILINE)
+
+
+def test_every_state_is_in_one_phase_and_no_phase_is_too_large_for_a_screen():
+    phases = [[state.name for state in states] for states, _ in _drawn()]
+    assert sorted(name for names in phases for name in names) == sorted(STATES)
+    assert max(map(len, phases)) <= 16
 
 
 @pytest.mark.parametrize(
@@ -65,4 +73,4 @@ def test_a_changed_definition_makes_another_page(change):
     changed = copy.deepcopy(DEFINITION)
     targets = changed["States"]["PromoteRungs"]["ItemProcessor"]["States"]["ReleaseTargets"]["ItemProcessor"]
     change(targets["States"]["UpdateCode"])
-    assert list(PAGE.sections("", changed)) != list(PAGE.sections("", DEFINITION))
+    assert list(PAGE.sections(changed)) != list(PAGE.sections(DEFINITION))

@@ -23,13 +23,7 @@ QUESTIONS = ("Does", "Had", "Has", "Is", "Needs", "Was", "Which")
 
 
 def graph(scope):
-    """Return the states of a scope by name, in the order of the file."""
-    return {state.name: state for state in STATES if state.scope == scope}
-
-
-def main_path(scope):
-    names = list(graph(scope))
-    return names[: names.index(GOOD_ENDS[scope]) + 1]
+    return asl.graph(MACHINE, scope)
 
 
 def leading_to(states, name):
@@ -38,8 +32,9 @@ def leading_to(states, name):
 
 @SCOPES
 def test_the_main_path_stands_first_and_each_of_its_states_leads_to_the_next(scope):
-    states, path = graph(scope), main_path(scope)
-    assert path[0] == STARTS[scope]
+    states = graph(scope)
+    path = asl.main_path(states)
+    assert (path[0], path[-1]) == (STARTS[scope], GOOD_ENDS[scope])
     for name, after in itertools.pairwise(path):
         assert after in states[name].steps, f"{name} does not lead to {after}"
 
@@ -47,8 +42,8 @@ def test_the_main_path_stands_first_and_each_of_its_states_leads_to_the_next(sco
 @SCOPES
 def test_every_other_state_stands_after_all_states_that_lead_to_it_but_for_the_way_back_of_a_loop(scope):
     states = graph(scope)
-    names, path = list(states), main_path(scope)
-    for name in names[len(path) :]:
+    names = list(states)
+    for name in asl.branches(states):
         for before in leading_to(states, name):
             goes_round = before in asl.reachable(states, name)
             assert names.index(before) < names.index(name) or goes_round, f"{before} leads to {name} and follows it"
@@ -57,22 +52,16 @@ def test_every_other_state_stands_after_all_states_that_lead_to_it_but_for_the_w
 @SCOPES
 def test_branches_stand_in_the_order_of_the_last_main_state_that_they_leave(scope):
     states = graph(scope)
-    names, path = list(states), main_path(scope)
-    left = dict.fromkeys(names[len(path) :], -1)
-    for place, name in enumerate(path):
-        for first in states[name].nexts - set(path):
-            left |= dict.fromkeys(asl.reachable(states, first, without=frozenset(path)), place)
-    order = list(left.values())
-    assert order == sorted(order), [
-        name for name, place in left.items() if place < max(order[: list(left).index(name)])
-    ]
+    path, branches = asl.main_path(states), asl.branches(states)
+    assert [*path, *branches] == list(states)
+    assert list(branches.values()) == sorted(branches.values(), key=path.index)
 
 
 @SCOPES
 def test_a_state_with_one_way_in_and_out_stands_beside_the_state_that_it_leads_to(scope):
-    states, path = graph(scope), main_path(scope)
+    states = graph(scope)
     names = list(states)
-    for name in names[len(path) :]:
+    for name in asl.branches(states):
         after = states[name].steps
         private = {each for each in after if leading_to(states, each) == [name]}
         if private and private == after:
