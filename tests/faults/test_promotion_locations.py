@@ -250,7 +250,7 @@ def test_a_climb_elsewhere_that_is_given_no_word_puts_its_release_back(regions, 
     describe = regions.client("stepfunctions", "produs").describe_execution
     eventually(lambda: describe(executionArn=child)["status"] != "RUNNING")
     assert describe(executionArn=child)["error"] == "RolledBack"
-    assert "no word in time" in newest(regions, "produs").cause
+    assert "no decision in time" in newest(regions, "produs").cause
     was.check_unmoved()
 
 

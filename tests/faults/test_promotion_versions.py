@@ -55,7 +55,7 @@ def test_a_version(source, code, result, cause, canary, before, unique):
             canary.promote(),
             canary.run(lambda machine: redrive.redriven(machine, machine.pick(), detach=False)),
         ):
-            assert (again.code, "marked bad by the climb of" in again.message) == (4, True), again.message
+            assert (again.code, "marked bad by the promotion of" in again.message) == (4, True), again.message
         assert bad.why.startswith("rolled back on production: ")
 
 

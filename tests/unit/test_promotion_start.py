@@ -50,9 +50,9 @@ def test_a_release_that_never_was_is_bad_input(harness):
 
 def test_a_digest_that_was_marked_bad_is_refused_whichever_way_it_is_named(harness):
     released(harness, SUCCEEDED)
-    harness.rung().ledger.mark_bad(DIGEST, Bad("today", "the climb of jo", "rolled back on production"))
+    harness.rung().ledger.mark_bad(DIGEST, Bad("today", "the promotion of jo", "rolled back on production"))
     for request in (PromotionOptions(release=RELEASE), PromotionOptions(digest=DIGEST)):
-        with pytest.raises(RefusedError, match="marked bad by the climb of jo"):
+        with pytest.raises(RefusedError, match="marked bad by the promotion of jo"):
             plan_promotion(StateMachine(harness.rung()), request)
 
 

@@ -4,7 +4,7 @@ locals {
 
   # The items of the ledger that each function reads and writes, by their partition keys (docs/reference/ledger.md).
   ledger_keys = {
-    relay    = { read = var.home == null ? [] : ["climb#*"], write = [] } # the task token of a climb that waits for a word
+    relay    = { read = var.home == null ? [] : ["climb#*"], write = [] } # the task token of a child that awaits a decision
     rollback = { read = concat(["deployment#*"], local.ledger_environments), write = local.ledger_environments }
     validate = { read = concat(["digest#*"], local.ledger_environments), write = local.ledger_environments }
     verify   = { read = [], write = ["deployment#*"] } # why a hook said no, for whoever reads later
@@ -238,8 +238,8 @@ data "aws_iam_policy_document" "pipeline" {
   }
 }
 
-# What home may have done here, by the climb of this place; and nothing of it on functions, aliases or deployments. Home's
-# own relay only asks: nobody has it start a climb or answer one.
+# What the primary may have done here, by this location's executions, and nothing of it on functions, aliases or deployments.
+# The primary's own relay only asks: nobody has it start an execution or answer one.
 data "aws_iam_policy_document" "relay" {
   source_policy_documents = [data.aws_iam_policy_document.pipeline["relay"].json]
 

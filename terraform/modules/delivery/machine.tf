@@ -1,4 +1,4 @@
-# Standard, not Express: a climb waits for hours, is started exactly once and can be redriven.
+# Standard, not Express: a promotion waits for hours, is started exactly once and can be redriven.
 resource "aws_sfn_state_machine" "promotion" {
   name     = "${var.project}-promotion"
   publish  = true

@@ -1,4 +1,4 @@
-# One repository for all environments, so that one digest can climb.
+# One repository for all environments, so that one digest is promoted.
 resource "aws_ecr_repository" "this" {
   name                 = var.project
   image_tag_mutability = "IMMUTABLE"
