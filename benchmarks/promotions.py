@@ -57,20 +57,20 @@ class Took:
 
 @dataclass(frozen=True)
 class Pair:
-    """One service's climb, and those of ten services at once."""
+    """One service's promotion, and those of ten services at once."""
 
     one: Took
     many: Took
 
     @property
     def ratio(self) -> float:
-        """How many times one climb's seconds ten at once take."""
+        """How many times one promotion's seconds ten at once take."""
         return self.many.seconds / self.one.seconds
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Medians of the warm rounds; `first` is the first climb, whose functions start cold."""
+    """Medians of the warm rounds; `first` is the first promotion, whose functions start cold."""
 
     first: Took
     at_once: Pair
@@ -122,7 +122,7 @@ class Service:
 
 
 def measure(work: Path) -> Figures:
-    """Climb and roll back on a cloud of its own; return the medians."""
+    """Promote and roll back on a cloud of its own; return the medians."""
     info, _ = daemon.up(work / "promotions")
     kept = dict(os.environ)
     os.environ.update(info.env())
@@ -140,7 +140,7 @@ def measure(work: Path) -> Figures:
 
 
 def a_round(info: daemon.CloudInfo, services: list[Service], *, back: bool = True) -> tuple[Pair, Pair, Took]:
-    """Climb all at once and by a canary, one service and the others; roll back one when it has a release before."""
+    """Promote all at once and by a canary, one service and the others; roll back one when it has a release before."""
     pairs = []
     for speed, extra in ((1, {}), (SPEED, CANARY)):
         for service in services:

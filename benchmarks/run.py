@@ -159,7 +159,7 @@ def deployments(work: Path, info: daemon.CloudInfo) -> Iterator[Result]:
 
 
 def promoting(work: Path) -> Iterator[Result]:
-    """Climb two rungs, alone and ten at once, all at once and by the default canary; roll back."""
+    """Promote over two rungs, alone and ten at once, all at once and by the default canary; roll back."""
     import promotions
 
     found = promotions.measure(work)

@@ -46,7 +46,7 @@ def promote(machine: StateMachine, options: PromotionOptions, *, detach: bool = 
 def conclude(
     machine: StateMachine, execution: Execution, end: PromotionOutcome, *, how: str = "watched"
 ) -> dict[str, Any]:
-    """Say how a climb ended and return its record; raise what isn't success."""
+    """Say how a promotion ended and return its record; raise what isn't success."""
     result = record(execution, end, how, execution.input["digest"])
     kept = closing.moved(machine, execution, end)
     failure = outcome.failure(machine, execution, end)

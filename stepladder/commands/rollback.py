@@ -96,7 +96,7 @@ class Rollback:
             raise restore.nothing_live(rung)
         if self.dry_run:
             preview.warn_of_lock(rung, snapshot.lock)
-        elif not deployment.result():  # with one, a climb holds the lock until it has settled
+        elif not deployment.result():  # with one, a promotion holds the lock until it has ended
             if snapshot.lock and rung.recover(snapshot.lock):
                 return self._read(pool)  # the alias may have been restored
             rung.lock.check_free(snapshot.lock)

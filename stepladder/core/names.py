@@ -63,7 +63,7 @@ class Names:
 
     @property
     def repository(self) -> str:
-        """The ECR repository: one for all environments, so that a digest can climb."""
+        """The ECR repository: one for all environments, so that a digest can be promoted."""
         return self.project
 
     @property

@@ -1,4 +1,4 @@
-"""The acts in which a release climbs: a canary on production that is watched, and one that is caught."""
+"""The acts in which a release is promoted: a canary on production that is watched, and one that is caught."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The location of the lowest rung is the primary one. Every location has a delivery root of its own. The primary's state
 machine runs the whole promotion, and asks the other locations' state machines to release what is there (docs/decisions,
-climbs in other places).
+child executions in other locations).
 """
 
 from __future__ import annotations

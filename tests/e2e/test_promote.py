@@ -1,4 +1,4 @@
-"""The climb as a person takes it, to an account of its own: Terraform's state machines, whole processes, exit codes."""
+"""The promotion as a person takes it, to an account of its own: Terraform's state machines, processes, exit codes."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_an_account_that_has_nothing_yet_gets_all_that_a_release_needs(shell):
     assert statuses["production"]["version"] == "1"
 
 
-def test_a_change_climbs_and_the_second_time_nothing_is_done(shell):
+def test_a_change_is_promoted_and_the_second_time_nothing_is_done(shell):
     shell.edit(lambda text: text + "\n# a change\n")
     deployed = shell.record("deploy --env staging")
     promoted = shell.record("promote")
@@ -140,6 +140,6 @@ def test_a_version_that_fails_behind_the_alias_is_rolled_back_with_exit_code_3(s
     assert rows["production"]["lock"] == ""
 
 
-def test_watching_an_ended_climb_tells_the_same_end(shell):
+def test_watching_an_ended_promotion_tells_the_same_end(shell):
     assert "rolled back" in shell.inv("promote.watch", code=3).stderr
     assert "no promotion is under way" in shell.inv("promote.stop", code=2).stderr

@@ -1,4 +1,4 @@
-"""Projects on the local cloud that climbs are broken on. Each is made once and climbed again and again."""
+"""Projects on the local cloud that promotions are broken on. Each is made once and promoted again and again."""
 
 from __future__ import annotations
 
@@ -66,19 +66,19 @@ def no_faults_left(cloud: Any) -> Iterator[None]:
 
 @pytest.fixture
 def midway(cloud: Any) -> Callable[[CloudProject], Any]:
-    """Return a context: a climb, met while it shifts; the clock is slow until the block ends, however busy we are."""
+    """Return a context: a promotion, met while it shifts; the clock is slow until the block ends."""
 
     @contextlib.contextmanager
-    def climbing(project: CloudProject) -> Iterator[BackgroundPromotion]:
+    def shifting(project: CloudProject) -> Iterator[BackgroundPromotion]:
         cloud.speed(SLOW)
         try:
-            climb = project.in_background()
+            promotion = project.in_background()
             eventually(lambda: project.alias()[1] != {})
-            yield climb
+            yield promotion
         finally:
             cloud.speed(SPEED)
 
-    return climbing
+    return shifting
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def unique() -> Callable[[str], str]:
 
 
 class Before:
-    """What a rung was like before a climb, and what must be true after it."""
+    """What a rung was like before a promotion, and what must be true after it."""
 
     def __init__(self, project: CloudProject, environment: str = "production") -> None:
         self.project, self.environment = project, environment

@@ -46,15 +46,15 @@ def answer(project, *, approve):
     )
 
 
-def test_an_approval_lets_it_climb_and_is_recorded(waiting, before, unique, eventually):
+def test_an_approval_lets_it_be_released_and_is_recorded(waiting, before, unique, eventually):
     digest = waiting.ship(unique(GOOD))
     was = before(waiting)
-    climbing = waiting.in_background()
+    promotion = waiting.in_background()
     eventually(lambda: asked(waiting) != [])
     assert waiting.alias() == was.alias
     assert waiting.ledger().snapshot("production").lock is None, "waiting for a person must not lock the rung"
     assert answer(waiting, approve=True).code == 0
-    ended = climbing.result()
+    ended = promotion.result()
     assert ended.code == 0, ended.message
     assert waiting.digest() == digest
     machine = waiting.state_machine()
@@ -66,10 +66,10 @@ def test_an_approval_lets_it_climb_and_is_recorded(waiting, before, unique, even
 def test_a_rejection_ends_it_before_anything_moves(waiting, before, unique, eventually):
     waiting.ship(unique(GOOD))
     was = before(waiting)
-    climbing = waiting.in_background()
+    promotion = waiting.in_background()
     eventually(lambda: asked(waiting) != [])
     answer(waiting, approve=False)
-    ended = climbing.result()
+    ended = promotion.result()
     assert ended.code == 4
     assert "rejected by" in ended.message
     assert "because" in ended.message
@@ -78,21 +78,21 @@ def test_a_rejection_ends_it_before_anything_moves(waiting, before, unique, even
 
 def test_it_can_be_answered_once(waiting, unique, eventually):
     waiting.ship(unique(GOOD))
-    climbing = waiting.in_background()
+    promotion = waiting.in_background()
     eventually(lambda: asked(waiting) != [])
     assert answer(waiting, approve=True).code == 0
     second = answer(waiting, approve=False)
-    assert second.code in (2, 4), second.message  # the climb may have ended already
-    assert climbing.result().code == 0
+    assert second.code in (2, 4), second.message  # the promotion may have ended already
+    assert promotion.result().code == 0
 
 
 def test_an_approval_that_never_comes_ends_it(waiting, before, unique, cloud, eventually):
     waiting.ship(unique(GOOD))
     was = before(waiting)
-    climbing = waiting.in_background()
+    promotion = waiting.in_background()
     eventually(lambda: asked(waiting) != [])
     cloud.speed(5000)
-    ended = climbing.result()
+    ended = promotion.result()
     cloud.speed(200)
     assert ended.code == 4
     assert "States.Timeout" in ended.message
@@ -104,11 +104,11 @@ def test_stopping_while_it_waits_leaves_nothing(waiting, before, unique, eventua
 
     waiting.ship(unique(GOOD))
     was = before(waiting)
-    climbing = waiting.in_background()
+    promotion = waiting.in_background()
     eventually(lambda: asked(waiting) != [])
     stopped = waiting.run(lambda machine: stop.stopped(machine, machine.pick(running=True), "wrong version"))
     assert (stopped.code, stopped.record["outcome"]) == (0, "refused")
-    ended = climbing.result()
+    ended = promotion.result()
     assert ended.code == 4
     assert "stopped by " in ended.message
     assert ": wrong version" in ended.message
@@ -120,14 +120,14 @@ def test_broken(name, kind, waiting, before, unique, cloud, eventually):
     digest = waiting.ship(unique(GOOD))
     was = before(waiting)
     cloud.faults(AIMS[name] | KINDS[kind] | {"count": 0})
-    climbing = waiting.in_background()
+    promotion = waiting.in_background()
     if name == "RequestApproval":  # that nobody was told is no reason not to wait
         eventually(lambda: asked(waiting) != [])
         assert answer(waiting, approve=True).code == 0
-        assert climbing.result().code == 0
+        assert promotion.result().code == 0
         assert waiting.digest() == digest
     else:
-        assert climbing.result().code == 4
+        assert promotion.result().code == 4
         was.check_unmoved()
     assert cloud.hits()
     was.check_quiet()

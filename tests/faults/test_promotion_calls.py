@@ -1,4 +1,4 @@
-"""Every AWS call that the pipeline's functions make, broken for good: the climb still ends as it should.
+"""Every AWS call that the pipeline's functions make, broken for good: the promotion still ends as it should.
 
 The table is checked against the source of the functions: a new call is missed here before it is missed on AWS.
 """
@@ -22,7 +22,7 @@ def handler(event, context):
 """
 KINDS = ("throttle", "access_denied")
 IN_ITS_PLACE = pytest.mark.long("the same call is denied, and states are throttled in test_promotion_states")
-CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version climbs, why so, exit codes
+CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version is promoted, why so, exit codes
     "ecr:BatchGetImage": (GOOD, "validate can't see the image", {4}),
     "ecr:GetDownloadUrlForLayer": (GOOD, "validate can't see the machine", {4}),
     "ecr:DescribeImageScanFindings": (GOOD, "validate can't see the findings", {4}),
@@ -48,7 +48,7 @@ CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version
     "lambda:UpdateFunctionCode": (GOOD, "after an update that failed; see test_updates", set()),
     "lambda:UpdateAlias": (BROKEN, "CodeDeploy's rollback has done it, or nobody can", {3, 4, 5}),
     "dynamodb:GetItem": (GOOD, "read by `inv promote` itself; see tests/unit", set()),
-    "dynamodb:PutItem": (GOOD, "no lock, no climb", {4}),
+    "dynamodb:PutItem": (GOOD, "no lock, no promotion", {4}),
     "dynamodb:DeleteItem": (GOOD, "the lease runs out", {0}),
     "stepfunctions:DescribeExecution": (GOOD, "read by `inv promote` itself", set()),
     "stepfunctions:SendTaskFailure": (GOOD, "the relay's; see test_promotion_locations", set()),

@@ -1,4 +1,4 @@
-"""Rungs in other accounts and regions: released by climbs of their own there, on all targets of a rung or on none."""
+"""Rungs in other accounts and regions: released by child executions there, on all targets of a rung or on none."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def results(project, names=RUNG):
     return {name: newest(project, name).result for name in names}
 
 
-def test_accounts_in_sequence_and_regions_in_parallel_are_released_by_climbs_of_their_own(spread, before, unique):
+def test_accounts_in_sequence_and_regions_in_parallel_are_released_by_child_executions(spread, before, unique):
     digest = spread.ship(unique(GOOD))
     ended = spread.promote()
     assert ended.code == 0, ended.message + ended.text
@@ -57,7 +57,7 @@ def test_accounts_in_sequence_and_regions_in_parallel_are_released_by_climbs_of_
         entry = newest(spread, name)
         assert (entry.execution_arn, entry.release_id) == (child, ended.record["release_id"])
         assert "AwaitDecision" in spread.entered(child, name)
-        assert f"{name}  " in ended.text, "its own climb is drawn too"
+        assert f"{name}  " in ended.text, "its child execution is drawn too"
     before(spread, "prodeu").check_quiet()
     assert spread.promote().record["outcome"] == "unchanged"
 
@@ -75,7 +75,7 @@ def test_rungs_elsewhere_that_were_never_released_get_their_first_release_there(
     assert "CreateDeployment" not in spread.entered(spread.child(ended.record["execution_arn"], "produs"), "produs")
     before(spread, "prodeu").check_quiet()
     spread.ship(unique(GOOD))
-    assert spread.promote().code == 0, "the fix climbs, there too"
+    assert spread.promote().code == 0, "the fix is released, there too"
 
 
 def test_status_reads_each_rung_in_its_own_place(spread):
@@ -131,9 +131,9 @@ class Scene:
 
 
 SCENES = {
-    # whether the climb there was begun or not, it is ended, and its sibling put back
+    # whether the child execution was begun or not, it is ended, and its sibling rolled back
     "StartChild": Scene(3, "rolled_back", "rolled_back"),
-    # looks may fail: the climb there goes on
+    # polls may fail: the child execution goes on
     "PollChild": Scene(0, "succeeded", "succeeded", count=7),
     "SendDecision": Scene(0, "succeeded", "succeeded", count=7),
     # a question whose answer was lost is asked again, and answered again
@@ -154,7 +154,7 @@ def aim(name: str) -> dict[str, Any]:
 
 
 def be_hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up on a climb elsewhere after a few looks."""
+    """Give up on a child execution after a few polls."""
     real = ladder._location
 
     def hasty(*args: Any) -> dict[str, Any] | None:
@@ -175,7 +175,7 @@ def regions(make_project):
 
 
 @pytest.mark.parametrize(("name", "kind"), rows.of_faults(SCENES, tuple(KINDS)))
-def test_a_climb_ends_well_with(name, kind, cloud, regions, before, unique, eventually, monkeypatch):
+def test_a_promotion_ends_well_with(name, kind, cloud, regions, before, unique, eventually, monkeypatch):
     how = SCENES[name]
     if how.hasty:
         be_hasty(monkeypatch)
@@ -194,7 +194,7 @@ def test_a_climb_ends_well_with(name, kind, cloud, regions, before, unique, even
     parent = ended.record["execution_arn"]
     child = regions.child(parent, "produs")
     entered = regions.entered(parent) + (regions.entered(child, "produs") if name == "AwaitDecision" else [])
-    assert name in entered, f"the climb never came to {name}: {ended.message}"
+    assert name in entered, f"the promotion never came to {name}: {ended.message}"
     assert ended.code == (how.heard if heard else how.code), ended.message
     if how.code == 5:
         machine = regions.state_machine()
@@ -217,7 +217,7 @@ def test_a_climb_ends_well_with(name, kind, cloud, regions, before, unique, even
     assert not ended.code or "produs" in ended.message
 
 
-def test_a_climb_elsewhere_that_gives_no_answer_in_time_is_ended(monkeypatch, cloud, regions, before, unique):
+def test_a_child_execution_that_gives_no_answer_in_time_is_ended(monkeypatch, cloud, regions, before, unique):
     be_hasty(monkeypatch)
     regions.ship(unique(GOOD))
     was = [before(regions, each) for each in RUNG]
@@ -231,7 +231,7 @@ def test_a_climb_elsewhere_that_gives_no_answer_in_time_is_ended(monkeypatch, cl
         each.check_unmoved()
 
 
-def test_a_climb_elsewhere_that_is_given_no_word_puts_its_release_back(regions, before, unique, eventually):
+def test_a_child_execution_that_gets_no_decision_rolls_its_release_back(regions, before, unique, eventually):
     """Its parent is gone, and nothing told it: no rule, nobody at a keyboard."""
     was = before(regions, "produs")
     uri = regions.push(unique(GOOD), at="produs")
@@ -254,14 +254,14 @@ def test_a_climb_elsewhere_that_is_given_no_word_puts_its_release_back(regions, 
     was.check_unmoved()
 
 
-def test_a_climb_that_is_killed_takes_those_elsewhere_with_it(regions, before, unique, eventually):
+def test_a_promotion_that_is_killed_ends_its_child_executions_too(regions, before, unique, eventually):
     regions.ship(unique(GOOD))
     was = [before(regions, each) for each in RUNG]
-    climbing = regions.in_background()
+    promotion = regions.in_background()
     eventually(lambda: any(":produs-" in arn for arn in regions.running()))
     (parent,) = [arn for arn in regions.running() if ":produs-" not in arn]
     regions.client("stepfunctions").stop_execution(executionArn=parent)
-    ended = climbing.result()
+    ended = promotion.result()
     assert ended.code in (3, 4), ended.message
     eventually(lambda: not regions.running())
     for each in was:
@@ -269,14 +269,14 @@ def test_a_climb_that_is_killed_takes_those_elsewhere_with_it(regions, before, u
         each.check_unmoved()
 
 
-def test_stopping_a_climb_stops_what_it_has_elsewhere(regions, before, unique, eventually):
+def test_stopping_a_promotion_stops_its_child_executions(regions, before, unique, eventually):
     regions.ship(unique(GOOD))
     was = [before(regions, each) for each in RUNG]
-    climbing = regions.in_background()
+    promotion = regions.in_background()
     eventually(lambda: any(":produs-" in arn for arn in regions.running()))
     machine = regions.state_machine()
     _, end = stop.stop(machine, machine.pick(running=True), "a test")
-    climbing.result()
+    promotion.result()
     eventually(lambda: not regions.running())
     if end.outcome != "promoted":
         for each in was:
@@ -298,7 +298,7 @@ def test_no_rung_can_be_skipped_though_what_is_below_is_elsewhere(spread, unique
     assert found["cause"].count("qa, the rung below, runs") == 2
 
 
-def test_home_asks_another_place_whether_an_image_may_climb_there(spread, unique):
+def test_the_primary_asks_another_location_whether_an_image_may_be_promoted_there(spread, unique):
     uri = spread.push(unique(GOOD))
     told = ladder.execution_input(
         spread.settings, PromotionRequest("20261122T000000Z-0000cc", uri.rpartition("@")[2], "c0ffee", "jo")

@@ -1,4 +1,4 @@
-"""What a person sees of a climb: the drawing of real ones, and their last lines."""
+"""What a person sees of a promotion: the drawing of real ones, and their last lines."""
 
 from __future__ import annotations
 

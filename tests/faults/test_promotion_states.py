@@ -1,4 +1,4 @@
-"""Every state of the climb, broken in every way: where the alias is afterwards, and what the ledger says.
+"""Every state of the promotion, broken in every way: where the alias is afterwards, and what the ledger says.
 
 The table is made from the definition: a new Task is tested by itself, and must be reached. `SCENES` says how to get to
 the states that a good release doesn't pass.
@@ -55,7 +55,7 @@ UNREACHED = {
 
 @dataclass(frozen=True)
 class Scene:
-    """How a climb comes to a state, and how it must end when that state is broken: exit code, ledger, alias moved.
+    """How a promotion comes to a state, and how it must end when that state is broken: exit code, ledger, alias moved.
 
     `or_code` is another good end where it depends on how far CodeDeploy had come; the ledger must agree with it.
     `first` takes production to where Terraform makes it, before its first release. `skip` lets so many calls pass that
@@ -81,10 +81,10 @@ THROUGH_BOTO = dict.fromkeys(("throttle", "error", "timeout"), 4 * 6) | {"access
 """Calls that a function makes before it gives up: four of boto3's own for each of six invocations, where they retry."""
 REFUSED = Scene(code=4, result="failed")
 SCENES = {
-    # what a refused climb records is lost when recording is what is broken
+    # what a refused promotion records is lost when recording is what is broken
     "RecordFailure": Scene(source=BROKEN, code=4, result=None),
     "RecordRefusal": Scene(also=(("UpdateCode", "access_denied"),), code=4, result=None),
-    # the end of a rolled-back climb
+    # the end of a promotion that is rolled back
     "RollBackTarget": Scene(source=BROKEN_BEHIND_THE_ALIAS, code=5, result="rollback_failed"),
     "VerifyRestored": Scene(source=BROKEN_BEHIND_THE_ALIAS, code=5, result="rollback_failed"),
     "MarkDigestBad": Scene(source=BROKEN_BEHIND_THE_ALIAS, code=3, result="rolled_back"),
@@ -156,7 +156,7 @@ ALSO = {"limit": {"kind": "error", "code": "DeploymentLimitExceededException", "
 
 
 @pytest.mark.parametrize(("name", "kind"), rows.of_faults(sorted(set(TASKS) - set(UNREACHED)), tuple(KINDS)))
-def test_a_climb_ends_well_with(name, kind, cloud, make_project, before, unique, eventually):
+def test_a_promotion_ends_well_with(name, kind, cloud, make_project, before, unique, eventually):
     how = scene(name)
     project = released(make_project(how.project, **PROJECTS[how.project]), unique)
     digest = project.ship(unique(how.source))
@@ -173,7 +173,7 @@ def test_a_climb_ends_well_with(name, kind, cloud, make_project, before, unique,
     cloud.faults()
     entered = project.entered(result.record["execution_arn"])
     assert hits, f"the fault hit nothing: {result.code}, {result.message}, {entered}"
-    assert name in entered, f"the climb never came to {name}, give it a scene: {result.message}"
+    assert name in entered, f"the promotion never came to {name}, give it a scene: {result.message}"
     assert result.code in (how.code, how.or_code or how.code), result.message
     if how.code == 5:
         mend(project, was)

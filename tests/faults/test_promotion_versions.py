@@ -102,7 +102,7 @@ class TestAFirstRelease:
         assert fresh.ledger().snapshot("production").current is None
         was.check_quiet()
         digest = fresh.ship(unique(GOOD))
-        assert fresh.promote().code == 0, "the fix climbs"
+        assert fresh.promote().code == 0, "the fix is released"
         assert fresh.digest() == digest
 
     @pytest.mark.usefixtures("slow_clock")
@@ -120,13 +120,13 @@ class TestAFirstRelease:
             "count": 0,
         }
         cloud.faults(rule)
-        climbing = fresh.in_background()
+        promotion = fresh.in_background()
         eventually(fresh.running)
         (execution,) = fresh.running()
         eventually(lambda: moment in fresh.entered(execution))
         stopped = fresh.run(lambda machine: stop.stopped(machine, machine.pick(), "enough"))
         cloud.faults()
-        climbing.result()
+        promotion.result()
         assert stopped.code == 0, stopped.message
         assert stopped.record["outcome"] == ("rolled_back" if moment == "VerifyAlias" else "refused")
         assert fresh.alias() == ("$LATEST", {})
@@ -187,10 +187,10 @@ class TestAlarms:
     def test_one_that_fires_during_the_shift_rolls_back(self, canary, before, unique, eventually, midway):
         canary.ship(unique(GOOD))
         was = before(canary)
-        with midway(canary) as climbing:
+        with midway(canary) as promotion:
             canary.fire()
             eventually(lambda: canary.alarm_state() == "ALARM")
-        ended = climbing.result()
+        ended = promotion.result()
         canary.calm()
         assert (ended.code, was.newest().result) == (3, "rolled_back"), ended.message
         was.check_unmoved()
@@ -216,10 +216,10 @@ class TestAlarms:
         baking = make_project("baking", bake_minutes=30)
         baking.ship(unique(GOOD))
         was = before(baking)
-        climbing = baking.in_background()
+        promotion = baking.in_background()
         eventually(lambda: baking.alias() != was.alias and not baking.active_deployments())
         baking.fire()
-        ended = climbing.result()
+        ended = promotion.result()
         baking.calm()
         assert (ended.code, was.newest().result) == (3, "rolled_back"), ended.message
         assert "errors fired" in ended.message
@@ -259,14 +259,14 @@ class TestTwoAtOnce:
         canary.ship(unique(GOOD))
         assert canary.promote().code == 0
         canary.ship(unique(GOOD))
-        with midway(canary) as climbing:
+        with midway(canary) as promotion:
             canary.client("lambda").update_alias(
                 FunctionName=canary.function("production"),
                 Name="live",
                 FunctionVersion=was.alias[0],
                 RoutingConfig={"AdditionalVersionWeights": {}},
             )
-        ended = climbing.result()
+        ended = promotion.result()
         assert ended.code == 5, ended.message
         assert "somebody else moved" in ended.message
         assert canary.alias() == (was.alias[0], {})
@@ -275,7 +275,7 @@ class TestTwoAtOnce:
         )
         was.check_quiet()
 
-    def test_another_digest_is_refused_while_one_climbs(self, canary, before, unique, midway):
+    def test_another_digest_is_refused_while_one_is_promoted(self, canary, before, unique, midway):
         digest = canary.ship(unique(GOOD))
         was = before(canary)
         with midway(canary) as first:
@@ -287,15 +287,15 @@ class TestTwoAtOnce:
         assert canary.digest() == digest
         was.check_quiet()
 
-    def test_a_deploy_is_kept_out_while_a_climb_is_on_the_rung(self, canary, before, unique, midway):
+    def test_a_deploy_is_kept_out_while_a_promotion_is_on_the_rung(self, canary, before, unique, midway):
         canary.ship(unique(GOOD))
         was = before(canary)
-        with midway(canary) as climbing, pytest.raises(LockedError, match="promote"):
+        with midway(canary) as promotion, pytest.raises(LockedError, match="promote"):
             canary.rung().lock.acquire()
-        assert climbing.result().code == 0
+        assert promotion.result().code == 0
         was.check_quiet()
 
-    def test_a_climb_is_kept_out_while_a_deploy_is_on_the_rung(self, canary, before, unique):
+    def test_a_promotion_is_kept_out_while_a_deploy_is_on_the_rung(self, canary, before, unique):
         canary.ship(unique(GOOD))
         was = before(canary)
         lock = canary.rung().lock
@@ -315,11 +315,11 @@ def test_a_hand_that_moves_the_alias_is_not_overruled(canary, before, unique, mi
     was = before(canary)
     if third == was.alias[0]:
         third = "1"
-    with midway(canary) as climbing:
+    with midway(canary) as promotion:
         client.update_alias(
             FunctionName=name, Name="live", FunctionVersion=third, RoutingConfig={"AdditionalVersionWeights": {}}
         )
-    ended = climbing.result()
+    ended = promotion.result()
     assert ended.code in (0, 3, 5), ended.message
     if ended.code == 0:  # CodeDeploy's last shift came after the hand
         assert canary.digest() == digest
@@ -336,18 +336,18 @@ def test_a_hand_that_moves_the_alias_is_not_overruled(canary, before, unique, mi
 def test_the_version_that_a_rollback_returns_to_can_not_be_pruned(canary, before, unique, midway):
     canary.ship(unique(GOOD))
     was, client = before(canary), canary.client("lambda")
-    with midway(canary) as climbing, pytest.raises(client.exceptions.ResourceConflictException):
+    with midway(canary) as promotion, pytest.raises(client.exceptions.ResourceConflictException):
         client.delete_function(FunctionName=canary.function("production"), Qualifier=was.alias[0])
-    assert climbing.result().code == 0
+    assert promotion.result().code == 0
 
 
 class TestCutOff:
-    def test_whoever_watches_puts_a_killed_climb_in_order(self, canary, before, unique, midway):
+    def test_whoever_watches_recovers_a_killed_promotion(self, canary, before, unique, midway):
         canary.ship(unique(GOOD))
         was = before(canary)
-        with midway(canary) as climbing:
+        with midway(canary) as promotion:
             canary.client("stepfunctions").stop_execution(executionArn=canary.running()[0])
-        ended = climbing.result()
+        ended = promotion.result()
         assert ended.code == 3, ended.message
         assert "ABORTED" in ended.message
         was.check_unmoved()
@@ -369,10 +369,10 @@ class TestCutOff:
     def test_stopping_while_it_shifts_rolls_back(self, canary, before, unique, midway):
         canary.ship(unique(GOOD))
         was = before(canary)
-        with midway(canary) as climbing:
+        with midway(canary) as promotion:
             stopped = canary.run(lambda machine: stop.stopped(machine, machine.pick(running=True), "lunch"))
         assert (stopped.code, stopped.record["outcome"]) == (0, "rolled_back"), stopped.message
-        ended = climbing.result()
+        ended = promotion.result()
         assert ended.code == 3
         for told in (ended.message, was.newest().cause):
             assert "stopped by " in told
@@ -390,7 +390,7 @@ class TestCutOff:
         assert ended.code == 0, ended.message
         was.check_quiet()
 
-    def test_redriving_a_failed_climb_starts_again_from_the_beginning(self, canary, before, unique, cloud):
+    def test_redriving_a_failed_promotion_starts_again_from_the_beginning(self, canary, before, unique, cloud):
         digest = canary.ship(unique(GOOD))
         was = before(canary)
         cloud.faults({"service": "lambda", "action": "PublishVersion", "kind": "access_denied", "count": 0})
@@ -458,7 +458,7 @@ def test_provisioned_concurrency_on_the_alias_keeps_a_canary_out_before_anything
     was.check_unmoved()
 
 
-def test_an_untested_climb_says_so_at_its_end_and_in_the_ledger(make_project, before, unique):
+def test_an_untested_promotion_says_so_at_its_end_and_in_the_ledger(make_project, before, unique):
     plain = make_project("plain")
     plain.ship(unique(GOOD))
     was = before(plain)

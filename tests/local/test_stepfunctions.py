@@ -196,7 +196,7 @@ def test_faults_meet_the_calls_of_a_state_machine(machines: Machines, kind: str,
     assert time.monotonic() - began < 10
 
 
-def test_a_map_climbs_in_order_and_stops_at_the_first_failure(machines: Machines) -> None:
+def test_a_map_runs_in_order_and_stops_at_the_first_failure(machines: Machines) -> None:
     inner = {
         "StartAt": "Check",
         "States": {
@@ -210,7 +210,7 @@ def test_a_map_climbs_in_order_and_stops_at_the_first_failure(machines: Machines
         },
     }
     states = {
-        "Climb": {
+        "Rungs": {
             "Type": "Map",
             "ItemsPath": "$.rungs",
             "MaxConcurrency": 1,

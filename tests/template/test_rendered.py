@@ -84,7 +84,7 @@ def test_the_settings_are_the_answers(new_project, answers):
     assert loaded.image.builder == answers.get("image_builder", "auto")
     for environment in loaded.environments.values():
         assert environment.account == answers.get("aws_account", "123456789012")
-    locations.check(loaded)  # the climb takes what the template makes
+    locations.check(loaded)  # the promotion takes what the template makes
     assert f":{loaded.python}\n" in (project / "function/Dockerfile").read_text()
 
 

@@ -163,7 +163,7 @@ def test_only_validate_may_give_a_function_code_and_on_the_ladder_s_functions_al
     assert {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:GetRepositoryPolicy"} <= actions(planned, *changers)
 
 
-def test_only_a_place_that_home_asks_lets_its_relay_start_stop_or_answer_climbs(modules):
+def test_only_a_location_that_the_primary_asks_lets_its_relay_start_stop_or_answer_executions(modules):
     acting = {"states:StartExecution", "states:StopExecution", "states:SendTaskSuccess", "states:SendTaskFailure"}
     may = {name: actions(modules[name], 'aws_iam_role_policy.pipeline["relay"]') for name in ("it", *PLACES)}
     assert not (may["it"] | may["home"]) & (acting | {"dynamodb:GetItem"})

@@ -194,7 +194,7 @@ def test_a_child_that_may_have_begun_is_seen_to_its_end_or_ended():
 
 @pytest.mark.parametrize("name", ["ValidateBeforeApproval", "Validate"])
 def test_an_image_that_came_a_moment_ago_is_waited_for_until_it_is_scanned(name):
-    """ECR scans an image of another place when it is copied there, right before the climb."""
+    """ECR scans an image of another location when it is copied there, right before the promotion."""
     state = next(s for s in asl.states(MACHINE) if s.name == name)
     assert ["ScanPendingError"] in [retry["ErrorEquals"] for retry in state.body["Retry"]]
 
@@ -257,7 +257,7 @@ def test_a_first_release_is_moved_by_the_one_function_whose_role_may_and_by_no_d
     assert states["ReleaseFirstVersion"].body["Parameters"]["FunctionName"] == "${rollback_arn}"
 
 
-def test_rungs_climb_one_after_the_other_and_targets_go_together():
+def test_rungs_are_promoted_one_after_the_other_and_targets_at_once():
     by_name = {s.name: s.body for s in STATES if s.kind == "Map"}
     assert by_name["PromoteRungs"]["MaxConcurrency"] == 1
     assert by_name["ReleaseTargets"]["MaxConcurrency"] == by_name["FinishTargets"]["MaxConcurrency"] == 10

@@ -190,20 +190,20 @@ def test_a_deployment_under_way_is_stopped_and_the_rung_is_where_it_began(harnes
     assert harness.serves == digest("three")
 
 
-def test_a_climb_under_way_is_stopped_and_given_time_to_settle_its_rung(harness: DeployHarness) -> None:
+def test_a_promotion_under_way_is_stopped_and_given_time_to_finish_its_rung(harness: DeployHarness) -> None:
     harness.function.versions["4"] = harness.function.versions["3"] | {
         "Version": "4",
         "ImageUri": f"r@{digest('four')}",
     }
     harness.function.point("3", {"4": 0.1})
     harness.codedeploy.active = "d-1"
-    climb = {
+    held = {
         "owner": "ann",
         "command": "inv promote",
         "run_id": "execution",
         "expires": int(harness.time.seconds) + 3600,
     }
-    fields = {k: {"N": str(v)} if isinstance(v, int) else {"S": v} for k, v in climb.items()}
+    fields = {k: {"N": str(v)} if isinstance(v, int) else {"S": v} for k, v in held.items()}
     harness.table.tables[TABLE]["env#staging", "lock"] = {"pk": {"S": "env#staging"}, "sk": {"S": "lock"}, **fields}
 
     def settles() -> None:

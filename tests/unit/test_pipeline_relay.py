@@ -1,4 +1,4 @@
-"""The relay: what it may be asked, whom it asks, and what it says of a climb in another place."""
+"""The relay: what it may be asked, whom it asks, and what it says of a child execution in another location."""
 
 import json
 

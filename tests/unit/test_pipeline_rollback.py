@@ -54,7 +54,7 @@ def test_what_codedeploy_leaves_is_put_back_with_the_weights_cleared(pipeline):
     assert move["RevisionId"] == "r1"
 
 
-def test_what_a_killed_climb_has_elsewhere_is_ended_there(pipeline, monkeypatch):
+def test_the_child_executions_of_a_killed_promotion_are_ended(pipeline, monkeypatch):
     there = target(environment="produs", place={"account": "222222222222", "region": "us-east-1"})
     told = {key: value for key, value in release().items() if key != "id"} | {"release_id": RELEASE}
     told["rungs"] = [{"targets": [there]}]

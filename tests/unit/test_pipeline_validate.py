@@ -162,7 +162,7 @@ def weighted(aws):
 
 
 def latest(aws):
-    """Put the alias where Terraform makes it; the function is made of the image that climbs."""
+    """Put the alias where Terraform makes it; the function is made of the image that is promoted."""
     aws.lambda_.aliases[FUNCTION]["FunctionVersion"] = "$LATEST"
     aws.lambda_.digests[FUNCTION, "$LATEST"] = NEW
 
@@ -281,7 +281,7 @@ def on_host_python(tmp_path):
 
 
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:4566"])
-def test_an_image_on_the_machines_own_python_climbs_in_a_local_cloud(pipeline, tmp_path, monkeypatch, endpoint):
+def test_an_image_on_the_machines_own_python_is_promoted_in_a_local_cloud(pipeline, tmp_path, monkeypatch, endpoint):
     on_host_python(tmp_path)
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     assert call(pipeline)["unchanged"] is False
@@ -311,7 +311,7 @@ def test_a_target_that_is_no_rung_is_refused_whatever_the_input_says(pipeline, a
         call(pipeline, at=at)
 
 
-def test_force_lets_a_bad_digest_climb(pipeline):
+def test_force_lets_a_bad_digest_be_promoted(pipeline):
     bad(pipeline.aws)
     assert call(pipeline, release(force=True))["unchanged"] is False
 

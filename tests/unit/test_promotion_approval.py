@@ -1,4 +1,4 @@
-"""An answer to a climb converges: whatever fails between the ledger and Step Functions, it can be given again."""
+"""An answer to a promotion converges: whatever fails between the ledger and Step Functions, it can be given again."""
 
 import json
 
@@ -10,7 +10,9 @@ from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.promotion import approval
 from stepladder.promotion.executions import Execution, StateMachine
 
-CLIMB = Execution("arn:aws:states:eu-west-1:123456789012:execution:hello-promotion:production-c0ffee-1", "RUNNING", {})
+PROMOTION = Execution(
+    "arn:aws:states:eu-west-1:123456789012:execution:hello-promotion:production-c0ffee-1", "RUNNING", {}
+)
 
 
 class States(Scripted):
@@ -44,12 +46,18 @@ def harness(tmp_path):
 
 
 def ask(harness, rung="production", token="token", asked_at="2026-11-22T00:00:00Z"):
-    item = {"pk": f"climb#{CLIMB.name}", "sk": f"approval#{rung}", "rung": rung, "token": token, "asked_at": asked_at}
+    item = {
+        "pk": f"climb#{PROMOTION.name}",
+        "sk": f"approval#{rung}",
+        "rung": rung,
+        "token": token,
+        "asked_at": asked_at,
+    }
     harness.table.tables[TABLE][item["pk"], item["sk"]] = {name: {"S": value} for name, value in item.items()}
 
 
 def decide(harness, why="", *, approve=True, rung=""):
-    return approval.decide(StateMachine(harness.rung()), CLIMB, rung, why, approve=approve)
+    return approval.decide(StateMachine(harness.rung()), PROMOTION, rung, why, approve=approve)
 
 
 def test_an_approval_is_recorded_and_sent_with_who_and_why(harness):
@@ -60,7 +68,7 @@ def test_an_approval_is_recorded_and_sent_with_who_and_why(harness):
     assert harness.states.answers == [("success", {"by": who, "why": "looks good"})]
 
 
-def test_a_rejection_tells_the_climb_who_and_why(harness):
+def test_a_rejection_tells_the_promotion_who_and_why(harness):
     ask(harness)
     decide(harness, "not today", approve=False)
     ((name, cause),) = harness.states.answers
@@ -138,7 +146,7 @@ def test_a_question_that_is_asked_anew_meanwhile_is_not_answered_blindly(harness
     assert harness.states.answers == []
 
 
-def test_a_climb_that_no_longer_waits_says_so(harness):
+def test_a_promotion_that_no_longer_waits_says_so(harness):
     ask(harness)
     harness.states.waiting.clear()
     with pytest.raises(RefusedError, match="no longer waits"):
@@ -151,7 +159,10 @@ def test_the_question_that_waits_is_meant_whatever_its_rung_is_called(harness):
     ask(harness, "alpha", "later", "2026-11-22T01:00:00Z")
     harness.states.waiting.add("later")
     assert decide(harness).rung == "alpha"
-    assert [question.rung for question in approval.requests(StateMachine(harness.rung()), CLIMB)] == ["zulu", "alpha"]
+    assert [question.rung for question in approval.requests(StateMachine(harness.rung()), PROMOTION)] == [
+        "zulu",
+        "alpha",
+    ]
 
 
 @pytest.mark.parametrize("rung", ["", "production"])

@@ -112,7 +112,7 @@ def test_every_environment_that_was_moved_is_named_with_its_undo():
     ]
 
 
-def test_a_climb_that_moved_nothing_offers_no_undo():
+def test_a_promotion_that_moved_nothing_offers_no_undo():
     machine = StateMachine(Ledger())
     targets = tuple({"environment": e, "outcome": "unchanged"} for e in ("staging", "qa", "production"))
     promote.conclude(machine, execution("staging", "qa", "production"), PromotionOutcome("promoted", targets))

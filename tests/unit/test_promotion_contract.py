@@ -66,8 +66,8 @@ def test_a_function_is_sent_what_the_contract_says(state):
 
 
 def test_a_rung_ends_with_the_outcome_of_each_target():
-    (climb,) = SCOPE.inner.values()
-    assert climb.output["targets"][0].keys() == of_type(TargetOutcome).keys()
+    (rung,) = SCOPE.inner.values()
+    assert rung.output["targets"][0].keys() == of_type(TargetOutcome).keys()
 
 
 def references():

@@ -24,7 +24,7 @@ def test_the_first_apply_and_the_next_are_recorded(rung):
 
 
 @pytest.mark.parametrize("before", [0, 1], ids=["the first", "a later one"])
-def test_of_two_applies_at_once_neither_is_believed_so_that_the_next_climb_plans(before, rung):
+def test_of_two_applies_at_once_neither_is_believed_so_that_the_next_promotion_plans(before, rung):
     for number in range(before):
         delivery.record(rung, f"old {number}", "p0")
     read_by_both = delivery.read(rung)

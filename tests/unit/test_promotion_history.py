@@ -42,7 +42,7 @@ class Events:
         return {"events": events[start : start + maxResults], **more}
 
 
-def climbing():
+def begun():
     events = Events()
     events.add("ExecutionStarted", 0)
     return events, history.LadderView.of(INPUT, 1000.0)
@@ -53,7 +53,7 @@ def refresh(view, events):
 
 
 def test_an_event_belongs_to_the_rung_and_target_whose_iterations_it_came_through():
-    events, view = climbing()
+    events, view = begun()
     events.iteration("PromoteRungs", 1)
     top = events.state("ReleaseTargets")
     events.iteration("ReleaseTargets", 1, on=top)
@@ -65,7 +65,7 @@ def test_an_event_belongs_to_the_rung_and_target_whose_iterations_it_came_throug
 
 
 def test_after_a_map_events_belong_to_the_whole_rung_again():
-    events, view = climbing()
+    events, view = begun()
     events.iteration("PromoteRungs", 1)
     events.iteration("ReleaseTargets", 0)
     events.state("Validate")
@@ -76,7 +76,7 @@ def test_after_a_map_events_belong_to_the_whole_rung_again():
 
 
 def test_only_new_events_are_read_and_a_long_history_costs_one_page_a_look():
-    events, view = climbing()
+    events, view = begun()
     events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
     for _ in range(450):
@@ -92,14 +92,14 @@ def test_only_new_events_are_read_and_a_long_history_costs_one_page_a_look():
 
 
 def test_the_end_is_seen():
-    events, view = climbing()
+    events, view = begun()
     events.add("ExecutionAborted")
     refresh(view, events)
     assert view.end == "Aborted"
 
 
 def test_a_task_that_is_tried_again_is_counted_and_no_error_s_name_is_shown():
-    events, view = climbing()
+    events, view = begun()
     events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
     events.state("Validate")
@@ -119,7 +119,7 @@ def test_a_task_that_is_tried_again_is_counted_and_no_error_s_name_is_shown():
 
 
 def test_an_error_that_is_given_up_is_no_second_try():
-    events, view = climbing()
+    events, view = begun()
     events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
     events.state("Validate")
@@ -132,7 +132,7 @@ def test_an_error_that_is_given_up_is_no_second_try():
 
 
 def test_a_target_s_time_stops_when_nothing_more_happens_to_it(monkeypatch):
-    events, view = climbing()
+    events, view = begun()
     monkeypatch.setattr(history.time, "time", lambda: 1000.0)
     events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
@@ -146,7 +146,7 @@ def test_a_target_s_time_stops_when_nothing_more_happens_to_it(monkeypatch):
 
 
 def test_the_seconds_of_a_fast_clock_are_its_own_and_called_simulated(monkeypatch, capsys):
-    events, view = climbing()
+    events, view = begun()
     monkeypatch.setattr(history.time, "time", lambda: 1000.0)
     events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
@@ -261,7 +261,7 @@ def test_every_state_with_a_phrase_exists():
 
 
 def test_lines_tell_each_change_once(capsys):
-    events, view = climbing()
+    events, view = begun()
     lines = LineRenderer(Console(live=False))
     events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)
@@ -290,7 +290,7 @@ def test_lines_tell_each_change_once(capsys):
 
 
 def test_times_are_the_execution_s_own_whatever_this_machine_s_clock_says(monkeypatch):
-    events, view = climbing()
+    events, view = begun()
     monkeypatch.setattr(history.time, "time", lambda: 50_000.0)
     events.iteration("PromoteRungs", 0)
     events.iteration("ReleaseTargets", 0)

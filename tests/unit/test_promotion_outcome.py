@@ -90,11 +90,11 @@ def test_who_stopped_a_promotion_that_had_begun_nothing_is_its_cause():
         (["succeeded", "unchanged"], "promoted"),
     ],
 )
-def test_a_climb_that_was_cut_off_is_summed_up(outcomes, sum_up):
+def test_a_promotion_that_was_cut_off_is_summed_up(outcomes, sum_up):
     assert _sum_up(tuple(target(str(i), o) for i, o in enumerate(outcomes))).outcome == sum_up
 
 
-def test_a_climb_cut_off_above_a_rung_that_was_unchanged_says_so():
+def test_a_promotion_cut_off_above_a_rung_that_was_unchanged_says_so():
     end = _sum_up((target("qa", "unchanged"), target("production", "untouched")))
     assert (end.outcome, end.cause) == ("refused", "climb: it was cut off (Stopped)")
 

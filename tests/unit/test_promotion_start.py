@@ -1,4 +1,4 @@
-"""What may climb, as far as it is known before anything is started."""
+"""What may be promoted, as far as it is known before anything is started."""
 
 import pytest
 from fakes.deploy_harness import TABLE, DeployHarness
@@ -28,7 +28,7 @@ def released(harness, result, cause=""):
     )
 
 
-def test_a_release_of_the_lowest_rung_that_succeeded_may_climb(harness):
+def test_a_release_of_the_lowest_rung_that_succeeded_may_be_promoted(harness):
     released(harness, SUCCEEDED)
     found = read_subject(harness.rung(), PromotionOptions(release=RELEASE))
     assert (found.digest, found.git_commit, found.input_key) == (DIGEST, "c0ffee", "k")
@@ -60,7 +60,7 @@ def test_a_digest_that_was_marked_bad_is_refused_whichever_way_it_is_named(harne
     "request_", [PromotionOptions(), PromotionOptions(digest=DIGEST)], ids=["what it runs", "a digest"]
 )
 @pytest.mark.parametrize("made", [False, True], ids=["no service", "never released"])
-def test_nothing_climbs_before_the_lowest_rung_has_a_release(request_, made, harness):
+def test_nothing_is_promoted_before_the_lowest_rung_has_a_release(request_, made, harness):
     if made:
         harness.function.create(f"registry/hello@{DIGEST}")
     with pytest.raises(RefusedError, match="staging has no") as refused:
@@ -99,7 +99,7 @@ class TestServing:
         assert read_state(deployed.rung(), "staging", deployed.serves) == "serves"
         assert read_state(deployed.rung(), "staging", DIGEST) == "other"
 
-    def test_a_configuration_that_terraform_changed_since_has_to_climb(self, deployed):
+    def test_a_configuration_that_terraform_changed_since_has_to_be_promoted(self, deployed):
         deployed.function.configure(MemorySize=2048)
         assert read_state(deployed.rung(), "staging", deployed.serves) == "other"
 

@@ -124,7 +124,7 @@ class _Execution:
     name, arn = "n", "arn:n"
 
 
-def test_a_climb_that_met_a_lock_ends_with_exit_code_7() -> None:
+def test_a_promotion_that_met_a_lock_ends_with_exit_code_7() -> None:
     told = failure(None, _Execution(), _ended("LockedError", "SiblingFailed"))  # type: ignore[arg-type]
     assert told
     assert told.exit_code == ExitCode.LOCKED

@@ -49,12 +49,12 @@ def test_a_place_without_rungs_has_no_delivery(settings):
         locations.variables(settings, "sandbox")
 
 
-def test_a_climb_of_an_environment_that_the_settings_lack_by_now_can_still_be_looked_at(harness):
+def test_a_promotion_of_an_environment_that_the_settings_lack_by_now_can_still_be_read(harness):
     machine = StateMachine(harness.rung())
     assert machine.at("gone") is machine.rung
 
 
-def test_the_relay_names_a_climb_as_we_look_for_it(pipeline, monkeypatch):
+def test_the_relay_names_a_child_execution_as_we_look_for_it(pipeline, monkeypatch):
     monkeypatch.setenv("MACHINE", "arn:aws:states:us-east-1:1:stateMachine:orders-promotion")
     arn = pipeline.child.arn(EXECUTION, "produs")
     name = child_name(EXECUTION, "produs")

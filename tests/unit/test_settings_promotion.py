@@ -111,7 +111,7 @@ def spread(tmp_path, **production):
     return load(told, tmp_path)
 
 
-def test_a_target_in_another_place_tells_where_and_may_keep_its_lock_while_its_siblings_climb(tmp_path):
+def test_a_target_in_another_location_names_it_and_may_keep_its_lock_while_its_siblings_are_released(tmp_path):
     targets = ladder.execution_input(spread(tmp_path, region="us-east-1"), release())["rungs"][1]["targets"]
     here, away = targets
     assert "place" not in here
@@ -132,7 +132,7 @@ def test_looks_end_before_a_sibling_gives_up_waiting_for_the_word_so_that_no_run
     assert 0.9 * target["verdict_seconds"] < looked <= target["verdict_seconds"]
 
 
-def test_looks_at_a_climb_elsewhere_stay_far_under_the_history_limit(tmp_path):
+def test_polls_of_a_child_execution_stay_far_under_the_history_limit(tmp_path):
     """25,000 events end an execution: a look is thirteen, and there are two rounds of them."""
     told = {"project": "orders", "environments": {"staging": PLACE, "production": PLACE | {"region": "us-east-1"}}}
     told["promotion"] = {"deployment": "Linear10PercentEvery10Minutes", "bake_minutes": 720}
@@ -148,11 +148,11 @@ def test_the_more_targets_the_fewer_looks_at_each_since_all_share_one_history(re
     told = {"project": "orders", "rungs": ["staging", names], "environments": environments}
     told["promotion"] = {"deployment": "Linear10PercentEvery10Minutes", "bake_minutes": 720}
     targets = ladder.execution_input(load(told, tmp_path), release())["rungs"][1]["targets"]
-    climb = 90 * 60 + 720 * 60
+    longest = 90 * 60 + 720 * 60
     if "place" in targets[0]:
-        events = sum(climb / (t["place"]["look_seconds"] + 5) * 13 for t in targets)
+        events = sum(longest / (t["place"]["look_seconds"] + 5) * 13 for t in targets)
     else:
-        events = sum(climb / t["poll_seconds"] * 18 for t in targets)
+        events = sum(longest / t["poll_seconds"] * 18 for t in targets)
     assert events < 20_000
 
 

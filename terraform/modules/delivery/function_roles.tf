@@ -238,8 +238,8 @@ data "aws_iam_policy_document" "pipeline" {
   }
 }
 
-# What the primary may have done here, by this location's executions, and nothing of it on functions, aliases or deployments.
-# The primary's own relay only asks: nobody has it start an execution or answer one.
+# What the primary may have done here, by this location's executions, and nothing of it on functions, aliases or
+# deployments. The primary's own relay only asks: nobody has it start an execution or answer one.
 data "aws_iam_policy_document" "relay" {
   source_policy_documents = [data.aws_iam_policy_document.pipeline["relay"].json]
 
