@@ -1,8 +1,9 @@
 """States that had another name in a definition that was released: a history of it is read by today's names.
 
-An execution keeps the definition that it was started with, also when it is redriven. So do the child executions in a
-location whose Terraform has not been applied since. A state's name is translated where a history is read, and nowhere
-else.
+An execution keeps the definition that it was started with, also when it is redriven
+(https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html). A location whose Terraform
+has not been applied since starts child executions by the old one. A state's name is translated where a history is read,
+and nowhere else.
 """
 
 from __future__ import annotations
