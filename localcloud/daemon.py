@@ -204,7 +204,9 @@ def _wait_ready(child: subprocess.Popen[bytes], ready: Path, log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines() or ["its log is empty"]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     raise NotReadyError(
-        f"the local cloud did not start: {(errors or lines)[-1]}", kind="local-cloud-down", hint=f"its log is {log}"
+        f"the local cloud did not start: {(errors or lines)[-1]}",
+        kind="local-cloud-down",
+        hint=f"its log is {log}; `inv local.logs` prints its end",
     )
 
 

@@ -65,7 +65,7 @@ class SavedState:
             raise StepladderError(
                 f"{self.file} can't be read: {error}",
                 kind="local-cloud-data",
-                hint="remove the folder, or give --data another one",
+                hint="remove the folder, or give `--data` another one",
             ) from error
 
     def save(self) -> list[str]:
@@ -139,13 +139,13 @@ def _check_own_state(path: Path) -> None:
     status = path.lstat()
     if hasattr(os, "getuid") and status.st_uid != os.getuid():
         raise StepladderError(
-            f"{path} belongs to another user", kind="local-cloud-data", hint="give --data a folder of your own"
+            f"{path} belongs to another user", kind="local-cloud-data", hint="give `--data` a folder of your own"
         )
     if status.st_mode & _OTHERS_WRITE or stat.S_ISLNK(status.st_mode):
         raise StepladderError(
             f"others than you may write to {path}",
             kind="local-cloud-data",
-            hint=f"chmod go-w {path}, or give --data a folder of your own",
+            hint=f"`chmod go-w {path}`, or give `--data` a folder of your own",
         )
 
 
@@ -155,19 +155,19 @@ def _check_format(folder: Path) -> None:
         raise StepladderError(
             f"{folder} was written by an older version",
             kind="local-cloud-data",
-            hint="remove the folder, or give --data another one",
+            hint="remove the folder, or give `--data` another one",
         )
     if stamp.exists() and stamp.read_text() != _stamp():
         raise StepladderError(
             f"{folder} was written by {stamp.read_text().strip()}, and this is {_stamp().strip()}",
             kind="local-cloud-data",
-            hint="remove the folder, or give --data another one",
+            hint="remove the folder, or give `--data` another one",
         )
     if (folder / "state.zip").exists() and not stamp.exists():
         raise StepladderError(
             f"{folder} doesn't say what wrote it",
             kind="local-cloud-data",
-            hint="remove the folder, or give --data another one",
+            hint="remove the folder, or give `--data` another one",
         )
 
 

@@ -130,7 +130,7 @@ class LambdaFunction:
                 raise StepladderError(
                     f"version {version} of {self.name} can't be started: {state.state_reason or 'no reason given'}",
                     kind="lambda-refused",
-                    hint="the alias has not moved",
+                    hint="the alias has not moved; fix the image (`function/Dockerfile`, its CMD, its imports)",
                 )
             if state.state == "Inactive" and not woken:
                 woken = True

@@ -50,7 +50,7 @@ def explained(error: BaseException, trace: TracebackType | None) -> StepladderEr
         problems = invoke_yaml.problems(_settings_file([scope for _, scope in frames]))
         if problems:
             return BadInputError(
-                "the settings can't be read", kind="bad-settings", hint="fix invoke.yaml", problems=problems
+                "the settings can't be read", kind="bad-settings", hint="fix `invoke.yaml`", problems=problems
             )
     variables = [scope for module, scope in frames if module == _ENVIRONMENT_MODULE]
     if variables:
@@ -62,7 +62,7 @@ def explained(error: BaseException, trace: TracebackType | None) -> StepladderEr
         return BadInputError(
             "the settings are not valid",
             kind="bad-settings",
-            hint="fix them in invoke.yaml",
+            hint="fix them in `invoke.yaml`",
             problems=(f"{path or 'invoke.yaml'} is {bad!r}; allowed: a mapping",),
         )
     return None
@@ -84,12 +84,16 @@ def _bad_variable(error: BaseException, scopes: list[dict[str, Any]]) -> Steplad
     """Explain a variable whose text can't become what its key holds."""
     path, value, old = (next((s[name] for s in scopes[::-1] if name in s), None) for name in ("key_path", "new", "old"))
     if path is None:
-        return BadInputError(f"INVOKE_* variables don't fit the settings: {error}", kind="bad-settings")
+        return BadInputError(
+            f"INVOKE_* variables don't fit the settings: {error}",
+            kind="bad-settings",
+            hint="`env` lists variables; unset what isn't meant",
+        )
     name = f"INVOKE_{'_'.join(path).upper()}"
     allowed = "nothing: a list can only stand in invoke.yaml" if isinstance(old, list) else "a number"
     problem = f"{name} is {value!r}; allowed: {allowed}"
     return BadInputError(
-        "the settings are not valid", kind="bad-settings", hint=f"fix or unset {name}", problems=(problem,)
+        "the settings are not valid", kind="bad-settings", hint=f"fix or unset `{name}`", problems=(problem,)
     )
 
 
@@ -121,7 +125,7 @@ def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType 
         StepladderError(
             f"unexpected {kind.__name__}: this is a bug in stepladder",
             kind="unexpected",
-            hint="report it with the traceback above, unless the traceback ends in your own tasks",
+            hint="report it with the traceback above, unless that ends in your own `tasks.py`",
         )
     )
     raise SystemExit(1)

@@ -73,7 +73,7 @@ def invoke(
         raise BadInputError(
             "--local has no versions: it calls what stands here",
             kind="bad-arguments",
-            hint="leave out --version or --local",
+            hint="leave out `--version` or `--local`",
         )
     if not env and not local:
         raise usage.missing(c, "inv function.invoke", "--env")
@@ -87,7 +87,9 @@ def invoke(
         error = answer.error or ""
     if error:
         raise StepladderError(
-            f"the function failed: {error}", kind="function-failed", hint="the end of its log stands above"
+            f"the function failed: {error}",
+            kind="function-failed",
+            hint="the end of its log stands above; `--whole-log` prints all of it",
         )
 
 

@@ -114,16 +114,17 @@ def _guarded(body: Callable[..., Any], command: str, *, reads_only: bool) -> Cal
             usage.check(body, command, context, args, kwargs)
             return body(context, *args, **kwargs)
         except StepladderError as error:
-            _explain(error, kwargs)
+            _explain(error, kwargs, usage.typed(body, command, args, kwargs))
             raise invoke.Exit(code=int(error.exit_code)) from error
         except KeyboardInterrupt:
-            _explain(InterruptedRunError("interrupted", hint="run the same command again to go on"), kwargs)
+            interrupted = InterruptedRunError("interrupted", hint="run the same command again to go on")
+            _explain(interrupted, kwargs, usage.typed(body, command, args, kwargs))
             raise invoke.Exit(code=int(ExitCode.INTERRUPTED)) from None
         except Exception as error:
             explained = aws.explain(error) or _of_disk(error)
             if explained is None:
                 raise
-            _explain(explained, kwargs)
+            _explain(explained, kwargs, usage.typed(body, command, args, kwargs))
             raise invoke.Exit(code=int(explained.exit_code)) from error
 
     return guarded
@@ -139,12 +140,12 @@ def _of_disk(error: Exception) -> StepladderError | None:
     )
 
 
-def _explain(error: StepladderError, kwargs: dict[str, Any]) -> None:
+def _explain(error: StepladderError, kwargs: dict[str, Any], typed: str) -> None:
     from stepladder.core.console import Console
 
-    Console(as_json=bool(kwargs.get("json") or kwargs.get("json_"))).error(
-        error, explained_by=usage.explained_by(error)
-    )
+    error.hint = usage.with_command(error.hint, typed)
+    console = Console(as_json=bool(kwargs.get("json") or kwargs.get("json_")))
+    console.error(error, explained_by=usage.explained_by(error))
 
 
 def _interrupt(_signum: int, _frame: object) -> None:

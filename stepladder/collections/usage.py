@@ -7,10 +7,14 @@ for a missing one name no environment, and `--help` behind a task became an envi
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from stepladder.core.errors import BadInputError, StepladderError
+
+AGAIN = "the same command"
+"""What a hint says of the command that met the error; the task's edge puts the command itself in its place."""
 
 _SELF_EXPLAINED = {
     "bad-arguments",
@@ -43,7 +47,7 @@ def refuse_dry(body: Callable[..., Any], command: str, context: Any, environment
     raise BadInputError(
         f"Invoke's --dry holds nothing back that `{command}` does",
         kind="bad-arguments",
-        hint=f"for a preview: `{preview}`" if previews else f"leave out --dry: `{command}` has no preview",
+        hint=f"for a preview: `{preview}`" if previews else f"leave out `--dry`: `{command}` has no preview",
     )
 
 
@@ -63,7 +67,7 @@ def no_environment(command: str, known: Iterable[str]) -> BadInputError:
     names = list(known)
     if not names:
         return BadInputError(
-            f"`{command}` needs --env", kind="bad-arguments", hint="declare environments in invoke.yaml"
+            f"`{command}` needs --env", kind="bad-arguments", hint="declare environments in `invoke.yaml`"
         )
     return BadInputError(
         f"`{command}` needs --env, the environment it is for",
@@ -75,6 +79,29 @@ def no_environment(command: str, known: Iterable[str]) -> BadInputError:
 def explained_by(error: StepladderError) -> str:
     """Return the command that explains the kind of an error; empty for a mistyped command line, which needs no more."""
     return "" if error.kind in _SELF_EXPLAINED else f"inv explain {error.kind}"
+
+
+def with_command(hint: str, typed: str) -> str:
+    """Return a hint with the command that was typed, in backticks, wherever it speaks of "the same command"."""
+    return hint.replace(AGAIN, f"`{typed}`")
+
+
+def typed(body: Callable[..., Any], command: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+    """Return the command line of a task with its flags: those that differ from their defaults."""
+    parameters = list(inspect.signature(body).parameters.values())[1:]  # the first is Invoke's context
+    values = {**dict(zip((each.name for each in parameters), args, strict=False)), **kwargs}
+    words = [command]
+    for each in parameters:
+        value = values.get(each.name, each.default)
+        if value is None or value == each.default:
+            continue
+        flag = flag_of(each.name)
+        if isinstance(value, bool):
+            words.append(flag if value else f"--no-{flag.removeprefix('--')}")
+        else:
+            given = value if isinstance(value, list) else [value]
+            words += [f"{flag} {shlex.quote(str(one))}" for one in given]
+    return " ".join(words)
 
 
 def command_of(body: Callable[..., Any], *, is_default: bool = False) -> str:

@@ -100,7 +100,7 @@ def run_all(checks: Sequence[ProjectCheck], root: Path, console: Console) -> Non
         raise StepladderError(
             f"checks were skipped, and a CI job must run them: {', '.join(check.name for check in skipped)}",
             kind="checks-failed",
-            hint=f"install what they need: {', '.join(sorted({check.needs for check in skipped}))}",
+            hint=f"install what they need, then `inv check`: {', '.join(sorted({check.needs for check in skipped}))}",
         )
     console.line(f"{len(todo)} checks passed, {len(skipped)} skipped")
 

@@ -162,7 +162,7 @@ class Deploy:
             raise RefusedError(
                 f"files differ from their commit, and a CI job releases only what is committed: {commit.changed}",
                 kind="uncommitted-files",
-                hint="commit it, or pass --allow-dirty if the job itself changes files on purpose",
+                hint="commit it, or pass `--allow-dirty` if the job itself changes files on purpose",
             )
 
     # act

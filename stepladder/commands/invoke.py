@@ -61,13 +61,17 @@ def show(result: Any, console: Console) -> None:
 def read_payload(payload: str, event: str) -> Any:
     """Read an event from JSON text or from a file (one of them may be empty). Raises `BadInputError`."""
     if payload and event:
-        raise BadInputError("both --payload and --event were given", kind="bad-arguments", hint="give one of them")
+        raise BadInputError(
+            "both --payload and --event were given", kind="bad-arguments", hint="leave out `--payload` or `--event`"
+        )
     if event:
         try:
             return text_files.read_json(Path(event), where=event)
         except FileNotFoundError as error:
             raise BadInputError(
-                f"the event file {event} can't be read: {error.strerror}", kind="bad-arguments"
+                f"the event file {event} can't be read: {error.strerror}",
+                kind="bad-arguments",
+                hint="name a JSON file with `--event`, or give the JSON itself with `--payload`",
             ) from None
     try:
         return text_files.parse_json(payload or "{}")
@@ -75,5 +79,5 @@ def read_payload(payload: str, event: str) -> Any:
         raise BadInputError(
             f"the payload is not JSON: {error}",
             kind="bad-arguments",
-            hint="""for example --payload '{"name": "Ada"}'""",
+            hint="""for example `--payload '{"name": "Ada"}'`""",
         ) from None

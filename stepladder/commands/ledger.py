@@ -36,7 +36,9 @@ def show(rung: Rung, limit: int, release_id: str = "") -> list[ReleaseEntry]:
     if release_id:
         return [_show_release(rung, release_id)]
     if limit < 1:
-        raise BadInputError(f"--limit is {limit}", kind="bad-arguments", hint="allowed: a number from 1")
+        raise BadInputError(
+            f"--limit is {limit}", kind="bad-arguments", hint="allowed: a number from 1, like `--limit 20`"
+        )
     snapshot = _snapshot(rung)
     releases = rung.ledger.history(rung.environment, limit=limit)
     if rung.console.as_json:

@@ -87,7 +87,7 @@ def _wanted(settings: Settings) -> Requirements:
         raise BadInputError(
             f"there is no {where}/requirements.in",
             kind="bad-requirements",
-            hint="name in it what the function needs, a package a line",
+            hint=f"write `{where}/requirements.in`: what the function needs, a package a line",
         ) from None
     locks.validate(wanted)
     odd = [(requirement, dependencies.unlockable(requirement)) for requirement in wanted.requirements]
@@ -97,7 +97,7 @@ def _wanted(settings: Settings) -> Requirements:
             f"{where}/requirements.in asks for what can't be locked",
             kind="bad-requirements",
             hint="name a released version, or a wheel by its URL or path; code of your own belongs into "
-            f"{where}/, where the Dockerfile copies it from",
+            f"{where}/, where the `Dockerfile` copies it from",
             problems=tuple(problems),
         )
     return wanted

@@ -36,12 +36,14 @@ def release(
     skipped = ladder_guard.skipped(rung.settings, rung.environment, skip_ladder=skip_ladder, why=why)
     if bool(digest) == bool(version):
         raise BadInputError(
-            "one of --digest and --version is needed", kind="bad-arguments", hint="--digest sha256:..., or --version 7"
+            "one of --digest and --version is needed",
+            kind="bad-arguments",
+            hint="give `--digest sha256:...` or `--version 7`",
         )
     alias, snapshot = _read(rung)
     wanted = _of_version(rung, version) if version else _whole(rung, digest)
     pin = None if skipped else ladder_guard.check_release(rung, alias, snapshot, wanted, force=force)
-    marks.check(rung, wanted, force=force, hint="release another one, or this with --force")
+    marks.check(rung, wanted, force=force, hint="release another one, or this with `--force`")
     if no_smoke:
         rung.console.warn(UNTESTED_WARNING)
     suite = load_suite(rung, no_smoke=no_smoke)
@@ -113,7 +115,9 @@ def _whole(rung: Rung, digest: str) -> str:
         return text
     if len(text) < len("sha256:") + _PREFIX:
         raise BadInputError(
-            f"digest {digest!r} is too short", kind="unknown-digest", hint=f"give at least {_PREFIX} digits"
+            f"digest {digest!r} is too short",
+            kind="unknown-digest",
+            hint=f"give at least {_PREFIX} digits; `inv ledger --env {rung.environment}` lists the images",
         )
     known = {
         entry.digest
@@ -124,6 +128,8 @@ def _whole(rung: Rung, digest: str) -> str:
     if len(known) != 1:
         what = "several images begin so" if known else "the ledger knows no such image"
         raise BadInputError(
-            f"digest {digest!r} is not clear: {what}", kind="unknown-digest", hint="give the whole digest"
+            f"digest {digest!r} is not clear: {what}",
+            kind="unknown-digest",
+            hint=f"give the whole digest; `inv ledger --env {rung.environment}` lists the images",
         )
     return known.pop()

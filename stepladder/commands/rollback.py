@@ -29,7 +29,9 @@ def is_bad(*, keep_image: bool, bad: bool) -> bool | None:
     """Return what the flags say of the image that is left; None when they say nothing."""
     if keep_image and bad:
         raise BadInputError(
-            "--keep-image and --bad contradict each other", kind="bad-arguments", hint="give one of them, or none"
+            "--keep-image and --bad contradict each other",
+            kind="bad-arguments",
+            hint="leave out `--keep-image` or `--bad`, or both",
         )
     return True if bad else False if keep_image else None
 

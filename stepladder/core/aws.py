@@ -129,7 +129,7 @@ def _assumed(role_arn: str, region: str, _endpoint: str) -> Any:
         raise NotReadyError(
             f"there are no AWS credentials to assume {role_arn} with",
             kind="no-credentials",
-            hint="log in (aws sso login), or set AWS_PROFILE",
+            hint="log in (`aws sso login`), or set `AWS_PROFILE`",
         )
     fetcher = AssumeRoleCredentialFetcher(
         functools.partial(base.create_client, region_name=region),
@@ -200,7 +200,7 @@ def explain(error: Exception) -> StepladderError | None:
         return unusable
     if is_unreachable(error):
         return NotReadyError(
-            f"AWS can't be reached: {error}", kind="aws-unreachable", hint="check the network and AWS_ENDPOINT_URL"
+            f"AWS can't be reached: {error}", kind="aws-unreachable", hint="check the network and `AWS_ENDPOINT_URL`"
         )
     code = error_code(error)
     operation = getattr(error, "operation_name", "")

@@ -90,7 +90,7 @@ def _check_owner(root: Path) -> None:
         raise NotReadyError(
             f"git refuses to read the repository of {root}, because it belongs to another user",
             kind="git-untrusted",
-            hint=f"trust it: git config --global --add safe.directory {lifted.out.strip()}",
+            hint=f"trust it: `git config --global --add safe.directory {lifted.out.strip()}`",
         )
 
 

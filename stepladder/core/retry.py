@@ -97,7 +97,7 @@ def guard(attempt: Attempt, host: str) -> Iterator[None]:
     except urllib3.exceptions.SSLError as error:
         raise RegistryError(
             f"{host} can't be trusted: {_reason(error)}",
-            hint="behind a proxy that opens TLS, name its authority in AWS_CA_BUNDLE",
+            hint="behind a proxy that opens TLS, name its authority in `AWS_CA_BUNDLE`",
         ) from None
     except (urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
         attempt.failure = Again(f"{host} can't be talked to: {_reason(error)}", offline=_is_offline(error))

@@ -95,11 +95,11 @@ def read_json(path: Path, *, where: str = "") -> Any:
         raise BadInputError(
             f"{where}:{error.lineno}: is not JSON: {error.msg} at column {error.colno}",
             kind="unreadable-file",
-            hint=f"fix {where}",
+            hint=f"fix `{where}`",
         ) from None
     except (RecursionError, ValueError) as error:  # nested too deep; a number of too many digits
         raise BadInputError(
-            f"{where}: is not JSON that can be read: {error}", kind="unreadable-file", hint=f"fix {where}"
+            f"{where}: is not JSON that can be read: {error}", kind="unreadable-file", hint=f"fix `{where}`"
         ) from None
 
 

@@ -68,7 +68,7 @@ def promote(stage: Stage, seen: Callable[[], str], *, expect: ExitCode = ExitCod
         headline = f"the demo stopped: `inv promote` {_DID.get(error.code, f'ended with exit code {error.code}')}"
         story = f"{headline}, and {_DID[expect]} was expected (exit code {expect:d}, not {error.code})"
         raise UnexpectedEndError(
-            f"{story}; {seen()}; {_end(stage)}", code=error.code, hint=f"what it made is in {stage.folder}"
+            f"{story}; {seen()}; {_end(stage)}", code=error.code, hint=f"what it made is in `{stage.folder}`"
         ) from error
 
 

@@ -68,7 +68,7 @@ class Stage:
             raise UnexpectedEndError(
                 f"the demo stopped: `inv {command}` {did}",
                 code=done.code,
-                hint=done.err.strip() or f"what it made is in {self.folder}",
+                hint=done.err.strip() or f"what it made is in `{self.folder}`",
             )
         return done.out
 
@@ -123,7 +123,7 @@ def _locked(work: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise LockedError(
-                f"another demo is at work in {work}", hint="wait for it, or name another folder with --output"
+                f"another demo is at work in {work}", hint="wait for it, or name another folder with `--output`"
             ) from None
         yield
 
@@ -134,7 +134,7 @@ def _clear(work: Path) -> None:
         raise BadInputError(
             f"{work} isn't empty and wasn't made by a demo",
             kind="bad-arguments",
-            hint="name another folder with --output",
+            hint="name another folder with `--output`",
         )
     for project in work.glob("*/invoke.yaml"):
         daemon.down(project.parent / FOLDER)
@@ -149,7 +149,9 @@ def _cleaned_up(stage: Stage) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, InterruptedRunError):
-        raise InterruptedRunError("the demo was interrupted", hint="what it started has ended; run it again") from None
+        raise InterruptedRunError(
+            "the demo was interrupted", hint="what it started has ended; run the same command again"
+        ) from None
     finally:
         with _undisturbed():
             stage.console.heading("Cleaning up")

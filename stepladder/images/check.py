@@ -111,13 +111,13 @@ def read_back(
         raise RefusedError(
             f"{repository}:{reference} holds {image.digest}, not the image that was built ({digest})",
             kind="tag-taken",
-            hint="somebody else pushed the same tag: run the command again",
+            hint="somebody else pushed the same tag: run the same command again",
         )
     if key and image.key != key:
         raise RefusedError(
             f"{repository}:{reference} was built from other inputs",
             kind="tag-taken",
-            hint="commit the change, so that the image gets a tag of its own",
+            hint="commit the change (`git commit`), so that the image gets a tag of its own",
         )
     check_layers(image)
     check_architecture(image.architecture, architecture, image.base)
@@ -129,8 +129,8 @@ def _single(media_type: str, reference: str) -> None:
         raise RefusedError(
             f"{reference} is an image index ({media_type}), and Lambda takes a single image manifest only",
             kind="image-not-taken",
-            hint="build for one platform and without attestations: docker buildx build --platform linux/<arch> "
-            "--provenance=false --sbom=false (or BUILDX_NO_DEFAULT_ATTESTATIONS=1)",
+            hint="build for one platform and without attestations: `docker buildx build --platform linux/<arch> "
+            "--provenance=false --sbom=false` (or `BUILDX_NO_DEFAULT_ATTESTATIONS=1`)",
         )
     if media_type not in MANIFESTS:
         raise RefusedError(f"{reference} is no image manifest but {media_type or 'of no type'}", kind="image-not-taken")
@@ -143,13 +143,14 @@ def check_layers(image: RegistryImage) -> None:
         raise RefusedError(
             f"the image has layers of type {', '.join(odd)}, which Lambda doesn't take",
             kind="image-not-taken",
-            hint="compress layers with gzip (buildx: --output type=registry,compression=gzip,force-compression=true)",
+            hint="compress layers with gzip (`docker buildx build "
+            "--output type=registry,compression=gzip,force-compression=true`)",
         )
     if image.size > LIMIT:
         raise RefusedError(
             f"the image has {image.size / 1000**3:.1f} GB, and Lambda takes at most 10 GB uncompressed",
             kind="image-not-taken",
-            hint="leave out what the function doesn't import",
+            hint="leave out what the function doesn't import: `.dockerignore`, `requirements.in`",
         )
 
 
@@ -163,7 +164,7 @@ def check_architecture(made_for: str, wanted: str, base: str = "") -> None:
         raise RefusedError(
             f"the image is made for {made_for}, the function's architecture is {wanted}",
             kind="wrong-architecture",
-            hint=f"build it for {platform} (docker build --platform {platform}), or set stepladder.architecture to "
+            hint=f"build it for {platform} (`docker build --platform {platform}`), or set `stepladder.architecture` to "
             f"{made_for} and apply",
         )
 

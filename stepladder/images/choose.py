@@ -34,5 +34,5 @@ def refuse_latest_in_ci(settings: Settings) -> None:
             raise RefusedError(
                 f"the image would stand on {name}, which is latest today and something else tomorrow",
                 kind="unpinned-base",
-                hint="name a version, or better a digest, in stepladder.image.base (or in the Dockerfile's FROM)",
+                hint="name a version, or better a digest, in `stepladder.image.base` (or in the `Dockerfile`'s FROM)",
             )

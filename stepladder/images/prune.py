@@ -67,7 +67,7 @@ class Prune:
             raise BadInputError(
                 f"--min-age-hours is {request.min_age_hours}",
                 kind="bad-arguments",
-                hint="give a number of hours from 0 on",
+                hint="give a number of hours from 0 on, like `--min-age-hours 24`",
             )
         self.aws, self.names, self.console, self.needed, self.request = aws, names, console, needed, request
 
@@ -127,7 +127,8 @@ class Prune:
             raise StepladderError(
                 f"{len(left)} images are still there: {', '.join(sorted(d[7:19] for d in left))}",
                 kind="prune-incomplete",
-                hint="an index of images may refer to them; the others are deleted",
+                hint="an index of images may refer to them: delete that in ECR, then "
+                "run the same command again; the others are deleted",
             )
         lost = sorted(set(self.needed()).intersection(doomed))
         if lost:

@@ -70,6 +70,6 @@ def refuse_dirty_in_ci(revision: SourceRevision) -> None:
         raise RefusedError(
             f"the image would hold what no commit holds: {git.named(revision.changed)}",
             kind="uncommitted-files",
-            hint="commit it, or name it in .dockerignore (a submodule that isn't here: "
-            "`git submodule update --init --recursive`); --allow-dirty releases it nevertheless",
+            hint="commit it, or name it in `.dockerignore` (a submodule that isn't here: "
+            "`git submodule update --init --recursive`); `--allow-dirty` releases it nevertheless",
         )

@@ -33,7 +33,7 @@ def rebuild(
             raise StepladderError(
                 f"version {version} says it has image {described['image']} but has {short(digest)}",
                 kind="ledger-unclear",
-                hint="somebody changed its description; its release is not rebuilt",
+                hint="somebody changed its description; its release is not rebuilt. `inv status` shows what serves",
             )
         succeeded = version in served
         if (version, digest) not in known:

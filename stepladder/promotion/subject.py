@@ -50,7 +50,11 @@ def read_subject(rung: Rung, options: PromotionOptions) -> Subject:
     """
     lowest = rung.settings.lowest
     if options.digest and options.release:
-        raise BadInputError("--digest and --release name the same thing", kind="bad-arguments", hint="give one of them")
+        raise BadInputError(
+            "--digest and --release name the same thing",
+            kind="bad-arguments",
+            hint="leave out `--digest` or `--release`",
+        )
     if options.release:
         return _of_release(rung, lowest, options.release, force=options.force)
     if options.digest:
@@ -108,12 +112,14 @@ def _of_lowest(rung: Rung, lowest: str) -> Subject:
         raise RefusedError(
             f"{lowest} is being shifted: it serves version {alias.version}{aliases.weighted(alias)}",
             kind="deployment-under-way",
-            hint="wait for its deployment to end",
+            hint=f"wait for its deployment to end: `inv status --env {lowest}` shows it",
         )
     state = LambdaFunction(rung.lambda_client, function, clock=rung.clock).read(alias.version)
     if state is None or not state.digest:
         raise RefusedError(
-            f"version {alias.version} of {function} has no image", kind="image-missing", hint="only images are promoted"
+            f"version {alias.version} of {function} has no image",
+            kind="image-missing",
+            hint=f"only images are promoted: `inv deploy --env {lowest}` makes one",
         )
     current = rung.ledger.snapshot(lowest).current
     input_key = current.input_key if current and current.digest == state.digest else ""

@@ -41,7 +41,9 @@ def watch(machine: StateMachine, execution: Execution) -> tuple[Execution, Promo
     ended = machine.describe(execution.arn)
     if ended is None:
         raise StepladderError(
-            f"promotion {execution.name} is gone from Step Functions", kind="no-promotion", hint="see the ledger"
+            f"promotion {execution.name} is gone from Step Functions",
+            kind="no-promotion",
+            hint="`inv status` shows what each rung serves, and the ledger how each release ended",
         )
     outcome.free_locks(machine, ended)
     return ended, outcome.read_end(machine, ended)

@@ -35,11 +35,11 @@ def skipped(settings: Settings, environment: str, *, skip_ladder: bool, why: str
     """Return the reason to write down for skipping the ladder; empty where there is nothing to skip."""
     if skip_ladder and not why.strip():
         raise BadInputError(
-            "--skip-ladder needs a reason", kind="bad-arguments", hint='add --why "..."; the ledger keeps it'
+            "--skip-ladder needs a reason", kind="bad-arguments", hint='add `--why "..."`; the ledger keeps it'
         )
     if why and not skip_ladder:
         raise BadInputError(
-            "--why belongs to --skip-ladder", kind="bad-arguments", hint="add --skip-ladder, or leave --why out"
+            "--why belongs to --skip-ladder", kind="bad-arguments", hint="add `--skip-ladder`, or leave `--why` out"
         )
     return why.strip() if skip_ladder and lower_rung(settings, environment) else ""
 
@@ -110,7 +110,7 @@ def first(rung: Rung, ledger: Snapshot, *, force: bool) -> Pin:
             ledger_rung,
             pin.digest,
             force=force,
-            hint=f"release another one on {pin.origin.environment}, or this all the same with --force",
+            hint=f"release another one on {pin.origin.environment}, or this all the same with `--force`",
         )
     return pin
 

@@ -45,7 +45,7 @@ def check(rung: Rung, digest: str, *, force: bool, hint: str) -> None:
 
 def check_deploy(rung: Rung, digest: str, *, force: bool) -> None:
     """Refuse what a deploy would release although it is marked bad."""
-    check(rung, digest, force=force, hint="change the code, release it with --force")
+    check(rung, digest, force=force, hint="change the code, release it with `--force`")
 
 
 def refused(digest: str, bad: Bad, instead: str) -> RefusedError:
@@ -204,7 +204,7 @@ def _digest(ledgers: list[Rung], image: ImageQuery) -> str:
         raise BadInputError(
             "one of --digest and --release is needed",
             kind="bad-arguments",
-            hint="--digest sha256:..., or --release <id>",
+            hint="give `--digest sha256:...` or `--release`, as the ledger has them",
         )
     if image.digest:
         return _whole(ledgers, image.digest)
@@ -230,7 +230,9 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
         return _SHA + digits
     if len(digits) < _FEWEST:
         raise BadInputError(
-            f"digest {digest!r} is too short", kind="unknown-digest", hint=f"give at least {_FEWEST} digits"
+            f"digest {digest!r} is too short",
+            kind="unknown-digest",
+            hint=f"give at least {_FEWEST} digits; `inv ledger --env {ledgers[0].environment}` lists the images",
         )
     known = {
         entry.digest
@@ -241,7 +243,11 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
     known = known or {marked for rung in ledgers for marked in rung.ledger.marked(_SHA + digits)}
     if len(known) != 1:
         what = "several images begin so" if known else "no ledger knows such an image"
-        raise BadInputError(f"digest {digest!r} is not clear: {what}", kind="unknown-digest", hint="give all 64 digits")
+        raise BadInputError(
+            f"digest {digest!r} is not clear: {what}",
+            kind="unknown-digest",
+            hint="give all 64 digits; `inv ledger --env {ledgers[0].environment}` lists the images",
+        )
     return known.pop()
 
 

@@ -120,7 +120,7 @@ def check_kind(rung: Rung, latest: FunctionState) -> None:
         raise RefusedError(
             f"{rung.names.function} runs {', '.join(latest.architectures)}, the image is {rung.settings.architecture}",
             kind="wrong-architecture",
-            hint=f"apply it: `inv deploy --env {rung.environment} --infra always`; or correct stepladder.architecture",
+            hint=f"apply it: `inv deploy --env {rung.environment} --infra always`; or fix `stepladder.architecture`",
         )
 
 

@@ -89,7 +89,7 @@ def _digest(function: LambdaFunction, version: str, state: FunctionState) -> str
         raise RefusedError(
             f"version {version} of {function.name} doesn't name its image",
             kind="image-missing",
-            hint="no image was deleted",
+            hint="no image was deleted; read the version in Lambda's console, then run the same command again",
         )
     return state.digest
 

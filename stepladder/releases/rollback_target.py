@@ -110,7 +110,7 @@ class Targets:
             raise RefusedError(
                 f"release {to} of {self.rung.environment} {what}, so it is no target",
                 kind="no-rollback-target",
-                hint=f"targets: {self._targets(state.candidates)}",
+                hint=f"`--to` takes one of: {self._targets(state.candidates)}",
             )
         return release
 
@@ -128,7 +128,7 @@ class Targets:
             raise RefusedError(
                 f"release {target.release_id} can't serve any more: {gone}",
                 kind="no-rollback-target",
-                hint=f"targets that exist: {self._targets(candidates)}",
+                hint=f"`--to` takes one that exists: {self._targets(candidates)}",
             )
         return version
 

@@ -119,7 +119,7 @@ class Rung:
             raise RefusedError(
                 f"these credentials reach account {account}, but {self.environment} is account {self.names.account}",
                 kind="wrong-account",
-                hint=f"use credentials of {self.names.account}, or fix the account under stepladder.environments",
+                hint=f"use credentials of {self.names.account}, or fix the account under `stepladder.environments`",
             )
 
     def active_deployment(self) -> str:

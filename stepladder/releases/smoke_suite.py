@@ -49,14 +49,14 @@ def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
         raise BadInputError(
             "the smoke cases are not valid",
             kind="bad-smoke-cases",
-            hint=f"fix them in {folder}, or the setting smoke.path",
+            hint=f"fix them in {folder}, or the setting `stepladder.smoke.path`",
             problems=error.problems,
         ) from None
     if not cases:
         raise BadInputError(
             f"there is no smoke case in {rung.settings.smoke.path}: nothing would test what gets traffic",
             kind="bad-smoke-cases",
-            hint="write one (a JSON file with a name, a payload and what to expect), or go untested with --no-smoke",
+            hint="write one (a JSON file with a name, a payload and what to expect), or go untested with `--no-smoke`",
         )
     bundle = json.dumps(texts, sort_keys=True).encode()
     return Suite(tuple(cases), f"smoke/{hashlib.sha256(bundle).hexdigest()}.json", bundle)

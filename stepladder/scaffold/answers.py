@@ -27,12 +27,16 @@ def read_file(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(text.read(path, where=str(path)))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise BadInputError(f"the answers in {path} can't be read: {error}", kind="bad-answers") from None
+        raise BadInputError(
+            f"the answers in {path} can't be read: {error}",
+            kind="bad-answers",
+            hint="write one answer per line, like `trigger: sqs`",
+        ) from None
     if not isinstance(content, dict):
         raise BadInputError(
             f"{path} holds no mapping of answers",
             kind="bad-answers",
-            hint="write one answer per line, like trigger: sqs",
+            hint="write one answer per line, like `trigger: sqs`",
         )
     return content
 

@@ -49,7 +49,7 @@ def generate(template: Path, output: Path, given: Mapping[str, Any], *, again: A
         target = output / str(answers["project_slug"])
         if target.exists():
             raise BadInputError(
-                f"{target} exists already", kind="bad-answers", hint="choose another --project-slug or --output"
+                f"{target} exists already", kind="bad-answers", hint="choose another `--project-slug` or `--output`"
             )
         with _workshop(output) as workshop:
             try:
@@ -83,7 +83,7 @@ def _ask(template: Path, given: Mapping[str, Any], again: Again | None) -> dict[
             again(refusal(error.problems, hint="answer again; Enter keeps the answer that is shown"))
             given = error.answers
         except EOFError:
-            hint = "pass --no-input, and answers as flags or in a file"
+            hint = "pass `--no-input`, and answers as flags or in a file"
             raise BadInputError("there is nobody to answer the prompts", kind="bad-answers", hint=hint) from None
 
 

@@ -41,7 +41,7 @@ class ImageSettings:
             raise BadInputError(
                 f"--keep is {requested}",
                 kind="bad-arguments",
-                hint=f"give a number from {_KEEP.low} to {_KEEP.high}",
+                hint=f"`--keep` takes a number from {_KEEP.low} to {_KEEP.high}",
             )
         return requested or self.keep
 

@@ -118,7 +118,7 @@ class Settings:
         except KeyError:
             meant = did_you_mean(name, self.environments)
             known = ", ".join(self.environments) or "none yet"
-            hint = f"known environments: {known}; they are declared under stepladder.environments"
+            hint = f"known environments: {known}; they are declared under `stepladder.environments`"
             raise BadInputError(
                 f"there is no environment {name!r}", kind="unknown-environment", hint=f"{meant} {hint}".strip()
             ) from None
@@ -154,7 +154,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
         raise BadInputError(
             "the settings are not valid",
             kind="bad-settings",
-            hint=f"fix them in {root / 'invoke.yaml'} or in INVOKE_STEPLADDER_* variables",
+            hint=f"fix them in `{root / 'invoke.yaml'}` or in `INVOKE_STEPLADDER_*` variables",
             problems=tuple(problems.messages),
         )
     return settings

@@ -62,7 +62,7 @@ def check(settings: Settings) -> None:
         raise BadInputError(
             f"the rungs are in several AWS partitions: {', '.join(sorted(partitions))}",
             kind="bad-settings",
-            hint="no account of one can reach the other; give each partition a ladder of its own",
+            hint="no account of one can reach the other; give each partition a ladder (`stepladder.rungs`) of its own",
         )
 
 
@@ -83,6 +83,6 @@ def variables(settings: Settings, environment: str) -> dict[str, Any]:
         raise BadInputError(
             f"no rung of the ladder is in {location}, where {environment} is",
             kind="bad-settings",
-            hint=f"name an environment of the ladder under --env: {', '.join(settings.ladder_environments)}",
+            hint=f"name an environment of the ladder under `--env`: {', '.join(settings.ladder_environments)}",
         )
     return {"rungs": local, "home": primary(settings).variables}

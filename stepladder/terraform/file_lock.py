@@ -72,7 +72,7 @@ def _acquire(fd: int, at: Root, path: Path, wait: float, step: Step | None) -> N
                 raise LockedError(
                     f"{holder} on this machine is running Terraform for {at.label}",
                     kind="state-locked",
-                    hint="wait for it to end; if it was killed, its Terraform is still putting its affairs in order",
+                    hint="run the same command again when it has ended; Terraform outlives a caller that was killed",
                 ) from None
             if step:
                 step.progress(f"waiting for {holder} to finish with {at.label}")

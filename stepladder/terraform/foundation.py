@@ -49,7 +49,8 @@ def state_exists(at: Root, aws: Aws) -> bool:
             raise RefusedError(
                 f"the bucket {at.names.state_bucket} belongs to another account, or these credentials may not read it",
                 kind="foreign-resource",
-                hint="bucket names are global: choose another project name, or ask for s3:GetObject and s3:ListBucket",
+                hint="bucket names are global: choose another `stepladder.project`, or ask for "
+                "`s3:GetObject` and `s3:ListBucket`",
             ) from error
         raise
     return True

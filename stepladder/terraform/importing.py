@@ -103,7 +103,7 @@ def _find(aws: Aws, names: Names, kind: str, values: Values) -> ExistingResource
             raise RefusedError(
                 f"the S3 bucket {values['bucket']} belongs to another account, or may not be read",
                 kind="foreign-resource",
-                hint="bucket names are global; choose another project name, or check your credentials",
+                hint="bucket names are global; choose another `stepladder.project`, or check your credentials",
             ) from error
         raise
 
@@ -117,7 +117,7 @@ def _claim(change: Mapping[str, Any], existing: ExistingResource) -> Import:
             raise RefusedError(
                 f"{existing.id} exists already, and isn't this project's: it doesn't carry {wanted}",
                 kind="foreign-resource",
-                hint=f"choose another project name; or tag it so, if it is yours ({change['address']})",
+                hint=f"choose another `stepladder.project`; or tag it so, if it is yours ({change['address']})",
             )
     return Import(str(change["address"]), existing.id)
 

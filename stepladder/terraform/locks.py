@@ -78,13 +78,15 @@ def unlock(runner: Runner, aws: Aws, lock_id: str) -> StateLock:
     lock = read(aws, runner.at)
     if lock is None:
         raise RefusedError(
-            f"the state of {runner.at.label} isn't locked", kind="state-locked", hint="there is nothing to unlock"
+            f"the state of {runner.at.label} isn't locked",
+            kind="state-locked",
+            hint="there is nothing to unlock; `inv status` shows the environments",
         )
     if lock.id != lock_id:
         raise RefusedError(
             f"the state of {runner.at.label} is locked under another id, by {lock}",
             kind="state-locked",
-            hint=f"make sure that that run is dead, then pass --id {lock.id}",
+            hint=f"make sure that that run is dead, then pass `--id {lock.id}`",
         )
     runner.run(["force-unlock", "-force", lock.id], timeout=300)
     return lock

@@ -131,7 +131,7 @@ def root(settings: Settings, env: str, name: str) -> Root:
         raise BadInputError(
             f"the project has no Terraform root {name!r}",
             kind="unknown-root",
-            hint=f"its code belongs in {chosen.source_dir}; a scaffolded project has it",
+            hint=f"its code belongs in {chosen.source_dir}; a project that `inv new` makes has it",
         )
     return chosen
 

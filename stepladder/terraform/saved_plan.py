@@ -225,8 +225,8 @@ def check_account(aws: Aws, at: Root) -> str:
         raise RefusedError(
             f"the credentials belong to account {account}, but {at.environment.name} is in {at.environment.account}",
             kind="wrong-account",
-            hint="use the credentials of that account (AWS_PROFILE), or fix "
-            f"stepladder.environments.{at.environment.name}.account",
+            hint="use the credentials of that account (`AWS_PROFILE`), or fix "
+            f"`stepladder.environments.{at.environment.name}.account`",
         )
     return account
 

@@ -295,7 +295,7 @@ def test_a_lasting_outage_ends_a_rollback_clearly_and_the_next_one_goes_on(proje
     project.cloud.faults({"kind": "access_denied", "service": "dynamodb", "action": "TransactWriteItems", "count": 0})
     done = project.inv("rollback", "--env", "staging")
     assert (done.code, project.version) == (1, version), done.err
-    assert "run the same command again" in done.err
+    assert "run `inv rollback --env staging` again" in done.err
     assert "was about to serve version" in project.inv("status").err
     project.cloud.faults()
     assert project.inv("rollback", "--env", "staging").code == 0

@@ -84,7 +84,7 @@ def test_a_broken_invoke_yaml_is_told_with_every_problem(project):
     assert done.returncode == 2
     for key in ("python is '2.7'", "architecture is 'ia64'", "rungs is 'nowhere'", "function.memory_mb is 1", "colour"):
         assert f"- stepladder.{key}" in done.stderr
-    assert f"fix them in {project / 'invoke.yaml'}" in done.stderr
+    assert f"fix them in `{project / 'invoke.yaml'}`" in done.stderr
     assert "Traceback" not in done.stderr
 
 

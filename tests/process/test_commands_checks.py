@@ -96,7 +96,7 @@ def test_a_ci_job_may_skip_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("CI", "true")
     with pytest.raises(StepladderError, match="a CI job must run them: rare") as caught:
         _run(tmp_path, ProjectCheck("rare", ("true",), needs="no-such-tool"), ProjectCheck("good", ("true",)))
-    assert caught.value.hint == "install what they need: no-such-tool"
+    assert caught.value.hint == "install what they need, then `inv check`: no-such-tool"
 
 
 def test_terraform_in_the_tools_of_the_project_is_run_although_path_has_none(tmp_path, monkeypatch):

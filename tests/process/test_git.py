@@ -53,7 +53,7 @@ def test_a_repository_of_another_user_is_explained(project: Path, monkeypatch: p
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     with pytest.raises(NotReadyError, match="belongs to another user") as caught:
         git.commit(project, ["."])
-    assert caught.value.hint.endswith(f"safe.directory {project.parent}")
+    assert caught.value.hint.endswith(f"safe.directory {project.parent}`")
 
 
 def run(root: Path, *arguments: str) -> None:

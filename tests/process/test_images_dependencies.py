@@ -66,7 +66,7 @@ def test_a_dependency_without_a_wheel_is_named_with_what_to_do(tmp_path: Path) -
     line = line.replace("windows_only", "Windows.Only")
     with pytest.raises(BadInputError, match=r"^Windows\.Only==1\.0 has no wheel for Python 3\.13 on x86_64") as caught:
         install(tmp_path, fine, line)
-    assert "image.builder to docker" in caught.value.hint
+    assert "image.builder` to docker" in caught.value.hint
 
 
 def test_requirements_without_hashes_are_refused_with_the_command_that_locks_them(tmp_path: Path) -> None:

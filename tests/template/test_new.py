@@ -69,7 +69,7 @@ def test_it_says_when_nobody_answers(here):
     done = inv(here, "new", code=2)
 
     assert "error: there is nobody to answer the prompts" in done.stderr
-    assert "hint: pass --no-input" in done.stderr
+    assert "hint: pass `--no-input`" in done.stderr
 
 
 def test_it_prints_the_folder_as_data_and_the_rest_beside(here):

@@ -113,7 +113,7 @@ def test_a_repository_of_that_name_that_is_not_ours_is_left_alone(site: Site) ->
     site.cloud.client("ecr").create_repository(repositoryName=site.settings.project)
     with pytest.raises(StepladderError, match="isn't this project's") as caught:
         site.ensure()
-    assert "choose another project name" in caught.value.hint
+    assert "choose another `stepladder.project`" in caught.value.hint
 
 
 RUN = """

@@ -9,11 +9,12 @@ import invoke
 import pytest
 import yaml
 
-from stepladder.collections import namespace, project
+from stepladder.collections import namespace, project, usage
 from stepladder.collections.program import Program, explain_usage
+from stepladder.core import errors
 
 TASKS = """
-from stepladder.collections import namespace, project
+from stepladder.collections import namespace, project, usage
 
 ns = namespace()
 ns.add_task(project.check)
@@ -177,6 +178,34 @@ def test_an_error_ends_with_the_command_that_explains_its_kind(inv):
     code, out, _ = inv(*command.split()[1:])
     assert code == 0
     assert "The local cloud doesn't answer." in out
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "typed"),
+    [
+        ((), {}, "inv deploy"),
+        (("staging",), {"force": True}, "inv deploy --env staging --force"),
+        ((), {"env": "staging", "smoke": False, "infra": "never"}, "inv deploy --env staging --infra never --no-smoke"),
+        ((), {"env": "staging", "why": "it's late"}, """inv deploy --env staging --why 'it'"'"'s late'"""),
+    ],
+)
+def test_a_command_that_met_an_error_can_be_typed_again(args, kwargs, typed):
+    def body(_context, env, force=False, infra="", smoke=True, why=""):
+        """Stand for a task."""
+
+    again = usage.typed(body, "inv deploy", args, kwargs)
+    assert again == typed
+    assert usage.with_command("run the same command again", again) == f"run `{typed}` again"
+
+
+def test_the_hint_to_run_a_command_again_holds_that_command(inv, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise errors.StepladderError("Lambda is slow", kind="lambda-slow", hint="run the same command again")
+
+    monkeypatch.setattr("stepladder.commands.status.show", fail)
+    _, out, err = inv("status", "--env", "staging", "--json")
+    assert "hint: run `inv status --env staging --json` again" in err
+    assert yaml.safe_load(out)["hint"] == "run `inv status --env staging --json` again"
 
 
 def test_a_mistyped_command_line_needs_no_explanation(inv):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
+import json
 import re
 import shlex
+import sys
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +18,9 @@ from invoke.parser import Parser
 
 import tasks
 from stepladder.collections import namespace, project
+from stepladder.collections.usage import AGAIN
+from stepladder.core import error_kinds
+from stepladder.settings.load import DEFAULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = [
@@ -126,3 +132,93 @@ def _wrong_flags(command, *, repository):
     """As `_wrong`, but a command in prose may leave out what is needed."""
     why = _wrong(re.sub(r"[<\[]|[>\]]|\.\.\.", "", command), repository=repository)
     return "" if " lacks " in why else why
+
+
+PROGRAMS = {"aws", "chmod", "df", "docker", "env", "eval", "git", "iconv", "localcloud", "ls", "tr", "uv"}
+DOCKERFILE = {"--chmod", "--link", "--mount", "--platform", "ARG", "AS", "CMD", "COPY", "FROM"}
+"""What stands in a Dockerfile, where a hint shows how it is written."""
+NOT_OURS = {"--hash", "--no-deps"}
+"""Flags of pip's."""
+
+
+@cache
+def _flags_of_all():
+    contexts = (*_contexts(), *_contexts(repository=True))
+    return {flag for context in contexts for flag in (*context.flag_names(), *context.inverse_flags)} | {
+        "--dry",
+        "--help",
+    }
+
+
+@cache
+def _files():
+    project = next((ROOT / "template").glob("{{*"))
+    return {path.name for folder in (project, project / "function") for path in folder.iterdir()} | {".stepladder"}
+
+
+def _exists(span):
+    """Say whether what a hint shows exists: a command, a flag, a setting, a variable or a file. `1` is any text."""
+    span = re.sub(r"<[\w.]+>", ANY, span)
+    first = span.split()[0]
+    if first == "inv":
+        task = span.removesuffix(" --help").removesuffix(" --list")
+        return task == "inv" or _wrong_flags(task, repository=False) == ""
+    if first.startswith("stepladder."):
+        return _is_setting(first.split(".")[1:])
+    if first.endswith(":"):
+        return first.removesuffix(":") in json.loads((ROOT / "template" / "cookiecutter.json").read_text("utf-8"))
+    if first.startswith("--"):
+        return first.partition("=")[0] in _flags_of_all() | DOCKERFILE | NOT_OURS
+    variable = re.match(r"(AWS|INVOKE|STEPLADDER|BUILDX)_", first)
+    if variable or first in PROGRAMS | DOCKERFILE | {"#"} or ANY in first:
+        return True
+    return {first.split("/")[0], first.rpartition("/")[2]} & _files() != set() or (ROOT / first).exists()
+
+
+def _is_setting(keys):
+    values = DEFAULTS
+    for key in keys:
+        if keys[0] == "environments" or (isinstance(values, dict) and key in values):
+            values = values.get(key) if isinstance(values, dict) else None
+        else:
+            return False
+    return True
+
+
+SHOWN_AS_IT_IS = {"!", "*", "-", "_", ".", "\\[", "ecr:*", "s3:GetObject", "s3:ListBucket"}
+"""Spans that are letters or a permission."""
+
+
+def _spans(text):
+    return [span for span in re.findall(r"`([^`]+)`", text) if span not in SHOWN_AS_IT_IS and span != "<...>"]
+
+
+@pytest.fixture(scope="module")
+def raised():
+    return _catalogue().raised()
+
+
+def _catalogue():
+    spec = importlib.util.spec_from_file_location("error_catalogue", ROOT / "docs" / "error_catalogue.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_hint_has_a_command_or_a_place_to_edit_that_exists(raised):
+    """What a hint is filled with is a text of the code too, and checked where it stands."""
+    bare = [
+        f"{place.where}: {place.hint}"
+        for place in raised
+        if place.hint and not _spans(place.hint) and AGAIN not in place.hint and "<" not in place.hint
+    ]
+    assert bare == []
+    wrong = {f"{place.where}: `{span}`" for place in raised for span in _spans(place.hint) if not _exists(span)}
+    assert wrong == set()
+
+
+def test_every_kind_of_error_says_which_command_or_file_fixes_it():
+    """It is what an error without a hint leads to: `inv explain` stands behind each."""
+    kinds = error_kinds.read().values()
+    assert [each.kind for each in kinds if not _spans(each.fix)] == []
+    assert [f"{each.kind}: `{span}`" for each in kinds for span in _spans(each.fix) if not _exists(span)] == []

@@ -75,8 +75,8 @@ def ensure(
             f"the base image {source.name} is made for {_architecture(image)}, the function's architecture is "
             f"{architecture}",
             kind="wrong-architecture",
-            hint=f"name a base for linux/{PLATFORM[architecture]} in stepladder.image.base, or change "
-            "stepladder.architecture; the layers builder (stepladder.image.builder) needs no emulation to cross-build",
+            hint=f"name a base for linux/{PLATFORM[architecture]} in `stepladder.image.base`, or change "
+            "`stepladder.architecture`; the layers builder (`stepladder.image.builder`) cross-builds without emulation",
         )
     if reference == source.reference and "@" in source.label:
         return EngineBase(reference, source.label)
@@ -138,13 +138,13 @@ def missing(name: str, message: str) -> NotReadyError:
     return NotReadyError(
         f"the base image {name} can't be had: {message.strip()}",
         kind="no-base-image",
-        hint="name another under stepladder.image.base, log in to its registry (docker login), or pull it where the "
-        "network lets you",
+        hint="name another under `stepladder.image.base`, log in to its registry (`docker login`), or pull it where "
+        "the network lets you",
     )
 
 
 def no_room() -> StepladderError:
     """Return the error for a full disk."""
     return NotReadyError(
-        "the container engine has no room left on its disk", kind="engine-down", hint="make some: docker system prune"
+        "the container engine has no room left on its disk", kind="engine-down", hint="make some: `docker system prune`"
     )

@@ -153,7 +153,7 @@ def _read(base: Base) -> dict[str, BaseEntry]:
             raise BadInputError(
                 f"a layer of the base image {base.label.split('@')[0]} can't be read: {error}",
                 kind="no-base-image",
-                hint="check the image that stepladder.image.base names",
+                hint="check the image that `stepladder.image.base` names",
             ) from None
     return entries
 

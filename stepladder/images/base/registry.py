@@ -57,7 +57,7 @@ class Reference:
             raise BadInputError(
                 f"{text!r} is not an image reference",
                 kind="no-base-image",
-                hint="stepladder.image.base names the base image",
+                hint="`stepladder.image.base` names the base image",
             )
         host, repository = match["host"] or "docker.io", match["repository"]
         if host == "docker.io":
@@ -155,7 +155,7 @@ class Bases:
         return NotReadyError(
             f"the base image {base_reference(self.settings)} can't be reached",
             kind="no-base-image",
-            hint="check the network and its proxy, or name a reachable copy in stepladder.image.base",
+            hint="check the network and its proxy, or name a reachable copy in `stepladder.image.base`",
         )
 
     def _identity(self) -> str:
@@ -181,7 +181,7 @@ class Bases:
             answer = registry.manifest(ref.repository, fitting[0])
         if not answer:
             raise BadInputError(
-                f"there is no base image {name}", kind="no-base-image", hint="check stepladder.image.base and its tag"
+                f"there is no base image {name}", kind="no-base-image", hint="check `stepladder.image.base` and its tag"
             )
         manifest = json.loads(answer[1])
         odd = {layer["mediaType"] for layer in manifest["layers"]} - set(LAYERS)
@@ -189,7 +189,7 @@ class Bases:
             raise BadInputError(
                 f"the base image {name} has layers that Lambda doesn't take: {', '.join(sorted(odd))}",
                 kind="no-base-image",
-                hint="use a base whose layers are compressed with gzip",
+                hint="name a base with `stepladder.image.base` whose layers are compressed with gzip",
             )
         config = registry.blob(ref.repository, manifest["config"]["digest"])
         made_for = json.loads(config).get("architecture")
@@ -198,7 +198,7 @@ class Bases:
                 f"the base image {name} is made for {made_for}, the function's architecture is "
                 f"{self.settings.architecture}",
                 kind="wrong-architecture",
-                hint="change stepladder.architecture or stepladder.image.base",
+                hint="change `stepladder.architecture` or `stepladder.image.base`",
             )
         digest = digest_of(answer[1])
         return {"digest": digest, "manifest": manifest, "config": config.decode(), "at": time.time()}

@@ -96,7 +96,7 @@ def collect(folder: Path) -> tuple[Entry, ...]:
         raise BadInputError(
             f"there is no folder {folder.name}/ to build the image from",
             kind="build-context",
-            hint="stepladder.image.context names it, relative to invoke.yaml",
+            hint="`stepladder.image.context` names it, relative to `invoke.yaml`",
         )
     paths: list[Entry] = []
     _walk(folder, "", rules(folder), paths)
@@ -151,7 +151,7 @@ def _entry(root: Path, path: str, item: os.DirEntry[str]) -> Entry:
             raise BadInputError(
                 f"{root.name}/{path} is a link that leads out of the build context",
                 kind="build-context",
-                hint="copy the file in, or name the link in .dockerignore",
+                hint="copy the file in, or name the link in `.dockerignore`",
             )
         return Entry(path, source, link=target)
     mode = item.stat(follow_symlinks=False).st_mode
@@ -159,6 +159,6 @@ def _entry(root: Path, path: str, item: os.DirEntry[str]) -> Entry:
         raise BadInputError(
             f"{root.name}/{path} is neither a file nor a link",
             kind="build-context",
-            hint="name it in .dockerignore",
+            hint="name it in `.dockerignore`",
         )
     return Entry(path, source, executable=bool(mode & stat.S_IXUSR))

@@ -133,14 +133,18 @@ def _rule(line: str, where: str) -> tuple[str, bool] | None:
     pattern = line.strip() if out else line.strip()[1:].strip()
     if not pattern:
         raise BadInputError(
-            f"{where}: ! stands alone", kind="build-context", hint="write the file to take in behind it"
+            f"{where}: ! stands alone",
+            kind="build-context",
+            hint="fix `.dockerignore`: the file to take in stands behind the `!`",
         )
     pattern = _clean(pattern)
     try:
         _check(pattern)
     except (go_match.BadPatternError, re.error):
         raise BadInputError(
-            f"{where}: {pattern} is no pattern", kind="build-context", hint="write \\[ for a bracket in a name"
+            f"{where}: {pattern} is no pattern",
+            kind="build-context",
+            hint="fix `.dockerignore`: `\\[` is a bracket in a name",
         ) from None
     return pattern, out
 

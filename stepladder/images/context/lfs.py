@@ -35,5 +35,5 @@ def refused(pointers: list[str], environment: str) -> RefusedError:
         f"the image would hold Git LFS pointers in place of the files: {', '.join(pointers[:5])}{more}",
         kind="build-context",
         hint="`git lfs pull` fetches the files; if a pointer is meant, `inv image.push --allow-dirty` or "
-        f"`inv deploy --env {environment} --allow-dirty` takes it, and .dockerignore leaves it out",
+        f"`inv deploy --env {environment} --allow-dirty` takes it, and `.dockerignore` leaves it out",
     )

@@ -65,7 +65,7 @@ def client() -> Iterator[Any]:
         raise NotReadyError(
             "the container engine stopped answering",
             kind="engine-down",
-            hint="see whether it runs (docker info), then run this again",
+            hint="see whether it runs (`docker info`), then run this again",
         ) from error
 
 
@@ -207,7 +207,7 @@ def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]
         raise NotReadyError(
             "the container engine ended the build without an image",
             kind="engine-down",
-            hint="read the engine's log",
+            hint="`docker info` says whether it runs; read its log",
         )
     return built
 
@@ -221,7 +221,7 @@ def _explained(message: str, *, step: str = "", lines: tuple[str, ...] = ()) -> 
         return BadInputError(
             f"{step} needs BuildKit, and the image is built by the classic builder: {message}",
             kind="needs-engine",
-            hint="write the step without --mount, --chmod, --link and here-documents",
+            hint="write the step without `--mount`, `--chmod`, `--link` and here-documents",
         )
     if step and "FROM" in step and "returned a non-zero code" not in low:
         return engine_base.missing(step.partition("FROM ")[2].split()[0], message)
@@ -229,15 +229,15 @@ def _explained(message: str, *, step: str = "", lines: tuple[str, ...] = ()) -> 
         return RefusedError(
             f"{step} is made for another processor than this engine's: {message}",
             kind="wrong-architecture",
-            hint="to cross-build, set stepladder.image.builder to layers, or install emulation (docker run "
-            "--privileged --rm tonistiigi/binfmt --install all), or build on such a machine",
+            hint="to cross-build, set `stepladder.image.builder` to layers, or install emulation (`docker run "
+            "--privileged --rm tonistiigi/binfmt --install all`), or build on such a machine",
         )
     if step:
         output = "".join(f"\n    {line}" for line in lines)
         return StepladderError(
             f"the image can't be built, {step} failed: {message}{output}",
             kind="build-failed",
-            hint="fix function/Dockerfile",
+            hint="fix `function/Dockerfile`",
         )
     return StepladderError(f"the container engine refused: {message}", kind="build-failed")
 
@@ -247,5 +247,5 @@ def _check_size(size: int) -> None:
         raise RefusedError(
             f"the image has {size / 1000**3:.1f} GB, and Lambda takes at most 10 GB",
             kind="image-not-taken",
-            hint="leave out what the function doesn't import",
+            hint="leave out what the function doesn't import: `.dockerignore`, `requirements.in`",
         )

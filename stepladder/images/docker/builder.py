@@ -34,7 +34,7 @@ class DockerBuilder:
             raise NotReadyError(
                 f"stepladder.image.builder is docker, and {reason}",
                 kind="engine-down",
-                hint="start Docker here, or set stepladder.image.builder to layers",
+                hint="start Docker here, or set `stepladder.image.builder` to layers",
             )
 
     def accepts(self, job: BuildJob) -> bool:

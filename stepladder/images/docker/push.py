@@ -54,7 +54,8 @@ def push(
                         raise RefusedError(
                             f"{target} doesn't take the image: {message}",
                             kind="aws-denied",
-                            hint="the credentials may not do this: check the role's ecr:* permissions and the account",
+                            hint="the credentials may not do this: check the role's `ecr:*` permissions "
+                            "and the account under `stepladder.environments`",
                         )
                     renewed = True  # a token may have expired on the way: one more, with a new one
                 progress(f"attempt {attempt.number + 1}, the registry said: {message}")

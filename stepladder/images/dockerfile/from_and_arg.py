@@ -21,13 +21,13 @@ def image_of(instruction: Instruction, known: Mapping[str, str], where: str) -> 
         raise BadInputError(
             f"{at}: {instruction.text} is no FROM",
             kind="bad-dockerfile",
-            hint="write FROM image, or FROM image AS stage",
+            hint="write `FROM image`, or `FROM image AS stage`",
         )
     if len(parts) > 1 and not _STAGE.fullmatch(parts[-1].lower()):
         raise BadInputError(
             f"{at}: {parts[-1]} can't be the name of a stage",
             kind="bad-dockerfile",
-            hint="begin it with a letter, and take letters, digits, -, _ and . only",
+            hint="write `AS build`: a letter first, then letters, digits, `-`, `_` and `.` only",
         )
     try:
         image = words.expand(parts[0], known, instruction.escape)
@@ -37,7 +37,7 @@ def image_of(instruction: Instruction, known: Mapping[str, str], where: str) -> 
         raise BadInputError(f"{at}: {instruction.text}: {error}", kind="bad-dockerfile") from None
     if not image:
         raise BadInputError(
-            f"{at}: {parts[0]} has no value", kind="bad-dockerfile", hint="give the ARG before FROM a default"
+            f"{at}: {parts[0]} has no value", kind="bad-dockerfile", hint="give the `ARG` before `FROM` a default"
         )
     return image, parts[-1] if len(parts) > 1 else "", platform
 
@@ -61,11 +61,11 @@ def take_argument(
             name, value = (words.expand(part, known, instruction.escape) for part in (name, default))
         except words.WordError as error:
             raise BadInputError(
-                f"{at}: {instruction.text}: {error}", kind="bad-dockerfile", hint=f"fix line {instruction.number}"
+                f"{at}: {instruction.text}: {error}", kind="bad-dockerfile", hint=f"fix `{at}`"
             ) from None
         if OF_BUILDKIT.fullmatch(name):
             raise BadInputError(
-                f"{at}: {name} has a value with BuildKit only", kind="needs-engine", hint="take the ARG out"
+                f"{at}: {name} has a value with BuildKit only", kind="needs-engine", hint="take the `ARG` out"
             )
         if name in overrides:
             into[name] = overrides[name]

@@ -117,7 +117,7 @@ def missing(handler: str, root: str, context: Path, how: str) -> BadInputError:
         f"the image {how} the handler {handler}: there is no {module}.py in {root}",
         kind="bad-handler",
         hint=_lines(module, context)
-        or "fix CMD or COPY in the Dockerfile: what CMD names must be in "
+        or "fix CMD or COPY in the `Dockerfile`: what CMD names must be in "
         f"{root}, in PYTHONPATH and among the installed packages",
     )
 

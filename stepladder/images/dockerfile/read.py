@@ -106,7 +106,9 @@ def _read(path: Path) -> list[Instruction]:
         content = text.read(path, comments=True)
     except FileNotFoundError:
         raise BadInputError(
-            f"there is no {where}", kind="bad-handler", hint='it names the handler: CMD ["app.handler.handler"]'
+            f"there is no {where}",
+            kind="bad-handler",
+            hint='its last line names the handler: `CMD ["app.handler.handler"]`',
         ) from None
     parsed = instructions(content, where)
     for instruction in parsed:
@@ -115,7 +117,7 @@ def _read(path: Path) -> list[Instruction]:
                 f"{where}:{instruction.number}: the here-document {instruction.documents[0].lstrip('-')} needs "
                 "BuildKit, and the image is built without it",
                 kind="needs-engine",
-                hint="put the text into a file of the build context and COPY it",
+                hint="put the text into a file of the build context and `COPY` it",
             )
     return parsed
 
@@ -141,7 +143,7 @@ class _Reader:
                 self._take(instruction, self._stage)
             except words.WordError as error:
                 raise BadInputError(
-                    f"{at}: {instruction.text}: {error}", kind="bad-dockerfile", hint=f"fix line {instruction.number}"
+                    f"{at}: {instruction.text}: {error}", kind="bad-dockerfile", hint=f"fix `{at}`"
                 ) from None
             except MissingError as error:
                 why = self._missing(error.path)
@@ -168,7 +170,7 @@ class _Reader:
             raise BadInputError(
                 f"{self._where} needs an engine to build it",
                 kind="needs-engine",
-                hint="write these lines in another way, or set stepladder.image.builder to docker; "
+                hint="write these lines in another way, or set `stepladder.image.builder` to docker; "
                 "docs/reference/dockerfile.md says what the layers builder takes",
                 problems=tuple(stage.problems),
             )
@@ -241,7 +243,7 @@ def _no_handler(where: str) -> BadInputError:
     return BadInputError(
         f"{where} has no CMD, so there is no handler",
         kind="bad-handler",
-        hint='end it with CMD ["app.handler.handler"]',
+        hint='end it with `CMD ["app.handler.handler"]`',
     )
 
 
@@ -251,12 +253,12 @@ def _handler(where: str, number: int, rest: str) -> str:
         raise BadInputError(
             f"{where}:{number}: CMD is not a list of one handler: {rest[:60]}",
             kind="bad-handler",
-            hint='write it in the exec form: CMD ["app.handler.handler"]',
+            hint='write it in the exec form: `CMD ["app.handler.handler"]`',
         )
     if not _HANDLER.fullmatch(value[0]):
         raise BadInputError(
             f"{where}:{number}: {value[0]!r} is not a handler",
             kind="bad-handler",
-            hint="write module.function: app.handler.handler",
+            hint='write module.function, as in `CMD ["app.handler.handler"]`',
         )
     return value[0]

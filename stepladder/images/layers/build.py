@@ -115,7 +115,7 @@ def _recipe(settings: Settings, base: Base, context: Path, cache: Path) -> Recip
         raise BadInputError(
             f"{context.name}/Dockerfile builds from {final}, the settings say {reference}",
             kind="bad-dockerfile",
-            hint="write ARG BASE_IMAGE and FROM ${BASE_IMAGE} so that stepladder.image.base decides",
+            hint="write ARG BASE_IMAGE and FROM ${BASE_IMAGE} so that `stepladder.image.base` decides",
         )
     recipe = read.read(path, arguments, ground)
     wanted = f"linux/{base.config['architecture']}"
@@ -123,7 +123,7 @@ def _recipe(settings: Settings, base: Base, context: Path, cache: Path) -> Recip
         raise BadInputError(
             f"{context.name}/Dockerfile builds for {recipe.platform}, the image is for {wanted}",
             kind="bad-dockerfile",
-            hint="leave --platform out of FROM: stepladder.architecture decides",
+            hint="leave `--platform` out of FROM: `stepladder.architecture` decides",
         )
     return recipe
 

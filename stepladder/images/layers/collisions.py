@@ -64,5 +64,5 @@ def _refused(install: Install, why: str, folder: str) -> BadInputError:
         f"{folder}/Dockerfile:{install.number}: pip install meets what is there already: {why}",
         kind="bad-dockerfile",
         hint="install packages before other files are copied, into a folder of their own, or set "
-        "stepladder.image.builder to docker",
+        "`stepladder.image.builder` to docker",
     )

@@ -73,7 +73,7 @@ def instructions(text: str, where: str) -> list[Instruction]:
         raise BadInputError(
             f"{where}:{long}: a line of more than {_LONGEST} bytes",
             kind="bad-dockerfile",
-            hint=f"cut line {long} in two",
+            hint=f"cut `{where}:{long}` in two",
         )
     escape, at = _directives(lines, where)
     continued = re.compile(rf"(?:^|(?<=[^{re.escape(escape)}])){re.escape(escape)}[ \t]*$")
@@ -106,13 +106,17 @@ def _directives(lines: list[str], where: str) -> tuple[str, int]:
             return escape, at
         if name in seen:
             raise BadInputError(
-                f"{where}:{at + 1}: {name} is given twice", kind="bad-dockerfile", hint=f"keep one `# {name}=` line"
+                f"{where}:{at + 1}: {name} is given twice",
+                kind="bad-dockerfile",
+                hint=f"keep one line `# {name}=...` of the `Dockerfile`",
             )
         seen.add(name)
         if name == "escape":
             if match[2] not in {"\\", "`"}:
                 raise BadInputError(
-                    f"{where}:{at + 1}: {match[2]} can't be an escape", kind="bad-dockerfile", hint="write \\ or `"
+                    f"{where}:{at + 1}: {match[2]} can't be an escape",
+                    kind="bad-dockerfile",
+                    hint="fix `Dockerfile`: an escape is a backslash or a backtick",
                 )
             escape = match[2]
     return escape, len(lines)
@@ -132,7 +136,7 @@ def _instruction(number: int, line: str, escape: str, where: str) -> Instruction
             f"{where}:{number}: there is no instruction {word[:40]}",
             kind="bad-dockerfile",
             hint=did_you_mean(word.upper(), INSTRUCTIONS)
-            or "see https://docs.docker.com/reference/dockerfile/ for what a Dockerfile holds",
+            or "see https://docs.docker.com/reference/dockerfile/ for what a `Dockerfile` holds",
         )
     flags, rest = _flags(line[len(word) :].strip(), escape)
     word = word.upper()
@@ -177,6 +181,6 @@ def _after_documents(lines: list[str], at: int, instruction: Instruction, where:
             raise BadInputError(
                 f"{where}:{instruction.number}: the here-document {end} has no end",
                 kind="bad-dockerfile",
-                hint=f"end it with a line {end}",
+                hint=f"end it with a line `{end}`",
             )
     return at

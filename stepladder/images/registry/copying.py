@@ -37,14 +37,14 @@ def copy(source: tuple[Aws, Names], target: tuple[Aws, Names], digest: str, scra
         raise RefusedError(
             f"{digest[:19]} is not in the repository {give.name} of {source[1].account}, {source[1].region}",
             kind="image-missing",
-            hint="promote an image that the lowest rung runs, or ran",
+            hint="promote an image that the lowest rung runs, or ran; `inv status` shows it",
         )
     media_type, manifest = manifest_answer
     if media_type not in MANIFESTS:
         raise RefusedError(
             f"{digest[:19]} is a {media_type}, no single image",
             kind="image-not-taken",
-            hint="Lambda runs a single image only",
+            hint="Lambda runs a single image only; promote one that `inv image.push` made",
         )
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix="copy-") as folder:

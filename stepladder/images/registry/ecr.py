@@ -58,7 +58,7 @@ def _check_account(endpoint: str, names: Names) -> None:
         raise RefusedError(
             f"the credentials are for the registry of account {account}, and {names.environment} is in {names.account}",
             kind="wrong-account",
-            hint="use credentials of that account (AWS_PROFILE), or fix stepladder.environments",
+            hint="use credentials of that account (`AWS_PROFILE`), or fix `stepladder.environments`",
         )
 
 

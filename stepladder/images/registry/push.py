@@ -41,5 +41,5 @@ def tag_exists(repository: str, tag: str, digest: str) -> RefusedError:
         f"the tag {repository}:{tag} exists with other content ({digest[:19]}...)",
         kind="tag-taken",
         hint="the same commit was built from other inputs (settings, base image or stepladder's version): commit what "
-        "differs and push again",
+        "differs (`git commit`), then run the same command again",
     )

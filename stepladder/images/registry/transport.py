@@ -26,7 +26,7 @@ def checked(url: str) -> str:
         return url
     raise RegistryError(
         f"{parts.scheme or 'no scheme'}://{parts.hostname} is not spoken to: registries are reached over HTTPS",
-        hint="plain HTTP is for this machine and for the local cloud that AWS_ENDPOINT_URL names",
+        hint="plain HTTP is for this machine and for the local cloud that `AWS_ENDPOINT_URL` names",
     )
 
 

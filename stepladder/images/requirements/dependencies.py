@@ -193,7 +193,7 @@ def _install(request: LayerRequest, target: WheelTarget, scratch: Path, folder: 
             raise BadInputError(
                 f"{request.where} doesn't lock {lost[1]}, which a package in it needs",
                 kind="bad-requirements",
-                hint="`inv lock` locks what packages need too; or install with --no-deps",
+                hint="`inv lock` locks what packages need too; or install with `--no-deps`",
             )
         raise uv_errors.explained(done.err, request.locked.pinned, target)
 

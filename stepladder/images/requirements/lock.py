@@ -177,7 +177,7 @@ def check_hashes(wanted: Requirements, lock: Requirements) -> None:
         raise BadInputError(
             f"what is asked for has none of the hashes in {wanted.requirements[0].where.rpartition(':')[0]}",
             kind="bad-requirements",
-            hint="take --hash out there: `inv lock` writes the hashes. If one was right before, find out who changed "
+            hint="take `--hash` out there: `inv lock` writes the hashes. If one was right before, find out who changed "
             "the file first",
             problems=tuple(problems),
         )
@@ -214,7 +214,7 @@ def _invalid(requirement: Requirement) -> BadInputError:
     return BadInputError(
         f"{requirement.where}: {requirement.text} is no requirement",
         kind="bad-requirements",
-        hint=f"fix {requirement.where}",
+        hint=f"fix `{requirement.where}`",
     )
 
 

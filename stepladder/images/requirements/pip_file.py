@@ -76,7 +76,7 @@ def read(path: Path, where: str, variables: Mapping[str, str], nested: Callable[
         raise BadInputError(
             f"{where} has options that the layers builder doesn't honour",
             kind="bad-requirements",
-            hint="take the lines out, or set stepladder.image.builder to docker",
+            hint="take the lines out, or set `stepladder.image.builder` to docker",
             problems=tuple(refused),
         )
     return locked

@@ -89,7 +89,7 @@ def read(path: Path, where: str = "") -> Requirements:
 def _read(path: Path, where: str, requirements: Requirements, into: list[Requirement], depth: int) -> None:
     if depth > _NESTED:
         raise BadInputError(
-            f"{where}: requirement files name each other in a circle", kind="bad-requirements", hint=f"fix {where}"
+            f"{where}: requirement files name each other in a circle", kind="bad-requirements", hint=f"fix `{where}`"
         )
     requirements.files[path] = content = text.read(path, where=where)
     for number, line in logical(content, os.environ):
@@ -109,7 +109,7 @@ def _read(path: Path, where: str, requirements: Requirements, into: list[Require
                 )
             except FileNotFoundError:
                 raise BadInputError(
-                    f"{location}: there is no {shown}", kind="bad-requirements", hint=f"fix {location}"
+                    f"{location}: there is no {shown}", kind="bad-requirements", hint=f"fix `{location}`"
                 ) from None
         elif name == "--trusted-host":
             requirements.hosts.append(value)
