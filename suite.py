@@ -38,8 +38,8 @@ def run_tests(root: Path, *, only: str = "", quick: bool = False, long: bool = F
 
 
 def _workers() -> tuple[str, str]:
-    """One more than processors: many tests wait for a clock or for another process."""
-    return "-n", str((os.cpu_count() or 1) + 1)
+    """Two more than processors: many tests wait for a clock or for another process."""
+    return "-n", str((os.cpu_count() or 1) + 2)
 
 
 def _pytest(root: Path, arguments: list[str], timeout: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import asking
@@ -36,9 +36,14 @@ ALIEN = (
 SPREAD = {
     "tests/e2e/test_demo.py": 100,
     "tests/e2e/test_newcomer.py": 100,
-    "tests/faults/test_promotion_states.py": 4,
+    "tests/faults/test_promotion_states.py": 2,
 }
 """Files that are spread over workers, in how many parts. Each part makes the file's fixtures for itself."""
+FIRST = ("tests/docker", "tests/e2e", "tests/terraform", "tests/faults")
+"""Folders whose files take minutes. They are begun first, so that no worker ends alone with one of them.
+
+Their files take turns: those of `tests/faults` wait for clocks while Terraform takes the processors.
+"""
 CREDENTIALS = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 needs.remember_ci()
 for name in [name for name in os.environ if name.startswith(ALIEN) and name != "AWS_CA_BUNDLE"]:
@@ -63,7 +68,7 @@ def pytest_xdist_make_scheduler(config: Any, log: Any) -> Any:
             file = "tests/docker" if nodeid.startswith("tests/docker/") else nodeid.partition("::")[0]
             return f"{file} {zlib.crc32(nodeid.encode()) % SPREAD[file]}" if file in SPREAD else file
 
-    config.option.loadscopereorder = False  # as collected: the folders of slow tests come first
+    config.option.loadscopereorder = False  # as `pytest_collection_modifyitems` leaves them
     return Rooms(config, log)
 
 
@@ -93,12 +98,26 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.update({k: v for k, v in CREDENTIALS.items() if not k.startswith("AWS_ENDPOINT_URL")})
 
 
+def _turns(items: list[pytest.Item]) -> Callable[[pytest.Item], tuple[int, int]]:
+    """Return a key to sort tests by: files of the folders in `FIRST` by turns, then all others as they are."""
+    turns: dict[str, tuple[int, int]] = {}
+    begun = dict.fromkeys(FIRST, 0)
+    for file in dict.fromkeys(item.nodeid.partition("::")[0] for item in items):
+        folder = file.rpartition("/")[0]
+        if folder in begun:
+            turns[file] = (begun[folder], FIRST.index(folder))
+            begun[folder] += 1
+    others = (max(begun.values()), 0)
+    return lambda item: turns.get(item.nodeid.partition("::")[0], others)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long form out unless it is asked for.
+    """Put the folders of slow tests first, and leave the long form out unless it is asked for.
 
     At another endpoint nothing but contract tests may run: the others would make things there that nothing deletes.
     """
+    items.sort(key=_turns(items))
     if not config.getoption("long"):
         config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
         items[:] = [item for item in items if not item.get_closest_marker("long")]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 import suite
+from stepladder.core import process
 from stepladder.core.errors import BadInputError, StepladderError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,10 +159,18 @@ def test_the_forms_exclude_each_other(tmp_path: Path) -> None:
         suite.run_tests(tmp_path, quick=True, long=True)
 
 
-def test_every_file_that_is_spread_over_workers_is_there() -> None:
-    table = re.search(
-        r"^SPREAD = \{\n(.*?)^\}", (ROOT / "tests/conftest.py").read_text("utf-8"), re.DOTALL | re.MULTILINE
-    )
-    files = re.findall(r'"(tests/[\w/]+\.py)"', table[1]) if table else []
-    assert files
-    assert [file for file in files if not (ROOT / file).is_file()] == []
+@pytest.mark.parametrize("name", ["SPREAD", "FIRST"])
+def test_every_file_and_folder_that_the_order_of_tests_names_is_there(name: str) -> None:
+    text = (ROOT / "tests/conftest.py").read_text("utf-8")
+    table = re.search(rf"^{name} = [{{(](.*?)[)}}]$", text, re.DOTALL | re.MULTILINE)
+    named = re.findall(r'"(tests/[\w/.]+)"', table[1]) if table else []
+    assert named
+    assert [each for each in named if not (ROOT / each).exists()] == []
+
+
+def test_the_folders_of_slow_tests_are_begun_first() -> None:
+    argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    chosen = [str(next((ROOT / "tests" / folder).glob("test_*.py"))) for folder in ("unit", "process", "faults", "e2e")]
+    said = process.run([*argv, *chosen], cwd=ROOT, timeout=100).out
+    found = [line.split("/")[1] for line in said.splitlines() if line.startswith("tests/")]
+    assert list(dict.fromkeys(found)) == ["e2e", "faults", "unit", "process"]
