@@ -19,6 +19,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ALIEN = ("AWS_", "INVOKE_", "TF_VAR_", "DOCKER_HOST", "PYTEST_", "FORCE_COLOR", "PYTHONDONTWRITEBYTECODE")
 
+LOOK_EVERY = 0.2  # seconds; what is to be found lives longer, and each look reads all of /proc
+
 
 def clean_environment(**extra: str) -> dict[str, str]:
     """This environment without what would change what a command does."""
@@ -71,7 +73,7 @@ class Command:
         while self.child.poll() is None:
             assert time.monotonic() < deadline, f"it doesn't end:\n{self.said}"
             self.look()
-            time.sleep(0.05)
+            time.sleep(LOOK_EVERY)
         self._reader.join(10)
         return self.child.returncode
 

@@ -27,7 +27,7 @@ ANSWERS = {
     "aws_region": REGION,
     "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
     "architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
-    "trigger": "none",
+    "trigger": "schedule",
 }
 BROKEN = """
 
@@ -97,6 +97,7 @@ def calls(shell, method="GET"):
 
 def test_an_account_that_has_nothing_yet_gets_all_that_a_release_needs(shell):
     digest = shell.record("deploy --env staging")["digest"]
+    shell.inv("function.invoke --env staging --event tests/events/event.json")
     promoted = shell.inv("promote")
     planned, _, applied = promoted.stderr.partition("foundation   production: ")
     for root in ("staging/delivery: 25 to add", "production/foundation: 15 to add"):

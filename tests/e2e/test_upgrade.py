@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,16 +25,12 @@ SLUG = "carried-on"
 TASKS = "from stepladder.collections import namespace\n\nns = namespace()\n"
 FAST, SLOW = 200, 5  # a canary of five minutes takes 1.5 s, or a minute
 UPDATED = {
-    "foundation": set(),
-    "service": set(),
-    "delivery": {
-        "module.delivery.aws_lambda_function.pipeline",
-        "module.delivery.aws_sfn_alias.live",
-        "module.delivery.aws_sfn_state_machine.promotion",
-    },
+    "module.delivery.aws_lambda_function.pipeline",
+    "module.delivery.aws_sfn_alias.live",
+    "module.delivery.aws_sfn_state_machine.promotion",
 }
-"""What this code updates in place; a new package is an object of its own in the artifacts bucket, made without
-Terraform."""
+"""What this code updates in place, all in the delivery. A new package is an object of its own in the artifacts bucket,
+made without Terraform."""
 
 
 class Project:
@@ -110,6 +107,7 @@ def project(cloud, tmp_path):
     old = released.extract("0.1.0", tmp_path / "0.1.0")
     alien = ("AWS_", "INVOKE_", "TF_VAR_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(alien)} | cloud.env
+    env["GOGC"] = "400"  # as this code has it; 0.1.0's Terraform takes as long as it does
     (tmp_path / "tasks.py").write_text(TASKS)
     project = Project(tmp_path, old, env)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -153,12 +151,15 @@ def test_a_project_of_0_1_0_goes_on_where_it_is(project, cloud):
     project.code = ROOT
     modules = project.folder / "terraform" / "modules"
     shutil.copytree(ROOT / "terraform" / "modules", modules, dirs_exist_ok=True)
-    for root, updated in UPDATED.items():
-        plan = project.record(f"tf.plan --env staging --root {root}")
-        changes = {(change["action"], change["address"].partition("[")[0]) for change in plan["changes"]}
-        assert {action for action, _ in changes} <= {"create", "update"}, f"{root}: {changes}"
-        assert {address for action, address in changes if action == "update"} <= updated, root
-    project.inv("deploy --env staging --dry-run")
+    foretold = project.inv("deploy --env staging --dry-run").stderr
+    for root in ("foundation", "service"):
+        assert re.search(rf"{root} +(nothing to do|would apply: \d+ to add, 0 to change, 0 to destroy)", foretold), (
+            foretold
+        )
+    plan = project.record("tf.plan --env staging --root delivery")
+    changes = {(change["action"], change["address"].partition("[")[0]) for change in plan["changes"]}
+    assert {action for action, _ in changes} <= {"create", "update"}, changes
+    assert {address for action, address in changes if action == "update"} <= UPDATED
     project.inv("tf.apply --env staging --root delivery")
     project.inv("promote.approve --why upgraded")
     project.inv("promote.watch")
