@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import newcomer
 import pytest
@@ -10,20 +11,27 @@ import pytest
 pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(600)]
 
 OFFERED = json.loads((newcomer.ROOT / "template" / "cookiecutter.json").read_text("utf-8"))["trigger"]
-WALKED = OFFERED[0]
-"""The one that Enter chooses. The way from `uv sync` to the rollback is walked with it."""
-MAKER = dict(zip(OFFERED, ["inv new", "cookiecutter"] * len(OFFERED), strict=False))
-IN_ITS_PLACE = pytest.mark.long("its own project is deployed and called; the way from there is the same for all")
+MAKER = dict(zip(OFFERED, ["cookiecutter", "inv new"] * len(OFFERED), strict=False))
+ELSEWHERE = {
+    "url": "tests/faults/test_deploy_first.py",
+    "schedule": "tests/e2e/test_promote.py",
+    "none": "tests/e2e/test_upgrade.py",
+}
+"""Where the default run deploys and calls a project of a trigger. tests/e2e/test_readme.py does that of the first."""
 
 
-@pytest.mark.parametrize(
-    "trigger", [pytest.param(each, marks=() if each == WALKED else IN_ITS_PLACE) for each in OFFERED]
-)
+@pytest.mark.long("the way is the same for all, and walked in test_readme.py with the one that Enter chooses")
+@pytest.mark.parametrize("trigger", OFFERED)
 def test_every_command_of_the_projects_readme_works(run, tmp_path, trigger):
     newcomer.walk(run, tmp_path, trigger, MAKER[trigger])
 
 
-# A project that nothing calls is promoted, rolled back and more in test_promote.py.
-@pytest.mark.parametrize("trigger", [each for each in OFFERED if each not in (WALKED, "none")])
+@pytest.mark.parametrize("trigger", [each for each in OFFERED[1:] if each not in ELSEWHERE])
 def test_a_project_with_another_trigger_is_tested_deployed_and_called(run, tmp_path, trigger):
     newcomer.deploy(run, tmp_path, trigger, MAKER[trigger])
+
+
+@pytest.mark.parametrize(("trigger", "file"), ELSEWHERE.items())
+def test_a_trigger_that_is_not_deployed_here_is_deployed_elsewhere(trigger, file):
+    text = (newcomer.ROOT / file).read_text("utf-8")
+    assert re.search(rf"""trigger"?(=|: "| ){trigger}\b(?!-)""", text)

@@ -1,13 +1,13 @@
-"""The README's first deployment and promotion, typed as they stand there; and its picture, drawn again."""
+"""A person's first hour, typed: this repository's README, then that of the project which it made; and the picture."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import sys
 from pathlib import Path
 
+import newcomer
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,12 +29,11 @@ def _picture():
     return module
 
 
-def _stand_in(commands):
-    """This environment's tools stand for those that would be installed, and its Python for the function's."""
-    changed = commands.replace("inv new ", f"yes '' | inv new --python-version 3.{sys.version_info.minor} ").replace(
-        "uv sync && . .venv/bin/activate", ":"
-    )
-    assert changed.count("yes ''") == changed.count("\n:") == 1, "the README changed; look here too"
+def _typed_in(folder, commands):
+    """Enter takes every answer that is offered, and a folder of the test stands for the person's home."""
+    changed = commands.replace("inv new ", "yes '' | inv new ").replace("~/", f"{folder}/")
+    assert changed.count("yes ''") == 1, "the README changed; look here too"
+    assert changed.count(f"{folder}/projects") == 2, "the README changed; look here too"
     return changed
 
 
@@ -47,13 +46,11 @@ def _pattern(line):
     return f"^{pattern}$"
 
 
-def test_a_person_who_types_what_the_readme_says_sees_what_it_shows(run, tmp_path):
-    """The picture too: it is drawn again, from a second promotion. `python docs/picture.py` makes a stale one new."""
+def test_a_person_who_types_what_the_readmes_say_sees_what_they_show(run, tmp_path):
+    """The picture too: it is drawn again, from a third promotion. `python docs/picture.py` makes a stale one new."""
     *commands, end = _blocks("sh")
-    drawing = f"{sys.executable} {ROOT}/docs/picture.py --project . --output {tmp_path}/pictures"
-    script = "".join(["set -e\n", _stand_in("".join(commands)), drawing, "\n", end])
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    typed = run("bash", "-c", script, HOME=str(tmp_path), PATH=path)
+    path = newcomer.tools()
+    typed = run("bash", "-c", "set -e\n" + _typed_in(tmp_path, "".join(commands)), PATH=path)
     assert typed.wait(400) == 0, typed.said
     said = "\n".join(" ".join(line.split()) for line in typed.said.splitlines())
     place = 0
@@ -61,9 +58,12 @@ def test_a_person_who_types_what_the_readme_says_sees_what_it_shows(run, tmp_pat
         found = re.compile(_pattern(line), re.MULTILINE).search(said, place)
         assert found, f"{line!r} is not printed, or not in its place:\n{typed.said}"
         place = found.end()
+    assert "production was created and was never released" in said
     assert "3 passed" in said
     assert '"statusCode": 200' in said
-    assert (tmp_path / "projects" / "hello-ladder" / "invoke.yaml").is_file()
+    project = tmp_path / "projects" / newcomer.SLUG
+    drawing = f"{sys.executable} {ROOT}/docs/picture.py --project . --output {tmp_path}/pictures"
+    newcomer.go_on(run, tmp_path, project, then=f". .venv/bin/activate\n{drawing}\n{end}", PATH=path)
     words = _picture().words
     for name in ("promotion-light.svg", "promotion-dark.svg"):
         drawn, shown = (folder / name for folder in (tmp_path / "pictures", ROOT / "docs" / "pictures"))
