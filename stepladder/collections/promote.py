@@ -24,6 +24,7 @@ RUNG = "Rung to answer for; default: the one that waits."
         "force": "Promote an image that was marked bad, or of a release that failed.",
         "no_smoke": "Skip the smoke cases; the releases are recorded as untested.",
         "infra": "Apply changed infrastructure of the rungs first; create rungs without asking.",
+        "dry_run": "Print what each rung would get and what would be applied; change nothing.",
         "json": JSON,
     },
     auto_shortflags=False,
@@ -37,15 +38,17 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     force: bool = False,
     no_smoke: bool = False,
     infra: bool = False,
+    dry_run: bool = False,
     json: bool = False,
 ) -> None:
     """Promote what the lowest rung runs, rung by rung; exit 0 promoted, 3 rolled back, 4 refused, 5 rollback failed."""
     from stepladder.commands.promote import promote as run_promotion
+    from stepladder.commands.promote import promote_dry
     from stepladder.promotion.subject import PromotionOptions
 
-    machine = _machine(c, "inv promote", json, acting=True)
-    result = run_promotion(machine, PromotionOptions(digest, release, hotfix, force, no_smoke, infra), detach=detach)
-    _finish(machine, result)
+    machine = _machine(c, "inv promote", json, acting=True, dry_run=dry_run)
+    options = PromotionOptions(digest, release, hotfix, force, no_smoke, infra)
+    _finish(machine, promote_dry(machine, options) if dry_run else run_promotion(machine, options, detach=detach))
 
 
 @task(help={"name": NAME, "json": JSON}, auto_shortflags=False, reads_only=True)
@@ -110,7 +113,7 @@ def audit(c: Any, name: str = "", env: str = "", json: bool = False) -> None:
     _finish(machine, judged(machine, name, env))
 
 
-def _machine(c: Any, verb: str, as_json: bool = False, *, acting: bool = False) -> StateMachine:
+def _machine(c: Any, verb: str, as_json: bool = False, *, acting: bool = False, dry_run: bool = False) -> StateMachine:
     """Return the state machine of the primary location, which promotes up the whole ladder."""
     from stepladder.promotion.executions import StateMachine
     from stepladder.releases.rung import opened
@@ -120,7 +123,7 @@ def _machine(c: Any, verb: str, as_json: bool = False, *, acting: bool = False) 
     settings = from_context(c)
     if acting:
         placeholder.refuse(settings, settings.ladder_environments)
-    return StateMachine(opened(c, locations.representatives(settings)[0], verb, as_json=as_json))
+    return StateMachine(opened(c, locations.representatives(settings)[0], verb, as_json=as_json, dry_run=dry_run))
 
 
 def _finish(machine: StateMachine, result: dict[str, Any]) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.core.errors import LockedError, StepladderError
+from stepladder.core.errors import StepladderError
 from stepladder.core.release_facts import short
 from stepladder.ledger.words import shown_commit
 from stepladder.promotion import closing, infra, outcome
 from stepladder.promotion.executions import Execution, StateMachine
-from stepladder.promotion.held import check_free
+from stepladder.promotion.executors import PromotionActs, carry_out
 from stepladder.promotion.outcome import PromotionOutcome
 from stepladder.promotion.plan import PromotionPlan, plan_promotion
-from stepladder.promotion.start import StartResult, existing, start
+from stepladder.promotion.preview import PromotionDescription
+from stepladder.promotion.start import StartResult
 from stepladder.promotion.subject import PromotionOptions
 from stepladder.promotion.watch import watch
+from stepladder.releases.preview import foretold
 
 _SMOKE = ("SmokeFailedError", "ProbeFailedError")
 
@@ -25,22 +27,25 @@ def promote(machine: StateMachine, options: PromotionOptions, *, detach: bool = 
     Everything is read first, then planned, and only then applied.
     """
     plan = plan_promotion(machine, options)
-    applied: tuple[str, ...] = ()
-    started = None if options.infra else existing(machine, options, plan)
-    if started is None:
-        if plan.running:  # with --infra: what is under way is not changed beneath
-            raise LockedError(
-                "the promotion of this image is under way, and infrastructure isn't changed beneath it",
-                kind="promotion-under-way",
-                hint="join it with `inv promote`, or stop it with `inv promote.stop`",
-            )
-        check_free(machine)
-        applied = infra.prepare(machine, plan.missing, plan.subject.digest, infra=options.infra)
-        started = (not applied and existing(machine, options, plan)) or start(machine, options, plan)
+    started, applied = carry_out(plan, options, PromotionActs(machine, options, plan))
     _show_start(machine, started, plan, applied)
     if started.execution is None or detach:
         return record(started.execution, None, started.how, started.release.digest)
     return conclude(machine, *watch(machine, started.execution), how=started.how)
+
+
+def promote_dry(machine: StateMachine, options: PromotionOptions) -> dict[str, Any]:
+    """Say what `promote` would do, from real reads and plans, and return that as a record; change and start nothing."""
+    with foretold(dry_run=True):
+        plan = plan_promotion(machine, options)
+        described = PromotionDescription(machine, options, plan)
+        started, _ = carry_out(plan, options, described)
+    if started.how == "joined" and started.execution:
+        machine.console.line(f"would join the promotion that is under way: {started.execution.name}")
+    elif started.how == "unchanged":
+        _show_start(machine, started, plan, ())
+    told = {"infrastructure": described.roots, "rungs": described.rungs}
+    return record(None, None, started.how, started.release.digest) | {"outcome": "dry_run"} | told
 
 
 def conclude(

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from stepladder.core.clock import stamp
@@ -57,13 +57,8 @@ def prepare(
     `RefusedError`, `LockedError`, and the errors of `roots`.
     """
     roots = roots or ProjectRoots()
-    snapshots = {name: machine.at(name).ledger.snapshot(name) for name in machine.rung.settings.ladder_environments}
-    changed = [name for name in snapshots if name not in missing and _differs(machine.at(name), snapshots[name], roots)]
-    unapplied = [name for name in changed if snapshots[name].infra]  # the ledger has no apply of the others
-    if unapplied and not infra:
-        machine.console.warn(f"{behind(unapplied)}; `inv promote --infra` applies them before it promotes")
-    services = [name for name in snapshots if name in missing or (infra and name in changed)]
-    changes = _changes(machine, snapshots, services, missing, roots)
+    wanted = plan_infra(machine, missing, infra=infra, roots=roots)
+    snapshots, services, changes = wanted.snapshots, wanted.services, wanted.changes
     with contextlib.ExitStack() as held:
         for name in services:
             if snapshots[name].exists:
@@ -79,7 +74,27 @@ def prepare(
             if not change.rung.lock.held:  # its ledger was made a moment ago
                 held.enter_context(change.rung.locked(None))
             _apply(change, digest, roots)
-    return tuple(services)
+    return services
+
+
+@dataclass(frozen=True)
+class InfraPlan:
+    """What a promotion has to apply, in order, and what was read to know it."""
+
+    snapshots: Mapping[str, Snapshot]
+    services: tuple[str, ...]
+    changes: list[RootChange]
+
+
+def plan_infra(machine: StateMachine, missing: Sequence[str], *, infra: bool, roots: Roots) -> InfraPlan:
+    """Return which roots differ from their last apply, of those that a promotion may apply. Changes nothing."""
+    snapshots = {name: machine.at(name).ledger.snapshot(name) for name in machine.rung.settings.ladder_environments}
+    changed = [name for name in snapshots if name not in missing and _differs(machine.at(name), snapshots[name], roots)]
+    unapplied = [name for name in changed if snapshots[name].infra]  # the ledger has no apply of the others
+    if unapplied and not infra:
+        machine.console.warn(f"{behind(unapplied)}; `inv promote --infra` applies them before it promotes")
+    services = tuple(name for name in snapshots if name in missing or (infra and name in changed))
+    return InfraPlan(snapshots, services, _changes(machine, snapshots, services, missing, roots))
 
 
 def pending(machine: StateMachine, roots: Roots | None = None) -> tuple[str, ...]:
@@ -124,7 +139,11 @@ def behind(changed: Sequence[str]) -> str:
 
 
 def _changes(
-    machine: StateMachine, snapshots: dict[str, Snapshot], services: Sequence[str], missing: Sequence[str], roots: Roots
+    machine: StateMachine,
+    snapshots: Mapping[str, Snapshot],
+    services: Sequence[str],
+    missing: Sequence[str],
+    roots: Roots,
 ) -> list[RootChange]:
     """Return the changes in the order in which they are applied: each location, the primary first, then the ladder."""
     changes: list[RootChange] = []
@@ -173,14 +192,14 @@ def _plan(change: RootChange, digest: str, roots: Roots) -> RootChange:
             location = locations.of(change.rung.settings, change.rung.environment)
             step.skip(f"planned once {location} has its foundation")
             return change
-        planned = roots.plan(change.rung, change.root, _image(change, digest), step)
+        planned = roots.plan(change.rung, change.root, image_of(change, digest), step)
         step.done(planned.summary)
     for note in planned.notes:
         change.rung.console.line(f"  {note}")
     return replace(change, planned=planned)
 
 
-def _image(change: RootChange, digest: str) -> str | None:
+def image_of(change: RootChange, digest: str) -> str | None:
     """Return the URI of the image that a new function is created from; None for every other root."""
     names = change.rung.names
     return f"{names.registry}/{names.repository}@{digest}" if change.root == SERVICE and change.is_new else None
@@ -193,7 +212,7 @@ def _check_destroys(changes: list[RootChange], digest: str) -> None:
         return
     what = "; ".join(f"{change.where}: {', '.join(lost)}" for change, lost in losing)
     change, _ = losing[0]
-    environment, root, image = change.rung.environment, change.root, _image(change, digest)
+    environment, root, image = change.rung.environment, change.root, image_of(change, digest)
     command = f"`inv tf.plan --env {environment} --root {root}`"
     if image:
         command = f"`inv tf.plan --env {environment} --root {root} --image {image}`"
@@ -205,16 +224,21 @@ def _check_destroys(changes: list[RootChange], digest: str) -> None:
     )
 
 
+def needs_answer(machine: StateMachine, change: RootChange) -> bool:
+    """Say whether a person is asked before a change: it creates a rung whose releases need approval."""
+    settings = machine.rung.settings
+    asking = [rung for rung in settings.rungs if any(settings.promotion.policies[name].approval for name in rung)]
+    guarded = {name for rung in asking for name in rung}
+    return change.root == SERVICE and change.is_new and change.rung.environment in guarded
+
+
 def _ask(machine: StateMachine, changes: list[RootChange]) -> None:
     """Ask before a rung whose releases need approval is created.
 
     Raises `RefusedError` when the answer is no, and when nobody can be asked.
     """
-    settings = machine.rung.settings
-    asking = [rung for rung in settings.rungs if any(settings.promotion.policies[name].approval for name in rung)]
-    guarded = {name for rung in asking for name in rung}
     for change in changes:
-        if change.root != SERVICE or not change.is_new or change.rung.environment not in guarded:
+        if not needs_answer(machine, change):
             continue
         name = change.rung.environment
         summary = f" ({change.planned.summary})" if change.planned else ""
@@ -243,7 +267,7 @@ def _apply(change: RootChange, digest: str, roots: Roots) -> None:
         if change.planned:
             done = roots.apply(rung, change.root, step)
         else:
-            done = roots.ensure(rung, change.root, _image(change, digest), step)
+            done = roots.ensure(rung, change.root, image_of(change, digest), step)
         step.done(f"{rung.environment}: {done.summary}")
     for note in done.notes:
         rung.console.line(f"  {note}")

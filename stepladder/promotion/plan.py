@@ -26,8 +26,8 @@ class PromotionPlan:
 
     `base` is the execution's name without its attempt. `missing` are the environments that have no service yet,
     `unreleased` those that were never released (the missing ones too). `serves` says whether every rung runs the
-    digest already. `running` is the ARN of the digest's own promotion, empty without one. `ended` are its promotions
-    before, newest first.
+    digest already, `serving` which environments do. `running` is the ARN of the digest's own promotion, empty without
+    one. `ended` are its promotions before, newest first.
     """
 
     subject: Subject
@@ -36,6 +36,7 @@ class PromotionPlan:
     missing: tuple[str, ...] = ()
     unreleased: tuple[str, ...] = ()
     serves: bool = False
+    serving: tuple[str, ...] = ()
     running: str = ""
     ended: tuple[ListedExecution, ...] = ()
 
@@ -72,6 +73,7 @@ def plan_promotion(machine: StateMachine, options: PromotionOptions) -> Promotio
         missing=tuple(name for name, state in states.items() if state == _MISSING),
         unreleased=tuple(name for name, state in states.items() if state in (_MISSING, _UNRELEASED)),
         serves=set(states.values()) == {_SERVES},
+        serving=tuple(name for name, state in states.items() if state == _SERVES),
         running=_running(listed.result(), base),
         ended=tuple(e for e in listed.result() if e["name"].startswith(f"{base}-") and e["status"] != "RUNNING"),
     )

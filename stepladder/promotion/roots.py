@@ -34,6 +34,10 @@ class Roots(Protocol):
         """Plan a root and save the plan."""
         ...
 
+    def preview(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> str:
+        """Plan a root, change nothing, and say what an apply would do."""
+        ...
+
     def apply(self, rung: Rung, root: str, step: Step) -> Applied:
         """Apply the saved plan and nothing else."""
         ...
@@ -67,6 +71,12 @@ class ProjectRoots:
         )
         lost = tuple(f"{change.address} ({change.action})" for change in saved.destroyed)
         return RootPlan(str(saved.counts) if saved.changed else "no changes", lost, notes)
+
+    def preview(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> str:
+        """Plan a root, change nothing, and say what an apply would do."""
+        from stepladder.releases.adapters import ProjectInfra
+
+        return ProjectInfra(rung).preview(root, image_uri, step)
 
     def apply(self, rung: Rung, root: str, step: Step) -> Applied:
         """Apply the saved plan and nothing else."""

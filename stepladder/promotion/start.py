@@ -41,7 +41,7 @@ def start(machine: StateMachine, options: PromotionOptions, plan: PromotionPlan)
     Raises `StepladderError` when a hundred attempts of the digest have ended.
     """
     smoke_key = _put_smoke_cases(machine, plan.suite, no_smoke=options.no_smoke)
-    release = _request(machine, options, plan.subject, smoke_key, after=machine.newest_release())
+    release = request(machine, options, plan.subject, smoke_key, after=machine.newest_release())
     return _start(machine, release, plan.base, len(plan.ended) + 1)
 
 
@@ -53,15 +53,16 @@ def existing(machine: StateMachine, options: PromotionOptions, plan: PromotionPl
     if plan.running:
         joined = machine.describe(plan.running)
         if joined:
-            return StartResult("joined", _request(machine, options, plan.subject, ""), joined)
+            return StartResult("joined", request(machine, options, plan.subject, ""), joined)
     if plan.is_done:
-        return StartResult("unchanged", _request(machine, options, plan.subject, ""))
+        return StartResult("unchanged", request(machine, options, plan.subject, ""))
     return None
 
 
-def _request(
+def request(
     machine: StateMachine, options: PromotionOptions, subject: Subject, smoke_key: str, *, after: str = ""
 ) -> PromotionRequest:
+    """Return the promotion that the options ask for; its release id comes after `after`."""
     return PromotionRequest(
         release_id=release_id(machine.rung.clock.now(), after),
         digest=subject.digest,

@@ -1,0 +1,76 @@
+"""One plan of a promotion, two executors: one acts, one says what it would do (`preview`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from stepladder.core.errors import LockedError
+from stepladder.promotion import held, infra, start
+from stepladder.promotion.executions import StateMachine
+from stepladder.promotion.plan import PromotionPlan
+from stepladder.promotion.start import StartResult
+from stepladder.promotion.subject import PromotionOptions
+
+
+class PromotionExecutor(Protocol):
+    """What a plan is given to: a method for each kind of step."""
+
+    def existing(self) -> StartResult | None:
+        """Return the result of a plan that starts nothing: it is joined, or nothing is left to do."""
+        ...
+
+    def check_free(self) -> None:
+        """Refuse while a command holds the lock of a rung."""
+        ...
+
+    def prepare(self) -> tuple[str, ...]:
+        """Apply the infrastructure, and copy the image; return the environments whose service was applied."""
+        ...
+
+    def start(self) -> StartResult:
+        """Start the promotion."""
+        ...
+
+
+@dataclass(frozen=True)
+class PromotionActs:
+    """The executor that acts."""
+
+    machine: StateMachine
+    options: PromotionOptions
+    plan: PromotionPlan
+
+    def existing(self) -> StartResult | None:
+        """See `PromotionExecutor`."""
+        return start.existing(self.machine, self.options, self.plan)
+
+    def check_free(self) -> None:
+        """See `PromotionExecutor`."""
+        held.check_free(self.machine)
+
+    def prepare(self) -> tuple[str, ...]:
+        """See `PromotionExecutor`."""
+        return infra.prepare(self.machine, self.plan.missing, self.plan.subject.digest, infra=self.options.infra)
+
+    def start(self) -> StartResult:
+        """See `PromotionExecutor`."""
+        return start.start(self.machine, self.options, self.plan)
+
+
+def carry_out(
+    plan: PromotionPlan, options: PromotionOptions, executor: PromotionExecutor
+) -> tuple[StartResult, tuple[str, ...]]:
+    """Give the plan to an executor; return what became of it, and the environments whose service was applied."""
+    started = None if options.infra else executor.existing()
+    if started:
+        return started, ()
+    if plan.running:  # with --infra: what is under way is not changed beneath
+        raise LockedError(
+            "the promotion of this image is under way, and infrastructure isn't changed beneath it",
+            kind="promotion-under-way",
+            hint="join it with `inv promote`, or stop it with `inv promote.stop`",
+        )
+    executor.check_free()
+    applied = executor.prepare()
+    return (None if applied else executor.existing()) or executor.start(), applied
