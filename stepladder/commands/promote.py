@@ -44,8 +44,8 @@ def promote_dry(machine: StateMachine, options: PromotionOptions) -> dict[str, A
         machine.console.line(f"would join the promotion that is under way: {started.execution.name}")
     elif started.how == "unchanged":
         _show_start(machine, started, plan, ())
-    told = {"infrastructure": described.roots, "rungs": described.rungs}
-    return record(None, None, started.how, started.release.digest) | {"outcome": "dry_run"} | told
+    details = {"infrastructure": described.roots, "rungs": described.rungs}
+    return record(None, None, started.how, started.release.digest) | {"outcome": "dry_run"} | details
 
 
 def conclude(

@@ -24,7 +24,7 @@ UNCHANGED, FIRST, RELEASED = "unchanged", "first release", "release"
 
 @dataclass
 class PromotionDescription:
-    """A `PromotionExecutor` that changes nothing. `roots` and `rungs` are what it has told, as data."""
+    """A `PromotionExecutor` that changes nothing. `roots` and `rungs` are what it has described, as data."""
 
     machine: StateMachine
     options: PromotionOptions
@@ -50,7 +50,7 @@ class PromotionDescription:
         for change in wanted.changes:
             summary = self._planned(change, terraform)
             self.roots.append({"environment": change.rung.environment, "root": change.root, "plan": summary})
-        self._tell_of_copies()
+        self._describe_copies()
         return ()
 
     def _planned(self, change: infra.RootChange, terraform: Roots) -> str:
@@ -59,11 +59,11 @@ class PromotionDescription:
                 summary = "planned once its location has a foundation"
             else:
                 summary = terraform.preview(change.rung, change.root, infra.image_of(change, self.digest), step)
-            asked = not self.options.infra and infra.needs_answer(self.machine, change)
-            step.done(f"would {'ask a person, then ' if asked else ''}apply: {summary}")
+            asks = not self.options.infra and infra.needs_answer(self.machine, change)
+            step.done(f"would {'ask a person, then ' if asks else ''}apply: {summary}")
         return summary
 
-    def _tell_of_copies(self) -> None:
+    def _describe_copies(self) -> None:
         others = [rung for rung in self.machine.representatives[1:] if not rung.has_image(self.digest)]
         if others:
             named = ", ".join(str(locations.of(rung.settings, rung.environment)) for rung in others)
@@ -74,7 +74,7 @@ class PromotionDescription:
         """Say of each rung what it would get. Nothing is started."""
         request = start.request(self.machine, self.options, self.plan.subject, self.plan.suite.key)
         for rung in ladder.execution_input(self.machine.rung.settings, request)["rungs"]:
-            self._tell_rung(rung)
+            self._describe_rung(rung)
         console = self.machine.console
         names = " -> ".join("+".join(rung) for rung in self.machine.rung.settings.rungs)
         tested = "untested" if self.options.no_smoke else f"each tested by {len(self.plan.suite.cases)} smoke cases"
@@ -82,7 +82,7 @@ class PromotionDescription:
         console.line(f"would promote {short(self.digest)} ({commit}): {names}, {tested}")
         return StartResult("planned", request)
 
-    def _tell_rung(self, rung: RungInput) -> None:
+    def _describe_rung(self, rung: RungInput) -> None:
         hours = rung["approval_seconds"] // 3600
         targets = [self._target(target["environment"]) for target in rung["targets"]]
         self.rungs.append({"name": rung["name"], "approval": rung["approval"], "targets": targets})
