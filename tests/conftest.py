@@ -14,6 +14,7 @@ import pytest
 from contract_cloud import AWS, ContractCloud
 from reruns import Reruns
 from running_cloud import RunningCloud
+from tried import Tried
 
 from localcloud import daemon
 
@@ -89,6 +90,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Reruns(config), "reruns")
+    config.pluginmanager.register(Tried(), "tried")
     os.environ.pop("COLUMNS", None)  # workers have one, and it stands for a terminal's width in everything that prints
     if not config.getoption("endpoint"):
         return
