@@ -144,3 +144,11 @@ def test_a_version_that_fails_behind_the_alias_is_rolled_back_with_exit_code_3(s
 def test_watching_an_ended_promotion_tells_the_same_end(shell):
     assert "rolled back" in shell.inv("promote.watch", code=3).stderr
     assert "no promotion is under way" in shell.inv("promote.stop", code=2).stderr
+
+
+def test_an_audit_of_it_reads_both_accounts_and_finds_every_promise_held(shell):
+    audited = shell.record("promote.audit")
+    assert (audited["end"], audited["environments"]) == ("rolled_back", ["staging", "production"])
+    assert {promise["state"] for promise in audited["promises"]} == {"held"}
+    assert audited["steps"] > 10
+    assert "there is no promotion 'nothing'" in shell.inv("promote.audit nothing", code=2).stderr

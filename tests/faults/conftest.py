@@ -14,6 +14,7 @@ from cloud_project import BackgroundPromotion, CloudProject
 
 from localcloud import daemon
 from stepladder.promotion import infra, replicate
+from stepladder.promotion.audit import VIOLATED
 from stepladder.releases import ended_promotion
 
 SPEED = 200.0  # a five-minute canary takes 1.5 s
@@ -52,6 +53,7 @@ def make_project(
         patch.setattr(infra, "prepare", without_terraform)
         patch.setattr(ended_promotion, "_BRIEF", 2.0)  # of real time, in which a lock is tried to be given back
         cloud.speed(SPEED)
+        make.made = made  # type: ignore[attr-defined]
         yield make
         cloud.speed(1)
         cloud.faults()
@@ -62,6 +64,21 @@ def no_faults_left(cloud: Any) -> Iterator[None]:
     cloud.faults()
     yield
     cloud.faults()
+
+
+@pytest.fixture(autouse=True)
+def every_promise_is_kept(request: pytest.FixtureRequest, cloud: Any, no_faults_left: None) -> Iterator[None]:
+    """Audit each promotion that a test ran, whatever it broke; `by_hand` names the aliases that it moved itself."""
+    make = request.getfixturevalue("make_project") if "make_project" in request.fixturenames else None
+    yield
+    if make is None:
+        return
+    cloud.faults()
+    for project in make.made.values():
+        for execution, judged in project.audits():
+            broken = [f"{one.invariant.kind}: {one.seen}" for one in judged if one.state == VIOLATED]
+            assert not broken, f"{execution.name}: {broken}"
+        project.by_hand.clear()
 
 
 @pytest.fixture

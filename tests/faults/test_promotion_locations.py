@@ -12,7 +12,7 @@ import rows
 
 from stepladder.commands import status
 from stepladder.core.process_identity import release_id
-from stepladder.promotion import definition, ladder, stop
+from stepladder.promotion import definition, evidence, ladder, stop
 from stepladder.promotion import outcome as outcomes
 from stepladder.promotion.ladder import PromotionRequest
 
@@ -58,6 +58,11 @@ def test_accounts_in_sequence_and_regions_in_parallel_are_released_by_child_exec
         assert (entry.execution_arn, entry.release_id) == (child, ended.record["release_id"])
         assert "AwaitDecision" in spread.entered(child, name)
         assert f"{name}  " in ended.text, "its child execution is drawn too"
+    machine = spread.state_machine()
+    audited = evidence.read(machine, machine.pick(ended.record["name"]))
+    assert {execution.arn for execution in audited.children} == {spread.child(parent, name) for name in AWAY}
+    tracks = [track for replayed in audited.replays for track in replayed.tracks.values()]
+    assert {track.environment for track in tracks if track.locked} == {"staging", "qa", *RUNG}
     before(spread, "prodeu").check_quiet()
     assert spread.promote().record["outcome"] == "unchanged"
 

@@ -22,7 +22,7 @@ def handler(event, context):
 """Answers with its version. The broken one fails every caller in production, and no smoke case: those send nothing."""
 FAILED = "failed"
 URL, ALIAS = "function URL", "alias"
-_PAUSE = 0.03
+_PAUSE = 0.05
 
 
 @dataclass
