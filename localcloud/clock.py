@@ -70,7 +70,7 @@ class CloudClock:
     def sleep(self, seconds: float, *, cancel: threading.Event | None = None) -> bool:
         """Sleep for `seconds` of cloud time. Return False when `cancel` was set meanwhile.
 
-        `cancel` is looked at when the clock changes and at least every 50 ms.
+        `cancel` is read when the clock changes and at least every 50 ms.
         """
         deadline = self.now() + seconds
         with self._changed:

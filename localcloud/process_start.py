@@ -9,7 +9,7 @@ from pathlib import Path
 def started_at(pid: int) -> str:
     """Return when a process began, in the kernel's words. Ended processes and zombies have an empty one.
 
-    Process ids are used again: a start time tells one process from the next.
+    Process ids are used again: a start time separates one process from the next.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -28,7 +28,7 @@ def _started_by_ps(pid: int) -> str:
 
 
 def boot_id() -> str:
-    """Return the id of the kernel's boot, or an empty text when the kernel doesn't tell it."""
+    """Return the id of the kernel's boot, or an empty text when the kernel doesn't name it."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

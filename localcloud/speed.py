@@ -25,12 +25,12 @@ def parse(text: str) -> float:
 
 
 def show(info: CloudInfo) -> str:
-    """Tell how fast a cloud's clock runs."""
+    """Print how fast a cloud's clock runs."""
     return describe(float(info.request("clock")["speed"]))
 
 
 def change(info: CloudInfo, speed: float) -> str:
-    """Let a cloud's clock run at another speed from now on, and tell it."""
+    """Let a cloud's clock run at another speed from now on, and print it."""
     return describe(float(info.request("clock", "POST", {"speed": speed})["speed"]))
 
 

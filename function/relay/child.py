@@ -154,7 +154,7 @@ def end(request: EndChildRequest) -> ChildState:
     """Stop the child and have this location's rollback recover what it left; one that has ended is only read.
 
     `why` is the reason, which the outcome takes where the child has none of its own. DescribeExecution is eventually
-    consistent, and the child's start may just have been requested: it is looked for during `appears` seconds.
+    consistent, and the child's start may just have been requested: it is polled for `appears` seconds.
     """
     environment = request["target"]["environment"]
     child_arn, (error, cause) = arn(request["execution_arn"], environment), _plain(request["why"])

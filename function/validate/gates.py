@@ -90,7 +90,7 @@ def configuration_is_terraforms(change: Change) -> None:
 
 
 def traffic_can_shift(change: Change) -> None:
-    """Refuse to shift gradually onto an alias with provisioned concurrency: Lambda may refuse to weigh it.
+    """Refuse to shift gradually onto an alias with provisioned concurrency: Lambda may refuse to split its traffic.
 
     "Alias with weights can not be used with Provisioned Concurrency" would strand the deployment
     (https://github.com/aws/serverless-application-model/issues/1296, https://github.com/hashicorp/terraform/issues/24957).

@@ -176,7 +176,7 @@ def _alias(target: TargetInput) -> serving.ServedAlias:
 def _check_never_released(target: TargetInput) -> None:
     """Refuse a released alias that was put on $LATEST: giving $LATEST a new image would serve it untested.
 
-    Before the first release it is there by Terraform's hand, and again when the function was made anew: then the
+    Before the first release it is there by Terraform's hand, and again when the function was recreated: then the
     version that the ledger calls current isn't there, or is another image.
     """
     environment = target["environment"]

@@ -70,7 +70,7 @@ class Dispatcher:
             headers.append(("Content-Length", str(len(response.body))))
         else:
             headers.append(("Content-Length", response.headers["Content-Length"]))
-        if not any(name.lower() == "date" for name, _ in headers):  # SDKs tell the time by it, as on AWS
+        if not any(name.lower() == "date" for name, _ in headers):  # SDKs read the time from it, as on AWS
             headers.append(("Date", formatdate(usegmt=True)))
         start_response(f"{response.status} {reason(response.status)}", headers)
         return [response.body]

@@ -102,12 +102,12 @@ def changed(function: str, now: Alias | None, name: str = names.ALIAS) -> Refuse
 
 
 def described(alias: Alias | None) -> str:
-    """Tell what an alias that was just read serves."""
+    """Describe what an alias that was just read serves."""
     return f"it serves version {alias.version}{weighted(alias)}" if alias else "it is gone"
 
 
 def weighted(alias: Alias) -> str:
-    """Tell an alias's weights, for example ` with 10% on version 8`; nothing without any."""
+    """Describe an alias's weights, for example ` with 10% on version 8`; nothing without any."""
     return "".join(f" with {weight:.0%} on version {version}" for version, weight in sorted(alias.weights.items()))
 
 

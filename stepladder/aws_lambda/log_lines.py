@@ -24,7 +24,7 @@ _NAMES = {
 
 
 def lines(log: str, *, whole: bool = False) -> list[str]:
-    """Return the lines of a log as a person is told of them, without the stack of a call that failed.
+    """Return the lines of a log as a person reads them, without the stack of a call that failed.
 
     The answer of the call has the same stack. Lambda's Python runtime indents it by no-break spaces in the log, which
     a logger's own tracebacks aren't. `whole` leaves everything.
@@ -34,7 +34,7 @@ def lines(log: str, *, whole: bool = False) -> list[str]:
 
 
 def shown(line: str, *, whole: bool = False) -> str:
-    """Return what a person is told of a log line: Lambda's own become nothing, its report one summary.
+    """Return what a person reads of a log line: Lambda's own become nothing, its report one summary.
 
     In both formats (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-logformat.html). `whole`
     leaves every line as it is.

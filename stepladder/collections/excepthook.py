@@ -1,7 +1,7 @@
 """What goes wrong before a task begins: Invoke reads `invoke.yaml` and INVOKE_* by itself and ends in a traceback.
 
 `explain_startup` puts a hook in Python's last resort, so that a person reads what is wrong and CI gets exit code 2. An
-exception that nobody expected keeps its traceback, with a line below it that says what that is.
+unexpected exception keeps its traceback, with a line below it that says what that is.
 
 `be_quick` tunes the garbage collector for a process of half a second, most of which makes modules that stay.
 """

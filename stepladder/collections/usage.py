@@ -63,7 +63,7 @@ def missing(context: Any, command: str, flag: str) -> BadInputError:
 
 
 def no_environment(command: str, known: Iterable[str]) -> BadInputError:
-    """Return the error for a command that was told no environment."""
+    """Return the error for a command without an environment."""
     names = list(known)
     if not names:
         return BadInputError(

@@ -143,7 +143,7 @@ class Deploy:
         return reports.unchanged(self.rung, state, plan, self.acts.url)
 
     def _preview(self, state: EnvironmentState, plan: DeployPlan) -> DeployReport:
-        """Tell what would be done, from real reads and real plans; change nothing."""
+        """Print what would be done, from real reads and real plans; change nothing."""
         self._check_commit()
         preview.warn_of_lock(self.rung, state.ledger.lock)
         digest = self.acts.pin.digest if self.acts.pin else ""
@@ -198,7 +198,7 @@ class Deploy:
         )
 
     def _cut_off_release(self) -> ReleaseEntry | None:
-        """Tell whose lock was taken over, and free what it left; return the release that is written in its stead."""
+        """Print whose lock was taken over, and free what it left; return the release that is written in its stead."""
         dead = self.rung.lock.taken_over
         if dead:
             self.rung.console.warn(

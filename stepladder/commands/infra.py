@@ -70,7 +70,7 @@ def before(rung: Rung, root: str) -> InfraRecord | None:
 
 
 def record(rung: Rung, outcome: ApplyOutcome, was: InfraRecord | None) -> None:
-    """Tell the ledger what was applied, so that the next deploy needn't run Terraform to find out."""
+    """Record in the ledger what was applied, so that the next deploy needn't run Terraform to find out."""
     if outcome.root == delivery.ROOT:
         delivery.record(rung, outcome.inputs_hash, outcome.plan_id, was=was)
         return

@@ -23,7 +23,7 @@ def invoke(
 ) -> InvokeResponse:
     """Invoke through the alias, or one version, and print the answer as data and the end of the log to the person.
 
-    Of Lambda's own lines only time and memory are told, unless the `whole_log` is wanted.
+    Of Lambda's own lines only time and memory are printed, unless the `whole_log` is wanted.
     """
     try:
         answer = rung.function.invoke(read_payload(payload, event), version or names.ALIAS)

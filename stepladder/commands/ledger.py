@@ -89,7 +89,7 @@ def _show_release(rung: Rung, release_id: str) -> ReleaseEntry:
 
 
 def rebuild(rung: Rung) -> list[ReleaseEntry]:
-    """Write the releases that the descriptions of published versions tell of and the ledger lacks; return those.
+    """Write the releases that the descriptions of published versions name and the ledger lacks; return those.
 
     A description doesn't say how its release ended: unless its version is known to have served, its result is unknown,
     and rollback takes it only by name, once it passes the smoke cases. The lock is held: a release under way has

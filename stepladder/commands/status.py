@@ -107,7 +107,7 @@ class RungStatus:
         )
 
     def cells(self, now: float) -> tuple[Cell, ...]:
-        """Return the row with the colours that tell something."""
+        """Return the row with the colours that mean something."""
         rung, version, digest, commit, age, weight, health, in_flight = self.row(now)
         return (
             Cell(rung, "bold"),

@@ -84,7 +84,7 @@ def passes(error: Exception) -> bool:
 def never_began(error: Exception) -> bool:
     """Say whether an invocation was turned away before the function ran, so that it may be sent again.
 
-    A server error or a lost answer tells nothing of that. Codes: Lambda's
+    A server error or a lost answer says nothing of that. Codes: Lambda's
     https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html#API_Invoke_Errors.
     """
     return error_code(error) in CONFLICTS | THROTTLES | _NOT_READY or is_unreachable(error, unsent=True)

@@ -1,7 +1,7 @@
 """Where calls go: to AWS itself, to an endpoint that the SDK's own standards name, to a local cloud.
 
 The standards are the SDK's: variables first (the service's own, then AWS_ENDPOINT_URL), then the profile (`services`
-section, then `endpoint_url`). Nothing is heard while the SDK is told to ignore them.
+section, then `endpoint_url`). Nothing is heard while the SDK is set to ignore them.
 https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 """
 
@@ -38,7 +38,7 @@ def endpoint() -> str:
 
 
 def is_real() -> bool:
-    """Say whether calls go to AWS itself: no endpoint is named, the SDK is told to ignore it, or it is AWS's own."""
+    """Say whether calls go to AWS itself: no endpoint is named, the SDK is set to ignore it, or it is AWS's own."""
     return not endpoint() or (urlsplit(endpoint()).hostname or "").endswith(_AWS)
 
 

@@ -78,7 +78,7 @@ def ask(root: Path, *arguments: str, index: Path | None = None) -> str | None:
 
 
 def _check_owner(root: Path) -> None:
-    """Tell a refusal for its owner by what lifts it: git has one exit code for all that is fatal.
+    """Recognise a refusal for its owner by what lifts it: git has one exit code for all that is fatal.
 
     See https://git-scm.com/docs/git-config#Documentation/git-config.txt-safedirectory.
     """

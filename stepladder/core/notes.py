@@ -26,7 +26,7 @@ def is_new(build_dir: Path, topic: str, text: str) -> bool:
 
 
 def once(build_dir: Path, topic: str, say: Callable[[str], None]) -> Callable[[str], None]:
-    """Return a `say` that is silent about what this checkout was told already on that topic."""
+    """Return a `say` that is silent about what this checkout has printed already on that topic."""
 
     def say_once(text: str) -> None:
         if is_new(build_dir, topic, text):

@@ -2,7 +2,7 @@
 
 A child gets a process group of its own, so that Ctrl-C on the terminal reaches it once, through us: Terraform takes a
 second interrupt as an order to drop everything. CI runners send several (GitHub SIGINT, 7.5 s later SIGTERM), and a
-person presses Ctrl-C again, so that after the first one we are deaf until the child has ended. On Linux a child is told
+person presses Ctrl-C again, so that after the first one we are deaf until the child has ended. On Linux a child is sent
 (SIGTERM) when we are killed outright; SIGKILL after an interrupt is therefore a second one, and nothing can help it.
 """
 
@@ -29,7 +29,7 @@ from stepladder.core.errors import InterruptedRunError, StepladderError
 GRACE = 60.0  # seconds that a child has to end by itself once it was asked to
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DRAIN = 5.0  # seconds to read what a child that has ended left in its pipes
-_PATIENCE = 1.0  # seconds of waiting for an end before a person is told
+_PATIENCE = 1.0  # seconds of waiting for an end before a line says so
 _POLL = (0.0005, 0.05)  # seconds between two looks at a child: at first, at most
 _PR_SET_PDEATHSIG = 1
 _FOLLOW_EVERY = 0.03  # seconds

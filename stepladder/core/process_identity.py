@@ -1,4 +1,4 @@
-"""Who is at work: written into locks and ledger entries, and read back to tell whether a lock's holder has died."""
+"""Who is at work: written into locks and ledger entries, and read back to see whether a lock's holder has died."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Process:
 
     `boot_id` names the kernel's boot and the process namespace (containers share a kernel but not process ids);
     `started` is the process's start in clock ticks since that boot, because process ids are used again. Both are
-    empty or 0 where the system doesn't tell, and then nothing is ever proven.
+    empty or 0 where the system doesn't say, and then nothing is ever proven.
     """
 
     owner: str

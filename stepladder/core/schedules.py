@@ -28,7 +28,7 @@ class ScheduleError(ValueError):
     """An expression that AWS refuses; the text says why."""
 
 
-@dataclass(frozen=True, eq=False)  # told apart by identity, so that it can be a cache's key
+@dataclass(frozen=True, eq=False)  # distinguished by identity, so that it can be a cache's key
 class _Field:
     """What one field of a cron expression may hold."""
 

@@ -1,7 +1,7 @@
 """Lay a table out for a terminal's width, without knowing what it holds.
 
 Where everything fits nothing is done. Else, in this order: columns that hold nothing are left out, those that may be
-cut are cut to the least that still tells something, prose moves to a line below its row, and columns that can be spared
+cut are cut to the least that still means something, prose moves to a line below its row, and columns that can be spared
 are left out, which the caller says. Without a width (a pipe, a file) everything is whole.
 """
 

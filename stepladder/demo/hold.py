@@ -57,7 +57,7 @@ class Hold:
     def _watch(self) -> None:
         try:
             self._hold()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the promotion's end is told, and this with it
+        except Exception as error:  # noqa: BLE001 - whatever it is, the promotion's end is printed, and this with it
             self._how = f"the clock could not be held: {error}"
         finally:
             with contextlib.suppress(StepladderError):  # the cloud may have ended before us

@@ -61,7 +61,7 @@ def back(stage: Stage) -> None:
 
 
 def promote(stage: Stage, seen: Callable[[], str], *, expect: ExitCode = ExitCode.OK) -> None:
-    """Promote; another end than the expected one is told with what visitors saw and how the promotion ended."""
+    """Promote; another end than the expected one is printed with what visitors saw and how the promotion ended."""
     try:
         stage.type("promote", expect=expect)
     except UnexpectedEndError as error:

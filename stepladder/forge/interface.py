@@ -25,7 +25,7 @@ class Forge(Protocol):
         ...
 
     def identity(self) -> str:
-        """Return the account that started the job, as locks and the ledger name it; empty where none is told."""
+        """Return the account that started the job, as locks and the ledger name it; empty where none is named."""
         return ""
 
     def summary(self, markdown: str) -> bool:  # noqa: ARG002 - a forge without one

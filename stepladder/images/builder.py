@@ -105,7 +105,7 @@ class Builder(Protocol):
         ...
 
     def build(self, job: BuildJob) -> Built:
-        """Build the image on this machine, and publish nothing. `job.step` is told the progress.
+        """Build the image on this machine, and publish nothing. `job.step` gets the progress.
 
         The image has the labels of `stepladder.images.model` (builder, base, input key, commit). Raises
         `BadInputError` for files that can't be built, `NotReadyError` when a tool or the base image is out of reach.

@@ -80,7 +80,7 @@ class LocalImage:
 
     @property
     def fingerprint(self) -> str:
-        """Eight hexadecimal digits that tell it from another image of the same inputs."""
+        """Eight hexadecimal digits that distinguish it from another image of the same inputs."""
         return self.digest[7:15]
 
     def summary(self) -> dict[str, object]:
@@ -107,7 +107,7 @@ class EngineImage:
 
     @property
     def fingerprint(self) -> str:
-        """Eight hexadecimal digits that tell it from another image of the same inputs."""
+        """Eight hexadecimal digits that distinguish it from another image of the same inputs."""
         return self.id.removeprefix("sha256:")[:8]
 
     def summary(self) -> dict[str, object]:

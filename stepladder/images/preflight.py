@@ -1,4 +1,4 @@
-"""Look at the files before an image is built of them: what no build would make better."""
+"""Check the files before an image is built of them: what no build would make better."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`inv image.prune`: delete the images that nothing needs any more. Read, tell the plan, act, read again.
+"""`inv image.prune`: delete the images that nothing needs any more. Read, print the plan, act, read again.
 
 What is needed is the caller's to say (`stepladder.releases.retention`). Only images under the tags that stepladder
 gives are candidates: an index, a signature, or an image that a person tagged besides stays.
@@ -29,7 +29,7 @@ _BATCH = 100  # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_Ba
 
 @dataclass(frozen=True)
 class PruneOptions:
-    """What was asked: how young an image stays whatever else, and whether to act or only to tell."""
+    """What was asked: how young an image stays whatever else, and whether to act or only to print."""
 
     min_age_hours: int = 24
     yes: bool = False

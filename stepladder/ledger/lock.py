@@ -174,7 +174,7 @@ class EnvironmentLock:
         self._thread.start()
 
     def _keep(self) -> None:
-        """Renew until told to stop. A renewal that fails otherwise is tried again: the lease outlives three."""
+        """Renew until it is stopped. A renewal that fails otherwise is tried again: the lease outlives three."""
         while not self._stop.wait(self._renew) and not self.lost:
             with contextlib.suppress(Exception):
                 self._renew_once()

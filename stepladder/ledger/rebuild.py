@@ -13,7 +13,7 @@ from stepladder.ledger.table import Ledger
 def rebuild(
     ledger: Ledger, environment: str, versions: Iterable[tuple[str, str, str, str]], live: str = ""
 ) -> list[ReleaseEntry]:
-    """Write the releases that published versions tell of and the ledger lacks; return those that were new.
+    """Write the releases that published versions name and the ledger lacks; return those that were new.
 
     `versions` are (version, Description, digest, last modified), `live` is the version that the alias serves. A
     version whose description isn't ours is passed over, and so is one that the ledger has under another release.

@@ -85,7 +85,7 @@ class CommandRun:
 class Observation:
     """A project at one moment.
 
-    What AWS can't tell comes from whoever did it: `runs` are the commands since nothing is broken any more, `edited`
+    What AWS doesn't know comes from whoever did it: `runs` are the commands since nothing is broken any more, `edited`
     the environments whose alias a person moved since the last command there, `ever_edited` those where one ever did,
     `forced` the releases that were made with `--force`.
     """

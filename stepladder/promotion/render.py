@@ -83,7 +83,7 @@ class LineRenderer:
 
 
 def _changes(target: Target) -> Iterator[tuple[float, str]]:
-    """Yield what is known of a target as changes: the time that tells two alike apart, and the text."""
+    """Yield what is known of a target as changes: the time that distinguishes two alike, and the text."""
     if not target.phase:
         return
     yield target.since, f"{target.phase}: {_ANSWER}" if target.phase == APPROVAL else target.phase

@@ -219,7 +219,7 @@ def _published(now: ObservedRung, version: str, execution: ObservedExecution) ->
 
 
 def _until(now: ObservedRung, release_id: str, *, inclusive: bool = False) -> tuple[ReleaseEntry, ...]:
-    """Return the entries of before a release; those of a function that was deleted and made anew are no history."""
+    """Return the entries of before a release; those of a function that was deleted and recreated are no history."""
     earlier = tuple(
         entry
         for entry in now.releases
@@ -237,7 +237,7 @@ def _since_arrival(entries: tuple[ReleaseEntry, ...], previous: str) -> tuple[Re
 
 
 def of_this_function(entries: tuple[ReleaseEntry, ...]) -> tuple[ReleaseEntry, ...]:
-    """Return the entries since the last first release: a function that is made anew counts its versions from 1 again.
+    """Return the entries since the last first release: a function that is recreated counts its versions from 1 again.
 
     A first release has no version before; entries are newest first.
     """

@@ -32,7 +32,7 @@ class ProjectImages:
         return images.input_key(self.rung.settings)
 
     def check(self) -> None:
-        """Refuse a handler that can't be loaded and pointers of Git LFS; a build tells the warnings."""
+        """Refuse a handler that can't be loaded and pointers of Git LFS; a build prints the warnings."""
         images.check_files(self.rung.settings, take_pointers=self.allow_dirty)
 
     def prepare(self, step: Step) -> ReleaseImage:
@@ -65,7 +65,7 @@ class ProjectInfra:
         return inputs_hash(self.rung.settings, self.rung.environment, root)
 
     def preview(self, root: str, image_uri: str | None, step: Step) -> str:
-        """Plan a root, change nothing, and tell what an apply would do."""
+        """Plan a root, change nothing, and say what an apply would do."""
         from stepladder import terraform
 
         rung = self.rung
@@ -88,7 +88,7 @@ class ProjectInfra:
         return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)
 
     def free_lock_of(self, holder: Holder) -> list[str]:
-        """Free state locks that a provably dead run of ours left; tell each in a line."""
+        """Free state locks that a provably dead run of ours left; print each in a line."""
         from stepladder.ledger.lock import process_of
         from stepladder.terraform import RunRecord, locks, roots
         from stepladder.terraform.runner import opened

@@ -16,7 +16,7 @@ from stepladder.releases.rung import Rung
 
 
 def applied_hash(ledger: Snapshot) -> str:
-    """Return the hash of the configuration that Terraform left; empty when the ledger can't tell.
+    """Return the hash of the configuration that Terraform left; empty when the ledger doesn't say.
 
     An older stepladder recorded none: then it is that of the release, if nothing was applied since.
     """

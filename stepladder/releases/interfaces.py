@@ -28,7 +28,7 @@ class ReleaseImage:
 
 @dataclass(frozen=True)
 class Applied:
-    """An applied root. `summary` tells a person what changed; `plan_id` is the saved plan's.
+    """An applied root. `summary` says what changed; `plan_id` is the saved plan's.
 
     `inputs_hash` was taken after the apply, whose `init` may have written a lock file; empty for as it was before.
     """
@@ -52,7 +52,7 @@ class Images(Protocol):
         ...
 
     def prepare(self, step: Step) -> ReleaseImage:
-        """Build and push unless the registry has it; tell the step what was done."""
+        """Build and push unless the registry has it; say in the step what was done."""
         ...
 
     def fetch(self, pin: Pin, step: Step) -> ReleaseImage:
@@ -68,7 +68,7 @@ class Infrastructure(Protocol):
         ...
 
     def preview(self, root: str, image_uri: str | None, step: Step) -> str:
-        """Plan a root, change nothing, and tell what an apply would do."""
+        """Plan a root, change nothing, and say what an apply would do."""
         ...
 
     def ensure(self, root: str, image_uri: str | None, step: Step, *, live: bool = False) -> Applied:
@@ -76,5 +76,5 @@ class Infrastructure(Protocol):
         ...
 
     def free_lock_of(self, holder: Holder) -> list[str]:
-        """Free state locks that a provably dead run of ours left; tell each in a line."""
+        """Free state locks that a provably dead run of ours left; print each in a line."""
         ...

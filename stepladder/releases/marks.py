@@ -22,7 +22,7 @@ from stepladder.settings.load import Settings
 _SHA = "sha256:"
 _WHOLE = 64  # hexadecimal digits
 _FEWEST = 6  # of them name an image that a ledger knows
-_HISTORY = 100  # releases of an environment among which an image is looked for
+_HISTORY = 100  # releases of an environment among which an image is searched
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _other_locations(rung: Rung) -> list[Rung]:
 def known_remotely(rung: Rung, digests: Collection[str], *, within: float) -> dict[str, Bad]:
     """Return the marks that the other locations have of some digests, as far as they answer `within` seconds.
 
-    A rollback must not wait for a region that is down. The person is told which location was passed over.
+    A rollback must not wait for a region that is down. A warning names the location that was passed over.
     """
     others = _other_locations(rung)
     answers: dict[str, dict[str, Bad] | None] = {other.environment: None for other in others}
@@ -160,7 +160,7 @@ def unmark(rung: Rung, image: ImageQuery, why: str = "") -> dict[str, Any]:
     for other in ledgers:
         try:
             record["unmarked"] += _unmark(other, digest, why)
-        except Exception as error:  # noqa: BLE001 - told below
+        except Exception as error:  # noqa: BLE001 - reported below
             failed.append((other, error))
     if len(failed) == len(ledgers):
         raise failed[0][1]

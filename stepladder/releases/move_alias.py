@@ -21,7 +21,7 @@ def move(rung: Rung, alias: Alias, version: str, *, put_back: bool = True) -> Al
 
     Raises `RefusedError` when somebody else moved it meanwhile; what AWS said when it didn't move; `RolledBackError`
     when it couldn't be verified and was put back, `RollbackFailedError` when that failed, or with `put_back` off
-    (where it began is what it has to leave), or when nobody can tell whether it moved.
+    (where it began is what it has to leave), or when nobody can know whether it moved.
     """
     with rung.console.step("alias") as step:
         rung.lock.check()

@@ -1,4 +1,4 @@
-"""`--dry-run`: tell what would be done, from real reads and real plans, or that it would be refused; change nothing."""
+"""`--dry-run`: print what would be done or refused, from real reads and real plans; change nothing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Description:
     """The executor that changes nothing: it says of each step what it would do, from real reads and real plans.
 
     `image` is the digest that would be released, when it is known without a build; `suite` are the smoke cases. What
-    would be refused is collected, so that every step is told before the first refusal is raised.
+    would be refused is collected, so that every step is printed before the first refusal is raised.
     """
 
     rung: Rung
@@ -52,7 +52,7 @@ class Description:
     refused: list[RefusedError] = field(default_factory=list)
 
     def execute(self) -> None:
-        """Tell the plan. Raises the first of the refusals that the deploy would meet, after all are told."""
+        """Print the plan. Raises the first of the refusals that the deploy would meet, after all are printed."""
         carry_out(self.plan, self)
         for check in (self._check_alias, self._check_mark, self._check_configuration):
             with _collected(self.refused):
@@ -61,27 +61,27 @@ class Description:
             raise self.refused[0]
 
     def alias(self, step: PlannedStep) -> None:
-        """Tell of the alias that would be put back."""
+        """Print the alias that would be put back."""
         self._show(step, f"put alias {names.ALIAS} back on {step.why}", why="it was lost")
 
     def foundation(self, step: PlannedStep) -> None:
-        """Plan the foundation and tell the changes."""
+        """Plan the foundation and print the changes."""
         self._root(step)
 
     def service(self, step: PlannedStep) -> None:
-        """Plan the service and tell the changes."""
+        """Plan the service and print the changes."""
         self._root(step)
 
     def image(self, step: PlannedStep) -> None:
-        """Tell what would be built or taken."""
+        """Print what would be built or taken."""
         self._show(step, "release it as it is" if self.image_digest else "build and push")
 
     def release(self, step: PlannedStep) -> None:
-        """Tell of the release."""
+        """Print the release."""
         self._show(step, "publish, test and move the alias")
 
     def smoke(self, step: PlannedStep) -> None:
-        """Tell how many cases would be run."""
+        """Print how many cases would be run."""
         self._show(step, f"run {len(self.suite.cases)} smoke cases on the live version")
 
     def _root(self, step: PlannedStep) -> None:
@@ -111,7 +111,7 @@ class Description:
             marks.check_deploy(self.rung, digest, force=self.force)
 
     def _check_configuration(self) -> None:
-        """Look at $LATEST, which a release would publish as it is; an apply before that puts it right."""
+        """Check $LATEST, which a release would publish as it is; an apply before that puts it right."""
         latest = self.rung.function.read() if self.state.alias and not self.plan.step(SERVICE).act else None
         if latest is None:
             return

@@ -1,7 +1,7 @@
 """Which images a project can't do without: what its functions serve, were released, or could return to.
 
 Read from Lambda and the ledger together, since either may know what the other doesn't: an alias that a person moved,
-a release whose function was made anew (docs/decisions, images go by the ledger).
+a release whose function was recreated (docs/decisions, images go by the ledger).
 """
 
 from __future__ import annotations

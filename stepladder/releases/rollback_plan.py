@@ -61,7 +61,7 @@ class RollbackExecutor(Protocol):
         ...
 
     def image(self, step: PlannedStep) -> None:
-        """Tell what becomes of the image that is left."""
+        """Print what becomes of the image that is left."""
         ...
 
 

@@ -18,26 +18,26 @@ class RollbackDescription:
     asks: bool
 
     def execute(self, plan: RollbackPlan) -> None:
-        """Tell every step that acts."""
+        """Print every step that acts."""
         carry_out(plan, self)
 
     def deployment(self, step: PlannedStep) -> None:
-        """Tell of the deployment that would be stopped."""
+        """Print the deployment that would be stopped."""
         if step.act:
             self._show(step, f"would stop {step.why} and wait until it has rolled back")
 
     def version(self, step: PlannedStep) -> None:
-        """Tell what the target would need before it gets traffic."""
+        """Print what the target would need before it gets traffic."""
         if step.act:
             self._show(step, f"would wake and test it: {step.why}")
 
     def alias(self, step: PlannedStep) -> None:
-        """Tell where the alias would go."""
+        """Print where the alias would go."""
         if step.act:
             self._show(step, f"would move {names.ALIAS} to {step.why}, verify and record it")
 
     def image(self, step: PlannedStep) -> None:
-        """Tell what would become of the image that is left."""
+        """Print what would become of the image that is left."""
         if step.act:
             question = "; a person on a terminal is asked first if it looks healthy" if self.asks else ""
             self.rung.console.line(f"image {step.why} would be marked bad{question}")

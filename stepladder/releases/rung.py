@@ -135,7 +135,7 @@ class Rung:
     def check_released(self, alias: Alias, current: Current | None) -> None:
         """Refuse a released alias that was put on $LATEST: giving $LATEST a new image would serve it untested.
 
-        Before the first release it is there by Terraform's hand, and again when the function was made anew: then the
+        Before the first release it is there by Terraform's hand, and again when the function was recreated: then the
         version that the ledger calls current isn't there, or is another image.
         """
         if alias.version != LATEST or current is None:

@@ -57,7 +57,7 @@ def _position(error: Any, content: str) -> tuple[int, str]:
 
 def _of_node(node: Any, loader: Any, seen: dict[int, bool]) -> Iterator[tuple[int, str]]:
     """Yield what is wrong below a node; `seen` says of each node by its id whether it was left again."""
-    if node is None or seen.get(id(node)):  # the anchor's own place tells of it
+    if node is None or seen.get(id(node)):  # the anchor's own line names it
         return
     if id(node) in seen:
         yield node.start_mark.line, "an alias of something that it is part of"

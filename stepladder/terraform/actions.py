@@ -102,8 +102,8 @@ def plan(
 ) -> tuple[SavedPlan, tuple[str, ...]]:
     """Save a plan and its manifest under `.stepladder/<env>/`; return it with notes for the person.
 
-    Nothing in the cloud changes: what killed runs left is told, and mended by the run that acts. `lock=False` is for a
-    read-only role (a pull request's plan). Raises as `ensure`.
+    Nothing in the cloud changes. What killed runs left is printed, and recovered by the run that acts. `lock=False` is
+    for a read-only role (a pull request's plan). Raises as `ensure`.
     """
     at = roots.root(settings, env, root)
     with opened(at, step=step, image_uri=image_uri) as runner:

@@ -43,7 +43,7 @@ class Terraform:
 def find(root: Path) -> Terraform:
     """Return the first Terraform that will do.
 
-    Looked at in this order: the executable that STEPLADDER_TERRAFORM names (then no other), `.tools/terraform` of the
+    Tried in this order: the executable that STEPLADDER_TERRAFORM names (then no other), `.tools/terraform` of the
     project, `.tools/terraform` beside the running virtual environment (bootstrap.sh fetches it there), PATH,
     `.tools/terraform` of the folder that stepladder was installed from. Raises `NotReadyError` that says what was found
     and what to install.
@@ -63,7 +63,7 @@ def find(root: Path) -> Terraform:
 
 
 def _where_from(root: Path) -> str:
-    """Return what to do without a Terraform: `bootstrap.sh` is told only where there is one."""
+    """Return what to do without a Terraform: `bootstrap.sh` is named only where there is one."""
     origin = _origin()
     scripts = [folder / "bootstrap.sh" for folder in (root, origin) if folder]
     fetch = next((f"fetch it: `sh {shlex.quote(str(script))}`; or " for script in scripts if script.is_file()), "")

@@ -1,4 +1,4 @@
-"""Terraform's own failures, and those that stepladder tells apart."""
+"""Terraform's own failures, and those that stepladder distinguishes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One Terraform at a time per root and environment of this checkout, and what a killed run left behind.
 
 The lock is an flock(2) on a file that Terraform itself inherits: it lasts as long as any of the two lives, and no kill
-leaves it behind. The run file beside it does survive a kill: it tells the next run who died here and when that began.
+leaves it behind. The run file beside it does survive a kill: it names who died here and when that began.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class HeldFileLock:
     """The local lock in our hands.
 
     `fd` is what a child must inherit; `died` are the runs that were killed while they held it and whose state lock
-    nobody has looked at since; set `settled` once that is done.
+    nobody has read since; set `settled` once that is done.
     """
 
     fd: int

@@ -1,13 +1,13 @@
 """The foundation's state: it begins on disk, because its bucket is one of the things that it makes, and moves there.
 
 Where a run stands is read from the world, never remembered: a state in the bucket means that all is done; otherwise
-the state on disk goes on (or begins, with whatever exists taken up by `adopt`), is applied and migrated. Wherever a
+the state on disk goes on (or begins, with whatever exists imported by `adopt`), is applied and migrated. Wherever a
 run is killed, the next one therefore ends in the same place.
 
 | killed | left | the next run |
 |---|---|---|
 | before the first resource | nothing, or an empty state on disk | begins |
-| in the apply | some resources; the local state, written after each | goes on; what the state lacks is taken up |
+| in the apply | some resources; the local state, written after each | goes on; what the state lacks is imported |
 | there, on a machine that is gone (CI) | some resources | begins, and takes all of them up |
 | between apply and migration | everything, the state on disk | plans nothing, migrates |
 | in the migration, before the upload | the same, perhaps a state lock | frees our lock, migrates |

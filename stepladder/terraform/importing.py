@@ -1,4 +1,4 @@
-"""Take up what a killed run created but never wrote into the state.
+"""Import what a killed run created but never wrote into the state.
 
 Terraform saves a remote state every 20 s (hashicorp/terraform#32680), so a kill can leave resources that no state
 knows; creating them again fails for ever. A plan for review, a plan after a kill, and one after
@@ -49,7 +49,7 @@ class ExistingResource:
 
 @dataclass(frozen=True)
 class Import:
-    """One resource to take up: address, import id."""
+    """One resource to import: address, import id."""
 
     address: str
     id: str

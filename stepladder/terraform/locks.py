@@ -118,7 +118,7 @@ def left_by_us(runner: Runner, aws: Aws) -> StateLock | None:
 def take_over(runner: Runner, aws: Aws, *records: RunRecord) -> None:
     """Free the state lock that a dead run of ours left, and note it; do nothing when that isn't proven.
 
-    Without `records` the runs that this checkout's run file remembers are looked at.
+    Without `records` the runs that this checkout's run file remembers are checked.
     """
     for record in records or runner.held.died:
         lock = stale_lock_of(runner, aws, record)

@@ -44,8 +44,8 @@ REMADE = frozenset(
     }
 )
 """Kinds that let callers in, bring calls or guard data, and hold nothing that the code doesn't say: destroyed only when
-that is allowed, but a tainted one (cut off in its creation, or marked by somebody) is made anew, since a stack whose
-creation failed can't be mended in place."""
+that is allowed, but a tainted one (cut off in its creation, or marked by somebody) is recreated, since a stack whose
+creation failed can't be fixed in place."""
 
 
 def check(at: Root, changes: tuple[ResourceChange, ...], image_uri: str | None) -> None:

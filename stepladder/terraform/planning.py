@@ -1,6 +1,6 @@
-"""Make a plan: ready the snapshot, look at what killed runs left, plan, and take up what exists already.
+"""Make a plan: ready the snapshot, check what killed runs left, plan, and import what exists already.
 
-A plan for review or a preview reads: what it would take to go on is told, and done by the run that acts (`acting`).
+A plan for review or a preview reads: what it would take to go on is printed, and done by the run that acts (`acting`).
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def left(at: Root) -> frozenset[str]:
 def planned(runner: Runner, plan: Callable[[], Planned], *, acting: bool) -> Planned:
     """Plan; when that would destroy what we were cut off in creating, keep it and plan again.
 
-    Unless `acting` it is only told, or `RefusedError` where Terraform can't plan before it is kept.
+    Unless `acting` it is only printed, or `RefusedError` where Terraform can't plan before it is kept.
     """
     try:
         changed, watch = plan()

@@ -1,9 +1,11 @@
-"""What people read has the field's words: every message of the code, and the docs."""
+"""What people read has the field's words: every message, comment and docstring of the code, and the docs."""
 
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 PAGES += [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent.name != "decisions"]
 PAGES += sorted((ROOT / "template").rglob("README.md"))
 PAGES.remove(ROOT / "docs" / "reference" / "errors.md")  # made of the messages
+COMMENTED = [*MODULES, *sorted((ROOT / "function").rglob("*.py")), *sorted((ROOT / "docs").glob("*.py"))]
 CONSOLE = {"ask", "done", "error", "heading", "hint", "line", "note", "progress", "say", "skip", "step", "warn"}
 """Methods whose texts are printed."""
 
@@ -45,3 +48,21 @@ def test_no_page_has_a_private_word(page):
     text = re.sub(r"```.*?```|`[^`\n]*`|\]\([^)]*\)", "", page.read_text("utf-8"), flags=re.DOTALL)
     found = [line.strip() for line in text.splitlines() if PRIVATE.search(line)]
     assert found == [], f"instead: {INSTEAD}"
+
+
+def _comments(source):
+    """Yield line and text of every comment and docstring; what stands in backticks is code."""
+    for node in ast.walk(ast.parse(source)):
+        for each in node.body if isinstance(getattr(node, "body", None), list) else []:
+            value = each.value if isinstance(each, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield from enumerate(re.sub(r"`[^`]*`", "", value.value).splitlines(), value.lineno)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], re.sub(r"`[^`]*`", "", token.string)
+
+
+@pytest.mark.parametrize("path", COMMENTED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_comment_has_a_private_word(path):
+    comments = _comments(path.read_text("utf-8"))
+    assert [f"{line}: {text.strip()}" for line, text in comments if PRIVATE.search(text)] == [], f"instead: {INSTEAD}"

@@ -22,7 +22,7 @@ _FAILED, _UPDATED = "CREATE_FAILED", "UPDATE_COMPLETE"
 
 
 def install(cloud: Cloud) -> None:
-    """Look at each stack after Moto has made or changed it."""
+    """Read each stack after Moto has made or changed it."""
     for action in _ACTIONS:
         handler = cloud.handlers.pop(("cloudformation", action), AwsRequest.forward_raw)
         cloud.action("cloudformation", action)(functools.partial(_change, handler))

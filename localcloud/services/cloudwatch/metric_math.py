@@ -41,7 +41,7 @@ class ExpressionError(ValueError):
 
 
 def evaluate(expression: str, series: Mapping[str, Series], times: Sequence[float], period: float) -> Series:
-    """Evaluate an expression over named series. `times` are the starts of all periods looked at."""
+    """Evaluate an expression over named series. `times` are the starts of all periods read."""
     value = _Evaluation(expression, series, times, period).run()
     if isinstance(value, list):
         raise ExpressionError("an expression must give one series")

@@ -1,7 +1,7 @@
 """The base image in the engine: found or pulled before the build, and pinned by digest where it has one.
 
-Pulling it in a step of its own tells a base that can't be had from a build that fails, without reading the builder's
-mind, and lets the label say exactly what the image stands on.
+Pulling it in a step of its own separates a base that can't be had from a build that fails, without reading the
+builder's mind, and lets the label say exactly what the image stands on.
 """
 
 from __future__ import annotations

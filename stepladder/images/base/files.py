@@ -3,7 +3,7 @@
 AWS's bases are a contract: `/var/task`, `/opt` and `/tmp` are empty folders, Python lives below `/var/lang`. No base
 has folders in its root that no Linux has. The rest is read from the base's own layers, once for each base; also
 whether another base has a folder where a file shall go, or packages where pip shall put some. That a base of one's own
-has a link or a file where a folder shall be made in `/var/task` isn't looked for: its layers mostly needn't be fetched.
+has a link or a file where a folder shall be made in `/var/task` isn't read: its layers mostly needn't be fetched.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class BaseFiles:
         return entry.kind != "folder" or any(name.startswith(start) and name != path for name in everything)
 
     def site_packages(self, python: str) -> str:
-        """Return where the base's pip installs to, empty when that can't be told."""
+        """Return where the base's pip installs to, empty when that can't be known."""
         if self._site:
             return self._site
         end = f"/lib/python{python}/site-packages/pip"

@@ -139,7 +139,7 @@ class Bases:
         return Base(host.label, config, (blob,), WheelTarget(host.version, interpreter=host.interpreter))
 
     def _interpreter(self) -> hostbase.HostPython:
-        """Look for the interpreter once in ten minutes: starting other programs costs half a second."""
+        """Search the interpreter once in ten minutes: starting other programs costs half a second."""
         note = self.cache / "interpreter.json"
         known = files.read_json(note)
         if known.get("asked") == self.settings.python and time.time() - known["at"] < _REMEMBERED:

@@ -111,7 +111,7 @@ def _by_another(files: Mapping[str, Path], python: str) -> Problems | None:
 
 
 def _reached(module: str, files: Mapping[str, Path]) -> list[str]:
-    """Return the files that are imported when the handler's module is, as far as they can be told without running it.
+    """Return the files that are imported when the handler's module is, as far as they can be read without running it.
 
     The module may lie in any folder of the context that the Dockerfile copies from; the shallowest one is taken.
     """

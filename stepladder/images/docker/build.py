@@ -124,7 +124,7 @@ def _labels(base: EngineBase, key: str, commit: str) -> dict[str, str]:
 
 
 def _platform(engine: Any, architecture: str) -> dict[str, str]:
-    """Name the platform only to build for another than the engine's own: old engines refuse to be told."""
+    """Name the platform only to build for another than the engine's own: old engines refuse the flag."""
     native = ARCHITECTURE.get(engine.version()["Arch"]) == architecture
     return {} if native else {"platform": f"linux/{PLATFORM[architecture]}"}
 

@@ -90,7 +90,7 @@ class DockerBuilder:
 def _source(job: BuildJob) -> BaseSource:
     """Say where the engine finds the base: by digest when its registry can be asked, at the address that it has here.
 
-    A registry that wants credentials of its own doesn't tell us; the engine's user may be logged in to it.
+    A registry that wants credentials of its own doesn't say so; the engine's user may be logged in to it.
     """
     from stepladder.images.base.engine import BaseSource
 

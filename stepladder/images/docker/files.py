@@ -1,4 +1,4 @@
-"""What lies in an image that an engine built, looked at without running it."""
+"""What lies in an image that an engine built, read without running it."""
 
 from __future__ import annotations
 

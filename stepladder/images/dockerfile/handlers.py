@@ -1,4 +1,4 @@
-"""Where Lambda's Python looks for the handler's module, and what to write when it isn't there."""
+"""Where Lambda's Python finds the handler's module, and what to write when it isn't there."""
 
 from __future__ import annotations
 

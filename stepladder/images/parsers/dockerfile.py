@@ -3,7 +3,7 @@ r"""Split a Dockerfile into its instructions, as BuildKit's parser does.
 Comments, parser directives (`# escape=`), continued lines with comments and empty lines among them, here-documents,
 and the flags of an instruction. What the words of an instruction mean is up to `dockerfile_words` and `stages`.
 References: https://docs.docker.com/reference/dockerfile/, moby/buildkit frontend/dockerfile/parser; the parsers that
-were weighed are in docs/decisions.
+were considered are in docs/decisions.
 """
 
 from __future__ import annotations

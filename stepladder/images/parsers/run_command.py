@@ -69,7 +69,7 @@ class NeedsEngineError(Exception):
 
 @dataclass(frozen=True)
 class Indexes:
-    """Where pip looks for wheels."""
+    """Where pip finds wheels."""
 
     index: str = ""
     extra: tuple[str, ...] = ()

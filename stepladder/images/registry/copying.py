@@ -1,7 +1,7 @@
 """Copy an image from one ECR to another, another account's or region's: same bytes, so same digest.
 
 Only what the target lacks is fetched and sent. ECR's own replication would need rules in the registry of each account,
-and tells nobody when it is done (https://docs.aws.amazon.com/AmazonECR/latest/userguide/replication.html).
+and doesn't say when it is done (https://docs.aws.amazon.com/AmazonECR/latest/userguide/replication.html).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ECR as a registry: its authorization token, its endpoint, and one cheap look at whether an image is there."""
+"""ECR as a registry: its authorization token, its endpoint, and one cheap check whether an image is there."""
 
 from __future__ import annotations
 

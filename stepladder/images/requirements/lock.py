@@ -74,7 +74,7 @@ def check(settings: Settings) -> None:
 
 
 def _is_read(dockerfile: Path, folder: str) -> bool:
-    """Say whether a Dockerfile installs what `requirements.txt` of the context names; True when that can't be told."""
+    """Say whether a Dockerfile installs what `requirements.txt` of the context names; True when that can't be known."""
     from stepladder.core import text
     from stepladder.images.parsers import dockerfile as dockerfile_syntax
 

@@ -1,4 +1,4 @@
-"""A requirements file in the image that is built: what it locks, and where pip would look for it.
+"""A requirements file in the image that is built: what it locks, and where pip would find it.
 
 Unlike `requirements`, files that it names by `-r` or `-c` are found in the image, variables are the stage's, and
 an option that can't be honoured is refused.

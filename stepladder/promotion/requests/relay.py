@@ -49,7 +49,7 @@ class AnswerChildRequest(TypedDict):
 class EndChildRequest(TypedDict):
     """Stop the child and recover what it left; one that has ended is only read.
 
-    `appears` is for how many seconds a child that doesn't show yet is looked for. `unwritten` is the outcome of a
+    `appears` is for how many seconds a child that doesn't show yet is polled. `unwritten` is the outcome of a
     target that the child never came to.
     """
 

@@ -119,7 +119,7 @@ class Aliases:
 
 
 def _check_weights(weights: Mapping[str, float]) -> None:
-    """Refuse what AWS's front refuses before anything is looked up (recorded on AWS, 2025-11-25)."""
+    """Refuse what AWS's front refuses before anything is read (recorded on AWS, 2025-11-25)."""
     text = "{" + ", ".join(f"{other}={weight}" for other, weight in weights.items()) + "}"
     if any(not re.fullmatch("[0-9]{1,1024}", other) for other in weights):
         raise validation("routingConfig.additionalVersionWeights", text, _KEYS)

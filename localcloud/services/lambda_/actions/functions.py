@@ -138,7 +138,7 @@ class Functions:
         raise invalid(_LATEST_STAYS)
 
     def update_code(self, request: AwsRequest) -> dict[str, Any]:
-        """UpdateFunctionCode. With DryRun the answer tells the CodeSha256 that would be."""
+        """UpdateFunctionCode. With DryRun the answer has the CodeSha256 that would be."""
         params = request.params
         with self.store.lock:
             function, _ = self.service.find(request)

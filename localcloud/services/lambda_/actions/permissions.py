@@ -146,7 +146,7 @@ def allows(function: Function, qualifier: str, action: str, principal: str, *, v
 
 
 def allows_account(function: Function, qualifier: str, action: str, account: str) -> bool:
-    """Say whether a policy lets anybody of another account do an action: roles are not told apart."""
+    """Say whether a policy lets anybody of another account do an action: roles are not distinguished."""
     policy = function.policies.get(qualifier)
     for statement in policy.statements.values() if policy else ():
         who = statement["Principal"]

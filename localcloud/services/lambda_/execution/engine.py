@@ -113,7 +113,7 @@ class Invoker:
         try:
             return "" if self._process.refusal(probe) else self._process.lacks(probe)
         except LaunchError:
-            return ""  # what else is wrong is told by the start, as on AWS
+            return ""  # what else is wrong is reported by the start, as on AWS
 
     def _probe(self, function: Function, revision: Revision) -> SandboxSpec:
         return SandboxSpec(function.key.name, self._code(revision), revision.settings["Architectures"][0], 0, {})

@@ -165,7 +165,7 @@ class ExecutionEnvironment:
             kind, value = self._event(max(0.0, deadline - time.monotonic()))
             if kind == "outcome" and value[0] == work.request_id:
                 outcome = cast(InvocationOutcome, value[1])
-                self.dead = outcome.error_type == TOO_LARGE  # the runtime doesn't survive being told so
+                self.dead = outcome.error_type == TOO_LARGE  # the runtime doesn't survive that answer
                 return outcome
             if kind in ("ended", "timeout"):
                 self.dead = True

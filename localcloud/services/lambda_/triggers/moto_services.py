@@ -1,6 +1,6 @@
 """Moto's own services call functions in process: bring them here.
 
-EventBridge rules, S3 notifications, SNS, log subscriptions and Secrets Manager look for Moto's Lambda backend, which
+EventBridge rules, S3 notifications, SNS, log subscriptions and Secrets Manager call Moto's Lambda backend, which
 keeps nothing here. CloudFormation makes permissions in it. This stands in for the parts of it that they use.
 """
 

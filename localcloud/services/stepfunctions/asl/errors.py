@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class StateError(Exception):
-    """A state failed with an error name and a cause. Retry and Catch look at the name."""
+    """A state failed with an error name and a cause. Retry and Catch match the name."""
 
     def __init__(self, error: str, cause: str = "") -> None:
         super().__init__(f"{error}: {cause}")
