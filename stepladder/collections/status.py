@@ -1,4 +1,4 @@
-"""`inv status`: the ladder at a glance."""
+"""`inv status`: the ladder at a glance. `stepladder/commands/status.py` has the table."""
 
 from __future__ import annotations
 

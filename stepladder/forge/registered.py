@@ -1,4 +1,7 @@
-"""The forges that stepladder knows, in the order in which they are asked."""
+"""The forges that stepladder knows, in the order in which they are asked.
+
+A new forge is one file beside this one, with the interface of `stepladder/forge/interface.py`, and one line here.
+"""
 
 from __future__ import annotations
 

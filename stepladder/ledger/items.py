@@ -1,4 +1,4 @@
-"""Read items of the ledger's table, many in one call."""
+"""Read items of the ledger's table, many in one call; `stepladder/ledger/schema.py` defines their attributes."""
 
 from __future__ import annotations
 

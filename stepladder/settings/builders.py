@@ -1,7 +1,8 @@
 """The builders that `stepladder.image.builder` may name, and the module of each.
 
-A new builder is one folder below `stepladder/images/` and one line here. `auto` takes the first one, in this order,
-that can build on this machine, so the last one has to need nothing.
+A new builder is one folder below `stepladder/images/`, with the interface of `stepladder/images/builder.py`, and one
+line here. `auto` takes the first one, in this order, that can build on this machine, so the last one has to need
+nothing.
 """
 
 from __future__ import annotations

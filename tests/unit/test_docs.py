@@ -209,9 +209,39 @@ FIRST_FILES = {
 """What the first file for a change has in it, by which one sees that it is the right one."""
 
 
-def test_where_a_change_goes_is_said_for_each_kind_and_true():
+NEIGHBOURS = {
+    "stepladder/collections/status.py": "stepladder/commands/status.py",
+    "stepladder/core/trigger_kinds.py": "template/templates/triggers/README.md",
+    "stepladder/forge/registered.py": "stepladder/forge/interface.py",
+    "stepladder/ledger/items.py": "stepladder/ledger/schema.py",
+    "stepladder/settings/builders.py": "stepladder/images/builder.py",
+    "terraform/modules/foundation/buckets.tf": "stepladder/core/names.py",
+    "docs/reference/ledger.md": "stepladder/ledger/schema.py",
+    "docs/reference/smoke-cases.md": "stepladder/releases/smoke_case.py",
+}
+"""Files that one might open first, by their names; each names the first file for the change."""
+
+
+def test_a_file_that_one_might_open_first_names_the_right_one():
+    for opened, first in NEIGHBOURS.items():
+        assert first in set(_first_files().values()), first
+        assert first in (ROOT / opened).read_text("utf-8"), f"{opened} doesn't name {first}"
+
+
+def test_the_first_file_of_a_change_is_named_for_it():
+    """Somebody who knows the file names alone finds it by a word of the change."""
+    for change, file in _first_files().items():
+        words = {word.rstrip("s'") for word in re.findall(r"[a-z]{4,}", change)} - {"kind", "field", "attribute"}
+        assert change == "a task or a flag" or any(word in file for word in words), f"{change}: {file}"
+
+
+def _first_files():
     table = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## Where does it go?")[2].partition("\n## ")[0]
-    rows = dict(re.findall(r"^\| ([^|]+) \| `([^`]+)` \|", table, re.MULTILINE))
+    return dict(re.findall(r"^\| ([^|]+) \| `([^`]+)` \|", table, re.MULTILINE))
+
+
+def test_where_a_change_goes_is_said_for_each_kind_and_true():
+    rows = _first_files()
     assert set(rows) == set(FIRST_FILES)
     for change, file in rows.items():
         assert FIRST_FILES[change] in (ROOT / file).read_text("utf-8"), f"{change}: {file}"

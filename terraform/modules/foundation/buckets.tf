@@ -1,4 +1,5 @@
 # Two buckets of one shape. The S3-native state lock (use_lockfile) is an object beside the state: it needs nothing else.
+# stepladder/core/names.py derives the same names: change both.
 locals {
   buckets = {
     artifacts = "${var.project}-artifacts-${var.account}-${var.region}"
