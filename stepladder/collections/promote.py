@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stepladder.collections.task import task
@@ -126,6 +127,6 @@ def _machine(c: Any, verb: str, as_json: bool = False, *, acting: bool = False, 
     return StateMachine(opened(c, locations.representatives(settings)[0], verb, as_json=as_json, dry_run=dry_run))
 
 
-def _finish(machine: StateMachine, result: dict[str, Any]) -> None:
+def _finish(machine: StateMachine, result: Mapping[str, object]) -> None:
     if machine.console.as_json:
         machine.console.json(result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from stepladder import terraform
 from stepladder.core.clock import stamp
@@ -23,7 +23,15 @@ _COLOURS = {"create": "green", "import": "green", "update": "yellow", "replace":
 _SIGNS = {"create": "+", "import": "<", "update": "~", "replace": "-/+", "delete": "-", "remove": ".", "move": ">"}
 
 
-def plan(rung: Rung, root: str, **wanted: Any) -> None:
+class PlanOptions(TypedDict, total=False):
+    """Options of `terraform.plan`: a new function's image, whether the state is locked, seconds to wait for that."""
+
+    image_uri: str | None
+    lock: bool
+    lock_timeout: int
+
+
+def plan(rung: Rung, root: str, **wanted: Unpack[PlanOptions]) -> None:
     """Save a plan and print it. Before the first deployment there is nothing to plan against, which is no failure.
 
     The first pull request of a project is planned before anything was deployed. A ledger without a state's bucket is

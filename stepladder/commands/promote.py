@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import NotRequired, TypedDict
 
 from stepladder.core.errors import StepladderError
 from stepladder.core.release_facts import short
@@ -21,7 +22,24 @@ from stepladder.releases.preview import foretold
 _SMOKE = ("SmokeFailedError", "ProbeFailedError")
 
 
-def promote(machine: StateMachine, options: PromotionOptions, *, detach: bool = False) -> dict[str, Any]:
+class PromotionRecord(TypedDict):
+    """A promotion for `--json`. `outcome` is the promotion's, `unchanged`, or `climbing` while it is under way.
+
+    `how` says what the command did: started, joined, unchanged, watched, stopped or redriven.
+    """
+
+    outcome: str
+    how: str
+    digest: str
+    execution_arn: NotRequired[str]
+    name: NotRequired[str]
+    release_id: NotRequired[str]
+    git_commit: NotRequired[str]
+    targets: NotRequired[list[Mapping[str, str]]]
+    exceptions: NotRequired[list[closing.ExceptionRecord]]
+
+
+def promote(machine: StateMachine, options: PromotionOptions, *, detach: bool = False) -> PromotionRecord:
     """Promote, and return the record. Raises the error of the promotion's end, with its exit code.
 
     Everything is read first, then planned, and only then applied.
@@ -50,7 +68,7 @@ def promote_dry(machine: StateMachine, options: PromotionOptions) -> dict[str, A
 
 def conclude(
     machine: StateMachine, execution: Execution, end: PromotionOutcome, *, how: str = "watched"
-) -> dict[str, Any]:
+) -> PromotionRecord:
     """Say how a promotion ended and return its record; raise what isn't success."""
     result = record(execution, end, how, execution.input["digest"])
     kept = closing.moved(machine, execution, end)
@@ -58,7 +76,7 @@ def conclude(
     if failure:
         result["exceptions"] = closing.show_exceptions(machine, execution, end)
         closing.show_undo(machine, kept)
-        failure.record = result
+        failure.record = dict(result)
         _blame_infrastructure(machine, end, failure)
         raise failure
     if execution.input.get("untested"):
@@ -79,17 +97,15 @@ def _blame_infrastructure(machine: StateMachine, end: PromotionOutcome, failure:
     failure.hint = f"if that is the cause: `inv promote {again}` applies them, then promotes again; {failure.hint}"
 
 
-def record(execution: Execution | None, end: PromotionOutcome | None, how: str, digest: str) -> dict[str, Any]:
+def record(execution: Execution | None, end: PromotionOutcome | None, how: str, digest: str) -> PromotionRecord:
     """Return a promotion as one JSON record."""
     state = end.outcome if end else ("unchanged" if how == "unchanged" else "climbing")
-    result: dict[str, Any] = {"outcome": state, "how": how, "digest": digest}
+    result: PromotionRecord = {"outcome": state, "how": how, "digest": digest}
     if execution:
-        result |= {
-            "execution_arn": execution.arn,
-            "name": execution.name,
-            "release_id": execution.input["release_id"],
-            "git_commit": execution.input["git_commit"],
-        }
+        result["execution_arn"] = execution.arn
+        result["name"] = execution.name
+        result["release_id"] = execution.input["release_id"]
+        result["git_commit"] = execution.input["git_commit"]
     if end:
         result["targets"] = [dict(target) for target in end.targets]
     return result

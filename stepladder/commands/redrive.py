@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from stepladder.commands import promote
 from stepladder.promotion import infra, stop
 from stepladder.promotion.executions import Execution, StateMachine
@@ -11,7 +9,7 @@ from stepladder.promotion.held import check_free
 from stepladder.promotion.watch import watch
 
 
-def redriven(machine: StateMachine, execution: Execution, *, detach: bool) -> dict[str, Any]:
+def redriven(machine: StateMachine, execution: Execution, *, detach: bool) -> promote.PromotionRecord:
     """Resume a promotion and report it as `inv promote` does."""
     if stop.may_resume(machine, execution):
         again, verb = _resumed(machine, execution), "goes on"

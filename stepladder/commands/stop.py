@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from stepladder.commands import promote
 from stepladder.promotion import closing, outcome, stop
 from stepladder.promotion.executions import Execution, StateMachine
 
 
-def stopped(machine: StateMachine, execution: Execution, why: str) -> dict[str, Any]:
+def stopped(machine: StateMachine, execution: Execution, why: str) -> promote.PromotionRecord:
     """Stop a promotion and report it. A rollback is what was asked for; only one that failed is an error."""
     ended, end = stop.stop(machine, execution, why)
     result = promote.record(ended, end, "stopped", ended.input["digest"])
     if end.outcome == "rollback_failed":
         failure = outcome.failure(machine, ended, end)
         if failure:
-            failure.record = result
+            failure.record = dict(result)
             raise failure
     closing.show_undo(machine, closing.moved(machine, ended, end))
     endings = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any
+from typing import TypedDict
 
 from stepladder.core import aws
 from stepladder.core.release_facts import short
@@ -13,6 +13,14 @@ from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.outcome import PromotionOutcome
 
 _KIND = "promote"
+
+
+class ExceptionRecord(TypedDict):
+    """The first exception of a version, for `--json`."""
+
+    environment: str
+    version: str
+    lines: list[str]
 
 
 def moved(machine: StateMachine, execution: Execution, end: PromotionOutcome) -> list[str]:
@@ -39,7 +47,7 @@ def _is_released(machine: StateMachine, execution: Execution, environment: str) 
     return bool(release and release.result == SUCCEEDED and release.kind == _KIND)
 
 
-def show_exceptions(machine: StateMachine, execution: Execution, end: PromotionOutcome) -> list[dict[str, Any]]:
+def show_exceptions(machine: StateMachine, execution: Execution, end: PromotionOutcome) -> list[ExceptionRecord]:
     """Show the first exception of each version that was rolled back; return them for the JSON record."""
     raised = exceptions.find(machine, execution, end.targets)
     console = machine.console

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from stepladder.ledger.table import Ledger
 from stepladder.promotion import observe, replay
 from stepladder.promotion.contract import TargetInput, child_name
 from stepladder.promotion.executions import Execution, StateMachine
+from stepladder.promotion.history_events import HistoryEvent
 from stepladder.promotion.invariants import CUT_OFF, end_of
 from stepladder.promotion.observation import ObservedExecution, ObservedRung
 from stepladder.promotion.replay import Replay
@@ -159,7 +160,7 @@ def _replay(evidence: Evidence, sfn: Any, execution: ObservedExecution) -> None:
     evidence.replays.append(replay.replay(execution, started_with, evidence.rungs, events))
 
 
-def _events(sfn: Any, arn: str) -> Iterator[Mapping[str, Any]]:
+def _events(sfn: Any, arn: str) -> Iterator[HistoryEvent]:
     """Yield every event of an execution, oldest first, with its data."""
     request: dict[str, Any] = {"executionArn": arn, "maxResults": _PAGE}
     while True:

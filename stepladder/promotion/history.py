@@ -7,16 +7,16 @@ target it belongs to (https://docs.aws.amazon.com/step-functions/latest/apirefer
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from stepladder.promotion.contract import ExecutionInput, TargetInput
+from stepladder.promotion.history_events import HistoryEvent, HistoryReader
 from stepladder.promotion.state_names import current
 from stepladder.settings.promotion import Shift
 
 Path = tuple[tuple[str, int], ...]
-Reader = Callable[..., Mapping[str, Any]]
 
 SHIFTING, APPROVAL = "shifting traffic", "waiting for approval"
 FIRST_MOVE, VERIFYING, VERIFIED = "moving the alias to the first version", "verifying the alias", "verified"
@@ -182,12 +182,12 @@ class LadderView:
         return [target for rung in self.rungs for target in rung]
 
 
-def refresh(view: LadderView, read: Reader, arn: str) -> bool:
+def refresh(view: LadderView, read: HistoryReader, arn: str) -> bool:
     """Read the events since the last read; return whether there were any.
 
     Reads backwards from the newest, so that a history of thousands of events costs one page a time.
     """
-    fresh: list[Mapping[str, Any]] = []
+    fresh: list[HistoryEvent] = []
     request: dict[str, Any] = {"executionArn": arn, "reverseOrder": True, "maxResults": _PAGE}
     request["includeExecutionData"] = False  # each event repeats the execution's whole data
     while True:
@@ -201,7 +201,7 @@ def refresh(view: LadderView, read: Reader, arn: str) -> bool:
     return bool(fresh)
 
 
-def apply_events(view: LadderView, events: Sequence[Mapping[str, Any]]) -> None:
+def apply_events(view: LadderView, events: Sequence[HistoryEvent]) -> None:
     """Apply events to the view, oldest first."""
     for event in events:
         view.seen = max(view.seen, int(event["id"]))
@@ -215,15 +215,13 @@ def apply_events(view: LadderView, events: Sequence[Mapping[str, Any]]) -> None:
             _entered(view, path, state, event["timestamp"].timestamp())
         elif kind in ("TaskFailed", "TaskTimedOut"):
             view.failed.add(path)
-        elif (
-            kind == "TaskScheduled" and path in view.failed
-        ):  # the task was scheduled again without a new state: a retry
+        elif kind == "TaskScheduled" and path in view.failed:  # scheduled again without a new state: a retry
             view.failed.discard(path)
             for target in targets_at(view, path):
                 target.tries += 1
 
 
-def _path(view: LadderView, event: Mapping[str, Any]) -> Path:
+def _path(view: LadderView, event: HistoryEvent) -> Path:
     path = view.paths.get(event.get("previousEventId", 0), ())
     if event["type"] == "MapIterationStarted":
         details = event["mapIterationStartedEventDetails"]

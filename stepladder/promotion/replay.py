@@ -16,6 +16,7 @@ from stepladder.ledger.schema import PIPELINE_HOST, PROMOTE, SUCCEEDED, UNKNOWN,
 from stepladder.promotion import history
 from stepladder.promotion.contract import ExecutionInput
 from stepladder.promotion.history import LadderView, Target
+from stepladder.promotion.history_events import HistoryEvent
 from stepladder.promotion.invariants import Moment
 from stepladder.promotion.observation import (
     LATEST,
@@ -77,7 +78,7 @@ def replay(
     execution: ObservedExecution,
     started_with: ExecutionInput,
     now: Mapping[str, ObservedRung],
-    events: Iterable[Mapping[str, Any]],
+    events: Iterable[HistoryEvent],
 ) -> Replay:
     """Replay the events of an execution, oldest first; `now` are the rungs as they are now, with their ledgers."""
     view, replayed = LadderView.of(started_with, 0.0), Replay()
@@ -138,7 +139,7 @@ def _step(replayed: Replay, track: Track, target: Target, execution: ObservedExe
         replayed.observations.append((Moment.ALWAYS, Observation((_held(track, execution, now),), (running,))))
 
 
-def _ends(event: Mapping[str, Any], track: Track, target: Target, path: history.Path) -> bool:
+def _ends(event: HistoryEvent, track: Track, target: Target, path: history.Path) -> bool:
     """Say whether an event ends a target: the last Map's iteration, which gives the lock back."""
     kind = event["type"]
     is_end = kind.startswith("MapIteration") and not kind.endswith("Started")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
@@ -40,7 +40,18 @@ def retest(rung: Rung, state: EnvironmentState, suite: Suite) -> None:
     rung.ledger.set_current(rung.environment, new, was=current, holding=rung.lock.holding)
 
 
-def smoke(rung: Rung, version: str = "") -> dict[str, Any]:
+class SmokeRecord(TypedDict):
+    """One run of the smoke cases, for `--json`. `passed` and `failed` count the `cases`."""
+
+    environment: str
+    version: str
+    digest: str
+    passed: int
+    failed: int
+    cases: list[dict[str, object]]
+
+
+def smoke(rung: Rung, version: str = "") -> SmokeRecord:
     """Run the project's cases through the alias, or on one version; print the table and return the record.
 
     Raises `StepladderError` with that record when a case fails, `BadInputError` when the cases can't be read, and
@@ -53,7 +64,7 @@ def smoke(rung: Rung, version: str = "") -> dict[str, Any]:
         failed = [outcome for outcome in outcomes if not outcome.passed]
         step.done(f"{len(outcomes) - len(failed)} of {len(outcomes)} pass on version {served} ({short(digest) or '?'})")
         step.mark = "fail" if failed else "ok"
-    record = {
+    record: SmokeRecord = {
         "environment": rung.environment,
         "version": served,
         "digest": digest,
@@ -69,7 +80,7 @@ def smoke(rung: Rung, version: str = "") -> dict[str, Any]:
             kind="smoke-failed",
             hint=f"call it yourself: `inv function.invoke --env {rung.environment} --version '{served}'`",
         )
-        error.record = record
+        error.record = dict(record)
         raise error
     return record
 

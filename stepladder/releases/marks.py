@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TypedDict
 
 from stepladder.core.aws import error_code, explain
 from stepladder.core.clock import stamp
@@ -147,7 +147,16 @@ def _readable(rung: Rung, digests: Collection[str]) -> dict[str, Bad] | None:
         return None
 
 
-def unmark(rung: Rung, image: ImageQuery, why: str = "") -> dict[str, Any]:
+class UnmarkRecord(TypedDict):
+    """What `inv ledger.unmark` did, for `--json`. `unmarked` has the account, the region and the mark of each."""
+
+    digest: str
+    by: str
+    why: str
+    unmarked: list[dict[str, str]]
+
+
+def unmark(rung: Rung, image: ImageQuery, why: str = "") -> UnmarkRecord:
     """Take an image's mark away in every place's ledger, and return the record of who did it, when and why.
 
     Raises `BadInputError` when the image isn't named clearly. Where a place can't be reached, the others are done
@@ -155,7 +164,7 @@ def unmark(rung: Rung, image: ImageQuery, why: str = "") -> dict[str, Any]:
     """
     ledgers = [rung.sibling(name) for name in ledger_environments(rung.settings)]
     digest = _digest(ledgers, image)
-    record: dict[str, Any] = {"digest": digest, "by": rung.requested_by, "why": why, "unmarked": []}
+    record: UnmarkRecord = {"digest": digest, "by": rung.requested_by, "why": why, "unmarked": []}
     failed: list[tuple[Rung, Exception]] = []
     for other in ledgers:
         try:
@@ -172,7 +181,7 @@ def unmark(rung: Rung, image: ImageQuery, why: str = "") -> dict[str, Any]:
             kind="mark-left",
             hint=f"with credentials that reach {first.environment}, run the same command again",
         )
-        raised.record = record
+        raised.record = dict(record)
         raise raised from why_not
     if not record["unmarked"]:
         rung.console.line(f"nothing to do: image {short(digest)} is not marked bad")

@@ -1,0 +1,50 @@
+"""The events of an execution's history, as Step Functions returns them: the keys that stepladder reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NotRequired, TypedDict
+
+
+class StateEntered(TypedDict):
+    """The state that was entered."""
+
+    name: str
+
+
+class StateExited(TypedDict):
+    """The state that was left, with its output as JSON text where the execution's data was asked for."""
+
+    name: str
+    output: NotRequired[str]
+
+
+class MapIteration(TypedDict):
+    """The Map state that began an iteration, and which."""
+
+    name: str
+    index: int
+
+
+class HistoryEvent(TypedDict):
+    """One event. `previousEventId` makes the events a tree; an event has the details of its type only."""
+
+    id: int
+    type: str
+    timestamp: datetime
+    previousEventId: NotRequired[int]
+    stateEnteredEventDetails: NotRequired[StateEntered]
+    stateExitedEventDetails: NotRequired[StateExited]
+    mapIterationStartedEventDetails: NotRequired[MapIteration]
+
+
+class HistoryPage(TypedDict):
+    """One answer of GetExecutionHistory."""
+
+    events: list[HistoryEvent]
+    nextToken: NotRequired[str]
+
+
+HistoryReader = Callable[..., HistoryPage]
+"""GetExecutionHistory, as a client of Step Functions has it."""
