@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
@@ -80,7 +79,7 @@ class RungStatus:
     deleted: str = ""
     problem: str = ""
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """Return it as data."""
         return {**asdict(self), "weights": dict(self.weights), "images": dict(self.images)}
 

@@ -24,7 +24,7 @@ class BadMarks(LedgerItems):
             if error_code(error) != CONDITION_FAILED:
                 raise
 
-    def mark_item(self, digest: str, mark: Bad) -> dict[str, Any]:
+    def mark_item(self, digest: str, mark: Bad) -> dict[str, object]:
         """Return the put of a mark, which fails where there is one."""
         key = schema.BAD.key(digest=digest)
         return {

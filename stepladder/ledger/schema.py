@@ -253,7 +253,7 @@ def record(kind: type[R], raw: Mapping[str, Any] | None) -> R | None:
     return kind(**values)
 
 
-def write(value: str | int | bool) -> dict[str, Any]:
+def write(value: str | int | bool) -> dict[str, str | bool]:
     """Write a value as DynamoDB has it."""
     if isinstance(value, bool):
         return {"BOOL": value}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from stepladder.core.aws import error_code, is_unreachable
 from stepladder.core.errors import LockedError
@@ -13,7 +12,7 @@ from stepladder.ledger.bad_marks import BadMarks
 from stepladder.ledger.items import CONDITION_FAILED, NOT_FOUND
 from stepladder.ledger.schema import Bad, Current, Holder, InfraRecord, ReleaseEntry
 from stepladder.ledger.snapshot import Holding, Snapshot
-from stepladder.ledger.transaction import transact
+from stepladder.ledger.transaction import Action, transact
 
 
 def _lost(environment: str) -> LockedError:
@@ -110,11 +109,9 @@ class Ledger(BadMarks):
         if failed and not self.find(release.environment, release.release_id):
             raise _lost(release.environment)
 
-    def _puts(
-        self, release: ReleaseEntry, current: Current | None, bad: tuple[str, Bad] | None
-    ) -> list[dict[str, Any]]:
+    def _puts(self, release: ReleaseEntry, current: Current | None, bad: tuple[str, Bad] | None) -> list[Action]:
         """Return the writes that end a release."""
-        puts = [{"Put": self._entry(release)}]
+        puts: list[Action] = [{"Put": self._entry(release)}]
         if current:
             key = schema.CURRENT.key(environment=release.environment)
             puts.append({"Put": {"TableName": self.table, "Item": schema.item(key, current)}})
@@ -122,14 +119,14 @@ class Ledger(BadMarks):
             puts.append({"Put": self.mark_item(*bad)})
         return puts
 
-    def _write(self, puts: list[dict[str, Any]], guard: dict[str, Any], *, marks: bool) -> list[int]:
+    def _write(self, puts: list[Action], guard: Action, *, marks: bool) -> list[int]:
         """Write what ends a release under a guard; a mark, which is the last of it, only where there is none yet."""
         failed = transact(self.client, self.clock, [*puts, guard])
         if marks and failed == [len(puts) - 1]:
             return transact(self.client, self.clock, [*puts[:-1], guard])
         return failed
 
-    def _held(self, holding: Holding) -> dict[str, Any]:
+    def _held(self, holding: Holding) -> Action:
         """Return the condition that somebody still holds a lock."""
         return {
             "ConditionCheck": {
@@ -154,7 +151,7 @@ class Ledger(BadMarks):
         self, environment: str, current: Current, *, was: Current | None, holding: Holding | None = None
     ) -> bool:
         """Replace what is current if it is still what was read, and the lock is held; say whether both are so."""
-        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        condition: dict[str, object] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if was:
             condition = {
                 "ConditionExpression": "release_id = :was",
@@ -164,7 +161,7 @@ class Ledger(BadMarks):
         put = {"Put": {"TableName": self.table, "Item": schema.item(key, current), **condition}}
         return not transact(self.client, self.clock, [put, self._held(holding)] if holding else [put])
 
-    def _entry(self, release: ReleaseEntry) -> dict[str, Any]:
+    def _entry(self, release: ReleaseEntry) -> dict[str, object]:
         key = schema.RELEASE.key(environment=release.environment, release_id=release.release_id)
         return {
             "TableName": self.table,
@@ -183,7 +180,7 @@ class Ledger(BadMarks):
 
     def releases(self, environment: str) -> Iterator[ReleaseEntry]:
         """Yield the releases of an environment, newest first."""
-        query: dict[str, Any] = {
+        query: dict[str, object] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
             "ExpressionAttributeValues": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepladder.core.aws import error_code
@@ -11,9 +12,12 @@ TRANSACTION_CANCELLED = "TransactionCanceledException"
 _PASSING = frozenset({"None", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
 _TRANSACTION = 30.0  # seconds that a transaction is tried again
 
+Action = Mapping[str, Mapping[str, object]]
+"""One action of TransactWriteItems: `Put`, `Delete` or `ConditionCheck` with its request."""
 
-def transact(client: Any, clock: Clock, actions: list[dict[str, Any]]) -> list[int]:
-    """Write all or nothing; return the places of the conditions that didn't hold, none when it was written.
+
+def transact(client: Any, clock: Clock, actions: Sequence[Action]) -> list[int]:
+    """Write all or nothing; return the indices of the conditions that didn't hold, none when it was written.
 
     What passes by itself (a conflict with a renewal of the lock, a throttle) is tried again; anything else is
     raised. Reasons: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from stepladder.aws_lambda import function_url
 from stepladder.core.release_facts import short
@@ -32,7 +31,7 @@ class DeployReport:
     skipped_ladder: str = ""
     plan: tuple[PlannedStep, ...] = ()
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """Return the one record that `--json` prints."""
         return asdict(self)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.release_facts import short
@@ -29,7 +29,7 @@ class RollbackReport:
     release_id: str = ""
     differences: tuple[str, ...] = ()
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """Return the one record that `--json` prints."""
         return asdict(self)
 
