@@ -52,7 +52,7 @@ def promote(machine: StateMachine, options: PromotionOptions, *, detach: bool = 
     return conclude(machine, *watch(machine, started.execution), how=started.how)
 
 
-def promote_dry(machine: StateMachine, options: PromotionOptions) -> dict[str, Any]:
+def promote_dry(machine: StateMachine, options: PromotionOptions) -> Mapping[str, object]:
     """Say what `promote` would do, from real reads and plans, and return that as a record; change and start nothing."""
     with foretold(dry_run=True):
         plan = plan_promotion(machine, options)
@@ -63,7 +63,7 @@ def promote_dry(machine: StateMachine, options: PromotionOptions) -> dict[str, A
     elif started.how == "unchanged":
         _show_start(machine, started, plan, ())
     details = {"infrastructure": described.roots, "rungs": described.rungs}
-    return record(None, None, started.how, started.release.digest) | {"outcome": "dry_run"} | details
+    return {**record(None, None, started.how, started.release.digest), "outcome": "dry_run", **details}
 
 
 def conclude(

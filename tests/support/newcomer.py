@@ -50,11 +50,11 @@ def tools() -> str:
 
     That one is perhaps where uv doesn't look; without one uv gets its own.
     """
-    found = [str(Path(sys.executable).parent)]
+    folders = [str(Path(sys.executable).parent)]
     default = json.loads((ROOT / "template" / "cookiecutter.json").read_text("utf-8"))["python_version"][0]
     if python := interpreters.find(default):
-        found.append(str(python.parent))
-    return os.pathsep.join([*found, os.environ["PATH"]])
+        folders.append(str(python.parent))
+    return os.pathsep.join([*folders, os.environ["PATH"]])
 
 
 def _typed(project: Path) -> tuple[str, str, str, str]:
