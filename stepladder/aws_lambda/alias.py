@@ -13,6 +13,7 @@ from stepladder.core.errors import RefusedError
 
 NOT_FOUND = "ResourceNotFoundException"
 PRECONDITION = "PreconditionFailedException"
+ALIAS_CHANGED = "alias-changed"  # the kind of `changed`
 DESCRIPTION = "What callers get; moved by releases only"
 """As in terraform/modules/service/alias.tf, so that a plan finds nothing to change (a test compares)."""
 

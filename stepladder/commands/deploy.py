@@ -9,6 +9,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from stepladder.aws_lambda.alias import ALIAS_CHANGED
 from stepladder.core import names
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import BadInputError, RefusedError
@@ -58,6 +59,7 @@ class Deploy:
         self.pool = ThreadPoolExecutor(6, thread_name_prefix="deploy")
         self.acts = Acts(rung, images, infra, self.pool, self.mode, request.force)
         self._again = ""
+        self._state: EnvironmentState | None = None
 
     def run(self) -> DeployReport:
         """Deploy and return the report.
@@ -66,7 +68,20 @@ class Deploy:
         marked bad (its digest comes of the build, and a changed service is applied before that), that somebody
         touched the function meanwhile, and that Terraform can't undo what somebody did to it. None is reached after
         the alias has moved.
+
+        Another run may have begun and ended between our reads and our lock. The alias's guard refuses what was planned
+        on them then, and the whole is done once more.
         """
+        try:
+            return self.once()
+        except RefusedError as error:
+            if error.kind != ALIAS_CHANGED or not self._overtaken():
+                raise
+        self.rung.console.warn("another run released here meanwhile; it is read again")
+        return Deploy(replace(self.rung), self.images, self.infra, self.request).once()
+
+    def once(self) -> DeployReport:
+        """Deploy as `run` does, and end with what another run did in between."""
         if self.mode not in INFRA:
             hint = f"{did_you_mean(self.mode, INFRA)} allowed: {', '.join(INFRA)}".strip()
             raise BadInputError(f"--infra is {self.mode!r}", kind="bad-arguments", hint=hint)
@@ -87,6 +102,15 @@ class Deploy:
             self._check_commit()
             return self._locked(state, wanted, plan)
 
+    def _overtaken(self) -> bool:
+        """Say whether the alias is as another run's release has left it, while ours was read before or amid that."""
+        now = EnvironmentState(self.rung.alias(), self.rung.ledger.snapshot(self.rung.environment))
+        current = now.ledger.current
+        return bool(now.alias and current and now.alias.revision == current.alias_revision and self._read_before(now))
+
+    def _read_before(self, now: EnvironmentState) -> bool:
+        return self._state is None or (self._state.alias, self._state.ledger.current) != (now.alias, now.ledger.current)
+
     # read
 
     def _read(self) -> tuple[EnvironmentState, Wanted]:
@@ -96,6 +120,7 @@ class Deploy:
         foundation, service = self.infra.inputs_hash(FOUNDATION), self.infra.inputs_hash(SERVICE)
         wanted = Wanted(self.images.input_key(), foundation, service, self.acts.suite.key)
         state = EnvironmentState(alias.result(), ledger.result())
+        self._state = state
         self.acts.url = state.ledger.infra.url if state.ledger.infra else ""
         return state, wanted
 

@@ -129,16 +129,9 @@ class EnvironmentLock:
                 pending=instead_of.pending,
             )
         key = schema.LOCK.key(environment=self._environment)
-        # Each side of the condition is a fact that was read: nobody who came in between is pushed aside.
         condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
         if instead_of:
-            condition = {
-                "ConditionExpression": "attribute_not_exists(pk) OR (run_id = :seen AND expires = :expires)",
-                "ExpressionAttributeValues": {
-                    ":seen": {"S": instead_of.run_id},
-                    ":expires": {"N": str(instead_of.expires)},
-                },
-            }
+            condition = _as_read(instead_of)
         pushed_aside = instead_of
         try:
             answer = self._ledger.client.put_item(
@@ -290,6 +283,16 @@ class EnvironmentLock:
         except Exception as error:
             if error_code(error) != CONDITION_FAILED:
                 raise
+
+
+def _as_read(holder: Holder) -> dict[str, Any]:
+    """Return the condition of no lock, or exactly this one: `expires` stays when a version is noted within a second."""
+    version, values = "attribute_not_exists(version)", {":seen": {"S": holder.run_id}}
+    values[":expires"] = {"N": str(holder.expires)}
+    if holder.version:
+        version, values[":version"] = "version = :version", {"S": holder.version}
+    condition = f"attribute_not_exists(pk) OR (run_id = :seen AND expires = :expires AND {version})"
+    return {"ConditionExpression": condition, "ExpressionAttributeValues": values}
 
 
 def process_of(holder: Holder) -> Process:

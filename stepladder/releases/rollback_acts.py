@@ -6,7 +6,6 @@ import contextlib
 from dataclasses import replace
 
 from stepladder.aws_lambda import deployments
-from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.clock import stamp
 from stepladder.core.errors import StepladderError
@@ -65,7 +64,7 @@ class RollbackActs:
         self._held.enter_context(self.rung.locked(seen, wait=wait, waiting=self._say_waiting))
         # otherwise the alias stays as it was read with the target: whoever moved it since makes its guard fail
         self._alias = (self.rung.alias() if state.deployment else None) or state.alias
-        self._entry = self._begun(after=self._adopted(self._alias))
+        self._entry = self._begun(after=self._adopted())
         if step.act:
             untested = self.plan.target.result == schema.UNKNOWN
             self._version = self._ready(self._entry, self._version, untested=untested)
@@ -83,17 +82,20 @@ class RollbackActs:
     def _say_waiting(self, holder: Holder) -> None:
         self.rung.console.line(f"waiting until {holder.owner} has settled: {holder.command}")
 
-    def _adopted(self, alias: Alias) -> str:
+    def _adopted(self) -> str:
         """Return the id of the release that is left, once a deploy that was cut off is written down.
 
-        A rollback that was cut off is gone on with: this one writes it down.
+        That deploy may have moved the alias, and died, after our reads: they are made again for it. A rollback that
+        was cut off is gone on with: this one writes it down.
         """
-        begun = cut_off.pending(self.rung.lock.taken_over)
+        rung, ledger = self.rung, self.plan.state.ledger
+        begun = cut_off.pending(rung.lock.taken_over)
         if begun and begun.release.kind != schema.ROLLBACK:
-            written = cut_off.adopt(self.rung, alias, self.plan.state.ledger)
+            ledger = rung.ledger.snapshot(rung.environment)
+            written = cut_off.adopt(rung, rung.alias(), ledger)
             if written:
                 return written.release_id
-        return self.plan.state.ledger.current.release_id if self.plan.state.ledger.current else ""
+        return ledger.current.release_id if ledger.current else ""
 
     def _begun(self, *, after: str) -> ReleaseEntry:
         target = self.plan.target

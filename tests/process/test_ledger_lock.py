@@ -226,6 +226,17 @@ def test_waiting_takes_the_lock_when_it_comes_free(setting: Setting) -> None:
     lock.release()
 
 
+def test_a_holder_that_names_a_version_within_the_second_is_not_pushed_aside_with_it(setting: Setting) -> None:
+    setting.held_by(host="elsewhere", expires=0)
+    seen = setting.seen()
+    setting.table.tables["t"][KEY] |= {"version": {"S": "3"}, "pending": {"S": "{}"}}
+    lock = setting.lock()
+    assert not lock.acquire(seen)
+    assert lock.taken_over
+    assert lock.taken_over.version == "3"
+    lock.release()
+
+
 def test_waiting_ends(setting: Setting) -> None:
     setting.held_by(host="elsewhere", expires=int(setting.time.seconds) + 10_000)
     with pytest.raises(LockedError):

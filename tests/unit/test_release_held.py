@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from fakes.deploy_harness import DeployHarness, digest
 from fakes.errors import DENIED
 
 from stepladder.commands import infra, invoke, release_existing
+from stepladder.commands.deploy import Deploy, DeployOptions
 from stepladder.commands.rollback import Rollback
 from stepladder.core import process_identity
 from stepladder.core.clock import stamp
@@ -22,6 +24,7 @@ from stepladder.ledger.schema import PIPELINE_HOST, Holder
 from stepladder.promotion import held
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.outcome import PromotionOutcome, failure
+from stepladder.releases import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,6 +98,26 @@ def test_a_deploy_that_waits_says_for_whom_and_goes_on(live: DeployHarness) -> N
     assert live.deploy(wait=True).version == "2"
     assert f"minutes for ann@laptop (process {holder.pid})" in live.printed
     assert "took over" not in live.printed
+
+
+def test_a_deploy_that_another_run_overtook_before_it_had_the_lock_reads_again(
+    live: DeployHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.source = "three"
+    commit, runs = sources.commit, ["two"]
+
+    def between(settings: Any) -> Any:  # asked for behind the reads, before the lock
+        if runs:
+            other = copy.copy(live)
+            other.source = runs.pop()
+            Deploy(other.rung(), other, other, DeployOptions(no_smoke=True)).run()
+        return commit(settings)
+
+    monkeypatch.setattr(sources, "commit", between)
+    report = live.deploy()
+    assert (report.result, report.previous_digest) == ("released", digest("two"))
+    assert live.serves == digest("three")
+    assert "another run released here meanwhile" in live.printed
 
 
 def test_a_dry_run_only_says_who_is_at_work(live: DeployHarness) -> None:
