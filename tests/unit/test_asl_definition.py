@@ -12,7 +12,7 @@ MACHINE = asl.load()
 STATES = list(asl.states(MACHINE))
 TASKS = [s for s in STATES if s.kind == "Task"]
 TARGET = ("PromoteRungs", "ReleaseTargets")
-SETTLE = ("PromoteRungs", "FinishTargets")
+FINISH = ("PromoteRungs", "FinishTargets")
 RUNG = ("PromoteRungs",)
 TRANSIENT_LAMBDA = {
     "Lambda.ServiceException",
@@ -108,8 +108,8 @@ def test_no_state_calls_lambda_itself_whose_answers_have_the_environment_variabl
     """What a task answers stands in the history, whatever its ResultSelector keeps."""
     assert not [task.name for task in TASKS if ":aws-sdk:lambda:" in task.body["Resource"]]
     payloads = {name: graph(TARGET)[name].body["Parameters"] for name in ("UpdateCode", "PublishVersion")}
-    assert {told["FunctionName"] for told in payloads.values()} == {"${validate_arn}"}
-    assert [told["Payload"]["action"] for told in payloads.values()] == ["update", "publish"]
+    assert {parameters["FunctionName"] for parameters in payloads.values()} == {"${validate_arn}"}
+    assert [parameters["Payload"]["action"] for parameters in payloads.values()] == ["update", "publish"]
 
 
 def test_once_traffic_may_have_moved_every_path_ends_verified_or_rolled_back():
@@ -133,24 +133,24 @@ def test_every_error_after_the_deployment_leads_to_the_rollback():
             assert caught == "RollBackTarget", f"an error of {name} skips the rollback"
 
 
-def test_a_rolled_back_target_is_recorded_only_after_another_function_has_looked():
-    states = graph(SETTLE)
-    start = dict(asl.scopes(MACHINE))[SETTLE]
+def test_a_rolled_back_target_is_recorded_only_after_another_function_has_verified_it():
+    states = graph(FINISH)
+    start = dict(asl.scopes(MACHINE))[FINISH]
     unverified = asl.reachable(states, start, without=frozenset({"VerifyRestored"}))
     assert "RecordRolledBack" not in unverified
     assert states["VerifyRestored"].body["Parameters"]["FunctionName"] == "${verify_arn}"
 
 
 def test_a_digest_is_marked_only_once_it_is_rolled_back_and_never_keeps_that_from_the_ledger():
-    states = graph(SETTLE)
-    start = dict(asl.scopes(MACHINE))[SETTLE]
+    states = graph(FINISH)
+    start = dict(asl.scopes(MACHINE))[FINISH]
     assert "MarkDigestBad" not in asl.reachable(states, start, without=frozenset({"VerifyRestored"}))
     assert "MarkDigestBad" not in asl.reachable(states, start, without=frozenset({"IsVersionToBlame"}))
     assert states["MarkDigestBad"].nexts == {"RecordRolledBack"}
 
 
 def test_the_version_is_blamed_by_errors_that_the_functions_raise():
-    (choice,) = graph(SETTLE)["IsVersionToBlame"].body["Choices"]
+    (choice,) = graph(FINISH)["IsVersionToBlame"].body["Choices"]
     (kinds,) = (rule["Or"] for rule in choice["And"] if "Or" in rule)
     named = {rule["StringEquals"] for rule in kinds if "StringEquals" in rule}
     errors = (resources.folder("function") / "shared" / "errors.py").read_text(encoding="utf-8")
@@ -158,38 +158,38 @@ def test_the_version_is_blamed_by_errors_that_the_functions_raise():
     assert all(f"class {name}(" in errors for name in named)
 
 
-def test_every_settled_target_gives_its_lock_back_whatever_the_record_said():
-    states = graph(SETTLE)
-    start = dict(asl.scopes(MACHINE))[SETTLE]
+def test_every_target_that_ends_gives_its_lock_back_whatever_became_of_the_record():
+    states = graph(FINISH)
+    start = dict(asl.scopes(MACHINE))[FINISH]
     assert {n for n in states if states[n].is_end} == {"TargetFinished", "ChildFinished"}
     assert "TargetFinished" not in asl.reachable(states, start, without=frozenset({"ReleaseLock"}))
-    assert "ChildFinished" not in asl.reachable(states, "WhichTargetOutcome"), "what is here is settled here"
+    assert "ChildFinished" not in asl.reachable(states, "WhichTargetOutcome"), "a local target ends locally"
 
 
 @pytest.mark.parametrize(
-    ("scope", "start", "states_of_here"),
-    [(TARGET, "StartChild", "Validate"), (SETTLE, "StartSendCount", "WhichTargetOutcome")],
+    ("scope", "start", "local_state"),
+    [(TARGET, "StartChild", "Validate"), (FINISH, "StartSendCount", "WhichTargetOutcome")],
 )
-def test_what_is_elsewhere_never_comes_to_a_state_that_acts_here(scope, start, states_of_here):
+def test_a_remote_target_never_comes_to_a_state_that_acts_on_this_location(scope, start, local_state):
     states = graph(scope)
-    assert states_of_here not in asl.reachable(states, start)
+    assert local_state not in asl.reachable(states, start)
     for name in asl.reachable(states, start):
         if states[name].kind == "Task":
             assert states[name].body["Parameters"]["FunctionName"] == "${relay_arn}"
 
 
-def test_a_child_that_may_have_begun_is_seen_to_its_end_or_ended():
+def test_a_child_that_may_have_begun_is_polled_to_its_end_or_recovered():
     states = graph(TARGET)
     assert states["StartChild"].caught == {"Refused", "RecoverChild"}
     by_error = {c["ErrorEquals"][0]: c["Next"] for c in states["StartChild"].body["Catch"]}
     assert by_error["RefusedError"] == "Refused", "refused before anything was started"
-    unseen = asl.reachable(states, "StartChild", without=frozenset({"PollChild", "RecoverChild"}))
-    assert {n for n in unseen if states[n].is_end} == {"Refused"}
-    settling = graph(SETTLE)
-    unheard = asl.reachable(
-        settling, "StartSendCount", without=frozenset({"SendDecision", "RecoverChildAfterDecision"})
+    unpolled = asl.reachable(states, "StartChild", without=frozenset({"PollChild", "RecoverChild"}))
+    assert {n for n in unpolled if states[n].is_end} == {"Refused"}
+    finishing = graph(FINISH)
+    undecided = asl.reachable(
+        finishing, "StartSendCount", without=frozenset({"SendDecision", "RecoverChildAfterDecision"})
     )
-    assert not {n for n in unheard if settling[n].is_end}
+    assert not {n for n in undecided if finishing[n].is_end}
 
 
 @pytest.mark.parametrize("name", ["ValidateBeforeApproval", "Validate"])
@@ -199,25 +199,25 @@ def test_an_image_that_came_a_moment_ago_is_waited_for_until_it_is_scanned(name)
     assert ["ScanPendingError"] in [retry["ErrorEquals"] for retry in state.body["Retry"]]
 
 
-def test_a_look_that_fails_is_counted_and_ends_nothing():
-    for scope, look, count in ((TARGET, "PollChild", "CountChildPoll"), (SETTLE, "SendDecision", "CountSend")):
-        assert graph(scope)[look].caught == {count}
+def test_a_poll_that_fails_is_counted_and_ends_nothing():
+    for scope, poll, count in ((TARGET, "PollChild", "CountChildPoll"), (FINISH, "SendDecision", "CountSend")):
+        assert graph(scope)[poll].caught == {count}
 
 
-def test_a_child_keeps_its_release_only_when_told_so():
+def test_a_child_keeps_its_release_only_by_its_parents_decision():
     states = graph(RUNG)
     (choice,) = states["IsChildExecution"].body["Choices"]
     assert (choice["Variable"], choice["Next"]) == ("$.rung.verdict_seconds", "AwaitDecision")
     assert states["AwaitDecision"].body["Next"] == "DecideKeep"
     for caught in states["AwaitDecision"].caught:
         assert states[caught].kind == "Pass"
-        said = states[caught].body.get("Result") or states[caught].body["Parameters"]
-        assert said["word"] == "undo"
+        decision = states[caught].body.get("Result") or states[caught].body["Parameters"]
+        assert decision["word"] == "undo"
         assert "DecideKeep" not in asl.reachable(states, caught, without=frozenset({"FinishTargets"}))
 
 
 def test_iterations_over_targets_never_fail_so_that_none_cuts_off_its_siblings():
-    for scope in (TARGET, SETTLE):
+    for scope in (TARGET, FINISH):
         assert not [s.name for s in STATES if s.scope == scope and s.kind == "Fail"]
 
 
