@@ -29,6 +29,8 @@ PLACES: dict[str, dict[str, Any]] = {  # the same ladder with one environment in
     "home": {"rungs": RUNGS, "elsewhere": {"produs": AWAY}},
     "guest": {"rungs": [["produs"]], "home": {"account": "123456789012", "region": "eu-west-1"}, **AWAY},
 }
+LARGE: dict[str, Any] = {"rungs": [[f"production{n:02}"] for n in range(12)], "project": "p" * 24}
+"""Twelve environments with the longest names that settings take."""
 WILDCARDS = {
     "AnswerHooks": "AWS's own pages differ on whether the action has a resource",
     "CallThePipeline": "a version of one of the four functions",
@@ -51,8 +53,8 @@ WILDCARDS = {
 
 @pytest.fixture(scope="module")
 def modules(runner, make_root, write) -> dict[str, dict[str, dict[str, Any]]]:
-    """The module as most have it (`it`), and both sides of a ladder over two places: one plan."""
-    calls = {"it": {"rungs": RUNGS, "notify": ["ops@example.com"]}, **PLACES}
+    """The module as most have it (`it`), both sides of a ladder over two places, and a large one: one plan."""
+    calls = {"it": {"rungs": RUNGS, "notify": ["ops@example.com"]}, "large": LARGE, **PLACES}
     code = "".join(write.call(name, "delivery", {"packages": PACKAGES, **given}) for name, given in calls.items())
     test = runner.test(make_root({"main.tf": write.provider + code}))
     test.setup(upgrade=False)
@@ -379,39 +381,35 @@ def test_a_wrong_variable_is_refused_and_named(refusals, name, message):
     assert f'module "bad{name}"' in refusals
 
 
-def test_what_is_said_to_be_elsewhere_is_of_the_ladder_and_not_here(runner, make_root, write):
-    """Rules over two variables: Terraform comes to them only when those over one hold."""
+@pytest.fixture(scope="module")
+def second_refusals(runner, make_root, write) -> str:
+    """Rules over two variables, to which Terraform comes only when those over one hold, and sizes of what is made."""
     here = {"produs": {"account": "123456789012", "region": "eu-west-1"}}
-    calls = {"badhere": {"elsewhere": here}, "badunknown": {"elsewhere": {"nowhere": AWAY}}}
-    code = "".join(write.call(n, "delivery", {"packages": PACKAGES, "rungs": RUNGS, **v}) for n, v in calls.items())
-    root = make_root({"main.tf": write.provider + code})
-    test = runner.test(root)  # it cleans up when it is let go
-    test.setup(upgrade=False)
-    done = runner.run(root, "plan", "-input=false", "-no-color", "-refresh=false")
-    said = " ".join((done.out + done.err).replace("│", " ").replace("\n", " ").split())
-    assert "elsewhere must name no environment that is here" in said
-    assert "elsewhere must name environments of rungs" in said
-    del test
-
-
-def test_a_ladder_too_large_for_a_role_or_a_function_is_refused_in_numbers(runner, make_root, write):
-    """IAM allows a role 10,240 characters of inline policies, Lambda 4,096 bytes of variables."""
     pairs = [[f"production{n:02}" for n in range(k, k + 20)] for k in (0, 20)]
     away = {name: AWAY for rung in pairs for name in rung[1:]}
-    calls = {"here": {"rungs": pairs}, "away": {"rungs": pairs, "elsewhere": away}}
-    told = refused(runner, make_root, write, calls)
-    sizes = re.findall(r"(\w+)'s policy takes (\d+) of the 10,240 characters", told)
+    calls = {
+        "here": {"elsewhere": here},
+        "unknown": {"elsewhere": {"nowhere": AWAY}},
+        "large": {"rungs": pairs},
+        "largeaway": {"rungs": pairs, "elsewhere": away},
+    }
+    return refused(runner, make_root, write, calls)
+
+
+def test_what_is_said_to_be_elsewhere_is_of_the_ladder_and_not_here(second_refusals):
+    assert "elsewhere must name no environment that is here" in second_refusals
+    assert "elsewhere must name environments of rungs" in second_refusals
+
+
+def test_a_ladder_too_large_for_a_role_or_a_function_is_refused_in_numbers(second_refusals):
+    """IAM allows a role 10,240 characters of inline policies, Lambda 4,096 bytes of variables."""
+    sizes = re.findall(r"(\w+)'s policy takes (\d+) of the 10,240 characters", second_refusals)
     assert {"rollback", "promotion"} <= {who for who, _ in sizes}
     assert all(int(size) > 10_240 for _, size in sizes)
-    variables = re.findall(r"(\w+)'s environment variables take (\d+) of the 4,096 bytes", told)
+    variables = re.findall(r"(\w+)'s environment variables take (\d+) of the 4,096 bytes", second_refusals)
     assert {who for who, _ in variables} == {"relay", "validate"}
     assert all(int(size) > 4096 for _, size in variables)
 
 
-def test_a_ladder_of_twelve_environments_fits(runner, make_root, write):
-    """With the longest names that settings take."""
-    rungs = [[f"production{n:02}"] for n in range(12)]
-    call = {"packages": PACKAGES, "rungs": rungs, "project": "p" * 24}
-    test = runner.test(make_root({"main.tf": write.provider + write.call("it", "delivery", call)}))
-    test.setup(upgrade=False)
-    assert test.plan(output=True, refresh=False)
+def test_a_ladder_of_twelve_environments_fits(modules):
+    assert modules["large"]["aws_sfn_state_machine.promotion"]["name"].startswith(LARGE["project"])
