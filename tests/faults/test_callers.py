@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 from callers import HANDLER, Callers, Tally
+from simulated_commands import Infrastructure
 
 from localcloud import daemon
 from stepladder.commands import redrive
 from stepladder.commands.deploy import Deploy, DeployOptions
 from stepladder.commands.rollback import Rollback
 from stepladder.core.step import Step
-from stepladder.releases.interfaces import Applied, ReleaseImage
+from stepladder.releases.interfaces import ReleaseImage
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
@@ -47,32 +48,6 @@ class Images:
 
     def fetch(self, pin: Any, step: Any) -> ReleaseImage:
         raise NotImplementedError
-
-
-@dataclass
-class Service:
-    """Applies what Terraform would: one environment variable of the function."""
-
-    rung: Any
-    setting: str
-
-    def inputs_hash(self, root: str) -> str:
-        return f"{root} {self.setting}"
-
-    def preview(self, root: str, image_uri: str | None, step: Any) -> str:
-        raise NotImplementedError
-
-    def ensure(self, root: str, image_uri: str | None, step: Any, *, live: bool = False) -> Applied:
-        if root == "service":
-            self.rung.lambda_client.update_function_configuration(
-                FunctionName=self.rung.names.function, Environment={"Variables": {"SETTING": self.setting}}
-            )
-            self.rung.function.wait_settled()
-        step.done("applied")
-        return Applied("plan", "applied", inputs_hash=self.inputs_hash(root))
-
-    def free_lock_of(self, holder: Any) -> list[str]:
-        return []
 
 
 class Story:
@@ -136,8 +111,8 @@ class Story:
         number = next(_numbers)
         rung = replace(self.project.rung("staging"), command="inv deploy --env staging")
         uri = self.project.push(f"# {number} {time.time()}\n{HANDLER % broken}")
-        Deploy(rung, Images(uri), Service(rung, f"{number}"), DeployOptions(infra="always")).run()
-        Service(self.project.rung("production"), f"{number}").ensure("service", None, Step("apply"))
+        Deploy(rung, Images(uri), Infrastructure(rung, f"{number}"), DeployOptions(infra="always")).run()
+        Infrastructure(self.project.rung("production"), f"{number}").ensure("service", None, Step("apply"))
 
     def promote(self, code: int) -> None:
         ended = self.project.promote()
