@@ -18,6 +18,19 @@ PAGES += [page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent.
 PAGES += sorted((ROOT / "template").rglob("README.md"))
 PAGES.remove(ROOT / "docs" / "reference" / "errors.md")  # made of the messages
 COMMENTED = [*MODULES, *sorted((ROOT / "function").rglob("*.py")), *sorted((ROOT / "docs").glob("*.py"))]
+BY_HAND = ("deploy", "images", "names", "promotion", "smoke-cases", "terraform")
+PROSE = [page for page in PAGES if page.name != "state-machine.md" and "reference" not in page.parts]
+PROSE += [ROOT / "docs" / "reference" / f"{name}.md" for name in BY_HAND]
+"""Pages that people wrote: the others are made of the code."""
+
+LONGEST = 28
+"""Words of a sentence that is still read in one go."""
+
+OF_PLACES = re.compile(
+    r"\b(verdicts?|home's|at home|(?:an)?other places?|(?:several|each|own|that) places?|anew|gives? up waiting)\b",
+    re.IGNORECASE,
+)
+"""What a page said of locations, the primary and its decision."""
 CONSOLE = {"ask", "done", "error", "heading", "hint", "line", "note", "progress", "say", "skip", "step", "warn"}
 """Methods whose texts are printed."""
 
@@ -66,3 +79,24 @@ def _comments(source):
 def test_no_comment_has_a_private_word(path):
     comments = _comments(path.read_text("utf-8"))
     assert [f"{line}: {text.strip()}" for line, text in comments if PRIVATE.search(text)] == [], f"instead: {INSTEAD}"
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_says_location_primary_and_decision(page):
+    lines = _read(page).splitlines()
+    assert [line for line in lines if OF_PLACES.search(line)] == []
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_sentence_of_a_page_is_short(page):
+    """Tables are left out: a row is no sentence."""
+    paragraphs = re.split(r"\n\s*\n|\n(?=\s*[*|#]|\s*\d+\.)", _read(page))
+    prose = [" ".join(text.split()) for text in paragraphs if not text.strip().startswith(("|", "#", "<", "{"))]
+    sentences = [sentence for text in prose for sentence in re.split(r"(?<=[.:;?!])\s", text)]
+    assert [sentence for sentence in sentences if len(sentence.split()) > LONGEST] == []
+
+
+def _read(page):
+    """Return a page's text without blocks of code; a link is its text, and code in a line counts as one word."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"`[^`]*`", "X", text))
