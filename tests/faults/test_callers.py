@@ -166,6 +166,6 @@ def test_callers_get_no_failed_and_no_unknown_answer_beyond_the_canary_s_share(
     total, failed = (sum(getattr(part, what) for part in callers.parts) for what in ("total", "failed"))
     lines = [
         *map(str, callers.parts[1:]),
-        f"{total} answers; {failed} failed, all in the canary that fails its callers",
+        f"{total} answers; {failed} failed, all in one canary",
     ]
     sys.stdout.write("".join(f"\n{line}" for line in lines) + "\n")
