@@ -106,7 +106,7 @@ class Gated:
         return lambda **given: self.run.gate(f"{self.service}:{name}", functools.partial(value, **given))
 
 
-class World(Protocol):
+class System(Protocol):
     """What the runs work on: made anew for each walk."""
 
     runs: list[Run]
@@ -146,22 +146,22 @@ class Walked:
     orders: int = 0
 
 
-def explore(make: Callable[[], World], limits: Limits) -> Walked:
+def explore(make: Callable[[], System], limits: Limits) -> Walked:
     """Walk every order. A broken promise is raised with the choices that lead there."""
     walk = Walk(limits)
     waiting: list[list[Choice]] = [[]]
     while waiting:
         prefix = waiting.pop()
-        world = make()
-        for run in world.runs:
+        system = make()
+        for run in system.runs:
             run.start()
         walk.begin()
         try:
-            waiting += walk.to_the_end(world, prefix)
+            waiting += walk.to_the_end(system, prefix)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n\n{_told(world, walk.taken)}") from error
+            raise AssertionError(f"{error}\n\n{_message(system, walk.path)}") from error
         finally:
-            _release(world)
+            _release(system)
     walk.walked.states, walk.walked.orders = len(walk.seen), _orders(walk.following)
     return walk.walked
 
@@ -174,56 +174,56 @@ class Walk:
     walked: Walked = field(default_factory=Walked)
     seen: set[int] = field(default_factory=set)
     following: dict[int, set[int]] = field(default_factory=dict)
-    taken: list[Choice] = field(default_factory=list)
+    path: list[Choice] = field(default_factory=list)
     used: dict[str, int] = field(default_factory=dict)
 
     def begin(self) -> None:
-        self.taken, self.used = [], dict.fromkeys(("step", "cut", "lose", "expire"), 0)
+        self.path, self.used = [], dict.fromkeys(("step", "cut", "lose", "expire"), 0)
 
-    def to_the_end(self, world: World, prefix: list[Choice]) -> Iterator[list[Choice]]:
+    def to_the_end(self, system: System, prefix: list[Choice]) -> Iterator[list[Choice]]:
         """Walk a prefix, then on as long as the states are new; yield the prefixes that branch off."""
         for choice in prefix[:-1]:
-            self._take(world, choice)
-        key = self._key(world)
+            self._take(system, choice)
+        key = self._key(system)
         if prefix:
-            key = self._follow(world, prefix[-1], key)
+            key = self._follow(system, prefix[-1], key)
         while key not in self.seen:
             self.seen.add(key)
-            choices = list(_choices(world, self.limits, self.used))
+            choices = list(_choices(system, self.limits, self.used))
             if not choices:
                 self.walked.ends += 1
-                world.end()
+                system.end()
                 return
-            yield from ([*self.taken, other] for other in choices[1:])
-            key = self._follow(world, choices[0], key)
+            yield from ([*self.path, other] for other in choices[1:])
+            key = self._follow(system, choices[0], key)
 
-    def _follow(self, world: World, choice: Choice, key: int) -> int:
-        self._take(world, choice)
-        after = self._key(world)
+    def _follow(self, system: System, choice: Choice, key: int) -> int:
+        self._take(system, choice)
+        after = self._key(system)
         self.following.setdefault(key, set()).add(after)
         return after
 
-    def _take(self, world: World, choice: Choice) -> None:
+    def _take(self, system: System, choice: Choice) -> None:
         kind, number = choice
         self.used[kind] += 1
         self.walked.steps += 1
-        self.taken.append(choice)
+        self.path.append(choice)
         if kind == "expire":
-            world.expire()
+            system.expire()
             return
-        run = world.runs[number]
+        run = system.runs[number]
         run.cut, run.lose = kind == "cut", kind == "lose"
         run.resume()
         run.lose = False
-        world.check(choice)
+        system.check(choice)
 
-    def _key(self, world: World) -> int:
-        runs = tuple((run.ended, run.cut, run.pending, tuple(run.answers)) for run in world.runs)
-        return hash((world.state(), runs, tuple(self.used[kind] for kind in ("cut", "lose", "expire"))))
+    def _key(self, system: System) -> int:
+        runs = tuple((run.ended, run.cut, run.pending, tuple(run.answers)) for run in system.runs)
+        return hash((system.state(), runs, tuple(self.used[kind] for kind in ("cut", "lose", "expire"))))
 
 
-def _choices(world: World, limits: Limits, used: dict[str, int]) -> Iterator[Choice]:
-    alive = [run for run in world.runs if not run.ended]
+def _choices(system: System, limits: Limits, used: dict[str, int]) -> Iterator[Choice]:
+    alive = [run for run in system.runs if not run.ended]
     for run in alive:
         yield ("step", run.number)
     for run in alive:
@@ -231,7 +231,7 @@ def _choices(world: World, limits: Limits, used: dict[str, int]) -> Iterator[Cho
             yield ("cut", run.number)
         if used["lose"] < limits.lose and not run.pending.partition(":")[2].startswith(("get", "batch_get", "list")):
             yield ("lose", run.number)
-    if alive and used["expire"] < limits.expire and world.may_expire():
+    if alive and used["expire"] < limits.expire and system.may_expire():
         yield ("expire", -1)
 
 
@@ -251,17 +251,17 @@ def _orders(following: dict[int, set[int]]) -> int:
     return sum(number for key, number in counted.items() if key not in reached)
 
 
-def _told(world: World, taken: list[Choice]) -> str:
-    lines = [f"choices: {taken}"]
-    for run in world.runs:
+def _message(system: System, path: list[Choice]) -> str:
+    lines = [f"choices: {path}"]
+    for run in system.runs:
         lines.append(f"run {run.number}: {run.outcome!r} {run.error!r} before {run.pending or 'nothing'}")
         lines += [f"    {answer[:160]}" for answer in run.answers]
     return "\n".join(lines)
 
 
-def _release(world: World) -> None:
+def _release(system: System) -> None:
     """Let the threads of runs that still stand somewhere end."""
-    for run in world.runs:
+    for run in system.runs:
         if not run.ended:
             run.cut = True
             run.resume()

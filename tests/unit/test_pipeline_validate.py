@@ -2,28 +2,14 @@ import json
 
 import pytest
 from fakes.pipeline import EXECUTION, FUNCTION, NEW, OLD, refusal, release, target
+from fakes.pipeline_calls import configure_validate, lock, validate
 
 from stepladder.aws_lambda.lambda_function import _state as function_state
-
-LADDER = {
-    "staging": {"function": "orders-staging", "alias": "live", "below": []},
-    "production": {"function": FUNCTION, "alias": "live", "below": ["staging"]},
-}
 
 
 @pytest.fixture(autouse=True)
 def environment(pipeline, monkeypatch, tmp_path):
-    monkeypatch.setenv("LADDER", json.dumps(LADDER))
-    monkeypatch.setenv("REPOSITORY", "orders")
-    monkeypatch.setenv("SCAN_THRESHOLD", "HIGH")
-    config = tmp_path / "config.json"
-    config.write_text('{"architecture": "arm64"}')
-    pipeline.aws.ecr.url = config.as_uri()
-
-
-def call(pipeline, told=None, at=None):
-    event = {"action": "validate", "release": told or release(), "target": at or target(), "execution_arn": EXECUTION}
-    return pipeline.validate.handler(event, None)
+    configure_validate(pipeline, monkeypatch, tmp_path)
 
 
 @pytest.fixture
@@ -41,7 +27,7 @@ def qa_elsewhere(pipeline, monkeypatch):
 
 
 def test_a_rung_below_in_another_place_is_asked_for_by_the_relay(pipeline, qa_elsewhere):
-    assert call(pipeline)["previous_version"] == "7"
+    assert validate(pipeline)["previous_version"] == "7"
     ((_, asked),) = pipeline.aws.lambda_.calls
     assert asked == {"action": "runs", "target": {"environment": "qa"}}
 
@@ -53,7 +39,7 @@ def test_a_rung_below_in_another_place_is_asked_for_by_the_relay(pipeline, qa_el
 def test_a_rung_below_in_another_place_must_run_the_digest_too(pipeline, qa_elsewhere, answer, match):
     qa_elsewhere["runs"] = answer
     with pytest.raises(pipeline.errors.RefusedError, match=match):
-        call(pipeline)
+        validate(pipeline)
     assert not lock(pipeline)
 
 
@@ -64,12 +50,8 @@ def test_a_target_in_another_place_is_checked_there(pipeline, qa_elsewhere):
     assert pipeline.aws.lambda_.calls[0][1]["target"] == there
 
 
-def lock(pipeline):
-    return pipeline.aws.dynamodb.read("env#production", "lock")
-
-
 def test_a_good_target_is_locked_with_the_version_that_a_rollback_returns_to(pipeline):
-    facts = call(pipeline)
+    facts = validate(pipeline)
     assert facts == {
         "configuration": pipeline.serving.configuration(pipeline.aws.lambda_.latest),
         "previous_version": "7",
@@ -92,19 +74,19 @@ def test_the_lock_tells_the_version_that_the_alias_served_once_it_was_held(pipel
         put(**request)
 
     dynamodb.put_item = somebody_is_quicker
-    assert call(pipeline)["previous_version"] == "6"
+    assert validate(pipeline)["previous_version"] == "6"
     assert lock(pipeline)["previous_version"] == "6"
 
 
 def test_asking_twice_keeps_the_lock(pipeline):
-    call(pipeline)
-    call(pipeline)
+    validate(pipeline)
+    validate(pipeline)
     assert lock(pipeline)["run_id"] == EXECUTION
 
 
 def test_a_target_that_runs_the_digest_already_is_unchanged(pipeline):
     pipeline.aws.lambda_.digests[FUNCTION, "7"] = NEW
-    assert call(pipeline)["unchanged"] is True
+    assert validate(pipeline)["unchanged"] is True
 
 
 def test_the_same_image_with_another_configuration_is_a_change(pipeline):
@@ -112,7 +94,7 @@ def test_the_same_image_with_another_configuration_is_a_change(pipeline):
     aws.digests[FUNCTION, "7"] = NEW
     aws.configurations[FUNCTION, "7"] = aws.latest | {"MemorySize": 128}
     aws.latest = aws.latest | {"MemorySize": 256}
-    facts = call(pipeline)
+    facts = validate(pipeline)
     assert (facts["unchanged"], facts["same_image"]) == (False, True)
 
 
@@ -139,10 +121,6 @@ def odd(aws):
 
 def findings(aws):
     aws.ecr.scan["imageScanFindings"] = {"findingSeverityCounts": {"CRITICAL": 2, "HIGH": 1, "LOW": 9}}
-
-
-def unscanned(aws):
-    aws.ecr.scan = refusal("ScanNotFoundException")
 
 
 def scan_failed(aws):
@@ -237,7 +215,7 @@ REFUSALS = {
 def test_it_refuses_and_gives_the_lock_back_when(pipeline, arrange, why):
     arrange(pipeline.aws)
     with pytest.raises(pipeline.errors.RefusedError) as refused:
-        call(pipeline)
+        validate(pipeline)
     assert why in str(refused.value)
     assert lock(pipeline).get("run_id") != EXECUTION
 
@@ -249,14 +227,14 @@ def test_it_refuses_and_gives_the_lock_back_when(pipeline, arrange, why):
 )
 def test_an_alias_with_provisioned_concurrency_is_shifted_all_at_once(pipeline, config, hotfix):
     provisioned(pipeline.aws)
-    told = call(pipeline, release(hotfix=hotfix), target(deployment_config=config))
+    told = validate(pipeline, release(hotfix=hotfix), target(deployment_config=config))
     assert told["unchanged"] is False
 
 
 @pytest.mark.parametrize("hotfix", [False, True])
 def test_a_rung_that_was_never_released_gets_its_first_release(pipeline, hotfix):
     latest(pipeline.aws)
-    facts = call(pipeline, release(hotfix=hotfix))
+    facts = validate(pipeline, release(hotfix=hotfix))
     assert (facts["previous_version"], facts["replaces"]) == ("$LATEST", "")
     assert (facts["unchanged"], facts["same_image"]) == (False, False), "no release serves that image yet"
     assert lock(pipeline)["previous_version"] == "$LATEST"
@@ -266,13 +244,13 @@ def test_a_rung_that_was_never_released_gets_its_first_release(pipeline, hotfix)
 def test_a_function_that_was_made_anew_gets_its_first_release_again(pipeline, version):
     latest(pipeline.aws)
     pipeline.aws.dynamodb.put("env#production", "current", version=version, digest="sha256:c", release_id="r-7")
-    assert call(pipeline)["previous_version"] == "$LATEST"
+    assert validate(pipeline)["previous_version"] == "$LATEST"
 
 
 def test_an_image_for_the_other_machine_is_refused(pipeline, tmp_path):
     (tmp_path / "config.json").write_text('{"architecture": "amd64"}')
     with pytest.raises(pipeline.errors.RefusedError, match="built for amd64, the function runs arm64"):
-        call(pipeline)
+        validate(pipeline)
 
 
 def on_host_python(tmp_path):
@@ -284,7 +262,7 @@ def on_host_python(tmp_path):
 def test_an_image_on_the_machines_own_python_is_promoted_in_a_local_cloud(pipeline, tmp_path, monkeypatch, endpoint):
     on_host_python(tmp_path)
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    assert call(pipeline)["unchanged"] is False
+    assert validate(pipeline)["unchanged"] is False
 
 
 @pytest.mark.parametrize("endpoint", ["", "https://lambda.eu-west-1.amazonaws.com", "http://127.0.0.1.example.org"])
@@ -292,7 +270,7 @@ def test_an_image_on_a_machines_own_python_is_refused_on_aws(pipeline, tmp_path,
     on_host_python(tmp_path)
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with pytest.raises(pipeline.errors.RefusedError, match="it can't run on AWS"):
-        call(pipeline)
+        validate(pipeline)
 
 
 @pytest.mark.parametrize("config", [{"Labels": None}, {"Labels": {"dev.stepladder.base": "python:3.13"}}, None])
@@ -300,7 +278,7 @@ def test_another_base_needs_the_functions_machine_in_a_local_cloud_too(pipeline,
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "amd64", "config": config}))
     with pytest.raises(pipeline.errors.RefusedError, match="built for amd64, the function runs arm64"):
-        call(pipeline)
+        validate(pipeline)
 
 
 @pytest.mark.parametrize(
@@ -308,54 +286,12 @@ def test_another_base_needs_the_functions_machine_in_a_local_cloud_too(pipeline,
 )
 def test_a_target_that_is_no_rung_is_refused_whatever_the_input_says(pipeline, at):
     with pytest.raises(pipeline.errors.RefusedError, match="no rung of this ladder"):
-        call(pipeline, at=at)
+        validate(pipeline, at=at)
 
 
 def test_force_lets_a_bad_digest_be_promoted(pipeline):
     bad(pipeline.aws)
-    assert call(pipeline, release(force=True))["unchanged"] is False
-
-
-def test_a_scan_under_way_is_asked_for_again_and_keeps_the_lock(pipeline):
-    pipeline.aws.ecr.scan["imageScanStatus"]["status"] = "IN_PROGRESS"
-    with pytest.raises(pipeline.errors.ScanPendingError):
-        call(pipeline)
-    assert lock(pipeline)["run_id"] == EXECUTION
-
-
-@pytest.mark.parametrize("status", ["COMPLETE", "ACTIVE"])
-@pytest.mark.parametrize("findings", [None, {}, {"findings": []}], ids=["none", "empty", "a list without counts"])
-def test_a_scan_without_results_is_waited_for_whatever_its_status_says(pipeline, status, findings):
-    pipeline.aws.ecr.scan = {"imageScanStatus": {"status": status}}
-    if findings is not None:
-        pipeline.aws.ecr.scan["imageScanFindings"] = findings
-    with pytest.raises(pipeline.errors.ScanPendingError, match="no results"):
-        call(pipeline)
-
-
-@pytest.mark.parametrize(
-    "findings", [{"imageScanCompletedAt": "today"}, {"findingSeverityCounts": {}}], ids=["completed", "counts"]
-)
-def test_a_scan_with_results_and_no_findings_passes(pipeline, findings):
-    pipeline.aws.ecr.scan = {"imageScanStatus": {"status": "COMPLETE"}, "imageScanFindings": findings}
-    assert call(pipeline)["unchanged"] is False
-
-
-def test_a_scan_that_has_not_begun_is_waited_for_and_then_named(pipeline):
-    unscanned(pipeline.aws)
-    with pytest.raises(pipeline.errors.ScanPendingError, match="was never scanned; set promotion"):
-        call(pipeline)
-
-
-def test_without_a_threshold_no_scan_is_asked_for(pipeline, monkeypatch):
-    monkeypatch.setenv("SCAN_THRESHOLD", "OFF")
-    unscanned(pipeline.aws)
-    assert call(pipeline)["unchanged"] is False
-
-
-def test_findings_below_the_threshold_pass(pipeline):
-    pipeline.aws.ecr.scan["imageScanFindings"] = {"findingSeverityCounts": {"MEDIUM": 4}}
-    assert call(pipeline)["unchanged"] is False
+    assert validate(pipeline, release(force=True))["unchanged"] is False
 
 
 def record_apply(pipeline, config_hash):
@@ -365,10 +301,10 @@ def record_apply(pipeline, config_hash):
 
 def test_a_configuration_that_was_changed_by_hand_is_not_published(pipeline):
     record_apply(pipeline, pipeline.serving.configuration(pipeline.aws.lambda_.latest))
-    call(pipeline)
+    validate(pipeline)
     pipeline.aws.lambda_.latest["MemorySize"] = 3008
     with pytest.raises(pipeline.errors.RefusedError, match=r"changed by hand.*`inv tf.apply --env production`"):
-        call(pipeline)
+        validate(pipeline)
     assert not lock(pipeline)
 
 
@@ -386,7 +322,7 @@ def test_a_check_takes_no_lock(pipeline):
 def test_an_expired_lock_is_taken_over(pipeline):
     other_lock(pipeline.aws)
     pipeline.aws.dynamodb.items["env#production", "lock"]["expires"] = {"N": "1"}
-    call(pipeline)
+    validate(pipeline)
     assert lock(pipeline)["run_id"] == EXECUTION
 
 
@@ -397,63 +333,4 @@ def test_throttling_and_server_errors_are_worth_another_try(pipeline, failure):
 
     pipeline.aws.lambda_.get_alias = fail
     with pytest.raises(pipeline.errors.TransientError):
-        call(pipeline)
-
-
-def cut_off(pipeline, *, alias="8", expires=0, known="7", **pending):
-    """Let a deploy that ended before the ledger was written leave its lock, with the alias on what it released."""
-    entry = {"release_id": "r8", "environment": "production", "kind": "deploy", "version": "8", "previous_version": "7"}
-    entry |= {"digest": OLD, "git_commit": "c0ffee", "requested_by": "ann", "result": "succeeded", "started_at": "now"}
-    current = {"release_id": "r8", "version": "8", "digest": OLD, "input_key": "k", "config_hash": "h"}
-    text = {"release": entry | {"ended_at": ""}, "current": current | {"alias_revision": ""}} | pending
-    database = pipeline.aws.dynamodb
-    database.put("env#production", "lock", run_id="other", version="8", previous_version="7", pending=json.dumps(text))
-    database.items["env#production", "lock"]["expires"] = {"N": str(expires)}
-    database.put("env#production", "current", release_id=f"r{known}", version=known, digest=OLD)
-    pipeline.aws.lambda_.aliases[FUNCTION]["FunctionVersion"] = alias
-    return database
-
-
-def test_what_a_cut_off_deploy_left_unwritten_is_written_down_before_its_lock_is_taken(pipeline):
-    database = cut_off(pipeline)
-    assert call(pipeline)["previous_version"] == "8"
-    written = database.read("env#production", "release#r8")
-    assert (written["version"], written["result"], written["requested_by"]) == ("8", "succeeded", "ann")
-    assert "a promotion wrote it down" in written["cause"]
-    assert written["ended_at"]
-    assert database.read("env#production", "current")["release_id"] == "r8"
-    assert lock(pipeline)["run_id"] == EXECUTION
-
-
-def test_nothing_is_written_down_of_a_deploy_that_did_not_move_the_alias(pipeline):
-    database = cut_off(pipeline, alias="7")
-    call(pipeline)
-    assert not database.read("env#production", "release#r8")
-    assert database.read("env#production", "current")["release_id"] == "r7"
-
-
-def test_nothing_is_written_down_twice(pipeline):
-    database = cut_off(pipeline, known="8")
-    call(pipeline)
-    assert not database.read("env#production", "release#r8")
-
-
-def test_nothing_is_written_down_while_the_deploy_may_be_at_work(pipeline):
-    database = cut_off(pipeline, expires=10**10)
-    with pytest.raises(pipeline.errors.LockedError):
-        call(pipeline)
-    assert not database.read("env#production", "release#r8")
-
-
-def test_a_rollback_that_was_to_mark_its_image_bad_is_left_to_a_command(pipeline):
-    cut_off(pipeline, bad=["sha256:bad", {"marked_at": "now", "by": "ann", "why": "fails"}])
-    with pytest.raises(pipeline.errors.RefusedError, match="`inv rollback --env production` finishes it"):
-        call(pipeline)
-    assert lock(pipeline)["run_id"] == "other"
-
-
-def test_a_lock_with_what_another_version_left_is_taken_as_it_is(pipeline):
-    database = cut_off(pipeline, release={"unheard_of": "x"})
-    call(pipeline)
-    assert not database.read("env#production", "release#r8")
-    assert lock(pipeline)["run_id"] == EXECUTION
+        validate(pipeline)
