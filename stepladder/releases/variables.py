@@ -32,7 +32,7 @@ class FunctionVariables:
         names = ", ".join(self.missing)
         return (
             f"the function ran without {names}, which terraform/service makes: {self.why}; deploy it "
-            f"(`inv deploy --env {environment}`), or give a value in stepladder.function.environment"
+            f"(`inv deploy --env {environment}`), or give a value in `stepladder.function.environment`"
         )
 
 

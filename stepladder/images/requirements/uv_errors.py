@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _SHOWN = 8  # lines of uv's
 _ONE = r"`?([A-Za-z0-9][\w.-]*?)(==[^\s,`]+|)`?"
 _OTHER_VERSION = (
-    "take a version that has one (see its files on the package index), or set stepladder.image.builder to docker and "
-    "build it in the Dockerfile"
+    "take a version that has one (see its files on the package index), or set `stepladder.image.builder` to docker "
+    "and build it in the `Dockerfile`"
 )
 _FAILURES = (
     (
