@@ -8,12 +8,14 @@ symbolic link that an earlier entry made, and devices are left out.
 from __future__ import annotations
 
 import contextlib
+import lzma
 import os
 import shutil
 import stat
 import tarfile
 import threading
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from uuid import uuid4
@@ -21,6 +23,11 @@ from uuid import uuid4
 LIMIT = 10 * 1024**3  # bytes unpacked: Lambda's own limit of an image
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
 _LINKS = 40  # symbolic links followed on one path, as in Linux
+BROKEN = (  # RuntimeError: an encrypted zip, a compression that isn't known; ValueError: a null byte in a name
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(OSError, EOFError, ValueError, OverflowError, RuntimeError),
+)
+"""What reading a broken archive, and writing what it holds, can end with."""
 _locks: dict[Path, threading.Lock] = {}
 _locks_guard = threading.Lock()
 
@@ -56,8 +63,8 @@ def layers(blobs: Iterable[Path], root: Path) -> None:
         try:
             with tarfile.open(blob, mode="r:*") as archive:
                 left = _apply(archive, root, left)
-        except (tarfile.TarError, OSError, EOFError) as error:
-            raise UnpackError(f"layer {blob.name} can't be unpacked: {error}") from None
+        except BROKEN as error:
+            raise UnpackError(f"layer {blob.name} can't be unpacked: {error or type(error).__name__}") from None
 
 
 def zip_file(source: Path, root: Path) -> None:
@@ -81,8 +88,8 @@ def zip_file(source: Path, root: Path) -> None:
                     with archive.open(entry) as content, target.open("wb") as out:
                         shutil.copyfileobj(content, out)
                     target.chmod(0o644 | (mode & 0o111))
-    except (zipfile.BadZipFile, OSError, UnicodeDecodeError) as error:
-        raise UnpackError(f"the package can't be unpacked: {error}") from None
+    except BROKEN as error:
+        raise UnpackError(f"the package can't be unpacked: {error or type(error).__name__}") from None
 
 
 def _apply(archive: tarfile.TarFile, root: Path, left: int) -> int:

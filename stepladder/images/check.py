@@ -91,9 +91,40 @@ def read(registry: RegistryClient, repository: str, reference: str) -> RegistryI
         return None
     media_type, data = answer
     _single(media_type, reference)
-    manifest = json.loads(data)
-    config = json.loads(registry.blob(repository, manifest["config"]["digest"]))
+    manifest = _manifest(data, reference)
+    config = _json_object(registry.blob(repository, manifest["config"]["digest"]), f"the config of {reference}")
+    inner = config.get("config") or {}
+    if not isinstance(inner, dict) or not isinstance(inner.get("Labels") or {}, dict):
+        raise _malformed(f"the config of {reference}")
     return RegistryImage(digest_of(data), media_type, manifest, config)
+
+
+def _manifest(data: bytes, reference: str) -> dict[str, Any]:
+    """Read a manifest as far as anything is read of it."""
+    what = f"the manifest of {reference}"
+    manifest = _json_object(data, what)
+    layers = manifest.get("layers")
+    parts = [manifest.get("config"), *(layers if isinstance(layers, list) else [None])]
+    for part in parts:
+        if not isinstance(part, dict) or isinstance(part.get("size"), bool) or not isinstance(part.get("size"), int):
+            raise _malformed(what)
+        if not isinstance(part.get("digest"), str) or not isinstance(part.get("mediaType"), str):
+            raise _malformed(what)
+    return manifest
+
+
+def _json_object(data: bytes, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise _malformed(what)
+    return value
+
+
+def _malformed(what: str) -> RefusedError:
+    return RefusedError(f"{what} is malformed", kind="image-not-taken", hint="push the image again: `inv image.push`")
 
 
 def read_back(

@@ -206,7 +206,13 @@ class ImageStore:
             parts = [document["config"], *document["layers"]] if "config" in document else []
             children = [entry["digest"] for entry in document.get("manifests", [])]
             digests = [part["digest"] for part in parts if not part.get("urls")]
-        except (ValueError, LookupError, TypeError, AttributeError):
+            size = sum(_size(part["size"]) for part in parts)
+            artifact = document.get("artifactType") or document.get("config", {}).get("mediaType", "")
+            subject = (document.get("subject") or {}).get("digest", "")
+            texts = (media_type, artifact, subject, *digests, *children)
+            if not all(isinstance(text, str) for text in texts):
+                raise TypeError  # noqa: TRY301 - as any other of these
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise StoreError("MANIFEST_INVALID", "the manifest is not one of an image or an index") from None
         if not parts and "manifests" not in document:
             raise StoreError("MANIFEST_INVALID", "the manifest names neither config nor manifests")
@@ -225,10 +231,10 @@ class ImageStore:
                 partial.replace(self.path(digest))
                 index.images[digest] = StoredImage(
                     media_type=media_type,
-                    size=sum(part["size"] for part in parts) or len(data),
+                    size=size or len(data),
                     pushed_at=time.time(),
-                    artifact_type=document.get("artifactType") or document.get("config", {}).get("mediaType", ""),
-                    subject=(document.get("subject") or {}).get("digest", ""),
+                    artifact_type=artifact,
+                    subject=subject,
                 )
             if tag:
                 index.tags[tag] = digest
@@ -252,6 +258,12 @@ class ImageStore:
         for path in self._blobs.iterdir():
             if path.name not in held:
                 path.unlink()
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError("a size is a whole number")
+    return value
 
 
 def _load(path: Path) -> RepositoryIndex:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import posixpath
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,9 +151,9 @@ def _read(base: Base) -> dict[str, BaseEntry]:
             with io.BytesIO(data) if isinstance(data, bytes) else data.open("rb") as file:
                 for path, member in _members(file):
                     _apply(entries, path, member)
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:
             raise BadInputError(
-                f"a layer of the base image {base.label.split('@')[0]} can't be read: {error}",
+                f"a layer of the base image {base.label.split('@')[0]} can't be read: {error or type(error).__name__}",
                 kind="no-base-image",
                 hint="check the image that `stepladder.image.base` names",
             ) from None

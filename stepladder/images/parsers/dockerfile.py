@@ -39,6 +39,8 @@ INSTRUCTIONS = frozenset(
 )
 _LONGEST = 65535
 """Bytes of a line that Docker reads."""
+_SEPARATORS = set("\x1c\x1d\x1e\x1f")
+"""Blanks to Python's text functions, and letters like others to Go's, which Docker's parser is written in."""
 _DIRECTIVE = re.compile(r"#[ \t]*([a-zA-Z][a-zA-Z0-9]*)[ \t]*=[ \t]*(.+?)[ \t]*")
 _DIRECTIVES = {"syntax", "escape", "check"}
 _WITH_DOCUMENTS = {"ADD", "COPY", "RUN"}
@@ -75,6 +77,14 @@ def instructions(text: str, where: str) -> list[Instruction]:
             kind="bad-dockerfile",
             hint=f"cut `{where}:{long}` in two",
         )
+    if odd := next(
+        (number for number, line in enumerate(lines, 1) if _SEPARATORS & set(line) and not _comment(line)), 0
+    ):
+        raise BadInputError(
+            f"{where}:{odd}: a control character that is a blank here and none to Docker",
+            kind="bad-dockerfile",
+            hint=f"write a space instead in line {odd}",
+        )
     escape, at = _directives(lines, where)
     continued = re.compile(rf"(?:^|(?<=[^{re.escape(escape)}])){re.escape(escape)}[ \t]*$")
     parsed: list[Instruction] = []
@@ -94,6 +104,10 @@ def instructions(text: str, where: str) -> list[Instruction]:
         at = _after_documents(lines, at, instruction, where)
         parsed.append(instruction)
     return parsed
+
+
+def _comment(line: str) -> bool:
+    return line.lstrip().startswith("#")
 
 
 def _directives(lines: list[str], where: str) -> tuple[str, int]:

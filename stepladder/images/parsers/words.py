@@ -6,11 +6,14 @@ empty, and a quote without an end is an error (moby/buildkit frontend/dockerfile
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|\d+|[@*#?\-$!0]")
+_SPECIAL = "@*#?-$!0"
+_DEEPEST = 100
+"""Variables inside the defaults of variables; Docker has no limit, and nobody writes as many."""
 _BLANK = re.compile(r"\s+")
 
 
@@ -33,7 +36,7 @@ def json_list(text: str) -> list[str] | None:
     """Return the strings of a JSON list, or None for what isn't one: the shell form."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         return None
@@ -81,9 +84,20 @@ def split(text: str, escape: str) -> list[str]:
     return [*words, word] if word else words
 
 
+def _name_at(text: str, at: int) -> str:
+    """Return the name of a variable: letters of any script, decimal digits and `_`, or digits alone, or a sign."""
+    first = text[at : at + 1]
+    if first.isdecimal():
+        return "".join(itertools.takewhile(str.isdecimal, text[at:]))
+    if first and first in _SPECIAL:
+        return first
+    return "".join(itertools.takewhile(lambda char: char.isalpha() or char.isdecimal() or char == "_", text[at:]))
+
+
 class _Lexer:
     def __init__(self, text: str, variables: Mapping[str, str], escape: str) -> None:
         self._text, self._variables, self._escape, self._at = text, variables, escape, 0
+        self._depth = 0
 
     def until(self, stop: str) -> str:
         """Read up to the character `stop`, or to the end when it is empty."""
@@ -134,17 +148,15 @@ class _Lexer:
 
     def _dollar(self) -> str:
         if self._text[self._at : self._at + 1] != "{":
-            match = _NAME.match(self._text, self._at)
-            if not match:
-                return "$"
-            self._at = match.end()
-            return self._value(match[0])
+            name = _name_at(self._text, self._at)
+            self._at += len(name)
+            return self._value(name) if name else "$"
         self._at += 1
-        match = _NAME.match(self._text, self._at)
-        if not match:
+        name = _name_at(self._text, self._at)
+        if not name:
             raise WordError(f"{self._text[:60]}: ${{ is followed by no name")
-        self._at = match.end()
-        name, sign = match[0], self._text[self._at : self._at + 1]
+        self._at += len(name)
+        sign = self._text[self._at : self._at + 1]
         if sign == "}":
             self._at += 1
             return self._value(name)
@@ -155,7 +167,11 @@ class _Lexer:
         if sign not in {"-", "+", "?"} or not sign:
             raise WordError(f"{self._text[:60]}: {sign or 'its end'} can't follow ${{{name}")
         self._at += 1
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise WordError(f"{self._text[:60]}: more than {_DEEPEST} variables inside each other")
         word, value = self.until("}"), self._value(name)
+        self._depth -= 1
         is_set = name in self._variables if set_is_enough else bool(value)
         if sign == "?" and not is_set:
             raise WordError(f"{name}: {word or 'it has no value'}")

@@ -24,7 +24,7 @@ TESTS: dict[str, Callable[[Any], bool]] = {
     "IsNumeric": lambda v: isinstance(v, int | float) and not isinstance(v, bool),
     "IsString": lambda v: isinstance(v, str),
     "IsBoolean": lambda v: isinstance(v, bool),
-    "IsTimestamp": lambda v: _time(v) is not None,
+    "IsTimestamp": lambda v: time_of(v) is not None,
 }
 KINDS = ("String", "Numeric", "Boolean", "Timestamp")
 OPERATORS = {f"{kind}{order}{path}" for kind in KINDS for order in ORDER for path in ("", "Path")} | {
@@ -54,7 +54,7 @@ def is_met(rule: Mapping[str, Any], scope: Scope) -> bool:
     expected = scope.get(rule[name]) if name.endswith("Path") else rule[name]
     name = name.removesuffix("Path")
     if name == "StringMatches":
-        return isinstance(variable, str) and bool(_pattern(expected).fullmatch(variable))
+        return isinstance(variable, str) and _matches(expected, variable)
     kind = next(k for k in KINDS if name.startswith(k))
     left, right = _as(kind, variable), _as(kind, expected)
     return left is not None and right is not None and ORDER[name.removeprefix(kind)](left, right)
@@ -70,17 +70,19 @@ def _unknown(rule: Mapping[str, Any], scope: Scope) -> Exception:
 def _as(kind: str, value: Any) -> Any:
     """Return a value of the kind, None when it is of another."""
     if kind == "Numeric":
-        return value if _is_number(value) else None
+        return value if is_number(value) else None
     if kind == "Timestamp":
-        return _time(value)
+        return time_of(value)
     return value if isinstance(value, str if kind == "String" else bool) else None
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Say whether a value is a number of JSON."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _time(value: Any) -> datetime | None:
+def time_of(value: Any) -> datetime | None:
+    """Return the moment that a text names, None for anything else."""
     try:
         at = datetime.fromisoformat(value)
     except (TypeError, ValueError):
@@ -88,7 +90,23 @@ def _time(value: Any) -> datetime | None:
     return at if at.tzinfo else None
 
 
-def _pattern(text: str) -> re.Pattern[str]:
-    r"""Read a pattern in which `*` matches anything and `\*` itself."""
-    parts = re.findall(r"\\.|.", text, re.DOTALL)
-    return re.compile("".join(".*" if part == "*" else re.escape(part[-1]) for part in parts), re.DOTALL)
+def _matches(pattern: str, value: str) -> bool:
+    r"""Say whether a value fits a pattern in which `*` matches anything and `\*` itself; in one go over the value."""
+    parts = [""]
+    for part in re.findall(r"\\.|.", pattern, re.DOTALL):
+        if part == "*":
+            parts.append("")
+        else:
+            parts[-1] += part[-1]
+    if len(parts) == 1:
+        return value == parts[0]
+    first, *middle, last = parts
+    if not value.startswith(first) or not value[len(first) :].endswith(last):
+        return False
+    at, end = len(first), len(value) - len(last)
+    for part in middle:
+        found = value.find(part, at, end)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return True

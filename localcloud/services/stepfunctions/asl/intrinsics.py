@@ -31,7 +31,7 @@ def evaluate(text: str, scope: Scope) -> Any:
         value, end = _value(text, 0, scope)
     except StateError:
         raise
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise StateError("States.IntrinsicFailure", f"{text} failed: {error}") from error
     if text[end:].strip():
         raise StateError("States.IntrinsicFailure", f"Invalid intrinsic function: {text}")
@@ -90,14 +90,20 @@ def _format(template: str, *arguments: Any) -> str:
 
 
 def _range(first: int, last: int, step: int) -> list[int]:
-    values = list(range(first, last + (1 if step > 0 else -1), step))
+    values = range(first, last + (1 if step > 0 else -1), step)
     if len(values) > 1000:  # noqa: PLR2004 - the documented limit
         raise ValueError("States.ArrayRange makes at most 1000 items")
-    return values
+    return list(values)
 
 
 def _unique(items: list[Any]) -> list[Any]:
     return [item for number, item in enumerate(items) if item not in items[:number]]
+
+
+def _split(text: str, signs: str) -> list[str]:
+    if not signs:
+        raise ValueError("States.StringSplit needs something to split at")
+    return [part for part in re.split(f"[{re.escape(signs)}]", text) if part]
 
 
 def _random(first: int, last: int, seed: int | None = None) -> int:
@@ -128,7 +134,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "JsonToString": lambda value: json.dumps(value, separators=(",", ":")),
     "MathAdd": lambda left, right: left + right,
     "MathRandom": _random,
-    "StringSplit": lambda text, signs: [part for part in re.split(f"[{re.escape(signs)}]", text) if part],
+    "StringSplit": _split,
     "StringToJson": json.loads,
     "UUID": lambda: str(uuid.uuid4()),
 }

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from localcloud.services.stepfunctions.asl.choice import OPERATORS
+from localcloud.services.stepfunctions.asl.rules import rule_problems
 
 TYPES = ("Task", "Pass", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map")
 ENDLESS = ("Choice", "Succeed", "Fail")  # types that have neither Next nor End
@@ -20,6 +20,7 @@ OPTIMISED = {  # https://docs.aws.amazon.com/step-functions/latest/dg/integrate-
     "states": ("startExecution",),
 }
 _PARTS = 7  # arn:partition:states:::service:action
+_NUMBERS = ("IntervalSeconds", "MaxAttempts", "BackoffRate", "MaxDelaySeconds")
 
 
 @dataclass(frozen=True)
@@ -31,27 +32,32 @@ class Problem:
     location: str
 
 
+Wrong = Callable[..., Problem]
+
+
 def problems(text: str) -> list[Problem]:
     """Return everything that is wrong with a definition."""
     try:
         definition = json.loads(text)
-    except ValueError as error:
+        return list(_machine(definition, ""))
+    except (ValueError, RecursionError) as error:
         return [Problem("INVALID_JSON_DESCRIPTION", f"{error}", "/")]
-    if not isinstance(definition, dict):
-        return [Problem("SCHEMA_VALIDATION_FAILED", "The definition must be an object", "/")]
-    return list(_machine(definition, ""))
 
 
-def _machine(machine: Mapping[str, Any], at: str) -> Iterator[Problem]:
+def _machine(machine: Any, at: str) -> Iterator[Problem]:
+    if not isinstance(machine, dict):
+        yield Problem("SCHEMA_VALIDATION_FAILED", "The definition must be an object", at or "/")
+        return
     states = machine.get("States")
     if machine.get("QueryLanguage", "JSONPath") != "JSONPath":
         yield Problem("SCHEMA_VALIDATION_FAILED", "the local cloud reads JSONPath only", f"{at}/QueryLanguage")
     if not isinstance(states, dict) or not states:
         yield Problem("SCHEMA_VALIDATION_FAILED", "The field 'States' is required", f"{at}/States")
         return
-    if machine.get("StartAt") not in states:
+    start = machine.get("StartAt")
+    if not isinstance(start, str) or start not in states:
         yield Problem("MISSING_TRANSITION_TARGET", "The field 'StartAt' must name a state", f"{at}/StartAt")
-    reached = {machine.get("StartAt")}
+    reached = {start} if isinstance(start, str) else set()
     for name, state in states.items():
         yield from _state(name, state, states, f"{at}/States/{name}")
         if isinstance(state, dict):
@@ -62,27 +68,30 @@ def _machine(machine: Mapping[str, Any], at: str) -> Iterator[Problem]:
 
 
 def _targets(state: Mapping[str, Any]) -> Iterator[str]:
-    for key in ("Next", "Default"):
-        if key in state:
-            yield state[key]
-    for key in ("Choices", "Catch"):
-        for rule in state.get(key) or ():
-            if "Next" in rule:
-                yield rule["Next"]
+    rules = [rule for key in ("Choices", "Catch") for rule in _dicts(state.get(key))]
+    named = [state.get("Next"), state.get("Default"), *(rule.get("Next") for rule in rules)]
+    yield from (name for name in named if isinstance(name, str))
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _state(name: str, state: Any, states: Mapping[str, Any], at: str) -> Iterator[Problem]:
     def wrong(message: str, field: str = "") -> Problem:
         return Problem("SCHEMA_VALIDATION_FAILED", message, f"{at}/{field}".rstrip("/"))
 
-    if not isinstance(state, dict) or state.get("Type") not in TYPES:
+    kind = state.get("Type") if isinstance(state, dict) else None
+    if not isinstance(kind, str) or kind not in TYPES:
         yield wrong(f"The state '{name}' must have a Type of {', '.join(TYPES)}", "Type")
         return
-    kind = state["Type"]
     if state.get("QueryLanguage", "JSONPath") != "JSONPath":
         yield wrong("the local cloud reads JSONPath only", "QueryLanguage")
     if kind not in ENDLESS and ("Next" in state) == bool(state.get("End")):
         yield wrong(f"The state '{name}' must have exactly one of Next and End")
+    for key in ("Next", "Default"):
+        if key in state and not isinstance(state[key], str):
+            yield wrong(f"{key} must name a state", key)
     for target in _targets(state):
         if target not in states:
             yield Problem("MISSING_TRANSITION_TARGET", f"'{name}' leads to '{target}', which is no state", at)
@@ -90,29 +99,43 @@ def _state(name: str, state: Any, states: Mapping[str, Any], at: str) -> Iterato
     yield from _handlers(state, wrong)
 
 
-def _handlers(state: Mapping[str, Any], wrong: Any) -> Iterator[Problem]:
+def _handlers(state: Mapping[str, Any], wrong: Wrong) -> Iterator[Problem]:
     for key, what in (("Catch", "catcher"), ("Retry", "retrier")):
-        rules = state.get(key) or ()
+        rules = state.get(key, [])
+        if not isinstance(rules, list):
+            yield wrong(f"{key} must be a list", key)
+            continue
         for number, rule in enumerate(rules):
-            if not rule.get("ErrorEquals") or (key == "Catch" and "Next" not in rule):
+            given = rule.get("ErrorEquals") if isinstance(rule, dict) else None
+            errors = given if isinstance(given, list) else []
+            named = bool(errors) and all(isinstance(error, str) for error in errors)
+            if not named or (key == "Catch" and not isinstance(rule.get("Next"), str)):
                 yield wrong(f"A {what} needs ErrorEquals{' and Next' if key == 'Catch' else ''}", f"{key}/{number}")
-            if "States.ALL" in rule.get("ErrorEquals", ()) and number + 1 < len(rules):
+            elif "States.ALL" in errors and number + 1 < len(rules):
                 yield wrong(f"States.ALL must be in the last {what}", f"{key}/{number}")
+            for field in _NUMBERS if named else ():
+                value = rule.get(field, 1)
+                if isinstance(value, bool) or not isinstance(value, int | float):
+                    yield wrong(f"{field} must be a number", f"{key}/{number}/{field}")
 
 
-def _of_kind(kind: str, state: Mapping[str, Any], at: str, wrong: Any) -> Iterator[Problem]:
-    if kind == "Task" and not str(state.get("Resource", "")).startswith("arn:"):
-        yield wrong("A Task needs a Resource, an ARN", "Resource")
-    if kind == "Task" and (unknown := unknown_resource(str(state.get("Resource", "")))):
-        yield wrong(unknown, "Resource")
+def _of_kind(kind: str, state: Mapping[str, Any], at: str, wrong: Wrong) -> Iterator[Problem]:
+    if kind == "Task":
+        resource = state.get("Resource")
+        if not isinstance(resource, str) or not resource.startswith("arn:"):
+            yield wrong("A Task needs a Resource, an ARN", "Resource")
+        elif unknown := unknown_resource(resource):
+            yield wrong(unknown, "Resource")
     if kind == "Wait" and sum(key in state for key in WAITS) != 1:
         yield wrong(f"A Wait needs exactly one of {', '.join(WAITS)}")
     if kind == "Choice":
         yield from _choices(state, wrong)
     if kind == "Parallel":
-        if not state.get("Branches"):
+        branches = state.get("Branches")
+        if not isinstance(branches, list) or not branches:
             yield wrong("A Parallel needs Branches", "Branches")
-        for number, branch in enumerate(state.get("Branches") or ()):
+            return
+        for number, branch in enumerate(branches):
             yield from _machine(branch, f"{at}/Branches/{number}")
     if kind == "Map":
         yield from _map(state, at, wrong)
@@ -134,32 +157,24 @@ def unknown_resource(arn: str) -> str:
     )
 
 
-def _choices(state: Mapping[str, Any], wrong: Any) -> Iterator[Problem]:
-    if not state.get("Choices"):
+def _choices(state: Mapping[str, Any], wrong: Wrong) -> Iterator[Problem]:
+    rules = state.get("Choices")
+    if not isinstance(rules, list) or not rules:
         yield wrong("A Choice needs Choices", "Choices")
-    for number, rule in enumerate(state.get("Choices") or ()):
-        if "Next" not in rule:
+        return
+    for number, rule in enumerate(rules):
+        if not isinstance(rule, dict) or not isinstance(rule.get("Next"), str):
             yield wrong("A choice rule needs Next", f"Choices/{number}")
-        yield from _rule(rule, f"Choices/{number}", wrong)
+        else:
+            yield from (wrong(message, f"Choices/{number}{field}") for message, field in rule_problems(rule, ""))
 
 
-def _map(state: Mapping[str, Any], at: str, wrong: Any) -> Iterator[Problem]:
+def _map(state: Mapping[str, Any], at: str, wrong: Wrong) -> Iterator[Problem]:
     processor = state.get("ItemProcessor") or state.get("Iterator")
-    if not processor:
+    if not isinstance(processor, dict):
         yield wrong("A Map needs an ItemProcessor", "ItemProcessor")
         return
-    if processor.get("ProcessorConfig", {}).get("Mode", "INLINE") != "INLINE":
+    config = processor.get("ProcessorConfig", {})
+    if not isinstance(config, dict) or config.get("Mode", "INLINE") != "INLINE":
         yield wrong("the local cloud offers inline Maps only", "ItemProcessor/ProcessorConfig/Mode")
     yield from _machine(processor, f"{at}/ItemProcessor")
-
-
-def _rule(rule: Mapping[str, Any], at: str, wrong: Any) -> Iterator[Problem]:
-    for key in ("And", "Or"):
-        for number, part in enumerate(rule.get(key) or ()):
-            yield from _rule(part, f"{at}/{key}/{number}", wrong)
-    if "Not" in rule:
-        yield from _rule(rule["Not"], f"{at}/Not", wrong)
-    elif not any(key in rule for key in ("And", "Or")) and (
-        "Variable" not in rule or sum(key in OPERATORS for key in rule) != 1
-    ):
-        yield wrong("A choice rule needs a Variable and one comparison", at)
