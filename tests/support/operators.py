@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -120,7 +121,9 @@ class OperatorAws(Aws):
         if self.is_cut:
             return
         self.is_cut = True
-        raise Killed if self.cut and self.cut.how == "killed" else KeyboardInterrupt
+        if self.cut and self.cut.how == "killed":
+            raise Killed
+        signal.raise_signal(signal.SIGINT)  # a real one: a command may put it off
 
 
 class Identities:
