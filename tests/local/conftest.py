@@ -12,6 +12,7 @@ import pytest
 import web_frameworks
 from codedeploy_rung import Rung, furnish
 from functions import PYTHON, Functions
+from live_project import LiveProject
 from machines import Machines
 
 from localcloud.launchers import runtime_client
@@ -67,3 +68,22 @@ def code() -> Any:
         return caught.value.response["Error"]["Code"]
 
     return run
+
+
+@pytest.fixture(scope="module")
+def shared_live_project(cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> LiveProject:
+    project = LiveProject(cloud, tmp_path_factory.mktemp("project"))
+    project.make()
+    return project
+
+
+@pytest.fixture
+def live_project(shared_live_project: LiveProject) -> Iterator[LiveProject]:
+    """The project, live with a good handler."""
+    shared_live_project.cloud.faults()
+    shared_live_project.say("before")
+    done = shared_live_project.deploy("--force")
+    assert done.code == 0, done.err
+    shared_live_project.cloud.reset_calls()
+    yield shared_live_project
+    shared_live_project.cloud.faults()

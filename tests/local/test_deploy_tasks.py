@@ -1,19 +1,14 @@
-"""`inv deploy`, `rollback`, `status` and `function.*` in whole processes against the local cloud."""
+"""`inv deploy`, `status` and `function.*` in whole processes against the local cloud."""
 
 from __future__ import annotations
 
 import json
 import socket
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import stone_builder
-import terminals
 from live_project import TASKS, LiveProject
-from terminals import Shown
 
 pytestmark = pytest.mark.cloud
 
@@ -28,23 +23,9 @@ HEAVY = (
 )
 
 
-@pytest.fixture(scope="module")
-def shared(cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> LiveProject:
-    project = LiveProject(cloud, tmp_path_factory.mktemp("project"))
-    project.make()
-    return project
-
-
 @pytest.fixture
-def project(shared: LiveProject) -> Iterator[LiveProject]:
-    """The project, live with a good handler."""
-    shared.cloud.faults()
-    shared.say("before")
-    done = shared.deploy("--force")
-    assert done.code == 0, done.err
-    shared.cloud.reset_calls()
-    yield shared
-    shared.cloud.faults()
+def project(live_project: LiveProject) -> LiveProject:
+    return live_project
 
 
 def test_with_nothing_changed_two_calls_are_made_and_nothing_heavy_is_imported(project: LiveProject) -> None:
@@ -260,74 +241,6 @@ def test_access_denied_names_the_call_and_leaves_the_alias(project: LiveProject)
     assert not project.items("lock")
 
 
-def test_a_rollback_returns_to_the_release_before_and_keeps_the_bad_one_out(project: LiveProject) -> None:
-    version, before = project.version, project.answer()
-    project.say("regretted")
-    assert project.deploy().code == 0
-    done = project.inv("rollback", "--env", "staging", "--why", "regret", "--json")
-    assert done.code == 0, done.err
-    assert (done.json["result"], done.json["version"], project.version) == ("rolled_back", version, version)
-    assert project.answer() == before
-    refused = project.deploy()
-    assert refused.code == 4
-    assert "regret" in refused.err
-    assert project.deploy("--force").code == 0
-
-
-def test_a_rollback_none_of_whose_answers_arrive_at_once_does_nothing_twice(project: LiveProject) -> None:
-    version = project.version
-    project.say("lost on the way back")
-    assert project.deploy().code == 0
-    lost = (("lambda", "UpdateAlias"), *(("dynamodb", a) for a in ("PutItem", "UpdateItem", "TransactWriteItems")))
-    project.cloud.faults(*({"kind": "cut_after", "service": service, "action": action} for service, action in lost))
-    releases = len(project.releases)
-    done = project.inv("rollback", "--env", "staging")
-    assert project.cloud.hits() == len(lost)
-    assert (done.code, project.version) == (0, version), done.err
-    assert len(project.releases) == releases + 1
-    assert not project.items("lock")
-
-
-def test_a_lasting_outage_ends_a_rollback_clearly_and_the_next_one_goes_on(project: LiveProject) -> None:
-    version = project.version
-    project.say("an outage")
-    assert project.deploy().code == 0
-    project.cloud.faults({"kind": "access_denied", "service": "dynamodb", "action": "TransactWriteItems", "count": 0})
-    done = project.inv("rollback", "--env", "staging")
-    assert (done.code, project.version) == (1, version), done.err
-    assert "run `inv rollback --env staging` again" in done.err
-    assert "was about to serve version" in project.inv("status").err
-    project.cloud.faults()
-    assert project.inv("rollback", "--env", "staging").code == 0
-    assert project.version == version, "it is written down, and goes no further"
-    assert project.releases[-1]["kind"] == "rollback"
-    assert not project.items("lock")
-
-
-def test_a_rollback_to_a_version_that_was_deleted_says_what_is_left(project: LiveProject) -> None:
-    doomed = project.version
-    project.say("later")
-    assert project.deploy().code == 0
-    project.lambda_.delete_function(FunctionName=project.function, Qualifier=doomed)
-    done = project.inv("rollback", "--env", "staging")
-    assert done.code == 4
-    assert f"version {doomed} is gone" in done.err
-
-
-def test_a_weighted_alias_is_refused_and_a_rollback_clears_it(project: LiveProject) -> None:
-    version = project.version
-    other = str(int(version) - 1)
-    project.lambda_.update_alias(
-        FunctionName=project.function, Name="live", RoutingConfig={"AdditionalVersionWeights": {other: 0.2}}
-    )
-    project.say("weighted")
-    done = project.deploy()
-    assert done.code == 4
-    assert f"with 20% on version {other}" in done.err
-    assert project.inv("rollback", "--env", "staging").code == 0
-    assert project.version == version
-
-
 def test_credentials_of_another_account_are_refused(project: LiveProject) -> None:
     done = project.deploy(env={"AWS_ACCESS_KEY_ID": "999999999999"})
     assert done.code == 4
@@ -448,53 +361,6 @@ def test_smoke_cases_that_changed_alone_run_on_the_live_version_once(project: Li
     finally:
         case.write_text(before)
     assert project.version == version
-
-
-def on_terminal(
-    project: LiveProject, *args: str, width: int = 80, answer: tuple[str, str] = ("", ""), **env: str
-) -> Shown:
-    argv = [sys.executable, "-m", "invoke", *args]
-    ours = {k: v for k, v in project.env.items() if k not in {"NO_COLOR", "FORCE_COLOR"}}  # a CI job's may have them
-    return terminals.run(argv, cwd=project.root, env={**ours, "TERM": "xterm", **env}, width=width, answer=answer)
-
-
-def test_on_a_terminal_a_rollback_asks_whether_the_image_is_bad_and_the_answer_decides(project: LiveProject) -> None:
-    project.say("to be rolled back")
-    assert project.deploy().code == 0
-    digest = project.items("current")[0]["digest"]
-    shown = on_terminal(project, "rollback", "--env", "staging", answer=("[y/N]", "n\n"))
-    assert shown.code == 0, shown.text
-    assert f"is image {digest[7:19]} bad?" in shown.text
-    assert "is not marked" in shown.text
-    assert project.deploy("--json").json["digest"] == digest, "nothing refuses it"
-
-
-def test_a_terminal_of_a_ci_job_is_asked_nothing_and_gets_no_control_codes(project: LiveProject) -> None:
-    project.say("to be marked")
-    deployed = on_terminal(project, "deploy", "--env", "staging", "--allow-dirty", CI="true")
-    assert deployed.code == 0, deployed.text
-    digest = project.items("current")[0]["digest"]
-    shown = on_terminal(project, "rollback", "--env", "staging", CI="true")
-    assert shown.code == 0, shown.text
-    command = f"inv ledger.unmark --digest {digest[7:19]}"
-    assert command in shown.text
-    assert project.deploy("--allow-dirty").code == 4
-    status, ledger = (on_terminal(project, *args, CI="true") for args in (("status",), ("ledger", "--env", "staging")))
-    for text in (deployed.text, shown.text, status.text, ledger.text):
-        assert not {"\x1b", "\r"} & set(text)
-    assert max(map(len, ledger.text.splitlines())) <= 80
-    unmarked = project.inv(*command.split()[1:], "--why", "it is good", "--json")
-    assert (unmarked.code, unmarked.json["digest"], len(unmarked.json["unmarked"])) == (0, digest, 1)
-    assert project.deploy("--json").json["digest"] == digest
-
-
-def test_a_person_s_terminal_has_colours_and_a_spinner_that_leaves_nothing(project: LiveProject) -> None:
-    shown = on_terminal(project, "status", width=120)
-    assert shown.code == 0
-    assert "\x1b[1mrung" in shown.text, repr(shown.text)
-    assert "\x1b" not in on_terminal(project, "status", NO_COLOR="1").text
-    both = project.inv("rollback", "--env", "staging", "--bad", "--keep-image")
-    assert (both.code, "contradict" in both.err) == (2, True)
 
 
 def test_a_third_builder_is_one_file_and_one_line_and_deploys_as_the_others_do(project: LiveProject) -> None:

@@ -1,0 +1,64 @@
+"""What a person at a terminal is shown and asked, in whole processes against the local cloud."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import terminals
+from live_project import LiveProject
+from terminals import Shown
+
+pytestmark = pytest.mark.cloud
+
+
+@pytest.fixture
+def project(live_project: LiveProject) -> LiveProject:
+    return live_project
+
+
+def on_terminal(
+    project: LiveProject, *args: str, width: int = 80, answer: tuple[str, str] = ("", ""), **env: str
+) -> Shown:
+    argv = [sys.executable, "-m", "invoke", *args]
+    ours = {k: v for k, v in project.env.items() if k not in {"NO_COLOR", "FORCE_COLOR"}}  # a CI job's may have them
+    return terminals.run(argv, cwd=project.root, env={**ours, "TERM": "xterm", **env}, width=width, answer=answer)
+
+
+def test_on_a_terminal_a_rollback_asks_whether_the_image_is_bad_and_the_answer_decides(project: LiveProject) -> None:
+    project.say("to be rolled back")
+    assert project.deploy().code == 0
+    digest = project.items("current")[0]["digest"]
+    shown = on_terminal(project, "rollback", "--env", "staging", answer=("[y/N]", "n\n"))
+    assert shown.code == 0, shown.text
+    assert f"is image {digest[7:19]} bad?" in shown.text
+    assert "is not marked" in shown.text
+    assert project.deploy("--json").json["digest"] == digest, "nothing refuses it"
+
+
+def test_a_terminal_of_a_ci_job_is_asked_nothing_and_gets_no_control_codes(project: LiveProject) -> None:
+    project.say("to be marked")
+    deployed = on_terminal(project, "deploy", "--env", "staging", "--allow-dirty", CI="true")
+    assert deployed.code == 0, deployed.text
+    digest = project.items("current")[0]["digest"]
+    shown = on_terminal(project, "rollback", "--env", "staging", CI="true")
+    assert shown.code == 0, shown.text
+    command = f"inv ledger.unmark --digest {digest[7:19]}"
+    assert command in shown.text
+    assert project.deploy("--allow-dirty").code == 4
+    status, ledger = (on_terminal(project, *args, CI="true") for args in (("status",), ("ledger", "--env", "staging")))
+    for text in (deployed.text, shown.text, status.text, ledger.text):
+        assert not {"\x1b", "\r"} & set(text)
+    assert max(map(len, ledger.text.splitlines())) <= 80
+    unmarked = project.inv(*command.split()[1:], "--why", "it is good", "--json")
+    assert (unmarked.code, unmarked.json["digest"], len(unmarked.json["unmarked"])) == (0, digest, 1)
+    assert project.deploy("--json").json["digest"] == digest
+
+
+def test_a_person_s_terminal_has_colours_and_a_spinner_that_leaves_nothing(project: LiveProject) -> None:
+    shown = on_terminal(project, "status", width=120)
+    assert shown.code == 0
+    assert "\x1b[1mrung" in shown.text, repr(shown.text)
+    assert "\x1b" not in on_terminal(project, "status", NO_COLOR="1").text
+    both = project.inv("rollback", "--env", "staging", "--bad", "--keep-image")
+    assert (both.code, "contradict" in both.err) == (2, True)
