@@ -98,7 +98,7 @@ FIXED = settings(
     phases=(Phase.generate, Phase.shrink),
     print_blob=True,
 )
-LONG = settings(FIXED, max_examples=60, stateful_step_count=15)
+LONG = settings(FIXED, max_examples=40, stateful_step_count=12)
 
 
 def play(project: SimulatedProject, form: settings, number: int | None = None) -> None:
