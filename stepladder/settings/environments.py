@@ -75,8 +75,9 @@ class Environments(OwnRule):
 def _check_role(key: str, environment: EnvironmentSettings, problems: Problems) -> None:
     """Check that the role is in the environment's account: no other check would see that."""
     arn, account = names.ROLE_PATTERN.fullmatch(environment.role_arn), environment.account
-    if environment.role_arn and (arn is None or arn["account"] != account):
-        allowed = f"the ARN of a role in account {account}, such as arn:aws:iam::{account}:role/deploy"
+    if environment.role_arn and (arn is None or (account and arn["account"] != account)):
+        where, example = (f"account {account}", account) if account else ("the environment's account", "<account>")
+        allowed = f"the ARN of a role in {where}, such as arn:aws:iam::{example}:role/deploy"
         problems.add(key, environment.role_arn, allowed)
 
 

@@ -93,6 +93,10 @@ WRONG = {
         {"environments": {"staging": PLACE | {"role_arn": "deployer"}, "production": PLACE}},
         "stepladder.environments.staging.role_arn is 'deployer'; allowed: the ARN of a role in account 123456789012",
     ),
+    "a role that is no ARN, in an account that is none": (
+        {"environments": {"staging": PLACE | {"account": 12, "role_arn": "deployer"}, "production": PLACE}},
+        "is 'deployer'; allowed: the ARN of a role in the environment's account, such as arn:aws:iam::<account>:role/",
+    ),
     "a role of another account": (
         {"environments": {"staging": PLACE | {"role_arn": "arn:aws:iam::222222222222:role/x"}, "production": PLACE}},
         "stepladder.environments.staging.role_arn",
