@@ -52,30 +52,30 @@ def mutated(draw: Any, *documents: Any) -> Any:
     """Take a document of JSON, and put something else at some of its places."""
     document = copy.deepcopy(draw(st.sampled_from(documents)))
     for _ in range(draw(st.integers(0, 3))):
-        places = list(_places(document))
-        if not places:
+        paths = list(_paths(document))
+        if not paths:
             return copy.deepcopy(draw(values))
-        holder, key = draw(st.sampled_from(places))
+        holder, key = draw(st.sampled_from(paths))
         kind = draw(st.sampled_from(("replace", "replace", "remove", "copy")))
         if kind == "remove":
             del holder[key]
         elif kind == "copy":
-            other, name = draw(st.sampled_from(places))
+            other, name = draw(st.sampled_from(paths))
             holder[key] = copy.deepcopy(other[name])
         else:
             holder[key] = copy.deepcopy(draw(values))
     return document
 
 
-def _places(document: Any) -> Any:
+def _paths(document: Any) -> Any:
     if isinstance(document, dict):
         for key, value in document.items():
             yield document, key
-            yield from _places(value)
+            yield from _paths(value)
     elif isinstance(document, list):
         for number, value in enumerate(document):
             yield document, number
-            yield from _places(value)
+            yield from _paths(value)
 
 
 @st.composite

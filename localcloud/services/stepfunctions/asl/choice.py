@@ -105,8 +105,8 @@ def _matches(pattern: str, value: str) -> bool:
         return False
     at, end = len(first), len(value) - len(last)
     for part in middle:
-        found = value.find(part, at, end)
-        if found < 0:
+        begin = value.find(part, at, end)
+        if begin < 0:
             return False
-        at = found + len(part)
+        at = begin + len(part)
     return True
