@@ -13,12 +13,10 @@ from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.releases.ended_promotion import recover
 
 _ENDS = {"RefusedBeforeTraffic": "refused", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
-_UNHARMED = {
-    "succeeded",
-    "unchanged",
-    "untouched",
-}  # of a target that needed nothing, a child execution says "unchanged"
+# A child execution says "unchanged" of a target that needed nothing.
+_UNHARMED = {"succeeded", "unchanged", "untouched"}
 _PIPELINE = "pipeline"  # stands for a target where the rollback function itself gave no answer
+_EXECUTION = "climb"  # stands for the promotion itself: the name that `--json` has had since 0.1.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,8 @@ class PromotionOutcome:
         if not causes:
             return "no cause was recorded"
         worst = min(causes, key=lambda pair: pair[0])[1]
-        return f"{worst['environment']}: {shortened(sentence(worst.get('error', ''), worst.get('cause', '')))}"
+        place = "promotion" if worst["environment"] == _EXECUTION else worst["environment"]
+        return f"{place}: {shortened(sentence(worst.get('error', ''), worst.get('cause', '')))}"
 
     @property
     def is_locked(self) -> bool:
@@ -147,7 +146,7 @@ def _targets_of(cause: str) -> list[Mapping[str, str]]:
     try:
         targets = json.loads(cause)
     except ValueError:
-        return [{"environment": "climb", "outcome": "failed", "error": "", "cause": cause}]
+        return [{"environment": _EXECUTION, "outcome": "failed", "error": "", "cause": cause}]
     return [target for target in targets if isinstance(target, dict)]
 
 
@@ -160,7 +159,7 @@ def _sum_up(targets: tuple[Mapping[str, str], ...], error: str = "", cause: str 
     if outcomes <= _UNHARMED and targets and targets[-1]["outcome"] != "untouched":
         return PromotionOutcome("promoted", targets)
     if outcomes <= _UNHARMED:
-        stopped = {"environment": "climb", "outcome": "failed", "error": error or "Stopped"}
+        stopped = {"environment": _EXECUTION, "outcome": "failed", "error": error or "Stopped"}
         stopped["cause"] = cause or "it was cut off"
         return PromotionOutcome("refused", (*targets, stopped))
     return PromotionOutcome("refused", targets)

@@ -75,7 +75,7 @@ def test_a_function_s_error_is_told_as_its_sentence():
 
 def test_who_stopped_a_promotion_that_had_begun_nothing_is_its_cause():
     told = _sum_up((target("production", "untouched"),), "Stopped", "stopped by jo@laptop: wrong version")
-    assert told.cause == "climb: stopped by jo@laptop: wrong version (Stopped)"
+    assert told.cause == "promotion: stopped by jo@laptop: wrong version (Stopped)"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_promotion_that_was_cut_off_is_summed_up(outcomes, sum_up):
 
 def test_a_promotion_cut_off_above_a_rung_that_was_unchanged_says_so():
     end = _sum_up((target("qa", "unchanged"), target("production", "untouched")))
-    assert (end.outcome, end.cause) == ("refused", "climb: it was cut off (Stopped)")
+    assert (end.outcome, end.cause) == ("refused", "promotion: it was cut off (Stopped)")
 
 
 class Rollback:
