@@ -21,8 +21,9 @@ from stepladder.core import container_engine
 from stepladder.core.process import die_with_parent
 
 SUITES = {"3.13": "trixie", "3.11": "bookworm"}  # Debian releases by their Python
+MIRROR = "http://deb.debian.org/debian"
 PYTHON = "3.13"
-EDITION = 3  # raise it when what `_make` makes has changed
+EDITION = 4  # raise it when what `_make` makes has changed
 NEEDLESS = ("usr/share/doc", "usr/share/locale", "usr/share/man", "var/cache/apt", "var/lib/apt/lists")
 RUNTIME_CLIENT = "awslambdaric==4.2.2"
 _START_SECONDS = 60
@@ -122,13 +123,13 @@ def forget(client, prefix):
 def _install():
     if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("apt-get"):
         raise NoEngineError("no Docker engine answers, and one is installed only on Debian as root")
-    if shutil.which("dockerd", path=search_path()) and shutil.which("debootstrap", path=search_path()):
+    if all(shutil.which(program, path=search_path()) for program in ("dockerd", "mmdebstrap")):
         return
     options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "timeout": 300}
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     try:
         subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True, **options)
-        packages = ["docker.io", "iptables", "debootstrap"]
+        packages = ["docker.io", "iptables", "mmdebstrap"]
         subprocess.run(
             ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
             env=environment,
@@ -185,8 +186,8 @@ def _make(client, name, python, saved):
 def _fill(root, python):
     run = functools.partial(subprocess.run, check=True, timeout=600, stdout=subprocess.DEVNULL)
     environment = os.environ | {"PATH": search_path()}
-    suite = ["--variant=minbase", "--include=python3,ca-certificates", SUITES[python], str(root)]
-    run(["debootstrap", *suite], env=environment)
+    suite = ["--mode=root", "--variant=minbase", "--include=python3,ca-certificates", SUITES[python], str(root)]
+    run(["mmdebstrap", "--quiet", *suite, MIRROR], env=environment)  # in half of debootstrap's processor time
     for folder in NEEDLESS:  # half of the image, and every push compresses it
         shutil.rmtree(root / folder)
     site = f"var/lang/lib/python{python}/site-packages"
