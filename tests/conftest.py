@@ -40,7 +40,7 @@ SPREAD = {
     "tests/faults/test_promotion_states.py": 2,
 }
 """Files that are spread over workers, in how many parts. Each part makes the file's fixtures for itself."""
-FIRST = ("tests/docker", "tests/e2e", "tests/terraform", "tests/faults")
+FIRST = ("tests/docker", "tests/e2e", "tests/terraform", "tests/faults", "tests/simulation")
 """Folders whose files take minutes. They are begun first, so that no worker ends alone with one of them.
 
 Their files take turns: those of `tests/faults` wait for clocks while Terraform takes the processors.
