@@ -39,8 +39,8 @@ class PromotionOutcome:
         if not causes:
             return "no cause was recorded"
         worst = min(causes, key=lambda pair: pair[0])[1]
-        place = "promotion" if worst["environment"] == _EXECUTION else worst["environment"]
-        return f"{place}: {shortened(sentence(worst.get('error', ''), worst.get('cause', '')))}"
+        subject = "promotion" if worst["environment"] == _EXECUTION else worst["environment"]
+        return f"{subject}: {shortened(sentence(worst.get('error', ''), worst.get('cause', '')))}"
 
     @property
     def is_locked(self) -> bool:
