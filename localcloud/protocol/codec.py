@@ -109,7 +109,9 @@ def serialize_result(operation: Any, protocol: str, result: Mapping[str, Any]) -
     body = serialized["body"]
     headers = {str(k): str(v) for k, v in serialized["headers"].items()}
     headers.setdefault("x-amzn-RequestId", str(uuid.uuid4()))
-    if protocol in ("json", "rest-json"):
+    if protocol == "json":  # the serializer says "text"
+        headers["Content-Type"] = f"application/x-amz-json-{operation.service_model.metadata['jsonVersion']}"
+    elif protocol == "rest-json":
         headers.setdefault("Content-Type", "application/json")
     return Response(serialized["status_code"], headers, body.encode() if isinstance(body, str) else body)
 

@@ -26,6 +26,13 @@ def code_of(call: Any, **params: Any) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
+def test_an_answer_says_that_it_is_json_as_its_protocol_does(cloud):
+    answered = cloud.client("codedeploy").list_applications()["ResponseMetadata"]["HTTPHeaders"]
+    assert answered["content-type"] == "application/x-amz-json-1.1"
+    answered = cloud.client("stepfunctions").list_state_machines()["ResponseMetadata"]["HTTPHeaders"]
+    assert answered["content-type"] == "application/x-amz-json-1.0"
+
+
 def test_an_answer_tells_the_time(cloud):
     answered = cloud.client("dynamodb").list_tables()["ResponseMetadata"]["HTTPHeaders"]["date"]
     assert abs(parsedate_to_datetime(answered).timestamp() - time.time()) < 60
