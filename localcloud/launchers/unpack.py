@@ -73,6 +73,8 @@ def zip_file(source: Path, root: Path) -> None:
     try:
         with zipfile.ZipFile(source) as archive:
             for entry in archive.infolist():
+                if not entry.filename:
+                    raise UnpackError("a file of the package has no name")
                 target = _inside(root, entry.filename)
                 left -= entry.file_size
                 if left < 0:

@@ -1,20 +1,19 @@
 """Every order in which the AWS calls of several runs can happen, each run a real command on a thread of its own.
 
 A run stops before each of its calls. What happens next is chosen here: one run makes its call, or is cut off there for
-good, or its call takes effect and the answer is lost, or time passes until all leases have run out. The tree of choices
-is walked depth first. Two prefixes that lead to the same state (what AWS holds, what each run was answered, the time)
-have the same future, which is walked once.
+good, or its call takes effect, its answer is lost and it is sent again, or time passes until all leases have run out.
+The tree of choices is walked depth first. Two prefixes that lead to the same state (what AWS holds, what each run was
+answered, the time) have the same future, which is walked once.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-
-from botocore.exceptions import ReadTimeoutError
 
 Choice = tuple[str, int]
 """What happens, and to which run: `step`, `cut`, `lose` or `expire`."""
@@ -74,15 +73,16 @@ class Run:
         self.go.acquire()
         if self.cut:
             raise CutError
+        if self.lose:  # as botocore does, which sends it again
+            self.lose = False
+            self.answers.append(f"{name}: no answer")
+            with contextlib.suppress(Exception):
+                call()
         try:
             answer = call()
         except Exception as error:
             self.answers.append(f"{name}: {error!r}")
             raise
-        if self.lose:
-            self.lose = False
-            self.answers.append(f"{name}: no answer")
-            raise ReadTimeoutError(endpoint_url="https://aws")
         self.answers.append(f"{name}: {answer!r}")
         return answer
 

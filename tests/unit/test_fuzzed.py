@@ -94,6 +94,20 @@ def test_a_package_that_is_encrypted_or_of_an_unknown_compression_is_one_error(t
             unpack.zip_file(tmp_path / "p.zip", tmp_path / "root")
 
 
+def test_a_package_with_a_file_without_a_name_is_one_error(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a", "")
+    data = bytearray(buffer.getvalue())
+    at = data.index(b"PK\x01\x02")
+    data[at + 28] = 0  # the length of the name
+    del data[at + 46]
+    data[at + 46 + 12] -= 1  # the size of the directory
+    (tmp_path / "p.zip").write_bytes(data)
+    with pytest.raises(unpack.UnpackError, match="has no name"):
+        unpack.zip_file(tmp_path / "p.zip", tmp_path / "root")
+
+
 @pytest.mark.parametrize(
     ("manifest", "config"),
     [

@@ -246,9 +246,8 @@ DEFAULT = [
 LONG = [
     pytest.param(DEPLOYS, True, Limits(cut=1, lose=1), id="two deploys of one machine, a kill and a lost answer"),
     pytest.param(DEPLOYS, False, Limits(expire=1), id="two deploys of two machines, and the leases run out"),
-    pytest.param(BACK, False, Limits(cut=1, expire=1), id="a deploy and a rollback, a kill, and the leases run out"),
+    pytest.param(BACK, False, Limits(expire=1), id="a deploy and a rollback, and the leases run out"),
     pytest.param((*DEPLOYS, "rollback"), True, Limits(), id="three runs of one machine"),
-    pytest.param((*DEPLOYS, "five"), True, Limits(cut=1), id="three deploys of one machine, one of which is killed"),
 ]
 
 
