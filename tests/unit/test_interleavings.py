@@ -122,7 +122,7 @@ class Staging:
             return
         self._alias = revision
         self.movers.append(choice[1])
-        lapsed = self.harness.time.seconds > START + PAST
+        lapsed = self.harness.time.seconds >= START + PAST
         assert self.holder() == choice[1] or lapsed, f"run {choice[1]} moved the alias, {self.holder()} holds the lock"
 
     def end(self) -> None:
@@ -144,7 +144,7 @@ class Staging:
         assert code is not None or from_aws, f"run {run.number} ended with {run.error!r}"
         if isinstance(run.error, LockedError):
             assert code == ExitCode.LOCKED
-        lapsed = self.harness.time.seconds > START + PAST
+        lapsed = self.harness.time.seconds >= START + PAST
         if run.number in self.movers and not lapsed:
             raise AssertionError(f"run {run.number} moved the alias and ended with {run.error!r}")
 
