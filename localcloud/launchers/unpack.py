@@ -80,6 +80,8 @@ def zip_file(source: Path, root: Path) -> None:
                 if left < 0:
                     raise UnpackError("the package is too big")
                 mode = entry.external_attr >> 16
+                if target == root and not entry.is_dir():
+                    raise UnpackError(f"{entry.filename} names the folder itself")
                 if entry.is_dir():
                     target.mkdir(parents=True, exist_ok=True)
                 elif stat.S_ISLNK(mode):

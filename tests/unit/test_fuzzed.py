@@ -82,6 +82,18 @@ def test_a_layer_of_a_base_that_breaks_in_the_middle_is_bad_input() -> None:
         base_files._read(base)
 
 
+@pytest.mark.parametrize("mode", [0o100644, 0o120777])
+def test_a_package_whose_entry_is_the_folder_itself_is_refused_and_removes_nothing(tmp_path: Path, mode: int) -> None:
+    entry = zipfile.ZipInfo(".")
+    entry.external_attr = mode << 16
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        archive.writestr(entry, "a")
+    (tmp_path / "root").mkdir()
+    with pytest.raises(unpack.UnpackError, match="names the folder itself"):
+        unpack.zip_file(tmp_path / "p.zip", tmp_path / "root")
+    assert (tmp_path / "root").is_dir()
+
+
 def test_a_package_that_is_encrypted_or_of_an_unknown_compression_is_one_error(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
