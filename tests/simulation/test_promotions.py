@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from repeatable import without_local_constants
 from simulated_commands import ENVIRONMENTS
 from simulated_project import SOURCES, WAYS, SimulatedProject
 from simulated_steps import (
@@ -110,7 +111,8 @@ def play(project: SimulatedProject, form: settings, number: int | None = None) -
 
 
 @pytest.mark.timeout(900)
-def test_no_promise_is_broken_by_what_operators_and_aws_do(simulated, record_property):
+def test_no_promise_is_broken_by_what_operators_and_aws_do(simulated, record_property, monkeypatch):
+    without_local_constants(monkeypatch)
     play(simulated, FIXED, SEED)
     record_property("tried", simulated.tried())
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
+from repeatable import without_local_constants
 
 LONG = 40  # times as many
 
@@ -44,7 +45,10 @@ def tried(
         phases=[Phase.explicit, Phase.generate, Phase.target, Phase.shrink],
         print_blob=True,
     )
-    configured(given(strategy)(check))()
+    with pytest.MonkeyPatch.context() as patch:
+        if not long:
+            without_local_constants(patch)
+        configured(given(strategy)(check))()
 
 
 @st.composite
