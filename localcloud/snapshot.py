@@ -55,7 +55,9 @@ MOVED_MODULES = {
 """Where the classes are now that snapshots of v0.1.0 name: it had the local cloud in the package `stepladder`."""
 MOVED_CLASSES = {
     ("plugins.cloudwatch", "_Region"): ("localcloud.services.cloudwatch.store", "AlarmRegion"),
+    ("plugins.lambda_model", "Alias"): ("localcloud.services.lambda_.model", "FunctionAlias"),
     ("plugins.lambda_model", "Key"): ("localcloud.services.lambda_.model", "FunctionKey"),
+    ("plugins.stepfunctions_model", "Execution"): ("localcloud.services.stepfunctions.model", "MachineExecution"),
     ("plugins.stepfunctions_model", "States"): ("localcloud.services.stepfunctions.store", "MachineStore"),
 }
 """The same for single classes."""

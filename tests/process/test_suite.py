@@ -168,7 +168,8 @@ def test_every_file_and_folder_that_the_order_of_tests_names_is_there(name: str)
     assert [each for each in named if not (ROOT / each).exists()] == []
 
 
-def test_the_folders_of_slow_tests_are_begun_first() -> None:
+def test_the_folders_of_slow_tests_are_begun_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)  # a `-v` of whoever runs these tests undoes this `-q`
     argv = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     chosen = [str(next((ROOT / "tests" / folder).glob("test_*.py"))) for folder in ("unit", "process", "faults", "e2e")]
     said = process.run([*argv, *chosen], cwd=ROOT, timeout=100).out

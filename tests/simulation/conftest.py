@@ -1,4 +1,4 @@
-"""One simulated project for all tests of this folder; the last lines say how many steps were tried."""
+"""One simulated project for the tests of a file; the last lines say how many steps were tried."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import simulated_project
 from simulated_project import SimulatedProject
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # it changes this process, in which other folders' tests run afterwards
 def simulated(cloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedProject]:
     runtime = cloud_images.runtime(tmp_path_factory.mktemp("runtime"))
     with simulated_project.simulated(cloud, tmp_path_factory.mktemp("simulated"), runtime) as project:

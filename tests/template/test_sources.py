@@ -27,6 +27,8 @@ def repository(tmp_path_factory):
     shutil.copytree(source / "stepladder", root / "stepladder", ignore=junk)
     for name in ("pyproject.toml", ".gitattributes", ".git_archival.txt", "README.md", "LICENSE"):
         shutil.copyfile(source / name, root / name)
+    (root / "docs").mkdir()
+    shutil.copyfile(source / "docs/errors.yaml", root / "docs/errors.yaml")
     who = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com"}
     who |= {key.replace("AUTHOR", "COMMITTER"): value for key, value in who.items()}
     for arguments in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-q", "-m", "first"), ("tag", "v1")):
