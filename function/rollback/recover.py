@@ -15,6 +15,7 @@ from shared.errors import RollbackFailedError, TransientError
 from stepladder.core.release_facts import LATEST
 from stepladder.ledger.schema import FAILED, PROMOTE, SUCCEEDED, Holder, ReleaseEntry
 from stepladder.promotion.contract import (
+    ENDS,
     ExecutionInput,
     ReleaseInput,
     RungInput,
@@ -25,7 +26,6 @@ from stepladder.promotion.contract import (
 from stepladder.promotion.requests.rollback import RecoverResponse
 
 _PARALLEL = 10
-_OWN_ENDS = ("RefusedBeforeTraffic", "RolledBack", "RollbackFailed")
 Ends = Mapping[str, TargetOutcome]
 """By environment, the outcome of a target that the execution itself has finished with."""
 
@@ -67,7 +67,7 @@ def _ends(described: Mapping[str, Any], rungs: Sequence[RungInput]) -> Ends:
     try:
         if described["status"] == "SUCCEEDED":
             ended = [target for rung in json.loads(described["output"]) for target in rung["targets"]]
-        elif described["status"] == "FAILED" and described.get("error") in _OWN_ENDS:
+        elif described["status"] == "FAILED" and described.get("error") in ENDS:
             ended = json.loads(described["cause"])
         else:
             return {}

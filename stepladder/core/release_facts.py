@@ -17,6 +17,8 @@ NOT_FOUND = "ResourceNotFoundException"
 """What Lambda calls a function, version or alias that isn't there."""
 ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
 """The states of a CodeDeploy deployment that may still move traffic; Baking waits for alarms after the last shift."""
+RUNNING = ("RUNNING", "PENDING_REDRIVE")
+"""The statuses of a promotion's execution that has not ended."""
 DESCRIPTION = re.compile(r"rel=(?P<release>\S+) git=(?P<git>\S+) img=(?P<image>[0-9a-f]{12})")
 _FROZEN = (
     "Architectures",
@@ -60,6 +62,12 @@ def description(release_id: str, git_commit: str, digest: str) -> str:
 def mark(release_id: str) -> str:
     """Return the first word of what a release describes: its versions and its CodeDeploy deployments."""
     return f"rel={release_id}"
+
+
+def release_of(described: str) -> str:
+    """Return the id of the release that a description names first; empty for one that is nobody's release."""
+    word = described.split(" ", maxsplit=1)[0]
+    return word.removeprefix(mark("")) if word.startswith(mark("")) else ""
 
 
 def belongs_to(described: str, release_id: str) -> bool:

@@ -107,8 +107,7 @@ def _all_or_none(evidence: Evidence) -> str:
 
 
 def _result(evidence: Evidence, environment: str) -> str:
-    entries = evidence.rungs[environment].releases
-    own = next((entry for entry in entries if entry.release_id == evidence.execution.release_id), None)
+    own = evidence.rungs[environment].entry(evidence.execution.release_id)
     return own.result.replace("_", " ") if own else "unchanged"
 
 

@@ -17,6 +17,11 @@ CHILD_POLL_SECONDS = 5
 TargetResult = Literal["succeeded", "unchanged", "untouched", "failed", "rolled_back", "rollback_failed", "cut_off"]
 """How a target ended. `untouched`: the promotion never came to it. `cut_off`: its child execution was stopped."""
 
+ENDS = {"RefusedBeforeTraffic": "refused", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
+"""The errors with which an execution ends itself, and the outcome of the promotion that each stands for."""
+CUT_OFF = ("ABORTED", "TIMED_OUT")
+"""The statuses of an execution that something outside ended; the next command brings it to an end."""
+
 
 class LocationInput(TypedDict):
     """The account and region of a target in another location, and how its child execution is polled.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,10 +13,10 @@ from stepladder.core.errors import BadInputError
 from stepladder.ledger.schema import Bad
 from stepladder.ledger.table import Ledger
 from stepladder.promotion import observe, replay
-from stepladder.promotion.contract import TargetInput, child_name
+from stepladder.promotion.contract import CUT_OFF, TargetInput, child_name
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.history_events import HistoryEvent
-from stepladder.promotion.invariants import CUT_OFF, end_of
+from stepladder.promotion.invariants import end_of
 from stepladder.promotion.observation import ObservedExecution, ObservedRung
 from stepladder.promotion.replay import Replay
 
@@ -69,7 +69,8 @@ def read(machine: StateMachine, execution: Execution, environment: str = "") -> 
 
     Raises `BadInputError` for an environment that is none of its targets. What may not be read is noted.
     """
-    evidence = Evidence(observe.observe_execution(machine.sfn, execution.arn))
+    described = machine.sfn.describe_execution(executionArn=execution.arn)
+    evidence = Evidence(observe.as_observed(described))
     names = [target["environment"] for target in execution.targets]
     if environment and environment not in names:
         raise BadInputError(
@@ -81,7 +82,7 @@ def read(machine: StateMachine, execution: Execution, environment: str = "") -> 
     for target in targets:
         _read_rung(machine, evidence, target["environment"])
     with_history = f"the history of {execution.name}"
-    _attempt(evidence, with_history, _OF_A_HISTORY, lambda: _replay(evidence, machine.sfn, evidence.execution))
+    _attempt(evidence, with_history, _OF_A_HISTORY, lambda: _replay(evidence, machine.sfn, described))
     for target in targets:
         if "place" in target and target["environment"] in evidence.rungs:
             _read_child(machine, evidence, target)
@@ -126,7 +127,7 @@ def _mark_of_then(ledger: Ledger, digest: str, release_id: str, rung: ObservedRu
     """Return the mark that an image has, or one that it had when its release began and that was removed since."""
     if mark := ledger.is_bad(digest):
         return mark
-    own = next((entry for entry in rung.releases if entry.release_id == release_id), None)
+    own = rung.entry(release_id)
     began = seconds_of(own.started_at) if own else 0.0
     for was in ledger.unmarked(digest) if own else ():
         if seconds_of(was.marked_at) < began < seconds_of(was.unmarked_at):
@@ -143,21 +144,20 @@ def _read_child(machine: StateMachine, evidence: Evidence, target: TargetInput) 
 
     def child() -> None:
         try:
-            observed = observe.observe_execution(sfn, arn)
+            described = sfn.describe_execution(executionArn=arn)
         except Exception as error:
             if error_code(error) not in _GONE:
                 raise
             return
-        evidence.children.append(observed)
-        _replay(evidence, sfn, observed)
+        evidence.children.append(observe.as_observed(described))
+        _replay(evidence, sfn, described)
 
     _attempt(evidence, f"the child execution of {name}", _OF_A_HISTORY, child)
 
 
-def _replay(evidence: Evidence, sfn: Any, execution: ObservedExecution) -> None:
-    started_with = json.loads(sfn.describe_execution(executionArn=execution.arn)["input"])
-    events = _events(sfn, execution.arn)
-    evidence.replays.append(replay.replay(execution, started_with, evidence.rungs, events))
+def _replay(evidence: Evidence, sfn: Any, described: Mapping[str, Any]) -> None:
+    execution, events = observe.as_observed(described), _events(sfn, described["executionArn"])
+    evidence.replays.append(replay.replay(execution, json.loads(described["input"]), evidence.rungs, events))
 
 
 def _events(sfn: Any, arn: str) -> Iterator[HistoryEvent]:

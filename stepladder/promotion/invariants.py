@@ -12,16 +12,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from stepladder.ledger.schema import FAILED, ROLLBACK, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, UNKNOWN, ReleaseEntry
-from stepladder.promotion.observation import LATEST, Observation, ObservedExecution, ObservedRung
+from stepladder.core.release_facts import LATEST
+from stepladder.ledger.schema import FAILED, ROLLBACK, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, UNKNOWN
+from stepladder.promotion import contract
+from stepladder.promotion.observation import Observation, ObservedExecution, ObservedRung
 
 ENDS = ("promoted", "unchanged", "refused", "rolled_back", "rollback_failed")
 """How a promotion ends."""
-CUT_OFF = ("ABORTED", "TIMED_OUT")
-"""The statuses of an execution that something outside ended; the next command brings it to an end."""
 EXIT_CODES = (0, 3, 4, 5, 7)
 """Exit codes of a command whose AWS calls all work: done, rolled back, refused, rollback failed, lock held."""
-_ENDS = {"RefusedBeforeTraffic": "refused", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
 _UNDONE = (FAILED, ROLLED_BACK)
 
 
@@ -72,7 +71,7 @@ def end_of(execution: ObservedExecution) -> str:
     """Return which of the five ends an execution came to; empty for one that runs, was cut off, or broke."""
     if execution.status == "SUCCEEDED":
         return "promoted" if set(execution.outcomes) - {"unchanged"} else "unchanged"
-    return _ENDS.get(execution.error, "") if execution.status == "FAILED" else ""
+    return contract.ENDS.get(execution.error, "") if execution.status == "FAILED" else ""
 
 
 def _named(seen: Observation) -> Seen:
@@ -139,7 +138,7 @@ def _all_or_none(seen: Observation) -> Seen:
         if execution.runs:
             continue
         for targets in execution.rungs:
-            entries = [_entry(rungs[name], execution.release_id) for name in targets if name in rungs]
+            entries = [rungs[name].entry(execution.release_id) for name in targets if name in rungs]
             results = {entry.environment: entry.result for entry in entries if entry}
             kept = sorted(name for name, result in results.items() if result == SUCCEEDED)
             undone = sorted(name for name, result in results.items() if result in _UNDONE)
@@ -156,16 +155,12 @@ def _is_recorded(execution: ObservedExecution, results: Mapping[str, str], kept:
     return end_of(execution) in ("rolled_back", "refused") and sorted(named) == kept
 
 
-def _entry(rung: ObservedRung, release_id: str) -> ReleaseEntry | None:
-    return next((entry for entry in rung.releases if entry.release_id == release_id), None)
-
-
 def _five_ends(seen: Observation) -> Seen:
     holders = {rung.lock.run_id: rung.environment for rung in seen.rungs if rung.lock}
     for execution in seen.executions:
         if execution.runs or end_of(execution):
             continue
-        if execution.status not in CUT_OFF:
+        if execution.status not in contract.CUT_OFF:
             yield Moment.ALWAYS, f"{execution.name} ended {execution.status} with {execution.error or 'no error'}"
         elif execution.arn in holders:
             text = f"{execution.name}, which was cut off, still holds {holders[execution.arn]}"
@@ -204,7 +199,7 @@ def _true_current(rung: ObservedRung, seen: Observation) -> Seen:
     current = rung.current
     if not current:
         return
-    entry = _entry(rung, current.release_id)
+    entry = rung.entry(current.release_id)
     if entry is None or entry.result not in (SUCCEEDED, UNKNOWN):
         how = f"ended {entry.result}" if entry else "has no entry"
         yield Moment.ALWAYS, f"the current release of {rung.environment}, {current.release_id}, {how}"

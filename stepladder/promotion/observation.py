@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stepladder.core.release_facts import RUNNING
 from stepladder.ledger.schema import Bad, Current, Holder, ReleaseEntry
-
-LATEST = "$LATEST"
-_RUNNING = ("RUNNING", "PENDING_REDRIVE")
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,10 @@ class ObservedRung:
     releases: tuple[ReleaseEntry, ...] = ()
     deployments: tuple[ObservedDeployment, ...] = ()
 
+    def entry(self, release_id: str) -> ReleaseEntry | None:
+        """Return the ledger's entry of a release, if there is one."""
+        return next((entry for entry in self.releases if entry.release_id == release_id), None)
+
 
 @dataclass(frozen=True)
 class ObservedExecution:
@@ -69,7 +71,7 @@ class ObservedExecution:
     @property
     def runs(self) -> bool:
         """Whether it has not ended."""
-        return self.status in _RUNNING
+        return self.status in RUNNING
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda import deployments
 from stepladder.core import names
 from stepladder.core.aws import error_code
+from stepladder.core.release_facts import release_of
 from stepladder.ledger.schema import Bad
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.observation import (
@@ -46,12 +47,16 @@ def observe(
 
 def observe_execution(sfn: Any, arn: str) -> ObservedExecution:
     """Observe one execution; `sfn` is the client of Step Functions."""
-    described = sfn.describe_execution(executionArn=arn)
+    return as_observed(sfn.describe_execution(executionArn=arn))
+
+
+def as_observed(described: Mapping[str, Any]) -> ObservedExecution:
+    """Return what an answer of DescribeExecution says of an execution."""
     begun: Mapping[str, Any] = json.loads(described.get("input") or "{}")
     output = json.loads(described.get("output") or "null") or []
     targets = [target for rung in output for target in rung["targets"]]
     return ObservedExecution(
-        arn=arn,
+        arn=str(described["executionArn"]),
         status=str(described["status"]),
         release_id=str(begun.get("release_id", "")),
         digest=str(begun.get("digest", "")),
@@ -93,9 +98,8 @@ def _versions(rung: Rung) -> dict[str, PublishedVersion]:
     """Read the published versions. An image function's CodeSha256 is its image's digest."""
     versions = {}
     for state in rung.function.versions():
-        words = dict(word.partition("=")[::2] for word in state.description.split())
         digest = state.digest or (f"sha256:{state.code_sha256}" if state.package_type == "Image" else "")
-        versions[state.version] = PublishedVersion(digest, words.get("rel", ""))
+        versions[state.version] = PublishedVersion(digest, release_of(state.description))
     return versions
 
 
@@ -112,6 +116,5 @@ def _deployments(rung: Rung) -> tuple[ObservedDeployment, ...]:
 
 def _deployment(client: Any, deployment: str) -> ObservedDeployment:
     info = client.get_deployment(deploymentId=deployment)["deploymentInfo"]
-    words = dict(word.partition("=")[::2] for word in str(info.get("description", "")).split())
     undoes = (info.get("rollbackInfo") or {}).get("rollbackTriggeringDeploymentId")
-    return ObservedDeployment(deployment, "" if undoes else words.get("rel", ""))
+    return ObservedDeployment(deployment, "" if undoes else release_of(str(info.get("description", ""))))

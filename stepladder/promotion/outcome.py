@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from stepladder.core.aws import error_code
 from stepladder.core.display import shortened, unwrapped
 from stepladder.core.errors import LockedError, RefusedError, RollbackFailedError, RolledBackError, StepladderError
+from stepladder.promotion.contract import ENDS
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.releases.ended_promotion import recover
 
-_ENDS = {"RefusedBeforeTraffic": "refused", "RolledBack": "rolled_back", "RollbackFailed": "rollback_failed"}
 # A child execution says "unchanged" of a target that needed nothing.
 _UNHARMED = {"succeeded", "unchanged", "untouched"}
 _PIPELINE = "pipeline"  # stands for a target where the rollback function itself gave no answer
@@ -56,8 +56,8 @@ def read_end(machine: StateMachine, execution: Execution) -> PromotionOutcome:
         return PromotionOutcome(
             "promoted", tuple({key: str(value) for key, value in target.items()} for target in released)
         )
-    if execution.status == "FAILED" and execution.error in _ENDS:
-        return PromotionOutcome(_ENDS[execution.error], tuple(_targets_of(execution.cause)))
+    if execution.status == "FAILED" and execution.error in ENDS:
+        return PromotionOutcome(ENDS[execution.error], tuple(_targets_of(execution.cause)))
     return recover_cut_off(machine, execution)
 
 

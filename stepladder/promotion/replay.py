@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stepladder.core.clock import seconds_of, stamp
+from stepladder.core.release_facts import LATEST
 from stepladder.ledger.schema import PIPELINE_HOST, PROMOTE, SUCCEEDED, UNKNOWN, Current, Holder, ReleaseEntry
 from stepladder.promotion import history
 from stepladder.promotion.contract import ExecutionInput
@@ -19,7 +20,6 @@ from stepladder.promotion.history import LadderView, Target
 from stepladder.promotion.history_events import HistoryEvent
 from stepladder.promotion.invariants import Moment
 from stepladder.promotion.observation import (
-    LATEST,
     Observation,
     ObservedDeployment,
     ObservedExecution,

@@ -15,13 +15,13 @@ from stepladder.ledger import schema
 from stepladder.ledger.schema import HOOK, HookNote
 from stepladder.ledger.table import Ledger
 from stepladder.promotion import outcome
+from stepladder.promotion.contract import CUT_OFF
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.outcome import PromotionOutcome
 from stepladder.promotion.subject import check_mark
 from stepladder.promotion.watch import watch
 
 _STOPPED = "Stopped"
-_CUT_OFF = ("ABORTED", "TIMED_OUT")
 
 
 def stop(machine: StateMachine, execution: Execution, why: str) -> tuple[Execution, PromotionOutcome]:
@@ -98,7 +98,7 @@ def may_resume(machine: StateMachine, execution: Execution) -> bool:
             kind="no-promotion",
             hint="`inv promote.watch` shows it",
         )
-    if execution.status in _CUT_OFF and _holds_locks(machine, execution):
+    if execution.status in CUT_OFF and _holds_locks(machine, execution):
         return True
     if not execution.input["force"]:
         for rung in machine.representatives:

@@ -13,6 +13,7 @@ from typing import Any
 
 from stepladder.core.aws import Aws, error_code
 from stepladder.core.clock import Clock, never_began, retrying
+from stepladder.core.release_facts import RUNNING
 from stepladder.ledger.schema import Holder
 
 PATIENCE = 900.0
@@ -57,7 +58,7 @@ def has_ended(aws: Aws, holder: Holder) -> bool:
     if ":execution:" not in holder.run_id:
         return False
     execution: dict[str, Any] = aws.client("stepfunctions").describe_execution(executionArn=holder.run_id)
-    return str(execution["status"]) not in ("RUNNING", "PENDING_REDRIVE")
+    return str(execution["status"]) not in RUNNING
 
 
 def free(aws: Aws, function: str, holder: Holder, clock: Clock) -> bool:
