@@ -69,8 +69,6 @@ def read(machine: StateMachine, execution: Execution, environment: str = "") -> 
 
     Raises `BadInputError` for an environment that is none of its targets. What may not be read is noted.
     """
-    described = machine.sfn.describe_execution(executionArn=execution.arn)
-    evidence = Evidence(observe.as_observed(described))
     names = [target["environment"] for target in execution.targets]
     if environment and environment not in names:
         raise BadInputError(
@@ -78,6 +76,8 @@ def read(machine: StateMachine, execution: Execution, environment: str = "") -> 
             kind="unknown-environment",
             hint=f"its targets: {', '.join(names)}",
         )
+    described = machine.sfn.describe_execution(executionArn=execution.arn)
+    evidence = Evidence(observe.as_observed(described))
     targets = [target for target in execution.targets if environment in ("", target["environment"])]
     for target in targets:
         _read_rung(machine, evidence, target["environment"])

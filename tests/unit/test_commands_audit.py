@@ -85,10 +85,7 @@ def test_an_unknown_promotion_is_bad_input():
         StateMachine.pick(machine, "nothing")
 
 
-def test_an_environment_that_is_no_target_is_bad_input(monkeypatch):
-    monkeypatch.setattr(
-        evidence.observe, "observe_execution", lambda *_: ObservedExecution(ARN, "SUCCEEDED", "r1", "sha256:1")
-    )
+def test_an_environment_that_is_no_target_is_bad_input():
     with pytest.raises(BadInputError, match="has no target 'nowhere'") as raised:
         evidence.read(SimpleNamespace(sfn=None), Execution(ARN, "SUCCEEDED", TARGETS), "nowhere")
     assert raised.value.hint == "its targets: production"
