@@ -9,23 +9,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import cloud_images
+import in_process
 import pytest
 from cloud_project import BackgroundPromotion, CloudProject
 
-from localcloud import daemon
-from stepladder.promotion import infra, replicate
 from stepladder.promotion.audit import VIOLATED
-from stepladder.releases import ended_promotion
 
 SPEED = 200.0  # a five-minute canary takes 1.5 s
 SLOW = 10.0  # it takes half a minute, which no machine is too busy to see
 _numbers = itertools.count(1)
-
-
-def without_terraform(machine: Any, _missing: Any, digest: str, **_: Any) -> tuple[str, ...]:
-    """Do what is left of getting ready for a promotion when nothing is to be applied; Terraform's part: tests/e2e."""
-    replicate.copy_image(machine, digest)
-    return ()
 
 
 @pytest.fixture(scope="session")
@@ -45,18 +37,10 @@ def make_project(
             made[name] = CloudProject(cloud, tmp_path_factory.mktemp(name), runtime=project_runtime, **settings).build()
         return made[name]
 
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in daemon.UNSET:
-            patch.delenv(variable, raising=False)
-        for variable, value in cloud.env.items():
-            patch.setenv(variable, value)
-        patch.setattr(infra, "prepare", without_terraform)
-        patch.setattr(ended_promotion, "_BRIEF", 2.0)  # of real time, in which a lock is tried to be given back
+    with in_process.pointed_at(cloud, brief=2.0):
         cloud.speed(SPEED)
         make.made = made  # type: ignore[attr-defined]
         yield make
-        cloud.speed(1)
-        cloud.faults()
 
 
 @pytest.fixture(autouse=True)

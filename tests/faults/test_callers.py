@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from callers import HANDLER, Callers, Tally
+from in_process import PushedImage
 from simulated_commands import Infrastructure
 
 from localcloud import daemon
@@ -22,32 +22,11 @@ from stepladder.commands import redrive
 from stepladder.commands.deploy import Deploy, DeployOptions
 from stepladder.commands.rollback import Rollback
 from stepladder.core.step import Step
-from stepladder.releases.interfaces import ReleaseImage
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
 SHARE = 0.1  # of the canary
 _numbers = itertools.count(1)
-
-
-@dataclass
-class Images:
-    """An image that was pushed before."""
-
-    reference: str
-
-    def input_key(self) -> str:
-        return hashlib.sha256(self.reference.encode()).hexdigest()
-
-    def check(self) -> None:
-        """Every file is good."""
-
-    def prepare(self, step: Any) -> ReleaseImage:
-        step.done("pushed before")
-        return ReleaseImage(self.reference.rpartition("@")[2], self.reference)
-
-    def fetch(self, pin: Any, step: Any) -> ReleaseImage:
-        raise NotImplementedError
 
 
 class Story:
@@ -111,7 +90,8 @@ class Story:
         number = next(_numbers)
         rung = replace(self.project.rung("staging"), command="inv deploy --env staging")
         uri = self.project.push(f"# {number} {time.time()}\n{HANDLER % broken}")
-        Deploy(rung, Images(uri), Infrastructure(rung, f"{number}"), DeployOptions(infra="always")).run()
+        image, options = PushedImage(uri, lambda: uri), DeployOptions(infra="always")
+        Deploy(rung, image, Infrastructure(rung, f"{number}"), options).run()
         Infrastructure(self.project.rung("production"), f"{number}").ensure("service", None, Step("apply"))
 
     def promote(self, code: int) -> None:

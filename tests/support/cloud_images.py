@@ -9,6 +9,7 @@ import io
 import json
 import sys
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 def push(ecr: Any, repository: str, runtime: Path, source: str, labels: dict[str, str] | None = None) -> str:
     """Push an image of one handler; return its digest. `ecr` is the client, `runtime` the folder of `runtime()`."""
-    layers = [_tree(runtime), _layer({"var/task/app.py": source.encode()})]
+    layers = [tree(runtime, "var/runtime"), layer({"var/task/app.py": source.encode()})]
     config = {
         "Entrypoint": ["/lambda-entrypoint.sh"],
         "Cmd": ["app.handler"],
@@ -31,8 +32,8 @@ def push(ecr: Any, repository: str, runtime: Path, source: str, labels: dict[str
     manifest = {
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": _blob(ecr, repository, json.dumps(image).encode(), "application/vnd.oci.image.config.v1+json"),
-        "layers": [_blob(ecr, repository, layer, "application/vnd.oci.image.layer.v1.tar+gzip") for layer in layers],
+        "config": blob(ecr, repository, json.dumps(image).encode(), "application/vnd.oci.image.config.v1+json"),
+        "layers": [blob(ecr, repository, data, "application/vnd.oci.image.layer.v1.tar+gzip") for data in layers],
     }
     answer = ecr.put_image(
         repositoryName=repository,
@@ -42,7 +43,8 @@ def push(ecr: Any, repository: str, runtime: Path, source: str, labels: dict[str
     return str(answer["image"]["imageId"]["imageDigest"])
 
 
-def _blob(ecr: Any, repository: str, data: bytes, media_type: str) -> dict[str, Any]:
+def blob(ecr: Any, repository: str, data: bytes, media_type: str) -> dict[str, Any]:
+    """Push a blob unless the repository has it; return its descriptor."""
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
     have = ecr.batch_check_layer_availability(repositoryName=repository, layerDigests=[digest])["layers"]
     if not have or have[0]["layerAvailability"] != "AVAILABLE":
@@ -59,13 +61,14 @@ def _blob(ecr: Any, repository: str, data: bytes, media_type: str) -> dict[str, 
 
 
 @functools.cache
-def _tree(folder: Path) -> bytes:
-    return _layer(
-        {f"var/runtime/{p.relative_to(folder)}": p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-    )
+def tree(folder: Path, prefix: str) -> bytes:
+    """Make a layer of a folder's files, below a prefix."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return layer({f"{prefix}/{path.relative_to(folder)}": path.read_bytes() for path in files})
 
 
-def _layer(files: dict[str, bytes]) -> bytes:
+def layer(files: Mapping[str, bytes]) -> bytes:
+    """Make a layer: a compressed tar of files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, data in files.items():

@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import docker
-from functions import HELLO, Functions, layer
+from cloud_images import layer
+from functions import HELLO, Functions
 
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 CONFIG = "application/vnd.docker.container.image.v1+json"

@@ -5,18 +5,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
-import gzip
 import hashlib
 import io
 import json
 import sys
-import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import cloud_images
 from asking import until
 
 from stepladder.core.image_facts import machine
@@ -147,9 +146,9 @@ class Functions:
         media_type: str = "application/vnd.oci.image.manifest.v1+json",
     ) -> str:
         """Push an image made of one layer of files, and the runtime client; return its URI by digest."""
-        layers = [layer({path: text.encode() for path, text in files.items()})]
+        layers = [cloud_images.layer({path: text.encode() for path, text in files.items()})]
         if runtime:
-            layers.insert(0, tree(self._runtime, "var/runtime"))
+            layers.insert(0, cloud_images.tree(self._runtime, "var/runtime"))
         settings = {
             "Entrypoint": ["/lambda-entrypoint.sh"],
             "Cmd": ["app.handler"],
@@ -166,7 +165,7 @@ class Functions:
                 "rootfs": {"type": "layers"},
             }
         )
-        descriptors = [self.blob(repository, layer, "application/vnd.oci.image.layer.v1.tar+gzip") for layer in layers]
+        descriptors = [self.blob(repository, data, "application/vnd.oci.image.layer.v1.tar+gzip") for data in layers]
         manifest = {
             "schemaVersion": 2,
             "mediaType": media_type,
@@ -189,30 +188,4 @@ class Functions:
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
     def blob(self, repository: str, data: bytes, media_type: str) -> dict[str, Any]:
-        ecr = self.cloud.client("ecr")
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        descriptor = {"mediaType": media_type, "digest": digest, "size": len(data)}
-        have = ecr.batch_check_layer_availability(repositoryName=repository, layerDigests=[digest])["layers"]
-        if have and have[0]["layerAvailability"] == "AVAILABLE":
-            return descriptor
-        upload = ecr.initiate_layer_upload(repositoryName=repository)["uploadId"]
-        ecr.upload_layer_part(
-            repositoryName=repository, uploadId=upload, partFirstByte=0, partLastByte=len(data) - 1, layerPartBlob=data
-        )
-        ecr.complete_layer_upload(repositoryName=repository, uploadId=upload, layerDigests=[digest])
-        return descriptor
-
-
-@functools.cache
-def tree(folder: Path, prefix: str) -> bytes:
-    return layer({f"{prefix}/{p.relative_to(folder)}": p.read_bytes() for p in folder.rglob("*") if p.is_file()})
-
-
-def layer(files: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, data in files.items():
-            info = tarfile.TarInfo(path)
-            info.size, info.mode = len(data), 0o644
-            archive.addfile(info, io.BytesIO(data))
-    return gzip.compress(buffer.getvalue(), mtime=0)
+        return cloud_images.blob(self.cloud.client("ecr"), repository, data, media_type)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import threading
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cloud_project import CloudProject
+from in_process import PushedImage
 from operators import INTERRUPTED, KILLED, Cut, Identities, Killed, OperatorAws, Turns
 
 from localcloud import daemon
@@ -31,7 +31,7 @@ from stepladder.promotion.observation import CommandRun
 from stepladder.promotion.subject import PromotionOptions
 from stepladder.promotion.watch import watch
 from stepladder.releases import marks, retention
-from stepladder.releases.interfaces import Applied, ReleaseImage
+from stepladder.releases.interfaces import Applied
 from stepladder.releases.rung import Rung
 
 ENVIRONMENTS = ("staging", "production")
@@ -46,30 +46,6 @@ class Ended:
     code: int
     message: str = ""
     hint: str = ""
-
-
-@dataclass
-class Images:
-    """The image of the working tree, which is pushed already."""
-
-    project: SimulatedCommands
-    name: str
-
-    def input_key(self) -> str:
-        return hashlib.sha256(self.name.encode()).hexdigest()
-
-    def check(self) -> None:
-        """Every file is good."""
-
-    def prepare(self, step: Any) -> ReleaseImage:
-        step.done("pushed before")
-        uri = self.project.image(self.name)
-        return ReleaseImage(uri.rpartition("@")[2], uri)
-
-    def fetch(self, pin: Any, step: Any) -> ReleaseImage:
-        step.done("is there")
-        repository = self.project.image("good").rpartition("@")[0]
-        return ReleaseImage(pin.digest, f"{repository}@{pin.digest}", pin.git_commit)
 
 
 @dataclass
@@ -202,7 +178,8 @@ class SimulatedCommands(ABC):
             rung = self.rung(environment, aws)
             options = DeployOptions(force=force, skip_ladder=skip, why="simulated" if skip else "")
             setting = self.settings.get(environment, "one")
-            report = Deploy(rung, Images(self, image), Infrastructure(rung, setting), options).run()
+            pushed = PushedImage(image, lambda: self.image(image))
+            report = Deploy(rung, pushed, Infrastructure(rung, setting), options).run()
             if force:
                 self.forced.add(report.release_id)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pytest
+import in_process
 from cloud_project import CloudProject
 from simulated_commands import ENVIRONMENTS, LAST, PATIENCE, Ended, Infrastructure, SimulatedCommands
 
@@ -25,12 +25,12 @@ from stepladder.core.clock import stamp
 from stepladder.ledger import lock as locks
 from stepladder.ledger import schema
 from stepladder.ledger.schema import InfraRecord, ReleaseEntry
-from stepladder.promotion import infra, observe, replicate
+from stepladder.promotion import observe
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.invariants import Moment, Violation, violations
 from stepladder.promotion.observation import Observation
-from stepladder.releases import ended_promotion, sources
 from stepladder.releases import rung as rungs
+from stepladder.releases import sources
 from stepladder.settings import load as settings_module
 
 STILL, WALKING, RUNNING = 0.01, 200.0, 600.0
@@ -431,30 +431,14 @@ def replace_promotion(settings: Any, way: dict[str, Any], folder: Path, name: st
     return settings_module.load(raw, folder)
 
 
-def without_terraform(machine: Any, _missing: Any, digest: str, **_: Any) -> tuple[str, ...]:
-    """Do what is left of getting ready for a promotion when nothing is to be applied."""
-    replicate.copy_image(machine, digest)
-    return ()
-
-
 @contextmanager
 def simulated(cloud: Any, folder: Path, runtime: Path) -> Iterator[SimulatedProject]:
     """Return a project; this process is pointed at the cloud meanwhile."""
     project = SimulatedProject(cloud, root=folder, runtime=runtime)
-    with pytest.MonkeyPatch.context() as patch:
-        for variable in daemon.UNSET:
-            patch.delenv(variable, raising=False)
-        for variable, value in cloud.env.items():
-            patch.setenv(variable, value)
-        patch.setattr(infra, "prepare", without_terraform)
+    with in_process.pointed_at(cloud, brief=5.0) as patch:
         patch.setattr(sources, "commit", lambda _settings: git.Commit("", "no repository"))  # saves processes
-        patch.setattr(ended_promotion, "_BRIEF", 5.0)
         patch.setattr(locks, "this_process", project.identities.this_process)
         patch.setattr(locks, "is_alive", project.identities.is_alive)
         patch.setattr(locks, "is_dead", project.identities.is_dead)
         patch.setattr(rungs, "this_process", project.identities.this_process)
-        try:
-            yield project
-        finally:
-            cloud.faults()
-            cloud.speed(1)
+        yield project

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from fakes.deploy_harness import TABLE, DeployHarness
+from fakes.executions import StepFunctions
 
 from stepladder.commands.redrive import redriven
 from stepladder.core.console import Console
@@ -44,35 +45,6 @@ class Roots:
     def apply(self, rung: Any, root: str, _step: Any) -> Applied:
         self.applied.append(f"{rung.environment}/{root}")
         return Applied("plan1", "1 to change", {}, inputs_hash=self.inputs_hash(rung, root))
-
-
-class StepFunctions:
-    """Executions by ARN."""
-
-    def __init__(self, execution: dict[str, Any]) -> None:
-        self.executions = {execution["executionArn"]: execution}
-        self.asked: list[str] = []
-
-    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - as in AWS's API
-        return self.executions[executionArn]
-
-    def list_executions(self, **_: Any) -> dict[str, Any]:
-        return {"executions": [{**e, "name": arn.rpartition(":")[2]} for arn, e in self.executions.items()]}
-
-    def redrive_execution(self, *, executionArn: str) -> None:  # noqa: N803
-        self.asked.append("redrive")
-        self.executions[executionArn]["status"] = "RUNNING"
-
-    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, str]:  # noqa: A002, N803
-        self.asked.append("start")
-        arn = f"{stateMachineArn.replace('stateMachine', 'execution').rpartition(':')[0]}:{name}"
-        self.executions[arn] = {
-            "executionArn": arn,
-            "status": "RUNNING",
-            "input": input,
-            "startDate": datetime.now(UTC),
-        }
-        return {"executionArn": arn}
 
 
 class Promotion:
@@ -125,11 +97,11 @@ def test_one_that_starts_again_has_a_changed_pipeline_applied_first(
     asked_before: list[str] = []
     apply = promotion.roots.apply
     monkeypatch.setattr(
-        promotion.roots, "apply", lambda *given: asked_before.extend(promotion.states.asked) or apply(*given)
+        promotion.roots, "apply", lambda *given: asked_before.extend(promotion.states.changes) or apply(*given)
     )
     result = promotion.redrive()
     assert promotion.roots.applied == ["staging/delivery"]
-    assert (asked_before, promotion.states.asked) == ([], ["start"])
+    assert (asked_before, promotion.states.changes) == ([], ["start"])
     assert result["name"] == "staging-c0ffee-bbbbbbbb-2"
     assert "starts again" in promotion.err.getvalue()
 
@@ -139,7 +111,7 @@ def test_one_that_is_refused_has_nothing_applied(tmp_path: Path, monkeypatch: py
     promotion.rung.ledger.mark_bad(DIGEST, Bad("today", "jo", "blank pages"))
     with pytest.raises(RefusedError, match="marked bad by jo"):
         promotion.redrive()
-    assert (promotion.roots.applied, promotion.states.asked) == ([], [])
+    assert (promotion.roots.applied, promotion.states.changes) == ([], [])
 
 
 def test_one_that_goes_on_says_that_a_change_of_the_pipeline_does_not_reach_it(
@@ -148,7 +120,7 @@ def test_one_that_goes_on_says_that_a_change_of_the_pipeline_does_not_reach_it(
     promotion = Promotion(tmp_path, monkeypatch, "ABORTED")
     promotion.hold()
     promotion.redrive()
-    assert (promotion.roots.applied, promotion.states.asked) == ([], ["redrive"])
+    assert (promotion.roots.applied, promotion.states.changes) == ([], ["redrive"])
     text = promotion.err.getvalue()
     assert "a promotion that goes on keeps those that it began with" in " ".join(text.split())
     assert "`inv promote.stop`, then `inv promote`" in text

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.deploy_harness import TABLE, DeployHarness
+from fakes.executions import StepFunctions
 from fakes.lambda_ import ACCOUNT, REGION
 
 from stepladder.commands.promote import promote, promote_dry
@@ -60,31 +60,6 @@ class Roots:
     def apply(self, rung: Any, root: str, _step: Any) -> Applied:
         self._note("apply", rung, root)
         return Applied("plan1", "1 to add", {}, inputs_hash=root)
-
-
-class StepFunctions:
-    """The executions that there are, and the ones that are started."""
-
-    def __init__(self) -> None:
-        self.executions: dict[str, dict[str, Any]] = {}
-        self.started: list[str] = []
-
-    def list_executions(self, **_: Any) -> dict[str, Any]:
-        return {"executions": [{**e, "name": arn.rpartition(":")[2]} for arn, e in self.executions.items()]}
-
-    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - as in AWS's API
-        return self.executions[executionArn]
-
-    def start_execution(self, *, stateMachineArn: str, name: str, input: str) -> dict[str, str]:  # noqa: A002, N803
-        self.started.append(name)
-        arn = f"{stateMachineArn.replace('stateMachine', 'execution').rpartition(':')[0]}:{name}"
-        self.executions[arn] = {
-            "executionArn": arn,
-            "status": "RUNNING",
-            "input": input,
-            "startDate": datetime.now(UTC),
-        }
-        return {"executionArn": arn}
 
 
 class Ladder:
