@@ -1,0 +1,135 @@
+"""Evaluate a statement's conditions against the keys of a request.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from localcloud.authorization.documents import PolicyCondition
+from localcloud.authorization.operators import OPERATORS, ConditionOperator
+from localcloud.authorization.variables import UnresolvedVariableError, pattern_of, text_of
+
+
+class Match(IntEnum):
+    """Whether something matches. The least of several is that of all, the greatest that of any."""
+
+    NO = 0
+    UNKNOWN = 1
+    YES = 2
+
+
+@dataclass(frozen=True)
+class ConditionKeys:
+    """The condition keys of a request: those that have values, and those whose values the cloud can't know."""
+
+    values: Mapping[str, tuple[str, ...]]
+    unknown: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prefixes", tuple(name for name in self.unknown if name.endswith("/")))
+
+    def is_unknown(self, key: str) -> bool:
+        """Say whether AWS may have a value for a key, and the cloud has none."""
+        return key not in self.values and (key in self.unknown or key.startswith(self.prefixes))
+
+
+def all_match(
+    conditions: Iterable[PolicyCondition], keys: ConditionKeys, *, variables: bool
+) -> tuple[Match, tuple[str, ...]]:
+    """Return whether all conditions match, and what in them is unknown."""
+    result = Match.YES
+    unknown: list[str] = []
+    for condition in conditions:
+        match, why = _matches(condition, keys, variables=variables)
+        if match is Match.NO:
+            return Match.NO, ()
+        if match is Match.UNKNOWN:
+            unknown.append(why)
+            result = Match.UNKNOWN
+    return result, tuple(unknown)
+
+
+def _matches(condition: PolicyCondition, keys: ConditionKeys, *, variables: bool) -> tuple[Match, str]:
+    is_null = condition.operator == "null"
+    operator = OPERATORS.get(condition.operator)
+    if (operator is None and not is_null) or condition.qualifier not in ("", "forallvalues", "foranyvalue"):
+        return Match.UNKNOWN, f"condition operator {condition.name}"
+    if keys.is_unknown(condition.key):
+        return Match.UNKNOWN, f"condition key {condition.key}"
+    values = keys.values.get(condition.key, ())
+    if operator is None:
+        return _decided(any(value.lower() == ("false" if values else "true") for value in condition.values)), ""
+    if not values:
+        return _decided(_matches_nothing(condition, operator)), ""
+    try:
+        return _decided(_compare(condition, operator, values, keys, variables=variables)), ""
+    except _UnknownVariableError as error:
+        return Match.UNKNOWN, f"condition key {error}"
+
+
+class _UnknownVariableError(Exception):
+    """A policy variable names a key whose value the cloud can't know."""
+
+
+def _decided(match: bool) -> Match:
+    return Match.YES if match else Match.NO
+
+
+def _matches_nothing(condition: PolicyCondition, operator: ConditionOperator) -> bool:
+    """Say what a condition is for a request that has no such key."""
+    if condition.if_exists or condition.qualifier == "forallvalues":
+        return True
+    return operator.negated and not condition.qualifier
+
+
+def _compare(
+    condition: PolicyCondition,
+    operator: ConditionOperator,
+    values: tuple[str, ...],
+    keys: ConditionKeys,
+    *,
+    variables: bool,
+) -> bool:
+    policy_values = list(_policy_values(condition, operator, keys, variables=variables))
+    results = (_one_matches(operator, policy_values, value) for value in values)
+    if condition.qualifier == "forallvalues":
+        return all(results)
+    if condition.qualifier == "foranyvalue":
+        return any(results)
+    return len(values) == 1 and next(results)  # several values need a set operator
+
+
+def _one_matches(operator: ConditionOperator, policy_values: list[str | None], value: str) -> bool:
+    """Compare one value of the request. One of the policy's must match it, or none where the operator is negated."""
+    if operator.negated:
+        return all(
+            each is not None and _equals(operator, each, value, otherwise=True) is False for each in policy_values
+        )
+    return any(each is not None and _equals(operator, each, value, otherwise=False) for each in policy_values)
+
+
+def _equals(operator: ConditionOperator, policy_value: str, value: str, *, otherwise: bool) -> bool:
+    """Compare two values. What is not of the operator's type matches no operator, whether negated or not."""
+    try:
+        return operator.compare(policy_value, value)
+    except ValueError:
+        return otherwise
+
+
+def _policy_values(
+    condition: PolicyCondition, operator: ConditionOperator, keys: ConditionKeys, *, variables: bool
+) -> Iterable[str | None]:
+    """Yield the policy's values with their variables replaced. None stands for one that can't be."""
+    read = pattern_of if operator.pattern else text_of
+    for value in condition.values:
+        try:
+            yield read(value, keys.values, variables=variables and operator.variables)
+        except UnresolvedVariableError as error:
+            if keys.is_unknown(error.key):
+                raise _UnknownVariableError(error.key) from error
+            yield None

@@ -1,0 +1,60 @@
+"""The global condition keys that follow from the caller.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+"""
+
+from __future__ import annotations
+
+from localcloud.authorization.conditions import ConditionKeys
+from localcloud.authorization.model import AccessRequest, Principal
+
+UNKNOWN = frozenset(
+    {
+        "aws:calledvia",
+        "aws:calledviafirst",
+        "aws:calledvialast",
+        "aws:ec2instancesourceprivateipv4",
+        "aws:ec2instancesourcevpc",
+        "aws:principalorgid",
+        "aws:principalorgpaths",
+        "aws:resourceorgid",
+        "aws:resourceorgpaths",
+        "aws:sourceorgid",
+        "aws:sourceorgpaths",
+        "aws:sourcevpc",
+        "aws:sourcevpcarn",
+        "aws:sourcevpce",
+        "aws:vpcsourceip",
+    }
+)
+"""Keys that tell of an organisation, of a network or of calls in between, which the local cloud has none of."""
+
+
+def condition_keys(request: AccessRequest, principal: Principal, resource_account: str) -> ConditionKeys:
+    """Return the keys of a request: those of its call, its caller and its resource. The call's have precedence."""
+    keys: dict[str, tuple[str, ...]] = {
+        "aws:principalisawsservice": (str(bool(principal.service)).lower(),),
+        "aws:securetransport": ("true",),  # the cloud's addresses stand for AWS's, which are all TLS
+        "aws:viaawsservice": ("false",),
+    }
+    single = {
+        "aws:resourceaccount": resource_account,
+        "aws:principalaccount": principal.account,
+        "aws:principalarn": principal.arn,
+        "aws:principalservicename": principal.service,
+        "aws:principaltype": _type(principal),
+        "aws:userid": principal.user_id,
+        "aws:username": principal.user_name,
+        **{f"aws:principaltag/{name.lower()}": value for name, value in principal.tags.items()},
+    }
+    keys.update({name: (value,) for name, value in single.items() if value})
+    keys.update(request.context)
+    return ConditionKeys(keys, UNKNOWN | request.unknown)
+
+
+def _type(principal: Principal) -> str:
+    if principal.session_arn:
+        return "AssumedRole"
+    if principal.is_root:
+        return "Account"
+    return "User" if principal.arn else "" if principal.service else "Anonymous"

@@ -1,0 +1,50 @@
+"""Match names, ARNs and texts against patterns with `*` and `?`.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+ARN_PARTS = 6
+"""arn, partition, service, region, account, and the resource, which may have colons of its own."""
+
+ANY = "\ue000"
+ONE = "\ue001"
+"""Stand for `*` and `?` where those are wildcards: what a policy variable gives has the characters themselves."""
+
+
+def with_wildcards(text: str) -> str:
+    """Mark the wildcards of a pattern, which its variables are then put into."""
+    return text.replace("*", ANY).replace("?", ONE)
+
+
+@lru_cache(maxsize=8192)
+def _expression(pattern: str, ignore_case: bool) -> re.Pattern[str]:
+    parts = (
+        ".*" if part == ANY else "." if part == ONE else re.escape(part)
+        for part in re.split(f"([{ANY}{ONE}])", pattern)
+    )
+    return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
+    """Compare a text with a pattern whose wildcards are marked."""
+    return bool(_expression(pattern, ignore_case).fullmatch(text))
+
+
+def matches_arn(pattern: str, arn: str) -> bool:
+    """Compare an ARN with a pattern, part by part: a wildcard reaches over no colon but in the last part.
+
+    `*` alone matches every resource. An ARN that is cut short has `*` for what it lacks.
+    """
+    if pattern == ANY:
+        return True
+    patterns = pattern.split(":", ARN_PARTS - 1)
+    patterns += [ANY] * (ARN_PARTS - len(patterns))
+    parts = arn.split(":", ARN_PARTS - 1)
+    if len(parts) < ARN_PARTS or not arn.startswith("arn:"):
+        return False
+    return all(matches(each, part) for each, part in zip(patterns, parts, strict=True))
