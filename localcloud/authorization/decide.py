@@ -37,11 +37,11 @@ def decide(
     What isn't understood is never a denial: the decision names it, and is what it would be in the caller's favour.
     """
     keys = condition_keys(request, principal, resource_account)
-    decision = _Evaluation(request, principal, policies, keys, resource_account)
+    decision = _PolicyEvaluation(request, principal, policies, keys, resource_account)
     return decision.decide()
 
 
-class _Evaluation:
+class _PolicyEvaluation:
     def __init__(
         self,
         request: AccessRequest,
