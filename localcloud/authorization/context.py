@@ -27,7 +27,7 @@ UNKNOWN = frozenset(
         "aws:vpcsourceip",
     }
 )
-"""Keys that tell of an organisation, of a network or of calls in between, which the local cloud has none of."""
+"""Keys of an organisation, a network or a call in between: the local cloud has none of them."""
 
 
 def condition_keys(request: AccessRequest, principal: Principal, resource_account: str) -> ConditionKeys:
