@@ -48,6 +48,7 @@ def install(cloud: Cloud) -> None:
     cloud.on_load("lambda", service.restore)
     cloud.on_save("lambda-sources", sources.dump)
     cloud.on_load("lambda-sources", sources.restore)
+    cloud.on_ready(sources.start)
 
 
 def _check_first(cloud: Cloud) -> None:
