@@ -31,7 +31,10 @@ def check(settings: Settings | StepladderError, console: Console, root: Path | N
     """
     where = root or (settings.root if isinstance(settings, Settings) else Path.cwd())
     build_dir = where / BUILD
-    checks = [ProjectCheck("validate", act=lambda step: _validate(where, build_dir, step)), _settings(settings)]
+    checks = [
+        ProjectCheck("validate", act=lambda step: _validate(settings, where, build_dir, step)),
+        _settings(settings),
+    ]
     if isinstance(settings, Settings):
         known = settings
         checks += [
@@ -88,13 +91,15 @@ def _dockerfile(settings: Settings, step: Step, console: Console) -> None:
 def validate(settings: Settings, console: Console) -> None:
     """Run `terraform validate` on a copy of the roots, without backends; not again for code that was valid."""
     with console.step("validate") as step:
-        _validate(settings.root, settings.build_dir, step)
+        _validate(settings, settings.root, settings.build_dir, step)
 
 
-def _validate(root: Path, build_dir: Path, step: Step) -> None:
+def _validate(settings: Settings | StepladderError, root: Path, build_dir: Path, step: Step) -> None:
+    from stepladder.terraform import references
     from stepladder.terraform.validate import validate
 
-    roots = validate([root / "terraform"], build_dir, progress=step.progress)
+    given = references.overrides_of(settings) if isinstance(settings, Settings) else {}
+    roots = validate([root / "terraform"], build_dir, overrides=given, progress=step.progress)
     if roots:
         step.done(", ".join(roots))
     else:

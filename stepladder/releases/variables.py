@@ -1,16 +1,17 @@
 """The environment variables of the function, for running it here: invoke.yaml's, and those that Terraform makes.
 
-Terraform's are asked of the deployed function, and only where the service root makes any: a project that adds none
-needs no AWS to be tested. Values are never printed.
+Terraform's are asked of the deployed function, and only where the service root makes any or a setting holds a
+reference: a project that adds none needs no AWS to be tested. Values are never printed.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from stepladder.settings import references
 from stepladder.settings.load import Settings
 from stepladder.terraform import made_variables
 
@@ -31,7 +32,7 @@ class FunctionVariables:
             return ""
         names = ", ".join(self.missing)
         return (
-            f"the function ran without {names}, which terraform/service makes: {self.why}; deploy it "
+            f"the function ran without {names}, which Terraform makes: {self.why}; deploy it "
             f"(`inv deploy --env {environment}`), or give a value in `stepladder.function.environment`"
         )
 
@@ -43,8 +44,10 @@ Deployed = Callable[[Settings, str], Mapping[str, str] | str]
 def of(settings: Settings, environment: str = "", deployed: Deployed | None = None) -> FunctionVariables:
     """Return the variables of one environment (empty: the lowest rung). Raises `BadInputError` for an unknown one."""
     environment = environment or settings.lowest
-    own = dict(settings.environment(environment).function.environment)
-    made = made_variables.read(settings.root)
+    given = settings.environment(environment).function.environment
+    own = {name: references.literal(text) for name, text in given.items() if not references.has(text)}
+    read = made_variables.read(settings.root)
+    made = replace(read, names=read.names | (given.keys() - own.keys()))
     if not made:
         return FunctionVariables(own)
     answer = (deployed or _deployed)(settings, environment)

@@ -16,7 +16,7 @@ from typing import Any
 from stepladder.core import names, resources, schedules, trigger_kinds
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import builders, overrides
+from stepladder.settings import builders, overrides, references
 from stepladder.settings.environments import Environments, EnvironmentSettings, Rungs, check_rungs
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.image import ImageSettings, SmokeSettings
@@ -150,6 +150,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
     check_rungs(settings.rungs, merged["rungs"], settings.environments, problems)
     _check_error_rates(settings.environments, settings.promotion, problems)
     problems.messages += overrides.unknown(merged, variables)
+    _check_references(merged, problems)
     if problems.messages:
         raise BadInputError(
             "the settings are not valid",
@@ -171,6 +172,13 @@ def _check_error_rates(
             problems.add(
                 key, rate, f"less than the {policy.shift.percent} percent that {policy.shift.name} begins with"
             )
+
+
+def _check_references(raw: Mapping[str, Any], problems: Problems) -> None:
+    """Refuse a reference where Terraform's service root doesn't get the setting."""
+    for key, value in references.misplaced(raw):
+        if not any(message.startswith(f"stepladder.{key} is ") for message in problems.messages):
+            problems.add(key, value, "text without a reference to Terraform; the settings of the function may hold one")
 
 
 Loader = Callable[[Any], Settings]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stepladder.settings import references
 from stepladder.settings.problems import Problems
 from stepladder.settings.table import Check, OwnRule, checks_of, read_section, settings_of
 
@@ -103,6 +104,8 @@ class Text:
 
     def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
         """See `Rule`."""
+        if references.passes(key, value):
+            return str(value)
         text = problems.text(key, value, self.shape, self.words)
         if self.longest and len(text) > self.longest:
             problems.add(key, text, f"at most {self.longest} characters")
@@ -164,7 +167,7 @@ class Offered:
 
 @dataclass(frozen=True)
 class Texts:
-    """A list of texts of one shape."""
+    """A list of texts of one shape. One reference may stand for the whole list."""
 
     shape: re.Pattern[str]
     words: str
@@ -172,9 +175,13 @@ class Texts:
     """What one of them is called."""
     terraform_type = "list(string)"
 
-    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> tuple[str, ...]:
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> tuple[str, ...] | str:
         """See `Rule`."""
-        if not isinstance(value, (list, tuple)) or not all(self.shape.fullmatch(str(each)) for each in value):
+        if references.work_in(key) and references.is_one(value):
+            return str(value)
+        if not isinstance(value, (list, tuple)) or not all(
+            references.passes(key, each) or self.shape.fullmatch(str(each)) for each in value
+        ):
             problems.add(key, value, f"a list of {self.words}")
             return ()
         return tuple(value)
@@ -256,7 +263,8 @@ class Variables:
             if name in self.reserved:
                 problems.add(f"{key}.{name}", text, "a name that Lambda doesn't reserve: it sets this one itself")
         variables = {str(k): str(v) for k, v in {**before, **value}.items()}
-        size = len(_as_json(variables).encode())
+        known = {name: text for name, text in variables.items() if not references.has(text)}
+        size = len(_as_json(known).encode())
         if value and size > self.longest:
             problems.add(key, f"{len(variables)} variables, {size} bytes", f"{self.longest} bytes together, as JSON")
         return variables

@@ -8,14 +8,13 @@ Only names are read; values are Terraform's to know. HCL is read as far as this 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from stepladder.core import text
+from stepladder.terraform import module_call
 
 _ARGUMENT = re.compile(r"^[ \t]*environment_variables[ \t]*=(?!=)", re.MULTILINE)
-_TOKEN = re.compile(r'(?P<comment>(?:#|//)[^\n]*|/\*.*?\*/)|(?P<text>"(?:\\.|[^"\\])*")|(?P<sign>.|\n)', re.DOTALL)
 _KEY = re.compile(r'(?:^|[,\n])\s*(?:"([A-Za-z_]\w*)"|([A-Za-z_]\w*))\s*[=:](?![=>])')
 _QUOTED = re.compile(r'"[A-Za-z_]\w*"')
 _PLAIN = re.compile(r"merge|var\.environment_variables|[\s(),]")
@@ -37,29 +36,13 @@ def read(root: Path) -> Made:
     names: set[str] = set()
     others = False
     for path in sorted((root / "terraform" / "service").glob("*.tf")):
-        code = "".join(_without_comments(text.read(path)))
+        code = "".join(module_call.without_comments(text.read(path)))
         for match in _ARGUMENT.finditer(code):
-            objects, rest = _split(_expression(code[match.end() :]))
+            objects, rest = _split(module_call.expression(code[match.end() :]))
             for body in objects:
                 names.update(first or second for first, second in _KEY.findall(body))
             others = others or bool(_PLAIN.sub("", rest)) or any(re.match(r"\s*for\s", body) for body in objects)
     return Made(frozenset(names), others)
-
-
-def _without_comments(code: str) -> Iterator[str]:
-    for token in _TOKEN.finditer(code):
-        yield "" if token["comment"] else token[0]
-
-
-def _expression(code: str) -> str:
-    """Return the expression at the beginning: to the end of its line, or of the bracket that it opens."""
-    depth = 0
-    for token in _TOKEN.finditer(code):
-        sign = token["sign"] or ""
-        depth += (sign in "([{") - (sign in ")]}") if sign else 0
-        if depth < 0 or (sign == "\n" and depth == 0 and code[: token.start()].strip()):
-            return code[: token.start()]
-    return code
 
 
 def _split(expression: str) -> tuple[list[str], str]:
@@ -67,7 +50,7 @@ def _split(expression: str) -> tuple[list[str], str]:
     objects: list[str] = []
     rest: list[str] = []
     open_brackets: list[str] = []
-    for token in _TOKEN.finditer(expression):
+    for token in module_call.TOKEN.finditer(expression):
         sign = token["sign"] or ""
         if sign in ("}", ")", "]") and open_brackets:
             open_brackets.pop()

@@ -21,7 +21,7 @@ from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.load import Settings
 from stepladder.settings.table import SERVICE
 from stepladder.settings.table import variables as variables_of
-from stepladder.terraform import files, function_packages
+from stepladder.terraform import files, function_packages, overrides
 
 ROOTS = ("foundation", "service", "delivery")
 LOCK_FILE = ".terraform.lock.hcl"
@@ -181,9 +181,17 @@ def backend_configuration(at: Root) -> dict[str, Any]:
     }
 
 
+def override(at: Root) -> str:
+    """Return the file that gives the service's module what holds references; an empty text when nothing does.
+
+    Raises `BadInputError` when the root's own code leaves no way to do so.
+    """
+    return overrides.text(variables(at), at.source_dir) if at.name == SERVICE else ""
+
+
 def write_inputs(at: Root, image_uri: str | None = None) -> None:
     """Write the root's `.tfvars.json` and `.s3.tfbackend`."""
-    files.write_json(at.tfvars, variables(at, image_uri), mode=0o600)
+    files.write_json(at.tfvars, overrides.plain(variables(at, image_uri)), mode=0o600)
     width = max(map(len, backend_configuration(at)))
     lines = [f"{key:<{width}} = {json.dumps(value)}" for key, value in backend_configuration(at).items()]
     files.write_text(at.backend, "\n".join(lines) + "\n")
@@ -204,13 +212,17 @@ def code_hashes(at: Root) -> tuple[str, str]:
 
 
 def snapshot(at: Root, extra: Mapping[str, str]) -> None:
-    """Copy the code to where Terraform runs, and add the files in `extra` (name to text) to the root."""
+    """Copy the code to where Terraform runs, and add the files in `extra` (name to text) to the root.
+
+    What holds references is added too. Raises `BadInputError` when the root's own code leaves no way to do so.
+    """
+    made = override(at)
     shutil.rmtree(at.snapshot_dir.parent, ignore_errors=True)
     for name, path in code(at).items():
         target = at.snapshot_dir.parent / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    for name, text in extra.items():
+    for name, text in {**extra, **({overrides.FILE: made} if made else {})}.items():
         files.write_text(at.snapshot_dir / name, text)
 
 

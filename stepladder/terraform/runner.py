@@ -18,7 +18,7 @@ from stepladder.core.ci import in_ci
 from stepladder.core.errors import StepladderError
 from stepladder.core.notes import is_new
 from stepladder.core.step import Step
-from stepladder.terraform import cli, file_lock, files, providers, roots
+from stepladder.terraform import cli, file_lock, files, providers, references, roots
 from stepladder.terraform.events import Watch
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.roots import Root
@@ -166,6 +166,9 @@ class Runner:
         words = errors[0].brief if errors else _last_line(done)
         more = f", and {len(errors) - 1} more" if len(errors) > 1 else ""
         log = f"everything that Terraform said is in {self._log_file(verb)}"
+        explained = references.explain(self.at, errors, hint=log)
+        if explained:
+            return explained
         return TerraformError(
             f"terraform {verb} of {self.at.label} failed: {words}{more}",
             hint=f"{hint}; {log}" if hint else log,
@@ -257,6 +260,7 @@ class Runner:
 def opened(at: Root, *, step: Step | None = None, image_uri: str | None = None) -> Iterator[Runner]:
     """Find Terraform, hold the local lock, write the root's inputs, and give the runner."""
     terraform = cli.find(at.settings.root)
+    references.check(at)
     with file_lock.hold(at, wait=LOCK_TIMEOUT, step=step) as held:
         roots.write_inputs(at, image_uri)
         source = providers.source(at.settings.build_dir, at.source_dir)

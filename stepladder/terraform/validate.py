@@ -14,14 +14,16 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from stepladder.core import process, text
 from stepladder.core.console import Console
 from stepladder.core.errors import StepladderError
+from stepladder.settings.table import SERVICE
 from stepladder.terraform import cli, files, providers
+from stepladder.terraform.overrides import FILE as OVERRIDE
 from stepladder.terraform.roots import LOCK_FILE
 
 _DEADLINE = 600.0
@@ -34,17 +36,25 @@ _LOCKED = re.compile(r'^provider "([^"]+)" \{\s*version\s*=\s*"([^"]+)"', re.MUL
 
 
 def validate(
-    sources: Sequence[Path], build_dir: Path, *, progress: Callable[[str], None] = lambda _: None
+    sources: Sequence[Path],
+    build_dir: Path,
+    *,
+    overrides: Mapping[str, str] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Validate every root of `sources`, folders that are laid over each other; return the roots' names.
 
+    `overrides` are what the service root is given for references in the settings, by the name under which it is
+    validated so: `service`, and others where environments differ.
     An empty list when the code is as it was when it was last found valid: its hash lies in `build_dir`. Raises
     `StepladderError` with Terraform's words, `NotReadyError` without a Terraform.
     """
     terraform = cli.find(build_dir.parent)
     work = build_dir / "check"
     stamp = work / "valid.sha256"
+    given = overrides or {}
     wanted = " ".join((terraform.version, *(files.sha256_sources(source) for source in sources)))
+    wanted += f" {files.sha256_mapping(given)}" if given else ""
     if stamp.is_file() and stamp.read_text("utf-8") == wanted:
         return []
     copy = work / "terraform"
@@ -52,6 +62,10 @@ def validate(
     for source in sources:
         ignored = shutil.ignore_patterns(".terraform", "*.tfstate*")
         shutil.copytree(source, copy, ignore=ignored, dirs_exist_ok=True)
+    for name in sorted(given, key=lambda name: name == SERVICE):
+        if name != SERVICE:
+            shutil.copytree(copy / SERVICE, copy / name)
+        files.write_text(copy / name / OVERRIDE, given[name])
     roots = sorted(path.parent.name for path in copy.glob("*/versions.tf"))
     progress(f"{len(roots)} roots")
     if not _valid_together(terraform.path, copy, roots, build_dir):
@@ -70,7 +84,7 @@ def _valid_together(terraform: Path, copy: Path, roots: Sequence[str], build_dir
     locks = {_locked(copy / root / LOCK_FILE) for root in roots} - {frozenset[tuple[str, str]]()}
     if len(roots) < 2 or len(locks) > 1 or any(_ROOT_ONLY.search(each) for each in code.values()):  # noqa: PLR2004
         return False
-    if any(True for root in roots for _ in (copy / root).glob("*.tf.json")):
+    if any(path.name != OVERRIDE for root in roots for path in (copy / root).glob("*.tf.json")):
         return False
     folder = copy / _TOGETHER
     folder.mkdir()

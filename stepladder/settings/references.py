@@ -1,0 +1,149 @@
+"""References in the text of a setting to the project's own Terraform: `${aws_dynamodb_table.orders.arn}`.
+
+A reference is an expression of Terraform between `${` and `}` that names a resource, a data source, a local, a variable
+or a module. It may stand inside a longer text, and it may call Terraform's functions. Terraform evaluates it, in the
+service root, so that the order of creation follows.
+
+`${aws:username}`, with a colon, is a variable of IAM's policies, and no reference. `$${` in front of what would be one
+stands for the text `${` itself. All else that looks like it, such as `${name}`, is plain text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+EXAMPLE = "${aws_dynamodb_table.orders.name}"
+_KEYS = re.compile(r"(?:environments\.[^.]+\.)?(?:function|triggers)(?:[.\[]|$)")
+_POLICY_VARIABLE = re.compile(r"\s*[\w-]+:")
+_QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
+_NAMED = re.compile(
+    r"(?<![\w.:/-])(?:(?P<head>data|local|module|var)\.[A-Za-z_][\w-]*|(?P<type>[a-z][a-z0-9]*_[a-z0-9_]+)\.[A-Za-z_])"
+)
+_RESOURCE = re.compile(r"(?<![\w.:/-])(?:data\.[a-z][\w-]*|[a-z][a-z0-9]*_[a-z0-9_]+)\.[A-Za-z_][\w-]*")
+_OPEN = re.compile(r"(\$*)\$\{")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a text: plain text, or a reference as Terraform writes it, with `${` and `}`."""
+
+    text: str
+    reference: bool = False
+
+
+def parts(text: str) -> Iterator[Part]:
+    """Yield a text's pieces in their order; an escaped reference is plain text without its escape."""
+    start = position = 0
+    while match := _OPEN.search(text, position):
+        end = _end(text, match.end())
+        if end < 0:
+            break
+        if not _is_reference(text[match.end() : end]):
+            position = match.end()
+            continue
+        opening = match.end() - len("${")
+        if match[1]:  # an escape
+            yield Part(text[start : opening - 1])
+            start, position = opening, end
+            continue
+        if opening > start:
+            yield Part(text[start:opening])
+        yield Part(text[opening : end + 1], reference=True)
+        start = position = end + 1
+    if start < len(text):
+        yield Part(text[start:])
+
+
+def has(value: Any) -> bool:
+    """Say whether a text, or any text in a list or mapping, holds a reference."""
+    if isinstance(value, str):
+        return "${" in value and any(part.reference for part in parts(value))
+    if isinstance(value, Mapping):
+        return any(map(has, value)) or any(map(has, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(has, value))
+
+
+def is_one(value: Any) -> bool:
+    """Say whether a text is one reference and nothing else: its value may then be a list, or a number."""
+    return isinstance(value, str) and [part.reference for part in parts(value)] == [True]
+
+
+def literal(value: Any) -> Any:
+    """Return a value without references as it is meant: each escape is taken out of its texts."""
+    if isinstance(value, str):
+        return "".join(part.text for part in parts(value)) if "${" in value else value
+    return _each(value, literal)
+
+
+def template(value: Any) -> Any:
+    """Return a value as Terraform's JSON syntax has it: a template, in which the references alone are evaluated."""
+    if isinstance(value, str):
+        return "".join(part.text if part.reference else quoted(part.text) for part in parts(value))
+    return _each(value, template)
+
+
+def quoted(text: str) -> str:
+    """Return a plain text as a template that gives it."""
+    return text.replace("${", "$${").replace("%{", "%%{")
+
+
+def resources(value: str) -> Iterator[str]:
+    """Yield the resources and data sources that a text's references name: `aws_sqs_queue.orders`.
+
+    Expressions with variables of their own (`for`) are left to Terraform.
+    """
+    for part in parts(value):
+        if part.reference and not re.search(r"\bfor\b", part.text):
+            yield from (match[0] for match in _RESOURCE.finditer(_QUOTED.sub('""', part.text)))
+
+
+def work_in(key: str) -> bool:
+    """Say whether a setting may hold references: those of the function, which the service root gets."""
+    return bool(_KEYS.match(key))
+
+
+def passes(key: str, value: Any) -> bool:
+    """Say whether a setting's text holds a reference where one may stand: no shape can be checked then."""
+    return work_in(key) and has(value)
+
+
+def misplaced(raw: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each text with a reference where none can work, after its key."""
+    if isinstance(raw, Mapping):
+        for name, value in raw.items():
+            yield from misplaced(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(raw, (list, tuple)):
+        for value in raw:
+            yield from misplaced(value, key)
+    elif has(raw) and not work_in(key):
+        yield key, raw
+
+
+def _each(value: Any, make: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {make(name): make(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [make(each) for each in value]
+    return value
+
+
+def _is_reference(body: str) -> bool:
+    return not _POLICY_VARIABLE.match(body) and bool(_NAMED.search(_QUOTED.sub('""', body)))
+
+
+def _end(text: str, start: int) -> int:
+    """Return where the brace closes that was opened before `start`, or -1."""
+    depth, position = 1, start
+    while position < len(text):
+        quote = _QUOTED.match(text, position)
+        if quote:
+            position = quote.end()
+            continue
+        depth += {"{": 1, "}": -1}.get(text[position], 0)
+        if not depth:
+            return position
+        position += 1
+    return -1

@@ -1,0 +1,69 @@
+"""The service root's call of its module, as far as references in the settings need it: what each argument says.
+
+HCL is read by its brackets, texts and comments; no expression is evaluated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepladder.core import text
+
+MODULE = "service"
+TOKEN = re.compile(r'(?P<comment>(?:#|//)[^\n]*|/\*.*?\*/)|(?P<text>"(?:\\.|[^"\\])*")|(?P<sign>.|\n)', re.DOTALL)
+_BLOCK = re.compile(rf'^[ \t]*module\s+"?{MODULE}"?\s*\{{', re.MULTILINE)
+_NAME = re.compile(r"\s*([A-Za-z_][\w-]*)[ \t]*=(?!=)")
+
+
+@dataclass(frozen=True)
+class ModuleCall:
+    """A call of the module: the file that holds it, and its arguments' expressions by name."""
+
+    path: Path
+    arguments: dict[str, str]
+
+
+def read(folder: Path) -> ModuleCall | None:
+    """Return the call of the module in a root's folder; None when there is none."""
+    for path in sorted(folder.glob("*.tf")):
+        code = "".join(without_comments(text.read(path)))
+        match = _BLOCK.search(code)
+        if match:
+            return ModuleCall(path, dict(_arguments(expression(code[match.end() :], ends=False))))
+    return None
+
+
+def without_comments(code: str) -> Iterator[str]:
+    """Yield the code's pieces, and nothing for a comment."""
+    for token in TOKEN.finditer(code):
+        yield "" if token["comment"] else token[0]
+
+
+def expression(code: str, *, ends: bool = True) -> str:
+    """Return the expression at the beginning: to the end of its line, or of the bracket that it opens.
+
+    Unless it `ends` so, it goes on to the bracket that closes what was opened before it.
+    """
+    depth = 0
+    for token in TOKEN.finditer(code):
+        sign = token["sign"] or ""
+        depth += (sign in "([{") - (sign in ")]}") if sign else 0
+        if depth < 0 or (ends and sign == "\n" and depth == 0 and code[: token.start()].strip()):
+            return code[: token.start()]
+    return code
+
+
+def _arguments(body: str) -> Iterator[tuple[str, str]]:
+    position = 0
+    while position < len(body):
+        match = _NAME.match(body, position)
+        if match:
+            value = expression(body[match.end() :])
+            yield match[1], value.strip()
+            position = match.end() + len(value)
+        else:
+            line = expression(body[position:])
+            position += len(line) + 1

@@ -1,0 +1,123 @@
+"""Explain Terraform's errors about references that stand in the settings: by the setting, not by a generated file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from stepladder.core.errors import BadInputError, ExitCode
+from stepladder.core.similar import did_you_mean
+from stepladder.settings import references
+from stepladder.settings.load import Settings
+from stepladder.settings.table import SERVICE
+from stepladder.terraform import overrides, roots
+from stepladder.terraform.events import Diagnostic
+from stepladder.terraform.failures import TerraformError
+from stepladder.terraform.roots import Root
+
+_CYCLE = "Cycle:"
+_OWN_NODE = re.compile(r"(?<![\w.])(?:data\.)?[a-z][a-z0-9]*_[a-z0-9_]+\.[\w-]+")
+_UNDECLARED = re.compile(r'A (?:managed|data) resource "([\w-]+)" "([\w-]+)" has not been declared')
+_DECLARED = re.compile(r'^[ \t]*(resource|data)\s+"?([\w-]+)"?\s+"?([\w-]+)', re.MULTILINE)
+
+
+class UnknownReferenceError(TerraformError):
+    """A reference in the settings that Terraform can't evaluate."""
+
+    exit_code = ExitCode.BAD_INPUT
+    kind = "unknown-reference"
+
+
+class ReferenceCycleError(UnknownReferenceError):
+    """Something of the project's own needs the function, and the function needs it."""
+
+    kind = "reference-cycle"
+
+
+def explain(at: Root, errors: Sequence[Diagnostic], *, hint: str) -> TerraformError | None:
+    """Return Terraform's errors as one of the settings; None when they are of something else."""
+    if at.name != SERVICE:
+        return None
+    cycle = next((each for each in errors if each.summary.startswith(_CYCLE)), None)
+    if cycle:
+        return _cycle(at, cycle, tuple(errors))
+    unknown = next((each for each in errors if each.location.partition(":")[0] == overrides.FILE), None)
+    return _unknown(at, unknown, tuple(errors), hint) if unknown else None
+
+
+def _cycle(at: Root, cycle: Diagnostic, errors: tuple[Diagnostic, ...]) -> UnknownReferenceError:
+    nodes = cycle.summary.removeprefix(_CYCLE)
+    own = sorted({name[0] for node in nodes.split(",") if "module." not in node for name in _OWN_NODE.finditer(node)})
+    through = ", ".join(own) or "an own resource"
+    return ReferenceCycleError(
+        f"terraform/{at.name} goes round in a circle: {through} needs the function, and the function needs it",
+        hint="let one of the two not need the other: take the reference out of `stepladder.function`, or name the "
+        "function in your own resource by var.project and var.environment, which are known beforehand",
+        diagnostics=errors,
+    )
+
+
+def _unknown(at: Root, error: Diagnostic, errors: tuple[Diagnostic, ...], hint: str) -> UnknownReferenceError:
+    number = int(error.location.rpartition(":")[2] or 0)
+    path = at.snapshot_dir / overrides.FILE
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    key = overrides.setting_at(roots.variables(at), lines[number - 1]) if 0 < number <= len(lines) else ""
+    reason = error.detail.strip().split("\n\n", 1)[0].replace("\n", " ").rstrip(".") or error.summary
+    undeclared = _UNDECLARED.search(error.detail)
+    meant = did_you_mean(".".join(undeclared.groups()), declared(at)) if undeclared else ""
+    if undeclared:
+        reason = f"no .tf file of terraform/{at.name} declares {'.'.join(undeclared.groups())}"
+    return UnknownReferenceError(
+        f"stepladder.{key or 'function'} of {at.environment.name} holds a reference that can't be evaluated: {reason}",
+        hint=f"{meant} to mean the text itself, write $${{; {hint}".strip(),
+        diagnostics=errors,
+    )
+
+
+def check(at: Root) -> None:
+    """Refuse references to resources that the root's own code doesn't declare, before Terraform runs.
+
+    Raises `BadInputError`. What only Terraform knows, such as an attribute's name, it says itself (`explain`).
+    """
+    if at.name != SERVICE or any(at.source_dir.glob("*.tf.json")):  # declared elsewhere, maybe
+        return
+    known = declared(at)
+    problems = [
+        f"stepladder.{key} is {text!r}: no .tf file of terraform/{at.name} declares {name}; "
+        f"{did_you_mean(name, known)}".rstrip("; ")
+        for key, text in overrides.keys_of(roots.variables(at))
+        for name in references.resources(text)
+        if name not in known
+    ]
+    if problems:
+        raise BadInputError(
+            "the settings refer to what terraform/service doesn't have",
+            kind=UnknownReferenceError.kind,
+            hint=f"declare it in a file beside `terraform/{at.name}/main.tf`; to mean the text itself, write $${{",
+            problems=tuple(dict.fromkeys(problems)),
+        )
+
+
+def overrides_of(settings: Settings) -> dict[str, str]:
+    """Return the override of the service root by the name to validate it under, one for all environments alike.
+
+    Raises `BadInputError` for a reference that can't be evaluated in one of them.
+    """
+    given: dict[str, str] = {}
+    for name in settings.environments:
+        at = Root(settings, settings.environment(name), SERVICE)
+        text = roots.override(at)
+        if text and text not in given.values():
+            check(at)
+            given[f"{SERVICE}-{name}" if given else SERVICE] = text
+    return given
+
+
+def declared(at: Root) -> list[str]:
+    """Return the resources that a root's own code declares: `aws_sqs_queue.orders`, `data.aws_region.this`."""
+    names = [
+        (kind, f"{of}.{name}")
+        for path in (*at.source_dir.glob("*.tf"), *at.source_dir.glob("*.tofu"))
+        for kind, of, name in _DECLARED.findall(path.read_text("utf-8", "replace"))
+    ]
+    return sorted(f"data.{name}" if kind == "data" else name for kind, name in names)

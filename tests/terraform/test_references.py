@@ -1,0 +1,108 @@
+"""References in the settings, as the real Terraform evaluates and refuses them, on a root that needs no provider."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.terraform import project
+
+from stepladder.core import process
+from stepladder.settings.load import Settings
+from stepladder.terraform import cli, overrides, references, roots
+from stepladder.terraform.events import Watch
+
+pytestmark = [pytest.mark.terraform, pytest.mark.timeout(120)]
+
+ROOT = """
+variable "environment_variables" {
+  type = map(string)
+}
+
+module "service" {
+  source = "../modules/service"
+
+  environment_variables = %s
+}
+
+resource "terraform_data" "orders" {
+  input = "orders"
+}
+
+output "variables" { value = module.service.variables }
+"""
+MODULE = """
+variable "environment_variables" {
+  type = map(string)
+}
+
+resource "terraform_data" "function" {
+  input = var.environment_variables
+}
+
+output "variables" { value = terraform_data.function.output }
+"""
+BY_HAND = """merge(
+    var.environment_variables, # what invoke.yaml gives
+    {
+      QUEUE = "of ${terraform_data.orders.output}"
+    },
+  )"""
+
+
+class Service:
+    """A service root, applied by its snapshot's files alone."""
+
+    def __init__(self, root: Path, call: str = "var.environment_variables", more: str = "", **environment: str) -> None:
+        self.settings: Settings = project(root, function={"environment": environment})
+        self.at = roots.root(self.settings, "staging", "service")
+        (root / "terraform/service/main.tf").write_text(ROOT % call + more)
+        module = root / "terraform/modules/service"
+        module.mkdir(parents=True)
+        (module / "main.tf").write_text(MODULE)
+        roots.write_inputs(self.at)
+        roots.snapshot(self.at, {})
+        self.run("init", "-backend=false")
+
+    def run(self, verb: str, *args: str) -> Watch:
+        watch = Watch()
+        argv = [str(cli.find(self.settings.root).path), verb, "-json", *args]
+        env = cli.environment(self.at.data_dir, {})
+        process.run(argv, cwd=self.at.snapshot_dir, env=env, timeout=60, on_line=watch.line)
+        return watch
+
+    def apply(self) -> dict[str, Any]:
+        watch = self.run("apply", "-auto-approve", f"-var-file={self.at.tfvars}")
+        assert not watch.errors
+        return dict(watch.outputs["variables"])
+
+    def error(self) -> Any:
+        watch = self.run("plan", f"-var-file={self.at.tfvars}")
+        return references.explain(self.at, watch.errors, hint="")
+
+
+def test_the_first_apply_evaluates_references_and_keeps_what_the_root_adds_by_hand(tmp_path: Path) -> None:
+    text = 'a "b" ${terraform_data.orders.output}/${aws:username} %{x} $${local.a}'
+    assert Service(tmp_path, BY_HAND, TEXT=text, LEVEL="${c}").apply() == {
+        "LEVEL": "${c}",
+        "QUEUE": "of orders",
+        "TEXT": 'a "b" orders/${aws:username} %{x} ${local.a}',
+    }
+
+
+def test_what_terraform_can_not_evaluate_is_told_by_the_settings_key(tmp_path: Path) -> None:
+    error = Service(tmp_path, LEVEL="INFO", TABLE="${terraform_data.orders.nothing}").error()
+    assert (error.kind, error.exit_code) == ("unknown-reference", 2)
+    assert error.message.startswith("stepladder.function.environment.TABLE of staging holds a reference that can't be")
+    assert '"nothing"' in error.message
+    assert overrides.FILE not in error.message
+
+
+def test_a_cycle_names_the_own_resource_that_needs_the_function(tmp_path: Path) -> None:
+    more = 'resource "terraform_data" "round" {\n  input = module.service.variables\n}\n'
+    error = Service(tmp_path, more=more, TABLE="${terraform_data.round.output}").error()
+    assert (error.kind, error.exit_code) == ("reference-cycle", 2)
+    assert error.message == (
+        "terraform/service goes round in a circle: terraform_data.round needs the function, and the function needs it"
+    )

@@ -1,0 +1,175 @@
+"""References to the project's own Terraform in the text of a setting: what is one, and where one may stand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.terraform import project
+
+from stepladder.core.errors import BadInputError
+from stepladder.releases import variables
+from stepladder.settings import references
+from stepladder.terraform import inputs_hash, overrides, roots
+from stepladder.terraform import references as explained
+
+TABLE = "${aws_dynamodb_table.orders.name}"
+CALL = 'module "service" {\n  source = "../modules/service"\n\n  environment_variables = %s\n}\n'
+ORDERS = 'resource "aws_dynamodb_table" "orders" {\n  name = "orders"\n}\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TABLE,
+        "https://${aws_lb.front.dns_name}/orders",
+        "${local.x}",
+        "${var.project}",
+        "${module.network.subnets[0]}",
+        "${data.aws_region.this.name}",
+        '${join(",", [for each in aws_subnet.all : each.id])}',
+        '${aws_s3_bucket.by_name["a}b"].arn}/*',
+        "$${aws_sqs_queue.a.url} is ${aws_sqs_queue.a.url}",
+    ],
+)
+def test_a_reference_is_an_expression_that_names_something_of_terraform(text: str) -> None:
+    assert references.has(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "${aws:username}",
+        "${aws:PrincipalTag/team_name.x}",
+        "${name}",
+        "${request.id}",
+        "$${aws_dynamodb_table.orders.name}",
+        "${aws_dynamodb_table.orders.name",
+        "aws_dynamodb_table.orders.name",
+        '${"aws_dynamodb_table.orders.name"}',
+    ],
+)
+def test_policy_variables_escapes_and_other_texts_are_no_references(text: str) -> None:
+    assert not references.has(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "template"),
+    [
+        (f"{TABLE}/${{aws:username}}", f"{TABLE}/$${{aws:username}}"),
+        (f"%{{if}} {TABLE}", f"%%{{if}} {TABLE}"),
+        ("$${local.a} ${local.a}", "$${local.a} ${local.a}"),
+    ],
+)
+def test_terraform_evaluates_the_reference_and_nothing_else(text: str, template: str) -> None:
+    assert references.template(text) == template
+
+
+def test_an_escaped_reference_means_the_text_itself(tmp_path: Path) -> None:
+    settings = project(tmp_path, function={"environment": {"FORMAT": "$${local.a} $${c} ${c}"}})
+    at = roots.root(settings, "staging", "service")
+    roots.write_inputs(at)
+    assert json.loads(at.tfvars.read_text())["environment_variables"] == {"FORMAT": "${local.a} $${c} ${c}"}
+    assert variables.of(settings).values == {"FORMAT": "${local.a} $${c} ${c}"}
+    assert roots.override(at) == ""
+
+
+def referring(root: Path, call: str = "var.environment_variables", **environment: str) -> roots.Root:
+    settings = project(root, function={"environment": environment})
+    (root / "terraform/service/main.tf").write_text(CALL % call + ORDERS)
+    return roots.root(settings, "staging", "service")
+
+
+def test_what_holds_a_reference_goes_to_the_module_and_the_rest_to_the_variables(tmp_path: Path) -> None:
+    at = referring(tmp_path, TABLE=TABLE, LEVEL="INFO")
+    roots.write_inputs(at)
+    roots.snapshot(at, {})
+    assert json.loads(at.tfvars.read_text())["environment_variables"] == {"LEVEL": "INFO"}
+    written = json.loads((at.snapshot_dir / overrides.FILE).read_text())
+    assert written == {"module": {"service": {"environment_variables": {"TABLE": TABLE, "LEVEL": "INFO"}}}}
+
+
+def test_a_project_without_references_has_no_override(tmp_path: Path) -> None:
+    at = referring(tmp_path, LEVEL="INFO")
+    roots.snapshot(at, {})
+    assert [path.name for path in at.snapshot_dir.iterdir()] == ["main.tf"]
+
+
+def test_the_hash_changes_with_a_reference(tmp_path: Path) -> None:
+    texts = [TABLE, TABLE.replace("name", "arn"), f"${TABLE}"]
+    hashes = {inputs_hash(referring(tmp_path, TABLE=text).settings, "staging", "service") for text in texts}
+    assert len(hashes) == len(texts)
+
+
+def test_variables_that_the_root_adds_by_hand_are_kept(tmp_path: Path) -> None:
+    by_hand = "merge(\n    var.environment_variables, # ours\n    { QUEUE = aws_sqs_queue.orders.url },\n  )"
+    at = referring(tmp_path, by_hand, TABLE=f'a"{TABLE}', LEVEL="INFO")
+    (value,) = json.loads(roots.override(at))["module"]["service"].values()
+    assert value == (
+        '${merge({ "TABLE" = "a\\"${aws_dynamodb_table.orders.name}" }, merge(\n'
+        "    var.environment_variables, \n    { QUEUE = aws_sqs_queue.orders.url },\n  ))}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        (ORDERS, 'has no `module "service"`'),
+        (CALL % "<<EOT\nx\nEOT", "which the references in the settings would replace"),
+    ],
+)
+def test_a_root_that_leaves_no_place_for_a_reference_is_refused(tmp_path: Path, code: str, problem: str) -> None:
+    at = referring(tmp_path, TABLE=TABLE)
+    (tmp_path / "terraform/service/main.tf").write_text(code)
+    with pytest.raises(BadInputError, match=problem) as caught:
+        roots.snapshot(at, {})
+    assert "`stepladder.function.environment.TABLE`" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("raw", "key"),
+    [
+        ({"promotion": {"rungs": {"production": {"deployment": "${local.x}"}}}}, "promotion.rungs.production"),
+        ({"smoke": {"path": "${local.x}"}}, "smoke.path"),
+        ({"schedule": "${local.x}"}, "schedule"),
+        ({"architecture": "${local.x}"}, "architecture"),
+        ({"image": {"context": "${local.x}"}}, "image.context"),
+    ],
+)
+def test_a_reference_is_refused_where_it_can_not_work(tmp_path: Path, raw: dict[str, Any], key: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        project(tmp_path, **raw)
+    (problem,) = caught.value.problems
+    assert f"stepladder.{key}" in problem
+    assert "${local.x}" in problem
+
+
+@pytest.mark.parametrize("arns", ["${aws_sns_topic.all[*].arn}", ["${aws_sns_topic.a.arn}"]])
+def test_a_reference_passes_the_check_of_a_shape(tmp_path: Path, arns: Any) -> None:
+    settings = project(tmp_path, function={"alarms": {"topic_arns": arns}})
+    (tmp_path / "terraform/service/main.tf").write_text(CALL % "var.environment_variables")
+    written = json.loads(roots.override(roots.root(settings, "staging", "service")))
+    assert written["module"]["service"]["alarms"]["topic_arns"] == arns
+
+
+def test_an_unknown_resource_is_named_with_its_setting_before_terraform_runs(tmp_path: Path) -> None:
+    at = referring(tmp_path, TABLE="${aws_dynamodb_table.order.name}")
+    with pytest.raises(BadInputError) as caught:
+        explained.check(at)
+    assert caught.value.kind == "unknown-reference"
+    (problem,) = caught.value.problems
+    assert problem == (
+        "stepladder.function.environment.TABLE is '${aws_dynamodb_table.order.name}': no .tf file of terraform/service "
+        "declares aws_dynamodb_table.order; did you mean `aws_dynamodb_table.orders`?"
+    )
+
+
+def test_here_a_variable_with_a_reference_is_the_deployed_functions(tmp_path: Path) -> None:
+    settings = referring(tmp_path, TABLE=TABLE, LEVEL="INFO").settings
+    found = variables.of(settings, "", lambda *_: {"TABLE": "orders", "LEVEL": "DEBUG"})
+    assert found.values == {"TABLE": "orders", "LEVEL": "INFO"}
+    missing = variables.of(settings, "", lambda *_: "staging is not deployed")
+    assert (missing.values, missing.missing) == ({"LEVEL": "INFO"}, ("TABLE",))
