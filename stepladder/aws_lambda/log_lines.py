@@ -54,6 +54,11 @@ def shown(line: str, *, whole: bool = False) -> str:
     return _summary({_NAMES[name]: float(value) for name, value in _METRIC.findall(line)}, status[1] if status else "")
 
 
+def is_platform(line: str) -> bool:
+    """Say whether Lambda wrote a line of plain text itself, around those of the function."""
+    return _TEXT.match(line) is not None
+
+
 def _failure(line: str) -> str:
     """Return what a structured line says of a call that failed, without its stack; empty for any other line."""
     if '"stackTrace"' not in line or '"errorType"' not in line:

@@ -114,7 +114,8 @@ def _guarded(body: Callable[..., Any], command: str, *, reads_only: bool) -> Cal
             usage.check(body, command, context, args, kwargs)
             return body(context, *args, **kwargs)
         except StepladderError as error:
-            _explain(error, kwargs, usage.typed(body, command, args, kwargs))
+            if error.message:  # a person has ended what ends in no other way
+                _explain(error, kwargs, usage.typed(body, command, args, kwargs))
             raise invoke.Exit(code=int(error.exit_code)) from error
         except KeyboardInterrupt:
             interrupted = InterruptedRunError("interrupted", hint="run the same command again to go on")

@@ -64,6 +64,11 @@ def without_escapes(text: str) -> str:
     return _unescaped(text).replace("\r", "")
 
 
+def harmless(text: str) -> list[str]:
+    """Return the lines of a text, indented as they are, that can't control a terminal."""
+    return [_harmless(line.expandtabs(4)) for line in _unescaped(text).splitlines()]
+
+
 def plain(text: str) -> str:
     """Return a text for people: without class names of ours before its sentences, and without control codes."""
     lines = [_harmless(line.replace("\t", " ")) for line in _unescaped(text).split("\n")]

@@ -77,7 +77,9 @@ _PHRASES = {
 """The phrase that a person reads for a state. A state without one leaves the phrase before it."""
 
 
-_LAST = frozenset({RELEASED, "unchanged", "refused", "failed, nothing moved", "rolled back", "ROLLBACK FAILED"})
+FAILED = frozenset({"refused", "failed, nothing moved", "rolled back", "ROLLBACK FAILED"})
+"""Phrases for a target that does not serve what was promoted."""
+_LAST = FAILED | {RELEASED, "unchanged"}
 """Phrases after which nothing more happens to a target."""
 
 

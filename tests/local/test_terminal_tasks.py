@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
 
 import pytest
@@ -62,3 +64,47 @@ def test_a_person_s_terminal_has_colours_and_a_spinner_that_leaves_nothing(proje
     assert "\x1b" not in on_terminal(project, "status", NO_COLOR="1").text
     both = project.inv("rollback", "--env", "staging", "--bad", "--keep-image")
     assert (both.code, "contradict" in both.err) == (2, True)
+
+
+LOGGING = """\
+import logging
+
+
+def handler(event, context):
+    if "n" not in event:
+        return {"statusCode": 200}
+    logging.getLogger().warning("order %s", event["n"])
+    return {"statusCode": 200 / event["n"]}
+"""
+
+
+def _invoke(project: LiveProject, number: int) -> None:
+    payload = json.dumps({"n": number}).encode()
+    project.lambda_.invoke(FunctionName=project.function, Qualifier="live", Payload=payload)
+
+
+def test_logs_are_followed_without_doubling_and_end_with_130(project: LiveProject) -> None:
+    project.handler(LOGGING)
+    assert project.deploy().code == 0
+    _invoke(project, 0)
+    child = project.start("logs", "--env", "staging", "--follow", "--json", "--since", "30s")
+    assert child.stdout is not None
+    lines = [json.loads(child.stdout.readline())]
+    while lines[-1]["level"] != "ERROR":
+        lines.append(json.loads(child.stdout.readline()))
+    _invoke(project, 7)
+    while lines[-1]["message"] != "order 7":
+        lines.append(json.loads(child.stdout.readline()))
+    child.send_signal(signal.SIGINT)
+    rest, printed = child.communicate(timeout=20)
+    assert (child.returncode, printed) == (130, "")
+    messages = [line["message"] for line in [*lines, *map(json.loads, rest.splitlines())]]
+    assert (messages.count("order 0"), messages.count("order 7")) == (1, 1)
+    error = lines[[line["level"] for line in lines].index("ERROR")]
+    assert (error["message"], error["version"]) == ("ZeroDivisionError: division by zero", project.version)
+
+    shown = on_terminal(project, "logs", "--env", "staging", "--errors", width=200)
+    assert (shown.code, "\x1b[31mERROR" in shown.text) == (0, True)
+    assert "ZeroDivisionError: division by zero" in shown.text
+    assert 'return {"statusCode": 200 / event["n"]}' in shown.text
+    assert "order 7" not in shown.text

@@ -90,6 +90,7 @@ VALUES = {
     "Seconds",
     "Short",
     "Terraform",
+    "Time",
     "Trigger",
     "Version",
 }
