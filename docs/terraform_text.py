@@ -42,7 +42,7 @@ MERGED = ("variables.tf", "outputs.tf", "role.tf")
 ROOT_HEADER = "# What is left null takes the default of the module, which also checks every value.\n\n"
 BEGIN, END = "<!-- begin: generated -->\n", "\n<!-- end: generated -->"
 STATEMENTS_END = "  # X-Ray has no resources to name"
-_OPTIONAL = re.compile(r"optional\((number|string|list\(string\)), .*\)$", re.MULTILINE)
+_OPTIONAL = re.compile(r"optional\((bool|number|string|list\(string\)), .*\)$", re.MULTILINE)
 _BLOCK = re.compile(r'^(?:variable|output) "(\w+)" \{\n.*?^\}\n', re.DOTALL | re.MULTILINE)
 _STATEMENT = re.compile(r'  dynamic "statement" \{\n    for_each = var\.trigger .*?^  \}\n\n', re.DOTALL | re.MULTILINE)
 

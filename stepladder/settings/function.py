@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stepladder.settings.network import VPC_TOGETHER, Asynchronous, Vpc
 from stepladder.settings.rules import Choice, Offered, Percent, Section, Texts, Variables, Whole
 from stepladder.settings.table import SERVICE, Check, setting, variables
 from stepladder.settings.trigger_settings import with_those_of_the_kinds
@@ -136,6 +137,54 @@ class FunctionSettings:
                 "reserved_concurrency must be a whole number from 0 on, or -1.",
             ),
         ),
+    )
+    provisioned_concurrency: int = setting(
+        0,
+        Whole(0, 100_000),
+        "how many execution environments of the live version are kept ready; 0 keeps none",
+        description="How many execution environments of the alias's version Lambda keeps ready; 0 keeps none. "
+        "They begin with the first apply after the first release.",
+        checks=(
+            Check(
+                "var.provisioned_concurrency >= 0 && floor(var.provisioned_concurrency) == var.provisioned_concurrency",
+                "provisioned_concurrency must be a whole number from 0 on.",
+            ),
+            Check(
+                "var.reserved_concurrency == -1 || var.provisioned_concurrency <= var.reserved_concurrency",
+                "provisioned_concurrency must be at most reserved_concurrency.",
+            ),
+            Check(
+                'var.provisioned_concurrency == 0 || var.deployment.strategy == "all-at-once"',
+                "provisioned_concurrency must be 0 unless deployment.strategy is all-at-once.",
+                "An alias with provisioned concurrency takes no weights.",
+            ),
+        ),
+    )
+    ephemeral_storage_mb: int = setting(
+        512,
+        Whole(512, 10240),
+        "size of `/tmp`",
+        description="The size of the function's `/tmp`, in MB.",
+    )
+    tracing: str = setting(
+        "PassThrough",
+        Choice(("Active", "PassThrough")),
+        "X-Ray: `PassThrough` follows the caller's decision, `Active` samples by itself",
+        description="X-Ray: `PassThrough` follows the caller's decision, `Active` samples by itself.",
+    )
+    vpc: Vpc = setting(
+        factory=Vpc,
+        rule=Section(Vpc, unless=(VPC_TOGETHER,)),
+        description="The VPC that the function reaches: `subnets` and `security_groups` by id, both or neither. `ipv6` "
+        "adds IPv6 in subnets that have both. A function in a VPC reaches the internet through a NAT gateway only.",
+    )
+    asynchronous: Asynchronous = setting(
+        factory=Asynchronous,
+        rule=Section(Asynchronous),
+        key="async",
+        variable="async",
+        description="What Lambda does with asynchronous calls of the alias: how often it tries a failed one again, "
+        "how long it keeps an event, and to which ARNs the records of those go that succeeded or failed.",
     )
     alarms: Alarms = setting(
         factory=Alarms,

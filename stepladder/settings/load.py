@@ -16,7 +16,7 @@ from typing import Any
 from stepladder.core import names, resources, schedules, trigger_kinds
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import builders, overrides, references
+from stepladder.settings import builders, environment_checks, overrides, references
 from stepladder.settings.environments import Environments, EnvironmentSettings, Rungs, check_rungs
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.image import ImageSettings, SmokeSettings
@@ -148,7 +148,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
     merged = DEFAULTS | dict(raw if isinstance(raw, Mapping) else {})
     settings = read_section("", merged, Settings(root), problems)
     check_rungs(settings.rungs, merged["rungs"], settings.environments, problems)
-    _check_error_rates(settings.environments, settings.promotion, problems)
+    environment_checks.check(settings.environments, settings.promotion, problems)
     problems.messages += overrides.unknown(merged, variables)
     _check_references(merged, problems)
     if problems.messages:
@@ -159,19 +159,6 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
             problems=tuple(problems.messages),
         )
     return settings
-
-
-def _check_error_rates(
-    environments: Mapping[str, EnvironmentSettings], promotions: PromotionSettings, problems: Problems
-) -> None:
-    """Refuse an error rate that a canary whose every call fails wouldn't reach: the alarms see the whole alias."""
-    for name, policy in promotions.policies.items():
-        rate = environments[name].function.alarms.error_rate_percent if name in environments else 0
-        if rate >= policy.shift.percent:
-            key = f"environments.{name}.function.alarms.error_rate_percent"
-            problems.add(
-                key, rate, f"less than the {policy.shift.percent} percent that {policy.shift.name} begins with"
-            )
 
 
 def _check_references(raw: Mapping[str, Any], problems: Problems) -> None:

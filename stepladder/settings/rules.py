@@ -11,7 +11,7 @@ from typing import Any
 
 from stepladder.settings import references
 from stepladder.settings.problems import Problems
-from stepladder.settings.table import Check, OwnRule, checks_of, read_section, settings_of
+from stepladder.settings.table import Check, OwnRule, Relation, checks_of, read_section, settings_of
 
 _WHOLE = 100  # percent
 _WIDTH = 122  # of a line of Terraform code that lists names
@@ -137,6 +137,8 @@ class Inside(OwnRule):
 class Flag(OwnRule):
     """True or false."""
 
+    terraform_type = "bool"
+
     def read(self, key: str, value: Any, _before: Any, problems: Problems) -> bool:
         """See `Rule`."""
         if not isinstance(value, bool):
@@ -224,7 +226,7 @@ class Section:
     kind: type
     more: tuple[Check, ...] = ()
     """What holds between several of its settings, or between one and another variable, in Terraform's words."""
-    unless: tuple[Unless, ...] = ()
+    unless: tuple[Relation, ...] = ()
     """What holds between two of its settings."""
     terraform_type = "object"
 

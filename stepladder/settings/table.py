@@ -43,6 +43,18 @@ class Rule(Protocol):
         ...
 
 
+class Relation(Protocol):
+    """What holds between settings of one section."""
+
+    def read(self, key: str, section: Any, problems: Problems) -> None:
+        """Note a problem when it doesn't hold. `key` is the section's."""
+        ...
+
+    def check(self, variable: str) -> Check:
+        """Return Terraform's validation. `variable` is the section's."""
+        ...
+
+
 class OwnRule:
     """The part of a rule that has no variable in Terraform."""
 

@@ -282,6 +282,8 @@ def _read_outputs(runner: Runner) -> dict[str, Any]:
 
 def _outcome(runner: Runner, saved: SavedPlan, values: dict[str, Any], started: float) -> ApplyOutcome:
     files.write_json(runner.at.build_dir / f"{runner.at.name}.outputs.json", values, mode=0o600)
+    awaits = roots.awaits_release(runner.at, values)
+    later = (f"provisioned concurrency begins after the first release: `{runner.at.command}` again",)
     return ApplyOutcome(
         root=runner.at.name,
         applied=saved.changed,
@@ -289,7 +291,7 @@ def _outcome(runner: Runner, saved: SavedPlan, values: dict[str, Any], started: 
         changes=saved.changes,
         outputs=values,
         plan_id=saved.id,
-        inputs_hash=roots.hash_of(runner.at),
+        inputs_hash=roots.hash_of(runner.at, unfinished=awaits),
         seconds=time.monotonic() - started,
-        notes=tuple(runner.notes),
+        notes=(*runner.notes, *(later if awaits else ())),
     )

@@ -20,6 +20,8 @@ HARMLESS = frozenset(
         "aws_iam_policy",
         "aws_iam_role_policy",
         "aws_iam_role_policy_attachment",
+        "aws_lambda_function_event_invoke_config",
+        "aws_lambda_provisioned_concurrency_config",
         "aws_s3_bucket_lifecycle_configuration",
         "aws_s3_bucket_ownership_controls",
         "aws_s3_bucket_policy",

@@ -19,6 +19,7 @@ from stepladder.core.similar import did_you_mean
 from stepladder.settings import locations
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.load import Settings
+from stepladder.settings.promotion import Shift
 from stepladder.settings.table import SERVICE
 from stepladder.settings.table import variables as variables_of
 from stepladder.terraform import files, function_packages, overrides
@@ -165,9 +166,15 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
 
 
 def _deployment(settings: Settings, environment: str) -> dict[str, Any]:
-    """Return how CodeDeploy shifts traffic of a rung; an environment outside the ladder keeps the module's way."""
+    """Return how CodeDeploy shifts traffic of a rung; an environment outside the ladder keeps the module's way.
+
+    The module's way is a canary, which provisioned concurrency excludes.
+    """
     rung = settings.promotion.policies.get(environment)
-    return {"deployment": rung.shift.variables} if rung else {}
+    if rung:
+        return {"deployment": rung.shift.variables}
+    provisioned = settings.environment(environment).function.provisioned_concurrency
+    return {"deployment": Shift().variables} if provisioned else {}
 
 
 def backend_configuration(at: Root) -> dict[str, Any]:
@@ -226,6 +233,14 @@ def snapshot(at: Root, extra: Mapping[str, str]) -> None:
         files.write_text(at.snapshot_dir / name, text)
 
 
+def awaits_release(at: Root, outputs: Mapping[str, Any]) -> bool:
+    """Say whether an apply with these outputs left something to the apply after the first release.
+
+    AWS provisions no concurrency for an alias on $LATEST.
+    """
+    return bool(at.environment.function.provisioned_concurrency) and outputs.get("provisioned_concurrency") == 0
+
+
 def inputs_hash(settings: Settings, env: str, name: str) -> str:
     """Return the hash of all that decides a root's result: code, modules, variables, backend, lock file.
 
@@ -235,8 +250,8 @@ def inputs_hash(settings: Settings, env: str, name: str) -> str:
     return hash_of(root(settings, env, name))
 
 
-def hash_of(at: Root) -> str:
-    """Return `inputs_hash` of a root at hand."""
+def hash_of(at: Root, *, unfinished: bool = False) -> str:
+    """Return `inputs_hash` of a root at hand; one that equals no other when an apply left something `unfinished`."""
     own, shared = code_hashes(at)
     kept = {key: value for key, value in variables(at).items() if key not in _NOT_HASHED}
     return files.sha256_mapping(
@@ -247,5 +262,6 @@ def hash_of(at: Root) -> str:
             "lock": files.sha256_file(at.lock_file),
             "modules": shared,
             "variables": kept,
+            **({"unfinished": True} if unfinished else {}),
         }
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asking import until
 
 pytestmark = pytest.mark.cloud
 
@@ -60,6 +61,81 @@ def test_reserved_concurrency_is_shown_and_cannot_starve_the_account(functions: 
     assert refused == "InvalidParameterValueException"
     client.delete_function_concurrency(FunctionName=name)
     assert client.get_account_settings()["AccountLimit"]["ConcurrentExecutions"] == 1000
+
+
+def own_network(functions: Any) -> tuple[str, dict[str, list[str]]]:
+    """Make a VPC with a subnet and a security group; return its id and what a function is connected with."""
+    ec2 = functions.cloud.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.1.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName=functions.name(), Description="own", VpcId=vpc)["GroupId"]
+    return vpc, {"SubnetIds": [subnet], "SecurityGroupIds": [group]}
+
+
+def test_a_functions_vpc_is_kept_shown_and_left(functions: Any) -> None:
+    vpc, network = own_network(functions)
+    name = functions.create(VpcConfig=network)
+    shown = functions.client.get_function_configuration(FunctionName=name)["VpcConfig"]
+    assert shown == {**network, "VpcId": vpc, "Ipv6AllowedForDualStack": False}
+    functions.client.update_function_configuration(FunctionName=name, MemorySize=256)
+    assert functions.wait(name)["VpcConfig"] == shown
+    left = {"SubnetIds": [], "SecurityGroupIds": []}
+    functions.client.update_function_configuration(FunctionName=name, VpcConfig=left)
+    assert "VpcConfig" not in functions.wait(name)
+
+
+def test_a_vpc_that_is_not_there_or_half_given_is_refused_as_on_aws(functions: Any) -> None:
+    name = functions.create()
+    _, network = own_network(functions)
+    _, other = own_network(functions)
+    refusals = {
+        "Error occurred while DescribeSubnets. EC2 Error Code: InvalidSubnetID.NotFound.": {
+            **network,
+            "SubnetIds": ["subnet-0123456789abcdef0"],
+        },
+        "Error occurred while DescribeSecurityGroups. EC2 Error Code: InvalidGroup.NotFound.": {
+            **network,
+            "SecurityGroupIds": ["sg-0123456789abcdef0"],
+        },
+        "Security Groups are required to be in the same VPC.": {
+            **network,
+            "SecurityGroupIds": other["SecurityGroupIds"],
+        },
+        "SubnetIds and SecurityIds must coexist or be both empty list.": {"SubnetIds": network["SubnetIds"]},
+    }
+    for message, wanted in refusals.items():
+        with pytest.raises(functions.client.exceptions.InvalidParameterValueException) as caught:
+            functions.client.update_function_configuration(FunctionName=name, VpcConfig=wanted)
+        assert message in str(caught.value)
+
+
+def test_provisioned_concurrency_follows_the_alias_and_only_so_many_environments_say_so(functions: Any) -> None:
+    name = functions.create("import os\n\ndef handler(*_):\n    return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']\n")
+    client, live = functions.client, {"FunctionName": name, "Qualifier": "live"}
+    client.create_alias(FunctionName=name, Name="live", FunctionVersion="$LATEST")
+    invalid = client.exceptions.InvalidParameterValueException
+    with pytest.raises(invalid, match="cannot be applied to unpublished function versions"):
+        client.put_provisioned_concurrency_config(**live, ProvisionedConcurrentExecutions=1)
+    client.update_alias(FunctionName=name, Name="live", FunctionVersion=functions.publish(name))
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
+    with pytest.raises(invalid, match="should not be greater than the reservedConcurrentExecution"):
+        client.put_provisioned_concurrency_config(**live, ProvisionedConcurrentExecutions=3)
+    begun = client.put_provisioned_concurrency_config(**live, ProvisionedConcurrentExecutions=1)
+    assert begun["Status"] == "IN_PROGRESS"
+    until(lambda: client.get_provisioned_concurrency_config(**live)["Status"], "READY".__eq__)
+    assert [functions.invoke(name, Qualifier="live")[0], functions.invoke(name)[0]] == [
+        "provisioned-concurrency",
+        "on-demand",
+    ]
+    client.update_function_configuration(FunctionName=name, Description="next")
+    functions.wait(name)
+    version = functions.publish(name)
+    routing = {"AdditionalVersionWeights": {version: 0.1}}
+    with pytest.raises(invalid, match="Alias with weights can not be used with Provisioned Concurrency"):
+        client.update_alias(FunctionName=name, Name="live", RoutingConfig=routing)
+    client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    until(lambda: client.get_provisioned_concurrency_config(**live)["Status"], "READY".__eq__)
+    assert functions.invoke(name, Qualifier="live")[0] == "provisioned-concurrency"
 
 
 ONE = "def handler(event, context):\n    return 1\n"

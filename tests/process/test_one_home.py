@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import checkouts
 import places
@@ -89,7 +90,7 @@ def test_a_new_setting_is_a_variable_of_the_module_that_the_root_passes_on(check
     assert variable in (module / "variables.tf").read_text("utf-8")
     passed = 'variable "storage_mb" {\n  description = "The size of /tmp, in MB."\n  type        = number\n'
     assert f"{passed}  default     = null\n}}\n" in (root / "variables.tf").read_text("utf-8")
-    assert "\n  storage_mb            = var.storage_mb\n" in (root / "main.tf").read_text("utf-8")
+    assert re.search(r"^  storage_mb +?= var\.storage_mb$", (root / "main.tf").read_text("utf-8"), re.MULTILINE)
 
 
 def test_a_new_setting_of_promotion_is_a_variable_of_the_delivery_module(checkout):
@@ -111,6 +112,6 @@ def test_a_new_setting_is_on_every_page(checkout):
     assert "| `storage_mb` | number | `512` |" in (checkout / "terraform/modules/service/README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["reserved_concurrency", "log_level"])
+@pytest.mark.parametrize("name", ["ephemeral_storage_mb", "memory_mb"])
 def test_a_setting_stands_in_its_table_and_where_terraform_uses_it(name):
     assert set(places.edits(name)) == {"stepladder/settings/function.py", "terraform/modules/service/function.tf"}

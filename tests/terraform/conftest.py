@@ -84,7 +84,7 @@ class Writer:
             image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{PROJECT}@{DIGEST}"
             given |= {"environment": re.sub(r"[^a-z]", "", name)[:12], "image_uri": image}
         lines = "".join(
-            f"  {key} = {json.dumps(value) if raw and isinstance(value, str) else hcl(value)}\n"
+            f"  {key} = {json.dumps(value) if raw else hcl(value)}\n"
             for key, value in (given | dict(variables)).items()
         )
         return f'module "{name}" {{\n  source = "./modules/{module}"\n{lines}}}\n'

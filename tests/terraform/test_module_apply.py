@@ -18,11 +18,40 @@ PROJECT = f"applied-{os.getpid()}"
 REGION = "eu-west-1"
 SERVICES: dict[str, dict[str, Any]] = {
     "url": {"environment_variables": {"LOG_LEVEL": "INFO"}, "trigger": "url"},
-    "iam": {"reserved_concurrency": 5, "tracing": "Active", "trigger": "url-iam"},
+    "iam": {
+        "async": {"on_failure": ["${aws_sns_topic.failures.arn}"], "retries": 1},
+        "deployment": {"strategy": "all-at-once"},
+        "ephemeral_storage_mb": 1024,
+        "provisioned_concurrency": 2,
+        "reserved_concurrency": 5,
+        "tracing": "Active",
+        "trigger": "url-iam",
+        "vpc": {"security_groups": ["${aws_security_group.own.id}"], "subnets": ["${aws_subnet.own.id}"]},
+    },
     "sqs": {"trigger": "sqs"},
     "schedule": {"trigger": "schedule"},
     "own": {"deployment": {"percentage": 25, "strategy": "linear"}, "trigger": "none"},
 }
+
+OWN = """
+resource "aws_vpc" "own" {
+  cidr_block = "10.0.0.0/16"
+}
+
+resource "aws_subnet" "own" {
+  vpc_id     = aws_vpc.own.id
+  cidr_block = "10.0.1.0/24"
+}
+
+resource "aws_security_group" "own" {
+  vpc_id = aws_vpc.own.id
+}
+
+resource "aws_sns_topic" "failures" {
+  name = "failures"
+}
+"""
+"""What a project might have beside the module, to which its settings refer."""
 
 
 def put_blob(ecr: Any, kind: str, data: bytes) -> dict[str, Any]:
@@ -66,6 +95,7 @@ def applied(cloud, runner, make_root, write):
     test.apply()
     image = f"${{module.foundation.repository_url}}@{put_image(cloud.client('ecr', region=REGION))}"
     with (root / "main.tf").open("a") as code:
+        code.write(OWN)
         for name, variables in SERVICES.items():
             code.write(write.call(name, "service", {"image_uri": image, "project": PROJECT, **variables}, raw=True))
             code.write(write.outputs(name, ["function_url", "queue_url", "alias_arn"]))
@@ -74,19 +104,41 @@ def applied(cloud, runner, make_root, write):
     return test
 
 
-def test_a_plan_straight_after_an_apply_and_a_release_is_empty(applied, cloud):
+def changes(applied) -> dict[str, list[str]]:
+    plan = applied.plan(output=True)
+    every = {address: change["change"]["actions"] for address, change in plan.resource_changes.items()}
+    return {address: actions for address, actions in every.items() if actions != ["no-op"]}
+
+
+def test_a_plan_after_a_release_changes_nothing_but_begins_what_no_unreleased_alias_may_have(applied, cloud):
     """A release publishes a version and moves the alias there, which is no drift."""
     client = cloud.client("lambda", region=REGION)
     name = f"{PROJECT}-iam"
     version = client.publish_version(FunctionName=name)["Version"]
     client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
-    plan = applied.plan(output=True)
-    changed = {
-        address: change["change"]["actions"]
-        for address, change in plan.resource_changes.items()
-        if change["change"]["actions"] != ["no-op"]
-    }
-    assert changed == {}
+    provisioned = 'module.iam.aws_lambda_provisioned_concurrency_config.live["this"]'
+    assert changes(applied) == {provisioned: ["create"]}
+    applied.apply()
+    ready = client.get_provisioned_concurrency_config(FunctionName=name, Qualifier="live")
+    assert (ready["Status"], ready["AvailableProvisionedConcurrentExecutions"]) == ("READY", 2)
+    version = client.publish_version(FunctionName=name, Description="next")["Version"]
+    client.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    assert changes(applied) == {}
+
+
+def test_what_the_settings_refer_to_is_made_in_the_same_apply(applied, cloud):
+    client = cloud.client("lambda", region=REGION)
+    function = client.get_function_configuration(FunctionName=f"{PROJECT}-iam", Qualifier="live")
+    subnet, group = (function["VpcConfig"][key][0] for key in ("SubnetIds", "SecurityGroupIds"))
+    network = cloud.client("ec2", region=REGION)
+    assert network.describe_subnets(SubnetIds=[subnet])["Subnets"][0]["VpcId"] == function["VpcConfig"]["VpcId"]
+    assert network.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    assert function["EphemeralStorage"] == {"Size": 1024}
+    calls = client.get_function_event_invoke_config(FunctionName=f"{PROJECT}-iam", Qualifier="live")
+    assert (calls["MaximumRetryAttempts"], calls["DestinationConfig"]["OnFailure"]["Destination"][-9:]) == (
+        1,
+        ":failures",
+    )
 
 
 def test_outputs_are_what_callers_need(applied):

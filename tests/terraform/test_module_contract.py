@@ -52,7 +52,7 @@ def blocks(folder: Path, kind: str) -> list[Block]:
 
 def without_defaults(kind: str) -> str:
     """Drop the defaults of optional attributes: a root leaves them to the module."""
-    return re.sub(r"optional\((number|string|list\(string\)), .*\)$", r"optional(\1)", kind, flags=re.MULTILINE)
+    return re.sub(r"optional\((bool|number|string|list\(string\)), .*\)$", r"optional(\1)", kind, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -120,9 +120,9 @@ def test_the_reference_lists_the_variables_and_outputs(module):
 
 def test_the_settings_have_the_service_modules_defaults():
     written = {block.name: block for block in blocks(SOURCE / "service", "variable")}
-    names = DEFAULTS.keys() - {"environment", "alarms", "queue"}
+    names = DEFAULTS.keys() - {"environment", "alarms", "async", "queue", "vpc"}
     assert {name: json.loads(written[name].text("default")) for name in names} == {n: DEFAULTS[n] for n in names}
-    for section in ("alarms", "queue"):
+    for section in ("alarms", "async", "queue", "vpc"):
         attributes = re.findall(r"(\w+) += optional\([^,]+, (.*)\)$", written[section].text("type"), re.MULTILINE)
         assert {name: json.loads(value) for name, value in attributes} == DEFAULTS[section]
     given = {name: value for name, value in DEFAULTS.items() if name != "environment"}

@@ -55,6 +55,22 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
             "trigger": "none",
         },
     ),
+    "network": (
+        "service",
+        {
+            "async": {
+                "maximum_age_seconds": 600,
+                "on_failure": ["arn:aws:s3:::records-of-failures"],
+                "on_success": ["arn:aws:events:eu-west-1:123456789012:event-bus/default"],
+                "retries": 0,
+            },
+            "deployment": {"strategy": "all-at-once"},
+            "ephemeral_storage_mb": 1024,
+            "provisioned_concurrency": 2,
+            "trigger": "none",
+            "vpc": {"ipv6": True, "security_groups": ["sg-0123456789abcdef0"], "subnets": ["subnet-0123abcd"]},
+        },
+    ),
     "atonce": ("service", {"deployment": {"strategy": "all-at-once"}, "trigger": "none"}),
     "linear": ("service", {"deployment": {"strategy": "linear", "interval_minutes": 1}, "trigger": "none"}),
 }
@@ -186,6 +202,8 @@ def references(resource: dict[str, Any], argument: str) -> list[str]:
 
 
 TRIGGERS = {
+    "aws_lambda_function_event_invoke_config": "qualifier",
+    "aws_lambda_provisioned_concurrency_config": "qualifier",
     "aws_lambda_event_source_mapping": "function_name",
     "aws_lambda_function_url": "qualifier",
     "aws_lambda_permission": "qualifier",
@@ -195,6 +213,8 @@ TRIGGERS = {
 
 MAY_NAME_THE_FUNCTION = {
     "aws_lambda_alias": "it is the alias",
+    "aws_lambda_function_event_invoke_config": "beside the qualifier",
+    "aws_lambda_provisioned_concurrency_config": "beside the qualifier",
     "aws_lambda_function_url": "beside the qualifier",
     "aws_lambda_permission": "beside the qualifier",
 }
@@ -272,6 +292,10 @@ POLICIES = {
     "aws_sqs_queue.policy",
 }
 WILDCARDS = {
+    "CreateNetworkInterfaces": "an interface has no id before it is created; a shared subnet is of another account",
+    "ManageNetworkInterfaces": "AWS asks for the ids of all resources of EC2 here",
+    "ReadTheNetwork": "Describe actions of EC2 take no resources",
+    "SendRecordsOfFailures": "the objects of a bucket's records, below a path of the function; Lambda names them",
     "ReadProvisionedConcurrency": "AWS authorises it against aliases and versions, which are many",
     "ReadAlarms": "DescribeAlarms is authorised against the list of the account's alarms",
     "WriteOwnLog": "the streams of the function's own log group; Lambda names them",
@@ -304,6 +328,36 @@ def test_the_function_may_write_its_own_log_only(planned, call):
     group = f"arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/sample-{call}"
     assert own["Resource"] == f"{group}:log-stream:*"
     assert sorted(own["Action"]) == ["logs:CreateLogStream", "logs:PutLogEvents"]
+
+
+def test_lambda_may_connect_the_function_to_its_vpc_and_the_function_itself_may_not(planned):
+    policy = json.loads(planned.one("network", 'aws_iam_role_policy.network["this"]')["policy"])
+    by_sid = {statement["Sid"]: statement for statement in policy["Statement"]}
+    created = by_sid["CreateNetworkInterfaces"]["Resource"]
+    assert created == [
+        "arn:aws:ec2:eu-west-1:123456789012:network-interface/*",
+        "arn:aws:ec2:eu-west-1:*:subnet/subnet-0123abcd",
+        "arn:aws:ec2:eu-west-1:*:security-group/sg-0123456789abcdef0",
+    ]
+    denied = by_sid.pop("DenyTheFunctionItself")
+    allowed = {action for statement in by_sid.values() for action in listed(statement["Action"])}
+    assert (denied["Effect"], set(denied["Action"])) == ("Deny", allowed)
+    function = "arn:aws:lambda:eu-west-1:123456789012:function:sample-network"
+    assert denied["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": function}}
+
+
+def test_lambda_may_send_records_to_the_destinations_only(planned):
+    policy = json.loads(planned.one("network", 'aws_iam_role_policy.destinations["this"]')["policy"])
+    bucket = "arn:aws:s3:::records-of-failures"
+    assert [(each["Action"], each["Resource"]) for each in policy["Statement"]] == [
+        (["s3:PutObject", "s3:ListBucket"], [f"{bucket}/aws/lambda/async/sample-network/*", bucket]),
+        ("events:PutEvents", "arn:aws:events:eu-west-1:123456789012:event-bus/default"),
+    ]
+
+
+def test_nothing_is_kept_ready_of_a_function_that_was_never_released(planned):
+    assert not [a for a in planned.values["network"] if a.startswith("aws_lambda_provisioned_concurrency_config")]
+    assert planned.outputs["network"]["provisioned_concurrency"] == 0
 
 
 @pytest.mark.parametrize("call", FOUNDATIONS)

@@ -36,6 +36,12 @@ REFUSED = {
         ("alarms", {"throttles": -1}),
         ("alarms", {"topic_arns": ["arn:aws:sqs:eu-west-1:123456789012:queue"]}),
         ("architecture", "amd64"),
+        ("async", {"maximum_age_seconds": 59}),
+        ("async", {"on_failure": ["arn:aws:sqs:eu-west-1:123456789012:records.fifo"]}),
+        ("async", {"on_failure": ["arn:aws:s3:::records", "arn:aws:s3:::others"]}),
+        ("async", {"on_success": ["arn:aws:s3:::records"]}),
+        ("async", {"on_success": ["arn:aws:sns:eu-west-1:123456789012:a", "arn:aws:sns:eu-west-1:123456789012:b"]}),
+        ("async", {"retries": 3}),
         ("deployment", {"strategy": "blue-green"}),
         ("deployment", {"percentage": 0}),
         ("deployment", {"percentage": 100}),
@@ -47,6 +53,7 @@ REFUSED = {
         ("environment_variables", {"X": "a name of one letter"}),
         ("environment_variables", {"AWS_REGION": "eu-west-1"}),
         ("environment_variables", TOO_LONG),
+        ("ephemeral_storage_mb", 511),
         ("image_uri", f"{IMAGE}:latest"),
         ("image_uri", f"{IMAGE}@sha256:0123"),
         ("log_level", "info"),
@@ -54,6 +61,7 @@ REFUSED = {
         ("memory_mb", 127),
         ("memory_mb", 10241),
         ("project", "1st"),
+        ("provisioned_concurrency", -1),
         ("queue", {"batch_size": 11}),
         ("queue", {"batch_size": 10001, "window_seconds": 1}),
         ("queue", {"max_receive_count": 0}),
@@ -71,10 +79,24 @@ REFUSED = {
         ("timeout_seconds", 901),
         ("tracing", "active"),
         ("trigger", "http"),
+        ("vpc", {"security_groups": ["default"], "subnets": ["subnet-0123abcd"]}),
+        ("vpc", {"security_groups": [f"sg-0123456{number}" for number in range(6)], "subnets": ["subnet-0123abcd"]}),
+        ("vpc", {"security_groups": ["sg-0123abcd"], "subnets": ["private"]}),
+        (
+            "vpc",
+            {"security_groups": ["sg-0123abcd"], "subnets": [f"subnet-01234{number}" for number in range(100, 117)]},
+        ),
+        ("vpc", {"subnets": ["subnet-0123abcd"]}),
     ],
 }
 # Terraform compares one variable with another only once all of them are valid by themselves: so in a run of their own.
-REFUSED_TOGETHER = {"service": [("alarms", {"error_rate_percent": 10})]}  # no less than the default canary's share
+REFUSED_TOGETHER = {
+    "service": [
+        ("alarms", {"error_rate_percent": 10}),  # no less than the default canary's share
+        ("provisioned_concurrency", 1),  # beside the default canary
+        ("provisioned_concurrency", 2, {"deployment": {"strategy": "all-at-once"}, "reserved_concurrency": 1}),
+    ]
+}
 ACCEPTED = {
     "service": [
         {"alarms": {"error_rate_percent": 50}, "deployment": {"strategy": "all-at-once"}},
@@ -105,9 +127,12 @@ def alone() -> dict[str, tuple[str, dict]]:
 def together() -> dict[str, tuple[str, dict]]:
     """Return the cases whose value is wrong beside another, and those where nothing is."""
     refused = {
-        f"refused_{module}_together_{number:02}_{variable}": (module, {variable: value})
-        for module, pairs in REFUSED_TOGETHER.items()
-        for number, (variable, value) in enumerate(pairs)
+        f"refused_{module}_together_{number:02}_{variable}": (
+            module,
+            {variable: value, **(others[0] if others else {})},
+        )
+        for module, cases in REFUSED_TOGETHER.items()
+        for number, (variable, value, *others) in enumerate(cases)
     }
     accepted = {
         f"accepted_{module}_{number:02}": (module, variables)

@@ -14,6 +14,7 @@ from stepladder.settings.load import DEFAULTS as SETTINGS
 from stepladder.terraform import files, inputs_hash, roots
 
 DEFAULTS = SETTINGS["function"]
+AT_ONCE = {"rungs": {"production": {"deployment": "AllAtOnce"}}}
 IMAGE = f"repository@sha256:{'a' * 64}"
 
 
@@ -25,20 +26,25 @@ def test_the_service_gets_its_variables_from_the_settings(tmp_path: Path) -> Non
         "account": ACCOUNT,
         "alarms": DEFAULTS["alarms"],
         "architecture": "arm64",
+        "async": DEFAULTS["async"],
         "deployment": {"strategy": "all-at-once"},
         "environment": "staging",
         "environment_variables": {"LOG_LEVEL": 'a "b" ${c}'},
+        "ephemeral_storage_mb": 512,
         "image_uri": IMAGE,
         "log_level": "INFO",
         "log_retention_days": 30,
         "memory_mb": 512,
         "project": "sample",
+        "provisioned_concurrency": 0,
         "queue": DEFAULTS["queue"],
         "region": REGION,
         "reserved_concurrency": -1,
         "schedule": "rate(1 hour)",
         "timeout_seconds": 15,
+        "tracing": "PassThrough",
         "trigger": "url-iam",
+        "vpc": DEFAULTS["vpc"],
     }
     assert at.tfvars.relative_to(tmp_path).as_posix() == ".stepladder/staging/service.tfvars.json"
     assert at.backend.read_text() == (
@@ -65,6 +71,23 @@ def test_each_environment_is_shifted_logged_and_watched_as_the_settings_say(tmp_
     assert staging["alarms"] == DEFAULTS["alarms"] | {"latency_p99_ms": 900}
     assert production["alarms"] == staging["alarms"] | {"error_rate_percent": 2.5, "periods": 2}
     assert (production["log_retention_days"], production["reserved_concurrency"]) == (365, 20)
+
+
+def test_provisioned_concurrency_outside_of_the_ladder_is_shifted_all_at_once(tmp_path: Path) -> None:
+    where = {"account": ACCOUNT, "region": REGION}
+    sandbox = where | {"function": {"provisioned_concurrency": 1}}
+    settings = project(tmp_path, environments={"staging": where, "production": where, "sandbox": sandbox})
+    assert roots.variables(roots.root(settings, "sandbox", "service"))["deployment"] == {"strategy": "all-at-once"}
+
+
+def test_an_apply_that_could_not_provision_concurrency_leaves_a_hash_that_the_next_deploy_runs_terraform_for(
+    tmp_path: Path,
+) -> None:
+    at = roots.root(project(tmp_path, function={"provisioned_concurrency": 1}, promotion=AT_ONCE), "staging", "service")
+    assert roots.awaits_release(at, {"provisioned_concurrency": 0})
+    assert roots.hash_of(at, unfinished=True) != inputs_hash(at.settings, "staging", "service")
+    assert not roots.awaits_release(at, {"provisioned_concurrency": 1})
+    assert not roots.awaits_release(roots.root(project(tmp_path), "staging", "service"), {"provisioned_concurrency": 0})
 
 
 def test_without_an_image_a_digest_of_zeroes_stands_in(tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ resource "aws_lambda_function" "this" {
     }
   }
 
+  ephemeral_storage {
+    size = var.ephemeral_storage_mb
+  }
+
   logging_config {
     application_log_level = var.log_level
     log_format            = "JSON"
@@ -43,10 +47,20 @@ resource "aws_lambda_function" "this" {
     mode = var.tracing
   }
 
+  dynamic "vpc_config" {
+    for_each = local.in_vpc ? [var.vpc] : []
+
+    content {
+      ipv6_allowed_for_dual_stack = vpc_config.value.ipv6
+      security_group_ids          = vpc_config.value.security_groups
+      subnet_ids                  = vpc_config.value.subnets
+    }
+  }
+
   lifecycle {
     ignore_changes = [image_uri]
   }
 
-  # The function may be called as soon as it is there.
-  depends_on = [aws_iam_role_policy.function]
+  # The function may be called as soon as it is there, and Lambda checks at creation that it may reach its VPC.
+  depends_on = [aws_iam_role_policy.function, aws_iam_role_policy.network]
 }

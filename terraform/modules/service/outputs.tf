@@ -43,6 +43,11 @@ output "log_group" {
   value       = aws_cloudwatch_log_group.function.name
 }
 
+output "provisioned_concurrency" {
+  description = "How many execution environments are kept ready for the alias; 0 before its first release."
+  value       = sum(concat([0], [for each in aws_lambda_provisioned_concurrency_config.live : each.provisioned_concurrent_executions]))
+}
+
 output "queue_url" {
   description = "The queue that feeds the function; null unless the trigger is sqs."
   value       = one([for queue in aws_sqs_queue.this : queue.url])

@@ -71,6 +71,48 @@ variable "architecture" {
   }
 }
 
+variable "async" {
+  description = "What Lambda does with asynchronous calls of the alias: how often it tries a failed one again, how long it keeps an event, and to which ARNs the records of those go that succeeded or failed."
+  type = object({
+    maximum_age_seconds = optional(number, 21600)
+    on_failure          = optional(list(string), [])
+    on_success          = optional(list(string), [])
+    retries             = optional(number, 2)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.async.maximum_age_seconds >= 60 && var.async.maximum_age_seconds <= 21600 && floor(var.async.maximum_age_seconds) == var.async.maximum_age_seconds
+    error_message = "async.maximum_age_seconds must be a whole number from 60 to 21600."
+  }
+
+  validation {
+    condition     = alltrue([for arn in var.async.on_failure : can(regex("^arn:aws[a-z-]*:(sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}|sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}|lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[$A-Za-z0-9_-]+)?|events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9/._-]+|s3:::[a-z0-9.-]{3,63})$", arn))])
+    error_message = "async.on_failure must be the ARN of a standard SQS queue, a standard SNS topic, a Lambda function or an EventBridge bus, or of an S3 bucket."
+  }
+
+  validation {
+    condition     = length(var.async.on_failure) <= 1
+    error_message = "async.on_failure must be one ARN, or none."
+  }
+
+  validation {
+    condition     = alltrue([for arn in var.async.on_success : can(regex("^arn:aws[a-z-]*:(sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80}|sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}|lambda:[a-z0-9-]+:[0-9]{12}:function:[A-Za-z0-9_-]+(:[$A-Za-z0-9_-]+)?|events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9/._-]+)$", arn))])
+    error_message = "async.on_success must be the ARN of a standard SQS queue, a standard SNS topic, a Lambda function or an EventBridge bus."
+  }
+
+  validation {
+    condition     = length(var.async.on_success) <= 1
+    error_message = "async.on_success must be one ARN, or none."
+  }
+
+  validation {
+    condition     = var.async.retries >= 0 && var.async.retries <= 2 && floor(var.async.retries) == var.async.retries
+    error_message = "async.retries must be a whole number from 0 to 2."
+  }
+}
+
 variable "deployment" {
   description = "How CodeDeploy shifts traffic: `all-at-once`; `canary` (`percentage`, and the rest after `interval_minutes`); `linear` (`percentage` more every `interval_minutes`)."
   type = object({
@@ -140,6 +182,18 @@ variable "environment_variables" {
   }
 }
 
+variable "ephemeral_storage_mb" {
+  description = "The size of the function's `/tmp`, in MB."
+  type        = number
+  default     = 512
+  nullable    = false
+
+  validation {
+    condition     = var.ephemeral_storage_mb >= 512 && var.ephemeral_storage_mb <= 10240 && floor(var.ephemeral_storage_mb) == var.ephemeral_storage_mb
+    error_message = "ephemeral_storage_mb must be a whole number from 512 to 10240."
+  }
+}
+
 variable "image_uri" {
   description = "The image that the function is created with, by digest. Ignored from then on: releases own the image."
   type        = string
@@ -195,6 +249,29 @@ variable "project" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.project)) && length(var.project) <= 24
     error_message = "project must be at most 24 lower-case letters, digits and single hyphens, beginning with a letter."
+  }
+}
+
+variable "provisioned_concurrency" {
+  description = "How many execution environments of the alias's version Lambda keeps ready; 0 keeps none. They begin with the first apply after the first release."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.provisioned_concurrency >= 0 && floor(var.provisioned_concurrency) == var.provisioned_concurrency
+    error_message = "provisioned_concurrency must be a whole number from 0 on."
+  }
+
+  validation {
+    condition     = var.reserved_concurrency == -1 || var.provisioned_concurrency <= var.reserved_concurrency
+    error_message = "provisioned_concurrency must be at most reserved_concurrency."
+  }
+
+  # An alias with provisioned concurrency takes no weights.
+  validation {
+    condition     = var.provisioned_concurrency == 0 || var.deployment.strategy == "all-at-once"
+    error_message = "provisioned_concurrency must be 0 unless deployment.strategy is all-at-once."
   }
 }
 
@@ -308,5 +385,41 @@ variable "trigger" {
   validation {
     condition     = contains(["url", "url-iam", "sqs", "schedule", "none"], var.trigger)
     error_message = "trigger must be url, url-iam, sqs, schedule or none."
+  }
+}
+
+variable "vpc" {
+  description = "The VPC that the function reaches: `subnets` and `security_groups` by id, both or neither. `ipv6` adds IPv6 in subnets that have both. A function in a VPC reaches the internet through a NAT gateway only."
+  type = object({
+    ipv6            = optional(bool, false)
+    security_groups = optional(list(string), [])
+    subnets         = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for id in var.vpc.security_groups : can(regex("^sg-[0-9a-f]{8,17}$", id))])
+    error_message = "vpc.security_groups must be ids like sg-0123456789abcdef0."
+  }
+
+  validation {
+    condition     = length(var.vpc.security_groups) <= 5
+    error_message = "vpc.security_groups must be at most 5."
+  }
+
+  validation {
+    condition     = alltrue([for id in var.vpc.subnets : can(regex("^subnet-[0-9a-f]{8,17}$", id))])
+    error_message = "vpc.subnets must be ids like subnet-0123456789abcdef0."
+  }
+
+  validation {
+    condition     = length(var.vpc.subnets) <= 16
+    error_message = "vpc.subnets must be at most 16."
+  }
+
+  validation {
+    condition     = (length(var.vpc.subnets) > 0) == (length(var.vpc.security_groups) > 0)
+    error_message = "vpc must have subnets and security_groups, or neither."
   }
 }

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from localcloud.cloud import AwsRequest, ServiceError
+from localcloud.services.lambda_.actions import provisioned
 from localcloud.services.lambda_.constraints import validation
 from localcloud.services.lambda_.model import LATEST, Function, FunctionAlias, conflict, invalid, not_found, stale
 from localcloud.services.lambda_.service import LambdaService, paged
@@ -115,6 +116,10 @@ class Aliases:
                     raise invalid(f"Specified versions must be associated with the same {what}")
         if weights and alias.name in function.provisioned:
             raise invalid("Alias with weights can not be used with Provisioned Concurrency")
+        if version == LATEST and alias.name in function.provisioned:
+            raise invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
+        if version != alias.version:
+            provisioned.moved(function, alias.name, self.service.settle_seconds)
         alias.version, alias.weights = version, dict(weights)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.protocol.codec import ServiceError
+from localcloud.services.lambda_ import vpc
 from localcloud.services.lambda_.constraints import validation
 from localcloud.services.lambda_.model import FunctionKey, invalid
 
@@ -73,7 +74,10 @@ def changed(cloud: Cloud, key: FunctionKey, settings: Mapping[str, Any], params:
             value = {k: v for k, v in value.items() if v not in (None, "", [], {})}
         if value:
             result[name] = value
-    _vpc(result, params)
+    if params.get("VpcConfig") is not None:
+        result.pop("VpcConfig", None)
+        if connected := vpc.configured(cloud, key, {**settings.get("VpcConfig", {}), **params["VpcConfig"]}):
+            result["VpcConfig"] = connected
     logging = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{key.name}", **result.get("LoggingConfig", {})}
     logging.update({k: v for k, v in (params.get("LoggingConfig") or {}).items() if v})
     if logging["LogFormat"] == "JSON":
@@ -85,20 +89,6 @@ def changed(cloud: Cloud, key: FunctionKey, settings: Mapping[str, Any], params:
     if result["Role"] != settings.get("Role"):
         _check_role(cloud, key, result["Role"])
     return result
-
-
-def _vpc(settings: dict[str, Any], params: Mapping[str, Any]) -> None:
-    vpc = params.get("VpcConfig")
-    if vpc is None:
-        return
-    settings.pop("VpcConfig", None)
-    if vpc.get("SubnetIds"):
-        settings["VpcConfig"] = {
-            "SubnetIds": list(vpc["SubnetIds"]),
-            "SecurityGroupIds": list(vpc.get("SecurityGroupIds") or ()),
-            "VpcId": "vpc-local",
-            "Ipv6AllowedForDualStack": bool(vpc.get("Ipv6AllowedForDualStack")),
-        }
 
 
 def _check(settings: Mapping[str, Any], params: Mapping[str, Any]) -> None:

@@ -8,15 +8,14 @@ from typing import Any
 
 from localcloud.cloud import AwsRequest
 from localcloud.protocol.codec import ServiceError
+from localcloud.services.lambda_.actions import provisioned
 from localcloud.services.lambda_.execution.engine import ACCOUNT_CONCURRENCY
-from localcloud.services.lambda_.missing import check_qualifier
-from localcloud.services.lambda_.model import LATEST, Function, conflict, invalid, not_found, now, parse_name
+from localcloud.services.lambda_.model import LATEST, Function, invalid, not_found, parse_name
 from localcloud.services.lambda_.service import LambdaService, runtime_arn
 
 _UNRESERVED = 100  # what AWS keeps for functions without a reservation
 _GIB = 1024**3
 _UNKNOWN = "The function doesn't exist."  # recorded on AWS, 2025-11-25
-_PROVISIONED = frozenset(f"{verb}ProvisionedConcurrencyConfig" for verb in ("Put", "Get", "Delete"))
 _SETTINGS = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
 _SERVICES = ("lambda", "sqs", "sns", "events", "s3")  # that a destination may be of
 
@@ -34,8 +33,8 @@ def install(service: LambdaService) -> None:
                     _check_settings(request.params)
                 with service.store.lock:
                     function, qualifier = service.find(request)
-                    if name in _PROVISIONED:
-                        _check_published(name, function, qualifier)
+                    if name in provisioned.ACTIONS:
+                        provisioned.check_published(name, function, qualifier)
                     return handler(function, qualifier, request.params)
 
             return handler
@@ -44,7 +43,7 @@ def install(service: LambdaService) -> None:
 
     _concurrency(service, action)
     _event_invoke(service, action)
-    _provisioned(service, action)
+    provisioned.install(service, action, lambda function, count: _check_left(service, function, count))
     _fixed(action)
     _account(service)
 
@@ -160,64 +159,6 @@ def _event_invoke(service: LambdaService, action: Callable[[str], Callable[[Hand
     @action("ListFunctionEventInvokeConfigs")
     def listed(function: Function, _qualifier: str, _params: dict[str, Any]) -> dict[str, Any]:
         return {"FunctionEventInvokeConfigs": list(function.event_invoke.values())}
-
-
-def _check_published(name: str, function: Function, qualifier: str) -> None:
-    """Refuse what isn't there, and `$LATEST`."""
-    if qualifier == LATEST and name.startswith("Put"):
-        raise invalid("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
-    if qualifier in ("", LATEST):
-        raise invalid("The function resource provided must be an alias or a published version.")
-    check_qualifier(name, function, qualifier)
-
-
-def _provisioned(service: LambdaService, action: Callable[[str], Callable[[Handler], Handler]]) -> None:
-    @action("PutProvisionedConcurrencyConfig")
-    def put(function: Function, qualifier: str, params: dict[str, Any]) -> dict[str, Any]:
-        alias = function.aliases.get(qualifier)
-        if alias and alias.weights:
-            raise invalid("Alias with weights can not be used with Provisioned Concurrency")
-        if alias and alias.version in function.provisioned:
-            raise conflict(
-                "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version"
-            )
-        if any(other.version == qualifier for name, other in function.aliases.items() if name in function.provisioned):
-            raise conflict("Version is pointed by a Provisioned Concurrency alias")
-        count = int(params["ProvisionedConcurrentExecutions"])
-        _check_left(service, function, count)
-        answer = {
-            "RequestedProvisionedConcurrentExecutions": count,
-            "AvailableProvisionedConcurrentExecutions": count,
-            "AllocatedProvisionedConcurrentExecutions": count,
-            "Status": "READY",
-            "LastModified": now(),
-        }
-        function.provisioned[qualifier] = answer
-        beginning: dict[str, Any] = {"Status": "IN_PROGRESS"}
-        for name in ("Available", "Allocated"):
-            beginning[f"{name}ProvisionedConcurrentExecutions"] = 0
-        return {**answer, **beginning}
-
-    @action("GetProvisionedConcurrencyConfig")
-    def get(function: Function, qualifier: str, _params: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return function.provisioned[qualifier]
-        except KeyError:
-            raise ServiceError(
-                "ProvisionedConcurrencyConfigNotFoundException",
-                "No Provisioned Concurrency Config found for this function",
-                404,
-                Type="User",
-            ) from None
-
-    @action("DeleteProvisionedConcurrencyConfig")
-    def delete(function: Function, qualifier: str, _params: dict[str, Any]) -> None:
-        function.provisioned.pop(qualifier, None)
-
-    @action("ListProvisionedConcurrencyConfigs")
-    def listed(function: Function, _qualifier: str, _params: dict[str, Any]) -> dict[str, Any]:
-        rows = [{"FunctionArn": f"{function.key.arn}:{q}", **c} for q, c in function.provisioned.items()]
-        return {"ProvisionedConcurrencyConfigs": rows}
 
 
 def _check_left(service: LambdaService, function: Function, count: int) -> None:

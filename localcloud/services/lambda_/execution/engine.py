@@ -21,6 +21,7 @@ from localcloud.launchers.interface import ImageCode, Launcher, LaunchError, San
 from localcloud.launchers.process import ProcessLauncher
 from localcloud.launchers.runtime_api import InvocationOutcome
 from localcloud.protocol.codec import ServiceError
+from localcloud.services.lambda_.actions import provisioned
 from localcloud.services.lambda_.execution.environments import ExecutionEnvironment, InvocationWork
 from localcloud.services.lambda_.execution.images import ImageReader
 from localcloud.services.lambda_.execution.logs import Journal, LogWriter
@@ -49,6 +50,8 @@ class _Target:
     qualifier: str
     revision: Revision
     reserved: int | None
+    provisioned: int = 0
+    """How many of its environments are kept ready."""
 
 
 class Invoker:
@@ -131,7 +134,8 @@ class Invoker:
                     "The operation cannot be performed at this time. "
                     f"The function is currently in the following state: {revision.state}"
                 )
-            return _Target(key, qualifier, revision, function.reserved)
+            ready = provisioned.number(function, revision.version)
+            return _Target(key, qualifier, revision, function.reserved, ready)
 
     def _route(self, function: Function, qualifier: str) -> Revision:
         if qualifier in ("", LATEST):
@@ -189,9 +193,13 @@ class Invoker:
 
         def spec(address: str) -> SandboxSpec:
             variables = self._variables(key, revision, journal, address)
+            if environment.kept_ready:
+                variables["AWS_LAMBDA_INITIALIZATION_TYPE"] = "provisioned-concurrency"
             return SandboxSpec(name, code, architecture, int(settings["MemorySize"]), variables)
 
-        return ExecutionEnvironment(self.launcher, spec, journal, int(settings["Timeout"]))
+        timeout = int(settings["Timeout"])
+        environment = ExecutionEnvironment(self.launcher, spec, journal, timeout, target.provisioned)
+        return environment
 
     def _code(self, revision: Revision) -> ImageCode | ZipCode:
         code, settings = revision.code, revision.settings

@@ -49,6 +49,7 @@ class ExecutionEnvironment:
     """One execution environment. Not started before its first invocation.
 
     `spec` makes the sandbox's specification for a Runtime API's address. `choose` finds the launcher for it.
+    `provisioned` is how many environments of its revision are kept ready; the pool decides whether it is one of them.
     """
 
     def __init__(
@@ -57,7 +58,11 @@ class ExecutionEnvironment:
         spec: Callable[[str], SandboxSpec],
         journal: Journal,
         timeout: int,
+        provisioned: int = 0,
     ) -> None:
+        self.provisioned = provisioned
+        self.uid = ""
+        self.kept_ready = False
         self.dead = False
         self.busy = False
         self.idle_since = 0.0

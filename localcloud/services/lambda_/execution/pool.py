@@ -38,7 +38,7 @@ class Pool:
     def run(self, uid: str, make: Callable[[], ExecutionEnvironment], work: InvocationWork) -> InvocationReport:
         """Run an invocation in a warm environment, or in a new one."""
         while True:
-            environment = self._take(uid) or self._add(make())
+            environment = self._take(uid) or self._add(uid, make())
             try:
                 return environment.run(work)
             except NotDelivered:
@@ -80,9 +80,12 @@ class Pool:
                 self._all.discard(environment)
         return None
 
-    def _add(self, environment: ExecutionEnvironment) -> ExecutionEnvironment:
+    def _add(self, uid: str, environment: ExecutionEnvironment) -> ExecutionEnvironment:
         environment.busy = True
+        environment.uid = uid
         with self._lock:
+            ready = sum(each.kept_ready for each in self._all if each.uid == uid)
+            environment.kept_ready = ready < environment.provisioned
             self._all.add(environment)
         return environment
 

@@ -2,22 +2,26 @@
 module "service" {
   source = "../modules/service"
 
-  account               = var.account
-  alarms                = var.alarms
-  architecture          = var.architecture
-  deployment            = var.deployment
-  environment           = var.environment
-  environment_variables = var.environment_variables
-  image_uri             = var.image_uri
-  log_level             = var.log_level
-  log_retention_days    = var.log_retention_days
-  memory_mb             = var.memory_mb
-  project               = var.project
-  queue                 = var.queue
-  region                = var.region
-  reserved_concurrency  = var.reserved_concurrency
-  schedule              = var.schedule
-  timeout_seconds       = var.timeout_seconds
-  tracing               = var.tracing
-  trigger               = var.trigger
+  account                 = var.account
+  alarms                  = var.alarms
+  architecture            = var.architecture
+  async                   = var.async
+  deployment              = var.deployment
+  environment             = var.environment
+  environment_variables   = var.environment_variables
+  ephemeral_storage_mb    = var.ephemeral_storage_mb
+  image_uri               = var.image_uri
+  log_level               = var.log_level
+  log_retention_days      = var.log_retention_days
+  memory_mb               = var.memory_mb
+  project                 = var.project
+  provisioned_concurrency = var.provisioned_concurrency
+  queue                   = var.queue
+  region                  = var.region
+  reserved_concurrency    = var.reserved_concurrency
+  schedule                = var.schedule
+  timeout_seconds         = var.timeout_seconds
+  tracing                 = var.tracing
+  trigger                 = var.trigger
+  vpc                     = var.vpc
 }

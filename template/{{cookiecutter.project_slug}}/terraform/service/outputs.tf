@@ -43,6 +43,11 @@ output "log_group" {
   value       = module.service.log_group
 }
 
+output "provisioned_concurrency" {
+  description = "How many execution environments are kept ready for the alias; 0 before its first release."
+  value       = module.service.provisioned_concurrency
+}
+
 output "queue_url" {
   description = "The queue that feeds the function; null unless the trigger is sqs."
   value       = module.service.queue_url

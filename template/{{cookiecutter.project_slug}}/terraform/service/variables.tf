@@ -24,6 +24,17 @@ variable "architecture" {
   default     = null
 }
 
+variable "async" {
+  description = "What Lambda does with asynchronous calls of the alias: how often it tries a failed one again, how long it keeps an event, and to which ARNs the records of those go that succeeded or failed."
+  type = object({
+    maximum_age_seconds = optional(number)
+    on_failure          = optional(list(string))
+    on_success          = optional(list(string))
+    retries             = optional(number)
+  })
+  default = null
+}
+
 variable "deployment" {
   description = "How CodeDeploy shifts traffic: `all-at-once`; `canary` (`percentage`, and the rest after `interval_minutes`); `linear` (`percentage` more every `interval_minutes`)."
   type = object({
@@ -42,6 +53,12 @@ variable "environment" {
 variable "environment_variables" {
   description = "The function's environment variables. They are configuration, not secrets: every reader of the function sees them."
   type        = map(string)
+  default     = null
+}
+
+variable "ephemeral_storage_mb" {
+  description = "The size of the function's `/tmp`, in MB."
+  type        = number
   default     = null
 }
 
@@ -71,6 +88,12 @@ variable "memory_mb" {
 variable "project" {
   description = "The project: it begins every name. At most 24 lower-case letters, digits and single hyphens."
   type        = string
+}
+
+variable "provisioned_concurrency" {
+  description = "How many execution environments of the alias's version Lambda keeps ready; 0 keeps none. They begin with the first apply after the first release."
+  type        = number
+  default     = null
 }
 
 variable "queue" {
@@ -117,4 +140,14 @@ variable "trigger" {
   description = "What calls the function, always through the alias: `url` (public), `url-iam`, `sqs`, `schedule` or `none`."
   type        = string
   default     = null
+}
+
+variable "vpc" {
+  description = "The VPC that the function reaches: `subnets` and `security_groups` by id, both or neither. `ipv6` adds IPv6 in subnets that have both. A function in a VPC reaches the internet through a NAT gateway only."
+  type = object({
+    ipv6            = optional(bool)
+    security_groups = optional(list(string))
+    subnets         = optional(list(string))
+  })
+  default = null
 }
