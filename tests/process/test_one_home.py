@@ -112,6 +112,6 @@ def test_a_new_setting_is_on_every_page(checkout):
     assert "| `storage_mb` | number | `512` |" in (checkout / "terraform/modules/service/README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["ephemeral_storage_mb", "memory_mb"])
+@pytest.mark.parametrize("name", ["ephemeral_storage_mb"])
 def test_a_setting_stands_in_its_table_and_where_terraform_uses_it(name):
     assert set(places.edits(name)) == {"stepladder/settings/function.py", "terraform/modules/service/function.tf"}
