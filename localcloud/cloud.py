@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
+from localcloud.callers import ServiceCaller
 from localcloud.clock import CloudClock
 from localcloud.metrics import Metrics
 from localcloud.protocol import codec
@@ -125,6 +126,8 @@ class Cloud:
         self.loaders: dict[str, Callable[[Any], None]] = {}
         self.names: tuple[str, ...] = ()  # hosts that lead here, besides addresses and what is this machine's by itself
         self.dispatcher: Dispatching = cast("Dispatching", None)  # the dispatcher sets itself
+        self.invoke_function: Callable[[ServiceCaller, str, bytes], None] = _no_functions  # Lambda's, asynchronous
+        self.put_event: Callable[[str, Mapping[str, Any]], None] = lambda _bus, _event: None  # EventBridge's
         self.hosts: Callable[[str, Environ, Callable[..., Any]], Iterable[bytes]] | None = None  # of function URLs
 
     def action(self, service: str, *actions: str) -> Callable[[Handler], Handler]:
@@ -210,6 +213,10 @@ class Cloud:
         Raises `ServiceError`, `ConnectionCut` when no answer comes, and `CallHangs` when none would ever come.
         """
         return self.dispatcher.request(service, action, params or {}, region, account)
+
+
+def _no_functions(_caller: ServiceCaller, arn: str, _payload: bytes) -> None:
+    raise ServiceError("ResourceNotFoundException", f"Function not found: {arn}", 404)
 
 
 def handles(method: Method) -> Method:

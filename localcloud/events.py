@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
-import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from localcloud.cloud import Cloud, ServiceError
+from localcloud.cloud import Cloud
+from localcloud.deliveries import event
 
 
-def emit(cloud: Cloud, source: str, kind: str, detail: Mapping[str, Any], *, region: str, account: str) -> None:
+def emit(
+    cloud: Cloud,
+    source: str,
+    kind: str,
+    detail: Mapping[str, Any],
+    *,
+    region: str,
+    account: str,
+    resources: Iterable[str] = (),
+) -> None:
     """Send an event in the background, since a target may call a function. Without a rule nothing is sent."""
-    # A module that another thread is importing is listed before it has its names.
-    backends = getattr(sys.modules.get("moto.events.models"), "events_backends", None)
-    if backends is None or not backends[account][region].event_buses["default"].rules:
-        return
-    entry = {"Source": source, "DetailType": kind, "Detail": json.dumps(dict(detail), default=_milliseconds)}
-
-    def send() -> None:
-        with contextlib.suppress(ServiceError):
-            cloud.call("events", "PutEvents", {"Entries": [entry]}, region=region, account=account)
-
-    threading.Thread(target=send, daemon=True, name="event").start()
+    plain = json.loads(json.dumps(dict(detail), default=_milliseconds))
+    made = event(source, kind, plain, region=region, account=account, resources=resources)
+    cloud.put_event("default", made)
 
 
 def _milliseconds(value: object) -> int:

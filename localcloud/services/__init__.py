@@ -17,6 +17,7 @@ SERVICES = (
     "iam",
     "s3",
     "sqs",
+    "events",
     "ecr",
     "lambda_",
     "cloudwatch",

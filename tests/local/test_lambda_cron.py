@@ -8,8 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from localcloud.services.lambda_.triggers import schedules
-from localcloud.services.lambda_.triggers.cron import due_times
+from localcloud.services.events import schedules
+from localcloud.services.events.cron import due_times
 from stepladder.core.schedules import ScheduleError, check, cron
 
 
@@ -106,6 +106,14 @@ def test_cron_follows_the_time_zone() -> None:
     assert due_times("cron(0 10 * * ? *)", "Europe/Berlin", 0, ten - 60, ten + 60) == [ten]
 
 
+def test_the_hour_that_a_change_of_the_clocks_repeats_counts_once_and_the_one_left_out_never() -> None:
+    autumn = datetime(2026, 10, 24, 22, 0, tzinfo=UTC).timestamp()
+    first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC).timestamp()
+    assert due_times("cron(30 2 25 10 ? *)", "Europe/Berlin", 0, autumn, autumn + 6 * 3600) == [first]
+    spring = datetime(2026, 3, 28, 23, 0, tzinfo=UTC).timestamp()
+    assert due_times("cron(30 2 29 3 ? *)", "Europe/Berlin", 0, spring, spring + 6 * 3600) == []
+
+
 def test_a_clock_that_jumps_a_year_does_not_call_a_million_times() -> None:
     assert len(due_times("cron(* * * * ? *)", "UTC", 0, 0, 365 * 86400)) <= 1441
     assert len(due_times("rate(1 minute)", "UTC", 0, 0, 365 * 86400)) <= 1441
@@ -115,4 +123,4 @@ def test_a_schedules_module_that_is_still_being_imported_has_none_yet(monkeypatc
     """Another thread's import lists a module before it has its names; the loop that looks must outlive that."""
     for name in ("moto.scheduler.models", "moto.events.models"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    assert list(schedules._plans()) == []
+    assert list(schedules.plans()) == []

@@ -1,9 +1,8 @@
 """`/_stepladder/lambda/...`: what tests and the curious may ask of the Lambda service, beyond AWS.
 
-POST `fail` {"function", "code", "reason"}: the next update of the function ends as Failed. POST `schedule` {"name"}:
-call what a schedule calls, now. POST `seed` {"seed"}: make weighted routing repeatable. POST `settle` {"seconds"}: how
-long Pending and InProgress last. POST `flush`: wait until all log lines are written. GET `code/<name>`: a deployment
-package, as GetFunction links it.
+POST `fail` {"function", "code", "reason"}: the next update of the function ends as Failed. POST `seed` {"seed"}: make
+weighted routing repeatable. POST `settle` {"seconds"}: how long Pending and InProgress last. POST `flush`: wait until
+all log lines are written. GET `code/<name>`: a deployment package, as GetFunction links it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.model import parse_name
 from localcloud.services.lambda_.service import LambdaService
-from localcloud.services.lambda_.triggers.schedules import Schedules
 
 PREFIX = "/_stepladder/lambda/"
 
@@ -26,10 +24,9 @@ PREFIX = "/_stepladder/lambda/"
 class Pages:
     """The WSGI app."""
 
-    def __init__(self, service: LambdaService, invoker: Invoker, schedules: Schedules) -> None:
+    def __init__(self, service: LambdaService, invoker: Invoker) -> None:
         self._service = service
         self._invoker = invoker
-        self._schedules = schedules
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request."""
@@ -60,8 +57,6 @@ class Pages:
                 reason = order.get("reason", "made to fail")
                 self._service.store.get(key).next_failure = (order.get("code", "InternalError"), reason)
             return json_response({})
-        if page == "schedule":
-            return json_response({"called": self._schedules.run_now(order["name"])})
         if page == "seed":
             self._invoker.random.seed(order["seed"])
             return json_response({})

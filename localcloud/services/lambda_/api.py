@@ -12,9 +12,9 @@ from localcloud.services.lambda_.actions import aliases, functions, invoke, opti
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.execution.event_queue import EventQueue
 from localcloud.services.lambda_.service import LambdaService
-from localcloud.services.lambda_.triggers import moto_services, schedules, urls
+from localcloud.services.lambda_.triggers import moto_services, urls
+from localcloud.services.lambda_.triggers.deliveries import FunctionDeliveries
 from localcloud.services.lambda_.triggers.event_sources import Sources
-from localcloud.services.lambda_.triggers.schedules import Schedules
 
 
 def install(cloud: Cloud) -> None:
@@ -29,13 +29,13 @@ def install(cloud: Cloud) -> None:
     tags.install(service)
     invoke.install(invoker, asynchronous)
     urls.install(service, invoker)
-    moto_services.install(invoker, asynchronous)
+    deliveries = FunctionDeliveries(invoker, asynchronous)
+    cloud.invoke_function = deliveries.send
+    moto_services.install(cloud, deliveries)
     sources = Sources(service, invoker)
     sources.install()
-    schedules.install(cloud)
-    scheduler = Schedules(invoker, asynchronous)
-    cloud.route(admin.PREFIX, admin.Pages(service, invoker, scheduler))
-    for part in (invoker, asynchronous, sources, scheduler):
+    cloud.route(admin.PREFIX, admin.Pages(service, invoker))
+    for part in (invoker, asynchronous, sources):
         cloud.on_stop(part.close)
 
     _check_first(cloud)

@@ -14,7 +14,9 @@ _MOST = 1440  # minutes looked back at once: a clock that jumps by a year must n
 def due_times(expression: str, zone: str, first: float, since: float, now: float) -> list[float]:
     """Return when, in (since, now] (epoch seconds), a schedule that was made at `first` is due.
 
-    An expression that can't be read is never due. It was refused when it was made.
+    An expression that can't be read is never due. It was refused when it was made. An hour that the clocks' change
+    repeats counts once, and one that it leaves out is never due:
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#daylist-savings-time
     """
     timezone = _zone(zone)
     try:
@@ -29,7 +31,8 @@ def due_times(expression: str, zone: str, first: float, since: float, now: float
     minute = int(since // 60) + 1
     last = int(now // 60)
     minutes = range(max(minute, last - _MOST), last + 1)
-    return [m * 60.0 for m in minutes if cron.matches(datetime.fromtimestamp(m * 60, timezone))]
+    moments = ((m * 60.0, datetime.fromtimestamp(m * 60, timezone)) for m in minutes)
+    return [seconds for seconds, moment in moments if not moment.fold and cron.matches(moment)]
 
 
 def _periods(period: float, first: float, since: float, now: float) -> list[float]:
