@@ -45,57 +45,43 @@ def release(  # noqa: PLR0917 - each is a flag of the command line
 
 
 @task(
+    iterable=["header"],
     help={
         "env": "Environment to call; with --local, whose settings the function gets (default: the lowest rung).",
         "payload": "Event as JSON text; default: {}.",
         "event": "File with the event as JSON.",
+        "path": "Path of an HTTP request, of which the event is made; the answer is printed as HTTP.",
+        "method": "Method of the request; default: GET, with --data POST.",
+        "query": "Query of the request, such as a=1&b=2.",
+        "data": "Body of the request; @file reads a file, - reads standard input.",
+        "header": "Header of the request, such as 'accept: text/html'; may be given several times.",
         "version": "Version to call; default: what the alias serves.",
         "local": "Build the function from the working tree and call it once; deploy nothing.",
         "whole_log": "Show every line that Lambda adds to the log; default: time and memory only.",
+        "json": "Print what the function returned as it is, and errors as JSON too.",
     },
     auto_shortflags=False,
 )
-def invoke(
+def invoke(  # noqa: PLR0917 - each is a flag of the command line
     c: Any,
     env: str = "",
     payload: str = "",
     event: str = "",
+    path: str = "",
+    method: str = "",
+    query: str = "",
+    data: str = "",
+    header: Any = None,
     version: str = "",
     local: bool = False,
     whole_log: bool = False,
+    json: bool = False,
 ) -> None:
-    """Call the function, print its answer as data and the end of its log; exit 1 when it fails."""
+    """Call the function, print its answer as data and the end of its log; exit 1 when it fails or answers 5xx."""
     from stepladder.collections import usage
-    from stepladder.commands import invoke as invocation
-    from stepladder.core.errors import BadInputError, StepladderError
+    from stepladder.commands.call import CallOptions, call
 
-    if local and version:
-        raise BadInputError(
-            "--local has no versions: it calls what stands here",
-            kind="bad-arguments",
-            hint="leave out `--version` or `--local`",
-        )
     if not env and not local:
         raise usage.missing(c, "inv function.invoke", "--env")
-    if local:
-        error = _call_local(c, env, invocation.read_payload(payload, event), whole_log)
-    else:
-        from stepladder.releases.rung import opened
-
-        rung = opened(c, env, "inv function.invoke")
-        answer = invocation.invoke(rung, payload=payload, event=event, version=version, whole_log=whole_log)
-        error = answer.error or ""
-    if error:
-        raise StepladderError(
-            f"the function failed: {error}",
-            kind="function-failed",
-            hint="the end of its log stands above; `--whole-log` prints all of it",
-        )
-
-
-def _call_local(c: Any, env: str, event: Any, whole_log: bool) -> str:
-    from stepladder.commands import invoke_once
-    from stepladder.core.console import Console
-    from stepladder.settings import load
-
-    return invoke_once.invoke(load.from_context(c), env, event, Console(), whole_log=whole_log)
+    http: Any = {"path": path, "method": method, "query": query, "data": data, "header": tuple(header or ())}
+    call(c, CallOptions(env, payload, event, version, local, whole_log, **http, json=json))

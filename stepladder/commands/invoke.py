@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from stepladder.aws_lambda.lambda_function import InvokeResponse
 from stepladder.aws_lambda.log_lines import lines
@@ -18,22 +18,28 @@ from stepladder.releases import restore
 from stepladder.releases.rung import Rung
 
 
-def invoke(
-    rung: Rung, *, payload: str = "", event: str = "", version: str = "", whole_log: bool = False
-) -> InvokeResponse:
+class Show(Protocol):
+    """Prints what a function answered."""
+
+    def __call__(self, answer: Any, console: Console, *, failed: bool) -> None:
+        """Print it; `failed` says that it describes an error."""
+
+
+def invoke(rung: Rung, event: Any, *, version: str = "", whole_log: bool = False, show: Show) -> InvokeResponse:
     """Invoke through the alias, or one version, and print the answer as data and the end of the log to the person.
 
-    Of Lambda's own lines only time and memory are printed, unless the `whole_log` is wanted.
+    Of Lambda's own lines only time and memory are printed, unless the `whole_log` is wanted. `show` prints the
+    answer.
     """
     try:
-        answer = rung.function.invoke(read_payload(payload, event), version or names.ALIAS)
+        answer = rung.function.invoke(event, version or names.ALIAS)
     except Exception as error:
         if error_code(error) != NOT_FOUND:
             raise
         raise _missing(rung, version) from None
     for line in lines(answer.log, whole=whole_log):
         rung.console.line(rung.console.paint(line, "dim"))
-    show(answer.result, rung.console)
+    show(answer.result, rung.console, failed=answer.error is not None)
     return answer
 
 
@@ -48,7 +54,7 @@ def _missing(rung: Rung, version: str) -> RefusedError:
     return restore.nothing_live(rung)
 
 
-def show(result: Any, console: Console) -> None:
+def show_json(result: Any, console: Console) -> None:
     """Print what a function answered as data: JSON. What is none (NaN, which Python writes) is shown as its text."""
     try:
         json.dumps(result, allow_nan=False)

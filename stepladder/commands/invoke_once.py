@@ -22,7 +22,7 @@ from localcloud.services.lambda_.execution.logs import Journal, Stream
 from localcloud.services.lambda_.execution.pool import Pool
 from localcloud.services.lambda_.model import LATEST
 from stepladder.aws_lambda.log_lines import lines
-from stepladder.commands.invoke import show
+from stepladder.commands.invoke import Show
 from stepladder.core.console import Console
 from stepladder.images import pipeline
 from stepladder.images.model import LocalImage
@@ -36,13 +36,21 @@ A profile isn't followed: what it opens may be more than a try needs.
 """
 
 
-def invoke(settings: Settings, environment: str, event: Any, console: Console, *, whole_log: bool = False) -> str:
-    """Build the image and call it once with `event`, configured as in `environment` (empty: the lowest rung).
+def invoke(
+    settings: Settings,
+    environment: str,
+    event: Any,
+    console: Console,
+    *,
+    whole_log: bool = False,
+    show: Show,
+) -> str:
+    """Build the image and call it once with `event`, configured as in that environment.
 
-    Its log goes to the person as it comes, the lines that Lambda adds with the `whole_log`; its answer is data. Returns
-    the error's type when the function failed, else an empty string; raises as the builders do.
+    Its log goes to the person as it comes, the lines that Lambda adds with the `whole_log`; `show` prints its
+    answer. Returns the error's type when the function failed, else an empty string;
+    raises as the builders do.
     """
-    environment = environment or settings.lowest
     own = variables.of(settings, environment)
     with console.step("image") as step:
         image = pipeline.build_only(settings, step, say=console.warn, to_run=True)
@@ -53,7 +61,7 @@ def invoke(settings: Settings, environment: str, event: Any, console: Console, *
     if report.outcome.error and (hint := own.hint(environment)):
         console.hint(hint)
     answer = json.loads(report.outcome.payload or b"null")
-    show(answer, console)
+    show(answer, console, failed=bool(report.outcome.error))
     named = answer.get("errorType") if isinstance(answer, dict) else ""
     return report.outcome.error and str(named or report.outcome.error)
 

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TextIO
 
 from stepladder.core.ci import in_ci
-from stepladder.core.display import cut, one_line, plain, without_escapes
+from stepladder.core.display import cut, harmless, one_line, plain, without_escapes
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.pulse import PULSE
 from stepladder.core.step import Step
@@ -113,6 +113,23 @@ class Console:
         with self._lock:
             self._out.write(f"{text}\n")
             self._out.flush()
+
+    def body(self, content: bytes) -> None:
+        """Print bytes as data: as they are, or where a person watches as text, and only how many if they are none."""
+        try:
+            text = content.decode()
+            readable = "\0" not in text
+        except UnicodeDecodeError:
+            text, readable = "", False
+        watched = is_watched(self._out)
+        if readable and (watched or not hasattr(self._out, "buffer")):
+            self.data("\n".join(harmless(text)) if watched else text)
+        elif watched:
+            self.line(f"{len(content)} bytes that are no text: send them to a file or another program")
+        elif hasattr(self._out, "buffer"):
+            self._out.flush()
+            self._out.buffer.write(content)
+            self._out.buffer.flush()
 
     def json(self, value: Any) -> None:
         """Print one JSON document as data, with its letters where the output can hold them."""

@@ -381,3 +381,26 @@ def test_a_third_builder_is_one_file_and_one_line_and_deploys_as_the_others_do(p
     finally:
         tasks.write_text(TASKS)
         made.unlink()
+
+
+ECHO = """\
+def handler(event, context):
+    http = event["requestContext"]["http"]
+    print(http["method"], http["path"])
+    return {"statusCode": 503 if http["path"] == "/down" else 200, "body": event.get("body", "none")}
+"""
+
+
+def test_a_path_is_an_http_request_and_a_server_error_fails_the_command(project: LiveProject) -> None:
+    project.handler(ECHO)
+    assert project.deploy("--no-smoke").code == 0
+    call = ("function.invoke", "--env", "staging", "--path")
+    done = project.inv(*call, "/a?b=1", "--method", "put", "--data", "sent", "--header", "x-own: 1")
+    assert (done.code, done.out) == (0, "sent"), done.err
+    assert "PUT /a\n" in done.err
+    assert "HTTP 200 OK\nContent-Type: application/json\n" in done.err
+    failed = project.inv(*call, "/down")
+    assert (failed.code, failed.out) == (1, "none")
+    assert "error: the function answered 503 Service Unavailable [function-failed]" in failed.err
+    record = project.inv(*call, "/down", "--json").json
+    assert (record["error_kind"], record["answer"]) == ("function-failed", {"statusCode": 503, "body": "none"})

@@ -199,7 +199,7 @@ def test_what_needs_a_deleted_alias_says_that_it_was_deleted_and_what_restores_i
     live.function.alias = None
     rung = live.rung()
     for command in (
-        lambda: invoke.invoke(rung),
+        lambda: invoke.invoke(rung, {}, show=print),
         lambda: live_smoke.smoke(rung),
         lambda: Rollback(rung).run(),
         lambda: release_existing.release(rung, version="1"),
@@ -219,7 +219,7 @@ def test_a_deleted_function_is_told_from_one_that_was_never_there(live: DeployHa
     live.function.alias, live.function.latest = None, None
     live.function.versions.clear()
     with pytest.raises(RefusedError, match=r"hello-staging was released \(\d{8}T.*\), and it was deleted") as gone:
-        invoke.invoke(live.rung())
+        invoke.invoke(live.rung(), {}, show=print)
     assert (gone.value.kind, gone.value.hint) == (
         "nothing-live",
         "make it again and release to it: `inv deploy --env staging`",
@@ -232,7 +232,7 @@ def test_a_deleted_function_is_told_from_one_that_was_never_there(live: DeployHa
 def test_credentials_of_another_account_are_told_before_a_deletion(live: DeployHarness) -> None:
     live.function.alias, live.sts.account = None, "999999999999"
     with pytest.raises(RefusedError, match="these credentials reach account 999999999999"):
-        invoke.invoke(live.rung())
+        invoke.invoke(live.rung(), {}, show=print)
 
 
 def test_an_alias_on_latest_whose_image_is_gone_has_a_way_out_that_is_named(live: DeployHarness) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stepladder.commands.invoke import read_payload, show
+from stepladder.commands.invoke import read_payload, show_json
 from stepladder.core import text
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
@@ -125,6 +125,6 @@ def test_numbers_that_fit_are_taken_as_they_are():
 
 def test_an_answer_that_is_no_json_is_shown_as_its_text_and_said_to_be_none():
     err, out = io.StringIO(), io.StringIO()
-    show({"a": float("nan"), "b": "é"}, Console(err=err, out=out, live=False))
+    show_json({"a": float("nan"), "b": "é"}, Console(err=err, out=out, live=False))
     assert json.loads(out.getvalue()) == '{"a": NaN, "b": "é"}'
     assert "not JSON" in err.getvalue()
