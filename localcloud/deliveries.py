@@ -128,8 +128,8 @@ def deliver_persistently(
 
 
 def _bury(cloud: Cloud, delivery: Delivery, queue: str, attributes: Mapping[str, str], payload: str) -> None:
-    said = f"{delivery.caller.source_arn or delivery.caller.service} could not deliver to {delivery.arn}"
-    sys.stdout.write(f"{said}: {attributes['ERROR_CODE']}: {attributes['ERROR_MESSAGE']}\n")
+    message = f"{delivery.caller.source_arn or delivery.caller.service} could not deliver to {delivery.arn}"
+    sys.stdout.write(f"{message}: {attributes['ERROR_CODE']}: {attributes['ERROR_MESSAGE']}\n")
     sys.stdout.flush()
     if queue:
         try:

@@ -25,8 +25,8 @@ def text(target: Mapping[str, Any], event: Mapping[str, Any], rule: Mapping[str,
     if target.get("Input"):
         return str(target["Input"])
     if target.get("InputPath"):
-        found = at(event, str(target["InputPath"]))
-        return compact(None if found is _MISSING else found)
+        part = at(event, str(target["InputPath"]))
+        return compact(None if part is _MISSING else part)
     transformer = target.get("InputTransformer")
     if transformer:
         return _filled(transformer, event, rule)

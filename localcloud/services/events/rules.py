@@ -38,8 +38,8 @@ class Rules:
         backends = getattr(sys.modules.get("moto.events.models"), "events_backends", None)
         if backends is None:
             return
-        found = backends[event["account"]][event["region"]].event_buses.get(bus)
-        for rule in list(found.rules.values()) if found else ():
+        on_bus = backends[event["account"]][event["region"]].event_buses.get(bus)
+        for rule in list(on_bus.rules.values()) if on_bus else ():
             if selects(rule, event):
                 self.send(rule, event, depth)
 

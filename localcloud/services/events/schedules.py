@@ -108,12 +108,12 @@ class Schedules:
 
     def run_now(self, name: str) -> int:
         """Call what schedules of this name call, now. Return how many there were. Raises when there is none."""
-        found = [plan for plan in plans() if plan.name == name]
-        if not found:
+        named = [plan for plan in plans() if plan.name == name]
+        if not named:
             raise ServiceError("ResourceNotFoundException", f"Schedule {name} does not exist.", 404)
-        for plan in found:
+        for plan in named:
             self._call(plan, self._cloud.clock.now())
-        return len(found)
+        return len(named)
 
     def _loop(self) -> None:
         while not self._stopped.wait(_POLL_SECONDS):
