@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import pytest
+from asking import until
 
 pytestmark = pytest.mark.cloud
 
@@ -26,6 +27,43 @@ def test_an_event_is_accepted_at_once_and_a_failing_one_ends_in_its_destination(
     assert record["requestPayload"] == {"n": 1}
     assert record["responsePayload"]["errorType"] == "ValueError"
     assert functions.log(name).count("tried") == 1
+
+
+def test_calls_of_an_alias_follow_its_own_settings_and_success_and_failure_go_apart(functions: Any) -> None:
+    sqs, s3 = functions.cloud.client("sqs"), functions.cloud.client("s3")
+    bucket, queue = functions.name(), sqs.create_queue(QueueName=functions.name())["QueueUrl"]
+    where = {"LocationConstraint": functions.cloud.region}
+    s3.create_bucket(
+        Bucket=bucket, **({"CreateBucketConfiguration": where} if "us-east-1" not in where.values() else {})
+    )
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    name = functions.create("def handler(event, context):\n    return 6 // event\n")
+    functions.client.create_alias(FunctionName=name, Name="live", FunctionVersion=functions.publish(name))
+    live = {"FunctionName": name, "Qualifier": "live"}
+    functions.client.put_function_event_invoke_config(
+        **live,
+        MaximumRetryAttempts=2,
+        MaximumEventAgeInSeconds=60,
+        DestinationConfig={
+            "OnSuccess": {"Destination": arn},
+            "OnFailure": {"Destination": f"arn:aws:s3:::{bucket}"},
+        },
+    )
+    functions.client.invoke(**live, InvocationType="Event", Payload=b"3")
+    success = json.loads(_receive(sqs, queue)["Body"])
+    assert (success["requestContext"]["condition"], success["responsePayload"]) == ("Success", 2)
+    assert (success["requestContext"]["functionArn"][-5:], success["responseContext"]["executedVersion"]) == (
+        ":live",
+        "1",
+    )
+    functions.client.invoke(**live, InvocationType="Event", Payload=b"0")
+    until(lambda: s3.list_objects_v2(Bucket=bucket)["KeyCount"], bool)
+    (written,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    failure = json.loads(s3.get_object(Bucket=bucket, Key=written["Key"])["Body"].read())
+    assert written["Key"].startswith(f"aws/lambda/async/{name}/")
+    assert failure["requestContext"]["condition"] == "EventAgeExceeded", "the first retry comes after its minute"
+    assert failure["requestContext"]["approximateInvokeCount"] == 1
+    assert failure["responsePayload"]["errorType"] == "ZeroDivisionError"
 
 
 def _receive(sqs: Any, queue: str) -> dict[str, Any]:

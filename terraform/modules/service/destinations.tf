@@ -26,10 +26,10 @@ data "aws_iam_policy_document" "destinations" {
       sid     = statement.key == "on_failure" ? "SendRecordsOfFailures" : "SendRecordsOfSuccesses"
       actions = local.record_actions[split(":", statement.value)[2]]
 
-      # Lambda names the objects in a bucket, below this.
+      # Lambda takes a bucket only when the role may write all of it, though the records are below aws/lambda/async/.
       resources = concat(
         [statement.value],
-        startswith(statement.value, "${local.arn_prefix}:s3:") ? ["${statement.value}/aws/lambda/async/${local.name}/*"] : [],
+        startswith(statement.value, "${local.arn_prefix}:s3:") ? ["${statement.value}/*"] : [],
       )
     }
   }

@@ -13,8 +13,9 @@ from typing import Any
 from uuid import uuid4
 
 from localcloud.protocol.codec import ServiceError
+from localcloud.services.lambda_.execution import destinations
+from localcloud.services.lambda_.execution.destinations import Destinations
 from localcloud.services.lambda_.execution.engine import Invoked, Invoker
-from localcloud.services.lambda_.execution.logs import iso
 from localcloud.services.lambda_.model import LATEST, FunctionKey
 
 _RETRIES = 2
@@ -39,6 +40,7 @@ class EventQueue:
         self._invoker = invoker
         self._cloud = invoker.cloud
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="lambda-event")
+        self._destinations = Destinations(invoker.cloud)
         self._stopped = threading.Event()
 
     def submit(self, key: FunctionKey, qualifier: str, payload: bytes) -> str:
@@ -57,13 +59,14 @@ class EventQueue:
         retries = int(config.get("MaximumRetryAttempts", _RETRIES))
         deadline = self._cloud.clock.now() + float(config.get("MaximumEventAgeInSeconds", _MAX_AGE))
         attempt = 0
+        last: Invoked | None = None
         wait = _THROTTLED_WAIT
         while True:
             try:
                 done = self._invoker.invoke(event.key, event.qualifier, event.payload, request_id=event.request_id)
             except ServiceError as error:
                 if error.code != "TooManyRequestsException" or self._cloud.clock.now() > deadline:
-                    self._failed(event, config, None, "EventAgeExceeded", attempt)
+                    self._failed(event, config, last, destinations.EVENT_AGE_EXCEEDED, attempt)
                     return
                 if not self._cloud.clock.sleep(wait, cancel=self._stopped):
                     return
@@ -74,9 +77,13 @@ class EventQueue:
                 self._succeeded(event, config, done, attempt)
                 return
             pause = _WAITS[min(attempt, len(_WAITS)) - 1]
-            if attempt > retries or self._cloud.clock.now() + pause > deadline:
-                self._failed(event, config, done, "RetriesExhausted", attempt)
+            if attempt > retries:
+                self._failed(event, config, done, destinations.RETRIES_EXHAUSTED, attempt)
                 return
+            if self._cloud.clock.now() + pause > deadline:
+                self._failed(event, config, done, destinations.EVENT_AGE_EXCEEDED, attempt)
+                return
+            last = done
             if not self._cloud.clock.sleep(pause, cancel=self._stopped):
                 return
 
@@ -86,74 +93,35 @@ class EventQueue:
             return dict(function.event_invoke.get(event.qualifier or LATEST, {})) if function else {}
 
     def _succeeded(self, event: _Event, config: dict[str, Any], done: Invoked, attempts: int) -> None:
-        destination = (config.get("DestinationConfig") or {}).get("OnSuccess", {}).get("Destination")
-        if destination:
-            self._send(event, destination, self._record(event, "Success", done, attempts))
+        self._send(event, config, "OnSuccess", done, destinations.SUCCESS, attempts)
 
     def _failed(
         self, event: _Event, config: dict[str, Any], done: Invoked | None, condition: str, attempts: int
     ) -> None:
-        destination = (config.get("DestinationConfig") or {}).get("OnFailure", {}).get("Destination")
-        if destination:
-            self._send(event, destination, self._record(event, condition, done, attempts))
+        self._send(event, config, "OnFailure", done, condition, attempts)
         with self._invoker.service.store.lock:
             function = self._invoker.service.store.functions.get(event.key)
             settings = function.serving.settings if function else {}
         if target := settings.get("DeadLetterConfig", {}).get("TargetArn"):
             message = json.loads(done.outcome.payload).get("errorMessage", "") if done else condition
             attributes = {"RequestID": event.request_id, "ErrorCode": "200", "ErrorMessage": str(message)[:1024]}
-            self._send(event, target, event.payload.decode(errors="replace"), attributes)
+            self._destinations.send_dead_letter(event.key, target, event.payload.decode(errors="replace"), attributes)
 
-    def _record(self, event: _Event, condition: str, done: Invoked | None, attempts: int) -> str:
-        arn = f"{event.key.arn}:{event.qualifier or LATEST}"
-        record: dict[str, Any] = {
-            "version": "1.0",
-            "timestamp": iso(),
-            "requestContext": {
-                "requestId": event.request_id,
-                "functionArn": arn,
-                "condition": condition,
-                "approximateInvokeCount": attempts,
-            },
-            "requestPayload": json.loads(event.payload or b"{}"),
-        }
-        if done:
-            record["responseContext"] = {"statusCode": 200, "executedVersion": done.version}
-            if done.outcome.error:
-                record["responseContext"]["functionError"] = done.outcome.error
-            record["responsePayload"] = json.loads(done.outcome.payload or b"null")
-        return json.dumps(record)
-
-    def _send(self, event: _Event, arn: str, body: str, attributes: dict[str, str] | None = None) -> None:
-        """Send to a queue, a topic, a function or a bus. A target that is gone loses the record, as on AWS."""
-        _, _, service, region, account, name = arn.split(":", 5)
-        message_attributes = {k: {"DataType": "String", "StringValue": v} for k, v in (attributes or {}).items()}
-        where = {"region": region or event.key.region, "account": account or event.key.account}
-        try:
-            if service == "sqs":
-                url = self._cloud.call("sqs", "GetQueueUrl", {"QueueName": name}, **where)["QueueUrl"]
-                self._cloud.call(
-                    "sqs",
-                    "SendMessage",
-                    {"QueueUrl": url, "MessageBody": body, "MessageAttributes": message_attributes},
-                    **where,
-                )
-            elif service == "sns":
-                self._cloud.call(
-                    "sns",
-                    "Publish",
-                    {"TopicArn": arn, "Message": body, "MessageAttributes": message_attributes},
-                    **where,
-                )
-            elif service == "lambda":
-                self._cloud.call(
-                    "lambda",
-                    "Invoke",
-                    {"FunctionName": arn, "InvocationType": "Event", "Payload": body.encode()},
-                    **where,
-                )
-            elif service == "events":
-                entry = {"Source": "lambda", "DetailType": "Lambda Function Invocation Result", "Detail": body}
-                self._cloud.call("events", "PutEvents", {"Entries": [{**entry, "EventBusName": arn}]}, **where)
-        except ServiceError as error:
-            print(f"{event.key.name}: {arn} did not take the record: {error}", flush=True)  # noqa: T201 - the cloud's log
+    def _send(
+        self, event: _Event, config: dict[str, Any], end: str, done: Invoked | None, condition: str, attempts: int
+    ) -> None:
+        """Send the record of an end that the configuration names a destination for."""
+        arn = (config.get("DestinationConfig") or {}).get(end, {}).get("Destination")
+        if not arn:
+            return
+        record = destinations.record(
+            event.key,
+            event.qualifier,
+            event.request_id,
+            event.payload,
+            condition=condition,
+            attempts=attempts,
+            outcome=done.outcome if done else None,
+            version=done.version if done else "",
+        )
+        self._destinations.send(event.key, event.qualifier, arn, record)
