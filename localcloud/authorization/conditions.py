@@ -31,7 +31,7 @@ class ConditionKeys:
     prefixes: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "prefixes", tuple(name for name in self.unknown if name.endswith("/")))
+        object.__setattr__(self, "prefixes", tuple(name for name in self.unknown if name.endswith(("/", ":"))))
 
     def is_unknown(self, key: str) -> bool:
         """Say whether AWS may have a value for a key, and the cloud has none."""

@@ -39,6 +39,7 @@ def condition_keys(request: AccessRequest, principal: Principal, resource_accoun
     }
     single = {
         "aws:resourceaccount": resource_account,
+        "s3:resourceaccount": resource_account if request.action.startswith("s3:") else "",
         "aws:principalaccount": principal.account,
         "aws:principalarn": principal.arn,
         "aws:principalservicename": principal.service,

@@ -23,13 +23,17 @@ class AccessRequest:
 
     `resource` is an ARN, or "*" for an action that names none. `context` holds the condition keys of the call, not
     those of its caller. `unknown` names the keys that AWS would fill and the local cloud can't; a name that ends in "/"
-    stands for all keys that begin with it, as "aws:resourcetag/".
+    or ":" stands for all keys that begin with it, as "aws:resourcetag/".
+
+    `also` are other ARNs of the same resource: where AWS doesn't say by which of them it authorises an action, an Allow
+    may name any. A Deny counts for `resource` only.
     """
 
     action: str
     resource: str
     context: Context = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,8 @@ def _apply(
     named = Naming.ITSELF if principal is None else _names_principal(statement, principal, bounded=bounded)
     if named is Naming.NOT:
         return
-    match, unknown = _names_resource(statement, request.resource, keys)
+    arns = (request.resource, *request.also) if statement.allows else (request.resource,)
+    match, unknown = _names_resource(statement, arns, keys)
     if match is not Match.NO:
         conditions, parts = all_match(statement.conditions, keys, variables=statement.variables)
         match, unknown = min(match, conditions), (*unknown, *parts, *statement.unknown)
@@ -95,7 +96,9 @@ def _names_principal(statement: PolicyStatement, principal: Principal, *, bounde
     return Naming.NOT if naming(statement.not_principals, principal) is not Naming.NOT else Naming.ITSELF
 
 
-def _names_resource(statement: PolicyStatement, resource: str, keys: ConditionKeys) -> tuple[Match, tuple[str, ...]]:
+def _names_resource(
+    statement: PolicyStatement, arns: tuple[str, ...], keys: ConditionKeys
+) -> tuple[Match, tuple[str, ...]]:
     """Compare the resource. A trust policy has none, and matches."""
     listed = statement.resources if statement.resources is not None else statement.not_resources
     if listed is None:
@@ -111,7 +114,7 @@ def _names_resource(statement: PolicyStatement, resource: str, keys: ConditionKe
             elif statement.resources is None:
                 return Match.NO, ()  # nobody can say which resources the statement leaves out
             continue
-        matching = matching or marked == ANY or matches_arn(marked, resource)
+        matching = matching or marked == ANY or any(matches_arn(marked, arn) for arn in arns)
     if matching or not unknown:
         return (Match.YES if matching is (statement.resources is not None) else Match.NO), ()
     return Match.UNKNOWN, tuple(unknown)

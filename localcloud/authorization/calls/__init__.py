@@ -1,20 +1,117 @@
-"""Which actions on which resources a call to AWS is, as IAM sees it."""
+"""Which actions on which resources a call to AWS is, as IAM sees it.
+
+A call that isn't understood gives None, never a guess: whoever enforces the answer lets the call pass, with a warning.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import Any
 
+from localcloud.authorization.calls.call import AwsCall, Read, UnknownAccessError
+from localcloud.authorization.calls.keys import context_of
+from localcloud.authorization.calls.names import ACTIONS, NO_PERMISSION, PASSED_ROLES, PREFIXES
+from localcloud.authorization.calls.reference import ActionReference, actions
+from localcloud.authorization.calls.resources import FUNCTIONS, TEMPLATES, from_template, other_arns
 from localcloud.authorization.model import AccessRequest
+
+MODULES = {
+    "apigatewayv2": "apigateway",
+    "codedeploy": "codedeploy",
+    "dynamodb": "dynamodb",
+    "dynamodbstreams": "dynamodb",
+    "ec2": "ec2",
+    "events": "events",
+    "iam": "iam",
+    "kms": "kms",
+    "lambda": "functions",
+    "s3": "s3",
+    "secretsmanager": "secrets",
+    "ssm": "parameters",
+    "sts": "iam",
+}
+"""The module of a service that needs more than tables. Its `accesses(call)` gives None to leave a call to them."""
 
 
 def accesses(
-    service: str, action: str, params: Mapping[str, Any], region: str, account: str
+    service: str,
+    action: str,
+    params: Mapping[str, Any],
+    region: str,
+    account: str,
+    read: Read | None = None,
 ) -> tuple[AccessRequest, ...] | None:
     """Return what a call needs to be allowed, all of it, or None when the map doesn't know the call.
 
     `service` and `action` are botocore's names, `params` as boto3 takes them. An empty tuple is a call that needs no
-    permission, as sts:GetCallerIdentity. `account` is the caller's: a resource of another one is named by its ARN.
+    permission. `account` is the caller's: a resource of another one is named by its ARN. `read` is `Cloud.call`, and
+    reads what a call names by an id of its own: without it such a call isn't known.
     """
-    del service, action, params, region, account
-    return None
+    call = AwsCall(service, action, params, region, account, read)
+    if f"{service}:{action}" in NO_PERMISSION:
+        return ()
+    try:
+        requests = _of_service(call)
+    except UnknownAccessError:
+        return None
+    return None if requests is None else (*requests, *passed_roles(call))
+
+
+def _of_service(call: AwsCall) -> tuple[AccessRequest, ...] | None:
+    module = MODULES.get(call.service)
+    if module:
+        of_service: Callable[[AwsCall], Iterable[AccessRequest] | None] = import_module(f"{__name__}.{module}").accesses
+        requests = of_service(call)
+        if requests is not None:
+            return tuple(requests)
+    return by_tables(call)
+
+
+def by_tables(call: AwsCall) -> tuple[AccessRequest, ...] | None:
+    """Return what a call needs by AWS's reference of its action, and by the tables of names, resources and keys."""
+    prefix = PREFIXES.get(call.service, call.service)
+    action = actions(prefix).get(ACTIONS.get(f"{call.service}:{call.action}", call.action).lower())
+    if action is None:
+        return None
+    arns = resources(call, prefix, action)
+    if arns is None:
+        return None
+    name = f"{prefix}:{action.name}"
+    return tuple(request(call, name, arn, None, other_arns(call, name, arn)) for arn in arns)
+
+
+def resources(call: AwsCall, prefix: str, action: ActionReference) -> tuple[str, ...] | None:
+    """Return the resources of an action, or None when it has types that the tables don't know."""
+    functions, templates = FUNCTIONS.get(prefix, {}), TEMPLATES.get(prefix, {})
+    for name in (*action.required, *action.resources):
+        if name in functions:
+            return tuple(functions[name](call))
+        if name in templates:
+            return from_template(call, prefix, templates[name])
+    return None if action.required else ("*",)
+
+
+def request(
+    call: AwsCall,
+    action: str,
+    resource: str,
+    more: Mapping[str, tuple[str, ...] | None] | None = None,
+    also: tuple[str, ...] = (),
+) -> AccessRequest:
+    """Return one access of a call, with the condition keys of its action. `more` are keys that no table has."""
+    prefix, _, name = action.partition(":")
+    reference = actions(prefix).get(name.lower())
+    context, unknown = context_of(call, reference.keys if reference else (), more or {})
+    return AccessRequest(action, resource, context, unknown, also)
+
+
+def passed_roles(call: AwsCall) -> Iterable[AccessRequest]:
+    """Yield iam:PassRole for every role that a call gives to a service."""
+    name, service = PASSED_ROLES.get(f"{call.service}:{call.action}", ("", ""))
+    outer, dot, inner = name.partition(".")
+    given = call.params.get(outer) if dot else None
+    roles = [str(each.get(inner, "")) for each in given] if isinstance(given, list) else call.texts(name)
+    for role in dict.fromkeys(roles):
+        if role.startswith("arn:"):
+            yield request(call, "iam:PassRole", role, {"iam:passedtoservice": (service,)})

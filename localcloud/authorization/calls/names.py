@@ -1,0 +1,55 @@
+"""Names that differ between botocore and IAM: services, actions, and the roles that a call passes on."""
+
+from __future__ import annotations
+
+PREFIXES = {
+    "dynamodbstreams": "dynamodb",
+    "stepfunctions": "states",
+}
+"""The prefix of a service's actions, by botocore's name of the service, where they differ."""
+
+ACTIONS = {
+    "lambda:Invoke": "InvokeFunction",
+    "lambda:InvokeWithResponseStream": "InvokeFunction",
+    "lambda:GetLayerVersionByArn": "GetLayerVersion",
+    "sns:PublishBatch": "Publish",
+    "sqs:ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+    "sqs:DeleteMessageBatch": "DeleteMessage",
+    "sqs:SendMessageBatch": "SendMessage",
+    "cloudwatch:DescribeAlarmContributors": "DescribeAlarms",
+}
+"""IAM's name of an action, where it isn't botocore's."""
+
+NO_PERMISSION = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken", "sts:GetAccessKeyInfo"})
+"""Calls that nobody needs a permission for.
+
+https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+"""
+
+PASSED_ROLES = {
+    "apigatewayv2:CreateAuthorizer": ("AuthorizerCredentialsArn", "apigateway.amazonaws.com"),
+    "apigatewayv2:CreateIntegration": ("CredentialsArn", "apigateway.amazonaws.com"),
+    "apigatewayv2:UpdateIntegration": ("CredentialsArn", "apigateway.amazonaws.com"),
+    "cloudformation:CreateChangeSet": ("RoleARN", "cloudformation.amazonaws.com"),
+    "cloudformation:CreateStack": ("RoleARN", "cloudformation.amazonaws.com"),
+    "cloudformation:DeleteStack": ("RoleARN", "cloudformation.amazonaws.com"),
+    "cloudformation:UpdateStack": ("RoleARN", "cloudformation.amazonaws.com"),
+    "codedeploy:CreateDeploymentGroup": ("serviceRoleArn", "codedeploy.amazonaws.com"),
+    "codedeploy:UpdateDeploymentGroup": ("serviceRoleArn", "codedeploy.amazonaws.com"),
+    "events:CreateEndpoint": ("RoleArn", "events.amazonaws.com"),
+    "events:PutRule": ("RoleArn", "events.amazonaws.com"),
+    "events:PutTargets": ("Targets.RoleArn", "events.amazonaws.com"),
+    "lambda:CreateFunction": ("Role", "lambda.amazonaws.com"),
+    "lambda:UpdateFunctionConfiguration": ("Role", "lambda.amazonaws.com"),
+    "logs:PutDestination": ("roleArn", "logs.amazonaws.com"),
+    "logs:PutSubscriptionFilter": ("roleArn", "logs.amazonaws.com"),
+    "s3:PutBucketReplication": ("ReplicationConfiguration.Role", "s3.amazonaws.com"),
+    "scheduler:CreateSchedule": ("Target.RoleArn", "scheduler.amazonaws.com"),
+    "scheduler:UpdateSchedule": ("Target.RoleArn", "scheduler.amazonaws.com"),
+    "stepfunctions:CreateStateMachine": ("roleArn", "states.amazonaws.com"),
+    "stepfunctions:UpdateStateMachine": ("roleArn", "states.amazonaws.com"),
+}
+"""Calls that give a role to a service, which iam:PassRole must allow: the parameter, and the service.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+"""

@@ -1,0 +1,253 @@
+"""Which resources a call names, by the resource types of AWS's service authorization reference.
+
+A resource is a template: the part of the ARN after the service, or a whole one. `{A|B}` stands for the parameter A, or
+B when A is missing, or `*` when both are; a list of values makes several resources. A parameter that is an ARN already
+is the resource.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from itertools import product
+
+from localcloud.authorization.calls.call import AwsCall, UnknownAccessError
+
+Resources = Callable[[AwsCall], Iterable[str]]
+
+TEMPLATES: dict[str, dict[str, str]] = {
+    "cloudformation": {
+        "stack": "stack/{StackName}/*",
+        "stackset": "stackset/{StackSetName}:*",
+        "changeset": "changeSet/{ChangeSetName}/*",
+    },
+    "cloudwatch": {
+        "alarm": "alarm:{AlarmName|AlarmNames|ResourceARN}",
+        "dashboard": "arn:{partition}:cloudwatch::{account}:dashboard/{DashboardName|DashboardNames}",
+        "insight-rule": "insight-rule/{RuleName|RuleNames}",
+        "metric-stream": "metric-stream/{Name|Names}",
+    },
+    "codedeploy": {
+        "application": "application:{applicationName|applicationNames|ResourceArn}",
+        "deploymentconfig": "deploymentconfig:{deploymentConfigName}",
+        "deploymentgroup": "deploymentgroup:{applicationName}/"
+        "{deploymentGroupName|deploymentGroupNames|currentDeploymentGroupName}",
+    },
+    "dynamodb": {
+        "backup": "table/{TableName}/backup/{BackupArn}",
+        "export": "table/*/export/{ExportArn}",
+        "global-table": "arn:{partition}:dynamodb::{account}:global-table/{GlobalTableName}",
+        "import": "table/*/import/{ImportArn}",
+        "stream": "table/*/stream/{StreamArn}",
+        "table": "table/{TableName|TableArn|ResourceArn|TargetTableName|TableCreationParameters.TableName}",
+    },
+    "ecr": {"repository": "repository/{repositoryName|repositoryNames|resourceArn}"},
+    "events": {
+        "api-destination": "api-destination/{Name}/*",
+        "archive": "archive/{ArchiveName}",
+        "connection": "connection/{Name}/*",
+        "endpoint": "endpoint/{Name}",
+        "event-bus": "event-bus/{Name}",
+        "replay": "replay/{ReplayName}",
+    },
+    "kms": {"alias": "{AliasName}"},
+    "lambda": {
+        "code signing config": "code-signing-config:{CodeSigningConfigArn}",
+        "eventSourceMapping": "event-source-mapping:{UUID|Resource}",
+        "layer": "layer:{LayerName}",
+        "layerVersion": "layer:{LayerName}:{VersionNumber}",
+    },
+    "logs": {
+        "delivery": "delivery:{id|resourceArn}",
+        "delivery-destination": "delivery-destination:{name|deliveryDestinationName|deliveryDestinationArn}",
+        "delivery-source": "delivery-source:{name|deliverySourceName}",
+        "destination": "destination:{destinationName}",
+        "log-stream": "log-group:{logGroupName|logGroupIdentifier}:log-stream:{logStreamName}",
+    },
+    "scheduler": {
+        "schedule": "schedule/{GroupName}/{Name}",
+        "schedule-group": "schedule-group/{Name|ResourceArn}",
+    },
+    "sns": {"topic": "{TopicArn|TargetArn|ResourceArn|Name}"},
+    "ssm": {"document": "document/{Name}"},
+    "states": {
+        "activity": "activity:{name|activityArn|resourceArn}",
+        "execution": "execution:*:{executionArn}",
+        "maprun": "mapRun:*/*:{mapRunArn}",
+    },
+    "sts": {
+        "federated-user": "arn:{partition}:sts::{account}:federated-user/{Name}",
+        "role": "{RoleArn}",
+    },
+    "xray": {"group": "group/{GroupName|GroupARN}/*", "sampling-rule": "sampling-rule/{RuleName|RuleARN}"},
+}
+"""Resource types by the prefix of their service's actions. Others are in the module of their service."""
+
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+
+
+def from_template(call: AwsCall, prefix: str, template: str) -> tuple[str, ...]:
+    """Return the ARNs that a template gives for a call."""
+    names = _PLACEHOLDER.findall(template)
+    choices = [_values(call, name) for name in names]
+    return tuple(_filled(call, prefix, template, values) for values in product(*choices))
+
+
+def _values(call: AwsCall, name: str) -> tuple[str, ...]:
+    if name in ("partition", "account", "region"):
+        return (str(getattr(call, name)),)
+    return next((values for each in name.split("|") if (values := call.texts(each))), ("*",))
+
+
+def _filled(call: AwsCall, prefix: str, template: str, values: tuple[str, ...]) -> str:
+    if not template.startswith("arn:"):
+        whole = [value for value in values if value.startswith("arn:")]
+        if whole:
+            return whole[-1]
+    parts = iter(values)
+    text = _PLACEHOLDER.sub(lambda _: next(parts), template)
+    return text if text.startswith("arn:") else call.arn(prefix, text)
+
+
+def queue(call: AwsCall) -> Iterable[str]:
+    """Return the queue of an SQS call, whose URL names its account."""
+    if url := call.text("QueueUrl"):
+        *_, account, name = ["", *url.rstrip("/").split("/")]
+        yield call.arn("sqs", name, account=account if account.isdigit() else None)
+    elif arn := call.text("SourceArn"):
+        yield arn
+    elif name := call.text("QueueName"):
+        yield call.arn("sqs", name, account=call.text("QueueOwnerAWSAccountId") or None)
+    else:
+        raise UnknownAccessError("the queue")
+
+
+def topic(call: AwsCall) -> Iterable[str]:
+    """Return the topic of an SNS call. A subscription is its topic's, and a phone number is no resource."""
+    if arn := call.text("SubscriptionArn"):
+        yield arn.rpartition(":")[0]
+    elif call.text("PhoneNumber"):
+        yield "*"
+    else:
+        yield from from_template(call, "sns", TEMPLATES["sns"]["topic"])
+
+
+_MACHINE = re.compile(r"(arn:[^:]+:states:[^:]*:\d+:stateMachine:[^:]+)(?::([^:]+))?")
+_MACHINE_PARAMETERS = ("stateMachineArn", "stateMachineAliasArn", "stateMachineVersionArn", "resourceArn")
+
+
+def machine(call: AwsCall) -> Iterable[str]:
+    """Return the state machine of a call: its versions and aliases are authorised by its own ARN.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/auth-version-alias.html
+    """
+    if name := call.text("name") if call.action == "CreateStateMachine" else "":
+        yield call.arn("states", f"stateMachine:{name}")
+        return
+    for route in call.params.get("routingConfiguration") or ():
+        if match := _MACHINE.fullmatch(str(route.get("stateMachineVersionArn", ""))):
+            yield match[1]
+            return
+    if match := _MACHINE.fullmatch(call.text(*_MACHINE_PARAMETERS)):
+        yield match[1]
+    else:
+        yield call.arn("states", "stateMachine:*")
+
+
+def machine_qualifier(call: AwsCall) -> tuple[str, ...]:
+    """Return the version or alias that a call names of a state machine."""
+    match = _MACHINE.fullmatch(call.text(*_MACHINE_PARAMETERS))
+    return (match[2],) if match and match[2] else ()
+
+
+def log_group(call: AwsCall) -> Iterable[str]:
+    """Return the log group of a call, without the `:*` that some ARNs of it end in."""
+    names = next((v for n in _GROUPS if (v := call.texts(n))), ("*",))
+    for name in names:
+        yield name.removesuffix(":*") if name.startswith("arn:") else call.arn("logs", f"log-group:{name}")
+
+
+_GROUPS = (
+    "logGroupName",
+    "logGroupIdentifier",
+    "logGroupArnList",
+    "logGroupIdentifiers",
+    "logGroupNames",
+    "resourceArn",
+)
+
+
+def rule(call: AwsCall) -> Iterable[str]:
+    """Return the rule of an EventBridge call, on its bus."""
+    name = call.text("ResourceARN", "Rule", "Name") or "*"
+    bus = call.text("EventBusName").rpartition("/")[2]
+    if name.startswith("arn:"):
+        yield name
+    else:
+        yield call.arn("events", f"rule/{name}" if bus in ("", "default") else f"rule/{bus}/{name}")
+
+
+def schedule(call: AwsCall) -> Iterable[str]:
+    """Return the schedule of a call, in its group."""
+    yield call.arn("scheduler", f"schedule/{call.text('GroupName') or 'default'}/{call.text('Name') or '*'}")
+
+
+def deployment_group(call: AwsCall) -> Iterable[str]:
+    """Return the deployment groups of a call, also of one that names deployments by their ids."""
+    deployments = call.texts("deploymentId") or call.texts("deploymentIds")
+    if not deployments:
+        yield from from_template(call, "codedeploy", TEMPLATES["codedeploy"]["deploymentgroup"])
+    for deployment in dict.fromkeys(deployments):
+        info = call.read("codedeploy", "GetDeployment", deploymentId=deployment)["deploymentInfo"]
+        yield call.arn(
+            "codedeploy", f"deploymentgroup:{info['applicationName']}/{info.get('deploymentGroupName', '*')}"
+        )
+
+
+def alarm(call: AwsCall) -> Iterable[str]:
+    """Return the alarms of a CloudWatch call. DescribeAlarms is authorised against the list of alarms."""
+    if call.action in ("DescribeAlarms", "DescribeAlarmHistory"):
+        yield call.arn("cloudwatch", "alarm:*")
+    else:
+        yield from from_template(call, "cloudwatch", TEMPLATES["cloudwatch"]["alarm"])
+
+
+def repository(call: AwsCall) -> Iterable[str]:
+    """Return the repositories of an ECR call, in the registry that it names."""
+    for arn in from_template(call, "ecr", TEMPLATES["ecr"]["repository"]):
+        registry = call.text("registryId")
+        yield call.arn("ecr", arn.split(":", 5)[5], account=registry) if registry else arn
+
+
+FUNCTIONS: dict[str, dict[str, Resources]] = {
+    "cloudwatch": {"alarm": alarm},
+    "codedeploy": {"deploymentgroup": deployment_group},
+    "ecr": {"repository": repository},
+    "events": {"rule-on-default-event-bus": rule},
+    "logs": {"log-group": log_group},
+    "scheduler": {"schedule": schedule},
+    "sns": {"topic": topic},
+    "sqs": {"queue": queue},
+    "states": {"statemachine": machine},
+}
+"""Resource types that a template can't say."""
+
+LISTS = {
+    "dynamodb:ListTables": ("dynamodb", "table/*"),
+    "logs:DescribeLogGroups": ("logs", "log-group::log-stream:"),
+    "states:ListStateMachines": ("states", "stateMachine:*"),
+}
+"""Actions that are authorised on all resources by the reference, and on a list of one type by AWS's own errors."""
+
+
+def other_arns(call: AwsCall, action: str, arn: str) -> tuple[str, ...]:
+    """Return other ARNs by which AWS may authorise an action.
+
+    A log group's ARN ends in `:*` in most of its policies, and in `:log-stream:` in CloudWatch Logs' errors.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
+    """
+    if action in LISTS:
+        return (call.arn(*LISTS[action]),)
+    if ":log-group:" in arn and ":log-stream:" not in arn:
+        return (f"{arn}:log-stream:", f"{arn}:*")
+    return ()
