@@ -17,6 +17,7 @@ SERVICES = (
     "iam",
     "s3",
     "sqs",
+    "sns",
     "events",
     "ecr",
     "lambda_",

@@ -1,12 +1,11 @@
 """Moto's own services call functions in process: bring them here.
 
-S3 notifications, SNS, log subscriptions and Secrets Manager call Moto's Lambda backend, which
+S3 notifications, log subscriptions and Secrets Manager call Moto's Lambda backend, which
 keeps nothing here. CloudFormation makes permissions in it. This stands in for the parts of it that they use.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -69,15 +68,6 @@ class Backend:
             self._deliveries.send(caller, arn, body if isinstance(body, bytes) else str(body).encode())
         except ServiceError as error:
             print(f"{principal} can't call {name}: {error}", flush=True)  # noqa: T201 - the cloud's own log
-
-    def send_sns_message(
-        self, function_name: str, message: str, subject: str | None = None, qualifier: str | None = None
-    ) -> None:
-        """Deliver a notification in the shape that SNS gives it."""
-        notification = {"Type": "Notification", "Message": message, "Subject": subject}
-        record = {"EventVersion": "1.0", "EventSource": "aws:sns", "Sns": notification}
-        name = f"{function_name}:{qualifier}" if qualifier else function_name
-        self.send(name, json.dumps({"Records": [record]}), "sns.amazonaws.com")
 
     def send_log_event(
         self,
