@@ -28,6 +28,7 @@ from stepladder.settings.table import (
     SERVICE,
     Check,
     checks_of,
+    given,
     plain,
     rule_of,
     settings_of,
@@ -126,7 +127,8 @@ def setting_variable(of: Field[Any], value: Any) -> str:
         )
         kind = f"  type = object({{\n{attributes}  }})\n  default  = {{}}\n  nullable = false\n"
     else:
-        kind = f"  type        = {rule.terraform_type}\n  default     = {literal(value)}\n  nullable    = false\n"
+        default = literal(given(of, value))
+        kind = f"  type        = {rule.terraform_type}\n  default     = {default}\n  nullable    = false\n"
     head = f'variable "{variable_of(of)}" {{\n  description = {json.dumps(of.metadata["description"])}\n'
     return head + kind + "".join(map(validation, checks_of(of))) + "}\n"
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepladder.settings.network import VPC_TOGETHER, Asynchronous, Vpc
+from stepladder.settings.permissions import ManagedPolicies, Permissions
 from stepladder.settings.rules import Choice, Offered, Percent, Section, Texts, Variables, Whole
 from stepladder.settings.table import SERVICE, Check, setting, variables
 from stepladder.settings.trigger_settings import with_those_of_the_kinds
@@ -111,6 +112,20 @@ class FunctionSettings:
         variable="environment_variables",
         description="The function's environment variables. They are configuration, not secrets: every reader of the "
         "function sees them.",
+    )
+    permissions: tuple[Mapping[str, Any], ...] = setting(
+        (),
+        Permissions(),
+        "what the function may do: statements of IAM, and files under `policies/`",
+        description="What the function may do besides writing its log and reading its triggers: statements of an IAM "
+        "policy.",
+    )
+    managed_policies: tuple[str, ...] = setting(
+        (),
+        ManagedPolicies(),
+        "ARNs of managed policies that the function has too",
+        description="ARNs of managed policies that the function's role has too, by names that are known before the "
+        "apply.",
     )
     log_level: str = setting(
         "INFO",

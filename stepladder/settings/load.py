@@ -144,7 +144,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
     `variables` are the names of environment variables: one that looks like an override and is none is a problem too.
     Raises `BadInputError` with every problem found.
     """
-    problems = Problems()
+    problems = Problems(root)
     merged = DEFAULTS | dict(raw if isinstance(raw, Mapping) else {})
     settings = read_section("", merged, Settings(root), problems)
     check_rungs(settings.rungs, merged["rungs"], settings.environments, problems)

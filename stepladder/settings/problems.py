@@ -11,9 +11,13 @@ from stepladder.core.similar import did_you_mean
 
 
 class Problems:
-    """The problems, a message each. Every check returns a usable value, so that reading goes on to the next one."""
+    """The problems, a message each. Every check returns a usable value, so that reading goes on to the next one.
 
-    def __init__(self) -> None:
+    `root` is the project's folder, for settings that name files.
+    """
+
+    def __init__(self, root: Path = Path()) -> None:
+        self.root = root
         self.messages: list[str] = []
 
     def add(self, key: str, value: object, allowed: str) -> None:

@@ -159,10 +159,16 @@ def defaults(section: Any) -> dict[str, Any]:
 def variables(section: Any, module: str) -> dict[str, Any]:
     """Return those of a section's settings that a Terraform module has variables for."""
     return {
-        variable_of(each): plain(getattr(section, each.name))
+        variable_of(each): given(each, getattr(section, each.name))
         for each in settings_of(section)
         if each.metadata["module"] == module
     }
+
+
+def given(of: Field[Any], value: Any) -> Any:
+    """Return what a setting's Terraform variable is given: the value, unless its rule makes another of it."""
+    make: Callable[[Any], Any] | None = getattr(rule_of(of), "variable", None)
+    return make(value) if make else plain(value)
 
 
 def written_settings(section: Any) -> Iterator[tuple[Field[Any], Any]]:

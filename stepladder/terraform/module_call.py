@@ -15,6 +15,7 @@ from stepladder.core import text
 MODULE = "service"
 TOKEN = re.compile(r'(?P<comment>(?:#|//)[^\n]*|/\*.*?\*/)|(?P<text>"(?:\\.|[^"\\])*")|(?P<sign>.|\n)', re.DOTALL)
 _BLOCK = re.compile(rf'^[ \t]*module\s+"?{MODULE}"?\s*\{{', re.MULTILINE)
+_VARIABLE = re.compile(r'^[ \t]*variable\s+"?([\w-]+)', re.MULTILINE)
 _NAME = re.compile(r"\s*([A-Za-z_][\w-]*)[ \t]*=(?!=)")
 
 
@@ -25,6 +26,12 @@ class ModuleCall:
     path: Path
     arguments: dict[str, str]
 
+    @property
+    def module(self) -> Path | None:
+        """The folder of the module; None when it isn't a folder of the project."""
+        source = self.arguments.get("source", "").strip('"')
+        return self.path.parent / source if source.startswith(".") else None
+
 
 def read(folder: Path) -> ModuleCall | None:
     """Return the call of the module in a root's folder; None when there is none."""
@@ -34,6 +41,11 @@ def read(folder: Path) -> ModuleCall | None:
         if match:
             return ModuleCall(path, dict(_arguments(expression(code[match.end() :], ends=False))))
     return None
+
+
+def variables(folder: Path) -> frozenset[str]:
+    """Return the names of the variables that a folder's code declares."""
+    return frozenset(name for path in folder.glob("*.tf") for name in _VARIABLE.findall(text.read(path)))
 
 
 def without_comments(code: str) -> Iterator[str]:

@@ -3,13 +3,15 @@
 Values of `-var-file` are data. So a setting with a reference goes to the module as an argument, in a file that
 Terraform merges into the root's call of it (https://developer.hashicorp.com/terraform/language/files/override). The
 file is in JSON, in whose texts Terraform evaluates `${...}`. It exists in the snapshot only.
+
+By the same way a setting reaches the module of a project whose root is older than the setting.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +34,48 @@ def plain(variables: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def text(variables: Mapping[str, Any], folder: Path) -> str:
-    """Return the file for a root's folder; an empty text when no variable holds a reference.
+def text(variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any]) -> str:
+    """Return the file for a root's folder; an empty text when its variables can hold all that isn't as in `defaults`.
 
-    Raises `BadInputError` when the root's own code leaves no way to give the module a reference.
+    A root that is older than a setting declares no variable for it: the module is given the value directly. Raises
+    `BadInputError` when the root's own code leaves no way to give the module a value.
     """
-    referring = {name: value for name, value in variables.items() if references.has(value)}
-    if not referring:
+    late = _late(variables, folder, defaults)
+    direct = {name: value for name, value in variables.items() if name in late or references.has(value)}
+    if not direct:
         return ""
+    keys = ", ".join(f"`stepladder.{_setting(name)}`" for name in direct)
     call = module_call.read(folder)
     if call is None:
         raise BadInputError(
-            f'terraform/{folder.name} has no `module "{module_call.MODULE}"` to give the references in the settings to',
+            f'terraform/{folder.name} has no `module "{module_call.MODULE}"` to give {keys} to',
             kind="reference-not-passed",
-            hint="name the call of the service module so; " + _instead(referring),
+            hint=f"name the call of the service module so in `terraform/{folder.name}/main.tf`, or take {keys} out",
         )
-    arguments = {name: _argument(name, value, call) for name, value in referring.items()}
+    _check_known(late, call)
+    arguments = {name: _argument(name, value, call) for name, value in direct.items()}
     return json.dumps({"module": {module_call.MODULE: arguments}}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _late(variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any]) -> frozenset[str]:
+    """Return the variables whose settings are set, and that the root doesn't declare."""
+    changed = {name for name, value in variables.items() if name in defaults and value != defaults[name]}
+    if not changed or any(folder.glob("*.tf.json")):
+        return frozenset()
+    return frozenset(changed - module_call.variables(folder))
+
+
+def _check_known(late: Iterable[str], call: module_call.ModuleCall) -> None:
+    """Refuse settings that the module of the project is older than."""
+    folder = call.module
+    unknown = sorted(set(late) - module_call.variables(folder)) if folder and folder.is_dir() else []
+    if unknown:
+        keys = ", ".join(f"`stepladder.{_setting(name)}`" for name in unknown)
+        raise BadInputError(
+            f"the project's Terraform modules are older than {keys}",
+            kind="old-modules",
+            hint="copy the folder `terraform/modules` of this version over the project's own (docs/guides/upgrade.md)",
+        )
 
 
 def _argument(name: str, value: Any, call: module_call.ModuleCall) -> Any:
@@ -62,9 +89,9 @@ def _argument(name: str, value: Any, call: module_call.ModuleCall) -> Any:
         return f"${{merge({{ {pairs} }}, {own})}}"
     raise BadInputError(
         f"terraform/{call.path.parent.name}/{call.path.name} gives the module `{name} = {own.splitlines()[0]}`, "
-        "which the references in the settings would replace",
+        f"which `stepladder.{_setting(name)}` would replace",
         kind="reference-not-passed",
-        hint=f"let it say `{name} = var.{name}`, or " + _instead({name: value}),
+        hint=f"let it say `{name} = var.{name}`, or take the setting out of `invoke.yaml`",
     )
 
 
@@ -75,11 +102,6 @@ def _in_hcl(text: str) -> str:
         for part in references.parts(text)
     ]
     return f'"{"".join(pieces)}"'
-
-
-def _instead(referring: Mapping[str, Any]) -> str:
-    keys = ", ".join(f"`stepladder.{key}`" for key, _ in keys_of(referring))
-    return f"take the references out of {keys}"
 
 
 def keys_of(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

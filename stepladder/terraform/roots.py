@@ -18,6 +18,7 @@ from stepladder.core.names import Names
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import locations
 from stepladder.settings.environments import EnvironmentSettings
+from stepladder.settings.function import FunctionSettings
 from stepladder.settings.load import Settings
 from stepladder.settings.promotion import Shift
 from stepladder.settings.table import SERVICE
@@ -193,7 +194,10 @@ def override(at: Root) -> str:
 
     Raises `BadInputError` when the root's own code leaves no way to do so.
     """
-    return overrides.text(variables(at), at.source_dir) if at.name == SERVICE else ""
+    if at.name != SERVICE:
+        return ""
+    untouched = {**variables_of(Settings(at.settings.root), SERVICE), **FunctionSettings().variables}
+    return overrides.text(variables(at), at.source_dir, untouched)
 
 
 def write_inputs(at: Root, image_uri: str | None = None) -> None:

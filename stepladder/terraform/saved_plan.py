@@ -113,7 +113,7 @@ class SavedPlan:
 def inputs_now(at: Root, *, account: str, image_uri: str | None, terraform_version: str) -> Inputs:
     """Read all that a plan made now would be made from."""
     code, modules = roots.code_hashes(at)
-    commit = git.commit(at.settings.root, ("terraform", "invoke.yaml"))
+    commit = git.commit(at.settings.root, ("terraform", "invoke.yaml", "policies"))
     return Inputs(
         schema=SCHEMA,
         project=at.settings.project,

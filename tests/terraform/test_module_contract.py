@@ -121,12 +121,15 @@ def test_the_reference_lists_the_variables_and_outputs(module):
 def test_the_settings_have_the_service_modules_defaults():
     written = {block.name: block for block in blocks(SOURCE / "service", "variable")}
     names = DEFAULTS.keys() - {"environment", "alarms", "async", "queue", "vpc"}
-    assert {name: json.loads(written[name].text("default")) for name in names} == {n: DEFAULTS[n] for n in names}
+    expected = {name: DEFAULTS[name] for name in names} | {
+        "managed_policies": {}
+    }  # a list, which Terraform gets by names
+    assert {name: json.loads(written[name].text("default")) for name in names} == expected
     for section in ("alarms", "async", "queue", "vpc"):
         attributes = re.findall(r"(\w+) += optional\([^,]+, (.*)\)$", written[section].text("type"), re.MULTILINE)
         assert {name: json.loads(value) for name, value in attributes} == DEFAULTS[section]
     given = {name: value for name, value in DEFAULTS.items() if name != "environment"}
-    assert FunctionSettings().variables == given | {"environment_variables": {}}
+    assert FunctionSettings().variables == given | {"environment_variables": {}, "managed_policies": {}}
     project = ("architecture", "schedule", "trigger")
     assert {n: json.loads(written[n].text("default")) for n in project} == {n: SETTINGS[n] for n in project}
     delivery = {block.name: block for block in blocks(SOURCE / "delivery", "variable")}

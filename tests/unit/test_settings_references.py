@@ -16,7 +16,15 @@ from stepladder.terraform import inputs_hash, overrides, roots
 from stepladder.terraform import references as explained
 
 TABLE = "${aws_dynamodb_table.orders.name}"
-CALL = 'module "service" {\n  source = "../modules/service"\n\n  environment_variables = %s\n}\n'
+CALL = """
+variable "environment_variables" {}
+
+module "service" {
+  source = "../modules/service"
+
+  environment_variables = %s
+}
+"""
 ORDERS = 'resource "aws_dynamodb_table" "orders" {\n  name = "orders"\n}\n'
 
 
@@ -117,8 +125,8 @@ def test_variables_that_the_root_adds_by_hand_are_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "problem"),
     [
-        (ORDERS, 'has no `module "service"`'),
-        (CALL % "<<EOT\nx\nEOT", "which the references in the settings would replace"),
+        (ORDERS, "to give `stepladder.function.environment` to"),
+        (CALL % "<<EOT\nx\nEOT", "which `stepladder.function.environment` would replace"),
     ],
 )
 def test_a_root_that_leaves_no_place_for_a_reference_is_refused(tmp_path: Path, code: str, problem: str) -> None:
@@ -126,7 +134,8 @@ def test_a_root_that_leaves_no_place_for_a_reference_is_refused(tmp_path: Path, 
     (tmp_path / "terraform/service/main.tf").write_text(code)
     with pytest.raises(BadInputError, match=problem) as caught:
         roots.snapshot(at, {})
-    assert "`stepladder.function.environment.TABLE`" in caught.value.hint
+    assert caught.value.kind == "reference-not-passed"
+    assert "stepladder.function.environment" in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -173,3 +182,18 @@ def test_here_a_variable_with_a_reference_is_the_deployed_functions(tmp_path: Pa
     assert found.values == {"TABLE": "orders", "LEVEL": "INFO"}
     missing = variables.of(settings, "", lambda *_: "staging is not deployed")
     assert (missing.values, missing.missing) == ({"LEVEL": "INFO"}, ("TABLE",))
+
+
+def test_a_root_that_is_older_than_a_setting_gives_it_to_the_module_directly(tmp_path: Path) -> None:
+    statement = {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::a/*"]}
+    settings = project(tmp_path, function={"permissions": [statement]})
+    (tmp_path / "terraform/service/main.tf").write_text(CALL % "var.environment_variables")
+    module = tmp_path / "terraform/modules/service"
+    module.mkdir(parents=True)
+    at = roots.root(settings, "staging", "service")
+    with pytest.raises(BadInputError, match=r"older than `stepladder\.function\.permissions`") as caught:
+        roots.override(at)
+    assert caught.value.kind == "old-modules"
+    (module / "variables.tf").write_text('variable "permissions" {}\n')
+    (given,) = json.loads(roots.override(at))["module"]["service"]["permissions"]
+    assert given["actions"] == ["s3:GetObject"]

@@ -62,5 +62,10 @@ resource "aws_lambda_function" "this" {
   }
 
   # The function may be called as soon as it is there, and Lambda checks at creation that it may reach its VPC.
-  depends_on = [aws_iam_role_policy.function, aws_iam_role_policy.network]
+  depends_on = [
+    aws_iam_role_policy.function,
+    aws_iam_role_policy.network,
+    aws_iam_role_policy.permissions,
+    aws_iam_role_policy_attachment.managed,
+  ]
 }

@@ -52,3 +52,13 @@ output "queue_url" {
   description = "The queue that feeds the function; null unless the trigger is sqs."
   value       = one([for queue in aws_sqs_queue.this : queue.url])
 }
+
+output "role_arn" {
+  description = "The ARN of the role that the function runs as."
+  value       = aws_iam_role.function.arn
+}
+
+output "role_name" {
+  description = "The role that the function runs as; policies of your own may be attached to it."
+  value       = aws_iam_role.function.name
+}

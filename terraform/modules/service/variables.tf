@@ -229,6 +229,18 @@ variable "log_retention_days" {
   }
 }
 
+variable "managed_policies" {
+  description = "ARNs of managed policies that the function's role has too, by names that are known before the apply."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in values(var.managed_policies) : can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[a-zA-Z0-9_+=,.@/-]+$", arn))])
+    error_message = "managed_policies must be ARNs of managed policies, by any names."
+  }
+}
+
 variable "memory_mb" {
   description = "The function's memory, in MB; its processor share follows."
   type        = number
@@ -238,6 +250,23 @@ variable "memory_mb" {
   validation {
     condition     = var.memory_mb >= 128 && var.memory_mb <= 10240 && floor(var.memory_mb) == var.memory_mb
     error_message = "memory_mb must be a whole number from 128 to 10240."
+  }
+}
+
+variable "permissions" {
+  description = "What the function may do besides writing its log and reading its triggers: statements of an IAM policy."
+  type        = list(object({ actions = list(string), conditions = map(map(list(string))), effect = string, resources = list(string), sid = string }))
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for each in var.permissions : length(each.actions) > 0 && length(each.resources) > 0])
+    error_message = "permissions must have actions and resources in each statement."
+  }
+
+  validation {
+    condition     = alltrue([for each in var.permissions : contains(["Allow", "Deny"], each.effect)])
+    error_message = "permissions must have the effect Allow or Deny in each statement."
   }
 }
 

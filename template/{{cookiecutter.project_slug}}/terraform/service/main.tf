@@ -13,7 +13,9 @@ module "service" {
   image_uri               = var.image_uri
   log_level               = var.log_level
   log_retention_days      = var.log_retention_days
+  managed_policies        = var.managed_policies
   memory_mb               = var.memory_mb
+  permissions             = var.permissions
   project                 = var.project
   provisioned_concurrency = var.provisioned_concurrency
   queue                   = var.queue

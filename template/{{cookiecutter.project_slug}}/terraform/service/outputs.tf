@@ -52,3 +52,13 @@ output "queue_url" {
   description = "The queue that feeds the function; null unless the trigger is sqs."
   value       = module.service.queue_url
 }
+
+output "role_arn" {
+  description = "The ARN of the role that the function runs as."
+  value       = module.service.role_arn
+}
+
+output "role_name" {
+  description = "The role that the function runs as; policies of your own may be attached to it."
+  value       = module.service.role_name
+}

@@ -79,9 +79,21 @@ variable "log_retention_days" {
   default     = null
 }
 
+variable "managed_policies" {
+  description = "ARNs of managed policies that the function's role has too, by names that are known before the apply."
+  type        = map(string)
+  default     = null
+}
+
 variable "memory_mb" {
   description = "The function's memory, in MB; its processor share follows."
   type        = number
+  default     = null
+}
+
+variable "permissions" {
+  description = "What the function may do besides writing its log and reading its triggers: statements of an IAM policy."
+  type        = list(object({ actions = list(string), conditions = map(map(list(string))), effect = string, resources = list(string), sid = string }))
   default     = null
 }
 
