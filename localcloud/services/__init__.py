@@ -15,6 +15,7 @@ from __future__ import annotations
 
 SERVICES = (
     "iam",
+    "dynamodb",
     "s3",
     "sqs",
     "sns",

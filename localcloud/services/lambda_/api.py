@@ -48,6 +48,8 @@ def install(cloud: Cloud) -> None:
     cloud.on_load("lambda", service.restore)
     cloud.on_save("lambda-sources", sources.dump)
     cloud.on_load("lambda-sources", sources.restore)
+    cloud.on_save("lambda-streams", sources.streams.dump)
+    cloud.on_load("lambda-streams", sources.streams.restore)
     cloud.on_ready(sources.start)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 SCENARIOS: dict[str, Callable[[Any], None]] = {}
-MODULES = ("functions", "images", "versions", "aliases", "options", "policies", "limits", "tags", "machines")
+MODULES = ("functions", "images", "versions", "aliases", "options", "policies", "limits", "sources", "tags", "machines")
 
 
 def scenario(name: str, *given: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:

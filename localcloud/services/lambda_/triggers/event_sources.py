@@ -14,6 +14,7 @@ from localcloud.services.lambda_.service import LambdaService, paged
 from localcloud.services.lambda_.tags import check_tags
 from localcloud.services.lambda_.triggers.queue_source import QueueSource
 from localcloud.services.lambda_.triggers.source_mapping import Source, SourceMapping, change
+from localcloud.services.lambda_.triggers.stream_source import StreamSource
 from stepladder.core.names import partition_of
 
 _Saved = list[tuple[FunctionKey, str, dict[str, Any]]]
@@ -25,7 +26,8 @@ class Sources:
     def __init__(self, service: LambdaService, invoker: Invoker) -> None:
         self.service = service
         self.cloud = service.cloud
-        self.kinds: dict[str, Source] = {"sqs": QueueSource(invoker)}
+        self.streams = StreamSource(invoker)
+        self.kinds: dict[str, Source] = {"sqs": QueueSource(invoker), "dynamodb": self.streams}
         self.mappings: dict[str, SourceMapping] = {}
         self.lock = service.store.lock
 
@@ -60,8 +62,8 @@ class Sources:
         mapping = SourceMapping(function.key, qualifier, config)
         self._check_single(source, mapping)
         change(source, mapping, params)
-        source.check(mapping, timeout)
         check_tags(params.get("Tags") or {})
+        source.check(mapping, timeout)
         with self.lock:
             self.mappings[identity] = mapping
             self.service.mapping_tags[config["EventSourceMappingArn"]] = dict(params.get("Tags") or {})

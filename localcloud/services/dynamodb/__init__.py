@@ -1,0 +1,1 @@
+"""DynamoDB: Moto's, with streams that hold what AWS's hold."""
