@@ -11,6 +11,7 @@ from enum import IntEnum
 
 from localcloud.authorization.documents import PolicyCondition
 from localcloud.authorization.operators import OPERATORS, ConditionOperator
+from localcloud.authorization.patterns import IncompleteArnError, without_marks
 from localcloud.authorization.variables import UnresolvedVariableError, pattern_of, text_of
 
 
@@ -68,12 +69,12 @@ def _matches(condition: PolicyCondition, keys: ConditionKeys, *, variables: bool
         return _decided(_matches_nothing(condition, operator)), ""
     try:
         return _decided(_compare(condition, operator, values, keys, variables=variables)), ""
-    except _UnknownVariableError as error:
-        return Match.UNKNOWN, f"condition key {error}"
+    except _UndecidedError as error:
+        return Match.UNKNOWN, str(error)
 
 
-class _UnknownVariableError(Exception):
-    """A policy variable names a key whose value the cloud can't know."""
+class _UndecidedError(Exception):
+    """A condition can't be decided: of what a policy's value says, the cloud doesn't know the meaning or the value."""
 
 
 def _decided(match: bool) -> Match:
@@ -82,9 +83,11 @@ def _decided(match: bool) -> Match:
 
 def _matches_nothing(condition: PolicyCondition, operator: ConditionOperator) -> bool:
     """Say what a condition is for a request that has no such key."""
-    if condition.if_exists or condition.qualifier == "forallvalues":
-        return True
-    return operator.negated and not condition.qualifier
+    if (
+        condition.qualifier
+    ):  # also with IfExists, as a test on AWS has shown: repost.aws/questions/QU9HFmDzP0QGuU-fd7rS6B7w
+        return condition.qualifier == "forallvalues"
+    return condition.if_exists or operator.negated
 
 
 def _compare(
@@ -119,6 +122,8 @@ def _equals(operator: ConditionOperator, policy_value: str, value: str, *, other
         return operator.compare(policy_value, value)
     except ValueError:
         return otherwise
+    except IncompleteArnError as error:
+        raise _UndecidedError(f"the ARN {without_marks(policy_value)}, which lacks parts") from error
 
 
 def _policy_values(
@@ -131,5 +136,5 @@ def _policy_values(
             yield read(value, keys.values, variables=variables and operator.variables)
         except UnresolvedVariableError as error:
             if keys.is_unknown(error.key):
-                raise _UnknownVariableError(error.key) from error
+                raise _UndecidedError(f"condition key {error.key}") from error
             yield None

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
-from localcloud.authorization.patterns import matches, matches_arn
+from localcloud.authorization.patterns import matches, matches_whole_arn
 
 Compare = Callable[[str, str], bool]
 """Takes the policy's value, then the request's. Raises `ValueError` for one that is not of the operator's type."""
@@ -97,8 +97,8 @@ _ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "greaterthanequals": lambda policy, request: request >= policy,
 }
 
-_ARN = ConditionOperator(matches_arn, pattern=True)
-_NOT_ARN = ConditionOperator(matches_arn, negated=True, pattern=True)
+_ARN = ConditionOperator(matches_whole_arn, pattern=True)
+_NOT_ARN = ConditionOperator(matches_whole_arn, negated=True, pattern=True)
 
 
 def _equal(policy: str, request: str) -> bool:

@@ -35,6 +35,22 @@ def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
     return bool(_expression(pattern, ignore_case).fullmatch(text))
 
 
+def without_marks(pattern: str) -> str:
+    """Return a pattern as it was written."""
+    return pattern.replace(ANY, "*").replace(ONE, "?")
+
+
+class IncompleteArnError(Exception):
+    """A condition's ARN has fewer parts than an ARN. IAM completes one in Resource; of conditions no page says it."""
+
+
+def matches_whole_arn(pattern: str, arn: str) -> bool:
+    """Compare an ARN with a condition's pattern. Raises `IncompleteArnError`."""
+    if pattern.count(":") < ARN_PARTS - 1:
+        raise IncompleteArnError(pattern)
+    return matches_arn(pattern, arn)
+
+
 def matches_arn(pattern: str, arn: str) -> bool:
     """Compare an ARN with a pattern, part by part: a wildcard reaches over no colon but in the last part.
 
