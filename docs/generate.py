@@ -21,9 +21,11 @@ from stepladder.collections import namespace, project
 from stepladder.core.errors import BadInputError, ExitCode
 from stepladder.ledger.schema import KINDS
 from stepladder.settings.environments import EXAMPLE, Environments, EnvironmentSettings
-from stepladder.settings.load import DEFAULTS, Settings, load
+from stepladder.settings.load import DEFAULTS, TRIGGER_KINDS, Settings, load
 from stepladder.settings.overrides import PREFIX
 from stepladder.settings.table import is_section, key_of, plain, rule_of, settings_of
+from stepladder.settings.trigger_rules import Group
+from stepladder.settings.trigger_settings import tables
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -158,6 +160,41 @@ def setting_table() -> str:
     return table(("key", "default", "allowed", "variable", "what it is"), rows)
 
 
+def trigger_sections() -> str:
+    """Return the kinds of triggers, and a table of the settings of each."""
+    kinds = [(f"`{kind.name}`", kind.question) for kind in TRIGGER_KINDS if kind.name in tables()]
+    parts = [table(("kind", "what calls the function"), kinds)]
+    alike = {kind.name: kind.like for kind in TRIGGER_KINDS if kind.like}
+    for name in (name for name in tables() if name not in alike):
+        rows = trigger_rows(name, tables()[name].settings())
+        names = " and ".join(f"`{each}`" for each in (name, *(other for other, like in alike.items() if like == name)))
+        head = ("key", "default", "allowed", "what it is")
+        parts += [f"### {names}\n", table(head, rows)] if rows else []
+    return "\n".join(parts)
+
+
+def trigger_rows(kind: str, settings: Any, prefix: str = "") -> list[tuple[str, ...]]:
+    """Return a row for each setting of a trigger, and for each within a group of them."""
+    rows: list[tuple[str, ...]] = []
+    for each in settings_of(settings):
+        key, rule, value = f"{prefix}{key_of(each)}", rule_of(each), getattr(settings, each.name)
+        default = "required" if each.metadata["required"] else "" if value in (None, (), {}) else f"`{value!r}`"
+        if isinstance(rule, Group):
+            rows += [(f"`{key}`", "", "a mapping", each.metadata["purpose"])]
+            rows += trigger_rows(kind, rule.kind(), f"{key}.")
+        else:
+            rows += [(f"`{key}`", default, allowed_of_trigger(kind, key), each.metadata["purpose"])]
+    return rows
+
+
+def allowed_of_trigger(kind: str, key: str) -> str:
+    """Return what the validation says of a trigger's setting when it is given something that isn't allowed."""
+    bad: Any = object()
+    for part in reversed(key.split(".")):
+        bad = {part: bad}
+    return _allowed(f"triggers[0].{key}", {"triggers": [{"kind": kind, **bad}]})
+
+
 def variable(key: str) -> str:
     """Return the name of the variable that overrides a setting."""
     return f"{PREFIX}{key.replace('.', '_').upper()}"
@@ -168,6 +205,10 @@ def allowed(key: str) -> str:
     bad: Any = object()
     for part in reversed(key.split(".")):
         bad = {part: bad}
+    return _allowed(key, bad)
+
+
+def _allowed(key: str, bad: Mapping[str, Any]) -> str:
     settings = {"project": "a", "environments": {"staging": ENVIRONMENT, "production": ENVIRONMENT}}
     try:
         load(_merged(settings, bad), ROOT)
@@ -241,6 +282,13 @@ Written by `docs/generate.py` from the code; a test compares.
 Under the key `stepladder` of `invoke.yaml`. A variable overrides the file; a list or a mapping has none.
 
 {setting_table()}
+## Triggers
+
+An entry of `triggers` is a kind, or a mapping of `kind`, `name` and the settings below. The name is part of the names
+of what Terraform makes for it, so an entry with another name is another queue or another schedule.
+[The guide](../guides/triggers.md) has an example of each.
+
+{trigger_sections()}
 ## Exit codes
 
 {table(("code", "meaning"), codes)}

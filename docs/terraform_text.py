@@ -20,7 +20,7 @@ from dataclasses import Field, dataclass
 from pathlib import Path
 from typing import Any
 
-from stepladder.core import trigger_kinds
+from stepladder.core import resources, trigger_kinds
 from stepladder.core.trigger_kinds import TriggerKind
 from stepladder.settings.load import Settings
 from stepladder.settings.rules import Section
@@ -35,6 +35,9 @@ from stepladder.settings.table import (
     variable_of,
     written_settings,
 )
+from stepladder.settings.trigger_rules import Group, Keyed
+from stepladder.settings.trigger_settings import tables
+from stepladder.settings.triggers import LONGEST_NAME, NAME, UNNAMED, URL_KINDS
 
 PASSED_ON = ("delivery", "foundation", SERVICE)
 """The modules whose roots pass every variable on as it is."""
@@ -43,9 +46,13 @@ MERGED = ("variables.tf", "outputs.tf", "role.tf")
 ROOT_HEADER = "# What is left null takes the default of the module, which also checks every value.\n\n"
 BEGIN, END = "<!-- begin: generated -->\n", "\n<!-- end: generated -->"
 STATEMENTS_END = "  # X-Ray has no resources to name"
-_OPTIONAL = re.compile(r"optional\((bool|number|string|list\(string\)), .*\)$", re.MULTILINE)
+_OPTIONAL = re.compile(r"optional\((number|string|bool|list\(string\)), .*\)$", re.MULTILINE)
+_OPTIONAL_MAP = re.compile(r"(\}\)\)), \{\}\)$", re.MULTILINE)
 _BLOCK = re.compile(r'^(?:variable|output) "(\w+)" \{\n.*?^\}\n', re.DOTALL | re.MULTILINE)
-_STATEMENT = re.compile(r'  dynamic "statement" \{\n    for_each = var\.trigger .*?^  \}\n\n', re.DOTALL | re.MULTILINE)
+_STATEMENT = re.compile(
+    r'(?:^  #[^\n]*\n)*^  dynamic "statement" \{\n    for_each = (?:local|var)\.trigger.*?^  \}\n\n',
+    re.DOTALL | re.MULTILINE,
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ def documents(checkout: Path) -> dict[Path, str]:
     kinds = trigger_kinds.read(folders.template)
     service = folders.module(SERVICE)
     written = {service / path.name: path.read_text("utf-8") for path in _kind_files(folders, kinds)}
-    own = setting_variables(SERVICE)
+    own = setting_variables(SERVICE) | {"triggers": triggers_variable()}
     for kind in kinds:
         own |= blocks(_text(folders.of_kind(kind) / "variables.tf"))
     written[service / "variables.tf"] = merged(_text(service / "variables.tf"), own)
@@ -131,6 +138,79 @@ def setting_variable(of: Field[Any], value: Any) -> str:
         kind = f"  type        = {rule.terraform_type}\n  default     = {default}\n  nullable    = false\n"
     head = f'variable "{variable_of(of)}" {{\n  description = {json.dumps(of.metadata["description"])}\n'
     return head + kind + "".join(map(validation, checks_of(of))) + "}\n"
+
+
+TRIGGERS = (
+    "What calls the function, always through the alias: by kind, then by a name, which is part of what Terraform makes "
+    f"for it; `{UNNAMED}` stands for none. Not asked where `trigger` is given."
+)
+
+
+def triggers_variable() -> str:
+    """Return the variable of the triggers: an object of a map for each kind."""
+    default = trigger_kinds.default(resources.folder("template"))
+    kinds = "".join(
+        f"    {kind} = optional(map(object({{{_attributes(table.settings, 6)}    }})), {{}})\n".replace("{    }", "{}")
+        for kind, table in sorted(tables().items())
+    )
+    return (
+        f'variable "triggers" {{\n  description = {json.dumps(TRIGGERS)}\n'
+        f"  type = object({{\n{_aligned(kinds)}  }})\n"
+        f"  default  = {{ {default} = {{ {UNNAMED} = {{}} }} }}\n  nullable = false\n"
+        + "".join(map(validation, _trigger_checks()))
+        + "}\n"
+    )
+
+
+def _attributes(kind: type, indent: int) -> str:
+    """Return the attributes of settings as an object type has them, each line indented."""
+    own = settings_of(kind)
+    space = " " * indent
+    lines = [f"{space}{each.name} = {_attribute_type(each, indent)}\n" for each in own]
+    return "\n" + _aligned("".join(lines)) if lines else ""
+
+
+def _attribute_type(each: Field[Any], indent: int) -> str:
+    rule = rule_of(each)
+    if isinstance(rule, Group):
+        return f"optional(object({{{_attributes(rule.kind, indent + 2)}{' ' * indent}}}))"
+    if each.metadata["required"] or isinstance(rule, Keyed):
+        return rule.terraform_type
+    default = each.default
+    return f"optional({rule.terraform_type}{'' if default is None else f', {literal(default)}'})"
+
+
+def _aligned(lines: str) -> str:
+    """Align the signs of assignments on consecutive lines, as Terraform's format does."""
+    done: list[str] = []
+    for block in re.split(r"((?:^ *[\w-]+ = [^\n]*[^({\n]\n)+)", lines, flags=re.MULTILINE):
+        rows = [re.fullmatch(r"( *[\w-]+) (= .*)", line) for line in block.splitlines()]
+        if rows and all(rows):
+            width = max(len(row[1]) for row in rows if row)
+            done += [f"{row[1]:<{width}} {row[2]}\n" for row in rows if row]
+        else:
+            done.append(block)
+    return "".join(done)
+
+
+def _trigger_checks() -> tuple[Check, ...]:
+    """Return what holds for the names, between triggers, and for each."""
+    kinds = "values(var.triggers)"
+    shaped = f'can(regex("^{NAME.pattern}$", name)) && length(name) <= {LONGEST_NAME}'
+    names = f'flatten([for kind in {kinds} : [for name in keys(kind) : name if name != "{UNNAMED}"]])'
+    urls = " + ".join(f"length(var.triggers.{kind})" for kind in URL_KINDS)
+    return (
+        Check(
+            f"alltrue([for name in {names} : {shaped}])",
+            f"triggers must have names of at most {LONGEST_NAME} lower-case letters, digits and single hyphens.",
+        ),
+        Check(
+            f"length({names}) == length(distinct({names}))",
+            "triggers must have different names, of whatever kind they are.",
+        ),
+        Check(f"{urls} <= 1", f"triggers must hold one function URL at most ({' or '.join(URL_KINDS)})."),
+        *(check for table in tables().values() if (check := table.check())),
+    )
 
 
 def validation(check: Check) -> str:
@@ -232,7 +312,7 @@ def passed_on(block: str) -> str:
     """Return a root's variable for a module's: checked and defaulted there."""
     head = block.partition("\n  validation {")[0].rstrip("}\n") + "\n"
     lines = [line for line in head.splitlines(keepends=True) if not line.startswith("  nullable")]
-    text = _OPTIONAL.sub(r"optional(\1)", "".join(lines))
+    text = _OPTIONAL_MAP.sub(r"\1)", _OPTIONAL.sub(r"optional(\1)", "".join(lines)))
     default = "  default = null" if "({\n" in text else r"\1 null"  # Terraform's format aligns what is on one line
     return re.sub(r"^(  default +=) .*$", default, text, flags=re.MULTILINE).rstrip("\n") + "\n}\n"
 

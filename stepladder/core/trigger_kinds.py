@@ -16,6 +16,8 @@ FILE = "kind.json"
 SETTINGS = "settings.json"
 FOLDER = "templates/triggers"
 COMMON = "templates/common"
+NONE = "none"
+"""The kind of a project that nothing calls."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,13 @@ def find(template: Path, name: str) -> TriggerKind:
 
 
 def settings(template: Path, kind: TriggerKind) -> dict[str, Any]:
-    """Return the sections of settings that a kind adds to the function's, as its `settings.json` has them."""
-    path = template / FOLDER / kind.name / SETTINGS
-    read: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    return read
+    """Return the settings of a trigger of this kind: its `settings.json`, or that of the kind that it is like."""
+    for name in (kind.name, kind.like):
+        path = template / FOLDER / name / SETTINGS
+        if name and path.is_file():
+            read: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            return read
+    return {"settings": {}}
 
 
 def part(template: Path, name: str, file: str) -> Path:

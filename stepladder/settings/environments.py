@@ -13,6 +13,7 @@ from stepladder.settings.function import FunctionSettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Section, Text
 from stepladder.settings.table import OwnRule, read_section, setting
+from stepladder.settings.triggers import Trigger, Triggers
 
 EXAMPLE = "staging"
 """The name that stands for any environment in the reference."""
@@ -44,6 +45,9 @@ class EnvironmentSettings:
     role_arn: str = setting("", Role(), "role that is assumed for everything done there, from the credentials at hand")
     function: FunctionSettings = setting(
         factory=FunctionSettings, rule=Section(FunctionSettings), purpose="what differs from `function` there"
+    )
+    triggers: tuple[Trigger, ...] | None = setting(
+        None, Triggers(), "what calls the function there, in place of the project's `triggers`"
     )
 
 

@@ -14,9 +14,8 @@ from typing import Any
 
 from stepladder.settings.network import VPC_TOGETHER, Asynchronous, Vpc
 from stepladder.settings.permissions import ManagedPolicies, Permissions
-from stepladder.settings.rules import Choice, Offered, Percent, Section, Texts, Variables, Whole
+from stepladder.settings.rules import Choice, Offered, Percent, Section, Texts, Unless, Variables, Whole
 from stepladder.settings.table import SERVICE, Check, setting, variables
-from stepladder.settings.trigger_settings import with_those_of_the_kinds
 
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
@@ -85,13 +84,25 @@ class Alarms:
     )
 
 
-@with_those_of_the_kinds
+@dataclass(frozen=True)
+class Queue:
+    """The settings of the one queue of `trigger: sqs`, from before there was the list `triggers`."""
+
+    batch_size: int = setting(10, Whole(1, 10000), "`trigger: sqs`: messages that one invocation gets at most")
+    max_receive_count: int = setting(
+        5, Whole(1, 1000), "`trigger: sqs`: how often a message is tried before it goes to the dead-letter queue"
+    )
+    maximum_concurrency: int = setting(
+        0, Whole(2, 1000, zero=True), "`trigger: sqs`: how many batches run at once; 0 sets no limit"
+    )
+    window_seconds: int = setting(
+        0, Whole(0, 300), "`trigger: sqs`: for how long a batch is collected; 0 invokes with what is there"
+    )
+
+
 @dataclass(frozen=True)
 class FunctionSettings:
-    """What Terraform configures. An environment says only what differs there.
-
-    A trigger kind's folder may add a section; it is an attribute of its name.
-    """
+    """What Terraform configures. An environment says only what differs there."""
 
     memory_mb: int = setting(
         256,
@@ -218,6 +229,14 @@ class FunctionSettings:
         description="When a release is bad, as CodeDeploy sees it: error rate (percent, judged from "
         "minimum_invocations a period on), p99 duration (0: four fifths of the timeout), throttled invocations a "
         "period; each over `periods` periods of a minute. `topic_arns` get every change.",
+    )
+
+    queue: Queue = setting(
+        factory=Queue,
+        rule=Section(Queue, unless=(Unless("batch_size", 10, "window_seconds"),)),
+        description="The queue of `trigger` sqs: messages in a batch, how often a message is tried before it goes to "
+        "the dead-letter queue, how many batches run at once (0: no limit), and for how many seconds a batch is "
+        "collected.",
     )
 
     @property

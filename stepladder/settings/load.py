@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepladder.core import names, resources, schedules, trigger_kinds
+from stepladder.core import names, resources, trigger_kinds
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import builders, environment_checks, overrides, references
@@ -23,30 +23,19 @@ from stepladder.settings.image import ImageSettings, SmokeSettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.promotion import PromotionSettings
 from stepladder.settings.rules import Choice, Section, Text, listed
-from stepladder.settings.table import SERVICE, OwnRule, defaults, read_section, setting
+from stepladder.settings.table import SERVICE, defaults, plain, read_section, setting
+from stepladder.settings.trigger_rules import ScheduleExpression
+from stepladder.settings.triggers import NOT_GIVEN, OldTrigger, Trigger, Triggers, old_triggers
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 ARCHITECTURES = ("arm64", "x86_64")
 TRIGGER_KINDS = trigger_kinds.read(resources.folder("template"))
 TRIGGERS = tuple(kind.name for kind in TRIGGER_KINDS)
+DEFAULT_TRIGGER = trigger_kinds.default(resources.folder("template"))
 BUILDERS = builders.choices()
 BUILD = ".stepladder"
 """The folder for everything generated, in a project's root."""
 INFRA = ("auto", "always", "never")
-
-
-class Schedule(OwnRule):
-    """When the trigger `schedule` calls the function. The kind's folder holds Terraform's variable."""
-
-    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
-        """See `table.Rule`."""
-        try:
-            schedules.check(str(value))
-        except schedules.ScheduleError as error:
-            problems.messages.append(
-                f"stepladder.{key} is {value!r}: {error}; allowed: rate(...), cron(...) or at(...)"
-            )
-        return str(value)
 
 
 @dataclass(frozen=True)
@@ -73,14 +62,18 @@ class Settings:
         "processor architecture of the function",
         description=f"The processor architecture of the image: {listed(ARCHITECTURES)}.",
     )
-    trigger: str = setting(
-        trigger_kinds.default(resources.folder("template")),
-        Choice(TRIGGERS),
-        f"what calls the function: {'; '.join(kind.question for kind in TRIGGER_KINDS)}",
-        description="What calls the function, always through the alias: "
-        f"{listed(tuple(kind.named_in_terraform for kind in TRIGGER_KINDS))}.",
+    triggers: tuple[Trigger, ...] | None = setting(
+        None,
+        Triggers(),
+        f"what calls the function, each a kind with its [settings](#triggers); without it: [{DEFAULT_TRIGGER}]",
     )
-    schedule: str = setting("rate(1 hour)", Schedule(), "when, for the trigger `schedule`", module=SERVICE)
+    trigger: str = setting(
+        NOT_GIVEN,
+        OldTrigger(),
+        "what calls the function, in projects that have no list `triggers`",
+        module=SERVICE,
+    )
+    schedule: str = setting("rate(1 hour)", ScheduleExpression(), "when, for `trigger: schedule`", module=SERVICE)
     infra: str = setting("auto", Choice(INFRA), "when a deploy applies Terraform; `auto` is when its inputs changed")
     function: FunctionSettings = setting(factory=FunctionSettings, rule=Section(FunctionSettings))
     image: ImageSettings = setting(factory=ImageSettings, rule=Section(ImageSettings))
@@ -88,7 +81,7 @@ class Settings:
     environments: Mapping[str, EnvironmentSettings] = setting(
         factory=dict,
         rule=Environments(),
-        before=lambda settings: EnvironmentSettings(function=settings.function),
+        before=lambda settings: EnvironmentSettings(function=settings.function, triggers=settings.triggers),
     )
     rungs: tuple[tuple[str, ...], ...] = setting(
         (("staging",), ("production",)),
@@ -100,6 +93,12 @@ class Settings:
         rule=Section(PromotionSettings),
         before=lambda settings: PromotionSettings(ladder=settings.ladder_environments),
     )
+
+    def triggers_of(self, environment: EnvironmentSettings) -> tuple[Trigger, ...]:
+        """Return what calls the function in an environment."""
+        if environment.triggers is not None:
+            return environment.triggers
+        return old_triggers(self.trigger or DEFAULT_TRIGGER, self.schedule, plain(environment.function.queue))
 
     @property
     def ladder_environments(self) -> tuple[str, ...]:
@@ -134,7 +133,10 @@ class Settings:
         return self.root / BUILD
 
 
-DEFAULTS: dict[str, Any] = defaults(Settings(Path())) | {"rungs": list(Settings(Path()).ladder_environments)}
+DEFAULTS: dict[str, Any] = defaults(Settings(Path())) | {
+    "rungs": list(Settings(Path()).ladder_environments),
+    "triggers": NOT_GIVEN,
+}
 """Every key under `stepladder:` with its default."""
 
 
@@ -149,6 +151,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
     settings = read_section("", merged, Settings(root), problems)
     check_rungs(settings.rungs, merged["rungs"], settings.environments, problems)
     environment_checks.check(settings.environments, settings.promotion, problems)
+    _check_triggers(settings, problems)
     problems.messages += overrides.unknown(merged, variables)
     _check_references(merged, problems)
     if problems.messages:
@@ -166,6 +169,30 @@ def _check_references(raw: Mapping[str, Any], problems: Problems) -> None:
     for key, value in references.misplaced(raw):
         if not any(message.startswith(f"stepladder.{key} is ") for message in problems.messages):
             problems.add(key, value, "text without a reference to Terraform; the settings of the function may hold one")
+
+
+def _check_triggers(settings: Settings, problems: Problems) -> None:
+    """Refuse the list beside what stood for it before."""
+    lists = [
+        f"environments.{each.name}.triggers"
+        for each in settings.environments.values()
+        if each.triggers != settings.triggers
+    ]
+    lists = ["triggers"] if settings.triggers is not None else lists
+    if not lists:
+        return
+    blank = FunctionSettings().queue
+    queues = [
+        ("function.queue", settings.function),
+        *((f"environments.{each.name}.function.queue", each.function) for each in settings.environments.values()),
+    ]
+    given = [("trigger", settings.trigger != NOT_GIVEN), ("schedule", settings.schedule != DEFAULTS["schedule"])]
+    given += [(key, function.queue != blank) for key, function in queues]
+    for key in [key for key, is_given in given if is_given][:1]:
+        problems.messages.append(
+            f"stepladder.{key} and stepladder.{lists[0]} are both given; allowed: one of them; "
+            f"write what {key} says into the list"
+        )
 
 
 Loader = Callable[[Any], Settings]

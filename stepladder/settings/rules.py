@@ -114,7 +114,7 @@ class Text:
     def checks(self, variable: str) -> tuple[Check, ...]:
         """See `Rule`."""
         shaped = Check(
-            f"can(regex({_hcl(f'^({self.shape.pattern})$')}, var.{variable}))", f"{variable} must be {self.words}."
+            f"can(regex({hcl_text(f'^({self.shape.pattern})$')}, var.{variable}))", f"{variable} must be {self.words}."
         )
         if not self.longest:
             return (shaped,)
@@ -297,7 +297,7 @@ class Variables:
         )
 
 
-def _hcl(text: str) -> str:
+def hcl_text(text: str) -> str:
     """Write a text as Terraform does, in which `${` and `%{` would begin a template."""
     return json.dumps(text, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
 

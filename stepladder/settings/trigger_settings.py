@@ -1,60 +1,110 @@
-"""The settings that a trigger kind adds to those of the function: `settings.json` in the kind's folder.
+"""The settings of a trigger, by its kind: `settings.json` in the kind's folder, read into the table.
 
-It holds sections by name. A section has Terraform's `description`, its `settings`, and what holds between them
-(`unless`). A setting has a `default`, a `purpose` and its rule, which is one of `RULES`.
+A setting has a `purpose`, its rule, which is one of `RULES`, and a `default` unless it is `required` or may be left
+out.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import make_dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, make_dataclass
+from functools import cache
+from typing import Any
 
 from stepladder.core import resources, trigger_kinds
-from stepladder.settings.rules import Choice, Section, Text, Unless, Whole
-from stepladder.settings.table import Rule, setting
+from stepladder.settings.rules import Choice, Flag, Text, Texts, Unless, Whole
+from stepladder.settings.table import Check, Rule, checks_of, setting, settings_of
+from stepladder.settings.trigger_rules import (
+    Group,
+    Json,
+    Keyed,
+    Maybe,
+    Pattern,
+    Patterns,
+    ScheduleExpression,
+    Zone,
+)
 
-_Settings = TypeVar("_Settings")
+
+def _text(rule: Mapping[str, Any]) -> Text:
+    return Text(re.compile(rule["shape"]), rule["words"], rule.get("longest", 0))
+
+
+def _texts(rule: Mapping[str, Any]) -> Texts:
+    return Texts(re.compile(rule["shape"]), rule["words"], each="text")
+
 
 RULES: dict[str, Callable[[Any], Rule]] = {
     "choice": lambda allowed: Choice(tuple(allowed)),
-    "text": lambda rule: Text(re.compile(rule["shape"]), rule["words"], rule.get("longest", 0)),
+    "flag": lambda _: Flag(),
+    "group": lambda settings: Group(_table("Group", settings)),
+    "json": lambda _: Json(),
+    "keyed": lambda rule: Keyed(_text(rule)),
+    "maybe": lambda rule: Maybe(_text(rule)),
+    "pattern": lambda rule: Pattern(optional=rule == "optional"),
+    "patterns": lambda _: Patterns(),
+    "schedule": lambda _: ScheduleExpression(),
+    "text": _text,
+    "texts": _texts,
     "whole": lambda limits: Whole(limits[0], limits[1]),
     "whole_or_0": lambda limits: Whole(limits[0], limits[1], zero=True),
+    "zone": lambda _: Zone(),
 }
-"""The rules that a kind's settings may have, by name. `whole_or_0` takes 0 too."""
+"""The rules by name; `template/templates/triggers/README.md` says what each takes."""
 
 
-def with_those_of_the_kinds(kind: type[_Settings]) -> type[_Settings]:
-    """Return a dataclass of settings with the sections that the trigger kinds' folders add."""
+@dataclass(frozen=True)
+class TriggerTable:
+    """The settings of the triggers of one kind: a dataclass of settings, and what holds between two of them."""
+
+    kind: str
+    settings: type
+    unless: tuple[Unless, ...] = ()
+
+    def check(self) -> Check | None:
+        """Return Terraform's validation: what holds for one trigger, asked of each of the kind."""
+        variable = f"triggers.{self.kind}"
+        own = [check for each in settings_of(self.settings) for check in checks_of(each, variable)]
+        own += [each.check(variable) for each in self.unless]
+        conditions = "".join(f"      {each.condition.replace(f'var.{variable}.', 'each.')},\n" for each in own)
+        message = " ".join(each.message.replace(f"{variable}.", "") for each in own)
+        return (
+            Check(f"alltrue(flatten([for each in var.{variable} : [\n{conditions}    ]]))", f"{variable}: {message}")
+            if own
+            else None
+        )
+
+
+@cache
+def tables() -> dict[str, TriggerTable]:
+    """Return the table of each kind that a trigger may have, in their order."""
     template = resources.folder("template")
-    added = {
-        name: _section(name, section)
-        for each in trigger_kinds.read(template)
-        for name, section in trigger_kinds.settings(template, each).items()
+    return {
+        kind.name: TriggerTable(
+            kind.name,
+            _table(kind.name, raw["settings"]),
+            tuple(Unless(**each) for each in raw.get("unless", ())),
+        )
+        for kind in trigger_kinds.read(template)
+        if kind.name != trigger_kinds.NONE
+        for raw in [trigger_kinds.settings(template, kind)]
     }
-    named = [(name, Any, field) for name, field in added.items()]
-    made: type[_Settings] = make_dataclass(
-        kind.__name__,
-        named,
-        bases=(kind,),
-        frozen=True,
-        namespace={"__doc__": kind.__doc__, "__module__": kind.__module__},
-    )
-    return made
 
 
-def _section(name: str, raw: Mapping[str, Any]) -> Any:
-    """Return a section as a field."""
-    made = make_dataclass(
-        name.title(), [(each, Any, _setting(**row)) for each, row in raw["settings"].items()], frozen=True
-    )
-    unless = tuple(Unless(**each) for each in raw.get("unless", ()))
-    return setting(factory=made, rule=Section(made, unless=unless), description=raw["description"])
+def _table(name: str, settings: Mapping[str, Any]) -> type:
+    """Return settings as a dataclass."""
+    fields = [(each, Any, _setting(**row)) for each, row in settings.items()]
+    return make_dataclass(name.title().replace("-", ""), fields, frozen=True)
 
 
-def _setting(*, default: Any, purpose: str, **rule: Any) -> Any:
+def _setting(*, purpose: str, default: Any = None, required: bool = False, **rule: Any) -> Any:
     """Return a setting as a field."""
     ((name, allowed),) = rule.items()
-    return setting(default, RULES[name](allowed), purpose)
+    made = RULES[name](allowed)
+    value = tuple(default) if isinstance(default, list) else default
+    if isinstance(made, Maybe):
+        value = ()
+    if isinstance(made, Keyed):
+        return setting(factory=dict, rule=made, purpose=purpose, required=required)
+    return setting(value, made, purpose, required=required)

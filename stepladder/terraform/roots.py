@@ -23,7 +23,7 @@ from stepladder.settings.load import Settings
 from stepladder.settings.promotion import Shift
 from stepladder.settings.table import SERVICE
 from stepladder.settings.table import variables as variables_of
-from stepladder.terraform import files, function_packages, overrides
+from stepladder.terraform import earlier_roots, files, function_packages, overrides
 
 ROOTS = ("foundation", "service", "delivery")
 LOCK_FILE = ".terraform.lock.hcl"
@@ -152,13 +152,14 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
         ]
         return common | {"environments": sorted(same_location)}
     if at.name == "service":
-        return common | {
+        service = common | {
             "environment": env.name,
             **variables_of(settings, SERVICE),
             **env.function.variables,
             "image_uri": image_uri or f"{names.registry}/{names.repository}@{NO_DIGEST}",
             **_deployment(settings, env.name),
         }
+        return earlier_roots.fitting(at.source_dir, settings, env, service)
     return common | {
         "packages": {p.verb: {"key": p.key, "sha256": p.sha256} for p in function_packages.build_all()},
         **locations.variables(settings, env.name),
@@ -196,7 +197,11 @@ def override(at: Root) -> str:
     """
     if at.name != SERVICE:
         return ""
-    untouched = {**variables_of(Settings(at.settings.root), SERVICE), **FunctionSettings().variables}
+    untouched = {
+        **variables_of(Settings(at.settings.root), SERVICE),
+        **FunctionSettings().variables,
+        **earlier_roots.untouched(),
+    }
     return overrides.text(variables(at), at.source_dir, untouched)
 
 

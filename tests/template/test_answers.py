@@ -162,8 +162,9 @@ def test_the_choices_are_those_of_the_settings(template):
 def test_the_first_choice_is_the_default_of_the_settings(template):
     declared = prompts(template)
 
-    for prompt, key in (("python_version", "python"), ("architecture", "architecture"), ("trigger", "trigger")):
+    for prompt, key in (("python_version", "python"), ("architecture", "architecture")):
         assert declared[prompt][0] == load.DEFAULTS[key]
+    assert declared["trigger"][0] == load.DEFAULT_TRIGGER
 
 
 def test_every_prompt_has_a_question_and_a_flag_with_help(template):

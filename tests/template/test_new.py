@@ -47,7 +47,7 @@ def test_it_asks_for_what_is_not_given(here):
     made = settings.load(yaml.safe_load((here / "order-desk/invoke.yaml").read_text())["stepladder"], here)
 
     assert made.project == "order-desk"
-    assert made.trigger == "sqs"
+    assert [each.kind for each in made.triggers] == ["sqs"]
     assert "Name of the project, for people" in done.stdout
     assert "an SQS queue" in done.stdout
 
@@ -101,7 +101,7 @@ def test_flags_win_over_the_file_of_answers(here):
     inv(here, "new", "--no-input", "--answers", "answers.yaml", "--trigger", "none")
     text = (here / "from-file/invoke.yaml").read_text()
 
-    assert "trigger: none" in text
+    assert "triggers: []" in text
     assert 'python: "3.12"' in text
 
 

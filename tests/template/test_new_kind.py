@@ -53,7 +53,7 @@ def test_its_tests_pass(project, packages):
 
 def test_its_files_are_those_of_the_folder(project):
     assert (project / "function/app/handler.py").read_text() == (checkouts.MADE_UP_KIND / "handler.py").read_text()
-    assert yaml.safe_load((project / "invoke.yaml").read_text())["stepladder"]["trigger"] == "topic"
+    assert yaml.safe_load((project / "invoke.yaml").read_text())["stepladder"]["triggers"] == [{"kind": "topic"}]
     readme = (project / "README.md").read_text()
     assert "A container image on AWS Lambda, told of messages by an SNS topic." in readme
     assert "aws sns publish" in readme
@@ -62,31 +62,31 @@ def test_its_files_are_those_of_the_folder(project):
 
 
 def test_the_settings_the_prompts_and_the_reference_know_it(checkout):
-    told = "from stepladder.settings.load import TRIGGERS, DEFAULTS; print(*TRIGGERS, DEFAULTS['trigger'])"
+    told = "from stepladder.settings.load import DEFAULT_TRIGGER, TRIGGERS; print(*TRIGGERS, DEFAULT_TRIGGER)"
     assert checkouts.run(checkout, "-c", told).stdout.split() == KNOWN
     declared = json.loads((checkout / "template/cookiecutter.json").read_text())
     assert declared["trigger"] == ["url-iam", "url", "sqs", "schedule", "topic", "none"]
     assert declared["__prompts__"]["trigger"]["topic"] == "an SNS topic"
     reference = (checkout / "docs/reference/README.md").read_text()
-    assert "| url, url-iam, sqs, schedule, topic, none |" in reference
     assert "url-iam, url, sqs, schedule, topic or none" in reference
-    assert "what calls the function: a function URL open to everybody; " in reference
-    assert "; an SNS topic; nothing (it is invoked directly) |" in reference
+    assert "| `topic` | an SNS topic |" in reference
 
 
 def test_its_settings_are_read_and_reach_terraform(checkout):
-    assert checkouts.run(checkout, "-c", LOAD).stdout == "{'display_name': 'Invoices'}\n"
+    assert checkouts.run(checkout, "-c", LOAD).stdout == "{'topic': {'this': {'display_name': 'Invoices'}}}\n"
     reference = (checkout / "docs/reference/README.md").read_text()
-    assert "| `function.topic.display_name` | `'Orders'` | printable ASCII |" in reference
+    assert "| `display_name` | `'Orders'` | printable ASCII |" in reference
 
 
 LOAD = """
 from pathlib import Path
 from stepladder.settings.load import load
 from stepladder.terraform import roots
-place = {"account": "123456789012", "region": "eu-west-1", "function": {"topic": {"display_name": "Invoices"}}}
-settings = load({"project": "a", "environments": {"staging": place}, "rungs": ["staging"]}, Path("."))
-print(roots.variables(roots.Root(settings, settings.environment("staging"), "service"))["topic"])
+place = {"account": "123456789012", "region": "eu-west-1"}
+triggers = [{"kind": "topic", "display_name": "Invoices"}]
+raw = {"project": "a", "environments": {"staging": place}, "rungs": ["staging"], "triggers": triggers}
+settings = load(raw, Path("."))
+print(roots.variables(roots.Root(settings, settings.environment("staging"), "service"))["triggers"])
 """
 
 

@@ -78,7 +78,7 @@ def test_the_settings_are_the_answers(new_project, answers):
 
     assert loaded.project == project.name
     assert loaded.ladder_environments == ("staging", "production")
-    assert loaded.trigger == answers.get("trigger", "url-iam")
+    assert [each.kind for each in loaded.triggers] == [t for t in [answers.get("trigger", "url-iam")] if t != "none"]
     assert loaded.python == answers.get("python_version", "3.13")
     assert loaded.architecture == answers.get("architecture", "arm64")
     assert loaded.image.builder == answers.get("image_builder", "auto")

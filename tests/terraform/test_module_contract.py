@@ -13,6 +13,8 @@ from stepladder.core import resources
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.load import DEFAULTS as SETTINGS
 from stepladder.settings.promotion import PromotionSettings
+from stepladder.settings.table import defaults
+from stepladder.settings.trigger_settings import tables
 
 DEFAULTS = SETTINGS["function"]
 MODULES = ("foundation", "service")
@@ -52,7 +54,8 @@ def blocks(folder: Path, kind: str) -> list[Block]:
 
 def without_defaults(kind: str) -> str:
     """Drop the defaults of optional attributes: a root leaves them to the module."""
-    return re.sub(r"optional\((bool|number|string|list\(string\)), .*\)$", r"optional(\1)", kind, flags=re.MULTILINE)
+    plain = re.sub(r"optional\((number|string|bool|list\(string\)), .*\)$", r"optional(\1)", kind, flags=re.MULTILINE)
+    return re.sub(r", \{\}\)$", ")", plain, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -130,6 +133,16 @@ def test_the_settings_have_the_service_modules_defaults():
         assert {name: json.loads(value) for name, value in attributes} == DEFAULTS[section]
     given = {name: value for name, value in DEFAULTS.items() if name != "environment"}
     assert FunctionSettings().variables == given | {"environment_variables": {}, "managed_policies": {}}
+    attributes = re.findall(
+        r"^      (\w+) += optional\([^,\n]+, (.*)\)$", written["triggers"].text("type"), re.MULTILINE
+    )
+    table = [
+        (key, value)
+        for _, kind in sorted(tables().items())
+        for key, value in defaults(kind.settings()).items()
+        if value not in (None, {})
+    ]
+    assert [(name, json.loads(value)) for name, value in attributes] == table
     project = ("architecture", "schedule", "trigger")
     assert {n: json.loads(written[n].text("default")) for n in project} == {n: SETTINGS[n] for n in project}
     delivery = {block.name: block for block in blocks(SOURCE / "delivery", "variable")}

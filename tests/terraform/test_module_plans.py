@@ -21,21 +21,32 @@ pytestmark = pytest.mark.terraform
 
 INVENTORIES = Path(__file__).parent / "inventories"
 BASE = "none"
+SQS = {"batch_size": 100, "maximum_concurrency": 5, "window_seconds": 30}
+TRIGGERS: dict[str, dict[str, dict[str, Any]]] = {
+    "schedule": {
+        "this": {"expression": "cron(0 6 * * ? *)"},
+        "nightly": {"enabled": False, "input": '{"a":1}', "timezone": "Europe/Berlin"},
+    },
+    "sqs": {
+        "this": SQS,
+        "orders": {"enabled": False, "filters": ['{"body":{"kind":["order"]}}']},
+        "theirs": {"queue_arn": ["arn:aws:sqs:eu-west-1:123456789012:theirs"]},
+    },
+    "url": {"this": {}},
+}
+"""One without a name of each kind, and named ones."""
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "foundation": ("foundation", {}),
     "tidy": ("foundation", {"environments": ["prod"], "noncurrent_version_days": 90, "project": "tidy"}),
     BASE: ("service", {"trigger": "none"}),
     "url": ("service", {"trigger": "url"}),
-    "iam": ("service", {"trigger": "url-iam"}),
+    "iam": ("service", {}),
     "sqs": (
         "service",
-        {
-            "trigger": "sqs",
-            "timeout_seconds": 20,
-            "queue": {"batch_size": 100, "maximum_concurrency": 5, "window_seconds": 30},
-        },
+        {"trigger": "sqs", "timeout_seconds": 20, "queue": SQS},
     ),
     "schedule": ("service", {"trigger": "schedule", "schedule": "cron(0 6 * * ? *)"}),
+    "triggers": ("service", {"timeout_seconds": 20, "triggers": TRIGGERS}),
     "custom": (
         "service",
         {
@@ -218,7 +229,7 @@ def references(resource: dict[str, Any], argument: str) -> list[str]:
     return at.get(last, {}).get("references", [])
 
 
-TRIGGERS = {
+ALIAS_ARGUMENTS = {
     "aws_lambda_function_event_invoke_config": "qualifier",
     "aws_lambda_provisioned_concurrency_config": "qualifier",
     "aws_lambda_event_source_mapping": "function_name",
@@ -240,11 +251,43 @@ MAY_NAME_THE_FUNCTION = {
 @pytest.mark.parametrize("call", SERVICES)
 def test_every_trigger_and_permission_names_the_alias(planned, call):
     for resource in planned.configuration[call]:
-        argument = TRIGGERS.get(resource["type"])
+        argument = ALIAS_ARGUMENTS.get(resource["type"])
         if argument:
             assert any(r.startswith("aws_lambda_alias.live") for r in references(resource, argument)), resource[
                 "address"
             ]
+
+
+ONE = {
+    "schedule": ("aws_iam_role.schedule", "aws_iam_role_policy.schedule", "aws_scheduler_schedule.this"),
+    "sqs": ("aws_lambda_event_source_mapping.queue", "aws_sqs_queue.dead_letters", "aws_sqs_queue.this"),
+    "url": ("aws_cloudformation_stack.url", "aws_lambda_function_url.this", "aws_lambda_permission.url"),
+}
+"""What a trigger is made of, by its kind, which is the name of the call of a root that knows one trigger only."""
+
+
+@pytest.mark.parametrize("kind", ONE)
+def test_a_trigger_without_a_name_is_at_the_addresses_and_has_the_names_of_the_one_that_there_was(planned, kind):
+    for address in ONE[kind]:
+        before, now = (planned.one(call, f'{address}["this"]') for call in (kind, "triggers"))
+        assert json.loads(json.dumps(before).replace(f"sample-{kind}", "sample-triggers")) == now, address
+
+
+def test_a_named_trigger_has_its_name_behind_that_of_the_function(planned):
+    one = planned.one
+    assert one("triggers", 'aws_sqs_queue.this["orders"]')["name"] == "sample-triggers-orders"
+    assert one("triggers", 'aws_sqs_queue.dead_letters["orders"]')["name"] == "sample-triggers-orders-dead-letters"
+    nightly = one("triggers", 'aws_scheduler_schedule.this["nightly"]')
+    assert (nightly["name"], nightly["state"]) == ("sample-triggers-nightly", "DISABLED")
+    assert (nightly["schedule_expression_timezone"], nightly["target"][0]["input"]) == ("Europe/Berlin", '{"a":1}')
+
+
+def test_a_queue_of_ones_own_is_read_and_not_made(planned):
+    assert 'aws_sqs_queue.this["theirs"]' not in planned.values["triggers"]
+    arn = "arn:aws:sqs:eu-west-1:123456789012:theirs"
+    assert planned.one("triggers", 'aws_lambda_event_source_mapping.queue["theirs"]')["event_source_arn"] == arn
+    policy = json.loads(planned.one("triggers", "aws_iam_role_policy.function")["policy"])
+    assert arn in [statement["Resource"] for statement in policy["Statement"]]
 
 
 def test_the_public_may_call_the_alias_and_only_through_its_url(planned):
@@ -261,7 +304,7 @@ def test_the_public_may_call_the_alias_and_only_through_its_url(planned):
     }
 
 
-@pytest.mark.parametrize("call", [call for call in SERVICES if call != "url"])
+@pytest.mark.parametrize("call", [call for call in SERVICES if call not in ("triggers", "url")])
 def test_nobody_is_let_in_unless_the_url_is_public(planned, call):
     kinds = {address.split(".")[0] for address in planned.values[call]}
     assert not kinds & {"aws_lambda_permission", "aws_cloudformation_stack"}
@@ -341,7 +384,7 @@ def test_policies_allow_what_they_name_and_say_why_not_where_they_do_not(planned
 @pytest.mark.parametrize("call", SERVICES)
 def test_the_function_may_write_its_own_log_only(planned, call):
     policy = json.loads(planned.one(call, "aws_iam_role_policy.function")["policy"])
-    (own,) = (s for s in policy["Statement"] if s["Sid"] == "WriteOwnLog")
+    (own,) = (s for s in policy["Statement"] if s.get("Sid") == "WriteOwnLog")
     group = f"arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/sample-{call}"
     assert own["Resource"] == f"{group}:log-stream:*"
     assert sorted(own["Action"]) == ["logs:CreateLogStream", "logs:PutLogEvents"]

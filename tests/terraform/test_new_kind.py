@@ -29,8 +29,7 @@ def test_the_root_passes_its_variables_on_and_plans_what_it_says(root, runner):
         "image_uri": image,
         "project": "sample",
         "region": "eu-west-1",
-        "topic": {"display_name": "Invoices"},
-        "trigger": "topic",
+        "triggers": {"topic": {"this": {"display_name": "Invoices"}, "returns": {}}},
     }
     (root / "terraform.tfvars.json").write_text(json.dumps(values), "utf-8")
     test = runner.test(root)
@@ -40,8 +39,9 @@ def test_the_root_passes_its_variables_on_and_plans_what_it_says(root, runner):
     planned = {each["address"].removeprefix("module.service."): each["values"] for each in module["resources"]}
 
     assert planned['aws_sns_topic.this["this"]']["display_name"] == "Invoices"
+    assert planned['aws_sns_topic.this["returns"]']["display_name"] == "Orders"
     assert planned['aws_sns_topic_subscription.this["this"]']["protocol"] == "lambda"
-    assert plan["output_changes"]["topic_arn"]["after_unknown"] is True
+    assert plan["output_changes"]["topic_arn"]["after"] is None
     assert "sns:GetTopicAttributes" in planned["aws_iam_role_policy.function"]["policy"]
     assert not [address for address in planned if "sqs" in address or "url" in address]
 

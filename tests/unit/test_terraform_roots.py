@@ -11,6 +11,7 @@ from fakes.terraform import ACCOUNT, REGION, project
 
 from stepladder.core.errors import BadInputError
 from stepladder.settings.load import DEFAULTS as SETTINGS
+from stepladder.settings.load import Settings
 from stepladder.terraform import files, inputs_hash, roots
 
 DEFAULTS = SETTINGS["function"]
@@ -39,13 +40,11 @@ def test_the_service_gets_its_variables_from_the_settings(tmp_path: Path) -> Non
         "permissions": [],
         "project": "sample",
         "provisioned_concurrency": 0,
-        "queue": DEFAULTS["queue"],
         "region": REGION,
         "reserved_concurrency": -1,
-        "schedule": "rate(1 hour)",
         "timeout_seconds": 15,
         "tracing": "PassThrough",
-        "trigger": "url-iam",
+        "triggers": {"url-iam": {"this": {}}},
         "vpc": DEFAULTS["vpc"],
     }
     assert at.tfvars.relative_to(tmp_path).as_posix() == ".stepladder/staging/service.tfvars.json"
@@ -56,6 +55,61 @@ def test_the_service_gets_its_variables_from_the_settings(tmp_path: Path) -> Non
         f'region       = "{REGION}"\n'
         "use_lockfile = true\n"
     )
+
+
+ONE_TRIGGER = """
+variable "queue" { type = any }
+variable "schedule" { type = string }
+variable "trigger" { type = string }
+"""
+
+
+def _of_an_earlier_release(settings: Settings) -> roots.Root:
+    """Return the service root as a project has it that was made before there was a list of triggers."""
+    at = roots.root(settings, "staging", "service")
+    path = at.source_dir / "main.tf"
+    path.write_text(path.read_text().replace('variable "triggers" { type = any }\n', ONE_TRIGGER))
+    return at
+
+
+def test_a_root_of_an_earlier_release_gets_the_one_trigger_that_it_knows(tmp_path: Path) -> None:
+    settings = project(tmp_path, trigger="sqs", function={"queue": {"batch_size": 3}}, schedule="rate(2 days)")
+    given = roots.variables(_of_an_earlier_release(settings))
+    assert (given["trigger"], given["schedule"]) == ("sqs", "rate(2 days)")
+    assert given["queue"] == DEFAULTS["queue"] | {"batch_size": 3}
+    assert "triggers" not in given
+    assert roots.variables(_of_an_earlier_release(project(tmp_path)))["trigger"] == "url-iam"
+
+
+@pytest.mark.parametrize("triggers", [["url", "sqs"], []])
+def test_a_list_of_triggers_reaches_the_module_where_the_root_is_of_an_earlier_release(
+    tmp_path: Path, triggers: list[str]
+) -> None:
+    at = _of_an_earlier_release(project(tmp_path, triggers=triggers))
+    with (at.source_dir / "main.tf").open("a") as code:
+        code.write('module "service" {\n  source  = "../modules/service"\n  trigger = var.trigger\n}\n')
+    edit(tmp_path / "terraform/modules/service/variables.tf", 'variable "triggers" { type = any }\n')
+    roots.write_inputs(at)
+    assert json.loads(at.tfvars.read_text())["trigger"] == ""
+    given = json.loads(roots.override(at))["module"]["service"]
+    assert {kind: list(keys) for kind, keys in given["triggers"].items()} == {kind: ["this"] for kind in triggers}
+
+
+def test_a_list_that_the_modules_of_the_project_do_not_know_is_refused(tmp_path: Path) -> None:
+    at = _of_an_earlier_release(project(tmp_path, triggers=["sqs"]))
+    with (at.source_dir / "main.tf").open("a") as code:
+        code.write('module "service" {\n  source = "../modules/service"\n}\n')
+    edit(tmp_path / "terraform/modules/service/variables.tf", 'variable "trigger" {}\n')
+    with pytest.raises(BadInputError, match=r"modules are older than `stepladder\.triggers`"):
+        roots.override(at)
+
+
+def test_a_root_is_not_given_what_it_has_no_variable_for_and_the_module_does_anyway(tmp_path: Path) -> None:
+    at = _of_an_earlier_release(project(tmp_path))
+    path = at.source_dir / "main.tf"
+    path.write_text(path.read_text().replace('variable "vpc" { type = any }\n', ""))
+    assert "vpc" not in roots.variables(at)
+    assert "tracing" in roots.variables(at)
 
 
 def test_each_environment_is_shifted_logged_and_watched_as_the_settings_say(tmp_path: Path) -> None:
@@ -174,6 +228,7 @@ def test_the_hash_changes_with_each_setting_that_terraform_sees(tmp_path: Path) 
         {"function": {"memory_mb": 512}},
         {"function": {"environment": {"LOG_LEVEL": "x"}}},
         {"trigger": "sqs"},
+        {"triggers": ["sqs", "url"]},
         {"architecture": "x86_64"},
     ]
     hashes = {inputs_hash(project(tmp_path, **raw), "staging", "service") for raw in variants}

@@ -34,7 +34,7 @@ output "function_name" {
 }
 
 output "function_url" {
-  description = "The HTTPS address of the alias; null unless the trigger is a URL."
+  description = "The HTTPS address of the alias; null unless a trigger is a URL."
   value       = one([for url in aws_lambda_function_url.this : url.function_url])
 }
 
@@ -49,8 +49,13 @@ output "provisioned_concurrency" {
 }
 
 output "queue_url" {
-  description = "The queue that feeds the function; null unless the trigger is sqs."
-  value       = one([for queue in aws_sqs_queue.this : queue.url])
+  description = "The queue of the sqs trigger that has no name, or of the only one; null when there is none."
+  value       = try(aws_sqs_queue.this["this"].url, one([for queue in aws_sqs_queue.this : queue.url]), null)
+}
+
+output "queue_urls" {
+  description = "The queues of the sqs triggers, by the triggers' names."
+  value       = { for key, queue in aws_sqs_queue.this : key => queue.url }
 }
 
 output "role_arn" {

@@ -305,7 +305,7 @@ variable "provisioned_concurrency" {
 }
 
 variable "queue" {
-  description = "The SQS trigger: messages in a batch, how often a message is tried before it goes to the dead-letter queue, how many batches run at once (0: no limit), and for how many seconds a batch is collected."
+  description = "The queue of `trigger` sqs: messages in a batch, how often a message is tried before it goes to the dead-letter queue, how many batches run at once (0: no limit), and for how many seconds a batch is collected."
   type = object({
     batch_size          = optional(number, 10)
     max_receive_count   = optional(number, 5)
@@ -406,14 +406,78 @@ variable "tracing" {
 }
 
 variable "trigger" {
-  description = "What calls the function, always through the alias: `url` (public), `url-iam`, `sqs`, `schedule` or `none`."
+  description = "The one trigger of a root that knows no `triggers`: `url` (public), `url-iam`, `sqs`, `schedule` or `none`."
   type        = string
-  default     = "url-iam"
+  default     = ""
   nullable    = false
 
   validation {
-    condition     = contains(["url", "url-iam", "sqs", "schedule", "none"], var.trigger)
+    condition     = contains(["", "url", "url-iam", "sqs", "schedule", "none"], var.trigger)
     error_message = "trigger must be url, url-iam, sqs, schedule or none."
+  }
+}
+
+variable "triggers" {
+  description = "What calls the function, always through the alias: by kind, then by a name, which is part of what Terraform makes for it; `this` stands for none. Not asked where `trigger` is given."
+  type = object({
+    schedule = optional(map(object({
+      enabled    = optional(bool, true)
+      expression = optional(string, "rate(1 hour)")
+      input      = optional(string)
+      timezone   = optional(string, "UTC")
+    })), {})
+    sqs = optional(map(object({
+      batch_size          = optional(number, 10)
+      enabled             = optional(bool, true)
+      filters             = optional(list(string), [])
+      max_receive_count   = optional(number, 5)
+      maximum_concurrency = optional(number, 0)
+      queue_arn           = optional(list(string), [])
+      window_seconds      = optional(number, 0)
+    })), {})
+    url     = optional(map(object({})), {})
+    url-iam = optional(map(object({})), {})
+  })
+  default  = { url-iam = { this = {} } }
+  nullable = false
+
+  validation {
+    condition     = alltrue([for name in flatten([for kind in values(var.triggers) : [for name in keys(kind) : name if name != "this"]]) : can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", name)) && length(name) <= 24])
+    error_message = "triggers must have names of at most 24 lower-case letters, digits and single hyphens."
+  }
+
+  validation {
+    condition     = length(flatten([for kind in values(var.triggers) : [for name in keys(kind) : name if name != "this"]])) == length(distinct(flatten([for kind in values(var.triggers) : [for name in keys(kind) : name if name != "this"]])))
+    error_message = "triggers must have different names, of whatever kind they are."
+  }
+
+  validation {
+    condition     = length(var.triggers.url) + length(var.triggers.url-iam) <= 1
+    error_message = "triggers must hold one function URL at most (url or url-iam)."
+  }
+
+  validation {
+    condition = alltrue(flatten([for each in var.triggers.sqs : [
+      each.batch_size >= 1 && each.batch_size <= 10000 && floor(each.batch_size) == each.batch_size,
+      length(each.filters) <= 5 && alltrue([for text in each.filters : can(jsondecode(text))]),
+      each.max_receive_count >= 1 && each.max_receive_count <= 1000 && floor(each.max_receive_count) == each.max_receive_count,
+      each.maximum_concurrency == 0 || (each.maximum_concurrency >= 2 && each.maximum_concurrency <= 1000 && floor(each.maximum_concurrency) == each.maximum_concurrency),
+      length(each.queue_arn) <= 1,
+      alltrue([for text in each.queue_arn : can(regex("^(arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+)$", text))]),
+      each.window_seconds >= 0 && each.window_seconds <= 300 && floor(each.window_seconds) == each.window_seconds,
+      each.batch_size <= 10 || each.window_seconds > 0,
+    ]]))
+    error_message = "triggers.sqs: batch_size must be a whole number from 1 to 10000. filters must be at most 5 texts of JSON. max_receive_count must be a whole number from 1 to 1000. maximum_concurrency must be a whole number from 2 to 1000, or 0. queue_arn must hold one text at most. queue_arn must be the ARN of a standard queue. window_seconds must be a whole number from 0 to 300. batch_size must be at most 10 unless window_seconds is more than 0."
+  }
+
+  validation {
+    condition = alltrue(flatten([for each in var.triggers.schedule : [
+      can(regex("^(rate\\([1-9][0-9]* (minute|hour|day)s?\\)|cron\\(([^ ()]+ +){5}[^ ()]+\\)|at\\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\))$", each.expression)),
+      !startswith(each.expression, "cron(") || length(regexall("[?]", each.expression)) == 1,
+      each.input == null ? true : can(jsondecode(each.input)),
+      can(regex("^([A-Za-z]+([A-Za-z0-9_+/-]*[A-Za-z0-9])?)$", each.timezone)),
+    ]]))
+    error_message = "triggers.schedule: expression must be like rate(5 minutes), cron(0 6 * * ? *) or at(2026-12-31T23:59:59). expression must have ? in exactly one of its day of month and its day of week, like cron(0 6 * * ? *). input must be JSON. timezone must be a time zone such as Europe/Berlin."
   }
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from fakes.errors import error
 from stepladder.settings import load
+from stepladder.settings.function import FunctionSettings
 from stepladder.settings.load import Settings
 
 ACCOUNT = "123456789012"
@@ -74,22 +75,18 @@ output "secret" {
 """
 )
 
+OF_THE_FUNCTION = "".join(
+    f'variable "{name}" {{ type = any }}\n' for name in FunctionSettings().variables if name != "queue"
+)
 SERVICE = (
     HEAD
+    + OF_THE_FUNCTION
     + """
 variable "architecture" { type = string }
-variable "alarms" { type = any }
 variable "deployment" { type = any }
-variable "log_level" { type = string }
-variable "log_retention_days" { type = number }
-variable "reserved_concurrency" { type = number }
 variable "environment" { type = string }
-variable "environment_variables" { type = map(string) }
 variable "image_uri" { type = string }
-variable "memory_mb" { type = number }
-variable "schedule" { type = string }
-variable "timeout_seconds" { type = number }
-variable "trigger" { type = string }
+variable "triggers" { type = any }
 
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/lambda/${var.project}-${var.environment}"
@@ -261,9 +258,8 @@ variable "image_uri" { type = string }
 variable "memory_mb" { type = number }
 variable "project" { type = string }
 variable "region" { type = string }
-variable "schedule" { type = string }
 variable "timeout_seconds" { type = number }
-variable "trigger" { type = string }
+variable "triggers" { type = any }
 
 resource "terraform_data" "memory" { input = var.memory_mb }
 

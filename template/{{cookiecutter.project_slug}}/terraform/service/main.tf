@@ -25,5 +25,6 @@ module "service" {
   timeout_seconds         = var.timeout_seconds
   tracing                 = var.tracing
   trigger                 = var.trigger
+  triggers                = var.triggers
   vpc                     = var.vpc
 }

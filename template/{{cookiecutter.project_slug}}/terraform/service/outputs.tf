@@ -34,7 +34,7 @@ output "function_name" {
 }
 
 output "function_url" {
-  description = "The HTTPS address of the alias; null unless the trigger is a URL."
+  description = "The HTTPS address of the alias; null unless a trigger is a URL."
   value       = module.service.function_url
 }
 
@@ -49,8 +49,13 @@ output "provisioned_concurrency" {
 }
 
 output "queue_url" {
-  description = "The queue that feeds the function; null unless the trigger is sqs."
+  description = "The queue of the sqs trigger that has no name, or of the only one; null when there is none."
   value       = module.service.queue_url
+}
+
+output "queue_urls" {
+  description = "The queues of the sqs triggers, by the triggers' names."
+  value       = module.service.queue_urls
 }
 
 output "role_arn" {

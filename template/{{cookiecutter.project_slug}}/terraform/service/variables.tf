@@ -109,7 +109,7 @@ variable "provisioned_concurrency" {
 }
 
 variable "queue" {
-  description = "The SQS trigger: messages in a batch, how often a message is tried before it goes to the dead-letter queue, how many batches run at once (0: no limit), and for how many seconds a batch is collected."
+  description = "The queue of `trigger` sqs: messages in a batch, how often a message is tried before it goes to the dead-letter queue, how many batches run at once (0: no limit), and for how many seconds a batch is collected."
   type = object({
     batch_size          = optional(number)
     max_receive_count   = optional(number)
@@ -149,9 +149,33 @@ variable "tracing" {
 }
 
 variable "trigger" {
-  description = "What calls the function, always through the alias: `url` (public), `url-iam`, `sqs`, `schedule` or `none`."
+  description = "The one trigger of a root that knows no `triggers`: `url` (public), `url-iam`, `sqs`, `schedule` or `none`."
   type        = string
   default     = null
+}
+
+variable "triggers" {
+  description = "What calls the function, always through the alias: by kind, then by a name, which is part of what Terraform makes for it; `this` stands for none. Not asked where `trigger` is given."
+  type = object({
+    schedule = optional(map(object({
+      enabled    = optional(bool)
+      expression = optional(string)
+      input      = optional(string)
+      timezone   = optional(string)
+    })))
+    sqs = optional(map(object({
+      batch_size          = optional(number)
+      enabled             = optional(bool)
+      filters             = optional(list(string))
+      max_receive_count   = optional(number)
+      maximum_concurrency = optional(number)
+      queue_arn           = optional(list(string))
+      window_seconds      = optional(number)
+    })))
+    url     = optional(map(object({})))
+    url-iam = optional(map(object({})))
+  })
+  default = null
 }
 
 variable "vpc" {

@@ -1,10 +1,36 @@
-resource "aws_scheduler_schedule" "this" {
-  for_each = toset(var.trigger == "schedule" ? ["this"] : [])
+locals {
+  trigger_schedules = merge(
+    { for key, each in var.triggers.schedule : key => each if var.trigger == "" },
+    { for key in ["this"] : key => { enabled = true, expression = var.schedule, input = null, timezone = "UTC" } if var.trigger == "schedule" },
+  )
 
-  name                         = local.name
+  # One role serves all of them: each may do the same.
+  schedule_role = toset(length(local.trigger_schedules) > 0 ? ["this"] : [])
+
+  # What EventBridge Scheduler delivers by itself, said, so that nothing rests on a shape that no page of AWS shows.
+  # jsonencode writes < and > as escapes, in which Scheduler would not know its own keywords:
+  # https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
+  schedule_event = replace(replace(jsonencode({
+    account     = var.account
+    detail      = "{}"
+    detail-type = "Scheduled Event"
+    id          = "<aws.scheduler.execution-id>"
+    region      = var.region
+    resources   = ["<aws.scheduler.schedule-arn>"]
+    source      = "aws.scheduler"
+    time        = "<aws.scheduler.scheduled-time>"
+    version     = "0"
+  }), "\\u003c", "<"), "\\u003e", ">")
+}
+
+resource "aws_scheduler_schedule" "this" {
+  for_each = local.trigger_schedules
+
+  name                         = each.key == "this" ? local.name : "${local.name}-${each.key}"
   description                  = "Calls ${local.name} through its alias"
-  schedule_expression          = var.schedule
-  schedule_expression_timezone = "UTC"
+  schedule_expression          = each.value.expression
+  schedule_expression_timezone = each.value.timezone
+  state                        = each.value.enabled ? "ENABLED" : "DISABLED"
 
   flexible_time_window {
     mode = "OFF"
@@ -14,20 +40,7 @@ resource "aws_scheduler_schedule" "this" {
     arn      = aws_lambda_alias.live.arn
     role_arn = aws_iam_role.schedule["this"].arn
 
-    # What EventBridge Scheduler delivers by itself, said, so that nothing rests on a shape that no page of AWS shows.
-    # jsonencode writes < and > as escapes, in which Scheduler would not know its own keywords:
-    # https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html
-    input = replace(replace(jsonencode({
-      account     = var.account
-      detail      = "{}"
-      detail-type = "Scheduled Event"
-      id          = "<aws.scheduler.execution-id>"
-      region      = var.region
-      resources   = ["<aws.scheduler.schedule-arn>"]
-      source      = "aws.scheduler"
-      time        = "<aws.scheduler.scheduled-time>"
-      version     = "0"
-    }), "\\u003c", "<"), "\\u003e", ">")
+    input = coalesce(each.value.input, local.schedule_event)
 
     # A call that could not be made within its hour is late, and the next one is due.
     retry_policy {
@@ -41,7 +54,7 @@ resource "aws_scheduler_schedule" "this" {
 
 # https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
 data "aws_iam_policy_document" "assumed_by_scheduler" {
-  for_each = toset(var.trigger == "schedule" ? ["this"] : [])
+  for_each = local.schedule_role
 
   statement {
     actions = ["sts:AssumeRole"]
@@ -74,7 +87,7 @@ resource "aws_iam_role" "schedule" {
 }
 
 data "aws_iam_policy_document" "schedule" {
-  for_each = toset(var.trigger == "schedule" ? ["this"] : [])
+  for_each = local.schedule_role
 
   statement {
     sid       = "CallTheAlias"

@@ -1,11 +1,11 @@
 data "aws_iam_policy_document" "function" {
   dynamic "statement" {
-    for_each = var.trigger == "sqs" ? ["this"] : []
+    for_each = local.trigger_queues
 
     content {
-      sid       = "ReadOwnQueue"
+      sid       = statement.key == "this" ? "ReadOwnQueue" : null
       actions   = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
-      resources = ["${local.queue_arn_prefix}:${local.queue_names.messages}"]
+      resources = [one(concat(statement.value.queue_arn, [for key, queue in local.own_queues : "${local.queue_arn_prefix}:${queue.name}" if key == statement.key]))]
     }
   }
 }

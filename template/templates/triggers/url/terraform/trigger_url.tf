@@ -1,7 +1,17 @@
-resource "aws_lambda_function_url" "this" {
-  for_each = toset(startswith(var.trigger, "url") ? ["this"] : [])
+locals {
+  # Both kinds are one resource: a URL that is opened or closed keeps its address.
+  trigger_urls = merge(
+    { for key, each in var.triggers.url : key => merge(each, { authorization = "NONE" }) if var.trigger == "" },
+    { for key, each in var.triggers.url-iam : key => merge(each, { authorization = "AWS_IAM" }) if var.trigger == "" },
+    { for key in ["this"] : key => { authorization = var.trigger == "url" ? "NONE" : "AWS_IAM" } if startswith(var.trigger, "url") },
+  )
+  public_urls = toset([for key, each in local.trigger_urls : key if each.authorization == "NONE"])
+}
 
-  authorization_type = var.trigger == "url" ? "NONE" : "AWS_IAM"
+resource "aws_lambda_function_url" "this" {
+  for_each = local.trigger_urls
+
+  authorization_type = each.value.authorization
   function_name      = aws_lambda_function.this.function_name
   qualifier          = aws_lambda_alias.live.name
 }
@@ -9,7 +19,7 @@ resource "aws_lambda_function_url" "this" {
 # A public URL needs two permissions (https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html). The provider adds
 # the first by itself, but only when it makes the URL public at its creation.
 resource "aws_lambda_permission" "url" {
-  for_each = toset(var.trigger == "url" ? ["this"] : [])
+  for_each = local.public_urls
 
   action                 = "lambda:InvokeFunctionUrl"
   function_name          = aws_lambda_function.this.function_name
@@ -22,9 +32,9 @@ resource "aws_lambda_permission" "url" {
 # The second must hold for calls through the URL only, or anybody could call the function with an event of their own
 # making. Before version 6.28 the provider can't say that (terraform-provider-aws#44858); CloudFormation can.
 resource "aws_cloudformation_stack" "url" {
-  for_each = toset(var.trigger == "url" ? ["this"] : [])
+  for_each = local.public_urls
 
-  name = "${local.name}-url"
+  name = "${local.name}-${each.key == "this" ? "url" : each.key}"
   template_body = jsonencode({
     Description = "Lets anybody call ${local.name} through its public URL, and only so"
     Resources = {

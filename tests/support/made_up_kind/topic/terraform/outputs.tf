@@ -1,4 +1,4 @@
 output "topic_arn" {
-  description = "The topic that feeds the function; null unless the trigger is topic."
-  value       = one([for topic in aws_sns_topic.this : topic.arn])
+  description = "The topic that feeds the function; null unless there is one trigger of the kind topic."
+  value       = try(one([for topic in aws_sns_topic.this : topic.arn]), null)
 }

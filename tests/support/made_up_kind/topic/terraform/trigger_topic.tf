@@ -1,8 +1,8 @@
 resource "aws_sns_topic" "this" {
-  for_each = toset(var.trigger == "topic" ? ["this"] : [])
+  for_each = var.triggers.topic
 
-  name         = local.name
-  display_name = var.topic.display_name
+  name         = each.key == "this" ? local.name : "${local.name}-${each.key}"
+  display_name = each.value.display_name
 }
 
 resource "aws_sns_topic_subscription" "this" {

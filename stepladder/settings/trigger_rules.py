@@ -1,0 +1,246 @@
+"""The rules that only settings of triggers have: patterns, JSON, schedules, and what may be left out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from stepladder.core import schedules
+from stepladder.settings.problems import Problems
+from stepladder.settings.rules import Text, hcl_text
+from stepladder.settings.table import Check, checks_of, read_section, settings_of
+
+_ZONE = re.compile(r"[A-Za-z]+([A-Za-z0-9_+/-]*[A-Za-z0-9])?")
+_RESOURCE = re.compile(r"\$\{([\w.-]+)\.(?:bucket|id)\}")
+_EXPRESSION = (
+    r"^(rate\([1-9][0-9]* (minute|hour|day)s?\)|cron\(([^ ()]+ +){5}[^ ()]+\)|"
+    r"at\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\))$"
+)
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """A text that may be left out. Terraform gets a list of none or one.
+
+    Terraform must know whether it is given before it knows the text, which may be a resource's that isn't made yet.
+    """
+
+    text: Text
+    terraform_type = "list(string)"
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> tuple[str, ...]:
+        """See `table.Rule`."""
+        return () if value is None else (self.text.read(key, value, None, problems),)
+
+    def checks(self, variable: str) -> tuple[Check, ...]:
+        """See `table.Rule`."""
+        each = self.text.checks("text")
+        return (
+            Check(f"length(var.{variable}) <= 1", f"{variable} must hold one text at most."),
+            *(
+                Check(
+                    f"alltrue([for text in var.{variable} : {check.condition.replace('var.text', 'text')}])",
+                    check.message.replace("text must", f"{variable} must", 1),
+                )
+                for check in each
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A text that several triggers may share. Terraform gets a map of one: the text by what it is written as.
+
+    What is written is known before the text is, so a resource that the triggers share can be named by it.
+    """
+
+    text: Text
+    terraform_type = "map(string)"
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> dict[str, str]:
+        """See `table.Rule`."""
+        text = self.text.read(key, value, None, problems)
+        return {label(text): text}
+
+    def checks(self, variable: str) -> tuple[Check, ...]:
+        """See `table.Rule`."""
+        return (Check(f"length(var.{variable}) == 1", f"{variable} must hold one text, under a key of its own."),)
+
+
+def label(text: str) -> str:
+    """Return what a text is written as, in which Terraform reads no reference. Two ways to name a bucket are one."""
+    resource = _RESOURCE.fullmatch(text)
+    return resource[1] if resource else text.replace("${", "").replace("}", "")
+
+
+@dataclass(frozen=True)
+class Json:
+    """Any value; the function gets it as JSON. It may be left out."""
+
+    terraform_type = "string"
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str | None:
+        """See `table.Rule`."""
+        return None if value is None else _written(key, value, problems)
+
+    def checks(self, variable: str) -> tuple[Check, ...]:
+        """See `table.Rule`."""
+        condition = f"var.{variable} == null ? true : can(jsondecode(var.{variable}))"
+        return (Check(condition, f"{variable} must be JSON."),)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """What an event must be like: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html."""
+
+    optional: bool = False
+    terraform_type = "string"
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str | None:
+        """See `table.Rule`."""
+        if value is None and self.optional:
+            return None
+        if not is_pattern(value):
+            problems.add(key, value, PATTERN)
+            return "{}"
+        return _written(key, value, problems)
+
+    def checks(self, variable: str) -> tuple[Check, ...]:
+        """See `table.Rule`."""
+        return Json().checks(variable)
+
+
+PATTERN = "a mapping of keys to lists of values, such as {source: [orders]}"
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """A list of patterns, of which an event must be like one. Lambda takes five."""
+
+    most: int = 5
+    terraform_type = "list(string)"
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> tuple[str, ...]:
+        """See `table.Rule`."""
+        if not isinstance(value, (list, tuple)) or not all(map(is_pattern, value)) or len(value) > self.most:
+            problems.add(key, value, f"a list of at most {self.most}, each {PATTERN.replace('source', 'body')}")
+            return ()
+        return tuple(_written(key, each, problems) for each in value)
+
+    def checks(self, variable: str) -> tuple[Check, ...]:
+        """See `table.Rule`."""
+        condition = (
+            f"length(var.{variable}) <= {self.most} && alltrue([for text in var.{variable} : can(jsondecode(text))])"
+        )
+        return (Check(condition, f"{variable} must be at most {self.most} texts of JSON."),)
+
+
+def is_pattern(value: object) -> bool:
+    """Say whether a value has the shape of a pattern: mappings down to lists, which aren't empty."""
+    return (
+        isinstance(value, Mapping)
+        and bool(value)
+        and all(each if isinstance(each, (list, tuple)) else is_pattern(each) for each in value.values())
+    )
+
+
+def _written(key: str, value: object, problems: Problems) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (TypeError, ValueError):
+        problems.add(key, value, "what JSON can say; a date or a time belongs in quotes")
+        return "{}"
+
+
+class ScheduleExpression:
+    """When a schedule runs."""
+
+    terraform_type = "string"
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
+        """See `table.Rule`."""
+        try:
+            schedules.check(str(value))
+        except schedules.ScheduleError as error:
+            problems.messages.append(
+                f"stepladder.{key} is {value!r}: {error}; allowed: rate(...), cron(...) or at(...)"
+            )
+        return str(value)
+
+    def checks(self, variable: str) -> tuple[Check, ...]:
+        """See `table.Rule`."""
+        name = f"var.{variable}"
+        return (
+            Check(
+                f"can(regex({hcl_text(_EXPRESSION)}, {name}))",
+                f"{variable} must be like rate(5 minutes), cron(0 6 * * ? *) or at(2026-12-31T23:59:59).",
+            ),
+            Check(
+                f'!startswith({name}, "cron(") || length(regexall("[?]", {name})) == 1',
+                f"{variable} must have ? in exactly one of its day of month and its day of week, "
+                "like cron(0 6 * * ? *).",
+            ),
+        )
+
+
+class Zone:
+    """A time zone by its IANA name."""
+
+    terraform_type = "string"
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
+        """See `table.Rule`."""
+        if not isinstance(value, str) or not _ZONE.fullmatch(value) or not _is_zone(value):
+            problems.add(key, value, "a time zone of the IANA database, such as Europe/Berlin")
+            return "UTC"
+        return value
+
+    def checks(self, variable: str) -> tuple[Check, ...]:
+        """See `table.Rule`."""
+        condition = f"can(regex({hcl_text(f'^({_ZONE.pattern})$')}, var.{variable}))"
+        return (Check(condition, f"{variable} must be a time zone such as Europe/Berlin."),)
+
+
+def _is_zone(name: str) -> bool:
+    """Say whether a name is in the database; where the machine has none, AWS decides."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        return _has_no_zones()
+    return True
+
+
+def _has_no_zones() -> bool:
+    try:
+        ZoneInfo("Europe/Berlin")
+    except (KeyError, OSError, ValueError):
+        return True
+    return False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Settings that belong together, and may be left out together."""
+
+    kind: type
+
+    @property
+    def terraform_type(self) -> str:
+        """See `table.Rule`."""
+        return "object"
+
+    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> Any:
+        """See `table.Rule`."""
+        return None if value is None else read_section(key, value, self.kind(), problems)
+
+    def checks(self, variable: str) -> tuple[Check, ...]:
+        """See `table.Rule`."""
+        return tuple(
+            Check(f"var.{variable} == null ? true : {check.condition}", check.message)
+            for each in settings_of(self.kind)
+            for check in checks_of(each, variable)
+        )
