@@ -34,6 +34,13 @@ MODULES = {
 """The module of a service that needs more than tables. Its `accesses(call)` gives None to leave a call to them."""
 
 
+BY_ARN = ("DeleteResourcePolicy", "GetResourcePolic", "ListTags", "PutResourcePolicy", "Tag", "Untag")
+"""What actions begin with that name their resource, of whatever type, by its ARN."""
+
+ARN_PARAMETERS = ("ResourceArn", "ResourceARN", "resourceArn", "resourceARN", "Resource")
+"""The parameters that hold it."""
+
+
 def accesses(
     service: str,
     action: str,
@@ -53,9 +60,11 @@ def accesses(
         return ()
     try:
         requests = _of_service(call)
+        return None if requests is None else (*requests, *passed_roles(call))
     except UnknownAccessError:
         return None
-    return None if requests is None else (*requests, *passed_roles(call))
+    except (AttributeError, LookupError, TypeError, ValueError):  # a call of the wrong shape, which its service refuses
+        return None
 
 
 def _of_service(call: AwsCall) -> tuple[AccessRequest, ...] | None:
@@ -82,13 +91,23 @@ def by_tables(call: AwsCall) -> tuple[AccessRequest, ...] | None:
 
 
 def resources(call: AwsCall, prefix: str, action: ActionReference) -> tuple[str, ...] | None:
-    """Return the resources of an action, or None when it has types that the tables don't know."""
+    """Return the resources of an action, or None when the tables don't know them.
+
+    Of an action's types those count that every request has, and of these the first one that the call names.
+    """
+    if not action.resources:
+        return ("*",)
+    if action.name.startswith(BY_ARN) and (arn := call.text(*ARN_PARAMETERS)).startswith("arn:"):
+        return (arn,)
     functions, templates = FUNCTIONS.get(prefix, {}), TEMPLATES.get(prefix, {})
-    for name in (*action.required, *action.resources):
-        if name in functions:
-            return tuple(functions[name](call))
-        if name in templates:
-            return from_template(call, prefix, templates[name])
+    for name in action.required or action.resources:
+        try:
+            if name in functions:
+                return tuple(functions[name](call))
+            if name in templates:
+                return from_template(call, prefix, templates[name])
+        except UnknownAccessError:
+            continue
     return None if action.required else ("*",)
 
 

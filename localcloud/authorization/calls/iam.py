@@ -58,6 +58,9 @@ def accesses(call: AwsCall) -> Iterable[AccessRequest] | None:
 
 def _entity(call: AwsCall, types: tuple[str, ...]) -> tuple[str, tuple[str, ...] | None]:
     """Return the resource of a call, and its permissions boundary as far as the call or the cloud says it."""
+    if call.action == "CreateServiceLinkedRole":
+        service = call.text("AWSServiceName")
+        return call.arn("iam", f"role/aws-service-role/{service}/AWSServiceRoleFor*", region=""), ()
     for name in types:
         if name in _ARNS and (arn := call.text(_ARNS[name])):
             return arn, ()

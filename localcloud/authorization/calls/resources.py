@@ -1,8 +1,8 @@
 """Which resources a call names, by the resource types of AWS's service authorization reference.
 
 A resource is a template: the part of the ARN after the service, or a whole one. `{A|B}` stands for the parameter A, or
-B when A is missing, or `*` when both are; a list of values makes several resources. A parameter that is an ARN already
-is the resource.
+B when A is missing, and `{A|*}` for `*` then; a list of values makes several resources. A parameter that is an ARN
+already is the resource. A template whose parameters are missing names no resource.
 """
 
 from __future__ import annotations
@@ -22,58 +22,55 @@ TEMPLATES: dict[str, dict[str, str]] = {
         "changeset": "changeSet/{ChangeSetName}/*",
     },
     "cloudwatch": {
-        "alarm": "alarm:{AlarmName|AlarmNames|ResourceARN}",
+        "alarm": "alarm:{AlarmName|AlarmNames}",
         "dashboard": "arn:{partition}:cloudwatch::{account}:dashboard/{DashboardName|DashboardNames}",
         "insight-rule": "insight-rule/{RuleName|RuleNames}",
         "metric-stream": "metric-stream/{Name|Names}",
     },
     "codedeploy": {
-        "application": "application:{applicationName|applicationNames|ResourceArn}",
+        "application": "application:{applicationName|applicationNames}",
         "deploymentconfig": "deploymentconfig:{deploymentConfigName}",
         "deploymentgroup": "deploymentgroup:{applicationName}/"
         "{deploymentGroupName|deploymentGroupNames|currentDeploymentGroupName}",
     },
     "dynamodb": {
-        "backup": "table/{TableName}/backup/{BackupArn}",
-        "export": "table/*/export/{ExportArn}",
+        "backup": "{BackupArn}",
+        "export": "{ExportArn}",
         "global-table": "arn:{partition}:dynamodb::{account}:global-table/{GlobalTableName}",
-        "import": "table/*/import/{ImportArn}",
-        "stream": "table/*/stream/{StreamArn}",
-        "table": "table/{TableName|TableArn|ResourceArn|TargetTableName|TableCreationParameters.TableName}",
+        "import": "{ImportArn}",
+        "stream": "{StreamArn}",
+        "table": "table/{TableName|TableArn|TargetTableName|TableCreationParameters.TableName}",
     },
-    "ecr": {"repository": "repository/{repositoryName|repositoryNames|resourceArn}"},
+    "ecr": {"repository": "repository/{repositoryName|repositoryNames|*}"},
     "events": {
         "api-destination": "api-destination/{Name}/*",
         "archive": "archive/{ArchiveName}",
         "connection": "connection/{Name}/*",
         "endpoint": "endpoint/{Name}",
-        "event-bus": "event-bus/{Name}",
         "replay": "replay/{ReplayName}",
     },
     "kms": {"alias": "{AliasName}"},
     "lambda": {
         "code signing config": "code-signing-config:{CodeSigningConfigArn}",
-        "eventSourceMapping": "event-source-mapping:{UUID|Resource}",
         "layer": "layer:{LayerName}",
-        "layerVersion": "layer:{LayerName}:{VersionNumber}",
+        "layerVersion": "layer:{LayerName|Arn}:{VersionNumber|Arn}",
     },
     "logs": {
-        "delivery": "delivery:{id|resourceArn}",
+        "delivery": "delivery:{id}",
         "delivery-destination": "delivery-destination:{name|deliveryDestinationName|deliveryDestinationArn}",
         "delivery-source": "delivery-source:{name|deliverySourceName}",
         "destination": "destination:{destinationName}",
         "log-stream": "log-group:{logGroupName|logGroupIdentifier}:log-stream:{logStreamName}",
     },
     "scheduler": {
-        "schedule": "schedule/{GroupName}/{Name}",
-        "schedule-group": "schedule-group/{Name|ResourceArn}",
+        "schedule-group": "schedule-group/{Name}",
     },
-    "sns": {"topic": "{TopicArn|TargetArn|ResourceArn|Name}"},
-    "ssm": {"document": "document/{Name}"},
+    "sns": {"topic": "{TopicArn|TargetArn|Name}"},
+    "ssm": {"document": "document/{Name|DocumentName}"},
     "states": {
-        "activity": "activity:{name|activityArn|resourceArn}",
-        "execution": "execution:*:{executionArn}",
-        "maprun": "mapRun:*/*:{mapRunArn}",
+        "activity": "activity:{name|activityArn}",
+        "execution": "{executionArn}",
+        "maprun": "{mapRunArn}",
     },
     "sts": {
         "federated-user": "arn:{partition}:sts::{account}:federated-user/{Name}",
@@ -96,7 +93,10 @@ def from_template(call: AwsCall, prefix: str, template: str) -> tuple[str, ...]:
 def _values(call: AwsCall, name: str) -> tuple[str, ...]:
     if name in ("partition", "account", "region"):
         return (str(getattr(call, name)),)
-    return next((values for each in name.split("|") if (values := call.texts(each))), ("*",))
+    for each in name.split("|"):
+        if values := ("*",) if each == "*" else call.texts(each):
+            return values
+    raise UnknownAccessError(name)
 
 
 def _filled(call: AwsCall, prefix: str, template: str, values: tuple[str, ...]) -> str:
@@ -151,7 +151,7 @@ def machine(call: AwsCall) -> Iterable[str]:
     if match := _MACHINE.fullmatch(call.text(*_MACHINE_PARAMETERS)):
         yield match[1]
     else:
-        yield call.arn("states", "stateMachine:*")
+        raise UnknownAccessError("the state machine")
 
 
 def machine_qualifier(call: AwsCall) -> tuple[str, ...]:
@@ -162,7 +162,9 @@ def machine_qualifier(call: AwsCall) -> tuple[str, ...]:
 
 def log_group(call: AwsCall) -> Iterable[str]:
     """Return the log group of a call, without the `:*` that some ARNs of it end in."""
-    names = next((v for n in _GROUPS if (v := call.texts(n))), ("*",))
+    names = next((values for each in _GROUPS if (values := call.texts(each))), ())
+    if not names:
+        raise UnknownAccessError("the log group")
     for name in names:
         yield name.removesuffix(":*") if name.startswith("arn:") else call.arn("logs", f"log-group:{name}")
 
@@ -179,7 +181,9 @@ _GROUPS = (
 
 def rule(call: AwsCall) -> Iterable[str]:
     """Return the rule of an EventBridge call, on its bus."""
-    name = call.text("ResourceARN", "Rule", "Name") or "*"
+    name = call.text("Rule", "Name")
+    if not name:
+        raise UnknownAccessError("the rule")
     bus = call.text("EventBusName").rpartition("/")[2]
     if name.startswith("arn:"):
         yield name
@@ -189,7 +193,13 @@ def rule(call: AwsCall) -> Iterable[str]:
 
 def schedule(call: AwsCall) -> Iterable[str]:
     """Return the schedule of a call, in its group."""
-    yield call.arn("scheduler", f"schedule/{call.text('GroupName') or 'default'}/{call.text('Name') or '*'}")
+    yield call.arn("scheduler", f"schedule/{call.text('GroupName') or 'default'}/{call.text('Name')}")
+
+
+def event_bus(call: AwsCall) -> Iterable[str]:
+    """Return the bus of an EventBridge call: the default one, when none is named."""
+    name = call.text("Name") or "default"
+    yield name if name.startswith("arn:") else call.arn("events", f"event-bus/{name}")
 
 
 def deployment_group(call: AwsCall) -> Iterable[str]:
@@ -223,7 +233,7 @@ FUNCTIONS: dict[str, dict[str, Resources]] = {
     "cloudwatch": {"alarm": alarm},
     "codedeploy": {"deploymentgroup": deployment_group},
     "ecr": {"repository": repository},
-    "events": {"rule-on-default-event-bus": rule},
+    "events": {"event-bus": event_bus, "rule-on-default-event-bus": rule},
     "logs": {"log-group": log_group},
     "scheduler": {"schedule": schedule},
     "sns": {"topic": topic},
