@@ -14,6 +14,7 @@ from concurrency import MOST, Limiter
 from shared import aws
 from shared.errors import RefusedError, SmokeFailedError
 
+from stepladder.core.release_facts import read_answer
 from stepladder.releases import smoke_case as smoke
 
 PREFIX = "smoke/"
@@ -54,10 +55,7 @@ def invoke(function: str, qualifier: str, payload: Any) -> Called:
     )
     body = answer["Payload"].read()
     seconds = time.perf_counter() - started
-    try:
-        result = json.loads(body) if body else None
-    except ValueError:
-        result = body.decode(errors="replace")
+    result = read_answer(body)
     error = None
     if answer.get("FunctionError"):
         error = str(result.get("errorType") or "") if isinstance(result, dict) else ""

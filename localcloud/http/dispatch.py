@@ -66,6 +66,9 @@ class Dispatcher:
             self.busy -= 1
             self.served += 1
         headers = [(k, v) for k, v in response.headers.items() if k.lower() != "content-length"]
+        if response.chunks is not None:
+            start_response(f"{response.status} {reason(response.status)}", headers)
+            return response.chunks
         if not (environ["REQUEST_METHOD"] == "HEAD" and "Content-Length" in response.headers):
             headers.append(("Content-Length", str(len(response.body))))
         else:

@@ -127,7 +127,7 @@ class ContainerLauncher:
             pids_limit=_LIMIT,
             ulimits=[Ulimit(name="nofile", soft=_LIMIT, hard=_LIMIT)],
             read_only=True,
-            tmpfs={"/tmp": "rw,exec,mode=1777,size=512m"},  # noqa: S108 - Lambda's own scratch folder
+            tmpfs={"/tmp": f"rw,exec,mode=1777,size={spec.storage_mb}m"},  # noqa: S108 - Lambda's own scratch folder
             user=USER,
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],

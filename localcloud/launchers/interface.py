@@ -37,13 +37,17 @@ class ZipCode:
 
 @dataclass(frozen=True)
 class SandboxSpec:
-    """One execution environment to be started. Memory in MB. `environment` is complete: nothing of the host's leaks."""
+    """One execution environment to be started. `storage_mb` is the size of `/tmp`.
+
+    `environment` is complete: nothing of the host's leaks.
+    """
 
     name: str  # unique; fit for a container's name
     code: ImageCode | ZipCode
     architecture: str  # arm64 | x86_64
     memory_mb: int
     environment: Mapping[str, str]
+    storage_mb: int = 512
 
 
 _SIGNALS = {  # as Go writes them, in which Lambda's supervisor is written

@@ -12,7 +12,7 @@ import json
 import queue
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -47,6 +47,7 @@ class InvocationOutcome:
     payload: bytes
     error: str = ""
     error_type: str = ""
+    """Also of a streamed response that a trailer says broke off; then `payload` is the trailer's own body."""
 
     @classmethod
     def failed(cls, error_type: str, message: str) -> InvocationOutcome:
@@ -59,8 +60,9 @@ class RuntimeApi:
 
     `on_ready` is called when the runtime asks for work. `on_delivered` is called with the request id just before the
     runtime gets some. `on_init_error` is called with the runtime's own report when it gives up before that.
-    `on_outcome` is called with the request id and the outcome. The server's threads call them. `host` is the address
-    to listen on. `address` is the one that the runtime gets.
+    `on_outcome` is called with the request id and the outcome. `on_stream` is called with the request id and the
+    content type of a streamed response, and returns what takes its pieces, or None to have all of it as the outcome.
+    The server's threads call them. `host` is the address to listen on. `address` is the one that the runtime gets.
     """
 
     def __init__(
@@ -70,12 +72,14 @@ class RuntimeApi:
         on_delivered: Callable[[str], None],
         on_init_error: Callable[[InvocationOutcome], None],
         on_outcome: Callable[[str, InvocationOutcome], None],
+        on_stream: Callable[[str, str], Callable[[bytes], None] | None] = lambda _request_id, _content_type: None,
         host: str = "127.0.0.1",
     ) -> None:
         self.on_ready = on_ready
         self.on_delivered = on_delivered
         self.on_init_error = on_init_error
         self.on_outcome = on_outcome
+        self.on_stream = on_stream
         self._work: queue.SimpleQueue[Invocation | None] = queue.SimpleQueue()
         self._closed = threading.Event()
         self._server = _Server((host, 0), _Handler)
@@ -178,8 +182,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._write(200, headers, work.payload)
 
     def do_POST(self) -> None:
-        body = self._body()
         api, parts = self.server.api, self.path.removeprefix(_PREFIX).split("/")
+        streams = self.headers.get("Lambda-Runtime-Function-Response-Mode", "").lower() == "streaming"
+        if streams and parts[0] == "invocation" and parts[-1] == "response":
+            write = api.on_stream(parts[1], self.headers.get("Content-Type") or "")
+            if write:
+                self._stream(parts[1], write)
+                return
+        body = self._body()
         error_type = self.headers.get("Lambda-Runtime-Function-Error-Type") or ""
         match parts:
             case ["init", "error"]:
@@ -209,16 +219,42 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             return True
 
+    def _stream(self, request_id: str, write: Callable[[bytes], None]) -> None:
+        """Hand on a response piece by piece. A trailer says that it broke off, or the connection's end does."""
+        trailers: dict[str, str] = {}
+        try:
+            for piece in self._pieces(trailers):
+                write(piece)
+        except (OSError, ValueError):
+            self.close_connection = True
+            failed = InvocationOutcome.failed("Runtime.TruncatedResponse", "the runtime ended the response too early")
+            self.server.api.on_outcome(request_id, failed)
+            return
+        error_type = trailers.get("lambda-runtime-function-error-type", "")
+        details = trailers.get("lambda-runtime-function-error-body", "").encode()
+        self.server.api.on_outcome(request_id, InvocationOutcome(details, "", error_type))
+        self._answer(202, {"status": "OK"})
+
     def _body(self) -> bytes:
+        return b"".join(self._pieces({}))
+
+    def _pieces(self, trailers: dict[str, str]) -> Iterator[bytes]:
+        """Yield a request's body as it comes, and read what follows a chunked one. Raises `ValueError`: it was cut."""
         if "chunked" not in self.headers.get("Transfer-Encoding", "").lower():
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        chunks = []
+            yield self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return
         while size := int(self.rfile.readline().split(b";")[0], 16):
-            chunks.append(self.rfile.read(size))
+            left = size
+            while left:
+                piece = self.rfile.read1(left)
+                if not piece:
+                    raise ValueError("the body was cut off")
+                left -= len(piece)
+                yield piece
             self.rfile.readline()
-        while self.rfile.readline().strip():
-            pass  # trailers
-        return b"".join(chunks)
+        while line := self.rfile.readline().strip():
+            name, _, value = line.decode("latin-1").partition(":")
+            trailers[name.strip().lower()] = value.strip()
 
     def _answer(self, status: int, body: dict[str, str]) -> None:
         self._write(status, {"Content-Type": "application/json"}, json.dumps(body).encode())

@@ -9,7 +9,7 @@ import functools
 import io
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -20,11 +20,12 @@ SERVER_ERROR = 500
 
 @dataclass
 class Response:
-    """A raw HTTP answer."""
+    """A raw HTTP answer. `chunks` stand for the body where it comes bit by bit."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    chunks: Iterator[bytes] | None = None
 
 
 class ServiceError(Exception):

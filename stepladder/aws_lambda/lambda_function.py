@@ -12,7 +12,7 @@ from typing import Any
 from stepladder.core.aws import error_code
 from stepladder.core.clock import Clock, never_began, retrying
 from stepladder.core.errors import StepladderError
-from stepladder.core.release_facts import LATEST, NOT_FOUND, config_hash, frozen
+from stepladder.core.release_facts import LATEST, NOT_FOUND, config_hash, frozen, read_answer
 
 _THROTTLED = 60.0  # seconds that an invocation is offered again while it is turned away
 
@@ -190,10 +190,7 @@ class LambdaFunction:
             return answer, body, time.perf_counter() - started
 
         answer, body, seconds = retrying(once, self.clock, timeout=_THROTTLED, passes=never_began)
-        try:
-            result = json.loads(body) if body else None
-        except ValueError:
-            result = body.decode(errors="replace")
+        result = read_answer(body)
         error = None
         if answer.get("FunctionError"):
             error = str(result.get("errorType", "")) if isinstance(result, dict) else ""

@@ -24,6 +24,7 @@ from localcloud.services.lambda_.model import LATEST
 from stepladder.aws_lambda.log_lines import lines
 from stepladder.commands.invoke import Show
 from stepladder.core.console import Console
+from stepladder.core.release_facts import read_answer
 from stepladder.images import pipeline
 from stepladder.images.model import LocalImage
 from stepladder.releases import variables
@@ -60,7 +61,7 @@ def invoke(
         report = _run(settings, environment, own.values, launcher, code, json.dumps(event).encode(), printer)
     if report.outcome.error and (hint := own.hint(environment)):
         console.hint(hint)
-    answer = json.loads(report.outcome.payload or b"null")
+    answer = read_answer(report.outcome.payload)
     show(answer, console, failed=bool(report.outcome.error))
     named = answer.get("errorType") if isinstance(answer, dict) else ""
     return report.outcome.error and str(named or report.outcome.error)
@@ -104,7 +105,14 @@ def _run(
 
     def spec(address: str) -> SandboxSpec:
         given = {**own, **_variables(settings, environment, stream, address)}
-        return SandboxSpec(f"stepladder-once-{os.getpid()}", code, settings.architecture, function.memory_mb, given)
+        return SandboxSpec(
+            f"stepladder-once-{os.getpid()}",
+            code,
+            settings.architecture,
+            function.memory_mb,
+            given,
+            function.ephemeral_storage_mb,
+        )
 
     arn = names.function_arn
     trace = f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]};Parent={uuid4().hex[:16]};Sampled=0"

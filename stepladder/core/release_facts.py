@@ -1,4 +1,4 @@
-"""What stepladder and the pipeline's functions know of a release: what a version freezes, descriptions, deployments.
+"""What stepladder and the pipeline's functions know of a release: what a version freezes and answers, descriptions.
 
 The functions' packages carry this module, so it imports the standard library only.
 """
@@ -20,6 +20,7 @@ ACTIVE = ("Created", "Queued", "InProgress", "Baking", "Ready")
 RUNNING = ("RUNNING", "PENDING_REDRIVE")
 """The statuses of a promotion's execution that has not ended."""
 DESCRIPTION = re.compile(r"rel=(?P<release>\S+) git=(?P<git>\S+) img=(?P<image>[0-9a-f]{12})")
+_SEPARATOR = bytes(8)  # between the status and the body of a streamed answer
 _FROZEN = (
     "Architectures",
     "DeadLetterConfig",
@@ -73,3 +74,18 @@ def release_of(described: str) -> str:
 def belongs_to(described: str, release_id: str) -> bool:
     """Say whether a description is a release's."""
     return described.split(" ", maxsplit=1)[0] == mark(release_id)
+
+
+def read_answer(payload: bytes) -> Any:
+    """Return what a function answered as data: JSON, else text.
+
+    A streamed answer begins with its status and headers as JSON, then come eight NUL bytes and its body.
+    """
+    head, streamed, body = payload.partition(_SEPARATOR)
+    try:
+        result = json.loads(head) if head else None
+    except ValueError:
+        return payload.decode(errors="replace")
+    if streamed and isinstance(result, dict):
+        return {**result, "body": body.decode(errors="replace")}
+    return payload.decode(errors="replace") if streamed else result

@@ -33,6 +33,7 @@ def handler(event, context):
     return {
         "user": [os.getuid(), os.getgid()],
         "tmp": wrote("/tmp/x"),
+        "tmp_mb": os.statvfs("/tmp").f_blocks * os.statvfs("/tmp").f_frsize // 2**20,
         "task": wrote("/var/task/x"),
         "root": wrote("/x"),
         "shm": os.path.exists("/dev/shm"),
@@ -89,9 +90,10 @@ def _containers(client: Any, name: str = "") -> list[Any]:
 
 
 def test_a_function_may_write_to_tmp_and_nowhere_else(functions: Any) -> None:
-    assert functions.invoke(functions.create(LIMITS))[0] == {
+    assert functions.invoke(functions.create(LIMITS, EphemeralStorage={"Size": 600}))[0] == {
         "user": [993, 990],
         "tmp": "yes",
+        "tmp_mb": 600,
         "task": "Read-only file system",
         "root": "Read-only file system",
         "shm": False,

@@ -21,7 +21,9 @@ ECHO = "def handler(event, context):\n    return event\n"
 
 def open_url(functions: Any, source: str = ECHO, *, auth: str = "NONE", allow: bool = True, **options: Any) -> str:
     """Make a function with a URL on its alias; return the URL."""
-    settings = {key: options.pop(key) for key in ("Environment", "Timeout") if key in options}
+    settings = {
+        key: options.pop(key) for key in ("Code", "Environment", "FunctionName", "Handler", "Timeout") if key in options
+    }
     name = functions.create(source, **settings)
     version = functions.publish(name)
     functions.client.create_alias(FunctionName=name, Name="live", FunctionVersion=version)

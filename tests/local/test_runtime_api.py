@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from asking import until
 
 from localcloud.launchers.runtime_api import PAYLOAD_LIMIT, Invocation, RuntimeApi
 
@@ -129,3 +130,51 @@ def test_closing_frees_a_runtime_that_waits(seen: Seen) -> None:
     waiting.join(5)
     assert not waiting.is_alive()
     assert failures
+
+
+class StreamSeen(Seen):
+    """Takes streamed responses piece by piece."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+        self.content_types: list[str] = []
+        self.api.on_stream = self._on_stream
+
+    def _on_stream(self, _request_id: str, content_type: str) -> Any:
+        self.content_types.append(content_type)
+        return self.pieces.append
+
+    def send(self, body: bytes) -> bytes:
+        """Send a streamed response as it stands on the wire; return what is answered."""
+        host, _, port = self.api.address.partition(":")
+        lines = [f"POST {BASE}invocation/id-1/response HTTP/1.1", "Content-Type: text/plain", "Connection: close"]
+        lines += ["Transfer-Encoding: chunked", "Lambda-Runtime-Function-Response-Mode: streaming", "", ""]
+        with socket.create_connection((host, int(port)), timeout=10) as sock:
+            sock.sendall("\r\n".join(lines).encode() + body)
+            sock.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+@pytest.fixture
+def stream_seen() -> Iterator[StreamSeen]:
+    made = StreamSeen()
+    yield made
+    made.api.close()
+
+
+def test_a_streamed_response_comes_in_pieces_and_a_trailer_says_that_it_broke_off(stream_seen: StreamSeen) -> None:
+    trailers = b"Lambda-Runtime-Function-Error-Type: App.Broken\r\nLambda-Runtime-Function-Error-Body: eyJ9\r\n"
+    answer = stream_seen.send(b"3\r\none\r\n3\r\ntwo\r\n0\r\n" + trailers + b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 202")
+    assert (stream_seen.pieces, stream_seen.content_types) == ([b"one", b"two"], ["text/plain"])
+    ((request_id, outcome),) = stream_seen.outcomes
+    assert (request_id, outcome.error, outcome.error_type, outcome.payload) == ("id-1", "", "App.Broken", b"eyJ9")
+
+
+@pytest.mark.parametrize("body", [b"3\r\none\r\n", b"9\r\none", b"", b"no number\r\n"])
+def test_a_streamed_response_that_is_cut_off_is_a_failure(stream_seen: StreamSeen, body: bytes) -> None:
+    stream_seen.send(body)
+    until(lambda: stream_seen.outcomes, bool)
+    ((_, outcome),) = stream_seen.outcomes
+    assert (outcome.error, outcome.error_type) == ("Unhandled", "Runtime.TruncatedResponse")

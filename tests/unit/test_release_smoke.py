@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from stepladder.core.release_facts import read_answer
 from stepladder.releases import smoke_case as smoke
 from stepladder.releases.smoke_case import Case, SmokeCasesError
 from stepladder.releases.smoke_suite import load as load_smoke
@@ -25,6 +26,24 @@ def test_the_module_stands_alone_so_that_a_pipeline_function_can_carry_it() -> N
     imported = {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     imported |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     assert not [name for name in imported if name.startswith(("stepladder", "boto"))]
+
+
+@pytest.mark.parametrize(
+    ("payload", "answer"),
+    [
+        (b'{"statusCode": 200, "body": "a"}', {"statusCode": 200, "body": "a"}),
+        (
+            b'{"statusCode": 200, "headers": {}}' + bytes(8) + b"caf\xc3\xa9",
+            {"statusCode": 200, "headers": {}, "body": "café"},
+        ),
+        (b"3" + bytes(8) + b"body", f"3{chr(0) * 8}body"),
+        (b"no JSON", "no JSON"),
+        (b"", None),
+    ],
+    ids=["a value", "a streamed answer", "bytes that only look like one", "text", "nothing"],
+)
+def test_an_answer_is_read_as_data_and_a_streamed_one_as_that_of_a_handler(payload: bytes, answer: Any) -> None:
+    assert read_answer(payload) == answer
 
 
 def test_cases_are_read_in_the_order_of_their_files(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from localcloud.services.lambda_.execution.environments import ExecutionEnvironm
 from localcloud.services.lambda_.execution.images import ImageReader
 from localcloud.services.lambda_.execution.logs import Journal, LogWriter
 from localcloud.services.lambda_.execution.pool import Pool
+from localcloud.services.lambda_.execution.streams import ResponseStream
 from localcloud.services.lambda_.missing import no_function
 from localcloud.services.lambda_.model import LATEST, Function, FunctionKey, Revision, conflict
 from localcloud.services.lambda_.service import LambdaService
@@ -85,6 +86,7 @@ class Invoker:
         client_context: str = "",
         trace_id: str = "",
         request_id: str = "",
+        stream: ResponseStream | None = None,
     ) -> Invoked:
         """Run one invocation and wait for it. Raises what the Invoke action does: not found, not ready, throttled."""
         target = self.target(key, qualifier)
@@ -95,7 +97,7 @@ class Invoker:
             trace_id = (
                 trace_id or f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]};Parent={uuid4().hex[:16]};Sampled=0"
             )
-            work = InvocationWork(request_id, payload or b"{}", arn, trace_id, client_context)
+            work = InvocationWork(request_id, payload or b"{}", arn, trace_id, client_context, stream)
             report = self.pool.run(target.revision.uid, lambda: self._environment(target), work)
         finally:
             with self._running_lock:
@@ -195,7 +197,8 @@ class Invoker:
             variables = self._variables(key, revision, journal, address)
             if environment.kept_ready:
                 variables["AWS_LAMBDA_INITIALIZATION_TYPE"] = "provisioned-concurrency"
-            return SandboxSpec(name, code, architecture, int(settings["MemorySize"]), variables)
+            storage = int(settings["EphemeralStorage"]["Size"])
+            return SandboxSpec(name, code, architecture, int(settings["MemorySize"]), variables, storage)
 
         timeout = int(settings["Timeout"])
         environment = ExecutionEnvironment(self.launcher, spec, journal, timeout, target.provisioned)

@@ -16,6 +16,7 @@ from typing import Any, cast
 from localcloud.launchers.interface import Ended, Launcher, LaunchError, Sandbox, SandboxSpec
 from localcloud.launchers.runtime_api import TOO_LARGE, Invocation, InvocationOutcome, RuntimeApi
 from localcloud.services.lambda_.execution.logs import Journal, iso
+from localcloud.services.lambda_.execution.streams import ResponseStream
 
 INIT_SECONDS = 10.0  # AWS's limit of the init phase; a slower one goes on at the invocation's expense
 
@@ -29,6 +30,8 @@ class InvocationWork:
     function_arn: str
     trace_id: str
     client_context: str = ""
+    stream: ResponseStream | None = None
+    """Takes the response while it is written; without one it is kept until it is whole."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class ExecutionEnvironment:
         self._used = 0
         self._ready = False
         self._delivered = ""
+        self._work: InvocationWork | None = None
         self._muted = False
         self._cheap = False  # to ask how much memory is used
 
@@ -135,6 +139,7 @@ class ExecutionEnvironment:
                 on_delivered=self._on_delivered,
                 on_init_error=lambda outcome: self._events.put(("init_error", outcome)),
                 on_outcome=lambda request_id, outcome: self._events.put(("outcome", (request_id, outcome))),
+                on_stream=self._on_stream,
                 host=launcher.host,
             )
             spec = self._spec(self._api.address)
@@ -156,6 +161,7 @@ class ExecutionEnvironment:
     def _invoke(self, work: InvocationWork) -> InvocationOutcome:
         assert self._api is not None  # noqa: S101 - started
         deadline = time.monotonic() + self._timeout
+        self._work = work
         self._api.offer(
             Invocation(
                 work.request_id,
@@ -204,6 +210,11 @@ class ExecutionEnvironment:
     def _on_delivered(self, request_id: str) -> None:
         self._delivered = request_id
         self._journal.start(request_id)
+
+    def _on_stream(self, request_id: str, content_type: str) -> Callable[[bytes], None] | None:
+        work = self._work
+        stream = work.stream if work and work.request_id == request_id else None
+        return stream.begin(content_type) if stream else None
 
     def _on_line(self, text: str) -> None:
         if not self._muted:

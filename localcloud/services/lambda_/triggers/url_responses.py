@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -31,12 +31,16 @@ class _MalformedError(ValueError):
 
 @dataclass
 class UrlResponse:
-    """An HTTP answer. `why` says for the cloud's log what was wrong with the function's."""
+    """An HTTP answer. `why` says for the cloud's log what was wrong with the function's.
+
+    `chunks` stand for the body where the function still writes it.
+    """
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
     why: str = ""
+    chunks: Iterator[bytes] | None = None
 
 
 def message(status: int, text: str | None, **headers: str) -> UrlResponse:

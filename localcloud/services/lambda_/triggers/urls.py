@@ -19,11 +19,13 @@ from localcloud.http.server import reason
 from localcloud.launchers.runtime_api import REQUEST_LIMIT
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.actions.permissions import allows
-from localcloud.services.lambda_.execution.engine import Invoker
-from localcloud.services.lambda_.model import Function, FunctionKey, conflict, invalid, not_found, now
+from localcloud.services.lambda_.execution.engine import Invoked, Invoker
+from localcloud.services.lambda_.execution.streams import ResponseStream
+from localcloud.services.lambda_.model import Function, FunctionKey, conflict, not_found, now
 from localcloud.services.lambda_.service import LambdaService
 from localcloud.services.lambda_.triggers import url_events as events
 from localcloud.services.lambda_.triggers.url_responses import UrlResponse, broken, mapped, message
+from localcloud.services.lambda_.triggers.url_streams import streamed
 
 HOST = ".lambda-url.localhost"
 _FORBIDDEN = (
@@ -104,8 +106,6 @@ class Configs:
         return function, qualifier
 
     def _changed(self, config: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-        if params.get("InvokeMode") == "RESPONSE_STREAM":
-            raise invalid("the local cloud answers BUFFERED only, not RESPONSE_STREAM")
         changes = {name: params[name] for name in ("AuthType", "Cors", "InvokeMode") if params.get(name)}
         return {**config, **changes, "LastModifiedTime": now()}
 
@@ -154,19 +154,35 @@ class Urls:
         if len(body) == REQUEST_LIMIT:
             return message(413, f"Request must be smaller than {REQUEST_LIMIT} bytes for the InvokeFunction operation")
         event = events.made(environ, function, identity, host=host, path=path, query=query, body=body, caller=signer)
+        request_id = event["requestContext"]["requestId"]
         try:
-            done = self.invoker.invoke(
-                function.key, qualifier, json.dumps(event).encode(), request_id=event["requestContext"]["requestId"]
-            )
+            stream = ResponseStream() if config.get("InvokeMode") == "RESPONSE_STREAM" else None
+            answer = self._invoked(function.key, qualifier, json.dumps(event).encode(), request_id, stream)
+            if stream and environ["REQUEST_METHOD"] == "HEAD":
+                stream.abandon()
+                answer.chunks = None
         except ServiceError as error:
             return message(error.status if error.status == 429 else 502, error.message)  # noqa: PLR2004 - HTTP's own
-        answer = broken() if done.outcome.error else mapped(done.outcome.payload)
         if answer.why:
             print(f"the URL of {function.key.name} answered 502: {answer.why}", flush=True)  # noqa: T201 - the cloud's log
         replaced = {name.lower() for name in cors} | {"x-amzn-requestid"}
         answer.headers = [(name, value) for name, value in answer.headers if name.lower() not in replaced]
-        answer.headers += [("x-amzn-RequestId", done.request_id), *cors.items()]
+        answer.headers += [("x-amzn-RequestId", request_id), *cors.items()]
         return answer
+
+    def _invoked(
+        self, key: FunctionKey, qualifier: str, payload: bytes, request_id: str, stream: ResponseStream | None
+    ) -> UrlResponse:
+        """Call the function and return its answer: as it comes where it may stream, and does."""
+
+        def invoke() -> Invoked:
+            return self.invoker.invoke(key, qualifier, payload, request_id=request_id, stream=stream)
+
+        content_type = stream.start(invoke) if stream else None
+        if stream and content_type is not None:
+            return streamed(stream, content_type)
+        done = stream.invoked if stream else invoke()
+        return broken() if done.outcome.error else mapped(done.outcome.payload)
 
     def _find(self, identity: str) -> tuple[Function, str] | None:
         with self.service.store.lock:
@@ -188,6 +204,9 @@ class Urls:
 
 def _send(answer: UrlResponse, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
     headers = [(name, value) for name, value in answer.headers if name.lower() != "content-length"]
+    if answer.chunks is not None:
+        start_response(f"{answer.status} {reason(answer.status)}", headers)
+        return answer.chunks
     headers.append(("Content-Length", str(len(answer.body))))
     start_response(f"{answer.status} {reason(answer.status)}", headers)
     return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body]
