@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from localcloud.services.lambda_.execution.engine import Invoked
 
 _WAITING = 64  # pieces that are kept for a slow reader before the function has to wait
-_LOOK_SECONDS = 0.5
+_POLL_SECONDS = 0.5
 
 
 class ResponseStream:
@@ -87,7 +87,7 @@ class ResponseStream:
     def _put(self, piece: bytes | None) -> None:
         while not self._abandoned.is_set():
             try:
-                self._pieces.put(piece, timeout=_LOOK_SECONDS)
+                self._pieces.put(piece, timeout=_POLL_SECONDS)
             except queue.Full:
                 continue
             return
