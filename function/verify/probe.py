@@ -35,7 +35,7 @@ def run(request: ProbeRequest) -> ProbeResponse:
     _check_untouched(function, alias, {version, request["previous_version"]})
     if request["baked"] and not request["release"]["hotfix"]:
         _check_alarms(function)
-    cases = smoke_run.healthy(smoke_run.load(request["release"]["smoke_key"]))
+    cases = smoke_run.healthy(smoke_run.load(request["release"]["smoke_key"], request["target"]["environment"]))
     if not cases:
         return {"samples": 0, "bad": 0}
     limiter = Limiter(function)

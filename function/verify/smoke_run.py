@@ -16,6 +16,7 @@ from shared.errors import RefusedError, SmokeFailedError
 
 from stepladder.core.release_facts import read_answer
 from stepladder.releases import smoke_case as smoke
+from stepladder.releases import smoke_outputs
 
 PREFIX = "smoke/"
 _READ_TIMEOUT = 250  # the function under test may run long; our own deadline is later
@@ -32,14 +33,15 @@ class Called:
 
 
 @functools.cache
-def load(key: str) -> tuple[smoke.Case, ...]:
-    """Read the bundle that `inv promote` put under a content key; an empty key means no cases."""
+def load(key: str, environment: str) -> tuple[smoke.Case, ...]:
+    """Read the bundle that `inv promote` put under a content key, for one environment; no key means no cases."""
     if not key:
         return ()
     if not key.startswith(PREFIX):
         raise RefusedError(f"{key} is no bundle of smoke cases")
     body = aws.client("s3").get_object(Bucket=os.environ["ARTIFACTS_BUCKET"], Key=key)["Body"].read()
-    return tuple(smoke.parse(json.loads(body)))
+    documents, outputs = smoke_outputs.opened(body, environment)
+    return smoke_outputs.filled(smoke.parse(documents), outputs)
 
 
 def healthy(cases: Sequence[smoke.Case]) -> list[smoke.Case]:

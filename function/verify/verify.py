@@ -47,7 +47,7 @@ def verify_version(request: VersionRequest) -> VersionResponse:
     _check_digest(function, version, request["release"]["digest"])
     count = smoke_run.run(
         function,
-        smoke_run.load(request["release"]["smoke_key"]),
+        smoke_run.load(request["release"]["smoke_key"], request["target"]["environment"]),
         lambda payload: smoke_run.invoke(function, version, payload),
         f"version {version} of {function}",
     )
@@ -60,7 +60,7 @@ def verify_alias(request: AliasRequest) -> AliasResponse:
     _check_digest(function, version, request["release"]["digest"])
     _check_serving(function, name, version)
     subject = f"version {version} of {function} behind alias {name}"
-    cases = smoke_run.healthy(smoke_run.load(request["release"]["smoke_key"]))
+    cases = smoke_run.healthy(smoke_run.load(request["release"]["smoke_key"], request["target"]["environment"]))
     count = smoke_run.run(function, cases, lambda payload: _through(function, name, version, payload), subject)
     return {"cases": count, "alias_revision": _check_serving(function, name, version).revision}
 

@@ -15,7 +15,7 @@ from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, StepladderError
 from stepladder.core.step import Step
 from stepladder.images.requirements import dependencies, lock, read, uv_errors
-from stepladder.releases import variables
+from stepladder.releases import environment_outputs, variables
 from stepladder.settings.load import BUILD, Settings
 
 _INSTALL_DEADLINE = 300.0
@@ -72,6 +72,7 @@ def _smoke(settings: Settings, step: Step) -> None:
         cases = load(settings.root / settings.smoke.path)
     except smoke.SmokeCasesError as error:
         raise BadInputError("the smoke cases are not valid", kind="bad-smoke-cases", problems=error.problems) from None
+    environment_outputs.check_declared(cases, settings.root)
     step.done(f"{len(cases)} in {settings.smoke.path}")
 
 

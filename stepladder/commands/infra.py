@@ -12,7 +12,7 @@ from stepladder.core.clock import stamp
 from stepladder.core.console import Console
 from stepladder.ledger.schema import InfraRecord
 from stepladder.promotion import delivery
-from stepladder.releases import drift, restore
+from stepladder.releases import drift, environment_outputs, restore
 from stepladder.releases.rung import Rung
 from stepladder.terraform import saved_plan
 from stepladder.terraform.actions import ApplyOutcome
@@ -88,6 +88,7 @@ def record(rung: Rung, outcome: ApplyOutcome, was: InfraRecord | None) -> None:
         applied_at=stamp(rung.clock.now()),
         url=outcome.outputs.get("function_url") or "",
         config_hash=drift.now(rung) if outcome.root == "service" else "",
+        outputs=environment_outputs.recorded(outcome.outputs) if outcome.root == "service" else "",
     )
     rung.ledger.record_infra(rung.environment if outcome.root == "service" else None, infra, rung.lock.holding)
 

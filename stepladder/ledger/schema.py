@@ -97,6 +97,9 @@ class InfraRecord:
     config_hash: str = attribute(
         "hash of the function's configuration after the apply; a service's only", by=(), may=(COMMANDS,), default=""
     )
+    outputs: str = attribute(
+        "JSON: the root's outputs without sensitive ones; a service's only", by=(), may=(COMMANDS,), default=""
+    )
 
 
 @dataclass(frozen=True)

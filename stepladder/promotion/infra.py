@@ -22,7 +22,7 @@ from stepladder.promotion import delivery
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.replicate import copy_image
 from stepladder.promotion.roots import ProjectRoots, RootPlan, Roots
-from stepladder.releases import drift
+from stepladder.releases import drift, environment_outputs
 from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.releases.rung import Rung
 from stepladder.settings import locations
@@ -281,5 +281,6 @@ def _apply(change: RootChange, digest: str, roots: Roots) -> None:
         applied_at=stamp(rung.clock.now()),
         url=(done.outputs.get("function_url") or "") if service else "",
         config_hash=drift.now(rung) if service else "",
+        outputs=environment_outputs.recorded(done.outputs) if service else "",
     )
     rung.ledger.record_infra(rung.environment if service else None, record, rung.lock.holding)

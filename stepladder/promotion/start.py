@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from stepladder.core import names
 from stepladder.core.aws import error_code
@@ -20,7 +21,8 @@ from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.ladder import PromotionRequest
 from stepladder.promotion.plan import PromotionPlan
 from stepladder.promotion.subject import PromotionOptions, Subject
-from stepladder.releases.smoke_suite import UNTESTED, UNTESTED_WARNING, Suite
+from stepladder.releases import environment_outputs, smoke_outputs
+from stepladder.releases.smoke_suite import UNTESTED, UNTESTED_WARNING, Suite, with_outputs
 from stepladder.terraform import function_packages
 
 _ATTEMPTS = 100
@@ -40,7 +42,8 @@ def start(machine: StateMachine, options: PromotionOptions, plan: PromotionPlan)
 
     Raises `StepladderError` when a hundred attempts of the digest have ended.
     """
-    smoke_key = _put_smoke_cases(machine, plan.suite, no_smoke=options.no_smoke)
+    suite = with_outputs(plan.suite, _outputs(machine, plan.suite))
+    smoke_key = _put_smoke_cases(machine, suite, no_smoke=options.no_smoke)
     release = request(machine, options, plan.subject, smoke_key, after=machine.newest_release())
     return _start(machine, release, plan.base, len(plan.ended) + 1)
 
@@ -95,6 +98,19 @@ def _start(machine: StateMachine, release: PromotionRequest, base: str, attempt:
         kind="promotion-refused",
         hint="see what runs where: `inv status`",
     )
+
+
+def _outputs(machine: StateMachine, suite: Suite) -> dict[str, dict[str, Any]]:
+    """Return the outputs that the smoke cases use, by environment. Raises `RefusedError` when one lacks an output."""
+    used = smoke_outputs.used(suite.cases)
+    outputs: dict[str, dict[str, Any]] = {}
+    for name in machine.rung.settings.ladder_environments if used else ():
+        values = environment_outputs.read(machine.at(name), name)
+        lacking = [each for each in used if each not in values]
+        if lacking:
+            raise environment_outputs.missing(name, lacking, "inv promote --infra")
+        outputs[name] = {each: values[each] for each in used}
+    return outputs
 
 
 def _put_smoke_cases(machine: StateMachine, suite: Suite, *, no_smoke: bool) -> str:

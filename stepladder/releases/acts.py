@@ -10,7 +10,7 @@ from stepladder.core import names
 from stepladder.core.clock import stamp
 from stepladder.core.errors import RepositoryMissingError, StepladderError
 from stepladder.ledger.schema import InfraRecord
-from stepladder.releases import adopt, drift, live_smoke, marks, restore
+from stepladder.releases import adopt, drift, environment_outputs, live_smoke, marks, restore
 from stepladder.releases import release as releases
 from stepladder.releases import report as reports
 from stepladder.releases.interfaces import Images, Infrastructure, ReleaseImage
@@ -279,6 +279,7 @@ class Acts:
             applied_at=stamp(self.rung.clock.now()),
             url=self.url if service else "",
             config_hash=config_hash,
+            outputs=environment_outputs.recorded(applied.outputs) if service else "",
         )
         self.rung.ledger.record_infra(self.rung.environment if service else None, record, self.rung.lock.holding)
         return wanted

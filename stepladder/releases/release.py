@@ -17,7 +17,7 @@ from stepladder.core.aws import error_code
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.release_facts import LATEST, description, short
 from stepladder.ledger.schema import ReleaseEntry
-from stepladder.releases import finish
+from stepladder.releases import environment_outputs, finish
 from stepladder.releases import smoke_case as smoke
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_suite import UNTESTED
@@ -229,6 +229,7 @@ def run_smoke(rung: Rung, version: str, cases: Sequence[smoke.Case], *, fate: st
 
 def outcomes(rung: Rung, qualifier: str, cases: Sequence[smoke.Case]) -> list[smoke.SmokeOutcome]:
     """Run the smoke cases against a version or an alias, and return how each went."""
+    cases = environment_outputs.filled(rung, cases)
     return smoke.run(cases, lambda payload: _invoke(rung, payload, qualifier))
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stepladder.core import text
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean
+from stepladder.releases import environment_outputs, smoke_outputs
 from stepladder.releases import smoke_case as smoke
 from stepladder.releases.rung import Rung
 
@@ -58,8 +61,18 @@ def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
             kind="bad-smoke-cases",
             hint="write one (a JSON file with a name, a payload and what to expect), or go untested with `--no-smoke`",
         )
-    bundle = json.dumps(texts, sort_keys=True).encode()
+    environment_outputs.check_declared(cases, rung.settings.root)
+    bundle = smoke_outputs.bundle(texts, {})
     return Suite(tuple(cases), f"smoke/{hashlib.sha256(bundle).hexdigest()}.json", bundle)
+
+
+def with_outputs(suite: Suite, outputs: Mapping[str, Mapping[str, Any]]) -> Suite:
+    """Return a suite whose bundle holds the outputs of environments; its key names both contents."""
+    if not outputs:
+        return suite
+    bundle = smoke_outputs.bundle(json.loads(suite.bundle), outputs)
+    key = f"{smoke_outputs.cases_of(suite.key)}-{hashlib.sha256(bundle).hexdigest()[:16]}.json"
+    return Suite(suite.cases, key, bundle)
 
 
 def load(folder: Path) -> list[smoke.Case]:

@@ -28,7 +28,10 @@ SHARED = (
     "stepladder.promotion.requests.validate",
     "stepladder.promotion.requests.verify",
 )
-SHARED_WITH = {"validate": ("stepladder.core.image_facts",), "verify": ("stepladder.releases.smoke_case",)}
+SHARED_WITH = {
+    "validate": ("stepladder.core.image_facts",),
+    "verify": ("stepladder.releases.smoke_case", "stepladder.releases.smoke_outputs"),
+}
 """Modules of stepladder that the packages carry: standard library only, and nothing else of stepladder."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that zip knows

@@ -219,3 +219,21 @@ def test_the_deployment_s_description_names_release_and_cases(pipeline):
 
 def test_the_digest_under_test_is_the_release_s(pipeline):
     assert pipeline.aws.lambda_.digests[FUNCTION, "8"] == NEW
+
+
+def test_a_case_is_sent_with_the_outputs_of_the_environment_under_test(pipeline):
+    pipeline.aws.s3.cases = {
+        "hello.json": '{"name": "says hello", "payload": {"url": "${output.url}"}, "expect": {"status": 200}}',
+        "outputs": '{"staging": {"url": "s"}, "production": {"url": "p"}}',
+    }
+    sent = []
+
+    def answers(_version, payload):
+        sent.append(payload)
+        return {"statusCode": 200}, None
+
+    pipeline.aws.lambda_.answers = answers
+    assert call(pipeline, "version", release=release(smoke_key="smoke/cases-1.json")) == {"cases": 1}
+    served(pipeline)
+    call(pipeline, "alias", release=release(smoke_key="smoke/cases-1.json"))
+    assert sent == [{"url": "p"}, {"url": "p"}]

@@ -1,0 +1,70 @@
+"""The outputs of an environment's service root, as its last apply left them in the ledger, for its smoke cases."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stepladder.core import text
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.similar import did_you_mean
+from stepladder.releases import smoke_outputs
+from stepladder.releases.rung import Rung
+from stepladder.releases.smoke_case import Case
+
+_LONGEST = 4096
+"""Characters of an output that is recorded: an item of the ledger has room for 400 KB."""
+_DECLARED = re.compile(r'^[ \t]*output\s+"?([\w-]+)', re.MULTILINE)
+
+
+def recorded(outputs: Mapping[str, Any]) -> str:
+    """Return what the ledger keeps of a root's outputs, as JSON; empty for none. Sensitive ones aren't among them."""
+    kept = {name: value for name, value in outputs.items() if value is not None and len(json.dumps(value)) <= _LONGEST}
+    return json.dumps(kept, sort_keys=True) if kept else ""
+
+
+def read(rung: Rung, environment: str = "") -> dict[str, Any]:
+    """Return the outputs of an environment, by default the rung's; none before its first apply."""
+    infra = rung.ledger.snapshot(environment or rung.environment).infra
+    outputs: dict[str, Any] = json.loads(infra.outputs) if infra and infra.outputs else {}
+    return outputs
+
+
+def filled(rung: Rung, cases: Sequence[Case]) -> Sequence[Case]:
+    """Return the cases with the outputs of the rung's environment. Raises `RefusedError` when it lacks one."""
+    if not smoke_outputs.used(cases):
+        return cases
+    try:
+        return smoke_outputs.filled(cases, read(rung))
+    except smoke_outputs.UnknownOutputsError as error:
+        raise missing(rung.environment, error.names, f"inv deploy --env {rung.environment} --infra always") from None
+
+
+def missing(environment: str, names: Sequence[str], command: str) -> RefusedError:
+    """Return the refusal of cases that use outputs which an environment doesn't have."""
+    return RefusedError(
+        f"the smoke cases use {', '.join(names)}, which {environment} has no output of: its infrastructure is older, "
+        "or the output is sensitive",
+        kind="unknown-output",
+        hint=f"apply it: `{command}`",
+    )
+
+
+def check_declared(cases: Sequence[Case], root: Path) -> None:
+    """Refuse cases that use outputs which the project's service root doesn't declare. Raises `BadInputError`."""
+    folder = root / "terraform" / "service"
+    used = smoke_outputs.used(cases)
+    if not used or not folder.is_dir() or any(folder.glob("*.tf.json")):
+        return
+    declared = {name for path in folder.glob("*.tf") for name in _DECLARED.findall(text.read(path))}
+    unknown = [name for name in used if name not in declared]
+    if unknown:
+        raise BadInputError(
+            "the smoke cases use outputs that terraform/service doesn't declare",
+            kind="unknown-output",
+            hint="declare them beside `terraform/service/main.tf`, or correct the cases",
+            problems=tuple(f"${{output.{name}}}; {did_you_mean(name, declared)}".rstrip("; ") for name in unknown),
+        )
