@@ -17,7 +17,7 @@ from stepladder.core.similar import did_you_mean
 from stepladder.ledger.lock import WAIT
 from stepladder.ledger.schema import Holder, ReleaseEntry
 from stepladder.ledger.words import recorded_commit
-from stepladder.releases import cut_off, ladder_guard, preview, restore
+from stepladder.releases import cut_off, ladder_guard, preview, restore, secret_check
 from stepladder.releases import plan as plans
 from stepladder.releases import report as reports
 from stepladder.releases.acts import Acts
@@ -100,6 +100,7 @@ class Deploy:
             if options.no_smoke:
                 rung.console.warn(UNTESTED_WARNING)
             self._check_commit()
+            secret_check.check([rung])
             return self._locked(state, wanted, plan)
 
     def _overtaken(self) -> bool:

@@ -8,7 +8,7 @@ from stepladder.aws_lambda.alias import Alias
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.release_facts import short
 from stepladder.ledger.snapshot import Snapshot
-from stepladder.releases import cut_off, drift, ladder_guard, marks, registered, restore
+from stepladder.releases import cut_off, drift, ladder_guard, marks, registered, restore, secret_check
 from stepladder.releases import release as releases
 from stepladder.releases.release import Released, ReleaseTarget
 from stepladder.releases.rung import Rung
@@ -47,6 +47,7 @@ def release(
     if no_smoke:
         rung.console.warn(UNTESTED_WARNING)
     suite = load_suite(rung, no_smoke=no_smoke)
+    secret_check.check([rung])
     image = registered.read(rung, wanted, pin.origin if pin else None)
     with rung.locked(snapshot.lock) as was_free:
         if not was_free:

@@ -11,6 +11,7 @@ from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.plan import PromotionPlan
 from stepladder.promotion.start import StartResult
 from stepladder.promotion.subject import PromotionOptions
+from stepladder.releases import secret_check
 
 
 class PromotionExecutor(Protocol):
@@ -22,6 +23,10 @@ class PromotionExecutor(Protocol):
 
     def check_free(self) -> None:
         """Refuse while a command holds the lock of a rung."""
+        ...
+
+    def check_secrets(self) -> None:
+        """Refuse while a rung lacks the value of a secret."""
         ...
 
     def prepare(self) -> tuple[str, ...]:
@@ -49,6 +54,10 @@ class PromotionActs:
         """See `PromotionExecutor`."""
         held.check_free(self.machine)
 
+    def check_secrets(self) -> None:
+        """See `PromotionExecutor`."""
+        secret_check.check([self.machine.at(name) for name in self.machine.rung.settings.ladder_environments])
+
     def prepare(self) -> tuple[str, ...]:
         """See `PromotionExecutor`."""
         return infra.prepare(self.machine, self.plan.missing, self.plan.subject.digest, infra=self.options.infra)
@@ -72,5 +81,6 @@ def carry_out(
             hint="join it with `inv promote`, or stop it with `inv promote.stop`",
         )
     executor.check_free()
+    executor.check_secrets()
     applied = executor.prepare()
     return (None if applied else executor.existing()) or executor.start(), applied

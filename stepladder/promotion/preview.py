@@ -14,7 +14,7 @@ from stepladder.promotion.plan import PromotionPlan
 from stepladder.promotion.roots import ProjectRoots, Roots
 from stepladder.promotion.start import StartResult
 from stepladder.promotion.subject import PromotionOptions
-from stepladder.releases import preview
+from stepladder.releases import preview, secret_check
 from stepladder.releases.plan import FOUNDATION
 from stepladder.settings import locations
 from stepladder.settings.promotion import Shift
@@ -42,6 +42,10 @@ class PromotionDescription:
         for name in self.machine.rung.settings.ladder_environments:
             rung = self.machine.at(name)
             preview.warn_of_lock(rung, rung.ledger.snapshot(name).lock)
+
+    def check_secrets(self) -> None:
+        """See `PromotionExecutor`."""
+        secret_check.check([self.machine.at(name) for name in self.machine.rung.settings.ladder_environments])
 
     def prepare(self) -> tuple[str, ...]:
         """Plan what would be applied, and say where the image would be copied to."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from stepladder.core import names
 from stepladder.core.errors import RefusedError
 from stepladder.ledger.schema import Holder
-from stepladder.releases import drift, marks
+from stepladder.releases import drift, marks, secret_check
 from stepladder.releases.interfaces import Infrastructure
 from stepladder.releases.plan import IMAGE, SERVICE, DeployPlan, EnvironmentState, PlannedStep, carry_out
 from stepladder.releases.release import check_kind
@@ -54,7 +54,7 @@ class Description:
     def execute(self) -> None:
         """Print the plan. Raises the first of the refusals that the deploy would meet, after all are printed."""
         carry_out(self.plan, self)
-        for check in (self._check_alias, self._check_mark, self._check_configuration):
+        for check in (self._check_alias, self._check_mark, self._check_secrets, self._check_configuration):
             with _collected(self.refused):
                 check()
         if self.refused:
@@ -109,6 +109,9 @@ class Description:
         digest = self.image_digest or (current.digest if current and not self.plan.step(IMAGE).act else "")
         if digest and self.state.ledger.exists:
             marks.check_deploy(self.rung, digest, force=self.force)
+
+    def _check_secrets(self) -> None:
+        secret_check.check([self.rung])
 
     def _check_configuration(self) -> None:
         """Check $LATEST, which a release would publish as it is; an apply before that puts it right."""

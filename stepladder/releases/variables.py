@@ -2,6 +2,8 @@
 
 Terraform's are asked of the deployed function, and only where the service root makes any or a setting holds a
 reference: a project that adds none needs no AWS to be tested. Values are never printed.
+
+A secret's variable holds where it is. The function's own code reads the value, with the credentials at hand.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stepladder.settings import references
+from stepladder.settings import references, secrets
 from stepladder.settings.load import Settings
 from stepladder.terraform import made_variables
 
@@ -44,7 +46,10 @@ Deployed = Callable[[Settings, str], Mapping[str, str] | str]
 def of(settings: Settings, environment: str = "", deployed: Deployed | None = None) -> FunctionVariables:
     """Return the variables of one environment (empty: the lowest rung). Raises `BadInputError` for an unknown one."""
     environment = environment or settings.lowest
-    given = settings.environment(environment).function.environment
+    given = {
+        **settings.environment(environment).function.environment,
+        **secrets.variables(settings, environment),
+    }
     own = {name: references.literal(text) for name, text in given.items() if not references.has(text)}
     read = made_variables.read(settings.root)
     made = replace(read, names=read.names | (given.keys() - own.keys()))

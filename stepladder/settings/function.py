@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stepladder.settings import secrets as secret_settings
 from stepladder.settings.network import VPC_TOGETHER, Asynchronous, Vpc
 from stepladder.settings.permissions import ManagedPolicies, Permissions
 from stepladder.settings.rules import Choice, Offered, Percent, Section, Texts, Unless, Variables, Whole
@@ -32,6 +33,10 @@ RESERVED = frozenset(
         *("LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT"),
     }
 )
+
+
+LONGEST = 4096
+"""Bytes of all environment variables together, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ class FunctionSettings:
     )
     environment: Mapping[str, str] = setting(
         factory=dict,
-        rule=Variables(RESERVED, longest=4096, source=RESERVED_SOURCE),
+        rule=Variables(RESERVED, longest=LONGEST, source=RESERVED_SOURCE),
         purpose="the function's environment variables; no secrets",
         variable="environment_variables",
         description="The function's environment variables. They are configuration, not secrets: every reader of the "
@@ -137,6 +142,26 @@ class FunctionSettings:
         "ARNs of managed policies that the function has too",
         description="ARNs of managed policies that the function's role has too, by names that are known before the "
         "apply.",
+    )
+    secrets: Mapping[str, str] = setting(
+        factory=dict,
+        rule=secret_settings.SecretReferences(RESERVED, longest=LONGEST),
+        purpose="where secrets are: `ssm`, `ssm:/path`, `secretsmanager` or `secretsmanager:name`, with `{project}` "
+        "and `{env}` in it; the function gets the reference and may read exactly that",
+        description="References to the function's secrets by the name of the environment variable that holds each: "
+        "`ssm:<path>` or `secretsmanager:<name>`, or the same with an ARN. The function may read exactly those.",
+    )
+    secrets_key: str = setting(
+        "",
+        secret_settings.Key(),
+        "ARN of the KMS key that values are encrypted with, and that the function may use; AWS's own without one",
+        description="The ARN of the KMS key that the secrets are encrypted with; empty for the one that AWS has for "
+        "each store.",
+    )
+    not_secret: Mapping[str, str] = setting(
+        factory=dict,
+        rule=secret_settings.Reasons(),
+        purpose="variables of `environment` that look like secrets and may be read by anybody, each with the reason",
     )
     log_level: str = setting(
         "INFO",

@@ -16,9 +16,9 @@ from typing import Any
 from stepladder.core import names, resources, trigger_kinds
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import builders, environment_checks, overrides, references
+from stepladder.settings import builders, environment_checks, overrides, references, secrets
 from stepladder.settings.environments import Environments, EnvironmentSettings, Rungs, check_rungs
-from stepladder.settings.function import FunctionSettings
+from stepladder.settings.function import LONGEST, FunctionSettings
 from stepladder.settings.image import ImageSettings, SmokeSettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.promotion import PromotionSettings
@@ -152,6 +152,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
     check_rungs(settings.rungs, merged["rungs"], settings.environments, problems)
     environment_checks.check(settings.environments, settings.promotion, problems)
     _check_triggers(settings, problems)
+    secrets.check(settings, LONGEST, problems)
     problems.messages += overrides.unknown(merged, variables)
     _check_references(merged, problems)
     if problems.messages:

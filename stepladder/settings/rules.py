@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stepladder.settings import references
+from stepladder.settings import references, secret_values
 from stepladder.settings.problems import Problems
 from stepladder.settings.table import Check, OwnRule, Relation, checks_of, read_section, settings_of
 
@@ -260,13 +260,14 @@ class Variables:
             problems.add(key, value, "a mapping of names to text")
             return {}
         for name, text in value.items():
-            if not _VARIABLE.fullmatch(str(name)) or not isinstance(text, str):
-                problems.add(f"{key}.{name}", text, "text, under a name like LOG_LEVEL")
+            shown = "..." if secret_values.why(str(name), str(text)) else text
+            if not VARIABLE.fullmatch(str(name)) or not isinstance(text, str):
+                problems.add(f"{key}.{name}", shown, "text, under a name like LOG_LEVEL")
             if name in self.reserved:
-                problems.add(f"{key}.{name}", text, "a name that Lambda doesn't reserve: it sets this one itself")
+                problems.add(f"{key}.{name}", shown, "a name that Lambda doesn't reserve: it sets this one itself")
         variables = {str(k): str(v) for k, v in {**before, **value}.items()}
         known = {name: text for name, text in variables.items() if not references.has(text)}
-        size = len(_as_json(known).encode())
+        size = len(as_json(known).encode())
         if value and size > self.longest:
             problems.add(key, f"{len(variables)} variables, {size} bytes", f"{self.longest} bytes together, as JSON")
         return variables
@@ -282,7 +283,7 @@ class Variables:
         )
         return (
             Check(
-                f'alltrue([for name in {names} : can(regex("^{_VARIABLE.pattern}$", name))])',
+                f'alltrue([for name in {names} : can(regex("^{VARIABLE.pattern}$", name))])',
                 f"{variable} must have names of at least two letters, digits and underscores, beginning with a letter.",
             ),
             Check(
@@ -302,10 +303,10 @@ def hcl_text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
 
 
-_VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
+VARIABLE = re.compile(r"[a-zA-Z][a-zA-Z0-9_]+")
 
 
-def _as_json(values: Mapping[str, str]) -> str:
+def as_json(values: Mapping[str, str]) -> str:
     """Write variables as Terraform's `jsonencode` does, whose length the module limits."""
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")

@@ -16,7 +16,7 @@ from typing import Any
 from stepladder.core.errors import BadInputError
 from stepladder.core.names import Names
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import locations
+from stepladder.settings import locations, secrets
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.load import Settings
@@ -156,6 +156,7 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
             "environment": env.name,
             **variables_of(settings, SERVICE),
             **env.function.variables,
+            "secrets": secrets.variables(settings, env.name),
             "image_uri": image_uri or f"{names.registry}/{names.repository}@{NO_DIGEST}",
             **_deployment(settings, env.name),
         }

@@ -99,6 +99,19 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
             "vpc": {"ipv6": True, "security_groups": ["sg-0123456789abcdef0"], "subnets": ["subnet-0123abcd"]},
         },
     ),
+    "secrets": (
+        "service",
+        {
+            "secrets": {
+                "API_KEY": "ssm:/sample/secrets/API_KEY",
+                "FILE_KEY": "secretsmanager:sample/secrets/FILE_KEY",
+                "SHARED": "secretsmanager:arn:aws:secretsmanager:eu-west-1:210987654321:secret:shared-AbC123",
+                "SINGLE": "ssm:single",
+            },
+            "secrets_key": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+            "trigger": "none",
+        },
+    ),
     "atonce": ("service", {"deployment": {"strategy": "all-at-once"}, "trigger": "none"}),
     "linear": ("service", {"deployment": {"strategy": "linear", "interval_minutes": 1}, "trigger": "none"}),
 }

@@ -75,6 +75,10 @@ REFUSED = {
         ("schedule", "cron(0 6 * * *)"),
         ("schedule", "cron(0 6 * * * *)"),
         ("schedule", "at(2026-12-31)"),
+        ("secrets", {"1ST": "ssm:/x"}),
+        ("secrets", {"API_KEY": "vault:x"}),
+        ("secrets", {"API_KEY": "ssm:a b"}),
+        ("secrets_key", "alias/mine"),
         ("timeout_seconds", 0),
         ("timeout_seconds", 901),
         ("tracing", "active"),
@@ -100,6 +104,8 @@ REFUSED_TOGETHER = {
         ("alarms", {"error_rate_percent": 10}),  # no less than the default canary's share
         ("provisioned_concurrency", 1),  # beside the default canary
         ("provisioned_concurrency", 2, {"deployment": {"strategy": "all-at-once"}, "reserved_concurrency": 1}),
+        ("secrets", {"API_KEY": f"ssm:/{'x' * 4096}"}),
+        ("secrets", {"API_KEY": "ssm:/x"}, {"environment_variables": {"API_KEY": "x"}}),
     ]
 }
 ACCEPTED = {

@@ -25,7 +25,7 @@ resource "aws_lambda_function" "this" {
   timeout                        = var.timeout_seconds
 
   dynamic "environment" {
-    for_each = length(var.environment_variables) > 0 ? [var.environment_variables] : []
+    for_each = length(var.environment_variables) + length(var.secrets) > 0 ? [merge(var.environment_variables, var.secrets)] : []
 
     content {
       variables = environment.value
@@ -66,6 +66,7 @@ resource "aws_lambda_function" "this" {
     aws_iam_role_policy.function,
     aws_iam_role_policy.network,
     aws_iam_role_policy.permissions,
+    aws_iam_role_policy.secrets,
     aws_iam_role_policy_attachment.managed,
   ]
 }

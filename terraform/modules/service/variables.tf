@@ -381,6 +381,45 @@ variable "schedule" {
   }
 }
 
+variable "secrets" {
+  description = "References to the function's secrets by the name of the environment variable that holds each: `ssm:<path>` or `secretsmanager:<name>`, or the same with an ARN. The function may read exactly those."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.secrets) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", name))])
+    error_message = "secrets must have names of at least two letters, digits and underscores, beginning with a letter."
+  }
+
+  validation {
+    condition     = alltrue([for each in values(var.secrets) : can(regex("^(ssm|secretsmanager):[^[:space:]]+$", each))])
+    error_message = "secrets must be references: ssm:<path> or secretsmanager:<name>, or the same with an ARN."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.secrets), keys(var.environment_variables))) == 0
+    error_message = "secrets must not have a name that environment_variables has."
+  }
+
+  validation {
+    condition     = length(jsonencode(merge(var.environment_variables, var.secrets))) <= 4096
+    error_message = "secrets and environment_variables must not be longer than 4 KB together."
+  }
+}
+
+variable "secrets_key" {
+  description = "The ARN of the KMS key that the secrets are encrypted with; empty for the one that AWS has for each store."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.secrets_key == "" || can(regex("^arn:aws(-[a-z-]+)?:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.secrets_key))
+    error_message = "secrets_key must be the ARN of a KMS key, or empty."
+  }
+}
+
 variable "timeout_seconds" {
   description = "How long one invocation may take, in seconds."
   type        = number

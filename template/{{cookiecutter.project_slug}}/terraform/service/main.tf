@@ -22,6 +22,8 @@ module "service" {
   region                  = var.region
   reserved_concurrency    = var.reserved_concurrency
   schedule                = var.schedule
+  secrets                 = var.secrets
+  secrets_key             = var.secrets_key
   timeout_seconds         = var.timeout_seconds
   tracing                 = var.tracing
   trigger                 = var.trigger

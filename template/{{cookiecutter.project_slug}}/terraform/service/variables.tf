@@ -136,6 +136,18 @@ variable "schedule" {
   default     = null
 }
 
+variable "secrets" {
+  description = "References to the function's secrets by the name of the environment variable that holds each: `ssm:<path>` or `secretsmanager:<name>`, or the same with an ARN. The function may read exactly those."
+  type        = map(string)
+  default     = null
+}
+
+variable "secrets_key" {
+  description = "The ARN of the KMS key that the secrets are encrypted with; empty for the one that AWS has for each store."
+  type        = string
+  default     = null
+}
+
 variable "timeout_seconds" {
   description = "How long one invocation may take, in seconds."
   type        = number

@@ -1,0 +1,117 @@
+"""Read a secret's value: from standard input, or from a hidden prompt on a terminal. Never from the command line.
+
+A value of one line loses the line end behind it, which `echo` adds. One of several lines is kept as it is, so that a
+key file stays what it was. So are bytes that aren't UTF-8.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import select
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stepladder.core.console import Console
+from stepladder.core.errors import BadInputError
+
+SECONDS = 60.0
+"""How long standard input may be silent: one that nobody writes to and nobody closes would be waited for forever."""
+_PATIENCE = 2.0
+_CHUNK = 65536
+_BEGINNING = 8
+
+
+@dataclass(frozen=True, repr=False)
+class SecretValue:
+    """A value; it shows itself nowhere."""
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        return "SecretValue(...)"
+
+    @property
+    def text(self) -> str | None:
+        """The value as text; None for bytes that are none."""
+        try:
+            return self.data.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+
+    def occurs_in(self, message: str) -> bool:
+        """Say whether a message, such as one of AWS's, repeats the beginning of a line of the value."""
+        lines = (line.strip()[:_BEGINNING] for line in (self.text or "").splitlines())
+        return any(line and line in message for line in lines)
+
+
+def read(name: str, environment: str, largest: int, console: Console) -> SecretValue:
+    """Return the value of a secret, or of one that is too large its first bytes: more than `largest`.
+
+    Raises `BadInputError` when there is none.
+    """
+    if sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
+        data = _prompted(name, environment)
+    else:
+        data = _piped(name, environment, largest, console.line)
+    value = SecretValue(without_line_end(data))
+    if not value.data.strip():
+        raise no_value(name, environment, "it is empty")
+    return value
+
+
+def _prompted(name: str, environment: str) -> bytes:
+    if not Console().can_ask:
+        raise no_value(name, environment, "nobody can be asked for it here")
+    try:
+        typed = getpass.getpass(f"value of {name} on {environment} (one line, hidden): ", stream=sys.stderr)
+    except EOFError:
+        typed = ""
+    if typed.startswith("-----BEGIN "):
+        raise no_value(name, environment, "a key has several lines, and the prompt takes one")
+    return typed.encode("utf-8", "surrogateescape")
+
+
+def _piped(name: str, environment: str, largest: int, say: Callable[[str], None]) -> bytes:
+    """Read standard input to its end, or to the first byte too many."""
+    try:
+        source = sys.stdin.fileno()
+        os.fstat(source)
+    except (AttributeError, OSError, ValueError):
+        raise no_value(name, environment, "standard input is closed") from None
+    data = b""
+    while len(data) <= largest + len(b"\r\n"):
+        if not _is_ready(source, _PATIENCE):
+            say(f"waiting up to {SECONDS:.0f} s for the value of {name} on standard input")
+            if not _is_ready(source, SECONDS):
+                raise no_value(name, environment, f"standard input was silent for {SECONDS:.0f} s")
+        piece = os.read(source, _CHUNK)
+        if not piece:
+            return data
+        data += piece
+    return data
+
+
+def _is_ready(source: int, seconds: float) -> bool:
+    return bool(select.select([source], [], [], seconds)[0])
+
+
+def without_line_end(data: bytes) -> bytes:
+    """Return a value of one line without the line end behind it; every other as it is."""
+    line = data.removesuffix(b"\n").removesuffix(b"\r") if data.endswith(b"\n") else data
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return data
+    return data if b"\n" in line or b"\r" in line else line
+
+
+def no_value(name: str, environment: str, why: str) -> BadInputError:
+    """Return the error for a value that can't be read."""
+    return BadInputError(
+        f"there is no value for {name}: {why}",
+        kind="secret-value",
+        hint=f"give it on the standard input of `inv secrets.set {name} --env {environment}`, by a pipe or from a "
+        "file; on a terminal the command asks for it",
+    )

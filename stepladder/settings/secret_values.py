@@ -1,0 +1,119 @@
+"""Recognise a secret among settings: by the name of an environment variable, and by the shape of its value.
+
+The shapes are those that the issuers of tokens document, so a match is no guess. A name is one: it counts only when it
+ends in a word for a secret, or goes on with one that doesn't describe it, as `PASSWORD_MIN_LENGTH` and `TOKEN_URL` do.
+Entropy isn't measured: hashes, identifiers and public keys have as much of it as secrets do.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+_WORDS = frozenset(
+    {
+        *("APIKEY", "CREDENTIAL", "CREDENTIALS", "CREDS", "PASSPHRASE", "PASSWD", "PASSWORD", "PASSWORDS"),
+        *("PRIVATEKEY", "PWD", "SECRET", "SECRETKEY", "SECRETS", "TOKEN", "ACCESSTOKEN", "AUTHTOKEN", "CLIENTSECRET"),
+    }
+)
+_LAST_WORDS = frozenset({"PASS"})
+"""Words for a secret at the end of a longer name only: `SMTP_PASS`, not `PASS_THROUGH`."""
+_ENDINGS = ("PASSWORD", "PASSWD", "PASSPHRASE", "APIKEY")
+"""What is no other word's end: `PGPASSWORD`."""
+_KEYS = frozenset(
+    {"ACCESS", "ACCOUNT", "API", "AUTH", "CLIENT", "DECRYPTION", "ENCRYPTION", "HMAC", "JWT", "LICENSE", "MASTER"}
+    | {"PRIVATE", "SECRET", "SERVICE", "SHARED", "SIGNING", "SSH", "STORAGE", "WEBHOOK"}
+)
+"""What a key is a secret of: `API_KEY`, not `PARTITION_KEY`."""
+_DESCRIBES = frozenset(
+    {
+        *("AGE", "ALG", "ALGORITHM", "ALIAS", "ARN", "ARNS", "AUDIENCE", "BUCKET", "BYTES", "CACHE", "CAPACITY"),
+        *("CLASS", "CONNECTIONS", "COOKIE", "COUNT", "DAYS", "DIR", "DIRECTORY", "DISABLED", "DOMAIN", "EMAIL"),
+        *("ENABLED", "ENCODING", "ENDPOINT", "ENDPOINTS", "ENGINE", "ENV", "EXPIRATION", "EXPIRES", "EXPIRY"),
+        *("FIELD", "FILE", "FILENAME", "FOLDER", "FORMAT", "HEADER", "HOST", "HOURS", "ID", "IDS", "INDEX"),
+        *("INTERVAL", "ISSUER", "KIND", "LABEL", "LEEWAY", "LEN", "LENGTH", "LEVEL", "LIFETIME", "LIMIT", "LOCATION"),
+        *("MANAGER", "MAX", "MILLIS", "MIN", "MINUTES", "MODE", "NAME", "NAMES", "NAMESPACE", "OPTIONAL", "PARAM"),
+        *("PARAMETER", "PARAMETERS", "PATH", "PATHS", "PATTERN", "POLICY", "PORT", "PREFIX", "PROFILE", "PROVIDER"),
+        *("QUEUE", "RATE", "REF", "REFERENCE", "REGEX", "REGION", "REQUIRED", "ROLE", "ROTATION", "SCHEME", "SCOPE"),
+        *("SCOPES", "SECONDS", "SERVICE", "SIZE", "SOURCE", "STAGE", "STORE", "SUFFIX", "TABLE", "TIMEOUT", "TOPIC"),
+        *("TTL", "TYPE", "TYPES", "URI", "URIS", "URL", "URLS", "USERNAME", "VALIDITY", "VARIABLE", "VERSION"),
+    }
+)
+"""Last words of names that say something of a secret, and aren't it."""
+_COUNTS = frozenset({"MAX", "MIN", "NUM", "NUMBER"})
+"""First words of names that count: `MAX_TOKEN`."""
+_PLAIN_VALUE = re.compile(
+    r"|0|1|true|false|yes|no|on|off|none|null|enabled|disabled|required|optional"
+    r"|(/[\w.-]+){2,}|(ssm|secretsmanager):\S+|arn:[\w-]+:[a-z0-9-]+:\S+|https?://[^\s@?]+|\$\{[^}]+\}",
+    re.IGNORECASE,
+)
+"""Values that are no secret whatever the name: nothing, a switch, a path, where a secret is, a Terraform reference."""
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+
+_SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("an AWS access key", re.compile(r"\b(AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b")),
+    (
+        "a private key",
+        re.compile(r"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File-|AGE-SECRET-KEY-1"),
+    ),
+    ("a token of GitHub", re.compile(r"\b(gh[opusr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22})")),
+    ("a token of GitLab", re.compile(r"\bgl(pat|dt|rt|ptt|soat|agent|cbt|ft|imt)-[\w-]{20}")),
+    ("a token of Slack", re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10}|\bxapp-[0-9]-[A-Za-z0-9-]{10}")),
+    ("a webhook of Slack", re.compile(r"hooks\.slack\.com/(services|workflows|triggers)/[A-Z0-9]{8,}/")),
+    ("a webhook of Discord", re.compile(r"discord(app)?\.com/api/webhooks/[0-9]{17,}/[\w-]{60}")),
+    ("a key of Stripe", re.compile(r"\b([sr]k_(live|test)_[A-Za-z0-9]{10}|whsec_[A-Za-z0-9+/]{24})")),
+    ("a key of Anthropic or OpenAI", re.compile(r"\bsk-(ant-|proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20}")),
+    ("a key of Google", re.compile(r"\bAIza[\w-]{35}|\bGOCSPX-[\w-]{28}|\bya29\.[\w-]{20}")),
+    ("a token of npm", re.compile(r"\bnpm_[A-Za-z0-9]{36}")),
+    ("a token of PyPI", re.compile(r"\bpypi-[\w-]{40}")),
+    ("a key of SendGrid", re.compile(r"\bSG\.[\w-]{16,}\.[\w-]{16}")),
+    ("a key of Mailgun or Mailchimp", re.compile(r"\bkey-[0-9a-f]{32}\b|\b[0-9a-f]{32}-us[0-9]{1,2}\b")),
+    ("a key of Twilio", re.compile(r"\bSK[0-9a-f]{32}\b")),
+    ("a token of Hugging Face", re.compile(r"\bhf_[A-Za-z0-9]{34}")),
+    ("a token of HashiCorp", re.compile(r"\bhv[sbr]\.[\w-]{24}|\b[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60}")),
+    ("a token of Databricks", re.compile(r"\bdapi[0-9a-f]{32}")),
+    ("a token of DigitalOcean", re.compile(r"\bdo[opr]_v1_[0-9a-f]{64}")),
+    ("a token of Shopify", re.compile(r"\bshp(at|ca|pa|ss)_[0-9a-fA-F]{32}")),
+    ("a token of Grafana", re.compile(r"\bgl(c|sa)_[A-Za-z0-9_+/=]{32}")),
+    ("a key of New Relic", re.compile(r"\bNRAK-[A-Z0-9]{27}")),
+    ("a token of Square", re.compile(r"\bsq0(atp|csp)-[\w-]{22}|\bEAAA[\w-]{60}")),
+    ("a token of Linear, Notion or Doppler", re.compile(r"\b(lin_api_|ntn_|dp\.(pt|st|sa|ct)\.)[A-Za-z0-9]{32}")),
+    ("a token of a Telegram bot", re.compile(r"\b[0-9]{8,10}:AA[\w-]{33}\b")),
+    ("a key of Azure", re.compile(r"(AccountKey|SharedAccessKey|sig)=[A-Za-z0-9+/%]{40}")),
+    ("a JSON Web Token", re.compile(r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+")),
+    ("a password in a URL", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/?#:@]*:(?!\$?\{)[^\s/?#@]+@", re.IGNORECASE)),
+    (
+        "a password in a connection string",
+        re.compile(r"(?:^|[\s;&?])(?:password|pwd)\s*=\s*(?!\$?\{)[^\s;&]+", re.IGNORECASE),
+    ),
+)
+# 40 characters of base64 are an AWS secret key only where they are mixed: a Git commit has as many, all of them hex.
+_AWS_SECRET = re.compile(r"(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])(?=[^0-9]*[0-9])(?!/)[A-Za-z0-9/+]{40}")
+_SHORTEST_MIX = 24
+"""How many different characters random base64 of that length has at least, but for one in a million."""
+
+
+def why(name: str, value: str) -> str:
+    """Return why a variable looks like a secret; empty when it doesn't. The value is not in it."""
+    text = value.strip()
+    for what, shape in _SHAPES:
+        if shape.search(text):
+            return f"its value is {what}" if what.startswith("a password") else f"its value has the shape of {what}"
+    if _AWS_SECRET.fullmatch(text) and len(set(text)) >= _SHORTEST_MIX:
+        return "its value has the shape of an AWS secret key"
+    if is_secret_name(name) and not _PLAIN_VALUE.fullmatch(text):
+        return "its name says so"
+    return ""
+
+
+def is_secret_name(name: str) -> bool:
+    """Say whether a variable of this name holds a secret: DB_PASSWORD does, PASSWORD_MIN_LENGTH doesn't."""
+    words = [word.upper() for word in _WORD.findall(name)]
+    while words and words[-1].isdigit():
+        words.pop()
+    if not words or words[0] in _COUNTS or words[-1] in _DESCRIBES:
+        return False
+    pairs = itertools.pairwise(words)
+    is_key = any(second == "KEY" and first in _KEYS for first, second in pairs)
+    named = not _WORDS.isdisjoint(words) or any(word.endswith(_ENDINGS) for word in words)
+    return is_key or named or (len(words) > 1 and words[-1] in _LAST_WORDS)
