@@ -42,6 +42,8 @@ def test_the_service_gets_its_variables_from_the_settings(tmp_path: Path) -> Non
         "provisioned_concurrency": 0,
         "region": REGION,
         "reserved_concurrency": -1,
+        "secrets": {},
+        "secrets_key": "",
         "timeout_seconds": 15,
         "tracing": "PassThrough",
         "triggers": {"url-iam": {"this": {}}},
