@@ -105,6 +105,45 @@ class Dispatching(Protocol):
         """Call an action from inside as if from outside. See `Cloud.request`."""
 
 
+@dataclass(frozen=True)
+class FunctionAnswer:
+    """What a function returned to a service that waited. `error` is empty, or the kind of its failure."""
+
+    payload: bytes
+    error: str
+    request_id: str
+
+
+class FunctionCalls(Protocol):
+    """How other services call functions, by ARN: each call names its caller, whom the function's policy must let."""
+
+    def send(self, caller: ServiceCaller, arn: str, payload: bytes) -> None:
+        """Queue an event. Raises `ServiceError` where there is no such function, or it may not be called."""
+
+    def call(self, caller: ServiceCaller, arn: str, payload: bytes) -> FunctionAnswer:
+        """Invoke and wait. Raises what `send` does, and what an invocation does."""
+
+    def permits(self, caller: ServiceCaller, arn: str) -> bool:
+        """Say whether there is such a function, and its policy lets the caller invoke it."""
+
+
+class NoFunctions:
+    """Stands in where no Lambda is installed: there is no function."""
+
+    def send(self, _caller: ServiceCaller, arn: str, _payload: bytes) -> None:
+        """Refuse."""
+        raise ServiceError("ResourceNotFoundException", f"Function not found: {arn}", 404)
+
+    def call(self, caller: ServiceCaller, arn: str, payload: bytes) -> FunctionAnswer:
+        """Refuse."""
+        self.send(caller, arn, payload)
+        return FunctionAnswer(b"", "", "")
+
+    def permits(self, _caller: ServiceCaller, _arn: str) -> bool:
+        """Refuse."""
+        return False
+
+
 class Cloud:
     """The running cloud.
 
@@ -126,7 +165,7 @@ class Cloud:
         self.loaders: dict[str, Callable[[Any], None]] = {}
         self.names: tuple[str, ...] = ()  # hosts that lead here, besides addresses and what is this machine's by itself
         self.dispatcher: Dispatching = cast("Dispatching", None)  # the dispatcher sets itself
-        self.invoke_function: Callable[[ServiceCaller, str, bytes], None] = _no_functions  # Lambda's, asynchronous
+        self.functions: FunctionCalls = NoFunctions()  # Lambda sets its own
         self.put_event: Callable[[str, Mapping[str, Any]], None] = lambda _bus, _event: None  # EventBridge's
         self.hosts: Callable[[str, Environ, Callable[..., Any]], Iterable[bytes]] | None = None  # of function URLs
 
@@ -213,10 +252,6 @@ class Cloud:
         Raises `ServiceError`, `ConnectionCut` when no answer comes, and `CallHangs` when none would ever come.
         """
         return self.dispatcher.request(service, action, params or {}, region, account)
-
-
-def _no_functions(_caller: ServiceCaller, arn: str, _payload: bytes) -> None:
-    raise ServiceError("ResourceNotFoundException", f"Function not found: {arn}", 404)
 
 
 def handles(method: Method) -> Method:

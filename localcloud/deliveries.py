@@ -27,7 +27,8 @@ _SERVER_ERROR = 500
 class Delivery:
     """One text on its way to a target.
 
-    `attributes` are message attributes of a queue or a topic, `group` the message group of a FIFO one.
+    `attributes` are message attributes of a queue or a topic, `group` the message group of a FIFO one, `subject` a
+    topic's.
     """
 
     caller: ServiceCaller
@@ -35,6 +36,7 @@ class Delivery:
     body: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     group: str = ""
+    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def deliver(cloud: Cloud, delivery: Delivery) -> None:
     """Deliver once. Raises `ServiceError` for what the target, or a policy, refuses."""
     _, _, service, region, account, name = delivery.arn.split(":", 5)
     if service == "lambda":
-        cloud.invoke_function(delivery.caller, delivery.arn, delivery.body.encode())
+        cloud.functions.send(delivery.caller, delivery.arn, delivery.body.encode())
         return
     call = _call_of(cloud, delivery, service, name, region, account)
     if call is None:
@@ -82,7 +84,7 @@ def _call_of(
         return "SendMessage", {**message, **group}
     if service == "sns":
         message = {"TopicArn": delivery.arn, "Message": delivery.body, "MessageAttributes": attributes}
-        return "Publish", {**message, **group}
+        return "Publish", {**message, **group, **({"Subject": delivery.subject} if delivery.subject else {})}
     if service == "states":
         return "StartExecution", {"stateMachineArn": delivery.arn, "input": delivery.body, "name": str(uuid4())}
     if service == "logs":

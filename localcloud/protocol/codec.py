@@ -153,6 +153,7 @@ def serialize_error(service: str, protocol: str, error: ServiceError) -> Respons
         return _json_error(service, error, request_id)
     if service == "s3":
         body = f"<Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
+        body += "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in error.fields.items())
         body += f"<RequestId>{request_id}</RequestId></Error>"
     elif protocol == "ec2":
         body = f"<Response><Errors><Error><Code>{error.code}</Code><Message>{escape(error.message)}</Message></Error>"

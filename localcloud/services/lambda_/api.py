@@ -30,7 +30,7 @@ def install(cloud: Cloud) -> None:
     invoke.install(invoker, asynchronous)
     urls.install(service, invoker)
     deliveries = FunctionDeliveries(invoker, asynchronous)
-    cloud.invoke_function = deliveries.send
+    cloud.functions = deliveries
     moto_services.install(cloud, deliveries)
     sources = Sources(service, invoker)
     sources.install()

@@ -6,9 +6,9 @@ from localcloud.authorization.decide import decide
 from localcloud.authorization.documents import parse_policy
 from localcloud.authorization.model import AccessRequest, ApplicablePolicies, Principal
 from localcloud.callers import ServiceCaller
-from localcloud.cloud import ACCOUNT, REGION
+from localcloud.cloud import ACCOUNT, REGION, FunctionAnswer
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.lambda_.execution.engine import Invoked, Invoker
+from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.execution.event_queue import EventQueue
 from localcloud.services.lambda_.model import Function, FunctionKey, parse_name
 from localcloud.services.lambda_.service import LambdaService
@@ -28,14 +28,22 @@ class FunctionDeliveries:
         key, qualifier = self._permitted(caller, arn)
         self._asynchronous.submit(key, qualifier, payload)
 
-    def call(self, caller: ServiceCaller, arn: str, payload: bytes) -> Invoked:
+    def call(self, caller: ServiceCaller, arn: str, payload: bytes) -> FunctionAnswer:
         """Invoke and wait for the answer. Raises what `send` does, and what an invocation does."""
         key, qualifier = self._permitted(caller, arn)
-        return self._invoker.invoke(key, qualifier, payload)
+        done = self._invoker.invoke(key, qualifier, payload)
+        return FunctionAnswer(done.outcome.payload, done.outcome.error or "", done.request_id)
+
+    def permits(self, caller: ServiceCaller, arn: str) -> bool:
+        """Say whether there is such a function, and its policy lets the caller invoke it."""
+        try:
+            self._permitted(caller, arn)
+        except ServiceError as error:
+            return error.code == "ResourceConflictException"  # it is there, and not ready yet
+        return True
 
     def _permitted(self, caller: ServiceCaller, arn: str) -> tuple[FunctionKey, str]:
         key, qualifier = parse_name(arn, caller.source_account or ACCOUNT, REGION)
-        self._invoker.target(key, qualifier)
         if not permits(self._invoker.service, key, qualifier, caller):
             raise ServiceError(
                 "AccessDeniedException",
@@ -43,6 +51,7 @@ class FunctionDeliveries:
                 f"resource-based policy allows the {_INVOKE} action",
                 403,
             )
+        self._invoker.target(key, qualifier)
         return key, qualifier
 
 

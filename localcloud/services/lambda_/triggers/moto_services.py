@@ -1,6 +1,6 @@
 """Moto's own services call functions in process: bring them here.
 
-S3 notifications, log subscriptions and Secrets Manager call Moto's Lambda backend, which
+Log subscriptions and Secrets Manager call Moto's Lambda backend, which
 keeps nothing here. CloudFormation makes permissions in it. This stands in for the parts of it that they use.
 """
 
@@ -78,7 +78,7 @@ class Backend:
 
 
 class InvokedResponse:
-    """A function as S3's notifications see it."""
+    """A function as Secrets Manager's rotation sees it."""
 
     def __init__(self, backend: Backend, name: str) -> None:
         self._backend = backend
@@ -86,7 +86,7 @@ class InvokedResponse:
 
     def invoke(self, body: str, *_args: Any) -> None:
         """Invoke asynchronously."""
-        self._backend.send(self._name, body, "s3.amazonaws.com")
+        self._backend.send(self._name, body, "secretsmanager.amazonaws.com")
 
 
 def _redirect_permissions(cloud: Cloud) -> None:
