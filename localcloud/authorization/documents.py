@@ -62,9 +62,12 @@ def parse_policy(policy: str | Mapping[str, Any]) -> PolicyDocument:
 
 @lru_cache(maxsize=1024)
 def _parse_text(text: str) -> PolicyDocument:
-    document = json.loads(text)
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"no policy: {error}") from error
     if not isinstance(document, dict):
-        raise ValueError("a policy is an object")  # noqa: TRY004 - as for what is no JSON
+        raise ValueError("no policy: it is no object")  # noqa: TRY004 - as for what is no JSON
     variables = document.get("Version") == WITH_VARIABLES
     statements = document.get("Statement", [])
     listed = statements if isinstance(statements, list) else [statements]
