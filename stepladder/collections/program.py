@@ -23,6 +23,10 @@ _UNKNOWN = re.compile(r"No idea what (?P<token>.+) is!", re.DOTALL)
 _NO_VALUE = re.compile(r"Flag <Argument: (?P<name>[\w-]+).*> needed value")
 _NOT_A_NUMBER = re.compile(r"(?:invalid literal for int\(\)|could not convert string to float).*: (?P<value>['\"].*)")
 
+_VALUES_BY_INPUT = ("inv secrets.set", "inv secrets.rotate")
+"""Commands that read a secret's value from standard input: a word too many may be that value."""
+_VALUE = ("", "--secret", "--secret-string", "--value")
+
 
 class Program(invoke.Program):
     """Ends with our exit code 2 and a hint where Invoke ends with 1 and a few words."""
@@ -63,10 +67,7 @@ class Program(invoke.Program):
             token = str(ast.literal_eval(unknown["token"]))
             if not command:
                 return _no_core_flag(token) if token.startswith("-") else self._no_task(token)
-            if token.startswith("-"):
-                return self._no_flag(token, command, context.flag_names())
-            more = "nothing more" if context.positional_args else "nothing"
-            return self._no_argument(token, f"`{command}` takes {more} by position", command, context.flag_names())
+            return self._no_word(token, command, context)
         if lacking and lacking["name"] == "env":
             return no_environment(command, self._environments())
         if lacking:
@@ -78,6 +79,16 @@ class Program(invoke.Program):
         return BadInputError(
             message.strip(), kind="bad-arguments", hint="`inv --help` shows how tasks and flags are written"
         )
+
+    def _no_word(self, token: str, command: str, context: Any) -> BadInputError:
+        """Explain a word behind a task that it doesn't take."""
+        flag = token.partition("=")[0] if token.startswith("-") else ""
+        if command in _VALUES_BY_INPUT and flag in _VALUE:
+            return _no_value_typed(command)
+        if flag:
+            return self._no_flag(flag, command, context.flag_names())
+        more = "nothing more" if context.positional_args else "nothing"
+        return self._no_argument(token, f"`{command}` takes {more} by position", command, context.flag_names())
 
     def _no_flag(self, token: str, command: str, flags: Iterable[str]) -> BadInputError:
         others = sorted(self._typed(each) for each in self.collection.to_contexts() if token in each.flag_names())
@@ -124,6 +135,15 @@ class Program(invoke.Program):
         """Return the environments of the project's file, as it stands: the settings are checked by the task."""
         declared = self.config.get("stepladder", {}).get("environments", {})
         return list(declared) if hasattr(declared, "keys") else []
+
+
+def _no_value_typed(command: str) -> BadInputError:
+    """Explain a word behind the name of a secret, without the word: it may be the value."""
+    return BadInputError(
+        f"`{command}` takes the name of one secret by position, and never a value",
+        kind="bad-arguments",
+        hint=f"give the value on the standard input of `{command}`; one that was typed is in the shell's history now",
+    )
 
 
 def _no_core_flag(token: str) -> BadInputError:
