@@ -84,6 +84,7 @@ def _statement(statement: dict[str, Any], variables: bool) -> PolicyStatement:
     effect = statement.get("Effect")
     if effect not in ("Allow", "Deny"):
         unknown.append(f"effect {effect}")
+    conditions = tuple(_conditions(statement.get("Condition") or {}, unknown))
     return PolicyStatement(
         sid=str(statement.get("Sid", "")),
         allows=effect != "Deny",
@@ -93,7 +94,7 @@ def _statement(statement: dict[str, Any], variables: bool) -> PolicyStatement:
         not_resources=_texts(statement, "NotResource"),
         principals=_principals(statement.get("Principal")),
         not_principals=_principals(statement.get("NotPrincipal")),
-        conditions=tuple(_conditions(statement.get("Condition") or {})),
+        conditions=conditions,
         variables=variables,
         unknown=tuple(unknown),
         source=statement,
@@ -120,8 +121,15 @@ def _principals(value: Any) -> Mapping[str, tuple[str, ...]] | None:
     return {"AWS": _values(value)}
 
 
-def _conditions(block: Mapping[str, Any]) -> Iterable[PolicyCondition]:
+def _conditions(block: Any, unknown: list[str]) -> Iterable[PolicyCondition]:
+    """Yield a statement's conditions. What is no block of conditions is added to what is unknown."""
+    if not isinstance(block, dict):
+        unknown.append("element Condition")
+        return
     for name, keys in block.items():
+        if not isinstance(keys, dict):
+            unknown.append(f"condition {name}")
+            continue
         qualifier, colon, rest = name.partition(":")
         operator = rest if colon else name
         if_exists = operator.lower().endswith("ifexists")

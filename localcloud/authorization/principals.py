@@ -13,6 +13,7 @@ from localcloud.authorization.model import Principal
 
 _ROOT = re.compile(r"arn:[^:]+:iam::(\d{12}):root")
 _ACCOUNT = re.compile(r"\d{12}")
+_SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)(?:\.(?P<region>[a-z]{2}(?:-[a-z]+)+-\d+))?\.amazonaws\.com(?:\.cn)?")
 
 
 class Naming(IntEnum):
@@ -37,8 +38,8 @@ def naming(principals: Mapping[str, tuple[str, ...]], principal: Principal) -> N
 
 def _naming(kind: str, name: str, principal: Principal) -> Naming:
     if kind in ("Service", "Federated"):
-        own = principal.service if kind == "Service" else principal.federated
-        return Naming.ITSELF if own and name == own else Naming.NOT
+        own = _is_service(name, principal.service) if kind == "Service" else name == principal.federated
+        return Naming.ITSELF if name and own else Naming.NOT
     if kind != "AWS" or not name:
         return Naming.NOT
     if name in ("*", principal.session_arn):
@@ -48,3 +49,12 @@ def _naming(kind: str, name: str, principal: Principal) -> Naming:
     if name in (principal.arn, principal.user_id.partition(":")[0]):  # IAM keeps a deleted principal by its id
         return Naming.ROLE if principal.session_arn else Naming.ITSELF
     return Naming.NOT
+
+
+def _is_service(name: str, service: str) -> bool:
+    """Compare two names of services, of which one may name a region or a partition: states.us-east-1.amazonaws.com."""
+    named, own = _SERVICE.fullmatch(name), _SERVICE.fullmatch(service)
+    if named is None or own is None:
+        return name == service
+    regions = {named["region"], own["region"]} - {None}
+    return named["name"] == own["name"] and len(regions) <= 1

@@ -296,3 +296,30 @@ def test_a_tag_of_the_principal_is_a_variable_in_a_resource():
 def test_what_is_no_policy_is_refused(text):
     with pytest.raises(ValueError, match="no policy"):
         parse_policy(text)
+
+
+@pytest.mark.parametrize(
+    ("named", "allowed"),
+    [
+        ("states.amazonaws.com", True),
+        ("states.us-east-1.amazonaws.com", True),
+        ("states.us-gov-west-1.amazonaws.com", True),
+        ("states.amazonaws.com.cn", True),
+        ("events.amazonaws.com", False),
+    ],
+)
+def test_a_service_is_named_with_its_region_or_without(named, allowed):
+    assert (
+        decided(principal=Principal(service="states.amazonaws.com"), resource=grant({"Service": named})).allowed
+        is allowed
+    )
+
+
+def test_a_service_of_another_region_is_another_one():
+    service = Principal(service="states.us-east-1.amazonaws.com")
+    assert not decided(principal=service, resource=grant({"Service": "states.eu-west-1.amazonaws.com"})).allowed
+
+
+@pytest.mark.parametrize("condition", ["x", ["x"], {"StringEquals": "x"}])
+def test_conditions_that_are_none_are_unknown(condition):
+    assert decided(identity=[{**EVERYTHING, "Condition": condition}]).unknown

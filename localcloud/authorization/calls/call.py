@@ -52,12 +52,18 @@ class AwsCall:
             value = value.get(part) if isinstance(value, Mapping) else None
         return value
 
-    def read(self, service: str, action: str, **params: Any) -> Mapping[str, Any]:
-        """Read from the cloud, in the call's account and region. Raises `UnknownAccessError` when it doesn't answer."""
+    def read(self, service: str, action: str, of: str = "", **params: Any) -> Mapping[str, Any]:
+        """Read from the cloud, in the account and region of the ARN `of`, or in the call's own.
+
+        Raises `UnknownAccessError` when it doesn't answer.
+        """
         if self.read_with is None:
             raise UnknownAccessError(f"{service}:{action}")
+        _, _, _, region, account, *_ = [*of.split(":"), "", "", "", "", ""]
         try:
-            return self.read_with(service, action, params, region=self.region, account=self.account)
+            return self.read_with(
+                service, action, params, region=region or self.region, account=account or self.account
+            )
         except Exception as error:  # an error of AWS, as that there is no such thing: the call itself answers it
             raise UnknownAccessError(f"{service}:{action}") from error
 

@@ -125,7 +125,9 @@ def _table_arn(call: AwsCall, table: str) -> str:
 def _hash_key(call: AwsCall, table: str, index: str) -> str | None:
     """Return the name of the partition key of a table or an index, or None when nothing says it."""
     try:
-        description = call.read("dynamodb", "DescribeTable", TableName=table)["Table"]
+        description = call.read(
+            "dynamodb", "DescribeTable", of=table if table.startswith("arn:") else "", TableName=table
+        )["Table"]
     except UnknownAccessError:
         return None
     schemas = [description]

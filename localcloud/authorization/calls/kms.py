@@ -47,7 +47,9 @@ def key_arn(call: AwsCall, key: str) -> str:
     if key.startswith("arn:") and ":key/" in key:
         return key
     if key.startswith("alias/") or ":alias/" in key:
-        return str(call.read("kms", "DescribeKey", KeyId=key)["KeyMetadata"]["Arn"])
+        return str(
+            call.read("kms", "DescribeKey", of=key if key.startswith("arn:") else "", KeyId=key)["KeyMetadata"]["Arn"]
+        )
     if not key:
         raise UnknownAccessError("the key")
     return call.arn("kms", f"key/{key}")

@@ -67,7 +67,7 @@ def _described(call: AwsCall) -> Mapping[str, Any]:
     if not name:
         raise UnknownAccessError("the secret")
     try:
-        return call.read("secretsmanager", "DescribeSecret", SecretId=name)
+        return call.read("secretsmanager", "DescribeSecret", of=name if name.startswith("arn:") else "", SecretId=name)
     except UnknownAccessError:
         if call.read_with is None:
             raise
