@@ -97,12 +97,14 @@ def planned(console: Console, saved: SavedPlan, notes: tuple[str, ...]) -> None:
     """Print a plan: each change by address, destroys in red, then where it is and what to type next."""
     _notes(console, notes)
     if console.as_json:
-        console.json(saved.manifest())
+        addresses = [address for each in saved_plan.summary(saved, own=True).values() for address in each]
+        console.json(saved.manifest() | {"own": sorted(addresses)})
         return
-    rows = [(action, address) for action, addresses in saved_plan.summary(saved).items() for address in addresses]
-    for action, address in rows:
-        sign = f"{_SIGNS.get(action, action):>3}"
-        console.data(f"{console.paint_data(sign, _COLOURS.get(action, 'dim'))} {address}")
+    _rows(console, saved_plan.summary(saved, own=False))
+    own = saved_plan.summary(saved, own=True)
+    if own:
+        console.data(f"your own, in terraform/{saved.at.name}:")
+        _rows(console, own)
     if not saved.changed:
         console.line("nothing to change")
         return
@@ -115,6 +117,13 @@ def planned(console: Console, saved: SavedPlan, notes: tuple[str, ...]) -> None:
     command = f"inv tf.apply --env {saved.at.environment.name} --root {saved.at.name}"
     allow = " --allow-destroy" if saved.destroyed else ""
     console.hint(f"apply exactly this plan ({saved.id}): `{command}{allow}`")
+
+
+def _rows(console: Console, summary: Mapping[str, list[str]]) -> None:
+    for action, addresses in summary.items():
+        sign = console.paint_data(f"{_SIGNS.get(action, action):>3}", _COLOURS.get(action, "dim"))
+        for address in addresses:
+            console.data(f"{sign} {address}")
 
 
 def applied(console: Console, outcome: ApplyOutcome) -> None:

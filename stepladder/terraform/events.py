@@ -70,6 +70,11 @@ class Counts:
         return asdict(self)
 
 
+def is_own(change: ResourceChange, root: str) -> bool:
+    """Say whether a change of a root is of the project's own code: stepladder's module is called as the root is."""
+    return not change.address.startswith(f"module.{root}.")
+
+
 def count(changes: tuple[ResourceChange, ...]) -> Counts:
     """Count planned changes."""
     actions = [change.action for change in changes]

@@ -244,9 +244,11 @@ def _short(value: object) -> str:
     return f"{prefix}:{rest[:12]}".lstrip(":") if is_hash else text
 
 
-def summary(saved: SavedPlan) -> Mapping[str, list[str]]:
-    """Return the addresses of a plan by action, sorted."""
+def summary(saved: SavedPlan, *, own: bool | None = None) -> Mapping[str, list[str]]:
+    """Return the addresses of a plan by action, sorted; only those of the project's `own` code, or only the others."""
     by_action: dict[str, list[str]] = {}
     for change in saved.changes:
+        if own is not None and own is not events.is_own(change, saved.at.name):
+            continue
         by_action.setdefault(change.action, []).append(change.address)
     return {action: sorted(addresses) for action, addresses in sorted(by_action.items())}

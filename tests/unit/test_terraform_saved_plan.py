@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from dataclasses import replace
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from fakes.terraform import ACCOUNT, FakeAws, change, diagnostic, event, project
 
+from stepladder.commands import infra
+from stepladder.core.console import Console
 from stepladder.core.errors import ExitCode, RefusedError
 from stepladder.core.step import Step
 from stepladder.terraform import events, losses, roots, saved_plan
@@ -129,6 +132,32 @@ def test_a_tainted_object_is_made_anew_unless_it_holds_data_or_callers_of_its_ow
 ) -> None:
     plan = saved(at, ResourceChange(f"{kind}.this", "replace", kind, reason="tainted"))
     assert bool(plan.destroyed) is asks
+
+
+def test_a_plan_lists_the_projects_own_resources_apart_other_functions_among_them(at: roots.Root) -> None:
+    plan = saved(
+        at,
+        ResourceChange("aws_dynamodb_table.orders", "create", "aws_dynamodb_table"),
+        ResourceChange("aws_lambda_function.worker", "delete", "aws_lambda_function"),
+        ResourceChange("module.service.aws_lambda_function.this", "update", "aws_lambda_function"),
+        ResourceChange("module.service_extra.aws_sqs_queue.q", "create", "aws_sqs_queue"),
+    )
+    out = io.StringIO()
+    infra.planned(Console(err=io.StringIO(), out=out, live=False), plan, ())
+    assert out.getvalue().splitlines() == [
+        "  ~ module.service.aws_lambda_function.this",
+        "your own, in terraform/service:",
+        "  + aws_dynamodb_table.orders",
+        "  + module.service_extra.aws_sqs_queue.q",
+        "  - aws_lambda_function.worker",
+    ]
+    out = io.StringIO()
+    infra.planned(Console(err=io.StringIO(), out=out, live=False, as_json=True), plan, ())
+    assert json.loads(out.getvalue())["own"] == [
+        "aws_dynamodb_table.orders",
+        "aws_lambda_function.worker",
+        "module.service_extra.aws_sqs_queue.q",
+    ]
 
 
 def shown(address: str, image_uri: str | None) -> dict[str, Any]:
