@@ -91,6 +91,16 @@ class Aws:
             "AWS_SESSION_TOKEN": credentials.token,
         }
 
+    def credentials(self) -> dict[str, str]:
+        """Return what we act by as environment variables: the role, else a profile or keys; empty without any."""
+        session = _assumed(self.role_arn, self.region, endpoint()) if self.role_arn else _session()
+        held = session.get_credentials()
+        if held is None:
+            return {}
+        frozen = held.get_frozen_credentials()
+        values = {"AWS_ACCESS_KEY_ID": frozen.access_key, "AWS_SECRET_ACCESS_KEY": frozen.secret_key}
+        return {**values, **({"AWS_SESSION_TOKEN": frozen.token} if frozen.token else {})}
+
 
 class GarbledAnswerError(Exception):
     """An answer of AWS's that was cut off or isn't what it says it is: botocore reads it as an empty one."""

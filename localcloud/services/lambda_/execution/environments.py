@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import uuid4
 
 from localcloud.launchers.interface import Ended, Launcher, LaunchError, Sandbox, SandboxSpec
 from localcloud.launchers.runtime_api import TOO_LARGE, Invocation, InvocationOutcome, RuntimeApi
@@ -110,6 +111,13 @@ class ExecutionEnvironment:
         if self.dead:
             self.kill()
         return InvocationReport(outcome, duration, init, self._journal.tail())
+
+    def start(self) -> InvocationOutcome | None:
+        """Start the sandbox ahead of its first invocation; return why it could not be."""
+        failed = self._start(InvocationWork(str(uuid4()), b"", "", ""))
+        if failed and self._sandbox is not None:
+            self._sandbox.drain()
+        return failed
 
     def kill(self) -> None:
         """End the sandbox and its Runtime API."""

@@ -7,6 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
+from localcloud.launchers.runtime_api import InvocationOutcome
 from localcloud.services.lambda_.execution.environments import (
     ExecutionEnvironment,
     InvocationReport,
@@ -45,6 +46,13 @@ class Pool:
                 continue
             finally:
                 self._give_back(uid, environment)
+
+    def warm(self, uid: str, environment: ExecutionEnvironment) -> InvocationOutcome | None:
+        """Start an environment ahead of its first invocation; return why it could not be."""
+        self._add(uid, environment)
+        failed = environment.start()
+        self._give_back(uid, environment)
+        return failed
 
     def retire(self, uid: str) -> None:
         """End the environments of a revision: idle ones now, busy ones after their invocation."""

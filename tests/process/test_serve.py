@@ -1,0 +1,282 @@
+"""`inv serve` as a process: requests, saves, a debugger, and what is left when it has ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+import urllib3
+import yaml
+from debug_client import DebugClient
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+DOCKERFILE = f"""\
+ARG BASE_IMAGE=public.ecr.aws/lambda/python:{PYTHON}
+FROM ${{BASE_IMAGE}}
+COPY app/ ${{LAMBDA_TASK_ROOT}}/app/
+CMD ["app.handler.handler"]
+"""
+HANDLER = """\
+import logging
+import os
+import time
+
+SAYS = "one"
+
+def handler(event, context):
+    if "records" in event:
+        return {"count": len(event["records"]), "name": context.function_name}
+    path = event["rawPath"]
+    logging.getLogger().info("asked for %s", path)
+    if path == "/fail":
+        raise KeyError("no")
+    if path == "/slow":
+        time.sleep(1)
+    if path == "/environment":
+        return {"pid": os.getpid(), "colour": os.environ["COLOUR"], "key": os.environ.get("AWS_ACCESS_KEY_ID")}
+    return {"statusCode": 200, "body": SAYS, "headers": {"x-query": event["rawQueryString"]}}
+"""
+ERROR_LINE = 1 + HANDLER.splitlines().index('        raise KeyError("no")')
+
+
+class Served:
+    """A project, and the process that serves it."""
+
+    def __init__(self, root: Path, timeout: int = 3) -> None:
+        self.root = root
+        at = {"account": "123456789012", "region": "eu-west-1"}
+        raw = {
+            "project": "orders",
+            "python": PYTHON,
+            "trigger": "url",
+            "rungs": ["staging", "production"],
+            "environments": {"staging": dict(at), "production": dict(at)},
+            "function": {"environment": {"COLOUR": "red"}, "timeout_seconds": timeout},
+            "image": {"builder": "layers"},
+        }
+        self.write("invoke.yaml", yaml.safe_dump({"stepladder": raw}))
+        self.write("tasks.py", "from stepladder.collections import namespace\n\nns = namespace()\n")
+        self.write("function/Dockerfile", DOCKERFILE)
+        self.write("function/app/__init__.py", "")
+        self.handler = self.write("function/app/handler.py", HANDLER)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def start(self, *flags: str) -> None:
+        """Start it, without a word of AWS in its environment."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_") and name != "CI"}
+        with (self.root / "printed").open("w") as printed:
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", "invoke", "serve", "--port", "0", *flags],
+                cwd=self.root,
+                env={**kept, "HOME": str(self.root)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=printed,
+                text=True,
+            )
+        assert self.child.stdout is not None
+        self.url = self.child.stdout.readline().strip()
+        assert self.url.startswith("http://127.0.0.1:"), self.printed
+
+    def end(self, number: int) -> int:
+        self.child.send_signal(number)
+        code = self.child.wait(20)
+        assert self.child.stdout is not None
+        self.child.stdout.close()
+        return code
+
+    @property
+    def printed(self) -> str:
+        return (self.root / "printed").read_text()
+
+    def get(self, path: str, method: str = "GET", **options: Any) -> urllib3.BaseHTTPResponse:
+        return urllib3.request(method, self.url.rstrip("/") + path, timeout=30, retries=False, **options)
+
+    def say(self, word: str) -> None:
+        self.handler.write_text(HANDLER.replace('"one"', f'"{word}"'))
+
+    @property
+    def processes(self) -> list[str]:
+        """The command lines of what runs for this project."""
+        lines = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if str(self.root).encode() in path.read_bytes():
+                    lines.append(path.with_name("cmdline").read_bytes().decode())
+            except OSError:
+                continue
+        return [line for line in lines if line]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    project = Served(tmp_path_factory.mktemp("served"))
+    project.start()
+    yield project
+    if project.child.poll() is None:
+        project.end(signal.SIGKILL)
+
+
+def test_a_request_is_the_functions_event_and_is_shown_with_its_log(served: Served) -> None:
+    answer = served.get("/a?b=1")
+    assert (answer.status, answer.data, answer.headers["x-query"]) == (200, b"one", "b=1")
+    assert "  INFO asked for /a\n" in served.printed
+    assert "GET /a?b=1 200 " in served.printed
+
+
+def test_the_function_has_the_variables_of_the_lowest_rung_and_no_credentials(served: Served) -> None:
+    seen = served.get("/environment").json()
+    assert (seen["colour"], seen["key"]) == ("red", None)
+
+
+def test_the_next_request_after_a_save_runs_the_new_code_and_one_under_way_ends_with_the_old(served: Served) -> None:
+    served.say("old")
+    assert served.get("/").data == b"old"
+    slow: list[bytes] = []
+    under_way = threading.Thread(target=lambda: slow.append(served.get("/slow").data))
+    under_way.start()
+    while served.printed.count("asked for /slow") < 1:
+        time.sleep(0.01)
+    served.say("new")
+    assert served.get("/").data == b"new"
+    assert not slow, "it was still under way"
+    under_way.join()
+    assert slow == [b"old"]
+
+
+def test_a_syntax_error_is_answered_until_it_is_fixed(served: Served) -> None:
+    served.handler.write_text("def handler(event, context:\n")
+    answer = served.get("/")
+    assert answer.status == 502
+    assert "function/app/handler.py:1: '(' was never closed" in answer.data.decode()
+    assert "[bad-handler]" in served.printed
+    served.say("fixed")
+    assert served.get("/").data == b"fixed"
+
+
+def test_what_fails_while_it_is_imported_is_answered_too(served: Served) -> None:
+    served.handler.write_text("raise LookupError('no database')\n\ndef handler(event, context):\n    return 1\n")
+    answer = served.get("/")
+    assert (answer.status, answer.data.decode().splitlines()[0]) == (502, "LookupError: no database")
+    served.say("imported")
+    assert served.get("/").data == b"imported"
+
+
+def test_what_the_handler_raises_is_a_502_with_its_stack(served: Served) -> None:
+    served.say("one")
+    answer = served.get("/fail")
+    assert (answer.status, answer.data.decode().splitlines()[0]) == (502, "KeyError: 'no'")
+    assert f'File "/var/task/app/handler.py", line {ERROR_LINE}, in handler' in answer.data.decode()
+
+
+def test_lambdas_own_invoke_takes_any_event(served: Served) -> None:
+    client = boto3.client(
+        "lambda", "eu-west-1", endpoint_url=served.url, aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    answer = client.invoke(FunctionName="orders", Payload=json.dumps({"records": [1, 2]}), LogType="Tail")
+    assert json.load(answer["Payload"]) == {"count": 2, "name": "orders-staging"}
+    assert "FunctionError" not in answer
+    failed = client.invoke(FunctionName="orders", Payload=b"{}")
+    assert (failed["FunctionError"], json.load(failed["Payload"])["errorType"]) == ("Unhandled", "KeyError")
+    assert client.invoke(FunctionName="orders", InvocationType="Event", Payload=b"{}")["StatusCode"] == 202
+    assert "Invoke KeyError: 'rawPath'" in served.printed
+
+
+def test_a_file_that_was_saved_as_it_was_reloads_nothing(served: Served) -> None:
+    served.say("same")
+    pid = served.get("/environment").json()["pid"]
+    served.say("same")
+    assert served.get("/environment").json()["pid"] == pid
+
+
+def test_the_guides_commands_do_what_it_says(served: Served) -> None:
+    served.say("guided")
+    served.write("tests/events/event.json", '{"records": [1]}')
+    guide = (ROOT / "docs/guides/everyday.md").read_text()
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", guide, re.DOTALL) for line in block.splitlines()]
+    typed = [line.replace("localhost:8000", urlsplit(served.url).netloc) for line in lines if line.startswith("curl ")]
+    typed += [line.replace("inv ", f"{sys.executable} -m invoke ", 1) for line in lines if "--local" in line]
+    answers = []
+    for line in typed:
+        done = subprocess.run(
+            line, shell=True, cwd=served.root, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, (line, done.stderr)
+        answers.append(done.stdout)
+    assert answers == ["guided", "guided", '{"count": 1, "name": "orders-staging"}', "guided"]
+    for block in re.findall(r"```json\n(.*?)```", guide, re.DOTALL):
+        json.loads(block)
+
+
+def test_a_page_of_another_name_is_refused(served: Served) -> None:
+    assert served.get("/", headers={"Host": "evil.example"}).status == 403
+    assert served.get("/", headers={"Origin": "http://localhost:5173"}).status == 200
+    invoke = "/2015-03-31/functions/f/invocations"
+    assert served.get(invoke, "POST", body=b"{}", headers={"Origin": "http://localhost:5173"}).status == 403
+
+
+def test_a_change_of_the_settings_says_that_a_new_start_is_needed(served: Served) -> None:
+    path = served.root / "invoke.yaml"
+    path.write_text(path.read_text() + "# more\n")
+    served.get("/")
+    assert served.printed.count("invoke.yaml has changed; start `inv serve` again") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_nothing_is_left_of_one_that_was_killed(served: Served) -> None:
+    served.get("/")
+    assert any("sandbox_main" in line for line in served.processes)
+    assert served.end(signal.SIGKILL) == -signal.SIGKILL
+    deadline = time.monotonic() + 10
+    while served.processes:
+        assert time.monotonic() < deadline, served.processes
+        time.sleep(0.02)
+
+
+def test_a_debugger_stops_in_the_file_that_is_edited_and_no_call_times_out(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    project = Served(tmp_path, timeout=1)
+    project.start("--debug-port", str(port))
+    line = 1 + HANDLER.splitlines().index('    path = event["rawPath"]')
+    answers: list[bytes] = []
+    for word in ("one", "two"):
+        if word != "one":
+            project.say(word)
+            _wait_for_reload(project)
+        client = DebugClient(port)
+        client.break_at(project.handler, line)
+        request = threading.Thread(target=lambda: answers.append(project.get("/x").data))
+        request.start()
+        assert client.value_where_stopped("SAYS", seconds=1.2) == f"'{word}'"
+        request.join()
+        client.close()
+    assert answers == [b"one", b"two"]
+    assert project.end(signal.SIGINT) == 130
+    assert "error" not in project.printed
+    assert not list((tmp_path / ".stepladder/cache").glob(".local-*"))
+
+
+def _wait_for_reload(project: Served) -> None:
+    """Wait until the new code is there; nobody needs to send a request for that."""
+    while "reloaded" not in project.printed:
+        time.sleep(0.02)
