@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ Environ = dict[str, Any]
 Handler = Callable[["AwsRequest"], "Mapping[str, Any] | Response | None"]
 Method = TypeVar("Method", bound=Callable[..., Any])
 WsgiApp = Callable[[Environ, Callable[..., Any]], Any]
+HostApp = Callable[[str, Environ, Callable[..., Any]], Iterable[bytes]]
 
 
 @dataclass
@@ -105,23 +107,11 @@ class Dispatching(Protocol):
         """Call an action from inside as if from outside. See `Cloud.request`."""
 
 
-@dataclass(frozen=True)
-class FunctionAnswer:
-    """What a function returned to a service that waited. `error` is empty, or the kind of its failure."""
-
-    payload: bytes
-    error: str
-    request_id: str
-
-
 class FunctionCalls(Protocol):
     """How other services call functions, by ARN: each call names its caller, whom the function's policy must let."""
 
     def send(self, caller: ServiceCaller, arn: str, payload: bytes) -> None:
         """Queue an event. Raises `ServiceError` where there is no such function, or it may not be called."""
-
-    def call(self, caller: ServiceCaller, arn: str, payload: bytes) -> FunctionAnswer:
-        """Invoke and wait. Raises what `send` does, and what an invocation does."""
 
     def permits(self, caller: ServiceCaller, arn: str) -> bool:
         """Say whether there is such a function, and its policy lets the caller invoke it."""
@@ -133,11 +123,6 @@ class NoFunctions:
     def send(self, _caller: ServiceCaller, arn: str, _payload: bytes) -> None:
         """Refuse."""
         raise ServiceError("ResourceNotFoundException", f"Function not found: {arn}", 404)
-
-    def call(self, caller: ServiceCaller, arn: str, payload: bytes) -> FunctionAnswer:
-        """Refuse."""
-        self.send(caller, arn, payload)
-        return FunctionAnswer(b"", "", "")
 
     def permits(self, _caller: ServiceCaller, _arn: str) -> bool:
         """Refuse."""
@@ -167,7 +152,7 @@ class Cloud:
         self.dispatcher: Dispatching = cast("Dispatching", None)  # the dispatcher sets itself
         self.functions: FunctionCalls = NoFunctions()  # Lambda sets its own
         self.put_event: Callable[[str, Mapping[str, Any]], None] = lambda _bus, _event: None  # EventBridge's
-        self.hosts: Callable[[str, Environ, Callable[..., Any]], Iterable[bytes]] | None = None  # of function URLs
+        self.hosts: list[tuple[re.Pattern[str], HostApp]] = []
 
     def action(self, service: str, *actions: str) -> Callable[[Handler], Handler]:
         """Register the handler of one or more actions of a service (botocore's names): a decorator.
@@ -198,6 +183,10 @@ class Cloud:
         """
         self.routes.append((prefix, app))
         self.routes.sort(key=lambda r: -len(r[0]))
+
+    def host(self, pattern: re.Pattern[str], app: HostApp) -> None:
+        """Serve every request whose host matches. The app also gets the pattern's first group."""
+        self.hosts.append((pattern, app))
 
     def on_stop(self, call: Callable[[], None]) -> None:
         """Call `call` when the cloud stops, last registered first."""

@@ -21,7 +21,7 @@ from localcloud.http import origins
 from localcloud.http.admin import Admin
 from localcloud.http.call_gate import CallGate
 from localcloud.http.compose import compose
-from localcloud.http.function_addresses import FUNCTION_HOST, FUNCTION_PATH
+from localcloud.http.function_addresses import API_PATH, FUNCTION_PATH
 from localcloud.http.moto import Moto, broken
 from localcloud.http.routing import identify
 from localcloud.http.server import ConnectionCut, reason
@@ -48,11 +48,12 @@ class Dispatcher:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request."""
-        if self.cloud.hosts and (named := FUNCTION_HOST.fullmatch(environ.get("HTTP_HOST", "").lower())):
-            answer: Iterable[bytes] = self.cloud.hosts(named[1], environ, start_response)
-            return answer
+        host = environ.get("HTTP_HOST", "").lower()
+        for pattern, app_of in self.cloud.hosts:
+            if named := pattern.fullmatch(host):
+                return app_of(named[1], environ, start_response)
         path = environ["PATH_INFO"]
-        if not path.startswith(FUNCTION_PATH) and (why := origins.refusal(environ, self.cloud.names)):
+        if not path.startswith((API_PATH, FUNCTION_PATH)) and (why := origins.refusal(environ, self.cloud.names)):
             return _forbidden(why, start_response)
         signed = environ.get("HTTP_AUTHORIZATION", "").startswith("AWS4-HMAC")
         for prefix, app in self.cloud.routes:

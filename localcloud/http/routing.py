@@ -76,6 +76,8 @@ def _service(signing: str, target: str, environ: Environ) -> str:
     name = SERVICES.get(signing.lower(), signing.lower())
     if name == "dynamodb" and target.startswith("DynamoDBStreams"):
         return "dynamodbstreams"
+    if name == "apigateway" and environ["PATH_INFO"].startswith("/v2/"):
+        return "apigatewayv2"
     if name == "s3" and (
         environ["PATH_INFO"].startswith("/v20180820/") or "s3-control" in environ.get("HTTP_HOST", "")
     ):

@@ -15,6 +15,7 @@ from localcloud.services.lambda_.service import LambdaService
 from localcloud.services.lambda_.triggers import moto_services, urls
 from localcloud.services.lambda_.triggers.deliveries import FunctionDeliveries
 from localcloud.services.lambda_.triggers.event_sources import Sources
+from localcloud.services.lambda_.triggers.http_api import api as http_apis
 
 
 def install(cloud: Cloud) -> None:
@@ -32,6 +33,7 @@ def install(cloud: Cloud) -> None:
     deliveries = FunctionDeliveries(invoker, asynchronous)
     cloud.functions = deliveries
     moto_services.install(cloud, deliveries)
+    http_apis.install(cloud, deliveries)
     sources = Sources(service, invoker)
     sources.install()
     cloud.route(admin.PREFIX, admin.Pages(service, invoker))

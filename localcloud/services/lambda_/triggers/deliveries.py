@@ -6,9 +6,9 @@ from localcloud.authorization.decide import decide
 from localcloud.authorization.documents import parse_policy
 from localcloud.authorization.model import AccessRequest, ApplicablePolicies, Principal
 from localcloud.callers import ServiceCaller
-from localcloud.cloud import ACCOUNT, REGION, FunctionAnswer
+from localcloud.cloud import ACCOUNT, REGION
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.lambda_.execution.engine import Invoker
+from localcloud.services.lambda_.execution.engine import Invoked, Invoker
 from localcloud.services.lambda_.execution.event_queue import EventQueue
 from localcloud.services.lambda_.model import Function, FunctionKey, parse_name
 from localcloud.services.lambda_.service import LambdaService
@@ -28,11 +28,10 @@ class FunctionDeliveries:
         key, qualifier = self._permitted(caller, arn)
         self._asynchronous.submit(key, qualifier, payload)
 
-    def call(self, caller: ServiceCaller, arn: str, payload: bytes) -> FunctionAnswer:
+    def call(self, caller: ServiceCaller, arn: str, payload: bytes) -> Invoked:
         """Invoke and wait for the answer. Raises what `send` does, and what an invocation does."""
         key, qualifier = self._permitted(caller, arn)
-        done = self._invoker.invoke(key, qualifier, payload)
-        return FunctionAnswer(done.outcome.payload, done.outcome.error or "", done.request_id)
+        return self._invoker.invoke(key, qualifier, payload)
 
     def permits(self, caller: ServiceCaller, arn: str) -> bool:
         """Say whether there is such a function, and its policy lets the caller invoke it."""

@@ -19,7 +19,7 @@ from localcloud.cloud import Environ
 from localcloud.services.lambda_.model import Function
 
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
-_SET_BY_CLOUD = (
+SET_BY_CLOUD = (
     "x-amzn-tls-cipher-suite",
     "x-amzn-tls-version",
     "x-forwarded-for",
@@ -32,7 +32,7 @@ def made(
     environ: Environ, function: Function, identity: str, *, host: str, path: str, query: str, body: bytes, caller: str
 ) -> dict[str, Any]:
     """Make the event. `host` is the name under which the function is to see itself, with the port."""
-    headers, cookies = _headers(environ)
+    headers, cookies = headers_of(environ)
     address = str(environ.get("REMOTE_ADDR", "127.0.0.1"))
     name, _, port = host.partition(":")
     headers.setdefault("x-amzn-trace-id", f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]}")
@@ -74,25 +74,26 @@ def made(
     }
     if cookies:
         event["cookies"] = cookies
-    if parameters := _parameters(query):
+    if parameters := parameters_of(query):
         event["queryStringParameters"] = parameters
     if body:
         event["body"], event["isBase64Encoded"] = _body(headers.get("content-type", "text/plain"), body)
     return event
 
 
-def _headers(environ: Environ) -> tuple[dict[str, str], list[str]]:
+def headers_of(environ: Environ) -> tuple[dict[str, str], list[str]]:
     """Return the request's headers in small letters, repeated ones joined by commas, and its cookies."""
     headers: dict[str, str] = {}
     for header, value in environ["stepladder.headers"]:
         name = header.lower()
-        if name not in _SET_BY_CLOUD:  # the cloud says these, whatever a client does
+        if name not in SET_BY_CLOUD:  # the cloud says these, whatever a client does
             between = "; " if name == "cookie" else ","
             headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
     return headers, [cookie for part in headers.get("cookie", "").split(";") if (cookie := part.strip())]
 
 
-def _parameters(query: str) -> dict[str, str]:
+def parameters_of(query: str) -> dict[str, str]:
+    """Return the parameters, decoded, repeated ones joined by commas."""
     parameters: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         parameters[key] = f"{parameters[key]},{value}" if key in parameters else value

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from localcloud.cloud import AwsRequest, Environ
+from localcloud.http.function_addresses import FUNCTION_HOST
 from localcloud.http.function_addresses import FUNCTION_PATH as PREFIX
 from localcloud.http.server import reason
 from localcloud.launchers.runtime_api import REQUEST_LIMIT
@@ -42,7 +43,7 @@ def install(service: LambdaService, invoker: Invoker) -> None:
     service.cloud.action("lambda", "ListFunctionUrlConfigs")(configs.list)
     urls = Urls(service, invoker)
     service.cloud.route(PREFIX, urls)
-    service.cloud.hosts = urls.by_host
+    service.cloud.host(FUNCTION_HOST, urls.by_host)
 
 
 def url_id(key: FunctionKey, qualifier: str) -> str:
@@ -128,15 +129,15 @@ class Urls:
         """Answer a request to a path below `/_url/<id>`."""
         path, _, query = environ["RAW_URI"].partition("?")
         identity, _, rest = path.removeprefix(PREFIX).partition("/")
-        host = f"{identity}{HOST}:{environ['SERVER_PORT']}" if is_loopback(environ) else _requested_host(environ)
+        host = f"{identity}{HOST}:{environ['SERVER_PORT']}" if is_loopback(environ) else requested_host(environ)
         answer = self._answer(environ, identity, host, "/" + rest, query)
-        _keep_below(answer, f"{PREFIX}{identity}", host)
-        return _send(answer, environ, start_response)
+        keep_below(answer, f"{PREFIX}{identity}", host)
+        return send(answer, environ, start_response)
 
     def by_host(self, identity: str, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request to the function's own host name."""
         path, _, query = environ["RAW_URI"].partition("?")
-        return _send(self._answer(environ, identity, _requested_host(environ), path, query), environ, start_response)
+        return send(self._answer(environ, identity, requested_host(environ), path, query), environ, start_response)
 
     def _answer(self, environ: Environ, identity: str, host: str, path: str, query: str) -> UrlResponse:
         target = self._find(identity)
@@ -202,7 +203,8 @@ class Urls:
             )
 
 
-def _send(answer: UrlResponse, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+def send(answer: UrlResponse, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Send an answer."""
     headers = [(name, value) for name, value in answer.headers if name.lower() != "content-length"]
     if answer.chunks is not None:
         start_response(f"{answer.status} {reason(answer.status)}", headers)
@@ -212,7 +214,7 @@ def _send(answer: UrlResponse, environ: Environ, start_response: Callable[..., A
     return [b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body]
 
 
-def _keep_below(answer: UrlResponse, prefix: str, host: str) -> None:
+def keep_below(answer: UrlResponse, prefix: str, host: str) -> None:
     """Write redirects within the function as redirects below its path, as a proxy does."""
     for index, (name, value) in enumerate(answer.headers):
         if name.lower() == "location":
@@ -221,13 +223,14 @@ def _keep_below(answer: UrlResponse, prefix: str, host: str) -> None:
                 answer.headers[index] = (name, prefix + inside)
 
 
-def _requested_host(environ: Environ) -> str:
+def requested_host(environ: Environ) -> str:
+    """Return the host that the client named, with the port."""
     return str(environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}")
 
 
 def is_loopback(environ: Environ) -> bool:
     """Say whether the client reached the cloud on this machine: names below localhost mean the same to it."""
-    name = re.sub(r":\d+$", "", _requested_host(environ)).strip("[]").lower()
+    name = re.sub(r":\d+$", "", requested_host(environ)).strip("[]").lower()
     return name in ("localhost", "::1") or name.startswith("127.")
 
 
