@@ -46,16 +46,16 @@ def _match(pattern: str, path: str) -> tuple[list[int], dict[str, str]] | None:
     wanted, given = pattern.strip("/").split("/"), path.removeprefix("/").split("/")
     specificity: list[int] = []
     variables: dict[str, str] = {}
-    for place, segment in enumerate(wanted):
+    for index, segment in enumerate(wanted):
         variable = _VARIABLE.fullmatch(segment)
         if variable and variable[2]:
-            rest = "/".join(given[place:])
+            rest = "/".join(given[index:])
             return ([*specificity, _GREEDY], {**variables, variable[1]: rest}) if rest else None
-        if place >= len(given) or (not variable and given[place] != segment):
+        if index >= len(given) or (not variable and given[index] != segment):
             return None
         if variable:
-            if not given[place]:
+            if not given[index]:
                 return None
-            variables[variable[1]] = given[place]
+            variables[variable[1]] = given[index]
         specificity.append(_SINGLE if variable else _STATIC)
     return (specificity, variables) if len(given) == len(wanted) else None
