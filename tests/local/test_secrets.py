@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import terminals
@@ -19,7 +20,12 @@ import yaml
 from live_project import Done, LiveProject
 
 from localcloud import daemon
+from stepladder.core.console import Console
+from stepladder.core.errors import RefusedError
+from stepladder.releases import secret_check
+from stepladder.releases.rung import Rung, clients
 from stepladder.settings import secrets
+from stepladder.settings.load import load
 
 pytestmark = pytest.mark.cloud
 
@@ -181,6 +187,36 @@ def test_a_kill_leaves_the_old_value_and_two_at_once_leave_one_of_theirs(project
         child.communicate(f"of-{number}".encode(), timeout=90)
     assert [child.returncode for child in both] == [0, 0]
     assert project.stored("API_KEY") in {"of-0", "of-1"}
+
+
+@pytest.mark.usefixtures("cloud_env")
+def test_each_environment_is_checked_in_its_own_account_and_region(cloud: Any, tmp_path: Path) -> None:
+    project, other, region = f"p{uuid4().hex[:10]}", "222222222222", "eu-central-1"
+    iam = cloud.client("iam", other, region)
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{daemon.ACCOUNT}:root"}}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName=f"{project}-deploy", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    reads = {"Effect": "Allow", "Action": "ssm:DescribeParameters", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [reads]})
+    iam.put_role_policy(RoleName=f"{project}-deploy", PolicyName="reads", PolicyDocument=document)
+    environments = {
+        "staging": {"account": daemon.ACCOUNT, "region": daemon.REGION},
+        "production": {"account": other, "region": region, "role_arn": role},
+    }
+    raw = {"project": project, "environments": environments, "function": {"secrets": {"API_KEY": "ssm"}}}
+    settings = load(raw, tmp_path)
+    rungs = [Rung(settings, name, clients(settings, name), Console(live=False), "a test") for name in environments]
+
+    def put(client: Any, environment: str) -> None:
+        client.put_parameter(Name=f"/{project}/{environment}/API_KEY", Value="x", Type="SecureString")
+
+    put(cloud.client("ssm"), "staging")
+    put(cloud.client("ssm"), "production")  # in the wrong account
+    with pytest.raises(RefusedError, match=r"^production has no value for API_KEY") as refused:
+        secret_check.check(rungs)
+    assert refused.value.hint == "set it: `inv secrets.set API_KEY --env production`"
+    put(cloud.client("ssm", other, region), "production")
+    secret_check.check(rungs)
 
 
 def test_a_word_behind_the_name_is_not_repeated_since_it_may_be_the_value(project: SecretProject) -> None:
