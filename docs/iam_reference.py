@@ -42,8 +42,11 @@ SERVICES = (
 """Prefixes of the actions that the map of calls knows."""
 
 
-def trimmed(actions: dict[str, Any]) -> dict[str, tuple[list[str], list[str]]]:
-    """Return each action's resource types (those that every request has end in `*`) and its condition keys."""
+def trimmed(actions: dict[str, Any], types: dict[str, Any]) -> dict[str, tuple[list[str], list[str]]]:
+    """Return each action's resource types (those that every request has end in `*`) and its condition keys.
+
+    An action has the condition keys of its resource types, too.
+    """
     return {
         action["name"]: (
             [each["name"] + ("*" if each["required"] else "") for each in action["resourceTypes"]],
@@ -51,6 +54,11 @@ def trimmed(actions: dict[str, Any]) -> dict[str, tuple[list[str], list[str]]]:
                 {
                     *action["conditionKeys"],
                     *(key for each in action["resourceTypes"] for key in each["conditionKeys"]),
+                    *(
+                        key
+                        for each in action["resourceTypes"]
+                        for key in types[each["name"].lower()].get("conditionKeys", ())
+                    ),
                 }
             ),
         )
@@ -60,7 +68,10 @@ def trimmed(actions: dict[str, Any]) -> dict[str, tuple[list[str], list[str]]]:
 
 def written(data: Path, service: str) -> str:
     """Return the text of one service's file: an action a line."""
-    actions = trimmed(json.loads((data / "actions" / f"{service}.json").read_text("utf-8")))
+    read = [
+        json.loads((data / folder / f"{service}.json").read_text("utf-8")) for folder in ("actions", "resourceTypes")
+    ]
+    actions = trimmed(*read)
     lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in actions.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 

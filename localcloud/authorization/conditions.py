@@ -5,8 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-lo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 
 from localcloud.authorization.documents import PolicyCondition
@@ -23,20 +22,46 @@ class Match(IntEnum):
     YES = 2
 
 
-@dataclass(frozen=True)
 class ConditionKeys:
-    """The condition keys of a request: those that have values, and those whose values the cloud can't know."""
+    """The condition keys of a request: those that have values, and those whose values the cloud can't know.
 
-    values: Mapping[str, tuple[str, ...]]
-    unknown: frozenset[str] = frozenset()
-    prefixes: tuple[str, ...] = field(init=False)
+    The tags of the resource are read when a policy first asks for one.
+    """
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "prefixes", tuple(name for name in self.unknown if name.endswith(("/", ":"))))
+    def __init__(
+        self,
+        values: Mapping[str, tuple[str, ...]],
+        unknown: frozenset[str] = frozenset(),
+        tags: Callable[[], Mapping[str, str] | None] | None = None,
+    ) -> None:
+        self.values = values
+        self._unknown = unknown
+        self._prefixes = tuple(name for name in unknown if name.endswith(("/", ":")))
+        self._read_tags = tags
+        self._tags: Mapping[str, str] | None = None
+
+    def get(self, key: str) -> tuple[str, ...]:
+        """Return the values of a key, none for a key that the request doesn't have."""
+        if key in self.values:
+            return self.values[key]
+        tags = self._tags_for(key)
+        value = tags.get(key.partition("/")[2]) if tags else None
+        return () if value is None else (value,)
 
     def is_unknown(self, key: str) -> bool:
         """Say whether AWS may have a value for a key, and the cloud has none."""
-        return key not in self.values and (key in self.unknown or key.startswith(self.prefixes))
+        if key in self.values or not (key in self._unknown or key.startswith(self._prefixes)):
+            return False
+        return self._tags_for(key) is None
+
+    def _tags_for(self, key: str) -> Mapping[str, str] | None:
+        """Return the resource's tags for a key that stands for one of them, or None when they are unknown."""
+        if ":resourcetag/" not in key or not key.startswith(self._prefixes):
+            return None
+        if self._read_tags is not None:
+            tags, self._read_tags = self._read_tags(), None
+            self._tags = None if tags is None else {name.lower(): value for name, value in tags.items()}
+        return self._tags
 
 
 def all_match(
@@ -62,7 +87,7 @@ def _matches(condition: PolicyCondition, keys: ConditionKeys, *, variables: bool
         return Match.UNKNOWN, f"condition operator {condition.name}"
     if keys.is_unknown(condition.key):
         return Match.UNKNOWN, f"condition key {condition.key}"
-    values = keys.values.get(condition.key, ())
+    values = keys.get(condition.key)
     if operator is None:
         return _decided(any(value.lower() == ("false" if values else "true") for value in condition.values)), ""
     if not values:
@@ -133,7 +158,7 @@ def _policy_values(
     read = pattern_of if operator.pattern else text_of
     for value in condition.values:
         try:
-            yield read(value, keys.values, variables=variables and operator.variables)
+            yield read(value, keys, variables=variables and operator.variables)
         except UnresolvedVariableError as error:
             if keys.is_unknown(error.key):
                 raise _UndecidedError(f"condition key {error.key}") from error

@@ -50,7 +50,7 @@ def condition_keys(request: AccessRequest, principal: Principal, resource_accoun
     }
     keys.update({name: (value,) for name, value in single.items() if value})
     keys.update(request.context)
-    return ConditionKeys(keys, UNKNOWN | request.unknown)
+    return ConditionKeys(keys, UNKNOWN | request.unknown, request.tags)
 
 
 def _type(principal: Principal) -> str:

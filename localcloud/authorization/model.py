@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,8 @@ class AccessRequest:
 
     `also` are other ARNs of the same resource: where AWS doesn't say by which of them it authorises an action, an Allow
     may name any. A Deny counts for `resource` only.
+
+    `tags` reads the tags of the resource, for policies that ask for aws:ResourceTag/..., or returns None if it can't.
     """
 
     action: str
@@ -34,6 +36,7 @@ class AccessRequest:
     context: Context = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
     also: tuple[str, ...] = ()
+    tags: Callable[[], Mapping[str, str] | None] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)

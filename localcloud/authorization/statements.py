@@ -107,7 +107,7 @@ def _names_resource(
     matching = False
     for each in listed:
         try:
-            marked = pattern_of(each, keys.values, variables=statement.variables)
+            marked = pattern_of(each, keys, variables=statement.variables)
         except UnresolvedVariableError as error:
             if keys.is_unknown(error.key):
                 unknown.append(f"condition key {error.key}")

@@ -12,6 +12,9 @@ from localcloud.authorization.calls.codedeploy import ON_ALL_RESOURCES
 from localcloud.authorization.calls.keys import COMPUTED, PARAMETERS
 from localcloud.authorization.calls.reference import FOLDER, actions
 from localcloud.authorization.calls.resources import FUNCTIONS, TEMPLATES
+from localcloud.authorization.decide import decide
+from localcloud.authorization.documents import parse_policy
+from localcloud.authorization.model import ApplicablePolicies, Decision, Principal
 
 ACCOUNT = "111122223333"
 ANOTHER = "444455556666"
@@ -169,6 +172,19 @@ PASSED = f"arn:aws:iam::{ACCOUNT}:role/passed"
             [
                 ("dynamodb:BatchGetItem", "arn:aws:dynamodb:*:table/t"),
                 ("dynamodb:BatchGetItem", "arn:aws:dynamodb:*:table/u"),
+            ],
+        ),
+        (
+            "dynamodb:ExecuteStatement",
+            {"Statement": 'SELECT a FROM "t"."by-day" WHERE b = 1'},
+            [("dynamodb:PartiQLSelect", "arn:aws:dynamodb:*:table/t/index/by-day")],
+        ),
+        (
+            "dynamodb:ExecuteTransaction",
+            {"TransactStatements": [{"Statement": "INSERT INTO t VALUE {}"}, {"Statement": 'update "u" SET a=1'}]},
+            [
+                ("dynamodb:PartiQLInsert", "arn:aws:dynamodb:*:table/t"),
+                ("dynamodb:PartiQLUpdate", "arn:aws:dynamodb:*:table/u"),
             ],
         ),
         (
@@ -337,7 +353,7 @@ def test_a_call_needs_these_actions_on_these_resources(call, params, expected):
         ("madeup:Do", {}),
         ("lambda:DoSomethingNew", {"FunctionName": "f"}),
         ("ec2:RunInstances", {}),
-        ("dynamodb:ExecuteStatement", {"Statement": 'SELECT * FROM "t"'}),
+        ("dynamodb:ExecuteStatement", {"Statement": "EXPLAIN it"}),
         ("sqs:SendMessage", {}),
         ("stepfunctions:StartExecution", {"stateMachineArn": "m"}),
         ("logs:FilterLogEvents", {}),
@@ -454,6 +470,49 @@ def test_a_key_that_a_service_uses_for_the_caller_has_the_service_and_the_encryp
     assert key.context["kms:viaservice"] == ("secretsmanager.us-east-1.amazonaws.com",)
     assert key.context["kms:encryptioncontext:secretarn"] == (secret.resource,)
     assert key.context["kms:requestalias"] == ("alias/own",)
+
+
+def test_whoever_sends_to_an_encrypted_queue_or_topic_uses_its_key():
+    read = FakeReads()
+    read.answers["GetQueueAttributes"] = read.answers["GetTopicAttributes"] = {"Attributes": {"KmsMasterKeyId": "k-2"}}
+    queue, topic = {"QueueUrl": f"http://h/{ACCOUNT}/q"}, {"TopicArn": f"arn:aws:sns:{IN_REGION}:t"}
+    sent = ["kms:GenerateDataKey", "kms:Decrypt"]
+    assert [each.action for each in needed("sqs:SendMessage", queue, read)] == ["sqs:SendMessage", *sent]
+    assert [each.action for each in needed("sqs:ReceiveMessage", queue, read)] == ["sqs:ReceiveMessage", "kms:Decrypt"]
+    published = needed("sns:Publish", topic, read)
+    assert [each.action for each in published] == ["sns:Publish", *sent]
+    assert published[1].resource == f"arn:aws:kms:{IN_REGION}:key/k-2"
+
+
+def test_an_object_with_a_key_of_its_own_uses_it():
+    put, key = needed("s3:PutObject", {**S3_KEY, "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/own"})
+    assert put.context["s3:x-amz-server-side-encryption"] == ("aws:kms",)
+    assert (key.action, key.resource) == ("kms:GenerateDataKey", f"arn:aws:kms:{IN_REGION}:key/k-1")
+
+
+def test_tags_of_a_resource_are_read_when_a_policy_asks_for_them():
+    read = FakeReads()
+    read.answers["ListTags"] = {"Tags": {"Team": "red"}}
+    (invoke,) = needed("lambda:Invoke", {"FunctionName": "f", "Qualifier": "live"}, read)
+    assert invoke.tags() == {"Team": "red"}
+    role = Principal(arn=f"arn:aws:iam::{ACCOUNT}:role/r", account=ACCOUNT, tags={"Team": "red"})
+
+    def allowed(condition):
+        statement = {"Effect": "Allow", "Action": "lambda:*", "Resource": "*", "Condition": condition}
+        policy = parse_policy({"Version": "2012-10-17", "Statement": statement})
+        return decide(invoke, role, ApplicablePolicies((policy,)), ACCOUNT)
+
+    assert allowed({"StringEquals": {"aws:ResourceTag/team": "red"}}) == Decision(allowed=True)
+    assert allowed({"StringEquals": {"aws:ResourceTag/Team": "${aws:PrincipalTag/Team}"}}) == Decision(allowed=True)
+    assert not allowed({"StringEquals": {"aws:ResourceTag/Team": "blue"}}).allowed
+    assert not allowed({"StringEquals": {"aws:ResourceTag/Other": "red"}}).allowed
+    assert allowed({"Null": {"aws:ResourceTag/Other": "true"}}).allowed
+
+
+def test_tags_that_cant_be_read_are_unknown():
+    (invoke,) = needed("lambda:Invoke", {"FunctionName": "f"})
+    assert invoke.tags() is None
+    assert "aws:resourcetag/" in invoke.unknown
 
 
 def test_a_key_of_aws_needs_no_permission():

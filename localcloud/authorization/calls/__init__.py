@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
+from localcloud.authorization.calls import tags
 from localcloud.authorization.calls.call import AwsCall, Read, UnknownAccessError
 from localcloud.authorization.calls.keys import context_of
 from localcloud.authorization.calls.names import ACTIONS, NO_PERMISSION, PASSED_ROLES, PREFIXES
@@ -28,6 +29,8 @@ MODULES = {
     "lambda": "functions",
     "s3": "s3",
     "secretsmanager": "secrets",
+    "sns": "messages",
+    "sqs": "messages",
     "ssm": "parameters",
     "sts": "iam",
 }
@@ -122,7 +125,8 @@ def request(
     prefix, _, name = action.partition(":")
     reference = actions(prefix).get(name.lower())
     context, unknown = context_of(call, reference.keys if reference else (), more or {})
-    return AccessRequest(action, resource, context, unknown, also)
+    has_tags = any(key.endswith(":resourcetag/") for key in unknown)
+    return AccessRequest(action, resource, context, unknown, also, tags.reader(call, resource) if has_tags else None)
 
 
 def passed_roles(call: AwsCall) -> Iterable[AccessRequest]:

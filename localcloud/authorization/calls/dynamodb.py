@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from localcloud.authorization import calls
+from localcloud.authorization.calls import partiql
 from localcloud.authorization.calls.call import AwsCall, UnknownAccessError
 from localcloud.authorization.model import AccessRequest
 
@@ -44,19 +45,21 @@ def accesses(call: AwsCall) -> Iterable[AccessRequest] | None:
     """Return what a call on items or streams needs. Calls on tables are left to the tables of the map."""
     if call.service == "dynamodbstreams":
         return _stream(call)
+    if call.action in partiql.CALLS:
+        return list(partiql.accesses(call))
     if call.action in ITEM_CALLS:
         return [_item_access(call, call.action, call.params)]
     if call.action in ("TransactGetItems", "TransactWriteItems"):
         return list(_transaction(call))
-    if call.action == "BatchGetItem":
-        return [_batch(call, table, list(request["Keys"]), request) for table, request in _tables(call)]
-    if call.action == "BatchWriteItem":
-        return [_batch(call, table, list(map(_written, requests)), {}) for table, requests in _tables(call)]
-    return None
+    return list(_batches(call)) if call.action in ("BatchGetItem", "BatchWriteItem") else None
 
 
-def _tables(call: AwsCall) -> Iterable[tuple[str, Any]]:
-    return dict(call.params.get("RequestItems") or {}).items()
+def _batches(call: AwsCall) -> Iterable[AccessRequest]:
+    for table, request in dict(call.params.get("RequestItems") or {}).items():
+        if call.action == "BatchGetItem":
+            yield _batch(call, table, list(request["Keys"]), request)
+        else:
+            yield _batch(call, table, [_written(each) for each in request], {})
 
 
 def _written(request: Mapping[str, Any]) -> Item:

@@ -110,13 +110,14 @@ def _values(call: AwsCall, key: str) -> tuple[str, ...] | None:
 
 def tag_keys(call: AwsCall) -> dict[str, tuple[str, ...]]:
     """Return aws:RequestTag/... and aws:TagKeys of the tags that a call gives or removes."""
-    tags = dict(_tags(call.params))
+    tags = dict(read_tags(call.params))
     names = tuple(tags) or call.texts("TagKeys") or call.texts("tagKeys")
     context: dict[str, tuple[str, ...]] = {f"aws:requesttag/{name.lower()}": (value,) for name, value in tags.items()}
     return {**context, "aws:tagkeys": names} if names else context
 
 
-def _tags(params: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def read_tags(params: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Yield names and values of the tags in a call's parameters or its answer, which have one of three forms."""
     given = next((params[name] for name in TAG_PARAMETERS if params.get(name)), None)
     if isinstance(given, Mapping):
         yield from ((str(name), str(value)) for name, value in given.items())

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote
 
 from localcloud.authorization import calls
 from localcloud.authorization.calls.call import AwsCall
+from localcloud.authorization.calls.kms import is_own, key_access
 from localcloud.authorization.calls.reference import actions
 from localcloud.authorization.model import AccessRequest
 
@@ -107,12 +108,23 @@ PARAMETERS = {
 }
 """Condition keys and the parameters that give them."""
 
+MISSING: dict[str, tuple[str, ...]] = {
+    "aws:resourcetag/${tagkey}": (),
+    "s3:accessgrantsinstancearn": (),
+    "s3:accesspointnetworkorigin": (),
+    "s3:accesspointtag/${tagkey}": (),
+    "s3:buckettag/${tagkey}": (),
+    "s3:dataaccesspointaccount": (),
+    "s3:dataaccesspointarn": (),
+}
+"""Keys of access points, of access grants, and of buckets' tags, which a bucket has to be set up for."""
+
 
 def accesses(call: AwsCall) -> Iterable[AccessRequest] | None:
     """Return what a call on S3 needs."""
     bucket, key = call.text("Bucket"), call.text("Key")
     if call.action in ("CopyObject", "UploadPartCopy"):
-        return [_source(call), _access(call, "PutObject", _arn(call, bucket, key))]
+        return [_source(call), _access(call, "PutObject", _arn(call, bucket, key)), *_key_uses(call, bucket, key)]
     if call.action == "DeleteObjects":
         return list(_deleted(call, bucket))
     name = NAMES.get(call.action, call.action)
@@ -123,7 +135,7 @@ def accesses(call: AwsCall) -> Iterable[AccessRequest] | None:
         return None
     on_objects = "object" in action.resources
     resource = _arn(call, bucket, key if on_objects else "") if action.resources else "*"
-    return [_access(call, action.name, resource), *_with_object(call, resource)]
+    return [_access(call, action.name, resource), *_with_object(call, resource), *_key_uses(call, bucket, key)]
 
 
 def _access(call: AwsCall, name: str, resource: str, **values: tuple[str, ...]) -> AccessRequest:
@@ -140,7 +152,7 @@ def _access(call: AwsCall, name: str, resource: str, **values: tuple[str, ...]) 
 
 def _of_others(more: dict[str, tuple[str, ...] | None]) -> dict[str, tuple[str, ...] | None]:
     tags = tuple(key.partition("/")[2] for key in more if key.startswith("s3:requestobjecttag/"))
-    return {"s3:requestobjecttagkeys": tags, "s3:requestobjecttag/<key>": ()}
+    return {"s3:requestobjecttagkeys": tags, "s3:requestobjecttag/<key>": (), **MISSING}
 
 
 def _object_tags(call: AwsCall) -> dict[str, tuple[str, ...]]:
@@ -192,3 +204,13 @@ def _with_object(call: AwsCall, resource: str) -> Iterable[AccessRequest]:
         yield _access(call, "PutObjectRetention", resource)
     if call.text("ObjectLockLegalHoldStatus"):
         yield _access(call, "PutObjectLegalHold", resource)
+
+
+def _key_uses(call: AwsCall, bucket: str, key: str) -> Iterable[AccessRequest]:
+    """Yield the use of a key that a call names for an object. The default key of a bucket isn't read.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    """
+    if is_own(name := call.text("SSEKMSKeyId")):
+        context = {"aws:s3:arn": _arn(call, bucket, key)}
+        yield key_access(call, "GenerateDataKey", name, via="s3", context=context)
