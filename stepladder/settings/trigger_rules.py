@@ -244,3 +244,27 @@ class Group:
             for each in settings_of(self.kind)
             for check in checks_of(each, variable)
         )
+
+
+@dataclass(frozen=True)
+class Cors(Group):
+    """Which pages may call a URL. Browsers take no credentials from an answer to every origin."""
+
+    def read(self, key: str, value: Any, before: Any, problems: Problems) -> Any:
+        """See `table.Rule`."""
+        group = super().read(key, value, before, problems)
+        if group and not group.allow_origins:
+            problems.add(f"{key}.allow_origins", list(group.allow_origins), "at least one origin")
+        if group and group.allow_credentials and "*" in group.allow_origins:
+            problems.add(f"{key}.allow_credentials", True, "false, or allow_origins that name each origin instead of *")
+        return group
+
+    def checks(self, variable: str) -> tuple[Check, ...]:
+        """See `table.Rule`."""
+        cors = f"var.{variable}"
+        condition = (
+            f"{cors} == null ? true : length({cors}.allow_origins) > 0 && "
+            f'!({cors}.allow_credentials && contains({cors}.allow_origins, "*"))'
+        )
+        message = f"{variable} must name origins, and * among them only without allow_credentials."
+        return (*super().checks(variable), Check(condition, message))

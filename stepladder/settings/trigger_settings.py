@@ -16,6 +16,7 @@ from stepladder.core import resources, trigger_kinds
 from stepladder.settings.rules import Choice, Flag, Text, Texts, Unless, Whole
 from stepladder.settings.table import Check, Rule, checks_of, setting, settings_of
 from stepladder.settings.trigger_rules import (
+    Cors,
     Group,
     Json,
     Keyed,
@@ -37,6 +38,7 @@ def _texts(rule: Mapping[str, Any]) -> Texts:
 
 RULES: dict[str, Callable[[Any], Rule]] = {
     "choice": lambda allowed: Choice(tuple(allowed)),
+    "cors": lambda settings: Cors(_table("Cors", settings)),
     "flag": lambda _: Flag(),
     "group": lambda settings: Group(_table("Group", settings)),
     "json": lambda _: Json(),

@@ -332,11 +332,30 @@ def test_a_url_for_iam_takes_signed_requests_only(functions: Any) -> None:
 
 def test_cors_is_answered_by_lambda_itself(functions: Any) -> None:
     cors = {"AllowOrigins": ["https://a.example"], "AllowMethods": ["GET"], "MaxAge": 60}
-    url = open_url(functions, Cors=cors)
+    cors |= {"AllowCredentials": True, "AllowHeaders": ["x-own"], "ExposeHeaders": ["x-of-ours"]}
+    url = open_url(functions, auth="AWS_IAM", Cors=cors)
     answer = request(url, "OPTIONS", headers={"Origin": "https://a.example"})
-    assert answer.headers["Access-Control-Allow-Origin"] == "https://a.example"
-    assert answer.data == b""
+    assert (answer.status, answer.data) == (200, b""), "a browser signs no preflight"
+    assert {n: v for n, v in answer.headers.items() if n.startswith("Access-Control-")} == {
+        "Access-Control-Allow-Origin": "https://a.example",
+        "Access-Control-Allow-Credentials": "true",
+        "Access-Control-Allow-Methods": "GET",
+        "Access-Control-Allow-Headers": "x-own",
+        "Access-Control-Max-Age": "60",
+        "Access-Control-Expose-Headers": "x-of-ours",
+    }
     assert "Access-Control-Allow-Origin" not in request(url, headers={"Origin": "https://b.example"}).headers
+
+
+def test_a_url_that_leaves_cors_answers_no_preflight_any_more(functions: Any) -> None:
+    name = functions.name()
+    url = open_url(functions, FunctionName=name, Cors={"AllowOrigins": ["*"]})
+    headers = {"Origin": "https://a.example"}
+    assert request(url, headers=headers).headers["Access-Control-Allow-Origin"] == "*"
+    functions.client.update_function_url_config(FunctionName=name, Qualifier="live", Cors={})
+    answer = request(url, "OPTIONS", headers=headers)
+    assert json.loads(answer.data)["requestContext"]["http"]["method"] == "OPTIONS", "the function answers"
+    assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 def test_an_unknown_url_is_forbidden(functions: Any) -> None:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.terraform
 
 INVENTORIES = Path(__file__).parent / "inventories"
 BASE = "none"
+CORS = {"allow_credentials": True, "allow_methods": ["GET"], "allow_origins": ["https://www.example.com"]}
 SQS = {"batch_size": 100, "maximum_concurrency": 5, "window_seconds": 30}
 TRIGGERS: dict[str, dict[str, dict[str, Any]]] = {
     "schedule": {
@@ -95,7 +96,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
             "deployment": {"strategy": "all-at-once"},
             "ephemeral_storage_mb": 1024,
             "provisioned_concurrency": 2,
-            "trigger": "none",
+            "triggers": {"url-iam": {"this": {"cors": CORS, "streaming": True}}},
             "vpc": {"ipv6": True, "security_groups": ["sg-0123456789abcdef0"], "subnets": ["subnet-0123abcd"]},
         },
     ),

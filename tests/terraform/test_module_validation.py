@@ -86,6 +86,8 @@ REFUSED = {
         ("triggers", {"sqs": {"Jobs": {}}}),
         ("triggers", {"sqs": {"jobs": {}}, "schedule": {"jobs": {}}}),
         ("triggers", {"url": {"this": {}}, "url-iam": {"this": {}}}),
+        ("triggers", {"url": {"this": {"cors": {"allow_origins": ["*"], "allow_credentials": True}}}}),
+        ("triggers", {"url-iam": {"this": {"cors": {"allow_origins": ["*"], "allow_methods": ["OPTIONS"]}}}}),
         ("triggers", {"sqs": {"this": {"batch_size": 11}}}),
         ("triggers", {"schedule": {"this": {"expression": "daily"}}}),
         ("vpc", {"security_groups": ["default"], "subnets": ["subnet-0123abcd"]}),

@@ -1,8 +1,12 @@
 """The settings of the network, of asynchronous calls and of concurrency: what they may be, beside what."""
 
 import copy
+import re
+import textwrap
+from pathlib import Path
 
 import pytest
+import yaml
 
 from stepladder.core.errors import BadInputError
 from stepladder.settings import load
@@ -75,6 +79,27 @@ WRONG = {
 }
 
 
+URL_WRONG = {
+    "credentials for every origin": (
+        {"cors": {"allow_origins": ["*"], "allow_credentials": True}},
+        "triggers[0].cors.allow_credentials is True; allowed: false, or allow_origins that name each origin",
+    ),
+    "no origin": ({"cors": {"allow_methods": ["GET"]}}, "triggers[0].cors.allow_origins is"),
+    "an empty list of origins": ({"cors": {"allow_origins": []}}, "allow_origins is []; allowed: at least one origin"),
+    "an origin without its scheme": ({"cors": {"allow_origins": ["example.com"]}}, "origins like https://"),
+    "a method that Lambda answers itself": (
+        {"cors": {"allow_origins": ["*"], "allow_methods": ["OPTIONS"]}},
+        "allow_methods is ['OPTIONS']; allowed: a list of GET, HEAD, POST, PUT, PATCH, DELETE or *",
+    ),
+    "an answer kept for two days": (
+        {"cors": {"allow_origins": ["*"], "max_age_seconds": 172800}},
+        "a whole number from 0 to 86400",
+    ),
+    "an unknown key": ({"cors": {"origins": ["*"]}}, "triggers[0].cors.origins is not a setting; did you mean"),
+    "streaming that is text": ({"streaming": "yes"}, "triggers[0].streaming is 'yes'; allowed: true or false"),
+}
+
+
 def loaded(tmp_path, **changes):
     return load.load(copy.deepcopy(GOOD) | changes, tmp_path)
 
@@ -83,6 +108,14 @@ def loaded(tmp_path, **changes):
 def test_settings_of_network_and_size_that_are_wrong_are_refused(tmp_path, function, message):
     with pytest.raises(BadInputError) as caught:
         loaded(tmp_path, function=function)
+    assert any(message in problem for problem in caught.value.problems), caught.value.problems
+
+
+@pytest.mark.parametrize(("url", "message"), URL_WRONG.values(), ids=URL_WRONG)
+@pytest.mark.parametrize("kind", ["url", "url-iam"])
+def test_settings_of_a_function_url_that_are_wrong_are_refused(tmp_path, kind, url, message):
+    with pytest.raises(BadInputError) as caught:
+        loaded(tmp_path, triggers=[{"kind": kind} | url])
     assert any(message in problem for problem in caught.value.problems), caught.value.problems
 
 
@@ -134,3 +167,18 @@ def test_provisioned_concurrency_is_for_rungs_whose_traffic_shifts_at_once(tmp_p
     environments = {"staging": PLACE | {"function": {"provisioned_concurrency": 1}}, "production": PLACE}
     assert loaded(tmp_path, environments=environments).environment("staging").function.provisioned_concurrency == 1
     assert loaded(tmp_path, function={"provisioned_concurrency": 1}, promotion=AT_ONCE)
+
+
+GUIDES = Path(__file__).resolve().parents[2] / "docs" / "guides"
+EXAMPLES = {
+    f"{page} {number}": textwrap.dedent(text)
+    for page in ("network", "streaming", "custom-domain")
+    for number, text in enumerate(
+        re.findall(r"^ *```yaml\n(.*?)^ *```", (GUIDES / f"{page}.md").read_text("utf-8"), re.DOTALL | re.MULTILINE), 1
+    )
+}
+
+
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=EXAMPLES)
+def test_the_examples_of_the_guides_are_settings(tmp_path, example):
+    assert loaded(tmp_path, **yaml.safe_load(example)["stepladder"])

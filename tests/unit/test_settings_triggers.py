@@ -123,7 +123,7 @@ def test_trigger_beside_the_list_of_an_environment_is_refused(tmp_path):
 
 
 def test_a_project_that_says_nothing_has_a_url_for_signed_requests(tmp_path):
-    assert _variable(_load(tmp_path)) == {"url-iam": {"this": {}}}
+    assert _variable(_load(tmp_path)) == {"url-iam": {"this": {"cors": None, "streaming": False}}}
 
 
 @pytest.mark.parametrize("entries", [[], ["none"], [{"kind": "none"}]])

@@ -3,7 +3,11 @@ locals {
   trigger_urls = merge(
     { for key, each in var.triggers.url : key => merge(each, { authorization = "NONE" }) if var.trigger == "" },
     { for key, each in var.triggers.url-iam : key => merge(each, { authorization = "AWS_IAM" }) if var.trigger == "" },
-    { for key in ["this"] : key => { authorization = var.trigger == "url" ? "NONE" : "AWS_IAM" } if startswith(var.trigger, "url") },
+    { for key in ["this"] : key => {
+      authorization = var.trigger == "url" ? "NONE" : "AWS_IAM"
+      cors          = null
+      streaming     = false
+    } if startswith(var.trigger, "url") },
   )
   public_urls = toset([for key, each in local.trigger_urls : key if each.authorization == "NONE"])
 }
@@ -13,7 +17,21 @@ resource "aws_lambda_function_url" "this" {
 
   authorization_type = each.value.authorization
   function_name      = aws_lambda_function.this.function_name
+  invoke_mode        = each.value.streaming ? "RESPONSE_STREAM" : "BUFFERED"
   qualifier          = aws_lambda_alias.live.name
+
+  dynamic "cors" {
+    for_each = each.value.cors == null ? [] : [each.value.cors]
+
+    content {
+      allow_credentials = cors.value.allow_credentials
+      allow_headers     = cors.value.allow_headers
+      allow_methods     = cors.value.allow_methods
+      allow_origins     = cors.value.allow_origins
+      expose_headers    = cors.value.expose_headers
+      max_age           = cors.value.max_age_seconds
+    }
+  }
 }
 
 # A public URL needs two permissions (https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html). The provider adds

@@ -474,8 +474,28 @@ variable "triggers" {
       queue_arn           = optional(list(string), [])
       window_seconds      = optional(number, 0)
     })), {})
-    url     = optional(map(object({})), {})
-    url-iam = optional(map(object({})), {})
+    url = optional(map(object({
+      cors = optional(object({
+        allow_credentials = optional(bool, false)
+        allow_headers     = optional(list(string), [])
+        allow_methods     = optional(list(string), ["*"])
+        allow_origins     = list(string)
+        expose_headers    = optional(list(string), [])
+        max_age_seconds   = optional(number, 0)
+      }))
+      streaming = optional(bool, false)
+    })), {})
+    url-iam = optional(map(object({
+      cors = optional(object({
+        allow_credentials = optional(bool, false)
+        allow_headers     = optional(list(string), [])
+        allow_methods     = optional(list(string), ["*"])
+        allow_origins     = list(string)
+        expose_headers    = optional(list(string), [])
+        max_age_seconds   = optional(number, 0)
+      }))
+      streaming = optional(bool, false)
+    })), {})
   })
   default  = { url-iam = { this = {} } }
   nullable = false
@@ -493,6 +513,30 @@ variable "triggers" {
   validation {
     condition     = length(var.triggers.url) + length(var.triggers.url-iam) <= 1
     error_message = "triggers must hold one function URL at most (url or url-iam)."
+  }
+
+  validation {
+    condition = alltrue(flatten([for each in var.triggers.url : [
+      each.cors == null ? true : alltrue([for text in each.cors.allow_headers : can(regex("^([*]|[A-Za-z0-9-]+)$", text))]),
+      each.cors == null ? true : alltrue([for text in each.cors.allow_methods : can(regex("^([*]|GET|HEAD|POST|PUT|PATCH|DELETE)$", text))]),
+      each.cors == null ? true : alltrue([for text in each.cors.allow_origins : can(regex("^([*]|https?://[A-Za-z0-9.*:-]{1,253})$", text))]),
+      each.cors == null ? true : alltrue([for text in each.cors.expose_headers : can(regex("^([*]|[A-Za-z0-9-]+)$", text))]),
+      each.cors == null ? true : each.cors.max_age_seconds >= 0 && each.cors.max_age_seconds <= 86400 && floor(each.cors.max_age_seconds) == each.cors.max_age_seconds,
+      each.cors == null ? true : length(each.cors.allow_origins) > 0 && !(each.cors.allow_credentials && contains(each.cors.allow_origins, "*")),
+    ]]))
+    error_message = "triggers.url: cors.allow_headers must be names of headers, or *. cors.allow_methods must be GET, HEAD, POST, PUT, PATCH, DELETE or *. cors.allow_origins must be origins like https://www.example.com, or *. cors.expose_headers must be names of headers, or *. cors.max_age_seconds must be a whole number from 0 to 86400. cors must name origins, and * among them only without allow_credentials."
+  }
+
+  validation {
+    condition = alltrue(flatten([for each in var.triggers.url-iam : [
+      each.cors == null ? true : alltrue([for text in each.cors.allow_headers : can(regex("^([*]|[A-Za-z0-9-]+)$", text))]),
+      each.cors == null ? true : alltrue([for text in each.cors.allow_methods : can(regex("^([*]|GET|HEAD|POST|PUT|PATCH|DELETE)$", text))]),
+      each.cors == null ? true : alltrue([for text in each.cors.allow_origins : can(regex("^([*]|https?://[A-Za-z0-9.*:-]{1,253})$", text))]),
+      each.cors == null ? true : alltrue([for text in each.cors.expose_headers : can(regex("^([*]|[A-Za-z0-9-]+)$", text))]),
+      each.cors == null ? true : each.cors.max_age_seconds >= 0 && each.cors.max_age_seconds <= 86400 && floor(each.cors.max_age_seconds) == each.cors.max_age_seconds,
+      each.cors == null ? true : length(each.cors.allow_origins) > 0 && !(each.cors.allow_credentials && contains(each.cors.allow_origins, "*")),
+    ]]))
+    error_message = "triggers.url-iam: cors.allow_headers must be names of headers, or *. cors.allow_methods must be GET, HEAD, POST, PUT, PATCH, DELETE or *. cors.allow_origins must be origins like https://www.example.com, or *. cors.expose_headers must be names of headers, or *. cors.max_age_seconds must be a whole number from 0 to 86400. cors must name origins, and * among them only without allow_credentials."
   }
 
   validation {

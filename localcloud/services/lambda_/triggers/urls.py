@@ -108,7 +108,10 @@ class Configs:
 
     def _changed(self, config: dict[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
         changes = {name: params[name] for name in ("AuthType", "Cors", "InvokeMode") if params.get(name)}
-        return {**config, **changes, "LastModifiedTime": now()}
+        changed = {**config, **changes, "LastModifiedTime": now()}
+        if params.get("Cors") == {}:  # as Terraform leaves it
+            changed.pop("Cors", None)
+        return changed
 
     def _written(self, request: AwsRequest, function: Function, qualifier: str, *, mode: bool = True) -> dict[str, Any]:
         """Write a FunctionUrlConfig. Recorded on AWS: a change's answer shows no InvokeMode that it didn't name."""
@@ -243,9 +246,11 @@ def _cors(config: Mapping[str, Any], environ: Environ) -> dict[str, str]:
     if config.get("AllowCredentials"):
         headers["Access-Control-Allow-Credentials"] = "true"
     if environ["REQUEST_METHOD"] == "OPTIONS":
-        headers["Access-Control-Allow-Methods"] = ",".join(config.get("AllowMethods") or [])
-        headers["Access-Control-Allow-Headers"] = ",".join(config.get("AllowHeaders") or [])
-        headers["Access-Control-Max-Age"] = str(config.get("MaxAge") or 0)
+        for header, name in (("Allow-Methods", "AllowMethods"), ("Allow-Headers", "AllowHeaders")):
+            if config.get(name):
+                headers[f"Access-Control-{header}"] = ",".join(config[name])
+        if config.get("MaxAge"):
+            headers["Access-Control-Max-Age"] = str(config["MaxAge"])
     if config.get("ExposeHeaders"):
         headers["Access-Control-Expose-Headers"] = ",".join(config["ExposeHeaders"])
     return headers

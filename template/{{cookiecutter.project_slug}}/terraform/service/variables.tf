@@ -184,8 +184,28 @@ variable "triggers" {
       queue_arn           = optional(list(string))
       window_seconds      = optional(number)
     })))
-    url     = optional(map(object({})))
-    url-iam = optional(map(object({})))
+    url = optional(map(object({
+      cors = optional(object({
+        allow_credentials = optional(bool)
+        allow_headers     = optional(list(string))
+        allow_methods     = optional(list(string))
+        allow_origins     = list(string)
+        expose_headers    = optional(list(string))
+        max_age_seconds   = optional(number)
+      }))
+      streaming = optional(bool)
+    })))
+    url-iam = optional(map(object({
+      cors = optional(object({
+        allow_credentials = optional(bool)
+        allow_headers     = optional(list(string))
+        allow_methods     = optional(list(string))
+        allow_origins     = list(string)
+        expose_headers    = optional(list(string))
+        max_age_seconds   = optional(number)
+      }))
+      streaming = optional(bool)
+    })))
   })
   default = null
 }
