@@ -12,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.terraform
 
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sample"
+PERMISSION = {"actions": ["s3:GetObject"], "conditions": {}, "effect": "Allow", "resources": ["*"], "sid": ""}
 TOO_LONG = {"LONG": "x" * 4096}
 REFUSED = {
     "foundation": [
@@ -58,8 +59,11 @@ REFUSED = {
         ("image_uri", f"{IMAGE}@sha256:0123"),
         ("log_level", "info"),
         ("log_retention_days", 31),
+        ("managed_policies", {"read": "ReadOnlyAccess"}),
         ("memory_mb", 127),
         ("memory_mb", 10241),
+        ("permissions", [PERMISSION | {"actions": []}]),
+        ("permissions", [PERMISSION | {"effect": "allow"}]),
         ("project", "1st"),
         ("provisioned_concurrency", -1),
         ("queue", {"batch_size": 11}),

@@ -46,7 +46,7 @@ def test_the_service_gets_its_variables_from_the_settings(tmp_path: Path) -> Non
         "secrets_key": "",
         "timeout_seconds": 15,
         "tracing": "PassThrough",
-        "triggers": {"url-iam": {"this": {}}},
+        "triggers": {"url-iam": {"this": {"cors": None, "streaming": False}}},
         "vpc": DEFAULTS["vpc"],
     }
     assert at.tfvars.relative_to(tmp_path).as_posix() == ".stepladder/staging/service.tfvars.json"
