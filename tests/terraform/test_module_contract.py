@@ -123,7 +123,7 @@ def test_the_reference_lists_the_variables_and_outputs(module):
 
 def test_the_settings_have_the_service_modules_defaults():
     written = {block.name: block for block in blocks(SOURCE / "service", "variable")}
-    names = DEFAULTS.keys() - {"environment", "alarms", "async", "queue", "vpc"}
+    names = DEFAULTS.keys() - {"environment", "alarms", "async", "not_secret", "queue", "vpc"}
     expected = {name: DEFAULTS[name] for name in names} | {
         "managed_policies": {}
     }  # a list, which Terraform gets by names
@@ -131,7 +131,7 @@ def test_the_settings_have_the_service_modules_defaults():
     for section in ("alarms", "async", "queue", "vpc"):
         attributes = re.findall(r"(\w+) += optional\([^,]+, (.*)\)$", written[section].text("type"), re.MULTILINE)
         assert {name: json.loads(value) for name, value in attributes} == DEFAULTS[section]
-    given = {name: value for name, value in DEFAULTS.items() if name != "environment"}
+    given = {name: value for name, value in DEFAULTS.items() if name not in ("environment", "not_secret")}
     assert FunctionSettings().variables == given | {"environment_variables": {}, "managed_policies": {}}
     attributes = re.findall(
         r"^      (\w+) += optional\([^,\n]+, (.*)\)$", written["triggers"].text("type"), re.MULTILINE
