@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from test_lambda_triggers import PRINT, got, left, queue, until
@@ -139,3 +141,46 @@ def test_an_entry_that_is_no_event_is_refused_alone(functions: Any, code: Any) -
     assert events.test_event_pattern(EventPattern='{"a": ["b"]}', Event='{"a": "b"}')["Result"]
     targets = {"Rule": "x", "Targets": [{"Id": "1", "Arn": "arn:aws:sqs:::q", "Input": "1", "InputPath": "$.detail"}]}
     assert code(events.put_targets, **targets) == "ValidationException"
+
+
+def test_a_schedule_calls_once_in_its_zone_and_goes_and_a_disabled_one_never(functions: Any, code: Any) -> None:
+    scheduler = functions.cloud.client("scheduler")
+    sqs, url, arn = queue(functions)
+    dead_sqs, dead_url, dead = queue(functions)
+    clock = functions.cloud.info.request("clock")["now"]
+    soon = datetime.fromtimestamp(clock + 1800, ZoneInfo("Asia/Tokyo")).replace(tzinfo=None, microsecond=0)
+    options = {
+        "ScheduleExpression": f"at({soon.isoformat()})",
+        "ScheduleExpressionTimezone": "Asia/Tokyo",
+        "FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15},
+    }
+    names = [functions.name() for _ in range(3)]
+    text = '{"when": "<aws.scheduler.scheduled-time>"}'
+    target = {"Arn": arn, "RoleArn": functions.role, "Input": text}
+    scheduler.create_schedule(Name=names[0], Target=target, ActionAfterCompletion="DELETE", **options)
+    scheduler.create_schedule(Name=names[1], Target=target, State="DISABLED", **options)
+    missing = {"Arn": f"{arn}-missing", "DeadLetterConfig": {"Arn": dead}, "RetryPolicy": {"MaximumRetryAttempts": 0}}
+    scheduler.create_schedule(Name=names[2], Target={**target, **missing}, **options)
+    functions.cloud.info.request("clock", "POST", {"advance": 3600})
+    until(lambda: left(sqs, url) == 1)
+    body = json.loads(sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"])
+    assert body == {"when": soon.replace(tzinfo=ZoneInfo("Asia/Tokyo")).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    until(lambda: code_of(scheduler, names[0]) == "ResourceNotFoundException")
+    until(lambda: left(dead_sqs, dead_url) == 1)
+    (message,) = dead_sqs.receive_message(QueueUrl=dead_url, MessageAttributeNames=["All"])["Messages"]
+    attributes = {key: value["StringValue"] for key, value in message["MessageAttributes"].items()}
+    assert (attributes["SCHEDULE_ARN"].rpartition("/")[2], attributes["TARGET_ARN"]) == (names[2], f"{arn}-missing")
+    assert left(sqs, url) == 1
+    for name in names[1:]:
+        scheduler.delete_schedule(Name=name)
+    window = {"FlexibleTimeWindow": {"Mode": "FLEXIBLE"}}
+    assert code(scheduler.create_schedule, Name="x", Target=target, **{**options, **window}) == "ValidationException"
+
+
+def code_of(scheduler: Any, name: str) -> str:
+    """Return the error code that a schedule's name gives, or nothing."""
+    try:
+        scheduler.get_schedule(Name=name)
+    except scheduler.exceptions.ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return ""

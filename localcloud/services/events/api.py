@@ -66,8 +66,8 @@ def _test_event_pattern(request: AwsRequest) -> dict[str, bool]:
 
 
 def _install_schedules(cloud: Cloud, rules: Rules) -> None:
-    schedules.install(cloud)
     scheduler = Schedules(cloud, rules)
+    schedules.install(cloud, scheduler)
     cloud.route(PAGE, _page(scheduler))
     cloud.on_ready(scheduler.start)
     cloud.on_stop(scheduler.close)

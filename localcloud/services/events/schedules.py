@@ -41,7 +41,7 @@ class SchedulePlan:
     ends: float | None = None
 
 
-def install(cloud: Cloud) -> None:
+def install(cloud: Cloud, scheduler: Schedules) -> None:
     """Refuse the expressions that AWS refuses. The rest of the service is Moto's."""
 
     @cloud.action("scheduler", "CreateSchedule", "UpdateSchedule")
@@ -56,7 +56,9 @@ def install(cloud: Cloud) -> None:
             raise _invalid(f"Invalid ScheduleExpressionTimezone {zone}.")
         _check_window(request.params.get("FlexibleTimeWindow") or {})
         _check_input(request.params.get("Target") or {})
-        return request.forward_raw()
+        answer = request.forward_raw()
+        scheduler.notice()
+        return answer
 
 
 def _check_window(window: Mapping[str, Any]) -> None:
@@ -106,6 +108,12 @@ class Schedules:
         self._seen.update(saved)
         self._until.update(dict.fromkeys(saved, self._cloud.clock.now()))
 
+    def notice(self) -> None:
+        """Begin the time of what was just made."""
+        now = self._cloud.clock.now()
+        for plan in plans():
+            self._seen.setdefault((plan.arn, plan.expression), now)
+
     def run_now(self, name: str) -> int:
         """Call what schedules of this name call, now. Return how many there were. Raises when there is none."""
         named = [plan for plan in plans() if plan.name == name]
@@ -128,15 +136,15 @@ class Schedules:
 
     def _poll(self, plan: SchedulePlan, now: float) -> None:
         key = (plan.arn, plan.expression)
-        first = self._seen.setdefault(key, now)
+        first, is_new = self._seen.setdefault(key, now), key not in self._until
         since = self._until.get(key, first)
         self._until[key] = now
         if getattr(plan.owner, "state", "ENABLED") == "DISABLED":
             return
         begins = max(first, plan.begins or 0.0)
         # a schedule with a rate calls at once, a rule after its first period
-        is_first = not plan.is_rule and plan.expression.startswith("rate") and since <= begins <= now
-        times = [begins] if is_first and (since == first == now or since < begins) else []
+        at_once = not plan.is_rule and plan.expression.startswith("rate") and since <= begins <= now
+        times = [begins] if at_once and (is_new or since < begins) else []
         times += due_times(plan.expression, plan.zone, begins, max(since, begins), now)
         for moment in times:
             if plan.ends is None or moment <= plan.ends:
