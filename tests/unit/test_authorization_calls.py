@@ -148,6 +148,17 @@ PASSED = f"arn:aws:iam::{ACCOUNT}:role/passed"
             ],
         ),
         (
+            "s3:CreateBucket",
+            {"Bucket": "b", "ObjectOwnership": "ObjectWriter", "ObjectLockEnabledForBucket": False},
+            [("s3:CreateBucket", "arn:aws:s3:::b"), ("s3:PutBucketOwnershipControls", "arn:aws:s3:::b")],
+        ),
+        (
+            "sqs:CreateQueue",
+            {"QueueName": "q", "tags": {"a": "b"}},
+            [("sqs:CreateQueue", "arn:aws:sqs:*:q"), ("sqs:TagQueue", "arn:aws:sqs:*:q")],
+        ),
+        ("sqs:CreateQueue", {"QueueName": "q"}, [("sqs:CreateQueue", "arn:aws:sqs:*:q")]),
+        (
             "s3:DeleteObjects",
             {"Bucket": "b", "Delete": {"Objects": [{"Key": "1"}, {"Key": "2", "VersionId": "v"}]}},
             [("s3:DeleteObject", "arn:aws:s3:::b/1"), ("s3:DeleteObjectVersion", "arn:aws:s3:::b/2")],
@@ -437,7 +448,8 @@ def test_a_list_of_a_bucket_names_its_prefix():
 
 def test_a_passed_role_names_the_service():
     params = {"FunctionName": "f", "Role": PASSED, "Tags": {"a": "b"}}
-    function, role = needed("lambda:CreateFunction", params)
+    function, tagged, role = needed("lambda:CreateFunction", params)
+    assert (tagged.action, tagged.resource) == ("lambda:TagResource", function.resource)
     assert role.context["iam:passedtoservice"] == ("lambda.amazonaws.com",)
     assert "aws:requesttag/a" not in role.context
     assert function.context["aws:requesttag/a"] == ("b",)
@@ -569,6 +581,8 @@ def test_every_name_in_the_tables_is_in_awss_reference():
     renamed = {f"{call.partition(':')[0]}:{action}" for call, action in names.ACTIONS.items()}
     renamed |= {f"s3:{action}" for action in (*s3.NAMES.values(), *s3.WITH_VERSION.values())}
     renamed |= {f"codedeploy:{action}" for action in ON_ALL_RESOURCES}
+    renamed |= {*names.TAGGING, *names.TAGGING.values()}
+    renamed |= {f"s3:{action}" for action in (*s3.BESIDES, *s3.BESIDES_BUCKET)}
     assert [
         name for name in sorted(renamed) if name.partition(":")[2].lower() not in actions(name.partition(":")[0])
     ] == []

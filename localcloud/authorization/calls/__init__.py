@@ -11,8 +11,8 @@ from typing import Any
 
 from localcloud.authorization.calls import tags
 from localcloud.authorization.calls.call import AwsCall, Read, UnknownAccessError
-from localcloud.authorization.calls.keys import context_of
-from localcloud.authorization.calls.names import ACTIONS, NO_PERMISSION, PASSED_ROLES, PREFIXES
+from localcloud.authorization.calls.keys import context_of, tag_keys
+from localcloud.authorization.calls.names import ACTIONS, NO_PERMISSION, PASSED_ROLES, PREFIXES, TAGGING
 from localcloud.authorization.calls.reference import ActionReference, actions
 from localcloud.authorization.calls.resources import FUNCTIONS, TEMPLATES, from_template, other_arns
 from localcloud.authorization.model import AccessRequest
@@ -63,7 +63,7 @@ def accesses(
         return ()
     try:
         requests = _of_service(call)
-        return None if requests is None else (*requests, *passed_roles(call))
+        return None if requests is None else (*requests, *_tagging(call, requests), *passed_roles(call))
     except UnknownAccessError:
         return None
     except (AttributeError, LookupError, TypeError, ValueError):  # a call of the wrong shape, which its service refuses
@@ -78,6 +78,12 @@ def _of_service(call: AwsCall) -> tuple[AccessRequest, ...] | None:
         if requests is not None:
             return tuple(requests)
     return by_tables(call)
+
+
+def _tagging(call: AwsCall, requests: Iterable[AccessRequest]) -> Iterable[AccessRequest]:
+    for each in requests:
+        if each.action in TAGGING and tag_keys(call):
+            yield request(call, TAGGING[each.action], each.resource)
 
 
 def by_tables(call: AwsCall) -> tuple[AccessRequest, ...] | None:

@@ -53,3 +53,32 @@ PASSED_ROLES = {
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
 """
+
+TAGGING = {
+    "cloudwatch:PutCompositeAlarm": "cloudwatch:TagResource",
+    "cloudwatch:PutMetricAlarm": "cloudwatch:TagResource",
+    "codedeploy:CreateApplication": "codedeploy:TagResource",
+    "codedeploy:CreateDeploymentGroup": "codedeploy:TagResource",
+    "dynamodb:CreateTable": "dynamodb:TagResource",
+    "ecr:CreateRepository": "ecr:TagResource",
+    "events:CreateEventBus": "events:TagResource",
+    "events:PutRule": "events:TagResource",
+    "iam:CreateInstanceProfile": "iam:TagInstanceProfile",
+    "iam:CreateOpenIDConnectProvider": "iam:TagOpenIDConnectProvider",
+    "iam:CreatePolicy": "iam:TagPolicy",
+    "iam:CreateRole": "iam:TagRole",
+    "iam:CreateUser": "iam:TagUser",
+    "kms:CreateKey": "kms:TagResource",
+    "lambda:CreateEventSourceMapping": "lambda:TagResource",
+    "lambda:CreateFunction": "lambda:TagResource",
+    "logs:CreateLogGroup": "logs:TagResource",
+    "secretsmanager:CreateSecret": "secretsmanager:TagResource",
+    "sns:CreateTopic": "sns:TagResource",
+    "sqs:CreateQueue": "sqs:TagQueue",
+    "ssm:PutParameter": "ssm:AddTagsToResource",
+    "states:CreateStateMachine": "states:TagResource",
+}
+"""Actions that need another one for the tags that a call gives, on the same resource.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_lambda.html has a table of them, as other pages do.
+"""

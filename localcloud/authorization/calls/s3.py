@@ -124,7 +124,13 @@ def accesses(call: AwsCall) -> Iterable[AccessRequest] | None:
     """Return what a call on S3 needs."""
     bucket, key = call.text("Bucket"), call.text("Key")
     if call.action in ("CopyObject", "UploadPartCopy"):
-        return [_source(call), _access(call, "PutObject", _arn(call, bucket, key)), *_key_uses(call, bucket, key)]
+        copy = _arn(call, bucket, key)
+        return [
+            _source(call),
+            _access(call, "PutObject", copy),
+            *_besides(call, copy),
+            *_key_uses(call, bucket, key),
+        ]
     if call.action == "DeleteObjects":
         return list(_deleted(call, bucket))
     name = NAMES.get(call.action, call.action)
@@ -135,7 +141,7 @@ def accesses(call: AwsCall) -> Iterable[AccessRequest] | None:
         return None
     on_objects = "object" in action.resources
     resource = _arn(call, bucket, key if on_objects else "") if action.resources else "*"
-    return [_access(call, action.name, resource), *_with_object(call, resource), *_key_uses(call, bucket, key)]
+    return [_access(call, action.name, resource), *_besides(call, resource), *_key_uses(call, bucket, key)]
 
 
 def _access(call: AwsCall, name: str, resource: str, **values: tuple[str, ...]) -> AccessRequest:
@@ -189,21 +195,33 @@ def _deleted(call: AwsCall, bucket: str) -> Iterable[AccessRequest]:
         yield _access(call, name, _arn(call, bucket, str(each.get("Key", ""))))
 
 
-def _with_object(call: AwsCall, resource: str) -> Iterable[AccessRequest]:
-    """Yield what a written object needs besides: its own list of grants, tags and locks.
+BESIDES = {
+    "PutObjectAcl": ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP"),
+    "PutObjectLegalHold": ("ObjectLockLegalHoldStatus",),
+    "PutObjectRetention": ("ObjectLockMode", "ObjectLockRetainUntilDate"),
+    "PutObjectTagging": ("Tagging",),
+}
+"""What a written object needs for these parameters. https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
 
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
-    """
-    if call.action not in ("PutObject", "CreateMultipartUpload"):
-        return
-    if call.text("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWriteACP"):
-        yield _access(call, "PutObjectAcl", resource)
-    if call.text("Tagging"):
-        yield _access(call, "PutObjectTagging", resource)
-    if call.text("ObjectLockMode", "ObjectLockRetainUntilDate"):
-        yield _access(call, "PutObjectRetention", resource)
-    if call.text("ObjectLockLegalHoldStatus"):
-        yield _access(call, "PutObjectLegalHold", resource)
+BESIDES_BUCKET = {
+    "PutBucketAcl": ("ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"),
+    "PutBucketObjectLockConfiguration": ("ObjectLockEnabledForBucket",),
+    "PutBucketOwnershipControls": ("ObjectOwnership",),
+    "PutBucketVersioning": ("ObjectLockEnabledForBucket",),
+}
+"""The same of a new bucket. https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html"""
+
+
+def _besides(call: AwsCall, resource: str) -> Iterable[AccessRequest]:
+    """Yield what a written object or a new bucket needs for its lists of grants, its tags and its locks."""
+    needed: dict[str, tuple[str, ...]] = {}
+    if call.action in ("CopyObject", "CreateMultipartUpload", "PutObject"):
+        needed = BESIDES
+    elif call.action == "CreateBucket":
+        needed = BESIDES_BUCKET
+    for name, parameters in needed.items():
+        if call.text(*parameters) not in ("", "false"):
+            yield _access(call, name, resource)
 
 
 def _key_uses(call: AwsCall, bucket: str, key: str) -> Iterable[AccessRequest]:
