@@ -80,5 +80,5 @@ TAGGING = {
 }
 """Actions that need another one for the tags that a call gives, on the same resource.
 
-https://docs.aws.amazon.com/service-authorization/latest/reference/list_lambda.html has a table of them, as other pages do.
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_lambda.html has a table, as other pages do.
 """
