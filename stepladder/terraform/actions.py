@@ -283,7 +283,7 @@ def _read_outputs(runner: Runner) -> dict[str, Any]:
 def _outcome(runner: Runner, saved: SavedPlan, values: dict[str, Any], started: float) -> ApplyOutcome:
     files.write_json(runner.at.build_dir / f"{runner.at.name}.outputs.json", values, mode=0o600)
     awaits = roots.awaits_release(runner.at, values)
-    later = (f"provisioned concurrency begins after the first release: `{runner.at.command}` again",)
+    later = (f"provisioned concurrency begins with the first apply after a release: `{runner.at.again}`",)
     return ApplyOutcome(
         root=runner.at.name,
         applied=saved.changed,

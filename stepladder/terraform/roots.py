@@ -57,6 +57,12 @@ class Root:
         return "inv promote" if self.name == "delivery" else f"inv deploy --env {self.environment.name}"
 
     @property
+    def again(self) -> str:
+        """The command that applies the root's changes to an environment that has been released already."""
+        upper = any(self.environment.name in rung for rung in self.settings.rungs[1:])
+        return "inv promote --infra" if upper else self.command
+
+    @property
     def terraform_dir(self) -> Path:
         """The project's Terraform code."""
         return self.settings.root / "terraform"

@@ -25,6 +25,18 @@ def test_all_at_once_moves_the_alias_and_leaves_no_weights(rung: Rung) -> None:
     assert target["lambdaFunctionInfo"]["targetVersionWeight"] == 1.0
 
 
+def test_provisioned_concurrency_takes_all_traffic_at_once_and_no_canary(rung: Rung) -> None:
+    live = {"FunctionName": rung.name, "Qualifier": "live"}
+    client = rung.cloud.client("lambda")
+    client.put_provisioned_concurrency_config(**live, ProvisionedConcurrentExecutions=1)
+    failed = rung.wait(rung.deploy("LambdaCanary10Percent10Minutes"), "Failed")
+    assert "Provisioned Concurrency" in failed["errorInformation"]["message"]
+    assert rung.alias() == ("1", {})
+    rung.wait(rung.deploy("LambdaAllAtOnce"), "Succeeded")
+    assert rung.alias() == ("2", {})
+    until(lambda: client.get_provisioned_concurrency_config(**live)["Status"], "READY".__eq__)
+
+
 def test_a_ten_minute_canary_takes_seconds_on_a_fast_clock(rung: Rung) -> None:
     deployment = rung.deploy("LambdaCanary10Percent10Minutes")
     until(rung.alias, lambda a: a == ("1", {"2": 0.1}))

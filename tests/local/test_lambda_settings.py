@@ -138,6 +138,16 @@ def test_provisioned_concurrency_follows_the_alias_and_only_so_many_environments
     assert functions.invoke(name, Qualifier="live")[0] == "provisioned-concurrency"
 
 
+def test_a_function_that_is_traced_gets_an_id_that_is_sampled(functions: Any) -> None:
+    source = "import os\n\ndef handler(*_):\n    return os.environ['_X_AMZN_TRACE_ID'].rpartition(';')[2]\n"
+    name = functions.create(source, TracingConfig={"Mode": "Active"})
+    assert functions.client.get_function_configuration(FunctionName=name)["TracingConfig"] == {"Mode": "Active"}
+    assert functions.invoke(name)[0] == "Sampled=1"
+    functions.client.update_function_configuration(FunctionName=name, TracingConfig={"Mode": "PassThrough"})
+    functions.wait(name)
+    assert functions.invoke(name)[0] == "Sampled=0"
+
+
 ONE = "def handler(event, context):\n    return 1\n"
 TWO = "def handler(event, context):\n    return 2\n"
 

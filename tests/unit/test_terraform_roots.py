@@ -145,6 +145,8 @@ def test_an_apply_that_could_not_provision_concurrency_leaves_a_hash_that_the_ne
     assert roots.awaits_release(at, {"provisioned_concurrency": 0})
     assert roots.hash_of(at, unfinished=True) != inputs_hash(at.settings, "staging", "service")
     assert not roots.awaits_release(at, {"provisioned_concurrency": 1})
+    assert at.again == "inv deploy --env staging"
+    assert roots.root(at.settings, "production", "service").again == "inv promote --infra"
     assert not roots.awaits_release(roots.root(project(tmp_path), "staging", "service"), {"provisioned_concurrency": 0})
 
 

@@ -94,9 +94,9 @@ class Invoker:
         self._enter(target)
         try:
             arn = f"{key.arn}:{qualifier}" if qualifier else key.arn
-            trace_id = (
-                trace_id or f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]};Parent={uuid4().hex[:16]};Sampled=0"
-            )
+            sampled = int(target.revision.settings["TracingConfig"]["Mode"] == "Active")
+            root = f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]}"
+            trace_id = trace_id or f"{root};Parent={uuid4().hex[:16]};Sampled={sampled}"
             work = InvocationWork(request_id, payload or b"{}", arn, trace_id, client_context, stream)
             report = self.pool.run(target.revision.uid, lambda: self._environment(target), work)
         finally:
