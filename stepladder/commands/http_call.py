@@ -74,9 +74,7 @@ def event(settings: Settings, environment: str, http_request: HttpRequest) -> di
 
 def kinds_of(settings: Settings, environment: str) -> tuple[str, ...]:
     """Return the kinds of the triggers of an environment; none where nothing calls the function."""
-    triggers = getattr(settings.environment(environment), "triggers", None)
-    kinds = [str(settings.trigger)] if triggers is None else [str(each.kind) for each in triggers]
-    return tuple(kind for kind in kinds if kind != "none")
+    return tuple(each.kind for each in settings.triggers_of(settings.environment(environment)))
 
 
 def show(answer: Any, console: Console) -> int:

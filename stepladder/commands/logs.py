@@ -123,7 +123,7 @@ def rendered(line: LogLine, console: Console) -> list[str]:
     head = [
         console.paint_data(_iso(line.time), "dim"),
         console.paint_data(f"{source:<{_SOURCE + 4}}", _colour(line)),
-        console.paint_data(f"{one_line(line.request_id)[-_ID:] or '-':<{_ID}}", "dim"),
+        console.paint_data(f"{_short_id(line) or '-':<{_ID}}", "dim"),
         console.paint_data(f"{one_line(line.level)[:_LEVEL] or '-':<{_LEVEL}}", _colour_of(line)),
     ]
     message, *more = harmless(line.message) or [""]
@@ -137,6 +137,12 @@ def _begun(lines: Iterator[LogLine]) -> Iterator[LogLine]:
     """Read the first line now, so that all sources are read at once."""
     first = next(lines, None)
     return iter(()) if first is None else chain([first], lines)
+
+
+def _short_id(line: LogLine) -> str:
+    """Return what distinguishes a request: the beginning of a UUID, the end of an execution's name."""
+    text = one_line(line.request_id)
+    return text[-_ID:] if line.source == "promotion" else text[:_ID]
 
 
 def _short(value: object) -> str:

@@ -17,7 +17,7 @@ from stepladder.commands import local_function, source_files
 from stepladder.commands.http_call import kinds_of
 from stepladder.commands.local_function import LocalFunction, LocalOptions
 from stepladder.commands.serve_front import BUILD_FAILED, Front, FrontOptions, in_lambda
-from stepladder.core import aws
+from stepladder.core import aws, http_event
 from stepladder.core.console import Console
 from stepladder.core.display import harmless
 from stepladder.core.errors import BadInputError, InterruptedRunError, NotReadyError, RefusedError, StepladderError
@@ -27,6 +27,15 @@ from stepladder.releases.rung import clients
 from stepladder.settings.load import Settings
 
 HOST = "127.0.0.1"
+_CORS = {
+    "AllowCredentials": "allow_credentials",
+    "AllowHeaders": "allow_headers",
+    "AllowMethods": "allow_methods",
+    "AllowOrigins": "allow_origins",
+    "ExposeHeaders": "expose_headers",
+    "MaxAge": "max_age_seconds",
+}
+"""How FunctionUrlConfig calls the settings of a URL."""
 _LAST_PORT = 65_535
 _EVERY = 0.3  # seconds between two reads of the files' times
 
@@ -67,8 +76,7 @@ def serve(settings: Settings, options: ServeOptions, console: Console) -> None:
     ):
         reloading = Reloading(function, settings, console)
         reloading.refresh()
-        kinds = kinds_of(settings, environment)
-        front = FrontOptions(settings.environment(environment).account, settings.project, kinds)
+        front = _front_options(settings, environment)
         threading.Thread(
             target=server.serve, args=(Front(reloading, front, console),), daemon=True, name="serve"
         ).start()
@@ -189,6 +197,14 @@ class _Credentials:
                     raise
                 self._console.warn(f"the function has no AWS credentials: {explained.message}")
         return {**local_function.passed(), **own}
+
+
+def _front_options(settings: Settings, environment: str) -> FrontOptions:
+    at = settings.environment(environment)
+    urls = [each.settings for each in settings.triggers_of(at) if each.kind in (http_event.URL, http_event.URL_IAM)]
+    given = next((url.cors for url in urls if url.cors), None)
+    cors = {name: getattr(given, key) for name, key in _CORS.items()} if given else {}
+    return FrontOptions(at.account, settings.project, kinds_of(settings, environment), cors)
 
 
 def _introduce(console: Console, server: Server, options: FrontOptions, environment: str, debug_port: int) -> None:

@@ -11,8 +11,8 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -23,6 +23,7 @@ from localcloud.launchers.runtime_api import REQUEST_LIMIT, InvocationOutcome
 from localcloud.services.lambda_.execution.environments import InvocationReport
 from localcloud.services.lambda_.model import LATEST
 from localcloud.services.lambda_.triggers.url_responses import UrlResponse, mapped
+from localcloud.services.lambda_.triggers.urls import cors_headers
 from stepladder.core import http_event
 from stepladder.core.console import Console
 from stepladder.core.display import one_line
@@ -31,6 +32,7 @@ from stepladder.core.http_event import HttpAddress, HttpRequest
 _INVOKE = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
 _UNPACKED = re.compile(r"[^\s\"']*/\.local-\w+/images/[^/\s]+(?=/var/task/)")
 _PLAIN = "text/plain; charset=utf-8"
+_SEPARATOR = bytes(8)
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 BUILD_FAILED = "Stepladder.BuildFailed"
 """The errorType of a call while the files can't be built."""
@@ -51,6 +53,8 @@ class FrontOptions:
     account: str
     project: str
     kinds: tuple[str, ...] = ()
+    cors: Mapping[str, Any] = field(default_factory=dict)
+    """As FunctionUrlConfig has it; empty: the function itself answers for pages of other origins."""
 
     @property
     def takes_http(self) -> bool:
@@ -116,6 +120,9 @@ class Front:
         """Answer a request whose event is the function's."""
         if not self._options.takes_http:
             return _text(404, self._other_kinds(environ))
+        cors = cors_headers(self._options.cors, environ)
+        if method == "OPTIONS" and self._options.cors and "HTTP_ORIGIN" in environ:
+            return _Answered(200, list(cors.items()), note="CORS")
         request = HttpRequest(
             method, path, query, environ["stepladder.headers"], body, str(environ.get("SERVER_PROTOCOL", "HTTP/1.1"))
         )
@@ -124,10 +131,13 @@ class Front:
         report = self._callee.call(json.dumps(event).encode(), request_id)
         if report.outcome.error:
             return _text(502, _cause(report.outcome))
-        response: UrlResponse = mapped(report.outcome.payload)
+        response = _response(report.outcome.payload)
         if response.why:
             return _text(502, f"no HTTP answer can be made of what the function returned: {response.why}")
-        return _Answered(response.status, [*response.headers, ("x-amzn-RequestId", request_id)], response.body)
+        replaced = {name.lower() for name in cors}
+        headers = [(name, value) for name, value in response.headers if name.lower() not in replaced]
+        headers += [("x-amzn-RequestId", request_id), *cors.items()]
+        return _Answered(response.status, headers, response.body)
 
     def _other_kinds(self, environ: Environ) -> str:
         url = f"http://{environ.get('HTTP_HOST')}/2015-03-31/functions/{self._options.project}/invocations"
@@ -161,6 +171,15 @@ class Front:
         if environ.get("HTTP_X_AMZ_LOG_TYPE") == "Tail":
             headers.append(("X-Amz-Log-Result", base64.b64encode(report.tail).decode()))
         return _Answered(200, headers, report.outcome.payload, note)
+
+
+def _response(payload: bytes) -> UrlResponse:
+    """Return what the function answered. One that streams has its status and headers before eight NUL bytes."""
+    head, streamed, body = payload.partition(_SEPARATOR)
+    response = mapped(head)
+    if streamed and not response.why:
+        response.body = body
+    return response
 
 
 def _text(status: int, text: str) -> _Answered:

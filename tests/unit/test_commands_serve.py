@@ -109,6 +109,45 @@ def test_what_no_http_answer_can_be_made_of_says_why() -> None:
     assert (status, "statusCode is 'much'" in body) == (502, True)
 
 
+def test_what_streams_is_answered_whole() -> None:
+    function = Function()
+    report = InvocationReport(InvocationOutcome(b'{"statusCode": 201}' + bytes(8) + b"a\0b"), 1.0, None, b"")
+    function.call = lambda *_: report  # type: ignore[method-assign,assignment]
+    assert Fronted(function, "url").send("/")[0::2] == (201, "a\0b")
+
+
+def test_pages_are_answered_by_the_urls_cors_and_without_it_by_the_function(tmp_path: Path) -> None:
+    triggers = [{"kind": "url", "cors": {"allow_origins": ["http://localhost:5173"], "max_age_seconds": 9}}]
+    options = serve._front_options(settings(tmp_path, triggers=triggers), "staging")
+    function = Function({"statusCode": 200, "headers": {"access-control-allow-origin": "mine"}, "body": "x"})
+    fronted = Fronted(function, "url")
+    status, headers, _ = fronted.send("/", "OPTIONS", origin="http://localhost:5173")
+    assert (status, headers["access-control-allow-origin"], len(function.events)) == (200, "mine", 1)
+    fronted.front = Front(function, options, Console(err=fronted.err, live=False))
+    status, headers, body = fronted.send("/", "OPTIONS", origin="http://localhost:5173")
+    assert (status, body, headers["Access-Control-Max-Age"], len(function.events)) == (200, "", "9", 1)
+    _, headers, _ = fronted.send("/", origin="http://localhost:5173")
+    assert headers["Access-Control-Allow-Origin"] == "http://localhost:5173"
+    assert "access-control-allow-origin" not in headers
+    assert "Access-Control-Allow-Origin" not in fronted.send("/", origin="http://evil.example")[1]
+
+
+@pytest.mark.parametrize(
+    ("more", "kinds"),
+    [
+        ({}, ("url-iam",)),
+        ({"trigger": "none"}, ()),
+        ({"trigger": "sqs"}, ("sqs",)),
+        ({"triggers": ["url", "sqs"]}, ("url", "sqs")),
+        ({"triggers": []}, ()),
+    ],
+)
+def test_the_kinds_are_those_of_the_environments_triggers(
+    tmp_path: Path, more: dict[str, Any], kinds: tuple[str, ...]
+) -> None:
+    assert serve._front_options(settings(tmp_path, **more), "staging").kinds == kinds
+
+
 def test_invoke_in_its_types() -> None:
     function = Function("done")
     fronted = Fronted(function, "url")

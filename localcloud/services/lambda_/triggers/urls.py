@@ -148,7 +148,7 @@ class Urls:
             return message(403, None, x_amzn_ErrorType="AccessDeniedException")
         function, qualifier = target
         config = function.urls[qualifier]
-        cors = _cors(config.get("Cors") or {}, environ)
+        cors = cors_headers(config.get("Cors") or {}, environ)
         if environ["REQUEST_METHOD"] == "OPTIONS" and config.get("Cors") and "HTTP_ORIGIN" in environ:
             return UrlResponse(200, list(cors.items()))
         signer = events.signer(environ)
@@ -237,7 +237,8 @@ def is_loopback(environ: Environ) -> bool:
     return name in ("localhost", "::1") or name.startswith("127.")
 
 
-def _cors(config: Mapping[str, Any], environ: Environ) -> dict[str, str]:
+def cors_headers(config: Mapping[str, Any], environ: Environ) -> dict[str, str]:
+    """Return the headers that an answer to a page gets by the URL's `Cors`."""
     origin = environ.get("HTTP_ORIGIN", "")
     allowed = config.get("AllowOrigins") or []
     if not origin or not ("*" in allowed or origin in allowed):
