@@ -10,6 +10,7 @@ import getpass
 import os
 import select
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,7 +66,11 @@ def _prompted(name: str, environment: str) -> bytes:
     if not Console().can_ask:
         raise no_value(name, environment, "nobody can be asked for it here")
     try:
-        typed = getpass.getpass(f"value of {name} on {environment} (one line, hidden): ", stream=sys.stderr)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", getpass.GetPassWarning)
+            typed = getpass.getpass(f"value of {name} on {environment} (one line, hidden): ", stream=sys.stderr)
+    except getpass.GetPassWarning:
+        raise no_value(name, environment, "this terminal would show what is typed") from None
     except EOFError:
         typed = ""
     if typed.startswith("-----BEGIN "):

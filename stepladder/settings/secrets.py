@@ -75,9 +75,9 @@ class Secret:
 
 def of(settings: Settings, environment: str) -> tuple[Secret, ...]:
     """Return the secrets of an environment, by name. Raises `BadInputError` for an unknown environment."""
-    at = settings.environment(environment)
-    given = {"project": settings.project, "env": at.name, "region": at.region, "account": at.account}
-    return tuple(_secret(name, text, given) for name, text in sorted(at.function.secrets.items()))
+    given = _values(settings, environment)
+    texts = settings.environment(environment).function.secrets
+    return tuple(_secret(name, text, given) for name, text in sorted(texts.items()))
 
 
 def variables(settings: Settings, environment: str) -> dict[str, str]:
@@ -85,16 +85,29 @@ def variables(settings: Settings, environment: str) -> dict[str, str]:
     return {secret.name: secret.reference for secret in of(settings, environment)}
 
 
+def module_variables(settings: Settings, environment: str) -> dict[str, Any]:
+    """Return the service module's variables of secrets, with what stands for the placeholders."""
+    return {"secrets": variables(settings, environment), "secrets_key": key_of(settings, environment)}
+
+
 def key_of(settings: Settings, environment: str) -> str:
     """Return the ARN of the KMS key that an environment's secrets are encrypted with; empty for AWS's own key."""
-    return settings.environment(environment).function.secrets_key
+    return _filled(settings.environment(environment).function.secrets_key, _values(settings, environment))
+
+
+def _values(settings: Settings, environment: str) -> dict[str, str]:
+    """Return what stands for the placeholders, but for the secret's own name."""
+    at = settings.environment(environment)
+    return {"project": settings.project, "env": at.name, "region": at.region, "account": at.account}
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
 
 
 def _secret(name: str, text: str, given: Mapping[str, str]) -> Secret:
     store, _, identifier = text.partition(":")
-    values = {**given, "name": name}
-    filled = _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), identifier or DEFAULT_IDS.get(store, ""))
-    return Secret(name, store, filled)
+    return Secret(name, store, _filled(identifier or DEFAULT_IDS.get(store, ""), {**given, "name": name}))
 
 
 @dataclass(frozen=True)
@@ -162,7 +175,7 @@ class SecretReferences:
 
 
 class Key:
-    """The ARN of a KMS key; nothing for AWS's own."""
+    """The ARN of a KMS key, with placeholders or without; nothing for AWS's own."""
 
     terraform_type = "string"
 
@@ -174,7 +187,11 @@ class Key:
             # `inv secrets.set` comes before the first apply, and has to know the key.
             problems.add(key, value, f"{_KEY_WORDS}; a key that this Terraform makes isn't there when a value is set")
             return ""
-        return problems.text(key, value, KEY_PATTERN, _KEY_WORDS)
+        sample = _filled(str(value), {"region": "eu-west-1", "account": "1" * 12, "project": "x", "env": "x"})
+        if not isinstance(value, str) or not KEY_PATTERN.fullmatch(sample):
+            problems.add(key, value, _KEY_WORDS)
+            return ""
+        return value
 
     def checks(self, variable: str) -> tuple[Check, ...]:
         """See `table.Rule`."""
@@ -213,6 +230,13 @@ def check(settings: Settings, longest: int, problems: Problems) -> None:
             if allowed := _wrong_shape(secret):
                 key = f"{prefix if own else ''}function.secrets.{secret.name}"
                 messages[f"stepladder.{key} is {secret.reference!r} in {name}; allowed: {allowed}"] = None
+        key = key_of(settings, name)
+        if key and key.split(":")[3] != at.region:
+            where = "" if at.function.secrets_key == settings.function.secrets_key else prefix
+            messages[
+                f"stepladder.{where}function.secrets_key is {key!r} in {name}; allowed: a key of its region, "
+                f"{at.region}; {{region}} in it stands for each environment's own"
+            ] = None
         together = {**at.function.environment, **{secret.name: secret.reference for secret in secrets}}
         if secrets and (size := len(as_json(together).encode())) > longest:
             key = f"{prefix}function.environment"

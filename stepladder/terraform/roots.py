@@ -162,7 +162,7 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
             "environment": env.name,
             **variables_of(settings, SERVICE),
             **env.function.variables,
-            "secrets": secrets.variables(settings, env.name),
+            **secrets.module_variables(settings, env.name),
             "image_uri": image_uri or f"{names.registry}/{names.repository}@{NO_DIGEST}",
             **_deployment(settings, env.name),
         }

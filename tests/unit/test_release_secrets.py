@@ -13,12 +13,13 @@ from fakes.executions import StepFunctions
 from fakes.lambda_ import ACCOUNT, REGION
 from fakes.secret_stores import Manager, Parameters
 
-from stepladder.commands import release_existing
+from stepladder.commands import release_existing, secrets
 from stepladder.commands.promote import promote, promote_dry
 from stepladder.core.console import Console
 from stepladder.core.errors import RefusedError
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.subject import PromotionOptions
+from stepladder.secrets import value as values
 
 SECRETS = {"secrets": {"API_KEY": "ssm", "FILE_KEY": "secretsmanager"}}
 LOOKUPS = ["DescribeParameters", "DescribeSecret"]
@@ -136,3 +137,20 @@ def test_a_promotion_is_refused_for_any_rung_that_lacks_one_before_it_applies_or
     assert f"`inv secrets.set API_KEY --env {name}`" in refused.value.hint
     assert promotion.states.started == []
     assert promotion.writes == []
+
+
+def test_a_rotation_beside_a_release_says_what_that_means_for_it(
+    harness: DeployHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(harness, "staging")
+    harness.deploy()
+    other = harness.rung()
+    with other.locked(None):
+        monkeypatch.setattr(values, "read", lambda *_: values.SecretValue(b"rotated"))
+        secrets.set_value(harness.rung(), "API_KEY", rotate=True)
+    assert "a release is under way on staging (" in harness.printed
+    assert ": inv deploy --env staging)" in harness.printed
+    assert "a rollback doesn't bring the old one back" in harness.printed
+    harness.err.truncate(0)
+    secrets.set_value(harness.rung(), "API_KEY", rotate=True)
+    assert "a release is under way" not in harness.printed

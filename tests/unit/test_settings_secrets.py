@@ -145,11 +145,23 @@ def test_a_key_is_named_by_its_arn(key: object) -> None:
     assert "the ARN of a KMS key" in problems({"secrets_key": key})
 
 
-def test_a_key_may_differ_between_environments() -> None:
-    settings = read({"secrets_key": KEY}, {"secrets_key": KEY.replace("1234abcd", "5678abcd")})
-    assert secrets.key_of(settings, "staging") == KEY
-    assert "5678abcd" in secrets.key_of(settings, "production")
+def test_a_key_may_differ_between_environments_or_name_each_ones_region() -> None:
+    other = KEY.replace("1234abcd", "5678abcd").replace(REGION, "us-east-1")
+    settings = read({"secrets_key": KEY}, {"secrets_key": other})
+    assert (secrets.key_of(settings, "staging"), secrets.key_of(settings, "production")) == (KEY, other)
+    everywhere = "arn:aws:kms:{region}:{account}:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+    settings = read({"secrets_key": everywhere})
+    assert secrets.key_of(settings, "production") == f"arn:aws:kms:us-east-1:{ACCOUNT}:key/{everywhere[-36:]}"
+    assert secrets.module_variables(settings, "staging")["secrets_key"].startswith(f"arn:aws:kms:{REGION}:{ACCOUNT}:")
     assert not secrets.key_of(read(), "staging")
+
+
+def test_a_key_of_another_region_is_refused() -> None:
+    said = problems({"secrets_key": KEY})
+    assert f"stepladder.function.secrets_key is '{KEY}' in production; allowed: a key of its region, us-east-1" in said
+    assert "in staging" not in said
+    said = problems({}, {"secrets_key": KEY})
+    assert said.startswith("stepladder.environments.production.function.secrets_key")
 
 
 SECRET_NAMES = (
