@@ -8,6 +8,7 @@ from __future__ import annotations
 from localcloud.authorization.conditions import ConditionKeys
 from localcloud.authorization.model import AccessRequest, Principal
 
+_FEDERATED = ":federated-user/"
 UNKNOWN = frozenset(
     {
         "aws:calledvia",
@@ -37,15 +38,16 @@ def condition_keys(request: AccessRequest, principal: Principal, resource_accoun
         "aws:securetransport": ("true",),  # the cloud's addresses stand for AWS's, which are all TLS
         "aws:viaawsservice": ("false",),
     }
+    federated = _FEDERATED in principal.session_arn
     single = {
         "aws:resourceaccount": resource_account,
         "s3:resourceaccount": resource_account if request.action.startswith("s3:") else "",
         "aws:principalaccount": principal.account,
-        "aws:principalarn": principal.arn,
+        "aws:principalarn": principal.session_arn if federated else principal.arn,
         "aws:principalservicename": principal.service,
         "aws:principaltype": _type(principal),
         "aws:userid": principal.user_id,
-        "aws:username": principal.user_name,
+        "aws:username": "" if federated else principal.user_name,
         **{f"aws:principaltag/{name.lower()}": value for name, value in principal.tags.items()},
     }
     keys.update({name: (value,) for name, value in single.items() if value})
@@ -55,7 +57,7 @@ def condition_keys(request: AccessRequest, principal: Principal, resource_accoun
 
 def _type(principal: Principal) -> str:
     if principal.session_arn:
-        return "AssumedRole"
+        return "FederatedUser" if _FEDERATED in principal.session_arn else "AssumedRole"
     if principal.is_root:
         return "Account"
     return "User" if principal.arn else "" if principal.service else "Anonymous"

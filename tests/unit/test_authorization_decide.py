@@ -323,3 +323,17 @@ def test_a_service_of_another_region_is_another_one():
 @pytest.mark.parametrize("condition", ["x", ["x"], {"StringEquals": "x"}])
 def test_conditions_that_are_none_are_unknown(condition):
     assert decided(identity=[{**EVERYTHING, "Condition": condition}]).unknown
+
+
+def test_a_federated_user_has_an_arn_of_its_own_and_no_user_name():
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
+    session = f"arn:aws:sts::{ACCOUNT}:federated-user/guest"
+    guest = Principal(arn=AS_USER.arn, session_arn=session, account=ACCOUNT, user_name="carlossalazar")
+
+    def allowed(condition):
+        own = [{**EVERYTHING, "Condition": condition}]
+        return decided(principal=guest, identity=own, session=EVERYTHING).allowed
+
+    assert allowed({"ArnEquals": {"aws:PrincipalArn": session}, "StringEquals": {"aws:PrincipalType": "FederatedUser"}})
+    assert allowed({"Null": {"aws:username": "true"}})
+    assert not decided(principal=guest, resource=grant({"AWS": AS_USER.arn}), session=NOTHING_OF_SQS).allowed

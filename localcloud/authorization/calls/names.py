@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 PREFIXES = {
+    "apigatewayv2": "apigateway",
     "dynamodbstreams": "dynamodb",
     "stepfunctions": "states",
 }
