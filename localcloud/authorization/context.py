@@ -25,10 +25,22 @@ UNKNOWN = frozenset(
         "aws:sourcevpc",
         "aws:sourcevpcarn",
         "aws:sourcevpce",
+        "aws:referer",
+        "aws:vpceaccount",
+        "aws:vpceorgid",
+        "aws:vpceorgpaths",
         "aws:vpcsourceip",
     }
 )
 """Keys of an organisation, a network or a call in between: the local cloud has none of them."""
+
+OF_SESSIONS = frozenset(
+    {"aws:federatedprovider", "aws:sourceidentity", "aws:tokenissuetime", "lambda:sourcefunctionarn"}
+)
+"""Keys of a session that are unknown unless whoever knows the session gives them."""
+
+OF_SERVICES = frozenset({"aws:sourceaccount", "aws:sourcearn", "aws:sourceowner"})
+"""The same of a service's own calls."""
 
 
 def condition_keys(request: AccessRequest, principal: Principal, resource_account: str) -> ConditionKeys:
@@ -39,6 +51,10 @@ def condition_keys(request: AccessRequest, principal: Principal, resource_accoun
         "aws:viaawsservice": ("false",),
     }
     federated = _FEDERATED in principal.session_arn
+    if principal.session_arn:
+        keys["aws:multifactorauthpresent"] = ("false",)
+    if principal.service:
+        keys["aws:principalservicenameslist"] = (principal.service,)
     single = {
         "aws:resourceaccount": resource_account,
         "s3:resourceaccount": resource_account if request.action.startswith("s3:") else "",
@@ -52,7 +68,12 @@ def condition_keys(request: AccessRequest, principal: Principal, resource_accoun
     }
     keys.update({name: (value,) for name, value in single.items() if value})
     keys.update(request.context)
-    return ConditionKeys(keys, UNKNOWN | request.unknown, request.tags)
+    unknown = UNKNOWN | request.unknown
+    if principal.session_arn:
+        unknown |= OF_SESSIONS
+    if principal.service:
+        unknown |= OF_SERVICES
+    return ConditionKeys(keys, unknown, request.tags)
 
 
 def _type(principal: Principal) -> str:

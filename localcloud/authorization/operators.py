@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
@@ -31,7 +30,9 @@ class ConditionOperator:
     variables: bool = True
 
 
-def _number(text: str) -> Decimal:
+def _number(text: str) -> Any:
+    from decimal import Decimal, InvalidOperation
+
     try:
         return Decimal(text.strip())
     except InvalidOperation as error:

@@ -337,3 +337,19 @@ def test_a_federated_user_has_an_arn_of_its_own_and_no_user_name():
     assert allowed({"ArnEquals": {"aws:PrincipalArn": session}, "StringEquals": {"aws:PrincipalType": "FederatedUser"}})
     assert allowed({"Null": {"aws:username": "true"}})
     assert not decided(principal=guest, resource=grant({"AWS": AS_USER.arn}), session=NOTHING_OF_SQS).allowed
+
+
+def test_what_nobody_says_of_a_session_or_a_service_is_unknown():
+    within = {"DateGreaterThan": {"aws:TokenIssueTime": "2026-01-01T00:00:00Z"}}
+    assert decided(identity=[{**EVERYTHING, "Condition": within}]).unknown == ("condition key aws:tokenissuetime",)
+    issued = AccessRequest("sqs:SendMessage", QUEUE, {"aws:tokenissuetime": ("2025-01-01T00:00:00Z",)})
+    assert not decided(issued, identity=[{**EVERYTHING, "Condition": within}]).allowed
+    assert not decided(principal=AS_USER, identity=[{**EVERYTHING, "Condition": within}]).allowed
+    of_account = grant({"Service": "lambda.amazonaws.com"}, Condition={"StringEquals": {"aws:SourceAccount": ACCOUNT}})
+    assert decided(principal=AS_LAMBDA, resource=of_account).unknown == ("condition key aws:sourceaccount",)
+
+
+def test_a_session_without_a_second_factor_says_so():
+    without = {**EVERYTHING, "Effect": "Deny", "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "false"}}}
+    assert decided(identity=[EVERYTHING, without]).explicit
+    assert decided(principal=AS_USER, identity=[EVERYTHING, without]).allowed
