@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from localcloud.services.lambda_.triggers import url_responses
 from stepladder import __version__
-from stepladder.core import http_event
+from stepladder.commands import http_trigger
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
 from stepladder.core.http_event import HttpRequest
@@ -58,23 +58,25 @@ def request(
 def event(settings: Settings, environment: str, http_request: HttpRequest) -> dict[str, Any]:
     """Return the event by which the function's trigger of that environment passes the request on.
 
-    Raises `BadInputError` for a function whose triggers are of other kinds.
+    Raises `BadInputError` for a function whose triggers are of other kinds, and for a request that no route takes.
     """
-    kinds = kinds_of(settings, environment)
-    kind = next((kind for kind in kinds if kind in http_event.KINDS), http_event.URL if not kinds else "")
-    if not kind:
+    trigger = http_trigger.of(settings, environment)
+    if trigger is None:
+        kinds = ", ".join(http_trigger.kinds_of(settings, environment))
         raise BadInputError(
-            f"--path is an HTTP request, and what calls the function in {environment} is {', '.join(kinds)}",
+            f"--path is an HTTP request, and what calls the function in {environment} is {kinds}",
             kind="bad-arguments",
             hint="give its event with `--event tests/events/event.json`",
         )
-    at = settings.environment(environment)
-    return http_event.event(http_request, http_event.on_aws(kind, at.account, at.region))
-
-
-def kinds_of(settings: Settings, environment: str) -> tuple[str, ...]:
-    """Return the kinds of the triggers of an environment; none where nothing calls the function."""
-    return tuple(each.kind for each in settings.triggers_of(settings.environment(environment)))
+    made = trigger.event(http_request, trigger.address)
+    if made is None:
+        declared = ", ".join(trigger.routes)
+        raise BadInputError(
+            f"no route of the HTTP API takes {http_request.method} {http_request.path}: there are {declared}",
+            kind="bad-arguments",
+            hint="name a path that a route takes, for example `--path /`",
+        )
+    return made
 
 
 def show(answer: Any, console: Console) -> int:

@@ -13,11 +13,10 @@ from localcloud.launchers.runtime_api import InvocationOutcome
 from localcloud.services.lambda_.execution.environments import InvocationReport
 from localcloud.services.lambda_.execution.logs import Stream
 from stepladder.aws_lambda import log_records
-from stepladder.commands import local_function, source_files
-from stepladder.commands.http_call import kinds_of
+from stepladder.commands import http_trigger, local_function, source_files
 from stepladder.commands.local_function import LocalFunction, LocalOptions
 from stepladder.commands.serve_front import BUILD_FAILED, Front, FrontOptions, in_lambda
-from stepladder.core import aws, http_event
+from stepladder.core import aws
 from stepladder.core.console import Console
 from stepladder.core.display import harmless
 from stepladder.core.errors import BadInputError, InterruptedRunError, NotReadyError, RefusedError, StepladderError
@@ -27,15 +26,6 @@ from stepladder.releases.rung import clients
 from stepladder.settings.load import Settings
 
 HOST = "127.0.0.1"
-_CORS = {
-    "AllowCredentials": "allow_credentials",
-    "AllowHeaders": "allow_headers",
-    "AllowMethods": "allow_methods",
-    "AllowOrigins": "allow_origins",
-    "ExposeHeaders": "expose_headers",
-    "MaxAge": "max_age_seconds",
-}
-"""How FunctionUrlConfig calls the settings of a URL."""
 _LAST_PORT = 65_535
 _EVERY = 0.3  # seconds between two reads of the files' times
 
@@ -200,18 +190,15 @@ class _Credentials:
 
 
 def _front_options(settings: Settings, environment: str) -> FrontOptions:
-    at = settings.environment(environment)
-    urls = [each.settings for each in settings.triggers_of(at) if each.kind in (http_event.URL, http_event.URL_IAM)]
-    given = next((url.cors for url in urls if url.cors), None)
-    cors = {name: getattr(given, key) for name, key in _CORS.items()} if given else {}
-    return FrontOptions(at.account, settings.project, kinds_of(settings, environment), cors)
+    kinds = http_trigger.kinds_of(settings, environment)
+    return FrontOptions(settings.project, kinds, http_trigger.of(settings, environment))
 
 
 def _introduce(console: Console, server: Server, options: FrontOptions, environment: str, debug_port: int) -> None:
     url = f"http://{HOST}:{server.port}/"
     invoke = f"{url}2015-03-31/functions/{options.project}/invocations"
-    console.data(url if options.takes_http else invoke)
-    if options.takes_http:
+    console.data(url if options.trigger else invoke)
+    if options.trigger:
         console.line(f"events of any kind: POST them to {invoke}")
     if debug_port:
         console.line(f"a debugger may attach at {HOST}:{debug_port}, again after each reload; no call times out")

@@ -11,8 +11,8 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -24,7 +24,7 @@ from localcloud.services.lambda_.execution.environments import InvocationReport
 from localcloud.services.lambda_.model import LATEST
 from localcloud.services.lambda_.triggers.url_responses import UrlResponse, mapped
 from localcloud.services.lambda_.triggers.urls import cors_headers
-from stepladder.core import http_event
+from stepladder.commands.http_trigger import HttpTrigger
 from stepladder.core.console import Console
 from stepladder.core.display import one_line
 from stepladder.core.http_event import HttpAddress, HttpRequest
@@ -48,29 +48,11 @@ class Callee(Protocol):
 
 @dataclass(frozen=True)
 class FrontOptions:
-    """Whose requests these are: the function's account, and the kinds of its triggers."""
+    """Whose requests these are. Without an HTTP `trigger` a request is no event; `kinds` says what is one."""
 
-    account: str
     project: str
-    kinds: tuple[str, ...] = ()
-    cors: Mapping[str, Any] = field(default_factory=dict)
-    """As FunctionUrlConfig has it; empty: the function itself answers for pages of other origins."""
-
-    @property
-    def takes_http(self) -> bool:
-        """Whether a request is an event of the function's: one of its triggers sends some, or nothing calls it yet."""
-        return not self.kinds or any(kind in http_event.KINDS for kind in self.kinds)
-
-    def address(self, environ: Environ) -> HttpAddress:
-        """Return where a request was sent to and came from."""
-        host, _, port = str(environ.get("HTTP_HOST") or "127.0.0.1").rpartition(":")
-        if not port.isdecimal():
-            host, port = f"{host}:{port}".lstrip(":"), "80"
-        kind = next((kind for kind in self.kinds if kind in http_event.KINDS), http_event.URL)
-        caller = "AKIAIOSFODNN7EXAMPLE" if kind == http_event.URL_IAM else ""
-        source = str(environ.get("REMOTE_ADDR", "127.0.0.1"))
-        is_api = kind == http_event.HTTP_API
-        return HttpAddress(self.account, host, port, "http", http_event.API_ID, source, caller, is_api)
+    kinds: tuple[str, ...]
+    trigger: HttpTrigger | None
 
 
 @dataclass
@@ -118,15 +100,18 @@ class Front:
 
     def _request(self, environ: Environ, method: str, path: str, query: str, body: bytes) -> _Answered:
         """Answer a request whose event is the function's."""
-        if not self._options.takes_http:
+        trigger = self._options.trigger
+        if trigger is None:
             return _text(404, self._other_kinds(environ))
-        cors = cors_headers(self._options.cors, environ)
-        if method == "OPTIONS" and self._options.cors and "HTTP_ORIGIN" in environ:
+        cors = cors_headers(trigger.cors, environ)
+        if method == "OPTIONS" and trigger.cors and "HTTP_ORIGIN" in environ:
             return _Answered(200, list(cors.items()), note="CORS")
         request = HttpRequest(
             method, path, query, environ["stepladder.headers"], body, str(environ.get("SERVER_PROTOCOL", "HTTP/1.1"))
         )
-        event = http_event.event(request, self._options.address(environ))
+        event = trigger.event(request, _address(trigger, environ))
+        if event is None:
+            return _text(404, f"no route of the HTTP API takes this: there are {', '.join(trigger.routes)}")
         request_id = str(event["requestContext"]["requestId"])
         report = self._callee.call(json.dumps(event).encode(), request_id)
         if report.outcome.error:
@@ -171,6 +156,15 @@ class Front:
         if environ.get("HTTP_X_AMZ_LOG_TYPE") == "Tail":
             headers.append(("X-Amz-Log-Result", base64.b64encode(report.tail).decode()))
         return _Answered(200, headers, report.outcome.payload, note)
+
+
+def _address(trigger: HttpTrigger, environ: Environ) -> HttpAddress:
+    """Return where a request was sent to and came from."""
+    host, _, port = str(environ.get("HTTP_HOST") or "127.0.0.1").rpartition(":")
+    if not port.isdecimal():
+        host, port = f"{host}:{port}".lstrip(":"), "80"
+    source = str(environ.get("REMOTE_ADDR", "127.0.0.1"))
+    return replace(trigger.address, host=host, port=port, scheme="http", source_ip=source)
 
 
 def _response(payload: bytes) -> UrlResponse:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 from uuid import uuid4
 
 HTTP_API, URL, URL_IAM = "http-api", "url", "url-iam"
@@ -21,7 +21,10 @@ KINDS = (URL, URL_IAM, HTTP_API)
 """The trigger kinds that give the function an HTTP request."""
 API_ID = "abcdefghijklmnopqrstuvwxyz234567"
 """Stands for the id of a URL or an API in an event that none of them made."""
-_TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
+CALLER = "AKIAIOSFODNN7EXAMPLE"
+"""Stands for the key of whoever signed a request: AWS's own example."""
+DEFAULT_ROUTE = "$default"
+_TEXT, _GRAPHQL = ("text/", "application/json", "application/javascript", "application/xml"), "application/graphql"
 _SET_BY_AWS = frozenset({"host", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"})
 
 
@@ -59,18 +62,25 @@ class HttpAddress:
         return self.host if self.port in {"80", "443"} else f"{self.host}:{self.port}"
 
 
-def on_aws(kind: str, account: str, region: str) -> HttpAddress:
+def on_aws(kind: str, account: str, region: str, *, signed: bool = False) -> HttpAddress:
     """Return an address as AWS gives it to a trigger of this kind."""
+    caller = CALLER if signed else ""
     if kind == HTTP_API:
         host = f"a1b2c3d4e5.execute-api.{region}.amazonaws.com"
-        return HttpAddress(account, host, api_id="a1b2c3d4e5", is_api=True)
-    caller = "AKIAIOSFODNN7EXAMPLE" if kind == URL_IAM else ""
+        return HttpAddress(account, host, api_id="a1b2c3d4e5", caller=caller, is_api=True)
     return HttpAddress(account, f"{API_ID}.lambda-url.{region}.on.aws", caller=caller)
 
 
-def event(request: HttpRequest, address: HttpAddress, request_id: str = "") -> dict[str, Any]:
-    """Return the event."""
+def event(
+    request: HttpRequest,
+    address: HttpAddress,
+    request_id: str = "",
+    route_key: str = DEFAULT_ROUTE,
+    variables: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return the event. An HTTP API gives the path decoded, and the `variables` of its route."""
     headers = _headers(request, address)
+    path = unquote(request.path) if address.is_api else request.path
     moment = datetime.now(UTC)
     context: dict[str, Any] = {
         "accountId": address.account if address.caller or address.is_api else "anonymous",
@@ -79,13 +89,13 @@ def event(request: HttpRequest, address: HttpAddress, request_id: str = "") -> d
         "domainPrefix": address.host.partition(".")[0],
         "http": {
             "method": request.method,
-            "path": request.path,
+            "path": path,
             "protocol": request.protocol,
             "sourceIp": address.source_ip,
             "userAgent": headers.get("user-agent", ""),
         },
         "requestId": request_id or str(uuid4()),
-        "routeKey": "$default",
+        "routeKey": route_key,
         "stage": "$default",
         "time": moment.strftime("%d/%b/%Y:%H:%M:%S +0000"),
         "timeEpoch": int(moment.timestamp() * 1000),
@@ -94,8 +104,8 @@ def event(request: HttpRequest, address: HttpAddress, request_id: str = "") -> d
         context["authorizer"] = {"iam": _identity(address)}
     made: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": request.path,
+        "routeKey": route_key,
+        "rawPath": path,
         "rawQueryString": request.query,
         "headers": dict(sorted(headers.items())),
         "requestContext": context,
@@ -105,14 +115,17 @@ def event(request: HttpRequest, address: HttpAddress, request_id: str = "") -> d
         made["cookies"] = cookies
     if parameters := _parameters(request.query):
         made["queryStringParameters"] = parameters
+    if variables:
+        made["pathParameters"] = dict(variables)
     if request.body:
-        made["body"], made["isBase64Encoded"] = body_of(headers.get("content-type", "text/plain"), request.body)
+        made["body"], made["isBase64Encoded"] = _body(headers, request.body, is_api=address.is_api)
     return made
 
 
-def body_of(content_type: str, body: bytes) -> tuple[str, bool]:
+def _body(headers: Mapping[str, str], body: bytes, *, is_api: bool) -> tuple[str, bool]:
     """Return a body as text, or in base64: forms and multipart bodies too, and what only claims to be text."""
-    if content_type.lower().startswith(_TEXT):
+    content_type = headers.get("content-type", "" if is_api else "text/plain")
+    if content_type.lower().startswith(_TEXT if is_api else (*_TEXT, _GRAPHQL)):
         try:
             return body.decode(), False
         except UnicodeDecodeError:

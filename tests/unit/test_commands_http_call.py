@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 import pytest
 
 from localcloud.services.lambda_.triggers import url_events
+from localcloud.services.lambda_.triggers.http_api import payloads
 from stepladder.commands import http_call
 from stepladder.commands.call import CallOptions
+from stepladder.commands.http_trigger import HttpTrigger
 from stepladder.core import http_event
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
@@ -75,11 +78,48 @@ def test_the_event_is_as_the_functions_own_trigger_makes_it(
     assert (context["accountId"], "authorizer" in context) == (account, signed)
 
 
-def test_an_http_api_names_its_account_and_its_own_host() -> None:
-    made = http_event.event(HttpRequest(), http_event.on_aws("http-api", "123456789012", "eu-west-1"))
-    context = made["requestContext"]
-    assert context["domainName"] == "a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com"
-    assert (context["accountId"], context["apiId"], made["version"]) == ("123456789012", "a1b2c3d4e5", "2.0")
+ROUTES = ("GET /orders/{id}", "POST /orders", "ANY /files/{path+}")
+
+
+def test_the_event_is_the_one_that_the_local_clouds_http_api_makes() -> None:
+    headers = [("Accept", "a"), ("Cookie", "x=1; y=2"), ("x-amzn-trace-id", "Root=1"), ("User-Agent", "me")]
+    request = HttpRequest("GET", "/orders/a%20b", "q=1&q=2", headers, b"k=v", "HTTP/1.1")
+    environ = {"REQUEST_METHOD": "GET", "REMOTE_ADDR": "127.0.0.1", "stepladder.headers": headers}
+    trigger = HttpTrigger("http-api", "123456789012", "eu-west-1", ROUTES)
+    address = replace(trigger.address, host="id.execute-api.localhost", port="4600", scheme="http", api_id="id")
+    made = trigger.event(request, address)
+    expected = payloads.version_two(
+        payloads.ApiRequest(
+            environ=environ,
+            api="id",
+            account="123456789012",
+            stage="$default",
+            stage_variables={},
+            route_key="GET /orders/{id}",
+            variables={"id": "a b"},
+            host="id.execute-api.localhost:4600",
+            path="/orders/a b",
+            query=request.query,
+            body=request.body,
+            identity=None,
+            request_id="",
+        )
+    )
+    assert made is not None
+    for each in (made, expected):
+        each["headers"].pop("x-amzn-trace-id")
+        for key in ("requestId", "time", "timeEpoch"):
+            del each["requestContext"][key]
+    assert made == expected
+
+
+def test_an_http_api_passes_on_what_one_of_its_routes_takes_and_names_its_own_host() -> None:
+    trigger = HttpTrigger("http-api", "123456789012", "eu-west-1", ROUTES)
+    made = trigger.event(HttpRequest("PUT", "/files/a/b%20c"), trigger.address)
+    assert made is not None
+    assert (made["routeKey"], made["pathParameters"], made["rawPath"]) == (ROUTES[2], {"path": "a/b c"}, "/files/a/b c")
+    assert made["requestContext"]["domainName"] == "a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com"
+    assert trigger.event(HttpRequest("DELETE", "/orders/7"), trigger.address) is None
 
 
 @pytest.mark.parametrize("kind", ["sqs", "schedule"])

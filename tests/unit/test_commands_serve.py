@@ -14,11 +14,13 @@ import pytest
 from localcloud.launchers.runtime_api import REQUEST_LIMIT, InvocationOutcome
 from localcloud.services.lambda_.execution.environments import InvocationReport
 from stepladder.commands import debugger, serve, source_files
-from stepladder.commands.serve_front import Front, FrontOptions
+from stepladder.commands.serve_front import Front
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError
 from stepladder.releases.variables import FunctionVariables
 from stepladder.settings.load import Settings, load
+
+AT = {"account": "123456789012", "region": "eu-west-1"}
 
 
 class Function:
@@ -40,7 +42,8 @@ class Fronted:
     def __init__(self, function: Function, *kinds: str) -> None:
         self.err = io.StringIO()
         console = Console(err=self.err, out=io.StringIO(), live=False)
-        self.front = Front(function, FrontOptions("123456789012", "orders", kinds), console)
+        raw = {"project": "orders", "rungs": ["staging"], "environments": {"staging": AT}, "triggers": list(kinds)}
+        self.front = Front(function, serve._front_options(load(raw, Path()), "staging"), console)
 
     def send(
         self, target: str, method: str = "GET", body: bytes = b"", **headers: str
@@ -69,7 +72,7 @@ INVOKE = "/2015-03-31/functions/any/invocations"
 
 
 @pytest.mark.parametrize(
-    ("kinds", "account"), [(("url",), "anonymous"), (("sqs", "http-api"), "123456789012"), ((), "anonymous")]
+    ("kinds", "account"), [(("url",), "anonymous"), (("sqs", "url-iam"), "123456789012"), ((), "anonymous")]
 )
 def test_a_request_is_an_event_as_the_functions_trigger_makes_it(kinds: tuple[str, ...], account: str) -> None:
     function = Function({"statusCode": 201, "body": "made"})
@@ -173,8 +176,7 @@ def test_a_request_can_not_control_the_terminal() -> None:
 
 
 def settings(tmp_path: Path, **more: Any) -> Settings:
-    at = {"account": "123456789012", "region": "eu-west-1"}
-    environments = {"staging": at, "production": at}
+    environments = {"staging": AT, "production": AT}
     return load(
         {"project": "orders", "rungs": ["staging", "production"], "environments": environments, **more}, tmp_path
     )
