@@ -204,6 +204,7 @@ FIRST_FILES = {
     "a setting of an environment": "role_arn: str = setting",
     "another setting": "architecture: str = setting",
     "a service of the local cloud": '"lambda_"',
+    "what a call needs of IAM": "MODULES = {",
     "a task or a flag": "TOP_LEVEL",
 }
 """What the first file for a change has in it, by which one sees that it is the right one."""
