@@ -101,3 +101,13 @@ def unlock(c: Any, env: str, id: str, root: str = "service") -> None:  # noqa: A
     rung = opened(c, env, "inv tf.unlock", acting=True)
     with rung.console.step(f"unlock {root}") as step:
         step.done(f"was held by {terraform.unlock(rung.settings, env, root, id, aws=rung.aws)}")
+
+
+@task(help={"root": "Terraform root; default: all of them.", "json": JSON}, auto_shortflags=False)
+def upgrade(c: Any, root: str = "", json: bool = False) -> None:
+    """Lock the newest providers that the roots allow, for every platform; change no state."""
+    from stepladder.commands.upgrade_providers import upgrade_providers
+    from stepladder.core.console import Console
+    from stepladder.settings.load import from_context
+
+    upgrade_providers(from_context(c), Console(as_json=json), [root] if root else [])

@@ -17,6 +17,7 @@ from stepladder.core.step import Step
 from stepladder.images.requirements import dependencies, lock, read, uv_errors
 from stepladder.releases import environment_outputs, variables
 from stepladder.settings.load import BUILD, Settings
+from stepladder.terraform.distributions import TERRAFORM, Distribution, of
 
 _INSTALL_DEADLINE = 300.0
 # These name folders of Lambda's file system
@@ -47,12 +48,16 @@ def check(settings: Settings | StepladderError, console: Console, root: Path | N
         ProjectCheck("format", ("ruff", "format", "--check"), success="the Python files are formatted"),
         ProjectCheck(
             "terraform",
-            ("terraform", "fmt", "-check", "-diff", "-recursive", "terraform"),
-            needs="terraform",
+            (_distribution(settings).executable, "fmt", "-check", "-diff", "-recursive", "terraform"),
+            needs=_distribution(settings).executable,
             success="the Terraform files are formatted",
         ),
     ]
     run_all(checks, where, console)
+
+
+def _distribution(settings: Settings | StepladderError) -> Distribution:
+    return of(settings.terraform_distribution) if isinstance(settings, Settings) else TERRAFORM
 
 
 def _settings(loaded: Settings | StepladderError) -> ProjectCheck:
@@ -100,7 +105,8 @@ def _validate(settings: Settings | StepladderError, root: Path, build_dir: Path,
     from stepladder.terraform.validate import validate
 
     given = references.overrides_of(settings) if isinstance(settings, Settings) else {}
-    roots = validate([root / "terraform"], build_dir, overrides=given, progress=step.progress)
+    chosen = _distribution(settings)
+    roots = validate([root / "terraform"], build_dir, overrides=given, distribution=chosen, progress=step.progress)
     if roots:
         step.done(", ".join(roots))
     else:

@@ -19,6 +19,7 @@ from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, NotReadyError, StepladderError
 from stepladder.core.process import run
 from stepladder.core.step import Step
+from stepladder.terraform.distributions import OPENTOFU, TERRAFORM
 
 _DEADLINE = 300.0
 
@@ -70,11 +71,12 @@ def tool(name: str, root: Path | None = None) -> str:
 
     Terraform is the one that every other task would use in the project at `root`.
     """
-    if name == "terraform":
+    distribution = {each.executable: each for each in (TERRAFORM, OPENTOFU)}.get(name)
+    if distribution:
         from stepladder.terraform import cli
 
         try:
-            return str(cli.find(root or Path.cwd()).path)
+            return str(cli.find(root or Path.cwd(), distribution).path)
         except NotReadyError:
             return name
     for folder in (Path(sys.executable).parent, Path(sysconfig.get_path("scripts"))):

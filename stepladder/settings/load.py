@@ -36,6 +36,7 @@ BUILDERS = builders.choices()
 BUILD = ".stepladder"
 """The folder for everything generated, in a project's root."""
 INFRA = ("auto", "always", "never")
+DISTRIBUTIONS = ("terraform", "opentofu")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,9 @@ class Settings:
     )
     schedule: str = setting("rate(1 hour)", ScheduleExpression(), "when, for `trigger: schedule`", module=SERVICE)
     infra: str = setting("auto", Choice(INFRA), "when a deploy applies Terraform; `auto` is when its inputs changed")
+    terraform_distribution: str = setting(
+        DISTRIBUTIONS[0], Choice(DISTRIBUTIONS), "what applies the Terraform roots: Terraform, or OpenTofu (`tofu`)"
+    )
     function: FunctionSettings = setting(factory=FunctionSettings, rule=Section(FunctionSettings))
     image: ImageSettings = setting(factory=ImageSettings, rule=Section(ImageSettings))
     smoke: SmokeSettings = setting(factory=SmokeSettings, rule=Section(SmokeSettings))

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from stepladder.core import endpoints, process
 from stepladder.core.errors import NotReadyError, StepladderError
+from stepladder.terraform.distributions import OPENTOFU, TERRAFORM, Distribution
 
 VARIABLE = "STEPLADDER_TERRAFORM"
 MINIMUM = (1, 10)  # the first with S3-native state locks (`use_lockfile`)
@@ -34,14 +35,15 @@ The AWS provider fills its memory once, with schemas that stay. From 1 GiB on me
 
 @dataclass(frozen=True)
 class Terraform:
-    """A Terraform executable and its version, for example `1.11.4`."""
+    """A Terraform executable and its version, for example `1.11.4`, or `OpenTofu 1.10.6`."""
 
     path: Path
     version: str
+    distribution: Distribution = TERRAFORM
 
 
-def find(root: Path) -> Terraform:
-    """Return the first Terraform that will do.
+def find(root: Path, distribution: Distribution = TERRAFORM) -> Terraform:
+    """Return the first Terraform that will do, or the first OpenTofu.
 
     Tried in this order: the executable that STEPLADDER_TERRAFORM names (then no other), `.tools/terraform` of the
     project, `.tools/terraform` beside the running virtual environment (bootstrap.sh fetches it there), PATH,
@@ -49,27 +51,36 @@ def find(root: Path) -> Terraform:
     and what to install.
     """
     rejected: list[str] = []
-    for candidate in _candidates(root):
+    for candidate in _candidates(root, distribution.executable):
         try:
             version = _version(candidate, candidate.stat().st_mtime_ns)
+            other = _other(candidate, distribution)
         except (OSError, StepladderError, ValueError) as error:
             rejected.append(f"{candidate} doesn't run ({error})")
             continue
-        if _good(version):
-            return Terraform(candidate, version)
-        rejected.append(f"{candidate} is {version}")
+        if other:
+            rejected.append(f"{candidate} is {other}")
+        elif _good(version):
+            named = version if distribution is TERRAFORM else f"{distribution.title} {version}"
+            return Terraform(candidate, named, distribution)
+        else:
+            rejected.append(f"{candidate} is {version}")
     candidates = "; ".join(rejected) or "there is none on PATH"
-    raise NotReadyError(f"Terraform {_wanted()} is needed; {candidates}", kind="no-terraform", hint=_where_from(root))
+    raise NotReadyError(
+        f"{distribution.title} {_wanted()} is needed; {candidates}",
+        kind="no-terraform",
+        hint=_where_from(root, distribution),
+    )
 
 
-def _where_from(root: Path) -> str:
-    """Return what to do without a Terraform: `bootstrap.sh` is named only where there is one."""
-    origin = _origin()
-    scripts = [folder / "bootstrap.sh" for folder in (root, origin) if folder]
+def _where_from(root: Path, distribution: Distribution) -> str:
+    """Return what to do without a Terraform: `bootstrap.sh` is named only where there is one, and fetches no other."""
+    origin = _origin() if distribution is TERRAFORM else None
+    scripts = [folder / "bootstrap.sh" for folder in (root, origin) if folder and distribution is TERRAFORM]
     fetch = next((f"fetch it: `sh {shlex.quote(str(script))}`; or " for script in scripts if script.is_file()), "")
     return (
-        f"{fetch}install it (https://developer.hashicorp.com/terraform/install), "
-        f"put the executable at {root / '.tools' / 'terraform'}, or name it in {VARIABLE}"
+        f"{fetch}install it ({distribution.page}), "
+        f"put the executable at {root / '.tools' / distribution.executable}, or name it in {VARIABLE}"
     )
 
 
@@ -96,17 +107,17 @@ def meddling() -> list[str]:
     return sorted(name for name in os.environ if name.startswith(_MEDDLING))
 
 
-def _candidates(root: Path) -> Iterator[Path]:
+def _candidates(root: Path, executable: str) -> Iterator[Path]:
     named = os.environ.get(VARIABLE)
     if named:
         yield Path(shutil.which(named) or named).absolute()
         return
     seen: set[Path] = set()
     for folder in (
-        lambda: root / ".tools" / "terraform",
-        lambda: Path(sys.prefix).parent / ".tools" / "terraform",
-        lambda: shutil.which("terraform"),
-        lambda: (_origin() or root) / ".tools" / "terraform",
+        lambda: root / ".tools" / executable,
+        lambda: Path(sys.prefix).parent / ".tools" / executable,
+        lambda: shutil.which(executable),
+        lambda: (_origin() or root) / ".tools" / executable,
     ):
         path = Path(folder() or root).absolute()
         if path not in seen and path.is_file() and os.access(path, os.X_OK):
@@ -140,6 +151,26 @@ def _version(path: Path, _modified: int) -> str:
         raise ValueError(f"exit code {done.code}")
     start = done.out.find("{")
     return str(json.loads(done.out[max(start, 0) :])["terraform_version"])
+
+
+def _other(path: Path, distribution: Distribution) -> str:
+    """Return what else an executable is than the distribution that is wanted; empty when it is that.
+
+    Their versions in JSON look alike, so OpenTofu is asked for its title. What is called `tofu` is no Terraform.
+    """
+    if distribution is TERRAFORM:
+        called = path.name.startswith(OPENTOFU.executable)
+        return f"{OPENTOFU.title}, which `stepladder.terraform_distribution` may name" if called else ""
+    first = _title(path, path.stat().st_mtime_ns)
+    return "" if first.startswith(distribution.title) else f"no {distribution.title}: {first}"
+
+
+@functools.lru_cache(maxsize=8)
+def _title(path: Path, _modified: int) -> str:
+    """Return the first line of what an executable says of its version: `OpenTofu v1.10.6`."""
+    variables = {"CHECKPOINT_DISABLE": "1", "TF_CLI_CONFIG_FILE": os.devnull}
+    done = process.run([str(path), "version"], env=variables, timeout=_DEADLINE)
+    return next((line.strip() for line in done.out.splitlines() if line.strip()), "it doesn't say what")
 
 
 def _good(version: str) -> bool:

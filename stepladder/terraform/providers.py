@@ -31,15 +31,17 @@ class ProviderSource:
     mirror: Path | None = None
 
 
-def source(build_dir: Path, root_dir: Path, *, optional_software: Path = OPTIONAL_SOFTWARE) -> ProviderSource:
+def source(
+    build_dir: Path, root_dir: Path, *, registry: str = REGISTRY, optional_software: Path = OPTIONAL_SOFTWARE
+) -> ProviderSource:
     """Choose the source of providers for a root. Raises `NotReadyError` when the named mirror isn't one."""
     configured = _configured()
     named = os.environ.get(VARIABLE)
     if configured and not named:
         return ProviderSource("configured", {"TF_CLI_CONFIG_FILE": str(configured)})
-    mirror = _named(named) if named else _discovered(root_dir, optional_software)
+    mirror = _named(named, registry) if named else _discovered(root_dir, registry, optional_software)
     if mirror:
-        config = write_text(build_dir / "terraform.rc", _cli_configuration(mirror))
+        config = write_text(build_dir / "terraform.rc", _cli_configuration(mirror, registry))
         return ProviderSource("mirror", {"TF_CLI_CONFIG_FILE": str(config)}, mirror=mirror)
     own = os.environ.get("TF_PLUGIN_CACHE_DIR")
     cache = Path(own) if own else build_dir / "providers"
@@ -55,19 +57,19 @@ def _configured() -> Path | None:
     return path if path.is_file() and os.access(path, os.R_OK) else None
 
 
-def _named(text: str) -> Path:
+def _named(text: str, registry: str) -> Path:
     path = Path(text).expanduser().absolute()
-    if not _holds_needed(path):
+    if not _holds_needed(path, registry):
         raise NotReadyError(
-            f"{VARIABLE} names {path}, which holds no {REGISTRY}/{NEEDED}",
+            f"{VARIABLE} names {path}, which holds no {registry}/{NEEDED}",
             kind="no-providers",
             hint="fill it with `terraform providers mirror <folder>`, or unset the variable",
         )
     return path
 
 
-def _discovered(root_dir: Path, optional_software: Path) -> Path | None:
-    return next((path for path in _folders(root_dir, optional_software) if _holds_needed(path)), None)
+def _discovered(root_dir: Path, registry: str, optional_software: Path) -> Path | None:
+    return next((path for path in _folders(root_dir, optional_software) if _holds_needed(path, registry)), None)
 
 
 def _folders(root_dir: Path, optional_software: Path) -> Iterator[Path]:
@@ -83,19 +85,19 @@ def _folders(root_dir: Path, optional_software: Path) -> Iterator[Path]:
         yield from sorted(path for path in optional_software.iterdir() if path.is_dir())
 
 
-def _holds_needed(mirror: Path) -> bool:
-    folder = mirror / REGISTRY / NEEDED
+def _holds_needed(mirror: Path, registry: str) -> bool:
+    folder = mirror / registry / NEEDED
     try:
         return folder.is_dir() and any(folder.iterdir())
     except OSError:
         return False
 
 
-def _cli_configuration(mirror: Path) -> str:
+def _cli_configuration(mirror: Path, registry: str) -> str:
     """Take what the mirror holds from the mirror only, and everything else from its registry."""
     held = sorted(
-        f"{REGISTRY}/{namespace.name}/{kind.name}"
-        for namespace in (mirror / REGISTRY).iterdir()
+        f"{registry}/{namespace.name}/{kind.name}"
+        for namespace in (mirror / registry).iterdir()
         if namespace.is_dir()
         for kind in namespace.iterdir()
         if kind.is_dir()

@@ -24,6 +24,7 @@ from stepladder.settings.promotion import Shift
 from stepladder.settings.table import SERVICE
 from stepladder.settings.table import variables as variables_of
 from stepladder.terraform import earlier_roots, files, function_packages, overrides
+from stepladder.terraform.distributions import TERRAFORM
 
 ROOTS = ("foundation", "service", "delivery")
 LOCK_FILE = ".terraform.lock.hcl"
@@ -269,10 +270,12 @@ def inputs_hash(settings: Settings, env: str, name: str) -> str:
 def hash_of(at: Root, *, unfinished: bool = False) -> str:
     """Return `inputs_hash` of a root at hand; one that equals no other when an apply left something `unfinished`."""
     own, shared = code_hashes(at)
+    distribution = at.settings.terraform_distribution
     kept = {key: value for key, value in variables(at).items() if key not in _NOT_HASHED}
     return files.sha256_mapping(
         {
             "schema": 1,
+            **({} if distribution == TERRAFORM.name else {"distribution": distribution}),
             "backend": backend_configuration(at),
             "code": own,
             "lock": files.sha256_file(at.lock_file),

@@ -18,7 +18,7 @@ from stepladder.core.ci import in_ci
 from stepladder.core.errors import StepladderError
 from stepladder.core.notes import is_new
 from stepladder.core.step import Step
-from stepladder.terraform import cli, file_lock, files, providers, references, roots
+from stepladder.terraform import cli, distributions, file_lock, files, providers, references, roots
 from stepladder.terraform.events import Watch
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.roots import Root
@@ -30,7 +30,7 @@ SHORT_DEADLINE = 300.0
 APPLY_GRACE = 1800.0  # an interrupted apply finishes what it has begun: a CloudFormation stack may take this long
 LOCK_TIMEOUT = 60  # seconds that Terraform waits for somebody else's state lock
 
-_PLATFORMS = ("linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64")
+PLATFORMS = ("linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64")
 
 LOCAL_BACKEND = "stepladder_override.tf"
 IMPORTS = "stepladder_imports.tf"
@@ -217,7 +217,7 @@ class Runner:
         name = self.at.lock_file.relative_to(self.at.settings.root)
         self.notes.append(f"{name} was written: commit it, so that every machine takes the same providers")
         # A registry signs checksums for every platform; a mirror has its files only. That holds for every root's file.
-        platforms = " ".join(f"-platform={platform}" for platform in _PLATFORMS)
+        platforms = " ".join(f"-platform={platform}" for platform in PLATFORMS)
         build_dir = self.at.settings.build_dir
         if self.source.kind != "registry" and is_new(build_dir, "lock files' platforms", platforms):
             self.notes.append(
@@ -239,8 +239,8 @@ class Runner:
         where = {
             "configured": f"providers come as {self.source.env.get('TF_CLI_CONFIG_FILE')} says",
             "mirror": f"providers come from the mirror {self.source.mirror}",
-            "registry": f"providers come from {providers.REGISTRY}; with no way there, name a mirror in "
-            f"{providers.VARIABLE}",
+            "registry": f"providers come from {self.terraform.distribution.registry}; with no way there, name a "
+            f"mirror in {providers.VARIABLE}",
         }
         return where[self.source.kind]
 
@@ -259,11 +259,11 @@ class Runner:
 @contextlib.contextmanager
 def opened(at: Root, *, step: Step | None = None, image_uri: str | None = None) -> Iterator[Runner]:
     """Find Terraform, hold the local lock, write the root's inputs, and give the runner."""
-    terraform = cli.find(at.settings.root)
+    terraform = cli.find(at.settings.root, distributions.of(at.settings.terraform_distribution))
     references.check(at)
     with file_lock.hold(at, wait=LOCK_TIMEOUT, step=step) as held:
         roots.write_inputs(at, image_uri)
-        source = providers.source(at.settings.build_dir, at.source_dir)
+        source = providers.source(at.settings.build_dir, at.source_dir, registry=terraform.distribution.registry)
         runner = Runner(at, terraform, source, held, step)
         left_out = ", ".join(name for name in cli.meddling() if os.environ[name])
         if left_out and is_new(at.settings.build_dir, "kept from Terraform", left_out):

@@ -23,6 +23,7 @@ from stepladder.core.console import Console
 from stepladder.core.errors import StepladderError
 from stepladder.settings.table import SERVICE
 from stepladder.terraform import cli, files, providers
+from stepladder.terraform.distributions import TERRAFORM, Distribution
 from stepladder.terraform.overrides import FILE as OVERRIDE
 from stepladder.terraform.roots import LOCK_FILE
 
@@ -40,6 +41,7 @@ def validate(
     build_dir: Path,
     *,
     overrides: Mapping[str, str] | None = None,
+    distribution: Distribution = TERRAFORM,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Validate every root of `sources`, folders that are laid over each other; return the roots' names.
@@ -49,7 +51,7 @@ def validate(
     An empty list when the code is as it was when it was last found valid: its hash lies in `build_dir`. Raises
     `StepladderError` with Terraform's words, `NotReadyError` without a Terraform.
     """
-    terraform = cli.find(build_dir.parent)
+    terraform = cli.find(build_dir.parent, distribution)
     work = build_dir / "check"
     stamp = work / "valid.sha256"
     given = overrides or {}
@@ -59,26 +61,27 @@ def validate(
         return []
     copy = work / "terraform"
     shutil.rmtree(copy, ignore_errors=True)
-    for source in sources:
+    for folder in sources:
         ignored = shutil.ignore_patterns(".terraform", "*.tfstate*")
-        shutil.copytree(source, copy, ignore=ignored, dirs_exist_ok=True)
+        shutil.copytree(folder, copy, ignore=ignored, dirs_exist_ok=True)
     for name in sorted(given, key=lambda name: name == SERVICE):
         if name != SERVICE:
             shutil.copytree(copy / SERVICE, copy / name)
         files.write_text(copy / name / OVERRIDE, given[name])
     roots = sorted(path.parent.name for path in copy.glob("*/versions.tf"))
     progress(f"{len(roots)} roots")
-    if not _valid_together(terraform.path, copy, roots, build_dir):
-        shared = providers.source(build_dir, copy).cache  # by which no two `init` may run at once
+    if not _valid_together(terraform, copy, roots, build_dir):
+        source = providers.source(build_dir, copy, registry=distribution.registry)
+        shared = source.cache  # by which no two `init` may run at once
         with ThreadPoolExecutor(1 if shared else os.cpu_count()) as pool:
-            checks = [pool.submit(_validate, terraform.path, copy / root, build_dir) for root in roots]
+            checks = [pool.submit(_validate, terraform, copy / root, build_dir) for root in roots]
         for check in checks:
             check.result()
     stamp.write_text(wanted, "utf-8")
     return roots
 
 
-def _valid_together(terraform: Path, copy: Path, roots: Sequence[str], build_dir: Path) -> bool:
+def _valid_together(terraform: cli.Terraform, copy: Path, roots: Sequence[str], build_dir: Path) -> bool:
     """Validate the roots as modules of one; False when that says nothing about each by itself."""
     code = {root: "\n".join(_text(path) for path in sorted((copy / root).glob("*.tf"))) for root in roots}
     locks = {_locked(copy / root / LOCK_FILE) for root in roots} - {frozenset[tuple[str, str]]()}
@@ -116,10 +119,11 @@ def _locked(path: Path) -> frozenset[tuple[str, str]]:
     return frozenset(_LOCKED.findall(_text(path) if path.is_file() else ""))
 
 
-def _validate(terraform: Path, folder: Path, build_dir: Path) -> None:
-    env = cli.environment(folder.parent.parent / f"data-{folder.name}", providers.source(build_dir, folder).env)
+def _validate(terraform: cli.Terraform, folder: Path, build_dir: Path) -> None:
+    source = providers.source(build_dir, folder, registry=terraform.distribution.registry)
+    env = cli.environment(folder.parent.parent / f"data-{folder.name}", source.env)
     for arguments in (("init", "-backend=false"), ("validate",)):
-        argv = [str(terraform), *arguments, "-no-color"]
+        argv = [str(terraform.path), *arguments, "-no-color"]
         done = process.run(argv, cwd=folder, env=env, timeout=_DEADLINE)
         if done.code:
             raise StepladderError(

@@ -10,7 +10,7 @@ import pytest
 from fakes.terraform import FakeTerraform
 
 from stepladder.core.errors import NotReadyError
-from stepladder.terraform import cli, providers
+from stepladder.terraform import cli, distributions, providers
 
 
 def install(site: Path, url: str) -> None:
@@ -54,6 +54,17 @@ def test_a_named_one_is_taken_and_no_other(
     monkeypatch.setenv(cli.VARIABLE, str(tmp_path / "missing"))
     with pytest.raises(NotReadyError, match="missing doesn't run"):
         cli.find(tmp_path)
+
+
+def test_the_other_distribution_is_not_taken_for_the_one_that_is_wanted(
+    fake: FakeTerraform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called_tofu = fake.path.rename(fake.folder / "tofu")
+    monkeypatch.setenv(cli.VARIABLE, str(called_tofu))
+    with pytest.raises(NotReadyError, match=r"is OpenTofu, which `stepladder\.terraform_distribution` may name"):
+        cli.find(tmp_path)
+    with pytest.raises(NotReadyError, match=r"tofu is no OpenTofu: \{"):  # it says its version in JSON, as none does
+        cli.find(tmp_path, distributions.OPENTOFU)
 
 
 @pytest.mark.parametrize("version", ["1.9.8", "0.15.5", "2.0.0", "dev"])

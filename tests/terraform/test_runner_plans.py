@@ -18,10 +18,11 @@ from fakes.terraform import ACCOUNT, PLAIN, REGION, SLOW, project
 
 from stepladder import terraform
 from stepladder.core.aws import Aws
-from stepladder.core.errors import ExitCode, LockedError, RefusedError
+from stepladder.core.errors import ExitCode, LockedError, NotReadyError, RefusedError
 from stepladder.core.process_identity import Process, this_process
+from stepladder.settings import load
 from stepladder.settings.load import Settings
-from stepladder.terraform import file_lock, files, locks, roots
+from stepladder.terraform import cli, file_lock, files, locks, roots
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.file_lock import RunRecord
 from stepladder.terraform.runner import opened
@@ -29,6 +30,8 @@ from stepladder.terraform.runner import opened
 pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(120)]
 
 _numbers = itertools.count(1)
+PLACE = {"account": ACCOUNT, "region": REGION}
+RAW = {"environments": {name: dict(PLACE) for name in ("staging", "production")}}
 KEY = "staging/service.tfstate"
 LOCK = f"{KEY}.tflock"
 
@@ -151,6 +154,37 @@ def test_a_plan_is_refused_when_the_settings_changed_after_it(site: Site) -> Non
     with pytest.raises(RefusedError, match=r"the variables changed from [0-9a-f]{12} to [0-9a-f]{12}") as caught:
         site.apply()
     assert caught.value.hint == "make a new one: `inv tf.plan --env staging --root service`"
+
+
+TOFU = """#!/bin/sh
+case "$*" in
+version) echo "OpenTofu v1.10.6" ;;
+"version -json") echo '{{"terraform_version": "1.10.6"}}' ;;
+*) exec '{terraform}' "$@" ;;
+esac
+"""
+"""A stand-in: Terraform under OpenTofu's name and version, since no package index has OpenTofu itself."""
+
+
+def test_opentofu_plans_and_applies_where_the_setting_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(cli.VARIABLE, raising=False)
+    site.plan()
+    chosen = load.load({**RAW, "project": site.name, "terraform_distribution": "opentofu"}, site.root)
+    missing = site.root / ".tools" / "tofu"
+    site.settings = chosen
+    with pytest.raises(NotReadyError, match=r"^OpenTofu >= 1\.10, < 2 is needed") as refused:
+        site.plan()
+    assert f"put the executable at {missing}" in refused.value.hint
+    missing.parent.mkdir()
+    missing.write_text(TOFU.format(terraform=cli.find(site.root).path))
+    missing.chmod(0o755)
+    with pytest.raises(RefusedError, match=r"version changed from [\d.]+ to OpenTofu 1\.10\.6"):
+        site.apply()
+    assert site.plan().inputs.terraform_version == "OpenTofu 1.10.6"
+    assert site.apply().outputs == {"memory": 256}
+    site.settings = project(site.root, site.name)
+    site.write(PLAIN)
+    assert not site.ensure().applied
 
 
 def test_a_plan_is_refused_when_the_state_moved_on_after_it(site: Site) -> None:

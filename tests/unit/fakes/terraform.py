@@ -132,7 +132,8 @@ if verb == "init":
     if os.path.islink(provider):
         os.unlink(provider)
     os.makedirs(provider, exist_ok=True)
-    open(".terraform.lock.hcl", "w").write("# locked\\n")
+    locks = os.path.join(here, "locks")
+    open(".terraform.lock.hcl", "w").write(open(locks).read() if os.path.exists(locks) else "# locked\\n")
 path = os.path.join(here, verb + ".json")
 plays = json.load(open(path)) if os.path.exists(path) else []
 play = plays.pop(0) if plays else {{}}
@@ -159,6 +160,15 @@ class FakeTerraform:
     @property
     def variables(self) -> dict[str, str]:
         return {"STEPLADDER_TERRAFORM": str(self.path), "FAKE_TERRAFORM": str(self.folder)}
+
+    @property
+    def locks(self) -> str:
+        """What `init` writes into the lock file."""
+        return (self.folder / "locks").read_text()
+
+    @locks.setter
+    def locks(self, text: str) -> None:
+        (self.folder / "locks").write_text(text)
 
     def plays(self, verb: str, *plays: dict[str, Any]) -> None:
         (self.folder / f"{verb}.json").write_text(json.dumps(plays))
