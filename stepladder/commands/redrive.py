@@ -5,7 +5,7 @@ from __future__ import annotations
 from stepladder.commands import promote
 from stepladder.promotion import infra, stop
 from stepladder.promotion.executions import Execution, StateMachine
-from stepladder.promotion.held import check_free
+from stepladder.promotion.held import check_free, check_secrets
 from stepladder.promotion.watch import watch
 
 
@@ -36,5 +36,6 @@ def _resumed(machine: StateMachine, execution: Execution) -> Execution:
 def _restarted(machine: StateMachine, execution: Execution) -> Execution:
     """Start from the beginning, with a changed pipeline applied first, as `inv promote` does."""
     check_free(machine)
+    check_secrets(machine)
     infra.prepare(machine, (), execution.input["digest"])
     return stop.restart(machine, execution)

@@ -11,7 +11,6 @@ from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.plan import PromotionPlan
 from stepladder.promotion.start import StartResult
 from stepladder.promotion.subject import PromotionOptions
-from stepladder.releases import secret_check
 
 
 class PromotionExecutor(Protocol):
@@ -56,7 +55,7 @@ class PromotionActs:
 
     def check_secrets(self) -> None:
         """See `PromotionExecutor`."""
-        secret_check.check([self.machine.at(name) for name in self.machine.rung.settings.ladder_environments])
+        held.check_secrets(self.machine)
 
     def prepare(self) -> tuple[str, ...]:
         """See `PromotionExecutor`."""

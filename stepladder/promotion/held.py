@@ -1,4 +1,4 @@
-"""Refuse a promotion while a command holds the lock of one of its rungs."""
+"""Refuse a promotion while a command holds the lock of one of its rungs, or a rung lacks the value of a secret."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from stepladder.ledger import locked_error
 from stepladder.ledger.schema import PIPELINE_HOST
 from stepladder.promotion.executions import StateMachine
+from stepladder.releases import secret_check
 from stepladder.releases.rung import Rung
+
+
+def check_secrets(machine: StateMachine) -> None:
+    """Raise `RefusedError` that names the secrets without a value, of all rungs."""
+    secret_check.check([machine.at(name) for name in machine.rung.settings.ladder_environments])
 
 
 def check_free(machine: StateMachine) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 from stepladder.core.release_facts import short
 from stepladder.ledger.words import shown_commit
-from stepladder.promotion import infra, ladder, start
+from stepladder.promotion import held, infra, ladder, start
 from stepladder.promotion.contract import RungInput
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.plan import PromotionPlan
 from stepladder.promotion.roots import ProjectRoots, Roots
 from stepladder.promotion.start import StartResult
 from stepladder.promotion.subject import PromotionOptions
-from stepladder.releases import preview, secret_check
+from stepladder.releases import preview
 from stepladder.releases.plan import FOUNDATION
 from stepladder.settings import locations
 from stepladder.settings.promotion import Shift
@@ -45,7 +45,7 @@ class PromotionDescription:
 
     def check_secrets(self) -> None:
         """See `PromotionExecutor`."""
-        secret_check.check([self.machine.at(name) for name in self.machine.rung.settings.ladder_environments])
+        held.check_secrets(self.machine)
 
     def prepare(self) -> tuple[str, ...]:
         """Plan what would be applied, and say where the image would be copied to."""

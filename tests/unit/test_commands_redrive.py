@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fakes.deploy_harness import TABLE, DeployHarness
 from fakes.executions import StepFunctions
+from fakes.secret_stores import Parameters
 
 from stepladder.commands.redrive import redriven
 from stepladder.core.console import Console
@@ -72,7 +73,8 @@ class Promotion:
                 }
             ),
         }
-        self.states = harness.aws.clients["stepfunctions"] = StepFunctions(started)
+        self.clients = harness.aws.clients
+        self.states = self.clients["stepfunctions"] = StepFunctions(started)
         monkeypatch.setattr(infra, "ProjectRoots", lambda: self.roots)
         monkeypatch.setattr(infra, "copy_image", lambda *_: None)
         for pk, inputs in (("root#foundation", "foundation"), ("env#staging", "service"), ("root#delivery", "old")):
@@ -110,6 +112,20 @@ def test_one_that_is_refused_has_nothing_applied(tmp_path: Path, monkeypatch: py
     promotion = Promotion(tmp_path, monkeypatch, "FAILED")
     promotion.rung.ledger.mark_bad(DIGEST, Bad("today", "jo", "blank pages"))
     with pytest.raises(RefusedError, match="marked bad by jo"):
+        promotion.redrive()
+    assert (promotion.roots.applied, promotion.states.changes) == ([], [])
+
+
+def test_one_whose_secret_was_deleted_meanwhile_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promotion = Promotion(tmp_path, monkeypatch, "FAILED")
+    staging = promotion.rung.settings.environment("staging")
+    with_secret = replace(staging, function=replace(staging.function, secrets={"API_KEY": "ssm"}))
+    settings = replace(promotion.rung.settings, environments={"staging": with_secret})
+    promotion.clients["ssm"] = Parameters()
+    promotion.machine = StateMachine(replace(promotion.rung, settings=settings))
+    with pytest.raises(RefusedError, match="staging has no value for API_KEY"):
         promotion.redrive()
     assert (promotion.roots.applied, promotion.states.changes) == ([], [])
 
