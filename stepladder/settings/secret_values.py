@@ -7,7 +7,6 @@ Entropy isn't measured: hashes, identifiers and public keys have as much of it a
 
 from __future__ import annotations
 
-import itertools
 import re
 
 _WORDS = frozenset(
@@ -27,19 +26,23 @@ _KEYS = frozenset(
 """What a key is a secret of: `API_KEY`, not `PARTITION_KEY`."""
 _DESCRIBES = frozenset(
     {
-        *("AGE", "ALG", "ALGORITHM", "ALIAS", "ARN", "ARNS", "AUDIENCE", "BUCKET", "BYTES", "CACHE", "CAPACITY"),
-        *("CLASS", "CONNECTIONS", "COOKIE", "COUNT", "DAYS", "DIR", "DIRECTORY", "DISABLED", "DOMAIN", "EMAIL"),
-        *("ENABLED", "ENCODING", "ENDPOINT", "ENDPOINTS", "ENGINE", "ENV", "EXPIRATION", "EXPIRES", "EXPIRY"),
-        *("FIELD", "FILE", "FILENAME", "FOLDER", "FORMAT", "HEADER", "HOST", "HOURS", "ID", "IDS", "INDEX"),
-        *("INTERVAL", "ISSUER", "KIND", "LABEL", "LEEWAY", "LEN", "LENGTH", "LEVEL", "LIFETIME", "LIMIT", "LOCATION"),
-        *("MANAGER", "MAX", "MILLIS", "MIN", "MINUTES", "MODE", "NAME", "NAMES", "NAMESPACE", "OPTIONAL", "PARAM"),
-        *("PARAMETER", "PARAMETERS", "PATH", "PATHS", "PATTERN", "POLICY", "PORT", "PREFIX", "PROFILE", "PROVIDER"),
-        *("QUEUE", "RATE", "REF", "REFERENCE", "REGEX", "REGION", "REQUIRED", "ROLE", "ROTATION", "SCHEME", "SCOPE"),
-        *("SCOPES", "SECONDS", "SERVICE", "SIZE", "SOURCE", "STAGE", "STORE", "SUFFIX", "TABLE", "TIMEOUT", "TOPIC"),
-        *("TTL", "TYPE", "TYPES", "URI", "URIS", "URL", "URLS", "USERNAME", "VALIDITY", "VARIABLE", "VERSION"),
+        *("AGE", "ALG", "ALGORITHM", "ALIAS", "ARN", "ARNS", "ATTEMPTS", "AUDIENCE", "AUTHORITY", "BACKEND"),
+        *("BUCKET", "BUDGET", "BYTES", "CACHE", "CAPACITY", "CHARS", "CHECK", "CHECKS", "CLASS", "COLUMN"),
+        *("CONNECTIONS", "COOKIE", "COUNT", "DATE", "DAYS", "DIR", "DIRECTORY", "DISABLED", "DOMAIN", "EMAIL"),
+        *("ENABLED", "ENCODING", "ENDPOINT", "ENDPOINTS", "ENGINE", "ENV", "EXPIRATION", "EXPIRE", "EXPIRES"),
+        *("EXPIRY", "FIELD", "FIELDS", "FILE", "FILENAME", "FOLDER", "FORMAT", "HASHER", "HASHERS", "HEADER"),
+        *("HEADERS", "HOST", "HOURS", "ID", "IDS", "INDEX", "INTERVAL", "ISSUER", "ISSUERS", "KEYWORD", "KIND"),
+        *("LABEL", "LAMBDA", "LEEWAY", "LEN", "LENGTH", "LEVEL", "LIFETIME", "LIMIT", "LOCATION", "MANAGER", "MAX"),
+        *("METHOD", "MILLIS", "MIN", "MINUTES", "MODE", "MS", "NAME", "NAMES", "NAMESPACE", "OPTIONAL", "ORIGIN"),
+        *("PARAM", "PARAMETER", "PARAMETERS", "PARAMS", "PATH", "PATHS", "PATTERN", "POLICY", "PORT", "PREFIX"),
+        *("PROFILE", "PROVIDER", "QUEUE", "QUEUES", "QUOTA", "RATE", "REF", "REFERENCE", "REGEX", "REGION"),
+        *("REQUIRED", "RETRIES", "ROLE", "ROTATION", "RULE", "RULES", "SCHEME", "SCOPE", "SCOPES", "SECONDS", "SIZE"),
+        *("SOURCE", "STAGE", "STORE", "STRATEGY", "SUFFIX", "TABLE", "TIMEOUT", "TOPIC", "TOPICS", "TTL", "TYPE"),
+        *("TYPES", "URI", "URIS", "URL", "URLS", "USERNAME", "VALIDATOR", "VALIDATORS", "VALIDITY", "VARIABLE"),
+        *("VERSION", "WINDOW"),
     }
 )
-"""Last words of names that say something of a secret, and aren't it."""
+"""Words behind one for a secret that make it a name of something else: how long it is, where, whose."""
 _COUNTS = frozenset({"MAX", "MIN", "NUM", "NUMBER"})
 """First words of names that count: `MAX_TOKEN`."""
 _PLAIN_VALUE = re.compile(
@@ -56,20 +59,20 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "a private key",
         re.compile(r"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File-|AGE-SECRET-KEY-1"),
     ),
-    ("a token of GitHub", re.compile(r"\b(gh[opusr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{22})")),
-    ("a token of GitLab", re.compile(r"\bgl(pat|dt|rt|ptt|soat|agent|cbt|ft|imt)-[\w-]{20}")),
-    ("a token of Slack", re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{10}|\bxapp-[0-9]-[A-Za-z0-9-]{10}")),
+    ("a token of GitHub", re.compile(r"\b(gh[opusr]_[A-Za-z0-9]{20}|github_pat_[A-Za-z0-9_]{22})")),
+    ("a token of GitLab", re.compile(r"\bgl(pat|dt|rt|ptt|soat|agent|cbt|ft|imt)-[\w-]{12}")),
+    ("a token of Slack", re.compile(r"\bxox[abeoprs]-[A-Za-z0-9-]{6}|\bxapp-[0-9]-[A-Za-z0-9-]{6}")),
     ("a webhook of Slack", re.compile(r"hooks\.slack\.com/(services|workflows|triggers)/[A-Z0-9]{8,}/")),
     ("a webhook of Discord", re.compile(r"discord(app)?\.com/api/webhooks/[0-9]{17,}/[\w-]{60}")),
-    ("a key of Stripe", re.compile(r"\b([sr]k_(live|test)_[A-Za-z0-9]{10}|whsec_[A-Za-z0-9+/]{24})")),
+    ("a key of Stripe", re.compile(r"\b([sr]k_(live|test)_[A-Za-z0-9]{6}|whsec_[A-Za-z0-9+/]{16})")),
     ("a key of Anthropic or OpenAI", re.compile(r"\bsk-(ant-|proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20}")),
-    ("a key of Google", re.compile(r"\bAIza[\w-]{35}|\bGOCSPX-[\w-]{28}|\bya29\.[\w-]{20}")),
-    ("a token of npm", re.compile(r"\bnpm_[A-Za-z0-9]{36}")),
-    ("a token of PyPI", re.compile(r"\bpypi-[\w-]{40}")),
+    ("a key of Google", re.compile(r"\bAIza[\w-]{30}|\bGOCSPX-[\w-]{28}|\bya29\.[\w-]{20}")),
+    ("a token of npm", re.compile(r"\bnpm_[A-Za-z0-9]{20}")),
+    ("a token of PyPI", re.compile(r"\bpypi-Ag[\w-]{16}")),
     ("a key of SendGrid", re.compile(r"\bSG\.[\w-]{16,}\.[\w-]{16}")),
     ("a key of Mailgun or Mailchimp", re.compile(r"\bkey-[0-9a-f]{32}\b|\b[0-9a-f]{32}-us[0-9]{1,2}\b")),
     ("a key of Twilio", re.compile(r"\bSK[0-9a-f]{32}\b")),
-    ("a token of Hugging Face", re.compile(r"\bhf_[A-Za-z0-9]{34}")),
+    ("a token of Hugging Face", re.compile(r"\bhf_[A-Za-z0-9]{20}")),
     ("a token of HashiCorp", re.compile(r"\bhv[sbr]\.[\w-]{24}|\b[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60}")),
     ("a token of Databricks", re.compile(r"\bdapi[0-9a-f]{32}")),
     ("a token of DigitalOcean", re.compile(r"\bdo[opr]_v1_[0-9a-f]{64}")),
@@ -109,11 +112,12 @@ def why(name: str, value: str) -> str:
 def is_secret_name(name: str) -> bool:
     """Say whether a variable of this name holds a secret: DB_PASSWORD does, PASSWORD_MIN_LENGTH doesn't."""
     words = [word.upper() for word in _WORD.findall(name)]
-    while words and words[-1].isdigit():
-        words.pop()
-    if not words or words[0] in _COUNTS or words[-1] in _DESCRIBES:
-        return False
-    pairs = itertools.pairwise(words)
-    is_key = any(second == "KEY" and first in _KEYS for first, second in pairs)
-    named = not _WORDS.isdisjoint(words) or any(word.endswith(_ENDINGS) for word in words)
-    return is_key or named or (len(words) > 1 and words[-1] in _LAST_WORDS)
+    end = max((at + 1 for at in range(len(words)) if _is_secret_word(words, at)), default=0)
+    return bool(end) and words[0] not in _COUNTS and _DESCRIBES.isdisjoint(words[end:])
+
+
+def _is_secret_word(words: list[str], at: int) -> bool:
+    word, before, last = words[at], words[at - 1] if at else "", at == len(words) - 1
+    if word == "KEY":
+        return before in _KEYS
+    return word in _WORDS or word.endswith(_ENDINGS) or (bool(before) and last and word in _LAST_WORDS)
