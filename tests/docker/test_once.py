@@ -110,7 +110,7 @@ def test_the_function_is_built_called_and_gone(once: Once, docker_client: Any) -
     assert "REPORT RequestId" not in done.stderr
     assert re.search(r"took \d+ ms after \d+ ms of init, \d+ of 192 MB", done.stderr)
     assert {container.id for container in docker_client.containers.list(all=True)} <= before
-    assert not list((once.root / ".stepladder/cache").glob(".once-*"))
+    assert not list((once.root / ".stepladder/cache").glob(".local-*"))
 
 
 def test_another_environments_settings_and_a_failing_function(once: Once) -> None:
