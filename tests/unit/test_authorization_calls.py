@@ -95,6 +95,11 @@ PASSED = f"arn:aws:iam::{ACCOUNT}:role/passed"
             {"FunctionName": f"arn:aws:lambda:eu-west-1:{ANOTHER}:function:f:3"},
             [("lambda:InvokeFunction", f"arn:aws:lambda:eu-west-1:{ANOTHER}:function:f:3")],
         ),
+        (
+            "lambda:GetFunction",
+            {"FunctionName": "f", "Qualifier": "3"},
+            [("lambda:GetFunction", "arn:aws:lambda:*:function:f:3")],
+        ),
         ("lambda:GetAccountSettings", {}, [("lambda:GetAccountSettings", "*")]),
         (
             "lambda:GetProvisionedConcurrencyConfig",

@@ -1,5 +1,7 @@
 """Lambda: functions and their qualifiers.
 
+A call with a qualifier is authorised by the qualified ARN, whether that stands in the name or in the parameter. It has
+been so since January 2022: https://github.com/aws/aws-cdk/issues/19273
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 """
 
@@ -18,7 +20,6 @@ _FUNCTION = re.compile(
     r"(?:(?:arn:[^:]+:lambda:(?P<region>[^:]+):)?(?P<account>\d{12}):(?:function:)?)?(?:function:)?(?P<name>[^:]+)(?::(?P<qualifier>[^:]+))?"
 )
 _BY_FUNCTION = frozenset({"function", "function alias", "function version"})
-_ON_QUALIFIER = frozenset({"InvokeFunction", "InvokeAsync", "InvokeFunctionUrl"})
 _MAPPINGS = frozenset({"DeleteEventSourceMapping", "GetEventSourceMapping", "UpdateEventSourceMapping"})
 
 
@@ -36,10 +37,7 @@ def accesses(call: AwsCall) -> Iterable[AccessRequest] | None:
         return [calls.request(call, name, resource)] if resource.startswith("arn:") else None
     qualified, unqualified = function_arns(call, call.text("FunctionName"), call.text("Qualifier"))
     more = {"lambda:functionarn": (qualified,)}
-    if action.name in _ON_QUALIFIER or "function alias" in action.resources:
-        return [calls.request(call, name, qualified, more)]
-    also = (qualified, *_named_alias(call, unqualified))
-    requests = [calls.request(call, name, unqualified, more, tuple(arn for arn in also if arn != unqualified))]
+    requests = [calls.request(call, name, qualified, more, _named_alias(call, unqualified))]
     return [*requests, *_code_in_s3(call)]
 
 
