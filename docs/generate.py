@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stepladder.collections import namespace, project
+from stepladder.core import trigger_kinds
 from stepladder.core.errors import BadInputError, ExitCode
 from stepladder.ledger.schema import KINDS
 from stepladder.settings.environments import EXAMPLE, Environments, EnvironmentSettings
@@ -164,7 +165,9 @@ def trigger_sections() -> str:
     """Return the kinds of triggers, and a table of the settings of each."""
     kinds = [(f"`{kind.name}`", kind.question) for kind in TRIGGER_KINDS if kind.name in tables()]
     parts = [table(("kind", "what calls the function"), kinds)]
-    alike = {kind.name: kind.like for kind in TRIGGER_KINDS if kind.like}
+    folder = ROOT / "template" / trigger_kinds.FOLDER
+    own = {path.parent.name for path in folder.glob(f"*/{trigger_kinds.SETTINGS}")}
+    alike = {kind.name: kind.like for kind in TRIGGER_KINDS if kind.like and kind.name not in own}
     for name in (name for name in tables() if name not in alike):
         rows = trigger_rows(name, tables()[name].settings())
         names = " and ".join(f"`{each}`" for each in (name, *(other for other, like in alike.items() if like == name)))

@@ -233,6 +233,11 @@ def literal(value: Any) -> str:
 def role(text: str, pieces: Iterable[str]) -> str:
     """Return role.tf with the statements that the kinds' role.tf add to the function's own policy."""
     inner = [piece.partition("{\n")[2].removesuffix("}\n") for piece in pieces if piece]
+    for each in inner:
+        if _STATEMENT.sub("", f"{each}\n").strip():
+            raise LookupError(
+                f"a kind's role.tf has more than statements for local.trigger... or var.trigger...: {each}"
+            )
     head, end, tail = _STATEMENT.sub("", text).partition(STATEMENTS_END)
     if not end:
         raise LookupError(

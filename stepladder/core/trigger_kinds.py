@@ -25,7 +25,8 @@ class TriggerKind:
     """One kind. `question` is its choice in `inv new`, `summary` how the project's README speaks of it.
 
     `order` is its place in lists. `like` names the kind that gives the files which this one lacks. `note` stands behind
-    its name in the description of Terraform's variable.
+    its name in the description of Terraform's variable. `own` names the file of the project's own Terraform that makes
+    what calls the function, such as a table.
     """
 
     name: str
@@ -35,6 +36,7 @@ class TriggerKind:
     like: str = ""
     note: str = ""
     default: bool = False
+    own: str = ""
 
     @property
     def named_in_terraform(self) -> str:

@@ -190,7 +190,7 @@ class Texts:
 
     def checks(self, variable: str) -> tuple[Check, ...]:
         """See `Rule`."""
-        shaped = f'can(regex("^{self.shape.pattern}$", {self.each}))'
+        shaped = f"can(regex({hcl_text(f'^{self.shape.pattern}$')}, {self.each}))"
         condition = f"alltrue([for {self.each} in var.{variable} : {shaped}])"
         return (Check(condition, f"{variable} must be {self.words}."),)
 

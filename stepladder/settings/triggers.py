@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 from stepladder.core import trigger_kinds
@@ -144,6 +145,30 @@ def _check_together(key: str, triggers: tuple[Trigger, ...], problems: Problems)
             f"stepladder.{key} has {len(urls)} function URLs ({', '.join(urls)}); allowed: one, as an alias has one; "
             "an `http-api` may stand beside it"
         )
+    _check_buckets(key, triggers, problems)
+
+
+def _check_buckets(key: str, triggers: tuple[Trigger, ...], problems: Problems) -> None:
+    """Refuse two triggers for the same event of the same object, which S3 refuses."""
+    in_buckets = [each for each in triggers if each.kind == "s3"]
+    for one, other in combinations(in_buckets, 2):
+        if one.settings.bucket.keys() == other.settings.bucket.keys() and _overlap(one.settings, other.settings):
+            names, bucket = f"{one.label} and {other.label}", next(iter(one.settings.bucket))
+            problems.messages.append(
+                f"stepladder.{key} has two triggers for the same events of {bucket} ({names}); allowed: "
+                "other events, or a prefix or suffix that no key can have of both"
+            )
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    events = any(
+        first == second or first.rstrip("*") in second or second.rstrip("*") in first
+        for first in one.events
+        for second in other.events
+    )
+    prefixes = one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix)
+    suffixes = one.suffix.endswith(other.suffix) or other.suffix.endswith(one.suffix)
+    return events and prefixes and suffixes
 
 
 def old_triggers(kind: str, schedule: str, queue: Mapping[str, Any]) -> tuple[Trigger, ...]:

@@ -60,7 +60,7 @@ def text(variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any]
 def _late(variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any]) -> frozenset[str]:
     """Return the variables whose settings are set, and that the root doesn't declare."""
     changed = {name for name, value in variables.items() if name in defaults and value != defaults[name]}
-    if not changed or any(folder.glob("*.tf.json")):
+    if not changed or not any(folder.glob("*.tf")) or any(folder.glob("*.tf.json")):
         return frozenset()
     return frozenset(changed - module_call.variables(folder))
 

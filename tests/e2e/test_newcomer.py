@@ -17,6 +17,8 @@ ELSEWHERE = {
     "schedule": "tests/e2e/test_promote.py",
     "none": "tests/e2e/test_upgrade.py",
 }
+APPLIED = "tests/terraform/test_module_apply.py"
+ELSEWHERE |= dict.fromkeys(("http-api", "eventbridge", "sns", "dynamodb", "s3"), APPLIED)
 """Where the default run deploys and calls a project of a trigger. tests/e2e/test_readme.py does that of the first."""
 
 
@@ -34,4 +36,4 @@ def test_a_project_with_another_trigger_is_tested_deployed_and_called(run, tmp_p
 @pytest.mark.parametrize(("trigger", "file"), ELSEWHERE.items())
 def test_a_trigger_that_is_not_deployed_here_is_deployed_elsewhere(trigger, file):
     text = (newcomer.ROOT / file).read_text("utf-8")
-    assert re.search(rf"""trigger"?(=|: "| ){trigger}\b(?!-)""", text)
+    assert re.search(rf"""(trigger"?(=|: "| ){trigger}\b(?!-)|"triggers": {{.*"{trigger}": {{)""", text, re.DOTALL)

@@ -32,23 +32,22 @@ print(json.dumps(answers), file=sys.stderr)
 """
 
 
+TESTS = 'import sys, pytest; code = pytest.main(["-q", "-p", "no:cacheprovider"])'
+
+
 @pytest.mark.parametrize("trigger", TRIGGERS)
-def test_the_tests_of_a_new_project_pass(new_project, packages, trigger):
+def test_the_tests_and_the_smoke_cases_of_a_new_project_pass(new_project, packages, trigger):
+    """In one process: what costs is the import of the packages."""
     project = new_project(trigger=trigger)
     (project / ".stepladder").mkdir()
     (project / ".stepladder/packages").symlink_to(packages)
-    done = python(project, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    cases = load_smoke(project / "tests/smoke")
+    script = f"{TESTS}\n{INVOKE}\nsys.exit(code)"
+    path = {"PYTHONPATH": str(project / "function")}
+    done = python(project, "-c", script, given=json.dumps([case.payload for case in cases]), env=path)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
-
-
-@pytest.mark.parametrize("trigger", TRIGGERS)
-def test_the_smoke_cases_of_a_new_project_pass(new_project, packages, trigger):
-    project = new_project(trigger=trigger)
-    cases = load_smoke(project / "tests/smoke")
-    path = {"PYTHONPATH": f"{packages}:{project / 'function'}", "POWERTOOLS_SERVICE_NAME": "sample"}
-    done = python(project, "-c", INVOKE, given=json.dumps([case.payload for case in cases]), env=path)
     answers = json.loads(done.stderr.splitlines()[-1])
 
     for case, (result, error) in zip(cases, answers, strict=True):

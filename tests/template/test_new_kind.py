@@ -24,7 +24,8 @@ def project(checkout):
     return checkout / "out" / "hello-ladder"
 
 
-KNOWN = ["url", "url-iam", "sqs", "schedule", "topic", "none", "url-iam"]
+LATER = ["http-api", "eventbridge", "sns", "dynamodb", "s3"]
+KNOWN = ["url", "url-iam", "sqs", "schedule", *LATER, "topic", "none", "url-iam"]
 MAKE = """
 import sys
 from pathlib import Path
@@ -65,10 +66,10 @@ def test_the_settings_the_prompts_and_the_reference_know_it(checkout):
     told = "from stepladder.settings.load import DEFAULT_TRIGGER, TRIGGERS; print(*TRIGGERS, DEFAULT_TRIGGER)"
     assert checkouts.run(checkout, "-c", told).stdout.split() == KNOWN
     declared = json.loads((checkout / "template/cookiecutter.json").read_text())
-    assert declared["trigger"] == ["url-iam", "url", "sqs", "schedule", "topic", "none"]
+    assert declared["trigger"] == ["url-iam", "url", "sqs", "schedule", *LATER, "topic", "none"]
     assert declared["__prompts__"]["trigger"]["topic"] == "an SNS topic"
     reference = (checkout / "docs/reference/README.md").read_text()
-    assert "url-iam, url, sqs, schedule, topic or none" in reference
+    assert "s3, topic or none" in reference
     assert "| `topic` | an SNS topic |" in reference
 
 

@@ -16,6 +16,31 @@ pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(280)
 
 PROJECT = f"applied-{os.getpid()}"
 REGION = "eu-west-1"
+QUEUE = "${aws_sqs_queue.guests.arn}"
+SOURCES = f"""
+resource "aws_dynamodb_table" "guests" {{
+  name             = "{PROJECT}-guests"
+  billing_mode     = "PAY_PER_REQUEST"
+  hash_key         = "id"
+  stream_enabled   = true
+  stream_view_type = "NEW_IMAGE"
+  attribute {{
+    name = "id"
+    type = "S"
+  }}
+}}
+resource "aws_s3_bucket" "uploads" {{
+  bucket = "{PROJECT}-uploads"
+}}
+resource "aws_sns_topic" "guests" {{
+  name = "{PROJECT}-guests"
+}}
+resource "aws_sqs_queue" "guests" {{
+  name                       = "{PROJECT}-guests"
+  visibility_timeout_seconds = 90
+}}
+"""
+"""What calls a function and isn't made by the module: known only once it is made."""
 SERVICES: dict[str, dict[str, Any]] = {
     "url": {"environment_variables": {"LOG_LEVEL": "INFO"}, "trigger": "url"},
     "iam": {
@@ -30,6 +55,20 @@ SERVICES: dict[str, dict[str, Any]] = {
     },
     "sqs": {"trigger": "sqs"},
     "schedule": {"trigger": "schedule"},
+    "many": {
+        "triggers": {
+            "dynamodb": {"this": {"stream_arn": "${aws_dynamodb_table.guests.stream_arn}", "on_failure_arn": [QUEUE]}},
+            "eventbridge": {"this": {"pattern": '{"source":["shop"]}'}, "paid": {"pattern": '{"source":["bank"]}'}},
+            "http-api": {"this": {"cors": {"allow_origins": ["https://example.org"]}, "rate_limit": 5}},
+            "s3": {
+                "this": {"bucket": {"uploads": "${aws_s3_bucket.uploads.bucket}"}, "prefix": "in/"},
+                "gone": {"bucket": {"uploads": "${aws_s3_bucket.uploads.bucket}"}, "events": ["s3:ObjectRemoved:*"]},
+            },
+            "schedule": {"nightly": {"enabled": False, "timezone": "Europe/Berlin", "input": '{"a":1}'}},
+            "sns": {"this": {"topic_arn": "${aws_sns_topic.guests.arn}", "filter": '{"size":["large"]}'}},
+            "sqs": {"theirs": {"queue_arn": [QUEUE], "filters": ['{"body":{"kind":["order"]}}']}},
+        },
+    },
     "own": {"deployment": {"percentage": 25, "strategy": "linear"}, "trigger": "none"},
 }
 
@@ -95,10 +134,11 @@ def applied(cloud, runner, make_root, write):
     test.apply()
     image = f"${{module.foundation.repository_url}}@{put_image(cloud.client('ecr', region=REGION))}"
     with (root / "main.tf").open("a") as code:
+        code.write(SOURCES)
         code.write(OWN)
         for name, variables in SERVICES.items():
             code.write(write.call(name, "service", {"image_uri": image, "project": PROJECT, **variables}, raw=True))
-            code.write(write.outputs(name, ["function_url", "queue_url", "alias_arn"]))
+            code.write(write.outputs(name, ["function_url", "http_api_url", "queue_url", "alias_arn"]))
     test.setup(upgrade=False, cleanup_on_exit=False)
     test.apply()
     return test
@@ -147,6 +187,24 @@ def test_outputs_are_what_callers_need(applied):
     assert outputs["iam__function_url"].startswith("http")
     assert outputs["sqs__queue_url"].endswith(f"/{PROJECT}-sqs")
     assert outputs["schedule__alias_arn"].endswith(f":function:{PROJECT}-schedule:live")
+
+
+def test_what_calls_the_function_without_being_made_by_the_module_calls_the_alias(applied, cloud):
+    """On the first apply, in which the table, the bucket, the topic and the queue are made too."""
+    alias = f"arn:aws:lambda:{REGION}:123456789012:function:{PROJECT}-many:live"
+    client = lambda name: cloud.client(name, region=REGION)  # noqa: E731
+    mappings = client("lambda").list_event_source_mappings(FunctionName=f"{PROJECT}-many:live")["EventSourceMappings"]
+    assert {each["FunctionArn"] for each in mappings} == {alias}
+    assert len(mappings) == 2
+    configuration = client("s3").get_bucket_notification_configuration(Bucket=f"{PROJECT}-uploads")
+    assert [each["LambdaFunctionArn"] for each in configuration["LambdaFunctionConfigurations"]] == [alias] * 2
+    for rule in (f"{PROJECT}-many", f"{PROJECT}-many-paid"):
+        assert [each["Arn"] for each in client("events").list_targets_by_rule(Rule=rule)["Targets"]] == [alias]
+    subscriptions = client("sns").list_subscriptions()["Subscriptions"]
+    assert alias in [each["Endpoint"] for each in subscriptions]
+    schedule = client("scheduler").get_schedule(Name=f"{PROJECT}-many-nightly")
+    assert (schedule["State"], schedule["Target"]["Arn"]) == ("DISABLED", alias)
+    assert applied.output()["many__http_api_url"].startswith("http")
 
 
 def test_a_schedule_sends_what_the_sample_event_shows(applied, cloud):

@@ -7,6 +7,7 @@ Inventories (`inventories/*.yaml`) hold what a call plans: every address, the kn
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,44 @@ INVENTORIES = Path(__file__).parent / "inventories"
 BASE = "none"
 CORS = {"allow_credentials": True, "allow_methods": ["GET"], "allow_origins": ["https://www.example.com"]}
 SQS = {"batch_size": 100, "maximum_concurrency": 5, "window_seconds": 30}
+PLACE = "eu-west-1:123456789012"
+STREAM = f"arn:aws:dynamodb:{PLACE}:table/orders/stream/2026-01-01T00:00:00.000"
+TOPIC = f"arn:aws:sns:{PLACE}:orders"
+THEIRS = f"arn:aws:sqs:{PLACE}:theirs"
 TRIGGERS: dict[str, dict[str, dict[str, Any]]] = {
+    "dynamodb": {
+        "this": {"stream_arn": STREAM},
+        "big": {
+            "stream_arn": STREAM,
+            "filters": ['{"eventName":["INSERT"]}'],
+            "on_failure_arn": [THEIRS],
+            "retries": 3,
+        },
+    },
+    "eventbridge": {
+        "this": {"pattern": '{"source":["shop"]}'},
+        "paid": {
+            "bus": "orders",
+            "dead_letter_arn": [THEIRS],
+            "enabled": False,
+            "input": '{"a":1}',
+            "pattern": '{"detail-type":["paid"]}',
+        },
+    },
+    "http-api": {
+        "this": {"cors": {"allow_origins": ["https://example.org"]}},
+        "open": {
+            "authorization": "none",
+            "burst_limit": 10,
+            "rate_limit": 5,
+            "routes": ["GET /orders/{id}", "$default"],
+        },
+    },
+    "s3": {
+        "this": {"bucket": {"uploads": "uploads"}, "prefix": "in/"},
+        "gone": {"bucket": {"uploads": "uploads"}, "events": ["s3:ObjectRemoved:*"]},
+        "images": {"bucket": {"images": "images"}, "suffix": ".png"},
+    },
     "schedule": {
         "this": {"expression": "cron(0 6 * * ? *)"},
         "nightly": {"enabled": False, "input": '{"a":1}', "timezone": "Europe/Berlin"},
@@ -31,7 +69,16 @@ TRIGGERS: dict[str, dict[str, dict[str, Any]]] = {
     "sqs": {
         "this": SQS,
         "orders": {"enabled": False, "filters": ['{"body":{"kind":["order"]}}']},
-        "theirs": {"queue_arn": ["arn:aws:sqs:eu-west-1:123456789012:theirs"]},
+        "theirs": {"queue_arn": [THEIRS]},
+    },
+    "sns": {
+        "this": {"topic_arn": TOPIC},
+        "large": {
+            "dead_letter_arn": [THEIRS],
+            "filter": '{"size":["large"]}',
+            "filter_scope": "MessageBody",
+            "topic_arn": TOPIC,
+        },
     },
     "url": {"this": {}},
 }
@@ -244,14 +291,30 @@ def references(resource: dict[str, Any], argument: str) -> list[str]:
 
 
 ALIAS_ARGUMENTS = {
+    "aws_apigatewayv2_integration": "integration_uri",
+    "aws_cloudwatch_event_target": "arn",
     "aws_lambda_function_event_invoke_config": "qualifier",
     "aws_lambda_provisioned_concurrency_config": "qualifier",
     "aws_lambda_event_source_mapping": "function_name",
     "aws_lambda_function_url": "qualifier",
     "aws_lambda_permission": "qualifier",
     "aws_scheduler_schedule": "target.arn",
+    "aws_sns_topic_subscription": "endpoint",
 }
 """Where a kind of trigger must name the alias."""
+
+CALL_NOTHING = {
+    "aws_apigatewayv2_api",
+    "aws_apigatewayv2_route",
+    "aws_apigatewayv2_stage",
+    "aws_cloudformation_stack",  # the permission of a public URL, in a test of its own
+    "aws_cloudwatch_event_rule",
+    "aws_iam_role",
+    "aws_iam_role_policy",
+    "aws_s3_bucket_notification",  # in a dynamic block, which a plan doesn't show; in a test of its own
+    "aws_sqs_queue",
+}
+"""What else triggers are made of."""
 
 MAY_NAME_THE_FUNCTION = {
     "aws_lambda_alias": "it is the alias",
@@ -270,6 +333,63 @@ def test_every_trigger_and_permission_names_the_alias(planned, call):
             assert any(r.startswith("aws_lambda_alias.live") for r in references(resource, argument)), resource[
                 "address"
             ]
+
+
+def test_every_resource_of_a_trigger_is_known_to_name_the_alias_or_to_call_nothing(module_source):
+    files = sorted((module_source / "service").glob("trigger_*.tf"))
+    types = {each for path in files for each in re.findall(r'^resource "(\w+)"', path.read_text("utf-8"), re.MULTILINE)}
+    assert types - ALIAS_ARGUMENTS.keys() == CALL_NOTHING
+
+
+def test_a_buckets_notifications_name_the_alias_and_are_one_resource(planned, module_source):
+    text = (module_source / "service/trigger_s3.tf").read_text("utf-8")
+    assert re.findall(r"lambda_function_arn = (.*)", text) == ["aws_lambda_alias.live.arn"]
+    both = planned.one("triggers", 'aws_s3_bucket_notification.this["uploads"]')["lambda_function"]
+    assert [(each["id"], each["filter_prefix"]) for each in both] == [
+        ("sample-triggers-gone", ""),
+        ("sample-triggers", "in/"),
+    ]
+    (one,) = planned.one("triggers", 'aws_s3_bucket_notification.this["images"]')["lambda_function"]
+    assert (one["id"], one["filter_suffix"]) == ("sample-triggers-images", ".png")
+
+
+def test_a_permission_is_for_one_source_of_one_account(planned):
+    permissions = {
+        address.removeprefix("aws_lambda_permission."): values
+        for address, values in planned.values["triggers"].items()
+        if address.startswith("aws_lambda_permission.") and ".url[" not in address
+    }
+    assert permissions['s3["images"]']["source_arn"] == "arn:aws:s3:::images"
+    assert {permissions[f's3["{name}"]']["source_account"] for name in ("images", "uploads")} == {"123456789012"}
+    assert permissions['sns["this"]']["source_arn"] == TOPIC
+    statements = [each["statement_id"] for each in permissions.values()]
+    assert len(set(statements)) == len(statements) == 8
+    made = [r for r in planned.configuration["triggers"] if r["type"] == "aws_lambda_permission"]
+    sources = {r["address"]: references(r, "source_arn") for r in made}
+    assert "aws_cloudwatch_event_rule.this" in sources["aws_lambda_permission.eventbridge"]
+    assert all(sources[f"aws_lambda_permission.{each}"] for each in ("http_api", "s3", "sns"))
+
+
+def test_the_function_may_read_exactly_the_streams_of_its_triggers_and_tell_their_destinations(planned):
+    policy = json.loads(planned.one("triggers", "aws_iam_role_policy.function")["policy"])
+    by_resource = {str(each["Resource"]): set(listed(each["Action"])) for each in policy["Statement"]}
+    assert by_resource[STREAM] == {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+    assert by_resource["*"] == {"dynamodb:ListStreams"}
+    assert {"sns:Publish", "sqs:SendMessage"} in [set(listed(each["Action"])) for each in policy["Statement"]]
+
+
+def test_an_http_api_takes_signed_requests_unless_it_is_open_and_browsers_questions_without_a_signature(planned):
+    routes = {
+        values["route_key"]: values["authorization_type"]
+        for address, values in planned.values["triggers"].items()
+        if address.startswith('aws_apigatewayv2_route.this["this ')
+    }
+    assert routes == {"$default": "AWS_IAM", "OPTIONS /{proxy+}": "NONE"}
+    opened = planned.one("triggers", 'aws_apigatewayv2_route.this["open GET /orders/{id}"]')
+    assert opened["authorization_type"] == "NONE"
+    assert planned.one("triggers", 'aws_apigatewayv2_stage.this["this"]')["default_route_settings"] == []
+    (limits,) = planned.one("triggers", 'aws_apigatewayv2_stage.this["open"]')["default_route_settings"]
+    assert (limits["throttling_burst_limit"], limits["throttling_rate_limit"]) == (10, 5)
 
 
 ONE = {
@@ -298,10 +418,9 @@ def test_a_named_trigger_has_its_name_behind_that_of_the_function(planned):
 
 def test_a_queue_of_ones_own_is_read_and_not_made(planned):
     assert 'aws_sqs_queue.this["theirs"]' not in planned.values["triggers"]
-    arn = "arn:aws:sqs:eu-west-1:123456789012:theirs"
-    assert planned.one("triggers", 'aws_lambda_event_source_mapping.queue["theirs"]')["event_source_arn"] == arn
+    assert planned.one("triggers", 'aws_lambda_event_source_mapping.queue["theirs"]')["event_source_arn"] == THEIRS
     policy = json.loads(planned.one("triggers", "aws_iam_role_policy.function")["policy"])
-    assert arn in [statement["Resource"] for statement in policy["Statement"]]
+    assert THEIRS in [statement["Resource"] for statement in policy["Statement"]]
 
 
 def test_the_public_may_call_the_alias_and_only_through_its_url(planned):
@@ -372,6 +491,7 @@ WILDCARDS = {
     "SendRecordsOfFailures": "the objects of a bucket of records; Lambda wants to be let write all of it",
     "ReadProvisionedConcurrency": "AWS authorises it against aliases and versions, which are many",
     "ReadAlarms": "DescribeAlarms is authorised against the list of the account's alarms",
+    "ListStreams": "ListStreams is authorised against the account's list of streams",
     "WriteOwnLog": "the streams of the function's own log group; Lambda names them",
     "WriteTraces": "X-Ray has no resources to name",
 }

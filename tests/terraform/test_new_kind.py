@@ -40,7 +40,7 @@ def test_the_root_passes_its_variables_on_and_plans_what_it_says(root, runner):
 
     assert planned['aws_sns_topic.this["this"]']["display_name"] == "Invoices"
     assert planned['aws_sns_topic.this["returns"]']["display_name"] == "Orders"
-    assert planned['aws_sns_topic_subscription.this["this"]']["protocol"] == "lambda"
+    assert planned['aws_sns_topic_subscription.topic["this"]']["protocol"] == "lambda"
     assert plan["output_changes"]["topic_arn"]["after"] is None
     assert "sns:GetTopicAttributes" in planned["aws_iam_role_policy.function"]["policy"]
     assert not [address for address in planned if "sqs" in address or "url" in address]

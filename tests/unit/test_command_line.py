@@ -284,7 +284,7 @@ def test_a_slip_in_the_settings_is_answered_with_what_was_meant(inv, folder, cha
     ("typed", "said"),
     [
         ("tf.plan -e staging --root servce", "did you mean `service`? roots: foundation, service, delivery"),
-        ("new --no-input --trigger scedule", "- trigger is 'scedule'; allowed: url-iam, url, sqs, schedule, none; did"),
+        ("new --no-input --trigger scedule", "s3, none; did you mean `schedule`?"),
         ("new --no-input --answers a.yaml", "- projct_name is not an answer; did you mean `project_name`? allowed: "),
     ],
 )

@@ -73,6 +73,48 @@ WRONG = {
         "time zone of the IANA database",
     ),
     "a time zone that is a number": ([{"kind": "schedule", "timezone": 2}], "time zone of the IANA database"),
+    "a topic that is none": ([{"kind": "sns", "topic_arn": QUEUE}], "allowed: the ARN of a standard topic"),
+    "no topic": (["sns"], "triggers[0].topic_arn is None; allowed: the ARN of a standard topic"),
+    "no stream": ([{"kind": "dynamodb"}], "triggers[0].stream_arn is None; allowed: the ARN of a table's stream"),
+    "a table in place of its stream": (
+        [{"kind": "dynamodb", "stream_arn": "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"}],
+        "allowed: the ARN of a table's stream",
+    ),
+    "an age that Lambda doesn't offer": (
+        [{"kind": "dynamodb", "stream_arn": "${aws_dynamodb_table.a.stream_arn}", "maximum_age_seconds": 5}],
+        "triggers[0].maximum_age_seconds is 5; allowed: a whole number from 60 to 604800, or 0",
+    ),
+    "no pattern": (["eventbridge"], "triggers[0].pattern is None; allowed: a mapping of keys to lists of values"),
+    "a pattern that matches all": ([{"kind": "eventbridge", "pattern": {}}], "triggers[0].pattern is {}"),
+    "a route without a method": (
+        [{"kind": "http-api", "routes": ["/orders"]}],
+        "routes such as GET /orders/{id}, or $d",
+    ),
+    "an authorization that is none": ([{"kind": "http-api", "authorization": "jwt"}], "is 'jwt'; allowed: iam, none"),
+    "an unknown key of CORS": (
+        [{"kind": "http-api", "cors": {"origins": ["*"]}}],
+        "triggers[0].cors.origins is not a setting; did you mean `allow_origins`?",
+    ),
+    "an origin with a path": (
+        [{"kind": "http-api", "cors": {"allow_origins": ["https://example.org/"]}}],
+        "triggers[0].cors.allow_origins is ['https://example.org/']; allowed: a list of origins like https://",
+    ),
+    "no bucket": (["s3"], "triggers[0].bucket is None; allowed: the name of a bucket"),
+    "a bucket's address": (
+        [{"kind": "s3", "bucket": "s3://uploads"}],
+        "is 's3://uploads'; allowed: the name of a bucket",
+    ),
+    "an event that S3 doesn't have": (
+        [{"kind": "s3", "bucket": "uploads", "events": ["put"]}],
+        "allowed: a list of events of S3 such as s3:ObjectCreated:*",
+    ),
+    "two triggers for one event of a bucket": (
+        [
+            {"kind": "s3", "bucket": "${aws_s3_bucket.a.id}", "prefix": "in/"},
+            {"kind": "s3", "name": "b", "bucket": "${aws_s3_bucket.a.bucket}", "events": ["s3:ObjectCreated:Put"]},
+        ],
+        "stepladder.triggers has two triggers for the same events of aws_s3_bucket.a (s3 and s3 b); allowed: other",
+    ),
     "an input that JSON can't say": ([{"kind": "schedule", "input": {"at": object()}}], "what JSON can say"),
 }
 BOTH = {
@@ -176,6 +218,18 @@ def test_an_environments_list_stands_in_place_of_the_projects(tmp_path):
     assert _variable(settings, "staging")["schedule"]["this"]["enabled"] is False
     assert set(_variable(settings, "production")) == {"schedule", "url"}
     assert _variable(settings, "other") == {}
+
+
+def test_triggers_of_one_bucket_are_one_in_terraform_however_the_bucket_is_written(tmp_path):
+    entries = [
+        {"kind": "s3", "bucket": "${aws_s3_bucket.in.id}", "prefix": "a/"},
+        {"kind": "s3", "name": "b", "bucket": "${aws_s3_bucket.in.bucket}", "prefix": "b/"},
+        {"kind": "s3", "name": "c", "bucket": "uploads", "suffix": ".png"},
+        {"kind": "s3", "name": "d", "bucket": "uploads", "suffix": ".jpg"},
+        {"kind": "s3", "name": "e", "bucket": "uploads", "events": ["s3:ObjectRemoved:*"]},
+    ]
+    made = _variable(_load(tmp_path, triggers=entries))["s3"]
+    assert [next(iter(each["bucket"])) for each in made.values()] == ["aws_s3_bucket.in"] * 2 + ["uploads"] * 3
 
 
 def test_a_reference_to_own_terraform_passes_where_an_arn_is_needed(tmp_path):

@@ -459,11 +459,59 @@ variable "trigger" {
 variable "triggers" {
   description = "What calls the function, always through the alias: by kind, then by a name, which is part of what Terraform makes for it; `this` stands for none. Not asked where `trigger` is given."
   type = object({
+    dynamodb = optional(map(object({
+      batch_size             = optional(number, 100)
+      bisect                 = optional(bool, true)
+      enabled                = optional(bool, true)
+      filters                = optional(list(string), [])
+      maximum_age_seconds    = optional(number, 0)
+      on_failure_arn         = optional(list(string), [])
+      parallelization_factor = optional(number, 1)
+      retries                = optional(number, -1)
+      starting_position      = optional(string, "LATEST")
+      stream_arn             = string
+      window_seconds         = optional(number, 0)
+    })), {})
+    eventbridge = optional(map(object({
+      bus                 = optional(string, "default")
+      dead_letter_arn     = optional(list(string), [])
+      enabled             = optional(bool, true)
+      input               = optional(string)
+      maximum_age_seconds = optional(number, 86400)
+      pattern             = string
+      retries             = optional(number, 185)
+    })), {})
+    http-api = optional(map(object({
+      authorization = optional(string, "iam")
+      burst_limit   = optional(number, 0)
+      cors = optional(object({
+        allow_credentials = optional(bool, false)
+        allow_headers     = optional(list(string), [])
+        allow_methods     = optional(list(string), ["*"])
+        allow_origins     = list(string)
+        expose_headers    = optional(list(string), [])
+        max_age_seconds   = optional(number, 0)
+      }))
+      rate_limit = optional(number, 0)
+      routes     = optional(list(string), ["$default"])
+    })), {})
+    s3 = optional(map(object({
+      bucket = map(string)
+      events = optional(list(string), ["s3:ObjectCreated:*"])
+      prefix = optional(string, "")
+      suffix = optional(string, "")
+    })), {})
     schedule = optional(map(object({
       enabled    = optional(bool, true)
       expression = optional(string, "rate(1 hour)")
       input      = optional(string)
       timezone   = optional(string, "UTC")
+    })), {})
+    sns = optional(map(object({
+      dead_letter_arn = optional(list(string), [])
+      filter          = optional(string)
+      filter_scope    = optional(string, "MessageAttributes")
+      topic_arn       = string
     })), {})
     sqs = optional(map(object({
       batch_size          = optional(number, 10)
@@ -561,6 +609,75 @@ variable "triggers" {
       can(regex("^([A-Za-z]+([A-Za-z0-9_+/-]*[A-Za-z0-9])?)$", each.timezone)),
     ]]))
     error_message = "triggers.schedule: expression must be like rate(5 minutes), cron(0 6 * * ? *) or at(2026-12-31T23:59:59). expression must have ? in exactly one of its day of month and its day of week, like cron(0 6 * * ? *). input must be JSON. timezone must be a time zone such as Europe/Berlin."
+  }
+
+  validation {
+    condition = alltrue(flatten([for each in var.triggers.http-api : [
+      contains(["iam", "none"], each.authorization),
+      each.burst_limit >= 0 && each.burst_limit <= 1000000 && floor(each.burst_limit) == each.burst_limit,
+      each.cors == null ? true : alltrue([for text in each.cors.allow_headers : can(regex("^([*]|[A-Za-z0-9-]+)$", text))]),
+      each.cors == null ? true : alltrue([for text in each.cors.allow_methods : can(regex("^([*]|GET|HEAD|POST|PUT|PATCH|DELETE)$", text))]),
+      each.cors == null ? true : alltrue([for text in each.cors.allow_origins : can(regex("^([*]|https?://[A-Za-z0-9.*:-]{1,253})$", text))]),
+      each.cors == null ? true : alltrue([for text in each.cors.expose_headers : can(regex("^([*]|[A-Za-z0-9-]+)$", text))]),
+      each.cors == null ? true : each.cors.max_age_seconds >= 0 && each.cors.max_age_seconds <= 86400 && floor(each.cors.max_age_seconds) == each.cors.max_age_seconds,
+      each.cors == null ? true : length(each.cors.allow_origins) > 0 && !(each.cors.allow_credentials && contains(each.cors.allow_origins, "*")),
+      each.rate_limit >= 0 && each.rate_limit <= 1000000 && floor(each.rate_limit) == each.rate_limit,
+      alltrue([for text in each.routes : can(regex("^([$]default|(ANY|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT) /[^ ]*)$", text))]),
+    ]]))
+    error_message = "triggers.http-api: authorization must be iam or none. burst_limit must be a whole number from 0 to 1000000. cors.allow_headers must be names of headers, or *. cors.allow_methods must be GET, HEAD, POST, PUT, PATCH, DELETE or *. cors.allow_origins must be origins like https://www.example.com, or *. cors.expose_headers must be names of headers, or *. cors.max_age_seconds must be a whole number from 0 to 86400. cors must name origins, and * among them only without allow_credentials. rate_limit must be a whole number from 0 to 1000000. routes must be routes such as GET /orders/{id}, or $default."
+  }
+
+  validation {
+    condition = alltrue(flatten([for each in var.triggers.eventbridge : [
+      can(regex("^(arn:[a-z-]+:events:[a-z0-9-]+:[0-9]{12}:event-bus/[A-Za-z0-9/._-]+|[A-Za-z0-9/._-]+)$", each.bus)),
+      length(each.bus) <= 1600,
+      length(each.dead_letter_arn) <= 1,
+      alltrue([for text in each.dead_letter_arn : can(regex("^(arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+)$", text))]),
+      each.input == null ? true : can(jsondecode(each.input)),
+      each.maximum_age_seconds >= 60 && each.maximum_age_seconds <= 86400 && floor(each.maximum_age_seconds) == each.maximum_age_seconds,
+      each.pattern == null ? true : can(jsondecode(each.pattern)),
+      each.retries >= 0 && each.retries <= 185 && floor(each.retries) == each.retries,
+    ]]))
+    error_message = "triggers.eventbridge: bus must be the name or the ARN of an event bus. bus must be at most 1600 characters. dead_letter_arn must hold one text at most. dead_letter_arn must be the ARN of a standard queue. input must be JSON. maximum_age_seconds must be a whole number from 60 to 86400. pattern must be JSON. retries must be a whole number from 0 to 185."
+  }
+
+  validation {
+    condition = alltrue(flatten([for each in var.triggers.sns : [
+      length(each.dead_letter_arn) <= 1,
+      alltrue([for text in each.dead_letter_arn : can(regex("^(arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+)$", text))]),
+      each.filter == null ? true : can(jsondecode(each.filter)),
+      contains(["MessageAttributes", "MessageBody"], each.filter_scope),
+      can(regex("^(arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+)$", each.topic_arn)),
+    ]]))
+    error_message = "triggers.sns: dead_letter_arn must hold one text at most. dead_letter_arn must be the ARN of a standard queue. filter must be JSON. filter_scope must be MessageAttributes or MessageBody. topic_arn must be the ARN of a standard topic."
+  }
+
+  validation {
+    condition = alltrue(flatten([for each in var.triggers.dynamodb : [
+      each.batch_size >= 1 && each.batch_size <= 10000 && floor(each.batch_size) == each.batch_size,
+      length(each.filters) <= 5 && alltrue([for text in each.filters : can(jsondecode(text))]),
+      each.maximum_age_seconds == 0 || (each.maximum_age_seconds >= 60 && each.maximum_age_seconds <= 604800 && floor(each.maximum_age_seconds) == each.maximum_age_seconds),
+      length(each.on_failure_arn) <= 1,
+      alltrue([for text in each.on_failure_arn : can(regex("^(arn:[a-z-]+:(sqs|sns):[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+)$", text))]),
+      each.parallelization_factor >= 1 && each.parallelization_factor <= 10 && floor(each.parallelization_factor) == each.parallelization_factor,
+      each.retries >= -1 && each.retries <= 10000 && floor(each.retries) == each.retries,
+      contains(["LATEST", "TRIM_HORIZON"], each.starting_position),
+      can(regex("^(arn:[a-z-]+:dynamodb:[a-z0-9-]+:[0-9]{12}:table/[A-Za-z0-9_.-]+/stream/[0-9T:.-]+)$", each.stream_arn)),
+      each.window_seconds >= 0 && each.window_seconds <= 300 && floor(each.window_seconds) == each.window_seconds,
+    ]]))
+    error_message = "triggers.dynamodb: batch_size must be a whole number from 1 to 10000. filters must be at most 5 texts of JSON. maximum_age_seconds must be a whole number from 60 to 604800, or 0. on_failure_arn must hold one text at most. on_failure_arn must be the ARN of a standard queue or a standard topic. parallelization_factor must be a whole number from 1 to 10. retries must be a whole number from -1 to 10000. starting_position must be LATEST or TRIM_HORIZON. stream_arn must be the ARN of a table's stream. window_seconds must be a whole number from 0 to 300."
+  }
+
+  validation {
+    condition = alltrue(flatten([for each in var.triggers.s3 : [
+      length(each.bucket) == 1,
+      alltrue([for text in each.events : can(regex("^s3:[A-Za-z]+(:[A-Za-z*]+)?$", text))]),
+      can(regex("^([^\\n]*)$", each.prefix)),
+      length(each.prefix) <= 1024,
+      can(regex("^([^\\n]*)$", each.suffix)),
+      length(each.suffix) <= 1024,
+    ]]))
+    error_message = "triggers.s3: bucket must hold one text, under a key of its own. events must be events of S3 such as s3:ObjectCreated:*. prefix must be what keys begin with. prefix must be at most 1024 characters. suffix must be what keys end with. suffix must be at most 1024 characters."
   }
 }
 

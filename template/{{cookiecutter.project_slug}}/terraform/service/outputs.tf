@@ -38,6 +38,16 @@ output "function_url" {
   value       = module.service.function_url
 }
 
+output "http_api_url" {
+  description = "The HTTPS address of the http-api trigger that has no name, or of the only one; null when there is none."
+  value       = module.service.http_api_url
+}
+
+output "http_api_urls" {
+  description = "The HTTPS addresses of the http-api triggers, by the triggers' names."
+  value       = module.service.http_api_urls
+}
+
 output "log_group" {
   description = "The function's log group."
   value       = module.service.log_group

@@ -169,11 +169,59 @@ variable "trigger" {
 variable "triggers" {
   description = "What calls the function, always through the alias: by kind, then by a name, which is part of what Terraform makes for it; `this` stands for none. Not asked where `trigger` is given."
   type = object({
+    dynamodb = optional(map(object({
+      batch_size             = optional(number)
+      bisect                 = optional(bool)
+      enabled                = optional(bool)
+      filters                = optional(list(string))
+      maximum_age_seconds    = optional(number)
+      on_failure_arn         = optional(list(string))
+      parallelization_factor = optional(number)
+      retries                = optional(number)
+      starting_position      = optional(string)
+      stream_arn             = string
+      window_seconds         = optional(number)
+    })))
+    eventbridge = optional(map(object({
+      bus                 = optional(string)
+      dead_letter_arn     = optional(list(string))
+      enabled             = optional(bool)
+      input               = optional(string)
+      maximum_age_seconds = optional(number)
+      pattern             = string
+      retries             = optional(number)
+    })))
+    http-api = optional(map(object({
+      authorization = optional(string)
+      burst_limit   = optional(number)
+      cors = optional(object({
+        allow_credentials = optional(bool)
+        allow_headers     = optional(list(string))
+        allow_methods     = optional(list(string))
+        allow_origins     = list(string)
+        expose_headers    = optional(list(string))
+        max_age_seconds   = optional(number)
+      }))
+      rate_limit = optional(number)
+      routes     = optional(list(string))
+    })))
+    s3 = optional(map(object({
+      bucket = map(string)
+      events = optional(list(string))
+      prefix = optional(string)
+      suffix = optional(string)
+    })))
     schedule = optional(map(object({
       enabled    = optional(bool)
       expression = optional(string)
       input      = optional(string)
       timezone   = optional(string)
+    })))
+    sns = optional(map(object({
+      dead_letter_arn = optional(list(string))
+      filter          = optional(string)
+      filter_scope    = optional(string)
+      topic_arn       = string
     })))
     sqs = optional(map(object({
       batch_size          = optional(number)

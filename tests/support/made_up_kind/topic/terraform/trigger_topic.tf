@@ -5,7 +5,7 @@ resource "aws_sns_topic" "this" {
   display_name = each.value.display_name
 }
 
-resource "aws_sns_topic_subscription" "this" {
+resource "aws_sns_topic_subscription" "topic" {
   for_each = aws_sns_topic.this
 
   endpoint  = aws_lambda_alias.live.arn
