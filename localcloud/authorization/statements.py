@@ -104,7 +104,7 @@ def _names_resource(
     if listed is None:
         return Match.YES, ()
     unknown: list[str] = []
-    matching = False
+    matching: set[str] = set()
     for each in listed:
         try:
             marked = pattern_of(each, keys, variables=statement.variables)
@@ -114,7 +114,8 @@ def _names_resource(
             elif statement.resources is None:
                 return Match.NO, ()  # nobody can say which resources the statement leaves out
             continue
-        matching = matching or marked == ANY or any(matches_arn(marked, arn) for arn in arns)
-    if matching or not unknown:
-        return (Match.YES if matching is (statement.resources is not None) else Match.NO), ()
-    return Match.UNKNOWN, tuple(unknown)
+        matching.update(arn for arn in arns if marked == ANY or matches_arn(marked, arn))
+    if statement.resources is None:
+        outside = set(arns) - matching
+        return (Match.UNKNOWN if outside and unknown else Match.YES if outside else Match.NO), tuple(unknown)
+    return (Match.YES, ()) if matching else (Match.UNKNOWN if unknown else Match.NO, tuple(unknown))

@@ -280,6 +280,9 @@ def test_another_arn_of_the_same_resource_may_be_allowed_and_is_never_denied():
     named = {"Effect": "Allow", "Action": "lambda:*", "Resource": request.also[0]}
     assert decided(request, identity=[named]).allowed
     assert decided(request, identity=[EVERYTHING, {**named, "Effect": "Deny"}]).allowed
+    outside = {"Effect": "Allow", "Action": "lambda:*", "NotResource": request.also[0]}
+    assert decided(request, identity=[outside]).allowed
+    assert not decided(request, identity=[{**outside, "NotResource": [request.resource, *request.also]}]).allowed
 
 
 def test_a_tag_of_the_principal_is_a_variable_in_a_resource():
