@@ -135,6 +135,15 @@ class Function:
         except KeyError:
             raise not_found(f"Function not found: {self.key.arn}:{version}") from None
 
+    def kept_ready(self, version: str) -> int:
+        """Return how many environments of a version are provisioned, by itself or by an alias."""
+        names = [version, *(name for name, alias in self.aliases.items() if alias.version == version)]
+        return sum(
+            int(self.provisioned[name]["RequestedProvisionedConcurrentExecutions"])
+            for name in names
+            if name in self.provisioned
+        )
+
     def resolve(self, qualifier: str) -> Revision:
         """Return what a qualifier names: nothing, `$LATEST`, a number or an alias (its first version)."""
         if qualifier in ("", LATEST):

@@ -87,16 +87,6 @@ def moved(function: Function, alias: str, seconds: float) -> None:
         function.provisioned[alias] = {**function.provisioned[alias], _DUE: time.time() + seconds}
 
 
-def number(function: Function, version: str) -> int:
-    """Return how many environments of a version are kept ready, by itself or by an alias."""
-    names = [version, *(name for name, alias in function.aliases.items() if alias.version == version)]
-    return sum(
-        int(function.provisioned[name]["RequestedProvisionedConcurrentExecutions"])
-        for name in names
-        if name in function.provisioned
-    )
-
-
 def _check_alias(function: Function, qualifier: str) -> None:
     alias = function.aliases.get(qualifier)
     if alias and alias.version == LATEST:

@@ -21,7 +21,6 @@ from localcloud.launchers.interface import ImageCode, Launcher, LaunchError, San
 from localcloud.launchers.process import ProcessLauncher
 from localcloud.launchers.runtime_api import InvocationOutcome
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.lambda_.actions import provisioned
 from localcloud.services.lambda_.execution.environments import ExecutionEnvironment, InvocationWork
 from localcloud.services.lambda_.execution.images import ImageReader
 from localcloud.services.lambda_.execution.logs import Journal, LogWriter
@@ -136,7 +135,7 @@ class Invoker:
                     "The operation cannot be performed at this time. "
                     f"The function is currently in the following state: {revision.state}"
                 )
-            ready = provisioned.number(function, revision.version)
+            ready = function.kept_ready(revision.version)
             return _Target(key, qualifier, revision, function.reserved, ready)
 
     def _route(self, function: Function, qualifier: str) -> Revision:
