@@ -1,0 +1,101 @@
+"""What services send by themselves: when it is tried again, and where it ends."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from localcloud.callers import ServiceCaller
+from localcloud.cloud import ServiceError
+from localcloud.deliveries import Delivery, RetryPolicy, deliver_persistently
+
+QUEUE, DEAD = (f"arn:aws:sqs:us-east-1:123456789012:{name}" for name in ("q", "dead"))
+CALLER = ServiceCaller("events.amazonaws.com", "arn:aws:events:us-east-1:123456789012:rule/r", "123456789012")
+
+
+class Clock:
+    """A clock that only sleep moves."""
+
+    def __init__(self):
+        self.moment = 0.0
+
+    def now(self):
+        return self.moment
+
+    def sleep(self, seconds):
+        self.moment += seconds
+        return True
+
+
+class Cloud:
+    """Two queues. The first refuses with the errors it is given, in order."""
+
+    def __init__(self, *errors):
+        self.clock = Clock()
+        self.errors = list(errors)
+        self.attempts = 0
+        self.sent = {"q": [], "dead": []}
+
+    def call(self, service, action, params, **_where):
+        if action == "GetQueueUrl":
+            return {"QueueUrl": params["QueueName"]}
+        if params["QueueUrl"] == "q":
+            self.attempts += 1
+            if self.errors:
+                raise self.errors.pop(0)
+        self.sent[params["QueueUrl"]].append(params)
+        return {}
+
+
+def send(cloud, **policy):
+    deliver_persistently(cloud, Delivery(CALLER, QUEUE, "body"), RetryPolicy(dead_letter=DEAD, **policy), {"RULE": "r"})
+
+
+BUSY = ("ThrottlingException", "slower", 400)
+DOWN = ("InternalError", "broken", 500)
+GONE = ("AWS.SimpleQueueService.NonExistentQueue", "no such queue", 400)
+
+
+@pytest.mark.parametrize("error", [BUSY, DOWN], ids=["throttled", "failing"])
+def test_what_passes_is_tried_again(error):
+    cloud = Cloud(ServiceError(*error), ServiceError(*error))
+    send(cloud)
+    assert (cloud.attempts, len(cloud.sent["q"]), cloud.sent["dead"]) == (3, 1, [])
+    assert cloud.clock.moment == 3
+
+
+@pytest.mark.parametrize(
+    ("policy", "attempts", "exhausted"),
+    [({"attempts": 2}, 3, "MaximumRetryAttempts"), ({"max_age": 5}, 3, "MaximumEventAgeInSeconds")],
+)
+def test_a_policy_ends_the_attempts(policy, attempts, exhausted):
+    cloud = Cloud(*(ServiceError(*BUSY) for _ in range(9)))
+    send(cloud, **policy)
+    (message,) = cloud.sent["dead"]
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert cloud.attempts == attempts
+    assert (message["MessageBody"], attributes["RULE"]) == ("body", "r")
+    assert (attributes["ERROR_CODE"], attributes["RETRY_ATTEMPTS"]) == ("ThrottlingException", str(attempts - 1))
+    assert attributes["EXHAUSTED_RETRY_CONDITION"] == exhausted
+
+
+def test_what_refuses_is_not_tried_again():
+    cloud = Cloud(ServiceError(*GONE))
+    send(cloud)
+    (message,) = cloud.sent["dead"]
+    assert cloud.attempts == 1
+    assert "EXHAUSTED_RETRY_CONDITION" not in json.dumps(message)
+
+
+def test_a_function_that_is_not_there_is_named(capsys):
+    cloud = Cloud()
+    cloud.functions = type("F", (), {"send": staticmethod(_refuse)})
+    deliver_persistently(
+        cloud, Delivery(CALLER, "arn:aws:lambda:us-east-1:123456789012:function:f", "{}"), RetryPolicy(), {}
+    )
+    assert "rule/r could not deliver to" in capsys.readouterr().out
+
+
+def _refuse(*_args):
+    raise ServiceError("ResourceNotFoundException", "Function not found", 404)
