@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from stepladder.core.names import Names
 from stepladder.settings import references
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.promotion import PromotionSettings
 
 
-def check(environments: Mapping[str, EnvironmentSettings], promotions: PromotionSettings, problems: Problems) -> None:
+def check(
+    project: str, environments: Mapping[str, EnvironmentSettings], promotions: PromotionSettings, problems: Problems
+) -> None:
     """Note every problem."""
     _check_error_rates(environments, promotions, problems)
     for name, environment in environments.items():
         function, key = environment.function, f"environments.{name}.function"
+        if function.vpc.ipv6 and not function.vpc.subnets:
+            problems.add(f"{key}.vpc.ipv6", True, "false where vpc.subnets is empty: the function is in no VPC")
         for each in ("on_failure", "on_success"):
             for arn in getattr(function.asynchronous, each):
-                _check_region(f"{key}.async.{each}", arn, environment.region, problems)
+                own = Names(project, name, environment.account, environment.region).function
+                _check_destination(f"{key}.async.{each}", arn, environment, own, problems)
         number, reserved = function.provisioned_concurrency, function.reserved_concurrency
         if 0 <= reserved < number:
             problems.add(f"{key}.provisioned_concurrency", number, f"at most {key}.reserved_concurrency ({reserved})")
@@ -30,13 +36,15 @@ def check(environments: Mapping[str, EnvironmentSettings], promotions: Promotion
             )
 
 
-def _check_region(key: str, arn: str, region: str, problems: Problems) -> None:
-    """Refuse a destination of another region: Lambda sends no record there."""
-    parts = arn.split(":")
+def _check_destination(key: str, arn: str, environment: EnvironmentSettings, function: str, problems: Problems) -> None:
+    """Refuse a destination of another region, to which Lambda sends no record, and the function itself."""
     if references.has(arn):
         return
-    if len(parts) > 3 and parts[3] not in ("", region):  # noqa: PLR2004 - the region's place; a bucket's is empty
-        problems.add(key, arn, f"an ARN in the environment's region, {region}")
+    _, _, service, region, account, *name = arn.split(":")
+    if region not in ("", environment.region):  # a bucket's is empty
+        problems.add(key, arn, f"an ARN in the environment's region, {environment.region}")
+    elif (service, account, name[1:2]) == ("lambda", environment.account, [function]):
+        problems.add(key, arn, "another function: a record that failed would come back to this one")
 
 
 def _check_error_rates(

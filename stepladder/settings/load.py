@@ -154,7 +154,7 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
     merged = DEFAULTS | dict(raw if isinstance(raw, Mapping) else {})
     settings = read_section("", merged, Settings(root), problems)
     check_rungs(settings.rungs, merged["rungs"], settings.environments, problems)
-    environment_checks.check(settings.environments, settings.promotion, problems)
+    environment_checks.check(settings.project, settings.environments, settings.promotion, problems)
     _check_triggers(settings, problems)
     secrets.check(settings, LONGEST, problems)
     problems.messages += overrides.unknown(merged, variables)

@@ -66,6 +66,12 @@ def test_calls_of_an_alias_follow_its_own_settings_and_success_and_failure_go_ap
     assert failure["responsePayload"]["errorType"] == "ZeroDivisionError"
 
 
+@pytest.mark.parametrize("wrong", [{"MaximumRetryAttempts": 3}, {"MaximumEventAgeInSeconds": 21_601}])
+def test_settings_of_asynchronous_calls_have_their_limits(functions: Any, code: Any, wrong: dict[str, int]) -> None:
+    put = functions.client.put_function_event_invoke_config
+    assert code(put, FunctionName="whatever", **wrong) == "ValidationException"
+
+
 def _receive(sqs: Any, queue: str) -> dict[str, Any]:
     for _ in range(600):
         messages = sqs.receive_message(QueueUrl=queue).get("Messages")

@@ -64,6 +64,14 @@ WRONG = {
             "'arn:aws:sqs:us-east-1:123456789012:failures'; allowed: an ARN in the environment's region, eu-west-1"
         ),
     ),
+    "the function as its own destination": (
+        {"async": {"on_failure": "arn:aws:lambda:eu-west-1:123456789012:function:hello-staging:live"}},
+        "environments.staging.function.async.on_failure is 'arn:aws:lambda:eu-west-1:123456789012:function:hello-s",
+    ),
+    "IPv6 without a VPC": (
+        {"vpc": {"ipv6": True}},
+        "environments.staging.function.vpc.ipv6 is True; allowed: false where vpc.subnets is empty",
+    ),
     "provisioned concurrency beside a canary": (
         {"provisioned_concurrency": 2},
         (

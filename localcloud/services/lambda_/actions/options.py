@@ -9,6 +9,7 @@ from typing import Any
 from localcloud.cloud import AwsRequest
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.actions import provisioned
+from localcloud.services.lambda_.constraints import validation
 from localcloud.services.lambda_.execution.engine import ACCOUNT_CONCURRENCY
 from localcloud.services.lambda_.model import LATEST, Function, invalid, not_found, parse_name
 from localcloud.services.lambda_.service import LambdaService, runtime_arn
@@ -85,6 +86,12 @@ def _decreases(setting: str) -> ServiceError:
 def _check_settings(params: dict[str, Any]) -> None:
     if all(params.get(name) is None for name in _SETTINGS):
         raise invalid("You must specify at least one of error handling or destination setting.")
+    for name, least, most in (("maximumRetryAttempts", 0, 2), ("maximumEventAgeInSeconds", 60, 21_600)):
+        value = params.get(name[0].upper() + name[1:])
+        if value is not None and int(value) < least:
+            raise validation(name, value, f"Member must have value greater than or equal to {least}")
+        if value is not None and int(value) > most:
+            raise validation(name, value, f"Member must have value less than or equal to {most}")
 
 
 def _resolve(function: Function, qualifier: str) -> None:
