@@ -106,7 +106,10 @@ def _validate(settings: Settings | StepladderError, root: Path, build_dir: Path,
 
     given = references.overrides_of(settings) if isinstance(settings, Settings) else {}
     chosen = _distribution(settings)
-    roots = validate([root / "terraform"], build_dir, overrides=given, distribution=chosen, progress=step.progress)
+    try:
+        roots = validate([root / "terraform"], build_dir, overrides=given, distribution=chosen, progress=step.progress)
+    except StepladderError as error:
+        raise references.explained(settings, error) if isinstance(settings, Settings) else error from None
     if roots:
         step.done(", ".join(roots))
     else:

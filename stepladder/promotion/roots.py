@@ -51,10 +51,10 @@ class ProjectRoots:
     """The roots of the project. `stepladder.terraform` is imported only when a root is planned or applied."""
 
     def inputs_hash(self, rung: Rung, root: str) -> str:
-        """Hash everything that decides a root's result, offline."""
-        from stepladder.terraform.roots import inputs_hash
+        """Hash everything that decides a root's result, offline; refuse settings that can't reach Terraform."""
+        from stepladder.terraform.references import checked_hash
 
-        return inputs_hash(rung.settings, rung.environment, root)
+        return checked_hash(rung.settings, rung.environment, root)
 
     def init(self, rung: Rung, root: str) -> tuple[str, ...]:
         """Install a root's providers; return notes for the person."""

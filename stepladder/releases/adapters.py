@@ -59,10 +59,10 @@ class ProjectInfra:
     rung: Rung
 
     def inputs_hash(self, root: str) -> str:
-        """Hash everything that decides a root's result, offline."""
-        from stepladder.terraform.roots import inputs_hash
+        """Hash everything that decides a root's result, offline; refuse settings that can't reach Terraform."""
+        from stepladder.terraform.references import checked_hash
 
-        return inputs_hash(self.rung.settings, self.rung.environment, root)
+        return checked_hash(self.rung.settings, self.rung.environment, root)
 
     def preview(self, root: str, image_uri: str | None, step: Step) -> str:
         """Plan a root, change nothing, and say what an apply would do."""

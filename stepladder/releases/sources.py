@@ -1,8 +1,8 @@
 """The commit of a release: of all files that decide it, and of no other.
 
-These are the files of the image, `invoke.yaml`, the smoke cases, and the Terraform code of the foundation and the
-service. The promotion's own code decides no release. A lock file of providers that git doesn't know yet doesn't count:
-Terraform writes it during the first deployment, which says to commit it.
+These are the files of the image, `invoke.yaml`, the policy files, the smoke cases, and the Terraform code of the
+foundation and the service. The promotion's own code decides no release. A lock file of providers that git doesn't know
+yet doesn't count: Terraform writes it during the first deployment, which says to commit it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from stepladder.core import git
 from stepladder.images import revision
+from stepladder.settings import permissions
 from stepladder.settings.load import Settings
 from stepladder.terraform import files
 
@@ -19,13 +20,16 @@ _TERRAFORM, _DELIVERY, _LOCK = "terraform/", "terraform/delivery/", ".terraform.
 
 def commit(settings: Settings) -> git.Commit:
     """Return the commit and the files that decide a release and differ from it."""
-    paths = ("invoke.yaml", "terraform", settings.image.context, settings.smoke.path)
+    paths = ("invoke.yaml", "terraform", permissions.FOLDER, settings.image.context, settings.smoke.path)
     tree = git.tree(settings.root, paths)
     if tree is None:
         return git.Commit("", "everything, since there is no git or no repository")
     changed = set(revision.reaching(settings, tree.differences))
     code = {f"{_TERRAFORM}{name}" for name in files.sources(settings.root / "terraform")} if tree.differences else set()
-    changed |= {d.path for d in tree.differences if _of_terraform(d, code) or _is_smoke_case(d, settings.smoke.path)}
+    folders = (settings.smoke.path, permissions.FOLDER)
+    changed |= {
+        d.path for d in tree.differences if _of_terraform(d, code) or any(_is_document(d, each) for each in folders)
+    }
     return git.Commit(tree.sha, git.named(sorted(changed)))
 
 
@@ -38,9 +42,13 @@ def _of_terraform(difference: git.Difference, code: set[str]) -> bool:
     return difference.absent or difference.submodule or any(_is_below(name, path) for name in code)
 
 
-def _is_smoke_case(difference: git.Difference, folder: str) -> bool:
+def _is_document(difference: git.Difference, folder: str) -> bool:
+    """Say whether it is a smoke case, or a policy file; those may lie in folders of their own."""
     path = PurePosixPath(difference.path)
-    return path.parent == PurePosixPath(folder) and path.suffix == ".json"
+    is_below = (
+        PurePosixPath(folder) in path.parents if folder == permissions.FOLDER else path.parent == PurePosixPath(folder)
+    )
+    return is_below and path.suffix == ".json"
 
 
 def _is_below(name: str, path: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from stepladder.core.errors import BadInputError, ExitCode
+from stepladder.core.errors import BadInputError, ExitCode, StepladderError
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import references
 from stepladder.settings.load import Settings
@@ -38,7 +38,8 @@ def explain(at: Root, errors: Sequence[Diagnostic], *, hint: str) -> TerraformEr
     """Return Terraform's errors as one of the settings; None when they are of something else."""
     if at.name != SERVICE:
         return None
-    cycle = next((each for each in errors if each.summary.startswith(_CYCLE)), None)
+    through = f"module.{SERVICE}."  # a circle of own resources alone is Terraform's to name
+    cycle = next((each for each in errors if each.summary.startswith(_CYCLE) and through in each.summary), None)
     if cycle:
         return _cycle(at, cycle, tuple(errors))
     unknown = next((each for each in errors if each.location.partition(":")[0] == overrides.FILE), None)
@@ -59,8 +60,7 @@ def _cycle(at: Root, cycle: Diagnostic, errors: tuple[Diagnostic, ...]) -> Unkno
 
 def _unknown(at: Root, error: Diagnostic, errors: tuple[Diagnostic, ...], hint: str) -> UnknownReferenceError:
     number = int(error.location.rpartition(":")[2] or 0)
-    path = at.snapshot_dir / overrides.FILE
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    lines = roots.override(at).splitlines()
     key = overrides.setting_at(roots.variables(at), lines[number - 1]) if 0 < number <= len(lines) else ""
     reason = error.detail.strip().split("\n\n", 1)[0].replace("\n", " ").rstrip(".") or error.summary
     undeclared = _UNDECLARED.search(error.detail)
@@ -81,11 +81,12 @@ def check(at: Root) -> None:
     """
     if at.name != SERVICE or any(at.source_dir.glob("*.tf.json")):  # declared elsewhere, maybe
         return
-    known = declared(at)
+    referring = list(overrides.keys_of(roots.variables(at)))
+    known = declared(at) if referring else []
     problems = [
         f"stepladder.{key} is {text!r}: no .tf file of terraform/{at.name} declares {name}; "
         f"{did_you_mean(name, known)}".rstrip("; ")
-        for key, text in overrides.keys_of(roots.variables(at))
+        for key, text in referring
         for name in references.resources(text)
         if name not in known
     ]
@@ -96,6 +97,31 @@ def check(at: Root) -> None:
             hint=f"declare it in a file beside `terraform/{at.name}/main.tf`; to mean the text itself, write $${{",
             problems=tuple(dict.fromkeys(problems)),
         )
+
+
+def checked_hash(settings: Settings, env: str, name: str) -> str:
+    """Return `roots.inputs_hash`, once it is clear that every setting reaches Terraform.
+
+    Raises `BadInputError` for a reference to nothing, and when the root's code leaves no way to give it a setting.
+    """
+    at = roots.root(settings, env, name)
+    check(at)
+    roots.override(at)
+    return roots.hash_of(at)
+
+
+def explained(settings: Settings, error: StepladderError) -> StepladderError:
+    """Return an error of `terraform validate`, which is text, as one of the settings where it is one."""
+    folder = error.message.rpartition(" ")[2]
+    if folder.partition("-")[0] != SERVICE:
+        return error
+    at = Root(settings, settings.environment(folder.partition("-")[2] or next(iter(settings.environments))), SERVICE)
+    *_, detail = error.hint.strip().split("\n\n")
+    line = re.search(rf"on {re.escape(overrides.FILE)} line (\d+)", error.hint)
+    cycle = re.search(rf"{_CYCLE}.*", error.hint, re.DOTALL)
+    location = f"{overrides.FILE}:{line[1]}" if line else ""
+    diagnostic = Diagnostic("error", " ".join(cycle[0].split()) if cycle else "", detail, location=location)
+    return explain(at, [diagnostic], hint="") or error
 
 
 def overrides_of(settings: Settings) -> dict[str, str]:

@@ -11,6 +11,8 @@ FILES = {
     "terraform/service/main.tf": "",
     "terraform/delivery/main.tf": "",
     "terraform/modules/service/function.tf": "",
+    "policies/orders.json": "{}",
+    "policies/README.md": "",
     "tests/smoke/hello.json": "{}",
 }
 
@@ -33,6 +35,8 @@ def harness(image_harness: ImageHarness) -> ImageHarness:
         "terraform/service/new.tf",
         "terraform/service/secret.auto.tfvars",
         "terraform/modules/service/function.tf",
+        "policies/orders.json",
+        "policies/new.json",
         "tests/smoke/hello.json",
         "tests/smoke/new.json",
     ],
@@ -53,6 +57,7 @@ def test_what_decides_a_release_makes_it_dirty(harness: ImageHarness, path: str)
         "terraform/delivery/.terraform.lock.hcl",
         "terraform/service/.terraform.lock.hcl",
         "terraform/service/.terraform/modules.json",
+        "policies/README.md",
         "tests/smoke/README",
         "tests/test_handler.py",
     ],

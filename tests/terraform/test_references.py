@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.terraform import project
 
+from stepladder.commands import check
 from stepladder.core import process
+from stepladder.core.console import Console
+from stepladder.core.errors import StepladderError
 from stepladder.settings.load import Settings
 from stepladder.terraform import cli, overrides, references, roots
 from stepladder.terraform.events import Watch
@@ -97,6 +101,31 @@ def test_what_terraform_can_not_evaluate_is_told_by_the_settings_key(tmp_path: P
     assert error.message.startswith("stepladder.function.environment.TABLE of staging holds a reference that can't be")
     assert '"nothing"' in error.message
     assert overrides.FILE not in error.message
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "kind"),
+    [
+        ("", "${terraform_data.orders.nothing}", "unknown-reference"),
+        (
+            'resource "terraform_data" "round" {\n  input = module.service.variables\n}\n',
+            "${terraform_data.round.output}",
+            "reference-cycle",
+        ),
+    ],
+)
+def test_a_check_says_the_same_as_a_plan(tmp_path: Path, more: str, text: str, kind: str) -> None:
+    service = Service(tmp_path, more=more, TABLE=text)
+    (service.at.source_dir / "versions.tf").write_text("terraform {}\n")
+    with pytest.raises(StepladderError) as caught:
+        check.validate(service.settings, Console(err=io.StringIO(), live=False))
+    assert (caught.value.kind, caught.value.message) == (kind, service.error().message)
+
+
+def test_a_circle_of_own_resources_alone_is_left_to_terraform(tmp_path: Path) -> None:
+    more = 'resource "terraform_data" "a" {{\n  input = terraform_data.{}\n}}\n'
+    own = more.format("b") + more.replace('"a"', '"b"').format("a")
+    assert Service(tmp_path, more=own, TABLE="x").error() is None
 
 
 def test_a_cycle_names_the_own_resource_that_needs_the_function(tmp_path: Path) -> None:
