@@ -15,6 +15,7 @@ from stepladder.core.aws import error_code
 from stepladder.core.clock import Clock, passes_or_unreachable, retrying
 
 _LATE = 60_000  # milliseconds
+_KNOWN = 50_000  # events whose ids are kept before old ones are forgotten
 _RETRY_SECONDS = 120.0  # CloudWatch Logs takes few reads a second from an account, other people's among them
 _MISSING = "ResourceNotFoundException"
 
@@ -28,6 +29,7 @@ class LogGroup:
         self._clock = clock or Clock()
         self._newest = 0
         self._known: dict[str, int] = {}
+        self._most = _KNOWN
 
     def exists(self) -> bool:
         """Say whether the group is there."""
@@ -36,8 +38,9 @@ class LogGroup:
 
     def lines(self, since: int) -> Iterator[LogLine]:
         """Yield the lines from `since` on (milliseconds) that no earlier call has yielded; none without a group."""
-        start = max(since, self._newest - _LATE)
-        self._known = {key: time for key, time in self._known.items() if time >= start}
+        newest = min(self._newest, int(self._clock.now() * 1000))  # a line may bear a time that is still to come
+        start = max(since, newest - _LATE)
+        self._forget(start)
         return joined(read(event, self.source, self.name) for event in self._events(start))
 
     def _events(self, start: int) -> Iterator[dict[str, Any]]:
@@ -50,10 +53,17 @@ class LogGroup:
                 if event["eventId"] not in self._known:
                     self._known[event["eventId"]] = time
                     self._newest = max(self._newest, time)
+                    if len(self._known) > self._most:
+                        self._forget(time - _LATE)
                     yield event
             if not page.get("nextToken"):  # a page may be empty and not the last
                 return
             request["nextToken"] = page["nextToken"]
+
+    def _forget(self, start: int) -> None:
+        """Forget the events from before `start`, which no read asks for again."""
+        self._known = {key: time for key, time in self._known.items() if time >= start}
+        self._most = max(_KNOWN, 2 * len(self._known))
 
     def _page(self, request: dict[str, Any]) -> dict[str, Any]:
         def call() -> dict[str, Any]:

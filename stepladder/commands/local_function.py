@@ -110,7 +110,8 @@ class LocalFunction:
         if self._current is None:
             raise RuntimeError("build the function before it is started")
         revision, launcher, code = self._current
-        return self._pool.warm(revision, self._execution_environment(launcher, code))
+        with self._debugger.alone():
+            return self._pool.warm(revision, self._execution_environment(launcher, code))
 
     def close(self) -> None:
         """End all that was started."""

@@ -31,6 +31,7 @@ _COLOURS = ("cyan", "green", "yellow")
 _SOURCE = max(len(verb) for verb in ("function", "promotion", *PIPELINE))
 _ID = 8  # characters of a request's id that distinguish it
 _LEVEL = 5
+_SHORT = {"CRITICAL": "CRIT", "WARNING": "WARN"}
 
 
 class LogSource(Protocol):
@@ -124,7 +125,9 @@ def rendered(line: LogLine, console: Console) -> list[str]:
         console.paint_data(_iso(line.time), "dim"),
         console.paint_data(f"{source:<{_SOURCE + 4}}", _colour(line)),
         console.paint_data(f"{_short_id(line) or '-':<{_ID}}", "dim"),
-        console.paint_data(f"{one_line(line.level)[:_LEVEL] or '-':<{_LEVEL}}", _colour_of(line)),
+        console.paint_data(
+            f"{_SHORT.get(line.level, one_line(line.level)[:_LEVEL]) or '-':<{_LEVEL}}", _colour_of(line)
+        ),
     ]
     message, *more = harmless(line.message) or [""]
     extra = "" if line.platform else "  ".join(f"{key}={_short(value)}" for key, value in line.fields.items())

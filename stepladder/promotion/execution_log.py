@@ -16,7 +16,7 @@ from stepladder.promotion.executions import Execution, ListedExecution, StateMac
 from stepladder.promotion.history import LadderView
 
 SOURCE = "promotion"
-_LISTED = 20
+_LISTED = 200
 _PAGE = 1000
 _FAILURES = ("TaskFailed", "TaskTimedOut", "LambdaFunctionFailed", "LambdaFunctionTimedOut")
 _POLLS = frozenset({"ScanPendingError", "StillRollingBackError", "StillWaitingError", "TransientError"})

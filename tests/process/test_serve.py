@@ -147,27 +147,31 @@ def test_nothing_is_left_of_one_that_was_killed(served: Served) -> None:
         time.sleep(0.02)
 
 
-def test_a_debugger_stops_in_the_file_that_is_edited_and_no_call_times_out(tmp_path: Path) -> None:
+def test_a_debugger_stops_in_the_file_that_is_edited_and_again_after_a_save(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
     project = Served(tmp_path, timeout=1)
     project.start("--debug-port", str(port))
     line = 1 + HANDLER.splitlines().index('    path = event["rawPath"]')
     answers: list[bytes] = []
-    for word in ("one", "two"):
-        if word != "one":
-            project.say(word)
-            _wait_for_reload(project)
+
+    def save() -> None:
+        project.say("two")
+        time.sleep(1.1)  # longer than the function's timeout
+
+    for word, meanwhile in (("one", save), ("two", lambda: None)):
         client = DebugClient(port)
         client.break_at(project.handler, line)
         request = threading.Thread(target=lambda: answers.append(project.get("/x").data))
         request.start()
-        assert client.value_where_stopped("SAYS", seconds=1.2) == f"'{word}'"
+        assert client.value_where_stopped("SAYS", meanwhile) == f"'{word}'"
         request.join()
         client.close()
+        _wait_for_reload(project)
     assert answers == [b"one", b"two"]
     assert project.end(signal.SIGINT) == 130
     assert "error" not in project.printed
+    assert "no debugger" not in project.printed
     assert not list((tmp_path / ".stepladder/cache").glob(".local-*"))
 
 

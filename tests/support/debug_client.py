@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,12 @@ class DebugClient:
         assert answer["breakpoints"][0]["verified"], answer
         self.request("configurationDone")
 
-    def value_where_stopped(self, expression: str, seconds: float = 0) -> str:
-        """Wait until the function stops, evaluate an expression there, and let it go on after some seconds."""
+    def value_where_stopped(self, expression: str, meanwhile: Callable[[], object]) -> str:
+        """Wait until the function stops, evaluate an expression there, do something else, and let it go on."""
         thread = self.event("stopped")["threadId"]
         frame = self.request("stackTrace", threadId=thread)["stackFrames"][0]
         value = str(self.request("evaluate", expression=expression, frameId=frame["id"])["result"])
-        time.sleep(seconds)
+        meanwhile()
         self.request("continue", threadId=thread)
         return value
 

@@ -14,6 +14,7 @@ from fakes.deploy_harness import DeployHarness
 from fakes.logs import CloudWatchLogs
 from fakes.pipeline import target
 
+from stepladder.aws_lambda import log_group
 from stepladder.aws_lambda.log_group import LogGroup
 from stepladder.commands import logs
 from stepladder.core.clock import Clock
@@ -141,6 +142,23 @@ def test_following_shows_late_lines_and_equal_times_once_each(bench: LogHarness)
     assert words(bench.follow()) == ["one", "late", "equal", "next"]
 
 
+def test_a_line_from_the_future_hides_none_of_those_that_follow(bench: LogHarness) -> None:
+    bench.logs.put(bench.group, MS + 3_600_000, "tomorrow")
+    bench.polls = [lambda: bench.logs.put(bench.group, MS + 1000, "next")]
+    assert words(bench.follow()) == ["tomorrow", "next"]
+
+
+def test_of_a_long_log_only_what_can_come_again_is_kept_in_mind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_group, "_KNOWN", 100)
+    fake = CloudWatchLogs(page=1000)
+    for second in range(1000):
+        fake.put("g", MS + second * 1000, f"{second}")
+    group = LogGroup(fake, "g", "function", clock=Clock(now=lambda: NOW + 1000))
+    assert len(list(group.lines(MS))) == 1000
+    assert len(group._known) <= 200
+    assert list(group.lines(MS)) == []
+
+
 def test_following_shows_what_a_promotion_does_as_it_comes(bench: LogHarness) -> None:
     bench.machine.add("ExecutionStarted", MS)
     bench.polls = [
@@ -176,7 +194,7 @@ def test_errors_only_with_their_stacks(bench: LogHarness) -> None:
         "    ValueError: printed",
         "ERROR KeyError: 'id'",
         '      File "a.py", line 1, in f',
-        "WARNI promotion: SmokeFailedError: 1 of 2",
+        "WARN  promotion: SmokeFailedError: 1 of 2",
     ]
 
 
@@ -235,7 +253,7 @@ def test_a_log_group_that_is_gone_is_named(bench: LogHarness) -> None:
 
 def test_what_a_group_has_yielded_is_forgotten_only_when_it_can_not_come_again() -> None:
     fake = CloudWatchLogs(page=1000)
-    group = LogGroup(fake, "g", "function")
+    group = LogGroup(fake, "g", "function", clock=Clock(now=lambda: NOW + 1000))
     for second in range(300):
         fake.put("g", MS + second * 1000, f"{second}")
         assert [line.message for line in group.lines(MS)] == [f"{second}"]
