@@ -21,6 +21,8 @@ MAX_AGE = 86_400  # seconds
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 900.0
 _SERVER_ERROR = 500
+_ANY_ACTION = "aws-sdk:"
+_BOTOCORE = {"states": "stepfunctions", "sfn": "stepfunctions", "eventbridge": "events", "cloudwatchlogs": "logs"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Delivery:
     """One text on its way to a target.
 
     `attributes` are message attributes of a queue or a topic, `group` the message group of a FIFO one, `subject` a
-    topic's.
+    topic's, `source` and `kind` those of an event on a bus.
     """
 
     caller: ServiceCaller
@@ -37,6 +39,8 @@ class Delivery:
     attributes: Mapping[str, str] = field(default_factory=dict)
     group: str = ""
     subject: str = ""
+    source: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,27 @@ def deliver(cloud: Cloud, delivery: Delivery) -> None:
     if service == "lambda":
         cloud.functions.send(delivery.caller, delivery.arn, delivery.body.encode())
         return
+    if name.startswith(_ANY_ACTION):
+        _call_any(cloud, delivery, name.removeprefix(_ANY_ACTION))
+        return
     call = _call_of(cloud, delivery, service, name, region, account)
     if call is None:
         raise ServiceError("NotOfferedByLocalCloud", f"the local cloud delivers nothing to {delivery.arn}", 400)
     action, params = call
-    cloud.call(service if service != "states" else "stepfunctions", action, params, region=region, account=account)
+    cloud.call(_BOTOCORE.get(service, service), action, params, region=region, account=account)
+
+
+def _call_any(cloud: Cloud, delivery: Delivery, name: str) -> None:
+    """Make the call that a universal target of EventBridge Scheduler names: `sqs:sendMessage`.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
+    """
+    service, _, action = name.partition(":")
+    region, account = delivery.caller.source_arn.split(":")[3], delivery.caller.source_account
+    service = _BOTOCORE.get(service, service)
+    cloud.call(
+        service, action[:1].upper() + action[1:], json.loads(delivery.body or "{}"), region=region, account=account
+    )
 
 
 def _call_of(
@@ -85,6 +105,9 @@ def _call_of(
     if service == "sns":
         message = {"TopicArn": delivery.arn, "Message": delivery.body, "MessageAttributes": attributes}
         return "Publish", {**message, **group, **({"Subject": delivery.subject} if delivery.subject else {})}
+    if service == "events" and name.startswith("event-bus/"):
+        made = {"Source": delivery.source, "DetailType": delivery.kind, "Detail": delivery.body}
+        return "PutEvents", {"Entries": [{**made, "EventBusName": name.removeprefix("event-bus/")}]}
     if service == "states":
         return "StartExecution", {"stateMachineArn": delivery.arn, "input": delivery.body, "name": str(uuid4())}
     if service == "logs":

@@ -154,15 +154,18 @@ def test_a_schedule_calls_once_in_its_zone_and_goes_and_a_disabled_one_never(fun
         "ScheduleExpressionTimezone": "Asia/Tokyo",
         "FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15},
     }
-    names = [functions.name() for _ in range(3)]
+    names = [functions.name() for _ in range(4)]
     text = '{"when": "<aws.scheduler.scheduled-time>"}'
     target = {"Arn": arn, "RoleArn": functions.role, "Input": text}
     scheduler.create_schedule(Name=names[0], Target=target, ActionAfterCompletion="DELETE", **options)
     scheduler.create_schedule(Name=names[1], Target=target, State="DISABLED", **options)
     missing = {"Arn": f"{arn}-missing", "DeadLetterConfig": {"Arn": dead}, "RetryPolicy": {"MaximumRetryAttempts": 0}}
     scheduler.create_schedule(Name=names[2], Target={**target, **missing}, **options)
+    call = {"Arn": "arn:aws:scheduler:::aws-sdk:sqs:createQueue", "Input": json.dumps({"QueueName": names[3]})}
+    scheduler.create_schedule(Name=names[3], Target={**target, **call}, **options)
     functions.cloud.info.request("clock", "POST", {"advance": 3600})
     until(lambda: left(sqs, url) == 1)
+    until(lambda: sqs.list_queues(QueueNamePrefix=names[3]).get("QueueUrls"))
     body = json.loads(sqs.receive_message(QueueUrl=url)["Messages"][0]["Body"])
     assert body == {"when": soon.replace(tzinfo=ZoneInfo("Asia/Tokyo")).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     until(lambda: code_of(scheduler, names[0]) == "ResourceNotFoundException")

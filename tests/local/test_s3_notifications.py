@@ -44,7 +44,7 @@ def records(functions: Any, name: str, bucket: str) -> list[Any]:
 
 
 def rule(prefix: str, suffix: str) -> dict[str, Any]:
-    names = {"prefix": prefix, "suffix": suffix}
+    names = {"Prefix": prefix, "suffix": suffix}
     return {"Key": {"FilterRules": [{"Name": name, "Value": value} for name, value in names.items() if value]}}
 
 

@@ -186,10 +186,15 @@ class Schedules:
             text = text.replace(f"<aws.scheduler.{name}>", value)
         group = plan.arn.replace(":schedule/", ":schedule-group/").rpartition("/")[0]
         caller = ServiceCaller(SERVICE, group, plan.account, str(target.get("RoleArn") or ""))
-        parameters = target.get("SqsParameters") or {}
+        parameters = {**(target.get("SqsParameters") or {}), **(target.get("EventBridgeParameters") or {})}
         deliver_persistently(
             self._cloud,
-            Delivery(caller, str(target["Arn"]), text, group=str(parameters.get("MessageGroupId") or "")),
+            Delivery(
+                *(caller, str(target["Arn"]), text),
+                group=str(parameters.get("MessageGroupId") or ""),
+                source=str(parameters.get("Source") or ""),
+                kind=str(parameters.get("DetailType") or ""),
+            ),
             RetryPolicy.of(target),
             {
                 "SCHEDULE_ARN": plan.arn,

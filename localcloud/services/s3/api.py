@@ -46,7 +46,7 @@ def _install_notifications(cloud: Cloud) -> None:
         targets = not request.params.get("SkipDestinationValidation")
         checks.check(cloud, configuration, arn, request.account, targets=targets)
         redirect()
-        return request.forward_raw()
+        return request.forward_raw(checks.with_lower_names(request.params))
 
     @cloud.action("s3", "PutObjectTagging", "DeleteObjectTagging", "PutObjectAcl")
     def change(request: AwsRequest) -> Response:

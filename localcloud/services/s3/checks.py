@@ -39,6 +39,20 @@ def check(cloud: Cloud, configuration: Mapping[str, Any], bucket_arn: str, accou
         raise _invalid("Unable to validate the following destination configurations", **fields)
 
 
+def with_lower_names(params: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return parameters whose filters say prefix and suffix in small letters, as Moto wants them, or None: they do."""
+    rules = [
+        rule
+        for _, _, each in configurations(params.get("NotificationConfiguration") or {})
+        for rule in ((each.get("Filter") or {}).get("Key") or {}).get("FilterRules") or ()
+    ]
+    if all(str(rule["Name"]).islower() for rule in rules):
+        return None
+    for rule in rules:
+        rule["Name"] = str(rule["Name"]).lower()
+    return params
+
+
 def _problem(cloud: Cloud, kind: str, arn: str, bucket_arn: str, account: str) -> tuple[str, str] | None:
     _, _, _, region, owner, name = arn.split(":", 5)
     if kind == "CloudFunction":

@@ -114,7 +114,13 @@ class StreamSource:
             end = self.positions.get(mapping.config["UUID"], 0) + len(batch)
             selected = [record for record in batch if not wanted or filters.selects(wanted, record)]
             if not selected or _StreamBatch(self, mapping, stopped).process(selected):
-                self.positions[mapping.config["UUID"]] = end
+                self._advance(mapping, end)
+
+    def _advance(self, mapping: SourceMapping, end: int) -> None:
+        """Go on behind a batch. An update may have begun another thread, and a deletion ends the position."""
+        identity = mapping.config["UUID"]
+        if identity in self.positions:
+            self.positions[identity] = max(self.positions[identity], end)
 
     def _gather(self, mapping: SourceMapping, stopped: threading.Event) -> list[dict[str, Any]]:
         """Return the next records: what is there, or what comes within the batching window."""

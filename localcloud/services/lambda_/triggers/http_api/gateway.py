@@ -15,6 +15,7 @@ from uuid import uuid4
 from localcloud.callers import ServiceCaller
 from localcloud.cloud import Environ
 from localcloud.http.function_addresses import API_PATH
+from localcloud.launchers.runtime_api import REQUEST_LIMIT
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.triggers import urls
 from localcloud.services.lambda_.triggers.deliveries import FunctionDeliveries
@@ -107,23 +108,32 @@ class Gateway:
             return answers.broken(f"the local cloud calls functions only, not {integration.integration_uri}")
         version = str(integration.payload_format_version or "1.0")
         event = payloads.version_two(request) if version == "2.0" else payloads.version_one(request)
-        method, _, pattern = request.route_key.rpartition(" ")
-        path = f"{request.environ['REQUEST_METHOD']}{pattern}" if method else DEFAULT
-        source = (
-            f"arn:{partition_of(region)}:execute-api:{region}:{request.account}:{request.api}/{request.stage}/{path}"
-        )
-        caller = ServiceCaller(SERVICE, source, request.account, str(integration.credentials_arn or ""))
-        call = self._workers.submit(self._deliveries.call, caller, function[1], json.dumps(event).encode())
+        payload = json.dumps(event).encode()
+        if len(payload) > REQUEST_LIMIT:
+            return answers.refusal(413, "Request Entity Too Large")
+        caller = _caller(region, request, str(integration.credentials_arn or ""))
+        return self._invoke(caller, function[1], payload, int(integration.timeout_in_millis), version)
+
+    def _invoke(self, caller: ServiceCaller, arn: str, payload: bytes, milliseconds: int, version: str) -> UrlResponse:
+        call = self._workers.submit(self._deliveries.call, caller, arn, payload)
         try:
-            done = call.result(integration.timeout_in_millis / 1000)
+            done = call.result(milliseconds / 1000)
         except FutureTimeoutError:
-            return answers.unavailable(f"it took longer than {integration.timeout_in_millis} ms")
+            return answers.unavailable(f"it took longer than {milliseconds} ms")
         except ServiceError as error:
             throttled = error.status == _THROTTLED
             return answers.unavailable(str(error)) if throttled else answers.broken(str(error))
         if done.outcome.error:
             return answers.broken("the function failed")
         return answers.answered(done.outcome.payload, version)
+
+
+def _caller(region: str, request: ApiRequest, role: str) -> ServiceCaller:
+    """Name the caller of a function: the API's stage and the route's path by the request's method."""
+    method, _, pattern = request.route_key.rpartition(" ")
+    path = f"{request.environ['REQUEST_METHOD']}{pattern}" if method else DEFAULT
+    execution = f"arn:{partition_of(region)}:execute-api:{region}:{request.account}:{request.api}"
+    return ServiceCaller(SERVICE, f"{execution}/{request.stage}/{path}", request.account, role)
 
 
 def _find(identity: str) -> tuple[Any, str, str]:
