@@ -6,11 +6,13 @@ must not run code that its maker chose.
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 import pickletools
 import threading
 import types
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +34,7 @@ KNOWN = frozenset(
         ("ipaddress", "IPv4Network"),
         ("re", "_compile"),
         ("localcloud.snapshot", "_nothing"),
+        ("localcloud.snapshot", "_private_key"),
         ("types", "SimpleNamespace"),
         ("uuid", "UUID"),
         ("zoneinfo", "ZoneInfo._unpickle"),
@@ -75,8 +78,25 @@ class ForbiddenError(pickle.UnpicklingError):
     """A snapshot names what is neither data nor a class of ours."""
 
 
+class WithoutFactory(dict[Any, Any]):
+    """A defaultdict whose factory is a function inside another, which no snapshot can name. `restore` gives it back."""
+
+
 def _nothing() -> None:
     return None
+
+
+def _private_key(pem: bytes) -> Any:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    return load_pem_private_key(pem, password=None)
+
+
+def _pem(key: Any) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    pem: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem
 
 
 _KINDS: dict[type, Any] = {type(threading.Lock()): threading.Lock, type(threading.RLock()): threading.RLock}
@@ -91,7 +111,22 @@ class _Pickler(pickle.Pickler):
             return type(value) if value.__class__.__module__ == "threading" else _KINDS[type(value)], ()
         if isinstance(value, types.GeneratorType | threading.Thread):
             return _nothing, ()
+        if isinstance(value, defaultdict):
+            return _of_defaultdict(value)
+        if type(value).__module__.startswith("cryptography.") and hasattr(value, "private_bytes"):
+            return _private_key, (_pem(value),)  # of KMS
         return NotImplemented
+
+
+def _of_defaultdict(value: defaultdict[Any, Any]) -> Any:
+    """Return how a defaultdict is kept: pickle would call a subclass's own `__init__` with the factory alone."""
+    items = iter(list(value.items()))
+    if "<locals>" in getattr(value.default_factory, "__qualname__", ""):
+        return WithoutFactory, (), None, None, items
+    if type(value) is defaultdict:
+        return NotImplemented
+    state = (vars(value), {"default_factory": value.default_factory})
+    return copyreg.__newobj__, (type(value),), state, None, items  # type: ignore[attr-defined]
 
 
 class _Unpickler(pickle.Unpickler):
@@ -120,6 +155,18 @@ def dump(value: Any) -> bytes:
 def load(data: bytes) -> Any:
     """Return the value of `dump`. Raises `ForbiddenError` before anything that was named is called."""
     return _Unpickler(io.BytesIO(data)).load()
+
+
+def restore(value: Any, fresh: Any) -> None:
+    """Give the attributes of an object that was loaded the factories that a fresh one of its kind has."""
+    for name, kept in vars(value).items():
+        if isinstance(kept, WithoutFactory):
+            setattr(value, name, defaultdict(getattr(fresh, name).default_factory, kept))
+
+
+def lacks_factories(value: Any) -> bool:
+    """Say whether an object that was loaded has attributes to `restore`."""
+    return any(isinstance(kept, WithoutFactory) for kept in getattr(value, "__dict__", {}).values())
 
 
 def _named(data: bytes) -> Iterator[tuple[str, str]]:

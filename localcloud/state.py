@@ -194,4 +194,6 @@ def _load_backend(service: str, saved: dict[str, dict[str, Any]]) -> None:
     backend: Any = get_backend(service)
     for account, regions in saved.items():
         for region, contents in regions.items():
+            if snapshot.lacks_factories(contents):
+                snapshot.restore(contents, type(contents)(contents.region_name, contents.account_id))
             dict.__setitem__(backend[account], region, contents)

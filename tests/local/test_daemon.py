@@ -189,6 +189,10 @@ def fill(info: daemon.CloudInfo) -> None:
     client_of(info, "events").put_rule(Name="kept", ScheduleExpression="rate(1 hour)")
     client_of(info, "codedeploy").create_application(applicationName="kept", computePlatform="Lambda")
     client_of(info, "ecr").create_repository(repositoryName="kept")
+    tags = [{"Key": "project", "Value": "kept"}]
+    client_of(info, "ssm").put_parameter(Name="/kept", Value="kept", Type="SecureString", Tags=tags)
+    client_of(info, "secretsmanager").create_secret(Name="kept", SecretBinary=b"\xffkept")
+    client_of(info, "kms").create_key()
 
 
 def check(info: daemon.CloudInfo) -> None:
@@ -205,6 +209,13 @@ def check(info: daemon.CloudInfo) -> None:
     assert client_of(info, "events").list_rules()["Rules"]
     assert client_of(info, "codedeploy").list_applications()["applications"] == ["kept"]
     assert client_of(info, "ecr").describe_repositories()["repositories"]
+    parameters, manager = client_of(info, "ssm"), client_of(info, "secretsmanager")
+    assert parameters.get_parameter(Name="/kept", WithDecryption=True)["Parameter"]["Value"] == "kept"
+    tags = parameters.list_tags_for_resource(ResourceType="Parameter", ResourceId="/kept")["TagList"]
+    assert tags == [{"Key": "project", "Value": "kept"}]
+    parameters.put_parameter(Name=f"/{info.pid}", Value="another", Type="String", Tags=tags)
+    assert manager.get_secret_value(SecretId="kept")["SecretBinary"] == b"\xffkept"
+    assert client_of(info, "kms").list_keys()["Keys"]
 
 
 def test_state_outlives_a_restart_and_a_kill(tmp_path: Path) -> None:
