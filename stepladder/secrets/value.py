@@ -91,7 +91,10 @@ def _piped(name: str, environment: str, largest: int, say: Callable[[str], None]
             say(f"waiting up to {SECONDS:.0f} s for the value of {name} on standard input")
             if not _is_ready(source, SECONDS):
                 raise no_value(name, environment, f"standard input was silent for {SECONDS:.0f} s")
-        piece = os.read(source, _CHUNK)
+        try:
+            piece = os.read(source, _CHUNK)
+        except OSError as error:  # a folder, a terminal that is gone
+            raise no_value(name, environment, f"standard input can't be read ({error.strerror})") from None
         if not piece:
             return data
         data += piece

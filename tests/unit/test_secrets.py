@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import io
 import json
 import logging
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -369,6 +372,37 @@ def test_a_project_without_secrets_makes_no_call(project: Project) -> None:
     project.function = {}
     secret_check.check([project.rung()])
     assert not [*project.ssm.calls, *project.manager.calls]
+
+
+def test_a_folder_is_no_value(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = os.open(tmp_path, os.O_RDONLY)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(fileno=lambda: folder, isatty=lambda: False, closed=False))
+    with pytest.raises(BadInputError, match=r"standard input can't be read .*directory"):
+        commands.set_value(project.rung(), "API_KEY")
+    os.close(folder)
+
+
+def test_a_prompt_takes_one_hidden_line_where_somebody_can_type_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(fileno=lambda: 0, isatty=lambda: True, closed=False))
+    monkeypatch.setattr(Console, "can_ask", False)
+    with pytest.raises(BadInputError, match="nobody can be asked for it"):
+        commands.set_value(project.rung(), "API_KEY")
+    monkeypatch.setattr(Console, "can_ask", True)
+    for typed, why in {"": "it is empty", "-----BEGIN RSA": "a key has several lines"}.items():
+        monkeypatch.setattr("getpass.getpass", lambda *_, typed=typed, **__: typed)
+        with pytest.raises(BadInputError, match=why):
+            commands.set_value(project.rung(), "API_KEY")
+
+    def visible(*_: Any, **__: Any) -> str:
+        warnings.warn("Can not control echo on the terminal.", getpass.GetPassWarning, stacklevel=1)
+        return SECRET
+
+    monkeypatch.setattr("getpass.getpass", visible)
+    with pytest.raises(BadInputError, match="would show what is typed"):
+        commands.set_value(project.rung(), "API_KEY")
+    assert not project.ssm.values
 
 
 def test_standard_input_that_is_closed_or_silent_ends_the_command(

@@ -257,3 +257,17 @@ def test_a_file_that_says_the_same_already_is_not_written_again(tmp_path: Path) 
     assert path.stat().st_mtime_ns == before
     assert path.read_text(encoding="utf-8") == '{\n  "a": "é",\n  "b": 1\n}\n'
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+def test_secrets_reach_the_module_of_a_root_that_an_earlier_version_made(tmp_path: Path) -> None:
+    def earlier(**function: Any) -> roots.Root:
+        at = roots.root(project(tmp_path, function=function), "staging", "service")
+        (at.source_dir / "main.tf").write_text('module "service" {\n  source = "../modules/service"\n}\n')
+        (at.source_dir / "variables.tf").write_text('variable "environment_variables" {\n  type = map(string)\n}\n')
+        return at
+
+    with_secret = earlier(secrets={"API_KEY": "ssm:/{env}/api"})
+    assert json.loads(roots.override(with_secret))["module"]["service"]["secrets"] == {"API_KEY": "ssm:/staging/api"}
+    without = earlier()
+    assert not {"secrets", "secrets_key"} & roots.variables(without).keys(), "nothing changes there"
+    assert roots.override(without) == ""
