@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+
+from stepladder.ledger.schema import InfraRecord
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
@@ -32,6 +36,27 @@ def test_both_targets_are_released(wide, before, unique):
     assert {wide.digest(name) for name in RUNG} == {digest}
     assert results(wide) == {"prodeu": "succeeded", "produs": "succeeded"}
     before(wide, "prodeu").check_quiet()
+
+
+def test_each_target_is_tested_with_the_outputs_of_its_own_terraform(wide, unique):
+    names = ("staging", *RUNG)
+    wide.case(
+        payload={"table": "${output.table}"}, expect={"result": {"table": "${output.table}", "of": "${output.of}"}}
+    )
+    source = "def handler(event, context):\n    return {**event, 'of': context.function_name.split('-')[-1]}\n"
+    digest = wide.ship(unique(source))
+    try:
+        refused = wide.promote()
+        assert (refused.code, {wide.digest(name) for name in RUNG} & {digest}) == (4, set())
+        assert "use of, table, which staging has no output of" in refused.message
+        for name in names:
+            outputs = json.dumps({"of": name, "table": f"orders-{name}"})
+            wide.ledger(name).record_infra(name, InfraRecord("h", "p", "2026-11-26T00:00:00Z", outputs=outputs))
+        ended = wide.promote()
+        assert ended.code == 0, ended.message
+        assert {wide.digest(name) for name in RUNG} == {digest}
+    finally:
+        wide.case()
 
 
 @pytest.mark.parametrize(
