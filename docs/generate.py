@@ -10,6 +10,7 @@ A test compares what this gives with what is committed.
 from __future__ import annotations
 
 import functools
+import json
 import re
 import sys
 import tomllib
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stepladder.collections import namespace, project
-from stepladder.core import trigger_kinds
+from stepladder.core import iam_actions, trigger_kinds
 from stepladder.core.errors import BadInputError, ExitCode
 from stepladder.ledger.schema import KINDS
 from stepladder.settings.environments import EXAMPLE, Environments, EnvironmentSettings
@@ -350,6 +351,14 @@ then. A later page may overrule it, and says so.
 {table(("date", "decision"), rows)}"""
 
 
+def actions() -> str:
+    """Return the names of IAM's actions by service, from what the local cloud keeps of AWS's reference."""
+    folder = ROOT / "localcloud" / "authorization" / "calls" / "reference"
+    names = {path.stem: sorted(json.loads(path.read_text("utf-8"))) for path in sorted(folder.glob("*.json"))}
+    lines = ",\n".join(f"  {json.dumps(service)}: {json.dumps(each)}" for service, each in names.items())
+    return f"{{\n{lines}\n}}\n"
+
+
 def documents() -> dict[Path, str]:
     """Return every generated document, and every file of which a part is generated."""
     front = ROOT / "README.md"
@@ -363,6 +372,7 @@ def documents() -> dict[Path, str]:
         ROOT / promises.PAGE: promises.page(ROOT),
         front: readme(front.read_text("utf-8")),
         ROOT / "template" / "stepladder_template" / "packages.txt": packages(),
+        iam_actions.FILE: actions(),
         **cookiecutter_text.documents(ROOT),
         **terraform_text.documents(ROOT),
     }

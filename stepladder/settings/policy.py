@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from stepladder.core import iam_actions
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import references
 from stepladder.settings.problems import Problems
@@ -57,6 +58,13 @@ def statement(key: str, raw: Mapping[str, Any], problems: Problems) -> Statement
     resources = _texts(f"{name}.resources", raw.get("resources"), RESOURCES, _is_resource, problems)
     conditions = _conditions(f"{name}.conditions", raw.get("conditions") or {}, problems)
     reason = raw.get("reason")
+    if not reason:
+        for action in filter(iam_actions.is_unknown, actions):
+            service = action.partition(":")[0]
+            meant = did_you_mean(action, [f"{service}:{each}" for each in iam_actions.of(service)])
+            problems.add(
+                f"{name}.actions", action, f"{meant} an action of {service}, or a `reason` for a new one".strip()
+            )
     if reason is not None and not (isinstance(reason, str) and reason.strip()):
         problems.add(f"{name}.reason", reason, "why the statement needs its wildcard, as text")
     elif effect == EFFECTS[0] and not reason:

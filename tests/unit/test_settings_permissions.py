@@ -116,6 +116,15 @@ def test_a_resource_that_is_all_of_a_kind_needs_its_reason(tmp_path: Path, resou
     permitted(tmp_path, statement)
 
 
+def test_an_action_that_its_service_does_not_have_needs_a_reason(tmp_path: Path) -> None:
+    mistyped = READ | {"actions": ["dynamodb:GetItem", "dynamodb:PutItm", "made-up:Anything"]}
+    found = problems(tmp_path, mistyped)
+    assert "function.permissions[0].actions is 'dynamodb:PutItm'; allowed: did you mean `dynamodb:PutItem`?" in found
+    assert len(found.splitlines()) == 1
+    permitted(tmp_path, mistyped | {"reason": "it was announced today"})
+    permitted(tmp_path, READ | {"actions": ["dynamodb:getitem", "s3:ListBucket", "lambda:InvokeFunction"]})
+
+
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
@@ -193,7 +202,7 @@ def test_a_file_that_leads_out_of_the_project_is_refused(tmp_path: Path) -> None
 
 def test_two_statements_of_one_sid_and_a_policy_that_is_too_long_are_refused(tmp_path: Path) -> None:
     assert "2 statements with the sid Read" in problems(tmp_path, READ | {"sid": "Read"}, READ | {"sid": "Read"})
-    many = [f"dynamodb:Action{number}" for number in range(600)]
+    many = [f"made-up:Action{number}" for number in range(600)]
     assert "a policy of 1" in problems(tmp_path, READ | {"actions": many})
     assert f"at most {policy.LONGEST} characters" in problems(tmp_path, READ | {"actions": many})
 
