@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from localcloud import daemon
+
+_making = threading.Lock()
+
+
+@functools.cache
+def _session() -> Any:
+    """Return the one session: each of its own reads AWS's models anew, a tenth of a second for each client."""
+    import botocore.session
+
+    return botocore.session.Session()
 
 
 class LocalCloud:
@@ -24,18 +36,18 @@ class LocalCloud:
 
     def client(self, service: str, account: str = daemon.ACCOUNT, region: str = daemon.REGION, **config: Any) -> Any:
         """Return a client of this cloud. Failed calls are not tried again. `config` goes to botocore's Config."""
-        import botocore.session
         from botocore.config import Config
 
-        return botocore.session.Session().create_client(
-            service,
-            region_name=region,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=account,
-            aws_secret_access_key="local",  # noqa: S106 - the local cloud checks none
-            verify=False,
-            config=Config(**{"retries": {"total_max_attempts": 1}, **config}),
-        )
+        with _making:  # a session makes one client at a time
+            return _session().create_client(
+                service,
+                region_name=region,
+                endpoint_url=self.endpoint,
+                aws_access_key_id=account,
+                aws_secret_access_key="local",  # noqa: S106 - the local cloud checks none
+                verify=False,
+                config=Config(**{"retries": {"total_max_attempts": 1}, **config}),
+            )
 
     def calls(self) -> list[str]:
         """Return `service:Action` of every request since the last `reset_calls`."""
