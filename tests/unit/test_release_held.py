@@ -211,11 +211,11 @@ def test_a_release_that_fails_gives_the_lock_back(live: DeployHarness) -> None:
 
 def test_a_call_of_what_is_not_there_is_refused_with_the_command_that_makes_it(harness: DeployHarness) -> None:
     with pytest.raises(RefusedError, match="nothing is live on staging") as nothing:
-        invoke.invoke(harness.rung())
+        invoke.invoke(harness.rung(), {}, show=invoke.show)
     assert nothing.value.hint == "`inv deploy --env staging` makes it"
     harness.deploy()
     with pytest.raises(RefusedError, match="no version 99 of hello-staging"):
-        invoke.invoke(harness.rung(), version="99")
+        invoke.invoke(harness.rung(), {}, version="99", show=invoke.show)
 
 
 def test_a_digest_with_other_than_hexadecimal_digits_is_bad_input(harness: DeployHarness) -> None:
@@ -225,9 +225,9 @@ def test_a_digest_with_other_than_hexadecimal_digits_is_bad_input(harness: Deplo
             release_existing.release(harness.rung(), digest=wrong)
 
 
-def test_an_event_file_that_is_not_there_is_named_without_an_error_number(harness: DeployHarness) -> None:
+def test_an_event_file_that_is_not_there_is_named_without_an_error_number() -> None:
     with pytest.raises(BadInputError, match=r"^the event file none\.json can't be read: No such file or directory$"):
-        invoke.invoke(harness.rung(), event="none.json")
+        invoke.read_payload("", "none.json")
 
 
 def test_infra_never_on_what_was_never_applied_names_the_command_for_that_environment(harness: DeployHarness) -> None:
