@@ -211,11 +211,11 @@ def test_a_release_that_fails_gives_the_lock_back(live: DeployHarness) -> None:
 
 def test_a_call_of_what_is_not_there_is_refused_with_the_command_that_makes_it(harness: DeployHarness) -> None:
     with pytest.raises(RefusedError, match="nothing is live on staging") as nothing:
-        invoke.invoke(harness.rung(), {}, show=invoke.show)
+        invoke.invoke(harness.rung(), {}, show=invoke.show_json)
     assert nothing.value.hint == "`inv deploy --env staging` makes it"
     harness.deploy()
     with pytest.raises(RefusedError, match="no version 99 of hello-staging"):
-        invoke.invoke(harness.rung(), {}, version="99", show=invoke.show)
+        invoke.invoke(harness.rung(), {}, version="99", show=invoke.show_json)
 
 
 def test_a_digest_with_other_than_hexadecimal_digits_is_bad_input(harness: DeployHarness) -> None:
