@@ -1,4 +1,4 @@
-"""How a function's URL is shown to people.
+"""How a function's URL, and that of an HTTP API in front of it, is shown to people.
 
 The local cloud serves a function below a path of its own address, which every program reaches, and at a host name of
 its own, as AWS does: there redirects, cookies and pages' absolute links stay within the function. Names below
@@ -14,7 +14,10 @@ import socket
 import threading
 from collections.abc import Callable
 
-_BELOW_A_PATH = re.compile(r"http://(?:127\.0\.0\.1|localhost):(\d+)/_url/([a-z0-9]{32})/")
+_BELOW_A_PATH = re.compile(
+    r"http://(?:127\.0\.0\.1|localhost):(?P<port>\d+)"
+    r"/(?:_url/(?P<function>[a-z0-9]{32})|_api/(?P<api>[a-z0-9]{8,10}))/"
+)
 _SECONDS = 0.5  # a name server that doesn't answer must hold nobody up
 
 Resolver = Callable[[str, int], list[str]]
@@ -26,8 +29,8 @@ def shown(url: str, resolve: Resolver | None = None) -> str:
     match = _BELOW_A_PATH.fullmatch(url)
     if not match:
         return url
-    port, identity = match.groups()
-    name = f"{identity}.lambda-url.localhost"
+    function, port = match["function"], match["port"]
+    name = f"{function}.lambda-url.localhost" if function else f"{match['api']}.execute-api.localhost"
     return f"http://{name}:{port}/" if _is_local(name, int(port), resolve or _addresses) else url
 
 

@@ -19,6 +19,11 @@ def test_the_functions_own_name_is_shown_where_it_resolves():
     assert shown(PATH, resolver("127.0.0.1", "::1")) == NAME
 
 
+def test_an_http_apis_own_name_is_shown_too():
+    shown_as = shown("http://127.0.0.1:4600/_api/abcdefgh/", resolver("127.0.0.1"))
+    assert shown_as == "http://abcdefgh.execute-api.localhost:4600/"
+
+
 @pytest.mark.parametrize("addresses", [(), ("192.0.2.7",), ("127.0.0.1", "192.0.2.7")], ids=str)
 def test_the_path_is_shown_where_the_name_does_not_lead_to_this_machine(addresses):
     assert shown(PATH, resolver(*addresses)) == PATH
