@@ -86,7 +86,7 @@ def record(rung: Rung, outcome: ApplyOutcome, was: InfraRecord | None) -> None:
         input_hash=outcome.inputs_hash,
         plan_id=outcome.plan_id,
         applied_at=stamp(rung.clock.now()),
-        url=outcome.outputs.get("function_url") or "",
+        url=environment_outputs.address(outcome.outputs),
         config_hash=drift.now(rung) if outcome.root == "service" else "",
         outputs=environment_outputs.recorded(outcome.outputs) if outcome.root == "service" else "",
     )

@@ -279,7 +279,7 @@ def _apply(change: RootChange, digest: str, roots: Roots) -> None:
         input_hash=done.inputs_hash,
         plan_id=done.plan_id,
         applied_at=stamp(rung.clock.now()),
-        url=(done.outputs.get("function_url") or "") if service else "",
+        url=environment_outputs.address(done.outputs) if service else "",
         config_hash=drift.now(rung) if service else "",
         outputs=environment_outputs.recorded(done.outputs) if service else "",
     )

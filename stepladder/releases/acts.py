@@ -269,7 +269,7 @@ class Acts:
             changed = {"service_hash" if service else "foundation_hash": applied.inputs_hash}
             wanted = replace(wanted, **changed)
         if service:
-            self.url = applied.outputs.get("function_url") or ""
+            self.url = environment_outputs.address(applied.outputs)
             self.plan_id = applied.plan_id
             self.latest = self.rung.function.read()
             config_hash = config_hash or (self.latest.config_hash if self.latest else "")

@@ -68,3 +68,8 @@ def check_declared(cases: Sequence[Case], root: Path) -> None:
             hint="declare them beside `terraform/service/main.tf`, or correct the cases",
             problems=tuple(f"${{output.{name}}}; {did_you_mean(name, declared)}".rstrip("; ") for name in unknown),
         )
+
+
+def address(outputs: Mapping[str, Any]) -> str:
+    """Return where the function answers requests: its URL, else that of its HTTP API; empty when it has neither."""
+    return str(outputs.get("function_url") or outputs.get("http_api_url") or "")

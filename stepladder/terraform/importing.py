@@ -20,6 +20,8 @@ from typing import Any
 from stepladder.core.aws import ABSENT_IN_S3, Aws, error_code
 from stepladder.core.errors import RefusedError
 from stepladder.core.names import Names
+from stepladder.terraform import trigger_resources
+from stepladder.terraform.trigger_resources import KEY, NAME
 
 _ABSENT = ABSENT_IN_S3 | frozenset(
     {
@@ -28,6 +30,7 @@ _ABSENT = ABSENT_IN_S3 | frozenset(
         "DeploymentConfigDoesNotExistException",
         "DeploymentGroupDoesNotExistException",
         "NoSuchEntity",
+        "NotFoundException",
         "QueueDoesNotExist",
         "RepositoryNotFoundException",
         "ResourceNotFound",
@@ -80,7 +83,7 @@ def imports(aws: Aws, names: Names, plan: Mapping[str, Any], *, only: frozenset[
     if not created:
         return []
     with ThreadPoolExecutor(_WORKERS) as pool:
-        existing_resources = list(pool.map(lambda c: _find(aws, names, c["type"], c["change"]["after"]), created))
+        existing_resources = list(pool.map(lambda change: _find(aws, names, change), created))
     return [
         _claim(change, existing)
         for change, existing in zip(created, existing_resources, strict=True)
@@ -88,9 +91,10 @@ def imports(aws: Aws, names: Names, plan: Mapping[str, Any], *, only: frozenset[
     ]
 
 
-def _find(aws: Aws, names: Names, kind: str, values: Values) -> ExistingResource | None:
+def _find(aws: Aws, names: Names, change: Mapping[str, Any]) -> ExistingResource | None:
     from botocore.exceptions import ClientError
 
+    kind, values = change["type"], {**change["change"]["after"], KEY: change.get("index"), NAME: change.get("name")}
     try:
         return FINDERS[kind](aws, names, values)
     except KeyError:  # a name that is only known after the apply: nothing of that name can be there
@@ -190,14 +194,6 @@ def _permission(aws: Aws, _names: Names, values: Values) -> ExistingResource | N
     return ExistingResource(f"{qualified}/{values['statement_id']}")
 
 
-def _event_source_mapping(aws: Aws, names: Names, values: Values) -> ExistingResource | None:
-    """Find the mapping of a source to our alias; both ARNs may be unknown at plan, but follow from the names."""
-    source = values.get("event_source_arn") or f"{_sqs_arn(names)}{names.function}"
-    target = values.get("function_name") or f"{names.function_arn}:live"
-    listed = aws.client("lambda").list_event_source_mappings(FunctionName=target, EventSourceArn=source)
-    return next((ExistingResource(mapping["UUID"]) for mapping in listed["EventSourceMappings"]), None)
-
-
 def _queue(aws: Aws, _names: Names, values: Values) -> ExistingResource:
     sqs = aws.client("sqs")
     url = sqs.get_queue_url(QueueName=values["name"])["QueueUrl"]
@@ -253,8 +249,12 @@ def _state_machine_alias(aws: Aws, names: Names, values: Values) -> ExistingReso
     return ExistingResource(arn)
 
 
-def _sqs_arn(names: Names) -> str:
-    return f"arn:{names.partition}:sqs:{names.region}:{names.account}:"
+def _by(find: trigger_resources.Find) -> Finder:
+    def finder(aws: Aws, names: Names, values: Values) -> ExistingResource | None:
+        existing = find(aws, names, values)
+        return ExistingResource(existing) if existing else None
+
+    return finder
 
 
 def _pairs(tags: list[dict[str, str]]) -> dict[str, str]:
@@ -264,6 +264,10 @@ def _pairs(tags: list[dict[str, str]]) -> dict[str, str]:
 
 
 FINDERS: dict[str, Finder] = {
+    "aws_apigatewayv2_api": _by(trigger_resources.api),
+    "aws_apigatewayv2_integration": _by(trigger_resources.integration),
+    "aws_apigatewayv2_route": _by(trigger_resources.route),
+    "aws_apigatewayv2_stage": _by(trigger_resources.stage),
     "aws_cloudformation_stack": _stack,
     "aws_codedeploy_app": _codedeploy_app,
     "aws_codedeploy_deployment_config": _codedeploy_config,
@@ -275,7 +279,7 @@ FINDERS: dict[str, Finder] = {
     "aws_iam_policy": _policy,
     "aws_iam_role": _role,
     "aws_lambda_alias": _alias,
-    "aws_lambda_event_source_mapping": _event_source_mapping,
+    "aws_lambda_event_source_mapping": _by(trigger_resources.event_source_mapping),
     "aws_lambda_function": _function,
     "aws_lambda_function_url": _function_url,
     "aws_lambda_permission": _permission,

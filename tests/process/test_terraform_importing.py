@@ -200,6 +200,85 @@ def test_what_is_not_created_or_has_no_name_yet_is_not_looked_up(terraform_harne
     )
 
 
+class FakeMappings:
+    """Lambda with a mapping of each of these queues."""
+
+    def __init__(self, *queues: str) -> None:
+        self.queues = queues
+
+    def list_event_source_mappings(self, FunctionName: str, EventSourceArn: str) -> dict[str, Any]:  # noqa: N803
+        assert FunctionName.endswith(":live")
+        queue = EventSourceArn.rpartition(":")[2]
+        return {"EventSourceMappings": [{"UUID": f"of {queue}"}] if queue in self.queues else []}
+
+
+def mapping(key: str, name: str = "queue", **after: Any) -> dict[str, Any]:
+    address = f'module.service.aws_lambda_event_source_mapping.{name}["{key}"]'
+    change = {"actions": ["create"], "after": after}
+    return {
+        "address": address,
+        "type": "aws_lambda_event_source_mapping",
+        "name": name,
+        "index": key,
+        "change": change,
+    }
+
+
+def test_a_mapping_is_found_by_its_own_queue_and_never_that_of_another_trigger(
+    terraform_harness: TerraformHarness,
+) -> None:
+    function = terraform_harness.at.names.function
+    one = FakeMappings(function)
+    (found,) = imports(terraform_harness, one, mapping("this"), mapping("orders"), mapping("this", "dynamodb"))
+    assert found == importing.Import('module.service.aws_lambda_event_source_mapping.queue["this"]', f"of {function}")
+    (found,) = imports(terraform_harness, FakeMappings(f"{function}-orders"), mapping("this"), mapping("orders"))
+    assert found.id == f"of {function}-orders"
+    (found,) = imports(terraform_harness, FakeMappings("theirs"), mapping("x", event_source_arn="arn:aws:sqs:::theirs"))
+    assert found.id == "of theirs"
+
+
+class FakeApis:
+    """API Gateway with one API, on two pages."""
+
+    def get_apis(self, NextToken: str = "") -> dict[str, Any]:  # noqa: N803
+        if not NextToken:
+            return {"Items": [{"ApiId": "other", "Name": "sample-staging", "Tags": {}}], "NextToken": "more"}
+        return {"Items": [{"ApiId": "a1", "Name": "sample-staging", "Tags": {**OURS, "more": "x"}}]}
+
+    def get_routes(self, ApiId: str) -> dict[str, Any]:  # noqa: N803
+        if ApiId != "a1":
+            raise error("NotFoundException")
+        return {"Items": [{"RouteId": "r1", "RouteKey": "GET /"}, {"RouteId": "r2", "RouteKey": "$default"}]}
+
+    def get_stages(self, ApiId: str) -> dict[str, Any]:  # noqa: N803
+        return {"Items": [{"StageName": "$default"}]}
+
+    def get_integrations(self, ApiId: str) -> dict[str, Any]:  # noqa: N803
+        return {"Items": [{"IntegrationId": "i1", "IntegrationUri": "uri"}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "after", "found"),
+    [
+        ("api", {"name": "sample-staging", "tags_all": OURS}, ["a1"]),
+        ("api", {"name": "sample-staging", "tags_all": {**OURS, "project": "other"}}, []),
+        ("api", {"name": "another", "tags_all": OURS}, []),
+        ("route", {"api_id": "a1", "route_key": "$default"}, ["a1/r2"]),
+        ("route", {"api_id": "a1", "route_key": "PUT /"}, []),
+        ("route", {"api_id": "gone", "route_key": "$default"}, []),
+        ("route", {"route_key": "$default"}, []),
+        ("stage", {"api_id": "a1", "name": "$default"}, ["a1/$default"]),
+        ("integration", {"api_id": "a1", "integration_uri": "uri"}, ["a1/i1"]),
+        ("integration", {"api_id": "a1", "integration_uri": "other"}, []),
+    ],
+)
+def test_an_http_api_and_what_it_has_are_found(
+    terraform_harness: TerraformHarness, kind: str, after: dict[str, Any], found: list[str]
+) -> None:
+    made = imports(terraform_harness, FakeApis(), created(f"aws_apigatewayv2_{kind}.this", after))
+    assert [each.id for each in made] == found
+
+
 PUT_AGAIN = {
     "aws_cloudwatch_event_rule",
     "aws_cloudwatch_event_target",
@@ -207,6 +286,9 @@ PUT_AGAIN = {
     "aws_ecr_lifecycle_policy",
     "aws_ecr_repository_policy",
     "aws_iam_role_policy",
+    "aws_iam_role_policy_attachment",
+    "aws_lambda_function_event_invoke_config",
+    "aws_lambda_provisioned_concurrency_config",
     "aws_s3_object",
     "aws_sns_topic",
     "aws_sns_topic_policy",

@@ -49,7 +49,7 @@ class Roots:
 
     def apply(self, rung, root, step):
         self.did.append(f"apply {self.name(rung, root)}")
-        return Applied("plan1", "1 to add", {"function_url": "https://url/"}, inputs_hash=f"{root} {self.code}")
+        return Applied("plan1", "1 to add", {"http_api_url": "https://url/"}, inputs_hash=f"{root} {self.code}")
 
     def ensure(self, rung, root, image_uri, step):
         self.images[rung.environment] = image_uri
