@@ -5,6 +5,7 @@ The policy is the one in the inventory of the module's plan, so that it is Terra
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from localcloud.authorization.documents import parse_policy
 from localcloud.authorization.model import ApplicablePolicies, Principal
 
 REGION, ACCOUNT = "eu-west-1", "123456789012"
-INVENTORY = Path(__file__).resolve().parents[1] / "terraform/inventories/service-secrets.yaml"
+TESTS = Path(__file__).resolve().parents[1]
+GUIDE = TESTS.parent / "docs/guides/secrets.md"
+INVENTORY = TESTS / "terraform/inventories/service-secrets.yaml"
 POLICY = yaml.safe_load(INVENTORY.read_text("utf-8"))["values"]["aws_iam_role_policy.secrets[0]"]["policy"]
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 ROLE = Principal(account=ACCOUNT, arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/sample-secrets-function/f")
@@ -85,3 +88,32 @@ def test_the_function_may_do_nothing_else_with_them_and_use_the_key_for_nothing_
     call: str, params: dict[str, Any]
 ) -> None:
     assert denied(call, **params) == [call]
+
+
+def named_in_guide(who: str) -> set[str]:
+    """Return the actions that a row of the guide's table of permissions names."""
+    (row,) = [line for line in GUIDE.read_text("utf-8").splitlines() if line.startswith(f"| {who}")]
+    actions, service = set(), ""
+    for before, name in re.findall(r"`(?:([a-z]+):)?([A-Z][A-Za-z]+)`", row):
+        service = before or service
+        actions.add(f"{service}:{name}")
+    return actions
+
+
+def test_the_guide_names_exactly_the_permissions_that_the_commands_need() -> None:
+    tags = [{"Key": "project", "Value": "sample"}]
+    reads = {"ssm:DescribeParameters": {}, "secretsmanager:DescribeSecret": {"SecretId": "x"}}
+    parameter = {"Name": "/x", "Value": "v", "Type": "SecureString", "KeyId": KEY}
+    writes = [
+        ("ssm:ListTagsForResource", {"ResourceType": "Parameter", "ResourceId": "/x"}),
+        ("ssm:PutParameter", {**parameter, "Tier": "Standard", "Overwrite": False, "Tags": tags}),
+        ("ssm:PutParameter", {**parameter, "Tier": "Advanced", "Overwrite": True}),
+        ("secretsmanager:CreateSecret", {"Name": "x", "SecretString": "v", "KmsKeyId": KEY, "Tags": tags}),
+        ("secretsmanager:PutSecretValue", {"SecretId": "x", "SecretString": "v"}),
+        ("secretsmanager:UpdateSecret", {"SecretId": "x", "SecretString": "v", "KmsKeyId": KEY}),
+    ]
+    assert {action for call, params in reads.items() for action in denied(call, **params)} == named_in_guide(
+        "who deploys"
+    )
+    needed = {action for call, params in writes for action in denied(call, **params)}
+    assert needed == named_in_guide("who sets values")
