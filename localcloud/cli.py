@@ -214,6 +214,7 @@ def _warm_up(dispatcher: Dispatcher, stopping: threading.Event) -> None:
 
 
 def _stop(cloud: Cloud) -> None:
+    cloud.stopping.set()
     for call in reversed(cloud.stoppers):
         try:
             call()

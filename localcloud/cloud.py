@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -145,6 +146,7 @@ class Cloud:
         self.handlers: dict[tuple[str, str], Handler] = {}
         self.routes: list[tuple[str, WsgiApp]] = []
         self.stoppers: list[Callable[[], None]] = []
+        self.stopping = threading.Event()  # set when the cloud ends: whoever sleeps until then wakes
         self.starters: list[Callable[[], None]] = []
         self.savers: dict[str, Callable[[], Any]] = {}
         self.loaders: dict[str, Callable[[Any], None]] = {}

@@ -138,7 +138,8 @@ def deliver_persistently(
             passing = error.status >= _SERVER_ERROR or "Throttl" in error.code or error.code.startswith("TooMany")
             left = attempts < policy.attempts and cloud.clock.now() + wait - began <= policy.max_age
             if passing and left:
-                cloud.clock.sleep(wait)
+                if not cloud.clock.sleep(wait, cancel=cloud.stopping):
+                    return
                 wait, attempts = min(wait * 2, _LONGEST_WAIT), attempts + 1
                 continue
             exhausted = "MaximumRetryAttempts" if attempts >= policy.attempts else "MaximumEventAgeInSeconds"

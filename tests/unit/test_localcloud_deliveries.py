@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
@@ -23,9 +24,9 @@ class Clock:
     def now(self):
         return self.moment
 
-    def sleep(self, seconds):
+    def sleep(self, seconds, *, cancel):
         self.moment += seconds
-        return True
+        return not cancel.is_set()
 
 
 class Cloud:
@@ -33,6 +34,7 @@ class Cloud:
 
     def __init__(self, *errors):
         self.clock = Clock()
+        self.stopping = threading.Event()
         self.errors = list(errors)
         self.attempts = 0
         self.sent = {"q": [], "dead": []}
@@ -78,6 +80,13 @@ def test_a_policy_ends_the_attempts(policy, attempts, exhausted):
     assert (message["MessageBody"], attributes["RULE"]) == ("body", "r")
     assert (attributes["ERROR_CODE"], attributes["RETRY_ATTEMPTS"]) == ("ThrottlingException", str(attempts - 1))
     assert attributes["EXHAUSTED_RETRY_CONDITION"] == exhausted
+
+
+def test_a_cloud_that_ends_waits_for_no_further_attempt():
+    cloud = Cloud(ServiceError(*BUSY))
+    cloud.stopping.set()
+    send(cloud)
+    assert (cloud.attempts, cloud.sent) == (1, {"q": [], "dead": []})
 
 
 def test_what_refuses_is_not_tried_again():
