@@ -43,6 +43,24 @@ def written(folder: Path) -> Path:
     return folder
 
 
+def test_its_code_passes_the_projects_own_lint(tmp_path: Path) -> None:
+    project = written(tmp_path)
+    config = (TEMPLATE / "pyproject.toml").read_text("utf-8")
+    (project / "ruff.toml").write_text(
+        re.sub(r"tool\.ruff\.?", "", config[config.index("[tool.ruff]") :]).replace("[]", "")
+    )
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--no-cache", "."],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+
 def test_its_test_passes(tmp_path: Path) -> None:
     project = written(tmp_path)
     env = {**os.environ, "PYTHONPATH": str(project / "function"), "PYTHONDONTWRITEBYTECODE": "1"}
