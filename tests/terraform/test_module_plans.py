@@ -17,6 +17,9 @@ import pytest
 import yaml
 
 from stepladder.core.names import ALIAS, Names
+from stepladder.settings.load import load
+from stepladder.settings.trigger_settings import tables
+from stepladder.settings.triggers import variable
 
 pytestmark = pytest.mark.terraform
 
@@ -83,6 +86,32 @@ TRIGGERS: dict[str, dict[str, dict[str, Any]]] = {
     "url": {"this": {}},
 }
 """One without a name of each kind, and named ones."""
+GUIDE = Path(__file__).parents[2] / "docs/guides/triggers.md"
+OWN = {
+    "aws_dynamodb_table.orders.stream_arn": STREAM,
+    "aws_s3_bucket.files.bucket": "files",
+    "aws_sns_topic.stock.arn": TOPIC,
+    "aws_sqs_queue.lost.arn": THEIRS,
+}
+"""What the guide's references could be."""
+
+
+def of_the_guide() -> list[Any]:
+    """Return the entries of all examples in the guide, as one list; a function has one URL, so the last of them."""
+    text = re.sub(r"\$\{(.*?)\}", lambda match: OWN[match[1]], GUIDE.read_text("utf-8"))
+    examples = [yaml.safe_load(block) for block in re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)]
+    entries = [entry for example in examples if "environments" not in example for entry in example["triggers"]]
+    return [entry for entry in entries if entry != "url-iam"]
+
+
+def as_variable(entries: list[Any]) -> dict[str, Any]:
+    """Return a list of triggers as the module gets it, from settings that are read."""
+    place = {"account": "123456789012", "region": "eu-west-1"}
+    raw = {"project": "sample", "environments": {"staging": place}, "rungs": ["staging"], "triggers": entries}
+    settings = load(raw, Path())
+    return variable(settings.triggers_of(settings.environment("staging")))
+
+
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "foundation": ("foundation", {}),
     "tidy": ("foundation", {"environments": ["prod"], "noncurrent_version_days": 90, "project": "tidy"}),
@@ -95,6 +124,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "schedule": ("service", {"trigger": "schedule", "schedule": "cron(0 6 * * ? *)"}),
     "triggers": ("service", {"timeout_seconds": 20, "triggers": TRIGGERS}),
+    "guide": ("service", {"triggers": as_variable(of_the_guide())}),
     "custom": (
         "service",
         {
@@ -392,6 +422,12 @@ def test_an_http_api_takes_signed_requests_unless_it_is_open_and_browsers_questi
     assert (limits["throttling_burst_limit"], limits["throttling_rate_limit"]) == (10, 5)
 
 
+def test_the_guide_has_an_example_of_every_kind_and_each_can_be_planned(planned):
+    kinds = {entry if isinstance(entry, str) else entry["kind"] for entry in of_the_guide()}
+    assert kinds | {"url"} == set(tables())
+    assert "aws_lambda_function_url" in {address.split(".")[0] for address in planned.values["guide"]}
+
+
 ONE = {
     "schedule": ("aws_iam_role.schedule", "aws_iam_role_policy.schedule", "aws_scheduler_schedule.this"),
     "sqs": ("aws_lambda_event_source_mapping.queue", "aws_sqs_queue.dead_letters", "aws_sqs_queue.this"),
@@ -437,7 +473,7 @@ def test_the_public_may_call_the_alias_and_only_through_its_url(planned):
     }
 
 
-@pytest.mark.parametrize("call", [call for call in SERVICES if call not in ("triggers", "url")])
+@pytest.mark.parametrize("call", [call for call in SERVICES if call not in ("guide", "triggers", "url")])
 def test_nobody_is_let_in_unless_the_url_is_public(planned, call):
     kinds = {address.split(".")[0] for address in planned.values[call]}
     assert not kinds & {"aws_lambda_permission", "aws_cloudformation_stack"}
