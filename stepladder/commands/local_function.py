@@ -25,6 +25,7 @@ from localcloud.services.lambda_.execution.logs import Journal, Stream, Writer
 from localcloud.services.lambda_.execution.pool import Pool
 from localcloud.services.lambda_.model import LATEST
 from stepladder.commands.debugger import Debugger
+from stepladder.commands.unpacked import UnpackedImages
 from stepladder.core.step import Step
 from stepladder.images import pipeline
 from stepladder.images.builder import Say
@@ -70,6 +71,8 @@ class LocalFunction:
         self._writer, self._scratch = writer, scratch
         self._images = _Images(scratch)
         self._debugger = Debugger(options.debug_port, settings.root / settings.image.context, scratch)
+        self._unpacked = UnpackedImages(scratch)
+        self._image: LocalImage | None = None
         self._launchers: dict[str, Launcher] = {}
         self._pool = Pool(idle_seconds=float("inf"))  # it is alone here
         self._current: tuple[str, Launcher, ImageCode] | None = None
@@ -111,7 +114,10 @@ class LocalFunction:
             raise RuntimeError("build the function before it is started")
         revision, launcher, code = self._current
         with self._debugger.alone():
-            return self._pool.warm(revision, self._execution_environment(launcher, code))
+            failed = self._pool.warm(revision, self._execution_environment(launcher, code))
+        if self._image:
+            self._unpacked.keep_compiled(self._image)
+        return failed
 
     def close(self) -> None:
         """End all that was started."""
@@ -148,6 +154,8 @@ class LocalFunction:
             from localcloud.launchers.process import ProcessLauncher
 
             self._images.add(image)
+            self._unpacked.make(image)
+            self._image = image
             return self._launchers.setdefault("process", ProcessLauncher(self._scratch, self._images))
         self._debugger.refuse_container()
         from localcloud.launchers.container import ContainerLauncher

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import docker_engine
+import pytest
 from served_project import Served
 
 
 def test_a_save_is_a_new_container_and_nothing_is_left_of_a_server_that_was_killed(
-    tmp_path: Path, docker_client: Any
+    tmp_path: Path, docker_client: Any, request: pytest.FixtureRequest
 ) -> None:
     before = {container.id for container in docker_client.containers.list(all=True)}
 
@@ -21,6 +22,7 @@ def test_a_save_is_a_new_container_and_nothing_is_left_of_a_server_that_was_kill
 
     served = Served(tmp_path, builder="docker", python=docker_engine.PYTHON)
     served.start()
+    request.addfinalizer(served.stop)
     assert served.get("/").data == b"one"
     first = started()
     served.say("two")

@@ -27,8 +27,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     project = Served(tmp_path_factory.mktemp("served"))
     project.start()
     yield project
-    if project.child.poll() is None:
-        project.end(signal.SIGKILL)
+    project.stop()
 
 
 def test_a_request_is_the_functions_event_and_is_shown_with_its_log(served: Served) -> None:
@@ -147,10 +146,17 @@ def test_nothing_is_left_of_one_that_was_killed(served: Served) -> None:
         time.sleep(0.02)
 
 
-def test_a_debugger_stops_in_the_file_that_is_edited_and_again_after_a_save(tmp_path: Path) -> None:
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Served]:
+    """A project of which one call may take a second; whoever starts it needn't end it."""
+    project = Served(tmp_path, timeout=1)
+    yield project
+    project.stop()
+
+
+def test_a_debugger_stops_in_the_file_that_is_edited_and_again_after_a_save(project: Served) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = int(probe.getsockname()[1])
-    project = Served(tmp_path, timeout=1)
     project.start("--debug-port", str(port))
     line = 1 + HANDLER.splitlines().index('    path = event["rawPath"]')
     answers: list[bytes] = []
@@ -172,7 +178,7 @@ def test_a_debugger_stops_in_the_file_that_is_edited_and_again_after_a_save(tmp_
     assert project.end(signal.SIGINT) == 130
     assert "error" not in project.printed
     assert "no debugger" not in project.printed
-    assert not list((tmp_path / ".stepladder/cache").glob(".local-*"))
+    assert not list((project.root / ".stepladder/cache").glob(".local-*"))
 
 
 def _wait_for_reload(project: Served) -> None:

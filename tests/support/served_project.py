@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,11 @@ class Served:
         assert self.child.stdout is not None
         self.url = self.child.stdout.readline().strip()
         assert self.url.startswith("http://127.0.0.1:"), self.printed
+
+    def stop(self) -> None:
+        """End it if it still runs."""
+        if self.child.poll() is None:
+            self.end(signal.SIGKILL)
 
     def end(self, number: int) -> int:
         self.child.send_signal(number)
