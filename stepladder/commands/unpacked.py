@@ -21,7 +21,7 @@ _CACHE = "__pycache__"
 
 
 class UnpackedImages:
-    """The images below a folder, where the launcher looks for them: `images/<digest>`."""
+    """The images below a folder, where the launcher expects them: `images/<digest>`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
