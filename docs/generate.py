@@ -23,7 +23,7 @@ from stepladder.core import iam_actions, trigger_kinds
 from stepladder.core.errors import BadInputError, ExitCode
 from stepladder.ledger.schema import KINDS
 from stepladder.settings.environments import EXAMPLE, Environments, EnvironmentSettings
-from stepladder.settings.load import DEFAULTS, TRIGGER_KINDS, Settings, load
+from stepladder.settings.load import DEFAULT_TRIGGER, DEFAULTS, TRIGGER_KINDS, Settings, load
 from stepladder.settings.overrides import PREFIX
 from stepladder.settings.table import is_section, key_of, plain, rule_of, settings_of
 from stepladder.settings.trigger_rules import Group
@@ -71,9 +71,11 @@ def setting_rows(section: Any, prefix: str = "") -> dict[str, SettingRow]:
 
 def default_of(key: str, default: Any) -> Any:
     """Return a setting's default as `invoke.yaml` would say it."""
-    return DEFAULTS.get(key, plain(default))
+    return [DEFAULT_TRIGGER] if key == "triggers" else DEFAULTS.get(key, plain(default))
 
 
+LISTS = (f"environments.{EXAMPLE}.triggers",)
+"""Lists whose default is another setting's."""
 SETTINGS = setting_rows(Settings(ROOT))
 """Every setting: what it is for, and its default. What is allowed and the variables' names come from the code too."""
 
@@ -154,7 +156,7 @@ def setting_table() -> str:
             f"`{key}`",
             f"`{row.default!r}`" if row.default is not None else "",
             allowed(key),
-            "in `invoke.yaml` only" if isinstance(row.default, (dict, list)) else f"`{variable(key)}`",
+            "in `invoke.yaml` only" if isinstance(row.default, (dict, list)) or key in LISTS else f"`{variable(key)}`",
             row.purpose,
         )
         for key, row in SETTINGS.items()

@@ -15,7 +15,7 @@ from stepladder.settings.rules import Text, hcl_text
 from stepladder.settings.table import Check, checks_of, read_section, settings_of
 
 _ZONE = re.compile(r"[A-Za-z]+([A-Za-z0-9_+/-]*[A-Za-z0-9])?")
-_RESOURCE = re.compile(r"\$\{([\w.-]+)\.(?:bucket|id)\}")
+_BUCKET = re.compile(r"\$\{((?:data\.)?aws_s3_bucket\.[\w-]+(?:\[[^\]]*\])?)\.(?:bucket|id)\}")
 _EXPRESSION = (
     r"^(rate\([1-9][0-9]* (minute|hour|day)s?\)|cron\(([^ ()]+ +){5}[^ ()]+\)|"
     r"at\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\))$"
@@ -73,8 +73,8 @@ class Keyed:
 
 def label(text: str) -> str:
     """Return what a text is written as, in which Terraform reads no reference. Two ways to name a bucket are one."""
-    resource = _RESOURCE.fullmatch(text)
-    return resource[1] if resource else text.replace("${", "").replace("}", "")
+    bucket = _BUCKET.fullmatch(text)
+    return bucket[1] if bucket else text.replace("${", "").replace("}", "")
 
 
 @dataclass(frozen=True)

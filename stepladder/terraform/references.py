@@ -10,7 +10,7 @@ from stepladder.core.similar import did_you_mean
 from stepladder.settings import references
 from stepladder.settings.load import Settings
 from stepladder.settings.table import SERVICE
-from stepladder.terraform import overrides, roots
+from stepladder.terraform import bucket_notifications, overrides, roots
 from stepladder.terraform.events import Diagnostic
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.roots import Root
@@ -79,7 +79,10 @@ def check(at: Root) -> None:
 
     Raises `BadInputError`. What only Terraform knows, such as an attribute's name, it says itself (`explain`).
     """
-    if at.name != SERVICE or any(at.source_dir.glob("*.tf.json")):  # declared elsewhere, maybe
+    if at.name != SERVICE:
+        return
+    bucket_notifications.check(at.source_dir, at.settings, at.environment)
+    if any(at.source_dir.glob("*.tf.json")):  # declared elsewhere, maybe
         return
     referring = list(overrides.keys_of(roots.variables(at)))
     known = declared(at) if referring else []

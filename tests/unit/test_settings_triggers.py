@@ -225,11 +225,22 @@ def test_triggers_of_one_bucket_are_one_in_terraform_however_the_bucket_is_writt
         {"kind": "s3", "bucket": "${aws_s3_bucket.in.id}", "prefix": "a/"},
         {"kind": "s3", "name": "b", "bucket": "${aws_s3_bucket.in.bucket}", "prefix": "b/"},
         {"kind": "s3", "name": "c", "bucket": "uploads", "suffix": ".png"},
+        {"kind": "s3", "name": "f", "bucket": "${local.bucket}"},
+        {"kind": "s3", "name": "g", "bucket": "${local.id}"},
         {"kind": "s3", "name": "d", "bucket": "uploads", "suffix": ".jpg"},
         {"kind": "s3", "name": "e", "bucket": "uploads", "events": ["s3:ObjectRemoved:*"]},
     ]
     made = _variable(_load(tmp_path, triggers=entries))["s3"]
-    assert [next(iter(each["bucket"])) for each in made.values()] == ["aws_s3_bucket.in"] * 2 + ["uploads"] * 3
+    labels = {name: next(iter(each["bucket"])) for name, each in made.items()}
+    assert labels == {
+        "this": "aws_s3_bucket.in",
+        "b": "aws_s3_bucket.in",
+        "c": "uploads",
+        "d": "uploads",
+        "e": "uploads",
+        "f": "local.bucket",
+        "g": "local.id",
+    }
 
 
 def test_a_reference_to_own_terraform_passes_where_an_arn_is_needed(tmp_path):

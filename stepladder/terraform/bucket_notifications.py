@@ -1,0 +1,50 @@
+"""Refuse two owners of a bucket's notifications: a trigger, and a resource of the project's own Terraform.
+
+A bucket has one configuration of notifications. Terraform writes it as a whole for each resource that names the bucket,
+so the one that is applied later deletes what the other wrote, and no plan shows that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from stepladder.core import text
+from stepladder.core.errors import BadInputError
+from stepladder.settings.environments import EnvironmentSettings
+from stepladder.settings.load import Settings
+from stepladder.settings.trigger_rules import label
+from stepladder.terraform import module_call
+
+_KIND = "aws_s3_bucket_notification"
+_BLOCK = re.compile(rf'^[ \t]*resource\s+"?{_KIND}"?\s+"?([\w-]+)"?\s*\{{', re.MULTILINE)
+_BUCKET = re.compile(r"^[ \t]*bucket[ \t]*=[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+
+
+def check(folder: Path, settings: Settings, environment: EnvironmentSettings) -> None:
+    """Raise `BadInputError` when a root's own code has notifications of a bucket that a trigger names."""
+    named = {key for each in settings.triggers_of(environment) if each.kind == "s3" for key in each.settings.bucket}
+    for address, bucket in _own(folder) if named else ():
+        if bucket in named:
+            raise BadInputError(
+                f"{address} in terraform/{folder.name} and a trigger of {environment.name} both own the notifications "
+                f"of {bucket}: each would delete what the other wrote",
+                kind="two-bucket-notifications",
+                hint=f"keep one of the two: take {address} out, or the trigger out of `stepladder.triggers`",
+            )
+
+
+def _own(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield the notifications that a root's own code has: address, and the bucket by how it is written."""
+    for path in sorted(folder.glob("*.tf")):
+        code = "".join(module_call.without_comments(text.read(path)))
+        for block in _BLOCK.finditer(code):
+            bucket = _BUCKET.search(module_call.expression(code[block.end() :], ends=False))
+            if bucket:
+                yield f"{_KIND}.{block[1]}", _label(bucket[1])
+
+
+def _label(expression: str) -> str:
+    """Return an expression of Terraform as a setting that says the same is labelled."""
+    return label(expression[1:-1] if expression.startswith('"') else f"${{{expression}}}")
