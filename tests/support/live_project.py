@@ -20,6 +20,7 @@ from uuid import uuid4
 import yaml
 
 from localcloud import daemon
+from stepladder.core import resources
 from stepladder.core.aws import Aws
 from stepladder.core.console import Console
 from stepladder.ledger.schema import InfraRecord
@@ -40,6 +41,8 @@ import json
 def handler(event, context):
     return {{"statusCode": 200, "body": json.dumps({{"says": "{says}", "version": context.function_version}})}}
 """
+SERVICE = resources.folder("template") / "{{cookiecutter.project_slug}}/terraform/service"
+"""The root's code, which takes every setting; nothing runs it."""
 TASKS = "from stepladder.collections import namespace\n\nns = namespace()\n"
 CASE = {"name": "answers", "payload": {}, "expect": {"status": 200}}
 TRUST = {
@@ -99,7 +102,7 @@ class LiveProject:
             "function/app/__init__.py": "",
             "tests/smoke/answers.json": json.dumps(CASE),
             "terraform/foundation/main.tf": "# made by API in this test\n",
-            "terraform/service/main.tf": "# made by API in this test\n",
+            **{f"terraform/service/{name}": (SERVICE / name).read_text() for name in ("main.tf", "variables.tf")},
         }
         for name, text in files.items():
             path = self.root / name
