@@ -17,6 +17,7 @@ from stepladder.commands import debugger, serve, source_files
 from stepladder.commands.serve_front import Front
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError
+from stepladder.releases import variables
 from stepladder.releases.variables import FunctionVariables
 from stepladder.settings.load import Settings, load
 
@@ -72,14 +73,20 @@ INVOKE = "/2015-03-31/functions/any/invocations"
 
 
 @pytest.mark.parametrize(
-    ("kinds", "account"), [(("url",), "anonymous"), (("sqs", "url-iam"), "123456789012"), ((), "anonymous")]
+    ("kinds", "account"),
+    [
+        (("url",), "anonymous"),
+        (("sqs", "url-iam"), "123456789012"),
+        (("sqs", "http-api"), "123456789012"),
+        ((), "anonymous"),
+    ],
 )
 def test_a_request_is_an_event_as_the_functions_trigger_makes_it(kinds: tuple[str, ...], account: str) -> None:
     function = Function({"statusCode": 201, "body": "made"})
-    status, headers, body = Fronted(function, *kinds).send("/a%20b?c=1", "POST", b"x", x_own="v")
+    status, headers, body = Fronted(function, *kinds).send("/a/b?c=1", "POST", b"x", x_own="v")
     (event,) = function.events
     assert (status, body, headers["Content-Length"]) == (201, "made", "4")
-    assert (event["rawPath"], event["rawQueryString"], event["headers"]["x-own"]) == ("/a%20b", "c=1", "v")
+    assert (event["rawPath"], event["rawQueryString"], event["headers"]["x-own"]) == ("/a/b", "c=1", "v")
     assert (event["headers"]["host"], event["headers"]["x-forwarded-port"]) == ("localhost:8000", "8000")
     assert event["requestContext"]["accountId"] == account
     assert headers["x-amzn-RequestId"] == event["requestContext"]["requestId"]
@@ -225,6 +232,19 @@ def test_credentials_are_passed_only_to_a_function_that_needs_them(
     assert passed({"COLOUR": "red"}) == {}
     table = passed({"COLOUR": "red", "TABLE": "made by Terraform"})
     assert table == {"AWS_ACCESS_KEY_ID": "FROMPROFILE", "AWS_SECRET_ACCESS_KEY": "s"}
+
+
+def test_a_function_with_a_secret_gets_its_reference_and_the_credentials_to_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "MINE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    monkeypatch.setattr(serve.aws, "_session", serve.aws._session.__wrapped__)
+    read = settings(tmp_path, function={"secrets": {"DATABASE_URL": "ssm"}})
+    own = variables.of(read, "staging")
+    assert own.values == {"DATABASE_URL": "ssm:/orders/staging/DATABASE_URL"}
+    console = Console(err=io.StringIO(), out=io.StringIO(), live=False)
+    assert serve._Credentials(read, "staging", own, console).read()["AWS_ACCESS_KEY_ID"] == "MINE"
 
 
 def test_without_debugpy_the_message_says_how_to_add_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
