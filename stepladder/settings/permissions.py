@@ -146,8 +146,9 @@ def _file(key: str, name: Any, reasons: Mapping[str, Any], problems: Problems) -
         return []
     try:
         document = text.read_json(path, where=str(name))
-    except BadInputError as error:
-        problems.messages.append(f"stepladder.{key} is {name!r}: {error.message}")
+    except (BadInputError, OSError) as error:
+        why = error.message if isinstance(error, BadInputError) else error.strerror
+        problems.messages.append(f"stepladder.{key} is {name!r}: {why}")
         return []
     where = f"{key} ({name})"
     raw = document.get("Statement") if isinstance(document, Mapping) else None

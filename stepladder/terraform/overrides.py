@@ -135,7 +135,8 @@ def setting_at(variables: Mapping[str, Any], line: str) -> str:
     for key, value in keys_of(variables):
         if json.dumps(references.template(value), ensure_ascii=False)[1:-1] in line or _in_hcl(value) in _decoded(line):
             return key
-    return ""
+    whole = re.match(r'\s*"([\w-]+)": [\[{"]', line)  # the value of a setting as a whole has the wrong type
+    return _setting(whole[1]) if whole and whole[1] in variables else ""
 
 
 def _decoded(line: str) -> str:

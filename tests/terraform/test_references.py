@@ -128,6 +128,12 @@ def test_a_circle_of_own_resources_alone_is_left_to_terraform(tmp_path: Path) ->
     assert Service(tmp_path, more=own, TABLE="x").error() is None
 
 
+def test_a_whole_resource_in_place_of_a_text_is_told_by_the_settings_key(tmp_path: Path) -> None:
+    error = Service(tmp_path, TABLE="${terraform_data.orders}").error()
+    assert error.message.startswith("stepladder.function.environment of staging holds a reference that can't be evalu")
+    assert "string required" in error.message
+
+
 def test_a_cycle_names_the_own_resource_that_needs_the_function(tmp_path: Path) -> None:
     more = 'resource "terraform_data" "round" {\n  input = module.service.variables\n}\n'
     error = Service(tmp_path, more=more, TABLE="${terraform_data.round.output}").error()
