@@ -41,12 +41,13 @@ def text(variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any]
     `BadInputError` when the root's own code leaves no way to give the module a value.
     """
     late = _late(variables, folder, defaults)
-    direct = {name: value for name, value in variables.items() if name in late or references.has(value)}
-    if not direct:
+    referring = {name for name, value in variables.items() if references.has(value)}
+    call = module_call.read(folder) if late or referring else None
+    if not call and not referring:  # a root with no such call takes what it declares
         return ""
-    keys = ", ".join(f"`stepladder.{_setting(name)}`" for name in direct)
-    call = module_call.read(folder)
+    direct = {name: value for name, value in variables.items() if name in late or name in referring}
     if call is None:
+        keys = ", ".join(f"`stepladder.{_setting(name)}`" for name in sorted(referring))
         raise BadInputError(
             f'terraform/{folder.name} has no `module "{module_call.MODULE}"` to give {keys} to',
             kind="reference-not-passed",

@@ -184,6 +184,12 @@ def test_here_a_variable_with_a_reference_is_the_deployed_functions(tmp_path: Pa
     assert (missing.values, missing.missing) == ({"LEVEL": "INFO"}, ("TABLE",))
 
 
+def test_a_root_that_calls_no_module_takes_what_it_declares(tmp_path: Path) -> None:
+    settings = project(tmp_path, function={"memory_mb": 512, "permissions": []})
+    (tmp_path / "terraform/service/main.tf").write_text(ORDERS)
+    assert roots.override(roots.root(settings, "staging", "service")) == ""
+
+
 def test_a_root_that_is_older_than_a_setting_gives_it_to_the_module_directly(tmp_path: Path) -> None:
     statement = {"actions": ["s3:GetObject"], "resources": ["arn:aws:s3:::a/*"]}
     settings = project(tmp_path, function={"permissions": [statement]})
