@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
+from localcloud.access.callers import Caller
+from localcloud.access.gate import AccessGate
 from localcloud.callers import ServiceCaller
 from localcloud.clock import CloudClock
 from localcloud.metrics import Metrics
@@ -48,6 +50,7 @@ class AwsRequest:
     body: bytes
     environ: Environ = field(repr=False)
     uri_params: dict[str, Any] = field(default_factory=dict)
+    caller: Caller | ServiceCaller | None = None  # of a call from inside; the dispatcher authenticates others
     cloud: Cloud = field(repr=False, default=cast("Cloud", None))  # the dispatcher always sets it
     _params: dict[str, Any] | None = field(default=None, repr=False)
 
@@ -99,11 +102,25 @@ class Dispatching(Protocol):
     def moto(self) -> MotoCalls:
         """Moto behind the cloud."""
 
-    def call(self, service: str, action: str, params: Mapping[str, Any], region: str, account: str) -> dict[str, Any]:
+    def call(
+        self,
+        service: str,
+        action: str,
+        params: Mapping[str, Any],
+        region: str,
+        account: str,
+        caller: Caller | ServiceCaller | None,
+    ) -> dict[str, Any]:
         """Call an action from inside. See `Cloud.call`."""
 
     def request(
-        self, service: str, action: str, params: Mapping[str, Any], region: str, account: str
+        self,
+        service: str,
+        action: str,
+        params: Mapping[str, Any],
+        region: str,
+        account: str,
+        caller: Caller | ServiceCaller | None,
     ) -> dict[str, Any]:
         """Call an action from inside as if from outside. See `Cloud.request`."""
 
@@ -143,13 +160,14 @@ class Cloud:
         self.persistent = persistent
         self.clock = clock or CloudClock()
         self.metrics = Metrics(self.clock)
+        self.savers: dict[str, Callable[[], Any]] = {}
+        self.loaders: dict[str, Callable[[Any], None]] = {}
+        self.access = AccessGate(self)
         self.handlers: dict[tuple[str, str], Handler] = {}
         self.routes: list[tuple[str, WsgiApp]] = []
         self.stoppers: list[Callable[[], None]] = []
         self.stopping = threading.Event()  # set when the cloud ends: whoever sleeps until then wakes
         self.starters: list[Callable[[], None]] = []
-        self.savers: dict[str, Callable[[], Any]] = {}
-        self.loaders: dict[str, Callable[[Any], None]] = {}
         self.names: tuple[str, ...] = ()  # hosts that lead here, besides addresses and what is this machine's by itself
         self.dispatcher: Dispatching = cast("Dispatching", None)  # the dispatcher sets itself
         self.functions: FunctionCalls = NoFunctions()  # Lambda sets its own
@@ -225,9 +243,23 @@ class Cloud:
     ) -> dict[str, Any]:
         """Call an action from inside: handlers and Moto, no socket, not counted, no faults.
 
-        Takes and returns what boto3 does. An error raises `ServiceError`.
+        Takes and returns what boto3 does. An error raises `ServiceError`. No permission is asked for: this is what the
+        cloud does by itself.
         """
-        return self.dispatcher.call(service, action, params or {}, region, account)
+        return self.dispatcher.call(service, action, params or {}, region, account, None)
+
+    def call_as(
+        self,
+        caller: Caller | ServiceCaller | None,
+        service: str,
+        action: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        region: str = REGION,
+        account: str = ACCOUNT,
+    ) -> dict[str, Any]:
+        """Call an action from inside in somebody's name: IAM may refuse it. Without a caller it is `call`."""
+        return self.dispatcher.call(service, action, params or {}, region, account, caller)
 
     def request(
         self,
@@ -237,12 +269,14 @@ class Cloud:
         *,
         region: str = REGION,
         account: str = ACCOUNT,
+        caller: Caller | ServiceCaller | None = None,
     ) -> dict[str, Any]:
         """Call an action as a client of the cloud would, without a socket: it is counted and meets faults.
 
-        Raises `ServiceError`, `ConnectionCut` when no answer comes, and `CallHangs` when none would ever come.
+        The `caller` is the account's root unless one is named. Raises `ServiceError`, `ConnectionCut` when no answer
+        comes, and `CallHangs` when none would ever come.
         """
-        return self.dispatcher.request(service, action, params or {}, region, account)
+        return self.dispatcher.request(service, action, params or {}, region, account, caller)
 
 
 def handles(method: Method) -> Method:

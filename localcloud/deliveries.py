@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +21,7 @@ MAX_AGE = 86_400  # seconds
 _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 900.0
 _SERVER_ERROR = 500
+_EVENTS = "events.amazonaws.com"
 _ANY_ACTION = "aws-sdk:"
 _BOTOCORE = {"states": "stepfunctions", "sfn": "stepfunctions", "eventbridge": "events", "cloudwatchlogs": "logs"}
 
@@ -75,7 +76,8 @@ def deliver(cloud: Cloud, delivery: Delivery) -> None:
     if call is None:
         raise ServiceError("NotOfferedByLocalCloud", f"the local cloud delivers nothing to {delivery.arn}", 400)
     action, params = call
-    cloud.call(_BOTOCORE.get(service, service), action, params, region=region, account=account)
+    where = {"region": region, "account": account}
+    cloud.call_as(delivery.caller, _BOTOCORE.get(service, service), action, params, **where)
 
 
 def _call_any(cloud: Cloud, delivery: Delivery, name: str) -> None:
@@ -84,11 +86,9 @@ def _call_any(cloud: Cloud, delivery: Delivery, name: str) -> None:
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html
     """
     service, _, action = name.partition(":")
-    region, account = delivery.caller.source_arn.split(":")[3], delivery.caller.source_account
-    service = _BOTOCORE.get(service, service)
-    cloud.call(
-        service, action[:1].upper() + action[1:], json.loads(delivery.body or "{}"), region=region, account=account
-    )
+    where = {"region": delivery.caller.source_arn.split(":")[3], "account": delivery.caller.source_account}
+    service, action = _BOTOCORE.get(service, service), action[:1].upper() + action[1:]
+    cloud.call_as(delivery.caller, service, action, json.loads(delivery.body or "{}"), **where)
 
 
 def _call_of(
@@ -115,7 +115,7 @@ def _call_of(
     return None
 
 
-def _log_call(cloud: Cloud, body: str, name: str, where: dict[str, str]) -> tuple[str, dict[str, Any]]:
+def _log_call(cloud: Cloud, body: str, name: str, where: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     group, stream = name.removeprefix("log-group:").removesuffix(":*"), uuid4().hex
     cloud.call("logs", "CreateLogStream", {"logGroupName": group, "logStreamName": stream}, **where)
     event = {"timestamp": int(time.time() * 1000), "message": body}
@@ -158,8 +158,10 @@ def _bury(cloud: Cloud, delivery: Delivery, queue: str, attributes: Mapping[str,
     sys.stdout.write(f"{message}: {attributes['ERROR_CODE']}: {attributes['ERROR_MESSAGE']}\n")
     sys.stdout.flush()
     if queue:
+        # a rule sends there in EventBridge's own name, whatever role it has for the target
+        caller = replace(delivery.caller, role="") if delivery.caller.service == _EVENTS else delivery.caller
         try:
-            deliver(cloud, Delivery(delivery.caller, queue, payload or delivery.body, attributes))
+            deliver(cloud, Delivery(caller, queue, payload or delivery.body, attributes))
         except ServiceError as error:
             sys.stdout.write(f"{queue} did not take what could not be delivered: {error}\n")
 

@@ -36,7 +36,7 @@ class Admin:
         start_response(f"{response.status} X", [*response.headers.items(), ("Content-Length", str(len(response.body)))])
         return [response.body]
 
-    PAGES = ("health", "calls", "faults", "clock", "save")
+    PAGES = ("health", "calls", "faults", "clock", "iam", "save")
 
     def _health(self, _method: str, _environ: Environ) -> Response:
         cloud = self._cloud
@@ -49,6 +49,7 @@ class Admin:
                 "url": cloud.url,
                 "data": str(cloud.data_dir) if cloud.persistent else None,
                 "speed": cloud.clock.speed,
+                "iam": cloud.access.mode,
             }
         )
 
@@ -84,6 +85,18 @@ class Admin:
         elif method != "GET":
             return None
         return json_response({"speed": clock.speed, "now": clock.now()})
+
+    def _iam(self, method: str, environ: Environ) -> Response | None:
+        access = self._cloud.access
+        if method == "POST":
+            raw = json.loads(environ["wsgi.input"].read() or b"{}")
+            access.set_mode(str(raw.get("mode", "")))
+            self.save()
+        elif method == "DELETE":
+            access.denials.clear()
+        elif method != "GET":
+            return None
+        return json_response({"mode": access.mode, "denials": access.denials.list()})
 
     def _save(self, method: str, _environ: Environ) -> Response | None:
         return json_response({"saved": self.save()}) if method == "POST" else None

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from email.utils import formatdate
 from typing import Any
 
+from localcloud.access.callers import Caller, root_of
+from localcloud.callers import ServiceCaller
 from localcloud.cloud import AwsRequest, Cloud, Environ
 from localcloud.faults import CallHangs, Fault, Faults
 from localcloud.http import origins
@@ -90,19 +92,37 @@ class Dispatcher:
         except ServiceError as error:
             return codec.serialize_error(request.service, request.protocol, error)
 
-    def call(self, service: str, action: str, params: Mapping[str, Any], region: str, account: str) -> dict[str, Any]:
+    def call(
+        self,
+        service: str,
+        action: str,
+        params: Mapping[str, Any],
+        region: str,
+        account: str,
+        caller: Caller | ServiceCaller | None = None,
+    ) -> dict[str, Any]:
         """Call an action from inside. See `Cloud.call`."""
         request = compose(self.cloud, service, action, params, region, account)
+        if caller is not None:
+            request.caller = caller
+            self.cloud.access.check(request, caller)
         result = self._dispatch(request)
         if isinstance(result, Response):
             return codec.parse_response(request.operation, result, request.protocol)
         return dict(result or {})
 
     def request(
-        self, service: str, action: str, params: Mapping[str, Any], region: str, account: str
+        self,
+        service: str,
+        action: str,
+        params: Mapping[str, Any],
+        region: str,
+        account: str,
+        caller: Caller | ServiceCaller | None = None,
     ) -> dict[str, Any]:
         """Call an action from inside as if from outside. See `Cloud.request`."""
         request = compose(self.cloud, service, action, params, region, account)
+        request.caller = caller or root_of(account, region)
         self.calls.append(f"{service}:{action}")
         self.served += 1
         fault = self.faults.pick(request)
@@ -135,6 +155,9 @@ class Dispatcher:
 
     def _answer(self, request: AwsRequest) -> Response:
         try:
+            if request.caller is None:
+                request.caller = self.cloud.access.authenticate(request)
+            self.cloud.access.check(request, request.caller)
             result = self._dispatch(request)
             if isinstance(result, Response):
                 return result

@@ -44,7 +44,7 @@ def identify(environ: Environ, body: bytes, cloud: Cloud) -> AwsRequest:
         action=action or ("" if protocol.startswith("rest") else query.get("Action", "")),
         protocol=protocol,
         region=region or REGION,
-        account=_account(environ, key),
+        account=_account(environ, key, cloud),
         method=environ["REQUEST_METHOD"],
         path=environ["PATH_INFO"],
         query=query,
@@ -85,8 +85,11 @@ def _service(signing: str, target: str, environ: Environ) -> str:
     return name
 
 
-def _account(environ: Environ, key: str) -> str:
+def _account(environ: Environ, key: str, cloud: Cloud) -> str:
     """Return the account of an access key id: its twelve digits, that of IAM's or STS's key, or the default."""
+    issued = cloud.access.keys.get(key)
+    if issued is not None:
+        key = issued.account
     if ACCOUNT_KEY.fullmatch(key):
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = key
         return key

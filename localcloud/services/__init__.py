@@ -16,6 +16,7 @@ from __future__ import annotations
 SERVICES = (
     "iam",
     "dynamodb",
+    "sts",
     "s3",
     "sqs",
     "sns",

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import urllib.request
 
+import botocore.session
 import pytest
+import roles
 import yaml
 
 from localcloud import daemon
@@ -84,9 +86,16 @@ def shell(tmp_path_factory):
             verb, *words = shlex.split(line)
             if verb == "export":
                 project.env |= dict(word.split("=", 1) for word in words)
+        roles.make_deployer(iam(project.env["AWS_ENDPOINT_URL"], PRODUCTION["account"]), ACCOUNT)
         yield project
     finally:
         daemon.down(project.folder / FOLDER)
+
+
+def iam(url, account):
+    return botocore.session.Session().create_client(
+        "iam", region_name=REGION, endpoint_url=url, aws_access_key_id=account, aws_secret_access_key="local"
+    )
 
 
 def calls(shell, method="GET"):

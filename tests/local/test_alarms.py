@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import roles
 from botocore.exceptions import ClientError
 
 from localcloud.clock import CloudClock
@@ -186,6 +187,7 @@ def test_an_error_rate_with_enough_calls_raises_the_alarm_tells_its_topic_and_pa
     cloudwatch, sns, sqs = fast.client("cloudwatch"), fast.client("sns"), fast.client("sqs")
     queue = sqs.create_queue(QueueName="alarms-told")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    roles.let_services_send(sqs, queue, arn)
     topic = sns.create_topic(Name="alarms-told")["TopicArn"]
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     error_rate_alarm(cloudwatch, "alarm-rate", AlarmActions=[topic])

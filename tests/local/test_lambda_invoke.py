@@ -50,7 +50,7 @@ def test_the_environment_is_lambdas_and_nothing_of_the_hosts_leaks(
     assert variables.pop("COLOUR") == "blue"
     assert variables["LAMBDA_TASK_ROOT"] == folder == path[0]
     assert variables["AWS_ENDPOINT_URL"] == functions.cloud.url
-    assert variables["AWS_ACCESS_KEY_ID"] == "123456789012"
+    assert variables["AWS_ACCESS_KEY_ID"].startswith("ASIA"), "credentials of the function's own role"
     assert variables["AWS_EXECUTION_ENV"].startswith("AWS_Lambda_python3.")
     assert variables["TZ"] == ":UTC"
     known = (

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import roles
 
 pytestmark = pytest.mark.cloud
 
@@ -35,6 +36,7 @@ def queue(functions: Any, **attributes: str) -> tuple[Any, str, str]:
     sqs = functions.cloud.client("sqs")
     url = sqs.create_queue(QueueName=functions.name(), Attributes={"VisibilityTimeout": "30", **attributes})["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    roles.let_services_send(sqs, url, arn)
     return sqs, url, arn
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -262,7 +263,7 @@ def test_a_role_that_does_not_trust_lambda_is_refused(functions: Any, code: Any)
     trust = {
         "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}]
     }
-    assert code(functions.create, Role=functions.make_role(trust)) == "InvalidParameterValueException"
+    assert code(functions.create, Role=functions.make_role(json.dumps(trust))) == "InvalidParameterValueException"
 
 
 def test_a_function_exists_once(functions: Any, code: Any) -> None:

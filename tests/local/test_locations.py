@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import botocore.session
 import pytest
+import roles
 from botocore.exceptions import ClientError
 from functions import TRUST, Functions
 
@@ -31,6 +32,11 @@ OTHER = "222222222222"
 PLACES = [HOME, ("123456789012", "eu-central-1"), (OTHER, "us-east-1"), (OTHER, "eu-central-1")]
 ROLE = f"arn:aws:iam::{OTHER}:role/deployer"
 OK_MACHINE = json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}})
+
+
+@pytest.fixture(autouse=True)
+def deployer(cloud: Any) -> None:
+    roles.make_deployer(cloud.client("iam", OTHER), HOME[0])
 
 
 def code(caught: Any) -> str:
@@ -79,7 +85,7 @@ def test_the_same_name_is_another_thing_in_each_place(cloud: Any) -> None:
 def abroad(functions: Functions, cloud: Any) -> Iterator[tuple[Any, str]]:
     """A function in another account and region, and its ARN."""
     client, name = cloud.client("lambda", OTHER, "eu-central-1"), f"fn-{uuid4().hex[:10]}"
-    role = cloud.client("iam", OTHER).create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    role = cloud.client("iam", OTHER).create_role(RoleName=name, AssumeRolePolicyDocument=TRUST)
     made = client.create_function(
         FunctionName=name,
         Runtime="python3.13",
@@ -94,7 +100,10 @@ def abroad(functions: Functions, cloud: Any) -> Iterator[tuple[Any, str]]:
 
 def test_a_function_of_another_account_lets_in_whom_its_policy_names(cloud: Any, abroad: tuple[Any, str]) -> None:
     client, arn = abroad
-    here = cloud.client("lambda", HOME[0], "eu-central-1")
+    name = f"relay-{uuid4().hex[:8]}"
+    roles.make_deployer(cloud.client("iam"), HOME[0], name)
+    relay = f"arn:aws:iam::{HOME[0]}:role/{name}"
+    here = Aws("eu-central-1", relay).client("lambda")
     with pytest.raises(ClientError) as caught:
         here.invoke(FunctionName=arn, Payload=b"{}")
     assert code(caught) == "AccessDeniedException"
@@ -102,7 +111,7 @@ def test_a_function_of_another_account_lets_in_whom_its_policy_names(cloud: Any,
         FunctionName=arn,
         StatementId="home",
         Action="lambda:InvokeFunction",
-        Principal=f"arn:aws:iam::{HOME[0]}:role/relay",
+        Principal=relay,
     )
     answer = here.invoke(FunctionName=arn, Payload=b"{}")
     assert json.loads(answer["Payload"].read())["hello"] == {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import roles
 from asking import code_of, until
 from machines import Machines, sdk
 
@@ -112,6 +113,7 @@ def test_the_end_of_an_execution_is_an_event_that_rules_hear(machines: Machines)
     events, sqs = machines.cloud.client("events"), machines.cloud.client("sqs")
     queue = sqs.create_queue(QueueName="states-ended")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    roles.let_services_send(sqs, queue, arn)
     machine = machines.make({"W": {"Type": "Wait", "Seconds": 86_400, "End": True}})
     pattern = {
         "source": ["aws.states"],

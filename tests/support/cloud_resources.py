@@ -18,6 +18,7 @@ from uuid import uuid4
 import cloud_alarms
 import cloud_images
 import cloud_ledger
+import roles
 
 from localcloud import daemon
 from stepladder.core.console import Console
@@ -30,14 +31,6 @@ from stepladder.terraform import function_packages
 
 GOOD = "def handler(event, context):\n    return {'statusCode': 200, 'body': %r}\n"
 CASE = {"name": "answers", "payload": {}, "expect": {"status": 200}}
-TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
-        ],
-    }
-)
 
 
 class CloudResources:
@@ -109,7 +102,10 @@ class CloudResources:
         """Make everything; every rung runs the same first image."""
         accounts = {self.location(name).account: name for name in locations.representatives(self.settings)}
         for name in accounts.values():
-            self.client("iam", name).create_role(RoleName=self.name, AssumeRolePolicyDocument=TRUST)
+            iam = self.client("iam", name)
+            roles.make(iam, self.name)
+            if self.location(name).account != daemon.ACCOUNT:
+                roles.make_deployer(iam, daemon.ACCOUNT)
         for name, rungs in zip(
             locations.representatives(self.settings), locations.by_location(self.settings).values(), strict=True
         ):

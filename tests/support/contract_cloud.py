@@ -70,7 +70,7 @@ class ContractCloud:
     @functools.cached_property
     def role(self) -> str:
         """A role that Lambda, CodeDeploy and Step Functions may take, and that may do what the tests have them do."""
-        return make_role(self, allow=True)
+        return make_role(self)
 
     def check_account(self) -> None:
         """End the session unless the credentials are of the account that was named."""

@@ -16,18 +16,14 @@ from typing import Any
 from uuid import uuid4
 
 import cloud_images
+import roles
 from asking import until
 
 from stepladder.core.image_facts import machine
 
 HELLO = "def handler(event, context):\n    return {'hello': event, 'version': context.function_version}\n"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}},
-    ],
-}
+TRUST = roles.trust(services=["lambda.amazonaws.com"])
 
 
 class Functions:
@@ -42,10 +38,8 @@ class Functions:
     def role(self) -> str:
         return self.cloud.role
 
-    def make_role(self, trust: Mapping[str, Any] = TRUST) -> str:
-        role = self.cloud.client("iam").create_role(
-            RoleName=f"role-{uuid4().hex[:8]}", AssumeRolePolicyDocument=json.dumps(trust)
-        )
+    def make_role(self, trust: str = TRUST) -> str:
+        role = self.cloud.client("iam").create_role(RoleName=f"role-{uuid4().hex[:8]}", AssumeRolePolicyDocument=trust)
         return role["Role"]["Arn"]
 
     def name(self) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import roles
 import yaml
 
 from localcloud import daemon
@@ -45,12 +46,6 @@ SERVICE = resources.folder("template") / "{{cookiecutter.project_slug}}/terrafor
 """The root's code, which takes every setting; nothing runs it."""
 TASKS = "from stepladder.collections import namespace\n\nns = namespace()\n"
 CASE = {"name": "answers", "payload": {}, "expect": {"status": 200}}
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}},
-    ],
-}
 _SECONDS = 90
 
 
@@ -146,9 +141,9 @@ class LiveProject:
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         )
         client("ecr").create_repository(repositoryName=self.name, imageTagMutability="IMMUTABLE")
-        role = client("iam").create_role(RoleName=self.function, AssumeRolePolicyDocument=json.dumps(TRUST))
+        role = roles.make(client("iam"), self.function)
         with self.inside():
-            self._first(role["Role"]["Arn"])
+            self._first(role)
         done = self.inv("deploy", "--env", "staging")
         assert done.code == 0, done.err
 

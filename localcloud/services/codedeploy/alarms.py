@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.callers import ServiceCaller
 from localcloud.cloud import Cloud, ServiceError
 from localcloud.services.codedeploy.model import Deployment, DeploymentFailure, failed
 
 
-def check(cloud: Cloud, deployment: Deployment, group: Mapping[str, Any]) -> None:
-    """Raise `DeploymentFailure` when an alarm of the group fires (or can't be read). A rollback is watched by none."""
+def check(cloud: Cloud, deployment: Deployment, group: Mapping[str, Any], caller: ServiceCaller | None) -> None:
+    """Raise `DeploymentFailure` when an alarm of the group fires (or can't be read). A rollback is watched by none.
+
+    The alarms are read as the `caller`.
+    """
     if deployment.creator == "codeDeployRollback":
         return
     watched = deployment.override_alarms or group.get("alarmConfiguration") or {}
@@ -22,9 +26,8 @@ def check(cloud: Cloud, deployment: Deployment, group: Mapping[str, Any]) -> Non
         return
     params = {"AlarmNames": names}
     try:
-        answer = cloud.call(
-            "cloudwatch", "DescribeAlarms", params, region=deployment.region, account=deployment.account
-        )
+        where = {"region": deployment.region, "account": deployment.account}
+        answer = cloud.call_as(caller, "cloudwatch", "DescribeAlarms", params, **where)
     except ServiceError as error:
         if watched.get("ignorePollAlarmFailure"):
             return

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from localcloud.callers import ServiceCaller
 from localcloud.cloud import AwsRequest, Cloud, ServiceError, handles
 from localcloud.services.codedeploy.engine import DeploymentEngine, is_active
 from localcloud.services.codedeploy.groups import Groups
 from localcloud.services.codedeploy.model import Deployment, content_of, new_id
+from stepladder.core.names import partition_of
 
 
 class CodeDeploy(Groups):
@@ -32,6 +34,13 @@ class CodeDeploy(Groups):
         """Return the deployment's group, or an empty one when it is gone."""
         region = self._regions.of(deployment.account, deployment.region)
         return region.groups.get((deployment.application, deployment.group), {})
+
+    def caller(self, deployment: Deployment) -> ServiceCaller | None:
+        """Return the service role with which CodeDeploy calls, or None when the group is gone."""
+        role = str(self.group(deployment).get("serviceRoleArn") or "")
+        where = f"arn:{partition_of(deployment.region)}:codedeploy:{deployment.region}:{deployment.account}"
+        source = f"{where}:deploymentgroup:{deployment.application}/{deployment.group}"
+        return ServiceCaller("codedeploy.amazonaws.com", source, deployment.account, role) if role else None
 
     def route(self, deployment: Deployment) -> dict[str, Any]:
         """Return the traffic routing of the deployment's configuration."""

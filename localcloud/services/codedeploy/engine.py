@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from localcloud.callers import ServiceCaller
 from localcloud.cloud import Cloud, ServiceError
 from localcloud.events import emit
 from localcloud.services.codedeploy import alarms
@@ -46,6 +47,9 @@ class DeploymentStore(Protocol):
 
     def group(self, deployment: Deployment) -> dict[str, Any]:
         """Return the deployment's group as it is now."""
+
+    def caller(self, deployment: Deployment) -> ServiceCaller | None:
+        """Return the service role with which CodeDeploy calls, or None when the group is gone."""
 
     def route(self, deployment: Deployment) -> dict[str, Any]:
         """Return the traffic routing of the deployment's configuration."""
@@ -224,7 +228,7 @@ class DeploymentEngine:
             )
 
     def _check_alarms(self, deployment: Deployment) -> None:
-        alarms.check(self._cloud, deployment, self._store.group(deployment))
+        alarms.check(self._cloud, deployment, self._store.group(deployment), self._store.caller(deployment))
 
     def _end(self, deployment: Deployment, failure: DeploymentFailure | None) -> None:
         """Close a deployment, and start its rollback in the same breath: no other may come between."""
@@ -283,7 +287,10 @@ class DeploymentEngine:
         return self._call(deployment, "lambda", action, **params)
 
     def _call(self, deployment: Deployment, service: str, action: str, **params: Any) -> dict[str, Any]:
-        return self._cloud.call(service, action, params, region=deployment.region, account=deployment.account)
+        # CodeDeploy's own policies have no GetFunctionConfiguration: it reads versions by itself
+        caller = None if action == "GetFunctionConfiguration" else self._store.caller(deployment)
+        where = {"region": deployment.region, "account": deployment.account}
+        return self._cloud.call_as(caller, service, action, params, **where)
 
 
 def is_active(deployment: Deployment) -> bool:

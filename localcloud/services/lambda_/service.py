@@ -31,6 +31,7 @@ from localcloud.services.lambda_.store import FunctionStore
 from stepladder.core.names import partition_of
 
 if TYPE_CHECKING:
+    from localcloud.access.callers import Caller
     from localcloud.cloud import AwsRequest, Cloud
 
 SETTLE_SECONDS = 0.06
@@ -80,6 +81,13 @@ class LambdaService:
         for revision in (function.latest, *function.versions.values()):
             if revision.due and monotonic() >= revision.due:
                 self._settle(function, revision)
+
+    def role_session(self, key: FunctionKey) -> Caller | None:
+        """Return the session of a function's role in which Lambda polls, sends and writes for it; None without one."""
+        with self.store.lock:
+            function = self.store.functions.get(key)
+            role = str(function.serving.settings.get("Role", "")) if function else ""
+        return self.cloud.access.role_session(role, key.name) if role else None
 
     def restore(self, functions: dict[FunctionKey, Function]) -> None:
         """Take back saved functions: what was on its way when they were saved settles now."""

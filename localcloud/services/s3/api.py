@@ -1,4 +1,4 @@
-"""S3: Moto's, with notifications as AWS sends them, and with bucket policies that know a condition on transport."""
+"""S3: Moto's, with notifications as AWS sends them; bucket policies are left to the cloud's evaluation of IAM."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def install(cloud: Cloud) -> None:
-    """Judge transport conditions once there is a policy (importing Moto's judge at the start would delay it)."""
+    """Keep Moto from evaluating bucket policies, once there is one (importing it at the start would delay it)."""
 
     @cloud.action("s3", "PutBucketPolicy")
-    def judged(request: AwsRequest) -> Any:
-        _judge_transport()
+    def put_policy(request: AwsRequest) -> Any:
+        _leave_policies()
         return request.forward()
 
     _install_notifications(cloud)
-    cloud.on_save("s3-judge", lambda: _judge_transport.cache_info().currsize > 0)
-    cloud.on_load("s3-judge", lambda needed: _judge_transport() if needed else None)
+    cloud.on_save("s3-judge", lambda: _leave_policies.cache_info().currsize > 0)
+    cloud.on_load("s3-judge", lambda needed: _leave_policies() if needed else None)
 
 
 def _install_notifications(cloud: Cloud) -> None:
@@ -74,20 +74,11 @@ def _sends_events(account: str, bucket: str) -> bool:
 
 
 @functools.cache
-def _judge_transport() -> None:
-    """Let a policy that denies plain HTTP pass: on loopback the transport is as good as TLS.
-
-    Moto looks at no condition of a bucket policy, so that "deny unless TLS" would deny everything.
-    """
+def _leave_policies() -> None:
+    """Let Moto find no statement that concerns a call: it knows no conditions, and the call was decided on before."""
     from moto.iam.access_control import IAMPolicyStatement, PermissionResult
 
-    judge = IAMPolicyStatement.is_action_permitted
-
-    @functools.wraps(judge)
-    def is_action_permitted(self: Any, *args: Any, **kwargs: Any) -> Any:
-        conditions = self._statement.get("Condition", {})
-        if conditions.get("Bool", {}).get("aws:SecureTransport") in ("false", False):
-            return PermissionResult.NEUTRAL
-        return judge(self, *args, **kwargs)
+    def is_action_permitted(_self: Any, *_args: Any, **_kwargs: Any) -> Any:
+        return PermissionResult.NEUTRAL
 
     IAMPolicyStatement.is_action_permitted = is_action_permitted

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.callers import ServiceCaller
 from localcloud.cloud import Cloud, ServiceError
 from localcloud.faults import CallHangs
 from localcloud.http.server import ConnectionCut
@@ -155,7 +156,8 @@ class Tasks:
     ) -> dict[str, Any]:
         account = str(task.context["Execution"]["Id"].split(":")[4])
         try:
-            return self._cloud.request(service, action, params, region=_region(task), account=account)
+            caller = self._caller(task)
+            return self._cloud.request(service, action, params, region=_region(task), account=account, caller=caller)
         except ConnectionCut:
             raise StateError(f"{title}.SdkClientException", "Unable to execute HTTP request") from None
         except ServiceError as error:
@@ -166,6 +168,12 @@ class Tasks:
             raise StateError(
                 f"{title}.{_error_name(service, error.code) or general or f'{title}Exception'}", cause
             ) from None
+
+    @staticmethod
+    def _caller(task: Task) -> ServiceCaller:
+        """Return the machine's role, with which an execution calls."""
+        machine, role = str(task.context["StateMachine"]["Id"]), str(task.context["Execution"]["RoleArn"])
+        return ServiceCaller("states.amazonaws.com", machine, machine.split(":")[4], role)
 
     def _invoke(self, task: Task, parameters: Mapping[str, Any]) -> dict[str, Any]:
         operation = codec.operation_model("lambda", "Invoke")
@@ -224,8 +232,13 @@ class Tasks:
         arn = started["ExecutionArn"]
         account = arn.split(":")[4]
         while True:
-            shown = self._cloud.call(
-                "stepfunctions", "DescribeExecution", {"executionArn": arn}, region=_region(task), account=account
+            shown = self._cloud.call_as(
+                self._caller(task),
+                "stepfunctions",
+                "DescribeExecution",
+                {"executionArn": arn},
+                region=_region(task),
+                account=account,
             )
             if shown["status"] not in RUNNING:
                 break

@@ -11,12 +11,10 @@ from localcloud.cloud import AwsRequest, Response
 from localcloud.launchers.runtime_api import REQUEST_LIMIT
 from localcloud.protocol import event_stream
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.lambda_.actions.permissions import allows_account
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.execution.event_queue import EventQueue
 from localcloud.services.lambda_.execution.streams import ResponseStream
-from localcloud.services.lambda_.model import FunctionKey, check_reach, parse_name
-from stepladder.core.names import partition_of
+from localcloud.services.lambda_.model import check_reach, parse_name
 
 _ASYNC_LIMIT = 1_048_576  # bytes: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 
@@ -29,7 +27,7 @@ def install(invoker: Invoker, asynchronous: EventQueue) -> None:
         headers = request.headers
         qualifier = request.query.get("Qualifier") or str(request.params.get("Qualifier") or "")
         key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region, qualifier)
-        _check_reach(invoker, request, key, qualifier)
+        check_reach(key, request.region)
         kind = headers.get("x-amz-invocation-type", "RequestResponse")
         payload = request.body
         _check(payload, _ASYNC_LIMIT if kind == "Event" else REQUEST_LIMIT, kind)
@@ -63,7 +61,7 @@ def install(invoker: Invoker, asynchronous: EventQueue) -> None:
         headers = request.headers
         qualifier = request.query.get("Qualifier") or str(request.params.get("Qualifier") or "")
         key, qualifier = parse_name(request.params["FunctionName"], request.account, request.region, qualifier)
-        _check_reach(invoker, request, key, qualifier)
+        check_reach(key, request.region)
         _check(request.body, REQUEST_LIMIT, "RequestResponse")
         target = invoker.target(key, qualifier)
         if headers.get("x-amz-invocation-type") == "DryRun":
@@ -104,25 +102,6 @@ def _events(stream: ResponseStream, *, streams: bool, tail: bool) -> Iterator[by
     if tail:
         end["LogResult"] = base64.b64encode(stream.invoked.tail).decode()
     yield event_stream.event("InvokeComplete", json.dumps(end).encode(), "application/json")
-
-
-def _check_reach(invoker: Invoker, request: AwsRequest, key: FunctionKey, qualifier: str) -> None:
-    """Refuse what is in another region. What is another account's is for those whom its policy names."""
-    check_reach(key, request.region)
-    if key.account == request.account:
-        return
-    with invoker.service.store.lock:
-        if not allows_account(
-            invoker.service.store.get(key, qualifier), qualifier, "lambda:InvokeFunction", request.account
-        ):
-            arn = f"{key.arn}:{qualifier}" if qualifier else key.arn
-            raise ServiceError(
-                "AccessDeniedException",
-                f"User: arn:{partition_of(request.region)}:iam::{request.account}:root is not authorized to perform: "
-                f"lambda:InvokeFunction on resource: {arn} because no resource-based policy allows the "
-                "lambda:InvokeFunction action",
-                403,
-            )
 
 
 def _check(payload: bytes, limit: int, kind: str) -> None:

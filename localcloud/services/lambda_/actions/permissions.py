@@ -8,15 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from localcloud.cloud import AwsRequest
+from localcloud.access.resource_policies import ResourceArn
+from localcloud.cloud import AwsRequest, ServiceError
 from localcloud.services.lambda_.missing import check_qualifier
-from localcloud.services.lambda_.model import LATEST, Function, Policy, conflict, invalid, not_found, stale
+from localcloud.services.lambda_.model import LATEST, Function, Policy, conflict, invalid, not_found, parse_name, stale
 from localcloud.services.lambda_.service import LambdaService
 
 
 def install(service: LambdaService) -> None:
     """Register the actions."""
     policies = FunctionPolicies(service)
+    service.cloud.access.resource_policies.add("lambda", policies.read)
     service.cloud.action("lambda", "AddPermission")(policies.add)
     service.cloud.action("lambda", "RemovePermission")(policies.remove)
     service.cloud.action("lambda", "GetPolicy")(policies.get)
@@ -28,6 +30,16 @@ class FunctionPolicies:
     def __init__(self, service: LambdaService) -> None:
         self.service = service
         self.store = service.store
+
+    def read(self, arn: ResourceArn) -> dict[str, Any] | None:
+        """Return the policy of a function, or of the version or alias that an ARN names."""
+        try:
+            key, qualifier = parse_name(arn.text, arn.account, arn.region)
+        except ServiceError:
+            return None
+        with self.store.lock:
+            function = self.store.functions.get(key)
+            return document(function, qualifier) if function else None
 
     def add(self, request: AwsRequest) -> dict[str, Any]:
         """AddPermission."""
@@ -75,8 +87,7 @@ class FunctionPolicies:
             policy = function.policies.get(qualifier)
             if policy is None:
                 raise not_found("The resource you requested does not exist.")
-            document = {"Version": "2012-10-17", "Id": "default", "Statement": list(policy.statements.values())}
-            return {"Policy": json.dumps(document), "RevisionId": policy.revision_id}
+            return {"Policy": json.dumps(document(function, qualifier)), "RevisionId": policy.revision_id}
 
     def _find(self, request: AwsRequest) -> tuple[Function, str]:
         function, qualifier = self.service.find(request)
@@ -84,6 +95,14 @@ class FunctionPolicies:
             raise invalid("We currently do not support adding policies for $LATEST.")
         check_qualifier(request.action, function, qualifier)
         return function, qualifier
+
+
+def document(function: Function, qualifier: str) -> dict[str, Any] | None:
+    """Return the policy of a qualifier, or None. Hold the store's lock."""
+    policy = function.policies.get(qualifier)
+    if policy is None:
+        return None
+    return {"Version": "2012-10-17", "Id": "default", "Statement": list(policy.statements.values())}
 
 
 def _statement(function: Function, qualifier: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,35 +141,3 @@ def _principal(text: str) -> Any:
     if not re.fullmatch(r"[a-z0-9.-]+\.(amazonaws\.com(\.cn)?|amazon\.com|aws\.internal)", text):
         raise invalid("The provided principal was invalid. Please check the principal and try again.")
     return {"Service": text}
-
-
-def allows(function: Function, qualifier: str, action: str, principal: str, *, via_url: bool = False) -> bool:
-    """Say whether a policy lets a principal (`*`, or a service) do an action.
-
-    Of the conditions only those of URLs count.
-    """
-    policy = function.policies.get(qualifier)
-    for statement in policy.statements.values() if policy else ():
-        who = statement["Principal"]
-        if not (who == "*" or who == {"Service": principal}):  # noqa: PLR1714 - a dict has no hash
-            continue
-        if statement["Action"] not in (action, "lambda:*", "*"):
-            continue
-        condition = statement.get("Condition", {})
-        if not via_url and "Bool" in condition:
-            continue
-        if condition.get("StringEquals", {}).get("lambda:FunctionUrlAuthType", "NONE") != "NONE":
-            continue
-        return True
-    return False
-
-
-def allows_account(function: Function, qualifier: str, action: str, account: str) -> bool:
-    """Say whether a policy lets anybody of another account do an action: roles are not distinguished."""
-    policy = function.policies.get(qualifier)
-    for statement in policy.statements.values() if policy else ():
-        who = statement["Principal"]
-        named = str(who.get("AWS", "")) if isinstance(who, dict) else who
-        if statement["Action"] in (action, "lambda:*", "*") and (named == "*" or f"::{account}:" in named):
-            return True
-    return False

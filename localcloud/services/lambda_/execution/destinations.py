@@ -18,7 +18,7 @@ from localcloud.services.lambda_.execution.logs import iso
 from localcloud.services.lambda_.model import LATEST, FunctionKey
 
 if TYPE_CHECKING:
-    from localcloud.cloud import Cloud
+    from localcloud.services.lambda_.service import LambdaService
 
 SUCCESS = "Success"
 RETRIES_EXHAUSTED = "RetriesExhausted"
@@ -29,8 +29,8 @@ Call = Callable[[str, str, dict[str, Any]], Any]
 class Destinations:
     """Sends records and dead letters, in the account and region that the destination's ARN names."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, service: LambdaService) -> None:
+        self._service = service
 
     def send(self, key: FunctionKey, qualifier: str, arn: str, record: Mapping[str, Any]) -> None:
         """Send a record."""
@@ -65,9 +65,9 @@ class Destinations:
         _, _, _, region, account, _ = arn.split(":", 5)
 
         def call(service: str, action: str, params: dict[str, Any]) -> Any:
-            return self._cloud.call(
-                service, action, params, region=region or key.region, account=account or key.account
-            )
+            where = {"region": region or key.region, "account": account or key.account}
+            caller = None if action == "GetQueueUrl" else self._service.role_session(key)
+            return self._service.cloud.call_as(caller, service, action, params, **where)
 
         return call
 

@@ -31,6 +31,7 @@ from localcloud.services.lambda_.model import LATEST, Function, FunctionKey, Rev
 from localcloud.services.lambda_.service import LambdaService
 
 ACCOUNT_CONCURRENCY = 1000
+CREDENTIALS_SECONDS = 43_200.0
 LAUNCHER = "STEPLADDER_LAUNCHER"  # auto (the default), process or container
 
 
@@ -187,7 +188,7 @@ class Invoker:
     def _environment(self, target: _Target) -> ExecutionEnvironment:
         key, revision = target.key, target.revision
         settings = revision.settings
-        journal = Journal.open(self.logs, key, revision.version, settings["LoggingConfig"])
+        journal = Journal.open(self.logs, key, revision.version, settings["LoggingConfig"], str(settings["Role"]))
         code = self._code(revision)
         architecture = settings["Architectures"][0]
         name = f"stepladder-{os.getpid()}-{next(self._number)}-{key.name}"[:63].rstrip("-_")
@@ -226,9 +227,7 @@ class Invoker:
         settings, logging = revision.settings, revision.settings["LoggingConfig"]
         variables = {
             **settings.get("Environment", {}).get("Variables", {}),
-            "AWS_ACCESS_KEY_ID": key.account,  # the local cloud takes it for the account
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_SESSION_TOKEN": "local",
+            **(self._credentials(key, str(settings["Role"])) if address else {}),
             "AWS_DEFAULT_REGION": key.region,
             "AWS_REGION": key.region,
             "AWS_ENDPOINT_URL": self.cloud.url,
@@ -244,6 +243,15 @@ class Invoker:
         if journal.json:
             variables["AWS_LAMBDA_LOG_LEVEL"] = logging["ApplicationLogLevel"]
         return variables
+
+    def _credentials(self, key: FunctionKey, role: str) -> dict[str, str]:
+        """Return credentials of the function's role. An environment ends before they do."""
+        issued = self.cloud.access.keys.issue(role, key.account, seconds=CREDENTIALS_SECONDS, session_name=key.name)
+        return {
+            "AWS_ACCESS_KEY_ID": issued.key_id,
+            "AWS_SECRET_ACCESS_KEY": issued.secret,
+            "AWS_SESSION_TOKEN": issued.token,
+        }
 
     def launcher(self, spec: SandboxSpec) -> Launcher:
         """Choose what can run the code. Raises `LaunchError` with the reason when nothing can."""

@@ -19,6 +19,7 @@ from localcloud.launchers.runtime_api import TOO_LARGE, Invocation, InvocationOu
 from localcloud.services.lambda_.execution.logs import Journal, iso
 from localcloud.services.lambda_.execution.streams import ResponseStream
 
+LONGEST_SECONDS = 14_400.0
 INIT_SECONDS = 10.0  # AWS's limit of the init phase; a slower one goes on at the invocation's expense
 
 
@@ -70,6 +71,7 @@ class ExecutionEnvironment:
         self.dead = False
         self.busy = False
         self.idle_since = 0.0
+        self._made = time.monotonic()
         self._choose = choose
         self._spec = spec
         self._journal = journal
@@ -84,6 +86,11 @@ class ExecutionEnvironment:
         self._work: InvocationWork | None = None
         self._muted = False
         self._cheap = False  # to ask how much memory is used
+
+    @property
+    def is_old(self) -> bool:
+        """Say whether it is to end, as Lambda ends each every few hours: its credentials don't last for ever."""
+        return time.monotonic() - self._made > LONGEST_SECONDS
 
     def run(self, work: InvocationWork) -> InvocationReport:
         """Run one invocation to its end, whatever that is."""

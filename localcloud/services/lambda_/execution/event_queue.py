@@ -40,7 +40,7 @@ class EventQueue:
         self._invoker = invoker
         self._cloud = invoker.cloud
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="lambda-event")
-        self._destinations = Destinations(invoker.cloud)
+        self._destinations = Destinations(invoker.service)
         self._stopped = threading.Event()
 
     def submit(self, key: FunctionKey, qualifier: str, payload: bytes) -> str:

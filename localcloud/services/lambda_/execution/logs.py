@@ -16,7 +16,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from uuid import uuid4
 
+from localcloud.authorization.model import AccessRequest
 from localcloud.services.lambda_.model import FunctionKey
+from stepladder.core.names import partition_of
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -26,12 +28,14 @@ _BATCH = 1000
 
 
 class Stream(NamedTuple):
-    """Where lines go."""
+    """Where lines go, and the role and the function in whose name."""
 
     account: str
     region: str
     group: str
     name: str
+    role: str = ""
+    function: str = ""
 
 
 class Writer(Protocol):
@@ -85,13 +89,32 @@ class LogWriter:
         try:
             with self._cloud.serialised("logs"):
                 store = logs_backends[stream.account][stream.region]
-                store.ensure_log_group(stream.group)  # each time: somebody may have deleted it
+                group = store.groups.get(stream.group)  # each time: somebody may have deleted it
+                actions = [] if group else ["CreateLogGroup"]
+                actions += [] if group and stream.name in group.streams else ["CreateLogStream"]
+                if self._refusal(stream, (*actions, "PutLogEvents")):
+                    return  # a function without the permission has no log, and nobody tells it
+                store.ensure_log_group(stream.group)
                 if stream.name not in store.groups[stream.group].streams:
                     store.create_log_stream(stream.group, stream.name)
                 store.put_log_events(stream.group, stream.name, events)
         except Exception as error:  # noqa: BLE001 - the one thread that writes logs must go on
             reason = f"{type(error).__name__}: {error}"
             print(f"log lines of {stream.group} are lost: {reason}", flush=True)  # noqa: T201 - the cloud's own log
+
+    def _refusal(self, stream: Stream, actions: tuple[str, ...]) -> str:
+        """Return why the function's role may not write, or an empty text."""
+        access = self._cloud.access
+        if not stream.role or access.mode == "off":
+            return ""
+        arn = f"arn:{partition_of(stream.region)}:logs:{stream.region}:{stream.account}:log-group:{stream.group}"
+        caller = access.role_session(stream.role, stream.function)
+        for action in actions:
+            resource = f"{arn}:log-stream:{stream.name}" if action == "PutLogEvents" else arn
+            also = () if action == "PutLogEvents" else (f"{arn}:*", f"{arn}:log-stream:{stream.name}")
+            if why := access.refusal(AccessRequest(f"logs:{action}", resource, also=also), caller):
+                return why
+        return ""
 
 
 @dataclass
@@ -107,12 +130,11 @@ class Journal:
         self._tail: list[str] = []
 
     @classmethod
-    def open(cls, writer: Writer, key: FunctionKey, version: str, logging: dict[str, str]) -> Journal:
+    def open(cls, writer: Writer, key: FunctionKey, version: str, logging: dict[str, str], role: str = "") -> Journal:
         """Name a new stream: `YYYY/MM/DD/[version]<32 hex>`."""
         name = f"{datetime.now(UTC):%Y/%m/%d}/[{version}]{uuid4().hex}"
-        return cls(
-            writer, Stream(key.account, key.region, logging["LogGroup"], name), logging["LogFormat"] == "JSON", version
-        )
+        stream = Stream(key.account, key.region, logging["LogGroup"], name, role, key.name)
+        return cls(writer, stream, logging["LogFormat"] == "JSON", version)
 
     def line(self, text: str) -> None:
         """Write a line."""

@@ -101,7 +101,7 @@ class Pool:
         environment.idle_since = time.monotonic()
         with self._lock:
             environment.busy = False
-            keep = not environment.dead and uid not in self._retired and not self._stopped.is_set()
+            keep = not (environment.dead or environment.is_old or uid in self._retired or self._stopped.is_set())
             if keep:
                 self._idle[uid].append(environment)
             else:

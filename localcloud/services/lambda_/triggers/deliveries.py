@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from localcloud.authorization.decide import decide
-from localcloud.authorization.documents import parse_policy
-from localcloud.authorization.model import AccessRequest, ApplicablePolicies, Principal
 from localcloud.callers import ServiceCaller
 from localcloud.cloud import ACCOUNT, REGION
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution.engine import Invoked, Invoker
 from localcloud.services.lambda_.execution.event_queue import EventQueue
-from localcloud.services.lambda_.model import Function, FunctionKey, parse_name
-from localcloud.services.lambda_.service import LambdaService
+from localcloud.services.lambda_.model import FunctionKey, parse_name
 
 _INVOKE = "lambda:InvokeFunction"
 
@@ -43,38 +39,7 @@ class FunctionDeliveries:
 
     def _permitted(self, caller: ServiceCaller, arn: str) -> tuple[FunctionKey, str]:
         key, qualifier = parse_name(arn, caller.source_account or ACCOUNT, REGION)
-        if not permits(self._invoker.service, key, qualifier, caller):
-            raise ServiceError(
-                "AccessDeniedException",
-                f"{caller.service} is not authorized to perform: {_INVOKE} on resource: {arn} because no "
-                f"resource-based policy allows the {_INVOKE} action",
-                403,
-            )
+        if refused := self._invoker.cloud.access.service_refusal(caller, _INVOKE, arn):
+            raise ServiceError("AccessDeniedException", refused, 403)
         self._invoker.target(key, qualifier)
         return key, qualifier
-
-
-def permits(service: LambdaService, key: FunctionKey, qualifier: str, caller: ServiceCaller) -> bool:
-    """Say whether a service may invoke a function. With a role it calls as that role, in whose policies it stands."""
-    if caller.role:
-        return True
-    with service.store.lock:
-        function = service.store.get(key, qualifier)
-        return _policy_allows(function, qualifier, caller)
-
-
-def _policy_allows(function: Function, qualifier: str, caller: ServiceCaller) -> bool:
-    policy = function.policies.get(qualifier)
-    if policy is None:
-        return False
-    arn = f"{function.key.arn}:{qualifier}" if qualifier else function.key.arn
-    keys = {"aws:sourcearn": caller.source_arn, "aws:sourceaccount": caller.source_account}
-    context = {name: (value,) for name, value in keys.items() if value}
-    document = parse_policy({"Version": "2012-10-17", "Statement": list(policy.statements.values())})
-    decision = decide(
-        AccessRequest(_INVOKE, arn, context),
-        Principal(service=caller.service),
-        ApplicablePolicies(resource=document),
-        function.key.account,
-    )
-    return decision.allowed

@@ -193,4 +193,7 @@ class QueueSource:
         return str(self._sqs(mapping, "GetQueueUrl", {"QueueName": mapping.resource})["QueueUrl"])
 
     def _sqs(self, mapping: SourceMapping, action: str, params: dict[str, Any]) -> dict[str, Any]:
-        return self.cloud.call("sqs", action, params, region=mapping.region, account=mapping.account)
+        # what Lambda needs: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+        needs_permission = action not in ("GetQueueUrl", "ChangeMessageVisibility")
+        caller = self.invoker.service.role_session(mapping.key) if needs_permission else None
+        return self.cloud.call_as(caller, "sqs", action, params, region=mapping.region, account=mapping.account)

@@ -12,9 +12,10 @@ import base64
 import time
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
+from localcloud.access.callers import Caller
 from localcloud.cloud import Environ
 from localcloud.services.lambda_.model import Function
 
@@ -29,7 +30,15 @@ SET_BY_CLOUD = (
 
 
 def made(
-    environ: Environ, function: Function, identity: str, *, host: str, path: str, query: str, body: bytes, caller: str
+    environ: Environ,
+    function: Function,
+    identity: str,
+    *,
+    host: str,
+    path: str,
+    query: str,
+    body: bytes,
+    caller: Caller | None,
 ) -> dict[str, Any]:
     """Make the event. `host` is the name under which the function is to see itself, with the port."""
     headers, cookies = headers_of(environ)
@@ -62,7 +71,7 @@ def made(
         "timeEpoch": int(time.time() * 1000),
     }
     if caller:
-        context["authorizer"] = {"iam": _identity(caller, function.key.account)}
+        context["authorizer"] = {"iam": _identity(caller)}
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
@@ -110,22 +119,14 @@ def _body(content_type: str, body: bytes) -> tuple[str, bool]:
     return base64.b64encode(body).decode(), True
 
 
-def _identity(caller: str, account: str) -> dict[str, Any]:
+def _identity(caller: Caller) -> dict[str, Any]:
+    principal = caller.principal
     return {
-        "accessKey": caller,
-        "accountId": account,
-        "callerId": account,
+        "accessKey": caller.key_id,
+        "accountId": principal.account,
+        "callerId": principal.user_id,
         "cognitoIdentity": None,
         "principalOrgId": None,
-        "userArn": f"arn:aws:iam::{account}:root",
-        "userId": account,
+        "userArn": caller.arn,
+        "userId": principal.user_id,
     }
-
-
-def signer(environ: Environ) -> str:
-    """Return the access key id of a SigV4 request. Signatures are not checked."""
-    text = environ.get("HTTP_AUTHORIZATION", "")
-    if not text.startswith("AWS4-HMAC-SHA256"):
-        text = "&".join(v for v in environ["QUERY_STRING"].split("&") if v.startswith("X-Amz-Credential="))
-    _, _, credential = unquote(text).partition("Credential=")
-    return credential.partition("/")[0]

@@ -13,13 +13,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from localcloud.access.callers import ANONYMOUS, Caller
+from localcloud.authorization.model import AccessRequest
 from localcloud.cloud import AwsRequest, Environ
 from localcloud.http.function_addresses import FUNCTION_HOST
 from localcloud.http.function_addresses import FUNCTION_PATH as PREFIX
 from localcloud.http.server import reason
 from localcloud.launchers.runtime_api import REQUEST_LIMIT
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.lambda_.actions.permissions import allows
 from localcloud.services.lambda_.execution.engine import Invoked, Invoker
 from localcloud.services.lambda_.execution.streams import ResponseStream
 from localcloud.services.lambda_.model import Function, FunctionKey, conflict, not_found, now
@@ -151,12 +152,13 @@ class Urls:
         cors = cors_headers(config.get("Cors") or {}, environ)
         if environ["REQUEST_METHOD"] == "OPTIONS" and config.get("Cors") and "HTTP_ORIGIN" in environ:
             return UrlResponse(200, list(cors.items()))
-        signer = events.signer(environ)
-        if not self._may(function, qualifier, signed=bool(signer)):
-            return message(403, _FORBIDDEN, x_amzn_ErrorType="AccessDeniedException")
         body = environ["wsgi.input"].read(REQUEST_LIMIT)
         if len(body) == REQUEST_LIMIT:
             return message(413, f"Request must be smaller than {REQUEST_LIMIT} bytes for the InvokeFunction operation")
+        try:
+            signer = self._permitted(function, qualifier, environ, body)
+        except ServiceError as error:
+            return message(error.status, error.message, x_amzn_ErrorType=error.code)
         event = events.made(environ, function, identity, host=host, path=path, query=query, body=body, caller=signer)
         request_id = event["requestContext"]["requestId"]
         try:
@@ -196,14 +198,25 @@ class Urls:
                         return function, qualifier
         return None
 
-    def _may(self, function: Function, qualifier: str, *, signed: bool) -> bool:
-        """Signed callers are taken for the account's own. Everybody else needs both permissions in the policy."""
+    def _permitted(self, function: Function, qualifier: str, environ: Environ, body: bytes) -> Caller | None:
+        """Return who signed a request, None where nobody needs to. Raises `ServiceError` for whom no policy allows.
+
+        Both actions must be allowed: https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html.
+        """
+        key, access = function.key, self.service.cloud.access
         with self.service.store.lock:
-            if function.urls[qualifier]["AuthType"] == "AWS_IAM":
-                return signed
-            return allows(function, qualifier, "lambda:InvokeFunctionUrl", "*", via_url=True) and allows(
-                function, qualifier, "lambda:InvokeFunction", "*", via_url=True
-            )
+            kind = str(function.urls[qualifier]["AuthType"])
+        caller = ANONYMOUS
+        if kind == "AWS_IAM":
+            caller = access.authenticate_url(environ, body, key.account, key.region)
+        arn = f"{key.arn}:{qualifier}" if qualifier else key.arn
+        for action, context in (
+            ("lambda:InvokeFunctionUrl", {"lambda:functionurlauthtype": (kind,)}),
+            ("lambda:InvokeFunction", {"lambda:invokedviafunctionurl": ("true",)}),
+        ):
+            if access.refusal(AccessRequest(action, arn, context), caller, key.account):
+                raise ServiceError("AccessDeniedException", _FORBIDDEN, 403)
+        return caller if caller is not ANONYMOUS else None
 
 
 def send(answer: UrlResponse, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -1,0 +1,177 @@
+"""STS: sessions of roles and users, with keys whose signatures the cloud verifies.
+
+Whether a role's trust policy lets the caller assume it is decided before an action comes here, as for every call.
+https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from localcloud.access import identities
+from localcloud.access.callers import Caller, IssuedKey, root_of
+from localcloud.protocol.codec import ServiceError
+from localcloud.services.sts import web_identity
+
+if TYPE_CHECKING:
+    from localcloud.cloud import AwsRequest, Cloud
+
+_HOUR, _LONGEST = 3600, 43_200
+_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}")
+
+
+def install(cloud: Cloud) -> None:
+    """Register the actions."""
+    tokens = Tokens(cloud)
+    cloud.action("sts", "AssumeRole")(tokens.assume_role)
+    cloud.action("sts", "AssumeRoleWithWebIdentity")(tokens.assume_role_with_web_identity)
+    cloud.action("sts", "GetCallerIdentity")(tokens.get_caller_identity)
+    cloud.action("sts", "GetFederationToken")(tokens.get_federation_token)
+    cloud.action("sts", "GetSessionToken")(tokens.get_session_token)
+
+
+class Tokens:
+    """The handlers."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._keys = cloud.access.keys
+
+    def assume_role(self, request: AwsRequest) -> dict[str, Any]:
+        """Return a session of a role. One that a role's session asks for lasts an hour at most."""
+        params = request.params
+        caller = _caller(request)
+        chained = caller.key is not None and ":role/" in caller.key.identity
+        tags = {str(tag["Key"]): str(tag["Value"]) for tag in params.get("Tags") or ()}
+        return self._assumed(request, most=_HOUR if chained else _LONGEST, tags=tags)
+
+    def assume_role_with_web_identity(self, request: AwsRequest) -> dict[str, Any]:
+        """Return a session of a role to whoever has a token of a provider that the role trusts."""
+        token = web_identity.read(request)
+        access = web_identity.access(str(request.params["RoleArn"]), token)
+        message = self._cloud.access.refusal(access, Caller(token.principal), token.account)
+        if message:
+            raise ServiceError("AccessDenied", web_identity.REFUSED, 403)
+        return {
+            **self._assumed(request, most=_LONGEST, tags={}, context=token.session_context),
+            "SubjectFromWebIdentityToken": token.subject,
+            "Audience": token.audience,
+            "Provider": token.provider,
+        }
+
+    def _assumed(
+        self, request: AwsRequest, *, most: int, tags: dict[str, str], context: dict[str, tuple[str, ...]] | None = None
+    ) -> dict[str, Any]:
+        params = request.params
+        arn, name = str(params["RoleArn"]), str(params["RoleSessionName"])
+        if not _SESSION_NAME.fullmatch(name):
+            raise _invalid("roleSessionName", name, "Member must satisfy regular expression pattern: [\\w+=,.@-]*")
+        role = identities.role(arn)
+        parts = arn.split(":")
+        longest = int(getattr(role, "max_session_duration", None) or _HOUR) if role is not None else _LONGEST
+        key = self._keys.issue(
+            arn,
+            parts[4] if len(parts) > 4 and parts[4] else request.account,  # noqa: PLR2004 - an ARN's account
+            seconds=_duration(params.get("DurationSeconds"), _HOUR, min(most, longest)),
+            session_name=name,
+            policies=_policies(request),
+            tags=tags,
+            context=context,
+        )
+        session = identities.session(key) or identities.session_of_missing(key)
+        return {
+            "Credentials": _written(key),
+            "AssumedRoleUser": {"AssumedRoleId": session.principal.user_id, "Arn": session.arn},
+            **({"PackedPolicySize": 6} if key.policies else {}),
+        }
+
+    def get_session_token(self, request: AwsRequest) -> dict[str, Any]:
+        """Return temporary credentials of a user or a root."""
+        caller = _caller(request)
+        if caller.key is not None:
+            raise ServiceError("AccessDenied", "Cannot call GetSessionToken with session credentials", 403)
+        most = _HOUR if caller.principal.is_root else 129_600
+        seconds = _duration(request.params.get("DurationSeconds"), min(most, _LONGEST), most)
+        key = self._keys.issue(caller.principal.arn, request.account, seconds=seconds)
+        return {"Credentials": _written(key)}
+
+    def get_federation_token(self, request: AwsRequest) -> dict[str, Any]:
+        """Return credentials of a federated user, who has at most the permissions of the caller."""
+        caller = _caller(request)
+        if caller.key is not None:
+            raise ServiceError("AccessDenied", "Cannot call GetFederationToken with session credentials", 403)
+        key = self._keys.issue(
+            caller.principal.arn,
+            request.account,
+            seconds=_duration(request.params.get("DurationSeconds"), _LONGEST, 129_600),
+            session_name=str(request.params["Name"]),
+            federated_user=True,
+            policies=_policies(request),
+        )
+        session = identities.session(key)
+        return {
+            "Credentials": _written(key),
+            "FederatedUser": {
+                "FederatedUserId": f"{request.account}:{key.session_name}",
+                "Arn": session.arn if session else "",
+            },
+            "PackedPolicySize": 6,
+        }
+
+    def get_caller_identity(self, request: AwsRequest) -> dict[str, Any]:
+        """Say who calls."""
+        caller = _caller(request)
+        principal = caller.principal
+        return {"UserId": principal.user_id, "Account": principal.account or request.account, "Arn": caller.arn}
+
+
+def _caller(request: AwsRequest) -> Caller:
+    caller = request.caller
+    return caller if isinstance(caller, Caller) else root_of(request.account, request.region)
+
+
+def _policies(request: AwsRequest) -> tuple[str, ...] | None:
+    """Return the session's own policies. Raises MalformedPolicyDocument."""
+    import json
+
+    params = request.params
+    texts: list[str] = []
+    if params.get("Policy"):
+        try:
+            json.loads(params["Policy"])
+        except ValueError:
+            raise ServiceError("MalformedPolicyDocument", "The policy is not in the valid JSON format.", 400) from None
+        texts.append(str(params["Policy"]))
+    account = str(params.get("RoleArn") or f":::: {request.account}").split(":")[4].strip() or request.account
+    for named in params.get("PolicyArns") or ():
+        arn = str(named["arn"])
+        text = identities.managed_policy(arn, account, arn.split(":")[1])
+        if text is None:
+            raise ServiceError("InvalidParameterValue", f"PolicyArn {arn} does not exist or is not attachable.", 400)
+        texts.append(text)
+    return tuple(texts) or None
+
+
+def _duration(given: Any, default: int, most: int) -> int:
+    seconds = int(given or min(default, most))
+    if seconds > most:
+        raise ServiceError(
+            "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.", 400
+        )
+    return seconds
+
+
+def _written(key: IssuedKey) -> dict[str, Any]:
+    return {
+        "AccessKeyId": key.key_id,
+        "SecretAccessKey": key.secret,
+        "SessionToken": key.token,
+        "Expiration": datetime.fromtimestamp(key.expires, UTC),
+    }
+
+
+def _invalid(name: str, value: str, constraint: str) -> ServiceError:
+    message = f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy constraint: {constraint}"
+    return ServiceError("ValidationError", message, 400)
