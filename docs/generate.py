@@ -103,6 +103,7 @@ VARIABLES = {
     "NO_COLOR": "print without colour (https://no-color.org)",
     "PYTHONDONTWRITEBYTECODE": "Python's own: where it is set, run `uv sync --compile-bytecode` once, or each command "
     "compiles anew what it imports, for half a second or more",
+    "STEPLADDER_IAM": "local cloud: whether IAM is enforced: `enforce` (the default), `warn` or `off`",
     "STEPLADDER_LAMBDA_IDLE_SECONDS": "local cloud: how long an idle execution environment stays warm",
     "STEPLADDER_LAMBDA_SETTLE_SECONDS": "local cloud: how long a function is `Pending` or its update `InProgress`",
     "STEPLADDER_LAUNCHER": "local cloud: run functions as `process` or `container`",

@@ -83,7 +83,7 @@ def is_valid_v2(signature: Signature, secret: str, environ: Environ) -> bool:
     from botocore.compat import HTTPHeaders
     from botocore.credentials import Credentials
 
-    class Verifier(HmacV1QueryAuth):
+    class UrlVerifier(HmacV1QueryAuth):
         """Take the end that the URL names."""
 
         def _get_date(self) -> str:
@@ -94,7 +94,7 @@ def is_valid_v2(signature: Signature, secret: str, environ: Environ) -> bool:
     for name in ("content-md5", "content-type"):
         if name in query:
             headers[name] = query[name]
-    verifier = Verifier(Credentials("", secret, signature.token or None))
+    verifier = UrlVerifier(Credentials("", secret, signature.token or None))
     expected = verifier.get_signature(environ["REQUEST_METHOD"], urlsplit(str(environ["RAW_URI"])), headers)
     return hmac.compare_digest(expected, signature.signature)
 
@@ -174,7 +174,7 @@ def _verifier(service: str) -> Any:
 
     of_s3 = service in ("s3", "s3-object-lambda", "s3express")  # the path is signed as it is sent
 
-    class Verifier(S3SigV4Auth if of_s3 else SigV4Auth):  # type: ignore[misc]
+    class RequestVerifier(S3SigV4Auth if of_s3 else SigV4Auth):  # type: ignore[misc]
         """Make the canonical request of one that was received."""
 
         def headers_to_sign(self, request: Any) -> Any:
@@ -183,7 +183,7 @@ def _verifier(service: str) -> Any:
         def payload(self, request: Any) -> Any:
             return request.hashed
 
-    return Verifier(None, service, "")
+    return RequestVerifier(None, service, "")
 
 
 @lru_cache(maxsize=256)

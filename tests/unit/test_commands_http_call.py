@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from localcloud.access.callers import Caller, root_of
 from localcloud.services.lambda_.triggers import url_events
 from localcloud.services.lambda_.triggers.http_api import payloads
 from stepladder.commands import http_call
@@ -52,7 +53,7 @@ def test_the_event_is_the_one_that_the_local_clouds_url_makes() -> None:
             path=request.path,
             query=request.query,
             body=request.body,
-            caller=caller,
+            caller=Caller(root_of("123456789012", "eu-west-1").principal, caller) if caller else None,
         )
         for each in (made, expected):
             for key in ("requestId", "time", "timeEpoch"):

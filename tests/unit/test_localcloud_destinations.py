@@ -23,6 +23,13 @@ class CalledCloud:
     def __init__(self, error: ServiceError | None = None) -> None:
         self.calls: list[tuple[str, str, dict[str, Any], str, str]] = []
         self.error = error
+        self.cloud = self
+
+    def role_session(self, _key: FunctionKey) -> None:
+        return None
+
+    def call_as(self, _caller: None, *call: Any, **where: str) -> Any:
+        return self.call(*call, **where)
 
     def call(self, service: str, action: str, params: dict[str, Any], *, region: str, account: str) -> Any:
         self.calls.append((service, action, params, region, account))

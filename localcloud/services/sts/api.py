@@ -24,7 +24,7 @@ _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}")
 
 def install(cloud: Cloud) -> None:
     """Register the actions."""
-    tokens = Tokens(cloud)
+    tokens = SessionTokens(cloud)
     cloud.action("sts", "AssumeRole")(tokens.assume_role)
     cloud.action("sts", "AssumeRoleWithWebIdentity")(tokens.assume_role_with_web_identity)
     cloud.action("sts", "GetCallerIdentity")(tokens.get_caller_identity)
@@ -32,7 +32,7 @@ def install(cloud: Cloud) -> None:
     cloud.action("sts", "GetSessionToken")(tokens.get_session_token)
 
 
-class Tokens:
+class SessionTokens:
     """The handlers."""
 
     def __init__(self, cloud: Cloud) -> None:

@@ -93,7 +93,7 @@ class LogWriter:
                 actions = [] if group else ["CreateLogGroup"]
                 actions += [] if group and stream.name in group.streams else ["CreateLogStream"]
                 if self._refusal(stream, (*actions, "PutLogEvents")):
-                    return  # a function without the permission has no log, and nobody tells it
+                    return  # the function runs on, without a log
                 store.ensure_log_group(stream.group)
                 if stream.name not in store.groups[stream.group].streams:
                     store.create_log_stream(stream.group, stream.name)
