@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from stepladder.aws_lambda.log_records import LogLine
 from stepladder.core import aws
+from stepladder.core.clock import passes_or_unreachable, retrying
 from stepladder.core.display import plain_cause
 from stepladder.promotion import history
 from stepladder.promotion.cloud_clock import ClockReader, ClockReading
@@ -18,9 +19,11 @@ from stepladder.promotion.history import LadderView
 SOURCE = "promotion"
 _LISTED = 200
 _PAGE = 1000
+_RETRY_SECONDS = 120.0
 _FAILURES = ("TaskFailed", "TaskTimedOut", "LambdaFunctionFailed", "LambdaFunctionTimedOut")
 _POLLS = frozenset({"ScanPendingError", "StillRollingBackError", "StillWaitingError", "TransientError"})
 """Errors by which the definition waits: it retries them, and no person has to know."""
+T = TypeVar("T")
 _ENDS = ("ExecutionAborted", "ExecutionFailed", "ExecutionTimedOut")
 
 
@@ -45,12 +48,12 @@ class ExecutionLog:
 
     def _listed(self, since: int, clock: ClockReading | None) -> list[ListedExecution]:
         """Return those that were under way at `since` or later and aren't known to the end."""
-        listed = self._machine.executions(limit=_LISTED, may_be_missing=True)
+        listed = self._read(lambda: self._machine.executions(limit=_LISTED, may_be_missing=True))
         return [one for one in listed if one["executionArn"] not in self._ended and _stopped(one, clock) >= since]
 
     def _lines(self, arn: str) -> Iterator[LogLine]:
         if arn not in self._views:
-            execution = self._machine.describe(arn)
+            execution = self._read(lambda: self._machine.describe(arn))
             if execution is None:
                 return
             self._views[arn] = _view(execution)
@@ -66,12 +69,16 @@ class ExecutionLog:
         request: dict[str, Any] = {"executionArn": arn, "includeExecutionData": False, "maxResults": _PAGE}
         fresh: list[Any] = []
         while True:
-            page = self._machine.sfn.get_execution_history(reverseOrder=True, **request)
+            page = self._read(lambda: self._machine.sfn.get_execution_history(reverseOrder=True, **request))
             fresh += [event for event in page["events"] if event["id"] > known]
             if not page.get("nextToken") or page["events"][-1]["id"] <= known + 1:
                 break
             request["nextToken"] = page["nextToken"]
         return iter(sorted(fresh, key=lambda event: int(event["id"])))
+
+    def _read(self, call: Callable[[], T]) -> T:
+        """Read, and again while Step Functions is throttled or out of reach: whoever follows a log waits for it."""
+        return retrying(call, self._machine.rung.clock, timeout=_RETRY_SECONDS, passes=passes_or_unreachable)
 
 
 def _stopped(listed: Any, clock: ClockReading | None) -> float:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
 from fakes.deploy_harness import DeployHarness
+from fakes.errors import error
 from fakes.logs import CloudWatchLogs
 from fakes.pipeline import target
 
@@ -34,6 +36,7 @@ class Machine:
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
+        self.refusals: list[Exception] = []
         self.input: Any = {"rungs": [{"name": "staging", "targets": [target(environment="staging")]}]}
 
     def add(self, kind: str, at: int, **details: Any) -> None:
@@ -49,6 +52,8 @@ class Machine:
         return {"executionArn": RUN, "status": "RUNNING", "input": json.dumps(self.input), "startDate": started}
 
     def get_execution_history(self, *, maxResults: int, **_: Any) -> dict[str, Any]:  # noqa: N803 - as in AWS's API
+        if self.refusals:
+            raise self.refusals.pop()
         return {"events": self.events[::-1][:maxResults]}
 
 
@@ -172,6 +177,17 @@ def test_a_throttled_read_is_repeated_and_loses_nothing(bench: LogHarness) -> No
     bench.logs.put(bench.group, MS, "one")
     bench.logs.refusals = ["ThrottlingException"] * 3
     assert words(bench.show()) == ["one"]
+
+
+def test_a_network_that_was_away_for_a_while_loses_no_line_of_a_promotion(bench: LogHarness) -> None:
+    bench.machine.add("ExecutionStarted", MS)
+    gone: Any = {"endpoint_url": "https://states.eu-west-1.amazonaws.com"}
+    bench.machine.refusals = [
+        error("ThrottlingException"),
+        EndpointConnectionError(**gone),
+        ConnectTimeoutError(**gone),
+    ]
+    assert [line[MESSAGE:] for line in bench.show()] == ["started: staging"]
 
 
 def test_errors_only_with_their_stacks(bench: LogHarness) -> None:
