@@ -123,12 +123,12 @@ def test_format_one_names_the_stage_and_all_values(api: Api) -> None:
 
 
 def test_what_goes_wrong_is_answered_as_by_api_gateway(api: Api) -> None:
-    url = api.make("$default", timeout=1000)
-    for path, status, message in (
-        ("/fail", 500, "Internal Server Error"),
-        ("/slow", 503, "Service Unavailable"),
+    url = api.make("$default")
+    for address, status, message in (
+        (f"{url}/fail", 500, "Internal Server Error"),
+        (f"{api.make('$default', timeout=100)}/slow", 503, "Service Unavailable"),
     ):
-        answer = request(f"{url}{path}")
+        answer = request(address)
         assert (answer.status, json.loads(answer.data)) == (status, {"message": message})
     answer = request(api.make("$default", permitted=False))
     assert (answer.status, json.loads(answer.data)) == (500, {"message": "Internal Server Error"})
