@@ -96,6 +96,11 @@ def test_the_first_apply_makes_table_permission_and_a_function_that_may_use_it(
     case = json.loads((root / "tests/smoke/answers.json").read_text())
     called = lambda_answer(aws, names.function, case["payload"])
     assert compare(Case(case["name"], case["payload"], case["expect"]), *called, 0.0) == []
+    aws.client("iam").delete_role_policy(RoleName=outcome.outputs["role_name"], PolicyName="permissions")
+    denied, error = lambda_answer(aws, names.function, case["payload"])
+    assert error == "ClientError"
+    assert "AccessDeniedException" in denied["errorMessage"]
+    assert "dynamodb:PutItem" in denied["errorMessage"]
     (item,) = aws.client("dynamodb").scan(TableName=f"{name}-staging-orders")["Items"]
     assert item == {"id": {"S": "smoke"}, "item": {"S": "tea"}}
 
