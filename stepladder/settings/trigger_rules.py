@@ -223,6 +223,27 @@ def _has_no_zones() -> bool:
 
 
 @dataclass(frozen=True)
+class Together:
+    """Two settings of a trigger are both more than 0, or neither is."""
+
+    one: str
+    other: str
+
+    def read(self, key: str, section: Any, problems: Problems) -> None:
+        """Note a problem when it doesn't hold."""
+        given, lacking = (self.one, self.other) if getattr(section, self.one) else (self.other, self.one)
+        if getattr(section, given) and not getattr(section, lacking):
+            problems.add(f"{key}.{given}", getattr(section, given), f"0 unless {key}.{lacking} is more than 0 too")
+
+    def check(self, variable: str) -> Check:
+        """Return Terraform's validation."""
+        return Check(
+            f"(var.{variable}.{self.one} > 0) == (var.{variable}.{self.other} > 0)",
+            f"{variable}.{self.one} and {variable}.{self.other} must both be more than 0, or neither.",
+        )
+
+
+@dataclass(frozen=True)
 class Group:
     """Settings that belong together, and may be left out together."""
 

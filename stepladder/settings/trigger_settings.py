@@ -24,6 +24,7 @@ from stepladder.settings.trigger_rules import (
     Pattern,
     Patterns,
     ScheduleExpression,
+    Together,
     Zone,
 )
 
@@ -62,13 +63,13 @@ class TriggerTable:
 
     kind: str
     settings: type
-    unless: tuple[Unless, ...] = ()
+    between: tuple[Unless | Together, ...] = ()
 
     def check(self) -> Check | None:
         """Return Terraform's validation: what holds for one trigger, asked of each of the kind."""
         variable = f"triggers.{self.kind}"
         own = [check for each in settings_of(self.settings) for check in checks_of(each, variable)]
-        own += [each.check(variable) for each in self.unless]
+        own += [each.check(variable) for each in self.between]
         conditions = "".join(f"      {each.condition.replace(f'var.{variable}.', 'each.')},\n" for each in own)
         message = " ".join(each.message.replace(f"{variable}.", "") for each in own)
         return (
@@ -86,7 +87,10 @@ def tables() -> dict[str, TriggerTable]:
         kind.name: TriggerTable(
             kind.name,
             _table(kind.name, raw["settings"]),
-            tuple(Unless(**each) for each in raw.get("unless", ())),
+            (
+                *(Unless(**each) for each in raw.get("unless", ())),
+                *(Together(**each) for each in raw.get("together", ())),
+            ),
         )
         for kind in trigger_kinds.read(template)
         if kind.name != trigger_kinds.NONE

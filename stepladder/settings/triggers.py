@@ -100,7 +100,7 @@ def _entry(key: str, entry: object, problems: Problems) -> Trigger | None:
         return None
     table = tables()[kind]
     settings = read_section(key, given, table.settings(), problems)
-    for each in table.unless:
+    for each in table.between:
         each.read(key, settings, problems)
     return Trigger(kind, "" if name is None else _name(f"{key}.name", name, problems), settings)
 

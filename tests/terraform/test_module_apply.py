@@ -59,7 +59,9 @@ SERVICES: dict[str, dict[str, Any]] = {
         "triggers": {
             "dynamodb": {"this": {"stream_arn": "${aws_dynamodb_table.guests.stream_arn}", "on_failure_arn": [QUEUE]}},
             "eventbridge": {"this": {"pattern": '{"source":["shop"]}'}, "paid": {"pattern": '{"source":["bank"]}'}},
-            "http-api": {"this": {"cors": {"allow_origins": ["https://example.org"]}, "rate_limit": 5}},
+            "http-api": {
+                "this": {"cors": {"allow_origins": ["https://example.org"]}, "burst_limit": 10, "rate_limit": 5}
+            },
             "s3": {
                 "this": {"bucket": {"uploads": "${aws_s3_bucket.uploads.bucket}"}, "prefix": "in/"},
                 "gone": {"bucket": {"uploads": "${aws_s3_bucket.uploads.bucket}"}, "events": ["s3:ObjectRemoved:*"]},

@@ -99,6 +99,14 @@ WRONG = {
         [{"kind": "http-api", "cors": {"allow_origins": ["https://example.org/"]}}],
         "triggers[0].cors.allow_origins is ['https://example.org/']; allowed: a list of origins like https://",
     ),
+    "a rate without a burst, which would let nobody in": (
+        [{"kind": "http-api", "rate_limit": 5}],
+        "triggers[0].rate_limit is 5; allowed: 0 unless triggers[0].burst_limit is more than 0 too",
+    ),
+    "a burst without a rate": (
+        [{"kind": "http-api", "burst_limit": 5}],
+        "0 unless triggers[0].rate_limit is more than",
+    ),
     "no bucket": (["s3"], "triggers[0].bucket is None; allowed: the name of a bucket"),
     "a bucket's address": (
         [{"kind": "s3", "bucket": "s3://uploads"}],

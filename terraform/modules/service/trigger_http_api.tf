@@ -59,12 +59,13 @@ resource "aws_apigatewayv2_stage" "this" {
   name        = "$default"
   auto_deploy = true
 
+  # One without the other would be sent as 0, which lets nobody in.
   dynamic "default_route_settings" {
-    for_each = each.value.burst_limit > 0 || each.value.rate_limit > 0 ? [each.value] : []
+    for_each = each.value.rate_limit > 0 ? [each.value] : []
 
     content {
-      throttling_burst_limit = default_route_settings.value.burst_limit > 0 ? default_route_settings.value.burst_limit : null
-      throttling_rate_limit  = default_route_settings.value.rate_limit > 0 ? default_route_settings.value.rate_limit : null
+      throttling_burst_limit = default_route_settings.value.burst_limit
+      throttling_rate_limit  = default_route_settings.value.rate_limit
     }
   }
 }

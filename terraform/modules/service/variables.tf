@@ -623,8 +623,9 @@ variable "triggers" {
       each.cors == null ? true : length(each.cors.allow_origins) > 0 && !(each.cors.allow_credentials && contains(each.cors.allow_origins, "*")),
       each.rate_limit >= 0 && each.rate_limit <= 1000000 && floor(each.rate_limit) == each.rate_limit,
       alltrue([for text in each.routes : can(regex("^([$]default|(ANY|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT) /[^ ]*)$", text))]),
+      (each.burst_limit > 0) == (each.rate_limit > 0),
     ]]))
-    error_message = "triggers.http-api: authorization must be iam or none. burst_limit must be a whole number from 0 to 1000000. cors.allow_headers must be names of headers, or *. cors.allow_methods must be GET, HEAD, POST, PUT, PATCH, DELETE or *. cors.allow_origins must be origins like https://www.example.com, or *. cors.expose_headers must be names of headers, or *. cors.max_age_seconds must be a whole number from 0 to 86400. cors must name origins, and * among them only without allow_credentials. rate_limit must be a whole number from 0 to 1000000. routes must be routes such as GET /orders/{id}, or $default."
+    error_message = "triggers.http-api: authorization must be iam or none. burst_limit must be a whole number from 0 to 1000000. cors.allow_headers must be names of headers, or *. cors.allow_methods must be GET, HEAD, POST, PUT, PATCH, DELETE or *. cors.allow_origins must be origins like https://www.example.com, or *. cors.expose_headers must be names of headers, or *. cors.max_age_seconds must be a whole number from 0 to 86400. cors must name origins, and * among them only without allow_credentials. rate_limit must be a whole number from 0 to 1000000. routes must be routes such as GET /orders/{id}, or $default. burst_limit and rate_limit must both be more than 0, or neither."
   }
 
   validation {
