@@ -13,7 +13,7 @@ from localcloud.services.lambda_.model import Function, FunctionKey, conflict, i
 from localcloud.services.lambda_.service import LambdaService, paged
 from localcloud.services.lambda_.tags import check_tags
 from localcloud.services.lambda_.triggers.queue_source import QueueSource
-from localcloud.services.lambda_.triggers.source_mapping import Source, SourceMapping, change
+from localcloud.services.lambda_.triggers.source_mapping import Source, SourceMapping, change, keep_polling
 from localcloud.services.lambda_.triggers.stream_source import StreamSource
 from stepladder.core.names import partition_of
 
@@ -178,8 +178,8 @@ class Sources:
     def _start(self, mapping: SourceMapping) -> None:
         if mapping.config["State"] == "Enabled":
             threading.Thread(
-                target=self._kind(mapping.arn).poll,
-                args=(mapping, mapping.stopped),
+                target=keep_polling,
+                args=(self._kind(mapping.arn), mapping, mapping.stopped),
                 daemon=True,
                 name=f"source-{mapping.config['UUID'][:8]}",
             ).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 
 from localcloud.services.lambda_.model import FunctionKey, invalid
 from localcloud.services.lambda_.triggers import filters
+
+_PAUSE_SECONDS = 1.0  # after a fault
 
 
 @dataclass
@@ -59,6 +62,16 @@ class Source(Protocol):
 
     def forget(self, mapping: SourceMapping) -> None:
         """Drop what is known of a mapping that was deleted."""
+
+
+def keep_polling(source: Source, mapping: SourceMapping, stopped: threading.Event) -> None:
+    """Poll until `stopped` is set. A fault of the cloud's own is logged, and ends no mapping."""
+    while not stopped.is_set():
+        try:
+            source.poll(mapping, stopped)
+        except Exception:  # noqa: BLE001 - the thread's last line of defence
+            traceback.print_exc()
+            stopped.wait(_PAUSE_SECONDS)
 
 
 def change(source: Source, mapping: SourceMapping, params: Mapping[str, Any]) -> None:
