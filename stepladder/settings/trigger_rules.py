@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from stepladder.core import schedules
+from stepladder.settings import references
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Text, hcl_text
 from stepladder.settings.table import Check, checks_of, read_section, settings_of
@@ -149,11 +150,23 @@ def is_pattern(value: object) -> bool:
 
 
 def _written(key: str, value: object, problems: Problems) -> str:
+    if _has_quoted_reference(value):
+        problems.add(key, value, "JSON whose references hold no quotes, such as ${local.orders}")
+        return "{}"
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError):
         problems.add(key, value, "what JSON can say; a date or a time belongs in quotes")
         return "{}"
+
+
+def _has_quoted_reference(value: object) -> bool:
+    """Say whether a reference in a text has quotes, which JSON would escape and Terraform then couldn't read."""
+    if isinstance(value, Mapping):
+        return any(map(_has_quoted_reference, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_has_quoted_reference, value))
+    return isinstance(value, str) and any(part.reference and '"' in part.text for part in references.parts(value))
 
 
 class ScheduleExpression:

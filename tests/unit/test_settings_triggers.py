@@ -123,6 +123,10 @@ WRONG = {
         ],
         "stepladder.triggers has two triggers for the same events of aws_s3_bucket.a (s3 and s3 b); allowed: other",
     ),
+    "a reference with quotes inside JSON": (
+        [{"kind": "schedule", "input": {"queue": ['${aws_sqs_queue.all["a"].url}']}}],
+        "allowed: JSON whose references hold no quotes, such as ${local.orders}",
+    ),
     "an input that JSON can't say": ([{"kind": "schedule", "input": {"at": object()}}], "what JSON can say"),
 }
 BOTH = {

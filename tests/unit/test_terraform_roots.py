@@ -97,6 +97,21 @@ def test_a_list_of_triggers_reaches_the_module_where_the_root_is_of_an_earlier_r
     assert {kind: list(keys) for kind, keys in given["triggers"].items()} == {kind: ["this"] for kind in triggers}
 
 
+def test_triggers_that_refer_to_own_terraform_reach_the_module_as_templates(tmp_path: Path) -> None:
+    bucket = "${aws_s3_bucket.in.id}"
+    triggers = [
+        {"kind": "s3", "bucket": bucket},
+        {"kind": "eventbridge", "pattern": {"resources": ["${aws_s3_bucket.in.arn}"], "source": ["a%{b"]}},
+    ]
+    at = roots.root(project(tmp_path, triggers=triggers), "staging", "service")
+    with (at.source_dir / "main.tf").open("a") as code:
+        code.write('module "service" {\n  source   = "../modules/service"\n  triggers = var.triggers\n}\n')
+    given = json.loads(roots.override(at))["module"]["service"]["triggers"]
+    assert given["s3"]["this"]["bucket"] == {"aws_s3_bucket.in": bucket}
+    pattern = given["eventbridge"]["this"]["pattern"]
+    assert pattern == '{"resources":["${aws_s3_bucket.in.arn}"],"source":["a%%{b"]}'
+
+
 def test_a_list_that_the_modules_of_the_project_do_not_know_is_refused(tmp_path: Path) -> None:
     at = _of_an_earlier_release(project(tmp_path, triggers=["sqs"]))
     with (at.source_dir / "main.tf").open("a") as code:
