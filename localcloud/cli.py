@@ -21,13 +21,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from localcloud import clock
+from localcloud.access.gate import MODES, VARIABLE
 from localcloud.cloud import Cloud
 from localcloud.endpoint_variables import unset
 from localcloud.http.dispatch import Dispatcher
 from localcloud.http.server import Server
 from localcloud.services import SERVICES
 from localcloud.state import SavedState
-from stepladder.core.errors import ExitCode, NotReadyError, StepladderError
+from stepladder.core.errors import BadInputError, ExitCode, NotReadyError, StepladderError
 
 INSTALL = "pip install 'stepladder[local]'"
 EPILOG = """\
@@ -73,6 +74,8 @@ def _listen(host: str, port: int) -> Server:
 
 def _run(options: argparse.Namespace) -> None:
     _allow_many_files()
+    if (mode := os.environ.get(VARIABLE, "")) not in ("", *MODES):
+        raise BadInputError(f"{VARIABLE} is {mode!r}; it takes {', '.join(MODES)}", kind="bad-arguments")
     for name in ("AWS_ENDPOINT_URL", *unset(os.environ)):
         os.environ.pop(name, None)
     server = _listen(options.host, options.port)
@@ -95,6 +98,9 @@ def _run(options: argparse.Namespace) -> None:
             state.load()
             dispatcher.admin.save = state.save
             state.save_in_background(lambda: dispatcher.served)
+        if options.iam:
+            cloud.access.set_mode(options.iam)
+            dispatcher.admin.save()
         if options.speed:
             cloud.clock.set_speed(options.speed)
             dispatcher.admin.save()
@@ -129,6 +135,12 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep the state in this folder across restarts")
     parser.add_argument(
         "--speed", type=_speed, default=0.0, help="run the clock faster: 60 lets a canary of 5 minutes take 5 seconds"
+    )
+    parser.add_argument(
+        "--iam",
+        choices=("", *MODES),
+        default="",
+        help="enforce IAM (the default), warn of what it would refuse, or off",
     )
     parser.add_argument("--ready-file", type=Path, metavar="FILE", help="write URL and process id here when ready")
     parser.add_argument("--leash", type=int, default=0, help=argparse.SUPPRESS)  # a pipe; the cloud ends with it

@@ -83,13 +83,15 @@ def up(
     port: int = 0,
     data: Path | None = None,
     speed: float = 0.0,
+    iam: str = "",
     environ: Mapping[str, str] | None = None,
     leashed: bool = False,
 ) -> tuple[CloudInfo, bool]:
     """Start a cloud in the background, or find the one that `folder` knows. Return it and whether it was started.
 
     `folder` (`.stepladder/local` of a project) holds the record and the log. `environ` is added to this process's
-    environment for the cloud alone. `speed` 0 leaves it as it was: as `data` kept it, or 1. A `leashed` cloud ends when
+    environment for the cloud alone. `speed` 0 leaves it as it was: as `data` kept it, or 1. So does an empty `iam`,
+    the mode of IAM. A `leashed` cloud ends when
     this process does, however that ends. Raises `NotReadyError` with the end of the log when it doesn't come up, for
     example because the port is taken.
     """
@@ -103,12 +105,14 @@ def up(
             )
         if speed:
             running_cloud.request("clock", "POST", {"speed": speed})
+        if iam:
+            running_cloud.request("iam", "POST", {"mode": iam})
         return running_cloud, False
     folder.mkdir(parents=True, exist_ok=True)
     ready, log = folder / "ready.json", folder / "cloud.log"
     ready.unlink(missing_ok=True)
     argv = [sys.executable, "-m", "localcloud", "--port", str(port), "--ready-file", str(ready)]
-    argv += ["--speed", str(speed), *(("--data", str(data.resolve())) if data else ())]
+    argv += ["--speed", str(speed), "--iam", iam, *(("--data", str(data.resolve())) if data else ())]
     inherited = {k: v for k, v in os.environ.items() if k not in unset(os.environ) and not k.startswith("MOTO_")}
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(_private(log).open("wb"))
@@ -264,9 +268,23 @@ def log_lines(folder: Path, count: int) -> list[str]:
     return lines[-count:] if count > 0 else []
 
 
-def run_in_foreground(*, host: str, port: int, data: Path | None, speed: float, names: Sequence[str] = ()) -> None:
+def run_in_foreground(
+    *, host: str, port: int, data: Path | None, speed: float, names: Sequence[str] = (), iam: str = ""
+) -> None:
     """Become the cloud: replaces this process, so that signals and the exit code are the cloud's own."""
-    argv = [sys.executable, "-m", "localcloud", "--host", host, "--port", str(port), "--speed", str(speed)]
+    argv = [
+        sys.executable,
+        "-m",
+        "localcloud",
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--speed",
+        str(speed),
+        "--iam",
+        iam,
+    ]
     argv += [part for name in names for part in ("--allow-host", name)]
     sys.stdout.flush()
     os.execv(sys.executable, [*argv, *(("--data", str(data)) if data else ())])  # noqa: S606 - our own interpreter

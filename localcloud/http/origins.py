@@ -1,4 +1,4 @@
-"""Refuse what only a web page would send: requests need no signature here, so any page in a browser could send them.
+"""Refuse what only a web page would send: the root's key is no secret here, so any page in a browser could use it.
 
 A browser lets a page of anybody's send simple requests to this machine, and a name of the page's owner may lead to it
 (DNS rebinding). SDKs, Terraform, Docker and curl say no Origin, and name the cloud by its address.

@@ -13,24 +13,28 @@ SPEED = (
     "minutes takes 5 seconds; default: as --data kept it, or 1 (real time)."
 )
 
+IAM = "Mode of IAM: enforce refuses what no policy allows, warn lets it pass and lists it, off evaluates nothing"
+STRICTNESS = f"{IAM}; default: as --data kept it, or enforce."
+
 
 @task(
     help={
         "port": "Port on loopback to listen on; 0 takes any free one.",
         "data": "Folder to keep the cloud's state in across restarts; without it, the state ends with the process.",
         "speed": SPEED,
+        "iam": STRICTNESS,
     }
 )
-def up(_c: Any, port: int = 4600, data: str = "", speed: str = "") -> None:
+def up(_c: Any, port: int = 4600, data: str = "", speed: str = "", iam: str = "") -> None:
     """Start the local cloud in the background unless it runs already."""
-    from localcloud import daemon
+    from localcloud import daemon, iam_mode
     from localcloud import speed as speeds
     from stepladder.core.console import Console
 
     console = Console()
     with console.step("local cloud") as step:
         wanted, kept = speeds.parse(speed), Path(data) if data else None
-        info, started = daemon.up(Path(FOLDER), port=port, data=kept, speed=wanted)
+        info, started = daemon.up(Path(FOLDER), port=port, data=kept, speed=wanted, iam=iam_mode.parse(iam))
         verb = "ready" if started else "runs already"
         step.done(f"{verb} at {info.url} (process {info.pid}), speed {speeds.show(info)}")
     console.hint('point this shell at it: `eval "$(inv local.env)"`')
@@ -45,6 +49,26 @@ def speed(_c: Any, value: str = "") -> None:
 
     wanted, info = speeds.parse(value), daemon.require(Path(FOLDER))
     Console().data(speeds.change(info, wanted) if wanted else speeds.show(info))
+
+
+@task(
+    positional=["mode"],
+    auto_shortflags=False,
+    help={"mode": f"{IAM}.", "json": "Print one JSON document."},
+)
+def iam(_c: Any, mode: str = "", json: bool = False) -> None:
+    """Show how IAM is taken and what it refused lately, or change it: inv local.iam warn."""
+    from localcloud import daemon, iam_mode
+    from stepladder.core.console import Console
+
+    wanted, info, console = iam_mode.parse(mode), daemon.require(Path(FOLDER)), Console(as_json=json)
+    shown = iam_mode.change(info, wanted) if wanted else iam_mode.show(info)
+    rows = [] if wanted else iam_mode.denials(info)
+    if json:
+        console.json({"mode": shown.split()[0], "denials": rows})
+        return
+    for line in (shown, *iam_mode.lines(rows)):
+        console.data(line)
 
 
 @task
@@ -120,14 +144,22 @@ def logs(_c: Any, lines: int = 50) -> None:
         "port": "Port to listen on; 0 takes any free one.",
         "data": "Folder to keep the cloud's state in across restarts.",
         "speed": SPEED,
+        "iam": STRICTNESS,
     }
 )
 def run(
-    _c: Any, host: str = "127.0.0.1", port: int = 4600, data: str = "", speed: str = "", allow_host: str = ""
+    _c: Any,
+    host: str = "127.0.0.1",
+    port: int = 4600,
+    data: str = "",
+    speed: str = "",
+    allow_host: str = "",
+    iam: str = "",
 ) -> None:
     """Run the local cloud in the foreground until Ctrl-C, as in a container."""
-    from localcloud import daemon
+    from localcloud import daemon, iam_mode
     from localcloud.speed import parse
 
     names = [name for name in allow_host.split(",") if name]
-    daemon.run_in_foreground(host=host, port=port, data=Path(data) if data else None, speed=parse(speed), names=names)
+    kept, mode = Path(data) if data else None, iam_mode.parse(iam)
+    daemon.run_in_foreground(host=host, port=port, data=kept, speed=parse(speed), names=names, iam=mode)

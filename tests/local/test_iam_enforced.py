@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import textwrap
 import time
 from typing import Any
 from uuid import uuid4
@@ -18,6 +20,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+
+from localcloud import iam_mode
+from stepladder.core import resources
 
 pytestmark = pytest.mark.cloud
 
@@ -61,9 +66,9 @@ class Iam:
             self.client.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=roles.document(*statements))
         return name, self.client.create_access_key(UserName=name)["AccessKey"]
 
-    def role(self, *statements: dict[str, Any], trust: str = "") -> str:
+    def role(self, *statements: dict[str, Any], trust: str = "", name: str = "") -> str:
         """A role that the account trusts, with these statements and no others; its ARN."""
-        name = self.name()
+        name = name or self.name()
         document = trust or roles.trust(principals=[f"arn:aws:iam::{ACCOUNT}:root"], services=roles.SERVICES)
         arn = self.client.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"]
         if statements:
@@ -74,12 +79,12 @@ class Iam:
         answer = self.cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="tests", **params)
         return dict(answer["Credentials"])
 
-    def table(self) -> str:
+    def table(self, name: str = "") -> str:
         """A table; its ARN."""
         key = {"AttributeName": "pk", "KeyType": "HASH"}
         return str(
             self.cloud.client("dynamodb").create_table(
-                TableName=self.name(),
+                TableName=name or self.name(),
                 BillingMode="PAY_PER_REQUEST",
                 KeySchema=[key],
                 AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
@@ -434,6 +439,18 @@ class TestFunctions:
         statements = roles.document(LOGS, row["statement"])
         iam.client.put_role_policy(RoleName=role.rpartition("/")[2], PolicyName="own", PolicyDocument=statements)
         assert functions.invoke(name, event)[0] == "done"
+
+    def test_the_guide_shows_a_denial_and_what_would_allow_it(self, iam: Iam, functions: Any) -> None:
+        text = (resources.folder("docs") / "guides" / "permission-denied.md").read_text("utf-8")
+        shown, listed = re.findall(r"```text\n(.*?)\n   ```", textwrap.dedent(text), re.DOTALL)
+        role = iam.role(LOGS, name="shop-staging-function")
+        iam.table("shop-orders")
+        name = functions.create(CALLER, Role=role, FunctionName="shop-staging")
+        params = {"TableName": "shop-orders", "Item": {"pk": {"S": "1"}}}
+        result, _ = functions.invoke(name, {"service": "dynamodb", "call": "put_item", "params": params})
+        assert result["errorMessage"].endswith(shown.strip())
+        lines = iam_mode.lines(iam.denials("/shop-staging"))
+        assert [line.strip() for line in lines] == [line.strip() for line in listed.splitlines()]
 
     def test_a_function_whose_role_may_not_write_has_no_log(self, iam: Iam, functions: Any) -> None:
         role = iam.role()

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import botocore.session
 import pytest
+from botocore.exceptions import ClientError
 
 pytestmark = pytest.mark.cloud
 TASKS = """
@@ -76,6 +78,39 @@ def test_the_clock_s_speed_is_shown_changed_and_kept_across_a_restart(tmp_path: 
     assert inv(tmp_path, "local.speed").returncode == 6
 
 
+def test_the_strictness_of_iam_is_shown_changed_and_kept_across_a_restart(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    up = ("local.up", "--port", "0", "--data", "kept")
+    role = "arn:aws:iam::222222222222:role/missing"
+    try:
+        assert inv(tmp_path, *up).returncode == 0
+        assert inv(tmp_path, "local.iam").stdout == "enforce (what no policy allows is refused)\n"
+        sts = botocore.session.get_session().create_client(
+            "sts",
+            region_name="us-east-1",
+            endpoint_url=inv(tmp_path, "local", "--json").stdout.partition('"url": "')[2].partition('"')[0],
+            aws_access_key_id="123456789012",
+            aws_secret_access_key="local",
+        )
+        with pytest.raises(ClientError):
+            sts.assume_role(RoleArn=role, RoleSessionName="tests")
+        shown = inv(tmp_path, "local.iam").stdout
+        assert f"sts:AssumeRole on resource: {role} (there is no such role)" in shown
+        assert "a statement for the resource-based policy: " in shown
+        assert inv(tmp_path, "local.iam", "warn").stdout.startswith("warn (what no policy allows passes")
+        assert sts.assume_role(RoleArn=role, RoleSessionName="tests")["Credentials"]
+        assert json.loads(inv(tmp_path, "local.iam", "--json").stdout)["denials"][0]["kind"] == "warning"
+        assert inv(tmp_path, "local.down").returncode == 0
+        assert inv(tmp_path, *up).returncode == 0
+        assert inv(tmp_path, "local.iam").stdout.startswith("warn ")
+        assert inv(tmp_path, *up, "--iam", "off").returncode == 0
+        assert inv(tmp_path, "local.iam").stdout == "off (no signature and no policy counts)\n"
+        refused = inv(tmp_path, "local.iam", "strict")
+        assert (refused.returncode, "'strict' is no mode of IAM: enforce, warn, off are" in refused.stderr) == (2, True)
+    finally:
+        inv(tmp_path, "local.down")
+
+
 def test_an_optional_value_takes_no_flag_for_itself(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
     assert "Show how fast" in inv(tmp_path, "local.speed", "--help").stdout
@@ -121,7 +156,7 @@ def test_logs_without_a_cloud_say_how_to_start_one(tmp_path: Path) -> None:
 
 def test_every_task_and_flag_has_help(tmp_path: Path) -> None:
     (tmp_path / "tasks.py").write_text(TASKS)
-    for name in ("up", "down", "status", "env", "logs", "run", "speed"):
+    for name in ("up", "down", "status", "env", "logs", "run", "speed", "iam"):
         text = inv(tmp_path, "--help", f"local.{name}").stdout
         assert "Docstring:" in text
         options = text.partition("Options:")[2].splitlines()

@@ -79,6 +79,7 @@ VALUES = {
     "JSON",
     "Kind",
     "Method",
+    "Mode",
     "Name",
     "Names",
     "Number",
