@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 import urllib3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 pytestmark = pytest.mark.cloud
 
@@ -136,19 +139,33 @@ def test_what_goes_wrong_is_answered_as_by_api_gateway(api: Api) -> None:
     assert request(unknown).status == 404
 
 
-def test_a_route_for_iam_takes_signed_requests_only(functions: Any, api: Api) -> None:
-    from botocore.auth import SigV4Auth
-    from botocore.awsrequest import AWSRequest
+def signed(functions: Any, url: str, keys: Any) -> Any:
+    """Send a request that is signed with these keys."""
+    made = AWSRequest("GET", url)
+    SigV4Auth(keys, "execute-api", functions.cloud.region).add_auth(made)
+    return request(url, headers=dict(made.headers))
 
+
+def test_a_route_for_iam_takes_who_may_invoke_it_and_signs(functions: Any, api: Api) -> None:
     url = api.make("$default", authorization="AWS_IAM") + "/x"
     answer = request(url)
     assert (answer.status, json.loads(answer.data)) == (403, {"message": "Forbidden"})
-    signed = AWSRequest("GET", url)
-    SigV4Auth(credentials(functions), "execute-api", functions.cloud.region).add_auth(signed)
-    answer = request(url, headers=dict(signed.headers))
+    answer = signed(functions, url, credentials(functions))
     assert answer.status == 200
     iam = json.loads(answer.data)["requestContext"]["authorizer"]["iam"]
     assert iam["accountId"] == functions.cloud.account
+    users, name = functions.cloud.client("iam"), functions.name()
+    arn = users.create_user(UserName=name)["User"]["Arn"]
+    key = users.create_access_key(UserName=name)["AccessKey"]
+    keys = Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+    assert signed(functions, url, keys).status == 403
+    resource = "arn:aws:execute-api:*:*:*/$default/GET/x"
+    statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": resource}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    users.put_user_policy(UserName=name, PolicyName="call", PolicyDocument=document)
+    answer = signed(functions, url, keys)
+    assert json.loads(answer.data)["requestContext"]["authorizer"]["iam"]["userArn"] == arn
+    assert signed(functions, url, Credentials(key["AccessKeyId"], "wrong")).status == 403
 
 
 def credentials(functions: Any) -> Any:

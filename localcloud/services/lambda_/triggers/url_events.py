@@ -71,7 +71,7 @@ def made(
         "timeEpoch": int(time.time() * 1000),
     }
     if caller:
-        context["authorizer"] = {"iam": _identity(caller)}
+        context["authorizer"] = {"iam": identity_of(caller)}
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
@@ -119,7 +119,8 @@ def _body(content_type: str, body: bytes) -> tuple[str, bool]:
     return base64.b64encode(body).decode(), True
 
 
-def _identity(caller: Caller) -> dict[str, Any]:
+def identity_of(caller: Caller) -> dict[str, Any]:
+    """Return what an event says of who signed the request."""
     principal = caller.principal
     return {
         "accessKey": caller.key_id,

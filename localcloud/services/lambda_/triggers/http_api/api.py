@@ -29,7 +29,7 @@ _NESTED = ("AccessLogSettings", "DefaultRouteSettings")
 
 def install(cloud: Cloud, deliveries: FunctionDeliveries) -> None:
     """Register the actions and the addresses."""
-    gateway = Gateway(deliveries)
+    gateway = Gateway(cloud, deliveries)
     cloud.route(API_PATH, gateway)
     cloud.host(API_HOST, gateway.by_host)
     cloud.on_stop(gateway.close)

@@ -8,16 +8,19 @@ import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import replace
 from typing import Any
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
+from localcloud.access.callers import Caller
+from localcloud.authorization.model import AccessRequest
 from localcloud.callers import ServiceCaller
-from localcloud.cloud import Environ
+from localcloud.cloud import Cloud, Environ
 from localcloud.http.function_addresses import API_PATH
 from localcloud.launchers.runtime_api import REQUEST_LIMIT
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.lambda_.triggers import urls
+from localcloud.services.lambda_.triggers import url_events, urls
 from localcloud.services.lambda_.triggers.deliveries import FunctionDeliveries
 from localcloud.services.lambda_.triggers.http_api import answers, cors, payloads
 from localcloud.services.lambda_.triggers.http_api.payloads import ApiRequest
@@ -38,7 +41,8 @@ _FUNCTION = re.compile(
 class Gateway:
     """Answers requests to APIs."""
 
-    def __init__(self, deliveries: FunctionDeliveries) -> None:
+    def __init__(self, cloud: Cloud, deliveries: FunctionDeliveries) -> None:
+        self._cloud = cloud
         self._deliveries = deliveries
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="http-api")
 
@@ -88,15 +92,31 @@ class Gateway:
             path=path,
             query=query,
             body=body,
-            identity=_identity(_signer(environ), account) if _needs_signature(match) else None,
+            identity=None,
             request_id=str(uuid4()),
         )
+        if _needs_signature(match):
+            caller = self._permitted(request, region, inner)
+            if caller is None:
+                return _with_cors(answers.refusal(403, "Forbidden"), config, environ)
+            request = replace(request, identity=url_events.identity_of(caller))
         answer = self._call(api, region, match, request)
         if answer.why:
             sys.stdout.write(f"the API {api.name} answered {answer.status} on {request.route_key}: {answer.why}\n")
             sys.stdout.flush()
         answer.headers.append(("Apigw-Requestid", request.request_id))
         return _with_cors(answer, config, environ)
+
+    def _permitted(self, request: ApiRequest, region: str, path: str) -> Caller | None:
+        """Return who signed a request, or None where the signature is wrong or the caller may not invoke the API."""
+        access, method = self._cloud.access, request.environ["REQUEST_METHOD"]
+        arn = f"{_execution(region, request)}/{request.stage}/{method}{path}"
+        try:
+            caller = access.authenticate_url(request.environ, request.body, request.account, region)
+        except ServiceError:
+            return None
+        refused = access.refusal(AccessRequest("execute-api:Invoke", arn), caller, request.account)
+        return None if refused else caller
 
     def _call(self, api: Any, region: str, match: RouteMatch, request: ApiRequest) -> UrlResponse:
         target = str(match.route.target or "").removeprefix("integrations/")
@@ -132,8 +152,11 @@ def _caller(region: str, request: ApiRequest, role: str) -> ServiceCaller:
     """Name the caller of a function: the API's stage and the route's path by the request's method."""
     method, _, pattern = request.route_key.rpartition(" ")
     path = f"{request.environ['REQUEST_METHOD']}{pattern}" if method else DEFAULT
-    execution = f"arn:{partition_of(region)}:execute-api:{region}:{request.account}:{request.api}"
-    return ServiceCaller(SERVICE, f"{execution}/{request.stage}/{path}", request.account, role)
+    return ServiceCaller(SERVICE, f"{_execution(region, request)}/{request.stage}/{path}", request.account, role)
+
+
+def _execution(region: str, request: ApiRequest) -> str:
+    return f"arn:{partition_of(region)}:execute-api:{region}:{request.account}:{request.api}"
 
 
 def _find(identity: str) -> tuple[Any, str, str]:
@@ -169,29 +192,14 @@ def _needs_signature(match: RouteMatch) -> bool:
 
 def _refused(environ: Environ, match: RouteMatch | None, config: dict[str, Any]) -> UrlResponse | None:
     """Answer what reaches no function: what is not signed, and a browser's question where CORS is configured."""
-    if match is not None and _needs_signature(match) and not _signer(environ):
+    if match is not None and _needs_signature(match) and not _is_signed(environ):
         return answers.refusal(403, "Forbidden")
     return UrlResponse(204) if config and cors.is_preflight(environ) else None
 
 
-def _signer(environ: Environ) -> str:
-    """Return the access key id of a signed request."""
-    text = environ.get("HTTP_AUTHORIZATION", "")
-    if not text.startswith("AWS4-HMAC-SHA256"):
-        text = "&".join(v for v in environ["QUERY_STRING"].split("&") if v.startswith("X-Amz-Credential="))
-    return unquote(text).partition("Credential=")[2].partition("/")[0]
-
-
-def _identity(key: str, account: str) -> dict[str, Any]:
-    return {
-        "accessKey": key,
-        "accountId": account,
-        "callerId": account,
-        "cognitoIdentity": None,
-        "principalOrgId": None,
-        "userArn": f"arn:aws:iam::{account}:root",
-        "userId": account,
-    }
+def _is_signed(environ: Environ) -> bool:
+    header = str(environ.get("HTTP_AUTHORIZATION", ""))
+    return header.startswith("AWS4-HMAC-SHA256") or "X-Amz-Credential=" in environ["QUERY_STRING"]
 
 
 def _with_cors(answer: UrlResponse, config: dict[str, Any], environ: Environ) -> UrlResponse:
