@@ -21,6 +21,13 @@ LIST = "triggers"
 ONE = "trigger"
 OF_ONE = ("queue", "schedule", ONE)
 """The variables that stood for the list before there was one."""
+FIRST = frozenset(
+    {
+        *("alarms", "environment_variables", "log_level", "log_retention_days", "memory_mb"),
+        *("reserved_concurrency", "timeout_seconds"),
+    }
+)
+"""The function's variables that 0.1.0 gave to its roots. These declare two more, which were not settings then."""
 
 
 def untouched() -> dict[str, Any]:
@@ -35,12 +42,13 @@ def fitting(
     names = module_call.variables(folder)
     triggers = {LIST: variable(settings.triggers_of(environment))}
     given = {name: value for name, value in values.items() if name not in OF_ONE}
-    if ONE not in names or LIST in names:
+    is_earlier = ONE in names and LIST not in names
+    if not is_earlier:
         given |= triggers
     elif environment.triggers is not None and triggers != untouched():
         given |= triggers | {ONE: ""}
     else:
         given = {**values, ONE: settings.trigger or DEFAULT_TRIGGER}
     unchanged = FunctionSettings().variables
-    lacking = {name for name in unchanged if names and name not in names and given.get(name) == unchanged[name]}
-    return {name: value for name, value in given.items() if name not in lacking}
+    needless = {name for name in unchanged if names and (name not in names or (is_earlier and name not in FIRST))}
+    return {n: value for n, value in given.items() if n not in needless or value != unchanged[n]}

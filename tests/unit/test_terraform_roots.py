@@ -83,6 +83,15 @@ def test_a_root_of_an_earlier_release_gets_the_one_trigger_that_it_knows(tmp_pat
     assert roots.variables(_of_an_earlier_release(project(tmp_path)))["trigger"] == "url-iam"
 
 
+def test_a_root_of_0_1_0_gets_what_0_1_0_gave_it_while_no_later_setting_is_used(tmp_path: Path) -> None:
+    """So the hash of its inputs stays, and a deploy runs no Terraform."""
+    given = roots.variables(_of_an_earlier_release(project(tmp_path)))
+    of_the_function = {"alarms", "environment_variables", "log_level", "log_retention_days", "memory_mb"}
+    of_the_function |= {"reserved_concurrency", "timeout_seconds"}
+    of_the_project = {"account", "architecture", "deployment", "environment", "image_uri", "project", "region"}
+    assert given.keys() == of_the_function | of_the_project | {"schedule", "trigger"}
+
+
 @pytest.mark.parametrize("triggers", [["url", "sqs"], []])
 def test_a_list_of_triggers_reaches_the_module_where_the_root_is_of_an_earlier_release(
     tmp_path: Path, triggers: list[str]
@@ -126,7 +135,6 @@ def test_a_root_is_not_given_what_it_has_no_variable_for_and_the_module_does_any
     path = at.source_dir / "main.tf"
     path.write_text(path.read_text().replace('variable "vpc" { type = any }\n', ""))
     assert "vpc" not in roots.variables(at)
-    assert "tracing" in roots.variables(at)
 
 
 def test_each_environment_is_shifted_logged_and_watched_as_the_settings_say(tmp_path: Path) -> None:
