@@ -307,6 +307,12 @@ class AccessGate:
             return self.refusal(AccessRequest(action, resource, _source(by)), service_of(by.service))
         return self.trusts(by) or self.refusal(AccessRequest(action, resource), self._assumed(by))
 
+    def named(self, caller: Caller | ServiceCaller) -> Caller:
+        """Return as whom a call is made."""
+        if isinstance(caller, Caller):
+            return caller
+        return self._assumed(caller) if caller.role else service_of(caller.service)
+
     def _assumed(self, by: ServiceCaller) -> Caller:
         return self.role_session(by.role, by.service.partition(".")[0])
 

@@ -20,6 +20,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from functions import HELLO
 
 from localcloud import iam_mode
 from stepladder.core import resources
@@ -468,6 +469,34 @@ class TestFunctions:
         name = functions.create(Role=iam.role(LOGS))
         _, message, _ = refusal(functions.client.create_event_source_mapping, EventSourceArn=arn, FunctionName=name)
         assert "SQS Error Code: AccessDenied" in message
+
+    def test_a_mapping_needs_a_role_that_may_read_the_stream(self, iam: Iam, functions: Any) -> None:
+        dynamodb = iam.cloud.client("dynamodb")
+        name = iam.table().rpartition("/")[2]
+        stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+        dynamodb.update_table(TableName=name, StreamSpecification=stream)
+        arn = dynamodb.describe_table(TableName=name)["Table"]["LatestStreamArn"]
+        function = functions.create(Role=iam.role(LOGS))
+        mapping = {"EventSourceArn": arn, "FunctionName": function, "StartingPosition": "LATEST"}
+        _, message, _ = refusal(functions.client.create_event_source_mapping, **mapping)
+        assert message.startswith(f"Cannot access stream {arn}. Please ensure the role can perform the GetRecords")
+
+    def test_an_image_is_pulled_where_the_repositorys_policy_says_so(self, iam: Iam, functions: Any) -> None:
+        repository = functions.repository()
+        uri = functions.image(repository, {"var/task/app.py": HELLO})
+        arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{repository}"
+        may = {"Effect": "Allow", "Action": ["lambda:*", "iam:PassRole", "ecr:BatchGetImage"], "Resource": "*"}
+        _, key = iam.user(may)
+        create = {"PackageType": "Image", "Code": {"ImageUri": uri}, "Role": functions.role}
+        client = iam.of(key, "lambda")
+        code, message, _ = refusal(client.create_function, FunctionName=iam.name(), **create)
+        assert code == "AccessDeniedException"
+        assert message == "Lambda does not have permission to access the ECR image. Check the ECR permissions."
+        assert arn in {row["resource"] for row in iam.denials("lambda.amazonaws.com")}
+        pulls = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        policy = roles.document({"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": pulls})
+        iam.cloud.client("ecr").set_repository_policy(repositoryName=repository, policyText=policy)
+        client.create_function(FunctionName=iam.name(), **create)
 
     def test_a_state_machine_calls_as_its_role(self, iam: Iam, functions: Any) -> None:
         name = functions.create()

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from localcloud.cloud import AwsRequest, Response, ServiceError
+from localcloud.services.lambda_ import pulls
 from localcloud.services.lambda_.actions import configuration
 from localcloud.services.lambda_.model import (
     LATEST,
@@ -59,6 +60,7 @@ class Functions:
         check_tags(params.get("Tags") or {})
         settings = configuration.created(self.service.cloud, key, params)
         code = self.service.code.resolve(key, params.get("Code") or {}, settings["PackageType"])
+        pulls.check(request, key, code)
         with self.store.lock:
             if key in self.store.functions:
                 raise conflict(f"Function already exist: {key.name}")
@@ -147,6 +149,7 @@ class Functions:
             self.service.check_revision(function, params.get("RevisionId"))
         # resolving may take a while (S3, ECR): others may go on meanwhile, and one of two updates at once loses below
         code = self.service.code.resolve(function.key, params, before.settings["PackageType"])
+        pulls.check(request, function.key, code)
         with self.store.lock:
             function, _ = self.service.find(request)
             if function.latest is not before:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from localcloud.authorization.model import AccessRequest
 from localcloud.callers import ServiceCaller
 from localcloud.deliveries import Delivery, deliver
 from localcloud.protocol.codec import ServiceError
@@ -31,6 +32,7 @@ _FIRST_WAIT = 1.0
 _LONGEST_WAIT = 60.0
 _POSITIONS = ("LATEST", "AT_TIMESTAMP", "TRIM_HORIZON")
 _ENDLESS = -1
+_READS = ("DescribeStream", "GetRecords", "GetShardIterator")
 _THROTTLED = "TooManyRequestsException"
 
 
@@ -85,7 +87,22 @@ class StreamSource:
         shard = _shard(mapping)
         if shard is None:
             raise invalid(f"Stream not found: {mapping.arn}")
+        self._check_role(mapping)
         self.positions.setdefault(config["UUID"], len(shard.items) if position == "LATEST" else 0)
+
+    def _check_role(self, mapping: SourceMapping) -> None:
+        """Refuse a function whose role may not read the stream.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html#events-dynamodb-permissions
+        """
+        caller = self.invoker.service.role_session(mapping.key)
+        for action in _READS if caller else ():
+            access = AccessRequest(f"dynamodb:{action}", mapping.arn)
+            if caller and self.cloud.access.refusal(access, caller):
+                raise invalid(
+                    f"Cannot access stream {mapping.arn}. Please ensure the role can perform the GetRecords, "
+                    "GetShardIterator, DescribeStream, and ListStreams Actions on your stream in IAM."
+                )
 
     def conflict(self, mapping: SourceMapping) -> str:
         """Word that the stream is mapped already."""
