@@ -59,11 +59,12 @@ def explained(error: BaseException, trace: TracebackType | None) -> StepladderEr
     if merged:
         path = ".".join(str(scope["key"]) for scope in merged if "key" in scope)
         bad = merged[-1].get("value") if path else merged[-1]["updates"]
+        allowed = "text, a number or a list" if isinstance(bad, dict) else "a mapping"
         return BadInputError(
             "the settings are not valid",
             kind="bad-settings",
             hint="fix them in `invoke.yaml`",
-            problems=(f"{path or 'invoke.yaml'} is {bad!r}; allowed: a mapping",),
+            problems=(f"{path or 'invoke.yaml'} is {bad!r}; allowed: {allowed}",),
         )
     return None
 

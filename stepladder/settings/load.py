@@ -150,6 +150,17 @@ def load(raw: Mapping[str, Any], root: Path, variables: Iterable[str] = ()) -> S
     `variables` are the names of environment variables: one that looks like an override and is none is a problem too.
     Raises `BadInputError` with every problem found.
     """
+    try:
+        return _load(raw, root, variables)
+    except RecursionError:
+        raise BadInputError(
+            "the settings are nested too deep, or hold an alias of something that it is part of",
+            kind="bad-settings",
+            hint=f"take the alias out of `{root / 'invoke.yaml'}`",
+        ) from None
+
+
+def _load(raw: Mapping[str, Any], root: Path, variables: Iterable[str]) -> Settings:
     problems = Problems(root)
     merged = DEFAULTS | dict(raw if isinstance(raw, Mapping) else {})
     settings = read_section("", merged, Settings(root), problems)

@@ -97,6 +97,10 @@ def test_a_broken_invoke_yaml_is_told_with_every_problem(project):
         ("stepladder:\n  function: big\n", "stepladder.function is 'big'; allowed: a mapping"),
         ("- stepladder\n", "invoke.yaml is ['stepladder']; allowed: a mapping"),
         (
+            "stepladder:\n  triggers: {kind: url}\n",
+            "stepladder.triggers is {'kind': 'url'}; allowed: text, a number or a list",
+        ),
+        (
             "stepladder:\n  environments:\n    no: {a: 1}\n",
             "line 3: the key no is no text to YAML but a bool",
         ),

@@ -154,6 +154,14 @@ def test_a_list_that_is_wrong_is_refused(tmp_path, entries, says):
     assert says in "\n".join(caught.value.problems)
 
 
+@pytest.mark.parametrize("key", ["input", "kind", "expression"])
+def test_an_alias_of_what_it_is_part_of_is_refused(tmp_path, key):
+    endless = {}
+    endless["again"] = endless
+    with pytest.raises(BadInputError):
+        _load(tmp_path, triggers=[{"kind": "schedule", key: endless}])
+
+
 def test_everything_that_is_wrong_with_a_list_is_listed_at_once(tmp_path):
     with pytest.raises(BadInputError) as caught:
         _load(
