@@ -109,6 +109,39 @@ def test_a_vpc_that_is_not_there_or_half_given_is_refused_as_on_aws(functions: A
         assert message in str(caught.value)
 
 
+PUBLISHES = """
+import boto3
+
+def handler(topic, context):
+    try:
+        boto3.client("sns").publish(TopicArn=topic, Message="own")
+    except Exception as error:
+        return error.response["Error"]["Code"]
+"""
+
+
+def test_a_role_must_let_lambda_do_what_the_function_itself_need_not_be_let(functions: Any) -> None:
+    role, network = functions.make_role(), own_network(functions)[1]
+    topic = functions.cloud.client("sns").create_topic(Name=functions.name())["TopicArn"]
+    invalid = functions.client.exceptions.InvalidParameterValueException
+    with pytest.raises(invalid, match="role does not have permissions to call CreateNetworkInterface on EC2"):
+        functions.create(Role=role, VpcConfig=network)
+    name = functions.create(PUBLISHES, Role=role)
+    arn = functions.client.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    config = {"FunctionName": name, "DestinationConfig": {"OnFailure": {"Destination": topic}}}
+    with pytest.raises(invalid, match=f"execution role does not have permissions to call Publish on {topic}"):
+        functions.client.put_function_event_invoke_config(**config)
+    actions = {"Action": ["ec2:CreateNetworkInterface", "sns:Publish"], "Resource": "*"}
+    own = {"Effect": "Deny", "Condition": {"ArnEquals": {"lambda:SourceFunctionArn": arn}}}
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow"} | actions, own | actions]}
+    iam = functions.cloud.client("iam")
+    iam.put_role_policy(RoleName=role.rpartition("/")[2], PolicyName="own", PolicyDocument=json.dumps(document))
+    functions.client.put_function_event_invoke_config(**config)
+    functions.client.update_function_configuration(FunctionName=name, VpcConfig=network)
+    functions.wait(name)
+    assert functions.invoke(name, topic)[0] == "AuthorizationError"
+
+
 def test_provisioned_concurrency_follows_the_alias_and_only_so_many_environments_say_so(functions: Any) -> None:
     name = functions.create("import os\n\ndef handler(*_):\n    return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']\n")
     client, live = functions.client, {"FunctionName": name, "Qualifier": "live"}

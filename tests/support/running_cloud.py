@@ -12,7 +12,7 @@ from localcloud import daemon
 from localcloud.pytest_plugin import LocalCloud
 
 ALLOWED = (
-    *("cloudwatch:*", "codedeploy:*", "dynamodb:*", "events:*", "lambda:*", "logs:*"),
+    *("cloudwatch:*", "codedeploy:*", "dynamodb:*", "ec2:*", "events:*", "lambda:*", "logs:*"),
     *("s3:*", "sns:*", "sqs:*", "states:*"),
 )
 """What a role needs: everything that the tests' functions and machines call."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.lambda_ import vpc
+from localcloud.services.lambda_ import role_permissions, vpc
 from localcloud.services.lambda_.constraints import validation
 from localcloud.services.lambda_.model import FunctionKey, invalid
 
@@ -77,6 +77,7 @@ def changed(cloud: Cloud, key: FunctionKey, settings: Mapping[str, Any], params:
     if params.get("VpcConfig") is not None:
         result.pop("VpcConfig", None)
         if connected := vpc.configured(cloud, key, {**settings.get("VpcConfig", {}), **params["VpcConfig"]}):
+            role_permissions.check_network(cloud, key, result["Role"], connected)
             result["VpcConfig"] = connected
     logging = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{key.name}", **result.get("LoggingConfig", {})}
     logging.update({k: v for k, v in (params.get("LoggingConfig") or {}).items() if v})

@@ -8,6 +8,7 @@ from typing import Any
 
 from localcloud.cloud import AwsRequest
 from localcloud.protocol.codec import ServiceError
+from localcloud.services.lambda_ import role_permissions
 from localcloud.services.lambda_.actions import provisioned
 from localcloud.services.lambda_.constraints import validation
 from localcloud.services.lambda_.execution.engine import ACCOUNT_CONCURRENCY
@@ -118,12 +119,14 @@ def _check_destinations(service: LambdaService, function: Function, config: dict
                 f"onFailure={shown['OnFailure']}) is invalid."
             )
         if arn.split(":")[2] != "lambda":
+            role_permissions.check_destination(service.cloud, function.key, function.latest.settings["Role"], arn)
             continue
         key, _ = parse_name(arn, function.key.account, function.key.region)
         if key == function.key:
             raise invalid("You can't specify the function as a destination for itself.")
         if key not in service.store.functions:
             raise invalid(f"The destination ARN {arn} is invalid.")
+        role_permissions.check_destination(service.cloud, function.key, function.latest.settings["Role"], arn)
 
 
 def _event_invoke(service: LambdaService, action: Callable[[str], Callable[[Handler], Handler]]) -> None:

@@ -21,6 +21,7 @@ from localcloud.launchers.interface import ImageCode, Launcher, LaunchError, San
 from localcloud.launchers.process import ProcessLauncher
 from localcloud.launchers.runtime_api import InvocationOutcome
 from localcloud.protocol.codec import ServiceError
+from localcloud.services.lambda_ import role_permissions
 from localcloud.services.lambda_.execution.environments import ExecutionEnvironment, InvocationWork
 from localcloud.services.lambda_.execution.images import ImageReader
 from localcloud.services.lambda_.execution.logs import Journal, LogWriter
@@ -246,7 +247,10 @@ class Invoker:
 
     def _credentials(self, key: FunctionKey, role: str) -> dict[str, str]:
         """Return credentials of the function's role. An environment ends before they do."""
-        issued = self.cloud.access.keys.issue(role, key.account, seconds=CREDENTIALS_SECONDS, session_name=key.name)
+        context = {role_permissions.OF_FUNCTIONS: (key.arn,)}
+        issued = self.cloud.access.keys.issue(
+            role, key.account, seconds=CREDENTIALS_SECONDS, session_name=key.name, context=context
+        )
         return {
             "AWS_ACCESS_KEY_ID": issued.key_id,
             "AWS_SECRET_ACCESS_KEY": issued.secret,
