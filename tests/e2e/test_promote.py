@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import re
-import shlex
-import subprocess
-import sys
-import urllib.request
 
-import botocore.session
 import pytest
 import roles
 import yaml
-
-from localcloud import daemon
-from stepladder.collections.local import FOLDER
+from shell import ACCOUNT, REGION, Shell
 
 pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(900)]
 
-ACCOUNT, REGION = "123456789012", "eu-west-1"
 PRODUCTION = {"account": "222222222222", "region": REGION, "role_arn": "arn:aws:iam::222222222222:role/deployer"}
-ANSWERS = {
-    "project_name": "climber",
-    "aws_account": ACCOUNT,
-    "aws_region": REGION,
-    "python_version": f"{sys.version_info.major}.{sys.version_info.minor}",
-    "architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
-    "trigger": "schedule",
-}
 BROKEN = """
 
 _handler = handler
@@ -43,65 +24,19 @@ def handler(event, context):
 """
 
 
-class Shell:
-    """A person in the project's folder."""
-
-    def __init__(self, folder, env):
-        self.folder, self.env = folder, env
-
-    def inv(self, command, code=0):
-        argv = [sys.executable, "-m", "invoke", *shlex.split(command)]
-        done = subprocess.run(
-            argv, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=600, check=False
-        )
-        assert done.returncode == code, f"inv {command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done
-
-    def record(self, command, code=0):
-        return json.loads(self.inv(f"{command} --json", code).stdout)
-
-    def edit(self, change):
-        path = self.folder / "function" / "app" / "handler.py"
-        path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
-
-
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
     """A project on both rungs, production in another account, on a local cloud of its own."""
-    work = tmp_path_factory.mktemp("promote")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "INVOKE_", "TF_VAR_"))}
-    project = Shell(work, kept | {"INVOKE_STEPLADDER_PROMOTION_DEPLOYMENT": "Canary10Percent5Minutes"})
-    (work / "answers.json").write_text(json.dumps(ANSWERS), encoding="utf-8")
-    (work / "tasks.py").write_text(
-        "from stepladder.collections import namespace\n\nns = namespace()\n", encoding="utf-8"
+    project = Shell(
+        tmp_path_factory.mktemp("promote"), {"INVOKE_STEPLADDER_PROMOTION_DEPLOYMENT": "Canary10Percent5Minutes"}
     )
-    project.inv(f"new --no-input --answers answers.json --output {work}")
-    project.folder = work / "climber"
+    project.new({"project_name": "climber", "aws_account": ACCOUNT, "aws_region": REGION, "trigger": "schedule"})
     settings = yaml.safe_load((project.folder / "invoke.yaml").read_text(encoding="utf-8"))
     settings["stepladder"]["environments"]["production"] = PRODUCTION
     (project.folder / "invoke.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    project.inv("local.up --port 0 --speed 100")
-    try:
-        for line in project.inv(f"local.env --account {ACCOUNT} --region {REGION}").stdout.splitlines():
-            verb, *words = shlex.split(line)
-            if verb == "export":
-                project.env |= dict(word.split("=", 1) for word in words)
-        roles.make_deployer(iam(project.env["AWS_ENDPOINT_URL"], PRODUCTION["account"]), ACCOUNT)
+    with project.local_cloud():
+        roles.make_deployer(project.client("iam", PRODUCTION["account"]), ACCOUNT)
         yield project
-    finally:
-        daemon.down(project.folder / FOLDER)
-
-
-def iam(url, account):
-    return botocore.session.Session().create_client(
-        "iam", region_name=REGION, endpoint_url=url, aws_access_key_id=account, aws_secret_access_key="local"
-    )
-
-
-def calls(shell, method="GET"):
-    request = urllib.request.Request(f"{shell.env['AWS_ENDPOINT_URL']}/_stepladder/calls", method=method)
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
-        return json.loads(answer.read() or b"{}")
 
 
 def test_an_account_that_has_nothing_yet_gets_all_that_a_release_needs(shell):
@@ -114,7 +49,7 @@ def test_an_account_that_has_nothing_yet_gets_all_that_a_release_needs(shell):
         assert re.search(rf"plan {name} +{counts}", planned)
     assert all(word in applied for word in ("delivery     production: ", "service      production: "))
     assert "its first release goes live at once, with no canary" in applied
-    statuses = {row["environment"]: row for row in shell.record("status")}
+    statuses = shell.statuses()
     assert statuses["production"]["digest"] == digest
     assert statuses["production"]["version"] == "1"
 
@@ -126,10 +61,10 @@ def test_a_change_is_promoted_and_the_second_time_nothing_is_done(shell):
     assert promoted["outcome"] == "promoted"
     assert [t["outcome"] for t in promoted["targets"]] == ["unchanged", "succeeded"]
     assert promoted["digest"] == deployed["digest"]
-    calls(shell, "DELETE")
+    shell.page("calls", "DELETE")
     again = shell.record("promote")
     assert again["outcome"] == "unchanged"
-    assert "stepfunctions:StartExecution" not in calls(shell)["calls"]
+    assert "stepfunctions:StartExecution" not in shell.page("calls")["calls"]
 
 
 @pytest.mark.parametrize("env", ["staging", "production"])
@@ -143,8 +78,7 @@ def test_a_version_that_fails_behind_the_alias_is_rolled_back_with_exit_code_3(s
     ended = shell.inv("promote", code=3)
     assert "the promotion was rolled back: production" in ended.stderr
     assert "verified to serve what it did before" in ended.stderr
-    statuses = json.loads(shell.inv("status --json").stdout)
-    rows = {row["environment"]: row for row in (statuses if isinstance(statuses, list) else statuses["rungs"])}
+    rows = shell.statuses()
     assert rows["production"]["digest"] != rows["staging"]["digest"]
     assert rows["production"]["weights"] == {}
     assert rows["production"]["lock"] == ""

@@ -1,0 +1,112 @@
+"""How each project of `examples/` is used by its callers, through its real trigger."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from shell import Shell
+
+SECONDS = 60
+ORDER = ("first", "second", "third")
+"""The words by which a project is used, one after another."""
+
+
+def eventually(read: Callable[[], Any], expected: Any) -> None:
+    """Wait until `read` returns what is expected."""
+    deadline = time.monotonic() + SECONDS
+    while (got := read()) != expected:
+        assert time.monotonic() < deadline, f"still {got!r}, not {expected!r}"
+        time.sleep(0.1)
+
+
+def notes_api(shell: Shell, env: str, word: str) -> None:
+    """Write a note over HTTP and read it back."""
+    outputs = shell.record(f"tf.output --env {env}")
+    url = outputs["function_url"].rstrip("/")
+
+    def ask(path: str, body: dict[str, str] | None = None) -> tuple[int, Any]:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{url}{path}", data, {"content-type": "application/json"})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
+            return answer.status, json.loads(answer.read())
+
+    status, note = ask("/notes", {"text": f"{word} in {env}"})
+    assert (status, note["text"]) == (201, f"{word} in {env}")
+    assert ask(f"/notes/{note['id']}") == (200, note)
+    assert ask("/notes")[1][0] == note
+    with pytest.raises(urllib.error.HTTPError, match="422"):
+        ask("/notes", {"text": ""})
+
+
+def order_worker(shell: Shell, env: str, word: str) -> None:
+    """Send orders, twice the same and one that can't be stored."""
+    queue = shell.record(f"tf.output --env {env}")["queue_url"]
+    sqs, dynamodb = shell.client("sqs"), shell.client("dynamodb")
+    orders = [("good", "3.50"), ("good", "3.50"), ("bad", "-1")]
+    for name, total in orders:
+        body = json.dumps({"id": f"{word}-{name}", "customer": "Ada", "total": total})
+        sqs.send_message(QueueUrl=queue, MessageBody=body)
+
+    def stored() -> list[str]:
+        items = dynamodb.scan(TableName=f"order-worker-{env}-orders")["Items"]
+        return sorted(item["id"]["S"] for item in items if item["id"]["S"].startswith(word))
+
+    eventually(stored, [f"{word}-good"])
+    waiting = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+
+    def left() -> int:
+        counts = sqs.get_queue_attributes(QueueUrl=f"{queue}-dead-letters", AttributeNames=waiting)["Attributes"]
+        return sum(map(int, counts.values()))
+
+    eventually(left, ORDER.index(word) + 1)
+
+
+def nightly_report(shell: Shell, env: str, word: str) -> None:
+    """Let the night come after an upload, and read the report."""
+    s3, bucket = shell.client("s3"), f"nightly-report-{env}-123456789012-uploads"
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    s3.put_object(Bucket=bucket, Key=f"uploads/{yesterday}/{word}", Body=b"1234")
+    uploads = s3.list_objects_v2(Bucket=bucket, Prefix=f"uploads/{yesterday}/")["KeyCount"]
+    name = f"nightly-report-{env}"
+    shell.page("lambda/schedule", "POST", json.dumps({"name": name}).encode())
+
+    def written() -> dict[str, Any]:
+        try:
+            got: dict[str, Any] = json.loads(
+                s3.get_object(Bucket=bucket, Key=f"reports/{yesterday}.json")["Body"].read()
+            )
+        except s3.exceptions.NoSuchKey:
+            return {}
+        return got
+
+    eventually(written, {"day": yesterday, "uploads": uploads, "bytes": 4 * uploads})
+
+
+def stock_projection(shell: Shell, env: str, word: str) -> None:
+    """Write movements to the table, and read the stock that the stream makes of them."""
+    dynamodb, name = shell.client("dynamodb"), f"stock-projection-{env}"
+    for number, quantity in enumerate((5, -2, 4)):
+        item = {"id": f"{word}-{number}", "article": word}
+        plain = {key: {"S": value} for key, value in item.items()}
+        dynamodb.put_item(TableName=f"{name}-movements", Item=plain | {"quantity": {"N": str(quantity)}})
+
+    def stock() -> str:
+        key = {"id": {"S": f"article#{word}"}}
+        return str(dynamodb.get_item(TableName=f"{name}-stock", Key=key).get("Item", {}).get("stock", {}).get("N"))
+
+    eventually(stock, "7")
+
+
+USES = {
+    "notes-api": notes_api,
+    "order-worker": order_worker,
+    "nightly-report": nightly_report,
+    "stock-projection": stock_projection,
+}
