@@ -36,6 +36,7 @@ ALIEN = (
 )
 SPREAD = {
     "tests/e2e/test_demo.py": 100,
+    "tests/e2e/test_examples.py": 100,
     "tests/e2e/test_newcomer.py": 100,
     "tests/faults/test_promotion_states.py": 2,
 }

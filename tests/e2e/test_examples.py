@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -15,7 +16,12 @@ from shell import ACCOUNT, HOST, REGION, Shell
 pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(600)]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-TRIGGER = {"notes-api": "url", "order-worker": "sqs", "nightly-report": "schedule", "stock-projection": "none"}
+ANSWERS = {
+    "notes-api": {"trigger": "url"},
+    "order-worker": {"trigger": "sqs"},
+    "nightly-report": {"trigger": "schedule"},
+    "stock-projection": {"trigger": "none"},
+}
 RUNGS = ("staging", "production")
 
 
@@ -44,9 +50,10 @@ def test_an_example_is_deployed_promoted_and_rolled_back(name, tmp_path):
             "INVOKE_STEPLADDER_PYTHON": HOST["python_version"],
         },
     )
-    shell.new({"project_name": name, "aws_account": ACCOUNT, "aws_region": REGION, "trigger": TRIGGER[name]})
+    shell.new({"project_name": name, "aws_account": ACCOUNT, "aws_region": REGION} | ANSWERS[name])
     shutil.copytree(EXAMPLES / name, shell.folder, dirs_exist_ok=True)
     with shell.local_cloud(), PREPARED.get(name, nullcontext)(shell):
+        shell.run(sys.executable, "-m", "ruff", "check", "function", "tests")
         shell.inv("test")
         first = shell.record("deploy --env staging")["digest"]
         assert shell.record("promote")["outcome"] == "promoted"

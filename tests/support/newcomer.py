@@ -33,13 +33,9 @@ def _blocks(readme: str, heading: str) -> list[str]:
     return re.findall(r"```sh\n(.*?)```", section[1], re.DOTALL)
 
 
-def _make(
-    run: Callable[..., Any], folder: Path, trigger: str, maker: str, env: Mapping[str, str], python: str = ""
-) -> Path:
+def _make(run: Callable[..., Any], folder: Path, trigger: str, maker: str, env: Mapping[str, str]) -> Path:
     command = MAKERS[maker].format(folder=folder, root=ROOT)
-    for name, answer in {"trigger": trigger, "python_version": python}.items():
-        if answer:
-            command += f" {name}={answer}" if maker == "cookiecutter" else f" --{name.replace('_', '-')} {answer}"
+    command += f" trigger={trigger}" if maker == "cookiecutter" else f" --trigger {trigger}"
     made = run("bash", "-c", command, **env)
     assert made.wait(120) == 0, made.said
     return folder / SLUG
@@ -139,31 +135,6 @@ def _check(folder: Path, *, before: int) -> None:
     assert [returned[name]["version"] for name in ("staging", "production")] == [str(before + 1), str(before)]
     assert "-dirty" not in (folder / "promoted.json").read_text("utf-8"), "what was released was committed"
     assert (folder / "uncommitted.txt").read_text("utf-8") == "", "nothing is left to commit"
-
-
-def deploy(run: Callable[..., Any], folder: Path, trigger: str, maker: str) -> str:
-    """Make a project with default answers but for its trigger, deploy it and call it, in this environment.
-
-    The Python is the one that runs the tests. What `walk` does beyond this is the same for every trigger.
-    """
-    env = PERSON | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
-    project = _make(run, folder, trigger, maker, env, python=interpreters.running())
-    script = f"""
-set -e
-cd {project}
-inv test
-inv local.up --port 0
-trap 'inv local.down' EXIT
-eval "$(inv local.env)"
-inv deploy --env staging
-inv function.invoke --env staging --event tests/events/event.json
-inv smoke --env staging
-"""
-    typed = run("bash", "-c", script, **env)
-    assert typed.wait(200) == 0, typed.said
-    assert "staging: version 1 is live" in typed.said
-    assert typed.left_behind() == []
-    return str(typed.said)
 
 
 def _rungs(file: Path) -> dict[str, Any]:

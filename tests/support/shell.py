@@ -57,11 +57,14 @@ class Shell:
 
     def inv(self, command: str, code: int = 0, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run a task; `given` is its standard input."""
-        argv = [sys.executable, "-m", "invoke", *shlex.split(command)]
+        return self.run(sys.executable, "-m", "invoke", *shlex.split(command), code=code, given=given)
+
+    def run(self, *argv: str, code: int = 0, given: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a program."""
         done = subprocess.run(
             argv, cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=600, check=False, input=given
         )
-        assert done.returncode == code, f"inv {command}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert done.returncode == code, f"{shlex.join(argv)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
     def record(self, command: str, code: int = 0) -> Any:
