@@ -57,7 +57,7 @@ class IssuedKeys:
             federated_user=federated_user,
             policies=policies,
             tags=dict(tags or {}),
-            context=dict(context or {}),
+            context={**(context or {}), "aws:tokenissuetime": (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),)},
         )
         with self._lock:
             if len(self._keys) % _PURGE_EVERY == _PURGE_EVERY - 1:

@@ -323,6 +323,16 @@ class TestRoles:
         assert (code, status) == ("AccessDenied", 403)
         assert message.endswith(f"is not authorized to perform: sts:AssumeRole on resource: {role}")
 
+    def test_older_sessions_of_a_role_are_revoked_by_a_deny_of_their_time(self, iam: Iam) -> None:
+        role = iam.role(roles.EVERYTHING)
+        sqs = iam.of(iam.session(role), "sqs")
+        assert sqs.list_queues()
+        older = {"DateLessThan": {"aws:TokenIssueTime": "2999-01-01T00:00:00Z"}}
+        denied = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": older}
+        document = roles.document(roles.EVERYTHING, denied)
+        iam.client.put_role_policy(RoleName=role.rpartition("/")[2], PolicyName="own", PolicyDocument=document)
+        assert "with an explicit deny in an identity-based policy" in refusal(sqs.list_queues)[1]
+
     def test_a_role_that_does_not_exist_is_refused_and_the_page_says_so(self, iam: Iam) -> None:
         role = f"arn:aws:iam::{OTHER}:role/{iam.name()}"
         code, _, _ = refusal(iam.cloud.client("sts").assume_role, RoleArn=role, RoleSessionName="tests")

@@ -45,7 +45,10 @@ class SessionTokens:
         caller = _caller(request)
         chained = caller.key is not None and ":role/" in caller.key.identity
         tags = {str(tag["Key"]): str(tag["Value"]) for tag in params.get("Tags") or ()}
-        return self._assumed(request, most=_HOUR if chained else _LONGEST, tags=tags)
+        source: dict[str, tuple[str, ...]] = {}
+        if params.get("SourceIdentity"):
+            source["aws:sourceidentity"] = (str(params["SourceIdentity"]),)
+        return self._assumed(request, most=_HOUR if chained else _LONGEST, tags=tags, context=source)
 
     def assume_role_with_web_identity(self, request: AwsRequest) -> dict[str, Any]:
         """Return a session of a role to whoever has a token of a provider that the role trusts."""
