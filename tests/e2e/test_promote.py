@@ -1,4 +1,4 @@
-"""The promotion as a person takes it, to an account of its own: Terraform's state machines, processes, exit codes."""
+"""The promotion as a person takes it, to an account and a region of its own: Terraform, processes, exit codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shell import ACCOUNT, REGION, Shell
 
 pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(900)]
 
-PRODUCTION = {"account": "222222222222", "region": REGION, "role_arn": "arn:aws:iam::222222222222:role/deployer"}
+PRODUCTION = {"account": "222222222222", "region": "us-east-1", "role_arn": "arn:aws:iam::222222222222:role/deployer"}
 BROKEN = """
 
 _handler = handler
