@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from localcloud.access import identities, lookups, refusals
+from localcloud.access import identities, lookups, refusals, unnamed
 from localcloud.access.authentication import Authenticator, RefusedSignature
 from localcloud.access.callers import Caller, IssuedKey, root_of, service_of
 from localcloud.access.denials import Denials
@@ -20,7 +20,7 @@ from localcloud.access.keys import IssuedKeys
 from localcloud.access.resource_policies import ResourcePolicies
 from localcloud.authorization.calls import accesses
 from localcloud.authorization.decide import decide
-from localcloud.authorization.documents import PolicyDocument, parse_policy
+from localcloud.authorization.documents import PolicyDocument
 from localcloud.authorization.model import AccessRequest, ApplicablePolicies, Decision
 from localcloud.callers import ServiceCaller
 from localcloud.protocol import codec
@@ -110,7 +110,10 @@ class AccessGate:
 
     def check(self, request: AwsRequest, caller: Caller | ServiceCaller) -> None:
         """Raise the error of a call that no policy allows."""
-        if self.mode == "off" or not codec.is_known(request.service) or request.operation is None:
+        if self.mode == "off":
+            return
+        if not codec.is_known(request.service) or request.operation is None:
+            self._check_unnamed(request, self.named(caller))
             return
         if (request.service, request.action) in _WITHOUT_SIGNATURE:
             return  # the service itself decides about the token
@@ -131,6 +134,21 @@ class AccessGate:
             if message := self._refusal_of(request, access, caller, context):
                 raise refusals.denied(request.service, request.protocol, message)
 
+    def _check_unnamed(self, request: AwsRequest, caller: Caller) -> None:
+        """Refuse, or let pass and record, a request whose action nothing names."""
+        if caller.owns:
+            return
+        error = unnamed.refusal(request, caller)
+        name = f"{request.service}:{request.action or f'{request.method} {request.path}'}"
+        why = f"{caller.arn} calls {name}, " + (
+            f"which is no action: {error.message}" if error else "which the local cloud doesn't evaluate: allowed"
+        )
+        enforced = error is not None and self.mode == "enforce"
+        kind = "denied" if enforced else "warning" if error else "unknown"
+        self.denials.add(kind, caller=caller.arn, action=name, resource="", why=why)
+        if error is not None and enforced:
+            raise error
+
     def _refusal_of(
         self, request: AwsRequest, access: AccessRequest, caller: Caller, context: Mapping[str, tuple[str, ...]]
     ) -> str:
@@ -138,8 +156,10 @@ class AccessGate:
             return ""
         try:
             return self.refusal(access, caller, request.account, context)
-        except Exception:  # noqa: BLE001 - a fault of the emulator's denies nothing
+        except Exception as error:  # noqa: BLE001 - a fault of the emulator's denies nothing
             traceback.print_exc()
+            why = f"{caller.arn} may {access.action} on {access.resource}: the local cloud broke on it ({error!r})"
+            self.denials.add("unknown", caller=caller.arn, action=access.action, resource=access.resource, why=why)
             return ""
 
     def _of_service(self, by: ServiceCaller) -> tuple[Caller, dict[str, tuple[str, ...]]]:
@@ -257,7 +277,7 @@ def _source(by: ServiceCaller) -> dict[str, tuple[str, ...]]:
 def _session_policies(key: IssuedKey | None) -> tuple[PolicyDocument, ...] | None:
     if key is None or (key.policies is None and not key.federated_user):
         return None
-    return tuple(parse_policy(text) for text in key.policies or ())
+    return tuple(identities.parsed(text) for text in key.policies or ())
 
 
 def _context(request: AwsRequest) -> dict[str, tuple[str, ...]]:

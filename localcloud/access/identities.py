@@ -133,13 +133,13 @@ def policies_of(principal: Principal) -> IdentityPolicies:
         return IdentityPolicies()
     if owner is None:
         return IdentityPolicies()
-    documents = tuple(_parsed(text) for each in (owner, *groups) for text in _texts(each))
+    documents = tuple(parsed(text) for each in (owner, *groups) for text in _texts(each))
     backend = _backend(principal.account, principal.arn.split(":")[1])
     boundary_arn = getattr(owner, "permissions_boundary_arn", None)
     if not boundary_arn:
         return IdentityPolicies(documents)
     boundary = backend.managed_policies.get(boundary_arn)
-    return IdentityPolicies(documents, _parsed(_document(boundary)) if boundary else DENIES_ALL)
+    return IdentityPolicies(documents, parsed(_document(boundary)) if boundary else DENIES_ALL)
 
 
 def managed_policy(arn: str, account: str, partition: str) -> str | None:
@@ -159,7 +159,8 @@ def _document(policy: Any) -> Any:
     return next(each.document for each in policy.versions if each.version_id == policy.default_version_id)
 
 
-def _parsed(text: Any) -> PolicyDocument:
+def parsed(text: Any) -> PolicyDocument:
+    """Read a policy; one that can't be read allows nothing."""
     try:
         return parse_policy(text)
     except ValueError:

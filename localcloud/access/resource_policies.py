@@ -147,10 +147,18 @@ def _bus(arn: ResourceArn) -> Any:
 def _log_group(arn: ResourceArn) -> Any:
     """Return all resource policies of CloudWatch Logs as one: they belong to the account and region."""
     backend = _of("logs", arn)
-    documents = [json.loads(each.policy_document) for each in backend.resource_policies.values()] if backend else []
-    listed = (each.get("Statement", []) for each in documents)
+    documents = [_read(each.policy_document) for each in list(backend.resource_policies.values())] if backend else []
+    listed = (each.get("Statement", []) for each in documents if isinstance(each, dict))
     statements = [one for each in listed for one in (each if isinstance(each, list) else [each])]
     return {"Version": "2012-10-17", "Statement": statements} if statements else None
+
+
+def _read(text: str) -> Any:
+    """Return what a policy's JSON says, or None: Moto keeps what is none, and the others count all the same."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _key(arn: ResourceArn) -> Any:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _PART = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]+)")
 _HASH = re.compile(r"[0-9a-f]{64}")
 _UNSIGNED = "UNSIGNED-PAYLOAD"
+_DATE = "%Y%m%dT%H%M%SZ"
+_WEEK = 604_800.0
 SKEW = 300.0  # seconds between the caller's clock and AWS's; S3 allows three times as much
 
 
@@ -60,6 +62,8 @@ def signature_of(environ: Environ) -> Signature | None:
         expires = float(query.get("X-Amz-Expires", ""))
     except ValueError:
         raise MalformedSignatureError("X-Amz-Expires") from None
+    if not expires <= _WEEK:  # nor is NaN
+        raise MalformedSignatureError("X-Amz-Expires")
     read = _signature(parts, query.get("X-Amz-Date", ""), query.get("X-Amz-Security-Token", ""))
     return Signature(**{**vars(read), "expires": expires, "presigned": True})
 
@@ -106,15 +110,23 @@ def _signature(parts: Mapping[str, str], date: str, token: str) -> Signature:
     for name in ("SignedHeaders", "Signature"):
         if not parts.get(name):
             raise MalformedSignatureError(name)
-    if not re.fullmatch(r"\d{8}T\d{6}Z", date):
+    if not _is_date(date):
         raise MalformedSignatureError("X-Amz-Date")
     headers = tuple(parts["SignedHeaders"].lower().split(";"))
     return Signature("/".join(scope[:-4]), scope[-3], scope[-2], headers, parts["Signature"], date, token)
 
 
+def _is_date(text: str) -> bool:
+    try:
+        time.strptime(text, _DATE)
+    except ValueError:
+        return False
+    return bool(re.fullmatch(r"\d{8}T\d{6}Z", text))
+
+
 def moment_of(signature: Signature) -> float:
     """Return when a request was signed, in epoch seconds."""
-    return float(timegm(time.strptime(signature.date, "%Y%m%dT%H%M%SZ")))
+    return float(timegm(time.strptime(signature.date, _DATE)))
 
 
 def is_valid(signature: Signature, secret: str, environ: Environ, body: bytes) -> bool:
@@ -204,6 +216,6 @@ def _from_date(text: str) -> str:
     from email.utils import parsedate_to_datetime
 
     try:
-        return parsedate_to_datetime(text).strftime("%Y%m%dT%H%M%SZ") if text else ""
+        return parsedate_to_datetime(text).strftime(_DATE) if text else ""
     except ValueError:
         return ""

@@ -64,7 +64,7 @@ def parse_policy(policy: str | Mapping[str, Any]) -> PolicyDocument:
 def _parse_text(text: str) -> PolicyDocument:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the second of one that is nested thousands deep
         raise ValueError(f"no policy: {error}") from error
     if not isinstance(document, dict):
         raise ValueError("no policy: it is no object")  # noqa: TRY004 - as for what is no JSON

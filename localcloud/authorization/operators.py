@@ -34,9 +34,12 @@ def _number(text: str) -> Any:
     from decimal import Decimal, InvalidOperation
 
     try:
-        return Decimal(text.strip())
+        number = Decimal(text.strip())
     except InvalidOperation as error:
         raise ValueError(text) from error
+    if number.is_nan():  # which can't be compared
+        raise ValueError(text)
+    return number
 
 
 _EPOCH = re.compile(r"[+-]?\d+(\.\d+)?")

@@ -9,6 +9,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qs
 
+from localcloud.access.keys import user_key
 from localcloud.cloud import ACCOUNT, REGION, AwsRequest, Cloud, Environ
 from localcloud.protocol import codec
 
@@ -19,7 +20,12 @@ SERVICES = {  # signing name -> botocore's service name, where they differ; othe
     "elasticloadbalancing": "elbv2",
     "tagging": "resourcegroupstaggingapi",
     "eventbridge": "events",
+    "s3express": "s3",
+    "s3-object-lambda": "s3",
+    "s3-outposts": "s3",
 }
+_FORMS = ("query", "ec2")
+_FORM = 1 << 20  # an action is named in the first bytes of a form: all else is a file that calls itself one
 UNSIGNED = {"AssumeRoleWithWebIdentity": "sts", "AssumeRoleWithSAML": "sts"}
 SCOPE = re.compile(r"Credential=([^/]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 ACCOUNT_KEY = re.compile(r"\d{12}")
@@ -30,15 +36,19 @@ def identify(environ: Environ, body: bytes, cloud: Cloud) -> AwsRequest:
     query = {k: v[0] for k, v in parse_qs(environ["QUERY_STRING"], keep_blank_values=True).items()}
     content_type = environ.get("CONTENT_TYPE", "")
     target = environ.get("HTTP_X_AMZ_TARGET", "")
-    action = target.rpartition(".")[2]
-    if not action and content_type.startswith("application/x-www-form-urlencoded"):
-        action = _form_action(body)
+    form = _form_action(body) if content_type.startswith("application/x-www-form-urlencoded") else ""
+    action = form or target.rpartition(".")[2]
     key, region, signing = _scope(environ, query)
-    if not signing:
+    signed = bool(signing)
+    if not signed:
         signing = UNSIGNED.get(action or query.get("Action", ""), "s3")
     service = _service(signing, target, environ)
     unknown = "json" if target else "rest-json"
     protocol = codec.protocol_of(service, content_type) if codec.is_known(service) else unknown
+    if protocol.startswith("rest") and codec.is_known(service) and (signed or codec.operation_model(service, action)):
+        action = ""  # method and path alone name it
+    if form and protocol in _FORMS:  # one place for parameters, as Moto reads them
+        environ["QUERY_STRING"] = "&".join(part for part in environ["QUERY_STRING"].split("&") if "X-Amz-" in part)
     request = AwsRequest(
         service=service,
         action=action or ("" if protocol.startswith("rest") else query.get("Action", "")),
@@ -59,8 +69,8 @@ def identify(environ: Environ, body: bytes, cloud: Cloud) -> AwsRequest:
 
 
 def _form_action(body: bytes) -> str:
-    match = re.search(rb"(?:^|&)Action=(\w+)", body)
-    return match.group(1).decode() if match else ""
+    named = parse_qs(body.decode("utf-8", "replace")).get("Action") if b"ction=" in body[:_FORM] else None
+    return named[0] if named else ""
 
 
 def _scope(environ: Environ, query: dict[str, str]) -> tuple[str, str, str]:
@@ -93,6 +103,10 @@ def _account(environ: Environ, key: str, cloud: Cloud) -> str:
     if ACCOUNT_KEY.fullmatch(key):
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = key
         return key
+    held = user_key(key) if key.startswith("AKIA") else None
+    if held is not None:
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = held[0]
+        return held[0]
     named = environ.get("HTTP_X_MOTO_ACCOUNT_ID")
     if named:
         return str(named)

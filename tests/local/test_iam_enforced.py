@@ -563,3 +563,107 @@ class TestModes:
     def test_another_mode_is_refused(self, cloud: Any) -> None:
         with pytest.raises(Exception, match="'strict' is no mode of IAM; the modes are enforce, warn, off"):
             cloud.info.request("iam", "POST", {"mode": "strict"})
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+MULTIPART = (
+    b'--x\r\nContent-Disposition: form-data; name="Action"\r\n\r\nCreateUser\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="UserName"\r\n\r\nintruder\r\n--x--\r\n'
+)
+
+
+def signed(
+    iam: Iam, key: dict[str, Any], service: str, method: str, path: str, body: bytes = b"", **headers: str
+) -> Any:
+    """Send a request that no SDK would make, signed as one would."""
+    sent = AWSRequest(method, iam.cloud.url.rstrip("/") + path, data=body, headers=headers)
+    SigV4Auth(
+        Credentials(key["AccessKeyId"], key["SecretAccessKey"], key.get("SessionToken")), service, REGION
+    ).add_auth(sent)
+    return request(sent.url, method, body=body, headers=dict(sent.headers.items()))
+
+
+class TestWaysRound:
+    @pytest.mark.parametrize(
+        ("body", "headers"),
+        [
+            (b"%41ction=CreateUser&UserName=intruder", FORM),
+            (b"Acti%6Fn=CreateUser&UserName=intruder", FORM),
+            (b"Action=CreateUser&UserName=intruder", {**FORM, "X-Amz-Target": "x.GetCallerIdentity"}),
+            (b"Action=CreateUser&UserName=intruder", {"Content-Type": "text/plain"}),
+            (MULTIPART, {"Content-Type": "multipart/form-data; boundary=x"}),
+        ],
+    )
+    def test_a_form_that_names_its_action_in_another_way_is_no_way_round(
+        self, iam: Iam, body: bytes, headers: dict[str, str]
+    ) -> None:
+        answer = signed(iam, iam.session(iam.role()), "iam", "POST", "/", body, **headers)
+        assert answer.status in (400, 403)
+        assert b"<Code>InvalidAction</Code>" in answer.data or b"not authorized to perform" in answer.data
+
+    def test_parameters_beside_a_form_do_not_stand_for_those_in_it(self, iam: Iam) -> None:
+        may = {"Effect": "Allow", "Action": "iam:CreateUser", "Resource": f"arn:aws:iam::{ACCOUNT}:user/mine"}
+        key = iam.session(iam.role(may))
+        answer = signed(iam, key, "iam", "POST", "/?UserName=mine", b"Action=CreateUser&UserName=intruder", **FORM)
+        assert b":user/intruder" in answer.data
+        assert answer.status == 403
+
+    @pytest.mark.parametrize("service", ["s3", "s3express", "s3-object-lambda"])
+    @pytest.mark.parametrize("target", ["", "x.ListBuckets", "x.Unknown"])
+    def test_no_header_and_no_other_name_of_s3_makes_a_bucket(self, iam: Iam, service: str, target: str) -> None:
+        headers = {"X-Amz-Target": target} if target else {}
+        answer = signed(iam, iam.session(iam.role()), service, "PUT", f"/{iam.name()}", **headers)
+        assert (answer.status, b"s3:CreateBucket" in answer.data) == (403, True)
+
+    @pytest.mark.parametrize("path", ["/moto-api/seed?a=1", "/iam_us-east-1/x", "/"])
+    def test_what_is_unsigned_and_names_no_action_is_refused(self, iam: Iam, path: str) -> None:
+        body = b"Acti%6Fn=CreateUser&UserName=intruder&Version=2010-05-08"
+        answer = request(iam.cloud.url.rstrip("/") + path, "POST", headers=FORM, body=body)
+        assert (answer.status, b"<Code>AccessDenied</Code>" in answer.data) == (403, True)
+
+    def test_a_users_key_is_of_its_own_account_whatever_a_header_says(self, iam: Iam) -> None:
+        _, key = iam.user()
+        body = b"Action=CreateUser&UserName=intruder"
+        answer = signed(iam, key, "iam", "POST", "/", body, **FORM, **{"X-Moto-Account-Id": OTHER})
+        assert f"arn:aws:iam::{ACCOUNT}:user/intruder".encode() in answer.data
+
+    @pytest.mark.parametrize("policy", ["[]", "5", "null", "[" * 5000 + "]" * 5000])
+    def test_a_session_policy_that_is_none_is_refused(self, iam: Iam, policy: str) -> None:
+        role = iam.role()
+        with pytest.raises(ClientError, match="MalformedPolicyDocument"):
+            iam.session(role, Policy=policy)
+
+    def test_what_is_no_arn_is_refused_in_words(self, iam: Iam) -> None:
+        for role in ("x" * 20, "arn:aws:iam::aaaa:role/x", "arn:aws:iam:::role/some"):
+            with pytest.raises(ClientError, match=f"ValidationError.*{role} is invalid"):
+                iam.session(role)
+        with pytest.raises(ClientError, match="does not exist or is not attachable"):
+            iam.session(iam.role(), PolicyArns=[{"arn": "x" * 20}])
+
+    def test_a_log_policy_that_can_not_be_read_opens_no_logs(self, iam: Iam) -> None:
+        logs = iam.cloud.client("logs")
+        logs.put_resource_policy(policyName="broken", policyDocument="not json")
+        try:
+            answer = refusal(iam.of(iam.session(iam.role()), "logs").describe_log_streams, logGroupName="/x")
+            assert answer[0] == "AccessDeniedException"
+        finally:
+            logs.delete_resource_policy(policyName="broken")
+
+    @pytest.mark.parametrize("date", ["99999999T999999Z", "20260230T000000Z", ""])
+    def test_a_signature_of_no_date_is_malformed(self, iam: Iam, date: str) -> None:
+        key = iam.session(iam.role())
+        scope = f"{key['AccessKeyId']}/20261126/{REGION}/sts/aws4_request"
+        headers = {
+            **FORM,
+            "X-Amz-Date": date,
+            "X-Amz-Security-Token": key["SessionToken"],
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00",
+        }
+        answer = request(iam.cloud.url, "POST", body=b"Action=GetCallerIdentity", headers=headers)
+        assert (answer.status, b"IncompleteSignature" in answer.data) == (403, True)
+
+    def test_a_registry_password_of_other_letters_opens_nothing(self, iam: Iam) -> None:
+        password = f"{base64.urlsafe_b64encode(b'{}').decode()}.\u00e9"
+        basic = base64.b64encode(f"AWS:{password}".encode()).decode()
+        answer = request(f"{iam.cloud.url.rstrip('/')}/v2/", headers={"Authorization": f"Basic {basic}"})
+        assert answer.status == 401

@@ -38,7 +38,8 @@ class Tokens:
             claims = json.loads(base64.urlsafe_b64decode(body))
         except ValueError:
             return None
-        if kind.lower() != "basic" or user != USER or not hmac.compare_digest(signature, self.sign(body)):
+        is_ours = hmac.compare_digest(signature.encode(), self.sign(body).encode())
+        if kind.lower() != "basic" or user != USER or not is_ours:
             return None
         return (claims["account"], claims["region"]) if time.time() < claims["expires"] else None
 

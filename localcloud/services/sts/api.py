@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.access import identities
 from localcloud.access.callers import Caller, IssuedKey, root_of
+from localcloud.authorization.documents import parse_policy
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.sts import web_identity
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from localcloud.cloud import AwsRequest, Cloud
 
 _HOUR, _LONGEST = 3600, 43_200
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
+_POLICY = re.compile(r"arn:aws[a-z-]*:iam::(?:\d{12}|aws):policy/.+")
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}")
 
 
@@ -68,15 +71,14 @@ class SessionTokens:
         self, request: AwsRequest, *, most: int, tags: dict[str, str], context: dict[str, tuple[str, ...]] | None = None
     ) -> dict[str, Any]:
         params = request.params
-        arn, name = str(params["RoleArn"]), str(params["RoleSessionName"])
+        arn, name = _role(request), str(params["RoleSessionName"])
         if not _SESSION_NAME.fullmatch(name):
             raise _invalid("roleSessionName", name, "Member must satisfy regular expression pattern: [\\w+=,.@-]*")
         role = identities.role(arn)
-        parts = arn.split(":")
         longest = int(getattr(role, "max_session_duration", None) or _HOUR) if role is not None else _LONGEST
         key = self._keys.issue(
             arn,
-            parts[4] if len(parts) > 4 and parts[4] else request.account,  # noqa: PLR2004 - an ARN's account
+            arn.split(":")[4],
             seconds=_duration(params.get("DurationSeconds"), _HOUR, min(most, longest)),
             session_name=name,
             policies=_policies(request),
@@ -135,22 +137,27 @@ def _caller(request: AwsRequest) -> Caller:
     return caller if isinstance(caller, Caller) else root_of(request.account, request.region)
 
 
+def _role(request: AwsRequest) -> str:
+    arn = str(request.params["RoleArn"])
+    if not _ROLE.fullmatch(arn):
+        raise ServiceError("ValidationError", f"{arn} is invalid", 400)
+    return arn
+
+
 def _policies(request: AwsRequest) -> tuple[str, ...] | None:
     """Return the session's own policies. Raises MalformedPolicyDocument."""
-    import json
-
     params = request.params
     texts: list[str] = []
     if params.get("Policy"):
         try:
-            json.loads(params["Policy"])
+            parse_policy(str(params["Policy"]))
         except ValueError:
             raise ServiceError("MalformedPolicyDocument", "The policy is not in the valid JSON format.", 400) from None
         texts.append(str(params["Policy"]))
-    account = str(params.get("RoleArn") or f":::: {request.account}").split(":")[4].strip() or request.account
+    account = _role(request).split(":")[4] if params.get("RoleArn") else request.account
     for named in params.get("PolicyArns") or ():
         arn = str(named["arn"])
-        text = identities.managed_policy(arn, account, arn.split(":")[1])
+        text = identities.managed_policy(arn, account, arn.split(":")[1]) if _POLICY.fullmatch(arn) else None
         if text is None:
             raise ServiceError("InvalidParameterValue", f"PolicyArn {arn} does not exist or is not attachable.", 400)
         texts.append(text)
