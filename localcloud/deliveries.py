@@ -5,10 +5,12 @@ Every delivery names its caller. `deliver` is the one place where a delivery bec
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
@@ -164,6 +166,15 @@ def _bury(cloud: Cloud, delivery: Delivery, queue: str, attributes: Mapping[str,
             deliver(cloud, Delivery(caller, queue, payload or delivery.body, attributes))
         except ServiceError as error:
             sys.stdout.write(f"{queue} did not take what could not be delivered: {error}\n")
+
+
+@contextlib.contextmanager
+def logged() -> Iterator[None]:
+    """Log a fault and go on. A pool keeps it for a result that nobody reads, and a thread would end by it."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001 - a thread's last line of defence
+        traceback.print_exc()
 
 
 def event(source: str, kind: str, detail: Any, *, region: str, account: str, **more: Any) -> dict[str, Any]:

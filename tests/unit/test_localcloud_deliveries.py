@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from localcloud.callers import ServiceCaller
 from localcloud.cloud import ServiceError
-from localcloud.deliveries import Delivery, RetryPolicy, deliver_persistently
+from localcloud.deliveries import Delivery, RetryPolicy, deliver_persistently, logged
+from localcloud.services.events import schedules
+from localcloud.services.events.schedules import SchedulePlan, Schedules
+from localcloud.services.lambda_.execution import event_queue
 
 QUEUE, DEAD = (f"arn:aws:sqs:us-east-1:123456789012:{name}" for name in ("q", "dead"))
 CALLER = ServiceCaller("events.amazonaws.com", "arn:aws:events:us-east-1:123456789012:rule/r", "123456789012")
@@ -111,3 +117,55 @@ def test_a_function_that_is_not_there_is_named(capsys):
 
 def _refuse(*_args):
     raise ServiceError("ResourceNotFoundException", "Function not found", 404)
+
+
+def test_a_fault_of_a_delivery_is_logged_and_the_thread_goes_on(capsys):
+    with logged():
+        raise KeyError("a fault")
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(logged()(lambda: {}["another"])).result() is None
+    written = capsys.readouterr().err
+    assert "a fault" in written
+    assert "another" in written
+
+
+def _plan(name, expression="rate(1 hour)"):
+    arn = f"arn:aws:scheduler:us-east-1:123456789012:schedule/default/{name}"
+    owner = SimpleNamespace(target={"Arn": QUEUE, "Input": name}, state="ENABLED")
+    return SchedulePlan(arn, name, expression, "UTC", "123456789012", "us-east-1", owner, is_rule=False)
+
+
+def test_a_schedule_that_breaks_holds_up_no_other(monkeypatch, capsys):
+    cloud = Cloud()
+    broken = replace(_plan("broken"), owner=None, is_rule=True, expression="rate(1 minute)")
+    monkeypatch.setattr(schedules, "plans", lambda: iter([broken, _plan("sound")]))
+    scheduler = Schedules(cloud, rules=None)
+    scheduler.poll()
+    cloud.clock.moment = 61.0
+    scheduler.poll()
+    scheduler._workers.shutdown()
+    assert [each["MessageBody"] for each in cloud.sent["q"]] == ["sound"]
+    assert "AttributeError" in capsys.readouterr().err
+
+
+def test_a_schedule_that_is_made_while_others_are_read_keeps_the_time_of_its_making(monkeypatch):
+    made = []
+    scheduler = Schedules(Cloud(), rules=None)
+
+    def read_late():  # the list is read, and only then the schedule is made
+        present = list(made)
+        if not made:
+            made.append(_plan("new", "cron(0 0 1 1 ? 2099)"))
+            scheduler.notice()
+        return iter(present)
+
+    monkeypatch.setattr(schedules, "plans", read_late)
+    scheduler.poll()
+    assert list(scheduler.dump().values()) == [0.0]
+
+
+def test_what_a_runtime_of_ones_own_reports_as_an_error_reaches_the_dead_letter_queue():
+    assert event_queue._message(b'{"errorMessage": "boom"}') == "boom"
+    assert event_queue._message(b'"boom"') == "boom"
+    assert event_queue._message(b"boom \xff") == "boom \ufffd"
+    assert event_queue._message(b"[1]") == "[1]"

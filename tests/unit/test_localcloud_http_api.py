@@ -70,3 +70,9 @@ def test_lists_of_headers_leave_one_by_one():
     }
     headers = answered(json.dumps(value).encode(), "1.0").headers
     assert sorted(headers) == [("Content-Type", "text/css"), ("X-B", "1"), ("X-B", "2"), ("x-a", "1")]
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_an_answer_that_nests_too_deeply_is_the_functions_failure(version):
+    answer = answered(b"[" * 100_000, version)
+    assert (answer.status, bool(answer.why)) == (500, True)

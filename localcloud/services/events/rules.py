@@ -14,7 +14,7 @@ from typing import Any
 from localcloud import event_patterns
 from localcloud.callers import ServiceCaller
 from localcloud.cloud import Cloud
-from localcloud.deliveries import Delivery, RetryPolicy, compact, deliver_persistently
+from localcloud.deliveries import Delivery, RetryPolicy, compact, deliver_persistently, logged
 from localcloud.services.events import inputs
 
 SERVICE = "events.amazonaws.com"
@@ -46,7 +46,7 @@ class Rules:
     def send(self, rule: Any, event: Mapping[str, Any], depth: int = 0) -> None:
         """Send an event to all targets of one of Moto's rules, whether or not its pattern selects it."""
         for target in list(rule.targets):
-            self._workers.submit(self._send, rule, target, dict(event), depth)
+            self._workers.submit(logged()(self._send), rule, target, dict(event), depth)
 
     def close(self) -> None:
         """Send nothing more."""

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from localcloud.callers import ServiceCaller
 from localcloud.cloud import AwsRequest, Cloud, Response, ServiceError
-from localcloud.deliveries import Delivery, RetryPolicy, deliver_persistently, event
+from localcloud.deliveries import Delivery, RetryPolicy, deliver_persistently, event, logged
 from localcloud.services.events.cron import due_times, is_zone
 from localcloud.services.events.rules import Rules
 from stepladder.core import schedules
@@ -125,14 +125,20 @@ class Schedules:
 
     def _loop(self) -> None:
         while not self._stopped.wait(_POLL_SECONDS):
-            now = self._cloud.clock.now()
-            present = list(plans())
-            for plan in present:
+            with logged():
+                self.poll()
+
+    def poll(self) -> None:
+        """Call what is due. A schedule that can't be called holds up no other."""
+        now, known = self._cloud.clock.now(), list(self._seen)  # before the plans: one may be made meanwhile
+        present = list(plans())
+        for plan in present:
+            with logged():
                 self._poll(plan, now)
-            keys = {(plan.arn, plan.expression) for plan in present}
-            for gone in [key for key in self._seen if key not in keys]:
-                self._seen.pop(gone, None)
-                self._until.pop(gone, None)
+        keys = {(plan.arn, plan.expression) for plan in present}
+        for gone in [key for key in known if key not in keys]:
+            self._seen.pop(gone, None)
+            self._until.pop(gone, None)
 
     def _poll(self, plan: SchedulePlan, now: float) -> None:
         key = (plan.arn, plan.expression)
@@ -171,7 +177,7 @@ class Schedules:
             )
             self._rules.send(plan.owner, made)
         else:
-            self._workers.submit(self._deliver, plan, moment)
+            self._workers.submit(logged()(self._deliver), plan, moment)
 
     def _deliver(self, plan: SchedulePlan, moment: float) -> None:
         target = dict(plan.owner.target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from localcloud.callers import ServiceCaller
@@ -80,8 +81,7 @@ def _overlap(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
 
 
 def _same_event(one: str, other: str) -> bool:
-    one, other = one.removesuffix("*"), other.removesuffix("*")
-    return one.startswith(other) or other.startswith(one)
+    return fnmatchcase(one, other) or fnmatchcase(other, one)
 
 
 def _affixes(configuration: Mapping[str, Any]) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from localcloud.callers import ServiceCaller
 from localcloud.cloud import Cloud, ServiceError
-from localcloud.deliveries import Delivery, compact, deliver, event
+from localcloud.deliveries import Delivery, compact, deliver, event, logged
 
 SERVICE = "s3.amazonaws.com"
 _WORKERS = 8
@@ -138,7 +138,7 @@ class BucketNotifications:
 
     def _submit(self, account: str, bucket: Any, arn: str, body: str, subject: str) -> None:
         caller = ServiceCaller(SERVICE, bucket.arn, account)
-        self._workers.submit(self._deliver, Delivery(caller, arn, body, subject=subject))
+        self._workers.submit(logged()(self._deliver), Delivery(caller, arn, body, subject=subject))
 
     def _deliver(self, delivery: Delivery) -> None:
         try:

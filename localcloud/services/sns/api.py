@@ -14,7 +14,7 @@ from typing import Any
 from localcloud import event_patterns
 from localcloud.callers import ServiceCaller
 from localcloud.cloud import AwsRequest, Cloud, Response, ServiceError
-from localcloud.deliveries import Delivery, RetryPolicy, compact, deliver_persistently
+from localcloud.deliveries import Delivery, RetryPolicy, compact, deliver_persistently, logged
 from localcloud.services.sns import filters
 
 SERVICE = "sns.amazonaws.com"
@@ -97,7 +97,7 @@ class Notifications:
         notification["UnsubscribeURL"] = (
             f"https://sns.{region}.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={subscription.arn}"
         )
-        self._workers.submit(self._deliver, subscription, notification, attributes)
+        self._workers.submit(logged()(self._deliver), subscription, notification, attributes)
 
     def _deliver(self, subscription: Any, notification: dict[str, Any], attributes: Mapping[str, Any]) -> None:
         arn = subscription.topic.arn

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+from localcloud.deliveries import logged
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution import destinations
 from localcloud.services.lambda_.execution.destinations import Destinations
@@ -46,7 +47,7 @@ class EventQueue:
     def submit(self, key: FunctionKey, qualifier: str, payload: bytes) -> str:
         """Queue an event. Return its request id."""
         event = _Event(key, qualifier, payload, str(uuid4()))
-        self._workers.submit(self._deliver, event)
+        self._workers.submit(logged()(self._deliver), event)
         return event.request_id
 
     def close(self) -> None:
@@ -103,7 +104,7 @@ class EventQueue:
             function = self._invoker.service.store.functions.get(event.key)
             settings = function.serving.settings if function else {}
         if target := settings.get("DeadLetterConfig", {}).get("TargetArn"):
-            message = json.loads(done.outcome.payload).get("errorMessage", "") if done else condition
+            message = _message(done.outcome.payload) if done else condition
             attributes = {"RequestID": event.request_id, "ErrorCode": "200", "ErrorMessage": str(message)[:1024]}
             self._destinations.send_dead_letter(event.key, target, event.payload.decode(errors="replace"), attributes)
 
@@ -125,3 +126,12 @@ class EventQueue:
             version=done.version if done else "",
         )
         self._destinations.send(event.key, event.qualifier, arn, record)
+
+
+def _message(payload: bytes) -> str:
+    """Return what a failure says. A runtime of the user's own may report any text as its error."""
+    try:
+        error = json.loads(payload)
+    except ValueError:
+        return payload.decode(errors="replace")
+    return str(error.get("errorMessage", "") if isinstance(error, dict) else error)

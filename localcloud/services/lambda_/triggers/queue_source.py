@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from localcloud.deliveries import logged
 from localcloud.protocol.codec import ServiceError
 from localcloud.services.lambda_.execution.engine import Invoker
 from localcloud.services.lambda_.model import invalid
@@ -89,7 +90,7 @@ class QueueSource:
                     free.release()
                     stopped.wait(_POLL_SECONDS)
                     continue
-                workers.submit(self._deliver, mapping, batch).add_done_callback(lambda _: free.release())
+                workers.submit(logged()(self._deliver), mapping, batch).add_done_callback(lambda _: free.release())
 
     def _holds_messages(self, mapping: SourceMapping) -> bool:
         """Say whether a queue has messages at all, hidden ones too: asking for them ten times a second is costly."""
@@ -116,10 +117,10 @@ class QueueSource:
             try:
                 url = self._queue_url(mapping)
                 messages = self._sqs(mapping, "ReceiveMessage", {"QueueUrl": url, **params}).get("Messages") or []
+                self._handles.update({message["MessageId"]: message["ReceiptHandle"] for message in messages})
                 batch += self._selected(mapping, wanted, messages)
             except ServiceError:
                 return batch  # the queue is gone; it may come back
-            self._handles.update({message["MessageId"]: message["ReceiptHandle"] for message in messages})
             if batch and not until:
                 until = time.monotonic() + config["MaximumBatchingWindowInSeconds"]
             if time.monotonic() >= until and not messages:

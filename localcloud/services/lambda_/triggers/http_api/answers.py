@@ -38,7 +38,7 @@ def answered(payload: bytes, version: str) -> UrlResponse:
     """Turn what a function returned into an HTTP answer."""
     try:
         value = json.loads(payload or b"null")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return broken(f"its answer is no JSON: {error}")
     structured = isinstance(value, Mapping) and "statusCode" in value
     if not structured:
