@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -52,7 +53,8 @@ def request(
         ordinary |= {"content-length": str(len(body)), "content-type": _content_type(body)}
     given += [(name, value) for name, value in ordinary.items() if name not in names]
     joined = "&".join(part for part in (inside, query.removeprefix("?")) if part)
-    return HttpRequest(method, quote(path, safe=_SAFE), quote(joined, safe=f"{_SAFE}?[]"), given, body or b"")
+    path, joined = (quote(os.fsencode(text), safe=safe) for text, safe in ((path, _SAFE), (joined, f"{_SAFE}?[]")))
+    return HttpRequest(method, path, joined, given, body or b"")
 
 
 def event(settings: Settings, environment: str, http_request: HttpRequest) -> dict[str, Any]:

@@ -119,7 +119,8 @@ def _unescaped(text: str) -> str:
 
 
 def _harmless(line: str) -> str:
-    return "".join(c for c in line if unicodedata.category(c) not in {"Cc", "Cf"} or c == "\u200d")
+    kept = "".join(c for c in line if unicodedata.category(c) not in {"Cc", "Cf"} or c == "\u200d")
+    return kept.encode("utf-8", "backslashreplace").decode()  # half of a pair, which JSON can say and no output take
 
 
 def width_of(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -142,6 +143,11 @@ def test_the_flags_make_the_request_that_they_say(monkeypatch: pytest.MonkeyPatc
     assert (made.body, dict(made.headers)["content-type"]) == (b"\x00\xff", "application/octet-stream")
     event = http_event.event(made, http_event.on_aws("url", "1", "eu-west-1"))
     assert (base64.b64decode(event["body"]), event["isBase64Encoded"]) == (b"\x00\xff", True)
+
+
+def test_a_path_and_a_query_may_hold_bytes_that_are_no_text() -> None:
+    made = http_call.request(os.fsdecode(b"/\xff"), query=os.fsdecode(b"x=\xfe"))
+    assert (made.path, made.query) == ("/%FF", "x=%FE")
 
 
 def test_a_body_may_be_a_file(tmp_path: Path) -> None:

@@ -230,6 +230,12 @@ def test_a_line_can_not_control_the_terminal(bench: LogHarness) -> None:
     assert (first.split()[-1], more) == ("ab", ["    c", "        indented"])
 
 
+def test_half_a_pair_of_unicode_is_shown_as_json_writes_it(bench: LogHarness) -> None:
+    bench.logs.put(bench.group, MS, '{"level": "INFO", "message": "cut \\ud83d", "who": "\\udc00"}')
+    (line,) = bench.show()
+    assert line.encode().decode().endswith("cut \\ud83d  who=\\udc00")
+
+
 def test_lambdas_own_lines_are_short_unless_all_are_wanted(bench: LogHarness) -> None:
     bench.logs.put(bench.group, MS, "START RequestId: 1 Version: 3")
     bench.logs.put(bench.group, MS, "hello")
