@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 RATE_SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
-_RATE = re.compile(r"rate\(([1-9][0-9]*) (minute|hour|day)(s?)\)")
+_RATE = re.compile(r"rate\(([1-9][0-9]{0,8}) (minute|hour|day)(s?)\)")
 _AT = re.compile(r"at\(([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\)")
 _CRON = re.compile(r"cron\(([^()]*)\)")
 _NUMBER = re.compile(r"[0-9]{1,4}")

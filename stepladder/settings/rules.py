@@ -175,6 +175,8 @@ class Texts:
     words: str
     each: str
     """What one of them is called."""
+    filled: bool = False
+    """Whether at least one is needed."""
     terraform_type = "list(string)"
 
     def read(self, key: str, value: Any, _before: Any, problems: Problems) -> tuple[str, ...] | str:
@@ -186,13 +188,17 @@ class Texts:
         ):
             problems.add(key, value, f"a list of {self.words}")
             return ()
+        if self.filled and not value:
+            problems.add(key, list(value), f"at least one of {self.words}")
         return tuple(value)
 
     def checks(self, variable: str) -> tuple[Check, ...]:
         """See `Rule`."""
         shaped = f"can(regex({hcl_text(f'^{self.shape.pattern}$')}, {self.each}))"
         condition = f"alltrue([for {self.each} in var.{variable} : {shaped}])"
-        return (Check(condition, f"{variable} must be {self.words}."),)
+        checks = (Check(condition, f"{variable} must be {self.words}."),)
+        filled = Check(f"length(var.{variable}) > 0", f"{variable} must not be empty.")
+        return (*checks, filled) if self.filled else checks
 
 
 @dataclass(frozen=True)

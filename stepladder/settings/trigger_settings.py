@@ -34,7 +34,7 @@ def _text(rule: Mapping[str, Any]) -> Text:
 
 
 def _texts(rule: Mapping[str, Any]) -> Texts:
-    return Texts(re.compile(rule["shape"]), rule["words"], each="text")
+    return Texts(re.compile(rule["shape"]), rule["words"], each="text", filled=rule.get("filled", False))
 
 
 RULES: dict[str, Callable[[Any], Rule]] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from itertools import combinations
 from typing import Any
 
@@ -30,6 +31,7 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_NAME = 24
 NAME_WORDS = f"at most {LONGEST_NAME} lower-case letters, digits and single hyphens, beginning with a letter"
 DEAD_LETTERS = "dead-letters"
+_SOURCES = {"dynamodb": "stream_arn", "sns": "topic_arn", "sqs": "queue_arn"}
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,20 @@ def _check_together(key: str, triggers: tuple[Trigger, ...], problems: Problems)
             f"stepladder.{key} has {len(urls)} function URLs ({', '.join(urls)}); allowed: one, as an alias has one; "
             "an `http-api` may stand beside it"
         )
+    _check_sources(key, triggers, problems)
     _check_buckets(key, triggers, problems)
+
+
+def _check_sources(key: str, triggers: tuple[Trigger, ...], problems: Problems) -> None:
+    """Refuse two triggers of one queue, stream or topic: AWS connects each with the alias once."""
+    for one, other in combinations(triggers, 2):
+        name = _SOURCES.get(one.kind, "")
+        source = getattr(one.settings, name, ())
+        if source and one.kind == other.kind and source == getattr(other.settings, name):
+            problems.messages.append(
+                f"stepladder.{key} has two triggers of the same {name} ({one.label} and {other.label}); allowed: one, "
+                "whose filters stand for both"
+            )
 
 
 def _check_buckets(key: str, triggers: tuple[Trigger, ...], problems: Problems) -> None:
@@ -161,11 +176,9 @@ def _check_buckets(key: str, triggers: tuple[Trigger, ...], problems: Problems) 
 
 
 def _overlap(one: Any, other: Any) -> bool:
-    events = any(
-        first == second or first.rstrip("*") in second or second.rstrip("*") in first
-        for first in one.events
-        for second in other.events
-    )
+    if isinstance(one.events, str) or isinstance(other.events, str):  # a reference: only Terraform knows
+        return False
+    events = any(fnmatchcase(a, b) or fnmatchcase(b, a) for a in one.events for b in other.events)
     prefixes = one.prefix.startswith(other.prefix) or other.prefix.startswith(one.prefix)
     suffixes = one.suffix.endswith(other.suffix) or other.suffix.endswith(one.suffix)
     return events and prefixes and suffixes

@@ -116,6 +116,33 @@ WRONG = {
         [{"kind": "s3", "bucket": "uploads", "events": ["put"]}],
         "allowed: a list of events of S3 such as s3:ObjectCreated:*",
     ),
+    "two triggers of one queue": (
+        [{"kind": "sqs", "queue_arn": QUEUE}, {"kind": "sqs", "name": "b", "queue_arn": QUEUE}],
+        "stepladder.triggers has two triggers of the same queue_arn (sqs and sqs b); allowed: one, whose filters",
+    ),
+    "two triggers of one topic": (
+        [{"kind": "sns", "topic_arn": "${local.t}"}, {"kind": "sns", "name": "b", "topic_arn": "${local.t}"}],
+        "stepladder.triggers has two triggers of the same topic_arn (sns and sns b); allowed: one, whose filters",
+    ),
+    "two triggers of one stream": (
+        [
+            {"kind": "dynamodb", "stream_arn": "${local.s}"},
+            {"kind": "dynamodb", "name": "b", "stream_arn": "${local.s}"},
+        ],
+        "two triggers of the same stream_arn (dynamodb and dynamodb b)",
+    ),
+    "a bucket whose events are none": (
+        [{"kind": "s3", "bucket": "uploads", "events": []}],
+        "triggers[0].events is []; allowed: at least one of events of S3",
+    ),
+    "an API without a route": (
+        [{"kind": "http-api", "routes": []}],
+        "triggers[0].routes is []; allowed: at least one of routes",
+    ),
+    "a rate that no number holds": (
+        [{"kind": "schedule", "expression": f"rate({'9' * 400} days)"}],
+        "rate needs a whole number above 0",
+    ),
     "two triggers for one event of a bucket": (
         [
             {"kind": "s3", "bucket": "${aws_s3_bucket.a.id}", "prefix": "in/"},
@@ -267,3 +294,15 @@ def test_a_reference_to_own_terraform_passes_where_an_arn_is_needed(tmp_path):
     reference = "${aws_sqs_queue.jobs.arn}"
     made = _variable(_load(tmp_path, triggers=[{"kind": "sqs", "queue_arn": reference}]))
     assert made["sqs"]["this"]["queue_arn"] == [reference]
+
+
+def test_a_bucket_may_have_a_trigger_for_objects_and_one_for_delete_markers(tmp_path):
+    removed = ("s3:ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated")
+    entries = [{"kind": "s3", "name": f"t{i}", "bucket": "uploads", "events": [each]} for i, each in enumerate(removed)]
+    assert set(_variable(_load(tmp_path, triggers=entries))["s3"]) == {"t0", "t1"}
+
+
+def test_triggers_may_read_different_queues_and_have_queues_of_their_own(tmp_path):
+    entries = ["sqs", {"kind": "sqs", "name": "own"}]
+    entries += [{"kind": "sqs", "name": f"q{i}", "queue_arn": f"{QUEUE}{i}"} for i in range(2)]
+    assert set(_variable(_load(tmp_path, triggers=entries))["sqs"]) == {"this", "own", "q0", "q1"}

@@ -623,9 +623,10 @@ variable "triggers" {
       each.cors == null ? true : length(each.cors.allow_origins) > 0 && !(each.cors.allow_credentials && contains(each.cors.allow_origins, "*")),
       each.rate_limit >= 0 && each.rate_limit <= 1000000 && floor(each.rate_limit) == each.rate_limit,
       alltrue([for text in each.routes : can(regex("^([$]default|(ANY|DELETE|GET|HEAD|OPTIONS|PATCH|POST|PUT) /[^ ]*)$", text))]),
+      length(each.routes) > 0,
       (each.burst_limit > 0) == (each.rate_limit > 0),
     ]]))
-    error_message = "triggers.http-api: authorization must be iam or none. burst_limit must be a whole number from 0 to 1000000. cors.allow_headers must be names of headers, or *. cors.allow_methods must be GET, HEAD, POST, PUT, PATCH, DELETE or *. cors.allow_origins must be origins like https://www.example.com, or *. cors.expose_headers must be names of headers, or *. cors.max_age_seconds must be a whole number from 0 to 86400. cors must name origins, and * among them only without allow_credentials. rate_limit must be a whole number from 0 to 1000000. routes must be routes such as GET /orders/{id}, or $default. burst_limit and rate_limit must both be more than 0, or neither."
+    error_message = "triggers.http-api: authorization must be iam or none. burst_limit must be a whole number from 0 to 1000000. cors.allow_headers must be names of headers, or *. cors.allow_methods must be GET, HEAD, POST, PUT, PATCH, DELETE or *. cors.allow_origins must be origins like https://www.example.com, or *. cors.expose_headers must be names of headers, or *. cors.max_age_seconds must be a whole number from 0 to 86400. cors must name origins, and * among them only without allow_credentials. rate_limit must be a whole number from 0 to 1000000. routes must be routes such as GET /orders/{id}, or $default. routes must not be empty. burst_limit and rate_limit must both be more than 0, or neither."
   }
 
   validation {
@@ -673,12 +674,13 @@ variable "triggers" {
     condition = alltrue(flatten([for each in var.triggers.s3 : [
       length(each.bucket) == 1,
       alltrue([for text in each.events : can(regex("^s3:[A-Za-z]+(:[A-Za-z*]+)?$", text))]),
+      length(each.events) > 0,
       can(regex("^([^\\n]*)$", each.prefix)),
       length(each.prefix) <= 1024,
       can(regex("^([^\\n]*)$", each.suffix)),
       length(each.suffix) <= 1024,
     ]]))
-    error_message = "triggers.s3: bucket must hold one text, under a key of its own. events must be events of S3 such as s3:ObjectCreated:*. prefix must be what keys begin with. prefix must be at most 1024 characters. suffix must be what keys end with. suffix must be at most 1024 characters."
+    error_message = "triggers.s3: bucket must hold one text, under a key of its own. events must be events of S3 such as s3:ObjectCreated:*. events must not be empty. prefix must be what keys begin with. prefix must be at most 1024 characters. suffix must be what keys end with. suffix must be at most 1024 characters."
   }
 }
 
