@@ -11,11 +11,15 @@ from types import SimpleNamespace
 import pytest
 
 from localcloud.callers import ServiceCaller
+from localcloud.clock import CloudClock
 from localcloud.cloud import ServiceError
 from localcloud.deliveries import Delivery, RetryPolicy, deliver_persistently, logged
+from localcloud.launchers.runtime_api import InvocationOutcome
 from localcloud.services.events import schedules
 from localcloud.services.events.schedules import SchedulePlan, Schedules
 from localcloud.services.lambda_.execution import event_queue
+from localcloud.services.lambda_.execution.event_queue import EventQueue
+from localcloud.services.lambda_.model import FunctionKey
 
 QUEUE, DEAD = (f"arn:aws:sqs:us-east-1:123456789012:{name}" for name in ("q", "dead"))
 CALLER = ServiceCaller("events.amazonaws.com", "arn:aws:events:us-east-1:123456789012:rule/r", "123456789012")
@@ -169,3 +173,24 @@ def test_what_a_runtime_of_ones_own_reports_as_an_error_reaches_the_dead_letter_
     assert event_queue._message(b'"boom"') == "boom"
     assert event_queue._message(b"boom \xff") == "boom \ufffd"
     assert event_queue._message(b"[1]") == "[1]"
+
+
+def test_events_that_wait_for_a_retry_hold_up_no_others(monkeypatch):
+    """More events fail than there are workers, and then one comes that succeeds."""
+    monkeypatch.setattr(event_queue, "_WORKERS", 2)
+    failed = InvocationOutcome(b"{}", "Unhandled", "ValueError")
+    reached = threading.Event()
+
+    def invoke(_key, _qualifier, payload, **_):
+        if payload == b"sound":
+            reached.set()
+        outcome = InvocationOutcome(b"null") if payload == b"sound" else failed
+        return SimpleNamespace(outcome=outcome, version="1")
+
+    store = SimpleNamespace(lock=threading.Lock(), functions={})
+    cloud = SimpleNamespace(clock=CloudClock())
+    queue = EventQueue(SimpleNamespace(cloud=cloud, invoke=invoke, service=SimpleNamespace(store=store)))
+    for payload in (*[b"broken"] * 5, b"sound"):
+        queue.submit(FunctionKey("123456789012", "us-east-1", "f"), "", payload)
+    assert reached.wait(10)
+    queue.close()

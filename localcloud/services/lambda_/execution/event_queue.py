@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html. Waits betwee
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ _RETRIES = 2
 _MAX_AGE = 21_600  # seconds
 _WAITS = (60.0, 120.0)  # after a function error
 _THROTTLED_WAIT = 1.0
+_LONGEST_WAIT = 300.0
 _WORKERS = 64
 
 
@@ -32,6 +34,17 @@ class _Event:
     qualifier: str
     payload: bytes
     request_id: str
+
+
+@dataclass
+class _Attempts:
+    """An event on its way: since when, how often the function ran, how that ended last, how long a throttle waits."""
+
+    event: _Event
+    began: float
+    made: int = 0
+    last: Invoked | None = None
+    wait: float = _THROTTLED_WAIT
 
 
 class EventQueue:
@@ -47,7 +60,7 @@ class EventQueue:
     def submit(self, key: FunctionKey, qualifier: str, payload: bytes) -> str:
         """Queue an event. Return its request id."""
         event = _Event(key, qualifier, payload, str(uuid4()))
-        self._workers.submit(logged()(self._deliver), event)
+        self._begin(_Attempts(event, self._cloud.clock.now()))
         return event.request_id
 
     def close(self) -> None:
@@ -55,38 +68,45 @@ class EventQueue:
         self._stopped.set()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
-    def _deliver(self, event: _Event) -> None:
+    def _begin(self, attempts: _Attempts) -> None:
+        self._workers.submit(logged()(self._deliver), attempts)
+
+    def _later(self, attempts: _Attempts, seconds: float) -> None:
+        """Try again. Nothing waits meanwhile: events that fail hold up no others."""
+
+        def again() -> None:
+            if not self._stopped.is_set():
+                with contextlib.suppress(RuntimeError):  # stopped just now
+                    self._begin(attempts)
+
+        self._cloud.clock.call_later(seconds, again)
+
+    def _deliver(self, attempts: _Attempts) -> None:
+        event = attempts.event
         config = self._config(event)
         retries = int(config.get("MaximumRetryAttempts", _RETRIES))
-        deadline = self._cloud.clock.now() + float(config.get("MaximumEventAgeInSeconds", _MAX_AGE))
-        attempt = 0
-        last: Invoked | None = None
-        wait = _THROTTLED_WAIT
-        while True:
-            try:
-                done = self._invoker.invoke(event.key, event.qualifier, event.payload, request_id=event.request_id)
-            except ServiceError as error:
-                if error.code != "TooManyRequestsException" or self._cloud.clock.now() > deadline:
-                    self._failed(event, config, last, destinations.EVENT_AGE_EXCEEDED, attempt)
-                    return
-                if not self._cloud.clock.sleep(wait, cancel=self._stopped):
-                    return
-                wait = min(wait * 2, 300.0)
-                continue
-            attempt += 1
-            if not done.outcome.error:
-                self._succeeded(event, config, done, attempt)
+        deadline = attempts.began + float(config.get("MaximumEventAgeInSeconds", _MAX_AGE))
+        try:
+            done = self._invoker.invoke(event.key, event.qualifier, event.payload, request_id=event.request_id)
+        except ServiceError as error:
+            if error.code != "TooManyRequestsException" or self._cloud.clock.now() > deadline:
+                self._failed(event, config, attempts.last, destinations.EVENT_AGE_EXCEEDED, attempts.made)
                 return
-            pause = _WAITS[min(attempt, len(_WAITS)) - 1]
-            if attempt > retries:
-                self._failed(event, config, done, destinations.RETRIES_EXHAUSTED, attempt)
-                return
-            if self._cloud.clock.now() + pause > deadline:
-                self._failed(event, config, done, destinations.EVENT_AGE_EXCEEDED, attempt)
-                return
-            last = done
-            if not self._cloud.clock.sleep(pause, cancel=self._stopped):
-                return
+            wait, attempts.wait = attempts.wait, min(attempts.wait * 2, _LONGEST_WAIT)
+            self._later(attempts, wait)
+            return
+        attempts.made += 1
+        if not done.outcome.error:
+            self._succeeded(event, config, done, attempts.made)
+            return
+        pause = _WAITS[min(attempts.made, len(_WAITS)) - 1]
+        if attempts.made > retries:
+            self._failed(event, config, done, destinations.RETRIES_EXHAUSTED, attempts.made)
+        elif self._cloud.clock.now() + pause > deadline:
+            self._failed(event, config, done, destinations.EVENT_AGE_EXCEEDED, attempts.made)
+        else:
+            attempts.last = done
+            self._later(attempts, pause)
 
     def _config(self, event: _Event) -> dict[str, Any]:
         with self._invoker.service.store.lock:
