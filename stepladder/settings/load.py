@@ -183,8 +183,11 @@ def _load(raw: Mapping[str, Any], root: Path, variables: Iterable[str]) -> Setti
 def _check_references(raw: Mapping[str, Any], problems: Problems) -> None:
     """Refuse a reference where Terraform's service root doesn't get the setting."""
     for key, value in references.misplaced(raw):
-        if not any(message.startswith(f"stepladder.{key} is ") for message in problems.messages):
+        if not problems.has(key):
             problems.add(key, value, "text without a reference to Terraform; the settings of the function may hold one")
+    for key, value in references.unclosed(raw):
+        if not problems.has(key):
+            problems.add(key, value, f"a reference that ends with }}, such as {references.EXAMPLE}")
 
 
 def _check_triggers(settings: Settings, problems: Problems) -> None:

@@ -79,7 +79,8 @@ class Both:
         """Note a problem when only one is given."""
         first, second = self.settings
         for given, missing in ((first, second), (second, first)):
-            if getattr(section, given) and not getattr(section, missing):
+            lacks = getattr(section, given) and not getattr(section, missing)
+            if lacks and not problems.has(f"{key}.{missing}"):
                 problems.messages.append(
                     f"stepladder.{key}.{missing} is empty while {key}.{given} is not; "
                     f"allowed: {first} and {second} together, or neither"

@@ -48,7 +48,7 @@ OPERATORS = (
 
 def statement(key: str, raw: Mapping[str, Any], problems: Problems) -> Statement:
     """Return a checked statement; `key` says where it stands, and its `reason` goes no further."""
-    sid = raw.get("sid") or ""
+    sid = "" if raw.get("sid") is None else raw["sid"]
     name = f"{key} ({sid})" if isinstance(sid, str) and sid else key
     if not isinstance(sid, str) or (sid and not _SID.fullmatch(sid)):
         problems.add(f"{name}.sid", sid, "letters and digits")
@@ -56,7 +56,7 @@ def statement(key: str, raw: Mapping[str, Any], problems: Problems) -> Statement
     effect = problems.choice(f"{name}.effect", raw.get("effect", EFFECTS[0]), EFFECTS)
     actions = _texts(f"{name}.actions", raw.get("actions"), ACTIONS, _ACTION.fullmatch, problems)
     resources = _texts(f"{name}.resources", raw.get("resources"), RESOURCES, _is_resource, problems)
-    conditions = _conditions(f"{name}.conditions", raw.get("conditions") or {}, problems)
+    conditions = _conditions(f"{name}.conditions", raw.get("conditions"), problems)
     reason = raw.get("reason")
     if not reason:
         for action in filter(iam_actions.is_unknown, actions):
@@ -124,6 +124,8 @@ def _texts(key: str, raw: Any, allowed: str, fits: Any, problems: Problems) -> l
 
 
 def _conditions(key: str, raw: Any, problems: Problems) -> dict[str, dict[str, list[str]]]:
+    if raw is None:
+        return {}
     if not isinstance(raw, Mapping):
         problems.add(
             key, raw, "operators, each with condition keys and values: `StringEquals: {aws:SourceAccount: ...}`"

@@ -24,6 +24,10 @@ class Problems:
         """Note a value that isn't allowed."""
         self.messages.append(f"stepladder.{key} is {value!r}; allowed: {allowed}")
 
+    def has(self, key: str) -> bool:
+        """Say whether a key's value is among the problems: what hangs on it needs no message then."""
+        return any(message.startswith(f"stepladder.{key} is ") for message in self.messages)
+
     def text(self, key: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
         """Check a text."""
         if not isinstance(value, str) or not pattern.fullmatch(value):

@@ -22,7 +22,9 @@ _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
 _NAMED = re.compile(
     r"(?<![\w.:/-])(?:(?P<head>data|local|module|var)\.[A-Za-z_][\w-]*|(?P<type>[a-z][a-z0-9]*_[a-z0-9_]+)\.[A-Za-z_])"
 )
-_RESOURCE = re.compile(r"(?<![\w.:/-])(?:data\.[a-z][\w-]*|[a-z][a-z0-9]*_[a-z0-9_]+)\.[A-Za-z_][\w-]*")
+_DECLARED = re.compile(
+    r"(?<![\w.:/-])(?:data\.[a-z][\w-]*|[a-z][a-z0-9]*_[a-z0-9_]+|local|module|var)\.[A-Za-z_][\w-]*"
+)
 _OPEN = re.compile(r"(\$*)\$\{")
 
 
@@ -90,14 +92,14 @@ def quoted(text: str) -> str:
     return text.replace("${", "$${").replace("%{", "%%{")
 
 
-def resources(value: str) -> Iterator[str]:
-    """Yield the resources and data sources that a text's references name: `aws_sqs_queue.orders`.
+def named(value: str) -> Iterator[str]:
+    """Yield what must be declared for a text's references: `aws_sqs_queue.orders`, `local.front`.
 
     Expressions with variables of their own (`for`) are left to Terraform.
     """
     for part in parts(value):
         if part.reference and not re.search(r"\bfor\b", part.text):
-            yield from (match[0] for match in _RESOURCE.finditer(_QUOTED.sub('""', part.text)))
+            yield from (match[0] for match in _DECLARED.finditer(_QUOTED.sub('""', part.text)))
 
 
 def work_in(key: str) -> bool:
@@ -112,13 +114,25 @@ def passes(key: str, value: Any) -> bool:
 
 def misplaced(raw: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield each text with a reference where none can work, after its key."""
+    yield from ((at, text) for at, text in _texts(raw, key) if has(text) and not work_in(at))
+
+
+def unclosed(raw: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each text whose reference lacks its `}`, after its key."""
+    for at, text in _texts(raw, key):
+        opened = (match for match in _OPEN.finditer(text) if not match[1] and _end(text, match.end()) < 0)
+        if any(_NAMED.match(text[match.end() :].lstrip()) for match in opened):
+            yield at, text
+
+
+def _texts(raw: Any, key: str) -> Iterator[tuple[str, str]]:
     if isinstance(raw, Mapping):
         for name, value in raw.items():
-            yield from misplaced(value, f"{key}.{name}" if key else str(name))
+            yield from _texts(value, f"{key}.{name}" if key else str(name))
     elif isinstance(raw, (list, tuple)):
         for value in raw:
-            yield from misplaced(value, key)
-    elif has(raw) and not work_in(key):
+            yield from _texts(value, key)
+    elif isinstance(raw, str) and "${" in raw:
         yield key, raw
 
 

@@ -184,7 +184,7 @@ class Texts:
         if references.work_in(key) and references.is_one(value):
             return str(value)
         if not isinstance(value, (list, tuple)) or not all(
-            references.passes(key, each) or self.shape.fullmatch(str(each)) for each in value
+            isinstance(each, str) and (references.passes(key, each) or self.shape.fullmatch(each)) for each in value
         ):
             problems.add(key, value, f"a list of {self.words}")
             return ()
@@ -267,8 +267,12 @@ class Variables:
             return {}
         for name, text in value.items():
             shown = "..." if secret_values.why(str(name), str(text)) else text
-            if not VARIABLE.fullmatch(str(name)) or not isinstance(text, str):
-                problems.add(f"{key}.{name}", shown, "text, under a name like LOG_LEVEL")
+            if not VARIABLE.fullmatch(str(name)):
+                problems.add(
+                    key, name, "names like LOG_LEVEL: at least two letters, digits and underscores, a letter first"
+                )
+            if not isinstance(text, str):
+                problems.add(f"{key}.{name}", shown, "text; a number, true, false or a date belongs in quotes")
             if name in self.reserved:
                 problems.add(f"{key}.{name}", shown, "a name that Lambda doesn't reserve: it sets this one itself")
         variables = {str(k): str(v) for k, v in {**before, **value}.items()}

@@ -181,7 +181,7 @@ class Key:
 
     def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
         """See `table.Rule`."""
-        if value in {None, ""}:
+        if value is None or value == "":
             return ""
         if references.has(value):
             # `inv secrets.set` comes before the first apply, and has to know the key.
@@ -255,7 +255,7 @@ def _in_section(
                 f"stepladder.{prefix}function.secrets.{name} is an environment variable too; "
                 f"take it out of `{prefix}function.environment`"
             )
-        may_be = not (name in section.not_secret or inherited or references.is_one(text))
+        may_be = not (name in section.not_secret or name in section.secrets or inherited or references.is_one(text))
         why = secret_values.why(name, text) if may_be else ""
         if why:
             key = f"stepladder.{prefix}function.environment.{name}"

@@ -176,6 +176,8 @@ class ScheduleExpression:
 
     def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
         """See `table.Rule`."""
+        if references.passes(key, value):
+            return str(value)
         try:
             schedules.check(str(value))
         except schedules.ScheduleError as error:
@@ -207,6 +209,8 @@ class Zone:
 
     def read(self, key: str, value: Any, _before: Any, problems: Problems) -> str:
         """See `table.Rule`."""
+        if references.passes(key, value):
+            return str(value)
         if not isinstance(value, str) or not _ZONE.fullmatch(value) or not _is_zone(value):
             problems.add(key, value, "a time zone of the IANA database, such as Europe/Berlin")
             return "UTC"
@@ -287,7 +291,7 @@ class Cors(Group):
     def read(self, key: str, value: Any, before: Any, problems: Problems) -> Any:
         """See `table.Rule`."""
         group = super().read(key, value, before, problems)
-        if group and not group.allow_origins:
+        if group and not group.allow_origins and not problems.has(f"{key}.allow_origins"):
             problems.add(f"{key}.allow_origins", list(group.allow_origins), "at least one origin")
         if group and group.allow_credentials and "*" in group.allow_origins:
             problems.add(f"{key}.allow_credentials", True, "false, or allow_origins that name each origin instead of *")

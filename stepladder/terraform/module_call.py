@@ -39,7 +39,7 @@ def read(folder: Path) -> ModuleCall | None:
         code = "".join(without_comments(text.read(path)))
         match = _BLOCK.search(code)
         if match:
-            return ModuleCall(path, dict(_arguments(expression(code[match.end() :], ends=False))))
+            return ModuleCall(path, dict(arguments(expression(code[match.end() :], ends=False))))
     return None
 
 
@@ -68,7 +68,8 @@ def expression(code: str, *, ends: bool = True) -> str:
     return code
 
 
-def _arguments(body: str) -> Iterator[tuple[str, str]]:
+def arguments(body: str) -> Iterator[tuple[str, str]]:
+    """Yield the arguments of a block's body: each name and its expression."""
     position = 0
     while position < len(body):
         match = _NAME.match(body, position)

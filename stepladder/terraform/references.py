@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from stepladder.core.errors import BadInputError, ExitCode, StepladderError
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import references
 from stepladder.settings.load import Settings
 from stepladder.settings.table import SERVICE
-from stepladder.terraform import bucket_notifications, overrides, roots
+from stepladder.terraform import bucket_notifications, module_call, overrides, roots
 from stepladder.terraform.events import Diagnostic
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.roots import Root
@@ -18,7 +18,14 @@ from stepladder.terraform.roots import Root
 _CYCLE = "Cycle:"
 _OWN_NODE = re.compile(r"(?<![\w.])(?:data\.)?[a-z][a-z0-9]*_[a-z0-9_]+\.[\w-]+")
 _UNDECLARED = re.compile(r'A (?:managed|data) resource "([\w-]+)" "([\w-]+)" has not been declared')
-_DECLARED = re.compile(r'^[ \t]*(resource|data)\s+"?([\w-]+)"?\s+"?([\w-]+)', re.MULTILINE)
+_DECLARED = re.compile(
+    r'^[ \t]*(?:(resource|data)\s+"?([\w-]+)"?\s+|(module|variable)\s+)"?([\w-]+)"?\s*\{', re.MULTILINE
+)
+_LOCALS = re.compile(r"^[ \t]*locals\s*\{", re.MULTILINE)
+_OF_THE_FUNCTION = re.compile(
+    rf"\bmodule\.{SERVICE}\.(?:alias_arn|alias_name|function_arn|function_name|function_url)\b"
+)
+"""The module's outputs that are there after the function only; the others may stand in its variables."""
 
 
 class UnknownReferenceError(TerraformError):
@@ -75,13 +82,14 @@ def _unknown(at: Root, error: Diagnostic, errors: tuple[Diagnostic, ...], hint: 
 
 
 def check(at: Root) -> None:
-    """Refuse references to resources that the root's own code doesn't declare, before Terraform runs.
+    """Refuse references to what the root's own code doesn't declare, or to the function itself, before Terraform runs.
 
     Raises `BadInputError`. What only Terraform knows, such as an attribute's name, it says itself (`explain`).
     """
     if at.name != SERVICE:
         return
     bucket_notifications.check(at.source_dir, at.settings, at.environment)
+    _check_circle(at)
     if any(at.source_dir.glob("*.tf.json")):  # declared elsewhere, maybe
         return
     referring = list(overrides.keys_of(roots.variables(at)))
@@ -90,7 +98,7 @@ def check(at: Root) -> None:
         f"stepladder.{key} is {text!r}: no .tf file of terraform/{at.name} declares {name}; "
         f"{did_you_mean(name, known)}".rstrip("; ")
         for key, text in referring
-        for name in references.resources(text)
+        for name in references.named(text)
         if name not in known
     ]
     if problems:
@@ -99,6 +107,25 @@ def check(at: Root) -> None:
             kind=UnknownReferenceError.kind,
             hint=f"declare it in a file beside `terraform/{at.name}/main.tf`; to mean the text itself, write $${{",
             problems=tuple(dict.fromkeys(problems)),
+        )
+
+
+def _check_circle(at: Root) -> None:
+    """Refuse variables of the function that need the function itself."""
+    problems = [
+        f"stepladder.{key} is {text!r}: {output[0]} is there after the function, which needs the variable first"
+        for key, text in overrides.keys_of(roots.variables(at))
+        if key.startswith("function.environment.")
+        for part in references.parts(text)
+        if part.reference and (output := _OF_THE_FUNCTION.search(part.text))
+    ]
+    if problems:
+        raise BadInputError(
+            "the settings go round in a circle: the function needs a variable that needs the function",
+            kind=ReferenceCycleError.kind,
+            hint="take it out of `invoke.yaml`: the code has the function's name in AWS_LAMBDA_FUNCTION_NAME, "
+            "and its ARN in the context of each call",
+            problems=tuple(problems),
         )
 
 
@@ -143,10 +170,19 @@ def overrides_of(settings: Settings) -> dict[str, str]:
 
 
 def declared(at: Root) -> list[str]:
-    """Return the resources that a root's own code declares: `aws_sqs_queue.orders`, `data.aws_region.this`."""
-    names = [
-        (kind, f"{of}.{name}")
+    """Return what a root's own code declares: `aws_sqs_queue.orders`, `data.aws_region.this`, `local.front`."""
+    return sorted(
+        name
         for path in (*at.source_dir.glob("*.tf"), *at.source_dir.glob("*.tofu"))
-        for kind, of, name in _DECLARED.findall(path.read_text("utf-8", "replace"))
-    ]
-    return sorted(f"data.{name}" if kind == "data" else name for kind, name in names)
+        for name in _declared(path.read_text("utf-8", "replace"))
+    )
+
+
+def _declared(code: str) -> Iterator[str]:
+    for kind, of, block, name in _DECLARED.findall(code):
+        heads = {"data": f"data.{of}", "resource": of, "module": "module", "variable": "var"}
+        yield f"{heads[kind or block]}.{name}"
+    code = "".join(module_call.without_comments(code))
+    for match in _LOCALS.finditer(code):
+        body = module_call.expression(code[match.end() :], ends=False)
+        yield from (f"local.{name}" for name, _ in module_call.arguments(body))

@@ -29,7 +29,14 @@ WRONG = {
     "too little memory": ({"function": {"memory_mb": 64}}, "stepladder.function.memory_mb is 64"),
     "memory that is text": ({"function": {"memory_mb": "big"}}, "a whole number from 128 to 10240"),
     "a timeout beyond Lambda's": ({"function": {"timeout_seconds": 901}}, "from 1 to 900"),
-    "a variable that isn't text": ({"function": {"environment": {"LOG": 1}}}, "stepladder.function.environment.LOG"),
+    "a variable that isn't text": (
+        {"function": {"environment": {"LOG": 1}}},
+        "stepladder.function.environment.LOG is 1; allowed: text; a number, true, false or a date belongs in quotes",
+    ),
+    "a variable whose name is too short": (
+        {"function": {"environment": {"X": "1"}}},
+        "stepladder.function.environment is 'X'; allowed: names like LOG_LEVEL: at least two letters, digits",
+    ),
     "a variable that Lambda sets itself": (
         {"function": {"environment": {"AWS_REGION": "eu-west-1"}}},
         "stepladder.function.environment.AWS_REGION is 'eu-west-1'; allowed: a name that Lambda doesn't reserve",

@@ -127,6 +127,27 @@ def test_settings_of_a_function_url_that_are_wrong_are_refused(tmp_path, kind, u
     assert any(message in problem for problem in caught.value.problems), caught.value.problems
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"function": {"vpc": VPC | {"subnets": ["subnet-1"]}}},
+        {"triggers": [{"kind": "url", "cors": {"allow_origins": "*"}}]},
+        {"triggers": [{"kind": "url", "cors": {}}]},
+    ],
+)
+def test_what_hangs_on_a_wrong_value_is_no_second_problem(tmp_path, raw):
+    with pytest.raises(BadInputError) as caught:
+        loaded(tmp_path, **raw)
+    assert len(caught.value.problems) == 1
+
+
+@pytest.mark.parametrize("header", [None, 1, True])
+def test_a_header_is_text(tmp_path, header):
+    with pytest.raises(BadInputError, match="not valid") as caught:
+        loaded(tmp_path, triggers=[{"kind": "url", "cors": {"allow_origins": ["*"], "allow_headers": [header]}}])
+    assert "allow_headers is" in caught.value.problems[0]
+
+
 def test_they_become_the_modules_variables(tmp_path):
     function = {
         "vpc": VPC | {"ipv6": True},

@@ -142,6 +142,8 @@ def test_an_action_that_its_service_does_not_have_needs_a_reason(tmp_path: Path)
             "environments.staging.function.permissions is 'arn:aws-cn:s3:::x'",
         ),
         (READ | {"sid": "Read Orders"}, "function.permissions[0] (Read Orders).sid is 'Read Orders'"),
+        (READ | {"sid": 0}, "function.permissions[0].sid is 0; allowed: letters and digits"),
+        (READ | {"conditions": []}, "function.permissions[0].conditions is []; allowed: operators"),
         (READ | {"effect": "allow"}, "function.permissions[0].effect is 'allow'; allowed: Allow, Deny"),
         (READ | {"resource": TABLE}, "function.permissions[0].resource is not a setting; did you mean `resources`?"),
         (READ | {"reason": " "}, "function.permissions[0].reason is ' '"),

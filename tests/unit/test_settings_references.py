@@ -176,6 +176,57 @@ def test_an_unknown_resource_is_named_with_its_setting_before_terraform_runs(tmp
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("${local.frnt}", "local.frnt; did you mean `local.front`?"),
+        ("https://${var.nothing}/", "var.nothing"),
+        ("${module.network.vpc}", "module.network; did you mean `module.service`?"),
+    ],
+)
+def test_a_local_a_variable_and_a_module_are_looked_up_before_terraform_runs(
+    tmp_path: Path, text: str, name: str
+) -> None:
+    at = referring(tmp_path, VALUE=text)
+    (at.source_dir / "own.tf").write_text('locals {\n  # none = 1\n  port = 1\n  front = { none = "a" }\n}\n')
+    with pytest.raises(BadInputError) as caught:
+        explained.check(at)
+    assert caught.value.problems[0].endswith(f"declares {name}")
+
+
+def test_what_the_code_declares_passes(tmp_path: Path) -> None:
+    at = referring(tmp_path, AA="${local.b}", CC="${local.d.e}", FF="${var.project}", GG="${module.service.role_arn}")
+    (at.source_dir / "own.tf").write_text('locals { b = 1 }\nlocals {\n  d = { e = 2 }\n}\nvariable "project" {}\n')
+    explained.check(at)
+
+
+@pytest.mark.parametrize("output", ["function_name", "function_arn", "alias_arn", "function_url"])
+def test_a_variable_that_needs_the_function_itself_is_refused_before_anything_is_applied(
+    tmp_path: Path, output: str
+) -> None:
+    at = referring(tmp_path, SELF=f"${{upper(module.service.{output})}}")
+    with pytest.raises(BadInputError, match="go round in a circle") as caught:
+        explained.checked_hash(at.settings, "staging", "service")
+    assert caught.value.kind == "reference-cycle"
+    assert f"stepladder.function.environment.SELF is '${{upper(module.service.{output})}}'" in caught.value.problems[0]
+
+
+@pytest.mark.parametrize("text", ["${aws_dynamodb_table.orders.name", "a ${ local.x", "${b} ${aws_a_b.c[0]"])
+def test_a_reference_that_does_not_end_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        project(tmp_path, function={"environment": {"TABLE": text}})
+    assert caught.value.problems == (
+        f"stepladder.function.environment.TABLE is {text!r}; allowed: a reference that ends with }}, such as {TABLE}",
+    )
+
+
+def test_a_schedule_may_be_a_reference(tmp_path: Path) -> None:
+    entry = {"kind": "schedule", "expression": "${local.when}", "timezone": "${local.zone}"}
+    settings = project(tmp_path, triggers=[entry])
+    (trigger,) = settings.triggers or ()
+    assert (trigger.settings.expression, trigger.settings.timezone) == ("${local.when}", "${local.zone}")
+
+
 def test_here_a_variable_with_a_reference_is_the_deployed_functions(tmp_path: Path) -> None:
     settings = referring(tmp_path, TABLE=TABLE, LEVEL="INFO").settings
     found = variables.of(settings, "", lambda *_: {"TABLE": "orders", "LEVEL": "DEBUG"})

@@ -135,12 +135,21 @@ def test_a_name_is_a_variable_or_a_secret() -> None:
     assert "environments.production.function.secrets.REGION_NAME" in said
 
 
+def test_a_variable_that_is_a_secret_already_is_not_advised_to_become_one() -> None:
+    said = problems({"environment": {"API_KEY": "x"}, "secrets": {"API_KEY": "ssm"}})
+    assert said == (
+        "stepladder.function.secrets.API_KEY is an environment variable too; take it out of `function.environment`"
+    )
+
+
 def test_references_and_variables_share_what_lambda_keeps() -> None:
     long = {"environment": {"LONG": "x" * 4000}, "secrets": {"API_KEY": "ssm:/" + "x" * 100}}
     assert "and the references to secrets are 4129 bytes; allowed: 4096" in problems(long)
 
 
-@pytest.mark.parametrize("key", ["alias/mine", "1234abcd-12ab-34cd-56ef-1234567890ab", "${aws_kms_key.own.arn}", 5])
+@pytest.mark.parametrize(
+    "key", ["alias/mine", "1234abcd-12ab-34cd-56ef-1234567890ab", "${aws_kms_key.own.arn}", 5, [], {"a": 1}]
+)
 def test_a_key_is_named_by_its_arn(key: object) -> None:
     assert "the ARN of a KMS key" in problems({"secrets_key": key})
 
