@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -45,13 +46,15 @@ def shown(line: str, *, whole: bool = False) -> str:
         return failure
     kind, record = _platform(line)
     if kind:
-        return _summary(record["metrics"], str(record.get("status", ""))) if kind == "platform.report" else ""
+        return _summary(_numbers(record["metrics"]), str(record.get("status", ""))) if kind == "platform.report" else ""
     if not _TEXT.match(line):
         return line
     if not line.startswith("REPORT"):
         return ""
     status = _STATUS.search(line)
-    return _summary({_NAMES[name]: float(value) for name, value in _METRIC.findall(line)}, status[1] if status else "")
+    metrics = _numbers({_NAMES[name]: value for name, value in _METRIC.findall(line)})
+    # a function may print such a line too
+    return _summary(metrics, status[1] if status else "") if "durationMs" in metrics else line
 
 
 def is_platform(line: str) -> bool:
@@ -66,7 +69,7 @@ def _failure(line: str) -> str:
     try:
         record = json.loads(line)
         return f"[{record['level']}] {record['errorType']}: {record['errorMessage']}"
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         return ""
 
 
@@ -78,14 +81,23 @@ def _platform(line: str) -> tuple[str, Mapping[str, Any]]:
             kind, record = str(event["type"]), event["record"]
             if kind == "platform.report":
                 float(record["metrics"]["durationMs"])
-        except (ValueError, LookupError, TypeError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             return "", {}
         if kind.startswith("platform.") and isinstance(record, Mapping):
             return kind, record
     return "", {}
 
 
-def _summary(metrics: Mapping[str, Any], status: str) -> str:
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return the metrics that are numbers."""
+    numbers: dict[str, float] = {}
+    for name in _NAMES.values():
+        with contextlib.suppress(ValueError, LookupError, TypeError):
+            numbers[name] = float(metrics[name])
+    return numbers
+
+
+def _summary(metrics: Mapping[str, float], status: str) -> str:
     began = f" after {metrics['initDurationMs']:.0f} ms of init" if "initDurationMs" in metrics else ""
     used = ""
     if "maxMemoryUsedMB" in metrics:

@@ -77,5 +77,10 @@ def of(settings: Settings, environment: str) -> HttpTrigger | None:
     given = trigger.settings
     signed = trigger.kind == http_event.URL_IAM or getattr(given, "authorization", "none") == "iam"
     cors = {name: getattr(given.cors, key) for name, key in _CORS.items()} if given.cors else {}
-    declared = tuple(getattr(given, "routes", ())) or (routes.DEFAULT,)
-    return HttpTrigger(trigger.kind, at.account, at.region, declared, signed, cors)
+    return HttpTrigger(trigger.kind, at.account, at.region, _routes(getattr(given, "routes", ())), signed, cors)
+
+
+def _routes(given: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the routes. What only Terraform knows may be any: a reference stands for one route, or for all."""
+    listed = (given,) if isinstance(given, str) else given
+    return tuple(routes.DEFAULT if "${" in each else each for each in listed) or (routes.DEFAULT,)

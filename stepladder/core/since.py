@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from stepladder.core.errors import BadInputError
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_AGO = re.compile(r"(?:[0-9]+[smhdw])+")
+_AGO = re.compile(r"(?:[0-9]{1,9}[smhdw])+")
 _PART = re.compile(r"([0-9]+)([smhdw])")
 _ALLOWED = "how long ago, such as 15m, 2h or 1d, or a time in UTC such as 2026-11-26T08:15"
 

@@ -94,3 +94,23 @@ def test_a_structured_line_of_a_call_that_failed_is_shown_without_its_stack() ->
     record = {"level": "ERROR", "errorType": "ZeroDivisionError", "errorMessage": "division by zero"}
     assert lines(json.dumps({**record, "stackTrace": list(STACK)})) == [HEAD]
     assert lines(json.dumps({"level": "INFO", "stackTrace": "mine", "errorType": "mine"})) != [HEAD]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "REPORT RequestId: 8f50",
+        "REPORT RequestId: 8f50\tDuration: 1.2.3 ms\t",
+        "REPORT RequestId: 8f50\tMax Memory Used: 45 MB\t",
+        platform("report", metrics={"durationMs": None}),
+        f'{"[" * 100_000}"platform.report"',
+        f'{"[" * 100_000}"stackTrace" "errorType"',
+    ],
+)
+def test_a_line_that_only_begins_like_lambdas_own_is_shown_as_it_is(line: str) -> None:
+    assert shown(line) == line
+
+
+def test_a_report_is_summed_up_by_those_of_its_metrics_that_are_numbers() -> None:
+    metrics = {"durationMs": "12", "initDurationMs": "long", "maxMemoryUsedMB": None}
+    assert shown(platform("report", metrics=metrics)) == "took 12 ms"

@@ -124,6 +124,15 @@ def test_an_http_api_passes_on_what_one_of_its_routes_takes_and_names_its_own_ho
     assert trigger.event(HttpRequest("DELETE", "/orders/7"), trigger.address) is None
 
 
+@pytest.mark.parametrize("given", ["${local.routes}", ["GET /orders", "${local.route}"]])
+def test_a_route_that_only_terraform_knows_may_be_any(tmp_path: Path, given: Any) -> None:
+    places = {name: {"account": "123456789012", "region": "eu-west-1"} for name in ("staging", "production")}
+    triggers = [{"kind": "http-api", "routes": given}]
+    raw = {"project": "orders", "rungs": list(places), "environments": places, "triggers": triggers}
+    made = http_call.event(load(raw, tmp_path), "staging", http_call.request("/else"))
+    assert (made["routeKey"], made["rawPath"]) == ("$default", "/else")
+
+
 @pytest.mark.parametrize("kind", ["sqs", "schedule"])
 def test_a_function_that_gets_no_http_says_what_to_give_it(tmp_path: Path, kind: str) -> None:
     with pytest.raises(BadInputError, match=f"what calls the function in staging is {kind}") as refusal:
