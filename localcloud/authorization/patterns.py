@@ -23,11 +23,13 @@ def with_wildcards(text: str) -> str:
 
 @lru_cache(maxsize=8192)
 def _expression(pattern: str, ignore_case: bool) -> re.Pattern[str]:
-    parts = (
-        ".*" if part == ANY else "." if part == ONE else re.escape(part)
-        for part in re.split(f"([{ANY}{ONE}])", pattern)
-    )
-    return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+    first, *others = (".".join(map(re.escape, piece.split(ONE))) for piece in pattern.split(ANY))
+    text = first
+    if others:
+        # The first place where a piece fits leaves most to the others: no other one is tried, so that many wildcards
+        # cost no more than the text is long.
+        text += "".join(f"(?>.*?{piece})" for piece in others[:-1] if piece) + ".*" + others[-1]
+    return re.compile(text, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
 
 
 def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:

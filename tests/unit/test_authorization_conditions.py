@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_con
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 
@@ -148,6 +149,14 @@ def test_several_values_of_a_request_take_a_set_operator(operator, policy, value
 def test_a_variable_stands_for_its_value_and_never_for_a_wildcard(policy, value, expected):
     others = {"aws:username": ("ada",), "tagged": ("*",), "several": ("a", "b")}
     assert matches("StringLike", policy, value, **others) is expected
+
+
+def test_a_pattern_of_many_wildcards_costs_no_more_than_its_text_is_long():
+    begin = time.process_time()
+    assert not matches("StringLike", "*a" * 30 + "*b", "a" * 2000)
+    assert matches("StringLike", "a*?b*b?*", "axxbxxbbx")
+    assert not matches("StringLike", "*ab*ba", "xaba")
+    assert time.process_time() - begin < 1
 
 
 def test_a_key_of_several_values_is_no_variable():
