@@ -124,12 +124,7 @@ def _check(rung: Rung, state: SecretState, store: stores.SecretStore, *, rotate:
             kind="secret-missing",
             hint=f"set it: `inv secrets.set {secret.name} {where}`",
         )
-    owner = store.owner(state) if state.exists else ""
-    if owner not in {"", rung.settings.project}:
-        raise stores.refused(
-            f"{secret.reference} belongs to the project {owner}, by its tag",
-            f"name another one under `stepladder.function.secrets`, or set it in {owner}",
-        )
+    stores.check_owner(secret, store.owner(state) if state.exists else "", rung.settings.project)
 
 
 def _say(rung: Rung, write: SecretWrite, version: str) -> None:

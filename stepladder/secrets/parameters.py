@@ -13,7 +13,7 @@ from typing import Any
 from stepladder.core.aws import error_code
 from stepladder.core.clock import Clock, passes, retrying, stamp
 from stepladder.core.errors import BadInputError
-from stepladder.secrets.store import MISSING, SET, SecretState, SecretWrite, refused
+from stepladder.secrets.store import MISSING, SET, SecretState, SecretWrite, check_owner, refused
 from stepladder.settings.secrets import Secret
 
 STANDARD, ADVANCED = "Standard", "Advanced"
@@ -111,6 +111,7 @@ class ParameterStore:
             except Exception as error:
                 if error_code(error) != _ALREADY:  # another command was quicker, or an answer of ours was lost
                     raise
+            check_owner(write.secret, self.owner(write.state), write.tags["project"])
         return self._put({**request, "Overwrite": True})
 
     def _put(self, request: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from stepladder.core.aws import error_code
 from stepladder.core.clock import Clock, retrying, stamp
 from stepladder.core.errors import BadInputError
-from stepladder.secrets.store import DELETED, MISSING, SET, SecretState, SecretWrite, refused
+from stepladder.secrets.store import DELETED, MISSING, SET, SecretState, SecretWrite, check_owner, refused
 from stepladder.settings.secrets import Secret
 
 _CURRENT = "AWSCURRENT"
@@ -83,6 +83,7 @@ class SecretsManager:
             except Exception as error:
                 if error_code(error) != _EXISTS:  # another command was quicker, or an answer of ours was lost
                     raise
+            check_owner(write.secret, self._read(write.secret).owner, write.tags["project"])
         request = {"SecretId": write.secret.id, **value}
         if write.key and write.state.exists and write.key != write.state.key:
             return self._call(self._client.update_secret, {**request, **key})

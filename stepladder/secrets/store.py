@@ -111,6 +111,15 @@ def hidden(value: SecretValue, what: str) -> Iterator[None]:
         logging.disable(before)
 
 
+def check_owner(secret: Secret, owner: str, project: str) -> None:
+    """Refuse a secret that belongs to another project. One without an owner is anybody's."""
+    if owner not in {"", project}:
+        raise refused(
+            f"{secret.reference} belongs to the project {owner}, by its tag",
+            f"name another one under `stepladder.function.secrets`, or set it in {owner}",
+        )
+
+
 def refused(message: str, hint: str) -> RefusedError:
     """Return the error for a secret that isn't written, because of what it is."""
     return RefusedError(message, kind="secret-refused", hint=hint)

@@ -239,6 +239,23 @@ def test_a_command_that_was_overtaken_while_both_made_it_replaces_the_value(proj
     assert [each["SecretString"] for each in project.manager.secrets[NAME]["versions"]] == ["theirs", SECRET]
 
 
+def test_what_another_project_makes_meanwhile_is_left_alone(project: Project) -> None:
+    def theirs() -> None:
+        project.ssm.values[PATH] = [{"Value": "theirs"}]
+        project.ssm.tags[PATH] = {"project": "other"}
+
+    project.ssm.before("PutParameter", theirs)
+    with pytest.raises(RefusedError, match="belongs to the project other"):
+        project.set("API_KEY", SECRET)
+    assert project.ssm.values[PATH] == [{"Value": "theirs"}]
+    other = {"versions": [{"SecretString": "theirs", "ClientRequestToken": "t"}]}
+    other["told"] = {"Tags": [{"Key": "project", "Value": "other"}]}
+    project.manager.before("CreateSecret", lambda: project.manager.secrets.update({NAME: other}))
+    with pytest.raises(RefusedError, match="belongs to the project other"):
+        project.set("FILE_KEY", SECRET)
+    assert [each["SecretString"] for each in project.manager.secrets[NAME]["versions"]] == ["theirs"]
+
+
 @pytest.mark.parametrize("code", ["TooManyUpdates", "ThrottlingException"])
 def test_a_store_that_is_busy_is_asked_again(code: str, project: Project) -> None:
     project.ssm.fail("PutParameter", error(code), times=2)
