@@ -21,6 +21,7 @@ from stepladder.terraform import module_call
 
 FILE = "stepladder_override.tf.json"
 _MERGED = "environment_variables"
+_SHORT_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\([bf])")
 
 
 def plain(variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,10 +100,15 @@ def _argument(name: str, value: Any, call: module_call.ModuleCall) -> Any:
 def _in_hcl(text: str) -> str:
     """Return a text with references as an expression of Terraform."""
     pieces = [
-        part.text if part.reference else json.dumps(references.quoted(part.text), ensure_ascii=False)[1:-1]
-        for part in references.parts(text)
+        part.text if part.reference else _hcl_text(references.quoted(part.text)) for part in references.parts(text)
     ]
     return f'"{"".join(pieces)}"'
+
+
+def _hcl_text(text: str) -> str:
+    """Return a text as it stands in quotes in HCL, which knows fewer short escapes than JSON."""
+    escaped = json.dumps(text, ensure_ascii=False)[1:-1]
+    return _SHORT_ESCAPE.sub(lambda match: match[1] + {"b": "\\u0008", "f": "\\u000c"}[match[2]], escaped)
 
 
 def keys_of(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -247,7 +247,7 @@ def snapshot(at: Root, extra: Mapping[str, str]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     for name, text in {**extra, **({overrides.FILE: made} if made else {})}.items():
-        files.write_text(at.snapshot_dir / name, text)
+        files.write_text(at.snapshot_dir / name, text, mode=0o600)  # environment variables, as in the variables' file
 
 
 def awaits_release(at: Root, outputs: Mapping[str, Any]) -> bool:

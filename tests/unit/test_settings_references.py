@@ -98,6 +98,8 @@ def test_what_holds_a_reference_goes_to_the_module_and_the_rest_to_the_variables
     assert json.loads(at.tfvars.read_text())["environment_variables"] == {"LEVEL": "INFO"}
     written = json.loads((at.snapshot_dir / overrides.FILE).read_text())
     assert written == {"module": {"service": {"environment_variables": {"TABLE": TABLE, "LEVEL": "INFO"}}}}
+    modes = {path.stat().st_mode & 0o777 for path in (at.tfvars, at.snapshot_dir / overrides.FILE)}
+    assert modes == {0o600}
 
 
 def test_a_project_without_references_has_no_override(tmp_path: Path) -> None:
@@ -120,6 +122,13 @@ def test_variables_that_the_root_adds_by_hand_are_kept(tmp_path: Path) -> None:
         '${merge({ "TABLE" = "a\\"${aws_dynamodb_table.orders.name}" }, merge(\n'
         "    var.environment_variables, \n    { QUEUE = aws_sqs_queue.orders.url },\n  ))}"
     )
+
+
+def test_a_text_beside_a_reference_is_escaped_as_terraform_reads_it(tmp_path: Path) -> None:
+    by_hand = "merge(var.environment_variables, { QUEUE = aws_sqs_queue.orders.url })"
+    at = referring(tmp_path, by_hand, TABLE=f'\f\b\\b\\\f"%{{x}}{TABLE}')
+    (value,) = json.loads(roots.override(at))["module"]["service"].values()
+    assert '"\\u000c\\u0008\\\\b\\\\\\u000c\\"%%{x}${aws_dynamodb_table.orders.name}"' in value
 
 
 @pytest.mark.parametrize(
