@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 from stepladder.core.names import Names
 from stepladder.settings import references
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.promotion import PromotionSettings
+from stepladder.settings.table import settings_of
+
+_ARN = re.compile(r"arn:aws[a-z-]*:(?:sqs|sns|dynamodb|events):([a-z0-9-]+):[0-9]{12}:")
 
 
 def check(
@@ -24,6 +29,7 @@ def check(
             for arn in getattr(function.asynchronous, each):
                 own = Names(project, name, environment.account, environment.region).function
                 _check_destination(f"{key}.async.{each}", arn, environment, own, problems)
+        _check_triggers(f"environments.{name}.triggers", environment, problems)
         number, reserved = function.provisioned_concurrency, function.reserved_concurrency
         if 0 <= reserved < number:
             problems.add(f"{key}.provisioned_concurrency", number, f"at most {key}.reserved_concurrency ({reserved})")
@@ -34,6 +40,23 @@ def check(
                 f"{policy.shift.name}; allowed: 0, or promotion.rungs.{name}.deployment: AllAtOnce, since AWS keeps an "
                 "alias with provisioned concurrency from shifting its traffic gradually"
             )
+
+
+def _check_triggers(key: str, environment: EnvironmentSettings, problems: Problems) -> None:
+    """Refuse queues, streams, topics and buses of another region: AWS takes none of them there."""
+    for trigger in environment.triggers or ():
+        for each in settings_of(trigger.settings):
+            for arn in _texts(getattr(trigger.settings, each.name)):
+                at = _ARN.match(arn)
+                if at and at[1] != environment.region:
+                    where = f"{key} ({trigger.label}).{each.name}"
+                    problems.add(where, arn, f"an ARN in the environment's region, {environment.region}")
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """Return the texts of a setting, which may stand for itself, or in a list or a mapping of one."""
+    values = tuple(value.values()) if isinstance(value, Mapping) else value if isinstance(value, tuple) else (value,)
+    return tuple(each for each in values if isinstance(each, str))
 
 
 def _check_destination(key: str, arn: str, environment: EnvironmentSettings, function: str, problems: Problems) -> None:

@@ -99,14 +99,18 @@ _SHORTEST_MIX = 24
 def why(name: str, value: str) -> str:
     """Return why a variable looks like a secret; empty when it doesn't. The value is not in it."""
     text = value.strip()
-    for what, shape in _SHAPES:
-        if shape.search(text):
-            return f"its value is {what}" if what.startswith("a password") else f"its value has the shape of {what}"
+    if what := shape_of(text):
+        return f"its value is {what}" if what.startswith("a password") else f"its value has the shape of {what}"
     if _AWS_SECRET.fullmatch(text) and len(set(text)) >= _SHORTEST_MIX:
         return "its value has the shape of an AWS secret key"
     if is_secret_name(name) and not _PLAIN_VALUE.fullmatch(text):
         return "its name says so"
     return ""
+
+
+def shape_of(text: str) -> str:
+    """Return what a text holds that its issuer documents as a secret; empty when it holds none."""
+    return next((what for what, shape in _SHAPES if shape.search(text)), "")
 
 
 def is_secret_name(name: str) -> bool:

@@ -136,6 +136,12 @@ class SecretReferences:
 
     def _is_reference(self, key: str, text: object, problems: Problems) -> bool:
         store, colon, identifier = text.partition(":") if isinstance(text, str) else ("", "", "")
+        if what := secret_values.shape_of(identifier):
+            problems.messages.append(
+                f"stepladder.{key} holds {what}; allowed: ssm, ssm:/path, secretsmanager or secretsmanager:name. "
+                "It is where the value is, never the value"
+            )
+            return False
         if store not in STORES or (colon and not identifier):
             # What stands there may be the secret itself.
             problems.messages.append(

@@ -135,6 +135,15 @@ def test_a_name_is_a_variable_or_a_secret() -> None:
     assert "environments.production.function.secrets.REGION_NAME" in said
 
 
+@pytest.mark.parametrize(
+    "value", ["ssm:sk_live_51Habcdefghijk", "secretsmanager:ghp_" + "a1" * 18, "postgres://u:pw@h/d"]
+)
+def test_a_secret_in_the_place_of_its_reference_is_refused_without_showing_it(value: str) -> None:
+    said = problems({"secrets": {"API_KEY": value}})
+    assert "It is where the value is, never the value" in said
+    assert value.partition(":")[2] not in said
+
+
 def test_a_variable_that_is_a_secret_already_is_not_advised_to_become_one() -> None:
     said = problems({"environment": {"API_KEY": "x"}, "secrets": {"API_KEY": "ssm"}})
     assert said == (

@@ -181,6 +181,29 @@ def test_a_list_that_is_wrong_is_refused(tmp_path, entries, says):
     assert says in "\n".join(caught.value.problems)
 
 
+@pytest.mark.parametrize(
+    ("entry", "where"),
+    [
+        ({"kind": "sqs", "name": "far", "queue_arn": QUEUE.replace("eu-west-1", "us-east-1")}, "(sqs far).queue_arn"),
+        ({"kind": "sns", "topic_arn": "arn:aws:sns:us-east-1:123456789012:stock"}, "(sns).topic_arn"),
+        (
+            {
+                "kind": "eventbridge",
+                "pattern": {"source": ["a"]},
+                "bus": "arn:aws:events:us-east-1:123456789012:event-bus/a",
+            },
+            "(eventbridge).bus",
+        ),
+    ],
+)
+def test_a_source_of_another_region_is_refused_by_its_environment(tmp_path, entry, where):
+    with pytest.raises(BadInputError) as caught:
+        _load(tmp_path, triggers=[entry])
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"stepladder.environments.staging.triggers {where} is 'arn:aws:")
+    assert problem.endswith("allowed: an ARN in the environment's region, eu-west-1")
+
+
 @pytest.mark.parametrize("key", ["input", "kind", "expression"])
 def test_an_alias_of_what_it_is_part_of_is_refused(tmp_path, key):
     endless = {}
