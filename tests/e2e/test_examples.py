@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 
+import example_projects
 import postgres
 import pytest
-from example_uses import USES
-from shell import ACCOUNT, HOST, REGION, Shell
+from shell import Shell
 
 pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(600)]
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-ANSWERS = {
-    "notes-api": {"trigger": "url"},
-    "order-worker": {"trigger": "sqs"},
-    "nightly-report": {"trigger": "schedule"},
-    "stock-projection": {"trigger": "none"},
-}
 RUNGS = ("staging", "production")
+ELSEWHERE = {"nightly-report"}
+"""tests/e2e/test_promote.py does the same with that one, in two accounts and regions."""
 
 
 def test_every_example_is_used():
-    assert sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()) == sorted(USES)
+    folders = sorted(path.name for path in example_projects.EXAMPLES.iterdir() if path.is_dir())
+    assert folders == sorted(example_projects.USES)
 
 
 @contextmanager
@@ -41,20 +34,11 @@ def with_databases(shell: Shell) -> Iterator[None]:
 PREPARED = {"notes-api": with_databases}
 
 
-@pytest.mark.parametrize("name", USES)
+@pytest.mark.parametrize("name", sorted(set(example_projects.USES) - ELSEWHERE))
 def test_an_example_is_deployed_promoted_and_rolled_back(name, tmp_path):
-    shell = Shell(
-        tmp_path,
-        {
-            "INVOKE_STEPLADDER_ARCHITECTURE": HOST["architecture"],
-            "INVOKE_STEPLADDER_PYTHON": HOST["python_version"],
-        },
-    )
-    shell.new({"project_name": name, "aws_account": ACCOUNT, "aws_region": REGION} | ANSWERS[name])
-    shutil.copytree(EXAMPLES / name, shell.folder, dirs_exist_ok=True)
+    shell = example_projects.make(tmp_path, name)
     with shell.local_cloud(), PREPARED.get(name, nullcontext)(shell):
-        shell.run(sys.executable, "-m", "ruff", "check", "function", "tests")
-        shell.inv("test")
+        example_projects.check(shell)
         first = shell.record("deploy --env staging")["digest"]
         assert shell.record("promote")["outcome"] == "promoted"
         use(shell, name, "first", dict.fromkeys(RUNGS, first))
@@ -66,12 +50,11 @@ def test_an_example_is_deployed_promoted_and_rolled_back(name, tmp_path):
 
         shell.inv("rollback --env production --keep-image")
         use(shell, name, "third", {"staging": second, "production": first})
-        iam = shell.page("iam")
-        assert (iam["mode"], iam["denials"]) == ("enforce", [])
+        example_projects.assert_nothing_was_denied(shell)
 
 
 def use(shell: Shell, name: str, word: str, serving: dict[str, str]) -> None:
     """Assert what each environment serves, and use both."""
     assert {env: row["digest"] for env, row in shell.statuses().items()} == serving
     for env in RUNGS:
-        USES[name](shell, env, word)
+        example_projects.USES[name](shell, env, word)

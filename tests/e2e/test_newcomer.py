@@ -14,8 +14,8 @@ OFFERED = json.loads((newcomer.ROOT / "template" / "cookiecutter.json").read_tex
 MAKER = dict(zip(OFFERED, ["cookiecutter", "inv new"] * len(OFFERED), strict=False))
 ELSEWHERE = {
     "url": "tests/faults/test_deploy_first.py",
-    "sqs": "tests/e2e/test_examples.py",
-    "schedule": "tests/e2e/test_promote.py",
+    "sqs": "tests/support/example_projects.py",
+    "schedule": "tests/support/example_projects.py",
     "none": "tests/e2e/test_upgrade.py",
 }
 APPLIED = "tests/terraform/test_module_apply.py"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
+import example_projects
 import pytest
 import roles
 import yaml
-from shell import ACCOUNT, REGION, Shell
+from shell import ACCOUNT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(900)]
 
@@ -27,19 +28,24 @@ def handler(event, context):
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory):
     """A project on both rungs, production in another account, on a local cloud of its own."""
-    project = Shell(
-        tmp_path_factory.mktemp("promote"), {"INVOKE_STEPLADDER_PROMOTION_DEPLOYMENT": "Canary10Percent5Minutes"}
-    )
-    project.new({"project_name": "climber", "aws_account": ACCOUNT, "aws_region": REGION, "trigger": "schedule"})
+    project = example_projects.make(tmp_path_factory.mktemp("promote"), "nightly-report")
+    project.env["INVOKE_STEPLADDER_PROMOTION_DEPLOYMENT"] = "Canary10Percent5Minutes"
+    project.locations["production"] = (PRODUCTION["account"], PRODUCTION["region"])
     settings = yaml.safe_load((project.folder / "invoke.yaml").read_text(encoding="utf-8"))
     settings["stepladder"]["environments"]["production"] = PRODUCTION
     (project.folder / "invoke.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     with project.local_cloud():
-        roles.make_deployer(project.client("iam", PRODUCTION["account"]), ACCOUNT)
+        roles.make_deployer(project.client("iam", "production"), ACCOUNT)
         yield project
 
 
+def use(shell, word):
+    for env in ("staging", "production"):
+        example_projects.nightly_report(shell, env, word)
+
+
 def test_an_account_that_has_nothing_yet_gets_all_that_a_release_needs(shell):
+    example_projects.check(shell)
     digest = shell.record("deploy --env staging")["digest"]
     shell.inv("function.invoke --env staging --event tests/events/event.json")
     promoted = shell.inv("promote")
@@ -52,6 +58,7 @@ def test_an_account_that_has_nothing_yet_gets_all_that_a_release_needs(shell):
     statuses = shell.statuses()
     assert statuses["production"]["digest"] == digest
     assert statuses["production"]["version"] == "1"
+    use(shell, "first")
 
 
 def test_a_change_is_promoted_and_the_second_time_nothing_is_done(shell):
@@ -61,6 +68,7 @@ def test_a_change_is_promoted_and_the_second_time_nothing_is_done(shell):
     assert promoted["outcome"] == "promoted"
     assert [t["outcome"] for t in promoted["targets"]] == ["unchanged", "succeeded"]
     assert promoted["digest"] == deployed["digest"]
+    use(shell, "second")
     shell.page("calls", "DELETE")
     again = shell.record("promote")
     assert again["outcome"] == "unchanged"
@@ -82,6 +90,8 @@ def test_a_version_that_fails_behind_the_alias_is_rolled_back_with_exit_code_3(s
     assert rows["production"]["digest"] != rows["staging"]["digest"]
     assert rows["production"]["weights"] == {}
     assert rows["production"]["lock"] == ""
+    use(shell, "third")
+    example_projects.assert_nothing_was_denied(shell)
 
 
 def test_watching_an_ended_promotion_tells_the_same_end(shell):

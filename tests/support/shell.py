@@ -27,10 +27,14 @@ FOREIGN = ("AWS_", "INVOKE_", "TF_VAR_")
 
 
 class Shell:
-    """`folder` is where the person is, `env` the environment of each command."""
+    """`folder` is where the person is, `env` the environment of each command.
+
+    `locations` are the account and the region of each environment that is in others than `ACCOUNT` and `REGION`.
+    """
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder = folder
+        self.locations: dict[str, tuple[str, str]] = {}
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)} | env
 
     def new(self, answers: dict[str, str]) -> None:
@@ -86,14 +90,15 @@ class Shell:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
             return json.loads(answer.read() or b"{}")
 
-    def client(self, service: str, account: str = ACCOUNT) -> Any:
-        """Return a client of the cloud, as an account's root."""
+    def client(self, service: str, environment: str = "") -> Any:
+        """Return a client of the cloud, as the root of an environment's account."""
         import boto3
 
+        account, region = self.locations.get(environment, (ACCOUNT, REGION))
         return boto3.client(
             service,
             endpoint_url=self.env["AWS_ENDPOINT_URL"],
-            region_name=REGION,
+            region_name=region,
             aws_access_key_id=account,
             aws_secret_access_key=self.env["AWS_SECRET_ACCESS_KEY"],
         )

@@ -1,21 +1,42 @@
-"""How each project of `examples/` is used by its callers, through its real trigger."""
+"""Each project of `examples/`: how it is made, and how its callers use it, through its real trigger."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from shell import Shell
+from shell import ACCOUNT, HOST, REGION, Shell
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ANSWERS = {
+    "notes-api": {"trigger": "url"},
+    "order-worker": {"trigger": "sqs"},
+    "nightly-report": {"trigger": "schedule"},
+    "stock-projection": {"trigger": "none"},
+}
 SECONDS = 60
 ORDER = ("first", "second", "third")
 """The words by which a project is used, one after another."""
+
+
+def make(folder: Path, name: str) -> Shell:
+    """Make a project as the examples' README says, for this machine's Python."""
+    shell = Shell(
+        folder,
+        {"INVOKE_STEPLADDER_ARCHITECTURE": HOST["architecture"], "INVOKE_STEPLADDER_PYTHON": HOST["python_version"]},
+    )
+    shell.new({"project_name": name, "aws_account": ACCOUNT, "aws_region": REGION} | ANSWERS[name])
+    shutil.copytree(EXAMPLES / name, shell.folder, dirs_exist_ok=True)
+    return shell
 
 
 def eventually(read: Callable[[], Any], expected: Any) -> None:
@@ -70,7 +91,8 @@ def order_worker(shell: Shell, env: str, word: str) -> None:
 
 def nightly_report(shell: Shell, env: str, word: str) -> None:
     """Let the night come after an upload, and read the report."""
-    s3, bucket = shell.client("s3"), f"nightly-report-{env}-123456789012-uploads"
+    account, _ = shell.locations.get(env, (ACCOUNT, REGION))
+    s3, bucket = shell.client("s3", env), f"nightly-report-{env}-{account}-uploads"
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
     s3.put_object(Bucket=bucket, Key=f"uploads/{yesterday}/{word}", Body=b"1234")
     uploads = s3.list_objects_v2(Bucket=bucket, Prefix=f"uploads/{yesterday}/")["KeyCount"]
@@ -102,6 +124,17 @@ def stock_projection(shell: Shell, env: str, word: str) -> None:
         return str(dynamodb.get_item(TableName=f"{name}-stock", Key=key).get("Item", {}).get("stock", {}).get("N"))
 
     eventually(stock, "7")
+
+
+def check(shell: Shell) -> None:
+    """Lint the project and run its tests."""
+    shell.run(sys.executable, "-m", "ruff", "check", "function", "tests")
+    shell.inv("test")
+
+
+def assert_nothing_was_denied(shell: Shell) -> None:
+    iam = shell.page("iam")
+    assert (iam["mode"], iam["denials"]) == ("enforce", [])
 
 
 USES = {
