@@ -51,8 +51,11 @@ class Authenticator:
         held = identities.holder(signature.key_id) if signature and signature.key_id.startswith("AKIA") else None
         return held[0] if held else otherwise
 
-    def verified(self, environ: Environ, body: bytes, *, optional: bool) -> Caller:
-        """Return who signed a request. Raises `RefusedSignature`, also for none unless that is `optional`."""
+    def verified(self, environ: Environ, body: bytes, *, optional: bool, scope: str = "") -> Caller:
+        """Return who signed a request. Raises `RefusedSignature`, also for none unless that is `optional`.
+
+        `scope` is the service for which it must be signed, where its address says that.
+        """
         try:
             signature = signature_of(environ)
         except MalformedSignatureError as error:
@@ -61,6 +64,8 @@ class Authenticator:
             if optional:
                 return self._presigned_v2(environ) or ANONYMOUS
             raise RefusedSignature(refusals.MISSING)
+        if scope and signature.service != scope:
+            raise RefusedSignature(refusals.SCOPE, scope, key_id=signature.key_id)
         if ACCOUNT_KEY.fullmatch(signature.key_id):
             return root_of(signature.key_id, signature.region)  # the key is no secret, so its secret needs no test
         caller, secret = self._holder(signature)

@@ -87,18 +87,29 @@ class AccessGate:
             environ, request.body, service if public or service != "s3" else "", protocol, root, optional=optional
         )
 
-    def authenticate_url(self, environ: Environ, body: bytes, account: str, region: str) -> Caller:
-        """Return who calls a function's URL, which need not be signed. Raises as `authenticate`."""
-        return self._caller(environ, body, "lambda", "rest-json", root_of(account, region), optional=True)
+    def authenticate_url(
+        self, environ: Environ, body: bytes, account: str, region: str, service: str = "lambda"
+    ) -> Caller:
+        """Return who calls a URL, which need not be signed, or for its service alone. Raises as `authenticate`."""
+        otherwise = root_of(account, region)
+        return self._caller(environ, body, service, "rest-json", otherwise, optional=True, scope=service)
 
     def _caller(
-        self, environ: Environ, body: bytes, service: str, protocol: str, otherwise: Caller, *, optional: bool
+        self,
+        environ: Environ,
+        body: bytes,
+        service: str,
+        protocol: str,
+        otherwise: Caller,
+        *,
+        optional: bool,
+        scope: str = "",
     ) -> Caller:
         """Return who sent a request; `otherwise` stands for one that the mode lets pass."""
         if self.mode == "off":
             return self._authenticator.unverified(environ, otherwise)
         try:
-            return self._authenticator.verified(environ, body, optional=optional)
+            return self._authenticator.verified(environ, body, optional=optional, scope=scope)
         except RefusedSignature as refused:
             error = refusals.unauthenticated(refused.kind, service, protocol, refused.detail)
             if self.mode == "enforce":

@@ -13,7 +13,7 @@ from localcloud.protocol import codec
 from localcloud.protocol.codec import ServiceError
 
 MISSING, UNKNOWN_KEY, MISMATCH, EXPIRED = "missing", "unknown key", "mismatch", "expired"
-MALFORMED, SKEWED, PAST = "malformed", "skewed", "past"
+MALFORMED, SKEWED, PAST, SCOPE = "malformed", "skewed", "past", "scope"
 _FORBIDDEN = 403
 
 _INVALID = "The security token included in the request is invalid"
@@ -30,6 +30,7 @@ _JSON = {
     MALFORMED: ("IncompleteSignatureException", "Authorization header requires '{}' parameter."),
     SKEWED: ("InvalidSignatureException", _EXPIRED),
     PAST: ("InvalidSignatureException", _EXPIRED),
+    SCOPE: ("InvalidSignatureException", "Credential should be scoped to correct service: '{}'."),
 }
 _QUERY = {
     MISSING: ("MissingAuthenticationToken", "Request is missing Authentication Token"),

@@ -139,10 +139,10 @@ def test_what_goes_wrong_is_answered_as_by_api_gateway(api: Api) -> None:
     assert request(unknown).status == 404
 
 
-def signed(functions: Any, url: str, keys: Any) -> Any:
+def signed(functions: Any, url: str, keys: Any, service: str = "execute-api") -> Any:
     """Send a request that is signed with these keys."""
     made = AWSRequest("GET", url)
-    SigV4Auth(keys, "execute-api", functions.cloud.region).add_auth(made)
+    SigV4Auth(keys, service, functions.cloud.region).add_auth(made)
     return request(url, headers=dict(made.headers))
 
 
@@ -159,6 +159,7 @@ def test_a_route_for_iam_takes_who_may_invoke_it_and_signs(functions: Any, api: 
     key = users.create_access_key(UserName=name)["AccessKey"]
     keys = Credentials(key["AccessKeyId"], key["SecretAccessKey"])
     assert signed(functions, url, keys).status == 403
+    assert signed(functions, url, credentials(functions), "lambda").status == 403
     resource = "arn:aws:execute-api:*:*:*/$default/GET/x"
     statement = {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": resource}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})

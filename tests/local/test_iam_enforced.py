@@ -634,7 +634,12 @@ class TestWaysRound:
             iam.session(role, Policy=policy)
 
     def test_what_is_no_arn_is_refused_in_words(self, iam: Iam) -> None:
-        for role in ("x" * 20, "arn:aws:iam::aaaa:role/x", "arn:aws:iam:::role/some"):
+        for role in (
+            "x" * 20,
+            "arn:aws:iam::aaaa:role/x",
+            "arn:aws:iam:::role/some",
+            "arn:awsx:iam::123456789012:role/x",
+        ):
             with pytest.raises(ClientError, match=f"ValidationError.*{role} is invalid"):
                 iam.session(role)
         with pytest.raises(ClientError, match="does not exist or is not attachable"):

@@ -328,6 +328,10 @@ def test_a_url_for_iam_takes_signed_requests_only(functions: Any) -> None:
     answer = request(url, headers=dict(signed.headers))
     assert answer.status == 200
     assert json.loads(answer.data)["requestContext"]["authorizer"]["iam"]["accountId"] == "123456789012"
+    signed = AWSRequest("GET", url)
+    SigV4Auth(Credentials("123456789012", "local"), "execute-api", "us-east-1").add_auth(signed)
+    answer = request(url, headers=dict(signed.headers))
+    assert (answer.status, "scoped to correct service: 'lambda'" in answer.data.decode()) == (403, True)
 
 
 def test_cors_is_answered_by_lambda_itself(functions: Any) -> None:

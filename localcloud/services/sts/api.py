@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from localcloud.cloud import AwsRequest, Cloud
 
 _HOUR, _LONGEST = 3600, 43_200
-_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
-_POLICY = re.compile(r"arn:aws[a-z-]*:iam::(?:\d{12}|aws):policy/.+")
+_PARTITION = "aws(?:-cn|-us-gov|-eusc|-iso(?:-[bef])?)?"
+_ROLE = re.compile(rf"arn:{_PARTITION}:iam::\d{{12}}:role/.+")
+_POLICY = re.compile(rf"arn:{_PARTITION}:iam::(?:\d{{12}}|aws):policy/.+")
 _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}")
 
 

@@ -112,7 +112,7 @@ class Gateway:
         access, method = self._cloud.access, request.environ["REQUEST_METHOD"]
         arn = f"{_execution(region, request)}/{request.stage}/{method}{path}"
         try:
-            caller = access.authenticate_url(request.environ, request.body, request.account, region)
+            caller = access.authenticate_url(request.environ, request.body, request.account, region, "execute-api")
         except ServiceError:
             return None
         refused = access.refusal(AccessRequest("execute-api:Invoke", arn), caller, request.account)
