@@ -41,10 +41,13 @@ def handler(event, context):
     }
 """
 OWN = (  # of one function, one environment, one invocation
+    "AWS_ACCESS_KEY_ID",
     "AWS_LAMBDA_FUNCTION_NAME",
     "AWS_LAMBDA_LOG_GROUP_NAME",
     "AWS_LAMBDA_LOG_STREAM_NAME",
     "AWS_LAMBDA_RUNTIME_API",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
     "_X_AMZN_TRACE_ID",
 )
 INSTALLERS = ("RECORD", "INSTALLER", "REQUESTED", "uv_cache.json")  # who installed, not what

@@ -89,7 +89,8 @@ class CloudResources:
         return locations.of(self.settings, environment or self.settings.lowest)
 
     def role(self, environment: str = "") -> str:
-        return f"arn:aws:iam::{self.location(environment).account}:role/{self.name}"
+        at = self.location(environment)
+        return f"arn:{partition_of(at.region)}:iam::{at.account}:role/{self.name}"
 
     def function(self, environment: str) -> str:
         return f"{self.name}-{environment}"
