@@ -14,6 +14,7 @@ from stepladder.core.errors import BadInputError
 
 _PREFIX = "tag:yaml.org,2002:"
 _NO_NAME = {f"{_PREFIX}{kind}" for kind in ("bool", "int", "float", "null", "timestamp", "binary")}
+_MERGE = "<<"
 _READ_AS_IS = "read by Invoke as it is: save it as UTF-8"
 
 
@@ -33,6 +34,35 @@ def problems(path: Path) -> tuple[str, ...]:
         return (f"{path}: {error.strerror}",)
     except RecursionError:
         return (f"{path}: is nested too deep",)
+
+
+def repeated(path: Path) -> tuple[str, ...]:
+    """Return the keys that a mapping of a YAML file has twice, each with its line: YAML would take the last of them.
+
+    A file that isn't there, or can't be read, has none: Invoke has said so.
+    """
+    from invoke.util import yaml
+
+    try:
+        node = yaml.compose(text.read(path, where=str(path)), Loader=yaml.SafeLoader)
+    except (BadInputError, OSError, RecursionError, yaml.YAMLError):
+        return ()
+    return tuple(f"{path}, line {line + 1}: {what}" for line, what in _repeated(node, set()))
+
+
+def _repeated(node: Any, seen: set[int]) -> Iterator[tuple[int, str]]:
+    if node is None or not isinstance(node.value, list) or id(node) in seen:
+        return
+    seen.add(id(node))
+    lines: dict[str, int] = {}
+    for child in node.value:
+        key, value = child if isinstance(child, tuple) else (None, child)
+        name = key.value if key is not None and isinstance(key.value, str) else _MERGE
+        if name != _MERGE and name in lines:
+            yield key.start_mark.line, f"the key {name} is in line {lines[name] + 1} already; allowed: once"
+        elif name != _MERGE:
+            lines[name] = key.start_mark.line
+        yield from _repeated(value, seen)
 
 
 def _of_yaml(content: str) -> Iterator[tuple[int, str]]:

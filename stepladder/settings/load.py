@@ -16,7 +16,7 @@ from typing import Any
 from stepladder.core import names, resources, trigger_kinds
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import builders, environment_checks, overrides, references, secrets
+from stepladder.settings import builders, environment_checks, invoke_yaml, overrides, references, secrets
 from stepladder.settings.environments import Environments, EnvironmentSettings, Rungs, check_rungs
 from stepladder.settings.function import LONGEST, FunctionSettings
 from stepladder.settings.image import ImageSettings, SmokeSettings
@@ -238,6 +238,14 @@ def from_context(context: Any) -> Settings:
     if not has_settings and not any(root.glob("invoke.*")):
         hint = "make one: `inv new`, or go to the folder of one"
         raise BadInputError(f"there is no project in {root}: it has no invoke.yaml", kind="no-project", hint=hint)
+    file = root / "invoke.yaml"
+    if repeated := invoke_yaml.repeated(file):
+        raise BadInputError(
+            "the settings are not valid",
+            kind="bad-settings",
+            hint=f"take one of the two out of `{file}`",
+            problems=repeated,
+        )
     return load(raw, root, os.environ)
 
 
