@@ -10,6 +10,11 @@ from typing import Any
 from stepladder.core.similar import did_you_mean
 
 
+def kind(value: object) -> str:
+    """Return what a value is, for a message about one that may hold a secret."""
+    return "a list" if isinstance(value, (list, tuple)) else "a text" if isinstance(value, str) else "no mapping"
+
+
 class Problems:
     """The problems, a message each. Every check returns a usable value, so that reading goes on to the next one.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepladder.settings import references, secret_values
-from stepladder.settings.problems import Problems
+from stepladder.settings.problems import Problems, kind
 from stepladder.settings.table import Check, OwnRule, Relation, checks_of, read_section, settings_of
 
 _WHOLE = 100  # percent
@@ -263,7 +263,7 @@ class Variables:
     def read(self, key: str, value: Any, before: Any, problems: Problems) -> dict[str, str]:
         """See `Rule`."""
         if not isinstance(value, Mapping):
-            problems.add(key, value, "a mapping of names to text")
+            problems.add(key, kind(value), "a mapping of names to text")
             return {}
         for name, text in value.items():
             shown = "..." if secret_values.why(str(name), str(text)) else text

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import references, secret_values
-from stepladder.settings.problems import Problems
+from stepladder.settings.problems import Problems, kind
 from stepladder.settings.rules import VARIABLE, as_json
 from stepladder.settings.table import Check, OwnRule
 
@@ -122,7 +122,7 @@ class SecretReferences:
     def read(self, key: str, value: Any, before: Mapping[str, str], problems: Problems) -> dict[str, str]:
         """See `table.Rule`. Shapes are checked by `check`, which knows what stands for the placeholders."""
         if not isinstance(value, Mapping):
-            problems.add(key, value, "a mapping of names to where the secrets are, such as API_KEY: ssm")
+            problems.add(key, kind(value), "a mapping of names to where the secrets are, such as API_KEY: ssm")
             return {}
         read = dict(before)
         for name, text in value.items():

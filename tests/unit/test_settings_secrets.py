@@ -298,6 +298,14 @@ def test_a_secret_of_the_project_is_told_once_and_one_of_an_environment_by_its_k
     assert both.count("looks like a secret") == 2
 
 
+@pytest.mark.parametrize("setting", ["environment", "secrets"])
+@pytest.mark.parametrize("value", [PLAIN, f"API_KEY={PLAIN}", [f"API_KEY={PLAIN}"], [{"API_KEY": PLAIN}]])
+def test_what_is_no_mapping_is_not_printed_since_it_may_hold_a_secret(setting: str, value: Any) -> None:
+    message = problems({setting: value})
+    assert f"stepladder.function.{setting} is " in message
+    assert PLAIN not in message
+
+
 def test_a_secret_that_is_wrong_for_another_reason_is_not_printed_either() -> None:
     said = problems({"environment": {"AWS_SECRET_ACCESS_KEY": PLAIN, "DB_PASSWORD": 12345678}})
     assert PLAIN not in said
