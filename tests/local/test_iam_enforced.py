@@ -672,3 +672,12 @@ class TestWaysRound:
         basic = base64.b64encode(f"AWS:{password}".encode()).decode()
         answer = request(f"{iam.cloud.url.rstrip('/')}/v2/", headers={"Authorization": f"Basic {basic}"})
         assert answer.status == 401
+
+    def test_a_form_that_a_page_posts_to_a_bucket_passes_and_is_listed(self, iam: Iam) -> None:
+        bucket = iam.name()
+        iam.cloud.client("s3").create_bucket(Bucket=bucket)
+        _, own = iam.user()
+        form = iam.of(own, "s3").generate_presigned_post(bucket, "key.txt")
+        assert request(form["url"], "POST", fields={**form["fields"], "file": ("a.txt", b"content")}).status == 204
+        listed = iam.cloud.info.request("iam")["denials"]
+        assert {row["kind"] for row in listed if row["action"] == "s3:PostObject"} == {"unknown"}
