@@ -140,3 +140,8 @@ def test_what_is_no_pattern_is_refused(text):
 )
 def test_a_body_meets_patterns_of_its_own_format(pattern, body, selected):
     assert filters.selects([pattern], {"body": body, "attributes": {"SenderId": "me"}}) is selected
+
+
+@pytest.mark.parametrize(("text", "is_matched"), [("a" * 400, False), ("a" * 400 + "b", True), ("b", False)])
+def test_a_wildcard_of_many_stars_is_decided_at_once(text, is_matched):
+    assert matches({"name": [{"wildcard": "*a" * 20 + "*b"}]}, {"name": text}) is is_matched
