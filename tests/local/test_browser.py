@@ -22,7 +22,11 @@ from functions import PYTHON
 
 pytestmark = pytest.mark.cloud
 OTHER = "page.example.com"  # leads to this machine, by the browser's own table of hosts
-SCOPE = "X-Amz-Credential=123456789012/20260101/us-east-1/lambda/aws4_request"
+SCOPE = (
+    "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=123456789012/20260101/us-east-1/lambda/aws4_request"
+    "&X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=0"
+)
+"""A page may know the account's key, and sign for its root: the origin alone keeps it out."""
 PASSED_ON = ("Content-Type", "Host", "Origin", "Sec-Fetch-Site", "Access-Control-Request-Method")
 PAGE = """<!doctype html><title>a page of somebody else</title><iframe name="form"></iframe><script>
 const jobs = JOBS;
