@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import json
 import zlib
@@ -14,6 +15,7 @@ from typing import Protocol
 
 from stepladder.aws_lambda.log_group import LogGroup
 from stepladder.aws_lambda.log_records import LogLine
+from stepladder.core import interrupt
 from stepladder.core import since as moments
 from stepladder.core.clock import Clock
 from stepladder.core.console import Console
@@ -97,12 +99,11 @@ def show(rung: Rung, *, since: str = "", follow: bool = False, errors: bool = Fa
 
 
 def _follow(line: TimeLine, began: int, clock: Clock) -> None:
-    try:
-        while True:
+    with interrupt.noted() as interrupted, contextlib.suppress(KeyboardInterrupt):
+        while not interrupted.is_set():
             line.print_new(began)
             clock.sleep(_EVERY)
-    except KeyboardInterrupt:
-        raise InterruptedRunError("") from None  # how this ends: nothing needs to be explained
+    raise InterruptedRunError("")  # how this ends: nothing needs to be explained
 
 
 def _check(rung: Rung, group: LogGroup) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -145,6 +148,25 @@ def test_following_shows_late_lines_and_equal_times_once_each(bench: LogHarness)
 
     bench.polls = [late, lambda: bench.logs.put(bench.group, MS + 2000, "next"), lambda: None]
     assert words(bench.follow()) == ["one", "late", "equal", "next"]
+
+
+def test_an_interrupt_that_python_drops_ends_it_after_the_read_under_way() -> None:
+    class Lines:
+        reads = 0
+
+        def print_new(self, _since: int) -> int:
+            self.reads += 1
+            with contextlib.suppress(KeyboardInterrupt):  # as Python does while it finalises an object
+                signal.raise_signal(signal.SIGINT)
+            return 0
+
+    lines: Any = Lines()
+    clock: Any = SimpleNamespace(sleep=lambda _seconds: None)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(InterruptedRunError):
+        logs._follow(lines, 0, clock)
+    assert lines.reads == 1
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_line_from_the_future_hides_none_of_those_that_follow(bench: LogHarness) -> None:
