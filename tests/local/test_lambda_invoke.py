@@ -331,7 +331,7 @@ def _sum(functions: Any, metric: str, dimensions: dict[str, str]) -> float:
 def test_a_dry_run_runs_nothing(functions: Any, code: Any) -> None:
     name = functions.create()
     answer = functions.client.invoke(FunctionName=name, InvocationType="DryRun")
-    assert answer["StatusCode"] == 204
+    assert (answer["StatusCode"], answer["Payload"].read()) == (204, b"")
     missing = code(functions.client.invoke, FunctionName=name, InvocationType="DryRun", Qualifier="9")
     assert missing == "ResourceNotFoundException"
 
