@@ -44,15 +44,15 @@ class ResourcePolicies:
     def __init__(self) -> None:
         self._readers: dict[str, Reader] = {
             "dynamodb": _table,
-            "ecr": _repository,
-            "events": _bus,
+            "ecr": _policy_in("repositories", prefix="repository/"),
+            "events": _policy_in("event_buses", prefix="event-bus/"),
             "iam": _trust,
-            "kms": _key,
+            "kms": _policy_in("keys", prefix="key/"),
             "logs": _log_group,
             "s3": _bucket,
             "secretsmanager": _secret,
-            "sns": _topic,
-            "sqs": _queue,
+            "sns": _policy_in("topics", by_arn=True),
+            "sqs": _policy_in("queues"),
         }
 
     def add(self, service: str, reader: Reader) -> None:
@@ -99,6 +99,18 @@ def _of(service: str, arn: ResourceArn, region: str = "") -> Any:
         return None
 
 
+def _policy_in(collection: str, *, prefix: str = "", by_arn: bool = False) -> Reader:
+    """Return a reader of the policies in a backend's collection, by the ARN or by the name behind a prefix."""
+
+    def read(arn: ResourceArn) -> Any:
+        backend = _of(arn.service, arn)
+        key = arn.text if by_arn else arn.name.removeprefix(prefix)
+        resource = getattr(backend, collection).get(key) if backend else None
+        return resource.policy if resource is not None else None
+
+    return read
+
+
 def _trust(arn: ResourceArn) -> Any:
     role = identities.role(arn.text) if arn.name.startswith("role/") else None
     return role.assume_role_policy_document if role is not None else None
@@ -114,34 +126,10 @@ def _bucket(arn: ResourceArn) -> Any:
     return bucket.policy if bucket is not None else None
 
 
-def _queue(arn: ResourceArn) -> Any:
-    backend = _of("sqs", arn)
-    queue = backend.queues.get(arn.name) if backend else None
-    return queue.policy if queue is not None else None
-
-
-def _topic(arn: ResourceArn) -> Any:
-    backend = _of("sns", arn)
-    topic = backend.topics.get(arn.text) if backend else None
-    return topic.policy if topic is not None else None
-
-
-def _repository(arn: ResourceArn) -> Any:
-    backend = _of("ecr", arn)
-    repository = backend.repositories.get(arn.name.removeprefix("repository/")) if backend else None
-    return repository.policy if repository is not None else None
-
-
 def _table(arn: ResourceArn) -> Any:
     backend = _of("dynamodb", arn)
     policy = backend.resource_policies.get(arn.text) if backend else None
     return policy.policy_doc if policy is not None else None
-
-
-def _bus(arn: ResourceArn) -> Any:
-    backend = _of("events", arn)
-    bus = backend.event_buses.get(arn.name.removeprefix("event-bus/")) if backend else None
-    return bus.policy if bus is not None else None
 
 
 def _log_group(arn: ResourceArn) -> Any:
@@ -159,12 +147,6 @@ def _read(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _key(arn: ResourceArn) -> Any:
-    backend = _of("kms", arn)
-    key = backend.keys.get(arn.name.removeprefix("key/")) if backend else None
-    return key.policy if key is not None else None
 
 
 def _secret(arn: ResourceArn) -> Any:

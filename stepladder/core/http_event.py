@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +24,8 @@ API_ID = "abcdefghijklmnopqrstuvwxyz234567"
 CALLER = "AKIAIOSFODNN7EXAMPLE"
 """Stands for the key of whoever signed a request: AWS's own example."""
 DEFAULT_ROUTE = "$default"
+TIME = "%d/%b/%Y:%H:%M:%S +0000"
+"""How the time of a request is written, in UTC."""
 _TEXT, _GRAPHQL = ("text/", "application/json", "application/javascript", "application/xml"), "application/graphql"
 _SET_BY_AWS = frozenset({"host", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"})
 
@@ -97,7 +99,7 @@ def event(
         "requestId": request_id or str(uuid4()),
         "routeKey": route_key,
         "stage": "$default",
-        "time": moment.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+        "time": moment.strftime(TIME),
         "timeEpoch": int(moment.timestamp() * 1000),
     }
     if address.caller:
@@ -111,20 +113,20 @@ def event(
         "requestContext": context,
         "isBase64Encoded": False,
     }
-    if cookies := [cookie for part in headers.get("cookie", "").split(";") if (cookie := part.strip())]:
+    if cookies := cookies_of(headers):
         made["cookies"] = cookies
-    if parameters := _parameters(request.query):
+    if parameters := parameters_of(request.query):
         made["queryStringParameters"] = parameters
     if variables:
         made["pathParameters"] = dict(variables)
     if request.body:
-        made["body"], made["isBase64Encoded"] = _body(headers, request.body, is_api=address.is_api)
+        content_type = headers.get("content-type", "" if address.is_api else "text/plain")
+        made["body"], made["isBase64Encoded"] = body_of(content_type, request.body, is_api=address.is_api)
     return made
 
 
-def _body(headers: Mapping[str, str], body: bytes, *, is_api: bool) -> tuple[str, bool]:
+def body_of(content_type: str, body: bytes, *, is_api: bool) -> tuple[str, bool]:
     """Return a body as text, or in base64: forms and multipart bodies too, and what only claims to be text."""
-    content_type = headers.get("content-type", "" if is_api else "text/plain")
     if content_type.lower().startswith(_TEXT if is_api else (*_TEXT, _GRAPHQL)):
         try:
             return body.decode(), False
@@ -133,15 +135,31 @@ def _body(headers: Mapping[str, str], body: bytes, *, is_api: bool) -> tuple[str
     return base64.b64encode(body).decode(), True
 
 
-def _headers(request: HttpRequest, address: HttpAddress) -> dict[str, str]:
-    """Return the headers in small letters, repeated ones joined, with those that AWS adds."""
+def joined(given: Iterable[tuple[str, str]], without: Collection[str]) -> dict[str, str]:
+    """Return headers in small letters, repeated ones joined, but for the names in `without`."""
     headers: dict[str, str] = {}
-    for given, value in request.headers:
-        name = given.lower()
-        if name not in _SET_BY_AWS:
+    for header, value in given:
+        name = header.lower()
+        if name not in without:
             between = "; " if name == "cookie" else ","
             headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
-    headers.setdefault("x-amzn-trace-id", f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]}")
+    return headers
+
+
+def cookies_of(headers: Mapping[str, str]) -> list[str]:
+    """Return the cookies of joined headers."""
+    return [cookie for part in headers.get("cookie", "").split(";") if (cookie := part.strip())]
+
+
+def trace_id() -> str:
+    """Make up the trace that AWS begins with a request."""
+    return f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]}"
+
+
+def _headers(request: HttpRequest, address: HttpAddress) -> dict[str, str]:
+    """Return the request's headers with those that AWS adds."""
+    headers = joined(request.headers, _SET_BY_AWS)
+    headers.setdefault("x-amzn-trace-id", trace_id())
     return headers | {
         "host": address.authority,
         "x-forwarded-for": address.source_ip,
@@ -150,7 +168,8 @@ def _headers(request: HttpRequest, address: HttpAddress) -> dict[str, str]:
     }
 
 
-def _parameters(query: str) -> dict[str, str]:
+def parameters_of(query: str) -> dict[str, str]:
+    """Return the parameters, decoded, repeated ones joined by commas."""
     parameters: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         parameters[key] = f"{parameters[key]},{value}" if key in parameters else value

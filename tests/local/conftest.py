@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import printing
 import pytest
 import web_frameworks
 from codedeploy_rung import Rung, furnish
@@ -68,6 +69,12 @@ def code() -> Any:
         return caught.value.response["Error"]["Code"]
 
     return run
+
+
+@pytest.fixture(scope="module")
+def printer(functions: Functions) -> tuple[str, str]:
+    """Return the name of a function that prints its event, and its alias's ARN."""
+    return printing.printer(functions)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from test_lambda_triggers import PRINT, got, left, queue, until
+from printing import PRINT, got, left, queue, until
 
 pytestmark = pytest.mark.cloud
 

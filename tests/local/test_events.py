@@ -10,17 +10,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from test_lambda_triggers import PRINT, got, left, queue, until
+from printing import got, left, queue, until
 
 pytestmark = pytest.mark.cloud
-
-
-@pytest.fixture(scope="module")
-def printer(functions: Any) -> tuple[str, str]:
-    """Return the name of a function that prints its event, and its alias's ARN."""
-    name = functions.create(PRINT)
-    version = functions.publish(name)
-    return name, functions.client.create_alias(FunctionName=name, Name="live", FunctionVersion=version)["AliasArn"]
 
 
 @pytest.fixture

@@ -4,46 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
-import roles
+from printing import PRINT, got, left, queue, until
 
 pytestmark = pytest.mark.cloud
-
-PRINT = "import json\ndef handler(event, context):\n    print('GOT ' + json.dumps(event))\n"
-
-
-def until(look: Callable[[], Any], seconds: float = 60) -> Any:
-    """Look until something is there."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("nothing came")
-
-
-def got(functions: Any, name: str) -> list[Any]:
-    """Return the events that a function has printed."""
-    lines = functions.log(name)
-    return [json.loads(line.removeprefix("GOT ")) for line in lines if line.startswith("GOT ")]
-
-
-def queue(functions: Any, **attributes: str) -> tuple[Any, str, str]:
-    sqs = functions.cloud.client("sqs")
-    url = sqs.create_queue(QueueName=functions.name(), Attributes={"VisibilityTimeout": "30", **attributes})["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    roles.let_services_send(sqs, url, arn)
-    return sqs, url, arn
-
-
-def left(sqs: Any, url: str) -> int:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    return sum(int(attributes[name]) for name in names)
 
 
 def test_messages_of_a_queue_are_brought_to_the_alias_and_deleted(functions: Any) -> None:

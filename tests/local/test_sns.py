@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from test_lambda_triggers import PRINT, got, left, queue, until
+from printing import got, left, printer, queue, until
 
 from localcloud.services.sns.filters import selects
 
@@ -62,9 +62,7 @@ def topic(functions: Any) -> Iterator[str]:
 
 def subscribed(functions: Any, topic: str, *, source: str = "", **attributes: str) -> tuple[str, str]:
     """Return name and subscription of a function whose alias gets the topic's notifications."""
-    name = functions.create(PRINT)
-    version = functions.publish(name)
-    alias = functions.client.create_alias(FunctionName=name, Name="live", FunctionVersion=version)["AliasArn"]
+    name, alias = printer(functions)
     functions.client.add_permission(
         FunctionName=alias,
         StatementId="topic",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import urllib3
 from functions import Functions
-from test_lambda_triggers import PRINT, got, queue, until
+from printing import PRINT, got, queue, until
 
 from localcloud import daemon
 

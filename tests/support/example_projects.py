@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import printing
 import pytest
 from shell import ACCOUNT, HOST, REGION, Shell
 
@@ -80,14 +81,8 @@ def order_worker(shell: Shell, env: str, word: str) -> None:
         return sorted(item["id"]["S"] for item in items if item["id"]["S"].startswith(word))
 
     eventually(stored, [f"{word}-good"])
-    waiting = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-
-    def left() -> int:
-        counts = sqs.get_queue_attributes(QueueUrl=f"{queue}-dead-letters", AttributeNames=waiting)["Attributes"]
-        return sum(map(int, counts.values()))
-
     if word == ORDER[-1]:  # those before have had their time meanwhile
-        eventually(left, len(ORDER))
+        eventually(lambda: printing.left(sqs, f"{queue}-dead-letters"), len(ORDER))
 
 
 def nightly_report(shell: Shell, env: str, word: str) -> None:

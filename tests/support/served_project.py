@@ -11,16 +11,10 @@ from typing import Any
 
 import urllib3
 import yaml
+from live_project import DOCKERFILE, PYTHON
 
 from stepladder.core.image_facts import ARCHITECTURE, machine
 
-PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-DOCKERFILE = """\
-ARG BASE_IMAGE=public.ecr.aws/lambda/python:{python}
-FROM ${{BASE_IMAGE}}
-COPY app/ ${{LAMBDA_TASK_ROOT}}/app/
-CMD ["app.handler.handler"]
-"""
 HANDLER = """\
 import logging
 import os

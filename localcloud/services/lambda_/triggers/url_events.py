@@ -8,18 +8,16 @@ keeps its percent-encoding, also where that is broken. Repeated parameters and h
 
 from __future__ import annotations
 
-import base64
 import time
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from localcloud.access.callers import Caller
 from localcloud.cloud import Environ
 from localcloud.services.lambda_.model import Function
+from stepladder.core import http_event
 
-_TEXT = ("text/", "application/json", "application/javascript", "application/xml", "application/graphql")
 SET_BY_CLOUD = (
     "x-amzn-tls-cipher-suite",
     "x-amzn-tls-version",
@@ -44,7 +42,7 @@ def made(
     headers, cookies = headers_of(environ)
     address = str(environ.get("REMOTE_ADDR", "127.0.0.1"))
     name, _, port = host.partition(":")
-    headers.setdefault("x-amzn-trace-id", f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]}")
+    headers.setdefault("x-amzn-trace-id", http_event.trace_id())
     headers |= {
         "host": host,
         "x-forwarded-for": address,
@@ -67,7 +65,7 @@ def made(
         "requestId": str(uuid4()),
         "routeKey": "$default",
         "stage": "$default",
-        "time": moment.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+        "time": moment.strftime(http_event.TIME),
         "timeEpoch": int(time.time() * 1000),
     }
     if caller:
@@ -83,40 +81,19 @@ def made(
     }
     if cookies:
         event["cookies"] = cookies
-    if parameters := parameters_of(query):
+    if parameters := http_event.parameters_of(query):
         event["queryStringParameters"] = parameters
     if body:
-        event["body"], event["isBase64Encoded"] = _body(headers.get("content-type", "text/plain"), body)
+        content_type = headers.get("content-type", "text/plain")
+        event["body"], event["isBase64Encoded"] = http_event.body_of(content_type, body, is_api=False)
     return event
 
 
 def headers_of(environ: Environ) -> tuple[dict[str, str], list[str]]:
     """Return the request's headers in small letters, repeated ones joined by commas, and its cookies."""
-    headers: dict[str, str] = {}
-    for header, value in environ["stepladder.headers"]:
-        name = header.lower()
-        if name not in SET_BY_CLOUD:  # the cloud says these, whatever a client does
-            between = "; " if name == "cookie" else ","
-            headers[name] = f"{headers[name]}{between}{value}" if name in headers else value
-    return headers, [cookie for part in headers.get("cookie", "").split(";") if (cookie := part.strip())]
-
-
-def parameters_of(query: str) -> dict[str, str]:
-    """Return the parameters, decoded, repeated ones joined by commas."""
-    parameters: dict[str, str] = {}
-    for key, value in parse_qsl(query, keep_blank_values=True):
-        parameters[key] = f"{parameters[key]},{value}" if key in parameters else value
-    return parameters
-
-
-def _body(content_type: str, body: bytes) -> tuple[str, bool]:
-    """Return the body as text, or in base64: forms and multipart bodies too, and what only claims to be text."""
-    if content_type.lower().startswith(_TEXT):
-        try:
-            return body.decode(), False
-        except UnicodeDecodeError:
-            pass
-    return base64.b64encode(body).decode(), True
+    # the cloud says those that it sets, whatever a client does
+    headers = http_event.joined(environ["stepladder.headers"], SET_BY_CLOUD)
+    return headers, http_event.cookies_of(headers)
 
 
 def identity_of(caller: Caller) -> dict[str, Any]:

@@ -7,18 +7,15 @@ as text: ministackorg/ministack#766.
 
 from __future__ import annotations
 
-import base64
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
-from uuid import uuid4
 
 from localcloud.cloud import Environ
 from localcloud.services.lambda_.triggers import url_events
-
-_TEXT = ("text/", "application/json", "application/javascript", "application/xml")
+from stepladder.core import http_event
 
 
 @dataclass(frozen=True)
@@ -69,13 +66,14 @@ def version_two(request: ApiRequest) -> dict[str, Any]:
         event["requestContext"]["authorizer"] = {"iam": request.identity}
     optional = {
         "cookies": cookies,
-        "queryStringParameters": url_events.parameters_of(request.query),
+        "queryStringParameters": http_event.parameters_of(request.query),
         "pathParameters": request.variables,
         "stageVariables": request.stage_variables,
     }
     event |= {name: value for name, value in optional.items() if value}
     if request.body:
-        event["body"], event["isBase64Encoded"] = _body(headers.get("content-type", ""), request.body)
+        content_type = headers.get("content-type", "")
+        event["body"], event["isBase64Encoded"] = http_event.body_of(content_type, request.body, is_api=True)
     return event
 
 
@@ -91,7 +89,9 @@ def version_one(request: ApiRequest) -> dict[str, Any]:
     queries = parse_qs(request.query, keep_blank_values=True)
     lower = {name.lower(): values[-1] for name, values in lists.items()}
     method, resource = request.environ["REQUEST_METHOD"], request.route_key.rpartition(" ")[2]
-    body, encoded = _body(lower.get("content-type", ""), request.body) if request.body else (None, False)
+    body, encoded = None, False
+    if request.body:
+        body, encoded = http_event.body_of(lower.get("content-type", ""), request.body, is_api=True)
     return {
         "version": "1.0",
         "resource": resource,
@@ -137,7 +137,7 @@ def _own_headers(request: ApiRequest) -> dict[str, str]:
     port = request.host.partition(":")[2]
     return {
         "host": request.host,
-        "x-amzn-trace-id": f"Root=1-{int(time.time()):08x}-{uuid4().hex[:24]}",
+        "x-amzn-trace-id": http_event.trace_id(),
         "x-forwarded-for": _address(request),
         "x-forwarded-port": port or "80",
         "x-forwarded-proto": "http",
@@ -165,14 +165,4 @@ def _address(request: ApiRequest) -> str:
 
 
 def _time() -> str:
-    return datetime.now(UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
-
-
-def _body(content_type: str, body: bytes) -> tuple[str, bool]:
-    """Return the body as text where its type is one of text, else in base64."""
-    if content_type.lower().startswith(_TEXT):
-        try:
-            return body.decode(), False
-        except UnicodeDecodeError:
-            pass
-    return base64.b64encode(body).decode(), True
+    return datetime.now(UTC).strftime(http_event.TIME)
