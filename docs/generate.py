@@ -102,7 +102,7 @@ VARIABLES = {
     "GOMEMLIMIT": "Go's own: the memory from which on each of them saves it; 1GiB where it isn't set",
     "NO_COLOR": "print without colour (https://no-color.org)",
     "PYTHONDONTWRITEBYTECODE": "Python's own: where it is set, run `uv sync --compile-bytecode` once, or each command "
-    "compiles anew what it imports, for half a second or more",
+    "compiles again what it imports, for half a second or more",
     "STEPLADDER_IAM": "local cloud: whether IAM is enforced: `enforce` (the default), `warn` or `off`",
     "STEPLADDER_LAMBDA_IDLE_SECONDS": "local cloud: how long an idle execution environment stays warm",
     "STEPLADDER_LAMBDA_SETTLE_SECONDS": "local cloud: how long a function is `Pending` or its update `InProgress`",

@@ -138,13 +138,13 @@ def _lines(scene: Sequence[str]) -> Iterator[str]:
 def words(picture: str) -> list[str]:
     """Return the text of a picture's scenes without what differs between runs; equal scenes count once."""
     masks = {r"\b[0-9a-f]{7,}\b": "<id>", r"\b\d+ (?:s|min)(?: \d+ s)?\b": "<time>", r"\d+": "<n>"}
-    told: dict[str, None] = {}
+    frames: dict[str, None] = {}
     for scene in ET.fromstring(picture).iter(f"{SVG}g"):  # noqa: S314 - our own file
         lines = [" ".join(span.text or "" for span in text) for text in scene.iter(f"{SVG}text")]
         for pattern, mask in masks.items():
             lines = [re.sub(pattern, mask, line) for line in lines]
-        told["\n".join(line for line in lines if not re.fullmatch(PHASES, line))] = None
-    return list(told)
+        frames["\n".join(line for line in lines if not re.fullmatch(PHASES, line))] = None
+    return list(frames)
 
 
 def make() -> str:

@@ -138,7 +138,7 @@ class Program(invoke.Program):
 
 
 def _no_value_typed(command: str) -> BadInputError:
-    """Explain a word behind the name of a secret, without the word: it may be the value."""
+    """Explain what stands behind the name of a secret, without repeating it: it may be the value."""
     return BadInputError(
         f"`{command}` takes the name of one secret by position, and never a value",
         kind="bad-arguments",

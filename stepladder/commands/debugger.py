@@ -41,7 +41,7 @@ class Debugger:
     def link_sources(self, launcher: object, spec: SandboxSpec) -> None:
         """Put links to the sources in place of their copies, so that an editor's breakpoints are in the files that run.
 
-        Files that the Dockerfile moves elsewhere stay copies; an editor's path mapping can say where they are.
+        Files that the Dockerfile moves stay copies; an editor's path mapping can say where they are.
         """
         if not isinstance(launcher, ProcessLauncher) or not isinstance(spec.code, ImageCode):
             return

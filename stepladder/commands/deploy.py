@@ -126,7 +126,7 @@ class Deploy:
         return state, wanted
 
     def _bound(self, state: EnvironmentState, wanted: Wanted) -> tuple[EnvironmentState, Wanted]:
-        """Settle what this deploy may release, and whether the alias has to be put back first.
+        """Settle what this deploy may release, and whether the alias has to be restored first.
 
         Returns the world with the alias where it will be then, and what is wanted under the ladder's rule.
         """

@@ -1,4 +1,4 @@
-"""`inv ledger`: what was released on a rung, and writing it anew out of the published versions."""
+"""`inv ledger`: what was released on a rung, and rebuilding it from the published versions."""
 
 from __future__ import annotations
 

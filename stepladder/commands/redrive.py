@@ -29,7 +29,7 @@ def _resumed(machine: StateMachine, execution: Execution) -> Execution:
             "the state machine or its functions have changes that were not applied, and a promotion that goes on keeps "
             "those that it began with"
         )
-        machine.console.hint("to start anew with the changes: `inv promote.stop`, then `inv promote`")
+        machine.console.hint("to start again with the changes: `inv promote.stop`, then `inv promote`")
     return stop.resume(machine, execution)
 
 

@@ -36,7 +36,7 @@ def prepare(
     """Make sure that the registry of `environment` holds the image of the present inputs, and return it.
 
     Builds and pushes only what is missing. `step` gets the progress, `say` what a person should know besides;
-    `pull` looks the base image up anew; `allow_dirty` lets CI release uncommitted files. Raises `RefusedError` for an
+    `pull` looks the base image up again; `allow_dirty` lets CI release uncommitted files. Raises `RefusedError` for an
     image that mustn't be released, `BadInputError` for inputs that can't be built, `RegistryError` when the registry
     fails for good.
     """

@@ -35,7 +35,7 @@ from stepladder.releases.smoke_suite import Suite
 class Acts:
     """The acts of one deploy, under what was decided: `mode` of the infrastructure, `force`, the image it is bound to.
 
-    A `plan.DeployExecutor`. `lost_alias` is the version that the alias is put back on, empty where it is in place.
+    A `plan.DeployExecutor`. `lost_alias` is the version that the alias is restored to, empty where it is in place.
     `url` and `plan_id` are those of the service, as the ledger had them or as an apply left them.
     """
 

@@ -20,7 +20,7 @@ def move(rung: Rung, alias: Alias, version: str, *, put_back: bool = True) -> Al
     """Point the alias, as it was read, at a version; return it as it was read back.
 
     Raises `RefusedError` when somebody else moved it meanwhile; what AWS said when it didn't move; `RolledBackError`
-    when it couldn't be verified and was put back, `RollbackFailedError` when that failed, or with `put_back` off
+    when it couldn't be verified and was restored, `RollbackFailedError` when that failed, or with `put_back` off
     (where it began is what it has to leave), or when nobody can know whether it moved.
     """
     with rung.console.step("alias") as step:

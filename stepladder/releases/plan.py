@@ -128,7 +128,7 @@ def make(
     """Return the plan. `infra` is auto, always or never; a `pin` is the one image that may be released.
 
     `again` says why the service is to be applied though its inputs are as they were; `lost_alias` is the version that
-    the alias has to be put back on, which `world` shows as done.
+    the alias has to be restored to, which `world` shows as done.
 
     Raises `RefusedError` when `never` forbids what the environment can't do without.
     """

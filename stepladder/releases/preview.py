@@ -61,7 +61,7 @@ class Description:
             raise self.refused[0]
 
     def alias(self, step: PlannedStep) -> None:
-        """Print the alias that would be put back."""
+        """Print the alias that would be restored."""
         self._show(step, f"put alias {names.ALIAS} back on {step.why}", why="it was lost")
 
     def foundation(self, step: PlannedStep) -> None:

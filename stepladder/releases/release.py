@@ -57,7 +57,7 @@ def release(
     """Release a digest on a rung whose lock is held; `alias` and `latest` are as they were just read.
 
     Raises `RefusedError` when a check said no before the alias moved, `StepladderError` when AWS did,
-    `RolledBackError` when the alias was put back, `RollbackFailedError` when that failed. However it ends, the ledger
+    `RolledBackError` when the alias was restored, `RollbackFailedError` when that failed. However it ends, the ledger
     has an entry and the lock is given back, unless the process is killed; then the next run goes on from there.
     """
     entry = finish.begun(

@@ -22,7 +22,7 @@ DELETED = "its alias was deleted, and what calls it by the alias with it"
 
 
 def target(rung: Rung, state: EnvironmentState) -> str:
-    """Return the version that the alias has to be put back on; empty when it is where a release put it, or nowhere."""
+    """Return the version that the alias has to be restored to; empty when it is where a release put it, or nowhere."""
     current = state.ledger.current
     if current is None or (state.alias and state.alias.version != LATEST):
         return ""

@@ -132,7 +132,7 @@ class Runner:
         done = self._execute(args, watch, timeout, grace=grace)
         if done.code in good:
             return done.code, watch
-        # After any failure the next run prepares anew: a broken init must not be remembered as a good one.
+        # After any failure the next run prepares again: a broken init must not be remembered as a good one.
         self._stamp_file.unlink(missing_ok=True)
         raise self._failure(args[0], done, watch, hint)
 

@@ -172,7 +172,7 @@ class RegistryClient:
     ) -> RegistryResponse:
         """Send one request with retries and return its answer; any other status is a `RegistryError`.
 
-        `body` is bytes, so that each attempt can send it anew.
+        `body` is bytes, so that each attempt can send it again.
         """
         what = f"{verb} {urlsplit(path).path}"
         for attempt in attempts(what, limit=self.attempts, deadline=self.deadline, answered=self._answered):

@@ -85,7 +85,7 @@ def _finished(location: str, digest: str) -> str:
 
 
 def _whole(registry: RegistryClient, repository: str, blob: Blob, source: bytes | Path, gauge: _Gauge) -> None:
-    """POST, then one PUT with the bytes; an upload that broke is begun anew, since its location is spent."""
+    """POST, then one PUT with the bytes; an upload that broke is begun again, since its location is spent."""
     what = f"sending {blob.digest[:19]}"
     for attempt in attempts(what, limit=registry.attempts, deadline=registry.deadline):
         with guard(attempt, registry.host), _Body(source, 0, gauge) as body:

@@ -20,7 +20,7 @@ from stepladder.images.requirements import read as requirement_files
 from stepladder.images.requirements.pip_file import Locked
 from stepladder.images.requirements.read import Requirement, Requirements
 
-_VERSION = 2  # raise it when the layer is laid out anew
+_VERSION = 2  # raise it when the layer is laid out differently
 _TIMEOUT = 600.0
 # Amazon Linux 2 (Python 3.11) has glibc 2.26, Amazon Linux 2023 has 2.34; uv names no 2.26
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
