@@ -13,6 +13,7 @@ import pytest
 import web_frameworks
 from codedeploy_rung import Rung, furnish
 from functions import PYTHON, Functions
+from iam_callers import Iam
 from live_project import LiveProject
 from machines import Machines
 
@@ -69,6 +70,11 @@ def code() -> Any:
         return caught.value.response["Error"]["Code"]
 
     return run
+
+
+@pytest.fixture
+def iam(cloud: Any) -> Iam:
+    return Iam(cloud)
 
 
 @pytest.fixture(scope="module")
