@@ -40,7 +40,7 @@ def sweep(client: Any, owner: str) -> None:
     """Remove every container of an owner."""
     from docker.errors import APIError
 
-    for container in client.containers.list(all=True, filters={"label": f"{LABEL}={owner}"}):
+    for container in client.containers.list(all=True, filters={"label": f"{LABEL}={owner}"}, ignore_removed=True):
         with contextlib.suppress(APIError):
             container.remove(force=True, v=True)
 

@@ -94,7 +94,7 @@ def once(request: pytest.FixtureRequest, tmp_path: Path) -> Once:
 
 
 def test_the_function_is_built_called_and_gone(once: Once, docker_client: Any) -> None:
-    before = {container.id for container in docker_client.containers.list(all=True)}
+    before = {container.id for container in docker_client.containers.list(all=True, ignore_removed=True)}
     done = once.call("--event", "event.json", AWS_ACCESS_KEY_ID="key", AWS_SECRET_ACCESS_KEY="given")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
@@ -109,7 +109,7 @@ def test_the_function_is_built_called_and_gone(once: Once, docker_client: Any) -
     assert "working on {'n': 1}" in done.stderr
     assert "REPORT RequestId" not in done.stderr
     assert re.search(r"took \d+ ms after \d+ ms of init, \d+ of 192 MB", done.stderr)
-    assert {container.id for container in docker_client.containers.list(all=True)} <= before
+    assert {container.id for container in docker_client.containers.list(all=True, ignore_removed=True)} <= before
     assert not list((once.root / ".stepladder/cache").glob(".local-*"))
 
 

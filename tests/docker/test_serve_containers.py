@@ -15,10 +15,10 @@ from served_project import Served
 def test_a_save_is_a_new_container_and_nothing_is_left_of_a_server_that_was_killed(
     tmp_path: Path, docker_client: Any, request: pytest.FixtureRequest
 ) -> None:
-    before = {container.id for container in docker_client.containers.list(all=True)}
+    before = {container.id for container in docker_client.containers.list(all=True, ignore_removed=True)}
 
     def started() -> set[str]:
-        return {container.id for container in docker_client.containers.list(all=True)} - before
+        return {container.id for container in docker_client.containers.list(all=True, ignore_removed=True)} - before
 
     served = Served(tmp_path, builder="docker", python=docker_engine.PYTHON)
     served.start()
