@@ -116,6 +116,19 @@ class Names:
         """Return the ARN of one of its executions."""
         return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
 
+    def ci_role(self, purpose: str) -> str:
+        """Name a role of CI jobs in this environment: `purpose` is plan, deploy or release."""
+        return f"{self.project}-ci-{purpose}-{self.environment}"
+
+    @property
+    def preview_role(self) -> str:
+        """The role of CI jobs that make previews: one for all of them."""
+        return f"{self.project}-ci-preview"
+
+    def role_arn(self, role: str) -> str:
+        """Return the ARN of a role of the account by its name."""
+        return f"arn:{self.partition}:iam::{self.account}:role/{role}"
+
     def pipeline_function(self, verb: str) -> str:
         """Name a Lambda of the pipeline: `verb` is validate, verify, rollback or relay."""
         return f"{self.project}-pipeline-{verb}"

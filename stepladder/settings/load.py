@@ -16,7 +16,8 @@ from typing import Any
 from stepladder.core import names, resources, trigger_kinds
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import builders, environment_checks, invoke_yaml, overrides, references, secrets
+from stepladder.settings import builders, ci, environment_checks, invoke_yaml, overrides, references, secrets
+from stepladder.settings.ci import CiSettings
 from stepladder.settings.environments import Environments, EnvironmentSettings, Rungs, check_rungs
 from stepladder.settings.function import LONGEST, FunctionSettings
 from stepladder.settings.image import ImageSettings, SmokeSettings
@@ -97,6 +98,7 @@ class Settings:
         rule=Section(PromotionSettings),
         before=lambda settings: PromotionSettings(ladder=settings.ladder_environments),
     )
+    ci: CiSettings = setting(factory=CiSettings, rule=Section(CiSettings))
 
     def triggers_of(self, environment: EnvironmentSettings) -> tuple[Trigger, ...]:
         """Return what calls the function in an environment."""
@@ -166,6 +168,7 @@ def _load(raw: Mapping[str, Any], root: Path, variables: Iterable[str]) -> Setti
     settings = read_section("", merged, Settings(root), problems)
     check_rungs(settings.rungs, merged["rungs"], settings.environments, problems)
     environment_checks.check(settings.project, settings.environments, settings.promotion, problems)
+    ci.check(settings.ci, tuple(each.account for each in settings.environments.values()), problems)
     _check_triggers(settings, problems)
     secrets.check(settings, LONGEST, problems)
     problems.messages += overrides.unknown(merged, variables)
