@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cuttable
+import debian
 import docker
 import docker_engine
 import needs
@@ -218,7 +219,7 @@ def test_an_image_over_lambdas_limit_is_refused(builder: Builder, monkeypatch: p
 @pytest.fixture
 def full_engine(docker_host: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An engine whose disk is too small, with a base of a few bytes."""
-    if not shutil.which("dockerd", path=docker_engine.search_path()):
+    if not shutil.which("dockerd", path=debian.search_path()):
         needs.missing("no dockerd is here, and another engine's disk can't be filled")
     folder = Path(tempfile.mkdtemp(prefix="stepladder-full-"))  # short: its sockets have 108 characters
     (folder / "data").mkdir()

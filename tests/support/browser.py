@@ -13,6 +13,8 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 
+import debian
+
 from stepladder.core.process import die_with_parent
 
 NAMES = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser", "chrome")
@@ -31,16 +33,11 @@ def path_of_browser() -> str:
     for name in NAMES:
         if path := shutil.which(name):
             return path
-    how = "install Chromium (Debian: apt-get install chromium; Ubuntu: google-chrome-stable)"
-    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise NoBrowserError(f"no browser is here: {how}")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for argv in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"]):
-        done = subprocess.run(
-            ["apt-get", *argv], env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-        if done.returncode:
-            raise NoBrowserError(f"{how}: {done.stderr[-500:]}")
+    try:
+        debian.ensure(("chromium",), "chromium")
+    except debian.NotInstalledError as error:
+        how = "install Chromium (Debian: apt-get install chromium; Ubuntu: google-chrome-stable)"
+        raise NoBrowserError(f"no browser is here: {how}: {error}") from error
     return shutil.which("chromium") or ""
 
 

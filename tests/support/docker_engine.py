@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import debian
 import pytest
 
 from stepladder.core import container_engine
@@ -75,7 +76,7 @@ def started(folder, *options):
             argv,
             stdout=output,
             stderr=output,
-            env=os.environ | {"PATH": search_path()},
+            env=os.environ | {"PATH": debian.search_path()},
             preexec_fn=die_with_parent,  # noqa: PLW1509 - one libc call
         )
     try:
@@ -121,27 +122,10 @@ def forget(client, prefix):
 
 
 def _install():
-    if sys.platform != "linux" or os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise NoEngineError("no Docker engine answers, and one is installed only on Debian as root")
-    if all(shutil.which(program, path=search_path()) for program in ("dockerd", "mmdebstrap")):
-        return
-    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "timeout": 300}
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     try:
-        subprocess.run(["apt-get", "update", "-qq"], env=environment, check=True, **options)
-        packages = ["docker.io", "iptables", "mmdebstrap"]
-        subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
-            env=environment,
-            check=True,
-            **options,
-        )
-    except subprocess.SubprocessError as error:
-        raise NoEngineError(f"docker.io could not be installed: {error}") from error
-
-
-def search_path():
-    return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+        debian.ensure(("docker.io", "iptables", "mmdebstrap"), "dockerd", "mmdebstrap")
+    except debian.NotInstalledError as error:
+        raise NoEngineError(f"no Docker engine answers: {error}") from error
 
 
 @functools.cache
@@ -185,7 +169,7 @@ def _make(client, name, python, saved):
 
 def _fill(root, python):
     run = functools.partial(subprocess.run, check=True, timeout=600, stdout=subprocess.DEVNULL)
-    environment = os.environ | {"PATH": search_path()}
+    environment = os.environ | {"PATH": debian.search_path()}
     suite = ["--mode=root", "--variant=minbase", "--include=python3,ca-certificates", SUITES[python], str(root)]
     run(["mmdebstrap", "--quiet", *suite, MIRROR], env=environment)  # in half of debootstrap's processor time
     for folder in NEEDLESS:  # half of the image, and every push compresses it

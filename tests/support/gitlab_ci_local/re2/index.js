@@ -1,0 +1,1 @@
+module.exports = class RE2 extends RegExp {};
