@@ -5,20 +5,53 @@ A new forge is one file beside this one and one line in `registered.py`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Level = Literal["error", "warning", "notice"]
 
 
+@dataclass(frozen=True)
+class Posted:
+    """What became of something that a forge was to show.
+
+    `how` is created, updated, unchanged or closed; empty when nothing was done, and then `problem` says why in one line
+    that holds no token. `url` is where it stands.
+    """
+
+    how: str = ""
+    url: str = ""
+    problem: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether the forge shows what it was given."""
+        return bool(self.how)
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A message at a file: `path` is relative to the working directory, `line` counts from 1; empty and 0 for none."""
+
+    message: str
+    level: Level = "error"
+    path: str = ""
+    line: int = 0
+
+
 class Forge(Protocol):
     """A forge with its CI, as seen from one job. A forge inherits this class and overrides what it can do.
 
-    Everything is read from the job's environment at the call. Nothing raises: what a forge shows is an extra, and a
-    release doesn't fail for it.
+    Everything is read from the job's environment at the call. Nothing raises and nothing takes longer than a minute:
+    what a forge shows is an extra, and a release doesn't fail for it.
     """
 
     name: str
     """The forge's name as people write it."""
+
+    comment_limit: int = 65_536
+    """How many characters a comment may have."""
 
     def detect(self) -> bool:
         """Whether this process is a job of the forge's CI."""
@@ -28,6 +61,18 @@ class Forge(Protocol):
         """Return the account that started the job, as locks and the ledger name it; empty where none is named."""
         return ""
 
+    def change_request(self) -> str:
+        """Return the number of the pull or merge request that the job runs for; empty for any other job."""
+        return ""
+
+    def is_fork(self) -> bool:
+        """Whether the job runs for a change request whose branch is in another repository, and so has no secrets."""
+        return False
+
+    def job_url(self) -> str:
+        """Return the address of the job's own page; empty where there is none."""
+        return ""
+
     def summary(self, markdown: str) -> bool:  # noqa: ARG002 - a forge without one
         """Add Markdown to the job's own page; return whether the forge has such a page. By default it has none."""
         return False
@@ -35,10 +80,35 @@ class Forge(Protocol):
     def annotation(self, message: str, *, level: Level = "error", path: str = "", line: int = 0) -> str:  # noqa: ARG002
         """Return the line of the log that makes the forge show a message at a file; by default the message itself.
 
-        `path` is relative to the repository and `line` counts from 1; empty and 0 for a message without a place.
+        `path` is relative to the working directory and `line` counts from 1; empty and 0 for a message without a place.
         """
         return message
 
-    def comment(self, markdown: str) -> bool:  # noqa: ARG002 - a forge without change requests
-        """Comment on the job's change request; return whether there is one that took it. By default there is none."""
+    def annotate(self, annotations: Sequence[Annotation]) -> tuple[str, ...]:  # noqa: ARG002 - a forge without any
+        """Make the forge show messages at files; return the lines that must stand in the log for it. By default none.
+
+        All messages of a job are given at once: a forge may keep them in one report.
+        """
+        return ()
+
+    def outputs(self, values: Mapping[str, str]) -> bool:  # noqa: ARG002 - a forge without outputs
+        """Give values to the jobs that follow; return whether the forge has such values. By default it has none.
+
+        Names are lower case with underscores. A forge says in its own file how the other jobs read them.
+        """
         return False
+
+    def comment(self, markdown: str, marker: str) -> Posted:  # noqa: ARG002 - a forge without change requests
+        """Make the job's change request have exactly one comment of ours with this marker, and this text.
+
+        The marker is a word that people don't see. Our comment is edited, what was made twice is deleted.
+        """
+        return Posted(problem=f"{self.name} has no change request to comment on")
+
+    def issue(self, title: str, markdown: str, marker: str) -> Posted:  # noqa: ARG002 - a forge without issues
+        """Make the repository have exactly one open issue of ours with this marker, and this title and text."""
+        return Posted(problem=f"{self.name} has no issues")
+
+    def close_issue(self, markdown: str, marker: str) -> Posted:  # noqa: ARG002 - a forge without issues
+        """Close our open issues with this marker, with a last comment; none is open: nothing is done, `unchanged`."""
+        return Posted(problem=f"{self.name} has no issues")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from stepladder import collections
 from stepladder.core import process_identity
 from stepladder.core.ci import in_ci
-from stepladder.forge import registered
+from stepladder.forge import codebuild, local, registered
 from stepladder.forge.interface import Forge
 from stepladder.ledger.lock import EnvironmentLock
 
@@ -36,9 +37,8 @@ class Gitea(Forge):
 
 @pytest.fixture(autouse=True)
 def no_forge(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variables in VARIABLES.values():
-        for name in variables:
-            monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if name.startswith(("GITHUB_", "GITLAB_", "CI_", "CODEBUILD_"))]:
+        monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize("name", VARIABLES)
@@ -92,7 +92,12 @@ def test_without_a_forge_the_user_of_the_machine_is_at_work() -> None:
 def test_a_forge_without_a_page_of_its_own_shows_nothing_and_says_so() -> None:
     for forge in (*registered.REGISTERED, Gitea()):
         assert not forge.summary("# Released")
-        assert not forge.comment("released")
+        assert not forge.comment("released", "stepladder:test").done
+        assert not forge.issue("Drift", "released", "stepladder:test").done
+        assert not forge.close_issue("released", "stepladder:test").done
+        assert not forge.outputs({"version": "13"})
+        assert not forge.annotate([])
+    for forge in (codebuild.FORGE, local.FORGE, Gitea()):
         assert forge.annotation("it failed", path="app/handler.py", line=3) == "it failed"
 
 

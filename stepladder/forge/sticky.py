@@ -1,0 +1,75 @@
+"""One comment or issue of ours, known by a hidden marker: edited rather than repeated, and never made twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from stepladder.forge.interface import Posted
+
+_MARKER = re.compile(r"[a-z0-9][a-z0-9:._-]*")
+
+
+@dataclass(frozen=True)
+class Item:
+    """A comment or an issue: what the forge calls it in its API, its title (of an issue), its text, its address."""
+
+    id: str
+    body: str
+    title: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Items:
+    """The forge's calls for one kind of item. `own` lists ours, the oldest first, whatever their marker."""
+
+    own: Callable[[], Iterable[Item]]
+    create: Callable[[str, str], Item]
+    update: Callable[[Item, str, str], Item]
+    remove: Callable[[Item], None]
+
+
+def marked(markdown: str, marker: str) -> str:
+    """Return a text that begins with its marker, which no forge renders. A marker is a word: `stepladder:plan`."""
+    return f"{_comment(marker)}\n{markdown}"
+
+
+def cut_to(markdown: str, limit: int, marker: str) -> str:
+    """Return a marked text of at most `limit` characters. What is cut here was to be cut by whoever wrote it."""
+    text = marked(markdown, marker)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def post(items: Items, title: str, text: str, marker: str) -> Posted:
+    """Make exactly one item of ours have this marker, title and text."""
+    own = with_marker(items, marker)
+    made = None
+    if not own:
+        made = items.create(title, text)
+        own = with_marker(items, marker) or [made]  # a job that runs beside this one may have made another before
+    first, *again = own
+    same = (_lines(first.body), first.title) == (_lines(text), title)
+    current = first if same else items.update(first, title, text)
+    for item in again:
+        items.remove(item)
+    if made and made.id == first.id:
+        return Posted("created", made.url or first.url)
+    return Posted("unchanged" if same else "updated", current.url or first.url)
+
+
+def with_marker(items: Items, marker: str) -> list[Item]:
+    """Return our items with a marker, the oldest first. It counts only where we write it: at the very beginning."""
+    return [item for item in items.own() if item.body.startswith(_comment(marker))]
+
+
+def _lines(text: str) -> str:
+    """Return a text as forges keep it: some change line ends and the last blanks."""
+    return text.replace("\r\n", "\n").strip()
+
+
+def _comment(marker: str) -> str:
+    if not _MARKER.fullmatch(marker) or "--" in marker:
+        raise ValueError(f"{marker!r} can't mark a comment")
+    return f"<!-- {marker} -->"
