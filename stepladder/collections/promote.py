@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stepladder.collections.task import task
@@ -25,6 +26,7 @@ RUNG = "Rung to answer for; default: the one that waits."
         "force": "Promote an image that was marked bad, or of a release that failed.",
         "no_smoke": "Skip the smoke cases; the releases are recorded as untested.",
         "infra": "Apply changed infrastructure of the rungs first; create rungs without asking.",
+        "prepare": "Write the execution's input to this file instead of starting it; CodePipeline starts it then.",
         "dry_run": "Print what each rung would get and what would be applied; change nothing.",
         "json": JSON,
     },
@@ -39,6 +41,7 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     force: bool = False,
     no_smoke: bool = False,
     infra: bool = False,
+    prepare: str = "",
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
@@ -49,7 +52,8 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
 
     machine = _machine(c, "inv promote", json, acting=True, dry_run=dry_run)
     options = PromotionOptions(digest, release, hotfix, force, no_smoke, infra)
-    _finish(machine, promote_dry(machine, options) if dry_run else run_promotion(machine, options, detach=detach))
+    acted = promote_dry if dry_run else partial(run_promotion, detach=detach, prepare=prepare)
+    _finish(machine, acted(machine, options))
 
 
 @task(help={"name": NAME, "json": JSON}, auto_shortflags=False, reads_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from stepladder.core.errors import StepladderError
@@ -10,7 +11,7 @@ from stepladder.core.release_facts import short
 from stepladder.ledger.words import shown_commit
 from stepladder.promotion import closing, infra, outcome
 from stepladder.promotion.executions import Execution, StateMachine
-from stepladder.promotion.executors import PromotionActs, carry_out
+from stepladder.promotion.executors import PromotionActs, PromotionPreparation, carry_out
 from stepladder.promotion.outcome import PromotionOutcome
 from stepladder.promotion.plan import PromotionPlan, plan_promotion
 from stepladder.promotion.preview import PromotionDescription
@@ -23,9 +24,9 @@ _SMOKE = ("SmokeFailedError", "ProbeFailedError")
 
 
 class PromotionRecord(TypedDict):
-    """A promotion for `--json`. `outcome` is the promotion's, `unchanged`, or `climbing` while it is under way.
+    """A promotion for `--json`. `outcome` is the promotion's, `unchanged`, `prepared`, or `climbing` while it runs.
 
-    `how` says what the command did: started, joined, unchanged, watched, stopped or redriven.
+    `how` says what the command did: started, joined, unchanged, prepared, watched, stopped or redriven.
     """
 
     outcome: str
@@ -39,14 +40,21 @@ class PromotionRecord(TypedDict):
     exceptions: NotRequired[list[closing.ExceptionRecord]]
 
 
-def promote(machine: StateMachine, options: PromotionOptions, *, detach: bool = False) -> PromotionRecord:
+def promote(
+    machine: StateMachine, options: PromotionOptions, *, detach: bool = False, prepare: str = ""
+) -> PromotionRecord:
     """Promote, and return the record. Raises the error of the promotion's end, with its exit code.
 
-    Everything is read first, then planned, and only then applied.
+    Everything is read first, then planned, and only then applied. With `prepare` nothing is started: the execution's
+    input is written to that file.
     """
     plan = plan_promotion(machine, options)
-    started, applied = carry_out(plan, options, PromotionActs(machine, options, plan))
+    acts = PromotionActs(machine, options, plan)
+    executor = PromotionPreparation(machine, options, plan, Path(prepare)) if prepare else acts
+    started, applied = carry_out(plan, options, executor)
     _show_start(machine, started, plan, applied)
+    if prepare:
+        machine.console.line(f"the execution's input is in {prepare}; nothing was started")
     if started.execution is None or detach:
         return record(started.execution, None, started.how, started.release.digest)
     return conclude(machine, *watch(machine, started.execution), how=started.how)
@@ -99,7 +107,7 @@ def _blame_infrastructure(machine: StateMachine, end: PromotionOutcome, failure:
 
 def record(execution: Execution | None, end: PromotionOutcome | None, how: str, digest: str) -> PromotionRecord:
     """Return a promotion as one JSON record."""
-    state = end.outcome if end else ("unchanged" if how == "unchanged" else "climbing")
+    state = end.outcome if end else (how if how in {"unchanged", "prepared"} else "climbing")
     result: PromotionRecord = {"outcome": state, "how": how, "digest": digest}
     if execution:
         result["execution_arn"] = execution.arn
@@ -114,19 +122,22 @@ def record(execution: Execution | None, end: PromotionOutcome | None, how: str, 
 def _show_start(machine: StateMachine, started: StartResult, plan: PromotionPlan, applied: tuple[str, ...]) -> None:
     release = started.release
     rungs = " -> ".join("+".join(rung) for rung in machine.rung.settings.rungs)
-    if started.execution is None:
+    if started.execution is None and started.how != "prepared":
         if left := infra.pending(machine):
             machine.console.warn(f"{infra.behind(left)}; `inv promote --infra` applies them")
         machine.console.line(f"nothing to do: {rungs} run {short(release.digest)} already")
         return
-    for name in plan.unreleased if started.how == "started" else ():
+    for name in plan.unreleased if started.how in {"started", "prepared"} else ():
         made = "was created" if name in applied else "has a service"
         machine.console.line(
             f"{name} {made} and was never released: its first release goes live at once, with no canary"
         )
-    verb = {"started": "promoting", "joined": "joined the promotion of"}[started.how]
-    name = started.execution.name
-    machine.console.line(f"{verb} {short(release.digest)} ({shown_commit(release.git_commit)}): {rungs}  [{name}]")
+    verbs = {"started": "promoting", "joined": "joined the promotion of", "prepared": "prepared the promotion of"}
+    what = f"{verbs[started.how]} {short(release.digest)} ({shown_commit(release.git_commit)}): {rungs}"
+    if started.execution is None:
+        machine.console.line(what)
+        return
+    machine.console.line(f"{what}  [{started.execution.name}]")
     show_link(machine, started.execution.arn)
 
 

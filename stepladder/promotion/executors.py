@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
-from stepladder.core.errors import LockedError
+from stepladder.core.errors import BadInputError, LockedError
 from stepladder.promotion import held, infra, start
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.plan import PromotionPlan
@@ -64,6 +65,34 @@ class PromotionActs:
     def start(self) -> StartResult:
         """See `PromotionExecutor`."""
         return start.start(self.machine, self.options, self.plan)
+
+
+@dataclass(frozen=True)
+class PromotionPreparation(PromotionActs):
+    """The executor that does everything but the start: something else starts the execution, with the input in `file`.
+
+    It joins nothing. A promotion of the image that is under way is refused. One that is done is prepared again: its
+    execution finds nothing to release.
+    """
+
+    file: Path
+
+    def existing(self) -> StartResult | None:
+        """See `PromotionExecutor`."""
+        return None
+
+    def start(self) -> StartResult:
+        """Write the input that `PromotionActs` starts the execution with."""
+        release, text = start.compose(self.machine, self.options, self.plan)
+        try:
+            self.file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise BadInputError(
+                f"the promotion's input can't be written to {self.file}: {error.strerror}",
+                kind="bad-arguments",
+                hint="name a file in a folder that may be written to: `inv promote --prepare promotion.json`",
+            ) from error
+        return StartResult("prepared", release)
 
 
 def carry_out(

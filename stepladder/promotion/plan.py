@@ -16,6 +16,8 @@ from stepladder.releases import restore
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_suite import Suite, load_suite
 
+CODEPIPELINE = "codepipeline-"
+"""How the names begin of executions that CodePipeline started; the rest is its own id."""
 _NAME_MAX = 80
 _MISSING, _UNRELEASED, _SERVES, _OTHER = "missing", "unreleased", "serves", "other"
 
@@ -74,8 +76,8 @@ def plan_promotion(machine: StateMachine, options: PromotionOptions) -> Promotio
         unreleased=tuple(name for name, state in states.items() if state in (_MISSING, _UNRELEASED)),
         serves=set(states.values()) == {_SERVES},
         serving=tuple(name for name, state in states.items() if state == _SERVES),
-        running=_running(listed.result(), base),
-        ended=tuple(e for e in listed.result() if e["name"].startswith(f"{base}-") and e["status"] != "RUNNING"),
+        running=_running(machine, listed.result(), base, subject.digest),
+        ended=_ended(machine, listed.result(), base, subject.digest),
     )
 
 
@@ -86,14 +88,14 @@ def base_name(top: tuple[str, ...], subject: Subject) -> str:
     return f"{'_'.join(top)[: _NAME_MAX - 30]}-{commit}-{digest}"
 
 
-def _running(listed: Sequence[ListedExecution], base: str) -> str:
+def _running(machine: StateMachine, listed: Sequence[ListedExecution], base: str, digest: str) -> str:
     """Return the ARN of the digest's running promotion, empty without one.
 
     Raises `LockedError` for the running promotion of another digest.
     """
     running = [e for e in listed if e["status"] == "RUNNING"]
     for execution in running:
-        if execution["name"].startswith(f"{base}-"):
+        if _promotes(machine, execution, base, digest):
             return execution["executionArn"]
     for execution in running:
         raise LockedError(
@@ -102,6 +104,25 @@ def _running(listed: Sequence[ListedExecution], base: str) -> str:
             hint="watch it with `inv promote.watch`, or stop it with `inv promote.stop`",
         )
     return ""
+
+
+def _ended(
+    machine: StateMachine, listed: Sequence[ListedExecution], base: str, digest: str
+) -> tuple[ListedExecution, ...]:
+    """Return the digest's promotions that have ended, newest first: of those that CodePipeline started the newest."""
+    ended = [e for e in listed if e["status"] != "RUNNING"]
+    newest = next((e for e in ended if e["name"].startswith(CODEPIPELINE)), None)
+    return tuple(
+        e for e in ended if e["name"].startswith(f"{base}-") or (e is newest and _promotes(machine, e, base, digest))
+    )
+
+
+def _promotes(machine: StateMachine, execution: ListedExecution, base: str, digest: str) -> bool:
+    """Say whether an execution promotes the digest. One that CodePipeline started isn't named by it."""
+    if not execution["name"].startswith(CODEPIPELINE):
+        return execution["name"].startswith(f"{base}-")
+    described = machine.describe(execution["executionArn"])
+    return bool(described and described.input["digest"] == digest)
 
 
 def read_state(rung: Rung, environment: str, digest: str) -> str:

@@ -30,7 +30,10 @@ _ATTEMPTS = 100
 
 @dataclass(frozen=True)
 class StartResult:
-    """What became of a request. `how` is started, joined or unchanged; `execution` is None when unchanged."""
+    """What became of a request. `how` is started, joined, unchanged or prepared.
+
+    `execution` is None when nothing was started.
+    """
 
     how: str
     release: PromotionRequest
@@ -42,10 +45,16 @@ def start(machine: StateMachine, options: PromotionOptions, plan: PromotionPlan)
 
     Raises `StepladderError` when a hundred attempts of the digest have ended.
     """
+    release, text = compose(machine, options, plan)
+    return _start(machine, release, text, plan.base, len(plan.ended) + 1)
+
+
+def compose(machine: StateMachine, options: PromotionOptions, plan: PromotionPlan) -> tuple[PromotionRequest, str]:
+    """Put the smoke cases where the execution reads them; return the promotion, and the execution's input as JSON."""
     suite = with_outputs(plan.suite, _outputs(machine, plan.suite))
     smoke_key = _put_smoke_cases(machine, suite, no_smoke=options.no_smoke)
     release = request(machine, options, plan.subject, smoke_key, after=machine.newest_release())
-    return _start(machine, release, plan.base, len(plan.ended) + 1)
+    return release, json.dumps(ladder.execution_input(machine.rung.settings, release), sort_keys=True)
 
 
 def existing(machine: StateMachine, options: PromotionOptions, plan: PromotionPlan) -> StartResult | None:
@@ -79,8 +88,7 @@ def request(
     )
 
 
-def _start(machine: StateMachine, release: PromotionRequest, base: str, attempt: int) -> StartResult:
-    text = json.dumps(ladder.execution_input(machine.rung.settings, release), sort_keys=True)
+def _start(machine: StateMachine, release: PromotionRequest, text: str, base: str, attempt: int) -> StartResult:
     for number in range(attempt, attempt + _ATTEMPTS):
         name = f"{base}-{number}"
         try:
