@@ -128,7 +128,7 @@ class AccessGate:
             return
         if (request.service, request.action) in _WITHOUT_SIGNATURE:
             return  # the service itself decides about the token
-        context = _context(request)
+        context = circumstances(request)
         if isinstance(caller, ServiceCaller):
             caller, source = self._of_service(caller)
             context |= source
@@ -291,7 +291,7 @@ def _session_policies(key: IssuedKey | None) -> tuple[PolicyDocument, ...] | Non
     return tuple(identities.parsed(text) for text in key.policies or ())
 
 
-def _context(request: AwsRequest) -> dict[str, tuple[str, ...]]:
+def circumstances(request: AwsRequest) -> dict[str, tuple[str, ...]]:
     """Return the condition keys that follow from a request's circumstances."""
     from datetime import UTC, datetime
 

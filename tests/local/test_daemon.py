@@ -221,8 +221,10 @@ def check(info: daemon.CloudInfo) -> None:
 def test_state_outlives_a_restart_and_a_kill(tmp_path: Path) -> None:
     with daemon.running(data=tmp_path) as info:
         fill(info)
+        keys = info.request("oidc/example.com/.well-known/jwks")
     with daemon.running(data=tmp_path) as info:
         check(info)
+        assert info.request("oidc/example.com/.well-known/jwks") == keys, "identity tokens of before are refused"
         client_of(info, "dynamodb").put_item(TableName="kept", Item={"pk": {"S": "b"}})
         assert info.request("save", "POST") == {"saved": []}
         os.kill(info.pid, signal.SIGKILL)

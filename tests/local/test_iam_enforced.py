@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import textwrap
-import time
 from typing import Any
 
 import pytest
@@ -148,38 +146,6 @@ class TestRoles:
         code, _, _ = refusal(iam.cloud.client("sts").assume_role, RoleArn=role, RoleSessionName="tests")
         assert code == "AccessDenied"
         assert any("there is no such role" in row["why"] for row in iam.denials(":root") if row["resource"] == role)
-
-    def test_a_ci_job_takes_a_role_with_its_token(self, iam: Iam) -> None:
-        host = f"{iam.name()}.example.com"
-        provider = iam.client.create_open_id_connect_provider(
-            Url=f"https://{host}", ClientIDList=["sts.amazonaws.com"], ThumbprintList=["0" * 40]
-        )["OpenIDConnectProviderArn"]
-        statement = {
-            "Effect": "Allow",
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Principal": {"Federated": provider},
-            "Condition": {
-                "StringEquals": {f"{host}:aud": "sts.amazonaws.com"},
-                "StringLike": {f"{host}:sub": "repo:me/mine:*"},
-            },
-        }
-        role = iam.role(roles.EVERYTHING, trust=roles.document(statement))
-        sts = iam.cloud.client("sts")
-
-        def take(**claims: Any) -> Any:
-            own = {"iss": f"https://{host}", "aud": "sts.amazonaws.com", "sub": "repo:me/mine:ref", "exp": 9e9}
-            parts = (base64.urlsafe_b64encode(json.dumps(each).encode()).decode() for each in ({}, {**own, **claims}))
-            return sts.assume_role_with_web_identity(
-                RoleArn=role, RoleSessionName="ci", WebIdentityToken=".".join([*parts, "x"])
-            )
-
-        key = take()["Credentials"]
-        assert iam.of(key, "sts").get_caller_identity()["Arn"].endswith("/ci")
-        assert refusal(take, sub="repo:you/yours:ref")[:2] == (
-            *("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"),
-        )
-        assert refusal(take, exp=time.time() - 60)[0] == "ExpiredTokenException"
-        assert refusal(take, iss="https://other.example.com")[0] == "InvalidIdentityToken"
 
     def test_tokens_of_a_user_are_the_users_and_a_federated_users_are_less(self, iam: Iam) -> None:
         table = iam.table()

@@ -10,16 +10,17 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from localcloud.access import identities
+from localcloud.access import gate, identities
 from localcloud.access.callers import Caller, IssuedKey, root_of
 from localcloud.authorization.documents import parse_policy
 from localcloud.protocol.codec import ServiceError
-from localcloud.services.sts import web_identity
+from localcloud.services.sts import issuer_pages, web_identity
+from localcloud.services.sts.issuer import TokenIssuer
 
 if TYPE_CHECKING:
     from localcloud.cloud import AwsRequest, Cloud
 
-_HOUR, _LONGEST = 3600, 43_200
+_SHORTEST, _HOUR, _LONGEST = 900, 3600, 43_200
 _PARTITION = "aws(?:-cn|-us-gov|-eusc|-iso(?:-[bef])?)?"
 _ROLE = re.compile(rf"arn:{_PARTITION}:iam::\d{{12}}:role/.+")
 _POLICY = re.compile(rf"arn:{_PARTITION}:iam::(?:\d{{12}}|aws):policy/.+")
@@ -27,8 +28,10 @@ _SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}")
 
 
 def install(cloud: Cloud) -> None:
-    """Register the actions."""
-    tokens = SessionTokens(cloud)
+    """Register the actions, and the pages of the issuer of identity tokens."""
+    issuer = TokenIssuer(cloud)
+    cloud.route(issuer_pages.PREFIX, issuer_pages.IssuerPages(cloud, issuer))
+    tokens = SessionTokens(cloud, issuer)
     cloud.action("sts", "AssumeRole")(tokens.assume_role)
     cloud.action("sts", "AssumeRoleWithWebIdentity")(tokens.assume_role_with_web_identity)
     cloud.action("sts", "GetCallerIdentity")(tokens.get_caller_identity)
@@ -39,8 +42,8 @@ def install(cloud: Cloud) -> None:
 class SessionTokens:
     """The handlers."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self._cloud = cloud
+    def __init__(self, cloud: Cloud, issuer: TokenIssuer) -> None:
+        self._cloud, self._issuer = cloud, issuer
         self._keys = cloud.access.keys
 
     def assume_role(self, request: AwsRequest) -> dict[str, Any]:
@@ -56,25 +59,25 @@ class SessionTokens:
 
     def assume_role_with_web_identity(self, request: AwsRequest) -> dict[str, Any]:
         """Return a session of a role to whoever has a token of a provider that the role trusts."""
-        token = web_identity.read(request)
-        access = web_identity.access(str(request.params["RoleArn"]), token)
-        message = self._cloud.access.refusal(access, Caller(token.principal), token.account)
-        if message:
-            raise ServiceError("AccessDenied", web_identity.REFUSED, 403)
+        _check_names(request)
+        token = web_identity.read(request, self._issuer)
+        caller, circumstances = Caller(token.principal), gate.circumstances(request)
+        for access in web_identity.accesses(request, token):
+            if self._cloud.access.refusal(access, caller, token.account, circumstances):
+                raise ServiceError("AccessDenied", f"Not authorized to perform {access.action}", 403)
         return {
-            **self._assumed(request, most=_LONGEST, tags={}, context=token.session_context),
+            **self._assumed(request, most=_LONGEST, tags=token.tags, context=token.session_context),
             "SubjectFromWebIdentityToken": token.subject,
             "Audience": token.audience,
             "Provider": token.provider,
+            **({"SourceIdentity": token.source_identity} if token.source_identity else {}),
         }
 
     def _assumed(
         self, request: AwsRequest, *, most: int, tags: dict[str, str], context: dict[str, tuple[str, ...]] | None = None
     ) -> dict[str, Any]:
         params = request.params
-        arn, name = _role(request), str(params["RoleSessionName"])
-        if not _SESSION_NAME.fullmatch(name):
-            raise _invalid("roleSessionName", name, "Member must satisfy regular expression pattern: [\\w+=,.@-]*")
+        arn, name = _check_names(request)
         role = identities.role(arn)
         longest = int(getattr(role, "max_session_duration", None) or _HOUR) if role is not None else _LONGEST
         key = self._keys.issue(
@@ -138,6 +141,14 @@ def _caller(request: AwsRequest) -> Caller:
     return caller if isinstance(caller, Caller) else root_of(request.account, request.region)
 
 
+def _check_names(request: AwsRequest) -> tuple[str, str]:
+    """Return the role's ARN and the session's name. Raises ValidationError."""
+    arn, name = _role(request), str(request.params["RoleSessionName"])
+    if not _SESSION_NAME.fullmatch(name):
+        raise _invalid("roleSessionName", name, "Member must satisfy regular expression pattern: [\\w+=,.@-]*")
+    return arn, name
+
+
 def _role(request: AwsRequest) -> str:
     arn = str(request.params["RoleArn"])
     if not _ROLE.fullmatch(arn):
@@ -167,6 +178,9 @@ def _policies(request: AwsRequest) -> tuple[str, ...] | None:
 
 def _duration(given: Any, default: int, most: int) -> int:
     seconds = int(given or min(default, most))
+    if seconds < _SHORTEST:
+        constraint = f"Member must have value greater than or equal to {_SHORTEST}"
+        raise _invalid("durationSeconds", str(seconds), constraint)
     if seconds > most:
         raise ServiceError(
             "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.", 400
