@@ -19,7 +19,9 @@ from stepladder.collections.task import task
         "no_smoke": "Skip the smoke cases; the release is recorded as untested.",
         "skip_ladder": "Release these files above the lowest rung without a promotion; needs --why.",
         "why": "Reason for --skip-ladder; the ledger keeps it.",
+        "allow_destroy": "Address of a resource that may be destroyed or replaced; repeat it, or put commas between.",
     },
+    iterable=["allow_destroy"],
     auto_shortflags=False,
 )
 def deploy(  # noqa: PLR0917 - each is a flag of the command line
@@ -34,14 +36,17 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     no_smoke: bool = False,
     skip_ladder: bool = False,
     why: str = "",
+    allow_destroy: Any = None,
 ) -> None:
     """Deploy to one environment: apply Terraform, build, push, test and release what changed."""
     from stepladder.commands.deploy import Deploy, DeployOptions
     from stepladder.releases.adapters import ProjectImages, ProjectInfra
     from stepladder.releases.rung import opened
+    from stepladder.terraform.allowed import names_only
 
     rung = opened(c, env, "inv deploy", as_json=json, dry_run=dry_run, acting=True)
-    request = DeployOptions(infra, dry_run, force, wait, allow_dirty, no_smoke, skip_ladder, why)
-    report = Deploy(rung, ProjectImages(rung, allow_dirty), ProjectInfra(rung), request).run()
+    allowed = names_only(allow_destroy)
+    request = DeployOptions(infra, dry_run, force, wait, allow_dirty, no_smoke, skip_ladder, why, allowed)
+    report = Deploy(rung, ProjectImages(rung, allow_dirty), ProjectInfra(rung, allowed), request).run()
     if json:
         rung.console.json(report.record())

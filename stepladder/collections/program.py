@@ -72,7 +72,7 @@ class Program(invoke.Program):
             return no_environment(command, self._environments())
         if lacking:
             return BadInputError(
-                f"--{lacking['name']} of `{command}` needs a value",
+                f"--{lacking['name'].replace('_', '-')} of `{command}` needs a value",
                 kind="bad-arguments",
                 hint=f"`{command} --help` says what it is",
             )

@@ -81,6 +81,8 @@ class _Task(invoke.Task[Any]):
         for argument in arguments:
             if argument.positional and argument.default is not None:
                 argument.__class__ = _Optional
+            if argument.kind is list:
+                argument.raw_value = None  # Invoke takes its own empty list for a value that was typed
         return arguments
 
 

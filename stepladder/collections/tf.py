@@ -57,22 +57,25 @@ def plan(
     help={
         "env": ENV,
         "root": ROOT,
-        "allow_destroy": "Allow the plan to destroy or replace what holds data or has callers.",
+        "allow_destroy": "Address of a resource that may be destroyed or replaced; repeat it, or put commas between.",
         "lock_timeout": WAIT,
         "json": JSON,
     },
+    iterable=["allow_destroy"],
+    optional=["allow_destroy"],
     auto_shortflags=False,
 )
 def apply(
-    c: Any, env: str, root: str = "service", allow_destroy: bool = False, lock_timeout: int = 60, json: bool = False
+    c: Any, env: str, root: str = "service", allow_destroy: Any = None, lock_timeout: int = 60, json: bool = False
 ) -> None:
     """Apply the saved plan and nothing else; refuse it when its manifest no longer holds."""
     from stepladder import terraform
     from stepladder.commands import infra
     from stepladder.releases.rung import opened
+    from stepladder.terraform.allowed import named
 
     rung = opened(c, env, "inv tf.apply", as_json=json, acting=True)
-    allowed: dict[str, Any] = {"allow_destroy": allow_destroy, "lock_timeout": lock_timeout}
+    allowed: dict[str, Any] = {"allow_destroy": named(allow_destroy or ()), "lock_timeout": lock_timeout}
     with infra.locked(rung), rung.console.step(f"apply {root}") as step:
         was = infra.before(rung, root)
         outcome = terraform.apply(rung.settings, env, root, aws=rung.aws, step=step, **allowed)

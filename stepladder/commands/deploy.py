@@ -35,6 +35,7 @@ class DeployOptions:
     """What the caller asked for. `infra` is auto, always, never, or empty for the settings' own.
 
     `skip_ladder` releases the working tree on a rung that gets its images by promotion; `why` is then needed.
+    `allow_destroy` are the addresses of resources that may be destroyed or replaced.
     """
 
     infra: str = ""
@@ -45,6 +46,7 @@ class DeployOptions:
     no_smoke: bool = False
     skip_ladder: bool = False
     why: str = ""
+    allow_destroy: tuple[str, ...] = ()
 
 
 class Deploy:
@@ -93,6 +95,7 @@ class Deploy:
             self.acts.suite = load_suite(rung, no_smoke=options.no_smoke)
             state, wanted = self._bound(*self._read())
             plan = self._plan(state, wanted)
+            self._check_allowed(plan)
             if not plan.acts:
                 return self._unchanged(state, plan)
             if options.dry_run:
@@ -177,6 +180,14 @@ class Deploy:
             self.rung, self.infra, state, plan, self.acts.suite, image_digest=digest, force=self.request.force
         ).execute()
         return reports.previewed(self.rung, state, plan, self.acts.url)
+
+    def _check_allowed(self, plan: DeployPlan) -> None:
+        """Refuse a name of `--allow-destroy` under which nothing would be destroyed, before anything has changed."""
+        if not self.request.allow_destroy:
+            return
+        with self.rung.console.step("allow") as step:
+            self.infra.check_allowed([root for root in (FOUNDATION, SERVICE) if plan.step(root).act], step)
+            step.done(f"{', '.join(self.request.allow_destroy)} may be destroyed or replaced")
 
     def _check_commit(self) -> None:
         """Learn the commit; refuse what no commit records when a CI job would release it."""

@@ -16,6 +16,7 @@ from stepladder.releases import drift, environment_outputs, restore
 from stepladder.releases.rung import Rung
 from stepladder.terraform import saved_plan
 from stepladder.terraform.actions import ApplyOutcome
+from stepladder.terraform.allowed import flags
 from stepladder.terraform.planning import NoStateError
 from stepladder.terraform.saved_plan import SavedPlan
 
@@ -115,8 +116,8 @@ def planned(console: Console, saved: SavedPlan, notes: tuple[str, ...]) -> None:
         console.hint(saved_plan.imageless(saved))
         return
     command = f"inv tf.apply --env {saved.at.environment.name} --root {saved.at.name}"
-    allow = " --allow-destroy" if saved.destroyed else ""
-    console.hint(f"apply exactly this plan ({saved.id}): `{command}{allow}`")
+    allow = flags(change.address for change in saved.destroyed)
+    console.hint(f"apply exactly this plan ({saved.id}): `{' '.join(filter(None, (command, allow)))}`")
 
 
 def _rows(console: Console, summary: Mapping[str, list[str]]) -> None:

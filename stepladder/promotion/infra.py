@@ -26,6 +26,7 @@ from stepladder.releases import drift, environment_outputs
 from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.releases.rung import Rung
 from stepladder.settings import locations
+from stepladder.terraform.allowed import flags
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,8 @@ def _check_destroys(changes: list[RootChange], digest: str) -> None:
     if not losing:
         return
     what = "; ".join(f"{change.where}: {', '.join(lost)}" for change, lost in losing)
-    change, _ = losing[0]
+    change, lost = losing[0]
+    allow = flags(each.rpartition(" (")[0] for each in lost)
     environment, root, image = change.rung.environment, change.root, image_of(change, digest)
     command = f"`inv tf.plan --env {environment} --root {root}`"
     if image:
@@ -220,7 +222,7 @@ def _check_destroys(changes: list[RootChange], digest: str) -> None:
         f"nothing was applied, since plans would destroy what holds data or callers: {what}",
         kind="plan-destroys",
         hint=f"read it: {command}; when it is meant: "
-        f"`inv tf.apply --env {environment} --root {root} --allow-destroy`, then `inv promote` again",
+        f"`inv tf.apply --env {environment} --root {root} {allow}`, then `inv promote` again",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from stepladder.ledger.schema import Holder
     from stepladder.releases.ladder_guard import Pin
     from stepladder.releases.rung import Rung
+    from stepladder.terraform.events import ResourceChange
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,13 @@ class ProjectImages:
 
 @dataclass(frozen=True)
 class ProjectInfra:
-    """The Terraform roots of a project. Terraform's modules are imported only when one is to run."""
+    """The Terraform roots of a project. Terraform's modules are imported only when one is to run.
+
+    `allow_destroy` are the addresses of what a plan may destroy or replace though it holds data or has callers.
+    """
 
     rung: Rung
+    allow_destroy: tuple[str, ...] = ()
 
     def inputs_hash(self, root: str) -> str:
         """Hash everything that decides a root's result, offline; refuse settings that can't reach Terraform."""
@@ -70,7 +77,13 @@ class ProjectInfra:
 
         rung = self.rung
         counts, notes = terraform.preview(
-            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri
+            rung.settings,
+            rung.environment,
+            root,
+            aws=rung.aws,
+            step=step,
+            image_uri=image_uri,
+            allow_destroy=self.allow_destroy,
         )
         for note in notes:
             rung.console.line(f"  {note}")
@@ -82,10 +95,31 @@ class ProjectInfra:
 
         rung = self.rung
         done = terraform.ensure(
-            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri, live=live
+            rung.settings,
+            rung.environment,
+            root,
+            aws=rung.aws,
+            step=step,
+            image_uri=image_uri,
+            live=live,
+            allow_destroy=self.allow_destroy,
         )
         summary = str(done.counts) if done.applied else "no changes"
         return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)
+
+    def check_allowed(self, roots: Sequence[str], step: Step) -> None:
+        """Refuse a name in `allow_destroy` that no plan of these roots destroys anything under."""
+        from stepladder import terraform
+        from stepladder.terraform import losses
+        from stepladder.terraform.planning import NoStateError
+
+        rung = self.rung
+        planned: list[ResourceChange] = []
+        for root in roots:
+            with contextlib.suppress(NoStateError):  # it has nothing yet that could be destroyed
+                planned += terraform.changes(rung.settings, rung.environment, root, aws=rung.aws, step=step)[0]
+        what = f"the plan of {' and '.join(f'{rung.environment}/{root}' for root in roots)}" if roots else ""
+        losses.check_names(planned, self.allow_destroy, what or "a deployment that applies no Terraform")
 
     def free_lock_of(self, holder: Holder) -> list[str]:
         """Free state locks that a provably dead run of ours left; print each in a line."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -73,6 +73,10 @@ class Infrastructure(Protocol):
 
     def ensure(self, root: str, image_uri: str | None, step: Step, *, live: bool = False) -> Applied:
         """Plan a root and apply exactly that plan; `live` says that the function is there, and has this image."""
+        ...
+
+    def check_allowed(self, roots: Sequence[str], step: Step) -> None:
+        """Refuse a name that is allowed to be destroyed, and that no plan of these roots destroys."""
         ...
 
     def free_lock_of(self, holder: Holder) -> list[str]:

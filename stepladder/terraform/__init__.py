@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stepladder.terraform.actions import (
         ApplyOutcome,
         apply,
+        changes,
         ensure,
         init,
         outputs,
@@ -29,6 +30,7 @@ __all__ = [
     "RunRecord",
     "SavedPlan",
     "apply",
+    "changes",
     "ensure",
     "init",
     "inputs_hash",

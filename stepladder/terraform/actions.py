@@ -23,6 +23,7 @@ from stepladder.terraform import (
     saved_plan,
     tainted,
 )
+from stepladder.terraform.allowed import Allowed, flags
 from stepladder.terraform.events import Counts, ResourceChange
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.runner import LOCK_TIMEOUT, Runner, opened
@@ -56,7 +57,7 @@ def ensure(  # noqa: PLR0913 - all but three are left out by most callers
     step: Step | None = None,
     image_uri: str | None = None,
     live: bool = False,
-    allow_destroy: bool = False,
+    allow_destroy: Allowed = False,
     lock_timeout: int = LOCK_TIMEOUT,
 ) -> ApplyOutcome:
     """Plan a root and apply exactly that plan; do nothing when it changes nothing.
@@ -124,11 +125,27 @@ def plan_to_apply(
 
 
 def preview(
-    settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None = None, image_uri: str | None = None
+    settings: Settings,
+    env: str,
+    root: str,
+    *,
+    aws: Aws,
+    step: Step | None = None,
+    image_uri: str | None = None,
+    allow_destroy: Allowed = False,
 ) -> tuple[Counts, tuple[str, ...]]:
+    """Return what `changes` would do, in numbers, and notes. Raises as `ensure`, also when that would refuse."""
+    planned, notes = changes(settings, env, root, aws=aws, step=step, image_uri=image_uri)
+    losses.check(roots.root(settings, env, root), planned, image_uri, allow_destroy=allow_destroy)
+    return events.count(planned), notes
+
+
+def changes(
+    settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None = None, image_uri: str | None = None
+) -> tuple[tuple[ResourceChange, ...], tuple[str, ...]]:
     """Plan into a file that is thrown away, without the state lock; return what would change, and notes.
 
-    A saved plan stays what it is: it was reviewed, this wasn't. Raises as `ensure`, also when that would refuse.
+    A saved plan stays what it is: it was reviewed, this wasn't. Raises as `ensure`.
     """
     at = roots.root(settings, env, root)
     with opened(at, step=step, image_uri=image_uri) as runner:
@@ -137,8 +154,7 @@ def preview(
             made = planning.draft(runner, aws, image_uri, out=out, acting=False, import_existing=True, lock=False)
         finally:
             out.unlink(missing_ok=True)
-        losses.check(at, made.changes, image_uri)
-        return events.count(made.changes), tuple(runner.notes)
+        return made.changes, tuple(runner.notes)
 
 
 def apply(
@@ -148,7 +164,7 @@ def apply(
     *,
     aws: Aws,
     step: Step | None = None,
-    allow_destroy: bool = False,
+    allow_destroy: Allowed = False,
     lock_timeout: int = LOCK_TIMEOUT,
 ) -> ApplyOutcome:
     """Apply the saved plan and nothing else; `RefusedError` when its manifest no longer holds. Raises as `ensure`."""
@@ -163,7 +179,11 @@ def apply(
                 at, account=account, image_uri=saved.image_uri, terraform_version=runner.terraform.version
             ),
         )
+        losses.check_names(saved.changes, allow_destroy, f"the plan of {at.label}")
         saved_plan.check_destroys(saved, allow_destroy=allow_destroy)
+        if allow_destroy is True and saved.destroyed:
+            named = flags(change.address for change in saved.destroyed)
+            runner.notes.append(f"--allow-destroy without a name allows all of this plan; with names it is: {named}")
         planning.ready(runner, aws, saved.backend, acting=True)
         outputs = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
         return _outcome(runner, saved, outputs, started)
@@ -249,7 +269,7 @@ def _left_behind(runner: Runner, aws: Aws, saved: SavedPlan, error: TerraformErr
         raise StepladderError(refused.message, kind=refused.kind, hint=refused.hint) from error
 
 
-def _apply(runner: Runner, aws: Aws, saved: SavedPlan, *, allow_destroy: bool, lock_timeout: int) -> dict[str, Any]:
+def _apply(runner: Runner, aws: Aws, saved: SavedPlan, *, allow_destroy: Allowed, lock_timeout: int) -> dict[str, Any]:
     saved_plan.check_destroys(saved, allow_destroy=allow_destroy)
     outputs: dict[str, Any] | None = None
     if saved.changed:

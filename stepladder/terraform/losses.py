@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stepladder.core.errors import RefusedError
+from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.similar import did_you_mean
+from stepladder.terraform.allowed import Allowed, flags
 from stepladder.terraform.events import ResourceChange
 from stepladder.terraform.roots import NO_DIGEST, Root
 
@@ -50,9 +53,12 @@ that is allowed, but a tainted one (cut off in its creation, or marked by somebo
 creation failed can't be fixed in place."""
 
 
-def check(at: Root, changes: tuple[ResourceChange, ...], image_uri: str | None) -> None:
+def check(
+    at: Root, changes: tuple[ResourceChange, ...], image_uri: str | None, *, allow_destroy: Allowed = False
+) -> None:
     """Refuse to lose data or callers unasked; the commands that do so are those of the plan and its apply."""
-    lost = destroyed(changes)
+    every = destroyed(changes)
+    lost = unnamed(every, allow_destroy)
     if not lost:
         return
     what = ", ".join(f"{change.address} ({change.action})" for change in lost)
@@ -62,9 +68,38 @@ def check(at: Root, changes: tuple[ResourceChange, ...], image_uri: str | None) 
     raise RefusedError(
         f"the plan of {at.label} would destroy what holds data or callers: {what}",
         kind="plan-destroys",
-        hint=f"read it: `inv tf.plan {planned}`; when it is meant: `inv tf.apply {where} --allow-destroy`"
-        + _how_to_keep(at, lost),
+        hint=f"read it: `inv tf.plan {planned}`; when it is meant: "
+        f"`inv tf.apply {where} {flags(change.address for change in every)}`" + _how_to_keep(at, lost),
     )
+
+
+def unnamed(lost: tuple[ResourceChange, ...], allow_destroy: Allowed) -> tuple[ResourceChange, ...]:
+    """Return what is lost and was not allowed to be."""
+    if isinstance(allow_destroy, bool):
+        return () if allow_destroy else lost
+    return tuple(change for change in lost if change.address not in allow_destroy)
+
+
+def check_names(changes: Iterable[ResourceChange], allow_destroy: Allowed, what: str) -> None:
+    """Refuse a name of `--allow-destroy` that the plan destroys nothing under; `what` is the plan for a person.
+
+    One that the plan creates is no mistake: a run was cut off between the two halves of its replacement.
+    """
+    if isinstance(allow_destroy, bool):
+        return
+    changes = tuple(changes)
+    known = {change.address for change in changes if change.action in {"delete", "replace", "create"}}
+    gone = [change.address for change in changes if change.action in {"delete", "replace"}]
+    for name in allow_destroy:
+        if name not in known:
+            destroys = f"it destroys or replaces {', '.join(gone)}" if gone else "it destroys and replaces nothing"
+            meant = did_you_mean(name, gone)
+            raise BadInputError(
+                f"{what} does not destroy or replace {name!r}; {destroys}",
+                kind="nothing-destroyed",
+                hint=f"{meant} " * bool(meant) + f"leave out `--allow-destroy {shlex.quote(name)}`, or name a resource "
+                "by its whole address, as the plan shows it",
+            )
 
 
 def destroyed(changes: tuple[ResourceChange, ...]) -> tuple[ResourceChange, ...]:

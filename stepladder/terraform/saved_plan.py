@@ -15,6 +15,7 @@ from stepladder.core import git
 from stepladder.core.aws import Aws
 from stepladder.core.errors import RefusedError
 from stepladder.terraform import events, files, losses, roots
+from stepladder.terraform.allowed import Allowed
 from stepladder.terraform.events import Counts, ResourceChange
 from stepladder.terraform.roots import Root
 
@@ -200,10 +201,9 @@ def check(saved: SavedPlan, now: Inputs) -> None:
         )
 
 
-def check_destroys(saved: SavedPlan, *, allow_destroy: bool) -> None:
+def check_destroys(saved: SavedPlan, *, allow_destroy: Allowed) -> None:
     """Refuse to lose data or callers unasked, and to create a function from no image."""
-    if not allow_destroy:
-        losses.check(saved.at, saved.changes, saved.image_uri)
+    losses.check(saved.at, saved.changes, saved.image_uri, allow_destroy=allow_destroy)
     if saved.needs_image:
         raise RefusedError(
             f"the plan of {saved.at.label} creates {', '.join(saved.needs_image)} from the project's image, "

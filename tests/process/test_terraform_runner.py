@@ -10,7 +10,7 @@ from fakes.terraform import change, diagnostic, event, project
 from fakes.terraform_harness import IMAGE, TerraformHarness, changes
 
 from stepladder import terraform
-from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.core.errors import BadInputError, RefusedError, StepladderError
 from stepladder.terraform.failures import TerraformError
 
 
@@ -180,3 +180,24 @@ def test_a_root_whose_bucket_is_not_there_yet_is_told_what_comes_first(terraform
     with pytest.raises(RefusedError, match="staging/service has no state yet: its bucket sample-tfstate") as caught:
         terraform_harness.plan()
     assert "begin with `inv deploy --env staging`" in caught.value.hint
+
+
+def test_only_what_allow_destroy_names_is_destroyed_by_an_apply(terraform_harness: TerraformHarness) -> None:
+    table, queue = "aws_dynamodb_table.t", "aws_sqs_queue.q"
+    terraform_harness.fake.plays("plan", changes(change(table, "delete"), change(queue, "replace")))
+    terraform_harness.plan()
+    with pytest.raises(RefusedError, match=rf"{queue} \(replace\)"):
+        terraform_harness.apply(allow_destroy=(table,))
+    with pytest.raises(BadInputError, match=r"the plan of staging/service does not destroy or replace 'aws_x.y'"):
+        terraform_harness.apply(allow_destroy=(table, queue, "aws_x.y"))
+    assert terraform_harness.apply(allow_destroy=(table, queue)).counts.destroy == 2
+    with pytest.raises(RefusedError, match=rf"{queue} \(replace\)"):
+        terraform_harness.ensure(allow_destroy=(table,))
+    assert terraform_harness.fake.verbs.count("apply") == 1
+
+
+def test_the_old_spelling_without_a_name_allows_all_and_says_the_names(terraform_harness: TerraformHarness) -> None:
+    terraform_harness.fake.plays("plan", changes(change("aws_sqs_queue.q", "replace")))
+    terraform_harness.plan()
+    (note,) = (each for each in terraform_harness.apply(allow_destroy=True).notes if "--allow-destroy" in each)
+    assert note.endswith("with names it is: --allow-destroy aws_sqs_queue.q")

@@ -8,6 +8,7 @@ import signal
 import invoke
 import pytest
 import yaml
+from invoke.parser import Parser
 
 from stepladder.collections import namespace, project, usage
 from stepladder.collections.program import Program, explain_usage
@@ -155,7 +156,8 @@ def test_a_task_that_only_reads_runs_under_dry(inv):
         ("deploy qqq", "there is no task 'qqq'", "there are staging, production"),
         ("deploy --enviroment x", "`inv deploy` has no flag --enviroment", "did you mean `--env`?"),
         ("deploy --qqq", "`inv deploy` has no flag --qqq", "`inv deploy --help` lists its flags"),
-        ("deploy --allow-destroy", "`inv deploy` has no flag --allow-destroy", "`inv tf.apply` has it"),
+        ("deploy --no-lock", "`inv deploy` has no flag --no-lock", "`inv tf` has it"),
+        ("deploy -e staging --allow-destroy", "--allow-destroy of `inv deploy` needs a value", "`inv deploy --help`"),
         ("deploy --env", "`inv deploy` needs --env", "there are staging, production"),
         ("rollback -e staging --to", "--to of `inv rollback` needs a value", "`inv rollback --help`"),
         ("ledger -e staging --limit many", "--limit is 'many'; allowed: a number", ""),
@@ -311,3 +313,19 @@ def test_tasks_without_a_project_say_that_there_is_none(inv, folder):
     assert code == 2
     assert f"error: there is no project in {folder}: it has no invoke.yaml" in err
     assert "make one: `inv new`" in err
+
+
+@pytest.mark.parametrize(
+    ("typed", "allowed"),
+    [
+        ("", []),
+        ("--allow-destroy", [True]),
+        ("--allow-destroy --json", [True]),
+        ("--allow-destroy a.b --json", ["a.b"]),
+        ("--allow-destroy a.b --allow-destroy c.d", ["a.b", "c.d"]),
+        ("--allow-destroy=a.b,c.d", ["a.b,c.d"]),
+    ],
+)
+def test_allow_destroy_takes_names_and_in_its_old_spelling_none(typed, allowed):
+    (context,) = Parser(contexts=namespace().to_contexts()).parse_argv(["tf.apply", "-e", "staging", *typed.split()])
+    assert context.args["allow-destroy"].value == allowed

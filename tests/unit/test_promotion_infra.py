@@ -145,7 +145,9 @@ def test_a_plan_that_destroys_is_refused_before_anything_is_applied(ladder, root
     with pytest.raises(RefusedError, match=rf"nothing was applied.*{root}: aws_dynamodb_table.orders") as refused:
         ladder.prepare("qa", "production")
     _, _, name = root.partition("/")
-    assert f"`inv tf.apply --env production --root {name} --allow-destroy`" in refused.value.hint
+    assert (
+        f"`inv tf.apply --env production --root {name} --allow-destroy aws_dynamodb_table.orders`" in refused.value.hint
+    )
     assert f"`inv tf.plan --env production --root {name}" in refused.value.hint
     assert ladder.roots.applied == []
     assert ladder.locks() == []

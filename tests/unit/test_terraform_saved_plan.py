@@ -206,7 +206,8 @@ def test_the_hint_for_what_would_be_destroyed_is_two_commands_that_exist(at: roo
             saved(at, ResourceChange("aws_s3_bucket.mine", "delete", "aws_s3_bucket")), allow_destroy=False
         )
     where = "--env staging --root service"
-    assert f"`inv tf.plan {where}`; when it is meant: `inv tf.apply {where} --allow-destroy`" in caught.value.hint
+    allow = "--allow-destroy aws_s3_bucket.mine"
+    assert f"`inv tf.plan {where}`; when it is meant: `inv tf.apply {where} {allow}`" in caught.value.hint
 
 
 def test_credentials_of_another_account_are_refused(at: roots.Root) -> None:

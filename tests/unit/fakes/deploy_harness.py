@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,8 @@ class DeployHarness:
         self.name = name
         self.broken: Exception | None = None
         self.preview_error: Exception | None = None
+        self.allow_error: Exception | None = None
+        self.allowed_for: list[tuple[str, ...]] = []
         self.source = "one"
         self.infra_inputs = "one"
         self.foundation_inputs = "one"
@@ -300,6 +303,11 @@ class DeployHarness:
         if self.on_apply:
             self.on_apply(root)
         return Applied("plan1", "1 to add", {"function_url": "https://abc.lambda-url/"})
+
+    def check_allowed(self, roots: Sequence[str], step: Step) -> None:
+        self.allowed_for.append(tuple(roots))
+        if self.allow_error:
+            raise self.allow_error
 
     def free_lock_of(self, holder: Holder) -> list[str]:
         self.freed.append(holder)
