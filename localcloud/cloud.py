@@ -23,6 +23,7 @@ from localcloud.clock import CloudClock
 from localcloud.metrics import Metrics
 from localcloud.protocol import codec
 from localcloud.protocol.codec import Response, ServiceError
+from localcloud.repositories import GitRepositories
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
@@ -160,6 +161,7 @@ class Cloud:
         self.persistent = persistent
         self.clock = clock or CloudClock()
         self.metrics = Metrics(self.clock)
+        self.repositories = GitRepositories()
         self.savers: dict[str, Callable[[], Any]] = {}
         self.loaders: dict[str, Callable[[Any], None]] = {}
         self.access = AccessGate(self)

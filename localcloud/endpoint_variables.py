@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 _PREFIX = "AWS_ENDPOINT_URL_"
 SERVICES = (  # what stepladder, its functions and its Terraform code call, in the words of the variables
-    *("CLOUDFORMATION", "CLOUDWATCH", "CLOUDWATCH_LOGS", "CODEDEPLOY", "DYNAMODB", "ECR", "EVENTBRIDGE", "IAM"),
+    *("CLOUDFORMATION", "CLOUDWATCH", "CLOUDWATCH_LOGS", "CODEBUILD", "CODECONNECTIONS", "CODEDEPLOY", "CODEPIPELINE"),
+    *("CODESTAR_CONNECTIONS", "DYNAMODB", "ECR", "EVENTBRIDGE", "IAM"),
     *("INSPECTOR2", "KMS", "LAMBDA", "RESOURCE_GROUPS_TAGGING_API", "S3", "SCHEDULER", "SECRETS_MANAGER", "SFN"),
     *("SNS", "SQS", "SSM", "STS"),
 )

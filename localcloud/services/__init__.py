@@ -26,6 +26,9 @@ SERVICES = (
     "cloudwatch",
     "codedeploy",
     "stepfunctions",
+    "codeconnections",
+    "codebuild",
+    "codepipeline",
     "cloudformation",
 )
 """Names of folders in this package."""

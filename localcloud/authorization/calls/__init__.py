@@ -20,6 +20,7 @@ from localcloud.authorization.model import AccessRequest
 MODULES = {
     "apigatewayv2": "apigateway",
     "codedeploy": "codedeploy",
+    "codepipeline": "codepipeline",
     "dynamodb": "dynamodb",
     "dynamodbstreams": "dynamodb",
     "ec2": "ec2",

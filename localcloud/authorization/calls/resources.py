@@ -27,11 +27,19 @@ TEMPLATES: dict[str, dict[str, str]] = {
         "insight-rule": "insight-rule/{RuleName|RuleNames}",
         "metric-stream": "metric-stream/{Name|Names}",
     },
+    "codeconnections": {"Connection": "{ConnectionArn}", "Host": "{HostArn}"},
+    "codestar-connections": {"Connection": "{ConnectionArn}", "Host": "{HostArn}"},
     "codedeploy": {
         "application": "application:{applicationName|applicationNames}",
         "deploymentconfig": "deploymentconfig:{deploymentConfigName}",
         "deploymentgroup": "deploymentgroup:{applicationName}/"
         "{deploymentGroupName|deploymentGroupNames|currentDeploymentGroupName}",
+    },
+    "codepipeline": {
+        "action": "{pipelineName}/{stageName}/{actionName}",
+        "pipeline": "{pipelineName|pipeline.name|name}",
+        "stage": "{pipelineName}/{stageName}",
+        "webhook": "webhook:{webhookName|webhook.name|name}",
     },
     "dynamodb": {
         "backup": "{BackupArn}",
@@ -214,6 +222,15 @@ def deployment_group(call: AwsCall) -> Iterable[str]:
         )
 
 
+def build_project(call: AwsCall) -> Iterable[str]:
+    """Return the projects of a CodeBuild call, also of one that names builds by their ids (`<project>:<uuid>`)."""
+    builds = call.texts("ids") or call.texts("id")
+    if not builds:
+        yield from from_template(call, "codebuild", "project/{projectName|names|name|arn}")
+    for build in dict.fromkeys(builds):
+        yield call.arn("codebuild", f"project/{build.rpartition('/')[2].rpartition(':')[0]}")
+
+
 def alarm(call: AwsCall) -> Iterable[str]:
     """Return the alarms of a CloudWatch call. DescribeAlarms is authorised against the list of alarms."""
     if call.action in ("DescribeAlarms", "DescribeAlarmHistory"):
@@ -231,6 +248,7 @@ def repository(call: AwsCall) -> Iterable[str]:
 
 FUNCTIONS: dict[str, dict[str, Resources]] = {
     "cloudwatch": {"alarm": alarm},
+    "codebuild": {"project": build_project},
     "codedeploy": {"deploymentgroup": deployment_group},
     "ecr": {"repository": repository},
     "events": {"event-bus": event_bus, "rule-on-default-event-bus": rule},

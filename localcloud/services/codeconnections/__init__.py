@@ -1,0 +1,1 @@
+"""CodeConnections: connections to forges, which lead to repositories on this machine."""
