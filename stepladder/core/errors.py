@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     OK = 0
     FAILED = 1
     BAD_INPUT = 2  # settings, arguments, template answers
+    DRIFT = 2
     ROLLED_BACK = 3  # the release failed and the rung is verified to be where it began
     REFUSED = 4  # nothing has moved: a check said no
     ROLLBACK_FAILED = 5  # a person must act now
@@ -55,6 +56,13 @@ class RefusedError(StepladderError):
 
     exit_code = ExitCode.REFUSED
     kind = "refused"
+
+
+class DriftError(StepladderError):
+    """A check has found that something isn't as it was left; the check itself went well."""
+
+    exit_code = ExitCode.DRIFT
+    kind = "drift"
 
 
 class NotReadyError(StepladderError):

@@ -21,7 +21,7 @@ from stepladder import terraform
 from stepladder.core.aws import Aws
 from stepladder.core.errors import StepladderError
 from stepladder.settings.load import Settings
-from stepladder.terraform import foundation, roots
+from stepladder.terraform import drift, foundation, roots
 
 pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(240)]
 
@@ -81,6 +81,19 @@ def test_a_first_run_makes_the_bucket_and_moves_its_own_state_there_and_a_second
     assert archived.stat().st_mode & 0o777 == 0o600
     shutil.copy(archived, site.at.local_state)
     assert not site.ensure().applied
+    assert site.is_whole()
+    # What somebody changes or deletes after that is drift, and looking changes nothing.
+    site.cloud.client("ecr").delete_repository(repositoryName=site.settings.project, force=True)
+    bucket = site.at.names.state_bucket
+    tags = [{"Key": "managed-by", "Value": "hand"}, {"Key": "project", "Value": site.settings.project}]
+    site.cloud.client("s3").put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    before = site.state()
+    found = drift.find(site.settings, "staging", "foundation", aws=site.aws)
+    assert [(each.address, each.how, *map(str, each.attributes)) for each in found.outside] == [
+        ("aws_ecr_repository.this", "deleted"),
+        ("aws_s3_bucket.state", "changed", "tags_all.managed-by: stepladder -> hand"),
+    ]
+    assert (found.pending, site.state()) == ((), before)
     assert site.is_whole()
 
 

@@ -1,0 +1,97 @@
+"""What the checks for drift leave in CI for the one issue: `.stepladder/drift/<environment>.json`.
+
+Both checks write into the file of an environment, each its own part. A job has a folder of its own, but a runner may
+keep it: a part that another pipeline has left isn't read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stepladder.core import files
+from stepladder.core.ci import in_ci
+from stepladder.core.clock import Clock, stamp
+from stepladder.settings.load import Settings
+
+TERRAFORM, RELEASES = "terraform", "releases"
+PARTS = {TERRAFORM: "inv tf.drift", RELEASES: "inv status --check"}
+"""The parts of a report, and the check that writes each."""
+_RUNS = ("GITHUB_RUN_ID", "CI_PIPELINE_ID", "CODEBUILD_BUILD_ID")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that isn't as it was left: where, what, the details in lines, and the command that helps.
+
+    Holds no secret.
+    """
+
+    where: str
+    text: str
+    details: tuple[str, ...] = ()
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one check found in one environment. With a `problem` it couldn't look, and says nothing of drift."""
+
+    findings: tuple[Finding, ...] = ()
+    problem: str = ""
+    checked_at: str = ""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the check was made and found nothing."""
+        return not self.findings and not self.problem
+
+
+def folder(settings: Settings) -> Path:
+    """Return where the reports are."""
+    return settings.build_dir / "drift"
+
+
+def leave(settings: Settings, environment: str, part: str, *, findings: Iterable[Finding], problem: str = "") -> None:
+    """Write a check's part of an environment's report, in a CI job only."""
+    if not in_ci():
+        return
+    path = folder(settings) / f"{environment}.json"
+    held = files.read_json(path)
+    known = held if held.get("run") == run() else {}
+    content = {
+        "checked_at": stamp(Clock().now()),
+        "findings": [asdict(finding) for finding in findings],
+        "problem": problem,
+    }
+    files.write_json(path, {**known, "environment": environment, "run": run(), part: content}, mode=0o600)
+
+
+def read(settings: Settings, environment: str) -> dict[str, Part]:
+    """Return the parts of an environment's report, by name; one that wasn't left, or can't be read, is a problem."""
+    held = files.read_json(folder(settings) / f"{environment}.json")
+    parts: Mapping[str, Any] = held if held.get("run") == run() else {}
+    return {name: _part(parts.get(name), command, environment) for name, command in PARTS.items()}
+
+
+def run() -> str:
+    """Return what tells this pipeline's run from others; empty where no forge names one."""
+    return next((f"{name} {os.environ[name]}" for name in _RUNS if os.environ.get(name)), "")
+
+
+def _part(raw: object, command: str, environment: str) -> Part:
+    unread = Part(problem=f"`{command} --env {environment}` left no report")
+    if not isinstance(raw, Mapping):
+        return unread
+    try:
+        findings = tuple(_finding(each) for each in raw["findings"])
+        return Part(findings, str(raw.get("problem", "")), str(raw.get("checked_at", "")))
+    except (KeyError, TypeError, ValueError):
+        return unread
+
+
+def _finding(raw: Mapping[str, Any]) -> Finding:
+    return Finding(str(raw["where"]), str(raw["text"]), tuple(map(str, raw["details"])), str(raw["command"]))
