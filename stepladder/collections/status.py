@@ -10,16 +10,25 @@ from stepladder.collections.task import task
 @task(
     default=True,
     reads_only=True,
-    help={"env": "Environment to show; default: every rung.", "json": "Print one JSON document."},
+    help={
+        "env": "Environment to show; default: every rung.",
+        "check": "Compare what serves with the ledger, and end with exit code 2 where they differ.",
+        "json": "Print one JSON document.",
+    },
     auto_shortflags=False,
 )
-def show(c: Any, env: str = "", json: bool = False) -> None:
+def show(c: Any, env: str = "", check: bool = False, json: bool = False) -> None:
     """Show what each rung serves: version, digest, commit, age, weight, health, deployments in flight."""
     import time
 
-    from stepladder.commands import status
+    from stepladder.commands import release_check, status
     from stepladder.releases.rung import opened
     from stepladder.settings.load import from_context
 
-    rungs = [env] if env else from_context(c).ladder_environments
-    status.show([opened(c, rung, "inv status", as_json=json) for rung in rungs], clock=time.time)
+    environments = [env] if env else from_context(c).ladder_environments
+    verb = "inv status --check" if check else "inv status"
+    rungs = [opened(c, name, verb, as_json=json) for name in environments]
+    if check:
+        release_check.check(rungs)
+    else:
+        status.show(rungs, clock=time.time)

@@ -112,7 +112,7 @@ def unlock(c: Any, env: str, id: str, root: str = "service") -> None:  # noqa: A
     auto_shortflags=False,
 )
 def drift(c: Any, env: str = "", json: bool = False) -> None:
-    """Show what was changed outside Terraform, in every root; change nothing. Exit code 2 means drift."""
+    """Show what was changed outside Terraform, in every root, and end with exit code 2 for drift; change nothing."""
     from stepladder.commands import infra_drift
     from stepladder.releases.rung import opened
     from stepladder.settings.load import from_context

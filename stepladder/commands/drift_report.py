@@ -25,7 +25,7 @@ _RUNS = ("GITHUB_RUN_ID", "CI_PIPELINE_ID", "CODEBUILD_BUILD_ID")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that isn't as it was left: where, what, the details in lines, and the command that helps.
+    """One thing that isn't as it was left: where, what, the details in lines, the command that helps, and its kind.
 
     Holds no secret.
     """
@@ -34,11 +34,12 @@ class Finding:
     text: str
     details: tuple[str, ...] = ()
     command: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)
-class Part:
-    """What one check found in one environment. With a `problem` it couldn't look, and says nothing of drift."""
+class CheckReport:
+    """What one check found in one environment. With a `problem` it couldn't be made, and says nothing of drift."""
 
     findings: tuple[Finding, ...] = ()
     problem: str = ""
@@ -70,7 +71,7 @@ def leave(settings: Settings, environment: str, part: str, *, findings: Iterable
     files.write_json(path, {**known, "environment": environment, "run": run(), part: content}, mode=0o600)
 
 
-def read(settings: Settings, environment: str) -> dict[str, Part]:
+def read(settings: Settings, environment: str) -> dict[str, CheckReport]:
     """Return the parts of an environment's report, by name; one that wasn't left, or can't be read, is a problem."""
     held = files.read_json(folder(settings) / f"{environment}.json")
     parts: Mapping[str, Any] = held if held.get("run") == run() else {}
@@ -82,16 +83,18 @@ def run() -> str:
     return next((f"{name} {os.environ[name]}" for name in _RUNS if os.environ.get(name)), "")
 
 
-def _part(raw: object, command: str, environment: str) -> Part:
-    unread = Part(problem=f"`{command} --env {environment}` left no report")
+def _part(raw: object, command: str, environment: str) -> CheckReport:
+    unread = CheckReport(problem=f"`{command} --env {environment}` left no report")
     if not isinstance(raw, Mapping):
         return unread
     try:
         findings = tuple(_finding(each) for each in raw["findings"])
-        return Part(findings, str(raw.get("problem", "")), str(raw.get("checked_at", "")))
+        return CheckReport(findings, str(raw.get("problem", "")), str(raw.get("checked_at", "")))
     except (KeyError, TypeError, ValueError):
         return unread
 
 
 def _finding(raw: Mapping[str, Any]) -> Finding:
-    return Finding(str(raw["where"]), str(raw["text"]), tuple(map(str, raw["details"])), str(raw["command"]))
+    return Finding(
+        str(raw["where"]), str(raw["text"]), tuple(map(str, raw["details"])), str(raw["command"]), str(raw["kind"])
+    )

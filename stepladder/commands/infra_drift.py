@@ -20,7 +20,7 @@ from stepladder.releases.rung import Rung
 from stepladder.settings import locations
 from stepladder.settings.load import Settings
 from stepladder.terraform import drift, roots
-from stepladder.terraform.drift import Difference, RootDrift
+from stepladder.terraform.drift import ResourceDifference, RootDrift
 from stepladder.terraform.planning import NoStateError
 
 _SIGNS = {drift.DELETED: ("-", "red"), drift.CHANGED: ("~", "yellow")}
@@ -42,14 +42,14 @@ class Checked:
         return f"{self.rung.environment}/{self.root}"
 
     @property
-    def outside(self) -> tuple[Difference, ...]:
+    def outside(self) -> tuple[ResourceDifference, ...]:
         """What counts as drift: nothing while somebody is at work on the root."""
         return self.drift.outside if self.drift and not self.drift.busy else ()
 
     def record(self) -> dict[str, object]:
         """Return it as data."""
-        found = self.drift or RootDrift(self.rung.environment, self.root)
-        return {**asdict(found), "drifted": bool(self.outside), "problem": self.error.message if self.error else ""}
+        result = self.drift or RootDrift(self.rung.environment, self.root)
+        return {**asdict(result), "drifted": bool(self.outside), "problem": self.error.message if self.error else ""}
 
 
 def wanted(settings: Settings, environment: str = "") -> list[tuple[str, str]]:
@@ -72,7 +72,7 @@ def wanted(settings: Settings, environment: str = "") -> list[tuple[str, str]]:
 
 
 def check(rungs: Sequence[Rung], pairs: Sequence[tuple[str, str]]) -> None:
-    """Check the roots and print what was found.
+    """Check the roots and print what differs.
 
     Raises `DriftError` for drift, and the first root's own error when one couldn't be checked: what wasn't read isn't
     clean, and neither is it drift.
@@ -103,7 +103,7 @@ def _check(rung: Rung, root: str) -> Checked:
     with rung.console.step(label) as step:
         try:
             recorded = _recorded(rung, root)
-            found = _found(rung, root, recorded, step)
+            drifted = _drift(rung, root, recorded, step)
         except (InterruptedRunError, KeyboardInterrupt):
             raise
         except Exception as error:
@@ -112,15 +112,15 @@ def _check(rung: Rung, root: str) -> Checked:
                 raise
             step.mark, step.detail = "fail", "not checked"
             return Checked(rung, root, error=known)
-        result = Checked(rung, root, found)
+        result = Checked(rung, root, drifted)
         _summarise(result, step)
     return result
 
 
-def _found(rung: Rung, root: str, recorded: InfraRecord | None, step: object) -> RootDrift:
+def _drift(rung: Rung, root: str, recorded: InfraRecord | None, step: object) -> RootDrift:
     at = roots.root(rung.settings, rung.environment, root)
     try:
-        found = drift.find(
+        result = drift.find(
             rung.settings,
             rung.environment,
             root,
@@ -131,13 +131,13 @@ def _found(rung: Rung, root: str, recorded: InfraRecord | None, step: object) ->
     except NoStateError:
         if recorded is None:
             return RootDrift(rung.environment, root, applied=False)
-        gone = Difference(f"bucket {at.names.state_bucket}", "state", drift.DELETED)
+        gone = ResourceDifference(f"bucket {at.names.state_bucket}", "state", drift.DELETED)
         return RootDrift(rung.environment, root, (gone,), applied=False)
-    if found.applied:
-        return found
-    lost = Difference(f"state {at.names.state_bucket}/{at.state_key}", "state", drift.DELETED)
+    if result.applied:
+        return result
+    lost = ResourceDifference(f"state {at.names.state_bucket}/{at.state_key}", "state", drift.DELETED)
     return RootDrift(
-        rung.environment, root, (lost,) if recorded else (), applied=False, busy=found.busy, notes=found.notes
+        rung.environment, root, (lost,) if recorded else (), applied=False, busy=result.busy, notes=result.notes
     )
 
 
@@ -152,21 +152,21 @@ def _recorded(rung: Rung, root: str) -> InfraRecord | None:
 
 
 def _summarise(checked: Checked, step: object) -> None:
-    found = checked.drift or RootDrift("", "")
+    result = checked.drift or RootDrift("", "")
     text = "no drift"
-    if found.busy:
-        text = f"not judged: {found.busy} is at work on it"
+    if result.busy:
+        text = f"not judged: {result.busy} is at work on it"
     elif checked.outside:
         text = f"drift: {counted(checked.outside)}"
         step.mark = "fail"  # type: ignore[attr-defined]
-    elif not found.applied:
+    elif not result.applied:
         step.skip("nothing is applied yet")  # type: ignore[attr-defined]
         return
-    pending = f"; {len(found.pending)} not applied yet" if found.pending else ""
+    pending = f"; {len(result.pending)} not applied yet" if result.pending else ""
     step.done(f"{text}{pending}")  # type: ignore[attr-defined]
 
 
-def counted(differences: Sequence[Difference]) -> str:
+def counted(differences: Sequence[ResourceDifference]) -> str:
     """Return how many were changed, and how many deleted, in words."""
     deleted = sum(each.how == drift.DELETED for each in differences)
     changed = len(differences) - deleted
@@ -174,29 +174,29 @@ def counted(differences: Sequence[Difference]) -> str:
 
 
 def _print(console: Console, checked: Checked) -> None:
-    found = checked.drift
+    result = checked.drift
     if checked.error:
         console.warn(f"{checked.label} wasn't checked: {checked.error.message}")
-    if found is None:
+    if result is None:
         return
-    for note in found.notes:
+    for note in result.notes:
         console.line(f"  {note}")
-    if found.outside:
+    if result.outside:
         console.data(f"changed outside Terraform, in {checked.label}:")
-        for each in found.outside:
+        for each in result.outside:
             sign, colour = _SIGNS.get(each.how, ("~", "yellow"))
             console.data(f"{console.paint_data(f'{sign:>3}', colour)} {each.address}: {each.how}")
             _print_attributes(console, each)
-    if found.pending:
+    if result.pending:
         at = roots.root(checked.rung.settings, checked.rung.environment, checked.root)
         console.data(f"changed in the code and not applied, in {checked.label}:")
-        for each in found.pending:
+        for each in result.pending:
             console.data(f"{_PENDING.get(each.how, each.how):>3} {each.address}: {each.how}")
             _print_attributes(console, each)
         console.hint(f"the code's changes are no drift; they are applied by `{at.again}`")
 
 
-def _print_attributes(console: Console, difference: Difference) -> None:
+def _print_attributes(console: Console, difference: ResourceDifference) -> None:
     for attribute in difference.attributes:
         console.data(f"      {attribute}")
 
@@ -242,10 +242,11 @@ def _leave(rung: Rung, checked: Sequence[Checked]) -> None:
     )
 
 
-def _finding(checked: Checked, difference: Difference) -> Finding:
+def _finding(checked: Checked, difference: ResourceDifference) -> Finding:
     return Finding(
         where=checked.label,
         text=f"{difference.address} was {difference.how} outside Terraform",
         details=tuple(map(str, difference.attributes)),
         command=f"inv tf.plan --env {checked.rung.environment} --root {checked.root}",
+        kind=f"resource-{difference.how}",
     )

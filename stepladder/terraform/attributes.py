@@ -49,7 +49,13 @@ def changed(change: Mapping[str, Any]) -> tuple[Attribute, ...]:
     """Return the attributes in which a change (`resource_changes[].change`) differs, by path."""
     marks = (change.get("before_sensitive") or False, change.get("after_sensitive") or False)
     walk = _differences("", change.get("before"), change.get("after"), change.get("after_unknown") or False, marks)
-    return tuple(_attribute(*each) for each in walk)
+    changes = {each[0]: _attribute(*each) for each in walk}
+    for path in [path for path in changes if path.startswith("tags_all.")]:
+        # The AWS provider shows a tag twice: `tags_all` also has what the provider itself adds.
+        each = changes.pop(path)
+        name = path.replace("tags_all", "tags", 1)
+        changes[name] = Attribute(name, each.before, each.after)
+    return tuple(sorted(changes.values(), key=lambda each: each.path))
 
 
 _Difference = tuple[str, Any, Any, bool, bool]

@@ -34,7 +34,7 @@ _NOTHING = frozenset({"no-op", "read"})
 
 
 @dataclass(frozen=True)
-class Difference:
+class ResourceDifference:
     """One resource that isn't as it should be.
 
     `how` is `deleted` or `changed` for what happened outside Terraform, else what an apply would do: create, update,
@@ -57,8 +57,8 @@ class RootDrift:
 
     environment: str
     root: str
-    outside: tuple[Difference, ...] = ()
-    pending: tuple[Difference, ...] = ()
+    outside: tuple[ResourceDifference, ...] = ()
+    pending: tuple[ResourceDifference, ...] = ()
     applied: bool = True
     busy: str = ""
     notes: tuple[str, ...] = field(default=())
@@ -98,15 +98,15 @@ def find(
 
 def classified(
     plan: Mapping[str, Any], *, is_unchanged: bool = False
-) -> tuple[tuple[Difference, ...], tuple[Difference, ...]]:
+) -> tuple[tuple[ResourceDifference, ...], tuple[ResourceDifference, ...]]:
     """Return what a plan in JSON shows as changed outside Terraform, and what its code changed.
 
     `is_unchanged`: the code is what was applied last, so nothing is a change of the code.
     """
     drifted = {_key(change): change["change"] for change in _managed(plan.get("resource_drift"))}
-    outside: list[Difference] = []
-    pending: list[Difference] = []
-    following: list[Difference] = []
+    outside: list[ResourceDifference] = []
+    pending: list[ResourceDifference] = []
+    following: list[ResourceDifference] = []
     for change in _managed(plan.get("resource_changes")):
         actions = _actions(change)
         if set(actions) <= _NOTHING and not _moves(change):
@@ -124,7 +124,9 @@ def classified(
                 pending.append(_difference(change, _how(change), own))
             if not (foreign or own):
                 following.append(_difference(change, CHANGED if is_unchanged else _how(change), computed))
-    outside += [Difference(key[0], key[2], DELETED) for key, drift in drifted.items() if drift["actions"] == ["delete"]]
+    outside += [
+        ResourceDifference(key[0], key[2], DELETED) for key, drift in drifted.items() if drift["actions"] == ["delete"]
+    ]
     if following and not outside:  # else they follow from what is set back
         (outside if is_unchanged else pending).extend(following)
     return tuple(outside), tuple(pending)
@@ -134,12 +136,12 @@ def _attributes(
     change: Mapping[str, Any], drift: Mapping[str, Any] | None, *, is_unchanged: bool
 ) -> tuple[list[Attribute], list[Attribute], list[Attribute]]:
     """Return the attributes that were changed outside Terraform, those that the code changes, and unknown ones."""
-    found = {each.path: each for each in attributes.changed(drift)} if drift else {}
+    drifted_attributes = {each.path: each for each in attributes.changed(drift)} if drift else {}
     foreign: list[Attribute] = []
     own: list[Attribute] = []
     computed: list[Attribute] = []
-    for planned in _without_repeats(attributes.changed(change["change"])):
-        seen = found.get(planned.path)
+    for planned in attributes.changed(change["change"]):
+        seen = drifted_attributes.get(planned.path)
         if not planned.is_known:
             computed.append(planned)
         elif is_unchanged or seen:
@@ -180,18 +182,8 @@ def _how(change: Mapping[str, Any]) -> str:
     return actions[0]
 
 
-def _difference(change: Mapping[str, Any], how: str, changed: Iterable[Attribute] = ()) -> Difference:
-    return Difference(str(change["address"]), str(change.get("type", "")), how, tuple(changed))
-
-
-def _without_repeats(changed: tuple[Attribute, ...]) -> tuple[Attribute, ...]:
-    """Leave out what the AWS provider computes from `tags` and shows again."""
-    paths = {each.path for each in changed}
-    return tuple(
-        each
-        for each in changed
-        if not (each.path.startswith("tags_all") and each.path.replace("tags_all", "tags", 1) in paths)
-    )
+def _difference(change: Mapping[str, Any], how: str, changed: Iterable[Attribute] = ()) -> ResourceDifference:
+    return ResourceDifference(str(change["address"]), str(change.get("type", "")), how, tuple(changed))
 
 
 def _holds_anything(plan: Mapping[str, Any]) -> bool:

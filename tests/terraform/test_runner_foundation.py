@@ -91,7 +91,7 @@ def test_a_first_run_makes_the_bucket_and_moves_its_own_state_there_and_a_second
     found = drift.find(site.settings, "staging", "foundation", aws=site.aws)
     assert [(each.address, each.how, *map(str, each.attributes)) for each in found.outside] == [
         ("aws_ecr_repository.this", "deleted"),
-        ("aws_s3_bucket.state", "changed", "tags_all.managed-by: stepladder -> hand"),
+        ("aws_s3_bucket.state", "changed", "tags.managed-by: stepladder -> hand"),
     ]
     assert (found.pending, site.state()) == ((), before)
     assert site.is_whole()

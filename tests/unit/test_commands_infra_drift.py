@@ -18,13 +18,13 @@ from stepladder.releases.rung import Rung
 from stepladder.settings.load import load
 from stepladder.terraform import drift
 from stepladder.terraform.attributes import Attribute
-from stepladder.terraform.drift import Difference, RootDrift
+from stepladder.terraform.drift import ResourceDifference, RootDrift
 from stepladder.terraform.planning import NoStateError
 
 FUNCTION = "module.service.aws_lambda_function.this"
-MEMORY = Difference(FUNCTION, "aws_lambda_function", "changed", (Attribute("memory_size", "256", "512"),))
-GONE = Difference("module.service.aws_iam_role.this", "aws_iam_role", "deleted")
-OWN = Difference("aws_sqs_queue.jobs", "aws_sqs_queue", "create")
+MEMORY = ResourceDifference(FUNCTION, "aws_lambda_function", "changed", (Attribute("memory_size", "256", "512"),))
+GONE = ResourceDifference("module.service.aws_iam_role.this", "aws_iam_role", "deleted")
+OWN = ResourceDifference("aws_sqs_queue.jobs", "aws_sqs_queue", "create")
 
 PLACE = {"account": ACCOUNT, "region": REGION}
 
@@ -48,7 +48,7 @@ class Roots:
             raise result
         return result
 
-    def set(self, root: str, *outside: Difference, **rest: Any) -> None:
+    def set(self, root: str, *outside: ResourceDifference, **rest: Any) -> None:
         self.results[f"staging/{root}"] = RootDrift("staging", root, outside, **rest)
 
     def check(self, *, as_json: bool = False) -> None:
@@ -171,7 +171,7 @@ def test_without_credentials_the_exit_code_is_that_of_no_credentials(roots: Root
     assert (caught.value.exit_code, caught.value.kind) == (ExitCode.NOT_READY, "no-credentials")
 
 
-def report(roots: Roots) -> dict[str, drift_report.Part]:
+def report(roots: Roots) -> dict[str, drift_report.CheckReport]:
     return drift_report.read(roots.harness.settings, "staging")
 
 

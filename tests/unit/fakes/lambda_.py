@@ -30,6 +30,7 @@ class FakeLambda(Scripted):
         self.latest: dict[str, Any] | None = None
         self.versions: dict[str, dict[str, Any]] = {}
         self.alias: dict[str, Any] | None = None
+        self.provisioned: dict[str, Any] | None = None
         self.version_states: list[str] = []
         self._left = 0
         self._ids = itertools.count(1)
@@ -177,6 +178,13 @@ class FakeLambda(Scripted):
             if self.alias is None:
                 raise error("ResourceNotFoundException", 404)
             return copy.deepcopy(self.alias)
+
+    def get_provisioned_concurrency_config(self, *, FunctionName: str, Qualifier: str) -> dict[str, Any]:
+        with self._lock:
+            self.called("GetProvisionedConcurrencyConfig")
+            if FunctionName != self.name or Qualifier != "live" or self.provisioned is None:
+                raise error("ProvisionedConcurrencyConfigNotFoundException", 404)
+            return copy.deepcopy(self.provisioned)
 
     def list_aliases(self, *, FunctionName: str, **_: Any) -> dict[str, Any]:
         with self._lock:
