@@ -12,7 +12,7 @@ from stepladder.collections.task import task
     reads_only=True,
     help={
         "env": "Environment to show; default: every rung.",
-        "check": "Compare what serves with the ledger, and end with exit code 2 where they differ.",
+        "check": "Check that what serves is what the ledger says; exit code 2 means that it isn't.",
         "json": "Print one JSON document.",
     },
     auto_shortflags=False,

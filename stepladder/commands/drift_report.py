@@ -79,7 +79,7 @@ def read(settings: Settings, environment: str) -> dict[str, CheckReport]:
 
 
 def run() -> str:
-    """Return what tells this pipeline's run from others; empty where no forge names one."""
+    """Return the name of this pipeline's run; empty where no forge gives it one."""
     return next((f"{name} {os.environ[name]}" for name in _RUNS if os.environ.get(name)), "")
 
 

@@ -202,16 +202,16 @@ def _findings(rung: Rung, state: _State) -> Iterator[Finding]:
 
 def _missing(rung: Rung, state: _State, current: Current, served: FunctionState | None) -> Iterator[Finding]:
     """Yield what was deleted, or recreated as something else."""
-    says = f"the ledger says that it serves version {current.version}"
+    recorded = f"the ledger says that it serves version {current.version}"
     command = f"inv deploy --env {rung.environment}"
     if state.latest is None:
-        yield _finding(rung, "function-missing", f"the function {rung.names.function} is gone, and {says}", command)
+        yield _finding(rung, "function-missing", f"the function {rung.names.function} is gone, and {recorded}", command)
         return
     if state.alias is None:
-        text = f"the alias {names.ALIAS} of {rung.names.function} is gone, and {says}"
+        text = f"the alias {names.ALIAS} of {rung.names.function} is gone, and {recorded}"
         yield _finding(rung, "alias-missing", text, command)
     if served is None:
-        text = f"version {current.version} of {rung.names.function} is gone, and {says}"
+        text = f"version {current.version} of {rung.names.function} is gone, and {recorded}"
         yield _finding(rung, "version-missing", text, command)
     elif served.digest and served.digest != current.digest:
         text = f"version {current.version} has image {short(served.digest)}, the ledger says {short(current.digest)}"

@@ -20,7 +20,7 @@ HIDDEN = "(hidden)"
 UNKNOWN = "(known after apply)"
 NONE = "none"
 _LONGEST = 160
-_PLACES = re.compile(
+_KEPT_BACK = re.compile(
     r"(environment|env|environment_?variables?|variables|user_?data(_base64)?|parameters)", re.IGNORECASE
 )
 """Attributes whose content is kept back whatever it looks like."""
@@ -139,7 +139,7 @@ def _attribute(path: str, before: Any, after: Any, unknown: bool, sensitive: boo
 
 def _is_kept_back(path: str) -> bool:
     words = [_INDEX.sub("", word) for word in path.split(".")]
-    return words[0] not in _TAGS and any(map(_PLACES.fullmatch, words))
+    return words[0] not in _TAGS and any(map(_KEPT_BACK.fullmatch, words))
 
 
 def _text(path: str, value: Any, hidden: bool) -> str:
@@ -155,7 +155,7 @@ def _text(path: str, value: Any, hidden: bool) -> str:
 def _holds_secret(value: Any, name: str = "") -> bool:
     """Say whether any text inside a value looks like a secret, by its own name or shape."""
     if isinstance(value, Mapping):
-        return any(_PLACES.fullmatch(str(key)) or _holds_secret(each, str(key)) for key, each in value.items())
+        return any(_KEPT_BACK.fullmatch(str(key)) or _holds_secret(each, str(key)) for key, each in value.items())
     if isinstance(value, (list, tuple)):
         return any(_holds_secret(each, name) for each in value)
     return isinstance(value, str) and bool(secret_values.why(name, value))
