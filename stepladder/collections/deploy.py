@@ -19,6 +19,7 @@ from stepladder.collections.task import task
         "no_smoke": "Skip the smoke cases; the release is recorded as untested.",
         "skip_ladder": "Release these files above the lowest rung without a promotion; needs --why.",
         "why": "Reason for --skip-ladder; the ledger keeps it.",
+        "plan": "Terraform plan to apply: auto (what was reviewed, in CI and if anything was), reviewed, or new.",
         "allow_destroy": "Address of a resource that may be destroyed or replaced; repeat it, or put commas between.",
     },
     iterable=["allow_destroy"],
@@ -36,17 +37,19 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     no_smoke: bool = False,
     skip_ladder: bool = False,
     why: str = "",
+    plan: str = "auto",
     allow_destroy: Any = None,
 ) -> None:
     """Deploy to one environment: apply Terraform, build, push, test and release what changed."""
     from stepladder.commands.deploy import Deploy, DeployOptions
     from stepladder.releases.adapters import ProjectImages, ProjectInfra
     from stepladder.releases.rung import opened
-    from stepladder.terraform.allowed import names_only
+    from stepladder.terraform.allowed import check_wanted, names_only
 
     rung = opened(c, env, "inv deploy", as_json=json, dry_run=dry_run, acting=True)
     allowed = names_only(allow_destroy)
     request = DeployOptions(infra, dry_run, force, wait, allow_dirty, no_smoke, skip_ladder, why, allowed)
-    report = Deploy(rung, ProjectImages(rung, allow_dirty), ProjectInfra(rung, allowed), request).run()
+    roots = ProjectInfra(rung, allowed, check_wanted(plan))
+    report = Deploy(rung, ProjectImages(rung, allow_dirty), roots, request).run()
     if json:
         rung.console.json(report.record())

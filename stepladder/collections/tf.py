@@ -57,6 +57,7 @@ def plan(
     help={
         "env": ENV,
         "root": ROOT,
+        "plan": "Plan to apply: reviewed (what was reviewed before the merge) or a plan file; default: the saved one.",
         "allow_destroy": "Address of a resource that may be destroyed or replaced; repeat it, or put commas between.",
         "lock_timeout": WAIT,
         "json": JSON,
@@ -66,22 +67,21 @@ def plan(
     auto_shortflags=False,
 )
 def apply(
-    c: Any, env: str, root: str = "service", allow_destroy: Any = None, lock_timeout: int = 60, json: bool = False
+    c: Any,
+    env: str,
+    root: str = "service",
+    plan: str = "",
+    allow_destroy: Any = None,
+    lock_timeout: int = 60,
+    json: bool = False,
 ) -> None:
     """Apply the saved plan and nothing else; refuse it when its manifest no longer holds."""
-    from stepladder import terraform
     from stepladder.commands import infra
     from stepladder.releases.rung import opened
     from stepladder.terraform.allowed import named
 
     rung = opened(c, env, "inv tf.apply", as_json=json, acting=True)
-    allowed: dict[str, Any] = {"allow_destroy": named(allow_destroy or ()), "lock_timeout": lock_timeout}
-    with infra.locked(rung), rung.console.step(f"apply {root}") as step:
-        was = infra.before(rung, root)
-        outcome = terraform.apply(rung.settings, env, root, aws=rung.aws, step=step, **allowed)
-        infra.record(rung, outcome, was)
-        step.done(str(outcome.counts) if outcome.applied else "no changes")
-    infra.applied(rung.console, outcome)
+    infra.apply(rung, root, plan, allow_destroy=named(allow_destroy or ()), lock_timeout=lock_timeout)
 
 
 @task(help={"env": ENV, "root": ROOT, "json": JSON}, auto_shortflags=False, reads_only=True)

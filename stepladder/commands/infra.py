@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from stepladder import terraform
@@ -13,11 +14,13 @@ from stepladder.core.console import Console
 from stepladder.ledger.schema import InfraRecord
 from stepladder.promotion import delivery
 from stepladder.releases import drift, environment_outputs, restore
+from stepladder.releases.adapters import ProjectInfra
 from stepladder.releases.rung import Rung
-from stepladder.terraform import saved_plan
+from stepladder.terraform import roots, saved_plan
 from stepladder.terraform.actions import ApplyOutcome
-from stepladder.terraform.allowed import flags
+from stepladder.terraform.allowed import REVIEWED, Allowed, flags
 from stepladder.terraform.planning import NoStateError
+from stepladder.terraform.reviewing import Review
 from stepladder.terraform.saved_plan import SavedPlan
 
 _COLOURS = {"create": "green", "import": "green", "update": "yellow", "replace": "red", "delete": "red"}
@@ -55,6 +58,28 @@ def plan(rung: Rung, root: str, **wanted: Unpack[PlanOptions]) -> None:
     rung.console.hint(early.hint)
     if rung.console.as_json:
         rung.console.json({"deployed": False, "why": early.message})
+
+
+def apply(rung: Rung, root: str, plan: str = "", *, allow_destroy: Allowed = False, lock_timeout: int = 60) -> None:
+    """Apply a plan under the environment's lock, record and print that. `plan` is the saved one, `reviewed`, or a file.
+
+    Raises as `terraform.apply` and `terraform.ensure`.
+    """
+    options: dict[str, Any] = {"allow_destroy": allow_destroy, "lock_timeout": lock_timeout}
+    with locked(rung), rung.console.step(f"apply {root}") as step:
+        was = before(rung, root)
+        where = rung.settings, rung.environment, root
+        if plan == REVIEWED:
+            if allow_destroy and not isinstance(allow_destroy, bool):
+                ProjectInfra(rung, tuple(allow_destroy)).check_allowed([root], step)
+            outcome = terraform.ensure(*where, aws=rung.aws, step=step, review=Review(REVIEWED), **options)
+        else:
+            if plan:
+                saved_plan.take(roots.root(*where), Path(plan))
+            outcome = terraform.apply(*where, aws=rung.aws, step=step, **options)
+        record(rung, outcome, was)
+        step.done(str(outcome.counts) if outcome.applied else "no changes")
+    applied(rung.console, outcome)
 
 
 @contextlib.contextmanager

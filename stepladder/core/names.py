@@ -82,6 +82,10 @@ class Names:
         """The bucket of plans, reports and pipeline function packages."""
         return f"{self.project}-artifacts-{self.account}-{self.region}"
 
+    def plans_prefix(self, root: str) -> str:
+        """Return where the artifacts bucket keeps the reviewed plans of a root in this environment."""
+        return f"plans/{self.environment}/{root}/"
+
     @property
     def ledger_table(self) -> str:
         """The DynamoDB table of releases and locks."""

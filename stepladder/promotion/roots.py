@@ -65,9 +65,11 @@ class ProjectRoots:
     def plan(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> RootPlan:
         """Plan a root and save the plan."""
         from stepladder import terraform
+        from stepladder.terraform.allowed import AUTO
+        from stepladder.terraform.reviewing import Review
 
         saved, notes = terraform.plan_to_apply(
-            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri
+            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri, review=Review(AUTO)
         )
         lost = tuple(f"{change.address} ({change.action})" for change in saved.destroyed)
         return RootPlan(str(saved.counts) if saved.changed else "no changes", lost, notes)

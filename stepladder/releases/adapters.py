@@ -59,11 +59,13 @@ class ProjectImages:
 class ProjectInfra:
     """The Terraform roots of a project. Terraform's modules are imported only when one is to run.
 
-    `allow_destroy` are the addresses of what a plan may destroy or replace though it holds data or has callers.
+    `allow_destroy` are the addresses of what a plan may destroy or replace though it holds data or has callers. `plan`
+    says which plan is applied: `reviewed`, `new`, or `auto`, which is `reviewed` in CI if there is a reviewed one.
     """
 
     rung: Rung
     allow_destroy: tuple[str, ...] = ()
+    plan: str = "auto"
 
     def inputs_hash(self, root: str) -> str:
         """Hash everything that decides a root's result, offline; refuse settings that can't reach Terraform."""
@@ -92,6 +94,7 @@ class ProjectInfra:
     def ensure(self, root: str, image_uri: str | None, step: Step, *, live: bool = False) -> Applied:
         """Plan a root and apply exactly that plan; `live` says that the function is there, and has this image."""
         from stepladder import terraform
+        from stepladder.terraform.reviewing import Review
 
         rung = self.rung
         done = terraform.ensure(
@@ -103,6 +106,7 @@ class ProjectInfra:
             image_uri=image_uri,
             live=live,
             allow_destroy=self.allow_destroy,
+            review=Review(self.plan, f"inv deploy --env {rung.environment} --plan new"),
         )
         summary = str(done.counts) if done.applied else "no changes"
         return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)

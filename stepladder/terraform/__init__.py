@@ -12,16 +12,15 @@ if TYPE_CHECKING:
     from stepladder.terraform.actions import (
         ApplyOutcome,
         apply,
-        changes,
         ensure,
         init,
         outputs,
         plan,
         plan_to_apply,
-        preview,
         unlock,
     )
     from stepladder.terraform.file_lock import RunRecord
+    from stepladder.terraform.previews import changes, preview
     from stepladder.terraform.roots import inputs_hash
     from stepladder.terraform.saved_plan import SavedPlan
 
@@ -41,7 +40,13 @@ __all__ = [
     "unlock",
 ]
 
-_HOMES = {"RunRecord": "file_lock", "SavedPlan": "saved_plan", "inputs_hash": "roots"}
+_HOMES = {
+    "RunRecord": "file_lock",
+    "SavedPlan": "saved_plan",
+    "changes": "previews",
+    "inputs_hash": "roots",
+    "preview": "previews",
+}
 
 
 def __getattr__(name: str) -> Any:

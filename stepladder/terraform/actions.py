@@ -19,6 +19,7 @@ from stepladder.terraform import (
     locks,
     losses,
     planning,
+    reviewing,
     roots,
     saved_plan,
     tainted,
@@ -26,6 +27,7 @@ from stepladder.terraform import (
 from stepladder.terraform.allowed import Allowed, flags
 from stepladder.terraform.events import Counts, ResourceChange
 from stepladder.terraform.failures import TerraformError
+from stepladder.terraform.reviewing import WHATEVER, Review
 from stepladder.terraform.runner import LOCK_TIMEOUT, Runner, opened
 from stepladder.terraform.saved_plan import SavedPlan
 
@@ -58,12 +60,14 @@ def ensure(  # noqa: PLR0913 - all but three are left out by most callers
     image_uri: str | None = None,
     live: bool = False,
     allow_destroy: Allowed = False,
+    review: Review = WHATEVER,
     lock_timeout: int = LOCK_TIMEOUT,
 ) -> ApplyOutcome:
     """Plan a root and apply exactly that plan; do nothing when it changes nothing.
 
     `image_uri` (`<repository url>@sha256:...`) is needed when the service's function doesn't exist yet. `live` says
-    that it does and has this image, from which a second function may be made.
+    that it does and has this image, from which a second function may be made. `review` says whether the plan must be
+    what was reviewed.
     Whether Terraform must run at all is the caller's to know: compare `inputs_hash`. Raises `NotReadyError` (no
     Terraform, no mirror), `RefusedError` (wrong account, a destroy, a name that is taken), `LockedError` (who holds the
     state lock, since when), `TerraformError` (Terraform's own words).
@@ -80,12 +84,14 @@ def ensure(  # noqa: PLR0913 - all but three are left out by most callers
             live=live,
             lock_timeout=lock_timeout,
         )
+        reviewing.check(runner, saved, aws, review)
         try:
             outputs = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
         except TerraformError as error:
             if not _left_behind(runner, aws, saved, error):
                 raise
             saved = _plan(runner, aws, image_uri, acting=True, import_existing=True, lock_timeout=lock_timeout)
+            reviewing.check(runner, saved, aws, review)
             outputs = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
         return _outcome(runner, saved, outputs, started)
 
@@ -113,18 +119,6 @@ def plan(
 
 
 def plan_to_apply(
-    settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None = None, image_uri: str | None = None
-) -> tuple[SavedPlan, tuple[str, ...]]:
-    """Save a plan that is applied right afterwards: what killed runs left is recovered, as `ensure` does.
-
-    Nothing else in the cloud changes. Raises as `ensure`.
-    """
-    at = roots.root(settings, env, root)
-    with opened(at, step=step, image_uri=image_uri) as runner:
-        return _plan(runner, aws, image_uri, acting=True, import_existing=True), tuple(runner.notes)
-
-
-def preview(
     settings: Settings,
     env: str,
     root: str,
@@ -132,29 +126,17 @@ def preview(
     aws: Aws,
     step: Step | None = None,
     image_uri: str | None = None,
-    allow_destroy: Allowed = False,
-) -> tuple[Counts, tuple[str, ...]]:
-    """Return what `changes` would do, in numbers, and notes. Raises as `ensure`, also when that would refuse."""
-    planned, notes = changes(settings, env, root, aws=aws, step=step, image_uri=image_uri)
-    losses.check(roots.root(settings, env, root), planned, image_uri, allow_destroy=allow_destroy)
-    return events.count(planned), notes
+    review: Review = WHATEVER,
+) -> tuple[SavedPlan, tuple[str, ...]]:
+    """Save a plan that is applied right afterwards: what killed runs left is recovered, as `ensure` does.
 
-
-def changes(
-    settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None = None, image_uri: str | None = None
-) -> tuple[tuple[ResourceChange, ...], tuple[str, ...]]:
-    """Plan into a file that is thrown away, without the state lock; return what would change, and notes.
-
-    A saved plan stays what it is: it was reviewed, this wasn't. Raises as `ensure`.
+    Nothing else in the cloud changes. Raises as `ensure`.
     """
     at = roots.root(settings, env, root)
     with opened(at, step=step, image_uri=image_uri) as runner:
-        out = at.work_dir / "preview.tfplan"
-        try:
-            made = planning.draft(runner, aws, image_uri, out=out, acting=False, import_existing=True, lock=False)
-        finally:
-            out.unlink(missing_ok=True)
-        return made.changes, tuple(runner.notes)
+        saved = _plan(runner, aws, image_uri, acting=True, import_existing=True)
+        reviewing.check(runner, saved, aws, review)
+        return saved, tuple(runner.notes)
 
 
 def apply(

@@ -1,12 +1,18 @@
-"""What `--allow-destroy` allows: the resources that a plan may destroy or replace, by their addresses."""
+"""What a person allows to be applied: the resources that `--allow-destroy` names, and the plan that `--plan` names."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
 
+from stepladder.core.errors import BadInputError
+from stepladder.core.similar import did_you_mean
+
 Allowed = bool | Sequence[str]
 """What a plan may destroy: everything, nothing, or the resources of these addresses."""
+
+AUTO, REVIEWED, NEW = WANTED = ("auto", "reviewed", "new")
+"""What is applied: what was reviewed, in CI and if anything was; nothing else than that; whatever is planned now."""
 
 
 def named(typed: Iterable[bool | str]) -> bool | tuple[str, ...]:
@@ -41,3 +47,11 @@ def names_only(typed: Iterable[str] | None) -> tuple[str, ...]:
 def flags(addresses: Iterable[str]) -> str:
     """Return the flags that allow the resources of these addresses to be destroyed, as a shell takes them."""
     return " ".join(f"--allow-destroy {shlex.quote(address)}" for address in addresses)
+
+
+def check_wanted(wanted: str) -> str:
+    """Return what `--plan` says. `BadInputError` for anything else."""
+    if wanted not in WANTED:
+        hint = f"{did_you_mean(wanted, WANTED)} allowed: {', '.join(WANTED)}".strip()
+        raise BadInputError(f"--plan is {wanted!r}", kind="bad-arguments", hint=hint)
+    return wanted

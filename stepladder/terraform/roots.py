@@ -271,7 +271,6 @@ def hash_of(at: Root, *, unfinished: bool = False) -> str:
     """Return `inputs_hash` of a root at hand; one that equals no other when an apply left something `unfinished`."""
     own, shared = code_hashes(at)
     distribution = at.settings.terraform_distribution
-    kept = {key: value for key, value in variables(at).items() if key not in _NOT_HASHED}
     return files.sha256_mapping(
         {
             "schema": 1,
@@ -280,7 +279,16 @@ def hash_of(at: Root, *, unfinished: bool = False) -> str:
             "code": own,
             "lock": files.sha256_file(at.lock_file),
             "modules": shared,
-            "variables": kept,
+            "variables": _kept_variables(at),
             **({"unfinished": True} if unfinished else {}),
         }
     )
+
+
+def kept_variables_hash(at: Root) -> str:
+    """Return the hash of a root's variables without the image, which a release owns."""
+    return files.sha256_mapping(_kept_variables(at))
+
+
+def _kept_variables(at: Root) -> dict[str, Any]:
+    return {key: value for key, value in variables(at).items() if key not in _NOT_HASHED}

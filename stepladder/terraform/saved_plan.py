@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from stepladder.core import git
 from stepladder.core.aws import Aws
-from stepladder.core.errors import RefusedError
+from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.terraform import events, files, losses, roots
 from stepladder.terraform.allowed import Allowed
 from stepladder.terraform.events import Counts, ResourceChange
@@ -168,6 +169,43 @@ def load(at: Root) -> SavedPlan:
             kind="plan-stale",
             hint=f"make one: `inv tf.plan --env {at.environment.name} --root {at.name}`",
         )
+    return _read(at, raw)
+
+
+def take(at: Root, file: Path) -> None:
+    """Make a plan file from elsewhere, `<name>.tfplan` with `<name>.plan.json` beside it, the saved plan of a root.
+
+    Raises `BadInputError` when one of the two isn't there, and `RefusedError` when they are of another plan or root.
+    """
+    manifest = file.with_name(f"{file.name.removesuffix('.tfplan')}.plan.json")
+    for needed in (file, manifest):
+        if not needed.is_file():
+            raise BadInputError(
+                f"there is no plan file {needed}",
+                kind="bad-arguments",
+                hint=f"name the `.tfplan` of `inv tf.plan --env {at.environment.name}`, with its `.plan.json` beside "
+                "it; `--plan reviewed` takes what was reviewed",
+            )
+    saved = _read(at, files.read_json(manifest))
+    own = {"environment": at.environment.name, "root": at.name, "project": at.settings.project}
+    own |= {"account": at.environment.account, "plan_sha256": files.sha256_file(file)}
+    then = {**asdict(saved.inputs), "plan_sha256": saved.plan_sha256}
+    other = [difference(key, then[key], value) for key, value in own.items() if then[key] != value]
+    if other:
+        raise RefusedError(
+            f"{file} is no plan of {at.label}: {'; '.join(other)}",
+            kind="plan-stale",
+            hint=f"make one: `inv tf.plan --env {at.environment.name} --root {at.name}`",
+        )
+    if file.resolve() != at.plan_file.resolve():
+        at.build_dir.mkdir(parents=True, exist_ok=True)
+        for source, target in ((file, at.plan_file), (manifest, at.manifest)):
+            target.unlink(missing_ok=True)
+            target.touch(mode=0o600)
+            target.write_bytes(source.read_bytes())
+
+
+def _read(at: Root, raw: Mapping[str, Any]) -> SavedPlan:
     try:
         return SavedPlan(
             at=at,
@@ -192,7 +230,7 @@ def check(saved: SavedPlan, now: Inputs) -> None:
     """Refuse a plan whose manifest doesn't hold any more, with each difference: from what to what."""
     then = {**asdict(saved.inputs), "plan_sha256": saved.plan_sha256}
     current = {**asdict(now), "plan_sha256": files.sha256_file(saved.at.plan_file)}
-    stale = [_difference(key, then[key], current[key]) for key in then if then[key] != current[key]]
+    stale = [difference(key, then[key], current[key]) for key in then if then[key] != current[key]]
     if stale:
         raise RefusedError(
             f"the saved plan of {saved.at.label} no longer holds: {'; '.join(stale)}",
@@ -231,7 +269,8 @@ def check_account(aws: Aws, at: Root) -> str:
     return account
 
 
-def _difference(key: str, then: object, now: object) -> str:
+def difference(key: str, then: object, now: object) -> str:
+    """Say what an input of a plan changed from, and to."""
     return f"{_WORDS[key]} changed from {_short(then)} to {_short(now)}"
 
 

@@ -205,8 +205,9 @@ def diagnostic(summary: str, detail: str = "", **rest: Any) -> dict[str, Any]:
 
 
 class FakeS3:
-    def __init__(self, objects: dict[str, bytes], *, bucket_is_missing: bool = False) -> None:
+    def __init__(self, objects: dict[str, bytes], *, bucket_is_missing: bool = False, denied: bool = False) -> None:
         self.objects = objects
+        self.denied = denied
         self.bucket_is_missing = bucket_is_missing
 
     def head_object(self, Bucket: str, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - botocore's names
@@ -224,6 +225,21 @@ class FakeS3:
             raise error("NoSuchKey")
         return {"Body": io.BytesIO(self.objects[Key])}
 
+    def put_object(self, Bucket: str, Key: str, Body: bytes, **options: Any) -> None:  # noqa: N803 - botocore's names
+        assert options["ServerSideEncryption"] == "AES256", "a plan may hold secrets"
+        assert options["ExpectedBucketOwner"] == ACCOUNT
+        self.objects[Key] = Body
+
+    def list_objects_v2(self, Bucket: str, Prefix: str, ContinuationToken: str = "") -> dict[str, Any]:  # noqa: N803
+        """List two keys a page."""
+        if self.denied:
+            raise error("AccessDenied")
+        if self.bucket_is_missing:
+            raise error("NoSuchBucket")
+        keys = sorted(key for key in self.objects if key.startswith(Prefix) and key > ContinuationToken)
+        more = {"IsTruncated": True, "NextContinuationToken": keys[1]} if len(keys) > 2 else {}
+        return {"Contents": [{"Key": key} for key in keys[:2]], **more}
+
     def delete_object(self, Bucket: str, Key: str) -> None:  # noqa: N803 - botocore's names
         self.objects.pop(Key, None)
 
@@ -236,13 +252,14 @@ class FakeAws:
         self.objects = objects if objects is not None else {}
         self.region = REGION
         self.bucket_is_missing = False
+        self.denied = False
 
     def account(self) -> str:
         return self._account
 
     def client(self, service: str) -> Any:
         assert service == "s3", service
-        return FakeS3(self.objects, bucket_is_missing=self.bucket_is_missing)
+        return FakeS3(self.objects, bucket_is_missing=self.bucket_is_missing, denied=self.denied)
 
 
 def state_lock(who: str, created: str, *, id: str = "abc-123", operation: str = "OperationTypeApply") -> bytes:  # noqa: A002

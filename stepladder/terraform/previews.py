@@ -1,0 +1,44 @@
+"""Plan without keeping the plan: what a root would change, now."""
+
+from __future__ import annotations
+
+from stepladder.core.aws import Aws
+from stepladder.core.step import Step
+from stepladder.settings.load import Settings
+from stepladder.terraform import events, losses, planning, roots
+from stepladder.terraform.allowed import Allowed
+from stepladder.terraform.events import Counts, ResourceChange
+from stepladder.terraform.runner import opened
+
+
+def preview(
+    settings: Settings,
+    env: str,
+    root: str,
+    *,
+    aws: Aws,
+    step: Step | None = None,
+    image_uri: str | None = None,
+    allow_destroy: Allowed = False,
+) -> tuple[Counts, tuple[str, ...]]:
+    """Return what `changes` would do, in numbers, and notes. Raises as `ensure`, also when that would refuse."""
+    planned, notes = changes(settings, env, root, aws=aws, step=step, image_uri=image_uri)
+    losses.check(roots.root(settings, env, root), planned, image_uri, allow_destroy=allow_destroy)
+    return events.count(planned), notes
+
+
+def changes(
+    settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None = None, image_uri: str | None = None
+) -> tuple[tuple[ResourceChange, ...], tuple[str, ...]]:
+    """Plan into a file that is thrown away, without the state lock; return what would change, and notes.
+
+    A saved plan stays what it is: it was reviewed, this wasn't. Raises as `ensure`.
+    """
+    at = roots.root(settings, env, root)
+    with opened(at, step=step, image_uri=image_uri) as runner:
+        out = at.work_dir / "preview.tfplan"
+        try:
+            made = planning.draft(runner, aws, image_uri, out=out, acting=False, import_existing=True, lock=False)
+        finally:
+            out.unlink(missing_ok=True)
+        return made.changes, tuple(runner.notes)
