@@ -21,6 +21,8 @@ HELP = {
     "architecture": "Processor architecture: arm64 or x86_64.",
     "trigger": f"Trigger: {trigger_kinds.question(resources.folder('template'))}.",
     "image_builder": "Image builder: auto, docker or layers.",
+    "terraform_distribution": "Name of the Terraform program: terraform or opentofu.",
+    "approval": "Wait for somebody's approval before each release of production.",
     "ci": "CI provider: github, gitlab, both or none.",
     "git_init": "Run `git init` in the new project.",
 }
@@ -41,6 +43,8 @@ def new(  # noqa: PLR0917 - one flag for each prompt, and Invoke passes them by 
     architecture: str = "",
     trigger: str = "",
     image_builder: str = "",
+    terraform_distribution: str = "",
+    approval: bool = False,
     ci: str = "",
     git_init: bool = False,
 ) -> None:

@@ -66,14 +66,22 @@ def watch(c: Any, name: str = "", json: bool = False) -> None:
     _finish(machine, conclude(machine, *follow(machine, machine.pick(name))))
 
 
-@task(help={"why": "Reason; the ledger keeps it.", "rung": RUNG, "name": NAME}, auto_shortflags=False)
-def approve(c: Any, why: str = "", rung: str = "", name: str = "") -> None:
+@task(
+    help={
+        "why": "Reason; the ledger keeps it.",
+        "rung": RUNG,
+        "name": NAME,
+        "wait": "Wait until the promotion asks, and then for its end; exit as `inv promote` would.",
+    },
+    auto_shortflags=False,
+)
+def approve(c: Any, why: str = "", rung: str = "", name: str = "", wait: bool = False) -> None:
     """Approve a promotion that waits for approval; who and why are recorded."""
-    from stepladder.promotion.approval import decide
+    from stepladder.commands.approve import approve as approve_now
+    from stepladder.commands.approve import approve_and_watch
 
     machine = _machine(c, "inv promote.approve")
-    question = decide(machine, machine.pick(name, running=True), rung, why, approve=True)
-    machine.console.line(f"approved {question.rung} as {question.decided_by}; watch it: `inv promote.watch`")
+    (approve_and_watch if wait else approve_now)(machine, name, rung, why)
 
 
 @task(help={"why": "Reason; the ledger keeps it.", "rung": RUNG, "name": NAME}, auto_shortflags=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 from stepladder.core.aws import error_code
 from stepladder.core.clock import retrying, stamp
-from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.errors import BadInputError, NotReadyError, RefusedError
 from stepladder.core.similar import did_you_mean
 from stepladder.ledger import schema
 from stepladder.ledger.items import CONDITION_FAILED
@@ -16,6 +16,7 @@ from stepladder.promotion.executions import Execution, StateMachine
 
 _GONE = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
 _PATIENCE = 30.0  # seconds for which a decision is sent again while Step Functions throttles or fails
+_LONGEST_JOB = 6 * 3600.0  # seconds for which a request is awaited: a hosted runner's longest job
 APPROVED, REJECTED = "approved", "rejected"
 
 
@@ -30,6 +31,24 @@ def requests(machine: StateMachine, execution: Execution) -> list[Approval]:
     )
     approvals = [approval for raw in answer["Items"] if (approval := schema.record(Approval, raw))]
     return sorted(approvals, key=lambda question: question.asked_at)
+
+
+def await_request(machine: StateMachine, execution: Execution, rung: str) -> bool:
+    """Wait until a promotion asks for an approval that nobody gave yet; return False when it ends before.
+
+    Raises `NotReadyError` when neither happened within the time that a CI job may take.
+    """
+    for _ in machine.rung.clock.polls(_LONGEST_JOB):
+        if any(each.token and not each.decision and rung in ("", each.rung) for each in requests(machine, execution)):
+            return True
+        now = machine.describe(execution.arn)
+        if now is None or not now.is_running:
+            return False
+    raise NotReadyError(
+        f"promotion {execution.name} has asked for no approval in {_LONGEST_JOB / 3600:.0f} hours",
+        kind="approval",
+        hint="`inv promote.watch` shows where it is",
+    )
 
 
 def decide(machine: StateMachine, execution: Execution, rung: str, why: str, *, approve: bool) -> Approval:

@@ -93,7 +93,8 @@ def _write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def _remove_empty_folders(project: Path) -> None:
     """Remove what optional files leave empty: they carry their condition in their name."""
-    for folder in (project / ".github" / "workflows", project / ".github"):
+    for name in ("actions/setup", "actions", "workflows", "."):
+        folder = project / ".github" / name
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 

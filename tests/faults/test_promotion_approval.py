@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 import rows
 
+from stepladder.commands import promote as promote_command
+from stepladder.commands.approve import approve_and_watch
 from stepladder.promotion import approval
+from stepladder.promotion.subject import PromotionOptions
 
 pytestmark = [pytest.mark.cloud, pytest.mark.faults]
 
@@ -44,6 +47,24 @@ def answer(project, *, approve):
             "rung": approval.decide(machine, machine.pick(running=True), "", "because", approve=approve).rung
         }
     )
+
+
+def test_a_job_approves_as_soon_as_it_is_asked_and_ends_as_the_promotion_does(waiting, unique):
+    """The job may begin before the promotion asks, or after it has ended, or find that nothing was promoted."""
+
+    def job():
+        return waiting.run(lambda machine: approve_and_watch(machine, "", "", "in a job") or {})
+
+    digest = waiting.ship(unique(GOOD))
+    started = waiting.run(lambda machine: promote_command.promote(machine, PromotionOptions(), detach=True))
+    assert started.record["outcome"] == "climbing"
+    ended = job()
+    assert (ended.code, ended.record) == (0, {})
+    assert "approved production as" in ended.text
+    assert waiting.digest() == digest
+    assert job().code == 0
+    waiting.ship(unique(GOOD))
+    assert "nothing waits for approval" in job().text
 
 
 def test_an_approval_lets_it_be_released_and_is_recorded(waiting, before, unique, eventually):

@@ -54,8 +54,8 @@ def test_it_asks_for_what_is_not_given(here):
 
 def test_a_person_is_asked_again_with_their_answers_as_the_defaults(here):
     """The first round names the project badly; the second only mends that."""
-    first = "3D Shop\n\nSells {{ things }}\n" + "\n" * 8
-    second = "\nshop-3d\n" + "\n" * 9
+    first = "3D Shop\n\nSells {{ things }}\n" + "\n" * 10
+    second = "\nshop-3d\n" + "\n" * 11
     done = inv(here, "new", "--ci", "none", given=first + second)
     text = (here / "shop-3d/README.md").read_text()
 
