@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypedDict, cast
 
 import child
+import notice
 import outcome
 from shared import aws, ladder, lower_rung, relay_client, serving
 from shared.aws import explained
@@ -40,7 +41,7 @@ _NEVER_BEGAN = (
 RelayRequest = (
     AnswerChildRequest | CheckTargetRequest | EndChildRequest | PollChildRequest | ServedRequest | StartChildRequest
 )
-RelayResponse = CheckResponse | ChildState | Served | StartChildResponse | Mapping[str, Any]
+RelayResponse = CheckResponse | ChildState | Served | StartChildResponse | notice.Notice | Mapping[str, Any]
 
 
 class _Relay(TypedDict):
@@ -51,12 +52,16 @@ class _Relay(TypedDict):
 
 
 @explained
-def handler(event: RelayRequest, _context: object) -> RelayResponse:
+def handler(event: RelayRequest | notice.PipelineEvent, _context: object) -> RelayResponse:
     """Carry out an action on a target of this location, or send it to the relay of the target's location.
+
+    EventBridge calls it with CodePipeline's events too (`notice`).
 
     `check`: may it be released? `start`: start its child execution. `look`: poll it. `tell`: send it the verdict.
     `end`: stop it and recover what it left, or read how it ended. `runs`: which image does it serve?
     """
+    if "detail" in event:
+        return notice.handle(cast("notice.PipelineEvent", event))
     if event["action"] not in ACTIONS:
         raise RefusedError(f"the relay does no {event['action']!r}")
     remote = _relay_of(event["target"]["environment"])

@@ -68,11 +68,14 @@ def pipeline(pipeline_folder, monkeypatch):
         "relay",
         "child",
         "outcome",
+        "notice",
+        "failure",
+        "flag",
         "shared.errors",
         "shared.serving",
     )
     modules = {name.rpartition(".")[2]: importlib.import_module(name) for name in names}
     modules["smoke_run"].load.cache_clear()
-    yield types.SimpleNamespace(aws=fake, **modules)
+    yield types.SimpleNamespace(aws=fake, aws_module=aws, **modules)
     for name in [n for n, m in sys.modules.items() if str(getattr(m, "__file__", "")).startswith(str(pipeline_folder))]:
         del sys.modules[name]
