@@ -16,8 +16,18 @@ from typing import Any
 from stepladder.core import names, resources, trigger_kinds
 from stepladder.core.errors import BadInputError
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import builders, ci, environment_checks, invoke_yaml, overrides, references, secrets
+from stepladder.settings import (
+    builders,
+    ci,
+    codepipeline,
+    environment_checks,
+    invoke_yaml,
+    overrides,
+    references,
+    secrets,
+)
 from stepladder.settings.ci import CiSettings
+from stepladder.settings.codepipeline import CodePipelineSettings
 from stepladder.settings.environments import Environments, EnvironmentSettings, Rungs, check_rungs
 from stepladder.settings.function import LONGEST, FunctionSettings
 from stepladder.settings.image import ImageSettings, SmokeSettings
@@ -99,6 +109,7 @@ class Settings:
         before=lambda settings: PromotionSettings(ladder=settings.ladder_environments),
     )
     ci: CiSettings = setting(factory=CiSettings, rule=Section(CiSettings))
+    codepipeline: CodePipelineSettings = setting(factory=CodePipelineSettings, rule=Section(CodePipelineSettings))
 
     def triggers_of(self, environment: EnvironmentSettings) -> tuple[Trigger, ...]:
         """Return what calls the function in an environment."""
@@ -169,6 +180,7 @@ def _load(raw: Mapping[str, Any], root: Path, variables: Iterable[str]) -> Setti
     check_rungs(settings.rungs, merged["rungs"], settings.environments, problems)
     environment_checks.check(settings.project, settings.environments, settings.promotion, problems)
     ci.check(settings.ci, tuple(each.account for each in settings.environments.values()), problems)
+    codepipeline.check(settings, problems)
     _check_triggers(settings, problems)
     secrets.check(settings, LONGEST, problems)
     problems.messages += overrides.unknown(merged, variables)

@@ -14,7 +14,6 @@ from stepladder.core import text
 
 MODULE = "service"
 TOKEN = re.compile(r'(?P<comment>(?:#|//)[^\n]*|/\*.*?\*/)|(?P<text>"(?:\\.|[^"\\])*")|(?P<sign>.|\n)', re.DOTALL)
-_BLOCK = re.compile(rf'^[ \t]*module\s+"?{MODULE}"?\s*\{{', re.MULTILINE)
 _VARIABLE = re.compile(r'^[ \t]*variable\s+"?([\w-]+)', re.MULTILINE)
 _NAME = re.compile(r"\s*([A-Za-z_][\w-]*)[ \t]*=(?!=)")
 
@@ -33,11 +32,12 @@ class ModuleCall:
         return self.path.parent / source if source.startswith(".") else None
 
 
-def read(folder: Path) -> ModuleCall | None:
+def read(folder: Path, module: str = MODULE) -> ModuleCall | None:
     """Return the call of the module in a root's folder; None when there is none."""
+    block = re.compile(rf'^[ \t]*module\s+"?{module}"?\s*\{{', re.MULTILINE)
     for path in sorted(folder.glob("*.tf")):
         code = "".join(without_comments(text.read(path)))
-        match = _BLOCK.search(code)
+        match = block.search(code)
         if match:
             return ModuleCall(path, dict(arguments(expression(code[match.end() :], ends=False))))
     return None

@@ -59,6 +59,26 @@ def text(variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any]
     return json.dumps({"module": {module_call.MODULE: arguments}}, indent=2, ensure_ascii=False) + "\n"
 
 
+def later(values: Mapping[str, Any], folder: Path, module: str) -> str:
+    """Return the file that gives a root's module what the root is too old to declare; an empty text without any.
+
+    Raises `BadInputError` when the module is as old, or isn't called by its name.
+    """
+    missing = {name: value for name, value in values.items() if name not in module_call.variables(folder)}
+    if not missing or any(folder.glob("*.tf.json")):
+        return ""
+    call = module_call.read(folder, module)
+    if call is None:
+        keys = ", ".join(f"`stepladder.{name}`" for name in missing)
+        raise BadInputError(
+            f'terraform/{folder.name} has no `module "{module}"` to give {keys} to',
+            kind="reference-not-passed",
+            hint=f"name the call of the module so in `terraform/{folder.name}/main.tf`, or take {keys} out",
+        )
+    _check_known(missing, call)
+    return json.dumps({"module": {module: missing}}, indent=2, ensure_ascii=False) + "\n"
+
+
 def _late(variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any]) -> frozenset[str]:
     """Return the variables whose settings are set, and that the root doesn't declare."""
     changed = {name for name, value in variables.items() if name in defaults and value != defaults[name]}

@@ -16,7 +16,7 @@ from typing import Any
 from stepladder.core.errors import BadInputError
 from stepladder.core.names import Names
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import locations, secrets
+from stepladder.settings import codepipeline, locations, secrets
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.load import Settings
@@ -172,7 +172,14 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
         "packages": {p.verb: {"key": p.key, "sha256": p.sha256} for p in function_packages.build_all()},
         **locations.variables(settings, env.name),
         **variables_of(settings.promotion, at.name),
+        **_codepipeline(settings, env),
     }
+
+
+def _codepipeline(settings: Settings, env: EnvironmentSettings) -> dict[str, Any]:
+    """Return the pipeline that the primary location's delivery root makes; without one nothing is given."""
+    is_primary = locations.of(settings, env.name) == locations.primary(settings)
+    return {"codepipeline": codepipeline.variable(settings)} if settings.codepipeline.enabled and is_primary else {}
 
 
 def _deployment(settings: Settings, environment: str) -> dict[str, Any]:
@@ -199,10 +206,12 @@ def backend_configuration(at: Root) -> dict[str, Any]:
 
 
 def override(at: Root) -> str:
-    """Return the file that gives the service's module what holds references; an empty text when nothing does.
+    """Return the file that gives a root's module what its variables can't hold; an empty text when they hold all.
 
     Raises `BadInputError` when the root's own code leaves no way to do so.
     """
+    if at.name == "delivery":
+        return overrides.later(_codepipeline(at.settings, at.environment), at.source_dir, at.name)
     if at.name != SERVICE:
         return ""
     untouched = {

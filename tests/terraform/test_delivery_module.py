@@ -13,6 +13,7 @@ import yaml
 
 from stepladder.core.names import Names
 from stepladder.promotion import definition
+from stepladder.settings import codepipeline, load
 from stepladder.terraform import function_packages
 
 pytestmark = pytest.mark.terraform
@@ -29,6 +30,21 @@ PLACES: dict[str, dict[str, Any]] = {  # the same ladder with one environment in
     "home": {"rungs": RUNGS, "elsewhere": {"produs": AWAY}},
     "guest": {"rungs": [["produs"]], "home": {"account": "123456789012", "region": "eu-west-1"}, **AWAY},
 }
+CONNECTION = "arn:aws:codeconnections:eu-west-1:123456789012:connection/0d7a5b6c-1111-4222-8333-444455556666"
+PIPELINE = codepipeline.variable(
+    load.load(
+        {
+            "project": "sample",
+            "rungs": ["staging", ["prodeu", "produs"]],
+            "environments": {
+                name: {"account": NAMES.account, "region": NAMES.region} for name in ("staging", "prodeu", "produs")
+            },
+            "codepipeline": {"enabled": True, "repository": "acme/orders", "connection_arn": CONNECTION},
+        },
+        Path(),
+    )
+)
+"""What the settings make of a project that enables AWS's own pipeline."""
 LARGE: dict[str, Any] = {"rungs": [[f"production{n:02}"] for n in range(12)], "project": "p" * 24}
 """Twelve environments with the longest names that settings take."""
 WILDCARDS = {
@@ -54,7 +70,17 @@ WILDCARDS = {
 @pytest.fixture(scope="module")
 def modules(runner, make_root, write) -> dict[str, dict[str, dict[str, Any]]]:
     """The module as most have it (`it`), both sides of a ladder over two places, and a large one: one plan."""
-    calls = {"it": {"rungs": RUNGS, "notify": ["ops@example.com"]}, "large": LARGE, **PLACES}
+    calls = {
+        "it": {"rungs": RUNGS, "notify": ["ops@example.com"]},
+        "large": LARGE,
+        "pipeline": {"rungs": RUNGS, "codepipeline": PIPELINE},
+        "gitlab": {
+            "rungs": RUNGS,
+            "codepipeline": PIPELINE | {"provider": "gitlab", "docker": True, "arm": True},
+        },
+        "guestpipeline": {**PLACES["guest"], "codepipeline": PIPELINE},
+        **PLACES,
+    }
     code = "".join(write.call(name, "delivery", {"packages": PACKAGES, **given}) for name, given in calls.items())
     test = runner.test(make_root({"main.tf": write.provider + code}))
     test.setup(upgrade=False)
@@ -89,6 +115,14 @@ def readable(value: Any) -> Any:
 def test_it_plans_what_the_inventory_says(planned, modules, regenerate, regenerate_hint):
     now = {
         "counts": dict(sorted(Counter(address.split(".")[0] for address in planned).items())),
+        "pipeline": {
+            address: readable(value)
+            for address, value in sorted(modules["pipeline"].items())
+            if address not in planned or address == 'aws_lambda_function.pipeline["relay"]'
+        },
+        "gitlab": {
+            address: readable(modules["gitlab"][address]) for address in ('aws_codebuild_project.build["deploy"]',)
+        },
         "places": {
             name: {
                 address: readable(value)
@@ -106,6 +140,19 @@ def test_it_plans_what_the_inventory_says(planned, modules, regenerate, regenera
     for address, value in expected["values"].items():
         assert now["values"][address] == value, f"{address}: {regenerate_hint}"
     assert now["places"] == expected["places"], regenerate_hint
+    assert (now["pipeline"], now["gitlab"]) == (expected["pipeline"], expected["gitlab"]), regenerate_hint
+
+
+def test_a_pipeline_of_codepipeline_changes_nothing_else_but_what_the_relay_knows(planned, modules):
+    common = planned.keys() & modules["pipeline"].keys()
+    changed = {address for address in common if modules["pipeline"][address] != planned[address]}
+    assert changed == {'aws_lambda_function.pipeline["relay"]'}
+    assert planned.keys() - common == {'aws_sns_topic_subscription.email["ops@example.com"]'}
+
+
+def test_the_pipeline_is_where_the_lowest_rung_is_and_in_no_other_place(modules):
+    assert 'aws_codepipeline.promotion["it"]' in modules["pipeline"]
+    assert modules["guestpipeline"] == modules["guest"]
 
 
 def test_everything_is_named_as_the_tasks_name_it(planned):
@@ -351,6 +398,10 @@ BAD = {
     "emptyrung": ({"rungs": [["staging"], []]}, "rungs must hold at least one environment each"),
     "twice": ({"rungs": [["staging"], ["staging"]]}, "rungs must name each environment once"),
     "rungname": ({"rungs": [["Staging"]]}, "rungs must be environments"),
+    "repository": ({"codepipeline": PIPELINE | {"repository": "orders"}}, "codepipeline.repository must be"),
+    "provider": ({"codepipeline": PIPELINE | {"provider": "svn"}}, "codepipeline.provider must be github or gitlab"),
+    "connection": ({"codepipeline": PIPELINE | {"connection_arn": "arn"}}, "codepipeline.connection_arn must be"),
+    "builds": ({"codepipeline": PIPELINE | {"timeout_minutes": 1}}, "codepipeline.timeout_minutes must be"),
     "threshold": ({"scan_threshold": "SEVERE"}, "scan_threshold must be CRITICAL"),
 }
 

@@ -52,14 +52,17 @@ locals {
 
   functions = {
     relay = {
-      environment = {
-        ELSEWHERE    = jsonencode(local.elsewhere)
-        LADDER       = jsonencode(local.ladder)
-        LEDGER_TABLE = local.ledger_table
-        MACHINE      = local.machine_arn
-        ROLLBACK     = local.function_arns["rollback"]
-        VALIDATE     = local.function_arns["validate"]
-      }
+      environment = merge(
+        {
+          ELSEWHERE    = jsonencode(local.elsewhere)
+          LADDER       = jsonencode(local.ladder)
+          LEDGER_TABLE = local.ledger_table
+          MACHINE      = local.machine_arn
+          ROLLBACK     = local.function_arns["rollback"]
+          VALIDATE     = local.function_arns["validate"]
+        },
+        { for key, pipeline in local.pipeline : "PIPELINE" => jsonencode(local.pipeline_notice[key]) },
+      )
       timeout = 300
     }
     rollback = {

@@ -1,3 +1,13 @@
+output "connection_arn" {
+  description = "The pipeline's connection to the forge, which a person completes in the console; null without a pipeline."
+  value       = one(values(local.connection_arns))
+}
+
+output "pipeline_name" {
+  description = "The pipeline of CodePipeline; null without one."
+  value       = one([for pipeline in aws_codepipeline.promotion : pipeline.name])
+}
+
 output "relay_function_arn" {
   description = "The function that carries a promotion to targets in other accounts and regions."
   value       = aws_lambda_function.pipeline["relay"].arn

@@ -9,6 +9,45 @@ variable "account" {
   }
 }
 
+variable "codepipeline" {
+  description = "AWS's own pipeline, in the place of the lowest rung: the repository whose pushes start it, and its builds; null for none. `stepladder.codepipeline` of the settings makes it."
+  type = object({
+    api             = string
+    arm             = optional(bool, false)
+    branch          = optional(string, "main")
+    compute_type    = optional(string, "BUILD_GENERAL1_SMALL")
+    connection_arn  = optional(string, "")
+    docker          = optional(bool, false)
+    image           = string
+    provider        = optional(string, "github")
+    python          = string
+    repository      = string
+    setup           = optional(list(string), [])
+    timeout_minutes = optional(number, 30)
+  })
+  default = null
+
+  validation {
+    condition     = var.codepipeline == null ? true : can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$", var.codepipeline.repository))
+    error_message = "codepipeline.repository must be a repository like acme/orders."
+  }
+
+  validation {
+    condition     = var.codepipeline == null ? true : contains(["github", "gitlab"], var.codepipeline.provider)
+    error_message = "codepipeline.provider must be github or gitlab."
+  }
+
+  validation {
+    condition     = var.codepipeline == null ? true : var.codepipeline.connection_arn == "" || can(regex("^arn:aws[a-z-]*:(codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/", var.codepipeline.connection_arn))
+    error_message = "codepipeline.connection_arn must be the ARN of a connection, or empty."
+  }
+
+  validation {
+    condition     = var.codepipeline == null ? true : var.codepipeline.timeout_minutes >= 5 && var.codepipeline.timeout_minutes <= 480
+    error_message = "codepipeline.timeout_minutes must be a number from 5 to 480."
+  }
+}
+
 variable "elsewhere" {
   description = "The environments of `rungs` that are in another account or region, which this place asks to release them there."
   type = map(object({

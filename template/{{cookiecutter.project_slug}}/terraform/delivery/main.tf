@@ -3,6 +3,7 @@ module "delivery" {
   source = "../modules/delivery"
 
   account            = var.account
+  codepipeline       = var.codepipeline
   elsewhere          = var.elsewhere
   home               = var.home
   log_retention_days = var.log_retention_days

@@ -1,3 +1,13 @@
+output "connection_arn" {
+  description = "The pipeline's connection to the forge, which a person completes in the console; null without a pipeline."
+  value       = module.delivery.connection_arn
+}
+
+output "pipeline_name" {
+  description = "The pipeline of CodePipeline; null without one."
+  value       = module.delivery.pipeline_name
+}
+
 output "relay_function_arn" {
   description = "The function that carries a promotion to targets in other accounts and regions."
   value       = module.delivery.relay_function_arn

@@ -5,6 +5,25 @@ variable "account" {
   type        = string
 }
 
+variable "codepipeline" {
+  description = "AWS's own pipeline, in the place of the lowest rung: the repository whose pushes start it, and its builds; null for none. `stepladder.codepipeline` of the settings makes it."
+  type = object({
+    api             = string
+    arm             = optional(bool)
+    branch          = optional(string)
+    compute_type    = optional(string)
+    connection_arn  = optional(string)
+    docker          = optional(bool)
+    image           = string
+    provider        = optional(string)
+    python          = string
+    repository      = string
+    setup           = optional(list(string))
+    timeout_minutes = optional(number)
+  })
+  default = null
+}
+
 variable "elsewhere" {
   description = "The environments of `rungs` that are in another account or region, which this place asks to release them there."
   type = map(object({
