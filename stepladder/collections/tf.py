@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepladder.collections.task import task
+
+if TYPE_CHECKING:
+    from stepladder.commands.infra import PlanOptions
 
 ENV = "Environment of the root."
 ROOT = "Terraform root: foundation (once), service (per environment) or delivery (promotion)."
@@ -32,6 +35,7 @@ def init(c: Any, env: str, root: str = "service") -> None:
         "image": "Image by digest, for a function that doesn't exist yet.",
         "lock": "Take the state lock (default); --no-lock for a role that may only read.",
         "lock_timeout": WAIT,
+        "review": "Write the review that `inv ci.comment` shows, of every root unless --root names one.",
         "json": JSON,
     },
     auto_shortflags=False,
@@ -39,18 +43,24 @@ def init(c: Any, env: str, root: str = "service") -> None:
 def plan(
     c: Any,
     env: str,
-    root: str = "service",
+    root: str = "",
     image: str = "",
     lock: bool = True,
     lock_timeout: int = 60,
+    review: bool = False,
     json: bool = False,
 ) -> None:
     """Save a plan with its manifest and show what it would do; change nothing."""
     from stepladder.commands import infra
+    from stepladder.commands.review import review as write_review
     from stepladder.releases.rung import opened
 
     rung = opened(c, env, "inv tf.plan", as_json=json)
-    infra.plan(rung, root, image_uri=image or None, lock=lock, lock_timeout=lock_timeout)
+    options: PlanOptions = {"image_uri": image or None, "lock": lock, "lock_timeout": lock_timeout}
+    if review:
+        write_review(rung, root, **options)
+    else:
+        infra.plan(rung, root or "service", **options)
 
 
 @task(

@@ -1,0 +1,125 @@
+"""`inv tf.plan --review`: plan every root of an environment, and leave what the reviewer of a change must know."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+from stepladder import images, terraform
+from stepladder.commands.infra import PlanOptions
+from stepladder.core import git
+from stepladder.core.aws import explain
+from stepladder.core.console import Console
+from stepladder.core.errors import StepladderError
+from stepladder.releases import review as reviews
+from stepladder.releases.review import EnvironmentReview, Failure, Forecast
+from stepladder.releases.rung import Rung
+from stepladder.settings import locations
+from stepladder.settings.load import Settings
+from stepladder.terraform import review as terraform_review
+from stepladder.terraform import reviewing
+from stepladder.terraform.planning import NoStateError
+from stepladder.terraform.review import RootReview
+from stepladder.terraform.saved_plan import SavedPlan
+
+
+def roots_of(settings: Settings, environment: str) -> tuple[str, ...]:
+    """Return the roots that are reviewed with an environment: each of the project's exactly once, with one environment.
+
+    The foundation belongs to the first environment of its account and region, delivery to the last one of the ladder.
+    """
+    own = locations.of(settings, environment)
+    names = [name for name in settings.environments if locations.of(settings, name) == own]
+    chosen = ["foundation"] if names[0] == environment else []
+    chosen.append("service")
+    chosen += ["delivery"] if environment in locations.representatives(settings) else []
+    return tuple(name for name in chosen if any((settings.root / "terraform" / name).glob("*.tf")))
+
+
+def review(rung: Rung, root: str = "", **wanted: Unpack[PlanOptions]) -> None:
+    """Plan, and write the review also when a plan fails; raise that failure.
+
+    `root` is the only root to plan, or empty for those of `roots_of`. Each plan is kept, so that the deployment after
+    the merge does what was reviewed. The options are those of `terraform.plan`; the image is the service's.
+    """
+    settings = rung.settings
+    commit = git.commit(settings.root, ("terraform", "invoke.yaml", "policies")).sha
+    made: list[RootReview] = []
+    early: list[str] = []
+    at_work = ""
+    try:
+        for at_work in (root,) if root else roots_of(settings, rung.environment):
+            planned = _planned(rung, at_work, wanted)
+            if planned:
+                made.append(planned)
+            else:
+                early.append(at_work)
+    except Exception as error:
+        explained = error if isinstance(error, StepladderError) else explain(error)
+        failure = reviews.failure(explained, at_work) if explained else Failure(type(error).__name__, "bug", at_work)
+        file = reviews.write(
+            settings, EnvironmentReview(rung.environment, commit, tuple(made), tuple(early), failure=failure)
+        )
+        rung.console.line(f"the review says so: {file.relative_to(settings.root)}")
+        raise
+    following = _forecast(rung, next((each for each in made if each.root == "service"), None))
+    done = EnvironmentReview(rung.environment, commit, tuple(made), tuple(early), following)
+    _show(rung.console, settings, done)
+
+
+def _planned(rung: Rung, root: str, wanted: PlanOptions) -> RootReview | None:
+    """Plan one root and review it; None where nothing is deployed yet."""
+    settings, environment = rung.settings, rung.environment
+    with rung.console.step(f"plan {root}") as step:
+        try:
+            options: PlanOptions = wanted if root == "service" else {**wanted, "image_uri": None}
+            saved, notes = terraform.plan(settings, environment, root, aws=rung.aws, step=step, **options)
+        except NoStateError:
+            if rung.ledger.snapshot(environment).exists:
+                raise
+            step.skip("nothing is deployed yet")
+            return None
+        planned = terraform_review.of_root(saved.at, saved, notes)
+        step.done(str(planned.counts))
+    _keep(rung, saved)
+    return planned
+
+
+def _keep(rung: Rung, saved: SavedPlan) -> None:
+    """Keep a plan; one that can't be kept is a warning: the deployment then says that nothing was reviewed."""
+    if not saved.changed or saved.backend == "local":  # the first plan has no bucket to be kept in
+        return
+    try:
+        reviewing.keep(saved.at, saved, rung.aws)
+    except Exception as error:
+        explained = error if isinstance(error, StepladderError) else explain(error)
+        if explained is None:
+            raise
+        rung.console.warn(f"the plan of {saved.at.label} is reviewed, and not kept: {explained.message}")
+
+
+def _forecast(rung: Rung, service: RootReview | None) -> Forecast:
+    """Say which release would follow; what can't be read makes it unknown and fails nothing."""
+    try:
+        key = images.input_key(rung.settings)
+        return reviews.forecast(
+            rung.settings, rung.environment, rung.alias(), rung.ledger.snapshot(rung.environment), key, service
+        )
+    except Exception as error:
+        explained = error if isinstance(error, StepladderError) else explain(error)
+        if explained is None:
+            raise
+        problem = reviews.failure(explained).message
+        return Forecast("unknown", bool(service and service.changes_function), problem=problem)
+
+
+def _show(console: Console, settings: Settings, done: EnvironmentReview) -> None:
+    file = reviews.write(settings, done)
+    for root, change in done.losses:
+        console.warn(
+            f"{root.root}: {change.address} would be {'destroyed' if change.action == 'delete' else 'replaced'}"
+        )
+    if console.as_json:
+        from stepladder.core.files import read_json
+
+        console.json(read_json(file))
+    console.line(f"the review is in {file.relative_to(settings.root)}; `inv ci.comment` shows it")

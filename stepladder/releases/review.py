@@ -1,0 +1,140 @@
+"""What a change request would do to one environment: its plans, and the release that would follow.
+
+`inv tf.plan --review` leaves it in `.stepladder/review/<env>.json`, which a job publishes and `inv ci.comment` reads in
+another job, one that has no way to AWS. It holds no secret (`stepladder/terraform/redaction.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stepladder.aws_lambda.alias import Alias
+from stepladder.core.display import cut, one_line
+from stepladder.core.errors import StepladderError
+from stepladder.core.files import read_json, write_json
+from stepladder.core.release_facts import LATEST
+from stepladder.ledger.snapshot import Snapshot
+from stepladder.releases.ladder_guard import lower_rung
+from stepladder.settings import secret_values
+from stepladder.settings.load import Settings
+from stepladder.terraform import review as terraform_review
+from stepladder.terraform.review import RootReview
+
+SCHEMA = 1
+FOLDER = "review"
+_LONGEST = 600
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The release that would follow. `image` is new, same or unknown; `lower` the rungs that it comes from, if any.
+
+    `version` and `digest` are what is live now, empty before the first release. `problem` says why it is unknown.
+    """
+
+    image: str
+    configuration: bool
+    version: str = ""
+    digest: str = ""
+    lower: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether a new version would be published; also when that is unknown."""
+        return self.configuration or self.image != "same"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no review: the root whose plan failed, the error and its kind."""
+
+    message: str
+    kind: str = ""
+    root: str = ""
+
+
+@dataclass(frozen=True)
+class EnvironmentReview:
+    """One environment. `early` are roots that have no state yet: the first deployment makes them."""
+
+    environment: str
+    commit: str
+    roots: tuple[RootReview, ...] = ()
+    early: tuple[str, ...] = ()
+    forecast: Forecast | None = None
+    failure: Failure | None = None
+
+    @property
+    def losses(self) -> list[tuple[RootReview, terraform_review.ReviewedChange]]:
+        """What would be destroyed or replaced, that which is guarded first."""
+        gone = [(root, change) for root in self.roots for change in root.changes if change.is_loss]
+        return sorted(gone, key=lambda each: not each[1].guarded)
+
+
+def forecast(
+    settings: Settings,
+    environment: str,
+    alias: Alias | None,
+    ledger: Snapshot,
+    input_key: str,
+    service: RootReview | None,
+) -> Forecast:
+    """Say which release would follow, from what is live and the key of the image that these files make."""
+    current = ledger.current
+    live = alias is not None and alias.version != LATEST
+    same = bool(current and live and current.input_key and current.input_key == input_key)
+    return Forecast(
+        "same" if same else "new",
+        bool(service and service.changes_function),
+        alias.version if alias and live else "",
+        current.digest if current else "",
+        lower_rung(settings, environment),
+    )
+
+
+def failure(error: StepladderError, root: str = "") -> Failure:
+    """Return an error for a comment: one line, without what has the shape of a secret."""
+    text = one_line(error.message)
+    if shape := secret_values.shape_of(text):
+        text = f"the message holds {shape} and is not shown; it stands in the job's log"
+    return Failure(cut(text, _LONGEST), error.kind, root)
+
+
+def path(settings: Settings, environment: str) -> Path:
+    """Return where an environment's review is."""
+    return settings.build_dir / FOLDER / f"{environment}.json"
+
+
+def write(settings: Settings, made: EnvironmentReview) -> Path:
+    """Write a review, in place of an older one."""
+    return write_json(path(settings, made.environment), {"schema": SCHEMA, **asdict(made)})
+
+
+def read(settings: Settings, environment: str) -> EnvironmentReview | None:
+    """Return an environment's review; None where the plan's job left none. One that can't be read is a failure."""
+    file = path(settings, environment)
+    if not file.exists():
+        return None
+    raw = read_json(file)
+    try:
+        return _review(raw, environment)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        problem = Failure(f"{FOLDER}/{file.name} can't be read: {type(error).__name__} {error}", "unreadable-file")
+        return EnvironmentReview(environment, "", failure=problem)
+
+
+def _review(raw: dict[str, Any], environment: str) -> EnvironmentReview:
+    if raw["schema"] != SCHEMA or raw["environment"] != environment:
+        raise ValueError(f"it has schema {raw['schema']} and is of {raw['environment']}")
+    following, failed = raw["forecast"], raw["failure"]
+    return EnvironmentReview(
+        raw["environment"],
+        str(raw["commit"]),
+        tuple(terraform_review.read(root) for root in raw["roots"]),
+        tuple(raw["early"]),
+        Forecast(**{**following, "lower": tuple(following["lower"])}) if following else None,
+        Failure(**failed) if failed else None,
+    )

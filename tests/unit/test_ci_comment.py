@@ -1,0 +1,147 @@
+"""`inv ci.comment`: one comment from the reviews of all environments, and what a fork or a forge that refuses gets."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import forge_server
+import pytest
+import reviews as samples
+from forge_server import ForgeServer
+
+from stepladder.commands import ci_comment
+from stepladder.core.console import Console
+from stepladder.core.files import write_json
+from stepladder.forge import api, registered
+from stepladder.releases import review as reviews
+from stepladder.settings.environments import EnvironmentSettings
+from stepladder.settings.load import Settings
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForgeServer]:
+    with forge_server.serving() as forge:
+        yield forge
+
+
+@pytest.fixture
+def forge(server: ForgeServer, monkeypatch: pytest.MonkeyPatch) -> ForgeServer:
+    server.entries.clear()
+    server.calls.clear()
+    server.faults.clear()
+    monkeypatch.setattr(api, "sleep", lambda _seconds: None)
+    return server
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    made = {name: EnvironmentSettings(name, "111122223333", "us-east-1") for name in samples.SHOP}
+    settings = Settings(tmp_path, "orders", environments=made)
+    for each in samples.SHOP.values():
+        reviews.write(settings, replace(each, commit=""))
+    return settings
+
+
+def run(settings: Settings, *, as_json: bool = False) -> tuple[str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    ci_comment.comment(settings, Console(out=out, err=err, live=False, as_json=as_json), registered.current())
+    return out.getvalue(), err.getvalue()
+
+
+def job(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    for name in [name for name in os.environ if name.startswith(("GITHUB_", "GITLAB_", "CI_"))]:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("name", ["github", "gitlab"])
+def test_one_comment_shows_every_environment_and_is_edited_by_the_next_run(
+    name: str, forge: ForgeServer, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    job(monkeypatch, forge.github(pull_request=7) if name == "github" else forge.gitlab(merge_request=7))
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    _, shown = run(settings)
+    assert "the comment is created" in shown
+    reviews.path(settings, "staging").unlink()
+    _, shown = run(settings)
+    assert "the comment is updated" in shown
+    (text,) = forge.comments
+    assert "**production would lose**" in text
+    assert "**staging was not planned**" in text
+    assert (settings.build_dir / "review" / "comment.md").read_text("utf-8") in text
+    if name == "github":
+        assert (tmp_path / "summary").read_text("utf-8").count("### stepladder") == 2
+
+
+def test_a_fork_gets_a_notice_and_a_summary_and_no_comment_is_tried(
+    forge: ForgeServer, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    event = tmp_path / "event.json"
+    event.write_text('{"pull_request": {"number": 7, "head": {"repo": {"full_name": "mallory/orders"}}}}', "utf-8")
+    job(monkeypatch, forge.github() | {"GITHUB_EVENT_PATH": str(event)})
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
+    out, shown = run(settings)
+    assert out.startswith("::notice::the change comes from a fork")
+    assert "no comment: the change comes from a fork" in shown
+    assert "nothing was planned" in (tmp_path / "summary").read_text("utf-8")
+    assert not forge.calls
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ({"status": 403, "message": "Resource not accessible by integration"}, "pull-requests: write"),
+        ({"status": 429, "headers": {"Retry-After": "900"}}, "limits the rate"),
+        ({"status": 0}, "can't be reached"),
+        ({"status": 500}, "500"),
+    ],
+    ids=["a token that may only read", "a limit", "a connection that is cut", "an error"],
+)
+def test_a_forge_that_refuses_is_a_warning_and_the_pipeline_goes_on(
+    fault: dict[str, object], words: str, forge: ForgeServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job(monkeypatch, forge.github(pull_request=7))
+    forge.fail(**fault)
+    _, shown = run(settings)
+    (warning,) = [line for line in shown.splitlines() if line.startswith("warning:")]
+    assert words in warning
+    assert forge_server.TOKEN not in shown
+
+
+def test_on_a_laptop_the_comment_is_printed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    job(monkeypatch, {})
+    out, _ = run(settings)
+    assert out.startswith("### stepladder: **2 resources would be destroyed or replaced**")
+
+
+def test_json_says_what_each_environment_would_lose(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    job(monkeypatch, {})
+    reviews.path(settings, "sandbox").write_text('{"schema": 99, "environment": "sandbox"}', "utf-8")
+    out, _ = run(settings, as_json=True)
+    value = json.loads(out)
+    assert value["comment"]["problem"] == "this job runs for no change request"
+    assert value["environments"]["production"]["refused"] == ["aws_dynamodb_table.orders"]
+    assert value["environments"]["production"]["release"]
+    assert "can't be read" in value["environments"]["sandbox"]["why"]
+
+
+@pytest.mark.parametrize("raw", [[], {}, {"schema": 1}, {"schema": 1, "environment": "staging", "roots": 3}], ids=str)
+def test_a_review_that_is_none_is_shown_as_failed(
+    raw: object, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job(monkeypatch, {})
+    write_json(reviews.path(settings, "staging"), raw)
+    out, _ = run(settings)
+    assert "**staging: the plan failed**" in out
+
+
+def test_reviews_are_read_as_they_were_written(settings: Settings) -> None:
+    for name, made in {**samples.SHOP, **samples.HOSTILE}.items():
+        reviews.write(settings, made)
+        assert asdict(reviews.read(settings, name)) == asdict(made)
