@@ -20,7 +20,7 @@ from stepladder.collections.task import task
         "skip_ladder": "Release these files above the lowest rung without a promotion; needs --why.",
         "why": "Reason for --skip-ladder; the ledger keeps it.",
         "plan": "Terraform plan to apply: auto (what was reviewed, in CI and if anything was), reviewed, or new.",
-        "allow_destroy": "Address of a resource that may be destroyed or replaced; repeat it, or put commas between.",
+        "allow_destroy": "Allow a resource, by its address, to be destroyed or replaced; may be given several times.",
     },
     iterable=["allow_destroy"],
     auto_shortflags=False,

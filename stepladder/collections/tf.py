@@ -67,8 +67,8 @@ def plan(
     help={
         "env": ENV,
         "root": ROOT,
-        "plan": "Plan to apply: reviewed (what was reviewed before the merge) or a plan file; default: the saved one.",
-        "allow_destroy": "Address of a resource that may be destroyed or replaced; repeat it, or put commas between.",
+        "plan": "Terraform plan to apply: reviewed (before the merge) or a plan file; default: the saved one.",
+        "allow_destroy": "Allow a resource, by its address, to be destroyed or replaced; may be given several times.",
         "lock_timeout": WAIT,
         "json": JSON,
     },
@@ -105,31 +105,25 @@ def output(c: Any, env: str, root: str = "service", json: bool = False) -> None:
     infra.outputs(rung.console, terraform.outputs(rung.settings, env, root, aws=rung.aws))
 
 
-@task(help={"env": ENV, "root": ROOT, "id": "Id of the lock, as the error shows it."}, auto_shortflags=False)
-def unlock(c: Any, env: str, id: str, root: str = "service") -> None:  # noqa: A002 - it is the flag's name
-    """Remove a state lock whose run is dead for certain."""
-    from stepladder import terraform
-    from stepladder.releases.rung import opened
-
-    rung = opened(c, env, "inv tf.unlock", acting=True)
-    with rung.console.step(f"unlock {root}") as step:
-        step.done(f"was held by {terraform.unlock(rung.settings, env, root, id, aws=rung.aws)}")
-
-
 @task(
-    reads_only=True,
-    help={"env": "Environment whose roots to check; default: every rung.", "json": JSON},
+    help={
+        "env": ENV,
+        "id": "Id of the lock to remove; default: show the locks.",
+        "root": "Terraform root whose state is locked; default: any.",
+        "json": JSON,
+    },
     auto_shortflags=False,
 )
-def drift(c: Any, env: str = "", json: bool = False) -> None:
-    """Show what was changed outside Terraform, in every root, and end with exit code 2 for drift; change nothing."""
-    from stepladder.commands import infra_drift
+def unlock(c: Any, env: str, id: str = "", root: str = "", json: bool = False) -> None:  # noqa: A002 - it is the flag's name
+    """Show the locks of an environment, or remove one, as `inv unlock` does."""
+    from stepladder.commands import unlock as locks
     from stepladder.releases.rung import opened
-    from stepladder.settings.load import from_context
 
-    pairs = infra_drift.wanted(from_context(c), env)
-    names = dict.fromkeys(name for name, _ in pairs)
-    infra_drift.check([opened(c, name, "inv tf.drift", as_json=json) for name in names], pairs)
+    rung = opened(c, env, "inv tf.unlock", as_json=json, acting=bool(id))
+    if id:
+        locks.remove(rung, id, root)
+    else:
+        locks.show(rung, root)
 
 
 @task(help={"root": "Terraform root; default: all of them.", "json": JSON}, auto_shortflags=False)

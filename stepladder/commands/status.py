@@ -69,6 +69,7 @@ class RungStatus:
     weights: tuple[tuple[str, float], ...] = ()
     health: str = ""
     lock: str = ""
+    lock_job: str = ""
     deployment: str = ""
     drift: str = ""
     last_failure: str = ""
@@ -162,6 +163,7 @@ def _read(rung: Rung) -> RungStatus:
         status = RungStatus(
             rung.environment,
             lock=f"{holder.command} by {holder.owner} since {holder.since}" if holder and holder.expires else "",
+            lock_job=holder.job if holder and holder.expires else "",
             health=health.result(),
             deployment=deployment.result(),
         )
@@ -270,6 +272,8 @@ def show(environments: list[Rung], *, clock: Callable[[], float]) -> list[RungSt
 def _print(console: Console, statuses: list[RungStatus], now: float) -> None:
     console.table(HEAD, [status.cells(now) for status in statuses])
     for status in statuses:
+        if status.lock_job:
+            console.line(f"{status.environment}: at work there: {status.lock_job}")
         if status.drift:
             console.warn(f"{status.environment}: drift: {status.drift}")
         if status.skipped_ladder:

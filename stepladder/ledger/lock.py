@@ -18,8 +18,8 @@ from stepladder.core.aws import error_code
 from stepladder.core.clock import Clock, stamp
 from stepladder.core.errors import LockedError
 from stepladder.core.process_identity import Process, is_alive, is_dead
-from stepladder.forge.registered import this_process
-from stepladder.ledger import locked_error, schema
+from stepladder.forge.registered import current, this_process
+from stepladder.ledger import locked_error, schema, unlock
 from stepladder.ledger.items import CONDITION_FAILED
 from stepladder.ledger.schema import CLOCK_SKEW, Holder
 from stepladder.ledger.snapshot import Holding
@@ -120,6 +120,7 @@ class EnvironmentLock:
             command=self._command,
             since=stamp(now),
             expires=int(now) + LEASE,
+            job=current().job_url(),
         )
         if instead_of and instead_of.pending:  # kept until the ledger knows it
             record = replace(
@@ -268,21 +269,7 @@ class EnvironmentLock:
         if not self.held:
             return
         self.held = False
-        request: dict[str, Any] = {
-            "TableName": self._ledger.table,
-            "Key": schema.LOCK.key(environment=self._environment),
-            "ConditionExpression": "run_id = :mine",
-            "ExpressionAttributeValues": {":mine": self._own_run},
-        }
-        try:
-            if self._owes:
-                request["ExpressionAttributeValues"] |= {":ended": {"N": "0"}}
-                self._ledger.client.update_item(UpdateExpression="SET expires = :ended", **request)
-            else:
-                self._ledger.client.delete_item(**request)
-        except Exception as error:
-            if error_code(error) != CONDITION_FAILED:
-                raise
+        unlock.remove(self._ledger, self._environment, self.run_id, keep=self._owes)
 
 
 def _as_read(holder: Holder) -> dict[str, Any]:

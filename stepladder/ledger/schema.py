@@ -65,6 +65,7 @@ class Holder:
     moved_to: str = attribute(
         "the version that a first release has moved the alias to", by=(), may=(FUNCTIONS,), default=""
     )
+    job: str = attribute("the address of the CI job that holds it", by=(), may=(COMMANDS,), default="")
 
 
 @dataclass(frozen=True)

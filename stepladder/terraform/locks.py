@@ -147,7 +147,7 @@ def free_destination(runner: Runner, aws: Aws) -> None:
 
 
 def _locked(at: Root, lock: StateLock) -> LockedError:
-    unlock_command = f"inv tf.unlock --env {at.environment.name} --root {at.name} --id {lock.id}"
+    unlock_command = f"inv unlock --env {at.environment.name} --id {lock.id}"
     return LockedError(
         f"the state of {at.label} is locked by {lock}",
         kind="state-locked",
@@ -173,6 +173,11 @@ def _who() -> str:
     except KeyError:
         return ""
     return f"{user}@{socket.gethostname()}"
+
+
+def is_at_work(at: Root, lock: StateLock) -> bool:
+    """Say whether a living Terraform of this user and machine, which is the lock's, provably works on this state."""
+    return lock.who == _who() and Path("/proc").is_dir() and _another_at_work(at)
 
 
 def _another_at_work(at: Root) -> bool:

@@ -145,6 +145,12 @@ def root(settings: Settings, env: str, name: str) -> Root:
     return chosen
 
 
+def existing(settings: Settings, env: str) -> list[Root]:
+    """Return the roots that the project has code for, in one environment."""
+    every = [Root(settings, settings.environment(env), name) for name in ROOTS]
+    return [at for at in every if any(at.source_dir.glob("*.tf"))]
+
+
 def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
     """Return a root's variables, as docs/reference/terraform.md lists them.
 

@@ -236,7 +236,7 @@ def test_a_state_that_somebody_holds_is_told_by_whom_since_when_and_how_to_free_
         site.plan(lock_timeout=0)
     assert caught.value.exit_code is ExitCode.LOCKED
     assert "by ann@laptop since 2026-11-21 23:05:01 UTC (apply, id 1-2-3)" in caught.value.message
-    assert "inv tf.unlock --env staging --root service --id 1-2-3" in caught.value.hint
+    assert "inv unlock --env staging --id 1-2-3" in caught.value.hint
     assert site.plan(lock=False)
 
 

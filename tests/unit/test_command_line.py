@@ -28,8 +28,6 @@ DELIBERATE = {"explain": ["kind"], "local.iam": ["mode"], "local.speed": ["value
     name: ["name"] for name in ("secrets.set", "secrets.rotate")
 }
 """What is taken by position on purpose: a slip there harms nothing."""
-OTHERS = {"tf.unlock": ["--id", "x"]}
-"""What a task can't do without besides its environment."""
 
 
 def _root():
@@ -95,7 +93,7 @@ def test_nothing_is_taken_by_position_that_isn_t_meant_to_be(name):
 @pytest.mark.parametrize("flag", ["-e", "--env"])
 @pytest.mark.parametrize("name", WITH_ENVIRONMENT)
 def test_an_environment_may_be_given_by_either_flag(inv, name, flag):
-    code, _, err = inv(name, flag, "stagin", *OTHERS.get(name, []))
+    code, _, err = inv(name, flag, "stagin")
     assert code == 2
     assert "error: there is no environment 'stagin'" in err
     assert "did you mean `staging`? known environments: staging, production" in err
@@ -103,7 +101,7 @@ def test_an_environment_may_be_given_by_either_flag(inv, name, flag):
 
 @pytest.mark.parametrize("name", NEED_ONE)
 def test_a_task_that_needs_an_environment_lists_them(inv, name):
-    code, _, err = inv(name, *OTHERS.get(name, []))
+    code, _, err = inv(name)
     assert code == 2
     assert "needs --env, the environment it is for" in err
     assert "there are staging, production: for example `inv " in err
@@ -162,7 +160,7 @@ def test_a_task_that_only_reads_runs_under_dry(inv):
         ("rollback -e staging --to", "--to of `inv rollback` needs a value", "`inv rollback --help`"),
         ("ledger -e staging --limit many", "--limit is 'many'; allowed: a number", ""),
         ("local.up --port=many", "--port is 'many'; allowed: a number", ""),
-        ("tf.unlock -e staging", "`inv tf.unlock` needs --id", "`inv tf.unlock --help`"),
+        ("unlock", "`inv unlock` needs --env", "there are staging, production"),
         ("--qqq deploy", "Invoke has no flag --qqq", "`inv --help`"),
     ],
 )

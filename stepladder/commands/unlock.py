@@ -1,0 +1,228 @@
+"""`inv unlock`: show who holds what of an environment, or remove one lock by its id, and never another.
+
+An environment has two kinds of lock. Its own, in the ledger, covers apply and release; a promotion holds it too.
+Terraform has one for the state of each root.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from stepladder import terraform
+from stepladder.core.aws import error_code
+from stepladder.core.clock import stamp
+from stepladder.core.errors import LockedError, RefusedError
+from stepladder.core.process_identity import is_alive
+from stepladder.ledger import unlock
+from stepladder.ledger.lock import process_of
+from stepladder.ledger.schema import CLOCK_SKEW, PIPELINE_HOST, Holder
+from stepladder.releases import ended_promotion
+from stepladder.releases.rung import Rung
+from stepladder.terraform import locks, roots
+
+ENVIRONMENT, PROMOTION, STATE = "environment", "promotion", "state"
+_NO_EXECUTION = frozenset({"ExecutionDoesNotExist", "StateMachineDoesNotExist"})
+_HEAD = ("lock", "id", "held by", "since", "for", "until")
+
+
+@dataclass(frozen=True)
+class HeldLock:
+    """A lock. `kind` is environment, promotion or state, which has a `root`; `expires` is empty where nothing does.
+
+    `over` says that the next run takes it without being asked. `job` is the address of the CI job that holds it.
+    """
+
+    kind: str
+    id: str
+    owner: str
+    since: str
+    operation: str
+    root: str = ""
+    job: str = ""
+    expires: str = ""
+    over: bool = False
+
+    @property
+    def name(self) -> str:
+        """What is locked, for a person."""
+        return f"state of {self.root}" if self.root else self.kind
+
+    def row(self) -> tuple[str, ...]:
+        """Return it as a row of the table."""
+        until = "it is given back" if not self.expires else f"{self.expires}, over" if self.over else self.expires
+        return (self.name, self.id, self.owner, self.since, self.operation, until)
+
+
+def show(rung: Rung, root: str = "") -> None:
+    """Print the locks of an environment; `LockedError` after that when one of them would hold a run up.
+
+    `root` is the only Terraform root whose state is asked.
+    """
+    console, held = rung.console, held_locks(rung, root)
+    record: dict[str, object] = {"environment": rung.environment, "locks": [asdict(lock) for lock in held]}
+    if held and not console.as_json:
+        console.table(_HEAD, [lock.row() for lock in held])
+        for lock in held:
+            if lock.job:
+                console.line(f"{lock.name}: {lock.job}")
+    in_force = [lock for lock in held if not lock.over]
+    if in_force:
+        first = in_force[0]
+        others = f", and {len(in_force) - 1} more" if len(in_force) > 1 else ""
+        error = LockedError(
+            f"{rung.environment} is locked by {first.owner} since {first.since}, for: {first.operation}{others}",
+            hint=f"wait for it; when its run is dead for certain: `{_command(rung.environment, first.id)}`",
+        )
+        error.record |= record
+        raise error
+    if console.as_json:
+        console.json(record)
+    else:
+        console.line(f"{rung.environment} is not locked")
+
+
+def remove(rung: Rung, lock_id: str, root: str = "") -> None:
+    """Remove the lock of this id. `RefusedError` when there is none, or when its holder provably lives."""
+    rung.check_account(rung.aws.account())
+    holder = rung.ledger.snapshot(rung.environment).lock
+    with rung.console.step(f"unlock {rung.environment}") as step:
+        if holder and holder.expires and holder.run_id == lock_id:
+            _remove_own(rung, holder)
+            step.done(f"was held by {holder.owner} since {holder.since}, for: {holder.command}")
+        else:
+            at, lock = _state_lock(rung, lock_id, root)
+            _check_idle(at, lock)
+            step.done(
+                f"was held by {terraform.unlock(rung.settings, rung.environment, at.name, lock_id, aws=rung.aws)}"
+            )
+    if rung.console.as_json:
+        rung.console.json({"environment": rung.environment, "removed": lock_id})
+
+
+def held_locks(rung: Rung, root: str = "") -> list[HeldLock]:
+    """Read every lock of an environment; nothing that isn't deployed yet has one."""
+    holder = rung.ledger.snapshot(rung.environment).lock
+    own = [_own(rung, holder)] if holder and holder.expires else []
+    return own + [_of_state(at, lock) for at, lock in _state_locks(rung, root)]
+
+
+def _own(rung: Rung, holder: Holder) -> HeldLock:
+    return HeldLock(
+        PROMOTION if holder.host == PIPELINE_HOST else ENVIRONMENT,
+        holder.run_id,
+        holder.owner,
+        holder.since,
+        holder.command,
+        job=holder.job,
+        expires=stamp(holder.expires + CLOCK_SKEW),
+        over=rung.lock.is_over(holder),
+    )
+
+
+def _of_state(at: roots.Root, lock: locks.StateLock) -> HeldLock:
+    return HeldLock(
+        STATE, lock.id, lock.who, stamp(lock.created.timestamp()) if lock.created else "", lock.verb, root=at.name
+    )
+
+
+def _state_locks(rung: Rung, root: str = "") -> list[tuple[roots.Root, locks.StateLock]]:
+    if root:
+        chosen = [roots.root(rung.settings, rung.environment, root)]
+    else:
+        chosen = roots.existing(rung.settings, rung.environment)
+    read = [(at, locks.read(rung.aws, at)) for at in chosen]
+    return [(at, lock) for at, lock in read if lock]
+
+
+def _state_lock(rung: Rung, lock_id: str, root: str) -> tuple[roots.Root, locks.StateLock]:
+    """Return the state lock of this id; `RefusedError` that says what is locked instead."""
+    states = _state_locks(rung, root)
+    for at, lock in states:
+        if lock.id == lock_id:
+            return at, lock
+    held = held_locks(rung)
+    owner = "" if any(lock.id == lock_id for lock in held) else _environment_of(rung, lock_id)
+    if owner:
+        raise RefusedError(
+            f"{lock_id} is a lock of {owner}, not of {rung.environment}",
+            kind="no-such-lock",
+            hint=f"`{_command(owner, lock_id)}` removes it",
+        )
+    locked = "; it is locked by " + "; ".join(f"{lock.owner} (id {lock.id})" for lock in held) if held else ""
+    raise RefusedError(
+        f"nothing of {rung.environment} is locked under the id {lock_id}{locked}",
+        kind="no-such-lock",
+        hint=f"it was given back or taken over since; `inv unlock --env {rung.environment}` shows what is locked",
+    )
+
+
+def _environment_of(rung: Rung, lock_id: str) -> str:
+    """Return the other environment of this account and region that has a lock of this id; empty without one."""
+    own = rung.names
+    for name in rung.settings.environments:
+        names = rung.settings.names(name)
+        if name != rung.environment and (names.account, names.region) == (own.account, own.region):
+            sibling = rung.sibling(name)
+            if any(lock.id == lock_id for lock in held_locks(sibling)):
+                return name
+    return ""
+
+
+def _remove_own(rung: Rung, holder: Holder) -> None:
+    if is_alive(process_of(holder)):
+        raise RefusedError(
+            f"process {holder.pid} of this machine holds the lock of {rung.environment}, and lives: {holder.command}",
+            kind="lock-in-use",
+            hint=f"let it end, or end it: `kill -INT {holder.pid}`; it gives its lock back",
+        )
+    if holder.host == PIPELINE_HOST and not _recovered(rung, holder):
+        return
+    keep = bool(holder.pending or holder.version)
+    if not unlock.remove(rung.ledger, rung.environment, holder.run_id, keep=keep):
+        raise RefusedError(
+            f"the lock {holder.run_id} of {rung.environment} is gone: it was given back or taken over just now",
+            kind="no-such-lock",
+            hint=f"`inv unlock --env {rung.environment}` shows what is locked",
+        )
+
+
+def _recovered(rung: Rung, holder: Holder) -> bool:
+    """Have an ended promotion recovered; say whether its lock is there still. `RefusedError` while it runs.
+
+    One whose execution is gone, or has no state machine any more, can't be recovered, and changes nothing any more.
+    """
+    name = holder.run_id.rpartition(":")[2]
+    try:
+        ended = ended_promotion.has_ended(rung.aws, holder)
+    except Exception as error:
+        if error_code(error) not in _NO_EXECUTION:
+            raise
+        return True
+    if not ended:
+        raise RefusedError(
+            f"the promotion {name} holds the lock of {rung.environment}, and is under way",
+            kind="lock-in-use",
+            hint=f"`inv promote.stop --name {name}` stops it and rolls back what it changed",
+        )
+    if not rung.recover(holder) and not rung.lock.is_over(holder):
+        raise RefusedError(
+            f"the promotion {name} has ended, and what it left of {rung.environment} can't be recovered now",
+            kind="lock-in-use",
+            hint=f"`inv promote.watch --name {name}` says why; its lock runs out at "
+            f"{stamp(holder.expires + CLOCK_SKEW)}",
+        )
+    left = rung.ledger.snapshot(rung.environment).lock
+    return bool(left and left.run_id == holder.run_id)
+
+
+def _check_idle(at: roots.Root, lock: locks.StateLock) -> None:
+    if locks.is_at_work(at, lock):
+        raise RefusedError(
+            f"a Terraform of this machine works on the state of {at.label}, and may hold its lock: {lock}",
+            kind="lock-in-use",
+            hint="let it end, or interrupt the command that runs it; it gives its lock back",
+        )
+
+
+def _command(environment: str, lock_id: str) -> str:
+    return f"inv unlock --env {environment} --id {lock_id}"
