@@ -8,8 +8,9 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stepladder.forge import sticky
+from stepladder.forge import id_token, sticky
 from stepladder.forge.api import Api, ApiError, PassingError
+from stepladder.forge.id_token import IdToken
 from stepladder.forge.interface import Annotation, Forge, Level, Posted
 from stepladder.forge.job_files import append, below, read_event
 from stepladder.forge.sticky import Item, Items
@@ -59,6 +60,10 @@ class GitHub(Forge):
         server, repository = os.environ.get("GITHUB_SERVER_URL", ""), os.environ.get("GITHUB_REPOSITORY", "")
         run = os.environ.get("GITHUB_RUN_ID", "")
         return f"{server}/{repository}/actions/runs/{run}" if server and repository and run else ""
+
+    def id_token(self, audience: str) -> IdToken:
+        """Ask GitHub for it."""
+        return id_token.from_github(audience, is_fork=self.is_fork())
 
     def summary(self, markdown: str) -> bool:
         """Add to the step's summary, up to what GitHub keeps of one."""

@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from stepladder.core.files import write_text
-from stepladder.forge import sticky
+from stepladder.forge import id_token, sticky
 from stepladder.forge.api import Api, ApiError, PassingError
+from stepladder.forge.id_token import IdToken
 from stepladder.forge.interface import Annotation, Forge, Posted
 from stepladder.forge.job_files import below
 from stepladder.forge.sticky import Item, Items
@@ -56,6 +57,10 @@ class GitLab(Forge):
         """Whether the merge request's branch is in another project than its target."""
         source = os.environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "")
         return bool(source) and source != _project()
+
+    def id_token(self, _audience: str) -> IdToken:
+        """Read it: its audience is the one that the pipeline names."""
+        return id_token.from_gitlab()
 
     def job_url(self) -> str:
         """Return the address of the job."""

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from stepladder.forge.id_token import IdToken
+
 Level = Literal["error", "warning", "notice"]
 
 
@@ -72,6 +74,10 @@ class Forge(Protocol):
     def job_url(self) -> str:
         """Return the address of the job's own page; empty where there is none."""
         return ""
+
+    def id_token(self, audience: str) -> IdToken:  # noqa: ARG002 - a forge without tokens
+        """Read the job's identity token, for an audience where the job may choose it. By default there is none."""
+        return IdToken(problem=f"{self.name} gives no identity tokens", hint="run it in a job of GitHub or GitLab")
 
     def summary(self, markdown: str) -> bool:  # noqa: ARG002 - a forge without one
         """Add Markdown to the job's own page; return whether the forge has such a page. By default it has none."""

@@ -1,0 +1,85 @@
+"""A job's identity token: read as the forge gives it, for its claims. Nothing here prints or keeps the token itself."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+FILE, VARIABLE = "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_TOKEN"
+_URL, _BEARER = "ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"
+_PARTS = 3
+
+
+@dataclass(frozen=True)
+class IdToken:
+    """The claims of a job's token and where it was read, or the problem why there is none, and a hint."""
+
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    problem: str = ""
+    hint: str = ""
+
+
+def claims_of(text: str) -> dict[str, Any] | None:
+    """Return the claims of a JSON Web Token, unverified; None for a text that is none."""
+    parts = text.strip().split(".")
+    if len(parts) != _PARTS:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+def _of_text(text: str, source: str, hint: str) -> IdToken:
+    claims = claims_of(text)
+    if claims is None:
+        return IdToken(problem=f"{source} holds no identity token", hint=hint)
+    return IdToken(claims, source)
+
+
+def from_github(audience: str, *, is_fork: bool) -> IdToken:
+    """Ask GitHub for the job's token, as `aws-actions/configure-aws-credentials` does.
+
+    https://docs.github.com/en/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
+    """
+    from stepladder.forge.api import Api, ApiError
+
+    url, bearer = os.environ.get(_URL, ""), os.environ.get(_BEARER, "")
+    if not url or not bearer:
+        return IdToken(
+            problem="GitHub gives this job no identity token"
+            + (": it runs for a pull request from a fork" if is_fork else ": it has no `id-token: write`"),
+            hint="run it on a branch of the repository itself" if is_fork else "`permissions: {id-token: write}`",
+        )
+    parts = urlsplit(url)
+    base = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
+    query = "&".join(filter(None, (parts.query, f"audience={quote(audience, safe='')}")))
+    api = Api("GitHub", base, {"Authorization": f"Bearer {bearer}", "Accept": "application/json"}, token=bearer)
+    try:
+        answer = api.call("GET", f"{parts.path}?{query}")
+    except ApiError as error:
+        problem = str(error).replace(bearer, "***")
+        return IdToken(problem=f"GitHub gave no identity token: {problem}", hint="run the job again")
+    value = answer.get("value") if isinstance(answer, dict) else None
+    return _of_text(str(value or ""), "GitHub's answer", "run the job again")
+
+
+def from_gitlab() -> IdToken:
+    """Read the token that GitLab put into a variable, or that the job wrote into the file which the SDKs read."""
+    hint = f"give the job `id_tokens: {{{VARIABLE}: {{aud: $CI_SERVER_URL}}}}`"
+    if path := os.environ.get(FILE, ""):
+        try:
+            return _of_text(Path(path).read_text(), f"the file that {FILE} names", hint)
+        except (OSError, UnicodeDecodeError):
+            return IdToken(problem=f"the file that {FILE} names can't be read", hint="write it in the same job")
+    if text := os.environ.get(VARIABLE, ""):
+        return _of_text(text, VARIABLE, hint)
+    return IdToken(problem="GitLab gives this job no identity token: it has no `id_tokens:`", hint=hint)

@@ -1,0 +1,66 @@
+"""The roles of CI jobs, and by which tokens each may be taken: what `terraform/modules/foundation` makes of `ci`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stepladder.core.names import Names
+from stepladder.settings.ci import APPROVAL, Forge
+from stepladder.settings.load import Settings
+
+PLAN, DEPLOY, RELEASE, PREVIEW = PURPOSES = ("plan", "deploy", "release", "preview")
+
+
+@dataclass(frozen=True)
+class TrustedJobs:
+    """Jobs of one forge: their tokens' issuer, audience and subjects, of which one that ends in `*` is a pattern."""
+
+    issuer: str
+    audience: str
+    subjects: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CiRole:
+    """A role of CI jobs. `environment` is the one of the settings that it is for, or whose account it is in."""
+
+    name: str
+    purpose: str
+    environment: str
+    account: str
+    arn: str
+    trusted: tuple[TrustedJobs, ...]
+
+
+def roles(settings: Settings) -> tuple[CiRole, ...]:
+    """Return the roles of all environments, in their order; none without a repository in `ci`."""
+    return tuple(_roles(settings)) if settings.ci.forges else ()
+
+
+def _roles(settings: Settings) -> Iterator[CiRole]:
+    previews: set[str] = set()
+    for name, environment in settings.environments.items():
+        names = settings.names(name)
+        for purpose in (PLAN, DEPLOY, RELEASE):
+            yield _role(settings, names, names.ci_role(purpose), purpose)
+        if environment.account not in previews:
+            previews.add(environment.account)
+            yield _role(settings, names, names.preview_role, PREVIEW)
+
+
+def _role(settings: Settings, names: Names, name: str, purpose: str) -> CiRole:
+    trusted = tuple(
+        TrustedJobs(forge.url, forge.audience, _subjects(settings, forge, purpose, names.environment))
+        for forge in settings.ci.forges.values()
+    )
+    return CiRole(name, purpose, names.environment, names.account, names.role_arn(name), trusted)
+
+
+def _subjects(settings: Settings, forge: Forge, purpose: str, environment: str) -> tuple[str, ...]:
+    branch = settings.ci.branch
+    if purpose == PLAN:
+        return forge.of_branch(branch) + forge.of_pull_requests()
+    if purpose == PREVIEW:
+        return forge.of_pull_requests()
+    return forge.of_environment(environment + (APPROVAL if purpose == RELEASE else ""), branch)
