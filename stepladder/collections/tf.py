@@ -126,6 +126,22 @@ def unlock(c: Any, env: str, id: str = "", root: str = "", json: bool = False) -
         locks.show(rung, root)
 
 
+@task(
+    reads_only=True,
+    help={"env": "Environment whose roots to check; default: every rung.", "json": JSON},
+    auto_shortflags=False,
+)
+def drift(c: Any, env: str = "", json: bool = False) -> None:
+    """Show what was changed outside Terraform, in every root, and end with exit code 2 for drift; change nothing."""
+    from stepladder.commands import infra_drift
+    from stepladder.releases.rung import opened
+    from stepladder.settings.load import from_context
+
+    pairs = infra_drift.wanted(from_context(c), env)
+    names = dict.fromkeys(name for name, _ in pairs)
+    infra_drift.check([opened(c, name, "inv tf.drift", as_json=json) for name in names], pairs)
+
+
 @task(help={"root": "Terraform root; default: all of them.", "json": JSON}, auto_shortflags=False)
 def upgrade(c: Any, root: str = "", json: bool = False) -> None:
     """Lock the newest providers that the roots allow, for every platform; change no state."""

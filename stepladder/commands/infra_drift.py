@@ -22,6 +22,7 @@ from stepladder.settings.load import Settings
 from stepladder.terraform import drift, roots
 from stepladder.terraform.drift import ResourceDifference, RootDrift
 from stepladder.terraform.planning import NoStateError
+from stepladder.terraform.redaction import AttributeChange
 
 _SIGNS = {drift.DELETED: ("-", "red"), drift.CHANGED: ("~", "yellow")}
 _PENDING = {"create": "+", "delete": "-", "replace": "-/+", "update": "~", "import": "<", "move": ">", "forget": "."}
@@ -198,7 +199,11 @@ def _print(console: Console, checked: Checked) -> None:
 
 def _print_attributes(console: Console, difference: ResourceDifference) -> None:
     for attribute in difference.attributes:
-        console.data(f"      {attribute}")
+        console.data(f"      {_line(attribute)}")
+
+
+def _line(attribute: AttributeChange) -> str:
+    return f"{attribute.path}: {attribute.before} -> {attribute.after}"
 
 
 def _outcome(checked: Sequence[Checked]) -> StepladderError | None:
@@ -246,7 +251,7 @@ def _finding(checked: Checked, difference: ResourceDifference) -> Finding:
     return Finding(
         where=checked.label,
         text=f"{difference.address} was {difference.how} outside Terraform",
-        details=tuple(map(str, difference.attributes)),
+        details=tuple(map(_line, difference.attributes)),
         command=f"inv tf.plan --env {checked.rung.environment} --root {checked.root}",
         kind=f"resource-{difference.how}",
     )

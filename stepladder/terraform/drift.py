@@ -25,8 +25,8 @@ from typing import Any
 from stepladder.core.aws import Aws
 from stepladder.core.step import Step
 from stepladder.settings.load import Settings
-from stepladder.terraform import attributes, foundation, locks, planning, roots, saved_plan, tainted
-from stepladder.terraform.attributes import Attribute
+from stepladder.terraform import foundation, locks, planning, redaction, roots, saved_plan, tainted
+from stepladder.terraform.redaction import AttributeChange
 from stepladder.terraform.runner import APPLY_DEADLINE, opened
 
 DELETED, CHANGED = "deleted", "changed"
@@ -45,7 +45,7 @@ class ResourceDifference:
     address: str
     type: str
     how: str
-    attributes: tuple[Attribute, ...] = ()
+    attributes: tuple[AttributeChange, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ def classified(
 
     `is_unchanged`: the code is what was applied last, so nothing is a change of the code.
     """
+    secrets = redaction.secrets_of(plan)
     drifted = {_key(change): change["change"] for change in _managed(plan.get("resource_drift"))}
     outside: list[ResourceDifference] = []
     pending: list[ResourceDifference] = []
@@ -117,7 +118,7 @@ def classified(
         elif not _keeps(actions):
             (outside if is_unchanged else pending).append(_difference(change, _how(change)))
         else:
-            foreign, own, computed = _attributes(change, drift, is_unchanged=is_unchanged)
+            foreign, own, computed = _attributes(change, drift, secrets, is_unchanged=is_unchanged)
             if foreign:
                 outside.append(_difference(change, CHANGED, foreign))
             if own:
@@ -133,22 +134,36 @@ def classified(
 
 
 def _attributes(
-    change: Mapping[str, Any], drift: Mapping[str, Any] | None, *, is_unchanged: bool
-) -> tuple[list[Attribute], list[Attribute], list[Attribute]]:
+    change: Mapping[str, Any], drift: Mapping[str, Any] | None, secrets: Iterable[str], *, is_unchanged: bool
+) -> tuple[list[AttributeChange], list[AttributeChange], list[AttributeChange]]:
     """Return the attributes that were changed outside Terraform, those that the code changes, and unknown ones."""
-    drifted_attributes = {each.path: each for each in attributes.changed(drift)} if drift else {}
-    foreign: list[Attribute] = []
-    own: list[Attribute] = []
-    computed: list[Attribute] = []
-    for planned in attributes.changed(change["change"]):
+    drifted_attributes = {each.path: each for each in _changed(drift, secrets)} if drift else {}
+    foreign: list[AttributeChange] = []
+    own: list[AttributeChange] = []
+    computed: list[AttributeChange] = []
+    for planned in _changed(change["change"], secrets):
         seen = drifted_attributes.get(planned.path)
-        if not planned.is_known:
+        is_known = planned.after != redaction.UNKNOWN
+        if not is_known:
             computed.append(planned)
         elif is_unchanged or seen:
-            foreign.append(seen or Attribute(planned.path, planned.after, planned.before))
-        if planned.is_known and not is_unchanged and (seen is None or seen.before != planned.after):
+            foreign.append(seen or AttributeChange(planned.path, planned.after, planned.before))
+        if is_known and not is_unchanged and (seen is None or seen.before != planned.after):
             own.append(planned)
     return foreign, own, computed
+
+
+def _changed(change: Mapping[str, Any], secrets: Iterable[str]) -> list[AttributeChange]:
+    """Return the attributes that differ, by path. A tag counts once.
+
+    The AWS provider shows it twice: `tags_all` also has what the provider itself adds.
+    """
+    changes = {each.path: each for each in redaction.attributes(change, secrets)}
+    for path in [path for path in changes if path.startswith("tags_all.")]:
+        each = changes.pop(path)
+        name = path.replace("tags_all", "tags", 1)
+        changes[name] = AttributeChange(name, each.before, each.after)
+    return sorted(changes.values(), key=lambda each: each.path)
 
 
 def _keeps(actions: list[str]) -> bool:
@@ -182,7 +197,7 @@ def _how(change: Mapping[str, Any]) -> str:
     return actions[0]
 
 
-def _difference(change: Mapping[str, Any], how: str, changed: Iterable[Attribute] = ()) -> ResourceDifference:
+def _difference(change: Mapping[str, Any], how: str, changed: Iterable[AttributeChange] = ()) -> ResourceDifference:
     return ResourceDifference(str(change["address"]), str(change.get("type", "")), how, tuple(changed))
 
 

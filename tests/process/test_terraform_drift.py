@@ -56,7 +56,9 @@ def test_the_hash_of_the_last_apply_tells_a_change_from_outside_from_one_of_the_
     assert (len(found.outside), len(found.pending)) == (0, 1)
     applied = terraform.inputs_hash(*terraform_harness.where)
     found = find(terraform_harness, document(UPDATE), recorded=applied)
-    assert [str(each) for each in found.outside[0].attributes] == ["retention_in_days: 30 -> 7"]
+    assert [(each.path, each.before, each.after) for each in found.outside[0].attributes] == [
+        ("retention_in_days", "30", "7")
+    ]
     assert not found.pending
 
 

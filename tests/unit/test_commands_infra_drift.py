@@ -17,12 +17,12 @@ from stepladder.core.errors import DriftError, ExitCode, NotReadyError, Stepladd
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import load
 from stepladder.terraform import drift
-from stepladder.terraform.attributes import Attribute
 from stepladder.terraform.drift import ResourceDifference, RootDrift
 from stepladder.terraform.planning import NoStateError
+from stepladder.terraform.redaction import AttributeChange
 
 FUNCTION = "module.service.aws_lambda_function.this"
-MEMORY = ResourceDifference(FUNCTION, "aws_lambda_function", "changed", (Attribute("memory_size", "256", "512"),))
+MEMORY = ResourceDifference(FUNCTION, "aws_lambda_function", "changed", (AttributeChange("memory_size", "256", "512"),))
 GONE = ResourceDifference("module.service.aws_iam_role.this", "aws_iam_role", "deleted")
 OWN = ResourceDifference("aws_sqs_queue.jobs", "aws_sqs_queue", "create")
 
@@ -120,7 +120,7 @@ def test_json_says_the_same_in_one_document(roots: Roots) -> None:
     assert caught.value.record["drifted"] is True
     service = caught.value.record["roots"][1]  # type: ignore[index]
     (attribute,) = service["outside"][0]["attributes"]
-    assert attribute == {"path": "memory_size", "before": "256", "after": "512"}
+    assert attribute == {"path": "memory_size", "before": "256", "after": "512", "forces": False}
 
 
 def test_a_root_that_was_never_applied_is_no_drift(roots: Roots) -> None:
