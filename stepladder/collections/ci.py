@@ -48,3 +48,13 @@ def identity(c: Any, role: str = "", env: str = "", audience: str = "", json: bo
         environment=env,
         audience=audience,
     )
+
+
+@task(help={"json": JSON}, auto_shortflags=False)
+def issue(c: Any, json: bool = False) -> None:
+    """Open, update or close the one issue about drift, from the reports that both checks left."""
+    from stepladder.commands.ci_issue import keep
+    from stepladder.core.console import Console
+    from stepladder.settings.load import from_context
+
+    keep(from_context(c), Console(as_json=json))
