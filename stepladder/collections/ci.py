@@ -52,7 +52,7 @@ def identity(c: Any, role: str = "", env: str = "", audience: str = "", json: bo
 
 @task(help={"json": JSON}, auto_shortflags=False)
 def issue(c: Any, json: bool = False) -> None:
-    """Open, update or close the one issue about drift, from the reports that both checks left."""
+    """Show drift as one issue: open, update or close it by the reports that both checks left."""
     from stepladder.commands.ci_issue import keep
     from stepladder.core.console import Console
     from stepladder.settings.load import from_context
