@@ -29,13 +29,13 @@ ORDER = ("first", "second", "third")
 """The words by which a project is used, one after another."""
 
 
-def make(folder: Path, name: str) -> Shell:
-    """Make a project as the examples' README says, for this machine's Python."""
+def make(folder: Path, name: str, answers: dict[str, Any] | None = None) -> Shell:
+    """Make a project as the examples' README says, for this machine's Python; `answers` are further ones."""
     shell = Shell(
         folder,
         {"INVOKE_STEPLADDER_ARCHITECTURE": HOST["architecture"], "INVOKE_STEPLADDER_PYTHON": HOST["python_version"]},
     )
-    shell.new({"project_name": name, "aws_account": ACCOUNT, "aws_region": REGION} | ANSWERS[name])
+    shell.new({"project_name": name, "aws_account": ACCOUNT, "aws_region": REGION} | ANSWERS[name] | (answers or {}))
     shutil.copytree(EXAMPLES / name, shell.folder, dirs_exist_ok=True)
     return shell
 

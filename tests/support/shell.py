@@ -37,7 +37,7 @@ class Shell:
         self.locations: dict[str, tuple[str, str]] = {}
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)} | env
 
-    def new(self, answers: dict[str, str]) -> None:
+    def new(self, answers: dict[str, Any]) -> None:
         """Make a project by `inv new` and go into its folder."""
         (self.folder / "answers.json").write_text(json.dumps(HOST | answers), encoding="utf-8")
         (self.folder / "tasks.py").write_text(
