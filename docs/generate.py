@@ -32,6 +32,7 @@ from stepladder.settings.trigger_settings import tables
 sys.path.insert(0, str(Path(__file__).parent))
 
 import aws_recorded
+import ci_permissions
 import cookiecutter_text
 import state_machine
 import terraform_text
@@ -370,6 +371,7 @@ def documents() -> dict[Path, str]:
         ROOT / "docs" / "reference" / "README.md": reference(),
         ROOT / "docs" / "reference" / "aws-recorded.md": aws_recorded.page(ROOT),
         ROOT / "docs" / "reference" / "errors.md": error_catalogue.page(),
+        ROOT / ci_permissions.PAGE: ci_permissions.page(ROOT),
         ROOT / "docs" / "decisions" / "README.md": decisions(),
         ROOT / "docs" / "reference" / "ledger.md": ledger(),
         ROOT / "docs" / "concepts" / "state-machine.md": state_machine.page(ROOT),

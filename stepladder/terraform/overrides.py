@@ -69,7 +69,7 @@ def later(values: Mapping[str, Any], folder: Path, module: str) -> str:
         return ""
     call = module_call.read(folder, module)
     if call is None:
-        keys = ", ".join(f"`stepladder.{name}`" for name in missing)
+        keys = ", ".join(f"`stepladder.{_setting(name)}`" for name in missing)
         raise BadInputError(
             f'terraform/{folder.name} has no `module "{module}"` to give {keys} to',
             kind="reference-not-passed",
@@ -142,6 +142,8 @@ def _setting(variable: str) -> str:
     from stepladder.settings.function import FunctionSettings
     from stepladder.settings.table import key_of, settings_of, variable_of
 
+    if variable == "permissions_boundary":
+        return "ci"
     own = {variable_of(each): key_of(each) for each in settings_of(FunctionSettings())}
     return f"function.{own[variable]}" if variable in own else variable
 

@@ -23,7 +23,7 @@ from stepladder.settings.load import Settings
 from stepladder.settings.promotion import Shift
 from stepladder.settings.table import SERVICE
 from stepladder.settings.table import variables as variables_of
-from stepladder.terraform import earlier_roots, files, function_packages, overrides
+from stepladder.terraform import ci_variables, earlier_roots, files, function_packages, overrides
 from stepladder.terraform.distributions import TERRAFORM
 
 ROOTS = ("foundation", "service", "delivery")
@@ -163,7 +163,7 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
         same_location = [
             e.name for e in settings.environments.values() if (e.account, e.region) == (env.account, env.region)
         ]
-        return common | {"environments": sorted(same_location)}
+        return common | {"environments": sorted(same_location)} | ci_variables.foundation(settings, env.name)
     if at.name == "service":
         service = common | {
             "environment": env.name,
@@ -172,6 +172,7 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
             **secrets.module_variables(settings, env.name),
             "image_uri": image_uri or f"{names.registry}/{names.repository}@{NO_DIGEST}",
             **_deployment(settings, env.name),
+            **ci_variables.bounds(settings, env.name),
         }
         return earlier_roots.fitting(at.source_dir, settings, env, service)
     return common | {
@@ -179,6 +180,7 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
         **locations.variables(settings, env.name),
         **variables_of(settings.promotion, at.name),
         **_codepipeline(settings, env),
+        **ci_variables.bounds(settings, env.name),
     }
 
 
@@ -216,14 +218,17 @@ def override(at: Root) -> str:
 
     Raises `BadInputError` when the root's own code leaves no way to do so.
     """
+    settings, environment = at.settings, at.environment
     if at.name == "delivery":
-        return overrides.later(_codepipeline(at.settings, at.environment), at.source_dir, at.name)
+        given = {**_codepipeline(settings, environment), **ci_variables.bounds(settings, environment.name)}
+        return overrides.later(given, at.source_dir, at.name)
     if at.name != SERVICE:
-        return ""
+        return overrides.later(ci_variables.foundation(settings, environment.name), at.source_dir, at.name)
     untouched = {
         **variables_of(Settings(at.settings.root), SERVICE),
         **FunctionSettings().variables,
         **earlier_roots.untouched(),
+        **ci_variables.UNTOUCHED,
     }
     return overrides.text(variables(at), at.source_dir, untouched)
 

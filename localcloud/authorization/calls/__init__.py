@@ -84,7 +84,14 @@ def _of_service(call: AwsCall) -> tuple[AccessRequest, ...] | None:
 def _tagging(call: AwsCall, requests: Iterable[AccessRequest]) -> Iterable[AccessRequest]:
     for each in requests:
         if each.action in TAGGING and tag_keys(call):
-            yield request(call, TAGGING[each.action], each.resource)
+            yield request(call, TAGGING[each.action], _tagged(call, each))
+
+
+def _tagged(call: AwsCall, made: AccessRequest) -> str:
+    """Return what gets the tags of a call: a mapping of events has an id that the call doesn't name."""
+    if made.action == "lambda:CreateEventSourceMapping":
+        return call.arn("lambda", "event-source-mapping:*")
+    return made.resource
 
 
 def by_tables(call: AwsCall) -> tuple[AccessRequest, ...] | None:

@@ -25,9 +25,10 @@ data "aws_iam_policy_document" "assumed_by_lambda" {
 resource "aws_iam_role" "pipeline" {
   for_each = local.functions
 
-  name               = "${var.project}-pipeline-${each.key}${local.role_suffix}"
-  description        = "What ${each.key} of ${var.project}'s promotion pipeline may do"
-  assume_role_policy = data.aws_iam_policy_document.assumed_by_lambda.json
+  name                 = "${var.project}-pipeline-${each.key}${local.role_suffix}"
+  description          = "What ${each.key} of ${var.project}'s promotion pipeline may do"
+  assume_role_policy   = data.aws_iam_policy_document.assumed_by_lambda.json
+  permissions_boundary = var.permissions_boundary == "" ? null : var.permissions_boundary
 }
 
 data "aws_iam_policy_document" "pipeline" {

@@ -72,9 +72,10 @@ data "aws_iam_policy_document" "assumed_by_states" {
 }
 
 resource "aws_iam_role" "promotion" {
-  name               = "${var.project}-promotion${local.role_suffix}"
-  description        = "What the promotion of ${var.project} may do"
-  assume_role_policy = data.aws_iam_policy_document.assumed_by_states.json
+  name                 = "${var.project}-promotion${local.role_suffix}"
+  description          = "What the promotion of ${var.project} may do"
+  assume_role_policy   = data.aws_iam_policy_document.assumed_by_states.json
+  permissions_boundary = var.permissions_boundary == "" ? null : var.permissions_boundary
 }
 
 data "aws_iam_policy_document" "promotion" {

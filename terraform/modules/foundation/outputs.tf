@@ -3,6 +3,11 @@ output "artifacts_bucket" {
   value       = aws_s3_bucket.this["artifacts"].bucket
 }
 
+output "ci_role_arns" {
+  description = "The ARNs of the roles of CI jobs, by what they are for: plan-staging, deploy-staging and so on."
+  value       = { for name, role in aws_iam_role.ci : name => role.arn }
+}
+
 output "ledger_table" {
   description = "The DynamoDB table of releases and locks."
   value       = aws_dynamodb_table.ledger.name

@@ -9,6 +9,65 @@ variable "account" {
   }
 }
 
+variable "ci" {
+  description = "Whose CI jobs may act here, and as what: made from the settings `ci`. Without issuers nothing is made."
+  type = object({
+    boundary = optional(string, "")
+    environments = optional(map(object({
+      buckets   = list(string)
+      http_api  = bool
+      promoted  = bool
+      queues    = list(string)
+      rules     = list(string)
+      schedules = list(string)
+      stacks    = list(string)
+      topics    = list(string)
+    })), {})
+    issuers = optional(map(object({
+      audience = string
+      provider = string
+      subjects = object({
+        branch        = list(string)
+        environments  = map(list(string))
+        pull_requests = list(string)
+      })
+      url = string
+    })), {})
+    previews = optional(bool, false)
+    primary  = optional(bool, true)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for issuer in values(var.ci.issuers) : can(regex("^https://[a-z0-9.-]+(/[A-Za-z0-9._~-]+)*$", issuer.url))])
+    error_message = "ci.issuers must have addresses that begin with https:// and end without a slash, a port or a query."
+  }
+
+  validation {
+    condition     = alltrue([for issuer in values(var.ci.issuers) : contains(["create", "existing", "other"], issuer.provider)])
+    error_message = "ci.issuers must say create, existing or other of their provider."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for issuer in values(var.ci.issuers) : [
+        for subject in concat(issuer.subjects.branch, values(issuer.subjects.environments)...) : can(regex("^[^*?$]+$", subject))
+      ]
+    ]))
+    error_message = "ci.issuers must name the subjects of branches and environments whole: no wildcards and no variables."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for issuer in values(var.ci.issuers) : [
+        for subject in issuer.subjects.pull_requests : can(regex("^(repo:[^*?$]+:pull_request|project_path:[^*?$]+:ref_type:branch:ref:\\*)$", subject))
+      ]
+    ]))
+    error_message = "ci.issuers must name the subjects of pull requests whole, but for the branch of a merge request on GitLab."
+  }
+}
+
 variable "environments" {
   description = "The environments in this account and region whose functions may pull the images: each 2 to 12 lower-case letters and digits."
   type        = list(string)

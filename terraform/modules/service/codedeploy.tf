@@ -106,9 +106,10 @@ data "aws_iam_policy_document" "assumed_by_codedeploy" {
 }
 
 resource "aws_iam_role" "codedeploy" {
-  name               = "${local.name}-codedeploy"
-  description        = "What CodeDeploy may do to shift the traffic of ${local.name}"
-  assume_role_policy = data.aws_iam_policy_document.assumed_by_codedeploy.json
+  name                 = "${local.name}-codedeploy"
+  description          = "What CodeDeploy may do to shift the traffic of ${local.name}"
+  assume_role_policy   = data.aws_iam_policy_document.assumed_by_codedeploy.json
+  permissions_boundary = var.permissions_boundary == "" ? null : var.permissions_boundary
 }
 
 data "aws_iam_policy_document" "codedeploy" {

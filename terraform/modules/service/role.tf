@@ -10,9 +10,10 @@ data "aws_iam_policy_document" "assumed_by_lambda" {
 }
 
 resource "aws_iam_role" "function" {
-  name               = "${local.name}-function"
-  description        = "What ${local.name} may do"
-  assume_role_policy = data.aws_iam_policy_document.assumed_by_lambda.json
+  name                 = "${local.name}-function"
+  description          = "What ${local.name} may do"
+  assume_role_policy   = data.aws_iam_policy_document.assumed_by_lambda.json
+  permissions_boundary = var.permissions_boundary == "" ? null : var.permissions_boundary
 }
 
 data "aws_iam_policy_document" "function" {

@@ -270,6 +270,18 @@ variable "permissions" {
   }
 }
 
+variable "permissions_boundary" {
+  description = "The managed policy that bounds every role here, by its ARN; empty for none."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.permissions_boundary == "" || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/", var.permissions_boundary))
+    error_message = "permissions_boundary must be the ARN of a managed policy, or empty."
+  }
+}
+
 variable "project" {
   description = "The project: it begins every name. At most 24 lower-case letters, digits and single hyphens."
   type        = string

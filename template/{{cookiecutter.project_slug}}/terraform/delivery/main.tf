@@ -2,15 +2,16 @@
 module "delivery" {
   source = "../modules/delivery"
 
-  account            = var.account
-  codepipeline       = var.codepipeline
-  elsewhere          = var.elsewhere
-  home               = var.home
-  log_retention_days = var.log_retention_days
-  notify             = var.notify
-  packages           = var.packages
-  project            = var.project
-  region             = var.region
-  rungs              = var.rungs
-  scan_threshold     = var.scan_threshold
+  account              = var.account
+  codepipeline         = var.codepipeline
+  elsewhere            = var.elsewhere
+  home                 = var.home
+  log_retention_days   = var.log_retention_days
+  notify               = var.notify
+  packages             = var.packages
+  permissions_boundary = var.permissions_boundary
+  project              = var.project
+  region               = var.region
+  rungs                = var.rungs
+  scan_threshold       = var.scan_threshold
 }

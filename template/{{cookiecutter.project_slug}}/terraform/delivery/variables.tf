@@ -62,6 +62,12 @@ variable "packages" {
   }))
 }
 
+variable "permissions_boundary" {
+  description = "The managed policy that bounds every role here, by its ARN; empty for none."
+  type        = string
+  default     = null
+}
+
 variable "project" {
   description = "The project: it begins every name. At most 24 lower-case letters, digits and single hyphens."
   type        = string

@@ -3,6 +3,7 @@ module "foundation" {
   source = "../modules/foundation"
 
   account                 = var.account
+  ci                      = var.ci
   environments            = var.environments
   noncurrent_version_days = var.noncurrent_version_days
   project                 = var.project

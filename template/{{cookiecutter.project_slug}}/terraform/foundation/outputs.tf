@@ -3,6 +3,11 @@ output "artifacts_bucket" {
   value       = module.foundation.artifacts_bucket
 }
 
+output "ci_role_arns" {
+  description = "The ARNs of the roles of CI jobs, by what they are for: plan-staging, deploy-staging and so on."
+  value       = module.foundation.ci_role_arns
+}
+
 output "ledger_table" {
   description = "The DynamoDB table of releases and locks."
   value       = module.foundation.ledger_table

@@ -5,6 +5,36 @@ variable "account" {
   type        = string
 }
 
+variable "ci" {
+  description = "Whose CI jobs may act here, and as what: made from the settings `ci`. Without issuers nothing is made."
+  type = object({
+    boundary = optional(string)
+    environments = optional(map(object({
+      buckets   = list(string)
+      http_api  = bool
+      promoted  = bool
+      queues    = list(string)
+      rules     = list(string)
+      schedules = list(string)
+      stacks    = list(string)
+      topics    = list(string)
+    })))
+    issuers = optional(map(object({
+      audience = string
+      provider = string
+      subjects = object({
+        branch        = list(string)
+        environments  = map(list(string))
+        pull_requests = list(string)
+      })
+      url = string
+    })))
+    previews = optional(bool)
+    primary  = optional(bool)
+  })
+  default = null
+}
+
 variable "environments" {
   description = "The environments in this account and region whose functions may pull the images: each 2 to 12 lower-case letters and digits."
   type        = list(string)

@@ -16,6 +16,7 @@ module "service" {
   managed_policies        = var.managed_policies
   memory_mb               = var.memory_mb
   permissions             = var.permissions
+  permissions_boundary    = var.permissions_boundary
   project                 = var.project
   provisioned_concurrency = var.provisioned_concurrency
   queue                   = var.queue

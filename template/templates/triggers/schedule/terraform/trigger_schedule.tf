@@ -81,9 +81,10 @@ data "aws_iam_policy_document" "assumed_by_scheduler" {
 resource "aws_iam_role" "schedule" {
   for_each = data.aws_iam_policy_document.assumed_by_scheduler
 
-  name               = "${local.name}-schedule"
-  description        = "What the schedule of ${local.name} may do"
-  assume_role_policy = each.value.json
+  name                 = "${local.name}-schedule"
+  description          = "What the schedule of ${local.name} may do"
+  assume_role_policy   = each.value.json
+  permissions_boundary = var.permissions_boundary == "" ? null : var.permissions_boundary
 }
 
 data "aws_iam_policy_document" "schedule" {

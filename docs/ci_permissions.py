@@ -1,0 +1,90 @@
+"""The tables of docs/reference/permissions.md: what the roles of CI jobs may do, as Terraform plans their policies.
+
+The plan is the inventory that `tests/terraform/test_module_plans.py` compares with Terraform's own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PAGE = "docs/reference/permissions.md"
+INVENTORY = "tests/terraform/inventories/foundation-ci.yaml"
+BEGIN, END = "<!-- begin: generated -->\n", "<!-- end: generated -->"
+_NAMES = (
+    (r"\bsample\b", "<project>"),
+    (r"\b(staging|production)\b", "<env>"),
+    (r"eu-west-1", "<region>"),
+    (r"123456789012", "<account>"),
+)
+_SHOWN = "deploy-production", "deploy-staging", "plan-staging", "preview", "release-staging"
+"""A role of each kind: the deploy roles differ by whether releases reach the environment by promotion."""
+
+
+def page(root: Path) -> str:
+    """Return the page with its tables."""
+    text = (root / PAGE).read_text("utf-8")
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    values = yaml.safe_load((root / INVENTORY).read_text("utf-8"))["values"]
+    return f"{before}{BEGIN}\n{''.join(_sections(values))}{END}{after}"
+
+
+def _sections(values: dict[str, Any]) -> Iterator[str]:
+    attached = [
+        key.partition('"')[2].removesuffix('"]').split(":") for key in values if "role_policy_attachment" in key
+    ]
+    rows = [f"| `{_plain(role)}` | {_kinds(role)} | {_policies(role, attached)} |\n" for role in _SHOWN]
+    yield f"| role | environments | policies |\n| --- | --- | --- |\n{''.join(rows)}\n"
+    done: set[str] = set()
+    for address, each in values.items():
+        name = _plain(address.partition('"')[2].removesuffix('"]'))
+        if not address.startswith("aws_iam_policy.ci[") or name in done:
+            continue
+        done.add(name)
+        yield f"### {name}\n\n| statement | actions | resources |\n| --- | --- | --- |\n"
+        yield "".join(map(_row, each["policy"]["Statement"])) + "\n"
+
+
+def _kinds(role: str) -> str:
+    return {
+        "deploy-production": "that releases reach by promotion",
+        "deploy-staging": "of the lowest rung, and outside the ladder",
+        "preview": "previews",
+    }.get(role, "all")
+
+
+def _policies(role: str, attached: list[list[str]]) -> str:
+    return ", ".join(f"`{_plain(policy)}`" for each, policy in attached if each == role)
+
+
+def _row(statement: dict[str, Any]) -> str:
+    denied = "" if statement["Effect"] == "Allow" else "**denied**: "
+    actions = ", ".join(f"`{each}`" for each in _texts(statement["Action"]))
+    resources = ", ".join(dict.fromkeys(f"`{_short(each)}`" for each in _texts(statement["Resource"])))
+    tests = [
+        f"{operator} `{key}`: {', '.join(dict.fromkeys(f'`{_short(value)}`' for value in _texts(values)))}"
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, values in keys.items()
+    ]
+    condition = f"; if {', and '.join(tests)}" if tests else ""
+    return f"| {statement['Sid']} | {denied}{actions} | {resources}{condition} |\n"
+
+
+def _short(resource: str) -> str:
+    """Return a resource as its service's own part, since account and region are the environment's."""
+    return _plain(re.sub(r"^arn:aws:([a-z0-9-]+):(?:eu-west-1)?:(?:123456789012)?:", r"\1:", resource))
+
+
+def _plain(text: str) -> str:
+    for pattern, name in _NAMES:
+        text = re.sub(pattern, name, text)
+    return text
+
+
+def _texts(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)

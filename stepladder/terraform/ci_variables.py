@@ -1,0 +1,115 @@
+"""What the modules get of the settings `ci`: whose jobs may act as which role, and what bounds what they make.
+
+Names follow from the project. Only what the settings say of triggers can't be derived: their names, and the buckets,
+topics and buses of others that they listen to. A reference to the project's own Terraform isn't known before it is
+applied, so nothing follows from one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stepladder.settings import ci, locations, references
+from stepladder.settings.load import Settings
+from stepladder.settings.triggers import Trigger
+
+_RULES = "eventbridge"
+OTHER = "other"
+"""The provider of another location of this account, which its foundation makes."""
+BOUNDARY = "permissions_boundary"
+UNTOUCHED = {BOUNDARY: ""}
+"""What the service's module does without the variable, which the root of an earlier stepladder doesn't declare."""
+
+
+def is_on(settings: Settings) -> bool:
+    """Say whether anybody's jobs are trusted."""
+    return bool(settings.ci.forges)
+
+
+def boundary(settings: Settings, environment: str) -> str:
+    """Return the ARN of the policy that bounds every role which a job makes in an environment's location."""
+    names, given = settings.names(environment), settings.ci.permissions_boundary
+    if given.startswith("arn:"):
+        return given
+    name = given or f"{settings.project}-ci-boundary-{names.region}"
+    return f"arn:{names.partition}:iam::{names.account}:policy/{name}"
+
+
+def bounds(settings: Settings, environment: str) -> dict[str, str]:
+    """Return the variable of the service's and the delivery's module; nothing where no job is trusted."""
+    return {BOUNDARY: boundary(settings, environment)} if is_on(settings) else {}
+
+
+def foundation(settings: Settings, environment: str) -> dict[str, Any]:
+    """Return the variable of the foundation's module in an environment's location; nothing where no job is trusted."""
+    if not is_on(settings):
+        return {}
+    location = locations.of(settings, environment)
+    local = [name for name in settings.environments if locations.of(settings, name) == location]
+    return {
+        "ci": {
+            "boundary": boundary(settings, environment) if settings.ci.permissions_boundary else "",
+            "environments": {name: _environment(settings, name) for name in sorted(local)},
+            "issuers": {name: _issuer(settings, forge, location, local) for name, forge in settings.ci.forges.items()},
+            "previews": location == locations.primary(settings),
+            "primary": location == locations.primary(settings),
+        }
+    }
+
+
+def _environment(settings: Settings, name: str) -> dict[str, Any]:
+    """Return what can't be derived from an environment's name: what its triggers are called, and listen to."""
+    triggers = settings.triggers_of(settings.environment(name))
+    own, partition = settings.names(name).function, settings.names(name).partition
+    buckets = (each for trigger in triggers if trigger.kind == "s3" for each in _texts(trigger.settings.bucket))
+    buses = {trigger.key: trigger.settings.bus.rpartition("/")[2] for trigger in triggers if trigger.kind == _RULES}
+
+    def named(*kinds: str) -> list[str]:
+        return sorted({f"{own}-{each.name}" for each in triggers if each.name and each.kind in kinds})
+
+    return {
+        "buckets": [f"arn:{partition}:s3:::{bucket}" for bucket in _known(buckets)],
+        "http_api": any(trigger.kind == "http-api" for trigger in triggers),
+        "promoted": any(name in rung for rung in settings.rungs[1:]),
+        "queues": [own, *named("sqs")],
+        "rules": sorted({own, *(_rule(own, trigger, buses) for trigger in triggers if trigger.kind == _RULES)}),
+        "schedules": [own, *named("schedule")],
+        "stacks": [f"{own}-url", *named("url", "url-iam")],
+        "topics": _known(trigger.settings.topic_arn for trigger in triggers if trigger.kind == "sns"),
+    }
+
+
+def _rule(own: str, trigger: Trigger, buses: Mapping[str, str]) -> str:
+    name, bus = f"{own}-{trigger.name}" if trigger.name else own, buses[trigger.key]
+    return name if bus == "default" or references.has(trigger.settings.bus) else f"{bus}/{name}"
+
+
+def _issuer(settings: Settings, forge: ci.Forge, location: locations.Location, local: Iterable[str]) -> dict[str, Any]:
+    branch = settings.ci.branch
+    environments = [name for each in sorted(local) for name in (each, f"{each}{ci.APPROVAL}")]
+    is_first = location == _first_of_account(settings, location.account)
+    return {
+        "audience": forge.audience,
+        "provider": forge.provider if forge.provider == ci.EXISTING or is_first else OTHER,
+        "subjects": {
+            "branch": list(forge.of_branch(branch)),
+            "environments": {name: list(forge.of_environment(name, branch)) for name in environments},
+            "pull_requests": list(forge.of_pull_requests()),
+        },
+        "url": forge.url,
+    }
+
+
+def _first_of_account(settings: Settings, account: str) -> locations.Location:
+    """Return the location whose foundation makes an account's provider: the first of the ladder, else of all."""
+    names = (*settings.ladder_environments, *settings.environments)
+    return next(at for at in (locations.of(settings, name) for name in names) if at.account == account)
+
+
+def _texts(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, Mapping) else (value,)
+
+
+def _known(values: Iterable[Any]) -> list[str]:
+    return sorted({str(value) for value in values if not references.has(value)})

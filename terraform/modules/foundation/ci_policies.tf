@@ -1,0 +1,60 @@
+# The policies, by what they are for. A role has several of them (ci_identity.tf): each holds 6,144 characters at most.
+locals {
+  ci_location = length(local.ci_issuers) == 0 ? [] : [var.region]
+
+  ci_statements = merge(
+    { for each in local.ci_location : "foundation-${var.region}" => local.ci_read_foundation },
+    { for each in local.ci_location : "read-${var.region}" => local.ci_read_shared },
+    { for each in local.ci_location : "status-${var.region}" => local.ci_read_releases },
+    { for each in local.ci_location : "push-${var.region}" => [local.ci_push["image"]] },
+    { for each in local.ci_location : "answer-${var.region}" => local.ci_answer },
+    { for each in local.ci_location : "promote-${var.region}" => local.ci_promote },
+    { for each in local.ci_location : "delivery-${var.region}" => local.ci_apply_delivery },
+    { for each in local.ci_location : "boundary-${var.region}" => local.ci_bounds if var.ci.boundary == "" },
+    { for key in keys(local.ci_environments) : "read-${key}" => local.ci_read_service[key] },
+    { for key in keys(local.ci_environments) : "review-${key}" => [local.ci_review[key]] },
+    { for key in keys(local.ci_environments) : "apply-${key}" => local.ci_apply_service[key] },
+    { for key in keys(local.ci_environments) : "triggers-${key}" => local.ci_apply_triggers[key] },
+    { for key in keys(local.ci_environments) : "release-${key}" => local.ci_release_service[key] },
+    { for each in local.ci_previews : "preview-read" => concat(local.ci_read_service[each], local.ci_read_preview) },
+    { for each in local.ci_previews : "preview-apply" => local.ci_apply_service[each] },
+    { for each in local.ci_previews : "preview-triggers" => local.ci_apply_triggers[each] },
+    { for each in local.ci_previews : "preview-release" => concat(local.ci_release_service[each], [local.ci_push[each]]) },
+  )
+
+  # A preview reads no other environment's items of the ledger, and no other image.
+  ci_read_preview = concat(
+    [{
+      Sid       = "ReadTheLedger"
+      Action    = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"]
+      Resource  = [local.ci_table]
+      Condition = { for test, keys in local.ci_own_items : test => { "dynamodb:LeadingKeys" = test == "Null" ? keys : ["digest#*", "env#pr-*", "root#*"] } }
+    }],
+    local.ci_read_nameless,
+  )
+
+  # What no role may do that a job makes, whatever policies it is given: it can't change rights, take another role of this
+  # account, or reach the states. A boundary of your own (ci.permissions_boundary) takes its place.
+  ci_bounds = [
+    { Sid = "Everything", Action = ["*"], Resource = ["*"] },
+    { Effect = "Deny", Sid = "ChangeNoRights", Action = ["account:*", "iam:*", "organizations:*"], Resource = ["*"] },
+    {
+      Effect   = "Deny"
+      Sid      = "TakeNoRoleOfThisAccount"
+      Action   = ["sts:AssumeRole"]
+      Resource = ["${local.ci_iam}:role/*"]
+    },
+    { Effect = "Deny", Sid = "ReachNoState", Action = ["s3:*"], Resource = [local.ci_state, "${local.ci_state}/*"] },
+    {
+      Effect   = "Deny"
+      Sid      = "KeepTheFoundation"
+      Action   = ["dynamodb:DeleteTable", "dynamodb:UpdateTable", "ecr:DeleteRepository", "ecr:SetRepositoryPolicy", "s3:DeleteBucket", "s3:DeleteBucketPolicy", "s3:PutBucketPolicy"]
+      Resource = [local.ci_artifacts, local.ci_image, local.ci_table]
+    },
+  ]
+
+  ci_policies = { for name, statements in local.ci_statements : name => jsonencode({
+    Version   = "2012-10-17"
+    Statement = [for statement in statements : merge({ Effect = "Allow" }, statement)]
+  }) }
+}
