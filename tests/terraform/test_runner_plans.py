@@ -22,9 +22,11 @@ from stepladder.core.errors import ExitCode, LockedError, NotReadyError, Refused
 from stepladder.core.process_identity import Process, this_process
 from stepladder.settings import load
 from stepladder.settings.load import Settings
-from stepladder.terraform import cli, file_lock, files, locks, roots
+from stepladder.terraform import cli, file_lock, files, locks, reviewing, roots
+from stepladder.terraform.allowed import AUTO, NEW, REVIEWED
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.file_lock import RunRecord
+from stepladder.terraform.reviewing import Review
 from stepladder.terraform.runner import opened
 
 pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(120)]
@@ -252,6 +254,37 @@ def test_unlock_needs_the_very_id_of_the_lock(site: Site) -> None:
     assert site.locked()
     assert terraform.unlock(*site.where, "1-2-3", aws=site.aws).who == "ann@laptop"
     assert not site.locked()
+
+
+MORE = """
+resource "terraform_data" "more" { input = "of the other change" }
+"""
+
+
+def test_two_merges_are_each_compared_with_their_own_review(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second was reviewed without the first: it waits for the first, and is then just what was reviewed."""
+    for name, value in {"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_REF": "refs/pull/2/merge"}.items():
+        monkeypatch.setenv(name, value)
+    site.s3.create_bucket(Bucket=site.at.names.artifacts_bucket)
+    site.ensure()
+    site.configure(memory_mb=512)
+    address = reviewing.keep(site.at, site.plan(lock=False), site.aws)
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    assert site.s3.head_object(Bucket=bucket, Key=key)["ServerSideEncryption"] == "AES256"
+    monkeypatch.delenv("GITHUB_REF")
+    monkeypatch.setattr(reviewing, "_commit", lambda _root: ((), "Raise the memory (#2)"))
+    site.write(PLAIN + MORE)
+    with pytest.raises(RefusedError, match="no longer holds: the root's code changed from") as caught:
+        site.ensure(review=Review(AUTO))
+    assert caught.value.problems == ("not reviewed: terraform_data.more (create)",)
+    site.settings = project(site.root, site.name)
+    site.write(PLAIN + MORE)
+    site.ensure(review=Review(NEW))  # the first merge's own job
+    site.configure(memory_mb=512)
+    site.write(PLAIN + MORE)
+    outcome = site.ensure(review=Review(REVIEWED))
+    assert outcome.outputs == {"memory": 512}
+    assert any(note.endswith("so it was planned anew; every action was reviewed") for note in outcome.notes)
 
 
 @pytest.mark.faults
