@@ -284,6 +284,7 @@ def test_a_slip_in_the_settings_is_answered_with_what_was_meant(inv, folder, cha
     ("typed", "said"),
     [
         ("tf.plan -e staging --root servce", "did you mean `service`? roots: foundation, service, delivery"),
+        ("deploy -e staging --plan revewed", "did you mean `reviewed`? allowed: auto, reviewed, new"),
         ("new --no-input --trigger scedule", "s3, none; did you mean `schedule`?"),
         ("new --no-input --answers a.yaml", "- projct_name is not an answer; did you mean `project_name`? allowed: "),
     ],
