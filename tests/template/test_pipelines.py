@@ -33,7 +33,7 @@ SET_UP = (
         r"\(umask 077 && mkdir -p \.stepladder && printf '%s' \"\$AWS_TOKEN\" >\"\$AWS_WEB_IDENTITY_TOKEN_FILE\"\)"
     ),
 )
-GITHUB = {"actions/setup/action.yml", "workflows/ladder.yml", "zizmor.yml"}
+GITHUB = {"actions/setup/action.yml", "workflows/drift.yml", "workflows/ladder.yml", "zizmor.yml"}
 NO_AWS = {"check", "comment", "issue"}
 MAY_WRITE = {"comment": {"pull-requests"}, "issue": {"issues"}}
 WRITES = {"deploy": "staging", "promote": "production", "approve": "production-approval"}
