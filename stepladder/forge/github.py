@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stepladder.forge import id_token, sticky
-from stepladder.forge.api import Api, ApiError, PassingError
+from stepladder.forge import id_token
 from stepladder.forge.id_token import IdToken
 from stepladder.forge.interface import Annotation, Forge, Level, Posted
 from stepladder.forge.job_files import append, below, read_event
-from stepladder.forge.sticky import Item, Items
 
 _SUMMARY = 1024 * 1024  # bytes that a step may write, or GitHub keeps none of them
-_TITLE = 256
-_INSTALLATION = "ghs_"  # what the tokens of GitHub Apps begin with, a workflow's among them
 
 
 class GitHub(Forge):
@@ -84,43 +80,30 @@ class GitHub(Forge):
         """Set outputs of the step. A delimiter that nobody can guess keeps a value from setting another output."""
         text = ""
         for name, value in values.items():
-            delimiter = f"stepladder_{uuid.uuid4().hex}"
+            delimiter = f"stepladder_{secrets.token_hex(16)}"
             text += f"{name}<<{delimiter}\n{value}\n{delimiter}\n"
         return append("GITHUB_OUTPUT", text)
 
     def comment(self, markdown: str, marker: str) -> Posted:
         """Comment on the pull request."""
+        from stepladder.forge import github_api
+
         number = self.change_request()
         if not number:
             return Posted(problem="this job runs for no pull request")
-        api = _api("pull-requests: write")
-        if isinstance(api, str):
-            return Posted(problem=api)
-        text = sticky.cut_to(markdown, self.comment_limit, marker)
-        return api.attempted(lambda: sticky.post(_comments(api, number), "", text, marker))
+        return github_api.comment(number, markdown, marker, self.comment_limit)
 
     def issue(self, title: str, markdown: str, marker: str) -> Posted:
         """Open or update the issue."""
-        api = _api("issues: write")
-        if isinstance(api, str):
-            return Posted(problem=api)
-        text = sticky.cut_to(markdown, self.comment_limit, marker)
-        return api.attempted(lambda: sticky.post(_issues(api), title[:_TITLE], text, marker))
+        from stepladder.forge import github_api
+
+        return github_api.issue(title, markdown, marker, self.comment_limit)
 
     def close_issue(self, markdown: str, marker: str) -> Posted:
         """Close our open issues, each with a last comment."""
-        api = _api("issues: write")
-        if isinstance(api, str):
-            return Posted(problem=api)
+        from stepladder.forge import github_api
 
-        def act() -> Posted:
-            closed = sticky.with_marker(_issues(api), marker)
-            for issue in closed:
-                _close(api, issue)
-                api.call("POST", f"{_repository()}/issues/{issue.id}/comments", {"body": markdown})
-            return Posted("closed" if closed else "unchanged", closed[0].url if closed else "")
-
-        return api.attempted(act)
+        return github_api.close_issue(markdown, marker)
 
 
 def _pull_request() -> Mapping[str, Any]:
@@ -135,90 +118,6 @@ def _escaped(text: str, *, property_value: bool = False) -> str:
     """
     escapes = {"%": "%25", "\r": "%0D", "\n": "%0A"} | ({":": "%3A", ",": "%2C"} if property_value else {})
     return "".join(escapes.get(c, c) for c in text)
-
-
-def _api(permission: str) -> Api | str:
-    """Return the API as this job may use it, or why it can't."""
-    token = os.environ.get("GITHUB_TOKEN", "")
-    if not token or not _repository_name():
-        return "GITHUB_TOKEN isn't set: give the step `env: {GITHUB_TOKEN: ${{ github.token }}}`"
-    refused = f"the job needs `permissions: {{{permission}}}`; a fork's and Dependabot's token may only read"
-    return Api(
-        "GitHub",
-        os.environ.get("GITHUB_API_URL", "https://api.github.com"),
-        {
-            "Accept": "application/vnd.github+json",
-            "Authorization": f"Bearer {token}",
-            "X-GitHub-Api-Version": "2022-11-28",
-        },
-        token=token,
-        hints={403: refused, 404: refused},
-    )
-
-
-def _repository_name() -> str:
-    name = os.environ.get("GITHUB_REPOSITORY", "")
-    return name if re.fullmatch(r"[\w.-]+/[\w.-]+", name) else ""
-
-
-def _repository() -> str:
-    return f"/repos/{_repository_name()}"
-
-
-def _own(api: Api, path: str) -> Iterator[dict[str, Any]]:
-    """Yield what was made with this token's account: anybody may write our marker into a comment of theirs."""
-    login = ""
-    if not api.token.startswith(_INSTALLATION):
-        try:
-            login = str((api.call("GET", "/user") or {}).get("login", ""))
-        except ApiError as error:
-            if isinstance(error, PassingError) or error.status not in {401, 403, 404}:
-                raise
-    for raw in api.pages(path):
-        user = raw.get("user") or {}
-        if user.get("login") == login or (not login and user.get("type") == "Bot"):
-            yield raw
-
-
-def _item(raw: Mapping[str, Any], key: str) -> Item:
-    return Item(str(raw[key]), raw.get("body") or "", raw.get("title") or "", raw.get("html_url") or "")
-
-
-def _comments(api: Api, number: str) -> Items:
-    """https://docs.github.com/en/rest/issues/comments."""
-    base = f"{_repository()}/issues"
-
-    def own() -> Iterator[Item]:
-        return (_item(raw, "id") for raw in _own(api, f"{base}/{number}/comments?per_page=100"))
-
-    def create(_title: str, text: str) -> Item:
-        return _item(api.call("POST", f"{base}/{number}/comments", {"body": text}), "id")
-
-    def update(item: Item, _title: str, text: str) -> Item:
-        return _item(api.call("PATCH", f"{base}/comments/{item.id}", {"body": text}), "id")
-
-    return Items(own, create, update, lambda item: api.remove(f"{base}/comments/{item.id}"))
-
-
-def _issues(api: Api) -> Items:
-    """https://docs.github.com/en/rest/issues/issues."""
-    base = f"{_repository()}/issues"
-
-    def own() -> Iterator[Item]:
-        issues = _own(api, f"{base}?state=open&sort=created&direction=asc&per_page=100")
-        return (_item(raw, "number") for raw in issues if "pull_request" not in raw)
-
-    def create(title: str, text: str) -> Item:
-        return _item(api.call("POST", base, {"title": title, "body": text}), "number")
-
-    def update(item: Item, title: str, text: str) -> Item:
-        return _item(api.call("PATCH", f"{base}/{item.id}", {"title": title, "body": text}), "number")
-
-    return Items(own, create, update, lambda item: _close(api, item))
-
-
-def _close(api: Api, issue: Item) -> None:
-    api.call("PATCH", f"{_repository()}/issues/{issue.id}", {"state": "closed", "state_reason": "completed"})
 
 
 FORGE = GitHub()

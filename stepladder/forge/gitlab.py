@@ -5,25 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 from stepladder.core.files import write_text
-from stepladder.forge import id_token, sticky
-from stepladder.forge.api import Api, ApiError, PassingError
+from stepladder.forge import id_token
 from stepladder.forge.id_token import IdToken
 from stepladder.forge.interface import Annotation, Forge, Posted
 from stepladder.forge.job_files import below
-from stepladder.forge.sticky import Item, Items
 
 QUALITY = ".stepladder/code-quality.json"
 OUTPUTS = ".stepladder/outputs.env"
-TOKEN = "GITLAB_TOKEN"  # noqa: S105 - a variable's name
 _SEVERITY = {"error": "major", "warning": "minor", "notice": "info"}
-_TITLE = 255
-_DESCRIPTION = 1_048_576
 _MAX_OUTPUTS = 5 * 1024  # bytes of a dotenv report
 
 
@@ -56,7 +49,7 @@ class GitLab(Forge):
     def is_fork(self) -> bool:
         """Whether the merge request's branch is in another project than its target."""
         source = os.environ.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "")
-        return bool(source) and source != _project()
+        return bool(source) and source != own_project()
 
     def id_token(self, _audience: str) -> IdToken:
         """Read it: its audience is the one that the pipeline names."""
@@ -101,37 +94,24 @@ class GitLab(Forge):
 
     def comment(self, markdown: str, marker: str) -> Posted:
         """Write a note on the merge request."""
+        from stepladder.forge import gitlab_api
+
         number = self.change_request()
         if not number:
             return Posted(problem="this job runs for no merge request")
-        api = _api()
-        if isinstance(api, str):
-            return Posted(problem=api)
-        text = sticky.cut_to(markdown, self.comment_limit, marker)
-        return api.attempted(lambda: sticky.post(_notes(api, number), "", text, marker))
+        return gitlab_api.comment(number, markdown, marker, self.comment_limit)
 
     def issue(self, title: str, markdown: str, marker: str) -> Posted:
         """Open or update the issue."""
-        api = _api()
-        if isinstance(api, str):
-            return Posted(problem=api)
-        text = sticky.cut_to(markdown, _DESCRIPTION, marker)
-        return api.attempted(lambda: sticky.post(_issues(api), title[:_TITLE], text, marker))
+        from stepladder.forge import gitlab_api
+
+        return gitlab_api.issue(title, markdown, marker)
 
     def close_issue(self, markdown: str, marker: str) -> Posted:
         """Close our open issues, each with a last note."""
-        api = _api()
-        if isinstance(api, str):
-            return Posted(problem=api)
+        from stepladder.forge import gitlab_api
 
-        def act() -> Posted:
-            closed = sticky.with_marker(_issues(api), marker)
-            for issue in closed:
-                _close(api, issue)
-                api.call("POST", f"/projects/{_project()}/issues/{issue.id}/notes", {"body": markdown})
-            return Posted("closed" if closed else "unchanged", closed[0].url if closed else "")
-
-        return api.attempted(act)
+        return gitlab_api.close_issue(markdown, marker)
 
 
 def _read(name: str) -> str:
@@ -149,87 +129,9 @@ def _write(name: str, text: str) -> bool:
     return True
 
 
-def _project() -> str:
+def own_project() -> str:
     """Return the project that merge request and issues are in: of a fork's pipeline it isn't the one that runs."""
-    return quote(os.environ.get("CI_MERGE_REQUEST_PROJECT_ID") or os.environ.get("CI_PROJECT_ID", ""), safe="")
-
-
-def _api() -> Api | str:
-    """Return the API as this job may use it, or why it can't."""
-    token, base = os.environ.get(TOKEN, ""), os.environ.get("CI_API_V4_URL", "")
-    needed = f"a project access token with the role Reporter and the scope api, in the variable {TOKEN}"
-    if not token or not base or not _project():
-        return f"a job token can't write notes: this needs {needed}"
-    return Api(
-        "GitLab",
-        base,
-        {"Accept": "application/json", "PRIVATE-TOKEN": token},
-        token=token,
-        hints=dict.fromkeys((401, 403, 404), f"it needs {needed}"),
-    )
-
-
-def _own_id(api: Api) -> object:
-    """Return the token's account: others may write our marker into a note of theirs, and only the author edits one."""
-    try:
-        return (api.call("GET", "/user") or {}).get("id")
-    except ApiError as error:
-        if isinstance(error, PassingError) or error.status not in {403, 404}:
-            raise
-        return None
-
-
-def _own(api: Api, path: str) -> Iterator[dict[str, Any]]:
-    account = _own_id(api)
-    for raw in api.pages(path):
-        author = (raw.get("author") or {}).get("id")
-        if not raw.get("system") and (account is None or author == account):
-            yield raw
-
-
-def _notes(api: Api, number: str) -> Items:
-    """https://docs.gitlab.com/api/notes/#merge-requests."""
-    base = f"/projects/{_project()}/merge_requests/{number}/notes"
-    page = f"{os.environ.get('CI_MERGE_REQUEST_PROJECT_URL') or os.environ.get('CI_PROJECT_URL', '')}"
-
-    def item(raw: Mapping[str, Any]) -> Item:
-        url = f"{page}/-/merge_requests/{number}#note_{raw['id']}" if page else ""
-        return Item(str(raw["id"]), raw.get("body") or "", "", url)
-
-    def own() -> Iterator[Item]:
-        return (item(raw) for raw in _own(api, f"{base}?sort=asc&order_by=created_at&per_page=100"))
-
-    def create(_title: str, text: str) -> Item:
-        return item(api.call("POST", base, {"body": text}))
-
-    def update(note: Item, _title: str, text: str) -> Item:
-        return item(api.call("PUT", f"{base}/{note.id}", {"body": text}))
-
-    return Items(own, create, update, lambda note: api.remove(f"{base}/{note.id}"))
-
-
-def _issues(api: Api) -> Items:
-    """https://docs.gitlab.com/api/issues/#list-project-issues."""
-    base = f"/projects/{_project()}/issues"
-
-    def item(raw: Mapping[str, Any]) -> Item:
-        return Item(str(raw["iid"]), raw.get("description") or "", raw.get("title") or "", raw.get("web_url") or "")
-
-    def own() -> Iterator[Item]:
-        path = f"{base}?state=opened&scope=created_by_me&order_by=created_at&sort=asc&per_page=100"
-        return (item(raw) for raw in _own(api, path))
-
-    def create(title: str, text: str) -> Item:
-        return item(api.call("POST", base, {"title": title, "description": text}))
-
-    def update(issue: Item, title: str, text: str) -> Item:
-        return item(api.call("PUT", f"{base}/{issue.id}", {"title": title, "description": text}))
-
-    return Items(own, create, update, lambda issue: _close(api, issue))
-
-
-def _close(api: Api, issue: Item) -> None:
-    api.call("PUT", f"/projects/{_project()}/issues/{issue.id}", {"state_event": "close"})
+    return os.environ.get("CI_MERGE_REQUEST_PROJECT_ID") or os.environ.get("CI_PROJECT_ID", "")
 
 
 FORGE = GitLab()
