@@ -41,6 +41,7 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     allow_destroy: Any = None,
 ) -> None:
     """Deploy to one environment: apply Terraform, build, push, test and release what changed."""
+    from stepladder.commands import job_page
     from stepladder.commands.deploy import Deploy, DeployOptions
     from stepladder.releases.adapters import ProjectImages, ProjectInfra
     from stepladder.releases.rung import opened
@@ -51,5 +52,6 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     request = DeployOptions(infra, dry_run, force, wait, allow_dirty, no_smoke, skip_ladder, why, allowed)
     roots = ProjectInfra(rung, allowed, check_wanted(plan))
     report = Deploy(rung, ProjectImages(rung, allow_dirty), roots, request).run()
+    job_page.deployed(report.record())
     if json:
         rung.console.json(report.record())

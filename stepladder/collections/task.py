@@ -144,11 +144,13 @@ def _of_disk(error: Exception) -> StepladderError | None:
 
 
 def _explain(error: StepladderError, kwargs: dict[str, Any], typed: str) -> None:
+    from stepladder.commands import job_page
     from stepladder.core.console import Console
 
     error.hint = usage.with_command(error.hint, typed)
     console = Console(as_json=bool(kwargs.get("json") or kwargs.get("json_")))
     console.error(error, explained_by=usage.explained_by(error))
+    job_page.failed(console, typed, error)
 
 
 def _interrupt(_signum: int, _frame: object) -> None:

@@ -14,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from stepladder.commands import job_page, located
 from stepladder.core.ci import in_ci
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, NotReadyError, StepladderError
 from stepladder.core.process import run
 from stepladder.core.step import Step
+from stepladder.forge.interface import Annotation
 from stepladder.terraform.distributions import OPENTOFU, TERRAFORM
 
 _DEADLINE = 300.0
@@ -42,10 +44,11 @@ class ProjectCheck:
 
 @dataclass(frozen=True)
 class CheckFailure:
-    """A check that failed; `error` is None for a program, whose output is printed with it."""
+    """A check that failed; `error` is None for a program, whose output is printed. `places` are its messages."""
 
     name: str
     error: StepladderError | None = None
+    places: tuple[Annotation, ...] = ()
 
 
 class ChecksFailedError(BadInputError):
@@ -96,6 +99,7 @@ def run_all(checks: Sequence[ProjectCheck], root: Path, console: Console) -> Non
     todo = [check for check in checks if check not in skipped]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         failures = [failure for failure in pool.map(lambda check: _run(check, root, console), todo) if failure]
+    job_page.annotate(console, [place for failure in failures for place in failure.places])
     if failures:
         raise ChecksFailedError(failures, len(todo))
     if skipped and in_ci():
@@ -115,13 +119,14 @@ def _run(check: ProjectCheck, root: Path, console: Console) -> CheckFailure | No
             except StepladderError as error:
                 step.mark = "fail"
                 step.done(error.message)
-                return CheckFailure(check.name, error)
+                return CheckFailure(check.name, error, tuple(located.of_error(error, root)))
             return None
         done = run((tool(check.argv[0], root), *check.argv[1:]), cwd=root / check.cwd, timeout=_DEADLINE)
         if done.code:
             step.mark = "fail"
             step.done(f"exit {done.code}\n{done.out}{done.err}".rstrip())
-            return CheckFailure(check.name)
+            places = located.of_output(f"{done.out}{done.err}", root, root / check.cwd)
+            return CheckFailure(check.name, places=tuple(places))
         step.done(check.success)
     return None
 

@@ -49,7 +49,7 @@ def comment(settings: Settings, console: Console, forge: Forge | None = None) ->
 def _annotate(forge: Forge, console: Console, message: str) -> None:
     line = forge.annotation(message, level="notice")
     if line != message:
-        console.data(line)
+        console.line(line)
 
 
 def _report(

@@ -86,8 +86,8 @@ def test_a_fork_gets_a_notice_and_a_summary_and_no_comment_is_tried(
     event.write_text('{"pull_request": {"number": 7, "head": {"repo": {"full_name": "mallory/orders"}}}}', "utf-8")
     job(monkeypatch, forge.github() | {"GITHUB_EVENT_PATH": str(event)})
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
-    out, shown = run(settings)
-    assert out.startswith("::notice::the change comes from a fork")
+    _, shown = run(settings)
+    assert "::notice::the change comes from a fork" in shown.splitlines()[0]
     assert "no comment: the change comes from a fork" in shown
     assert "nothing was planned" in (tmp_path / "summary").read_text("utf-8")
     assert not forge.calls

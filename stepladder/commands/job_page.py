@@ -1,0 +1,90 @@
+"""What a forge's job shows of a command: its summary, its outputs, and messages at lines. Elsewhere nothing happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from stepladder.core.console import Console
+from stepladder.core.display import cut
+from stepladder.core.errors import StepladderError
+from stepladder.core.markdown import block, code
+from stepladder.core.release_facts import short
+from stepladder.forge import registered
+from stepladder.forge.interface import Annotation
+
+_OUTPUTS = ("environment", "result", "outcome", "version", "previous_version", "digest", "release_id", "url", "name")
+_PROBLEMS = 20
+_LONGEST = 2000
+_ENDS = {"applied": "infrastructure applied", "dry_run": "dry run", "unchanged": "nothing to do", "tested": "tested"}
+
+
+def deployed(record: Mapping[str, object]) -> None:
+    """Show how a deploy ended, from the record that `--json` prints."""
+    if not registered.is_detected():
+        return
+    _outputs(record)
+    result = str(record["result"])
+    rows = [
+        ("version", f"{_shown(record, 'previous_version') or 'none'} -> {_shown(record, 'version')}"),
+        ("image", f"{_digest(record, 'previous_digest') or 'none'} -> {_digest(record, 'digest')}"),
+        ("release", _shown(record, "release_id")),
+        ("url", _shown(record, "url")),
+    ]
+    _summary(f"{record['environment']}: {_ENDS.get(result, result)}", rows)
+
+
+def promoted(record: Mapping[str, object]) -> None:
+    """Show how a promotion ended, from the record that `--json` prints; nothing of one that is under way."""
+    if not registered.is_detected() or "how" not in record:
+        return
+    _outputs(record)
+    rows = [("image", _digest(record, "digest")), ("promotion", _shown(record, "name"))]
+    targets = record.get("targets")
+    rows += [
+        (str(target.get("environment", "")), code(str(target.get("outcome", ""))))
+        for target in (targets if isinstance(targets, Sequence) else ())
+    ]
+    _summary(f"promotion: {record['outcome']}", rows)
+
+
+def failed(console: Console, command: str, error: StepladderError) -> None:
+    """Show why a command failed, on the job's page and as a message of the job."""
+    forge = registered.current()
+    if not registered.is_detected():
+        return
+    lines = [f"{error.message} [{error.kind}]", *(f"- {problem}" for problem in error.problems[:_PROBLEMS])]
+    lines += ["", f"hint: {error.hint}"] if error.hint else []
+    forge.summary(f"### {code(command)} failed\n\n{block([cut(line, _LONGEST) for line in lines], 'text')}")
+    _outputs(error.record)
+    line = forge.annotation(error.message)
+    if line != error.message:
+        console.line(line)
+
+
+def annotate(console: Console, annotations: Sequence[Annotation]) -> None:
+    """Show messages at their lines, also none: a forge that keeps a report then knows that all is well."""
+    for line in registered.current().annotate(annotations):
+        console.line(line)
+
+
+def _outputs(record: Mapping[str, object]) -> None:
+    if "dry_run" in {record.get("result"), record.get("outcome")}:
+        return
+    values = {name: str(record[name]) for name in _OUTPUTS if record.get(name)}
+    if values:
+        registered.current().outputs(values)
+
+
+def _summary(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    table = "\n".join(f"* {name}: {value}" for name, value in rows if value)
+    registered.current().summary(f"### {title}\n\n{table}\n")
+
+
+def _shown(record: Mapping[str, object], name: str) -> str:
+    value = record.get(name)
+    return code(str(value)) if value else ""
+
+
+def _digest(record: Mapping[str, object], name: str) -> str:
+    value = record.get(name)
+    return code(short(str(value))) if value else ""
