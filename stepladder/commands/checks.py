@@ -44,11 +44,11 @@ class ProjectCheck:
 
 @dataclass(frozen=True)
 class CheckFailure:
-    """A check that failed; `error` is None for a program, whose output is printed. `places` are its messages."""
+    """A check that failed; `error` is None for a program, whose output is printed. `messages` are at its lines."""
 
     name: str
     error: StepladderError | None = None
-    places: tuple[Annotation, ...] = ()
+    messages: tuple[Annotation, ...] = ()
 
 
 class ChecksFailedError(BadInputError):
@@ -99,7 +99,7 @@ def run_all(checks: Sequence[ProjectCheck], root: Path, console: Console) -> Non
     todo = [check for check in checks if check not in skipped]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         failures = [failure for failure in pool.map(lambda check: _run(check, root, console), todo) if failure]
-    job_page.annotate(console, [place for failure in failures for place in failure.places])
+    job_page.annotate(console, [each for failure in failures for each in failure.messages])
     if failures:
         raise ChecksFailedError(failures, len(todo))
     if skipped and in_ci():
@@ -125,8 +125,8 @@ def _run(check: ProjectCheck, root: Path, console: Console) -> CheckFailure | No
         if done.code:
             step.mark = "fail"
             step.done(f"exit {done.code}\n{done.out}{done.err}".rstrip())
-            places = located.of_output(f"{done.out}{done.err}", root, root / check.cwd)
-            return CheckFailure(check.name, places=tuple(places))
+            messages = located.of_output(f"{done.out}{done.err}", root, root / check.cwd)
+            return CheckFailure(check.name, messages=tuple(messages))
         step.done(check.success)
     return None
 

@@ -31,7 +31,7 @@ _KEY = re.compile(r"\bstepladder\.(?P<key>[\w.-]+\w)")
 
 def of_output(text: str, root: Path, folder: Path) -> list[Annotation]:
     """Return the messages of a program's output that name a line of a file; it ran in `folder` of the project."""
-    made = [each for each in _places(without_escapes(text).splitlines()) if (folder / each.path).is_file()]
+    made = [each for each in _messages(without_escapes(text).splitlines()) if (folder / each.path).is_file()]
     unique = dict.fromkeys(made)
     return [_below(each, root, folder) for each in unique][:_MOST]
 
@@ -39,7 +39,7 @@ def of_output(text: str, root: Path, folder: Path) -> list[Annotation]:
 def of_error(error: StepladderError, root: Path) -> list[Annotation]:
     """Return the messages of an error of ours at what they name; at no place where they name none."""
     messages = list(error.problems) or [error.message]
-    return [_at_place(message, root) for message in messages][:_MOST]
+    return [_at_named(message, root) for message in messages][:_MOST]
 
 
 def _below(each: Annotation, root: Path, folder: Path) -> Annotation:
@@ -48,7 +48,7 @@ def _below(each: Annotation, root: Path, folder: Path) -> Annotation:
     return Annotation(each.message, each.level, str(root / shown), each.line)
 
 
-def _places(lines: list[str]) -> Iterator[Annotation]:
+def _messages(lines: list[str]) -> Iterator[Annotation]:
     heading = unformatted = before = ""
     for line in lines:
         words = line.strip(" │╷╵")
@@ -70,7 +70,7 @@ def _places(lines: list[str]) -> Iterator[Annotation]:
             before = words or before
 
 
-def _at_place(message: str, root: Path) -> Annotation:
+def _at_named(message: str, root: Path) -> Annotation:
     match = _AT.match(message) or _INSIDE.search(message)
     for folder in (root, root / "terraform"):
         if match and (folder / match["path"]).is_file():

@@ -11,7 +11,7 @@ from stepladder.core.aws import explain
 from stepladder.core.console import Console
 from stepladder.core.errors import StepladderError
 from stepladder.releases import review as reviews
-from stepladder.releases.review import EnvironmentReview, Failure, Forecast
+from stepladder.releases.review import EnvironmentReview, Forecast, PlanFailure
 from stepladder.releases.rung import Rung
 from stepladder.settings import locations
 from stepladder.settings.load import Settings
@@ -55,7 +55,9 @@ def review(rung: Rung, root: str = "", **wanted: Unpack[PlanOptions]) -> None:
                 early.append(at_work)
     except Exception as error:
         explained = error if isinstance(error, StepladderError) else explain(error)
-        failure = reviews.failure(explained, at_work) if explained else Failure(type(error).__name__, "bug", at_work)
+        failure = (
+            reviews.failure(explained, at_work) if explained else PlanFailure(type(error).__name__, "bug", at_work)
+        )
         file = reviews.write(
             settings, EnvironmentReview(rung.environment, commit, tuple(made), tuple(early), failure=failure)
         )

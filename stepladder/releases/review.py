@@ -48,7 +48,7 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class Failure:
+class PlanFailure:
     """Why there is no review: the root whose plan failed, the error and its kind."""
 
     message: str
@@ -65,7 +65,7 @@ class EnvironmentReview:
     roots: tuple[RootReview, ...] = ()
     early: tuple[str, ...] = ()
     forecast: Forecast | None = None
-    failure: Failure | None = None
+    failure: PlanFailure | None = None
 
     @property
     def losses(self) -> list[tuple[RootReview, terraform_review.ReviewedChange]]:
@@ -95,12 +95,12 @@ def forecast(
     )
 
 
-def failure(error: StepladderError, root: str = "") -> Failure:
+def failure(error: StepladderError, root: str = "") -> PlanFailure:
     """Return an error for a comment: one line, without what has the shape of a secret."""
     text = one_line(error.message)
     if shape := secret_values.shape_of(text):
         text = f"the message holds {shape} and is not shown; it stands in the job's log"
-    return Failure(cut(text, _LONGEST), error.kind, root)
+    return PlanFailure(cut(text, _LONGEST), error.kind, root)
 
 
 def path(settings: Settings, environment: str) -> Path:
@@ -122,7 +122,7 @@ def read(settings: Settings, environment: str) -> EnvironmentReview | None:
     try:
         return _review(raw, environment)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        problem = Failure(f"{FOLDER}/{file.name} can't be read: {type(error).__name__} {error}", "unreadable-file")
+        problem = PlanFailure(f"{FOLDER}/{file.name} can't be read: {type(error).__name__} {error}", "unreadable-file")
         return EnvironmentReview(environment, "", failure=problem)
 
 
@@ -136,5 +136,5 @@ def _review(raw: dict[str, Any], environment: str) -> EnvironmentReview:
         tuple(terraform_review.read(root) for root in raw["roots"]),
         tuple(raw["early"]),
         Forecast(**{**following, "lower": tuple(following["lower"])}) if following else None,
-        Failure(**failed) if failed else None,
+        PlanFailure(**failed) if failed else None,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.releases.review import EnvironmentReview, Failure, Forecast
+from stepladder.releases.review import EnvironmentReview, Forecast, PlanFailure
 from stepladder.releases.review_comment import Page
 from stepladder.terraform.review import RootReview, review
 
@@ -94,7 +94,7 @@ FAILED: dict[str, EnvironmentReview | None] = {
     "staging": EnvironmentReview(
         "staging",
         COMMIT,
-        failure=Failure(
+        failure=PlanFailure(
             "terraform plan of staging/service failed: Invalid value for variable: the memory must be "
             "between 128 and 10240 MB (service/main.tf:14)",
             "terraform-failed",
@@ -144,6 +144,6 @@ HOSTILE: dict[str, EnvironmentReview | None] = {
         forecast=Forecast("unknown", configuration=False, problem=" ".join(HOSTILE_VALUES)),
     ),
     "production": EnvironmentReview(
-        "production", COMMIT, failure=Failure(" ".join(HOSTILE_VALUES), "terraform-failed", "service")
+        "production", COMMIT, failure=PlanFailure(" ".join(HOSTILE_VALUES), "terraform-failed", "service")
     ),
 }

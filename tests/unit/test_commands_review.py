@@ -95,7 +95,7 @@ def test_a_plan_that_fails_leaves_its_cause_in_place_of_an_older_review(
     with pytest.raises(StepladderError, match="no such"):
         command.review(at)
     made = reviews.read(settings, "staging")
-    assert made.failure == reviews.Failure("terraform plan failed: no such variable", "terraform-failed", "service")
+    assert made.failure == reviews.PlanFailure("terraform plan failed: no such variable", "terraform-failed", "service")
     assert [root.root for root in made.roots] == ["foundation"]
 
 

@@ -14,7 +14,7 @@ import reviews
 from markdown_it import MarkdownIt
 
 from stepladder.core import markdown
-from stepladder.releases.review import EnvironmentReview, Failure
+from stepladder.releases.review import EnvironmentReview, PlanFailure
 from stepladder.releases.review_comment import render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +91,7 @@ def test_a_comment_that_would_be_too_long_keeps_what_comes_first(limit: int) -> 
     )
     root = reviews.root("service", *many, notes=("a note " * 100,) * 9)
     made = {name: EnvironmentReview(name, reviews.COMMIT, (root,)) for name in ("staging", "production")}
-    made["sandbox"] = EnvironmentReview("sandbox", "", failure=Failure("it failed " * 60))
+    made["sandbox"] = EnvironmentReview("sandbox", "", failure=PlanFailure("it failed " * 60))
     text = render(made, reviews.PAGE, limit)
     assert len(text) <= limit
     assert "**800 resources would be destroyed or replaced**" in text
