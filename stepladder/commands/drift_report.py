@@ -6,7 +6,6 @@ keep it: a part that another pipeline has left isn't read.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,12 +14,12 @@ from typing import Any
 from stepladder.core import files
 from stepladder.core.ci import in_ci
 from stepladder.core.clock import Clock, stamp
+from stepladder.forge import registered
 from stepladder.settings.load import Settings
 
 TERRAFORM, RELEASES = "terraform", "releases"
 PARTS = {TERRAFORM: "inv tf.drift", RELEASES: "inv status --check"}
 """The parts of a report, and the check that writes each."""
-_RUNS = ("GITHUB_RUN_ID", "CI_PIPELINE_ID", "CODEBUILD_BUILD_ID")
 
 
 @dataclass(frozen=True)
@@ -62,25 +61,20 @@ def leave(settings: Settings, environment: str, part: str, *, findings: Iterable
         return
     path = folder(settings) / f"{environment}.json"
     held = files.read_json(path)
-    known = held if held.get("run") == run() else {}
+    known = held if held.get("run") == registered.run() else {}
     content = {
         "checked_at": stamp(Clock().now()),
         "findings": [asdict(finding) for finding in findings],
         "problem": problem,
     }
-    files.write_json(path, {**known, "environment": environment, "run": run(), part: content}, mode=0o600)
+    files.write_json(path, {**known, "environment": environment, "run": registered.run(), part: content}, mode=0o600)
 
 
 def read(settings: Settings, environment: str) -> dict[str, CheckReport]:
     """Return the parts of an environment's report, by name; one that wasn't left, or can't be read, is a problem."""
     held = files.read_json(folder(settings) / f"{environment}.json")
-    parts: Mapping[str, Any] = held if held.get("run") == run() else {}
+    parts: Mapping[str, Any] = held if held.get("run") == registered.run() else {}
     return {name: _part(parts.get(name), command, environment) for name, command in PARTS.items()}
-
-
-def run() -> str:
-    """Return the name of this pipeline's run; empty where no forge gives it one."""
-    return next((f"{name} {os.environ[name]}" for name in _RUNS if os.environ.get(name)), "")
 
 
 def _part(raw: object, command: str, environment: str) -> CheckReport:

@@ -20,5 +20,9 @@ class CodeBuild(Forge):
         """Return who started the build: a user, or a pipeline as `codepipeline/<name>`."""
         return os.environ.get("CODEBUILD_INITIATOR", "")
 
+    def run(self) -> str:
+        """Return the build's id."""
+        return os.environ.get("CODEBUILD_BUILD_ID", "")
+
 
 FORGE = CodeBuild()

@@ -34,6 +34,10 @@ class GitHub(Forge):
         """Return the account that started the workflow."""
         return os.environ.get("GITHUB_ACTOR", "")
 
+    def run(self) -> str:
+        """Return the run's id."""
+        return os.environ.get("GITHUB_RUN_ID", "")
+
     def change_request(self) -> str:
         """Return the pull request's number, from the event or else the ref (`refs/pull/7/merge`)."""
         number = _pull_request().get("number")

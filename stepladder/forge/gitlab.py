@@ -41,6 +41,10 @@ class GitLab(Forge):
         """Return the account that started the pipeline, or the manual job."""
         return os.environ.get("GITLAB_USER_LOGIN", "")
 
+    def run(self) -> str:
+        """Return the run's id."""
+        return os.environ.get("CI_PIPELINE_ID", "")
+
     def change_request(self) -> str:
         """Return the merge request's number in its project."""
         number = os.environ.get("CI_MERGE_REQUEST_IID", "")

@@ -63,6 +63,10 @@ class Forge(Protocol):
         """Return the account that started the job, as locks and the ledger name it; empty where none is named."""
         return ""
 
+    def run(self) -> str:
+        """Return the id of the pipeline's run, which its jobs share; empty where there is none."""
+        return ""
+
     def change_request(self) -> str:
         """Return the number of the pull or merge request that the job runs for; empty for any other job."""
         return ""

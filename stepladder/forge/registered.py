@@ -36,6 +36,11 @@ def identity() -> str:
     return next(filter(None, (forge.identity() for forge in REGISTERED)), "")
 
 
+def run() -> str:
+    """Return the name of this pipeline's run; empty where no forge gives it one."""
+    return next((f"{forge.name} {forge.run()}" for forge in REGISTERED if forge.run()), "")
+
+
 def this_process() -> Process:
     """Describe the running process, under the account that started its job, or else its user."""
     return process_identity.this_process(identity())
