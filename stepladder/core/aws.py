@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import socket
 import threading
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from stepladder import __version__
-from stepladder.core import endpoints
+from stepladder.core import credentials, endpoints
 from stepladder.core.errors import NotReadyError, StepladderError
 
 endpoint, is_loopback, is_real = endpoints.endpoint, endpoints.is_loopback, endpoints.is_real
@@ -139,7 +138,7 @@ def _assumed(role_arn: str, region: str, _endpoint: str) -> Any:
         raise NotReadyError(
             f"there are no AWS credentials to assume {role_arn} with",
             kind="no-credentials",
-            hint="log in (`aws sso login`), or set `AWS_PROFILE`",
+            hint=credentials.login_hint(),
         )
     fetcher = AssumeRoleCredentialFetcher(
         functools.partial(base.create_client, region_name=region),
@@ -149,8 +148,8 @@ def _assumed(role_arn: str, region: str, _endpoint: str) -> Any:
     )
     session = botocore.session.get_session()
     session.get_component("data_loader").list_available_services = lambda type_name: _AnyService()  # noqa: ARG005
-    credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
-    session._credentials = credentials  # noqa: SLF001 - a session has no other way to take ones that renew themselves
+    assumed = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    session._credentials = assumed  # noqa: SLF001 - a session has no other way to take ones that renew themselves
     return session
 
 
@@ -162,7 +161,14 @@ class _AnyService:
 
 
 def error_code(error: BaseException) -> str:
-    """Return the AWS error code of an exception, or an empty string. Never match on text."""
+    """Return the AWS error code of an exception, or an empty string. Never match on text.
+
+    The SDK logs in by itself, on behalf of any call. What AWS says to that is no answer to the call.
+    """
+    return "" if getattr(error, "operation_name", "") in credentials.LOGINS else _code(error)
+
+
+def _code(error: BaseException) -> str:
     response = getattr(error, "response", None)
     if not isinstance(response, dict):
         return ""
@@ -172,13 +178,6 @@ def error_code(error: BaseException) -> str:
 ABSENT_IN_S3 = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
 """How S3 says that a bucket or an object isn't there: a HEAD has no body, so its code is the status."""
 
-_NO_CREDENTIALS = frozenset(
-    {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "TokenRetrievalError", "SSOTokenLoadError"}
-)
-_LOGIN = frozenset({"LoginRefreshRequired", "LoginTokenLoadError"})
-_BAD_CREDENTIALS = frozenset(
-    {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException"}
-)
 _UNSENT = frozenset({"ConnectTimeoutError", "EndpointConnectionError", "ProxyConnectionError"})
 _UNANSWERED = frozenset(
     {"ResponseParserError", "ConnectionClosedError", "ReadTimeoutError", "ResponseStreamingError", "SSLError"}
@@ -204,15 +203,15 @@ def explain(error: Exception) -> StepladderError | None:
         return NotReadyError(
             f"AWS can't be understood: {error}", kind="aws-unreachable", hint="run the same command again"
         )
-    if type(error).__module__.partition(".")[0] != "botocore" and not error_code(error):
-        return None
-    if unusable := _unusable(error):
+    code = _code(error)
+    if unusable := credentials.unusable(error, code):
         return unusable
+    if type(error).__module__.partition(".")[0] != "botocore" and not code:
+        return None
     if is_unreachable(error):
         return NotReadyError(
             f"AWS can't be reached: {error}", kind="aws-unreachable", hint="check the network and `AWS_ENDPOINT_URL`"
         )
-    code = error_code(error)
     operation = getattr(error, "operation_name", "")
     if code in _DENIED:
         return StepladderError(
@@ -222,41 +221,6 @@ def explain(error: Exception) -> StepladderError | None:
         )
     return StepladderError(
         f"AWS refused {operation}: {code or kind}", kind="aws-refused", hint=_message(error) or str(error)
-    )
-
-
-def _unusable(error: Exception) -> NotReadyError | None:
-    """Say why there are no credentials that work, if that is it."""
-    kind, code = type(error).__name__, error_code(error)
-    if kind == "MissingDependencyException":
-        return NotReadyError(
-            "the session of `aws login` can't be read without the package awscrt",
-            kind="no-credentials",
-            hint=_login_hint(),
-        )
-    if kind in _LOGIN:
-        return NotReadyError(
-            f"the session of `aws login` is no good any more: {error}",
-            kind="no-credentials",
-            hint="log in: `aws login`",
-        )
-    if kind in _NO_CREDENTIALS or code in _BAD_CREDENTIALS:
-        return NotReadyError(
-            f"there are no AWS credentials that work ({code or kind})",
-            kind="no-credentials",
-            hint='log in (`aws sso login`), set AWS_PROFILE, or for the local cloud: `eval "$(inv local.env)"`',
-        )
-    return None
-
-
-def _login_hint() -> str:
-    """Name a profile by which everything takes the session of `aws login`, Terraform older than 1.15 too."""
-    command = (
-        f"aws configure export-credentials --profile {os.environ.get('AWS_PROFILE') or 'default'} --format process"
-    )
-    return (
-        f"let the AWS CLI give it: `aws configure set credential_process '{command}' --profile stepladder`, then "
-        "`export AWS_PROFILE=stepladder`; Terraform older than 1.15 needs that too"
     )
 
 
