@@ -32,7 +32,7 @@ _LONGEST = 600
 
 
 @dataclass(frozen=True)
-class Failure:
+class ActionFailure:
     """Why an action failed. `more` is the command that shows more; `log` reads a build's log, empty without one."""
 
     why: str
@@ -40,7 +40,7 @@ class Failure:
     log: str = ""
 
 
-def read(detail: Mapping[str, Any], rungs: Sequence[str]) -> Failure:
+def read(detail: Mapping[str, Any], rungs: Sequence[str]) -> ActionFailure:
     """Read why the action of an event failed. `rungs` are the lowest environment, and the highest of this place."""
     result = detail.get("execution-result") or {}
     summary = " ".join(str(result.get("external-execution-summary") or "it gave no reason").split())[:_LONGEST]
@@ -51,14 +51,14 @@ def read(detail: Mapping[str, Any], rungs: Sequence[str]) -> Failure:
     if provider == "StepFunctions" and identity:
         return _of_promotion(identity.rpartition(":")[2], summary)
     if provider == "StepFunctions":
-        return Failure(summary, "inv promote --dry-run")
-    return Failure(summary, f"inv tf.output --env {rungs[0]} --root delivery")
+        return ActionFailure(summary, "inv promote --dry-run")
+    return ActionFailure(summary, f"inv tf.output --env {rungs[0]} --root delivery")
 
 
-def _of_build(identity: str, summary: str, rungs: Sequence[str]) -> Failure:
+def _of_build(identity: str, summary: str, rungs: Sequence[str]) -> ActionFailure:
     builds = aws.client("codebuild").batch_get_builds(ids=[identity])["builds"]
     if not builds:
-        return Failure(summary, f"aws codebuild batch-get-builds --ids {identity}")
+        return ActionFailure(summary, f"aws codebuild batch-get-builds --ids {identity}")
     logs = builds[0].get("logs") or {}
     group, stream = logs.get("groupName", ""), logs.get("streamName", "")
     log = f"aws logs tail {group} --log-stream-names {stream}" if stream else ""
@@ -70,12 +70,12 @@ def _of_build(identity: str, summary: str, rungs: Sequence[str]) -> Failure:
     ]
     failed = next((match for match in map(_COMMAND.search, messages) if match), None)
     if not failed:
-        return Failure(next(filter(None, messages), summary)[:_LONGEST], log or _of_project(identity, rungs), log)
+        return ActionFailure(next(filter(None, messages), summary)[:_LONGEST], log or _of_project(identity, rungs), log)
     command = failed["command"].removeprefix(_UV)
     meaning = CODES.get(failed["code"], "")
     ended = f"`{command}` ended with exit code {failed['code']}{f' ({meaning})' if meaning else ''}"
     own = _error(group, stream) if stream else ""
-    return Failure(f"{ended}{f': {own}' if own else ''}", _of_project(identity, rungs, command), log)
+    return ActionFailure(f"{ended}{f': {own}' if own else ''}", _of_project(identity, rungs, command), log)
 
 
 def _of_project(identity: str, rungs: Sequence[str], command: str = "") -> str:
@@ -104,15 +104,15 @@ def _error(group: str, stream: str) -> str:
     return f"{message}; {hint.removeprefix(_HINT)}"[:_LONGEST] if hint else message[:_LONGEST]
 
 
-def _of_promotion(name: str, summary: str) -> Failure:
+def _of_promotion(name: str, summary: str) -> ActionFailure:
     executions = os.environ["MACHINE"].replace(":stateMachine:", ":execution:")
     more = f"inv promote.watch --name {name}"
     execution = outcome.describe(f"{executions}:{name}")
     if execution is None:
-        return Failure(summary, more)
+        return ActionFailure(summary, more)
     end = execution.get("error") or f"the promotion ended {execution['status']}"
     cause = _cause(str(execution.get("cause") or ""))
-    return Failure(f"{end}{f': {cause}' if cause else ''}"[:_LONGEST], more)
+    return ActionFailure(f"{end}{f': {cause}' if cause else ''}"[:_LONGEST], more)
 
 
 def _cause(text: str) -> str:

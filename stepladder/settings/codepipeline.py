@@ -20,9 +20,12 @@ APIS = {"https://github.com": "https://api.github.com"}
 """Where a forge's API isn't below its own address."""
 COMPUTE_TYPES = ("BUILD_GENERAL1_SMALL", "BUILD_GENERAL1_MEDIUM", "BUILD_GENERAL1_LARGE")
 """https://docs.aws.amazon.com/codebuild/latest/userguide/build-env-ref-compute-types.html"""
-IMAGE = "public.ecr.aws/hashicorp/terraform:1.11.4"
-"""Terraform, git and Alpine's package manager, in Amazon's public registry: no limit of pulls for builds in AWS."""
-SETUP = ("apk add --no-cache uv",)
+IMAGES = {
+    "terraform": "public.ecr.aws/hashicorp/terraform:1.11.4",  # Amazon's public registry: no limit of pulls in AWS
+    "opentofu": "ghcr.io/opentofu/opentofu:1.10.6",
+}
+"""Images with what applies Terraform's roots, git, and Alpine's package manager: those of GitLab's pipeline."""
+SETUP = ("command -v uv || (apk add --no-cache py3-pip && pip install --quiet --break-system-packages uv==0.13.9)",)
 
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+", re.ASCII)
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference-CodestarConnectionSource.html
@@ -30,7 +33,7 @@ _CONNECTION = re.compile(
     r"(?:arn:aws[a-z-]*:(?:codeconnections|codestar-connections):[a-z0-9-]+:[0-9]{12}:connection/[0-9a-f-]{36})?",
     re.ASCII,
 )
-_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}", re.ASCII)
+_IMAGE = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254})?", re.ASCII)
 _COMMAND = re.compile(r"\S[^\n]{0,1023}")
 
 
@@ -60,7 +63,11 @@ class CodePipelineSettings:
         Text(_CONNECTION, "the ARN of a connection, such as arn:aws:codeconnections:REGION:ACCOUNT:connection/ID"),
         "connection of CodeConnections to the forge; empty lets Terraform make one",
     )
-    image: str = setting(IMAGE, Text(_IMAGE, "the name of an image"), "image that builds run in")
+    image: str = setting(
+        "",
+        Text(_IMAGE, "the name of a public image"),
+        "public image that builds run in; empty for one with what applies the Terraform roots",
+    )
     setup: tuple[str, ...] = setting(
         SETUP,
         Texts(_COMMAND, "commands of one line each", "command"),
@@ -121,7 +128,7 @@ def variable(settings: Settings) -> dict[str, Any]:
         "compute_type": own.compute_type,
         "connection_arn": own.connection_arn,
         "docker": docker,
-        "image": own.image,
+        "image": own.image or IMAGES[settings.terraform_distribution],
         "provider": own.provider,
         "python": settings.python,
         "repository": own.repository,

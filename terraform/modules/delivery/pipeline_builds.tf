@@ -5,7 +5,7 @@ locals {
   build_lines = {
     check   = ["uv run --locked inv check", "uv run --locked inv test"]
     deploy  = [for environment in var.rungs[0] : "uv run --locked inv deploy --env ${environment}"]
-    promote = ["uv run --locked inv promote --prepare ${local.promotion_input}"]
+    promote = ["uv run --locked inv promote --infra --prepare ${local.promotion_input}"]
   }
 
   builds = length(local.pipeline) == 0 ? {} : {
