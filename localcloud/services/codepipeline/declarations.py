@@ -88,6 +88,10 @@ def _check_offered(action: Mapping[str, Any], region: str) -> None:
         raise _not_offered(f"the action {kind[0]} by {kind[1]}")
     if str(action.get("region") or region) != region:
         raise _not_offered(f"actions in another region, as {action['name']} is")
+    if action.get("roleArn"):
+        raise _not_offered(f"roles of actions, as {action['name']} has one")
+    if kind == ("Invoke", "StepFunctions") and action["outputArtifacts"]:
+        raise _not_offered(f"output artifacts of state machines, as {action['name']} has one")
     for name in REQUIRED[kind]:
         if not action["configuration"].get(name):
             message = f"Action configuration for action '{action['name']}' is missing required configuration '{name}'"

@@ -25,8 +25,12 @@ class Pipelines:
     def _region(self, request: AwsRequest) -> PipelineRegion:
         return self._regions.of(request.account, request.region)
 
-    def _created(self, pipeline: Pipeline) -> None:
+    def _created(self, pipeline: Pipeline, caller: str) -> None:
         """Start what a new pipeline starts."""
+
+    def _caller(self, request: AwsRequest) -> str:
+        """Return the ARN of whoever calls."""
+        return self._cloud.access.named(request.caller).arn if request.caller else ""
 
     @handles
     def create_pipeline(self, request: AwsRequest) -> dict[str, Any]:
@@ -43,7 +47,7 @@ class Pipelines:
             pipeline = Pipeline(region.arn(name), declaration, now, now)
             pipeline.tags.update({tag["key"]: tag["value"] for tag in request.params.get("tags") or ()})
             region.pipelines[name] = pipeline
-        self._created(pipeline)
+        self._created(pipeline, self._caller(request))
         return {"pipeline": declaration, "tags": _tags(pipeline)}
 
     @handles
@@ -113,9 +117,9 @@ class Pipelines:
         stage = str(request.params["stageName"])
         if stage not in pipeline.stage_names():
             raise ServiceError("StageNotFoundException", f"Pipeline '{pipeline.name}' has no stage '{stage}'")
-        by = self._cloud.access.named(request.caller).arn if request.caller else ""
         reason = str(request.params.get("reason") or "")
-        pipeline.transitions[stage] = Transition(enabled, reason, by, self._cloud.clock.utcnow())
+        now = self._cloud.clock.utcnow()
+        pipeline.transitions[stage] = Transition(enabled, reason, self._caller(request), now)
         return {}
 
     # -- tags
