@@ -67,22 +67,35 @@ def is_local_cloud_url(url: str) -> bool:
 
 
 def for_terraform() -> dict[str, str]:
-    """Return the endpoint as Terraform can use it: a local cloud by its address instead of its name.
+    """Return the endpoint as Terraform can use it.
 
-    To a name the AWS SDK for Go adds the bucket (`http://bucket.name:4600`), which nothing resolves; to an address not.
+    A local cloud goes by its address instead of its name: to a name the AWS SDK for Go adds the bucket
+    (`http://bucket.name:4600`), which nothing resolves; to an address not. And STS has its own variable: no other is
+    read where the S3 backend takes a role with the identity token of a CI job.
     """
+    if os.environ.get(IGNORE, "").lower() == "true":
+        return {}
+    named, values = _by_address(), {}
+    if f"{GLOBAL}_{_SERVICE.upper()}" not in os.environ and named != endpoint():
+        values[GLOBAL] = named
+    if GLOBAL in os.environ and f"{GLOBAL}_STS" not in os.environ:
+        values[f"{GLOBAL}_STS"] = values.get(GLOBAL, os.environ[GLOBAL])
+    return values
+
+
+def _by_address() -> str:
     named = endpoint()
     parts = urlsplit(named)
     host = parts.hostname or ""
-    if f"{GLOBAL}_{_SERVICE.upper()}" in os.environ or not host or _is_address(host) or not is_local_cloud(named):
-        return {}
+    if not host or _is_address(host) or not is_local_cloud(named):
+        return named
     try:
         addresses = socket.getaddrinfo(host, parts.port or 80, type=socket.SOCK_STREAM)
     except OSError:
-        return {}
+        return named
     address = str(min(addresses, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
     shown = f"[{address}]" if ":" in address else address
-    return {GLOBAL: f"{parts.scheme}://{shown}:{parts.port or 80}{parts.path}"}
+    return f"{parts.scheme}://{shown}:{parts.port or 80}{parts.path}"
 
 
 def _is_address(host: str) -> bool:

@@ -24,6 +24,9 @@ CI = {
     "gitlab": {"gitlab": {"project": REPOSITORY}},
 }
 REMOTES = {"github": f"https://github.com/{REPOSITORY}.git", "gitlab": f"https://gitlab.com/{REPOSITORY}.git"}
+ENVIRONMENTS = ("staging", "production", "production-approval")
+UV = Path(__file__).parent / "actions" / "setup-uv" / "bin"
+"""A folder with a `uv` that runs tasks with this Python, and nothing else."""
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
 
 

@@ -141,3 +141,20 @@ def test_whatever_endpoint_is_set_is_unset_for_the_local_cloud() -> None:
     assert found.count("AWS_ENDPOINT_URL_LAMBDA") == 1
     assert "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS" in found
     assert "AWS_ENDPOINT_URL" not in found
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"AWS_ENDPOINT_URL": VARIABLE}, VARIABLE),
+        ({"AWS_ENDPOINT_URL": VARIABLE, "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:4607"}, None),
+        ({"AWS_ENDPOINT_URL": VARIABLE, **IGNORE}, None),
+        ({}, None),
+    ],
+)
+def test_terraform_gets_the_variable_of_sts_for_the_roles_of_ci_jobs(
+    variables: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cli.environment(Path("data"), {}).get("AWS_ENDPOINT_URL_STS") == expected
