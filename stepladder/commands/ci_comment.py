@@ -25,7 +25,7 @@ def comment(settings: Settings, console: Console, forge: Forge | None = None) ->
     What a forge refuses is a warning: no pipeline fails for a comment.
     """
     forge = forge or registered.current()
-    made = {name: reviews.read(settings, name) for name in settings.environments}
+    made = {name: reviews.read(settings, name, registered.run()) for name in settings.environments}
     forked = forge.is_fork()
     file = settings.build_dir / reviews.FOLDER / FILE
     commit = git.commit(settings.root, ("terraform", "invoke.yaml", "policies")).sha

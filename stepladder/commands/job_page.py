@@ -15,7 +15,13 @@ from stepladder.forge.interface import Annotation
 _OUTPUTS = ("environment", "result", "outcome", "version", "previous_version", "digest", "release_id", "url", "name")
 _PROBLEMS = 20
 _LONGEST = 2000
-_ENDS = {"applied": "infrastructure applied", "dry_run": "dry run", "unchanged": "nothing to do", "tested": "tested"}
+_ENDS = {
+    "applied": "infrastructure applied",
+    "climbing": "under way",
+    "dry_run": "dry run",
+    "rolled_back": "rolled back",
+    "unchanged": "nothing to do",
+}
 
 
 def deployed(record: Mapping[str, object]) -> None:
@@ -44,7 +50,8 @@ def promoted(record: Mapping[str, object]) -> None:
         (str(target.get("environment", "")), code(str(target.get("outcome", ""))))
         for target in (targets if isinstance(targets, Sequence) else ())
     ]
-    _summary(f"promotion: {record['outcome']}", rows)
+    outcome = str(record["outcome"])
+    _summary(f"promotion: {_ENDS.get(outcome, outcome)}", rows)
 
 
 def failed(console: Console, command: str, error: StepladderError) -> None:

@@ -10,6 +10,7 @@ from stepladder.core import git
 from stepladder.core.aws import explain
 from stepladder.core.console import Console
 from stepladder.core.errors import StepladderError
+from stepladder.forge import registered
 from stepladder.releases import review as reviews
 from stepladder.releases.review import EnvironmentReview, Forecast, PlanFailure
 from stepladder.releases.rung import Rung
@@ -43,6 +44,8 @@ def review(rung: Rung, root: str = "", **wanted: Unpack[PlanOptions]) -> None:
     """
     settings = rung.settings
     commit = git.commit(settings.root, ("terraform", "invoke.yaml", "policies")).sha
+    run = registered.run()
+    reviews.path(settings, rung.environment).unlink(missing_ok=True)  # what is cut off leaves no older one
     made: list[RootReview] = []
     early: list[str] = []
     at_work = ""
@@ -59,12 +62,12 @@ def review(rung: Rung, root: str = "", **wanted: Unpack[PlanOptions]) -> None:
             reviews.failure(explained, at_work) if explained else PlanFailure(type(error).__name__, "bug", at_work)
         )
         file = reviews.write(
-            settings, EnvironmentReview(rung.environment, commit, tuple(made), tuple(early), failure=failure)
+            settings, EnvironmentReview(rung.environment, commit, tuple(made), tuple(early), failure=failure, run=run)
         )
         rung.console.line(f"the review says so: {file.relative_to(settings.root)}")
         raise
     following = _forecast(rung, next((each for each in made if each.root == "service"), None))
-    done = EnvironmentReview(rung.environment, commit, tuple(made), tuple(early), following)
+    done = EnvironmentReview(rung.environment, commit, tuple(made), tuple(early), following, run=run)
     _show(rung.console, settings, done)
 
 

@@ -58,7 +58,10 @@ class PlanFailure:
 
 @dataclass(frozen=True)
 class EnvironmentReview:
-    """One environment. `early` are roots that have no state yet: the first deployment makes them."""
+    """One environment. `early` are roots that have no state yet: the first deployment makes them.
+
+    `run` is the pipeline's, where a forge gives it one: a folder may hold what an older run left.
+    """
 
     environment: str
     commit: str
@@ -66,6 +69,7 @@ class EnvironmentReview:
     early: tuple[str, ...] = ()
     forecast: Forecast | None = None
     failure: PlanFailure | None = None
+    run: str = ""
 
     @property
     def losses(self) -> list[tuple[RootReview, terraform_review.ReviewedChange]]:
@@ -113,17 +117,21 @@ def write(settings: Settings, made: EnvironmentReview) -> Path:
     return write_json(path(settings, made.environment), {"schema": SCHEMA, **asdict(made)})
 
 
-def read(settings: Settings, environment: str) -> EnvironmentReview | None:
-    """Return an environment's review; None where the plan's job left none. One that can't be read is a failure."""
+def read(settings: Settings, environment: str, run: str = "") -> EnvironmentReview | None:
+    """Return an environment's review; None where the plan's job of this run left none.
+
+    One that can't be read is a failure.
+    """
     file = path(settings, environment)
     if not file.exists():
         return None
     raw = read_json(file)
     try:
-        return _review(raw, environment)
+        made = _review(raw, environment)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         problem = PlanFailure(f"{FOLDER}/{file.name} can't be read: {type(error).__name__} {error}", "unreadable-file")
         return EnvironmentReview(environment, "", failure=problem)
+    return made if made.run == run or not run else None
 
 
 def _review(raw: dict[str, Any], environment: str) -> EnvironmentReview:
@@ -137,4 +145,5 @@ def _review(raw: dict[str, Any], environment: str) -> EnvironmentReview:
         tuple(raw["early"]),
         Forecast(**{**following, "lower": tuple(following["lower"])}) if following else None,
         PlanFailure(**failed) if failed else None,
+        str(raw["run"]),
     )

@@ -23,6 +23,8 @@ _SHORTEST_SECRET = 6
 """Shorter texts are hidden where they are sensitive, and not searched for elsewhere: `true` stands everywhere."""
 _VARIABLES = re.compile(r"environment(_variables?)?|env|secrets?", re.IGNORECASE)
 _ALL_TAGS = "tags_all"  # says nothing of a new resource that its tags and the provider's don't say
+_NAMES = ("name", "key", "parameter_key", "ParameterKey", "Name", "Key")
+_SCRIPTS = ("user_data", "user_data_base64")  # nobody can say what stands in them
 _MISSING = object()
 
 Path = tuple[str | int, ...]
@@ -170,10 +172,18 @@ def _differences(path: Path, before: Any, after: Any, marks: _Marks) -> Iterator
         known = marks.unknown if isinstance(marks.unknown, Mapping) else {}
         keys = sorted({*sides[0], *sides[1], *known})
     for key in keys:
-        yield from _differences((*path, key), _item(before, key), _item(after, key), marks.at(key))
+        inner = _HIDDEN_MARKS if key == "value" and _names_secret(before, after) else marks.at(key)
+        yield from _differences((*path, key), _item(before, key), _item(after, key), inner)
 
 
 _NO_MARKS = _Marks(None, None, None)
+_HIDDEN_MARKS = _Marks(before=True, after=True, unknown=None)
+
+
+def _names_secret(*sides: Any) -> bool:
+    """Say whether a block names a secret beside its value: `{name = "DB_PASSWORD", value = "..."}`."""
+    names = [str(side.get(key)) for side in sides if isinstance(side, Mapping) for key in _NAMES if side.get(key)]
+    return any(map(secret_values.is_secret_name, names))
 
 
 def _item(value: Any, key: str | int) -> Any:
@@ -219,7 +229,7 @@ def _is_secret(path: Path, *values: Any) -> bool:
     """Say whether a value may not be shown: of an environment variable, or by its name or shape a secret."""
     names = [part for part in path if isinstance(part, str)]
     in_variables = any(_VARIABLES.fullmatch(name) for name in names[:-1])
-    if in_variables and names[-1] not in {"name", "key"}:
+    if (in_variables and names[-1] not in _NAMES) or (names and names[-1] in _SCRIPTS):
         return True
     texts = [text for value in values for text in _texts(value)]
     return any(secret_values.why(names[-1] if names else "", text) for text in texts)

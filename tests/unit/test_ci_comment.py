@@ -22,6 +22,8 @@ from stepladder.releases import review as reviews
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.load import Settings
 
+RUN = "GitHub 1001"  # the forge server's jobs are of it
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ForgeServer]:
@@ -43,7 +45,7 @@ def settings(tmp_path: Path) -> Settings:
     made = {name: EnvironmentSettings(name, "111122223333", "us-east-1") for name in samples.SHOP}
     settings = Settings(tmp_path, "orders", environments=made)
     for each in samples.SHOP.values():
-        reviews.write(settings, replace(each, commit=""))
+        reviews.write(settings, replace(each, commit="", run=RUN))
     return settings
 
 
@@ -139,6 +141,15 @@ def test_a_review_that_is_none_is_shown_as_failed(
     write_json(reviews.path(settings, "staging"), raw)
     out, _ = run(settings)
     assert "**staging: the plan failed**" in out
+
+
+def test_what_another_run_left_is_no_review(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    job(monkeypatch, {"GITHUB_RUN_ID": "2"})
+    for name, run_id in (("staging", "GitHub 1"), ("production", "GitHub 2")):
+        reviews.write(settings, replace(samples.SHOP[name], commit="", run=run_id))
+    out, _ = run(settings)
+    assert "**staging was not planned**" in out
+    assert "**production would lose**" in out
 
 
 def test_reviews_are_read_as_they_were_written(settings: Settings) -> None:

@@ -154,6 +154,12 @@ SECRETS: dict[str, dict[str, Any]] = {
         before={"environment": [{"environment_variable": []}]},
         after={"environment": [{"environment_variable": [{"name": "MODE", "value": PASSWORD}]}]},
     ),
+    "a block that names a secret": resource(
+        "aws_thing", "update", before={"setting": []}, after={"setting": [{"name": "DB_PASSWORD", "value": PASSWORD}]}
+    ),
+    "a script that a machine starts with": resource(
+        "aws_instance", "update", before={"user_data": "old-secret-value"}, after={"user_data": PASSWORD}
+    ),
     "a name that says so": resource("aws_thing", "create", after={"settings": {"db_password": PASSWORD}}),
     "a shape that says so": resource("aws_thing", "update", before={"note": "a"}, after={"note": f"use {TOKEN} here"}),
     "a shape in a list": resource("aws_thing", "create", after={"notes": ["a", TOKEN]}),
