@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -226,3 +227,21 @@ def test_a_second_merge_is_compared_with_its_own_review(at: roots.Root) -> None:
     assert kept.compare(second, both) == kept.PlanDifference()
     first_is_missing = replace(both, actions=(*both.actions, Action(TABLE, "create", {})))
     assert kept.compare(second, first_is_missing).unreviewed == (f"{TABLE} (create)",)
+
+
+MODULE = Path(__file__).parents[2] / "terraform" / "modules" / "foundation"
+
+
+def test_the_bucket_deletes_a_plan_when_its_review_stops_counting(at: roots.Root) -> None:
+    code = (MODULE / "buckets.tf").read_text()
+    (rule,) = re.findall(r"for_each = each\.key == \"artifacts\" .*?^  }$", code, re.DOTALL | re.MULTILINE)
+    assert f"? [{kept.DAYS}] : []" in rule
+    assert 'prefix = "plans/"' in rule
+    assert at.names.plans_prefix("service").startswith("plans/")
+    assert "noncurrent_days = 1" in rule, "versioning would keep what was deleted"
+
+
+def test_roles_reach_the_plans_of_their_own_environment_only(at: roots.Root) -> None:
+    code = (MODULE / "ci_release.tf").read_text()
+    assert code.count("/plans/${service.state}/*") == 2
+    assert at.names.plans_prefix("delivery") == f"plans/{at.environment.name}/delivery/"

@@ -63,24 +63,51 @@ resource "aws_s3_bucket_ownership_controls" "this" {
 }
 
 # Not there by default: the provider waits 55 seconds for it, whatever S3 answers (terraform-provider-aws#23352, #41764),
-# and old versions of states are small, and worth having on the day that one is lost.
+# and old versions of states are small, and worth having on the day that one is lost. Where CI's roles keep plans for
+# their review, those expire: a plan file holds secrets in clear.
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
-  for_each = { for key, name in local.buckets : key => name if var.noncurrent_version_days > 0 }
+  for_each = { for key, name in local.buckets : key => name if var.noncurrent_version_days > 0 || (key == "artifacts" && length(local.ci_issuers) > 0) }
 
   bucket = aws_s3_bucket.this[each.key].id
 
-  rule {
-    id     = "expire-what-was-replaced"
-    status = "Enabled"
+  dynamic "rule" {
+    for_each = var.noncurrent_version_days > 0 ? [var.noncurrent_version_days] : []
 
-    filter {}
+    content {
+      id     = "expire-what-was-replaced"
+      status = "Enabled"
 
-    abort_incomplete_multipart_upload {
-      days_after_initiation = 7
+      filter {}
+
+      abort_incomplete_multipart_upload {
+        days_after_initiation = 7
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = rule.value
+      }
     }
+  }
 
-    noncurrent_version_expiration {
-      noncurrent_days = var.noncurrent_version_days
+  # stepladder/terraform/kept.py takes no older plan for a reviewed one: change both.
+  dynamic "rule" {
+    for_each = each.key == "artifacts" && length(local.ci_issuers) > 0 ? [14] : []
+
+    content {
+      id     = "expire-reviewed-plans"
+      status = "Enabled"
+
+      filter {
+        prefix = "plans/"
+      }
+
+      expiration {
+        days = rule.value
+      }
+
+      noncurrent_version_expiration {
+        noncurrent_days = 1
+      }
     }
   }
 
