@@ -91,7 +91,10 @@ class Program(invoke.Program):
         return self._no_argument(token, f"`{command}` takes {more} by position", command, context.flag_names())
 
     def _no_flag(self, token: str, command: str, flags: Iterable[str]) -> BadInputError:
-        others = sorted(self._typed(each) for each in self.collection.to_contexts() if token in each.flag_names())
+        others = sorted(
+            (self._typed(each) for each in self.collection.to_contexts() if token in each.flag_names()),
+            key=lambda typed: (_noun(typed) != _noun(command), typed),
+        )
         hint = f"`{others[0]}` has it" if others else did_you_mean(token, (f for f in flags if f.startswith("--")))
         return BadInputError(
             f"`{command}` has no flag {token}", kind="bad-arguments", hint=hint or f"`{command} --help` lists its flags"
@@ -144,6 +147,11 @@ def _no_value_typed(command: str) -> BadInputError:
         kind="bad-arguments",
         hint=f"give the value on the standard input of `{command}`; one that was typed is in the shell's history now",
     )
+
+
+def _noun(command: str) -> str:
+    """Return what a command is about: `ledger` of `inv ledger.unmark`."""
+    return command.partition(" ")[2].partition(".")[0]
 
 
 def _no_core_flag(token: str) -> BadInputError:

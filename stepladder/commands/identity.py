@@ -141,10 +141,9 @@ def _suggested(claims: Mapping[str, Any]) -> str:
         ids = f'owner_id: "{claims["repository_owner_id"]}", repository_id: "{claims.get("repository_id")}"'
         return f"add to `invoke.yaml`: ci: {{github: {{repository: {claims.get('repository')}, {ids}}}}}"
     if "project_path" in claims:
-        return (
-            f"add to `invoke.yaml`: `ci: {{gitlab: {{project: {claims['project_path']}, url: {claims.get('iss')}}}}}`"
-        )
-    return "add `ci: {github: {repository: acme/orders}}` or `ci: {gitlab: {project: acme/orders}}` to `invoke.yaml`"
+        own = f"project: {claims['project_path']}, url: {claims.get('iss')}"
+        return f"add to `invoke.yaml`: ci: {{gitlab: {{{own}}}}}"
+    return "add to `invoke.yaml`: ci: {github: {repository: acme/orders}}, or ci: {gitlab: {project: acme/orders}}"
 
 
 def _token(settings: Settings, audience: str) -> IdToken:
@@ -154,7 +153,7 @@ def _token(settings: Settings, audience: str) -> IdToken:
 
 
 def _report(role: CiRole, token: IdToken, policies: TrustPolicies) -> RoleReport:
-    made = tuple(trust.of_jobs(each.issuer, each.audience, each.subjects) for each in role.trusted)
+    made = trusted(role)
     problem = ""
     try:
         read = policies.read(role)
@@ -164,6 +163,13 @@ def _report(role: CiRole, token: IdToken, policies: TrustPolicies) -> RoleReport
     comparison = trust.compare(statements, token.claims) if token.claims else trust.expected(statements)
     outdated = read is not None and trust.facts(read) != trust.facts(made)
     return RoleReport(role, FROM_SETTINGS if read is None else FROM_AWS, comparison, problem, outdated)
+
+
+def trusted(role: CiRole) -> tuple[TrustStatement, ...]:
+    """Return the statements that the foundation makes for a role."""
+    return tuple(
+        statement for jobs in role.trusted for statement in trust.of_jobs(jobs.issuer, jobs.audience, jobs.subjects)
+    )
 
 
 def _record(token: IdToken, problem: str, reports: Sequence[RoleReport]) -> dict[str, object]:

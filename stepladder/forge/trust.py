@@ -66,12 +66,16 @@ class Comparison:
         return bool(self.claims) and all(each.equal is not False for each in self.claims)
 
 
-def of_jobs(issuer: str, audience: str, subjects: Sequence[str]) -> TrustStatement:
-    """Return the statement for a forge's jobs with these subjects; one with a `*` is a pattern."""
-    operator = "stringlike" if any("*" in subject for subject in subjects) else "stringequals"
-    subject = ClaimCondition("sub", operator, tuple(subjects))
-    return TrustStatement(
-        issuer.removeprefix("https://"), (ClaimCondition("aud", "stringequals", (audience,)), subject)
+def of_jobs(issuer: str, audience: str, subjects: Sequence[str]) -> tuple[TrustStatement, ...]:
+    """Return the statements for a forge's jobs with these subjects; one that ends in `*` is a pattern."""
+    patterns = tuple(subject for subject in subjects if subject.endswith("*"))
+    whole = tuple(subject for subject in subjects if not subject.endswith("*"))
+    aud = ClaimCondition("aud", "stringequals", (audience,))
+    kinds = (("stringequals", whole), ("stringlike", patterns))
+    return tuple(
+        TrustStatement(issuer.removeprefix("https://"), (aud, ClaimCondition("sub", operator, values)))
+        for operator, values in kinds
+        if values
     )
 
 

@@ -184,6 +184,7 @@ def init(settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None
     """Write a root's inputs and run `init` when needed; return notes for the person."""
     at = roots.root(settings, env, root)
     with opened(at, step=step) as runner:
+        saved_plan.check_account(aws, at)
         runner.prepare(backend=foundation.backend_of(at, aws))
         return tuple(runner.notes)
 

@@ -14,14 +14,17 @@ from urllib.parse import parse_qs, urlsplit
 
 import ci_tokens
 import pytest
+import yaml
 from ci_tokens import github, gitlab
 from fakes.errors import error
 
 from stepladder.commands import identity
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, NotReadyError, RefusedError, StepladderError
-from stepladder.settings import load
+from stepladder.forge import trust
+from stepladder.settings import ci_roles, load
 
+INVENTORY = Path(__file__).resolve().parents[1] / "terraform" / "inventories" / "foundation-ci.yaml"
 ACCOUNT, OTHER = "111111111111", "222222222222"
 PLACES = {
     "staging": {"account": ACCOUNT, "region": "eu-west-1"},
@@ -479,3 +482,20 @@ class TestPoliciesInAws:
         foreign = FakeIam({"orders-ci-deploy-production": policy("x")}, account=ACCOUNT)
         record, problem = run(ON_GITLAB, foreign, named="orders-ci-deploy-production")
         assert (record["roles"][0]["source"], problem) == ("settings", None)
+
+    def test_what_the_settings_say_is_what_the_foundation_makes(self) -> None:
+        """The plan of the module, by Terraform itself, is kept as an inventory."""
+        inventory = yaml.safe_load(INVENTORY.read_text("utf-8"))["values"]
+        made = {
+            values["name"]: trust.facts(trust.of_policy(values["assume_role_policy"]))
+            for address, values in inventory.items()
+            if address.startswith("aws_iam_role.ci[")
+        }
+        place = {"account": "123456789012", "region": "eu-west-1"}
+        ci = {
+            "github": {**ON_GITHUB["github"], "older_subject": True},
+            "gitlab": {"project": "acme/shop/orders", "url": "https://git.example.com/gitlab"},
+        }
+        environments = {"staging": place, "production": place}
+        settings = load.load({"project": "sample", "environments": environments, "ci": ci}, Path())
+        assert {each.name: trust.facts(identity.trusted(each)) for each in ci_roles.roles(settings)} == made
