@@ -13,6 +13,8 @@ from asking import until
 from code_pipelines import CodePipelines, action, approval, build, stage
 from printing import queue
 
+from localcloud import daemon
+
 pytestmark = pytest.mark.cloud
 
 MACHINE = {"StartAt": "P", "States": {"P": {"Type": "Pass", "End": True}}}
@@ -329,3 +331,40 @@ def test_who_makes_a_pipeline_must_be_allowed_to_pass_its_role_and_its_connectio
         pipelines.client = iam.of(key, "codepipeline")
         with pytest.raises(pipelines.client.exceptions.ClientError, match=refused):
             pipelines.make(pipelines.source(), stage("Approve", approval()))
+
+
+def test_a_change_of_the_pipeline_cancels_what_runs(pipelines: CodePipelines) -> None:
+    pipelines.connect()
+    pipelines.repository.push("first", {"a": "a"})
+    name = pipelines.make(pipelines.source(), stage("Approve", approval()))
+    until(lambda: pipelines.state(name, "Approve").get("latestExecution"), bool)
+    declaration = pipelines.client.get_pipeline(name=name)["pipeline"]
+    assert pipelines.client.update_pipeline(pipeline=declaration)["pipeline"]["version"] == 2
+    until(lambda: pipelines.executions(name)[0]["status"], lambda each: each == "Cancelled")
+
+
+def test_a_restart_fails_what_ran_and_goes_on_with_what_waited(cloud_of: Any, tmp_path: Path) -> None:
+    environ, folder = {"STEPLADDER_LAUNCHER": "process"}, tmp_path / "cloud"
+    info, _ = daemon.up(folder, data=tmp_path / "data", environ=environ)
+    try:
+        pipelines = CodePipelines(cloud_of(info), tmp_path)
+        pipelines.connect()
+        pipelines.repository.push("first", {"a": "a"})
+        name = pipelines.make(pipelines.source(), stage("Approve", approval()))
+        running = pipelines.executions(name)[0]["pipelineExecutionId"]
+        until(lambda: pipelines.state(name, "Approve").get("latestExecution"), bool)
+        waiting = pipelines.client.start_pipeline_execution(name=name)["pipelineExecutionId"]
+        until(lambda: pipelines.state(name, "Approve")["inboundExecutions"], bool)
+        daemon.down(folder)
+        pipelines.repository.push("second", {"a": "b"})
+        info, _ = daemon.up(folder, data=tmp_path / "data", environ=environ)
+        pipelines.client = cloud_of(info).client("codepipeline")
+        approve(pipelines, name, waiting)
+        pushed = until(lambda: pipelines.executions(name), lambda each: len(each) == 3)[0]
+        assert pushed["trigger"]["triggerType"] == "WebhookV2"
+        statuses = {each["pipelineExecutionId"]: each["status"] for each in pipelines.executions(name)}
+        assert statuses[running] == "Failed"
+        until(lambda: pipelines.executions(name)[1]["status"], lambda each: each == "Succeeded")
+        assert "restarted" in pipelines.error(name, running, "Approve")["message"]
+    finally:
+        daemon.down(folder)

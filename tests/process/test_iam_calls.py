@@ -39,7 +39,7 @@ SERVICES = (
     "xray",
 )
 LISTED = re.compile(
-    r"(?:(?:api-destination|connection|group|stack)/[^*]+/\*|stackset/[^*]+:\*|alarm:\*|repository/\*|AWSServiceRoleFor\*)$"
+    r"(?:(?:api-destination|connection|group|stack)/[^*]+/\*|stackset/[^*]+:\*|alarm:\*|connection/\*|repository/\*|AWSServiceRoleFor\*)$"
 )
 """Resources that end in a wildcard of AWS's own: an id that a call never names, or a list."""
 

@@ -27,8 +27,8 @@ TEMPLATES: dict[str, dict[str, str]] = {
         "insight-rule": "insight-rule/{RuleName|RuleNames}",
         "metric-stream": "metric-stream/{Name|Names}",
     },
-    "codeconnections": {"Connection": "{ConnectionArn}", "Host": "{HostArn}"},
-    "codestar-connections": {"Connection": "{ConnectionArn}", "Host": "{HostArn}"},
+    "codeconnections": {"Host": "{HostArn}"},
+    "codestar-connections": {"Host": "{HostArn}"},
     "codedeploy": {
         "application": "application:{applicationName|applicationNames}",
         "deploymentconfig": "deploymentconfig:{deploymentConfigName}",
@@ -222,6 +222,14 @@ def deployment_group(call: AwsCall) -> Iterable[str]:
         )
 
 
+def connection(call: AwsCall) -> Iterable[str]:
+    """Return the connection of a call. A list is authorised against all of them."""
+    if call.action == "ListConnections":
+        yield call.arn(call.service, "connection/*")
+    else:
+        yield from from_template(call, call.service, "{ConnectionArn}")
+
+
 def build_project(call: AwsCall) -> Iterable[str]:
     """Return the projects of a CodeBuild call, also of one that names builds by their ids (`<project>:<uuid>`)."""
     builds = call.texts("ids") or call.texts("id")
@@ -249,6 +257,8 @@ def repository(call: AwsCall) -> Iterable[str]:
 FUNCTIONS: dict[str, dict[str, Resources]] = {
     "cloudwatch": {"alarm": alarm},
     "codebuild": {"project": build_project},
+    "codeconnections": {"Connection": connection},
+    "codestar-connections": {"Connection": connection},
     "codedeploy": {"deploymentgroup": deployment_group},
     "ecr": {"repository": repository},
     "events": {"event-bus": event_bus, "rule-on-default-event-bus": rule},

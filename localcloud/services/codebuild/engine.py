@@ -180,8 +180,9 @@ class BuildRun:
             message = f"Service role {self._build.role} {what}. Error message: {error.message}"
             raise PhaseFailure("ACCESS_DENIED", message) from None
         shutil.rmtree(self._folder, ignore_errors=True)
-        for name in ("home", "tmp", "shell"):
+        for name in ("home", "programs", "tmp", "shell"):
             (self._folder / name).mkdir(parents=True)
+        environment.offer_programs(self._folder / "programs")
 
     def _download(self, variables: Mapping[str, str]) -> None:
         build, settings = self._build, self._build.settings
@@ -203,7 +204,7 @@ class BuildRun:
         self._shell = BuildShell(
             self._spec.shell,
             {
-                **environment.of_machine(self._folder / "home"),
+                **environment.of_machine(self._folder / "home", self._folder / "programs"),
                 "TMPDIR": str(self._folder / "tmp"),
                 **environment.of_codebuild(build, self._source, secondary),
                 **given,

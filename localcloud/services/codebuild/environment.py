@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from localcloud.services.codebuild.model import Build
 _PASSED = ("LANG", "TZ", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
 _PASSED_PREFIXES = ("GIT_SSL_", "LC_", "NODE_EXTRA_", "PIP_", "SSL_CERT_", "UV_")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+_PROGRAMS = ("uv", "uvx", "terraform", "tofu")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -29,7 +31,7 @@ class Reads(Protocol):
         """Return the answer."""
 
 
-def of_machine(home: Path) -> dict[str, str]:
+def of_machine(home: Path, programs: Path) -> dict[str, str]:
     """Return what a build inherits of this machine: where programs are, and how they reach package registries.
 
     The home is an empty one, so that no credentials and no settings of AWS are read from the real one.
@@ -42,9 +44,18 @@ def of_machine(home: Path) -> dict[str, str]:
         **({"TF_CLI_CONFIG_FILE": str(terraform)} if terraform.is_file() else {}),
         **{name: os.environ.get(name) or str(own / folder) for name, folder in folders.items()},
         **passed,
-        "PATH": _path(os.environ.get("PATH") or _PATH),
+        "PATH": f"{_path(os.environ.get('PATH') or _PATH)}{os.pathsep}{programs}",
         "HOME": str(home),
     }
+
+
+def offer_programs(folder: Path) -> None:
+    """Link what builds of this project call and only the cloud's own environment has, as their image would have it."""
+    known = _path(os.environ.get("PATH") or _PATH)
+    for name in _PROGRAMS:
+        own = shutil.which(name) or shutil.which(name, path=os.path.join(sys.prefix, "bin"))  # noqa: PTH118
+        if own and not shutil.which(name, path=known):
+            (folder / name).symlink_to(own)
 
 
 def _is_passed(name: str) -> bool:

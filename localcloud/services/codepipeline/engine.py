@@ -89,14 +89,14 @@ class PipelineEngine:
             if entered == stages.CLOSED:
                 return
             if entered != stages.ENTERED:
-                self._end(pipeline, execution, "Superseded" if entered == stages.SUPERSEDED else "Stopped")
+                self._end(pipeline, execution, entered)
                 return
             status = self._stage(pipeline, execution, stage, mode)
             mode = ALL_ACTIONS
             if status is None:
                 return
             self._leave(pipeline, execution, name, status)
-            if status in ("Failed", "Stopped"):
+            if status in ("Cancelled", "Failed", "Stopped"):
                 self._end(pipeline, execution, status)
                 return
         stopped = execution.status == "Stopping"
@@ -137,6 +137,8 @@ class PipelineEngine:
                 statuses = list(pool.map(lambda each: self._action(pipeline, execution, name, each), due))
             if self._cloud.stopping.is_set() and None in statuses:
                 return None
+            if execution.cancelled:
+                return "Cancelled"
             if execution.status == "Stopping":
                 return "Stopped"
             if any(status != "Succeeded" for status in statuses):
@@ -145,14 +147,13 @@ class PipelineEngine:
 
     def _leave(self, pipeline: Pipeline, execution: PipelineExecution, stage: str, status: str) -> None:
         self._gate.leave(execution, stage, status)
-        state = {"Succeeded": "SUCCEEDED", "Failed": "FAILED", "Stopped": "STOPPED", "Skipped": "SUCCEEDED"}[status]
-        self.events.of_stage(pipeline, execution, stage, state)
+        self.events.of_stage(pipeline, execution, stage, _state(status))
 
     def _end(self, pipeline: Pipeline, execution: PipelineExecution, status: str, summary: str = "") -> None:
         with self._lock:
             execution.status, execution.updated = status, self._cloud.clock.utcnow()
             execution.summary, execution.waiting_for = summary, ""
-        self.events.of_pipeline(pipeline, execution, status.upper())
+        self.events.of_pipeline(pipeline, execution, _state(status))
 
     # -- actions
 
@@ -218,6 +219,11 @@ class PipelineEngine:
                 if namespace := action.declaration.get("namespace"):
                     execution.variables[str(namespace)] = action.variables
         self.events.of_action(pipeline, execution, action, status.upper())
+
+
+def _state(status: str) -> str:
+    """Return a status as events have it."""
+    return {"Cancelled": "CANCELED", "Skipped": "SUCCEEDED"}.get(status, status.upper())
 
 
 def _has_succeeded(execution: PipelineExecution, stage: str, declared: dict[str, Any]) -> bool:

@@ -126,6 +126,7 @@ class PipelineExecution:
     waiting_for: str = ""
     stop_reason: str = ""
     abandon: bool = False
+    cancelled: bool = False
     attempt: int = 1
     retries: dict[str, tuple[int, int]] = field(default_factory=dict)
 

@@ -52,13 +52,16 @@ class Pipelines:
 
     @handles
     def update_pipeline(self, request: AwsRequest) -> dict[str, Any]:
-        """Change a pipeline. Executions that run keep what they began with, and nothing starts."""
+        """Change a pipeline. Executions that run are cancelled, as on AWS, and nothing starts."""
         region, declared = self._region(request), request.params["pipeline"]
         pipeline = region.pipeline(str(declared["name"]))
         declaration = self._checked(declared, region)
         with self._regions.lock:
             declaration["version"] = int(pipeline.declaration["version"]) + 1
             pipeline.declaration, pipeline.updated = declaration, self._cloud.clock.utcnow()
+            for execution in pipeline.executions.values():
+                if execution.status in RUNNING:
+                    execution.cancelled = execution.abandon = True
         return {"pipeline": declaration}
 
     def _checked(self, declared: dict[str, Any], region: PipelineRegion) -> dict[str, Any]:

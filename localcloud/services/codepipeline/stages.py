@@ -13,7 +13,8 @@ from localcloud.services.codepipeline.model import RUNNING, Pipeline, PipelineEx
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
 
-ENTERED, SUPERSEDED, STOPPED, CLOSED = "entered", "superseded", "stopped", "closed"
+ENTERED, CLOSED, CANCELLED, SUPERSEDED, STOPPED = "", "closed", "Cancelled", "Superseded", "Stopped"
+"""What becomes of an execution at a stage. The last three are its status then."""
 _POLL = 0.1
 
 
@@ -33,6 +34,8 @@ class StageGate:
                 while True:
                     if self._cloud.stopping.is_set():
                         return CLOSED
+                    if execution.cancelled:
+                        return CANCELLED
                     if execution.status == "Stopping":
                         return STOPPED
                     if execution.mode == "SUPERSEDED" and self._later(pipeline, execution, stage):
