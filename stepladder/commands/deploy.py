@@ -17,7 +17,7 @@ from stepladder.core.similar import did_you_mean
 from stepladder.ledger.lock import WAIT
 from stepladder.ledger.schema import Holder, ReleaseEntry
 from stepladder.ledger.words import recorded_commit
-from stepladder.releases import cut_off, ladder_guard, preview, restore, secret_check
+from stepladder.releases import cut_off, ladder_guard, left_foundation, preview, restore, secret_check
 from stepladder.releases import plan as plans
 from stepladder.releases import report as reports
 from stepladder.releases.acts import Acts
@@ -164,6 +164,7 @@ class Deploy:
             self._again,
             environment=self.rung.environment,
             lost_alias=self.acts.lost_alias,
+            leave_foundation=left_foundation.is_left(self.rung.settings, self.mode),
         )
 
     def _unchanged(self, state: EnvironmentState, plan: DeployPlan) -> DeployReport:

@@ -22,7 +22,7 @@ from stepladder.promotion import delivery
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.replicate import copy_image
 from stepladder.promotion.roots import ProjectRoots, RootPlan, Roots
-from stepladder.releases import drift, environment_outputs
+from stepladder.releases import drift, environment_outputs, left_foundation
 from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.releases.rung import Rung
 from stepladder.settings import locations
@@ -159,7 +159,10 @@ def _changes(
             begun.add(location)
             changes.append(RootChange(representative, FOUNDATION, is_new=True))
         elif of_location and roots.inputs_hash(machine.at(of_location[0]), FOUNDATION) != applied:
-            changes.append(RootChange(machine.at(of_location[0]), FOUNDATION))
+            if left_foundation.is_left(settings):
+                left_foundation.warn(machine.console, of_location[0])
+            else:
+                changes.append(RootChange(machine.at(of_location[0]), FOUNDATION))
         was = delivery.read(representative) if ledger.exists else None
         if not was or was.input_hash != roots.inputs_hash(representative, delivery.ROOT):
             changes.append(RootChange(representative, delivery.ROOT, is_new=was is None, early=not ledger.exists))

@@ -10,7 +10,7 @@ from stepladder.core import names
 from stepladder.core.clock import stamp
 from stepladder.core.errors import RepositoryMissingError, StepladderError
 from stepladder.ledger.schema import InfraRecord
-from stepladder.releases import adopt, drift, environment_outputs, live_smoke, marks, restore
+from stepladder.releases import adopt, drift, environment_outputs, left_foundation, live_smoke, marks, restore
 from stepladder.releases import release as releases
 from stepladder.releases import report as reports
 from stepladder.releases.interfaces import Images, Infrastructure, ReleaseImage
@@ -64,7 +64,10 @@ class Acts:
     plan: DeployPlan = field(init=False)
 
     def skip(self, planned: PlannedStep) -> None:
-        """Say why a step has nothing to do."""
+        """Say why a step has nothing to do, or what of it is left to a person."""
+        if planned.left:
+            left_foundation.read(self.rung, self.infra, planned)
+            return
         with self.rung.console.step(planned.name) as step:
             step.skip(planned.why)
 

@@ -43,11 +43,12 @@ class EnvironmentState:
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step: whether it acts, and why or why not."""
+    """One step: whether it acts, and why or why not. One that is `left` is a person's to do."""
 
     name: str
     act: bool
     why: str
+    left: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,17 +125,21 @@ def make(
     *,
     environment: str,
     lost_alias: str = "",
+    leave_foundation: bool = False,
 ) -> DeployPlan:
     """Return the plan. `infra` is auto, always or never; a `pin` is the one image that may be released.
 
     `again` says why the service is to be applied though its inputs are as they were; `lost_alias` is the version that
-    the alias has to be restored to, which `world` shows as done.
+    the alias has to be restored to, which `world` shows as done. With `leave_foundation` a changed foundation is a
+    person's to apply.
 
     Raises `RefusedError` when `never` forbids what the environment can't do without.
     """
     if infra == "never":
         _check_applied(environment, {FOUNDATION: state.ledger.exists, SERVICE: state.alias is not None})
     foundation = _root(FOUNDATION, state.ledger.foundation, wanted.foundation_hash, infra, exists=state.ledger.exists)
+    if leave_foundation and foundation.act and state.ledger.exists:
+        foundation = PlannedStep(FOUNDATION, act=False, why=f"{foundation.why}; left to a person", left=True)
     service = _root(SERVICE, state.ledger.infra, wanted.service_hash, infra, exists=state.alias is not None)
     if again and infra != "never":
         service = PlannedStep(SERVICE, act=True, why=again)

@@ -202,6 +202,21 @@ def test_a_service_that_is_applied_takes_its_changed_foundation_with_it(changed)
     assert changed.machine.rung.ledger.snapshot("staging").foundation.input_hash == "foundation one"
 
 
+def test_a_job_with_a_role_leaves_a_changed_foundation_to_a_person(changed, monkeypatch):
+    monkeypatch.setenv("CI", "true")
+    settings = changed.machine.rung.settings
+    github = replace(settings.ci.github, repository="acme/hello")
+    monkeypatch.setattr(
+        changed.machine,
+        "rung",
+        replace(changed.machine.rung, settings=replace(settings, ci=replace(settings.ci, github=github))),
+    )
+    changed.record("root#foundation", "foundation of last week")
+    changed.prepare(infra=True)
+    assert changed.roots.applied == ["production/service"]
+    assert "`inv tf.apply --env production --root foundation`" in changed.err.getvalue()
+
+
 class TestApproval:
     @pytest.fixture
     def guarded(self, tmp_path, monkeypatch):

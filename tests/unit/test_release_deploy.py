@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from botocore.exceptions import ClientError
 from fakes.deploy_harness import DeployHarness, digest
@@ -89,6 +91,45 @@ def test_a_changed_foundation_is_applied_alone(live: DeployHarness) -> None:
     live.foundation_inputs = "more images kept"
     assert live.deploy().result == "applied"
     assert live.applied == ["foundation"]
+
+
+def in_a_job_with_a_role(live: DeployHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    github = replace(live.settings.ci.github, repository="acme/hello")
+    live.settings = replace(live.settings, ci=replace(live.settings.ci, github=github))
+
+
+def test_a_job_with_a_role_leaves_a_changed_foundation_to_a_person_and_goes_on(
+    live: DeployHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_a_job_with_a_role(live, monkeypatch)
+    live.foundation_inputs, live.source = "another role", "two"
+    report = live.deploy(allow_dirty=True)
+    assert (live.applied, report.result, report.version) == ([], "released", "2")
+    assert "0 to add, 1 to change, 0 to destroy, left to a person" in live.printed
+    assert (
+        "`inv tf.plan --env staging --root foundation`, then `inv tf.apply --env staging --root foundation`"
+        in live.printed
+    )
+
+
+def test_a_job_that_only_leaves_the_foundation_has_applied_nothing(
+    live: DeployHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_a_job_with_a_role(live, monkeypatch)
+    live.foundation_inputs = "another role"
+    assert (live.deploy(allow_dirty=True).result, live.applied) == ("unchanged", [])
+    assert "a person applies it" in live.printed
+    live.deploy(dry_run=True, allow_dirty=True)
+    assert (live.applied, "left to a person" in live.printed) == ([], True)
+
+
+def test_a_job_may_be_asked_to_apply_the_foundation_by_infra_always(
+    live: DeployHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_a_job_with_a_role(live, monkeypatch)
+    live.deploy(infra="always", allow_dirty=True)
+    assert live.applied == ["foundation", "service"]
 
 
 def test_a_kill_between_apply_and_release_is_continued_by_the_next_run(live: DeployHarness) -> None:

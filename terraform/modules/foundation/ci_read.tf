@@ -101,7 +101,7 @@ locals {
       {
         Sid      = "ReadStates"
         Action   = ["s3:GetObject"]
-        Resource = concat(["${local.ci_state}/delivery.tfstate", "${local.ci_state}/foundation.tfstate"], [for name in keys(local.ci_environments) : "${local.ci_state}/${name}/service.tfstate"])
+        Resource = flatten([for name in concat(["delivery", "foundation"], [for each in keys(local.ci_environments) : "${each}/service"]) : ["${local.ci_state}/${name}.tfstate", "${local.ci_state}/${name}.tfstate.tflock"]])
       },
       {
         Sid      = "FindStates"
