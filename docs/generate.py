@@ -111,6 +111,8 @@ VARIABLES = {
     "STEPLADDER_LAUNCHER": "local cloud: run functions as `process` or `container`",
     "STEPLADDER_REGISTRY": "the registry's address in place of the one that ECR names, for other emulators",
     "STEPLADDER_TERRAFORM": "the Terraform executable, and no other",
+    "GITHUB_TOKEN": "in a job of GitHub: comments on the pull request and opens the issue about drift",
+    "GITLAB_TOKEN": "in a job of GitLab: a project access token that does the same, since a job token can't",
     "STEPLADDER_TERRAFORM_MIRROR": "a filesystem mirror that holds the AWS provider",
 }
 
