@@ -115,10 +115,10 @@ class BuildRun:
     def run(self, variables: Mapping[str, str]) -> str:
         """Run all phases and return how the build ended. `variables` lead to its credentials."""
         try:
-            if self._phase("PROVISIONING", self._provision) and self._phase(
+            begun = self._phase("PROVISIONING", self._provision) and self._phase(
                 "DOWNLOAD_SOURCE", lambda: self._download(variables)
-            ):
-                self._commands()
+            )
+            if begun and self._commands():
                 self._phase("UPLOAD_ARTIFACTS", self._upload)
             self._phase("FINALIZING", self._finalize)
         except CutOffError:
@@ -226,14 +226,18 @@ class BuildRun:
             raise BuildspecError(f"stat {name}: no such file or directory")
         return path.read_text("utf-8")
 
-    def _commands(self) -> None:
-        """Run the commands of each phase. After a failed build its `post_build` runs, after another phase nothing."""
+    def _commands(self) -> bool:
+        """Run the commands of each phase and return whether artifacts are to be uploaded.
+
+        After a failed build its `post_build` runs and artifacts are uploaded, after another phase nothing.
+        """
         for kind in PHASES:
             spec = self._spec.phases.get(kind, SpecPhase())
             done = self._phase(kind, lambda kind=kind, spec=spec: self._run_phase(kind, spec))  # type: ignore[misc]
-            goes_on = kind == "BUILD" and spec.on_failure != "ABORT"
+            goes_on = kind in ("BUILD", "POST_BUILD") and spec.on_failure != "ABORT"
             if not done and not goes_on and spec.on_failure != "CONTINUE":
-                return
+                return False
+        return True
 
     def _run_phase(self, kind: str, spec: SpecPhase) -> None:
         self._log.say(f"Entering phase {kind}")
