@@ -1,0 +1,219 @@
+"""Propose the settings `ci` from the git remote, write them when that is wanted, and say what the forge needs."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepladder.core import git, process, text
+from stepladder.core.errors import BadInputError, StepladderError
+from stepladder.core.files import write_text
+from stepladder.forge import remote as remotes
+from stepladder.forge.api import Api, ApiError
+from stepladder.forge.remote import GITHUB, GITLAB, Remote
+from stepladder.settings.ci import APPROVAL, GITHUB_ISSUER
+from stepladder.settings.ci import GITLAB as GITLAB_URL
+from stepladder.settings.load import Settings
+
+_GITHUB_HOST = "github.com"
+_DEADLINE = 20.0
+_BEGINNING = re.compile(r"^stepladder:[ \t]*(?:#.*)?$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """The settings to add under `ci`, by key; `missing` is the command that shows what they still lack."""
+
+    forge: str
+    values: Mapping[str, str]
+    missing: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The settings as YAML, with the indentation that they have under `stepladder:`."""
+        values = ", ".join(f"{key}: {json.dumps(value)}" for key, value in self.values.items())
+        return ("  ci:", f"    {self.forge}: {{{values}}}")
+
+
+@dataclass(frozen=True)
+class ForgeVariable:
+    """One variable of the forge's: of the whole repository, or of an environment. `command` sets it."""
+
+    name: str
+    environment: str
+    value: str
+    command: str
+
+
+def remote_of(root: Path) -> Remote | None:
+    """Return the repository that `origin` names, or else the first remote on a forge that is known."""
+    names = (git.ask(root, "remote") or "").split()
+    for name in sorted(names, key=lambda each: each != "origin"):
+        remote = remotes.parse(git.ask(root, "remote", "get-url", name) or "")
+        if remote and remote.forge:
+            return remote
+    return None
+
+
+def propose(remote: Remote) -> Proposal:
+    """Return the settings for a repository. On GitHub its ids are read by `gh`, or else by the API."""
+    if remote.forge == GITLAB:
+        url = f"https://{remote.host}"
+        return Proposal(GITLAB, {"project": remote.path, **({} if url == GITLAB_URL else {"url": url})})
+    if remote.host != _GITHUB_HOST:  # a server of one's own has no ids in its subjects
+        return Proposal(GITHUB, {"repository": remote.path, "issuer": f"https://{remote.host}/_services/token"})
+    raw = _of_gh(remote) or _of_api(remote)
+    try:
+        ids = {"owner_id": str(int(raw["owner"]["id"])), "repository_id": str(int(raw["id"]))}
+        name = str(raw.get("full_name") or remote.path)
+    except (KeyError, TypeError, ValueError):
+        return Proposal(
+            GITHUB, {"repository": remote.path}, missing=f"gh api repos/{remote.path} --jq '.owner.id, .id'"
+        )
+    return Proposal(GITHUB, {"repository": name, **ids})
+
+
+def _of_gh(remote: Remote) -> dict[str, Any]:
+    program = shutil.which("gh")
+    if not program:
+        return {}
+    try:
+        done = process.run([program, "api", f"repos/{remote.path}"], timeout=_DEADLINE)
+        return _mapping(done.out) if done.code == 0 else {}
+    except (OSError, StepladderError):
+        return {}
+
+
+def _of_api(remote: Remote) -> dict[str, Any]:
+    import os
+
+    token = os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN") or ""
+    headers = {"Accept": "application/vnd.github+json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    api = Api("GitHub", os.environ.get("GITHUB_API_URL", "https://api.github.com"), headers, token=token)
+    try:
+        return dict(api.call("GET", f"/repos/{remote.path}") or {})
+    except (ApiError, TypeError, ValueError):
+        return {}
+
+
+def _mapping(content: str) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def mismatch(settings: Settings, remote: Remote | None) -> str:
+    """Return how the settings and the git remote name different repositories; empty when they agree."""
+    if remote is None or remote.forge not in settings.ci.forges:
+        return ""
+    github, gitlab = settings.ci.github, settings.ci.gitlab
+    name = github.repository if remote.forge == GITHUB else gitlab.project
+    if remote.path.lower() == name.lower():
+        return ""
+    return f"ci.{remote.forge} names {name}, and the git remote is {remote.path}"
+
+
+def write(root: Path, proposal: Proposal) -> Path:
+    """Add the settings to `invoke.yaml` and leave the rest of it as it is.
+
+    Raises `BadInputError` when the file has a form in which that can't be done, and writes nothing then.
+    """
+    from invoke.util import yaml
+
+    path = root / "invoke.yaml"
+    content = text.read(path, where=str(path))
+    beginning = _BEGINNING.search(content)
+    added = "\n".join(proposal.lines)
+    try:
+        before = yaml.safe_load(content)
+        new = content[: beginning.end()] + f"\n{added}" + content[beginning.end() :] if beginning else ""
+        after = yaml.safe_load(new) if new else None
+        wanted = {**before, "stepladder": {"ci": {proposal.forge: dict(proposal.values)}, **before["stepladder"]}}
+    except (KeyError, TypeError, yaml.YAMLError):
+        after, wanted = None, {}
+    if after is None or after != wanted:
+        raise BadInputError(
+            f"{path} has a form that the settings can't be added to",
+            kind="unreadable-file",
+            hint=f"add them yourself to `{path}`, under `stepladder:`",
+            problems=proposal.lines,
+        )
+    return write_text(path, new, mode=path.stat().st_mode & 0o777)
+
+
+def with_ci(settings: Settings, proposal: Proposal) -> Settings:
+    """Return the settings with those of the proposal, as the next run reads them from the file."""
+    from dataclasses import replace
+
+    from stepladder.settings.ci import CiSettings
+    from stepladder.settings.problems import Problems
+    from stepladder.settings.table import read_section
+
+    problems = Problems(settings.root)
+    ci = read_section("ci", {proposal.forge: dict(proposal.values)}, CiSettings(), problems)
+    if problems.messages:
+        raise BadInputError(
+            "the git remote names a repository that the settings don't take",
+            kind="bad-settings",
+            hint=f"write `ci` into `{settings.root / 'invoke.yaml'}` yourself",
+            problems=tuple(problems.messages),
+        )
+    return replace(settings, ci=ci)
+
+
+def environments(settings: Settings) -> tuple[str, ...]:
+    """Return the environments that the forge needs: one a rung, and one more for each approval."""
+    names: list[str] = []
+    for name in settings.ladder_environments:
+        names += [name, *([f"{name}{APPROVAL}"] if settings.promotion.policies[name].approval else [])]
+    return tuple(names)
+
+
+def environment_commands(settings: Settings, forge: str) -> tuple[str, ...]:
+    """Return the commands that make the environments. GitLab makes them with the first deployment."""
+    if forge != GITHUB:
+        return ()
+    path, host = settings.ci.github.repository, _host(settings)
+    where = "" if host == _GITHUB_HOST else f"--hostname {host} "
+    return tuple(f"gh api {where}--method PUT repos/{path}/environments/{name}" for name in environments(settings))
+
+
+def variables(settings: Settings, forge: str) -> list[ForgeVariable]:
+    """Return the variables that the forge's jobs read: each role's ARN, where it is read."""
+    made: list[ForgeVariable] = []
+    for name in settings.ladder_environments:
+        names = settings.names(name)
+        plan, deploy, release = (names.role_arn(names.ci_role(each)) for each in ("plan", "deploy", "release"))
+        made += [
+            _variable(settings, forge, f"AWS_PLAN_ROLE_ARN_{name.upper()}", "", plan),
+            _variable(settings, forge, "AWS_DEPLOY_ROLE_ARN", name, deploy),
+        ]
+        if settings.promotion.policies[name].approval:
+            made.append(_variable(settings, forge, "AWS_RELEASE_ROLE_ARN", f"{name}{APPROVAL}", release))
+    return made
+
+
+def _variable(settings: Settings, forge: str, name: str, environment: str, value: str) -> ForgeVariable:
+    if forge == GITHUB:
+        host, path = _host(settings), settings.ci.github.repository
+        repository = path if host == _GITHUB_HOST else f"{host}/{path}"
+        scope = f" --env {environment}" if environment else ""
+        return ForgeVariable(
+            name, environment, value, f"gh variable set {name} --repo {repository}{scope} --body {value}"
+        )
+    gitlab = settings.ci.gitlab
+    repository = gitlab.project if gitlab.url == GITLAB_URL else f"{gitlab.url}/{gitlab.project}"
+    scope = f" --scope {environment} --protected" if environment else ""
+    return ForgeVariable(name, environment, value, f"glab variable set {name} {value} --repo {repository}{scope}")
+
+
+def _host(settings: Settings) -> str:
+    issuer = settings.ci.github.issuer
+    return _GITHUB_HOST if issuer == GITHUB_ISSUER else issuer.removeprefix("https://").partition("/")[0]

@@ -1,0 +1,59 @@
+"""Which forge a project's git remote is on, and what the repository is called there.
+
+Git's forms of an address: https://git-scm.com/docs/git-clone#_git_urls. What stands before the host, a user or a token,
+is never returned.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+GITHUB, GITLAB = "github", "gitlab"
+_SCP = re.compile(r"(?:[^@/\s]+@)?(?P<host>[A-Za-z0-9.-]+):(?P<path>(?!//)\S+)")
+_SSH_HOSTS = {"ssh.github.com": "github.com", "altssh.gitlab.com": "gitlab.com"}
+"""Hosts that take SSH on port 443 for the forge."""
+_SCHEMES = frozenset({"git", "git+ssh", "http", "https", "ssh"})
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A repository on a forge: `github` or `gitlab`, empty for one that can't be told by its host's name."""
+
+    forge: str
+    host: str
+    path: str
+
+    @property
+    def address(self) -> str:
+        """Its page."""
+        return f"https://{self.host}/{self.path}"
+
+
+def parse(url: str) -> Remote | None:
+    """Return what a remote's address names; None for a folder, a file, or nothing at all."""
+    text = url.strip()
+    if "://" in text:
+        try:
+            parts = urlsplit(text)
+            host, path = parts.hostname or "", parts.path
+        except ValueError:
+            return None
+        if parts.scheme not in _SCHEMES:
+            return None
+    else:
+        match = _SCP.fullmatch(text)
+        if not match:
+            return None
+        host, path = match["host"].lower(), match["path"]
+    host = _SSH_HOSTS.get(host, host)
+    path = unquote(path).strip("/").removesuffix(".git").strip("/")
+    if not host or "/" not in path:
+        return None
+    return Remote(_forge(host), host, path)
+
+
+def _forge(host: str) -> str:
+    labels = host.split(".")
+    return next((forge for forge in (GITHUB, GITLAB) if forge in labels), "")
