@@ -105,7 +105,7 @@ class Bootstrap:
             return
         proposal = self.proposal = ci_settings.propose(remote)
         self.console.line(f"for the jobs of {remote.address}, add to invoke.yaml under `stepladder:`")
-        for line in proposal.lines:
+        for line in proposal.lines():
             self.console.line(line)
         if proposal.missing:
             self.console.hint(f"the ids of the repository belong beside it: `{proposal.missing}`")

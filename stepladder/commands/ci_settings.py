@@ -22,6 +22,7 @@ from stepladder.settings.load import Settings
 
 _GITHUB_HOST = "github.com"
 _DEADLINE = 20.0
+_INDENTED = re.compile(r"^([ ]+)[^\s#]", re.MULTILINE)
 _BEGINNING = re.compile(r"^stepladder:[ \t]*(?:#.*)?$", re.MULTILINE)
 
 
@@ -33,11 +34,10 @@ class Proposal:
     values: Mapping[str, str]
     missing: str = ""
 
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """The settings as YAML, with the indentation that they have under `stepladder:`."""
+    def lines(self, indent: str = "  ") -> tuple[str, ...]:
+        """Return the settings as YAML, as they stand under `stepladder:`."""
         values = ", ".join(f"{key}: {json.dumps(value)}" for key, value in self.values.items())
-        return ("  ci:", f"    {self.forge}: {{{values}}}")
+        return (f"{indent}ci:", f"{indent * 2}{self.forge}: {{{values}}}")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,8 @@ def write(root: Path, proposal: Proposal) -> Path:
     path = root / "invoke.yaml"
     content = text.read(path, where=str(path))
     beginning = _BEGINNING.search(content)
-    added = "\n".join(proposal.lines)
+    first = _INDENTED.search(content, beginning.end()) if beginning else None
+    added = "\n".join(proposal.lines(first[1] if first else "  "))
     try:
         before = yaml.safe_load(content)
         new = content[: beginning.end()] + f"\n{added}" + content[beginning.end() :] if beginning else ""
@@ -138,12 +139,12 @@ def write(root: Path, proposal: Proposal) -> Path:
         wanted = {**before, "stepladder": {"ci": {proposal.forge: dict(proposal.values)}, **before["stepladder"]}}
     except (KeyError, TypeError, yaml.YAMLError):
         after, wanted = None, {}
-    if after is None or after != wanted:
+    if after is None or after != wanted or "ci" in before["stepladder"]:
         raise BadInputError(
             f"{path} has a form that the settings can't be added to",
             kind="unreadable-file",
             hint=f"add them yourself to `{path}`, under `stepladder:`",
-            problems=proposal.lines,
+            problems=proposal.lines(),
         )
     return write_text(path, new, mode=path.stat().st_mode & 0o777)
 

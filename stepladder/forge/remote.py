@@ -19,7 +19,7 @@ _SCHEMES = frozenset({"git", "git+ssh", "http", "https", "ssh"})
 
 @dataclass(frozen=True)
 class Remote:
-    """A repository on a forge: `github` or `gitlab`, empty for one that can't be told by its host's name."""
+    """A repository on a forge: `github` or `gitlab`, empty for a host whose name says neither."""
 
     forge: str
     host: str
