@@ -142,7 +142,7 @@ def _lock(release: ReleaseInput, target: TargetInput, execution_arn: str, versio
     )
     if holder:
         raise LockedError(
-            f"{target['environment']} is locked by {holder.owner} since {holder.since}, for: {holder.command}"
+            f"{target['environment']} is locked by {holder.owner} since {holder.since}, for: {holder.work}"
         )
 
 

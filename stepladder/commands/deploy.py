@@ -232,7 +232,7 @@ class Deploy:
     def _say_waiting(self, holder: Holder) -> None:
         self.rung.console.warn(
             f"waiting up to {WAIT / 60:.0f} minutes for {holder.owner} (process {holder.pid}), at work since "
-            f"{holder.since}: {holder.command}"
+            f"{holder.since}: {holder.work}"
         )
 
     def _cut_off_release(self) -> ReleaseEntry | None:

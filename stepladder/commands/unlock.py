@@ -22,6 +22,7 @@ from stepladder.terraform import locks, roots
 
 ENVIRONMENT, PROMOTION, STATE = "environment", "promotion", "state"
 _NO_EXECUTION = frozenset({"ExecutionDoesNotExist", "StateMachineDoesNotExist"})
+_DENIED = frozenset({"403", "AccessDenied"})
 _HEAD = ("lock", "id", "held by", "since", "for", "until")
 
 
@@ -130,8 +131,19 @@ def _state_locks(rung: Rung, root: str = "") -> list[tuple[roots.Root, locks.Sta
         chosen = [roots.root(rung.settings, rung.environment, root)]
     else:
         chosen = roots.existing(rung.settings, rung.environment)
-    read = [(at, locks.read(rung.aws, at)) for at in chosen]
+    read = [(at, _read(rung, at)) for at in chosen]
     return [(at, lock) for at, lock in read if lock]
+
+
+def _read(rung: Rung, at: roots.Root) -> locks.StateLock | None:
+    """Read the lock of a state; a role that may not see one still sees the others."""
+    try:
+        return locks.read(rung.aws, at)
+    except Exception as error:
+        if error_code(error) not in _DENIED:
+            raise
+        rung.console.warn(f"whether the state of {at.label} is locked may not be read by these credentials")
+        return None
 
 
 def _state_lock(rung: Rung, lock_id: str, root: str) -> tuple[roots.Root, locks.StateLock]:

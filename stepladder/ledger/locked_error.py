@@ -21,7 +21,7 @@ def locked(
     wait = f", or let it wait: `{command} --wait`" if command.startswith("inv deploy ") and not lost else ""
     return LockedError(
         f"the lock of {environment} {verb} {holder.owner} (process {holder.pid}) since {holder.since}, "
-        f"{ago(holder.since, now)} ago, for: {holder.command}{f' ({holder.job})' if holder.job else ''}",
+        f"{ago(holder.since, now)} ago, for: {holder.work}",
         hint=f"run {again} again when that has ended{wait}; a holder that died is taken over when its lease runs out, "
         f"at {stamp(holder.expires + CLOCK_SKEW)}; `inv unlock --env {environment}` shows it",
     )

@@ -67,6 +67,11 @@ class Holder:
     )
     job: str = attribute("the address of the CI job that holds it", by=(), may=(COMMANDS,), default="")
 
+    @property
+    def work(self) -> str:
+        """What it is held for, for a person: the command, and its job."""
+        return f"{self.command} ({self.job})" if self.job else self.command
+
 
 @dataclass(frozen=True)
 class Current:

@@ -275,6 +275,21 @@ def test_a_terraform_that_works_here_keeps_its_state_s_lock(at: Locks, monkeypat
         unlock.remove(at.rung(), "state-1")
 
 
+def test_a_state_that_a_role_may_not_read_hides_no_other_lock(at: Locks, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = locks.read
+
+    def denied(aws: Any, root: Any) -> Any:
+        if root.name == "foundation":
+            raise error("AccessDenied")
+        return read(aws, root)
+
+    monkeypatch.setattr(locks, "read", denied)
+    at.state()
+    with pytest.raises(LockedError, match="staging is locked by bob@build"):
+        unlock.show(at.rung())
+    assert "whether the state of staging/foundation is locked may not be read" in at.err.getvalue()
+
+
 def test_before_the_first_deployment_nothing_is_locked(at: Locks) -> None:
     at.table.tables.clear()
     at.harness.aws.clients["s3"] = FakeS3({}, bucket_is_missing=True)
