@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stepladder.settings import ci, locations, references
+from stepladder.settings import ci, codepipeline, locations, references
 from stepladder.settings.load import Settings
 from stepladder.settings.triggers import Trigger
 
@@ -22,9 +22,15 @@ UNTOUCHED = {BOUNDARY: ""}
 """What the service's module does without the variable, which the root of an earlier stepladder doesn't declare."""
 
 
-def is_on(settings: Settings) -> bool:
-    """Say whether anybody's jobs are trusted."""
-    return bool(settings.ci.forges)
+def is_on(settings: Settings, environment: str) -> bool:
+    """Say whether anybody's jobs are trusted in an environment's location: a forge's, or those of CodePipeline."""
+    return bool(settings.ci.forges) or has_pipeline(settings, environment)
+
+
+def has_pipeline(settings: Settings, environment: str) -> bool:
+    """Say whether CodePipeline runs in an environment's location: that of the lowest rung."""
+    is_primary = locations.of(settings, environment) == locations.primary(settings)
+    return settings.codepipeline.enabled and is_primary
 
 
 def boundary(settings: Settings, environment: str) -> str:
@@ -38,12 +44,12 @@ def boundary(settings: Settings, environment: str) -> str:
 
 def bounds(settings: Settings, environment: str) -> dict[str, str]:
     """Return the variable of the service's and the delivery's module; nothing where no job is trusted."""
-    return {BOUNDARY: boundary(settings, environment)} if is_on(settings) else {}
+    return {BOUNDARY: boundary(settings, environment)} if is_on(settings, environment) else {}
 
 
 def foundation(settings: Settings, environment: str) -> dict[str, Any]:
-    """Return the variable of the foundation's module in an environment's location; nothing where no job is trusted."""
-    if not is_on(settings):
+    """Return the variables of the foundation's module in an environment's location; nothing where no job is trusted."""
+    if not is_on(settings, environment):
         return {}
     location = locations.of(settings, environment)
     local = [name for name in settings.environments if locations.of(settings, name) == location]
@@ -52,9 +58,10 @@ def foundation(settings: Settings, environment: str) -> dict[str, Any]:
             "boundary": boundary(settings, environment) if settings.ci.permissions_boundary else "",
             "environments": {name: _environment(settings, name) for name in sorted(local)},
             "issuers": {name: _issuer(settings, forge, location, local) for name, forge in settings.ci.forges.items()},
-            "previews": location == locations.primary(settings),
+            "previews": bool(settings.ci.forges) and location == locations.primary(settings),
             "primary": location == locations.primary(settings),
-        }
+        },
+        **({"codepipeline": codepipeline.foundation(settings)} if has_pipeline(settings, environment) else {}),
     }
 
 

@@ -186,8 +186,7 @@ def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
 
 def _codepipeline(settings: Settings, env: EnvironmentSettings) -> dict[str, Any]:
     """Return the pipeline that the primary location's delivery root makes; without one nothing is given."""
-    is_primary = locations.of(settings, env.name) == locations.primary(settings)
-    return {"codepipeline": codepipeline.variable(settings)} if settings.codepipeline.enabled and is_primary else {}
+    return {"codepipeline": codepipeline.variable(settings)} if ci_variables.has_pipeline(settings, env.name) else {}
 
 
 def _deployment(settings: Settings, environment: str) -> dict[str, Any]:

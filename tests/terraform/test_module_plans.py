@@ -138,13 +138,33 @@ def ci_of(project: str, rungs: list[str], region: str, **github: Any) -> dict[st
     return variables
 
 
+CONNECTION = f"arn:aws:codeconnections:{PLACE}:connection/0d7a5b6c-1111-4222-8333-444455556666"
+
+
+def codepipeline_alone() -> dict[str, Any]:
+    """Return what the foundation's module gets of a project whose only pipeline is AWS's own."""
+    place = {"account": "123456789012", "region": "eu-west-1"}
+    away = {**place, "account": "222222222222", "role_arn": "arn:aws:iam::222222222222:role/deployer"}
+    own = {"enabled": True, "repository": "acme/orders", "connection_arn": CONNECTION}
+    environments = {"staging": place, "qa": place, "production": away}
+    raw = {"project": "sample", "rungs": list(environments), "environments": environments, "codepipeline": own}
+    return ci_variables.foundation(load(raw, Path()), "staging")
+
+
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "foundation": ("foundation", {}),
+    "codepipeline": ("foundation", codepipeline_alone()),
     "ci": ("foundation", {"ci": ci_of("sample", ["staging", "production"], "eu-west-1", older_subject=True)}),
     "longest": (
         "foundation",
         {
             "ci": ci_of("p" * 24, ["a" * 12, "b" * 12], "ap-southeast-1"),
+            "codepipeline": {
+                "connection_arn": CONNECTION,
+                "deploys": "a" * 12,
+                "promotes": "b" * 12,
+                "repository": f"{'o' * 39}/{'r' * 100}",
+            },
             "environments": ["a" * 12, "b" * 12],
             "project": "p" * 24,
             "region": "ap-southeast-1",

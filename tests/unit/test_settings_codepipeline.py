@@ -113,6 +113,9 @@ def test_the_delivery_root_of_the_lowest_rung_s_place_gets_it_and_no_other():
     assert "codepipeline" not in roots.variables(at["production"])
 
 
+VARIABLES = 'variable "codepipeline" {\n}\n\nvariable "permissions_boundary" {\n}\n'
+
+
 class TestRootsOfBefore:
     """A project's own Terraform code, which an earlier release made."""
 
@@ -128,12 +131,12 @@ class TestRootsOfBefore:
         return at
 
     def test_the_module_gets_it_directly(self, tmp_path):
-        at = self.at(tmp_path, 'variable "codepipeline" {\n}\n')
+        at = self.at(tmp_path, VARIABLES)
         assert json.loads(roots.override(at))["module"]["delivery"]["codepipeline"]["repository"] == "acme/orders"
 
     def test_a_root_that_declares_it_takes_it_itself(self, tmp_path):
-        at = self.at(tmp_path, 'variable "codepipeline" {\n}\n')
-        (at.source_dir / "variables.tf").write_text('variable "codepipeline" {\n}\n')
+        at = self.at(tmp_path, VARIABLES)
+        (at.source_dir / "variables.tf").write_text(VARIABLES)
         assert roots.override(at) == ""
 
     def test_a_module_that_is_as_old_is_refused_with_the_way_out(self, tmp_path):
@@ -143,9 +146,9 @@ class TestRootsOfBefore:
         assert "terraform/modules" in refused.value.hint
 
     def test_a_root_without_the_module_is_refused_too(self, tmp_path):
-        at = self.at(tmp_path, 'variable "codepipeline" {\n}\n')
+        at = self.at(tmp_path, VARIABLES)
         (at.source_dir / "main.tf").write_text('module "mine" {\n  source = "../modules/delivery"\n}\n')
-        with pytest.raises(BadInputError, match=r'has no `module "delivery"` to give `stepladder.codepipeline` to'):
+        with pytest.raises(BadInputError, match=r'has no `module "delivery"` to give `stepladder.codepipeline`'):
             roots.override(at)
 
 

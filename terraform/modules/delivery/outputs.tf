@@ -1,8 +1,3 @@
-output "connection_arn" {
-  description = "The pipeline's connection to the forge, which a person completes in the console; null without a pipeline."
-  value       = one(values(local.connection_arns))
-}
-
 output "pipeline_name" {
   description = "The pipeline of CodePipeline; null without one."
   value       = one([for pipeline in aws_codepipeline.promotion : pipeline.name])

@@ -161,9 +161,10 @@ data "aws_iam_policy_document" "assumed_by_codepipeline" {
 resource "aws_iam_role" "codepipeline" {
   for_each = local.pipeline
 
-  name               = "${var.project}-codepipeline"
-  description        = "What the pipeline of ${var.project} may do"
-  assume_role_policy = data.aws_iam_policy_document.assumed_by_codepipeline[each.key].json
+  name                 = "${var.project}-codepipeline"
+  description          = "What the pipeline of ${var.project} may do"
+  assume_role_policy   = data.aws_iam_policy_document.assumed_by_codepipeline[each.key].json
+  permissions_boundary = var.permissions_boundary == "" ? null : var.permissions_boundary
 }
 
 data "aws_iam_policy_document" "codepipeline" {

@@ -115,9 +115,10 @@ data "aws_iam_policy_document" "assumed_by_codebuild" {
 resource "aws_iam_role" "check" {
   for_each = local.pipeline
 
-  name               = local.build_roles["check"]
-  description        = "What the checks of ${var.project}'s pipeline may do"
-  assume_role_policy = data.aws_iam_policy_document.assumed_by_codebuild[each.key].json
+  name                 = local.build_roles["check"]
+  description          = "What the checks of ${var.project}'s pipeline may do"
+  assume_role_policy   = data.aws_iam_policy_document.assumed_by_codebuild[each.key].json
+  permissions_boundary = var.permissions_boundary == "" ? null : var.permissions_boundary
 }
 
 data "aws_iam_policy_document" "check" {

@@ -9,7 +9,7 @@ locals {
   ci_providers = { for name, host in local.ci_hosts : name => "${local.ci_arn_prefix}:iam::${var.account}:oidc-provider/${host}" }
 
   # Each role: who may act as it, in the words of the forge, and the policies that it has (ci_policies.tf).
-  ci_roles = merge(
+  ci_every_role = merge(
     { for name in keys(local.ci_environments) : "plan-${name}" => {
       description = "Reads what a plan of ${name} reads, and keeps the plan for its review"
       subjects    = { for forge, issuer in local.ci_issuers : forge => concat(issuer.subjects.branch, issuer.subjects.pull_requests) }
@@ -34,6 +34,17 @@ locals {
       policies    = ["preview-read", "preview-apply", "preview-triggers", "preview-release"]
     } },
   )
+
+  # Without a forge's jobs there is only what a build of the pipeline acts as (ci_codepipeline.tf).
+  ci_roles = { for name, role in local.ci_every_role : name => {
+    description = role.description
+    subjects    = role.subjects
+    policies = concat(
+      role.policies,
+      [for build in keys(local.ci_builds) : "build-${name}" if build == name],
+      [for each in values(local.ci_codepipeline) : "pipeline-${var.region}" if startswith(name, "plan-") || startswith(name, "deploy-")],
+    )
+  } if length(local.ci_issuers) > 0 || contains(keys(local.ci_builds), name) }
 
   ci_boundary = var.ci.boundary == "" ? "${local.ci_arn_prefix}:iam::${var.account}:policy/${var.project}-ci-boundary-${var.region}" : var.ci.boundary
 }
@@ -108,6 +119,26 @@ data "aws_iam_policy_document" "ci_trust" {
       condition {
         test     = "StringLike"
         variable = "${local.ci_hosts[statement.key]}:sub"
+        values   = statement.value
+      }
+    }
+  }
+
+  # https://docs.aws.amazon.com/codebuild/latest/userguide/cross-service-confused-deputy-prevention.html
+  dynamic "statement" {
+    for_each = { for role, projects in local.ci_build_projects : role => projects if role == each.key }
+
+    content {
+      actions = ["sts:AssumeRole"]
+
+      principals {
+        type        = "Service"
+        identifiers = ["codebuild.amazonaws.com"]
+      }
+
+      condition {
+        test     = "ArnEquals"
+        variable = "aws:SourceArn"
         values   = statement.value
       }
     }

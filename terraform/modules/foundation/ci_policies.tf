@@ -1,6 +1,6 @@
 # The policies, by what they are for. A role has several of them (ci_identity.tf): each holds 6,144 characters at most.
 locals {
-  ci_location = length(local.ci_issuers) == 0 ? [] : [var.region]
+  ci_location = length(local.ci_issuers) + length(local.ci_builds) == 0 ? [] : [var.region]
 
   ci_statements = merge(
     { for each in local.ci_location : "foundation-${var.region}" => local.ci_read_foundation },
@@ -16,6 +16,8 @@ locals {
     { for key in keys(local.ci_environments) : "apply-${key}" => concat(local.ci_apply_service[key], [local.ci_reviewed[key]]) },
     { for key in keys(local.ci_environments) : "triggers-${key}" => local.ci_apply_triggers[key] },
     { for key in keys(local.ci_environments) : "release-${key}" => local.ci_release_service[key] },
+    { for role, statements in local.ci_build : "build-${role}" => statements },
+    { for each in values(local.ci_codepipeline) : "pipeline-${var.region}" => local.ci_read_pipeline },
     { for each in local.ci_previews : "preview-read" => concat(local.ci_read_service[each], local.ci_read_preview) },
     { for each in local.ci_previews : "preview-apply" => local.ci_apply_service[each] },
     { for each in local.ci_previews : "preview-triggers" => local.ci_apply_triggers[each] },
@@ -56,5 +58,6 @@ locals {
   ci_policies = { for name, statements in local.ci_statements : name => jsonencode({
     Version   = "2012-10-17"
     Statement = [for statement in statements : merge({ Effect = "Allow" }, statement)]
-  }) }
+  }) if length(local.ci_issuers) > 0 || contains(local.ci_used, name) }
+  ci_used = concat(["boundary-${var.region}"], flatten([for role in local.ci_roles : role.policies]))
 }

@@ -8,6 +8,11 @@ output "ci_role_arns" {
   value       = { for name, role in aws_iam_role.ci : name => role.arn }
 }
 
+output "connection_arn" {
+  description = "The pipeline's connection to the forge, which a person completes in the console; null without a pipeline."
+  value       = one(values(local.ci_connections))
+}
+
 output "ledger_table" {
   description = "The DynamoDB table of releases and locks."
   value       = aws_dynamodb_table.ledger.name

@@ -68,6 +68,29 @@ variable "ci" {
   }
 }
 
+variable "codepipeline" {
+  description = "AWS's own pipeline of this place: the connection to the forge, and what its builds may reach; null for none. Made from the settings `codepipeline`."
+  type = object({
+    connection_arn = optional(string, "")
+    deploys        = string
+    promotes       = string
+    provider       = optional(string, "github")
+    repository     = string
+    role_arns      = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = var.codepipeline == null ? true : can(regex("^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+$", var.codepipeline.repository))
+    error_message = "codepipeline.repository must be a repository like acme/orders."
+  }
+
+  validation {
+    condition     = var.codepipeline == null ? true : alltrue([for arn in var.codepipeline.role_arns : can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:role/[^*?]+$", arn))])
+    error_message = "codepipeline.role_arns must be ARNs of roles, without wildcards."
+  }
+}
+
 variable "environments" {
   description = "The environments in this account and region whose functions may pull the images: each 2 to 12 lower-case letters and digits."
   type        = list(string)

@@ -1,8 +1,3 @@
-output "connection_arn" {
-  description = "The pipeline's connection to the forge, which a person completes in the console; null without a pipeline."
-  value       = module.delivery.connection_arn
-}
-
 output "pipeline_name" {
   description = "The pipeline of CodePipeline; null without one."
   value       = module.delivery.pipeline_name

@@ -4,6 +4,7 @@ module "foundation" {
 
   account                 = var.account
   ci                      = var.ci
+  codepipeline            = var.codepipeline
   environments            = var.environments
   noncurrent_version_days = var.noncurrent_version_days
   project                 = var.project

@@ -8,6 +8,11 @@ output "ci_role_arns" {
   value       = module.foundation.ci_role_arns
 }
 
+output "connection_arn" {
+  description = "The pipeline's connection to the forge, which a person completes in the console; null without a pipeline."
+  value       = module.foundation.connection_arn
+}
+
 output "ledger_table" {
   description = "The DynamoDB table of releases and locks."
   value       = module.foundation.ledger_table

@@ -35,6 +35,19 @@ variable "ci" {
   default = null
 }
 
+variable "codepipeline" {
+  description = "AWS's own pipeline of this place: the connection to the forge, and what its builds may reach; null for none. Made from the settings `codepipeline`."
+  type = object({
+    connection_arn = optional(string)
+    deploys        = string
+    promotes       = string
+    provider       = optional(string)
+    repository     = string
+    role_arns      = optional(list(string))
+  })
+  default = null
+}
+
 variable "environments" {
   description = "The environments in this account and region whose functions may pull the images: each 2 to 12 lower-case letters and digits."
   type        = list(string)
