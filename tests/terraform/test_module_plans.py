@@ -21,6 +21,7 @@ from stepladder.settings.load import load
 from stepladder.settings.trigger_settings import tables
 from stepladder.settings.triggers import variable
 from stepladder.terraform import ci_variables
+from stepladder.terraform.review import review
 
 pytestmark = pytest.mark.terraform
 
@@ -257,11 +258,12 @@ UNKNOWN = "(known after apply)"
 
 
 class RootPlan(NamedTuple):
-    """A plan, by call: values by address, outputs, and the modules' configuration."""
+    """A plan, by call: values by address, outputs, and the modules' configuration; and the whole of it as JSON."""
 
     values: dict[str, dict[str, dict[str, Any]]]
     outputs: dict[str, dict[str, Any]]
     configuration: dict[str, list[dict[str, Any]]]
+    document: dict[str, Any]
 
     def one(self, call: str, address: str) -> dict[str, Any]:
         return self.values[call][address]
@@ -277,7 +279,7 @@ def planned(runner, make_root, write, module_source) -> RootPlan:
     test = runner.test(root)
     test.setup(upgrade=False)
     plan = test.plan(output=True, refresh=False)
-    found = RootPlan({name: {} for name in CALLS}, {name: {} for name in CALLS}, {})
+    found = RootPlan({name: {} for name in CALLS}, {name: {} for name in CALLS}, {}, plan._raw)
     for module in plan.root_module.child_modules.values():
         call = module["address"].removeprefix("module.")
         for resource in module["resources"]:
@@ -330,6 +332,16 @@ def test_a_call_plans_what_its_inventory_says(planned, call, regenerate, regener
     assert set(now["values"]) == set(expected["values"]), regenerate_hint
     for address, value in expected["values"].items():
         assert now["values"][address] == value, f"{address}: {regenerate_hint}"
+
+
+def test_a_review_names_every_resource_and_no_value_of_an_environment_variable(planned):
+    made = review("service", "abc", planned.document)
+    created = {f"module.{call}.{address}" for call, values in planned.values.items() for address in values}
+    assert {change.address for change in made.changes} == created
+    assert (made.counts.add, made.counts.change, made.counts.destroy) == (len(created), 0, 0)
+    text = json.dumps(made.record())
+    assert "environment[0].variables.ODD" in text
+    assert "%{y}" not in text
 
 
 def test_every_inventory_belongs_to_a_call():
