@@ -13,7 +13,7 @@ locals {
     { for each in local.ci_location : "boundary-${var.region}" => local.ci_bounds if var.ci.boundary == "" },
     { for key in keys(local.ci_environments) : "read-${key}" => local.ci_read_service[key] },
     { for key in keys(local.ci_environments) : "review-${key}" => [local.ci_review[key]] },
-    { for key in keys(local.ci_environments) : "apply-${key}" => concat(local.ci_apply_service[key], [local.ci_reviewed[key]]) },
+    { for key in keys(local.ci_environments) : "apply-${key}" => local.ci_apply_service[key] },
     { for key in keys(local.ci_environments) : "triggers-${key}" => local.ci_apply_triggers[key] },
     { for key in keys(local.ci_environments) : "release-${key}" => local.ci_release_service[key] },
     { for role, statements in local.ci_build : "build-${role}" => statements },

@@ -82,11 +82,4 @@ locals {
     Action   = ["s3:PutObject"]
     Resource = ["${local.ci_artifacts}/plans/${service.state}/*"]
   } }
-
-  # A deployment compares what it plans with what was reviewed.
-  ci_reviewed = { for key, service in local.ci_services : key => {
-    Sid      = "ReadReviewedPlans"
-    Action   = ["s3:GetObject"]
-    Resource = ["${local.ci_artifacts}/plans/${service.state}/*"]
-  } }
 }
