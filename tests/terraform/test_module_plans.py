@@ -587,6 +587,16 @@ def statements(planned: RootPlan, call: str) -> Iterator[tuple[str, str, dict[st
                     yield address, argument, statement
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_no_policy_names_two_statements_alike(planned, call):
+    """IAM refuses it, when the policy is made."""
+    for address, values in planned.values[call].items():
+        for argument in ("assume_role_policy", "policy"):
+            if values.get(argument):
+                names = [each["Sid"] for each in json.loads(values[argument])["Statement"] if "Sid" in each]
+                assert len(names) == len(set(names)), f"{address}: {sorted(names)}"
+
+
 POLICIES = {
     "aws_ecr_repository_policy.policy",
     "aws_iam_role.assume_role_policy",
