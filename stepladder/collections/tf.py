@@ -52,12 +52,13 @@ def plan(
 ) -> None:
     """Save a plan with its manifest and show what it would do; change nothing."""
     from stepladder.commands import infra
-    from stepladder.commands.review import review as write_review
     from stepladder.releases.rung import opened
 
     rung = opened(c, env, "inv tf.plan", as_json=json)
     options: PlanOptions = {"image_uri": image or None, "lock": lock, "lock_timeout": lock_timeout}
     if review:
+        from stepladder.commands.review import review as write_review
+
         write_review(rung, root, **options)
     else:
         infra.plan(rung, root or "service", **options)

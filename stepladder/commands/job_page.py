@@ -12,7 +12,7 @@ from stepladder.core.release_facts import short
 from stepladder.forge import registered
 from stepladder.forge.interface import Annotation
 
-_OUTPUTS = ("environment", "result", "outcome", "version", "previous_version", "digest", "release_id", "url", "name")
+OUTPUTS = ("environment", "result", "outcome", "version", "previous_version", "digest", "release_id", "url", "name")
 _PROBLEMS = 20
 _LONGEST = 2000
 _ENDS = {
@@ -31,8 +31,8 @@ def deployed(record: Mapping[str, object]) -> None:
     _outputs(record)
     result = str(record["result"])
     rows = [
-        ("version", f"{_shown(record, 'previous_version') or 'none'} -> {_shown(record, 'version')}"),
-        ("image", f"{_digest(record, 'previous_digest') or 'none'} -> {_digest(record, 'digest')}"),
+        ("version", _change(_shown(record, "previous_version"), _shown(record, "version"))),
+        ("image", _change(_digest(record, "previous_digest"), _digest(record, "digest"))),
         ("release", _shown(record, "release_id")),
         ("url", _shown(record, "url")),
     ]
@@ -77,7 +77,7 @@ def annotate(console: Console, annotations: Sequence[Annotation]) -> None:
 def _outputs(record: Mapping[str, object]) -> None:
     if "dry_run" in {record.get("result"), record.get("outcome")}:
         return
-    values = {name: str(record[name]) for name in _OUTPUTS if record.get(name)}
+    values = {name: str(record[name]) for name in OUTPUTS if record.get(name)}
     if values:
         registered.current().outputs(values)
 
@@ -90,6 +90,10 @@ def _summary(title: str, rows: Sequence[tuple[str, str]]) -> None:
 def _shown(record: Mapping[str, object], name: str) -> str:
     value = record.get(name)
     return code(str(value)) if value else ""
+
+
+def _change(before: str, after: str) -> str:
+    return after if before == after else f"{before or 'none'} -> {after}"
 
 
 def _digest(record: Mapping[str, object], name: str) -> str:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from stepladder.core.display import without_escapes
 from stepladder.core.errors import StepladderError
-from stepladder.forge.interface import Annotation
+from stepladder.forge.interface import Annotation, Level
 
 SETTINGS = "invoke.yaml"
+_LEVELS: dict[str, Level] = {"info": "notice", "note": "notice", "warning": "warning"}
 _UNFORMATTED = "the file is not formatted:"
 _MOST = 50
 """Messages of one check. A forge shows a few dozen of a job."""
@@ -64,7 +65,8 @@ def _messages(lines: list[str]) -> Iterator[Annotation]:
         elif heading and (match := _ROW.match(line)):
             yield Annotation(match["message"], path=heading, line=int(match["line"]))
         elif match := _AT.match(line):
-            yield Annotation(match["message"], path=match["path"], line=int(match["line"]))
+            level = _LEVELS.get(match["message"].partition(":")[0], "error")
+            yield Annotation(match["message"], level, match["path"], int(match["line"]))
         else:
             heading = line if line.strip() == line else ""
             before = words or before

@@ -12,8 +12,10 @@ import pytest
 import yaml
 from cookiecutter.environment import StrictEnvironment
 
+from stepladder.commands import job_page
 from stepladder.commands.checks import tool
 from stepladder.core import resources
+from stepladder.forge import gitlab
 from stepladder.settings import load
 
 ROOT = resources.folder("template").parent
@@ -199,6 +201,18 @@ def test_each_changing_job_has_its_environment_and_a_queue_that_cuts_nothing_off
     assert merged["interruptible"] is False
     assert [name for name, job in github.items() if job.get("environment") and name not in WRITES] == []
     assert [rule.get("when") for rule in gitlab["approve"]["rules"]] == ["manual"]
+
+
+def test_later_jobs_get_what_a_deployment_sets_and_gitlab_gets_the_reports(pipelines):
+    _, github, jobs = pipelines()
+    outputs = github["deploy"]["outputs"]
+    assert {f"${{{{ steps.deploy.outputs.{name} }}}}" for name in outputs} == set(outputs.values())
+    assert set(outputs) <= set(job_page.OUTPUTS)
+    assert [step["run"] for step in github["deploy"]["steps"] if step.get("id") == "deploy"] == [
+        "uv run --locked inv deploy --env staging"
+    ]
+    assert jobs["deploy"]["artifacts"]["reports"] == {"dotenv": gitlab.OUTPUTS}
+    assert jobs["check"]["artifacts"]["reports"] == {"codequality": gitlab.QUALITY}
 
 
 def test_each_job_has_a_deadline(pipelines):
