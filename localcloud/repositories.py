@@ -33,10 +33,14 @@ class SourceCommit:
 
 
 class GitRepositories:
-    """The folders of repositories, each by the ARN of its connection and its id at the forge (`acme/orders`)."""
+    """The folders of repositories, each by the ARN of its connection and its id at the forge (`acme/orders`).
+
+    `begun` has the commits of their branches at the time from which they are reached.
+    """
 
     def __init__(self) -> None:
         self.folders: dict[tuple[str, str], str] = {}
+        self.begun: dict[tuple[str, str], dict[str, str]] = {}
 
     def connect(self, connection: str, repository: str, folder: str) -> None:
         """Let a connection reach a repository. ValueError when the folder is none, or its path isn't whole."""
@@ -47,12 +51,14 @@ class GitRepositories:
             _git(path, "rev-parse", "--git-dir")
         except RepositoryError as error:
             raise ValueError(f"{folder} is no git repository: {error}") from None
-        self.folders[connection, repository] = str(path)
+        if self.folders.get((connection, repository)) != str(path):
+            self.begun[connection, repository] = _branches(path)
+            self.folders[connection, repository] = str(path)
 
     def disconnect(self, connection: str) -> None:
         """Forget what a connection reaches."""
         for key in [key for key in self.folders if key[0] == connection]:
-            del self.folders[key]
+            del self.folders[key], self.begun[key]
 
     def reached(self, connection: str) -> dict[str, str]:
         """Return the folders that a connection reaches, by their ids at the forge."""
@@ -81,6 +87,12 @@ def head(folder: Path, branch: str) -> str:
             if name == f"refs/heads/{branch}" and _OBJECT.fullmatch(commit):
                 return commit
     return ""
+
+
+def _branches(folder: Path) -> dict[str, str]:
+    """Return the commit of each branch."""
+    lines = _git(folder, "for-each-ref", "--format=%(objectname) %(refname:strip=2)", "refs/heads").decode()
+    return {name: commit for commit, _, name in (line.partition(" ") for line in lines.splitlines())}
 
 
 def commit_of(folder: Path, revision: str) -> SourceCommit:

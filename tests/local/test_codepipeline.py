@@ -111,7 +111,6 @@ def test_a_push_starts_the_pipeline_and_its_files_reach_the_build(
     cloud: Any, functions: Any, pipelines: CodePipelines
 ) -> None:
     pipelines.connect()
-    pipelines.repository.push("first", {"run.sh": "exit 1"})
     spec = "version: 0.2\nphases: {build: {commands: ['sh run.sh']}}\n"
     sqs, sent, arn = queue(functions)
     rule = f"rule-{pipelines.unique}"
@@ -122,9 +121,10 @@ def test_a_push_starts_the_pipeline_and_its_files_reach_the_build(
     pattern = {"source": ["aws.codepipeline"], "detail": {"pipeline": [name], "state": ["FAILED"]}}
     events.put_rule(Name=rule, EventPattern=json.dumps(pattern))
     events.put_targets(Rule=rule, Targets=[{"Id": "1", "Arn": arn}])
-    first = pipelines.ended(name)
-    assert first["status"] == "Failed"
-    commit = pipelines.repository.push("second", {"run.sh": "echo broken; exit 4"})
+    first = pipelines.ended(name)["pipelineExecutionId"]
+    message = "[GitHub] No Branch [main] found for FullRepositoryName [acme/orders]"
+    assert pipelines.error(name, first, "Source")["message"] == message
+    commit = pipelines.repository.push("first", {"run.sh": "echo broken; exit 4"})
     second = pipelines.ended(name, count=2)
     assert (second["status"], second["trigger"]["triggerType"]) == ("Failed", "WebhookV2")
     assert second["sourceRevisions"][0]["revisionId"] == commit

@@ -26,8 +26,11 @@ class CodeConnections:
         for service in SERVICES:
             cloud.register(service, self)
         cloud.route(PAGE, self._page)
-        cloud.on_save("repositories", lambda: dict(self._repositories.folders))
-        cloud.on_load("repositories", self._repositories.folders.update)
+        cloud.on_save("repositories", lambda: (self._repositories.folders, self._repositories.begun))
+        cloud.on_load("repositories", self._restore)
+
+    def _restore(self, saved: tuple[dict[tuple[str, str], str], dict[tuple[str, str], dict[str, str]]]) -> None:
+        self._repositories.folders, self._repositories.begun = saved
 
     def _region(self, request: AwsRequest) -> ConnectionRegion:
         return self._regions.of(request.account, request.region)

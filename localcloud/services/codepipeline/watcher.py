@@ -44,23 +44,23 @@ class BranchWatcher:
 
     def _poll(self, pipeline: Pipeline) -> None:
         for name, given, commit in self._heads(pipeline):
-            old = pipeline.heads.get(name)
-            if commit == old:
+            begun = self._cloud.repositories.begun.get((given["ConnectionArn"], given["FullRepositoryId"]), {})
+            old = pipeline.heads.get(name, begun.get(given["BranchName"], ""))
+            if commit in ("", old):
                 continue
             pipeline.heads[name] = commit
-            if old is not None and self._is_wanted(pipeline, name, given, old, commit):
+            if self._is_wanted(pipeline, name, given, old, commit):
                 self._start(pipeline, name, commit)
 
     def _heads(self, pipeline: Pipeline) -> Iterator[tuple[str, Mapping[str, str], str]]:
-        """Yield each source action that detects changes, with the commit that its branch ends in."""
+        """Yield each source action that detects changes, with the commit of its branch, which may not be there yet."""
         for action in pipeline.declaration["stages"][0]["actions"]:
             given = action["configuration"]
             if str(given.get("DetectChanges", "true")).lower() == "false":
                 continue
             folder = self._cloud.repositories.folders.get((given["ConnectionArn"], given["FullRepositoryId"]))
-            commit = repositories.head(Path(folder), given["BranchName"]) if folder else ""
-            if commit:
-                yield str(action["name"]), given, commit
+            if folder:
+                yield str(action["name"]), given, repositories.head(Path(folder), given["BranchName"])
 
     def _is_wanted(self, pipeline: Pipeline, name: str, given: Mapping[str, str], old: str, new: str) -> bool:
         """Say whether a push passes the pipeline's triggers. Without any, every push does."""
