@@ -93,7 +93,10 @@ class Deploy:
         )
         with self.pool, preview.foretold(dry_run=options.dry_run):
             self.acts.suite = load_suite(rung, no_smoke=options.no_smoke)
-            state, wanted = self._bound(*self._read())
+            state, wanted = self._read()
+            if state.alias is None:  # else its own account was compared
+                rung.check_caller()
+            state, wanted = self._bound(state, wanted)
             plan = self._plan(state, wanted)
             self._check_allowed(plan)
             if not plan.acts:
@@ -210,12 +213,9 @@ class Deploy:
         if not state.ledger.exists:
             # The table that holds the lock is yet to be made. Terraform's own locks (a file lock of this checkout, then
             # the state's) keep two of us apart until then.
-            rung.check_account(rung.aws.account())
             self.acts.check_files()
             wanted = self.acts.apply(FOUNDATION, wanted, None)
             state = replace(state, ledger=rung.ledger.snapshot(rung.environment))
-        elif state.alias is None:
-            rung.check_account(rung.aws.account())
         wait = WAIT if self.request.wait else 0.0
         with rung.locked(state.ledger.lock, wait=wait, waiting=self._say_waiting) as was_free:
             before, adopted = state, None

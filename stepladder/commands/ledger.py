@@ -125,6 +125,7 @@ def rebuild(rung: Rung) -> list[ReleaseEntry]:
 def _snapshot(rung: Rung) -> Snapshot:
     snapshot = rung.ledger.snapshot(rung.environment)
     if not snapshot.exists:
+        rung.check_caller()
         raise RefusedError(
             "there is no ledger yet", kind="nothing-live", hint=f"`inv deploy --env {rung.environment}` makes it"
         )

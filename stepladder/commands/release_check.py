@@ -16,7 +16,7 @@ from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.commands import drift_report
 from stepladder.commands.drift_report import Finding
-from stepladder.core import names
+from stepladder.core import accounts, names
 from stepladder.core.aws import error_code, explain
 from stepladder.core.console import Console
 from stepladder.core.errors import DriftError, NotReadyError, RefusedError, StepladderError
@@ -71,7 +71,7 @@ def check(rungs: Sequence[Rung]) -> None:
     not take silence for health.
     """
     console = rungs[0].console
-    silent: list[NotReadyError] = []
+    silent: list[StepladderError] = []
     with ThreadPoolExecutor(max(1, len(rungs)), thread_name_prefix="check") as pool:
         checks = list(pool.map(lambda rung: _guarded(rung, silent), rungs))
     for rung, each in zip(rungs, checks, strict=True):
@@ -94,7 +94,7 @@ def check(rungs: Sequence[Rung]) -> None:
     raise error
 
 
-def _outcome(checks: Sequence[ReleaseCheck], silent: Sequence[NotReadyError]) -> StepladderError | None:
+def _outcome(checks: Sequence[ReleaseCheck], silent: Sequence[StepladderError]) -> StepladderError | None:
     unread = [each.environment for each in checks if each.problem]
     drifted = [each for each in checks if each.findings]
     if silent and len(silent) == len(checks):
@@ -131,14 +131,14 @@ def _print(console: Console, result: ReleaseCheck) -> None:
         console.hint(f"`{finding.command}`")
 
 
-def _guarded(rung: Rung, silent: list[NotReadyError]) -> ReleaseCheck:
+def _guarded(rung: Rung, silent: list[StepladderError]) -> ReleaseCheck:
     try:
         return _checked(rung)
     except Exception as error:
         known = error if isinstance(error, StepladderError) else explain(error)
         if known is None:
             raise
-        if isinstance(known, NotReadyError):
+        if isinstance(known, NotReadyError) or known.kind == accounts.WRONG:
             silent.append(known)
         return ReleaseCheck(rung.environment, problem=known.message)
 
@@ -156,6 +156,7 @@ def _once(rung: Rung) -> ReleaseCheck:
     state = _read(rung)
     released = state.ledger.current is not None or (state.alias is not None and state.alias.version != LATEST)
     if not released:
+        rung.check_caller()
         return ReleaseCheck(rung.environment, under_way=state.under_way, released=False)
     return ReleaseCheck(rung.environment, tuple(_findings(rung, state)), state.under_way)
 

@@ -47,7 +47,7 @@ class WrittenRecord(TypedDict):
 def show(rung: Rung) -> list[SecretRecord]:
     """Print the secrets of an environment: where each is, whether it is set, when and which version. Never a value."""
     own = secret_check.of(rung)
-    rung.check_account(rung.aws.account())
+    rung.check_caller()
     states = own.read()
     records = [_record(state) for state in states]
     if rung.console.as_json:
@@ -70,7 +70,7 @@ def set_value(rung: Rung, name: str, *, rotate: bool = False) -> WrittenRecord:
     """
     own = secret_check.of(rung)
     secret = _named(rung, own, name)
-    rung.check_account(rung.aws.account())
+    rung.check_caller()
     (state,) = own.read([secret])
     store = own.store(secret.store)
     _check(rung, state, store, rotate=rotate)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
+from stepladder.core import accounts
 from stepladder.core.aws import explain
 from stepladder.core.clock import ago
 from stepladder.core.console import Console
@@ -124,9 +125,9 @@ class RungStatus:
 def read(environments: list[Rung]) -> list[RungStatus]:
     """Read every rung, in parallel; one that can't be read says why in `problem` and doesn't hide the others.
 
-    Raises `NotReadyError` when none could be read, because nothing answers or no credentials work.
+    Raises what stands in the way of all: nothing answers, or the credentials don't work or are another account's.
     """
-    silent: list[NotReadyError] = []
+    silent: list[StepladderError] = []
     with ThreadPoolExecutor(max(1, len(environments)), thread_name_prefix="status") as pool:
         statuses = list(pool.map(lambda rung: _guarded(rung, silent), environments))
     if silent and len(silent) == len(environments):
@@ -140,14 +141,14 @@ def _bad(status: RungStatus, marked: Mapping[str, Bad]) -> tuple[BadMark, ...]:
     return tuple(BadMark(version, digest, bad.marked_at, bad.by, bad.why) for version, digest, bad in bad_marks)
 
 
-def _guarded(rung: Rung, silent: list[NotReadyError]) -> RungStatus:
+def _guarded(rung: Rung, silent: list[StepladderError]) -> RungStatus:
     try:
         return _read(rung)
     except Exception as error:
         known = error if isinstance(error, StepladderError) else explain(error)
         if known is None:
             raise
-        if isinstance(known, NotReadyError):
+        if isinstance(known, NotReadyError) or known.kind == accounts.WRONG:
             silent.append(known)
         return RungStatus(rung.environment, problem=known.message)
 
@@ -199,6 +200,7 @@ def _read(rung: Rung) -> RungStatus:
 def _without_alias(rung: Rung, ledger: Snapshot, status: RungStatus) -> RungStatus:
     """Say that nothing was deployed yet, or what was deleted since and what restores it."""
     if ledger.current is None:
+        rung.check_caller()
         return status
     served = f"the ledger says that it serves version {ledger.current.version}"
     command = f"`inv deploy --env {rung.environment}`"

@@ -61,6 +61,8 @@ def show(rung: Rung, root: str = "") -> None:
     """
     console, held = rung.console, held_locks(rung, root)
     record: dict[str, object] = {"environment": rung.environment, "locks": [asdict(lock) for lock in held]}
+    if not held:
+        rung.check_caller()
     if held and not console.as_json:
         console.table(_HEAD, [lock.row() for lock in held])
         for lock in held:
@@ -84,7 +86,7 @@ def show(rung: Rung, root: str = "") -> None:
 
 def remove(rung: Rung, lock_id: str, root: str = "") -> None:
     """Remove the lock of this id. `RefusedError` when there is none, or when its holder provably lives."""
-    rung.check_account(rung.aws.account())
+    rung.check_caller()
     holder = rung.ledger.snapshot(rung.environment).lock
     with rung.console.step(f"unlock {rung.environment}") as step:
         if holder and holder.expires and holder.run_id == lock_id:

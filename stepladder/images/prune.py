@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from stepladder.core import accounts
 from stepladder.core.aws import Aws, error_code
 from stepladder.core.console import Console
 from stepladder.core.display import megabytes
@@ -105,6 +106,7 @@ class Prune:
         return record | {"result": "pruned", "deleted": deleted}
 
     def _plan(self) -> PrunePlan:
+        accounts.check(self.aws.account(), self.names)
         # The images first: one that is pushed and released in between is then not among them.
         images = listed(self.aws, self.names)
         return plan(images, self.needed(), before=datetime.now(UTC) - timedelta(hours=self.request.min_age_hours))

@@ -150,6 +150,7 @@ class StateMachine:
             if error_code(error) in _MISSING:
                 if may_be_missing:
                     return []
+                self.rung.check_caller()
                 raise NotReadyError(
                     "the promotion state machine isn't there yet", kind="no-promotion", hint="`inv promote` makes it"
                 ) from error

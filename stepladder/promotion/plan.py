@@ -133,7 +133,7 @@ def read_state(rung: Rung, environment: str, digest: str) -> str:
     function_name = rung.settings.names(environment).function
     alias = aliases.read(rung.lambda_client, function_name)
     if alias is None:
-        rung.check_account(rung.aws.account())
+        rung.check_caller()
         restore.check_alias(rung)
         return _MISSING
     rung.check_account(alias.account)

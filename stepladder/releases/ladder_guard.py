@@ -122,7 +122,7 @@ def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
         other = rung.sibling(name)
         alias = other.alias()
         if alias is None:
-            other.check_account(other.aws.account())  # what another account can't show isn't "never released"
+            other.check_caller()  # what another account can't show isn't "never released"
         served = _served(other, alias) if alias else None
         if served:
             pins.append(_pin(other, served))

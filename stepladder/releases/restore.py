@@ -58,7 +58,7 @@ def nothing_live(rung: Rung) -> RefusedError:
 
 def deleted(rung: Rung) -> RefusedError | None:
     """Return the refusal for an alias that was released and is gone; None where the ledger knows of no release."""
-    rung.check_account(rung.aws.account())
+    rung.check_caller()
     current = _current(rung)
     if current is None:
         return None

@@ -30,7 +30,7 @@ def images(rung: Rung, keep: int) -> Mapping[str, str]:
     `published`: one of the newest `keep` versions has it. Raises `RefusedError` when the credentials are another
     account's, or a version doesn't name its image.
     """
-    rung.check_account(rung.aws.account())
+    rung.check_caller()
     reasons: dict[str, str] = {}
     for at in _at_same_location(rung):
         function = LambdaFunction(rung.lambda_client, at.function, clock=rung.clock)

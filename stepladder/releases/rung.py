@@ -14,7 +14,7 @@ from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda import deployments
 from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState, LambdaFunction
-from stepladder.core import names
+from stepladder.core import accounts, names
 from stepladder.core.aws import Aws, error_code
 from stepladder.core.clock import Clock
 from stepladder.core.console import Console
@@ -115,12 +115,11 @@ class Rung:
 
     def check_account(self, account: str) -> None:
         """Refuse to work in another account than the settings name."""
-        if account != self.names.account:
-            raise RefusedError(
-                f"these credentials reach account {account}, but {self.environment} is account {self.names.account}",
-                kind="wrong-account",
-                hint=f"use credentials of {self.names.account}, or fix the account under `stepladder.environments`",
-            )
+        accounts.check(account, self.names)
+
+    def check_caller(self) -> None:
+        """Refuse credentials of another account, where what isn't there may well be in ours."""
+        self.check_account(self.aws.account())
 
     def active_deployment(self) -> str:
         """Return the id of the CodeDeploy deployment under way, or an empty text."""

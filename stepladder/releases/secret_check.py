@@ -27,7 +27,7 @@ def missing(rung: Rung) -> tuple[Secret, ...]:
         return ()
     lacking = tuple(state.secret for state in of(rung).read() if not state.has_value)
     if lacking:
-        rung.check_account(rung.aws.account())
+        rung.check_caller()
     return lacking
 
 
