@@ -67,14 +67,13 @@ def test_a_plan_that_does_what_was_reviewed_is_applied_and_never_the_kept_file(
 
 
 @pytest.mark.parametrize(
-    ("now", "wrong"),
+    ("wanted", "now", "wrong"),
     [
-        ({"table": {"name": "1"}, "role": {}}, f"not reviewed: {ROLE} (create)"),
-        ({"table": {"name": "2"}}, f"not reviewed: {TABLE} (create): with other values than reviewed: name"),
-        ({"role": {}}, f"reviewed, and not planned any more: {TABLE} (create)"),
+        (AUTO, {"table": {"name": "1"}, "role": {}}, f"not reviewed: {ROLE} (create)"),
+        (AUTO, {"table": {"name": "2"}}, f"not reviewed: {TABLE} (create): with other values than reviewed: name"),
+        (REVIEWED, {"role": {}}, f"reviewed, and not planned any more: {TABLE} (create)"),
     ],
 )
-@pytest.mark.parametrize("wanted", [AUTO, REVIEWED])
 def test_what_nobody_reviewed_is_shown_and_not_applied(
     terraform_harness: TerraformHarness, wanted: str, now: dict[str, Any], wrong: str
 ) -> None:
