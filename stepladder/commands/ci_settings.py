@@ -13,8 +13,8 @@ from typing import Any
 from stepladder.core import git, process, text
 from stepladder.core.errors import BadInputError, StepladderError
 from stepladder.core.files import write_text
+from stepladder.forge import github_api
 from stepladder.forge import remote as remotes
-from stepladder.forge.api import Api, ApiError
 from stepladder.forge.remote import GITHUB, GITLAB, Remote
 from stepladder.settings.ci import APPROVAL, GITHUB_ISSUER
 from stepladder.settings.ci import GITLAB as GITLAB_URL
@@ -90,15 +90,7 @@ def _of_gh(remote: Remote) -> dict[str, Any]:
 
 
 def _of_api(remote: Remote) -> dict[str, Any]:
-    import os
-
-    token = os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN") or ""
-    headers = {"Accept": "application/vnd.github+json", **({"Authorization": f"Bearer {token}"} if token else {})}
-    api = Api("GitHub", os.environ.get("GITHUB_API_URL", "https://api.github.com"), headers, token=token)
-    try:
-        return dict(api.call("GET", f"/repos/{remote.path}") or {})
-    except (ApiError, TypeError, ValueError):
-        return {}
+    return github_api.repository(remote.path)
 
 
 def _mapping(content: str) -> dict[str, Any]:
@@ -143,7 +135,7 @@ def write(root: Path, proposal: Proposal) -> Path:
         raise BadInputError(
             f"{path} has a form that the settings can't be added to",
             kind="unreadable-file",
-            hint=f"add them yourself to `{path}`, under `stepladder:`",
+            hint=f"add them yourself to `{path}`, under the key stepladder",
             problems=proposal.lines(),
         )
     return write_text(path, new, mode=path.stat().st_mode & 0o777)
@@ -163,7 +155,7 @@ def with_ci(settings: Settings, proposal: Proposal) -> Settings:
         raise BadInputError(
             "the git remote names a repository that the settings don't take",
             kind="bad-settings",
-            hint=f"write `ci` into `{settings.root / 'invoke.yaml'}` yourself",
+            hint=f"write `stepladder.ci` into `{settings.root / 'invoke.yaml'}` yourself",
             problems=tuple(problems.messages),
         )
     return replace(settings, ci=ci)

@@ -234,7 +234,7 @@ def _check_idle(at: roots.Root, lock: locks.StateLock) -> None:
         raise RefusedError(
             f"a Terraform of this machine works on the state of {at.label}, and may hold its lock: {lock}",
             kind="lock-in-use",
-            hint="let it end, or interrupt the command that runs it; it gives its lock back",
+            hint="let it end, or interrupt it, and it gives its lock back; then run the same command again",
         )
 
 

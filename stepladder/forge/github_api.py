@@ -15,6 +15,7 @@ from stepladder.forge.api import Api, ApiError, PassingError
 from stepladder.forge.interface import Posted
 from stepladder.forge.sticky import Item, Items
 
+_JSON = "application/vnd.github+json"
 _TITLE = 256
 _INSTALLATION = "ghs_"  # what the tokens of GitHub Apps begin with, a workflow's among them
 
@@ -44,6 +45,20 @@ def close_issue(markdown: str, marker: str) -> Posted:
     return _posted("issues: write", act)
 
 
+def repository(name: str) -> dict[str, Any]:
+    """Return what GitHub says of a repository (`owner/name`), with a token or without; nothing where it says no."""
+    token = os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN") or ""
+    headers = {"Accept": _JSON, **({"Authorization": f"Bearer {token}"} if token else {})}
+    try:
+        return dict(Api("GitHub", _base(), headers, token=token).call("GET", f"/repos/{name}") or {})
+    except (ApiError, TypeError, ValueError):
+        return {}
+
+
+def _base() -> str:
+    return os.environ.get("GITHUB_API_URL", "https://api.github.com")
+
+
 def _posted(permission: str, act: Callable[[Api], Posted]) -> Posted:
     api = _api(permission)
     return Posted(problem=api) if isinstance(api, str) else api.attempted(lambda: act(api))
@@ -57,9 +72,9 @@ def _api(permission: str) -> Api | str:
     refused = f"the job needs `permissions: {{{permission}}}`; a fork's and Dependabot's token may only read"
     return Api(
         "GitHub",
-        os.environ.get("GITHUB_API_URL", "https://api.github.com"),
+        _base(),
         {
-            "Accept": "application/vnd.github+json",
+            "Accept": _JSON,
             "Authorization": f"Bearer {token}",
             "X-GitHub-Api-Version": "2022-11-28",
         },

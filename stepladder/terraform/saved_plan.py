@@ -183,8 +183,8 @@ def take(at: Root, file: Path) -> None:
             raise BadInputError(
                 f"there is no plan file {needed}",
                 kind="bad-arguments",
-                hint=f"name the `.tfplan` of `inv tf.plan --env {at.environment.name}`, with its `.plan.json` beside "
-                "it; `--plan reviewed` takes what was reviewed",
+                hint=f"name the plan file of `inv tf.plan --env {at.environment.name}`, with its manifest beside it; "
+                "`--plan reviewed` takes what was reviewed",
             )
     saved = _read(at, files.read_json(manifest))
     own = {"environment": at.environment.name, "root": at.name, "project": at.settings.project}

@@ -135,7 +135,7 @@ def _wrong_flags(command, *, repository):
     return "" if " lacks " in why else why
 
 
-PROGRAMS = {"aws", "chmod", "df", "docker", "env", "eval", "git", "iconv", "localcloud", "ls", "tr", "uv"}
+PROGRAMS = {"aws", "chmod", "df", "docker", "env", "eval", "git", "iconv", "kill", "localcloud", "ls", "tr", "uv"}
 DOCKERFILE = {"--chmod", "--link", "--mount", "--platform", "ARG", "AS", "CMD", "COPY", "FROM"}
 """What stands in a Dockerfile, where a hint shows how it is written."""
 NOT_OURS = {"--hash", "--no-deps"}

@@ -22,7 +22,7 @@ REVISION = "codepipeline-revision"
 """The metadata of an artifact that says of which commit it is."""
 
 
-class ActionFailure(Exception):  # noqa: N818 - how an action ends
+class FailedAction(Exception):  # noqa: N818 - how an action ends
     """An action that failed. `code` is of CodePipeline's kind."""
 
     def __init__(self, message: str, code: str = "JobFailed") -> None:
@@ -76,7 +76,7 @@ class ActionContext:
         return str(self.store["location"]), f"{self.pipeline.name[:20]}/{artifact[:10]}/{unique}"
 
     def put(self, artifact: str, body: bytes, commit: str) -> None:
-        """Store an artifact. Raises `ActionFailure`."""
+        """Store an artifact. Raises `FailedAction`."""
         bucket, key = self.location(artifact)
         params: dict[str, Any] = {"Bucket": bucket, "Key": key, "Body": body, "ServerSideEncryption": "aws:kms"}
         params |= {"Metadata": {REVISION: commit}, **({"SSEKMSKeyId": self.key_id} if self.key_id else {})}
@@ -84,20 +84,20 @@ class ActionContext:
             self.call("s3", "PutObject", params)
         except ServiceError as error:
             message = f"Upload to S3 with the following error: {error.message} (Error Code: {error.code})"
-            raise ActionFailure(message, "PermissionError" if "AccessDenied" in error.code else "JobFailed") from None
+            raise FailedAction(message, "PermissionError" if "AccessDenied" in error.code else "JobFailed") from None
         self.action.outputs[artifact] = (bucket, key)
 
     def file(self, artifact: str, name: str) -> str:
-        """Return a file of an artifact. Raises `ActionFailure`."""
+        """Return a file of an artifact. Raises `FailedAction`."""
         bucket, key = self.action.inputs[artifact]
         try:
             body = self.call("s3", "GetObject", {"Bucket": bucket, "Key": key})["Body"].read()
             with zipfile.ZipFile(io.BytesIO(body)) as archive:
                 return archive.read(name).decode()
         except ServiceError as error:
-            raise ActionFailure(f"The artifact {artifact} can't be read: {error.message}", "PermissionError") from None
+            raise FailedAction(f"The artifact {artifact} can't be read: {error.message}", "PermissionError") from None
         except (zipfile.BadZipFile, KeyError, UnicodeDecodeError):
-            raise ActionFailure(f"The artifact {artifact} has no file {name}", "ConfigurationError") from None
+            raise FailedAction(f"The artifact {artifact} has no file {name}", "ConfigurationError") from None
 
     def wait(self, seconds: float) -> None:
         """Wait, in real time. Raises `ActionAbandoned`."""

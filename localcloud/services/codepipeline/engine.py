@@ -13,7 +13,7 @@ from uuid import uuid4
 from localcloud.callers import ServiceCaller
 from localcloud.services.codepipeline import stages, variables
 from localcloud.services.codepipeline.actions import approval, build, source, state_machine
-from localcloud.services.codepipeline.context import ActionAbandoned, ActionContext, ActionFailure
+from localcloud.services.codepipeline.context import ActionAbandoned, ActionContext, FailedAction
 from localcloud.services.codepipeline.events import PipelineEvents
 from localcloud.services.codepipeline.model import RUNNING, ActionExecution, Pipeline, PipelineExecution
 from localcloud.services.codepipeline.stages import StageGate
@@ -172,7 +172,7 @@ class PipelineEngine:
             caller = ServiceCaller(PRINCIPAL, pipeline.arn, account, str(execution.declaration["roleArn"]))
             context = ActionContext(self._cloud, pipeline, execution, action, caller)
             RUNNERS[str(declared["actionTypeId"]["provider"])](context)
-        except ActionFailure as failure:
+        except FailedAction as failure:
             self._end_action(pipeline, execution, action, "Failed", failure.code, str(failure))
         except ActionAbandoned:
             if self._cloud.stopping.is_set():
@@ -187,18 +187,18 @@ class PipelineEngine:
         return action.status
 
     def _prepare(self, pipeline: Pipeline, execution: PipelineExecution, action: ActionExecution) -> None:
-        """Resolve what the action refers to. Raises `ActionFailure`."""
+        """Resolve what the action refers to. Raises `FailedAction`."""
         declared = action.declaration
         own = {"PipelineExecutionId": execution.id, "PipelineName": pipeline.name}
         namespaces = {**execution.variables, "codepipeline": own, "variables": execution.inputs}
         try:
             action.configuration = variables.resolve_all(declared["configuration"], namespaces)
         except VariableError as error:
-            raise ActionFailure(str(error), "ConfigurationError") from None
+            raise FailedAction(str(error), "ConfigurationError") from None
         for each in declared["inputArtifacts"]:
             name = str(each["name"])
             if name not in execution.artifacts:
-                raise ActionFailure(f"The action that makes the artifact {name} made none", "ConfigurationError")
+                raise FailedAction(f"The action that makes the artifact {name} made none", "ConfigurationError")
             action.inputs[name] = execution.artifacts[name]
 
     def _end_action(

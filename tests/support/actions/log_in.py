@@ -52,8 +52,8 @@ def claims(definition: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Log in."""
     cloud, definition = os.environ["AWS_ENDPOINT_URL"], job()
-    said = claims(definition, json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8")))
-    request = ci_tokens.github_variables(cloud, said)
+    identity = claims(definition, json.loads(Path(os.environ["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8")))
+    request = ci_tokens.github_variables(cloud, identity)
     url = f"{request['ACTIONS_ID_TOKEN_REQUEST_URL']}&audience={urllib.parse.quote(AUDIENCE)}"
     bearer = {"Authorization": f"Bearer {request['ACTIONS_ID_TOKEN_REQUEST_TOKEN']}"}
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -80,7 +80,7 @@ def main() -> None:
         print(f"::add-mask::{values[name]}")
     with Path(os.environ["GITHUB_ENV"]).open("a", encoding="utf-8") as file:
         file.writelines(f"{name}={value}\n" for name, value in values.items())
-    print(f"took {session['AssumedRoleUser']['Arn']} as {said['sub']}")
+    print(f"took {session['AssumedRoleUser']['Arn']} as {identity['sub']}")
 
 
 main()

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from localcloud.cloud import ServiceError
-from localcloud.services.codepipeline.context import ActionContext, ActionFailure
+from localcloud.services.codepipeline.context import ActionContext, FailedAction
 from localcloud.services.codepipeline.model import MANUAL_MINUTES
 
 _POLL = 0.1
@@ -25,10 +25,10 @@ def run(context: ActionContext) -> None:
     _notify(context, expires)
     while not action.decision:
         if clock.now() >= expires:
-            raise ActionFailure(f"The approval was not given within {minutes} minutes", "ActionTimedOut")
+            raise FailedAction(f"The approval was not given within {minutes} minutes", "ActionTimedOut")
         context.wait(_POLL)
     if action.decision != "Approved":
-        raise ActionFailure(action.summary or "The approval was rejected")
+        raise FailedAction(action.summary or "The approval was rejected")
 
 
 def _notify(context: ActionContext, expires: float) -> None:
@@ -49,4 +49,4 @@ def _notify(context: ActionContext, expires: float) -> None:
     try:
         context.call("sns", "Publish", {"TopicArn": topic, "Message": json.dumps(message), "Subject": subject[:100]})
     except ServiceError as error:
-        raise ActionFailure(f"The topic {topic} takes no message: {error.message}", "PermissionError") from None
+        raise FailedAction(f"The topic {topic} takes no message: {error.message}", "PermissionError") from None

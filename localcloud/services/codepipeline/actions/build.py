@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from localcloud.cloud import ServiceError
-from localcloud.services.codepipeline.context import ActionContext, ActionFailure
+from localcloud.services.codepipeline.context import ActionContext, FailedAction
 
 _POLL = 0.2
 
@@ -23,21 +23,21 @@ def run(context: ActionContext) -> None:
         build = context.call("codebuild", "StartBuild", _start(context, locations))["build"]
     except ServiceError as error:
         message = f"Error calling startBuild: {error.message} (Service: AWSCodeBuild; Error Code: {error.code})"
-        raise ActionFailure(message, "PermissionError" if "AccessDenied" in error.code else "JobFailed") from None
+        raise FailedAction(message, "PermissionError" if "AccessDenied" in error.code else "JobFailed") from None
     _show(context, build)
     while not build["buildComplete"]:
         context.wait(_POLL)
         try:
             build = context.call("codebuild", "BatchGetBuilds", {"ids": [build["id"]]})["builds"][0]
         except ServiceError as error:
-            raise ActionFailure(f"Error calling batchGetBuilds: {error.message}", "PermissionError") from None
+            raise FailedAction(f"Error calling batchGetBuilds: {error.message}", "PermissionError") from None
         except IndexError:
-            raise ActionFailure(f"The build {action.external_id} is gone") from None
+            raise FailedAction(f"The build {action.external_id} is gone") from None
         _show(context, build)
     exported = build.get("exportedEnvironmentVariables") or ()
     action.variables = {str(each["name"]): str(each["value"]) for each in exported}
     if build["buildStatus"] != "SUCCEEDED":
-        raise ActionFailure(_reason(build))
+        raise FailedAction(_reason(build))
     if len(locations) > 1 or build.get("artifacts", {}).get("location"):
         action.outputs.update(locations)
 
@@ -46,10 +46,10 @@ def _start(context: ActionContext, locations: dict[str, tuple[str, str]]) -> dic
     action = context.action
     given, inputs = action.configuration, action.inputs
     if not inputs:
-        raise ActionFailure("A CodeBuild action needs an input artifact", "ConfigurationError")
+        raise FailedAction("A CodeBuild action needs an input artifact", "ConfigurationError")
     primary = given.get("PrimarySource") or next(iter(inputs))
     if primary not in inputs:
-        raise ActionFailure(f"PrimarySource {primary} is no input artifact", "ConfigurationError")
+        raise FailedAction(f"PrimarySource {primary} is no input artifact", "ConfigurationError")
     bucket, key = inputs[primary]
     params: dict[str, Any] = {
         "projectName": given["ProjectName"],
@@ -82,7 +82,7 @@ def _variables(text: str) -> list[dict[str, str]]:
         return [{**each, "type": each.get("type") or "PLAINTEXT"} for each in given]
     except (ValueError, AttributeError, TypeError):
         message = "EnvironmentVariables is no JSON list of objects with name, value and type"
-        raise ActionFailure(message, "ConfigurationError") from None
+        raise FailedAction(message, "ConfigurationError") from None
 
 
 def _show(context: ActionContext, build: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from localcloud import repositories
 from localcloud.authorization.model import AccessRequest
 from localcloud.cloud import ServiceError
 from localcloud.repositories import RepositoryError, SourceCommit
-from localcloud.services.codepipeline.context import ActionContext, ActionFailure
+from localcloud.services.codepipeline.context import ActionContext, FailedAction
 
 if TYPE_CHECKING:
     from localcloud.cloud import Cloud
@@ -32,11 +32,11 @@ def run(context: ActionContext) -> None:
         folder = context.cloud.repositories.folder(connection, repository)
         named = context.execution.revisions.get(context.action.action) or repositories.head(folder, branch)
         if not named:
-            raise ActionFailure(f"[{provider}] No Branch [{branch}] found for FullRepositoryName [{repository}]")
+            raise FailedAction(f"[{provider}] No Branch [{branch}] found for FullRepositoryName [{repository}]")
         commit = repositories.commit_of(folder, named)
         body = _artifact(context, folder, commit)
     except RepositoryError as error:
-        raise ActionFailure(f"[{provider}] {error}") from None
+        raise FailedAction(f"[{provider}] {error}") from None
     for artifact in context.action.declaration["outputArtifacts"]:
         context.put(str(artifact["name"]), body, commit.id)
         _record(context, str(artifact["name"]), commit, provider)
@@ -52,7 +52,7 @@ def _check_permission(context: ActionContext, connection: str, repository: str, 
     access = context.cloud.access
     if access.trusts(context.caller) or access.refusal(needed, access.named(context.caller), context.account):
         message = f"Unable to use Connection: {connection}. The provided role does not have sufficient permissions."
-        raise ActionFailure(message, "PermissionError")
+        raise FailedAction(message, "PermissionError")
 
 
 def _provider(context: ActionContext, connection: str) -> str:
@@ -60,7 +60,7 @@ def _provider(context: ActionContext, connection: str) -> str:
     shown = describe(context.cloud, connection)
     if not shown or shown["ConnectionStatus"] != "AVAILABLE":
         status = shown["ConnectionStatus"] if shown else "not there"
-        raise ActionFailure(f"Connection {connection} is not available: it is {status}", "ConfigurationError")
+        raise FailedAction(f"Connection {connection} is not available: it is {status}", "ConfigurationError")
     return str(shown["ProviderType"])
 
 

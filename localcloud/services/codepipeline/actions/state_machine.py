@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 from localcloud.cloud import ServiceError
-from localcloud.services.codepipeline.context import ActionContext, ActionFailure
+from localcloud.services.codepipeline.context import ActionContext, FailedAction
 
 _POLL = 0.2
 
@@ -32,10 +32,10 @@ def run(context: ActionContext) -> None:
             context.wait(_POLL)
     except ServiceError as error:
         code = "PermissionError" if "AccessDenied" in error.code else "JobFailed"
-        raise ActionFailure(f"{error.message} (Service: AWSStepFunctions; Error Code: {error.code})", code) from None
+        raise FailedAction(f"{error.message} (Service: AWSStepFunctions; Error Code: {error.code})", code) from None
     if shown["status"] != "SUCCEEDED":
         why = ": ".join(part for part in (shown.get("error"), shown.get("cause")) if part)
-        raise ActionFailure(f"The execution {execution} ended {shown['status']}{f': {why}' if why else ''}")
+        raise FailedAction(f"The execution {execution} ended {shown['status']}{f': {why}' if why else ''}")
     action.summary = f"Execution {name} succeeded"
 
 
@@ -44,13 +44,13 @@ def _input(context: ActionContext) -> str:
     text = given.get("Input") or ""
     if given.get("InputType", "Literal") == "FilePath":
         if len(context.action.inputs) != 1 or not text:
-            raise ActionFailure("InputType FilePath needs one input artifact, and Input", "ConfigurationError")
+            raise FailedAction("InputType FilePath needs one input artifact, and Input", "ConfigurationError")
         text = context.file(next(iter(context.action.inputs)), text)
     text = text or "{}"
     try:
         json.loads(text)
     except ValueError as error:
-        raise ActionFailure(f"The input is no JSON: {error}", "ConfigurationError") from None
+        raise FailedAction(f"The input is no JSON: {error}", "ConfigurationError") from None
     return text
 
 
