@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import ci_tokens
 import pytest
 import roles
+from botocore.exceptions import ClientError
 from ci_tokens import AUDIENCE, GITHUB, github, gitlab
-from iam_callers import ACCOUNT, Iam, refusal, request
+from iam_callers import ACCOUNT, REGION, Iam, refusal, request
 from joserfc import jws
 from joserfc.jwk import RSAKey
+
+from stepladder.commands import identity
+from stepladder.core import aws
+from stepladder.core.aws import Aws
+from stepladder.core.console import Console
+from stepladder.core.errors import RefusedError
+from stepladder.settings import load
 
 pytestmark = pytest.mark.cloud
 
@@ -249,6 +263,70 @@ class TestSessions:
         named = forge.role(sub=sub, **{"sts:RoleSessionName": "release"})
         assert forge.refusal(named, token) == NOT_AUTHORIZED
         assert forge.take(named, token, name="release")
+
+
+class TestCommand:
+    """`inv ci.identity` and the SDK's own login, with the project's roles as the foundation names them."""
+
+    @pytest.fixture
+    def settings(self, iam: Iam) -> Any:
+        project = iam.name()
+        place = {"account": ACCOUNT, "region": REGION}
+        ci = {"gitlab": {"project": "acme/orders", "url": f"https://{project}.example.com"}}
+        return load.load(
+            {"project": project, "environments": {"staging": place}, "rungs": ["staging"], "ci": ci}, Path()
+        )
+
+    @pytest.fixture
+    def job(self, iam: Iam, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+        """A job of GitLab for the role that deploys; the file of its token."""
+        forge = Forge(iam)
+        forge.url, forge.host = settings.ci.gitlab.url, settings.ci.gitlab.url.removeprefix("https://")
+        forge.provider = forge.provide(forge.url, forge.url)
+        role = f"{settings.project}-ci-deploy-staging"
+        condition = {"StringEquals": {f"{forge.host}:aud": forge.url, f"{forge.host}:sub": ci_tokens.gitlab()["sub"]}}
+        principal = {"Federated": forge.provider}
+        trusts = {"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity", "Principal": principal}
+        arn = iam.role(roles.EVERYTHING, trust=roles.document({**trusts, "Condition": condition}), name=role)
+        for name in [name for name in os.environ if name.startswith(("AWS_", "GITHUB_", "GITLAB_", "CI"))]:
+            monkeypatch.delenv(name)
+        values = {"AWS_ENDPOINT_URL": iam.cloud.url, "AWS_ROLE_ARN": arn, "GITLAB_CI": "true"}
+        for name, value in {**values, "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token")}.items():
+            monkeypatch.setenv(name, value)
+        aws._session.cache_clear()
+        yield tmp_path / "token"
+        aws._session.cache_clear()
+
+    def show(self, settings: Any) -> dict[str, Any]:
+        out = io.StringIO()
+        console = Console(out=out, err=io.StringIO(), as_json=True)
+        with contextlib.suppress(RefusedError):
+            identity.show(settings, console, clients=lambda _: Aws(REGION), now=time.time())
+        return dict(json.loads(out.getvalue()))
+
+    def test_a_job_logs_in_by_its_file_and_the_roles_own_policy_is_compared(
+        self, cloud: Any, settings: Any, job: Path
+    ) -> None:
+        job.write_text(ci_tokens.token(cloud.url, gitlab(url=settings.ci.gitlab.url, aud=settings.ci.gitlab.url)))
+        assert Aws(REGION).account() == ACCOUNT
+        (role,) = self.show(settings)["roles"]
+        assert (role["source"], role["equal"], role["outdated"]) == ("AWS", True, False)
+
+    def test_a_job_of_another_branch_is_refused_with_the_command_that_says_why(
+        self, cloud: Any, settings: Any, job: Path
+    ) -> None:
+        url = settings.ci.gitlab.url
+        job.write_text(ci_tokens.token(cloud.url, gitlab(ref="try", url=url, aud=url)))
+        with pytest.raises(ClientError) as refused:
+            Aws(REGION).account()
+        explained = aws.explain(refused.value)
+        assert explained
+        assert "Not authorized to perform sts:AssumeRoleWithWebIdentity" in explained.message
+        assert explained.hint.startswith("`inv ci.identity`")
+        (role,) = self.show(settings)["roles"]
+        assert (role["source"], role["equal"]) == ("settings", False)
+        why = {claim["claim"]: claim["why"] for claim in role["claims"]}
+        assert why["sub"] == "the job is of the branch try, and the role is for the branch main"
 
 
 class TestProviders:
