@@ -74,7 +74,7 @@ def ensure(  # noqa: PLR0913 - all but three are left out by most callers
     """
     at = roots.root(settings, env, root)
     started = time.monotonic()
-    with opened(at, step=step, image_uri=image_uri) as runner:
+    with opened(at, aws=aws, step=step, image_uri=image_uri) as runner:
         saved = _plan(
             runner,
             aws,
@@ -113,7 +113,7 @@ def plan(
     for a read-only role (a pull request's plan). Raises as `ensure`.
     """
     at = roots.root(settings, env, root)
-    with opened(at, step=step, image_uri=image_uri) as runner:
+    with opened(at, aws=aws, step=step, image_uri=image_uri) as runner:
         saved = _plan(runner, aws, image_uri, acting=False, import_existing=True, lock=lock, lock_timeout=lock_timeout)
         return saved, tuple(runner.notes)
 
@@ -133,7 +133,7 @@ def plan_to_apply(
     Nothing else in the cloud changes. Raises as `ensure`.
     """
     at = roots.root(settings, env, root)
-    with opened(at, step=step, image_uri=image_uri) as runner:
+    with opened(at, aws=aws, step=step, image_uri=image_uri) as runner:
         saved = _plan(runner, aws, image_uri, acting=True, import_existing=True)
         reviewing.check(runner, saved, aws, review)
         return saved, tuple(runner.notes)
@@ -153,7 +153,7 @@ def apply(
     at = roots.root(settings, env, root)
     saved = saved_plan.load(at)
     started = time.monotonic()
-    with opened(at, step=step, image_uri=saved.image_uri) as runner:
+    with opened(at, aws=aws, step=step, image_uri=saved.image_uri) as runner:
         account = saved_plan.check_account(aws, at)
         saved_plan.check(
             saved,
@@ -174,7 +174,7 @@ def apply(
 def outputs(settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None = None) -> dict[str, Any]:
     """Return a root's outputs by name, read from its state; sensitive ones are left out."""
     at = roots.root(settings, env, root)
-    with opened(at, step=step) as runner:
+    with opened(at, aws=aws, step=step) as runner:
         saved_plan.check_account(aws, at)
         planning.ready(runner, aws, foundation.backend_of(at, aws), acting=False)
         return _read_outputs(runner)
@@ -183,7 +183,7 @@ def outputs(settings: Settings, env: str, root: str, *, aws: Aws, step: Step | N
 def init(settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None = None) -> tuple[str, ...]:
     """Write a root's inputs and run `init` when needed; return notes for the person."""
     at = roots.root(settings, env, root)
-    with opened(at, step=step) as runner:
+    with opened(at, aws=aws, step=step) as runner:
         saved_plan.check_account(aws, at)
         runner.prepare(backend=foundation.backend_of(at, aws))
         return tuple(runner.notes)
@@ -192,7 +192,7 @@ def init(settings: Settings, env: str, root: str, *, aws: Aws, step: Step | None
 def unlock(settings: Settings, env: str, root: str, lock_id: str, *, aws: Aws) -> locks.StateLock:
     """Take the state lock with this id away from its holder, and return it. `RefusedError` for any other id."""
     at = roots.root(settings, env, root)
-    with opened(at) as runner:
+    with opened(at, aws=aws) as runner:
         saved_plan.check_account(aws, at)
         runner.prepare()
         return locks.unlock(runner, aws, lock_id)

@@ -72,7 +72,7 @@ def find(
     Needs no right to write. Raises as `terraform.plan`; `NoStateError` where the bucket of the states is missing.
     """
     at = roots.root(settings, env, root)
-    with opened(at, step=step) as runner:
+    with opened(at, aws=aws, step=step) as runner:
         out = at.work_dir / "drift.tfplan"
         saved_plan.check_account(aws, at)
         backend = foundation.backend_of(at, aws)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stepladder.core.aws import Aws, explain
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.terraform.events import Diagnostic
 from stepladder.terraform.roots import Root
@@ -27,6 +28,17 @@ class TerraformError(StepladderError):
     def has(self, summary: str) -> bool:
         """Say whether one of the errors has this summary."""
         return any(diagnostic.summary == summary for diagnostic in self.diagnostics)
+
+
+def blame_credentials(error: TerraformError, aws: Aws | None) -> None:
+    """Say so in the hint when the credentials don't work any more: Terraform's own words for it differ by provider."""
+    try:
+        if aws:
+            aws.account()
+    except Exception as reason:  # noqa: BLE001 - the failure of Terraform's stays the error
+        known = reason if isinstance(reason, StepladderError) else explain(reason)
+        if known and known.kind == "no-credentials":
+            error.hint = f"{known.message}; {known.hint}; {error.hint}"
 
 
 def stale(error: TerraformError, at: Root) -> RefusedError:

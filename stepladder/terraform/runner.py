@@ -20,7 +20,7 @@ from stepladder.core.notes import is_new
 from stepladder.core.step import Step
 from stepladder.terraform import cli, distributions, file_lock, files, providers, references, roots
 from stepladder.terraform.events import Watch
-from stepladder.terraform.failures import TerraformError
+from stepladder.terraform.failures import TerraformError, blame_credentials
 from stepladder.terraform.roots import Root
 
 INIT_DEADLINE = 900.0
@@ -257,8 +257,13 @@ class Runner:
 
 
 @contextlib.contextmanager
-def opened(at: Root, *, step: Step | None = None, image_uri: str | None = None) -> Iterator[Runner]:
-    """Find Terraform, hold the local lock, write the root's inputs, and give the runner."""
+def opened(
+    at: Root, *, aws: Aws | None = None, step: Step | None = None, image_uri: str | None = None
+) -> Iterator[Runner]:
+    """Find Terraform, hold the local lock, write the root's inputs, and give the runner.
+
+    With `aws` a failure of Terraform's says so when the credentials have ended meanwhile.
+    """
     terraform = cli.find(at.settings.root, distributions.of(at.settings.terraform_distribution))
     references.check(at)
     with file_lock.hold(at, wait=LOCK_TIMEOUT, step=step) as held:
@@ -268,7 +273,11 @@ def opened(at: Root, *, step: Step | None = None, image_uri: str | None = None) 
         left_out = ", ".join(name for name in cli.meddling() if os.environ[name])
         if left_out and is_new(at.settings.build_dir, "kept from Terraform", left_out):
             runner.notes.append(f"kept from Terraform: {left_out}; only code and settings decide what it does")
-        yield runner
+        try:
+            yield runner
+        except TerraformError as error:
+            blame_credentials(error, aws)
+            raise
 
 
 def _local_backend(state: Path) -> str:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from fakes.errors import error
 from fakes.terraform import change, diagnostic, event, project
 from fakes.terraform_harness import IMAGE, TerraformHarness, changes
 
@@ -201,3 +202,22 @@ def test_the_old_spelling_without_a_name_allows_all_and_says_the_names(terraform
     terraform_harness.plan()
     (note,) = (each for each in terraform_harness.apply(allow_destroy=True).notes if "--allow-destroy" in each)
     assert note.endswith("with names it is: --allow-destroy aws_sqs_queue.q")
+
+
+def test_a_failure_says_so_when_the_credentials_have_ended_meanwhile(terraform_harness: TerraformHarness) -> None:
+    """Terraform words it by provider and backend. That its credentials don't work any more, STS says by a code."""
+    terraform_harness.fake.plays("plan", {"code": 1, "out": [diagnostic("Broken", "In two")]})
+    with pytest.raises(TerraformError) as kept:
+        terraform_harness.ensure()
+    assert "credentials" not in kept.value.hint
+    answers = iter(["123456789012"])
+
+    def account() -> str:
+        for answer in answers:
+            return answer
+        raise error("ExpiredToken", 403)
+
+    terraform_harness.aws.account = account  # type: ignore[method-assign]
+    with pytest.raises(TerraformError, match="terraform plan of staging/service failed: Broken") as ended:
+        terraform_harness.ensure()
+    assert ended.value.hint.startswith("there are no AWS credentials that work (ExpiredToken): they have expired; ")
