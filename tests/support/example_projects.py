@@ -130,7 +130,7 @@ def check(shell: Shell) -> None:
 
 def assert_nothing_was_denied(shell: Shell) -> None:
     iam = shell.page("iam")
-    assert (iam["mode"], iam["denials"]) == ("enforce", [])
+    assert (iam["mode"], iam["denials"]) == ("enforce", []), json.dumps(iam["denials"], indent=2)
 
 
 USES = {

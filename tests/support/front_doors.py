@@ -1,6 +1,6 @@
 """A project in a repository on a forge, whose jobs reach a local cloud as their own roles: what both runners need.
 
-shell, repository = front_doors.make(tmp_path, "nightly-report", forge="github")
+shell, repository = front_doors.make(tmp_path, "orders", forge="github")
 with shell.local_cloud(), forge_server.serving() as forge:
     front_doors.bootstrap(shell)
     runner = GitHubRunner(tmp_path, front_doors.of_jobs(shell) | forge...)
@@ -8,15 +8,16 @@ with shell.local_cloud(), forge_server.serving() as forge:
 
 from __future__ import annotations
 
+import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import example_projects
 import yaml
 from forge_server import PROJECT_ID, REPOSITORY
-from shell import ACCOUNT, Shell
+from shell import ACCOUNT, REGION, Shell
 
 OWNER_ID, REPOSITORY_ID = "1", "2"
 CI = {
@@ -48,31 +49,50 @@ class Repository:
         """Commit all that changed; return the commit."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
+        return self.head
+
+    @property
+    def head(self) -> str:
+        """The commit that is checked out."""
         return self.git("rev-parse", "HEAD")
 
     def merge(self, branch: str) -> str:
         """Merge a branch into main, as a forge does after a review; return the commit."""
         self.git("switch", "--quiet", "main")
         self.git("merge", "--quiet", "--no-ff", "--message", f"Merge {branch}", branch)
-        return self.git("rev-parse", "HEAD")
+        return self.head
 
 
 def make(folder: Path, name: str, forge: str, answers: Mapping[str, Any] | None = None) -> tuple[Shell, Repository]:
-    """Make one of the examples with the pipelines of a forge, in a repository of one commit."""
-    shell = example_projects.make(folder, name, {"ci": forge} | dict(answers or {}))
-    path = shell.folder / "invoke.yaml"
-    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    settings["stepladder"]["ci"] = CI[forge]
-    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    """Make a project with the pipelines of a forge, in a repository of one commit: an example, or a new one."""
+    if name in example_projects.ANSWERS:
+        shell = example_projects.make(folder, name, {"ci": forge} | dict(answers or {}))
+    else:
+        shell = Shell(folder, {})
+        common = {"project_name": name, "aws_account": ACCOUNT, "aws_region": REGION, "ci": forge}
+        shell.new(common | dict(answers or {}))
+    change_settings(shell, lambda settings: settings | {"ci": CI[forge]})
     repository = Repository(shell.folder, REMOTES[forge])
     repository.commit("Begin")
     return shell, repository
 
 
-def bootstrap(shell: Shell) -> None:
-    """Make what CI needs before its first job, as a person with rights for everything does."""
-    shell.inv("tf.plan --env staging --root foundation")
-    shell.inv("tf.apply --env staging --root foundation")
+def change_settings(shell: Shell, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Write other settings."""
+    path = shell.folder / "invoke.yaml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    path.write_text(yaml.safe_dump({"stepladder": change(settings["stepladder"])}), encoding="utf-8")
+
+
+def bootstrap(shell: Shell) -> list[dict[str, str]]:
+    """Make what CI needs before its first job, as a person does who may do everything: the foundation, and lock files.
+
+    Return the variables that the forge needs, as it prints them.
+    """
+    made = shell.record("aws.bootstrap --yes")
+    for root in ("service", "delivery"):  # all have the same provider
+        shutil.copy(shell.folder / "terraform/foundation/.terraform.lock.hcl", shell.folder / "terraform" / root)
+    return list(made["variables"])
 
 
 def of_jobs(shell: Shell) -> dict[str, str]:

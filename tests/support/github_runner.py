@@ -7,6 +7,7 @@ login asks the local cloud's issuer for a token which says of the job what GitHu
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -15,7 +16,8 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from stepladder.core.process import die_with_parent
 STAND_INS = Path(__file__).with_name("actions")
 ACTOR = "ann"
 _USES = re.compile(r"uses: ([\w-]+/([\w-]+)@[0-9a-f]{40})")
+_NEEDS = re.compile(r"^    needs: (\w+)\n", re.MULTILINE)
 _SAME = {"setup-opentofu": "setup-terraform"}
 
 
@@ -44,7 +47,7 @@ class GitHubRunner:
 
     @contextmanager
     def started(self, checkout: Path, event: str, payload: Mapping[str, Any], *jobs: str) -> Iterator[Run]:
-        """Start the workflows of a checkout's commit for an event, or some of their jobs; kill what is left of it."""
+        """Start a checkout's workflows for an event; kill what is left of them. Named jobs wait for no others."""
         folder = self.home / f"run-{next(self._runs)}"
         (folder / "workflows").mkdir(parents=True)
         uses = {}
@@ -52,11 +55,13 @@ class GitHubRunner:
             text = path.read_text(encoding="utf-8")
             uses |= dict(_USES.findall(text))
             if path.parent.name == "workflows":  # act doesn't know `queue` yet
-                (folder / "workflows" / path.name).write_text(text.replace("      queue: max\n", ""), encoding="utf-8")
+                text = text.replace("      queue: max\n", "")
+                text = _NEEDS.sub(lambda needs: needs[0] if not jobs or needs[1] in jobs else "", text)
+                (folder / "workflows" / path.name).write_text(text, encoding="utf-8")
         (folder / "event.json").write_text(json.dumps(payload), encoding="utf-8")
         env = {
             **self.env,
-            "ARTIFACTS": str(folder / "artifacts"),
+            "ARTIFACTS": f"{folder}/artifacts",
             "CHECKOUT_FROM": str(checkout),
             "PYTHONPATH": str(Path(__file__).parent),
             "STAND_INS": str(STAND_INS),
@@ -118,13 +123,30 @@ class Run:
     def is_running(self) -> bool:
         return self._child.poll() is None
 
-    def wait(self, code: int = 0, seconds: float = 600) -> None:
+    def finished(self, seconds: float = 600) -> int:
+        """Wait until it ends; return its exit code."""
+        return self._child.wait(seconds)
+
+    def wait(self, code: int = 0) -> None:
         """Wait until it ends, and expect an exit code."""
-        returned = self._child.wait(seconds)
+        returned = self.finished()
         assert returned == code, f"{self.what}: {returned}\n{self.log}"
 
     def kill(self) -> None:
-        """Kill it with its jobs' processes, as a forge does whose job was cancelled and didn't end by itself."""
+        """Kill it with all that its jobs have started, as a forge does with a job that didn't end when it was asked."""
         if self.is_running:
             os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait(30)
+            mark = f"ARTIFACTS={self.folder}/".encode()
+            for entry in Path("/proc").iterdir():
+                with contextlib.suppress(OSError):
+                    if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
+                        os.kill(int(entry.name), signal.SIGKILL)
+
+    def until(self, seen: Callable[[], bool], seconds: float = 200) -> None:
+        """Wait for a moment of it; fail when it ends before."""
+        deadline = time.monotonic() + seconds
+        while not seen():
+            assert self.is_running, f"{self.what} ended before the moment came\n{self.log}"
+            assert time.monotonic() < deadline, f"the moment of {self.what} never came\n{self.log}"
+            time.sleep(0.02)
