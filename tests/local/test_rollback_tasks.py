@@ -20,6 +20,8 @@ def test_a_rollback_returns_to_the_release_before_and_keeps_the_bad_one_out(proj
     done = project.inv("rollback", "--env", "staging", "--why", "regret", "--json")
     assert done.code == 0, done.err
     assert (done.json["result"], done.json["version"], project.version) == ("rolled_back", version, version)
+    clean = project.inv("status", "--check", "--env", "staging", "--json")
+    assert (clean.code, clean.json["drifted"]) == (0, False), clean.err
     assert project.answer() == before
     refused = project.deploy()
     assert refused.code == 4
@@ -62,6 +64,8 @@ def test_a_rollback_to_a_version_that_was_deleted_says_what_is_left(project: Liv
     project.say("later")
     assert project.deploy().code == 0
     project.lambda_.delete_function(FunctionName=project.function, Qualifier=doomed)
+    checked = project.inv("status", "--check", "--env", "staging", "--json")
+    assert [each["kind"] for each in checked.json["environments"][0]["findings"]] == ["no-rollback"]
     done = project.inv("rollback", "--env", "staging")
     assert done.code == 4
     assert f"version {doomed} is gone" in done.err
@@ -77,5 +81,8 @@ def test_a_weighted_alias_is_refused_and_a_rollback_clears_it(project: LiveProje
     done = project.deploy()
     assert done.code == 4
     assert f"with 20% on version {other}" in done.err
+    checked = project.inv("status", "--check", "--env", "staging", "--json")
+    assert (checked.code, checked.json["error_kind"]) == (2, "drift")
+    assert [each["kind"] for each in checked.json["environments"][0]["findings"]] == ["weights-left"]
     assert project.inv("rollback", "--env", "staging").code == 0
     assert project.version == version
