@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
@@ -17,9 +18,12 @@ import pytest
 from fakes.terraform import ACCOUNT, PLAIN, REGION, SLOW, project
 
 from stepladder import terraform
+from stepladder.commands import unlock
 from stepladder.core.aws import Aws
+from stepladder.core.console import Console
 from stepladder.core.errors import ExitCode, LockedError, NotReadyError, RefusedError
 from stepladder.core.process_identity import Process, this_process
+from stepladder.releases.rung import Rung
 from stepladder.settings import load
 from stepladder.settings.load import Settings
 from stepladder.terraform import cli, file_lock, files, locks, reviewing, roots
@@ -254,6 +258,25 @@ def test_unlock_needs_the_very_id_of_the_lock(site: Site) -> None:
     assert site.locked()
     assert terraform.unlock(*site.where, "1-2-3", aws=site.aws).who == "ann@laptop"
     assert not site.locked()
+
+
+def test_inv_unlock_removes_a_state_s_lock_by_terraform_itself_also_without_a_ledger(site: Site) -> None:
+    site.ensure()
+    err = io.StringIO()
+    rung = Rung(site.settings, "staging", site.aws, Console(err=err, out=io.StringIO(), live=False), "inv unlock")
+    lock = {"ID": "1-2-3", "Operation": "OperationTypeApply", "Who": "ann@laptop", "Created": "2026-11-21T23:05:01.5Z"}
+    site.s3.put_object(Bucket=site.bucket, Key=LOCK, Body=json.dumps(lock).encode())
+    with pytest.raises(LockedError, match="staging is locked by ann@laptop since 2026-11-21T23:05:01Z, for: apply"):
+        unlock.show(rung)
+    with pytest.raises(RefusedError, match=r"under the id 3-2-1; it is locked by ann@laptop \(id 1-2-3\)"):
+        unlock.remove(rung, "3-2-1")
+    assert site.locked()
+    unlock.remove(rung, "1-2-3")
+    assert not site.locked()
+    with pytest.raises(RefusedError, match="nothing of staging is locked under the id 1-2-3"):
+        unlock.remove(rung, "1-2-3")
+    unlock.show(rung)
+    assert "staging is not locked" in err.getvalue()
 
 
 MORE = """
