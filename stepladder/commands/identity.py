@@ -108,11 +108,14 @@ def show(
     reports = [_report(role, token, policies) for role in roles]
     problem = when(token.claims, now)
     record = _record(token, problem, reports)
-    if console.as_json:
+    error = _outcome(token, problem, reports)
+    if not console.as_json:
+        _print(console, token, reports, policies)
+    elif error is None:
         console.json(record)
-    else:
-        _print(console, token, problem, reports, policies)
-    _conclude(settings, token, problem, reports)
+    if error:
+        error.record |= record
+        raise error
 
 
 def _chosen(settings: Settings, named: str, environment: str) -> list[CiRole]:
@@ -182,15 +185,11 @@ def _record(token: IdToken, problem: str, reports: Sequence[RoleReport]) -> dict
     }
 
 
-def _print(
-    console: Console, token: IdToken, problem: str, reports: Sequence[RoleReport], policies: TrustPolicies
-) -> None:
+def _print(console: Console, token: IdToken, reports: Sequence[RoleReport], policies: TrustPolicies) -> None:
     for account, why in policies.problems.items():
         console.line(f"the roles in {account} can't be read, so the settings say what is expected: {why}")
-    if token.problem:
-        console.warn(token.problem)
-    if problem:
-        console.warn(problem)
+    if not registered.is_detected():
+        console.line("no job of a forge runs here, so there is no token to compare")
     rows = [row for report in reports for row in _rows(report, compared=bool(token.claims))]
     head = ("role", "claim", "expected", "this job's token", "result")
     console.table(head if token.claims else head[:3], rows)
@@ -210,25 +209,29 @@ def _rows(report: RoleReport, *, compared: bool) -> list[tuple[str, ...]]:
     return rows or [(report.role.name, "-", "trusts no web identity", *(("-", "differs") if compared else ()))]
 
 
-def _conclude(settings: Settings, token: IdToken, problem: str, reports: Sequence[RoleReport]) -> None:
-    """Raise what the exit code comes from. On a laptop there is nothing to compare."""
+def _outcome(token: IdToken, problem: str, reports: Sequence[RoleReport]) -> StepladderError | None:
+    """Return what the exit code comes from; None when a role takes the token, and where there is nothing to compare."""
     if token.problem:
-        if registered.is_detected():
-            raise NotReadyError(token.problem, kind="no-identity-token", hint=token.hint)
-        return
+        missing = NotReadyError(token.problem, kind="no-identity-token", hint=token.hint)
+        return missing if registered.is_detected() else None
     if problem:
-        raise RefusedError(
+        return RefusedError(
             problem,
             kind="identity-differs",
             hint="start the job again: a token lasts minutes, so log in right before the first `inv`",
         )
-    if not any(each.equal for each in reports):
-        missing = [each.problem for each in reports if each.problem]
-        first = settings.ladder_environments[0] if settings.ladder_environments else ""
-        make = f"`inv tf.apply --env {first} --root foundation` makes the roles" if missing else ""
-        what = "this role" if len(reports) == 1 else "any role"
-        raise RefusedError(
-            f"this job's token doesn't fit {what}",
+    if any(each.equal for each in reports):
+        return None
+    what = "this role" if len(reports) == 1 else "any role"
+    missing_in = [each.role.environment for each in reports if each.problem]
+    if missing_in:
+        return RefusedError(
+            f"this job's token doesn't fit {what}, and not every role is there",
             kind="identity-differs",
-            hint=make or "the last column says what to change in the job, or under `stepladder.ci`",
+            hint=f"make the roles: `inv tf.apply --env {missing_in[0]} --root foundation`",
         )
+    return RefusedError(
+        f"this job's token doesn't fit {what}",
+        kind="identity-differs",
+        hint="the last column says what to change in the job, or under `stepladder.ci`",
+    )

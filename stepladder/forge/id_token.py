@@ -57,7 +57,9 @@ def from_github(audience: str, *, is_fork: bool) -> IdToken:
         return IdToken(
             problem="GitHub gives this job no identity token"
             + (": it runs for a pull request from a fork" if is_fork else ": it has no `id-token: write`"),
-            hint="run it on a branch of the repository itself" if is_fork else "`permissions: {id-token: write}`",
+            hint="run it on a branch of the repository itself"
+            if is_fork
+            else "give the job `permissions: {id-token: write}`",
         )
     parts = urlsplit(url)
     base = urlunsplit((parts.scheme, parts.netloc, "", "", ""))

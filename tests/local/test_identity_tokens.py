@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
@@ -300,8 +299,10 @@ class TestCommand:
     def show(self, settings: Any) -> dict[str, Any]:
         out = io.StringIO()
         console = Console(out=out, err=io.StringIO(), as_json=True)
-        with contextlib.suppress(RefusedError):
+        try:
             identity.show(settings, console, clients=lambda _: Aws(REGION), now=time.time())
+        except RefusedError as refused:
+            return dict(refused.record)
         return dict(json.loads(out.getvalue()))
 
     def test_a_job_logs_in_by_its_file_and_the_roles_own_policy_is_compared(
