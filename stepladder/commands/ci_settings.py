@@ -23,7 +23,7 @@ from stepladder.settings.load import Settings
 _GITHUB_HOST = "github.com"
 _DEADLINE = 20.0
 _INDENTED = re.compile(r"^([ ]+)[^\s#]", re.MULTILINE)
-_BEGINNING = re.compile(r"^stepladder:[ \t]*(?:#.*)?$", re.MULTILINE)
+_BEGINNING = re.compile(r"^\ufeff?stepladder:[ \t]*(?:#[^\r\n]*)?(?=\r?$)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,15 @@ def write(root: Path, proposal: Proposal) -> Path:
     from invoke.util import yaml
 
     path = root / "invoke.yaml"
-    content = text.read(path, where=str(path))
+    text.read(path, where=str(path))  # refuses what isn't UTF-8
+    content = path.read_bytes().decode("utf-8", "replace")  # with the ends of its lines as they are
+    newline = "\r\n" if "\r\n" in content else "\n"
     beginning = _BEGINNING.search(content)
     first = _INDENTED.search(content, beginning.end()) if beginning else None
-    added = "\n".join(proposal.lines(first[1] if first else "  "))
+    added = newline.join(proposal.lines(first[1] if first else "  "))
     try:
         before = yaml.safe_load(content)
-        new = content[: beginning.end()] + f"\n{added}" + content[beginning.end() :] if beginning else ""
+        new = content[: beginning.end()] + f"{newline}{added}" + content[beginning.end() :] if beginning else ""
         after = yaml.safe_load(new) if new else None
         wanted = {**before, "stepladder": {"ci": {proposal.forge: dict(proposal.values)}, **before["stepladder"]}}
     except (KeyError, TypeError, yaml.YAMLError):

@@ -250,6 +250,15 @@ def test_the_settings_are_written_with_the_files_own_indentation(tmp_path: Path)
     )
 
 
+@pytest.mark.parametrize("beginning", [b"", b"\xef\xbb\xbf"], ids=["no mark", "a byte order mark"])
+def test_the_ends_of_lines_and_the_first_bytes_stay(tmp_path: Path, beginning: bytes) -> None:
+    file = tmp_path / "invoke.yaml"
+    file.write_bytes(beginning + b"stepladder: # ours\r\n  project: hello\r\n")
+    ci_settings.write(tmp_path, Proposal(GITHUB, {"repository": "acme/orders"}))
+    added = b'  ci:\r\n    github: {repository: "acme/orders"}\r\n'
+    assert file.read_bytes() == beginning + b"stepladder: # ours\r\n" + added + b"  project: hello\r\n"
+
+
 @pytest.mark.usefixtures("on_github")
 def test_on_a_terminal_the_settings_are_asked_for(tmp_path: Path) -> None:
     harness = BootstrapHarness(tmp_path)
