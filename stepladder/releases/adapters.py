@@ -14,12 +14,14 @@ from stepladder.core.release_facts import short
 from stepladder.core.step import Step
 from stepladder.releases.interfaces import Applied, ReleaseImage
 from stepladder.releases.plan import FOUNDATION, SERVICE
+from stepladder.terraform.allowed import AUTO, NEW
 
 if TYPE_CHECKING:
     from stepladder.ledger.schema import Holder
     from stepladder.releases.ladder_guard import Pin
     from stepladder.releases.rung import Rung
     from stepladder.terraform.events import ResourceChange
+    from stepladder.terraform.reviewing import Review
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class ProjectInfra:
 
     rung: Rung
     allow_destroy: tuple[str, ...] = ()
-    plan: str = "auto"
+    plan: str = AUTO
 
     def inputs_hash(self, root: str) -> str:
         """Hash everything that decides a root's result, offline; refuse settings that can't reach Terraform."""
@@ -94,7 +96,6 @@ class ProjectInfra:
     def ensure(self, root: str, image_uri: str | None, step: Step, *, live: bool = False) -> Applied:
         """Plan a root and apply exactly that plan; `live` says that the function is there, and has this image."""
         from stepladder import terraform
-        from stepladder.terraform.reviewing import Review
 
         rung = self.rung
         done = terraform.ensure(
@@ -106,10 +107,22 @@ class ProjectInfra:
             image_uri=image_uri,
             live=live,
             allow_destroy=self.allow_destroy,
-            review=Review(self.plan, f"inv deploy --env {rung.environment} --plan new"),
+            review=self.review(root),
         )
         summary = str(done.counts) if done.applied else "no changes"
         return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)
+
+    def review(self, root: str) -> Review:
+        """Return what may be applied to a root. What was applied already, as these files have it, is only repaired."""
+        from stepladder.terraform.reviewing import Review
+
+        rung = self.rung
+        review = Review(self.plan, f"inv deploy --env {rung.environment} --plan new")
+        if review.wanted != AUTO or review.is_needless:
+            return review
+        snapshot = rung.ledger.snapshot(rung.environment)
+        applied = {FOUNDATION: snapshot.foundation, SERVICE: snapshot.infra}.get(root)
+        return replace(review, wanted=NEW) if applied and applied.input_hash == self.inputs_hash(root) else review
 
     def check_allowed(self, roots: Sequence[str], step: Step) -> None:
         """Refuse a name in `allow_destroy` that no plan of these roots destroys anything under."""

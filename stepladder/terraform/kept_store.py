@@ -56,10 +56,22 @@ def find(aws: Aws, at: Root, now: KeptPlan, message: str) -> KeptPlan | None:
         plan = None
         with contextlib.suppress(TamperedError):  # it may be any change's
             plan = _read(aws, at, key)
-        merged = plan and plan.change and re.search(rf"[#!]{re.escape(plan.change)}\b", message)
-        if plan and (merged or set(plan.commits) & set(now.commits)):
+        if plan and (plan.change in merged(message) or set(plan.commits) & set(now.commits)):
             return plan
     return None
+
+
+def merged(message: str) -> frozenset[str]:
+    """Return the numbers of the change requests that a commit merges by its message, as forges write it.
+
+    GitHub ends the subject of a squash in `(#12)`, GitLab has a line `See merge request group/project!12`. A number
+    elsewhere in a message is only spoken of.
+    """
+    subject = message.partition("\n")[0]
+    return frozenset(re.findall(r"\(#(\d+)\)\s*$", subject)) | frozenset(
+        re.findall(r"^Merge pull request #(\d+)\b", subject)
+        + re.findall(r"^See merge request \S*!(\d+)\s*$", message, re.MULTILINE)
+    )
 
 
 def is_denied(error: BaseException) -> bool:

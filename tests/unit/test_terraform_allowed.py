@@ -14,8 +14,10 @@ from fakes.terraform import ACCOUNT, project
 from stepladder.commands import infra
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, RefusedError
+from stepladder.core.step import Step
+from stepladder.releases.adapters import ProjectInfra
 from stepladder.terraform import losses, roots, saved_plan
-from stepladder.terraform.allowed import flags, named, names_only
+from stepladder.terraform.allowed import AUTO, NEW, REVIEWED, flags, named, names_only
 from stepladder.terraform.events import ResourceChange
 
 TABLE = ResourceChange("aws_dynamodb_table.orders", "delete", "aws_dynamodb_table")
@@ -128,8 +130,27 @@ def test_a_name_of_a_deployment_that_destroys_nothing_ends_it_before_anything_ch
 
 
 def test_a_deployment_that_applies_no_terraform_refuses_every_name(harness: DeployHarness) -> None:
-    from stepladder.core.step import Step
-    from stepladder.releases.adapters import ProjectInfra
-
     with pytest.raises(BadInputError, match="a deployment that applies no Terraform does not destroy"):
         ProjectInfra(harness.rung(), (TABLE.address,)).check_allowed([], Step("x"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "plan", "changed", "wanted"),
+    [
+        ("true", AUTO, True, AUTO),
+        ("true", AUTO, False, NEW),
+        ("true", REVIEWED, False, REVIEWED),
+        ("false", AUTO, False, AUTO),
+    ],
+)
+def test_a_deployment_repairs_without_a_review_what_it_has_applied_before(
+    harness: DeployHarness, monkeypatch: pytest.MonkeyPatch, variable: str, plan: str, changed: bool, wanted: str
+) -> None:
+    """The review was of the change that was applied, and not of what somebody did by hand since."""
+    monkeypatch.setenv("CI", variable)
+    harness.infra_inputs = "two" if changed else "one"
+    infrastructure = ProjectInfra(harness.rung(), plan=plan)
+    monkeypatch.setattr(ProjectInfra, "inputs_hash", lambda _own, root: harness.inputs_hash(root))
+    review = infrastructure.review("service")
+    assert review.wanted == wanted
+    assert review.anew == "inv deploy --env staging --plan new"

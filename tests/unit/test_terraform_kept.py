@@ -74,7 +74,10 @@ def test_of_several_plans_of_the_same_files_the_newest_counts(at: roots.Root) ->
     [
         (("c" * 40,), "Raise the memory (#12)", True),
         (("c" * 40,), "Merge branch 'x'\n\nSee merge request group/orders!12", True),
+        (("c" * 40,), "Merge pull request #12 from ann/memory\n\nRaise the memory", True),
         (("c" * 40,), "Raise the memory (#123)", False),
+        (("c" * 40,), "Return to before (#12) and (#13)", False),
+        (("c" * 40,), "Raise the memory\n\nFixes #12, see group/orders!12", False),
         (("c" * 40, "a" * 40), "Merge", True),
         (("c" * 40,), "Raise the memory", False),
     ],
