@@ -489,6 +489,17 @@ def test_a_key_that_a_service_uses_for_the_caller_has_the_service_and_the_encryp
     assert key.context["kms:requestalias"] == ("alias/own",)
 
 
+def test_a_key_has_its_aliases_and_what_is_being_made_has_no_tags_yet():
+    read = FakeReads()
+    read.answers["ListAliases"] = {"Aliases": [{"AliasName": "alias/aws/dynamodb"}]}
+    (key,) = needed("kms:DescribeKey", {"KeyId": "k-1"}, read)
+    assert key.context["kms:resourcealiases"] == ("alias/aws/dynamodb",)
+    made = needed("lambda:CreateEventSourceMapping", {"FunctionName": "f", "Tags": {"project": "p"}}, read)
+    (tagged,) = (each for each in made if each.action == "lambda:TagResource")
+    assert tagged.resource == f"arn:aws:lambda:{IN_REGION}:event-source-mapping:*"
+    assert tagged.tags() == {}
+
+
 def test_whoever_sends_to_an_encrypted_queue_or_topic_uses_its_key():
     read = FakeReads()
     read.answers["GetQueueAttributes"] = read.answers["GetTopicAttributes"] = {"Attributes": {"KmsMasterKeyId": "k-2"}}

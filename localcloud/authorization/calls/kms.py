@@ -38,8 +38,17 @@ def key_access(
     call: AwsCall, action: str, key: str, via: str = "", context: Mapping[str, str] | None = None
 ) -> AccessRequest:
     """Return the use of a key. `via` is the service that uses it for the caller, `context` its encryption context."""
-    conditions = _conditions(call, key, via, context)
-    return calls.request(call, f"kms:{action}", key_arn(call, key), conditions)
+    arn = key_arn(call, key)
+    conditions = _conditions(call, key, via, context) | {"kms:resourcealiases": _aliases(call, arn)}
+    return calls.request(call, f"kms:{action}", arn, conditions)
+
+
+def _aliases(call: AwsCall, arn: str) -> tuple[str, ...] | None:
+    try:
+        answer = call.read("kms", "ListAliases", of=arn, KeyId=arn.rpartition("/")[2])
+    except UnknownAccessError:
+        return None
+    return tuple(str(alias["AliasName"]) for alias in answer.get("Aliases", ()))
 
 
 def key_arn(call: AwsCall, key: str) -> str:

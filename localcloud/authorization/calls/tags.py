@@ -35,6 +35,8 @@ def reader(call: AwsCall, arn: str) -> Callable[[], Tags | None] | None:
 
     The function returns None when it can't: then the tags are unknown.
     """
+    if arn.endswith(":*"):
+        return dict  # what is being created has no tags yet
     parts = arn.split(":", 5)
     service = parts[2] if len(parts) > 5 else ""  # noqa: PLR2004 - the parts of an ARN
     if call.read_with is None or service not in LISTS or (service == "iam" and ":role/" not in arn):
