@@ -13,8 +13,8 @@ from shell import Shell
 pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(600)]
 
 RUNGS = ("staging", "production")
-ELSEWHERE = {"nightly-report"}
-"""tests/e2e/test_promote.py does the same with that one, in two accounts and regions."""
+ELSEWHERE = {"nightly-report", "stock-projection"}
+"""tests/e2e/test_promote.py does the same in two accounts and regions, tests/e2e/test_front_gitlab.py by pipelines."""
 
 
 def test_every_example_is_used():
