@@ -50,7 +50,7 @@ locals {
   ]
 
   # Reads of the foundation, by Terraform alone.
-  ci_read_foundation = [
+  ci_read_foundation = concat([
     {
       Sid = "ReadBuckets"
       Action = [
@@ -88,12 +88,7 @@ locals {
       Action   = ["iam:GetPolicy", "iam:GetPolicyVersion"]
       Resource = [for policy in distinct(flatten(concat(["boundary-${var.region}"], [for role in local.ci_roles : role.policies]))) : "${local.ci_iam}:policy/${var.project}-ci-${policy}"]
     },
-    {
-      Sid      = "ReadProviders"
-      Action   = ["iam:GetOpenIDConnectProvider"]
-      Resource = values(local.ci_providers)
-    },
-  ]
+  ], [for each in [values(local.ci_providers)] : { Sid = "ReadProviders", Action = ["iam:GetOpenIDConnectProvider"], Resource = each } if length(each) > 0])
 
   # Reads of the delivery, by Terraform alone, and of the states.
   ci_read_shared = concat(
