@@ -90,6 +90,23 @@ class TrustPolicies:
             return None
         return trust.of_policy(made["AssumeRolePolicyDocument"])
 
+    def provider_problem(self, role: CiRole, claims: Mapping[str, Any]) -> str:
+        """Say why the account's identity provider takes no such token; empty where it does, or can't be read."""
+        issuer = str(claims.get("iss", "")).removeprefix("https://")
+        arn = f"{role.arn.partition(':role/')[0]}:oidc-provider/{issuer}"
+        try:
+            made = self._clients(role).client("iam").get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+        except Exception as error:
+            if aws.error_code(error) == _MISSING:
+                return f"the account {role.account} has no identity provider {issuer}"
+            if aws.explain(error) is None:
+                raise
+            return ""
+        audiences = trust.values_of(claims, "aud")
+        if audiences and audiences[0] not in made["ClientIDList"]:
+            return f"the identity provider {issuer} of {role.account} takes no tokens for {audiences[0]}"
+        return ""
+
 
 def show(
     settings: Settings,
@@ -163,6 +180,8 @@ def _report(role: CiRole, token: IdToken, policies: TrustPolicies) -> RoleReport
     except NoRoleError as error:
         read, problem = None, str(error)
     statements = made if read is None else read
+    if read is not None and token.claims:
+        problem = policies.provider_problem(role, token.claims)
     comparison = trust.compare(statements, token.claims) if token.claims else trust.expected(statements)
     outdated = read is not None and trust.facts(read) != trust.facts(made)
     return RoleReport(role, FROM_SETTINGS if read is None else FROM_AWS, comparison, problem, outdated)
@@ -193,9 +212,9 @@ def _print(console: Console, token: IdToken, reports: Sequence[RoleReport], poli
     rows = [row for report in reports for row in _rows(report, compared=bool(token.claims))]
     head = ("role", "claim", "expected", "this job's token", "result")
     console.table(head if token.claims else head[:3], rows)
+    for text in dict.fromkeys(report.problem for report in reports if report.problem):
+        console.warn(text)
     for report in reports:
-        if report.problem:
-            console.warn(report.problem)
         if report.outdated:
             console.warn(f"{report.role.name} in AWS trusts others than the settings say: apply the foundation")
 
@@ -226,9 +245,9 @@ def _outcome(token: IdToken, problem: str, reports: Sequence[RoleReport]) -> Ste
     missing_in = [each.role.environment for each in reports if each.problem]
     if missing_in:
         return RefusedError(
-            f"this job's token doesn't fit {what}, and not every role is there",
+            f"this job's token doesn't fit {what}, and AWS lacks what the foundation makes",
             kind="identity-differs",
-            hint=f"make the roles: `inv tf.apply --env {missing_in[0]} --root foundation`",
+            hint=f"make it: `inv tf.apply --env {missing_in[0]} --root foundation`",
         )
     return RefusedError(
         f"this job's token doesn't fit {what}",

@@ -42,6 +42,13 @@ class FakeIam:
     def __init__(self, policies: dict[str, Any], account: str = ACCOUNT, failure: Exception | None = None) -> None:
         self.policies, self.account, self.failure = policies, account, failure
         self.asked: list[str] = []
+        self.providers = {"token.actions.githubusercontent.com": ["sts.amazonaws.com"]}
+
+    def get_open_id_connect_provider(self, OpenIDConnectProviderArn: str) -> dict[str, Any]:  # noqa: N803
+        issuer = OpenIDConnectProviderArn.partition(":oidc-provider/")[2]
+        if issuer not in self.providers:
+            raise error("NoSuchEntity", 404)
+        return {"Url": issuer, "ClientIDList": self.providers[issuer]}
 
     def get_role(self, RoleName: str) -> dict[str, Any]:  # noqa: N803 - botocore's name
         self.asked.append(RoleName)
@@ -485,6 +492,21 @@ class TestPoliciesInAws:
         foreign = FakeIam({"orders-ci-deploy-production": policy("x")}, account=ACCOUNT)
         record, problem = run(ON_GITLAB, foreign, named="orders-ci-deploy-production")
         assert (record["roles"][0]["source"], problem) == ("settings", None)
+
+    def test_the_accounts_provider_must_be_there_and_take_the_audience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        on_gitlab(monkeypatch, github(environment="staging"))
+        role = "orders-ci-deploy-staging"
+        iam = FakeIam({role: policy("repo:acme@1/orders@2:environment:staging")})
+        assert run(ON_GITHUB, iam, named=role)[1] is None
+        iam.providers = {"token.actions.githubusercontent.com": ["https://github.com/acme"]}
+        record, problem = run(ON_GITHUB, iam, named=role)
+        assert "takes no tokens for sts.amazonaws.com" in record["roles"][0]["problem"]
+        assert isinstance(problem, RefusedError)
+        iam.providers = {"token.actions.githubusercontent.com/": ["sts.amazonaws.com"]}
+        record, _ = run(ON_GITHUB, iam, named=role)
+        assert record["roles"][0]["problem"] == (
+            f"the account {ACCOUNT} has no identity provider token.actions.githubusercontent.com"
+        )
 
     def test_what_the_settings_say_is_what_the_foundation_makes(self) -> None:
         """The plan of the module, by Terraform itself, is kept as an inventory."""
