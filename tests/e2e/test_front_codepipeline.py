@@ -1,0 +1,125 @@
+"""A project that CodePipeline delivers, from an empty repository to production, with IAM enforced."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import example_projects
+import front_doors
+import pytest
+import roles
+import yaml
+from forge_server import REPOSITORY
+from shell import ACCOUNT, HOST, REGION, Shell
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.terraform,
+    pytest.mark.timeout(900),
+    pytest.mark.long("tests/local/test_codepipeline.py runs small pipelines, whose actions need what the roles may"),
+]
+
+NAME, PIPELINE = "orders", "orders-pipeline"
+UV = """\
+#!/bin/sh
+if [ "$1 $2 $3" != "run --locked inv" ]; then echo "a build runs tasks only, not: uv $*" >&2; exit 64; fi
+shift 3
+exec {python} -m invoke "$@"
+"""
+SECONDS = 400
+
+
+@pytest.fixture(scope="module")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shell, front_doors.Repository]]:
+    """A repository that was never pushed, its pipeline, and a local cloud that has what the builds' image has."""
+    folder = tmp_path_factory.mktemp("codepipeline")
+    (folder / "bin").mkdir()
+    uv = folder / "bin" / "uv"
+    uv.write_text(UV.format(python=sys.executable), encoding="utf-8")
+    uv.chmod(0o755)
+    shell = Shell(folder, {})
+    shell.new({"project_name": NAME, "aws_account": ACCOUNT, "aws_region": REGION, "ci": "github"} | HOST)
+    path = shell.folder / "invoke.yaml"
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    settings["stepladder"]["ci"] = front_doors.CI["github"]
+    settings["stepladder"]["codepipeline"] = {"enabled": True, "provider": "github", "repository": REPOSITORY}
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    bare = folder / "orders.git"
+    subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", bare], check=True)
+    repository = front_doors.Repository(shell.folder, str(bare))
+    shell.env["PATH"] = f"{uv.parent}:{shell.env['PATH']}"
+    with shell.local_cloud():
+        _prepare(shell, bare)
+        repository.commit("Begin")
+        yield shell, repository
+
+
+def _prepare(shell: Shell, bare: Path) -> None:
+    """Do what a person does before the first push: apply the foundation and the pipeline, complete the connection."""
+    front_doors.bootstrap(shell)
+    shell.inv("tf.plan --env staging --root delivery")
+    shell.inv("tf.apply --env staging --root delivery")
+    shutil.copy(shell.folder / "terraform/foundation/.terraform.lock.hcl", shell.folder / "terraform/service")
+    order = {"connection": NAME, "repository": REPOSITORY, "path": str(bare)}
+    shell.page("connections", "POST", json.dumps(order).encode())
+
+
+def pushed(shell: Shell, repository: front_doors.Repository) -> tuple[str, dict[str, Any]]:
+    """Push and wait until the execution of that commit has ended; return how, and its actions by their names."""
+    client, commit = shell.client("codepipeline"), repository.git("rev-parse", "HEAD")
+    repository.git("push", "--quiet", "origin", "main")
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        for each in client.list_pipeline_executions(pipelineName=PIPELINE)["pipelineExecutionSummaries"]:
+            revisions = [source["revisionId"] for source in each.get("sourceRevisions", ())]
+            if revisions == [commit] and each["status"] != "InProgress":
+                only = {"pipelineExecutionId": each["pipelineExecutionId"]}
+                details = client.list_action_executions(pipelineName=PIPELINE, filter=only)["actionExecutionDetails"]
+                return each["status"], {action["actionName"]: action for action in details}
+        time.sleep(0.5)
+    raise AssertionError(shell.inv("local.logs").stdout)
+
+
+def test_a_push_goes_from_an_empty_repository_to_production(door: tuple[Shell, front_doors.Repository]) -> None:
+    shell, repository = door
+    status, actions = pushed(shell, repository)
+    assert {name: action["status"] for name, action in actions.items()} == dict.fromkeys(
+        ("Source", "Check", "Deploy", "Prepare", "Promote"), "Succeeded"
+    )
+    assert status == "Succeeded"
+    serving = shell.statuses()
+    assert serving["production"]["digest"] == serving["staging"]["digest"]
+    example_projects.assert_nothing_was_denied(shell)
+
+
+def test_a_push_that_fails_stops_the_pipeline_and_is_reported_with_its_reason(
+    door: tuple[Shell, front_doors.Repository],
+) -> None:
+    shell, repository = door
+    before = {env: row["digest"] for env, row in shell.statuses().items()}
+    sqs = shell.client("sqs")
+    url = sqs.create_queue(QueueName="notices")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    roles.let_services_send(sqs, url, queue)
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:{NAME}-promotion"
+    shell.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    test = shell.folder / "tests" / "test_handler.py"
+    test.write_text("def test_never() -> None:\n    raise AssertionError\n", encoding="utf-8")
+    repository.commit("Break the tests")
+    status, actions = pushed(shell, repository)
+    assert (status, set(actions)) == ("Failed", {"Source", "Check"})
+    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+    text = json.loads(message["Body"])["Message"]
+    assert text.startswith(
+        "The pipeline of orders failed in stage Check, action Check:\n`inv test` ended with exit code"
+    )
+    assert "aws logs tail /aws/codebuild/orders-pipeline-check" in text
+    assert {env: row["digest"] for env, row in shell.statuses().items()} == before
+    example_projects.assert_nothing_was_denied(shell)
