@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fakes.errors import error
-from fakes.terraform import change, diagnostic, event, project
+from fakes.terraform import FakeAws, change, diagnostic, event, project
 from fakes.terraform_harness import IMAGE, TerraformHarness, changes
 
 from stepladder import terraform
@@ -221,3 +221,15 @@ def test_a_failure_says_so_when_the_credentials_have_ended_meanwhile(terraform_h
     with pytest.raises(TerraformError, match="terraform plan of staging/service failed: Broken") as ended:
         terraform_harness.ensure()
     assert ended.value.hint.startswith("there are no AWS credentials that work (ExpiredToken): they have expired; ")
+
+
+def test_init_refuses_another_account_and_credentials_that_do_not_work_before_terraform_does(
+    terraform_harness: TerraformHarness,
+) -> None:
+    settings = terraform_harness.settings
+    terraform_harness.aws = FakeAws(account="999999999999")
+    with pytest.raises(RefusedError, match="belong to account 999999999999"):
+        terraform.init(settings, "staging", "service", aws=terraform_harness.aws)  # type: ignore[arg-type]
+    assert terraform_harness.fake.verbs == []
+    terraform.init(settings, "staging", "service", aws=FakeAws())  # type: ignore[arg-type]
+    assert terraform_harness.fake.verbs == ["init"]
