@@ -16,6 +16,15 @@ REGISTERED: dict[str, str] = {
 """Name -> module with a `BUILDER` (`stepladder.images.builder.Builder`). A module is imported when it is needed."""
 
 
+_WITH_ENGINE = frozenset({"docker"})
+"""Those that build in a container engine, which a pipeline has to give them."""
+
+
+def needs_engine(name: str) -> bool:
+    """Say whether the setting names a builder that needs a container engine; `auto` does without one."""
+    return name in _WITH_ENGINE
+
+
 def choices() -> tuple[str, ...]:
     """Return every value of the setting."""
     return (AUTO, *REGISTERED)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from stepladder.settings import builders
 from stepladder.settings.ci import BranchName, RepositoryPath, Url
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Choice, Flag, Text, Texts, Whole
@@ -120,7 +121,7 @@ def check(settings: Settings, problems: Problems) -> None:
 def variable(settings: Settings) -> dict[str, Any]:
     """Return the delivery module's variable `codepipeline`, of a project that enables it."""
     own = settings.codepipeline
-    docker = settings.image.builder == "docker"
+    docker = builders.needs_engine(settings.image.builder)
     return {
         "api": own.api,
         "arm": docker and settings.architecture == "arm64",

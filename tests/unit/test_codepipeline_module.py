@@ -43,7 +43,7 @@ def forge_lines(forge: str, job: str) -> list[str]:
         block = rf"^{job}:\n(.*?)(?=^[\w.-]+:|\Z)"
     match = re.search(block, path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     assert match, f"{forge} has no job {job}"
-    lines = re.findall(rf"^ +- (?:run: )?({re.escape(RUN)}.*)$", match[1], re.MULTILINE)
+    lines = re.findall(rf"^ +(?:- )?(?:run: )?({re.escape(RUN)}.*)$", match[1], re.MULTILINE)
     return [re.sub(r"\{\{.*?\}\}", "", line) for line in lines]
 
 
