@@ -142,6 +142,6 @@ def _machine(c: Any, verb: str, as_json: bool = False, *, acting: bool = False, 
 def _finish(machine: StateMachine, result: Mapping[str, object]) -> None:
     from stepladder.commands import job_page
 
-    job_page.promoted(result)
+    job_page.promoted(result, machine)
     if machine.console.as_json:
         machine.console.json(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from stepladder.core.console import Console
 from stepladder.core.display import cut
@@ -11,6 +12,9 @@ from stepladder.core.markdown import block, code
 from stepladder.core.release_facts import short
 from stepladder.forge import registered
 from stepladder.forge.interface import Annotation
+
+if TYPE_CHECKING:
+    from stepladder.promotion.executions import StateMachine
 
 OUTPUTS = ("environment", "result", "outcome", "version", "previous_version", "digest", "release_id", "url", "name")
 _PROBLEMS = 20
@@ -39,12 +43,14 @@ def deployed(record: Mapping[str, object]) -> None:
     _summary(f"{record['environment']}: {_ENDS.get(result, result)}", rows)
 
 
-def promoted(record: Mapping[str, object]) -> None:
-    """Show how a promotion ended, from the record that `--json` prints; nothing of one that is under way."""
+def promoted(record: Mapping[str, object], machine: StateMachine | None = None) -> None:
+    """Show how a promotion ended, from the record that `--json` prints, and what the top of the ladder serves then."""
     if not registered.is_detected() or "how" not in record:
         return
+    if machine and record.get("outcome") in {"promoted", "unchanged"}:
+        record = {**record, **_live(machine)}
     _outputs(record)
-    rows = [("image", _digest(record, "digest")), ("promotion", _shown(record, "name"))]
+    rows = [("image", _digest(record, "digest")), ("promotion", _shown(record, "name")), ("url", _shown(record, "url"))]
     targets = record.get("targets")
     rows += [
         (str(target.get("environment", "")), code(str(target.get("outcome", ""))))
@@ -52,6 +58,18 @@ def promoted(record: Mapping[str, object]) -> None:
     ]
     outcome = str(record["outcome"])
     _summary(f"promotion: {_ENDS.get(outcome, outcome)}", rows)
+
+
+def _live(machine: StateMachine) -> dict[str, str]:
+    """Return version and address of the highest environment; nothing where its ledger can't be read."""
+    environment = machine.rung.settings.rungs[-1][-1]
+    try:
+        snapshot = machine.at(environment).ledger.snapshot(environment)
+    except Exception:  # noqa: BLE001 - an extra: the promotion has ended well
+        return {}
+    current, infra = snapshot.current, snapshot.infra
+    values = {"environment": environment, "version": current.version if current else ""}
+    return values | {"url": infra.url if infra else ""}
 
 
 def failed(console: Console, command: str, error: StepladderError) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -159,6 +160,34 @@ def test_a_promotion_sets_outputs_and_writes_its_page(github: Path) -> None:
     assert {"outcome", "digest", "release_id"} <= {
         line.partition("<<")[0] for line in (github / "OUTPUT").read_text("utf-8").splitlines()
     }
+
+
+class Ladder:
+    """A state machine whose highest environment serves version 9; `broken` where its ledger can't be read."""
+
+    rung = SimpleNamespace(settings=SimpleNamespace(rungs=(("staging",), ("production",))))
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.broken = broken
+
+    def at(self, environment: str) -> SimpleNamespace:
+        def snapshot(_environment: str) -> SimpleNamespace:
+            if self.broken:
+                raise PermissionError(environment)
+            return SimpleNamespace(
+                current=SimpleNamespace(version="9"), infra=SimpleNamespace(url=f"https://{environment}.example/")
+            )
+
+        return SimpleNamespace(ledger=SimpleNamespace(snapshot=snapshot))
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_promotion_gives_version_and_address_of_the_highest_environment(github: Path, broken: bool) -> None:
+    job_page.promoted({"outcome": "promoted", "how": "started", "digest": "sha256:abc"}, Ladder(broken=broken))
+    outputs = (github / "OUTPUT").read_text("utf-8").splitlines()
+    assert ("https://production.example/" in outputs) is not broken
+    assert ("9" in outputs) is not broken
+    assert "promoted" in outputs
 
 
 def test_a_failure_is_a_message_of_the_job_and_on_its_page(github: Path) -> None:
