@@ -62,7 +62,7 @@ class GitRepositories:
 
     def reached(self, connection: str) -> dict[str, str]:
         """Return the folders that a connection reaches, by their ids at the forge."""
-        return {repository: folder for (each, repository), folder in self.folders.items() if each == connection}
+        return {repository: folder for (each, repository), folder in list(self.folders.items()) if each == connection}
 
     def folder(self, connection: str, repository: str) -> Path:
         """Return a repository's folder. Raises `RepositoryError`."""

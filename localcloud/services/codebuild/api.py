@@ -120,7 +120,7 @@ class CodeBuildApi(BuildProjects):
         return {"ids": self._ids(request, project.name)}
 
     def _ids(self, request: AwsRequest, project: str | None) -> list[str]:
-        builds = self._region(request).builds.values()
+        builds = list(self._region(request).builds.values())
         ids = [build.id for build in builds if project in (None, build.project)]
         return ids if request.params.get("sortOrder") == "ASCENDING" else ids[::-1]
 

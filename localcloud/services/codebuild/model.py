@@ -138,7 +138,7 @@ class Build:
     @property
     def failure(self) -> str:
         """Why the build failed: the message of the first phase that did, or an empty text."""
-        return next((phase.message for phase in self.phases if phase.message), "")
+        return next((phase.message for phase in list(self.phases) if phase.message), "")
 
     def enter(self, kind: str, at: datetime) -> Phase:
         """Begin a phase."""
@@ -160,7 +160,7 @@ class Build:
             "sourceVersion": self.source_version or None,
             "resolvedSourceVersion": self.resolved_version or None,
             "projectName": self.project,
-            "phases": [phase.describe() for phase in self.phases],
+            "phases": [phase.describe() for phase in list(self.phases)],
             "source": {name: value for name, value in source.items() if name != "path"},
             "secondarySources": self.settings.get("secondarySources") or [],
             "artifacts": self.artifact or {"location": ""},

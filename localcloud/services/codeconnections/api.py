@@ -64,7 +64,7 @@ class CodeConnections:
         return {
             "Connections": [
                 self._described(each)
-                for each in self._region(request).connections.values()
+                for each in list(self._region(request).connections.values())
                 if provider in (None, each.provider) and host in (None, each.host)
             ]
         }
@@ -116,7 +116,7 @@ class CodeConnections:
         return [response.body]
 
     def _all(self) -> list[Connection]:
-        return [connection for region in self._regions for connection in region.connections.values()]
+        return [connection for region in self._regions for connection in list(region.connections.values())]
 
     def _connect(self, name: str, repository: str, folder: str) -> None:
         connections = [each for each in self._all() if name in (each.arn, each.name)]

@@ -149,9 +149,7 @@ class CodePipelineApi(Pipelines):
         pipeline = self._region(request).pipeline(str(request.params["pipelineName"]))
         stage = ((request.params.get("filter") or {}).get("succeededInStage") or {}).get("stageName")
         executions = [
-            each.summarise()
-            for each in reversed(pipeline.executions.values())
-            if stage is None or each.stages.get(stage) == "Succeeded"
+            each.summarise() for each in pipeline.newest() if stage is None or each.stages.get(stage) == "Succeeded"
         ]
         return states.page("pipelineExecutionSummaries", executions, request.params)
 
@@ -164,9 +162,9 @@ class CodePipelineApi(Pipelines):
         only = wanted.get("pipelineExecutionId") or latest
         details = [
             action.describe(execution.id, request.region)
-            for execution in reversed(pipeline.executions.values())
+            for execution in pipeline.newest()
             if only in (None, execution.id)
-            for action in reversed(execution.actions)
+            for action in execution.actions[::-1]
         ]
         return states.page("actionExecutionDetails", details, request.params)
 

@@ -142,7 +142,7 @@ class PipelineExecution:
 
     def latest_of(self, stage: str, action: str) -> ActionExecution | None:
         """Return the last execution of an action."""
-        return next((each for each in reversed(self.actions) if (each.stage, each.action) == (stage, action)), None)
+        return next((each for each in self.actions[::-1] if (each.stage, each.action) == (stage, action)), None)
 
     def summarise(self) -> dict[str, Any]:
         """Return the execution as ListPipelineExecutions does."""
@@ -154,7 +154,7 @@ class PipelineExecution:
             "lastUpdateTime": self.updated,
             "sourceRevisions": [
                 {"actionName": action, **{key: each[key] for key in ("revisionId", "revisionSummary", "revisionUrl")}}
-                for action, each in self.sources.items()
+                for action, each in list(self.sources.items())
             ],
             "trigger": self.describe_trigger(),
             "stopTrigger": {"reason": self.stop_reason} if self.stop_reason else None,
@@ -172,7 +172,7 @@ class PipelineExecution:
             "status": self.status,
             "statusSummary": self.summary,
             "artifactRevisions": [
-                {key: value for key, value in each.items() if key != "action"} for each in self.sources.values()
+                {key: value for key, value in each.items() if key != "action"} for each in list(self.sources.values())
             ],
             "variables": [{"name": name, "resolvedValue": value} for name, value in self.inputs.items()],
             "trigger": self.describe_trigger(),
@@ -220,6 +220,10 @@ class Pipeline:
     def name(self) -> str:
         """The pipeline's name."""
         return str(self.declaration["name"])
+
+    def newest(self) -> list[PipelineExecution]:
+        """Return the executions, newest first. Others may start meanwhile."""
+        return list(self.executions.values())[::-1]
 
     def stage_names(self) -> list[str]:
         """Return the names of the stages, in order."""

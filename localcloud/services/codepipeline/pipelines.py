@@ -89,7 +89,7 @@ class Pipelines:
         return {
             "pipelines": [
                 {**{key: each.declaration[key] for key in shown}, "created": each.created, "updated": each.updated}
-                for each in self._region(request).pipelines.values()
+                for each in list(self._region(request).pipelines.values())
             ]
         }
 

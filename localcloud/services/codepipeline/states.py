@@ -9,7 +9,7 @@ from localcloud.services.codepipeline.model import RUNNING, Pipeline, PipelineEx
 
 def latest_in(pipeline: Pipeline, stage: str) -> PipelineExecution | None:
     """Return the last execution that entered a stage."""
-    return next((each for each in reversed(pipeline.executions.values()) if stage in each.stages), None)
+    return next((each for each in pipeline.newest() if stage in each.stages), None)
 
 
 def of_pipeline(pipeline: Pipeline) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def _stage(pipeline: Pipeline, stage: dict[str, Any]) -> dict[str, Any]:
     latest = latest_in(pipeline, name)
     waiting = [
         {"pipelineExecutionId": each.id, "status": each.status, "type": "STANDARD"}
-        for each in pipeline.executions.values()
+        for each in pipeline.newest()[::-1]
         if each.waiting_for == name and each.status in RUNNING
     ]
     shown: dict[str, Any] = {
