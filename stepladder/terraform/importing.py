@@ -118,6 +118,12 @@ def _claim(change: Mapping[str, Any], existing: ExistingResource) -> Import:
         missing = {key: value for key, value in expected.items() if existing.tags.get(key) != value}
         if missing or not expected:
             wanted = ", ".join(f"{key}={value}" for key, value in missing.items()) or "any tags that say so"
+            if change["type"] == "aws_iam_openid_connect_provider":
+                raise RefusedError(
+                    f"the account has an identity provider {existing.id} already, which isn't this project's",
+                    kind="foreign-resource",
+                    hint="use it as it is: set `provider: existing` beside the repository under `stepladder.ci`",
+                )
             raise RefusedError(
                 f"{existing.id} exists already, and isn't this project's: it doesn't carry {wanted}",
                 kind="foreign-resource",

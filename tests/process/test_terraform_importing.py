@@ -180,6 +180,19 @@ def test_what_can_not_be_told_ours_because_nothing_is_tagged_is_left_alone(terra
         imports(terraform_harness, FakeEcr({}), created("aws_ecr_repository.this", {"name": "sample"}))
 
 
+class FakeIam:
+    def get_open_id_connect_provider(self, OpenIDConnectProviderArn: str) -> dict[str, Any]:  # noqa: N803 - botocore's name
+        return {"Url": OpenIDConnectProviderArn, "Tags": []}
+
+
+def test_a_provider_that_another_project_made_is_to_be_used_as_it_is(terraform_harness: TerraformHarness) -> None:
+    url = "https://token.actions.githubusercontent.com"
+    planned = created('aws_iam_openid_connect_provider.ci["github"]', {"url": url, "tags_all": OURS})
+    with pytest.raises(RefusedError, match="has an identity provider arn:aws:iam::") as caught:
+        imports(terraform_harness, FakeIam(), planned)
+    assert "`provider: existing`" in caught.value.hint
+
+
 def test_a_bucket_of_our_account_is_ours_and_one_of_another_is_explained(terraform_harness: TerraformHarness) -> None:
     planned = created('aws_s3_bucket.this["state"]', {"bucket": "b"})
     assert imports(terraform_harness, FakeBuckets(""), planned) == [

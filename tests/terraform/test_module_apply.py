@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.terraform, pytest.mark.cloud, pytest.mark.timeout(280)
 
 PROJECT = f"applied-{os.getpid()}"
 REGION = "eu-west-1"
+GITHUB, GITLAB = "https://token.actions.githubusercontent.com", f"https://git-{os.getpid()}.example.com/gitlab"
 QUEUE = "${aws_sqs_queue.guests.arn}"
 SOURCES = f"""
 resource "aws_dynamodb_table" "guests" {{
@@ -95,6 +96,42 @@ resource "aws_sns_topic" "failures" {
 """What a project might have beside the module, to which its settings refer."""
 
 
+def subjects(*environments: str) -> dict[str, Any]:
+    """The subjects of a repository's jobs on GitHub."""
+    return {
+        "branch": ["repo:acme@1/orders@2:ref:refs/heads/main"],
+        "environments": {name: [f"repo:acme@1/orders@2:environment:{name}"] for name in environments},
+        "pull_requests": ["repo:acme@1/orders@2:pull_request"],
+    }
+
+
+def foundation_ci() -> dict[str, Any]:
+    """Whose jobs may act: of a repository on GitHub, and on a GitLab whose provider the account has already."""
+    names = {"buckets": [], "http_api": True, "topics": []}
+    github = subjects("production", "production-approval", "staging", "staging-approval")
+    gitlab = json.loads(json.dumps(github).replace("repo:acme@1/orders@2:", "project_path:acme/orders:"))
+    return {
+        "environments": {
+            name: {
+                **names,
+                "promoted": name == "production",
+                **{each: [f"{PROJECT}-{name}"] for each in ("queues", "rules", "schedules", "stacks")},
+            }
+            for name in ("production", "staging")
+        },
+        "issuers": {
+            "github": {"audience": "sts.amazonaws.com", "provider": "create", "subjects": github, "url": GITHUB},
+            "gitlab": {
+                "audience": GITLAB,
+                "provider": "existing",
+                "subjects": gitlab | {"pull_requests": ["project_path:acme/orders:ref_type:branch:ref:*"]},
+                "url": GITLAB,
+            },
+        },
+        "previews": True,
+    }
+
+
 def put_blob(ecr: Any, kind: str, data: bytes) -> dict[str, Any]:
     """Upload a blob and return its descriptor."""
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
@@ -130,7 +167,9 @@ def applied(cloud, runner, make_root, write):
     """Apply the foundation, put an image, apply a service of every kind; return the root, to plan again."""
     env = {**cloud.env, "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
     provider = f'provider "aws" {{\n  region = "{REGION}"\n  allowed_account_ids = ["123456789012"]\n}}\n'
-    root = make_root({"main.tf": provider + write.call("foundation", "foundation", {"project": PROJECT})})
+    given = {"ci": foundation_ci(), "project": PROJECT}
+    cloud.client("iam").create_open_id_connect_provider(Url=GITLAB, ClientIDList=[GITLAB])
+    root = make_root({"main.tf": provider + write.call("foundation", "foundation", given)})
     test = runner.test(root, **env)
     test.setup(upgrade=False, cleanup_on_exit=False)
     test.apply()
@@ -144,6 +183,29 @@ def applied(cloud, runner, make_root, write):
     test.setup(upgrade=False, cleanup_on_exit=False)
     test.apply()
     return test
+
+
+@pytest.mark.parametrize(
+    ("issuer", "subject", "opened"),
+    [
+        (GITHUB, "repo:acme@1/orders@2:environment:staging", "deploy-staging"),
+        (GITHUB, "repo:acme@1/orders@2:pull_request", "plan-production"),
+        (GITLAB, "project_path:acme/orders:ref_type:branch:ref:feature", "preview"),
+    ],
+)
+def test_a_job_may_act_as_the_role_of_its_subject_and_as_no_other(applied, cloud, issuer, subject, opened):
+    claims = {"iss": issuer, "aud": GITLAB if issuer == GITLAB else "sts.amazonaws.com", "sub": subject}
+    token = cloud.info.request("oidc/tokens", "POST", claims)["token"]
+
+    def assume(role):
+        arn = f"arn:aws:iam::123456789012:role/{PROJECT}-ci-{role}"
+        session = {"RoleArn": arn, "RoleSessionName": "job", "WebIdentityToken": token}
+        return cloud.client("sts").assume_role_with_web_identity(**session)["AssumedRoleUser"]["Arn"]
+
+    assert assume(opened).endswith(f"{PROJECT}-ci-{opened}/job")
+    for role in ("deploy-production", "release-production"):
+        with pytest.raises(Exception, match="Not authorized to perform sts:AssumeRoleWithWebIdentity"):
+            assume(role)
 
 
 def test_a_plan_after_a_release_is_empty_once_what_no_unreleased_alias_may_have_was_applied(applied, cloud):
