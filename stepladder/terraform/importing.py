@@ -20,7 +20,7 @@ from typing import Any
 from stepladder.core.aws import ABSENT_IN_S3, Aws, error_code
 from stepladder.core.errors import RefusedError
 from stepladder.core.names import Names
-from stepladder.terraform import trigger_resources
+from stepladder.terraform import pipeline_resources, trigger_resources
 from stepladder.terraform.trigger_resources import KEY, NAME
 
 _ABSENT = ABSENT_IN_S3 | frozenset(
@@ -31,6 +31,7 @@ _ABSENT = ABSENT_IN_S3 | frozenset(
         "DeploymentGroupDoesNotExistException",
         "NoSuchEntity",
         "NotFoundException",
+        "PipelineNotFoundException",
         "QueueDoesNotExist",
         "RepositoryNotFoundException",
         "ResourceNotFound",
@@ -263,6 +264,14 @@ def _by(find: trigger_resources.Find) -> Finder:
     return finder
 
 
+def _tagged(find: pipeline_resources.FindTagged) -> Finder:
+    def finder(aws: Aws, _names: Names, values: Values) -> ExistingResource | None:
+        existing = find(aws, values)
+        return ExistingResource(existing[0], _pairs(existing[1])) if existing else None
+
+    return finder
+
+
 def _pairs(tags: list[dict[str, str]]) -> dict[str, str]:
     """Read the three spellings of AWS's lists of tags."""
     lowered = [{key.lower(): value for key, value in tag.items()} for tag in tags]
@@ -275,10 +284,13 @@ FINDERS: dict[str, Finder] = {
     "aws_apigatewayv2_route": _by(trigger_resources.route),
     "aws_apigatewayv2_stage": _by(trigger_resources.stage),
     "aws_cloudformation_stack": _stack,
+    "aws_codebuild_project": _tagged(pipeline_resources.build_project),
+    "aws_codeconnections_connection": _tagged(pipeline_resources.connection),
     "aws_codedeploy_app": _codedeploy_app,
     "aws_codedeploy_deployment_config": _codedeploy_config,
     "aws_codedeploy_deployment_group": _codedeploy_group,
     "aws_cloudwatch_log_group": _log_group,
+    "aws_codepipeline": _tagged(pipeline_resources.pipeline),
     "aws_dynamodb_table": _table,
     "aws_ecr_repository": _repository,
     "aws_iam_openid_connect_provider": _oidc_provider,

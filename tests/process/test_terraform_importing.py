@@ -193,6 +193,51 @@ def test_a_provider_that_another_project_made_is_to_be_used_as_it_is(terraform_h
     assert "`provider: existing`" in caught.value.hint
 
 
+class FakePipelines:
+    """CodeBuild, CodePipeline and CodeConnections of an account, which have one thing each with these tags."""
+
+    def __init__(self, **tags: str) -> None:
+        self.tags = tags
+
+    def batch_get_projects(self, names: list[str]) -> dict[str, Any]:
+        tags = [{"key": key, "value": value} for key, value in self.tags.items()]
+        return {"projects": [{"name": names[0], "tags": tags}]}
+
+    def get_pipeline(self, name: str) -> dict[str, Any]:
+        return {"metadata": {"pipelineArn": f"arn:{name}"}}
+
+    def list_connections(self) -> dict[str, Any]:
+        return {"Connections": [{"ConnectionName": "sample", "ConnectionArn": "arn:connection"}]}
+
+    def list_tags_for_resource(self, **_: str) -> dict[str, Any]:
+        return {
+            "tags": [{"key": key, "value": value} for key, value in self.tags.items()],
+            "Tags": [{"Key": key, "Value": value} for key, value in self.tags.items()],
+        }
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("aws_codebuild_project", "sample"),
+        ("aws_codepipeline", "sample"),
+        ("aws_codeconnections_connection", "arn:connection"),
+    ],
+)
+def test_what_a_killed_run_made_of_the_pipeline_is_taken_up(
+    terraform_harness: TerraformHarness, kind: str, found: str
+) -> None:
+    planned = created(f"{kind}.this", {"name": "sample", "tags_all": OURS})
+    assert [each.id for each in imports(terraform_harness, FakePipelines(**OURS), planned)] == [found]
+
+
+def test_another_projects_connection_of_our_name_is_no_reason_not_to_make_one(
+    terraform_harness: TerraformHarness,
+) -> None:
+    planned = created("aws_codeconnections_connection.this", {"name": "sample", "tags_all": OURS})
+    assert imports(terraform_harness, FakePipelines(project="other"), planned) == []
+
+
 def test_a_bucket_of_our_account_is_ours_and_one_of_another_is_explained(terraform_harness: TerraformHarness) -> None:
     planned = created('aws_s3_bucket.this["state"]', {"bucket": "b"})
     assert imports(terraform_harness, FakeBuckets(""), planned) == [
