@@ -99,7 +99,7 @@ def test_a_new_setting_of_promotion_is_a_variable_of_the_delivery_module(checkou
     head = 'variable "pause_minutes" {\n  description = "How long a promotion waits between two rungs, in minutes."\n'
     assert f"{head}  type        = number\n  default     = 3\n  nullable    = false\n" in module
     assert f"{head}  type        = number\n  default     = null\n}}\n" in (root / "variables.tf").read_text("utf-8")
-    assert "\n  pause_minutes      = var.pause_minutes\n" in (root / "main.tf").read_text("utf-8")
+    assert re.search(r"^  pause_minutes += var\.pause_minutes$", (root / "main.tf").read_text("utf-8"), re.MULTILINE)
 
 
 def test_a_new_setting_is_on_every_page(checkout):

@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("docs", "function", "localcloud", "stepladder", "template", "terraform", "tests/local/data/aws-recordings")
+FOLDERS = (
+    *("docs", "function", "localcloud", "stepladder", "template", "terraform"),
+    *("tests/local/data/aws-recordings", "tests/terraform/inventories"),  # what generated pages are made from
+)
 FILES = ("README.md", "pyproject.toml", "uv.lock")
 JUNK = shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*", "node_modules")
 MADE_UP_KIND = Path(__file__).parent / "made_up_kind" / "topic"
