@@ -14,6 +14,7 @@ import roles
 from asking import until
 
 SPEC = "version: 0.2\nphases: {build: {commands: ['true']}}\n"
+APPROVED = {"summary": "fine", "status": "Approved"}
 ENDED = ("Succeeded", "Failed", "Stopped", "Superseded")
 
 
