@@ -123,7 +123,8 @@ def _claim(change: Mapping[str, Any], existing: ExistingResource) -> Import:
                 raise RefusedError(
                     f"the account has an identity provider {existing.id} already, which isn't this project's",
                     kind="foreign-resource",
-                    hint="use it as it is: set `provider: existing` beside the repository under `stepladder.ci`",
+                    hint="use it as it is: let `stepladder.ci.github.provider` say existing; for GitLab's it is "
+                    "`stepladder.ci.gitlab.provider`",
                 )
             raise RefusedError(
                 f"{existing.id} exists already, and isn't this project's: it doesn't carry {wanted}",

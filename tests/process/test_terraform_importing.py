@@ -190,7 +190,7 @@ def test_a_provider_that_another_project_made_is_to_be_used_as_it_is(terraform_h
     planned = created('aws_iam_openid_connect_provider.ci["github"]', {"url": url, "tags_all": OURS})
     with pytest.raises(RefusedError, match="has an identity provider arn:aws:iam::") as caught:
         imports(terraform_harness, FakeIam(), planned)
-    assert "`provider: existing`" in caught.value.hint
+    assert "let `stepladder.ci.github.provider` say existing" in caught.value.hint
 
 
 class FakePipelines:
