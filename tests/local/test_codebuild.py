@@ -230,3 +230,10 @@ def test_a_role_without_logs_fails_its_builds_and_says_so(cloud: Any, project: A
     build = ended(cloud, project("version: 0.2\n", serviceRole=nothing))
     assert statuses(build)["PROVISIONING"] == "FAILED"
     assert "does not allow AWS CodeBuild to create" in build["phases"][2]["contexts"][0]["message"]
+
+
+def test_a_build_finds_the_programs_that_only_the_clouds_own_environment_has(cloud: Any, project: Any) -> None:
+    build = ended(
+        cloud, project("version: 0.2\nphases: {build: {commands: [uv --version, '[ -z \"$VIRTUAL_ENV\" ]']}}\n")
+    )
+    assert build["buildStatus"] == "SUCCEEDED", lines(cloud, build)
