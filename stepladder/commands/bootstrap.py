@@ -156,7 +156,7 @@ class Bootstrap:
         total = prices.amount(sum(row.dollars for each in planned for row in self._costs(each)))
         self.console.line(
             f"about {total} a month before the first deployment, at AWS's prices of us-east-1, "
-            f"read on {prices.READ_ON}: {', '.join(prices.SOURCES)}"
+            f"noted on {prices.NOTED_ON}: {', '.join(prices.SOURCES)}"
         )
         for each in states:
             if each.state == REMAINING:
@@ -242,7 +242,7 @@ class Bootstrap:
             "locations": [each.record() for each in states],
             "makes": [asdict(row) for row in costs],
             "monthly_dollars": round(sum(row.dollars for row in costs), 2),
-            "prices": {"read_on": prices.READ_ON, "region": "us-east-1", "sources": list(prices.SOURCES)},
+            "prices": {"noted_on": prices.NOTED_ON, "region": "us-east-1", "sources": list(prices.SOURCES)},
             "settings": {self.proposal.forge: dict(self.proposal.values)} if self.proposal else {},
             "variables": [
                 {**asdict(each), "forge": forge}

@@ -1,6 +1,7 @@
 """What the foundation costs in a month: AWS's prices, in this one place, with their date and source.
 
-Prices of us-east-1 in US dollars, without free tiers and taxes. Other regions have others.
+Prices of us-east-1 in US dollars, without free tiers and taxes. Other regions have others. They were noted from what is
+published of these pages, and serve for an estimate: a bill says more.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 from stepladder.core.names import Names
 
-READ_ON = "2026-11-26"
+NOTED_ON = "2026-11-26"
 SOURCES = (
     "https://aws.amazon.com/s3/pricing/",
     "https://aws.amazon.com/ecr/pricing/",

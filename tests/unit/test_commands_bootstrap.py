@@ -113,7 +113,7 @@ def test_it_says_what_it_makes_and_costs_before_it_asks_and_makes_nothing_withou
         assert name in table
     assert "IAM roles of CI jobs" in table
     assert "about $0.16 a month" in printed
-    assert "read on 2026-11-26: https://aws.amazon.com/s3/pricing/" in printed
+    assert "noted on 2026-11-26: https://aws.amazon.com/s3/pricing/" in printed
     assert printed.index("a month before") < printed.index(f"make it in {FIRST} {REGION}?")
 
 
