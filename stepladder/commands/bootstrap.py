@@ -25,12 +25,14 @@ from stepladder.core.clock import stamp
 from stepladder.core.console import Console
 from stepladder.core.errors import NotReadyError, RefusedError
 from stepladder.ledger.schema import InfraRecord
+from stepladder.promotion import delivery
 from stepladder.promotion.roots import ProjectRoots, Roots
-from stepladder.releases.plan import FOUNDATION
+from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.releases.rung import Rung, clients
 from stepladder.settings import locations, placeholder
 from stepladder.settings.load import Settings
 from stepladder.settings.locations import Location
+from stepladder.terraform.roots import LOCK_FILE
 
 _HEAD = ("account", "makes", "name", "use in a month", "price")
 
@@ -75,6 +77,7 @@ class Bootstrap:
             self._confirm(planned)
             for each in planned:
                 self._apply(each)
+            self._lock_providers(planned[0].rung)
         self._close(states)
 
     # read
@@ -196,6 +199,13 @@ class Bootstrap:
         for note in done.notes:
             rung.console.line(f"  {note}")
         state.state = APPLIED
+
+    def _lock_providers(self, rung: Rung | None) -> None:
+        """Let each root have its lock file: without it, each job would choose the providers for itself."""
+        for root in (SERVICE, delivery.ROOT):
+            if rung and not (self.settings.root / "terraform" / root / LOCK_FILE).is_file():
+                for note in self.roots.init(rung, root):
+                    self.console.line(f"  {note}")
 
     # report
 

@@ -8,7 +8,6 @@ with shell.local_cloud(), forge_server.serving() as forge:
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -90,8 +89,6 @@ def bootstrap(shell: Shell) -> list[dict[str, str]]:
     Return the variables that the forge needs, as it prints them.
     """
     made = shell.record("aws.bootstrap --yes")
-    for root in ("service", "delivery"):  # all have the same provider
-        shutil.copy(shell.folder / "terraform/foundation/.terraform.lock.hcl", shell.folder / "terraform" / root)
     return list(made["variables"])
 
 

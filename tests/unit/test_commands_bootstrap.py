@@ -34,10 +34,17 @@ class FakeRoots:
     def __init__(self, made: BootstrapHarness) -> None:
         self.made = made
         self.applied: list[str] = []
+        self.locked: list[str] = []
         self.killed: Exception | None = None
 
     def inputs_hash(self, rung: Rung, root: str) -> str:
         return f"{root} {rung.settings.ci.github.repository}"
+
+    def init(self, rung: Rung, root: str) -> tuple[str, ...]:
+        self.locked.append(root)
+        (rung.settings.root / "terraform" / root).mkdir(parents=True, exist_ok=True)
+        (rung.settings.root / "terraform" / root / ".terraform.lock.hcl").touch()
+        return (f"terraform/{root}/.terraform.lock.hcl was written: commit it",)
 
     def preview(self, _rung: Rung, root: str, image_uri: str | None, _step: Any) -> str:
         assert (root, image_uri) == ("foundation", None)
@@ -124,6 +131,13 @@ def test_without_a_terminal_it_needs_a_yes(tmp_path: Path) -> None:
     assert "`inv aws.bootstrap --yes`" in caught.value.hint
     harness.run(confirmed=True)
     assert harness.roots.applied == [FIRST]
+
+
+def test_every_root_has_its_lock_file_before_the_first_job(tmp_path: Path) -> None:
+    made = BootstrapHarness(tmp_path, ci=CI)
+    made.run(confirmed=True)
+    assert made.roots.locked == ["service", "delivery"]
+    assert "terraform/service/.terraform.lock.hcl was written" in made.err.getvalue()
 
 
 def test_a_second_run_changes_nothing_and_says_so(tmp_path: Path) -> None:
