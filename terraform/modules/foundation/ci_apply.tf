@@ -37,6 +37,11 @@ locals {
         Resource = ["${local.ci_state}/${service.state}/service.tfstate"]
       },
       {
+        Sid      = "ReadReviewedPlans"
+        Action   = ["s3:GetObject"]
+        Resource = ["${local.ci_artifacts}/plans/${service.state}/*"]
+      },
+      {
         Sid       = "HoldTheLock"
         Action    = local.ci_ledger_writes
         Resource  = [local.ci_table]
