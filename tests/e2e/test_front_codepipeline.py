@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
 import sys
+import threading
 import time
+import zipfile
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,24 @@ shift 3
 exec {python} -m invoke "$@"
 """
 SECONDS = 400
+
+
+class Statuses(BaseHTTPRequestHandler):
+    """The forge's API of commit statuses: `given` are the path and the state of each."""
+
+    given: list[tuple[str, str]]
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.headers["Authorization"] == "Bearer token":
+            self.given.append((self.path, body["state"]))
+        self.send_response(201)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: Any) -> None:
+        """Print nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +109,34 @@ def pushed(shell: Shell, repository: front_doors.Repository) -> tuple[str, dict[
     raise AssertionError(shell.inv("local.logs").stdout)
 
 
+def artifact(shell: Shell) -> bytes:
+    """The file that the preparation left for the promotion."""
+    s3, bucket = shell.client("s3"), f"{NAME}-artifacts-{ACCOUNT}-{REGION}"
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"{PIPELINE}/")["Contents"]
+    (key,) = (each["Key"] for each in listed if "/promotion/" in each["Key"])
+    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return zipfile.ZipFile(io.BytesIO(body)).read("promotion.json")
+
+
+@pytest.fixture
+def flags(door: tuple[Shell, front_doors.Repository]) -> Iterator[list[tuple[str, str]]]:
+    """A forge that the relay flags commits at, with a token: the settings take no address without https."""
+    shell, _ = door
+    handler = type("Handler", (Statuses,), {"given": []})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    shell.client("ssm").put_parameter(Name=f"/{NAME}/codepipeline/forge-token", Value="token", Type="SecureString")
+    client, relay = shell.client("lambda"), f"{NAME}-pipeline-relay"
+    variables = client.get_function_configuration(FunctionName=relay)["Environment"]["Variables"]
+    own = json.loads(variables["PIPELINE"]) | {"api": f"http://127.0.0.1:{server.server_port}"}
+    client.update_function_configuration(
+        FunctionName=relay, Environment={"Variables": variables | {"PIPELINE": json.dumps(own)}}
+    )
+    yield handler.given
+    server.shutdown()
+    server.server_close()
+
+
 def test_a_push_goes_from_an_empty_repository_to_production(door: tuple[Shell, front_doors.Repository]) -> None:
     shell, repository = door
     status, actions = pushed(shell, repository)
@@ -96,11 +146,15 @@ def test_a_push_goes_from_an_empty_repository_to_production(door: tuple[Shell, f
     assert status == "Succeeded"
     serving = shell.statuses()
     assert serving["production"]["digest"] == serving["staging"]["digest"]
+    execution = actions["Promote"]["output"]["outputVariables"]["ExecutionArn"]
+    given = shell.client("stepfunctions").describe_execution(executionArn=execution)["input"]
+    assert given.encode() == artifact(shell)
+    assert shell.record("promote")["how"] == "unchanged", "a promotion that CodePipeline started is one like any other"
     example_projects.assert_nothing_was_denied(shell)
 
 
 def test_a_push_that_fails_stops_the_pipeline_and_is_reported_with_its_reason(
-    door: tuple[Shell, front_doors.Repository],
+    door: tuple[Shell, front_doors.Repository], flags: list[tuple[str, str]]
 ) -> None:
     shell, repository = door
     before = {env: row["digest"] for env, row in shell.statuses().items()}
@@ -112,7 +166,7 @@ def test_a_push_that_fails_stops_the_pipeline_and_is_reported_with_its_reason(
     shell.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
     test = shell.folder / "tests" / "test_handler.py"
     test.write_text("def test_never() -> None:\n    raise AssertionError\n", encoding="utf-8")
-    repository.commit("Break the tests")
+    commit = repository.commit("Break the tests")
     status, actions = pushed(shell, repository)
     assert (status, set(actions)) == ("Failed", {"Source", "Check"})
     (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
@@ -121,5 +175,6 @@ def test_a_push_that_fails_stops_the_pipeline_and_is_reported_with_its_reason(
         "The pipeline of orders failed in stage Check, action Check:\n`inv test` ended with exit code"
     )
     assert "aws logs tail /aws/codebuild/orders-pipeline-check" in text
+    example_projects.eventually(lambda: flags, [(f"/repos/{REPOSITORY}/statuses/{commit}", "failure")])
     assert {env: row["digest"] for env, row in shell.statuses().items()} == before
     example_projects.assert_nothing_was_denied(shell)
