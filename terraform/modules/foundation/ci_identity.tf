@@ -169,7 +169,7 @@ resource "aws_iam_policy" "ci" {
   lifecycle {
     precondition {
       condition     = length(each.value) <= 6144
-      error_message = "The policy ${var.project}-ci-${each.key} takes ${length(each.value)} of the 6,144 characters that IAM allows it: give triggers shorter names, or fewer of them names."
+      error_message = "The policy ${var.project}-ci-${each.key} takes ${length(each.value)} of the 6,144 characters that IAM allows it: move environments to another account or region, or give triggers shorter names."
     }
   }
 }
