@@ -159,14 +159,14 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "longest": (
         "foundation",
         {
-            "ci": ci_of("p" * 24, ["a" * 12, "b" * 12], "ap-southeast-1"),
+            "ci": ci_of("p" * 24, [name * 12 for name in "abcd"], "ap-southeast-1"),
             "codepipeline": {
                 "connection_arn": CONNECTION,
                 "deploys": "a" * 12,
                 "promotes": "b" * 12,
                 "repository": f"{'o' * 39}/{'r' * 100}",
             },
-            "environments": ["a" * 12, "b" * 12],
+            "environments": [name * 12 for name in "abcd"],
             "project": "p" * 24,
             "region": "ap-southeast-1",
         },
