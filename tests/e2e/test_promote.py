@@ -61,20 +61,6 @@ def test_an_account_that_has_nothing_yet_gets_all_that_a_release_needs(shell):
     use(shell, "first")
 
 
-def test_a_change_is_promoted_and_the_second_time_nothing_is_done(shell):
-    shell.edit(lambda text: text + "\n# a change\n")
-    deployed = shell.record("deploy --env staging")
-    promoted = shell.record("promote")
-    assert promoted["outcome"] == "promoted"
-    assert [t["outcome"] for t in promoted["targets"]] == ["unchanged", "succeeded"]
-    assert promoted["digest"] == deployed["digest"]
-    use(shell, "second")
-    shell.page("calls", "DELETE")
-    again = shell.record("promote")
-    assert again["outcome"] == "unchanged"
-    assert "stepfunctions:StartExecution" not in shell.page("calls")["calls"]
-
-
 @pytest.mark.parametrize("env", ["staging", "production"])
 def test_a_plan_after_the_apply_is_empty(shell, env):
     assert "nothing to change" in shell.inv(f"tf.plan --env {env} --root delivery").stderr
@@ -90,7 +76,7 @@ def test_a_version_that_fails_behind_the_alias_is_rolled_back_with_exit_code_3(s
     assert rows["production"]["digest"] != rows["staging"]["digest"]
     assert rows["production"]["weights"] == {}
     assert rows["production"]["lock"] == ""
-    use(shell, "third")
+    use(shell, "second")
     example_projects.assert_nothing_was_denied(shell)
 
 
