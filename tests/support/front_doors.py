@@ -113,6 +113,11 @@ def push(sha: str) -> dict[str, Any]:
     return {"ref": "refs/heads/main", "after": sha, "repository": _repository()}
 
 
+def schedule() -> dict[str, Any]:
+    """Return GitHub's event of a schedule."""
+    return {"schedule": "17 5 * * *", "repository": _repository()}
+
+
 def pull_request(sha: str, number: int = 7, head: str = REPOSITORY) -> dict[str, Any]:
     """Return GitHub's event of a pull request, whose branch is in the repository `head`."""
     return {

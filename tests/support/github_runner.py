@@ -46,8 +46,14 @@ class GitHubRunner:
         self._runs = itertools.count(1)
 
     @contextmanager
-    def started(self, checkout: Path, event: str, payload: Mapping[str, Any], *jobs: str) -> Iterator[Run]:
-        """Start a checkout's workflows for an event; kill what is left of them. Named jobs wait for no others."""
+    def started(
+        self, checkout: Path, event: str, payload: Mapping[str, Any], *jobs: str, matrix: str = ""
+    ) -> Iterator[Run]:
+        """Start a checkout's workflows for an event; kill what is left of them.
+
+        Of named jobs each needs the one before, and no other. `matrix` is the one part of a matrix that is run, as
+        `environment:staging`.
+        """
         folder = self.home / f"run-{next(self._runs)}"
         (folder / "workflows").mkdir(parents=True)
         uses = {}
@@ -70,7 +76,8 @@ class GitHubRunner:
         argv = [tool("act"), event, "--workflows", str(folder / "workflows"), "--eventpath", str(folder / "event.json")]
         argv += ["--platform", "ubuntu-24.04=-self-hosted", "--no-skip-checkout", "--no-cache-server", "--pull=false"]
         argv += ["--action-cache-path", str(folder / "jobs"), "--actor", ACTOR, "--log-prefix-job-id"]
-        argv += [word for job in jobs for word in ("--job", job)]
+        argv += ["--job", jobs[-1]] if jobs else []  # and with it what it needs
+        argv += ["--matrix", matrix] if matrix else []
         for name, action in uses.items():
             argv += ["--local-repository", f"{name}={STAND_INS / _SAME.get(action, action)}"]
         for option, values in (("--env", env), ("--var", self.variables), ("--secret", self.secrets)):
@@ -92,9 +99,11 @@ class GitHubRunner:
         finally:
             run.kill()
 
-    def run(self, checkout: Path, event: str, payload: Mapping[str, Any], *jobs: str, code: int = 0) -> Run:
+    def run(
+        self, checkout: Path, event: str, payload: Mapping[str, Any], *jobs: str, code: int = 0, matrix: str = ""
+    ) -> Run:
         """Run workflows to their end."""
-        with self.started(checkout, event, payload, *jobs) as run:
+        with self.started(checkout, event, payload, *jobs, matrix=matrix) as run:
             run.wait(code)
         return run
 
@@ -137,13 +146,13 @@ class Run:
         if self.is_running:
             os.killpg(self._child.pid, signal.SIGKILL)
             self._child.wait(30)
-            mark = f"ARTIFACTS={self.folder}/".encode()
+            mark = f"{self.folder}/".encode()  # in the environment of its jobs' processes, by the variable ARTIFACTS
             for entry in Path("/proc").iterdir():
                 with contextlib.suppress(OSError):
                     if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
                         os.kill(int(entry.name), signal.SIGKILL)
 
-    def until(self, seen: Callable[[], bool], seconds: float = 200) -> None:
+    def until(self, seen: Callable[[], bool], seconds: float = 400) -> None:
         """Wait for a moment of it; fail when it ends before."""
         deadline = time.monotonic() + seconds
         while not seen():
