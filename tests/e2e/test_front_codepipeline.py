@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,9 +18,8 @@ import example_projects
 import front_doors
 import pytest
 import roles
-import yaml
 from forge_server import REPOSITORY
-from shell import ACCOUNT, HOST, REGION, Shell
+from shell import ACCOUNT, REGION, Shell
 
 pytestmark = [
     pytest.mark.e2e,
@@ -66,20 +64,16 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Shell, fron
     uv = folder / "bin" / "uv"
     uv.write_text(UV.format(python=sys.executable), encoding="utf-8")
     uv.chmod(0o755)
-    shell = Shell(folder, {})
-    shell.new({"project_name": NAME, "aws_account": ACCOUNT, "aws_region": REGION, "ci": "github"} | HOST)
-    path = shell.folder / "invoke.yaml"
-    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    settings["stepladder"]["ci"] = front_doors.CI["github"]
-    settings["stepladder"]["codepipeline"] = {"enabled": True, "provider": "github", "repository": REPOSITORY}
-    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    shell, repository = front_doors.make(folder, NAME, "github")
+    settings = {"enabled": True, "provider": "github", "repository": REPOSITORY}
+    front_doors.change_settings(shell, lambda given: given | {"codepipeline": settings})
     bare = folder / "orders.git"
     subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=main", bare], check=True)
-    repository = front_doors.Repository(shell.folder, str(bare))
+    repository.git("remote", "set-url", "origin", str(bare))
     shell.env["PATH"] = f"{uv.parent}:{shell.env['PATH']}"
     with shell.local_cloud():
         _prepare(shell, bare)
-        repository.commit("Begin")
+        repository.commit("Deliver by CodePipeline")
         yield shell, repository
 
 
@@ -88,14 +82,13 @@ def _prepare(shell: Shell, bare: Path) -> None:
     front_doors.bootstrap(shell)
     shell.inv("tf.plan --env staging --root delivery")
     shell.inv("tf.apply --env staging --root delivery")
-    shutil.copy(shell.folder / "terraform/foundation/.terraform.lock.hcl", shell.folder / "terraform/service")
     order = {"connection": NAME, "repository": REPOSITORY, "path": str(bare)}
     shell.page("connections", "POST", json.dumps(order).encode())
 
 
 def pushed(shell: Shell, repository: front_doors.Repository) -> tuple[str, dict[str, Any]]:
     """Push and wait until the execution of that commit has ended; return how, and its actions by their names."""
-    client, commit = shell.client("codepipeline"), repository.git("rev-parse", "HEAD")
+    client, commit = shell.client("codepipeline"), repository.head
     repository.git("push", "--quiet", "origin", "main")
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
