@@ -94,8 +94,21 @@ def plan_infra(machine: StateMachine, missing: Sequence[str], *, infra: bool, ro
     unapplied = [name for name in changed if snapshots[name].infra]  # the ledger has no apply of the others
     if unapplied and not infra:
         machine.console.warn(f"{behind(unapplied)}; `inv promote --infra` applies them before it promotes")
+    if infra:
+        _check_lowest(machine.rung, unapplied)
     services = tuple(name for name in snapshots if name in missing or (infra and name in changed))
     return InfraPlan(snapshots, services, _changes(machine, snapshots, services, missing, roots))
+
+
+def _check_lowest(rung: Rung, unapplied: Sequence[str]) -> None:
+    """Refuse to apply the lowest rung: it is deployed, by this commit or a newer one, before anything is promoted."""
+    lowest = [name for name in rung.settings.rungs[0] if name in unapplied]
+    if lowest:
+        raise RefusedError(
+            f"{', '.join(lowest)} was deployed with other infrastructure than this commit has",
+            kind="lowest-differs",
+            hint=f"`inv deploy --env {lowest[0]}` deploys this commit; where a newer one was deployed, its job promotes",
+        )
 
 
 def pending(machine: StateMachine, roots: Roots | None = None) -> tuple[str, ...]:

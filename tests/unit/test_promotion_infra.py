@@ -188,6 +188,14 @@ def test_changed_infrastructure_is_applied_when_it_is_asked_for(changed):
     assert infra.pending(changed.machine, changed.roots) == ()
 
 
+def test_the_lowest_rung_is_deployed_and_never_applied_by_a_promotion(changed):
+    changed.record("env#staging", "service of a newer commit")
+    with pytest.raises(RefusedError, match="staging was deployed with other infrastructure") as caught:
+        changed.prepare(infra=True)
+    assert "`inv deploy --env staging`" in caught.value.hint
+    assert changed.roots.did == []
+
+
 def test_a_rung_of_which_the_ledger_knows_no_apply_is_not_called_changed_but_applied_when_asked_for(changed):
     del changed.table.tables[TABLE]["env#production", "infra"]
     assert changed.prepare() == ()
