@@ -107,7 +107,7 @@ def _check_lowest(rung: Rung, unapplied: Sequence[str]) -> None:
         raise RefusedError(
             f"{', '.join(lowest)} was deployed with other infrastructure than this commit has",
             kind="lowest-differs",
-            hint=f"`inv deploy --env {lowest[0]}` deploys this commit; where a newer one was deployed, its job promotes",
+            hint=f"`inv deploy --env {lowest[0]}` deploys this commit; a newer one's own job promotes",
         )
 
 
