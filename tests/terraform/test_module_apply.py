@@ -192,6 +192,7 @@ def applied(cloud, runner, make_root, write):
         (GITHUB, "repo:acme@1/orders@2:pull_request", "plan-production"),
         (GITLAB, "project_path:acme/orders:ref_type:branch:ref:feature", "preview"),
     ],
+    ids=("an environment", "a pull request", "a branch"),  # of the values each worker would have others
 )
 def test_a_job_may_act_as_the_role_of_its_subject_and_as_no_other(applied, cloud, issuer, subject, opened):
     claims = {"iss": issuer, "aud": GITLAB if issuer == GITLAB else "sts.amazonaws.com", "sub": subject}
