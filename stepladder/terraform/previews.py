@@ -35,7 +35,7 @@ def changes(
     A saved plan stays what it is: it was reviewed, this wasn't. Raises as `ensure`.
     """
     at = roots.root(settings, env, root)
-    with opened(at, step=step, image_uri=image_uri) as runner:
+    with opened(at, aws=aws, step=step, image_uri=image_uri) as runner:
         out = at.work_dir / "preview.tfplan"
         try:
             made = planning.draft(runner, aws, image_uri, out=out, acting=False, import_existing=True, lock=False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes.errors import error
@@ -11,7 +13,7 @@ from fakes.terraform import FakeAws, change, diagnostic, event, project
 from fakes.terraform_harness import IMAGE, TerraformHarness, changes
 
 from stepladder import terraform
-from stepladder.core.errors import BadInputError, RefusedError, StepladderError
+from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.terraform.failures import TerraformError
 
 
@@ -233,3 +235,21 @@ def test_init_refuses_another_account_and_credentials_that_do_not_work_before_te
     assert terraform_harness.fake.verbs == []
     terraform.init(settings, "staging", "service", aws=FakeAws())  # type: ignore[arg-type]
     assert terraform_harness.fake.verbs == ["init"]
+
+
+@pytest.mark.parametrize("how", [terraform.plan, terraform.preview])
+def test_a_plan_that_fails_once_the_credentials_have_ended_says_so(
+    terraform_harness: TerraformHarness, monkeypatch: pytest.MonkeyPatch, how: Callable[..., Any]
+) -> None:
+    terraform_harness.fake.plays("plan", {"code": 1, "out": [diagnostic("reading the role: who are you?")]})
+    before = iter([terraform_harness.aws.account()])
+
+    def account() -> str:
+        for known in before:
+            return known
+        raise NotReadyError("the session has expired", kind="no-credentials", hint="`aws sso login` gets another")
+
+    monkeypatch.setattr(terraform_harness.aws, "account", account)
+    with pytest.raises(TerraformError, match="who are you") as caught:
+        how(*terraform_harness.where, aws=terraform_harness.aws)
+    assert caught.value.hint.startswith("the session has expired; `aws sso login` gets another; ")
