@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from collections.abc import Mapping
+from typing import Any, Unpack
 
 from stepladder import images, terraform
 from stepladder.commands.infra import PlanOptions
@@ -16,8 +17,8 @@ from stepladder.releases.review import EnvironmentReview, Forecast, PlanFailure
 from stepladder.releases.rung import Rung
 from stepladder.settings import locations
 from stepladder.settings.load import Settings
+from stepladder.terraform import planning, reviewing
 from stepladder.terraform import review as terraform_review
-from stepladder.terraform import reviewing
 from stepladder.terraform.planning import NoStateError
 from stepladder.terraform.review import RootReview
 from stepladder.terraform.saved_plan import SavedPlan
@@ -83,18 +84,19 @@ def _planned(rung: Rung, root: str, wanted: PlanOptions) -> RootReview | None:
                 raise
             step.skip("nothing is deployed yet")
             return None
-        planned = terraform_review.of_root(saved.at, saved, notes)
+        document = planning.document(saved)
+        planned = terraform_review.review(root, saved.id, document, notes)
         step.done(str(planned.counts))
-    _keep(rung, saved)
+    _keep(rung, saved, document)
     return planned
 
 
-def _keep(rung: Rung, saved: SavedPlan) -> None:
+def _keep(rung: Rung, saved: SavedPlan, document: Mapping[str, Any]) -> None:
     """Keep a plan; one that can't be kept is a warning: the deployment then says that nothing was reviewed."""
     if not saved.changed or saved.backend == "local":  # the first plan has no bucket to be kept in
         return
     try:
-        reviewing.keep(saved.at, saved, rung.aws)
+        reviewing.keep(saved, document, rung.aws)
     except Exception as error:
         explained = error if isinstance(error, StepladderError) else explain(error)
         if explained is None:

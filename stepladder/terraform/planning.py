@@ -15,8 +15,8 @@ from stepladder.core.errors import RefusedError
 from stepladder.terraform import foundation, importing, locks, losses, saved_plan, tainted
 from stepladder.terraform.events import ResourceChange, Watch
 from stepladder.terraform.failures import PLAN_STALE, TerraformError, stale
-from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, Runner
-from stepladder.terraform.saved_plan import Inputs
+from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, Runner, opened
+from stepladder.terraform.saved_plan import Inputs, SavedPlan
 
 T = TypeVar("T")
 
@@ -115,6 +115,13 @@ def ready(runner: Runner, aws: Aws, backend: str, *, acting: bool) -> bool:
 def shown(runner: Runner, plan: Path) -> dict[str, Any]:
     """Read a plan file (`terraform show -json`)."""
     return runner.document(["show", "-json", str(plan)])
+
+
+def document(saved: SavedPlan) -> dict[str, Any]:
+    """Read the plan that was just saved. It may hold secrets. Raises as Terraform's `show`."""
+    with opened(saved.at, image_uri=saved.image_uri) as runner:
+        runner.prepare(backend=saved.backend)
+        return shown(runner, saved.at.plan_file)
 
 
 def explained(runner: Runner, aws: Aws, command: Callable[[], T]) -> T:

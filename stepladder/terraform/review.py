@@ -9,12 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stepladder.terraform import events, losses, planning, redaction
+from stepladder.terraform import events, losses, redaction
 from stepladder.terraform.events import Counts, ResourceChange
 from stepladder.terraform.redaction import AttributeChange
-from stepladder.terraform.roots import Root
-from stepladder.terraform.runner import opened
-from stepladder.terraform.saved_plan import SavedPlan
 
 _ACTIONS = {
     ("create",): "create",
@@ -73,13 +70,6 @@ class RootReview:
     def record(self) -> dict[str, Any]:
         """Return it as JSON."""
         return asdict(self)
-
-
-def of_root(at: Root, saved: SavedPlan, notes: tuple[str, ...] = ()) -> RootReview:
-    """Return the review of the plan that was just saved. Raises as Terraform's `show`."""
-    with opened(at, image_uri=saved.image_uri) as runner:
-        runner.prepare(backend=saved.backend)
-        return review(at.name, saved.id, planning.shown(runner, saved.at.plan_file), notes)
 
 
 def review(root: str, plan_id: str, document: Mapping[str, Any], notes: tuple[str, ...] = ()) -> RootReview:

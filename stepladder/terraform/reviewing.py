@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from stepladder.core import git
 from stepladder.core.aws import Aws, error_code
@@ -15,7 +17,7 @@ from stepladder.terraform import kept, kept_store, planning
 from stepladder.terraform.allowed import AUTO, NEW, REVIEWED
 from stepladder.terraform.kept import KeptPlan, PlanDifference
 from stepladder.terraform.roots import Root
-from stepladder.terraform.runner import Runner, opened
+from stepladder.terraform.runner import Runner
 from stepladder.terraform.saved_plan import SavedPlan
 
 
@@ -36,12 +38,10 @@ WHATEVER = Review()
 """Apply what is planned now, whether anybody reviewed it or not."""
 
 
-def keep(at: Root, saved: SavedPlan, aws: Aws) -> str:
-    """Keep the plan that was just saved for its review; return its address."""
-    with opened(at, image_uri=saved.image_uri) as runner:
-        runner.prepare(backend=saved.backend)
-        described = _with_actions(runner, saved, _described(at, saved))
-    return kept_store.put(aws, at, described, saved.at.plan_file)
+def keep(saved: SavedPlan, document: Mapping[str, Any], aws: Aws) -> str:
+    """Keep the plan that was just saved for its review; return its address. `document` is `planning.document`'s."""
+    described = _with_actions(_described(saved.at, saved), saved, document)
+    return kept_store.put(aws, saved.at, described, saved.at.plan_file)
 
 
 def check(runner: Runner, saved: SavedPlan, aws: Aws, wanted: Review) -> None:
@@ -65,7 +65,7 @@ def check(runner: Runner, saved: SavedPlan, aws: Aws, wanted: Review) -> None:
     if review is None:
         runner.notes.append(f"no plan of {at.label} was reviewed for these files{why}; it is planned now")
         return
-    now = _with_actions(runner, saved, now)
+    now = _with_actions(now, saved, planning.shown(runner, saved.at.plan_file))
     reasons = kept.reasons(review, now)
     difference = kept.compare(review, now)
     if difference.unreviewed or kept.is_foreign(review, now):
@@ -126,8 +126,7 @@ def _described(at: Root, saved: SavedPlan) -> KeptPlan:
     )
 
 
-def _with_actions(runner: Runner, saved: SavedPlan, described: KeptPlan) -> KeptPlan:
-    document = planning.shown(runner, saved.at.plan_file)
+def _with_actions(described: KeptPlan, saved: SavedPlan, document: Mapping[str, Any]) -> KeptPlan:
     return replace(described, actions=kept.actions_of(saved.changes, document))
 
 

@@ -12,7 +12,7 @@ from fakes.terraform_harness import TerraformHarness, changes
 
 from stepladder import terraform
 from stepladder.core.errors import BadInputError, RefusedError
-from stepladder.terraform import kept_store, reviewing, saved_plan
+from stepladder.terraform import kept_store, planning, reviewing, saved_plan
 from stepladder.terraform.allowed import AUTO, NEW, REVIEWED
 from stepladder.terraform.reviewing import Review
 
@@ -45,7 +45,7 @@ def planned(harness: TerraformHarness, **creates: dict[str, Any]) -> None:
 def reviewed(harness: TerraformHarness, **creates: dict[str, Any]) -> None:
     planned(harness, **creates)
     saved = harness.plan(lock=False)
-    reviewing.keep(harness.at, saved, harness.aws)  # type: ignore[arg-type]
+    reviewing.keep(saved, planning.document(saved), harness.aws)  # type: ignore[arg-type]
     saved.at.plan_file.unlink()
     saved.at.manifest.unlink()
 

@@ -26,7 +26,7 @@ from stepladder.core.process_identity import Process, this_process
 from stepladder.releases.rung import Rung
 from stepladder.settings import load
 from stepladder.settings.load import Settings
-from stepladder.terraform import cli, file_lock, files, locks, reviewing, roots
+from stepladder.terraform import cli, file_lock, files, locks, planning, reviewing, roots
 from stepladder.terraform.allowed import AUTO, NEW, REVIEWED
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.file_lock import RunRecord
@@ -291,7 +291,8 @@ def test_two_merges_are_each_compared_with_their_own_review(site: Site, monkeypa
     site.s3.create_bucket(Bucket=site.at.names.artifacts_bucket)
     site.ensure()
     site.configure(memory_mb=512)
-    address = reviewing.keep(site.at, site.plan(lock=False), site.aws)
+    saved = site.plan(lock=False)
+    address = reviewing.keep(saved, planning.document(saved), site.aws)
     bucket, _, key = address.removeprefix("s3://").partition("/")
     assert site.s3.head_object(Bucket=bucket, Key=key)["ServerSideEncryption"] == "AES256"
     monkeypatch.delenv("GITHUB_REF")

@@ -45,15 +45,21 @@ def planned(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
         if isinstance(answers[root], Exception):
             raise answers[root]
         at = SimpleNamespace(label=f"{environment}/{root}", name=root)
-        return SimpleNamespace(at=at, changed=True, backend="s3"), ()
+        return SimpleNamespace(at=at, changed=True, backend="s3", id="plan"), ()
 
-    def keep(at: Any, _saved: Any, _aws: Any) -> None:
+    def document(saved: Any) -> dict[str, Any]:
+        answers.setdefault("read", []).append(saved.at.name)
+        return {"root": saved.at.name}
+
+    def keep(saved: Any, document: dict[str, Any], _aws: Any) -> None:
         if error := answers.get("keep"):
             raise error
-        answers.setdefault("kept", []).append(at.name)
+        assert document == {"root": saved.at.name}
+        answers.setdefault("kept", []).append(saved.at.name)
 
     monkeypatch.setattr(command.terraform, "plan", plan)
-    monkeypatch.setattr(command.terraform_review, "of_root", lambda at, _saved, _notes: answers[at.name])
+    monkeypatch.setattr(command.planning, "document", document)
+    monkeypatch.setattr(command.terraform_review, "review", lambda _root, _id, document, _: answers[document["root"]])
     monkeypatch.setattr(command.reviewing, "keep", keep)
     monkeypatch.setattr(command.images, "input_key", lambda _settings: "key")
     monkeypatch.setattr(Rung, "alias", lambda _rung: None)
@@ -76,11 +82,11 @@ def test_every_root_is_reviewed_with_exactly_one_environment(settings: Settings)
     }
 
 
-def test_every_plan_is_reviewed_and_kept(settings: Settings, planned: dict[str, Any]) -> None:
+def test_every_plan_is_read_once_reviewed_and_kept(settings: Settings, planned: dict[str, Any]) -> None:
     at, _ = rung(settings)
     command.review(at)
     made = reviews.read(settings, "staging")
-    assert [root.root for root in made.roots] == planned["kept"] == ["foundation", "service"]
+    assert [root.root for root in made.roots] == planned["kept"] == planned["read"] == ["foundation", "service"]
     assert made.forecast == reviews.Forecast("new", configuration=False)
     command.review(at, "delivery")
     assert [root.root for root in reviews.read(settings, "staging").roots] == ["delivery"]
