@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
-
 import pytest
 
 from localcloud.authorization.calls import MODULES, accesses, names, s3
@@ -554,15 +551,6 @@ def test_the_version_of_a_state_machine_is_a_condition_key():
         "aws:requestedregion": ("us-east-1",),
         "states:statemachinequalifier": ("live",),
     }
-
-
-def test_the_claims_of_a_web_identity_are_condition_keys_of_its_issuer():
-    claims = {"iss": "https://gitlab.example.com", "sub": "project_path:a/b", "aud": "sts", "pipeline_id": "7"}
-    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
-    params = {"RoleArn": PASSED, "WebIdentityToken": f"head.{payload}.signature"}
-    keys = context("sts:AssumeRoleWithWebIdentity", params)
-    assert keys["gitlab.example.com:sub"] == ("project_path:a/b",)
-    assert keys["gitlab.example.com:aud"] == ("sts",)
 
 
 def test_what_only_aws_can_know_is_unknown_and_what_a_call_leaves_out_is_missing():

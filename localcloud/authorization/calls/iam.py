@@ -5,10 +5,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsident
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterable
-from dataclasses import replace
 
 from localcloud.authorization import calls
 from localcloud.authorization.calls.call import AwsCall, UnknownAccessError
@@ -105,33 +102,10 @@ def _sts(call: AwsCall) -> Iterable[AccessRequest] | None:
         names.append("TagSession")
     if call.text("SourceIdentity"):
         names.append("SetSourceIdentity")
-    claims = dict(_claims(call.text("WebIdentityToken")))
-    requests = [calls.request(call, f"sts:{name}", role, _of_provider(call, name)) for name in names]
-    return [replace(request, context={**request.context, **claims}) for request in requests]
+    return [calls.request(call, f"sts:{name}", role, _of_provider(name)) for name in names]
 
 
-def _of_provider(call: AwsCall, action: str) -> dict[str, tuple[str, ...] | None]:
-    """Return the keys of identity providers as missing: a call has those of its own token, and no others."""
-    if call.text("SAMLAssertion"):
-        return {}
+def _of_provider(action: str) -> dict[str, tuple[str, ...] | None]:
+    """Return the keys of identity providers as missing: STS itself decides about the calls that bring a token."""
     listed = [key.lower() for key in actions("sts")[action.lower()].keys]
     return {key: () for key in listed if not key.startswith(("aws:", "sts:"))}
-
-
-def _claims(token: str) -> Iterable[tuple[str, tuple[str, ...]]]:
-    """Yield the condition keys of a web identity token.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
-    """
-    try:
-        payload = token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
-        return
-    issuer = str(claims.get("iss", "")).removeprefix("https://").rstrip("/").lower()
-    if "azp" in claims:  # IAM compares the authorised party with what a policy says of the audience
-        claims = {**claims, "oaud": claims.get("aud"), "aud": claims["azp"]}
-    for name, value in claims.items():
-        values = value if isinstance(value, list) else [value]
-        if all(isinstance(each, str | int | bool) for each in values):
-            yield f"{issuer}:{name.lower()}", tuple(map(str, values))
