@@ -48,9 +48,11 @@ class GitRepositories:
         if not path.is_absolute():
             raise ValueError(f"{folder} is no absolute path")
         try:
-            _git(path, "rev-parse", "--git-dir")
+            common = _git(path, "rev-parse", "--path-format=absolute", "--git-common-dir").decode().strip()
         except RepositoryError as error:
             raise ValueError(f"{folder} is no git repository: {error}") from None
+        if not (path / ".git").is_dir():  # bare, a worktree, or a folder inside: branches are files of this one
+            path = Path(common)
         if self.folders.get((connection, repository)) != str(path):
             self.begun[connection, repository] = _branches(path)
             self.folders[connection, repository] = str(path)
