@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentit
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from stepladder.core.ci import in_ci
@@ -18,6 +19,7 @@ LOGINS = frozenset({WEB_IDENTITY, "AssumeRole"})
 """Operations that the SDK calls by itself to get credentials, on behalf of any other call."""
 
 _LONGEST = 300
+_ROLE = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/")
 _NONE = frozenset({"NoAuthTokenError", "NoCredentialsError", "PartialCredentialsError"})
 _PROFILE = frozenset(
     {
@@ -57,6 +59,14 @@ _WRONG = frozenset(
 def unusable(error: Exception, code: str) -> NotReadyError | None:
     """Say why there are no credentials that work, if that is it. `code` is AWS's error code, or empty."""
     kind, operation = type(error).__name__, getattr(error, "operation_name", "")
+    if _lacks_role(kind, operation):
+        role = os.environ.get("AWS_ROLE_ARN", "")
+        return NotReadyError(
+            f"this job has no role to log in as: AWS_ROLE_ARN is {f'{role!r}, no ARN of a role' if role else 'empty'}",
+            kind="no-credentials",
+            hint="set the forge's variable for this job's environment: `inv aws.bootstrap` prints the command; "
+            "a protected one reaches jobs of protected branches only",
+        )
     if operation in LOGINS or _lacks_token(error, kind):
         return _of_login(error, operation, code)
     if kind in _SSO or (operation == _SSO_OPERATION and code in _SSO_CODES | _EXPIRED):
@@ -145,6 +155,13 @@ def _of_code(code: str) -> NotReadyError | None:
             hint=login_hint(),
         )
     return None
+
+
+def _lacks_role(kind: str, operation: str) -> bool:
+    """Say whether a job has a token and no role: its forge has no value for the variable, or not for this job."""
+    if not os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE") or _ROLE.match(os.environ.get("AWS_ROLE_ARN", "")):
+        return False
+    return kind in {"InvalidConfigError", "ParamValidationError"} or operation == WEB_IDENTITY
 
 
 def _lacks_token(error: Exception, kind: str) -> bool:

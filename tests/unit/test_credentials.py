@@ -205,10 +205,27 @@ class TestJobs:
         assert "`inv ci.identity`" in known.hint
         assert sts.asked == 0
 
-    def test_a_token_file_without_a_role_is_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (tmp_path / "token").write_text("a.b.c")
+    @pytest.mark.parametrize(
+        ("role", "told"),
+        [
+            (None, "empty"),
+            ("", "empty"),
+            ("orders-ci-deploy", "'orders-ci-deploy', no ARN of a role"),
+            ("$AWS_PLAN_ROLE_ARN_STAGING", "'$AWS_PLAN_ROLE_ARN_STAGING', no ARN of a role"),
+        ],
+    )
+    def test_a_job_whose_forge_has_no_variable_for_the_role_learns_how_to_set_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sts: Aws403, role: str | None, told: str
+    ) -> None:
+        sts.code, sts.message = "ValidationError", "Request ARN is invalid"
+        (tmp_path / "token").write_text("aa.bb.cc")
         monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
-        assert "no role ARN" in explained().message
+        if role is not None:
+            monkeypatch.setenv("AWS_ROLE_ARN", role)
+        known = explained()
+        assert known.message == f"this job has no role to log in as: AWS_ROLE_ARN is {told}"
+        assert "`inv aws.bootstrap` prints the command" in known.hint
+        assert "protected branches" in known.hint
 
     def test_a_refused_login_is_not_taken_for_the_refusal_of_the_call_that_needed_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sts: Aws403
