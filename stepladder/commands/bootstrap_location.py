@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from stepladder.core.aws import explain
+from stepladder.core.aws import known_error
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import Settings
@@ -55,7 +55,7 @@ def reach(settings: Settings, location: Location, name: str, open_rung: OpenRung
             rung = open_rung(changed, name)
             _check_account(rung)
         except Exception as error:
-            known = error if isinstance(error, StepladderError) else explain(error)
+            known = known_error(error)
             if known is None:
                 raise
             state.error = state.error or known

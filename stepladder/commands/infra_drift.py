@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 
 from stepladder.commands import drift_report
 from stepladder.commands.drift_report import Finding
-from stepladder.core.aws import explain
+from stepladder.core.aws import known_error
 from stepladder.core.console import Console
 from stepladder.core.errors import DriftError, InterruptedRunError, StepladderError
+from stepladder.core.step import Step
 from stepladder.ledger.schema import InfraRecord
 from stepladder.promotion import delivery
 from stepladder.releases.rung import Rung
@@ -108,7 +109,7 @@ def _check(rung: Rung, root: str) -> Checked:
         except (InterruptedRunError, KeyboardInterrupt):
             raise
         except Exception as error:
-            known = error if isinstance(error, StepladderError) else explain(error)
+            known = known_error(error)
             if known is None:
                 raise
             step.mark, step.detail = "fail", "not checked"
@@ -118,7 +119,7 @@ def _check(rung: Rung, root: str) -> Checked:
     return result
 
 
-def _drift(rung: Rung, root: str, recorded: InfraRecord | None, step: object) -> RootDrift:
+def _drift(rung: Rung, root: str, recorded: InfraRecord | None, step: Step) -> RootDrift:
     at = roots.root(rung.settings, rung.environment, root)
     try:
         result = drift.find(
@@ -127,7 +128,7 @@ def _drift(rung: Rung, root: str, recorded: InfraRecord | None, step: object) ->
             root,
             aws=rung.aws,
             recorded=recorded.input_hash if recorded else "",
-            step=step,  # type: ignore[arg-type]
+            step=step,
         )
     except NoStateError:
         if recorded is None:
@@ -152,19 +153,19 @@ def _recorded(rung: Rung, root: str) -> InfraRecord | None:
     return snapshot.infra if root == "service" else snapshot.foundation
 
 
-def _summarise(checked: Checked, step: object) -> None:
+def _summarise(checked: Checked, step: Step) -> None:
     result = checked.drift or RootDrift("", "")
     text = "no drift"
     if result.busy:
         text = f"not judged: {result.busy} is at work on it"
     elif checked.outside:
         text = f"drift: {counted(checked.outside)}"
-        step.mark = "fail"  # type: ignore[attr-defined]
+        step.mark = "fail"
     elif not result.applied:
-        step.skip("nothing is applied yet")  # type: ignore[attr-defined]
+        step.skip("nothing is applied yet")
         return
     pending = f"; {len(result.pending)} not applied yet" if result.pending else ""
-    step.done(f"{text}{pending}")  # type: ignore[attr-defined]
+    step.done(f"{text}{pending}")
 
 
 def counted(differences: Sequence[ResourceDifference]) -> str:

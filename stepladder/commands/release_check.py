@@ -14,12 +14,12 @@ from itertools import islice
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
-from stepladder.commands import drift_report
+from stepladder.commands import drift_report, every_rung
 from stepladder.commands.drift_report import Finding
-from stepladder.core import accounts, names
-from stepladder.core.aws import error_code, explain
+from stepladder.core import names
+from stepladder.core.aws import error_code
 from stepladder.core.console import Console
-from stepladder.core.errors import DriftError, NotReadyError, RefusedError, StepladderError
+from stepladder.core.errors import DriftError, RefusedError, StepladderError
 from stepladder.core.release_facts import LATEST, short
 from stepladder.ledger.schema import ROLLBACK, SUCCEEDED, UNKNOWN, Current, Holder
 from stepladder.ledger.snapshot import Snapshot
@@ -71,9 +71,7 @@ def check(rungs: Sequence[Rung]) -> None:
     not take silence for health.
     """
     console = rungs[0].console
-    silent: list[StepladderError] = []
-    with ThreadPoolExecutor(max(1, len(rungs)), thread_name_prefix="check") as pool:
-        checks = list(pool.map(lambda rung: _guarded(rung, silent), rungs))
+    checks, obstacle = every_rung.read(rungs, _checked, lambda name, problem: ReleaseCheck(name, problem=problem))
     for rung, each in zip(rungs, checks, strict=True):
         problem = each.problem
         drift_report.leave(
@@ -85,7 +83,7 @@ def check(rungs: Sequence[Rung]) -> None:
         "drifted": any(each.findings for each in checks),
         "environments": [each.record() for each in checks],
     }
-    error = _outcome(checks, silent)
+    error = obstacle or _outcome(checks)
     if error is None:
         if console.as_json:
             console.json(record)
@@ -94,11 +92,9 @@ def check(rungs: Sequence[Rung]) -> None:
     raise error
 
 
-def _outcome(checks: Sequence[ReleaseCheck], silent: Sequence[StepladderError]) -> StepladderError | None:
+def _outcome(checks: Sequence[ReleaseCheck]) -> StepladderError | None:
     unread = [each.environment for each in checks if each.problem]
     drifted = [each for each in checks if each.findings]
-    if silent and len(silent) == len(checks):
-        return silent[0]
     if unread:
         return StepladderError(
             f"{len(unread)} of {len(checks)} rungs can't be read: {', '.join(unread)}",
@@ -129,18 +125,6 @@ def _print(console: Console, result: ReleaseCheck) -> None:
         for line in finding.details:
             console.data(f"  {line}")
         console.hint(f"`{finding.command}`")
-
-
-def _guarded(rung: Rung, silent: list[StepladderError]) -> ReleaseCheck:
-    try:
-        return _checked(rung)
-    except Exception as error:
-        known = error if isinstance(error, StepladderError) else explain(error)
-        if known is None:
-            raise
-        if isinstance(known, NotReadyError) or known.kind == accounts.WRONG:
-            silent.append(known)
-        return ReleaseCheck(rung.environment, problem=known.message)
 
 
 def _checked(rung: Rung) -> ReleaseCheck:

@@ -8,9 +8,8 @@ from typing import Any, Unpack
 from stepladder import images, terraform
 from stepladder.commands.infra import PlanOptions
 from stepladder.core import git
-from stepladder.core.aws import explain
+from stepladder.core.aws import known_error
 from stepladder.core.console import Console
-from stepladder.core.errors import StepladderError
 from stepladder.forge import registered
 from stepladder.releases import review as reviews
 from stepladder.releases.review import EnvironmentReview, Forecast, PlanFailure
@@ -58,7 +57,7 @@ def review(rung: Rung, root: str = "", **wanted: Unpack[PlanOptions]) -> None:
             else:
                 early.append(at_work)
     except Exception as error:
-        explained = error if isinstance(error, StepladderError) else explain(error)
+        explained = known_error(error)
         failure = (
             reviews.failure(explained, at_work) if explained else PlanFailure(type(error).__name__, "bug", at_work)
         )
@@ -98,7 +97,7 @@ def _keep(rung: Rung, saved: SavedPlan, document: Mapping[str, Any]) -> None:
     try:
         reviewing.keep(saved, document, rung.aws)
     except Exception as error:
-        explained = error if isinstance(error, StepladderError) else explain(error)
+        explained = known_error(error)
         if explained is None:
             raise
         rung.console.warn(f"the plan of {saved.at.label} is reviewed, and not kept: {explained.message}")
@@ -112,7 +111,7 @@ def _forecast(rung: Rung, service: RootReview | None) -> Forecast:
             rung.settings, rung.environment, rung.alias(), rung.ledger.snapshot(rung.environment), key, service
         )
     except Exception as error:
-        explained = error if isinstance(error, StepladderError) else explain(error)
+        explained = known_error(error)
         if explained is None:
             raise
         problem = reviews.failure(explained).message

@@ -9,12 +9,11 @@ from dataclasses import asdict, dataclass, replace
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
-from stepladder.core import accounts
-from stepladder.core.aws import explain
+from stepladder.commands import every_rung
 from stepladder.core.clock import ago
 from stepladder.core.console import Console
 from stepladder.core.display import plain_cause
-from stepladder.core.errors import NotReadyError, StepladderError
+from stepladder.core.errors import StepladderError
 from stepladder.core.release_facts import short
 from stepladder.core.tables import Cell, Column
 from stepladder.ledger.schema import SUCCEEDED, UNKNOWN, Bad, ReleaseEntry
@@ -127,11 +126,9 @@ def read(environments: list[Rung]) -> list[RungStatus]:
 
     Raises what stands in the way of all: nothing answers, or the credentials don't work or are another account's.
     """
-    silent: list[StepladderError] = []
-    with ThreadPoolExecutor(max(1, len(environments)), thread_name_prefix="status") as pool:
-        statuses = list(pool.map(lambda rung: _guarded(rung, silent), environments))
-    if silent and len(silent) == len(environments):
-        raise silent[0]
+    statuses, obstacle = every_rung.read(environments, _read, lambda name, problem: RungStatus(name, problem=problem))
+    if obstacle:
+        raise obstacle
     marked = marks.known(environments, {digest for status in statuses for _, digest in status.images})
     return [replace(status, bad=_bad(status, marked)) for status in statuses]
 
@@ -139,18 +136,6 @@ def read(environments: list[Rung]) -> list[RungStatus]:
 def _bad(status: RungStatus, marked: Mapping[str, Bad]) -> tuple[BadMark, ...]:
     bad_marks = ((version, digest, marked[digest]) for version, digest in status.images if digest in marked)
     return tuple(BadMark(version, digest, bad.marked_at, bad.by, bad.why) for version, digest, bad in bad_marks)
-
-
-def _guarded(rung: Rung, silent: list[StepladderError]) -> RungStatus:
-    try:
-        return _read(rung)
-    except Exception as error:
-        known = error if isinstance(error, StepladderError) else explain(error)
-        if known is None:
-            raise
-        if isinstance(known, NotReadyError) or known.kind == accounts.WRONG:
-            silent.append(known)
-        return RungStatus(rung.environment, problem=known.message)
 
 
 def _read(rung: Rung) -> RungStatus:

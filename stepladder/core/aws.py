@@ -193,6 +193,11 @@ def is_unreachable(error: BaseException, *, unsent: bool = False) -> bool:
     return type(error).__module__ in ("botocore.exceptions", "botocore.parsers") and type(error).__name__ in kinds
 
 
+def known_error(error: Exception) -> StepladderError | None:
+    """Return an error of stepladder's as it is, and what `explain` says of any other exception."""
+    return error if isinstance(error, StepladderError) else explain(error)
+
+
 def explain(error: Exception) -> StepladderError | None:
     """Return what an exception of the SDK means to a person; None for any other exception.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stepladder.core.aws import Aws, explain
+from stepladder.core.aws import Aws, known_error
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.terraform.events import Diagnostic
 from stepladder.terraform.roots import Root
@@ -36,7 +36,7 @@ def blame_credentials(error: TerraformError, aws: Aws | None) -> None:
         if aws:
             aws.account()
     except Exception as reason:  # noqa: BLE001 - the failure of Terraform's stays the error
-        known = reason if isinstance(reason, StepladderError) else explain(reason)
+        known = known_error(reason)
         if known and known.kind == "no-credentials":
             error.hint = f"{known.message}; {known.hint}; {error.hint}"
 
