@@ -1,5 +1,6 @@
 """Fixtures of the harnesses: a module among fakes (tests/unit), or with real processes beside it (tests/process)."""
 
+import forge_server
 import pytest
 from fakes.deploy_harness import DeployHarness
 from fakes.image_harness import ImageHarness
@@ -7,6 +8,7 @@ from fakes.registry import FaultyRegistry
 from fakes.terraform_harness import TerraformHarness
 
 from stepladder.core import container_engine, retry
+from stepladder.forge import api
 
 
 @pytest.fixture
@@ -45,3 +47,21 @@ def terraform_harness(tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     terraform_harness.fake.plays("output", {"out": ["{}"]})
     return terraform_harness
+
+
+@pytest.fixture(scope="module")
+def serving_forge():
+    """A server that speaks the APIs of GitHub and GitLab."""
+    with forge_server.serving() as forge:
+        yield forge
+
+
+@pytest.fixture
+def forge(serving_forge, monkeypatch):
+    """That server with nothing on it. Nobody waits between attempts: `waits` has the seconds that they would."""
+    for kept in (serving_forge.entries, serving_forge.calls, serving_forge.tokens, serving_forge.faults):
+        kept.clear()
+    waits = []
+    monkeypatch.setattr(api, "sleep", waits.append)
+    monkeypatch.setattr(serving_forge, "waits", waits, raising=False)
+    return serving_forge

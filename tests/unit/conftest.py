@@ -10,7 +10,7 @@ from pathlib import Path
 import alone
 import pytest
 from fakes import pipeline as fake_pipeline
-from harnesses import harness, image_harness, live, terraform_harness  # noqa: F401 - fixtures
+from harnesses import forge, harness, image_harness, live, serving_forge, terraform_harness  # noqa: F401 - fixtures
 
 from stepladder.core import git, interpreters
 from stepladder.terraform import function_packages

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,27 +16,12 @@ from forge_server import ForgeServer
 from stepladder.commands import ci_comment
 from stepladder.core.console import Console
 from stepladder.core.files import write_json
-from stepladder.forge import api, registered
+from stepladder.forge import registered
 from stepladder.releases import review as reviews
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.load import Settings
 
 RUN = "GitHub 1001"  # the forge server's jobs are of it
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ForgeServer]:
-    with forge_server.serving() as forge:
-        yield forge
-
-
-@pytest.fixture
-def forge(server: ForgeServer, monkeypatch: pytest.MonkeyPatch) -> ForgeServer:
-    server.entries.clear()
-    server.calls.clear()
-    server.faults.clear()
-    monkeypatch.setattr(api, "sleep", lambda _seconds: None)
-    return server
 
 
 @pytest.fixture

@@ -5,18 +5,16 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import forge_server
 import pytest
 from forge_server import ForgeServer
 
 from stepladder.commands import ci_issue, drift_report
 from stepladder.commands.drift_report import RELEASES, TERRAFORM, Finding
 from stepladder.core.console import Console
-from stepladder.forge import api, registered
+from stepladder.forge import registered
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.load import Settings
 
@@ -27,20 +25,6 @@ MEMORY = Finding(
     "inv tf.plan --env staging --root service",
     "resource-changed",
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ForgeServer]:
-    with forge_server.serving() as forge:
-        yield forge
-
-
-@pytest.fixture
-def forge(server: ForgeServer, monkeypatch: pytest.MonkeyPatch) -> ForgeServer:
-    for kept in (server.entries, server.calls, server.faults):
-        kept.clear()
-    monkeypatch.setattr(api, "sleep", lambda _seconds: None)
-    return server
 
 
 @pytest.fixture(params=["github", "gitlab"])

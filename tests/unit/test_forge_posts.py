@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import forge_server
@@ -19,24 +19,6 @@ FORGES: Mapping[str, Forge] = {"github": github.FORGE, "gitlab": gitlab.FORGE}
 MARKER = "stepladder:plan"
 BOTS = {"github": forge_server.BOTS[forge_server.TOKEN], "gitlab": forge_server.BOTS[forge_server.PROJECT_TOKEN]}
 OURS = ("GITHUB_", "GITLAB_", "CI_")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ForgeServer]:
-    with forge_server.serving() as forge:
-        yield forge
-
-
-@pytest.fixture
-def forge(server: ForgeServer, monkeypatch: pytest.MonkeyPatch) -> ForgeServer:
-    server.entries.clear()
-    server.calls.clear()
-    server.tokens.clear()
-    server.faults.clear()
-    waits: list[float] = []
-    monkeypatch.setattr(api, "sleep", waits.append)
-    monkeypatch.setattr(server, "waits", waits, raising=False)
-    return server
 
 
 @pytest.fixture(params=FORGES)
