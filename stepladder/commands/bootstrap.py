@@ -112,6 +112,9 @@ class Bootstrap:
             self.console.line(line)
         if proposal.missing:
             self.console.hint(f"the ids of the repository belong beside it: `{proposal.missing}`")
+        elif self.options.dry_run:
+            self.settings = ci_settings.with_ci(self.settings, proposal)
+            self.console.line("the plan and the cost are as with these settings")
         elif self._writes():
             after = ci_settings.with_ci(self.settings, proposal)
             path = ci_settings.write(self.settings.root, proposal)
@@ -121,8 +124,6 @@ class Bootstrap:
             self.console.hint(f"`{COMMAND} --write-settings` writes it")
 
     def _writes(self) -> bool:
-        if self.options.dry_run:
-            return False
         asks = not (self.options.write_settings or self.options.confirmed)
         return self.options.write_settings or (asks and self.console.ask("write it to invoke.yaml?") is True)
 

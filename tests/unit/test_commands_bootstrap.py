@@ -168,6 +168,17 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(tmp_path: Path) -> None:
     assert "changed nothing; make it: `inv aws.bootstrap`" in printed
 
 
+@pytest.mark.usefixtures("on_github")
+def test_a_dry_run_shows_what_the_proposed_settings_make_and_writes_none(tmp_path: Path) -> None:
+    harness = BootstrapHarness(tmp_path)
+    before = (tmp_path / "invoke.yaml").read_text()
+    printed = harness.run(dry_run=True)
+    assert "IAM roles of CI jobs" in printed
+    assert "as with these settings" in printed
+    assert "gh variable set AWS_DEPLOY_ROLE_ARN --repo acme/orders --env staging" in printed
+    assert ((tmp_path / "invoke.yaml").read_text(), harness.roots.applied) == (before, [])
+
+
 def test_credentials_of_another_account_are_refused_before_anything(tmp_path: Path) -> None:
     harness = BootstrapHarness(tmp_path)
     harness.logged_in = SECOND
