@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from stepladder.core.step import Step
 from stepladder.releases.interfaces import Applied
 from stepladder.releases.rung import Rung
+
+if TYPE_CHECKING:
+    from stepladder.terraform.reviewing import Review
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,10 @@ class ProjectRoots:
     def plan(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> RootPlan:
         """Plan a root and save the plan."""
         from stepladder import terraform
-        from stepladder.terraform.allowed import AUTO
-        from stepladder.terraform.reviewing import Review
 
+        wanted = review(rung, root)
         saved, notes = terraform.plan_to_apply(
-            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri, review=Review(AUTO)
+            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri, review=wanted
         )
         lost = tuple(f"{change.address} ({change.action})" for change in saved.destroyed)
         return RootPlan(str(saved.counts) if saved.changed else "no changes", lost, notes)
@@ -93,3 +95,15 @@ class ProjectRoots:
         from stepladder.releases.adapters import ProjectInfra
 
         return ProjectInfra(rung).ensure(root, image_uri, step)
+
+
+def review(rung: Rung, root: str) -> Review:
+    """Return what a promotion may apply: in CI what was reviewed. Anything else is planned anew, by a person.
+
+    The plan that a job saved is gone with its runner.
+    """
+    from stepladder.terraform.allowed import AUTO
+    from stepladder.terraform.reviewing import Review
+
+    where = f"--env {rung.environment} --root {root}"
+    return Review(AUTO, f"`inv tf.plan {where}`, then `inv tf.apply {where}`")

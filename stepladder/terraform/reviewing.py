@@ -23,7 +23,10 @@ from stepladder.terraform.saved_plan import SavedPlan
 
 @dataclass(frozen=True)
 class Review:
-    """What may be applied, and the command that applies a new plan as it is, for hints; empty for `inv tf.apply`."""
+    """What may be applied, and the command that applies a new plan as it is, for hints; empty for `inv tf.apply`.
+
+    Several commands stand in backticks, each in its own.
+    """
 
     wanted: str = NEW
     anew: str = ""
@@ -53,7 +56,8 @@ def check(runner: Runner, saved: SavedPlan, aws: Aws, wanted: Review) -> None:
     if not saved.changed or wanted.is_needless:
         return
     at = runner.at
-    anew = f"`{wanted.anew or f'inv tf.apply --env {at.environment.name} --root {at.name}'}`"
+    anew = wanted.anew or f"inv tf.apply --env {at.environment.name} --root {at.name}"
+    anew = anew if "`" in anew else f"`{anew}`"
     now = _described(at, saved)
     review, why = _review_of(aws, at, now, anew)
     if review is None and wanted.wanted == REVIEWED:

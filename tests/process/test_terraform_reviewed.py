@@ -168,6 +168,7 @@ def test_a_plan_to_be_applied_by_a_promotion_is_checked_too(terraform_harness: T
     planned(terraform_harness, role={})
     with pytest.raises(RefusedError) as caught:
         terraform.plan_to_apply(*terraform_harness.where, aws=terraform_harness.aws, review=Review(AUTO))  # type: ignore[arg-type]
+    assert caught.value.hint.count("`") == 2
     assert "`inv tf.apply --env staging --root service`" in caught.value.hint
     assert terraform_harness.apply().applied, "that command applies the plan that was shown"
 

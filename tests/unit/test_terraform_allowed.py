@@ -15,6 +15,7 @@ from stepladder.commands import infra
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, ExitCode, RefusedError
 from stepladder.core.step import Step
+from stepladder.promotion.roots import review as promoted
 from stepladder.releases.adapters import ProjectInfra
 from stepladder.terraform import losses, roots, saved_plan
 from stepladder.terraform.allowed import AUTO, NEW, REVIEWED, flags, named, names_only
@@ -154,3 +155,12 @@ def test_a_deployment_repairs_without_a_review_what_it_has_applied_before(
     review = infrastructure.review("service")
     assert review.wanted == wanted
     assert review.anew == "inv deploy --env staging --plan new"
+
+
+def test_a_promotion_leaves_what_nobody_reviewed_to_commands_that_need_no_file_of_the_job(
+    harness: DeployHarness,
+) -> None:
+    review = promoted(harness.rung(), "service")
+    assert review.wanted == AUTO
+    where = "--env staging --root service"
+    assert review.anew == f"`inv tf.plan {where}`, then `inv tf.apply {where}`"
