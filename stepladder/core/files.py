@@ -39,9 +39,9 @@ def write_json(path: Path, value: Any, *, mode: int = 0o644) -> Path:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object; an empty one when the file is missing or broken."""
+    """Read a JSON object; an empty one when the file is missing, broken or no file: a device or a pipe never ends."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, RecursionError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}

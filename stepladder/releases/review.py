@@ -6,11 +6,13 @@ another job, one that has no way to AWS. It holds no secret (`stepladder/terrafo
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from stepladder.aws_lambda.alias import Alias
+from stepladder.core import shapes
 from stepladder.core.display import cut, one_line
 from stepladder.core.errors import StepladderError
 from stepladder.core.files import read_json, write_json
@@ -24,7 +26,7 @@ from stepladder.terraform.review import RootReview
 
 SCHEMA = 1
 FOLDER = "review"
-_LONGEST = 600
+_LONGEST, _SHORT = 600, 60
 
 
 @dataclass(frozen=True)
@@ -123,27 +125,26 @@ def read(settings: Settings, environment: str, run: str = "") -> EnvironmentRevi
     One that can't be read is a failure.
     """
     file = path(settings, environment)
-    if not file.exists():
+    if not os.path.lexists(file):
         return None
-    raw = read_json(file)
     try:
-        made = _review(raw, environment)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        problem = PlanFailure(f"{FOLDER}/{file.name} can't be read: {type(error).__name__} {error}", "unreadable-file")
+        made = _review(read_json(file), environment)
+    except ValueError as error:
+        problem = PlanFailure(f"{FOLDER}/{file.name} can't be read: {one_line(str(error))}", "unreadable-file")
         return EnvironmentReview(environment, "", failure=problem)
     return made if made.run == run or not run else None
 
 
 def _review(raw: dict[str, Any], environment: str) -> EnvironmentReview:
-    if raw["schema"] != SCHEMA or raw["environment"] != environment:
-        raise ValueError(f"it has schema {raw['schema']} and is of {raw['environment']}")
-    following, failed = raw["forecast"], raw["failure"]
-    return EnvironmentReview(
-        raw["environment"],
-        str(raw["commit"]),
-        tuple(terraform_review.read(root) for root in raw["roots"]),
-        tuple(raw["early"]),
-        Forecast(**{**following, "lower": tuple(following["lower"])}) if following else None,
-        PlanFailure(**failed) if failed else None,
-        str(raw["run"]),
-    )
+    """Return the review that JSON holds. Raises `ValueError` for anything else, and for that of another version."""
+    if not raw:
+        raise ValueError("it is no JSON object")
+    schema = raw.pop("schema", None)
+    if schema != SCHEMA:
+        raise ValueError(f"it has schema {cut(repr(schema), _SHORT)}, and this version reads {SCHEMA}")
+    if raw.get("environment") != environment:
+        raise ValueError(f"it is of the environment {cut(repr(raw.get('environment')), _SHORT)}")
+    made = shapes.build(EnvironmentReview, raw)
+    for root in made.roots:
+        terraform_review.check(root)
+    return made

@@ -28,6 +28,7 @@ from stepladder.settings.load import Settings
 from stepladder.terraform import foundation, locks, planning, redaction, roots, saved_plan, tainted
 from stepladder.terraform.redaction import AttributeChange
 from stepladder.terraform.runner import APPLY_DEADLINE, opened
+from stepladder.terraform.secret_texts import SecretTexts
 
 DELETED, CHANGED = "deleted", "changed"
 _NOTHING = frozenset({"no-op", "read"})
@@ -134,7 +135,7 @@ def classified(
 
 
 def _attributes(
-    change: Mapping[str, Any], drift: Mapping[str, Any] | None, secrets: Iterable[str], *, is_unchanged: bool
+    change: Mapping[str, Any], drift: Mapping[str, Any] | None, secrets: SecretTexts, *, is_unchanged: bool
 ) -> tuple[list[AttributeChange], list[AttributeChange], list[AttributeChange]]:
     """Return the attributes that were changed outside Terraform, those that the code changes, and unknown ones."""
     drifted_attributes = {each.path: each for each in _changed(drift, secrets)} if drift else {}
@@ -153,7 +154,7 @@ def _attributes(
     return foreign, own, computed
 
 
-def _changed(change: Mapping[str, Any], secrets: Iterable[str]) -> list[AttributeChange]:
+def _changed(change: Mapping[str, Any], secrets: SecretTexts) -> list[AttributeChange]:
     """Return the attributes that differ, by path. A tag counts once.
 
     The AWS provider shows it twice: `tags_all` also has what the provider itself adds.

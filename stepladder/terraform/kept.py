@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from stepladder.core import shapes
 from stepladder.core.files import canonical
 from stepladder.terraform import roots, saved_plan
 from stepladder.terraform.events import ResourceChange
@@ -103,9 +104,7 @@ def keep(at: Root, inputs: Inputs, actions: Iterable[Action], **known: Any) -> K
 
 def read(raw: Mapping[str, Any]) -> KeptPlan:
     """Read one back. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
-    values = {each.name: raw[each.name] for each in fields(KeptPlan)}
-    actions = tuple(Action(str(a["address"]), str(a["action"]), dict(a["attributes"])) for a in raw["actions"])
-    made = KeptPlan(**{**values, "actions": actions, "commits": tuple(raw["commits"])})
+    made = shapes.build(KeptPlan, {each.name: raw[each.name] for each in fields(KeptPlan)})
     datetime.fromisoformat(made.created)
     return made
 

@@ -111,7 +111,7 @@ def _read(aws: Aws, at: Root, key: str) -> KeptPlan | None:
     try:
         plan = kept.read(json.loads(raw))
         problem = _problem(aws, at, key, raw, plan)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         problem = f"it can't be read ({error!r})"
     if problem:
         raise TamperedError(f"the reviewed plan {key} of {at.label} was changed after it was kept: {problem}")

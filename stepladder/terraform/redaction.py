@@ -11,16 +11,18 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from stepladder.settings import secret_values
+from stepladder.terraform.secret_texts import SecretTexts
 
 HIDDEN = "(hidden)"
 UNKNOWN = "(known after apply)"
 ABSENT = "(none)"
 _LONGEST = 160
-_SHORTEST_SECRET = 6
-"""Shorter texts are hidden where they are sensitive, and not searched for elsewhere: `true` stands everywhere."""
+_DEEPEST = 64
+"""A text that holds JSON nested deeper than this is hidden as a whole: any part of it may be a secret."""
 _VARIABLES = re.compile(r"environment(_variables?)?|env|secrets?", re.IGNORECASE)
 _ALL_TAGS = "tags_all"  # says nothing of a new resource that its tags and the provider's don't say
 _NAMES = ("name", "key", "parameter_key", "ParameterKey", "Name", "Key")
@@ -49,13 +51,13 @@ class _Leaf:
     unknown: bool
 
 
-def secrets_of(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return every sensitive text of a plan, the longest first: none may be shown, wherever it stands."""
+def secrets_of(document: Mapping[str, Any]) -> SecretTexts:
+    """Return every sensitive text of a plan: none may be shown, wherever it stands."""
     texts: set[str] = set()
     for change in _changes(document):
         for side in ("before", "after"):
             texts |= set(_sensitive(change.get(side), change.get(f"{side}_sensitive")))
-    return tuple(sorted((text for text in texts if len(text) >= _SHORTEST_SECRET), key=lambda text: (-len(text), text)))
+    return SecretTexts(texts)
 
 
 def _changes(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -90,13 +92,12 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(inner)
 
 
-def attributes(change: Mapping[str, Any], secrets: Iterable[str]) -> list[AttributeChange]:
+def attributes(change: Mapping[str, Any], secrets: SecretTexts) -> list[AttributeChange]:
     """Return the attributes that differ between `before` and `after`, what forces a replacement first.
 
     Of what is created or destroyed that is everything that is set and known.
     """
     forcing = [tuple(path) for path in change.get("replace_paths") or ()]
-    secrets = tuple(secrets)
     before, after = change.get("before"), change.get("after")
     leaves = _differences(
         (),
@@ -156,6 +157,9 @@ def _differences(path: Path, before: Any, after: Any, marks: _Marks) -> Iterator
     unknown = marks.unknown is True
     if before == after and not unknown:
         return
+    if _is_deep(before) or _is_deep(after):
+        yield _Leaf(path, before, after, hidden=True, unknown=unknown)
+        return
     if marks.sensitive or unknown or _is_whole(before, after):
         yield _Leaf(path, before, after, marks.sensitive or _is_secret(path, before, after), unknown)
         return
@@ -208,6 +212,16 @@ def _is_plain(value: Any) -> bool:
     return not isinstance(_parsed(value), Mapping | list)
 
 
+def _is_deep(value: Any) -> bool:
+    """Say whether a text, or one of a list, may hold JSON that is nested too deep to be gone through."""
+    if isinstance(value, list):
+        return any(isinstance(inner, str) and _is_deep(inner) for inner in value)
+    if not isinstance(value, str) or value[:1] not in {"{", "["} or value.count("{") + value.count("[") <= _DEEPEST:
+        return False
+    depths = accumulate((character in "{[") - (character in "}]") for character in value)
+    return max(depths, default=0) > _DEEPEST
+
+
 def _parsed(value: Any) -> Any:
     """Return what a text holds as JSON, as policies do; any other value as it is."""
     parsed = _document(value)
@@ -216,7 +230,7 @@ def _parsed(value: Any) -> Any:
 
 def _document(value: Any) -> Any:
     """Return the mapping or list that a text holds as JSON; None for any other value."""
-    if not isinstance(value, str) or value[:1] not in {"{", "["}:
+    if not isinstance(value, str) or value[:1] not in {"{", "["} or _is_deep(value):
         return None
     try:
         parsed = json.loads(value)
@@ -243,14 +257,12 @@ def path_text(path: Path) -> str:
     return text
 
 
-def _shown(value: Any, secrets: Iterable[str], *, hidden: bool) -> str:
+def _shown(value: Any, secrets: SecretTexts, *, hidden: bool) -> str:
     if value is _MISSING or value is None:
         return ABSENT
     if hidden:
         return HIDDEN
     if not _is_plain(value):
         return "{…}"  # with parts of its own, any of which may be a secret
-    text = json.dumps(value, ensure_ascii=False)
-    for secret in secrets:
-        text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], HIDDEN)
+    text = secrets.hide(json.dumps(value, ensure_ascii=False), HIDDEN)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text) - _LONGEST} more characters)"

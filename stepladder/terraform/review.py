@@ -12,6 +12,7 @@ from typing import Any
 from stepladder.terraform import events, losses, redaction
 from stepladder.terraform.events import Counts, ResourceChange
 from stepladder.terraform.redaction import AttributeChange
+from stepladder.terraform.secret_texts import SecretTexts
 
 _ACTIONS = {
     ("create",): "create",
@@ -90,7 +91,7 @@ def review(root: str, plan_id: str, document: Mapping[str, Any], notes: tuple[st
     return RootReview(root, plan_id, events.count((*planned, *imported)), tuple(changes), notes)
 
 
-def _reviewed(root: str, resource: Mapping[str, Any], secrets: tuple[str, ...]) -> ReviewedChange | None:
+def _reviewed(root: str, resource: Mapping[str, Any], secrets: SecretTexts) -> ReviewedChange | None:
     change = resource.get("change") or {}
     address, previous = str(resource.get("address", "")), str(resource.get("previous_address") or "")
     import_id = str((change.get("importing") or {}).get("id") or "")
@@ -118,10 +119,8 @@ def _reviewed(root: str, resource: Mapping[str, Any], secrets: tuple[str, ...]) 
     )
 
 
-def read(raw: Mapping[str, Any]) -> RootReview:
-    """Return a review from its JSON. Raises `KeyError` or `TypeError` for anything else."""
-    changes = tuple(
-        ReviewedChange(**{**change, "attributes": tuple(AttributeChange(**each) for each in change["attributes"])})
-        for change in raw["changes"]
-    )
-    return RootReview(raw["root"], raw["plan_id"], Counts(**raw["counts"]), changes, tuple(raw["notes"]))
+def check(made: RootReview) -> None:
+    """Raise `ValueError` when a review that was read holds an action that this version doesn't know."""
+    unknown = next((change for change in made.changes if change.action not in _ORDER), None)
+    if unknown:
+        raise ValueError(f"the action {unknown.action!r} of {unknown.address} is unknown")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import forge_server
 import pytest
@@ -125,6 +128,72 @@ def test_a_review_that_is_none_is_shown_as_failed(
     write_json(reviews.path(settings, "staging"), raw)
     out, _ = run(settings)
     assert "**staging: the plan failed**" in out
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from places(each, (*path, key))
+
+
+def replaced(value: Any, path: tuple[str | int, ...], by: object) -> Any:
+    if not path:
+        return by
+    made = copy.copy(value)
+    made[path[0]] = replaced(value[path[0]], path[1:], by)
+    return made
+
+
+@pytest.mark.parametrize("by", [None, 5, "unknown", [], [5], {"a": 1}, True], ids=str)
+def test_a_review_with_a_wrong_value_anywhere_stops_no_comment(
+    by: object, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job(monkeypatch, {})
+    file = reviews.path(settings, "production")
+    whole = json.loads(file.read_text("utf-8"))
+    for path in places(whole):
+        file.write_text(json.dumps(replaced(whole, path, by)), "utf-8")
+        out, _ = run(settings)
+        assert out.startswith("### stepladder")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[" * 100_000, bytes(range(256)), b'{"schema": NaN}', '{"schema": 1}'.encode("utf-16")],
+    ids=["empty", "deep", "binary", "no number", "UTF-16"],
+)
+def test_a_review_that_is_no_json_is_shown_as_failed(
+    content: bytes, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job(monkeypatch, {})
+    reviews.path(settings, "staging").write_bytes(content)
+    out, _ = run(settings)
+    assert "**staging: the plan failed**" in out
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device", "link to nothing", "link to itself"])
+def test_what_is_no_file_is_no_review_and_is_not_waited_for(
+    kind: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job(monkeypatch, {})
+    file = reviews.path(settings, "staging")
+    file.unlink()
+    if kind == "folder":
+        file.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to({"device": "/dev/zero", "link to itself": file}.get(kind, "nothing"))
+    out, _ = run(settings)
+    assert "**staging: the plan failed**" in out
+
+
+def test_a_review_of_a_newer_version_says_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    job(monkeypatch, {})
+    reviews.path(settings, "staging").write_text('{"schema": 2, "environment": "staging", "trees": []}', "utf-8")
+    out, _ = run(settings)
+    assert "review/staging.json can't be read: it has schema 2, and this version reads 1" in out
 
 
 def test_what_another_run_left_is_no_review(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -126,6 +127,26 @@ def test_what_somebody_wrote_among_the_plans_of_other_changes_hides_none(at: roo
     keep(aws, at, made)
     aws.objects["plans/staging/service/0/99991231T000000-0.json"] = b"{"
     assert find(aws, at, plan(at, code="d" * 64, commits=("a" * 40,))) == made
+
+
+@pytest.mark.parametrize("change", [["12"], {"12": 1}, 12, None], ids=str)
+def test_a_plan_kept_with_values_that_no_plan_has_hides_none(at: roots.Root, change: object) -> None:
+    aws, made = FakeAws(), plan(at)
+    keep(aws, at, made)
+    other = plan(at, code="e" * 64)
+    text = json.dumps({**json.loads(other.text()), "change": change, "commits": [["a" * 40]]}).encode()
+    key = f"plans/staging/service/{other.files}/99991231T000000-{hashlib.sha256(text).hexdigest()[:16]}"
+    aws.objects |= {f"{key}.json": text, f"{key}.tfplan": b"a plan"}
+    assert find(aws, at, plan(at, code="d" * 64, commits=("a" * 40,))) == made
+
+
+def test_a_kept_plan_that_is_nested_without_end_is_refused(at: roots.Root) -> None:
+    aws, made = FakeAws(), plan(at)
+    keep(aws, at, made)
+    manifest = next(key for key in aws.objects if key.endswith(".json"))
+    aws.objects[manifest] = b"[" * 100_000
+    with pytest.raises(kept_store.TamperedError, match="was changed after it was kept"):
+        find(aws, at, plan(at))
 
 
 STALE = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from typing import Any
 
 import pytest
 
+from stepladder.core import shapes
 from stepladder.terraform import review as reviews
 from stepladder.terraform.redaction import HIDDEN, UNKNOWN
 from stepladder.terraform.review import RootReview
@@ -234,4 +236,39 @@ def test_a_plan_without_changes_is_an_empty_review(document: dict[str, Any]) -> 
 
 def test_a_review_is_read_back_as_it_was_written() -> None:
     made = reviewed(*SECRETS.values())
-    assert reviews.read(json.loads(json.dumps(made.record()))) == made
+    assert shapes.build(RootReview, json.loads(json.dumps(made.record()))) == made
+
+
+def test_secrets_that_overlap_are_hidden_as_one_and_the_mark_itself_is_kept() -> None:
+    sensitive = {"a": "abcdefgh", "b": "efghijkl", "c": "hidden", "d": "abcdef"}
+    secret = resource(
+        "terraform_data", "update", before={}, after=sensitive, after_sensitive=dict.fromkeys(sensitive, True), name="s"
+    )
+    shown = resource("terraform_data", "update", before={"text": "x"}, after={"text": "1 abcdefghijkl, hidden 2"})
+    assert ("text", '"x"', f'"1 {HIDDEN}, {HIDDEN} 2"') in attributes(secret, shown)
+
+
+def test_a_plan_with_a_thousand_secrets_and_changes_is_reviewed_in_seconds() -> None:
+    def numbered(number: int) -> dict[str, Any]:
+        before, after = ({f"a{i}": f"{side} {number} {i}" for i in range(10)} for side in ("old", "new"))
+        return resource(
+            "terraform_data",
+            "update",
+            before={**before, "password": f"secret {number}"},
+            after={**after, "password": f"changed secret {number}"},
+            before_sensitive={"password": True},
+            after_sensitive={"password": True},
+            name=f"n{number}",
+        )
+
+    started = time.process_time()
+    made = reviewed(*map(numbered, range(1000)))
+    assert time.process_time() - started < 5
+    assert len(made.changes) == 1000
+
+
+@pytest.mark.parametrize("depth", [80, 600, 5000])
+def test_json_that_is_nested_too_deep_is_hidden_whole(depth: int) -> None:
+    before, after = ('{"a":' * depth + f'{{"password": "{text}"}}' + "}" * depth for text in ("old1", "new2"))
+    made = attributes(resource("terraform_data", "update", before={"input": before}, after={"input": after}))
+    assert made == [("input", HIDDEN, HIDDEN)]
