@@ -8,7 +8,8 @@ action, the same new values (docs/decisions/2026-11-26-reviewed-plans.md).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ DAYS = 14
 """How long a review counts. The bucket's lifecycle rule deletes kept plans after as many days."""
 _IDENTITY = ("schema", "project", "environment", "root", "account", "region")
 _FILES = ("code", "modules", "lock", "variables", "terraform_version")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _RESUMED = {
     "create": {"replace", "import", "update"},
     "replace": {"create", "delete", "import"},
@@ -103,10 +105,31 @@ def keep(at: Root, inputs: Inputs, actions: Iterable[Action], **known: Any) -> K
 
 
 def read(raw: Mapping[str, Any]) -> KeptPlan:
-    """Read one back. Raises `KeyError`, `TypeError` or `ValueError` for anything else."""
+    """Read one back. Raises `KeyError`, `TypeError` or `ValueError` for anything else.
+
+    A change request's job may write what it likes, and a deployment's log shows parts of it. So each text has one line:
+    one of several could give a command to the runner that shows it.
+    """
     made = shapes.build(KeptPlan, {each.name: raw[each.name] for each in fields(KeptPlan)})
-    datetime.fromisoformat(made.created)
+    for text in _texts(asdict(made)):
+        text.encode()
+        if _CONTROL.search(text):
+            raise ValueError(f"{text[:40]!r} has more than one line")
+    try:
+        expires(made)
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
     return made
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts([*value, *value.values()])
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
 
 
 def reasons(kept: KeptPlan, now: KeptPlan) -> tuple[str, ...]:

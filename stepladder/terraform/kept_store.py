@@ -21,6 +21,7 @@ from stepladder.terraform.roots import Root
 
 _DENIED = {"403", "AccessDenied"}
 _LARGEST = 32 * 1024 * 1024  # bytes of a manifest that is read
+_MANIFEST = r"[0-9a-f]{16}/[0-9]{8}T[0-9]{6}-[0-9a-f]{16}\.json"
 _NEWEST = 50  # manifests that are looked through for the one of a change
 
 
@@ -80,9 +81,11 @@ def is_denied(error: BaseException) -> bool:
 
 
 def _keys(aws: Aws, at: Root) -> list[str]:
-    """Return the keys of the manifests, the oldest first whatever their folders."""
-    pages = _pages(aws, at)
-    keys = [entry["Key"] for page in pages for entry in page.get("Contents", ()) if entry["Key"].endswith(".json")]
+    """Return the keys of the manifests, the oldest first whatever their folders. What is named otherwise isn't ours."""
+    own = re.compile(re.escape(at.names.plans_prefix(at.name)) + _MANIFEST)
+    keys = [
+        entry["Key"] for page in _pages(aws, at) for entry in page.get("Contents", ()) if own.fullmatch(entry["Key"])
+    ]
     return sorted(keys, key=lambda key: key.rpartition("/")[2])
 
 

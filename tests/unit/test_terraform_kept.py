@@ -122,10 +122,62 @@ def test_a_kept_plan_that_was_tampered_with_is_refused(at: roots.Root, what: str
         find(aws, at, plan(at))
 
 
+def acting(address: str = TABLE, attributes: Any = None) -> dict[str, Any]:
+    return {"actions": [{"address": address, "action": "create", "attributes": attributes or {}}]}
+
+
+WRITTEN: dict[str, dict[str, Any]] = {
+    "a change that is no text": {"change": ["12"]},
+    "a change of two lines": {"change": "12\n::error::nothing was reviewed"},
+    "a change that no encoding has": {"change": "\ud800"},
+    "commits that are no texts": {"commits": [["a"]]},
+    "a time that never ends": {"created": "9999-12-31T23:59:59+00:00"},
+    "an address of two lines": acting("a.b\n::stop-commands::x"),
+    "an address with an escape": acting("\x1b[2Ja.b"),
+    "hashes that are no texts": acting(attributes={"name": ["1"]}),
+    "attributes that are a list": acting(attributes=[1]),
+}
+"""What a change request's job may write in a manifest whose hash is right."""
+
+
+def write(aws: FakeAws, at: roots.Root, text: bytes, files: str) -> None:
+    """Write a manifest and its plan as a job may: under a key with its own hash."""
+    folder = f"{at.names.plans_prefix(at.name)}{files}"
+    key = f"{folder}/20991126T100000-{hashlib.sha256(text).hexdigest()[:16]}"
+    aws.objects |= {f"{key}.json": text, f"{key}.tfplan": b"a plan"}
+
+
+@pytest.mark.parametrize("what", WRITTEN)
+def test_a_manifest_of_anything_else_than_texts_is_refused_and_shown_in_one_line(at: roots.Root, what: str) -> None:
+    aws, made = FakeAws(), plan(at, Action(TABLE, "create", {"name": "1"}))
+    write(aws, at, json.dumps({**json.loads(made.text()), **WRITTEN[what]}).encode(), made.files)
+    with pytest.raises(kept_store.TamperedError) as caught:
+        find(aws, at, plan(at))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("name", ["99991231T000000-0.json", "x.json", f"99991231T000000-{'0' * 16}\n::error::.json"])
+def test_what_is_not_named_as_a_manifest_is_none(at: roots.Root, name: str) -> None:
+    aws, made = FakeAws(), plan(at)
+    keep(aws, at, made)
+    aws.objects[f"{at.names.plans_prefix(at.name)}{made.files}/{name}"] = b"{"
+    assert find(aws, at, plan(at)) == made
+
+
+@pytest.mark.parametrize("text", [*(json.dumps(each) for each in WRITTEN.values()), "[" * 100_000, "[]", "1", '"x"'])
+def test_what_somebody_wrote_as_a_manifest_stops_no_other_deployment(at: roots.Root, text: str) -> None:
+    aws, made = FakeAws(), plan(at)
+    keep(aws, at, made)
+    raw = json.loads(text) if text.startswith("{") else None
+    other = plan(at, code="e" * 64)
+    write(aws, at, json.dumps({**json.loads(other.text()), **raw}).encode() if raw else text.encode(), other.files)
+    assert find(aws, at, plan(at, code="d" * 64, change=""), "Raise the memory (#12)") == made
+
+
 def test_what_somebody_wrote_among_the_plans_of_other_changes_hides_none(at: roots.Root) -> None:
     aws, made = FakeAws(), plan(at)
     keep(aws, at, made)
-    aws.objects["plans/staging/service/0/99991231T000000-0.json"] = b"{"
+    aws.objects[f"plans/staging/service/{'0' * 16}/99991231T000000-{'0' * 16}.json"] = b"{"
     assert find(aws, at, plan(at, code="d" * 64, commits=("a" * 40,))) == made
 
 
