@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +14,8 @@ from uuid import uuid4
 import pytest
 import roles
 from asking import until
+
+from localcloud import daemon
 
 pytestmark = pytest.mark.cloud
 
@@ -61,28 +63,27 @@ def bucket(cloud: Any) -> str:
     return name
 
 
+def make(cloud: Any, role: str, spec: str, *, start: bool = True, **settings: Any) -> dict[str, Any]:
+    builds, name = cloud.client("codebuild"), f"project-{uuid4().hex[:8]}"
+    given = {
+        "source": {"type": "NO_SOURCE", "buildspec": spec},
+        "artifacts": {"type": "NO_ARTIFACTS"},
+        "environment": {
+            "type": "LINUX_CONTAINER",
+            "image": "aws/codebuild/standard:7.0",
+            "computeType": "BUILD_GENERAL1_SMALL",
+        },
+        "serviceRole": role,
+        **settings,
+    }
+    made: dict[str, Any] = builds.create_project(name=name, **given)["project"]
+    return builds.start_build(projectName=name)["build"] if start else made
+
+
 @pytest.fixture
-def project(cloud: Any, role: str) -> Iterator[Any]:
-    """Return what makes a project, and starts a build of it when asked to."""
-    builds = cloud.client("codebuild")
-
-    def make(spec: str, *, start: bool = True, **settings: Any) -> dict[str, Any]:
-        name = f"project-{uuid4().hex[:8]}"
-        given = {
-            "source": {"type": "NO_SOURCE", "buildspec": spec},
-            "artifacts": {"type": "NO_ARTIFACTS"},
-            "environment": {
-                "type": "LINUX_CONTAINER",
-                "image": "aws/codebuild/standard:7.0",
-                "computeType": "BUILD_GENERAL1_SMALL",
-            },
-            "serviceRole": role,
-            **settings,
-        }
-        made: dict[str, Any] = builds.create_project(name=name, **given)["project"]
-        return builds.start_build(projectName=name)["build"] if start else made
-
-    return make
+def project(cloud: Any, role: str) -> Any:
+    """Return what makes a project, and starts a build of it unless asked not to."""
+    return functools.partial(make, cloud, role)
 
 
 def ended(cloud: Any, build: dict[str, Any]) -> dict[str, Any]:
@@ -164,9 +165,7 @@ def test_a_build_calls_aws_with_the_role_of_its_project(cloud: Any, project: Any
     assert build["buildStatus"] == "FAILED"
 
 
-def test_a_stopped_build_s_processes_are_killed_and_one_that_takes_too_long_is_ended(
-    cloud: Any, project: Any, tmp_path: Path
-) -> None:
+def test_the_processes_of_a_stopped_build_are_killed(cloud: Any, project: Any, tmp_path: Path) -> None:
     file = tmp_path / "pid"
     commands = f"build: {{commands: ['sleep 300 & echo $! > {file}; wait']}}"
     spec = f"version: 0.2\nphases: {{{commands}, post_build: {{commands: [touch {tmp_path}/after]}}}}"
@@ -177,6 +176,26 @@ def test_a_stopped_build_s_processes_are_killed_and_one_that_takes_too_long_is_e
     assert (build["buildStatus"], statuses(build)["BUILD"]) == ("STOPPED", "STOPPED")
     until(lambda: is_running(pid), lambda running: not running)
     assert not (tmp_path / "after").exists()
+
+
+def test_a_cloud_that_ends_ends_its_builds_and_leaves_none_of_their_folders(cloud_of: Any, tmp_path: Path) -> None:
+    state, builds = tmp_path / "cloud", tmp_path / "data" / "builds"
+    environ = {"STEPLADDER_LAUNCHER": "process"}
+    info, _ = daemon.up(state, data=tmp_path / "data", environ=environ)
+    try:
+        own = cloud_of(info)
+        role = roles.make(own.client("iam"), "build", services=["codebuild.amazonaws.com"])
+        started = make(own, role, "version: 0.2\nphases: {build: {commands: ['touch begun; sleep 300']}}")
+        until(lambda: list(builds.glob("*/src/begun")), bool)
+        daemon.down(state)
+        assert list(builds.glob("*")) == []
+        (builds / "of-a-killed-cloud").mkdir(parents=True)
+        info, _ = daemon.up(state, data=tmp_path / "data", environ=environ)
+        assert not builds.exists()
+        build = ended(cloud_of(info), started)
+        assert (build["buildStatus"], statuses(build)["BUILD"]) == ("FAULT", "FAULT")
+    finally:
+        daemon.down(state)
 
 
 def is_running(pid: int) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.services.codebuild import buildspec
+from localcloud.services.codebuild import buildspec, environment
 from localcloud.services.codebuild.artifacts import ArtifactError, zipped
 from localcloud.services.codebuild.buildspec import BuildspecError, SpecArtifacts
 from localcloud.services.codebuild.environment import masked
@@ -115,3 +115,22 @@ def test_references_are_replaced_wherever_they_stand() -> None:
 def test_a_reference_to_nothing_is_an_error(text: str) -> None:
     with pytest.raises(VariableError):
         resolve_all({"Input": text}, NAMESPACES)
+
+
+def test_a_build_gets_how_packages_are_installed_and_no_credentials_of_a_persons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, home = tmp_path / "own", tmp_path / "home"
+    for name in ("pip", "git", "gh"):
+        (own / name).mkdir(parents=True)
+    home.mkdir()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(own))
+    monkeypatch.setenv("UV_INDEX_URL", "https://packages.example.com")
+    secrets = ("AWS_SECRET_ACCESS_KEY", "GH_TOKEN", "GITHUB_TOKEN", "TF_VAR_password", "UV_PUBLISH_TOKEN")
+    for name in secrets:
+        monkeypatch.setenv(name, "hunter22")
+    variables = environment.of_machine(home, tmp_path / "programs")
+    environment.offer_settings(home)
+    assert variables["UV_INDEX_URL"] == "https://packages.example.com"
+    assert "hunter22" not in variables.values()
+    assert [each.name for each in Path(variables["XDG_CONFIG_HOME"]).iterdir()] == ["pip"]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PRINCIPAL = "codebuild.amazonaws.com"
 _SILENT_PHASES = ("SUBMITTED", "QUEUED")
+_ENDED = "The local cloud was restarted during the build."
+_PATIENCE = 5.0  # seconds for all builds to end with the cloud
 
 
 class PhaseFailure(Exception):  # noqa: N818 - how a phase ends
@@ -47,16 +49,35 @@ class BuildEngine:
         self._cloud = cloud
         self._credentials = credentials
         self._folder = cloud.data_dir / "builds"
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        cloud.on_ready(self._clear)
+        cloud.on_stop(self._wait)
 
     def start(self, build: Build) -> None:
         """Run a build in the background."""
         events.publish(self._cloud, build)
-        threading.Thread(target=self._guard, args=(build,), daemon=True, name=f"build-{build.id}").start()
+        thread = threading.Thread(target=self._guard, args=(build,), daemon=True, name=f"build-{build.id}")
+        with self._lock:
+            thread.start()
+            self._threads = [*(each for each in self._threads if each.is_alive()), thread]
+
+    def _clear(self) -> None:
+        """Remove the folders of builds whose cloud was killed."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _wait(self) -> None:
+        """Let builds end their processes and remove their folders before the cloud's own process ends."""
+        with self._lock:
+            threads = list(self._threads)
+        deadline = time.monotonic() + _PATIENCE
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def fail_interrupted(self, build: Build) -> None:
         """End a build whose cloud was restarted under it, as one is that CodeBuild lost."""
         phase = build.phases[-1] if build.phases else build.enter("QUEUED", self._now())
-        self._leave(phase, "FAULT", "INTERNAL_ERROR", "The local cloud was restarted during the build.")
+        self._leave(phase, "FAULT", "INTERNAL_ERROR", _ENDED)
         self._end(build, "FAULT")
 
     def _now(self) -> Any:
@@ -75,8 +96,10 @@ class BuildEngine:
             message = "The local cloud broke; its log has the traceback."
             self._leave(self._enter(build, "FINALIZING"), "FAULT", "INTERNAL_ERROR", message)
         finally:
-            run.close()
-            self._end(build, status)
+            try:
+                run.close()
+            finally:  # whoever polls a build waits for its end
+                self._end(build, status)
 
     def _enter(self, build: Build, kind: str) -> Phase:
         return build.enter(kind, self._now())
@@ -122,13 +145,20 @@ class BuildRun:
                 self._phase("UPLOAD_ARTIFACTS", self._upload)
             self._phase("FINALIZING", self._finalize)
         except CutOffError:
-            status = "STOPPED" if self._build.stop_requested or self._cloud.stopping.is_set() else "TIMED_OUT"
-            minutes = self._build.settings["timeoutInMinutes"]
-            message = "Build was stopped" if status == "STOPPED" else f"Build timed out after {minutes} minutes"
-            self._leave(self._build.phases[-1], status, f"BUILD_{status}", message)
+            status, code, message = self._cut_off()
+            self._leave(self._build.phases[-1], status, code, message)
             self._log.say(message)
             return status
         return "SUCCEEDED" if self._succeeding else "FAILED"
+
+    def _cut_off(self) -> tuple[str, str, str]:
+        """Return status, code and message of a build that was ended before its commands were."""
+        if self._build.stop_requested:
+            return "STOPPED", "BUILD_STOPPED", "Build was stopped"
+        if self._cloud.stopping.is_set():
+            return "FAULT", "INTERNAL_ERROR", _ENDED
+        minutes = self._build.settings["timeoutInMinutes"]
+        return "TIMED_OUT", "BUILD_TIMED_OUT", f"Build timed out after {minutes} minutes"
 
     def close(self) -> None:
         """End what runs, send the rest of the log, remove the folder."""
@@ -183,6 +213,7 @@ class BuildRun:
         for name in ("home", "programs", "tmp", "shell"):
             (self._folder / name).mkdir(parents=True)
         environment.offer_programs(self._folder / "programs")
+        environment.offer_settings(self._folder / "home")
 
     def _download(self, variables: Mapping[str, str]) -> None:
         build, settings = self._build, self._build.settings

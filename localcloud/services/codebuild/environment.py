@@ -19,8 +19,10 @@ from localcloud.services.codebuild.model import Build
 
 _PASSED = ("LANG", "TZ", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR")
 _PASSED_PREFIXES = ("GIT_SSL_", "LC_", "NODE_EXTRA_", "PIP_", "SSL_CERT_", "UV_")
+_KEPT_PREFIX = "UV_PUBLISH_"  # what publishes packages is a person's own
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 _PROGRAMS = ("uv", "uvx", "terraform", "tofu")
+_SETTINGS = ("opentofu", "pip", "uv")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -34,10 +36,10 @@ class Reads(Protocol):
 def of_machine(home: Path, programs: Path) -> dict[str, str]:
     """Return what a build inherits of this machine: where programs are, and how they reach package registries.
 
-    The home is an empty one, so that no credentials and no settings of AWS are read from the real one.
+    The home is one of its own, so that no credentials and no settings of AWS, git and forges are read from the real.
     """
     own, passed = Path.home(), {name: os.environ[name] for name in os.environ if _is_passed(name)}
-    folders = {"XDG_CACHE_HOME": ".cache", "XDG_CONFIG_HOME": ".config", "XDG_DATA_HOME": ".local/share"}
+    folders = {"XDG_CACHE_HOME": ".cache", "XDG_DATA_HOME": ".local/share"}
     terraform = own / ".terraformrc"
     return {
         "LANG": "C.UTF-8",
@@ -46,6 +48,7 @@ def of_machine(home: Path, programs: Path) -> dict[str, str]:
         **passed,
         "PATH": f"{_path(os.environ.get('PATH') or _PATH)}{os.pathsep}{programs}",
         "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
     }
 
 
@@ -58,7 +61,18 @@ def offer_programs(folder: Path) -> None:
             (folder / name).symlink_to(own)
 
 
+def offer_settings(home: Path) -> None:
+    """Link the settings by which packages and providers are installed, and no others of the real home."""
+    own = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    (home / ".config").mkdir()
+    for name in _SETTINGS:
+        if (own / name).is_dir():
+            (home / ".config" / name).symlink_to((own / name).absolute())
+
+
 def _is_passed(name: str) -> bool:
+    if name.startswith(_KEPT_PREFIX):
+        return False
     return name in _PASSED or name.upper() in _PROXIES or name.startswith(_PASSED_PREFIXES)
 
 
