@@ -19,8 +19,6 @@ GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
 GITHUB_AUDIENCE = "sts.amazonaws.com"
 GITLAB = "https://gitlab.com"
 CREATE, EXISTING = PROVIDERS = ("create", "existing")
-PREVIEWS = "pr-"
-"""What the name of everything of a preview begins with, behind the project's."""
 APPROVAL = "-approval"
 """What the forge's environment of an approval ends in, behind the environment's name."""
 

@@ -9,7 +9,7 @@ from stepladder.core.names import Names
 from stepladder.settings.ci import APPROVAL, Forge
 from stepladder.settings.load import Settings
 
-PLAN, DEPLOY, RELEASE, PREVIEW = PURPOSES = ("plan", "deploy", "release", "preview")
+PLAN, DEPLOY, RELEASE, PREVIEW = ("plan", "deploy", "release", "preview")
 
 
 @dataclass(frozen=True)

@@ -135,11 +135,6 @@ class Build:
         prefix = f"arn:{partition_of(self.region)}:logs:{self.region}:{self.account}"
         return f"{prefix}:log-group:{self.group}:log-stream:{self.stream}"
 
-    @property
-    def failure(self) -> str:
-        """Why the build failed: the message of the first phase that did, or an empty text."""
-        return next((phase.message for phase in list(self.phases) if phase.message), "")
-
     def enter(self, kind: str, at: datetime) -> Phase:
         """Begin a phase."""
         phase = Phase(kind, at)
