@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from stepladder.core import git
 from stepladder.core.console import Console
+from stepladder.core.display import one_line
+from stepladder.core.errors import StepladderError
 from stepladder.core.files import write_text
 from stepladder.forge import registered
 from stepladder.forge.interface import Forge, Posted
@@ -28,10 +32,11 @@ def comment(settings: Settings, console: Console, forge: Forge | None = None) ->
     made = {name: reviews.read(settings, name, registered.run()) for name in settings.environments}
     forked = forge.is_fork()
     file = settings.build_dir / reviews.FOLDER / FILE
-    commit = git.commit(settings.root, ("terraform", "invoke.yaml", "policies")).sha
-    page = Page(commit, forge.job_url(), str(file.relative_to(settings.root)))
+    page = Page(_commit(settings, console), forge.job_url(), str(file.relative_to(settings.root)))
     whole = FORK if forked else review_comment.render(made, page)
-    write_text(file, whole)
+    if problem := _unwritten(file, whole):
+        console.warn(f"{page.file} can't be written: {problem}")
+        page = replace(page, file="")
     summarised = forge.summary(whole)
     if forked:
         posted = Posted(problem="the change comes from a fork, whose jobs get no credentials: nothing was planned")
@@ -44,6 +49,24 @@ def comment(settings: Settings, console: Console, forge: Forge | None = None) ->
         if not summarised and not console.as_json:
             console.data(whole)
     _report(console, posted, made, forked=forked, file=page.file)
+
+
+def _commit(settings: Settings, console: Console) -> str:
+    """Return the commit; empty where git can't say it."""
+    try:
+        return git.commit(settings.root, ("terraform", "invoke.yaml", "policies")).sha
+    except StepladderError as error:
+        console.warn(f"the comment names no commit: {one_line(error.message)}")
+        return ""
+
+
+def _unwritten(file: Path, text: str) -> str:
+    """Write the file; return what stands in the way."""
+    try:
+        write_text(file, text)
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""
 
 
 def _annotate(forge: Forge, console: Console, message: str) -> None:

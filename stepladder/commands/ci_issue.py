@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from stepladder.commands import drift_report
 from stepladder.commands.drift_report import RELEASES, TERRAFORM, CheckReport, Finding
 from stepladder.core.console import Console
+from stepladder.core.display import cut, one_line
 from stepladder.core.markdown import block, code, plain
 from stepladder.forge import registered
 from stepladder.forge.interface import Forge, Posted
@@ -18,6 +19,7 @@ from stepladder.settings.load import Settings
 
 MARKER = "stepladder:drift"
 _SPARE = 200  # characters for the marker and for how many findings were left out
+_TITLE = 200
 _MOST = 30
 """Details of one finding that the issue has. Its command shows them all."""
 
@@ -32,7 +34,7 @@ def keep(settings: Settings, console: Console, forge: Forge | None = None) -> No
     unchecked = [part.problem for parts in reports.values() for part in parts.values() if part.problem]
     text = render(reports, forge.job_url(), forge.comment_limit - _SPARE)
     if drifted:
-        posted = forge.issue(f"Drift in {', '.join(drifted)}", text, MARKER)
+        posted = forge.issue(_title(drifted), text, MARKER)
     elif unchecked:
         posted = Posted(problem="not everything was checked, so the issue is neither opened nor closed")
     else:
@@ -64,6 +66,14 @@ def render(reports: Reports, job: str = "", limit: int = 0) -> str:
             f"\nand {left_out} more: the commands {' and '.join(map(code, drift_report.PARTS.values()))} show all.\n"
         )
     return text
+
+
+def _title(drifted: list[str]) -> str:
+    """Return a title that every forge takes whole: one that is cut never equals what was written."""
+    names = ", ".join(drifted)
+    if len(names) <= _TITLE:
+        return f"Drift in {names}"
+    return f"Drift in {cut(drifted[0], _TITLE)} and {len(drifted) - 1} more environments"
 
 
 def _sections(reports: Reports) -> Iterator[str]:
@@ -103,7 +113,7 @@ def _read(settings: Settings) -> dict[str, dict[str, CheckReport]]:
 
 def _report(console: Console, posted: Posted, drifted: list[str], unchecked: list[str], reports: Reports) -> None:
     for problem in unchecked:
-        console.warn(f"not checked: {problem}")
+        console.warn(f"not checked: {one_line(problem)}")
     if posted.done:
         console.line(f"the issue is {posted.how}{f': {posted.url}' if posted.url else ''}")
     else:

@@ -55,10 +55,13 @@ def folder(settings: Settings) -> Path:
     return settings.build_dir / "drift"
 
 
-def leave(settings: Settings, environment: str, part: str, *, findings: Iterable[Finding], problem: str = "") -> None:
-    """Write a check's part of an environment's report, in a CI job only."""
+def leave(settings: Settings, environment: str, part: str, *, findings: Iterable[Finding], problem: str = "") -> str:
+    """Write a check's part of an environment's report, in a CI job only; return what stands in the way.
+
+    A check has its result also where nothing can be written.
+    """
     if not in_ci():
-        return
+        return ""
     path = folder(settings) / f"{environment}.json"
     held = files.read_json(path)
     known = held if held.get("run") == registered.run() else {}
@@ -67,7 +70,13 @@ def leave(settings: Settings, environment: str, part: str, *, findings: Iterable
         "findings": [asdict(finding) for finding in findings],
         "problem": problem,
     }
-    files.write_json(path, {**known, "environment": environment, "run": registered.run(), part: content}, mode=0o600)
+    try:
+        files.write_json(
+            path, {**known, "environment": environment, "run": registered.run(), part: content}, mode=0o600
+        )
+    except OSError as error:
+        return f"{path.relative_to(settings.root)} can't be written, so `inv ci.issue` misses it: {error.strerror}"
+    return ""
 
 
 def read(settings: Settings, environment: str) -> dict[str, CheckReport]:

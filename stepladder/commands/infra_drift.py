@@ -239,13 +239,15 @@ def _leave(rung: Rung, checked: Sequence[Checked]) -> None:
     findings = [_finding(each, difference) for each in checked for difference in each.outside]
     problems = [f"{each.label}: {each.error.message}" for each in checked if each.error]
     busy = [f"{each.label}: {each.drift.busy} was at work on it" for each in checked if each.drift and each.drift.busy]
-    drift_report.leave(
+    unwritten = drift_report.leave(
         rung.settings,
         rung.environment,
         drift_report.TERRAFORM,
         findings=findings,
         problem="; ".join([*problems, *busy]),
     )
+    if unwritten:
+        rung.console.warn(unwritten)
 
 
 def _finding(checked: Checked, difference: ResourceDifference) -> Finding:

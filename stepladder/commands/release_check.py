@@ -74,9 +74,11 @@ def check(rungs: Sequence[Rung]) -> None:
     checks, obstacle = every_rung.read(rungs, _checked, lambda name, problem: ReleaseCheck(name, problem=problem))
     for rung, each in zip(rungs, checks, strict=True):
         problem = each.problem
-        drift_report.leave(
+        unwritten = drift_report.leave(
             rung.settings, rung.environment, drift_report.RELEASES, findings=each.findings, problem=problem
         )
+        if unwritten:
+            console.warn(unwritten)
         if not console.as_json:
             _print(console, each)
     record: dict[str, object] = {

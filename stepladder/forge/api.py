@@ -126,6 +126,8 @@ class Api:
     def _answer(self, method: str, url: str, body: Mapping[str, Any] | None) -> tuple[Any, Mapping[str, str]]:
         import urllib3
 
+        if not (self.token.isascii() and self.token.isprintable()):  # urllib3 would show it in its message
+            raise ApiError(f"the token for {self.name} holds characters that no token has: copy it anew")
         parts = urlsplit(url)
         if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
             raise ApiError(f"{parts.scheme or 'no scheme'}://{parts.hostname} gets no token: only HTTPS does")

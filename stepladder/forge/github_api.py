@@ -47,7 +47,7 @@ def close_issue(markdown: str, marker: str) -> Posted:
 
 def repository(name: str) -> dict[str, Any]:
     """Return what GitHub says of a repository (`owner/name`), with a token or without; nothing where it says no."""
-    token = os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN") or ""
+    token = (os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN") or "").strip()
     headers = {"Accept": _JSON, **({"Authorization": f"Bearer {token}"} if token else {})}
     try:
         return dict(Api("GitHub", _base(), headers, token=token).call("GET", f"/repos/{name}") or {})
@@ -66,7 +66,7 @@ def _posted(permission: str, act: Callable[[Api], Posted]) -> Posted:
 
 def _api(permission: str) -> Api | str:
     """Return the API as this job may use it, or why it can't."""
-    token = os.environ.get("GITHUB_TOKEN", "")
+    token = os.environ.get("GITHUB_TOKEN", "").strip()  # a secret that was pasted may end in a line break
     if not token or not _repository_name():
         return "GITHUB_TOKEN isn't set: give the step `env: {GITHUB_TOKEN: ${{ github.token }}}`"
     refused = f"the job needs `permissions: {{{permission}}}`; a fork's and Dependabot's token may only read"

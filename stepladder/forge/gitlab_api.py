@@ -57,7 +57,7 @@ def _project() -> str:
 
 def _api() -> Api | str:
     """Return the API as this job may use it, or why it can't."""
-    token, base = os.environ.get(TOKEN, ""), os.environ.get("CI_API_V4_URL", "")
+    token, base = os.environ.get(TOKEN, "").strip(), os.environ.get("CI_API_V4_URL", "")
     needed = f"a project access token with the role Reporter and the scope api, in the variable {TOKEN}"
     if not token or not base or not _project():
         return f"a job token can't write notes: this needs {needed}"

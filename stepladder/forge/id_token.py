@@ -33,7 +33,7 @@ def claims_of(text: str) -> dict[str, Any] | None:
         return None
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
+    except (RecursionError, ValueError):
         return None
     return claims if isinstance(claims, dict) else None
 
@@ -61,7 +61,10 @@ def from_github(audience: str, *, is_fork: bool) -> IdToken:
             if is_fork
             else "give the job `permissions: {id-token: write}`",
         )
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        return IdToken(problem=f"{_URL} is no address: {error}", hint="run the job again")
     base = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
     query = "&".join(filter(None, (parts.query, f"audience={quote(audience, safe='')}")))
     api = Api("GitHub", base, {"Authorization": f"Bearer {bearer}", "Accept": "application/json"}, token=bearer)

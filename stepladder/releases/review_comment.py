@@ -1,13 +1,14 @@
 """The comment that a change request gets: what a reviewer must know first, in ten seconds; the rest is folded away.
 
 All that comes out of a plan stands in code spans and fenced blocks (`stepladder/core/markdown.py`). A comment that
-would be longer than its forge allows loses details, never a table row, a loss or a failure's cause.
+would be longer than its forge allows loses details before a table row, a loss or a failure's cause.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 from stepladder.core.display import cut
 from stepladder.core.markdown import block, code, folded, plain
@@ -63,7 +64,12 @@ def render(reviews: Mapping[str, EnvironmentReview | None], page: Page, limit: i
         text = "\n\n".join(head)
         if not limit or len(text) + len(foot) + _RESERVED * (len(roots) + 1) <= limit:
             break
+    else:
+        if len(text) + len(foot) + _RESERVED > limit:
+            return f"{_fitted(reviews, page, limit - len(foot) - _RESERVED)}\n\n{foot}\n"
     for number, (name, root) in enumerate(roots):
+        if limit and len(text) + len(foot) + _RESERVED > limit:
+            break
         reserved = len(foot) + _RESERVED * (len(roots) - number)
         if part := _details(name, root, limit - len(text) - reserved if limit else None, page):
             text += f"\n\n{part}"
@@ -81,6 +87,29 @@ def _headline(reviews: Mapping[str, EnvironmentReview | None]) -> str:
     changed = any(root.changes for made in reviews.values() if made for root in made.roots)
     parts = parts or ["nothing is destroyed" if changed else "no infrastructure changes"]
     return f"### stepladder: {'; '.join(parts)}"
+
+
+def _fitted(reviews: Mapping[str, EnvironmentReview | None], page: Page, room: int) -> str:
+    """Return the head of a comment on more environments than fit: those that failed or lose something come first."""
+    names = sorted(reviews, key=lambda name: not _is_urgent(reviews[name]))
+    headline = _headline(reviews)
+    head = [*_fitting(_table({name: reviews[name] for name in names}).splitlines(), room * 2 // 3 - len(headline), 1)]
+    parts = [part for name in names for part in _first(name, reviews[name], page, 1)]
+    shown = _fitting(parts, room - len(headline) - sum(len(row) + 1 for row in head), 2)
+    left = [f"{len(names) + 2 - len(head)} more environments"] if len(head) < len(names) + 2 else []
+    left += [f"{len(parts) - len(shown)} more messages"] if len(shown) < len(parts) else []
+    more = [f"And {' and '.join(left)}: see {_whole(page)}."] if left else []
+    return "\n\n".join([headline, "\n".join(head), *shown, *more])
+
+
+def _is_urgent(made: EnvironmentReview | None) -> bool:
+    return made is None or made.failure is not None or bool(made.losses)
+
+
+def _fitting(texts: list[str], room: int, apart: int) -> list[str]:
+    """Return the first texts that fit into `room` characters."""
+    ends = accumulate(len(text) + apart for text in texts)
+    return [text for text, end in zip(texts, ends, strict=True) if end <= room]
 
 
 def _table(reviews: Mapping[str, EnvironmentReview | None]) -> str:

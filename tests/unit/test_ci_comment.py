@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from forge_server import ForgeServer
 
 from stepladder.commands import ci_comment
 from stepladder.core.console import Console
+from stepladder.core.errors import NotReadyError
 from stepladder.core.files import write_json
 from stepladder.forge import registered
 from stepladder.releases import review as reviews
@@ -209,3 +211,25 @@ def test_reviews_are_read_as_they_were_written(settings: Settings) -> None:
     for name, made in {**samples.SHOP, **samples.HOSTILE}.items():
         reviews.write(settings, made)
         assert asdict(reviews.read(settings, name)) == asdict(made)
+
+
+@pytest.mark.parametrize("kind", ["a folder in place of the file", "a file in place of the folder", "no git"])
+def test_what_a_job_can_t_write_or_ask_stops_no_comment(
+    kind: str, forge: ForgeServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job(monkeypatch, forge.github(pull_request=7))
+    folder = settings.build_dir / "review"
+    if kind == "a folder in place of the file":
+        (folder / "comment.md").mkdir()
+    elif kind == "a file in place of the folder":
+        shutil.rmtree(folder)
+        folder.write_text("", "utf-8")
+    else:
+
+        def refuse(*_: object) -> None:
+            raise NotReadyError("git refuses to read the repository")
+
+        monkeypatch.setattr(ci_comment.git, "commit", refuse)
+    _, shown = run(settings)
+    assert "the comment is created" in shown
+    assert "warning: the comment names no commit" in shown if kind == "no git" else "can't be written" in shown

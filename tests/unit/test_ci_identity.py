@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -404,6 +405,29 @@ class TestTokens:
             ({"GITLAB_CI": "true"}, "it has no `id_tokens:`", "id_tokens: {AWS_TOKEN: {aud: $CI_SERVER_URL}}"),
             ({"GITLAB_CI": "true", "AWS_TOKEN": "no.token"}, "AWS_TOKEN holds no identity token", "id_tokens"),
             ({"GITLAB_CI": "true", "AWS_TOKEN": "a.W10.c"}, "AWS_TOKEN holds no identity token", "id_tokens"),
+            (
+                {"GITLAB_CI": "true", "AWS_TOKEN": f"a.{base64.urlsafe_b64encode(b'[' * 90_000).decode()}.c"},
+                "AWS_TOKEN holds no identity token",
+                "id_tokens",
+            ),
+            (
+                {
+                    "GITHUB_ACTIONS": "true",
+                    "ACTIONS_ID_TOKEN_REQUEST_URL": "https://[github",
+                    "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "bearer",
+                },
+                "ACTIONS_ID_TOKEN_REQUEST_URL is no address",
+                "run the job again",
+            ),
+            (
+                {
+                    "GITHUB_ACTIONS": "true",
+                    "ACTIONS_ID_TOKEN_REQUEST_URL": "https://github.example/token",
+                    "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "bearer\nof nobody",
+                },
+                "the token for GitHub holds characters that no token has",
+                "run the job again",
+            ),
             (
                 {"GITLAB_CI": "true", "AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere/token"},
                 "the file that AWS_WEB_IDENTITY_TOKEN_FILE names can't be read",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,33 @@ def test_no_name_of_a_resource_is_markup_or_calls_anybody() -> None:
     assert "@everyone" not in text
     assert "</details>" not in text
     assert "  ````\n  ```\n  /merge\n  ````\n" in text, "no line of the details ends their block"
+
+
+@pytest.mark.usefixtures("job")
+def test_the_issue_of_300_environments_has_a_title_and_a_text_that_forges_take_and_is_left_as_it_is(
+    forge: ForgeServer, settings: Settings
+) -> None:
+    many = {f"environment-{n}": EnvironmentSettings(f"environment-{n}", "1" * 12, "us-east-1") for n in range(300)}
+    settings = replace(settings, environments=many, rungs=tuple((name,) for name in many))
+    for name in many:
+        drift_report.leave(settings, name, TERRAFORM, findings=(MEMORY,))
+        drift_report.leave(settings, name, RELEASES, findings=())
+    assert "the issue is created" in run(settings)[1]
+    assert "the issue is unchanged" in run(settings)[1]
+    (issue,) = forge.issues
+    assert issue.title == "Drift in environment-0 and 299 more environments"
+
+
+@pytest.mark.usefixtures("job")
+def test_a_report_s_problem_is_one_line_of_the_log(settings: Settings) -> None:
+    leave(settings, problem="denied\n::stop-commands::x\x1b[31m")
+    _, shown = run(settings)
+    assert "warning: not checked: denied ::stop-commands::x\n" in shown
+
+
+@pytest.mark.usefixtures("job")
+def test_a_report_that_can_t_be_written_leaves_the_check_its_result(settings: Settings) -> None:
+    settings.build_dir.mkdir(parents=True)
+    drift_report.folder(settings).write_text("", "utf-8")
+    problem = drift_report.leave(settings, "staging", TERRAFORM, findings=(MEMORY,))
+    assert problem.startswith(".stepladder/drift/staging.json can't be written, so `inv ci.issue` misses it: ")

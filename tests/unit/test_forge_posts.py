@@ -42,6 +42,28 @@ def test_a_comment_is_made_once_and_edited_from_then_on(name: str, forge: ForgeS
     assert REPOSITORY in again.url
 
 
+TOKENS = {"github": "GITHUB_TOKEN", "gitlab": "GITLAB_TOKEN"}
+
+
+def test_a_token_that_was_pasted_with_a_line_break_works(
+    name: str, forge: ForgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TOKENS[name], f" {os.environ[TOKENS[name]]}\n")
+    assert comment(name).how == "created"
+    assert len(forge.comments) == 1
+
+
+@pytest.mark.parametrize("between", ["\n", "\t", "\x1b", "\u200b", "\u2028"], ids=ascii)
+def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(
+    name: str, forge: ForgeServer, monkeypatch: pytest.MonkeyPatch, between: str
+) -> None:
+    monkeypatch.setenv(TOKENS[name], f"first-half{between}second-half")
+    posted = comment(name)
+    assert "holds characters that no token has" in posted.problem
+    assert "half" not in posted.problem
+    assert not forge.calls
+
+
 def test_a_comment_that_says_the_same_is_left_alone(name: str, forge: ForgeServer) -> None:
     comment(name)
     forge.entries[0].body = forge.entries[0].body.replace("\n", "\r\n")  # as forges give it back

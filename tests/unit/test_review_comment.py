@@ -14,7 +14,7 @@ import reviews
 from markdown_it import MarkdownIt
 
 from stepladder.core import markdown
-from stepladder.releases.review import EnvironmentReview, PlanFailure
+from stepladder.releases.review import EnvironmentReview, Forecast, PlanFailure
 from stepladder.releases.review_comment import render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,6 +100,31 @@ def test_a_comment_that_would_be_too_long_keeps_what_comes_first(limit: int) -> 
     assert text.count("<details>") == text.count("</details>")
     assert text.count("```") % 2 == 0
     assert len(render(made, reviews.PAGE)) > 10 * limit or limit > 8_000
+
+
+LOST = tuple(reviews.root(name, reviews.TABLE, reviews.FUNCTION) for name in ("foundation", "service", "delivery"))
+EVERYWHERE = {
+    "failed": EnvironmentReview("", "", failure=PlanFailure("it failed " * 60)),
+    "missing": None,
+    "lost": EnvironmentReview("", "0" * 40, LOST, (), Forecast("new", configuration=True, version="12")),
+    "unknown": EnvironmentReview("", "", (), (), Forecast("unknown", configuration=False, problem="denied " * 80)),
+}
+
+
+@pytest.mark.parametrize("kind", EVERYWHERE)
+@pytest.mark.parametrize("limit", [65_436, 8_000])
+def test_a_comment_on_300_environments_fits_and_what_went_wrong_comes_first(kind: str, limit: int) -> None:
+    made = {f"environment-of-team-{number}": reviews.CALM["staging"] for number in range(300)}
+    made |= {f"wrong-{number}": EVERYWHERE[kind] for number in range(300)}
+    text = render(made, reviews.PAGE, limit)
+    assert len(text) <= limit
+    assert "`.stepladder/review/comment.md`" in text
+    tokens = parsed(text)
+    assert sum(token.type == "td_open" for token in tokens) % 3 == 0
+    assert sum(token.type == "td_open" for token in tokens) > 3 * 10
+    assert text.count("```") % 2 == 0
+    if kind != "unknown" and "\n\nAnd " in text:
+        assert text.index("| wrong-0 |") < (text.find("| environment-of-team-0 |") % len(text))
 
 
 @pytest.mark.parametrize("text", [*reviews.HOSTILE_VALUES, "", " ", " a ", "``", "a`", "`a", "\\", "a\\`"])
