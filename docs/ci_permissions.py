@@ -6,7 +6,7 @@ The plan is the inventory that `tests/terraform/test_module_plans.py` compares w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,8 @@ def _policies(role: str, attached: list[list[str]]) -> str:
 
 def _row(statement: dict[str, Any]) -> str:
     denied = "" if statement["Effect"] == "Allow" else "**denied**: "
-    actions = ", ".join(f"`{each}`" for each in _texts(statement["Action"]))
-    resources = ", ".join(dict.fromkeys(f"`{_short(each)}`" for each in _texts(statement["Resource"])))
+    actions = _listed(statement, "Action", str)
+    resources = _listed(statement, "Resource", _short)
     tests = [
         f"{operator} `{key}`: {', '.join(dict.fromkeys(f'`{_short(value)}`' for value in _texts(values)))}"
         for operator, keys in statement.get("Condition", {}).items()
@@ -73,6 +73,13 @@ def _row(statement: dict[str, Any]) -> str:
     ]
     condition = f"; if {', and '.join(tests)}" if tests else ""
     return f"| {statement['Sid']} | {denied}{actions} | {resources}{condition} |\n"
+
+
+def _listed(statement: dict[str, Any], element: str, shown: Callable[[str], str]) -> str:
+    """Return what a statement is about, or all but what it is not about."""
+    values = statement.get(element) or statement[f"Not{element}"]
+    text = ", ".join(dict.fromkeys(f"`{shown(each)}`" for each in _texts(values)))
+    return text if element in statement else f"all but {text}"
 
 
 def _short(resource: str) -> str:

@@ -43,6 +43,10 @@ def function(name: str) -> str:
     return f"arn:aws:lambda:{AT}:function:{name}"
 
 
+def logs(name: str) -> str:
+    return f"arn:aws:logs:{AT}:log-group:/aws/lambda/{name}"
+
+
 def role(name: str) -> str:
     return f"{IAM}:role/{name}"
 
@@ -199,6 +203,7 @@ FORBIDDEN: dict[str, tuple[Forbidden, ...]] = {
         ("s3:PutObject", f"{ARTIFACTS}/smoke/x.json", {}),
         ("s3:GetObject", f"{ARTIFACTS}/plans/staging/service/x.tfplan", {}),
         ("lambda:InvokeFunction", function("sample-pipeline-rollback"), {}),
+        *(("logs:FilterLogEvents", logs(f"sample-{name}"), {}) for name in ("production", "staging")),
     ),
     "preview": (
         *WRITES,
@@ -213,6 +218,7 @@ FORBIDDEN: dict[str, tuple[Forbidden, ...]] = {
         ("dynamodb:GetItem", TABLE, item("env#staging")),
         ("dynamodb:GetItem", TABLE, item("climb#1")),
         ("ecr:BatchGetImage", IMAGES, {}),
+        ("logs:FilterLogEvents", logs("sample-staging"), {}),
         ("apigateway:DELETE", f"arn:aws:apigateway:{REGION}::/apis/abc", {}),
         ("iam:PassRole", role("sample-pr-1-function"), passed_to("ec2")),
         ("iam:CreateRole", role("sample-pr-1-function"), {}),
@@ -250,9 +256,9 @@ PREVIEWS: tuple[Forbidden, ...] = (
 
 
 @functools.cache
-def planned() -> dict[str, dict[str, Any]]:
+def planned(inventory: Path = INVENTORY) -> dict[str, dict[str, Any]]:
     """Return the values of the plan by address."""
-    values: dict[str, dict[str, Any]] = yaml.safe_load(INVENTORY.read_text("utf-8"))["values"]
+    values: dict[str, dict[str, Any]] = yaml.safe_load(inventory.read_text("utf-8"))["values"]
     return values
 
 

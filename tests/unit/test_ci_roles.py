@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import iam_ci
 import pytest
 from iam_cases import PolicyCase
-from iam_ci import ACCOUNT, BOUNDARY, IAM, STATES, TABLE, planned, role
+from iam_ci import (
+    ACCOUNT,
+    ARTIFACTS,
+    AT,
+    BOUNDARY,
+    IAM,
+    IMAGES,
+    MACHINE,
+    STATES,
+    TABLE,
+    function,
+    logs,
+    planned,
+    role,
+)
 
 from localcloud.authorization.decide import decide
 from localcloud.authorization.documents import parse_policy
@@ -135,11 +150,88 @@ def test_a_subject_of_one_forge_is_none_of_the_other() -> None:
 def test_a_role_that_a_job_makes_changes_no_rights_whatever_it_is_given(
     action: str, resource: str, allowed: bool
 ) -> None:
+    assert may_when_bounded(role("sample-staging-function"), action, resource) is allowed
+
+
+def may_when_bounded(made: str, action: str, resource: str, inventory: Path = iam_ci.INVENTORY) -> bool:
+    """Say whether a role that a job made may, once the job gave it every right."""
     everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    boundary = planned()[f'aws_iam_policy.ci["{BOUNDARY.rpartition("-ci-")[2]}"]']["policy"]
-    made = Principal(arn=role("sample-staging-function"), account=ACCOUNT)
-    case = PolicyCase("made", made, action, resource, ACCOUNT, identity=(everything,), boundary=boundary)
-    assert case.decided().allowed is allowed
+    boundary = planned(inventory)[f'aws_iam_policy.ci["{BOUNDARY.rpartition("-ci-")[2]}"]']["policy"]
+    principal = Principal(arn=made, account=ACCOUNT)
+    return (
+        PolicyCase("made", principal, action, resource, ACCOUNT, identity=(everything,), boundary=boundary)
+        .decided()
+        .allowed
+    )
+
+
+@pytest.mark.parametrize("purpose", ["codedeploy", "function", "schedule"])
+@pytest.mark.parametrize(
+    ("action", "resource", "allowed"),
+    [
+        ("dynamodb:PutItem", TABLE, False),
+        ("dynamodb:PutItem", f"arn:aws:dynamodb:{AT}:table/orders", False),
+        ("s3:PutObject", f"{ARTIFACTS}/pipeline/validate.zip", False),
+        ("s3:GetObject", "arn:aws:s3:::somebodys/file", False),
+        ("ecr:PutImage", IMAGES, False),
+        ("lambda:UpdateFunctionCode", function("sample-staging"), False),
+        ("lambda:UpdateFunctionCode", function("sample-pipeline-validate"), False),
+        ("lambda:InvokeFunction", function("somebodys"), False),
+        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{AT}:secret:sample/production/KEY-AbC123", False),
+        ("ssm:GetParameter", f"arn:aws:ssm:{AT}:parameter/sample/production/KEY", False),
+        ("states:SendTaskSuccess", "*", False),
+        ("states:StartExecution", MACHINE, False),
+        ("cloudformation:UpdateStack", f"arn:aws:cloudformation:{AT}:stack/somebodys/1", False),
+        ("codebuild:StartBuild", f"arn:aws:codebuild:{AT}:project/somebodys", False),
+        ("sts:AssumeRole", "arn:aws:iam::210987654321:role/partner", False),
+        ("sqs:ReceiveMessage", f"arn:aws:sqs:{AT}:sample-staging", False),
+        ("sqs:ReceiveMessage", f"arn:aws:sqs:{AT}:sample-pr-1", True),
+        ("lambda:InvokeFunction", f"{function('sample-pr-1')}:live", True),
+        ("logs:PutLogEvents", f"{logs('sample-pr-1')}:log-stream:x", True),
+        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{AT}:secret:sample/pr-1/KEY-AbC123", True),
+        ("cloudwatch:DescribeAlarms", "*", True),
+        ("ec2:CreateNetworkInterface", f"arn:aws:ec2:{AT}:subnet/subnet-1", True),
+        ("xray:PutTraceSegments", "*", True),
+    ],
+)
+def test_a_role_of_a_preview_reaches_previews_and_nothing_else_whatever_it_is_given(
+    purpose: str, action: str, resource: str, allowed: bool
+) -> None:
+    assert may_when_bounded(role(f"sample-pr-1-{purpose}"), action, resource) is allowed
+
+
+@pytest.mark.parametrize("action", ["codebuild:StartBuild", "codebuild:UpdateProject", "codebuild:RetryBuild"])
+@pytest.mark.parametrize("build", ["check", "deploy", "promote"])
+def test_no_build_of_the_pipeline_is_started_but_by_the_pipeline(action: str, build: str) -> None:
+    """A build's own role deploys, and whoever starts one may give it other commands."""
+    inventory = iam_ci.INVENTORY.with_name("foundation-codepipeline.yaml")
+    project = f"arn:aws:codebuild:{AT}:project/sample-pipeline-{build}"
+    assert not may_when_bounded(role("sample-staging-function"), action, project, inventory)
+    assert may_when_bounded(role("sample-codepipeline"), action, project, inventory)
+    assert may_when_bounded(role("sample-staging-function"), action, f"{project}s", inventory)
+
+
+@pytest.mark.parametrize(
+    ("name", "environments"),
+    [
+        ("plan-staging", set()),
+        ("plan-production", set()),
+        ("preview", {"pr-1"}),
+        *(
+            (f"{purpose}-{name}", {"staging", "production"})
+            for purpose in ("deploy", "release")
+            for name in ENVIRONMENTS
+        ),
+    ],
+)
+def test_what_functions_log_is_read_by_who_releases_and_not_by_who_plans(name: str, environments: set[str]) -> None:
+    read = {
+        each
+        for each in (*ENVIRONMENTS, "pr-1", "other")
+        for end in ("", ":*")
+        if iam_ci.case(name, "logs:FilterLogEvents", logs(f"sample-{each}") + end, {}).decided().allowed
+    }
+    assert read == environments
 
 
 def test_a_policy_has_each_of_its_statements_once() -> None:

@@ -161,9 +161,9 @@ locals {
         Resource = [for name in keys(local.ci_environments) : "${local.ci_regional.codedeploy}:deploymentgroup:${var.project}-${name}/live"]
       },
       {
-        Sid      = "ReadLogs"
+        Sid      = "ReadLogsOfPromotions"
         Action   = ["logs:FilterLogEvents"]
-        Resource = concat([for name in keys(local.ci_environments) : "${local.ci_regional.logs}:log-group:/aws/lambda/${var.project}-${name}:*"], local.ci_delivery_log_groups)
+        Resource = local.ci_delivery_log_groups
       },
       {
         Sid      = "FindExecutions"
@@ -178,6 +178,13 @@ locals {
     ],
     local.ci_read_nameless,
   )
+
+  # What a function logs may be anybody's data. A plan needs none of it, and whoever opens a pull request may plan.
+  ci_read_logs = {
+    Sid      = "ReadLogs"
+    Action   = ["logs:FilterLogEvents"]
+    Resource = flatten([for name in keys(local.ci_environments) : [for end in ["", ":*"] : "${local.ci_regional.logs}:log-group:/aws/lambda/${var.project}-${name}${end}"]])
+  }
 
   # These have no resource to name: https://docs.aws.amazon.com/service-authorization/latest/reference/
   ci_read_nameless = [
@@ -222,7 +229,7 @@ locals {
       },
       {
         Sid      = "ReadTheLog"
-        Action   = ["logs:FilterLogEvents", "logs:ListTagsForResource"]
+        Action   = ["logs:ListTagsForResource"]
         Resource = ["${local.ci_regional.logs}:log-group:/aws/lambda/${service.name}", "${local.ci_regional.logs}:log-group:/aws/lambda/${service.name}:*"]
       },
       {
