@@ -24,6 +24,7 @@ from stepladder.commands.ci_settings import Proposal
 from stepladder.core.clock import stamp
 from stepladder.core.console import Console
 from stepladder.core.errors import NotReadyError, RefusedError
+from stepladder.forge.remote import GITHUB
 from stepladder.ledger.schema import InfraRecord
 from stepladder.promotion import delivery
 from stepladder.promotion.roots import ProjectRoots, Roots
@@ -240,9 +241,10 @@ class Bootstrap:
         for each in ci_settings.variables(self.settings, forge):
             self.console.data(each.command)
         approvals = [name for name in ci_settings.environments(self.settings) if name not in self.settings.environments]
-        protected = f"restrict the environments to the branch {self.settings.ci.branch}"
-        reviewers = f", and give {' and '.join(approvals)} reviewers" if approvals else ""
-        self.console.line(f"then, in the forge's settings: {protected}{reviewers}")
+        steps = [] if forge == GITHUB else [f"protect the branch {self.settings.ci.branch} and the environments"]
+        steps += [f"give {' and '.join(approvals)} reviewers"] if approvals else []
+        if steps:
+            self.console.line(f"then, in the forge's settings: {', and '.join(steps)}")
 
     def _record(self, states: list[LocationState]) -> dict[str, object]:
         planned = [each for each in states if each.state in {PLANNED, APPLIED}]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -172,12 +173,28 @@ def environments(settings: Settings) -> tuple[str, ...]:
 
 
 def environment_commands(settings: Settings, forge: str) -> tuple[str, ...]:
-    """Return the commands that make the environments. GitLab makes them with the first deployment."""
+    """Return the commands that make the environments, each for the branch alone. GitLab makes them with the first job.
+
+    A job of any branch may name an environment, and its subject then says nothing of the branch.
+    https://docs.github.com/en/rest/deployments/branch-policies
+    """
     if forge != GITHUB:
         return ()
     path, host = settings.ci.github.repository, _host(settings)
     where = "" if host == _GITHUB_HOST else f"--hostname {host} "
-    return tuple(f"gh api {where}--method PUT repos/{path}/environments/{name}" for name in environments(settings))
+    custom = " ".join(
+        f"-F 'deployment_branch_policy[{key}]={value}'"
+        for key, value in (("protected_branches", "false"), ("custom_branch_policies", "true"))
+    )
+    branch = shlex.quote(f"name={settings.ci.branch}")
+    return tuple(
+        command
+        for name in environments(settings)
+        for command in (
+            f"gh api {where}--method PUT repos/{path}/environments/{name} {custom}",
+            f"gh api {where}--method POST repos/{path}/environments/{name}/deployment-branch-policies -f {branch}",
+        )
+    )
 
 
 def variables(settings: Settings, forge: str) -> list[ForgeVariable]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -226,10 +227,17 @@ def test_the_forge_needs_its_variables_and_environments_once(tmp_path: Path) -> 
     arn = f"arn:aws:iam::{FIRST}:role/hello-ci"
     release = f"{arn}-release-production"
     commands = [line for line in harness.out.getvalue().splitlines() if line.startswith("gh ")]
+    custom = "-F 'deployment_branch_policy[protected_branches]=false'"
+    custom += " -F 'deployment_branch_policy[custom_branch_policies]=true'"
     assert commands == [
-        "gh api --method PUT repos/acme/orders/environments/staging",
-        "gh api --method PUT repos/acme/orders/environments/production",
-        "gh api --method PUT repos/acme/orders/environments/production-approval",
+        *(
+            command
+            for name in ("staging", "production", "production-approval")
+            for command in (
+                f"gh api --method PUT repos/acme/orders/environments/{name} {custom}",
+                f"gh api --method POST repos/acme/orders/environments/{name}/deployment-branch-policies -f name=main",
+            )
+        ),
         f"gh variable set AWS_PLAN_ROLE_ARN_STAGING --repo acme/orders --body {arn}-plan-staging",
         f"gh variable set AWS_DEPLOY_ROLE_ARN --repo acme/orders --env staging --body {arn}-deploy-staging",
         f"gh variable set AWS_PLAN_ROLE_ARN_PRODUCTION --repo acme/orders --body {arn}-plan-production",
@@ -237,6 +245,17 @@ def test_the_forge_needs_its_variables_and_environments_once(tmp_path: Path) -> 
         f"gh variable set AWS_RELEASE_ROLE_ARN --repo acme/orders --env production-approval --body {release}",
     ]
     assert "give production-approval reviewers" in harness.err.getvalue()
+
+
+def test_an_environment_of_github_is_for_the_branch_alone_whatever_its_name(tmp_path: Path) -> None:
+    """A job of any branch may name an environment, and its token's subject then says nothing of the branch."""
+    harness = BootstrapHarness(tmp_path, ci={**CI, "branch": "release/1#2"})
+    harness.run(confirmed=True)
+    commands = [line for line in harness.out.getvalue().splitlines() if line.startswith("gh api ")]
+    made = [line.split()[4] for line in commands if " PUT " in line]
+    limited = [shlex.split(line)[4:] for line in commands if " POST " in line]
+    assert made
+    assert limited == [[f"{each}/deployment-branch-policies", "-f", "name=release/1#2"] for each in made]
 
 
 def test_gitlab_gets_variables_with_a_scope(tmp_path: Path) -> None:
@@ -249,6 +268,7 @@ def test_gitlab_gets_variables_with_a_scope(tmp_path: Path) -> None:
         f"glab variable set AWS_PLAN_ROLE_ARN_STAGING {arn}-plan-staging {where}",
         f"glab variable set AWS_DEPLOY_ROLE_ARN {arn}-deploy-staging {where} --scope staging --protected",
     ]
+    assert "protect the branch main and the environments" in harness.err.getvalue()
 
 
 @pytest.mark.usefixtures("on_github")
