@@ -253,6 +253,32 @@ PREVIEWS: tuple[Forbidden, ...] = (
     ("ecr:PutImage", f"arn:aws:ecr:{AT}:repository/sample-pr-1", {}),
 )
 """What a preview's job may."""
+OF_PREVIEWS = (
+    ("dynamodb:PutItem", TABLE, False),
+    ("dynamodb:PutItem", f"arn:aws:dynamodb:{AT}:table/orders", False),
+    ("s3:PutObject", f"{ARTIFACTS}/pipeline/validate.zip", False),
+    ("s3:GetObject", "arn:aws:s3:::somebodys/file", False),
+    ("ecr:PutImage", IMAGES, False),
+    ("lambda:UpdateFunctionCode", function("sample-staging"), False),
+    ("lambda:UpdateFunctionCode", function("sample-pipeline-validate"), False),
+    ("lambda:InvokeFunction", function("somebodys"), False),
+    ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{AT}:secret:sample/production/KEY-AbC123", False),
+    ("ssm:GetParameter", f"arn:aws:ssm:{AT}:parameter/sample/production/KEY", False),
+    ("states:SendTaskSuccess", "*", False),
+    ("states:StartExecution", MACHINE, False),
+    ("cloudformation:UpdateStack", f"arn:aws:cloudformation:{AT}:stack/somebodys/1", False),
+    ("codebuild:StartBuild", f"arn:aws:codebuild:{AT}:project/somebodys", False),
+    ("sts:AssumeRole", "arn:aws:iam::210987654321:role/partner", False),
+    ("sqs:ReceiveMessage", f"arn:aws:sqs:{AT}:sample-staging", False),
+    ("sqs:ReceiveMessage", f"arn:aws:sqs:{AT}:sample-pr-1", True),
+    ("lambda:InvokeFunction", f"{function('sample-pr-1')}:live", True),
+    ("logs:PutLogEvents", f"{logs('sample-pr-1')}:log-stream:x", True),
+    ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{AT}:secret:sample/pr-1/KEY-AbC123", True),
+    ("cloudwatch:DescribeAlarms", "*", True),
+    ("ec2:CreateNetworkInterface", f"arn:aws:ec2:{AT}:subnet/subnet-1", True),
+    ("xray:PutTraceSegments", "*", True),
+)
+"""What a role of a preview may that was given every right, and what it may not, whatever it is given."""
 
 
 @functools.cache
@@ -291,6 +317,16 @@ def case(name: str, action: str, resource: str, context: dict[str, tuple[str, ..
     )
 
 
+def bounded(made: str, action: str, resource: str, inventory: Path = INVENTORY) -> PolicyCase:
+    """Return one access of a role that a job made, bounded it, and gave it every right."""
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    boundary = planned(inventory)[f'aws_iam_policy.ci["{BOUNDARY.rpartition("-ci-")[2]}"]']["policy"]
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/{made.rpartition('/')[2]}/run"
+    principal = Principal(arn=made, session_arn=session, account=ACCOUNT)
+    title = f"{made} {action} {resource}"
+    return PolicyCase(title, principal, action, resource, ACCOUNT, identity=(everything,), boundary=boundary)
+
+
 def allowed() -> Iterator[PolicyCase]:
     """Yield what was recorded of each role, and what a preview needs."""
     for name, accesses in json.loads(RECORDED.read_text("utf-8")).items():
@@ -307,4 +343,5 @@ def forbidden() -> Iterator[PolicyCase]:
 
 def of_ci() -> list[PolicyCase]:
     """Return all of them."""
-    return [*allowed(), *forbidden()]
+    previews = (bounded(role("sample-pr-1-function"), action, resource) for action, resource, _ in OF_PREVIEWS)
+    return [*allowed(), *forbidden(), *previews]

@@ -7,18 +7,12 @@ from pathlib import Path
 
 import iam_ci
 import pytest
-from iam_cases import PolicyCase
 from iam_ci import (
     ACCOUNT,
-    ARTIFACTS,
     AT,
-    BOUNDARY,
     IAM,
-    IMAGES,
-    MACHINE,
     STATES,
     TABLE,
-    function,
     logs,
     planned,
     role,
@@ -155,45 +149,11 @@ def test_a_role_that_a_job_makes_changes_no_rights_whatever_it_is_given(
 
 def may_when_bounded(made: str, action: str, resource: str, inventory: Path = iam_ci.INVENTORY) -> bool:
     """Say whether a role that a job made may, once the job gave it every right."""
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    boundary = planned(inventory)[f'aws_iam_policy.ci["{BOUNDARY.rpartition("-ci-")[2]}"]']["policy"]
-    principal = Principal(arn=made, account=ACCOUNT)
-    return (
-        PolicyCase("made", principal, action, resource, ACCOUNT, identity=(everything,), boundary=boundary)
-        .decided()
-        .allowed
-    )
+    return iam_ci.bounded(made, action, resource, inventory).decided().allowed
 
 
 @pytest.mark.parametrize("purpose", ["codedeploy", "function", "schedule"])
-@pytest.mark.parametrize(
-    ("action", "resource", "allowed"),
-    [
-        ("dynamodb:PutItem", TABLE, False),
-        ("dynamodb:PutItem", f"arn:aws:dynamodb:{AT}:table/orders", False),
-        ("s3:PutObject", f"{ARTIFACTS}/pipeline/validate.zip", False),
-        ("s3:GetObject", "arn:aws:s3:::somebodys/file", False),
-        ("ecr:PutImage", IMAGES, False),
-        ("lambda:UpdateFunctionCode", function("sample-staging"), False),
-        ("lambda:UpdateFunctionCode", function("sample-pipeline-validate"), False),
-        ("lambda:InvokeFunction", function("somebodys"), False),
-        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{AT}:secret:sample/production/KEY-AbC123", False),
-        ("ssm:GetParameter", f"arn:aws:ssm:{AT}:parameter/sample/production/KEY", False),
-        ("states:SendTaskSuccess", "*", False),
-        ("states:StartExecution", MACHINE, False),
-        ("cloudformation:UpdateStack", f"arn:aws:cloudformation:{AT}:stack/somebodys/1", False),
-        ("codebuild:StartBuild", f"arn:aws:codebuild:{AT}:project/somebodys", False),
-        ("sts:AssumeRole", "arn:aws:iam::210987654321:role/partner", False),
-        ("sqs:ReceiveMessage", f"arn:aws:sqs:{AT}:sample-staging", False),
-        ("sqs:ReceiveMessage", f"arn:aws:sqs:{AT}:sample-pr-1", True),
-        ("lambda:InvokeFunction", f"{function('sample-pr-1')}:live", True),
-        ("logs:PutLogEvents", f"{logs('sample-pr-1')}:log-stream:x", True),
-        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{AT}:secret:sample/pr-1/KEY-AbC123", True),
-        ("cloudwatch:DescribeAlarms", "*", True),
-        ("ec2:CreateNetworkInterface", f"arn:aws:ec2:{AT}:subnet/subnet-1", True),
-        ("xray:PutTraceSegments", "*", True),
-    ],
-)
+@pytest.mark.parametrize(("action", "resource", "allowed"), iam_ci.OF_PREVIEWS)
 def test_a_role_of_a_preview_reaches_previews_and_nothing_else_whatever_it_is_given(
     purpose: str, action: str, resource: str, allowed: bool
 ) -> None:
