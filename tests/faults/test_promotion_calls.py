@@ -56,6 +56,17 @@ CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version
     "stepfunctions:SendTaskSuccess": (GOOD, "the relay's; see test_promotion_locations", set()),
     "stepfunctions:StartExecution": (GOOD, "the relay's; see test_promotion_locations", set()),
     "stepfunctions:StopExecution": (GOOD, "the relay's; see test_promotion_locations", set()),
+    **{
+        call: (GOOD, "the relay's, about an action of CodePipeline; see tests/unit/test_pipeline_notice.py", set())
+        for call in (
+            "codebuild:BatchGetBuilds",
+            "codepipeline:GetPipelineExecution",
+            "events:PutEvents",
+            "logs:GetLogEvents",
+            "sns:Publish",
+            "ssm:GetParameter",
+        )
+    },
 }
 
 

@@ -14,10 +14,26 @@ pytestmark = pytest.mark.terraform
 IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sample"
 PERMISSION = {"actions": ["s3:GetObject"], "conditions": {}, "effect": "Allow", "resources": ["*"], "sid": ""}
 TOO_LONG = {"LONG": "x" * 4096}
+SUBJECTS = {"branch": [], "environments": {}, "pull_requests": []}
+PIPELINE = {"deploys": "staging", "promotes": "production", "repository": "acme/orders"}
+
+
+def issuer(url: str = "https://gitlab.com", provider: str = "create", **subjects: object) -> dict:
+    """Return the settings of CI that trust one issuer."""
+    return {"issuers": {"gitlab": {"audience": url, "provider": provider, "subjects": SUBJECTS | subjects, "url": url}}}
+
+
 REFUSED = {
     "foundation": [
         ("account", "12345678901"),
         ("account", "12345678901a"),
+        ("ci", issuer("https://gitlab.com/")),
+        ("ci", issuer(provider="any")),
+        ("ci", issuer(branch=["project_path:acme/*:ref_type:branch:ref:main"])),
+        ("ci", issuer(environments={"staging": ["repo:acme/orders:environment:?"]})),
+        ("ci", issuer(pull_requests=["project_path:*:ref_type:branch:ref:*"])),
+        ("codepipeline", PIPELINE | {"repository": "orders"}),
+        ("codepipeline", PIPELINE | {"role_arns": ["arn:aws:iam::123456789012:role/*"]}),
         ("environments", []),
         ("environments", ["staging", "*"]),
         ("noncurrent_version_days", -1),
@@ -64,6 +80,7 @@ REFUSED = {
         ("memory_mb", 10241),
         ("permissions", [PERMISSION | {"actions": []}]),
         ("permissions", [PERMISSION | {"effect": "allow"}]),
+        ("permissions_boundary", "boundary"),
         ("project", "1st"),
         ("provisioned_concurrency", -1),
         ("queue", {"batch_size": 11}),
