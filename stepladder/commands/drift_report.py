@@ -14,6 +14,8 @@ from typing import Any
 from stepladder.core import files
 from stepladder.core.ci import in_ci
 from stepladder.core.clock import Clock, stamp
+from stepladder.core.console import Console
+from stepladder.core.errors import StepladderError
 from stepladder.forge import registered
 from stepladder.settings.load import Settings
 
@@ -77,6 +79,15 @@ def leave(settings: Settings, environment: str, part: str, *, findings: Iterable
     except OSError as error:
         return f"{path.relative_to(settings.root)} can't be written, so `inv ci.issue` misses it: {error.strerror}"
     return ""
+
+
+def conclude(console: Console, record: Mapping[str, object], error: StepladderError | None) -> None:
+    """Raise a check's error, which carries the record; without one print the record where JSON is wanted."""
+    if error:
+        error.record = {**error.record, **record}
+        raise error
+    if console.as_json:
+        console.json(record)
 
 
 def read(settings: Settings, environment: str) -> dict[str, CheckReport]:

@@ -91,13 +91,7 @@ def check(rungs: Sequence[Rung], pairs: Sequence[tuple[str, str]]) -> None:
         "drifted": any(each.outside for each in checked),
         "roots": [each.record() for each in checked],
     }
-    error = _outcome(checked)
-    if error is None:
-        if console.as_json:
-            console.json(record)
-        return
-    error.record = {**error.record, **record}
-    raise error
+    drift_report.conclude(console, record, _outcome(checked))
 
 
 def _check(rung: Rung, root: str) -> Checked:

@@ -85,13 +85,7 @@ def check(rungs: Sequence[Rung]) -> None:
         "drifted": any(each.findings for each in checks),
         "environments": [each.record() for each in checks],
     }
-    error = obstacle or _outcome(checks)
-    if error is None:
-        if console.as_json:
-            console.json(record)
-        return
-    error.record = {**error.record, **record}
-    raise error
+    drift_report.conclude(console, record, obstacle or _outcome(checks))
 
 
 def _outcome(checks: Sequence[ReleaseCheck]) -> StepladderError | None:

@@ -36,11 +36,10 @@ def close_issue(markdown: str, marker: str) -> Posted:
     """Close our open issues with a marker, each with a last comment; see `Forge.close_issue`."""
 
     def act(api: Api) -> Posted:
-        closed = sticky.with_marker(_issues(api), marker)
-        for each in closed:
-            _close(api, each)
-            api.call("POST", f"{_repository()}/issues/{each.id}/comments", {"body": markdown})
-        return Posted("closed" if closed else "unchanged", closed[0].url if closed else "")
+        def say(issue: Item) -> None:
+            api.call("POST", f"{_repository()}/issues/{issue.id}/comments", {"body": markdown})
+
+        return sticky.close(_issues(api), say, marker)
 
     return _posted("issues: write", act)
 

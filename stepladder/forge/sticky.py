@@ -59,6 +59,15 @@ def post(items: Items, title: str, text: str, marker: str) -> Posted:
     return Posted("unchanged" if same else "updated", current.url or first.url)
 
 
+def close(items: Items, say: Callable[[Item], object], marker: str) -> Posted:
+    """Remove our items with this marker, which closes issues, and `say` something at each afterwards."""
+    own = with_marker(items, marker)
+    for item in own:
+        items.remove(item)
+        say(item)
+    return Posted("closed" if own else "unchanged", own[0].url if own else "")
+
+
 def with_marker(items: Items, marker: str) -> list[Item]:
     """Return our items with a marker, the oldest first. It counts only where we write it: at the very beginning."""
     return [item for item in items.own() if item.body.startswith(_comment(marker))]
