@@ -90,7 +90,7 @@ def _own(api: Api, path: str) -> Iterator[dict[str, Any]]:
 def _notes(api: Api, number: str) -> Items:
     """https://docs.gitlab.com/api/notes/#merge-requests."""
     base = f"/projects/{_project()}/merge_requests/{number}/notes"
-    page = f"{os.environ.get('CI_MERGE_REQUEST_PROJECT_URL') or os.environ.get('CI_PROJECT_URL', '')}"
+    page = os.environ.get("CI_MERGE_REQUEST_PROJECT_URL") or os.environ.get("CI_PROJECT_URL", "")
 
     def item(raw: Mapping[str, Any]) -> Item:
         url = f"{page}/-/merge_requests/{number}#note_{raw['id']}" if page else ""

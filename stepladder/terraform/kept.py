@@ -90,7 +90,7 @@ class KeptPlan:
 
 @dataclass(frozen=True)
 class PlanDifference:
-    """how a new plan differs from the reviewed one. `unreviewed` is what it does that nobody has seen."""
+    """How a new plan differs from the reviewed one. `unreviewed` is what it does that nobody has seen."""
 
     unreviewed: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
