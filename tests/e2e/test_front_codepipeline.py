@@ -21,12 +21,7 @@ import roles
 from forge_server import REPOSITORY
 from shell import ACCOUNT, REGION, Shell
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.terraform,
-    pytest.mark.timeout(900),
-    pytest.mark.long("tests/local/test_codepipeline.py runs small pipelines, whose actions need what the roles may"),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.terraform, pytest.mark.timeout(900)]
 
 NAME, PIPELINE = "orders", "orders-pipeline"
 UV = """\
