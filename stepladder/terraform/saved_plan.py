@@ -14,6 +14,7 @@ from typing import Any
 
 from stepladder.core import git
 from stepladder.core.aws import Aws
+from stepladder.core.display import cut
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.terraform import events, files, losses, roots
 from stepladder.terraform.allowed import Allowed
@@ -177,15 +178,15 @@ def take(at: Root, file: Path) -> None:
 
     Raises `BadInputError` when one of the two isn't there, and `RefusedError` when they are of another plan or root.
     """
-    manifest = file.with_name(f"{file.name.removesuffix('.tfplan')}.plan.json")
-    for needed in (file, manifest):
-        if not needed.is_file():
-            raise BadInputError(
-                f"there is no plan file {needed}",
-                kind="bad-arguments",
-                hint=f"name the plan file of `inv tf.plan --env {at.environment.name}`, with its manifest beside it; "
-                "`--plan reviewed` takes what was reviewed",
-            )
+    manifest = file.parent / f"{file.name.removesuffix('.tfplan')}.plan.json"
+    missing = next((needed for needed in (file, manifest) if not _is_file(needed)), None)
+    if missing:
+        raise BadInputError(
+            f"there is no plan file {cut(str(missing), 200)}",
+            kind="bad-arguments",
+            hint=f"name the plan file of `inv tf.plan --env {at.environment.name}`, with its manifest beside it; "
+            "`--plan reviewed` takes what was reviewed",
+        )
     saved = _read(at, files.read_json(manifest))
     own = {"environment": at.environment.name, "root": at.name, "project": at.settings.project}
     own |= {"account": at.environment.account, "plan_sha256": files.sha256_file(file)}
@@ -203,6 +204,13 @@ def take(at: Root, file: Path) -> None:
             target.unlink(missing_ok=True)
             target.touch(mode=0o600)
             target.write_bytes(source.read_bytes())
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, or a folder that may not be read
+        return False
 
 
 def _read(at: Root, raw: Mapping[str, Any]) -> SavedPlan:

@@ -14,7 +14,7 @@ from fakes.terraform import ACCOUNT, FakeAws, change, diagnostic, event, project
 
 from stepladder.commands import infra
 from stepladder.core.console import Console
-from stepladder.core.errors import ExitCode, RefusedError
+from stepladder.core.errors import BadInputError, ExitCode, RefusedError
 from stepladder.core.step import Step
 from stepladder.terraform import events, losses, roots, saved_plan
 from stepladder.terraform.events import ResourceChange
@@ -323,3 +323,12 @@ def test_a_diagnostic_is_told_in_one_line() -> None:
         "Odd (main.tf:7)",
         "Failed in words",
     ]
+
+
+@pytest.mark.parametrize(
+    "name", [".", "/", "..", "a" * 300, "a/" * 3000, "/etc/passwd/x", "\udcff"], ids=lambda n: ascii(n)[:9]
+)
+def test_a_path_that_can_be_no_plan_file_is_bad_input(at: roots.Root, name: str) -> None:
+    with pytest.raises(BadInputError, match="there is no plan file") as caught:
+        saved_plan.take(at, Path(name))
+    assert len(caught.value.message) < 250
