@@ -57,7 +57,8 @@ class Checked:
 def wanted(settings: Settings, environment: str = "") -> list[tuple[str, str]]:
     """Return the roots to check as environment and root: all of one environment, or each of the ladder's once.
 
-    Environments of one location share its foundation and its delivery root.
+    Environments of one location share its foundation and its delivery root. Raises `BadInputError` when the project
+    has no root at all: nothing was checked then.
     """
     names = [environment] if environment else list(settings.ladder_environments)
     pairs: dict[object, tuple[str, str]] = {}
@@ -70,6 +71,8 @@ def wanted(settings: Settings, environment: str = "") -> list[tuple[str, str]]:
             if any((settings.root / "terraform" / root).glob("*.tf")):
                 key = (root, locations.of(settings, name) if shared else name)
                 pairs.setdefault(key, (name, root))
+    if not pairs:
+        roots.root(settings, names[0], "service")  # raises: it isn't there
     return list(pairs.values())
 
 

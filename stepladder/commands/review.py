@@ -16,7 +16,7 @@ from stepladder.releases.review import EnvironmentReview, Forecast, PlanFailure
 from stepladder.releases.rung import Rung
 from stepladder.settings import locations
 from stepladder.settings.load import Settings
-from stepladder.terraform import planning, reviewing
+from stepladder.terraform import planning, reviewing, roots
 from stepladder.terraform import review as terraform_review
 from stepladder.terraform.planning import NoStateError
 from stepladder.terraform.review import RootReview
@@ -27,13 +27,15 @@ def roots_of(settings: Settings, environment: str) -> tuple[str, ...]:
     """Return the roots that are reviewed with an environment: each of the project's exactly once, with one environment.
 
     The foundation belongs to the first environment of its account and region, delivery to the last one of the ladder.
+    Raises `BadInputError` when the project has none of them: nothing is reviewed then.
     """
     own = locations.of(settings, environment)
     names = [name for name in settings.environments if locations.of(settings, name) == own]
     chosen = ["foundation"] if names[0] == environment else []
     chosen.append("service")
     chosen += ["delivery"] if environment in locations.representatives(settings) else []
-    return tuple(name for name in chosen if any((settings.root / "terraform" / name).glob("*.tf")))
+    present = tuple(name for name in chosen if any((settings.root / "terraform" / name).glob("*.tf")))
+    return present or (roots.root(settings, environment, "service").name,)  # raises: it isn't there
 
 
 def review(rung: Rung, root: str = "", **wanted: Unpack[PlanOptions]) -> None:

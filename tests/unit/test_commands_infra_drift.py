@@ -13,9 +13,10 @@ from fakes.lambda_ import ACCOUNT, REGION
 
 from stepladder.commands import drift_report, infra_drift
 from stepladder.core.console import Console
-from stepladder.core.errors import DriftError, ExitCode, NotReadyError, StepladderError
+from stepladder.core.errors import BadInputError, DriftError, ExitCode, NotReadyError, StepladderError
 from stepladder.releases.rung import Rung
-from stepladder.settings.load import load
+from stepladder.settings.environments import EnvironmentSettings
+from stepladder.settings.load import Settings, load
 from stepladder.terraform import drift
 from stepladder.terraform.drift import ResourceDifference, RootDrift
 from stepladder.terraform.planning import NoStateError
@@ -246,3 +247,9 @@ def test_environments_of_one_location_have_one_foundation_and_one_delivery_root(
     assert infra_drift.wanted(settings, "sandbox") == [("sandbox", "foundation"), ("sandbox", "service")]
     with pytest.raises(StepladderError, match="stagin"):
         infra_drift.wanted(settings, "stagin")
+
+
+def test_a_project_without_any_root_is_bad_input_and_not_clean(tmp_path: Path) -> None:
+    made = {"staging": EnvironmentSettings("staging", "111122223333", "us-east-1")}
+    with pytest.raises(BadInputError, match="the project has no Terraform root 'service'"):
+        infra_drift.wanted(Settings(tmp_path, "orders", environments=made, rungs=(("staging",),)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import reviews as samples
 from stepladder.aws_lambda.alias import Alias
 from stepladder.commands import review as command
 from stepladder.core.console import Console
-from stepladder.core.errors import RefusedError, StepladderError
+from stepladder.core.errors import BadInputError, RefusedError, StepladderError
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases import review as reviews
 from stepladder.releases.rung import Rung
@@ -80,6 +81,12 @@ def test_every_root_is_reviewed_with_exactly_one_environment(settings: Settings)
         "tokyo": ("foundation", "service", "delivery"),
         "sandbox": ("service",),
     }
+
+
+def test_a_project_without_any_root_is_bad_input_and_no_plan_without_changes(settings: Settings) -> None:
+    shutil.rmtree(settings.root / "terraform")
+    with pytest.raises(BadInputError, match="the project has no Terraform root 'service'"):
+        command.roots_of(settings, "staging")
 
 
 def test_every_plan_is_read_once_reviewed_and_kept(settings: Settings, planned: dict[str, Any]) -> None:
