@@ -39,6 +39,11 @@ class TriggerKind:
     own: str = ""
 
     @property
+    def own_ci(self) -> str:
+        """The file of the foundation that lets CI jobs make it; none where the project makes nothing of its own."""
+        return f"ci_{self.own}" if self.own else ""
+
+    @property
     def named_in_terraform(self) -> str:
         """The name as the description of Terraform's variable has it."""
         return f"`{self.name}`{f' ({self.note})' if self.note else ''}"

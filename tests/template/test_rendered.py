@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from stepladder.commands.checks import tool
+from stepladder.core import resources, trigger_kinds
 from stepladder.releases.smoke_suite import load as load_smoke
 from stepladder.settings import load, locations
 
@@ -37,6 +38,8 @@ MANY = pytest.mark.parametrize("answers", VARIANTS, ids=lambda answers: str(answ
 FEW = pytest.mark.parametrize(
     "answers", [{"ci": "both"}, *({"ci": "both", "trigger": t} for t in ("sqs", "schedule", "none"))], ids=str
 )
+
+OWN = [kind.name for kind in trigger_kinds.read(resources.folder("template")) if kind.own]
 
 
 @MANY
@@ -108,21 +111,43 @@ def test_the_yaml_and_the_dockerfile_are_clean(new_project, answers):
     run(project, "hadolint", "function/Dockerfile")
 
 
-def test_the_terraform_code_is_formatted(new_project):
-    run(new_project(), "terraform", "fmt", "-check", "-diff", "-recursive", "terraform")
+def test_the_terraform_code_is_formatted(new_project, template):
+    project = new_project()
+    add_every_kinds_own(project, template)
+
+    run(project, "terraform", "fmt", "-check", "-diff", "-recursive", "terraform")
 
 
 @pytest.mark.terraform
-def test_the_terraform_roots_are_valid(new_project):
+def test_the_terraform_roots_are_valid(new_project, template):
     from stepladder.commands import check as project
     from stepladder.core.console import Console
 
     folder = new_project()
+    add_every_kinds_own(folder, template)
     loaded = load.load(yaml.safe_load((folder / "invoke.yaml").read_text())["stepladder"], folder)
     project.validate(loaded, Console())
 
     assert (folder / ".stepladder/check/valid.sha256").is_file()
     assert not list(folder.glob("terraform/**/.terraform*"))
+
+
+@pytest.mark.parametrize("trigger", OWN)
+def test_jobs_of_ci_may_make_what_the_project_itself_makes(new_project, template, trigger):
+    """The roles' own policies know nothing of it, so a pipeline would be refused at its first deployment."""
+    project, kind = new_project(trigger=trigger), trigger_kinds.find(template, trigger)
+    names = re.findall(r' = "(\$\{var\.project\}-[^"]+)"', (project / "terraform/service" / kind.own).read_text())
+    policy = (project / "terraform/foundation" / kind.own_ci).read_text()
+
+    assert len(names) == 1
+    (resource,) = re.findall(r'Resource = \["arn:\$\{[\w.]+\}:(.+?)"\]', policy)
+    assert re.split("[:/]", resource)[-1] == names[0].replace("var.environment", "each.value")
+    assert not re.search(r'"\w+:(Delete|\*)', policy)
+    assert f"`terraform/foundation/{kind.own_ci}`" in (project / "README.md").read_text()
+
+
+def test_a_project_that_makes_nothing_of_its_own_has_no_policy_for_it(new_project):
+    assert not list(new_project().glob("terraform/foundation/ci_*"))
 
 
 @pytest.mark.parametrize("trigger", ["url-iam", "none"])
@@ -184,6 +209,15 @@ def test_an_edit_of_the_modules_can_be_told(new_project, template, monkeypatch):
     with next(modules.rglob("*.tf")).open("a") as edited:
         edited.write("# edited\n")
     assert tree_hash(modules) != recorded
+
+
+def add_every_kinds_own(project, template):
+    """Put beside the roots' modules what each kind that makes something of its own has there."""
+    for name in OWN:
+        policy = trigger_kinds.part(template, name, "own_ci.tf").read_text()
+        (project / f"terraform/foundation/ci_{name}.tf").write_text(policy)
+        own = trigger_kinds.part(template, name, "own.tf").read_text()
+        (project / f"terraform/service/own_{name}.tf").write_text(own)
 
 
 def run(folder, *argv):
