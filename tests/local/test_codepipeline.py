@@ -180,6 +180,7 @@ def test_a_failed_stage_is_retried_from_its_failed_action_and_goes_on(
     assert pipelines.state(name, "Both")["retryStageMetadata"]["manualStageRetryAttempt"] == 1
 
 
+@pytest.mark.timing("a limit of minutes passes in a second, beside what other tests left on a fast clock")
 def test_a_rejected_approval_and_one_that_nobody_gives_fail(cloud: Any, pipelines: CodePipelines, code: Any) -> None:
     pipelines.connect()
     pipelines.repository.push("first", {"a": "a"})
@@ -203,7 +204,7 @@ def test_a_rejected_approval_and_one_that_nobody_gives_fail(cloud: Any, pipeline
         code(pipelines.client.put_approval_result, **given, result=APPROVED, token=waiting["Approve"]["token"])
         == "ApprovalAlreadyCompletedException"
     )
-    cloud.speed(6000)
+    cloud.speed(300)
     try:
         ended = pipelines.ended(name)
     finally:

@@ -96,7 +96,7 @@ def test_each_twelve_digit_access_key_is_an_account_of_its_own(cloud: Any) -> No
 @pytest.mark.parametrize(
     ("service", "method", "params", "name"),
     [
-        ("codestar-connections", "list_connections", {}, "codestar-connections:ListConnections"),  # no such service
+        ("devicefarm", "list_projects", {}, "devicefarm:ListProjects"),  # no such service
         (
             "ecr",
             "describe_image_signing_status",
