@@ -210,6 +210,7 @@ def test_a_rejected_approval_and_one_that_nobody_gives_fail(cloud: Any, pipeline
     finally:
         cloud.speed(1)
     assert ended["status"] == "Failed"
+    assert [each["trigger"]["triggerType"] for each in pipelines.executions(name)] == ["CreatePipeline"]
     assert pipelines.error(name, ended["pipelineExecutionId"], "Approve")["message"] == "not today"
     assert pipelines.error(name, ended["pipelineExecutionId"], "Late")["code"] == "ActionTimedOut"
 

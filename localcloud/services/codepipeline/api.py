@@ -35,8 +35,10 @@ class CodePipelineApi(Pipelines):
                 if is_running(execution):
                     self._engine.recover(pipeline, execution)
 
-    def _created(self, pipeline: Pipeline, caller: str) -> None:
+    def _see(self, pipeline: Pipeline) -> None:
         self._watcher.see(pipeline)
+
+    def _created(self, pipeline: Pipeline, caller: str) -> None:
         self._start(pipeline, ("CreatePipeline", caller), {}, {})
 
     def _start_pushed(self, pipeline: Pipeline, action: str, commit: str) -> None:

@@ -25,6 +25,9 @@ class Pipelines:
     def _region(self, request: AwsRequest) -> PipelineRegion:
         return self._regions.of(request.account, request.region)
 
+    def _see(self, pipeline: Pipeline) -> None:
+        """Note where its branches are: what was pushed before a pipeline was there starts nothing."""
+
     def _created(self, pipeline: Pipeline, caller: str) -> None:
         """Start what a new pipeline starts."""
 
@@ -41,10 +44,11 @@ class Pipelines:
             raise ServiceError("ValidationException", f"Invalid pipeline name: {name}")
         declaration = self._checked(declared, region) | {"version": 1}
         now = self._cloud.clock.utcnow()
+        pipeline = Pipeline(region.arn(name), declaration, now, now)
+        self._see(pipeline)  # before the watcher finds it, or its first commit would start it a second time
         with self._regions.lock:
             if name in region.pipelines:
                 raise ServiceError("PipelineNameInUseException", f"A pipeline with the name '{name}' already exists")
-            pipeline = Pipeline(region.arn(name), declaration, now, now)
             pipeline.tags.update({tag["key"]: tag["value"] for tag in request.params.get("tags") or ()})
             region.pipelines[name] = pipeline
         self._created(pipeline, self._caller(request))
