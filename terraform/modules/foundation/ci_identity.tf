@@ -74,52 +74,36 @@ data "aws_iam_openid_connect_provider" "ci" {
 data "aws_iam_policy_document" "ci_trust" {
   for_each = local.ci_roles
 
+  # A pattern stands for the branch of a merge request, which nobody knows before. Every other subject is whole.
   dynamic "statement" {
-    for_each = { for forge, subjects in each.value.subjects : forge => [for subject in subjects : subject if !endswith(subject, "*")] if anytrue([for subject in subjects : !endswith(subject, "*")]) }
+    for_each = [
+      for trusted in [
+        for pair in setproduct(["StringEquals", "StringLike"], keys(each.value.subjects)) : {
+          forge    = pair[1]
+          subjects = [for subject in each.value.subjects[pair[1]] : subject if endswith(subject, "*") == (pair[0] == "StringLike")]
+          test     = pair[0]
+        }
+      ] : trusted if length(trusted.subjects) > 0
+    ]
 
     content {
       actions = ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]
 
       principals {
         type        = "Federated"
-        identifiers = [local.ci_providers[statement.key]]
+        identifiers = [local.ci_providers[statement.value.forge]]
       }
 
       condition {
         test     = "StringEquals"
-        variable = "${local.ci_hosts[statement.key]}:aud"
-        values   = [local.ci_issuers[statement.key].audience]
+        variable = "${local.ci_hosts[statement.value.forge]}:aud"
+        values   = [local.ci_issuers[statement.value.forge].audience]
       }
 
       condition {
-        test     = "StringEquals"
-        variable = "${local.ci_hosts[statement.key]}:sub"
-        values   = statement.value
-      }
-    }
-  }
-
-  dynamic "statement" {
-    for_each = { for forge, subjects in each.value.subjects : forge => [for subject in subjects : subject if endswith(subject, "*")] if anytrue([for subject in subjects : endswith(subject, "*")]) }
-
-    content {
-      actions = ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"]
-
-      principals {
-        type        = "Federated"
-        identifiers = [local.ci_providers[statement.key]]
-      }
-
-      condition {
-        test     = "StringEquals"
-        variable = "${local.ci_hosts[statement.key]}:aud"
-        values   = [local.ci_issuers[statement.key].audience]
-      }
-
-      condition {
-        test     = "StringLike"
-        variable = "${local.ci_hosts[statement.key]}:sub"
-        values   = statement.value
+        test     = statement.value.test
+        variable = "${local.ci_hosts[statement.value.forge]}:sub"
+        values   = statement.value.subjects
       }
     }
   }
