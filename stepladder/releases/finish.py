@@ -18,7 +18,7 @@ from stepladder.core.errors import (
     RolledBackError,
     StepladderError,
 )
-from stepladder.core.process_identity import release_id
+from stepladder.core.process_identity import release_id as new_release_id
 from stepladder.ledger import schema
 from stepladder.ledger.schema import Bad, Current, ReleaseEntry
 from stepladder.releases import move_alias
@@ -39,14 +39,16 @@ def begun(  # noqa: PLR0913 - each is an attribute of the entry
     cause: str = "",
     plan_id: str = "",
     skipped_ladder: str = "",
+    release_id: str = "",
 ) -> ReleaseEntry:
     """Return the entry of a release that begins now; it has failed until `go_live` says otherwise.
 
-    `after` is the id of the release that is live, behind which the new id sorts.
+    `after` is the id of the release that is live, behind which the new id sorts. `release_id` is given where several
+    functions are released together.
     """
     now = rung.clock.now()
     return ReleaseEntry(
-        release_id=release_id(now, after),
+        release_id=release_id or new_release_id(now, after),
         environment=rung.environment,
         kind=kind,
         version=version,
@@ -81,19 +83,47 @@ def go_live(
     `move_alias.move` does, after writing that down, and `StepladderError` when the ledger can't be written.
     """
     with uninterrupted():
-        try:
-            to_write = _pending(entry, version, infra_hash, smoke_key, bad)
-            rung.lock.note(version.version, entry.previous_version, to_write.text())
-            moved = move_alias.move(rung, alias, version.version, put_back=put_back)
-        except BaseException as error:
-            failed(rung, entry, error)
-            raise
-        entry = replace(entry, result=schema.SUCCEEDED, ended_at=stamp(rung.clock.now()))
-        current = replace(to_write.current, alias_revision=moved.revision)
-        with rung.console.step("ledger") as step:
-            _write_down(rung, entry, current, bad)
-            step.done(f"release {entry.release_id}")
-    return entry, moved
+        pending, moved = move(
+            rung, entry, alias, version, infra_hash=infra_hash, smoke_key=smoke_key, bad=bad, put_back=put_back
+        )
+        return record(rung, pending, moved), moved
+
+
+def move(
+    rung: Rung,
+    entry: ReleaseEntry,
+    alias: Alias,
+    version: FunctionState,
+    *,
+    infra_hash: str = "",
+    smoke_key: str = "",
+    bad: tuple[str, Bad] | None = None,
+    put_back: bool = True,
+) -> tuple[Pending, Alias]:
+    """Write into the lock what is to be recorded, move the alias and verify it: `go_live` without its record.
+
+    Returns what `record` has to write, and the alias as read back. Raises as `go_live` does.
+    """
+    try:
+        to_write = _pending(entry, version, infra_hash, smoke_key, bad)
+        rung.lock.note(version.version, entry.previous_version, to_write.text())
+        moved = move_alias.move(rung, alias, version.version, put_back=put_back)
+    except BaseException as error:
+        failed(rung, entry, error)
+        raise
+    return to_write, moved
+
+
+def record(rung: Rung, pending: Pending, moved: Alias) -> ReleaseEntry:
+    """Write down a release whose alias has moved, and give the lock back. Returns the entry as written.
+
+    Raises `StepladderError` when the ledger can't be written: the lock says then what the next run has to write.
+    """
+    entry = replace(pending.release, ended_at=stamp(rung.clock.now()))
+    with rung.console.step("ledger") as step:
+        _write_down(rung, entry, replace(pending.current, alias_revision=moved.revision), pending.bad)
+        step.done(f"release {entry.release_id}")
+    return entry
 
 
 def _pending(

@@ -27,7 +27,10 @@ _CODE_CHANGED = "InvalidParameterValueException"  # PublishVersion, when CodeSha
 
 @dataclass(frozen=True)
 class ReleaseTarget:
-    """What is to be released. `image_uri` is `<repository>@<digest>`, `after` the id of the release that is live."""
+    """What is to be released. `image_uri` is `<repository>@<digest>`, `after` the id of the release that is live.
+
+    `release_id` is the id that it shares with the other functions of one deploy; empty for an id of its own.
+    """
 
     digest: str
     image_uri: str
@@ -39,6 +42,17 @@ class ReleaseTarget:
     kind: str = "deploy"
     skipped_ladder: str = ""
     after: str = ""
+    release_id: str = ""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A version that was published and tested, and has no callers yet; `alias` is as it was read before."""
+
+    entry: ReleaseEntry
+    target: ReleaseTarget
+    alias: Alias
+    version: FunctionState
 
 
 @dataclass(frozen=True)
@@ -60,9 +74,24 @@ def release(
     `RolledBackError` when the alias was restored, `RollbackFailedError` when that failed. However it ends, the ledger
     has an entry and the lock is given back, unless the process is killed; then the next run goes on from there.
     """
+    ready = prepared(rung, target, alias, latest, cases)
+    entry, live = finish.go_live(
+        rung, ready.entry, alias, ready.version, infra_hash=target.infra_hash, smoke_key=target.smoke_key
+    )
+    return Released(entry, live, moved=alias.version != ready.version.version)
+
+
+def prepared(
+    rung: Rung, target: ReleaseTarget, alias: Alias, latest: FunctionState, cases: Sequence[smoke.Case]
+) -> Prepared:
+    """Do all of a release that comes before traffic: image, version, smoke cases. The alias isn't touched.
+
+    Raises as `release` does; a failure is in the ledger then, and the lock is given back.
+    """
     entry = finish.begun(
         rung,
         target.kind,
+        release_id=target.release_id,
         after=target.after,
         previous_version="" if alias.version == LATEST else alias.version,
         digest=target.digest,
@@ -80,8 +109,7 @@ def release(
     except BaseException as error:
         finish.failed(rung, entry, error)
         raise
-    entry, live = finish.go_live(rung, entry, alias, version, infra_hash=target.infra_hash, smoke_key=target.smoke_key)
-    return Released(entry, live, moved=alias.version != version.version)
+    return Prepared(entry, target, alias, version)
 
 
 def _give_image(rung: Rung, target: ReleaseTarget, latest: FunctionState) -> FunctionState:
