@@ -140,3 +140,14 @@ class Names:
     def state_key(self, root: str) -> str:
         """Return the state's key: `foundation`, `<environment>/service` or `delivery`."""
         return f"{self.environment}/{root}.tfstate" if root == "service" else f"{root}.tfstate"
+
+
+def target_key(environment: str, name: str) -> str:
+    """Return the key of one function in one environment: the environment's own name for the project's own function."""
+    return f"{environment}-{name}" if name else environment
+
+
+def split_target(key: str) -> tuple[str, str]:
+    """Return the environment and the function's name of a target's key; no environment's name has a hyphen."""
+    environment, _, name = key.partition("-")
+    return environment, name

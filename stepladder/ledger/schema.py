@@ -7,8 +7,9 @@ standard library. docs/reference/ledger.md has the tables.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from typing import Any, Generic, TypeVar
 
 SUCCEEDED, FAILED, ROLLED_BACK, ROLLBACK_FAILED = "succeeded", "failed", "rolled_back", "rollback_failed"
@@ -106,6 +107,30 @@ class InfraRecord:
     outputs: str = attribute(
         "JSON: the root's outputs without sensitive ones; a service's only", by=(), may=(COMMANDS,), default=""
     )
+    config_hashes: str = attribute(
+        "JSON: by name, the hash of each named function's configuration after the apply; a service's only",
+        by=(),
+        may=(COMMANDS,),
+        default="",
+    )
+
+    def of_function(self, name: str) -> InfraRecord:
+        """Return the record as one function has it: its URL, its configuration's hash, its outputs among the root's.
+
+        The project's own function, whose name is empty, has the record as it is.
+        """
+        if not name:
+            return self
+        outputs: dict[str, Any] = json.loads(self.outputs or "{}")
+        own: dict[str, Any] = outputs.pop("functions", {}).get(name, {})
+        merged = {key: value for key, value in (outputs | own).items() if value is not None}
+        return replace(
+            self,
+            url=str(own.get("function_url") or own.get("http_api_url") or ""),
+            config_hash=str(json.loads(self.config_hashes or "{}").get(name, "")),
+            outputs=json.dumps(merged, sort_keys=True) if merged else "",
+            config_hashes="",
+        )
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from stepladder.core.aws import error_code, is_unreachable
 from stepladder.core.errors import LockedError
+from stepladder.core.names import split_target
 from stepladder.ledger import schema
 from stepladder.ledger.bad_marks import BadMarks
 from stepladder.ledger.items import CONDITION_FAILED, NOT_FOUND
 from stepladder.ledger.schema import Bad, Current, Holder, InfraRecord, ReleaseEntry
 from stepladder.ledger.snapshot import Holding, Snapshot
 from stepladder.ledger.transaction import Action, transact
+
+
+def _name(key: schema.Item) -> tuple[str, str]:
+    return key["pk"]["S"], key["sk"]["S"]
 
 
 def _lost(environment: str) -> LockedError:
@@ -25,28 +30,37 @@ def _lost(environment: str) -> LockedError:
 class Ledger(BadMarks):
     """Read and write the ledger of one project. `client` is DynamoDB's."""
 
-    def snapshot(self, environment: str) -> Snapshot:
-        """Read an environment's lock, current release and infrastructure, and the foundation, in one call."""
-        keys = [
-            schema.LOCK.key(environment=environment),
-            schema.CURRENT.key(environment=environment),
-            schema.SERVICE.key(environment=environment),
-            schema.ROOT.key(root="foundation"),
-        ]
+    def snapshot(self, target: str) -> Snapshot:
+        """Read a target's lock, current release and infrastructure, and the foundation, in one call."""
+        return self.snapshots([target])[target]
+
+    def snapshots(self, targets: Sequence[str]) -> dict[str, Snapshot]:
+        """Read many targets as `snapshot` does, in one call for each hundred items.
+
+        The targets of one environment share its infrastructure: each gets that as its function has it.
+        """
+        foundation = schema.ROOT.key(root="foundation")
+        services = {target: schema.SERVICE.key(environment=split_target(target)[0]) for target in targets}
+        keys = [foundation, *services.values()]
+        for target in targets:
+            keys += [kind.key(environment=target) for kind in (schema.LOCK, schema.CURRENT)]
         try:
-            items = self.batch(keys)
+            items = self.batch(list({_name(key): key for key in keys}.values()))
         except Exception as error:
             if error_code(error) == NOT_FOUND:
-                return Snapshot(exists=False)
+                return dict.fromkeys(targets, Snapshot(exists=False))
             raise
-        lock, current, infra, foundation = (items.get((k["pk"]["S"], k["sk"]["S"])) for k in keys)
-        return Snapshot(
-            exists=True,
-            lock=schema.record(Holder, lock),
-            current=schema.record(Current, current),
-            infra=schema.record(InfraRecord, infra),
-            foundation=schema.record(InfraRecord, foundation),
-        )
+        read = {}
+        for target in targets:
+            infra = schema.record(InfraRecord, items.get(_name(services[target])))
+            read[target] = Snapshot(
+                exists=True,
+                lock=schema.record(Holder, items.get(_name(schema.LOCK.key(environment=target)))),
+                current=schema.record(Current, items.get(_name(schema.CURRENT.key(environment=target)))),
+                infra=infra.of_function(split_target(target)[1]) if infra else None,
+                foundation=schema.record(InfraRecord, items.get(_name(foundation))),
+            )
+        return read
 
     def record_infra(self, environment: str | None, infra: InfraRecord, holding: Holding | None = None) -> None:
         """Record an applied root: the service of an environment, or the foundation (None).
