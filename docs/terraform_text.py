@@ -41,6 +41,8 @@ from stepladder.settings.triggers import LONGEST_NAME, NAME, UNNAMED, URL_KINDS
 
 PASSED_ON = ("delivery", "foundation", SERVICE)
 """The modules whose roots pass every variable on as it is."""
+OWN_CALL = {SERVICE: ("function",)}
+"""Variables that a root leaves as they are: its own call is of the project's own function."""
 MERGED = ("variables.tf", "outputs.tf", "role.tf")
 """Files of a kind that are merged into the module's file of that name; all others are copied."""
 ROOT_HEADER = "# What is left null takes the default of the module, which also checks every value.\n\n"
@@ -249,7 +251,8 @@ def role(text: str, pieces: Iterable[str]) -> str:
 def _root(folders: Folders, name: str, written: Mapping[Path, str]) -> dict[Path, str]:
     """Return the files of a root that follow from its module."""
     module, root = folders.module(name), folders.root(name)
-    variables, outputs = _both(module, written)
+    both, outputs = _both(module, written)
+    variables = {each: block for each, block in both.items() if each not in OWN_CALL.get(name, ())}
     width = max(map(len, variables))
     main = _text(root / "main.tf")
     assignments = "".join(f"  {each:<{width}} = var.{each}\n" for each in variables)

@@ -15,7 +15,7 @@ from typing import Any
 from stepladder.settings import secrets as secret_settings
 from stepladder.settings.network import VPC_TOGETHER, Asynchronous, Vpc
 from stepladder.settings.permissions import ManagedPolicies, Permissions
-from stepladder.settings.rules import Choice, Offered, Percent, Section, Texts, Unless, Variables, Whole
+from stepladder.settings.rules import Choice, Offered, Percent, Section, Text, Texts, Unless, Variables, Whole
 from stepladder.settings.table import SERVICE, Check, setting, variables
 
 LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
@@ -35,6 +35,7 @@ RESERVED = frozenset(
 )
 
 
+HANDLER = re.compile(r"[A-Za-z0-9_./:-]*")
 LONGEST = 4096
 """Bytes of all environment variables together, as JSON."""
 
@@ -128,6 +129,13 @@ class FunctionSettings:
         variable="environment_variables",
         description="The function's environment variables. They are configuration, not secrets: every reader of the "
         "function sees them.",
+    )
+    handler: str = setting(
+        "",
+        Text(HANDLER, "a command that the image takes, such as app.handler.handler, without spaces", 128),
+        "what the image runs, in place of its own command; so several functions may have one image",
+        description="What the image runs, in place of its own command, such as `app.handler.handler`; empty for the "
+        "image's own.",
     )
     permissions: tuple[Mapping[str, Any], ...] = setting(
         (),

@@ -88,6 +88,15 @@ TRIGGERS: dict[str, dict[str, dict[str, Any]]] = {
     "url": {"this": {}},
 }
 """One without a name of each kind, and named ones."""
+OF_EACH: dict[str, dict[str, dict[str, Any]]] = {
+    "eventbridge": {"this": {"pattern": '{"source":["shop"]}'}, "paid": {"pattern": '{"source":["paid"]}'}},
+    "http-api": {"this": {}},
+    "s3": {"this": {"bucket": {"uploads": "uploads"}}},
+    "schedule": {"this": {}, "nightly": {}},
+    "sqs": {"this": {}, "orders": {}},
+    "url": {"this": {}},
+}
+"""What is named after its function, of each kind."""
 GUIDE = Path(__file__).parents[2] / "docs/guides/triggers.md"
 OWN = {
     "aws_dynamodb_table.orders.stream_arn": STREAM,
@@ -249,12 +258,18 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "atonce": ("service", {"deployment": {"strategy": "all-at-once"}, "trigger": "none"}),
     "linear": ("service", {"deployment": {"strategy": "linear", "interval_minutes": 1}, "trigger": "none"}),
+    "named": ("service", {"function": "mailer", "handler": "app.mailer.handler", "triggers": OF_EACH}),
 }
 LISTED = tuple(name for name in CALLS if name != "longest")
 """The calls that have an inventory."""
 FOUNDATIONS = tuple(name for name, (module, _) in CALLS.items() if module == "foundation")
 SERVICES = tuple(name for name, (module, _) in CALLS.items() if module == "service")
 UNKNOWN = "(known after apply)"
+
+
+def named(call: str) -> str:
+    """Return the name of a call's function."""
+    return "-".join(filter(None, ("sample", call, CALLS[call][1].get("function"))))
 
 
 class RootPlan(NamedTuple):
@@ -364,7 +379,7 @@ def test_the_foundation_is_named_as_the_tasks_name_it(planned):
 
 @pytest.mark.parametrize("call", SERVICES)
 def test_a_service_is_named_as_the_tasks_name_it(planned, call):
-    names = Names("sample", call, "123456789012", "eu-west-1")
+    names = Names("sample", named(call).removeprefix("sample-"), "123456789012", "eu-west-1")
     values = planned.values[call]
     assert values["aws_lambda_function.this"]["function_name"] == names.function
     assert values["aws_lambda_alias.live"]["name"] == ALIAS
@@ -376,6 +391,19 @@ def test_a_service_is_named_as_the_tasks_name_it(planned, call):
     alarms = {v["alarm_name"] for k, v in values.items() if k.startswith("aws_cloudwatch_metric_alarm.")}
     assert alarms == {f"{names.function}-{what}" for what in ("errors", "latency", "throttles")}
     assert set(values["aws_codedeploy_deployment_group.live"]["alarm_configuration"][0]["alarms"]) == alarms
+
+
+def test_every_name_of_one_of_several_functions_ends_its_environments_name_with_its_own(planned):
+    names = {
+        str(values[key])
+        for values in planned.values["named"].values()
+        for key in ("name", "function_name", "alarm_name", "app_name")
+        if key in values and values[key] not in ("live", "own-resources", "shift-traffic", "call-the-alias", "$default")
+    }
+    assert len(names) > 10
+    assert [name for name in names if "sample-named-mailer" not in name] == []
+    assert planned.one("named", "aws_lambda_function.this")["image_config"][0]["command"] == ["app.mailer.handler"]
+    assert planned.one(BASE, "aws_lambda_function.this")["image_config"] == []
 
 
 def test_the_hook_that_codedeploy_may_call_is_named_as_the_tasks_name_it(planned):
@@ -547,7 +575,7 @@ def test_the_public_may_call_the_alias_and_only_through_its_url(planned):
     }
 
 
-@pytest.mark.parametrize("call", [call for call in SERVICES if call not in ("guide", "triggers", "url")])
+@pytest.mark.parametrize("call", [call for call in SERVICES if call not in ("guide", "named", "triggers", "url")])
 def test_nobody_is_let_in_unless_the_url_is_public(planned, call):
     kinds = {address.split(".")[0] for address in planned.values[call]}
     assert not kinds & {"aws_lambda_permission", "aws_cloudformation_stack"}
@@ -568,7 +596,8 @@ def test_alarms_watch_the_alias_and_take_silence_for_good(planned):
             assert alarm["treat_missing_data"] == "notBreaching"
             metrics = [query["metric"][0] for query in alarm["metric_query"] if query["metric"]] or [alarm]
             for metric in metrics:
-                assert metric["dimensions"] == {"FunctionName": f"sample-{call}", "Resource": f"sample-{call}:live"}
+                name = named(call)
+                assert metric["dimensions"] == {"FunctionName": name, "Resource": f"{name}:live"}
 
 
 def test_terraform_publishes_no_version_and_leaves_the_alias_to_releases(planned):
@@ -639,7 +668,7 @@ def test_policies_allow_what_they_name_and_say_why_not_where_they_do_not(planned
 def test_the_function_may_write_its_own_log_only(planned, call):
     policy = json.loads(planned.one(call, "aws_iam_role_policy.function")["policy"])
     (own,) = (s for s in policy["Statement"] if s.get("Sid") == "WriteOwnLog")
-    group = f"arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/sample-{call}"
+    group = f"arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/{named(call)}"
     assert own["Resource"] == f"{group}:log-stream:*"
     assert sorted(own["Action"]) == ["logs:CreateLogStream", "logs:PutLogEvents"]
 

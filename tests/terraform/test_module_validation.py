@@ -71,6 +71,9 @@ REFUSED = {
         ("environment_variables", {"AWS_REGION": "eu-west-1"}),
         ("environment_variables", TOO_LONG),
         ("ephemeral_storage_mb", 511),
+        ("function", "Mailer"),
+        ("handler", "two words"),
+        ("handler", "h" * 129),
         ("image_uri", f"{IMAGE}:latest"),
         ("image_uri", f"{IMAGE}@sha256:0123"),
         ("log_level", "info"),
@@ -129,6 +132,8 @@ REFUSED = {
 # Terraform compares one variable with another only once all of them are valid by themselves: so in a run of their own.
 REFUSED_TOGETHER = {
     "service": [
+        ("function", "f" * 50),
+        ("function", "f" * 35, {"triggers": {"sqs": {"t" * 24: {}}}}),
         ("alarms", {"error_rate_percent": 10}),  # no less than the default canary's share
         ("provisioned_concurrency", 1),  # beside the default canary
         ("provisioned_concurrency", 2, {"deployment": {"strategy": "all-at-once"}, "reserved_concurrency": 1}),

@@ -32,6 +32,7 @@ def test_the_service_gets_its_variables_from_the_settings(tmp_path: Path) -> Non
         "environment": "staging",
         "environment_variables": {"LOG_LEVEL": 'a "b" ${c}'},
         "ephemeral_storage_mb": 512,
+        "handler": "",
         "image_uri": IMAGE,
         "log_level": "INFO",
         "log_retention_days": 30,

@@ -1,7 +1,7 @@
 locals {
   # The names that stepladder derives too (names.py); a test compares the two.
   log_group = "/aws/lambda/${local.name}"
-  name      = "${var.project}-${var.environment}"
+  name      = join("-", compact([var.project, var.environment, var.function]))
 
   # ARNs are built, not read, wherever a policy holds them: so the plan of a pull request shows every policy in full.
   arn_prefix   = "arn:${data.aws_partition.this.partition}"
@@ -34,6 +34,14 @@ resource "aws_lambda_function" "this" {
 
   ephemeral_storage {
     size = var.ephemeral_storage_mb
+  }
+
+  dynamic "image_config" {
+    for_each = var.handler == "" ? [] : [var.handler]
+
+    content {
+      command = [image_config.value]
+    }
   }
 
   logging_config {

@@ -194,6 +194,50 @@ variable "ephemeral_storage_mb" {
   }
 }
 
+variable "function" {
+  description = "The name of one of several functions, which all its names end with; empty for the project's own function."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([a-z][a-z0-9]*(-[a-z0-9]+)*)?$", var.function))
+    error_message = "function must be lower-case letters, digits and single hyphens, beginning with a letter, or empty."
+  }
+
+  # Its roles are named after it, at most 64 characters: the longest ends in -codedeploy.
+  validation {
+    condition     = length("${var.project}-${var.environment}-${var.function}") <= 53
+    error_message = "function must leave at most 53 characters to project, environment and function together, each with a hyphen between."
+  }
+
+  # EventBridge and its Scheduler take 64 characters, and a queue 80 with its -dead-letters.
+  validation {
+    condition = alltrue([
+      for name in flatten([for kind in values(var.triggers) : [for name in keys(kind) : name if name != "this"]]) :
+      var.function == "" || length("${var.project}-${var.environment}-${var.function}-${name}") <= 64
+    ])
+    error_message = "function must leave at most 64 characters to project, environment, function and the name of each trigger together, each with a hyphen between."
+  }
+}
+
+variable "handler" {
+  description = "What the image runs, in place of its own command, such as `app.handler.handler`; empty for the image's own."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^([A-Za-z0-9_./:-]*)$", var.handler))
+    error_message = "handler must be a command that the image takes, such as app.handler.handler, without spaces."
+  }
+
+  validation {
+    condition     = length(var.handler) <= 128
+    error_message = "handler must be at most 128 characters."
+  }
+}
+
 variable "image_uri" {
   description = "The image that the function is created with, by digest. Ignored from then on: releases own the image."
   type        = string

@@ -10,6 +10,7 @@ module "service" {
   environment             = var.environment
   environment_variables   = var.environment_variables
   ephemeral_storage_mb    = var.ephemeral_storage_mb
+  handler                 = var.handler
   image_uri               = var.image_uri
   log_level               = var.log_level
   log_retention_days      = var.log_retention_days

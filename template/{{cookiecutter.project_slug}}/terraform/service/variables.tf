@@ -62,6 +62,12 @@ variable "ephemeral_storage_mb" {
   default     = null
 }
 
+variable "handler" {
+  description = "What the image runs, in place of its own command, such as `app.handler.handler`; empty for the image's own."
+  type        = string
+  default     = null
+}
+
 variable "image_uri" {
   description = "The image that the function is created with, by digest. Ignored from then on: releases own the image."
   type        = string
