@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-import threading
-import traceback
 import uuid
 from typing import Any
 
 from localcloud.cloud import AwsRequest, Cloud, ServiceError, handles
-from localcloud.events import emit
-from localcloud.services.stepfunctions.asl.errors import Aborted, StateError
-from localcloud.services.stepfunctions.asl.interpreter import Interpreter
-from localcloud.services.stepfunctions.asl.states import stamp
 from localcloud.services.stepfunctions.machines import Machines, check_name, definition_of
+from localcloud.services.stepfunctions.map_distributor import MapDistributor
 from localcloud.services.stepfunctions.model import MachineExecution, qualifier
+from localcloud.services.stepfunctions.runner import ExecutionRunner
 from localcloud.services.stepfunctions.task_tokens import TaskTokens
 from localcloud.services.stepfunctions.tasks import Tasks
 
@@ -23,11 +18,13 @@ INPUT_LIMIT = 262_144
 
 
 class StepFunctions(Machines):
-    """The handlers of executions and task tokens, and the threads that run them."""
+    """The handlers of executions and Map Runs."""
 
     def __init__(self, cloud: Cloud) -> None:
         super().__init__(cloud)
         self.tasks = Tasks(cloud)
+        self.runner = ExecutionRunner(cloud, self._regions, self.tasks)
+        MapDistributor(cloud, self._regions, self.runner)
         cloud.register("stepfunctions", self)
         cloud.on_ready(self._end_interrupted)
 
@@ -36,7 +33,7 @@ class StepFunctions(Machines):
         for states in self._regions:
             for execution in states.executions.values():
                 if execution.status == "RUNNING":
-                    self._end(execution, "FAILED", error="States.Runtime", cause="The local cloud was restarted.")
+                    self.runner.end(execution, "FAILED", error="States.Runtime", cause="The local cloud was restarted.")
 
     # -- executions
 
@@ -72,120 +69,25 @@ class StepFunctions(Machines):
                 trace=params.get("traceHeader"),
             )
             states.executions[execution_arn] = execution
-        execution.history.add(
-            "ExecutionStarted",
-            execution.started,
-            input=text,
-            roleArn=role,
-            stateMachineVersionArn=execution.version_arn,
-        )
-        self._run(execution)
+        self.runner.start(execution)
         return {"executionArn": execution.arn, "startDate": execution.started}
-
-    def _run(self, execution: MachineExecution) -> None:
-        self._publish(execution)
-        limit, seconds, redrives = threading.Event(), execution.definition.get("TimeoutSeconds"), execution.redrives
-        if seconds:
-            limit = self._cloud.clock.call_later(seconds, lambda: self._time_out(execution, redrives))
-
-        def work() -> None:
-            self._work(execution)
-            limit.set()  # it has ended: nothing is to be timed out any more
-
-        threading.Thread(target=work, daemon=True, name=execution.name).start()
-
-    def _work(self, execution: MachineExecution) -> None:
-        context = {
-            "Execution": {
-                "Id": execution.arn,
-                "Name": execution.name,
-                "Input": json.loads(execution.input),
-                "RoleArn": execution.role,
-                "StartTime": stamp(execution.started),
-                "RedriveCount": execution.redrives,
-            },
-            "StateMachine": {"Id": execution.machine, "Name": execution.machine.rpartition(":")[2]},
-        }
-        run = Interpreter(self._cloud.clock, execution.history, self.tasks, context, execution.checkpoints)
-        abort = execution.abort
-        try:
-            output = run.machine(execution.definition, json.loads(execution.input), abort)
-        except Aborted:
-            return  # whoever said so has ended the execution
-        except StateError as error:
-            self._end(execution, "FAILED", abort, **error.details)
-        except Exception as error:  # noqa: BLE001 - a bug must not leave an execution running for ever
-            traceback.print_exc(file=sys.stderr)
-            self._end(execution, "FAILED", abort, error="States.Runtime", cause=f"the local cloud broke: {error!r}")
-        else:
-            self._end(execution, "SUCCEEDED", abort, output=json.dumps(output))
-
-    def _end(
-        self, execution: MachineExecution, status: str, abort: threading.Event | None = None, **how: str | None
-    ) -> None:
-        """End an execution once. `abort` belongs to the run that reports, which may be an old one."""
-        with self._regions.lock:
-            if execution.status != "RUNNING" or abort not in (None, execution.abort):
-                return
-            execution.status, execution.stopped = status, self._cloud.clock.utcnow()
-            execution.output, execution.error, execution.cause = how.get("output"), how.get("error"), how.get("cause")
-        kind = {"SUCCEEDED": "Succeeded", "FAILED": "Failed", "ABORTED": "Aborted", "TIMED_OUT": "TimedOut"}[status]
-        execution.history.add(f"Execution{kind}", execution.stopped, len(execution.history), **how)
-        self._publish(execution)
-
-    def _publish(self, execution: MachineExecution) -> None:
-        detail = {
-            "executionArn": execution.arn,
-            "stateMachineArn": execution.machine,
-            "stateMachineVersionArn": execution.version_arn,
-            "stateMachineAliasArn": execution.alias_arn,
-            "name": execution.name,
-            "status": execution.status,
-            "startDate": execution.started,
-            "stopDate": execution.stopped,
-            "input": execution.input,
-            "output": execution.output,
-            "error": execution.error,
-            "cause": execution.cause,
-            "redriveCount": execution.redrives,
-        }
-        _, _, _, region, account = execution.arn.split(":")[:5]
-        emit(
-            self._cloud, "aws.states", "Step Functions Execution Status Change", detail, region=region, account=account
-        )
-
-    def _time_out(self, execution: MachineExecution, redrives: int) -> None:
-        if execution.redrives == redrives:
-            self._end(execution, "TIMED_OUT", error="States.Timeout", cause=None)
-            execution.abort.set()
 
     @handles
     def stop_execution(self, request: AwsRequest) -> dict[str, Any]:
         """Stop an execution where it is. One that has ended stays as it ended."""
         params = request.params
         execution = self._states(request).execution(params["executionArn"])
-        self._end(execution, "ABORTED", error=params.get("error"), cause=params.get("cause"))
-        execution.abort.set()
+        self.runner.stop(execution, params.get("error"), params.get("cause"))
         return {"stopDate": execution.stopped}
 
     @handles
     def redrive_execution(self, request: AwsRequest) -> dict[str, Any]:
         """Go on with a failed execution from the state that failed."""
         execution = self._states(request).execution(request.params["executionArn"])
-        with self._regions.lock:
-            if not execution.redrivable:
-                raise ServiceError(
-                    "ExecutionNotRedrivable", f"Execution is not redrivable: {execution.status} '{execution.arn}'"
-                )
-            execution.redrives += 1
-            execution.redriven = self._cloud.clock.utcnow()
-            execution.status, execution.stopped = "RUNNING", None
-            execution.output = execution.error = execution.cause = None
-            execution.abort = threading.Event()
-        execution.history.add(
-            "ExecutionRedriven", execution.redriven, len(execution.history), redriveCount=execution.redrives
-        )
-        self._run(execution)
+        if not self.runner.redrive(execution):
+            raise ServiceError(
+                "ExecutionNotRedrivable", f"Execution is not redrivable: {execution.status} '{execution.arn}'"
+            )
         return {"redriveDate": execution.redriven}
 
     @handles
@@ -198,11 +100,14 @@ class StepFunctions(Machines):
         """Return the machine as the execution began with it."""
         states = self._states(request)
         execution = states.execution(request.params["executionArn"])
-        shown = states.machine(execution.machine).describe()
+        base, _, label = execution.machine.partition("/")
+        shown = states.machine(base).describe()
+        of_map_run = {"mapRunArn": execution.map_run, "label": label} if execution.map_run else {}
         return {
             k: shown[k]
             for k in ("stateMachineArn", "name", "loggingConfiguration", "tracingConfiguration", "revisionId")
         } | {
+            **of_map_run,
             "definition": json.dumps(execution.definition),
             "roleArn": execution.role,
             "updateDate": execution.started,
@@ -210,16 +115,22 @@ class StepFunctions(Machines):
 
     @handles
     def list_executions(self, request: AwsRequest) -> dict[str, Any]:
-        """List executions of a machine, a version or an alias, newest first."""
+        """List executions of a machine, a version, an alias or a Map Run, newest first."""
         params, states = request.params, self._states(request)
-        arn = params["stateMachineArn"]
-        machine = states.machine(arn)
-        own = {"": "machine"}.get(qualifier(arn), "version_arn" if qualifier(arn).isdigit() else "alias_arn")
+        arn, map_run = params.get("stateMachineArn", ""), params.get("mapRunArn", "")
+        if bool(arn) == bool(map_run):
+            raise ServiceError("ValidationException", "Exactly one of stateMachineArn and mapRunArn must be given")
+        if arn:
+            machine = states.machine(arn)
+            own = {"": "machine"}.get(qualifier(arn), "version_arn" if qualifier(arn).isdigit() else "alias_arn")
+        elif states.map_run(map_run).express:
+            raise ServiceError("StateMachineTypeNotSupported", "Executions of type EXPRESS are not listed")
+        with self._regions.lock:
+            every = list(states.executions.values())
         executions = [
             e.summary()
-            for e in reversed(states.executions.values())
-            if e.machine == machine.arn
-            and getattr(e, own) == arn
+            for e in reversed(every)
+            if (e.map_run == map_run if map_run else e.machine == machine.arn and getattr(e, own) == arn)
             and params.get("statusFilter") in (None, e.status)
             and _is_redriven(e, params.get("redriveFilter"))
         ]
@@ -236,11 +147,35 @@ class StepFunctions(Machines):
             events = [_without_data(event) for event in events]
         return _page("events", events, params)
 
+    # -- Map Runs
+
     @handles
     def list_map_runs(self, request: AwsRequest) -> dict[str, Any]:
-        """List Map runs: inline Maps have none."""
-        self._states(request).execution(request.params["executionArn"])
-        return {"mapRuns": []}
+        """List the Map Runs of an execution, newest first."""
+        states = self._states(request)
+        arn = states.execution(request.params["executionArn"]).arn
+        with self._regions.lock:
+            every = list(states.map_runs.values())
+        runs = [each.summary() for each in reversed(every) if each.execution == arn]
+        return _page("mapRuns", runs, request.params)
+
+    @handles
+    def describe_map_run(self, request: AwsRequest) -> dict[str, Any]:
+        """Return a Map Run, with what its items and children have come to."""
+        states = self._states(request)
+        return states.map_run(request.params["mapRunArn"]).describe(states.executions)
+
+    @handles
+    def update_map_run(self, request: AwsRequest) -> dict[str, Any]:
+        """Change how many children run at once, and how many may fail, while a Map Run runs."""
+        params = request.params
+        map_run = self._states(request).map_run(params["mapRunArn"])
+        if map_run.status != "RUNNING":
+            raise ServiceError("ValidationException", f"Map Run is not running: '{map_run.arn}'")
+        map_run.max_concurrency = params.get("maxConcurrency", map_run.max_concurrency)
+        map_run.tolerated_count = params.get("toleratedFailureCount", map_run.tolerated_count)
+        map_run.tolerated_percentage = params.get("toleratedFailurePercentage", map_run.tolerated_percentage)
+        return {}
 
 
 def _check_input(text: str) -> None:

@@ -82,6 +82,9 @@ class MachineExecution:
     redrives: int = 0
     redriven: datetime | None = None
     trace: str | None = None
+    map_run: str | None = None
+    """The Map Run that started it, and how many items it has of it."""
+    items: int = 0
     history: History = field(default_factory=History)
     checkpoints: dict[Where, Checkpoint] = field(default_factory=dict)
     abort: threading.Event = field(default_factory=threading.Event)
@@ -99,6 +102,8 @@ class MachineExecution:
             "stateMachineAliasArn": self.alias_arn,
             "redriveCount": self.redrives,
             "redriveDate": self.redriven,
+            "mapRunArn": self.map_run,
+            "itemCount": self.items if self.map_run else None,
         }
         return {k: v for k, v in shown.items() if v is not None}
 
@@ -117,7 +122,8 @@ class MachineExecution:
         if not self.redrivable:
             done = "RUNNING" if self.status == "RUNNING" else "SUCCEEDED"
             shown["redriveStatusReason"] = f"Execution is {done} and cannot be redriven"
-        return self.summary() | {k: v for k, v in shown.items() if v is not None}
+        summary = {k: v for k, v in self.summary().items() if k != "itemCount"}
+        return summary | {k: v for k, v in shown.items() if v is not None}
 
     @property
     def redrivable(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from localcloud.clock import CloudClock
 from localcloud.services.stepfunctions.asl import choice, intrinsics
+from localcloud.services.stepfunctions.asl.distributed import Distributor, NoDistributor, is_distributed, settings_of
 from localcloud.services.stepfunctions.asl.errors import Aborted, StateError, runtime_error
 from localcloud.services.stepfunctions.asl.fail_and_wait import failure, wait_seconds
 from localcloud.services.stepfunctions.asl.history import LIMIT, History
@@ -53,12 +54,14 @@ class Interpreter:
         tasks: TaskRunner,
         context: dict[str, Any],
         checkpoints: dict[Where, Checkpoint],
+        distributor: Distributor | None = None,
     ) -> None:
         self.clock = clock
         self.history = history
         self.tasks = tasks
         self.context = context
         self.checkpoints = checkpoints
+        self.distributor: Distributor = distributor or NoDistributor()
 
     def machine(self, definition: Mapping[str, Any], data: Any, abort: threading.Event) -> Any:
         """Run a whole machine on its input and return its output."""
@@ -243,15 +246,19 @@ class Interpreter:
         machine = state.get("ItemProcessor") or state["Iterator"]
         selector = "ItemSelector" if "ItemSelector" in state else "Parameters"
         branch.previous = self.note("MapStateStarted", branch.previous, length=len(items))
-        jobs = []
+        inputs = []
         for number, item in enumerate(items):
             context = {**scope.context, "Map": {"Item": {"Index": number, "Value": item}}}
             inner = Scope(scope.data, context, scope.variables)
-            data = self._parameters(state, inner, selector) if selector in state else item
-            jobs.append(self._iteration(branch, name, number, machine, data, context))
-        concurrency = int(quantity(state, "MaxConcurrency", scope) or MAP_THREADS)
+            inputs.append((self._parameters(state, inner, selector) if selector in state else item, context))
         try:
-            results = run_parallel(jobs, min(concurrency, MAP_THREADS), branch.abort)
+            if is_distributed(state):
+                settings = settings_of(name, state, scope, [data for data, _ in inputs])
+                results = self.distributor.distribute(self, branch, settings)
+            else:
+                jobs = [self._iteration(branch, name, n, machine, *each) for n, each in enumerate(inputs)]
+                concurrency = int(quantity(state, "MaxConcurrency", scope) or MAP_THREADS)
+                results = run_parallel(jobs, min(concurrency, MAP_THREADS), branch.abort)
         except StateError as error:
             branch.previous = self.note("MapStateFailed", branch.previous, **error.details)
             raise

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from localcloud.services.stepfunctions.asl.map_rules import distributed_problems, label_problems
 from localcloud.services.stepfunctions.asl.rules import rule_problems
 
 TYPES = ("Task", "Pass", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map")
@@ -39,7 +40,8 @@ def problems(text: str) -> list[Problem]:
     """Return everything that is wrong with a definition."""
     try:
         definition = json.loads(text)
-        return list(_machine(definition, ""))
+        labels = [Problem("SCHEMA_VALIDATION_FAILED", *each) for each in label_problems(definition, "")]
+        return [*_machine(definition, ""), *labels]
     except (ValueError, RecursionError) as error:
         return [Problem("INVALID_JSON_DESCRIPTION", f"{error}", "/")]
 
@@ -175,6 +177,13 @@ def _map(state: Mapping[str, Any], at: str, wrong: Wrong) -> Iterator[Problem]:
         yield wrong("A Map needs an ItemProcessor", "ItemProcessor")
         return
     config = processor.get("ProcessorConfig", {})
-    if not isinstance(config, dict) or config.get("Mode", "INLINE") != "INLINE":
-        yield wrong("the local cloud offers inline Maps only", "ItemProcessor/ProcessorConfig/Mode")
+    mode = config.get("Mode", "INLINE") if isinstance(config, dict) else None
+    if mode not in ("INLINE", "DISTRIBUTED"):
+        yield wrong("Mode must be INLINE or DISTRIBUTED", "ItemProcessor/ProcessorConfig/Mode")
+    elif mode == "DISTRIBUTED":
+        yield from distributed_problems(state, config, wrong)
+    else:
+        for key in ("ItemReader", "ItemBatcher", "ResultWriter", "Label"):
+            if key in state:
+                yield wrong(f"{key} is for Maps whose Mode is DISTRIBUTED", key)
     yield from _machine(processor, f"{at}/ItemProcessor")
