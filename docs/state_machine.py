@@ -38,7 +38,7 @@ PHASES = {
         "finish": "FinishTargets",
     },
     "ReleaseTargets": {
-        "in another location": "IsTargetRemote",
+        "which image, and where": "HasTargetRelease",
         "validate and publish": "Validate",
         "test": "AwaitVersion",
         "start the deployment": "IsFirstRelease",

@@ -22,6 +22,7 @@ from stepladder.promotion.contract import (
     TargetInput,
     TargetOutcome,
     TargetResult,
+    release_of,
 )
 from stepladder.promotion.requests.rollback import RecoverResponse
 
@@ -107,7 +108,8 @@ def targets(
         ending = {name: pool.submit(_end_child, arn, target, cause, unwritten) for name, target in remote.items()}
         finished = {name: _finished(arn, release["id"], name, unwritten, (ends or {}).get(name)) for name in own}
         recovered = {
-            name: finished[name] or _unfinished(arn, release, target, cause, patience) for name, target in own.items()
+            name: finished[name] or _unfinished(arn, release_of(release, target), target, cause, patience)
+            for name, target in own.items()
         }
     recovered |= {name: future.result() for name, future in ending.items()}
     return {"settled": [recovered[target["environment"]] for target in of_execution]}

@@ -22,7 +22,7 @@ from shared.errors import LockedError, RefusedError
 from stepladder.core.release_facts import LATEST, NOT_FOUND, description
 from stepladder.ledger import schema
 from stepladder.ledger.schema import PIPELINE_HOST, Holder
-from stepladder.promotion.contract import ReleaseInput, TargetInput
+from stepladder.promotion.contract import ReleaseInput, TargetInput, release_of
 from stepladder.promotion.requests.validate import (
     ActiveRequest,
     ActiveResponse,
@@ -84,7 +84,8 @@ def validate(request: ValidateRequest) -> TargetFacts:
 def _check_anywhere(release: ReleaseInput, target: TargetInput) -> TargetFacts | CheckResponse:
     """Check a target, or have it checked by the validate of its location."""
     rung = ladder.read().get(target["environment"])
-    return relay_client.check(release, target) if rung and rung.get("elsewhere") else check(release, target)
+    own = release_of(release, target)
+    return relay_client.check(own, target) if rung and rung.get("elsewhere") else check(own, target)
 
 
 def check(release: ReleaseInput, target: TargetInput) -> TargetFacts:

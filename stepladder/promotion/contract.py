@@ -35,8 +35,21 @@ class LocationInput(TypedDict):
     max_looks: int
 
 
+class TargetRelease(TypedDict):
+    """What a target releases instead of the execution's own image and smoke cases: those of another function."""
+
+    digest: str
+    git_commit: str
+    input_key: str
+    smoke_key: str
+    untested: str
+
+
 class TargetInput(TypedDict):
-    """One environment of a rung: everything that releases it.
+    """One function in one environment of a rung: everything that releases it.
+
+    `environment` is the target's key: the environment, with the function's name when it has one (`names.target_key`).
+    A target with an image or smoke cases of its own has a `release`.
 
     `lock_seconds` is the lease of its lock, `max_polls` and `bake_polls` count polls of `poll_seconds`. Only a target
     in another location has a `place` and `verdict_seconds`, for which its child waits for the decision.
@@ -55,6 +68,7 @@ class TargetInput(TypedDict):
     probe_requests: int
     lock_seconds: int
     place: NotRequired[LocationInput]
+    release: NotRequired[TargetRelease]
     verdict_seconds: NotRequired[int]
 
 
@@ -142,6 +156,24 @@ class Context(Protocol):
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds for which the invocation may still run."""
         ...
+
+
+def release_of(release: ReleaseInput, target: TargetInput) -> ReleaseInput:
+    """Return what is released on a target: its own image and smoke cases, or the execution's."""
+    own = target.get("release")
+    if not own:
+        return release
+    return {
+        "id": release["id"],
+        "digest": own["digest"],
+        "git_commit": own["git_commit"],
+        "requested_by": release["requested_by"],
+        "input_key": own["input_key"],
+        "smoke_key": own["smoke_key"],
+        "untested": own["untested"],
+        "hotfix": release["hotfix"],
+        "force": release["force"],
+    }
 
 
 def child_name(execution_arn: str, environment: str) -> str:

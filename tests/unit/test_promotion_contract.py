@@ -18,6 +18,7 @@ from stepladder.promotion.contract import (
     RungInput,
     TargetInput,
     TargetOutcome,
+    release_of,
 )
 from stepladder.promotion.ladder import PromotionRequest
 from stepladder.promotion.requests import ACTIONS
@@ -70,6 +71,23 @@ def test_a_rung_ends_with_the_outcome_of_each_target():
     assert rung.output["targets"][0].keys() == of_type(TargetOutcome).keys()
 
 
+@pytest.mark.parametrize("name", ["ReleaseTargets", "FinishTargets"])
+def test_iterations_over_targets_name_the_promotions_execution_also_when_each_is_an_execution_of_its_own(name):
+    maps = {state.name: state.body for state in definition.states(MACHINE) if state.kind == "Map"}
+    assert "$$.Execution" not in json.dumps(maps[name]["ItemProcessor"])
+    assert maps[name]["ItemSelector"]["execution_arn.$"] == "$$.Execution.Id"
+
+
+def test_a_target_with_a_release_of_its_own_releases_that_and_keeps_the_rest_of_the_executions():
+    own = {"digest": "sha256:own", "git_commit": "c2", "input_key": "k2", "smoke_key": "smoke/2", "untested": ""}
+    release = dict.fromkeys(ReleaseInput.__required_keys__, "x") | {"hotfix": True, "force": False}
+    assert release_of(release, {"release": own}) == release | own
+    assert release_of(release, {}) is release
+    (merged,) = [s.body["Parameters"] for s in definition.states(MACHINE) if s.name == "UseTargetRelease"]
+    written = {key.removesuffix(".$"): path for key, path in merged.items()}
+    assert written == {k: f"$.target.release.{k}" if k in own else f"$.release.{k}" for k in release}
+
+
 def references():
     """Every key that the definition or a function reads, with the name of what it is read from."""
     for steps in asl_shapes.references(MACHINE):
@@ -119,7 +137,7 @@ def test_the_ladder_writes_every_key_of_the_contract_and_no_other(elsewhere, tmp
     target = told["rungs"][1]["targets"][0]
     assert set(told) == ExecutionInput.__required_keys__
     assert set(told["rungs"][1]) == RungInput.__required_keys__
-    assert set(target) == (set(typing.get_type_hints(TargetInput)) if elsewhere else TargetInput.__required_keys__)
+    assert set(target) == TargetInput.__required_keys__ | ({"place", "verdict_seconds"} if elsewhere else set())
     assert set(target.get("place", LocationInput.__required_keys__)) == LocationInput.__required_keys__
 
 
