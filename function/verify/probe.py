@@ -2,7 +2,7 @@
 
 What the new version answers is judged at once as well, which is sooner than any alarm. After one bad answer the
 version itself is invoked again; the answer stands when that fails too, or when a tenth (and at least two) of its
-answers are bad.
+answers are bad. Of a case with steps only the first is sent: while traffic shifts, another version may answer the next.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _samples(request: ProbeRequest, cases: list[Case], limiter: Limiter) -> list
 
 
 def _invoke(limiter: Limiter, function: str, qualifier: str, case: Case) -> Called:
-    return limiter(lambda: smoke_run.invoke(function, qualifier, case.payload))
+    return limiter(lambda: smoke_run.invoke(function, qualifier, case.calls[0].payload))
 
 
 def _check_untouched(function: str, name: str, expected: set[str]) -> None:
@@ -84,7 +84,7 @@ def _check_untouched(function: str, name: str, expected: set[str]) -> None:
 
 
 def _compare(case: Case, called: Called) -> list[str]:
-    return compare(case, called.result, called.error, called.seconds)
+    return compare(case.calls[0], called.result, called.error, called.seconds)
 
 
 def _check_alarms(function: str) -> None:

@@ -1,41 +1,49 @@
 """Smoke cases: what every rung must pass before it gets traffic.
 
-Standard library only, and nothing of stepladder: the pipeline's verify function carries this same file. A case is a
-JSON object in `tests/smoke/*.json` of a project:
+Standard library only, and nothing of stepladder but the other modules of smoke cases: the pipeline's verify function
+carries these same files. A case is a JSON object in `tests/smoke/*.json` of a project:
 
     {"name": "greets a name",
      "payload": {"name": "Ada"},
-     "expect": {"status": 200, "result": {"a": 1}, "jsonpath": {"$.body.message": "hello"}, "error": null},
+     "headers": {"accept": "application/json"},
+     "expect": {"status": 200, "headers": {"content-type": {"$regex": "application/json.*"}},
+                "result": {"a": 1}, "jsonpath": {"$.body.message": "hello"}, "error": null},
      "max_latency_ms": 3000,
      "repeat": 1}
 
 `status` is the answer's `statusCode`; `result` must be a subset of the answer (objects may have more members, lists
 are compared item by item); `jsonpath` reads a JSON text under `body` as JSON and knows `.name`, `['name']` and `[n]`;
 `error` is the `errorType` expected, null for none. Every repetition must pass, each within the latency budget.
+
+A case with `steps` makes several calls, one after another. A step may `capture` values of its answer by paths; steps
+after it use them as `${captured.name}`.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from stepladder.releases import smoke_compare, smoke_path, smoke_references
 
 Invoke = Callable[[Any], tuple[Any, str | None, float]]
 """Invoke once with a payload: result as data, `errorType` or None, seconds."""
 
+compare = smoke_compare.compare
 PARALLEL = 8
-_KEYS = ("name", "payload", "expect", "max_latency_ms", "repeat")
-_EXPECT = ("status", "result", "jsonpath", "error")
-_PATH = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(-?\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\["((?:[^"\\]|\\.)*)"\]""")
-_MISSING = object()
+_CALL = ("payload", "headers", "expect")
+_KEYS = ("name", "payload", "headers", "expect", "steps", "max_latency_ms", "repeat")
+_STEP = ("name", "payload", "headers", "expect", "max_latency_ms", "capture")
+_EXPECT = ("status", "result", "jsonpath", "error", "headers")
+_CAPTURED = "captured"
 _SHOWN = 80
 _STATUS = range(100, 600)
 _REPEAT = range(1, 101)
+_STEPS = range(1, 21)
 
 
 class SmokeCasesError(ValueError):
@@ -47,14 +55,31 @@ class SmokeCasesError(ValueError):
 
 
 @dataclass(frozen=True)
+class SmokeStep:
+    """One call of a case. `capture` has the path of each value that later steps use; `label` names the step."""
+
+    payload: Any
+    expect: Mapping[str, Any]
+    max_latency_ms: float | None = None
+    capture: Mapping[str, str] = field(default_factory=dict)
+    label: str = ""
+
+
+@dataclass(frozen=True)
 class Case:
-    """One case. `expect_result` and the like are absent (not None) when the file doesn't say."""
+    """One case. Keys of `expect` are absent (not None) when the file doesn't say. One with `steps` has no own call."""
 
     name: str
     payload: Any
     expect: Mapping[str, Any]
     max_latency_ms: float | None = None
     repeat: int = 1
+    steps: tuple[SmokeStep, ...] = ()
+
+    @property
+    def calls(self) -> tuple[SmokeStep, ...]:
+        """The calls of the case, in their order."""
+        return self.steps or (SmokeStep(self.payload, self.expect, self.max_latency_ms),)
 
 
 @dataclass(frozen=True)
@@ -86,26 +111,46 @@ def parse(documents: Mapping[str, bytes | str], meant: Meant = lambda _key, _kno
     for file, text in documents.items():
         try:
             raw = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+            invalid = _problems(raw, meant)
         except (ValueError, RecursionError) as error:
             problems.append(f"{file}: is not JSON: {error}")
             continue
-        invalid = _problems(raw, meant)
         problems += [f"{file}: {problem}" for problem in invalid]
         if not invalid:
             if raw["name"] in {case.name for case in cases}:
                 problems.append(f"{file}: name {raw['name']!r} is taken by another case")
-            cases.append(
-                Case(
-                    name=raw["name"],
-                    payload=raw.get("payload", {}),
-                    expect=raw.get("expect", {}),
-                    max_latency_ms=raw.get("max_latency_ms"),
-                    repeat=raw.get("repeat", 1),
-                )
-            )
+            cases.append(_case(raw))
     if problems:
         raise SmokeCasesError(problems)
     return cases
+
+
+def _case(raw: Mapping[str, Any]) -> Case:
+    latency = raw.get("max_latency_ms")
+    steps = tuple(
+        SmokeStep(
+            payload=_payload(step),
+            expect=step.get("expect", {}),
+            max_latency_ms=step.get("max_latency_ms", latency),
+            capture=step.get("capture", {}),
+            label=_label(number, step),
+        )
+        for number, step in enumerate(raw.get("steps", []), 1)
+    )
+    return Case(raw["name"], _payload(raw), raw.get("expect", {}), latency, raw.get("repeat", 1), steps)
+
+
+def _payload(raw: Mapping[str, Any]) -> Any:
+    """Return the event, with the header fields beside it under its own; Lambda writes their names in lower case."""
+    payload = raw.get("payload", {})
+    if "headers" not in raw:
+        return payload
+    own = {name.lower(): value for name, value in raw["headers"].items()}
+    return {**payload, "headers": {**payload.get("headers", {}), **own}}
+
+
+def _label(number: int, step: Mapping[str, Any]) -> str:
+    return f"step {number} ({step['name']})" if step.get("name") else f"step {number}"
 
 
 def _no_constant(name: str) -> Any:
@@ -129,32 +174,57 @@ def _problems(raw: Any, meant: Meant) -> list[str]:
     problems = [_unknown(f"{key} is not a key of a case", key, _KEYS, meant) for key in raw if key not in _KEYS]
     if not isinstance(raw.get("name"), str) or not raw["name"].strip():
         problems.append("name must be a text that isn't empty")
-    latency = raw.get("max_latency_ms")
-    if latency is not None and (not _is_number(latency) or latency <= 0):
-        problems.append(f"max_latency_ms is {latency!r}; allowed: a number above 0")
     repeat = raw.get("repeat", 1)
     if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat not in _REPEAT:
         problems.append(f"repeat is {repeat!r}; allowed: a whole number from {_REPEAT[0]} to {_REPEAT[-1]}")
+    return problems + _call_problems(raw, meant) + (_steps_problems(raw, meant) if "steps" in raw else [])
+
+
+def _steps_problems(raw: Mapping[str, Any], meant: Meant) -> list[str]:
+    steps = raw["steps"]
+    if not isinstance(steps, list) or len(steps) not in _STEPS or not all(isinstance(step, dict) for step in steps):
+        return [f"steps must be a list of {_STEPS[0]} to {_STEPS[-1]} objects"]
+    problems = [f"{key} stands beside steps; give it to a step" for key in _CALL if key in raw]
+    known: set[str] = set()
+    for number, step in enumerate(steps, 1):
+        lines = [_unknown(f"{key} is not a key of a step", key, _STEP, meant) for key in step if key not in _STEP]
+        if not isinstance(step.get("name", ""), str):
+            lines.append("name must be a text")
+        lines += _call_problems(step, meant)
+        used = sorted(set(smoke_references.names(_CAPTURED, [step.get(key) for key in _CALL])) - known)
+        lines += [f"${{captured.{name}}} is captured by no step before it" for name in used]
+        lines += _capture_problems(step.get("capture", {}))
+        problems += [f"{_label(number, step)}: {line}" for line in lines]
+        known |= set(step["capture"]) if isinstance(step.get("capture"), dict) else set()
+    return problems
+
+
+def _capture_problems(capture: Any) -> Iterator[str]:
+    if not isinstance(capture, dict):
+        yield "capture must be an object of names and paths"
+        return
+    for name, path in capture.items():
+        if not smoke_references.NAME.fullmatch(name):
+            yield f"capture {name!r} is no name; allowed: letters, digits, - and _, first a letter or _"
+        if smoke_path.split(path) is None:
+            yield f"capture.{name} {path!r} is not a path; allowed: {smoke_path.GRAMMAR}"
+
+
+def _call_problems(raw: Mapping[str, Any], meant: Meant) -> list[str]:
+    problems = []
+    latency = raw.get("max_latency_ms")
+    if latency is not None and (not _is_number(latency) or latency <= 0):
+        problems.append(f"max_latency_ms is {latency!r}; allowed: a number above 0")
+    headers, payload = raw.get("headers", {}), raw.get("payload", {})
+    if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
+        problems.append("headers must be an object of names and texts")
+    elif headers and not (isinstance(payload, dict) and isinstance(payload.get("headers", {}), dict)):
+        problems.append("headers are added to those of payload, which must be an object")
     expect = raw.get("expect", {})
-    return problems + (_expect_problems(expect, meant) if isinstance(expect, dict) else ["expect must be an object"])
-
-
-def _expect_problems(expect: Mapping[str, Any], meant: Meant) -> list[str]:
-    problems = [_unknown(f"expect.{key} is not known", key, _EXPECT, meant) for key in expect if key not in _EXPECT]
-    status = expect.get("status")
-    if status is not None and (isinstance(status, bool) or status not in _STATUS):
-        problems.append(f"expect.status is {status!r}; allowed: a whole number from {_STATUS[0]} to {_STATUS[-1]}")
-    error = expect.get("error")
-    if error is not None and (not isinstance(error, str) or not error):
-        problems.append(f"expect.error is {error!r}; allowed: an errorType, or null for none")
-    paths = expect.get("jsonpath", {})
-    if not isinstance(paths, dict):
-        return [*problems, "expect.jsonpath must be an object of paths and expected values"]
-    return problems + [
-        f"expect.jsonpath {path!r} is not a path; allowed: $ followed by .name, ['name'] or [n]"
-        for path in paths
-        if _steps(path) is None
-    ]
+    if not isinstance(expect, dict):
+        return [*problems, "expect must be an object"]
+    unknown = [_unknown(f"expect.{key} is not known", key, _EXPECT, meant) for key in expect if key not in _EXPECT]
+    return [*problems, *unknown, *smoke_compare.problems(expect, _STATUS)]
 
 
 def run(cases: Sequence[Case], invoke: Invoke, *, parallel: int = PARALLEL) -> list[SmokeOutcome]:
@@ -172,119 +242,45 @@ def run_case(case: Case, invoke: Invoke) -> SmokeOutcome:
     """Run one case with its repetitions, one after another; the first repetition that fails ends it."""
     slowest = 0.0
     for turn in range(case.repeat):
-        result, error, seconds = invoke(case.payload)
+        mismatches, seconds = _run_calls(case, invoke)
         slowest = max(slowest, seconds)
-        mismatches = compare(case, result, error, seconds)
         if mismatches:
             where = f" (repetition {turn + 1} of {case.repeat})" if case.repeat > 1 else ""
             return SmokeOutcome(case.name, tuple(line + where for line in mismatches), slowest, turn + 1)
     return SmokeOutcome(case.name, (), slowest, case.repeat)
 
 
-def compare(case: Case, result: Any, error: str | None, seconds: float) -> list[str]:
-    """Say in a line each what an answer has that the case doesn't expect."""
-    expected = case.expect.get("error")
-    if error != expected:
-        message = result.get("errorMessage", "") if isinstance(result, dict) else ""
-        got = f"{error}: {message}" if error and message else error or "none"
-        return [f"error: expected {expected or 'none'}, got {got}"]
-    mismatches = []
-    if case.expect.get("status") is not None:
-        status = result.get("statusCode") if isinstance(result, dict) else None
-        if status != case.expect["status"]:
-            mismatches.append(f"status: expected {case.expect['status']}, got {_show(status)}{_body(result)}")
-    if "result" in case.expect:
-        mismatches += _subset("result", case.expect["result"], result)
-    document = _with_json_body(result)
-    for path, wanted in case.expect.get("jsonpath", {}).items():
-        value = _lookup(document, path)
-        if value is _MISSING:
-            mismatches.append(f"{path}: expected {_show(wanted)}, but there is nothing{_body(result)}")
-        elif not _same(wanted, value):
-            mismatches.append(f"{path}: expected {_show(wanted)}, got {_show(value)}")
-    if case.max_latency_ms is not None and seconds * 1000 > case.max_latency_ms:
-        mismatches.append(f"latency: expected at most {case.max_latency_ms:g} ms, took {seconds * 1000:.0f} ms")
-    return mismatches
+def _run_calls(case: Case, invoke: Invoke) -> tuple[list[str], float]:
+    """Make the calls of a case until one fails; return its mismatches and the seconds of the slowest call."""
+    captured: dict[str, Any] = {}
+    slowest = 0.0
+    for call in case.calls:
+        step = with_captured(call, captured)
+        result, error, seconds = invoke(step.payload)
+        slowest = max(slowest, seconds)
+        mismatches = compare(step, result, error, seconds) or _capture(step, result, captured)
+        if mismatches:
+            return [f"{call.label}: {line}" if call.label else line for line in mismatches], slowest
+    return [], slowest
 
 
-def _subset(path: str, wanted: Any, value: Any) -> list[str]:
-    if isinstance(wanted, dict) and isinstance(value, dict):
-        mismatches = []
-        for key, part in wanted.items():
-            if key not in value:
-                mismatches.append(f"{path}.{key}: expected {_show(part)}, but there is nothing")
-            else:
-                mismatches += _subset(f"{path}.{key}", part, value[key])
-        return mismatches
-    if isinstance(wanted, list) and isinstance(value, list) and len(wanted) == len(value):
-        return [
-            line
-            for index, (a, b) in enumerate(zip(wanted, value, strict=True))
-            for line in _subset(f"{path}[{index}]", a, b)
-        ]
-    return [] if _same(wanted, value) else [f"{path}: expected {_show(wanted)}, got {_show(value)}"]
+def with_captured(step: SmokeStep, captured: Mapping[str, Any]) -> SmokeStep:
+    """Return a step with the values that steps before it captured; a case without steps captures none."""
+    if not step.label:
+        return step
+    payload = smoke_references.fill(_CAPTURED, step.payload, captured)
+    return replace(step, payload=payload, expect=smoke_references.fill(_CAPTURED, step.expect, captured))
 
 
-def _same(wanted: Any, value: Any) -> bool:
-    """Compare as JSON does: true isn't 1 there, 1 is 1.0."""
-    if isinstance(wanted, dict) and isinstance(value, dict):
-        return wanted.keys() == value.keys() and all(_same(part, value[key]) for key, part in wanted.items())
-    if isinstance(wanted, list) and isinstance(value, list):
-        return len(wanted) == len(value) and all(_same(a, b) for a, b in zip(wanted, value, strict=True))
-    if isinstance(wanted, bool) or isinstance(value, bool):
-        return wanted is value
-    return bool(wanted == value)
-
-
-def _steps(path: Any) -> list[str | int] | None:
-    """Split a path into names and indices; None when it isn't one that is understood."""
-    if not isinstance(path, str) or not path.startswith("$"):
-        return None
-    steps: list[str | int] = []
-    at = 1
-    while at < len(path):
-        match = _PATH.match(path, at)
-        if not match:
-            return None
-        name, index, single, double = match.groups()
-        quoted = single if single is not None else double
-        steps.append(int(index) if index else name or re.sub(r"\\(.)", r"\1", quoted))
-        at = match.end()
-    return steps
-
-
-def _lookup(value: Any, path: str) -> Any:
-    for step in _steps(path) or []:
-        present = isinstance(step, str) and isinstance(value, dict) and step in value
-        present = present or (isinstance(step, int) and isinstance(value, list) and -len(value) <= step < len(value))
-        if not present:
-            return _MISSING
-        value = value[step]
-    return value
-
-
-def _with_json_body(result: Any) -> Any:
-    """Return the answer with a JSON text under `body` read as JSON; base64 is undone first where the answer says so."""
-    if not isinstance(result, dict) or not isinstance(result.get("body"), str):
-        return result
-    body: str | bytes = result["body"]
-    try:
-        if result.get("isBase64Encoded"):
-            body = base64.b64decode(body)
-        return {**result, "body": json.loads(body)}
-    except ValueError:
-        return result
-
-
-def _body(result: Any) -> str:
-    """Show the beginning of an answer's body: it usually says why."""
-    body = result.get("body") if isinstance(result, dict) else None
-    return f" (body: {_show(body)})" if body else ""
-
-
-def _show(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+def _capture(step: SmokeStep, result: Any, captured: dict[str, Any]) -> list[str]:
+    document = smoke_compare.with_json_body(result)
+    values = {name: smoke_path.lookup(document, path) for name, path in step.capture.items()}
+    captured |= values
+    return [
+        f"capture {name}: there is nothing at {step.capture[name]}"
+        for name, value in values.items()
+        if value is smoke_path.MISSING
+    ]
 
 
 def _is_number(value: Any) -> bool:

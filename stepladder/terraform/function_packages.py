@@ -30,7 +30,14 @@ SHARED = (
 )
 SHARED_WITH = {
     "validate": ("stepladder.core.image_facts",),
-    "verify": ("stepladder.releases.smoke_case", "stepladder.releases.smoke_outputs"),
+    "verify": (
+        "stepladder.releases.smoke_case",
+        "stepladder.releases.smoke_compare",
+        "stepladder.releases.smoke_outputs",
+        "stepladder.releases.smoke_path",
+        "stepladder.releases.smoke_pattern",
+        "stepladder.releases.smoke_references",
+    ),
 }
 """Modules of stepladder that the packages carry: standard library only, and nothing else of stepladder."""
 

@@ -89,6 +89,33 @@ def test_a_case_that_expects_an_error_goes_to_the_version_and_never_through_the_
     assert pipeline.verify.handler(event, Context())["why"] == "1 smoke cases passed"
 
 
+STEPS = """{"name": "orders", "steps": [
+    {"payload": {"item": "tea"}, "expect": {"status": 200}, "capture": {"id": "$.id"}},
+    {"name": "reads", "payload": {"read": "${captured.id}"}, "expect": {"status": 200}}
+]}"""
+
+
+def test_a_case_with_steps_runs_as_a_whole_where_one_version_answers_and_by_its_first_step_while_traffic_shifts(
+    pipeline,
+):
+    sent = []
+
+    def answers(_version, payload):
+        sent.append(payload)
+        return {"statusCode": 404 if payload.get("read") == 9 else 200, "id": 9}, None
+
+    pipeline.aws.s3.cases = {"steps.json": STEPS}
+    pipeline.aws.lambda_.answers = answers
+    with pytest.raises(
+        pipeline.errors.SmokeFailedError, match=r"orders: step 2 \(reads\): status: expected 200, got 404"
+    ):
+        call(pipeline, "version")
+    assert sent == [{"item": "tea"}, {"read": 9}]
+    served(pipeline)
+    assert call(pipeline, "probe") == {"samples": 10, "bad": 0}
+    assert sent[2:] == [{"item": "tea"}] * 10
+
+
 class TestProbe:
     def test_sends_as_many_requests_as_asked_through_the_alias(self, pipeline):
         served(pipeline)

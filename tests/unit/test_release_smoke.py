@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import base64
+import importlib
 import json
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +16,28 @@ import pytest
 
 from stepladder.core.release_facts import read_answer
 from stepladder.releases import smoke_case as smoke
+from stepladder.releases import smoke_references
 from stepladder.releases.smoke_case import Case, SmokeCasesError
 from stepladder.releases.smoke_suite import load as load_smoke
+from stepladder.terraform import function_packages
 
 
 def compare(expect: dict[str, Any], result: Any, error: str | None = None, seconds: float = 0.01) -> list[str]:
     return smoke.compare(Case("c", {}, expect, max_latency_ms=500), result, error, seconds)
 
 
-def test_the_module_stands_alone_so_that_a_pipeline_function_can_carry_it() -> None:
-    tree = ast.parse(Path(smoke.__file__).read_text())
-    imported = {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
-    imported |= {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
-    assert not [name for name in imported if name.startswith(("stepladder", "boto"))]
+@pytest.mark.parametrize("module", function_packages.SHARED_WITH["verify"])
+def test_the_modules_of_smoke_cases_import_the_standard_library_and_each_other(module: str) -> None:
+    tree = ast.parse(Path(importlib.import_module(module).__file__ or "").read_text())
+    imported = {
+        f"{node.module}.{alias.name}" if node.module == "stepladder.releases" else node.module or ""
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    others = {name for name in imported if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert others <= set(function_packages.SHARED_WITH["verify"])
 
 
 @pytest.mark.parametrize(
@@ -87,6 +99,34 @@ def test_a_folder_that_isn_t_there_is_a_problem_and_not_an_empty_one(tmp_path: P
         ('{"name": "x", "expect": {"jsonpath": []}}', "expect.jsonpath must be an object"),
         ('{"name": "x", "expect": {"jsonpath": {"$..a": 1}}}', "'$..a' is not a path"),
         ('{"name": "x", "max_latency_ms": 0}', "max_latency_ms is 0"),
+        ('{"name": "x", "headers": {"a": 1}}', "headers must be an object of names and texts"),
+        ('{"name": "x", "payload": [], "headers": {"a": "1"}}', "headers are added to those of payload"),
+        ('{"name": "x", "payload": {"headers": 1}, "headers": {"a": "1"}}', "headers are added to those of payload"),
+        ('{"name": "x", "expect": {"headers": {"a": 1}}}', "expect.headers must be an object"),
+        ('{"name": "x", "expect": {"headers": []}}', "expect.headers must be an object"),
+        ('{"name": "x", "expect": {"headers": {"a": {"$regex": "("}}}}', "expect.headers: $regex '(' is no regular"),
+        ('{"name": "x", "expect": {"result": [{"a": {"$regex": 1}}]}}', "expect.result: $regex is 1; allowed"),
+        (
+            '{"name": "x", "expect": {"jsonpath": {"$.a": {"$regex": "a", "b": 1}}}}',
+            "$regex stands alone in its object",
+        ),
+        ('{"name": "x", "expect": {"result": {"$regex": "%s"}}}' % ("a" * 1001), "$regex has 1001 characters"),
+        ('{"name": "x", "steps": []}', "steps must be a list of 1 to 20 objects"),
+        ('{"name": "x", "steps": [1]}', "steps must be a list of 1 to 20 objects"),
+        ('{"name": "x", "steps": [{}], "payload": {}}', "payload stands beside steps; give it to a step"),
+        ('{"name": "x", "steps": [{"repeat": 2}]}', "step 1: repeat is not a key of a step; allowed: name, payload"),
+        ('{"name": "x", "steps": [{"name": "in", "expect": 1}]}', "step 1 (in): expect must be an object"),
+        ('{"name": "x", "steps": [{"name": 1}]}', "step 1 (1): name must be a text"),
+        (
+            '{"name": "x", "steps": [{"capture": {"id": "body"}}]}',
+            "step 1: capture.id 'body' is not a path; allowed: $",
+        ),
+        ('{"name": "x", "steps": [{"capture": {"1": "$"}}]}', "step 1: capture '1' is no name"),
+        ('{"name": "x", "steps": [{"capture": []}]}', "step 1: capture must be an object of names and paths"),
+        (
+            '{"name": "x", "steps": [{"capture": {"a": "$"}, "payload": "${captured.a}"}, {}]}',
+            "step 1: ${captured.a} is captured by no step before it",
+        ),
         ('{"name": "x", "repeat": 101}', "repeat is 101"),
         ('{"name": "x", "repeat": true}', "repeat is True"),
     ],
@@ -122,6 +162,13 @@ def test_every_problem_of_every_file_is_told_at_once() -> None:
             {"list": [{"x": 1}, 2], "odd key": {"y": None}},
         ),
         ({"jsonpath": {"$.body": "plain text"}}, {"body": "plain text"}),
+        ({"headers": {"Content-Type": "text/html"}}, {"headers": {"content-type": "text/html"}}),
+        ({"headers": {"etag": {"$regex": 'W/".+"'}, "age": "3"}}, {"headers": {"ETag": 'W/"1f"', "Age": 3}}),
+        ({"headers": {"set-cookie": {"$regex": "b=.*"}, "x": None}}, {"cookies": ["a=1", "b=2"]}),
+        ({"headers": {"via": "a", "x": "1, 2"}}, {"multiValueHeaders": {"Via": ["b", "a"], "X": ["1", "2"]}}),
+        ({"result": {"a": [{"$regex": "v\\d+"}]}}, {"a": ["v12"], "b": 1}),
+        ({"jsonpath": {"$.body": {"id": {"$regex": "[0-9a-f]{4}"}}}}, {"body": '{"id": "00ff"}'}),
+        ({"jsonpath": {"$.body": {"$regex": "(?s).*last"}}}, {"body": "first\nlast"}),
     ],
 )
 def test_an_answer_as_expected_passes(expect: dict[str, Any], result: Any) -> None:
@@ -139,6 +186,25 @@ def test_an_answer_as_expected_passes(expect: dict[str, Any], result: Any) -> No
         ({"result": {"a": [1, {"b": 2}]}}, {"a": [1, {"b": 3}]}, "result.a[1].b: expected 2, got 3"),
         ({"jsonpath": {"$.a[3]": 1}}, {"a": [1]}, "$.a[3]: expected 1, but there is nothing"),
         ({"jsonpath": {"$.a.b": 1}}, {"a": "text"}, "$.a.b: expected 1, but there is nothing"),
+        ({"headers": {"X-A": "1"}}, {"statusCode": 200}, 'header X-A: expected "1", but the answer has none'),
+        ({"headers": {"X-A": "1"}}, {"headers": {"x-a": "2"}}, 'header X-A: expected "1", got "2"'),
+        ({"headers": {"X-A": None}}, {"headers": {"x-a": "2"}}, 'header X-A: expected none, got "2"'),
+        (
+            {"headers": {"X-A": {"$regex": "v."}}},
+            {"headers": {"x-a": "av1"}},
+            'header X-A: expected a text that matches v., got "av1"',
+        ),
+        (
+            {"result": {"a": {"$regex": "v."}}},
+            {"a": "v10"},
+            'result.a: expected a text that matches v., got "v10"',
+        ),
+        ({"jsonpath": {"$.a": {"$regex": "[0-9]"}}}, {"a": 1}, "$.a: expected a text that matches [0-9], got 1"),
+        (
+            {"jsonpath": {"$.a": {"$regex": "v."}}},
+            {"b": 1},
+            "$.a: expected a text that matches v., but there is nothing",
+        ),
         ({"jsonpath": {"$.a": {"b": 1}}}, {"a": {"b": 1, "c": 2}}, '$.a: expected {"b": 1}, got {"b": 1, "c": 2}'),
     ],
 )
@@ -206,3 +272,79 @@ def test_what_python_takes_for_json_and_lambda_does_not_is_a_problem_of_the_file
     with pytest.raises(smoke.SmokeCasesError) as refused:
         smoke.parse({"one.json": f'{{"name": "one", "payload": {payload}}}'})
     assert refused.value.problems[0].startswith("one.json: is not JSON: ")
+
+
+def test_the_header_fields_of_a_case_are_added_to_those_of_its_event() -> None:
+    text = json.dumps({"name": "x", "payload": {"headers": {"a": "1", "b": "2"}}, "headers": {"B": "3", "C-d": "4"}})
+    (case,) = smoke.parse({"x.json": text})
+    assert case.payload == {"headers": {"a": "1", "b": "3", "c-d": "4"}}
+
+
+STEPS = {
+    "name": "keeps an order",
+    "max_latency_ms": 300,
+    "repeat": 2,
+    "steps": [
+        {
+            "name": "creates it",
+            "payload": {"item": "tea"},
+            "expect": {"status": 201},
+            "capture": {"id": "$.body.id", "all": "$.body"},
+        },
+        {
+            "payload": {"read": "${captured.id}", "path": "/orders/${captured.id}"},
+            "headers": {"If-Match": "${captured.id}"},
+            "expect": {"jsonpath": {"$.body": "${captured.all}", "$.body.name": {"$regex": "order ${captured.id}!"}}},
+            "max_latency_ms": 500,
+        },
+    ],
+}
+
+
+def orders(
+    sent: list[Any], *, status: int = 201, body: Any = None, seconds: float = 0.1
+) -> Callable[[Any], tuple[Any, str | None, float]]:
+    stored = {"id": 7 if body is None else body, "name": f"order {7 if body is None else body}!"}
+
+    def invoke(payload: Any) -> tuple[Any, str | None, float]:
+        sent.append(payload)
+        return {"statusCode": status, "body": json.dumps(stored)}, None, seconds
+
+    return invoke
+
+
+def test_a_step_uses_what_the_steps_before_it_captured_in_its_own_type() -> None:
+    (case,) = smoke.parse({"x.json": json.dumps(STEPS)})
+    sent: list[Any] = []
+    assert smoke.run_case(case, orders(sent)).mismatches == ()
+    second = {"read": 7, "path": "/orders/7", "headers": {"if-match": 7}}
+    assert sent == [{"item": "tea"}, second] * 2
+
+
+def test_a_captured_text_in_an_expression_stands_for_itself() -> None:
+    (case,) = smoke.parse({"x.json": json.dumps(STEPS)})
+    assert smoke.run_case(case, orders([], body="a.(b")).mismatches == ()
+    assert list(smoke_references.names("captured", "$${captured.a} ${captured.b}")) == ["b"]
+    assert smoke_references.fill("captured", "$${captured.a} ${captured.b}", {"b": [1]}) == "${captured.a} [1]"
+
+
+@pytest.mark.parametrize(
+    ("answers", "line", "calls"),
+    [
+        ({"status": 500}, "step 1 (creates it): status: expected 201, got 500", 1),
+        ({"seconds": 0.4}, "step 1 (creates it): latency: expected at most 300 ms, took 400 ms", 1),
+    ],
+)
+def test_a_step_that_fails_names_itself_and_ends_the_case(answers: Any, line: str, calls: int) -> None:
+    (case,) = smoke.parse({"x.json": json.dumps(STEPS)})
+    sent: list[Any] = []
+    outcome = smoke.run_case(case, orders(sent, **answers))
+    assert outcome.mismatches[0].startswith(line)
+    assert outcome.mismatches[0].endswith(" (repetition 1 of 2)")
+    assert len(sent) == calls
+
+
+def test_a_value_that_is_not_in_the_answer_can_t_be_captured() -> None:
+    (case,) = smoke.parse({"x.json": json.dumps(STEPS)})
+    outcome = smoke.run_case(case, lambda _payload: ({"statusCode": 201, "body": "{}"}, None, 0.0))
+    assert outcome.mismatches == ("step 1 (creates it): capture id: there is nothing at $.body.id (repetition 1 of 2)",)
