@@ -110,6 +110,7 @@ VARIABLES = {
     "STEPLADDER_LAMBDA_SETTLE_SECONDS": "local cloud: how long a function is `Pending` or its update `InProgress`",
     "STEPLADDER_LAUNCHER": "local cloud: run functions as `process` or `container`",
     "STEPLADDER_REGISTRY": "the registry's address in place of the one that ECR names, for other emulators",
+    "STEPLADDER_SHARED_PROVIDER": "0: each Terraform command starts an AWS provider of its own",
     "STEPLADDER_TERRAFORM": "the Terraform executable, and no other",
     "GITHUB_TOKEN": "in a job of GitHub: comments on the pull request and opens the issue about drift",
     "GITLAB_TOKEN": "in a job of GitLab: a project access token that does the same, since a job token can't",

@@ -12,7 +12,7 @@ import invoke
 from invoke.parser.parser import ParseMachine
 
 from stepladder.collections import usage
-from stepladder.core import aws
+from stepladder.core import aws, run_scope
 from stepladder.core.errors import ExitCode, InterruptedRunError, NotReadyError, StepladderError
 
 _DISK = {
@@ -114,7 +114,8 @@ def _guarded(body: Callable[..., Any], command: str, *, reads_only: bool) -> Cal
             if not reads_only:
                 usage.refuse_dry(body, command, context, kwargs.get("env"))
             usage.check(body, command, context, args, kwargs)
-            return body(context, *args, **kwargs)
+            with run_scope.opened():
+                return body(context, *args, **kwargs)
         except StepladderError as error:
             if error.message:  # a person has ended what ends in no other way
                 _explain(error, kwargs, usage.typed(body, command, args, kwargs))

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from stepladder.core.ci import in_ci
 from stepladder.core.errors import StepladderError
 from stepladder.core.notes import is_new
 from stepladder.core.step import Step
-from stepladder.terraform import cli, distributions, file_lock, files, providers, references, roots
+from stepladder.terraform import cli, distributions, file_lock, files, provider_process, providers, references, roots
 from stepladder.terraform.events import Watch
 from stepladder.terraform.failures import TerraformError, blame_credentials
 from stepladder.terraform.roots import Root
@@ -34,6 +35,9 @@ PLATFORMS = ("linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64")
 
 LOCAL_BACKEND = "stepladder_override.tf"
 IMPORTS = "stepladder_imports.tf"
+_MIGRATE = "-migrate-state"
+_PROVIDED = frozenset({"apply", "plan", "show", _MIGRATE})
+"""Commands that start providers, and an `init` that has installed them before. Another `init` would install none."""
 _PLAN_CHANGES = 2  # of -detailed-exitcode: 0 no changes, 1 failed, 2 changes
 
 
@@ -73,8 +77,10 @@ class Runner:
         self._stamp_file.unlink(missing_ok=True)
         self._say("moving the state into its bucket")
         # -json refuses -migrate-state (hashicorp/terraform#34886)
-        args = ["init", "-input=false", "-no-color", "-migrate-state", "-force-copy"]
+        args = ["init", "-input=false", "-no-color", _MIGRATE, "-force-copy"]
         self.run([*args, f"-backend-config={self.at.backend}"], timeout=INIT_DEADLINE)
+        if self.at.lock_file.is_file():  # an attached `init` takes the provider out of it
+            shutil.copyfile(self.at.lock_file, self.at.snapshot_dir / roots.LOCK_FILE)
         self.backend = "s3"
         self._write_stamp()
 
@@ -141,20 +147,32 @@ class Runner:
     ) -> process.Completed:
         """Run a command; `spooled` when it may hold the state lock, and never when it prints values."""
         spool = self.at.work_dir / "terraform" if spooled else None
+        env = cli.environment(self.at.data_dir, {**self.source.env, **self._credentials()})
         try:
-            return process.run(
-                [str(self.terraform.path), *args],
-                cwd=self.at.snapshot_dir,
-                env=cli.environment(self.at.data_dir, {**self.source.env, **self._credentials()}),
-                timeout=timeout,
-                on_line=watch.line,
-                pass_fds=(self.held.fd,),
-                spool=spool,
-                grace=grace,
-            )
+            with self._provider(args, env) as attached:
+                done = process.run(
+                    [str(self.terraform.path), *args],
+                    cwd=self.at.snapshot_dir,
+                    env={**env, **attached.env},
+                    timeout=timeout,
+                    on_line=watch.line,
+                    pass_fds=(self.held.fd, *attached.fds),
+                    spool=spool,
+                    grace=grace,
+                )
+                attached.spoiled = done.code not in (0, _PLAN_CHANGES)
+                return done
         finally:
             if spooled:
                 self._log(args, watch)
+
+    def _provider(
+        self, args: list[str], env: Mapping[str, str | None]
+    ) -> contextlib.AbstractContextManager[provider_process.Attachment]:
+        """Return the provider of a command: the run's, for those that start one."""
+        if _PROVIDED.isdisjoint(args):
+            return contextlib.nullcontext(provider_process.Attachment({}))
+        return provider_process.attached(self.at, self.terraform.distribution, env)
 
     def _credentials(self) -> dict[str, str | None]:
         """Return what lets Terraform act as the environment's role, where it has one; never in argv or a file."""
@@ -195,6 +213,7 @@ class Runner:
             "lock": files.sha256_file(self.at.lock_file),
             "modules": shared,
             "providers": files.sha256_mapping({**self.source.env, "mirror": str(self.source.mirror)}),
+            "provider": provider_process.identity(self.at, self.terraform.distribution),
             "terraform": self.terraform.version,
         }
 

@@ -1,0 +1,195 @@
+"""One process of the AWS provider for all Terraform commands of a run.
+
+Terraform starts its providers anew in each command, in a plan twice: 1.3 s of processor time a command. It can be given
+one that runs already. docs/decisions/2026-11-26-one-provider-process.md says where that is safe, and how it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepladder.core import endpoints, run_scope
+from stepladder.terraform.distributions import Distribution
+from stepladder.terraform.roots import Root
+
+VARIABLE = "STEPLADDER_SHARED_PROVIDER"
+_PROVIDER = "hashicorp/aws"
+_BUNDLE = "AWS_CA_BUNDLE"
+_LOGS = ("TF_LOG", "TF_LOG_PROVIDER")
+_READY = re.compile(r"^\s*TF_REATTACH_PROVIDERS='(.*)'\s*$", re.MULTILINE)
+_DEADLINE = 20.0  # seconds until the provider has printed how it is reached
+_POLL = 0.01
+_ENDING = 5.0  # seconds that it is waited for at the end
+# The provider ends when nobody holds the other end of the shell's input: neither we nor a Terraform that outlives us.
+_KEEPER = """
+exec 3<&0
+"$0" -debug >"$1" 2>/dev/null </dev/null 3<&- & provider=$!
+(cat <&3 >/dev/null; kill $provider) & watch=$!
+wait $provider
+kill $watch
+"""
+
+
+@dataclass
+class Attachment:
+    """What a Terraform command needs to use the run's provider: variables, and descriptors that it holds open.
+
+    Nothing uses a provider after a command that left it `spoiled`: Terraform may have stopped it, and it stays so.
+    """
+
+    env: Mapping[str, str]
+    fds: tuple[int, ...] = ()
+    spoiled: bool = False
+
+
+class _Provider:
+    """A provider that runs, and the environment that it was started with."""
+
+    def __init__(self, executable: Path, env: Mapping[str, str]) -> None:
+        self.executable, self.env = executable, env
+        self.busy = threading.Lock()
+        read, self._hold = os.pipe()
+        with tempfile.TemporaryDirectory(prefix="stepladder-provider-") as folder:
+            printed = Path(folder) / "printed"
+            try:
+                self._keeper = subprocess.Popen(
+                    ["/bin/sh", "-c", _KEEPER, str(executable), str(printed)],
+                    stdin=read,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    env=dict(env),
+                    start_new_session=True,  # Ctrl-C goes to Terraform, which passes it on
+                )
+            finally:
+                os.close(read)
+            self.reattach = self._printed(printed)
+
+    def _printed(self, file: Path) -> str:
+        """Wait until the provider has printed how it is reached; empty when it doesn't."""
+        deadline = time.monotonic() + _DEADLINE
+        while time.monotonic() < deadline and self._keeper.poll() is None:
+            match = _READY.search(file.read_text("utf-8")) if file.is_file() else None
+            if match:
+                return match[1]
+            time.sleep(_POLL)
+        return ""
+
+    def attachment(self) -> Attachment:
+        """Return what a command needs to use it."""
+        return Attachment({"TF_REATTACH_PROVIDERS": self.reattach}, (self._hold,))
+
+    def end(self) -> None:
+        """Let go of the provider: it ends, unless a Terraform that outlives us holds it still."""
+        os.close(self._hold)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._keeper.wait(_ENDING)
+
+
+class SharedProviders:
+    """The providers of a command, one for each location and role. An empty one stands for a provider that won't run."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._providers: dict[tuple[str, ...], _Provider | None] = {}
+
+    @contextlib.contextmanager
+    def attached(self, key: tuple[str, ...], executable: Path, env: Mapping[str, str]) -> Iterator[Attachment]:
+        """Yield how the provider is reached, which is started if need be; alone while another command uses it."""
+        provider = self._take(key, executable, env)
+        if provider is None:
+            yield Attachment({})
+            return
+        attachment, ended = provider.attachment(), False
+        try:
+            yield attachment
+            ended = True
+        finally:
+            if attachment.spoiled or not ended:
+                with self._lock:
+                    del self._providers[key]
+                provider.end()
+            provider.busy.release()
+
+    def _take(self, key: tuple[str, ...], executable: Path, env: Mapping[str, str]) -> _Provider | None:
+        with self._lock:
+            known = self._providers.get(key)
+            if known and not known.busy.acquire(blocking=False):
+                return None
+            if known and (known.executable, known.env) != (executable, env):  # its credentials were renewed
+                known.end()
+                known = None
+            elif known or key in self._providers:
+                return known
+            made = _Provider(executable, env)
+            if not made.reattach:
+                made.end()
+            self._providers[key] = made if made.reattach else None
+            made.busy.acquire()
+            return self._providers[key]
+
+    def end(self) -> None:
+        """End all of them."""
+        for provider in self._providers.values():
+            if provider:
+                provider.end()
+
+
+@contextlib.contextmanager
+def attached(at: Root, distribution: Distribution, env: Mapping[str, str | None]) -> Iterator[Attachment]:
+    """Yield how a Terraform command of a root, which gets `env`, reaches the run's provider.
+
+    It is alone outside of a command's scope, and where sharing isn't safe.
+    """
+    scope, executable, variables = run_scope.current(), installed(at, distribution), _variables(env)
+    if scope is None or executable is None or variables is None:
+        yield Attachment({})
+        return
+    where = at.environment
+    key = (distribution.registry, where.account, where.region, where.role_arn)
+    with scope.the(SharedProviders).attached(key, executable, variables) as attachment:
+        yield attachment
+
+
+def installed(at: Root, distribution: Distribution) -> Path | None:
+    """Return the AWS provider's executable that `init` installed for a root; None without exactly one."""
+    folder = at.data_dir / "providers" / distribution.registry / _PROVIDER
+    executables = list(folder.glob("*/*/terraform-provider-aws*"))
+    return executables[0].resolve() if len(executables) == 1 else None
+
+
+def identity(at: Root, distribution: Distribution) -> str:
+    """Return what distinguishes the installed executable from any other that may take its place.
+
+    `init` compares it with the lock file's checksums. Terraform repeats that for providers that it starts itself.
+    """
+    executable = installed(at, distribution)
+    if executable is None:
+        return ""
+    stat = executable.stat()
+    return f"{executable} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
+
+
+def _variables(env: Mapping[str, str | None]) -> dict[str, str] | None:
+    """Return the provider's environment; None where it must not be shared.
+
+    A provider that is configured a second time refuses a bundle of certificates. Who reads Terraform's log wants the
+    provider's in it.
+    """
+    given = {key: value for key, value in {**os.environ, **env}.items() if value is not None and key != "TF_DATA_DIR"}
+    if given.get(VARIABLE) == "0" or any(given.get(name) for name in _LOGS):
+        return None
+    if _BUNDLE in given:
+        endpoint = given.get(endpoints.GLOBAL, "")
+        if not (endpoint.startswith("http://") and endpoints.is_local_cloud(endpoint)):
+            return None
+        del given[_BUNDLE]  # nothing is encrypted on the way there
+    return given
