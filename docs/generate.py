@@ -107,6 +107,7 @@ VARIABLES = {
     "compiles again what it imports, for half a second or more",
     "STEPLADDER_IAM": "local cloud: whether IAM is enforced: `enforce` (the default), `warn` or `off`",
     "STEPLADDER_LAMBDA_IDLE_SECONDS": "local cloud: how long an idle execution environment stays warm",
+    "STEPLADDER_LAMBDA_MOST_IDLE": "local cloud: how many idle execution environments stay warm at most",
     "STEPLADDER_LAMBDA_SETTLE_SECONDS": "local cloud: how long a function is `Pending` or its update `InProgress`",
     "STEPLADDER_LAUNCHER": "local cloud: run functions as `process` or `container`",
     "STEPLADDER_REGISTRY": "the registry's address in place of the one that ECR names, for other emulators",

@@ -7,12 +7,17 @@ A rule is a JSON object:
 
 `service` and `action` may be `*`. The first `skip` matching calls pass, the next `count` (0: all) are hit. `body` must
 occur in the request's body or URL. `seconds` is how long `delay` waits after the call, and `delay_before` and
-`timeout` before it (real time, not the cloud's clock).
+`timeout` before it (real time, not the cloud's clock). `but` names actions that are not meant, with commas. With a
+`rate` only those calls are hit, all of them, that come faster than so many in a second of real time; `burst` may come
+at once (as many as the rate by default). So a throttle is a quota:
+
+    {"service": "lambda", "kind": "throttle", "rate": 15, "but": "Invoke,GetFunction,GetPolicy"}
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -43,6 +48,10 @@ SERVER_ERRORS = {
 }
 
 
+COUNTS = frozenset({"seen", "hits", "tokens", "filled"})
+"""Fields that no rule is given with."""
+
+
 class CallHangs(Exception):  # noqa: N818 - not an error of ours
     """A `timeout` fault met a call from inside, which has a deadline of its own to wait for."""
 
@@ -61,12 +70,30 @@ class Fault:
     status: int = 0
     code: str = ""
     message: str = ""
+    but: str = ""
+    rate: float = 0.0
+    burst: float = 0.0
     seen: int = 0
     hits: int = 0
+    tokens: float = 0.0
+    """Calls that may pass now, of a rule with a rate, as of `filled` (real seconds)."""
+    filled: float = 0.0
+
+    def passes(self, now: float) -> bool:
+        """Say whether a rule's rate lets one more call pass, and count it."""
+        most = self.burst or self.rate
+        self.tokens = min(most, self.tokens + (now - self.filled) * self.rate) if self.filled else most
+        self.filled = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
 
     def matches(self, request: AwsRequest) -> bool:
         """Say whether a request is meant."""
         if self.service not in ("*", request.service) or self.action not in ("*", request.action):
+            return False
+        if request.action in self.but.split(","):
             return False
         where = request.body + request.environ.get("RAW_URI", "").encode()
         return not self.body or self.body.encode() in where
@@ -97,13 +124,17 @@ class Faults:
 
     def add(self, raw: Mapping[str, Any]) -> Fault:
         """Add a rule. ValueError says what is wrong with it."""
-        known = {f.name for f in fields(Fault)} - {"seen", "hits"}
+        known = {f.name for f in fields(Fault)} - COUNTS
         unknown = sorted(set(raw) - known)
         if unknown:
             raise ValueError(f"a fault has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
         if raw.get("kind") not in KINDS:
             raise ValueError(f"a fault's kind is one of {', '.join(KINDS)}, not {raw.get('kind')!r}")
         rule = Fault(**raw)
+        if rule.rate and (rule.rate < 0 or 0 < rule.burst < 1):
+            raise ValueError("a fault's rate is over 0, and its burst at least 1")
+        if rule.rate and "count" not in raw:
+            rule.count = 0
         with self._lock:
             self._rules.append(rule)
         return rule
@@ -116,7 +147,8 @@ class Faults:
     def list(self) -> list[dict[str, Any]]:
         """Return the rules with what they have hit."""
         with self._lock:
-            return [asdict(rule) for rule in self._rules]
+            every = [asdict(rule) for rule in self._rules]
+        return [{k: v for k, v in rule.items() if k not in ("tokens", "filled")} for rule in every]
 
     def pick(self, request: AwsRequest) -> Fault | None:
         """Return the rule that hits this request, and count."""
@@ -127,6 +159,8 @@ class Faults:
                 if not rule.matches(request):
                     continue
                 rule.seen += 1
+                if rule.rate and rule.passes(time.monotonic()):
+                    continue
                 if rule.seen > rule.skip and (rule.count == 0 or rule.hits < rule.count):
                     rule.hits += 1
                     return rule

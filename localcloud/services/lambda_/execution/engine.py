@@ -25,7 +25,7 @@ from localcloud.services.lambda_ import role_permissions
 from localcloud.services.lambda_.execution.environments import ExecutionEnvironment, InvocationWork
 from localcloud.services.lambda_.execution.images import ImageReader
 from localcloud.services.lambda_.execution.logs import Journal, LogWriter
-from localcloud.services.lambda_.execution.pool import Pool
+from localcloud.services.lambda_.execution.pool import IDLE_SECONDS, MOST_IDLE, Pool
 from localcloud.services.lambda_.execution.streams import ResponseStream
 from localcloud.services.lambda_.missing import no_function
 from localcloud.services.lambda_.model import LATEST, Function, FunctionKey, Revision, conflict
@@ -62,7 +62,10 @@ class Invoker:
     def __init__(self, service: LambdaService) -> None:
         self.service = service
         self.cloud = service.cloud
-        self.pool = Pool(float(os.environ.get("STEPLADDER_LAMBDA_IDLE_SECONDS", "300")))
+        self.pool = Pool(
+            float(os.environ.get("STEPLADDER_LAMBDA_IDLE_SECONDS", IDLE_SECONDS)),
+            int(os.environ.get("STEPLADDER_LAMBDA_MOST_IDLE", MOST_IDLE)),
+        )
         self.logs = LogWriter(service.cloud)
         self.random = random.Random()  # noqa: S311 - weights, not secrets
         self._running: Counter[FunctionKey] = Counter()

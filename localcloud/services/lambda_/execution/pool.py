@@ -16,6 +16,8 @@ from localcloud.services.lambda_.execution.environments import (
 )
 
 IDLE_SECONDS = 300.0
+MOST_IDLE = 32
+"""Idle environments that are kept at most: AWS's own cost no memory of this machine. Provisioned ones come on top."""
 _POLL_SECONDS = 0.25  # between looks at memory and idleness
 
 
@@ -27,8 +29,9 @@ def _kill(environments: list[ExecutionEnvironment]) -> None:
 class Pool:
     """The environments of all functions, by the uid of the revision that they run."""
 
-    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(self, idle_seconds: float = IDLE_SECONDS, most_idle: int = MOST_IDLE) -> None:
         self.idle_seconds = idle_seconds
+        self.most_idle = most_idle
         self._idle: dict[str, list[ExecutionEnvironment]] = defaultdict(list)
         self._all: set[ExecutionEnvironment] = set()
         self._retired: set[str] = set()
@@ -106,8 +109,20 @@ class Pool:
                 self._idle[uid].append(environment)
             else:
                 self._all.discard(environment)
-        if not keep:
-            environment.kill()
+            surplus = self._surplus() if keep else None
+        ended = surplus if keep else environment
+        if ended is not None:
+            ended.kill()
+
+    def _surplus(self) -> ExecutionEnvironment | None:
+        """Take out the environment that has been idle longest where too many are. The caller holds the lock."""
+        idle = [each for environments in self._idle.values() for each in environments if not each.kept_ready]
+        if len(idle) <= self.most_idle:
+            return None
+        oldest = min(idle, key=lambda each: each.idle_since)
+        self._idle[oldest.uid].remove(oldest)
+        self._all.discard(oldest)
+        return oldest
 
     def _watch(self) -> None:
         while not self._stopped.wait(_POLL_SECONDS):
