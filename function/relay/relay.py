@@ -20,6 +20,7 @@ from shared import aws, ladder, lower_rung, relay_client, serving
 from shared.aws import explained
 from shared.errors import RefusedError
 
+from stepladder.core.names import split_target
 from stepladder.promotion.requests.relay import (
     AnswerChildRequest,
     CheckTargetRequest,
@@ -78,8 +79,8 @@ def _start(remote: _Relay, request: StartChildRequest) -> Mapping[str, Any]:
     """
     target, digest = request["target"], request["release"]["digest"]
     try:
-        for name in ladder.read()[target["environment"]]["below"]:
-            lower_rung.check(name, _served(name), digest)
+        for key in _rung(target["environment"])["below"]:
+            lower_rung.check(key, _served(key), digest)
     except RefusedError as error:
         _end(remote, request, type(error).__name__, str(error), appears=0)
         raise
@@ -97,10 +98,10 @@ def _start(remote: _Relay, request: StartChildRequest) -> Mapping[str, Any]:
     return started
 
 
-def _served(environment: str) -> Served:
-    """Return what an environment serves, in whichever location it is."""
-    request: ServedRequest = {"action": "runs", "target": {"environment": environment}}
-    remote = _relay_of(environment)
+def _served(key: str) -> Served:
+    """Return what a target serves, in whichever location it is."""
+    request: ServedRequest = {"action": "runs", "target": {"environment": key}}
+    remote = _relay_of(key)
     if remote:
         return cast("Served", _send(remote, request))
     return _runs(request)
@@ -118,9 +119,9 @@ def _end(remote: _Relay, request: StartChildRequest, error: str, cause: str, *, 
     _send(remote, end)
 
 
-def _relay_of(environment: str) -> _Relay | None:
+def _relay_of(key: str) -> _Relay | None:
     relays: dict[str, _Relay] = json.loads(os.environ["ELSEWHERE"])
-    return relays.get(environment)
+    return relays.get(split_target(key)[0])
 
 
 def _send(remote: _Relay, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,9 +130,16 @@ def _send(remote: _Relay, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_own(target: Mapping[str, Any]) -> ladder.LadderRung:
     """Return what Terraform says of a target; refuse one that isn't of this location."""
-    rung = ladder.read().get(target["environment"])
-    if rung is None or target.get("function", rung["function"]) != rung["function"]:
+    rung = _rung(target["environment"])
+    if target.get("function", rung["function"]) != rung["function"]:
         raise RefusedError(f"{target['environment']} is no rung of this place")
+    return rung
+
+
+def _rung(key: str) -> ladder.LadderRung:
+    rung = ladder.find(key)
+    if rung is None:
+        raise RefusedError(f"{key} is no rung of this place")
     return rung
 
 

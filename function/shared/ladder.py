@@ -1,4 +1,7 @@
-"""The ladder as Terraform wrote it into a function's environment, so that an execution's input can't skip a rung."""
+"""The ladder as Terraform wrote it into a function's environment, so that an execution's input can't skip a rung.
+
+It names the environments. Of their functions it says which there are: the project's own one, named ones, or both.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ import json
 import os
 from typing import NotRequired, TypedDict
 
+from stepladder.core.names import split_target, target_key
+
+_OWN, _ALL, _NAMED = "own", "all", "named"
+
 
 class LadderRung(TypedDict):
-    """One environment: its function, its alias, the environments of the rung below, and whether it is elsewhere.
+    """One target: its function, its alias, the targets of the rung below, and whether it is elsewhere.
 
     `elsewhere` stands for another account or region.
     """
@@ -19,7 +26,37 @@ class LadderRung(TypedDict):
     elsewhere: NotRequired[bool]
 
 
-def read() -> dict[str, LadderRung]:
-    """Return the environments of the ladder by name."""
+def find(key: str) -> LadderRung | None:
+    """Return a target by its key; None for one that Terraform doesn't know.
+
+    A named function's is called like its environment's own function and itself, and so is the rung below.
+    """
     environments: dict[str, LadderRung] = json.loads(os.environ["LADDER"])
-    return environments
+    environment, name = split_target(key)
+    rung = environments.get(environment)
+    if rung is None or (_OWN if not name else _NAMED) not in _functions():
+        return None
+    if not name:
+        return rung
+    found = rung.copy()
+    found["function"] = f"{rung['function']}-{name}"
+    found["below"] = [target_key(each, name) for each in rung["below"]]
+    return found
+
+
+def lower(rung: LadderRung) -> dict[str, LadderRung]:
+    """Return the targets of the rung below by their keys."""
+    below = {key: find(key) for key in rung["below"]}
+    return {key: each for key, each in below.items() if each is not None}
+
+
+def _functions() -> tuple[str, ...]:
+    """Return which functions are targets: FUNCTIONS is missing for the own one alone, `all`, or `named`."""
+    kind = os.environ.get("FUNCTIONS", _OWN)
+    return (_OWN, _NAMED) if kind == _ALL else (kind,)
+
+
+def flags(key: str) -> str:
+    """Return the flags by which a command names a target."""
+    environment, name = split_target(key)
+    return f"--env {environment} --function {name}" if name else f"--env {environment}"

@@ -15,13 +15,14 @@ import image
 from shared import aws, ladder, ledger, lower_rung, relay_client, serving
 from shared.errors import RefusedError, TransientError
 
+from stepladder.core.names import split_target
 from stepladder.ledger import schema
 from stepladder.promotion.contract import ReleaseInput, TargetInput
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A release on a target. `latest`: $LATEST as Lambda describes it. `lower`: the environments of the rung below."""
+    """A release on a target. `latest`: $LATEST as Lambda describes it. `lower`: the targets of the rung below."""
 
     release: ReleaseInput
     target: TargetInput
@@ -51,13 +52,10 @@ def image_can_run(candidate: Candidate) -> None:
 
 
 def lower_rung_serves_it(candidate: Candidate) -> None:
-    """Refuse a digest that an environment of the rung below does not serve."""
-    for environment, rung in candidate.lower.items():
-        if rung.get("elsewhere"):
-            served = relay_client.served(environment)
-        else:
-            served = serving.served(rung["function"], rung["alias"])
-        lower_rung.check(environment, served, candidate.release["digest"])
+    """Refuse a digest that a target of the rung below does not serve: the same function, in its environments."""
+    for key, rung in candidate.lower.items():
+        served = relay_client.served(key) if rung.get("elsewhere") else serving.served(rung["function"], rung["alias"])
+        lower_rung.check(key, served, candidate.release["digest"])
 
 
 def alias_can_take_both(change: Change) -> None:
@@ -80,12 +78,14 @@ def alias_can_take_both(change: Change) -> None:
 def configuration_is_terraforms(change: Change) -> None:
     """Refuse to publish a configuration that somebody changed by hand since Terraform applied it."""
     target = change.target
-    name = target["environment"]
-    service = ledger.read(schema.SERVICE, environment=name)
+    environment, name = split_target(target["environment"])
+    applied = ledger.read(schema.SERVICE, environment=environment)
+    service = applied.of_function(name) if applied else None
     if service and service.config_hash and service.config_hash != serving.configuration(change.latest):
         raise RefusedError(
             f"the configuration of {target['function']} was changed by hand, and a release would publish that "
-            f"(`inv status` names it); set it back: `inv tf.plan --env {name}`, `inv tf.apply --env {name}`"
+            f"(`inv status` names it); set it back: `inv tf.plan --env {environment}`, "
+            f"`inv tf.apply --env {environment}`"
         )
 
 
@@ -99,6 +99,7 @@ def traffic_can_shift(change: Change) -> None:
     if change.release["hotfix"] or change.is_first or target["deployment_config"].endswith("AllAtOnce"):
         return
     function, alias = target["function"], target["alias"]
+    environment, _ = split_target(target["environment"])
     try:
         aws.client("lambda").get_provisioned_concurrency_config(FunctionName=function, Qualifier=alias)
     except Exception as error:
@@ -107,7 +108,7 @@ def traffic_can_shift(change: Change) -> None:
         return
     raise RefusedError(
         f"alias {alias} of {function} has provisioned concurrency, which may keep Lambda from shifting its traffic "
-        f"gradually: set promotion.rungs.{target['environment']}.deployment to AllAtOnce, or take it away for the shift"
+        f"gradually: set promotion.rungs.{environment}.deployment to AllAtOnce, or take it away for the shift"
     )
 
 

@@ -10,7 +10,7 @@ import json
 import time
 from dataclasses import replace
 
-from shared import ledger, serving
+from shared import ladder, ledger, serving
 from shared.errors import RefusedError
 
 from stepladder.ledger import schema
@@ -40,7 +40,7 @@ def write_down(target: TargetInput, alias: serving.ServedAlias) -> None:
     if document.get("bad"):
         raise RefusedError(
             f"a rollback of {environment} by {holder.owner} was cut off before it was written down; "
-            f"`inv rollback --env {environment}` finishes it"
+            f"`inv rollback {ladder.flags(environment)}` finishes it"
         )
     cause = "; ".join(filter(None, (entry.cause, CAUSE)))
     ended = replace(entry, result=SUCCEEDED, cause=cause, ended_at=ledger.stamp(time.time()))

@@ -83,7 +83,7 @@ def validate(request: ValidateRequest) -> TargetFacts:
 
 def _check_anywhere(release: ReleaseInput, target: TargetInput) -> TargetFacts | CheckResponse:
     """Check a target, or have it checked by the validate of its location."""
-    rung = ladder.read().get(target["environment"])
+    rung = ladder.find(target["environment"])
     own = release_of(release, target)
     return relay_client.check(own, target) if rung and rung.get("elsewhere") else check(own, target)
 
@@ -117,12 +117,11 @@ def check(release: ReleaseInput, target: TargetInput) -> TargetFacts:
 
 
 def _lower_rung(target: TargetInput) -> dict[str, ladder.LadderRung]:
-    """Return the environments of the rung below; refuse a target that isn't where Terraform says."""
-    rungs = ladder.read()
-    rung = rungs.get(target["environment"])
+    """Return the targets of the rung below; refuse a target that isn't where Terraform says."""
+    rung = ladder.find(target["environment"])
     if rung is None or rung["function"] != target["function"] or rung["alias"] != target["alias"]:
         raise RefusedError(f"{target['environment']} ({target['function']}) is no rung of this ladder")
-    return {environment: rungs[environment] for environment in rung["below"]}
+    return ladder.lower(rung)
 
 
 def _lock(release: ReleaseInput, target: TargetInput, execution_arn: str, version: str) -> None:
@@ -193,7 +192,7 @@ def _check_never_released(target: TargetInput) -> None:
     if digest == current.digest:
         raise RefusedError(
             f"alias {target['alias']} of {target['function']} was put on $LATEST, where an untested image would get "
-            f"traffic at once; return to the release before: `inv rollback --env {environment} --to "
+            f"traffic at once; return to the release before: `inv rollback {ladder.flags(environment)} --to "
             f"{current.release_id}`"
         )
 

@@ -177,5 +177,9 @@ def release_of(release: ReleaseInput, target: TargetInput) -> ReleaseInput:
 
 
 def child_name(execution_arn: str, environment: str) -> str:
-    """Name the execution by which another location releases an environment for a parent execution."""
-    return f"{environment}-{hashlib.sha256(execution_arn.encode()).hexdigest()[:40]}"
+    """Name the execution by which another location releases a target for a parent execution.
+
+    A name has at most 80 characters, which the key of a named function may exceed: then the hash distinguishes it.
+    """
+    subject = execution_arn if "-" not in environment else f"{execution_arn}/{environment}"
+    return f"{environment[:39]}-{hashlib.sha256(subject.encode()).hexdigest()[:40]}"

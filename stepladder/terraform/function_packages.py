@@ -20,6 +20,7 @@ from stepladder.core.aws import ABSENT_IN_S3, error_code
 
 VERBS = ("validate", "verify", "rollback", "relay")
 SHARED = (
+    "stepladder.core.names",
     "stepladder.core.release_facts",
     "stepladder.ledger.schema",
     "stepladder.promotion.contract",

@@ -83,6 +83,9 @@ def _of_value(value, scope, item):
         return resolve(item, [name for name, _ in STEP.findall(value.removeprefix("$$.Map.Item.Value"))])
     if value.startswith("States.StringToJson"):
         return ANY
+    if value.startswith("States.ArrayGetItem"):
+        (steps,) = references(value)
+        return resolve(scope, [*steps, "*"])
     if value.startswith(("$$", "States.")):
         return LEAF
     (steps,) = references(value)
