@@ -35,7 +35,7 @@ RESERVED = frozenset(
 )
 
 
-HANDLER = re.compile(r"[A-Za-z0-9_./:-]*")
+HANDLER = re.compile(r"([A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*\.[A-Za-z0-9_]+)?")
 LONGEST = 4096
 """Bytes of all environment variables together, as JSON."""
 
@@ -132,7 +132,7 @@ class FunctionSettings:
     )
     handler: str = setting(
         "",
-        Text(HANDLER, "a command that the image takes, such as app.handler.handler, without spaces", 128),
+        Text(HANDLER, "a module and a function of the image, such as app.handler.handler", 128),
         "what the image runs, in place of its own command; so several functions may have one image",
         description="What the image runs, in place of its own command, such as `app.handler.handler`; empty for the "
         "image's own.",

@@ -50,6 +50,8 @@ LARGE: dict[str, Any] = {"rungs": [[f"production{n:02}"] for n in range(12)], "p
 WILDCARDS = {
     "AnswerHooks": "AWS's own pages differ on whether the action has a resource",
     "CallThePipeline": "a version of one of the four functions",
+    "EndChildren": "executions of the one state machine, and of its Maps",
+    "RedriveChildren": "executions of the one state machine's Maps",
     "CallWhatIsUnderTest": "a version or alias of a rung's function",
     "ReadAlarms": "DescribeAlarms is authorised against the list of the account's alarms",
     "ReadDeploymentConfigurations": "AWS's own for Lambda, and each rung's, which the service module names by its pace",
@@ -79,6 +81,8 @@ def modules(runner, make_root, write) -> dict[str, dict[str, dict[str, Any]]]:
             "codepipeline": PIPELINE | {"provider": "gitlab", "docker": True, "arm": True},
         },
         "guestpipeline": {**PLACES["guest"], "codepipeline": PIPELINE},
+        "many": {"rungs": RUNGS, "functions": {"names": ["mailer", "orders"]}, "notify": ["ops@example.com"]},
+        "named": {"rungs": RUNGS, "functions": {"main": False, "names": ["mailer"]}},
         **PLACES,
     }
     code = "".join(write.call(name, "delivery", {"packages": PACKAGES, **given}) for name, given in calls.items())
@@ -234,6 +238,51 @@ def test_the_ladder_s_functions_are_named_one_by_one(planned):
     prefix = "arn:aws:lambda:eu-west-1:123456789012:function:sample-"
     expected = {f"{prefix}{rung}{suffix}" for rung in ("staging", "prodeu", "produs") for suffix in ("", ":live")}
     assert set(moves["Resource"]) == expected
+
+
+def resources(planned):
+    """Return what the policies name: each resource by its policy and statement."""
+    return {
+        (address, statement["Sid"]): {statement["Resource"]}
+        if isinstance(statement["Resource"], str)
+        else set(statement["Resource"])
+        for address in policies(planned)
+        for statement in statements(planned, address)
+    }
+
+
+def test_functions_beside_the_project_s_own_are_reached_by_what_their_names_begin_with(planned, modules):
+    own, many = resources(planned), resources(modules["many"])
+    beside = {each for key in own for each in many[key] - own[key]}
+    assert {each.partition("sample-")[2] for each in beside} == {
+        f"{rung}-*{end}" for rung in ("staging", "prodeu", "produs") for end in ("", ":live", ":*", "/live")
+    }
+    assert [key for key in own if not own[key] <= many[key]] == []
+    assert {sid for _, sid in many.keys() - own.keys()} == {"StartChildren", "EndChildren", "RedriveChildren"}
+
+
+def test_without_the_project_s_own_function_no_policy_names_it(modules):
+    named = {each for found in resources(modules["named"]).values() for each in found if "sample-staging" in each}
+    assert named
+    assert [each for each in named if "sample-staging-*" not in each] == []
+
+
+@pytest.mark.parametrize(("call", "told"), [("it", None), ("many", "all"), ("named", "named")])
+@pytest.mark.parametrize("verb", ["relay", "rollback", "validate"])
+def test_the_functions_know_which_functions_may_be_targets(modules, call, told, verb):
+    variables = modules[call][f'aws_lambda_function.pipeline["{verb}"]']["environment"][0]["variables"]
+    assert variables.get("FUNCTIONS") == told
+    assert "mailer" not in json.dumps(variables)
+
+
+@pytest.mark.parametrize("call", ["many", "named"])
+def test_items_of_named_functions_are_those_of_their_environments(modules, call):
+    for address in policies(modules[call]):
+        for statement in statements(modules[call], address):
+            tests = {test: keys for test, keys in statement.get("Condition", {}).items() if "env#" in json.dumps(keys)}
+            for test, keys in tests.items():
+                assert test == "ForAllValues:StringLike"
+                assert {"env#staging", "env#staging-*"} <= set(keys["dynamodb:LeadingKeys"])
 
 
 ENVIRONMENTS = {"env#staging", "env#prodeu", "env#produs"}
@@ -394,6 +443,9 @@ BAD = {
     "region": ({"region": "Ireland"}, "region must be an AWS region"),
     "away": ({"elsewhere": {"produs": {"account": "1", "region": "eu-west-2"}}}, "elsewhere must give an account"),
     "home": ({"home": {"account": "1234", "region": "eu-west-1"}}, "home must give an account"),
+    "nofunctions": ({"functions": {"main": False}}, "functions must name at least one function"),
+    "function": ({"functions": {"names": ["Mailer"]}}, "functions must have names of lower-case letters"),
+    "functions": ({"functions": {"names": ["mailer", "mailer"]}}, "functions must name each function once"),
     "norungs": ({"rungs": []}, "rungs must hold at least one environment each"),
     "emptyrung": ({"rungs": [["staging"], []]}, "rungs must hold at least one environment each"),
     "twice": ({"rungs": [["staging"], ["staging"]]}, "rungs must name each environment once"),

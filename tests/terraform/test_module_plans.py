@@ -161,25 +161,27 @@ def codepipeline_alone() -> dict[str, Any]:
     return ci_variables.foundation(load(raw, Path()), "staging")
 
 
+LONGEST: dict[str, Any] = {
+    "ci": ci_of("p" * 24, [name * 12 for name in "abcd"], "ap-southeast-1"),
+    "codepipeline": {
+        "connection_arn": CONNECTION,
+        "deploys": "a" * 12,
+        "promotes": "b" * 12,
+        "repository": f"{'o' * 39}/{'r' * 100}",
+    },
+    "environments": [name * 12 for name in "abcd"],
+    "project": "p" * 24,
+    "region": "ap-southeast-1",
+}
+CI_OF_TWO = ci_of("sample", ["staging", "production"], "eu-west-1", older_subject=True)
+
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "foundation": ("foundation", {}),
     "codepipeline": ("foundation", codepipeline_alone()),
-    "ci": ("foundation", {"ci": ci_of("sample", ["staging", "production"], "eu-west-1", older_subject=True)}),
-    "longest": (
-        "foundation",
-        {
-            "ci": ci_of("p" * 24, [name * 12 for name in "abcd"], "ap-southeast-1"),
-            "codepipeline": {
-                "connection_arn": CONNECTION,
-                "deploys": "a" * 12,
-                "promotes": "b" * 12,
-                "repository": f"{'o' * 39}/{'r' * 100}",
-            },
-            "environments": [name * 12 for name in "abcd"],
-            "project": "p" * 24,
-            "region": "ap-southeast-1",
-        },
-    ),
+    "ci": ("foundation", {"ci": CI_OF_TWO}),
+    "longest": ("foundation", LONGEST),
+    "cimany": ("foundation", {"ci": CI_OF_TWO, "functions": True}),
+    "longestmany": ("foundation", {**LONGEST, "functions": True}),
     "tidy": ("foundation", {"environments": ["prod"], "noncurrent_version_days": 90, "project": "tidy"}),
     BASE: ("service", {"trigger": "none"}),
     "url": ("service", {"trigger": "url"}),
@@ -260,7 +262,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "linear": ("service", {"deployment": {"strategy": "linear", "interval_minutes": 1}, "trigger": "none"}),
     "named": ("service", {"function": "mailer", "handler": "app.mailer.handler", "triggers": OF_EACH}),
 }
-LISTED = tuple(name for name in CALLS if name != "longest")
+LISTED = tuple(name for name in CALLS if name not in ("longest", "cimany", "longestmany"))
 """The calls that have an inventory."""
 FOUNDATIONS = tuple(name for name, (module, _) in CALLS.items() if module == "foundation")
 SERVICES = tuple(name for name, (module, _) in CALLS.items() if module == "service")
@@ -404,6 +406,30 @@ def test_every_name_of_one_of_several_functions_ends_its_environments_name_with_
     assert [name for name in names if "sample-named-mailer" not in name] == []
     assert planned.one("named", "aws_lambda_function.this")["image_config"][0]["command"] == ["app.mailer.handler"]
     assert planned.one(BASE, "aws_lambda_function.this")["image_config"] == []
+
+
+def ci_statements(planned: RootPlan, call: str) -> dict[tuple[str, str], set[str]]:
+    """Return what the policies of CI roles name: each resource by its policy and statement."""
+    return {
+        (address, statement["Sid"]): set(statement.get("Resource") or statement["NotResource"])
+        for address, value in planned.values[call].items()
+        if address.startswith("aws_iam_policy.ci[")
+        for statement in json.loads(value["policy"])["Statement"]
+    }
+
+
+def test_ci_roles_reach_functions_beside_the_project_s_own_by_what_their_names_begin_with(planned):
+    own, many = ci_statements(planned, "ci"), ci_statements(planned, "cimany")
+    beside = {each for key in own for each in many[key] - own[key]}
+    ends = {each.rpartition("sample-staging-*")[2] for each in beside if "sample-staging" in each}
+    assert ends == {"", ":*", "/live", "codedeploy", "function", "schedule", "errors", "latency", "throttles"} | {
+        "canary-*",
+        "linear-*",
+    }
+    assert [each for each in beside if not re.search(r"sample-(staging|production)-\*|sample-promotion/", each)] == []
+    assert {sid for _, sid in many.keys() - own.keys()} == {"ReadMapRuns"}
+    previews = [key for key in own if "preview" in key[0]]
+    assert [key for key in previews if own[key] != many[key]] == []
 
 
 def test_the_hook_that_codedeploy_may_call_is_named_as_the_tasks_name_it(planned):
@@ -716,7 +742,8 @@ def test_buckets_and_images_have_no_way_in_by_accident(planned, call):
     allowed = pull["Condition"]["StringLike"]["aws:SourceArn"]
     names = [arn.rpartition(":function:")[2] for arn in allowed]
     environments = CALLS[call][1].get("environments", ["production", "staging"])
-    assert names == [f"{project}-{name}{suffix}" for name in environments for suffix in ("", ":*")]
+    suffixes = ("", ":*", "-*") if CALLS[call][1].get("functions") else ("", ":*")
+    assert names == [f"{project}-{name}{suffix}" for name in environments for suffix in suffixes]
 
 
 def test_no_rule_expires_an_image_that_may_be_live(planned):

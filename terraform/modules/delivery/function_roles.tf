@@ -1,6 +1,9 @@
 # One role for each function, with exact ARNs. Only rollback's may move an alias: back, and onto a first release.
 locals {
-  ledger_environments = [for environment in local.environments : "env#${environment}"]
+  ledger_environments = concat(
+    [for environment in local.environments : "env#${environment}"],
+    local.many ? [for environment in local.environments : "env#${environment}-*"] : [],
+  )
 
   # The items of the ledger that each function reads and writes, by their partition keys (docs/reference/ledger.md).
   ledger_keys = {

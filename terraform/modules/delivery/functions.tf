@@ -22,16 +22,26 @@ locals {
     }
   ]...)
 
+  # Of several functions in each environment, the named ones are reached by what their names begin with: a hundred names
+  # would fit no policy, and no environment's name has a hyphen.
+  many              = length(var.functions.names) > 0
+  functions_of_each = length(var.functions.names) + (var.functions.main ? 1 : 0)
+  targets = concat(
+    var.functions.main ? [for environment in local.environments : "${var.project}-${environment}"] : [],
+    local.many ? [for environment in local.environments : "${var.project}-${environment}-*"] : [],
+  )
+
   # Exactly the functions of the ladder; a version or alias is asked for under its qualifier.
   target_functions = [
-    for environment in local.environments :
-    "${local.arn_prefix}:lambda:${var.region}:${var.account}:function:${var.project}-${environment}"
+    for name in local.targets : "${local.arn_prefix}:lambda:${var.region}:${var.account}:function:${name}"
   ]
   target_qualifiers = [for arn in local.target_functions : "${arn}:*"]
   target_deployment_groups = [
-    for environment in local.environments :
-    "${local.arn_prefix}:codedeploy:${var.region}:${var.account}:deploymentgroup:${var.project}-${environment}/live"
+    for name in local.targets : "${local.arn_prefix}:codedeploy:${var.region}:${var.account}:deploymentgroup:${name}/live"
   ]
+
+  # Whether the functions of the ladder are the project's own, those that have a name, or all: without it only its own.
+  functions_notice = { for which in [var.functions.main ? "all" : "named"] : "FUNCTIONS" => which if local.many }
 
   # Roles are an account's, not a region's: two places may share one.
   role_suffix = var.home == null ? "" : "-${var.region}"
@@ -48,6 +58,7 @@ locals {
     verb => "${local.arn_prefix}:lambda:${var.region}:${var.account}:function:${var.project}-pipeline-${verb}"
   }
   executions_arn = "${local.arn_prefix}:states:${var.region}:${var.account}:execution:${var.project}-promotion:*"
+  children_arns  = [for label in ["finish", "release"] : "${local.arn_prefix}:states:${var.region}:${var.account}:execution:${var.project}-promotion/${label}:*"]
   machine_arn    = "${local.arn_prefix}:states:${var.region}:${var.account}:stateMachine:${var.project}-promotion"
 
   functions = {
@@ -62,21 +73,28 @@ locals {
           VALIDATE     = local.function_arns["validate"]
         },
         { for key, pipeline in local.pipeline : "PIPELINE" => jsonencode(local.pipeline_notice[key]) },
+        local.functions_notice,
       )
       timeout = 300
     }
     rollback = {
-      environment = { LEDGER_TABLE = local.ledger_table, RELAY = local.function_arns["relay"] }
-      timeout     = 300
+      environment = merge(
+        { LEDGER_TABLE = local.ledger_table, RELAY = local.function_arns["relay"] },
+        local.functions_notice,
+      )
+      timeout = 300
     }
     validate = {
-      environment = {
-        LADDER         = jsonencode(local.ladder)
-        LEDGER_TABLE   = local.ledger_table
-        RELAY          = local.function_arns["relay"]
-        REPOSITORY     = var.project
-        SCAN_THRESHOLD = var.scan_threshold
-      }
+      environment = merge(
+        {
+          LADDER         = jsonencode(local.ladder)
+          LEDGER_TABLE   = local.ledger_table
+          RELAY          = local.function_arns["relay"]
+          REPOSITORY     = var.project
+          SCAN_THRESHOLD = var.scan_threshold
+        },
+        local.functions_notice,
+      )
       timeout = 60
     }
     verify = {

@@ -105,8 +105,7 @@ data "aws_iam_policy_document" "promotion" {
     sid     = "RegisterRevisions"
     actions = ["codedeploy:GetApplicationRevision", "codedeploy:RegisterApplicationRevision"]
     resources = [
-      for environment in local.environments :
-      "${local.arn_prefix}:codedeploy:${var.region}:${var.account}:application:${var.project}-${environment}"
+      for name in local.targets : "${local.arn_prefix}:codedeploy:${var.region}:${var.account}:application:${name}"
     ]
   }
 
@@ -138,7 +137,7 @@ data "aws_iam_policy_document" "promotion" {
     resources = [local.ledger_table_arn]
 
     condition {
-      test     = "ForAllValues:StringEquals"
+      test     = local.many ? "ForAllValues:StringLike" : "ForAllValues:StringEquals"
       variable = "dynamodb:LeadingKeys"
       values   = local.ledger_environments
     }
@@ -156,7 +155,7 @@ data "aws_iam_policy_document" "promotion" {
     resources = [local.ledger_table_arn]
 
     condition {
-      test     = "ForAllValues:StringEquals"
+      test     = local.many ? "ForAllValues:StringLike" : "ForAllValues:StringEquals"
       variable = "dynamodb:LeadingKeys"
       values   = local.ledger_environments
     }
@@ -165,6 +164,38 @@ data "aws_iam_policy_document" "promotion" {
       test     = "Null"
       variable = "dynamodb:LeadingKeys"
       values   = ["false"]
+    }
+  }
+
+  # Where a rung has more targets than one history holds, a Map runs as child executions of this machine, which it starts
+  # itself. https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+  dynamic "statement" {
+    for_each = local.many ? ["this"] : []
+
+    content {
+      sid       = "StartChildren"
+      actions   = ["states:StartExecution"]
+      resources = [local.machine_arn]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.many ? ["this"] : []
+
+    content {
+      sid       = "EndChildren"
+      actions   = ["states:DescribeExecution", "states:StopExecution"]
+      resources = concat([local.executions_arn], local.children_arns)
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.many ? ["this"] : []
+
+    content {
+      sid       = "RedriveChildren"
+      actions   = ["states:RedriveExecution"]
+      resources = local.children_arns
     }
   }
 

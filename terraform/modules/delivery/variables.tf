@@ -73,6 +73,31 @@ variable "elsewhere" {
   }
 }
 
+variable "functions" {
+  description = "The functions of each environment: whether the project's own is one (`main`), and the names of those beside it. Made from the settings `functions`; without names there is its own only."
+  type = object({
+    main  = optional(bool, true)
+    names = optional(list(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.functions.main || length(var.functions.names) > 0
+    error_message = "functions must name at least one function where the project's own is none."
+  }
+
+  validation {
+    condition     = alltrue([for name in var.functions.names : can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", name))])
+    error_message = "functions must have names of lower-case letters, digits and single hyphens, beginning with a letter."
+  }
+
+  validation {
+    condition     = length(distinct(var.functions.names)) == length(var.functions.names)
+    error_message = "functions must name each function once."
+  }
+}
+
 variable "home" {
   description = "The place of the lowest rung, whose relay may ask this place to release; null for that place itself."
   type = object({

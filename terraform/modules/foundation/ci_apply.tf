@@ -55,17 +55,17 @@ locals {
           "lambda:PutFunctionConcurrency", "lambda:PutFunctionEventInvokeConfig", "lambda:PutProvisionedConcurrencyConfig",
           "lambda:UpdateFunctionEventInvokeConfig", "lambda:UpdateFunctionUrlConfig",
         ])
-        Resource = [local.ci_functions[key], "${local.ci_functions[key]}:live"]
+        Resource = concat([local.ci_functions[key], "${local.ci_functions[key]}:live"], local.ci_named[key])
       },
       {
         Sid      = "MakeTheLog"
         Action   = local.ci_log_group_actions
-        Resource = ["${local.ci_regional.logs}:log-group:/aws/lambda/${service.name}", "${local.ci_regional.logs}:log-group:/aws/lambda/${service.name}:*"]
+        Resource = [for end in concat(["", ":*"], local.ci_many[key]) : "${local.ci_regional.logs}:log-group:/aws/lambda/${service.name}${end}"]
       },
       {
         Sid      = "MakeAlarms"
         Action   = ["cloudwatch:DeleteAlarms", "cloudwatch:PutMetricAlarm", "cloudwatch:TagResource", "cloudwatch:UntagResource"]
-        Resource = [for what in ["errors", "latency", "throttles"] : "${local.ci_regional.cloudwatch}:alarm:${service.name}-${what}"]
+        Resource = [for what in ["errors", "latency", "throttles"] : "${local.ci_regional.cloudwatch}:alarm:${service.name}-${local.ci_any[key]}${what}"]
       },
       {
         Sid = "MakeDeployments"
@@ -74,12 +74,15 @@ locals {
           "codedeploy:DeleteApplication", "codedeploy:DeleteDeploymentConfig", "codedeploy:DeleteDeploymentGroup",
           "codedeploy:TagResource", "codedeploy:UntagResource", "codedeploy:UpdateApplication", "codedeploy:UpdateDeploymentGroup",
         ]
-        Resource = [
-          "${local.ci_regional.codedeploy}:application:${service.name}",
-          "${local.ci_regional.codedeploy}:deploymentgroup:${service.name}/live",
-          "${local.ci_regional.codedeploy}:deploymentconfig:${service.name}-canary-*",
-          "${local.ci_regional.codedeploy}:deploymentconfig:${service.name}-linear-*",
-        ]
+        Resource = concat(
+          [
+            "${local.ci_regional.codedeploy}:application:${service.name}",
+            "${local.ci_regional.codedeploy}:deploymentgroup:${service.name}/live",
+            "${local.ci_regional.codedeploy}:deploymentconfig:${service.name}-${local.ci_any[key]}canary-*",
+            "${local.ci_regional.codedeploy}:deploymentconfig:${service.name}-${local.ci_any[key]}linear-*",
+          ],
+          local.ci_named_deployments[key],
+        )
       },
       {
         Sid       = "MakeBoundedRoles"
@@ -108,7 +111,7 @@ locals {
         Sid       = "MakeMappings"
         Action    = ["lambda:CreateEventSourceMapping", "lambda:DeleteEventSourceMapping", "lambda:UpdateEventSourceMapping"]
         Resource  = ["*"] # a mapping has no name, and the first of these no resource
-        Condition = { ArnLike = { "lambda:FunctionArn" = [local.ci_functions[key], "${local.ci_functions[key]}:*"] } }
+        Condition = { ArnLike = { "lambda:FunctionArn" = concat([local.ci_functions[key], "${local.ci_functions[key]}:*"], local.ci_named[key]) } }
       },
       {
         Sid      = "TagMappings"

@@ -22,6 +22,12 @@ locals {
   ci_regional  = { for service in ["cloudformation", "cloudwatch", "codedeploy", "dynamodb", "ec2", "ecr", "events", "kms", "lambda", "logs", "scheduler", "secretsmanager", "sns", "sqs", "ssm", "states"] : service => "${local.ci_arn_prefix}:${service}:${var.region}:${var.account}" }
   ci_iam       = "${local.ci_arn_prefix}:iam::${var.account}"
   ci_functions = { for key, service in local.ci_services : key => "${local.ci_regional.lambda}:function:${service.name}" }
+
+  # The functions beside a project's own are reached by what their names begin with: a hundred names would fit no policy.
+  # What a preview is called reaches all of its functions as it is.
+  ci_many      = { for key in keys(local.ci_services) : key => var.functions && contains(keys(local.ci_environments), key) ? ["-*"] : [] }
+  ci_any       = { for key, ends in local.ci_many : key => trimprefix(join("", ends), "-") }
+  ci_named     = { for key, ends in local.ci_many : key => [for end in ends : "${local.ci_functions[key]}${end}"] }
   ci_table     = "${local.ci_regional.dynamodb}:table/${var.project}-releases"
   ci_state     = "${local.bucket_arn_prefix}${local.buckets.state}"
   ci_artifacts = "${local.bucket_arn_prefix}${local.buckets.artifacts}"
@@ -29,9 +35,9 @@ locals {
 
   # The roles of a service, and to whom they are passed.
   ci_service_roles = { for key, service in local.ci_services : key => {
-    codedeploy = "${local.ci_iam}:role/${service.name}-codedeploy"
-    lambda     = "${local.ci_iam}:role/${service.name}-function"
-    scheduler  = "${local.ci_iam}:role/${service.name}-schedule"
+    codedeploy = "${local.ci_iam}:role/${service.name}-${local.ci_any[key]}codedeploy"
+    lambda     = "${local.ci_iam}:role/${service.name}-${local.ci_any[key]}function"
+    scheduler  = "${local.ci_iam}:role/${service.name}-${local.ci_any[key]}schedule"
   } }
 
   # The roles of the promotion have the region behind them in every location but the primary.
@@ -43,6 +49,10 @@ locals {
   }
   ci_machine    = "${local.ci_regional.states}:stateMachine:${var.project}-promotion"
   ci_executions = "${local.ci_regional.states}:execution:${var.project}-promotion:*"
+
+  # Where a rung has more targets than one history holds, a Map runs as child executions, below its label.
+  ci_children = [for label in ["finish", "release"] : "${local.ci_regional.states}:execution:${var.project}-promotion/${label}:*" if var.functions]
+  ci_map_runs = [for label in ["finish", "release"] : "${local.ci_regional.states}:mapRun:${var.project}-promotion/${label}:*" if var.functions]
 
   ci_read_role_actions = [
     "iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole",
@@ -137,7 +147,8 @@ locals {
   )
 
   # What every command reads: the ledger, the image, executions, what each rung serves, and what has no resource to name.
-  ci_ladder = [for key in keys(local.ci_environments) : local.ci_functions[key]]
+  ci_ladder     = [for key in keys(local.ci_environments) : local.ci_functions[key]]
+  ci_every_name = flatten([for end in concat([""], var.functions ? ["-*"] : []) : [for name in keys(local.ci_environments) : "${var.project}-${name}${end}"]])
   ci_read_releases = concat(
     [
       {
@@ -153,12 +164,12 @@ locals {
       {
         Sid      = "ReadWhatServes"
         Action   = ["lambda:GetAlias", "lambda:GetFunction", "lambda:GetFunctionConfiguration", "lambda:GetProvisionedConcurrencyConfig", "lambda:ListVersionsByFunction"]
-        Resource = concat(local.ci_ladder, [for arn in local.ci_ladder : "${arn}:*"])
+        Resource = concat(local.ci_ladder, [for arn in local.ci_ladder : "${arn}:*"], flatten([for key in keys(local.ci_environments) : local.ci_named[key]]))
       },
       {
         Sid      = "ReadWhatIsDeployed"
         Action   = ["codedeploy:BatchGetDeployments", "codedeploy:GetDeployment", "codedeploy:ListDeployments"]
-        Resource = [for name in keys(local.ci_environments) : "${local.ci_regional.codedeploy}:deploymentgroup:${var.project}-${name}/live"]
+        Resource = [for name in local.ci_every_name : "${local.ci_regional.codedeploy}:deploymentgroup:${name}/live"]
       },
       {
         Sid      = "ReadLogsOfPromotions"
@@ -173,9 +184,10 @@ locals {
       {
         Sid      = "ReadExecutions"
         Action   = ["states:DescribeExecution", "states:GetExecutionHistory"]
-        Resource = [local.ci_executions]
+        Resource = concat([local.ci_executions], local.ci_children)
       },
     ],
+    [for each in [local.ci_children] : { Sid = "ReadMapRuns", Action = ["states:DescribeMapRun", "states:ListExecutions", "states:ListMapRuns"], Resource = concat(local.ci_map_runs, [local.ci_executions]) } if length(each) > 0],
     local.ci_read_nameless,
   )
 
@@ -183,7 +195,7 @@ locals {
   ci_read_logs = {
     Sid      = "ReadLogs"
     Action   = ["logs:FilterLogEvents"]
-    Resource = flatten([for name in keys(local.ci_environments) : [for end in ["", ":*"] : "${local.ci_regional.logs}:log-group:/aws/lambda/${var.project}-${name}${end}"]])
+    Resource = flatten([for name in keys(local.ci_environments) : [for end in concat(["", ":*"], local.ci_many[name]) : "${local.ci_regional.logs}:log-group:/aws/lambda/${var.project}-${name}${end}"]])
   }
 
   # These have no resource to name: https://docs.aws.amazon.com/service-authorization/latest/reference/
@@ -214,13 +226,13 @@ locals {
           "lambda:GetFunctionConfiguration", "lambda:GetFunctionEventInvokeConfig", "lambda:GetFunctionUrlConfig",
           "lambda:GetPolicy", "lambda:GetProvisionedConcurrencyConfig", "lambda:ListAliases", "lambda:ListTags", "lambda:ListVersionsByFunction",
         ]
-        Resource = [local.ci_functions[key], "${local.ci_functions[key]}:*"]
+        Resource = concat([local.ci_functions[key], "${local.ci_functions[key]}:*"], local.ci_named[key])
       },
       {
         Sid       = "ReadMappings"
         Action    = ["lambda:GetEventSourceMapping"]
         Resource  = ["${local.ci_regional.lambda}:event-source-mapping:*"]
-        Condition = { ArnLike = { "lambda:FunctionArn" = [local.ci_functions[key], "${local.ci_functions[key]}:*"] } }
+        Condition = { ArnLike = { "lambda:FunctionArn" = concat([local.ci_functions[key], "${local.ci_functions[key]}:*"], local.ci_named[key]) } }
       },
       {
         Sid      = "ReadTagsOfMappings" # they have an id of AWS's, and the action no key of the function
@@ -230,22 +242,25 @@ locals {
       {
         Sid      = "ReadTheLog"
         Action   = ["logs:ListTagsForResource"]
-        Resource = ["${local.ci_regional.logs}:log-group:/aws/lambda/${service.name}", "${local.ci_regional.logs}:log-group:/aws/lambda/${service.name}:*"]
+        Resource = [for end in concat(["", ":*"], local.ci_many[key]) : "${local.ci_regional.logs}:log-group:/aws/lambda/${service.name}${end}"]
       },
       {
         Sid      = "ReadAlarms"
         Action   = ["cloudwatch:ListTagsForResource"]
-        Resource = [for what in ["errors", "latency", "throttles"] : "${local.ci_regional.cloudwatch}:alarm:${service.name}-${what}"]
+        Resource = [for what in ["errors", "latency", "throttles"] : "${local.ci_regional.cloudwatch}:alarm:${service.name}-${local.ci_any[key]}${what}"]
       },
       {
         Sid    = "ReadDeployments"
         Action = ["codedeploy:BatchGetDeployments", "codedeploy:GetApplication", "codedeploy:GetDeployment", "codedeploy:GetDeploymentConfig", "codedeploy:GetDeploymentGroup", "codedeploy:ListDeployments", "codedeploy:ListTagsForResource"]
-        Resource = [
-          "${local.ci_regional.codedeploy}:application:${service.name}",
-          "${local.ci_regional.codedeploy}:deploymentgroup:${service.name}/live",
-          "${local.ci_regional.codedeploy}:deploymentconfig:${service.name}-*",
-          "${local.ci_regional.codedeploy}:deploymentconfig:CodeDeployDefault.*",
-        ]
+        Resource = concat(
+          [
+            "${local.ci_regional.codedeploy}:application:${service.name}",
+            "${local.ci_regional.codedeploy}:deploymentgroup:${service.name}/live",
+            "${local.ci_regional.codedeploy}:deploymentconfig:${service.name}-*",
+            "${local.ci_regional.codedeploy}:deploymentconfig:CodeDeployDefault.*",
+          ],
+          local.ci_named_deployments[key],
+        )
       },
       {
         Sid      = "ReadRoles"
@@ -285,6 +300,10 @@ locals {
 
   # An API's id is AWS's. What belongs to it has no tag to ask for.
   ci_api_resources = [for path in ["/apis", "/apis/*", "/tags/*"] : "${local.ci_arn_prefix}:apigateway:${var.region}::${path}"]
+
+  ci_named_deployments = { for key, service in local.ci_services : key => flatten([
+    for end in local.ci_many[key] : ["${local.ci_regional.codedeploy}:application:${service.name}${end}", "${local.ci_regional.codedeploy}:deploymentgroup:${service.name}${end}/live"]
+  ]) }
 
   ci_queues = { for key, service in local.ci_services : key => flatten([for name in service.queues : ["${local.ci_regional.sqs}:${name}", "${local.ci_regional.sqs}:${name}-dead-letters"]]) }
   ci_rules  = { for key, service in local.ci_services : key => [for name in service.rules : "${local.ci_regional.events}:rule/${name}"] }

@@ -9,18 +9,18 @@ locals {
       {
         Sid      = "Release"
         Action   = ["lambda:PublishVersion", "lambda:UpdateAlias", "lambda:UpdateFunctionCode"]
-        Resource = [local.ci_functions[key], "${local.ci_functions[key]}:live"]
+        Resource = concat([local.ci_functions[key], "${local.ci_functions[key]}:live"], local.ci_named[key])
       },
       {
         Sid      = "Test"
         Action   = ["lambda:InvokeFunction"]
-        Resource = ["${local.ci_functions[key]}:*"]
+        Resource = concat(["${local.ci_functions[key]}:*"], [for arn in local.ci_named[key] : "${arn}:*"])
       },
       {
         Sid       = "WriteTheLedger"
         Action    = local.ci_ledger_writes
         Resource  = [local.ci_table]
-        Condition = { for test, keys in local.ci_own_items : test => { "dynamodb:LeadingKeys" = test == "Null" ? keys : concat(["env#${service.state}"], key == "preview" ? [] : ["digest#*"]) } }
+        Condition = { for test, keys in local.ci_own_items : test => { "dynamodb:LeadingKeys" = test == "Null" ? keys : concat(["env#${service.state}"], [for end in local.ci_many[key] : "env#${service.state}${end}"], key == "preview" ? [] : ["digest#*"]) } }
       },
       {
         Sid      = "StopDeployments" # by the service authorization reference it has no resource to name

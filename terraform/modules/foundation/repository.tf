@@ -17,11 +17,11 @@ resource "aws_ecr_repository" "this" {
 # the ledger instead (`inv image.prune`).
 
 # Exactly the environments' functions: `<project>-*` would let the project `<project>-x` in. No name holds a colon, so
-# the second of each stands for the function's versions and aliases only.
+# the second of each stands for the function's versions and aliases only. The third is of functions beside the own one.
 locals {
   function_arns = flatten([
     for environment in var.environments : [
-      for suffix in ["", ":*"] :
+      for suffix in concat(["", ":*"], var.functions ? ["-*"] : []) :
       "arn:${data.aws_partition.this.partition}:lambda:${var.region}:${var.account}:function:${var.project}-${environment}${suffix}"
     ]
   ])

@@ -228,8 +228,8 @@ variable "handler" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^([A-Za-z0-9_./:-]*)$", var.handler))
-    error_message = "handler must be a command that the image takes, such as app.handler.handler, without spaces."
+    condition     = can(regex("^(([A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*\\.[A-Za-z0-9_]+)?)$", var.handler))
+    error_message = "handler must be a module and a function of the image, such as app.handler.handler."
   }
 
   validation {

@@ -5,6 +5,7 @@ module "delivery" {
   account              = var.account
   codepipeline         = var.codepipeline
   elsewhere            = var.elsewhere
+  functions            = var.functions
   home                 = var.home
   log_retention_days   = var.log_retention_days
   notify               = var.notify

@@ -33,6 +33,15 @@ variable "elsewhere" {
   default = null
 }
 
+variable "functions" {
+  description = "The functions of each environment: whether the project's own is one (`main`), and the names of those beside it. Made from the settings `functions`; without names there is its own only."
+  type = object({
+    main  = optional(bool)
+    names = optional(list(string))
+  })
+  default = null
+}
+
 variable "home" {
   description = "The place of the lowest rung, whose relay may ask this place to release; null for that place itself."
   type = object({

@@ -6,6 +6,7 @@ module "foundation" {
   ci                      = var.ci
   codepipeline            = var.codepipeline
   environments            = var.environments
+  functions               = var.functions
   noncurrent_version_days = var.noncurrent_version_days
   project                 = var.project
   region                  = var.region

@@ -53,6 +53,12 @@ variable "environments" {
   type        = list(string)
 }
 
+variable "functions" {
+  description = "Whether environments have functions beside the project's own, whose names begin with the environment's. Made from the settings `functions`."
+  type        = bool
+  default     = null
+}
+
 variable "noncurrent_version_days" {
   description = "After how many days the buckets drop versions that were replaced, and uploads that were never completed; 0 keeps them."
   type        = number
