@@ -38,10 +38,10 @@ def find(key: str) -> LadderRung | None:
         return None
     if not name:
         return rung
-    found = rung.copy()
-    found["function"] = f"{rung['function']}-{name}"
-    found["below"] = [target_key(each, name) for each in rung["below"]]
-    return found
+    target = rung.copy()
+    target["function"] = f"{rung['function']}-{name}"
+    target["below"] = [target_key(each, name) for each in rung["below"]]
+    return target
 
 
 def lower(rung: LadderRung) -> dict[str, LadderRung]:
