@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from stepladder.core import files
 
 FILE = "notes.json"
+_ONE = threading.Lock()
+"""Images that are built at once have the same to say."""
 
 
 def is_new(build_dir: Path, topic: str, text: str) -> bool:
@@ -17,11 +20,12 @@ def is_new(build_dir: Path, topic: str, text: str) -> bool:
     A folder that can't be written has every note said each time.
     """
     path = build_dir / FILE
-    remembered = files.read_json(path)
-    if remembered.get(topic) == text:
-        return False
-    with contextlib.suppress(OSError):
-        files.write_json(path, {**remembered, topic: text})
+    with _ONE:
+        remembered = files.read_json(path)
+        if remembered.get(topic) == text:
+            return False
+        with contextlib.suppress(OSError):
+            files.write_json(path, {**remembered, topic: text})
     return True
 
 

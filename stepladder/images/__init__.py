@@ -5,7 +5,7 @@ What the rest of stepladder calls; the modules behind are imported at the first 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,6 +53,45 @@ def prepare(
     from stepladder.images import pipeline
 
     return pipeline.prepare(settings, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty)
+
+
+def input_keys(views: Mapping[str, Settings]) -> dict[str, str]:
+    """Return the input key of each function's image; offline, each distinct image hashed once."""
+    from stepladder.images import many
+
+    return many.input_keys(views)
+
+
+def check_all(views: Mapping[str, Settings], *, take_pointers: bool) -> None:
+    """Refuse files that no image can be made of, of each distinct image; offline."""
+    from stepladder.images import many
+
+    many.check_all(views, take_pointers=take_pointers)
+
+
+def check_handlers(
+    views: Mapping[str, Settings], aws: Aws, step: Step, environment: str, *, say: Callable[[str], None]
+) -> None:
+    """Refuse a `function.handler` that its image lacks; `stepladder.images.pipeline.check_handlers` says more."""
+    from stepladder.images import many
+
+    many.check_handlers(views, aws, step, environment, say=say)
+
+
+def prepare_all(
+    views: Mapping[str, Settings],
+    aws: Aws,
+    step: Step,
+    environment: str,
+    *,
+    say: Callable[[str], None] = lambda _text: None,
+    pull: bool = False,
+    allow_dirty: bool = False,
+) -> dict[str, BuiltImage]:
+    """Build and push what the registry lacks; return each function's image; `stepladder.images.many` says more."""
+    from stepladder.images import many
+
+    return many.prepare_all(views, aws, step, environment, say=say, pull=pull, allow_dirty=allow_dirty)
 
 
 def copy(source: tuple[Aws, Names], target: tuple[Aws, Names], digest: str, scratch: Path) -> bool:

@@ -7,7 +7,7 @@ from stepladder.core.errors import RefusedError
 from stepladder.images.base.registry import Reference
 from stepladder.images.builder import Builder, BuildJob, named
 from stepladder.images.dockerfile import read
-from stepladder.images.key import base_reference
+from stepladder.images.key import build_arguments
 from stepladder.settings import builders
 from stepladder.settings.load import Settings
 
@@ -28,8 +28,7 @@ def refuse_latest_in_ci(settings: Settings) -> None:
     if not in_ci():
         return
     path = settings.root / settings.image.context / "Dockerfile"
-    arguments = {"BASE_IMAGE": base_reference(settings), "PYTHON_VERSION": settings.python}
-    for name in read.outline(path, arguments).bases:
+    for name in read.outline(path, build_arguments(settings)).bases:
         if name != "scratch" and Reference.parse(name).reference == "latest":
             raise RefusedError(
                 f"the image would stand on {name}, which is latest today and something else tomorrow",

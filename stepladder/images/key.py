@@ -18,6 +18,11 @@ def base_reference(settings: Settings) -> str:
     return settings.image.base or f"{PUBLIC_BASE}:{settings.python}"
 
 
+def build_arguments(settings: Settings) -> dict[str, str]:
+    """Return what the Dockerfile's `ARG` get, as far as it is known without asking for the base's digest."""
+    return {"BASE_IMAGE": base_reference(settings), "PYTHON_VERSION": settings.python}
+
+
 def input_key(settings: Settings) -> str:
     """Return the hex SHA-256 of all that decides the image.
 

@@ -8,9 +8,11 @@ from stepladder.core.display import megabytes
 from stepladder.core.names import Names
 from stepladder.core.retry import RegistryError
 from stepladder.core.step import Step
-from stepladder.images import build_cache, check, choose, preflight, revision
+from stepladder.images import build_cache, check, choose, configured_handlers, preflight, revision, shared, verified
 from stepladder.images.builder import Builder, BuildJob, Say, input_key
 from stepladder.images.context import files
+from stepladder.images.dockerfile import read
+from stepladder.images.key import build_arguments
 from stepladder.images.model import Built, BuiltImage
 from stepladder.images.registry import ecr
 from stepladder.images.registry.client import NAME_UNKNOWN
@@ -44,6 +46,7 @@ def prepare(
     lock.check(settings)
     key = input_key(settings)
     if not pull and (known := _known(settings, aws, names, key)):
+        check_handlers(settings, aws, step, environment, say=say)
         step.skip(f"digest {known.digest[7:19]}, tag {known.tag[:20]}: the registry has it")
         return known
     job = BuildJob(settings, names, key, revision.read(settings), step, say, pull, allow_dirty=allow_dirty)
@@ -80,6 +83,37 @@ def build_only(
     return _build(job, choose.builder(job))
 
 
+def check_handlers(settings: Settings, aws: Aws, step: Step, environment: str, *, say: Say = _silent) -> None:
+    """Raise `BadInputError` when the image of the present files lacks a handler that the settings name.
+
+    The image may be built long since, since a handler is no input of it. It is built here once more, and not
+    published, when nothing on this machine knows. Without such a handler, nothing is read. `aws` opens the registry of
+    `environment`, which may hold the base.
+    """
+    if not shared.configured(settings):
+        return
+    key = input_key(settings)
+    if not _unverified(settings, key):
+        return
+    job = BuildJob(settings, settings.names(environment), key, revision.read(settings), step, say, allow_dirty=True)
+    job.repository = ecr.connect(aws, job.names)
+    _build(job, choose.builder(job))
+
+
+def _unverified(settings: Settings, key: str) -> bool:
+    """Say whether the image has to be built to know that it holds each handler that the settings name.
+
+    Raises `BadInputError` for one that the files alone show to be missing.
+    """
+    configured = shared.configured(settings)
+    if not configured:
+        return False
+    context = settings.root / settings.image.context
+    command = read.outline(context / "Dockerfile", build_arguments(settings)).handler
+    configured_handlers.check(settings, files.collect(context), command, configured)
+    return not {each.name for each in configured} <= {command, *verified.handlers(settings, key)}
+
+
 def _known(settings: Settings, aws: Aws, names: Names, key: str) -> BuiltImage | None:
     """Return the noted image when it is of these inputs and the registry still holds it (one call)."""
     noted = build_cache.load(settings, names)
@@ -100,6 +134,8 @@ def _tagged(job: BuildJob) -> BuiltImage | None:
         raise tag_exists(repository.name, tag, image.digest)
     if job.pull:
         return None
+    if _unverified(job.settings, job.key):
+        _build(job, choose.builder(job))
     check.check_layers(image)
     check.check_architecture(image.architecture, job.settings.architecture, image.base)
     return image.built(registry=repository.host, repository=repository.name, tag=tag, pushed=False)
@@ -128,7 +164,9 @@ def _publish(job: BuildJob) -> BuiltImage:
 def _build(job: BuildJob, builder: Builder) -> Built:
     job.step.progress("building")
     _warn_of_secrets(job)
-    return builder.build(job)
+    built = builder.build(job)
+    verified.note(job.settings, job.key, [each.name for each in shared.configured(job.settings)])
+    return built
 
 
 def _warn_of_secrets(job: BuildJob) -> None:

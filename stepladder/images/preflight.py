@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from stepladder.images import configured_handlers, shared
 from stepladder.images.context import lfs, python_syntax
 from stepladder.images.context.files import collect
 from stepladder.images.dockerfile import read
-from stepladder.images.key import base_reference
+from stepladder.images.key import build_arguments
 from stepladder.settings.load import Settings
 
 
@@ -22,6 +23,8 @@ def check(settings: Settings, say: Callable[[str], None], *, take_pointers: bool
         if not take_pointers:
             raise lfs.refused(pointers, settings.lowest)
         say(lfs.refused(pointers, settings.lowest).message)
-    arguments = {"BASE_IMAGE": base_reference(settings), "PYTHON_VERSION": settings.python}
-    handler = read.outline(context / "Dockerfile", arguments).handler
-    python_syntax.check(entries, handler, settings.python, settings.image.context, say)
+    handler = read.outline(context / "Dockerfile", build_arguments(settings)).handler
+    configured = shared.configured(settings)
+    configured_handlers.check(settings, entries, handler, configured)
+    names = [each.name for each in configured]
+    python_syntax.check(entries, handler, settings.python, settings.image.context, say, names)

@@ -1,4 +1,4 @@
-"""The image's tag: the git commit, and a piece of the input key when the files differ from the commit."""
+"""The image's tag: the git commit, and a piece of the input key when the commit alone does not name the image."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from stepladder.core import git
 from stepladder.core.ci import in_ci
 from stepladder.core.errors import RefusedError
+from stepladder.images import shared
 from stepladder.images.context.files import collect, rules
 from stepladder.settings.load import Settings
 
@@ -21,16 +22,21 @@ _TAG = re.compile(rf"([0-9a-f]{{40}}|[0-9a-f]{{64}})(-[0-9a-f]{{{_SUFFIX}}})?|ke
 
 @dataclass(frozen=True)
 class SourceRevision:
-    """Where the sources stand: the commit (empty without git) and the files of the image that differ from it."""
+    """Where the sources stand: the commit (empty without git) and the files of the image that differ from it.
+
+    `is_project_image`: the commit alone is the tag of the project's own image, for as long as no file differs. A
+    function's own image has another tag beside it.
+    """
 
     commit: str
     changed: tuple[str, ...]
+    is_project_image: bool = True
 
     def tag(self, key: str) -> str:
         """Return the tag of an image with this input key."""
         if not self.commit:
             return f"key-{key[:_KEY]}"
-        return f"{self.commit}-{key[:_SUFFIX]}" if self.changed else self.commit
+        return self.commit if self.is_project_image and not self.changed else f"{self.commit}-{key[:_SUFFIX]}"
 
 
 def is_tag(tag: str) -> bool:
@@ -41,7 +47,9 @@ def is_tag(tag: str) -> bool:
 def read(settings: Settings) -> SourceRevision:
     """Read the commit and what in the build context (or `invoke.yaml`) it does not hold, ignored files included."""
     tree = git.tree(settings.root, (settings.image.context, "invoke.yaml"))
-    return SourceRevision(tree.sha, reaching(settings, tree.differences)) if tree else SourceRevision("", ())
+    if tree is None:
+        return SourceRevision("", ())
+    return SourceRevision(tree.sha, reaching(settings, tree.differences), shared.is_project_image(settings))
 
 
 def reaching(settings: Settings, differences: Sequence[git.Difference]) -> tuple[str, ...]:

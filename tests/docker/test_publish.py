@@ -81,7 +81,7 @@ class Publisher:
 
     def batch_get_image(self, *, imageIds: list[dict[str, str]], **_names: str) -> dict[str, Any]:  # noqa: N803
         held = self.registry.store.index(self.registry.key()).images
-        return {"images": [image for image in imageIds if image["imageDigest"] in held]}
+        return {"images": [{"imageId": image} for image in imageIds if image["imageDigest"] in held]}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import json
 import posixpath
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from stepladder.core import interpreters, process
@@ -39,20 +39,31 @@ print(json.dumps(found))
 """
 
 
-def check(entries: Iterable[Entry], handler: str, python: str, folder: str, say: Callable[[str], None]) -> None:
+def check(
+    entries: Iterable[Entry],
+    handler: str,
+    python: str,
+    folder: str,
+    say: Callable[[str], None],
+    configured: Sequence[str] = (),
+) -> None:
     """Compile the Python files of a context for `python`, of which `handler` is a function.
+
+    `configured` are further handlers, which settings name.
 
     `folder` is the context's name for people. Raises `BadInputError` with each error's file and line; `say` hears of
     files that the handler doesn't need to be loaded.
     """
     files = {entry.path: entry.source for entry in entries if entry.path.endswith(".py")}
-    reached = _reached(handler.rpartition(".")[0].replace("/", "."), files)
+    by_handler = {name: _reached(module_of(name), files) for name in (handler, *configured)}
+    reached = list(dict.fromkeys(path for paths in by_handler.values() for path in paths))
     rest = [path for path in files if path not in reached][:_UNREACHED]
     invalid, sure = _problems({path: files[path] for path in (*reached, *rest)}, python)
     lines = {path: f"{folder}/{path}:{line}: {what}" for path, (line, what) in sorted(invalid.items())}
     if wrong := [lines[path] for path in lines if path in reached and sure]:
+        broken = next(name for name, paths in by_handler.items() if wrong[0] in {lines.get(path) for path in paths})
         raise BadInputError(
-            f"the handler {handler} can't be loaded: its code has a syntax error",
+            f"the handler {broken} can't be loaded: its code has a syntax error",
             kind="bad-handler",
             hint=f"fix it for Python {python}; `inv image` looks again without pushing anything",
             problems=tuple(wrong),
@@ -115,11 +126,10 @@ def _reached(module: str, files: Mapping[str, Path]) -> list[str]:
 
     The module may lie in any folder of the context that the Dockerfile copies from; the shallowest one is taken.
     """
-    ends = [module.replace(".", "/") + end for end in (".py", "/__init__.py")]
-    homes = [path[: -len(end)] for path in files for end in ends if f"/{path}".endswith(f"/{end}")]
-    if not homes:
+    ends = _ends(module)
+    base = _home(ends, files)
+    if base is None:
         return []
-    base = min(homes, key=lambda prefix: (prefix.count("/"), prefix))
     paths: list[str] = []
     waiting = [module]
     seen: set[str] = set()
@@ -133,6 +143,31 @@ def _reached(module: str, files: Mapping[str, Path]) -> list[str]:
                 paths.append(path)
                 waiting += imports(files[path].read_bytes(), path[len(base) :])
     return paths
+
+
+def module_of(handler: str) -> str:
+    """Return the dotted name of a handler's module."""
+    return handler.rpartition(".")[0].replace("/", ".")
+
+
+def home(handler: str, files: Mapping[str, Path]) -> str:
+    """Return the folder of the context that a handler is imported from: empty, or with a slash at its end."""
+    return _home(_ends(module_of(handler)), files) or ""
+
+
+def file_of(handler: str, files: Mapping[str, Path]) -> str:
+    """Return the path of the file of a handler's module; empty when the context has none."""
+    base = _home(ends := _ends(module_of(handler)), files)
+    return "" if base is None else next(f"{base}{end}" for end in ends if f"{base}{end}" in files)
+
+
+def _ends(module: str) -> list[str]:
+    return [module.replace(".", "/") + end for end in (".py", "/__init__.py")]
+
+
+def _home(ends: Sequence[str], files: Mapping[str, Path]) -> str | None:
+    homes = [path[: -len(end)] for path in files for end in ends if f"/{path}".endswith(f"/{end}")]
+    return min(homes, key=lambda prefix: (prefix.count("/"), prefix)) if homes else None
 
 
 def _files_of(name: str, base: str, files: Mapping[str, Path]) -> list[str]:

@@ -23,7 +23,7 @@ from stepladder.core import container_engine as engine_module
 from stepladder.core import text
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.core.image_facts import ARCHITECTURE, LABEL_BASE, LABEL_BUILDER, LABEL_KEY, LABEL_REVISION, PLATFORM
-from stepladder.images import check
+from stepladder.images import check, shared
 from stepladder.images.base import engine as engine_base
 from stepladder.images.base.engine import BaseSource, EngineBase
 from stepladder.images.context.archive import add_file
@@ -109,12 +109,13 @@ def build(
                     **_platform(engine, settings.architecture),
                 ),
                 progress,
+                f"{settings.image.context}/Dockerfile",
             )
         )
         named = str(image.attrs["Architecture"])
         check.check_architecture(ARCHITECTURE.get(named, named), settings.architecture)
         _check_size(image.attrs["Size"])
-        engine_files.check_handler(engine, image, handler, settings.python, root)
+        engine_files.check_handler(engine, image, handler, settings.python, root, shared.configured(settings))
         return EngineImage(image.id, base.label, image.attrs["Size"], settings.architecture)
 
 
@@ -184,7 +185,7 @@ def _add(tar: tarfile.TarFile, path: str, kind: bytes, mode: int, data: bytes = 
     tar.addfile(info, io.BytesIO(data) if data else None)
 
 
-def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]) -> str:
+def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None], dockerfile: str) -> str:
     """Follow the builder's output to its end; return the image's id."""
     built, failed, step = "", "", "the first step"
     last: deque[str] = deque(maxlen=_SHOWN)
@@ -202,7 +203,7 @@ def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]
                 if line.startswith("Successfully built "):  # engines that send no id of their own
                     built = built or line.split()[-1]
     if failed:
-        raise _explained(failed, step=step, lines=tuple(last))
+        raise _explained(failed, step=step, lines=tuple(last), dockerfile=dockerfile)
     if not built:
         raise NotReadyError(
             "the container engine ended the build without an image",
@@ -212,7 +213,7 @@ def _follow(events: Iterator[Mapping[str, Any]], progress: Callable[[str], None]
     return built
 
 
-def _explained(message: str, *, step: str = "", lines: tuple[str, ...] = ()) -> StepladderError:
+def _explained(message: str, *, step: str = "", lines: tuple[str, ...] = (), dockerfile: str = "") -> StepladderError:
     """Turn what the engine said into what to do about it. It has no codes for these: its text is all there is."""
     low = message.lower()
     if "no space left" in low or any("no space left" in line.lower() for line in lines[-3:]):
@@ -237,7 +238,7 @@ def _explained(message: str, *, step: str = "", lines: tuple[str, ...] = ()) -> 
         return StepladderError(
             f"the image can't be built, {step} failed: {message}{output}",
             kind="build-failed",
-            hint="fix `function/Dockerfile`",
+            hint=f"fix `{dockerfile}`",
         )
     return StepladderError(f"the container engine refused: {message}", kind="build-failed")
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from stepladder.images.context.files import collect
 from stepladder.images.dockerfile import handlers
+from stepladder.images.shared import ConfiguredHandler
 
 
-def check_handler(engine: Any, image: Any, handler: str, python: str, root: Path) -> None:
-    """Raise `BadInputError` when the image lacks the handler's module, or what it imports and the context has."""
+def check_handler(
+    engine: Any, image: Any, handler: str, python: str, root: Path, configured: Sequence[ConfiguredHandler] = ()
+) -> None:
+    """Raise `BadInputError` when the image lacks a handler's module, or what it imports and the context has.
+
+    `handler` is the image's own, `configured` are those that settings name.
+    """
     environment = dict(line.partition("=")[::2] for line in image.attrs["Config"].get("Env") or ())
     searched = [*handlers.folders(environment, python), f"usr/local/lib/python{python}/site-packages"]
     container = engine.api.create_container(image.id, command=[handler])
@@ -21,7 +27,11 @@ def check_handler(engine: Any, image: Any, handler: str, python: str, root: Path
         inside = _Inside(engine, container, searched, (entry.path for entry in collect(root)))
         if not inside.loads(handlers.module_of(handler)):
             raise handlers.missing(handler, f"/{searched[0]}", root, "doesn't hold")
-        handlers.check_imports(handler, inside, root)
+        for each in configured:
+            if not inside.loads(handlers.module_of(each.name)):
+                raise handlers.missing_configured(each, handler, f"/{searched[0]}", root, "doesn't hold")
+        for name in dict.fromkeys((handler, *(each.name for each in configured))):
+            handlers.check_imports(name, inside, root)
     finally:
         engine.api.remove_container(container, force=True)
 

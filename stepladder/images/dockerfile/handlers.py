@@ -5,14 +5,16 @@ from __future__ import annotations
 import posixpath
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from stepladder.core.errors import BadInputError
-from stepladder.images.context import ignore, python_syntax
+from stepladder.images.context import handler_names, ignore, python_syntax
+from stepladder.images.context.files import collect
 from stepladder.images.dockerfile.read import TASK_ROOT, Recipe
 from stepladder.images.requirements.dependencies import Dependencies
+from stepladder.images.shared import ConfiguredHandler
 
 
 def module_of(handler: str) -> str:
@@ -39,19 +41,30 @@ def holds(names: Iterable[str], module: str) -> bool:
     return any(name in wanted or (name.startswith(f"{module}.") and name.endswith(".so")) for name in names)
 
 
-def check(recipe: Recipe, made: Iterable[Dependencies], python: str, context: Path) -> None:
-    """Raise `BadInputError` when the image would not hold the handler's module."""
-    module = module_of(recipe.handler)
+def check(
+    recipe: Recipe,
+    made: Iterable[Dependencies],
+    python: str,
+    context: Path,
+    configured: Sequence[ConfiguredHandler] = (),
+) -> None:
+    """Raise `BadInputError` when the image would not hold the module of its handler, or of one that settings name."""
     site = f"var/lang/lib/python{python}/site-packages"
     for install in recipe.tree.installs:
         site = install.prefix if install.site else site
     paths = {*recipe.tree.placed, *(path for dependency in made for path in dependency.paths)}
     searched = folders(recipe.environment, python, site)
-    for folder in searched:
-        start = f"{folder}/"
-        if holds((path[len(start) :] for path in paths if path.startswith(f"{start}{module}")), module):
-            return
-    raise missing(recipe.handler, f"/{searched[0]}", context, "would not hold")
+
+    def is_held(module: str) -> bool:
+        starts = [f"{folder}/" for folder in searched]
+        inside = ((start, path) for start in starts for path in paths if path.startswith(f"{start}{module}"))
+        return any(holds((path[len(start) :],), module) for start, path in inside)
+
+    if not is_held(module_of(recipe.handler)):
+        raise missing(recipe.handler, f"/{searched[0]}", context, "would not hold")
+    for each in configured:
+        if not is_held(module_of(each.name)):
+            raise missing_configured(each, recipe.handler, f"/{searched[0]}", context, "would not hold")
 
 
 class Modules(Protocol):
@@ -119,6 +132,20 @@ def missing(handler: str, root: str, context: Path, how: str) -> BadInputError:
         hint=_lines(module, context)
         or "fix CMD or COPY in the `Dockerfile`: what CMD names must be in "
         f"{root}, in PYTHONPATH and among the installed packages",
+    )
+
+
+def missing_configured(each: ConfiguredHandler, command: str, root: str, context: Path, how: str) -> BadInputError:
+    """Return the error for an image without a handler that settings name; `command` is the one that the image has."""
+    module = module_of(each.name)
+    files = {entry.path: entry.source for entry in collect(context) if entry.path.endswith(".py")}
+    known = handler_names.offered(files, python_syntax.home(command, files), each.name.rpartition(".")[2])
+    return BadInputError(
+        f"the image {how} {each.words}: there is no {module}.py in {root}",
+        kind="bad-handler",
+        hint=_lines(module, context)
+        or handler_names.suggestion(each.name, known)
+        or "fix the handler in `invoke.yaml`, or COPY its module in the `Dockerfile`",
     )
 
 

@@ -5,6 +5,7 @@ Same inputs, same bytes: tar and gzip are written by `archive`, times are fixed,
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import shutil
 import time
@@ -23,6 +24,7 @@ from stepladder.core.image_facts import (
     OCI_LAYER,
     OCI_MANIFEST,
 )
+from stepladder.images import shared
 from stepladder.images.base import files
 from stepladder.images.base.registry import Base
 from stepladder.images.context.archive import write_layer
@@ -55,8 +57,11 @@ def build(settings: Settings, base: Base, *, key: str, commit: str) -> LocalImag
     recipe = _recipe(settings, base, context, cache)
     made = _install(recipe, base, context, cache)
     installed = [dependency for _, dependency in made]
-    handlers.check(recipe, installed, base.target.python, context)
-    handlers.check_imports(recipe.handler, handlers.InRecipe(recipe, installed, base.target.python), context)
+    configured = shared.configured(settings)
+    handlers.check(recipe, installed, base.target.python, context, configured)
+    inside = handlers.InRecipe(recipe, installed, base.target.python)
+    for handler in dict.fromkeys((recipe.handler, *(each.name for each in configured))):
+        handlers.check_imports(handler, inside, context)
     added = [(dependency.layer, f"stepladder: {_source(install, context)}") for install, dependency in made]
     added.append((write_layer(_code(recipe), "", cache / "blobs"), f"stepladder: {context.name}/"))
     tidy(cache)
@@ -87,12 +92,16 @@ def tidy(cache: Path) -> None:
     now = time.time()
     for path in (*cache.glob(".*"), *(cache / "blobs").glob("*")):
         keep = _KEEP_SCRATCH if path.name.startswith(".") else _KEEP_LAYERS
-        if now - path.stat().st_mtime < keep:
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # a build that ends beside this one takes its own away
+            if now - path.stat().st_mtime >= keep:
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _recipe(settings: Settings, base: Base, context: Path, cache: Path) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from stepladder.core.errors import RefusedError, RepositoryMissingError
 from stepladder.core.names import Names
 from stepladder.images.registry.client import RegistryClient
 
+_BATCH = 100  # https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html
 VARIABLE = "STEPLADDER_REGISTRY"
 """The address of the registry in place of the one that ECR names: an emulator may name one that leads nowhere."""
 
@@ -64,15 +65,24 @@ def _check_account(endpoint: str, names: Names) -> None:
 
 def holds(aws: Aws, names: Names, digest: str) -> bool:
     """Say whether the repository holds a digest (one `ecr:BatchGetImage`)."""
-    try:
-        answer = aws.client("ecr").batch_get_image(
-            registryId=names.account, repositoryName=names.repository, imageIds=[{"imageDigest": digest}]
-        )
-    except Exception as error:
-        if error_code(error) == "RepositoryNotFoundException":
-            raise missing(names) from None
-        raise
-    return bool(answer.get("images"))
+    return bool(held(aws, names, [digest]))
+
+
+def held(aws: Aws, names: Names, digests: Sequence[str]) -> set[str]:
+    """Return which digests the repository holds: one `ecr:BatchGetImage` for each hundred."""
+    present = set[str]()
+    for start in range(0, len(digests), _BATCH):
+        image_ids = [{"imageDigest": digest} for digest in digests[start : start + _BATCH]]
+        try:
+            answer = aws.client("ecr").batch_get_image(
+                registryId=names.account, repositoryName=names.repository, imageIds=image_ids
+            )
+        except Exception as error:
+            if error_code(error) == "RepositoryNotFoundException":
+                raise missing(names) from None
+            raise
+        present |= {str(image["imageId"]["imageDigest"]) for image in answer.get("images", ())}
+    return present
 
 
 def missing(names: Names) -> RepositoryMissingError:

@@ -120,7 +120,7 @@ class FakeEcr(Scripted):
 
     def batch_get_image(self, *, imageIds: list[dict[str, str]], **_: Any) -> dict[str, Any]:
         self.called("BatchGetImage")
-        return {"images": [i for i in imageIds if i["imageDigest"] not in self.gone]}
+        return {"images": [{"imageId": i} for i in imageIds if i["imageDigest"] not in self.gone]}
 
 
 class FakeCloudWatch(Scripted):

@@ -40,7 +40,7 @@ class FakeAws:
         if self.missing:
             raise aws_error("RepositoryNotFoundException")
         held = self.registry.store.index(self.registry.key()).images
-        return {"images": [image for image in imageIds if image["imageDigest"] in held]}
+        return {"images": [{"imageId": image} for image in imageIds if image["imageDigest"] in held]}
 
 
 class ImageHarness:
