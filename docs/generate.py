@@ -23,6 +23,8 @@ from stepladder.core import iam_actions, trigger_kinds
 from stepladder.core.errors import BadInputError, ExitCode
 from stepladder.ledger.schema import KINDS
 from stepladder.settings.environments import EXAMPLE, Environments, EnvironmentSettings
+from stepladder.settings.functions import EXAMPLE as EXAMPLE_FUNCTION
+from stepladder.settings.functions import NamedFunction, NamedFunctions
 from stepladder.settings.load import DEFAULT_TRIGGER, DEFAULTS, TRIGGER_KINDS, Settings, load
 from stepladder.settings.overrides import PREFIX
 from stepladder.settings.table import is_section, key_of, plain, rule_of, settings_of
@@ -56,13 +58,15 @@ class SettingRow(NamedTuple):
 def setting_rows(section: Any, prefix: str = "") -> dict[str, SettingRow]:
     """Return the settings of a section and of those within, by key.
 
-    An environment stands for all of them. What is a section with a purpose of its own has one line.
+    An environment stands for all of them, and a function. What is a section with a purpose of its own has one line.
     """
     rows: dict[str, SettingRow] = {}
     for each in settings_of(section):
         key, default, purpose = f"{prefix}{key_of(each)}", getattr(section, each.name), each.metadata["purpose"]
         if isinstance(rule_of(each), Environments):
             rows |= setting_rows(EnvironmentSettings(), f"{key}.{EXAMPLE}.")
+        elif isinstance(rule_of(each), NamedFunctions):
+            rows |= setting_rows(NamedFunction(), f"{key}.{EXAMPLE_FUNCTION}.")
         elif is_section(default) and not purpose:
             rows |= setting_rows(default, f"{key}.")
         else:

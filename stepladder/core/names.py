@@ -39,17 +39,26 @@ def partition_of(region: str) -> str:
 
 @dataclass(frozen=True)
 class Names:
-    """The names of one project in one environment."""
+    """The names of one function of a project in one environment.
+
+    `name_of_function` is empty for the project's own function. What isn't the function's is the same for all of them.
+    """
 
     project: str
     environment: str
     account: str
     region: str
+    name_of_function: str = ""
+
+    @property
+    def target(self) -> str:
+        """The key of this function in this environment: what the ledger and a promotion call it."""
+        return target_key(self.environment, self.name_of_function)
 
     @property
     def function(self) -> str:
         """The Lambda function."""
-        return f"{self.project}-{self.environment}"
+        return f"{self.project}-{self.target}"
 
     @property
     def function_arn(self) -> str:

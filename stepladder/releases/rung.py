@@ -24,7 +24,7 @@ from stepladder.forge.registered import this_process
 from stepladder.ledger.lock import EnvironmentLock
 from stepladder.ledger.schema import Current, Holder
 from stepladder.ledger.table import Ledger
-from stepladder.settings import placeholder
+from stepladder.settings import functions, placeholder
 from stepladder.settings.load import Settings, from_context
 
 _NO_DEPLOYMENTS = frozenset({"ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException"})
@@ -32,7 +32,10 @@ _NO_DEPLOYMENTS = frozenset({"ApplicationDoesNotExistException", "DeploymentGrou
 
 @dataclass(frozen=True)
 class Rung:
-    """One environment of a project, with all that a release of it needs."""
+    """One function of a project in one environment, with all that a release of it needs.
+
+    `settings` are the function's: a view of the project's settings where it has several.
+    """
 
     settings: Settings
     environment: str
@@ -45,6 +48,16 @@ class Rung:
     def names(self) -> names.Names:
         """The derived AWS names."""
         return self.settings.names(self.environment)
+
+    @property
+    def target(self) -> str:
+        """The key of the function in its environment: the ledger's, and what a person reads."""
+        return self.names.target
+
+    @property
+    def flags(self) -> str:
+        """The flags by which a command is about this function in this environment."""
+        return flags(self.environment, self.settings.name_of_function)
 
     @cached_property
     def requested_by(self) -> str:
@@ -72,11 +85,15 @@ class Rung:
 
     @cached_property
     def lock(self) -> EnvironmentLock:
-        """The environment's lock; not taken yet."""
-        return EnvironmentLock(self.ledger, self.environment, self.command, clock=self.clock)
+        """The target's lock; not taken yet."""
+        return EnvironmentLock(self.ledger, self.target, self.command, clock=self.clock)
+
+    def of_function(self, name: str) -> Rung:
+        """Return another function of the project in this environment, with the same clients."""
+        return replace(self, settings=self.settings.of_function(name))
 
     def sibling(self, environment: str) -> Rung:
-        """Return another environment of the project, with the clients of its place."""
+        """Return the function in another environment, with the clients of its place."""
         own, other = self.settings.environment(self.environment), self.settings.environment(environment)
         same = (other.region, other.role_arn) == (own.region, own.role_arn)
         return replace(self, environment=environment, aws=self.aws if same else clients(self.settings, environment))
@@ -140,7 +157,7 @@ class Rung:
         if alias.version != LATEST or current is None:
             return
         if self.released_version(current):
-            where = f"--env {self.environment}"
+            where = self.flags
             hint = f"return to the release before: `inv rollback {where} --to {current.release_id}`"
             if not self.has_image(current.digest):
                 hint = f"its image is gone from ECR; put it back on version {current.version}, then release: "
@@ -173,25 +190,45 @@ class Rung:
             raise RefusedError(
                 f"CodeDeploy deployment {deployment} is under way on {name}{aliases.weighted(alias)}",
                 kind="deployment-under-way",
-                hint=f"wait for it, or stop it and return: `inv rollback --env {self.environment}`",
+                hint=f"wait for it, or stop it and return: `inv rollback {self.flags}`",
             )
         if alias.weights:
             raise RefusedError(
                 f"{name} serves version {alias.version}{aliases.weighted(alias)}, and no deployment is under way",
                 kind="deployment-under-way",
-                hint="a deployment was stopped without its rollback; clear the weights: "
-                f"`inv rollback --env {self.environment}`",
+                hint=f"a deployment was stopped without its rollback; clear the weights: `inv rollback {self.flags}`",
             )
 
 
+def flags(environment: str, function: str = "") -> str:
+    """Return the flags by which a command is about a function in an environment."""
+    return f"--env {environment} --function {function}" if function else f"--env {environment}"
+
+
+def flags_of(target: str) -> str:
+    """Return the flags by which a command is about a target."""
+    return flags(*names.split_target(target))
+
+
 def opened(
-    context: Any, environment: str, verb: str, *, as_json: bool = False, dry_run: bool = False, acting: bool = False
+    context: Any,
+    environment: str,
+    verb: str,
+    *,
+    function: str | None = None,
+    as_json: bool = False,
+    dry_run: bool = False,
+    acting: bool = False,
 ) -> Rung:
     """Return the rung of a task: settings from Invoke's context, clients, and a console that labels dry runs.
 
-    One that is `acting`, not only reading, refuses the template's example account on AWS before anything else.
+    `function` is what `--function` says to a command about one function, which is empty for the project's own; None is
+    for commands about an environment. One that is `acting`, not only reading, refuses the template's example account on
+    AWS before anything else.
     """
     settings = from_context(context)
+    if function is not None:
+        settings = one_function(settings, function)
     if acting:
         placeholder.refuse(settings, [environment])
     return Rung(
@@ -199,8 +236,13 @@ def opened(
         environment=environment,
         aws=clients(settings, environment),
         console=Console(as_json=as_json, label="dry run:" if dry_run else ""),
-        command=f"{verb} --env {environment}",
+        command=f"{verb} {flags(environment, settings.name_of_function)}",
     )
+
+
+def one_function(settings: Settings, flag: str) -> Settings:
+    """Return the settings of the function that `--function` says, or of the project's own one."""
+    return settings.of_function(functions.given(settings, flag))
 
 
 def clients(settings: Settings, environment: str) -> Aws:

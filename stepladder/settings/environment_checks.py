@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stepladder.core.names import Names
-from stepladder.settings import references
+from stepladder.settings import permissions, references
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.promotion import PromotionSettings
 from stepladder.settings.table import settings_of
 
+if TYPE_CHECKING:
+    from stepladder.settings.load import Settings
+
 _ARN = re.compile(r"arn:aws[a-z-]*:(?:sqs|sns|dynamodb|events):([a-z0-9-]+):[0-9]{12}:")
 
 
-def check(
-    project: str, environments: Mapping[str, EnvironmentSettings], promotions: PromotionSettings, problems: Problems
-) -> None:
-    """Note every problem."""
-    _check_error_rates(environments, promotions, problems)
-    for name, environment in environments.items():
+def check(settings: Settings, problems: Problems) -> None:
+    """Note every problem of one function: the project's own, or that of a view."""
+    promotions = settings.promotion
+    _check_error_rates(settings.environments, promotions, problems)
+    for name, environment in settings.environments.items():
         function, key = environment.function, f"environments.{name}.function"
+        permissions.check_location(key, function, environment.region, environment.account, problems)
         if function.vpc.ipv6 and not function.vpc.subnets:
             problems.add(f"{key}.vpc.ipv6", True, "false where vpc.subnets is empty: the function is in no VPC")
         for each in ("on_failure", "on_success"):
             for arn in getattr(function.asynchronous, each):
-                own = Names(project, name, environment.account, environment.region).function
+                own = settings.names(name).function
                 _check_destination(f"{key}.async.{each}", arn, environment, own, problems)
         _check_triggers(f"environments.{name}.triggers", environment, problems)
         number, reserved = function.provisioned_concurrency, function.reserved_concurrency
         if 0 <= reserved < number:
-            problems.add(f"{key}.provisioned_concurrency", number, f"at most {key}.reserved_concurrency ({reserved})")
+            most = f"at most {problems.prefix}{key}.reserved_concurrency ({reserved})"
+            problems.add(f"{key}.provisioned_concurrency", number, most)
         policy = promotions.policies.get(name)
         if number and policy and policy.shift.kind != "all-at-once":
             problems.messages.append(
-                f"stepladder.{key}.provisioned_concurrency is {number} while traffic of {name} shifts by "
+                f"{problems.named(key)}.provisioned_concurrency is {number} while traffic of {name} shifts by "
                 f"{policy.shift.name}; allowed: 0, or promotion.rungs.{name}.deployment: AllAtOnce, since AWS keeps an "
                 "alias with provisioned concurrency from shifting its traffic gradually"
             )

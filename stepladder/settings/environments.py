@@ -8,7 +8,6 @@ from typing import Any
 
 from stepladder.core import names
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import permissions
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.rules import Section, Text
@@ -74,9 +73,6 @@ class Environments(OwnRule):
         )
         environment = read_section(f"{key}.{name}", body, replace(before, name=str(name)), problems)
         _check_role(f"{key}.{name}.role_arn", environment, problems)
-        permissions.check_location(
-            f"{key}.{name}.function", environment.function, environment.region, environment.account, problems
-        )
         return environment
 
 

@@ -21,6 +21,7 @@ from stepladder.settings import (
     ci,
     codepipeline,
     environment_checks,
+    functions,
     invoke_yaml,
     overrides,
     references,
@@ -30,10 +31,11 @@ from stepladder.settings.ci import CiSettings
 from stepladder.settings.codepipeline import CodePipelineSettings
 from stepladder.settings.environments import Environments, EnvironmentSettings, Rungs, check_rungs
 from stepladder.settings.function import LONGEST, FunctionSettings
+from stepladder.settings.functions import NamedFunction, NamedFunctions
 from stepladder.settings.image import ImageSettings, SmokeSettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.promotion import PromotionSettings
-from stepladder.settings.rules import Choice, Section, Text, listed
+from stepladder.settings.rules import Choice, Flag, Section, Text, listed
 from stepladder.settings.table import SERVICE, defaults, plain, read_section, setting
 from stepladder.settings.trigger_rules import ScheduleExpression
 from stepladder.settings.triggers import NOT_GIVEN, OldTrigger, Trigger, Triggers, old_triggers
@@ -55,6 +57,9 @@ class Settings:
     """All settings of a project. `root` is the folder that holds `invoke.yaml`.
 
     `rungs` are the rungs of the ladder, lowest first. Each is the environments that are released together.
+
+    `function`, `image`, `smoke`, `triggers` and `environments` are those of the project's own function. A view
+    (`of_function`) has those of another one, and its name in `name_of_function`.
     """
 
     root: Path
@@ -98,6 +103,12 @@ class Settings:
         rule=Environments(),
         before=lambda settings: EnvironmentSettings(function=settings.function, triggers=settings.triggers),
     )
+    functions: Mapping[str, NamedFunction] = setting(
+        factory=dict, rule=NamedFunctions(), before=lambda settings: settings
+    )
+    main: bool = setting(
+        default=True, rule=Flag(), purpose="whether the project has a function besides those under `functions`"
+    )
     rungs: tuple[tuple[str, ...], ...] = setting(
         (("staging",), ("production",)),
         Rungs(),
@@ -110,6 +121,28 @@ class Settings:
     )
     ci: CiSettings = setting(factory=CiSettings, rule=Section(CiSettings))
     codepipeline: CodePipelineSettings = setting(factory=CodePipelineSettings, rule=Section(CodePipelineSettings))
+    name_of_function: str = ""
+    """The name of a view's function; empty for the project's own one."""
+    view_of: Settings | None = None
+
+    @property
+    def whole(self) -> Settings:
+        """The settings that a view is of; any others are whole themselves."""
+        return self.view_of or self
+
+    @property
+    def function_names(self) -> tuple[str, ...]:
+        """The names of all functions; the project's own one, which has none, is first."""
+        return (*(("",) if self.main else ()), *self.functions)
+
+    def of_function(self, name: str) -> Settings:
+        """Return a view: the settings with one function's where the project's own one has its.
+
+        The project's own function, whose name is empty, has the settings as they are. Raises `BadInputError`, which
+        lists the functions, for a name that none has.
+        """
+        functions.known(self.whole, name)
+        return functions.view(self.whole, name) if name else self.whole
 
     def triggers_of(self, environment: EnvironmentSettings) -> tuple[Trigger, ...]:
         """Return what calls the function in an environment."""
@@ -142,7 +175,7 @@ class Settings:
     def names(self, environment: str) -> names.Names:
         """Return the AWS names of the project in one environment."""
         env = self.environment(environment)
-        return names.Names(self.project, env.name, env.account, env.region)
+        return names.Names(self.project, env.name, env.account, env.region, self.name_of_function)
 
     @property
     def build_dir(self) -> Path:
@@ -178,13 +211,15 @@ def _load(raw: Mapping[str, Any], root: Path, variables: Iterable[str]) -> Setti
     merged = DEFAULTS | dict(raw if isinstance(raw, Mapping) else {})
     settings = read_section("", merged, Settings(root), problems)
     check_rungs(settings.rungs, merged["rungs"], settings.environments, problems)
-    environment_checks.check(settings.project, settings.environments, settings.promotion, problems)
+    environment_checks.check(settings, problems)
     ci.check(settings.ci, tuple(each.account for each in settings.environments.values()), problems)
     codepipeline.check(settings, problems)
     _check_triggers(settings, problems)
     secrets.check(settings, LONGEST, problems)
+    functions.check(settings, merged["main"], problems)
+    functions.check_each(settings, _check_function, problems)
     problems.messages += overrides.unknown(merged, variables)
-    _check_references(merged, problems)
+    references.check(merged, problems)
     if problems.messages:
         raise BadInputError(
             "the settings are not valid",
@@ -195,14 +230,10 @@ def _load(raw: Mapping[str, Any], root: Path, variables: Iterable[str]) -> Setti
     return settings
 
 
-def _check_references(raw: Mapping[str, Any], problems: Problems) -> None:
-    """Refuse a reference where Terraform's service root doesn't get the setting."""
-    for key, value in references.misplaced(raw):
-        if not problems.has(key):
-            problems.add(key, value, "text without a reference to Terraform; the settings of the function may hold one")
-    for key, value in references.unclosed(raw):
-        if not problems.has(key):
-            problems.add(key, value, f"a reference that ends with }}, such as {references.EXAMPLE}")
+def _check_function(settings: Settings, problems: Problems) -> None:
+    """Note what is wrong with one of several functions."""
+    environment_checks.check(settings, problems)
+    secrets.check(settings, LONGEST, problems)
 
 
 def _check_triggers(settings: Settings, problems: Problems) -> None:

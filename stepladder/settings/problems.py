@@ -18,20 +18,26 @@ def kind(value: object) -> str:
 class Problems:
     """The problems, a message each. Every check returns a usable value, so that reading goes on to the next one.
 
-    `root` is the project's folder, for settings that name files.
+    `root` is the project's folder, for settings that name files. `prefix` stands before every key: that of one of
+    several functions, whose settings are checked as those of a project's own function are.
     """
 
-    def __init__(self, root: Path = Path()) -> None:
+    def __init__(self, root: Path = Path(), prefix: str = "") -> None:
         self.root = root
+        self.prefix = prefix
         self.messages: list[str] = []
+
+    def named(self, key: str) -> str:
+        """Return a key as a message names it."""
+        return f"stepladder.{self.prefix}{key}"
 
     def add(self, key: str, value: object, allowed: str) -> None:
         """Note a value that isn't allowed."""
-        self.messages.append(f"stepladder.{key} is {value!r}; allowed: {allowed}")
+        self.messages.append(f"{self.named(key)} is {value!r}; allowed: {allowed}")
 
     def has(self, key: str) -> bool:
         """Say whether a key's value is among the problems: what hangs on it needs no message then."""
-        return any(message.startswith(f"stepladder.{key} is ") for message in self.messages)
+        return any(message.startswith(f"{self.named(key)} is ") for message in self.messages)
 
     def text(self, key: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
         """Check a text."""
@@ -61,10 +67,10 @@ class Problems:
             self.add(key, value, "a mapping")
             return {}
         for unknown in [k for k in value if k not in known]:
-            name = f"{key}.{unknown}" if key else unknown
+            name = self.named(f"{key}.{unknown}" if key else unknown)
             meant = did_you_mean(unknown, known)
             allowed = f"allowed: {', '.join(known)}"
-            self.messages.append(f"stepladder.{name} is not a setting; {f'{meant} ' if meant else ''}{allowed}")
+            self.messages.append(f"{name} is not a setting; {f'{meant} ' if meant else ''}{allowed}")
         return {str(k): v for k, v in value.items()}
 
     def inside(self, key: str, value: object) -> str:

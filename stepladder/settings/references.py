@@ -15,8 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stepladder.settings.problems import Problems
+
 EXAMPLE = "${aws_dynamodb_table.orders.name}"
-_KEYS = re.compile(r"(?:environments\.[^.]+\.)?(?:function|triggers)(?:[.\[]|$)")
+_KEYS = re.compile(r"(?:functions\.[^.]+\.)?(?:environments\.[^.]+\.)?(?:function|triggers)(?:[.\[]|$)")
 _POLICY_VARIABLE = re.compile(r"\s*[\w-]+:")
 _QUOTED = re.compile(r'"(?:\\.|[^"\\])*"')
 _NAMED = re.compile(
@@ -110,6 +112,16 @@ def work_in(key: str) -> bool:
 def passes(key: str, value: Any) -> bool:
     """Say whether a setting's text holds a reference where one may stand: no shape can be checked then."""
     return work_in(key) and has(value)
+
+
+def check(raw: Mapping[str, Any], problems: Problems) -> None:
+    """Refuse a reference where Terraform's service root doesn't get the setting, and one that doesn't end."""
+    for key, value in misplaced(raw):
+        if not problems.has(key):
+            problems.add(key, value, "text without a reference to Terraform; the settings of the function may hold one")
+    for key, value in unclosed(raw):
+        if not problems.has(key):
+            problems.add(key, value, f"a reference that ends with }}, such as {EXAMPLE}")
 
 
 def misplaced(raw: Any, key: str = "") -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import references, secret_values
@@ -225,20 +225,23 @@ def check(settings: Settings, longest: int, problems: Problems) -> None:
 
     What an environment has from the project is a problem of the project's setting, and listed once.
     """
+    whose = f" --function {settings.name_of_function}" if settings.name_of_function else ""
     lowest = next(iter(settings.environments), "staging")
-    messages = dict.fromkeys(_in_section("", settings.function, None, lowest))
+    own = SectionAt(problems.prefix, problems.prefix, f"--env {lowest}{whose}")
+    messages = dict.fromkeys(_in_section(own, settings.function, None))
     for name, at in settings.environments.items():
-        prefix = f"environments.{name}."
-        messages |= dict.fromkeys(_in_section(prefix, at.function, settings.function, name))
+        prefix = f"{problems.prefix}environments.{name}."
+        section = SectionAt(prefix, problems.prefix, f"--env {name}{whose}")
+        messages |= dict.fromkeys(_in_section(section, at.function, settings.function))
         secrets = of(settings, name)
         for secret in secrets:
-            own = at.function.secrets[secret.name] != settings.function.secrets.get(secret.name)
+            differs = at.function.secrets[secret.name] != settings.function.secrets.get(secret.name)
             if allowed := _wrong_shape(secret):
-                key = f"{prefix if own else ''}function.secrets.{secret.name}"
+                key = f"{prefix if differs else problems.prefix}function.secrets.{secret.name}"
                 messages[f"stepladder.{key} is {secret.reference!r} in {name}; allowed: {allowed}"] = None
         key = key_of(settings, name)
         if key and key.split(":")[3] != at.region:
-            where = "" if at.function.secrets_key == settings.function.secrets_key else prefix
+            where = problems.prefix if at.function.secrets_key == settings.function.secrets_key else prefix
             messages[
                 f"stepladder.{where}function.secrets_key is {key!r} in {name}; allowed: a key of its region, "
                 f"{at.region}; {{region}} in it stands for each environment's own"
@@ -250,10 +253,17 @@ def check(settings: Settings, longest: int, problems: Problems) -> None:
     problems.messages += messages
 
 
-def _in_section(
-    prefix: str, section: FunctionSettings, before: FunctionSettings | None, environment: str
-) -> Iterator[str]:
+class SectionAt(NamedTuple):
+    """Where a section stands: what its keys begin with, the keys of its function, and the flags of commands for it."""
+
+    prefix: str
+    whole: str
+    flags: str
+
+
+def _in_section(at: SectionAt, section: FunctionSettings, before: FunctionSettings | None) -> Iterator[str]:
     """Yield the problems of a section that isn't those of the section before it."""
+    prefix = at.prefix
     for name, text in section.environment.items():
         inherited = before is not None and before.environment.get(name) == text
         if name in section.secrets and not (inherited and name in (before.secrets if before else ())):
@@ -267,9 +277,9 @@ def _in_section(
             key = f"stepladder.{prefix}function.environment.{name}"
             yield (
                 f"{key} looks like a secret: {why}. Every reader of the function, its plans and its state would see "
-                f"it. Put `{name}: ssm` under `function.secrets` in its place, and give the value by "
-                f"`inv secrets.set {name} --env {environment}`. If anybody may read it, say why under "
-                f"`function.not_secret`: `{name}: <reason>`"
+                f"it. Put `{name}: ssm` under `{at.whole}function.secrets` in its place, and give the value by "
+                f"`inv secrets.set {name} {at.flags}`. If anybody may read it, say why under "
+                f"`{at.whole}function.not_secret`: `{name}: <reason>`"
             )
 
 
