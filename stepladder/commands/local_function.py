@@ -81,7 +81,8 @@ class LocalFunction:
         """Build the image, and have later calls run it. Calls under way end with the one before. Raises as builders."""
         image = pipeline.build_only(self._settings, step, say=say, to_run=True)
         identity = image.digest if isinstance(image, LocalImage) else image.id
-        code = ImageCode(repository="", digest=identity, registry="")
+        handler = self._settings.environment(self._environment).function.handler
+        code = ImageCode(repository="", digest=identity, registry="", command=(handler,) if handler else ())
         before = self._current
         if before and before[2] == code:  # saved as it was
             return image

@@ -119,15 +119,18 @@ def test_an_image_of_another_architecture_is_accepted_and_fails_to_start(functio
     assert result["errorMessage"].endswith("exec format error")
 
 
-def test_the_command_can_be_overridden(functions: Any, repository: str) -> None:
+def test_the_command_can_be_overridden_and_a_version_freezes_it(functions: Any, repository: str) -> None:
     uri = functions.image(repository, {"var/task/app.py": APP, "var/task/other.py": APP.replace("one", "other")})
     name = functions.create_image(uri, ImageConfig={"Command": ["other.handler"]})
     assert functions.invoke(name)[0] == "other"
     config = functions.client.get_function_configuration(FunctionName=name)
     assert config["ImageConfigResponse"]["ImageConfig"] == {"Command": ["other.handler"]}
+    frozen = functions.publish(name)
     functions.client.update_function_configuration(FunctionName=name, ImageConfig={})
     assert "ImageConfigResponse" not in functions.wait(name)
     assert functions.invoke(name)[0] == "one"
+    assert functions.invoke(f"{name}:{frozen}")[0] == "other"
+    assert functions.publish(name) != frozen
 
 
 def test_the_images_own_variables_are_there_and_the_functions_win(functions: Any, repository: str) -> None:

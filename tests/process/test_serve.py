@@ -24,13 +24,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    project = Served(tmp_path_factory.mktemp("served"))
+    project = Served(tmp_path_factory.mktemp("served"), named=True)
     project.start()
     yield project
     project.stop()
 
 
-def test_a_request_is_the_functions_event_and_is_shown_with_its_log(served: Served) -> None:
+def test_a_request_is_the_event_of_the_handler_that_the_settings_name_and_is_shown_with_its_log(served: Served) -> None:
     answer = served.get("/a?b=1")
     assert (answer.status, answer.data, answer.headers["x-query"]) == (200, b"one", "b=1")
     assert "  INFO asked for /a\n" in served.printed

@@ -39,9 +39,14 @@ ERROR_LINE = 1 + HANDLER.splitlines().index('        raise KeyError("no")')
 
 
 class Served:
-    """A project, and the process that serves it."""
+    """A project, and the process that serves it.
 
-    def __init__(self, root: Path, *, timeout: int = 3, builder: str = "layers", python: str = PYTHON) -> None:
+    Where the settings name its handler (`named`), the image's own is another.
+    """
+
+    def __init__(
+        self, root: Path, *, timeout: int = 3, builder: str = "layers", python: str = PYTHON, named: bool = False
+    ) -> None:
         self.root = root
         at = {"account": "123456789012", "region": "eu-west-1"}
         raw = {
@@ -51,12 +56,20 @@ class Served:
             "trigger": "url",
             "rungs": ["staging", "production"],
             "environments": {"staging": dict(at), "production": dict(at)},
-            "function": {"environment": {"COLOUR": "red"}, "timeout_seconds": timeout},
+            "function": {
+                "environment": {"COLOUR": "red"},
+                "timeout_seconds": timeout,
+                "handler": "app.handler.handler" if named else "",
+            },
             "image": {"builder": builder},
         }
         self.write("invoke.yaml", yaml.safe_dump({"stepladder": raw}))
         self.write("tasks.py", "from stepladder.collections import namespace\n\nns = namespace()\n")
-        self.write("function/Dockerfile", DOCKERFILE.format(python=python))
+        dockerfile = DOCKERFILE.format(python=python)
+        if named:
+            dockerfile = dockerfile.replace("app.handler.handler", "app.other.handler")
+            self.write("function/app/other.py", "def handler(event, context):\n    return {'statusCode': 404}\n")
+        self.write("function/Dockerfile", dockerfile)
         self.write("function/app/__init__.py", "")
         self.handler = self.write("function/app/handler.py", HANDLER)
 
