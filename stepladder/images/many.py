@@ -19,6 +19,7 @@ from stepladder.images.builder import Say, input_key
 from stepladder.images.model import BuiltImage
 from stepladder.images.registry import ecr
 from stepladder.images.requirements import lock
+from stepladder.settings.functions import MAIN
 from stepladder.settings.load import Settings
 
 T = TypeVar("T")
@@ -141,7 +142,7 @@ def _together(errors: Sequence[tuple[list[str], StepladderError]]) -> Stepladder
 
 
 def _label(names: Sequence[str]) -> str:
-    shown = ", ".join(name or "the project's function" for name in names[:3])
+    shown = ", ".join(name or MAIN for name in names[:3])
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown  # noqa: PLR2004 - enough to know it by
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from stepladder.settings.load import Settings
 
@@ -42,8 +41,8 @@ def configured(settings: Settings) -> tuple[ConfiguredHandler, ...]:
 
 
 def _views(settings: Settings) -> list[tuple[str, Settings]]:
-    whole: Any = getattr(settings, "whole", settings)
-    return [(name, whole.of_function(name)) for name in getattr(whole, "function_names", ())] or [("", settings)]
+    whole = settings.whole
+    return [(name, whole.of_function(name)) for name in whole.function_names]
 
 
 def _of(name: str, view: Settings) -> Iterator[ConfiguredHandler]:
