@@ -8,9 +8,10 @@ from typing import Any
 
 from stepladder.core import names
 from stepladder.core.aws import error_code
-from stepladder.core.clock import Clock, retrying
+from stepladder.core.clock import Clock, is_throttled, retrying
 from stepladder.core.errors import RefusedError
 
+_THROTTLED = 60.0  # seconds that a read is made again while it is turned away
 NOT_FOUND = "ResourceNotFoundException"
 PRECONDITION = "PreconditionFailedException"
 ALIAS_CHANGED = "alias-changed"  # the kind of `changed`
@@ -37,10 +38,14 @@ class Alias:
         return self.version == version and not self.weights
 
 
-def read(client: Any, function: str, name: str = names.ALIAS) -> Alias | None:
-    """Read an alias; None when it or its function isn't there."""
-    try:
+def read(client: Any, function: str, name: str = names.ALIAS, *, clock: Clock | None = None) -> Alias | None:
+    """Read an alias; None when it or its function isn't there. While Lambda throttles, it is read again."""
+
+    def once() -> Alias:
         return _alias(client.get_alias(FunctionName=function, Name=name))
+
+    try:
+        return retrying(once, clock or Clock(), timeout=_THROTTLED, passes=is_throttled)
     except Exception as error:
         if error_code(error) == NOT_FOUND:
             return None

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepladder.core.aws import error_code
-from stepladder.core.clock import Clock, never_began, retrying
+from stepladder.core.clock import Clock, is_throttled, never_began, retrying
 from stepladder.core.errors import StepladderError
 from stepladder.core.release_facts import LATEST, NOT_FOUND, config_hash, frozen, read_answer
 
-_THROTTLED = 60.0  # seconds that an invocation is offered again while it is turned away
+_THROTTLED = 60.0  # seconds that a call is made again while it is turned away
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,16 @@ class LambdaFunction:
     def read(self, qualifier: str = LATEST) -> FunctionState | None:
         """Read the function or one version with its image; None when it isn't there."""
         try:
-            answer = self.client.get_function(FunctionName=self.name, **_qualified(qualifier))
+            answer = self._read(lambda: self.client.get_function(FunctionName=self.name, **_qualified(qualifier)))
         except Exception as error:
             if error_code(error) == NOT_FOUND:
                 return None
             raise
         return _state(answer["Configuration"], answer.get("Code"))
+
+    def _read(self, call: Callable[[], Any]) -> Any:
+        """Make a call that reads, again while Lambda throttles."""
+        return retrying(call, self.clock, timeout=_THROTTLED, passes=is_throttled)
 
     def wait_settled(self, seen: FunctionState | None = None) -> FunctionState:
         """Wait until no update of $LATEST is under way and return it as it is then, Failed or not.
@@ -102,7 +106,7 @@ class LambdaFunction:
         state = seen
         for turn in self.clock.polls(self.timeout):
             if state is None or turn:
-                state = _state(self.client.get_function_configuration(FunctionName=self.name))
+                state = _state(self._read(lambda: self.client.get_function_configuration(FunctionName=self.name)))
             if state.settled:
                 return state
         raise StepladderError(

@@ -10,6 +10,7 @@ from stepladder.collections.task import task
 @task(
     help={
         "env": "Environment to deploy to.",
+        "function": "Name of a function to deploy, `main` for the own one; may be given several times; default: all.",
         "infra": "Apply Terraform when its inputs changed (auto), always, or never; default: the setting infra.",
         "dry_run": "Print what would be done, from real reads and plans; change nothing.",
         "json": "Print one JSON record.",
@@ -22,7 +23,7 @@ from stepladder.collections.task import task
         "plan": "Terraform plan to apply: auto (what was reviewed, in CI and if anything was), reviewed, or new.",
         "allow_destroy": "Allow a resource, by its address, to be destroyed or replaced; may be given several times.",
     },
-    iterable=["allow_destroy"],
+    iterable=["allow_destroy", "function"],
     auto_shortflags=False,
 )
 def deploy(  # noqa: PLR0917 - each is a flag of the command line
@@ -39,10 +40,12 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     why: str = "",
     plan: str = "auto",
     allow_destroy: Any = None,
+    function: Any = None,
 ) -> None:
     """Deploy to one environment: apply Terraform, build, push, test and release what changed."""
     from stepladder.commands import job_page
-    from stepladder.commands.deploy import Deploy, DeployOptions
+    from stepladder.commands.deploy import DeployOptions
+    from stepladder.commands.deploy_many import run
     from stepladder.releases.adapters import ProjectImages, ProjectInfra
     from stepladder.releases.rung import opened
     from stepladder.terraform.allowed import check_wanted, names_only
@@ -51,7 +54,7 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     allowed = names_only(allow_destroy)
     request = DeployOptions(infra, dry_run, force, wait, allow_dirty, no_smoke, skip_ladder, why, allowed)
     roots = ProjectInfra(rung, allowed, check_wanted(plan))
-    report = Deploy(rung, ProjectImages(rung, allow_dirty), roots, request).run()
+    report = run(rung, function, lambda each: ProjectImages(each, allow_dirty), roots, request)
     job_page.deployed(report.record())
     if json:
         rung.console.json(report.record())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from stepladder.aws_lambda.alias import ALIAS_CHANGED
 from stepladder.core import names
@@ -28,6 +29,9 @@ from stepladder.releases.report import DeployReport
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_suite import UNTESTED_WARNING, load_suite
 from stepladder.settings.load import INFRA
+
+if TYPE_CHECKING:
+    from stepladder.core.git import Commit
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,7 @@ class Deploy:
         self.mode = request.infra or rung.settings.infra
         self.pool = ThreadPoolExecutor(6, thread_name_prefix="deploy")
         self.acts = Acts(rung, images, infra, self.pool, self.mode, request.force)
-        self._again = ""
+        self.again = ""
         self._state: EnvironmentState | None = None
 
     def run(self) -> DeployReport:
@@ -77,26 +81,21 @@ class Deploy:
         try:
             return self.once()
         except RefusedError as error:
-            if error.kind != ALIAS_CHANGED or not self._overtaken():
+            if error.kind != ALIAS_CHANGED or not self.overtaken():
                 raise
         self.rung.console.warn("another run released here meanwhile; it is read again")
         return Deploy(replace(self.rung), self.images, self.infra, self.request).once()
 
     def once(self) -> DeployReport:
         """Deploy as `run` does, and end with what another run did in between."""
-        if self.mode not in INFRA:
-            hint = f"{did_you_mean(self.mode, INFRA)} allowed: {', '.join(INFRA)}".strip()
-            raise BadInputError(f"--infra is {self.mode!r}", kind="bad-arguments", hint=hint)
         options, rung = self.request, self.rung
-        self.acts.skipped_ladder = ladder_guard.skipped(
-            rung.settings, rung.environment, skip_ladder=options.skip_ladder, why=options.why
-        )
+        self.check_options()
         with self.pool, preview.foretold(dry_run=options.dry_run):
             self.acts.suite = load_suite(rung, no_smoke=options.no_smoke)
             state, wanted = self._read()
             if state.alias is None:  # else its own account was compared
                 rung.check_caller()
-            state, wanted = self._bound(state, wanted)
+            state, wanted = self.bound(state, wanted)
             plan = self._plan(state, wanted)
             self._check_allowed(plan)
             if not plan.acts:
@@ -109,9 +108,19 @@ class Deploy:
             secret_check.check([rung])
             return self._locked(state, wanted, plan)
 
-    def _overtaken(self) -> bool:
+    def check_options(self) -> None:
+        """Refuse options that contradict each other or the settings, and note why the ladder is skipped."""
+        if self.mode not in INFRA:
+            hint = f"{did_you_mean(self.mode, INFRA)} allowed: {', '.join(INFRA)}".strip()
+            raise BadInputError(f"--infra is {self.mode!r}", kind="bad-arguments", hint=hint)
+        options, rung = self.request, self.rung
+        self.acts.skipped_ladder = ladder_guard.skipped(
+            rung.settings, rung.environment, skip_ladder=options.skip_ladder, why=options.why
+        )
+
+    def overtaken(self) -> bool:
         """Say whether the alias is as another run's release has left it, while ours was read before or amid that."""
-        now = EnvironmentState(self.rung.alias(), self.rung.ledger.snapshot(self.rung.environment))
+        now = EnvironmentState(self.rung.alias(), self.rung.ledger.snapshot(self.rung.target))
         current = now.ledger.current
         return bool(now.alias and current and now.alias.revision == current.alias_revision and self._read_before(now))
 
@@ -123,15 +132,18 @@ class Deploy:
     def _read(self) -> tuple[EnvironmentState, Wanted]:
         """Read alias and ledger while the working tree is hashed."""
         alias = self.pool.submit(self.rung.alias)
-        ledger = self.pool.submit(self.rung.ledger.snapshot, self.rung.environment)
+        ledger = self.pool.submit(self.rung.ledger.snapshot, self.rung.target)
         foundation, service = self.infra.inputs_hash(FOUNDATION), self.infra.inputs_hash(SERVICE)
         wanted = Wanted(self.images.input_key(), foundation, service, self.acts.suite.key)
-        state = EnvironmentState(alias.result(), ledger.result())
+        return self.noted(EnvironmentState(alias.result(), ledger.result())), wanted
+
+    def noted(self, state: EnvironmentState) -> EnvironmentState:
+        """Keep what was read last, and return it."""
         self._state = state
         self.acts.url = state.ledger.infra.url if state.ledger.infra else ""
-        return state, wanted
+        return state
 
-    def _bound(self, state: EnvironmentState, wanted: Wanted) -> tuple[EnvironmentState, Wanted]:
+    def bound(self, state: EnvironmentState, wanted: Wanted) -> tuple[EnvironmentState, Wanted]:
         """Settle what this deploy may release, and whether the alias has to be restored first.
 
         Returns the world with the alias where it will be then, and what is wanted under the ladder's rule.
@@ -144,8 +156,8 @@ class Deploy:
             self.acts.pin = ladder_guard.pin(rung, state.alias, state.ledger, wanted.input_key, force=force)
         self.acts.lost_alias = restore.target(rung, state)
         if self.acts.lost_alias:
-            self._again = "" if state.alias else restore.DELETED
-            if self._again and self.mode == "never":
+            self.again = "" if state.alias else restore.DELETED
+            if self.again and self.mode == "never":
                 raise RefusedError(
                     f"alias {names.ALIAS} of {rung.names.function} was deleted, and --infra never forbids to make "
                     "again what hung on it",
@@ -164,7 +176,7 @@ class Deploy:
             wanted,
             self.mode,
             self.acts.pin,
-            self._again,
+            self.again,
             environment=self.rung.environment,
             lost_alias=self.acts.lost_alias,
             leave_foundation=left_foundation.is_left(self.rung.settings, self.mode),
@@ -194,17 +206,9 @@ class Deploy:
             step.done(f"{', '.join(self.request.allow_destroy)} may be destroyed or replaced")
 
     def _check_commit(self) -> None:
-        """Learn the commit; refuse what no commit records when a CI job would release it."""
         from stepladder.releases import sources
 
-        commit = sources.commit(self.rung.settings)
-        self.acts.commit = recorded_commit(commit.sha, dirty=commit.dirty)
-        if commit.dirty and in_ci() and not self.request.allow_dirty:
-            raise RefusedError(
-                f"files differ from their commit, and a CI job releases only what is committed: {commit.changed}",
-                kind="uncommitted-files",
-                hint="commit it, or pass `--allow-dirty` if the job itself changes files on purpose",
-            )
+        self.acts.commit = checked_commit(sources.commit(self.rung.settings), self.request)
 
     # act
 
@@ -221,7 +225,7 @@ class Deploy:
             before, adopted = state, None
             if not was_free:
                 adopted = self._cut_off_release()
-                state, wanted = self._bound(*self._read())
+                state, wanted = self.bound(*self._read())
                 plan = self._plan(state, wanted)
             if plan.acts:
                 return self.acts.execute(state, wanted, plan)
@@ -245,5 +249,16 @@ class Deploy:
             for line in self.infra.free_lock_of(dead):
                 self.rung.console.warn(line)
             if dead.pending:
-                return cut_off.adopt(self.rung, self.rung.alias(), self.rung.ledger.snapshot(self.rung.environment))
+                return cut_off.adopt(self.rung, self.rung.alias(), self.rung.ledger.snapshot(self.rung.target))
         return None
+
+
+def checked_commit(commit: Commit, options: DeployOptions) -> str:
+    """Return the commit as the ledger keeps it; refuse what no commit records when a CI job would release it."""
+    if commit.dirty and in_ci() and not options.allow_dirty:
+        raise RefusedError(
+            f"files differ from their commit, and a CI job releases only what is committed: {commit.changed}",
+            kind="uncommitted-files",
+            hint="commit it, or pass `--allow-dirty` if the job itself changes files on purpose",
+        )
+    return recorded_commit(commit.sha, dirty=commit.dirty)

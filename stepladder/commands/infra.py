@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from stepladder import terraform
-from stepladder.core.clock import stamp
 from stepladder.core.console import Console
 from stepladder.ledger.schema import InfraRecord
 from stepladder.promotion import delivery
-from stepladder.releases import drift, environment_outputs, restore
+from stepladder.releases import applied_root, restore
 from stepladder.releases.adapters import ProjectInfra
+from stepladder.releases.interfaces import Applied
 from stepladder.releases.rung import Rung
 from stepladder.terraform import roots, saved_plan
 from stepladder.terraform.actions import ApplyOutcome
@@ -108,15 +108,9 @@ def record(rung: Rung, outcome: ApplyOutcome, was: InfraRecord | None) -> None:
     if outcome.root == delivery.ROOT:
         delivery.record(rung, outcome.inputs_hash, outcome.plan_id, was=was)
         return
-    infra = InfraRecord(
-        input_hash=outcome.inputs_hash,
-        plan_id=outcome.plan_id,
-        applied_at=stamp(rung.clock.now()),
-        url=environment_outputs.address(outcome.outputs),
-        config_hash=drift.now(rung) if outcome.root == "service" else "",
-        outputs=environment_outputs.recorded(outcome.outputs) if outcome.root == "service" else "",
+    applied_root.record(
+        rung, outcome.root, Applied(outcome.plan_id, "", outcome.outputs, inputs_hash=outcome.inputs_hash)
     )
-    rung.ledger.record_infra(rung.environment if outcome.root == "service" else None, infra, rung.lock.holding)
 
 
 def planned(console: Console, saved: SavedPlan, notes: tuple[str, ...]) -> None:

@@ -34,7 +34,9 @@ def deployed(record: Mapping[str, object]) -> None:
         return
     _outputs(record)
     result = str(record["result"])
-    rows = [
+    functions = record.get("functions")
+    rows = [_function(one) for one in (functions if isinstance(functions, Sequence) else ())]
+    rows += [
         ("version", _change(_shown(record, "previous_version"), _shown(record, "version"))),
         ("image", _change(_digest(record, "previous_digest"), _digest(record, "digest"))),
         ("release", _shown(record, "release_id")),
@@ -58,6 +60,14 @@ def promoted(record: Mapping[str, object], machine: StateMachine | None = None) 
     ]
     outcome = str(record["outcome"])
     _summary(f"promotion: {_ENDS.get(outcome, outcome)}", rows)
+
+
+def _function(record: Mapping[str, object]) -> tuple[str, str]:
+    """Return a line for one of several functions; an empty one where nothing was done."""
+    result = str(record["result"])
+    change = _change(_shown(record, "previous_version"), _shown(record, "version"))
+    words = "" if result == "unchanged" else f"{_ENDS.get(result, result)}, version {change}"
+    return str(record["name"] or record["environment"]), words
 
 
 def _live(machine: StateMachine) -> dict[str, str]:

@@ -7,7 +7,7 @@ smoke cases. While a CodeDeploy deployment is under way, rolling back means stop
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from stepladder.aws_lambda import alias as aliases
@@ -19,7 +19,7 @@ from stepladder.core.release_facts import short
 from stepladder.ledger.schema import ReleaseEntry
 from stepladder.releases import marks, preview, restore, rollback_plan
 from stepladder.releases.rollback_acts import RollbackActs
-from stepladder.releases.rollback_plan import RollbackReport
+from stepladder.releases.rollback_plan import RollbackPlan, RollbackReport
 from stepladder.releases.rollback_preview import RollbackDescription
 from stepladder.releases.rollback_target import HISTORY, RollbackState, Targets, differences
 from stepladder.releases.rung import Rung
@@ -34,6 +34,28 @@ def is_bad(*, keep_image: bool, bad: bool) -> bool | None:
             hint="leave out `--keep-image` or `--bad`, or both",
         )
     return True if bad else False if keep_image else None
+
+
+@dataclass(frozen=True)
+class RollbackChoice:
+    """What a rollback returns to, from what was read."""
+
+    state: RollbackState
+    target: ReleaseEntry
+    version: FunctionState
+    report: RollbackReport
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the target is what the alias serves and the ledger says."""
+        current, version = self.state.ledger.current, self.target.version
+        recorded = current is not None and current.version == version
+        return recorded and self.state.alias.serves(version) and not self.state.deployment
+
+    def plan(self, *, marked_bad: str | None = None) -> RollbackPlan:
+        """Return the plan; `marked_bad` is the image to mark, by default the one that is left."""
+        report = self.report if marked_bad is None else replace(self.report, marked_bad=marked_bad)
+        return rollback_plan.make(self.state, self.target, self.version, report)
 
 
 class Rollback:
@@ -61,6 +83,10 @@ class Rollback:
             return self._run()
 
     def _run(self) -> RollbackReport:
+        return self._act(self.choose())
+
+    def choose(self) -> RollbackChoice:
+        """Read, choose the target, and check that it can serve. Raises as `run` does; changes nothing."""
         rung = self.rung
         with ThreadPoolExecutor(6, thread_name_prefix="rollback") as pool:
             state = self._read(pool)
@@ -83,14 +109,14 @@ class Rollback:
             target_release=target.release_id,
             differences=changed,
         )
-        return self._act(state, target, version, report)
+        return RollbackChoice(state, target, version, report)
 
     # read
 
     def _read(self, pool: ThreadPoolExecutor) -> RollbackState:
         rung = self.rung
         alias = pool.submit(rung.alias)
-        ledger = pool.submit(rung.ledger.snapshot, rung.environment)
+        ledger = pool.submit(rung.ledger.snapshot, rung.target)
         deployment = pool.submit(rung.active_deployment)
         state = alias.result()
         snapshot = ledger.result()
@@ -102,28 +128,22 @@ class Rollback:
             if snapshot.lock and rung.recover(snapshot.lock):
                 return self._read(pool)  # the alias may have been restored
             rung.lock.check_free(snapshot.lock)
-        candidates = tuple(islice(rung.ledger.succeeded(rung.environment), HISTORY))
+        candidates = tuple(islice(rung.ledger.succeeded(rung.target), HISTORY))
         return RollbackState(state, snapshot, deployment.result(), candidates)
 
     # act
 
-    def _act(
-        self, state: RollbackState, target: ReleaseEntry, version: FunctionState, report: RollbackReport
-    ) -> RollbackReport:
-        console = self.rung.console
-        self._show(state, target, report)
-        current = state.ledger.current
-        recorded = current is not None and current.version == target.version
-        if recorded and state.alias.serves(target.version) and not state.deployment:
-            console.line(f"{report.environment}: nothing to do, version {target.version} is live")
+    def _act(self, choice: RollbackChoice) -> RollbackReport:
+        console, report = self.rung.console, choice.report
+        self.show(choice)
+        if choice.is_done:
+            console.line(f"{report.environment}: nothing to do, version {report.version} is live")
             return report
         if self.dry_run:
-            plan = rollback_plan.make(state, target, version, report)
-            RollbackDescription(self.rung, asks=self.bad is None).execute(plan)
+            RollbackDescription(self.rung, asks=self.bad is None).execute(choice.plan())
             return replace(report, result="dry_run")
-        report = replace(report, marked_bad=self._judged(state, report.marked_bad))
-        plan = rollback_plan.make(state, target, version, report)
-        report = RollbackActs(self.rung, plan, self.why).execute()
+        bad = self.judged(choice.state, report.marked_bad)
+        report = RollbackActs(self.rung, choice.plan(marked_bad=bad), self.why).execute()
         self._close(report)
         return report
 
@@ -142,7 +162,7 @@ class Rollback:
         elif report.differences:
             console.hint("the image is the same, the configuration isn't: fix it, or the next deploy releases it again")
 
-    def _judged(self, state: RollbackState, digest: str) -> str:
+    def judged(self, state: RollbackState, digest: str) -> str:
         """Return the digest to mark: nobody is asked where traffic or an alarm has judged it, or nobody can answer."""
         rung = self.rung
         if not digest or self.bad or state.in_flight or not rung.console.can_ask:
@@ -166,8 +186,9 @@ class Rollback:
             return ""
         return health if health.startswith(status.ALARM) else ""
 
-    def _show(self, state: RollbackState, target: ReleaseEntry, report: RollbackReport) -> None:
+    def show(self, choice: RollbackChoice) -> None:
         """Say what is going to happen, and which configuration returns with the old version."""
+        state, target, report = choice.state, choice.target, choice.report
         with self.rung.console.step("target") as step:
             flight = f"; deployment {state.deployment} is stopped first" if state.deployment else ""
             step.done(

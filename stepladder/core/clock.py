@@ -81,6 +81,11 @@ def passes(error: Exception) -> bool:
     return bool(status >= _SERVER_ERROR)
 
 
+def is_throttled(error: Exception) -> bool:
+    """Say whether a call was turned away because there were too many."""
+    return error_code(error) in THROTTLES
+
+
 def never_began(error: Exception) -> bool:
     """Say whether an invocation was turned away before the function ran, so that it may be sent again.
 

@@ -10,6 +10,7 @@ runners give a job a pseudo-terminal and keep every frame in its log). A table f
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import io
 import json
@@ -61,6 +62,13 @@ class Console:
         self._prefix = f"{label} " if label else ""
         self._lock = threading.RLock()
         self._running: list[Step] = []
+        self._subject = ""
+
+    def about(self, subject: str) -> Console:
+        """Return this console for one of several things that are worked on at once: its lines name which."""
+        other = copy.copy(self)
+        other._subject = f"{subject}: "  # noqa: SLF001 - a copy of ours
+        return other
 
     def paint(self, text: str, colour: str) -> str:
         """Return `text` in a colour where colours are shown."""
@@ -68,6 +76,9 @@ class Console:
 
     def line(self, text: str = "") -> None:
         """Print one line for the person."""
+        self._print(f"{self._subject}{text}" if text else "")
+
+    def _print(self, text: str) -> None:
         with self._lock:
             if not self.live:
                 text = without_escapes(text)  # of a function's log, or of a tool
@@ -102,11 +113,11 @@ class Console:
 
     def warn(self, text: str) -> None:
         """Print a warning."""
-        self.line(f"{self.paint('warning:', 'yellow')} {text}")
+        self._print(f"{self.paint('warning:', 'yellow')} {self._subject}{text}")
 
     def hint(self, text: str) -> None:
         """Print what to do next."""
-        self.line(f"{self.paint('hint:', 'cyan')} {text}")
+        self._print(f"{self.paint('hint:', 'cyan')} {self._subject}{text}")
 
     def data(self, text: str) -> None:
         """Print data that may be piped."""
@@ -251,7 +262,8 @@ class Console:
     def _finish(self, step: Step, seconds: float) -> None:
         symbol, colour = {"ok": ("✓", "green"), "skip": ("·", "dim"), "fail": ("✗", "red")}[step.mark]
         took = "" if step.mark == "skip" else self.paint(f"  {seconds:.1f} s", "dim")
-        self.line(f"{self.paint(symbol, colour)} {step.name:<{_LABEL}} {step.detail}{took}")
+        detail = f"{self._subject}{step.detail}"
+        self._print(f"{self.paint(symbol, colour)} {step.name:<{_LABEL}} {detail}{took}")
 
     def _spin(self, step: Step, started: float, stop: threading.Event) -> None:
         """Redraw the running step in place; every line longer than the terminal is cut."""
@@ -271,7 +283,7 @@ class Console:
 
     def _beat(self, step: Step, started: float) -> None:
         with contextlib.suppress(OSError, ValueError):  # nobody reads any more: the main thread finds out
-            self.line(f"… {step.name:<{_LABEL}} {step.live}  {time.monotonic() - started:.0f} s")
+            self._print(f"… {step.name:<{_LABEL}} {self._subject}{step.live}  {time.monotonic() - started:.0f} s")
 
     def error(self, error: StepladderError, *, explained_by: str = "") -> None:
         """Print what is wrong and what to do, and the same as one JSON record with `--json`.

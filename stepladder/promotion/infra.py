@@ -14,15 +14,13 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from stepladder.core.clock import stamp
 from stepladder.core.errors import RefusedError
-from stepladder.ledger.schema import InfraRecord
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.promotion import delivery
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.replicate import copy_image
 from stepladder.promotion.roots import ProjectRoots, RootPlan, Roots
-from stepladder.releases import drift, environment_outputs, left_foundation
+from stepladder.releases import applied_root, left_foundation
 from stepladder.releases.plan import FOUNDATION, SERVICE
 from stepladder.releases.rung import Rung
 from stepladder.settings import locations
@@ -292,13 +290,4 @@ def _apply(change: RootChange, digest: str, roots: Roots) -> None:
     if change.root == delivery.ROOT:
         delivery.record(rung, done.inputs_hash, done.plan_id, was=was)
         return
-    service = change.root == SERVICE
-    record = InfraRecord(
-        input_hash=done.inputs_hash,
-        plan_id=done.plan_id,
-        applied_at=stamp(rung.clock.now()),
-        url=environment_outputs.address(done.outputs) if service else "",
-        config_hash=drift.now(rung) if service else "",
-        outputs=environment_outputs.recorded(done.outputs) if service else "",
-    )
-    rung.ledger.record_infra(rung.environment if service else None, record, rung.lock.holding)
+    applied_root.record(rung, change.root, done)

@@ -7,10 +7,17 @@ from dataclasses import dataclass, field, replace
 
 from stepladder.aws_lambda.lambda_function import FunctionState, repository_of
 from stepladder.core import names
-from stepladder.core.clock import stamp
 from stepladder.core.errors import RepositoryMissingError, StepladderError
-from stepladder.ledger.schema import InfraRecord
-from stepladder.releases import adopt, drift, environment_outputs, left_foundation, live_smoke, marks, restore
+from stepladder.releases import (
+    adopt,
+    applied_root,
+    drift,
+    environment_outputs,
+    left_foundation,
+    live_smoke,
+    marks,
+    restore,
+)
 from stepladder.releases import release as releases
 from stepladder.releases import report as reports
 from stepladder.releases.interfaces import Images, Infrastructure, ReleaseImage
@@ -118,7 +125,7 @@ class Acts:
             self.skip(step)
             return
         self._guard()
-        latest = self._as_applied(self._early.result() if self._early else None)
+        latest = self.as_applied(self._early.result() if self._early else None)
         rung, state = self.rung, self.state
         alias = rung.alias() if self.applied or state.alias is None else state.alias
         if alias is None or latest is None:
@@ -187,7 +194,7 @@ class Acts:
             self.wanted = self.apply(FOUNDATION, self.wanted, None)
             return self._prepare(step)
 
-    def _as_applied(self, early: FunctionState | None) -> FunctionState | None:
+    def as_applied(self, early: FunctionState | None) -> FunctionState | None:
         """Return $LATEST, with the configuration that Terraform gave it: what somebody changed by hand is set back.
 
         Raises `RefusedError` with the difference when that can't be, before anything is published.
@@ -222,6 +229,21 @@ class Acts:
         image: ReleaseImage | None,
         latest: FunctionState,
     ) -> DeployReport:
+        target = self.target(state, wanted, plan, image, latest)
+        if target is None or state.alias is None:
+            return reports.unchanged(self.rung, state, plan, self.url)
+        done = releases.release(self.rung, target, state.alias, latest, self.suite.cases)
+        return reports.released(self.rung, done, state, plan, self.url)
+
+    def target(
+        self,
+        state: EnvironmentState,
+        wanted: Wanted,
+        plan: DeployPlan,
+        image: ReleaseImage | None,
+        latest: FunctionState,
+    ) -> ReleaseTarget | None:
+        """Return what is to be released; None once it is recorded that the alias serves that already."""
         rung, current, alias = self.rung, state.ledger.current, state.alias
         if alias is None:
             raise AssertionError("a release needs an alias")
@@ -232,8 +254,8 @@ class Acts:
         same = not image or (current and image.digest == current.digest and not plan.step(IMAGE).act)
         if same and current and alias.version == current.version and adopt.serves(rung, alias, latest, digest):
             adopt.adopt(rung, alias, current, self.suite, infra_hash=infra_hash, config_hash=latest.config_hash)
-            return reports.unchanged(rung, state, plan, self.url)
-        target = ReleaseTarget(
+            return None
+        return ReleaseTarget(
             digest=digest,
             image_uri=image.reference if image else f"{repository_of(latest.image_uri)}@{digest}",
             git_commit=(image.git_commit if image else "") or self.commit,
@@ -243,9 +265,6 @@ class Acts:
             plan_id=self.plan_id,
             skipped_ladder=self.skipped_ladder,
             after=current.release_id if current else "",
-        )
-        return reports.released(
-            rung, releases.release(rung, target, alias, latest, self.suite.cases), state, plan, self.url
         )
 
     def _prepare(self, planned: PlannedStep) -> ReleaseImage:
@@ -258,15 +277,9 @@ class Acts:
 
         `config_hash` is what the function's configuration has to be afterwards; by default it is as it is then.
         """
-        with self.rung.console.step(root) as step:
-            if self.rung.lock.held:
-                self.rung.lock.check()
-            live = self._live_image if root == SERVICE and not image_uri else ""
-            applied = self.infra.ensure(root, image_uri or live or None, step, live=bool(live))
-            step.done(applied.summary)
+        live = self._live_image if root == SERVICE and not image_uri else ""
+        applied = applied_root.apply(self.rung, self.infra, root, image_uri or live or None, live=bool(live))
         self.applied.add(root)
-        for note in applied.notes:
-            self.rung.console.line(f"  {note}")
         service = root == SERVICE
         if applied.inputs_hash:
             changed = {"service_hash" if service else "foundation_hash": applied.inputs_hash}
@@ -276,15 +289,8 @@ class Acts:
             self.plan_id = applied.plan_id
             self.latest = self.rung.function.read()
             config_hash = config_hash or (self.latest.config_hash if self.latest else "")
-        record = InfraRecord(
-            input_hash=wanted.service_hash if service else wanted.foundation_hash,
-            plan_id=applied.plan_id,
-            applied_at=stamp(self.rung.clock.now()),
-            url=self.url if service else "",
-            config_hash=config_hash,
-            outputs=environment_outputs.recorded(applied.outputs) if service else "",
-        )
-        self.rung.ledger.record_infra(self.rung.environment if service else None, record, self.rung.lock.holding)
+        input_hash = wanted.service_hash if service else wanted.foundation_hash
+        applied_root.record(self.rung, root, replace(applied, inputs_hash=input_hash), {"": config_hash})
         return wanted
 
     def _check_bad(self, digest: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stepladder import images
 from stepladder.core.clock import seconds_of
@@ -93,11 +93,20 @@ class ProjectInfra:
             rung.console.line(f"  {note}")
         return str(counts)
 
-    def ensure(self, root: str, image_uri: str | None, step: Step, *, live: bool = False) -> Applied:
-        """Plan a root and apply exactly that plan; `live` says that the function is there, and has this image."""
+    def ensure(
+        self,
+        root: str,
+        image_uri: str | None,
+        step: Step,
+        *,
+        live: bool = False,
+        images: Mapping[str, str] | None = None,
+    ) -> Applied:
+        """Plan a root and apply exactly that plan; see `Infrastructure.ensure`."""
         from stepladder import terraform
 
         rung = self.rung
+        named: dict[str, Any] = {"images": images} if images else {}
         done = terraform.ensure(
             rung.settings,
             rung.environment,
@@ -108,6 +117,7 @@ class ProjectInfra:
             live=live,
             allow_destroy=self.allow_destroy,
             review=self.review(root),
+            **named,
         )
         summary = str(done.counts) if done.applied else "no changes"
         return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)

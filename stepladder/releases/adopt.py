@@ -35,5 +35,5 @@ def adopt(rung: Rung, alias: Alias, current: Current, suite: Suite, *, infra_has
             config_hash=config_hash,
             smoke_key=smoke_key,
         )
-        rung.ledger.set_current(rung.environment, new, was=current, holding=rung.lock.holding)
+        rung.ledger.set_current(rung.target, new, was=current, holding=rung.lock.holding)
         step.skip(f"version {alias.version} has the wanted image and configuration")

@@ -17,18 +17,30 @@ from stepladder.releases.smoke_case import Case
 
 _LONGEST = 4096
 """Characters of an output that is recorded: an item of the ledger has room for 400 KB."""
+FUNCTIONS = "functions"
+"""The root's output that holds those of its named functions, by name."""
 _DECLARED = re.compile(r'^[ \t]*output\s+"?([\w-]+)', re.MULTILINE)
 
 
 def recorded(outputs: Mapping[str, Any]) -> str:
-    """Return what the ledger keeps of a root's outputs, as JSON; empty for none. Sensitive ones aren't among them."""
-    kept = {name: value for name, value in outputs.items() if value is not None and len(json.dumps(value)) <= _LONGEST}
+    """Return what the ledger keeps of a root's outputs, as JSON; empty for none. Sensitive ones aren't among them.
+
+    Of `functions`, which holds the outputs of each named function, each is kept by the same rule.
+    """
+    kept = _short({name: value for name, value in outputs.items() if name != FUNCTIONS})
+    named = outputs.get(FUNCTIONS)
+    if isinstance(named, Mapping) and named:
+        kept[FUNCTIONS] = {name: _short(own) for name, own in named.items() if isinstance(own, Mapping)}
     return json.dumps(kept, sort_keys=True) if kept else ""
+
+
+def _short(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in outputs.items() if value is not None and len(json.dumps(value)) <= _LONGEST}
 
 
 def read(rung: Rung, environment: str = "") -> dict[str, Any]:
     """Return the outputs of an environment, by default the rung's; none before its first apply."""
-    infra = rung.ledger.snapshot(environment or rung.environment).infra
+    infra = rung.ledger.snapshot(environment or rung.target).infra
     outputs: dict[str, Any] = json.loads(infra.outputs) if infra and infra.outputs else {}
     return outputs
 

@@ -49,7 +49,7 @@ def begun(  # noqa: PLR0913 - each is an attribute of the entry
     now = rung.clock.now()
     return ReleaseEntry(
         release_id=release_id or new_release_id(now, after),
-        environment=rung.environment,
+        environment=rung.target,
         kind=kind,
         version=version,
         previous_version=previous_version,
@@ -124,6 +124,27 @@ def record(rung: Rung, pending: Pending, moved: Alias) -> ReleaseEntry:
         _write_down(rung, entry, replace(pending.current, alias_revision=moved.revision), pending.bad)
         step.done(f"release {entry.release_id}")
     return entry
+
+
+def undo(rung: Rung, entry: ReleaseEntry, before: Alias, moved: Alias, why: str) -> None:
+    """Return an alias that was moved to what it served, verify that, and write it down; the lock is given back.
+
+    `why` is the cause for the ledger. Raises `RollbackFailedError` when the alias could not be returned.
+    """
+    try:
+        if moved.version != before.version:
+            move_alias.move(rung, moved, before.version, put_back=False)
+    except Exception as error:
+        reason = getattr(error, "message", "") or error_code(error) or repr(error)
+        problem = RollbackFailedError(
+            f"{rung.names.function} serves version {entry.version}, and it could not be put back to {before.version}: "
+            f"{reason}",
+            hint=f"see what it serves: `inv status --env {rung.environment}`; then return it: "
+            f"`inv rollback --env {rung.environment}`",
+        )
+        failed(rung, entry, problem)
+        raise problem from error
+    failed(rung, entry, RolledBackError(why))
 
 
 def _pending(

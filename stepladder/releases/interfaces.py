@@ -71,8 +71,19 @@ class Infrastructure(Protocol):
         """Plan a root, change nothing, and say what an apply would do."""
         ...
 
-    def ensure(self, root: str, image_uri: str | None, step: Step, *, live: bool = False) -> Applied:
-        """Plan a root and apply exactly that plan; `live` says that the function is there, and has this image."""
+    def ensure(
+        self,
+        root: str,
+        image_uri: str | None,
+        step: Step,
+        *,
+        live: bool = False,
+        images: Mapping[str, str] | None = None,
+    ) -> Applied:
+        """Plan a root and apply exactly that plan; `live` says that the function is there, and has this image.
+
+        `images` are the references of the named functions' images, by function.
+        """
         ...
 
     def check_allowed(self, roots: Sequence[str], step: Step) -> None:

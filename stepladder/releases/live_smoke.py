@@ -38,7 +38,7 @@ def retest(rung: Rung, state: EnvironmentState, suite: Suite) -> None:
     if current is None or alias is None:
         raise AssertionError("testing what is live needs an alias and a current release")
     new = replace(current, smoke_key=passed(rung, alias, current, suite))
-    rung.ledger.set_current(rung.environment, new, was=current, holding=rung.lock.holding)
+    rung.ledger.set_current(rung.target, new, was=current, holding=rung.lock.holding)
 
 
 class SmokeRecord(TypedDict):

@@ -135,6 +135,20 @@ def make(
 
     Raises `RefusedError` when `never` forbids what the environment can't do without.
     """
+    foundation, service = roots(state, wanted, infra, again, environment=environment, leave_foundation=leave_foundation)
+    return assembled(state, wanted, infra, (foundation, service), pin, lost_alias=lost_alias)
+
+
+def roots(
+    state: EnvironmentState,
+    wanted: Wanted,
+    infra: str,
+    again: str = "",
+    *,
+    environment: str,
+    leave_foundation: bool = False,
+) -> tuple[PlannedStep, PlannedStep]:
+    """Return the steps of the foundation and the service; arguments and errors as those of `make`."""
     if infra == "never":
         _check_applied(environment, {FOUNDATION: state.ledger.exists, SERVICE: state.alias is not None})
     foundation = _root(FOUNDATION, state.ledger.foundation, wanted.foundation_hash, infra, exists=state.ledger.exists)
@@ -143,6 +157,20 @@ def make(
     service = _root(SERVICE, state.ledger.infra, wanted.service_hash, infra, exists=state.alias is not None)
     if again and infra != "never":
         service = PlannedStep(SERVICE, act=True, why=again)
+    return foundation, service
+
+
+def assembled(
+    state: EnvironmentState,
+    wanted: Wanted,
+    infra: str,
+    roots: tuple[PlannedStep, PlannedStep],
+    pin: Pin | None = None,
+    *,
+    lost_alias: str = "",
+) -> DeployPlan:
+    """Return the plan of one function, given what becomes of the roots that it may share with others."""
+    foundation, service = roots
     image = _image(state, wanted, pin)
     release = _release(state, image, service)
     order = (service, image) if state.alias else (image, service)

@@ -11,7 +11,7 @@ from stepladder.core.errors import RefusedError
 from stepladder.ledger.schema import Holder
 from stepladder.releases import drift, marks, secret_check
 from stepladder.releases.interfaces import Infrastructure
-from stepladder.releases.plan import IMAGE, SERVICE, DeployPlan, EnvironmentState, PlannedStep, carry_out
+from stepladder.releases.plan import FOUNDATION, IMAGE, SERVICE, DeployPlan, EnvironmentState, PlannedStep, carry_out
 from stepladder.releases.release import check_kind
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_suite import Suite
@@ -54,11 +54,22 @@ class Description:
     def execute(self) -> None:
         """Print the plan. Raises the first of the refusals that the deploy would meet, after all are printed."""
         carry_out(self.plan, self)
-        for check in (self._check_alias, self._check_mark, self._check_secrets, self._check_configuration):
-            with _collected(self.refused):
-                check()
+        self._check()
+        self.check_secrets([self.rung])
         if self.refused:
             raise self.refused[0]
+
+    def function(self) -> None:
+        """Print what would be done with this function alone, not with the roots that it shares; collect refusals."""
+        for step in self.plan.steps:
+            if step.act and step.name not in {FOUNDATION, SERVICE}:
+                getattr(self, step.name)(step)
+        self._check()
+
+    def _check(self) -> None:
+        for check in (self._check_alias, self._check_mark, self._check_configuration):
+            with _collected(self.refused):
+                check()
 
     def alias(self, step: PlannedStep) -> None:
         """Print the alias that would be restored."""
@@ -110,8 +121,10 @@ class Description:
         if digest and self.state.ledger.exists:
             marks.check_deploy(self.rung, digest, force=self.force)
 
-    def _check_secrets(self) -> None:
-        secret_check.check([self.rung])
+    def check_secrets(self, rungs: Sequence[Rung]) -> None:
+        """Collect the refusal of functions whose secrets have no value."""
+        with _collected(self.refused):
+            secret_check.check(rungs)
 
     def _check_configuration(self) -> None:
         """Check $LATEST, which a release would publish as it is; an apply before that puts it right."""

@@ -33,7 +33,7 @@ def check_alias(rung: Rung) -> None:
     """Refuse what would make a deleted alias on $LATEST."""
     if rung.alias() is not None:
         return
-    ledger = rung.ledger.snapshot(rung.environment)
+    ledger = rung.ledger.snapshot(rung.target)
     version = target(rung, EnvironmentState(None, ledger))
     if version:
         raise RefusedError(
@@ -81,7 +81,7 @@ def deleted(rung: Rung) -> RefusedError | None:
 def _current(rung: Rung) -> Current | None:
     """Return what the ledger calls current; None when it can't be read, which must not hide that nothing is live."""
     try:
-        return rung.ledger.snapshot(rung.environment).current
+        return rung.ledger.snapshot(rung.target).current
     except Exception as error:
         if not error_code(error):
             raise
@@ -107,9 +107,9 @@ def put_back(rung: Rung, ledger: Snapshot, version: str) -> Alias:
             return alias
         version = _startable(rung, version)
         if alias is None:
-            if ledger.infra:
-                unsure = replace(ledger.infra, input_hash="")
-                rung.ledger.record_infra(rung.environment, unsure, rung.lock.holding)
+            infra = rung.ledger.snapshot(rung.environment).infra if ledger.infra else None
+            if infra:
+                rung.ledger.record_infra(rung.environment, replace(infra, input_hash=""), rung.lock.holding)
             made = aliases.create(rung.lambda_client, rung.names.function, version)
             step.done(f"{names.ALIAS} was deleted; made again on version {version}")
         else:

@@ -6,12 +6,14 @@ import contextlib
 from dataclasses import replace
 
 from stepladder.aws_lambda import deployments
+from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.clock import stamp
 from stepladder.core.errors import StepladderError
 from stepladder.ledger import schema
 from stepladder.ledger.schema import Bad, Holder, ReleaseEntry
 from stepladder.releases import cut_off, finish
+from stepladder.releases.cut_off import Pending
 from stepladder.releases.plan import PlannedStep
 from stepladder.releases.release import run_smoke
 from stepladder.releases.rollback_plan import RollbackPlan, RollbackReport, carry_out
@@ -23,14 +25,18 @@ SETTLE_DEADLINE = 180.0
 
 
 class RollbackActs:
-    """A `rollback_plan.RollbackExecutor`. `why` is the reason for the ledger."""
+    """A `rollback_plan.RollbackExecutor`. `why` is the reason for the ledger.
 
-    def __init__(self, rung: Rung, plan: RollbackPlan, why: str) -> None:
-        self.rung, self.plan, self.why = rung, plan, why
+    `release_id` is the id that the functions share which are rolled back together; empty for an id of its own.
+    """
+
+    def __init__(self, rung: Rung, plan: RollbackPlan, why: str, release_id: str = "") -> None:
+        self.rung, self.plan, self.why, self.release_id = rung, plan, why, release_id
         self._held = contextlib.ExitStack()
         self._alias = plan.state.alias
         self._version = plan.version
         self._entry: ReleaseEntry | None = None
+        self._moved: tuple[Pending, Alias] | None = None
 
     def execute(self) -> RollbackReport:
         """Carry out the plan and return the report."""
@@ -58,10 +64,19 @@ class RollbackActs:
 
     def version(self, step: PlannedStep) -> None:
         """Take the lock; then wake and test the target as far as it needs that."""
+        self.hold(self._held)
+        self.ready(step)
+
+    def hold(self, held: contextlib.ExitStack) -> None:
+        """Take the lock, until `held` is closed."""
         state = self.plan.state
         seen = None if state.deployment else state.ledger.lock
         wait = SETTLE_DEADLINE if state.deployment else 0.0
-        self._held.enter_context(self.rung.locked(seen, wait=wait, waiting=self._say_waiting))
+        held.enter_context(self.rung.locked(seen, wait=wait, waiting=self._say_waiting))
+
+    def ready(self, step: PlannedStep) -> None:
+        """Begin the rollback, and wake and test its target as far as it needs that; the lock is held."""
+        state = self.plan.state
         # otherwise the alias stays as it was read with the target: whoever moved it since makes its guard fail
         self._alias = (self.rung.alias() if state.deployment else None) or state.alias
         self._entry = self._begun(after=self._adopted())
@@ -75,6 +90,20 @@ class RollbackActs:
             self._entry, _ = finish.go_live(
                 self.rung, self._entry, self._alias, self._version, bad=self._bad(), put_back=False
             )
+
+    def move(self) -> None:
+        """Move the alias and verify it; `record` writes it down. For a rollback of several functions."""
+        if self._entry:
+            self._moved = finish.move(
+                self.rung, self._entry, self._alias, self._version, bad=self._bad(), put_back=False
+            )
+
+    def record(self) -> RollbackReport:
+        """Write down what `move` did, and return the report."""
+        if self._moved is None:
+            return self.plan.report
+        entry = finish.record(self.rung, *self._moved)
+        return replace(self.plan.report, result="rolled_back", release_id=entry.release_id)
 
     def image(self, step: PlannedStep) -> None:
         """Do nothing more: the mark was recorded with the rollback."""
@@ -91,7 +120,7 @@ class RollbackActs:
         rung, ledger = self.rung, self.plan.state.ledger
         begun = cut_off.pending(rung.lock.taken_over)
         if begun and begun.release.kind != schema.ROLLBACK:
-            ledger = rung.ledger.snapshot(rung.environment)
+            ledger = rung.ledger.snapshot(rung.target)
             written = cut_off.adopt(rung, rung.alias(), ledger)
             if written:
                 return written.release_id
@@ -102,6 +131,7 @@ class RollbackActs:
         return finish.begun(
             self.rung,
             schema.ROLLBACK,
+            release_id=self.release_id,
             after=after,
             version=target.version,
             previous_version=self.plan.report.previous_version,

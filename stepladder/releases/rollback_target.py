@@ -85,11 +85,11 @@ class Targets:
             if release.version == begun_by_rollback:
                 return release
         if state.in_flight and current:
-            begun = self.rung.ledger.find(self.rung.environment, current.release_id)
+            begun = self.rung.ledger.find(self.rung.target, current.release_id)
             if begun:
                 return begun
         if current and state.is_ahead and not self._is_bad(current.digest, state):
-            live = self.rung.ledger.find(self.rung.environment, current.release_id)
+            live = self.rung.ledger.find(self.rung.target, current.release_id)
             if live and live.result == schema.SUCCEEDED:
                 return live
         leaving = current.version if current else state.alias.version
@@ -104,7 +104,7 @@ class Targets:
         )
 
     def _named(self, state: RollbackState, to: str) -> ReleaseEntry:
-        release = self.rung.ledger.find(self.rung.environment, to)
+        release = self.rung.ledger.find(self.rung.target, to)
         if release is None or release.result not in (schema.SUCCEEDED, schema.UNKNOWN):
             what = f"ended {release.result}" if release else "isn't in the ledger"
             raise RefusedError(
@@ -124,7 +124,7 @@ class Targets:
         elif not image:
             gone = f"image {short(target.digest)} is gone from ECR"
         if version is None or gone:
-            candidates = tuple(islice(self.rung.ledger.succeeded(self.rung.environment), HISTORY))
+            candidates = tuple(islice(self.rung.ledger.succeeded(self.rung.target), HISTORY))
             raise RefusedError(
                 f"release {target.release_id} can't serve any more: {gone}",
                 kind="no-rollback-target",

@@ -16,7 +16,7 @@ from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState, LambdaFunction
 from stepladder.core import accounts, names
 from stepladder.core.aws import Aws, error_code
-from stepladder.core.clock import Clock
+from stepladder.core.clock import Clock, is_throttled, retrying
 from stepladder.core.console import Console
 from stepladder.core.errors import RefusedError, RepositoryMissingError
 from stepladder.core.release_facts import LATEST
@@ -27,6 +27,7 @@ from stepladder.ledger.table import Ledger
 from stepladder.settings import functions, placeholder
 from stepladder.settings.load import Settings, from_context
 
+_THROTTLED = 60.0  # seconds that a read is made again while it is turned away
 _NO_DEPLOYMENTS = frozenset({"ApplicationDoesNotExistException", "DeploymentGroupDoesNotExistException"})
 
 
@@ -100,7 +101,7 @@ class Rung:
 
     def alias(self) -> Alias | None:
         """Read the alias and refuse one that lives in another account; None when there is none yet."""
-        alias = aliases.read(self.lambda_client, self.names.function)
+        alias = aliases.read(self.lambda_client, self.names.function, clock=self.clock)
         if alias:
             self.check_account(alias.account)
         return alias
@@ -141,7 +142,13 @@ class Rung:
     def active_deployment(self) -> str:
         """Return the id of the CodeDeploy deployment under way, or an empty text."""
         try:
-            active = deployments.active(self.aws.client("codedeploy"), self.names.codedeploy_application, names.ALIAS)
+            client = self.aws.client("codedeploy")
+            active = retrying(
+                lambda: deployments.active(client, self.names.codedeploy_application, names.ALIAS),
+                self.clock,
+                timeout=_THROTTLED,
+                passes=is_throttled,
+            )
         except Exception as error:
             if error_code(error) in _NO_DEPLOYMENTS:
                 return ""

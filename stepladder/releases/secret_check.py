@@ -32,11 +32,17 @@ def missing(rung: Rung) -> tuple[Secret, ...]:
 
 
 def check(rungs: Sequence[Rung]) -> None:
-    """Raise `RefusedError` that names each secret without a value, of each environment."""
+    """Raise `RefusedError` that names each secret without a value, of each environment.
+
+    Functions of one environment that have the same secrets are read once.
+    """
+    unique = {(rung.environment, secrets.of(rung.settings, rung.environment)): rung for rung in rungs}
+    lacking: dict[str, list[Secret]] = {}
     with ThreadPoolExecutor(8, thread_name_prefix="secrets") as pool:
-        lacking = {
-            rung.environment: names for rung, names in zip(rungs, pool.map(missing, rungs), strict=True) if names
-        }
+        for (environment, _), names in zip(unique, pool.map(missing, unique.values()), strict=True):
+            known = lacking.setdefault(environment, [])
+            known += [secret for secret in names if secret not in known]
+    lacking = {environment: names for environment, names in lacking.items() if names}
     if not lacking:
         return
     commands = [f"`inv secrets.set {each.name} --env {name}`" for name, several in lacking.items() for each in several]

@@ -7,6 +7,7 @@ yet doesn't count: Terraform writes it during the first deployment, which says t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from stepladder.core import git
@@ -20,13 +21,21 @@ _TERRAFORM, _DELIVERY, _LOCK = "terraform/", "terraform/delivery/", ".terraform.
 
 def commit(settings: Settings) -> git.Commit:
     """Return the commit and the files that decide a release and differ from it."""
-    paths = ("invoke.yaml", "terraform", permissions.FOLDER, settings.image.context, settings.smoke.path)
+    return commit_of([settings])
+
+
+def commit_of(functions: Sequence[Settings]) -> git.Commit:
+    """Return the commit of a project's functions, and the files that decide a release of any and differ from it."""
+    settings = functions[0]
+    contexts = {each.image.context: each for each in functions}
+    cases = {each.smoke.path for each in functions}
+    paths = ("invoke.yaml", "terraform", permissions.FOLDER, *sorted(contexts), *sorted(cases))
     tree = git.tree(settings.root, paths)
     if tree is None:
         return git.Commit("", "everything, since there is no git or no repository")
-    changed = set(revision.reaching(settings, tree.differences))
+    changed = {path for each in contexts.values() for path in revision.reaching(each, tree.differences)}
     code = {f"{_TERRAFORM}{name}" for name in files.sources(settings.root / "terraform")} if tree.differences else set()
-    folders = (settings.smoke.path, permissions.FOLDER)
+    folders = (*cases, permissions.FOLDER)
     changed |= {
         d.path for d in tree.differences if _of_terraform(d, code) or any(_is_document(d, each) for each in folders)
     }

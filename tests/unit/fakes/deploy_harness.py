@@ -211,10 +211,10 @@ class DeployHarness:
             }
         )
 
-    def case(self, name: str, **content: Any) -> None:
-        folder = self.root / "tests" / "smoke"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.json").write_text(json.dumps({"name": name, **content}))
+    def case(self, name: str, *, folder: str = "", **content: Any) -> None:
+        cases = self.root / "tests" / "smoke" / folder
+        cases.mkdir(parents=True, exist_ok=True)
+        (cases / f"{name}.json").write_text(json.dumps({"name": name, **content}))
 
     def rung(self) -> Rung:
         """A fresh process at work on the rung."""

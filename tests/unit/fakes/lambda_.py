@@ -214,7 +214,7 @@ class FakeLambda(Scripted):
             assert self.alias
             if RevisionId != self.alias["RevisionId"]:
                 raise error("PreconditionFailedException", 412)
-            if FunctionVersion not in self.versions:
+            if FunctionVersion not in {"$LATEST", *self.versions}:
                 raise error("ResourceNotFoundException", 404)
             assert RoutingConfig == {"AdditionalVersionWeights": {}}
             self.point(FunctionVersion)
