@@ -185,15 +185,17 @@ class LambdaFunction:
 
         The function runs once at most: only what was turned away before it ran (a throttle) is sent again.
         """
+        return retrying(
+            lambda: self.invoke_once(payload, qualifier), self.clock, timeout=_THROTTLED, passes=never_began
+        )
+
+    def invoke_once(self, payload: Any, qualifier: str = "") -> InvokeResponse:
+        """Invoke as `invoke` does, and send the request once whatever it is answered."""
         call = {"FunctionName": self.name, "Payload": json.dumps(payload).encode(), "LogType": "Tail"}
-
-        def once() -> tuple[Any, bytes, float]:
-            started = time.perf_counter()
-            answer = self.invoker().invoke(**call, **_qualified(qualifier))
-            body = answer["Payload"].read()
-            return answer, body, time.perf_counter() - started
-
-        answer, body, seconds = retrying(once, self.clock, timeout=_THROTTLED, passes=never_began)
+        started = time.perf_counter()
+        answer = self.invoker().invoke(**call, **_qualified(qualifier))
+        body = answer["Payload"].read()
+        seconds = time.perf_counter() - started
         result = read_answer(body)
         error = None
         if answer.get("FunctionError"):

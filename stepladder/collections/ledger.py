@@ -57,3 +57,21 @@ def unmark(c: Any, digest: str = "", release: str = "", why: str = "", json: boo
     record = marks.unmark(rung, marks.ImageQuery(digest, release), why)
     if json:
         rung.console.json(record)
+
+
+@task(
+    help={
+        "env": ENV,
+        "mark": "Mark the newest command as done, or as to be sent again: done or again.",
+        "why": "Reason; the ledger keeps it.",
+        "json": "Print one JSON document.",
+    },
+    auto_shortflags=False,
+)
+def command(c: Any, env: str, mark: str = "", why: str = "", json: bool = False) -> None:
+    """Show the release commands that were sent; with --mark decide about one whose answer was lost."""
+    from stepladder.commands import ledger_command
+    from stepladder.releases.rung import opened
+
+    rung = opened(c, env, "inv ledger.command", as_json=json, acting=bool(mark))
+    ledger_command.decide(rung, mark, why) if mark else ledger_command.show(rung)

@@ -72,6 +72,7 @@ def release(
             smoke_key=suite.key,
             skipped_ladder=skipped,
             after=snapshot.current.release_id if snapshot.current else "",
+            live_digest=snapshot.current.digest if snapshot.current else "",
         )
         done = releases.release(rung, target, alias, latest, suite.cases)
     remarks = f", {done.release.remarks}" if done.release.remarks else ""

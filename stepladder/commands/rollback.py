@@ -17,7 +17,7 @@ from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError
 from stepladder.core.release_facts import short
 from stepladder.ledger.schema import ReleaseEntry
-from stepladder.releases import marks, preview, restore, rollback_plan
+from stepladder.releases import marks, preview, release_command, restore, rollback_plan
 from stepladder.releases.rollback_acts import RollbackActs
 from stepladder.releases.rollback_plan import RollbackPlan, RollbackReport
 from stepladder.releases.rollback_preview import RollbackDescription
@@ -108,6 +108,7 @@ class Rollback:
             marked_bad=bad,
             target_release=target.release_id,
             differences=changed,
+            left=release_command.left(rung, served.digest) if served and served.digest != target.digest else (),
         )
         return RollbackChoice(state, target, version, report)
 
@@ -197,3 +198,5 @@ class Rollback:
             )
         for line in report.differences:
             self.rung.console.line(f"  {line}")
+        for line in report.left:
+            self.rung.console.warn(line)

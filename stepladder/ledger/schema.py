@@ -17,6 +17,8 @@ UNKNOWN = "unknown"
 """The result of a release that is known only from its version's description, which says nothing of how it ended."""
 ROLLBACK, PROMOTE = "rollback", "promote"  # a release's kind; the other is deploy
 RELEASE_PREFIX = "release#"
+BEGUN, DONE, AGAIN = "begun", "done", "again"
+"""Outcomes of a release command besides succeeded and failed: sent, and, by a person, done or to be run again."""
 CLOCK_SKEW = 30  # seconds by which two machines' clocks may differ before a lease is believed to have run out
 PIPELINE_HOST = "Step Functions"
 """The `host` of a lock that a promotion holds."""
@@ -205,6 +207,30 @@ class HookNote:
 
 
 @dataclass(frozen=True)
+class SentCommand:
+    """One run of a release command on a target, for an image. Written before the command is sent, and with its answer.
+
+    `outcome` is one of the five below. One that is `BEGUN`, while nobody is at work on it, has lost its answer.
+    """
+
+    release_id: str = attribute("the release for which it ran", by=(COMMANDS, FUNCTIONS))
+    command: str = attribute("the command's name", by=(COMMANDS, FUNCTIONS))
+    digest: str = attribute("the image", by=(COMMANDS, FUNCTIONS))
+    version: str = attribute("the version that was invoked", by=(COMMANDS, FUNCTIONS))
+    outcome: str = attribute("begun, succeeded or failed; done or again as a person decided", by=(COMMANDS, FUNCTIONS))
+    requested_by: str = attribute("user and host", by=(COMMANDS, FUNCTIONS))
+    began_at: str = attribute("when it was about to be sent", by=(COMMANDS, FUNCTIONS))
+    run_id: str = attribute("names this one run", by=(COMMANDS, FUNCTIONS))
+    ended_at: str = attribute("when its answer came", by=(), may=(COMMANDS, FUNCTIONS), default="")
+    answer: str = attribute(
+        "the beginning of its answer, or why there is none", by=(), may=(COMMANDS, FUNCTIONS), default=""
+    )
+    execution_arn: str = attribute("the promotion's execution", by=(FUNCTIONS,), default="")
+    decided_by: str = attribute("who decided about a lost answer", by=(), may=(COMMANDS,), default="")
+    why: str = attribute("why", by=(), may=(COMMANDS,), default="")
+
+
+@dataclass(frozen=True)
 class Bad:
     """Why a digest must not be released again."""
 
@@ -261,9 +287,10 @@ RELEASE = ItemKind("a release of a rung", "env#{environment}", RELEASE_PREFIX + 
 APPROVAL = ItemKind("a question of a promotion", "climb#{execution}", "approval#{rung}", Approval)
 DECISION = ItemKind("a child that waits for its decision", "climb#{execution}", "verdict", DecisionRequest)
 HOOK = ItemKind("why a deployment failed or was stopped", "deployment#{deployment}", "hook", HookNote)
+COMMAND = ItemKind("a run of a release command", "command#{environment}", "{digest}#{command}", SentCommand)
 BAD = ItemKind("that an image is bad", "digest#{digest}", "bad", Bad)
 UNMARKED = ItemKind("that a mark was removed", "digest#{digest}", "unmarked#{time}", Unmarked)
-KINDS = (LOCK, CURRENT, SERVICE, ROOT, RELEASE, APPROVAL, DECISION, HOOK, BAD, UNMARKED)
+KINDS = (LOCK, CURRENT, SERVICE, ROOT, RELEASE, COMMAND, APPROVAL, DECISION, HOOK, BAD, UNMARKED)
 
 
 def key(pk: str, sk: str) -> Item:
@@ -285,6 +312,13 @@ def record(kind: type[R], raw: Mapping[str, Any] | None) -> R | None:
         empty: Any = {"int": 0, "bool": False}.get(str(one.type), "")
         values[one.name] = _read(raw[one.name]) if one.name in raw else empty
     return kind(**values)
+
+
+def unchanged_run(was: SentCommand | None) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Return the condition, with its values, that a release command's item is still as it was read."""
+    if was is None:
+        return "attribute_not_exists(pk)", {}
+    return "run_id = :run AND outcome = :outcome", {":run": {"S": was.run_id}, ":outcome": {"S": was.outcome}}
 
 
 def write(value: str | int | bool) -> dict[str, str | bool]:

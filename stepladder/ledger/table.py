@@ -9,7 +9,7 @@ from stepladder.core.aws import error_code, is_unreachable
 from stepladder.core.errors import LockedError
 from stepladder.core.names import split_target
 from stepladder.ledger import schema
-from stepladder.ledger.bad_marks import BadMarks
+from stepladder.ledger.command_runs import CommandRuns
 from stepladder.ledger.items import CONDITION_FAILED, NOT_FOUND
 from stepladder.ledger.schema import Bad, Current, Holder, InfraRecord, ReleaseEntry
 from stepladder.ledger.snapshot import Holding, Snapshot
@@ -27,7 +27,7 @@ def _lost(environment: str) -> LockedError:
     )
 
 
-class Ledger(BadMarks):
+class Ledger(CommandRuns):
     """Read and write the ledger of one project. `client` is DynamoDB's."""
 
     def snapshot(self, target: str) -> Snapshot:

@@ -265,6 +265,7 @@ class Acts:
             plan_id=self.plan_id,
             skipped_ladder=self.skipped_ladder,
             after=current.release_id if current else "",
+            live_digest=current.digest if current and current.version == alias.version else "",
         )
 
     def _prepare(self, planned: PlannedStep) -> ReleaseImage:

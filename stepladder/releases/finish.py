@@ -5,6 +5,7 @@ The end is: move the alias, verify, write it down; or write down how it failed.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 from stepladder.aws_lambda.alias import Alias
@@ -21,7 +22,7 @@ from stepladder.core.errors import (
 from stepladder.core.process_identity import release_id as new_release_id
 from stepladder.ledger import schema
 from stepladder.ledger.schema import Bad, Current, ReleaseEntry
-from stepladder.releases import move_alias
+from stepladder.releases import move_alias, release_command
 from stepladder.releases.cut_off import Pending
 from stepladder.releases.rung import Rung, uninterrupted
 
@@ -182,6 +183,8 @@ def _write_down(rung: Rung, entry: ReleaseEntry, current: Current, bad: tuple[st
 
 def failed(rung: Rung, entry: ReleaseEntry, error: BaseException) -> None:
     """Write a failed release and give the lock back; a second failure here must not hide the first."""
+    if isinstance(error, (RolledBackError, RollbackFailedError)):
+        _warn_of_commands(rung, entry)
     interrupted = isinstance(error, (KeyboardInterrupt, InterruptedRunError))
     cause = "interrupted" if interrupted else getattr(error, "message", "") or error_code(error) or repr(error)
     entry = replace(entry, result=_result_of(error), cause=cause[:500], ended_at=stamp(rung.clock.now()))
@@ -194,6 +197,13 @@ def failed(rung: Rung, entry: ReleaseEntry, error: BaseException) -> None:
         rung.lock.given_back()
     except Exception as second:  # noqa: BLE001 - see the docstring
         rung.console.warn(f"the failed release could not be written to the ledger ({error_code(second) or second})")
+
+
+def _warn_of_commands(rung: Rung, entry: ReleaseEntry) -> None:
+    """Say which release commands the return to the version before has not undone, if that can be read."""
+    with contextlib.suppress(Exception):
+        for line in release_command.left(rung, entry.digest):
+            rung.console.warn(line)
 
 
 def _result_of(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from stepladder.core import names
 from stepladder.core.errors import RefusedError
 from stepladder.ledger.schema import Holder
-from stepladder.releases import drift, marks, secret_check
+from stepladder.releases import drift, marks, release_command, secret_check
 from stepladder.releases.interfaces import Infrastructure
 from stepladder.releases.plan import FOUNDATION, IMAGE, SERVICE, DeployPlan, EnvironmentState, PlannedStep, carry_out
 from stepladder.releases.release import check_kind
@@ -89,7 +89,9 @@ class Description:
 
     def release(self, step: PlannedStep) -> None:
         """Print the release."""
-        self._show(step, "publish, test and move the alias")
+        command = release_command.of(self.rung.settings, self.rung.environment)
+        sent = f"send release command {command.name} unless it was done for the image, " if command else ""
+        self._show(step, f"publish, {sent}test and move the alias")
 
     def smoke(self, step: PlannedStep) -> None:
         """Print how many cases would be run."""

@@ -17,7 +17,7 @@ from stepladder.core.aws import error_code
 from stepladder.core.errors import RefusedError, StepladderError
 from stepladder.core.release_facts import LATEST, description, short
 from stepladder.ledger.schema import ReleaseEntry
-from stepladder.releases import environment_outputs, finish
+from stepladder.releases import environment_outputs, finish, release_command
 from stepladder.releases import smoke_case as smoke
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_suite import UNTESTED
@@ -30,6 +30,7 @@ class ReleaseTarget:
     """What is to be released. `image_uri` is `<repository>@<digest>`, `after` the id of the release that is live.
 
     `release_id` is the id that it shares with the other functions of one deploy; empty for an id of its own.
+    `live_digest` is the image that serves now, which needs no release command.
     """
 
     digest: str
@@ -43,6 +44,7 @@ class ReleaseTarget:
     skipped_ladder: str = ""
     after: str = ""
     release_id: str = ""
+    live_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,9 @@ def release(
 def prepared(
     rung: Rung, target: ReleaseTarget, alias: Alias, latest: FunctionState, cases: Sequence[smoke.Case]
 ) -> Prepared:
-    """Do all of a release that comes before traffic: image, version, smoke cases. The alias isn't touched.
+    """Do all of a release that comes before traffic: image, version, release command, smoke cases.
+
+    The smoke cases come after the command: they may need the schema that it makes. The alias isn't touched.
 
     Raises as `release` does; a failure is in the ledger then, and the lock is given back.
     """
@@ -105,6 +109,7 @@ def prepared(
         settled = _give_image(rung, target, latest)
         version = _publish(rung, target, settled, entry.release_id)
         entry = replace(entry, version=version.version)
+        release_command.run(rung, entry, version.version, live=target.digest == target.live_digest)
         run_smoke(rung, version.version, cases)
     except BaseException as error:
         finish.failed(rung, entry, error)

@@ -17,7 +17,7 @@ DEPLOYMENT, VERSION, ALIAS, IMAGE = "deployment", "version", "alias", "image"
 
 @dataclass(frozen=True)
 class RollbackReport:
-    """How a rollback ended. `result` is rolled_back, unchanged or dry_run."""
+    """How a rollback ended. `result` is rolled_back, unchanged or dry_run. `left` has what it does not undo."""
 
     environment: str
     result: str
@@ -28,6 +28,7 @@ class RollbackReport:
     target_release: str
     release_id: str = ""
     differences: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
     def record(self) -> dict[str, object]:
         """Return the one record that `--json` prints."""

@@ -25,6 +25,7 @@ from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.function import FunctionSettings, Queue
 from stepladder.settings.image import ImageSettings, SmokeSettings
 from stepladder.settings.problems import Problems
+from stepladder.settings.release_command import ReleaseCommandSettings
 from stepladder.settings.rules import Section
 from stepladder.settings.table import OwnRule, read_section, setting
 from stepladder.settings.triggers import NOT_GIVEN, Trigger, Triggers
@@ -90,6 +91,11 @@ class NamedFunction:
     )
     smoke: SmokeSettings = setting(
         factory=SmokeSettings, rule=Section(SmokeSettings), purpose="its smoke cases; `<smoke.path>/<name>` without it"
+    )
+    release_command: ReleaseCommandSettings = setting(
+        factory=ReleaseCommandSettings,
+        rule=Section(ReleaseCommandSettings),
+        purpose="its release command, as under `release_command`; without it none",
     )
     environments: Mapping[str, EnvironmentSettings] = setting(
         factory=dict,
@@ -249,6 +255,7 @@ def view(settings: Settings, name: str) -> Settings:
         function=function.function,
         image=function.image,
         smoke=function.smoke,
+        release_command=function.release_command,
         environments=function.environments,
         name_of_function=name,
         view_of=settings,

@@ -35,6 +35,7 @@ from stepladder.settings.functions import NamedFunction, NamedFunctions
 from stepladder.settings.image import ImageSettings, SmokeSettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.promotion import PromotionSettings
+from stepladder.settings.release_command import ReleaseCommandSettings
 from stepladder.settings.rules import Choice, Flag, Section, Text, listed
 from stepladder.settings.table import SERVICE, defaults, plain, read_section, setting
 from stepladder.settings.trigger_rules import ScheduleExpression
@@ -98,6 +99,9 @@ class Settings:
     function: FunctionSettings = setting(factory=FunctionSettings, rule=Section(FunctionSettings))
     image: ImageSettings = setting(factory=ImageSettings, rule=Section(ImageSettings))
     smoke: SmokeSettings = setting(factory=SmokeSettings, rule=Section(SmokeSettings))
+    release_command: ReleaseCommandSettings = setting(
+        factory=ReleaseCommandSettings, rule=Section(ReleaseCommandSettings)
+    )
     environments: Mapping[str, EnvironmentSettings] = setting(
         factory=dict,
         rule=Environments(),

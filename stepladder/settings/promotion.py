@@ -128,6 +128,7 @@ class RungPolicy:
     shift: Shift = setting(Shift(), OneShift(), "how traffic shifts there", key="deployment")
     bake_minutes: int = setting(0, _BAKE, "how long it is watched after all traffic has shifted")
     approval: bool = setting(default=False, rule=Flag(), purpose="whether its rung waits for `inv promote.approve`")
+    release_command: bool = setting(default=True, rule=Flag(), purpose="whether the release command runs there")
 
 
 class Policies(OwnRule):

@@ -1,0 +1,59 @@
+"""The runs of release commands in the ledger: by target, image and command."""
+
+from __future__ import annotations
+
+from stepladder.core.aws import error_code
+from stepladder.ledger import schema
+from stepladder.ledger.bad_marks import BadMarks
+from stepladder.ledger.items import CONDITION_FAILED, NOT_FOUND
+from stepladder.ledger.schema import SentCommand
+
+
+class CommandRuns(BadMarks):
+    """The runs of release commands of one project's table."""
+
+    def command_run(self, target: str, digest: str, command_key: str) -> SentCommand | None:
+        """Return the last run of a command for an image on a target."""
+        key = schema.COMMAND.key(environment=target, digest=digest, command=command_key)
+        answer = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
+        return schema.record(SentCommand, answer.get("Item"))
+
+    def write_command_run(self, target: str, command_key: str, run: SentCommand, was: SentCommand | None) -> bool:
+        """Write a run if the one that was read is still the last; say whether it was."""
+        key = schema.COMMAND.key(environment=target, digest=run.digest, command=command_key)
+        condition, values = schema.unchanged_run(was)
+        compared = {"ExpressionAttributeValues": values} if values else {}
+        try:
+            self.client.put_item(
+                TableName=self.table, Item=schema.item(key, run), ConditionExpression=condition, **compared
+            )
+        except Exception as error:
+            if error_code(error) != CONDITION_FAILED:
+                raise
+            return False
+        return True
+
+    def command_runs(self, target: str, digest: str = "") -> list[tuple[str, SentCommand]]:
+        """Return the last runs on a target, newest first, each with its command's key; of one image if it is given."""
+        prefix = f"{digest}#" if digest else "sha256:"
+        query: dict[str, object] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": {":pk": {"S": f"command#{target}"}, ":prefix": {"S": prefix}},
+            "ConsistentRead": True,
+        }
+        runs: list[tuple[str, SentCommand]] = []
+        while True:
+            try:
+                answer = self.client.query(**query)
+            except Exception as error:
+                if error_code(error) == NOT_FOUND:
+                    return []
+                raise
+            for raw in answer["Items"]:
+                run = schema.record(SentCommand, raw)
+                if run:
+                    runs.append((raw["sk"]["S"].rpartition("#")[2], run))
+            if "LastEvaluatedKey" not in answer:
+                return sorted(runs, key=lambda each: each[1].began_at, reverse=True)
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
