@@ -7,6 +7,7 @@ from typing import Any
 from stepladder.collections.task import task
 
 ENV = "Environment of the releases."
+FUNCTION = "Name of the function, in a project with several."
 
 
 @task(
@@ -62,16 +63,17 @@ def unmark(c: Any, digest: str = "", release: str = "", why: str = "", json: boo
 @task(
     help={
         "env": ENV,
+        "function": FUNCTION,
         "mark": "Mark the newest command as done, or as to be sent again: done or again.",
         "why": "Reason; the ledger keeps it.",
         "json": "Print one JSON document.",
     },
     auto_shortflags=False,
 )
-def command(c: Any, env: str, mark: str = "", why: str = "", json: bool = False) -> None:
+def command(c: Any, env: str, function: str = "", mark: str = "", why: str = "", json: bool = False) -> None:
     """Show the release commands that were sent; with --mark decide about one whose answer was lost."""
     from stepladder.commands import ledger_command
     from stepladder.releases.rung import opened
 
-    rung = opened(c, env, "inv ledger.command", as_json=json, acting=bool(mark))
+    rung = opened(c, env, "inv ledger.command", function=function, as_json=json, acting=bool(mark))
     ledger_command.decide(rung, mark, why) if mark else ledger_command.show(rung)

@@ -28,13 +28,13 @@ _COLOURS = {schema.BEGUN: "yellow", schema.AGAIN: "yellow", schema.FAILED: "red"
 
 def show(rung: Rung) -> list[SentCommand]:
     """Print the last run of each release command and image, newest first."""
-    runs = [run for _, run in rung.ledger.command_runs(rung.environment)]
+    runs = [run for _, run in rung.ledger.command_runs(rung.target)]
     if rung.console.as_json:
         rung.console.json([asdict(run) for run in runs])
     elif runs:
         rung.console.table(HEAD, [_row(run, rung.clock.now()) for run in runs])
     else:
-        rung.console.line(f"{rung.environment}: no release command was ever sent")
+        rung.console.line(f"{rung.target}: no release command was ever sent")
     return runs
 
 
@@ -47,24 +47,24 @@ def decide(rung: Rung, mark: str, why: str = "") -> SentCommand:
         raise BadInputError(
             f"--mark is {mark!r}", kind="bad-arguments", hint="allowed: `--mark done` or `--mark again`"
         )
-    with rung.locked(rung.ledger.snapshot(rung.environment).lock):
-        runs = rung.ledger.command_runs(rung.environment)
+    with rung.locked(rung.ledger.snapshot(rung.target).lock):
+        runs = rung.ledger.command_runs(rung.target)
         if not runs:
             raise RefusedError(
-                f"{rung.environment} has no run of a release command to decide about",
+                f"{rung.target} has no run of a release command to decide about",
                 kind="no-command-run",
-                hint=f"the releases: `inv ledger --env {rung.environment}`",
+                hint=f"the releases: `inv ledger {rung.flags}`",
             )
         key, was = runs[0]
         decided = replace(was, outcome=mark, decided_by=rung.requested_by, why=why)
-        if not rung.ledger.write_command_run(rung.environment, key, decided, was):
+        if not rung.ledger.write_command_run(rung.target, key, decided, was):
             raise RefusedError(
                 f"the run of release command {was.command} has changed meanwhile",
                 kind="no-command-run",
-                hint=f"read it: `inv ledger.command --env {rung.environment}`",
+                hint=f"read it: `inv ledger.command {rung.flags}`",
             )
     what = "counts as done" if mark == schema.DONE else "will be sent again by the next release of its image"
-    rung.console.line(f"{rung.environment}: release command {was.command} of image {short(was.digest)} {what}")
+    rung.console.line(f"{rung.target}: release command {was.command} of image {short(was.digest)} {what}")
     if rung.console.as_json:
         rung.console.json(asdict(decided))
     return decided

@@ -193,12 +193,13 @@ def unknown(target: str, run: SentCommand) -> str:
     )
 
 
-def ways_on(environment: str, more: str = "") -> str:
+def ways_on(target: str) -> str:
     """Return the hint after a lost answer: the two ways on, as commands."""
-    command = f"inv ledger.command --env {environment}{more}"
+    environment, _, function = target.partition("-")  # an environment's name has no hyphen
+    flags = f"--env {environment} --function {function}" if function else f"--env {environment}"
     return (
-        f"find out what it did (`inv logs --env {environment}{more}`); if it was done: `{command} --mark done`; "
-        f"if it may run again: `{command} --mark again`"
+        f"find out what it did: `inv logs {flags}`; if it was done: `inv ledger.command {flags} --mark done`; "
+        f"if it may run again: `inv ledger.command {flags} --mark again`"
     )
 
 

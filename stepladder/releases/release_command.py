@@ -55,7 +55,7 @@ def run(rung: Rung, entry: schema.ReleaseEntry, version: str, *, live: bool) -> 
     if command is None:
         return
     occasion = Occasion(
-        target=rung.environment,
+        target=rung.target,
         digest=entry.digest,
         version=version,
         release_id=entry.release_id,
@@ -73,12 +73,11 @@ def run(rung: Rung, entry: schema.ReleaseEntry, version: str, *, live: bool) -> 
             raise RefusedError(
                 str(error),
                 kind="release-command-failed",
-                hint=f"the alias has not moved; its log: `inv logs --env {rung.environment}`; "
-                "a next deploy runs it again",
+                hint=f"the alias has not moved; its log: `inv logs {rung.flags}`; a next deploy runs it again",
             ) from error
         except CommandUnknownError as error:
             raise RefusedError(
-                str(error), kind="release-command-unknown", hint=command_run.ways_on(rung.environment)
+                str(error), kind="release-command-unknown", hint=command_run.ways_on(rung.target)
             ) from error
         if done and ran:
             step.done(f"{command.name} on version {version}: ok")
@@ -104,10 +103,10 @@ class _LedgerJournal:
     key: str
 
     def read(self) -> SentCommand | None:
-        return self.rung.ledger.command_run(self.rung.environment, self.digest, self.key)
+        return self.rung.ledger.command_run(self.rung.target, self.digest, self.key)
 
     def write(self, run: SentCommand, was: SentCommand | None) -> bool:
-        return self.rung.ledger.write_command_run(self.rung.environment, self.key, run, was)
+        return self.rung.ledger.write_command_run(self.rung.target, self.key, run, was)
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ def left(rung: Rung, digest: str) -> tuple[str, ...]:
     return tuple(
         f"release command {run.command} of release {run.release_id} {_how(run)} on version {run.version}; "
         "the rollback does not undo it"
-        for _, run in rung.ledger.command_runs(rung.environment, digest)
+        for _, run in rung.ledger.command_runs(rung.target, digest)
     )
 
 

@@ -280,6 +280,17 @@ def test_there_is_nothing_to_decide_about_where_no_command_was_sent(tmp_path: Pa
         ledger_command.decide(harness.rung(), "done")
 
 
+def test_the_ways_on_name_the_function() -> None:
+    assert "`inv ledger.command --env staging --function mailer --mark done`" in command_run.ways_on("staging-mailer")
+
+
+def test_a_named_function_has_a_command_of_its_own_and_none_by_inheritance(tmp_path: Path) -> None:
+    named = {"mailer": {}, "orders": {"release_command": {"command": "seed"}}}
+    settings = DeployHarness(tmp_path, release_command=COMMAND, functions=named).settings
+    commands = [release_command.of(settings.of_function(name), "staging") for name in settings.function_names]
+    assert [command and command.name for command in commands] == ["migrate", None, "seed"]
+
+
 class TestSettings:
     def read(self, tmp_path: Path, timeout: int = 30, **command: Any) -> command_run.ReleaseCommand | None:
         harness = DeployHarness(
