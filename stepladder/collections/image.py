@@ -8,34 +8,29 @@ from stepladder.collections.task import task
 
 _HELP = {
     "env": "Environment of the registry; default: the lowest rung.",
+    "function": "Function of the image; default: every function.",
     "json": "Print the result as JSON.",
     "pull": "Resolve the base image again instead of using the cached one.",
     "allow-dirty": "Allow a CI job to push an image of uncommitted files.",
 }
 
 
-@task(default=True, help={name: _HELP[name] for name in ("json", "pull")})
-def build(context: Any, json: bool = False, pull: bool = False) -> None:
+@task(default=True, help={name: _HELP[name] for name in ("function", "json", "pull")})
+def build(context: Any, function: str = "", json: bool = False, pull: bool = False) -> None:
     """Build the image without pushing it, and print its digest (or its id, when an engine built it)."""
+    from stepladder.commands import images
     from stepladder.core.console import Console
-    from stepladder.core.display import megabytes
-    from stepladder.images import pipeline
     from stepladder.settings import load
 
-    console = Console(as_json=json)
-    with console.step("image") as step:
-        image = pipeline.build_only(load.from_context(context), step, say=console.warn, pull=pull)
-        step.done(f"{megabytes(image.size)} on {image.base.split('@')[0]}")
-    built = image.summary()
-    _print(console, str(built["digest"] or built["id"]), built)
+    images.build(load.from_context(context), Console(as_json=json), function, pull=pull)
 
 
 @task(help=_HELP)
-def push(context: Any, env: str = "", json: bool = False, pull: bool = False, allow_dirty: bool = False) -> None:
+def push(
+    context: Any, env: str = "", function: str = "", json: bool = False, pull: bool = False, allow_dirty: bool = False
+) -> None:
     """Build and push the image unless the registry has it already, and print its reference."""
-    from dataclasses import asdict
-
-    from stepladder import images
+    from stepladder.commands import images
     from stepladder.core.console import Console
     from stepladder.releases.rung import clients
     from stepladder.settings import load, placeholder
@@ -43,10 +38,7 @@ def push(context: Any, env: str = "", json: bool = False, pull: bool = False, al
     console, loaded = Console(as_json=json), load.from_context(context)
     env = env or loaded.lowest
     placeholder.refuse(loaded, [env])
-    aws = clients(loaded, env)
-    with console.step("image") as step:
-        image = images.prepare(loaded, aws, step, env, say=console.warn, pull=pull, allow_dirty=allow_dirty)
-    _print(console, image.reference, asdict(image))
+    images.push(loaded, console, clients(loaded, env), env, function, pull=pull, allow_dirty=allow_dirty)
 
 
 @task(
@@ -80,11 +72,3 @@ def prune(
     record = Prune(rung.aws, rung.names, rung.console, lambda: retention.images(rung, kept), request).run()
     if json:
         rung.console.json(record | {"keep": kept})
-
-
-def _print(console: Any, line: str, document: dict[str, Any]) -> None:
-    """Print one line of data, or the whole as JSON."""
-    if console.as_json:
-        console.json(document)
-    else:
-        console.data(line)

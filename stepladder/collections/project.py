@@ -32,11 +32,16 @@ def test(context: Any, only: str = "", env: str = "") -> None:  # noqa: PT028 - 
     project.run_tests(from_context(context), Console(), only, env)
 
 
-@task(help={"upgrade": "Lock the newest versions that requirements.in allows."})
-def lock(context: Any, upgrade: bool = False) -> None:
+@task(
+    help={
+        "function": "Function whose packages to lock; default: every function.",
+        "upgrade": "Lock the newest versions that requirements.in allows.",
+    }
+)
+def lock(context: Any, function: str = "", upgrade: bool = False) -> None:
     """Lock what function/requirements.in asks for, with hashes, for every platform."""
-    from stepladder.commands.lock import write
+    from stepladder.commands.lock import write_all
     from stepladder.core.console import Console
     from stepladder.settings.load import from_context
 
-    write(from_context(context), Console(), upgrade=upgrade)
+    write_all(from_context(context), Console(), function, upgrade=upgrade)

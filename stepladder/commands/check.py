@@ -14,8 +14,10 @@ from stepladder.core import process
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, StepladderError
 from stepladder.core.step import Step
+from stepladder.images import many
 from stepladder.images.requirements import dependencies, lock, read, uv_errors
 from stepladder.releases import environment_outputs, variables
+from stepladder.settings import functions
 from stepladder.settings.load import BUILD, Settings
 from stepladder.terraform.distributions import TERRAFORM, Distribution, of
 
@@ -73,25 +75,36 @@ def _smoke(settings: Settings, step: Step) -> None:
     from stepladder.releases import smoke_case as smoke
     from stepladder.releases.smoke_suite import load
 
-    try:
-        cases = load(settings.root / settings.smoke.path)
-    except smoke.SmokeCasesError as error:
-        raise BadInputError("the smoke cases are not valid", kind="bad-smoke-cases", problems=error.problems) from None
-    environment_outputs.check_declared(cases, settings.root)
-    step.done(f"{len(cases)} in {settings.smoke.path}")
+    paths = list(dict.fromkeys(view.smoke.path for view in functions.views(settings).values()))
+    counts, problems = list[int](), list[str]()
+    for path in paths:
+        try:
+            cases = load(settings.root / path)
+        except smoke.SmokeCasesError as error:
+            problems += [f"{path}: {each}" if len(paths) > 1 else each for each in error.problems]
+        else:
+            environment_outputs.check_declared(cases, settings.root)
+            counts.append(len(cases))
+    if problems:
+        raise BadInputError("the smoke cases are not valid", kind="bad-smoke-cases", problems=tuple(problems))
+    step.done(f"{sum(counts)} in {paths[0]}" + (f" and {len(paths) - 1} more folders" if len(paths) > 1 else ""))
 
 
 def _lock(settings: Settings, step: Step) -> None:
-    lock.check(settings)
-    step.done(f"{settings.image.context}/requirements.txt locks what requirements.in asks for")
+    views = functions.views(settings)
+    count = many.check_locks(views)
+    context = next(iter(views.values())).image.context
+    alone = f"{context}/requirements.txt locks what requirements.in asks for"
+    step.done(alone if count == 1 else f"{count} locks hold what their requirements.in asks for")
 
 
 def _dockerfile(settings: Settings, step: Step, console: Console) -> None:
-    """Read the Dockerfile as a deployment does, with the handler that it names."""
-    from stepladder.images import preflight
-
-    preflight.check(settings, console.warn, take_pointers=False)
-    step.done(f"{settings.image.context}/Dockerfile and its handler")
+    """Read each Dockerfile as a deployment does, with the handlers that it and the settings name."""
+    views = functions.views(settings)
+    many.check_all(views, console.warn, take_pointers=False)
+    groups = many.distinct(views)
+    alone = f"{groups[0][1].image.context}/Dockerfile and its handler"
+    step.done(alone if len(groups) == 1 else f"{len(groups)} Dockerfiles and their handlers")
 
 
 def validate(settings: Settings, console: Console) -> None:

@@ -18,6 +18,7 @@ from stepladder.images import builder
 from stepladder.images.requirements import dependencies, read, uv_errors
 from stepladder.images.requirements import lock as locks
 from stepladder.images.requirements.read import Requirements
+from stepladder.settings import functions
 from stepladder.settings.load import Settings
 
 _DEADLINE = 300.0
@@ -25,6 +26,19 @@ _OPTIONS = (
     *("--universal", "--generate-hashes", "--no-strip-extras", "--no-emit-index-url", "--quiet", "--color", "never"),
     *("--custom-compile-command", locks.BY_US),
 )
+
+
+def write_all(settings: Settings, console: Console, function: str = "", *, upgrade: bool) -> None:
+    """Write the lock of each context, or of the function that `--function` says.
+
+    A function with an image of its own need not have packages: without a requirements.in it is passed over, unless it
+    was named.
+    """
+    contexts = {view.image.context: view for view in functions.views(settings, function).values()}
+    own = settings.whole.image.context
+    for context, view in contexts.items():
+        if function or context == own or (view.root / context / "requirements.in").is_file():
+            write(view, console, upgrade=upgrade)
 
 
 def write(settings: Settings, console: Console, *, upgrade: bool) -> None:

@@ -66,7 +66,7 @@ def check_all(views: Mapping[str, Settings], *, take_pointers: bool) -> None:
     """Refuse files that no image can be made of, of each distinct image; offline."""
     from stepladder.images import many
 
-    many.check_all(views, take_pointers=take_pointers)
+    many.check_all(views, lambda _warning: None, take_pointers=take_pointers)
 
 
 def check_handlers(

@@ -24,6 +24,7 @@ from stepladder.settings.load import Settings
 
 T = TypeVar("T")
 Views = Mapping[str, Settings]
+Group = tuple[list[str], Settings]
 
 AT_ONCE = 4
 """Images that are built at once: a build waits for the network and for other programs most of its time."""
@@ -32,22 +33,27 @@ AT_ONCE = 4
 def input_keys(views: Views) -> dict[str, str]:
     """Return the input key of each function's image, offline; refuse a lock that lacks what is asked for."""
     keys: dict[str, str] = {}
-    for names in _by_settings(views):
-        view = views[names[0]]
+    for names, view in distinct(views):
         lock.check(view)
         keys |= dict.fromkeys(names, input_key(view))
     return {name: keys[name] for name in views}
 
 
-def check_all(views: Views, *, take_pointers: bool) -> None:
+def check_all(views: Views, say: Say, *, take_pointers: bool) -> None:
     """Refuse files that no image can be made of; see `stepladder.images.preflight.check`."""
-    groups = [(names, views[names[0]]) for names in _by_settings(views)]
-    _each(groups, lambda view: preflight.check(view, lambda _warning: None, take_pointers=take_pointers))
+    _each(distinct(views), lambda view: preflight.check(view, say, take_pointers=take_pointers))
+
+
+def check_locks(views: Views) -> int:
+    """Refuse a lock that lacks what is asked for; return how many there are."""
+    groups = distinct(views)
+    _each(groups, lock.check)
+    return len(groups)
 
 
 def check_handlers(views: Views, aws: Aws, step: Step, environment: str, *, say: Say) -> None:
     """Refuse a handler that an image lacks; see `stepladder.images.pipeline.check_handlers`."""
-    groups = [(names, views[names[0]]) for names in _by_settings(views)]
+    groups = distinct(views)
     _each(groups, lambda view: pipeline.check_handlers(view, aws, _part(step, groups), environment, say=say))
 
 
@@ -98,12 +104,12 @@ def _known(views: Sequence[Settings], aws: Aws, environment: str, keys: Mapping[
     return {image.input_key: image for image in noted if image.digest in held}
 
 
-def _by_settings(views: Views) -> list[list[str]]:
-    """Group functions whose images are defined alike: no file has to be read to know that."""
+def distinct(views: Views) -> list[Group]:
+    """Group functions whose images are defined alike, with the settings of the first: no file is read for that."""
     groups: dict[object, list[str]] = {}
     for name, view in views.items():
         groups.setdefault((view.image, view.python, view.architecture), []).append(name)
-    return list(groups.values())
+    return [(names, views[names[0]]) for names in groups.values()]
 
 
 def _by_key(keys: Mapping[str, str]) -> list[list[str]]:
@@ -113,7 +119,7 @@ def _by_key(keys: Mapping[str, str]) -> list[list[str]]:
     return list(groups.values())
 
 
-def _each(groups: Sequence[tuple[list[str], Settings]], act: Callable[[Settings], T]) -> list[T]:
+def _each(groups: Sequence[Group], act: Callable[[Settings], T]) -> list[T]:
     """Act on each image, several at once, all to their end; raise what went wrong, named by function."""
     if len(groups) == 1:
         return [act(groups[0][1])]

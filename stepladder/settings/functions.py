@@ -245,6 +245,12 @@ def given(settings: Settings, flag: str) -> str:
     return name
 
 
+def views(settings: Settings, flag: str = "") -> dict[str, Settings]:
+    """Return the settings of each function by its name, or of the one that `--function` says."""
+    names = (given(settings, flag),) if flag else settings.whole.function_names
+    return {name: settings.of_function(name) for name in names}
+
+
 def view(settings: Settings, name: str) -> Settings:
     """Return the settings of one named function, where the settings of a project's own one are."""
     function = settings.functions[name]

@@ -56,6 +56,22 @@ def test_what_is_locked_agrees_with_what_is_asked_for(project: Settings) -> None
     assert [path.name for path in (project.root / "function").iterdir() if path.name.startswith(".")] == []
 
 
+def test_each_functions_own_packages_are_locked(project: Settings) -> None:
+    for folder, wanted in (("function", "My.Dep<2\n"), ("functions/mailer", "My.Dep\n"), ("functions/bare", "")):
+        (project.root / folder).mkdir(parents=True, exist_ok=True)
+        if wanted:
+            (project.root / folder / "requirements.in").write_text(wanted)
+    own = {name: {"image": {"context": f"functions/{name}"}} for name in ("mailer", "bare")}
+    at = {"account": "123456789012", "region": "us-east-1"}
+    raw = {"project": "demo", "environments": {"staging": at}, "rungs": ["staging"], "functions": own}
+    lock.write_all(load(raw, project.root), Console(), upgrade=False)
+    assert "my-dep==1.0" in (project.root / "function/requirements.txt").read_text()
+    assert "my-dep==2.0" in (project.root / "functions/mailer/requirements.txt").read_text()
+    assert not (project.root / "functions/bare/requirements.txt").exists()
+    with pytest.raises(BadInputError, match=r"no functions/bare/requirements\.in"):
+        lock.write_all(load(raw, project.root), Console(), "bare", upgrade=False)
+
+
 def test_an_extra_that_was_added_is_missed_until_it_is_locked(project: Settings) -> None:
     write(project, "My.Dep\n")
     (project.root / "function/requirements.in").write_text("My.Dep[more]\n")

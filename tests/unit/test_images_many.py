@@ -2,74 +2,34 @@
 
 from __future__ import annotations
 
+import io
+import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fakes import image_project as project
 from fakes.image_harness import ImageHarness
+from fakes.many_images import MAILER, ManyImages, context, own
 
 from stepladder import images
+from stepladder.commands import check as project_check
+from stepladder.commands import images as commands
+from stepladder.commands.checks import ProjectCheck
 from stepladder.core import git
+from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
 from stepladder.core.step import Step
 from stepladder.images import key, pipeline, revision
 from stepladder.images.builder import Builder, BuildJob
 from stepladder.images.context import files
-from stepladder.images.model import Built, BuiltImage
-from stepladder.settings.load import Settings
-
-MAILER = "def handler(event, context):\n    return 'mailed'\n"
-
-
-def context(name: str, handler: str = MAILER) -> dict[str, str]:
-    """Return the files of a function with an image of its own."""
-    folder = f"functions/{name}"
-    return {
-        f"{folder}/Dockerfile": project.DOCKERFILE,
-        f"{folder}/.dockerignore": "*\n!app\n!requirements.txt\n",
-        f"{folder}/requirements.txt": "",
-        f"{folder}/app/__init__.py": "",
-        f"{folder}/app/handler.py": handler,
-    }
-
-
-class ManyImages:
-    """A project with several functions."""
-
-    def __init__(self, harness: ImageHarness) -> None:
-        self.harness, self.step = harness, Step("image")
-
-    def write(self, functions: Mapping[str, Any], files: dict[str, str] | None = None, **settings: Any) -> Settings:
-        return self.harness.write(files, functions=dict(functions), **settings)
-
-    def views(self, *names: str) -> dict[str, Settings]:
-        whole = self.harness.settings
-        return {name: whole.of_function(name) for name in names or whole.function_names}
-
-    def prepare(self, *names: str, **options: Any) -> dict[str, BuiltImage]:
-        self.step = Step("image")
-        self.harness.aws.calls.clear()
-        self.harness.registry.requests.clear()
-        return images.prepare_all(
-            self.views(*names),
-            self.harness.aws,  # type: ignore[arg-type]
-            self.step,
-            "staging",
-            say=self.harness.printed.append,
-            **options,
-        )
+from stepladder.images.model import Built
 
 
 @pytest.fixture
 def many(image_harness: ImageHarness) -> ManyImages:
     return ManyImages(image_harness)
-
-
-def own(name: str, **more: Any) -> dict[str, Any]:
-    return {"image": {"context": f"functions/{name}"}, **more}
 
 
 def test_functions_with_one_image_have_it_built_once(many: ManyImages, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,3 +173,68 @@ def test_a_named_function_that_says_nothing_has_the_projects_image(many: ManyIma
     built = many.prepare("plain")
     assert built["plain"].digest == many.harness.prepare().digest
     assert many.harness.aws.calls == ["BatchGetImage"]
+
+
+def check(many: ManyImages, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Run what `inv check` runs on the functions, without the programs that it starts; return what each says."""
+    said: dict[str, str] = {}
+
+    def run(checks: Sequence[ProjectCheck], *_more: object) -> None:
+        for each in checks:
+            if each.act and each.name in {"smoke", "lock", "Dockerfile"}:
+                step = Step(each.name)
+                each.act(step)
+                said[each.name] = step.detail
+
+    monkeypatch.setattr(project_check, "run_all", run)
+    project_check.check(many.harness.settings, Console(err=io.StringIO()))
+    return said
+
+
+CASE = json.dumps({"name": "ok", "payload": {}, "expect": {"status": 200}})
+SMOKE = {"tests/smoke/ok.json": CASE, "tests/smoke/mailer/ok.json": CASE}
+
+
+def test_inv_check_says_of_one_function_what_it_always_said(many: ManyImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    many.write({}, SMOKE)
+    assert check(many, monkeypatch) == {
+        "smoke": "1 in tests/smoke",
+        "lock": "function/requirements.txt locks what requirements.in asks for",
+        "Dockerfile": "function/Dockerfile and its handler",
+    }
+
+
+def test_inv_check_checks_every_function(many: ManyImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    many.write({"mailer": own("mailer")}, context("mailer") | SMOKE)
+    assert check(many, monkeypatch) == {
+        "smoke": "2 in tests/smoke and 1 more folders",
+        "lock": "2 locks hold what their requirements.in asks for",
+        "Dockerfile": "2 Dockerfiles and their handlers",
+    }
+    many.write({"mailer": own("mailer", function={"handler": "app.handlr.handler"})})
+    with pytest.raises(BadInputError, match="mailer: the image would not hold the handler"):
+        check(many, monkeypatch)
+    many.write({"biller": {}}, context("mailer") | SMOKE)
+    with pytest.raises(BadInputError, match="smoke cases are not valid") as caught:
+        check(many, monkeypatch)
+    assert caught.value.problems[0].startswith("tests/smoke/biller: ")
+
+
+def test_the_lock_of_each_context_is_compared_and_noted_by_itself(many: ManyImages) -> None:
+    many.write({"mailer": own("mailer")}, context("mailer") | {"functions/mailer/requirements.in": "requests\n"})
+    with pytest.raises(BadInputError, match=r"functions/mailer/requirements\.txt doesn't lock"):
+        images.input_keys(many.views())
+
+
+def test_the_images_of_several_functions_are_printed_with_their_functions(
+    many: ManyImages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many.write({"mailer": own("mailer"), "plain": {}}, context("mailer"))
+    settings, aws = many.harness.settings, many.harness.aws
+    commands.push(settings, Console(), aws, "staging")  # type: ignore[arg-type]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" ", 1)[1] for line in lines] == ["main, plain", "mailer"]
+    commands.push(settings, Console(as_json=True), aws, "staging")  # type: ignore[arg-type]
+    assert [each["functions"] for each in json.loads(capsys.readouterr().out)] == [["main", "plain"], ["mailer"]]
+    commands.push(settings, Console(), aws, "staging", "mailer")  # type: ignore[arg-type]
+    assert capsys.readouterr().out.splitlines() == [lines[1].split(" ")[0]]

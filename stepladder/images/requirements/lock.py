@@ -46,7 +46,7 @@ def check(settings: Settings) -> None:
     source, locked = folder / "requirements.in", folder / "requirements.txt"
     if not source.is_file():
         return
-    stamp = settings.build_dir / "lock.json"
+    stamp = settings.build_dir / _stamp(settings)
     if _agreed(settings, files.read_json(stamp)):
         return
     if not _is_read(folder / "Dockerfile", settings.image.context):
@@ -71,6 +71,14 @@ def check(settings: Settings) -> None:
     read = {os.path.relpath(path, settings.root): _hash(path) for path in (*wanted.files, *lock.files)}
     with contextlib.suppress(OSError):  # a note that saves the next run some milliseconds
         files.write_json(stamp, {"files": read, "for": _for(settings)})
+
+
+def _stamp(settings: Settings) -> str:
+    """Name the note of a context: each function may have one of its own."""
+    context = settings.image.context
+    if context == settings.whole.image.context:
+        return "lock.json"
+    return f"lock-{hashlib.sha256(context.encode()).hexdigest()[:12]}.json"
 
 
 def _is_read(dockerfile: Path, folder: str) -> bool:
