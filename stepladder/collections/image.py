@@ -8,7 +8,7 @@ from stepladder.collections.task import task
 
 _HELP = {
     "env": "Environment of the registry; default: the lowest rung.",
-    "function": "Function of the image; default: every function.",
+    "function": "Name of the function whose image it is, `main` for the own one; default: all.",
     "json": "Print the result as JSON.",
     "pull": "Resolve the base image again instead of using the cached one.",
     "allow-dirty": "Allow a CI job to push an image of uncommitted files.",

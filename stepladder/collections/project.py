@@ -34,7 +34,7 @@ def test(context: Any, only: str = "", env: str = "") -> None:  # noqa: PT028 - 
 
 @task(
     help={
-        "function": "Function whose packages to lock; default: every function.",
+        "function": "Name of the function whose packages to lock, `main` for the own one; default: all.",
         "upgrade": "Lock the newest versions that requirements.in allows.",
     }
 )
