@@ -142,7 +142,11 @@ def run_tests(settings: Settings, console: Console, only: str, environment: str 
     argv = [sys.executable, "-m", "pytest", *shlex.split(only)]
     given = {name: value for name, value in own.values.items() if name not in os.environ and name not in _LAMBDAS_PATHS}
     if process.run(argv, cwd=settings.root, env=given, timeout=_TEST_DEADLINE, attached=True).code:
-        raise StepladderError("the tests failed", kind="checks-failed", hint=own.hint(environment or settings.lowest))
+        raise StepladderError(
+            "the tests failed",
+            kind="checks-failed",
+            hint=own.hint(settings.names(environment or settings.lowest).target),
+        )
 
 
 def packages(settings: Settings) -> int:

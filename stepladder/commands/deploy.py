@@ -162,7 +162,7 @@ class Deploy:
                     f"alias {names.ALIAS} of {rung.names.function} was deleted, and --infra never forbids to make "
                     "again what hung on it",
                     kind="alias-missing",
-                    hint=f"let it: `inv deploy --env {rung.environment} --infra auto`",
+                    hint=f"let it: `inv deploy {rung.flags} --infra auto`",
                 )
             state = restore.planned(state, self.acts.lost_alias)
         if self.acts.pin and current and self.acts.pin.digest == current.digest:
@@ -219,7 +219,7 @@ class Deploy:
             # the state's) keep two of us apart until then.
             self.acts.check_files()
             wanted = self.acts.apply(FOUNDATION, wanted, None)
-            state = replace(state, ledger=rung.ledger.snapshot(rung.environment))
+            state = replace(state, ledger=rung.ledger.snapshot(rung.target))
         wait = WAIT if self.request.wait else 0.0
         with rung.locked(state.ledger.lock, wait=wait, waiting=self._say_waiting) as was_free:
             before, adopted = state, None

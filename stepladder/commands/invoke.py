@@ -49,7 +49,7 @@ def _missing(rung: Rung, version: str) -> RefusedError:
         return RefusedError(
             message,
             kind="unknown-version",
-            hint=f"`inv status` shows what is live; or deploy: `inv deploy --env {rung.environment}`",
+            hint=f"`inv status` shows what is live; or deploy: `inv deploy {rung.flags}`",
         )
     return restore.nothing_live(rung)
 

@@ -37,7 +37,7 @@ def invoke(
             image = function.build(step, console.warn)
             step.done(f"{image.size / 1e6:.1f} MB on {image.base.partition('@')[0]}")
         report = function.run(json.dumps(event).encode())
-    if report.outcome.error and (hint := own.hint(environment)):
+    if report.outcome.error and (hint := own.hint(settings.names(environment).target)):
         console.hint(hint)
     answer = read_answer(report.outcome.payload)
     show(answer, console, failed=bool(report.outcome.error))

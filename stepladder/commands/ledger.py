@@ -40,7 +40,7 @@ def show(rung: Rung, limit: int, release_id: str = "") -> list[ReleaseEntry]:
             f"--limit is {limit}", kind="bad-arguments", hint="allowed: a number from 1, like `--limit 20`"
         )
     snapshot = _snapshot(rung)
-    releases = rung.ledger.history(rung.environment, limit=limit)
+    releases = rung.ledger.history(rung.target, limit=limit)
     if rung.console.as_json:
         rung.console.json([asdict(release) for release in releases])
         return releases
@@ -53,12 +53,12 @@ def show(rung: Rung, limit: int, release_id: str = "") -> list[ReleaseEntry]:
 def _show_release(rung: Rung, release_id: str) -> ReleaseEntry:
     """Print one release in full, with the mark of its image if there is one."""
     snapshot = _snapshot(rung)
-    release = rung.ledger.find(rung.environment, release_id)
+    release = rung.ledger.find(rung.target, release_id)
     if release is None:
         raise BadInputError(
-            f"{rung.environment} has no release {release_id!r}",
+            f"{rung.target} has no release {release_id!r}",
             kind="unknown-release",
-            hint=f"its releases: `inv ledger --env {rung.environment}`",
+            hint=f"its releases: `inv ledger {rung.flags}`",
         )
     bad = rung.ledger.marks([release.digest]).get(release.digest)
     if rung.console.as_json:
@@ -106,29 +106,27 @@ def rebuild(rung: Rung) -> list[ReleaseEntry]:
             for version, image in zip(listed, images, strict=True)
         ]
         live = alias.version if alias and not alias.weights else ""
-        new = rebuilding.rebuild(rung.ledger, rung.environment, versions, live)
+        new = rebuilding.rebuild(rung.ledger, rung.target, versions, live)
     for release in new:
         text = f"version {release.version} ({short(release.digest)}), {result_words(release.result)}"
         rung.console.line(f"  release {release.release_id}: {text}")
     unknown = [release.release_id for release in new if release.result == UNKNOWN]
     if unknown:
         rung.console.warn(
-            "whether the unknown ones were ever tested isn't known: for example `inv rollback --env "
-            f"{rung.environment} --to {unknown[-1]}` takes that one once it passes the smoke cases"
+            "whether the unknown ones were ever tested isn't known: for example `inv rollback "
+            f"{rung.flags} --to {unknown[-1]}` takes that one once it passes the smoke cases"
         )
-    rung.console.line(f"{rung.environment}: {len(new)} releases written, of {len(versions)} published versions")
+    rung.console.line(f"{rung.target}: {len(new)} releases written, of {len(versions)} published versions")
     if rung.console.as_json:
         rung.console.json([asdict(release) for release in new])
     return new
 
 
 def _snapshot(rung: Rung) -> Snapshot:
-    snapshot = rung.ledger.snapshot(rung.environment)
+    snapshot = rung.ledger.snapshot(rung.target)
     if not snapshot.exists:
         rung.check_caller()
-        raise RefusedError(
-            "there is no ledger yet", kind="nothing-live", hint=f"`inv deploy --env {rung.environment}` makes it"
-        )
+        raise RefusedError("there is no ledger yet", kind="nothing-live", hint=f"`inv deploy {rung.flags}` makes it")
     return snapshot
 
 

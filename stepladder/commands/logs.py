@@ -95,7 +95,7 @@ def show(rung: Rung, *, since: str = "", follow: bool = False, errors: bool = Fa
         _follow(line, began, rung.clock)
     elif not line.print_new(began) and not rung.console.as_json:
         what = "no errors" if errors else "nothing"
-        rung.console.line(f"{what} since {_iso(began)} in {rung.environment}; `--since` begins earlier")
+        rung.console.line(f"{what} since {_iso(began)} in {rung.target}; `--since` begins earlier")
 
 
 def _follow(line: TimeLine, began: int, clock: Clock) -> None:
@@ -113,9 +113,9 @@ def _check(rung: Rung, group: LogGroup) -> None:
     if rung.function.read() is None:
         raise restore.nothing_live(rung)
     raise NotReadyError(
-        f"{rung.environment} has no log group {group.name}",
+        f"{rung.target} has no log group {group.name}",
         kind="log-group-missing",
-        hint=f"deploying makes it: `inv deploy --env {rung.environment}`",
+        hint=f"deploying makes it: `inv deploy {rung.flags}`",
     )
 
 

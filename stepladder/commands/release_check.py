@@ -137,13 +137,13 @@ def _once(rung: Rung) -> ReleaseCheck:
     released = state.ledger.current is not None or (state.alias is not None and state.alias.version != LATEST)
     if not released:
         rung.check_caller()
-        return ReleaseCheck(rung.environment, under_way=state.under_way, released=False)
-    return ReleaseCheck(rung.environment, tuple(_findings(rung, state)), state.under_way)
+        return ReleaseCheck(rung.target, under_way=state.under_way, released=False)
+    return ReleaseCheck(rung.target, tuple(_findings(rung, state)), state.under_way)
 
 
 def _read(rung: Rung) -> _State:
     with ThreadPoolExecutor(4, thread_name_prefix=f"check {rung.environment}") as pool:
-        alias, ledger = pool.submit(rung.alias), pool.submit(rung.ledger.snapshot, rung.environment)
+        alias, ledger = pool.submit(rung.alias), pool.submit(rung.ledger.snapshot, rung.target)
         deployment, latest = pool.submit(rung.active_deployment), pool.submit(rung.function.read)
         snapshot = ledger.result()
         holder = snapshot.lock if snapshot.lock and not rung.lock.is_over(snapshot.lock) else None
@@ -157,7 +157,7 @@ def _findings(rung: Rung, state: _State) -> Iterator[Finding]:
         if not state.under_way:
             why = cut_off.explanation(state.ledger.lock, alias, state.ledger) if alias else ""
             text = f"the alias serves version {alias.version if alias else ''}, and the ledger knows of no release"
-            command = f"inv deploy --env {rung.environment}" if why else f"inv ledger.rebuild --env {rung.environment}"
+            command = f"inv deploy {rung.flags}" if why else f"inv ledger.rebuild {rung.flags}"
             if not state.ledger.exists:
                 command = f"inv tf.plan --env {rung.environment} --root foundation"
             yield _finding(rung, "unrecorded", text, command, why)
@@ -167,11 +167,11 @@ def _findings(rung: Rung, state: _State) -> Iterator[Finding]:
     if alias and not _explained(state, current, alias):
         why = cut_off.explanation(state.ledger.lock, alias, state.ledger)
         text = f"the alias serves version {alias.version}, the ledger says {current.version}"
-        command = f"inv rollback --env {rung.environment} --to {current.release_id}"
-        yield _finding(rung, "alias-moved", text, f"inv deploy --env {rung.environment}" if why else command, why)
+        command = f"inv rollback {rung.flags} --to {current.release_id}"
+        yield _finding(rung, "alias-moved", text, f"inv deploy {rung.flags}" if why else command, why)
     if alias and alias.weights and not state.under_way:
         text = f"weights were left without a deployment: version {alias.version}{aliases.weighted(alias)}"
-        yield _finding(rung, "weights-left", text, f"inv rollback --env {rung.environment}")
+        yield _finding(rung, "weights-left", text, f"inv rollback {rung.flags}")
     yield from _images(rung, current)
     if state.latest and not state.under_way:
         yield from _latest(rung, state, current, state.latest, served)
@@ -184,7 +184,7 @@ def _findings(rung: Rung, state: _State) -> Iterator[Finding]:
 def _missing(rung: Rung, state: _State, current: Current, served: FunctionState | None) -> Iterator[Finding]:
     """Yield what was deleted, or recreated as something else."""
     recorded = f"the ledger says that it serves version {current.version}"
-    command = f"inv deploy --env {rung.environment}"
+    command = f"inv deploy {rung.flags}"
     if state.latest is None:
         yield _finding(rung, "function-missing", f"the function {rung.names.function} is gone, and {recorded}", command)
         return
@@ -219,7 +219,7 @@ def _latest(
     """Yield what somebody changed in $LATEST, which the next release builds on."""
     if latest.digest and latest.digest not in _given(rung, current):
         text = f"the image of $LATEST is {short(latest.digest)}, which no release gave it"
-        command = f"inv function.release --env {rung.environment} --digest {short(current.digest)}"
+        command = f"inv function.release {rung.flags} --digest {short(current.digest)}"
         yield _finding(rung, "latest-code", text, command)
     if drifts.has_drifted(state.ledger, latest):
         text = "the configuration of $LATEST was changed by hand"
@@ -233,7 +233,7 @@ def _given(rung: Rung, current: Current) -> set[str]:
     That is the newest good release's, or that of one which failed since. A rollback moves the alias only.
     """
     digests = set()
-    for entry in islice(rung.ledger.releases(rung.environment), HISTORY):
+    for entry in islice(rung.ledger.releases(rung.target), HISTORY):
         if entry.kind == ROLLBACK:
             continue
         digests.add(entry.digest)
@@ -267,7 +267,7 @@ def _provisioned(rung: Rung) -> Iterator[Finding]:
 def _rollback(rung: Rung, state: _State, alias: Alias) -> Iterator[Finding]:
     """Yield that the release which a rollback would return to can't serve any more. Having none is no drift."""
     targets = Targets(rung)
-    candidates = tuple(islice(rung.ledger.succeeded(rung.environment), HISTORY))
+    candidates = tuple(islice(rung.ledger.succeeded(rung.target), HISTORY))
     try:
         target = targets.choose(RollbackState(alias, state.ledger, "", candidates), "")
     except RefusedError:
@@ -277,14 +277,14 @@ def _rollback(rung: Rung, state: _State, alias: Alias) -> Iterator[Finding]:
         targets.check(target, version, image=rung.has_image(target.digest))
     except RefusedError as error:
         text = f"a rollback has nothing to return to: {error.message}"
-        yield _finding(rung, "no-rollback", text, f"inv ledger --env {rung.environment}")
+        yield _finding(rung, "no-rollback", text, f"inv ledger {rung.flags}")
 
 
 def _release_again(rung: Rung) -> str:
     """Return the command that brings an image back: only the lowest rung builds one."""
     is_lowest = rung.environment == rung.settings.lowest or rung.environment not in rung.settings.ladder_environments
-    return f"inv deploy --env {rung.environment} --force" if is_lowest else "inv promote"
+    return f"inv deploy {rung.flags} --force" if is_lowest else "inv promote"
 
 
 def _finding(rung: Rung, kind: str, text: str, command: str, *details: str) -> Finding:
-    return Finding(rung.environment, text, tuple(filter(None, details)), command, kind)
+    return Finding(rung.target, text, tuple(filter(None, details)), command, kind)

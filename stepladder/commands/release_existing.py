@@ -59,7 +59,7 @@ def release(
             raise RefusedError(
                 f"{rung.names.function} is gone",
                 kind="function-gone",
-                hint=f"make it again: `inv deploy --env {rung.environment}`",
+                hint=f"make it again: `inv deploy {rung.flags}`",
             )
         if drift.has_drifted(snapshot, latest):
             raise drift.refused(rung, drift.changes(rung, snapshot, latest), "a release would publish that")
@@ -77,14 +77,12 @@ def release(
         done = releases.release(rung, target, alias, latest, suite.cases)
     remarks = f", {done.release.remarks}" if done.release.remarks else ""
     rung.console.line()
-    rung.console.line(
-        f"{rung.environment}: version {alias.version} -> {done.release.version} ({short(wanted)}){remarks}"
-    )
+    rung.console.line(f"{rung.target}: version {alias.version} -> {done.release.version} ({short(wanted)}){remarks}")
     return done
 
 
 def _read(rung: Rung) -> tuple[Alias, Snapshot]:
-    alias, snapshot = rung.alias(), rung.ledger.snapshot(rung.environment)
+    alias, snapshot = rung.alias(), rung.ledger.snapshot(rung.target)
     if alias is None or not snapshot.exists:
         raise restore.nothing_live(rung)
     if not rung.lock.held:
@@ -119,7 +117,7 @@ def _whole(rung: Rung, digest: str) -> str:
         raise BadInputError(
             f"digest {digest!r} is too short",
             kind="unknown-digest",
-            hint=f"give at least {_PREFIX} digits; `inv ledger --env {rung.environment}` lists the images",
+            hint=f"give at least {_PREFIX} digits; `inv ledger {rung.flags}` lists the images",
         )
     known = {
         entry.digest
@@ -132,6 +130,6 @@ def _whole(rung: Rung, digest: str) -> str:
         raise BadInputError(
             f"digest {digest!r} is not clear: {what}",
             kind="unknown-digest",
-            hint=f"give the whole digest; `inv ledger --env {rung.environment}` lists the images",
+            hint=f"give the whole digest; `inv ledger {rung.flags}` lists the images",
         )
     return known.pop()

@@ -15,6 +15,7 @@ from stepladder.secrets import value as values
 from stepladder.secrets.environment import EnvironmentSecrets
 from stepladder.secrets.parameters import ADVANCED, STANDARD_LARGEST
 from stepladder.secrets.store import DELETED, MISSING, SET, SecretState, SecretWrite
+from stepladder.settings.functions import MAIN
 from stepladder.settings.secrets import SSM, TITLES, Secret, key_of
 
 _COLOURS = {SET: "green", MISSING: "red", DELETED: "red"}
@@ -54,7 +55,7 @@ def show(rung: Rung) -> list[SecretRecord]:
         rung.console.json(records)
         return records
     if not states:
-        rung.console.line(f"{rung.environment} has no secrets; they are declared under `stepladder.function.secrets`")
+        rung.console.line(f"{rung.target} has no secrets; they are declared under `stepladder.{_key(rung)}`")
         return records
     head = ("name", Column("where", spare=2), "value", Column("version", spare=1), "changed")
     rung.console.table(head, [_row(state, rung.clock.now()) for state in states])
@@ -74,7 +75,7 @@ def set_value(rung: Rung, name: str, *, rotate: bool = False) -> WrittenRecord:
     (state,) = own.read([secret])
     store = own.store(secret.store)
     _check(rung, state, store, rotate=rotate)
-    value = values.read(name, rung.environment, store.largest, rung.console)
+    value = values.read(name, rung.target, store.largest, rung.console)
     write = SecretWrite(state, value, key_of(rung.settings, rung.environment), own.tags)
     store.check(write)
     with stores.hidden(value, name):
@@ -82,7 +83,7 @@ def set_value(rung: Rung, name: str, *, rotate: bool = False) -> WrittenRecord:
     _say(rung, write, version)
     return {
         "name": name,
-        "environment": rung.environment,
+        "environment": rung.target,
         "reference": secret.reference,
         "store": secret.store,
         "version": version,
@@ -97,30 +98,45 @@ def _named(rung: Rung, own: EnvironmentSecrets, name: str) -> Secret:
     listed = f"its secrets: {', '.join(known)}" if known else "it has none"
     if not name:
         raise BadInputError(
-            f"a secret has to be named; {rung.environment} has in its settings: {', '.join(known) or 'none'}",
+            f"a secret has to be named; {rung.target} has in its settings: {', '.join(known) or 'none'}",
             kind="bad-arguments",
-            hint=f"for example `inv secrets.set {next(iter(known), 'API_KEY')} --env {rung.environment}`",
+            hint=f"for example `inv secrets.set {next(iter(known), 'API_KEY')} {rung.flags}`",
         )
     meant = did_you_mean(name, known)
+    declare = f"declare it in `invoke.yaml`, under `stepladder.{_key(rung)}`, for example as {name}: ssm"
     raise BadInputError(
-        f"{rung.environment} has no secret {name!r} in its settings; {listed}",
+        f"{rung.target} has no secret {name!r} in its settings; {listed}",
         kind="unknown-secret",
-        hint=meant or f"declare it in `invoke.yaml`, under `stepladder.function.secrets`, for example as {name}: ssm",
+        hint=_of_another(rung, name) or meant or declare,
     )
+
+
+def _of_another(rung: Rung, name: str) -> str:
+    """Return the hint that names a function which has the secret that this one lacks; empty when none has it."""
+    names = rung.settings.function_names
+    views = {each: rung.settings.of_function(each).environment(rung.environment).function for each in names}
+    other = next((each or MAIN for each, function in views.items() if name in function.secrets), "")
+    return f"it is a secret of another function: add `--function {other}`" if other else ""
+
+
+def _key(rung: Rung) -> str:
+    """Return the setting that declares the function's secrets."""
+    name = rung.settings.name_of_function
+    return f"functions.{name}.function.secrets" if name else "function.secrets"
 
 
 def _check(rung: Rung, state: SecretState, store: stores.SecretStore, *, rotate: bool) -> None:
     """Refuse what needs no value to be refused, so that nobody types one for nothing."""
-    secret, where = state.secret, f"--env {rung.environment}"
+    secret, where = state.secret, rung.flags
     if state.state in {stores.REMOTE, stores.TERRAFORM}:
         made = "Terraform makes it" if secret.of_terraform else "it is another account's or region's"
         raise stores.refused(
-            f"{secret.name} of {rung.environment} isn't set by stepladder: {made}",
+            f"{secret.name} of {rung.target} isn't set by stepladder: {made}",
             f"set it where it belongs: {secret.reference}",
         )
     if rotate and not state.has_value:
         raise RefusedError(
-            f"{secret.name} of {rung.environment} has no value yet, so there is nothing to rotate",
+            f"{secret.name} of {rung.target} has no value yet, so there is nothing to rotate",
             kind="secret-missing",
             hint=f"set it: `inv secrets.set {secret.name} {where}`",
         )
@@ -132,11 +148,11 @@ def _say(rung: Rung, write: SecretWrite, version: str) -> None:
     secret, before, console = write.secret, write.state, rung.console
     shown = _short(version)
     if not before.has_value:
-        console.line(f"{rung.environment}: {secret.name} is set, version {shown} of {secret.reference}")
+        console.line(f"{rung.target}: {secret.name} is set, version {shown} of {secret.reference}")
     else:
         kept = "in its history" if secret.store == SSM else "as AWSPREVIOUS"
         console.line(
-            f"{rung.environment}: {secret.name} has a new value, version {shown} of {secret.reference}; "
+            f"{rung.target}: {secret.name} has a new value, version {shown} of {secret.reference}; "
             f"{TITLES[secret.store]} keeps version {_short(before.version)} {kept}"
         )
         console.line(
@@ -152,12 +168,12 @@ def _say(rung: Rung, write: SecretWrite, version: str) -> None:
 def _warn_of_release(rung: Rung) -> None:
     """Say what a new value means for a release that is under way. What can't be read fails nothing."""
     try:
-        holder = rung.ledger.snapshot(rung.environment).lock
+        holder = rung.ledger.snapshot(rung.target).lock
     except Exception:  # noqa: BLE001 - see above
         return
     if holder and not rung.lock.is_over(holder):
         rung.console.warn(
-            f"a release is under way on {rung.environment} ({holder.owner}: {holder.command}): the old and the new "
+            f"a release is under way on {rung.target} ({holder.owner}: {holder.command}): the old and the new "
             "version read the new value, and a rollback doesn't bring the old one back"
         )
 

@@ -56,7 +56,7 @@ def serve(settings: Settings, options: ServeOptions, console: Console) -> None:
     environment = options.env or settings.lowest
     _check_environment(settings, environment, options, console)
     own = variables.of(settings, environment)
-    if hint := own.hint(environment):
+    if hint := own.hint(settings.names(environment).target):
         console.hint(hint)
     credentials = _Credentials(settings, environment, own, console).read
     local_options = LocalOptions(own.values, credentials, json_log=True, debug_port=options.debug_port)

@@ -140,7 +140,7 @@ def _bad(status: RungStatus, marked: Mapping[str, Bad]) -> tuple[BadMark, ...]:
 
 def _read(rung: Rung) -> RungStatus:
     with ThreadPoolExecutor(5, thread_name_prefix=f"status {rung.environment}") as pool:
-        alias, ledger = pool.submit(rung.alias), pool.submit(rung.ledger.snapshot, rung.environment)
+        alias, ledger = pool.submit(rung.alias), pool.submit(rung.ledger.snapshot, rung.target)
         deployment, health = pool.submit(rung.active_deployment), pool.submit(read_health, rung)
         snapshot = ledger.result()
         last = pool.submit(_history, rung) if snapshot.exists else None
@@ -188,7 +188,7 @@ def _without_alias(rung: Rung, ledger: Snapshot, status: RungStatus) -> RungStat
         rung.check_caller()
         return status
     served = f"the ledger says that it serves version {ledger.current.version}"
-    command = f"`inv deploy --env {rung.environment}`"
+    command = f"`inv deploy {rung.flags}`"
     if rung.released_version(ledger.current):
         return replace(status, deleted="alias", drift=f"the alias is gone, and {served}; {command} puts it back")
     gone = "version" if rung.function.read() else "function"
@@ -216,7 +216,7 @@ def _drift(
 
 
 def _history(rung: Rung) -> list[ReleaseEntry]:
-    return rung.ledger.history(rung.environment, limit=50)
+    return rung.ledger.history(rung.target, limit=50)
 
 
 def read_health(rung: Rung) -> str:

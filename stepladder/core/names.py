@@ -156,6 +156,16 @@ def target_key(environment: str, name: str) -> str:
     return f"{environment}-{name}" if name else environment
 
 
+def flags(environment: str, name: str = "") -> str:
+    """Return the flags by which a command is about one function in one environment."""
+    return f"--env {environment} --function {name}" if name else f"--env {environment}"
+
+
+def flags_of(target: str) -> str:
+    """Return the flags by which a command is about a target."""
+    return flags(*split_target(target))
+
+
 def split_target(key: str) -> tuple[str, str]:
     """Return the environment and the function's name of a target's key; no environment's name has a hyphen."""
     environment, _, name = key.partition("-")

@@ -1,9 +1,10 @@
-"""The error that says who holds an environment's lock."""
+"""The error that says who holds the lock of an environment, or of a function in it."""
 
 from __future__ import annotations
 
 from stepladder.core.clock import ago, stamp
 from stepladder.core.errors import LockedError
+from stepladder.core.names import flags_of
 from stepladder.ledger.schema import CLOCK_SKEW, Holder
 
 
@@ -23,5 +24,5 @@ def locked(
         f"the lock of {environment} {verb} {holder.owner} (process {holder.pid}) since {holder.since}, "
         f"{ago(holder.since, now)} ago, for: {holder.work}",
         hint=f"run {again} again when that has ended{wait}; a holder that died is taken over when its lease runs out, "
-        f"at {stamp(holder.expires + CLOCK_SKEW)}; `inv unlock --env {environment}` shows it",
+        f"at {stamp(holder.expires + CLOCK_SKEW)}; `inv unlock {flags_of(environment)}` shows it",
     )

@@ -132,7 +132,7 @@ class Acts:
             raise StepladderError(
                 f"alias {names.ALIAS} of {rung.names.function} isn't there, though the service was applied",
                 kind="alias-missing",
-                hint=f"somebody removed it; run it again: `inv deploy --env {rung.environment}`",
+                hint=f"somebody removed it; run it again: `inv deploy {rung.flags}`",
             )
         rung.check_unshifted(alias, "", state.ledger.current)
         self.report = self._release(replace(state, alias=alias), self.wanted, self.plan, self._image, latest)

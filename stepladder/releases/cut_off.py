@@ -13,6 +13,7 @@ from typing import Any
 
 from stepladder.aws_lambda.alias import Alias
 from stepladder.core.clock import stamp
+from stepladder.core.names import flags_of
 from stepladder.ledger.schema import ROLLBACK, SUCCEEDED, Bad, Current, Holder, ReleaseEntry
 from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases.rung import Rung
@@ -62,7 +63,7 @@ def explanation(holder: Holder | None, alias: Alias, ledger: Snapshot) -> str:
     kind, version = unwritten.release.kind, unwritten.release.version
     return (
         f"a {kind} of {holder.owner} since {holder.since} was about to serve version {version}; "
-        f"when it was cut off, `inv deploy --env {unwritten.release.environment}` writes it down"
+        f"when it was cut off, `inv deploy {flags_of(unwritten.release.environment)}` writes it down"
     )
 
 

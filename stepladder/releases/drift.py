@@ -70,5 +70,5 @@ def refused(rung: Rung, changed: Sequence[str], why: str) -> RefusedError:
         f"the configuration of {rung.names.function} was changed by hand, and {why}: {'; '.join(changed) or 'unknown'}",
         kind="changed-by-hand",
         hint=f"nothing was published; set it back: `inv tf.plan {where}`, `inv tf.apply {where}`; "
-        f"or keep what Terraform leaves alone: `inv deploy --env {rung.environment} --infra always`",
+        f"or keep what Terraform leaves alone: `inv deploy {rung.flags} --infra always`",
     )

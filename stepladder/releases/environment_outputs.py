@@ -38,9 +38,9 @@ def _short(outputs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in outputs.items() if value is not None and len(json.dumps(value)) <= _LONGEST}
 
 
-def read(rung: Rung, environment: str = "") -> dict[str, Any]:
-    """Return the outputs of an environment, by default the rung's; none before its first apply."""
-    infra = rung.ledger.snapshot(environment or rung.target).infra
+def read(rung: Rung, target: str = "") -> dict[str, Any]:
+    """Return the outputs of a target, by default the rung's; none before its first apply."""
+    infra = rung.ledger.snapshot(target or rung.target).infra
     outputs: dict[str, Any] = json.loads(infra.outputs) if infra and infra.outputs else {}
     return outputs
 
@@ -52,7 +52,7 @@ def filled(rung: Rung, cases: Sequence[Case]) -> Sequence[Case]:
     try:
         return smoke_outputs.filled(cases, read(rung))
     except smoke_outputs.UnknownOutputsError as error:
-        raise missing(rung.environment, error.names, f"inv deploy --env {rung.environment} --infra always") from None
+        raise missing(rung.target, error.names, f"inv deploy {rung.flags} --infra always") from None
 
 
 def missing(environment: str, names: Sequence[str], command: str) -> RefusedError:

@@ -173,7 +173,7 @@ def _write_down(rung: Rung, entry: ReleaseEntry, current: Current, bad: tuple[st
         raise
     except Exception as error:
         raise StepladderError(
-            f"version {current.version} serves {rung.environment}, verified, but the ledger could not be written: "
+            f"version {current.version} serves {rung.target}, verified, but the ledger could not be written: "
             f"{error_code(error) or error}",
             kind="ledger-not-written",
             hint="run the same command again: it finds the version in place and writes it down",

@@ -13,6 +13,7 @@ from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.alias import Alias
 from stepladder.aws_lambda.lambda_function import FunctionState
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.names import flags
 from stepladder.core.release_facts import LATEST, short
 from stepladder.ledger.schema import Current
 from stepladder.ledger.snapshot import Snapshot
@@ -66,7 +67,7 @@ def pin(rung: Rung, alias: Alias | None, ledger: Snapshot, input_key: str, *, fo
     if current and alias and alias.version != LATEST:
         return _kept(rung, current, input_key)
     if current and (rung.released_version(current) or rung.has_image(current.digest)):
-        return Pin(current.digest, rung, f"{rung.environment} served {short(current.digest)}")
+        return Pin(current.digest, rung, f"{rung.target} served {short(current.digest)}")
     served = _served(rung, alias) if alias else None
     if served:
         return _pin(rung, served)
@@ -79,12 +80,12 @@ def _kept(rung: Rung, current: Current, input_key: str) -> Pin | None:
         return None
     if current.input_key:
         raise RefusedError(
-            f"{rung.environment} gets its images by promotion, and these files make another one than the "
+            f"{rung.target} gets its images by promotion, and these files make another one than the "
             f"{short(current.digest)} that it serves",
             kind="not-by-promotion",
-            hint=_release_below(rung.settings, rung.environment),
+            hint=_release_below(rung),
         )
-    return Pin(current.digest, rung, f"{rung.environment} serves {short(current.digest)}")
+    return Pin(current.digest, rung, f"{rung.target} serves {short(current.digest)}")
 
 
 def first(rung: Rung, ledger: Snapshot, *, force: bool) -> Pin:
@@ -97,9 +98,9 @@ def first(rung: Rung, ledger: Snapshot, *, force: bool) -> Pin:
     siblings = next(targets for targets in settings.rungs if environment in targets)
     if any(settings.promotion.policies[name].approval for name in siblings):
         raise RefusedError(
-            f"{environment} was never released, and its first release needs an approval as every other",
+            f"{rung.target} was never released, and its first release needs an approval as every other",
             kind="not-by-promotion",
-            hint=f"`inv promote` asks for it; or without: {_skip(environment)}",
+            hint=f"`inv promote` asks for it; or without: {_skip(rung)}",
         )
     pin = _one_image(rung, tuple(name for name in siblings if name != environment), must=False)
     pin = pin or _one_image(rung, lower_rung(settings, environment), must=True)
@@ -110,7 +111,7 @@ def first(rung: Rung, ledger: Snapshot, *, force: bool) -> Pin:
             ledger_rung,
             pin.digest,
             force=force,
-            hint=f"release another one on {pin.origin.environment}, or this all the same with `--force`",
+            hint=f"release another one on {pin.origin.target}, or this all the same with `--force`",
         )
     return pin
 
@@ -128,9 +129,9 @@ def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
             pins.append(_pin(other, served))
         elif must:
             raise (None if alias else restore.deleted(other)) or RefusedError(
-                f"{rung.environment} was never released, and neither was {name} below it",
+                f"{rung.target} was never released, and neither was {other.target} below it",
                 kind="nothing-live",
-                hint=f"begin there: `inv deploy --env {name}`",
+                hint=f"begin there: `inv deploy {other.flags}`",
             )
     if len({pin.digest for pin in pins}) > 1:
         served_by = ", ".join(pin.why for pin in pins)
@@ -144,7 +145,7 @@ def _one_image(rung: Rung, names: tuple[str, ...], *, must: bool) -> Pin | None:
 
 def _pin(other: Rung, served: FunctionState) -> Pin:
     commit = next((part[4:] for part in served.description.split() if part.startswith("git=")), "")
-    return Pin(served.digest, other, f"{other.environment} serves {short(served.digest)}", commit)
+    return Pin(served.digest, other, f"{other.target} serves {short(served.digest)}", commit)
 
 
 def _served(other: Rung, alias: Alias) -> FunctionState | None:
@@ -154,17 +155,17 @@ def _served(other: Rung, alias: Alias) -> FunctionState | None:
     deployment = other.active_deployment()
     if deployment or alias.weights:
         raise RefusedError(
-            f"{other.environment} serves no single version: {alias.version}{aliases.weighted(alias)}"
+            f"{other.target} serves no single version: {alias.version}{aliases.weighted(alias)}"
             + (f", deployment {deployment} is under way" if deployment else ""),
             kind="deployment-under-way",
-            hint=f"wait for it, or return: `inv rollback --env {other.environment}`",
+            hint=f"wait for it, or return: `inv rollback {other.flags}`",
         )
     state = other.function.read(alias.version)
     if state is None or not state.digest:
         raise RefusedError(
             f"version {alias.version} of {other.names.function} doesn't name its image",
             kind="image-missing",
-            hint=f"release one on {other.environment}: `inv deploy --env {other.environment}`",
+            hint=f"release one on {other.target}: `inv deploy {other.flags}`",
         )
     return state
 
@@ -182,22 +183,22 @@ def check_release(rung: Rung, alias: Alias, ledger: Snapshot, digest: str, *, fo
     allowed = None if served else first(rung, ledger, force=force)
     if digest == (allowed.digest if allowed else served):
         return allowed
-    past = _skip(rung.environment, "function.release", f" --digest {digest}")
+    past = _skip(rung, "function.release", f" --digest {digest}")
     raise RefusedError(
-        f"{rung.environment} gets its images by promotion, and {short(digest)} isn't the one that it may get: "
+        f"{rung.target} gets its images by promotion, and {short(digest)} isn't the one that it may get: "
         f"{allowed.why if allowed else f'it serves {short(served)}'}",
         kind="not-by-promotion",
         hint=f"promote it: `inv promote --digest {digest}`; or past the ladder: {past}",
     )
 
 
-def _release_below(settings: Settings, environment: str) -> str:
-    lowest = settings.lowest
+def _release_below(rung: Rung) -> str:
+    lowest = rung.settings.lowest
     return (
-        f"release it on {lowest}, then promote it: `inv deploy --env {lowest}`, `inv promote`; "
-        f"or past the ladder: {_skip(environment)}"
+        f"release it on {lowest}, then promote it: `inv deploy {flags(lowest, rung.settings.name_of_function)}`, "
+        f"`inv promote`; or past the ladder: {_skip(rung)}"
     )
 
 
-def _skip(environment: str, task: str = "deploy", what: str = "") -> str:
-    return f'`inv {task} --env {environment}{what} --skip-ladder --why "..."`'
+def _skip(rung: Rung, task: str = "deploy", what: str = "") -> str:
+    return f'`inv {task} {rung.flags}{what} --skip-ladder --why "..."`'

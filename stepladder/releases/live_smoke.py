@@ -66,7 +66,7 @@ def smoke(rung: Rung, version: str = "") -> SmokeRecord:
         step.done(f"{len(outcomes) - len(failed)} of {len(outcomes)} pass on version {served} ({short(digest) or '?'})")
         step.mark = "fail" if failed else "ok"
     record: SmokeRecord = {
-        "environment": rung.environment,
+        "environment": rung.target,
         "version": served,
         "digest": digest,
         "passed": len(outcomes) - len(failed),
@@ -77,9 +77,9 @@ def smoke(rung: Rung, version: str = "") -> SmokeRecord:
         rung.console.table(HEAD, [_row(outcome) for outcome in outcomes])
     if failed:
         error = StepladderError(
-            f"version {served} of {rung.environment} fails {len(failed)} of {len(outcomes)} smoke cases",
+            f"version {served} of {rung.target} fails {len(failed)} of {len(outcomes)} smoke cases",
             kind="smoke-failed",
-            hint=f"call it yourself: `inv function.invoke --env {rung.environment} --version '{served}'`",
+            hint=f"call it yourself: `inv function.invoke {rung.flags} --version '{served}'`",
         )
         error.record = dict(record)
         raise error
@@ -102,7 +102,7 @@ def _subject(rung: Rung, version: str) -> tuple[str, str, str]:
         raise RefusedError(
             f"there is no version {served} of {rung.names.function}",
             kind="unknown-version",
-            hint=f"the releases and their versions: `inv ledger --env {rung.environment}`",
+            hint=f"the releases and their versions: `inv ledger {rung.flags}`",
         )
     return (version or names.ALIAS), served, state.digest
 

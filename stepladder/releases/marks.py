@@ -241,7 +241,7 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
         raise BadInputError(
             f"digest {digest!r} is too short",
             kind="unknown-digest",
-            hint=f"give at least {_FEWEST} digits; `inv ledger --env {ledgers[0].environment}` lists the images",
+            hint=f"give at least {_FEWEST} digits; `inv ledger {ledgers[0].flags}` lists the images",
         )
     known = {
         entry.digest
@@ -255,7 +255,7 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
         raise BadInputError(
             f"digest {digest!r} is not clear: {what}",
             kind="unknown-digest",
-            hint="give all 64 digits; `inv ledger --env {ledgers[0].environment}` lists the images",
+            hint=f"give all 64 digits; `inv ledger {ledgers[0].flags}` lists the images",
         )
     return known.pop()
 
@@ -263,7 +263,7 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
 def _environments(ledgers: list[Rung]) -> Iterator[tuple[Rung, str]]:
     """Yield every environment with a rung of its place, which has its ledger; a place without one is passed over."""
     for rung in ledgers:
-        if not rung.ledger.snapshot(rung.environment).exists:
+        if not rung.ledger.snapshot(rung.target).exists:
             continue
         for name in rung.settings.environments:
             at = rung.settings.environment(name)

@@ -96,9 +96,7 @@ def _put_back(rung: Rung, before: Alias, moved: Alias, problem: str) -> None:
 
 
 def _failed(rung: Rung, problem: str) -> RollbackFailedError:
-    return RollbackFailedError(
-        problem, hint=f"run now: `inv status --env {rung.environment}`; then `inv rollback --env {rung.environment}`"
-    )
+    return RollbackFailedError(problem, hint=f"run now: `inv status {rung.flags}`; then `inv rollback {rung.flags}`")
 
 
 def _reason(error: Exception) -> str:

@@ -146,14 +146,13 @@ def check_kind(rung: Rung, latest: FunctionState) -> None:
         raise RefusedError(
             f"{rung.names.function} is a {latest.package_type} function, and only images are released",
             kind="image-not-taken",
-            hint="a function's package type can't be changed; remove it and make it again: "
-            f"`inv deploy --env {rung.environment}`",
+            hint=f"a function's package type can't be changed; remove it and make it again: `inv deploy {rung.flags}`",
         )
     if latest.architectures != (rung.settings.architecture,):
         raise RefusedError(
             f"{rung.names.function} runs {', '.join(latest.architectures)}, the image is {rung.settings.architecture}",
             kind="wrong-architecture",
-            hint=f"apply it: `inv deploy --env {rung.environment} --infra always`; or fix `stepladder.architecture`",
+            hint=f"apply it: `inv deploy {rung.flags} --infra always`; or fix `stepladder.architecture`",
         )
 
 
@@ -177,7 +176,7 @@ def _unchanged(rung: Rung, before: FunctionState, *, requested: str = "") -> Fun
     rung.function.wait_settled()
     now = rung.function.read()
     if now is None:
-        hint = f"run `inv deploy --env {rung.environment}` to make it again"
+        hint = f"run `inv deploy {rung.flags}` to make it again"
         raise StepladderError(f"{rung.names.function} is gone", kind="function-gone", hint=hint)
     same_code = before.code_sha256 == now.code_sha256 or (requested and now.digest == requested)
     if not same_code or now.config_hash != before.config_hash:
@@ -255,7 +254,7 @@ def run_smoke(rung: Rung, version: str, cases: Sequence[smoke.Case], *, fate: st
         f"version {version} fails {len(failed)} of {len(results)} smoke cases: {first}",
         kind="smoke-failed",
         hint=f"{fate}; if the new answers are meant, change the cases in {rung.settings.smoke.path}; "
-        f"to run them again: `inv smoke --env {rung.environment} --version {version}`",
+        f"to run them again: `inv smoke {rung.flags} --version {version}`",
         problems=tuple(others),
     )
 

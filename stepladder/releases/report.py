@@ -46,10 +46,10 @@ def unchanged(rung: Rung, state: EnvironmentState, plan: DeployPlan, url: str) -
     tested = next((step for step in plan.steps if step.name == SMOKE and step.act), None)
     summary = "infrastructure applied, no release needed" if applied else "nothing to do"
     summary = f"the smoke cases pass ({tested.why})" if tested and not applied else summary
-    rung.console.line(f"{rung.environment}: {summary}, version {current.version} is live ({short(current.digest)})")
+    rung.console.line(f"{rung.target}: {summary}, version {current.version} is live ({short(current.digest)})")
     _say_url(rung, url)
     return DeployReport(
-        rung.environment,
+        rung.target,
         "applied" if applied else "tested" if tested else "unchanged",
         version=current.version,
         previous_version=current.version,
@@ -65,7 +65,7 @@ def previewed(rung: Rung, state: EnvironmentState, plan: DeployPlan, url: str) -
     """Report a dry run."""
     current = state.ledger.current
     return DeployReport(
-        rung.environment,
+        rung.target,
         "dry_run",
         version=state.alias.version if state.alias else "",
         digest=current.digest if current else "",
@@ -88,7 +88,7 @@ def released(rung: Rung, done: Released, state: EnvironmentState, plan: DeployPl
         console.line(f"{entry.environment}: version {entry.version} is live ({short(entry.digest)}){summary}")
     _say_url(rung, url)
     if done.moved and not first:
-        console.line(f"undo: `inv rollback --env {entry.environment}`")
+        console.line(f"undo: `inv rollback {rung.flags}`")
     return DeployReport(
         entry.environment,
         "released",

@@ -40,7 +40,7 @@ def check_alias(rung: Rung) -> None:
             f"alias {names.ALIAS} of {rung.names.function} was deleted, and Terraform would make it on $LATEST, "
             "which nobody has tested",
             kind="alias-missing",
-            hint=f"put it back on version {version} and apply: `inv deploy --env {rung.environment}`",
+            hint=f"put it back on version {version} and apply: `inv deploy {rung.flags}`",
         )
 
 
@@ -50,9 +50,9 @@ def nothing_live(rung: Rung) -> RefusedError:
     Raises `RefusedError` for credentials of another account, which would not see the alias.
     """
     return deleted(rung) or RefusedError(
-        f"nothing is live on {rung.environment}",
+        f"nothing is live on {rung.target}",
         kind="nothing-live",
-        hint=f"`inv deploy --env {rung.environment}` makes it",
+        hint=f"`inv deploy {rung.flags}` makes it",
     )
 
 
@@ -62,17 +62,17 @@ def deleted(rung: Rung) -> RefusedError | None:
     current = _current(rung)
     if current is None:
         return None
-    restored = f"`inv deploy --env {rung.environment}`"
+    restored = f"`inv deploy {rung.flags}`"
     if rung.released_version(current):
         return RefusedError(
-            f"nothing is live on {rung.environment}: alias {names.ALIAS} of {rung.names.function} was deleted; "
+            f"nothing is live on {rung.target}: alias {names.ALIAS} of {rung.names.function} was deleted; "
             f"it served version {current.version}",
             kind="alias-missing",
             hint=f"put it back on version {current.version}: {restored}",
         )
     gone = f"version {current.version}, which it served, is gone" if rung.function.read() else "it was deleted"
     return RefusedError(
-        f"nothing is live on {rung.environment}: {rung.names.function} was released ({current.release_id}), and {gone}",
+        f"nothing is live on {rung.target}: {rung.names.function} was released ({current.release_id}), and {gone}",
         kind="nothing-live",
         hint=f"make it again and release to it: {restored}",
     )

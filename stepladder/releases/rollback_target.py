@@ -97,10 +97,9 @@ class Targets:
             if release.version != leaving and not self._is_bad(release.digest, state):
                 return release
         raise RefusedError(
-            f"there is no earlier good release on {self.rung.environment} to return to",
+            f"there is no earlier good release on {self.rung.target} to return to",
             kind="no-rollback-target",
-            hint=f"its ledger: `inv ledger --env {self.rung.environment}`; a release fixes forward: "
-            f"`inv deploy --env {self.rung.environment}`",
+            hint=f"its ledger: `inv ledger {self.rung.flags}`; a release fixes forward: `inv deploy {self.rung.flags}`",
         )
 
     def _named(self, state: RollbackState, to: str) -> ReleaseEntry:
@@ -108,7 +107,7 @@ class Targets:
         if release is None or release.result not in (schema.SUCCEEDED, schema.UNKNOWN):
             what = f"ended {release.result}" if release else "isn't in the ledger"
             raise RefusedError(
-                f"release {to} of {self.rung.environment} {what}, so it is no target",
+                f"release {to} of {self.rung.target} {what}, so it is no target",
                 kind="no-rollback-target",
                 hint=f"`--to` takes one of: {self._targets(state.candidates)}",
             )

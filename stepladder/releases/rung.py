@@ -58,7 +58,7 @@ class Rung:
     @property
     def flags(self) -> str:
         """The flags by which a command is about this function in this environment."""
-        return flags(self.environment, self.settings.name_of_function)
+        return names.flags(self.environment, self.settings.name_of_function)
 
     @cached_property
     def requested_by(self) -> str:
@@ -207,16 +207,6 @@ class Rung:
             )
 
 
-def flags(environment: str, function: str = "") -> str:
-    """Return the flags by which a command is about a function in an environment."""
-    return f"--env {environment} --function {function}" if function else f"--env {environment}"
-
-
-def flags_of(target: str) -> str:
-    """Return the flags by which a command is about a target."""
-    return flags(*names.split_target(target))
-
-
 def opened(
     context: Any,
     environment: str,
@@ -243,7 +233,7 @@ def opened(
         environment=environment,
         aws=clients(settings, environment),
         console=Console(as_json=as_json, label="dry run:" if dry_run else ""),
-        command=f"{verb} {flags(environment, settings.name_of_function)}",
+        command=f"{verb} {names.flags(environment, settings.name_of_function)}",
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from stepladder.core.errors import RefusedError
+from stepladder.core.names import flags_of
 from stepladder.releases.rung import Rung
 from stepladder.secrets.environment import EnvironmentSecrets
 from stepladder.settings import secrets
@@ -38,14 +39,18 @@ def check(rungs: Sequence[Rung]) -> None:
     """
     unique = {(rung.environment, secrets.of(rung.settings, rung.environment)): rung for rung in rungs}
     lacking: dict[str, list[Secret]] = {}
+    listed: dict[str, set[Secret]] = {}
     with ThreadPoolExecutor(8, thread_name_prefix="secrets") as pool:
-        for (environment, _), names in zip(unique, pool.map(missing, unique.values()), strict=True):
-            known = lacking.setdefault(environment, [])
-            known += [secret for secret in names if secret not in known]
-    lacking = {environment: names for environment, names in lacking.items() if names}
+        for rung, names in zip(unique.values(), pool.map(missing, unique.values()), strict=True):
+            known = listed.setdefault(rung.environment, set())
+            new = [secret for secret in names if secret not in known]
+            known.update(new)
+            lacking |= {rung.target: new} if new else {}
     if not lacking:
         return
-    commands = [f"`inv secrets.set {each.name} --env {name}`" for name, several in lacking.items() for each in several]
+    commands = [
+        f"`inv secrets.set {each.name} {flags_of(name)}`" for name, several in lacking.items() for each in several
+    ]
     what = "; ".join(
         f"{name} has no value for {', '.join(f'{each.name} ({each.reference})' for each in several)}"
         for name, several in lacking.items()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from stepladder.core.names import flags_of
 from stepladder.settings import references, secrets
 from stepladder.settings.load import Settings
 from stepladder.terraform import made_variables
@@ -28,14 +29,14 @@ class FunctionVariables:
     missing: tuple[str, ...] = ()
     why: str = ""
 
-    def hint(self, environment: str) -> str:
+    def hint(self, target: str) -> str:
         """Say what is missing, and how to have it; empty when nothing is."""
         if not self.missing:
             return ""
         names = ", ".join(self.missing)
         return (
             f"the function ran without {names}, which Terraform makes: {self.why}; deploy it "
-            f"(`inv deploy --env {environment}`), or give a value in `stepladder.function.environment`"
+            f"(`inv deploy {flags_of(target)}`), or give a value in `stepladder.function.environment`"
         )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError
+from stepladder.core.names import flags_of
 
 SECONDS = 60.0
 """How long standard input may be silent: one that nobody writes to and nobody closes would be waited for forever."""
@@ -47,54 +48,54 @@ class SecretValue:
         return any(line and line in message for line in lines)
 
 
-def read(name: str, environment: str, largest: int, console: Console) -> SecretValue:
+def read(name: str, target: str, largest: int, console: Console) -> SecretValue:
     """Return the value of a secret, or of one that is too large its first bytes: more than `largest`.
 
     Raises `BadInputError` when there is none.
     """
     if sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
-        data = _prompted(name, environment)
+        data = _prompted(name, target)
     else:
-        data = _piped(name, environment, largest, console.line)
+        data = _piped(name, target, largest, console.line)
     value = SecretValue(without_line_end(data))
     if not value.data.strip():
-        raise no_value(name, environment, "it is empty")
+        raise no_value(name, target, "it is empty")
     return value
 
 
-def _prompted(name: str, environment: str) -> bytes:
+def _prompted(name: str, target: str) -> bytes:
     if not Console().can_ask:
-        raise no_value(name, environment, "nobody can be asked for it here")
+        raise no_value(name, target, "nobody can be asked for it here")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)
-            typed = getpass.getpass(f"value of {name} on {environment} (one line, hidden): ", stream=sys.stderr)
+            typed = getpass.getpass(f"value of {name} on {target} (one line, hidden): ", stream=sys.stderr)
     except getpass.GetPassWarning:
-        raise no_value(name, environment, "this terminal would show what is typed") from None
+        raise no_value(name, target, "this terminal would show what is typed") from None
     except EOFError:
         typed = ""
     if typed.startswith("-----BEGIN "):
-        raise no_value(name, environment, "a key has several lines, and the prompt takes one")
+        raise no_value(name, target, "a key has several lines, and the prompt takes one")
     return typed.encode("utf-8", "surrogateescape")
 
 
-def _piped(name: str, environment: str, largest: int, say: Callable[[str], None]) -> bytes:
+def _piped(name: str, target: str, largest: int, say: Callable[[str], None]) -> bytes:
     """Read standard input to its end, or to the first byte too many."""
     try:
         source = sys.stdin.fileno()
         os.fstat(source)
     except (AttributeError, OSError, ValueError):
-        raise no_value(name, environment, "standard input is closed") from None
+        raise no_value(name, target, "standard input is closed") from None
     data = b""
     while len(data) <= largest + len(b"\r\n"):
         if not _is_ready(source, _PATIENCE):
             say(f"waiting up to {SECONDS:.0f} s for the value of {name} on standard input")
             if not _is_ready(source, SECONDS):
-                raise no_value(name, environment, f"standard input was silent for {SECONDS:.0f} s")
+                raise no_value(name, target, f"standard input was silent for {SECONDS:.0f} s")
         try:
             piece = os.read(source, _CHUNK)
         except OSError as error:  # a folder, a terminal that is gone
-            raise no_value(name, environment, f"standard input can't be read ({error.strerror})") from None
+            raise no_value(name, target, f"standard input can't be read ({error.strerror})") from None
         if not piece:
             return data
         data += piece
@@ -115,11 +116,11 @@ def without_line_end(data: bytes) -> bytes:
     return data if b"\n" in line or b"\r" in line else line
 
 
-def no_value(name: str, environment: str, why: str) -> BadInputError:
+def no_value(name: str, target: str, why: str) -> BadInputError:
     """Return the error for a value that can't be read."""
     return BadInputError(
         f"there is no value for {name}: {why}",
         kind="secret-value",
-        hint=f"give it on the standard input of `inv secrets.set {name} --env {environment}`, by a pipe or from a "
+        hint=f"give it on the standard input of `inv secrets.set {name} {flags_of(target)}`, by a pipe or from a "
         "file; on a terminal the command asks for it",
     )
