@@ -69,6 +69,7 @@ def prune(
     rung = opened(c, env, "inv image.prune", as_json=json, dry_run=dry_run, acting=True)
     kept = rung.settings.image.kept_releases(keep)
     request = PruneOptions(min_age_hours=min_age_hours, yes=yes, dry_run=dry_run)
-    record = Prune(rung.aws, rung.names, rung.console, lambda: retention.images(rung, kept), request).run()
+    own = retention.kept_by_function(rung.settings, keep)
+    record = Prune(rung.aws, rung.names, rung.console, lambda: retention.images(rung, kept, own), request).run()
     if json:
         rung.console.json(record | {"keep": kept})

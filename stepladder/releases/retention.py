@@ -18,44 +18,67 @@ from stepladder.core.errors import RefusedError
 from stepladder.core.release_facts import LATEST, NOT_FOUND
 from stepladder.ledger.table import Ledger
 from stepladder.releases.rung import Rung
+from stepladder.settings.load import Settings
 
 SERVED, RELEASED, PUBLISHED = "served", "released", "published"
 _AT_ONCE = 8
+_FUNCTIONS_AT_ONCE = 4
 
 
-def images(rung: Rung, keep: int) -> Mapping[str, str]:
-    """Return why each digest must stay, of all environments that share the rung's repository.
+def kept_by_function(settings: Settings, requested: int) -> dict[str, int]:
+    """Return how many releases keep their image, of each function whose setting differs from the project's."""
+    views = {name: settings.of_function(name) for name in settings.whole.functions}
+    return {name: view.image.kept_releases(requested) for name, view in views.items()}
+
+
+def images(rung: Rung, keep: int, by_function: Mapping[str, int] | None = None) -> Mapping[str, str]:
+    """Return why each digest must stay, of every function in all environments that share the rung's repository.
 
     `served`: an alias or $LATEST has it. `released`: one of the last `keep` good releases of an environment.
-    `published`: one of the newest `keep` versions has it. Raises `RefusedError` when the credentials are another
+    `published`: one of the newest `keep` versions has it; `by_function` says how many of some functions by name. Raises
+    `RefusedError` when the credentials are another
     account's, or a version doesn't name its image.
     """
     rung.check_caller()
     reasons: dict[str, str] = {}
-    for at in _at_same_location(rung):
-        function = LambdaFunction(rung.lambda_client, at.function, clock=rung.clock)
-        for digest in rung.ledger.protected_digests([at.environment], keep=keep):
-            reasons.setdefault(digest, RELEASED)
-        for digest, why in _of_function(function, keep):
-            if why == SERVED or digest not in reasons:
-                reasons[digest] = why
+    with ThreadPoolExecutor(_FUNCTIONS_AT_ONCE, thread_name_prefix="targets") as pool:
+        for released, versions in pool.map(
+            lambda at: _of_target(rung, at, (by_function or {}).get(at.name_of_function, keep)), _at_same_location(rung)
+        ):
+            for digest in released:
+                reasons.setdefault(digest, RELEASED)
+            for digest, why in versions:
+                if why == SERVED or digest not in reasons:
+                    reasons[digest] = why
     return reasons
 
 
-def _at_same_location(rung: Rung) -> list[names.Names]:
-    """Return the environments of the repository: those of the settings, and those that only the ledger knows.
+def _of_target(rung: Rung, at: names.Names, keep: int) -> tuple[set[str], list[tuple[str, str]]]:
+    """Return what the ledger needs of one function in one environment, and what Lambda does, with the reasons."""
+    function = LambdaFunction(rung.lambda_client, at.function, clock=rung.clock)
+    return rung.ledger.protected_digests([at.target], keep=keep), list(_of_function(function, keep))
 
-    An older checkout may not know the newest environment yet; it must not delete what that one runs.
+
+def _at_same_location(rung: Rung) -> list[names.Names]:
+    """Return the targets of the repository: those of the settings, and those that only the ledger knows.
+
+    An older checkout may not know the newest environment or function yet; it must not delete what that one runs.
     """
-    own, known = rung.names, rung.settings.environments
-    environments = {e.name for e in known.values() if (e.account, e.region) == (own.account, own.region)}
-    environments |= {name for name in _recorded(rung.ledger) if name not in known}
-    return [names.Names(own.project, name, own.account, own.region) for name in sorted(environments)]
+    own, whole = rung.names, rung.settings.whole
+    known = whole.environments
+    in_place = [e.name for e in known.values() if (e.account, e.region) == (own.account, own.region)]
+    targets = {names.target_key(environment, name) for environment in in_place for name in whole.function_names}
+    for key in _recorded(rung.ledger):
+        environment, _ = names.split_target(key)
+        if environment in in_place or environment not in known:
+            targets.add(key)
+    pairs = map(names.split_target, sorted(targets))
+    return [names.Names(own.project, env, own.account, own.region, name) for env, name in pairs]
 
 
 def _recorded(ledger: Ledger) -> set[str]:
-    """Return every environment that the ledger has an item of."""
-    environments: set[str] = set()
+    """Return the key of every target that the ledger has an item of."""
+    targets: set[str] = set()
     scan: dict[str, Any] = {
         "TableName": ledger.table,
         "FilterExpression": "begins_with(pk, :prefix)",
@@ -65,9 +88,9 @@ def _recorded(ledger: Ledger) -> set[str]:
     }
     while True:
         answer = ledger.client.scan(**scan)
-        environments |= {item["pk"]["S"].removeprefix("env#") for item in answer["Items"]}
+        targets |= {item["pk"]["S"].removeprefix("env#") for item in answer["Items"]}
         if "LastEvaluatedKey" not in answer:
-            return environments
+            return targets
         scan["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 

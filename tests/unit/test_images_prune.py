@@ -13,6 +13,7 @@ import pytest
 from fakes.deploy_harness import DeployHarness, digest
 from fakes.dynamodb import FakeDynamoDB
 from fakes.errors import DENIED, error
+from fakes.many_harness import ManyHarness
 
 from stepladder.core.errors import BadInputError, NotReadyError, RefusedError, StepladderError
 from stepladder.images import revision
@@ -94,6 +95,32 @@ def test_another_environments_last_releases_stay_though_these_settings_do_not_kn
     assert ledger.write(replace(first, environment="production"))
     prune(harness, keep=2)
     assert left(harness) == {"one", "six", "seven"}
+
+
+def test_what_any_function_of_any_environment_needs_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a function that these settings know, and of one that only the ledger does."""
+    monkeypatch.delenv("CI", raising=False)
+    harness = ManyHarness(tmp_path, {"mailer": {"image": {"context": "functions/mailer"}}, "gone": {}})
+    for days, source in enumerate(("one", "two", "three", "four")):
+        harness.source, harness.own_source["functions/mailer"] = source, f"mail {source}"
+        harness.deploy_many()
+        for each in (source, f"mail {source}"):
+            harness.ecr.hold(digest(each), tag(each), pushed=OLD + timedelta(days=days))
+    harness.own_source["functions/mailer"] = "mail five"
+    harness.deploy_many()
+    harness.ecr.hold(digest("mail five"), tag("mail five"), pushed=OLD)
+    first = next(r for r in harness.rung().ledger.history("staging-gone", limit=9) if r.digest == digest("one"))
+    assert harness.rung().ledger.write(replace(first, environment="staging-unknown"))
+    harness.ecr.hold(digest("nobody's"), tag("nobody's"), pushed=OLD)
+    rung = harness.rung()
+    own = retention.kept_by_function(rung.settings, 0)
+    assert own == {"mailer": 50, "gone": 50}
+    needed = lambda: retention.images(rung, 2, {"mailer": 3})  # noqa: E731 - what the task passes
+    record = Prune(rung.aws, rung.names, rung.console, needed, PruneOptions(yes=True)).run()
+    assert set(record["deleted"]) == {digest(each) for each in ("two", "mail one", "mail two", "nobody's")}
+    assert set(harness.ecr.details) == {
+        digest(each) for each in ("one", "three", "four", "mail three", "mail four", "mail five")
+    }
 
 
 def test_an_image_that_was_just_pushed_stays(harness: DeployHarness) -> None:
