@@ -48,7 +48,7 @@ class FunctionDeploy:
         self.ready: Prepared | None = None
         self.moved: tuple[Pending, Alias] | None = None
         self.entry: ReleaseEntry | None = None
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self.returned = False
         self.must_build = False
 

@@ -7,19 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, wait
 
 from stepladder.commands.function_deploy import FunctionDeploy
-from stepladder.core.aws import known_error
-from stepladder.core.errors import (
-    BadInputError,
-    ExitCode,
-    LockedError,
-    NotReadyError,
-    RefusedError,
-    RollbackFailedError,
-    RolledBackError,
-    StepladderError,
-)
+from stepladder.core.errors import ExitCode, RolledBackError, StepladderError
+from stepladder.core.several import combined
 
-_CLASSES = (RollbackFailedError, RolledBackError, BadInputError, LockedError, NotReadyError, RefusedError)
 Act = Callable[[FunctionDeploy], None]
 
 
@@ -51,24 +41,7 @@ def attempt(functions: Iterable[FunctionDeploy], act: Act, pool: Executor, *, st
     for future in futures:
         future.result()  # what is no error of the function's ends the run as it is
     if failed := [function for function in chosen if function.error]:
-        raise combined(failed)
-
-
-def combined(failed: Sequence[FunctionDeploy], outcomes: Sequence[str] = ()) -> Exception:
-    """Return one error for functions that failed: the gravest first, a line for each other, then further `outcomes`."""
-    known = []
-    for function in failed:
-        error = known_error(function.error) if isinstance(function.error, Exception) else None
-        if error is None:  # a bug, which keeps its traceback
-            return function.error if isinstance(function.error, Exception) else AssertionError("nothing failed")
-        known.append((function.label, error))
-    known.sort(key=lambda each: each[1].exit_code != ExitCode.ROLLBACK_FAILED)
-    label, first = known[0]
-    kind = next((one for one in _CLASSES if isinstance(first, one)), StepladderError)
-    others = (f"{name}: {error.message}" for name, error in known[1:])
-    return kind(
-        f"{label}: {first.message}", kind=first.kind, hint=first.hint, problems=(*first.problems, *others, *outcomes)
-    )
+        raise combined([(function.label, function.error) for function in failed if function.error])
 
 
 def give_up(functions: Sequence[FunctionDeploy], error: BaseException, pool: Executor) -> None:
@@ -96,7 +69,8 @@ def put_back(functions: Sequence[FunctionDeploy], error: Exception, pool: Execut
     wait([pool.submit(undo, function) for function in moved])
     stuck = [function for function in moved if function.error]
     returned = [function for function in moved if function.returned]
-    ended = combined([*failed, *stuck], [function.returned_line for function in returned])
+    errors = [(function.label, function.error) for function in (*failed, *stuck) if function.error]
+    ended = combined(errors, [function.returned_line for function in returned])
     if not returned or not isinstance(ended, StepladderError) or ended.exit_code == ExitCode.ROLLBACK_FAILED:
         return ended
     return RolledBackError(ended.message, kind=ended.kind, hint=ended.hint, problems=ended.problems)

@@ -52,6 +52,11 @@ class RollbackChoice:
         recorded = current is not None and current.version == version
         return recorded and self.state.alias.serves(version) and not self.state.deployment
 
+    @property
+    def live_release(self) -> str:
+        """The id of the release that is live."""
+        return self.state.ledger.current.release_id if self.state.ledger.current else ""
+
     def plan(self, *, marked_bad: str | None = None) -> RollbackPlan:
         """Return the plan; `marked_bad` is the image to mark, by default the one that is left."""
         report = self.report if marked_bad is None else replace(self.report, marked_bad=marked_bad)
