@@ -235,6 +235,8 @@ class DeployMany:
         acting = self.acting
         if self.roots.acts and any(each.builds for each in acting):
             self.images.check_files([each for each in acting if each.builds])
+        if self.roots.service.act:
+            self.images.check_handlers(self.functions)
         self.roots.run(FOUNDATION, self.functions)
         if FOUNDATION in self.roots.applied:
             self.images.rebuild_missing(acting)

@@ -33,6 +33,11 @@ class SharedImages:
         for function in {repr(each.rung.settings.image): each for each in functions if not each.acts.pin}.values():
             function.images.check()
 
+    def check_handlers(self, functions: Iterable[FunctionDeploy]) -> None:
+        """Refuse a handler that its image lacks, before Terraform configures it."""
+        for function in {repr(each.rung.settings.image): each for each in functions if not each.acts.pin}.values():
+            function.images.check_handlers()
+
     def check_marks(self, functions: Iterable[FunctionDeploy], *, force: bool) -> None:
         """Refuse an image that is marked bad, as far as the images are known."""
         known = {each.digest for each in functions if each.is_releasing and not each.builds}

@@ -159,6 +159,8 @@ class Acts:
             self._check_bad(current.digest)
         if plan.step(IMAGE).act and (plan.step(FOUNDATION).act or plan.step(SERVICE).act):
             self.check_files()
+        if plan.step(SERVICE).act and not self.pin:
+            self.images.check_handlers()
 
     def _guard(self) -> None:
         """Refuse while a deployment moves the alias; called before each change."""

@@ -40,6 +40,12 @@ class ProjectImages:
         """Refuse a handler that can't be loaded and pointers of Git LFS; a build prints the warnings."""
         images.check_files(self.rung.settings, take_pointers=self.allow_dirty)
 
+    def check_handlers(self) -> None:
+        """Refuse a handler that the image lacks: what Terraform is about to configure could not run."""
+        rung = self.rung
+        views = {rung.settings.name_of_function: rung.settings}
+        images.check_handlers(views, rung.aws, Step("image"), rung.environment, say=rung.console.warn)
+
     def prepare(self, step: Step) -> ReleaseImage:
         """Build and push unless the registry has it."""
         rung = self.rung

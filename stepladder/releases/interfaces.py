@@ -51,6 +51,10 @@ class Images(Protocol):
         """Refuse files that no image can be made of, offline; nothing is built."""
         ...
 
+    def check_handlers(self) -> None:
+        """Refuse a handler of the settings that the image of the present files lacks; publish nothing."""
+        ...
+
     def prepare(self, step: Step) -> ReleaseImage:
         """Build and push unless the registry has it; say in the step what was done."""
         ...

@@ -52,6 +52,9 @@ class PushedImage:
     def check(self) -> None:
         """Every file is good."""
 
+    def check_handlers(self) -> None:
+        """The settings name no handler."""
+
     def prepare(self, step: Any) -> ReleaseImage:
         step.done("pushed before")
         uri = self.uri()

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from fakes import image_project as project
+from fakes.deploy_harness import DeployHarness
 from fakes.image_harness import ImageHarness
+from fakes.many_harness import ManyHarness
 
 from stepladder import images
 from stepladder.core import interpreters
@@ -139,3 +141,25 @@ def test_what_a_configured_handler_is_loaded_with_must_compile(harness: ImageHar
 )
 def test_the_names_of_a_module_are_read_or_said_to_be_unknown(source: str, names: set[str] | None) -> None:
     assert handler_names.names_of(source.encode()) == names
+
+
+def test_a_deploy_refuses_a_handler_before_terraform_configures_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CI", raising=False)
+    (tmp_path / "one").mkdir()
+    for harness, deploy in (
+        (one := DeployHarness(tmp_path / "one"), one.deploy),
+        (two := ManyHarness(tmp_path, {"mailer": {}}), two.deploy_many),
+    ):
+        deploy()
+        harness.applied.clear()
+        harness.bad_handler, harness.infra_inputs = BadInputError("no such handler"), "a handler was named"
+        with pytest.raises(BadInputError, match="no such handler"):
+            deploy()
+        assert harness.applied == []
+        harness.bad_handler, harness.handlers_checked = None, 0
+        deploy()
+        assert harness.applied == ["service"]
+        deploy()
+        assert harness.handlers_checked == 1, "only where the service is applied, once for an image"

@@ -164,6 +164,8 @@ class DeployHarness:
         self.root = root
         self.name = name
         self.broken: Exception | None = None
+        self.bad_handler: Exception | None = None
+        self.handlers_checked = 0
         self.preview_error: Exception | None = None
         self.allow_error: Exception | None = None
         self.allowed_for: list[tuple[str, ...]] = []
@@ -264,6 +266,11 @@ class DeployHarness:
     def check(self) -> None:
         if self.broken:
             raise self.broken
+
+    def check_handlers(self) -> None:
+        self.handlers_checked += 1
+        if self.bad_handler:
+            raise self.bad_handler
 
     def prepare(self, step: Step) -> ReleaseImage:
         if self.on_prepare:

@@ -36,6 +36,9 @@ class FunctionImages:
     def check(self) -> None:
         self.harness.check()
 
+    def check_handlers(self) -> None:
+        self.harness.check_handlers()
+
     def prepare(self, step: Step) -> ReleaseImage:
         self.harness.pushed.append(self.source)
         step.done("pushed")
