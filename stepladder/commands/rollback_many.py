@@ -65,6 +65,7 @@ class FunctionRollback:
         self.name, self.rung = name, rung
         self.rollback = Rollback(rung, to=options.to, why=options.why, dry_run=options.dry_run, bad=options.bad)
         self.report: RollbackReport | None = None
+        self.marked = ""
         self.error: Exception | None = None
 
     @property
@@ -87,7 +88,7 @@ class FunctionRollback:
 
     def record(self) -> None:
         """Write it down."""
-        self.report = self.acts.record()
+        self.report = replace(self.acts.record(), marked_bad=self.marked)
 
 
 class RollbackMany:
@@ -129,10 +130,13 @@ class RollbackMany:
         """Take the locks in the order of their names, then work on several functions at once."""
         shared = release_id(self.rung.clock.now(), max(function.choice.live_release for function in functions))
         bad = self._judged(functions)
+        unmarked = set(bad)
         for function in functions:
-            marked = function.choice.report.marked_bad
-            plan = function.choice.plan(marked_bad=marked if marked in bad else "")
+            digest = function.choice.report.marked_bad
+            plan = function.choice.plan(marked_bad=digest if digest in unmarked else "")  # once: it is one item
+            unmarked.discard(digest)
             function.acts = RollbackActs(function.rung, plan, self.options.why, shared)
+            function.marked = digest if digest in bad else ""
         self._each(functions, lambda function: function.acts.deployment(function.acts.plan.steps[0]))
         with contextlib.ExitStack() as held:
             for function in sorted(functions, key=lambda each: each.rung.target):
