@@ -117,10 +117,10 @@ def _validate(settings: Settings | StepladderError, root: Path, build_dir: Path,
     from stepladder.terraform import references
     from stepladder.terraform.validate import validate
 
-    given = references.overrides_of(settings) if isinstance(settings, Settings) else {}
+    given = references.generated_of(settings) if isinstance(settings, Settings) else {}
     chosen = _distribution(settings)
     try:
-        roots = validate([root / "terraform"], build_dir, overrides=given, distribution=chosen, progress=step.progress)
+        roots = validate([root / "terraform"], build_dir, generated=given, distribution=chosen, progress=step.progress)
     except StepladderError as error:
         raise references.explained(settings, error) if isinstance(settings, Settings) else error from None
     if roots:

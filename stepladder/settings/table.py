@@ -6,6 +6,7 @@ Invoke's defaults and Terraform's variables come from it, and `docs/generate.py`
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Protocol, TypeVar
@@ -105,7 +106,12 @@ def setting(  # noqa: PLR0913 - each says one thing of it, most settings say thr
 
 def settings_of(section: Any) -> tuple[Field[Any], ...]:
     """Return the fields of a dataclass, or of one made of it, that are settings."""
-    return tuple(each for each in fields(section) if "rule" in each.metadata)
+    return _settings_of(section if isinstance(section, type) else type(section))
+
+
+@functools.cache
+def _settings_of(kind: type) -> tuple[Field[Any], ...]:
+    return tuple(each for each in fields(kind) if "rule" in each.metadata)
 
 
 def rule_of(of: Field[Any]) -> Rule:

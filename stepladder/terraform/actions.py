@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +59,7 @@ def ensure(  # noqa: PLR0913 - all but three are left out by most callers
     aws: Aws,
     step: Step | None = None,
     image_uri: str | None = None,
+    images: Mapping[str, str] = roots.NO_IMAGES,
     live: bool = False,
     allow_destroy: Allowed = False,
     review: Review = WHATEVER,
@@ -65,20 +67,21 @@ def ensure(  # noqa: PLR0913 - all but three are left out by most callers
 ) -> ApplyOutcome:
     """Plan a root and apply exactly that plan; do nothing when it changes nothing.
 
-    `image_uri` (`<repository url>@sha256:...`) is needed when the service's function doesn't exist yet. `live` says
-    that it does and has this image, from which a second function may be made. `review` says whether the plan must be
-    what was reviewed.
+    `image_uri` (`<repository url>@sha256:...`) is needed when the service's function doesn't exist yet, and one of
+    `images` for each of several functions, by its name. `live` says that the own one does and has this image, from
+    which a second function may be made. `review` says whether the plan must be what was reviewed.
     Whether Terraform must run at all is the caller's to know: compare `inputs_hash`. Raises `NotReadyError` (no
     Terraform, no mirror), `RefusedError` (wrong account, a destroy, a name that is taken), `LockedError` (who holds the
     state lock, since when), `TerraformError` (Terraform's own words).
     """
     at = roots.root(settings, env, root)
     started = time.monotonic()
-    with opened(at, aws=aws, step=step, image_uri=image_uri) as runner:
+    with opened(at, aws=aws, step=step, image_uri=image_uri, images=images) as runner:
         saved = _plan(
             runner,
             aws,
             image_uri,
+            images,
             acting=True,
             import_existing=bool(runner.held.died),
             live=live,
@@ -90,13 +93,13 @@ def ensure(  # noqa: PLR0913 - all but three are left out by most callers
         except TerraformError as error:
             if not _left_behind(runner, aws, saved, error):
                 raise
-            saved = _plan(runner, aws, image_uri, acting=True, import_existing=True, lock_timeout=lock_timeout)
+            saved = _plan(runner, aws, image_uri, images, acting=True, import_existing=True, lock_timeout=lock_timeout)
             reviewing.check(runner, saved, aws, review)
             outputs = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)
         return _outcome(runner, saved, outputs, started)
 
 
-def plan(
+def plan(  # noqa: PLR0913 - all but three are left out by most callers
     settings: Settings,
     env: str,
     root: str,
@@ -104,6 +107,7 @@ def plan(
     aws: Aws,
     step: Step | None = None,
     image_uri: str | None = None,
+    images: Mapping[str, str] = roots.NO_IMAGES,
     lock: bool = True,
     lock_timeout: int = LOCK_TIMEOUT,
 ) -> tuple[SavedPlan, tuple[str, ...]]:
@@ -113,8 +117,10 @@ def plan(
     for a read-only role (a pull request's plan). Raises as `ensure`.
     """
     at = roots.root(settings, env, root)
-    with opened(at, aws=aws, step=step, image_uri=image_uri) as runner:
-        saved = _plan(runner, aws, image_uri, acting=False, import_existing=True, lock=lock, lock_timeout=lock_timeout)
+    with opened(at, aws=aws, step=step, image_uri=image_uri, images=images) as runner:
+        saved = _plan(
+            runner, aws, image_uri, images, acting=False, import_existing=True, lock=lock, lock_timeout=lock_timeout
+        )
         return saved, tuple(runner.notes)
 
 
@@ -126,6 +132,7 @@ def plan_to_apply(
     aws: Aws,
     step: Step | None = None,
     image_uri: str | None = None,
+    images: Mapping[str, str] = roots.NO_IMAGES,
     review: Review = WHATEVER,
 ) -> tuple[SavedPlan, tuple[str, ...]]:
     """Save a plan that is applied right afterwards: what killed runs left is recovered, as `ensure` does.
@@ -133,8 +140,8 @@ def plan_to_apply(
     Nothing else in the cloud changes. Raises as `ensure`.
     """
     at = roots.root(settings, env, root)
-    with opened(at, aws=aws, step=step, image_uri=image_uri) as runner:
-        saved = _plan(runner, aws, image_uri, acting=True, import_existing=True)
+    with opened(at, aws=aws, step=step, image_uri=image_uri, images=images) as runner:
+        saved = _plan(runner, aws, image_uri, images, acting=True, import_existing=True)
         reviewing.check(runner, saved, aws, review)
         return saved, tuple(runner.notes)
 
@@ -153,12 +160,16 @@ def apply(
     at = roots.root(settings, env, root)
     saved = saved_plan.load(at)
     started = time.monotonic()
-    with opened(at, aws=aws, step=step, image_uri=saved.image_uri) as runner:
+    with opened(at, aws=aws, step=step, image_uri=saved.image_uri, images=saved.images) as runner:
         account = saved_plan.check_account(aws, at)
         saved_plan.check(
             saved,
             saved_plan.inputs_now(
-                at, account=account, image_uri=saved.image_uri, terraform_version=runner.terraform.version
+                at,
+                account=account,
+                image_uri=saved.image_uri,
+                images=saved.images,
+                terraform_version=runner.terraform.version,
             ),
         )
         losses.check_names(saved.changes, allow_destroy, f"the plan of {at.label}")
@@ -198,10 +209,11 @@ def unlock(settings: Settings, env: str, root: str, lock_id: str, *, aws: Aws) -
         return locks.unlock(runner, aws, lock_id)
 
 
-def _plan(
+def _plan(  # noqa: PLR0913 - as planning.draft
     runner: Runner,
     aws: Aws,
     image_uri: str | None,
+    images: Mapping[str, str],
     *,
     acting: bool,
     import_existing: bool,
@@ -216,6 +228,7 @@ def _plan(
         runner,
         aws,
         image_uri,
+        images=images,
         out=at.plan_file,
         acting=acting,
         import_existing=import_existing,
@@ -230,6 +243,7 @@ def _plan(
         changed=made.changed,
         changes=made.changes,
         image_uri=image_uri,
+        images=images,
         needs_image=made.needs_image,
     )
 

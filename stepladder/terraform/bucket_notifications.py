@@ -1,4 +1,4 @@
-"""Refuse two owners of a bucket's notifications: a trigger, and a resource of the project's own Terraform.
+"""Refuse two owners of a bucket's notifications: a function's triggers, and another's, or the project's own Terraform.
 
 A bucket has one configuration of notifications. Terraform writes it as a whole for each resource that names the bucket,
 so the one that is applied later deletes what the other wrote, and no plan shows that.
@@ -23,8 +23,15 @@ _BUCKET = re.compile(r"^[ \t]*bucket[ \t]*=[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 
 
 def check(folder: Path, settings: Settings, environment: EnvironmentSettings) -> None:
-    """Raise `BadInputError` when a root's own code has notifications of a bucket that a trigger names."""
-    named = {key for each in settings.triggers_of(environment) if each.kind == "s3" for key in each.settings.bucket}
+    """Raise `BadInputError` when triggers of two functions name a bucket, or a trigger and a root's own code do."""
+    named: dict[str, str] = {}
+    for name in settings.function_names:
+        view = settings.of_function(name)
+        triggers = view.triggers_of(view.environment(environment.name))
+        for bucket in {key for each in triggers if each.kind == "s3" for key in each.settings.bucket}:
+            if bucket in named:
+                raise _of_two_functions(bucket, (named[bucket], name), environment.name)
+            named[bucket] = name
     for address, bucket in _own(folder) if named else ():
         if bucket in named:
             raise BadInputError(
@@ -33,6 +40,17 @@ def check(folder: Path, settings: Settings, environment: EnvironmentSettings) ->
                 kind="two-bucket-notifications",
                 hint=f"keep one of the two: take {address} out, or the trigger out of `stepladder.triggers`",
             )
+
+
+def _of_two_functions(bucket: str, names: tuple[str, str], environment: str) -> BadInputError:
+    one, other = (f"the function {name}" if name else "the project's own function" for name in names)
+    return BadInputError(
+        f"triggers of {one} and of {other} both own the notifications of {bucket} in {environment}: S3 keeps one "
+        "configuration of a bucket, and each would delete what the other wrote",
+        kind="two-bucket-notifications",
+        hint="take one of the two out of `invoke.yaml`; for both, let the bucket send its events to EventBridge, in "
+        "Terraform of your own, and give each function a trigger of the kind eventbridge",
+    )
 
 
 def _own(folder: Path) -> Iterator[tuple[str, str]]:

@@ -71,8 +71,12 @@ class Counts:
 
 
 def is_own(change: ResourceChange, root: str) -> bool:
-    """Say whether a change of a root is of the project's own code: stepladder's module is called as the root is."""
-    return not change.address.startswith(f"module.{root}.")
+    """Say whether a change of a root is of the project's own code: stepladder's module is called as the root is.
+
+    It is called once more for the functions beside the project's own one. With an index it was, or is, one of several.
+    """
+    modules = (root, "functions") if root == "service" else (root,)
+    return not change.address.startswith(tuple(f"module.{name}{end}" for name in modules for end in (".", "[")))
 
 
 def count(changes: tuple[ResourceChange, ...]) -> Counts:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stepladder.core.errors import BadInputError, RefusedError
 from stepladder.core.similar import did_you_mean
+from stepladder.terraform import functions
 from stepladder.terraform.allowed import Allowed, flags
 from stepladder.terraform.events import ResourceChange
 from stepladder.terraform.roots import NO_DIGEST, Root
@@ -36,6 +38,9 @@ HARMLESS = frozenset(
 )
 """Kinds that hold neither data nor callers: they may be destroyed or replaced without being asked for. All others need
 `allow_destroy`, also those that nobody here has heard of."""
+
+_MAKES = frozenset({"create", "replace"})
+_NAMED = re.compile(rf'module\.{functions.MODULE}\["([^"]+)"\]\.')
 
 REMADE = frozenset(
     {
@@ -110,6 +115,21 @@ def destroyed(changes: tuple[ResourceChange, ...]) -> tuple[ResourceChange, ...]
         for change in gone
         if change.type not in HARMLESS and not (change.type in REMADE and change.reason == "tainted")
     )
+
+
+def may_lack_image(changes: Iterable[ResourceChange], images: Mapping[str, str], *, own: bool) -> bool:
+    """Say whether a plan may create a function from the placeholder for no image.
+
+    `own` says that the image is known which the project's own function is created with, and any of the project's code.
+    """
+    created = [change.address for change in changes if change.type == FUNCTION and change.action in _MAKES]
+    return any(name not in images if (name := _named(address)) else not own for address in created)
+
+
+def _named(address: str) -> str:
+    """Return the name of the function that an address is of; empty for the project's own one and all else."""
+    match = _NAMED.match(address)
+    return match[1] if match else ""
 
 
 def imageless(plan: Mapping[str, Any]) -> tuple[str, ...]:

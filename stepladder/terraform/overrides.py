@@ -35,8 +35,12 @@ def plain(variables: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def text(variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any]) -> str:
+def text(
+    variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any], more: Mapping[str, Any] | None = None
+) -> str:
     """Return the file for a root's folder; an empty text when its variables can hold all that isn't as in `defaults`.
+
+    `more` is what else it says, as a document of its own.
 
     A root that is older than a setting declares no variable for it: the module is given the value directly. Raises
     `BadInputError` when the root's own code leaves no way to give the module a value.
@@ -45,7 +49,7 @@ def text(variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any]
     referring = {name for name, value in variables.items() if references.has(value)}
     call = module_call.read(folder) if late or referring else None
     if not call and not referring:  # a root with no such call takes what it declares
-        return ""
+        return _written({}, more)
     direct = {name: value for name, value in variables.items() if name in late or name in referring}
     if call is None:
         keys = ", ".join(f"`stepladder.{_setting(name)}`" for name in sorted(referring))
@@ -55,8 +59,14 @@ def text(variables: Mapping[str, Any], folder: Path, defaults: Mapping[str, Any]
             hint=f"name the call of the service module so in `terraform/{folder.name}/main.tf`, or take {keys} out",
         )
     _check_known(late, call)
-    arguments = {name: _argument(name, value, call) for name, value in direct.items()}
-    return json.dumps({"module": {module_call.MODULE: arguments}}, indent=2, ensure_ascii=False) + "\n"
+    return _written({name: _argument(name, value, call) for name, value in direct.items()}, more)
+
+
+def _written(arguments: Mapping[str, Any], more: Mapping[str, Any] | None) -> str:
+    """Return the file with these arguments of the module's call, and what else it says."""
+    called = {**(more or {}).get("module", {}).get(module_call.MODULE, {}), **arguments}
+    document = {**(more or {}), **({"module": {module_call.MODULE: called}} if called else {})}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n" if document else ""
 
 
 def later(values: Mapping[str, Any], folder: Path, module: str) -> str:
@@ -93,11 +103,16 @@ def _check_known(late: Iterable[str], call: module_call.ModuleCall) -> None:
     unknown = sorted(set(late) - module_call.variables(folder)) if folder and folder.is_dir() else []
     if unknown:
         keys = ", ".join(f"`stepladder.{_setting(name)}`" for name in unknown)
-        raise BadInputError(
-            f"the project's Terraform modules are older than {keys}",
-            kind="old-modules",
-            hint="copy the folder `terraform/modules` of this version over the project's own (docs/guides/upgrade.md)",
-        )
+        raise old_modules(keys)
+
+
+def old_modules(keys: str) -> BadInputError:
+    """Return the refusal of settings that the project's modules are older than."""
+    return BadInputError(
+        f"the project's Terraform modules are older than {keys}",
+        kind="old-modules",
+        hint="copy the folder `terraform/modules` of this version over the project's own (docs/guides/upgrade.md)",
+    )
 
 
 def _argument(name: str, value: Any, call: module_call.ModuleCall) -> Any:
@@ -134,7 +149,8 @@ def _hcl_text(text: str) -> str:
 def keys_of(variables: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield each text with a reference, after its setting's key: `function.environment.TABLE`."""
     for name, value in variables.items():
-        yield from _texts(_setting(name), value)
+        if references.has(value):
+            yield from _texts(_setting(name), value)
 
 
 def _setting(variable: str) -> str:

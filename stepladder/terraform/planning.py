@@ -5,14 +5,14 @@ A plan for review or a preview reads: what it would take to go on is printed, an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from stepladder.core.aws import Aws
 from stepladder.core.errors import RefusedError
-from stepladder.terraform import foundation, importing, locks, losses, saved_plan, tainted
+from stepladder.terraform import foundation, importing, locks, losses, roots, saved_plan, tainted
 from stepladder.terraform.events import ResourceChange, Watch
 from stepladder.terraform.failures import PLAN_STALE, TerraformError, stale
 from stepladder.terraform.runner import IMPORTS, LOCK_TIMEOUT, Runner, opened
@@ -43,6 +43,7 @@ def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in 
     aws: Aws,
     image_uri: str | None,
     *,
+    images: Mapping[str, str] = roots.NO_IMAGES,
     out: Path,
     acting: bool,
     import_existing: bool,
@@ -58,7 +59,9 @@ def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in 
     account = saved_plan.check_account(aws, at)
     backend = foundation.backend_of(at, aws)
     free = ready(runner, aws, backend, acting=acting)
-    inputs = saved_plan.inputs_now(at, account=account, image_uri=image_uri, terraform_version=runner.terraform.version)
+    inputs = saved_plan.inputs_now(
+        at, account=account, image_uri=image_uri, images=images, terraform_version=runner.terraform.version
+    )
 
     def make() -> tuple[bool, Watch]:
         return explained(runner, aws, lambda: runner.plan(out, lock=lock and free, lock_timeout=lock_timeout))
@@ -66,7 +69,7 @@ def draft(  # noqa: PLR0913 - a plan for review, a preview and an act differ in 
     changed, watch = tainted.planned(runner, make, acting=acting)
     created = {change.type for change in watch.changes if change.action in {"create", "replace"}}
     needs_image: tuple[str, ...] = ()
-    lost = at.name == "service" and (live or not image_uri) and losses.FUNCTION in created
+    lost = at.name == "service" and losses.may_lack_image(watch.changes, images, own=not live and bool(image_uri))
     if (import_existing or lost) and created & importing.FINDERS.keys():
         document = shown(runner, out)
         needs_image = losses.imageless(document)
@@ -119,7 +122,7 @@ def shown(runner: Runner, plan: Path) -> dict[str, Any]:
 
 def document(saved: SavedPlan) -> dict[str, Any]:
     """Read the plan that was just saved. It may hold secrets. Raises as Terraform's `show`."""
-    with opened(saved.at, image_uri=saved.image_uri) as runner:
+    with opened(saved.at, image_uri=saved.image_uri, images=saved.images) as runner:
         runner.prepare(backend=saved.backend)
         return shown(runner, saved.at.plan_file)
 

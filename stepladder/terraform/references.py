@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from stepladder.core.errors import BadInputError, ExitCode, StepladderError
 from stepladder.core.similar import did_you_mean
 from stepladder.settings import references
 from stepladder.settings.load import Settings
 from stepladder.settings.table import SERVICE
-from stepladder.terraform import bucket_notifications, module_call, overrides, roots
+from stepladder.terraform import bucket_notifications, functions, module_call, overrides, roots
 from stepladder.terraform.events import Diagnostic
 from stepladder.terraform.failures import TerraformError
 from stepladder.terraform.roots import Root
@@ -26,6 +26,7 @@ _OF_THE_FUNCTION = re.compile(
     rf"\bmodule\.{SERVICE}\.(?:alias_arn|alias_name|function_arn|function_name|function_url)\b"
 )
 """The module's outputs that are there after the function only; the others may stand in its variables."""
+_OF_THE_FUNCTIONS = f"module.{functions.MODULE}".__eq__
 
 
 class UnknownReferenceError(TerraformError):
@@ -45,11 +46,13 @@ def explain(at: Root, errors: Sequence[Diagnostic], *, hint: str) -> TerraformEr
     """Return Terraform's errors as one of the settings; None when they are of something else."""
     if at.name != SERVICE:
         return None
-    through = f"module.{SERVICE}."  # a circle of own resources alone is Terraform's to name
-    cycle = next((each for each in errors if each.summary.startswith(_CYCLE) and through in each.summary), None)
+    # a circle of own resources alone is Terraform's to name
+    through = re.compile(rf"module\.(?:{SERVICE}|{functions.MODULE})\b|local\.{functions.LOCAL}\b")
+    cycle = next((each for each in errors if each.summary.startswith(_CYCLE) and through.search(each.summary)), None)
     if cycle:
         return _cycle(at, cycle, tuple(errors))
-    unknown = next((each for each in errors if each.location.partition(":")[0] == overrides.FILE), None)
+    generated = (overrides.FILE, functions.FILE)
+    unknown = next((each for each in errors if each.location.partition(":")[0] in generated), None)
     return _unknown(at, unknown, tuple(errors), hint) if unknown else None
 
 
@@ -67,8 +70,7 @@ def _cycle(at: Root, cycle: Diagnostic, errors: tuple[Diagnostic, ...]) -> Unkno
 
 def _unknown(at: Root, error: Diagnostic, errors: tuple[Diagnostic, ...], hint: str) -> UnknownReferenceError:
     number = int(error.location.rpartition(":")[2] or 0)
-    lines = roots.override(at).splitlines()
-    key = overrides.setting_at(roots.variables(at), lines[number - 1]) if 0 < number <= len(lines) else ""
+    key = _setting_at(at, error.location.partition(":")[0], number)
     reason = error.detail.strip().split("\n\n", 1)[0].replace("\n", " ").rstrip(".") or error.summary
     undeclared = _UNDECLARED.search(error.detail)
     meant = did_you_mean(".".join(undeclared.groups()), declared(at)) if undeclared else ""
@@ -81,6 +83,28 @@ def _unknown(at: Root, error: Diagnostic, errors: tuple[Diagnostic, ...], hint: 
     )
 
 
+def _setting_at(at: Root, file: str, number: int) -> str:
+    """Return the key of the setting that stands in a line of a generated file; empty when none does."""
+    lines = roots.generated(at).get(file, "").splitlines()
+    if not 0 < number <= len(lines):
+        return ""
+    if file == overrides.FILE:
+        return overrides.setting_at(roots.variables(at), lines[number - 1])
+    given = functions.arguments(at.settings, at.environment.name)
+    name = functions.name_at(lines, number)
+    key = overrides.setting_at(given.get(name, {}), lines[number - 1])
+    return f"functions.{name}.{key}" if key else ""
+
+
+def _referring(at: Root) -> list[tuple[str, str]]:
+    """Return each text with a reference, after its setting's key."""
+    given = functions.arguments(at.settings, at.environment.name)
+    own = list(overrides.keys_of(roots.variables(at)))
+    return own + [
+        (f"functions.{name}.{key}", text) for name, values in given.items() for key, text in overrides.keys_of(values)
+    ]
+
+
 def check(at: Root) -> None:
     """Refuse references to what the root's own code doesn't declare, or to the function itself, before Terraform runs.
 
@@ -89,15 +113,17 @@ def check(at: Root) -> None:
     if at.name != SERVICE:
         return
     bucket_notifications.check(at.source_dir, at.settings, at.environment)
-    _check_circle(at)
+    referring = _referring(at)
+    _check_circle(referring)
     if any(at.source_dir.glob("*.tf.json")):  # declared elsewhere, maybe
         return
-    referring = list(overrides.keys_of(roots.variables(at)))
-    known = declared(at) if referring else []
+    known = _known(at) if referring else []
+    # What functions have from the project is the project's to say.
+    firsts = {text: key for key, text in reversed(referring)}
     problems = [
         f"stepladder.{key} is {text!r}: no .tf file of terraform/{at.name} declares {name}; "
         f"{did_you_mean(name, known)}".rstrip("; ")
-        for key, text in referring
+        for text, key in reversed(firsts.items())
         for name in references.named(text)
         if name not in known
     ]
@@ -110,14 +136,20 @@ def check(at: Root) -> None:
         )
 
 
-def _check_circle(at: Root) -> None:
+def _check_circle(referring: Iterable[tuple[str, str]]) -> None:
     """Refuse variables of the function that need the function itself."""
     problems = [
         f"stepladder.{key} is {text!r}: {output[0]} is there after the function, which needs the variable first"
-        for key, text in overrides.keys_of(roots.variables(at))
+        for key, text in referring
         if key.startswith("function.environment.")
         for part in references.parts(text)
         if part.reference and (output := _OF_THE_FUNCTION.search(part.text))
+    ]
+    problems += [
+        f"stepladder.{key} is {text!r}: Terraform takes `module.{functions.MODULE}` as one, so none of these "
+        "functions can need another"
+        for key, text in referring
+        if key.startswith(f"{functions.MODULE}.") and any(map(_OF_THE_FUNCTIONS, references.named(text)))
     ]
     if problems:
         raise BadInputError(
@@ -136,7 +168,7 @@ def checked_hash(settings: Settings, env: str, name: str) -> str:
     """
     at = roots.root(settings, env, name)
     check(at)
-    roots.override(at)
+    roots.generated(at)
     return roots.hash_of(at)
 
 
@@ -145,28 +177,34 @@ def explained(settings: Settings, error: StepladderError) -> StepladderError:
     folder = error.message.rpartition(" ")[2]
     if folder.partition("-")[0] != SERVICE:
         return error
-    at = Root(settings, settings.environment(folder.partition("-")[2] or next(iter(settings.environments))), SERVICE)
+    at = roots.root_of(settings, folder.partition("-")[2] or next(iter(settings.environments)), SERVICE)
     *_, detail = error.hint.strip().split("\n\n")
-    line = re.search(rf"on {re.escape(overrides.FILE)} line (\d+)", error.hint)
+    line = re.search(rf"on ({re.escape(overrides.FILE)}|{re.escape(functions.FILE)}) line (\d+)", error.hint)
     cycle = re.search(rf"{_CYCLE}.*", error.hint, re.DOTALL)
-    location = f"{overrides.FILE}:{line[1]}" if line else ""
+    location = f"{line[1]}:{line[2]}" if line else ""
     diagnostic = Diagnostic("error", " ".join(cycle[0].split()) if cycle else "", detail, location=location)
     return explain(at, [diagnostic], hint="") or error
 
 
-def overrides_of(settings: Settings) -> dict[str, str]:
-    """Return the override of the service root by the name to validate it under, one for all environments alike.
+def generated_of(settings: Settings) -> dict[str, dict[str, str]]:
+    """Return the service root's generated files by the name to validate it under, one for all environments alike.
 
     Raises `BadInputError` for a reference that can't be evaluated in one of them.
     """
-    given: dict[str, str] = {}
-    for name in settings.environments:
-        at = Root(settings, settings.environment(name), SERVICE)
-        text = roots.override(at)
-        if text and text not in given.values():
+    given: dict[str, dict[str, str]] = {}
+    for at in (roots.root_of(settings, name, SERVICE) for name in settings.environments):
+        made = roots.generated(at)
+        if made and made not in given.values():
             check(at)
-            given[f"{SERVICE}-{name}" if given else SERVICE] = text
+            given[f"{SERVICE}-{at.environment.name}" if given else SERVICE] = made
     return given
+
+
+def _known(at: Root) -> list[str]:
+    """Return what a reference may name: what the root's code declares, and what stands beside it for functions."""
+    left_out = set() if at.settings.main else {f"module.{SERVICE}"}
+    called = {f"module.{functions.MODULE}"} if functions.names(at.settings) else set()
+    return sorted({*declared(at), *called} - left_out)
 
 
 def declared(at: Root) -> list[str]:

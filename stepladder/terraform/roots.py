@@ -11,27 +11,36 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from stepladder.core.errors import BadInputError
 from stepladder.core.names import Names
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import codepipeline, locations, secrets
+from stepladder.settings import codepipeline, locations
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.load import Settings
-from stepladder.settings.promotion import Shift
 from stepladder.settings.table import SERVICE
 from stepladder.settings.table import variables as variables_of
-from stepladder.terraform import ci_variables, earlier_roots, files, function_packages, overrides
+from stepladder.terraform import (
+    ci_variables,
+    earlier_roots,
+    files,
+    function_packages,
+    functions,
+    overrides,
+    service_variables,
+)
 from stepladder.terraform.distributions import TERRAFORM
+from stepladder.terraform.service_variables import IMAGE, NO_DIGEST
 
+__all__ = ["NO_DIGEST", "ROOTS", "Root", "root"]
 ROOTS = ("foundation", "service", "delivery")
 LOCK_FILE = ".terraform.lock.hcl"
-NO_DIGEST = "sha256:" + "0" * 64
-"""Stands for the image where none is known: Terraform ignores the image of a function that exists."""
 
-_NOT_HASHED = ("image_uri",)  # a release owns it: a new image is no reason to run Terraform
+_NOT_HASHED = (IMAGE, functions.IMAGES)  # releases own them: a new image is no reason to run Terraform
+NO_IMAGES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -129,13 +138,17 @@ class Root:
         return self.names.state_key(self.name)
 
 
+def root_of(settings: Settings, env: str, name: str) -> Root:
+    """Return a root, whether the project has code for it or not. It is of all functions, so no view has one."""
+    return Root(settings.whole, settings.whole.environment(env), name)
+
+
 def root(settings: Settings, env: str, name: str) -> Root:
     """Return a root. Raises `BadInputError` for an unknown environment or root, or one that the project lacks."""
-    environment = settings.environment(env)
+    chosen = root_of(settings, env, name)
     if name not in ROOTS:
         hint = f"{did_you_mean(name, ROOTS)} roots: {', '.join(ROOTS)}".strip()
         raise BadInputError(f"there is no Terraform root {name!r}", kind="unknown-root", hint=hint)
-    chosen = Root(settings, environment, name)
     if not any(chosen.source_dir.glob("*.tf")):
         raise BadInputError(
             f"the project has no Terraform root {name!r}",
@@ -147,58 +160,48 @@ def root(settings: Settings, env: str, name: str) -> Root:
 
 def existing(settings: Settings, env: str) -> list[Root]:
     """Return the roots that the project has code for, in one environment."""
-    every = [Root(settings, settings.environment(env), name) for name in ROOTS]
+    every = [root_of(settings, env, name) for name in ROOTS]
     return [at for at in every if any(at.source_dir.glob("*.tf"))]
 
 
-def variables(at: Root, image_uri: str | None = None) -> dict[str, Any]:
+def variables(at: Root, image_uri: str | None = None, images: Mapping[str, str] = NO_IMAGES) -> dict[str, Any]:
     """Return a root's variables, as docs/reference/terraform.md lists them.
 
-    `image_uri` (`<repository>@sha256:...`) counts only when the service's function is created; without one a
-    placeholder digest is given, and a plan that would create the function from it is never applied.
+    `image_uri` (`<repository>@sha256:...`) counts only when the service's function is created, and each of `images`, by
+    name, when one of several functions is. Without one a placeholder digest is given, and a plan that would create the
+    function from it is never applied.
     """
-    settings, env, names = at.settings, at.environment, at.names
-    common: dict[str, Any] = {"project": settings.project, "region": env.region, "account": env.account}
+    settings, env = at.settings, at.environment
+    common = service_variables.common(settings, env.name)
     if at.name == "foundation":
         same_location = [
             e.name for e in settings.environments.values() if (e.account, e.region) == (env.account, env.region)
         ]
-        return common | {"environments": sorted(same_location)} | ci_variables.foundation(settings, env.name)
+        return common | {"environments": sorted(same_location)} | _later(at)
     if at.name == "service":
-        service = common | {
-            "environment": env.name,
-            **variables_of(settings, SERVICE),
-            **env.function.variables,
-            **secrets.module_variables(settings, env.name),
-            "image_uri": image_uri or f"{names.registry}/{names.repository}@{NO_DIGEST}",
-            **_deployment(settings, env.name),
-            **ci_variables.bounds(settings, env.name),
-        }
-        return earlier_roots.fitting(at.source_dir, settings, env, service)
+        own = service_variables.of_root(settings, env.name, at.source_dir, image_uri)
+        return own | functions.images(settings, env.name, images)
     return common | {
         "packages": {p.verb: {"key": p.key, "sha256": p.sha256} for p in function_packages.build_all()},
         **locations.variables(settings, env.name),
         **variables_of(settings.promotion, at.name),
-        **_codepipeline(settings, env),
-        **ci_variables.bounds(settings, env.name),
+        **_later(at),
     }
+
+
+def _later(at: Root) -> dict[str, Any]:
+    """Return the variables of a foundation or a delivery that only settings give which its root may be older than."""
+    settings, env = at.settings, at.environment
+    named = functions.names(settings)
+    if at.name == "foundation":
+        return ci_variables.foundation(settings, env.name) | ({"functions": True} if named else {})
+    every = {"functions": {"main": settings.main, "names": sorted(named)}} if named else {}
+    return {**_codepipeline(settings, env), **ci_variables.bounds(settings, env.name), **every}
 
 
 def _codepipeline(settings: Settings, env: EnvironmentSettings) -> dict[str, Any]:
     """Return the pipeline that the primary location's delivery root makes; without one nothing is given."""
     return {"codepipeline": codepipeline.variable(settings)} if ci_variables.has_pipeline(settings, env.name) else {}
-
-
-def _deployment(settings: Settings, environment: str) -> dict[str, Any]:
-    """Return how CodeDeploy shifts traffic of a rung; an environment outside the ladder keeps the module's way.
-
-    The module's way is a canary, which provisioned concurrency excludes.
-    """
-    rung = settings.promotion.policies.get(environment)
-    if rung:
-        return {"deployment": rung.shift.variables}
-    provisioned = settings.environment(environment).function.provisioned_concurrency
-    return {"deployment": Shift().variables} if provisioned else {}
 
 
 def backend_configuration(at: Root) -> dict[str, Any]:
@@ -217,24 +220,31 @@ def override(at: Root) -> str:
 
     Raises `BadInputError` when the root's own code leaves no way to do so.
     """
-    settings, environment = at.settings, at.environment
-    if at.name == "delivery":
-        given = {**_codepipeline(settings, environment), **ci_variables.bounds(settings, environment.name)}
-        return overrides.later(given, at.source_dir, at.name)
     if at.name != SERVICE:
-        return overrides.later(ci_variables.foundation(settings, environment.name), at.source_dir, at.name)
+        return overrides.later(_later(at), at.source_dir, at.name)
     untouched = {
         **variables_of(Settings(at.settings.root), SERVICE),
         **FunctionSettings().variables,
         **earlier_roots.untouched(),
         **ci_variables.UNTOUCHED,
     }
-    return overrides.text(variables(at), at.source_dir, untouched)
+    more = {} if at.settings.main else functions.without_own(at.source_dir)
+    return overrides.text(variables(at), at.source_dir, untouched, more)
 
 
-def write_inputs(at: Root, image_uri: str | None = None) -> None:
+def generated(at: Root) -> dict[str, str]:
+    """Return the files that stand beside a root's own code in its snapshot, by name.
+
+    Raises `BadInputError` when the root's own code leaves no way to give its module what it needs.
+    """
+    called = functions.file(at.settings, at.environment.name, at.source_dir) if at.name == SERVICE else ""
+    made = {overrides.FILE: override(at), functions.FILE: called}
+    return {name: text for name, text in made.items() if text}
+
+
+def write_inputs(at: Root, image_uri: str | None = None, images: Mapping[str, str] = NO_IMAGES) -> None:
     """Write the root's `.tfvars.json` and `.s3.tfbackend`."""
-    files.write_json(at.tfvars, overrides.plain(variables(at, image_uri)), mode=0o600)
+    files.write_json(at.tfvars, overrides.plain(variables(at, image_uri, images)), mode=0o600)
     width = max(map(len, backend_configuration(at)))
     lines = [f"{key:<{width}} = {json.dumps(value)}" for key, value in backend_configuration(at).items()]
     files.write_text(at.backend, "\n".join(lines) + "\n")
@@ -259,13 +269,13 @@ def snapshot(at: Root, extra: Mapping[str, str]) -> None:
 
     What holds references is added too. Raises `BadInputError` when the root's own code leaves no way to do so.
     """
-    made = override(at)
+    made = generated(at)
     shutil.rmtree(at.snapshot_dir.parent, ignore_errors=True)
     for name, path in code(at).items():
         target = at.snapshot_dir.parent / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-    for name, text in {**extra, **({overrides.FILE: made} if made else {})}.items():
+    for name, text in {**extra, **made}.items():
         files.write_text(at.snapshot_dir / name, text, mode=0o600)  # environment variables, as in the variables' file
 
 
@@ -274,7 +284,13 @@ def awaits_release(at: Root, outputs: Mapping[str, Any]) -> bool:
 
     AWS provisions no concurrency for an alias on $LATEST.
     """
-    return bool(at.environment.function.provisioned_concurrency) and outputs.get("provisioned_concurrency") == 0
+    named = outputs.get(functions.OUTPUT) or {}
+    every = [(at.environment, outputs if at.settings.main else {})]
+    every += [
+        (at.settings.of_function(name).environment(at.environment.name), named.get(name) or {})
+        for name in functions.names(at.settings)
+    ]
+    return any(env.function.provisioned_concurrency and own.get("provisioned_concurrency") == 0 for env, own in every)
 
 
 def inputs_hash(settings: Settings, env: str, name: str) -> str:
@@ -309,5 +325,14 @@ def kept_variables_hash(at: Root) -> str:
     return files.sha256_mapping(_kept_variables(at))
 
 
+def planned_variables(at: Root, image_uri: str | None, images: Mapping[str, str]) -> dict[str, Any]:
+    """Return all that a plan is given, images too."""
+    return {**variables(at, image_uri, images), **_of_functions(at)}
+
+
 def _kept_variables(at: Root) -> dict[str, Any]:
-    return {key: value for key, value in variables(at).items() if key not in _NOT_HASHED}
+    return {**{key: value for key, value in variables(at).items() if key not in _NOT_HASHED}, **_of_functions(at)}
+
+
+def _of_functions(at: Root) -> dict[str, Any]:
+    return functions.hashed(at.settings, at.environment.name) if at.name == SERVICE else {}

@@ -277,7 +277,12 @@ class Runner:
 
 @contextlib.contextmanager
 def opened(
-    at: Root, *, aws: Aws | None = None, step: Step | None = None, image_uri: str | None = None
+    at: Root,
+    *,
+    aws: Aws | None = None,
+    step: Step | None = None,
+    image_uri: str | None = None,
+    images: Mapping[str, str] = roots.NO_IMAGES,
 ) -> Iterator[Runner]:
     """Find Terraform, hold the local lock, write the root's inputs, and give the runner.
 
@@ -286,7 +291,7 @@ def opened(
     terraform = cli.find(at.settings.root, distributions.of(at.settings.terraform_distribution))
     references.check(at)
     with file_lock.hold(at, wait=LOCK_TIMEOUT, step=step) as held:
-        roots.write_inputs(at, image_uri)
+        roots.write_inputs(at, image_uri, images)
         source = providers.source(at.settings.build_dir, at.source_dir, registry=terraform.distribution.registry)
         runner = Runner(at, terraform, source, held, step)
         left_out = ", ".join(name for name in cli.meddling() if os.environ[name])

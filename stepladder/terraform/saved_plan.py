@@ -7,7 +7,7 @@ account and Terraform's version, so that exactly what was reviewed is applied or
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,8 @@ class Inputs:
 class SavedPlan:
     """A plan file with its manifest. `image_uri` is None when the plan was made before there was an image.
 
-    `needs_image` are the functions that would be created from it all the same.
+    `images` are those of the functions beside the project's own one, by name. `needs_image` are the functions that
+    would be created from none all the same.
     """
 
     at: Root
@@ -81,6 +82,7 @@ class SavedPlan:
     changes: tuple[ResourceChange, ...]
     image_uri: str | None
     needs_image: tuple[str, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -108,12 +110,20 @@ class SavedPlan:
             "created": self.created,
             "id": self.id,
             "image_uri": self.image_uri,
+            **({"images": dict(self.images)} if self.images else {}),
             "needs_image": list(self.needs_image),
             "plan_sha256": self.plan_sha256,
         }
 
 
-def inputs_now(at: Root, *, account: str, image_uri: str | None, terraform_version: str) -> Inputs:
+def inputs_now(
+    at: Root,
+    *,
+    account: str,
+    image_uri: str | None,
+    terraform_version: str,
+    images: Mapping[str, str] = roots.NO_IMAGES,
+) -> Inputs:
     """Read all that a plan made now would be made from."""
     code, modules = roots.code_hashes(at)
     commit = git.commit(at.settings.root, ("terraform", "invoke.yaml", "policies"))
@@ -129,7 +139,7 @@ def inputs_now(at: Root, *, account: str, image_uri: str | None, terraform_versi
         code=code,
         modules=modules,
         lock=files.sha256_file(at.lock_file),
-        variables=files.sha256_mapping(roots.variables(at, image_uri)),
+        variables=files.sha256_mapping(roots.planned_variables(at, image_uri, images)),
         image_digest=(image_uri or "").partition("@")[2],
         terraform_version=terraform_version,
     )
@@ -143,6 +153,7 @@ def save(
     changed: bool,
     changes: tuple[ResourceChange, ...],
     image_uri: str | None,
+    images: Mapping[str, str] = roots.NO_IMAGES,
     needs_image: tuple[str, ...] = (),
 ) -> SavedPlan:
     """Write the manifest of the plan file that was just made."""
@@ -156,6 +167,7 @@ def save(
         changes=changes,
         image_uri=image_uri,
         needs_image=needs_image,
+        images=images,
     )
     files.write_json(at.manifest, saved.manifest(), mode=0o600)
     return saved
@@ -225,8 +237,9 @@ def _read(at: Root, raw: Mapping[str, Any]) -> SavedPlan:
             changes=tuple(ResourceChange(**change) for change in raw["changes"]),
             image_uri=raw["image_uri"],
             needs_image=tuple(raw["needs_image"]),
+            images={str(name): str(image) for name, image in raw.get("images", {}).items()},
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise RefusedError(
             f"the manifest {at.manifest.name} of {at.label} can't be read ({error!r})",
             kind="plan-stale",
@@ -252,8 +265,7 @@ def check_destroys(saved: SavedPlan, *, allow_destroy: Allowed) -> None:
     losses.check(saved.at, saved.changes, saved.image_uri, allow_destroy=allow_destroy)
     if saved.needs_image:
         raise RefusedError(
-            f"the plan of {saved.at.label} creates {', '.join(saved.needs_image)} from the project's image, "
-            "and was made without an image",
+            f"the plan of {saved.at.label} creates {', '.join(saved.needs_image)} and was made without an image of it",
             kind="plan-stale",
             hint=imageless(saved),
         )

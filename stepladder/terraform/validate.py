@@ -24,10 +24,13 @@ from stepladder.core.errors import StepladderError
 from stepladder.settings.table import SERVICE
 from stepladder.terraform import cli, files, providers
 from stepladder.terraform.distributions import TERRAFORM, Distribution
+from stepladder.terraform.functions import FILE as FUNCTIONS
+from stepladder.terraform.functions import IMAGES
 from stepladder.terraform.overrides import FILE as OVERRIDE
 from stepladder.terraform.roots import LOCK_FILE
 
 _DEADLINE = 600.0
+_GENERATED = frozenset({OVERRIDE, FUNCTIONS})
 _TOGETHER = "stepladder-together"
 _VARIABLE = re.compile(r'^variable\s+"([\w-]+)"', re.MULTILINE)
 _ROOT_ONLY = re.compile(
@@ -40,21 +43,21 @@ def validate(
     sources: Sequence[Path],
     build_dir: Path,
     *,
-    overrides: Mapping[str, str] | None = None,
+    generated: Mapping[str, Mapping[str, str]] | None = None,
     distribution: Distribution = TERRAFORM,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Validate every root of `sources`, folders that are laid over each other; return the roots' names.
 
-    `overrides` are what the service root is given for references in the settings, by the name under which it is
-    validated so: `service`, and others where environments differ.
+    `generated` are the files that the service root has beside its own, by the name under which it is validated so:
+    `service`, and others where environments differ.
     An empty list when the code is as it was when it was last found valid: its hash lies in `build_dir`. Raises
     `StepladderError` with Terraform's words, `NotReadyError` without a Terraform.
     """
     terraform = cli.find(build_dir.parent, distribution)
     work = build_dir / "check"
     stamp = work / "valid.sha256"
-    given = overrides or {}
+    given = generated or {}
     wanted = " ".join((terraform.version, *(files.sha256_sources(source) for source in sources)))
     wanted += f" {files.sha256_mapping(given)}" if given else ""
     if stamp.is_file() and stamp.read_text("utf-8") == wanted:
@@ -67,7 +70,8 @@ def validate(
     for name in sorted(given, key=lambda name: name == SERVICE):
         if name != SERVICE:
             shutil.copytree(copy / SERVICE, copy / name)
-        files.write_text(copy / name / OVERRIDE, given[name])
+        for file, content in given[name].items():
+            files.write_text(copy / name / file, content)
     roots = sorted(path.parent.name for path in copy.glob("*/versions.tf"))
     progress(f"{len(roots)} roots")
     if not _valid_together(terraform, copy, roots, build_dir):
@@ -87,11 +91,11 @@ def _valid_together(terraform: cli.Terraform, copy: Path, roots: Sequence[str], 
     locks = {_locked(copy / root / LOCK_FILE) for root in roots} - {frozenset[tuple[str, str]]()}
     if len(roots) < 2 or len(locks) > 1 or any(_ROOT_ONLY.search(each) for each in code.values()):  # noqa: PLR2004
         return False
-    if any(path.name != OVERRIDE for root in roots for path in (copy / root).glob("*.tf.json")):
+    if any(path.name not in _GENERATED for root in roots for path in (copy / root).glob("*.tf.json")):
         return False
     folder = copy / _TOGETHER
     folder.mkdir()
-    (folder / "main.tf").write_text("".join(_call(root, each) for root, each in code.items()), "utf-8")
+    (folder / "main.tf").write_text("".join(_call(copy / root, each) for root, each in code.items()), "utf-8")
     locked = next((copy / root / LOCK_FILE for root in roots if (copy / root / LOCK_FILE).is_file()), None)
     if locked:
         shutil.copyfile(locked, folder / LOCK_FILE)
@@ -106,9 +110,10 @@ def _text(path: Path) -> str:
     return text.read(path, where=f"terraform/{path.parent.name}/{path.name}")
 
 
-def _call(root: str, code: str) -> str:
+def _call(folder: Path, code: str) -> str:
     """Return a call of a root as a module; each of its variables is one whose value nobody knows."""
-    names = _VARIABLE.findall(code)
+    root, names = folder.name, _VARIABLE.findall(code)
+    names += [IMAGES] if (folder / FUNCTIONS).is_file() else []
     arguments = "".join(f"  {name} = var.{root}_{name}\n" for name in names)
     declared = "".join(f'variable "{root}_{name}" {{}}\n' for name in names)
     return f'module "{root}" {{\n  source = "../{root}"\n{arguments}}}\n{declared}'

@@ -14,7 +14,7 @@ from stepladder.core import process
 from stepladder.core.console import Console
 from stepladder.core.errors import StepladderError
 from stepladder.settings.load import Settings
-from stepladder.terraform import cli, overrides, references, roots
+from stepladder.terraform import cli, overrides, references, roots, service_variables
 from stepladder.terraform.events import Watch
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(120)]
@@ -58,13 +58,26 @@ BY_HAND = """merge(
 class Service:
     """A service root, applied by its snapshot's files alone."""
 
-    def __init__(self, root: Path, call: str = "var.environment_variables", more: str = "", **environment: str) -> None:
-        self.settings: Settings = project(root, function={"environment": environment})
+    def __init__(
+        self,
+        root: Path,
+        call: str = "var.environment_variables",
+        more: str = "",
+        raw: dict[str, Any] | None = None,
+        **environment: str,
+    ) -> None:
+        self.settings: Settings = project(root, function={"environment": environment}, **(raw or {}))
         self.at = roots.root(self.settings, "staging", "service")
         (root / "terraform/service/main.tf").write_text(ROOT % call + more)
         module = root / "terraform/modules/service"
         module.mkdir(parents=True)
-        (module / "main.tf").write_text(MODULE)
+        declared = (
+            each for each in (*service_variables.of_function(self.settings, "staging"), "function", "image_uri")
+        )
+        others = [each for each in declared if each != "environment_variables"] if raw else []
+        (module / "main.tf").write_text(
+            MODULE + "".join(f'variable "{name}" {{ default = null }}\n' for name in others)
+        )
         roots.write_inputs(self.at)
         roots.snapshot(self.at, {})
         self.run("init", "-backend=false")
@@ -76,10 +89,13 @@ class Service:
         process.run(argv, cwd=self.at.snapshot_dir, env=env, timeout=60, on_line=watch.line)
         return watch
 
-    def apply(self) -> dict[str, Any]:
+    def outputs(self) -> dict[str, Any]:
         watch = self.run("apply", "-auto-approve", f"-var-file={self.at.tfvars}")
         assert not watch.errors
-        return dict(watch.outputs["variables"])
+        return watch.outputs
+
+    def apply(self) -> dict[str, Any]:
+        return dict(self.outputs()["variables"])
 
     def error(self) -> Any:
         watch = self.run("plan", f"-var-file={self.at.tfvars}")
@@ -93,6 +109,40 @@ def test_the_first_apply_evaluates_references_and_keeps_what_the_root_adds_by_ha
         "QUEUE": "of orders",
         "TEXT": 'a "b" orders/${aws:username} %{x} ${local.a}',
     }
+
+
+FUNCTIONS = {
+    "mailer": {"function": {"environment": {"TABLE": "${terraform_data.orders.output}"}}},
+    "report": {"function": {"environment": {"RAW": "${c} %{x}", "OWN": "${module.service.variables.LEVEL}"}}},
+}
+
+
+def test_functions_get_their_own_settings_and_the_projects_own_one_may_be_none(tmp_path: Path) -> None:
+    given = Service(tmp_path, raw={"functions": FUNCTIONS}, LEVEL="INFO").outputs()
+    assert given["variables"] == {"LEVEL": "INFO"}
+    assert {name: each["variables"] for name, each in given["functions"].items()} == {
+        "mailer": {"LEVEL": "INFO", "TABLE": "orders"},
+        "report": {"LEVEL": "INFO", "OWN": "INFO", "RAW": "${c} %{x}"},
+    }
+    named = {"functions": {"mailer": FUNCTIONS["mailer"]}, "main": False}
+    again = Service(tmp_path / "again", raw=named, LEVEL="INFO")
+    given = again.outputs()
+    assert given.get("variables") is None
+    assert list(given["functions"]) == ["mailer"]
+
+
+def test_a_circle_through_a_function_names_the_own_resource_that_needs_it(tmp_path: Path) -> None:
+    more = 'resource "terraform_data" "round" {\n  input = module.functions["mailer"].variables\n}\n'
+    needing = {"mailer": {"function": {"environment": {"TABLE": "${terraform_data.round.output}"}}}}
+    error = Service(tmp_path, more=more, raw={"functions": needing}).error()
+    assert (error.kind, error.exit_code) == ("reference-cycle", 2)
+    assert "terraform_data.round" in error.message
+
+
+def test_what_terraform_can_not_evaluate_is_told_by_the_functions_key(tmp_path: Path) -> None:
+    needing = {**FUNCTIONS, "mailer": {"function": {"environment": {"TABLE": "${terraform_data.orders.nothing}"}}}}
+    error = Service(tmp_path, raw={"functions": needing}, LEVEL="INFO").error()
+    assert error.message.startswith("stepladder.functions.mailer.function.environment.TABLE of staging holds")
 
 
 def test_what_terraform_can_not_evaluate_is_told_by_the_settings_key(tmp_path: Path) -> None:
