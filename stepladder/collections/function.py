@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.collections.task import task
+from stepladder.collections.task import ONE_FUNCTION, task
 
 
 @task(
     help={
         "env": "Environment to release on.",
+        "function": ONE_FUNCTION,
         "digest": "Digest to release, or the beginning of one that the ledger knows.",
         "version": "Published version whose image to release.",
         "force": "Release an image that was marked bad.",
@@ -30,6 +31,7 @@ def release(  # noqa: PLR0917 - each is a flag of the command line
     skip_ladder: bool = False,
     why: str = "",
     json: bool = False,
+    function: str = "",
 ) -> None:
     """Release an image that was pushed before: publish, test, move the alias, verify."""
     from dataclasses import asdict
@@ -37,7 +39,7 @@ def release(  # noqa: PLR0917 - each is a flag of the command line
     from stepladder.commands import release_existing
     from stepladder.releases.rung import opened
 
-    rung = opened(c, env, "inv function.release", as_json=json, acting=True)
+    rung = opened(c, env, "inv function.release", function=function, as_json=json, acting=True)
     options: dict[str, Any] = {"force": force, "no_smoke": no_smoke, "skip_ladder": skip_ladder, "why": why}
     done = release_existing.release(rung, digest=digest, version=version, **options)
     if json:
@@ -48,6 +50,7 @@ def release(  # noqa: PLR0917 - each is a flag of the command line
     iterable=["header"],
     help={
         "env": "Environment to call; with --local, whose settings the function gets (default: the lowest rung).",
+        "function": ONE_FUNCTION,
         "payload": "Event as JSON text; default: {}.",
         "event": "File with the event as JSON.",
         "path": "Path of an HTTP request, of which the event is made; the answer is printed as HTTP.",
@@ -76,6 +79,7 @@ def invoke(  # noqa: PLR0917 - each is a flag of the command line
     local: bool = False,
     whole_log: bool = False,
     json: bool = False,
+    function: str = "",
 ) -> None:
     """Call the function, print its answer as data and the end of its log; exit 1 when it fails or answers 5xx."""
     from stepladder.collections import usage
@@ -84,4 +88,4 @@ def invoke(  # noqa: PLR0917 - each is a flag of the command line
     if not env and not local:
         raise usage.missing(c, "inv function.invoke", "--env")
     http: Any = {"path": path, "method": method, "query": query, "data": data, "header": tuple(header or ())}
-    call(c, CallOptions(env, payload, event, version, local, whole_log, **http, json=json))
+    call(c, CallOptions(env, payload, event, version, local, whole_log, **http, json=json, function=function))

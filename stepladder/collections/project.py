@@ -21,15 +21,16 @@ def check(context: Any) -> None:
     help={
         "only": "Arguments for pytest; default: the whole suite.",
         "env": "Environment whose variables the function gets; default: the lowest rung.",
+        "function": "Name of the function whose packages and variables to test with; default: the own one.",
     },
 )
-def test(context: Any, only: str = "", env: str = "") -> None:  # noqa: PT028 - a task, not a test
+def test(context: Any, only: str = "", env: str = "", function: str = "") -> None:  # noqa: PT028 - a task, not a test
     """Test the handler against exactly the packages that function/requirements.txt locks."""
     from stepladder.commands import check as project
     from stepladder.core.console import Console
     from stepladder.settings.load import from_context
 
-    project.run_tests(from_context(context), Console(), only, env)
+    project.run_tests(from_context(context), Console(), only, env, function)
 
 
 @task(

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from stepladder.collections.task import task
+from stepladder.collections.task import ONE_FUNCTION, task
 
 
 @task(
     help={
         "env": "Environment to test.",
+        "function": ONE_FUNCTION,
         "version": "Version to test; default: what the alias serves.",
         "json": "Print one JSON record.",
     },
     auto_shortflags=False,
 )
-def smoke(c: Any, env: str, version: str = "", json: bool = False) -> None:
+def smoke(c: Any, env: str, version: str = "", json: bool = False, function: str = "") -> None:
     """Run the smoke cases on what an environment serves; exit 1 when one fails; release and record nothing."""
     from stepladder.releases import live_smoke
     from stepladder.releases.rung import opened
 
-    rung = opened(c, env, "inv smoke", as_json=json)
+    rung = opened(c, env, "inv smoke", function=function, as_json=json)
     record = live_smoke.smoke(rung, version)
     if json:
         rung.console.json(record)

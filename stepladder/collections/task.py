@@ -24,6 +24,10 @@ _DISK = {
 """What a person may do about a disk that isn't ours to repair."""
 
 
+ONE_FUNCTION = "Name of the function, `main` for the own one; default: the own one."
+"""The help of `--function` where a command is about one function."""
+
+
 class _Optional(invoke.Argument):
     """A positional argument that may be left out: no value while words are read, its default once they are."""
 

@@ -8,12 +8,13 @@ from typing import Any
 from stepladder.commands import invoke
 from stepladder.core.console import Console
 from stepladder.core.errors import BadInputError, StepladderError
+from stepladder.releases.rung import one_function, opened
 from stepladder.settings.load import Settings, from_context
 
 
 @dataclass(frozen=True)
 class CallOptions:
-    """What was typed. An empty `env` is the lowest rung, for a `local` call only."""
+    """What was typed. An empty `env` is the lowest rung, for a `local` call only; an empty `function` is the own."""
 
     env: str = ""
     payload: str = ""
@@ -27,6 +28,7 @@ class CallOptions:
     data: str = ""
     header: tuple[str, ...] = ()
     json: bool = False
+    function: str = ""
 
     def check(self) -> None:
         """Raise `BadInputError` for flags that contradict each other."""
@@ -55,7 +57,7 @@ def call(context: Any, options: CallOptions) -> None:
     With `--json` the answer of a call that failed is in the error's record: there is one document.
     """
     options.check()
-    settings = from_context(context)
+    settings = one_function(from_context(context), options.function)
     environment = options.env or settings.lowest
     event = _event(settings, environment, options)
     show = _Shown(options)
@@ -65,9 +67,7 @@ def call(context: Any, options: CallOptions) -> None:
         console = Console(as_json=options.json)
         error = invoke_once.invoke(settings, environment, event, console, whole_log=options.whole_log, show=show)
     else:
-        from stepladder.releases.rung import opened
-
-        rung = opened(context, environment, "inv function.invoke", as_json=options.json)
+        rung = opened(context, environment, "inv function.invoke", function=options.function, as_json=options.json)
         version, whole_log = options.version, options.whole_log
         error = invoke.invoke(rung, event, version=version, whole_log=whole_log, show=show).error or ""
     if failure := show.failure(error):

@@ -129,12 +129,13 @@ def _validate(settings: Settings | StepladderError, root: Path, build_dir: Path,
         step.skip("the Terraform code is as it was when it was found valid")
 
 
-def run_tests(settings: Settings, console: Console, only: str, environment: str = "") -> None:
+def run_tests(project: Settings, console: Console, only: str, environment: str = "", function: str = "") -> None:
     """Run pytest with the packages that the image will hold, and the function's environment variables.
 
-    They are those of `environment` (empty: the lowest rung); one that is set already stays. Raises `StepladderError`
-    when a test fails.
+    They are those of `environment` (empty: the lowest rung); one that is set already stays. `function` is what
+    `--function` says; without it the project's first. Raises `StepladderError` when a test fails.
     """
+    settings = project.of_function(functions.given(project, function) if function else project.function_names[0])
     own = variables.of(settings, environment)
     with console.step("packages") as step:
         count = packages(settings)

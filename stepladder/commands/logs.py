@@ -25,12 +25,15 @@ from stepladder.promotion.execution_log import ExecutionLog
 from stepladder.promotion.executions import StateMachine
 from stepladder.releases import restore
 from stepladder.releases.rung import Rung
+from stepladder.settings.functions import MAIN, given
 
 DEFAULT_SINCE = "15m"
 PIPELINE = ("validate", "verify", "rollback", "relay")
 _EVERY = 2.0  # seconds between two reads with --follow
 _COLOURS = ("cyan", "green", "yellow")
-_SOURCE = max(len(verb) for verb in ("function", "promotion", *PIPELINE))
+FUNCTION = "function"
+_OTHERS = frozenset({"promotion", *PIPELINE})
+_SOURCE = max(map(len, (FUNCTION, *_OTHERS)))
 _ID = 8  # characters of a request's id that distinguish it
 _LEVEL = 5
 _SHORT = {"CRITICAL": "CRIT", "WARNING": "WARN"}
@@ -81,21 +84,44 @@ class TimeLine:
             self._console.data(text)
 
 
-def show(rung: Rung, *, since: str = "", follow: bool = False, errors: bool = False, whole: bool = False) -> None:
-    """Print what was logged `since` then, and with `follow` what comes, until a person ends it."""
+def show(
+    rung: Rung,
+    functions: Sequence[str] = (),
+    *,
+    since: str = "",
+    follow: bool = False,
+    errors: bool = False,
+    whole: bool = False,
+) -> None:
+    """Print what was logged `since` then, and with `follow` what comes, until a person ends it.
+
+    `functions` are what `--function` says; without one it is the project's own.
+    """
     began = int(moments.seconds(since or DEFAULT_SINCE, rung.clock.now()) * 1000)
-    group = LogGroup(rung.aws.client("logs"), rung.names.log_group, "function", clock=rung.clock)
-    _check(rung, group)
+    names = list(dict.fromkeys(given(rung.settings, flag) for flag in functions or [""]))
+    rungs = [rung.of_function(name) for name in names]
+    groups = [
+        LogGroup(rung.aws.client("logs"), each.names.log_group, _source(name, names), clock=rung.clock)
+        for name, each in zip(names, rungs, strict=True)
+    ]
+    for each, group in zip(rungs, groups, strict=True):
+        _check(each, group)
     pipeline = [
         LogGroup(rung.aws.client("logs"), f"/aws/lambda/{rung.names.pipeline_function(verb)}", verb, clock=rung.clock)
         for verb in PIPELINE
     ]
-    line = TimeLine([group, *pipeline, ExecutionLog(StateMachine(rung))], rung.console, errors=errors, whole=whole)
+    line = TimeLine([*groups, *pipeline, ExecutionLog(StateMachine(rung))], rung.console, errors=errors, whole=whole)
     if follow:
         _follow(line, began, rung.clock)
     elif not line.print_new(began) and not rung.console.as_json:
         what = "no errors" if errors else "nothing"
-        rung.console.line(f"{what} since {_iso(began)} in {rung.target}; `--since` begins earlier")
+        where = ", ".join(each.target for each in rungs)
+        rung.console.line(f"{what} since {_iso(began)} in {where}; `--since` begins earlier")
+
+
+def _source(name: str, names: Sequence[str]) -> str:
+    """Return what a function's lines are shown under: its name, where several are shown."""
+    return name or MAIN if len(names) > 1 else FUNCTION
 
 
 def _follow(line: TimeLine, began: int, clock: Clock) -> None:
@@ -121,7 +147,7 @@ def _check(rung: Rung, group: LogGroup) -> None:
 
 def rendered(line: LogLine, console: Console) -> list[str]:
     """Return a line as a person reads it: time, source with its version, request, level, message; then the stack."""
-    source = f"{line.source} {line.version}" if line.source == "function" and line.version else line.source
+    source = f"{line.source} {line.version}" if line.version and line.source not in _OTHERS else line.source
     head = [
         console.paint_data(_iso(line.time), "dim"),
         console.paint_data(f"{source:<{_SOURCE + 4}}", _colour(line)),
@@ -155,7 +181,7 @@ def _short(value: object) -> str:
 
 
 def _colour(line: LogLine) -> str:
-    if line.source == "function":
+    if line.source not in _OTHERS:
         return "bold"
     return "cyan" if line.source == "promotion" else _COLOURS[zlib.crc32(line.source.encode()) % len(_COLOURS)]
 

@@ -20,6 +20,7 @@ from stepladder.core import aws
 from stepladder.core.console import Console
 from stepladder.core.display import harmless
 from stepladder.core.errors import BadInputError, InterruptedRunError, NotReadyError, RefusedError, StepladderError
+from stepladder.core.names import flags
 from stepladder.core.step import Step
 from stepladder.releases import variables
 from stepladder.releases.rung import clients
@@ -216,7 +217,8 @@ def _check_environment(settings: Settings, environment: str, options: ServeOptio
     raise RefusedError(
         f"nobody confirmed that the function is to run as in {environment}",
         kind="not-confirmed",
-        hint=f"leave out `--env {environment}`, or confirm it: `inv serve --env {environment} --yes`",
+        hint=f"leave out `--env {environment}`, or confirm it: "
+        f"`inv serve {flags(environment, settings.name_of_function)} --yes`",
     )
 
 

@@ -1,7 +1,7 @@
 """`inv unlock`: show who holds what of an environment, or remove one lock by its id, and never another.
 
-An environment has two kinds of lock. Its own, in the ledger, covers apply and release; a promotion holds it too.
-Terraform has one for the state of each root.
+An environment has two kinds of lock. Its own, in the ledger, covers apply and release; a promotion holds it too. Each
+function with a name has another one there. Terraform has one for the state of each root.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class HeldLock:
     """A lock. `kind` is environment, promotion or state, which has a `root`; `expires` is empty where nothing does.
 
     `over` says that the next run takes it without being asked. `job` is the address of the CI job that holds it.
+    `function` is the name of the function that it is of; empty for the project's own one, and for a state.
     """
 
     kind: str
@@ -42,10 +43,13 @@ class HeldLock:
     job: str = ""
     expires: str = ""
     over: bool = False
+    function: str = ""
 
     @property
     def name(self) -> str:
         """What is locked, for a person."""
+        if self.function:
+            return f"{self.kind if self.kind == PROMOTION else 'function'} {self.function}"
         return f"state of {self.root}" if self.root else self.kind
 
     def row(self) -> tuple[str, ...]:
@@ -87,10 +91,11 @@ def show(rung: Rung, root: str = "") -> None:
 def remove(rung: Rung, lock_id: str, root: str = "") -> None:
     """Remove the lock of this id. `RefusedError` when there is none, or when its holder provably lives."""
     rung.check_caller()
-    holder = rung.ledger.snapshot(rung.environment).lock
+    held = _held_under(rung, lock_id)
     with rung.console.step(f"unlock {rung.environment}") as step:
-        if holder and holder.expires and holder.run_id == lock_id:
-            _remove_own(rung, holder)
+        if held:
+            holder = held[0][1]
+            _remove_all(rung, held)
             step.done(f"was held by {holder.owner} since {holder.since}, for: {holder.command}")
         else:
             at, lock = _state_lock(rung, lock_id, root)
@@ -104,9 +109,30 @@ def remove(rung: Rung, lock_id: str, root: str = "") -> None:
 
 def held_locks(rung: Rung, root: str = "") -> list[HeldLock]:
     """Read every lock of an environment; nothing that isn't deployed yet has one."""
-    holder = rung.ledger.snapshot(rung.environment).lock
-    own = [_own(rung, holder)] if holder and holder.expires else []
+    own = [_own(target, holder) for target, holder in _holders(rung)]
     return own + [_of_state(at, lock) for at, lock in _state_locks(rung, root)]
+
+
+def _holders(rung: Rung) -> list[tuple[Rung, Holder]]:
+    """Return who holds the environment and each of its functions; of a view its function only."""
+    names = () if rung.settings.view_of else tuple(rung.settings.functions)
+    targets = {each.target: each for each in (rung, *map(rung.of_function, names))}
+    snapshots = rung.ledger.snapshots(tuple(targets))
+    locks_held = [(targets[key], snapshot.lock) for key, snapshot in snapshots.items()]
+    return [(target, holder) for target, holder in locks_held if holder and holder.expires]
+
+
+def _held_under(rung: Rung, lock_id: str) -> list[tuple[Rung, Holder]]:
+    return [(target, holder) for target, holder in _holders(rung) if holder.run_id == lock_id]
+
+
+def _remove_all(rung: Rung, held: list[tuple[Rung, Holder]]) -> None:
+    """Remove one run's lock of each function; a promotion that is recovered may give back several at once."""
+    while held:
+        target, holder = held[0]
+        _remove_own(target, holder)
+        left = _held_under(rung, holder.run_id)
+        held = left if len(left) < len(held) else []
 
 
 def _own(rung: Rung, holder: Holder) -> HeldLock:
@@ -119,6 +145,7 @@ def _own(rung: Rung, holder: Holder) -> HeldLock:
         job=holder.job,
         expires=stamp(holder.expires + CLOCK_SKEW),
         over=rung.lock.is_over(holder),
+        function=rung.settings.name_of_function,
     )
 
 
@@ -185,18 +212,18 @@ def _environment_of(rung: Rung, lock_id: str) -> str:
 def _remove_own(rung: Rung, holder: Holder) -> None:
     if is_alive(process_of(holder)):
         raise RefusedError(
-            f"process {holder.pid} of this machine holds the lock of {rung.environment}, and lives: {holder.command}",
+            f"process {holder.pid} of this machine holds the lock of {rung.target}, and lives: {holder.command}",
             kind="lock-in-use",
             hint=f"let it end, or end it: `kill -INT {holder.pid}`; it gives its lock back",
         )
     if holder.host == PIPELINE_HOST and not _recovered(rung, holder):
         return
     keep = bool(holder.pending or holder.version)
-    if not unlock.remove(rung.ledger, rung.environment, holder.run_id, keep=keep):
+    if not unlock.remove(rung.ledger, rung.target, holder.run_id, keep=keep):
         raise RefusedError(
-            f"the lock {holder.run_id} of {rung.environment} is gone: it was given back or taken over just now",
+            f"the lock {holder.run_id} of {rung.target} is gone: it was given back or taken over just now",
             kind="no-such-lock",
-            hint=f"`inv unlock --env {rung.environment}` shows what is locked",
+            hint=f"`inv unlock {rung.flags}` shows what is locked",
         )
 
 
@@ -214,18 +241,18 @@ def _recovered(rung: Rung, holder: Holder) -> bool:
         return True
     if not ended:
         raise RefusedError(
-            f"the promotion {name} holds the lock of {rung.environment}, and is under way",
+            f"the promotion {name} holds the lock of {rung.target}, and is under way",
             kind="lock-in-use",
             hint=f"`inv promote.stop --name {name}` stops it and rolls back what it changed",
         )
     if not rung.recover(holder) and not rung.lock.is_over(holder):
         raise RefusedError(
-            f"the promotion {name} has ended, and what it left of {rung.environment} can't be recovered now",
+            f"the promotion {name} has ended, and what it left of {rung.target} can't be recovered now",
             kind="lock-in-use",
             hint=f"`inv promote.watch --name {name}` says why; its lock runs out at "
             f"{stamp(holder.expires + CLOCK_SKEW)}",
         )
-    left = rung.ledger.snapshot(rung.environment).lock
+    left = rung.ledger.snapshot(rung.target).lock
     return bool(left and left.run_id == holder.run_id)
 
 
