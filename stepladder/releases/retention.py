@@ -66,11 +66,11 @@ def _at_same_location(rung: Rung) -> list[names.Names]:
     """
     own, whole = rung.names, rung.settings.whole
     known = whole.environments
-    in_place = [e.name for e in known.values() if (e.account, e.region) == (own.account, own.region)]
-    targets = {names.target_key(environment, name) for environment in in_place for name in whole.function_names}
+    at_location = [e.name for e in known.values() if (e.account, e.region) == (own.account, own.region)]
+    targets = {names.target_key(environment, name) for environment in at_location for name in whole.function_names}
     for key in _recorded(rung.ledger):
         environment, _ = names.split_target(key)
-        if environment in in_place or environment not in known:
+        if environment in at_location or environment not in known:
             targets.add(key)
     pairs = map(names.split_target, sorted(targets))
     return [names.Names(own.project, env, own.account, own.region, name) for env, name in pairs]
