@@ -151,7 +151,7 @@ class FunctionDeploy:
             raise StepladderError(
                 f"alias {names.ALIAS} of {rung.names.function} isn't there, though the service was applied",
                 kind="alias-missing",
-                hint=f"somebody removed it; run it again: `inv deploy --env {rung.environment}`",
+                hint=f"somebody removed it; run it again: `inv deploy {rung.flags}`",
             )
         rung.check_unshifted(alias, "", self.state.ledger.current)
         self.state = replace(self.state, alias=alias)

@@ -140,8 +140,7 @@ def undo(rung: Rung, entry: ReleaseEntry, before: Alias, moved: Alias, why: str)
         problem = RollbackFailedError(
             f"{rung.names.function} serves version {entry.version}, and it could not be put back to {before.version}: "
             f"{reason}",
-            hint=f"see what it serves: `inv status --env {rung.environment}`; then return it: "
-            f"`inv rollback --env {rung.environment}`",
+            hint=f"see what it serves: `inv status {rung.flags}`; then return it: `inv rollback {rung.flags}`",
         )
         failed(rung, entry, problem)
         raise problem from error
