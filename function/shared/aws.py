@@ -46,6 +46,7 @@ def client(service: str, read_timeout: int = 60, region: str | None = None, *, a
         read_timeout=read_timeout,
         retries={"mode": "standard", **({"total_max_attempts": attempts} if attempts else {})},
         max_pool_connections=20,
+        tcp_keepalive=True,
     )
     return _session().create_client(service, region_name=region, config=config)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from shared import aws
 from stepladder.ledger import schema
-from stepladder.ledger.schema import Current, Holder, HookNote, Item, ItemKind, ReleaseEntry
+from stepladder.ledger.schema import Current, Holder, HookNote, Item, ItemKind, ReleaseEntry, SentCommand
 
 R = TypeVar("R")
 
@@ -106,6 +106,13 @@ def note_hook(deployment_id: str, why: str, error: str) -> None:
     written = HookNote(why, error, stamp(time.time()))
     item = schema.item(schema.HOOK.key(deployment=deployment_id), written)
     aws.client("dynamodb").put_item(TableName=table(), Item=item)
+
+
+def write_command(environment: str, command: str, run: SentCommand, was: SentCommand | None) -> bool:
+    """Write a run of a release command if `was` is still the last one; say whether it was."""
+    key = schema.COMMAND.key(environment=environment, digest=run.digest, command=command)
+    condition, values = schema.unchanged_run(was)
+    return _put(schema.item(key, run), condition, values)
 
 
 def _put(item: Item, condition: str, values: dict[str, dict[str, Any]]) -> bool:

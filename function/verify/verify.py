@@ -1,7 +1,8 @@
 """Verify: does the alias serve what it should, and does that pass its smoke cases? Also CodeDeploy's lifecycle hook.
 
-`version` tests a version before traffic, `alias` reads the alias back after the shift, `unchanged` does both for a
-target that needed no release, `probe` sends synthetic traffic during the shift, `restored` checks a rollback.
+`command` sends the release command to a version, `version` tests a version before traffic, `alias` reads the alias back
+after the shift, `unchanged` does both for a target that needed no release, `probe` sends synthetic traffic during the
+shift, `restored` checks a rollback.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import hook
 import probe
+import send_command
 import smoke_run
 from shared import deployments, serving
 from shared.aws import explained
@@ -20,6 +22,8 @@ from stepladder.promotion.contract import AliasServes, Context
 from stepladder.promotion.requests.verify import (
     AliasRequest,
     AliasResponse,
+    CommandRequest,
+    CommandResponse,
     HookRequest,
     HookResponse,
     ProbeRequest,
@@ -29,8 +33,8 @@ from stepladder.promotion.requests.verify import (
     VersionResponse,
 )
 
-VerifyRequest = AliasRequest | ProbeRequest | RestoredRequest | VersionRequest | HookRequest
-VerifyResponse = AliasResponse | AliasServes | ProbeResponse | VersionResponse
+VerifyRequest = AliasRequest | CommandRequest | ProbeRequest | RestoredRequest | VersionRequest | HookRequest
+VerifyResponse = AliasResponse | AliasServes | CommandResponse | ProbeResponse | VersionResponse
 
 
 @explained
@@ -39,6 +43,12 @@ def handler(event: VerifyRequest, context: Context) -> VerifyResponse | HookResp
     if "LifecycleEventHookExecutionId" in event:
         return hook.answer(event, context)
     return ACTIONS[event["action"]](event)
+
+
+def run_command(request: CommandRequest) -> CommandResponse:
+    """Send the release command to a version by its own number, before its smoke cases."""
+    _check_digest(request["target"]["function"], request["version"], request["release"]["digest"])
+    return send_command.run(request)
 
 
 def verify_version(request: VersionRequest) -> VersionResponse:
@@ -101,6 +111,7 @@ def _check_serving(function: str, name: str, version: str) -> serving.ServedAlia
 
 ACTIONS: dict[str, Callable[[Any], VerifyResponse]] = {
     "alias": verify_alias,
+    "command": run_command,
     "probe": probe.run,
     "restored": verify_restored,
     "unchanged": verify_alias,

@@ -23,7 +23,7 @@ CODES = {
     "rollback_failed": ExitCode.ROLLBACK_FAILED,
     "unknown": ExitCode.FAILED,
 }
-_ALWAYS = ("named", "one-holder", "never-bad")
+_ALWAYS = ("named", "one-holder", "never-bad", "command-first")
 """The promises that can be judged while a promotion runs."""
 
 
@@ -143,6 +143,16 @@ def _nothing_left(_: Evidence) -> str:
     return "no deployment, no split traffic, no lock"
 
 
+def _command_first(evidence: Evidence) -> str:
+    own = [
+        f"{rung.environment}: {run.command} {run.outcome}"
+        for rung in evidence.rungs.values()
+        for run in rung.commands
+        if run.release_id == evidence.execution.release_id
+    ]
+    return "; ".join(own) or "it sent no release command"
+
+
 _SHOWN = {
     "named": _named,
     "one-holder": _one_holder,
@@ -152,5 +162,6 @@ _SHOWN = {
     "never-bad": _never_bad,
     "true-ledger": _true_ledger,
     "nothing-left": _nothing_left,
+    "command-first": _command_first,
 }
 """What is said of each promise that holds. A test compares it with the promises."""

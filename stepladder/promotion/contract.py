@@ -9,7 +9,7 @@ Executions that began under an older release still send what that release sent. 
 """
 
 import hashlib
-from typing import Literal, NotRequired, Protocol, TypedDict
+from typing import Any, Literal, NotRequired, Protocol, TypedDict
 
 CHILD_POLL_SECONDS = 5
 """For how long the relay waits for news of a child at each poll: a Wait state can't be shorter than a second."""
@@ -35,6 +35,14 @@ class LocationInput(TypedDict):
     max_looks: int
 
 
+class CommandInput(TypedDict):
+    """The release command of a target: its name, its part of the event, the seconds that its answer is waited for."""
+
+    name: str
+    event: dict[str, Any]
+    wait_seconds: int
+
+
 class TargetRelease(TypedDict):
     """What a target releases instead of the execution's own image and smoke cases: those of another function."""
 
@@ -49,7 +57,7 @@ class TargetInput(TypedDict):
     """One function in one environment of a rung: everything that releases it.
 
     `environment` is the target's key: the environment, with the function's name when it has one (`names.target_key`).
-    A target with an image or smoke cases of its own has a `release`.
+    A target with an image or smoke cases of its own has a `release`, one with a release command a `command`.
 
     `lock_seconds` is the lease of its lock, `max_polls` and `bake_polls` count polls of `poll_seconds`. Only a target
     in another location has a `place` and `verdict_seconds`, for which its child waits for the decision.
@@ -67,6 +75,7 @@ class TargetInput(TypedDict):
     bake_polls: int
     probe_requests: int
     lock_seconds: int
+    command: NotRequired[CommandInput]
     place: NotRequired[LocationInput]
     release: NotRequired[TargetRelease]
     verdict_seconds: NotRequired[int]

@@ -64,6 +64,7 @@ _PHRASES = {
     "RollBackTarget": ROLLING_BACK,
     "SetSucceeded": RELEASED,
     "SetUnchanged": "unchanged",
+    "RunReleaseCommand": "running the release command",
     "StartChild": "starting its child execution",
     "TestVersion": "testing the version",
     "Unchanged": "unchanged",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from stepladder.core.release_facts import LATEST
-from stepladder.ledger.schema import FAILED, ROLLBACK, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, UNKNOWN
+from stepladder.ledger.schema import BEGUN, FAILED, ROLLBACK, ROLLBACK_FAILED, ROLLED_BACK, SUCCEEDED, UNKNOWN
 from stepladder.promotion import contract
 from stepladder.promotion.observation import Observation, ObservedExecution, ObservedRung
 
@@ -229,6 +229,15 @@ def _nothing_left(seen: Observation) -> Seen:
             yield Moment.AFTER_ONE_MORE_RUN, f"{rung.environment}: {rung.lock.command} still holds the lock"
 
 
+def _command_first(seen: Observation) -> Seen:
+    for rung in seen.rungs:
+        for run in rung.commands:
+            if run.version in {rung.version, *rung.weights} and run.outcome in (BEGUN, FAILED):
+                how = f"failed at {run.ended_at}" if run.outcome == FAILED else f"began at {run.began_at}, unanswered"
+                text = f"{rung.environment} serves version {run.version}, whose release command {run.command} {how}"
+                yield Moment.ALWAYS, text
+
+
 INVARIANTS = (
     Invariant(1, "named", "An alias serves only versions that the ledger or the environment's lock names.", _named),
     Invariant(2, "one-holder", "No two holders of an environment's lock move its alias.", _one_holder),
@@ -264,5 +273,12 @@ INVARIANTS = (
         "nothing-left",
         "Nothing is left in flight: no deployment, no split traffic, no lock.",
         _nothing_left,
+    ),
+    Invariant(
+        9,
+        "command-first",
+        "A release command is sent at most once for a release of a target, and no version gets traffic before its "
+        "command was done.",
+        _command_first,
     ),
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from stepladder.core import names
 from stepladder.promotion.contract import CHILD_POLL_SECONDS, ExecutionInput, LocationInput, RungInput, TargetInput
+from stepladder.releases import release_command
 from stepladder.settings import locations
 from stepladder.settings.load import Settings
 
@@ -98,6 +99,13 @@ def _target(settings: Settings, environment: str, digest: str, lease: int) -> Ta
         "probe_requests": settings.promotion.probe_requests,
         "lock_seconds": lease,
     }
+    command = release_command.of(settings, environment)
+    if command:
+        target["command"] = {
+            "name": command.name,
+            "event": dict(command.event),
+            "wait_seconds": command.wait_seconds,
+        }
     location = _location(settings, environment, lease)
     if location:
         target |= {"place": location, "verdict_seconds": lease}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stepladder.core.release_facts import RUNNING
-from stepladder.ledger.schema import Bad, Current, Holder, ReleaseEntry
+from stepladder.ledger.schema import Bad, Current, Holder, ReleaseEntry, SentCommand
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ObservedDeployment:
 
 @dataclass(frozen=True)
 class ObservedRung:
-    """One environment. `version` is empty without an alias; `releases` are newest first."""
+    """One environment. `version` is empty without an alias. `releases` and the release `commands` are newest first."""
 
     environment: str
     version: str = ""
@@ -40,6 +40,7 @@ class ObservedRung:
     current: Current | None = None
     releases: tuple[ReleaseEntry, ...] = ()
     deployments: tuple[ObservedDeployment, ...] = ()
+    commands: tuple[SentCommand, ...] = ()
 
     def entry(self, release_id: str) -> ReleaseEntry | None:
         """Return the ledger's entry of a release, if there is one."""

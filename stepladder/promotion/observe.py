@@ -12,7 +12,7 @@ from stepladder.aws_lambda import deployments
 from stepladder.core import names
 from stepladder.core.aws import error_code
 from stepladder.core.release_facts import release_of
-from stepladder.ledger.schema import Bad
+from stepladder.ledger.schema import Bad, SentCommand
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.observation import (
     Observation,
@@ -21,6 +21,7 @@ from stepladder.promotion.observation import (
     ObservedRung,
     PublishedVersion,
 )
+from stepladder.releases import release_command
 from stepladder.releases.rung import Rung
 
 _EXECUTIONS = 20
@@ -91,7 +92,15 @@ def observe_rung(rung: Rung, releases: int = _RELEASES) -> ObservedRung:
         current=snapshot.current,
         releases=entries,
         deployments=_deployments(rung),
+        commands=_commands(rung) if snapshot.exists else (),
     )
+
+
+def _commands(rung: Rung) -> tuple[SentCommand, ...]:
+    """Read the release commands that were sent, where the project has one."""
+    if not release_command.of(rung.settings, rung.environment):
+        return ()
+    return tuple(run for _, run in rung.ledger.command_runs(rung.target))
 
 
 def _versions(rung: Rung) -> dict[str, PublishedVersion]:

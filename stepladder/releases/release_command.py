@@ -22,6 +22,7 @@ from stepladder.releases.command_run import (
 )
 from stepladder.releases.rung import Rung
 from stepladder.settings.load import Settings
+from stepladder.settings.release_command import LONGEST
 
 STEP = "command"
 _GRACE = 60  # seconds that a new version may take to start, before the function's own timeout begins
@@ -33,7 +34,7 @@ def of(settings: Settings, environment: str) -> ReleaseCommand | None:
     if not given.name or (policy and not policy.release_command):
         return None
     limit = settings.environment(environment).function.timeout_seconds
-    wait = given.timeout_seconds if given.timeout_seconds < limit else limit + _GRACE
+    wait = min(LONGEST, given.timeout_seconds if given.timeout_seconds < limit else limit + _GRACE)
     return ReleaseCommand(given.name, given.event, wait)
 
 

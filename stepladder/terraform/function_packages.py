@@ -32,6 +32,7 @@ SHARED = (
 SHARED_WITH = {
     "validate": ("stepladder.core.image_facts",),
     "verify": (
+        "stepladder.releases.command_run",
         "stepladder.releases.smoke_case",
         "stepladder.releases.smoke_compare",
         "stepladder.releases.smoke_outputs",

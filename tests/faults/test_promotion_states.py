@@ -41,7 +41,15 @@ def handler(event, context):
 BROKEN_BEHIND_THE_ALIAS = BROKEN.replace(
     "function_name.endswith('-production')", "invoked_function_arn.endswith('-production:live')"
 )
-PROJECTS: dict[str, dict[str, Any]] = {"plain": {}, "canary": {"deployment": "Canary10Percent5Minutes"}}
+MIGRATES = """
+def handler(event, context):
+    return {'ok': True} if 'stepladder' in event else {'statusCode': 200}
+"""
+PROJECTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "canary": {"deployment": "Canary10Percent5Minutes"},
+    "migrating": {"release_command": {"command": "migrate"}},
+}
 UNREACHED = {
     **{n: "see test_promotion_locations" for n, s in TASKS.items() if "relay_arn" in str(s.body["Parameters"])},
     "AwaitDecision": "see test_promotion_locations",
@@ -118,6 +126,7 @@ SCENES = {
     "AwaitTrafficShift": Scene(code=0, result="succeeded", moved=True),
     "ProbeAlias": Scene(project="canary", code=3, result="rolled_back"),
     "VerifyUnchanged": Scene(code=4, result=None),
+    "RunReleaseCommand": Scene(project="migrating", source=MIGRATES, code=4, result="failed"),
 }
 
 
@@ -204,6 +213,7 @@ def released(project: Any, unique: Any) -> Any:
 WITHIN = {
     "UpdateCode": {"service": "lambda", "action": "UpdateFunctionCode"},
     "PublishVersion": {"service": "lambda", "action": "PublishVersion"},
+    "RunReleaseCommand": {"service": "dynamodb", "action": "PutItem", "body": "command#"},
 }
 """Calls that a function makes for a state."""
 CHANGING = sorted(

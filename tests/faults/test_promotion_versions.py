@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stepladder.commands import audit, promote, redrive, stop
+from stepladder.commands import audit, ledger_command, promote, redrive, stop
 from stepladder.core.errors import LockedError
 from stepladder.ledger.schema import Bad
 from stepladder.promotion.subject import PromotionOptions
@@ -57,6 +57,76 @@ def test_a_version(source, code, result, cause, canary, before, unique):
         ):
             assert (again.code, "marked bad by the promotion of" in again.message) == (4, True), again.message
         assert bad.why.startswith("rolled back on production: ")
+
+
+MIGRATES = """def handler(event, context):
+    if 'stepladder' not in event:
+        return {'statusCode': 200}
+    environment = event['stepladder']['environment']
+    print('MIGRATES', environment)
+    if environment == 'production':
+        %s
+    return {'ok': True}
+"""
+COMMANDS = {
+    "that is done": ("pass", "", 0, 0, "", 1),
+    "that fails on the second rung": (
+        "return {'ok': False}",
+        "",
+        4,
+        4,
+        'failed on version %s: it answered {"ok": false}',
+        2,
+    ),
+    "whose answer is cut off": ("pass", "cut_after", 4, 4, "whether it was done is unknown", 1),
+    "that is refused": ("pass", "access_denied", 4, 0, "it was not sent: AccessDeniedException", 1),
+}
+ROWS = [
+    pytest.param(row, id=name, marks=[pytest.mark.long("tests/unit has it too")] if "refused" in name else [])
+    for name, row in COMMANDS.items()
+]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_release_command(row, make_project, before, unique, cloud):
+    """It comes before traffic, is recorded before it is sent, and is never sent again in silence."""
+    act, fault, code, again, why, sent = row
+    rungs = ["staging", "qa", "production"]
+    project = make_project("commands", rungs=rungs, release_command={"command": "migrate", "timeout_seconds": 60})
+    digest = project.ship(unique(MIGRATES % act))
+    was = before(project)
+    if fault:
+        body = '"environment": "production"}}'
+        cloud.faults({"service": "lambda", "action": "Invoke", "body": body, "kind": fault, "count": 1})
+    ended = project.promote()
+    cloud.faults()
+    runs = project.ledger().command_runs("production", digest)
+    version = runs[0][1].version
+    assert (ended.code, (why % version if "%s" in why else why) in ended.message) == (code, True), ended.message
+    assert project.digest("qa") == digest, "the rung below stays promoted"
+    if code:
+        was.check_unmoved()
+        assert was.newest().result == "failed"
+        assert marked(project) is None
+    repeated = project.promote()
+    assert repeated.code == again, repeated.message
+    assert not again or why.partition("%")[0] in repeated.message
+    assert migrations(project, "qa", digest) == 1
+    assert migrations(project, "production", digest) == sent
+    if "unknown" in why:
+        ledger_command.decide(project.rung("production"), "again")
+        assert project.promote().code == 0
+        assert migrations(project, "production", digest) == sent + 1
+
+
+def migrations(project, environment, digest):
+    """How often the release command ran in versions of an image, by what they have logged."""
+    function = project.function(environment)
+    versions = project.client("lambda", environment).list_versions_by_function(FunctionName=function)["Versions"]
+    own = [each["Version"] for each in versions if digest.endswith(each["CodeSha256"])]
+    logs = project.client("logs", environment).filter_log_events(logGroupName=f"/aws/lambda/{function}")["events"]
+    streams = tuple(f"[{version}]" for version in own)
+    return sum("MIGRATES" in e["message"] and any(part in e["logStreamName"] for part in streams) for e in logs)
 
 
 class TestAFirstRelease:

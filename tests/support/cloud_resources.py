@@ -49,6 +49,7 @@ class CloudResources:
         rungs: Any = None,
         per_rung: dict[str, Any] | None = None,
         remote: Mapping[str, tuple[str, str]] | None = None,
+        release_command: dict[str, Any] | None = None,
         **promotion: Any,
     ) -> None:
         self.cloud, self.root, self.runtime = cloud, root, runtime
@@ -64,6 +65,7 @@ class CloudResources:
         given: dict[str, Any] = {"project": self.name, "rungs": rungs, "environments": environments}
         given |= {
             "architecture": "x86_64",
+            "release_command": release_command or {},
             "promotion": {"deployment": "AllAtOnce", "rungs": per_rung or {}, **promotion},
         }
         self.settings: Settings = load(given, root)

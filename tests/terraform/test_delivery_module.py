@@ -292,7 +292,7 @@ LEDGER = {  # the partition keys under which each may do what
         "PutItem": ENVIRONMENTS,
         "DeleteItem": ENVIRONMENTS,
     },
-    'pipeline["verify"]': {"PutItem": {"deployment#*"}},
+    'pipeline["verify"]': {"GetItem": {"command#*"}, "PutItem": {"command#*", "deployment#*"}},
     'pipeline["rollback"]': {
         "GetItem": {"deployment#*", *ENVIRONMENTS},
         "PutItem": ENVIRONMENTS,

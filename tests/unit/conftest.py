@@ -61,6 +61,7 @@ def pipeline(pipeline_folder, monkeypatch):
         "concurrency",
         "hook",
         "probe",
+        "send_command",
         "smoke_run",
         "rollback",
         "restore",

@@ -68,6 +68,7 @@ CALLS: dict[str, list[Call]] = {
     ],
     'pipeline["verify"]': [
         *(log("verify"), *READS, *DEPLOYMENTS, write("deployment#d-1")),
+        *(read("command#produs"), write("command#produs")),
         ("lambda", "Invoke", VERSION),
         ("lambda", "GetAccountSettings", {}),
         ("s3", "GetObject", {"Bucket": f"sample-artifacts-{ACCOUNT}-{REGION}", "Key": "smoke/0.json"}),

@@ -1,7 +1,9 @@
+import re
 import threading
 
 import pytest
-from fakes.pipeline import ALIAS, FUNCTION, NEW, OLD, RELEASE, Context, refusal, release, target
+from botocore.exceptions import ReadTimeoutError
+from fakes.pipeline import ALIAS, EXECUTION, FUNCTION, NEW, OLD, RELEASE, Context, refusal, release, target
 
 
 def call(pipeline, action, **more):
@@ -114,6 +116,112 @@ def test_a_case_with_steps_runs_as_a_whole_where_one_version_answers_and_by_its_
     served(pipeline)
     assert call(pipeline, "probe") == {"samples": 10, "bad": 0}
     assert sent[2:] == [{"item": "tea"}] * 10
+
+
+class TestCommand:
+    """The release command: once, recorded before it is sent; a repetition of the call sends nothing."""
+
+    at = target(command={"name": "migrate", "event": {"to": 7}, "wait_seconds": 90})
+
+    def call(self, pipeline, **more):
+        return call(pipeline, "command", target=self.at, same_image=False, execution_arn=EXECUTION, **more)
+
+    def handles(self, pipeline, answer):
+        """The version answers so; return what it is sent, and the outcome in the ledger at that moment."""
+        sent = []
+
+        def answers(version, payload):
+            sent.append((version, payload, [item["outcome"]["S"] for item in pipeline.aws.dynamodb.items.values()]))
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        pipeline.aws.lambda_.answers = answers
+        return sent
+
+    def item(self, pipeline):
+        (((pk, sk), item),) = pipeline.aws.dynamodb.items.items()
+        assert (pk, sk.partition("#")[0]) == ("command#production", NEW)
+        return {name: value["S"] for name, value in item.items()}
+
+    def test_is_sent_to_the_version_and_recorded_before_and_with_its_answer(self, pipeline):
+        sent = self.handles(pipeline, ({"ok": True}, None))
+        assert self.call(pipeline) == {"outcome": "succeeded", "ran": True}
+        marker = {"command": "migrate", "release": RELEASE, "environment": "production"}
+        assert sent == [("8", {"to": 7, "stepladder": marker}, ["begun"])]
+        item = self.item(pipeline)
+        assert (item["outcome"], item["version"], item["execution_arn"]) == ("succeeded", "8", EXECUTION)
+        assert self.call(pipeline) == {"outcome": "succeeded", "ran": False}
+        assert len(sent) == 1
+
+    @pytest.mark.parametrize(
+        ("answer", "why"),
+        [
+            ((None, "OperationalError"), "failed on version 8: OperationalError: no"),
+            (({"ok": False}, None), 'it answered {"ok": false}'),
+            ((None, None), "it answered nothing"),
+            (({"statusCode": 200}, None), "does the handler know the command?"),
+            (refusal("AccessDeniedException", 403), "it was not sent: AccessDeniedException"),
+        ],
+    )
+    def test_that_fails_is_not_sent_again_for_the_same_release(self, pipeline, answer, why):
+        sent = self.handles(pipeline, answer)
+        for _ in range(2):
+            with pytest.raises(pipeline.send_command.command_run.CommandFailedError, match=re.escape(why)):
+                self.call(pipeline)
+        assert len(sent) == 1
+        assert self.item(pipeline)["outcome"] == "failed"
+        pipeline.aws.lambda_.answers = lambda _version, _payload: ({"ok": True}, None)
+        assert self.call(pipeline, release=release(id="20261122T000000Z-ffffff"))["ran"]
+
+    @pytest.mark.parametrize(
+        "lost",
+        [
+            refusal("ServiceException", 500),
+            refusal("TooManyRequestsException", 429),
+            ReadTimeoutError(endpoint_url="https://lambda"),
+        ],
+        ids=["5xx", "throttled", "timeout"],
+    )
+    def test_whose_answer_is_lost_is_never_sent_again_in_silence(self, pipeline, lost):
+        sent = self.handles(pipeline, lost)
+        error = pipeline.send_command.command_run.CommandUnknownError
+        for number in range(3):
+            with pytest.raises(error, match=r"whether it was done is unknown.*ledger.command --env production --mark"):
+                self.call(pipeline, release=release(id=f"20261122T00000{number}Z-ffffff"))
+        assert len(sent) == 1
+        assert self.item(pipeline)["outcome"] == "begun"
+
+    def test_of_a_function_that_was_killed_is_unknown_to_the_next_call(self, pipeline):
+        sent = self.handles(pipeline, ({"ok": True}, None))
+        put = pipeline.aws.dynamodb.put_item
+
+        def dies_at_the_answer(**request):
+            if request["Item"]["outcome"]["S"] == "succeeded":
+                raise KeyboardInterrupt
+            return put(**request)
+
+        pipeline.aws.dynamodb.put_item = dies_at_the_answer
+        with pytest.raises(KeyboardInterrupt):
+            self.call(pipeline)
+        with pytest.raises(pipeline.send_command.command_run.CommandUnknownError):
+            self.call(pipeline)
+        assert len(sent) == 1
+
+    def test_is_not_sent_where_the_image_serves_already(self, pipeline):
+        sent = self.handles(pipeline, ({"ok": True}, None))
+        event = {"action": "command", "release": release(), "target": self.at, "version": "8"}
+        event |= {"same_image": True, "execution_arn": EXECUTION}
+        assert pipeline.verify.handler(event, Context()) == {"outcome": "", "ran": False}
+        assert sent == []
+        assert pipeline.aws.dynamodb.items == {}
+
+    def test_is_not_sent_to_a_version_with_another_image(self, pipeline):
+        sent = self.handles(pipeline, ({"ok": True}, None))
+        pipeline.aws.lambda_.digests[FUNCTION, "8"] = OLD
+        with pytest.raises(pipeline.errors.NotServedError):
+            self.call(pipeline)
+        assert sent == []
 
 
 class TestProbe:

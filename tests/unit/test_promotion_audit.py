@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stepladder.core.clock import stamp
-from stepladder.ledger.schema import Bad, Current, Holder, ReleaseEntry
+from stepladder.ledger.schema import Bad, Current, Holder, ReleaseEntry, SentCommand
 from stepladder.promotion import audit, history, observe
 from stepladder.promotion.audit import HELD, UNKNOWN, VIOLATED, judge
 from stepladder.promotion.evidence import Evidence, Unread
@@ -66,6 +66,12 @@ def entries(name, **changes):
     """Return production's entries, the promotion's own one changed."""
     own, *older = [ReleaseEntry(**raw) for raw in RECORDED[name]["rungs"]["production"]["releases"]]
     return (replace(own, **changes), *older)
+
+
+def sent(name):
+    """Return a release command of production's newest version, which was never answered."""
+    own = entries(name)[0]
+    return SentCommand(own.release_id, "migrate", own.digest, own.version, "begun", "jo@laptop", own.started_at, "one")
 
 
 ENDS = {
@@ -197,6 +203,11 @@ FALSIFIED = {
         "true-ledger",
         "promoted",
         {"production": {"releases": entries("promoted", digest="sha256:" + "0" * 64)}},
+    ),
+    "command-first: the version's release command has no answer": (
+        "command-first",
+        "promoted",
+        {"production": {"commands": (sent("promoted"),)}},
     ),
     "nothing-left: a deployment is in flight": (
         "nothing-left",

@@ -110,6 +110,7 @@ def test_no_key_of_an_execution_is_written_for_nobody(owner):
 RESULTS = {
     ("validate", "active"): {"state"},
     ("validate", "deployed"): {"status"},
+    ("verify", "command"): {"outcome", "ran"},
     ("verify", "version"): {"cases"},
     ("verify", "alias"): {"cases"},
     ("verify", "unchanged"): {"cases", "alias_revision"},

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from stepladder.ledger.schema import Bad, Current, Holder, ReleaseEntry
+from stepladder.ledger.schema import Bad, Current, Holder, ReleaseEntry, SentCommand
 from stepladder.promotion.invariants import INVARIANTS, Moment, end_of, violations
 from stepladder.promotion.observation import (
     CommandRun,
@@ -67,7 +67,19 @@ def found(observation, moment):
     return {(violation.invariant.number, violation.invariant.kind) for violation in violations(observation, moment)}
 
 
+BEGUN = SentCommand("r2", "migrate", NEW, "2", "begun", "jo@laptop", "2026-11-26T02:00:00Z", "one")
+
 BROKEN = {
+    "traffic for a version whose release command has no answer": (
+        "command-first",
+        Moment.ALWAYS,
+        project(commands=(BEGUN,)),
+    ),
+    "a share for a version whose release command failed": (
+        "command-first",
+        Moment.ALWAYS,
+        project(commands=(replace(BEGUN, version="3", outcome="failed"),), weights={"3": 0.1}, lock=lock(version="3")),
+    ),
     "a version that nobody names": ("named", Moment.ALWAYS, project(version="3")),
     "a share for a version that nobody names": ("named", Moment.ALWAYS, project(weights={"3": 0.1}, lock=lock())),
     "$LATEST after a release": ("named", Moment.ALWAYS, project(version="$LATEST")),

@@ -38,6 +38,8 @@ from stepladder.promotion.requests.validate import (
 from stepladder.promotion.requests.verify import (
     AliasRequest,
     AliasResponse,
+    CommandRequest,
+    CommandResponse,
     ProbeRequest,
     ProbeResponse,
     RestoredRequest,
@@ -56,6 +58,7 @@ ACTIONS: dict[str, dict[str, tuple[type, type]]] = {
         "deployed": (DeployedRequest, DeployedResponse),
     },
     "verify": {
+        "command": (CommandRequest, CommandResponse),
         "version": (VersionRequest, VersionResponse),
         "alias": (AliasRequest, AliasResponse),
         "unchanged": (AliasRequest, AliasResponse),

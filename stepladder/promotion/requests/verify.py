@@ -23,6 +23,25 @@ class VersionResponse(TypedDict):
 
 
 @final
+class CommandRequest(TypedDict):
+    """Send the release command to a version. `same_image` says that the alias serves the image already."""
+
+    action: Literal["command"]
+    execution_arn: str
+    release: ReleaseInput
+    target: TargetInput
+    version: str
+    same_image: bool
+
+
+class CommandResponse(TypedDict):
+    """How the command stands, empty where it was never sent, and whether it ran now."""
+
+    outcome: str
+    ran: bool
+
+
+@final
 class AliasRequest(TypedDict):
     """Read the alias back and run the smoke cases through it; `unchanged` for a target that needed no release."""
 

@@ -10,7 +10,7 @@ locals {
     relay    = { read = var.home == null ? [] : ["climb#*"], write = [] } # the task token of a child that awaits a decision
     rollback = { read = concat(["deployment#*"], local.ledger_environments), write = local.ledger_environments }
     validate = { read = concat(["digest#*"], local.ledger_environments), write = local.ledger_environments }
-    verify   = { read = [], write = ["deployment#*"] } # why a hook said no, for whoever reads later
+    verify   = { read = ["command#*"], write = ["command#*", "deployment#*"] } # what a release command answered; why a hook said no
   }
 }
 

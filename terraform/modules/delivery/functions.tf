@@ -99,7 +99,7 @@ locals {
     }
     verify = {
       environment = { ARTIFACTS_BUCKET = local.artifacts_bucket, LEDGER_TABLE = local.ledger_table }
-      timeout     = 300
+      timeout     = 900 # it waits for a release command
     }
   }
 }

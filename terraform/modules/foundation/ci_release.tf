@@ -20,7 +20,7 @@ locals {
         Sid       = "WriteTheLedger"
         Action    = local.ci_ledger_writes
         Resource  = [local.ci_table]
-        Condition = { for test, keys in local.ci_own_items : test => { "dynamodb:LeadingKeys" = test == "Null" ? keys : concat(["env#${service.state}"], [for end in local.ci_many[key] : "env#${service.state}${end}"], key == "preview" ? [] : ["digest#*"]) } }
+        Condition = { for test, keys in local.ci_own_items : test => { "dynamodb:LeadingKeys" = test == "Null" ? keys : concat(flatten([for end in concat([""], local.ci_many[key]) : ["env#${service.state}${end}", "command#${service.state}${end}"]]), key == "preview" ? [] : ["digest#*"]) } }
       },
       {
         Sid      = "StopDeployments" # by the service authorization reference it has no resource to name

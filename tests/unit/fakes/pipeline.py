@@ -216,6 +216,8 @@ class DynamoDb:
 
     @staticmethod
     def _holds(existing: dict[str, Any], values: dict[str, Any]) -> bool:
+        if ":run" in values:
+            return (existing.get("run_id"), existing.get("outcome")) == (values[":run"], values[":outcome"])
         if ":ours" not in values:
             return bool(values) and existing.get("release_id") == values[":was"]
         ours = values[":ours"]
