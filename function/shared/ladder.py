@@ -54,9 +54,3 @@ def _functions() -> tuple[str, ...]:
     """Return which functions are targets: FUNCTIONS is missing for the own one alone, `all`, or `named`."""
     kind = os.environ.get("FUNCTIONS", _OWN)
     return (_OWN, _NAMED) if kind == _ALL else (kind,)
-
-
-def flags(key: str) -> str:
-    """Return the flags by which a command names a target."""
-    environment, name = split_target(key)
-    return f"--env {environment} --function {name}" if name else f"--env {environment}"

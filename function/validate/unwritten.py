@@ -10,9 +10,10 @@ import json
 import time
 from dataclasses import replace
 
-from shared import ladder, ledger, serving
+from shared import ledger, serving
 from shared.errors import RefusedError
 
+from stepladder.core.names import flags_of
 from stepladder.ledger import schema
 from stepladder.ledger.schema import SUCCEEDED, Current, Holder, ReleaseEntry
 from stepladder.promotion.contract import TargetInput
@@ -40,7 +41,7 @@ def write_down(target: TargetInput, alias: serving.ServedAlias) -> None:
     if document.get("bad"):
         raise RefusedError(
             f"a rollback of {environment} by {holder.owner} was cut off before it was written down; "
-            f"`inv rollback {ladder.flags(environment)}` finishes it"
+            f"`inv rollback {flags_of(environment)}` finishes it"
         )
     cause = "; ".join(filter(None, (entry.cause, CAUSE)))
     ended = replace(entry, result=SUCCEEDED, cause=cause, ended_at=ledger.stamp(time.time()))

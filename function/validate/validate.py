@@ -19,6 +19,7 @@ from shared import aws, deployments, ladder, ledger, relay_client, serving
 from shared.aws import explained
 from shared.errors import LockedError, RefusedError
 
+from stepladder.core.names import flags_of
 from stepladder.core.release_facts import LATEST, NOT_FOUND, description
 from stepladder.ledger import schema
 from stepladder.ledger.schema import PIPELINE_HOST, Holder
@@ -192,7 +193,7 @@ def _check_never_released(target: TargetInput) -> None:
     if digest == current.digest:
         raise RefusedError(
             f"alias {target['alias']} of {target['function']} was put on $LATEST, where an untested image would get "
-            f"traffic at once; return to the release before: `inv rollback {ladder.flags(environment)} --to "
+            f"traffic at once; return to the release before: `inv rollback {flags_of(environment)} --to "
             f"{current.release_id}`"
         )
 

@@ -25,11 +25,13 @@ RUNG = "Rung to answer for; default: the one that waits."
         "hotfix": "Shift all traffic at once and override alarms; hooks and smoke cases run, the ledger records it.",
         "force": "Promote an image that was marked bad, or of a release that failed.",
         "no_smoke": "Skip the smoke cases; the releases are recorded as untested.",
+        "function": "Function to promote, with others that are named; default: all that a rung lacks.",
         "infra": "Apply changed infrastructure of the rungs first; create rungs without asking.",
         "prepare": "Write the execution's input to this file instead of starting it; CodePipeline starts it then.",
         "dry_run": "Print what each rung would get and what would be applied; change nothing.",
         "json": JSON,
     },
+    iterable=["function"],
     auto_shortflags=False,
 )
 def promote(  # noqa: PLR0917 - each is a flag of the command line
@@ -40,6 +42,7 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     hotfix: bool = False,
     force: bool = False,
     no_smoke: bool = False,
+    function: Any = (),
     infra: bool = False,
     prepare: str = "",
     dry_run: bool = False,
@@ -48,10 +51,10 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     """Promote what the lowest rung runs, rung by rung; exit 0 promoted, 3 rolled back, 4 refused, 5 rollback failed."""
     from stepladder.commands.promote import promote as run_promotion
     from stepladder.commands.promote import promote_dry
-    from stepladder.promotion.subject import PromotionOptions
+    from stepladder.promotion.subject import PromotionOptions, functions_of
 
     machine = _machine(c, "inv promote", json, acting=True, dry_run=dry_run)
-    options = PromotionOptions(digest, release, hotfix, force, no_smoke, infra)
+    options = PromotionOptions(digest, release, hotfix, force, no_smoke, infra, functions_of(function))
     acted = promote_dry if dry_run else partial(run_promotion, detach=detach, prepare=prepare)
     _finish(machine, acted(machine, options))
 
@@ -130,13 +133,15 @@ def _machine(c: Any, verb: str, as_json: bool = False, *, acting: bool = False, 
     """Return the state machine of the primary location, which promotes up the whole ladder."""
     from stepladder.promotion.executions import StateMachine
     from stepladder.releases.rung import opened
-    from stepladder.settings import locations, placeholder
+    from stepladder.settings import functions, locations, placeholder
     from stepladder.settings.load import from_context
 
     settings = from_context(c)
     if acting:
         placeholder.refuse(settings, settings.ladder_environments)
-    return StateMachine(opened(c, locations.representatives(settings)[0], verb, as_json=as_json, dry_run=dry_run))
+    own = functions.MAIN if settings.main else settings.function_names[0]
+    primary = locations.representatives(settings)[0]
+    return StateMachine(opened(c, primary, verb, function=own, as_json=as_json, dry_run=dry_run))
 
 
 def _finish(machine: StateMachine, result: Mapping[str, object]) -> None:

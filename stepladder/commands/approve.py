@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from stepladder.commands.promote import conclude
+from stepladder.core.names import target_key
 from stepladder.promotion.approval import await_request, decide
 from stepladder.promotion.executions import Execution, StateMachine
+from stepladder.promotion.subjects import promoted
 from stepladder.promotion.watch import watch
 
 
@@ -35,6 +37,7 @@ def _approve(machine: StateMachine, execution: Execution, rung: str, why: str) -
 
 
 def _is_current(machine: StateMachine, execution: Execution) -> bool:
-    lowest = machine.rung.settings.rungs[0][0]
-    current = machine.at(lowest).ledger.snapshot(lowest).current
-    return bool(current and current.digest == execution.input["digest"])
+    lowest = machine.settings.rungs[0][0]
+    digests = {target_key(lowest, name): digest for name, digest in promoted(execution.input).items()}
+    currents = {key: snapshot.current for key, snapshot in machine.snapshots(tuple(digests)).items()}
+    return all(current and current.digest == digests[key] for key, current in currents.items())

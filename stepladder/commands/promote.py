@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from stepladder.core.errors import StepladderError
+from stepladder.core.names import split_target
 from stepladder.core.release_facts import short
-from stepladder.ledger.words import shown_commit
-from stepladder.promotion import closing, infra, outcome
+from stepladder.promotion import closing, infra, outcome, root_changes
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.executors import PromotionActs, PromotionPreparation, carry_out
 from stepladder.promotion.outcome import PromotionOutcome
@@ -17,9 +17,11 @@ from stepladder.promotion.plan import PromotionPlan, plan_promotion
 from stepladder.promotion.preview import PromotionDescription
 from stepladder.promotion.start import StartResult
 from stepladder.promotion.subject import PromotionOptions
+from stepladder.promotion.subjects import promoted, subject_words
 from stepladder.promotion.watch import watch
 from stepladder.releases.preview import foretold
 
+_SHOWN = 10  # targets that get a line each
 _SMOKE = ("SmokeFailedError", "ProbeFailedError")
 
 
@@ -87,8 +89,10 @@ def conclude(
         failure.record = dict(result)
         _blame_infrastructure(machine, end, failure)
         raise failure
-    if execution.input.get("untested"):
-        machine.console.warn(f"{short(execution.input['digest'])} was promoted {execution.input['untested']}")
+    if untested := execution.input.get("untested"):
+        digests = promoted(execution.input)
+        what = short(execution.input["digest"]) if len(digests) == 1 else f"{len(digests)} functions"
+        machine.console.warn(f"{what} {'was' if len(digests) == 1 else 'were'} promoted {untested}")
     closing.show_undo(machine, kept)
     closing.show_promoted(machine, execution, kept)
     return result
@@ -96,12 +100,12 @@ def conclude(
 
 def _blame_infrastructure(machine: StateMachine, end: PromotionOutcome, failure: StepladderError) -> None:
     """Add a likely cause to a failed smoke case: infrastructure of its rung that is older than its settings."""
-    failed = {t["environment"] for t in end.targets if t.get("error") in _SMOKE}
+    failed = {split_target(t["environment"])[0] for t in end.targets if t.get("error") in _SMOKE}
     behind = [name for name in (infra.pending(machine) if failed else ()) if name in failed]
     if not behind:
         return
     again = "--infra --force" if end.outcome == "rolled_back" else "--infra"  # what failed in traffic is marked bad
-    failure.message += f"; {infra.behind(behind)}"
+    failure.message += f"; {root_changes.behind(behind)}"
     failure.hint = f"if that is the cause: `inv promote {again}` applies them, then promotes again; {failure.hint}"
 
 
@@ -124,21 +128,31 @@ def _show_start(machine: StateMachine, started: StartResult, plan: PromotionPlan
     rungs = " -> ".join("+".join(rung) for rung in machine.rung.settings.rungs)
     if started.execution is None and started.how != "prepared":
         if left := infra.pending(machine):
-            machine.console.warn(f"{infra.behind(left)}; `inv promote --infra` applies them")
-        machine.console.line(f"nothing to do: {rungs} run {short(release.digest)} already")
+            machine.console.warn(f"{root_changes.behind(left)}; `inv promote --infra` applies them")
+        runs = "what the lowest rung runs" if not plan.subjects else short(release.digest)
+        machine.console.line(f"nothing to do: {rungs} run {runs} already")
         return
-    for name in plan.unreleased if started.how in {"started", "prepared"} else ():
-        made = "was created" if name in applied else "has a service"
-        machine.console.line(
-            f"{name} {made} and was never released: its first release goes live at once, with no canary"
-        )
+    _show_unreleased(machine, plan.unreleased if started.how in {"started", "prepared"} else (), applied)
     verbs = {"started": "promoting", "joined": "joined the promotion of", "prepared": "prepared the promotion of"}
-    what = f"{verbs[started.how]} {short(release.digest)} ({shown_commit(release.git_commit)}): {rungs}"
+    what = f"{verbs[started.how]} {subject_words(plan.subjects, plan.subject)}: {rungs}"
     if started.execution is None:
         machine.console.line(what)
         return
     machine.console.line(f"{what}  [{started.execution.name}]")
     show_link(machine, started.execution.arn)
+
+
+def _show_unreleased(machine: StateMachine, targets: Sequence[str], applied: tuple[str, ...]) -> None:
+    """Say which targets get their first release: of more than a few how many."""
+    for key in targets[:_SHOWN] if len(targets) <= _SHOWN else ():
+        made = "was created" if split_target(key)[0] in applied else "has a service"
+        machine.console.line(
+            f"{key} {made} and was never released: its first release goes live at once, with no canary"
+        )
+    if len(targets) > _SHOWN:
+        machine.console.line(
+            f"{len(targets)} functions were never released there: first releases go live at once, with no canary"
+        )
 
 
 def show_link(machine: StateMachine, arn: str) -> None:

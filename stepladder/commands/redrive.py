@@ -6,6 +6,7 @@ from stepladder.commands import promote
 from stepladder.promotion import infra, stop
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.held import check_free, check_secrets
+from stepladder.promotion.subjects import promoted
 from stepladder.promotion.watch import watch
 
 
@@ -35,7 +36,8 @@ def _resumed(machine: StateMachine, execution: Execution) -> Execution:
 
 def _restarted(machine: StateMachine, execution: Execution) -> Execution:
     """Start from the beginning, with a changed pipeline applied first, as `inv promote` does."""
-    check_free(machine)
-    check_secrets(machine)
-    infra.prepare(machine, (), execution.input["digest"])
+    digests = promoted(execution.input)
+    check_free(machine, tuple(digests))
+    check_secrets(machine, tuple(digests))
+    infra.prepare(machine, (), digests)
     return stop.restart(machine, execution)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TypedDict
 
 from stepladder.core import aws
+from stepladder.core.names import flags_of, split_target
 from stepladder.core.release_facts import short
 from stepladder.ledger.schema import SUCCEEDED
 from stepladder.promotion import exceptions
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.outcome import PromotionOutcome
+from stepladder.promotion.subjects import promoted
 
 _KIND = "promote"
+_AT_ONCE = 8  # targets whose release is read at once
+_READ = 3  # functions of an environment that are read for a release before
 
 
 class ExceptionRecord(TypedDict):
@@ -29,12 +35,11 @@ def moved(machine: StateMachine, execution: Execution, end: PromotionOutcome) ->
     The outcome of a promotion that failed has the failed rung only. The ledger has the rungs below it.
     """
     outcomes = {target.get("environment"): target.get("outcome") for target in end.targets}
-    environments = []
-    for target in execution.targets:
-        name = target["environment"]
-        if outcomes.get(name) == SUCCEEDED or (name not in outcomes and _is_released(machine, execution, name)):
-            environments.append(name)
-    return environments
+    keys = [target["environment"] for target in execution.targets]
+    unknown = [key for key in keys if key not in outcomes]
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="released") as pool:
+        released = dict(zip(unknown, pool.map(lambda key: _is_released(machine, execution, key), unknown), strict=True))
+    return [key for key in keys if outcomes.get(key) == SUCCEEDED or released.get(key)]
 
 
 def _is_released(machine: StateMachine, execution: Execution, environment: str) -> bool:
@@ -61,11 +66,18 @@ def show_exceptions(machine: StateMachine, execution: Execution, end: PromotionO
     ]
 
 
-def show_undo(machine: StateMachine, environments: list[str]) -> None:
-    """Show the command that undoes each environment's release. A first release has nothing to go back to."""
-    for environment in environments:
-        if not _is_first(machine, environment):
-            machine.console.line(f"undo: `inv rollback --env {environment}`")
+def show_undo(machine: StateMachine, targets: list[str]) -> None:
+    """Show the command that undoes each environment's release. A first release has nothing to go back to.
+
+    Without `--function`, `inv rollback` returns all functions of the newest release.
+    """
+    by_environment: dict[str, list[str]] = {}
+    for key in targets:
+        by_environment.setdefault(split_target(key)[0], []).append(key)
+    for environment, keys in by_environment.items():
+        if not all(_is_first(machine, key) for key in keys[:_READ]):
+            flags = flags_of(keys[0]) if len(keys) == 1 else f"--env {environment}"
+            machine.console.line(f"undo: `inv rollback {flags}`")
 
 
 def _is_first(machine: StateMachine, environment: str) -> bool:
@@ -80,7 +92,21 @@ def _is_first(machine: StateMachine, environment: str) -> bool:
 
 def show_promoted(machine: StateMachine, execution: Execution, environments: list[str]) -> None:
     """Show in one line what was promoted where, or that nothing had to move."""
+    digests = promoted(execution.input)
+    if len(digests) > 1:
+        machine.console.line(machine.console.paint(_promoted_many(execution, environments), "green"))
+        return
     digest = short(execution.input["digest"])
-    where = ", ".join(environments) or ", ".join(machine.rung.settings.rungs[-1])
+    where = ", ".join(environments) or ", ".join(machine.settings.rungs[-1])
     text = f"promoted {digest} to {where}" if environments else f"nothing had to move: {where} runs {digest} already"
     machine.console.line(machine.console.paint(text, "green"))
+
+
+def _promoted_many(execution: Execution, targets: list[str]) -> str:
+    """Return the line of a promotion of several functions: how many moved in each environment."""
+    moved = Counter(split_target(key)[0] for key in targets)
+    total = len(promoted(execution.input))
+    if not moved:
+        return f"nothing had to move: every rung runs the {total} functions already"
+    counts = ", ".join(f"{environment} ({number})" for environment, number in moved.items())
+    return f"promoted {total} functions to {counts}"

@@ -57,7 +57,8 @@ class TargetInput(TypedDict):
     """One function in one environment of a rung: everything that releases it.
 
     `environment` is the target's key: the environment, with the function's name when it has one (`names.target_key`).
-    A target with an image or smoke cases of its own has a `release`, one with a release command a `command`.
+    A target with an image or smoke cases of its own has a `release`, one with a release command a `command`. One of
+    many begins `begins_after` seconds later than the first.
 
     `lock_seconds` is the lease of its lock, `max_polls` and `bake_polls` count polls of `poll_seconds`. Only a target
     in another location has a `place` and `verdict_seconds`, for which its child waits for the decision.
@@ -75,6 +76,7 @@ class TargetInput(TypedDict):
     bake_polls: int
     probe_requests: int
     lock_seconds: int
+    begins_after: NotRequired[int]
     command: NotRequired[CommandInput]
     place: NotRequired[LocationInput]
     release: NotRequired[TargetRelease]

@@ -10,6 +10,7 @@ from typing import Any
 from stepladder.core.aws import error_code, explain
 from stepladder.core.clock import seconds_of
 from stepladder.core.errors import BadInputError
+from stepladder.core.names import split_target
 from stepladder.ledger.schema import Bad
 from stepladder.ledger.table import Ledger
 from stepladder.promotion import observe, replay
@@ -19,6 +20,7 @@ from stepladder.promotion.history_events import HistoryEvent
 from stepladder.promotion.invariants import end_of
 from stepladder.promotion.observation import ObservedExecution, ObservedRung
 from stepladder.promotion.replay import Replay
+from stepladder.promotion.subjects import promoted
 
 _PAGE = 1000
 _GONE = ("ExecutionDoesNotExist",)
@@ -80,7 +82,7 @@ def read(machine: StateMachine, execution: Execution, environment: str = "") -> 
     evidence = Evidence(observe.as_observed(described))
     targets = [target for target in execution.targets if environment in ("", target["environment"])]
     for target in targets:
-        _read_rung(machine, evidence, target["environment"])
+        _read_rung(machine, evidence, target["environment"], promoted(execution.input))
     with_history = f"the history of {execution.name}"
     _attempt(evidence, with_history, _OF_A_HISTORY, lambda: _replay(evidence, machine.sfn, described))
     for target in targets:
@@ -100,8 +102,8 @@ def _attempt(evidence: Evidence, what: str, kinds: frozenset[str], act: Callable
         evidence.unread.append(Unread(f"{what} can't be read: {explained.message}", kinds))
 
 
-def _read_rung(machine: StateMachine, evidence: Evidence, name: str) -> None:
-    if name not in machine.rung.settings.environments:
+def _read_rung(machine: StateMachine, evidence: Evidence, name: str, digests: Mapping[str, str]) -> None:
+    if split_target(name)[0] not in machine.settings.environments:
         evidence.unread.append(Unread(f"{name} is in the settings no longer"))
         return
     rung = machine.at(name)
@@ -114,7 +116,7 @@ def _read_rung(machine: StateMachine, evidence: Evidence, name: str) -> None:
             evidence.others.append(observe.observe_execution(rung.aws.client("stepfunctions"), holder))
 
     def marks() -> None:
-        digest = evidence.execution.digest
+        digest = digests[split_target(name)[1]]
         if mark := _mark_of_then(rung.ledger, digest, evidence.execution.release_id, evidence.rungs[name]):
             evidence.marks[digest] = mark
 

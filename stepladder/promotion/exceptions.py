@@ -24,6 +24,7 @@ _WIDEST = 200
 _TASK = re.compile(r'File ".*?/var/task/')  # the user's own files need no more than their names in the project
 _CANARY = frozenset({"rolled_back", "rollback_failed"})
 _TESTED = "SmokeFailedError"
+_MANY = 10  # targets of which each log is read
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,19 @@ class LoggedException:
 
 
 def find(machine: StateMachine, execution: Execution, targets: tuple[Mapping[str, str], ...]) -> list[LoggedException]:
-    """Read the log of each target whose version was rolled back, or failed its smoke cases before traffic."""
+    """Read the log of each target whose version was rolled back, or failed its smoke cases before traffic.
+
+    Of many targets the logs of the first that failed themselves are enough.
+    """
     functions = {target["environment"]: target["function"] for target in execution.targets}
-    return [
-        logged
+    blamed = [
+        target["environment"]
         for target in targets
         if target.get("outcome") in _CANARY or target.get("error") == _TESTED
         if target["environment"] in functions
-        for logged in _of(machine, execution, target["environment"], functions[target["environment"]])
+        if len(targets) <= _MANY or target.get("error") != "SiblingFailed"  # it was put back with its rung
     ]
+    return [logged for key in blamed[:_MANY] for logged in _of(machine, execution, key, functions[key])]
 
 
 def _of(machine: StateMachine, execution: Execution, environment: str, function: str) -> Iterator[LoggedException]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypedDict
 from urllib.parse import quote
 
-from stepladder.core import aws
+from stepladder.core import aws, names
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError, NotReadyError
+from stepladder.ledger.snapshot import Snapshot
 from stepladder.promotion.contract import ExecutionInput, RungOutcome, TargetInput
 from stepladder.releases.rung import Rung, clients
 from stepladder.settings import locations
@@ -60,39 +62,74 @@ class Execution:
 
 
 class StateMachine:
-    """The state machine of a project's primary location. `rung` is any environment of that location."""
+    """The state machine of a project's primary location.
+
+    `rung` is any environment of that location, with any of the project's functions.
+    """
 
     def __init__(self, rung: Rung) -> None:
         locations.check(rung.settings)
         self.rung = rung
+        self.settings = rung.settings.whole
         self.console = rung.console
-        self._by_environment = {rung.environment: rung}
+        self._by_target = {rung.target: rung}
+        self._clients = {rung.environment: rung.aws}
 
-    def at(self, environment: str) -> Rung:
-        """Return an environment as a rung, with the clients of its location.
+    def at(self, target: str) -> Rung:
+        """Return a target as a rung, with the clients of its location. An environment's key is its own function's.
 
         An environment that the settings no longer have is taken to be in the primary location. So a promotion that
-        began before can still be watched and stopped.
+        began before can still be watched and stopped. A function that they no longer have keeps its names.
         """
-        settings = self.rung.settings
-        if environment not in settings.environments:
+        environment, function = names.split_target(target)
+        if environment not in self.settings.environments:
             return self.rung
-        if environment not in self._by_environment:
-            wanted, current = settings.environment(environment), settings.environment(self.rung.environment)
+        if target not in self._by_target:
+            view = replace(self.settings, name_of_function=function, view_of=self.settings) if function else None
+            known = function in self.settings.function_names
+            settings = self.settings.of_function(function) if known else view or self.settings
+            aws = self._clients_of(environment)
+            self._by_target[target] = replace(self.rung, settings=settings, environment=environment, aws=aws)
+        return self._by_target[target]
+
+    def _clients_of(self, environment: str) -> aws.Aws:
+        """Return the clients of an environment's location: the same for all functions there."""
+        if environment not in self._clients:
+            wanted, current = self.settings.environment(environment), self.settings.environment(self.rung.environment)
             same = (wanted.region, wanted.role_arn) == (current.region, current.role_arn)
-            aws = self.rung.aws if same else clients(settings, environment)
-            self._by_environment[environment] = replace(self.rung, environment=environment, aws=aws)
-        return self._by_environment[environment]
+            self._clients[environment] = self.rung.aws if same else clients(self.settings, environment)
+        return self._clients[environment]
+
+    def targets(self, functions: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return the keys of all targets of some functions, or of all; lowest rung first."""
+        wanted = functions or self.settings.function_names
+        return tuple(names.target_key(each, name) for each in self.settings.ladder_environments for name in wanted)
+
+    def snapshots(self, targets: Sequence[str] = ()) -> dict[str, Snapshot]:
+        """Read the ledger of some targets, or of all: in each location all at once."""
+        read: dict[str, Snapshot] = {}
+        wanted = targets or self.targets()
+        for representative in self.representatives:
+            of_location = [key for key in wanted if self._location(key) == self._location(representative.environment)]
+            read |= representative.ledger.snapshots(of_location) if of_location else {}
+        return {key: read[key] for key in wanted}
+
+    def _location(self, target: str) -> locations.Location:
+        """Return the location of a target; of one that the settings no longer have, the primary one."""
+        environment, _ = names.split_target(target)
+        if environment in self.settings.environments:
+            return locations.of(self.settings, environment)
+        return locations.primary(self.settings)
 
     @cached_property
     def representatives(self) -> tuple[Rung, ...]:
         """One rung for each location of the ladder, the primary one first."""
-        _, *others = locations.representatives(self.rung.settings)
+        _, *others = locations.representatives(self.settings)
         return (self.rung, *map(self.at, others))
 
     def newest_release(self) -> str:
         """Return the id of the newest current release of any rung; empty without one."""
-        entries = [self.at(name).ledger.snapshot(name).current for name in self.rung.settings.ladder_environments]
+        entries = [snapshot.current for snapshot in self.snapshots().values()]
         return max((current.release_id for current in entries if current), default="")
 
     @cached_property

@@ -52,15 +52,15 @@ class PromotionActs:
 
     def check_free(self) -> None:
         """See `PromotionExecutor`."""
-        held.check_free(self.machine)
+        held.check_free(self.machine, tuple(self.plan.subjects))
 
     def check_secrets(self) -> None:
         """See `PromotionExecutor`."""
-        held.check_secrets(self.machine)
+        held.check_secrets(self.machine, tuple(self.plan.subjects))
 
     def prepare(self) -> tuple[str, ...]:
         """See `PromotionExecutor`."""
-        return infra.prepare(self.machine, self.plan.missing, self.plan.subject.digest, infra=self.options.infra)
+        return infra.prepare(self.machine, self.plan.missing, self.plan.digests, infra=self.options.infra)
 
     def start(self) -> StartResult:
         """See `PromotionExecutor`."""

@@ -7,12 +7,22 @@ settings.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from stepladder.core import names
-from stepladder.promotion.contract import CHILD_POLL_SECONDS, ExecutionInput, LocationInput, RungInput, TargetInput
+from stepladder.core.errors import BadInputError
+from stepladder.promotion.contract import (
+    CHILD_POLL_SECONDS,
+    ExecutionInput,
+    LocationInput,
+    RungInput,
+    TargetInput,
+    TargetRelease,
+)
 from stepladder.releases import release_command
 from stepladder.settings import locations
+from stepladder.settings.functions import MAIN
 from stepladder.settings.load import Settings
 
 _MARGIN = 7200  # seconds for all of a target's promotion that isn't shifting or baking
@@ -22,6 +32,10 @@ _TARGETS, _CHILDREN = (
     3,
 )  # in the primary location, and in others, whose longest shifts one history of 25,000 events holds
 _SHORTEST_PAUSE = 5  # seconds between two polls of a child
+_SPACING = 1.5  # seconds between the beginnings of two of many targets: Lambda takes 15 changes and reads a second
+_INPUT_MAX = 256 * 1024  # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+INLINE_TARGETS = 10
+"""The targets of a rung whose events one history holds. Above it each is an execution of its own: a Map Run's child."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +43,8 @@ class PromotionRequest:
     """One promotion: an image with its release id and its options.
 
     `smoke_key` names the bundle of smoke cases in the artifacts bucket, empty for none. `untested` is then the ledger's
-    remark.
+    remark. `functions` are the names of those that are promoted; `own` are their images and cases where they are
+    several.
     """
 
     release_id: str
@@ -41,6 +56,8 @@ class PromotionRequest:
     untested: str = ""
     hotfix: bool = False
     force: bool = False
+    functions: tuple[str, ...] = ("",)
+    own: Mapping[str, TargetRelease] = field(default_factory=dict)
 
 
 def execution_input(settings: Settings, release: PromotionRequest) -> ExecutionInput:
@@ -56,8 +73,23 @@ def execution_input(settings: Settings, release: PromotionRequest) -> ExecutionI
         "untested": release.untested,
         "hotfix": release.hotfix,
         "force": release.force,
-        "rungs": [_rung(settings, rung, release.digest) for rung in settings.rungs],
+        "rungs": [_rung(settings, rung, release) for rung in settings.rungs],
     }
+
+
+def check_size(text: str, functions: Collection[str]) -> None:
+    """Raise `BadInputError` for an input that Step Functions would refuse to start an execution with."""
+    size = len(text.encode())
+    if size <= _INPUT_MAX:
+        return
+    fits = max(1, len(functions) * _INPUT_MAX // size)
+    function = next(filter(None, functions), MAIN)
+    raise BadInputError(
+        f"the promotion of {len(functions)} functions is too large to start: its input has {size // 1024} KiB, and "
+        f"Step Functions takes {_INPUT_MAX // 1024}",
+        kind="promotion-too-large",
+        hint=f"promote at most {fits} at once, by name: `inv promote --function {function}`",
+    )
 
 
 def rung_name(environments: tuple[str, ...]) -> str:
@@ -65,10 +97,17 @@ def rung_name(environments: tuple[str, ...]) -> str:
     return "+".join(environments)
 
 
-def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> RungInput:
+def _rung(settings: Settings, environments: tuple[str, ...], release: PromotionRequest) -> RungInput:
     rungs = [settings.promotion.policies[name] for name in environments]
     lease = max(rung.shift.seconds * 2 + rung.bake_minutes * 60 for rung in rungs) + _MARGIN
-    targets = [_target(settings, name, digest, lease) for name in environments]
+    targets = [
+        _target(settings.of_function(function), name, release, lease)
+        for name in environments
+        for function in release.functions
+    ]
+    if release.own and len(targets) > INLINE_TARGETS:
+        for number, target in enumerate(targets[1:], 1):
+            target["begins_after"] = math.ceil(number * _SPACING)
     if any("place" in target for target in targets):
         # each may wait for the slowest of its siblings, with its lock, and then has to undo its release
         for target in targets:
@@ -81,15 +120,25 @@ def _rung(settings: Settings, environments: tuple[str, ...], digest: str) -> Run
     }
 
 
-def _target(settings: Settings, environment: str, digest: str, lease: int) -> TargetInput:
+def is_distributed(settings: Settings) -> bool:
+    """Say whether the state machine releases each target by an execution of its own, as Terraform decides it too."""
+    return max(map(len, settings.rungs)) * len(settings.function_names) > INLINE_TARGETS
+
+
+def _target(settings: Settings, environment: str, release: PromotionRequest, lease: int) -> TargetInput:
+    """Return a target of the settings' function."""
     named, rung = settings.names(environment), settings.promotion.policies[environment]
-    poll_seconds, polls = rung.shift.polls(rung.bake_minutes * 60, _concurrency(settings, environment, _TARGETS))
+    functions = len(release.functions)
+    poll_seconds, polls = rung.shift.polls(
+        rung.bake_minutes * 60, _concurrency(settings, environment, _TARGETS, functions)
+    )
     bake_polls = math.ceil(rung.bake_minutes * 60 / poll_seconds)
+    own = release.own.get(settings.name_of_function)
     target: TargetInput = {
-        "environment": environment,
+        "environment": named.target,
         "function": named.function,
         "alias": names.ALIAS,
-        "image_uri": f"{named.registry}/{named.repository}@{digest}",
+        "image_uri": f"{named.registry}/{named.repository}@{own['digest'] if own else release.digest}",
         "application": named.codedeploy_application,
         "deployment_group": names.ALIAS,
         "deployment_config": rung.shift.config(named.function),
@@ -106,24 +155,28 @@ def _target(settings: Settings, environment: str, digest: str, lease: int) -> Ta
             "event": dict(command.event),
             "wait_seconds": command.wait_seconds,
         }
-    location = _location(settings, environment, lease)
+    if own:
+        target["release"] = own
+    location = _location(settings, environment, lease, functions)
     if location:
         target |= {"place": location, "verdict_seconds": lease}
     return target
 
 
-def _concurrency(settings: Settings, environment: str, fits: int) -> float:
+def _concurrency(settings: Settings, environment: str, fits: int, functions: int) -> float:
     """Return the factor by which the targets of an environment's kind of location exceed `fits`; at least 1.
 
     The kinds are the primary location and all others. Polls are made slower by the factor.
     """
+    if is_distributed(settings.whole):
+        return 1.0
     primary = locations.primary(settings)
     is_primary = [locations.of(settings, name) == primary for name in settings.ladder_environments]
-    alike = is_primary.count(locations.of(settings, environment) == primary)
+    alike = is_primary.count(locations.of(settings, environment) == primary) * functions
     return max(1.0, alike / fits)
 
 
-def _location(settings: Settings, environment: str, lease: int) -> LocationInput | None:
+def _location(settings: Settings, environment: str, lease: int, functions: int) -> LocationInput | None:
     """Return where a target in another location is, and how its child is polled; None in the primary location.
 
     The parent gives up polling before any sibling gives up waiting for its decision. Otherwise one would keep what
@@ -132,7 +185,8 @@ def _location(settings: Settings, environment: str, lease: int) -> LocationInput
     location = locations.of(settings, environment)
     if location == locations.primary(settings):
         return None
-    pause = max(_SHORTEST_PAUSE, math.ceil(lease / _MOST_POLLS * _concurrency(settings, environment, _CHILDREN)))
+    fits = _concurrency(settings, environment, _CHILDREN, functions)
+    pause = max(_SHORTEST_PAUSE, math.ceil(lease / _MOST_POLLS * fits))
     return {
         "account": location.account,
         "region": location.region,

@@ -33,7 +33,7 @@ def observe(
     machine: StateMachine, *, executions: int = _EXECUTIONS, releases: int = _RELEASES, since: float = 0.0
 ) -> Observation:
     """Observe the ladder's rungs and its newest promotions, those that started `since` (epoch seconds)."""
-    rungs = [machine.at(name) for name in machine.rung.settings.ladder_environments]
+    rungs = [machine.at(key) for key in machine.targets()]
     with ThreadPoolExecutor(8, thread_name_prefix="observe") as pool:
         listed = machine.executions(limit=executions, may_be_missing=True)
         newer = [one for one in listed if one["startDate"].timestamp() >= since]
@@ -79,12 +79,12 @@ def _ended(described: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def observe_rung(rung: Rung, releases: int = _RELEASES) -> ObservedRung:
-    """Observe one environment; without a function it has nothing but its ledger."""
-    snapshot = rung.ledger.snapshot(rung.environment)
+    """Observe one target; without a function it has nothing but its ledger."""
+    snapshot = rung.ledger.snapshot(rung.target)
     alias = aliases.read(rung.lambda_client, rung.names.function)
-    entries = tuple(rung.ledger.history(rung.environment, limit=releases)) if snapshot.exists else ()
+    entries = tuple(rung.ledger.history(rung.target, limit=releases)) if snapshot.exists else ()
     return ObservedRung(
-        environment=rung.environment,
+        environment=rung.target,
         version=alias.version if alias else "",
         weights=dict(alias.weights) if alias else {},
         versions=_versions(rung) if alias else {},

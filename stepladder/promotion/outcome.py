@@ -80,12 +80,12 @@ def free_locks(machine: StateMachine, execution: Execution) -> None:
     An error of AWS becomes a warning, since the promotion's own outcome matters more.
     """
     try:
-        for target in execution.targets:
-            rung = machine.at(target["environment"])
-            holder = rung.ledger.snapshot(rung.environment).lock
-            if (
-                holder and holder.run_id == execution.arn and not rung.recover(holder)
-            ):  # what recovers it is in its own location
+        held = machine.snapshots([target["environment"] for target in execution.targets])
+        for key, snapshot in held.items():
+            holder = snapshot.lock
+            # what recovers it is in its own location; all locks of an execution are recovered at once
+            if holder and holder.run_id == execution.arn:
+                machine.at(key).recover(holder)
                 return
     except Exception as error:
         if not error_code(error):

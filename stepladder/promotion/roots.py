@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stepladder.core.step import Step
 from stepladder.releases.interfaces import Applied
@@ -33,11 +34,15 @@ class Roots(Protocol):
         """Install a root's providers; return notes for the person."""
         ...
 
-    def plan(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> RootPlan:
+    def plan(
+        self, rung: Rung, root: str, image_uri: str | None, step: Step, *, images: Mapping[str, str] | None = None
+    ) -> RootPlan:
         """Plan a root and save the plan."""
         ...
 
-    def preview(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> str:
+    def preview(
+        self, rung: Rung, root: str, image_uri: str | None, step: Step, *, images: Mapping[str, str] | None = None
+    ) -> str:
         """Plan a root, change nothing, and say what an apply would do."""
         ...
 
@@ -45,7 +50,9 @@ class Roots(Protocol):
         """Apply the saved plan and nothing else."""
         ...
 
-    def ensure(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> Applied:
+    def ensure(
+        self, rung: Rung, root: str, image_uri: str | None, step: Step, *, images: Mapping[str, str] | None = None
+    ) -> Applied:
         """Plan a root and apply exactly that plan, in one go."""
         ...
 
@@ -65,22 +72,27 @@ class ProjectRoots:
 
         return terraform.init(rung.settings, rung.environment, root, aws=rung.aws)
 
-    def plan(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> RootPlan:
+    def plan(
+        self, rung: Rung, root: str, image_uri: str | None, step: Step, *, images: Mapping[str, str] | None = None
+    ) -> RootPlan:
         """Plan a root and save the plan."""
         from stepladder import terraform
 
         wanted = review(rung, root)
+        more = {"image_uri": image_uri, **_given(images)}
         saved, notes = terraform.plan_to_apply(
-            rung.settings, rung.environment, root, aws=rung.aws, step=step, image_uri=image_uri, review=wanted
+            rung.settings, rung.environment, root, aws=rung.aws, step=step, review=wanted, **more
         )
         lost = tuple(f"{change.address} ({change.action})" for change in saved.destroyed)
         return RootPlan(str(saved.counts) if saved.changed else "no changes", lost, notes)
 
-    def preview(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> str:
+    def preview(
+        self, rung: Rung, root: str, image_uri: str | None, step: Step, *, images: Mapping[str, str] | None = None
+    ) -> str:
         """Plan a root, change nothing, and say what an apply would do."""
         from stepladder.releases.adapters import ProjectInfra
 
-        return ProjectInfra(rung).preview(root, image_uri, step)
+        return ProjectInfra(rung).preview(root, image_uri, step, **_given(images))
 
     def apply(self, rung: Rung, root: str, step: Step) -> Applied:
         """Apply the saved plan and nothing else."""
@@ -90,11 +102,17 @@ class ProjectRoots:
         summary = str(done.counts) if done.applied else "no changes"
         return Applied(done.plan_id, summary, done.outputs, done.notes, done.inputs_hash)
 
-    def ensure(self, rung: Rung, root: str, image_uri: str | None, step: Step) -> Applied:
+    def ensure(
+        self, rung: Rung, root: str, image_uri: str | None, step: Step, *, images: Mapping[str, str] | None = None
+    ) -> Applied:
         """Plan a root and apply exactly that plan, in one go."""
         from stepladder.releases.adapters import ProjectInfra
 
-        return ProjectInfra(rung).ensure(root, image_uri, step)
+        return ProjectInfra(rung).ensure(root, image_uri, step, **_given(images))
+
+
+def _given(images: Mapping[str, str] | None) -> dict[str, Any]:
+    return {"images": images} if images else {}
 
 
 def review(rung: Rung, root: str) -> Review:

@@ -9,7 +9,10 @@ a running one is joined and a closed one gets the next attempt.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from stepladder.core import names
@@ -17,15 +20,17 @@ from stepladder.core.aws import error_code
 from stepladder.core.errors import StepladderError
 from stepladder.core.process_identity import release_id
 from stepladder.promotion import ladder
+from stepladder.promotion.contract import TargetRelease
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.ladder import PromotionRequest
 from stepladder.promotion.plan import PromotionPlan
-from stepladder.promotion.subject import PromotionOptions, Subject
+from stepladder.promotion.subject import PromotionOptions
 from stepladder.releases import environment_outputs, smoke_outputs
 from stepladder.releases.smoke_suite import UNTESTED, UNTESTED_WARNING, Suite, with_outputs
 from stepladder.terraform import function_packages
 
 _ATTEMPTS = 100
+_AT_ONCE = 8  # bundles of smoke cases that are put at once
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,13 @@ def start(machine: StateMachine, options: PromotionOptions, plan: PromotionPlan)
 
 def compose(machine: StateMachine, options: PromotionOptions, plan: PromotionPlan) -> tuple[PromotionRequest, str]:
     """Put the smoke cases where the execution reads them; return the promotion, and the execution's input as JSON."""
-    suite = with_outputs(plan.suite, _outputs(machine, plan.suite))
-    smoke_key = _put_smoke_cases(machine, suite, no_smoke=options.no_smoke)
-    release = request(machine, options, plan.subject, smoke_key, after=machine.newest_release())
-    return release, json.dumps(ladder.execution_input(machine.rung.settings, release), sort_keys=True)
+    suites = {name: with_outputs(suite, _outputs(machine, name, suite)) for name, suite in plan.suites.items()}
+    _put_smoke_cases(machine, suites.values(), no_smoke=options.no_smoke)
+    keys = {name: suite.key for name, suite in suites.items()}
+    release = request(machine, options, plan, keys, after=machine.newest_release())
+    text = json.dumps(ladder.execution_input(machine.settings, release), sort_keys=True)
+    ladder.check_size(text, plan.subjects)
+    return release, text
 
 
 def existing(machine: StateMachine, options: PromotionOptions, plan: PromotionPlan) -> StartResult | None:
@@ -65,26 +73,50 @@ def existing(machine: StateMachine, options: PromotionOptions, plan: PromotionPl
     if plan.running:
         joined = machine.describe(plan.running)
         if joined:
-            return StartResult("joined", request(machine, options, plan.subject, ""), joined)
+            return StartResult("joined", request(machine, options, plan, {}), joined)
     if plan.is_done:
-        return StartResult("unchanged", request(machine, options, plan.subject, ""))
+        return StartResult("unchanged", request(machine, options, plan, {}))
     return None
 
 
 def request(
-    machine: StateMachine, options: PromotionOptions, subject: Subject, smoke_key: str, *, after: str = ""
+    machine: StateMachine,
+    options: PromotionOptions,
+    plan: PromotionPlan,
+    smoke_keys: Mapping[str, str],
+    *,
+    after: str = "",
 ) -> PromotionRequest:
-    """Return the promotion that the options ask for; its release id comes after `after`."""
+    """Return the promotion that the options ask for; its release id comes after `after`.
+
+    `smoke_keys` are the bundles of smoke cases by function. One function's image is the promotion's own; of several
+    functions each has its own, and the promotion's digest only distinguishes it from others.
+    """
+    untested = UNTESTED if options.no_smoke else ""
+    own: dict[str, TargetRelease] = {
+        name: {
+            "digest": subject.digest,
+            "git_commit": subject.git_commit,
+            "input_key": subject.input_key,
+            "smoke_key": smoke_keys.get(name, ""),
+            "untested": untested,
+        }
+        for name, subject in plan.subjects.items()
+    }
+    single = next(iter(plan.subjects)) if len(plan.subjects) == 1 else None
+    subject = plan.subject if single is None else plan.subjects[single]
     return PromotionRequest(
         release_id=release_id(machine.rung.clock.now(), after),
         digest=subject.digest,
         git_commit=subject.git_commit,
         requested_by=machine.rung.requested_by,
         input_key=subject.input_key,
-        smoke_key=smoke_key,
-        untested=UNTESTED if options.no_smoke else "",
+        smoke_key="" if single is None else smoke_keys.get(single, ""),
+        untested=untested,
         hotfix=options.hotfix,
         force=options.force,
+        functions=tuple(plan.subjects),
+        own=own if single is None else {},
     )
 
 
@@ -108,24 +140,25 @@ def _start(machine: StateMachine, release: PromotionRequest, text: str, base: st
     )
 
 
-def _outputs(machine: StateMachine, suite: Suite) -> dict[str, dict[str, Any]]:
-    """Return the outputs that the smoke cases use, by environment. Raises `RefusedError` when one lacks an output."""
+def _outputs(machine: StateMachine, function: str, suite: Suite) -> dict[str, dict[str, Any]]:
+    """Return the outputs that a function's smoke cases use, by target. Raises `RefusedError` when one lacks one."""
     used = smoke_outputs.used(suite.cases)
     outputs: dict[str, dict[str, Any]] = {}
-    for name in machine.rung.settings.ladder_environments if used else ():
-        values = environment_outputs.read(machine.at(name), name)
+    for key in machine.targets([function]) if used else ():
+        values = environment_outputs.read(machine.at(key))
         lacking = [each for each in used if each not in values]
         if lacking:
-            raise environment_outputs.missing(name, lacking, "inv promote --infra")
-        outputs[name] = {each: values[each] for each in used}
+            raise environment_outputs.missing(key, lacking, "inv promote --infra")
+        outputs[key] = {each: values[each] for each in used}
     return outputs
 
 
-def _put_smoke_cases(machine: StateMachine, suite: Suite, *, no_smoke: bool) -> str:
-    """Put the project's smoke cases into each location's artifacts bucket; return their key, empty for none."""
+def _put_smoke_cases(machine: StateMachine, suites: Iterable[Suite], *, no_smoke: bool) -> None:
+    """Put the smoke cases of each function into each location's artifacts bucket."""
     if no_smoke:
         machine.console.warn(UNTESTED_WARNING)
-    if suite.key:
-        for rung in machine.representatives:
-            function_packages.put(rung.aws.client("s3"), rung.names.artifacts_bucket, suite.key, suite.bundle)
-    return suite.key
+    bundles = {suite.key: suite.bundle for suite in suites if suite.key}
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="smoke") as pool:
+        for rung in machine.representatives if bundles else ():
+            put = partial(function_packages.put, rung.aws.client("s3"), rung.names.artifacts_bucket)
+            list(pool.map(put, bundles, bundles.values()))

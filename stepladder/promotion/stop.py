@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 from stepladder.aws_lambda import deployments
 from stepladder.core import names
@@ -15,13 +16,16 @@ from stepladder.ledger import schema
 from stepladder.ledger.schema import HOOK, HookNote
 from stepladder.ledger.table import Ledger
 from stepladder.promotion import outcome
-from stepladder.promotion.contract import CUT_OFF
+from stepladder.promotion.contract import CUT_OFF, TargetInput
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.outcome import PromotionOutcome
 from stepladder.promotion.subject import check_mark
+from stepladder.promotion.subjects import promoted
 from stepladder.promotion.watch import watch
+from stepladder.releases.rung import Rung
 
 _STOPPED = "Stopped"
+_AT_ONCE = 8  # targets whose deployment is stopped at once
 
 
 def stop(machine: StateMachine, execution: Execution, why: str) -> tuple[Execution, PromotionOutcome]:
@@ -39,18 +43,24 @@ def stop(machine: StateMachine, execution: Execution, why: str) -> tuple[Executi
 
 
 def _stop_deployments(machine: StateMachine, execution: Execution, cause: str) -> bool:
-    stopped = False
-    for target in execution.targets:
-        codedeploy = machine.at(target["environment"]).aws.client("codedeploy")
-        for deployment in deployments.active(codedeploy, target["application"], target["deployment_group"]):
-            info = codedeploy.get_deployment(deploymentId=deployment)["deploymentInfo"]
-            if belongs_to(info.get("description", ""), execution.input["release_id"]):
-                ledger = machine.at(target["environment"]).ledger
-                _record_reason(ledger, deployment, cause)
-                if deployments.stop(codedeploy, deployment):
-                    stopped = True
-                else:
-                    _delete_record_reason(ledger, deployment)
+    targets = {target["environment"]: target for target in execution.targets}
+    clients = {key: machine.at(key) for key in targets}  # made once, before threads share them
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="stop") as pool:
+        stopped = pool.map(lambda key: _stop_deployment(clients[key], targets[key], execution, cause), targets)
+        return any(list(stopped))
+
+
+def _stop_deployment(rung: Rung, target: TargetInput, execution: Execution, cause: str) -> bool:
+    """Stop the promotion's deployment of a target, if one is under way; return whether there was one."""
+    codedeploy, stopped = rung.aws.client("codedeploy"), False
+    for deployment in deployments.active(codedeploy, target["application"], target["deployment_group"]):
+        info = codedeploy.get_deployment(deploymentId=deployment)["deploymentInfo"]
+        if belongs_to(info.get("description", ""), execution.input["release_id"]):
+            _record_reason(rung.ledger, deployment, cause)
+            if deployments.stop(codedeploy, deployment):
+                stopped = True
+            else:
+                _delete_record_reason(rung.ledger, deployment)
     return stopped
 
 
@@ -101,8 +111,9 @@ def may_resume(machine: StateMachine, execution: Execution) -> bool:
     if execution.status in CUT_OFF and _holds_locks(machine, execution):
         return True
     if not execution.input["force"]:
-        for rung in machine.representatives:
-            check_mark(rung, execution.input["digest"])
+        for digest in dict.fromkeys(promoted(execution.input).values()):
+            for rung in machine.representatives:
+                check_mark(rung, digest)
     return False
 
 
@@ -136,8 +147,7 @@ def restart(machine: StateMachine, execution: Execution) -> Execution:
 
 def _holds_locks(machine: StateMachine, execution: Execution) -> bool:
     """Return whether the execution still holds its locks: then it was not recovered yet, and can go on."""
-    targets = [
-        target for target in execution.targets if "place" not in target
-    ]  # those of other locations are held by child executions
-    holders = [machine.rung.ledger.snapshot(target["environment"]).lock for target in targets]
+    # those of other locations are held by child executions
+    keys = [target["environment"] for target in execution.targets if "place" not in target]
+    holders = [snapshot.lock for snapshot in machine.rung.ledger.snapshots(keys).values()]
     return any(holder and holder.run_id == execution.arn for holder in holders)

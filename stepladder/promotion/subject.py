@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from stepladder.aws_lambda import alias as aliases
 from stepladder.aws_lambda.lambda_function import LambdaFunction
 from stepladder.core.aws import error_code
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.core.names import flags_of
 from stepladder.core.release_facts import LATEST
 from stepladder.ledger.items import NOT_FOUND
 from stepladder.ledger.schema import SUCCEEDED
 from stepladder.releases import marks, restore
 from stepladder.releases.rung import Rung
+from stepladder.settings import functions
 
 _DIGEST = "sha256:"
 _DIGEST_LENGTH = len(_DIGEST) + 64
@@ -22,7 +25,8 @@ _DIGEST_LENGTH = len(_DIGEST) + 64
 class PromotionOptions:
     """The caller's options. At most one of `digest` and `release` is given; with neither, the lowest rung's image.
 
-    `infra` applies changed infrastructure first, and creates rungs without a question.
+    `infra` applies changed infrastructure first, and creates rungs without a question. `functions` are the names of
+    those that are promoted, if they have changed; none stands for all of the project.
     """
 
     digest: str = ""
@@ -31,6 +35,12 @@ class PromotionOptions:
     force: bool = False
     no_smoke: bool = False
     infra: bool = False
+    functions: tuple[str, ...] = ()
+
+
+def functions_of(flags: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the functions that `--function` says, each once: `main` is the project's own one."""
+    return tuple(dict.fromkeys("" if flag == functions.MAIN else flag for flag in flags or ()))
 
 
 @dataclass(frozen=True)
@@ -43,12 +53,12 @@ class Subject:
 
 
 def read_subject(rung: Rung, options: PromotionOptions) -> Subject:
-    """Return the image that the options name. `rung` is in the primary location.
+    """Return the image that the options name. `rung` is the function in any environment of the primary location.
 
     Raises `BadInputError` (two names, a malformed digest, an unknown release) and `RefusedError` (a release that
     failed, a lowest rung without a release).
     """
-    lowest = rung.settings.lowest
+    lowest = rung.settings.names(rung.settings.lowest).target
     if options.digest and options.release:
         raise BadInputError(
             "--digest and --release name the same thing",
@@ -71,55 +81,56 @@ def read_subject(rung: Rung, options: PromotionOptions) -> Subject:
 
 
 def _of_release(rung: Rung, lowest: str, release_id: str, *, force: bool) -> Subject:
-    """Return the image of a release of the lowest rung. Without `force` the release must have succeeded."""
+    """Return the image of a release of the lowest rung, whose key is given. Without `force` it must have succeeded."""
     release = rung.ledger.find(lowest, release_id)
     if not release:
         raise BadInputError(
             f"{lowest} has no release {release_id!r}",
             kind="unknown-release",
-            hint=f"its releases: `inv ledger --env {lowest}`",
+            hint=f"its releases: `inv ledger {flags_of(lowest)}`",
         )
     if release.result != SUCCEEDED and not force:
         raise RefusedError(
             f"release {release_id} ended {release.result} on {lowest}: {release.cause or 'no cause was recorded'}",
             kind="release-failed",
-            hint=f"name one that succeeded (`inv ledger --env {lowest}`), or promote it all the same: "
+            hint=f"name one that succeeded (`inv ledger {flags_of(lowest)}`), or promote it all the same: "
             f"`inv promote --release {release_id} --force`",
         )
     return Subject(release.digest, release.git_commit, release.input_key)
 
 
-def read_lowest(rung: Rung, lowest: str) -> aliases.Alias:
-    """Return the alias of the lowest rung. Raises `RefusedError` for a rung that was never released."""
-    alias = aliases.read(rung.lambda_client, rung.settings.names(lowest).function)
+def read_lowest(rung: Rung) -> aliases.Alias:
+    """Return the function's alias on the lowest rung. Raises `RefusedError` for one that was never released."""
+    named = rung.settings.names(rung.settings.lowest)
+    alias, flags = aliases.read(rung.lambda_client, named.function), flags_of(named.target)
     if alias is None:
-        raise restore.deleted(rung.sibling(lowest)) or RefusedError(
-            f"{lowest} has no function yet", kind="nothing-live", hint=f"deploy it first: `inv deploy --env {lowest}`"
+        raise restore.deleted(rung.sibling(named.environment)) or RefusedError(
+            f"{named.target} has no function yet", kind="nothing-live", hint=f"deploy it first: `inv deploy {flags}`"
         )
     rung.check_account(alias.account)
     if alias.version == LATEST:
         raise RefusedError(
-            f"{lowest} has no release yet", kind="nothing-live", hint=f"release it first: `inv deploy --env {lowest}`"
+            f"{named.target} has no release yet", kind="nothing-live", hint=f"release it first: `inv deploy {flags}`"
         )
     return alias
 
 
 def _of_lowest(rung: Rung, lowest: str) -> Subject:
     """Return the image that the lowest rung serves. Lambda names the image and the commit, the ledger the input key."""
-    function = rung.settings.names(lowest).function
-    alias = read_lowest(rung, lowest)
+    function = rung.settings.names(rung.settings.lowest).function
+    alias = read_lowest(rung)
     if alias.weights:
         raise RefusedError(
             f"{lowest} is being shifted: it serves version {alias.version}{aliases.weighted(alias)}",
             kind="deployment-under-way",
-            hint=f"wait for its deployment to end: `inv status --env {lowest}` shows it",
+            hint=f"wait for its deployment to end: `inv status {flags_of(lowest)}` shows it",
         )
     state = LambdaFunction(rung.lambda_client, function, clock=rung.clock).read(alias.version)
     if state is None or not state.digest:
         raise RefusedError(
             f"version {alias.version} of {function} has no image",
             kind="image-missing",
-            hint=f"only images are promoted: `inv deploy --env {lowest}` makes one",
+            hint=f"only images are promoted: `inv deploy {flags_of(lowest)}` makes one",
         )
     current = rung.ledger.snapshot(lowest).current
     input_key = current.input_key if current and current.digest == state.digest else ""

@@ -29,6 +29,7 @@ _CONFIG = re.compile(r"-(?P<kind>canary|linear)-(?P<percent>\d+)-(?P<minutes>\d+
 _MOST_MINUTES = 2880  # what CodeDeploy allows between two shifts
 _SLOWEST_POLLS = 200  # per shift: keeps the history of the longest canary far under 25,000 events
 _BAKING_POLLS = 400  # per bake, as well
+_LATEST_POLLS = 800  # of a deployment that hangs
 _SLACK_SECONDS = 1800  # hooks, and CodeDeploy's own pauses
 
 
@@ -102,8 +103,9 @@ class Shift:
         Targets that are released at once share one history. `concurrency` of them are polled less often.
         """
         longest = max(self.seconds / _SLOWEST_POLLS, bake_seconds / _BAKING_POLLS)
-        every = max(15, math.ceil(longest * concurrency))
-        return every, math.ceil((self.seconds * 1.2 + _SLACK_SECONDS) / every)
+        latest = self.seconds * 1.2 + _SLACK_SECONDS
+        every = max(15, math.ceil(longest * concurrency), math.ceil(latest * concurrency / _LATEST_POLLS))
+        return every, math.ceil(latest / every)
 
 
 class OneShift(OwnRule):

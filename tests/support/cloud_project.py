@@ -12,6 +12,7 @@ from cloud_resources import CloudResources
 from stepladder.commands import promote as promote_command
 from stepladder.core.console import Console
 from stepladder.core.errors import ExitCode, StepladderError
+from stepladder.core.names import target_key
 from stepladder.ledger.schema import RELEASE_PREFIX
 from stepladder.promotion.audit import Judged, judge
 from stepladder.promotion.contract import child_name
@@ -56,7 +57,8 @@ class CloudProject(CloudResources):
         """Push an image and put it on the lowest rung; return its digest."""
         uri = self.push(source, labels)
         for environment in self.settings.rungs[0]:
-            self.release(environment, uri)
+            for function in self.settings.function_names:
+                self.release(target_key(environment, function), uri)
         return uri.rpartition("@")[2]
 
     # promotions

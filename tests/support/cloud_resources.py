@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
@@ -18,11 +18,12 @@ from uuid import uuid4
 import cloud_alarms
 import cloud_images
 import cloud_ledger
+import machines_of_many
 import roles
 
 from localcloud import daemon
 from stepladder.core.console import Console
-from stepladder.core.names import partition_of
+from stepladder.core.names import partition_of, split_target, target_key
 from stepladder.promotion import definition
 from stepladder.releases.rung import Rung, clients
 from stepladder.settings import locations
@@ -37,10 +38,11 @@ class CloudResources:
     """One project's resources. `cloud` is the session's; names are the project's own.
 
     `remote` names the environments in other locations, each with account and region. Whatever takes an `environment`
-    works in its location; the default is the primary one, where the lowest rung is.
+    works in its location; the default is the primary one, where the lowest rung is. Where one environment has several
+    functions, it takes a target's key.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the settings that tests vary
         self,
         cloud: Any,
         root: Path,
@@ -50,6 +52,8 @@ class CloudResources:
         per_rung: dict[str, Any] | None = None,
         remote: Mapping[str, tuple[str, str]] | None = None,
         release_command: dict[str, Any] | None = None,
+        functions: Sequence[str] = (),
+        distributed: bool = False,
         **promotion: Any,
     ) -> None:
         self.cloud, self.root, self.runtime = cloud, root, runtime
@@ -68,6 +72,9 @@ class CloudResources:
             "release_command": release_command or {},
             "promotion": {"deployment": "AllAtOnce", "rungs": per_rung or {}, **promotion},
         }
+        if functions:
+            given |= {"functions": {name: {"smoke": {"path": "tests/smoke"}} for name in functions}}
+        self.distributed = distributed
         self.settings: Settings = load(given, root)
         self._clients: dict[tuple[str, locations.Location], Any] = {}
         self.machines: dict[str, str] = {}
@@ -88,7 +95,7 @@ class CloudResources:
         return self._clients[service, location]
 
     def location(self, environment: str = "") -> locations.Location:
-        return locations.of(self.settings, environment or self.settings.lowest)
+        return locations.of(self.settings, split_target(environment or self.settings.lowest)[0])
 
     def role(self, environment: str = "") -> str:
         at = self.location(environment)
@@ -98,8 +105,9 @@ class CloudResources:
         return f"{self.name}-{environment}"
 
     def rung(self, environment: str | None = None, console: Console | None = None) -> Rung:
-        name = environment or locations.representatives(self.settings)[0]
-        return Rung(self.settings, name, clients(self.settings, name), console or Console(err=io.StringIO()), "test")
+        name, function = split_target(environment or locations.representatives(self.settings)[0])
+        settings = self.settings.of_function(function)
+        return Rung(settings, name, clients(self.settings, name), console or Console(err=io.StringIO()), "test")
 
     def build(self) -> Self:
         """Make everything; every rung runs the same first image."""
@@ -132,8 +140,9 @@ class CloudResources:
             repositoryName=self.name, imageScanningConfiguration={"scanOnPush": True}
         )
         first = self.push(GOOD % "first", at=at)
+        targets = [target_key(name, function) for name in rungs for function in self.settings.function_names]
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda name: self._rung(name, first), rungs))
+            list(pool.map(lambda key: self._rung(key, first), targets))
             pipeline = dict(pool.map(lambda verb: self._pipeline(verb, at), function_packages.VERBS))
         self._machine(pipeline, at)
         if at != locations.representatives(self.settings)[0]:
@@ -183,6 +192,7 @@ class CloudResources:
             ),
             "LADDER": json.dumps(self.ladder(variables)),
             "LEDGER_TABLE": f"{self.name}-releases",
+            **({"FUNCTIONS": "all"} if self.settings.functions else {}),
             "MACHINE": f"arn:{partition}:states:{':'.join(local)}:stateMachine:{self.name}-promotion",
             "RELAY": arn % (*local, "relay"),
             "ROLLBACK": arn % (*local, "rollback"),
@@ -218,7 +228,7 @@ class CloudResources:
 
     def _machine(self, pipeline: dict[str, str], at: str) -> None:
         topic = self.client("sns", at).create_topic(Name=f"{self.name}-promotion")["TopicArn"]
-        text = json.dumps(definition.load())
+        text = json.dumps(machines_of_many.distributed(definition.load()) if self.distributed else definition.load())
         for name, value in {
             "hook_name": f"{self.name}-pipeline-verify",
             "ledger_table": f"{self.name}-releases",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -33,9 +33,9 @@ def pointed_at(cloud: Any, *, brief: float) -> Iterator[pytest.MonkeyPatch]:
             cloud.faults()
 
 
-def _without_terraform(machine: Any, _missing: Any, digest: str, **_: Any) -> tuple[str, ...]:
+def _without_terraform(machine: Any, _missing: Any, digests: Mapping[str, str], **_: Any) -> tuple[str, ...]:
     """Do what is left of getting ready for a promotion when nothing is to be applied."""
-    replicate.copy_image(machine, digest)
+    replicate.copy_images(machine, digests.values())
     return ()
 
 

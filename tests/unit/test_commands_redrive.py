@@ -76,7 +76,7 @@ class Promotion:
         self.clients = harness.aws.clients
         self.states = self.clients["stepfunctions"] = StepFunctions(started)
         monkeypatch.setattr(infra, "ProjectRoots", lambda: self.roots)
-        monkeypatch.setattr(infra, "copy_image", lambda *_: None)
+        monkeypatch.setattr(infra, "copy_images", lambda *_: None)
         for pk, inputs in (("root#foundation", "foundation"), ("env#staging", "service"), ("root#delivery", "old")):
             record = InfraRecord(inputs, "p", "then")
             self.table.tables[TABLE][pk, "infra"] = schema.item(schema.key(pk, "infra"), record)

@@ -62,11 +62,6 @@ def test_a_function_of_another_target_is_refused(ladder, pipeline, monkeypatch):
         )
 
 
-def test_commands_name_a_target_by_its_environment_and_function(ladder):
-    assert ladder.flags("production") == "--env production"
-    assert ladder.flags("production-mailer") == "--env production --function mailer"
-
-
 def test_children_of_functions_with_long_names_have_names_that_fit_and_differ(ladder):
     contract = importlib.import_module("stepladder.promotion.contract")
     names = {contract.child_name("arn:e", f"production-{'x' * 40}{n}") for n in range(3)}

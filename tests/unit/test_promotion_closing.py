@@ -77,7 +77,7 @@ class StateMachine:
         self.console = Console(err=self.said, live=False)
         self.ledger = ledger
         self.aws = SimpleNamespace(client=lambda _service: logs or Logs())
-        self.rung = SimpleNamespace(settings=SimpleNamespace(rungs=(("staging",), ("qa",), ("production",))))
+        self.settings = SimpleNamespace(rungs=(("staging",), ("qa",), ("production",)))
 
     def at(self, _environment: str) -> StateMachine:
         return self

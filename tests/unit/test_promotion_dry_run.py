@@ -160,7 +160,7 @@ def test_infrastructure_is_told_as_it_would_be_applied_and_in_that_order(
     told = [f"{root['environment']}/{root['root']}" for root in ladder.dry()["infrastructure"]]
     assert "would apply: 1 to add, 0 to change, 0 to destroy" in ladder.said
     ladder.roots.did.clear()
-    monkeypatch.setattr(infra, "copy_image", lambda *_: None)
+    monkeypatch.setattr(infra, "copy_images", lambda *_: None)
     assert "would ask a person, then apply: 1 to add" in ladder.said
     promote(ladder.machine, PromotionOptions(no_smoke=True, infra=True), detach=True)
     applied = [did.removeprefix("apply ") for did in ladder.roots.did if did.startswith("apply")]
@@ -175,7 +175,7 @@ def test_what_would_be_refused_says_so_and_keeps_its_exit_code(ladder: Ladder) -
 
 
 def test_a_promotion_that_is_under_way_would_be_joined(ladder: Ladder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(infra, "copy_image", lambda *_: None)
+    monkeypatch.setattr(infra, "copy_images", lambda *_: None)
     promote(ladder.machine, PromotionOptions(no_smoke=True, infra=True), detach=True)
     (name,) = ladder.states.started
     ladder.states.started.clear()

@@ -86,7 +86,7 @@ class Ladder:
         if elsewhere:
             self.there = FakeDynamoDB()
             aws = FakeAws(harness.aws.clients | {"dynamodb": self.there})
-            self.machine._by_environment["production"] = replace(rung, environment="production", aws=aws)
+            self.machine._by_target["production"] = replace(rung, environment="production", aws=aws)
             ensure = self.roots.ensure
             apply = self.roots.apply
 
@@ -99,7 +99,8 @@ class Ladder:
                 return act
 
             self.roots.ensure, self.roots.apply = make(ensure), make(apply)
-        monkeypatch.setattr(infra, "copy_image", lambda _machine, digest: self.roots.did.append(f"bring {digest}"))
+        bring = self.roots.did.append
+        monkeypatch.setattr(infra, "copy_images", lambda _, digests: [bring(f"bring {each}") for each in digests])
         self.record("root#foundation", "foundation one")
         self.record("env#staging", "service one")
 
@@ -107,7 +108,7 @@ class Ladder:
         self.table.tables[TABLE][pk, "infra"] = schema.item(schema.key(pk, "infra"), InfraRecord(inputs, "p", "then"))
 
     def prepare(self, *missing, **how):
-        return infra.prepare(self.machine, missing, DIGEST, roots=self.roots, **how)
+        return infra.prepare(self.machine, missing, {"": DIGEST}, roots=self.roots, **how)
 
     def infra(self, environment):
         return self.machine.at(environment).ledger.snapshot(environment).infra
@@ -155,9 +156,9 @@ def test_a_plan_that_destroys_is_refused_before_anything_is_applied(ladder, root
 
 def test_a_rung_at_which_somebody_is_at_work_stops_it_before_anything_is_planned(ladder):
     with ladder.machine.at("production").locked(None):
-        held = ladder.machine._by_environment["production"]
-        ladder.machine._by_environment["production"] = replace(held)
-        ladder.machine.rung = ladder.machine._by_environment["production"]
+        held = ladder.machine._by_target["production"]
+        ladder.machine._by_target["production"] = replace(held)
+        ladder.machine.rung = ladder.machine._by_target["production"]
         with pytest.raises(LockedError):
             ladder.prepare("qa", "production")
     assert ladder.roots.did == []

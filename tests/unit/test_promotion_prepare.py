@@ -56,7 +56,7 @@ class Project:
         self.harness.aws.clients["stepfunctions"] = self.states
         self.roots, self.file = Roots(), root / "promotion.json"
         monkeypatch.setattr(infra, "ProjectRoots", lambda: self.roots)
-        monkeypatch.setattr(infra, "copy_image", lambda *_: None)
+        monkeypatch.setattr(infra, "copy_images", lambda *_: None)
         monkeypatch.setattr(start, "release_id", lambda *_: "20261121T230501Z-a1b2c3")
         tables = self.harness.table.tables[TABLE]
         for pk, inputs in (("root#foundation", "foundation new"), ("env#staging", "service new")):

@@ -69,9 +69,9 @@ def test_nothing_is_promoted_before_the_lowest_rung_has_a_release(request_, made
 
 
 def test_a_rung_without_a_service_is_told_apart_from_one_that_was_never_released(harness):
-    assert read_state(harness.rung(), "staging", DIGEST) == "missing"
+    assert read_state(harness.rung(), DIGEST) == "missing"
     harness.function.create(f"registry/hello@{DIGEST}")
-    assert read_state(harness.rung(), "staging", DIGEST) == "unreleased", "whatever image $LATEST has"
+    assert read_state(harness.rung(), DIGEST) == "unreleased", "whatever image $LATEST has"
 
 
 @pytest.mark.parametrize("made", [False, True], ids=["no service", "a service"])
@@ -81,7 +81,7 @@ def test_another_account_is_refused_whether_the_rung_has_a_service_or_not(made, 
         harness.function.create(f"registry/hello@{DIGEST}")
         harness.function.alias["AliasArn"] = harness.function.alias["AliasArn"].replace("123456789012", "999999999999")
     with pytest.raises(RefusedError, match="these credentials reach account 999999999999"):
-        read_state(harness.rung(), "staging", DIGEST)
+        read_state(harness.rung(), DIGEST)
 
 
 def test_a_location_without_a_ledger_knows_of_no_bad_mark(harness):
@@ -96,14 +96,14 @@ class TestServing:
         return harness
 
     def test_a_rung_serves_a_digest_while_its_configuration_is_the_version_s(self, deployed):
-        assert read_state(deployed.rung(), "staging", deployed.serves) == "serves"
-        assert read_state(deployed.rung(), "staging", DIGEST) == "other"
+        assert read_state(deployed.rung(), deployed.serves) == "serves"
+        assert read_state(deployed.rung(), DIGEST) == "other"
 
     def test_a_configuration_that_terraform_changed_since_has_to_be_promoted(self, deployed):
         deployed.function.configure(MemorySize=2048)
-        assert read_state(deployed.rung(), "staging", deployed.serves) == "other"
+        assert read_state(deployed.rung(), deployed.serves) == "other"
 
     def test_a_weighted_rung_serves_nothing_alone(self, deployed):
         digest = deployed.serves
         deployed.function.point("1", {"2": 0.1})
-        assert read_state(deployed.rung(), "staging", digest) == "other"
+        assert read_state(deployed.rung(), digest) == "other"

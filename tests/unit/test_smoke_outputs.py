@@ -111,17 +111,17 @@ def test_a_promotion_takes_each_environments_own_value_and_refuses_one_that_lack
     def at(name: str) -> Any:
         infra = InfraRecord("h", "p", "then", outputs=known.get(name, ""))
         return SimpleNamespace(
-            environment=name, ledger=SimpleNamespace(snapshot=lambda _: SimpleNamespace(infra=infra))
+            environment=name, target=name, ledger=SimpleNamespace(snapshot=lambda _: SimpleNamespace(infra=infra))
         )
 
     def machine(*names: str) -> Any:
-        return SimpleNamespace(at=at, rung=SimpleNamespace(settings=SimpleNamespace(ladder_environments=names)))
+        return SimpleNamespace(at=at, targets=lambda _functions: names)
 
     suite = smoke_suite.Suite((case("${output.url}"),), "smoke/a.json", b"{}")
     expected = {"staging": {"url": "s"}, "production": {"url": "p"}}
-    assert start._outputs(machine("staging", "production"), suite) == expected
+    assert start._outputs(machine("staging", "production"), "", suite) == expected
     with pytest.raises(RefusedError, match="use url, which canary has no output of") as caught:
-        start._outputs(machine("staging", "canary"), suite)
+        start._outputs(machine("staging", "canary"), "", suite)
     assert "`inv promote --infra`" in caught.value.hint
 
 

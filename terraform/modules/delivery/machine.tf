@@ -1,9 +1,8 @@
-# Standard, not Express: a promotion waits for hours, is started exactly once and can be redriven.
-resource "aws_sfn_state_machine" "promotion" {
-  name     = "${var.project}-promotion"
-  publish  = true
-  role_arn = aws_iam_role.promotion.arn
-  type     = "STANDARD"
+locals {
+  # One history holds 25,000 events: those of ten targets of a rung. Above it each target is an execution of its own.
+  # https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
+  inline_targets = 10
+  is_distributed = var.home == null && max([for rung in var.rungs : length(rung)]...) * local.functions_of_each > local.inline_targets
 
   definition = templatefile("${path.module}/promotion.asl.json", {
     hook_name    = aws_lambda_function.pipeline["verify"].function_name
@@ -16,6 +15,31 @@ resource "aws_sfn_state_machine" "promotion" {
     validate_arn = aws_lambda_function.pipeline["validate"].qualified_arn
     verify_arn   = aws_lambda_function.pipeline["verify"].qualified_arn
   })
+
+  # The same states, in both Maps over targets; a label makes the ARNs of a Map Run's executions known.
+  distributed = replace(
+    replace(
+      replace(
+        local.definition,
+        "/(\"ItemsPath\": \"\\$\\.rung\\.targets\",\\s*\"MaxConcurrency\": )10/",
+        "\"Label\": \"release\", $${1}100",
+      ),
+      "/(\"ItemsPath\": \"\\$\\.targets\",\\s*\"MaxConcurrency\": )10/",
+      "\"Label\": \"finish\", $${1}20",
+    ),
+    "/(\"ProcessorConfig\": \\{\"Mode\": )\"INLINE\"(\\},\\s*\"StartAt\": \"(HasTargetRelease|WasReleasedByChild)\")/",
+    "$${1}\"DISTRIBUTED\", \"ExecutionType\": \"STANDARD\"$${2}",
+  )
+}
+
+# Standard, not Express: a promotion waits for hours, is started exactly once and can be redriven.
+resource "aws_sfn_state_machine" "promotion" {
+  name     = "${var.project}-promotion"
+  publish  = true
+  role_arn = aws_iam_role.promotion.arn
+  type     = "STANDARD"
+
+  definition = local.is_distributed ? local.distributed : local.definition
 
   # Payloads hold smoke cases' answers: what happened is logged, not with what.
   logging_configuration {

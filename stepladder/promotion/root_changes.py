@@ -1,0 +1,127 @@
+"""Which Terraform roots a promotion plans and applies, in the ladder's order (the table is in `infra`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from stepladder.core.errors import RefusedError
+from stepladder.core.names import split_target, target_key
+from stepladder.ledger.snapshot import Snapshot
+from stepladder.promotion import delivery
+from stepladder.promotion.executions import StateMachine
+from stepladder.promotion.roots import RootPlan, Roots
+from stepladder.releases import left_foundation
+from stepladder.releases.plan import FOUNDATION, SERVICE
+from stepladder.releases.rung import Rung
+from stepladder.settings import locations
+
+
+@dataclass(frozen=True)
+class RootChange:
+    """One Terraform root that is to be planned and applied.
+
+    `early` says that its location has no state bucket yet. It is then planned once the foundation is applied.
+    """
+
+    rung: Rung
+    root: str
+    is_new: bool = False
+    early: bool = False
+    planned: RootPlan | None = None
+
+    @property
+    def where(self) -> str:
+        """The root as people read it: `production/service`."""
+        return f"{self.rung.environment}/{self.root}"
+
+
+@dataclass(frozen=True)
+class InfraPlan:
+    """What a promotion has to apply, in order, and what was read to know it."""
+
+    snapshots: Mapping[str, Snapshot]
+    services: tuple[str, ...]
+    changes: list[RootChange]
+
+
+def plan_infra(machine: StateMachine, missing: Sequence[str], *, infra: bool, roots: Roots) -> InfraPlan:
+    """Return which roots differ from their last apply, of those that a promotion may apply. Changes nothing."""
+    snapshots = machine.snapshots(machine.settings.ladder_environments)
+    lacking = {split_target(key)[0] for key in missing}
+    changed = [name for name in snapshots if name not in lacking and differs(machine.at(name), snapshots[name], roots)]
+    unapplied = [name for name in changed if snapshots[name].infra]  # the ledger has no apply of the others
+    if unapplied and not infra:
+        machine.console.warn(f"{behind(unapplied)}; `inv promote --infra` applies them before it promotes")
+    if infra:
+        _check_lowest(machine.rung, unapplied)
+    services = tuple(name for name in snapshots if name in lacking or (infra and name in changed))
+    return InfraPlan(snapshots, services, _changes(machine, snapshots, services, missing, roots))
+
+
+def _check_lowest(rung: Rung, unapplied: Sequence[str]) -> None:
+    """Refuse to apply the lowest rung: it is deployed, by this commit or a newer one, before anything is promoted."""
+    lowest = [name for name in rung.settings.rungs[0] if name in unapplied]
+    if lowest:
+        raise RefusedError(
+            f"{', '.join(lowest)} was deployed with other infrastructure than this commit has",
+            kind="lowest-differs",
+            hint=f"`inv deploy --env {lowest[0]}` deploys this commit; a newer one's own job promotes",
+        )
+
+
+def differs(rung: Rung, snapshot: Snapshot, roots: Roots) -> bool:
+    """Say whether an environment's service has other inputs than at its last apply."""
+    applied = snapshot.infra.input_hash if snapshot.infra else ""
+    return roots.inputs_hash(rung, SERVICE) != applied
+
+
+def behind(changed: Sequence[str]) -> str:
+    """Return the sentence that environments' infrastructure is older than the code."""
+    return f"{', '.join(changed)} {'has' if len(changed) == 1 else 'have'} infrastructure changes that were not applied"
+
+
+def _changes(
+    machine: StateMachine,
+    snapshots: Mapping[str, Snapshot],
+    services: Sequence[str],
+    missing: Sequence[str],
+    roots: Roots,
+) -> list[RootChange]:
+    """Return the changes in the order in which they are applied: each location, the primary first, then the ladder."""
+    changes: list[RootChange] = []
+    begun: set[locations.Location] = set()
+    settings = machine.rung.settings
+    for representative in machine.representatives:
+        location = locations.of(settings, representative.environment)
+        of_location = [name for name in services if locations.of(settings, name) == location]
+        ledger = snapshots[representative.environment]
+        applied = ledger.foundation.input_hash if ledger.foundation else ""
+        if not ledger.exists:
+            begun.add(location)
+            changes.append(RootChange(representative, FOUNDATION, is_new=True))
+        elif of_location and roots.inputs_hash(machine.at(of_location[0]), FOUNDATION) != applied:
+            if left_foundation.is_left(settings):
+                left_foundation.warn(machine.console, of_location[0])
+            else:
+                changes.append(RootChange(machine.at(of_location[0]), FOUNDATION))
+        was = delivery.read(representative) if ledger.exists else None
+        if not was or was.input_hash != roots.inputs_hash(representative, delivery.ROOT):
+            changes.append(RootChange(representative, delivery.ROOT, is_new=was is None, early=not ledger.exists))
+        else:
+            with machine.console.step(delivery.ROOT) as step:
+                step.skip("unchanged")
+    return changes + [
+        RootChange(
+            machine.at(name),
+            SERVICE,
+            is_new=_is_new(machine, name, missing),
+            early=locations.of(settings, name) in begun,
+        )
+        for name in services
+    ]
+
+
+def _is_new(machine: StateMachine, environment: str, missing: Sequence[str]) -> bool:
+    """Say whether an environment has no service yet: its first function is missing."""
+    return target_key(environment, machine.settings.function_names[0]) in missing
