@@ -12,16 +12,25 @@ from stepladder.collections.task import task
     reads_only=True,
     help={
         "env": "Environment to show; default: every rung.",
+        "function": "Name of the function to show, `main` for the own one; default: all.",
+        "all": "Print a row for every function, also for those that are as they should be.",
         "check": "Check that what serves is what the ledger says; exit code 2 means that it isn't.",
         "json": "Print one JSON document.",
     },
     auto_shortflags=False,
 )
-def show(c: Any, env: str = "", check: bool = False, json: bool = False) -> None:
+def show(
+    c: Any,
+    env: str = "",
+    function: str = "",
+    all: bool = False,  # noqa: A002 - the flag's name
+    check: bool = False,
+    json: bool = False,
+) -> None:
     """Show what each rung serves: version, digest, commit, age, weight, health, deployments in flight."""
     import time
 
-    from stepladder.commands import release_check, status
+    from stepladder.commands import release_check, status_many
     from stepladder.releases.rung import opened
     from stepladder.settings.load import from_context
 
@@ -29,6 +38,6 @@ def show(c: Any, env: str = "", check: bool = False, json: bool = False) -> None
     verb = "inv status --check" if check else "inv status"
     rungs = [opened(c, name, verb, as_json=json) for name in environments]
     if check:
-        release_check.check(rungs)
+        release_check.check(status_many.of_functions(rungs, function))
     else:
-        status.show(rungs, clock=time.time)
+        status_many.show(rungs, function, clock=time.time, every=all)

@@ -1,4 +1,4 @@
-"""Read several rungs at once: one that can't be read says why, and hides no other."""
+"""Read several rungs, or functions of them, at once: one that can't be read says why, and hides no other."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from stepladder.core.errors import NotReadyError, StepladderError
 from stepladder.releases.rung import Rung
 
 T = TypeVar("T")
+_AT_ONCE = 16
 
 
 def read(
@@ -20,7 +21,7 @@ def read(
     """Return what `one` reads of each rung, in order, and what stands in the way of all of them, if anything does.
 
     That is: nothing answers, or the credentials don't work or are another account's. `unread` makes the result of a
-    rung that can't be read, from its environment and the reason.
+    rung that can't be read, from its target's key and the reason.
     """
     silent: list[StepladderError] = []
 
@@ -33,8 +34,8 @@ def read(
                 raise
             if isinstance(known, NotReadyError) or known.kind == accounts.WRONG:
                 silent.append(known)
-            return unread(rung.environment, known.message)
+            return unread(rung.target, known.message)
 
-    with ThreadPoolExecutor(max(1, len(rungs)), thread_name_prefix="rungs") as pool:
+    with ThreadPoolExecutor(min(max(1, len(rungs)), _AT_ONCE), thread_name_prefix="rungs") as pool:
         results = list(pool.map(guarded, rungs))
     return results, silent[0] if silent and len(silent) == len(rungs) else None

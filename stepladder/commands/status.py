@@ -14,6 +14,7 @@ from stepladder.core.clock import ago
 from stepladder.core.console import Console
 from stepladder.core.display import plain_cause
 from stepladder.core.errors import StepladderError
+from stepladder.core.names import flags_of
 from stepladder.core.release_facts import short
 from stepladder.core.tables import Cell, Column
 from stepladder.ledger.schema import SUCCEEDED, UNKNOWN, Bad, ReleaseEntry
@@ -129,7 +130,12 @@ def read(environments: list[Rung]) -> list[RungStatus]:
     statuses, obstacle = every_rung.read(environments, _read, lambda name, problem: RungStatus(name, problem=problem))
     if obstacle:
         raise obstacle
-    marked = marks.known(environments, {digest for status in statuses for _, digest in status.images})
+    return with_marks(environments, statuses)
+
+
+def with_marks(rungs: list[Rung], statuses: list[RungStatus]) -> list[RungStatus]:
+    """Add the marks of the images that get traffic, wherever they are."""
+    marked = marks.known(rungs, {digest for status in statuses for _, digest in status.images})
     return [replace(status, bad=_bad(status, marked)) for status in statuses]
 
 
@@ -147,42 +153,49 @@ def _read(rung: Rung) -> RungStatus:
         live = alias.result()
         holder = snapshot.lock
         status = RungStatus(
-            rung.environment,
+            rung.target,
             lock=f"{holder.command} by {holder.owner} since {holder.since}" if holder and holder.expires else "",
             lock_job=holder.job if holder and holder.expires else "",
             health=health.result(),
             deployment=deployment.result(),
         )
         if live is None:
-            return _without_alias(rung, snapshot, status)
+            return without_alias(rung, snapshot, status)
         latest = pool.submit(rung.function.read)
         versions = {version: rung.function.read(version) for version in (live.version, *sorted(live.weights))}
         served = versions[live.version]
-        drift = _drift(rung, snapshot, live, served, latest.result())
+        drift = drift_of(rung, snapshot, live, served, latest.result())
         releases = last.result() if last else []
     entry = next((r for r in releases if r.version == live.version and r.result == "succeeded"), None)
-    newest = releases[0] if releases else None
+    status = replace(
+        status,
+        digest=served.digest if served else "",
+        drift=drift,
+        images=tuple((version, state.digest) for version, state in versions.items() if state and state.digest),
+    )
+    return released(status, live, entry, releases[0] if releases else None)
+
+
+def released(status: RungStatus, live: Alias, entry: ReleaseEntry | None, newest: ReleaseEntry | None) -> RungStatus:
+    """Add what the ledger knows: of the release that serves (`entry`), and of the newest one if that failed."""
     if live.weights and not status.deployment:
-        drift = f"weights were left behind: {live.version}{aliases.weighted(live)}"
+        status = replace(status, drift=f"weights were left behind: {live.version}{aliases.weighted(live)}")
     failed = newest if newest and newest.result not in (SUCCEEDED, UNKNOWN) else None
     return replace(
         status,
         version=live.version,
-        digest=served.digest if served else "",
         git_commit=entry.git_commit if entry else "",
         release_id=entry.release_id if entry else "",
         released_at=entry.ended_at if entry else "",
         requested_by=entry.requested_by if entry else "",
         weights=tuple(sorted(live.weights.items())),
-        drift=drift,
         last_failure=f"{failed.release_id}: {failed.cause}" if failed else "",
         last_result=newest.result if newest else "",
-        images=tuple((version, state.digest) for version, state in versions.items() if state and state.digest),
         skipped_ladder=entry.skipped_ladder if entry else "",
     )
 
 
-def _without_alias(rung: Rung, ledger: Snapshot, status: RungStatus) -> RungStatus:
+def without_alias(rung: Rung, ledger: Snapshot, status: RungStatus) -> RungStatus:
     """Say that nothing was deployed yet, or what was deleted since and what restores it."""
     if ledger.current is None:
         rung.check_caller()
@@ -195,10 +208,10 @@ def _without_alias(rung: Rung, ledger: Snapshot, status: RungStatus) -> RungStat
     return replace(status, deleted=gone, drift=f"the {gone} is gone, and {served}; {command} makes it again")
 
 
-def _drift(
+def drift_of(
     rung: Rung, ledger: Snapshot, alias: Alias, served: FunctionState | None, latest: FunctionState | None
 ) -> str:
-    """Say where reality and ledger differ, the worst first; empty when they agree."""
+    """Say where reality and ledger differ, the worst first; empty when they agree, as far as they were read."""
     if ledger.current is None:
         return "; ".join(
             filter(None, ("the ledger knows of no release", cut_off.explanation(ledger.lock, alias, ledger)))
@@ -222,15 +235,17 @@ def _history(rung: Rung) -> list[ReleaseEntry]:
 def read_health(rung: Rung) -> str:
     """Say which of the rung's alarms fire; one call."""
     answer = rung.aws.client("cloudwatch").describe_alarms(AlarmNames=list(rung.names.alarms))
-    alarms = answer["MetricAlarms"]
-    firing = sorted(
-        a["AlarmName"].removeprefix(f"{rung.names.function}-") for a in alarms if a["StateValue"] == "ALARM"
-    )
-    if firing:
+    return health_of(rung, {alarm["AlarmName"]: alarm["StateValue"] for alarm in answer["MetricAlarms"]})
+
+
+def health_of(rung: Rung, states: Mapping[str, str]) -> str:
+    """Say which of the rung's alarms fire, by the states of alarms by name."""
+    own = {name.removeprefix(f"{rung.names.function}-"): states[name] for name in rung.names.alarms if name in states}
+    if firing := sorted(name for name, state in own.items() if state == ALARM):
         return f"{ALARM}: {', '.join(firing)}"
-    if not alarms:
+    if not own:
         return "no alarms"
-    return "ok" if any(alarm["StateValue"] == "OK" for alarm in alarms) else "no data yet"
+    return "ok" if "OK" in own.values() else "no data yet"
 
 
 def show(environments: list[Rung], *, clock: Callable[[], float]) -> list[RungStatus]:
@@ -240,24 +255,31 @@ def show(environments: list[Rung], *, clock: Callable[[], float]) -> list[RungSt
     """
     console = environments[0].console
     statuses = read(environments)
-    unread = [status.environment for status in statuses if status.problem]
     if not console.as_json:
-        _print(console, statuses, clock())
-    elif not unread:
-        console.json([status.record() for status in statuses])
+        now = clock()
+        console.table(HEAD, [status.cells(now) for status in statuses])
+        print_notes(console, statuses, now)
+    conclude(console, statuses, [status.record() for status in statuses])
+    return statuses
+
+
+def conclude(console: Console, statuses: list[RungStatus], records: list[dict[str, object]]) -> None:
+    """Print the records as JSON, if that was asked for; raise `StepladderError` when a rung couldn't be read."""
+    unread = [status.environment for status in statuses if status.problem]
+    if console.as_json and not unread:
+        console.json(records)
     if unread:
         error = StepladderError(
             f"{len(unread)} of {len(statuses)} rungs can't be read: {', '.join(unread)}",
             kind="status-incomplete",
             hint="the table says why, under health; `--json` under problem",
         )
-        error.record["rungs"] = [status.record() for status in statuses]
+        error.record["rungs"] = records
         raise error
-    return statuses
 
 
-def _print(console: Console, statuses: list[RungStatus], now: float) -> None:
-    console.table(HEAD, [status.cells(now) for status in statuses])
+def print_notes(console: Console, statuses: list[RungStatus], now: float) -> None:
+    """Print what deserves a line of its own."""
     for status in statuses:
         if status.lock_job:
             console.line(f"{status.environment}: at work there: {status.lock_job}")
@@ -284,4 +306,4 @@ def _print_failure(console: Console, status: RungStatus) -> None:
     shown = console.brief(text, used=_WARNING)
     console.warn(shown)
     if shown != text:
-        console.hint(f"all of it: `inv ledger --env {status.environment} --release {release}`")
+        console.hint(f"all of it: `inv ledger {flags_of(status.environment)} --release {release}`")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from stepladder.core.aws import error_code, is_unreachable
@@ -14,6 +14,8 @@ from stepladder.ledger.items import CONDITION_FAILED, NOT_FOUND
 from stepladder.ledger.schema import Bad, Current, Holder, InfraRecord, ReleaseEntry
 from stepladder.ledger.snapshot import Holding, Snapshot
 from stepladder.ledger.transaction import Action, transact
+
+_PAGE = 100
 
 
 def _name(key: schema.Item) -> tuple[str, str]:
@@ -186,14 +188,14 @@ class Ledger(CommandRuns):
     def history(self, environment: str, *, limit: int = 20) -> list[ReleaseEntry]:
         """Return the newest releases of an environment, newest first."""
         newest: list[ReleaseEntry] = []
-        for release in self.releases(environment):
+        for release in self.releases(environment, page=min(limit, _PAGE)):
             if len(newest) == limit:
                 break
             newest.append(release)
         return newest
 
-    def releases(self, environment: str) -> Iterator[ReleaseEntry]:
-        """Yield the releases of an environment, newest first."""
+    def releases(self, environment: str, *, page: int = _PAGE) -> Iterator[ReleaseEntry]:
+        """Yield the releases of an environment, newest first; `page` is how many one call returns."""
         query: dict[str, object] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
@@ -203,7 +205,7 @@ class Ledger(CommandRuns):
             },
             "ScanIndexForward": False,
             "ConsistentRead": True,
-            "Limit": 100,
+            "Limit": page,
         }
         while True:
             answer = self.client.query(**query)
@@ -220,6 +222,13 @@ class Ledger(CommandRuns):
         key = schema.RELEASE.key(environment=environment, release_id=release_id)
         answer = self.client.get_item(TableName=self.table, Key=key, ConsistentRead=True)
         return schema.record(ReleaseEntry, answer.get("Item"))
+
+    def entries(self, wanted: Mapping[str, str]) -> dict[str, ReleaseEntry]:
+        """Return one release of each of many targets, by target and release id; one call for each hundred."""
+        keys = {target: schema.RELEASE.key(environment=target, release_id=each) for target, each in wanted.items()}
+        items = self.batch(list(keys.values())) if keys else {}
+        records = {target: schema.record(ReleaseEntry, items.get(_name(key))) for target, key in keys.items()}
+        return {target: entry for target, entry in records.items() if entry}
 
     def succeeded(self, environment: str) -> Iterator[ReleaseEntry]:
         """Yield the releases that succeeded, newest first."""

@@ -126,7 +126,8 @@ class FakeEcr(Scripted):
 class FakeCloudWatch(Scripted):
     alarms: tuple[tuple[str, str], ...] = (("errors", "OK"), ("latency", "INSUFFICIENT_DATA"))
 
-    def describe_alarms(self, *, AlarmNames: list[str]) -> dict[str, Any]:
+    def describe_alarms(self, *, AlarmNames: list[str], MaxRecords: int = 50) -> dict[str, Any]:
+        assert len(AlarmNames) <= MaxRecords <= 100
         self.called("DescribeAlarms")
         existing = {f"hello-staging-{name}": state for name, state in self.alarms}
         return {"MetricAlarms": [{"AlarmName": n, "StateValue": existing[n]} for n in AlarmNames if n in existing]}
