@@ -8,6 +8,7 @@ from stepladder.collections.task import task
 
 ENV = "Environment of the releases."
 FUNCTION = "Name of the function, in a project with several."
+FUNCTIONS = "Name of the function of the releases, `main` for the own one; default: all."
 
 
 @task(
@@ -15,27 +16,28 @@ FUNCTION = "Name of the function, in a project with several."
     reads_only=True,
     help={
         "env": ENV,
+        "function": FUNCTIONS,
         "limit": "Number of releases, newest first.",
         "release": "Release to show in full.",
         "json": "Print one JSON document.",
     },
     auto_shortflags=False,
 )
-def show(c: Any, env: str, limit: int = 20, release: str = "", json: bool = False) -> None:
+def show(c: Any, env: str, function: str = "", limit: int = 20, release: str = "", json: bool = False) -> None:
     """Show the releases of an environment: when, by whom, what, how each ended and why; `*` marks the live one."""
-    from stepladder.commands import ledger
+    from stepladder.commands import ledger_many
     from stepladder.releases.rung import opened
 
-    ledger.show(opened(c, env, "inv ledger", as_json=json), limit, release)
+    ledger_many.show(opened(c, env, "inv ledger", as_json=json), function, limit, release)
 
 
-@task(help={"env": ENV, "json": "Print one JSON document."}, auto_shortflags=False)
-def rebuild(c: Any, env: str, json: bool = False) -> None:
+@task(help={"env": ENV, "function": FUNCTIONS, "json": "Print one JSON document."}, auto_shortflags=False)
+def rebuild(c: Any, env: str, function: str = "", json: bool = False) -> None:
     """Rebuild the releases that the ledger lost from the descriptions of the published versions."""
-    from stepladder.commands import ledger
+    from stepladder.commands import ledger_many
     from stepladder.releases.rung import opened
 
-    ledger.rebuild(opened(c, env, "inv ledger.rebuild", as_json=json, acting=True))
+    ledger_many.rebuild(opened(c, env, "inv ledger.rebuild", as_json=json, acting=True), function)
 
 
 @task(

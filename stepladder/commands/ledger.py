@@ -35,24 +35,29 @@ def show(rung: Rung, limit: int, release_id: str = "") -> list[ReleaseEntry]:
     """Print the newest releases of a rung, newest first, or one in full; a `*` stands before the one that is live."""
     if release_id:
         return [_show_release(rung, release_id)]
-    if limit < 1:
-        raise BadInputError(
-            f"--limit is {limit}", kind="bad-arguments", hint="allowed: a number from 1, like `--limit 20`"
-        )
-    snapshot = _snapshot(rung)
+    check_limit(limit)
+    snapshot = existing(rung)
     releases = rung.ledger.history(rung.target, limit=limit)
     if rung.console.as_json:
         rung.console.json([asdict(release) for release in releases])
         return releases
     live = snapshot.current.release_id if snapshot.current else ""
-    rows = [_row(release, release.release_id == live, rung.clock.now()) for release in releases]
+    rows = [row(release, release.release_id == live, rung.clock.now()) for release in releases]
     rung.console.table(HEAD, rows)
     return releases
 
 
+def check_limit(limit: int) -> None:
+    """Refuse a `--limit` that shows nothing."""
+    if limit < 1:
+        raise BadInputError(
+            f"--limit is {limit}", kind="bad-arguments", hint="allowed: a number from 1, like `--limit 20`"
+        )
+
+
 def _show_release(rung: Rung, release_id: str) -> ReleaseEntry:
     """Print one release in full, with the mark of its image if there is one."""
-    snapshot = _snapshot(rung)
+    snapshot = existing(rung)
     release = rung.ledger.find(rung.target, release_id)
     if release is None:
         raise BadInputError(
@@ -95,10 +100,10 @@ def rebuild(rung: Rung) -> list[ReleaseEntry]:
     and rollback takes it only by name, once it passes the smoke cases. The lock is held: a release under way has
     published its version and not yet written its entry.
     """
-    snapshot = _snapshot(rung)
+    snapshot = existing(rung)
     with rung.locked(snapshot.lock), ThreadPoolExecutor(8, thread_name_prefix="ledger") as pool:
         alias = rung.alias()
-        cut_off.adopt(rung, alias, _snapshot(rung))
+        cut_off.adopt(rung, alias, existing(rung))
         listed = rung.function.versions()
         images = pool.map(lambda version: rung.function.read(version.version), listed)
         versions = [
@@ -117,12 +122,11 @@ def rebuild(rung: Rung) -> list[ReleaseEntry]:
             f"{rung.flags} --to {unknown[-1]}` takes that one once it passes the smoke cases"
         )
     rung.console.line(f"{rung.target}: {len(new)} releases written, of {len(versions)} published versions")
-    if rung.console.as_json:
-        rung.console.json([asdict(release) for release in new])
     return new
 
 
-def _snapshot(rung: Rung) -> Snapshot:
+def existing(rung: Rung) -> Snapshot:
+    """Read the rung's part of the ledger. Raises `RefusedError` when there is no ledger yet."""
     snapshot = rung.ledger.snapshot(rung.target)
     if not snapshot.exists:
         rung.check_caller()
@@ -130,7 +134,8 @@ def _snapshot(rung: Rung) -> Snapshot:
     return snapshot
 
 
-def _row(release: ReleaseEntry, live: bool, now: float) -> tuple[Cell | str, ...]:
+def row(release: ReleaseEntry, live: bool, now: float) -> tuple[Cell | str, ...]:
+    """Return a release as a row of the table."""
     return (
         Cell(f"{'*' if live else ' '} {release.release_id}", "bold" if live else ""),
         release.kind,

@@ -28,6 +28,8 @@ from stepladder.releases import drift as drifts
 from stepladder.releases.rollback_target import HISTORY, RollbackState, Targets
 from stepladder.releases.rung import Rung
 
+_SPELLED_OUT = 10
+"""Functions of an environment that have a line each although they are as they should be."""
 _NOT_PROVISIONED = "ProvisionedConcurrencyConfigNotFoundException"
 
 
@@ -72,15 +74,22 @@ def check(rungs: Sequence[Rung]) -> None:
     """
     console = rungs[0].console
     checks, obstacle = every_rung.read(rungs, _checked, lambda name, problem: ReleaseCheck(name, problem=problem))
+    by_environment: dict[str, list[ReleaseCheck]] = {}
     for rung, each in zip(rungs, checks, strict=True):
-        problem = each.problem
+        by_environment.setdefault(rung.environment, []).append(each)
+    for environment, own in by_environment.items():
+        problem = "; ".join(f"{each.environment}: {each.problem}" for each in own if each.problem)
         unwritten = drift_report.leave(
-            rung.settings, rung.environment, drift_report.RELEASES, findings=each.findings, problem=problem
+            rungs[0].settings,
+            environment,
+            drift_report.RELEASES,
+            findings=[finding for each in own for finding in each.findings],
+            problem=own[0].problem if len(own) == 1 else problem,
         )
         if unwritten:
             console.warn(unwritten)
         if not console.as_json:
-            _print(console, each)
+            _print_all(console, environment, own)
     record: dict[str, object] = {
         "drifted": any(each.findings for each in checks),
         "environments": [each.record() for each in checks],
@@ -104,6 +113,18 @@ def _outcome(checks: Sequence[ReleaseCheck]) -> StepladderError | None:
         "; ".join(f"{each.environment}: {len(each.findings)} not as the ledger says" for each in drifted),
         hint=f"begin with the first: `{first.command}`",
     )
+
+
+def _print_all(console: Console, environment: str, results: Sequence[ReleaseCheck]) -> None:
+    """Print a line for each function, but one for all that are as the ledger says where those are many."""
+    fine = [each for each in results if not (each.problem or each.findings or each.under_way) and each.released]
+    if len(fine) <= _SPELLED_OUT:
+        fine = []
+    for each in results:
+        if each not in fine:
+            _print(console, each)
+    if fine:
+        console.line(f"{environment}: {len(fine)} of {len(results)} functions serve what the ledger says")
 
 
 def _print(console: Console, result: ReleaseCheck) -> None:

@@ -13,6 +13,7 @@ from stepladder.core.aws import error_code, explain
 from stepladder.core.clock import stamp
 from stepladder.core.display import plain_cause
 from stepladder.core.errors import BadInputError, RefusedError, StepladderError
+from stepladder.core.names import target_key
 from stepladder.core.release_facts import short
 from stepladder.ledger.items import NOT_FOUND
 from stepladder.ledger.schema import Bad, Unmarked
@@ -217,10 +218,17 @@ def _digest(ledgers: list[Rung], image: ImageQuery) -> str:
         )
     if image.digest:
         return _whole(ledgers, image.digest)
-    for rung, environment in _environments(ledgers):
-        entry = rung.ledger.find(environment, image.release)
-        if entry and entry.digest:
-            return entry.digest
+    entries = (rung.ledger.find(target, image.release) for rung, target in _targets(ledgers))
+    digests = {entry.digest for entry in entries if entry and entry.digest}
+    if len(digests) > 1:  # of functions with images of their own, which were released together
+        listed = ", ".join(sorted(map(short, digests)))
+        raise BadInputError(
+            f"release {image.release} is of {len(digests)} images: {listed}",
+            kind="unknown-digest",
+            hint=f"say which: for example `{unmark_command(min(digests))}`",
+        )
+    if digests:
+        return digests.pop()
     raise BadInputError(
         f"no environment has a release {image.release!r} of an image",
         kind="unknown-release",
@@ -245,8 +253,8 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
         )
     known = {
         entry.digest
-        for rung, environment in _environments(ledgers)
-        for entry in rung.ledger.history(environment, limit=_HISTORY)
+        for rung, target in _targets(ledgers)
+        for entry in rung.ledger.history(target, limit=_HISTORY)
         if entry.digest.startswith(_SHA + digits)
     }
     known = known or {marked for rung in ledgers for marked in rung.ledger.marked(_SHA + digits)}
@@ -260,12 +268,12 @@ def _whole(ledgers: list[Rung], digest: str) -> str:
     return known.pop()
 
 
-def _environments(ledgers: list[Rung]) -> Iterator[tuple[Rung, str]]:
-    """Yield every environment with a rung of its place, which has its ledger; a place without one is passed over."""
+def _targets(ledgers: list[Rung]) -> Iterator[tuple[Rung, str]]:
+    """Yield every function in every environment, with a rung of its place; one without a ledger is passed over."""
     for rung in ledgers:
         if not rung.ledger.snapshot(rung.target).exists:
             continue
         for name in rung.settings.environments:
             at = rung.settings.environment(name)
             if (at.account, at.region) == (rung.names.account, rung.names.region):
-                yield rung, name
+                yield from ((rung, target_key(name, each)) for each in rung.settings.whole.function_names)
