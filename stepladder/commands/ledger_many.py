@@ -93,8 +93,9 @@ def _print(rung: Rung, views: Sequence[Rung], groups: Sequence[list[ReleaseEntry
         is_live = any((entry.environment, entry.release_id) in live for entry in group)
         rows.append(_row(group, now, is_live=is_live))
     rung.console.table((ledger.HEAD[0], "function", *ledger.HEAD[1:]), rows)
-    if any(len(group) > 1 for group in groups):
-        rung.console.hint(f"a release of many functions: `inv ledger --env {rung.environment} --release <id>`")
+    if large := next((group for group in groups if len(group) > 1), None):
+        release = f"--env {rung.environment} --release {large[0].release_id}"
+        rung.console.hint(f"a row for each function: `inv ledger {release}`")
     return [entry for group in groups for entry in group]
 
 

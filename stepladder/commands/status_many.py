@@ -23,7 +23,7 @@ _ALARMS = 100
 
 
 @dataclass(frozen=True)
-class EnvironmentState:
+class FunctionsState:
     """What was read of all functions of an environment together: by target, and the states of alarms by name."""
 
     ledger: Mapping[str, Snapshot]
@@ -80,13 +80,13 @@ def read(rungs: list[Rung]) -> list[RungStatus]:
     return status.with_marks(rungs, statuses)
 
 
-def _environment(rung: Rung) -> EnvironmentState | Exception:
+def _environment(rung: Rung) -> FunctionsState | Exception:
     """Read what one call says of many functions; return the error in place of it when that fails."""
     try:
         views = of_functions([rung])
         ledger = rung.ledger.snapshots([view.target for view in views])
         current = {target: each.current.release_id for target, each in ledger.items() if each.current}
-        return EnvironmentState(ledger, rung.ledger.entries(current), _alarms(rung, views))
+        return FunctionsState(ledger, rung.ledger.entries(current), _alarms(rung, views))
     except Exception as error:
         if known_error(error) is None:
             raise
@@ -102,7 +102,7 @@ def _alarms(rung: Rung, views: Sequence[Rung]) -> dict[str, str]:
     return states
 
 
-def _function(view: Rung, state: EnvironmentState) -> RungStatus:
+def _function(view: Rung, state: FunctionsState) -> RungStatus:
     """Read the alias and the newest release of a function, and what it takes to explain them."""
     snapshot = state.ledger[view.target]
     live, holder = view.alias(), snapshot.lock
