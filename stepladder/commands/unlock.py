@@ -77,7 +77,7 @@ def show(rung: Rung, root: str = "") -> None:
         first = in_force[0]
         others = f", and {len(in_force) - 1} more" if len(in_force) > 1 else ""
         error = LockedError(
-            f"{rung.environment} is locked by {first.owner} since {first.since}, for: {first.operation}{others}",
+            f"{rung.target} is locked by {first.owner} since {first.since}, for: {first.operation}{others}",
             hint=f"wait for it; when its run is dead for certain: `{_command(rung.environment, first.id)}`",
         )
         error.record |= record
@@ -85,7 +85,7 @@ def show(rung: Rung, root: str = "") -> None:
     if console.as_json:
         console.json(record)
     else:
-        console.line(f"{rung.environment} is not locked")
+        console.line(f"{rung.target} is not locked")
 
 
 def remove(rung: Rung, lock_id: str, root: str = "") -> None:

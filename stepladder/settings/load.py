@@ -222,7 +222,7 @@ def _load(raw: Mapping[str, Any], root: Path, variables: Iterable[str]) -> Setti
     secrets.check(settings, LONGEST, problems)
     functions.check(settings, merged["main"], problems)
     functions.check_each(settings, _check_function, problems)
-    problems.messages += overrides.unknown(merged, variables)
+    problems.messages += overrides.problems(merged, variables)
     references.check(merged, problems)
     if problems.messages:
         raise BadInputError(

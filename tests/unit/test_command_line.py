@@ -303,6 +303,13 @@ def test_a_slip_in_a_variable_is_answered_with_what_was_meant(inv, monkeypatch):
     assert "no setting has that name; did you mean `INVOKE_STEPLADDER_FUNCTION_MEMORY_MB`?" in err
 
 
+def test_a_variable_that_invoke_takes_for_true_is_no_false(inv, monkeypatch):
+    monkeypatch.setenv("INVOKE_STEPLADDER_MAIN", "false")
+    code, _, err = inv("status")
+    assert code == 2
+    assert "INVOKE_STEPLADDER_MAIN is 'false', which Invoke takes for true; allowed: 1 or 0" in err
+
+
 def test_tasks_without_a_project_say_that_there_is_none(inv, folder):
     (folder / "invoke.yaml").rename(folder / "away")
     try:

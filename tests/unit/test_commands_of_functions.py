@@ -167,6 +167,8 @@ def test_every_lock_of_an_environment_is_shown_and_that_of_one_function(states: 
     assert [lock.id for lock in unlock.held_locks(at(states, "poller"))] == ["run-2"]
     with pytest.raises(LockedError, match="staging is locked by ann"):
         unlock.show(states.rung())
+    with pytest.raises(LockedError, match="staging-poller is locked by ann"):
+        unlock.show(at(states, "poller"))
 
 
 def test_a_functions_lock_is_removed_by_its_id_and_no_other_is(states: ManyHarness) -> None:
