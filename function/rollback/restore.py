@@ -54,7 +54,7 @@ def restore(release_id: str, target: TargetInput, previous: str, version: str, p
         error.version, error.deployment_id = version, deployment.id if deployment else ""
         raise
     if not deployment:
-        if previous == LATEST:  # put back before, by a call whose answer was lost
+        if previous == LATEST or "shift" in target:  # put back before, by a call whose answer was lost
             lock = ledger.lock(target["environment"])
             moved = moved or bool(version and lock and lock.moved_to == version)
         return Restored(moved, version=version)

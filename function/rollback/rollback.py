@@ -13,12 +13,14 @@ from typing import Any
 
 import recover
 import restore
+import widen
 from shared.aws import explained
 from shared.errors import StillRollingBackError
 
-from stepladder.promotion.contract import AliasServes, Context
+from stepladder.promotion.contract import AliasServes, Context, ShiftProgress
 from stepladder.promotion.requests.rollback import (
     EndedEvent,
+    MoveTrafficRequest,
     RecoverRequest,
     RecoverResponse,
     ReleaseFirstRequest,
@@ -28,8 +30,8 @@ from stepladder.promotion.requests.rollback import (
 
 _SHORT = 20.0  # seconds; the state machine sends the request again
 
-RollbackRequest = RestoreRequest | ReleaseFirstRequest | RecoverRequest | EndedEvent
-RollbackResponse = RestoreResponse | AliasServes | RecoverResponse
+RollbackRequest = RestoreRequest | ReleaseFirstRequest | MoveTrafficRequest | RecoverRequest | EndedEvent
+RollbackResponse = RestoreResponse | AliasServes | ShiftProgress | RecoverResponse
 
 
 @explained
@@ -59,6 +61,11 @@ def release_first(request: ReleaseFirstRequest, _patience: float) -> AliasServes
     return restore.release_first(release_id, request["execution_arn"], request["target"], version)
 
 
+def move_traffic(request: MoveTrafficRequest, _patience: float) -> ShiftProgress:
+    """Give the new version of one target its next width."""
+    return widen.run(request)
+
+
 def recover_targets(request: RecoverRequest, patience: float) -> RecoverResponse:
     """Recover the targets that the request names, or all targets of the execution."""
     execution_arn = request["execution_arn"]
@@ -78,4 +85,5 @@ ACTIONS: dict[str, Callable[[Any, float], RollbackResponse]] = {
     "release_first": release_first,
     "restore": restore_target,
     "settle": recover_targets,
+    "shift": move_traffic,
 }

@@ -39,7 +39,15 @@ class ProbeFailedError(PipelineError):
 
 
 class AlarmFiredError(PipelineError):
-    """An alarm of the environment fired while the new version baked."""
+    """An alarm of the environment fired while traffic shifted, or while the new version baked."""
+
+
+class CanaryFailedError(PipelineError):
+    """The version is worse than the old one was in the same minutes."""
+
+
+class CanaryInconclusiveError(PipelineError):
+    """There was no judgement in time; it blames no version, and passes none."""
 
 
 class NotServedError(PipelineError):

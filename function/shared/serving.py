@@ -28,6 +28,13 @@ class ServedAlias:
         """Say whether any traffic goes to a version."""
         return self.version == version or version in self.weights
 
+    def is_split(self, first: str, second: str, percent: int) -> bool:
+        """Say whether the second version has so many percent of the traffic, and the first one all the rest."""
+        if percent in (0, 100):
+            return self.serves_only(second if percent else first)
+        shares = {number: round(share * 100) for number, share in self.weights.items()}
+        return (self.version, shares) == (first, {second: percent})
+
     def __str__(self) -> str:
         shares = "".join(f" and {share:.0%} version {other}" for other, share in sorted(self.weights.items()))
         return f"version {self.version}{shares}"

@@ -16,7 +16,7 @@ from shared import aws, serving
 from shared.errors import AlarmFiredError, NotServedError, ProbeFailedError, TransientError
 from smoke_run import Called
 
-from stepladder.promotion.requests.verify import ProbeRequest, ProbeResponse
+from stepladder.promotion.requests.verify import JudgeRequest, ProbeRequest, ProbeResponse
 from stepladder.releases.smoke_case import Case, compare
 
 _FEW = 2
@@ -35,11 +35,18 @@ def run(request: ProbeRequest) -> ProbeResponse:
     _check_untouched(function, alias, {version, request["previous_version"]})
     if request["baked"] and not request["release"]["hotfix"]:
         _check_alarms(function)
-    cases = smoke_run.healthy(smoke_run.load(request["release"]["smoke_key"], request["target"]["environment"]))
+    return send(request, required=True)
+
+
+def send(request: ProbeRequest | JudgeRequest, *, required: bool) -> ProbeResponse:
+    """Send the requests. A new version that has traffic must answer one where it is `required`."""
+    target, version = request["target"], request["version"]
+    function = target["function"]
+    cases = smoke_run.healthy(smoke_run.load(request["release"]["smoke_key"], target["environment"]))
     if not cases:
         return {"samples": 0, "bad": 0}
     limiter = Limiter(function)
-    samples = _samples(request, cases, limiter)
+    samples = _samples(request, cases, limiter, required=required)
     bad = [(case, mismatches) for case, answer in samples if (mismatches := _compare(case, answer))]
     if len(bad) >= max(_FEW, len(samples) * _SHARE):
         case, mismatches = bad[0]
@@ -56,8 +63,13 @@ def run(request: ProbeRequest) -> ProbeResponse:
     return {"samples": len(samples), "bad": len(bad)}
 
 
-def _samples(request: ProbeRequest, cases: list[Case], limiter: Limiter) -> list[tuple[Case, Called]]:
-    """Call the alias until the new version has answered; return its answers. None at all is not a pass."""
+def _samples(
+    request: ProbeRequest | JudgeRequest, cases: list[Case], limiter: Limiter, *, required: bool
+) -> list[tuple[Case, Called]]:
+    """Call the alias until the new version has answered; return its answers. None at all is not a pass.
+
+    Where they are not `required`, one round is all: of a share of a hundredth, most rounds meet none of it.
+    """
     target, version = request["target"], request["version"]
     function, alias = target["function"], target["alias"]
     one_round = list(itertools.islice(itertools.cycle(cases), int(target["probe_requests"])))
@@ -65,7 +77,7 @@ def _samples(request: ProbeRequest, cases: list[Case], limiter: Limiter) -> list
         with ThreadPoolExecutor(MOST, thread_name_prefix="probe") as pool:
             answers = list(pool.map(lambda case: _invoke(limiter, function, alias, case), one_round))
         samples = [(case, called) for case, called in zip(one_round, answers, strict=True) if called.version == version]
-        if samples or not one_round or not serving.alias(function, alias).serves(version):
+        if samples or not required or not one_round or not serving.alias(function, alias).serves(version):
             return samples
     raise TransientError(
         f"version {version} of {function} has traffic and answered none of {_ROUNDS * len(one_round)} requests"

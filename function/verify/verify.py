@@ -2,7 +2,7 @@
 
 `command` sends the release command to a version, `version` tests a version before traffic, `alias` reads the alias back
 after the shift, `unchanged` does both for a target that needed no release, `probe` sends synthetic traffic during the
-shift, `restored` checks a rollback.
+shift, `judge` compares both versions too, `restored` checks a rollback.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import canary
 import hook
 import probe
 import send_command
@@ -18,7 +19,7 @@ from shared import deployments, serving
 from shared.aws import explained
 from shared.errors import NotServedError
 
-from stepladder.promotion.contract import AliasServes, Context
+from stepladder.promotion.contract import AliasServes, Context, ShiftProgress
 from stepladder.promotion.requests.verify import (
     AliasRequest,
     AliasResponse,
@@ -26,6 +27,7 @@ from stepladder.promotion.requests.verify import (
     CommandResponse,
     HookRequest,
     HookResponse,
+    JudgeRequest,
     ProbeRequest,
     ProbeResponse,
     RestoredRequest,
@@ -33,8 +35,10 @@ from stepladder.promotion.requests.verify import (
     VersionResponse,
 )
 
-VerifyRequest = AliasRequest | CommandRequest | ProbeRequest | RestoredRequest | VersionRequest | HookRequest
-VerifyResponse = AliasResponse | AliasServes | CommandResponse | ProbeResponse | VersionResponse
+VerifyRequest = (
+    AliasRequest | CommandRequest | JudgeRequest | ProbeRequest | RestoredRequest | VersionRequest | HookRequest
+)
+VerifyResponse = AliasResponse | AliasServes | CommandResponse | ProbeResponse | ShiftProgress | VersionResponse
 
 
 @explained
@@ -112,6 +116,7 @@ def _check_serving(function: str, name: str, version: str) -> serving.ServedAlia
 ACTIONS: dict[str, Callable[[Any], VerifyResponse]] = {
     "alias": verify_alias,
     "command": run_command,
+    "judge": canary.run,
     "probe": probe.run,
     "restored": verify_restored,
     "unchanged": verify_alias,

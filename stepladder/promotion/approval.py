@@ -18,6 +18,7 @@ _GONE = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
 _PATIENCE = 30.0  # seconds for which a decision is sent again while Step Functions throttles or fails
 _LONGEST_JOB = 6 * 3600.0  # seconds for which a request is awaited: a hosted runner's longest job
 APPROVED, REJECTED = "approved", "rejected"
+_CANARY = ":canary"  # ends the name of a canary's question
 
 
 def requests(machine: StateMachine, execution: Execution) -> list[Approval]:
@@ -39,7 +40,7 @@ def await_request(machine: StateMachine, execution: Execution, rung: str) -> boo
     Raises `NotReadyError` when neither happened within the time that a CI job may take.
     """
     for _ in machine.rung.clock.polls(_LONGEST_JOB):
-        if any(each.token and not each.decision and rung in ("", each.rung) for each in requests(machine, execution)):
+        if any(_is_open(each) and _is_of(each, rung) for each in requests(machine, execution)):
             return True
         now = machine.describe(execution.arn)
         if now is None or not now.is_running:
@@ -51,6 +52,16 @@ def await_request(machine: StateMachine, execution: Execution, rung: str) -> boo
     )
 
 
+def _is_open(question: Approval) -> bool:
+    """Return whether a question waits for an answer. That of a canary has no task token: the promotion polls it."""
+    return not question.decision and (bool(question.token) or question.rung.endswith(_CANARY))
+
+
+def _is_of(question: Approval, rung: str) -> bool:
+    """Return whether a question is of a rung, or of a canary on it; an empty one stands for all."""
+    return rung in ("", question.rung, question.rung.removesuffix(_CANARY))
+
+
 def decide(machine: StateMachine, execution: Execution, rung: str, why: str, *, approve: bool) -> Approval:
     """Approve or reject; return the request with its decision. The decision is recorded first, then sent.
 
@@ -59,7 +70,7 @@ def decide(machine: StateMachine, execution: Execution, rung: str, why: str, *, 
     before or the promotion no longer waits.
     """
     all_requests = requests(machine, execution)
-    requests_of_rung = [question for question in all_requests if not rung or question.rung == rung]
+    requests_of_rung = [question for question in all_requests if _is_of(question, rung)]
     if not requests_of_rung:
         known = [question.rung for question in all_requests] or machine.rung.settings.ladder_environments
         raise BadInputError(
@@ -107,7 +118,9 @@ def decide(machine: StateMachine, execution: Execution, rung: str, why: str, *, 
 
 
 def _send(machine: StateMachine, question: Approval) -> None:
-    """Send a decision to Step Functions."""
+    """Send a decision to Step Functions. A canary's is read in the ledger at its next poll, so nothing is sent."""
+    if question.rung.endswith(_CANARY):
+        return
     if question.decision == APPROVED:
         output = json.dumps({"by": question.decided_by, "why": question.why})
         machine.sfn.send_task_success(taskToken=question.token, output=output)

@@ -53,12 +53,58 @@ class TargetRelease(TypedDict):
     untested: str
 
 
+class CanaryInput(TypedDict):
+    """What the comparison of two versions tolerates: percentage points more errors, so many times the old p99."""
+
+    error_rate: float
+    p99: float
+    minimum_requests: int
+
+
+class ShiftInput(TypedDict):
+    """A shift by the state machine itself: `widths` in percent, each kept for `seconds`; the last one is 100.
+
+    A width stays for up to `limit_seconds` without a judgement. Then `inconclusive` says what ends it. An answer is
+    waited for `ask_seconds`. The version bakes for `bake_seconds`, or until it had `bake_requests`. Without a `canary`
+    nothing is compared.
+    """
+
+    widths: list[int]
+    seconds: list[int]
+    limit_seconds: int
+    bake_seconds: int
+    bake_requests: int
+    inconclusive: Literal["ask", "restore"]
+    ask_seconds: int
+    max_polls: int
+    canary: NotRequired[CanaryInput]
+
+
+class ShiftProgress(TypedDict):
+    """How far a shift by the state machine itself is: which width, since when, and what is to be done next.
+
+    `step` counts the widths from 0 on, `polls` all polls. `began` and `moved` are the times of the first move and of
+    the last one, `questioned` that of a question to a person, empty for none; `wait` is in seconds. `why` says what a
+    judgement is based on.
+    """
+
+    step: int
+    polls: int
+    began: str
+    moved: str
+    questioned: str
+    wait: int
+    move: Literal["wait", "widen", "ask", "verify"]
+    why: str
+
+
 class TargetInput(TypedDict):
     """One function in one environment of a rung: everything that releases it.
 
     `environment` is the target's key: the environment, with the function's name when it has one (`names.target_key`).
-    A target with an image or smoke cases of its own has a `release`, one with a release command a `command`. One of
-    many begins `begins_after` seconds later than the first.
+    A target with an image or smoke cases of its own has a `release`, one with a release command a `command`, and one
+    whose traffic the state machine moves itself a `shift`. One of many begins `begins_after` seconds later than the
+    first.
 
     `lock_seconds` is the lease of its lock, `max_polls` and `bake_polls` count polls of `poll_seconds`. Only a target
     in another location has a `place` and `verdict_seconds`, for which its child waits for the decision.
@@ -80,6 +126,7 @@ class TargetInput(TypedDict):
     command: NotRequired[CommandInput]
     place: NotRequired[LocationInput]
     release: NotRequired[TargetRelease]
+    shift: NotRequired[ShiftInput]
     verdict_seconds: NotRequired[int]
 
 

@@ -6,6 +6,7 @@ left out.
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ from stepladder.promotion.history import LadderView, Target
 
 _EVERY, _EVERY_LOCAL = 15.0, 0.5  # real seconds between two polls of metrics and alarms, which AWS bills
 _NEWEST = 120.0  # seconds that a metric's minute may still be filled
-_MINUTE = 60
+_MINUTE, _DAY = 60, 86400
 _ONCE = 1.0  # seconds
 _RETURNING = ("rolling back", "verifying the rollback")
 
@@ -54,6 +55,7 @@ class VersionHealth:
             return
         shares = {alias.version: 1.0 - sum(alias.weights.values()), **alias.weights}
         versions = [version for version in shares if self._is_of_release(target, version)]
+        target.old.version = next((version for version in shares if version not in versions), target.old.version)
         target.share = shares[versions[0]] if versions else 0.0
         target.version = versions[0] if versions else target.version
 
@@ -80,18 +82,36 @@ class VersionHealth:
         self._unless_denied("alarms", lambda: self._read_alarms(target))
 
     def _read_errors(self, view: LadderView, target: Target) -> None:
-        dimensions = {
-            "FunctionName": target.function,
-            "Resource": f"{target.function}:live",
-            "ExecutedVersion": target.version,
-        }
+        first = (target.shifted or target.since) // _MINUTE * _MINUTE
+        old = target.old.version if target.compares else ""
+        versions = [version for version in (target.version, old) if version]
+        queries = [_query(name, target, version) for name in ("Invocations", "Errors") for version in versions]
+        sums = {name: int(sum(values)) for name, values in self._read_metrics(view, target, queries, first).items()}
+        target.calls, target.errors = sums[f"invocations_{target.version}"], sums[f"errors_{target.version}"]
+        if old:
+            target.old.calls, target.old.errors = sums[f"invocations_{old}"], sums[f"errors_{old}"]
+            self._read_p99(view, target, first)
+
+    def _read_p99(self, view: LadderView, target: Target, first: float) -> None:
+        """Read both versions' p99 of the whole shift, as one period of CloudWatch's."""
+        period = min(_DAY, math.ceil((view.now + _NEWEST - first) / _MINUTE) * _MINUTE)
+        versions = (target.version, target.old.version)
+        queries = [_query("Duration", target, version, period, "p99") for version in versions]
+        values = self._read_metrics(view, target, queries, first // period * period)
+        target.p99, target.old.p99 = (max(values[f"duration_{version}"], default=None) for version in versions)
+
+    def _read_metrics(
+        self, view: LadderView, target: Target, queries: list[dict[str, Any]], first: float
+    ) -> dict[str, list[float]]:
         answer = self._cloudwatch(target).get_metric_data(
-            MetricDataQueries=[_query(name, dimensions) for name in ("Invocations", "Errors")],
-            StartTime=datetime.fromtimestamp((target.shifted or target.since) // _MINUTE * _MINUTE, UTC),
+            MetricDataQueries=queries,
+            StartTime=datetime.fromtimestamp(first, UTC),
             EndTime=datetime.fromtimestamp(view.now + _NEWEST, UTC),
         )
-        sums = {result["Id"]: sum(result["Values"]) for result in answer.get("MetricDataResults", ())}
-        target.calls, target.errors = int(sums.get("invocations", 0)), int(sums.get("errors", 0))
+        values: dict[str, list[float]] = {query["Id"]: [] for query in queries}
+        for result in answer.get("MetricDataResults", ()):
+            values[result["Id"]] += result["Values"]
+        return values
 
     def _read_alarms(self, target: Target) -> None:
         answer = self._cloudwatch(target).describe_alarms(
@@ -121,14 +141,17 @@ class VersionHealth:
         return self._machine.at(target.environment).aws.client(service)
 
 
-def _query(name: str, dimensions: dict[str, str]) -> dict[str, Any]:
+def _query(name: str, target: Target, version: str, period: int = _MINUTE, statistic: str = "Sum") -> dict[str, Any]:
+    resource = f"{target.function}:live"
+    dimensions = {"FunctionName": target.function, "Resource": resource, "ExecutedVersion": version}
     metric = {
         "Namespace": "AWS/Lambda",
         "MetricName": name,
         "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
     }
-    return {"Id": name.lower(), "MetricStat": {"Metric": metric, "Period": _MINUTE, "Stat": "Sum"}}
+    stat = {"Metric": metric, "Period": period, "Stat": statistic}
+    return {"Id": f"{name.lower()}_{version}", "MetricStat": stat}
 
 
 def _seen(target: Target) -> tuple[Any, ...]:
-    return target.share, target.version, target.errors, target.alarms
+    return target.share, target.version, target.errors, target.alarms, target.old.errors, target.p99

@@ -14,7 +14,7 @@ from typing import Any
 from stepladder.promotion.contract import ExecutionInput, TargetInput
 from stepladder.promotion.history_events import HistoryEvent, HistoryReader
 from stepladder.promotion.state_names import current
-from stepladder.settings.promotion import Shift
+from stepladder.settings.shift import Shift
 
 Path = tuple[tuple[str, int], ...]
 
@@ -37,8 +37,12 @@ _SHIFTING = frozenset(
         "FindDeployment",
         "IsDeploymentActive",
         "JoinDeployment",
+        "JudgeShift",
+        "MoveTraffic",
+        "NotifyCanary",
         "PollDeployment",
         "ProbeAlias",
+        "WaitToJudge",
         "WaitToPollDeployment",
         "WhichDeploymentStatus",
     }
@@ -85,6 +89,16 @@ _LAST = FAILED | {RELEASED, "unchanged"}
 
 
 @dataclass
+class OldVersion:
+    """The version that an alias served before, and what it answered since traffic began to shift."""
+
+    version: str = ""
+    calls: int = 0
+    errors: int = 0
+    p99: float | None = None
+
+
+@dataclass
 class Target:
     """One target as the history has it. `phase` is a phrase for a person, empty before its promotion began.
 
@@ -92,7 +106,8 @@ class Target:
     `since` (of the phase), `ended`, `shifted` (the new version got its first share) and `baked` (it has all traffic and
     is watched) are times of the execution's clock in seconds, 0 for none. `past` lists the phases before with their
     seconds, `tries` counts the attempts of this one. `share` (0 to 1, None for unknown), `version`, `calls`, `errors`
-    and `alarms` are the new version's, as `VersionHealth` read them.
+    and `alarms` are the new version's, as `VersionHealth` read them. `moved` is the time of the newest width of a shift
+    by the state machine. Where versions are compared, `old` is the version before, and `p99` is in milliseconds.
     """
 
     environment: str
@@ -114,10 +129,15 @@ class Target:
     calls: int = 0
     errors: int = 0
     alarms: tuple[str, ...] = ()
+    moved: float = 0.0
+    compares: bool = False
+    has_question: bool = False
+    p99: float | None = None
+    old: OldVersion = field(default_factory=OldVersion)
 
     @property
     def is_shifting(self) -> bool:
-        """Whether CodeDeploy moves its traffic now."""
+        """Whether its traffic moves now."""
         return self.phase == SHIFTING
 
     def enter(self, phrase: str, when: float) -> None:
@@ -241,10 +261,14 @@ def _outside(path: Path, name: str) -> Path:
 
 
 def _target(target: TargetInput, rung: str, *, hotfix: bool) -> Target:
-    named = target.get("deployment_config", "")
-    shift = Shift() if hotfix else Shift.of_config(named)
+    name, function, own = target["environment"], target["function"], target.get("shift")
+    if own and not hotfix:
+        shift = Shift.by_widths(own["widths"], [seconds // 60 for seconds in own["seconds"][:-1]])
+        bake, compares = own["bake_seconds"], "canary" in own
+        return Target(name, function, rung, shift=shift, bake_seconds=bake, compares=compares)
+    shift = Shift() if hotfix else Shift.of_config(target.get("deployment_config", ""))
     bake = int(target.get("bake_polls", 0)) * int(target.get("poll_seconds", 0))
-    return Target(target["environment"], target["function"], rung, shift=shift, bake_seconds=bake)
+    return Target(name, function, rung, shift=shift, bake_seconds=bake)
 
 
 def _entered(view: LadderView, path: Path, state: str, when: float) -> None:
@@ -255,7 +279,11 @@ def _entered(view: LadderView, path: Path, state: str, when: float) -> None:
     for target in targets_at(view, path):
         target.is_remote = target.is_remote or state == "StartChild"
         target.enter(phrase, when)
-        if state == "PollDeployment":
+        if state == "MoveTraffic":
+            target.moved, target.has_question = when, False
+        if state == "NotifyCanary":
+            target.has_question = True
+        if state in ("PollDeployment", "WaitToJudge"):
             target.shifted = target.shifted or when
         if state == "CountBakePoll":
             target.baked = target.baked or when

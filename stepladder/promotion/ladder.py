@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from stepladder.core import names
 from stepladder.core.errors import BadInputError
+from stepladder.promotion import own_shift
 from stepladder.promotion.contract import (
     CHILD_POLL_SECONDS,
     ExecutionInput,
@@ -99,7 +100,7 @@ def rung_name(environments: tuple[str, ...]) -> str:
 
 def _rung(settings: Settings, environments: tuple[str, ...], release: PromotionRequest) -> RungInput:
     rungs = [settings.promotion.policies[name] for name in environments]
-    lease = max(rung.shift.seconds * 2 + rung.bake_minutes * 60 for rung in rungs) + _MARGIN
+    lease = max(own_shift.longest_seconds(rung, settings.promotion) for rung in rungs) + _MARGIN
     targets = [
         _target(settings.of_function(function), name, release, lease)
         for name in environments
@@ -129,9 +130,8 @@ def _target(settings: Settings, environment: str, release: PromotionRequest, lea
     """Return a target of the settings' function."""
     named, rung = settings.names(environment), settings.promotion.policies[environment]
     functions = len(release.functions)
-    poll_seconds, polls = rung.shift.polls(
-        rung.bake_minutes * 60, _concurrency(settings, environment, _TARGETS, functions)
-    )
+    shared = _concurrency(settings, environment, _TARGETS, functions)
+    poll_seconds, polls = rung.shift.polls(rung.bake_minutes * 60, shared)
     bake_polls = math.ceil(rung.bake_minutes * 60 / poll_seconds)
     own = release.own.get(settings.name_of_function)
     target: TargetInput = {
@@ -157,6 +157,9 @@ def _target(settings: Settings, environment: str, release: PromotionRequest, lea
         }
     if own:
         target["release"] = own
+    if rung.shifts_itself:
+        target["poll_seconds"] = own_shift.pause_seconds(rung, settings.promotion, shared)
+        target["shift"] = own_shift.shift_input(rung, settings.promotion, target["poll_seconds"])
     location = _location(settings, environment, lease, functions)
     if location:
         target |= {"place": location, "verdict_seconds": lease}

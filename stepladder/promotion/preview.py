@@ -20,7 +20,7 @@ from stepladder.promotion.subjects import subject_words
 from stepladder.releases import preview
 from stepladder.releases.plan import FOUNDATION
 from stepladder.settings import locations
-from stepladder.settings.promotion import Shift
+from stepladder.settings.shift import Shift
 
 UNCHANGED, FIRST, RELEASED = "unchanged", "first release", "release"
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from stepladder.core.console import Console
 from stepladder.core.display import cut
 from stepladder.promotion.history import APPROVAL, SHIFTING, LadderView, Target
+from stepladder.settings.shift import WIDTHS, Shift
 
 _GOOD = ("released", "verified", "unchanged")
 _BAD = ("refused", "failed, nothing moved", "rolled back", "restored", "ROLLBACK FAILED")
@@ -89,6 +90,8 @@ def _changes(target: Target) -> Iterator[tuple[float, str]]:
     yield target.since, f"{target.phase}: {_ANSWER}" if target.phase == APPROVAL else target.phase
     if target.is_shifting and target.share:
         yield 0, f"{SHIFTING}: version {target.version} has {target.share:.0%}"
+    if target.has_question and target.is_shifting:
+        yield target.moved, f"no judgement: {_ANSWER}"
     if target.errors:
         yield 0, f"version {target.version} has raised errors"
     yield from ((0, f"alarm {name} fires") for name in target.alarms)
@@ -154,6 +157,8 @@ def _target(view: LadderView, target: Target, wide: int) -> Iterator[list[Piece]
         yield [(f"{_INDENT}{_ANSWER}", "")]
     if target.share is not None and (target.is_shifting or target.shifted or target.ended):
         yield [(f"{_INDENT}{bar(target.share)}", "cyan"), (f"  {progress(view, target)}", "")]
+    if target.has_question and target.is_shifting:
+        yield [(f"{_INDENT}no judgement: {_ANSWER}", "yellow")]
     if target.version and (target.is_shifting or target.errors or target.alarms):
         yield [(_INDENT, ""), *_health(target)]
     if past := phases(target, 70 - len(_INDENT)):
@@ -182,12 +187,19 @@ def _mark(target: Target) -> Piece:
 
 def _health(target: Target) -> Iterator[Piece]:
     """Yield the errors of the new version, and its alarms."""
-    counted = f"version {target.version}: {target.errors} errors in {target.calls} calls"
+    counted = f"version {target.version}: {target.errors} errors in {target.calls} calls{_p99(target.p99)}"
     yield counted, "red" if target.errors else "dim"
+    if target.compares and target.old.version:
+        old = target.old
+        yield f"   version {old.version}: {old.errors} in {old.calls}{_p99(old.p99)}", "dim"
     if target.alarms:
         yield f"   alarm: {', '.join(target.alarms)}", "red"
     elif target.is_shifting:
         yield "   no alarm", "dim"
+
+
+def _p99(milliseconds: float | None) -> str:
+    return "" if milliseconds is None else f", p99 {milliseconds:,.0f} ms"
 
 
 def bar(share: float) -> str:
@@ -204,18 +216,32 @@ def progress(view: LadderView, target: Target) -> str:
     if not target.is_shifting:
         return f"{shown} on the new version"
     passed = (view.now - target.shifted) / _MINUTE if target.shifted else 0.0
-    shift = target.shift
     if share >= 1:
-        if target.baked and target.bake_seconds:
+        since = target.moved or target.baked
+        if since and target.bake_seconds:
             total = target.bake_seconds / _MINUTE
-            return f"{shown}, watched for {min((view.now - target.baked) / _MINUTE, total):.0f} of {total:.0f} min"
-        return f"{shown}, watched until CodeDeploy is done"
-    if share and shift.kind == "canary":
-        return f"{shown} for {min(int(passed), shift.minutes)} of {shift.minutes} min"
-    if share and shift.kind == "linear":
+            return f"{shown}, watched for {min((view.now - since) / _MINUTE, total):.0f} of {total:.0f} min"
+        return f"{shown}, watched{'' if target.moved else ' until CodeDeploy is done'}"
+    return f"{shown}{_kept(view, target, share, passed)}" if share else f"{shown} on the new version"
+
+
+def _kept(view: LadderView, target: Target, share: float, passed: float) -> str:
+    """Return for how long a share is kept, of a shift that has begun."""
+    shift = target.shift
+    if shift.kind == WIDTHS:
+        return f" for {_width(shift, share, (view.now - (target.moved or view.now)) / _MINUTE)}"
+    if shift.kind == "canary":
+        return f" for {min(int(passed), shift.minutes)} of {shift.minutes} min"
+    if shift.kind == "linear":
         every = f"{shift.minutes} min" if shift.minutes > 1 else "minute"
-        return f"{shown}, {shift.percent}% more every {every}"
-    return f"{shown} on the new version"
+        return f", {shift.percent}% more every {every}"
+    return " on the new version"
+
+
+def _width(shift: Shift, share: float, passed: float) -> str:
+    """Return how long a width has had, of the minutes that it is kept for; beyond them it lacks a judgement."""
+    minutes = dict(shift.widths).get(round(share * 100), 0)
+    return f"{int(passed)} of {minutes} min" if passed <= minutes else f"{passed:.0f} min, without a judgement"
 
 
 def pace(view: LadderView) -> str:

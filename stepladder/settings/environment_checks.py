@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stepladder.settings import permissions, references
+from stepladder.settings.canary import ASK, RESTORE
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.problems import Problems
 from stepladder.settings.promotion import PromotionSettings
@@ -22,6 +23,7 @@ def check(settings: Settings, problems: Problems) -> None:
     """Note every problem of one function: the project's own, or that of a view."""
     promotions = settings.promotion
     _check_error_rates(settings.environments, promotions, problems)
+    _check_questions(settings.environments, promotions, problems)
     for name, environment in settings.environments.items():
         function, key = environment.function, f"environments.{name}.function"
         permissions.check_location(key, function, environment.region, environment.account, problems)
@@ -73,14 +75,33 @@ def _check_destination(key: str, arn: str, environment: EnvironmentSettings, fun
         problems.add(key, arn, "another function: a record that failed would come back to this one")
 
 
+def _check_questions(
+    environments: Mapping[str, EnvironmentSettings], promotions: PromotionSettings, problems: Problems
+) -> None:
+    """Refuse a canary that asks in another location than the lowest rung's: only there a person is asked."""
+    primary = environments.get(next(iter(promotions.policies), ""))
+    for name, policy in promotions.policies.items():
+        at = environments.get(name)
+        asks = policy.reads_metrics and policy.canary.inconclusive == ASK
+        if asks and at and primary and (at.account, at.region) != (primary.account, primary.region):
+            problems.add(
+                f"promotion.rungs.{name}.canary.inconclusive",
+                ASK,
+                f"{RESTORE}, since people are asked in {primary.name}'s account and region alone",
+            )
+
+
 def _check_error_rates(
     environments: Mapping[str, EnvironmentSettings], promotions: PromotionSettings, problems: Problems
 ) -> None:
-    """Refuse an error rate that a canary whose every call fails wouldn't reach: the alarms see the whole alias."""
+    """Refuse an error rate that a canary whose every call fails wouldn't reach: the alarms see the whole alias.
+
+    Of several widths the widest one counts: the first one may be too narrow for alarms.
+    """
     for name, policy in promotions.policies.items():
         rate = environments[name].function.alarms.error_rate_percent if name in environments else 0
-        if rate >= policy.shift.percent:
-            key = f"environments.{name}.function.alarms.error_rate_percent"
-            problems.add(
-                key, rate, f"less than the {policy.shift.percent} percent that {policy.shift.name} begins with"
-            )
+        shift, key = policy.shift, f"environments.{name}.function.alarms.error_rate_percent"
+        if shift.widths and rate >= shift.widths[-2][0]:
+            problems.add(key, rate, f"less than the {shift.widths[-2][0]} percent before all traffic of {shift.name}")
+        elif not shift.widths and rate >= shift.percent:
+            problems.add(key, rate, f"less than the {shift.percent} percent that {shift.name} begins with")

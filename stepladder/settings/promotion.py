@@ -2,125 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stepladder.core.image_facts import SEVERITIES
+from stepladder.settings.canary import CanarySettings
 from stepladder.settings.problems import Problems
-from stepladder.settings.rules import Choice, Flag, Whole
+from stepladder.settings.rules import Choice, Flag, Section, Whole
+from stepladder.settings.shift import WIDTHS, OneShift, Shift
 from stepladder.settings.table import OwnRule, keys_of, read_section, setting
 
-PREDEFINED = (
-    "AllAtOnce",
-    *(f"Canary10Percent{n}Minutes" for n in (5, 10, 15, 30)),
-    "Linear10PercentEvery1Minute",
-    *(f"Linear10PercentEvery{n}Minutes" for n in (2, 3, 10)),
-)
-"""https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html#deployment-configuration-lambda"""
-SHAPES = "AllAtOnce, Canary<n>Percent<n>Minutes or Linear<n>PercentEvery<n>Minutes"
-_SHAPE = re.compile(
-    r"(?P<all>AllAtOnce)|Canary(?P<canary>\d+)Percent(?P<wait>\d+)Minutes?"
-    r"|Linear(?P<linear>\d+)PercentEvery(?P<every>\d+)Minutes?"
-)
-_CONFIG = re.compile(r"-(?P<kind>canary|linear)-(?P<percent>\d+)-(?P<minutes>\d+)$")
-_MOST_MINUTES = 2880  # what CodeDeploy allows between two shifts
-_SLOWEST_POLLS = 200  # per shift: keeps the history of the longest canary far under 25,000 events
-_BAKING_POLLS = 400  # per bake, as well
-_LATEST_POLLS = 800  # of a deployment that hangs
-_SLACK_SECONDS = 1800  # hooks, and CodeDeploy's own pauses
-
-
-@dataclass(frozen=True)
-class Shift:
-    """How traffic moves to the new version: a deployment configuration, named by its shape."""
-
-    name: str = "AllAtOnce"
-    kind: str = "all-at-once"
-    percent: int = 100
-    minutes: int = 0
-
-    def __str__(self) -> str:
-        return self.name
-
-    @classmethod
-    def parse(cls, text: str) -> Shift:
-        """Read a name such as `Canary10Percent5Minutes`; ValueError for anything else."""
-        match = _SHAPE.fullmatch(text)
-        if not match:
-            raise ValueError(text)
-        if match["all"]:
-            return cls()
-        kind = "canary" if match["canary"] else "linear"
-        percent, minutes = int(match[kind]), int(match["wait"] or match["every"])
-        if not 1 <= percent <= 99 or not 1 <= minutes <= _MOST_MINUTES:  # noqa: PLR2004 - a percentage
-            raise ValueError(text)
-        return cls(text, kind, percent, minutes)
-
-    @classmethod
-    def of_config(cls, name: str) -> Shift:
-        """Read the name of a deployment configuration, AWS's or one of our own; all at once for one of neither."""
-        if match := _CONFIG.search(name):
-            percent, minutes = match["percent"], match["minutes"]
-            middle = "Percent" if match["kind"] == "canary" else "PercentEvery"
-            return cls(
-                f"{match['kind'].title()}{percent}{middle}{minutes}Minutes", match["kind"], int(percent), int(minutes)
-            )
-        try:
-            return cls.parse(name.removeprefix("CodeDeployDefault.Lambda"))
-        except ValueError:
-            return cls()
-
-    @property
-    def is_predefined(self) -> bool:
-        """Whether AWS has this configuration in every account."""
-        return self.name in PREDEFINED
-
-    def config(self, function: str) -> str:
-        """Return the deployment configuration's name; one of our own is made by the `service` module."""
-        if self.is_predefined:
-            return f"CodeDeployDefault.Lambda{self.name}"
-        return f"{function}-{self.kind}-{self.percent}-{self.minutes}"
-
-    @property
-    def variables(self) -> dict[str, Any]:
-        """The same as the `service` module's variable `deployment`."""
-        if self.kind == "all-at-once":
-            return {"strategy": self.kind}
-        return {"strategy": self.kind, "percentage": self.percent, "interval_minutes": self.minutes}
-
-    @property
-    def seconds(self) -> int:
-        """How long the shift takes."""
-        steps = math.ceil(100 / self.percent) - 1 if self.kind == "linear" else int(self.kind == "canary")
-        return steps * self.minutes * 60
-
-    def polls(self, bake_seconds: int = 0, concurrency: float = 1) -> tuple[int, int]:
-        """Return the seconds between two polls of the deployment, and the largest number of polls before the bake.
-
-        Targets that are released at once share one history. `concurrency` of them are polled less often.
-        """
-        longest = max(self.seconds / _SLOWEST_POLLS, bake_seconds / _BAKING_POLLS)
-        latest = self.seconds * 1.2 + _SLACK_SECONDS
-        every = max(15, math.ceil(longest * concurrency), math.ceil(latest * concurrency / _LATEST_POLLS))
-        return every, math.ceil(latest / every)
-
-
-class OneShift(OwnRule):
-    """How traffic moves, by name."""
-
-    def read(self, key: str, value: Any, _before: Any, problems: Problems) -> Shift:
-        """See `table.Rule`."""
-        try:
-            return Shift.parse(str(value))
-        except ValueError:
-            problems.add(key, value, SHAPES)
-            return Shift()
-
-
 _BAKE = Whole(0, 720)
+_LONGEST_MINUTES = 5760
+_BAKE_REQUESTS = Whole(1, 1000000, zero=True)
 
 
 @dataclass(frozen=True)
@@ -131,6 +26,26 @@ class RungPolicy:
     bake_minutes: int = setting(0, _BAKE, "how long it is watched after all traffic has shifted")
     approval: bool = setting(default=False, rule=Flag(), purpose="whether its rung waits for `inv promote.approve`")
     release_command: bool = setting(default=True, rule=Flag(), purpose="whether the release command runs there")
+    bake_requests: int = setting(
+        0, _BAKE_REQUESTS, "requests after which it is watched no longer; `bake_minutes` is then the limit"
+    )
+    canary: CanarySettings = setting(factory=CanarySettings, rule=Section(CanarySettings), purpose="how it compares")
+
+    @property
+    def shifts_itself(self) -> bool:
+        """Whether the state machine moves traffic, and not CodeDeploy."""
+        return self.shift.kind == WIDTHS or self.canary.compare or self.bake_requests > 0
+
+    @property
+    def longest_minutes(self) -> int:
+        """How long traffic may shift and the version bake, when each width stays as long as it may."""
+        limit = self.canary.limit_minutes if self.canary.compare else 0
+        return sum(max(minutes, limit) for _, minutes in self.shift.steps[:-1]) + self.bake_minutes
+
+    @property
+    def reads_metrics(self) -> bool:
+        """Whether the metrics of each version decide."""
+        return self.canary.compare or self.bake_requests > 0
 
 
 class Policies(OwnRule):
@@ -138,19 +53,47 @@ class Policies(OwnRule):
 
     def read(self, key: str, value: Any, before: Mapping[str, RungPolicy], problems: Problems) -> dict[str, RungPolicy]:
         """See `table.Rule`."""
-        given = problems.mapping(key, value, tuple(before))
+        given = {} if value is None else problems.mapping(key, value, tuple(before))
         return {
-            name: read_section(f"{key}.{name}", given.get(name, {}), policy, problems)
+            name: _check(
+                f"{key}.{name}", read_section(f"{key}.{name}", given.get(name, {}), policy, problems), problems
+            )
             for name, policy in before.items()
         }
 
 
-def usual(names: tuple[str, ...], shift: Shift, bake_minutes: int) -> dict[str, RungPolicy]:
+def _check(key: str, policy: RungPolicy, problems: Problems) -> RungPolicy:
+    """Note what holds between several settings of a policy and doesn't."""
+    if policy.canary.compare and policy.shift.kind == "all-at-once":
+        problems.messages.append(
+            f"stepladder.{key}.canary.compare is True while {key}.deployment is AllAtOnce; allowed: false, or a "
+            "canary, linear or widths, since versions are compared while both have traffic"
+        )
+    if policy.bake_requests and not policy.bake_minutes:
+        problems.messages.append(
+            f"stepladder.{key}.bake_requests is {policy.bake_requests} while {key}.bake_minutes is 0; "
+            "allowed: 0, or bake_minutes of 1 to 720, which limits how long they are waited for"
+        )
+    if policy.shifts_itself and policy.longest_minutes > _LONGEST_MINUTES:
+        problems.messages.append(
+            f"stepladder.{key} may shift and bake for {policy.longest_minutes} minutes, as each of "
+            f"{len(policy.shift.steps) - 1} widths may stay for canary.limit_minutes; allowed: {_LONGEST_MINUTES}, "
+            "four days, since a promotion takes at most seven"
+        )
+    return policy
+
+
+def usual(section: PromotionSettings) -> dict[str, RungPolicy]:
     """Return the policies of a ladder's environments, lowest first.
 
-    Unless its policy says otherwise, the first one shifts all traffic at once and is not watched afterwards.
+    Unless its policy says otherwise, the first one shifts all traffic at once and is not watched afterwards. It
+    compares nothing then.
     """
-    return {name: RungPolicy(shift, bake_minutes) if index else RungPolicy() for index, name in enumerate(names)}
+    higher = RungPolicy(
+        section.deployment, section.bake_minutes, bake_requests=section.bake_requests, canary=section.canary
+    )
+    lowest = RungPolicy(canary=replace(section.canary, compare=False))
+    return {name: higher if index else lowest for index, name in enumerate(section.ladder)}
 
 
 @dataclass(frozen=True)
@@ -161,6 +104,10 @@ class PromotionSettings:
         Shift.parse("Canary10Percent5Minutes"), OneShift(), "how traffic shifts on every rung but the lowest"
     )
     bake_minutes: int = setting(0, _BAKE, "how long a rung is watched after all traffic has shifted")
+    bake_requests: int = setting(
+        0, _BAKE_REQUESTS, "requests after which a rung is watched no longer; `bake_minutes` is then the limit"
+    )
+    canary: CanarySettings = setting(factory=CanarySettings, rule=Section(CanarySettings))
     approval_hours: int = setting(24, Whole(1, 144), "how long a promotion waits for `inv promote.approve`")
     probe_requests: int = setting(10, Whole(1, 100), "synthetic requests sent at each poll while traffic shifts")
     scan_threshold: str = setting(
@@ -178,5 +125,6 @@ class PromotionSettings:
         rule=Policies(),
         purpose=f"what differs on one rung: {', '.join(f'`{key}`' for key in keys_of(RungPolicy))}",
         key="rungs",
-        before=lambda section: usual(section.ladder, section.deployment, section.bake_minutes),
+        before=usual,
+        required=True,
     )

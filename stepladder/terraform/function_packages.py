@@ -32,6 +32,8 @@ SHARED = (
 SHARED_WITH = {
     "validate": ("stepladder.core.image_facts",),
     "verify": (
+        "stepladder.promotion.judge",
+        "stepladder.promotion.shift_steps",
         "stepladder.releases.command_run",
         "stepladder.releases.smoke_case",
         "stepladder.releases.smoke_compare",

@@ -195,7 +195,9 @@ def _later(at: Root) -> dict[str, Any]:
     named = functions.names(settings)
     if at.name == "foundation":
         return ci_variables.foundation(settings, env.name) | ({"functions": True} if named else {})
-    every = {"functions": {"main": settings.main, "names": sorted(named)}} if named else {}
+    every: dict[str, Any] = {"functions": {"main": settings.main, "names": sorted(named)}} if named else {}
+    if any(policy.reads_metrics for policy in settings.promotion.policies.values()):
+        every["judges_versions"] = True
     return {**_codepipeline(settings, env), **ci_variables.bounds(settings, env.name), **every}
 
 

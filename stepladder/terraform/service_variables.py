@@ -7,7 +7,7 @@ from typing import Any
 
 from stepladder.settings import secrets
 from stepladder.settings.load import Settings
-from stepladder.settings.promotion import Shift
+from stepladder.settings.shift import Shift
 from stepladder.settings.table import SERVICE
 from stepladder.settings.table import variables as variables_of
 from stepladder.settings.triggers import variable

@@ -35,6 +35,7 @@ CALLS: dict[str, tuple[str, str, set[int]]] = {  # service:Action: which version
     "codedeploy:GetDeploymentTarget": (BROKEN, "rollback can't tell how far it came", {5}),
     "codedeploy:StopDeployment": (BROKEN, "CodeDeploy ends it by its own alarms and hooks", {3, 4, 5}),
     "cloudwatch:DescribeAlarms": (GOOD, "read by CodeDeploy, and while a version bakes", {0, 3, 4}),
+    "cloudwatch:GetMetricData": (GOOD, "no judgement; see tests/unit/test_pipeline_canary.py", set()),
     "lambda:GetFunction": (GOOD, "read by `inv promote` itself; see tests/unit", set()),
     "lambda:GetAlias": (GOOD, "read by `inv promote` itself; see tests/unit", set()),
     "lambda:GetFunctionConfiguration": (GOOD, "validate can't see the function", {4}),

@@ -11,8 +11,8 @@ import roles
 from botocore.exceptions import ClientError
 
 from localcloud.clock import CloudClock
-from localcloud.metrics import Metrics
-from localcloud.services.cloudwatch.evaluation import evaluate
+from localcloud.metrics import Metrics, Point
+from localcloud.services.cloudwatch.evaluation import evaluate, statistic_of
 from localcloud.services.cloudwatch.metric_math import ExpressionError
 from localcloud.services.cloudwatch.metric_math import evaluate as calculate
 from localcloud.services.cloudwatch.model import Alarm
@@ -99,6 +99,22 @@ def test_a_percentile_alarm_looks_at_the_slow_ones() -> None:
     assert evaluate(alarm, metrics, 600_000)[0] == "OK"
     metrics.put("n", "m", {}, 900, timestamp=599_960, count=2, account="1", region="r")
     assert evaluate(alarm, metrics, 600_000)[0] == "ALARM"
+
+
+@pytest.mark.parametrize(
+    ("statistic", "value"),
+    [("TC(300:)", 3), ("TC(:300)", 7), ("TC(100:300)", 2), ("p99", 900), ("p50", 100), ("SampleCount", 10)],
+)
+def test_a_statistic_is_what_aws_documents_a_trimmed_counts_lower_bound_excluded(statistic: str, value: float) -> None:
+    values = ((100, 5), (300, 2), (301, 1), (900, 2))
+    points = [Point(1.0, float(taken), float(count), "Milliseconds") for taken, count in values]
+    assert statistic_of(points, statistic) == value
+
+
+@pytest.mark.parametrize("statistic", ["TC(2%:98%)", "tm90", "p101", "price"])
+def test_a_statistic_that_is_not_offered_is_said(statistic: str) -> None:
+    with pytest.raises(ExpressionError, match="doesn't offer the statistic"):
+        statistic_of([Point(1.0, 1.0, 1.0, "None")], statistic)
 
 
 def test_a_dimension_more_is_another_metric() -> None:

@@ -95,7 +95,7 @@ def ends(states, names):
 
 def test_before_the_deployment_every_error_ends_refused():
     states = graph(TARGET)
-    moved = {"CreateDeployment", "CreateHotfixDeployment", "ReleaseFirstVersion"}
+    moved = {"CreateDeployment", "CreateHotfixDeployment", "MoveTraffic", "ReleaseFirstVersion"}
     before = asl.reachable(states, "Validate", without=frozenset(moved))
     for name in before:
         for caught in states[name].caught - {"IsPublishRetried"}:  # goes on with PublishVersion, or is refused
@@ -124,7 +124,7 @@ def test_no_state_calls_lambda_itself_whose_answers_have_the_environment_variabl
 
 def test_once_traffic_may_have_moved_every_path_ends_verified_or_rolled_back():
     states = graph(TARGET)
-    for start in ("CreateDeployment", "CreateHotfixDeployment", "ReleaseFirstVersion"):
+    for start in ("CreateDeployment", "CreateHotfixDeployment", "MoveTraffic", "ReleaseFirstVersion"):
         after = asl.reachable(states, start)
         assert ends(states, after) == {"Released", "Restored", "RestoreFailed"}
         without_verification = asl.reachable(states, start, without=frozenset({"VerifyAlias"}))
@@ -136,10 +136,22 @@ def test_once_traffic_may_have_moved_every_path_ends_verified_or_rolled_back():
 def test_every_error_after_the_deployment_leads_to_the_rollback():
     states = graph(TARGET)
     after = asl.reachable(states, "CreateDeployment") | asl.reachable(states, "ReleaseFirstVersion")
-    after -= {"RollBackTarget", "Restored", "RestoreFailed", "Released"}
+    after |= asl.reachable(states, "MoveTraffic")
+    after -= {"RollBackTarget", "Restored", "RestoreFailed", "Released", "TargetReleased"}
     for name in after:
-        for caught in states[name].caught - {"FindDeployment", "PollDeployment"}:
+        for caught in states[name].caught - {"FindDeployment", "PollDeployment", "WaitToJudge"}:
             assert caught == "RollBackTarget", f"an error of {name} skips the rollback"
+
+
+def test_traffic_that_the_state_machine_moves_is_widened_and_verified_only_by_a_judgement():
+    states = graph(TARGET)
+    assert "VerifyAlias" not in asl.reachable(states, "MoveTraffic", without=frozenset({"WhichMove"}))
+    assert states["StartShift"].nexts == {"MoveTraffic"}
+    assert [name for name, state in states.items() if "MoveTraffic" in state.nexts] == ["StartShift", "WhichMove"]
+    assert states["WhichMove"].body["Default"] == "WaitToJudge", "without a judgement it stays as it is"
+    assert states["AskAboutCanary"].caught == {"RollBackTarget"}, "a question that nobody can read is none"
+    choices = [choice["Variable"] for choice in states["IsHotfix"].body["Choices"]]
+    assert choices == ["$.release.hotfix", "$.target.shift"], "a hotfix is CodeDeploy's, all at once"
 
 
 def test_a_rolled_back_target_is_recorded_only_after_another_function_has_verified_it():
@@ -163,7 +175,7 @@ def test_the_version_is_blamed_by_errors_that_the_functions_raise():
     (kinds,) = (rule["Or"] for rule in choice["And"] if "Or" in rule)
     named = {rule["StringEquals"] for rule in kinds if "StringEquals" in rule}
     errors = (resources.folder("function") / "shared" / "errors.py").read_text(encoding="utf-8")
-    assert named == {"SmokeFailedError", "ProbeFailedError", "AlarmFiredError"}
+    assert named == {"SmokeFailedError", "ProbeFailedError", "AlarmFiredError", "CanaryFailedError"}
     assert all(f"class {name}(" in errors for name in named)
 
 
@@ -317,7 +329,7 @@ def test_the_error_names_are_capitalised_as_step_functions_does():
 
 def test_the_longest_canary_stays_far_under_the_history_limit():
     """25,000 events end an execution. https://docs.aws.amazon.com/step-functions/latest/dg/limits-overview.html."""
-    from stepladder.settings.promotion import PREDEFINED, Shift
+    from stepladder.settings.shift import PREDEFINED, Shift
 
     events = {"Task": 5, "Choice": 2, "Pass": 2, "Wait": 2}
     states = graph(TARGET)
@@ -358,7 +370,7 @@ def test_there_is_no_other_place_to_fill_in():
 def test_a_subject_fits_what_sns_takes_however_many_targets_a_rung_has():
     """https://docs.aws.amazon.com/sns/latest/api/API_Publish.html: at most 100 characters."""
     subjects = [t.body["Parameters"].get("Subject") for t in TASKS if t.body["Resource"].endswith("sns:publish")]
-    assert len(subjects) == 3
+    assert len(subjects) == 4
     for subject in subjects:
         assert len(subject.replace("${project}", "x" * names.PROJECT_MAX)) <= 100
 

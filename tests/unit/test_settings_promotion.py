@@ -3,7 +3,7 @@ import pytest
 from stepladder.core.errors import BadInputError
 from stepladder.promotion import ladder
 from stepladder.settings.load import load
-from stepladder.settings.promotion import PREDEFINED, Shift
+from stepladder.settings.shift import PREDEFINED, Shift
 
 PLACE = {"account": "123456789012", "region": "eu-west-1"}
 DIGEST = "sha256:" + "b" * 64
@@ -45,6 +45,42 @@ def test_a_rung_may_say_otherwise(tmp_path):
         ({"rungs": {"production": {"approval": "yes"}}}, "stepladder.promotion.rungs.production.approval"),
         ({"rungs": {"production": {"deployment": "Linear"}}}, "stepladder.promotion.rungs.production.deployment"),
         ({"speed": 1}, "stepladder.promotion.speed is not a setting"),
+        ({"deployment": [5, 1, 100]}, "stepladder.promotion.deployment is [5, 1, 100]; allowed: widths that rise; 1"),
+        ({"deployment": [5, 5, 100]}, "widths that rise; 5 follows 5"),
+        ({"deployment": [1, 5, 25]}, "widths that end at 100, which is all traffic; these end at 25"),
+        ({"deployment": [1, 50, 101]}, "stepladder.promotion.deployment is 101; allowed: a whole percentage"),
+        ({"deployment": [0.5, 100]}, "stepladder.promotion.deployment is 0.5; allowed: a whole percentage"),
+        ({"deployment": [0, 100]}, "stepladder.promotion.deployment is 0; allowed: a whole percentage"),
+        ({"deployment": [True, 100]}, "stepladder.promotion.deployment is True; allowed: a whole percentage"),
+        ({"deployment": []}, "stepladder.promotion.deployment is []; allowed: a list of 1 to 20 widths"),
+        ({"deployment": {"minutes": 5}}, "stepladder.promotion.deployment.widths is None"),
+        ({"deployment": {"widths": "1"}}, "stepladder.promotion.deployment.widths is '1'; allowed: a list"),
+        ({"deployment": {"widths": [1, 100], "minutes": 0}}, "deployment.minutes is 0; allowed: a whole number"),
+        ({"deployment": {"widths": [1, 100], "minutes": 2.5}}, "deployment.minutes is 2.5; allowed: a whole number"),
+        ({"deployment": {"widths": [1, 5, 100], "minutes": [3]}}, "one number, or 2: one for each width but the last"),
+        ({"deployment": {"widths": [1, 5, 100], "minutes": 2880}}, "at most 4320 minutes together, three days"),
+        ({"deployment": {"widths": [1, 100], "hours": 1}}, "stepladder.promotion.deployment.hours is not a setting"),
+        ({"canary": {"compare": "yes"}}, "stepladder.promotion.canary.compare is 'yes'; allowed: true or false"),
+        ({"canary": {"error_rate": -1}}, "stepladder.promotion.canary.error_rate is -1; allowed: a number above 0"),
+        ({"canary": {"p99": 0.5}}, "stepladder.promotion.canary.p99 is 0.5; allowed: a number from 1 to 100"),
+        ({"canary": {"minimum_requests": 3}}, "stepladder.promotion.canary.minimum_requests is 3; allowed: a whole"),
+        ({"canary": {"limit_minutes": 0}}, "stepladder.promotion.canary.limit_minutes is 0; allowed: a whole"),
+        ({"canary": {"inconclusive": "promote"}}, "stepladder.promotion.canary.inconclusive is 'promote'; allowed: re"),
+        ({"canary": {"judge": True}}, "stepladder.promotion.canary.judge is not a setting"),
+        (
+            {"canary": {"compare": True}, "deployment": "AllAtOnce"},
+            "rungs.production.canary.compare is True while promotion.rungs.production.deployment is AllAtOnce",
+        ),
+        (
+            {"rungs": {"staging": {"canary": {"compare": True}}}},
+            "promotion.rungs.staging.canary.compare is True while promotion.rungs.staging.deployment is AllAtOnce",
+        ),
+        ({"bake_requests": 500}, "promotion.rungs.production.bake_requests is 500 while promotion.rungs.production.ba"),
+        ({"bake_requests": -1}, "stepladder.promotion.bake_requests is -1; allowed: a whole number from 1"),
+        (
+            {"deployment": [1, 2, 3, 100], "canary": {"compare": True, "limit_minutes": 2880}},
+            "may shift and bake for 8640 minutes, as each of 3 widths may stay for canary.limit_minutes; allowed: 5760",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path, promotion, problem):
@@ -96,6 +132,68 @@ def test_the_input_holds_all_that_a_target_needs(tmp_path):
         "probe_requests": 10,
         "lock_seconds": 7800,
     }
+
+
+COMPARES = {"deployment": {"widths": [1, 25, 100], "minutes": [10, 30]}, "canary": {"compare": True}}
+
+
+def test_a_shift_by_the_state_machine_has_its_widths_and_what_it_tolerates(tmp_path):
+    staging, production = ladder.execution_input(settings(tmp_path, COMPARES), release())["rungs"]
+    assert "shift" not in staging["targets"][0], "the lowest rung is all at once and compares nothing"
+    target = production["targets"][0]
+    assert target["shift"] == {
+        "widths": [1, 25, 100],
+        "seconds": [600, 1800, 0],
+        "limit_seconds": 3600,
+        "bake_seconds": 0,
+        "bake_requests": 0,
+        "inconclusive": "restore",
+        "ask_seconds": 86400,
+        "max_polls": 470,
+        "canary": {"error_rate": 0.5, "p99": 1.5, "minimum_requests": 100},
+    }
+    assert target["poll_seconds"] == 23
+    assert target["deployment_config"] == "CodeDeployDefault.LambdaAllAtOnce", "of a hotfix"
+    assert target["lock_seconds"] > 2 * 3600 + 1800, "each width may stay until its limit"
+
+
+def test_without_comparing_widths_or_counted_requests_codedeploy_shifts_as_ever(tmp_path):
+    told = ladder.execution_input(settings(tmp_path, {"canary": {"p99": 2}}), release())
+    assert not any("shift" in target for rung in told["rungs"] for target in rung["targets"])
+
+
+@pytest.mark.parametrize(
+    ("promotion", "widths", "seconds"),
+    [
+        ({"canary": {"compare": True}}, [10, 100], [300, 0]),
+        (
+            {"deployment": "Linear30PercentEvery2Minutes", "canary": {"compare": True}},
+            [30, 60, 90, 100],
+            [120] * 3 + [0],
+        ),
+        ({"deployment": [100]}, None, None),
+        ({"deployment": [50, 100]}, [50, 100], [600, 0]),
+        ({"deployment": "AllAtOnce", "bake_minutes": 5, "bake_requests": 500}, [100], [0]),
+    ],
+)
+def test_every_way_to_shift_has_widths_when_the_state_machine_moves_traffic(tmp_path, promotion, widths, seconds):
+    target = ladder.execution_input(settings(tmp_path, promotion), release())["rungs"][1]["targets"][0]
+    shift = target.get("shift", {})
+    assert (shift.get("widths"), shift.get("seconds")) == (widths, seconds)
+
+
+def test_a_rung_compares_otherwise_than_the_others(tmp_path):
+    told = COMPARES | {"rungs": {"production": {"canary": {"p99": 3, "inconclusive": "ask"}}}}
+    canary = settings(tmp_path, told).promotion.policies["production"].canary
+    assert (canary.compare, canary.p99, canary.inconclusive) == (True, 3.0, "ask")
+
+
+def test_a_canary_asks_only_where_people_are_asked(tmp_path):
+    told = {"project": "orders", "environments": {"staging": PLACE, "production": PLACE | {"region": "us-east-1"}}}
+    told["promotion"] = {"canary": {"compare": True, "inconclusive": "ask"}}
+    with pytest.raises(BadInputError) as bad:
+        load(told, tmp_path)
+    assert "promotion.rungs.production.canary.inconclusive is 'ask'; allowed: restore" in " ".join(bad.value.problems)
 
 
 def test_a_list_in_the_rungs_is_one_rung_with_several_targets(tmp_path):

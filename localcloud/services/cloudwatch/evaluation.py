@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from localcloud.services.cloudwatch import metric_math
 from localcloud.services.cloudwatch.model import ALARM, NO_DATA, OK, Alarm
 
 EXTRA_PERIODS = 2
+_PERCENTILE = re.compile(r"[pP]\d{1,2}(\.\d+)?|[pP]100")
+_TRIMMED_COUNT = re.compile(r"TC\((?P<low>\d+(\.\d+)?)?:(?P<high>\d+(\.\d+)?)?\)")
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     "GreaterThanOrEqualToThreshold": operator.ge,
     "GreaterThanThreshold": operator.gt,
@@ -114,7 +117,11 @@ def statistic_series(
 
 
 def statistic_of(points: Sequence[Point], statistic: str) -> float:
-    """Return Sum, Average, Minimum, Maximum, SampleCount or a percentile like p99 of points."""
+    """Return Sum, Average, Minimum, Maximum, SampleCount, a percentile like p99, or a trimmed count of points.
+
+    `TC(100:2000)` counts values above 100 up to 2000; either bound may be left out. No bound may be a percentage.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html
+    """
     samples = sum(p.samples for p in points)
     total = sum(p.value * p.samples for p in points)
     simple: dict[str, Callable[[], float]] = {
@@ -126,7 +133,10 @@ def statistic_of(points: Sequence[Point], statistic: str) -> float:
     }
     if statistic in simple:
         return simple[statistic]()
-    if not statistic.lower().startswith("p"):
+    if trimmed := _TRIMMED_COUNT.fullmatch(statistic):
+        low, high = float(trimmed["low"] or "-inf"), float(trimmed["high"] or "inf")
+        return sum(p.samples for p in points if low < p.value <= high)
+    if not _PERCENTILE.fullmatch(statistic):
         raise metric_math.ExpressionError(f"the local cloud doesn't offer the statistic {statistic}")
     rank, seen = float(statistic[1:]) / 100 * samples, 0.0
     for point in sorted(points, key=lambda p: p.value):

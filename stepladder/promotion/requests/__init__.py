@@ -1,6 +1,6 @@
 """What each function of the pipeline is sent, and what it answers, action by action (see `contract`)."""
 
-from stepladder.promotion.contract import AliasServes
+from stepladder.promotion.contract import AliasServes, ShiftProgress
 from stepladder.promotion.requests.relay import (
     AnswerChildRequest,
     CheckTargetRequest,
@@ -13,6 +13,7 @@ from stepladder.promotion.requests.relay import (
     StartChildResponse,
 )
 from stepladder.promotion.requests.rollback import (
+    MoveTrafficRequest,
     RecoverRequest,
     RecoverResponse,
     ReleaseFirstRequest,
@@ -40,6 +41,7 @@ from stepladder.promotion.requests.verify import (
     AliasResponse,
     CommandRequest,
     CommandResponse,
+    JudgeRequest,
     ProbeRequest,
     ProbeResponse,
     RestoredRequest,
@@ -62,12 +64,14 @@ ACTIONS: dict[str, dict[str, tuple[type, type]]] = {
         "version": (VersionRequest, VersionResponse),
         "alias": (AliasRequest, AliasResponse),
         "unchanged": (AliasRequest, AliasResponse),
+        "judge": (JudgeRequest, ShiftProgress),
         "probe": (ProbeRequest, ProbeResponse),
         "restored": (RestoredRequest, AliasServes),
     },
     "rollback": {
         "restore": (RestoreRequest, RestoreResponse),
         "release_first": (ReleaseFirstRequest, AliasServes),
+        "shift": (MoveTrafficRequest, ShiftProgress),
         "settle": (RecoverRequest, RecoverResponse),
     },
     "relay": {

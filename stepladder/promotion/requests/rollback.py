@@ -2,7 +2,7 @@
 
 from typing import Literal, NotRequired, TypedDict, final
 
-from stepladder.promotion.contract import ReleaseInput, TargetInput, TargetOutcome
+from stepladder.promotion.contract import ReleaseInput, ShiftProgress, TargetInput, TargetOutcome
 
 
 @final
@@ -38,6 +38,20 @@ class ReleaseFirstRequest(TypedDict):
     release: ReleaseInput
     target: TargetInput
     version: str
+
+
+@final
+class MoveTrafficRequest(TypedDict):
+    """Give the new version the width that the progress names, all of it or a share. `at` is the promotion's time."""
+
+    action: Literal["shift"]
+    execution_arn: str
+    release: ReleaseInput
+    target: TargetInput
+    version: str
+    previous_version: str
+    shifted: ShiftProgress
+    at: str
 
 
 @final

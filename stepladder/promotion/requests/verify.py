@@ -2,7 +2,7 @@
 
 from typing import Literal, TypedDict, final
 
-from stepladder.promotion.contract import ReleaseInput, TargetInput
+from stepladder.promotion.contract import ReleaseInput, ShiftProgress, TargetInput
 
 
 @final
@@ -77,6 +77,20 @@ class ProbeResponse(TypedDict):
 
     samples: int
     bad: int
+
+
+@final
+class JudgeRequest(TypedDict):
+    """Judge a version by its synthetic traffic, the alarms and the metrics of both; say what follows."""
+
+    action: Literal["judge"]
+    execution_arn: str
+    release: ReleaseInput
+    target: TargetInput
+    version: str
+    previous_version: str
+    shifted: ShiftProgress
+    at: str
 
 
 @final

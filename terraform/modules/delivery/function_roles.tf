@@ -10,7 +10,10 @@ locals {
     relay    = { read = var.home == null ? [] : ["climb#*"], write = [] } # the task token of a child that awaits a decision
     rollback = { read = concat(["deployment#*"], local.ledger_environments), write = local.ledger_environments }
     validate = { read = concat(["digest#*"], local.ledger_environments), write = local.ledger_environments }
-    verify   = { read = ["command#*"], write = ["command#*", "deployment#*"] } # what a release command answered; why a hook said no
+    verify = { # what a release command answered; the answer to a canary's question; why a hook said no
+      read  = concat(["command#*"], var.judges_versions ? ["climb#*"] : [])
+      write = ["command#*", "deployment#*"]
+    }
   }
 }
 
@@ -208,6 +211,19 @@ data "aws_iam_policy_document" "pipeline" {
       sid       = "ReadAlarms"
       actions   = ["cloudwatch:DescribeAlarms"]
       resources = ["${local.arn_prefix}:cloudwatch:${var.region}:${var.account}:alarm:*"]
+    }
+  }
+
+  # On ladders that compare versions or count requests, and on no other. GetMetricData has no resource to name, and its
+  # one condition key is of no use: cloudwatch:namespace is asked of PutMetricData alone.
+  # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+  dynamic "statement" {
+    for_each = each.key == "verify" && var.judges_versions ? ["this"] : []
+
+    content {
+      sid       = "ReadMetricsOfVersions"
+      actions   = ["cloudwatch:GetMetricData"]
+      resources = ["*"]
     }
   }
 

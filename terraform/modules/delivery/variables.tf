@@ -112,6 +112,13 @@ variable "home" {
   }
 }
 
+variable "judges_versions" {
+  description = "Whether a rung compares versions, or counts a version's requests: then verify may read CloudWatch's metrics and the answers to a canary's question. Made from the settings `promotion.canary` and `promotion.bake_requests`."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "log_retention_days" {
   description = "How many days CloudWatch keeps the pipeline's logs."
   type        = number

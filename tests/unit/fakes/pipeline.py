@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -113,6 +115,8 @@ class Lambda:
         self.moves.append(request)
         alias.update(FunctionVersion=request["FunctionVersion"], RevisionId=alias["RevisionId"] + "'")
         alias.pop("RoutingConfig", None)
+        if weights := request.get("RoutingConfig", {}).get("AdditionalVersionWeights"):
+            alias["RoutingConfig"] = {"AdditionalVersionWeights": weights}
         return alias
 
     def invoke(self, FunctionName: str, Payload: bytes, Qualifier: str = "") -> dict[str, Any]:  # noqa: N803
@@ -273,12 +277,44 @@ class S3:
 
 
 class CloudWatch:
+    """Alarms that fire, and each version's minutes: requests, errors, and how many requests took how many ms."""
+
     def __init__(self) -> None:
         self.firing: list[str] = []
+        self.fired_at: datetime | None = None
+        self.minutes: dict[str, list[tuple[int, int, dict[float, int]]]] = {}
+        self.first = datetime(2026, 11, 26, 15, 0, tzinfo=UTC)
+        self.failures: list[Exception] = []
+        self.status = "Complete"
+        self.queries: list[dict[str, Any]] = []
 
     def describe_alarms(self, AlarmNames: list[str], StateValue: str) -> dict[str, Any]:  # noqa: N803
         assert StateValue == "ALARM"
-        return {"MetricAlarms": [{"AlarmName": n, "StateReason": "too many"} for n in AlarmNames if n in self.firing]}
+        since = {"StateUpdatedTimestamp": self.fired_at} if self.fired_at else {}
+        fires = [n for n in AlarmNames if n in self.firing]
+        return {"MetricAlarms": [{"AlarmName": n, "StateReason": "too many", **since} for n in fires]}
+
+    def get_metric_data(self, **request: Any) -> dict[str, Any]:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.queries.append(request)
+        return {"MetricDataResults": [self._result(query) for query in request["MetricDataQueries"]]}
+
+    def _result(self, query: dict[str, Any]) -> dict[str, Any]:
+        stat = query["MetricStat"]
+        version = next(d["Value"] for d in stat["Metric"]["Dimensions"] if d["Name"] == "ExecutedVersion")
+        minutes = self.minutes.get(version, [])
+        if stat["Stat"] in ("p99", "SampleCount"):
+            durations = sorted(ms for minute in minutes for ms, count in minute[2].items() for _ in range(count))
+            p99 = durations[math.ceil(len(durations) * 0.99) - 1] if durations else 0.0
+            values = [float(len(durations)) if stat["Stat"] == "SampleCount" else p99] if durations else []
+        elif stat["Stat"].startswith("TC("):
+            above = float(stat["Stat"].removeprefix("TC(").removesuffix(":)"))
+            values = [sum(count for ms, count in minute[2].items() if ms > above) for minute in minutes]
+        else:
+            values = [minute[0 if stat["Metric"]["MetricName"] == "Invocations" else 1] for minute in minutes]
+        times = [self.first + timedelta(minutes=at) for at in range(len(values))]
+        return {"Id": query["Id"], "Timestamps": times, "Values": values, "StatusCode": self.status}
 
 
 class States:

@@ -7,6 +7,7 @@ module "delivery" {
   elsewhere            = var.elsewhere
   functions            = var.functions
   home                 = var.home
+  judges_versions      = var.judges_versions
   log_retention_days   = var.log_retention_days
   notify               = var.notify
   packages             = var.packages

@@ -51,6 +51,12 @@ variable "home" {
   default = null
 }
 
+variable "judges_versions" {
+  description = "Whether a rung compares versions, or counts a version's requests: then verify may read CloudWatch's metrics and the answers to a canary's question. Made from the settings `promotion.canary` and `promotion.bake_requests`."
+  type        = bool
+  default     = null
+}
+
 variable "log_retention_days" {
   description = "How many days CloudWatch keeps the pipeline's logs."
   type        = number
