@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,20 @@ WRONG: dict[str, tuple[object, str]] = {
 @pytest.mark.parametrize(("named", "says"), WRONG.values(), ids=WRONG)
 def test_functions_that_are_wrong_are_refused(named: object, says: str) -> None:
     assert says in "\n".join(problems(named))
+
+
+def test_the_longest_names_are_those_that_the_terraform_module_takes() -> None:
+    module = (Path(__file__).resolve().parents[2] / "terraform/modules/service/variables.tf").read_text("utf-8")
+    whole, with_trigger = (
+        int(number) for number in re.findall(r'\$\{var\.function\}(?:-\$\{name\})?"\) <= (\d+)', module)
+    )
+    name = "m" * (whole - len("hello-production-"))
+    trigger = "t" * min(with_trigger - whole - 1, 24)
+    longest = {name: {"triggers": [{"kind": "schedule", "name": trigger}]}}
+    assert read(longest).of_function(name).names("production").function == f"hello-production-{name}"
+    assert f"at most {len(name)} characters" in problems({f"{name}m": {}})[0]
+    longer = {name: {"triggers": [{"kind": "schedule", "name": f"{trigger}t"}]}}
+    assert f"at most {len(trigger)} characters" in problems(longer)[0]
 
 
 def test_a_function_may_refer_to_the_projects_own_terraform() -> None:
