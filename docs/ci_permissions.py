@@ -14,6 +14,7 @@ import yaml
 
 PAGE = "docs/reference/permissions.md"
 INVENTORY = "tests/terraform/inventories/foundation-ci.yaml"
+OF_MANY = "tests/terraform/inventories/foundation-cimany.yaml"
 BEGIN, END = "<!-- begin: generated -->\n", "<!-- end: generated -->"
 _NAMES = (
     (r"\bsample\b", "<project>"),
@@ -30,8 +31,8 @@ def page(root: Path) -> str:
     text = (root / PAGE).read_text("utf-8")
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
-    values = yaml.safe_load((root / INVENTORY).read_text("utf-8"))["values"]
-    return f"{before}{BEGIN}\n{''.join(_sections(values))}{END}{after}"
+    values, many = (yaml.safe_load((root / each).read_text("utf-8"))["values"] for each in (INVENTORY, OF_MANY))
+    return f"{before}{BEGIN}\n{''.join(_sections(values))}{''.join(_of_many(values, many))}{END}{after}"
 
 
 def _sections(values: dict[str, Any]) -> Iterator[str]:
@@ -48,6 +49,30 @@ def _sections(values: dict[str, Any]) -> Iterator[str]:
         done.add(name)
         yield f"### {name}\n\n| statement | actions | resources |\n| --- | --- | --- |\n"
         yield "".join(map(_row, each["policy"]["Statement"])) + "\n"
+
+
+def _of_many(values: dict[str, Any], many: dict[str, Any]) -> Iterator[str]:
+    """Yield what each statement names besides where a project has functions beside its own."""
+    yield "### Several functions\n\n"
+    yield "| policy | statement | named besides |\n| --- | --- | --- |\n"
+    rows: dict[str, None] = {}
+    for address, each in many.items():
+        if not address.startswith("aws_iam_policy.ci["):
+            continue
+        before = {one["Sid"]: one for one in values[address]["policy"]["Statement"]}
+        for statement in each["policy"]["Statement"]:
+            more = _named(statement) - _named(before.get(statement["Sid"], {}))
+            shown = sorted({text for text in map(_short, more) if "-*" in text or "promotion/" in text})
+            if shown:
+                policy = _plain(address.partition('"')[2].removesuffix('"]'))
+                rows[f"| {policy} | {statement['Sid']} | {', '.join(f'`{text}`' for text in shown)} |\n"] = None
+    yield from rows
+
+
+def _named(statement: dict[str, Any]) -> set[str]:
+    """Return the resources of a statement, and the values of its conditions."""
+    conditions = [value for keys in statement.get("Condition", {}).values() for value in keys.values()]
+    return {text for value in (statement.get("Resource", []), *conditions) for text in _texts(value)}
 
 
 def _kinds(role: str) -> str:

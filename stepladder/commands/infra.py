@@ -16,7 +16,7 @@ from stepladder.releases import applied_root, restore
 from stepladder.releases.adapters import ProjectInfra
 from stepladder.releases.interfaces import Applied
 from stepladder.releases.rung import Rung
-from stepladder.terraform import roots, saved_plan
+from stepladder.terraform import losses, roots, saved_plan
 from stepladder.terraform.actions import ApplyOutcome
 from stepladder.terraform.allowed import REVIEWED, Allowed, flags
 from stepladder.terraform.planning import NoStateError
@@ -135,7 +135,7 @@ def planned(console: Console, saved: SavedPlan, notes: tuple[str, ...]) -> None:
         console.hint(saved_plan.imageless(saved))
         return
     command = f"inv tf.apply --env {saved.at.environment.name} --root {saved.at.name}"
-    allow = flags(change.address for change in saved.destroyed)
+    allow = flags(losses.names_of(saved.destroyed))
     console.hint(f"apply exactly this plan ({saved.id}): `{' '.join(filter(None, (command, allow)))}`")
 
 

@@ -21,6 +21,7 @@ from stepladder.settings import (
     ci,
     codepipeline,
     environment_checks,
+    function_names,
     functions,
     invoke_yaml,
     overrides,
@@ -222,6 +223,7 @@ def _load(raw: Mapping[str, Any], root: Path, variables: Iterable[str]) -> Setti
     secrets.check(settings, LONGEST, problems)
     functions.check(settings, merged["main"], problems)
     functions.check_each(settings, _check_function, problems)
+    function_names.check(settings, problems)
     problems.messages += overrides.problems(merged, variables)
     references.check(merged, problems)
     if problems.messages:

@@ -175,7 +175,7 @@ def apply(
         losses.check_names(saved.changes, allow_destroy, f"the plan of {at.label}")
         saved_plan.check_destroys(saved, allow_destroy=allow_destroy)
         if allow_destroy is True and saved.destroyed:
-            named = flags(change.address for change in saved.destroyed)
+            named = flags(losses.names_of(saved.destroyed))
             runner.notes.append(f"--allow-destroy without a name allows all of this plan; with names it is: {named}")
         planning.ready(runner, aws, saved.backend, acting=True)
         outputs = _apply(runner, aws, saved, allow_destroy=allow_destroy, lock_timeout=lock_timeout)

@@ -66,30 +66,42 @@ def foundation(settings: Settings, environment: str) -> dict[str, Any]:
 
 
 def _environment(settings: Settings, name: str) -> dict[str, Any]:
-    """Return what can't be derived from an environment's name: what its triggers are called, and listen to."""
-    triggers = settings.triggers_of(settings.environment(name))
-    own, partition = settings.names(name).function, settings.names(name).partition
-    buckets = (each for trigger in triggers if trigger.kind == "s3" for each in _texts(trigger.settings.bucket))
-    buses = {trigger.key: trigger.settings.bus.rpartition("/")[2] for trigger in triggers if trigger.kind == _RULES}
+    """Return what can't be derived from an environment's name: what its triggers are called, and listen to.
+
+    Of several functions, those that have a name are reached by what all their names begin with.
+    """
+    names = settings.names(name)
+    own, partition = names.function, names.partition
+    triggers = settings.triggers_of(settings.environment(name)) if settings.main else ()
+    views = [settings.of_function(each) for each in settings.function_names]
+    every = [trigger for view in views for trigger in view.triggers_of(view.environment(name))]
+    buckets = (each for trigger in every if trigger.kind == "s3" for each in _texts(trigger.settings.bucket))
+    begun = [f"{own}-*"] if settings.functions else []
+    rules = {f"{_bus(each)}{own}-*" for each in every if each.kind == _RULES} if settings.functions else set()
 
     def named(*kinds: str) -> list[str]:
         return sorted({f"{own}-{each.name}" for each in triggers if each.name and each.kind in kinds})
 
     return {
         "buckets": [f"arn:{partition}:s3:::{bucket}" for bucket in _known(buckets)],
-        "http_api": any(trigger.kind == "http-api" for trigger in triggers),
+        "http_api": any(trigger.kind == "http-api" for trigger in every),
         "promoted": any(name in rung for rung in settings.rungs[1:]),
-        "queues": [own, *named("sqs")],
-        "rules": sorted({own, *(_rule(own, trigger, buses) for trigger in triggers if trigger.kind == _RULES)}),
-        "schedules": [own, *named("schedule")],
-        "stacks": [f"{own}-url", *named("url", "url-iam")],
-        "topics": _known(trigger.settings.topic_arn for trigger in triggers if trigger.kind == "sns"),
+        "queues": [own, *(begun or named("sqs"))],
+        "rules": sorted({own, *begun, *rules, *(_rule(own, each) for each in triggers if each.kind == _RULES)}),
+        "schedules": [own, *(begun or named("schedule"))],
+        "stacks": begun or [f"{own}-url", *named("url", "url-iam")],
+        "topics": _known(trigger.settings.topic_arn for trigger in every if trigger.kind == "sns"),
     }
 
 
-def _rule(own: str, trigger: Trigger, buses: Mapping[str, str]) -> str:
-    name, bus = f"{own}-{trigger.name}" if trigger.name else own, buses[trigger.key]
-    return name if bus == "default" or references.has(trigger.settings.bus) else f"{bus}/{name}"
+def _rule(own: str, trigger: Trigger) -> str:
+    return f"{_bus(trigger)}{own}-{trigger.name}" if trigger.name else f"{_bus(trigger)}{own}"
+
+
+def _bus(trigger: Trigger) -> str:
+    """Return what a rule's name begins with; nothing for the default bus, and for one that isn't known."""
+    bus = str(trigger.settings.bus).rpartition("/")[2]
+    return "" if bus == "default" or references.has(trigger.settings.bus) else f"{bus}/"
 
 
 def _issuer(settings: Settings, forge: ci.Forge, location: locations.Location, local: Iterable[str]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def check(
         f"the plan of {at.label} would destroy what holds data or callers: {what}",
         kind="plan-destroys",
         hint=f"read it: `inv tf.plan {planned}`; when it is meant: "
-        f"`inv tf.apply {where} {flags(change.address for change in every)}`" + _how_to_keep(at, lost),
+        f"`inv tf.apply {where} {flags(names_of(every))}`" + _how_to_keep(at, lost),
     )
 
 
@@ -82,7 +82,28 @@ def unnamed(lost: tuple[ResourceChange, ...], allow_destroy: Allowed) -> tuple[R
     """Return what is lost and was not allowed to be."""
     if isinstance(allow_destroy, bool):
         return () if allow_destroy else lost
-    return tuple(change for change in lost if change.address not in allow_destroy)
+    gone = _removed(lost)
+    return tuple(change for change in lost if not {change.address, _within(change, gone)} & set(allow_destroy))
+
+
+def names_of(lost: Iterable[ResourceChange]) -> tuple[str, ...]:
+    """Return the names by which `allow_destroy` allows all of this; one stands for a function that is removed."""
+    lost = tuple(lost)
+    gone = _removed(lost)
+    return tuple(dict.fromkeys(_within(change, gone) or change.address for change in lost))
+
+
+def _removed(lost: Iterable[ResourceChange]) -> frozenset[str]:
+    """Return the addresses of the named functions that are destroyed as a whole, as when the settings lose them."""
+    named = (_NAMED.match(change.address) for change in lost if (change.type, change.action) == (FUNCTION, "delete"))
+    return frozenset(match[0].removesuffix(".") for match in named if match)
+
+
+def _within(change: ResourceChange, gone: frozenset[str]) -> str:
+    """Return the function among those `gone` that a change is of; empty when it is of none."""
+    match = _NAMED.match(change.address)
+    address = match[0].removesuffix(".") if match else ""
+    return address if address in gone else ""
 
 
 def check_names(changes: Iterable[ResourceChange], allow_destroy: Allowed, what: str) -> None:
@@ -94,6 +115,7 @@ def check_names(changes: Iterable[ResourceChange], allow_destroy: Allowed, what:
         return
     changes = tuple(changes)
     known = {change.address for change in changes if change.action in {"delete", "replace", "create"}}
+    known |= _removed(changes)
     gone = [change.address for change in changes if change.action in {"delete", "replace"}]
     for name in allow_destroy:
         if name not in known:

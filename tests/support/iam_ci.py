@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from localcloud.authorization.model import Principal
 
 TESTS = Path(__file__).parents[1]
 INVENTORY = TESTS / "terraform" / "inventories" / "foundation-ci.yaml"
+MANY = INVENTORY.with_name("foundation-cimany.yaml")
+"""The same of a project that has a function beside its own."""
 RECORDED = TESTS / "unit" / "data" / "ci_accesses.json"
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 AT = f"{REGION}:{ACCOUNT}"
@@ -289,14 +292,17 @@ def planned(inventory: Path = INVENTORY) -> dict[str, dict[str, Any]]:
 
 
 @functools.cache
-def policies(name: str) -> tuple[dict[str, Any], ...]:
+def policies(name: str, inventory: Path = INVENTORY) -> tuple[dict[str, Any], ...]:
     """Return the policies that are attached to a role."""
     prefix = f'aws_iam_role_policy_attachment.ci["{name}:'
-    attached = [key.removeprefix(prefix).removesuffix('"]') for key in planned() if key.startswith(prefix)]
-    return tuple(planned()[f'aws_iam_policy.ci["{each}"]']["policy"] for each in attached)
+    values = planned(inventory)
+    attached = [key.removeprefix(prefix).removesuffix('"]') for key in values if key.startswith(prefix)]
+    return tuple(values[f'aws_iam_policy.ci["{each}"]']["policy"] for each in attached)
 
 
-def case(name: str, action: str, resource: str, context: dict[str, tuple[str, ...]]) -> PolicyCase:
+def case(
+    name: str, action: str, resource: str, context: dict[str, tuple[str, ...]], inventory: Path = INVENTORY
+) -> PolicyCase:
     """Return one access of a role."""
     principal = Principal(
         arn=role(f"sample-ci-{name}"),
@@ -312,7 +318,7 @@ def case(name: str, action: str, resource: str, context: dict[str, tuple[str, ..
         resource,
         ACCOUNT,
         context,
-        identity=policies(name),
+        identity=policies(name, inventory),
         resource_policy=KEY_POLICY if action.startswith("kms:") else None,
     )
 
@@ -341,7 +347,48 @@ def forbidden() -> Iterator[PolicyCase]:
         yield from (case(name, *each) for each in (*EVERYBODY, *calls))
 
 
+_OF_THE_FUNCTION = re.compile(r"\bsample-(staging|production)(?=[-:/]|$)")
+_RELEASING = ("deploy-staging", "release-production", "release-staging")
+"""Roles that write what the ledger has of a function, where they act."""
+
+
+def _named(name: str, access: Forbidden) -> Forbidden:
+    """Return a call about the project's own function as the same about one beside it, mailer."""
+    action, resource, context = access
+    renamed = {
+        key: tuple(
+            f"{value}-mailer"
+            if key == "dynamodb:leadingkeys" and value.startswith("env#") and name in _RELEASING
+            else _OF_THE_FUNCTION.sub(r"\g<0>-mailer", value)
+            for value in values
+        )
+        for key, values in context.items()
+    }
+    return action, _OF_THE_FUNCTION.sub(r"\g<0>-mailer", resource), renamed
+
+
+def allowed_of_named() -> Iterator[PolicyCase]:
+    """Yield what was recorded of each role, about a function beside the project's own."""
+    for name, accesses in json.loads(RECORDED.read_text("utf-8")).items():
+        for action, resource, context in accesses:
+            access = (action, resource, {key: tuple(values) for key, values in context.items()})
+            yield case(name, *_named(name, access), MANY)
+    yield from (case("preview", *_previewed(each), MANY) for each in PREVIEWS)
+
+
+def _previewed(access: Forbidden) -> Forbidden:
+    action, resource, context = access
+    return action, resource.replace("sample-pr-1", "sample-pr-1-mailer"), context
+
+
+def forbidden_of_named() -> Iterator[PolicyCase]:
+    """Yield what each role may not, about both functions of a project, and about those of others."""
+    for name, calls in FORBIDDEN.items():
+        yield from (case(name, *each, MANY) for each in (*EVERYBODY, *calls))
+        yield from (case(name, *_named(name, each), MANY) for each in calls)
+
+
 def of_ci() -> list[PolicyCase]:
     """Return all of them."""
     previews = (bounded(role("sample-pr-1-function"), action, resource) for action, resource, _ in OF_PREVIEWS)
-    return [*allowed(), *forbidden(), *previews]
+    return [*allowed(), *forbidden(), *previews, *allowed_of_named(), *forbidden_of_named()]

@@ -56,6 +56,7 @@ WILDCARDS = {
     "ReadAlarms": "DescribeAlarms is authorised against the list of the account's alarms",
     "ReadDeploymentConfigurations": "AWS's own for Lambda, and each rung's, which the service module names by its pace",
     "ReadExecutions": "executions of the one state machine",
+    "ReadMapRuns": "executions of the one state machine, and the runs of its Maps",
     "ReadInspectorsFindings": "Inspector's findings have no resource to name",
     "ReadTheAccountsConcurrency": "an account's settings have no resource to name",
     "ReadTheSmokeCases": "bundles are named by their content",
@@ -258,7 +259,9 @@ def test_functions_beside_the_project_s_own_are_reached_by_what_their_names_begi
         f"{rung}-*{end}" for rung in ("staging", "prodeu", "produs") for end in ("", ":live", ":*", "/live")
     }
     assert [key for key in own if not own[key] <= many[key]] == []
-    assert {sid for _, sid in many.keys() - own.keys()} == {"StartChildren", "EndChildren", "RedriveChildren"}
+    assert {sid for _, sid in many.keys() - own.keys()} == {
+        *("StartChildren", "EndChildren", "RedriveChildren", "ReadMapRuns"),
+    }
 
 
 def test_without_the_project_s_own_function_no_policy_names_it(modules):

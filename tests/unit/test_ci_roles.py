@@ -98,6 +98,20 @@ def test_a_role_may_do_what_its_jobs_were_seen_to_do(name: str) -> None:
     assert [case.name for case in cases if not case.decided().allowed] == []
 
 
+@pytest.mark.parametrize("name", [*json.loads(iam_ci.RECORDED.read_text("utf-8")), "preview"])
+def test_a_role_may_do_the_same_to_a_function_beside_the_projects_own(name: str) -> None:
+    cases = [case for case in iam_ci.allowed_of_named() if case.name.startswith(f"{name} ")]
+    assert any("-mailer" in case.name for case in cases)
+    assert [case.name for case in cases if not case.decided().allowed] == []
+
+
+@pytest.mark.parametrize("name", iam_ci.FORBIDDEN)
+def test_a_function_beside_the_projects_own_lets_a_role_do_nothing_more(name: str) -> None:
+    cases = [case for case in iam_ci.forbidden_of_named() if case.name.startswith(f"{name} ")]
+    assert any("-mailer" in case.name for case in cases)
+    assert [case.name for case in cases if case.decided().allowed] == []
+
+
 @pytest.mark.parametrize("name", iam_ci.FORBIDDEN)
 def test_a_role_may_not_change_rights_the_foundation_or_what_is_anothers(name: str) -> None:
     granted = [case.name for case in iam_ci.forbidden() if case.name.startswith(f"{name} ") and case.decided().allowed]

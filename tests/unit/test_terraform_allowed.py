@@ -49,6 +49,34 @@ def test_a_part_of_an_address_names_nothing(at: roots.Root, name: str) -> None:
         losses.check(at, (TABLE, FUNCTION), None, allow_destroy=(name,))
 
 
+MAILER = 'module.functions["mailer"]'
+REMOVED = tuple(
+    ResourceChange(f"{MAILER}.{kind}.this", "delete", kind)
+    for kind in ("aws_lambda_function", "aws_cloudwatch_log_group", "aws_sqs_queue")
+)
+
+
+def test_a_function_that_the_settings_have_lost_is_allowed_by_its_own_name_or_by_all_of_it(at: roots.Root) -> None:
+    with pytest.raises(RefusedError) as caught:
+        losses.check(at, (TABLE, *REMOVED), None)
+    assert f"--allow-destroy {TABLE.address} --allow-destroy '{MAILER}'`" in caught.value.hint
+    losses.check(at, REMOVED, None, allow_destroy=(MAILER,))
+    losses.check(at, REMOVED, None, allow_destroy=tuple(change.address for change in REMOVED))
+    losses.check_names(REMOVED, (MAILER,), "the plan")
+    other = ResourceChange('module.functions["poller"].aws_sqs_queue.this', "delete", "aws_sqs_queue")
+    with pytest.raises(RefusedError, match=r'destroy what holds data or callers: module\.functions\["poller"\]'):
+        losses.check(at, (*REMOVED, other), None, allow_destroy=(MAILER,))
+
+
+@pytest.mark.parametrize("action", ["delete", "replace"])
+def test_a_function_that_stays_names_nothing_of_its_own_that_is_lost(at: roots.Root, action: str) -> None:
+    lost = ResourceChange(f"{MAILER}.aws_sqs_queue.this", action, "aws_sqs_queue")
+    with pytest.raises(RefusedError, match="would destroy"):
+        losses.check(at, (lost,), None, allow_destroy=(MAILER,))
+    with pytest.raises(BadInputError):
+        losses.check_names((lost,), (MAILER,), "the plan")
+
+
 def test_a_name_that_destroys_nothing_is_an_error_that_says_what_would_go() -> None:
     with pytest.raises(
         BadInputError, match=r"the plan does not destroy or replace 'aws_dynamodb_table.order'"

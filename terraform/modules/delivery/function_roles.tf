@@ -256,6 +256,17 @@ data "aws_iam_policy_document" "pipeline" {
       resources = [local.executions_arn]
     }
   }
+
+  # What a promotion that was cut off left running in its Maps ends by itself: it is waited for.
+  dynamic "statement" {
+    for_each = each.key == "rollback" && local.many ? ["this"] : []
+
+    content {
+      sid       = "ReadMapRuns"
+      actions   = ["states:DescribeMapRun", "states:ListMapRuns"]
+      resources = concat([local.executions_arn], local.map_run_arns)
+    }
+  }
 }
 
 # What the primary may have done here, by this location's executions, and nothing of it on functions, aliases or

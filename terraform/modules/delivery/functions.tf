@@ -59,6 +59,7 @@ locals {
   }
   executions_arn = "${local.arn_prefix}:states:${var.region}:${var.account}:execution:${var.project}-promotion:*"
   children_arns  = [for label in ["finish", "release"] : "${local.arn_prefix}:states:${var.region}:${var.account}:execution:${var.project}-promotion/${label}:*"]
+  map_run_arns   = [for label in ["finish", "release"] : "${local.arn_prefix}:states:${var.region}:${var.account}:mapRun:${var.project}-promotion/${label}:*"]
   machine_arn    = "${local.arn_prefix}:states:${var.region}:${var.account}:stateMachine:${var.project}-promotion"
 
   functions = {
