@@ -1,4 +1,4 @@
-"""Deploy and roll back a project with many functions in a local cloud; print times, processor, memory and calls.
+"""Deploy, roll back and show a project with many functions in a local cloud; print times, processor, memory and calls.
 
     .venv/bin/python benchmarks/functions.py [functions]
 
@@ -26,7 +26,7 @@ from running_cloud import RunningCloud  # noqa: E402
 
 from localcloud import daemon  # noqa: E402
 
-NOTHING_SECONDS, ONE_SECONDS = 5.0, 8.0
+NOTHING_SECONDS, ONE_SECONDS, STATUS_SECONDS = 5.0, 8.0, 5.0
 _DEADLINE = 600.0
 
 
@@ -52,6 +52,8 @@ def main(count: int) -> int:
             ("one changed", _changed(project), ONE_SECONDS),
             ("all of one image changed", _all(project), 0.0),
             ("rolled back", _run(project, ["rollback", "--env", "staging"]), 0.0),
+            ("status", _run(project, ["status", "--env", "staging"]), STATUS_SECONDS),
+            ("ledger", _run(project, ["ledger", "--env", "staging"]), STATUS_SECONDS),
         ]
     missed = False
     for what, cost, goal in rows:
