@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 
 from stepladder.commands.checks import ProjectCheck, run_all, tool
@@ -133,14 +134,15 @@ def run_tests(project: Settings, console: Console, only: str, environment: str =
     """Run pytest with the packages that the image will hold, and the function's environment variables.
 
     They are those of `environment` (empty: the lowest rung); one that is set already stays. `function` is what
-    `--function` says; without it the project's first. Raises `StepladderError` when a test fails.
+    `--function` says; without it the project's first. Of a function with a folder of its own, the tests below that are
+    run, and import from there. Raises `StepladderError` when a test fails.
     """
     settings = project.of_function(functions.given(project, function) if function else project.function_names[0])
     own = variables.of(settings, environment)
     with console.step("packages") as step:
         count = packages(settings)
         step.done(f"{count} installed") if count else step.skip("as locked")
-    argv = [sys.executable, "-m", "pytest", *shlex.split(only)]
+    argv = [sys.executable, "-m", "pytest", *_own_folder(settings), *shlex.split(only)]
     given = {name: value for name, value in own.values.items() if name not in os.environ and name not in _LAMBDAS_PATHS}
     if process.run(argv, cwd=settings.root, env=given, timeout=_TEST_DEADLINE, attached=True).code:
         raise StepladderError(
@@ -148,6 +150,19 @@ def run_tests(project: Settings, console: Console, only: str, environment: str =
             kind="checks-failed",
             hint=own.hint(settings.names(environment or settings.lowest).target),
         )
+
+
+def _own_folder(settings: Settings) -> list[str]:
+    """Return pytest's options for a function whose image has a folder of its own, which stands for the project's."""
+    context, project = settings.image.context, settings.whole.image.context
+    if context == project:
+        return []
+    file = settings.root / "pyproject.toml"
+    declared = tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
+    options = declared.get("tool", {}).get("pytest", {}).get("ini_options", {})
+    paths = options.get("pythonpath", [project, f"{BUILD}/packages"])
+    paths = [context if path == project else path for path in (paths if isinstance(paths, list) else paths.split())]
+    return ["-o", f"pythonpath={shlex.join(paths)}", "-o", f"testpaths={shlex.quote(f'{context}/tests')}"]
 
 
 def packages(settings: Settings) -> int:
@@ -158,8 +173,12 @@ def packages(settings: Settings) -> int:
     """
     lock.check(settings)
     locked = settings.root / settings.image.context / "requirements.txt"
-    wanted = hashlib.sha256(f"{sys.version_info[:2]} ".encode() + locked.read_bytes()).hexdigest()
     folder, stamp = settings.build_dir / "packages", settings.build_dir / "packages.sha256"
+    if not locked.is_file() and settings.name_of_function:  # a function need not have packages
+        shutil.rmtree(folder, ignore_errors=True)
+        stamp.unlink(missing_ok=True)
+        return 0
+    wanted = hashlib.sha256(f"{sys.version_info[:2]} ".encode() + locked.read_bytes()).hexdigest()
     if stamp.is_file() and stamp.read_text("utf-8") == wanted and folder.is_dir():
         return 0
     pins = read.read(locked, f"{settings.image.context}/requirements.txt")

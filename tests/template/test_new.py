@@ -268,6 +268,24 @@ def test_a_failing_test_of_the_project_fails_the_task(new_project, capfd):
     assert "1 failed, 2 passed" in capfd.readouterr().out  # the tests get the function's variables
 
 
+def test_a_function_with_a_folder_of_its_own_is_tested_there(new_project, capfd):
+    project = new_project(trigger="none")
+    own = project / "functions/mailer"
+    (own / "app").mkdir(parents=True)
+    (own / "tests").mkdir()
+    (own / "app/__init__.py").write_text("")
+    (own / "app/handler.py").write_text("def handler(event, context):\n    return 'mailed'\n")
+    (own / "tests/test_handler.py").write_text(
+        "from app.handler import handler\n\n\ndef test_it_mails():\n    assert handler({}, None) == 'mailed'\n"
+    )
+    raw = yaml.safe_load((project / "invoke.yaml").read_text())["stepladder"]
+    both = settings.load(raw | {"functions": {"mailer": {"image": {"context": "functions/mailer"}}}}, project)
+    tasks.run_tests(both, Console(), "-q -p no:cacheprovider", function="mailer")
+    assert "1 passed" in capfd.readouterr().out
+    tasks.run_tests(both, Console(), "-q -p no:cacheprovider")
+    assert "2 passed" in capfd.readouterr().out, "the project's own tests are none of it"
+
+
 @pytest.mark.terraform
 def test_broken_terraform_code_fails_the_check(new_project):
     project = new_project()
