@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from shared import aws
 from shared.errors import RefusedError, SmokeFailedError
 
 from stepladder.core.release_facts import read_answer
+from stepladder.promotion.requests.check import CheckAnswerRequest
 from stepladder.releases import smoke_case as smoke
 from stepladder.releases import smoke_outputs
+from stepladder.releases.smoke_check import OwnCheck
 
 PREFIX = "smoke/"
 _READ_TIMEOUT = 250  # the function under test may run long; our own deadline is later
@@ -65,6 +67,25 @@ def invoke(function: str, qualifier: str, payload: Any) -> Called:
     return Called(result, error, seconds, str(answer.get("ExecutedVersion", "")))
 
 
+def _check(check: OwnCheck, answer: Any, captured: Mapping[str, Any]) -> list[str]:
+    """Have the check function run a project's own check: its role may do nothing, and ours may."""
+    arn = os.environ.get("CHECK")
+    if not arn:
+        raise RefusedError(f"nothing runs check {check.name} there: `promotion.checks` has not been applied")
+    request: CheckAnswerRequest = {
+        "file": check.file,
+        "function": check.function,
+        "source": check.source,
+        "answer": answer,
+        "captured": dict(captured),
+    }
+    answered = aws.client("lambda", _READ_TIMEOUT).invoke(FunctionName=arn, Payload=json.dumps(request).encode())
+    response = read_answer(answered["Payload"].read())
+    if answered.get("FunctionError"):
+        return [f"check {check.name}: the function that runs it failed: {response}"]
+    return [str(line) for line in response["problems"]]
+
+
 def run(function: str, cases: Sequence[smoke.Case], call: Callable[[Any], Called], subject: str) -> int:
     """Run all cases; return how many. Raises `SmokeFailedError` with the first reasons.
 
@@ -76,7 +97,8 @@ def run(function: str, cases: Sequence[smoke.Case], call: Callable[[Any], Called
         called = limiter(lambda: call(payload))
         return called.result, called.error, called.seconds
 
-    failed = [outcome for outcome in smoke.run(cases, invoke_once, parallel=MOST) if not outcome.passed]
+    outcomes = smoke.run(cases, invoke_once, parallel=MOST, check=_check)
+    failed = [outcome for outcome in outcomes if not outcome.passed]
     if failed:
         reasons = "; ".join(f"{outcome.name}: {', '.join(outcome.mismatches)}" for outcome in failed[:5])
         raise SmokeFailedError(f"{subject} failed {len(failed)} of {len(cases)} smoke cases: {reasons}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
-from stepladder.core.errors import StepladderError
+from stepladder.core.errors import RollbackFailedError, RolledBackError, StepladderError
 from stepladder.core.names import split_target
 from stepladder.core.release_facts import short
 from stepladder.promotion import closing, infra, outcome, root_changes
@@ -85,6 +85,8 @@ def conclude(
     failure = outcome.failure(machine, execution, end)
     if failure:
         result["exceptions"] = closing.show_exceptions(machine, execution, end)
+        if isinstance(failure, (RolledBackError, RollbackFailedError)):
+            closing.show_commands(machine, execution, kept)
         closing.show_undo(machine, kept)
         failure.record = dict(result)
         _blame_infrastructure(machine, end, failure)

@@ -15,6 +15,7 @@ from stepladder.promotion import exceptions
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.outcome import PromotionOutcome
 from stepladder.promotion.subjects import promoted
+from stepladder.releases import release_command
 
 _KIND = "promote"
 _AT_ONCE = 8  # targets whose release is read at once
@@ -64,6 +65,22 @@ def show_exceptions(machine: StateMachine, execution: Execution, end: PromotionO
         {"environment": exception.environment, "version": exception.version, "lines": list(exception.lines)}
         for exception in raised
     ]
+
+
+def show_commands(machine: StateMachine, execution: Execution, kept: list[str]) -> None:
+    """Warn of each release command that was sent on a target which was rolled back: it is not undone."""
+    for target in execution.targets:
+        name = target["environment"]
+        if "command" not in target or name in kept:
+            continue
+        try:
+            lines = release_command.left(machine.at(name), (target.get("release") or execution.input)["digest"])
+        except Exception as error:
+            if aws.explain(error) is None:
+                raise
+            continue  # that ledger can't be read with these credentials
+        for line in lines:
+            machine.console.warn(f"{name}: {line}")
 
 
 def show_undo(machine: StateMachine, targets: list[str]) -> None:

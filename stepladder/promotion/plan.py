@@ -16,7 +16,7 @@ from stepladder.promotion.subject import PromotionOptions, Subject, check_mark, 
 from stepladder.promotion.subjects import identity, promoted, read_subjects
 from stepladder.releases import restore
 from stepladder.releases.rung import Rung
-from stepladder.releases.smoke_suite import Suite, load_suite
+from stepladder.releases.smoke_suite import Suite, check_promotable, load_suite
 
 CODEPIPELINE = "codepipeline-"
 """How the names begin of executions that CodePipeline started; the rest is its own id."""
@@ -92,6 +92,8 @@ def plan_promotion(machine: StateMachine, options: PromotionOptions) -> Promotio
             name: load_suite(machine.at(target_key(machine.settings.lowest, name)), no_smoke=options.no_smoke)
             for name in subjects
         }
+        for suite in suites.values():
+            check_promotable(suite, checks=machine.settings.promotion.checks)
         subject = identity(subjects or wanted)
         base = base_name(machine.settings.rungs[-1], subject)
         executions = listed.result()

@@ -28,16 +28,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from stepladder.releases import smoke_compare, smoke_path, smoke_references
+from stepladder.releases import smoke_check, smoke_compare, smoke_path, smoke_references
+from stepladder.releases.smoke_check import Checker, OwnCheck
 
 Invoke = Callable[[Any], tuple[Any, str | None, float]]
 """Invoke once with a payload: result as data, `errorType` or None, seconds."""
 
 compare = smoke_compare.compare
 PARALLEL = 8
-_CALL = ("payload", "headers", "expect")
-_KEYS = ("name", "payload", "headers", "expect", "steps", "max_latency_ms", "repeat")
-_STEP = ("name", "payload", "headers", "expect", "max_latency_ms", "capture")
+_CALL = ("payload", "headers", "expect", "check")
+_KEYS = ("name", "payload", "headers", "expect", "check", "steps", "max_latency_ms", "repeat")
+_STEP = ("name", "payload", "headers", "expect", "check", "max_latency_ms", "capture")
 _EXPECT = ("status", "result", "jsonpath", "error", "headers")
 _CAPTURED = "captured"
 _SHOWN = 80
@@ -56,13 +57,17 @@ class SmokeCasesError(ValueError):
 
 @dataclass(frozen=True)
 class SmokeStep:
-    """One call of a case. `capture` has the path of each value that later steps use; `label` names the step."""
+    """One call of a case. `capture` has the path of each value that later steps use; `label` names the step.
+
+    `check` is the project's own function that judges the answer too.
+    """
 
     payload: Any
     expect: Mapping[str, Any]
     max_latency_ms: float | None = None
     capture: Mapping[str, str] = field(default_factory=dict)
     label: str = ""
+    check: OwnCheck | None = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +80,12 @@ class Case:
     max_latency_ms: float | None = None
     repeat: int = 1
     steps: tuple[SmokeStep, ...] = ()
+    check: OwnCheck | None = None
 
     @property
     def calls(self) -> tuple[SmokeStep, ...]:
         """The calls of the case, in their order."""
-        return self.steps or (SmokeStep(self.payload, self.expect, self.max_latency_ms),)
+        return self.steps or (SmokeStep(self.payload, self.expect, self.max_latency_ms, check=self.check),)
 
 
 @dataclass(frozen=True)
@@ -104,14 +110,18 @@ Meant = Callable[[str, Sequence[str]], str]
 def parse(documents: Mapping[str, bytes | str], meant: Meant = lambda _key, _known: "") -> list[Case]:
     """Read cases from documents by file name. Raises `SmokeCasesError` with every problem.
 
-    `meant` is asked about each key that doesn't exist; this module is carried into the pipeline, where nobody is.
+    Documents whose names end in .py are files of checks. `meant` is asked about each key that doesn't exist; this
+    module is carried into the pipeline, where nobody is.
     """
+    sources = {file: _as_text(text) for file, text in documents.items() if file.endswith(".py")}
     cases: list[Case] = []
     problems: list[str] = []
     for file, text in documents.items():
+        if file in sources:
+            continue
         try:
             raw = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
-            invalid = _problems(raw, meant)
+            invalid = _problems(raw, meant, sources)
         except (ValueError, RecursionError) as error:
             problems.append(f"{file}: is not JSON: {error}")
             continue
@@ -119,13 +129,17 @@ def parse(documents: Mapping[str, bytes | str], meant: Meant = lambda _key, _kno
         if not invalid:
             if raw["name"] in {case.name for case in cases}:
                 problems.append(f"{file}: name {raw['name']!r} is taken by another case")
-            cases.append(_case(raw))
+            cases.append(_case(raw, sources))
     if problems:
         raise SmokeCasesError(problems)
     return cases
 
 
-def _case(raw: Mapping[str, Any]) -> Case:
+def _as_text(text: bytes | str) -> str:
+    return text.decode("utf-8", errors="replace") if isinstance(text, bytes) else text
+
+
+def _case(raw: Mapping[str, Any], sources: Mapping[str, str]) -> Case:
     latency = raw.get("max_latency_ms")
     steps = tuple(
         SmokeStep(
@@ -134,10 +148,18 @@ def _case(raw: Mapping[str, Any]) -> Case:
             max_latency_ms=step.get("max_latency_ms", latency),
             capture=step.get("capture", {}),
             label=_label(number, step),
+            check=_check(step, sources),
         )
         for number, step in enumerate(raw.get("steps", []), 1)
     )
-    return Case(raw["name"], _payload(raw), raw.get("expect", {}), latency, raw.get("repeat", 1), steps)
+    return Case(
+        raw["name"], _payload(raw), raw.get("expect", {}), latency, raw.get("repeat", 1), steps, _check(raw, sources)
+    )
+
+
+def _check(raw: Mapping[str, Any], sources: Mapping[str, str]) -> OwnCheck | None:
+    check = smoke_check.find(raw["check"], sources) if "check" in raw else None
+    return check if isinstance(check, OwnCheck) else None
 
 
 def _payload(raw: Mapping[str, Any]) -> Any:
@@ -168,7 +190,7 @@ def _unknown(what: str, key: str, known: Sequence[str], meant: Meant) -> str:
     return f"{what}; {f'{meant(key, known)} allowed: '.lstrip()}{', '.join(known)}"
 
 
-def _problems(raw: Any, meant: Meant) -> list[str]:
+def _problems(raw: Any, meant: Meant, sources: Mapping[str, str]) -> list[str]:
     if not isinstance(raw, dict):
         return ["is not a JSON object"]
     problems = [_unknown(f"{key} is not a key of a case", key, _KEYS, meant) for key in raw if key not in _KEYS]
@@ -177,10 +199,11 @@ def _problems(raw: Any, meant: Meant) -> list[str]:
     repeat = raw.get("repeat", 1)
     if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat not in _REPEAT:
         problems.append(f"repeat is {repeat!r}; allowed: a whole number from {_REPEAT[0]} to {_REPEAT[-1]}")
-    return problems + _call_problems(raw, meant) + (_steps_problems(raw, meant) if "steps" in raw else [])
+    problems += _call_problems(raw, meant, sources)
+    return problems + (_steps_problems(raw, meant, sources) if "steps" in raw else [])
 
 
-def _steps_problems(raw: Mapping[str, Any], meant: Meant) -> list[str]:
+def _steps_problems(raw: Mapping[str, Any], meant: Meant, sources: Mapping[str, str]) -> list[str]:
     steps = raw["steps"]
     if not isinstance(steps, list) or len(steps) not in _STEPS or not all(isinstance(step, dict) for step in steps):
         return [f"steps must be a list of {_STEPS[0]} to {_STEPS[-1]} objects"]
@@ -190,7 +213,7 @@ def _steps_problems(raw: Mapping[str, Any], meant: Meant) -> list[str]:
         lines = [_unknown(f"{key} is not a key of a step", key, _STEP, meant) for key in step if key not in _STEP]
         if not isinstance(step.get("name", ""), str):
             lines.append("name must be a text")
-        lines += _call_problems(step, meant)
+        lines += _call_problems(step, meant, sources)
         used = sorted(set(smoke_references.names(_CAPTURED, [step.get(key) for key in _CALL])) - known)
         lines += [f"${{captured.{name}}} is captured by no step before it" for name in used]
         lines += _capture_problems(step.get("capture", {}))
@@ -210,8 +233,9 @@ def _capture_problems(capture: Any) -> Iterator[str]:
             yield f"capture.{name} {path!r} is not a path; allowed: {smoke_path.GRAMMAR}"
 
 
-def _call_problems(raw: Mapping[str, Any], meant: Meant) -> list[str]:
-    problems = []
+def _call_problems(raw: Mapping[str, Any], meant: Meant, sources: Mapping[str, str]) -> list[str]:
+    check = smoke_check.find(raw["check"], sources) if "check" in raw else None
+    problems = [check] if isinstance(check, str) else []
     latency = raw.get("max_latency_ms")
     if latency is not None and (not _is_number(latency) or latency <= 0):
         problems.append(f"max_latency_ms is {latency!r}; allowed: a number above 0")
@@ -227,22 +251,26 @@ def _call_problems(raw: Mapping[str, Any], meant: Meant) -> list[str]:
     return [*problems, *unknown, *smoke_compare.problems(expect, _STATUS)]
 
 
-def run(cases: Sequence[Case], invoke: Invoke, *, parallel: int = PARALLEL) -> list[SmokeOutcome]:
+def run(
+    cases: Sequence[Case], invoke: Invoke, *, parallel: int = PARALLEL, check: Checker = smoke_check.run
+) -> list[SmokeOutcome]:
     """Run every case, at most `parallel` at once, and return the outcomes in the order of the cases.
+
+    `check` runs the project's own checks.
 
     An exception of `invoke` (the call itself failed) is raised, not counted as a mismatch.
     """
     if not cases:
         return []
     with ThreadPoolExecutor(min(parallel, len(cases)), thread_name_prefix="smoke") as pool:
-        return list(pool.map(lambda case: run_case(case, invoke), cases))
+        return list(pool.map(lambda case: run_case(case, invoke, check), cases))
 
 
-def run_case(case: Case, invoke: Invoke) -> SmokeOutcome:
+def run_case(case: Case, invoke: Invoke, check: Checker = smoke_check.run) -> SmokeOutcome:
     """Run one case with its repetitions, one after another; the first repetition that fails ends it."""
     slowest = 0.0
     for turn in range(case.repeat):
-        mismatches, seconds = _run_calls(case, invoke)
+        mismatches, seconds = _run_calls(case, invoke, check)
         slowest = max(slowest, seconds)
         if mismatches:
             where = f" (repetition {turn + 1} of {case.repeat})" if case.repeat > 1 else ""
@@ -250,7 +278,7 @@ def run_case(case: Case, invoke: Invoke) -> SmokeOutcome:
     return SmokeOutcome(case.name, (), slowest, case.repeat)
 
 
-def _run_calls(case: Case, invoke: Invoke) -> tuple[list[str], float]:
+def _run_calls(case: Case, invoke: Invoke, check: Checker) -> tuple[list[str], float]:
     """Make the calls of a case until one fails; return its mismatches and the seconds of the slowest call."""
     captured: dict[str, Any] = {}
     slowest = 0.0
@@ -258,7 +286,10 @@ def _run_calls(case: Case, invoke: Invoke) -> tuple[list[str], float]:
         step = with_captured(call, captured)
         result, error, seconds = invoke(step.payload)
         slowest = max(slowest, seconds)
-        mismatches = compare(step, result, error, seconds) or _capture(step, result, captured)
+        mismatches = compare(step, result, error, seconds)
+        if call.check and not mismatches:
+            mismatches = check(call.check, smoke_compare.with_json_body(result), captured)
+        mismatches = mismatches or _capture(step, result, captured)
         if mismatches:
             return [f"{call.label}: {line}" if call.label else line for line in mismatches], slowest
     return [], slowest

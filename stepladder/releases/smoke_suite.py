@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from stepladder.core.similar import did_you_mean
 from stepladder.releases import environment_outputs, smoke_outputs
 from stepladder.releases import smoke_case as smoke
 from stepladder.releases.rung import Rung
+from stepladder.releases.smoke_check import read_sources
 
 UNTESTED = "untested: released with --no-smoke"
 """What the ledger says of a release that no smoke case tested."""
@@ -62,8 +63,28 @@ def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
             hint="write one (a JSON file with a name, a payload and what to expect), or go untested with `--no-smoke`",
         )
     environment_outputs.check_declared(cases, rung.settings.root)
-    bundle = smoke_outputs.bundle(texts, {})
+    bundle = smoke_outputs.bundle(_used(texts, cases), {})
     return Suite(tuple(cases), f"smoke/{hashlib.sha256(bundle).hexdigest()}.json", bundle)
+
+
+def check_promotable(suite: Suite, *, checks: bool) -> None:
+    """Refuse cases with checks of the project's own where the pipeline has no function for them.
+
+    Raises `BadInputError`.
+    """
+    named = sorted({call.check.name for case in suite.cases for call in case.calls if call.check})
+    if named and not checks:
+        raise BadInputError(
+            f"the smoke cases name {', '.join(named)}, and nothing in the pipeline runs checks",
+            kind="bad-smoke-cases",
+            hint="set `stepladder.promotion.checks` in `invoke.yaml` to true, then run `inv promote` again",
+        )
+
+
+def _used(texts: Mapping[str, str], cases: Sequence[smoke.Case]) -> dict[str, str]:
+    """Return the cases' files, and of the files of checks those that a case names."""
+    named = {call.check.file for case in cases for call in case.calls if call.check}
+    return {file: content for file, content in texts.items() if not file.endswith(".py") or file in named}
 
 
 def with_outputs(suite: Suite, outputs: Mapping[str, Mapping[str, Any]]) -> Suite:
@@ -85,7 +106,10 @@ def load(folder: Path) -> list[smoke.Case]:
 
 
 def documents(folder: Path) -> dict[str, str]:
-    """Return the text of each smoke case by file name. Raises `SmokeCasesError` with every file that isn't text."""
+    """Return the text of each smoke case by file name, and of the Python files beside them.
+
+    Raises `SmokeCasesError` with every file of a case that isn't text.
+    """
     if not folder.is_dir():
         raise smoke.SmokeCasesError([f"{folder} is no folder"])
     texts: dict[str, str] = {}
@@ -98,4 +122,4 @@ def documents(folder: Path) -> dict[str, str]:
             problems.append(str(error))
     if problems:
         raise smoke.SmokeCasesError(problems)
-    return texts
+    return texts | read_sources(folder)

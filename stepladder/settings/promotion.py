@@ -118,6 +118,11 @@ class PromotionSettings:
         description="The lowest severity of a scan finding that stops a promotion: CRITICAL, HIGH, MEDIUM, LOW, "
         "or OFF to promote without a scan.",
     )
+    checks: bool = setting(
+        default=False,
+        rule=Flag(),
+        purpose="whether the pipeline runs [checks](smoke-cases.md#a-check-of-your-own) of smoke cases",
+    )
     ladder: tuple[str, ...] = ()
     """The environments of all rungs, lowest first: no setting of its own."""
     policies: Mapping[str, RungPolicy] = setting(

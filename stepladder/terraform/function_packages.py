@@ -19,6 +19,8 @@ from stepladder.core import resources
 from stepladder.core.aws import ABSENT_IN_S3, error_code
 
 VERBS = ("validate", "verify", "rollback", "relay")
+CHECK = "check"
+"""The function that runs a project's own checks; it is made where `promotion.checks` says so."""
 SHARED = (
     "stepladder.core.names",
     "stepladder.core.release_facts",
@@ -31,11 +33,14 @@ SHARED = (
 )
 SHARED_WITH = {
     "validate": ("stepladder.core.image_facts",),
+    "check": ("stepladder.promotion.requests.check", "stepladder.releases.smoke_check"),
     "verify": (
         "stepladder.promotion.judge",
         "stepladder.promotion.shift_steps",
+        "stepladder.promotion.requests.check",
         "stepladder.releases.command_run",
         "stepladder.releases.smoke_case",
+        "stepladder.releases.smoke_check",
         "stepladder.releases.smoke_compare",
         "stepladder.releases.smoke_outputs",
         "stepladder.releases.smoke_path",
@@ -85,9 +90,9 @@ def _carried(module: str) -> dict[str, bytes]:
     return folders | {str(path): (package.parent / path).read_bytes()}
 
 
-def build_all() -> list[Package]:
-    """Make all of them."""
-    return [build(verb) for verb in VERBS]
+def build_all(*, checks: bool = True) -> list[Package]:
+    """Make all of them; `checks` says whether that of the function which runs a project's own checks is one."""
+    return [build(verb) for verb in (*VERBS, *([CHECK] if checks else []))]
 
 
 def _zip(files: Mapping[str, bytes]) -> bytes:

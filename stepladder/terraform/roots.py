@@ -182,7 +182,10 @@ def variables(at: Root, image_uri: str | None = None, images: Mapping[str, str] 
         own = service_variables.of_root(settings, env.name, at.source_dir, image_uri)
         return own | functions.images(settings, env.name, images)
     return common | {
-        "packages": {p.verb: {"key": p.key, "sha256": p.sha256} for p in function_packages.build_all()},
+        "packages": {
+            p.verb: {"key": p.key, "sha256": p.sha256}
+            for p in function_packages.build_all(checks=settings.promotion.checks)
+        },
         **locations.variables(settings, env.name),
         **variables_of(settings.promotion, at.name),
         **_later(at),

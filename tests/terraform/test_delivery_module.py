@@ -23,6 +23,7 @@ PACKAGES = {
     verb: {"key": f"pipeline/{verb}-0.zip", "sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}
     for verb in function_packages.VERBS
 }
+WITH_CHECK = PACKAGES | {"check": {"key": "pipeline/check-0.zip", "sha256": PACKAGES["verify"]["sha256"]}}
 RUNGS = [["staging"], ["prodeu", "produs"]]
 NAMES = Names("sample", "staging", "123456789012", "eu-west-1")
 AWAY = {"account": "222222222222", "region": "eu-central-1"}
@@ -84,6 +85,7 @@ def modules(runner, make_root, write) -> dict[str, dict[str, dict[str, Any]]]:
         "guestpipeline": {**PLACES["guest"], "codepipeline": PIPELINE},
         "many": {"rungs": RUNGS, "functions": {"names": ["mailer", "orders"]}, "notify": ["ops@example.com"]},
         "named": {"rungs": RUNGS, "functions": {"main": False, "names": ["mailer"]}},
+        "checks": {"rungs": RUNGS, "notify": ["ops@example.com"], "packages": WITH_CHECK},
         **PLACES,
     }
     code = "".join(write.call(name, "delivery", {"packages": PACKAGES, **given}) for name, given in calls.items())
@@ -146,6 +148,20 @@ def test_it_plans_what_the_inventory_says(planned, modules, regenerate, regenera
         assert now["values"][address] == value, f"{address}: {regenerate_hint}"
     assert now["places"] == expected["places"], regenerate_hint
     assert (now["pipeline"], now["gitlab"]) == (expected["pipeline"], expected["gitlab"]), regenerate_hint
+
+
+def test_checks_of_smoke_cases_run_in_a_function_that_may_do_nothing_and_that_only_verify_calls(planned, modules):
+    checks = modules["checks"]
+    kinds = ("cloudwatch_log_group", "iam_role", "iam_role_policy", "lambda_function")
+    assert checks.keys() - planned.keys() == {f"aws_{kind}.smoke_check[0]" for kind in kinds}
+    verify = ('aws_lambda_function.pipeline["verify"]', 'aws_iam_role_policy.pipeline["verify"]')
+    assert {address for address in planned if checks[address] != planned[address]} == set(verify)
+    (own,) = statements(checks, "aws_iam_role_policy.smoke_check[0]")
+    assert (own["Sid"], set(own["Action"])) == ("WriteOwnLog", {"logs:CreateLogStream", "logs:PutLogEvents"})
+    (call,) = [one for one in statements(checks, verify[1]) if one["Sid"] == "RunChecks"]
+    arn = "arn:aws:lambda:eu-west-1:123456789012:function:sample-pipeline-smoke-check"
+    assert (call["Action"], call["Resource"]) == ("lambda:InvokeFunction", arn)
+    assert checks[verify[0]]["environment"][0]["variables"]["CHECK"] == arn
 
 
 def test_a_pipeline_of_codepipeline_changes_nothing_else_but_what_the_relay_knows(planned, modules):

@@ -5,6 +5,8 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from fakes.pipeline import ALIAS, EXECUTION, FUNCTION, NEW, OLD, RELEASE, Context, refusal, release, target
 
+from stepladder.promotion.requests.check import CheckAnswerRequest
+
 
 def call(pipeline, action, **more):
     event = {
@@ -116,6 +118,43 @@ def test_a_case_with_steps_runs_as_a_whole_where_one_version_answers_and_by_its_
     served(pipeline)
     assert call(pipeline, "probe") == {"samples": 10, "bad": 0}
     assert sent[2:] == [{"item": "tea"}] * 10
+
+
+class TestChecks:
+    """A project's own check runs in a function that may do nothing, and not in this one."""
+
+    @pytest.fixture(autouse=True)
+    def named(self, pipeline):
+        pipeline.aws.s3.cases = {
+            "a.json": '{"name": "orders", "payload": 1, "check": "checks.py:total"}',
+            "checks.py": "def total(answer): assert False, 'this runs nowhere here'",
+        }
+        pipeline.aws.lambda_.answers = lambda _version, _payload: ({"statusCode": 200, "body": '{"n": 1}'}, None)
+
+    @pytest.mark.parametrize(
+        ("answer", "why"),
+        [
+            ({"problems": ["check checks.py:total: too much"]}, "orders: check checks.py:total: too much"),
+            ({"errorType": "Sandbox.Timedout", "errorMessage": "x"}, "the function that runs it failed"),
+        ],
+    )
+    def test_a_problem_fails_the_version(self, pipeline, monkeypatch, answer, why):
+        monkeypatch.setenv("CHECK", "the-check")
+        pipeline.aws.lambda_.pipeline["the-check"] = lambda _event: answer
+        with pytest.raises(pipeline.errors.SmokeFailedError, match=re.escape(why)):
+            call(pipeline, "version")
+
+    def test_the_check_gets_the_answer_with_its_body_read(self, pipeline, monkeypatch):
+        monkeypatch.setenv("CHECK", "the-check")
+        pipeline.aws.lambda_.pipeline["the-check"] = lambda _event: {"problems": []}
+        assert call(pipeline, "version") == {"cases": 1}
+        ((_, event),) = pipeline.aws.lambda_.calls
+        assert (event["function"], event["answer"]["body"], event["captured"]) == ("total", {"n": 1}, {})
+        assert set(event) == CheckAnswerRequest.__required_keys__
+
+    def test_without_that_function_the_version_is_refused(self, pipeline):
+        with pytest.raises(pipeline.errors.RefusedError, match=r"nothing runs check checks.py:total there"):
+            call(pipeline, "version")
 
 
 class TestCommand:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from fakes.rollback import roll_back
 
 from stepladder.commands import ledger_command
 from stepladder.core.errors import BadInputError, RefusedError
+from stepladder.promotion import closing
 from stepladder.releases import command_run, release_command
 from stepladder.settings.load import load
 
@@ -244,6 +246,23 @@ def test_a_rollback_says_which_commands_it_does_not_undo(harness: DeployHarness,
     assert len(migrations.commands) == 2
     assert harness.deploy().result == "released"
     assert len(migrations.commands) == 2
+
+
+def test_a_promotion_that_rolled_back_says_so_of_each_target_that_was_left(
+    harness: DeployHarness, migrations: Migrations
+) -> None:
+    released = harness.deploy()
+    machine: Any = SimpleNamespace(console=harness.rung().console, at=lambda _target: harness.rung())
+    target = {"environment": "staging", "command": {}}
+    execution: Any = SimpleNamespace(
+        targets=[target, {"environment": "other"}], input={"digest": digest("one"), "rungs": []}
+    )
+    closing.show_commands(machine, execution, kept=[])
+    line = f"staging: release command migrate of release {released.release_id} ran at "
+    assert harness.printed.count(line) == 1
+    closing.show_commands(machine, execution, kept=["staging"])
+    assert harness.printed.count(line) == 1
+    assert len(migrations.commands) == 1
 
 
 def test_a_rung_may_turn_the_command_off(tmp_path: Path) -> None:

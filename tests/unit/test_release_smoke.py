@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.deploy_harness import DeployHarness
 
+from stepladder.core.errors import BadInputError
 from stepladder.core.release_facts import read_answer
 from stepladder.releases import smoke_case as smoke
 from stepladder.releases import smoke_references
 from stepladder.releases.smoke_case import Case, SmokeCasesError
+from stepladder.releases.smoke_suite import check_promotable, load_suite
 from stepladder.releases.smoke_suite import load as load_smoke
 from stepladder.terraform import function_packages
 
@@ -26,7 +29,7 @@ def compare(expect: dict[str, Any], result: Any, error: str | None = None, secon
     return smoke.compare(Case("c", {}, expect, max_latency_ms=500), result, error, seconds)
 
 
-@pytest.mark.parametrize("module", function_packages.SHARED_WITH["verify"])
+@pytest.mark.parametrize("module", [name for name in function_packages.SHARED_WITH["verify"] if ".smoke_" in name])
 def test_the_modules_of_smoke_cases_import_the_standard_library_and_each_other(module: str) -> None:
     tree = ast.parse(Path(importlib.import_module(module).__file__ or "").read_text())
     imported = {
@@ -135,6 +138,40 @@ def test_a_case_that_isn_t_valid_is_refused(text: str, problem: str) -> None:
     with pytest.raises(SmokeCasesError) as caught:
         smoke.parse({"x.json": text})
     assert any(line.startswith("x.json: ") and problem in line for line in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("check", "source", "problem"),
+    [
+        ("checks:total", "", "check is 'checks:total'; allowed: a file and a function, such as checks.py:check_total"),
+        ("other.py:total", "", "check other.py:total: there is no other.py beside the cases"),
+        ("checks.py:total", "def sum(): pass", "check checks.py:total: checks.py has no function total"),
+        ("checks.py:total", "def total(:", "check checks.py:total: checks.py is not Python: "),
+        ("checks.py:total", "#" * 100_001, "checks.py has 100001 characters; allowed: 100000"),
+        (7, "", "check is 7; allowed"),
+    ],
+)
+def test_a_check_that_isn_t_there_is_a_problem_of_the_case(check: object, source: str, problem: str) -> None:
+    with pytest.raises(SmokeCasesError) as caught:
+        smoke.parse({"x.json": json.dumps({"name": "x", "check": check}), "checks.py": source})
+    assert any(line.startswith("x.json: ") and problem in line for line in caught.value.problems)
+
+
+def test_a_changed_check_is_another_bundle_and_a_file_that_no_case_names_is_in_none(harness: DeployHarness) -> None:
+    harness.case("plain")
+    before = load_suite(harness.rung())
+    checks = harness.root / "tests" / "smoke" / "checks.py"
+    checks.write_text("def total(answer): pass\n", "utf-8")
+    assert load_suite(harness.rung()) == before
+    harness.case("plain", check="checks.py:total")
+    named = load_suite(harness.rung())
+    checks.write_text("def total(answer): assert answer\n", "utf-8")
+    changed = load_suite(harness.rung())
+    assert len({before.key, named.key, changed.key}) == 3
+    with pytest.raises(BadInputError, match=r"name checks.py:total, and nothing in the pipeline runs checks"):
+        check_promotable(changed, checks=False)
+    check_promotable(changed, checks=True)
+    check_promotable(before, checks=False)
 
 
 def test_every_problem_of_every_file_is_told_at_once() -> None:

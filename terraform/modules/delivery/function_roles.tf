@@ -168,6 +168,16 @@ data "aws_iam_policy_document" "pipeline" {
   }
 
   dynamic "statement" {
+    for_each = each.key == "verify" && local.has_checks ? ["this"] : []
+
+    content {
+      sid       = "RunChecks"
+      actions   = ["lambda:InvokeFunction"]
+      resources = [local.check_arn]
+    }
+  }
+
+  dynamic "statement" {
     for_each = each.key == "verify" ? ["this"] : []
 
     content {

@@ -99,7 +99,10 @@ locals {
       timeout = 60
     }
     verify = {
-      environment = { ARTIFACTS_BUCKET = local.artifacts_bucket, LEDGER_TABLE = local.ledger_table }
+      environment = merge(
+        { ARTIFACTS_BUCKET = local.artifacts_bucket, LEDGER_TABLE = local.ledger_table },
+        { for arn in [local.check_arn] : "CHECK" => arn if local.has_checks },
+      )
       timeout     = 900 # it waits for a release command
     }
   }

@@ -144,7 +144,7 @@ variable "notify" {
 }
 
 variable "packages" {
-  description = "The deployment packages of relay, rollback, validate and verify in the artifacts bucket: `key` names the content, `sha256` is its hash in base64."
+  description = "The deployment packages of relay, rollback, validate and verify in the artifacts bucket, and of check where smoke cases name checks: `key` names the content, `sha256` is its hash in base64."
   type = map(object({
     key    = string
     sha256 = string
@@ -152,8 +152,8 @@ variable "packages" {
   nullable = false
 
   validation {
-    condition     = length(setsubtract(["relay", "rollback", "validate", "verify"], keys(var.packages))) == 0 && length(var.packages) == 4
-    error_message = "packages must hold relay, rollback, validate and verify."
+    condition     = length(setsubtract(["relay", "rollback", "validate", "verify"], keys(var.packages))) == 0 && length(setsubtract(keys(var.packages), ["check"])) == 4
+    error_message = "packages must hold relay, rollback, validate and verify, and may hold check."
   }
 
   validation {

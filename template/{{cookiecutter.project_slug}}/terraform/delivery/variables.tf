@@ -70,7 +70,7 @@ variable "notify" {
 }
 
 variable "packages" {
-  description = "The deployment packages of relay, rollback, validate and verify in the artifacts bucket: `key` names the content, `sha256` is its hash in base64."
+  description = "The deployment packages of relay, rollback, validate and verify in the artifacts bucket, and of check where smoke cases name checks: `key` names the content, `sha256` is its hash in base64."
   type = map(object({
     key    = string
     sha256 = string
