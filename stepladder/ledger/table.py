@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from stepladder.core.aws import error_code, is_unreachable
 from stepladder.core.errors import LockedError
@@ -187,12 +188,7 @@ class Ledger(CommandRuns):
 
     def history(self, environment: str, *, limit: int = 20) -> list[ReleaseEntry]:
         """Return the newest releases of an environment, newest first."""
-        newest: list[ReleaseEntry] = []
-        for release in self.releases(environment, page=min(limit, _PAGE)):
-            if len(newest) == limit:
-                break
-            newest.append(release)
-        return newest
+        return list(islice(self.releases(environment, page=min(limit, _PAGE)), limit))
 
     def releases(self, environment: str, *, page: int = _PAGE) -> Iterator[ReleaseEntry]:
         """Yield the releases of an environment, newest first; `page` is how many one call returns."""

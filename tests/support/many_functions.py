@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from live_project import CASE, DOCKERFILE, PYTHON, LiveProject
+from live_project import CASE, DOCKERFILE, PYTHON, SERVICE, LiveProject
 
 from stepladder.ledger.schema import InfraRecord
 from stepladder.releases.adapters import ProjectImages, ProjectInfra
@@ -43,6 +43,8 @@ class ManyFunctions(LiveProject):
         """Write the project's files."""
         super().write()
         path = self.root / "invoke.yaml"
+        for file in ("main.tf", "variables.tf"):  # a foundation that takes the names of the functions
+            (self.root / "terraform/foundation" / file).write_text((SERVICE.parent / "foundation" / file).read_text())
         raw = yaml.safe_load(path.read_text())["stepladder"]
         raw["functions"] = {name: self._function(name) for name in self.names}
         path.write_text(yaml.safe_dump({"stepladder": raw}))
