@@ -15,7 +15,7 @@ from stepladder.secrets import value as values
 from stepladder.secrets.environment import EnvironmentSecrets
 from stepladder.secrets.parameters import ADVANCED, STANDARD_LARGEST
 from stepladder.secrets.store import DELETED, MISSING, SET, SecretState, SecretWrite
-from stepladder.settings.functions import MAIN
+from stepladder.settings.functions import MAIN, key
 from stepladder.settings.secrets import SSM, TITLES, Secret, key_of
 
 _COLOURS = {SET: "green", MISSING: "red", DELETED: "red"}
@@ -55,7 +55,7 @@ def show(rung: Rung) -> list[SecretRecord]:
         rung.console.json(records)
         return records
     if not states:
-        rung.console.line(f"{rung.target} has no secrets; they are declared under `stepladder.{_key(rung)}`")
+        rung.console.line(f"{rung.target} has no secrets; they are declared under `{_key(rung)}`")
         return records
     head = ("name", Column("where", spare=2), "value", Column("version", spare=1), "changed")
     rung.console.table(head, [_row(state, rung.clock.now()) for state in states])
@@ -103,7 +103,7 @@ def _named(rung: Rung, own: EnvironmentSecrets, name: str) -> Secret:
             hint=f"for example `inv secrets.set {next(iter(known), 'API_KEY')} {rung.flags}`",
         )
     meant = did_you_mean(name, known)
-    declare = f"declare it in `invoke.yaml`, under `stepladder.{_key(rung)}`, for example as {name}: ssm"
+    declare = f"declare it in `invoke.yaml`, under `{_key(rung)}`, for example as {name}: ssm"
     raise BadInputError(
         f"{rung.target} has no secret {name!r} in its settings; {listed}",
         kind="unknown-secret",
@@ -121,8 +121,7 @@ def _of_another(rung: Rung, name: str) -> str:
 
 def _key(rung: Rung) -> str:
     """Return the setting that declares the function's secrets."""
-    name = rung.settings.name_of_function
-    return f"functions.{name}.function.secrets" if name else "function.secrets"
+    return key(rung.settings.name_of_function, "function.secrets")
 
 
 def _check(rung: Rung, state: SecretState, store: stores.SecretStore, *, rotate: bool) -> None:
@@ -179,11 +178,12 @@ def _warn_of_release(rung: Rung) -> None:
 
 
 def _warn_of_keys(rung: Rung, states: list[SecretState]) -> None:
-    key = key_of(rung.settings, rung.environment)
+    own = key_of(rung.settings, rung.environment)
+    setting = key(rung.settings.name_of_function, "function.secrets_key")
     for state in states:
-        if state.is_beyond(key):
+        if state.is_beyond(own):
             rung.console.warn(
-                f"{state.secret.name} is encrypted with {state.key}, and `function.secrets_key` doesn't name that key: "
+                f"{state.secret.name} is encrypted with {state.key}, and `{setting}` doesn't name that key: "
                 "the function can't decrypt it"
             )
 

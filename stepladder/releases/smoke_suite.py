@@ -16,6 +16,7 @@ from stepladder.releases import environment_outputs, smoke_outputs
 from stepladder.releases import smoke_case as smoke
 from stepladder.releases.rung import Rung
 from stepladder.releases.smoke_check import read_sources
+from stepladder.settings.functions import key
 
 UNTESTED = "untested: released with --no-smoke"
 """What the ledger says of a release that no smoke case tested."""
@@ -46,6 +47,7 @@ def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
     if no_smoke:
         return Suite()
     folder = rung.settings.root / rung.settings.smoke.path
+    setting = key(rung.settings.name_of_function, "smoke.path")
     try:
         texts = documents(folder)
         cases = smoke.parse(texts, did_you_mean)
@@ -53,7 +55,7 @@ def load_suite(rung: Rung, *, no_smoke: bool = False) -> Suite:
         raise BadInputError(
             "the smoke cases are not valid",
             kind="bad-smoke-cases",
-            hint=f"fix them in {folder}, or the setting `stepladder.smoke.path`",
+            hint=f"fix them in {folder}, or the setting `{setting}`",
             problems=error.problems,
         ) from None
     if not cases:

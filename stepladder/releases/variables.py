@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stepladder.core.names import flags_of
+from stepladder.core.names import flags_of, split_target
 from stepladder.settings import references, secrets
+from stepladder.settings.functions import key
 from stepladder.settings.load import Settings
 from stepladder.terraform import made_variables
 
@@ -34,9 +35,10 @@ class FunctionVariables:
         if not self.missing:
             return ""
         names = ", ".join(self.missing)
+        setting = key(split_target(target)[1], "function.environment")
         return (
             f"the function ran without {names}, which Terraform makes: {self.why}; deploy it "
-            f"(`inv deploy {flags_of(target)}`), or give a value in `stepladder.function.environment`"
+            f"(`inv deploy {flags_of(target)}`), or give a value in `{setting}`"
         )
 
 

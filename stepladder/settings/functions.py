@@ -251,6 +251,11 @@ def views(settings: Settings, flag: str = "") -> dict[str, Settings]:
     return {name: settings.of_function(name) for name in names}
 
 
+def key(name: str, setting_key: str) -> str:
+    """Return where a function's setting stands in `invoke.yaml`; an empty name is the project's own function."""
+    return f"stepladder.functions.{name}.{setting_key}" if name else f"stepladder.{setting_key}"
+
+
 def view(settings: Settings, name: str) -> Settings:
     """Return the settings of one named function, where the settings of a project's own one are."""
     function = settings.functions[name]

@@ -67,6 +67,11 @@ def test_a_target_is_named_by_its_key_and_its_commands_by_both_flags(harness: Ma
 
 
 def test_smoke_tests_the_function_that_is_named_with_its_own_cases(harness: ManyHarness) -> None:
+    harness.case("wrong", folder="mailer", expect={"statuss": 202})
+    with pytest.raises(BadInputError) as invalid:
+        live_smoke.smoke(at(harness, "mailer"))
+    assert "`stepladder.functions.mailer.smoke.path`" in invalid.value.hint
+    (harness.root / "tests/smoke/mailer/wrong.json").unlink()
     harness.case("mails", folder="mailer", expect={"status": 202})
     harness.case("answers", expect={"status": 200})
     with pytest.raises(StepladderError, match="version 1 of staging-mailer fails 1 of 1 smoke cases") as caught:
