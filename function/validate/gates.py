@@ -32,10 +32,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Change(Candidate):
-    """A release that changes what the alias serves. `served`: that version. `is_first`: it was never released."""
+    """A release that changes what the alias serves. `served`: that version. `is_first`: it was never released.
+
+    `now` is when, in seconds since the epoch.
+    """
 
     served: Mapping[str, Any]
     is_first: bool
+    now: float
 
 
 def not_marked_bad(release: ReleaseInput) -> None:

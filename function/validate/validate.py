@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import change
 import gates
+import rung_gates
 import unwritten
 import waiters
 from shared import aws, deployments, ladder, ledger, relay_client, serving
@@ -61,7 +63,8 @@ def handler(event: ValidateFunctionRequest, _context: object) -> ValidateFunctio
 
 def check_rung(request: CheckRequest) -> CheckResponse:
     """Check all targets of a rung, each in its own location."""
-    checked = [_check_anywhere(request["release"], target) for target in request["targets"]]
+    now = _time(request.get("now"))
+    checked = [_check_anywhere(request["release"], target, now) for target in request["targets"]]
     return {"unchanged": all(target["unchanged"] for target in checked)}
 
 
@@ -73,7 +76,7 @@ def validate(request: ValidateRequest) -> TargetFacts:
     unwritten.write_down(target, alias)
     _lock(release, target, execution_arn, alias.version)
     try:
-        facts = check(release, target)
+        facts = check(release, target, _time(request.get("now")))
     except RefusedError:
         ledger.give_lock_back(target["environment"], execution_arn)
         raise
@@ -82,14 +85,19 @@ def validate(request: ValidateRequest) -> TargetFacts:
     return facts
 
 
-def _check_anywhere(release: ReleaseInput, target: TargetInput) -> TargetFacts | CheckResponse:
+def _time(entered: str | None) -> float:
+    """Return in seconds when the state was entered, by the clock of the cloud that it runs in."""
+    return datetime.fromisoformat(entered).timestamp() if entered else time.time()
+
+
+def _check_anywhere(release: ReleaseInput, target: TargetInput, now: float) -> TargetFacts | CheckResponse:
     """Check a target, or have it checked by the validate of its location."""
     rung = ladder.find(target["environment"])
     own = release_of(release, target)
-    return relay_client.check(own, target) if rung and rung.get("elsewhere") else check(own, target)
+    return relay_client.check(own, target) if rung and rung.get("elsewhere") else check(own, target, now)
 
 
-def check(release: ReleaseInput, target: TargetInput) -> TargetFacts:
+def check(release: ReleaseInput, target: TargetInput, now: float | None = None) -> TargetFacts:
     """Run every check of one target and return what is known of it then."""
     lower = _lower_rung(target)
     for first in gates.FIRST:
@@ -104,8 +112,10 @@ def check(release: ReleaseInput, target: TargetInput) -> TargetFacts:
     same_image = digest == release["digest"] and not is_first
     unchanged = same_image and serving.configuration(latest) == serving.configuration(served)
     if not unchanged:
-        change_of_version = gates.Change(release, target, latest, lower, served, is_first)
-        for last in gates.CHANGED:
+        change_of_version = gates.Change(
+            release, target, latest, lower, served, is_first, time.time() if now is None else now
+        )
+        for last in (*rung_gates.CHANGED, *gates.CHANGED):
             last(change_of_version)
     return {
         "configuration": serving.configuration(latest),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import probe
 import version_metrics
-from shared import aws, ledger, serving
+from shared import aws, gate_alarms, ledger, serving
 from shared.errors import AlarmFiredError, CanaryFailedError, CanaryInconclusiveError, NotServedError, RefusedError
 
 from stepladder.ledger import schema
@@ -36,6 +36,8 @@ def run(request: JudgeRequest) -> ShiftProgress:
     function, percent = target["function"], shift_steps.width(target["shift"], request["shifted"])
     check_width(function, target["alias"], request["previous_version"], version, percent)
     check_alarms(function, shifted["began"])
+    if fires := gate_alarms.firing(target["environment"]):
+        raise AlarmFiredError(fires)
     probe.send(request, required=percent >= _LEAST_PROBED)
     seen = _seen(request, shift)
     why = seen.judgement.why

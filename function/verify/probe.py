@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import smoke_run
 from concurrency import MOST, Limiter
-from shared import aws, serving
+from shared import aws, gate_alarms, serving
 from shared.errors import AlarmFiredError, NotServedError, ProbeFailedError, TransientError
 from smoke_run import Called
 
@@ -28,13 +28,16 @@ def run(request: ProbeRequest) -> ProbeResponse:
     """Send `probe_requests` requests; return how many the new version answered and how many of them badly.
 
     While the version bakes (all traffic is on it already) the environment's alarms are read too, because CodeDeploy no
-    longer does; a hotfix is promoted in spite of them.
+    longer does. The project's own alarms are read at each poll. A hotfix is promoted in spite of all of them.
     """
     target, version = request["target"], request["version"]
     function, alias = target["function"], target["alias"]
     _check_untouched(function, alias, {version, request["previous_version"]})
-    if request["baked"] and not request["release"]["hotfix"]:
-        _check_alarms(function)
+    if not request["release"]["hotfix"]:
+        if request["baked"]:
+            _check_alarms(function)
+        if fires := gate_alarms.firing(target["environment"]):
+            raise AlarmFiredError(fires)
     return send(request, required=True)
 
 

@@ -19,7 +19,8 @@ from stepladder.collections.task import task
         "allow_dirty": "Allow a CI job to release files that no commit holds.",
         "no_smoke": "Skip the smoke cases; the release is recorded as untested.",
         "skip_ladder": "Release these files above the lowest rung without a promotion; needs --why.",
-        "why": "Reason for --skip-ladder; the ledger keeps it.",
+        "during_freeze": "Release although the environment is frozen; needs --why.",
+        "why": "Reason for --skip-ladder or --during-freeze; the ledger keeps it.",
         "plan": "Terraform plan to apply: auto (what was reviewed, in CI and if anything was), reviewed, or new.",
         "allow_destroy": "Allow a resource, by its address, to be destroyed or replaced; may be given several times.",
     },
@@ -37,6 +38,7 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
     allow_dirty: bool = False,
     no_smoke: bool = False,
     skip_ladder: bool = False,
+    during_freeze: bool = False,
     why: str = "",
     plan: str = "auto",
     allow_destroy: Any = None,
@@ -52,7 +54,9 @@ def deploy(  # noqa: PLR0917 - each is a flag of the command line
 
     rung = opened(c, env, "inv deploy", as_json=json, dry_run=dry_run, acting=True)
     allowed = names_only(allow_destroy)
-    request = DeployOptions(infra, dry_run, force, wait, allow_dirty, no_smoke, skip_ladder, why, allowed)
+    request = DeployOptions(
+        infra, dry_run, force, wait, allow_dirty, no_smoke, skip_ladder, why, allowed, during_freeze
+    )
     roots = ProjectInfra(rung, allowed, check_wanted(plan))
     report = run(rung, function, lambda each: ProjectImages(each, allow_dirty), roots, request)
     job_page.deployed(report.record())

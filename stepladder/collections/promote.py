@@ -26,6 +26,8 @@ RUNG = "Rung to answer for; default: the one that waits."
         "force": "Promote an image that was marked bad, or of a release that failed.",
         "no_smoke": "Skip the smoke cases; the releases are recorded as untested.",
         "function": "Function to promote, with others that are named; default: all that a rung lacks.",
+        "during_freeze": "Promote to rungs that are frozen, too; needs --why.",
+        "why": "Reason for --during-freeze; the ledger keeps it.",
         "infra": "Apply changed infrastructure of the rungs first; create rungs without asking.",
         "prepare": "Write the execution's input to this file instead of starting it; CodePipeline starts it then.",
         "dry_run": "Print what each rung would get and what would be applied; change nothing.",
@@ -43,6 +45,8 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     force: bool = False,
     no_smoke: bool = False,
     function: Any = (),
+    during_freeze: bool = False,
+    why: str = "",
     infra: bool = False,
     prepare: str = "",
     dry_run: bool = False,
@@ -54,7 +58,9 @@ def promote(  # noqa: PLR0917 - each is a flag of the command line
     from stepladder.promotion.subject import PromotionOptions, functions_of
 
     machine = _machine(c, "inv promote", json, acting=True, dry_run=dry_run)
-    options = PromotionOptions(digest, release, hotfix, force, no_smoke, infra, functions_of(function))
+    options = PromotionOptions(
+        digest, release, hotfix, force, no_smoke, infra, functions_of(function), during_freeze, why
+    )
     acted = promote_dry if dry_run else partial(run_promotion, detach=detach, prepare=prepare)
     _finish(machine, acted(machine, options))
 

@@ -18,7 +18,7 @@ from stepladder.core.similar import did_you_mean
 from stepladder.ledger.lock import WAIT
 from stepladder.ledger.schema import Holder, ReleaseEntry
 from stepladder.ledger.words import recorded_commit
-from stepladder.releases import cut_off, ladder_guard, left_foundation, preview, restore, secret_check
+from stepladder.releases import cut_off, freeze_guard, ladder_guard, left_foundation, preview, restore, secret_check
 from stepladder.releases import plan as plans
 from stepladder.releases import report as reports
 from stepladder.releases.acts import Acts
@@ -39,7 +39,8 @@ class DeployOptions:
     """What the caller asked for. `infra` is auto, always, never, or empty for the settings' own.
 
     `skip_ladder` releases the working tree on a rung that gets its images by promotion; `why` is then needed.
-    `allow_destroy` are the addresses of resources that may be destroyed or replaced.
+    `during_freeze` releases although the environment is frozen, and needs `why` too. `allow_destroy` are the addresses
+    of resources that may be destroyed or replaced.
     """
 
     infra: str = ""
@@ -51,6 +52,7 @@ class DeployOptions:
     skip_ladder: bool = False
     why: str = ""
     allow_destroy: tuple[str, ...] = ()
+    during_freeze: bool = False
 
 
 class Deploy:
@@ -102,6 +104,7 @@ class Deploy:
                 return self._unchanged(state, plan)
             if options.dry_run:
                 return self._preview(state, plan)
+            self.check_freeze()
             if options.no_smoke:
                 rung.console.warn(UNTESTED_WARNING)
             self._check_commit()
@@ -114,8 +117,10 @@ class Deploy:
             hint = f"{did_you_mean(self.mode, INFRA)} allowed: {', '.join(INFRA)}".strip()
             raise BadInputError(f"--infra is {self.mode!r}", kind="bad-arguments", hint=hint)
         options, rung = self.request, self.rung
+        freeze_guard.check_flags(during_freeze=options.during_freeze, why=options.why, others=True)
+        past = "" if options.during_freeze and not options.skip_ladder else options.why
         self.acts.skipped_ladder = ladder_guard.skipped(
-            rung.settings, rung.environment, skip_ladder=options.skip_ladder, why=options.why
+            rung.settings, rung.environment, skip_ladder=options.skip_ladder, why=past
         )
 
     def overtaken(self) -> bool:
@@ -191,6 +196,7 @@ class Deploy:
         """Print what would be done, from real reads and real plans; change nothing."""
         self._check_commit()
         preview.warn_of_lock(self.rung, state.ledger.lock)
+        self.check_freeze()
         digest = self.acts.pin.digest if self.acts.pin else ""
         preview.Description(
             self.rung, self.infra, state, plan, self.acts.suite, image_digest=digest, force=self.request.force
@@ -204,6 +210,18 @@ class Deploy:
         with self.rung.console.step("allow") as step:
             self.infra.check_allowed([root for root in (FOUNDATION, SERVICE) if plan.step(root).act], step)
             step.done(f"{', '.join(self.request.allow_destroy)} may be destroyed or replaced")
+
+    def check_freeze(self) -> None:
+        """Refuse an environment that is frozen; keep what the ledger is to say of a release during a freeze."""
+        options, rung = self.request, self.rung
+        try:
+            self.acts.remark = freeze_guard.check_deploy(
+                rung.settings, rung.environment, rung.clock, during_freeze=options.during_freeze, why=options.why
+            )
+        except RefusedError as error:
+            if not options.dry_run:
+                raise
+            rung.console.warn(f"would be refused: {error.message}")
 
     def _check_commit(self) -> None:
         from stepladder.releases import sources

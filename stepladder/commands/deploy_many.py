@@ -155,6 +155,8 @@ class DeployMany:
         commit = checked_commit(sources.commit_of([each.rung.settings for each in self.functions]), self.request)
         for function in self.functions:
             function.acts.commit = commit
+        for function in self.acting:
+            function.deploy.check_freeze()
         if not self.request.dry_run:
             secret_check.check([each.rung for each in self.acting])
 

@@ -104,7 +104,7 @@ class TargetInput(TypedDict):
     `environment` is the target's key: the environment, with the function's name when it has one (`names.target_key`).
     A target with an image or smoke cases of its own has a `release`, one with a release command a `command`, and one
     whose traffic the state machine moves itself a `shift`. One of many begins `begins_after` seconds later than the
-    first.
+    first. `during_freeze` is the reason to release although the environment is frozen.
 
     `lock_seconds` is the lease of its lock, `max_polls` and `bake_polls` count polls of `poll_seconds`. Only a target
     in another location has a `place` and `verdict_seconds`, for which its child waits for the decision.
@@ -127,6 +127,7 @@ class TargetInput(TypedDict):
     place: NotRequired[LocationInput]
     release: NotRequired[TargetRelease]
     shift: NotRequired[ShiftInput]
+    during_freeze: NotRequired[str]
     verdict_seconds: NotRequired[int]
 
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from stepladder.aws_lambda.log_records import LogLine
 from stepladder.core import aws
 from stepladder.core.clock import passes_or_unreachable, retrying
+from stepladder.core.cloud_clock import ClockReader, ClockReading
 from stepladder.core.display import plain_cause
 from stepladder.promotion import history
-from stepladder.promotion.cloud_clock import ClockReader, ClockReading
 from stepladder.promotion.executions import Execution, ListedExecution, StateMachine
 from stepladder.promotion.history import LadderView
 

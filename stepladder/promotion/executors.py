@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stepladder.core.errors import BadInputError, LockedError
-from stepladder.promotion import held, infra, start
+from stepladder.promotion import frozen, held, infra, start
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.plan import PromotionPlan
 from stepladder.promotion.start import StartResult
@@ -19,6 +19,10 @@ class PromotionExecutor(Protocol):
 
     def existing(self) -> StartResult | None:
         """Return the result of a plan that starts nothing: it is joined, or nothing is left to do."""
+        ...
+
+    def check_freezes(self) -> None:
+        """Refuse a promotion that would reach a rung while it is frozen."""
         ...
 
     def check_free(self) -> None:
@@ -49,6 +53,10 @@ class PromotionActs:
     def existing(self) -> StartResult | None:
         """See `PromotionExecutor`."""
         return start.existing(self.machine, self.options, self.plan)
+
+    def check_freezes(self) -> None:
+        """See `PromotionExecutor`."""
+        frozen.check(self.machine, self.options, self.plan)
 
     def check_free(self) -> None:
         """See `PromotionExecutor`."""
@@ -108,6 +116,7 @@ def carry_out(
             kind="promotion-under-way",
             hint="join it with `inv promote`, or stop it with `inv promote.stop`",
         )
+    executor.check_freezes()
     executor.check_free()
     executor.check_secrets()
     applied = executor.prepare()

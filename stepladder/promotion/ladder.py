@@ -43,9 +43,9 @@ INLINE_TARGETS = 10
 class PromotionRequest:
     """One promotion: an image with its release id and its options.
 
-    `smoke_key` names the bundle of smoke cases in the artifacts bucket, empty for none. `untested` is then the ledger's
-    remark. `functions` are the names of those that are promoted; `own` are their images and cases where they are
-    several.
+    `smoke_key` names the bundle of smoke cases in the artifacts bucket, empty for none. `untested` is the ledger's
+    remark on that, and on a release in a freeze, of which `during_freeze` is the reason. `functions` are the names of
+    those that are promoted; `own` are their images and cases where they are several.
     """
 
     release_id: str
@@ -59,11 +59,15 @@ class PromotionRequest:
     force: bool = False
     functions: tuple[str, ...] = ("",)
     own: Mapping[str, TargetRelease] = field(default_factory=dict)
+    during_freeze: str = ""
 
 
 def execution_input(settings: Settings, release: PromotionRequest) -> ExecutionInput:
     """Return the input of an execution (see `contract`)."""
     locations.check(settings)
+    rungs = [_rung(settings, rung, release) for rung in settings.rungs]
+    for target in (target for rung in rungs for target in rung["targets"] if release.during_freeze):
+        target["during_freeze"] = release.during_freeze
     return {
         "release_id": release.release_id,
         "digest": release.digest,
@@ -74,7 +78,7 @@ def execution_input(settings: Settings, release: PromotionRequest) -> ExecutionI
         "untested": release.untested,
         "hotfix": release.hotfix,
         "force": release.force,
-        "rungs": [_rung(settings, rung, release) for rung in settings.rungs],
+        "rungs": rungs,
     }
 
 

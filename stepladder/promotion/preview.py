@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from stepladder.core.errors import RefusedError
 from stepladder.core.names import split_target
 from stepladder.core.release_facts import short
-from stepladder.promotion import held, infra, ladder, root_changes, service_images, start
+from stepladder.promotion import frozen, held, infra, ladder, root_changes, service_images, start
 from stepladder.promotion.contract import RungInput
 from stepladder.promotion.executions import StateMachine
 from stepladder.promotion.plan import PromotionPlan
@@ -39,6 +40,13 @@ class PromotionDescription:
     def existing(self) -> StartResult | None:
         """See `PromotionExecutor`."""
         return start.existing(self.machine, self.options, self.plan)
+
+    def check_freezes(self) -> None:
+        """Say which rung is frozen: the promotion would be refused."""
+        try:
+            frozen.check(self.machine, self.options, self.plan)
+        except RefusedError as error:
+            self.machine.console.warn(f"would be refused: {error.message}")
 
     def check_free(self) -> None:
         """Say who holds the lock of a rung: the promotion would wait or be refused."""

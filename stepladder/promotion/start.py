@@ -19,7 +19,7 @@ from stepladder.core import names
 from stepladder.core.aws import error_code
 from stepladder.core.errors import StepladderError
 from stepladder.core.process_identity import release_id
-from stepladder.promotion import ladder
+from stepladder.promotion import frozen, ladder
 from stepladder.promotion.contract import TargetRelease
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.ladder import PromotionRequest
@@ -92,7 +92,7 @@ def request(
     `smoke_keys` are the bundles of smoke cases by function. One function's image is the promotion's own; of several
     functions each has its own, and the promotion's digest only distinguishes it from others.
     """
-    untested = UNTESTED if options.no_smoke else ""
+    untested = "; ".join(filter(None, (frozen.remark(machine, options), UNTESTED if options.no_smoke else "")))
     own: dict[str, TargetRelease] = {
         name: {
             "digest": subject.digest,
@@ -117,6 +117,7 @@ def request(
         force=options.force,
         functions=tuple(plan.subjects),
         own=own if single is None else {},
+        during_freeze=options.why.strip() if options.during_freeze else "",
     )
 
 

@@ -26,7 +26,8 @@ class PromotionOptions:
     """The caller's options. At most one of `digest` and `release` is given; with neither, the lowest rung's image.
 
     `infra` applies changed infrastructure first, and creates rungs without a question. `functions` are the names of
-    those that are promoted, if they have changed; none stands for all of the project.
+    those that are promoted, if they have changed; none stands for all of the project. `during_freeze` releases on rungs
+    that are frozen, for the reason `why`.
     """
 
     digest: str = ""
@@ -36,6 +37,8 @@ class PromotionOptions:
     no_smoke: bool = False
     infra: bool = False
     functions: tuple[str, ...] = ()
+    during_freeze: bool = False
+    why: str = ""
 
 
 def functions_of(flags: Iterable[str]) -> tuple[str, ...]:

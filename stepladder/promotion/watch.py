@@ -6,10 +6,10 @@ from typing import Any
 
 from stepladder.core import aws
 from stepladder.core.aws import error_code
+from stepladder.core.cloud_clock import ClockReader
 from stepladder.core.errors import InterruptedRunError, StepladderError
 from stepladder.promotion import history, outcome
 from stepladder.promotion.children import ChildHistories
-from stepladder.promotion.cloud_clock import ClockReader
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.health import VersionHealth
 from stepladder.promotion.history import LadderView

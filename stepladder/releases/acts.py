@@ -53,6 +53,7 @@ class Acts:
     mode: str
     force: bool
     skipped_ladder: str = ""
+    remark: str = ""
     suite: Suite = field(default_factory=Suite)
     pin: Pin | None = None
     commit: str = ""
@@ -266,6 +267,7 @@ class Acts:
             smoke_key=self.suite.key,
             plan_id=self.plan_id,
             skipped_ladder=self.skipped_ladder,
+            remark=self.remark,
             after=current.release_id if current else "",
             live_digest=current.digest if current and current.version == alias.version else "",
         )

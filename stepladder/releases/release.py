@@ -42,6 +42,7 @@ class ReleaseTarget:
     plan_id: str = ""
     kind: str = "deploy"
     skipped_ladder: str = ""
+    remark: str = ""
     after: str = ""
     release_id: str = ""
     live_digest: str = ""
@@ -102,7 +103,7 @@ def prepared(
         git_commit=target.git_commit,
         plan_id=target.plan_id,
         input_key=target.input_key,
-        cause="" if cases else UNTESTED,
+        cause="; ".join(filter(None, (target.remark, "" if cases else UNTESTED))),
         skipped_ladder=target.skipped_ladder,
     )
     try:

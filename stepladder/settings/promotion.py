@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from stepladder.core.freeze_facts import FreezeWindow
 from stepladder.core.image_facts import SEVERITIES
 from stepladder.settings.canary import CanarySettings
+from stepladder.settings.freezes import Freezes
 from stepladder.settings.problems import Problems
-from stepladder.settings.rules import Choice, Flag, Section, Whole
+from stepladder.settings.rules import Choice, Flag, Section, Texts, Whole
 from stepladder.settings.shift import WIDTHS, OneShift, Shift
 from stepladder.settings.table import OwnRule, keys_of, read_section, setting
 
 _BAKE = Whole(0, 720)
 _LONGEST_MINUTES = 5760
 _BAKE_REQUESTS = Whole(1, 1000000, zero=True)
+_ALARMS = Texts(
+    re.compile(
+        r"[^\s:*][^:*\r\n]{0,254}|arn:aws[a-z-]*:cloudwatch:[a-z]{2}(?:-[a-z]+)+-\d:\d{12}:alarm:[^:*\r\n]{1,255}"
+    ),
+    "names or ARNs of CloudWatch alarms",
+    "alarm",
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,8 @@ class RungPolicy:
         0, _BAKE_REQUESTS, "requests after which it is watched no longer; `bake_minutes` is then the limit"
     )
     canary: CanarySettings = setting(factory=CanarySettings, rule=Section(CanarySettings), purpose="how it compares")
+    freeze: tuple[FreezeWindow, ...] = setting((), Freezes(), "windows of time without releases there")
+    alarms: tuple[str, ...] = setting((), _ALARMS, "CloudWatch alarms that keep a release out of it, or undo it")
 
     @property
     def shifts_itself(self) -> bool:
@@ -87,12 +99,15 @@ def usual(section: PromotionSettings) -> dict[str, RungPolicy]:
     """Return the policies of a ladder's environments, lowest first.
 
     Unless its policy says otherwise, the first one shifts all traffic at once and is not watched afterwards. It
-    compares nothing then.
+    compares nothing then, and takes releases at any time. A ladder of one environment has nothing lower: its freezes
+    and alarms hold.
     """
-    higher = RungPolicy(
-        section.deployment, section.bake_minutes, bake_requests=section.bake_requests, canary=section.canary
+    gated = RungPolicy(canary=section.canary, freeze=section.freeze, alarms=section.alarms)
+    higher = replace(
+        gated, shift=section.deployment, bake_minutes=section.bake_minutes, bake_requests=section.bake_requests
     )
-    lowest = RungPolicy(canary=replace(section.canary, compare=False))
+    single = gated if len(section.ladder) == 1 else RungPolicy()
+    lowest = replace(single, canary=replace(section.canary, compare=False))
     return {name: higher if index else lowest for index, name in enumerate(section.ladder)}
 
 
@@ -122,6 +137,12 @@ class PromotionSettings:
         default=False,
         rule=Flag(),
         purpose="whether the pipeline runs [checks](smoke-cases.md#a-check-of-your-own) of smoke cases",
+    )
+    freeze: tuple[FreezeWindow, ...] = setting(
+        (), Freezes(), "windows of time in which every rung but the lowest gets no release"
+    )
+    alarms: tuple[str, ...] = setting(
+        (), _ALARMS, "CloudWatch alarms that keep a release out of every rung but the lowest, or undo it"
     )
     ladder: tuple[str, ...] = ()
     """The environments of all rungs, lowest first: no setting of its own."""

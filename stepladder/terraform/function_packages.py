@@ -32,7 +32,7 @@ SHARED = (
     "stepladder.promotion.requests.verify",
 )
 SHARED_WITH = {
-    "validate": ("stepladder.core.image_facts",),
+    "validate": ("stepladder.core.freeze_facts", "stepladder.core.image_facts"),
     "check": ("stepladder.promotion.requests.check", "stepladder.releases.smoke_check"),
     "verify": (
         "stepladder.promotion.judge",

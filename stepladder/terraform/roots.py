@@ -17,7 +17,7 @@ from typing import Any
 from stepladder.core.errors import BadInputError
 from stepladder.core.names import Names
 from stepladder.core.similar import did_you_mean
-from stepladder.settings import codepipeline, locations
+from stepladder.settings import codepipeline, locations, rung_gates
 from stepladder.settings.environments import EnvironmentSettings
 from stepladder.settings.function import FunctionSettings
 from stepladder.settings.load import Settings
@@ -201,6 +201,7 @@ def _later(at: Root) -> dict[str, Any]:
     every: dict[str, Any] = {"functions": {"main": settings.main, "names": sorted(named)}} if named else {}
     if any(policy.reads_metrics for policy in settings.promotion.policies.values()):
         every["judges_versions"] = True
+    every |= rung_gates.delivery(settings, env.name)
     return {**_codepipeline(settings, env), **ci_variables.bounds(settings, env.name), **every}
 
 
@@ -232,6 +233,7 @@ def override(at: Root) -> str:
         **FunctionSettings().variables,
         **earlier_roots.untouched(),
         **ci_variables.UNTOUCHED,
+        **rung_gates.UNTOUCHED,
     }
     more = {} if at.settings.main else functions.without_own(at.source_dir)
     return overrides.text(variables(at), at.source_dir, untouched, more)

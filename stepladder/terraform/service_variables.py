@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from stepladder.settings import secrets
+from stepladder.settings import rung_gates, secrets
 from stepladder.settings.load import Settings
 from stepladder.settings.shift import Shift
 from stepladder.settings.table import SERVICE
@@ -51,6 +51,7 @@ def _all(settings: Settings, environment: str) -> dict[str, Any]:
         **settings.environment(environment).function.variables,
         **secrets.module_variables(settings, environment),
         **_deployment(settings, environment),
+        **rung_gates.service(settings, environment),
         **ci_variables.bounds(settings, environment),
     }
 

@@ -46,6 +46,8 @@ PIPELINE = codepipeline.variable(
     )
 )
 """What the settings make of a project that enables AWS's own pipeline."""
+FREEZES = '{"rungs":{"produs":[{"text":"sat 00:00 - mon 00:00","week":[7200,0],"zone":"UTC"}]},"zones":{}}'
+ALARMS = {"produs": ["checkout", "arn:aws:cloudwatch:us-east-1:123456789012:alarm:edge"]}
 LARGE: dict[str, Any] = {"rungs": [[f"production{n:02}"] for n in range(12)], "project": "p" * 24}
 """Twelve environments with the longest names that settings take."""
 WILDCARDS = {
@@ -86,6 +88,7 @@ def modules(runner, make_root, write) -> dict[str, dict[str, dict[str, Any]]]:
         "many": {"rungs": RUNGS, "functions": {"names": ["mailer", "orders"]}, "notify": ["ops@example.com"]},
         "named": {"rungs": RUNGS, "functions": {"main": False, "names": ["mailer"]}},
         "checks": {"rungs": RUNGS, "notify": ["ops@example.com"], "packages": WITH_CHECK},
+        "gated": {"rungs": RUNGS, "freezes": FREEZES, "gate_alarms": ALARMS},
         **PLACES,
     }
     code = "".join(write.call(name, "delivery", {"packages": PACKAGES, **given}) for name, given in calls.items())
@@ -443,6 +446,24 @@ def test_the_state_machine_may_do_what_its_definition_does_and_no_more(planned):
     assert actions(planned, "aws_iam_role_policy.promotion") == used | extra | by_the_way
 
 
+def test_freezes_and_alarms_reach_the_functions_that_ask_them_with_the_permission_to(modules):
+    def variables(name, verb):
+        return modules[name][f'aws_lambda_function.pipeline["{verb}"]']["environment"][0]["variables"]
+
+    def alarms_read(name, verb):
+        (policy,) = (p for p in policies(modules[name]) if p == f'aws_iam_role_policy.pipeline["{verb}"]')
+        return [r for s in statements(modules[name], policy) if s["Sid"] == "ReadAlarms" for r in s["Resource"]]
+
+    assert variables("gated", "validate")["FREEZES"] == FREEZES
+    for verb in ("validate", "verify"):
+        assert json.loads(variables("gated", verb)["GATE_ALARMS"]) == ALARMS
+        assert set(alarms_read("gated", verb)) == {
+            f"arn:aws:cloudwatch:{region}:123456789012:alarm:*" for region in ("eu-west-1", "us-east-1")
+        }
+        assert not {"FREEZES", "GATE_ALARMS"} & variables("it", verb).keys()
+    assert not alarms_read("it", "validate")
+
+
 def test_the_net_catches_executions_that_were_cut_off(planned):
     pattern = json.loads(planned["aws_cloudwatch_event_rule.ended"].get("event_pattern") or "null")
     assert pattern is None or set(pattern["detail"]["status"]) == {"ABORTED", "FAILED", "TIMED_OUT"}
@@ -473,6 +494,7 @@ BAD = {
     "provider": ({"codepipeline": PIPELINE | {"provider": "svn"}}, "codepipeline.provider must be github or gitlab"),
     "connection": ({"codepipeline": PIPELINE | {"connection_arn": "arn"}}, "codepipeline.connection_arn must be"),
     "builds": ({"codepipeline": PIPELINE | {"timeout_minutes": 1}}, "codepipeline.timeout_minutes must be"),
+    "freezes": ({"freezes": "[]"}, "freezes must be the JSON that stepladder makes"),
     "threshold": ({"scan_threshold": "SEVERE"}, "scan_threshold must be CRITICAL"),
 }
 
@@ -512,10 +534,15 @@ def second_refusals(runner, make_root, write) -> str:
     calls = {
         "here": {"elsewhere": here},
         "unknown": {"elsewhere": {"nowhere": AWAY}},
+        "alarms": {"gate_alarms": {"moon": ["checkout"]}},
         "large": {"rungs": pairs},
         "largeaway": {"rungs": pairs, "elsewhere": away},
     }
     return refused(runner, make_root, write, calls)
+
+
+def test_alarms_guard_environments_of_the_ladder(second_refusals):
+    assert "gate_alarms must name environments of the rungs" in second_refusals
 
 
 def test_what_is_said_to_be_elsewhere_is_of_the_ladder_and_not_here(second_refusals):

@@ -227,6 +227,7 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
             "architecture": "x86_64",
             "deployment": {"strategy": "linear", "percentage": 25, "interval_minutes": 2},
             "environment_variables": {"LOG_LEVEL": "DEBUG", "ODD": '${x} %{y} "z"'},
+            "gate_alarms": ["checkout"],
             "log_level": "DEBUG",
             "log_retention_days": 365,
             "managed_policies": {"xray": "arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess"},

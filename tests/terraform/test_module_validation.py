@@ -72,6 +72,7 @@ REFUSED = {
         ("environment_variables", TOO_LONG),
         ("ephemeral_storage_mb", 511),
         ("function", "Mailer"),
+        ("gate_alarms", ["alarm"] * 8),
         ("handler", "two words"),
         ("handler", "h" * 129),
         ("image_uri", f"{IMAGE}:latest"),

@@ -98,6 +98,8 @@ def references():
                 of = node.value
                 name = of.id if isinstance(of, ast.Name) else getattr(getattr(of, "slice", None), "value", "")
                 yield name, node.slice.value
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "get":
+                yield getattr(node.func.value, "id", ""), getattr(node.args[0], "value", "")
 
 
 @pytest.mark.parametrize("owner", OWNERS)

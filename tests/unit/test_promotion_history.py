@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 import pytest
 from fakes.pipeline import EXECUTION, target
 
+from stepladder.core.cloud_clock import ClockReader
 from stepladder.core.console import Console
 from stepladder.promotion import definition, history, render
-from stepladder.promotion.cloud_clock import ClockReader
 from stepladder.promotion.render import LineRenderer
 
 INPUT = {

@@ -6,12 +6,13 @@ from stepladder.promotion.contract import ReleaseInput, TargetInput
 
 
 class CheckRequest(TypedDict):
-    """Check whether the digest may be released on all targets of a rung; nothing is locked."""
+    """Check whether the digest may be released on all targets of a rung; nothing is locked. `now` is an ISO time."""
 
     action: Literal["check"]
     execution_arn: NotRequired[str]
     release: ReleaseInput
     targets: list[TargetInput]
+    now: NotRequired[str]
 
 
 class CheckResponse(TypedDict):
@@ -21,12 +22,13 @@ class CheckResponse(TypedDict):
 
 
 class ValidateRequest(TypedDict):
-    """Lock one target and check whether the digest may be released on it."""
+    """Lock one target and check whether the digest may be released on it. `now` is an ISO time."""
 
     action: Literal["validate"]
     execution_arn: str
     release: ReleaseInput
     target: TargetInput
+    now: NotRequired[str]
 
 
 class TargetFacts(TypedDict):

@@ -215,12 +215,12 @@ data "aws_iam_policy_document" "pipeline" {
 
   # DescribeAlarms is authorised against the list of alarms, not against each of them.
   dynamic "statement" {
-    for_each = each.key == "verify" ? ["this"] : []
+    for_each = each.key == "verify" || (each.key == "validate" && length(local.alarm_regions) > 0) ? ["this"] : []
 
     content {
       sid       = "ReadAlarms"
       actions   = ["cloudwatch:DescribeAlarms"]
-      resources = ["${local.arn_prefix}:cloudwatch:${var.region}:${var.account}:alarm:*"]
+      resources = [for region in distinct(concat([var.region], local.alarm_regions)) : "${local.arn_prefix}:cloudwatch:${region}:${var.account}:alarm:*"]
     }
   }
 

@@ -62,6 +62,10 @@ locals {
   map_run_arns   = [for label in ["finish", "release"] : "${local.arn_prefix}:states:${var.region}:${var.account}:mapRun:${var.project}-promotion/${label}:*"]
   machine_arn    = "${local.arn_prefix}:states:${var.region}:${var.account}:stateMachine:${var.project}-promotion"
 
+  # The project's own alarms by environment, for the functions that ask them, and the regions that these are in.
+  gate_alarms   = { for alarms in [var.gate_alarms] : "GATE_ALARMS" => jsonencode(alarms) if length(alarms) > 0 }
+  alarm_regions = distinct([for alarm in flatten(values(var.gate_alarms)) : startswith(alarm, "arn:") ? split(":", alarm)[3] : var.region])
+
   functions = {
     relay = {
       environment = merge(
@@ -95,6 +99,8 @@ locals {
           SCAN_THRESHOLD = var.scan_threshold
         },
         local.functions_notice,
+        local.gate_alarms,
+        { for freezes in [var.freezes] : "FREEZES" => freezes if freezes != "" },
       )
       timeout = 60
     }
@@ -102,8 +108,9 @@ locals {
       environment = merge(
         { ARTIFACTS_BUCKET = local.artifacts_bucket, LEDGER_TABLE = local.ledger_table },
         { for arn in [local.check_arn] : "CHECK" => arn if local.has_checks },
+        local.gate_alarms,
       )
-      timeout     = 900 # it waits for a release command
+      timeout = 900 # it waits for a release command
     }
   }
 }

@@ -73,6 +73,18 @@ variable "elsewhere" {
   }
 }
 
+variable "freezes" {
+  description = "The windows of time in which environments get no release, as JSON; empty without any. The settings promotion.freeze and promotion.rungs.<environment>.freeze make it."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.freezes == "" || can(jsondecode(var.freezes).rungs)
+    error_message = "freezes must be the JSON that stepladder makes of promotion.freeze, or empty."
+  }
+}
+
 variable "functions" {
   description = "The functions of each environment: whether the project's own is one (`main`), and the names of those beside it. Made from the settings `functions`; without names there is its own only."
   type = object({
@@ -95,6 +107,18 @@ variable "functions" {
   validation {
     condition     = length(distinct(var.functions.names)) == length(var.functions.names)
     error_message = "functions must name each function once."
+  }
+}
+
+variable "gate_alarms" {
+  description = "Names or ARNs of alarms of the project's own by environment, which must not fire before a release there or during one."
+  type        = map(list(string))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for environment in keys(var.gate_alarms) : contains(flatten(var.rungs), environment)])
+    error_message = "gate_alarms must name environments of the rungs."
   }
 }
 

@@ -57,11 +57,14 @@ resource "aws_codedeploy_deployment_group" "live" {
   service_role_arn       = aws_iam_role.codedeploy.arn
 
   alarm_configuration {
-    alarms = [
-      aws_cloudwatch_metric_alarm.errors.alarm_name,
-      aws_cloudwatch_metric_alarm.latency.alarm_name,
-      aws_cloudwatch_metric_alarm.throttles.alarm_name,
-    ]
+    alarms = concat(
+      [
+        aws_cloudwatch_metric_alarm.errors.alarm_name,
+        aws_cloudwatch_metric_alarm.latency.alarm_name,
+        aws_cloudwatch_metric_alarm.throttles.alarm_name,
+      ],
+      var.gate_alarms,
+    )
     enabled                   = true
     ignore_poll_alarm_failure = false
   }

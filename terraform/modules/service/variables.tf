@@ -221,6 +221,19 @@ variable "function" {
   }
 }
 
+variable "gate_alarms" {
+  description = "Names of alarms of the project's own, in this region and account, that a deployment watches beside those of this module. An alarm that fires keeps a deployment from starting, and undoes one."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  # A deployment group takes ten, and three are this module's.
+  validation {
+    condition     = length(var.gate_alarms) <= 7
+    error_message = "gate_alarms must hold at most 7 alarms."
+  }
+}
+
 variable "handler" {
   description = "What the image runs, in place of its own command, such as `app.handler.handler`; empty for the image's own."
   type        = string

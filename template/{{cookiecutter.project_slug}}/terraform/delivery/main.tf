@@ -5,7 +5,9 @@ module "delivery" {
   account              = var.account
   codepipeline         = var.codepipeline
   elsewhere            = var.elsewhere
+  freezes              = var.freezes
   functions            = var.functions
+  gate_alarms          = var.gate_alarms
   home                 = var.home
   judges_versions      = var.judges_versions
   log_retention_days   = var.log_retention_days

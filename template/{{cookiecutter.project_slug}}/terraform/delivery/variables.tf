@@ -33,6 +33,12 @@ variable "elsewhere" {
   default = null
 }
 
+variable "freezes" {
+  description = "The windows of time in which environments get no release, as JSON; empty without any. The settings promotion.freeze and promotion.rungs.<environment>.freeze make it."
+  type        = string
+  default     = null
+}
+
 variable "functions" {
   description = "The functions of each environment: whether the project's own is one (`main`), and the names of those beside it. Made from the settings `functions`; without names there is its own only."
   type = object({
@@ -40,6 +46,12 @@ variable "functions" {
     names = optional(list(string))
   })
   default = null
+}
+
+variable "gate_alarms" {
+  description = "Names or ARNs of alarms of the project's own by environment, which must not fire before a release there or during one."
+  type        = map(list(string))
+  default     = null
 }
 
 variable "home" {

@@ -10,6 +10,7 @@ module "service" {
   environment             = var.environment
   environment_variables   = var.environment_variables
   ephemeral_storage_mb    = var.ephemeral_storage_mb
+  gate_alarms             = var.gate_alarms
   handler                 = var.handler
   image_uri               = var.image_uri
   log_level               = var.log_level

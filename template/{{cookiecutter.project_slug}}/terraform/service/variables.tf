@@ -62,6 +62,14 @@ variable "ephemeral_storage_mb" {
   default     = null
 }
 
+variable "gate_alarms" {
+  description = "Names of alarms of the project's own, in this region and account, that a deployment watches beside those of this module. An alarm that fires keeps a deployment from starting, and undoes one."
+  type        = list(string)
+  default     = null
+
+  # A deployment group takes ten, and three are this module's.
+}
+
 variable "handler" {
   description = "What the image runs, in place of its own command, such as `app.handler.handler`; empty for the image's own."
   type        = string
