@@ -149,6 +149,11 @@ class TestJudge:
         with pytest.raises(pipeline.errors.RefusedError, match="fired before traffic began to shift"):
             judged(pipeline)
 
+    def test_an_alarm_of_the_project_that_fires_ends_the_shift(self, pipeline, monkeypatch):
+        monkeypatch.setattr(pipeline.canary.gate_alarms, "firing", lambda _target: "alarm checkout fires: too many")
+        with pytest.raises(pipeline.errors.AlarmFiredError, match="alarm checkout fires: too many"):
+            judged(pipeline)
+
     @pytest.mark.parametrize("percent", [0, 1, 50, 100])
     def test_an_alias_with_other_weights_was_moved_by_hand(self, pipeline, percent):
         at_width(pipeline, percent)
