@@ -150,7 +150,7 @@ class TestJudge:
             judged(pipeline)
 
     def test_an_alarm_of_the_project_that_fires_ends_the_shift(self, pipeline, monkeypatch):
-        monkeypatch.setattr(pipeline.canary.gate_alarms, "firing", lambda _target: "alarm checkout fires: too many")
+        monkeypatch.setattr(pipeline.probe.gate_alarms, "firing", lambda _target: "alarm checkout fires: too many")
         with pytest.raises(pipeline.errors.AlarmFiredError, match="alarm checkout fires: too many"):
             judged(pipeline)
 
