@@ -10,7 +10,7 @@ from stepladder.core.retry import RegistryError
 from stepladder.core.step import Step
 from stepladder.images import build_cache, check, choose, configured_handlers, preflight, revision, shared, verified
 from stepladder.images.builder import Builder, BuildJob, Say, input_key
-from stepladder.images.context import files
+from stepladder.images.context import files, shown
 from stepladder.images.dockerfile import read
 from stepladder.images.key import build_arguments
 from stepladder.images.model import Built, BuiltImage
@@ -176,5 +176,5 @@ def _warn_of_secrets(job: BuildJob) -> None:
         more = f" and {len(left_out) - 5} more" if len(left_out) > 5 else ""  # noqa: PLR2004 - a line is enough
         job.say(
             f"left out of the image as secrets: {', '.join(left_out[:5])}{more}; a line `!{left_out[0]}` in "
-            f"{folder.name}/.dockerignore takes that in"
+            f"{shown.name(folder)}/.dockerignore takes that in"
         )

@@ -192,6 +192,13 @@ def test_a_handler_that_is_not_in_the_image_is_found_before_the_push(builder: Bu
     builder.write(PLAIN.replace("app.handler.handler", "app.handlers.handler"))
     with pytest.raises(BadInputError, match=r"there is no app/handlers\.py in /var/task"):
         builder.build()
+    builder.write(PLAIN, function={"handler": "app.handlers.handler"})
+    with pytest.raises(BadInputError, match=r"the function \(`stepladder\.function\.handler`\): there is no") as caught:
+        builder.build()
+    assert caught.value.hint.startswith("did you mean `app.handler.handler`?")
+    other = {"function/app/other.py": project.HANDLER}
+    builder.write(PLAIN, other, functions={"other": {"function": {"handler": "app.other.handler"}}})
+    assert builder.build()
 
 
 def test_a_package_that_the_handler_imports_and_the_image_lacks_is_found_before_the_push(builder: Builder) -> None:

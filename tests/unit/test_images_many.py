@@ -131,7 +131,7 @@ def test_each_image_that_cannot_be_built_is_named_by_its_function(many: ManyImag
     many.write({"good": own("good"), "broken": own("broken"), "lost": own("lost"), "again": own("lost")}, broken)
     with pytest.raises(BadInputError) as caught:
         many.prepare()
-    assert caught.value.message.startswith("broken: broken/Dockerfile has no CMD")
+    assert caught.value.message.startswith("broken: functions/broken/Dockerfile has no CMD")
     assert caught.value.message.endswith("and 1 more images failed")
     assert any(problem.startswith("lost, again: the image would not hold") for problem in caught.value.problems)
     with pytest.raises(BadInputError, match="broken: "):
@@ -140,7 +140,7 @@ def test_each_image_that_cannot_be_built_is_named_by_its_function(many: ManyImag
 
 def test_a_context_without_a_dockerfile_is_bad_input(many: ManyImages) -> None:
     many.write({"mailer": own("nowhere")}, {"functions/nowhere/app/handler.py": MAILER})
-    with pytest.raises(BadInputError, match="mailer: there is no nowhere/Dockerfile"):
+    with pytest.raises(BadInputError, match="mailer: there is no functions/nowhere/Dockerfile"):
         images.check_all(many.views(), take_pointers=False)
 
 

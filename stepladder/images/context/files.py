@@ -12,6 +12,7 @@ from typing import Self
 from stepladder.core import text
 from stepladder.core.errors import BadInputError, StepladderError
 from stepladder.images.context import ignore as ignore_rules
+from stepladder.images.context import shown
 from stepladder.images.context.ignore import Ignore
 
 PIECE = 1 << 20
@@ -94,7 +95,7 @@ def collect(folder: Path) -> tuple[Entry, ...]:
     """
     if not folder.is_dir():
         raise BadInputError(
-            f"there is no folder {folder.name}/ to build the image from",
+            f"there is no folder {shown.name(folder)}/ to build the image from",
             kind="build-context",
             hint="`stepladder.image.context` names it, relative to `invoke.yaml`",
         )
@@ -145,11 +146,11 @@ def _entry(root: Path, path: str, item: os.DirEntry[str]) -> Entry:
     source = Path(item.path)
     if item.is_symlink():
         target = str(source.readlink())
-        text.check_name(target, f"what the link {root.name}/{path} points to")
+        text.check_name(target, f"what the link {shown.name(root)}/{path} points to")
         inside = os.path.normpath(os.path.join(os.path.dirname(path), target))  # noqa: PTH118, PTH120 - text, not files
         if os.path.isabs(target) or inside.startswith(".."):  # noqa: PTH117 - as above
             raise BadInputError(
-                f"{root.name}/{path} is a link that leads out of the build context",
+                f"{shown.name(root)}/{path} is a link that leads out of the build context",
                 kind="build-context",
                 hint="copy the file in, or name the link in `.dockerignore`",
             )
@@ -157,7 +158,7 @@ def _entry(root: Path, path: str, item: os.DirEntry[str]) -> Entry:
     mode = item.stat(follow_symlinks=False).st_mode
     if not stat.S_ISREG(mode):
         raise BadInputError(
-            f"{root.name}/{path} is neither a file nor a link",
+            f"{shown.name(root)}/{path} is neither a file nor a link",
             kind="build-context",
             hint="name it in `.dockerignore`",
         )

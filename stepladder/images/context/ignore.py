@@ -16,7 +16,7 @@ from pathlib import Path
 
 from stepladder.core import text
 from stepladder.core.errors import BadInputError
-from stepladder.images.context import go_match
+from stepladder.images.context import go_match, shown
 
 SECRETS = (
     "**/.env",
@@ -94,7 +94,7 @@ class Ignore:
 def of(folder: Path) -> Ignore:
     """Return the rules of a build context."""
     path = folder / ".dockerignore"
-    where = f"{folder.name}/.dockerignore"
+    where = f"{shown.name(folder)}/.dockerignore"
     return Ignore(text.lines(text.read(path, comments=True)) if path.is_file() else (), where)
 
 
@@ -105,13 +105,14 @@ def reason(folder: Path, path: str) -> str:
         return ""
     ignore = of(folder)
     if rule := ignore.rule(clean):
-        return f"`{rule}` in {folder.name}/.dockerignore leaves it out; add a line `!{clean}` below it to take it in"
+        where = f"{shown.name(folder)}/.dockerignore"
+        return f"`{rule}` in {where} leaves it out; add a line `!{clean}` below it to take it in"
     if rule := ignore.secret(clean):
         return (
             f"it is left out as a secret (built-in rule `{rule}`); add a line `!{clean}` to "
-            f"{folder.name}/.dockerignore to take it in"
+            f"{shown.name(folder)}/.dockerignore to take it in"
         )
-    return f"it is empty, or left out as what never enters an image; see {folder.name}/.dockerignore"
+    return f"it is empty, or left out as what never enters an image; see {shown.name(folder)}/.dockerignore"
 
 
 def keeps_out(folder: Path, path: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stepladder.core.errors import BadInputError
-from stepladder.images.context import handler_names, ignore, python_syntax
+from stepladder.images.context import handler_names, ignore, python_syntax, shown
 from stepladder.images.context.files import collect
 from stepladder.images.dockerfile.read import TASK_ROOT, Recipe
 from stepladder.images.requirements.dependencies import Dependencies
@@ -160,7 +160,7 @@ def _lines(module: str, context: Path) -> str:
         return ""
     copied = top if (context / top).is_dir() else f"{top}.py"
     target = "${LAMBDA_TASK_ROOT}/" + (f"{top}/" if copied == top else "")
-    lines = f"add `COPY {copied} {target}` to {context.name}/Dockerfile"
+    lines = f"add `COPY {copied} {target}` to {shown.name(context)}/Dockerfile"
     if ignore.keeps_out(context, module_file):
-        lines += f" and `!{copied}` to {context.name}/.dockerignore"
+        lines += f" and `!{copied}` to {shown.name(context)}/.dockerignore"
     return lines

@@ -17,6 +17,7 @@ from typing import Any
 from stepladder.core import text
 from stepladder.core.errors import BadInputError
 from stepladder.images.base import files as base_files
+from stepladder.images.context import shown
 from stepladder.images.context.ignore import reason
 from stepladder.images.dockerfile import copy_files, from_and_arg, run_stage, uv_command
 from stepladder.images.dockerfile.sources import MissingError
@@ -97,7 +98,7 @@ def read(path: Path, arguments: Mapping[str, str], ground: Ground) -> Recipe:
 
 
 def _where(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
+    return f"{shown.name(path.parent)}/{path.name}"
 
 
 def _read(path: Path) -> list[Instruction]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stepladder.images.base.files import BaseFiles
+from stepladder.images.context import shown
 from stepladder.images.context.files import Entry
 from stepladder.images.dockerfile import uv_command
 from stepladder.images.dockerfile.sources import BuildContext
@@ -46,7 +47,7 @@ class Ground:
     @property
     def folder(self) -> str:
         """The context's name, for people."""
-        return self.context_folder.name
+        return shown.name(self.context_folder)
 
 
 @dataclass

@@ -27,6 +27,7 @@ from stepladder.core.image_facts import (
 from stepladder.images import shared
 from stepladder.images.base import files
 from stepladder.images.base.registry import Base
+from stepladder.images.context import shown
 from stepladder.images.context.archive import write_layer
 from stepladder.images.context.files import Entry, collect
 from stepladder.images.dockerfile import handlers, read
@@ -122,7 +123,7 @@ def _recipe(settings: Settings, base: Base, context: Path, cache: Path) -> Recip
     final = read.outline(path, arguments).base
     if final not in ground.references:
         raise BadInputError(
-            f"{context.name}/Dockerfile builds from {final}, the settings say {reference}",
+            f"{shown.name(context)}/Dockerfile builds from {final}, the settings say {reference}",
             kind="bad-dockerfile",
             hint="write ARG BASE_IMAGE and FROM ${BASE_IMAGE} so that `stepladder.image.base` decides",
         )
@@ -130,7 +131,7 @@ def _recipe(settings: Settings, base: Base, context: Path, cache: Path) -> Recip
     wanted = f"linux/{base.config['architecture']}"
     if recipe.platform and recipe.platform not in {wanted, f"{wanted}/v8"}:
         raise BadInputError(
-            f"{context.name}/Dockerfile builds for {recipe.platform}, the image is for {wanted}",
+            f"{shown.name(context)}/Dockerfile builds for {recipe.platform}, the image is for {wanted}",
             kind="bad-dockerfile",
             hint="leave `--platform` out of FROM: `stepladder.architecture` decides",
         )
@@ -152,7 +153,7 @@ def _install(recipe: Recipe, base: Base, context: Path, cache: Path) -> list[tup
         )
         built = dependencies.build(request, base.target, cache)
         if built:
-            collisions.check(recipe.tree, install, built.paths, [(i, d.paths) for i, d in made], context.name)
+            collisions.check(recipe.tree, install, built.paths, [(i, d.paths) for i, d in made], shown.name(context))
             made.append((install, built))
     return made
 

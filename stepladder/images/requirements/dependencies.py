@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stepladder.core import files, process
 from stepladder.core.errors import BadInputError
+from stepladder.images.context import shown
 from stepladder.images.context.archive import Layer, write_layer
 from stepladder.images.context.files import Entry
 from stepladder.images.requirements import pip_file, uv_errors, wheel_layout
@@ -61,7 +62,7 @@ class LayerRequest:
     @classmethod
     def of_file(cls, path: Path, prefix: str) -> LayerRequest:
         """Return the request of a requirements file as it is."""
-        where = f"{path.parent.name}/{path.name}"
+        where = f"{shown.name(path.parent)}/{path.name}"
         locked = _read_nested(path, where) if path.is_file() else Locked()
         check_locked(path, Requirements(list(locked.pinned), unknown=list(locked.unknown)))
         return cls(locked, prefix, path.parent, where)
@@ -138,7 +139,7 @@ def _cached(note: Path, blobs: Path) -> Dependencies | None:
 
 def check_locked(path: Path, locked: Requirements) -> None:
     """Raise `BadInputError` unless every requirement is one archive: a version or a direct reference, with a hash."""
-    folder = path.parent.name
+    folder = shown.name(path.parent)
     loose = [
         *locked.unknown,
         *(f"{r.where}: {r.text[:80]}: {why}" for r in locked.requirements if (why := loose_in(r))),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stepladder.core import text
 from stepladder.core.errors import BadInputError
+from stepladder.images.context import shown
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
@@ -82,7 +83,7 @@ def read(path: Path, where: str = "") -> Requirements:
     Raises `BadInputError` for a file that isn't text or isn't there, and for files that name each other in a circle.
     """
     requirements = Requirements()
-    _read(path, where or f"{path.parent.name}/{path.name}", requirements, requirements.requirements, 0)
+    _read(path, where or f"{shown.name(path.parent)}/{path.name}", requirements, requirements.requirements, 0)
     return requirements
 
 
