@@ -108,6 +108,7 @@ class Target:
     seconds, `tries` counts the attempts of this one. `share` (0 to 1, None for unknown), `version`, `calls`, `errors`
     and `alarms` are the new version's, as `VersionHealth` read them. `moved` is the time of the newest width of a shift
     by the state machine. Where versions are compared, `old` is the version before, and `p99` is in milliseconds.
+    `turned` is when it was first refused or rolled back: of several the earliest is the cause.
     """
 
     environment: str
@@ -134,6 +135,7 @@ class Target:
     has_question: bool = False
     p99: float | None = None
     old: OldVersion = field(default_factory=OldVersion)
+    turned: float = 0.0
 
     @property
     def is_shifting(self) -> bool:
@@ -148,6 +150,8 @@ class Target:
             self.past.append((self.phase, max(0.0, when - self.since)))
         self.phase, self.since, self.tries = phrase, when, 1
         self.began = self.began or when
+        if phrase in FAILED or phrase in {ROLLING_BACK, RESTORED}:
+            self.turned = self.turned or when
         self.ended = when if phrase in _LAST else 0.0
 
 
@@ -157,7 +161,9 @@ class LadderView:
 
     Times are seconds of the execution's clock, since this machine's clock may differ from AWS's. `last_event` is the
     time of the newest event on both clocks: the execution's, then this machine's. `speed` is how many seconds of the
-    execution pass in one real second. `simulated` says whether that was ever another number than one.
+    execution pass in one real second. `simulated` says whether that was ever another number than one. `map_runs` are
+    the Map Runs by ARN, each with the number of its rung, and how often it was begun or resumed: the iterations of a
+    distributed Map have histories of their own.
     """
 
     rungs: list[list[Target]]
@@ -170,6 +176,7 @@ class LadderView:
     seen: int = 0
     paths: dict[int, Path] = field(default_factory=dict)
     failed: set[Path] = field(default_factory=set)
+    map_runs: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, execution_input: ExecutionInput, started: float) -> LadderView:
@@ -231,6 +238,9 @@ def apply_events(view: LadderView, events: Sequence[HistoryEvent]) -> None:
         view.last_event = (event["timestamp"].timestamp(), time.time())
         view.paths[event["id"]] = path = _path(view, event)
         kind = event["type"]
+        if details := event.get("mapRunStartedEventDetails") or event.get("mapRunRedrivenEventDetails"):
+            arn = details["mapRunArn"]
+            view.map_runs[arn] = (path[0][1], view.map_runs.get(arn, (0, 0))[1] + 1)
         if kind in _ENDS:
             view.end = kind.removeprefix("Execution")
         elif kind.endswith("StateEntered"):

@@ -27,6 +27,12 @@ class MapIteration(TypedDict):
     index: int
 
 
+class MapRunEvent(TypedDict):
+    """The Map Run that a distributed Map began, or that a redrive resumed."""
+
+    mapRunArn: str
+
+
 class HistoryEvent(TypedDict):
     """One event. `previousEventId` makes the events a tree; an event has the details of its type only."""
 
@@ -37,6 +43,8 @@ class HistoryEvent(TypedDict):
     stateEnteredEventDetails: NotRequired[StateEntered]
     stateExitedEventDetails: NotRequired[StateExited]
     mapIterationStartedEventDetails: NotRequired[MapIteration]
+    mapRunStartedEventDetails: NotRequired[MapRunEvent]
+    mapRunRedrivenEventDetails: NotRequired[MapRunEvent]
 
 
 class HistoryPage(TypedDict):

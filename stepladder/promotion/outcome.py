@@ -52,13 +52,18 @@ class PromotionOutcome:
 def read_end(machine: StateMachine, execution: Execution) -> PromotionOutcome:
     """Return the outcome of an execution that has ended. One that was cut off is recovered first."""
     if execution.status == "SUCCEEDED":
-        released = (target for rung in execution.output or () for target in rung["targets"])
-        return PromotionOutcome(
-            "promoted", tuple({key: str(value) for key, value in target.items()} for target in released)
-        )
+        return PromotionOutcome("promoted", targets_of(execution))
     if execution.status == "FAILED" and execution.error in ENDS:
-        return PromotionOutcome(ENDS[execution.error], tuple(_targets_of(execution.cause)))
+        return PromotionOutcome(ENDS[execution.error], targets_of(execution))
     return recover_cut_off(machine, execution)
+
+
+def targets_of(execution: Execution) -> tuple[Mapping[str, str], ...]:
+    """Return how targets ended, as an execution that has ended itself says it: of one that failed, of its last rung."""
+    if execution.status == "SUCCEEDED":
+        released = (target for rung in execution.output or () for target in rung["targets"])
+        return tuple({key: str(value) for key, value in target.items()} for target in released)
+    return tuple(_targets_of(execution.cause)) if execution.error in ENDS else ()
 
 
 def recover_cut_off(machine: StateMachine, execution: Execution) -> PromotionOutcome:

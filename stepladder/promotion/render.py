@@ -7,12 +7,13 @@ from typing import Any, Protocol
 
 from stepladder.core.console import Console
 from stepladder.core.display import cut
+from stepladder.promotion import render_many
 from stepladder.promotion.history import APPROVAL, SHIFTING, LadderView, Target
+from stepladder.promotion.render_many import Piece
 from stepladder.settings.shift import WIDTHS, Shift
 
-_GOOD = ("released", "verified", "unchanged")
-_BAD = ("refused", "failed, nothing moved", "rolled back", "restored", "ROLLBACK FAILED")
 _BAR = 20
+_HEIGHT = 40  # lines of a terminal that is not known
 _INDENT = " " * 6
 _MINUTE, _HOUR = 60, 3600
 _ENDS = {"Succeeded": "promoted", "Failed": "not promoted", "Aborted": "cut off", "TimedOut": "cut off: out of time"}
@@ -31,9 +32,6 @@ _SHORT = {
     "waiting for the update": "update",
     "waiting for the version": "version",
 }
-
-Piece = tuple[str, str]
-"""A text and its colour, empty for none."""
 
 
 class Renderer(Protocol):
@@ -57,6 +55,7 @@ class LineRenderer:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._printed: dict[str, set[tuple[float, str]]] = {}
+        self._summaries = render_many.Summaries()
         self._note = ""
         self._is_simulated = False
 
@@ -65,7 +64,11 @@ class LineRenderer:
         if view.simulated and not self._is_simulated:
             self._console.line(f"times are simulated: {pace(view)}")
         self._is_simulated = view.simulated
-        for target in view.targets:
+        for rung in view.rungs:
+            if len(rung) > render_many.MANY:
+                for text in self._summaries.changes(rung, view.now):
+                    self._line(view, text)
+        for target in (each for rung in view.rungs if len(rung) <= render_many.MANY for each in rung):
             for change in _changes(target):
                 known = self._printed.setdefault(target.environment, set())
                 if change not in known:
@@ -110,19 +113,22 @@ class LiveRenderer:
 
     def update(self, view: LadderView) -> None:
         """Redraw."""
-        self._live.update(picture(view, self._console.width))
+        self._live.update(picture(view, self._console.width, self._console.height))
 
     def close(self) -> None:
         """Stop redrawing; the last picture stays."""
         self._live.stop()
 
 
-def picture(view: LadderView, width: int) -> Any:
-    """Return the picture for a terminal of `width` columns: no line is longer."""
+def picture(view: LadderView, width: int, height: int = _HEIGHT) -> Any:
+    """Return the picture for a terminal of `width` columns: no line is longer.
+
+    Of rungs with many targets it has no more lines than `height` allows.
+    """
     from rich.text import Text
 
     lines = []
-    for line in rows(view):
+    for line in rows(view, height):
         text, room = Text(no_wrap=True), width
         for part, colour in line:
             shown = cut(part, room)
@@ -132,19 +138,33 @@ def picture(view: LadderView, width: int) -> Any:
     return Text("\n").join(lines)
 
 
-def rows(view: LadderView) -> Iterator[list[Piece]]:
+def rows(view: LadderView, height: int = _HEIGHT) -> Iterator[list[Piece]]:
     """Yield the picture's lines, each as pieces of one colour."""
-    wide = max([12, *(len(target.environment) for target in view.targets)])
+    named = [target.environment for rung in view.rungs if len(rung) <= render_many.MANY for target in rung]
+    wide = max([12, *map(len, named)])
+    barred = [rung for rung in view.rungs if len(rung) > render_many.MANY]
+    room = max(2, (height - len(named) - 4 * len(view.rungs)) // max(1, len(barred)))
     for index, rung in reversed(list(enumerate(view.rungs))):
-        for target in rung:
-            yield from _target(view, target, wide)
+        if len(rung) > render_many.MANY:
+            began = [target.began for target in rung if target.began]
+            ended = max(target.ended for target in rung) if all(target.ended for target in rung) else view.now
+            passed = duration(max(0.0, ended - min(began))) if began and view.last_event[0] else ""
+            yield from render_many.rung(rung, wide, passed, room, _ANSWER)
+        elif len(view.targets) > render_many.FEW:
+            for target in rung:
+                yield render_many.line(target, wide, duration(view.elapsed(target)) if target.began else "")
+            if any(target.phase == APPROVAL for target in rung):
+                yield [(f"{_INDENT}{_ANSWER}", "")]
+        else:
+            for target in rung:
+                yield from _target(view, target, wide)
         if index:
             yield [("║ ║", "dim")]
     yield [(f"{_INDENT}{_foot(view)}", "dim")]
 
 
 def _target(view: LadderView, target: Target, wide: int) -> Iterator[list[Piece]]:
-    symbol, colour = _mark(target)
+    symbol, colour = render_many.mark([target])
     tries = f", try {target.tries}" if target.tries > 1 and not target.ended else ""
     passed = duration(view.elapsed(target)) if target.began else ""
     yield [
@@ -175,14 +195,6 @@ def phases(target: Target, width: int) -> str:
                 break
             text = longer
     return text
-
-
-def _mark(target: Target) -> Piece:
-    if not target.phase:
-        return "───", "dim"
-    if target.phase in _GOOD:
-        return "━✓━", "green"
-    return ("━✗━", "red") if target.phase in _BAD else ("━▶━", "yellow")
 
 
 def _health(target: Target) -> Iterator[Piece]:

@@ -8,8 +8,9 @@ from stepladder.core import aws
 from stepladder.core.aws import error_code
 from stepladder.core.cloud_clock import ClockReader
 from stepladder.core.errors import InterruptedRunError, StepladderError
-from stepladder.promotion import history, outcome
+from stepladder.promotion import history, map_runs, outcome
 from stepladder.promotion.children import ChildHistories
+from stepladder.promotion.contract import CUT_OFF
 from stepladder.promotion.executions import Execution, StateMachine
 from stepladder.promotion.health import VersionHealth
 from stepladder.promotion.history import LadderView
@@ -30,6 +31,8 @@ def watch(machine: StateMachine, execution: Execution) -> tuple[Execution, Promo
     picture = renderer(machine.console)
     try:
         _follow(machine, execution, view, picture)
+        if view.map_runs:
+            _finish(machine, execution, view, picture)
     except KeyboardInterrupt:
         picture.close()
         raise InterruptedRunError(
@@ -49,15 +52,25 @@ def watch(machine: StateMachine, execution: Execution) -> tuple[Execution, Promo
     return ended, outcome.read_end(machine, ended)
 
 
+def _finish(machine: StateMachine, execution: Execution, view: LadderView, picture: Renderer) -> None:
+    """Show how targets ended of which the last phases were not read. A cut-off promotion says nothing of them."""
+    ended = machine.describe(execution.arn)
+    if ended and ended.status not in CUT_OFF:
+        map_runs.finish(view, outcome.targets_of(ended))
+        picture.update(view)
+
+
 def _follow(machine: StateMachine, execution: Execution, view: LadderView, picture: Renderer) -> None:
     clock = machine.rung.clock
     pause, lost_since = FIRST, 0.0
     children = ChildHistories(machine, execution)
     cloud = ClockReader(aws.endpoint())
+    runs = map_runs.MapRunHistories(machine, is_local=cloud.is_local)
     health = VersionHealth(machine, execution, is_local=cloud.is_local)
     while not view.end:
         try:
             changed = history.refresh(view, machine.sfn.get_execution_history, execution.arn)
+            changed = runs.refresh(view) or changed
             changed = children.refresh(view) or changed
             if reading := cloud.read():
                 view.set_clock(reading.now, reading.speed)
