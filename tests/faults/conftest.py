@@ -66,14 +66,14 @@ def every_promise_is_kept(request: pytest.FixtureRequest, cloud: Any, no_faults_
 
 
 @pytest.fixture
-def midway(cloud: Any) -> Callable[[CloudProject], Any]:
+def midway(cloud: Any) -> Callable[..., Any]:
     """Return a context: a promotion, met while it shifts; the clock is slow until the block ends."""
 
     @contextlib.contextmanager
-    def shifting(project: CloudProject) -> Iterator[BackgroundPromotion]:
+    def shifting(project: CloudProject, **request: Any) -> Iterator[BackgroundPromotion]:
         cloud.speed(SLOW)
         try:
-            promotion = project.in_background()
+            promotion = project.in_background(**request)
             eventually(lambda: project.alias()[1] != {})
             yield promotion
         finally:

@@ -26,7 +26,7 @@ from stepladder.core.console import Console
 from stepladder.core.names import partition_of, split_target, target_key
 from stepladder.promotion import definition
 from stepladder.releases.rung import Rung, clients
-from stepladder.settings import locations
+from stepladder.settings import locations, rung_gates
 from stepladder.settings.load import Settings, load
 from stepladder.terraform import function_packages
 
@@ -199,6 +199,7 @@ class CloudResources:
             "VALIDATE": arn % (*local, "validate"),
             "REPOSITORY": self.name,
             "SCAN_THRESHOLD": self.settings.promotion.scan_threshold,
+            **self._gates(at),
         }
         name = f"{self.name}-pipeline-{verb}"
         self.client("lambda", at).create_function(
@@ -214,6 +215,12 @@ class CloudResources:
         )
         self.wait(name, at)
         return verb, arn % (*local, verb)
+
+    def _gates(self, at: str) -> dict[str, str]:
+        """Return the variables that the delivery module makes of freezes and alarms."""
+        gates = rung_gates.delivery(self.settings, at)
+        alarms = {"GATE_ALARMS": json.dumps(gates["gate_alarms"])} if "gate_alarms" in gates else {}
+        return alarms | ({"FREEZES": gates["freezes"]} if "freezes" in gates else {})
 
     def ladder(self, variables: dict[str, Any]) -> dict[str, Any]:
         below: list[str] = []
