@@ -103,5 +103,5 @@ def _state(made: EnvironmentReview | None) -> Mapping[str, object]:
         "changes": len(changes),
         "destroys": [change.address for change in changes if change.is_loss],
         "refused": [change.address for change in changes if change.guarded],
-        "release": bool(made.forecast and made.forecast.is_needed),
+        "release": any(each.is_needed for each in made.forecasts.values()),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Unpack
 
 from stepladder import images, terraform
@@ -21,6 +22,8 @@ from stepladder.terraform import review as terraform_review
 from stepladder.terraform.planning import NoStateError
 from stepladder.terraform.review import RootReview
 from stepladder.terraform.saved_plan import SavedPlan
+
+_AT_ONCE = 8  # aliases that are read
 
 
 def roots_of(settings: Settings, environment: str) -> tuple[str, ...]:
@@ -68,8 +71,9 @@ def review(rung: Rung, root: str = "", **wanted: Unpack[PlanOptions]) -> None:
         )
         rung.console.line(f"the review says so: {file.relative_to(settings.root)}")
         raise
-    following = _forecast(rung, next((each for each in made if each.root == "service"), None))
-    done = EnvironmentReview(rung.environment, commit, tuple(made), tuple(early), following, run=run)
+    following = _forecasts(rung, next((each for each in made if each.root == "service"), None))
+    own = following.pop("", None)
+    done = EnvironmentReview(rung.environment, commit, tuple(made), tuple(early), own, run=run, functions=following)
     _show(rung.console, settings, done)
 
 
@@ -105,19 +109,27 @@ def _keep(rung: Rung, saved: SavedPlan, document: Mapping[str, Any]) -> None:
         rung.console.warn(f"the plan of {saved.at.label} is reviewed, and not kept: {explained.message}")
 
 
-def _forecast(rung: Rung, service: RootReview | None) -> Forecast:
-    """Say which release would follow; what can't be read makes it unknown and fails nothing."""
+def _forecasts(rung: Rung, service: RootReview | None) -> dict[str, Forecast]:
+    """Say which release of each function would follow; what can't be read makes it unknown and fails nothing."""
+    rungs = {name: rung.of_function(name) for name in rung.settings.function_names}
     try:
-        key = images.input_key(rung.settings)
-        return reviews.forecast(
-            rung.settings, rung.environment, rung.alias(), rung.ledger.snapshot(rung.environment), key, service
-        )
+        keys = images.input_keys({name: each.settings for name, each in rungs.items()})
+        ledgers = rung.ledger.snapshots([each.target for each in rungs.values()])
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="review") as pool:
+            aliases = dict(zip(rungs, pool.map(Rung.alias, rungs.values()), strict=True))
+        return {
+            name: reviews.forecast(
+                each.settings, rung.environment, aliases[name], ledgers[each.target], keys[name], service
+            )
+            for name, each in rungs.items()
+        }
     except Exception as error:
         explained = known_error(error)
         if explained is None:
             raise
         problem = reviews.failure(explained).message
-        return Forecast("unknown", bool(service and service.changes_function), problem=problem)
+        changed = {name: bool(service and service.changes_function(name)) for name in rungs}
+        return {name: Forecast("unknown", configuration, problem=problem) for name, configuration in changed.items()}
 
 
 def _show(console: Console, settings: Settings, done: EnvironmentReview) -> None:

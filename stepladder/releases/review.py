@@ -7,7 +7,8 @@ another job, one that has no way to AWS. It holds no secret (`stepladder/terrafo
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ class PlanFailure:
 class EnvironmentReview:
     """One environment. `early` are roots that have no state yet: the first deployment makes them.
 
-    `run` is the pipeline's, where a forge gives it one: a folder may hold what an older run left.
+    `run` is the pipeline's, where a forge gives it one: a folder may hold what an older run left. `forecast` is of the
+    project's own function, `functions` has those of the others by name.
     """
 
     environment: str
@@ -72,6 +74,12 @@ class EnvironmentReview:
     forecast: Forecast | None = None
     failure: PlanFailure | None = None
     run: str = ""
+    functions: Mapping[str, Forecast] = field(default_factory=dict)
+
+    @property
+    def forecasts(self) -> dict[str, Forecast]:
+        """The release of each function that would follow, by its name; the own function's is empty, and first."""
+        return {**({"": self.forecast} if self.forecast else {}), **self.functions}
 
     @property
     def losses(self) -> list[tuple[RootReview, terraform_review.ReviewedChange]]:
@@ -88,13 +96,13 @@ def forecast(
     input_key: str,
     service: RootReview | None,
 ) -> Forecast:
-    """Say which release would follow, from what is live and the key of the image that these files make."""
+    """Say which release of a function would follow, from what is live and the key of its image in these files."""
     current = ledger.current
     live = alias is not None and alias.version != LATEST
     same = bool(current and live and current.input_key and current.input_key == input_key)
     return Forecast(
         "same" if same else "new",
-        bool(service and service.changes_function),
+        bool(service and service.changes_function(settings.name_of_function)),
         alias.version if alias and live else "",
         current.digest if current else "",
         lower_rung(settings, environment),
@@ -115,8 +123,9 @@ def path(settings: Settings, environment: str) -> Path:
 
 
 def write(settings: Settings, made: EnvironmentReview) -> Path:
-    """Write a review, in place of an older one."""
-    return write_json(path(settings, made.environment), {"schema": SCHEMA, **asdict(made)})
+    """Write a review, in place of an older one; one without functions of a name says nothing of them."""
+    content = {name: value for name, value in asdict(made).items() if name != "functions" or value}
+    return write_json(path(settings, made.environment), {"schema": SCHEMA, **content})
 
 
 def read(settings: Settings, environment: str, run: str = "") -> EnvironmentReview | None:

@@ -14,6 +14,7 @@ from stepladder.core.display import cut
 from stepladder.core.markdown import block, code, folded, plain
 from stepladder.core.release_facts import short
 from stepladder.releases.review import EnvironmentReview, Forecast
+from stepladder.settings.functions import MAIN
 from stepladder.terraform.allowed import flags
 from stepladder.terraform.redaction import HIDDEN, AttributeChange
 from stepladder.terraform.review import ReviewedChange, RootReview
@@ -29,6 +30,8 @@ _ADDRESS, _PATH = 200, 120
 _LOSSES = (40, 10, 3, 1, 0)
 """How many losses of an environment are listed: the first of these numbers with which the comment isn't too long."""
 _SHOWN = 5
+_FUNCTIONS = 3
+"""How many functions that a merge would release are named."""
 _RESERVED, _EXTRAS = 300, 3000
 """Characters that a root takes when nothing of it is shown, and that its notes may take."""
 _REASONS = {
@@ -115,7 +118,7 @@ def _fitting(texts: list[str], room: int, apart: int) -> list[str]:
 def _table(reviews: Mapping[str, EnvironmentReview | None]) -> str:
     rows = ["| environment | Terraform | release after the merge |", "| --- | --- | --- |"]
     for name, made in reviews.items():
-        rows.append(f"| {plain(name)} | {_terraform(made)} | {_release(made.forecast) if made else ''} |")
+        rows.append(f"| {plain(name)} | {_terraform(made)} | {_releases(made)} |")
     return "\n".join(rows)
 
 
@@ -139,9 +142,20 @@ def _counts(root: RootReview) -> str:
     return ", ".join(parts)
 
 
-def _release(following: Forecast | None) -> str:
-    if following is None:
-        return ""
+def _releases(made: EnvironmentReview | None) -> str:
+    """Return what a merge would release; of several functions those that it would, the first of them by name."""
+    forecasts = made.forecasts if made else {}
+    if not made or not made.functions:
+        return "".join(map(_release, forecasts.values()))
+    needed = [f"{plain(name or MAIN)}: {_release(each)}" for name, each in forecasts.items() if each.is_needed]
+    if not needed:
+        return f"none: {_count(len(forecasts), 'function')} stay live"
+    more = [f"{len(needed) - _FUNCTIONS} more"] if len(needed) > _FUNCTIONS else []
+    left = [f"{len(forecasts) - len(needed)} without a release"] if len(forecasts) > len(needed) else []
+    return "; ".join([*needed[:_FUNCTIONS], *more, *left])
+
+
+def _release(following: Forecast) -> str:
     if following.image == "unknown":
         return "unknown"
     way = ", by promotion" if following.lower else ""
@@ -163,8 +177,8 @@ def _first(name: str, made: EnvironmentReview | None, page: Page, most: int) -> 
         where = f" ({code(made.failure.root)})" if made.failure.root else ""
         kind = f" [{made.failure.kind}]" if made.failure.kind else ""
         parts.append(f"**{plain(name)}: the plan failed**{where}\n\n{block([made.failure.message + kind], 'text')}")
-    if made.forecast and made.forecast.problem:
-        parts.append(f"{plain(name)}: the release is unknown\n\n{block([made.forecast.problem], 'text')}")
+    if problem := next((each.problem for each in made.forecasts.values() if each.problem), ""):
+        parts.append(f"{plain(name)}: the release is unknown\n\n{block([problem], 'text')}")
     if made.commit and page.commit and made.commit != page.commit:
         commits = f"{code(short(made.commit))}, not {code(short(page.commit))}"
         parts.append(f"**{plain(name)} was planned from another commit**: {commits}")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from stepladder.terraform import events, losses, redaction
+from stepladder.terraform import events, functions, losses, redaction
 from stepladder.terraform.events import Counts, ResourceChange
 from stepladder.terraform.redaction import AttributeChange
 from stepladder.terraform.secret_texts import SecretTexts
@@ -63,10 +63,15 @@ class RootReview:
     changes: tuple[ReviewedChange, ...] = ()
     notes: tuple[str, ...] = ()
 
-    @property
-    def changes_function(self) -> bool:
-        """Whether the configuration of a function changes, so that a release would publish a new version."""
-        return any(change.type == losses.FUNCTION and change.action != "move" for change in self.changes)
+    def changes_function(self, name: str = "") -> bool:
+        """Whether the configuration of a function changes, so that a release would publish a new version.
+
+        The project's own function has no name: any that is in no module of a function with a name counts as its.
+        """
+        changed = [each.address for each in self.changes if each.type == losses.FUNCTION and each.action != "move"]
+        named = f"{functions.address(name)}." if name else ""
+        others = f"module.{functions.MODULE}["
+        return any(at.startswith(named) if named else not at.startswith(others) for at in changed)
 
     def record(self) -> dict[str, Any]:
         """Return it as JSON."""

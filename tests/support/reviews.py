@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from stepladder.releases.review import EnvironmentReview, Forecast, PlanFailure
@@ -15,7 +16,8 @@ PAGE = Page(COMMIT, "https://github.example/acme/orders/actions/runs/1001", ".st
 
 def resource(address: str, *actions: str, reason: str = "", previous: str = "", **change: Any) -> dict[str, Any]:
     """Return one resource of a plan as `terraform show -json` has it."""
-    kind = next(part for part in reversed(address.partition("[")[0].split(".")[:-1]) if part.startswith("aws_"))
+    parts = re.sub(r"\[[^]]*\]", "", address).split(".")[:-1]
+    kind = next(part for part in reversed(parts) if part.startswith("aws_"))
     nothing = {"after_sensitive": {}, "after_unknown": {}, "before_sensitive": {}}
     made: dict[str, Any] = {
         "address": address,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +21,21 @@ from stepladder.ledger.snapshot import Snapshot
 from stepladder.releases import review as reviews
 from stepladder.releases.rung import Rung
 from stepladder.settings.environments import EnvironmentSettings
+from stepladder.settings.functions import NamedFunction
 from stepladder.settings.load import Settings
 from stepladder.terraform.planning import NoStateError
 
 AT = {"staging": "us-east-1", "production": "us-east-1", "tokyo": "ap-northeast-1", "sandbox": "us-east-1"}
+
+
+class _Ledger:
+    """A ledger that isn't there yet."""
+
+    def snapshot(self, _target: str) -> Snapshot:
+        return Snapshot(exists=False)
+
+    def snapshots(self, targets: Sequence[str]) -> dict[str, Snapshot]:
+        return dict.fromkeys(targets, Snapshot(exists=False))
 
 
 @pytest.fixture
@@ -62,9 +73,9 @@ def planned(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> dict[str, An
     monkeypatch.setattr(command.planning, "document", document)
     monkeypatch.setattr(command.terraform_review, "review", lambda _root, _id, document, _: answers[document["root"]])
     monkeypatch.setattr(command.reviewing, "keep", keep)
-    monkeypatch.setattr(command.images, "input_key", lambda _settings: "key")
+    monkeypatch.setattr(command.images, "input_keys", lambda views: dict.fromkeys(views, "key"))
     monkeypatch.setattr(Rung, "alias", lambda _rung: None)
-    monkeypatch.setattr(Rung, "ledger", SimpleNamespace(snapshot=lambda _environment: Snapshot(exists=False)))
+    monkeypatch.setattr(Rung, "ledger", _Ledger())
     return answers
 
 
@@ -149,6 +160,24 @@ def test_a_release_that_cannot_be_foreseen_is_unknown(
     command.review(at)
     following = reviews.read(settings, "staging").forecast
     assert (following.image, following.problem) == ("unknown", "these credentials may not call GetAlias")
+
+
+def test_what_each_of_several_functions_would_release_is_in_the_review(
+    settings: Settings, planned: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = NamedFunction(environments=settings.environments)
+    several = replace(settings, functions={"mailer": function, "poller": function})
+    mailer = samples.resource('module.functions["mailer"].aws_lambda_function.this', "update", before={}, after={})
+    planned["service"] = samples.root("service", mailer)
+    monkeypatch.setattr(Rung, "alias", lambda each: LIVE if each.settings.name_of_function else None)
+    at, _ = rung(several)
+    command.review(at)
+    made = reviews.read(several, "staging")
+    assert made.forecast == reviews.Forecast("new", configuration=False)
+    assert made.functions == {
+        "mailer": reviews.Forecast("new", configuration=True, version="7"),
+        "poller": reviews.Forecast("new", configuration=False, version="7"),
+    }
 
 
 CURRENT = SimpleNamespace(input_key="key", digest="sha256:abc")

@@ -54,6 +54,25 @@ def test_a_failed_plan_and_a_missing_one_are_shown() -> None:
     assert "**sandbox was planned from another commit**" in head
 
 
+SAME, NEW = Forecast("same", configuration=False, version="3"), Forecast("new", configuration=False, version="3")
+
+
+@pytest.mark.parametrize(
+    ("own", "functions", "expected"),
+    [
+        (SAME, {"mailer": NEW, "poller": SAME}, "mailer: new version after 3: new image; 2 without a release"),
+        (NEW, {"mailer": SAME}, "main: new version after 3: new image; 1 without a release"),
+        (None, {"mailer": SAME, "poller": SAME}, "none: 2 functions stay live"),
+        (None, {f"f{n}": NEW for n in range(5)}, "f2: new version after 3: new image; 2 more"),
+    ],
+)
+def test_of_several_functions_those_that_would_be_released_are_named(
+    own: Forecast | None, functions: dict[str, Forecast], expected: str
+) -> None:
+    made = EnvironmentReview("staging", reviews.COMMIT, (), forecast=own, functions=functions)
+    assert f"{expected} |" in render({"staging": made}, reviews.PAGE)
+
+
 @pytest.mark.parametrize("limit", [0, 65_436, 20_000])
 def test_no_value_becomes_markup(limit: int) -> None:
     text = render(reviews.HOSTILE, reviews.PAGE, limit)

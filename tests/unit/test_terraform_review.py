@@ -56,7 +56,7 @@ def test_what_is_lost_comes_first_and_the_rest_is_counted() -> None:
         ("aws_iam_role", "update", False, ""),
     ]
     assert str(made.counts) == "2 to add, 1 to change, 2 to destroy"
-    assert not made.changes_function
+    assert not made.changes_function()
 
 
 def test_a_move_and_an_import_say_from_where() -> None:
@@ -207,7 +207,16 @@ def test_a_sensitive_output_is_hidden_where_an_attribute_repeats_it() -> None:
 def test_the_name_of_a_variable_is_shown_and_its_value_is_not() -> None:
     change = SECRETS["a variable of the function's environment"]
     assert attributes(change) == [("environment[0].variables.MODE", HIDDEN, HIDDEN)]
-    assert reviewed(change).changes_function
+    assert reviewed(change).changes_function()
+
+
+def test_a_change_is_one_of_the_function_whose_module_it_is_in() -> None:
+    change = resource("aws_lambda_function", "update", before={"timeout": 1}, after={"timeout": 2})
+    mailer = change | {"address": 'module.functions["mailer"].aws_lambda_function.this'}
+    own = change | {"address": "module.service.aws_lambda_function.this"}
+    changed = {name: reviewed(mailer).changes_function(name) for name in ("", "mailer", "mailer2")}
+    assert changed == {"": False, "mailer": True, "mailer2": False}
+    assert {name: reviewed(own).changes_function(name) for name in ("", "mailer")} == {"": True, "mailer": False}
 
 
 def test_what_is_made_shows_what_is_set_and_known() -> None:
